@@ -1,0 +1,19 @@
+"""Actions: what a model writes, as text and as data (SPEC section 5).
+
+Text to text, pure: parsing, rendering and the canonical form. Applying an action
+is the engine's business.
+"""
+
+from __future__ import annotations
+
+from rulewright.actions.action import Action, Mode, Rejection
+from rulewright.actions.codec import Response, parse_response, render_response
+
+__all__ = [
+    "Action",
+    "Mode",
+    "Rejection",
+    "Response",
+    "parse_response",
+    "render_response",
+]

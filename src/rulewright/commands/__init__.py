@@ -1,0 +1,1 @@
+"""The edges: one module per command, a configuration and a `run`."""

@@ -1,0 +1,142 @@
+"""The one module that prints.
+
+What machines read goes to stdout (`emit`, `emit_json`); what people read goes to
+stderr. Progress is a bar on a terminal and a line every 5 % elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from rulewright.errors import RulewrightError
+
+_CONTROL: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f\x80-\x9f]")
+
+
+def clean(text: str) -> str:
+    r"""Strip control sequences, so that foreign text cannot drive a terminal.
+
+    >>> clean("a\x1b[31mb\x07")
+    'ab'
+    """
+    return _CONTROL.sub("", text)
+
+
+def say(message: str = "") -> None:
+    """A line for the person, on stderr."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def emit(text: str) -> None:
+    """Text that is the command's result, on stdout."""
+    print(text, flush=True)
+
+
+def emit_json(value: Any) -> None:
+    """One JSON value a line on stdout, for `--json`."""
+    print(json.dumps(value, ensure_ascii=False, default=str), flush=True)
+
+
+def error(failure: RulewrightError) -> None:
+    """`error: …` and `hint: …`, on stderr."""
+    for line in failure.message.splitlines():
+        say(f"error: {line}")
+    if failure.hint:
+        say(f"hint: {failure.hint}")
+
+
+def decided(what: str, value: object, reason: str) -> None:
+    """Report an automatic choice as *value (reason)*."""
+    say(f"{what}: {value} ({reason})")
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A plain aligned table; numbers to the right.
+
+    >>> print(table(["name", "n"], [["a", 10], ["bb", 2]]))
+    name   n
+    ----  --
+    a     10
+    bb     2
+    """
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max([len(header), *(len(row[i]) for row in cells)]) for i, header in enumerate(headers)]
+    right = [
+        bool(cells) and all(re.fullmatch(r"[-+]?[\d.,]+ ?(%|s|ms|MB|GB)?|–|", row[i]) for row in cells)
+        for i in range(len(headers))
+    ]
+
+    def line(row: Sequence[str]) -> str:
+        parts = (
+            cell.rjust(width) if is_right else cell.ljust(width)
+            for cell, width, is_right in zip(row, widths, right, strict=True)
+        )
+        return "  ".join(parts).rstrip()
+
+    return "\n".join([line(headers), "  ".join("-" * w for w in widths), *map(line, cells)])
+
+
+class Progress:
+    """Counts items; carries the counters that matter (valid, applied, reward, $)."""
+
+    def __init__(self, what: str, total: int | None, tty: bool, every_s: float = 0.2) -> None:
+        self._what, self._total, self._tty, self._every_s = what, total, tty, every_s
+        self._done = 0
+        self._start = self._last = time.monotonic()
+        self._next_mark = 5
+        self._counters: dict[str, object] = {}
+
+    def advance(self, n: int = 1, **counters: object) -> None:
+        """Note `n` more items and the current value of named counters."""
+        self._done += n
+        self._counters.update(counters)
+        now = time.monotonic()
+        if self._tty:
+            if now - self._last >= self._every_s:
+                self._last = now
+                print("\r\x1b[2K" + self.line(), end="", file=sys.stderr, flush=True)
+        elif self._total and self._done * 100 >= self._next_mark * self._total:
+            while self._done * 100 >= self._next_mark * self._total:
+                self._next_mark += 5
+            say(self.line())
+        elif not self._total and now - self._last >= 10:
+            self._last = now
+            say(self.line())
+
+    def line(self) -> str:
+        """The current state as one line."""
+        seconds = max(time.monotonic() - self._start, 1e-9)
+        rate = self._done / seconds
+        parts = [f"{self._what}: {self._done:,}"]
+        if self._total:
+            parts[0] += f"/{self._total:,}"
+        parts.append(f"{rate:,.1f}/s")
+        if self._total and 0 < self._done < self._total:
+            parts.append(f"ETA {(self._total - self._done) / rate:,.0f} s")
+        parts += [f"{key} {value}" for key, value in self._counters.items()]
+        return "  ".join(parts)
+
+
+@contextmanager
+def progress(what: str, total: int | None = None) -> Iterator[Progress]:
+    """`with progress("mine", n) as bar: … bar.advance(verified=…)`."""
+    tty = sys.stderr.isatty()
+    bar = Progress(what, total, tty)
+    try:
+        yield bar
+    finally:
+        if tty:
+            print("\r\x1b[2K" + bar.line(), file=sys.stderr, flush=True)
+
+
+def summary(title: str, counts: Mapping[str, object]) -> None:
+    """A titled `key: value` list on stderr."""
+    say(title)
+    for key, value in counts.items():
+        say(f"  {key}: {value}")

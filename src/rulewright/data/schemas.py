@@ -1,0 +1,100 @@
+r"""The record that every stage before training reads and writes (SPEC section 4).
+
+One invariant: a record that validates is complete. Required metadata is there,
+line ends are `\n`, the language is one of ours. Nothing here reads files or
+decides what to drop.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from rulewright.languages import Language
+
+Split = Literal["train", "dev", "test"]
+SPLITS: Final[tuple[Split, ...]] = ("train", "dev", "test")
+
+
+def _unix_line_ends(text: str) -> str:
+    if "\r" in text:
+        raise ValueError("line ends must be \\n (found \\r)")
+    return text
+
+
+Source = Annotated[str, AfterValidator(_unix_line_ends)]
+
+
+class RecordMetadata(BaseModel):
+    """What is known of a record beside its text; more keys are kept as they are."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
+
+    id: str = Field(min_length=8)
+    """Stable hash of the content (`record_id`)."""
+    source: str = Field(min_length=1)
+    """The data set or generator it comes from, e.g. `commitpackft`, `synth`, `mined_git`."""
+    license: str = Field(min_length=1)
+    """SPDX id in lower case, or `unknown`."""
+    group: str = Field(min_length=1)
+    """What must not straddle splits: repository, codemod or template."""
+    commit: str | None = None
+    repo: str | None = None
+    path: str | None = None
+    tests: str | None = None
+    action: str | None = None
+    """The gold or mined action, in the wire form of the `<action>` block's JSON."""
+    provenance: dict[str, Any] | None = None
+    """How the record came to be: template, sites, seed, miner version, figures measured."""
+
+
+class NormalizedRecord(BaseModel):
+    """One edit: an instruction and a file (or part) before and after it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    instruction: str = Field(min_length=1)
+    pre: Source
+    post: Source
+    language: Language
+    tags: list[str] = Field(default_factory=list)
+    metadata: RecordMetadata
+
+    def to_json(self) -> str:
+        """One line of JSONL, keys in schema order, absent values left out."""
+        return json.dumps(self.model_dump(exclude_none=True), ensure_ascii=False)
+
+
+def record_id(instruction: str, pre: str, post: str, language: str) -> str:
+    """Hash what a record says, not where it was found: 20 hex digits of SHA-256."""
+    digest = hashlib.sha256()
+    for part in (language, instruction, pre, post):
+        raw = part.encode("utf-8", "surrogatepass")
+        digest.update(str(len(raw)).encode() + b":" + raw)
+    return digest.hexdigest()[:20]
+
+
+class DatasetMetadata(BaseModel):
+    """What one ingested source amounts to; written beside its records."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    source: str
+    version: str
+    """Revision, commit or content digest of the input."""
+    license: str
+    downloaded_at: datetime
+    sha256: str
+    """Over the output files, in split order; anyone can check it with `sha256sum`-like tools."""
+    num_records: int
+    rows_in: int = 0
+    splits: dict[str, int] = Field(default_factory=dict)
+    languages: dict[str, int] = Field(default_factory=dict)
+    dropped: dict[str, int] = Field(default_factory=dict)
+    """Reason to count; the rows themselves lie in the file of rejects."""
+    inputs: dict[str, str] = Field(default_factory=dict)
+    """Input path (as given) to its SHA-256."""

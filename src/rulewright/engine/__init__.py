@@ -1,0 +1,1 @@
+"""Apply actions to code exactly as the pinned ast-grep does, and judge the result."""

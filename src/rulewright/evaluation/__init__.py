@@ -1,0 +1,1 @@
+"""Measure a model: benchmarks, held-out edits and actions, intervals."""

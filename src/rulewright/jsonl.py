@@ -1,0 +1,230 @@
+"""JSON Lines: read with places, write atomically, append durably.
+
+Invariants: a file that `write` produced is complete or absent; a file that an
+`Appender` was killed on loses at most its torn last line, which the next
+`Appender` cuts off, so that the item is simply owed again.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Final, NamedTuple, Self
+
+from rulewright.errors import RulewrightError, UsageError
+
+LFS_MARK: Final = b"version https://git-lfs"
+MAX_LINE_BYTES: Final = 64 * 1024 * 1024
+
+
+class Line(NamedTuple):
+    """One line of a JSONL file: its 1-based number and what it holds."""
+
+    number: int
+    value: dict[str, Any] | None
+    """`None` where the line is not a JSON object; `problem` says why."""
+    problem: str = ""
+
+
+def require_file(path: Path) -> Path:
+    """Give the path back if it is a readable, real data file; else say what is wrong."""
+    if not path.exists():
+        raise UsageError(f"{path}: no such file", "check the path, or create the file first")
+    if path.is_dir():
+        raise UsageError(f"{path}: is a folder, expected a file", f"name a file, e.g. {path}/*.jsonl")
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(64)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})", "check its permissions") from error
+    if head.startswith(LFS_MARK):
+        raise UsageError(
+            f"{path}: is a Git-LFS pointer, not the data",
+            "fetch the data with `git lfs pull` in its repository, or download the file itself",
+        )
+    return path
+
+
+def _open(path: Path) -> BinaryIO:
+    with path.open("rb") as stream:
+        gzipped = stream.read(2) == b"\x1f\x8b"
+    return gzip.open(path, "rb") if gzipped else path.open("rb")  # type: ignore[return-value]
+
+
+def read_lines(path: Path) -> Iterator[Line]:
+    """Yield every non-empty line of a `.jsonl` or gzipped `.jsonl` file, good or bad.
+
+    Raises:
+        UsageError: the file is absent, a folder, or a Git-LFS pointer.
+        RulewrightError: the stream breaks off (a truncated gzip), with the line.
+    """
+    require_file(path)
+    number = 0
+    try:
+        with _open(path) as stream:
+            while raw := stream.readline(MAX_LINE_BYTES + 1):
+                number += 1
+                if len(raw) > MAX_LINE_BYTES:
+                    while raw and not raw.endswith(b"\n"):
+                        raw = stream.readline(MAX_LINE_BYTES)
+                    yield Line(number, None, f"line longer than {MAX_LINE_BYTES} bytes")
+                    continue
+                line = _parse(number, raw)
+                if line is not None:
+                    yield line
+    except (EOFError, gzip.BadGzipFile, OSError) as error:
+        raise RulewrightError(
+            f"{path}:{number + 1}: the file breaks off ({error})",
+            "it is truncated or damaged: fetch it again",
+        ) from error
+
+
+def _parse(number: int, raw: bytes) -> Line | None:
+    if number == 1:
+        raw = raw.removeprefix(b"\xef\xbb\xbf")
+    if not raw.strip():
+        return None
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        return Line(number, None, f"not JSON: {str(error).splitlines()[0]}")
+    if not isinstance(value, dict):
+        return Line(number, None, f"expected a JSON object, got {type(value).__name__}")
+    return Line(number, value)
+
+
+def read(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a file that we wrote; a bad line is an error with its place.
+
+    Raises:
+        RulewrightError: a line is not a JSON object.
+    """
+    for line in read_lines(path):
+        if line.value is None:
+            raise RulewrightError(f"{path}:{line.number}: {line.problem}", "mend or remove the line")
+        yield line.value
+
+
+def dumps(value: Mapping[str, Any]) -> str:
+    """One line of JSON, not ASCII-escaped, without the newline."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def write(path: Path, rows: Iterable[Mapping[str, Any] | str]) -> int:
+    """Write rows (objects or ready lines) to a new file that appears only when complete."""
+    count = 0
+    with atomic(path) as stream:
+        for row in rows:
+            text = row if isinstance(row, str) else dumps(row)
+            stream.write(text.encode("utf-8", "surrogatepass") + b"\n")
+            count += 1
+    return count
+
+
+class atomic:  # noqa: N801  (used like `open`)
+    """`with atomic(path) as stream:` a binary file that replaces `path` on success only."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._part = path.with_name(f".{path.name}.{os.getpid()}.part")
+
+    def __enter__(self) -> BinaryIO:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._stream = self._part.open("wb")
+        except OSError as error:
+            raise _cannot_write(self._path, error) from error
+        return self._stream
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._stream.flush()
+                os.fsync(self._stream.fileno())
+            self._stream.close()
+            if kind is None:
+                self._part.replace(self._path)
+        except OSError as failure:
+            self._part.unlink(missing_ok=True)
+            raise _cannot_write(self._path, failure) from failure
+        if kind is not None:
+            self._part.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise _cannot_write(self._path, error) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file that appears only when complete."""
+    with atomic(path) as stream:
+        stream.write(text.encode("utf-8", "surrogatepass"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write one JSON value, indented, as a file that appears only when complete."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def _cannot_write(path: Path, error: OSError) -> RulewrightError:
+    return RulewrightError(
+        f"{path}: cannot be written ({error.strerror or error})",
+        "free some disk space or choose another output folder, then run again: "
+        "what was already written is kept",
+    )
+
+
+class Appender:
+    """Appends lines to a file, each on disk before `append` returns (with `sync`).
+
+    Opening cuts off a torn last line left by a killed run.
+    """
+
+    def __init__(self, path: Path, sync: bool = True) -> None:
+        self.path = path
+        self._sync = sync
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            cut_torn_line(path)
+            self._stream = path.open("ab")
+        except OSError as error:
+            raise _cannot_write(path, error) from error
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        try:
+            self._stream.write(dumps(row).encode("utf-8", "surrogatepass") + b"\n")
+            self._stream.flush()
+            if self._sync:
+                os.fsync(self._stream.fileno())
+        except OSError as error:
+            raise _cannot_write(self.path, error) from error
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def cut_torn_line(path: Path) -> None:
+    """Remove an unfinished last line (no newline at the end), if there is one."""
+    if not path.exists() or path.stat().st_size == 0:
+        return
+    with path.open("r+b") as stream:
+        end = stream.seek(0, os.SEEK_END)
+        while end > 0:
+            start = max(0, end - 65536)
+            stream.seek(start)
+            newline = stream.read(end - start).rfind(b"\n")
+            if newline >= 0:
+                stream.truncate(start + newline + 1)
+                return
+            end = start
+        stream.truncate(0)

@@ -1,0 +1,60 @@
+"""The languages a record can have, and their names elsewhere.
+
+One table; no guessing from content happens here (see `data.clean` for parsing).
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import Final, Literal, get_args
+
+Language = Literal["python", "javascript", "typescript", "tsx", "java", "go", "c", "cpp", "rust", "other"]
+LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
+
+EXTENSIONS: Final[dict[str, Language]] = {
+    ".py": "python", ".pyi": "python",
+    ".js": "javascript", ".jsx": "javascript", ".mjs": "javascript", ".cjs": "javascript",
+    ".ts": "typescript", ".mts": "typescript", ".cts": "typescript",
+    ".tsx": "tsx",
+    ".java": "java",
+    ".go": "go",
+    ".c": "c", ".h": "c",
+    ".cc": "cpp", ".cpp": "cpp", ".cxx": "cpp", ".hpp": "cpp", ".hh": "cpp", ".hxx": "cpp",
+    ".rs": "rust",
+}  # fmt: skip
+
+# Display names (GitHub, CommitPack), ast-grep aliases and ours, all lower case.
+ALIASES: Final[dict[str, Language]] = {
+    "py": "python", "python3": "python",
+    "js": "javascript", "jsx": "javascript", "ecmascript": "javascript",
+    "ts": "typescript",
+    "golang": "go",
+    "c++": "cpp", "cc": "cpp", "cxx": "cpp",
+    "rs": "rust",
+}  # fmt: skip
+
+_SUFFIX: Final[dict[Language, str]] = {
+    "python": ".py", "javascript": ".js", "typescript": ".ts", "tsx": ".tsx", "java": ".java",
+    "go": ".go", "c": ".c", "cpp": ".cpp", "rust": ".rs", "other": ".txt",
+}  # fmt: skip
+
+
+def normalize_language(name: str) -> Language:
+    """Map any usual name of a language to ours; `other` where there is none.
+
+    >>> normalize_language("C++"), normalize_language("TypeScript"), normalize_language("COBOL")
+    ('cpp', 'typescript', 'other')
+    """
+    key = name.strip().lower()
+    known = ALIASES.get(key, key)
+    return known if known in LANGUAGES else "other"
+
+
+def language_of_path(path: str | PurePath) -> Language:
+    """Map a file name to its language by extension; `other` where unknown."""
+    return EXTENSIONS.get(PurePath(path).suffix.lower(), "other")
+
+
+def suffix_of(language: Language) -> str:
+    """Give the file extension by which ast-grep recognises the language."""
+    return _SUFFIX[language]

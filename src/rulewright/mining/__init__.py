@@ -1,0 +1,1 @@
+"""From an edit to verified ast-grep rules, without a model."""

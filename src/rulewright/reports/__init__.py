@@ -1,0 +1,1 @@
+"""Pages about a run, as pure functions of the files it saved."""

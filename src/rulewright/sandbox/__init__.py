@@ -1,0 +1,1 @@
+"""Run untrusted programs and their tests, contained; verdicts that cannot be forged."""

@@ -1,0 +1,150 @@
+"""`State`: what is carried between steps, bounded and merged by code (SPEC section 6).
+
+Invariant: a `State` made by `State.make` or `merge` is within its bounds. The model
+proposes (`StateUpdate`); it never writes the state itself.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Final, Self
+
+MAX_TOKENS: Final = 800
+"""Upper bound of a rendered state (SPEC: 400-800), by `count_tokens`."""
+MAX_HISTORY: Final = 3
+MAX_ITEM_CHARS: Final = 240
+_LISTS: Final = ("goals", "constraints", "decisions", "hypotheses", "open_issues")
+_DROP_ORDER: Final = ("hypotheses", "decisions", "open_issues", "constraints", "history", "goals")
+_TOKEN: Final = re.compile(r"[A-Za-z]{1,6}|\d{1,3}|[^\sA-Za-z\d]")
+
+
+def count_tokens(text: str) -> int:
+    """Count tokens with no tokenizer at hand: word pieces of ≤ 6 letters, digits by 3, marks.
+
+    An upper-side estimate for byte-level BPE of code and English.
+    """
+    return len(_TOKEN.findall(text))
+
+
+@dataclass(frozen=True)
+class HistoryItem:
+    """One step that was taken."""
+
+    step: int
+    action_id: str
+    summary: str
+    outcome: str
+
+
+@dataclass(frozen=True)
+class StateUpdate:
+    """What a model proposes to remember; every field optional on input."""
+
+    decisions: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+    open_issues: tuple[str, ...] = ()
+    next_focus: str = ""
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Read what a model wrote, keeping what has the right shape, ignoring the rest."""
+        if not isinstance(value, dict):
+            return cls()
+        focus = value.get("next_focus", "")
+        if isinstance(focus, list):
+            focus = "; ".join(_texts(focus))
+        return cls(
+            decisions=_texts(value.get("decisions")),
+            constraints=_texts(value.get("constraints")),
+            open_issues=_texts(value.get("open_issues")),
+            next_focus=focus.strip()[:MAX_ITEM_CHARS] if isinstance(focus, str) else "",
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "decisions": list(self.decisions),
+            "constraints": list(self.constraints),
+            "open_issues": list(self.open_issues),
+            "next_focus": [self.next_focus] if self.next_focus else [],
+        }
+
+
+@dataclass(frozen=True)
+class State:
+    """Goals, constraints, decisions, hypotheses, history, open issues, next focus."""
+
+    goals: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+    decisions: tuple[str, ...] = ()
+    hypotheses: tuple[str, ...] = ()
+    history: tuple[HistoryItem, ...] = field(default_factory=tuple)
+    open_issues: tuple[str, ...] = ()
+    next_focus: str = ""
+
+    @classmethod
+    def from_dict(cls, value: dict[str, Any]) -> Self:
+        """Read a saved state; the bounds are enforced again."""
+        lists = {name: _texts(value.get(name)) for name in _LISTS}
+        history = tuple(HistoryItem(**item) for item in value.get("history", ()))
+        made = cls(history=history, next_focus=str(value.get("next_focus", "")), **lists)
+        return made.bounded()
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def render(self) -> str:
+        """The text that goes into a `<state>` block; empty parts are left out."""
+        parts = {key: value for key, value in self.to_dict().items() if value}
+        return json.dumps(parts, ensure_ascii=False)
+
+    def merge(self, update: StateUpdate, item: HistoryItem) -> Self:
+        """Take in one step: lists joined without repeats, history kept to the last three."""
+        return replace(
+            self,
+            decisions=(*self.decisions, *update.decisions),
+            constraints=(*self.constraints, *update.constraints),
+            # Open issues are a statement of the present: a new list replaces the old.
+            open_issues=update.open_issues or self.open_issues,
+            next_focus=update.next_focus,
+            history=(*self.history, item),
+        ).bounded()
+
+    def bounded(self) -> Self:
+        """Deduplicate, cut long items, then drop the oldest of the least needed lists."""
+        lists: dict[str, Any] = {name: _unique(_cut(item) for item in getattr(self, name)) for name in _LISTS}
+        history = tuple(
+            replace(item, summary=_cut(item.summary), outcome=_cut(item.outcome))
+            for item in self.history[-MAX_HISTORY:]
+        )
+        state = replace(self, history=history, next_focus=_cut(self.next_focus), **lists)
+        while count_tokens(state.render()) > MAX_TOKENS:
+            state = state._without_oldest()
+        return state
+
+    def _without_oldest(self) -> Self:
+        """Drop the first item of the longest list, the least needed list on a tie."""
+        name = max(_DROP_ORDER, key=lambda n: (len(getattr(self, n)), -_DROP_ORDER.index(n)))
+        items = getattr(self, name)
+        if items:
+            return replace(self, **{name: items[1:]})
+        return replace(self, next_focus="")
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = [value]
+    if not isinstance(value, list | tuple):
+        return ()
+    return tuple(item.strip() for item in value if isinstance(item, str) and item.strip())
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_ITEM_CHARS else text[: MAX_ITEM_CHARS - 1] + "…"
+
+
+def _unique(items: Iterable[str]) -> tuple[str, ...]:
+    """Keep the last mention of each, so that what was said again counts as recent."""
+    return tuple(reversed(dict.fromkeys(reversed(tuple(items)))))

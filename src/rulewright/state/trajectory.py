@@ -1,0 +1,77 @@
+"""One step of a teacher (or student), as it is written to disk (SPEC section 6)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from rulewright.languages import Language
+from rulewright.verdict import Verdict
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Tests(_Part):
+    """How many checks passed and failed; 0 and 0 where the task has no tests."""
+
+    passed: int = 0
+    failed: int = 0
+
+
+class TeacherTurn(_Part):
+    """What the teacher wrote, by part."""
+
+    think: str = ""
+    action: dict[str, Any] | None
+    """The object inside `<action>`; `None` where there was none to parse."""
+    state_update: dict[str, Any] | None = None
+    raw: str = ""
+    """The whole answer as received."""
+
+
+class Env(_Part):
+    """What executing the action came to."""
+
+    verdict: Verdict
+    detail: str = ""
+    diff: str = ""
+    post_code: str | None = None
+    tests: Tests = Tests()
+
+
+class Provenance(_Part):
+    """Who wrote the step, with what."""
+
+    teacher: str
+    """`miner`, `checkpoint` or `endpoint`."""
+    model: str = ""
+    params: dict[str, Any] = Field(default_factory=dict)
+    seed: int | None = None
+    attempt: int = 0
+    prompt_digest: str = ""
+    usage: dict[str, Any] = Field(default_factory=dict)
+    group: str = ""
+    """Split group of the task, so that train and dev never share one."""
+    source: str = ""
+    """The data set of the task."""
+
+
+class TrajectoryStep(_Part):
+    """One step: where it began, what was written, what it did."""
+
+    task_id: str
+    step: int = Field(ge=0)
+    language: Language
+    instruction: str
+    pre_code: str
+    state_prev: dict[str, Any] = Field(default_factory=dict)
+    teacher: TeacherTurn
+    env: Env
+    provenance: Provenance
+    tests: str | None = None
+    """Test program of the task, where it has one."""
+    target: str | None = None
+    """The wanted final text, where known: what `wrong_result` is judged against."""

@@ -1,0 +1,1 @@
+"""Verified edits by reversing codemods on real code."""

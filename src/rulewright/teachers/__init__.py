@@ -1,0 +1,1 @@
+"""Where candidate actions come from: endpoints, checkpoints, the rule miner."""

@@ -1,0 +1,1 @@
+"""SFT and GRPO on TRL; models, data and configurations for them."""

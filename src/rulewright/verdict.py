@@ -1,0 +1,74 @@
+"""The words for how an action, program or step fared (SPEC section 5).
+
+One vocabulary for the engine, the sandbox, teachers, rewards and evaluation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """One reason per way to fail, and `ok`."""
+
+    OK = "ok"
+    NO_ACTION = "no_action"
+    MULTIPLE_ACTIONS = "multiple_actions"
+    BAD_JSON = "bad_json"
+    BAD_ACTION = "bad_action"
+    BAD_RULE = "bad_rule"
+    NO_MATCH = "no_match"
+    NO_CHANGE = "no_change"
+    LOSSY = "lossy"
+    DEGENERATE = "degenerate"
+    SYNTAX_ERROR = "syntax_error"
+    WRONG_RESULT = "wrong_result"
+    TESTS_FAILED = "tests_failed"
+    TIMEOUT = "timeout"
+    CRASHED = "crashed"
+    INFRA = "infra"
+
+
+# The action could not even be tried: it earns the reward of an invalid action.
+INVALID = frozenset(
+    {
+        Verdict.NO_ACTION,
+        Verdict.MULTIPLE_ACTIONS,
+        Verdict.BAD_JSON,
+        Verdict.BAD_ACTION,
+        Verdict.BAD_RULE,
+        Verdict.TIMEOUT,
+        Verdict.CRASHED,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What applying an action to one text came to.
+
+    `post` is the text after the action, also where the verdict is not `ok` (a
+    `wrong_result` has one); `None` where nothing was produced. `flags` holds every
+    judgement that was true (`lossy`, `degenerate`, `syntax_error`), `verdict` the first
+    that counts.
+    """
+
+    verdict: Verdict
+    detail: str = ""
+    """For a person or a model that wants to repair it; one line."""
+    post: str | None = None
+    n_rules: int = 0
+    n_matches: int = 0
+    """Replacements made, all rules together."""
+    matches_per_rule: tuple[int, ...] = ()
+    states: tuple[str, ...] = ()
+    """The text after each rule in order, before the tidy step of the last; multi-step material."""
+    tidied: bool = False
+    """Whether the tidy step emptied whitespace-only lines that the rewrite created."""
+    bytes_touched: int = 0
+    flags: frozenset[Verdict] = field(default_factory=frozenset)
+
+    @property
+    def ok(self) -> bool:
+        return self.verdict is Verdict.OK

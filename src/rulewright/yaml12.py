@@ -1,0 +1,169 @@
+"""YAML as 1.2 means it, on libyaml: the one reader for configurations and rules.
+
+`no`, `on`, `yes` are text, `1e-4` is a number, duplicate and merge keys are
+refused. It builds plain data only (no tags, no objects) and keeps, where asked,
+the line of every key. Bounds on size, depth and alias expansion are the caller's
+to choose; none is ever unbounded by accident.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import yaml
+
+try:
+    from yaml import CSafeLoader as _BaseLoader
+except ImportError:  # pragma: no cover  (a PyYAML built without libyaml)
+    from yaml import SafeLoader as _BaseLoader  # type: ignore[assignment]
+
+Scalar = str | int | float | bool | None
+Path = tuple[str | int, ...]
+
+
+class YamlError(ValueError):
+    """Text that is not the YAML we take; `line` is 1-based, 0 where unknown."""
+
+    def __init__(self, message: str, line: int = 0) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Limits that hold while reading (characters, nesting levels, nodes after alias expansion)."""
+
+    max_chars: int = 1_000_000
+    max_depth: int = 64
+    max_nodes: int = 50_000
+
+
+# YAML 1.2 core schema, https://yaml.org/spec/1.2.2/#103-core-schema
+_NULL: Final = {"", "~", "null", "Null", "NULL"}
+_TRUE: Final = {"true", "True", "TRUE"}
+_FALSE: Final = {"false", "False", "FALSE"}
+_INT: Final = re.compile(r"[-+]?[0-9]+")
+_OCT: Final = re.compile(r"0o[0-7]+")
+_HEX: Final = re.compile(r"0x[0-9a-fA-F]+")
+_FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_INF: Final = re.compile(r"[-+]?\.(inf|Inf|INF)")
+
+
+def resolve_plain(text: str) -> Scalar:
+    """Give the value of a plain (unquoted) scalar under the 1.2 core schema.
+
+    >>> resolve_plain("no"), resolve_plain("1e-4"), resolve_plain("0o17"), resolve_plain("~")
+    ('no', 0.0001, 15, None)
+    """
+    if text in _NULL:
+        return None
+    if text in _TRUE:
+        return True
+    if text in _FALSE:
+        return False
+    if _INT.fullmatch(text):
+        return int(text) if len(text) <= 4000 else float(text)
+    if _OCT.fullmatch(text):
+        return int(text[2:], 8)
+    if _HEX.fullmatch(text):
+        return int(text[2:], 16)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    if _INF.fullmatch(text):
+        return -math.inf if text.startswith("-") else math.inf
+    if text in {".nan", ".NaN", ".NAN"}:
+        return math.nan
+    return text
+
+
+class _Loader(_BaseLoader):
+    """libyaml's parser with none of YAML 1.1's implicit types."""
+
+
+_Loader.yaml_implicit_resolvers = {}
+
+
+class _Builder:
+    """Turns composed nodes into plain data within the bounds, noting key lines."""
+
+    def __init__(self, bounds: Bounds, lines: dict[Path, int] | None) -> None:
+        self._bounds = bounds
+        self._lines = lines
+        self._nodes = 0
+
+    def build(self, node: yaml.Node, path: Path = ()) -> Any:
+        line = node.start_mark.line + 1
+        self._nodes += 1
+        if self._nodes > self._bounds.max_nodes:
+            raise YamlError(f"more than {self._bounds.max_nodes} nodes (after aliases)", line)
+        if len(path) > self._bounds.max_depth:
+            raise YamlError(f"nested deeper than {self._bounds.max_depth} levels", line)
+        match node:
+            case yaml.ScalarNode():
+                # A plain scalar has no style; any quoting makes it text.
+                return node.value if node.style else resolve_plain(node.value)
+            case yaml.SequenceNode():
+                return [self.build(item, (*path, i)) for i, item in enumerate(node.value)]
+            case yaml.MappingNode():
+                return self._mapping(node, path)
+        raise YamlError(f"unexpected node {node.tag}", line)  # pragma: no cover
+
+    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise YamlError("a key must be plain text", line)
+            key = key_node.value
+            if key == "<<" and not key_node.style:
+                raise YamlError("merge keys (<<) are not supported", line)
+            if key in result:
+                raise YamlError(f"duplicate key {key!r}", line)
+            if self._lines is not None:
+                self._lines[(*path, key)] = line
+            result[key] = self.build(value_node, (*path, key))
+        return result
+
+
+def load_all(text: str, bounds: Bounds | None = None, lines: dict[Path, int] | None = None) -> list[Any]:
+    """Read every document of a YAML text as plain data.
+
+    Args:
+        text: the YAML (JSON is YAML too).
+        bounds: limits; the defaults suit configuration files.
+        lines: if given, filled with the 1-based line of every key, by path
+            (of the first document).
+
+    Raises:
+        YamlError: not YAML, or beyond a bound; with the line.
+    """
+    bounds = bounds or Bounds()
+    if len(text) > bounds.max_chars:
+        raise YamlError(f"longer than {bounds.max_chars} characters ({len(text)})")
+    try:
+        documents: list[Any] = []
+        loader = _Loader(text)
+        try:
+            while loader.check_node():
+                node = cast(yaml.Node, loader.get_node())
+                keep = lines if not documents else None
+                documents.append(_Builder(bounds, keep).build(node))
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise YamlError(error.problem or str(error), mark.line + 1 if mark else 0) from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise YamlError(str(error).splitlines()[0]) from error
+    return documents
+
+
+def load(text: str, bounds: Bounds | None = None, lines: dict[Path, int] | None = None) -> Any:
+    """Read one YAML document; `None` for an empty text. Raises `YamlError` on several."""
+    documents = load_all(text, bounds, lines)
+    if len(documents) > 1:
+        raise YamlError("several documents where one was expected")
+    return documents[0] if documents else None
