@@ -92,7 +92,7 @@ class Progress:
         self._next_mark = 5
         self._counters: dict[str, object] = {}
 
-    def advance(self, n: int = 1, **counters: object) -> None:
+    def advance(self, n: int = 1, /, **counters: object) -> None:
         """Note `n` more items and the current value of named counters."""
         self._done += n
         self._counters.update(counters)

@@ -195,8 +195,14 @@ class Appender:
             raise _cannot_write(path, error) from error
 
     def append(self, row: Mapping[str, Any]) -> None:
+        """Append one row."""
+        self.append_all([row])
+
+    def append_all(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Append several rows with one wait for the disk."""
         try:
-            self._stream.write(dumps(row).encode("utf-8", "surrogatepass") + b"\n")
+            for row in rows:
+                self._stream.write(dumps(row).encode("utf-8", "surrogatepass") + b"\n")
             self._stream.flush()
             if self._sync:
                 os.fsync(self._stream.fileno())

@@ -63,7 +63,7 @@ class Outcome:
     """Replacements made, all rules together."""
     matches_per_rule: tuple[int, ...] = ()
     states: tuple[str, ...] = ()
-    """The text after each rule in order, before the tidy step of the last; multi-step material."""
+    """The text after each rule in order (each tidied, unless `exact`); multi-step material."""
     tidied: bool = False
     """Whether the tidy step emptied whitespace-only lines that the rewrite created."""
     bytes_touched: int = 0

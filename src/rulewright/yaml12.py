@@ -32,6 +32,10 @@ class YamlError(ValueError):
         self.line = line
 
 
+class BoundError(YamlError):
+    """YAML that goes beyond a bound of ours, whatever it says."""
+
+
 @dataclass(frozen=True)
 class Bounds:
     """Limits that hold while reading (characters, nesting levels, nodes after alias expansion)."""
@@ -98,9 +102,9 @@ class _Builder:
         line = node.start_mark.line + 1
         self._nodes += 1
         if self._nodes > self._bounds.max_nodes:
-            raise YamlError(f"more than {self._bounds.max_nodes} nodes (after aliases)", line)
+            raise BoundError(f"more than {self._bounds.max_nodes} nodes (after aliases)", line)
         if len(path) > self._bounds.max_depth:
-            raise YamlError(f"nested deeper than {self._bounds.max_depth} levels", line)
+            raise BoundError(f"nested deeper than {self._bounds.max_depth} levels", line)
         match node:
             case yaml.ScalarNode():
                 # A plain scalar has no style; any quoting makes it text.
@@ -142,7 +146,7 @@ def load_all(text: str, bounds: Bounds | None = None, lines: dict[Path, int] | N
     """
     bounds = bounds or Bounds()
     if len(text) > bounds.max_chars:
-        raise YamlError(f"longer than {bounds.max_chars} characters ({len(text)})")
+        raise BoundError(f"longer than {bounds.max_chars} characters ({len(text)})")
     try:
         documents: list[Any] = []
         loader = _Loader(text)

@@ -7,13 +7,23 @@ is the engine's business.
 from __future__ import annotations
 
 from rulewright.actions.action import Action, Mode, Rejection
-from rulewright.actions.codec import Response, parse_response, render_response
+from rulewright.actions.codec import (
+    Response,
+    parse_action,
+    parse_response,
+    render_action,
+    render_response,
+    render_rules,
+)
 
 __all__ = [
     "Action",
     "Mode",
     "Rejection",
     "Response",
+    "parse_action",
     "parse_response",
+    "render_action",
     "render_response",
+    "render_rules",
 ]

@@ -1,15 +1,16 @@
 """`Action`: one or more ast-grep rules, however they were written.
 
 Invariant: an `Action` holds only fields that have an effect (`files`, `ignores`,
-`severity`, messages and ids are gone), as plain JSON-like data, in order. Whether
+`severity` and messages are gone), as plain JSON-like data, in order. Whether
 ast-grep accepts the rules is not known here.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from rulewright.languages import Language
@@ -20,6 +21,9 @@ MODES: Final[tuple[Mode, ...]] = ("yaml", "cli", "rule")
 
 # The fields of a rule file that decide what it does (facts: ast-grep 0.51).
 EFFECTIVE_FIELDS: Final = ("rule", "utils", "constraints", "transform", "rewriters", "fix")
+
+DEFAULT_ID: Final = "rule"
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 Rule = Mapping[str, Any]
 
@@ -41,12 +45,16 @@ class Action:
         rules: each with keys among `EFFECTIVE_FIELDS` only; JSON-like values.
         mode: the form it was written in, and the default form to render.
         notes: free text of the writer; no effect.
+        ids: the name of each rule; decides only which `ast-grep-ignore: id` comments
+            hold for it. Empty means `rule` for all. Two actions that differ in ids
+            alone are equal.
     """
 
     language: Language
     rules: tuple[Rule, ...]
     mode: Mode = "yaml"
     notes: str = ""
+    ids: tuple[str, ...] = field(default=(), compare=False)
 
     def __hash__(self) -> int:
         return hash((self.language, self.rules_json()))
@@ -54,3 +62,16 @@ class Action:
     def rules_json(self) -> str:
         """The rules as one JSON text, keys in the order given: a cache key, not a normal form."""
         return json.dumps(list(self.rules), ensure_ascii=False)
+
+    def id_of(self, index: int) -> str:
+        """The id of a rule; safe in a file name or a log.
+
+        >>> Action("python", ({"rule": {"kind": "pass_statement"}},), ids=("../x",)).id_of(0)
+        'rule'
+        """
+        return safe_id(self.ids[index]) if index < len(self.ids) else DEFAULT_ID
+
+
+def safe_id(text: str) -> str:
+    """Give the id back if it is 1-64 of `[A-Za-z0-9_-]`; else the default id."""
+    return text if _ID.fullmatch(text) else DEFAULT_ID

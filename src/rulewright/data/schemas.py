@@ -98,3 +98,13 @@ class DatasetMetadata(BaseModel):
     """Reason to count; the rows themselves lie in the file of rejects."""
     inputs: dict[str, str] = Field(default_factory=dict)
     """Input path (as given) to its SHA-256."""
+    flagged: dict[str, int] = Field(default_factory=dict)
+    """Kept, but marked: what was noticed to how often (`overlap_13gram`, `parse_errors`, ...)."""
+    compared_with: dict[str, str] = Field(default_factory=dict)
+    """Other sources against which duplicates were sought, to the SHA-256 they had then."""
+    against: dict[str, str] = Field(default_factory=dict)
+    """Evaluation sets against which overlap was sought, to their SHA-256."""
+    made_by: str = ""
+    """The command that wrote it; deduplication across sources looks at what `ingest` wrote."""
+    notes: list[str] = Field(default_factory=list)
+    """What a user of the data must know, e.g. `evaluation only`."""

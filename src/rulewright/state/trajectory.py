@@ -50,7 +50,17 @@ class Provenance(_Part):
     model: str = ""
     params: dict[str, Any] = Field(default_factory=dict)
     seed: int | None = None
+    key: str = ""
+    """Names the episode: task, prompt, teacher, model, parameters and sample. Rows of one
+    episode are written together, in order."""
+    sample: int = 0
+    """Which of several episodes of one task."""
     attempt: int = 0
+    """Which try at this step; a retry saw the reason why the one before it failed."""
+    final: bool = False
+    """The last row of its episode: where it is missing, the episode was cut off and is owed again."""
+    solved: bool | None = None
+    """On the last row: the episode reached the target or passed the tests; `None` where neither is known."""
     prompt_digest: str = ""
     usage: dict[str, Any] = Field(default_factory=dict)
     group: str = ""

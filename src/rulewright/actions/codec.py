@@ -1,0 +1,319 @@
+"""A model's text to an `Action` and back (the wire form of SPEC section 5).
+
+Three modes (`yaml`, `cli`, `rule`) reach the same `Action`; each renders back.
+Strict on purpose: exactly one action block, no duplicate keys, nothing else inside.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from rulewright.actions import cli_line, yaml_text
+from rulewright.actions.action import EFFECTIVE_FIELDS, MODES, Action, Mode, Rejection
+from rulewright.actions.rule_text import (
+    AST_GREP_NAMES,
+    DISPLAY_NAMES,
+    MAX_CHARS,
+    Refused,
+    check_bounds,
+    check_text,
+    describe,
+    read_documents,
+    rules_of,
+)
+from rulewright.actions.suggest import did_you_mean
+from rulewright.languages import Language, normalize_language
+from rulewright.state.state import StateUpdate
+from rulewright.verdict import Verdict
+
+MAX_RESPONSE_CHARS: Final = 1_000_000
+_PAYLOAD: Final[dict[Mode, str]] = {"yaml": "rule_yaml", "cli": "cli", "rule": "rule"}
+_ACTION_FIELDS: Final = ("type", "language", "mode", "rule_yaml", "cli", "rule", "notes")
+_OPEN: Final = "<action>"
+_CLOSE: Final = "</action>"
+
+
+@dataclass(frozen=True)
+class Response:
+    """A model's answer, by part."""
+
+    action: Action
+    think: str = ""
+    update: StateUpdate = field(default_factory=StateUpdate)
+
+
+def parse_response(text: str, language: Language | None = None) -> Response | Rejection:
+    """Read a model's raw answer.
+
+    Args:
+        text: everything the model wrote.
+        language: of the code at hand; an action for another language is refused.
+
+    Returns:
+        The parts, or why there is no single valid action (`no_action`,
+        `multiple_actions`, `bad_json`, `bad_action`, `bad_rule`).
+    """
+    try:
+        if len(text) > MAX_RESPONSE_CHARS:
+            raise Refused(Verdict.BAD_ACTION, f"the answer has more than {MAX_RESPONSE_CHARS} characters")
+        think, rest = _split_think(text)
+        before, found, after = rest.partition(_OPEN)
+        if not found:
+            raise Refused(Verdict.NO_ACTION, "no <action> block" + _near_action(text, rest))
+        value, after = _leading_json(after)
+        if _OPEN in after:
+            raise Refused(Verdict.MULTIPLE_ACTIONS, "more than one <action> block, expected exactly one")
+        return Response(_action_of(value, language), think, _update(before + after))
+    except Refused as refused:
+        return refused.rejection
+
+
+def parse_action(text: str, language: Language | None = None) -> Action | Rejection:
+    """Read what stands inside `<action>`, or the text of an ast-grep rule file.
+
+    Args:
+        text: JSON (`{"action": …}`) or a rule file's YAML.
+        language: as in `parse_response`; a rule file's own language is taken where `None`.
+    """
+    try:
+        if text.lstrip().startswith("{"):
+            value = _json(text.strip())
+            if not _is_rule(value):
+                return _action_of(value, language)
+        return _from_yaml(text, language, complete=True)
+    except Refused as refused:
+        return refused.rejection
+
+
+def _is_rule(value: Any) -> bool:
+    """Whether a JSON object is a rule file (JSON is YAML), not the wire form."""
+    return isinstance(value, dict) and "rule" in value and "mode" not in value and "type" not in value
+
+
+def _split_think(text: str) -> tuple[str, str]:
+    """Take `<think>…</think>` out; some servers cut the opening tag off."""
+    thoughts = re.findall(r"<think>(.*?)</think>", text, re.DOTALL)
+    rest = re.sub(r"<think>.*?</think>", "", text, flags=re.DOTALL)
+    rest, opened, unclosed = rest.partition("<think>")
+    if opened:
+        return "\n".join([*thoughts, unclosed]).strip(), rest
+    lone, closed, tail = rest.partition("</think>")
+    if closed and _OPEN not in lone:
+        return "\n".join([lone, *thoughts]).strip(), tail
+    return "\n".join(thoughts).strip(), rest
+
+
+def _near_action(text: str, rest: str) -> str:
+    if _OPEN in text and _OPEN not in rest:
+        return "; the one in the answer stands inside <think>, which does not count"
+    if "ast_grep" in text or "rule_yaml" in text:
+        return "; the JSON must stand between <action> and </action>"
+    return ""
+
+
+def _leading_json(text: str) -> tuple[Any, str]:
+    """Read the JSON at the start of a block and what follows its closing tag.
+
+    The JSON decides where the block ends: `</action>` inside a text is text.
+    """
+    body = text.lstrip()
+    try:
+        value, end = _DECODER.raw_decode(body)
+    except (ValueError, RecursionError) as error:
+        if _CLOSE not in text and isinstance(error, json.JSONDecodeError) and error.pos >= len(body.rstrip()):
+            raise Refused(Verdict.BAD_JSON, "the action block is cut off before its end") from error
+        block = body.split(_CLOSE)[0]
+        if not block.strip():
+            raise Refused(Verdict.BAD_JSON, "the action block is empty") from error
+        raise Refused(Verdict.BAD_JSON, f"the action is not JSON: {_json_problem(error)}") from error
+    tail = body[end:].lstrip()
+    if not tail.startswith(_CLOSE):
+        if not tail:
+            raise Refused(Verdict.BAD_JSON, "the action block lacks its closing </action>")
+        raise Refused(Verdict.BAD_JSON, f"text after the JSON in the action block: {tail[:40]!r}")
+    return value, tail[len(_CLOSE) :]
+
+
+def _json(text: str) -> Any:
+    try:
+        return _DECODER.decode(text)
+    except (ValueError, RecursionError) as error:
+        raise Refused(Verdict.BAD_JSON, f"the action is not JSON: {_json_problem(error)}") from error
+
+
+def _json_problem(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at line {error.lineno}, column {error.colno}"
+    return str(error).splitlines()[0] if str(error) else "nested too deeply"
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"duplicate key {twice!r}")
+    return result
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+
+
+def _update(text: str) -> StateUpdate:
+    """Read the `<state_update>` block; it is optional, so a broken one counts as none."""
+    found = re.search(r"<state_update>(.*?)</state_update>", text, re.DOTALL)
+    if found is None:
+        return StateUpdate()
+    try:
+        return StateUpdate.parse(json.loads(found.group(1)))
+    except (ValueError, RecursionError):
+        return StateUpdate()
+
+
+def _action_of(value: Any, language: Language | None) -> Action:
+    if isinstance(value, dict) and set(value) == {"action"}:
+        value = value["action"]
+    if isinstance(value, list):
+        raise Refused(Verdict.MULTIPLE_ACTIONS, "a list of actions, expected exactly one")
+    if not isinstance(value, dict):
+        raise Refused(Verdict.BAD_ACTION, f"an action is an object, got {describe(value)}")
+    for key in value:
+        if key not in _ACTION_FIELDS:
+            raise Refused(
+                Verdict.BAD_ACTION, f"unknown field `{key[:60]}` in the action{did_you_mean(key, _ACTION_FIELDS)}"
+            )
+    if value.get("type") != "ast_grep":
+        raise Refused(Verdict.BAD_ACTION, f"`type` must be \"ast_grep\", got {describe(value.get('type'))}")
+    mode = _mode(value)
+    notes = value.get("notes", "")
+    if not isinstance(notes, str) or len(notes) > MAX_CHARS:
+        raise Refused(Verdict.BAD_ACTION, f"`notes` must be text of at most {MAX_CHARS} characters")
+    own = _language(value.get("language"), language)
+    payload = value[_PAYLOAD[mode]]
+    match mode:
+        case "yaml":
+            made = _from_yaml(_text(payload, "rule_yaml"), own, complete=True)
+        case "cli":
+            made = _from_cli(_text(payload, "cli"), own)
+        case "rule":
+            made = _from_object(payload, own)
+    return Action(made.language, made.rules, mode, notes, made.ids)
+
+
+def _mode(value: Mapping[str, Any]) -> Mode:
+    mode = value.get("mode")
+    if mode not in MODES:
+        raise Refused(Verdict.BAD_ACTION, f"`mode` must be one of {', '.join(MODES)}, got {describe(mode)}")
+    for other, key in _PAYLOAD.items():
+        if other == mode and key not in value:
+            raise Refused(Verdict.BAD_ACTION, f"mode `{mode}` needs the field `{key}`")
+        if other != mode and value.get(key) is not None:
+            raise Refused(Verdict.BAD_ACTION, f"mode `{mode}` takes `{_PAYLOAD[mode]}`, but `{key}` is there too")
+    return mode  # type: ignore[no-any-return]
+
+
+def _language(name: Any, wanted: Language | None) -> Language | None:
+    if name is None:
+        return wanted
+    own = normalize_language(name) if isinstance(name, str) else "other"
+    if own == "other":
+        near = did_you_mean(name.lower(), AST_GREP_NAMES) if isinstance(name, str) else ""
+        raise Refused(Verdict.BAD_ACTION, f"`language` must be one of ours, got {describe(name)}{near}")
+    if wanted is not None and own != wanted:
+        raise Refused(
+            Verdict.BAD_ACTION,
+            f"the action is for {DISPLAY_NAMES[own]}, the code is {DISPLAY_NAMES[wanted]}",
+        )
+    return own
+
+
+def _text(value: Any, key: str) -> str:
+    if not isinstance(value, str):
+        raise Refused(Verdict.BAD_ACTION, f"`{key}` must be text, got {describe(value)}")
+    return value
+
+
+def _from_yaml(text: str, language: Language | None, *, complete: bool) -> Action:
+    documents = read_documents(text)
+    own, rules, ids = rules_of(documents, language, complete=complete)
+    return Action(own, rules, "yaml", "", ids)
+
+
+def _from_cli(line: str, language: Language | None) -> Action:
+    own, rule = cli_line.parse(line)
+    if own is not None and language is not None and own != language:
+        raise Refused(
+            Verdict.BAD_ACTION,
+            f"the command line is for {DISPLAY_NAMES[own]}, the action for {DISPLAY_NAMES[language]}",
+        )
+    chosen = own or language
+    if chosen is None:
+        raise Refused(Verdict.BAD_ACTION, "the command line lacks -l")
+    return Action(chosen, (rule,), "cli")
+
+
+def _from_object(value: Any, language: Language | None) -> Action:
+    documents = value if isinstance(value, list) else [value]
+    if not documents:
+        raise Refused(Verdict.BAD_ACTION, "`rule` is an empty list")
+    check_bounds(documents)
+    size = len(json.dumps(documents, ensure_ascii=False))
+    if size > MAX_CHARS:
+        raise Refused(Verdict.BAD_ACTION, f"`rule` has {size} characters, at most {MAX_CHARS} are taken")
+    own, rules, ids = rules_of(documents, language, complete=False)
+    return Action(own, rules, "rule", "", ids)
+
+
+def render_action(action: Action, mode: Mode | None = None) -> str:
+    """Write the JSON that stands inside `<action>`.
+
+    Args:
+        action: what to write.
+        mode: the form; that of the action where `None`. `cli` needs a single rule with
+            nothing but a pattern and a text `fix`; what it cannot say raises `ValueError`.
+    """
+    mode = mode or action.mode
+    body: dict[str, Any] = {"type": "ast_grep", "language": action.language, "mode": mode}
+    match mode:
+        case "yaml":
+            body["rule_yaml"] = render_rules(action)
+        case "cli":
+            if not cli_line.can_render(action.rules):
+                raise ValueError("a command line holds one pattern and one fix text; use mode `yaml`")
+            body["cli"] = cli_line.render(action.language, action.rules[0])
+        case "rule":
+            objects = [dict(document) for document in _documents(action)]
+            body["rule"] = objects[0] if len(objects) == 1 else objects
+    body["notes"] = action.notes
+    return json.dumps({"action": body}, ensure_ascii=False)
+
+
+def render_rules(action: Action) -> str:
+    """Write the rules as an ast-grep rule file (YAML, documents separated by `---`)."""
+    return "---\n".join(yaml_text.dump(document) for document in _documents(action))
+
+
+def _documents(action: Action) -> list[dict[str, Any]]:
+    name = DISPLAY_NAMES[action.language]
+    order = [key for key in EFFECTIVE_FIELDS]
+    return [
+        {"id": action.id_of(i), "language": name, **{key: rule[key] for key in order if key in rule}}
+        for i, rule in enumerate(action.rules)
+    ]
+
+
+def render_response(action: Action, think: str = "", update: StateUpdate | None = None) -> str:
+    """Write a whole answer: thought (if any), action, state update (if given)."""
+    parts = [f"<think>{think}</think>"] if think else []
+    parts.append(f"{_OPEN}{render_action(action)}{_CLOSE}")
+    if update is not None:
+        parts.append(f"<state_update>{json.dumps(update.to_dict(), ensure_ascii=False)}</state_update>")
+    return "\n".join(parts)

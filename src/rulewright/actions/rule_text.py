@@ -1,0 +1,212 @@
+"""Rule documents: text to rules and back.
+
+Reads what ast-grep's own YAML 1.2 reader takes, within bounds (16 kB, 32 levels,
+2,000 nodes), and drops what has no effect. Whether a rule compiles is the engine's
+to say.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from rulewright import yaml12
+from rulewright.actions.action import DEFAULT_ID, EFFECTIVE_FIELDS, Rejection, Rule, safe_id
+from rulewright.actions.suggest import did_you_mean
+from rulewright.languages import Language
+from rulewright.verdict import Verdict
+
+MAX_CHARS: Final = 16_384
+MAX_DEPTH: Final = 32
+MAX_NODES: Final = 2_000
+MAX_RULES: Final = 16
+BOUNDS: Final = yaml12.Bounds(max_chars=MAX_CHARS, max_depth=MAX_DEPTH, max_nodes=MAX_NODES)
+
+# Top-level keys of a rule file: ast-grep refuses any other.
+DOCUMENT_FIELDS: Final = (
+    "id", "language", "rule", "constraints", "utils", "transform", "fix", "rewriters",
+    "message", "note", "severity", "labels", "files", "ignores", "url", "metadata",
+)  # fmt: skip
+SEVERITIES: Final = ("hint", "info", "warning", "error", "off")
+
+# ast-grep's own names and aliases for our languages (matched without case).
+AST_GREP_NAMES: Final[dict[str, Language]] = {
+    "python": "python", "py": "python",
+    "javascript": "javascript", "js": "javascript", "jsx": "javascript",
+    "typescript": "typescript", "ts": "typescript",
+    "tsx": "tsx",
+    "java": "java",
+    "go": "go", "golang": "go",
+    "c": "c",
+    "cpp": "cpp", "c++": "cpp", "cc": "cpp", "cxx": "cpp",
+    "rust": "rust", "rs": "rust",
+}  # fmt: skip
+# How ast-grep's documentation spells them.
+DISPLAY_NAMES: Final[dict[Language, str]] = {
+    "python": "Python", "javascript": "JavaScript", "typescript": "TypeScript", "tsx": "Tsx",
+    "java": "Java", "go": "Go", "c": "C", "cpp": "Cpp", "rust": "Rust", "other": "other",
+}  # fmt: skip
+
+
+class Refused(Exception):
+    """Carries a `Rejection` out of nested reading; never leaves this package."""
+
+    def __init__(self, verdict: Verdict, detail: str) -> None:
+        super().__init__(detail)
+        self.rejection = Rejection(verdict, detail)
+
+
+def read_documents(text: str) -> list[Any]:
+    """Every document of a rule text as plain data, within the bounds.
+
+    Raises:
+        Refused: `bad_action` beyond a bound, `bad_rule` for what ast-grep's reader refuses.
+    """
+    check_text(text, "the rule text")
+    try:
+        documents = yaml12.load_all(text, BOUNDS)
+    except yaml12.BoundError as error:
+        raise Refused(Verdict.BAD_ACTION, f"rule text beyond our bounds: {error}") from error
+    except yaml12.YamlError as error:
+        place = f"line {error.line}: " if error.line else ""
+        raise Refused(Verdict.BAD_RULE, f"not valid YAML: {place}{error}") from error
+    if not documents:
+        raise Refused(Verdict.BAD_RULE, "the rule text is empty; expected `id`, `language`, `rule`, `fix`")
+    return documents
+
+
+def check_text(text: str, what: str) -> None:
+    """Refuse what no rule needs and other readers choke on: size, NUL, controls, lone surrogates."""
+    if len(text) > MAX_CHARS:
+        raise Refused(Verdict.BAD_ACTION, f"{what} has {len(text)} characters, at most {MAX_CHARS} are taken")
+    for char in text:
+        code = ord(char)
+        if code < 0x20 and char not in "\n\r\t":
+            raise Refused(Verdict.BAD_ACTION, f"{what} holds the control character U+{code:04X}")
+        if 0xD800 <= code <= 0xDFFF:
+            raise Refused(Verdict.BAD_ACTION, f"{what} holds a lone surrogate U+{code:04X}")
+
+
+def check_bounds(value: Any) -> None:
+    """Hold JSON-like data to the bounds of a rule text; raises `Refused`."""
+    nodes = 0
+    stack: list[tuple[Any, int]] = [(value, 0)]
+    while stack:
+        item, depth = stack.pop()
+        nodes += 1
+        if nodes > MAX_NODES:
+            raise Refused(Verdict.BAD_ACTION, f"the rule has more than {MAX_NODES} nodes")
+        if depth > MAX_DEPTH:
+            raise Refused(Verdict.BAD_ACTION, f"the rule is nested deeper than {MAX_DEPTH} levels")
+        if isinstance(item, dict):
+            for key, inner in item.items():
+                check_text(key, "a key of the rule")
+                stack.append((inner, depth + 1))
+        elif isinstance(item, list):
+            stack += [(inner, depth + 1) for inner in item]
+        elif isinstance(item, str):
+            check_text(item, "a text in the rule")
+
+
+def language_named(name: Any, where: str) -> Language:
+    """Map a rule file's `language` as ast-grep does; raises `Refused`."""
+    if not isinstance(name, str):
+        raise Refused(Verdict.BAD_RULE, f"{where}`language` must be a name, got {describe(name)}")
+    known = AST_GREP_NAMES.get(name.lower())
+    if known is None:
+        near = did_you_mean(name.lower(), AST_GREP_NAMES)
+        raise Refused(Verdict.BAD_RULE, f"{where}unknown language `{name[:40]}`{near}")
+    return known
+
+
+def rules_of(
+    documents: Sequence[Any], language: Language | None, *, complete: bool
+) -> tuple[Language, tuple[Rule, ...], tuple[str, ...]]:
+    """Take the effective fields out of rule documents.
+
+    Args:
+        documents: plain data, one rule each.
+        language: what the rules must be for; `None` takes it from them.
+        complete: whether `id` and `language` must be there, as in a rule file.
+
+    Raises:
+        Refused: with the number of the document where there are several.
+    """
+    if len(documents) > MAX_RULES:
+        raise Refused(Verdict.BAD_ACTION, f"{len(documents)} rules, at most {MAX_RULES} are taken")
+    rules: list[Rule] = []
+    ids: list[str] = []
+    for number, document in enumerate(documents, 1):
+        where = f"document {number}: " if len(documents) > 1 else ""
+        checked = _check_document(document, where, complete)
+        if "language" in checked:
+            own = language_named(checked["language"], where)
+            if language is not None and own != language:
+                raise Refused(
+                    Verdict.BAD_RULE,
+                    f"{where}the rule is for {DISPLAY_NAMES[own]}, the code is {DISPLAY_NAMES[language]}; "
+                    f"write `language: {DISPLAY_NAMES[language]}`",
+                )
+            language = own
+        rules.append({key: checked[key] for key in EFFECTIVE_FIELDS if key in checked})
+        ids.append(safe_id(checked.get("id", DEFAULT_ID)))
+    if language is None:
+        raise Refused(Verdict.BAD_ACTION, "no language is given")
+    return language, tuple(rules), tuple(ids)
+
+
+def _check_document(document: Any, where: str, complete: bool) -> dict[str, Any]:
+    if not isinstance(document, dict):
+        raise Refused(
+            Verdict.BAD_RULE, f"{where}a rule is a mapping with `rule` and `fix`, got {describe(document)}"
+        )
+    for key in document:
+        if key not in DOCUMENT_FIELDS:
+            near = did_you_mean(key, DOCUMENT_FIELDS) or _misplaced(key)
+            raise Refused(Verdict.BAD_RULE, f"{where}unknown field `{key[:60]}`{near}")
+    for key in ("id", "language", "rule") if complete else ("rule",):
+        if key not in document:
+            raise Refused(Verdict.BAD_RULE, f"{where}missing field `{key}`")
+    _check_inert(document, where)
+    # In a rule file an absent option may be written as null.
+    return {k: v for k, v in document.items() if v is not None or k in ("id", "language", "rule")}
+
+
+_RULE_KEYS: Final = frozenset(
+    "pattern kind regex nthChild range inside has precedes follows all any not matches".split()
+)
+
+
+def _misplaced(key: str) -> str:
+    return f"; `{key}` belongs under `rule:`" if key in _RULE_KEYS else ""
+
+
+def _check_inert(document: Mapping[str, Any], where: str) -> None:
+    """Refuse ill-typed fields that have no effect, as ast-grep does."""
+    for key, kind, name in (
+        ("id", str, "text"), ("message", str, "text"), ("note", str, "text"), ("url", str, "text"),
+        ("metadata", dict, "a mapping"), ("labels", dict, "a mapping"),
+        ("files", list, "a list"), ("ignores", list, "a list"),
+    ):  # fmt: skip
+        value = document.get(key)
+        optional = key not in ("id", "message")
+        if key in document and not isinstance(value, kind) and not (optional and value is None):
+            raise Refused(Verdict.BAD_RULE, f"{where}`{key}` must be {name}, got {describe(value)}")
+    severity = document.get("severity", "hint")
+    if severity not in SEVERITIES:
+        raise Refused(
+            Verdict.BAD_RULE, f"{where}`severity` must be one of {', '.join(SEVERITIES)}, got {describe(severity)}"
+        )
+
+
+def describe(value: Any) -> str:
+    """Name a value for a message: its type and, where short, the value."""
+    if value is None:
+        return "nothing (null)"
+    names = {dict: "a mapping", list: "a list", bool: "a boolean", int: "a number", float: "a number"}
+    name = names.get(type(value), "text")
+    if isinstance(value, dict | list):
+        return name
+    shown = json.dumps(value, ensure_ascii=False)
+    return f"{name} ({shown if len(shown) <= 40 else shown[:37] + '...'})"

@@ -1,0 +1,49 @@
+"""Compare two evaluation runs on the same tasks, with uncertainty.
+
+Paired difference B − A with an interval that resamples groups, exact McNemar at one sample a
+task, tasks gained and lost, the smallest difference that could have been found, and whether B
+is no worse than (or equal to) A within a margin. Reads two run folders, writes nothing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from pydantic import Field
+
+from rulewright import console
+from rulewright.config import CommandConfig
+
+
+class Config(CommandConfig):
+    """Two run folders."""
+
+    run_a: tyro.conf.Positional[Path]
+    """The run to compare with, e.g. the untuned model's."""
+    run_b: tyro.conf.Positional[Path]
+    """The run to judge."""
+    metric: str = ""
+    """Field of the rows to compare; empty: the one that decides in the benchmark."""
+    margin: float = Field(default=0.03, gt=0, lt=1)
+    """Of the equivalence test, as a rate: 0.03 is 3 points."""
+    by: list[str] = Field(default_factory=lambda: ["family"])
+    """Fields to break the difference down by."""
+    seed: int = 0
+    """Of the resampling."""
+    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """Result as JSON on stdout."""
+
+
+def run(config: Config) -> int:
+    """Compare and show."""
+    from rulewright.evaluation import compare
+
+    a, b = compare.read_run(config.run_a), compare.read_run(config.run_b)
+    result = compare.compare(a, b, config.metric, config.margin, config.seed, config.by)
+    if config.json_output:
+        console.emit_json(result)
+    else:
+        compare.show(result)
+    return 0

@@ -1,0 +1,25 @@
+"""Measure a model on held-out actions (Stage 1 and later).
+
+The model writes ast-grep rules; they are applied in worker processes and the result is
+compared with the wanted text. Success, validity, verdicts, rules and matches per task; per
+family, tag, language and source, with intervals clustered by group. Writes runs/eval/NAME/.
+"""
+
+from __future__ import annotations
+
+from rulewright import console
+from rulewright.evaluation.settings import ActionsConfig
+
+Config = ActionsConfig
+
+
+def run(config: ActionsConfig) -> int:
+    """Evaluate, save, show."""
+    from rulewright.evaluation import actions
+
+    result = actions.evaluate(config)
+    if config.json_output:
+        console.emit_json(result)
+    else:
+        actions.show(result)
+    return 0

@@ -1,0 +1,167 @@
+"""Make verified training records from real code by running codemods backwards.
+
+Real code is what should come out; a template's inverse makes what was there before; the
+forward rule is the gold action. Every record was verified by applying its rule: it gives
+exactly the real code. Without --source-dir the running Python's standard library is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from pydantic import Field
+
+from rulewright import console
+from rulewright.config import CommandConfig
+from rulewright.errors import RulewrightError, UsageError
+from rulewright.languages import Language
+from rulewright.synth.make import SHAPES, Shape
+from rulewright.synth.sources import GroupBy
+from rulewright.synth.speech import Wording
+from rulewright.synth.windows import WindowKind
+
+
+class Config(CommandConfig):
+    """`rulewright synth`."""
+
+    source_dir: tuple[Path, ...] = ()
+    """Folders (or files) of real code; default: the running Python's standard library."""
+    languages: tuple[Language, ...] = ("python", "javascript", "typescript", "java", "go")
+    """Languages of the files to use."""
+    out: Path = Path("data/processed")
+    """Where `{train,dev,test}/synth.jsonl` go."""
+    negatives: Path = Path("data/negatives/synth.jsonl")
+    """Where requests with nothing to do go (`pre` equals `post`): for over-match checks, not for training."""
+    window: tuple[WindowKind, ...] = ("function",)
+    """Pieces of files to edit: `statement` (1 to 6 lines), `function` (or class), `file`; one or several."""
+    max_tokens: int = Field(default=700, ge=16)
+    """Longest `pre` or `post`, in tokens (a tokenizer-free upper estimate)."""
+    max_chars: int = Field(default=2_400, ge=40)
+    """Longest `pre` or `post`, in characters."""
+    families: tuple[str, ...] = ()
+    """Only templates and instance edits of these families, e.g. `rename-identifier comparison`; empty: all."""
+    shapes: tuple[Shape, ...] = SHAPES
+    """Kinds of edits: `single`, `scoped` ("only in f"), `multi` (two or three rules), `negative`."""
+    templates: tuple[Path, ...] = ()
+    """Further templates, `.yaml` or `.jsonl` (see docs/synth.md)."""
+    packaged: bool = True
+    """Use the templates and instance edits that come with rulewright."""
+    wording: Wording = "rich"
+    """`plain`: a phrasing as it stands; `rich`: sometimes with the reason or an example."""
+    phrasings: int = Field(default=0, ge=0)
+    """Use only the first so many phrasings of each template; 0: all."""
+    per_window: int = Field(default=3, ge=1)
+    """At most so many single edits from one piece of code."""
+    per_template_cap: int = Field(default=0, ge=0)
+    """At most so many records a template; 0: no absolute bound."""
+    max_template_share: float = Field(default=0.015, gt=0, le=1)
+    """At most this share of the records a template; 1: no bound."""
+    limit: int = Field(default=0, ge=0)
+    """Stop when there are so many records (all splits together); 0: use every file."""
+    hold_out_templates: bool = True
+    """Keep one template in ten, whole, for dev or test."""
+    group_by: GroupBy = "package"
+    """What must not straddle splits: the `package` a file belongs to, or each `file` by itself."""
+    license: str = ""
+    """SPDX id of the sources; empty: from the nearest package.json, `psf-2.0` for the standard library."""
+    seed: int = 0
+    """The same seed and sources give the same bytes."""
+    workers: int = Field(default=0, ge=0)
+    """Processes; 0: one per core."""
+    resume: bool = False
+    """Continue an interrupted run (that also happens by itself), or confirm a finished one."""
+    overwrite: bool = False
+    """Replace an earlier result."""
+    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """Print the summary as one JSON line on stdout."""
+
+
+_NOT_CONTENT = frozenset({"out", "negatives", "workers", "resume", "overwrite", "json_output", "source_dir"})
+
+
+def run(config: Config) -> int:
+    """Make the data set; give the exit code."""
+    from rulewright.data import store
+    from rulewright.synth import shards, sources
+
+    files = sources.find(
+        config.source_dir or (sources.standard_library(),), config.languages, config.group_by, config.license
+    )
+    if not files:
+        raise UsageError(
+            f"no source file of {', '.join(config.languages)} found", "name folders of code with --source-dir"
+        )
+    version = _fingerprint(config, files)
+    done = store.read_metadata(config.out, shards.SOURCE)
+    if done is not None and not config.overwrite:
+        if config.resume and done.version == version:
+            console.say(f"{config.out}: holds this very set already ({done.num_records:,} records)")
+            return 0
+        raise UsageError(
+            f"{config.out}: holds a finished set '{shards.SOURCE}'",
+            "replace it with --overwrite, or choose another folder with --out",
+        )
+    _make(config, files, version)
+    return 0
+
+
+def _make(config: Config, files: list[Any], version: str) -> None:
+    from rulewright.synth import collect, dataset, shards, windows
+
+    options = shards.Options(
+        seed=config.seed,
+        windows=config.window,
+        limits=windows.Limits(config.max_chars, config.max_tokens),
+        shapes=config.shapes,
+        families=config.families,
+        template_files=tuple(map(str, config.templates)),
+        packaged=config.packaged,
+        wording=config.wording,
+        phrasings=config.phrasings,
+        per_window=config.per_window,
+        hold_out=config.hold_out_templates,
+    )
+    folder = config.out / ".work" / f"{shards.SOURCE}-{version.removeprefix('sha256:')}"
+    workers = config.workers or os.cpu_count() or 1
+    console.decided("sources", f"{len(files):,} files", f"groups: {len({f.group for f in files}):,}")
+    # Caps and duplicates take their part: make a third more than is wanted.
+    enough = config.limit + config.limit // 3
+    paths = shards.make_all(shards.plan(files, config.seed), folder, options, workers, enough)
+    summary = dataset.write(
+        paths,
+        config.out,
+        config.negatives,
+        version,
+        config.per_template_cap,
+        config.max_template_share,
+        config.limit,
+    )
+    shutil.rmtree(folder)
+    if config.json_output:
+        console.emit_json(summary)
+
+
+def _fingerprint(config: Config, files: list[Any]) -> str:
+    """One digest of what decides the bytes: options, templates given, and the sources."""
+    from rulewright import __version__
+    from rulewright.runs import file_sha256
+
+    digest = hashlib.sha256(__version__.encode())
+    options = {k: v for k, v in json.loads(config.model_dump_json()).items() if k not in _NOT_CONTENT}
+    digest.update(json.dumps(options, sort_keys=True).encode())
+    for path in config.templates:
+        digest.update(file_sha256(path).encode())
+    for file in files:
+        try:
+            content = file.path.read_bytes()
+        except OSError as error:
+            raise RulewrightError(f"{file.path}: cannot be read ({error.strerror})", "mend its permissions") from error
+        digest.update(f"{file.name}\0{file.group}\0{len(content)}\0".encode("utf-8", "surrogateescape"))
+        digest.update(content)
+    return f"sha256:{digest.hexdigest()[:16]}"

@@ -1,0 +1,174 @@
+"""Run a teacher over tasks and write its raw trajectories, every proposal executed.
+
+A task is a record, or a JSONL line with instruction, pre and language. Episodes that
+are in the output file already are not run again: a killed run, or one with more tasks,
+simply continues. `rulewright trajs make` then keeps what is verified.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from itertools import islice
+
+from rulewright import console, jsonl
+from rulewright.errors import RulewrightError, UsageError
+from rulewright.state.trajectory import TrajectoryStep
+from rulewright.teachers.base import GoldTeacher, MinerTeacher, ModelTeacher, Teacher
+from rulewright.teachers.config import TeacherConfig
+from rulewright.teachers.metrics import render, tally
+from rulewright.teachers.srl_teacher import Budget, Collector, Episode, EpisodeLimits, collect
+from rulewright.teachers.tasks import Task, read_tasks
+
+Config = TeacherConfig
+
+
+def run(config: TeacherConfig) -> int:
+    """Ask, execute, write, and sum up."""
+    rejected: Counter[str] = Counter()
+    tasks = list(islice(read_tasks(config.tasks, rejected), config.limit or None))
+    _say_rejected(rejected)
+    if config.dry_run:
+        return _estimate(config, tasks)
+    out = config.output()
+    if config.overwrite:
+        out.unlink(missing_ok=True)
+    counts: Counter[str] = Counter()
+    with ExitStack() as stack:
+        collector = _collector(config, tasks, stack)
+        meter = _Meter(_budget(config))
+        episodes = collect(collector, tasks, out, config.samples, config.batch_size, meter.stop)
+        with console.progress("episodes", len(tasks) * config.samples) as bar:
+            for episode in episodes:
+                _count(counts, episode)
+                rate = 100 * counts["solved"] / max(1, counts["episodes"])
+                bar.advance(solved=f"{rate:.1f} %", **meter.counters())
+    if meter.reason:
+        console.say(f"stopped: {meter.reason}; run the same command again with a higher limit to go on")
+    return _finish(config, counts)
+
+
+def _collector(config: TeacherConfig, tasks: Sequence[Task], stack: ExitStack) -> Collector:
+    from rulewright.engine import Engine
+
+    sandbox = None
+    if any(task.tests for task in tasks):
+        from rulewright.sandbox.runner import open_sandbox
+
+        sandbox = stack.enter_context(open_sandbox())
+    engine = stack.enter_context(Engine(workers=config.workers, deadline_s=config.deadline_s))
+    limits = EpisodeLimits(config.max_steps, config.attempts)
+    return Collector(_teacher(config, stack), engine, limits, config.seed, sandbox)
+
+
+def _teacher(config: TeacherConfig, stack: ExitStack) -> Teacher:
+    match config.teacher:
+        case "miner":
+            return MinerTeacher(config.deadline_s)
+        case "gold":
+            return GoldTeacher()
+        case "endpoint" if not config.base_url and not config.generator.base_url:
+            raise UsageError("the endpoint teacher has no --base-url", "e.g. http://127.0.0.1:8000/v1")
+    from rulewright.generation import Sampling, open_generator
+
+    sampling = Sampling(
+        temperature=config.temperature,
+        top_p=config.top_p,
+        max_new_tokens=config.max_new_tokens,
+        seed=config.seed,
+    )
+    generator = stack.enter_context(open_generator(config.generator_config()))
+    return ModelTeacher(config.teacher, generator, sampling)
+
+
+def _budget(config: TeacherConfig) -> Budget:
+    return Budget(
+        config.max_usd, config.max_tokens, config.price_in_usd_per_mtok, config.price_out_usd_per_mtok
+    )
+
+
+class _Meter:
+    """Adds up what was used and says when to stop."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._tokens_in = self._tokens_out = 0
+        self.reason = ""
+
+    def stop(self, rows: Sequence[TrajectoryStep]) -> str:
+        for row in rows:
+            self._tokens_in += int(row.provenance.usage.get("prompt_tokens", 0))
+            self._tokens_out += int(row.provenance.usage.get("completion_tokens", 0))
+        self.reason = self._budget.spent(self._tokens_in, self._tokens_out)
+        return self.reason
+
+    def counters(self) -> dict[str, object]:
+        if not self._tokens_in:
+            return {}
+        usd = self._budget.usd(self._tokens_in, self._tokens_out)
+        tokens = {"tokens": f"{self._tokens_in + self._tokens_out:,}"}
+        return {**tokens, "$": f"{usd:.2f}"} if usd else {**tokens}
+
+
+def _count(counts: Counter[str], episode: Episode) -> None:
+    if episode.failed:
+        counts["failed"] += 1
+        counts[f"failed: {episode.failed}"] += 1
+        return
+    counts["episodes"] += 1
+    counts["steps"] += len(episode.rows)
+    counts["solved"] += episode.rows[-1].provenance.solved is True
+
+
+def _estimate(config: TeacherConfig, tasks: Sequence[Task]) -> int:
+    from rulewright.prompts import action_prompt
+    from rulewright.state.state import count_tokens
+
+    prompt_tokens = sum(
+        count_tokens(message["content"])
+        for task in tasks
+        for message in action_prompt(task.instruction, task.pre, task.language)
+    )
+    calls = len(tasks) * config.samples
+    most_in = prompt_tokens * config.samples * config.attempts * config.max_steps
+    most_out = calls * config.attempts * config.max_steps * config.max_new_tokens
+    summary = {
+        "tasks": len(tasks),
+        "episodes": calls,
+        "prompt_tokens_at_most": most_in,
+        "completion_tokens_at_most": most_out,
+        "usd_at_most": round(_budget(config).usd(most_in, most_out), 2),
+    }
+    console.emit_json(summary) if config.json_output else console.summary(
+        "dry run: nothing is asked", summary
+    )
+    return 0
+
+
+def _say_rejected(rejected: Counter[str]) -> None:
+    if rejected:
+        console.say("not tasks: " + ", ".join(f"{reason} {n:,}" for reason, n in rejected.most_common()))
+
+
+def _finish(config: TeacherConfig, counts: Counter[str]) -> int:
+    files = sorted(config.out.glob("*.jsonl"))
+    tallies = tally(files)
+    jsonl.write_text(config.metrics, render(tallies, files))
+    summary = [
+        {"teacher": teacher, "model": model, "source": source, **count.to_dict()}
+        for (teacher, model, source), count in tallies.items()
+    ]
+    jsonl.write_json(config.metrics.with_suffix(".json"), summary)
+    if config.json_output:
+        console.emit_json({"out": str(config.output()), "this_run": counts, "all": summary})
+    else:
+        console.say(f"{counts['episodes']:,} new episodes, {counts['steps']:,} steps → {config.output()}")
+        console.say(f"figures over all of {config.out}: {config.metrics}")
+    if counts["failed"]:
+        reasons = [key.removeprefix("failed: ") for key in counts if key.startswith("failed: ")]
+        raise RulewrightError(
+            f"{counts['failed']:,} episodes could not be asked ({'; '.join(sorted(reasons)[:3])})",
+            "run the same command again: only these are owed",
+        )
+    return 0

@@ -1,0 +1,163 @@
+"""Overlap with evaluation sets: token n-grams, normalized code, instructions (DATA.md 6).
+
+A record is dropped if it shares a run of 20 code tokens with an evaluation problem, if more
+than a tenth of its own 13-token runs are in one, if one of its sides equals one of the
+problem's, or if its instruction is the problem's. A shared run of 13 tokens is only flagged:
+it is mostly boilerplate. What is found is exact; hashes have 64 bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+
+from rulewright import jsonl
+from rulewright.data import readers
+from rulewright.data.drafts import Drop
+from rulewright.data.signatures import U64, ngrams, text_key, tokens
+from rulewright.errors import UsageError
+
+FLAG_TOKENS: Final = 13
+DROP_TOKENS: Final = 20
+MAX_CONTAINMENT: Final = 0.1
+MIN_INSTRUCTION_WORDS: Final = 8
+MIN_EXACT_TOKENS: Final = 8
+
+_CODE: Final = ("pre", "post", "before", "after", "old_contents", "new_contents", "pre_code", "post_code")
+_TEXT: Final = ("instruction", "instruction_descriptive", "instruction_lazy", "subject")
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """What a record shares with an evaluation problem, without being dropped for it."""
+
+    problem: str
+    n_runs: int
+    """Shared runs of 13 tokens."""
+
+
+class EvaluationIndex:
+    """The n-grams, sides and instructions of evaluation problems, as sorted hashes."""
+
+    def __init__(self, names: list[str], tables: Mapping[str, tuple[U64, U64]]) -> None:
+        self.names = names
+        self._tables = tables
+
+    @classmethod
+    def build(cls, paths: Sequence[Path]) -> Self:
+        """Read evaluation sets (records, CanItEdit's rows, or any rows with such columns).
+
+        Raises:
+            UsageError: a file has no column that could be an evaluation problem's.
+        """
+        names: list[str] = []
+        found: dict[str, list[tuple[int, int]]] = {"flag": [], "drop": [], "side": [], "instruction": []}
+        for path in paths:
+            columns = readers.columns_of(path)
+            if not set(columns) & set(_CODE):
+                raise UsageError(
+                    f"{path}: no code to compare with; its columns are {', '.join(columns)}",
+                    f"expected at least one of {', '.join(_CODE)}",
+                )
+            for place, row in _rows(path):
+                _enter(found, row, len(names))
+                names.append(_name(path, place, row))
+        return cls(names, {kind: _sorted(pairs) for kind, pairs in found.items()})
+
+    def save(self, path: Path) -> None:
+        """Write the index as one file."""
+        arrays = {f"{kind}_{i}": array for kind, pair in self._tables.items() for i, array in enumerate(pair)}
+        with jsonl.atomic(path) as stream:
+            np.savez(stream, names=np.array(self.names), **arrays)  # type: ignore[arg-type]
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote."""
+        with np.load(path) as held:
+            kinds = ("flag", "drop", "side", "instruction")
+            return cls(
+                [str(name) for name in held["names"]],
+                {kind: (held[f"{kind}_0"], held[f"{kind}_1"]) for kind in kinds},
+            )
+
+    def check(self, instruction: str, pre: str, post: str) -> Drop | Overlap | None:
+        """Say whether a record overlaps a problem, and how."""
+        words = instruction.lower().split()
+        if len(words) >= MIN_INSTRUCTION_WORDS:
+            hit = self._find("instruction", np.array([text_key(" ".join(words))], dtype=np.uint64))
+            if hit.size:
+                return Drop("contaminated", f"the instruction is that of {self.names[int(hit[0])]}")
+        runs = []
+        for side in (pre, post):
+            hashes = tokens(side)
+            if hashes.size >= MIN_EXACT_TOKENS:
+                hit = self._find("side", ngrams(hashes, hashes.size))
+                if hit.size:
+                    return Drop("contaminated", f"a side equals one of {self.names[int(hit[0])]}")
+            hit = self._find("drop", ngrams(hashes, DROP_TOKENS))
+            if hit.size:
+                return Drop("contaminated", f"{DROP_TOKENS} tokens in a row of {self.names[int(hit[0])]}")
+            runs.append(ngrams(hashes, FLAG_TOKENS))
+        own = np.unique(np.concatenate(runs))
+        hit = self._find("flag", own)
+        if not hit.size:
+            return None
+        share = hit.size / own.size
+        if share > MAX_CONTAINMENT:
+            return Drop(
+                "contaminated", f"{share:.0%} of its {FLAG_TOKENS}-token runs, {self.names[int(hit[0])]}"
+            )
+        return Overlap(self.names[int(hit[0])], int(hit.size))
+
+    def _find(self, kind: str, hashes: U64) -> U64:
+        """The numbers of the problems of those hashes that are in a table."""
+        known, owners = self._tables[kind]
+        if not known.size or not hashes.size:
+            return np.empty(0, dtype=np.uint64)
+        places = np.searchsorted(known, hashes)
+        places[places == known.size] = 0
+        found: U64 = owners[places[known[places] == hashes]]
+        return found
+
+
+def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    for unit in readers.number(readers.pieces(path)):
+        for item in readers.items(unit):
+            if not isinstance(item.value, Drop):
+                yield item.place, item.value
+
+
+def _name(path: Path, place: str, row: Mapping[str, Any]) -> str:
+    metadata = row.get("metadata")
+    known = metadata if isinstance(metadata, Mapping) else {}
+    name = known.get("problem_name") or row.get("full_name") or row.get("id") or known.get("id")
+    return f"{path.stem}:{name}" if name else place
+
+
+def _enter(found: dict[str, list[tuple[int, int]]], row: Mapping[str, Any], owner: int) -> None:
+    for column in _CODE:
+        text = row.get(column)
+        if not isinstance(text, str):
+            continue
+        hashes = tokens(text)
+        for kind, n in (("flag", FLAG_TOKENS), ("drop", DROP_TOKENS)):
+            found[kind] += [(int(h), owner) for h in np.unique(ngrams(hashes, n))]
+        if hashes.size >= MIN_EXACT_TOKENS:
+            found["side"].append((int(ngrams(hashes, hashes.size)[0]), owner))
+    for column in _TEXT:
+        text = row.get(column)
+        if isinstance(text, str) and len(text.split()) >= MIN_INSTRUCTION_WORDS:
+            found["instruction"].append((text_key(" ".join(text.lower().split())), owner))
+
+
+def _sorted(pairs: list[tuple[int, int]]) -> tuple[U64, U64]:
+    """Hashes in order, each with the first problem that has it."""
+    first: dict[int, int] = {}
+    for hashed, owner in pairs:
+        first.setdefault(hashed, owner)
+    keys = np.array(sorted(first), dtype=np.uint64)
+    return keys, np.array([first[int(key)] for key in keys], dtype=np.uint64)

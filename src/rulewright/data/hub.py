@@ -1,0 +1,75 @@
+"""Data sets from the Hugging Face hub, by routes that need no loading script.
+
+`datasets` refuses the scripts that some of these sets have, so their data files are fetched
+by name. The revision asked for is resolved to a commit first, and that is recorded.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rulewright import console
+from rulewright.data.sources import Source
+from rulewright.errors import MissingDependency, RulewrightError
+
+
+class Fetched(NamedTuple):
+    """Files on this machine, and the commit they are of."""
+
+    paths: list[Path]
+    revision: str
+
+
+def fetch(source: Source, revision: str, languages: Sequence[str], folder: Path) -> Fetched:
+    """Fetch a source's data files to `folder/SOURCE/COMMIT/`; files already there stay.
+
+    Raises:
+        MissingDependency: huggingface_hub is not installed.
+        RulewrightError: the hub is out of reach, or the set asks for consent first.
+    """
+    try:
+        import huggingface_hub
+        from huggingface_hub.errors import HfHubHTTPError
+    except ImportError:
+        raise MissingDependency("huggingface_hub", f"fetching {source.hub} from the hub", "hub") from None
+    api: Any = huggingface_hub.HfApi()
+    try:
+        info = api.dataset_info(source.hub, revision=revision)
+        names = sorted(sibling.rfilename for sibling in info.siblings)
+        wanted = _wanted(source, names, languages)
+        console.say(f"{source.hub}@{info.sha}: {len(wanted)} files")
+        target = folder / source.name / info.sha
+        paths = [
+            Path(
+                huggingface_hub.hf_hub_download(
+                    source.hub, name, repo_type="dataset", revision=info.sha, local_dir=target
+                )
+            )
+            for name in wanted
+        ]
+    except (HfHubHTTPError, OSError) as error:
+        raise RulewrightError(
+            f"{source.hub}: cannot be fetched from the hub ({type(error).__name__}: "
+            f"{(str(error).splitlines() or [''])[0]})",
+            "check the network; for a gated set accept its terms on its page and log in; "
+            "or download the files and name them with --input",
+        ) from error
+    return Fetched(paths, info.sha)
+
+
+def _wanted(source: Source, names: list[str], languages: Sequence[str]) -> list[str]:
+    if "{language}" in source.hub_files:
+        patterns = [source.hub_files.format(language=language.lower()) for language in languages]
+    else:
+        patterns = [source.hub_files, source.hub_files.removeprefix("**/")]
+    data = (".jsonl", ".jsonl.gz", ".parquet", ".json")
+    found = [n for n in names if n.endswith(data) and any(fnmatch.fnmatch(n, p) for p in patterns)]
+    if not found:
+        raise RulewrightError(
+            f"{source.hub}: no file matches {' or '.join(patterns)}; there are {', '.join(names[:10])}",
+            "the set has been rearranged: download its files and name them with --input",
+        )
+    return found

@@ -1,0 +1,204 @@
+"""Where a source's rows come from: files, git repositories, a repository's layout, or the hub.
+
+What can be said before any work starts is said here: a missing path, a Git-LFS pointer, a
+web page saved as data, columns of another data set.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from rulewright.data import readers, store
+from rulewright.data.ingest import Facts
+from rulewright.data.sources import Options, Source
+from rulewright.errors import UsageError
+
+_COMMITS_PER_UNIT: Final = 200
+_CANITEDIT: Final = frozenset({"instruction_descriptive", "instruction_lazy"})
+
+
+class Found(Protocol):
+    """Checked inputs."""
+
+    def units(self) -> Iterator[readers.Unit]:
+        """The work, in order."""
+
+    def stamps(self) -> dict[str, Any]:
+        """What tells these inputs from others, cheaply: a resumed run must have the same."""
+
+    def facts(self) -> Facts:
+        """For the metadata; reads every input once more, for its SHA-256."""
+
+
+@dataclass(frozen=True)
+class Files:
+    """Data files."""
+
+    paths: list[Path]
+    revision: str = ""
+
+    def units(self) -> Iterator[readers.Unit]:
+        return readers.number(piece for path in self.paths for piece in readers.pieces(path))
+
+    def stamps(self) -> dict[str, Any]:
+        return {str(p): [p.stat().st_size, p.stat().st_mtime_ns] for p in self.paths}
+
+    def facts(self) -> Facts:
+        digests = {str(path): store.sha256_of(path) for path in self.paths}
+        return Facts(
+            version=self.revision or store.combined(digests),
+            license="",
+            downloaded_at=store.as_of(self.paths),
+            inputs=digests,
+        )
+
+
+@dataclass(frozen=True)
+class Repositories:
+    """Local git repositories; the history that HEAD has."""
+
+    paths: list[Path]
+    heads: dict[str, str] = field(default_factory=dict)
+
+    def units(self) -> Iterator[readers.Unit]:
+        return readers.number(piece for path in self.paths for piece in self._pieces(path))
+
+    def _pieces(self, path: Path) -> Iterator[readers.Piece]:
+        from rulewright.data.sources import git
+
+        known = {"repository": str(path), "repo": git.name_of(path), "license": git.license_at(path)}
+        rows = ({**row, **known} for row in git.commits(path))
+        return _row_pieces(str(path), rows, _COMMITS_PER_UNIT)
+
+    def stamps(self) -> dict[str, Any]:
+        return dict(self.heads)
+
+    def facts(self) -> Facts:
+        from rulewright.data.sources import git
+
+        dates = [git.date_of(path) for path in self.paths]
+        return Facts(
+            version=store.combined(self.heads),
+            license="",
+            downloaded_at=datetime.fromtimestamp(max(dates), UTC),
+            inputs={path: f"git:{head}" for path, head in self.heads.items()},
+        )
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A checkout of SmellyCode: files in folders, and a table of smells."""
+
+    root: Path
+
+    def units(self) -> Iterator[readers.Unit]:
+        from rulewright.data.sources import smellycode
+
+        return readers.number(_row_pieces(str(self.root), smellycode.rows_of(self.root), 100))
+
+    def stamps(self) -> dict[str, Any]:
+        from rulewright.data.sources import smellycode
+
+        digest = hashlib.sha256()
+        for row in smellycode.rows_of(self.root):
+            digest.update(json.dumps(row, sort_keys=True).encode())
+        return {str(self.root): digest.hexdigest()}
+
+    def facts(self) -> Facts:
+        stamps = self.stamps()
+        files = [path for path in self.root.rglob("*") if path.is_file()]
+        return Facts(store.combined(stamps), "mit", store.as_of(files), stamps)
+
+
+def find(source: Source, given: Sequence[str], options: Options, revision: str = "") -> Found:
+    """Check the inputs of a source.
+
+    Raises:
+        UsageError: one is absent, is not data, or has not the columns the source needs.
+    """
+    if source.name == "git":
+        return _repositories(given)
+    if source.name == "smellycode" and len(given) == 1 and list(Path(given[0]).glob("*/SmellyUnannotated")):
+        return Layout(Path(given[0]))
+    if source.name == "agentpack" and not Path(options.clones or "-").is_dir():
+        raise UsageError(
+            "agentpack: its rows are patches without the files they apply to"
+            + (f", and {options.clones} is no folder" if options.clones else ""),
+            "give --clones FOLDER with local clones of the repositories (OWNER/NAME); "
+            "rows without a clone are counted as `no_clone`",
+        )
+    paths = readers.find(given)
+    for path in paths:
+        _check_columns(source, path, options)
+    return Files(paths, revision)
+
+
+def _repositories(given: Sequence[str]) -> Repositories:
+    from rulewright.data.sources import git
+
+    if not given:
+        raise UsageError("git: no repository is named", "give --input PATH of one or more local repositories")
+    paths = [git.require_repository(Path(path)) for path in given]
+    return Repositories(paths, {str(path): git.head_of(path) for path in paths})
+
+
+def _check_columns(source: Source, path: Path, options: Options) -> None:
+    columns = readers.columns_of(path)
+    if source.name == "jsonl":
+        from rulewright.data.sources.columns import missing
+
+        if set(columns) >= _CANITEDIT:
+            raise UsageError(
+                f"{path}: this is CanItEdit, which is for evaluation only",
+                "use `rulewright ingest canitedit`: it goes to the test split and nowhere else",
+            )
+        lacking = missing(columns, options.columns)
+        if lacking:
+            raise UsageError(
+                f"{path}: the columns lack {'; '.join(lacking)}; there are {_listing(columns)}",
+                "say which column is which: --columns pre=THEIRS post=THEIRS instruction=THEIRS",
+            )
+        return
+    if any(layout <= set(columns) for layout in source.layouts):
+        return
+    nearest = min(source.layouts, key=lambda layout: len(layout - set(columns)))
+    raise UsageError(
+        f"{path}: not the layout of {source.name}: it lacks {', '.join(sorted(nearest - set(columns)))}; "
+        f"there are {_listing(columns)}",
+        _better_source(set(columns), path),
+    )
+
+
+def _better_source(columns: set[str], path: Path) -> str:
+    from rulewright.data.sources import SOURCES
+    from rulewright.data.sources.columns import missing
+
+    fits = [s.name for s in SOURCES.values() if any(layout <= columns for layout in s.layouts)]
+    if fits:
+        return f"it looks like {' or '.join(fits)}"
+    if not missing(sorted(columns), {}):
+        return f"it has an old and a new side: try `rulewright ingest jsonl --input {path}`"
+    return "check that it is the file you mean, or map its columns with `rulewright ingest jsonl --columns …`"
+
+
+def _listing(columns: Iterable[str]) -> str:
+    names = list(columns)
+    return ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+
+
+def _row_pieces(place: str, rows: Iterable[dict[str, Any]], size: int) -> Iterator[readers.Piece]:
+    held: list[bytes] = []
+    first = 1
+    for count, row in enumerate(rows, start=1):
+        held.append(json.dumps(row).encode() + b"\n")
+        if len(held) >= size:
+            yield readers.Piece("rows", place, 0, 0, first, b"".join(held))
+            held, first = [], count + 1
+    if held:
+        yield readers.Piece("rows", place, 0, 0, first, b"".join(held))

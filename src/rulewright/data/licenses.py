@@ -1,0 +1,74 @@
+"""Licence names: many spellings to one SPDX id in lower case, and which may be used.
+
+Not legal advice: the default allow-list is that of permissive licences common in code
+corpora; a person who has checked more can allow more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import Final
+
+UNKNOWN: Final = "unknown"
+PERMISSIVE: Final[tuple[str, ...]] = (
+    "mit", "mit-0", "apache-2.0", "bsd-2-clause", "bsd-3-clause", "0bsd", "isc", "unlicense", "cc0-1.0",
+    "artistic-2.0", "psf-2.0", "python-2.0", "zlib", "bsl-1.0", "ncsa", "upl-1.0", "blueoak-1.0.0",
+)  # fmt: skip
+
+_ALIASES: Final[dict[str, str]] = {
+    "mit license": "mit", "the mit license": "mit", "expat": "mit",
+    "apache": "apache-2.0", "apache 2": "apache-2.0", "apache 2.0": "apache-2.0", "apache2": "apache-2.0",
+    "apache license 2.0": "apache-2.0", "apache software license": "apache-2.0",
+    "apache license, version 2.0": "apache-2.0",
+    "bsd": "bsd-3-clause", "bsd-3": "bsd-3-clause", "bsd 3-clause": "bsd-3-clause", "new bsd": "bsd-3-clause",
+    "bsd-2": "bsd-2-clause", "bsd 2-clause": "bsd-2-clause",
+    "psf": "psf-2.0", "cc0": "cc0-1.0", "public domain": "cc0-1.0", "boost": "bsl-1.0",
+}  # fmt: skip
+_ID: Final = re.compile(r"[a-z0-9][a-z0-9.+-]*")
+
+# Sentences by which a licence file is recognised, most specific first.
+_TEXTS: Final[tuple[tuple[str, str], ...]] = (
+    ("apache license", "apache-2.0"),
+    ("gnu affero general public", "agpl-3.0"),
+    ("gnu lesser general public", "lgpl"),
+    ("gnu general public", "gpl"),
+    ("mozilla public license", "mpl-2.0"),
+    ("eclipse public license", "epl"),
+    ("python software foundation license", "psf-2.0"),
+    ("boost software license", "bsl-1.0"),
+    ("this is free and unencumbered software", "unlicense"),
+    ("creative commons legal code cc0", "cc0-1.0"),
+    ("permission to use, copy, modify, and/or distribute this software for any purpose", "isc"),
+    ("permission to use, copy, modify, and distribute this software for any purpose", "isc"),
+    ("neither the name of", "bsd-3-clause"),
+    ("redistributions in binary form must reproduce", "bsd-2-clause"),
+    ("permission is hereby granted, free of charge, to any person obtaining a copy", "mit"),
+)
+
+
+def normalize(name: str) -> str:
+    """Give the SPDX id in lower case; `a and b` where several apply; `unknown` for free text.
+
+    >>> normalize("Apache License 2.0"), normalize("PSF-2.0/MIT"), normalize("see the README file")
+    ('apache-2.0', 'psf-2.0 and mit', 'unknown')
+    """
+    text = " ".join(name.lower().split())
+    if text in _ALIASES:
+        return _ALIASES[text]
+    parts = [part.strip() for part in re.split(r"/| and |,|;", text) if part.strip()]
+    if len(parts) > 1:
+        ids = [normalize(part) for part in parts]
+        return UNKNOWN if UNKNOWN in ids else " and ".join(dict.fromkeys(ids))
+    return text if _ID.fullmatch(text) else UNKNOWN
+
+
+def allowed(license: str, allow: Collection[str]) -> bool:
+    """Whether every licence of a normalized name is on the list."""
+    return all(part in allow for part in license.split(" and "))
+
+
+def of_text(text: str) -> str:
+    """Recognise a licence file by its sentences; `unknown` where none is known."""
+    flat = " ".join(text.lower().split())
+    return next((name for sentence, name in _TEXTS if sentence in flat[:20_000]), UNKNOWN)

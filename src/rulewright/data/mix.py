@@ -1,0 +1,304 @@
+"""Mixes: several sources by weight and seed into one deterministic sequence.
+
+Invariant: the sequence depends only on the files' contents, the entries, the seed,
+the limit and the policy. Memory is one offset a record; texts stay on disk.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+import random
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from rulewright import console, jsonl
+from rulewright.data.schemas import SPLITS, NormalizedRecord
+from rulewright.data.store import EVALUATION_ONLY, problems_of
+from rulewright.errors import RulewrightError, UsageError
+
+Policy = Literal["undersample", "repeat", "all"]
+
+
+class MixEntry(BaseModel):
+    """One part of a mix: which records, and how much of the whole they are to be."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    path: str
+    """A `.jsonl` file, or a glob of such files, e.g. `data/processed/train/mined_*.jsonl`."""
+    weight: float = Field(default=1.0, gt=0)
+    """Share of the mix, relative to the other entries' weights."""
+    tags: tuple[str, ...] = ()
+    """Only records that carry all of these tags."""
+    without_tags: tuple[str, ...] = ()
+    """No record that carries one of these tags."""
+    languages: tuple[str, ...] = ()
+    """Only these languages; empty: all."""
+    with_action: bool = False
+    """Only records that have a gold or mined action."""
+    max_chars: int = Field(default=0, ge=0)
+    """Only records whose `pre` and `post` together have at most so many characters; 0: no bound."""
+
+    def takes(self, row: dict[str, Any]) -> bool:
+        """Whether a record, as plain JSON, belongs to this part."""
+        tags = row.get("tags") or []
+        return (
+            all(tag in tags for tag in self.tags)
+            and not any(tag in tags for tag in self.without_tags)
+            and (not self.languages or row.get("language") in self.languages)
+            and (not self.with_action or bool((row.get("metadata") or {}).get("action")))
+            and (not self.max_chars or len(row["pre"]) + len(row["post"]) <= self.max_chars)
+        )
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """What one entry really gave."""
+
+    path: str
+    wanted_rate: float
+    """Its weight as a share of all weights, in [0, 1]."""
+    n_available: int
+    n: int
+    """Records it gives to one pass over the mix."""
+    rate: float
+    """`n` as a share of the mix, in [0, 1]."""
+    n_repeated: int
+    """How many of `n` are second or later copies (policy `repeat`)."""
+    files: dict[str, str]
+    """File to SHA-256."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    files: list[Path]
+    index: array[int]
+    """Flat pairs (number of the file, byte offset of the line)."""
+    digests: dict[str, str]
+
+    def __len__(self) -> int:
+        return len(self.index) // 2
+
+
+class Mix:
+    """A deterministic sequence of records; iterate as often as needed.
+
+    `len(mix)` is the number of records of one pass, `contributions` what each entry gave.
+    """
+
+    def __init__(
+        self, entries: Sequence[MixEntry], parts: list[_Part], seed: int, limit: int | None, policy: Policy
+    ) -> None:
+        self._parts, self._seed = parts, seed
+        total_weight = sum(entry.weight for entry in entries)
+        shares = [entry.weight / total_weight for entry in entries]
+        counts = _counts([len(part) for part in parts], shares, limit, policy)
+        total = sum(counts)
+        self.contributions = [
+            Contribution(
+                path=entry.path,
+                wanted_rate=share,
+                n_available=len(part),
+                n=n,
+                rate=n / total if total else 0.0,
+                n_repeated=max(0, n - len(part)),
+                files=part.digests,
+            )
+            for entry, part, share, n in zip(entries, parts, shares, counts, strict=True)
+        ]
+
+    def __len__(self) -> int:
+        return sum(part.n for part in self.contributions)
+
+    def __iter__(self) -> Iterator[NormalizedRecord]:
+        streams = [[path.open("rb") for path in part.files] for part in self._parts]
+        try:
+            for number, position in self._order():
+                part = self._parts[number]
+                stream = streams[number][part.index[2 * position]]
+                stream.seek(part.index[2 * position + 1])
+                yield NormalizedRecord.model_validate_json(stream.readline())
+        finally:
+            for opened in streams:
+                for stream in opened:
+                    stream.close()
+
+    def _order(self) -> Iterator[tuple[int, int]]:
+        """Pairs (part, record within the part): parts interleaved at random, records shuffled."""
+        turns = array("B" if len(self._parts) < 256 else "L")
+        for number, contribution in enumerate(self.contributions):
+            turns.extend([number] * contribution.n)
+        random.Random(f"{self._seed}:turns").shuffle(turns)
+        draws = [_shuffled(len(part), f"{self._seed}:{i}") for i, part in enumerate(self._parts)]
+        for number in turns:
+            yield number, next(draws[number])
+
+    def report(self) -> str:
+        """A table of what each source really contributed."""
+        rows = [
+            [c.path, f"{c.wanted_rate:.1%}", c.n_available, c.n, f"{c.rate:.1%}", c.n_repeated]
+            for c in self.contributions
+        ]
+        return console.table(["source", "wanted", "available", "used", "is", "repeated"], rows)
+
+    def manifest(self) -> dict[str, Any]:
+        """What lets anyone check that a model's training data is exactly this (see `data.manifest`)."""
+        digest = hashlib.sha256()
+        for record in self:
+            digest.update(record.metadata.id.encode() + b"\n")
+        return {
+            "n_records": len(self),
+            "seed": self._seed,
+            "ids_sha256": digest.hexdigest(),
+            "sources": [
+                {"path": c.path, "n": c.n, "n_available": c.n_available, "files": c.files}
+                for c in self.contributions
+            ],
+        }
+
+
+def mix(
+    entries: Sequence[MixEntry],
+    seed: int = 0,
+    limit: int | None = None,
+    policy: Policy = "undersample",
+    keep: Callable[[NormalizedRecord], bool] | None = None,
+    training: bool = True,
+) -> Mix:
+    """Mix records of several sources by weight.
+
+    Args:
+        entries: what to mix.
+        seed: of the order and of the choice.
+        limit: at most so many records in all; `None`: as many as the policy gives.
+        policy: `undersample`: exact weights, no record twice (the scarcest source sets the
+            size); `repeat`: exact weights, every record of the most plentiful source once,
+            others repeated; `all`: every record once, weights ignored.
+        keep: a further condition on records.
+        training: refuse evaluation-only sources.
+
+    Raises:
+        UsageError: a path matches nothing, an entry has no record, or an evaluation-only
+            source is named for training.
+    """
+    if not entries:
+        raise UsageError("the mix is empty: no source is named", "give at least one entry with `path:`")
+    parts = [_index(entry, keep, training) for entry in entries]
+    return Mix(entries, parts, seed, limit, policy)
+
+
+def resolve(path: str) -> list[Path]:
+    """Files that an entry's path names, sorted.
+
+    Raises:
+        UsageError: none.
+    """
+    named = Path(path)
+    if named.is_dir():
+        return resolve(str(named / "*.jsonl"))
+    found = sorted(Path(name) for name in glob.glob(path, recursive=True))  # noqa: PTH207  (absolute globs)
+    if not found:
+        near = sorted(str(p) for p in named.parent.glob("*.jsonl"))[:5] if named.parent.is_dir() else []
+        hint = (
+            f"there are: {', '.join(near)}"
+            if near
+            else "write it first (`rulewright ingest`, `synth`, `mine`)"
+        )
+        raise UsageError(f"{path}: no such data file", hint)
+    return [jsonl.require_file(file) for file in found]
+
+
+def _index(entry: MixEntry, keep: Callable[[NormalizedRecord], bool] | None, training: bool) -> _Part:
+    files = resolve(entry.path)
+    index: array[int] = array("Q")
+    digests: dict[str, str] = {}
+    for number, path in enumerate(files):
+        digest, offset = hashlib.sha256(), 0
+        with path.open("rb") as stream:
+            for line_number, raw in enumerate(stream, start=1):
+                digest.update(raw)
+                if raw.strip() and _wanted(entry, keep, training, raw, f"{path}:{line_number}"):
+                    index.extend((number, offset))
+                offset += len(raw)
+        digests[str(path)] = digest.hexdigest()
+    if not index:
+        raise UsageError(
+            f"{entry.path}: no record of {len(files)} file(s) meets the entry's conditions",
+            "loosen `tags`, `languages`, `with_action` or `max_chars`, or leave the entry out",
+        )
+    return _Part(files, index, digests)
+
+
+def _wanted(
+    entry: MixEntry, keep: Callable[[NormalizedRecord], bool] | None, training: bool, raw: bytes, place: str
+) -> bool:
+    try:
+        row = json.loads(raw)
+        source = row["metadata"]["source"]
+        if training and source in EVALUATION_ONLY:
+            raise UsageError(
+                f"{place}: the record is from {source}, which is for evaluation only",
+                "name another file: its licence forbids training on it",
+            )
+        return entry.takes(row) and (keep is None or keep(NormalizedRecord.model_validate(row)))
+    except ValidationError as error:
+        raise _bad(place, problems_of(error)) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise _bad(place, str(error)) from error
+
+
+def _bad(place: str, why: str) -> RulewrightError:
+    return RulewrightError(
+        f"{place}: not a record: {why}", f"`rulewright stats` lists such lines; splits are {SPLITS}"
+    )
+
+
+def _counts(sizes: list[int], shares: list[float], limit: int | None, policy: Policy) -> list[int]:
+    """How many records each part gives.
+
+    >>> _counts([100, 10], [0.6, 0.4], None, "undersample")
+    [15, 10]
+    >>> _counts([100, 10], [0.6, 0.4], 10, "undersample")
+    [6, 4]
+    >>> _counts([60, 10], [0.6, 0.4], None, "repeat")
+    [60, 40]
+    """
+    if policy == "all":
+        total = sum(sizes)
+        wanted = [size / total for size in sizes]
+    else:
+        most = [size / share for size, share in zip(sizes, shares, strict=True)]
+        # A hair more, so that 0.4 * (10 / 0.4) is 10 and not 9.
+        total = int((min(most) if policy == "undersample" else max(most)) + 1e-6)
+        wanted = shares
+    if limit is not None:
+        total = min(total, limit)
+    return _largest_remainder(wanted, total, None if policy == "repeat" else sizes)
+
+
+def _largest_remainder(shares: list[float], total: int, caps: list[int] | None) -> list[int]:
+    exact = [share * total for share in shares]
+    counts = [int(value + 1e-9) for value in exact]
+    if caps is not None:
+        counts = [min(n, cap) for n, cap in zip(counts, caps, strict=True)]
+    by_remainder = sorted(range(len(shares)), key=lambda i: (counts[i] - exact[i], i))
+    for i in by_remainder:
+        if sum(counts) < total and (caps is None or counts[i] < caps[i]):
+            counts[i] += 1
+    return counts
+
+
+def _shuffled(n: int, seed: str) -> Iterator[int]:
+    """Positions 0..n-1 in random order, again and again in new orders."""
+    rng = random.Random(seed)
+    order = array("Q", range(n))
+    while True:
+        rng.shuffle(order)
+        yield from order

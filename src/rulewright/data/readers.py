@@ -1,0 +1,344 @@
+"""Input files as numbered units of work, each of bounded size.
+
+Plain JSONL is cut at line ends into byte ranges that workers read themselves; gzip is
+unpacked here and handed on; parquet is cut at row groups. A row that cannot be read is an
+item with a problem, never an exception; a file that cannot be data at all is an error
+before any work starts.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import re
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, Final, Literal, NamedTuple
+
+from rulewright import jsonl
+from rulewright.data.drafts import Drop
+from rulewright.errors import RulewrightError, UsageError
+
+CHUNK_BYTES: Final = 4 * 1024 * 1024
+MAX_JSON_BYTES: Final = 1024 * 1024 * 1024
+_PEEK_ROWS: Final = 20
+_LISTING: Final = 12
+
+
+class Item(NamedTuple):
+    """One row of the input: where it was, and what it is or why it is nothing."""
+
+    place: str
+    value: dict[str, Any] | Drop
+
+
+class Unit(NamedTuple):
+    """A piece of the input that one worker turns into one shard."""
+
+    number: int
+    kind: Literal["range", "lines", "parquet", "rows"]
+    path: str
+    start: int = 0
+    """First byte, or the number of the row group."""
+    end: int = 0
+    """Byte after the last."""
+    first_line: int = 1
+    payload: bytes = b""
+    """JSON lines, where the worker does not read the file itself."""
+    skipped: tuple[tuple[int, str], ...] = ()
+    """Lines left out of the payload, with the reason."""
+
+
+class Piece(NamedTuple):
+    """A unit without its number."""
+
+    kind: Literal["range", "lines", "parquet", "rows"]
+    path: str
+    start: int = 0
+    end: int = 0
+    first_line: int = 1
+    payload: bytes = b""
+    skipped: tuple[tuple[int, str], ...] = ()
+
+
+def find(inputs: Sequence[str]) -> list[Path]:
+    """Data files that paths, folders and globs name, sorted, each once.
+
+    Raises:
+        UsageError: one of them names nothing.
+    """
+    import glob
+
+    found: dict[Path, None] = {}
+    for given in inputs:
+        path = Path(given)
+        if path.is_dir():
+            names = sorted(p for p in path.rglob("*") if p.is_file() and _is_data(p))
+            if not names:
+                raise UsageError(f"{given}: no .jsonl, .jsonl.gz, .json or .parquet file in the folder", "")
+        elif path.exists():
+            names = [path]
+        else:
+            names = sorted(Path(p) for p in glob.glob(given, recursive=True))  # noqa: PTH207  (absolute globs)
+        if not names:
+            near = (
+                sorted(p.name for p in path.parent.glob("*") if _is_data(p)) if path.parent.is_dir() else []
+            )
+            raise UsageError(
+                f"{given}: no such file or folder",
+                f"in {path.parent} there are: {', '.join(near[:_LISTING])}" if near else "check the path",
+            )
+        found.update(dict.fromkeys(names))
+    return [jsonl.require_file(path) for path in found]
+
+
+def _is_data(path: Path) -> bool:
+    return bool(re.search(r"\.(jsonl|json|ndjson)(\.gz)?$|\.parquet$", path.name.lower()))
+
+
+def format_of(path: Path) -> Literal["jsonl", "gz", "parquet", "json"]:
+    """What a file is, by its first bytes and then by its name."""
+    with path.open("rb") as stream:
+        head = stream.read(4)
+    if head[:2] == b"\x1f\x8b":
+        return "gz"
+    if head == b"PAR1" or path.suffix == ".parquet":
+        return "parquet"
+    return "json" if path.suffix == ".json" else "jsonl"
+
+
+def columns_of(path: Path) -> list[str]:
+    """The columns of a file: all keys of its first rows.
+
+    Raises:
+        UsageError: the file is empty, or not one of its first rows can be read; says what it is instead.
+    """
+    if format_of(path) == "parquet":
+        return list(_parquet(path).schema_arrow.names)
+    seen: dict[str, None] = {}
+    problems = []
+    n = 0
+    for piece in pieces(path):
+        for item in items(Unit(0, *piece)):
+            n += 1
+            if isinstance(item.value, Drop):
+                problems.append(f"{item.place}: {item.value.detail}")
+            else:
+                seen.update(dict.fromkeys(item.value))
+            if n >= _PEEK_ROWS:
+                break
+        if n >= _PEEK_ROWS:
+            break
+    if not seen:
+        raise UsageError(*_not_data(path, problems))
+    return list(seen)
+
+
+def _not_data(path: Path, problems: list[str]) -> tuple[str, str]:
+    with path.open("rb") as stream:
+        head = stream.read(512).lstrip(b"\xef\xbb\xbf \t\r\n")
+    if not head:
+        return f"{path}: the file is empty", "fetch it again"
+    if re.match(rb"<!doctype html|<html|<\?xml", head, re.IGNORECASE):
+        return (
+            f"{path}: is a web page, not data",
+            "the download failed and saved an error page: fetch it again",
+        )
+    if head[:1] == b"[" and path.suffix != ".json":
+        return (
+            f"{path}: is one JSON array, expected one object a line",
+            "name it .json, or convert it to JSON Lines",
+        )
+    return f"{path}: none of its first rows can be read ({problems[0] if problems else 'no rows'})", (
+        "expected JSON Lines (one object a line, UTF-8), .jsonl.gz or .parquet"
+    )
+
+
+def pieces(path: Path, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Piece]:
+    """Cut a file into pieces of about `chunk_bytes`."""
+    match format_of(path):
+        case "parquet":
+            for group in range(_parquet(path).num_row_groups):
+                yield Piece("parquet", str(path), group)
+        case "gz":
+            yield from _unpacked(path, chunk_bytes)
+        case "json":
+            yield from _whole(path, chunk_bytes)
+        case "jsonl":
+            yield from _ranges(path, chunk_bytes)
+
+
+def number(found: Iterable[Piece]) -> Iterator[Unit]:
+    """Number the pieces."""
+    for i, piece in enumerate(found):
+        yield Unit(i, *piece)
+
+
+def items(unit: Unit) -> Iterator[Item]:
+    """Read the rows of a unit."""
+    match unit.kind:
+        case "range":
+            with Path(unit.path).open("rb") as stream:
+                stream.seek(unit.start)
+                yield from _items(stream, unit, unit.end - unit.start)
+        case "lines" | "rows":
+            for line, problem in unit.skipped:
+                yield Item(f"{unit.path}:{line}", Drop("json_line_long", problem))
+            yield from _items(io.BytesIO(unit.payload), unit, len(unit.payload))
+        case "parquet":
+            yield from _parquet_items(Path(unit.path), unit.start)
+
+
+def _items(stream: BinaryIO, unit: Unit, n_bytes: int) -> Iterator[Item]:
+    line, done = unit.first_line - 1, 0
+    while done < n_bytes:
+        raw = stream.readline(jsonl.MAX_LINE_BYTES + 1)
+        if not raw:
+            return
+        line, done = line + 1, done + len(raw)
+        place = f"{unit.path}:{line}"
+        if len(raw) > jsonl.MAX_LINE_BYTES:
+            while raw and not raw.endswith(b"\n"):
+                raw = stream.readline(jsonl.MAX_LINE_BYTES)
+                done += len(raw)
+            yield Item(place, Drop("json_line_long", f"longer than {jsonl.MAX_LINE_BYTES:,} bytes"))
+            continue
+        if line == 1:
+            raw = raw.removeprefix(b"\xef\xbb\xbf")
+        if raw.strip():
+            yield Item(place, _parsed(raw))
+
+
+def _parsed(raw: bytes) -> dict[str, Any] | Drop:
+    try:
+        value = json.loads(raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        return Drop("undecodable", f"not UTF-8 at byte {error.start:,} of the line")
+    except (ValueError, RecursionError) as error:
+        return Drop("not_json", str(error).splitlines()[0])
+    if not isinstance(value, dict):
+        return Drop("not_json", f"expected a JSON object, got {type(value).__name__}")
+    return value
+
+
+def _ranges(path: Path, chunk_bytes: int) -> Iterator[Piece]:
+    size = path.stat().st_size
+    start, line = 0, 1
+    with path.open("rb") as stream:
+        while start < size:
+            stream.seek(start)
+            end, n_lines = start, 0
+            while end < size:
+                block = stream.read(min(1 << 20, max(1, start + chunk_bytes - end)))
+                if end + len(block) < start + chunk_bytes and end + len(block) < size:
+                    end, n_lines = end + len(block), n_lines + block.count(b"\n")
+                    continue
+                # The last block of the chunk: go on to the next line end.
+                end, n_lines = end + len(block), n_lines + block.count(b"\n")
+                if not block.endswith(b"\n") and end < size:
+                    end = _line_end(stream, end)
+                    n_lines += 1
+                break
+            yield Piece("range", str(path), start, end, line)
+            start, line = end, line + n_lines
+
+
+def _line_end(stream: BinaryIO, position: int) -> int:
+    while block := stream.read(1 << 20):
+        found = block.find(b"\n")
+        if found >= 0:
+            return position + found + 1
+        position += len(block)
+    return position
+
+
+def _unpacked(path: Path, chunk_bytes: int) -> Iterator[Piece]:
+    line, first, size = 0, 1, 0
+    held: list[bytes] = []
+    skipped: list[tuple[int, str]] = []
+    try:
+        with gzip.open(path, "rb") as stream:
+            while raw := stream.readline(jsonl.MAX_LINE_BYTES + 1):
+                line += 1
+                if len(raw) > jsonl.MAX_LINE_BYTES:
+                    while raw and not raw.endswith(b"\n"):
+                        raw = stream.readline(jsonl.MAX_LINE_BYTES)
+                    skipped.append((line, f"longer than {jsonl.MAX_LINE_BYTES:,} bytes"))
+                    raw = b"\n"
+                held.append(raw)
+                size += len(raw)
+                if size >= chunk_bytes:
+                    yield Piece("lines", str(path), 0, 0, first, b"".join(held), tuple(skipped))
+                    held, skipped, first, size = [], [], line + 1, 0
+    except (EOFError, gzip.BadGzipFile, zlib.error, OSError) as error:
+        raise RulewrightError(
+            f"{path}:{line + 1}: the file breaks off ({error})", "it is truncated or damaged: fetch it again"
+        ) from error
+    if held:
+        yield Piece("lines", str(path), 0, 0, first, b"".join(held), tuple(skipped))
+
+
+def _whole(path: Path, chunk_bytes: int) -> Iterator[Piece]:
+    """A JSON file: an array of rows, or an object whose values are arrays of rows (MaRV)."""
+    if path.stat().st_size > MAX_JSON_BYTES:
+        raise UsageError(f"{path}: larger than {MAX_JSON_BYTES:,} bytes", "convert it to JSON Lines")
+    try:
+        value = json.loads(path.read_bytes().decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        if path.stat().st_size and path.read_bytes()[:1] == b"{":
+            yield from _ranges(path, chunk_bytes)  # JSON Lines under another name
+            return
+        raise UsageError(f"{path}: not JSON: {str(error).splitlines()[0]}", "fetch it again") from error
+    held: list[bytes] = []
+    first, count, size = 1, 0, 0
+    for row in _rows_of(value):
+        held.append(json.dumps(row).encode() + b"\n")
+        count, size = count + 1, size + len(held[-1])
+        if size >= chunk_bytes:
+            yield Piece("rows", str(path), 0, 0, first, b"".join(held))
+            held, first, size = [], count + 1, 0
+    if held:
+        yield Piece("rows", str(path), 0, 0, first, b"".join(held))
+
+
+def _rows_of(value: Any) -> Iterator[Any]:
+    if isinstance(value, list):
+        yield from value
+    elif isinstance(value, dict) and value and all(isinstance(rows, list) for rows in value.values()):
+        for key, rows in value.items():
+            for row in rows:
+                yield {"refactoring": key, **row} if isinstance(row, dict) else row
+    else:
+        yield value
+
+
+def _parquet(path: Path) -> Any:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        return pyarrow.parquet.ParquetFile(path)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise UsageError(
+            f"{path}: cannot be read as parquet ({str(error).splitlines()[0]})",
+            "it is truncated or another format: fetch it again",
+        ) from error
+
+
+def _parquet_items(path: Path, group: int) -> Iterator[Item]:
+    import pyarrow
+
+    file = _parquet(path)
+    row = sum(file.metadata.row_group(i).num_rows for i in range(group))
+    try:
+        for batch in file.iter_batches(batch_size=256, row_groups=[group]):
+            for value in batch.to_pylist():
+                row += 1
+                yield Item(f"{path}:{row}", value)
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise RulewrightError(
+            f"{path}: row group {group} cannot be read ({str(error).splitlines()[0]})",
+            "the file is damaged: fetch it again",
+        ) from error

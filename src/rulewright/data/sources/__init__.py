@@ -1,0 +1,115 @@
+"""The sources of edit data: one table, one module per layout.
+
+A source is described, not scripted: which columns a row must have, and a pure function
+from a row to drafts. Reading, cleaning, deduplication and writing are the same for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from rulewright.data.drafts import Draft, Drop
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a person can say about how rows are understood."""
+
+    name: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Ours to theirs (source `jsonl`), e.g. `{"pre": "old_code"}`."""
+    license: str = ""
+    """For rows that state none."""
+    message_filter: str = "off"
+    group_by: str = "repository"
+    window: bool = False
+    max_window_chars: int = 4_000
+    fallback_instruction: str = "Apply the `{name}` fix to this code."
+    repo: str = ""
+    clones: str = ""
+
+
+Normalize = Callable[[Row, Options], Sequence[Draft | Drop]]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One data set: its layout and what is known of it."""
+
+    name: str
+    layouts: tuple[frozenset[str], ...]
+    """Alternative sets of columns; a row needs all of one."""
+    normalize: str
+    """`module:function` under this package; imported when used."""
+    rank: int
+    """Of two copies of an edit, that of the lower rank is kept."""
+    license: str = ""
+    """Where every row has the same and states none."""
+    note: str = ""
+    message_filter: str = "off"
+    hub: str = ""
+    """Name on the Hugging Face hub."""
+    hub_files: str = ""
+    """Pattern of the data files there; `{language}` is filled in."""
+    evaluation_only: bool = False
+    tasks_only: bool = False
+    """Has no edits: it gives tasks for a teacher, and a data set without records is no failure."""
+    seeded: bool = False
+    """Its commits are those it was synthesised from: two rows of one are not copies."""
+
+
+_COMMITPACK: Final = frozenset({"commit", "old_contents", "new_contents", "subject"})
+SOURCES: Final[dict[str, Source]] = {
+    source.name: source
+    for source in (
+        Source(
+            "editpackft", (_COMMITPACK | {"instruction"}, _COMMITPACK), "commitpack:normalize", rank=0,
+            note="a subset of CommitPackFT with cleaner instructions; its copy is the one kept",
+            hub="nuprl/EditPackFT", hub_files="**/*.parquet",
+        ),
+        Source(
+            "commitpackft", (_COMMITPACK,), "commitpack:normalize", rank=1,
+            hub="bigcode/commitpackft", hub_files="data/{language}/data.jsonl",
+        ),
+        Source(
+            "oce",
+            (
+                frozenset({"code_before_purify", "code_after_purify", "instruct_purify"}),
+                frozenset({"messages", "old_code", "new_code"}),
+            ),
+            "oce:normalize", rank=2,
+            note="synthesised from CommitPackFT snippets; licence not confirmed, so state one (--license)",
+            seeded=True,
+            hub="zkzhang88/OCEData", hub_files="**/*",
+        ),
+        Source(
+            "canitedit", (frozenset({"before", "after", "instruction_descriptive", "instruction_lazy"}),),
+            "canitedit:normalize", rank=0, license="mit", evaluation_only=True,
+            note="evaluation only: its repository forbids use as training data",
+            hub="nuprl/CanItEdit", hub_files="**/*.parquet",
+        ),
+        Source(
+            "smellycode", (frozenset({"path_or_id", "pre"}), frozenset({"path", "code"})),
+            "smellycode:normalize", rank=4, license="mit", tasks_only=True,
+            note="has smells and no fixed version: it yields tasks for a teacher, no edit pairs",
+        ),
+        Source(
+            "agentpack", (frozenset({"repo", "sha", "description", "patch"}),), "agentpack:normalize", rank=3,
+            note="patch only: file texts come from local clones (--clones)",
+            hub="nuprl/AgentPack", hub_files="train/*.jsonl.gz",
+        ),
+        Source(
+            "marv", (frozenset({"description", "code_before", "code_after"}),), "marv:normalize", rank=2,
+            note="its licence is not confirmed, so state one (--license)",
+        ),
+        Source(
+            "git", (frozenset({"commit", "subject", "path"}),), "git:normalize", rank=3,
+            message_filter="relaxed",
+        ),
+        Source("jsonl", (), "columns:normalize", rank=3),
+    )
+}  # fmt: skip

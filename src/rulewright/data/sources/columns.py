@@ -1,0 +1,143 @@
+"""Any JSONL or parquet of edits, through a mapping from our columns to theirs.
+
+Without a mapping the usual names are tried. Before/after fixtures of codemods often have no
+instruction; they get one from the fixer's name, and the tag `instruction_fallback`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from rulewright.data import messages
+from rulewright.data.clean import canonical_repo
+from rulewright.data.drafts import Draft, Drop
+from rulewright.data.sources import Options, Row
+from rulewright.data.sources.commitpack import filter_of
+from rulewright.data.sources.cutting import cut_to_window
+from rulewright.languages import normalize_language
+
+# Ours to the usual names, tried in order.
+USUAL: Final[dict[str, tuple[str, ...]]] = {
+    "instruction": ("instruction", "subject", "description", "message", "prompt"),
+    "pre": ("pre", "old_contents", "before", "old_code", "code_before", "input"),
+    "post": ("post", "new_contents", "after", "new_code", "code_after", "output"),
+    "language": ("language", "lang"),
+    "license": ("license", "licence"),
+    "path": ("path", "new_file", "file_path"),
+    "group": ("group",),
+    "commit": ("commit", "sha"),
+    "repo": ("repo", "repos", "source"),
+}
+REQUIRED: Final = ("pre", "post")
+
+
+def missing(columns: Sequence[str], mapping: Mapping[str, str]) -> list[str]:
+    """What a row with these columns lacks, in words for an error; empty if nothing.
+
+    >>> missing(["pre", "x"], {})
+    ["'post' (one of: post, new_contents, after, new_code, code_after, output)"]
+    """
+    lacking = [f"'{theirs}' (mapped to {ours})" for ours, theirs in mapping.items() if theirs not in columns]
+    for ours in REQUIRED:
+        if ours not in mapping and not any(name in columns for name in USUAL[ours]):
+            lacking.append(f"'{ours}' (one of: {', '.join(USUAL[ours])})")
+    return lacking
+
+
+def normalize(row: Row, options: Options) -> Sequence[Draft | Drop]:
+    """One row, one draft."""
+    value = {ours: _value(row, ours, options.columns) for ours in USUAL}
+    if not isinstance(value["pre"], str) or not isinstance(value["post"], str):
+        return [Drop("not_text", "pre and post must be strings")]
+    metadata = row.get("metadata")
+    known: Mapping[str, Any] = metadata if isinstance(metadata, Mapping) else {}
+    repo = _repo(str(value["repo"] or known.get("repo") or ""))
+    path = str(value["path"] or known.get("path") or "")
+    commit = str(value["commit"] or known.get("commit") or "")
+    group = _group(str(value["group"] or known.get("group") or ""), repo, path, commit, options)
+    instruction, tags = _instruction(value["instruction"], group, options)
+    if isinstance(instruction, Drop):
+        return [instruction]
+    return [
+        cut_to_window(
+            Draft(
+                instruction=instruction,
+                pre=value["pre"],
+                post=value["post"],
+                group=group,
+                language=normalize_language(str(value["language"] or "")),
+                license=_license(str(value["license"] or known.get("license") or ""), options),
+                path=path,
+                repo=repo,
+                commits=tuple(filter(None, commit.split(","))),
+                tags=(*_tags(row), *tags),
+            ),
+            options,
+        )
+    ]
+
+
+def _value(row: Row, ours: str, mapping: Mapping[str, str]) -> Any:
+    if ours in mapping:
+        return row.get(mapping[ours])
+    return next((row[name] for name in USUAL[ours] if row.get(name) is not None), None)
+
+
+def _tags(row: Row) -> list[str]:
+    tags = row.get("tags")
+    return [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
+
+
+def _license(stated: str, options: Options) -> str:
+    from rulewright.data import licenses
+
+    if licenses.normalize(stated) != licenses.UNKNOWN if stated else False:
+        return stated
+    return options.license or stated
+
+
+def _instruction(given: Any, group: str, options: Options) -> tuple[str | Drop, list[str]]:
+    if isinstance(given, str) and given.strip():
+        how = filter_of(options)
+        return (messages.check(given, how) if how != "off" else given), []
+    name = group.rsplit(":", 1)[-1]
+    if not name or not options.fallback_instruction:
+        return Drop("no_instruction"), []
+    words = re.sub(r"[_\-./]+|(?<=[a-z0-9])(?=[A-Z])", " ", name).strip()
+    return options.fallback_instruction.format(name=name, words=words), ["instruction_fallback"]
+
+
+def _repo(text: str) -> str:
+    """`owner/name` where the text names one, as in `fixture:asottile/pyupgrade`.
+
+    >>> _repo("fixture:Instagram/LibCST"), _repo("bigcode/x via y/z"), _repo("stdlib")
+    ('instagram/libcst', '', '')
+    """
+    names = [part.rsplit(":", 1)[-1] for part in text.split(",")]
+    return canonical_repo([name for name in names if re.fullmatch(r"\s*[\w.-]+/[\w.-]+\s*", name)])
+
+
+def _group(stated: str, repo: str, path: str, commit: str, options: Options) -> str:
+    """What must not straddle splits: the stated group within its repository, or the repository."""
+    if stated:
+        name = codemod_name(stated)
+        return f"{repo}:{name}" if repo else name
+    if options.group_by == "path" and path:
+        return f"{repo}:{path}" if repo else path
+    return repo or commit or path or options.name
+
+
+def codemod_name(group: str) -> str:
+    """One name for a fixer, however its test file is called.
+
+    >>> codemod_name("tests/features/six_test.py"), codemod_name("eslint+eslint:no-extra-parens.js")
+    ('six', 'no-extra-parens')
+    >>> codemod_name("src/FooBarTest.java"), codemod_name("chai-should")
+    ('foobar', 'chai-should')
+    """
+    name = group.rsplit(":", 1)[-1].rsplit("/", 1)[-1]
+    name = re.sub(r"\.(test|spec)?\.?(py|js|ts|tsx|jsx|java|go|rs)$", "", name)
+    name = re.sub(r"^test_|_test$|Tests?$", "", name) or name
+    return name.lower()

@@ -1,0 +1,48 @@
+"""CommitPackFT and EditPackFT: the same ten columns; `instruction` is EditPackFT's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rulewright.data import messages
+from rulewright.data.clean import canonical_repo
+from rulewright.data.drafts import Draft, Drop
+from rulewright.data.sources import Options, Row
+from rulewright.data.sources.cutting import cut_to_window
+from rulewright.languages import normalize_language
+
+
+def normalize(row: Row, options: Options) -> Sequence[Draft | Drop]:
+    """One row, one draft. `subject` is cleaner than `message`; `repos` is comma-joined with repeats."""
+    own = str(row.get("instruction") or "").strip()
+    instruction = own or messages.check(
+        str(row.get("subject") or row.get("message") or ""), filter_of(options)
+    )
+    if isinstance(instruction, Drop):
+        return [instruction]
+    old_file, new_file = str(row.get("old_file") or ""), str(row.get("new_file") or "")
+    commit = str(row.get("commit") or "")
+    repo = canonical_repo(str(row.get("repos") or "").split(","))
+    draft = Draft(
+        instruction=instruction,
+        pre=str(row.get("old_contents") or ""),
+        post=str(row.get("new_contents") or ""),
+        group=(new_file or commit) if options.group_by == "path" else (repo or commit or new_file),
+        language=normalize_language(str(row.get("lang") or "")),
+        license=str(row.get("license") or options.license),
+        path=new_file or old_file,
+        repo=repo,
+        commits=(commit,) if commit else (),
+    )
+    return [cut_to_window(draft, options)]
+
+
+def filter_of(options: Options) -> messages.Filter:
+    """The message filter asked for."""
+    match options.message_filter:
+        case "strict":
+            return "strict"
+        case "relaxed":
+            return "relaxed"
+        case _:
+            return "off"

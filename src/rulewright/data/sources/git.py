@@ -1,0 +1,234 @@
+"""The history of a local git repository as edits: single-file commits with usable messages.
+
+Nothing in the repository is run: no hooks, filters, drivers, pagers or lazy fetches. Blobs
+that a partial clone lacks are counted, not fetched.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from rulewright.data import licenses, messages
+from rulewright.data.clean import canonical_repo
+from rulewright.data.drafts import Draft, Drop
+from rulewright.data.sources import Options, Row
+from rulewright.data.sources.commitpack import filter_of
+from rulewright.data.sources.cutting import cut_to_window
+from rulewright.errors import RulewrightError, UsageError
+from rulewright.languages import language_of_path
+
+_SAFE: Final = (
+    "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "protocol.allow=never",
+    "-c", "log.showSignature=false", "-c", "safe.directory=*",
+)  # fmt: skip
+_MAX_BLOB_BYTES: Final = 2_000_000
+
+
+def _environment() -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    return {
+        **kept, "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_TERMINAL_PROMPT": "0",
+        "GIT_NO_LAZY_FETCH": "1", "GIT_OPTIONAL_LOCKS": "0", "GIT_PAGER": "cat", "LC_ALL": "C",
+    }  # fmt: skip
+
+
+def _git(repo: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    try:
+        return subprocess.run(
+            ["git", *_SAFE, "-C", str(repo), *arguments],
+            capture_output=True, env=_environment(), stdin=subprocess.DEVNULL, check=False,
+        )  # fmt: skip
+    except FileNotFoundError:
+        raise UsageError("git is not installed, and the source `git` needs it", "install git") from None
+
+
+def require_repository(path: Path) -> Path:
+    """Give the path back if it is a git repository with at least one commit.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if not path.is_dir():
+        raise UsageError(f"{path}: no such folder", "name a local git repository")
+    done = _git(path, "rev-parse", "--verify", "-q", "HEAD")
+    if done.returncode:
+        inside = _git(path, "rev-parse", "--git-dir").returncode == 0
+        raise UsageError(
+            f"{path}: {'a git repository without commits' if inside else 'not a git repository'}",
+            "name the folder that holds `.git`, with its history (not a shallow export)",
+        )
+    return path
+
+
+def head_of(repo: Path) -> str:
+    """The commit that HEAD names."""
+    return _git(repo, "rev-parse", "HEAD").stdout.decode().strip()
+
+
+def date_of(repo: Path) -> int:
+    """When HEAD was committed, in seconds since 1970."""
+    return int(_git(repo, "log", "-1", "--format=%ct", "HEAD").stdout.decode().strip() or 0)
+
+
+def name_of(repo: Path) -> str:
+    """`owner/name` from the remote's address, else the folder's name."""
+    url = _git(repo, "config", "--get", "remote.origin.url").stdout.decode("utf-8", "replace").strip()
+    found = (
+        re.search(r"([\w.-]+/[\w.-]+?)(?:\.git)?/?$", url)
+        if re.match(r"https?:|git@|ssh:|git:", url)
+        else None
+    )
+    return canonical_repo([found.group(1) if found else repo.resolve().name.removesuffix(".git")])
+
+
+@functools.lru_cache(maxsize=256)
+def license_at(repo: Path) -> str:
+    """The licence that a repository's own licence file states at HEAD; empty where it has none."""
+    names = _git(repo, "ls-tree", "--name-only", "HEAD").stdout.decode("utf-8", "replace").split("\n")
+    files = sorted(n for n in names if re.match(r"(licen[sc]e|copying|unlicense)", n, re.IGNORECASE))
+    for file in files:
+        text = _git(repo, "cat-file", "blob", f"HEAD:{file}").stdout.decode("utf-8", "replace")
+        found = licenses.of_text(text)
+        if found != licenses.UNKNOWN:
+            return found
+    return ""
+
+
+def commits(repo: Path) -> Iterator[dict[str, Any]]:
+    """Yield every non-merge commit that modifies exactly one file of a known language.
+
+    Rows hold `commit, subject, path, old_blob, new_blob, n_files`; newest first, as git walks.
+    Commits that change several files, or none, are yielded without blobs, to be counted.
+
+    Raises:
+        RulewrightError: git broke off.
+    """
+    command = [
+        "git", *_SAFE, "-C", str(repo), "log", "--no-merges", "--no-renames", "--raw", "--abbrev=40",
+        "-z", "--format=%x01%H%x02%B%x03", "--no-ext-diff", "--no-textconv", "HEAD",
+    ]  # fmt: skip
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL,
+        env=_environment(),
+    ) as process:
+        assert process.stdout is not None
+        buffer = b""
+        while block := process.stdout.read(1 << 20):
+            *whole, buffer = (buffer + block).split(b"\x01")
+            for part in whole:
+                if part.strip(b"\0"):
+                    yield _commit(part)
+        if buffer.strip(b"\0"):
+            yield _commit(buffer)
+    if process.returncode:
+        raise RulewrightError(
+            f"{repo}: `git log` broke off with exit code {process.returncode}",
+            "check the repository with `git fsck`",
+        )
+
+
+def _commit(part: bytes) -> dict[str, Any]:
+    head, _, rest = part.partition(b"\x03")
+    sha, _, message = head.partition(b"\x02")
+    fields = [field.lstrip(b"\n") for field in rest.split(b"\0") if field.strip(b"\n")]
+    changes = list(zip(fields[::2], fields[1::2], strict=False))
+    row: dict[str, Any] = {
+        "commit": sha.decode(),
+        "subject": messages.subject_of(message.decode("utf-8", "replace")),
+        "path": "",
+        "n_files": len(changes),
+    }
+    if len(changes) == 1:
+        modes, path = changes[0]
+        old_mode, new_mode, old, new, status = modes.decode().lstrip(":").split(" ")
+        row["path"] = path.decode("utf-8", "replace")
+        row["status"] = status if old_mode != "120000" and new_mode != "160000" else "T"
+        row["old_blob"], row["new_blob"] = old, new
+    return row
+
+
+def candidate(row: Row, options: Options) -> Drop | str:
+    """The instruction of a commit worth reading, or why it is not: needs no blob."""
+    if row["n_files"] != 1:
+        return Drop("multi_file" if row["n_files"] else "no_file", f"{row['n_files']} files")
+    if row.get("status") != "M":
+        return Drop("not_modified", f"status {row.get('status')}")
+    if language_of_path(str(row["path"])) == "other":
+        return Drop("language", str(row["path"]))
+    return messages.check(str(row["subject"]), filter_of(options))
+
+
+def normalize(row: Row, options: Options) -> Sequence[Draft | Drop]:
+    """One commit, one draft; blobs are read from the repository that `options.clones` names."""
+    instruction = candidate(row, options)
+    if isinstance(instruction, Drop):
+        return [instruction]
+    sides = []
+    for blob in (str(row["old_blob"]), str(row["new_blob"])):
+        text = reader_of(str(row["repository"])).read(blob)
+        if isinstance(text, Drop):
+            return [text]
+        sides.append(text)
+    path, repo = str(row["path"]), options.repo or str(row["repo"])
+    group = f"{repo}:{path}" if options.group_by == "path" else repo
+    draft = Draft(
+        instruction=instruction,
+        pre=sides[0],
+        post=sides[1],
+        group=group,
+        license=options.license or str(row["license"]),
+        path=path,
+        repo=repo,
+        commits=(str(row["commit"]),),
+    )
+    return [cut_to_window(draft, options)]
+
+
+class BlobReader:
+    """One `git cat-file --batch` process of one repository."""
+
+    def __init__(self, repo: str) -> None:
+        self._process = subprocess.Popen(
+            ["git", *_SAFE, "-C", repo, "cat-file", "--batch"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=_environment(),
+        )  # fmt: skip
+
+    def read(self, name: str) -> str | Drop:
+        """A blob as text, or why there is none."""
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None and stdout is not None
+        stdin.write(name.encode() + b"\n")
+        stdin.flush()
+        header = stdout.readline().split()
+        if len(header) != 3:
+            return Drop("missing_blob", f"{name}: not in this clone")
+        raw = stdout.read(int(header[2]) + 1)[:-1]
+        if len(raw) > _MAX_BLOB_BYTES:
+            return Drop("too_long", f"{len(raw):,} bytes")
+        try:
+            return raw.decode("utf-8")
+        except UnicodeDecodeError as error:
+            return Drop("undecodable", f"not UTF-8 at byte {error.start:,}")
+
+
+@functools.lru_cache(maxsize=8)
+def reader_of(repo: str) -> BlobReader:
+    """The blob reader of a repository, one per process."""
+    return BlobReader(repo)
+
+
+def blob_at(repo: Path, revision: str, path: str) -> str | None:
+    """A file's text at a revision, or `None` where it is not there or not UTF-8."""
+    if "\n" in path or "\n" in revision:
+        return None
+    text = reader_of(str(repo)).read(f"{revision}:{path}")
+    return None if isinstance(text, Drop) else text

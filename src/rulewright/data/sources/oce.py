@@ -1,0 +1,55 @@
+"""OpenCodeEdit: two layouts of the same set, general and ShareGPT (DATA.md 2.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rulewright.data.drafts import Draft, Drop
+from rulewright.data.sources import Options, Row
+
+
+def normalize(row: Row, options: Options) -> Sequence[Draft | Drop]:
+    """One row, one draft; its `commit` names two seed commits, and the smaller one groups it."""
+    commits = tuple(sorted({c.strip() for c in str(row.get("commit") or "").split(",") if c.strip()}))
+    kind = str(row.get("instr_type") or "")
+    if "instruct_purify" in row:
+        instruction = str(row["instruct_purify"] or "")
+        pre, post = str(row.get("code_before_purify") or ""), str(row.get("code_after_purify") or "")
+    else:
+        instruction = _user_instruction(row.get("messages"))
+        pre, post = str(row.get("old_code") or ""), str(row.get("new_code") or "")
+        # The user's message may hold the code as well; the instruction is what stands around it.
+        instruction = _without_code(instruction, pre)
+    return [
+        Draft(
+            instruction=instruction,
+            pre=pre,
+            post=post,
+            group=commits[0] if commits else f"oce:{instruction[:80]}",
+            language="python",
+            license=str(row.get("license") or options.license),
+            commits=commits,
+            tags=tuple(part for part in (f"instr:{kind}" if kind else "",) if part),
+        )
+    ]
+
+
+def _user_instruction(messages: Any) -> str:
+    if not isinstance(messages, Sequence) or isinstance(messages, str):
+        return ""
+    users = [m for m in messages if isinstance(m, Mapping) and m.get("role") in ("user", "human")]
+    return str(users[-1].get("content") or "") if users else ""
+
+
+def _without_code(text: str, code: str) -> str:
+    if code and code in text:
+        before, _, after = text.partition(code)
+        text = before.rstrip().removesuffix("```python").removesuffix("```") + after.lstrip().removeprefix(
+            "```"
+        )
+    return "\n".join(
+        line
+        for line in text.strip().splitlines()
+        if not line.strip().startswith(("## Code", "## Instruction"))
+    ).strip()

@@ -1,0 +1,62 @@
+"""Which split a record belongs to: a pure function of its group.
+
+Invariant: the answer depends on nothing but the group's name, the salt and the
+fractions, so adding or removing data moves no record between splits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final, NamedTuple
+
+from rulewright.data.schemas import Split
+from rulewright.errors import ConfigError
+
+SALT: Final = "rulewright-1"
+
+
+class Fractions(NamedTuple):
+    """Shares of the groups (not of the records) in each split; they sum to 1."""
+
+    train: float = 0.90
+    dev: float = 0.05
+    test: float = 0.05
+
+    def checked(self) -> Fractions:
+        """Give itself back if the shares are in [0, 1] and sum to 1.
+
+        Raises:
+            ConfigError: they do not.
+        """
+        if min(self) < 0 or abs(sum(self) - 1) > 1e-9:
+            raise ConfigError(
+                f"fractions {tuple(self)}: expected three shares >= 0 that sum to 1, got {sum(self):g}",
+                "e.g. 0.9 0.05 0.05",
+            )
+        return self
+
+
+DEFAULT: Final = Fractions()
+
+
+def split_of(group: str, salt: str = SALT, fractions: Fractions = DEFAULT) -> Split:
+    """Give the split of a group by hash.
+
+    Args:
+        group: what must not straddle splits (repository, codemod, template).
+        salt: another salt gives another partition.
+        fractions: expected shares of the groups.
+
+    >>> split_of("asottile/pyupgrade:six") == split_of("asottile/pyupgrade:six")
+    True
+    """
+    draw = uniform(f"{salt}\0{group}")
+    if draw < fractions.test:
+        return "test"
+    return "dev" if draw < fractions.test + fractions.dev else "train"
+
+
+def uniform(text: str) -> float:
+    """Hash a text to a number in [0, 1), the same on every machine."""
+    raw = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(raw[:8], "big") / 2**64

@@ -1,0 +1,302 @@
+"""Processed data on disk: `{train,dev,test}/SOURCE.jsonl` with its metadata beside it.
+
+Invariant: `SOURCE.metadata.json` is written last and removed first; where it exists,
+the split files are complete and are those whose SHA-256 it states. Cleaning and
+deduplication are not here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Final, Self
+
+from pydantic import ValidationError
+
+from rulewright import jsonl
+from rulewright.data.schemas import SPLITS, DatasetMetadata, NormalizedRecord, Split
+from rulewright.data.splits import split_of
+from rulewright.errors import RulewrightError, UsageError
+
+# Records of these sources measure models; they must never teach one (DATA.md 2.3).
+EVALUATION_ONLY: Final = frozenset({"canitedit"})
+
+
+def load(path: Path | str) -> Iterator[NormalizedRecord]:
+    """Yield the records of a `.jsonl` or `.jsonl.gz` file, in order.
+
+    Raises:
+        UsageError: the file is absent or not data.
+        RulewrightError: a line is not a valid record, with `file:line` and what is wrong.
+    """
+    path = Path(path)
+    for line in jsonl.read_lines(path):
+        if line.value is None:
+            raise RulewrightError(f"{path}:{line.number}: {line.problem}", "mend or remove the line")
+        try:
+            yield NormalizedRecord.model_validate(line.value)
+        except ValidationError as error:
+            raise RulewrightError(
+                f"{path}:{line.number}: not a valid record: {problems_of(error)}",
+                "`rulewright stats` lists every such line; ingest the source again",
+            ) from error
+
+
+def problems_of(error: ValidationError) -> str:
+    """One line for all that a record's validation found wrong.
+
+    >>> try: NormalizedRecord.model_validate({"instruction": "x"})
+    ... except ValidationError as error: problems_of(error)[:19]
+    'pre: field required'
+    """
+    found = [
+        f"{'.'.join(map(str, item['loc'])) or 'record'}: {item['msg'][:1].lower()}{item['msg'][1:]}"
+        for item in error.errors(include_url=False)
+    ]
+    return "; ".join(found)
+
+
+def split_path(out: Path, split: Split, source: str) -> Path:
+    """Where the records of a source's split lie."""
+    return out / split / f"{source}.jsonl"
+
+
+def metadata_path(out: Path, source: str) -> Path:
+    """Where a source's metadata lies."""
+    return out / f"{source}.metadata.json"
+
+
+def rejects_path(out: Path, source: str) -> Path:
+    """Where the rows that were set aside lie, each with its reason."""
+    return out / "rejects" / f"{source}.jsonl"
+
+
+def read_metadata(out: Path, source: str) -> DatasetMetadata | None:
+    """A source's metadata, or `None` where it is absent (nothing there, or unfinished).
+
+    Raises:
+        RulewrightError: the file is damaged.
+    """
+    path = metadata_path(out, source)
+    if not path.exists():
+        return None
+    try:
+        return DatasetMetadata.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise RulewrightError(
+            f"{path}: not a metadata file: {problems_of(error)}", "ingest the source again with --overwrite"
+        ) from error
+
+
+def sources_in(out: Path) -> list[str]:
+    """Names of the finished sources of a folder, sorted."""
+    return sorted(path.name.removesuffix(".metadata.json") for path in out.glob("*.metadata.json"))
+
+
+def digest_of(out: Path, source: str) -> str:
+    """SHA-256 over a source's split files, in split order: `cat train dev test | sha256sum`."""
+    digest = hashlib.sha256()
+    for split in SPLITS:
+        path = split_path(out, split, source)
+        if path.exists():
+            with path.open("rb") as stream:
+                while block := stream.read(1 << 20):
+                    digest.update(block)
+    return digest.hexdigest()
+
+
+class Rejects:
+    """What was set aside: one JSON line a row, with the reason and the place; counted."""
+
+    def __init__(self, path: Path, whole_rows: bool = True) -> None:
+        self.path = path
+        self.counts: Counter[str] = Counter()
+        self._whole_rows = whole_rows
+        self._file = jsonl.atomic(path)
+
+    def __enter__(self) -> Self:
+        self._stream: BinaryIO = self._file.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.__exit__(kind, error, trace)
+
+    def add(self, reason: str, place: str, row: Mapping[str, Any] | None = None, detail: str = "") -> None:
+        """Note one row: `reason` is a word to count by, `detail` one line, `place` `file:line`."""
+        self.add_line(reason, reject_line(reason, place, row if self._whole_rows else None, detail))
+
+    def add_line(self, reason: str, line: str) -> None:
+        """Note a row whose line is ready (see `reject_line`)."""
+        self.counts[reason] += 1
+        self._stream.write(line.encode() + b"\n")
+
+
+def reject_line(reason: str, place: str, row: Mapping[str, Any] | None, detail: str) -> str:
+    """One line of a file of rejects."""
+    value: dict[str, Any] = {"reason": reason, "place": place}
+    if detail:
+        value["detail"] = detail
+    if row is not None:
+        value["row"] = row
+    line = json.dumps(value, ensure_ascii=False, default=str)
+    try:
+        line.encode()
+    except UnicodeEncodeError:  # a lone surrogate: only an escape can hold it
+        return json.dumps(value, default=str)
+    return line
+
+
+class Writer:
+    """Writes records to their splits; all files appear together at the end, or none.
+
+    `with Writer(out, source) as writer: writer.add(record, split)`, then `finish`.
+    """
+
+    def __init__(self, out: Path, source: str) -> None:
+        self.out, self.source = out, source
+        self.splits: Counter[str] = Counter()
+        self.languages: Counter[str] = Counter()
+        self._stack = ExitStack()
+        self._streams: dict[Split, BinaryIO] = {}
+
+    def __enter__(self) -> Self:
+        metadata_path(self.out, self.source).unlink(missing_ok=True)
+        for split in SPLITS:
+            file = jsonl.atomic(split_path(self.out, split, self.source))
+            self._streams[split] = self._stack.enter_context(file)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+        if kind is None:
+            for split in SPLITS:
+                if not self.splits[split]:
+                    split_path(self.out, split, self.source).unlink(missing_ok=True)
+
+    def add(self, record: NormalizedRecord, split: Split) -> None:
+        self.add_line(record.to_json().encode("utf-8", "surrogatepass"), record.language, split)
+
+    def add_line(self, line: bytes, language: str, split: Split) -> None:
+        """Write a record's ready line (without newline).
+
+        Raises:
+            UsageError: an evaluation-only source would enter a training split.
+        """
+        if split != "test" and self.source in EVALUATION_ONLY:
+            raise UsageError(
+                f"{self.source}: is for evaluation only and cannot enter the split '{split}'",
+                "its licence forbids training; it is written to `test` only",
+            )
+        self._streams[split].write(line + b"\n")
+        self.splits[split] += 1
+        self.languages[language] += 1
+
+
+def write_metadata(out: Path, metadata: DatasetMetadata) -> None:
+    """Write a source's metadata: the last step, which makes the source exist."""
+    jsonl.write_text(metadata_path(out, metadata.source), metadata.model_dump_json(indent=2) + "\n")
+
+
+def write_dataset(
+    records: Iterable[NormalizedRecord],
+    out: Path,
+    source: str,
+    *,
+    license: str = "mixed",
+    version: str = "",
+    rows_in: int | None = None,
+    dropped: Mapping[str, int] | Callable[[], Mapping[str, int]] | None = None,
+    inputs: Sequence[Path] = (),
+    split: Callable[[NormalizedRecord], Split] | None = None,
+    notes: Sequence[str] = (),
+) -> DatasetMetadata:
+    """Write records to their splits with metadata, streaming; what `synth` and `mine` use.
+
+    Args:
+        records: in the order in which they are to lie in the files.
+        out: e.g. `data/processed`.
+        source: name of the files; also expected in each record's metadata.
+        license: of the set as a whole, where it has one.
+        version: revision or digest of what it was made from; default: of `inputs`.
+        rows_in: how many candidates there were; default: records + dropped.
+        dropped: reason to count; may be a function, called when all records are written.
+        inputs: files it was made from; their SHA-256 is noted.
+        split: default `split_of(record.metadata.group)`.
+        notes: for whoever uses the data.
+
+    Raises:
+        RulewrightError: there was not one record (an empty data set is never a success).
+    """
+    with Writer(out, source) as writer:
+        for record in records:
+            where = split(record) if split is not None else split_of(record.metadata.group)
+            writer.add(record, where)
+        reasons = dict(dropped() if callable(dropped) else dropped or {})
+        if not writer.splits.total():
+            raise empty(source, reasons, rows_in or sum(reasons.values()))
+    digests = {str(path): sha256_of(path) for path in inputs}
+    metadata = DatasetMetadata(
+        source=source,
+        version=version or combined(digests),
+        license=license,
+        downloaded_at=as_of(inputs),
+        sha256=digest_of(out, source),
+        num_records=writer.splits.total(),
+        rows_in=rows_in if rows_in is not None else writer.splits.total() + sum(reasons.values()),
+        splits={name: writer.splits[name] for name in SPLITS},
+        languages=dict(sorted(writer.languages.items())),
+        dropped=dict(sorted(reasons.items())),
+        inputs=digests,
+        notes=list(notes),
+    )
+    write_metadata(out, metadata)
+    return metadata
+
+
+def empty(source: str, reasons: Mapping[str, int], rows_in: int) -> RulewrightError:
+    """The error for a data set of which nothing was left."""
+    why = ", ".join(f"{reason} {n:,}" for reason, n in sorted(reasons.items(), key=lambda x: -x[1]))
+    return RulewrightError(
+        f"{source}: no record is left of {rows_in:,} rows" + (f" ({why})" if why else ""),
+        "nothing was written; look at the reasons, the input and the filters",
+    )
+
+
+def combined(digests: Mapping[str, str]) -> str:
+    """One short digest for several files, whatever their order."""
+    joined = "\n".join(sorted(digests.values()))
+    return "sha256:" + hashlib.sha256(joined.encode()).hexdigest()[:16]
+
+
+def as_of(inputs: Iterable[Path]) -> datetime:
+    """When the newest input was last changed (so that a rerun writes the same), else now."""
+    times = [path.stat().st_mtime for path in inputs if path.exists()]
+    return datetime.fromtimestamp(int(max(times)), UTC) if times else datetime.now(UTC).replace(microsecond=0)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    digest = hashlib.sha256()
+    with jsonl.require_file(path).open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def free_bytes(path: Path) -> int:
+    """Free disk space where a path is or will be."""
+    while not path.exists():
+        path = path.parent
+    stat = os.statvfs(path)
+    return stat.f_bavail * stat.f_frsize

@@ -1,0 +1,225 @@
+"""One rule on one text, in process: match, build each replacement, join.
+
+Equal to `ast-grep scan -U` byte for byte, or not done here (`CompiledRule.needs_cli`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ast_grep_py import SgNode, SgRoot
+
+from rulewright.engine import suppress, template
+from rulewright.engine.rules import CompiledRule, Core, Fix, Panicked
+from rulewright.engine.transforms import Rewrite
+
+
+class Edit(NamedTuple):
+    """Replace `source[start:end]` by `text`."""
+
+    start: int
+    end: int
+    text: str
+
+
+class Match(NamedTuple):
+    """A match that was replaced."""
+
+    node: SgNode
+    edit: Edit
+
+
+class Applied(NamedTuple):
+    """The text after a rule."""
+
+    text: str
+    matches: tuple[Match, ...]
+    n_found: int
+    """Matches before overlapping ones were left out."""
+
+
+def find_all(root: SgNode, config: Mapping[str, Any]) -> list[SgNode]:
+    """Every match below a node, outer before inner.
+
+    Raises:
+        Panicked: the binding broke down.
+    """
+    try:
+        found: list[SgNode] = root.find_all(config)
+    except Exception:
+        raise
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise Panicked(f"ast-grep panics: {str(error).splitlines()[0]}") from error
+    return found
+
+
+def run_rule(rule: CompiledRule, source: str, root: SgNode, rule_id: str, mark: str = "") -> Applied:
+    """Apply a rule to a parsed text.
+
+    Args:
+        rule: the rule; not one that needs the command line.
+        source: the text that `root` was parsed from.
+        root: its root node.
+        rule_id: what `ast-grep-ignore: id` comments call it.
+        mark: a character that is nowhere in the text, put at the end of each
+            whitespace-only line that is carried over from it; empty: none.
+    """
+    found = find_all(root, rule.core.config)
+    if found and suppress.MARK in source:
+        found = suppress.keep(found, root, rule_id)
+    if rule.core.fix is None or not found:
+        return Applied(source, (), len(found))
+    matches: list[Match] = []
+    pieces: list[str] = []
+    done = 0
+    for node in found:
+        maker = _Maker(source, rule, node, mark)
+        start, end = _range(node, rule.core.fix)
+        if start < done:
+            continue
+        edit = Edit(start, end, maker.replacement(node, rule.core))
+        pieces += [source[done:start], edit.text]
+        done = end
+        matches.append(Match(node, edit))
+    pieces.append(source[done:])
+    return Applied("".join(pieces), tuple(matches), len(found))
+
+
+def _range(node: SgNode, fix: Fix) -> tuple[int, int]:
+    span = node.range()
+    start, end = span.start.index, span.end.index
+    if fix.expand_start is not None:
+        reached = _reach(node, fix.expand_start, forward=False)
+        start = reached.range().start.index if reached is not None else start
+    if fix.expand_end is not None:
+        reached = _reach(node, fix.expand_end, forward=True)
+        end = reached.range().end.index if reached is not None else end
+    return start, end
+
+
+def _reach(node: SgNode, relation: Mapping[str, Any], forward: bool) -> SgNode | None:
+    """The sibling that an expansion goes to, as ast-grep's `stopBy` searches."""
+    rule = {key: value for key, value in relation.items() if key not in ("stopBy", "field")}
+    stop = relation.get("stopBy") or "neighbor"
+    if stop == "neighbor":
+        near = node.next() if forward else node.prev()
+        return near if near is not None and near.matches(**rule) else None
+    siblings: Sequence[SgNode] = node.next_all() if forward else node.prev_all()
+    for sibling in siblings:
+        if sibling.matches(**rule):
+            return sibling
+        if stop != "end" and sibling.matches(**stop):
+            return None
+    return None
+
+
+class _Maker:
+    """Builds replacements for one match of the outer rule."""
+
+    def __init__(self, source: str, rule: CompiledRule, outer: SgNode, mark: str) -> None:
+        self._source, self._rule, self._outer, self._mark = source, rule, outer, mark
+
+    def replacement(self, node: SgNode, core: Core) -> str:
+        assert core.fix is not None
+        made = core.fix.template
+        parts = [made.fragments[0]]
+        for slot, fragment in zip(made.slots, made.fragments[1:], strict=True):
+            parts += [self._slot(node, core, slot), fragment]
+        text = "".join(parts)
+        if "\n" not in text:
+            return text
+        return template.reindent(text, 0, template.indent_at(self._source, node.range().start.index))
+
+    def _slot(self, node: SgNode, core: Core, slot: template.Slot) -> str:
+        if slot.multiple:
+            nodes = node.get_multiple_matches(slot.name)
+            if not nodes and node is not self._outer:
+                nodes = self._outer.get_multiple_matches(slot.name)
+            if not nodes:
+                return ""
+            return self._capture(nodes[0].range().start.index, nodes[-1].range().end.index, slot.indent)
+        for owner, its in ((node, core), (self._outer, self._rule.core)):
+            if slot.name in its.transforms:
+                return template.reindent(self._transformed(owner, its, slot.name), 0, slot.indent)
+            one = owner.get_match(slot.name)
+            if one is not None:
+                span = one.range()
+                return self._capture(span.start.index, span.end.index, slot.indent)
+        return ""
+
+    def _capture(self, start: int, end: int, indent: int) -> str:
+        text = self._source[start:end]
+        if "\n" not in text:
+            return text
+        if self._mark:
+            text = mark_blank_lines(text, self._mark)
+        return template.reindent(text, template.indent_at(self._source, start), indent)
+
+    def _transformed(self, node: SgNode, core: Core, name: str) -> str:
+        step = core.transforms[name]
+        if not isinstance(step, Rewrite):
+            text = node.get_transformed(name) or ""
+            return mark_blank_lines(text, self._mark) if self._mark else text
+        nodes = node.get_multiple_matches(step.variable) if step.multiple else [node.get_match(step.variable)]
+        captured = [one for one in nodes if one is not None]
+        if not captured:
+            return ""
+        start, end = captured[0].range().start.index, captured[-1].range().end.index
+        edits = [edit for one in captured for edit in self._rewrites(one, step)]
+        text = self._joined(edits, step.join_by) if step.join_by is not None else self._spliced(edits, start, end)
+        return template.dedent_slice(text, self._source, start)
+
+    def _rewrites(self, node: SgNode, step: Rewrite) -> list[Edit]:
+        """What the rewriters make inside a node: outer first, first rewriter that matches wins."""
+        best: dict[tuple[int, int, int], tuple[SgNode, Core]] = {}
+        for name in step.rewriters:
+            core = self._rule.rewriters[name]
+            for found in find_all(node, core.config):
+                span = found.range()
+                # A parent and its only child span the same text: depth tells them apart.
+                key = (span.start.index, -span.end.index, len(found.ancestors()))
+                best.setdefault(key, (found, core))
+        edits = []
+        for _, (found, core) in sorted(best.items(), key=lambda item: item[0]):
+            assert core.fix is not None
+            start, end = _range(found, core.fix)
+            edits.append(Edit(start, end, self.replacement(found, core)))
+        return edits
+
+    def _joined(self, edits: Sequence[Edit], joiner: str) -> str:
+        parts: list[str] = []
+        done = -1
+        for edit in edits:
+            if edit.start >= done:
+                parts.append(edit.text)
+                done = edit.end
+        return joiner.join(parts)
+
+    def _spliced(self, edits: Sequence[Edit], start: int, end: int) -> str:
+        parts: list[str] = []
+        done = start
+        for edit in edits:
+            if edit.start >= done:
+                parts += [self._kept(done, edit.start), edit.text]
+                done = edit.end
+        return "".join([*parts, self._kept(done, end)])
+
+    def _kept(self, start: int, end: int) -> str:
+        text = self._source[start:end]
+        return mark_blank_lines(text, self._mark) if self._mark else text
+
+
+def mark_blank_lines(text: str, mark: str) -> str:
+    """Put a mark at the end of each line, but the first and last, that is only whitespace."""
+    if "\n" not in text:
+        return text
+    first, *inner, last = text.split("\n")
+    return "\n".join([first, *(line + mark if line and not line.strip() else line for line in inner), last])
+
+
+def parse(source: str, language: str) -> SgNode:
+    """Parse a text; the root node keeps its tree alive."""
+    return SgRoot(source, language).root()

@@ -1,0 +1,195 @@
+"""Apply an action to a text: rule after rule, each exactly as `ast-grep scan -U`.
+
+One tidy step follows each rule unless `exact`. Runs in this process: for actions that
+we made ourselves. What a model wrote goes through `Engine`, which survives it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from ast_grep_py import SgNode
+
+from rulewright.actions.action import Action
+from rulewright.engine import applier, cli, tidy
+from rulewright.engine.applier import Edit
+from rulewright.engine.rules import BadRule, CompiledRule, Panicked, compile_rule
+from rulewright.languages import Language
+from rulewright.verdict import Outcome, Verdict
+
+GROWTH: Final = 20
+MIN_CAP_CHARS: Final = 4_000_000
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one rule did: the parsed text before it and the edits it made."""
+
+    rule: CompiledRule
+    before: str
+    root: SgNode
+    edits: tuple[Edit, ...]
+    nodes: tuple[SgNode, ...]
+    """The matched nodes of the edits; empty where the command line applied the rule."""
+    after: str
+    n_found: int
+    tidied: bool
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Everything that applying an action showed, for judging it."""
+
+    steps: tuple[Step, ...] = ()
+    failure: Outcome | None = field(default=None)
+
+
+def apply(action: Action, code: str, *, exact: bool = False) -> Outcome:
+    """Apply an action to a text.
+
+    Args:
+        action: rules, applied one after another.
+        code: UTF-8 encodable text of the action's language.
+        exact: leave out the tidy step: the bare result of `ast-grep scan -U`.
+
+    Returns:
+        `ok` with the new text, or `no_match`, `no_change`, `bad_rule`, `crashed`,
+        `timeout`.
+    """
+    return outcome_of(trace(action, code, exact=exact), code)
+
+
+def trace(action: Action, code: str, *, exact: bool = False) -> Trace:
+    """Apply an action and keep what each rule did."""
+    failure = _refuse_text(code, action.language)
+    if failure is not None:
+        return Trace(failure=failure)
+    steps: list[Step] = []
+    text = code
+    many = len(action.rules) > 1
+    for number, rule in enumerate(action.rules):
+        where = f"document {number + 1}: " if many else ""
+        try:
+            compiled = compile_rule(rule, action.language)
+        except BadRule as error:
+            return Trace(failure=Outcome(Verdict.BAD_RULE, where + str(error)))
+        except Panicked as error:
+            return Trace(failure=Outcome(Verdict.CRASHED, where + str(error)))
+        except RecursionError:
+            return Trace(failure=Outcome(Verdict.BAD_ACTION, f"{where}the rule is nested too deeply"))
+        try:
+            step = _step(compiled, text, action.id_of(number), exact)
+        except Panicked as error:
+            return Trace(tuple(steps), Outcome(Verdict.CRASHED, where + str(error)))
+        except cli.Refusal as error:
+            return Trace(tuple(steps), Outcome(Verdict.BAD_RULE, where + str(error)))
+        except cli.Crash as error:
+            return Trace(tuple(steps), Outcome(Verdict.CRASHED, where + str(error)))
+        except cli.Slow as error:
+            return Trace(tuple(steps), Outcome(Verdict.TIMEOUT, where + str(error)))
+        steps.append(step)
+        text = step.after
+        if len(text) > max(MIN_CAP_CHARS, GROWTH * len(code)):
+            detail = f"{where}the result has {len(text):,} characters from {len(code):,}: beyond our cap"
+            return Trace(tuple(steps[:-1]), Outcome(Verdict.BAD_ACTION, detail))
+    return Trace(tuple(steps))
+
+
+def _refuse_text(code: str, language: Language) -> Outcome | None:
+    if language == "other":
+        return Outcome(Verdict.BAD_ACTION, "ast-grep rules need one of our languages, got `other`")
+    try:
+        code.encode("utf-8")
+    except UnicodeEncodeError:
+        return Outcome(Verdict.INFRA, "the code is not valid Unicode (a lone surrogate)")
+    return None
+
+
+def _step(rule: CompiledRule, source: str, rule_id: str, exact: bool) -> Step:
+    root = applier.parse(source, rule.language)
+    mark = "" if exact else tidy.mark_for(source, str(rule.source))
+    if rule.needs_cli:
+        return _step_by_cli(rule, source, root, rule_id, exact)
+    done = applier.run_rule(rule, source, root, rule_id, mark)
+    edits = tuple(match.edit for match in done.matches)
+    text, tidied = (done.text, False) if exact else _tidied(done.text, edits, mark)
+    nodes = tuple(match.node for match in done.matches)
+    return Step(rule, source, root, edits, nodes, text, done.n_found, tidied)
+
+
+def _step_by_cli(rule: CompiledRule, source: str, root: SgNode, rule_id: str, exact: bool) -> Step:
+    found = cli.scan(rule.source, rule.language, source, rule_id)
+    edits: list[Edit] = []
+    pieces: list[str] = []
+    done = 0
+    for one in found:
+        if one.start >= done:
+            edits.append(Edit(one.start, one.end, one.text))
+            pieces += [source[done : one.start], one.text]
+            done = one.end
+    text = "".join([*pieces, source[done:]])
+    tidied = False
+    if not exact:
+        # Lines that were there before cannot be told apart here: keep a text that held any.
+        kept = tuple(edit for edit in edits if not tidy.mark_for(source[edit.start : edit.end]))
+        text, tidied = _tidied(text, tuple(edits), "", kept)
+    return Step(rule, source, root, tuple(edits), (), text, len(found), tidied)
+
+
+def _tidied(
+    text: str, edits: tuple[Edit, ...], mark: str, only: tuple[Edit, ...] | None = None
+) -> tuple[str, bool]:
+    spans: list[tuple[int, int]] = []
+    shift = 0
+    for edit in edits:
+        start = edit.start + shift
+        if only is None or edit in only:
+            spans.append((start, start + len(edit.text)))
+        shift += len(edit.text) - (edit.end - edit.start)
+    return tidy.tidy(text, spans, mark)
+
+
+def outcome_of(done: Trace, code: str) -> Outcome:
+    """Sum a trace up, before any judgement beyond what `scan` itself shows."""
+    if done.failure is not None:
+        return done.failure
+    steps = done.steps
+    post = steps[-1].after if steps else code
+    counts = tuple(len(step.edits) for step in steps)
+    states = tuple(step.after for step in steps)
+    common = {
+        "post": post,
+        "n_rules": len(steps),
+        "n_matches": sum(counts),
+        "matches_per_rule": counts,
+        "states": states,
+        "tidied": any(step.tidied for step in steps),
+        "bytes_touched": sum(_touched(step) for step in steps),
+    }
+    if not any(step.n_found for step in steps):
+        return Outcome(Verdict.NO_MATCH, "no rule matched anything", **common)  # type: ignore[arg-type]
+    if not any(counts):
+        return Outcome(Verdict.NO_CHANGE, "the rule has no `fix`", **common)  # type: ignore[arg-type]
+    if post == code:
+        return Outcome(Verdict.NO_CHANGE, "the fix gives back what it matched", **common)  # type: ignore[arg-type]
+    return Outcome(Verdict.OK, "", **common)  # type: ignore[arg-type]
+
+
+def _touched(step: Step) -> int:
+    """Bytes that the edits removed or wrote, whichever is more, without what they left alone."""
+    total = 0
+    for edit in step.edits:
+        old, new = step.before[edit.start : edit.end], edit.text
+        if old == new:
+            continue
+        head = 0
+        limit = min(len(old), len(new))
+        while head < limit and old[head] == new[head]:
+            head += 1
+        tail = 0
+        while tail < limit - head and old[-1 - tail] == new[-1 - tail]:
+            tail += 1
+        old, new = old[head : len(old) - tail], new[head : len(new) - tail]
+        total += max(len(old.encode("utf-8")), len(new.encode("utf-8")))
+    return total

@@ -1,0 +1,162 @@
+"""The pinned ast-grep command line, where the engine does not port a feature.
+
+It runs from an empty folder of ours with a rule file of ours, a fixed argv and one
+source file; a model's text reaches it only as JSON data. Edits come back as byte ranges.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from rulewright.actions.action import Rule
+from rulewright.errors import RulewrightError
+from rulewright.languages import Language, suffix_of
+
+SUPPORTED: Final = (0, 51)
+MAX_OUTPUT_BYTES: Final = 64 * 1024 * 1024
+CPU_SECONDS: Final = 20
+ENVIRONMENT: Final = {"RUST_BACKTRACE": "0", "NO_COLOR": "1", "PATH": os.defpath}
+
+
+class Refusal(Exception):
+    """ast-grep refuses the rule; the last cause it names."""
+
+
+class Crash(Exception):
+    """ast-grep panicked, overflowed its stack or was killed."""
+
+
+class Slow(Exception):
+    """ast-grep ran out of processor time."""
+
+
+class CliEdit(NamedTuple):
+    """A replacement that the command line reports, in characters."""
+
+    start: int
+    end: int
+    text: str
+    match_start: int
+    match_end: int
+
+
+@lru_cache(maxsize=1)
+def binary() -> str:
+    """Path of `ast-grep`, that of this environment first.
+
+    Raises:
+        RulewrightError: there is none.
+    """
+    beside = Path(sys.executable).parent / "ast-grep"
+    found = str(beside) if beside.exists() else shutil.which("ast-grep")
+    if found is None:
+        raise RulewrightError("no `ast-grep` executable", "pip install 'ast-grep-cli>=0.51,<0.52'")
+    return found
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of the binding and the command line, by package."""
+    return {name: metadata.version(name) for name in ("ast-grep-py", "ast-grep-cli")}
+
+
+def check_version(allow_other: bool = False) -> None:
+    """Refuse to judge with an ast-grep of another minor version.
+
+    Raises:
+        RulewrightError: naming what is installed and why it matters.
+    """
+    for package, version in versions().items():
+        if tuple(int(part) for part in version.split(".")[:2]) != SUPPORTED and not allow_other:
+            wanted = ".".join(str(part) for part in SUPPORTED)
+            raise RulewrightError(
+                f"{package} {version} is installed, expected {wanted}.x: "
+                "the same rule gives other results in other releases",
+                f"pip install '{package}>={wanted},<{SUPPORTED[0]}.{SUPPORTED[1] + 1}', "
+                "or allow another version explicitly and do not compare the figures",
+            )
+
+
+def _limits() -> None:  # pragma: no cover  (runs in the child)
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_OUTPUT_BYTES, MAX_OUTPUT_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def scan(rule: Rule, language: Language, source: str, rule_id: str) -> list[CliEdit]:
+    """Every match of a rule with its replacement, nested ones included.
+
+    Raises:
+        Refusal, Crash, Slow: what the command line did instead.
+    """
+    document = {"id": rule_id, "language": language, **rule}
+    # Empty files are skipped silently; there is nothing in them to match.
+    with tempfile.TemporaryDirectory(prefix="rulewright-") as name:
+        folder = Path(name)
+        (folder / "work").mkdir()
+        (folder / "rule.yml").write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
+        (folder / "sgconfig.yml").write_text("ruleDirs: []\n")
+        code = folder / "work" / f"code{suffix_of(language)}"
+        code.write_bytes(source.encode("utf-8"))
+        output = folder / "out"
+        with output.open("wb") as stream:
+            done = subprocess.run(
+                [binary(), "scan", "--rule", str(folder / "rule.yml"), "--json=stream", "--no-ignore", "hidden",
+                 "-j", "1", str(code)],
+                cwd=folder / "work", stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.PIPE,
+                env=ENVIRONMENT, preexec_fn=_limits, check=False,
+            )  # fmt: skip
+        _check_exit(done.returncode, done.stderr.decode("utf-8", "replace"))
+        return _edits(output.read_bytes(), source)
+
+
+def _check_exit(code: int, complaint: str) -> None:
+    if code in (0, 1):
+        return
+    if code == 8:
+        lines = [line.strip(" ╰▻│├") for line in complaint.splitlines() if line.strip()]
+        raise Refusal(lines[-1] if lines else "refused without a reason")
+    if code in (-24, -9):
+        raise Slow(f"ast-grep used more than {CPU_SECONDS} s of processor time")
+    if code in (101, -6, -11, -25):
+        raise Crash(f"ast-grep ended with {code}")
+    last = complaint.strip().splitlines()
+    raise RulewrightError(f"ast-grep ended with {code}: {last[-1] if last else ''}", "see `rulewright doctor`")
+
+
+def _edits(output: bytes, source: str) -> list[CliEdit]:
+    raw = source.encode("utf-8")
+    to_chars = (lambda offset: offset) if source.isascii() else _offsets(raw)
+    edits = []
+    for line in output.splitlines():
+        item: dict[str, Any] = json.loads(line)
+        if "replacement" not in item:
+            continue
+        span, place = item["range"]["byteOffset"], item["replacementOffsets"]
+        edits.append(
+            CliEdit(
+                to_chars(place["start"]), to_chars(place["end"]), item["replacement"],
+                to_chars(span["start"]), to_chars(span["end"]),
+            )
+        )  # fmt: skip
+    return sorted(edits, key=lambda edit: (edit.match_start, -edit.match_end))
+
+
+def _offsets(raw: bytes) -> Any:
+    table: dict[int, int] = {}
+
+    def convert(offset: int) -> int:
+        if offset not in table:
+            table[offset] = len(raw[:offset].decode("utf-8"))
+        return table[offset]
+
+    return convert

@@ -1,0 +1,134 @@
+"""What can be known of a pattern without a match: its root, its variables, its words.
+
+The binding compiles patterns but tells nothing about them; `scan` refuses rules whose
+node kinds it cannot compute and variables that no pattern defines. So the pattern is
+parsed once more here, in ast-grep's way, and read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+from ast_grep_py import SgNode, SgRoot
+
+from rulewright.languages import Language
+
+# The letter that stands for `$` where `$` is not part of an identifier (ast-grep's table).
+_SIGIL: Final[dict[Language, str]] = {"python": "µ", "rust": "µ", "go": "µ", "c": "𐀀", "cpp": "𐀀"}
+_DOLLARS: Final = re.compile(r"(\$+)([A-Z_])?")
+_MULTI: Final = re.compile(r"\$\$\$([A-Z0-9_]*)")
+_SINGLE: Final = re.compile(r"\$\$?([A-Z_][A-Z0-9_]*)")
+_ERROR: Final = "ERROR"
+
+
+@dataclass(frozen=True)
+class PatternFacts:
+    """What a pattern says, read from its syntax tree."""
+
+    root_kind: str | None
+    """Node kind of the root; `None` where any kind can match (a bare variable) or it is broken."""
+    broken: bool
+    """Whether the pattern has syntax errors, as a piece of code."""
+    variables: frozenset[str]
+    """Names that a match defines."""
+    words: frozenset[str]
+    """Texts of all leaves that are not variables."""
+    anonymous: bool
+    """Whether it holds `$_` or `$$$`, which match without capturing."""
+
+
+def to_source(pattern: str, language: Language) -> str:
+    """Give the text that is parsed for a pattern: `$A` becomes an identifier."""
+    sigil = _SIGIL.get(language)
+    if sigil is None or "$" not in pattern:
+        return pattern
+
+    def swap(found: re.Match[str]) -> str:
+        run, letter = found.groups()
+        return (sigil if letter or len(run) == 3 else "$") * len(run) + (letter or "")
+
+    return _DOLLARS.sub(swap, pattern)
+
+
+def variable_of(text: str, language: Language) -> tuple[str | None, bool] | None:
+    """Read a node's text as a metavariable: its name (`None` if anonymous) and whether a list."""
+    sigil = _SIGIL.get(language)
+    if sigil is not None:
+        if not text.startswith(sigil):
+            return None
+        text = text.replace(sigil, "$")
+    multi = _MULTI.fullmatch(text)
+    if multi:
+        name = multi.group(1)
+        return (None if not name or name.startswith("_") else name), True
+    single = _SINGLE.fullmatch(text)
+    if single:
+        name = single.group(1)
+        return (None if name.startswith("_") else name), False
+    return None
+
+
+@lru_cache(maxsize=4096)
+def facts(pattern: str, selector: str | None, language: Language) -> PatternFacts:
+    """Read a pattern (or the context of one, with its selector)."""
+    root = SgRoot(to_source(pattern, language), language).root()
+    broken = root.find({"rule": {"kind": _ERROR}}) is not None
+    top = _selected(root, selector) if selector else _single(root)
+    variables: set[str] = set()
+    words: set[str] = set()
+    anonymous = False
+    for variable, word in _leaves(top, language):
+        if variable is None:
+            words.add(word)
+        elif variable[0] is None:
+            anonymous = True
+        else:
+            variables.add(variable[0])
+    kind: str | None = top.kind()
+    bare = variable_of(top.text(), language)
+    if selector:
+        # A contextual pattern knows its kind even where it is a bare variable.
+        kind = None if kind == _ERROR else kind
+    elif bare is not None or kind == _ERROR:
+        kind = None
+    return PatternFacts(kind, broken, frozenset(variables), frozenset(words), anonymous)
+
+
+def _selected(root: SgNode, selector: str) -> SgNode:
+    found = root.find({"rule": {"kind": selector}})
+    return found if found is not None else root
+
+
+def _single(node: SgNode) -> SgNode:
+    """Go down while there is one child (or one and an empty second), as ast-grep does."""
+    while True:
+        children = node.children()
+        if len(children) == 1 or (len(children) == 2 and _is_empty(children[1])):
+            node = children[0]
+        else:
+            return node
+
+
+def _is_empty(node: SgNode) -> bool:
+    span = node.range()
+    return bool(node.kind() == "" or span.start.index == span.end.index)
+
+
+def _leaves(node: SgNode, language: Language) -> Iterator[tuple[Any, str]]:
+    stack = [node]
+    while stack:
+        item = stack.pop()
+        text = item.text()
+        variable = variable_of(text, language)
+        if variable is not None:
+            yield variable, text
+            continue
+        children = item.children()
+        if children:
+            stack += children
+        else:
+            yield None, text

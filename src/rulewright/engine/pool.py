@@ -1,0 +1,209 @@
+"""`Engine`: actions judged in worker processes, each item with a deadline.
+
+Invariant: every request gets exactly one outcome, in order, whatever its action does;
+a worker that hung, crashed or panicked is replaced and the rest goes on. The deadline is
+processor time, so that a busy machine times nobody out; the wall limit only ends a
+worker that waits for something, and is `infra`.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Final, Self
+
+from rulewright.engine import cli, wire
+from rulewright.engine.wire import Request
+from rulewright.verdict import Outcome, Verdict
+
+WINDOW: Final = 8
+_ENVIRONMENT: Final = {"RUST_BACKTRACE": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+class _Worker:
+    """A worker process and the requests it owes answers to, oldest first."""
+
+    def __init__(self, memory_mb: int, deadline_s: float) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "rulewright.engine.worker", str(memory_mb), str(deadline_s)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, **_ENVIRONMENT},
+            start_new_session=True,
+        )
+        self.owed: deque[tuple[int, Request]] = deque()
+        self.since = time.monotonic()
+        assert self.process.stdin and self.process.stdout
+        self.into, self.out = self.process.stdin, self.process.stdout
+        if wire.receive(self.out) != "ready":
+            raise AssertionError("a worker must first say that it is ready")
+
+    def send(self, number: int, request: Request) -> None:
+        if not self.owed:
+            self.since = time.monotonic()
+        self.owed.append((number, request))
+        try:
+            wire.send(self.into, wire.request_to_json(request))
+        except BrokenPipeError:
+            # It ended on an earlier item; reading its answer will show.
+            return
+
+    def end(self) -> int:
+        """Stop the process and its children; give how it ended."""
+        code = self.process.poll()
+        if code is None:
+            try:
+                os.killpg(self.process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        code = self.process.wait()
+        for stream in (self.into, self.out):
+            try:
+                stream.close()
+            except BrokenPipeError:
+                pass
+        return code
+
+
+class Engine:
+    """A pool of workers; use as a context manager.
+
+    Args:
+        workers: processes.
+        deadline_s: processor seconds that one item may take.
+        memory_mb: address space of one worker.
+        wall_s: seconds by the clock after which a silent worker is given up.
+        allow_other_version: judge with an ast-grep of another minor version.
+    """
+
+    def __init__(
+        self,
+        workers: int = 1,
+        deadline_s: float = 5.0,
+        memory_mb: int = 1024,
+        wall_s: float | None = None,
+        allow_other_version: bool = False,
+    ) -> None:
+        cli.check_version(allow_other_version)
+        self._n, self._deadline_s, self._memory_mb = max(1, workers), deadline_s, memory_mb
+        self._wall_s = wall_s if wall_s is not None else 30.0 + 20 * deadline_s
+        self._workers: list[_Worker] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End every worker."""
+        for worker in self._workers:
+            worker.end()
+        self._workers.clear()
+
+    def judge(self, request: Request) -> Outcome:
+        """Judge one action."""
+        return next(self.judge_many([request]))
+
+    def judge_many(self, requests: Iterable[Request]) -> Iterator[Outcome]:
+        """Judge actions; outcomes come in the order of the requests, as they are ready."""
+        waiting = enumerate(requests)
+        ready: dict[int, Outcome] = {}
+        again: deque[tuple[int, Request]] = deque()
+        given = 0
+        exhausted = False
+        try:
+            while True:
+                while not exhausted or again:
+                    worker = self._free(given, len(ready))
+                    if worker is None:
+                        break
+                    item = again.popleft() if again else next(waiting, None)
+                    if item is None:
+                        exhausted = True
+                        break
+                    worker.send(*item)
+                if not any(worker.owed for worker in self._workers) and exhausted and not again:
+                    break
+                for number, outcome in self._collect(again):
+                    ready[number] = outcome
+                while given in ready:
+                    yield ready.pop(given)
+                    given += 1
+        finally:
+            # A consumer that stopped early leaves answers in the pipes: start afresh next time.
+            if any(worker.owed for worker in self._workers):
+                self.close()
+
+    def _free(self, given: int, n_ready: int) -> _Worker | None:
+        """A worker that can take one more request without falling far behind."""
+        if n_ready > 64 * self._n:
+            return None
+        least = min(self._workers, key=lambda worker: len(worker.owed), default=None)
+        if len(self._workers) < self._n and (least is None or least.owed):
+            least = _Worker(self._memory_mb, self._deadline_s)
+            self._workers.append(least)
+        return least if least is not None and len(least.owed) < WINDOW else None
+
+    def _collect(self, again: deque[tuple[int, Request]]) -> list[tuple[int, Outcome]]:
+        """Wait for answers, one per worker that has any."""
+        done: list[tuple[int, Outcome]] = []
+        busy = [worker for worker in self._workers if worker.owed]
+        with selectors.DefaultSelector() as selector:
+            for worker in busy:
+                selector.register(worker.out, selectors.EVENT_READ, worker)
+            events = selector.select(timeout=1.0)
+        for key, _ in events:
+            done.append(self._answer(key.data, again))
+        now = time.monotonic()
+        for worker in busy:
+            if worker in self._workers and worker.owed and now - worker.since > self._wall_s:
+                done.append(self._give_up(worker, again))
+        return done
+
+    def _answer(self, worker: _Worker, again: deque[tuple[int, Request]]) -> tuple[int, Outcome]:
+        number, _ = worker.owed[0]
+        try:
+            outcome = wire.outcome_from_json(wire.receive(worker.out))
+        except EOFError:
+            code = self._drop(worker, again)
+            return number, _of_exit(code, self._deadline_s)
+        worker.owed.popleft()
+        worker.since = time.monotonic()
+        if outcome.verdict is Verdict.CRASHED:
+            self._drop(worker, again, answered=True)
+        return number, outcome
+
+    def _give_up(self, worker: _Worker, again: deque[tuple[int, Request]]) -> tuple[int, Outcome]:
+        number, _ = worker.owed[0]
+        self._drop(worker, again)
+        return number, Outcome(
+            Verdict.INFRA, f"no answer within {self._wall_s:g} s by the clock, though processor time was left"
+        )
+
+    def _drop(self, worker: _Worker, again: deque[tuple[int, Request]], answered: bool = False) -> int:
+        """End a worker; what it owed behind the item at fault is owed again."""
+        self._workers.remove(worker)
+        code = worker.end() if not answered else worker.end()
+        rest = list(worker.owed)[0 if answered else 1 :]
+        again.extendleft(reversed(rest))
+        return code
+
+
+def _of_exit(code: int, deadline_s: float) -> Outcome:
+    if code == -signal.SIGPROF:
+        return Outcome(Verdict.TIMEOUT, f"more than {deadline_s:g} s of processor time")
+    if code < 0:
+        name = signal.Signals(-code).name
+        return Outcome(Verdict.CRASHED, f"the action brought ast-grep down ({name})")
+    return Outcome(Verdict.CRASHED, f"the action brought its worker down (exit {code})")

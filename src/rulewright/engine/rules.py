@@ -1,0 +1,337 @@
+"""A rule made ready to run: what `scan` refuses is refused here, with a reason.
+
+The binding checks patterns, kinds, regexes, fields and references; what it does not
+check (undefined variables, missing kinds, rewriters, fix objects) is checked here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+from ast_grep_py import SgRoot
+
+from rulewright.actions.action import EFFECTIVE_FIELDS, Rule
+from rulewright.actions.rule_text import describe
+from rulewright.actions.suggest import did_you_mean
+from rulewright.engine import explain, patterns, template
+from rulewright.engine.transforms import Rewrite, Transforms, read_transforms
+from rulewright.languages import Language
+
+RULE_KEYS: Final = (
+    "pattern", "kind", "regex", "nthChild", "range",
+    "inside", "has", "precedes", "follows", "all", "any", "not", "matches",
+)  # fmt: skip
+RELATIONS: Final = ("inside", "has", "precedes", "follows")
+FIX_KEYS: Final = ("template", "expandStart", "expandEnd", "title")
+REWRITER_KEYS: Final = ("id", "rule", "fix", "constraints", "utils", "transform")
+
+
+class BadRule(Exception):
+    """A rule that ast-grep's `scan` would refuse, with what to mend."""
+
+
+class Panicked(Exception):
+    """ast-grep broke down on this rule (it would exit with 101)."""
+
+
+@dataclass(frozen=True)
+class Fix:
+    """One fix: its template and how far its range reaches over siblings."""
+
+    template: template.Template
+    expand_start: Mapping[str, Any] | None = None
+    expand_end: Mapping[str, Any] | None = None
+
+    @property
+    def expands(self) -> bool:
+        return self.expand_start is not None or self.expand_end is not None
+
+
+@dataclass(frozen=True)
+class Core:
+    """A matcher with its transforms and fix: a rule, or a rewriter."""
+
+    config: dict[str, Any]
+    """What the binding takes: rule, constraints, utils, transform."""
+    variables: frozenset[str]
+    transforms: Transforms
+    fixes: tuple[Fix, ...]
+
+    @property
+    def fix(self) -> Fix | None:
+        """The one that is applied."""
+        return self.fixes[0] if self.fixes else None
+
+
+@dataclass(frozen=True)
+class CompiledRule:
+    """A rule that ast-grep accepts."""
+
+    language: Language
+    source: Rule
+    core: Core
+    rewriters: Mapping[str, Core]
+    needs_cli: str
+    """Why the command line must apply it (a feature we do not port); empty: we can."""
+
+
+def compile_rule(rule: Rule, language: Language) -> CompiledRule:
+    """Check a rule and make it ready; cached by its text.
+
+    Raises:
+        BadRule: `scan` would refuse it.
+        Panicked: ast-grep itself broke down.
+    """
+    return _compile(json.dumps(rule, ensure_ascii=False), language)
+
+
+@lru_cache(maxsize=2048)
+def _compile(text: str, language: Language) -> CompiledRule:
+    rule: dict[str, Any] = json.loads(text)
+    for key in rule:
+        if key not in EFFECTIVE_FIELDS:
+            raise BadRule(f"unknown field `{key}`{did_you_mean(key, EFFECTIVE_FIELDS)}")
+    core = _core(rule, language, {}, "")
+    if not _has_kinds(rule["rule"], _utils(rule), language, frozenset()):
+        raise BadRule(explain.missing_kinds(rule["rule"], language))
+    rewriters = _rewriters(rule, language, core)
+    return CompiledRule(language, rule, core, rewriters, _needs_cli(rule, core, rewriters))
+
+
+def _core(rule: Mapping[str, Any], language: Language, outer: Mapping[str, Any], where: str) -> Core:
+    """Compile a rule or a rewriter (`outer` holds the utils that it inherits)."""
+    if not isinstance(rule.get("rule"), dict):
+        raise BadRule(f"{where}`rule` must be a mapping, got {describe(rule.get('rule'))}")
+    config: dict[str, Any] = {"rule": rule["rule"]}
+    for key in ("constraints", "transform"):
+        if rule.get(key) is not None:
+            config[key] = rule[key]
+    utils = _merged_utils(rule, outer, where)
+    if utils:
+        config["utils"] = utils
+    for key in ("constraints", "transform"):
+        if key in config and not isinstance(config[key], dict):
+            raise BadRule(f"{where}`{key}` must be a mapping, got {describe(config[key])}")
+    transforms = read_transforms(config.get("transform", {}), BadRule, where)
+    _try_binding(config, language, where)
+    variables = _defined(config, language)
+    _check_constraints(config, variables, where)
+    every = _check_transforms(transforms, variables, where)
+    return Core(config, frozenset(every), transforms, tuple(_fixes(rule.get("fix"), language, where)))
+
+
+def _merged_utils(rule: Mapping[str, Any], outer: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The rule's own utils and those it inherits (a rewriter sees the rule's)."""
+    own = rule.get("utils") if rule.get("utils") is not None else {}
+    if not isinstance(own, dict):
+        raise BadRule(f"{where}`utils` must be a mapping, got {describe(own)}")
+    for name in own:
+        if name in outer:
+            raise BadRule(f"{where}the util `{name}` is defined in the rule already; choose another name")
+    return {**outer, **own}
+
+
+def _utils(rule: Mapping[str, Any]) -> dict[str, Any]:
+    return rule.get("utils") or {}
+
+
+def _try_binding(config: Mapping[str, Any], language: Language, where: str) -> None:
+    """Let ast-grep compile it; put its complaint in words that help."""
+    try:
+        SgRoot("", language).root().find(config)
+    except Exception as error:
+        raise BadRule(where + explain.binding_error(error, config, language)) from error
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise Panicked(f"{where}ast-grep panics: {str(error).splitlines()[0]}") from error
+
+
+def _all_rules(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every rule object in a configuration, with the key it stands under."""
+    stack: list[tuple[str, Any]] = [("rule", config["rule"])]
+    for part in ("constraints", "utils"):
+        stack += [(part, rule) for rule in config.get(part, {}).values()]
+    while stack:
+        name, rule = stack.pop()
+        if not isinstance(rule, dict):
+            continue
+        yield name, rule
+        stack += _inner_rules(rule)
+
+
+def _inner_rules(rule: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    inner: list[tuple[str, Any]] = []
+    for key, value in rule.items():
+        if key in RELATIONS or key == "not":
+            inner.append((key, value))
+        elif key in ("all", "any") and isinstance(value, list):
+            inner += [(key, item) for item in value]
+        elif key == "nthChild" and isinstance(value, dict):
+            inner.append(("ofRule", value.get("ofRule")))
+        elif key == "stopBy" and isinstance(value, dict):
+            inner.append(("stopBy", value))
+    return inner
+
+
+def pattern_parts(pattern: Any) -> tuple[str, str | None]:
+    """Give the text and the selector of a `pattern` value."""
+    if isinstance(pattern, str):
+        return pattern, None
+    return pattern["context"], pattern.get("selector")
+
+
+def _defined(config: Mapping[str, Any], language: Language) -> set[str]:
+    names: set[str] = set()
+    for _, rule in _all_rules(config):
+        if "pattern" in rule:
+            names |= patterns.facts(*pattern_parts(rule["pattern"]), language).variables
+    return names
+
+
+def _check_constraints(config: Mapping[str, Any], variables: set[str], where: str) -> None:
+    for name in config.get("constraints", {}):
+        if name not in variables:
+            raise BadRule(where + explain.undefined(name, "constraints", variables))
+
+
+def _check_transforms(transforms: Transforms, variables: set[str], where: str) -> set[str]:
+    every = set(variables)
+    for name in transforms:
+        if name in every:
+            raise BadRule(f"{where}transform `{name}`: the variable `${name}` is defined already; choose another name")
+        every.add(name)
+    for name, step in transforms.items():
+        if step.variable not in every:
+            raise BadRule(where + explain.undefined(step.variable, f"transform` `{name}", every))
+    return every
+
+
+def _fixes(value: Any, language: Language, where: str) -> list[Fix]:
+    """Every fix that a rule offers; ast-grep applies the first."""
+    if value is None:
+        return []
+    if isinstance(value, str):
+        return [Fix(template.parse(value))]
+    if isinstance(value, dict):
+        return [_fix_object(value, language, where)]
+    if not isinstance(value, list):
+        raise BadRule(f"{where}`fix` must be text, a mapping or a list, got {describe(value)}")
+    made = []
+    for number, item in enumerate(value, 1):
+        if not isinstance(item, dict) or item.get("title") is None:
+            raise BadRule(f"{where}`fix` {number}: in a list each fix is a mapping with `title` and `template`")
+        made.append(_fix_object(item, language, f"{where}`fix` {number}: "))
+    return made
+
+
+def _fix_object(value: Mapping[str, Any], language: Language, where: str) -> Fix:
+    if not isinstance(value.get("template"), str):
+        near = did_you_mean("template", [key for key in value if key not in FIX_KEYS])
+        raise BadRule(f"{where}`fix` needs a text `template`{near}")
+    if value.get("title") is not None and not isinstance(value["title"], str):
+        raise BadRule(f"{where}`title` must be text, got {describe(value['title'])}")
+    start, end = (
+        _expansion(value[key], key, language, where) if key in value else None
+        for key in ("expandStart", "expandEnd")
+    )
+    return Fix(template.parse(value["template"]), start, end)
+
+
+def _expansion(value: Any, key: str, language: Language, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise BadRule(f"{where}`{key}` must be a rule, got {describe(value)}")
+    # ast-grep reads `field` here and ignores it.
+    relation = {name: inner for name, inner in value.items() if name != "field"}
+    if '"matches"' not in json.dumps(relation):
+        _try_binding({"rule": {"kind": "ERROR", "precedes": relation}}, language, f"{where}`{key}`: ")
+    return relation
+
+
+def _rewriters(rule: Mapping[str, Any], language: Language, core: Core) -> dict[str, Core]:
+    given = rule.get("rewriters")
+    if given is None:
+        _check_fix(core, core.variables, "")
+        return {}
+    if not isinstance(given, list):
+        raise BadRule(f"`rewriters` must be a list, got {describe(given)}")
+    _check_fix(core, core.variables, "")
+    made: dict[str, Core] = {}
+    for number, item in enumerate(given, 1):
+        where = f"rewriter {number}: "
+        if not isinstance(item, dict) or not isinstance(item.get("id"), str):
+            raise BadRule(f"{where}a rewriter is a mapping with `id`, `rule` and `fix`")
+        where = f"rewriter `{item['id']}`: "
+        if item.get("fix") is None:
+            raise BadRule(f"{where}it needs a `fix`")
+        inner = _core(item, language, _utils(rule), where)
+        _check_fix(inner, inner.variables | core.variables, where)
+        made[item["id"]] = inner
+    for name, one in {"": core, **made}.items():
+        _check_rewriter_names(one.transforms, made, f"rewriter `{name}`: " if name else "")
+    return made
+
+
+def _check_rewriter_names(transforms: Transforms, known: Mapping[str, Core], where: str) -> None:
+    for step in transforms.values():
+        if isinstance(step, Rewrite):
+            for name in step.rewriters:
+                if name not in known:
+                    raise BadRule(f"{where}undefined rewriter `{name}`{did_you_mean(name, known)}")
+
+
+def _check_fix(core: Core, variables: frozenset[str], where: str) -> None:
+    for fix in core.fixes:
+        for slot in fix.template.slots:
+            if slot.name not in variables:
+                raise BadRule(where + explain.undefined(slot.name, "fix", variables))
+
+
+def _has_kinds(rule: Any, utils: Mapping[str, Any], language: Language, seen: frozenset[str]) -> bool:
+    """Whether ast-grep can tell which node kinds the rule can match (`scan` insists)."""
+    for key, value in rule.items():
+        if key == "kind":
+            return True
+        if key == "pattern" and patterns.facts(*pattern_parts(value), language).root_kind is not None:
+            return True
+        if key == "all" and any(_has_kinds(item, utils, language, seen) for item in value):
+            return True
+        if key == "any" and all(_has_kinds(item, utils, language, seen) for item in value):
+            return True
+        if key == "matches" and isinstance(value, str) and value in utils and value not in seen:
+            if _has_kinds(utils[value], utils, language, seen | {value}):
+                return True
+        if key == "nthChild" and isinstance(value, dict) and isinstance(value.get("ofRule"), dict):
+            if _has_kinds(value["ofRule"], utils, language, seen):
+                return True
+    return False
+
+
+_UPPER: Final = re.compile(r"\$+([A-Z_][A-Z0-9_]*)")
+
+
+def _needs_cli(rule: Mapping[str, Any], core: Core, rewriters: Mapping[str, Core]) -> str:
+    """Name the feature that only the command line does exactly; empty where there is none."""
+    for one in (core, *rewriters.values()):
+        rewritten = {name for name, step in one.transforms.items() if isinstance(step, Rewrite)}
+        for step in one.transforms.values():
+            if step.variable in rewritten:
+                return "a transform that reads a rewrite result"
+        if one.fix is not None and one.fix.expands:
+            text = json.dumps([one.fix.expand_start, one.fix.expand_end])
+            if '"matches"' in text:
+                return "a util inside an expansion"
+            if _UPPER.search(text):
+                return "a variable inside an expansion"
+    for one in rewriters.values():
+        shared = (one.variables - frozenset(one.transforms)) & core.variables
+        if shared:
+            return f"a rewriter that shares ${sorted(shared)[0]} with the rule"
+        if any(isinstance(step, Rewrite) for step in one.transforms.values()):
+            return "a rewriter that rewrites"
+    return ""

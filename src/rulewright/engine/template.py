@@ -1,0 +1,93 @@
+"""Fix templates and their indentation, as ast-grep 0.51 does them.
+
+Text in, text out; offsets are characters. Only spaces count as indentation, and the
+look-back for it ends after 512 bytes, as in the original.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+LOOK_BACK_BYTES: Final = 512
+_NAME: Final = re.compile(r"[A-Z_][A-Z0-9_]*")
+
+
+class Slot(NamedTuple):
+    """A metavariable in a template."""
+
+    name: str
+    multiple: bool
+    """`$$$NAME` rather than `$NAME`."""
+    indent: int
+    """Spaces that begin the slot's line in the template."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """Literal fragments with slots between them: one more fragment than slots."""
+
+    fragments: tuple[str, ...]
+    slots: tuple[Slot, ...]
+
+
+def parse(text: str) -> Template:
+    """Split a fix text at its metavariables.
+
+    `$lower`, `$5` and a lone `$` stay literal.
+    """
+    fragments: list[str] = []
+    slots: list[Slot] = []
+    start = search = 0
+    while (at := text.find("$", search)) >= 0:
+        dollars = 1
+        while dollars < 3 and text.startswith("$", at + dollars):
+            dollars += 1
+        name = _NAME.match(text, at + dollars)
+        if name is None:
+            search = at + 1
+            continue
+        fragments.append(text[start:at])
+        slots.append(Slot(name.group(), dollars == 3, indent_at(text, at)))
+        start = search = name.end()
+    fragments.append(text[start:])
+    return Template(tuple(fragments), tuple(slots))
+
+
+def indent_at(text: str, offset: int) -> int:
+    """Count the spaces that begin the line of `offset`; 0 beyond the look-back.
+
+    >>> indent_at("a\\n    b = c", 11), indent_at("\\tb", 1)
+    (4, 0)
+    """
+    start = text.rfind("\n", max(0, offset - LOOK_BACK_BYTES), offset) + 1
+    if start == 0 and offset > 0:
+        return _indent_without_newline(text, offset)
+    if not text.isascii() and len(text[start:offset].encode("utf-8", "surrogatepass")) >= LOOK_BACK_BYTES:
+        return 0
+    end = start
+    while end < offset and text[end] == " ":
+        end += 1
+    return end - start
+
+
+def _indent_without_newline(text: str, offset: int) -> int:
+    head = text[:offset]
+    if len(head.encode("utf-8", "surrogatepass")) > LOOK_BACK_BYTES:
+        return 0
+    return len(head) - len(head.lstrip(" "))
+
+
+def reindent(text: str, old: int, new: int) -> str:
+    """Move every line after the first from one indentation to another."""
+    if old == new or "\n" not in text:
+        return text
+    if new > old:
+        return text.replace("\n", "\n" + " " * (new - old))
+    return text.replace("\n" + " " * (old - new), "\n")
+
+
+def dedent_slice(text: str, source: str, start: int) -> str:
+    """Take the indentation of the line of `start` in `source` off a text from there."""
+    return reindent(text, indent_at(source, start), 0) if "\n" in text else text

@@ -1,0 +1,109 @@
+"""Transforms: read in both forms; only what `rewrite` does is computed by us.
+
+The binding computes `substring`, `replace` and `convert` itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from rulewright import yaml12
+from rulewright.actions.suggest import did_you_mean
+
+KINDS: Final = ("substring", "replace", "convert", "rewrite")
+_SOURCE: Final = re.compile(r"\$\$\$([A-Z0-9_]+)|\$\$?([A-Z_][A-Z0-9_]*)")
+
+
+@dataclass(frozen=True)
+class Step:
+    """A transform whose result the binding gives."""
+
+    source: str
+    variable: str
+    """The name in `source`, without dollars."""
+
+    @property
+    def multiple(self) -> bool:
+        return self.source.startswith("$$$")
+
+
+@dataclass(frozen=True)
+class Rewrite(Step):
+    """`rewrite`: rewriters applied inside a captured node or list."""
+
+    rewriters: tuple[str, ...] = ()
+    join_by: str | None = None
+
+
+Transforms = Mapping[str, Step]
+
+
+def read_transforms(value: Mapping[str, Any], bad: Callable[[str], Exception], where: str) -> dict[str, Step]:
+    """Read `transform:` in its object and string forms; `bad` makes the error to raise."""
+    return {name: _read(name, item, bad, where) for name, item in value.items()}
+
+
+def _read(name: str, item: Any, bad: Callable[[str], Exception], where: str) -> Step:
+    where = f"{where}transform `{name}`: "
+    if isinstance(item, str):
+        kind, options = _split_call(item, bad, where)
+    elif isinstance(item, dict) and len(item) == 1:
+        kind, options = next(iter(item.items()))
+    else:
+        raise bad(f"{where}expected one of {', '.join(KINDS)} with its options")
+    if kind not in KINDS:
+        raise bad(f"{where}no transform `{kind}`{did_you_mean(kind, KINDS)}")
+    if not isinstance(options, dict) or not isinstance(options.get("source"), str):
+        raise bad(f"{where}`{kind}` needs a text `source`")
+    source = options["source"]
+    found = _SOURCE.fullmatch(source)
+    if found is None or (found.group(1) or found.group(2)).startswith("_"):
+        # An anonymous variable makes ast-grep panic.
+        raise bad(f"{where}`source` must be a named variable such as $A, got `{source[:40]}`")
+    variable = found.group(1) or found.group(2)
+    if kind != "rewrite":
+        return Step(source, variable)
+    names = options.get("rewriters")
+    if not isinstance(names, list) or not all(isinstance(one, str) for one in names):
+        raise bad(f"{where}`rewrite` needs a list `rewriters`")
+    join_by = options.get("joinBy")
+    if join_by is not None and not isinstance(join_by, str):
+        raise bad(f"{where}`joinBy` must be text")
+    return Rewrite(source, variable, tuple(names), join_by)
+
+
+def _split_call(text: str, bad: Callable[[str], Exception], where: str) -> tuple[str, dict[str, Any]]:
+    """Read `rewrite($A, rewriters=[a, b], joinBy=', ')`."""
+    kind, opened, rest = text.strip().partition("(")
+    source, comma, rest = rest.rstrip(")").partition(",")
+    if not opened or not comma:
+        raise bad(f"{where}expected e.g. replace($A, replace=x, by=y), got `{text[:60]}`")
+    options: dict[str, Any] = {"source": source.strip()}
+    rest = rest.strip()
+    while rest:
+        key, equals, after = rest.partition("=")
+        if not equals:
+            raise bad(f"{where}expected name=value, got `{rest[:40]}`")
+        after = after.lstrip()
+        value, rest = _value(after, bad, where)
+        try:
+            options[key.strip()] = yaml12.load(value)
+        except yaml12.YamlError as error:
+            raise bad(f"{where}`{key.strip()}`: {error}") from error
+        rest = rest.lstrip().lstrip(",").strip()
+    return kind.strip(), options
+
+
+def _value(text: str, bad: Callable[[str], Exception], where: str) -> tuple[str, str]:
+    closing = {"'": "'", '"': '"', "[": "]"}.get(text[:1])
+    if closing is None:
+        end = text.find(",")
+        end = len(text) if end < 0 else end
+    else:
+        end = text.find(closing, 1) + 1
+        if end == 0:
+            raise bad(f"{where}`{text[:40]}` lacks its closing {closing}")
+    return text[:end], text[end:]

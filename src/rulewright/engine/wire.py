@@ -1,0 +1,112 @@
+"""What goes to a worker and comes back: requests and outcomes as length-prefixed JSON."""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Final
+
+from rulewright.actions import Action, Rejection, parse_action, parse_response
+from rulewright.languages import Language
+from rulewright.verdict import Outcome, Verdict
+
+_LENGTH: Final = struct.Struct(">I")
+
+
+@dataclass(frozen=True)
+class Request:
+    """One action to judge on one text.
+
+    Args:
+        action: an `Action`, or text: a raw answer, the JSON of an action, or a rule file.
+        code: the text before.
+        language: of the code.
+        expected: the wanted text, where known.
+        exact: apply only, without tidying and judgements.
+    """
+
+    action: Action | str
+    code: str
+    language: Language
+    expected: str | None = None
+    exact: bool = False
+
+
+def read_action(request: Request) -> Action | Rejection:
+    """Parse a request's action, whatever form it is in."""
+    if isinstance(request.action, Action):
+        return request.action
+    if "<action>" in request.action or "<think>" in request.action:
+        response = parse_response(request.action, request.language)
+        return response if isinstance(response, Rejection) else response.action
+    if not request.action.strip():
+        return Rejection(Verdict.NO_ACTION, "the answer is empty")
+    return parse_action(request.action, request.language)
+
+
+def request_to_json(request: Request) -> dict[str, Any]:
+    action: Any = request.action
+    if isinstance(action, Action):
+        action = {
+            "language": action.language, "rules": list(action.rules), "mode": action.mode, "ids": list(action.ids),
+        }  # fmt: skip
+    return {
+        "action": action, "code": request.code, "language": request.language,
+        "expected": request.expected, "exact": request.exact,
+    }  # fmt: skip
+
+
+def request_from_json(value: dict[str, Any]) -> Request:
+    action = value["action"]
+    if isinstance(action, dict):
+        action = Action(
+            action["language"], tuple(action["rules"]), action["mode"], ids=tuple(action["ids"])
+        )
+    return Request(action, value["code"], value["language"], value["expected"], value["exact"])
+
+
+def outcome_to_json(outcome: Outcome) -> dict[str, Any]:
+    states = list(outcome.states)
+    if states and states[-1] == outcome.post:
+        states[-1] = ""
+    return {
+        "verdict": outcome.verdict, "detail": outcome.detail, "post": outcome.post, "n_rules": outcome.n_rules,
+        "n_matches": outcome.n_matches, "matches_per_rule": outcome.matches_per_rule, "states": states,
+        "tidied": outcome.tidied, "bytes_touched": outcome.bytes_touched, "flags": sorted(outcome.flags),
+    }  # fmt: skip
+
+
+def outcome_from_json(value: dict[str, Any]) -> Outcome:
+    states = value["states"]
+    if states and not states[-1] and value["post"]:
+        states[-1] = value["post"]
+    return Outcome(
+        Verdict(value["verdict"]), value["detail"], value["post"], value["n_rules"], value["n_matches"],
+        tuple(value["matches_per_rule"]), tuple(states), value["tidied"], value["bytes_touched"],
+        frozenset(Verdict(flag) for flag in value["flags"]),
+    )  # fmt: skip
+
+
+def send(stream: BinaryIO, value: Any) -> None:
+    """Write one message."""
+    # ASCII escapes keep lone surrogates, which UTF-8 cannot.
+    body = json.dumps(value).encode("ascii")
+    stream.write(_LENGTH.pack(len(body)) + body)
+    stream.flush()
+
+
+def receive(stream: BinaryIO) -> Any:
+    """Read one message; raises `EOFError` where the other side is gone."""
+    head = _read(stream, _LENGTH.size)
+    return json.loads(_read(stream, _LENGTH.unpack(head)[0]))
+
+
+def _read(stream: BinaryIO, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        more = stream.read(size - len(data))
+        if not more:
+            raise EOFError
+        data += more
+    return data

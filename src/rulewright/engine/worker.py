@@ -1,0 +1,70 @@
+"""The process that tries untrusted actions: `python -m rulewright.engine.worker`.
+
+It limits its own memory once and its processor time per item: when that runs out the
+kernel ends it (SIGPROF), however deep in native code it is. The parent tells from how
+it ended what the item came to.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sys
+
+from rulewright.engine import wire
+from rulewright.engine.apply import apply
+from rulewright.engine.judge import judge
+from rulewright.verdict import Outcome, Verdict
+
+
+def main() -> int:
+    """Serve requests on stdin and stdout until stdin ends."""
+    memory_mb, deadline_s = int(sys.argv[1]), float(sys.argv[2])
+    requests = os.fdopen(os.dup(0), "rb")
+    answers = os.fdopen(os.dup(1), "wb")
+    # Nothing that native code prints may reach the protocol.
+    os.dup2(2, 1)
+    _limit(memory_mb)
+    wire.send(answers, "ready")
+    while True:
+        try:
+            request = wire.request_from_json(wire.receive(requests))
+        except EOFError:
+            return 0
+        signal.setitimer(signal.ITIMER_PROF, deadline_s)
+        outcome = _answer(request)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        wire.send(answers, wire.outcome_to_json(outcome))
+        if outcome.verdict is Verdict.CRASHED:
+            # What a panic left behind is not to be trusted.
+            return 0
+
+
+def _limit(memory_mb: int) -> None:
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if memory_mb:
+        size = memory_mb * 1024 * 1024
+        resource.setrlimit(resource.RLIMIT_AS, (size, size))
+
+
+def _answer(request: wire.Request) -> Outcome:
+    action = wire.read_action(request)
+    if not isinstance(action, wire.Action):
+        return Outcome(action.verdict, action.detail)
+    if action.language != request.language:
+        return Outcome(
+            Verdict.BAD_ACTION, f"the action is for {action.language}, the code is {request.language}"
+        )
+    try:
+        if request.exact:
+            return apply(action, request.code, exact=True)
+        return judge(action, request.code, request.expected)
+    except MemoryError:
+        return Outcome(Verdict.CRASHED, "out of memory")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

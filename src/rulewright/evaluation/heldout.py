@@ -1,0 +1,125 @@
+"""Held-out records as tasks: reading, choosing, and the names they are grouped by.
+
+A line that is no valid record is counted with its reason and written to `rejects.jsonl` in
+the run folder; it never stops a run.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from rulewright import jsonl
+from rulewright.data.schemas import NormalizedRecord
+from rulewright.errors import UsageError
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Records to evaluate on, and what was left aside."""
+
+    records: list[NormalizedRecord]
+    skipped: dict[str, int]
+    """Reason to count: invalid lines, no action, beyond the limit is not among them."""
+
+
+def expand(patterns: Sequence[str]) -> list[Path]:
+    """Files, folders (their `*.jsonl`) and globs → files, sorted.
+
+    Raises:
+        UsageError: one of them names nothing.
+    """
+    found: list[Path] = []
+    for pattern in patterns:
+        path = Path(pattern)
+        if path.is_dir():
+            matches = sorted(path.glob("*.jsonl"))
+        elif path.exists():
+            matches = [path]
+        else:
+            matches = sorted(Path(name) for name in glob.glob(pattern, recursive=True))  # noqa: PTH207
+        if not matches:
+            raise UsageError(
+                f"{pattern}: no such file, and no *.jsonl in it",
+                "create the records first: rulewright ingest",
+            )
+        found += [match for match in matches if match not in found]
+    return found
+
+
+def load(
+    paths: Iterable[Path],
+    rejects: Path,
+    keep: Callable[[NormalizedRecord], str | None],
+    limit: int = 0,
+    seed: int = 0,
+) -> HeldOut:
+    """Read records, keep what `keep` gives no reason against, choose `limit` of them by hash.
+
+    The choice depends on each record's id and the seed only: adding data does not reshuffle it.
+    """
+    records: dict[str, NormalizedRecord] = {}
+    skipped: Counter[str] = Counter()
+    bad: list[dict[str, Any]] = []
+    for path in paths:
+        for line in jsonl.read_lines(path):
+            record, reason = _record(line)
+            if record is None:
+                skipped["invalid"] += 1
+                bad.append({"file": str(path), "line": line.number, "reason": reason})
+            elif reason := keep(record) or "":
+                skipped[reason] += 1
+            elif record.metadata.id in records:
+                skipped["duplicate_id"] += 1
+            else:
+                records[record.metadata.id] = record
+    if bad:
+        jsonl.write(rejects, bad)
+    chosen = list(records.values())
+    if limit and len(chosen) > limit:
+        order = sorted(chosen, key=lambda record: _lot(seed, record.metadata.id))
+        picked = {record.metadata.id for record in order[:limit]}
+        chosen = [record for record in chosen if record.metadata.id in picked]
+    return HeldOut(chosen, dict(skipped))
+
+
+def _record(line: jsonl.Line) -> tuple[NormalizedRecord | None, str]:
+    if line.value is None:
+        return None, line.problem
+    try:
+        return NormalizedRecord.model_validate(line.value), ""
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        return None, f"{place}: {first['msg']}"
+
+
+def _lot(seed: int, identifier: str) -> str:
+    return hashlib.sha256(f"{seed}:{identifier}".encode()).hexdigest()
+
+
+def meta_of(record: NormalizedRecord) -> dict[str, Any]:
+    """What rows and breakdowns know of a record."""
+    return {
+        "group": record.metadata.group,
+        "source": record.metadata.source,
+        "language": record.language,
+        "family": family_of(record),
+        "tags": list(record.tags),
+    }
+
+
+def family_of(record: NormalizedRecord) -> str:
+    """The kind of edit: as its generator names it, else its first tag."""
+    provenance = record.metadata.provenance or {}
+    for key in ("family", "template", "codemod"):
+        if isinstance(provenance.get(key), str):
+            return str(provenance[key])
+    return record.tags[0] if record.tags else "untagged"

@@ -1,0 +1,113 @@
+"""What every evaluation of a model is asked: which model, how it samples, where the run lies."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import tyro
+from pydantic import Field
+
+from rulewright.config import CommandConfig
+from rulewright.generation.base import Sampling
+from rulewright.generation.open import GeneratorConfig
+
+# How fast an answer comes does not change which answer it is.
+_OPERATIONAL = (
+    "batch_size", "concurrency", "timeout_s", "max_retries", "max_wait_s", "api_key_env", "device",
+)  # fmt: skip
+
+
+class EvalConfig(CommandConfig):
+    """Fields that all model evaluations share."""
+
+    model: str = ""
+    """Checkpoint folder (or hub name); with --base-url the model's name there."""
+    base_url: str = ""
+    """An OpenAI-compatible endpoint, e.g. http://127.0.0.1:8000/v1; empty: the checkpoint runs here."""
+    name: str = ""
+    """Name of the run; empty: after the benchmark and the model."""
+    out: Path | None = None
+    """Run folder; default runs/eval/NAME."""
+    n: int = Field(default=1, ge=1)
+    """Samples per task."""
+    temperature: float = Field(default=0.0, ge=0)
+    """0: greedy."""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    """Nucleus sampling."""
+    max_new_tokens: int = Field(default=1024, ge=1)
+    """Longest answer, in tokens."""
+    seed: int = 0
+    """Of the samples, of --limit and of the resampling."""
+    limit: int = Field(default=0, ge=0)
+    """At most so many tasks, chosen by hash; 0: all."""
+    batch_size: int = Field(default=16, ge=1)
+    """Local checkpoint: sequences at once."""
+    rescore: bool = False
+    """Score the saved answers again; the model is not asked."""
+    resume: bool = True
+    """Continue a run of the same configuration; a finished one is only shown."""
+    overwrite: bool = False
+    """Replace what is in the run folder."""
+    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """Result as JSON on stdout."""
+    generator: tyro.conf.Fixed[tyro.conf.Suppress[GeneratorConfig]] = GeneratorConfig()
+    """More about how the model is reached, e.g. generator.concurrency."""
+
+    def generator_config(self) -> GeneratorConfig:
+        """The generator with this command's own flags put in."""
+        update: dict[str, Any] = {"batch_size": self.batch_size}
+        if self.model:
+            update["model"] = self.model
+        if self.base_url:
+            update["base_url"] = self.base_url
+        return self.generator.model_copy(update=update)
+
+    def sampling(self, stop: tuple[str, ...] = ()) -> Sampling:
+        return Sampling(self.n, self.temperature, self.top_p, self.max_new_tokens, self.seed, stop)
+
+    def run_folder(self, benchmark: str) -> Path:
+        """`--out`, or `runs/eval/<name>`."""
+        if self.out is not None:
+            return self.out
+        return Path("runs/eval") / (self.name or self.default_name(benchmark))
+
+    def default_name(self, benchmark: str) -> str:
+        spec = self.generator_config()
+        tail = Path(spec.model).name or re.sub(r"\W+", "-", spec.base_url) or "none"
+        return f"{benchmark}_{tail}"
+
+    def identity(self) -> Self:
+        """This configuration without what does not make it another run."""
+        default = GeneratorConfig()
+        plain = self.generator.model_copy(update={name: getattr(default, name) for name in _OPERATIONAL})
+        return self.model_copy(
+            update={
+                "rescore": False,
+                "resume": True,
+                "overwrite": False,
+                "batch_size": 16,
+                "generator": plain,
+            }
+        )
+
+
+class EditsConfig(EvalConfig):
+    """Held-out edits: instruction and code in, whole edited code out."""
+
+    input: list[str] = Field(default_factory=lambda: ["data/processed/test"])
+    """Record files, folders (their *.jsonl) or globs."""
+
+
+class ActionsConfig(EvalConfig):
+    """Held-out actions: instruction and code in, ast-grep rules out, applied and compared."""
+
+    input: list[str] = Field(default_factory=lambda: ["data/processed/test"])
+    """Record files, folders (their *.jsonl) or globs."""
+    with_action: bool = True
+    """Only records with a verified action: those that a rule can do."""
+    deadline_s: float = Field(default=5.0, gt=0)
+    """Longest time that applying one action may take."""
+    workers: int = Field(default=1, ge=1)
+    """Processes that apply actions."""

@@ -1,0 +1,58 @@
+"""How like the wanted change an answer's change is, by whole lines.
+
+Invariant: doing nothing scores 0, the wanted text scores 1. `srl.change` has the finer
+measure that rewards use. Similarity of whole files is given beside it only to show how
+little it says: repeating the input scores above 0.9.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+
+
+def changed_lines(before: str, after: str) -> Counter[tuple[str, str]]:
+    """Removed and added lines, each with its sign, trailing blanks ignored."""
+    old, new = _lines(before), _lines(after)
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+    changed: Counter[tuple[str, str]] = Counter()
+    for tag, i1, i2, j1, j2 in matcher.get_opcodes():
+        if tag != "equal":
+            changed.update(("-", line) for line in old[i1:i2])
+            changed.update(("+", line) for line in new[j1:j2])
+    return changed
+
+
+def changed_line_overlap(pre: str, wanted: str, got: str) -> float:
+    r"""Dice overlap of the changed lines of `pre → wanted` and `pre → got`, in [0, 1].
+
+    >>> changed_line_overlap("a\nb\n", "a\nc\n", "a\nb\n")
+    0.0
+    """
+    if got == wanted:
+        return 1.0
+    ours, theirs = changed_lines(pre, got), changed_lines(pre, wanted)
+    total = ours.total() + theirs.total()
+    # Only blanks at line ends or the last newline differ: no line tells the two apart.
+    if total == 0:
+        return 0.0
+    return 2 * (ours & theirs).total() / total
+
+
+def file_similarity(wanted: str, got: str) -> float:
+    """Ratio of lines in common, in [0, 1]."""
+    return difflib.SequenceMatcher(None, _lines(wanted), _lines(got), autojunk=False).ratio()
+
+
+def same_but_blanks(wanted: str, got: str) -> bool:
+    """Whether the texts agree up to blanks at line ends and blank lines at the end."""
+    return _lines(wanted.rstrip()) == _lines(got.rstrip())
+
+
+def diff_size(before: str, after: str) -> int:
+    """How many lines a change removes and adds."""
+    return changed_lines(before, after).total()
+
+
+def _lines(text: str) -> list[str]:
+    return [line.rstrip() for line in text.split("\n")]

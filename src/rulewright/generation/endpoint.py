@@ -1,0 +1,207 @@
+"""Completions from an OpenAI-compatible endpoint: vLLM, llama.cpp, SGLang, a paid API.
+
+Chat messages go to `/chat/completions`, a string to `/completions`. The plan calls this
+`VLLMClient`. Answers arrive in any order; each is yielded as soon as it is there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any, Final
+
+from rulewright import console
+from rulewright.errors import RulewrightError, UsageError
+from rulewright.generation.base import Base, Completion, FinishReason, Prompt, Sampling
+from rulewright.generation.open import GeneratorConfig, resolve_style
+from rulewright.generation.transport import EndpointStopped, Failure, Transport
+from rulewright.prompts import Style
+
+_FINISH: Final[dict[str, FinishReason]] = {
+    "stop": "stop", "eos": "stop", "end_turn": "stop", "stop_sequence": "stop", "tool_calls": "stop",
+    "length": "length", "max_tokens": "length", "content_filter": "content_filter",
+}  # fmt: skip
+_TOO_LONG: Final = re.compile(
+    r"context.{0,20}(length|window|size)|maximum.{0,20}(context|tokens)|too long|too many tokens", re.I
+)
+# So many refusals at the start, with nothing answered, mean that the requests are wrong, not the prompts.
+_REFUSED_AT_START: Final = 5
+
+
+class EndpointGenerator(Base):
+    """Requests to one model at one endpoint, several at once."""
+
+    def __init__(self, spec: GeneratorConfig) -> None:
+        self._spec = spec
+        self._style = resolve_style(spec)
+        self.transport = Transport(
+            spec.base_url,
+            os.environ.get(spec.api_key_env, "") if spec.api_key_env else "",
+            spec.timeout_s,
+            spec.max_retries,
+            spec.max_wait_s,
+            spec.concurrency,
+        )
+        self._model = spec.model or self._only_model()
+
+    def _only_model(self) -> str:
+        names = self.transport.models()
+        if len(names) != 1:
+            listed = ", ".join(names[:8]) or "none"
+            raise UsageError(
+                f"{self.transport.base_url} offers {len(names)} models: {listed}", "name one: --model"
+            )
+        console.decided("model", names[0], "the only one at the endpoint")
+        return names[0]
+
+    @property
+    def name(self) -> str:
+        return self._model
+
+    @property
+    def style(self) -> Style:
+        return self._style
+
+    def close(self) -> None:
+        self.transport.close()
+
+    def stream(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[tuple[int, list[Completion]]]:
+        """Yield each prompt's completions as they arrive.
+
+        Raises:
+            EndpointStopped: HTTP 401, 402 or 403: nothing more is asked; what was
+                yielded before stands.
+            UsageError: the model does not exist, or the first requests are all refused.
+        """
+        pool = ThreadPoolExecutor(self._spec.concurrency, thread_name_prefix="endpoint")
+        owed = iter(range(len(prompts)))
+        running: dict[Future[list[Completion]], int] = {}
+        n_answered = n_refused = 0
+        try:
+            while True:
+                while len(running) < self._spec.concurrency and (i := next(owed, None)) is not None:
+                    running[pool.submit(self._ask, prompts[i], sampling)] = i
+                if not running:
+                    return
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                # What is there is handed over before a failure among them ends the run.
+                for future in sorted(done, key=lambda f: (f.exception() is not None, running[f])):
+                    index, completions = running.pop(future), future.result()
+                    refused = any(c.finish_reason == "refused" for c in completions)
+                    n_refused, n_answered = n_refused + refused, n_answered + (not refused)
+                    if n_refused >= _REFUSED_AT_START and not n_answered:
+                        raise UsageError(
+                            f"{self.transport.base_url}: the first {n_refused} requests were refused: "
+                            f"{completions[0].error}",
+                            "the endpoint does not take such requests: check --model, generator.extra_body",
+                        )
+                    yield index, completions
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _ask(self, prompt: Prompt, sampling: Sampling) -> list[Completion]:
+        """Ask for `n` completions; servers that give fewer at a time are asked again."""
+        got: list[Completion] = []
+        while len(got) < sampling.n:
+            start = time.monotonic()
+            answer = self._request(prompt, sampling, len(got))
+            seconds = round(time.monotonic() - start, 3)
+            if isinstance(answer, Failure):
+                got += [self._failed(answer)] * (sampling.n - len(got))
+                break
+            got += _completions(answer, seconds, len(got) == 0)[: sampling.n - len(got)]
+        return got
+
+    def _request(self, prompt: Prompt, sampling: Sampling, n_got: int) -> dict[str, Any] | Failure:
+        body: dict[str, Any] = {
+            "model": self._model,
+            "max_tokens": sampling.max_new_tokens,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "n": sampling.n - n_got,
+            "seed": sampling.seed + n_got,
+        }
+        if body["n"] == 1:
+            del body["n"]
+        if sampling.stop:
+            body["stop"] = list(sampling.stop)
+        if self._spec.thinking is not None:
+            body["chat_template_kwargs"] = {"enable_thinking": self._spec.thinking}
+        if isinstance(prompt, str):
+            path, body["prompt"] = "/completions", prompt
+        else:
+            path, body["messages"] = "/chat/completions", list(prompt)
+        answer = self._post(path, {**body, **self._spec.extra_body})
+        return answer
+
+    def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any] | Failure:
+        answer = self.transport.post(path, body)
+        if isinstance(answer, dict) and not _has_choices(answer):
+            # Rare, and seen from gateways under load: worth one more attempt, then a failure.
+            answer = self.transport.post(path, body)
+            if isinstance(answer, dict) and not _has_choices(answer):
+                return Failure(0, "the answer has no choices", permanent=False)
+        return answer
+
+    def _failed(self, failure: Failure) -> Completion:
+        if failure.status == 404:
+            raise UsageError(
+                f"{self.transport.base_url}: {failure.detail} (model {self._model!r})",
+                f"it offers: {self._offered()}",
+            )
+        if failure.permanent and _TOO_LONG.search(failure.detail):
+            return Completion("", 0, "prompt_too_long", error=failure.detail)
+        return Completion("", 0, "refused" if failure.permanent else "error", error=failure.detail)
+
+    def _offered(self) -> str:
+        try:
+            return ", ".join(self.transport.models()[:8]) or "nothing"
+        except RulewrightError:
+            return "no list of models either: is this the right URL?"
+
+
+def _has_choices(answer: dict[str, Any]) -> bool:
+    choices = answer.get("choices")
+    return isinstance(choices, list) and bool(choices) and all(isinstance(c, dict) for c in choices)
+
+
+def _completions(answer: dict[str, Any], seconds: float, first: bool) -> list[Completion]:
+    """Read the choices; the usage of the whole request is shared out among them."""
+    choices = answer["choices"]
+    given = answer.get("usage")
+    usage: dict[str, Any] = given if isinstance(given, dict) else {}
+    spent = int(usage.get("completion_tokens") or 0)
+    shares = [spent // len(choices) + (i < spent % len(choices)) for i in range(len(choices))]
+    n_prompt = int(usage.get("prompt_tokens") or 0) if first else 0
+    return [
+        _completion(choice, share, n_prompt, seconds) for choice, share in zip(choices, shares, strict=True)
+    ]
+
+
+def _completion(choice: dict[str, Any], n_tokens: int, n_prompt: int, seconds: float) -> Completion:
+    message = choice.get("message")
+    if isinstance(message, dict):
+        text = _text(message.get("content"))
+        reasoning = _text(message.get("reasoning_content")) or _text(message.get("reasoning"))
+    else:
+        text, reasoning = _text(choice.get("text")), ""
+    reason = _FINISH.get(str(choice.get("finish_reason") or "stop"), "stop")
+    return Completion(text, n_tokens, reason, n_prompt, reasoning=reasoning, seconds=seconds)
+
+
+def _text(value: object) -> str:
+    """Content is a string, nothing, or (some servers) a list of text parts."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "".join(part.get("text") or "" for part in value if isinstance(part, dict))
+    return ""
+
+
+VLLMClient = EndpointGenerator
+"""The plan's name for it."""
+
+__all__ = ["EndpointGenerator", "EndpointStopped", "VLLMClient"]

@@ -1,0 +1,311 @@
+"""Completions from a transformers checkpoint in this process.
+
+Invariant: sample `i` of a prompt is a function of the seed, the prompt and `i` (up to
+the last bits of floating point), whatever else is in the batch: each row draws its own
+Gumbel noise and takes the maximum, which is exact sampling. So a resumed run asks for
+what is missing and gets the same answers.
+
+Prompts are padded on the left (on the right they would give wrong answers, silently),
+and the checkpoint's own sampling defaults (top-k, repetition penalty) are left out: only
+what `Sampling` says is done.
+"""
+
+# ruff: noqa: N806  (tensors carry shape suffixes: B rows, L tokens of prompt and answer, T new tokens)
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Self
+
+from rulewright import console
+from rulewright.errors import MissingDependency, RulewrightError, UsageError
+from rulewright.generation.base import Base, Completion, Prompt, Sampling
+from rulewright.generation.open import GeneratorConfig, resolve_style
+from rulewright.prompts import Style
+
+if TYPE_CHECKING:
+    import torch
+
+# One row of a batch: index of the prompt, index of the sample, token ids, tokens it may add.
+_Row = tuple[int, int, list[int], int]
+
+
+class LocalGenerator(Base):
+    """A loaded model and its tokenizer.
+
+    Args:
+        model: a causal language model of transformers, on its device.
+        tokenizer: its tokenizer; its padding side is not touched.
+        style: of the prompts it was trained on.
+        name: for people and run files.
+        batch_size: sequences at once; halved when memory runs out.
+        thinking: `enable_thinking` of the chat template, where it has one.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        style: Style = "full",
+        name: str = "model",
+        batch_size: int = 16,
+        thinking: bool | None = None,
+    ) -> None:
+        self.model, self.tokenizer = model, tokenizer
+        self._style: Style = style
+        self._name, self._batch_size, self._thinking = name, batch_size, thinking
+        text = model.config.get_text_config()
+        self._limit = int(getattr(text, "max_position_embeddings", None) or 1 << 30)
+        self._eos = _eos_ids(model, tokenizer)
+        self._pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else min(self._eos)
+
+    @classmethod
+    def load(cls, spec: GeneratorConfig) -> Self:
+        """Load a checkpoint folder (plain, or a LoRA adapter) for inference."""
+        try:
+            import torch
+            from transformers import AutoModelForCausalLM, AutoTokenizer
+            from transformers.utils import logging
+        except ImportError as error:
+            raise MissingDependency("torch with transformers", "a local checkpoint", "train") from error
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        device = _device(spec.device)
+        options = {"dtype": _dtype(spec.dtype, device), **_placement(spec, device)}
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(spec.model)
+            model: Any = AutoModelForCausalLM.from_pretrained(spec.model, **options)
+        except (OSError, ValueError, KeyError) as error:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise UsageError(f"{spec.model}: cannot be loaded ({reason})", "is it complete?") from error
+        if "device_map" not in options:
+            model = model.to(torch.device(device))
+        model.eval()
+        style = resolve_style(spec)
+        return cls(model, tokenizer, style, spec.model, spec.batch_size, spec.thinking)
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def style(self) -> Style:
+        return self._style
+
+    def encode(self, prompt: Prompt) -> list[int]:
+        """Token ids of a prompt: messages through the chat template, a string as it is."""
+        if isinstance(prompt, str):
+            return list(self.tokenizer(prompt)["input_ids"])
+        if not self.tokenizer.chat_template:
+            raise UsageError(
+                f"{self._name}: its tokenizer has no chat template",
+                "use a chat model, or a prompt for base models (eval canitedit --prompt base)",
+            )
+        options = {} if self._thinking is None else {"enable_thinking": self._thinking}
+        text = self.tokenizer.apply_chat_template(
+            list(prompt), tokenize=False, add_generation_prompt=True, **options
+        )
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def stream(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[tuple[int, list[Completion]]]:
+        """Yield each prompt's completions once all its samples are there."""
+        # Greedy answers are all the same: one is computed, and given n times.
+        n = sampling.n if sampling.temperature > 0 else 1
+        ready: dict[int, dict[int, Completion]] = {}
+        rows: list[_Row] = []
+        for i, prompt in enumerate(prompts):
+            ids = self.encode(prompt)
+            room = self._limit - len(ids)
+            if room < 1 or not ids:
+                error = f"{len(ids)} tokens; the model takes {self._limit}"
+                yield i, [Completion("", 0, "prompt_too_long", len(ids), error=error)] * sampling.n
+                continue
+            rows += [(i, k, ids, min(sampling.max_new_tokens, room)) for k in range(n)]
+        for batch in self._batches(rows):
+            for row, completion in zip(batch, self._run(batch, prompts, sampling), strict=True):
+                samples = ready.setdefault(row[0], {})
+                samples[row[1]] = completion
+                if len(samples) == n:
+                    del ready[row[0]]
+                    done = [samples[k] for k in range(n)]
+                    yield row[0], done if n == sampling.n else done * sampling.n
+
+    def _batches(self, rows: list[_Row]) -> Iterator[list[_Row]]:
+        """Rows of one budget and similar length together, the longest first (memory fails early)."""
+        ordered = sorted(rows, key=lambda row: (-row[3], -len(row[2]), row[0], row[1]))
+        for _, same_budget in groupby(ordered, key=lambda row: row[3]):
+            owed = list(same_budget)
+            while owed:
+                batch, owed = owed[: self._batch_size], owed[self._batch_size :]
+                yield batch
+
+    def _run(self, batch: list[_Row], prompts: Sequence[Prompt], sampling: Sampling) -> list[Completion]:
+        import torch
+
+        try:
+            return self._generate(batch, prompts, sampling)
+        except torch.cuda.OutOfMemoryError as error:
+            if len(batch) == 1:
+                raise RulewrightError(
+                    f"{self._name}: out of GPU memory on a single prompt of {len(batch[0][2])} tokens",
+                    "lower --max-new-tokens, use --set generator.load_in_4bit=true, or an endpoint",
+                ) from error
+        torch.cuda.empty_cache()
+        half = (len(batch) + 1) // 2
+        self._batch_size = min(self._batch_size, half)
+        console.decided("batch size", self._batch_size, "GPU memory ran out")
+        return [
+            *self._run(batch[:half], prompts, sampling),
+            *self._run(batch[half:], prompts, sampling),
+        ]
+
+    def _generate(self, batch: list[_Row], prompts: Sequence[Prompt], sampling: Sampling) -> list[Completion]:
+        import torch
+        from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
+
+        from rulewright.generation.sampler import Sampler, StopStrings
+
+        start = time.monotonic()
+        device = self.model.get_input_embeddings().weight.device
+        input_ids_BL, mask_BL = self._pad_left([row[2] for row in batch], device)
+        width = input_ids_BL.shape[1]
+        seeds = [_row_seed(sampling.seed, prompts[i], k) for i, k, _, _ in batch]
+        sampler = Sampler(sampling.temperature, sampling.top_p, seeds, device)
+        criteria = [StopStrings(self.tokenizer, sampling.stop, width)] if sampling.stop else []
+        wanted = GenerationConfig(  # type: ignore[no-untyped-call]
+            do_sample=False,
+            max_new_tokens=batch[0][3],
+            eos_token_id=self._eos,
+            pad_token_id=self._pad,
+            use_cache=True,
+        )
+        was_training = self.model.training
+        self.model.eval()
+        kept, self.model.generation_config = self.model.generation_config, wanted
+        try:
+            with torch.inference_mode():
+                out_BL = self.model.generate(
+                    input_ids=input_ids_BL,
+                    attention_mask=mask_BL,
+                    generation_config=wanted,
+                    logits_processor=LogitsProcessorList([sampler]),
+                    stopping_criteria=StoppingCriteriaList(criteria),
+                )
+        finally:
+            self.model.generation_config = kept
+            self.model.train(was_training)
+        seconds = round(time.monotonic() - start, 3)
+        logprobs_BT = sampler.logprobs()
+        return [
+            self._finish(row, new, logprobs, sampling, seconds)
+            for row, new, logprobs in zip(
+                batch, out_BL[:, width:].tolist(), logprobs_BT.tolist(), strict=True
+            )
+        ]
+
+    def _pad_left(self, ids: list[list[int]], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+        import torch
+
+        width = max(map(len, ids))
+        padded = [[self._pad] * (width - len(row)) + row for row in ids]
+        mask = [[0] * (width - len(row)) + [1] * len(row) for row in ids]
+        return torch.tensor(padded, device=device), torch.tensor(mask, device=device)
+
+    def _finish(
+        self, row: _Row, new: list[int], logprobs: list[float], sampling: Sampling, seconds: float
+    ) -> Completion:
+        """Cut at the end token and at the first stop string; count and name the end."""
+        end = next((t for t, token in enumerate(new) if token in self._eos), None)
+        n_tokens = len(new) if end is None else end + 1
+        text = self.tokenizer.decode(
+            new[:n_tokens], skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        cut = min((at for at in map(text.find, sampling.stop) if at >= 0), default=None)
+        if cut is not None:
+            n_tokens = self._tokens_up_to(new[:n_tokens], sampling.stop)
+            text = text[:cut]
+        stopped = end is not None or cut is not None
+        return Completion(
+            text=text,
+            n_tokens=n_tokens,
+            finish_reason="stop" if stopped else "length",
+            n_prompt_tokens=len(row[2]),
+            logprob=round(sum(logprobs[:n_tokens]), 4),
+            seconds=seconds,
+        )
+
+    def _tokens_up_to(self, tokens: list[int], stop: tuple[str, ...]) -> int:
+        """How many tokens it took until a stop string was complete."""
+        low, high = 1, len(tokens)
+        while low < high:
+            middle = (low + high) // 2
+            text = self.tokenizer.decode(tokens[:middle], skip_special_tokens=True)
+            if any(mark in text for mark in stop):
+                high = middle
+            else:
+                low = middle + 1
+        return low
+
+
+def _row_seed(seed: int, prompt: Prompt, sample: int) -> int:
+    """63 bits from the seed, the prompt and the index of the sample."""
+    text = json.dumps([seed, sample, prompt], ensure_ascii=False, sort_keys=True)
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def _eos_ids(model: Any, tokenizer: Any) -> list[int]:
+    """Every token that ends a turn: the checkpoint may name several."""
+    found: set[int] = set()
+    for value in (model.generation_config.eos_token_id, model.config.eos_token_id, tokenizer.eos_token_id):
+        found.update([value] if isinstance(value, int) else value or [])
+    if not found:
+        raise UsageError("the checkpoint names no end-of-text token", "set eos_token in its tokenizer")
+    return sorted(found)
+
+
+def _device(wanted: str) -> str:
+    import torch
+
+    if wanted != "auto":
+        if wanted.startswith(("cuda", "map")) and not torch.cuda.is_available():
+            raise UsageError(f"device {wanted}: no CUDA device here", "use --set generator.device=cpu")
+        return wanted
+    if torch.cuda.is_available():
+        return "cuda" if torch.cuda.device_count() == 1 else "map"
+    return "cpu"
+
+
+def _dtype(wanted: str, device: str) -> torch.dtype:
+    import torch
+
+    if wanted != "auto":
+        dtype: torch.dtype = getattr(torch, wanted)
+        return dtype
+    if device == "cpu":
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+
+
+def _placement(spec: GeneratorConfig, device: str) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    if device == "map":
+        options["device_map"] = "auto"
+    if spec.load_in_4bit:
+        from importlib.util import find_spec
+
+        if find_spec("bitsandbytes") is None:
+            raise MissingDependency("bitsandbytes", "4-bit weights", "qlora")
+        import torch
+        from transformers import BitsAndBytesConfig
+
+        options["quantization_config"] = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=torch.bfloat16,
+        )
+        options.setdefault("device_map", {"": device})
+    return options

@@ -1,0 +1,146 @@
+"""From a few words (a folder, or a URL and a model's name) to a generator.
+
+A checkpoint folder may hold `rulewright.json` `{"prompt_style", "task"}`, written by
+training: whoever generates from it asks as it was trained.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from rulewright.errors import UsageError
+from rulewright.generation.base import Generator
+from rulewright.prompts import Style
+
+NOTE_FILE: Final = "rulewright.json"
+_SAMPLED_BYTES: Final = 1 << 16
+
+
+class GeneratorConfig(BaseModel):
+    """Which model answers, and how it is reached."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=()
+    )
+
+    model: str = ""
+    """A checkpoint folder (or hub name); with `base_url` the model's name there (empty: its only one)."""
+    base_url: str = ""
+    """An OpenAI-compatible endpoint such as http://127.0.0.1:8000/v1; empty: the checkpoint runs here."""
+    style: Literal["auto", "full", "compact"] = "auto"
+    """How prompts are written; auto: as noted in the checkpoint, else full."""
+    thinking: bool | None = None
+    """Switch a chat template's thinking on or off (Qwen3: `enable_thinking`); unset: its default."""
+    batch_size: int = Field(default=16, ge=1)
+    """Local: sequences at once; halved when memory runs out."""
+    device: str = "auto"
+    """Local: auto, cpu, cuda, cuda:1, or map (spread over all GPUs)."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Local; auto: bfloat16 on a GPU that has it, float32 on a CPU."""
+    load_in_4bit: bool = False
+    """Local: NF4 weights (bitsandbytes)."""
+    concurrency: int = Field(default=8, ge=1)
+    """Endpoint: requests under way at once."""
+    timeout_s: float = Field(default=600.0, gt=0)
+    """Endpoint: for one whole answer."""
+    max_retries: int = Field(default=6, ge=0)
+    """Endpoint: after 429, 5xx, broken connections and damaged answers."""
+    max_wait_s: float = Field(default=120.0, gt=0)
+    """Endpoint: longest single wait between retries."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """Endpoint: the environment variable that holds the key; may be unset."""
+    extra_body: dict[str, Any] = Field(default_factory=dict)
+    """Endpoint: more fields of the request, e.g. {"top_k": 20}."""
+
+    @property
+    def is_endpoint(self) -> bool:
+        return bool(self.base_url)
+
+
+def open_generator(spec: GeneratorConfig) -> Generator:
+    """Load the checkpoint, or connect to the endpoint.
+
+    Raises:
+        UsageError: no model named, no such folder, or no checkpoint in it.
+        MissingDependency: a local checkpoint needs torch and transformers.
+    """
+    if spec.is_endpoint:
+        from rulewright.generation.endpoint import EndpointGenerator
+
+        return EndpointGenerator(spec)
+    if not spec.model:
+        raise UsageError("no model named", "give --model FOLDER, or --base-url URL (and --model NAME)")
+    require_checkpoint(spec.model)
+    from rulewright.generation.local import LocalGenerator
+
+    return LocalGenerator.load(spec)
+
+
+def require_checkpoint(model: str) -> None:
+    """Check that a folder holds a checkpoint; what is no folder may be a hub name."""
+    folder = Path(model)
+    if not folder.is_dir():
+        looks_like_path = model.startswith((".", "/", "~", "models/", "runs/")) or model.count("/") != 1
+        if looks_like_path:
+            raise UsageError(f"{model}: no such checkpoint folder", "train it first, or check the path")
+        return
+    if not any((folder / name).exists() for name in ("config.json", "adapter_config.json")):
+        inner = sorted(str(p.parent) for p in folder.glob("*/config.json") if p.parent.name != "run")
+        hint = f"did you mean {inner[-1]}?" if inner else "a checkpoint holds config.json and the weights"
+        raise UsageError(f"{model}: holds no checkpoint (no config.json)", hint)
+
+
+def checkpoint_note(model: str) -> dict[str, Any]:
+    """What training noted in `rulewright.json`; empty where there is none."""
+    path = Path(model) / NOTE_FILE
+    if not path.is_file():
+        return {}
+    try:
+        note = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UsageError(f"{path}: not JSON ({error})", "remove it, or train again") from error
+    return note if isinstance(note, dict) else {}
+
+
+def resolve_style(spec: GeneratorConfig) -> Style:
+    """The prompt style: as configured, else as the checkpoint notes, else `full`."""
+    if spec.style != "auto":
+        return spec.style
+    noted = checkpoint_note(spec.model).get("prompt_style") if not spec.is_endpoint else None
+    return "compact" if noted == "compact" else "full"
+
+
+def checkpoint_facts(spec: GeneratorConfig) -> dict[str, Any]:
+    """What names the model in a run's files: where it is, a digest of its files, style, task.
+
+    The digest covers names, sizes and small files whole, and 64 KiB at each end and in the
+    middle of large ones: enough to see that a checkpoint was trained again.
+    """
+    if spec.is_endpoint:
+        return {"model": spec.model, "base_url": spec.base_url, "style": resolve_style(spec)}
+    note = checkpoint_note(spec.model)
+    return {
+        "model": spec.model,
+        "digest": _folder_digest(Path(spec.model)),
+        "style": resolve_style(spec),
+        "task": note.get("task"),
+    }
+
+
+def _folder_digest(folder: Path) -> str | None:
+    if not folder.is_dir():
+        return None
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.iterdir() if p.is_file() and p.suffix not in {".md", ".log"}):
+        size = path.stat().st_size
+        digest.update(f"{path.name}:{size}:".encode())
+        with path.open("rb") as stream:
+            for start in (0, max(0, size // 2), max(0, size - _SAMPLED_BYTES)):
+                stream.seek(start)
+                digest.update(stream.read(_SAMPLED_BYTES))
+    return digest.hexdigest()[:16]

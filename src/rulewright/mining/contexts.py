@@ -1,0 +1,146 @@
+"""Snippets in which a piece of code parses as the node that it is.
+
+ast-grep parses a pattern alone; a class member, a parameter or a switch case is then
+something else. A wrapper plus `selector` says what is meant. Nothing is matched here.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+from ast_grep_py import SgNode, SgRoot
+
+from rulewright.languages import Language
+
+HOLE: Final = re.compile(r"\$(?:\$\$)?(?=[A-Z_])")
+
+_JS: Final = (
+    "f({})", "class C {{ {} }}", "x = {{ {} }}", "import {{ {} }} from 'm'", "import {} from 'm'",
+    "export {{ {} }} from 'm'", "function f({}) {{}}", "switch (x) {{ {} }}", "try {{}} {}", "if (a) {{}} {}",
+    "const {} ;", "const {{ {} }} = x", "const [ {} ] = x", "async function f() {{ {} }}", "function* f() {{ {} }}",
+    "let x = {}", "let x = async () => {}", "<a {}/>", "<a>{}</a>", "class C {} {{}}", "[{}]", "x.{}", "`${{{}}}`",
+    "for (const {} of y) {{}}", "function f() {}", "x => {}",
+)  # fmt: skip
+_TS: Final = (
+    "let x: {} = y", "let x{} = y", "interface I {{ {} }}", "type T = {}", "f<{}>()", "function f<{}>() {{}}",
+    "abstract class C {{ {} }}", "enum E {{ {} }}", "function f(){} {{}}",
+)  # fmt: skip
+
+WRAPPERS: Final[dict[str, tuple[str, ...]]] = {
+    "python": (
+        "f({})", "def f({}): pass", "x: {} = 1", "import {}", "from {} import a", "from m import {}",
+        "try:\n    pass\n{}", "if a:\n    pass\n{}", "match x:\n    {}", "{{{}}}", "[{}]", "lambda {}: 1",
+        "[a {}]", "with {}: pass", "class C({}): pass", "{}\ndef f(): pass", "for {} in y: pass", "x[{}]", "x.{}",
+        "def f() -> {}: pass", "async def f():\n    {}", "(a, {})", "f'{{{}}}'",
+    ),
+    "javascript": _JS,
+    "typescript": (*_JS[:3], *_TS, *_JS[3:17], *_JS[19:]),
+    "tsx": (*_JS[:3], *_TS, *_JS[3:]),
+    "java": (
+        "class C {{ Object x = {}; }}", "class C {{ void f() {{ {} }} }}", "class C {{ {} }}", "class C {{ {} x; }}",
+        "class C {{ void f({}) {{}} }}", "class C {{ {} void f() {{}} }}", "interface I {{ {} }}", "enum E {{ {} }}",
+        "class C {{ void f() {{ switch (x) {{ {} }} }} }}", "class C {{ void f() {{ try {{ }} {} }} }}",
+        "class C {{ void f() {{ g({}); }} }}", "class C {{ void f() {} {{ }} }}", "class C {} {{ }}",
+        "class C {{ @A({}) void f() {{}} }}", "class C {{ int {}; }}", "import {};", "class C<{}> {{ }}",
+        "class C {{ List<{}> x; }}", "@interface A {{ {} }}", "class C {{ void f() {{ g{}; }} }}",
+        "class C {{ void f() {} }}", "class C {{ void f{} {{ }} }}",
+    ),
+    "go": (
+        "package p\nfunc f() {{ {} }}", "package p\nvar _ = {}", "package p\n{}", "package p\nvar x {}",
+        "package p\nfunc f({}) {{}}", "package p\nimport ( {} )", "package p\ntype T struct {{ {} }}",
+        "package p\ntype T interface {{ {} }}", "package p\nvar _ = T{{ {} }}",
+        "package p\nfunc f() {{ switch x {{ {} }} }}", "package p\nconst ( {} )", "package p\nvar ( {} )",
+        "package p\nfunc f() {} {{}}", "package p\nfunc ({}) f() {{}}", "package p\ntype ( {} )",
+        "package p\nfunc f() {{ select {{ {} }} }}", "package p\nfunc f() {{ g({}) }}",
+        "package p\nfunc f() {{ x.{} }}", "package p\nfunc f() {{ g{} }}", "package p\nfunc f() {{ switch x.(type) {{ {} }} }}",
+        "package p\nfunc f{} {{}}", "package p\nfunc f() {}", "package p\nfunc f() {{ for {} {{}} }}",
+        "package p\nvar _ = T{}",
+    ),
+    "rust": (
+        "fn f() {{ {} }}", "fn f() {{ let _ = {}; }}", "struct S {{ {} }}", "impl S {{ {} }}", "trait T {{ {} }}",
+        "enum E {{ {} }}", "fn f({}) {{}}", "fn f() -> {} {{}}", "use {};", "fn f() {{ match x {{ {} }} }}",
+        "fn f() {{ S {{ {} }} }}", "fn f() {{ g({}) }}", "fn f() {{ x.{} }}", "fn f() {}", "fn f<{}>() {{}}",
+        "{} fn f() {{}}",
+    ),
+    "c": (
+        "void f() {{ {} }}", "int x = {};", "struct S {{ {} }};", "void f({}) {{}}", "enum E {{ {} }};",
+        "void f() {{ switch (x) {{ {} }} }}", "int {};", "{} x;", "void f() {{ g({}); }}", "void f() {}",
+    ),
+    "cpp": (
+        "void f() {{ {} }}", "int x = {};", "class C {{ {} }};", "struct S {{ {} }};", "void f({}) {{}}",
+        "enum E {{ {} }};", "void f() {{ switch (x) {{ {} }} }}", "int {};", "{} x;", "void f() {{ g({}); }}",
+        "namespace n {{ {} }}", "template <{}> void f();", "void f() {}", "std::vector<{}> x;",
+    ),
+}  # fmt: skip
+
+# What ast-grep puts in place of `$` before it parses a pattern.
+_EXPANDO: Final[dict[str, str]] = {"python": "µ", "go": "µ", "rust": "µ", "c": "𐀀", "cpp": "𐀀"}
+
+
+class Parsed(NamedTuple):
+    """How a snippet parses: whether without error, and the kinds from its root to the pattern node."""
+
+    clean: bool
+    chain: tuple[str, ...]
+
+
+def as_code(pattern: str, language: Language) -> str:
+    """The pattern as ast-grep parses it, variables made identifiers."""
+    mark = _EXPANDO.get(language)
+    return HOLE.sub(lambda m: m.group().replace("$", mark), pattern) if mark else pattern
+
+
+def selector_rule(pattern: str, kind: str, language: Language) -> dict[str, Any] | None:
+    """The rule that matches `pattern` as a node of `kind`; `None` where no snippet gives it.
+
+    The plain pattern is used where it parses to that kind, or to the only descendant of it.
+    """
+    code = as_code(pattern, language)
+    parsed = _parse(code, language)
+    if parsed.clean and kind in parsed.chain:
+        if not parsed.chain or parsed.chain[-1] == kind or _bare(pattern) is None:
+            return {"pattern": pattern} if _bare(pattern) is None else {"pattern": pattern, "kind": kind}
+    if _bare(pattern) is not None:
+        return {"kind": kind, "pattern": pattern}
+    for wrapper in WRAPPERS.get(language, ()):
+        if _first_of_kind(wrapper, code, kind, language):
+            return {"pattern": {"context": wrapper.format(pattern), "selector": kind}}
+    return None
+
+
+def _bare(pattern: str) -> str | None:
+    found = re.fullmatch(r"\$(?:\$\$)?[A-Z_][A-Z0-9_]*", pattern.strip())
+    return found.group() if found else None
+
+
+@lru_cache(maxsize=4096)
+def _parse(code: str, language: Language) -> Parsed:
+    root = SgRoot(code, language).root()
+    if root.find(kind="ERROR") is not None:
+        return Parsed(False, ())
+    chain: list[str] = []
+    node: SgNode | None = root
+    while node is not None:
+        chain.append(node.kind())
+        children = node.children()
+        single = len(children) == 1 or (len(children) == 2 and not children[1].text())
+        node = children[0] if single else None
+    if len(chain) == 1 and len(root.children()) > 1:
+        return Parsed(False, ())
+    return Parsed(True, tuple(chain))
+
+
+@lru_cache(maxsize=8192)
+def _first_of_kind(wrapper: str, code: str, kind: str, language: Language) -> bool:
+    start = wrapper.format("\0").index("\0")
+    root = SgRoot(wrapper.format(code), language).root()
+    try:
+        found = root.find(kind=kind)
+    except RuntimeError:
+        return False
+    if found is None or root.find(kind="ERROR") is not None:
+        return False
+    span = found.range()
+    return (span.start.index, span.end.index) == (start, start + len(code))

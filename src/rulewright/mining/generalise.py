@@ -1,0 +1,248 @@
+"""Several edits that share a change → rules that fit them all, as far as they do.
+
+Candidates come from every example and from pairs of examples (what two anchors have in
+common stays, what differs becomes a variable); each is tried on every other example.
+Invariant: a rule with support n reproduces n of the examples exactly, and what
+contradicts it (a wrong change in any example) is counted, not hidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final, Literal
+
+from rulewright.actions.action import Action
+from rulewright.languages import Language
+from rulewright.mining.align import Edit, variants
+from rulewright.mining.candidates import Candidate
+from rulewright.mining.contexts import selector_rule
+from rulewright.mining.lift import LIST_KIND, MAXIMAL, lift
+from rulewright.mining.mined import EVALUATIONS_PER_SECOND, refuse
+from rulewright.mining.search import MAX_HUNKS, Found, Pool, Work, fill, imported_names, rank
+from rulewright.mining.soundness import Effect, effect
+from rulewright.mining.tree import Node, Tree
+
+Fate = Literal["exact", "partial", "silent", "wrong"]
+
+KEPT_PER_EXAMPLE: Final = 12
+MAX_EXAMPLES: Final = 24
+MAX_PAIRS: Final = 40
+
+
+@dataclass(frozen=True)
+class Example:
+    """One edit of a group."""
+
+    pre: str
+    post: str
+    language: Language
+    id: str = ""
+
+
+class Prepared:
+    """An example with its readings and the sound candidates of each."""
+
+    def __init__(self, example: Example, budget_s: float = 2.0) -> None:
+        self.example = example
+        self.problem = refuse(example.pre, example.post, example.language)
+        self.pools: list[Pool] = []
+        if not self.problem:
+            pre, post = Tree(example.pre, example.language), Tree(example.post, example.language)
+            work = Work(budget_s * EVALUATIONS_PER_SECOND, per_call=max(0.2, len(pre.nodes) / 2000))
+            for edit in variants(pre, post):
+                if 0 < len(edit.hunks) <= MAX_HUNKS:
+                    self.pools.append(fill(edit, work))
+
+    @cached_property
+    def best(self) -> list[Found]:
+        """The better half of what covers most, over all readings."""
+        found: dict[str, Found] = {}
+        for pool in self.pools:
+            for one in pool.found:
+                known = found.get(one.candidate.key)
+                if known is None or len(one.hunks) > len(known.hunks):
+                    found[one.candidate.key] = one
+        general = [f for f in found.values() if f.candidate.generalises]
+        return sorted(general, key=lambda f: (-len(f.hunks), rank(f)))[:KEPT_PER_EXAMPLE]
+
+    def fate(self, candidate: Candidate) -> Fate:
+        """What a rule does to this example."""
+        fates: list[Fate] = []
+        for pool in self.pools:
+            done = effect(pool.edit, candidate)
+            fates.append("silent" if done is None else _fate(pool.edit, done))
+        for word in ("exact", "partial", "silent"):
+            if word in fates:
+                return word  # type: ignore[return-value]
+        return "wrong" if fates else "silent"
+
+
+def _fate(edit: Edit, done: Effect) -> Fate:
+    if done.negatives:
+        return "wrong"
+    if len(done.hunks) == len(edit.hunks):
+        return "exact"
+    return "partial" if done.hunks else "silent"
+
+
+@dataclass(frozen=True)
+class General:
+    """A rule for a group of edits, and how it fared on each."""
+
+    candidate: Candidate
+    exact: tuple[int, ...]
+    """Examples that it reproduces, by their place in the group."""
+    partial: tuple[int, ...]
+    wrong: tuple[int, ...]
+    origins: tuple[int, ...]
+    """Examples that it was made from."""
+
+    @property
+    def support(self) -> int:
+        return len(self.exact) + len(self.partial)
+
+    @property
+    def rank(self) -> tuple[float, ...]:
+        evidence = len(self.exact) + 0.5 * len(self.partial) - 2.0 * len(self.wrong)
+        return (-evidence, self.candidate.cost)
+
+    def action(self, language: Language) -> Action:
+        return Action(language, (self.candidate.rule,), mode="rule")
+
+
+def mine_many(examples: Sequence[Example]) -> list[General]:
+    """Generalise edits that share a change.
+
+    Args:
+        examples: of one language; at most `MAX_EXAMPLES` are used.
+
+    Returns:
+        Rules that no example contradicts, those with most support first; each example
+        that is still uncovered has at least its own rule, where one was found.
+    """
+    return generalise([Prepared(example) for example in examples[:MAX_EXAMPLES]])
+
+
+def generalise(group: Sequence[Prepared]) -> list[General]:
+    """`mine_many` on examples that are prepared already."""
+    candidates: dict[str, tuple[Candidate, set[int]]] = {}
+    for number, prepared in enumerate(group):
+        for found in prepared.best:
+            candidates.setdefault(found.candidate.key, (found.candidate, set()))[1].add(number)
+    for candidate, origins in _common(group):
+        candidates.setdefault(candidate.key, (candidate, set()))[1].update(origins)
+    rules: list[General] = []
+    for candidate, made_from in candidates.values():
+        fates = [prepared.fate(candidate) for prepared in group]
+        rule = General(
+            candidate,
+            tuple(i for i, fate in enumerate(fates) if fate == "exact"),
+            tuple(i for i, fate in enumerate(fates) if fate == "partial"),
+            tuple(i for i, fate in enumerate(fates) if fate == "wrong"),
+            tuple(sorted(made_from)),
+        )
+        if rule.support and not rule.wrong:
+            rules.append(rule)
+    return _without_idle(sorted(rules, key=lambda r: (r.rank, r.candidate.key)))
+
+
+def _without_idle(rules: list[General]) -> list[General]:
+    """Drop rules whose examples are all covered by better ones."""
+    kept: list[General] = []
+    covered: set[int] = set()
+    for rule in rules:
+        mine = {*rule.exact, *rule.partial}
+        if not mine <= covered:
+            kept.append(rule)
+            covered |= mine
+    return kept
+
+
+def _common(group: Sequence[Prepared]) -> Iterator[tuple[Candidate, set[int]]]:
+    """Candidates from pairs of examples: the least general rule of two anchors."""
+    tried = 0
+    for i, left in enumerate(group):
+        for j, right in enumerate(group):
+            if i == j or tried >= MAX_PAIRS * 2:
+                continue
+            tried += 1
+            for candidate in anti_unify(left, right):
+                yield candidate, {i, j}
+
+
+def anti_unify(left: Prepared, right: Prepared) -> Iterator[Candidate]:
+    """The least general rules that turn a place of `left` and one of `right` as they were turned."""
+    seen: set[tuple[int, int, int, int]] = set()
+    for pool in left.pools:
+        for other in right.pools:
+            for one in _anchors(pool):
+                for two in _anchors(other):
+                    place = (one.start, one.end, two.start, two.end)
+                    if one.kind != two.kind or place in seen or len(seen) > 60:
+                        continue
+                    seen.add(place)
+                    yield from _pair(pool.edit, one, other.edit, two)
+
+
+def _anchors(pool: Pool) -> list[Node]:
+    nodes: dict[int, Node] = {}
+    for found in sorted(pool.found, key=lambda f: (-len(f.hunks), rank(f))):
+        if found.candidate.shape in ("pattern", "lexical", "literal") and found.candidate.anchor.children:
+            nodes.setdefault(found.candidate.anchor.index, found.candidate.anchor)
+    return list(nodes.values())[:4]
+
+
+def _pair(edit: Edit, one: Node, other: Edit, two: Node) -> Iterator[Candidate]:
+    only: set[int] = set()
+    if not _differ(edit.pre, one, other.pre, two, only) or not only:
+        return
+    names = imported_names(edit.pre)
+    for mapped in edit.map_range(one.start, one.end):
+        if not mapped.hunks:
+            continue
+        lifted = lift(edit, [one], mapped, MAXIMAL, names, frozenset(), frozenset(only))
+        if lifted is None or not lifted.holes:
+            continue
+        matcher = selector_rule(lifted.pattern, one.kind, edit.pre.language)
+        if matcher is None:
+            continue
+        rule: dict[str, Any] = {"rule": matcher, "fix": lifted.fix}
+        yield Candidate(rule, "pattern", one, one.kind, mapped.hunks, lifted.n_vars, 0.0, lifted)
+
+
+def _differ(a_tree: Tree, a: Node, b_tree: Tree, b: Node, only: set[int]) -> bool:
+    """Collect the smallest nodes below `a` that differ from their counterparts; `False` if `a` itself does."""
+    if a.size == b.size and a_tree.text_of(a) == b_tree.text_of(b):
+        return True
+    if a.kind != b.kind or not a.children or not b.children:
+        return False
+    kids_a = [c for c in a.children if c.size]
+    kids_b = [c for c in b.children if c.size]
+    if len(kids_a) == len(kids_b):
+        for x, y in zip(kids_a, kids_b, strict=True):
+            if not _differ(a_tree, x, b_tree, y, only):
+                if not x.named or not y.named or x.is_comment:
+                    return False
+                only.add(x.index)
+        return True
+    if not LIST_KIND.search(a.kind):
+        return False
+    return _differ_list(a_tree, kids_a, b_tree, kids_b, only)
+
+
+def _differ_list(a_tree: Tree, a: list[Node], b_tree: Tree, b: list[Node], only: set[int]) -> bool:
+    """Lists of unlike length: equal ends stay, the middle becomes one variable."""
+    lead = 0
+    while lead < min(len(a), len(b)) and a_tree.text_of(a[lead]) == b_tree.text_of(b[lead]):
+        lead += 1
+    tail = 0
+    while tail < min(len(a), len(b)) - lead and a_tree.text_of(a[-1 - tail]) == b_tree.text_of(b[-1 - tail]):
+        tail += 1
+    middle = [n for n in a[lead : len(a) - tail] if n.named]
+    if not middle:
+        return False
+    only.update(n.index for n in middle)
+    return True
+

@@ -1,0 +1,377 @@
+"""From one changed place to a pattern and a fix with metavariables.
+
+The unchanged parts below an anchor become variables, top down; the text that the
+anchor became is the fix, with the variables at the places where the parts went.
+Invariant: filling the variables of `Lifted` with what they stood for gives back the
+anchor's text and the text it became.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from rulewright.mining.align import Edit, Mapped
+from rulewright.mining.tree import OPENERS, Node, Tree
+
+NAMES: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+LIST_KIND: Final = re.compile(
+    r"argument|parameters|parameter_list|^list$|^tuple$|array|^object|dictionary|^set$|block$|_body$|_list$"
+    r"|initializer|named_imports|^body_statement|expression_list|element_value|literal_value"
+)
+NAME_KIND: Final = re.compile(r"identifier$|^name$|_name$|^self$|^this$|^super$")
+MODIFIERS: Final = re.compile(r"^modifiers$|modifier$|annotation$|^decorator$|attribute_item")
+CONSTANT: Final = frozenset(
+    "None True False null undefined true false nil self this super cls NULL nullptr iota".split()
+)
+NAME_FIELDS: Final = frozenset({"property", "attribute", "field", "function", "name", "constructor", "type"})
+FORGED_HOLE: Final = re.compile(r"\$[A-Z_$]")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What may become a variable."""
+
+    name: str
+    literal_names: bool = True
+    """Callees, attributes, types, imported and constant names stay as they are."""
+    leaves: bool = True
+    """Whether single tokens may become variables at all."""
+    lists: bool = True
+    """Whether runs in lists become `$$$X`."""
+    moved: bool = True
+    """Whether a removed part that shows up again elsewhere becomes a variable."""
+    cost: float = 0.0
+    """How much less such rules are liked."""
+
+
+GENERAL: Final = Policy("general")
+MAXIMAL: Final = Policy("maximal", literal_names=False, cost=1.0)
+PLAIN: Final = Policy("plain", lists=False, cost=0.1)
+TIGHT: Final = Policy("tight", leaves=False, cost=0.3)
+POLICIES: Final = (GENERAL, PLAIN, MAXIMAL, TIGHT)
+
+
+class Hole(NamedTuple):
+    """A part of the anchor that a variable stands for."""
+
+    start: int
+    end: int
+    name: str
+    multi: bool
+    moved: bool
+
+    @property
+    def ref(self) -> str:
+        return ("$$$" if self.multi else "$") + self.name
+
+
+@dataclass(frozen=True)
+class Lifted:
+    """Patterns of one or more neighbouring anchors, and their common fix, as text."""
+
+    anchors: tuple[Node, ...]
+    patterns: tuple[str, ...]
+    fix: str
+    holes: tuple[Hole, ...]
+    hunks: frozenset[int]
+
+    @property
+    def pattern(self) -> str:
+        """The first anchor's, which is the only one unless this is a run of siblings."""
+        return self.patterns[0]
+
+    @property
+    def n_vars(self) -> int:
+        return len({hole.name for hole in self.holes})
+
+
+def lift(
+    edit: Edit,
+    anchors: Sequence[Node],
+    mapped: Mapped,
+    policy: Policy,
+    names: frozenset[str],
+    forbidden: frozenset[int] = frozenset(),
+    only: frozenset[int] | None = None,
+) -> Lifted | None:
+    """Lift one anchor, or neighbouring ones that change together.
+
+    Args:
+        edit: the edit that the anchors belong to.
+        anchors: a node of `edit.pre`, or siblings in a row; whole unchanged ones become variables.
+        mapped: what became of them, from the first one's start to the last one's end.
+        policy: what may become a variable.
+        names: names that stay literal (imported ones).
+        forbidden: indices of nodes that must not be variables.
+        only: indices of the nodes that become variables, changed or not; overrides the policy.
+
+    Returns:
+        `None` where the text holds what no fix can say (`$UPPER`, a line left of the anchor).
+    """
+    lifter = _Lifter(edit, mapped, policy, names, forbidden)
+    spans: list[_Span] = []
+    for anchor in anchors:
+        if len(anchors) > 1 and anchor.named and not edit.touches(anchor.start, anchor.end):
+            spans.append(_Span(anchor.start, anchor.end, False, False))
+        else:
+            spans += lifter.below(anchor) if only is None else lifter.chosen(anchor, only)
+    holes = _name_holes(edit.pre, spans)
+    places = _places(edit, mapped, holes)
+    taken = [(hole.start, hole.end, hole.ref) for hole in holes]
+    if _forged(edit.post.text, mapped.start, mapped.end, places):
+        return None
+    if any(_forged(edit.pre.text, anchor.start, anchor.end, taken) for anchor in anchors):
+        return None
+    fix = _substitute(edit.post.text, mapped.start, mapped.end, places)
+    indent = leading_spaces(edit.pre, anchors[0].start)
+    shifted = dedent(fix, indent)
+    if shifted is None:
+        return None
+    patterns = [_substitute(edit.pre.text, a.start, a.end, taken) for a in anchors]
+    straight = tuple(dedent(pattern, indent) or pattern for pattern in patterns)
+    return Lifted(tuple(anchors), straight, shifted, tuple(holes), mapped.hunks)
+
+
+def leading_spaces(tree: Tree, position: int) -> str:
+    """The spaces (tabs do not count for ast-grep) that begin the line of a position."""
+    indent = tree.line_indent(position)
+    return indent[: len(indent) - len(indent.lstrip(" "))]
+
+
+def dedent(text: str, indent: str) -> str | None:
+    """Take an indent off every line after the first; `None` if a line has less."""
+    first, *rest = text.split("\n")
+    lines = [first]
+    for line in rest:
+        if line.startswith(indent):
+            lines.append(line[len(indent) :])
+        elif not line.strip():
+            lines.append("")
+        else:
+            return None
+    return "\n".join(lines)
+
+
+class _Span(NamedTuple):
+    start: int
+    end: int
+    multi: bool
+    moved: bool
+
+
+class _Lifter:
+    def __init__(
+        self, edit: Edit, mapped: Mapped, policy: Policy, names: frozenset[str], forbidden: frozenset[int]
+    ) -> None:
+        self.edit, self.policy, self.names, self.forbidden = edit, policy, names, forbidden
+        self.tree = edit.pre
+        self.fresh = _fresh_texts(edit, mapped) if policy.moved else frozenset()
+        hunks = [edit.hunks[i] for i in sorted(mapped.hunks)] if policy.moved else []
+        self.brought = [edit.post.text[h.b0 : h.b1] for h in hunks]
+
+    def below(self, node: Node) -> Iterator[_Span]:
+        runs = self._runs(node) if self.policy.lists and LIST_KIND.search(node.kind) else []
+        skip_to = -1
+        for child in node.children:
+            if child.slot < skip_to:
+                continue
+            run = next((r for r in runs if r[0].slot == child.slot), None)
+            if run is not None:
+                skip_to = run[1].slot + 1
+                yield _Span(run[0].start, run[1].end, True, False)
+            elif child.is_comment or not child.size:
+                continue
+            elif not self.edit.touches(child.start, child.end):
+                if self._may(child):
+                    yield _Span(child.start, child.end, False, False)
+                elif child.children:
+                    yield from self.below(child)
+            elif child.named and self._moved(child):
+                yield _Span(child.start, child.end, False, True)
+            elif child.children:
+                yield from self.below(child)
+
+    def chosen(self, node: Node, only: frozenset[int]) -> Iterator[_Span]:
+        """Holes for exactly these nodes; neighbours in a list among them become one."""
+        run: list[Node] = []
+        listed = LIST_KIND.search(node.kind) is not None
+        for child in [*node.children, None]:
+            separator = child is not None and not child.named and self.tree.text_of(child) == ","
+            if child is not None and listed and (child.index in only or (run and separator)):
+                run.append(child)
+                continue
+            while run and not run[-1].named:
+                run.pop()
+            if run:
+                touched = self.edit.touches(run[0].start, run[-1].end)
+                yield _Span(run[0].start, run[-1].end, True, touched)
+                run = []
+            if child is None:
+                continue
+            if child.index in only:
+                yield _Span(child.start, child.end, False, self.edit.touches(child.start, child.end))
+            elif child.children:
+                yield from self.chosen(child, only)
+
+    def _moved(self, node: Node) -> bool:
+        if node.index in self.forbidden or (node.children and self.tree.text[node.start] in OPENERS):
+            return False
+        text = self.tree.text_of(node)
+        if "string" in node.kind and len(text) > 2 and any(text in new for new in self.brought):
+            return self._may(node)
+        return text in self.fresh and self._may(node)
+
+    def _runs(self, node: Node) -> list[tuple[Node, Node]]:
+        """Runs of unchanged list items, separators inside, delimiters outside."""
+        inner = [c for c in node.children if c.size]
+        items = [c for c in inner if c.named]
+        runs: list[tuple[Node, Node]] = []
+        current: list[Node] = []
+        for child in [*inner, None]:
+            if child is not None and self._in_run(child):
+                if child.named or current:
+                    current.append(child)
+                continue
+            while current and not current[-1].named:
+                current.pop()
+            n_named = sum(c.named for c in current)
+            if n_named >= 2 or (n_named and n_named == len(items)):
+                runs.append((current[0], current[-1]))
+            current = []
+        return runs
+
+    def _in_run(self, node: Node) -> bool:
+        if node.is_comment or node.index in self.forbidden or self.edit.touches(node.start, node.end):
+            return False
+        return node.named or self.tree.text_of(node) in {",", ";", "\n"}
+
+    def _may(self, node: Node) -> bool:
+        if not node.named or node.index in self.forbidden or node.kind == "ERROR":
+            return False
+        text = self.tree.text_of(node)
+        if MODIFIERS.search(node.kind):
+            return False
+        if text[0] in OPENERS and node.children and LIST_KIND.search(node.kind):
+            before = self.tree.text[node.start - 1 : node.start]
+            if not before.isspace():
+                return False
+        if node.parent is not None and "string" in node.parent.kind:
+            return False
+        if not node.children and not self.policy.leaves:
+            return False
+        if self.policy.literal_names and self._is_name(node, text):
+            return False
+        return True
+
+    def _is_name(self, node: Node, text: str) -> bool:
+        """Whether a node names what the code is about, rather than what it works on."""
+        if not NAME_KIND.search(node.kind):
+            if text in CONSTANT:
+                return True
+            callee = node.parent is not None and node.field() in {"function", "constructor"}
+            return callee or node.kind in {
+                "scoped_identifier",
+                "dotted_name",
+                "predefined_type",
+                "primitive_type",
+            }
+        if text in CONSTANT or text in self.names:
+            return True
+        if node.kind in {"property_identifier", "field_identifier", "type_identifier"}:
+            return True
+        if text[:1].isupper() and not text.isupper():
+            return True
+        field = node.field()
+        if field == "name":
+            parent = node.parent.kind if node.parent else ""
+            return "declarator" not in parent and "parameter" not in parent
+        return field in NAME_FIELDS - {"name"}
+
+
+def _fresh_texts(edit: Edit, mapped: Mapped) -> frozenset[str]:
+    """Texts of the nodes of post that lie in what the hunks brought in."""
+    texts: set[str] = set()
+    for i in mapped.hunks:
+        hunk = edit.hunks[i]
+        if hunk.b0 == hunk.b1:
+            continue
+        for node in _nodes_within(edit.post.root, hunk.b0, hunk.b1):
+            if node.named and not node.is_comment:
+                texts.add(edit.post.text_of(node))
+    return frozenset(texts)
+
+
+def _nodes_within(node: Node, start: int, end: int) -> Iterator[Node]:
+    stack = [node]
+    while stack:
+        current = stack.pop()
+        if current.end <= start or current.start >= end:
+            continue
+        if start <= current.start and current.end <= end:
+            yield current
+        stack.extend(reversed(current.children))
+
+
+def _name_holes(tree: Tree, spans: list[_Span]) -> list[Hole]:
+    names: dict[tuple[str, bool], str] = {}
+    holes: list[Hole] = []
+    for span in spans:
+        key = (tree.text[span.start : span.end], span.multi)
+        if key not in names:
+            serial = len(names)
+            names[key] = NAMES[serial] if serial < 26 else f"V{serial}"
+        holes.append(Hole(span.start, span.end, names[key], span.multi, span.moved))
+    return holes
+
+
+def _places(edit: Edit, mapped: Mapped, holes: list[Hole]) -> list[tuple[int, int, str]]:
+    """Where the variables stand in the fix: by mapped position, then by equal text."""
+    places: list[tuple[int, int, str]] = []
+    texts: dict[str, str] = {}
+    for hole in holes:
+        if not hole.multi:
+            texts.setdefault(edit.pre.text[hole.start : hole.end], hole.ref)
+        if not hole.moved:
+            start = edit._after(hole.start)
+            places.append((start, start + hole.end - hole.start, hole.ref))
+    for i in sorted(mapped.hunks):
+        hunk = edit.hunks[i]
+        taken = -1
+        for node in _nodes_within(edit.post.root, hunk.b0, hunk.b1):
+            if node.start < taken or not node.named or node.is_comment or not node.size:
+                continue
+            text = edit.post.text_of(node)
+            ref = texts.get(text)
+            if ref is not None:
+                places.append((node.start, node.end, ref))
+                taken = node.end
+            elif "string" in node.kind:
+                held = next((t for t in texts if len(t) > 2 and t[-1] in "\"'`" and text.endswith(t)), None)
+                if held is not None:
+                    places.append((node.end - len(held), node.end, texts[held]))
+                    taken = node.end
+    return sorted(places)
+
+
+def _substitute(text: str, start: int, end: int, places: list[tuple[int, int, str]]) -> str:
+    parts: list[str] = []
+    at = start
+    for s, e, ref in sorted(places):
+        if s < at or e > end:
+            continue
+        parts += [text[at:s], ref]
+        at = e
+    parts.append(text[at:end])
+    return "".join(parts)
+
+
+def _forged(text: str, start: int, end: int, places: list[tuple[int, int, str]]) -> bool:
+    """Whether literal text would read as a variable."""
+    bare = _substitute(text, start, end, [(s, e, "\0") for s, e, _ in places])
+    if FORGED_HOLE.search(bare):
+        return True
+    whole = _substitute(text, start, end, [(s, e, f"{ref}\0") for s, e, ref in places])
+    return re.search(r"\$[A-Z_][A-Z0-9_]*\0[A-Z0-9_]", whole) is not None or "$\0" in bare

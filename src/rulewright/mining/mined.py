@@ -1,0 +1,202 @@
+"""`mine`: one edit → an action that reproduces it exactly, with what was measured of it.
+
+Invariant: a `Mined` with an action was judged by the engine: applied to `pre` it gives
+`post`. Verified is not good: `tier` says whether it is fit to learn from.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from rulewright import engine
+from rulewright.actions.action import Action
+from rulewright.languages import Language
+from rulewright.mining import contexts
+from rulewright.mining.candidates import ENOUGH_BITS, Candidate, Shape
+from rulewright.mining.search import Plan, Work, solve
+from rulewright.mining.tree import Tree
+from rulewright.verdict import Outcome, Verdict
+
+Tier = Literal["train", "literal", "reject"]
+
+MAX_CHARS: Final = 60_000
+COMPACT_CHARS: Final = 400
+EVALUATIONS_PER_SECOND: Final = 1_200.0
+"""Nominal rule evaluations on a 10 kB text in a second of one core."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What was measured of a mined action."""
+
+    n_rules: int = 0
+    n_vars: int = 0
+    n_chars: int = 0
+    """Characters of the rules as JSON."""
+    bits: float = 0.0
+    """The least that any rule asks of what it matches (`specificity.bits`)."""
+    sites: int = 0
+    """Places changed, all rules together."""
+    support: int = 1
+    """Edits that the action reproduces."""
+    lossy: bool = False
+    degenerate: bool = False
+    matches_elsewhere: int | None = None
+    """Matches in the background files; `None` where there were none to look at."""
+    instruction_overlap: float | None = None
+    """Share of the action's own words that the instruction names; `None` without one."""
+    work: int = 0
+    """Rule evaluations spent."""
+
+
+@dataclass(frozen=True)
+class Mined:
+    """The outcome of mining one edit."""
+
+    action: Action | None
+    tier: Tier
+    reason: str
+    shapes: tuple[Shape, ...] = ()
+    states: tuple[str, ...] = ()
+    """The text after each rule: multi-step material."""
+    figures: Figures = field(default_factory=Figures)
+
+    @property
+    def found(self) -> bool:
+        return self.action is not None
+
+
+def nothing(reason: str, work: int = 0) -> Mined:
+    """No action, and why."""
+    return Mined(None, "reject", reason, figures=Figures(work=work))
+
+
+def refuse(pre: str, post: str, language: Language) -> str:
+    """Why a pair cannot be mined; empty where it can."""
+    if pre == post:
+        return "identical sides"
+    if language not in contexts.WRAPPERS:
+        return f"language not supported: {language}"
+    if not pre.strip():
+        return "empty pre: nothing to match"
+    if len(pre) > MAX_CHARS or len(post) > MAX_CHARS:
+        return f"longer than {MAX_CHARS} characters"
+    if "\0" in pre or "\0" in post:
+        return "binary"
+    if "\r" in pre or "\r" in post:
+        return "line ends other than \\n"
+    try:
+        pre.encode("utf-8")
+        post.encode("utf-8")
+    except UnicodeEncodeError:
+        return "not Unicode text"
+    return ""
+
+
+def mine(pre: str, post: str, language: Language, budget_s: float = 2.0, instruction: str = "") -> Mined:
+    """Find rules that turn `pre` into `post` exactly.
+
+    Args:
+        pre, post: the text before and after, line ends `\\n`.
+        language: of both.
+        budget_s: nominal seconds; counted in rule evaluations, so that the outcome
+            does not depend on the machine or its load.
+        instruction: what the edit was said to do; only measured against the rule.
+
+    Returns:
+        An action of one to five rules that was verified by the engine, or a reason.
+    """
+    problem = refuse(pre, post, language)
+    if problem:
+        return nothing(problem)
+    before, after = Tree(pre, language), Tree(post, language)
+    if before.n_errors() > 20:
+        return nothing("pre does not parse")
+    work = Work(budget_s * EVALUATIONS_PER_SECOND, per_call=max(0.2, len(before.nodes) / 2000))
+    plan = solve(before, after, work)
+    if plan is None:
+        spent = work.spent >= work.left
+        return nothing("deadline" if spent else "no short sequence of rules found", int(work.spent))
+    return verified(plan, pre, post, language, instruction, int(work.spent))
+
+
+def verified(plan: Plan, pre: str, post: str, language: Language, instruction: str, work: int) -> Mined:
+    """Judge a plan by the engine and measure it."""
+    steps = [step.candidate for step in plan.steps]
+    action = Action(language, tuple(step.rule for step in steps), mode="rule")
+    outcome = engine.judge(action, pre, post)
+    if outcome.post != post:
+        return nothing(f"not reproduced by the engine ({outcome.verdict}: {outcome.detail})", work)
+    sites = sum(len(step.effect.positives) for step in plan.steps)
+    figures = measure(action, steps, outcome, sites, instruction, work)
+    tier, reason = grade(steps, figures)
+    return Mined(action, tier, reason, tuple(s.shape for s in steps), outcome.states, figures)
+
+
+def measure(
+    action: Action, steps: Sequence[Candidate], outcome: Outcome, sites: int, instruction: str, work: int
+) -> Figures:
+    """Take an action's figures from its rules and from the engine's judgement."""
+    return Figures(
+        n_rules=len(steps),
+        n_vars=sum(step.n_vars for step in steps),
+        n_chars=len(action.rules_json()),
+        bits=min(step.bits for step in steps),
+        sites=sites,
+        lossy=Verdict.LOSSY in outcome.flags,
+        degenerate=Verdict.DEGENERATE in outcome.flags,
+        instruction_overlap=overlap(instruction, action) if instruction else None,
+        work=work,
+    )
+
+
+def grade(steps: Sequence[Candidate], figures: Figures) -> tuple[Tier, str]:
+    """The tier of a verified action, with the reason."""
+    if figures.degenerate:
+        return "literal", "degenerate: replaces most of the file by a literal"
+    if figures.lossy:
+        return "literal", "lossy: drops code that it does not name"
+    worst = next((s for s in steps if not s.generalises), None)
+    if worst is not None:
+        return "literal", f"a rule of shape {worst.shape}"
+    if any(len(json.dumps(s.rule, ensure_ascii=False)) > COMPACT_CHARS for s in steps):
+        return "literal", f"a rule longer than {COMPACT_CHARS} characters"
+    if any(s.n_vars > 6 for s in steps):
+        return "literal", "more than six variables"
+    if figures.bits < ENOUGH_BITS - (4.0 if figures.sites > len(steps) else 0.0):
+        return "literal", f"too general: asks for {figures.bits:.0f} bits only"
+    return "train", "compact, general and named"
+
+
+_WORDS: Final = re.compile(r"[A-Za-z]{3,}")
+
+
+def overlap(instruction: str, action: Action) -> float:
+    """Share of the words in the rules' patterns and fixes that the instruction has too.
+
+    Between 0 and 1; camelCase and snake_case names count by their parts.
+    """
+    said = _parts(instruction)
+    own = _parts(" ".join(_own_text(rule) for rule in action.rules))
+    return len(own & said) / len(own) if own else 0.0
+
+
+def _own_text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        return " ".join(
+            _own_text(v) for k, v in value.items() if k not in ("kind", "selector", "stopBy", "field")
+        )
+    if isinstance(value, list | tuple):
+        return " ".join(map(_own_text, value))
+    return ""
+
+
+def _parts(text: str) -> set[str]:
+    split = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", text)
+    return {word.lower() for word in _WORDS.findall(split)}

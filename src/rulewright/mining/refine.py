@@ -1,0 +1,249 @@
+"""Narrow a rule that also hits places which the edit left alone.
+
+Options come from the positives' surroundings (a variable's kind or text, the parent,
+an enclosing name, neighbours); each has a cost and excludes some negatives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from rulewright.mining.align import Edit
+from rulewright.mining.candidates import Candidate, regex_escape
+from rulewright.mining.soundness import Effect, nodes_of
+from rulewright.mining.tree import Node, Tree
+
+MAX_OPTIONS: Final = 4
+MAX_NEGATIVES: Final = 60
+
+
+@dataclass(frozen=True)
+class Option:
+    """One more demand: how it reads in the rule, what it costs, whom it lets pass."""
+
+    place: str
+    """`constraints.X`, or the key of the matcher that it adds (`inside`, `follows`, …)."""
+    rule: dict[str, Any]
+    cost: float
+    holds: Callable[[Node], bool]
+
+
+def refinements(edit: Edit, candidate: Candidate, done: Effect) -> Iterator[Candidate]:
+    """Narrower versions of a candidate, cheapest first."""
+    if len(done.negatives) > MAX_NEGATIVES:
+        return
+    tree = edit.pre
+    good = nodes_of(tree, done.positives, candidate.kind)
+    bad = nodes_of(tree, done.negatives, candidate.kind)
+    if not good or not bad:
+        return
+    options = [o for o in _options(tree, good, candidate) if all(o.holds(n) for n in good)]
+    scored = [(o, frozenset(i for i, n in enumerate(bad) if not o.holds(n))) for o in options]
+    scored = sorted((s for s in scored if s[1]), key=lambda s: (s[0].cost, s[0].place, str(s[0].rule)))
+    tried = 0
+    for option, excluded in scored:
+        if len(excluded) == len(bad):
+            yield _with(candidate, [option])
+            tried += 1
+            if tried >= 3:
+                break
+    chosen: list[Option] = []
+    left = frozenset(range(len(bad)))
+    while left and len(chosen) < MAX_OPTIONS:
+        rest = [(o, e & left) for o, e in scored if e & left and all(o.place != c.place for c in chosen)]
+        if not rest:
+            return
+        option, excluded = max(rest, key=lambda s: (len(s[1]) / s[0].cost, -s[0].cost, s[0].place))
+        chosen.append(option)
+        left -= excluded
+    if not left and len(chosen) > 1:
+        yield _with(candidate, chosen)
+
+
+def _with(candidate: Candidate, options: list[Option]) -> Candidate:
+    rule = dict(candidate.rule)
+    matcher = dict(rule["rule"])
+    for option in options:
+        if option.place.startswith("constraints."):
+            name = option.place.split(".", 1)[1]
+            rule["constraints"] = {**rule.get("constraints", {}), name: option.rule}
+        elif option.place in matcher:
+            matcher = {"all": [matcher, {option.place: option.rule}]}
+        else:
+            matcher[option.place] = option.rule
+    rule["rule"] = matcher
+    order = ("rule", "constraints", "transform", "fix")
+    extra = candidate.extra_cost + sum(o.cost for o in options)
+    return replace(candidate, rule={k: rule[k] for k in order if k in rule}, extra_cost=extra)
+
+
+def _options(tree: Tree, good: list[Node], candidate: Candidate) -> Iterator[Option]:
+    yield from _variables(tree, good, candidate)
+    first = good[0]
+    yield from _around(tree, good, first)
+    yield from _neighbours(tree, good, first)
+
+
+def _variables(tree: Tree, good: list[Node], candidate: Candidate) -> Iterator[Option]:
+    """A variable's kind or text, found through its path below the anchor."""
+    lifted = candidate.lifted
+    if lifted is None:
+        if candidate.shape == "lexical" or candidate.shape == "transform":
+            return
+        return
+    anchor = lifted.anchors[0]
+    for hole in lifted.holes:
+        if hole.multi or not anchor.start <= hole.start <= hole.end <= anchor.end:
+            continue
+        node = next((n for n in tree.at(hole.start, hole.end)), None)
+        path = _path(anchor, node) if node is not None else None
+        if node is None or path is None:
+            continue
+        found = [_follow(n, path) for n in good]
+        if any(f is None for f in found):
+            continue
+        parts = [f for f in found if f is not None]
+        kinds = sorted({p.kind for p in parts})
+        if len(kinds) <= 2:
+            rule: dict[str, Any] = (
+                {"kind": kinds[0]} if len(kinds) == 1 else {"any": [{"kind": k} for k in kinds]}
+            )
+            yield Option(f"constraints.{hole.name}", rule, 1.2, _kind_test(path, frozenset(kinds)))
+        texts = sorted({tree.text_of(p) for p in parts})
+        if len(texts) <= 4 and all(len(t) <= 40 and "\n" not in t for t in texts):
+            regex = "^" + "|".join(map(regex_escape, texts)) + "$"
+            if len(texts) > 1:
+                regex = f"^({regex[1:-1]})$"
+            cost = 1.6 + 0.3 * len(texts) + 0.02 * sum(map(len, texts))
+            yield Option(
+                f"constraints.{hole.name}", {"regex": regex}, cost, _text_test(tree, path, frozenset(texts))
+            )
+
+
+def _kind_test(path: tuple[int, ...], kinds: frozenset[str]) -> Callable[[Node], bool]:
+    def holds(node: Node) -> bool:
+        part = _follow(node, path)
+        return part is not None and part.kind in kinds
+
+    return holds
+
+
+def _text_test(tree: Tree, path: tuple[int, ...], texts: frozenset[str]) -> Callable[[Node], bool]:
+    def holds(node: Node) -> bool:
+        part = _follow(node, path)
+        return part is not None and tree.text_of(part) in texts
+
+    return holds
+
+
+def _path(top: Node, node: Node) -> tuple[int, ...] | None:
+    steps: list[int] = []
+    current: Node | None = node
+    while current is not None and current is not top:
+        steps.append(current.slot)
+        current = current.parent
+    return tuple(reversed(steps)) if current is top else None
+
+
+def _follow(node: Node, path: tuple[int, ...]) -> Node | None:
+    for slot in path:
+        if slot >= len(node.children):
+            return None
+        node = node.children[slot]
+    return node
+
+
+def _around(tree: Tree, good: list[Node], first: Node) -> Iterator[Option]:
+    parents = {n.parent.kind for n in good if n.parent is not None}
+    if len(parents) == 1 and all(n.parent is not None and n.parent.parent is not None for n in good):
+        kind = next(iter(parents))
+        field = first.field()
+        yield Option(
+            "inside", {"kind": kind}, 1.4, lambda n, k=kind: n.parent is not None and n.parent.kind == k
+        )
+        if field and all(n.field() == field for n in good):
+            yield Option(
+                "inside", {"kind": kind, "field": field}, 1.5,
+                lambda n, k=kind, f=field: n.parent is not None and n.parent.kind == k and n.field() == f,
+            )  # fmt: skip
+    for up in first.ancestors():
+        if up.parent is None:
+            break
+        same_kind = up.kind
+        if all(any(a.kind == same_kind for a in n.ancestors()) for n in good):
+            yield Option(
+                "inside", {"kind": same_kind, "stopBy": "end"}, 1.8,
+                lambda n, k=same_kind: any(a.kind == k for a in n.ancestors()),
+            )  # fmt: skip
+        yield from _named_ancestor(tree, good, up)
+    here = {a.kind for n in good for a in n.ancestors()}
+    for kind in _SHUT_OUT:
+        if kind not in here:
+            yield Option(
+                "not", {"inside": {"kind": kind, "stopBy": "end"}}, 2.2,
+                lambda n, k=kind: all(a.kind != k for a in n.ancestors()),
+            )  # fmt: skip
+
+
+_SHUT_OUT: Final = (
+    "import_statement", "import_from_statement", "import_declaration", "attribute", "string", "decorator",
+    "member_expression", "field_access", "function_definition", "class_definition", "class_declaration",
+    "method_declaration", "function_declaration", "call", "call_expression", "argument_list", "arguments",
+)  # fmt: skip
+
+
+def _named_ancestor(tree: Tree, good: list[Node], up: Node) -> Iterator[Option]:
+    """In a function, class, call or pair of this name."""
+    for field in ("name", "function", "key", "left"):
+        held = next((c for c in up.children if c.named and c.size <= 60 and c.field() == field), None)
+        if held is None or any(held.start <= n.start and n.end <= held.end for n in good[:1]):
+            continue
+        text = tree.text_of(held)
+        if "\n" in text:
+            continue
+        regex = f"^{regex_escape(text)}$"
+
+        def holds(node: Node, kind: str = up.kind, field: str = field, text: str = text) -> bool:
+            return any(
+                a.kind == kind
+                and any(c.field() == field and tree.text_of(c) == text for c in a.children if c.named)
+                for a in node.ancestors()
+            )
+
+        rule = {"kind": up.kind, "has": {"field": field, "regex": regex}, "stopBy": "end"}
+        yield Option("inside", rule, 1.7 + 0.01 * len(text), holds)
+
+
+def _neighbours(tree: Tree, good: list[Node], first: Node) -> Iterator[Option]:
+    for key, near in (("follows", _before), ("precedes", _after)):
+        beside = [near(n) for n in good]
+        if any(b is None for b in beside):
+            continue
+        nodes = [b for b in beside if b is not None]
+        kinds = {b.kind for b in nodes}
+        if len(kinds) == 1 and nodes[0].named:
+            kind = nodes[0].kind
+            yield Option(
+                key, {"kind": kind}, 2.0,
+                lambda n, near=near, k=kind: (b := near(n)) is not None and b.kind == k,
+            )  # fmt: skip
+        texts = {tree.text_of(b) for b in nodes}
+        if len(texts) == 1 and len(text := next(iter(texts))) <= 80 and "\n" not in text:
+            yield Option(
+                key, {"regex": f"^{regex_escape(text)}$"} | ({"kind": nodes[0].kind} if nodes[0].named else {}),
+                2.4 + 0.02 * len(text),
+                lambda n, near=near, t=text: (b := near(n)) is not None and tree.text_of(b) == t,
+            )  # fmt: skip
+    del first
+
+
+def _before(node: Node) -> Node | None:
+    before = node.siblings_before()
+    return before[0] if before else None
+
+
+def _after(node: Node) -> Node | None:
+    after = node.siblings_after()
+    return after[0] if after else None

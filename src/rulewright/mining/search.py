@@ -1,0 +1,217 @@
+"""Search the rules of one edit: one that covers every hunk, else a short ordered sequence.
+
+Every chosen rule is applied to the text that the rules before it left, so the
+intermediate states are real. Work is counted in rule evaluations, not in seconds:
+the same edit gives the same rules on any machine.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final
+
+from rulewright import engine
+from rulewright.actions.action import Action
+from rulewright.languages import Language
+from rulewright.mining import candidates, refine
+from rulewright.mining.align import Edit, variants
+from rulewright.mining.candidates import Candidate
+from rulewright.mining.soundness import Effect, effect
+from rulewright.mining.tree import Tree
+
+MAX_RULES: Final = 5
+MAX_HUNKS: Final = 40
+GOOD_COST: Final = 4.0
+
+
+@dataclass
+class Work:
+    """A budget of rule evaluations, each weighed by the size of the text."""
+
+    left: float
+    spent: float = 0.0
+    per_call: float = 1.0
+
+    def take(self) -> bool:
+        if self.spent >= self.left:
+            return False
+        self.spent += self.per_call
+        return True
+
+
+@dataclass(frozen=True)
+class Found:
+    """A candidate that is sound on its text, with what it did there."""
+
+    candidate: Candidate
+    effect: Effect
+
+    @property
+    def hunks(self) -> frozenset[int]:
+        return self.effect.hunks
+
+
+@dataclass
+class Pool:
+    """The sound candidates for one reading of an edit."""
+
+    edit: Edit
+    found: list[Found] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
+
+    def full(self) -> list[Found]:
+        """Those that cover every hunk, best first."""
+        every = len(self.edit.hunks)
+        return sorted((f for f in self.found if len(f.hunks) == every), key=rank)
+
+
+def rank(found: Found) -> tuple[float, str]:
+    return found.candidate.cost, found.candidate.key
+
+
+def fill(edit: Edit, work: Work) -> Pool:
+    """Judge candidates for every hunk until each has a sound one or the work is done."""
+    pool = Pool(edit)
+    names = imported_names(edit.pre)
+    solved: dict[int, float] = {}
+    for number in range(len(edit.hunks)):
+        if solved.get(number, 99.0) <= GOOD_COST and number:
+            continue
+        for candidate in candidates.for_hunk(edit, number, names):
+            if candidate.key in pool.seen:
+                continue
+            if not _promising(candidate, pool, solved, number):
+                continue
+            pool.seen.add(candidate.key)
+            if not work.take():
+                return pool
+            done = effect(edit, candidate)
+            if done is None:
+                continue
+            if done.negatives and done.hunks:
+                for better in refine.refinements(edit, candidate, done):
+                    if not work.take():
+                        return pool
+                    again = effect(edit, better)
+                    if again is not None and again.sound:
+                        _keep(pool, Found(better, again), solved)
+                        break
+            elif done.sound:
+                _keep(pool, Found(candidate, done), solved)
+    return pool
+
+
+def _keep(pool: Pool, found: Found, solved: dict[int, float]) -> None:
+    pool.found.append(found)
+    for number in found.hunks:
+        solved[number] = min(solved.get(number, 99.0), found.candidate.cost)
+
+
+def _promising(candidate: Candidate, pool: Pool, solved: dict[int, float], number: int) -> bool:
+    """Whether a candidate could still be chosen: cheaper, or wider, than what there is."""
+    if candidate.shape in ("pattern", "transform", "delete", "lexical"):
+        return True
+    best = min((f.candidate.cost for f in pool.full()), default=99.0)
+    if best < candidate.cost:
+        return False
+    return len(candidate.hunks) > 1 or solved.get(number, 99.0) > candidate.cost
+
+
+@lru_cache(maxsize=64)
+def _import_pattern(language: Language) -> re.Pattern[str]:
+    words = {"python": r"^\s*(?:from|import)\b.*", "go": r'^\s*(?:import\b.*|(?:\w+\s+)?"[\w./-]+")$'}
+    default = r"^\s*(?:import\b.*|export\b.*\bfrom\b.*|.*\brequire\(.*|use\b.*|#include.*)"
+    return re.compile(words.get(language, default), re.MULTILINE)
+
+
+def imported_names(tree: Tree) -> frozenset[str]:
+    """Names that the import lines mention: they say what the code is about."""
+    names: set[str] = set()
+    for line in _import_pattern(tree.language).findall(tree.text):
+        names.update(re.findall(r"[A-Za-z_]\w*", line))
+    return frozenset(names)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Rules in order with the text after each."""
+
+    steps: tuple[Found, ...]
+    states: tuple[str, ...]
+    """The text after each rule."""
+
+    @property
+    def cost(self) -> float:
+        return sum(step.candidate.cost for step in self.steps)
+
+
+def solve(pre: Tree, post: Tree, work: Work) -> Plan | None:
+    """The best plan over all readings of an edit; `None` where there is none within `MAX_RULES`."""
+    best: Plan | None = None
+    for edit in variants(pre, post):
+        if not 0 < len(edit.hunks) <= MAX_HUNKS:
+            continue
+        pool = fill(edit, work)
+        full = pool.full()
+        if full:
+            plan = Plan((full[0],), (full[0].effect.text,))
+        else:
+            plan = _cover(pool, work)
+        if plan is not None and (best is None or (len(plan.steps), plan.cost) < (len(best.steps), best.cost)):
+            best = plan
+    return best
+
+
+def _cover(pool: Pool, work: Work) -> Plan | None:
+    """Greedy: the rule with most new hunks first, then the next on the text it left."""
+    edit, carried = pool.edit, pool
+    steps: list[Found] = []
+    states: list[str] = []
+    while len(steps) < MAX_RULES:
+        choices = sorted(carried.found, key=lambda f: (-_worth(f), rank(f)))
+        if not choices:
+            return None
+        step = choices[0]
+        steps.append(step)
+        text = engine.apply(Action(edit.pre.language, (step.candidate.rule,)), edit.pre.text).post
+        if text is None:
+            return None
+        states.append(text)
+        if text == edit.post.text:
+            return Plan(tuple(steps), tuple(states))
+        edit = _rest(edit, text)
+        if not edit.hunks:
+            return None
+        carried = _again(edit, carried, work)
+    return None
+
+
+def _worth(found: Found) -> float:
+    return len(found.hunks) - 0.02 * found.candidate.cost
+
+
+def _rest(edit: Edit, text: str) -> Edit:
+    """The edit that is left after a step that gave this text."""
+    left = Tree(text, edit.pre.language)
+    return min(variants(left, edit.post), key=lambda e: (len(e.hunks), e.hunks))
+
+
+def _again(edit: Edit, pool: Pool, work: Work) -> Pool:
+    """Judge the earlier candidates on the new text; search anew for hunks that lost theirs."""
+    fresh = Pool(edit)
+    covered: set[int] = set()
+    for found in sorted(pool.found, key=rank):
+        if not work.take():
+            return fresh
+        done = effect(edit, found.candidate)
+        if done is not None and done.sound:
+            fresh.found.append(Found(found.candidate, done))
+            covered |= done.hunks
+    if len(covered) < len(edit.hunks):
+        more = fill(edit, work)
+        fresh.found += [
+            f for f in more.found if f.candidate.key not in {g.candidate.key for g in fresh.found}
+        ]
+    return fresh

@@ -1,0 +1,96 @@
+"""Whether a rule does on `pre` what the edit did, place by place.
+
+Every replacement is looked up in the position map: it covers hunks (positive), leaves
+as it is what the edit left as it is (harmless), or goes wrong (negative). The last
+word on a mined rule is `engine.judge`, not this.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from rulewright.engine.applier import run_rule
+from rulewright.engine.rules import BadRule, Panicked, compile_rule
+from rulewright.mining.align import Edit
+from rulewright.mining.candidates import Candidate
+from rulewright.mining.tree import Node, Tree
+
+
+class Effect(NamedTuple):
+    """What a rule does to a text, against what should become of it."""
+
+    hunks: frozenset[int]
+    positives: tuple[tuple[int, int], ...]
+    """Spans of the matched nodes whose replacement is what the edit made."""
+    negatives: tuple[tuple[int, int], ...]
+    n_harmless: int
+    text: str
+    """The whole text after the rule."""
+
+    @property
+    def sound(self) -> bool:
+        return bool(self.hunks) and not self.negatives
+
+
+def effect(edit: Edit, candidate: Candidate, cap: int = 200) -> Effect | None:
+    """Apply a candidate to `edit.pre` and compare; `None` where ast-grep refuses the rule.
+
+    Args:
+        edit: the pair to compare with.
+        candidate: the rule.
+        cap: stop looking after this many negatives.
+    """
+    try:
+        compiled = compile_rule(candidate.rule, edit.pre.language)
+        if compiled.needs_cli:
+            return None
+        applied = run_rule(compiled, edit.pre.text, edit.pre.root.sg, "")
+    except (BadRule, Panicked):
+        return None
+    hunks: frozenset[int] = frozenset()
+    positives: list[tuple[int, int]] = []
+    negatives: list[tuple[int, int]] = []
+    harmless = 0
+    for node, change in applied.matches:
+        span = node.range()
+        place = (span.start.index, span.end.index)
+        right = _right(edit, change.start, change.end, change.text)
+        if right is None:
+            negatives.append(place)
+            if len(negatives) >= cap:
+                break
+        elif right:
+            hunks |= right
+            positives.append(place)
+        else:
+            harmless += 1
+    return Effect(hunks, tuple(positives), tuple(negatives), harmless, applied.text)
+
+
+def _right(edit: Edit, start: int, end: int, text: str) -> frozenset[int] | None:
+    """The hunks that a replacement covers rightly; `None` if it is wrong."""
+    for mapped in edit.map_range(start, end):
+        if same(text, edit.post.text[mapped.start : mapped.end]):
+            return mapped.hunks
+    return None
+
+
+def same(made: str, wanted: str) -> bool:
+    """Equal, up to blank lines that the rewrite padded (the tidy step empties them)."""
+    if made == wanted:
+        return True
+    if "\n" not in made or made.count("\n") != wanted.count("\n"):
+        return False
+    pairs = zip(made.split("\n"), wanted.split("\n"), strict=True)
+    return all(a == b or (not b and not a.strip()) for a, b in pairs)
+
+
+def nodes_of(tree: Tree, spans: tuple[tuple[int, int], ...], kind: str) -> list[Node]:
+    """The matched nodes of ours, for their surroundings."""
+    found: list[Node] = []
+    for start, end in spans:
+        here = tree.at(start, end)
+        fit = [node for node in here if node.kind == kind] or here
+        if fit:
+            found.append(fit[-1])
+    return found

@@ -1,0 +1,96 @@
+"""How much a rule asks of what it matches: a rough description length in bits.
+
+Used to prefer general rules that still say what they are about: `{ $A($B); }` asks
+for almost nothing and hits everything; `os.getcwdu()` names its target.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+_TOKEN: Final = re.compile(
+    r"\$\$?\$?[A-Z_][A-Z0-9_]*|[A-Za-z_][A-Za-z_0-9]*|\d[\w.]*|\"[^\"\n]*\"|'[^'\n]*'|\S"
+)
+_KEYWORDS: Final = frozenset(
+    "if else elif for while return def class import from as in is not and or try except finally with yield lambda "
+    "pass break continue raise assert del global nonlocal async await function const let var new delete typeof "
+    "instanceof switch case default do throw catch extends export static public private protected final void int "
+    "long float double boolean char byte short implements interface enum package func go defer chan map struct type "
+    "range select fallthrough nil true false null None True False this self super string bool error let mut fn impl "
+    "pub use mod match where unsafe ref move trait auto template typename namespace using virtual override".split()
+)
+_COMMON: Final = frozenset(
+    "a b c d e f g h i j k l m n o p q r s t u v w x y z foo bar baz name value key data args kwargs result err get "
+    "set add size len print range list dict str object Object String Integer List Map test id type index item "
+    "length push log console map filter append join format cls options opts ctx context req res".split()
+)
+_STRUCTURAL: Final = re.compile(r"^(?:call|identifier|expression_statement|string|block|integer|comment)")
+
+
+def bits(rule: Mapping[str, Any]) -> float:
+    """Bits asked for by a rule's matcher and its constraints; a fix asks for nothing."""
+    found = _of(rule.get("rule", {}))
+    found += sum(0.7 * _of(value) for value in rule.get("constraints", {}).values())
+    return found
+
+
+def _of(rule: Any) -> float:
+    if not isinstance(rule, Mapping):
+        return 0.0
+    total = 0.0
+    for key, value in rule.items():
+        if key == "pattern":
+            total += text_bits(value) if isinstance(value, str) else _context_bits(value)
+        elif key == "regex":
+            total += 0.8 * text_bits(re.sub(r"\\(.)", r"\1", str(value)))
+        elif key == "kind":
+            total += 1.0 if _STRUCTURAL.match(str(value)) else 3.0
+        elif key in ("inside", "has", "precedes", "follows"):
+            total += 0.7 * _of(value)
+        elif key == "all":
+            total += sum(_of(part) for part in value)
+        elif key == "any":
+            total += min((_of(part) for part in value), default=0.0)
+        elif key in ("not", "field", "nthChild"):
+            total += 1.0
+    return total
+
+
+def _context_bits(value: Mapping[str, Any]) -> float:
+    """A wrapped pattern: the wrapper asks for nothing but the kind."""
+    inner = str(value.get("context", ""))
+    return max(1.0, text_bits(inner) - 4.0) + 2.0
+
+
+@lru_cache(maxsize=8192)
+def text_bits(text: str) -> float:
+    """Bits of a pattern's literal tokens; metavariables are free.
+
+    >>> text_bits("{ $A($B); }") < text_bits("$A == None") < text_bits("os.getcwdu()")
+    True
+    """
+    total = 0.0
+    for token in _TOKEN.findall(text):
+        if token.startswith("$"):
+            continue
+        if token[0].isalpha() or token[0] == "_":
+            if token in _KEYWORDS:
+                total += 3.5
+            elif token in _COMMON or len(token) == 1:
+                total += 5.0
+            else:
+                total += 10.0
+        elif token[0].isdigit():
+            total += 4.0
+        elif token[0] in "\"'":
+            total += 3.0 + min(9.0, 1.5 * (len(token) - 2))
+        elif token in "=!<>+-*/%&|^~?@":
+            total += 2.0
+        elif token in "[]{}:":
+            total += 0.8
+        else:
+            total += 0.4
+    return total

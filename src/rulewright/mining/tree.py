@@ -1,0 +1,193 @@
+"""A parsed text as plain nodes: fast to walk, with ast-grep's own kinds and offsets.
+
+Invariant: offsets are characters of `Tree.text`, and children cover no more than
+their parent. Nothing here knows about edits or rules.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+
+from ast_grep_py import SgNode, SgRoot
+
+from rulewright.languages import Language
+
+OPENERS: Final = "([{<"
+
+# The fields that decide a node's role, tried in this order.
+FIELDS: Final = (
+    "function", "name", "property", "attribute", "field", "object", "operand", "value", "left", "right",
+    "operator", "arguments", "argument", "body", "condition", "consequence", "alternative", "type",
+    "constructor", "method", "parameters", "module_name", "source", "superclass", "superclasses", "key",
+    "declarator", "return_type", "type_arguments", "subscript", "index", "decorator", "definition",
+    "expression", "path", "package", "result", "element", "scope", "macro", "label", "alias", "pattern",
+)  # fmt: skip
+
+
+class Node:
+    """One node of the tree, named or not."""
+
+    __slots__ = (
+        "_bag",
+        "_field",
+        "children",
+        "end",
+        "index",
+        "kind",
+        "named",
+        "parent",
+        "sg",
+        "slot",
+        "start",
+    )
+
+    def __init__(self, sg: SgNode, parent: Node | None, slot: int, index: int, shift: int) -> None:
+        span = sg.range()
+        self.sg = sg
+        self.kind = sg.kind()
+        self.start = span.start.index + shift
+        self.end = span.end.index + shift
+        self.named = sg.is_named()
+        self.parent = parent
+        self.slot = slot
+        """Its place among its parent's children."""
+        self.index = index
+        """Its place in pre-order."""
+        self.children: list[Node] = []
+        self._bag: Counter[str] | None = None
+        self._field: str | None = None
+
+    @property
+    def size(self) -> int:
+        return self.end - self.start
+
+    @property
+    def is_comment(self) -> bool:
+        return "comment" in self.kind
+
+    def ancestors(self) -> Iterator[Node]:
+        """From the parent up to the root."""
+        node = self.parent
+        while node is not None:
+            yield node
+            node = node.parent
+
+    def siblings_after(self) -> list[Node]:
+        return self.parent.children[self.slot + 1 :] if self.parent else []
+
+    def siblings_before(self) -> list[Node]:
+        """Nearest first."""
+        return self.parent.children[: self.slot][::-1] if self.parent else []
+
+    def field(self) -> str:
+        """The field by which the parent holds this node, or an empty string."""
+        if self._field is None:
+            self._field = self._find_field()
+        return self._field
+
+    def _find_field(self) -> str:
+        if self.parent is None:
+            return ""
+        for name in FIELDS:
+            for held in self.parent.sg.field_children(name):
+                span = held.range()
+                if (span.start.index, span.end.index) == (self.start, self.end) and held.kind() == self.kind:
+                    return name
+        return ""
+
+    def walk(self) -> Iterator[Node]:
+        """This node and all below it, in pre-order."""
+        stack = [self]
+        while stack:
+            node = stack.pop()
+            yield node
+            stack.extend(reversed(node.children))
+
+    def leaves(self) -> Iterator[Node]:
+        """The nodes without children, in order; empty ones left out."""
+        return (node for node in self.walk() if not node.children and node.end > node.start)
+
+
+class Tree:
+    """A text and its nodes in pre-order."""
+
+    def __init__(self, text: str, language: Language) -> None:
+        self.text = text
+        self.language = language
+        self.document = SgRoot(text, language)
+        sg_root = self.document.root()
+        self.nodes: list[Node] = []
+        self.root = self._build(sg_root)
+        self._by_span: dict[tuple[int, int], list[Node]] | None = None
+
+    def _build(self, sg_root: SgNode) -> Node:
+        root = Node(sg_root, None, 0, 0, 0)
+        self.nodes.append(root)
+        stack = [(root, iter(enumerate(sg_root.children())))]
+        while stack:
+            parent, rest = stack[-1]
+            try:
+                slot, sg = next(rest)
+            except StopIteration:
+                stack.pop()
+                continue
+            node = Node(sg, parent, slot, len(self.nodes), 0)
+            parent.children.append(node)
+            self.nodes.append(node)
+            stack.append((node, iter(enumerate(sg.children()))))
+        return root
+
+    def text_of(self, node: Node) -> str:
+        return self.text[node.start : node.end]
+
+    def bag(self, node: Node) -> Counter[str]:
+        """The multiset of leaf texts below a node."""
+        if node._bag is None:
+            node._bag = Counter(self.text_of(leaf) for leaf in node.leaves())
+        return node._bag
+
+    def at(self, start: int, end: int) -> list[Node]:
+        """Nodes that span exactly this range, outermost first."""
+        if self._by_span is None:
+            self._by_span = {}
+            for node in self.nodes:
+                self._by_span.setdefault((node.start, node.end), []).append(node)
+        return self._by_span.get((start, end), [])
+
+    def n_errors(self) -> int:
+        """How many nodes could not be parsed."""
+        return sum(node.kind == "ERROR" for node in self.nodes)
+
+    def covering(self, start: int, end: int) -> list[Node]:
+        """Nodes that hold a range, edges included, innermost first."""
+        found: list[Node] = []
+        frontier = [self.root]
+        while frontier:
+            node = frontier.pop()
+            found.append(node)
+            frontier.extend(c for c in node.children if c.start <= start and end <= c.end)
+        return sorted(found, key=lambda node: (node.size, -node.index))
+
+    def line_indent(self, position: int) -> str:
+        """The leading blanks of the line that holds a position."""
+        line = self.text.rfind("\n", 0, position) + 1
+        end = line
+        while end < len(self.text) and self.text[end] in " \t":
+            end += 1
+        return self.text[line:end]
+
+    def siblings_spanning(self, start: int, end: int) -> list[Node]:
+        """The run of siblings that begins and ends exactly here; empty if none.
+
+        A single node that spans the range is a run of one.
+        """
+        whole = self.at(start, end)
+        if whole:
+            return [whole[0]]
+        for node in self.covering(start, end):
+            inner = [c for c in node.children if c.start >= start and c.end <= end and c.size]
+            if inner and inner[0].start == start and inner[-1].end == end:
+                return inner
+        return []

@@ -1,0 +1,183 @@
+"""What goes into the sandbox and what comes out: plain frozen data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import Final, Literal
+
+from rulewright.errors import UsageError
+from rulewright.verdict import Verdict
+
+MIB: Final = 1 << 20
+
+Tier = Literal["bubblewrap", "landlock", "docker", "http", "unsafe"]
+EntryKind = Literal["script", "pytest", "unittest", "argv"]
+Oracle = Literal["split", "choice", "native", "none"]
+
+
+class Status(StrEnum):
+    """How a run ended."""
+
+    OK = "ok"
+    FAIL = "fail"
+    """Exit code other than 0."""
+    TIMEOUT = "timeout"
+    OOM = "oom"
+    OUTPUT_LIMIT = "output_limit"
+    PIDS_LIMIT = "pids_limit"
+    DISK_LIMIT = "disk_limit"
+    SIGNAL = "signal"
+    INFRA = "infra"
+    """Our failure, not the program's: retried once, then excluded from rewards."""
+
+
+_VERDICTS: Final = {
+    Status.OK: Verdict.OK,
+    Status.FAIL: Verdict.TESTS_FAILED,
+    Status.TIMEOUT: Verdict.TIMEOUT,
+    Status.INFRA: Verdict.INFRA,
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds on one run. Defaults suit a test of a small edit; CanItEdit allows 15 s."""
+
+    wall_s: float = 10.0
+    cpu_s: int = 10
+    memory_bytes: int = 512 * MIB
+    pids: int = 64
+    """Processes and threads together."""
+    file_bytes: int = 32 * MIB
+    """The largest file that can be written."""
+    workspace_bytes: int = 64 * MIB
+    inodes: int = 4096
+    open_files: int = 256
+    output_bytes: int = 256 * 1024
+    """Of stdout and stderr each; the run is killed where one is exceeded."""
+    report_bytes: int = 8 * MIB
+    """Of what instrumented checks send."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What to start.
+
+    Args:
+        kind: `script` (a Python file as `__main__`), `pytest` or `unittest` (arguments
+            as on their command line), or `argv` (replace the process by a program).
+        argv: for `script` the file and its arguments.
+    """
+
+    kind: EntryKind = "script"
+    argv: tuple[str, ...] = ("main.py",)
+    extra: Mapping[str, str | bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run in a fresh workspace.
+
+    Args:
+        files: path in the workspace → content; what a model wrote belongs here.
+        entry: what to start.
+        stdin: bytes on standard input; nothing by default.
+        limits: bounds.
+        tests: path → content in a folder of their own that the program cannot change
+            (`/tests` in the bubblewrap tier).
+        env: added to a minimal environment.
+        collect: names of result files to read back; links and large files are not.
+        preload: which warm interpreter; `auto` looks at the imports.
+    """
+
+    files: Mapping[str, str | bytes] = field(default_factory=dict)
+    entry: Entry = Entry()
+    stdin: str | bytes = b""
+    limits: Limits = Limits()
+    tests: Mapping[str, str | bytes] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
+    collect: tuple[str, ...] = ()
+    preload: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name in (*self.files, *self.tests, *self.collect):
+            path = PurePosixPath(name)
+            if not name or path.is_absolute() or ".." in path.parts or "\0" in name:
+                raise UsageError(
+                    f"sandbox job: file name {name!r} is not a relative path inside the workspace",
+                    "give paths such as pkg/mod.py",
+                )
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one run went. Text is stripped of control sequences."""
+
+    status: Status
+    exit_code: int | None
+    """`None` where a signal ended it or nothing ran."""
+    stdout: str
+    stderr: str
+    wall_s: float
+    """Measured outside the program."""
+    cpu_s: float
+    memory_peak_bytes: int
+    tier: Tier
+    detail: str = ""
+    files: Mapping[str, bytes | None] = field(default_factory=dict)
+    report: bytes = b""
+
+    @property
+    def ok(self) -> bool:
+        return self.status is Status.OK
+
+    @property
+    def verdict(self) -> Verdict:
+        """The run in the vocabulary of the whole project (SPEC section 5)."""
+        return _VERDICTS.get(self.status, Verdict.CRASHED)
+
+
+@dataclass(frozen=True)
+class TestVerdict:
+    """Whether a program passes its tests, twice over.
+
+    `official` is what the exit code says, comparable with published numbers. `strict`
+    counts only checks that were seen to hold by a judge the program cannot reach. Where
+    `official` is true and `strict` is not, something is wrong: see `alarm`.
+    """
+
+    __test__ = False  # not a test class for pytest
+
+    official: bool
+    strict: bool
+    n_passed: int
+    """Checks that ran and held."""
+    n_failed: int
+    """Checks that ran and did not hold, or had to run and did not."""
+    detail: str
+    status: Status
+    tier: Tier
+    oracle: Oracle
+    """The weakest means by which a check was judged: `split` (value compared outside),
+    `choice` (compared inside, among decoys), `native` (its own assertion), `none`."""
+    flags: tuple[str, ...] = ()
+    """Suspicious constructs in the program's text; a reason to withhold reward."""
+    result: Result | None = None
+    """The official run."""
+
+    @property
+    def alarm(self) -> bool:
+        """The exit code says pass, the strict judge does not."""
+        return self.official and not self.strict and self.status is not Status.INFRA
+
+    @property
+    def verdict(self) -> Verdict:
+        """The strict verdict in the vocabulary of the whole project."""
+        if self.strict:
+            return Verdict.OK
+        if self.status is Status.OK:
+            return Verdict.TESTS_FAILED
+        return _VERDICTS.get(self.status, Verdict.CRASHED)

@@ -1,0 +1,269 @@
+"""The keeper: a small process that owns a sandbox's workers and cleans up after its owner.
+
+It is the parent of every worker (so that `--die-with-parent` means what it says, whatever
+thread of the trainer asked), holds their cgroups and scratch folder, and watches the
+trainer through a pidfd: when that ends, however it ends, the keeper kills the workers,
+removes what they left and ends itself. Standard library only; runs no untrusted code.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+_CLONE_NEWNS: Final = 0x00020000
+_MS_RDONLY, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_PRIVATE = 1, 32, 4096, 16384, 1 << 18
+_MNT_DETACH: Final = 2
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_MAX_MESSAGE: Final = 1 << 20
+_GIVE_UP_S: Final = 5.0
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def main() -> None:
+    """Serve the driver on descriptor 3 until it is gone: `keeper.py SCRATCH DRIVER_PID`."""
+    scratch, driver = Path(sys.argv[1]), int(sys.argv[2])
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    keeper = Keeper(socket.socket(fileno=3), scratch)
+    try:
+        keeper.serve(driver)
+    finally:
+        keeper.clean_up()
+
+
+class Keeper:
+    """Workers by pid, and the cgroups made for them."""
+
+    def __init__(self, sock: socket.socket, scratch: Path) -> None:
+        self._sock, self._scratch = sock, scratch
+        self._workers: dict[int, list[str]] = {}
+        self._staged = ""
+
+    def serve(self, driver: int) -> None:
+        """Answer requests until the driver's process or its end of the socket is gone."""
+        try:
+            pidfd = os.pidfd_open(driver)
+        except ProcessLookupError:
+            return
+        poll = select.poll()
+        poll.register(pidfd, select.POLLIN)
+        poll.register(self._sock, select.POLLIN | select.POLLHUP)
+        while True:
+            ready = {fd for fd, _ in poll.poll(1000)}
+            self._reap()
+            if pidfd in ready:
+                return
+            if self._sock.fileno() in ready and not self._answer():
+                return
+
+    def _answer(self) -> bool:
+        try:
+            message, descriptors, _, _ = socket.recv_fds(self._sock, _MAX_MESSAGE, 4)
+        except ConnectionError:
+            return False
+        if not message:
+            return False
+        request = json.loads(message)
+        try:
+            reply = getattr(self, f"_do_{request.pop('do')}")(descriptors, **request)
+        except OSError as error:
+            reply = {"error": str(error)}
+        for descriptor in descriptors:
+            os.close(descriptor)
+        try:
+            self._sock.send(json.dumps(reply).encode())
+        except ConnectionError:
+            return False
+        return True
+
+    def _do_stage(self, _: list[int], sources: list[str], folder: str) -> dict[str, Any]:
+        """Bind folders where every user may look them up, in a mount namespace of our own."""
+        if _libc.unshare(_CLONE_NEWNS) == -1:
+            raise OSError(ctypes.get_errno(), "unshare(mount namespace) refused")
+        _mount("none", "/", None, _MS_REC | _MS_PRIVATE)
+        os.makedirs(folder, exist_ok=True)
+        _mount("tmpfs", folder, "tmpfs", 0, "mode=0755,size=1m")
+        self._staged = folder
+        staged = []
+        for i, source in enumerate(sources):
+            target = os.path.join(folder, str(i))
+            if os.path.isdir(source):
+                os.mkdir(target)
+            else:
+                Path(target).touch()
+            _mount(source, target, None, _MS_BIND | _MS_REC)
+            # The originals: nothing here, not even a mistake of ours, may write to them.
+            _mount("none", target, None, _MS_REMOUNT | _MS_BIND | _MS_RDONLY)
+            staged.append(target)
+        return {"staged": staged}
+
+    def _do_start(
+        self, descriptors: list[int], argv: list[str], env: dict[str, str], cgroups: list[str], user: int | None
+    ) -> dict[str, Any]:
+        """Start one worker with its socket on descriptor 3; `descriptors` are socket and stderr."""
+        for path in cgroups:
+            os.makedirs(path, exist_ok=True)
+        pid = os.fork()
+        if pid == 0:
+            _exec_worker(descriptors, argv, env, cgroups, user)
+        self._workers[pid] = cgroups
+        return {"pid": pid}
+
+    def _do_kill(self, _: list[int], pid: int) -> dict[str, Any]:
+        if pid in self._workers:
+            self._kill(pid)
+        return {}
+
+    def _kill(self, pid: int) -> None:
+        cgroups = self._workers.pop(pid)
+        _signal(pid)
+        _wait(pid)
+        self._kill_strays(cgroups)
+        _remove_cgroups(cgroups)
+
+    def _kill_strays(self, cgroups: list[str]) -> None:
+        """Kill what a worker without a pid namespace left to us, its subreaper."""
+        until = time.monotonic() + _GIVE_UP_S
+        while time.monotonic() < until:
+            strays = {p for p in _children() if p not in self._workers} | _members(cgroups)
+            if not strays:
+                return
+            for stray in strays:
+                _signal(stray)
+            self._reap()
+            time.sleep(0.002)
+
+    def _reap(self) -> None:
+        """Collect dead children; a worker's own death is the driver's to notice (its socket closes)."""
+        while True:
+            try:
+                pid, _ = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            cgroups = self._workers.pop(pid, None)
+            if cgroups is not None:
+                self._kill_strays(cgroups)
+                _remove_cgroups(cgroups)
+
+    def clean_up(self) -> None:
+        """End everything that is left and remove its traces."""
+        for pid in list(self._workers):
+            _signal(pid)
+        for pid in list(self._workers):
+            self._kill(pid)
+        self._kill_strays([])
+        if self._staged:
+            _libc.umount2(os.fsencode(self._staged), _MNT_DETACH)
+        remove_folder(self._scratch)
+
+
+def _exec_worker(
+    descriptors: list[int], argv: list[str], env: dict[str, str], cgroups: list[str], user: int | None
+) -> NoReturn:
+    try:
+        for path in cgroups:
+            Path(path, "cgroup.procs").write_text(str(os.getpid()), encoding="ascii")
+        if user is not None:
+            os.setgroups([])
+            os.setresgid(user, user, user)
+            os.setresuid(user, user, user)
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        os.setsid()
+        sock, errors = (os.dup(descriptor) for descriptor in descriptors)
+        null = os.open("/dev/null", os.O_RDWR)
+        for target, source in ((0, null), (1, null), (2, errors), (3, sock)):
+            os.dup2(source, target, inheritable=True)
+        os.closerange(4, 1024)
+        os.chdir("/")
+        os.execve(argv[0], argv, env)
+    except OSError as error:
+        os.write(2, f"cannot start {argv[0]}: {error}\n".encode())
+    os._exit(127)
+
+
+def _mount(source: str, target: str, kind: str | None, flags: int, data: str = "") -> None:
+    result = _libc.mount(
+        os.fsencode(source), os.fsencode(target), kind.encode() if kind else None, ctypes.c_ulong(flags),
+        data.encode() or None,
+    )  # fmt: skip
+    if result == -1:
+        number = ctypes.get_errno()
+        raise OSError(number, f"mount on {target}: {os.strerror(number)}")
+
+
+def _children() -> list[int]:
+    try:
+        text = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii")
+    except FileNotFoundError:
+        return []
+    return [int(word) for word in text.split()]
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder of ours; does nothing where anything is still mounted at or below it.
+
+    What the stage mounts are the machine's own files: a removal that walked into them
+    would destroy the machine.
+    """
+    top = os.path.realpath(folder)
+    with open("/proc/self/mountinfo", encoding="utf-8") as stream:
+        points = [line.split()[4] for line in stream]
+    if not any(point == top or point.startswith(top + "/") for point in points):
+        shutil.rmtree(top, ignore_errors=True)
+
+
+def _members(cgroups: list[str]) -> set[int]:
+    found = set()
+    for path in cgroups:
+        try:
+            found |= {int(word) for word in Path(path, "cgroup.procs").read_text(encoding="ascii").split()}
+        except OSError:
+            continue
+    return found
+
+
+def _remove_cgroups(cgroups: list[str]) -> None:
+    until = time.monotonic() + 1.0
+    for path in cgroups:
+        while time.monotonic() < until:
+            try:
+                os.rmdir(path)
+                break
+            except FileNotFoundError:
+                break
+            except OSError:  # its last process is still dying
+                time.sleep(0.005)
+
+
+def _signal(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def _wait(pid: int) -> None:
+    try:
+        os.waitpid(pid, 0)
+    except ChildProcessError:
+        pass
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""What a worker sees of the machine in each tier, as a command line.
+
+Only what an interpreter needs is shown: /usr, its own prefix, the loader's cache. No
+home, no checkout, no /etc beyond that, no environment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from rulewright.errors import UsageError
+from rulewright.sandbox.job import Tier
+
+_INSIDE: Final = Path(__file__).with_name("inside")
+_LINKABLE: Final = ("bin", "sbin", "lib", "lib64", "lib32")
+_ETC: Final = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")
+# A range that no system assigns to people or services (systemd's own, for dynamic users).
+_USERS: Final = range(61184, 65520)
+_ENV: Final = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0",
+               "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # fmt: skip
+_ASK: Final = (
+    "import sys,sysconfig,json;p=sysconfig.get_paths();"
+    "print(json.dumps([sys.prefix,sys.base_prefix,sys.exec_prefix,sys.base_exec_prefix,"
+    "p['stdlib'],p['platstdlib'],p['purelib'],p['platlib']]))"
+)
+
+
+@dataclass
+class Layout:
+    """A tier's view of the machine; `staged` maps folders to where a dropped user can read them."""
+
+    tier: Tier
+    python: str
+    scratch: Path
+    user: int | None
+    """The uid that workers drop to; `None` keeps the caller's."""
+    keep_reading: bool = False
+    staged: dict[str, str] = field(default_factory=dict)
+    _trees: list[str] = field(default_factory=list)
+
+    def trees(self) -> list[str]:
+        """Every folder and file that a worker may read, outermost only."""
+        if not self._trees:
+            wanted = ["/usr", *(p for p in _ETC if os.path.exists(p)), str(_INSIDE), *interpreter(self.python)]
+            wanted += [f"/{n}" for n in _LINKABLE if os.path.isdir(f"/{n}") and not os.path.islink(f"/{n}")]
+            kept: list[str] = []
+            for path in sorted(set(wanted), key=len):
+                if path != "/" and not any(path == k or path.startswith(k + "/") for k in kept):
+                    kept.append(path)
+            self._trees = kept
+        return self._trees
+
+    def command(self, preload: str, *, memory_cgroup: bool) -> tuple[list[str], dict[str, str], int | None]:
+        """The worker's argv, its environment and the user to start it as."""
+        namespaced = self.tier == "bubblewrap"
+        settings = {
+            "tier": self.tier, "preload": preload, "memory_cgroup": memory_cgroup,
+            "own_user": self.user is not None, "readable": [] if namespaced else self.trees() + _MORE_READABLE,
+            "scratch": "/tmp" if namespaced else str(self.scratch),
+            "become": None if namespaced else self.user, "keep_reading": self.keep_reading,
+        }  # fmt: skip
+        folder = "/harness" if namespaced else str(_INSIDE.parent)
+        start = f"import sys; sys.path[0] = {folder!r}; from inside.server import main; del sys.path[0]; main()"
+        python = [self.python, "-s", "-B", "-X", "utf8", "-c", start, json.dumps(settings)]
+        if not namespaced:
+            return python, dict(_ENV), None
+        return [*self._bubblewrap(), *python], {}, self.user
+
+    def _bubblewrap(self) -> list[str]:
+        argv = [bubblewrap(), "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
+        argv += ["--unshare-user", "--hostname", "sandbox"]
+        if self.user is not None:
+            argv += ["--uid", str(self.user), "--gid", str(self.user)]
+        for path in self.trees():
+            target = "/harness/inside" if path == str(_INSIDE) else path
+            argv += ["--ro-bind", self.staged.get(path, path), target]
+        for name in _LINKABLE:
+            if os.path.islink(f"/{name}"):
+                argv += ["--symlink", os.readlink(f"/{name}"), f"/{name}"]
+        argv += ["--proc", "/proc", "--dev", "/dev"]
+        argv += ["--dir", "/ws", "--dir", "/tests", "--dir", "/dev/shm"]
+        # The server's own /tmp, for warming up; each job mounts another over it.
+        argv += ["--tmpfs", "/tmp", "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/"]
+        for key, value in _ENV.items():
+            argv += ["--setenv", key, value]
+        return [*argv, "--"]
+
+
+_MORE_READABLE: Final = ["/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/sys/devices/system/cpu"]
+
+
+def bubblewrap() -> str:
+    """The path of bubblewrap.
+
+    Raises:
+        UsageError: it is not installed.
+    """
+    found = shutil.which("bwrap")
+    if found is None:
+        raise UsageError("bubblewrap is not installed", "apt-get install bubblewrap (or your system's package)")
+    return found
+
+
+def interpreter(python: str) -> list[str]:
+    """The folders that an interpreter needs to start and to import its packages."""
+    if python == sys.executable:
+        import sysconfig
+
+        paths = sysconfig.get_paths()
+        asked = [sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix,
+                 *(paths[k] for k in ("stdlib", "platstdlib", "purelib", "platlib"))]  # fmt: skip
+    else:
+        done = subprocess.run([python, "-I", "-c", _ASK], capture_output=True, text=True, timeout=60, check=False)
+        if done.returncode != 0:
+            raise UsageError(f"{python}: cannot be started as a Python interpreter", "name a working python3")
+        asked = json.loads(done.stdout)
+    links = [python]
+    while os.path.islink(links[-1]):
+        links.append(os.path.normpath(os.path.join(os.path.dirname(links[-1]), os.readlink(links[-1]))))
+    # A venv's python is a chain of links: each place on the way has to be there.
+    folders = [os.path.dirname(os.path.dirname(link)) for link in links]
+    home = str(Path.home())
+    wanted = (*asked, *map(os.path.realpath, asked), *folders)
+    return [p for p in wanted if os.path.isdir(p) and not f"{home}/".startswith(p.rstrip("/") + "/")]
+
+
+def free_user() -> int:
+    """A uid that no process has now."""
+    taken = {os.stat(f"/proc/{name}").st_uid for name in os.listdir("/proc") if name.isdigit() and
+             os.path.exists(f"/proc/{name}")}  # fmt: skip
+    # Two sandboxes must not get the same one: not seeded on purpose.
+    return random.SystemRandom().choice([u for u in _USERS if u not in taken])
+
+
+def readable_by_others(path: str) -> bool:
+    """Whether every folder on the way may be passed by any user."""
+    parts = Path(path).resolve()
+    return all(p.stat().st_mode & 0o001 for p in (parts, *parts.parents) if p.is_dir())

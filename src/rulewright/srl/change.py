@@ -1,0 +1,42 @@
+"""How alike two changes of one text are: the change counts, never the text around it.
+
+Doing nothing is like nothing: the similarity to an empty change is 0. Diffs are by
+line, without context, which would inflate the figure (docs/rewards.md).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from rapidfuzz.distance import Indel
+
+
+def change_similarity(pre: str, ours: str, wanted: str) -> float:
+    """Similarity in [0, 1] of the changes pre → ours and pre → wanted.
+
+    >>> change_similarity("a = 1\\n", "a = 1\\n", "a = 2\\n")
+    0.0
+    >>> change_similarity("a = 1\\n", "a = 2\\n", "a = 2\\n")
+    1.0
+    """
+    if ours == wanted:
+        return 1.0 if ours != pre else 0.0
+    a, b = changed_lines(pre, ours), changed_lines(pre, wanted)
+    if not a or not b:
+        return 0.0
+    return float(Indel.normalized_similarity(a, b))
+
+
+@lru_cache(maxsize=4096)
+def changed_lines(pre: str, post: str) -> str:
+    """The lines taken out (`-`) and put in (`+`), in order, without context."""
+    before, after = pre.splitlines(keepends=True), post.splitlines(keepends=True)
+    ids: dict[str, int] = {}
+    left, right = ([ids.setdefault(line, len(ids)) for line in lines] for lines in (before, after))
+    changes: list[str] = []
+    for tag, i1, i2, j1, j2 in Indel.opcodes(left, right):
+        if tag in ("delete", "replace"):
+            changes += ["-" + line for line in before[i1:i2]]
+        if tag in ("insert", "replace"):
+            changes += ["+" + line for line in after[j1:j2]]
+    return "".join(changes)

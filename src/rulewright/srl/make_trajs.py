@@ -1,0 +1,217 @@
+"""Raw teacher trajectories to verified steps: `data/processed/srl/{train,dev}.jsonl`.
+
+Invariant: a step that comes out was executed again here and gave the same code, and
+its episode reached what was asked. Everything else is counted by reason. Every
+verified step is a training instance, the first one of an episode included.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby, islice, pairwise
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from rulewright import jsonl
+from rulewright.actions import Rejection, canonical, parse_action
+from rulewright.data.schemas import NormalizedRecord, RecordMetadata, Split, record_id
+from rulewright.data.splits import split_of
+from rulewright.engine import Engine, Request
+from rulewright.errors import RulewrightError
+from rulewright.state.trajectory import TrajectoryStep
+from rulewright.verdict import Verdict
+
+Episode = list[TrajectoryStep]
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What a verified step must be like to be kept."""
+
+    max_per_task: int = 4
+    """Episodes of one task, the first found."""
+    max_rule_chars: int = 2000
+    """Longest action, as JSON."""
+    max_steps: int = 8
+    """Longest episode."""
+    allow_flags: bool = False
+    """Keep actions judged `lossy` or `degenerate` although the result is right."""
+
+
+@dataclass
+class Sifted:
+    """The steps that remain, and why others do not."""
+
+    steps: list[TrajectoryStep] = field(default_factory=list)
+    dropped: Counter[str] = field(default_factory=Counter)
+    """Reason to steps; `…` of an episode counts all its steps."""
+    n_episodes: int = 0
+    n_rows: int = 0
+
+
+def read_episodes(paths: Sequence[Path], dropped: Counter[str]) -> Iterator[Episode]:
+    """Yield whole episodes of raw files, in order; count rows that are not steps.
+
+    Raises:
+        UsageError: a file is absent.
+    """
+    for path in paths:
+        for _, rows in groupby(_rows(path, dropped), key=lambda row: row.provenance.key):
+            episode = list(rows)
+            if episode[-1].provenance.final:
+                yield episode
+            else:
+                dropped["unfinished_episode"] += len(episode)
+
+
+def _rows(path: Path, dropped: Counter[str]) -> Iterator[TrajectoryStep]:
+    for line in jsonl.read_lines(path):
+        if line.value is None:
+            dropped["not_json"] += 1
+            continue
+        try:
+            yield TrajectoryStep.model_validate(line.value)
+        except ValidationError:
+            dropped["not_a_step"] += 1
+
+
+def sift(episodes: Iterable[Episode], engine: Engine, filters: Filters, batch: int = 256) -> Sifted:
+    """Keep the steps that may teach.
+
+    Args:
+        episodes: whole ones, in order.
+        engine: executes every kept action again.
+        filters: beyond being verified.
+        batch: episodes executed together.
+    """
+    found = Sifted()
+    taken: Counter[str] = Counter()
+    seen: set[str] = set()
+    stream = iter(episodes)
+    while some := list(islice(stream, batch)):
+        found.n_episodes += len(some)
+        found.n_rows += sum(map(len, some))
+        plausible = [_accepted(episode, filters, found.dropped) for episode in some]
+        candidates = [episode for episode in plausible if episode]
+        for episode in _executed(candidates, engine, filters, found.dropped):
+            task, key = episode[0].task_id, _same(episode)
+            if key in seen:
+                found.dropped["duplicate"] += len(episode)
+            elif taken[task] >= filters.max_per_task:
+                found.dropped["over_cap"] += len(episode)
+            else:
+                seen.add(key)
+                taken[task] += 1
+                found.steps += episode
+    return found
+
+
+def _accepted(episode: Episode, filters: Filters, dropped: Counter[str]) -> Episode:
+    """The steps of an episode that changed the code, if it got where it should; else none."""
+    kept = []
+    for step in episode:
+        if step.env.verdict is Verdict.OK and step.teacher.action is not None:
+            kept.append(step)
+        else:
+            dropped[step.env.verdict.value] += 1
+    solved = episode[-1].provenance.solved
+    if solved is not True:
+        dropped["nothing_to_check_against" if solved is None else "episode_failed"] += len(kept)
+        return []
+    if len(kept) > filters.max_steps:
+        dropped["too_many_steps"] += len(kept)
+        return []
+    if any(len(json.dumps(step.teacher.action)) > filters.max_rule_chars for step in kept):
+        dropped["too_long"] += len(kept)
+        return []
+    return kept
+
+
+def _executed(
+    episodes: Sequence[Episode], engine: Engine, filters: Filters, dropped: Counter[str]
+) -> Iterator[Episode]:
+    """Execute every step again; yield the episodes whose every step gives what was noted."""
+    steps = [step for episode in episodes for step in episode]
+    requests = [
+        Request(json.dumps(step.teacher.action), step.pre_code, step.language, step.env.post_code)
+        for step in steps
+    ]
+    outcomes = dict(zip(map(id, steps), engine.judge_many(requests), strict=True))
+    for episode in episodes:
+        reason = ""
+        for step in episode:
+            outcome = outcomes[id(step)]
+            if outcome.post != step.env.post_code:
+                reason = "not_reproduced"
+            elif outcome.flags and not filters.allow_flags:
+                reason = sorted(outcome.flags)[0].value
+        linked = all(a.env.post_code == b.pre_code for a, b in pairwise(episode))
+        if reason or not linked:
+            dropped[reason or "not_linked"] += len(episode)
+        else:
+            yield episode
+
+
+def _same(episode: Episode) -> str:
+    """What makes two episodes one: the same start, and the same rules in normal form."""
+    forms = []
+    for step in episode:
+        action = parse_action(json.dumps(step.teacher.action), step.language)
+        forms.append("" if isinstance(action, Rejection) else canonical.dumps(action))
+    return json.dumps([episode[0].instruction, episode[0].pre_code, forms], ensure_ascii=False)
+
+
+def by_split(steps: Iterable[TrajectoryStep], dropped: Counter[str]) -> dict[Split, list[TrajectoryStep]]:
+    """Put steps into train and dev by the group of their task; test groups never teach."""
+    parts: dict[Split, list[TrajectoryStep]] = {"train": [], "dev": []}
+    for step in steps:
+        split = split_of(step.provenance.group or step.task_id)
+        if split == "test":
+            dropped["test_group"] += 1
+        else:
+            parts[split].append(step)
+    return parts
+
+
+def as_records(steps: Iterable[TrajectoryStep]) -> Iterator[NormalizedRecord]:
+    """The same steps as records with an action: material for SFT (the control that SRL needs)."""
+    for step in steps:
+        post = step.env.post_code
+        if post is None or post == step.pre_code:
+            continue
+        yield NormalizedRecord(
+            instruction=step.instruction,
+            pre=step.pre_code,
+            post=post,
+            language=step.language,
+            tags=["teacher", step.provenance.teacher],
+            metadata=RecordMetadata(
+                id=record_id(step.instruction, step.pre_code, post, step.language),
+                source="teacher",
+                license="unknown",
+                group=step.provenance.group or step.task_id,
+                action=json.dumps(step.teacher.action, ensure_ascii=False),
+                provenance={"task_id": step.task_id, "step": step.step, "model": step.provenance.model},
+            ),
+        )
+
+
+def require_steps(
+    parts: dict[Split, list[TrajectoryStep]], dropped: Counter[str], paths: Sequence[Path]
+) -> None:
+    """Refuse an empty result: training on nothing is never what was meant.
+
+    Raises:
+        RulewrightError: there is no training step, with the reasons.
+    """
+    if not parts["train"]:
+        reasons = ", ".join(f"{reason} {n:,}" for reason, n in dropped.most_common(5)) or "the input is empty"
+        names = ", ".join(map(str, paths))
+        raise RulewrightError(
+            f"{names}: no verified step for training ({reasons})",
+            "run `rulewright teacher run` on tasks with a target or tests, or with a better teacher",
+        )

@@ -1,0 +1,140 @@
+"""The rewards of SRL: the plan's similarity, and ours, gated by executed effect.
+
+Both take what the engine found (`Outcome`) and what was parsed (`Action`); neither
+runs anything, looks at thinking or state, or depends on time. A sample that failed
+through our fault has no reward (`value is None`), so that it can be left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from rulewright.actions.action import Action
+from rulewright.srl.change import change_similarity
+from rulewright.srl.similarity import (
+    FIELD_WEIGHT, STRING_WEIGHT, Similarity, best_similarity, similarity,
+)  # fmt: skip
+from rulewright.verdict import INVALID, Outcome, Verdict
+
+__all__ = ["INVALID_REWARD", "Kind", "Reward", "Similarity", "gated", "plain", "score", "similarity"]
+
+Kind = Literal["plain", "gated"]
+
+INVALID_REWARD: Final = -0.2
+NO_CHANGE_CAP: Final = 0.2
+WRONG_BASE: Final = 0.4
+WRONG_SPAN: Final = 0.4
+RIGHT_BASE: Final = 0.9
+RIGHT_SPAN: Final = 0.1
+# An action with one of these does not earn the reward of the right effect, whatever its result.
+UNSOUND: Final = frozenset({Verdict.LOSSY, Verdict.DEGENERATE, Verdict.SYNTAX_ERROR})
+
+
+@dataclass(frozen=True)
+class Reward:
+    """A value in [-0.2, 1] and how it came about; `None` excludes the sample."""
+
+    value: float | None
+    parts: dict[str, float] = field(default_factory=dict)
+    """Components that were computed; those named `add_…` sum to the value."""
+    reason: Verdict = Verdict.OK
+
+
+def plain(outcome: Outcome, student: Action | None, references: Sequence[Action]) -> Reward:
+    """`R = clip(0.7·S_field + 0.3·S_str, -0.2, 1)`, and -0.2 for an invalid action.
+
+    Args:
+        outcome: what the engine found for the student's answer.
+        student: the parsed action; `None` where there was none.
+        references: the teacher's verified action, first; others that are as good.
+    """
+    early = _without_comparison(outcome, student)
+    if early is not None or student is None:
+        return early or _invalid(outcome)
+    found = best_similarity(student, references)
+    return Reward(_clip(found.r), _parts(found, effect=0.0), outcome.verdict)
+
+
+def gated(
+    outcome: Outcome,
+    student: Action | None,
+    references: Sequence[Action],
+    pre: str,
+    wanted: Sequence[str],
+) -> Reward:
+    """Similarity bounded by what the action does (SPEC section 7).
+
+    Same effect → 0.9 + 0.1·R; no change → at most 0.2; another effect → at most
+    0.4 + 0.4·(similarity of the two changes); invalid → -0.2. An action that is lossy,
+    degenerate or breaks the syntax never counts as having the same effect.
+
+    Args:
+        outcome: what the engine found for the student's answer.
+        student: the parsed action; `None` where there was none.
+        references: verified actions.
+        pre: the code before.
+        wanted: results of the references, tidied as the outcome's text is.
+    """
+    early = _without_comparison(outcome, student)
+    if early is not None or student is None:
+        return early or _invalid(outcome)
+    found = best_similarity(student, references)
+    r = _clip(found.r)
+    post = pre if outcome.post is None else outcome.post
+    if post == pre:
+        effect, value = 0.0, min(r, NO_CHANGE_CAP)
+    else:
+        effect = max(change_similarity(pre, post, text) for text in wanted)
+        if post in wanted and not _unsound(outcome):
+            value = RIGHT_BASE + RIGHT_SPAN * max(r, 0.0)
+        else:
+            value = min(r, WRONG_BASE + WRONG_SPAN * effect)
+    return Reward(value, _parts(found, effect, gate=value - r), outcome.verdict)
+
+
+def score(
+    kind: Kind,
+    outcome: Outcome,
+    student: Action | None,
+    references: Sequence[Action],
+    pre: str,
+    wanted: Sequence[str],
+) -> Reward:
+    """The reward of the given kind."""
+    if kind == "plain":
+        return plain(outcome, student, references)
+    return gated(outcome, student, references, pre, wanted)
+
+
+def _without_comparison(outcome: Outcome, student: Action | None) -> Reward | None:
+    if outcome.verdict is Verdict.INFRA:
+        return Reward(None, {}, Verdict.INFRA)
+    if student is None or outcome.verdict in INVALID:
+        return _invalid(outcome)
+    return None
+
+
+def _invalid(outcome: Outcome) -> Reward:
+    reason = outcome.verdict if outcome.verdict in INVALID else Verdict.NO_ACTION
+    return Reward(INVALID_REWARD, {"add_invalid": INVALID_REWARD}, reason)
+
+
+def _unsound(outcome: Outcome) -> bool:
+    return outcome.verdict in UNSOUND or bool(outcome.flags & UNSOUND)
+
+
+def _parts(found: Similarity, effect: float, gate: float = 0.0) -> dict[str, float]:
+    return {
+        "add_field": FIELD_WEIGHT * found.s_field,
+        "add_string": STRING_WEIGHT * found.s_str,
+        "add_gate": gate,
+        "s_field": found.s_field,
+        "s_str": found.s_str,
+        "s_effect": effect,
+    }
+
+
+def _clip(r: float) -> float:
+    return min(max(r, INVALID_REWARD), 1.0)

@@ -1,0 +1,97 @@
+"""SRL on verified teacher steps: step-wise imitation with a reward, by GRPO.
+
+The student sees the instruction, the code and the state that the teacher saw, writes
+its own action, and is rewarded by its similarity to the teacher's, gated by its effect
+or not (SRL, arXiv 2510.25992; docs/rewards.md). Every verified step is one instance,
+the first one included.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from rulewright import console, jsonl
+from rulewright.engine import Engine
+from rulewright.errors import UsageError
+from rulewright.runs import RunDir
+from rulewright.srl.reward_srl import Kind
+from rulewright.srl.scoring import StepScorer, TeacherStep, teacher_step
+from rulewright.state.trajectory import TrajectoryStep
+from rulewright.training.policy import PolicyConfig, Tasks, open_run, run_policy
+
+
+class SrlConfig(PolicyConfig):
+    """Configuration of `train srl`."""
+
+    train: Path = Path("data/processed/srl/train.jsonl")
+    """Verified steps to learn from."""
+    dev: Path = Path("data/processed/srl/dev.jsonl")
+    """Verified steps to evaluate on."""
+    reward: Kind = "gated"
+    """plain: similarity to the teacher's action alone; gated: bounded by what the action does."""
+    limit: int = Field(default=0, ge=0)
+    """At most so many training steps, the first ones; 0: all."""
+
+
+def train_srl(config: SrlConfig) -> dict[str, Any]:
+    """Run SRL as configured; give what `result.json` holds."""
+    run = open_run(config, [config.train, config.dev])
+    if run.done:
+        return run.result()
+    rejected: list[dict[str, Any]] = []
+    train = read_steps(config.train, rejected)
+    dev = read_steps(config.dev, rejected)
+    set_aside(rejected, run.path / "rejected.jsonl")
+    if config.limit:
+        train = train[: config.limit]
+    with Engine(workers=config.workers, deadline_s=config.deadline_s) as engine:
+        tasks = Tasks(
+            StepScorer(train, config.reward, engine),
+            StepScorer(dev, config.reward, engine),
+            f"srl_{config.reward}",
+        )
+        return run_policy(config, tasks, run)
+
+
+def read_steps(path: Path, rejected: list[dict[str, Any]]) -> list[TeacherStep]:
+    """Read verified steps; what cannot be used goes to `rejected` with its place and reason.
+
+    Raises:
+        UsageError: no file, or not one usable step in it.
+    """
+    steps: list[TeacherStep] = []
+    n_before = len(rejected)
+    for line in jsonl.read_lines(path):
+        made = _step(line)
+        if isinstance(made, TeacherStep):
+            steps.append(made)
+        else:
+            rejected.append({"file": str(path), "line": line.number, "reason": made})
+    if not steps:
+        reasons = Counter(item["reason"] for item in rejected[n_before:])
+        listing = "; ".join(f"{n} × {reason}" for reason, n in reasons.most_common(3)) or "it is empty"
+        raise UsageError(f"{path}: no usable step ({listing})", "make steps first: rulewright trajs make")
+    return steps
+
+
+def _step(line: jsonl.Line) -> TeacherStep | str:
+    if line.value is None:
+        return line.problem
+    try:
+        return teacher_step(TrajectoryStep.model_validate(line.value))
+    except ValidationError as error:
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+
+
+def set_aside(rejected: Sequence[dict[str, Any]], path: Path) -> None:
+    """Write what was not used beside the run, and say so."""
+    if not rejected:
+        return
+    jsonl.write(path, rejected)
+    console.say(f"{len(rejected)} lines cannot be used; reasons in {path}")

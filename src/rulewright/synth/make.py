@@ -1,0 +1,375 @@
+"""A window of real code → verified edits.
+
+Invariant: what `Maker.edits` yields went through the engine. The rule on `pre` gives
+exactly `post` with verdict `ok` (so: not lossy, not degenerate, parsing no worse), and
+`pre` parses without error, as `post` does. Nothing is written here.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple
+
+from ast_grep_py import SgNode
+
+from rulewright.actions.action import Action, Rule
+from rulewright.engine import apply, judge
+from rulewright.languages import Language
+from rulewright.synth import instances, windows
+from rulewright.synth.grammar import of_kind, span
+from rulewright.synth.speech import Speech, Words, instance_words
+from rulewright.synth.templates import Template
+from rulewright.verdict import Verdict
+
+Shape = Literal["single", "scoped", "multi", "negative"]
+SHAPES: Final[tuple[Shape, ...]] = ("single", "scoped", "multi", "negative")
+
+_SCOPES: Final[dict[Language, tuple[str, ...]]] = {
+    "python": ("function_definition", "class_definition"),
+    "javascript": ("function_declaration", "class_declaration", "method_definition"),
+    "typescript": ("function_declaration", "class_declaration", "method_definition"),
+    "tsx": ("function_declaration", "class_declaration", "method_definition"),
+    "java": ("method_declaration", "class_declaration"),
+    "go": ("function_declaration", "method_declaration"),
+}
+
+
+class Degraded(NamedTuple):
+    """Code before a change, and the rules that make the change."""
+
+    pre: str
+    rules: tuple[Rule, ...]
+    slots: Mapping[str, str]
+    sites: int
+    candidates: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """Something that can degrade real code: a template, or a family of instance edits."""
+
+    name: str
+    family: str
+    words: Words
+    degrade: Callable[[instances.Code, random.Random], Degraded | str]
+    """Gives the reason where it cannot."""
+    could_match: Callable[[str], bool]
+    template: Template | None = None
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A verified edit and all that its record needs."""
+
+    sources: tuple[str, ...]
+    """Names of the templates, in the order of the rules."""
+    family: str
+    shape: Shape
+    instruction: str
+    pre: str
+    post: str
+    action: Action
+    sites: int
+    """Places that the rule changes."""
+    candidates: int
+    """Places that could have been degraded; more than `sites` where some were left idiomatic."""
+    phrasing: int
+    instance: bool
+    """Whether the rule depends on the code."""
+
+
+class Maker:
+    """Makes edits for one language; keeps count of what it made, to favour what is rare.
+
+    Args:
+        language: of all code given to it.
+        templates: of that language.
+        families: names of instance families to use.
+        shapes: kinds of edits wanted.
+        speech: how instructions are worded.
+        per_window: at most so many edits of shape `single` from one window.
+    """
+
+    def __init__(
+        self,
+        language: Language,
+        templates: Sequence[Template],
+        families: Sequence[str],
+        shapes: Sequence[Shape],
+        speech: Speech,
+        per_window: int = 2,
+    ) -> None:
+        self.language = language
+        self.dropped: Counter[str] = Counter()
+        self._made: Counter[str] = Counter()
+        self._shapes = frozenset(shapes)
+        self._speech = speech
+        self._per_window = per_window
+        self._static = [_from_template(template) for template in templates]
+        self._instance = [_from_family(name, language) for name in families]
+
+    def edits(
+        self, text: str, names: Sequence[str], rng: random.Random, usable: Callable[[str], bool]
+    ) -> Iterator[Edit]:
+        """Yield verified edits whose `post` is the window (scoped ones: the window but for the scope).
+
+        Args:
+            text: the window.
+            names: identifiers of its file, sorted.
+            rng: decides everything that is left to chance.
+            usable: whether the template of a name may be used on this code (hold-out).
+        """
+        code = instances.Code(text, windows.parse(text, self.language), self.language, names)
+        order = [source for source in self._static if source.could_match(text) and usable(source.name)]
+        families = [source for source in self._instance if usable(source.name)]
+        order += rng.sample(families, min(len(families), 6))
+        rng.shuffle(order)
+        order.sort(key=lambda source: self._made[source.name])
+        made = 0
+        for source in order:
+            if made == self._per_window:
+                break
+            edit = self._single(source, code, rng)
+            if edit is not None:
+                made += 1
+                yield edit
+        yield from self._others(order, code, rng)
+
+    def _others(self, order: Sequence[Source], code: instances.Code, rng: random.Random) -> Iterator[Edit]:
+        for shape, make in (("multi", self._multi), ("scoped", self._scoped), ("negative", self._negative)):
+            if shape in self._shapes:
+                edit = make(order, code, rng)
+                if edit is not None:
+                    yield edit
+
+    def _single(self, source: Source, code: instances.Code, rng: random.Random) -> Edit | None:
+        found = source.degrade(code, rng)
+        if isinstance(found, str):
+            self._drop(found)
+            return None
+        action = self._verified(found.pre, found.rules, code.text)
+        if action is None:
+            return None
+        self._made[source.name] += 1
+        number, say = self._speech.choose(source.words, found.slots, rng)
+        say = self._speech.dress(say, source.words.reason, found.pre, code.text, rng)
+        return Edit(
+            (source.name,), source.family, "single", say, found.pre, code.text, action,
+            found.sites, found.candidates, number, source.template is None,
+        )  # fmt: skip
+
+    def _multi(self, order: Sequence[Source], code: instances.Code, rng: random.Random) -> Edit | None:
+        """Degrade twice or three times; the rules undo it in the opposite order."""
+        wanted = 3 if rng.random() < 0.25 else 2
+        steps: list[tuple[Source, Degraded]] = []
+        text = code.text
+        for source in order:
+            if any(source.family == other.family for other, _ in steps):
+                continue
+            found = source.degrade(
+                instances.Code(text, windows.parse(text, self.language), self.language, code.names), rng
+            )
+            if isinstance(found, str) or not _parses(found.pre, self.language):
+                continue
+            steps.insert(0, (source, found))
+            text = found.pre
+            if len(steps) == wanted:
+                break
+        if len(steps) < 2:
+            return None
+        rules = [rule for _, found in steps for rule in found.rules]
+        action = self._verified(text, rules, code.text)
+        if action is None:
+            return None
+        says = [self._speech.choose(source.words, found.slots, rng) for source, found in steps]
+        for source, _ in steps:
+            self._made[source.name] += 1
+        return Edit(
+            tuple(source.name for source, _ in steps), "multi", "multi",
+            self._speech.join([say for _, say in says], rng), text, code.text, action,
+            sum(found.sites for _, found in steps), sum(found.candidates for _, found in steps),
+            says[0][0], any(source.template is None for source, _ in steps),
+        )  # fmt: skip
+
+    def _scoped(self, order: Sequence[Source], code: instances.Code, rng: random.Random) -> Edit | None:
+        """The change in one function or class only, or everywhere but there."""
+        scopes = _scopes(code.root, self.language)
+        if len(scopes) < 2:
+            return None
+        for source in order:
+            template = source.template
+            if template is None:
+                continue
+            sites = _sites(code.root, template.inverse)
+            by_scope = {
+                name: [site for site in sites if any(_within(site, place) for place in places)]
+                for name, places in scopes.items()
+            }
+            mixed = sorted(name for name, inner in by_scope.items() if 0 < len(inner) < len(sites))
+            if not mixed:
+                continue
+            name = rng.choice(mixed)
+            outside = name == "test" or rng.random() < 0.4
+            within = {span(site) for site in by_scope[name]}
+            stays = [site for site in sites if (span(site) in within) == outside]
+            edit = self._scoped_edit(source, template, code, (name, outside), sites, stays, rng)
+            if edit is not None:
+                return edit
+        return None
+
+    def _scoped_edit(
+        self,
+        source: Source,
+        template: Template,
+        code: instances.Code,
+        scope: tuple[str, bool],
+        sites: list[SgNode],
+        stays: list[SgNode],
+        rng: random.Random,
+    ) -> Edit | None:
+        name, outside = scope
+        pre = _degrade_at(template, code.text, sites)
+        post = _degrade_at(template, code.text, stays)
+        if pre is None or post is None:
+            self._drop("scoped: inverse does not apply")
+            return None
+        rule = {**template.forward, "rule": _limit(template.forward["rule"], self.language, name, outside)}
+        action = self._verified(pre, (rule,), post)
+        if action is None:
+            return None
+        self._made[source.name] += 1
+        number, say = self._speech.choose(source.words, {}, rng)
+        say = self._speech.scope(say, name, outside, rng)
+        return Edit(
+            (source.name,), source.family, "scoped", say, pre, post, action,
+            len(sites) - len(stays), len(sites), number, False,
+        )  # fmt: skip
+
+    def _negative(self, order: Sequence[Source], code: instances.Code, rng: random.Random) -> Edit | None:
+        """A request for which there is nothing to do: the code is already as wanted."""
+        for source in order:
+            if source.template is None or not _sites(code.root, source.template.inverse):
+                continue
+            action = Action(self.language, (source.template.forward,))
+            if judge(action, code.text).verdict is not Verdict.NO_MATCH:
+                continue
+            number, say = self._speech.choose(source.words, {}, rng)
+            return Edit(
+                (source.name,), source.family, "negative", say, code.text, code.text, action, 0, 0, number, False
+            )
+        return None
+
+    def _verified(self, pre: str, rules: Sequence[Rule], post: str) -> Action | None:
+        """The action, if it leads from `pre` to `post` in every respect."""
+        reason = "no change" if pre == post else "" if _parses(pre, self.language) else "pre does not parse"
+        action = Action(self.language, tuple(rules))
+        if not reason:
+            verdict = judge(action, pre, post).verdict
+            reason = "" if verdict is Verdict.OK else f"forward: {verdict}"
+        if reason:
+            self._drop(reason)
+            return None
+        return action
+
+    def _drop(self, reason: str) -> None:
+        self.dropped[reason] += 1
+
+
+def _from_template(template: Template) -> Source:
+    def degrade(code: instances.Code, rng: random.Random) -> Degraded | str:
+        sites = _sites(code.root, template.inverse)
+        if not sites:
+            return "inverse: no site"
+        chosen = sites
+        if len(sites) > 1 and rng.random() < 0.3:
+            chosen = sorted(rng.sample(sites, rng.randint(1, len(sites) - 1)), key=span)
+        pre = _degrade_at(template, code.text, chosen, everywhere=len(chosen) == len(sites))
+        if pre is None:
+            return "inverse: does not apply"
+        return Degraded(pre, (template.forward,), {}, len(chosen), len(sites))
+
+    words = Words(template.reason, template.phrasings)
+    return Source(template.name, template.family, words, degrade, template.could_match, template)
+
+
+def _from_family(name: str, language: Language) -> Source:
+    propose = instances.FAMILIES[name]
+
+    def degrade(code: instances.Code, rng: random.Random) -> Degraded | str:
+        proposal = propose(code, rng)
+        if proposal is None:
+            return "instance: nothing to change"
+        return Degraded(proposal.pre, proposal.rules, proposal.slots, proposal.sites, proposal.sites)
+
+    return Source(f"{language}/{name}", name, instance_words()[name], degrade, lambda code: True)
+
+
+def _sites(root: SgNode, inverse: Rule) -> list[SgNode]:
+    """Where the inverse applies: outermost matches, in file order."""
+    config: Any = {key: inverse[key] for key in ("rule", "constraints", "utils", "transform") if key in inverse}
+    found: list[SgNode] = []
+    end = -1
+    for node in sorted(root.find_all(config), key=lambda node: (span(node)[0], -span(node)[1])):
+        start, stop = span(node)
+        if start >= end:
+            found.append(node)
+            end = stop
+    return found
+
+
+def _degrade_at(
+    template: Template, text: str, sites: Sequence[SgNode], everywhere: bool = False
+) -> str | None:
+    """Apply the inverse at these places only; `None` where the engine refuses."""
+    if not sites:
+        return text
+    inverse = dict(template.inverse)
+    if not everywhere:
+        places = []
+        for site in sites:
+            place = site.range()
+            places.append(
+                {
+                    "range": {
+                        "start": {"line": place.start.line, "column": place.start.column},
+                        "end": {"line": place.end.line, "column": place.end.column},
+                    }
+                }
+            )
+        inverse["rule"] = {"all": [inverse["rule"], {"any": places}]}
+    return apply(Action(template.language, (inverse,)), text).post
+
+
+def _parses(text: str, language: Language) -> bool:
+    return windows.parse(text, language).find({"rule": {"kind": "ERROR"}}) is None
+
+
+def _scopes(root: SgNode, language: Language) -> dict[str, list[SgNode]]:
+    """Named functions and classes by name, and `test` for those whose name begins so."""
+    found: dict[str, list[SgNode]] = {}
+    for node in of_kind(root, *_SCOPES[language]):
+        name = node.field("name")
+        if name is None:
+            continue
+        found.setdefault(name.text(), []).append(node)
+        if name.text().startswith("test") and name.text() != "test":
+            found.setdefault("test", []).append(node)
+    return found
+
+
+def _within(site: SgNode, place: SgNode) -> bool:
+    return span(place)[0] <= span(site)[0] and span(site)[1] <= span(place)[1]
+
+
+def _limit(rule: Mapping[str, Any], language: Language, scope: str, outside: bool) -> dict[str, Any]:
+    """Add `inside` (or `not: inside`) a function or class of that name to a rule."""
+    name = "^test" if scope == "test" else f"^{scope}$"
+    kinds = [{"kind": kind} for kind in _SCOPES[language]]
+    inside = {"any": kinds, "has": {"field": "name", "regex": name}, "stopBy": "end"}
+    extra: dict[str, Any] = {"not": {"inside": inside}} if outside else {"inside": inside}
+    if set(rule) & set(extra):
+        return {"all": [dict(rule), extra]}
+    return {**rule, **extra}

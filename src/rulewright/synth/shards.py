@@ -1,0 +1,266 @@
+"""Sources → shards of candidate records, by worker processes; survives being killed.
+
+Invariant: a shard file depends only on its source files, the options and the seed,
+never on how many workers there are or which ran it; it appears when complete.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Final, Self
+
+from rulewright import console, jsonl
+from rulewright.actions import render_action
+from rulewright.data.schemas import NormalizedRecord, RecordMetadata, Split, record_id
+from rulewright.data.splits import split_of, uniform
+from rulewright.languages import Language
+from rulewright.synth import instances, sources, templates, windows
+from rulewright.synth.grammar import GRAMMARS, of_kind
+from rulewright.synth.make import Edit, Maker, Shape
+from rulewright.synth.sources import SourceFile
+from rulewright.synth.speech import Speech, Wording
+
+SOURCE: Final = "synth"
+_SHARD_BYTES: Final = 400_000
+_WAVE: Final = 4
+_MAX_NAMES: Final = 400
+
+
+@dataclass(frozen=True)
+class Options:
+    """What decides the content of a shard, beside its files."""
+
+    seed: int
+    windows: tuple[windows.WindowKind, ...]
+    limits: windows.Limits
+    shapes: tuple[Shape, ...]
+    families: tuple[str, ...]
+    """Of templates and of instance edits; empty: all."""
+    template_files: tuple[str, ...]
+    packaged: bool
+    wording: Wording
+    phrasings: int
+    per_window: int
+    hold_out: bool
+    """Keep whole templates for dev and test."""
+
+    def digest(self) -> str:
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A few files that one worker turns into one file of candidates."""
+
+    number: int
+    files: tuple[SourceFile, ...]
+
+
+def plan(files: Sequence[SourceFile], seed: int) -> list[Shard]:
+    """Cut the files, shuffled by hash, into shards of about equal size.
+
+    Any first few shards are then a fair sample of the sources.
+    """
+    shards: list[Shard] = []
+    batch: list[SourceFile] = []
+    size = 0
+    for file in sorted(files, key=lambda file: uniform(f"{seed} {file.name}")):
+        batch.append(file)
+        size += min(file.path.stat().st_size, sources.MAX_FILE_BYTES)
+        if size >= _SHARD_BYTES:
+            shards.append(Shard(len(shards), tuple(batch)))
+            batch, size = [], 0
+    if batch:
+        shards.append(Shard(len(shards), tuple(batch)))
+    return shards
+
+
+def path_of(folder: Path, shard: Shard) -> Path:
+    """Where the candidates of a shard lie."""
+    return folder / f"{shard.number:05}.jsonl"
+
+
+def make_all(
+    shards: Sequence[Shard], folder: Path, options: Options, workers: int, enough: int = 0
+) -> list[Path]:
+    """Make every shard that is not there yet; give the paths of those that count.
+
+    Args:
+        shards: in order.
+        folder: where their files go.
+        options: what decides their content.
+        workers: processes.
+        enough: stop after the wave of shards that brings so many candidates; 0: make all.
+    """
+    paths: list[Path] = []
+    made = 0
+    with console.progress("synth: shards", len(shards)) as bar, _Workers(workers) as pool:
+        step = _WAVE if enough else len(shards)
+        for first in range(0, len(shards), step):
+            for shard, count in pool.each(shards[first : first + step], folder, options):
+                made += count
+                paths.append(path_of(folder, shard))
+                bar.advance(records=f"{made:,}")
+            if enough and made >= enough:
+                break
+    return sorted(paths)
+
+
+class _Workers:
+    """Runs `make_one` on shards: here, or in processes of its own."""
+
+    def __init__(self, n: int) -> None:
+        # A spawned worker imports afresh: no thread or lock of ours is copied into it.
+        self._pool = ProcessPoolExecutor(n, mp_context=get_context("spawn")) if n > 1 else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def each(
+        self, shards: Sequence[Shard], folder: Path, options: Options
+    ) -> Iterator[tuple[Shard, int]]:
+        """Yield every shard with its number of candidates, as they get ready."""
+        if self._pool is None:
+            for shard in shards:
+                yield shard, make_one(shard, folder, options)
+            return
+        waiting = {self._pool.submit(make_one, shard, folder, options): shard for shard in shards}
+        for done in as_completed(waiting):
+            yield waiting[done], done.result()
+
+
+def make_one(shard: Shard, folder: Path, options: Options) -> int:
+    """Write the candidates of one shard, unless they are there; give their number.
+
+    The last line is not a record: it counts what was made and dropped.
+    """
+    path = path_of(folder, shard)
+    if path.exists():
+        return int(last_line(path)["made"])
+    rows: list[dict[str, Any]] = []
+    dropped: Counter[str] = Counter()
+    makers: dict[Language, Maker] = {}
+    seen: set[str] = set()
+    for file in shard.files:
+        text = sources.read(file)
+        if isinstance(text, sources.Unusable):
+            dropped[f"file: {text.reason}"] += 1
+            continue
+        if file.language not in makers:
+            makers[file.language] = _maker(file.language, options)
+        for row in _records(file, text, makers[file.language], options):
+            if row["metadata"]["id"] not in seen:
+                seen.add(row["metadata"]["id"])
+                rows.append(row)
+    for maker in makers.values():
+        dropped.update(maker.dropped)
+    edits = sum(row["metadata"]["provenance"]["shape"] != "negative" for row in rows)
+    jsonl.write(path, [*rows, {"made": edits, "dropped": dict(sorted(dropped.items()))}])
+    return edits
+
+
+def last_line(path: Path) -> dict[str, Any]:
+    """What the last line of a shard says of it."""
+    with path.open("rb") as stream:
+        stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, stream.tell() - 16_384))
+        value: dict[str, Any] = json.loads(stream.read().rstrip(b"\n").rpartition(b"\n")[2])
+    return value
+
+
+def _maker(language: Language, options: Options) -> Maker:
+    chosen = templates.select(_templates(options.packaged, options.template_files), [language], options.families)
+    families = [
+        name
+        for name in instances.FAMILIES
+        if options.packaged
+        and (not options.families or name in options.families)
+        and (language == "python" or name not in instances.PYTHON_ONLY)
+    ]
+    speech = Speech(options.wording, options.phrasings)
+    return Maker(language, chosen, families, options.shapes, speech, options.per_window)
+
+
+@lru_cache(maxsize=4)
+def _templates(with_packaged: bool, files: tuple[str, ...]) -> tuple[templates.Template, ...]:
+    found = {template.name: template for template in (templates.packaged() if with_packaged else ())}
+    for file in files:
+        found |= {template.name: template for template in templates.load(Path(file))}
+    return tuple(found[name] for name in sorted(found))
+
+
+def _records(file: SourceFile, text: str, maker: Maker, options: Options) -> Iterator[dict[str, Any]]:
+    split = split_of(file.group)
+    identifier = GRAMMARS[file.language].identifier
+    found = {node.text() for node in of_kind(windows.parse(text, file.language), identifier)}
+    names = sorted(name for name in found if 1 < len(name) <= 24)
+    rng = random.Random(f"{options.seed} {file.name}")
+    if len(names) > _MAX_NAMES:
+        names = sorted(rng.sample(names, _MAX_NAMES))
+
+    def usable(template: str) -> bool:
+        return not options.hold_out or held_out(template) in (None, split)
+
+    for kind in options.windows:
+        for window in windows.cut(text, file.language, kind, options.limits, rng):
+            for edit in maker.edits(window.text, names, rng, usable):
+                if options.limits.fit(edit.pre) and len(edit.instruction) <= options.limits.max_chars * 2:
+                    yield _record(edit, file, window, kind, split, options)
+                else:
+                    maker.dropped["pre too long"] += 1
+
+
+def held_out(template: str) -> Split | None:
+    """The split a whole template is kept for; `None` for nine of ten, which any code may meet."""
+    split = split_of(f"template:{template}")
+    return None if split == "train" else split
+
+
+def _record(
+    edit: Edit, file: SourceFile, window: windows.Window, kind: str, split: Split, options: Options
+) -> dict[str, Any]:
+    held = [name for name in edit.sources if options.hold_out and held_out(name)]
+    metadata = RecordMetadata(
+        id=record_id(edit.instruction, edit.pre, edit.post, file.language),
+        source=SOURCE,
+        license=file.license,
+        group=f"template:{held[0]}" if held else file.group,
+        path=file.name,
+        action=render_action(edit.action, "yaml"),
+        provenance={
+            "templates": list(edit.sources),
+            "family": edit.family,
+            "shape": edit.shape,
+            "window": kind,
+            "line": window.line,
+            "sites": edit.sites,
+            "candidates": edit.candidates,
+            "phrasing": edit.phrasing,
+            "seed": options.seed,
+        },
+    )
+    tags = ["synth", edit.shape, f"window:{kind}", f"family:{edit.family}"]
+    tags.append("instance" if edit.instance else "constant")
+    if held:
+        tags.append("held-out-template")
+    if edit.candidates > edit.sites > 0:
+        tags.append("partial")
+    record = NormalizedRecord(
+        instruction=edit.instruction, pre=edit.pre, post=edit.post, language=file.language,
+        tags=tags, metadata=metadata,
+    )  # fmt: skip
+    return {**record.model_dump(exclude_none=True), "split": split}

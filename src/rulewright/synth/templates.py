@@ -1,0 +1,199 @@
+"""Codemod templates: a rule, its inverse, why, and how people ask for it.
+
+Invariant: a loaded template has both rules, a reason and at least one phrasing.
+Whether ast-grep takes the rules, and whether they undo each other on real code, is
+measured by whoever applies them (`make`), never assumed here.
+
+Two forms are read. The packaged YAML says `old` and `new` once and derives both
+rules; JSON Lines gives `forward` and `inverse` in full:
+
+    {"name", "language", "forward": {"rule", "constraints", "fix"}, "inverse": {…}, "reason", "paraphrases": […]}
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+from rulewright import jsonl, yaml12
+from rulewright.actions.action import EFFECTIVE_FIELDS, Rule
+from rulewright.errors import UsageError
+from rulewright.languages import LANGUAGES, Language, normalize_language
+
+_KEYS: Final = frozenset(
+    {
+        "name", "family", "reason", "say", "example", "language", "languages",
+        "old", "new", "old_rule", "new_rule", "old_unless", "new_unless", "old_where", "new_where",
+        "old_fix", "new_fix", "old_transform", "new_transform", "context", "selector", "needs", "scope",
+    }
+)  # fmt: skip
+# `$X`, `$$$X`; and the words and marks that are neither space nor variable.
+_VARIABLE: Final = re.compile(r"\${1,3}[A-Z_][A-Z0-9_]*")
+_WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[^\sA-Za-z0-9_(){}\[\],;:.\"'`]+|\d+")
+
+
+@dataclass(frozen=True)
+class Template:
+    """One codemod, readable in both directions."""
+
+    name: str
+    language: Language
+    family: str
+    forward: Rule
+    inverse: Rule
+    reason: str
+    phrasings: tuple[str, ...]
+    example: str = ""
+    """A small idiomatic snippet on which the round trip holds; empty where the source had none."""
+    needs: tuple[str, ...] = ()
+    """Texts that must all occur in code for the inverse to match; a cheap pre-filter."""
+
+    def could_match(self, code: str) -> bool:
+        return all(text in code for text in self.needs)
+
+
+@lru_cache(maxsize=1)
+def packaged() -> tuple[Template, ...]:
+    """Every template that ships with the package, sorted by name."""
+    found: dict[str, Template] = {}
+    folder = resources.files("rulewright.synth") / "templates"
+    for entry in sorted(folder.iterdir(), key=lambda item: item.name):
+        if not entry.name.endswith(".yaml"):
+            continue
+        for template in _from_yaml(entry.read_text(encoding="utf-8"), entry.name):
+            if template.name in found:
+                raise UsageError(f"{entry.name}: template {template.name} is there twice", "rename one")
+            found[template.name] = template
+    return tuple(found[name] for name in sorted(found))
+
+
+def load(path: Path) -> tuple[Template, ...]:
+    """Read a person's own templates from `.yaml` or `.jsonl`.
+
+    Raises:
+        UsageError: the file cannot be read, or a template in it is incomplete.
+    """
+    if path.suffix in (".yaml", ".yml"):
+        return tuple(_from_yaml(jsonl.require_file(path).read_text(encoding="utf-8"), str(path)))
+    return tuple(_from_row(row, f"{path}:{number}") for number, row in _rows(path))
+
+
+def _rows(path: Path) -> Iterable[tuple[int, Mapping[str, Any]]]:
+    for line in jsonl.read_lines(path):
+        if line.value is None:
+            raise UsageError(f"{path}:{line.number}: {line.problem}", "mend or remove the line")
+        yield line.number, line.value
+
+
+def _from_yaml(text: str, place: str) -> Iterable[Template]:
+    try:
+        document = yaml12.load(text)
+    except yaml12.YamlError as error:
+        raise UsageError(f"{place}:{error.line}: not valid YAML: {error}", "mend the line") from error
+    if not isinstance(document, dict) or not isinstance(document.get("templates"), list):
+        raise UsageError(f"{place}: expected a mapping with `templates: […]`", "see docs/synth.md")
+    shared = {key: value for key, value in document.items() if key != "templates"}
+    for entry in document["templates"]:
+        for language in _languages({**shared, **entry}, place):
+            yield _from_entry({**shared, **entry}, language, place)
+
+
+def _languages(entry: Mapping[str, Any], place: str) -> list[Language]:
+    named = entry.get("languages") or [entry.get("language", "")]
+    languages = [normalize_language(str(name)) for name in named]
+    if "other" in languages or not set(languages) <= set(LANGUAGES):
+        raise UsageError(f"{place}: {entry.get('name')}: no language {named}", "e.g. language: python")
+    return languages
+
+
+def _from_entry(entry: Mapping[str, Any], language: Language, place: str) -> Template:
+    name = str(entry.get("name", ""))
+    where = f"{place}: {name or 'a template without name'}"
+    unknown = sorted(set(entry) - _KEYS)
+    if unknown:
+        raise UsageError(f"{where}: unknown key {unknown[0]!r}", f"known: {', '.join(sorted(_KEYS))}")
+    missing = [key for key in ("name", "family", "reason", "say", "old", "new", "example") if key not in entry]
+    if missing:
+        raise UsageError(f"{where}: missing {', '.join(missing)}", "see docs/synth.md")
+    needs = entry.get("needs", () if "new_rule" in entry else _needs({"pattern": entry["new"]}))
+    return Template(
+        name=f"{language}/{name}",
+        language=language,
+        family=entry["family"],
+        forward=_rule(entry, "old", entry.get("new_fix", entry["new"])),
+        inverse=_rule(entry, "new", entry.get("old_fix", entry["old"])),
+        reason=entry["reason"],
+        phrasings=tuple(entry["say"]),
+        example=entry["example"],
+        needs=tuple(needs),
+    )
+
+
+def _side(entry: Mapping[str, Any], side: str) -> dict[str, Any]:
+    """The `rule` of one side: given in full, or the pattern with its context and exceptions."""
+    rule = entry.get(f"{side}_rule")
+    if rule is None:
+        rule = {"pattern": pattern(entry[side], entry.get("context"), entry.get("selector"))}
+    unless = entry.get(f"{side}_unless")
+    return {**rule, "not": unless} if unless is not None else dict(rule)
+
+
+def _rule(entry: Mapping[str, Any], side: str, fix: Any) -> Rule:
+    rule: dict[str, Any] = {"rule": _side(entry, side)}
+    for key, field in (("where", "constraints"), ("transform", "transform")):
+        if entry.get(f"{side}_{key}"):
+            rule[field] = entry[f"{side}_{key}"]
+    return {**rule, "fix": fix}
+
+
+def pattern(text: str, context: str | None = None, selector: str | None = None) -> str | dict[str, str]:
+    """A pattern, inside a context where it does not parse as meant by itself."""
+    if context is None or selector is None:
+        return text
+    return {"context": context.replace("%s", text), "selector": selector}
+
+
+def _from_row(row: Mapping[str, Any], place: str) -> Template:
+    missing = [key for key in ("name", "language", "forward", "inverse", "paraphrases") if not row.get(key)]
+    if missing:
+        raise UsageError(f"{place}: missing {', '.join(missing)}", "see docs/synth.md for the format")
+    language = normalize_language(str(row["language"]))
+    rules = []
+    for side in ("forward", "inverse"):
+        given = row[side]
+        if not isinstance(given, Mapping) or "rule" not in given or "fix" not in given:
+            raise UsageError(f"{place}: {side}: expected an object with rule and fix", "see docs/synth.md")
+        rules.append({key: given[key] for key in EFFECTIVE_FIELDS if given.get(key) is not None})
+    return Template(
+        name=str(row["name"]),
+        language=language,
+        family=str(row.get("family", "given")),
+        forward=rules[0],
+        inverse=rules[1],
+        reason=str(row.get("reason") or ""),
+        phrasings=tuple(map(str, row["paraphrases"])),
+        example=str(row.get("example") or ""),
+        needs=_needs(rules[1]["rule"]),
+    )
+
+
+def _needs(rule: Mapping[str, Any]) -> tuple[str, ...]:
+    """Words and marks that any match of a plain pattern must contain; nothing for other rules.
+
+    >>> _needs({"pattern": "$X is None"})
+    ('None', 'is')
+    """
+    plain = rule.get("pattern")
+    if not isinstance(plain, str):
+        plain = str(plain["context"]) if isinstance(plain, Mapping) and "selector" not in plain else ""
+    return tuple(sorted(set(_WORD.findall(_VARIABLE.sub(" ", plain)))))
+
+
+def select(templates: Iterable[Template], languages: Sequence[Language], families: Sequence[str]) -> list[Template]:
+    """Keep the templates of the languages and, where families are named, of those."""
+    return [t for t in templates if t.language in languages and (not families or t.family in families)]

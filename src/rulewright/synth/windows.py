@@ -1,0 +1,167 @@
+"""Windows: pieces of real files that stand on their own, cut so that none overlap.
+
+Invariant: a window is whole lines, dedented, and parses without an error node. A
+`statement` tiling covers a line at most once, so that two windows of a file never
+share code.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from ast_grep_py import SgNode, SgRoot
+
+from rulewright.languages import Language
+from rulewright.state.state import count_tokens
+
+WindowKind = Literal["statement", "function", "file"]
+
+# Nodes whose named children are statements or members.
+_LISTS: Final[dict[Language, frozenset[str]]] = {
+    "python": frozenset({"module", "block"}),
+    "javascript": frozenset({"program", "statement_block", "switch_case", "switch_default"}),
+    "typescript": frozenset({"program", "statement_block", "switch_case", "switch_default"}),
+    "tsx": frozenset({"program", "statement_block", "switch_case", "switch_default"}),
+    "java": frozenset({"program", "class_body", "block", "constructor_body", "interface_body", "enum_body_declarations"}),
+    "go": frozenset({"source_file", "block", "statement_list"}),
+}  # fmt: skip
+_FUNCTIONS: Final[dict[Language, tuple[str, ...]]] = {
+    "python": ("function_definition", "decorated_definition", "class_definition"),
+    "javascript": ("function_declaration", "class_declaration", "lexical_declaration", "export_statement"),
+    "typescript": ("function_declaration", "class_declaration", "lexical_declaration", "export_statement"),
+    "tsx": ("function_declaration", "class_declaration", "lexical_declaration", "export_statement"),
+    "java": ("method_declaration", "class_declaration", "constructor_declaration"),
+    "go": ("function_declaration", "method_declaration"),
+}  # fmt: skip
+LANGUAGES: Final = tuple(_LISTS)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What fits. Both bounds hold for every window."""
+
+    max_chars: int
+    max_tokens: int
+    """By `state.count_tokens`: an upper-side estimate for byte-level BPE."""
+    min_chars: int = 12
+    max_lines: int = 6
+    """Of a `statement` window."""
+
+    def fit(self, text: str) -> bool:
+        return self.min_chars <= len(text) <= self.max_chars and count_tokens(text) <= self.max_tokens
+
+
+@dataclass(frozen=True)
+class Window:
+    """A dedented piece of a file that parses by itself."""
+
+    text: str
+    line: int
+    """1-based line of the file where it begins."""
+
+
+def cut(text: str, language: Language, kind: WindowKind, limits: Limits, rng: random.Random) -> list[Window]:
+    """Cut a file into windows of one kind, in file order.
+
+    `statement` packs one to four neighbouring statements; `function` takes the
+    largest functions and classes that fit; `file` is the file, if it fits.
+    """
+    if kind == "file":
+        return [Window(text, 1)] if limits.fit(text) and _parses(text, language) else []
+    root = SgRoot(text, language).root()
+    lines = text.split("\n")
+    if kind == "function":
+        spans = list(_functions(root, language))
+    else:
+        spans = sorted(_statements(root, language, limits, rng))
+    windows = []
+    end = -1
+    for first, last in spans:
+        if first <= end:
+            continue
+        piece = _dedent(lines, first, last)
+        if piece is not None and limits.fit(piece) and _parses(piece, language):
+            windows.append(Window(piece, first + 1))
+            end = last
+    return windows
+
+
+def parse(text: str, language: Language) -> SgNode:
+    """The root node of a text."""
+    return SgRoot(text, language).root()
+
+
+def _parses(text: str, language: Language) -> bool:
+    return parse(text, language).find({"rule": {"kind": "ERROR"}}) is None
+
+
+def _functions(root: SgNode, language: Language) -> Iterator[tuple[int, int]]:
+    """Functions and classes in pre-order; `cut` takes the outermost that fits."""
+    rule: Any = {"rule": {"any": [{"kind": kind} for kind in _FUNCTIONS[language]]}}
+    for node in root.find_all(rule):
+        yield _rows(node)
+
+
+def _statements(
+    root: SgNode, language: Language, limits: Limits, rng: random.Random
+) -> Iterator[tuple[int, int]]:
+    """Tile every statement list with runs that fit; go into what does not fit."""
+    lists = _LISTS[language]
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        if node.kind() not in lists:
+            stack.extend(reversed([child for child in node.children() if child.is_named()]))
+            continue
+        run: list[tuple[int, int]] = []
+        wanted = rng.randint(1, 4)
+        inner = []
+        for child in node.children():
+            if not child.is_named():
+                continue
+            first, last = _rows(child)
+            if child.kind() == "comment" or child.kind().endswith("_comment"):
+                continue
+            size = _size(child)
+            if last - first + 1 > limits.max_lines or size > limits.max_chars:
+                inner.append(child)
+                if run:
+                    yield run[0][0], run[-1][1]
+                    run = []
+                continue
+            if run and (len(run) >= wanted or last - run[0][0] + 1 > limits.max_lines):
+                yield run[0][0], run[-1][1]
+                run, wanted = [], rng.randint(1, 4)
+            run.append((first, last))
+        if run:
+            yield run[0][0], run[-1][1]
+        stack.extend(reversed(inner))
+
+
+def _size(node: SgNode) -> int:
+    span = node.range()
+    return span.end.index - span.start.index
+
+
+def _rows(node: SgNode) -> tuple[int, int]:
+    span = node.range()
+    # A node that ends at column 0 ends with the newline of the line before.
+    return span.start.line, span.end.line - (span.end.column == 0 and span.end.line > span.start.line)
+
+
+def _dedent(lines: list[str], first: int, last: int) -> str | None:
+    """Whole lines, without the first one's indent; `None` where a line has less of it."""
+    head = lines[first]
+    indent = head[: len(head) - len(head.lstrip())]
+    piece = []
+    for line in lines[first : last + 1]:
+        if line.startswith(indent):
+            piece.append(line[len(indent) :])
+        elif not line.strip():
+            piece.append("")
+        else:
+            return None
+    return "\n".join(piece) + "\n"

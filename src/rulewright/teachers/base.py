@@ -1,0 +1,180 @@
+"""What a teacher is: something that proposes the next step of an episode.
+
+Teachers propose; they never judge. Whether a proposal is any good is for the
+engine and the sandbox to say (`srl_teacher`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from rulewright.actions import Action, Rejection, parse_action, render_response
+from rulewright.generation import Completion, Generator, Sampling
+from rulewright.mining import mine
+from rulewright.prompts import Message, action_prompt, digest
+from rulewright.state.state import State, StateUpdate
+from rulewright.teachers.tasks import Task
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Where an episode stands: what the teacher is asked."""
+
+    task: Task
+    code: str
+    state: State
+    step: int = 0
+    sample: int = 0
+    attempt: int = 0
+    feedback: str = ""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a teacher wrote, raw, with what it cost."""
+
+    text: str
+    prompt_digest: str = ""
+    usage: dict[str, Any] = field(default_factory=dict)
+    more: bool = False
+    """The teacher knows that further steps follow."""
+    failed: str = ""
+    """Why there is no answer through no fault of the teacher's; the episode is owed again."""
+
+
+class Teacher(Protocol):
+    """Proposes the next step for each of several episodes, in order."""
+
+    name: str
+    model: str
+
+    def propose(self, turns: Sequence[Turn]) -> list[Proposal]: ...
+
+    def params(self) -> dict[str, Any]:
+        """What shapes the answers beside the task; part of an episode's key."""
+        ...
+
+
+class ModelTeacher:
+    """A checkpoint or an OpenAI-compatible endpoint, asked with the common prompt."""
+
+    def __init__(self, name: str, generator: Generator, sampling: Sampling) -> None:
+        self.name, self.model = name, generator.name
+        self._generator, self._sampling = generator, sampling
+
+    def params(self) -> dict[str, Any]:
+        sampling = self._sampling
+        return {
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "max_new_tokens": sampling.max_new_tokens,
+            "prompt_style": self._generator.style,
+        }
+
+    def prompt(self, turn: Turn) -> list[Message]:
+        """The common action prompt for where an episode stands."""
+        task, style = turn.task, self._generator.style
+        return action_prompt(task.instruction, turn.code, task.language, turn.state, turn.feedback, style)
+
+    def propose(self, turns: Sequence[Turn]) -> list[Proposal]:
+        proposals: dict[int, Proposal] = {}
+        for sample in sorted({turn.sample for turn in turns}):
+            # Samples of one task differ by their seed: an answer depends on prompt and seed only.
+            sampling = replace(self._sampling, seed=self._sampling.seed + sample)
+            places = [i for i, turn in enumerate(turns) if turn.sample == sample]
+            prompts = [self.prompt(turns[i]) for i in places]
+            answers = self._generator.generate(prompts, sampling)
+            for i, prompt, (answer,) in zip(places, prompts, answers, strict=True):
+                proposals[i] = Proposal(answer.text, digest(prompt), _usage(answer), failed=_failure(answer))
+        return [proposals[i] for i in range(len(turns))]
+
+
+def _usage(answer: Completion) -> dict[str, Any]:
+    usage: dict[str, Any] = {
+        "prompt_tokens": answer.n_prompt_tokens,
+        "completion_tokens": answer.n_tokens,
+        "finish_reason": answer.finish_reason,
+    }
+    return {**usage, "reasoning": answer.reasoning} if answer.reasoning else usage
+
+
+def _failure(answer: Completion) -> str:
+    return "" if answer.answered else answer.error or answer.finish_reason
+
+
+class MinerTeacher:
+    """The rule miner, which sees the target: rules from the edit, one rule a step."""
+
+    name, model = "miner", "rulewright.mining"
+
+    def __init__(self, budget_s: float) -> None:
+        self._budget_s = budget_s
+
+    def params(self) -> dict[str, Any]:
+        return {"budget_s": self._budget_s}
+
+    def propose(self, turns: Sequence[Turn]) -> list[Proposal]:
+        return [self._one(turn) for turn in turns]
+
+    def _one(self, turn: Turn) -> Proposal:
+        if turn.task.target is None:
+            return Proposal("", usage={"reason": "no target to mine from"})
+        mined = mine(turn.code, turn.task.target, turn.task.language, budget_s=self._budget_s)
+        if mined.action is None:
+            return Proposal("", usage={"reason": mined.reason})
+        return first_rule(mined.action, {"tier": mined.tier})
+
+
+class GoldTeacher:
+    """The verified action that a record came with, one rule a step."""
+
+    name, model = "gold", "record"
+
+    def params(self) -> dict[str, Any]:
+        return {}
+
+    def propose(self, turns: Sequence[Turn]) -> list[Proposal]:
+        return [self._one(turn) for turn in turns]
+
+    def _one(self, turn: Turn) -> Proposal:
+        if turn.task.action is None:
+            return Proposal("", usage={"reason": "the record has no action"})
+        action = parse_action(turn.task.action, turn.task.language)
+        if isinstance(action, Rejection):
+            return Proposal("", usage={"reason": action.detail})
+        remaining = Action(action.language, action.rules[turn.step :], action.mode)
+        return first_rule(remaining, {}) if remaining.rules else Proposal("")
+
+
+def first_rule(action: Action, usage: dict[str, Any]) -> Proposal:
+    """Propose the first rule of a sequence, saying in words what it does."""
+    rule = action.rules[0]
+    single = Action(action.language, (rule,), action.mode)
+    more = len(action.rules) > 1
+    update = StateUpdate(next_focus=f"{len(action.rules) - 1} more rules") if more else StateUpdate()
+    return Proposal(render_response(single, describe(rule), update), usage=usage, more=more)
+
+
+def describe(rule: Any) -> str:
+    """One line on what a rule does, from its own text.
+
+    >>> describe({"rule": {"pattern": "$A == None"}, "fix": "$A is None"})
+    'Rewrite `$A == None` to `$A is None`.'
+    """
+    body, fix = rule.get("rule", {}), rule.get("fix", "")
+    pattern = body.get("pattern") if isinstance(body, dict) else None
+    if isinstance(pattern, dict):
+        pattern = pattern.get("context")
+    if isinstance(fix, dict):
+        fix = fix.get("template", "")
+    short = isinstance(pattern, str) and isinstance(fix, str) and len(pattern) + len(fix) <= 120
+    if short and "\n" not in f"{pattern}{fix}":
+        return f"Rewrite `{pattern}` to `{fix}`." if fix else f"Remove `{pattern}`."
+    what = body.get("kind") if isinstance(body, dict) else None
+    if isinstance(what, str):
+        return f"Rewrite the matching {what.replace('_', ' ')}."
+    keys = sorted(body) if isinstance(body, dict) else []
+    return f"Rewrite what matches {', '.join(keys)}." if keys else json.dumps(rule)[:80]

@@ -1,0 +1,82 @@
+"""What `teacher run` is asked; no torch, no network at import."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from pydantic import Field
+
+from rulewright.config import CommandConfig
+from rulewright.generation.open import GeneratorConfig
+
+
+class TeacherConfig(CommandConfig):
+    """Who teaches what, within which limits, and where it is written."""
+
+    tasks: list[Path] = Field(default_factory=lambda: [Path("data/processed/train/synth.jsonl")])
+    """Manifests: JSONL of records, or of objects with instruction, pre, language (post, tests, group)."""
+    teacher: Literal["miner", "gold", "checkpoint", "endpoint"] = "miner"
+    """miner: rules from each task's edit, no model. gold: the record's own verified action.
+    checkpoint: a model folder here. endpoint: an OpenAI-compatible server (vLLM)."""
+    model: str = ""
+    """Checkpoint folder, or the model's name at the endpoint."""
+    base_url: str = ""
+    """Of the endpoint, e.g. http://127.0.0.1:8000/v1."""
+    name: str = ""
+    """Of the output file; empty: after the teacher and model."""
+    out: Path = Path("trajectories/raw/teacher")
+    """Folder of raw trajectories."""
+    metrics: Path = Path("reports/teacher/metrics.md")
+    """The page of figures over all files in the folder."""
+    samples: int = Field(default=1, ge=1)
+    """Episodes per task."""
+    max_steps: int = Field(default=1, ge=1)
+    """Rules applied one after another, at most; miner and gold decide this themselves."""
+    attempts: int = Field(default=1, ge=1)
+    """Tries at one step; each retry is told why the one before it failed."""
+    temperature: float = Field(default=0.0, ge=0)
+    """0: greedy. Use more with several samples."""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    """Nucleus sampling."""
+    max_new_tokens: int = Field(default=1024, ge=1)
+    """Longest answer, in tokens."""
+    seed: int = 0
+    """Of the samples."""
+    limit: int = Field(default=0, ge=0)
+    """At most so many tasks, the first ones; 0: all."""
+    batch_size: int = Field(default=64, ge=1)
+    """Episodes in step with each other."""
+    workers: int = Field(default=2, ge=1)
+    """Processes that execute actions."""
+    deadline_s: float = Field(default=5.0, gt=0)
+    """Longest processor time that one action may take; also the miner's budget."""
+    max_usd: float | None = Field(default=None, gt=0)
+    """Stop when so much is spent, by the prices below."""
+    max_tokens: int | None = Field(default=None, gt=0)
+    """Stop when so many tokens are used, prompts included."""
+    price_in_usd_per_mtok: float = Field(default=0.0, ge=0)
+    """Price of a million prompt tokens."""
+    price_out_usd_per_mtok: float = Field(default=0.0, ge=0)
+    """Price of a million completion tokens."""
+    dry_run: bool = False
+    """Count tasks and estimate tokens and price; nothing is asked or written."""
+    overwrite: bool = False
+    """Replace the output file instead of continuing it."""
+    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """Summary as JSON on stdout."""
+    generator: tyro.conf.Fixed[tyro.conf.Suppress[GeneratorConfig]] = GeneratorConfig()
+    """More about how the model is reached, e.g. generator.concurrency."""
+
+    def generator_config(self) -> GeneratorConfig:
+        """The generator with this command's own flags put in."""
+        given = {"model": self.model, "base_url": self.base_url}
+        return self.generator.model_copy(update={key: value for key, value in given.items() if value})
+
+    def output(self) -> Path:
+        """The raw file of this teacher."""
+        default = (
+            self.teacher if self.teacher in ("miner", "gold") else f"{self.teacher}-{Path(self.model).name}"
+        )
+        return self.out / f"{self.name or default}.jsonl"

@@ -1,0 +1,97 @@
+"""Figures of teacher runs, read from the raw files: a pure function of what is saved."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rulewright import jsonl
+from rulewright.evaluation.stats import wilson
+from rulewright.state.trajectory import TrajectoryStep
+
+
+@dataclass
+class Tally:
+    """Counts over the rows of one teacher and source."""
+
+    tasks: set[str] = field(default_factory=set)
+    episodes: int = 0
+    solved: int = 0
+    unknown: int = 0
+    rows: int = 0
+    retries: int = 0
+    verdicts: Counter[str] = field(default_factory=Counter)
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+    def add(self, row: TrajectoryStep) -> None:
+        said = row.provenance
+        self.tasks.add(row.task_id)
+        self.rows += 1
+        self.retries += said.attempt > 0
+        self.verdicts[row.env.verdict.value] += 1
+        self.tokens_in += int(said.usage.get("prompt_tokens", 0))
+        self.tokens_out += int(said.usage.get("completion_tokens", 0))
+        if said.final:
+            self.episodes += 1
+            self.solved += said.solved is True
+            self.unknown += said.solved is None
+
+    def to_dict(self) -> dict[str, Any]:
+        low, high = wilson(self.solved, self.episodes)
+        return {
+            "tasks": len(self.tasks),
+            "episodes": self.episodes,
+            "solved": self.solved,
+            "solved_rate": self.solved / self.episodes if self.episodes else None,
+            "solved_interval": [low, high],
+            "nothing_to_check_against": self.unknown,
+            "steps": self.rows,
+            "retries": self.retries,
+            "verdicts": dict(self.verdicts.most_common()),
+            "tokens_in": self.tokens_in,
+            "tokens_out": self.tokens_out,
+        }
+
+
+def tally(paths: Iterable[Path]) -> dict[tuple[str, str, str], Tally]:
+    """Count the rows of raw files by (teacher, model, source)."""
+    found: dict[tuple[str, str, str], Tally] = defaultdict(Tally)
+    for path in paths:
+        for value in jsonl.read(path):
+            row = TrajectoryStep.model_validate(value)
+            said = row.provenance
+            found[said.teacher, said.model, said.source].add(row)
+    return dict(sorted(found.items()))
+
+
+def render(tallies: dict[tuple[str, str, str], Tally], files: Sequence[Path]) -> str:
+    """The page `reports/teacher/metrics.md`."""
+    lines = [
+        "# Teacher runs",
+        "",
+        "An episode is solved when its last code equals the target, or the tests pass. Rates with 95 %",
+        "Wilson intervals. Made by `rulewright teacher run` from "
+        + ", ".join(f"`{f.name}`" for f in files)
+        + ".",
+        "",
+        "| teacher | model | source | tasks | episodes | solved | steps | retries | tokens in / out |",
+        "|---|---|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for (teacher, model, source), count in tallies.items():
+        low, high = wilson(count.solved, count.episodes)
+        rate = count.solved / count.episodes if count.episodes else 0.0
+        solved = f"{100 * rate:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
+        lines.append(
+            f"| {teacher} | {model} | {source} | {len(count.tasks):,} | {count.episodes:,} | {solved} "
+            f"| {count.rows:,} | {count.retries:,} | {count.tokens_in:,} / {count.tokens_out:,} |"
+        )
+    lines += ["", "## Steps by verdict", "", "| teacher | source | verdict | steps |", "|---|---|---|--:|"]
+    for (teacher, _, source), count in tallies.items():
+        lines += [
+            f"| {teacher} | {source} | {verdict} | {n:,} |" for verdict, n in count.verdicts.most_common()
+        ]
+    return "\n".join(lines) + "\n"

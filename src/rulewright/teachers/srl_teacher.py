@@ -1,0 +1,277 @@
+"""Episodes of a teacher on tasks: propose, execute, judge, carry the state, write down.
+
+Invariant: every proposal is executed before it is written, and every row says what
+came of it; rejected ones are kept with their reason. Rows of one episode are
+appended together and the last one is marked, so that a killed run owes whole
+episodes only. Which steps may be trained on is decided later (`srl.make_trajs`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from rulewright import jsonl
+from rulewright.actions import Rejection, Response, parse_response, render_action
+from rulewright.engine import Engine, Request
+from rulewright.sandbox.runner import Sandbox
+from rulewright.state.state import HistoryItem, State
+from rulewright.state.trajectory import Env, Provenance, TeacherTurn, Tests, TrajectoryStep
+from rulewright.teachers.base import Proposal, Teacher, Turn
+from rulewright.teachers.tasks import Task
+from rulewright.verdict import Outcome, Verdict
+
+
+@dataclass(frozen=True)
+class EpisodeLimits:
+    """How long an episode may go on."""
+
+    max_steps: int = 1
+    """Steps that change the code."""
+    attempts: int = 1
+    """Tries at one step; each retry is told why the one before it failed."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Hard limits on what a run may use; `None` is no limit."""
+
+    max_usd: float | None = None
+    max_tokens: int | None = None
+    price_in_usd_per_mtok: float = 0.0
+    price_out_usd_per_mtok: float = 0.0
+
+    def usd(self, tokens_in: int, tokens_out: int) -> float:
+        """Price of a number of prompt and completion tokens."""
+        return (tokens_in * self.price_in_usd_per_mtok + tokens_out * self.price_out_usd_per_mtok) / 1e6
+
+    def spent(self, tokens_in: int, tokens_out: int) -> str:
+        """Why to stop, or nothing."""
+        if self.max_tokens is not None and tokens_in + tokens_out >= self.max_tokens:
+            return f"{tokens_in + tokens_out:,} tokens used, the limit is {self.max_tokens:,}"
+        if self.max_usd is not None and self.usd(tokens_in, tokens_out) >= self.max_usd:
+            return f"${self.usd(tokens_in, tokens_out):.2f} spent, the limit is ${self.max_usd:.2f}"
+        return ""
+
+
+@dataclass
+class Episode:
+    """One task under way."""
+
+    turn: Turn
+    key: str
+    rows: list[TrajectoryStep] = field(default_factory=list)
+    over: bool = False
+    failed: str = ""
+    """Why the teacher could not be asked; such an episode is not written, but owed again."""
+
+
+def episode_key(task: Task, teacher: Teacher, sample: int, seed: int, limits: EpisodeLimits) -> str:
+    """Name an episode by what decides its content; 20 hex digits."""
+    said = [task.task_id, task.instruction, task.pre, task.target, task.tests]
+    how = [teacher.name, teacher.model, teacher.params(), sample, seed, limits.max_steps, limits.attempts]
+    text = json.dumps([said, how], ensure_ascii=False, sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:20]
+
+
+class Collector:
+    """Runs episodes of one teacher, a batch in step, and gives their rows."""
+
+    def __init__(
+        self,
+        teacher: Teacher,
+        engine: Engine,
+        limits: EpisodeLimits,
+        seed: int,
+        sandbox: Sandbox | None = None,
+    ) -> None:
+        self._teacher, self._engine, self._limits, self._seed = teacher, engine, limits, seed
+        self._sandbox = sandbox
+
+    def start(self, task: Task, sample: int) -> Episode:
+        """An episode at its beginning."""
+        turn = Turn(task, task.pre, State(goals=(task.instruction,)), sample=sample)
+        return Episode(turn, episode_key(task, self._teacher, sample, self._seed, self._limits))
+
+    def run(self, episodes: Sequence[Episode]) -> None:
+        """Play a batch of episodes to their ends."""
+        while active := [episode for episode in episodes if not episode.over]:
+            proposals = self._teacher.propose([episode.turn for episode in active])
+            parsed = [parse_response(p.text, e.turn.task.language) for e, p in zip(active, proposals)]
+            requests = [Request(p.text, e.turn.code, e.turn.task.language) for e, p in zip(active, proposals)]
+            outcomes = self._engine.judge_many(requests)
+            for episode, proposal, response, outcome in zip(active, proposals, parsed, outcomes):
+                self._take(episode, proposal, response, outcome)
+
+    def _take(
+        self, episode: Episode, proposal: Proposal, response: Response | Rejection, outcome: Outcome
+    ) -> None:
+        """Write one try down and decide how the episode goes on."""
+        if proposal.failed:
+            episode.failed, episode.over = proposal.failed, True
+            return
+        turn = episode.turn
+        last_step = turn.step + 1 >= self._limits.max_steps and not proposal.more
+        solved, tests = self._solved(turn.task, outcome)
+        if outcome.ok and last_step and solved is False:
+            failed = Verdict.TESTS_FAILED if turn.task.target is None else Verdict.WRONG_RESULT
+            outcome = replace(outcome, verdict=failed, detail="the result is not what was asked for")
+        row = self._row(episode, proposal, response, outcome, tests)
+        retry = not outcome.ok and turn.attempt + 1 < self._limits.attempts
+        episode.over = bool(outcome.ok and (solved or last_step)) or (not outcome.ok and not retry)
+        if episode.over:
+            said = row.provenance.model_copy(update={"final": True, "solved": solved})
+            row = row.model_copy(update={"provenance": said})
+        episode.rows.append(row)
+        if outcome.ok:
+            episode.turn = self._next(turn, response, outcome)
+        else:
+            feedback = f"{outcome.verdict}: {outcome.detail}"
+            episode.turn = replace(turn, attempt=turn.attempt + 1, feedback=feedback)
+
+    def _solved(self, task: Task, outcome: Outcome) -> tuple[bool | None, Tests]:
+        """Whether the task is done; `None` where nothing tells."""
+        if outcome.post is None or not outcome.ok:
+            return (False if task.target is not None or task.tests else None), Tests()
+        if task.tests and self._sandbox is not None:
+            verdict = self._sandbox.check(outcome.post, task.tests)
+            counts = Tests(passed=verdict.n_passed, failed=verdict.n_failed)
+            return bool(verdict.strict) or outcome.post == task.target, counts
+        if task.target is not None:
+            return outcome.post == task.target, Tests()
+        return None, Tests()
+
+    def _next(self, turn: Turn, response: Response | Rejection, outcome: Outcome) -> Turn:
+        assert isinstance(response, Response) and outcome.post is not None
+        item = HistoryItem(
+            step=turn.step,
+            action_id=action_id(response),
+            summary=response.think or f"{outcome.n_rules} rules",
+            outcome=f"{outcome.verdict}, {outcome.n_matches} places",
+        )
+        state = turn.state.merge(response.update, item)
+        return replace(turn, code=outcome.post, state=state, step=turn.step + 1, attempt=0, feedback="")
+
+    def _row(
+        self,
+        episode: Episode,
+        proposal: Proposal,
+        response: Response | Rejection,
+        outcome: Outcome,
+        tests: Tests,
+    ) -> TrajectoryStep:
+        turn, task = episode.turn, episode.turn.task
+        said = TeacherTurn(action=None, raw=proposal.text)
+        if isinstance(response, Response):
+            said = TeacherTurn(
+                think=response.think,
+                action=json.loads(render_action(response.action)),
+                state_update=response.update.to_dict(),
+                raw=proposal.text,
+            )
+        return TrajectoryStep(
+            task_id=task.task_id,
+            step=turn.step,
+            language=task.language,
+            instruction=task.instruction,
+            pre_code=turn.code,
+            state_prev=turn.state.to_dict(),
+            teacher=said,
+            env=Env(
+                verdict=outcome.verdict,
+                detail=outcome.detail or str(proposal.usage.get("reason", "")),
+                diff=diff(turn.code, outcome.post),
+                post_code=outcome.post,
+                tests=tests,
+            ),
+            provenance=Provenance(
+                teacher=self._teacher.name,
+                model=self._teacher.model,
+                params=self._teacher.params(),
+                seed=self._seed,
+                key=episode.key,
+                sample=turn.sample,
+                attempt=turn.attempt,
+                prompt_digest=proposal.prompt_digest,
+                usage=proposal.usage,
+                group=task.group,
+                source=task.source,
+            ),
+            tests=task.tests,
+            target=task.target,
+        )
+
+
+def action_id(response: Response) -> str:
+    """Eight hex digits that name an action in a history."""
+    return hashlib.sha256(response.action.rules_json().encode()).hexdigest()[:8]
+
+
+def diff(before: str, after: str | None) -> str:
+    """Unified diff without file names, one line of context; empty where nothing changed."""
+    if after is None or before == after:
+        return ""
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=1)
+    return "\n".join(list(lines)[2:])
+
+
+def finished_keys(path: Path) -> set[str]:
+    """Keys of the whole episodes in a raw file; rows of one cut off at the end are removed."""
+    if not path.exists():
+        return set()
+    jsonl.cut_torn_line(path)
+    keys: set[str] = set()
+    whole_bytes = position = 0
+    with path.open("rb") as stream:
+        for raw in stream:
+            position += len(raw)
+            said: dict[str, Any] = json.loads(raw)["provenance"]
+            if said.get("final"):
+                keys.add(said["key"])
+                whole_bytes = position
+    if whole_bytes < position:
+        with path.open("r+b") as stream:
+            stream.truncate(whole_bytes)
+    return keys
+
+
+def collect(
+    collector: Collector,
+    tasks: Iterable[Task],
+    out: Path,
+    samples: int,
+    batch: int,
+    stop: Callable[[Sequence[TrajectoryStep]], str],
+) -> Iterator[Episode]:
+    """Run every owed episode and append its rows to `out`, in order; yield each when on disk.
+
+    Args:
+        collector: teacher, engine and limits.
+        tasks: in the order to run.
+        out: the raw file; whole episodes in it are not run again.
+        samples: episodes a task.
+        batch: episodes in step with each other.
+        stop: given the rows just written, says why to stop, or nothing.
+    """
+    done = finished_keys(out)
+    owed = (
+        episode
+        for task in tasks
+        for sample in range(samples)
+        if (episode := collector.start(task, sample)).key not in done
+    )
+    with jsonl.Appender(out) as appender:
+        while episodes := list(islice(owed, batch)):
+            collector.run(episodes)
+            for episode in episodes:
+                if not episode.failed:
+                    appender.append_all(row.model_dump(mode="json") for row in episode.rows)
+                yield episode
+            if stop([row for episode in episodes for row in episode.rows]):
+                return

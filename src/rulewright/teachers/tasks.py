@@ -1,0 +1,98 @@
+"""Tasks for teachers: from records or a hand-written manifest to one type.
+
+A manifest row is a `NormalizedRecord`, or an object with `instruction`, `pre` (or
+`pre_code`), `language`, and where known `task_id`, `post` (or `target`), `tests`,
+`group`, `source`. What is wrong with a row is a counted reason, not an error.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rulewright import jsonl
+from rulewright.data.schemas import record_id
+from rulewright.errors import RulewrightError
+from rulewright.languages import Language, normalize_language
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing to do to one piece of code."""
+
+    task_id: str
+    instruction: str
+    pre: str
+    language: Language
+    target: str | None = None
+    """The wanted code, where known."""
+    tests: str | None = None
+    """A test program that passes on wanted code, where there is one."""
+    action: str | None = None
+    """A verified action that a record came with."""
+    group: str = ""
+    source: str = "manifest"
+
+
+def parse_task(row: Mapping[str, Any]) -> Task | str:
+    """Read one row; gives the reason where it is not a task."""
+    metadata = row.get("metadata")
+    known: Mapping[str, Any] = metadata if isinstance(metadata, dict) else row
+    instruction, pre = row.get("instruction"), row.get("pre", row.get("pre_code"))
+    target = row.get("post", row.get("target"))
+    if not isinstance(instruction, str) or not instruction.strip():
+        return "no_instruction"
+    if not isinstance(pre, str) or not pre.strip():
+        return "no_code"
+    language = normalize_language(str(row.get("language", "")))
+    if language == "other":
+        return "unknown_language"
+    if target is not None and (not isinstance(target, str) or target == pre):
+        return "no_edit"
+    given = known.get("id") or row.get("task_id") or row.get("id")
+    task_id = str(given or record_id(instruction, pre, target or "", language))
+    return Task(
+        task_id=task_id,
+        instruction=instruction,
+        pre=pre.replace("\r\n", "\n"),
+        language=language,
+        target=target.replace("\r\n", "\n") if target is not None else None,
+        tests=_text(known.get("tests")),
+        action=_text(known.get("action")),
+        group=str(known.get("group") or task_id),
+        source=str(known.get("source") or "manifest"),
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value.strip() else None
+
+
+def read_tasks(paths: Sequence[Path], rejected: Counter[str]) -> Iterator[Task]:
+    """Yield the tasks of several manifests, each once; count what is not a task by reason.
+
+    Raises:
+        RulewrightError: a manifest breaks off; `UsageError` where one is absent.
+    """
+    seen: set[str] = set()
+    for path in paths:
+        found = 0
+        for line in jsonl.read_lines(path):
+            task = parse_task(line.value) if line.value is not None else "not_json"
+            if isinstance(task, str):
+                rejected[task] += 1
+            elif task.task_id in seen:
+                rejected["repeated_id"] += 1
+            else:
+                seen.add(task.task_id)
+                found += 1
+                yield task
+        if not found:
+            reasons = ", ".join(f"{reason} {n}" for reason, n in rejected.most_common(3)) or "it is empty"
+            raise RulewrightError(
+                f"{path}: no task in it ({reasons})",
+                "each line needs instruction, pre and language (see `rulewright teacher run --help`)",
+            )

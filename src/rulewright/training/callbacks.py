@@ -1,0 +1,99 @@
+"""What happens beside the optimiser steps: metrics, progress, and marks on checkpoints."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from transformers import TrainerCallback
+
+from rulewright import console, jsonl
+from rulewright.runs import RunDir
+
+COMPLETE: Final = "complete"
+"""Written last into a checkpoint folder: one without it was being written when the run died."""
+_LOGGED: Final = ("loss", "eval_loss", "learning_rate", "grad_norm", "epoch", "mean_token_accuracy", "entropy")
+
+
+class Metrics(TrainerCallback):
+    """Every log of the trainer → a line of `metrics.jsonl`."""
+
+    def __init__(self, run: RunDir) -> None:
+        self._run = run
+        self._start = time.monotonic()
+        self.last_loss: float | None = None
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        if not state.is_world_process_zero or logs is None:
+            return
+        kept = {key: logs[key] for key in _LOGGED if key in logs}
+        if "eval_mean_token_accuracy" in logs:
+            kept["eval_mean_token_accuracy"] = logs["eval_mean_token_accuracy"]
+        if "loss" in logs:
+            self.last_loss = logs["loss"]
+        if kept:
+            seconds = round(time.monotonic() - self._start, 1)
+            self._run.log(step=state.global_step, seconds=seconds, **kept)
+
+
+class Progress(TrainerCallback):
+    """Optimiser steps as a progress bar with loss and tokens a second."""
+
+    def __init__(self, bar: console.Progress, metrics: Metrics, tokens_per_step: float) -> None:
+        self._bar, self._metrics, self._tokens = bar, metrics, tokens_per_step
+        self._start = time.monotonic()
+        self._first: int | None = None
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if not state.is_world_process_zero:
+            return
+        if self._first is None:
+            self._first = state.global_step - 1
+        rate = (state.global_step - self._first) * self._tokens / max(time.monotonic() - self._start, 1e-9)
+        loss = self._metrics.last_loss
+        self._bar.advance(
+            **{"loss": "–" if loss is None else f"{loss:.3f}", "tokens/s": f"{rate:,.0f}"}
+        )
+
+
+class MarkComplete(TrainerCallback):
+    """A checkpoint folder is whole once its mark is there."""
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.is_world_process_zero:
+            folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            jsonl.write_json(folder / COMPLETE, {"step": state.global_step})
+
+
+class Probe(TrainerCallback):
+    """Ask the model held-out questions every so many steps."""
+
+    def __init__(self, every: int, ask: Callable[[int], None]) -> None:
+        self._every, self._ask = every, ask
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        due = self._every and state.global_step % self._every == 0 and state.global_step < state.max_steps
+        if due and state.is_world_process_zero:
+            self._ask(state.global_step)
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest whole checkpoint; broken ones are removed."""
+    whole: list[tuple[int, Path]] = []
+    for path in sorted(folder.glob("checkpoint-*")):
+        if (path / COMPLETE).exists():
+            whole.append((int(path.name.rpartition("-")[2]), path))
+        else:
+            shutil.rmtree(path)
+    return max(whole)[1] if whole else None
+
+
+def forget_after(run: RunDir, step: int) -> None:
+    """Drop what `metrics.jsonl` says of steps that will be done again."""
+    path = run.path / "metrics.jsonl"
+    if path.exists():
+        jsonl.cut_torn_line(path)
+        jsonl.write(path, [row for row in jsonl.read(path) if row["step"] <= step])

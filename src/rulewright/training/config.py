@@ -1,0 +1,193 @@
+"""What a training run is told; a stage is one YAML file of these fields.
+
+Nothing here imports torch: `plan` and `--help` read it too. The names in `trainer:` are
+TRL's; they are checked against TRL's own configuration when the run starts
+(`trainer_options`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import tyro
+from pydantic import BaseModel, ConfigDict, Field
+
+from rulewright.config import CommandConfig, Options, did_you_mean
+from rulewright.data.mix import MixEntry, Policy
+from rulewright.errors import ConfigError
+from rulewright.prompts import Style
+
+Task = Literal["edit", "action"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=()
+    )
+
+
+class TinyConfig(_Section):
+    """A Qwen3 made from nothing, and its byte-level BPE tokenizer, made from the training data."""
+
+    vocab_size: int = Field(default=384, ge=280)
+    """Tokens, special ones included. Small on purpose: every token must be seen often to be copied."""
+    n_texts: int = Field(default=4000, ge=1)
+    """Records that the tokenizer is made from."""
+    answers: list[MixEntry] = Field(default_factory=list)
+    """Records with actions whose answers the tokenizer sees too, for the stage to come."""
+    hidden_size: int = Field(default=64, ge=8)
+    n_layers: int = Field(default=3, ge=1)
+    n_heads: int = Field(default=4, ge=1)
+    mlp_size: int = Field(default=192, ge=8)
+    max_positions: int = Field(default=512, ge=32)
+    """Longest prompt and answer together, in tokens."""
+
+
+class LoraConfig(_Section):
+    """Low-rank adapters (PEFT)."""
+
+    r: int = Field(default=16, ge=1)
+    alpha: int = Field(default=32, ge=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    target_modules: str | list[str] = "all-linear"
+    """`all-linear` (every linear layer but the head), or names of modules."""
+    merge: bool = False
+    """Write merged full weights instead of the adapter (not with `quantize`)."""
+
+
+class SftConfig(CommandConfig):
+    """Supervised fine-tuning: Stage 0 (`task: edit`) and Stage 1 (`task: action`)."""
+
+    task: Task = "edit"
+    """`edit`: answer with the edited code. `action`: answer with ast-grep rules."""
+    model: str = ""
+    """Checkpoint folder or hub name to start from; empty: a new tiny model (`tiny:`)."""
+    tiny: tyro.conf.Fixed[tyro.conf.Suppress[TinyConfig | None]] = None
+    """Make a new tiny model and tokenizer (instead of `model`)."""
+    mix: tyro.conf.Fixed[tyro.conf.Suppress[list[MixEntry]]] = Field(default_factory=list)
+    """Training records: path, weight, filters, for each part."""
+    mix_policy: Policy = "undersample"
+    """How weights become counts: `undersample`, `repeat` or `all`."""
+    dev: tyro.conf.Fixed[tyro.conf.Suppress[list[MixEntry]]] = Field(default_factory=list)
+    """Held-out records, for the loss and for answers that are really executed; empty: no evaluation."""
+    limit: int = Field(default=0, ge=0)
+    """At most so many training records; 0: all."""
+    prompt_style: Literal["auto", "full", "compact"] = "auto"
+    """`auto`: as noted in the checkpoint; `compact` for a new tiny model, else `full`."""
+    think: bool = False
+    """`action`: begin the answer with the reason that the record gives, as `<think>…</think>`."""
+    max_length_tokens: int = Field(default=2048, ge=16)
+    """Longest prompt and answer together; what is longer is cut at the end, and counted."""
+    drop_long: bool = True
+    """Leave records out that are longer (counted), instead of training on a cut answer."""
+    bucket: bool = False
+    """Batches of similar length, in an order fixed by the seed (without packing)."""
+    lora: tyro.conf.Fixed[tyro.conf.Suppress[LoraConfig | None]] = None
+    """Train adapters instead of all weights."""
+    quantize: Literal["none", "nf4"] = "none"
+    """`nf4`: 4-bit base weights (QLoRA; needs `lora` and bitsandbytes)."""
+    dtype: Literal["float32", "bfloat16"] = "bfloat16"
+    """Of the weights in memory; a new tiny model is always float32."""
+    trainer: Options = Field(default_factory=dict)
+    """Options of trl.SFTConfig: learning_rate, max_steps, per_device_train_batch_size, …"""
+    processes: int = Field(default=1, ge=1)
+    """Data-parallel processes on this machine (gloo on a CPU, NCCL on GPUs); more: `accelerate launch`."""
+    threads: int = Field(default=1, ge=1)
+    """CPU threads of each process; small models are fastest with one."""
+    eval_limit: int = Field(default=64, ge=0)
+    """Held-out records to answer at the end; 0: none."""
+    eval_every_steps: int = Field(default=0, ge=0)
+    """Answer a quarter of them every so many steps too, for the learning curve; 0: only at the end."""
+    eval_max_new_tokens: int = Field(default=512, ge=1)
+    """Longest answer in these evaluations."""
+    seed: int = 0
+    """Of the weights, the mix and the order."""
+    out: Path = Path("models/sft")
+    """The checkpoint; the run's files lie in its folder run/."""
+    resume: bool = False
+    """Continue an unfinished run; a finished one is only confirmed."""
+    overwrite: bool = False
+    """Replace what is in `out`."""
+    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """Result as JSON on stdout."""
+
+
+# Options of trl.SFTConfig that follow from fields above, and the field to use instead.
+OWNED: Final = {
+    "output_dir": "out",
+    "seed": "seed",
+    "data_seed": "seed",
+    "max_length": "max_length_tokens",
+    "use_cpu": "nothing: it follows from the machine",
+    "dataset_kwargs": "nothing: records are tokenised here",
+    "model_init_kwargs": "dtype and quantize",
+    "completion_only_loss": "nothing: the loss is always on the answer only",
+    "assistant_only_loss": "nothing: the loss is always on the answer only",
+    "resume_from_checkpoint": "resume",
+    "dataloader_num_workers": "nothing: records are tokenised beforehand",
+    "eval_strategy": "eval_every_steps",
+    "eval_steps": "eval_every_steps",
+    "push_to_hub": "nothing: runs stay on this machine",
+}  # fmt: skip
+
+
+def check(config: SftConfig) -> None:
+    """Refuse what cannot be meant, all mistakes at once.
+
+    Raises:
+        ConfigError: with one line a mistake.
+    """
+    problems = []
+    if bool(config.model) == (config.tiny is not None):
+        problems.append("give either `model` (a checkpoint) or `tiny` (a new model), not both or neither")
+    if not config.mix:
+        problems.append("`mix` is empty: no training records are named")
+    if config.quantize != "none" and config.lora is None:
+        problems.append("`quantize: nf4` trains adapters only: add a `lora` section")
+    if config.quantize != "none" and config.lora is not None and config.lora.merge:
+        problems.append("`lora.merge` is not possible with `quantize: nf4`: merge into the unquantised base")
+    if config.quantize != "none" and config.tiny is not None:
+        problems.append("`quantize` needs a checkpoint, not a new tiny model")
+    if config.tiny is not None and config.tiny.hidden_size % config.tiny.n_heads:
+        problems.append(
+            f"tiny.hidden_size ({config.tiny.hidden_size}) must be a multiple of tiny.n_heads ({config.tiny.n_heads})"
+        )
+    if config.tiny is not None and config.max_length_tokens > config.tiny.max_positions:
+        problems.append(
+            f"max_length_tokens ({config.max_length_tokens}) exceeds tiny.max_positions ({config.tiny.max_positions})"
+        )
+    if config.bucket and config.trainer.get("packing"):
+        problems.append("`bucket` and `trainer.packing` exclude each other")
+    problems += [
+        f"trainer.{key} is set elsewhere: use {OWNED[key]}" for key in sorted(config.trainer) if key in OWNED
+    ]
+    if problems:
+        raise ConfigError("\n".join(problems), "mend the configuration; nothing was run")
+
+
+def trainer_options(options: dict[str, Any], known: set[str]) -> dict[str, Any]:
+    """Check the names of trainer options against TRL's own.
+
+    Args:
+        options: the `trainer:` mapping.
+        known: field names of the TRL configuration class.
+
+    Raises:
+        ConfigError: an option that TRL does not have, with the nearest one.
+    """
+    problems = [
+        f"trainer.{key}: trl has no such option{did_you_mean(key, known)}" for key in sorted(set(options) - known)
+    ]
+    if problems:
+        raise ConfigError("\n".join(problems), "see trl.SFTConfig and transformers.TrainingArguments")
+    return dict(options)
+
+
+def style_of(config: SftConfig, noted: str | None) -> Style:
+    """The prompt style, from the configuration, the checkpoint's note, or the default."""
+    if config.prompt_style != "auto":
+        return config.prompt_style
+    if config.tiny is not None or noted == "compact":
+        return "compact"
+    return "full"

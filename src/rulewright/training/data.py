@@ -1,0 +1,221 @@
+"""Records → token ids and labels, once, on disk; and the order in which they are trained.
+
+Invariant: the tokens of prompt and answer are those of inference (the prompt is tokenised
+by itself), labels cover exactly the answer and its end token, and what does not fit is
+counted with its reason.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+from rulewright import console, jsonl
+from rulewright.actions import Rejection, render_response
+from rulewright.actions.codec import parse_action
+from rulewright.data.schemas import NormalizedRecord
+from rulewright.prompts import Message, Style, action_prompt, edit_answer, edit_prompt
+from rulewright.training.config import Task
+
+IGNORED: Final = -100
+"""The label of a token that counts for nothing in the loss (PyTorch's convention)."""
+_CHUNK: Final = 512
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a record becomes a prompt and an answer."""
+
+    task: Task
+    style: Style
+    think: bool = False
+
+    def prompt(self, record: NormalizedRecord) -> list[Message]:
+        make = edit_prompt if self.task == "edit" else action_prompt
+        return make(record.instruction, record.pre, record.language, style=self.style)
+
+    def answer(self, record: NormalizedRecord) -> str | Rejection:
+        """What the model should write; a `Rejection` where the record's action cannot be read."""
+        if self.task == "edit":
+            return edit_answer(record.post, record.language, self.style)
+        return action_answer(record, self.think)
+
+
+def action_answer(record: NormalizedRecord, think: bool = False) -> str | Rejection:
+    """The wire form of a record's action, in mode `yaml` or as the action was written."""
+    if record.metadata.action is None:
+        from rulewright.verdict import Verdict
+
+        return Rejection(Verdict.NO_ACTION, "the record has no action")
+    action = parse_action(record.metadata.action, record.language)
+    if isinstance(action, Rejection):
+        return action
+    reason = (record.metadata.provenance or {}).get("reason", "") if think else ""
+    return render_response(action, think=str(reason))
+
+
+@dataclass
+class Counts:
+    """What became of the records."""
+
+    n_records: int = 0
+    n_rows: int = 0
+    n_tokens: int = 0
+    """Of the rows that are trained on, prompt and answer."""
+    n_answer_tokens: int = 0
+    longest: int = 0
+    dropped: dict[str, int] | None = None
+    """Reason to count: `too_long`, `cut_answer_gone`, or an action's verdict."""
+    truncated: int = 0
+
+
+class Encoder:
+    """Tokenises records; keeps count."""
+
+    def __init__(self, tokenizer: Any, form: Form, max_length: int, drop_long: bool) -> None:
+        self._tokenizer, self._form = tokenizer, form
+        self._max_length, self._drop_long = max_length, drop_long
+        self.counts = Counts()
+        self._dropped: Counter[str] = Counter()
+
+    def rows(self, records: Iterable[NormalizedRecord]) -> Iterator[dict[str, list[int]]]:
+        """Yield `{"input_ids", "labels"}` for every record that can be trained on."""
+        stream = iter(records)
+        while chunk := list(islice(stream, _CHUNK)):
+            self.counts.n_records += len(chunk)
+            answered = []
+            for record in chunk:
+                answer = self._form.answer(record)
+                if isinstance(answer, Rejection):
+                    self._dropped[answer.verdict.value] += 1
+                else:
+                    answered.append((self._form.prompt(record), answer))
+            yield from self._encode(answered)
+        self.counts.dropped = dict(sorted(self._dropped.items()))
+
+    def _encode(self, pairs: Sequence[tuple[list[Message], str]]) -> Iterator[dict[str, list[int]]]:
+        if not pairs:
+            return
+        prompts = [self._render(prompt) for prompt, _ in pairs]
+        answers = [
+            self._answer(prompt, text, answer)
+            for (prompt, answer), text in zip(pairs, prompts, strict=True)
+        ]
+        prompt_ids = self._tokenizer(prompts, add_special_tokens=False)["input_ids"]
+        answer_ids = self._tokenizer(answers, add_special_tokens=False)["input_ids"]
+        for head, tail in zip(prompt_ids, answer_ids, strict=True):
+            row = self._row(list(head), list(tail))
+            if row is not None:
+                yield row
+
+    def _render(self, messages: list[Message], answered: bool = False) -> str:
+        text = self._tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=not answered
+        )
+        return str(text)
+
+    def _answer(self, prompt: list[Message], rendered: str, answer: str) -> str:
+        """The answer as the chat template writes it, up to and with the end token."""
+        whole = self._render([*prompt, {"role": "assistant", "content": answer}], answered=True)
+        if not whole.startswith(rendered):
+            raise ValueError("the chat template writes the prompt differently once it is answered")
+        end = self._tokenizer.eos_token
+        text = whole[len(rendered) :]
+        return text[: text.rindex(end) + len(end)] if end in text else text + end
+
+    def _row(self, prompt: list[int], answer: list[int]) -> dict[str, list[int]] | None:
+        if len(prompt) + len(answer) > self._max_length:
+            if self._drop_long:
+                self._dropped["too_long"] += 1
+                return None
+            if len(prompt) >= self._max_length:
+                self._dropped["cut_answer_gone"] += 1
+                return None
+            self.counts.truncated += 1
+            answer = answer[: self._max_length - len(prompt)]
+        counts = self.counts
+        counts.n_rows += 1
+        counts.n_tokens += len(prompt) + len(answer)
+        counts.n_answer_tokens += len(answer)
+        counts.longest = max(counts.longest, len(prompt) + len(answer))
+        return {"input_ids": prompt + answer, "labels": [IGNORED] * len(prompt) + answer}
+
+
+def write_tokens(rows: Iterable[dict[str, list[int]]], path: Path) -> None:
+    """Write rows to an Arrow file that appears only when complete."""
+    from datasets import Features, Sequence, Value
+    from datasets.arrow_writer import ArrowWriter
+
+    integers = Sequence(Value("int32"))
+    features = Features({"input_ids": integers, "labels": integers, "length": Value("int32")})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    with ArrowWriter(path=str(part), features=features) as writer:
+        for row in rows:
+            writer.write({**row, "length": len(row["input_ids"])})
+        writer.finalize()
+    part.replace(path)
+
+
+def tokenise(records: Iterable[NormalizedRecord], encoder: Encoder, path: Path, what: str) -> Counts:
+    """Tokenise to `path`, or take what an earlier part of the run has written there."""
+    noted = path.with_suffix(".json")
+    if path.exists() and noted.exists():
+        return Counts(**json.loads(noted.read_text(encoding="utf-8")))
+    write_tokens(encoder.rows(records), path)
+    jsonl.write_json(noted, asdict(encoder.counts))
+    _say(what, encoder.counts)
+    return encoder.counts
+
+
+def _say(what: str, counts: Counts) -> None:
+    parts = [
+        f"{counts.n_rows:,} of {counts.n_records:,} records",
+        f"{counts.n_tokens:,} tokens ({counts.n_answer_tokens:,} of them answers)",
+        f"longest {counts.longest:,}",
+    ]
+    parts += [f"{n:,} left out: {reason}" for reason, n in (counts.dropped or {}).items()]
+    if counts.truncated:
+        parts.append(f"{counts.truncated:,} answers cut")
+    console.say(f"{what}: " + ", ".join(parts))
+
+
+def bucketed(lengths: Sequence[int], batch_size: int, n_batches: int, seed: int) -> list[int]:
+    """An order of row numbers whose batches hold rows of similar length.
+
+    Every pass shuffles all rows, sorts them by length within windows of 50 batches, and
+    shuffles the batches: the order is random, padding small.
+
+    Args:
+        lengths: of the rows, in tokens.
+        batch_size: rows of one optimiser step, all processes together.
+        n_batches: how many batches are wanted; passes follow one another.
+        seed: of the order.
+    """
+    order: list[int] = []
+    epoch = 0
+    while len(order) < n_batches * batch_size:
+        rng = random.Random(f"{seed} {epoch}")
+        rows = list(range(len(lengths)))
+        rng.shuffle(rows)
+        window = 50 * batch_size
+        batches = []
+        for start in range(0, len(rows), window):
+            near = sorted(rows[start : start + window], key=lambda row: lengths[row])
+            batches += [near[i : i + batch_size] for i in range(0, len(near), batch_size)]
+        # A last batch that is not full would shift all later ones against their buckets.
+        batches = [batch for batch in batches if len(batch) == batch_size] or [_filled(rows, batch_size)]
+        rng.shuffle(batches)
+        order += [row for batch in batches for row in batch]
+        epoch += 1
+    return order[: n_batches * batch_size]
+
+
+def _filled(rows: list[int], size: int) -> list[int]:
+    return [rows[i % len(rows)] for i in range(size)]

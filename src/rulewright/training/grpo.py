@@ -1,0 +1,257 @@
+"""`PolicyTrainer`: TRL's GRPOTrainer with dynamic sampling that refills (TRL has none).
+
+A batch is generated and scored; groups whose rewards differ are kept; fresh prompts
+replace the others, for a bounded number of rounds. All ranks do equally many rounds,
+each keeps its own whole groups, and every decision is taken on gathered counts. Groups
+left flat at the end fill the batch but count for nothing: their tokens leave the loss
+and its denominator.
+
+TRL is pinned: the methods hooked here are private (`tests/srl/test_policy_trainer.py`).
+"""
+
+# ruff: noqa: N803, N806  (shape suffixes: B rollouts, G rollouts of one prompt, P prompt and C completion tokens)
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from accelerate.utils import gather_object
+from torch.nn.functional import pad
+from trl import GRPOConfig, GRPOTrainer
+
+from rulewright.errors import RulewrightError
+from rulewright.prompts import Style
+from rulewright.srl.sampling import PromptStream, SamplingConfig, is_informative
+from rulewright.srl.scoring import Scored, Scorer
+
+STREAM_FILE: Final = "refill.json"
+"""Written last into a checkpoint folder: its existence means that the checkpoint is complete."""
+
+# How each tensor of a batch is padded when rounds of different lengths are joined.
+_LEFT: Final = frozenset({"prompt_ids", "prompt_mask"})
+_RIGHT: Final = frozenset(
+    {
+        "completion_ids", "completion_mask", "tool_mask", "old_per_token_logps",
+        "ref_per_token_logps", "sampling_per_token_logps", "importance_sampling_ratio",
+    }
+)  # fmt: skip
+_Group = dict[str, torch.Tensor]
+
+
+class ScorerReward:
+    """A `Scorer` as TRL's reward function; keeps what was scored for the trainer."""
+
+    def __init__(self, name: str, scorer: Scorer) -> None:
+        self.__name__ = name
+        self._scorer = scorer
+        self.scored: list[Scored] = []
+
+    def __call__(
+        self, completions: Sequence[Any], completion_ids: Sequence[Sequence[int]], row: Sequence[int], **_: Any
+    ) -> list[float | None]:
+        texts = [c if isinstance(c, str) else c[0]["content"] for c in completions]
+        self.scored = self._scorer.score(row, texts, [len(ids) for ids in completion_ids])
+        return [item.value for item in self.scored]
+
+
+class PolicyTrainer(GRPOTrainer):
+    """GRPO on a `Scorer`, with dynamic sampling.
+
+    Args:
+        scorer: tasks and their rewards; row `i` of `train_dataset` is its task `i` in column `row`.
+        sampling: what is kept and how often it is refilled.
+        reward_name: for the logs.
+        prompt_style: of the checkpoint.
+    """
+
+    def __init__(
+        self,
+        *,
+        scorer: Scorer,
+        sampling: SamplingConfig,
+        reward_name: str,
+        prompt_style: Style,
+        args: GRPOConfig,
+        **options: Any,
+    ) -> None:
+        self.reward = ScorerReward(reward_name, scorer)
+        self.sampling, self.prompt_style = sampling, prompt_style
+        super().__init__(reward_funcs=[self.reward], args=args, **options)
+        self.stream = PromptStream(len(self.train_dataset), args.seed)
+        self.n_prompts = 0
+        """Prompts generated for so far, refills included, all ranks together."""
+        self.flat_batches = 0
+        """Batches in a row without a single informative group."""
+        self.n_updates = 0
+        """Batches that had at least one."""
+        self._rewards_B: torch.Tensor = torch.empty(0)
+
+    def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any) -> Any:
+        rewards_BF = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
+        self._rewards_B = rewards_BF[:, 0]
+        return rewards_BF
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        if not self.model.training:
+            return super()._generate_and_score_completions(inputs)
+        wanted = len(inputs) // self.num_generations
+        kept: list[_Group] = []
+        flat: list[_Group] = []
+        scored: list[Scored] = []
+        n_rounds = 0
+        while True:
+            n_rounds += 1
+            batch = super()._generate_and_score_completions(inputs)
+            scored += self.reward.scored
+            for group, rewards in self._groups(batch, len(inputs)):
+                (kept if is_informative(rewards, self.sampling) else flat).append(group)
+            missing = self._most(wanted - len(kept)) if self.sampling.enabled else 0
+            if missing <= 0 or n_rounds >= self.sampling.max_rounds:
+                break
+            inputs = self._fresh(missing)
+        self._log_sampling(kept, flat, scored, n_rounds)
+        return self._joined(kept, flat, wanted)
+
+    # Groups
+
+    def _groups(self, batch: dict[str, Any], n_local: int) -> Iterable[tuple[_Group, list[float]]]:
+        """Cut a batch into its groups, each with its rewards; samples without one leave the loss."""
+        first = self.accelerator.process_index * n_local
+        rewards_B = self._rewards_B[first : first + n_local]
+        unknown = [
+            key for key, value in batch.items()
+            if torch.is_tensor(value) and value.ndim and key not in _LEFT | _RIGHT | {"advantages"}
+        ]  # fmt: skip
+        if unknown:
+            raise RulewrightError(
+                f"dynamic sampling does not know how to join {', '.join(unknown)}",
+                "train on text only, or switch it off: --set sampling.enabled=false",
+            )
+        mask_BC = batch["completion_mask"].clone()
+        mask_BC[torch.isnan(rewards_B)] = 0
+        tensors = {k: v for k, v in batch.items() if torch.is_tensor(v) and v.ndim}
+        tensors |= {"completion_mask": mask_BC, "rewards": rewards_B}
+        for start in range(0, n_local, self.num_generations):
+            cut = slice(start, start + self.num_generations)
+            yield {key: value[cut] for key, value in tensors.items()}, rewards_B[cut].tolist()
+
+    def _most(self, n: int) -> int:
+        """The largest of a number over all ranks, so that all decide alike."""
+        return int(self.accelerator.gather(torch.tensor([n], device=self.accelerator.device)).max().item())
+
+    def _fresh(self, n_prompts: int) -> list[dict[str, Any]]:
+        """Draw prompts for another round, each repeated for its group."""
+        rows = self.stream.take(n_prompts, self.accelerator.process_index, self.accelerator.num_processes)
+        return [dict(self.train_dataset[row]) for row in rows for _ in range(self.num_generations)]
+
+    def _joined(self, kept: list[_Group], flat: list[_Group], wanted: int) -> dict[str, Any]:
+        """One batch of `wanted` groups, with its number of loss tokens over all ranks."""
+        chosen = kept[:wanted]
+        if self.sampling.enabled and self._most(len(kept)):
+            fillers = [{**g, "completion_mask": torch.zeros_like(g["completion_mask"])} for g in flat]
+        else:
+            fillers = flat  # a whole batch of flat groups: no gradient, but a loss that is defined
+        chosen += fillers[: wanted - len(chosen)]
+        batch: dict[str, Any] = {
+            key: _cat([group[key] for group in chosen], key, self._tokenizer.pad_token_id) for key in chosen[0]
+        }
+        rewards_B = batch.pop("rewards")
+        if self.scale_rewards == "batch":
+            batch["advantages"] = self._batch_scaled(rewards_B)
+        loss_mask_BC = batch["completion_mask"]
+        if "tool_mask" in batch:
+            loss_mask_BC = loss_mask_BC * batch["tool_mask"]
+        batch["num_items_in_batch"] = self.accelerator.gather(loss_mask_BC.sum()).sum()
+        return batch
+
+    def _batch_scaled(self, rewards_B: torch.Tensor) -> torch.Tensor:
+        """Advantages divided by the deviation over the batch that is trained on, not over one round."""
+        everywhere_B = self.accelerator.gather(rewards_B)
+        valid_B = everywhere_B[~torch.isnan(everywhere_B)]
+        deviation = valid_B.std() if len(valid_B) > 1 else torch.zeros((), device=rewards_B.device)
+        mean_B = rewards_B.view(-1, self.num_generations).nanmean(dim=1).repeat_interleave(self.num_generations)
+        return torch.nan_to_num((rewards_B - mean_B) / (deviation + 1e-4), nan=0.0)
+
+    # What is logged, and when to stop
+
+    def _log_sampling(
+        self, kept: list[_Group], flat: list[_Group], scored: list[Scored], n_rounds: int
+    ) -> None:
+        everywhere: list[tuple[int, int, list[Scored]]] = gather_object([(len(kept), len(flat), scored)])
+        n_kept = sum(item[0] for item in everywhere)
+        n_groups = n_kept + sum(item[1] for item in everywhere)
+        answers = [answer for item in everywhere for answer in item[2]]
+        self.n_prompts += n_groups
+        metrics = self._metrics["train"]
+        for name, value in _averages(answers).items():
+            metrics[name].append(value)
+        metrics["sampling/kept_rate"].append(n_kept / n_groups)
+        metrics["sampling/rounds"].append(float(n_rounds))
+        metrics["sampling/prompts"] = [float(self.n_prompts)]
+        self.flat_batches = 0 if n_kept else self.flat_batches + 1
+        self.n_updates += bool(n_kept)
+        if self.flat_batches >= self.sampling.max_flat_batches:
+            self.control.should_training_stop = True
+
+    # Checkpoints
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)
+        if self.args.should_save:
+            folder = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"
+            state = {
+                "position": self.stream.position,
+                "n_prompts": self.n_prompts,
+                "flat_batches": self.flat_batches,
+                "n_updates": self.n_updates,
+            }
+            (folder / STREAM_FILE).write_text(json.dumps(state), encoding="utf-8")
+        self.accelerator.wait_for_everyone()
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if checkpoint is not None:
+            state = json.loads((Path(checkpoint) / STREAM_FILE).read_text(encoding="utf-8"))
+            self.stream.position = state["position"]
+            self.n_prompts = state["n_prompts"]
+            self.flat_batches = state["flat_batches"]
+            self.n_updates = state["n_updates"]
+
+
+def last_complete_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint that was written to its end; a killed run may leave a torn one."""
+    complete = [path.parent for path in folder.glob(f"checkpoint-*/{STREAM_FILE}") if path.stat().st_size]
+    return max(complete, key=lambda path: int(path.name.partition("-")[2]), default=None)
+
+
+def _averages(answers: Sequence[Scored]) -> dict[str, float]:
+    """Unfiltered means: of everything that was generated, not of what was kept."""
+    counted = [answer for answer in answers if answer.value is not None]
+    if not counted:
+        return {"unfiltered/infra_rate": 1.0}
+    sums: Counter[str] = Counter()
+    for answer in counted:
+        sums.update({f"parts/{name}": value for name, value in answer.parts.items()})
+        sums[f"verdict/{answer.verdict.value}"] += 1
+    sums["unfiltered/reward"] = math.fsum(answer.value for answer in counted if answer.value is not None)  # type: ignore[assignment]
+    sums["unfiltered/success_rate"] = sum(answer.success for answer in counted)
+    means = {name: total / len(counted) for name, total in sums.items()}
+    return means | {"unfiltered/infra_rate": 1 - len(counted) / len(answers)}
+
+
+def _cat(pieces: list[torch.Tensor], key: str, pad_token_id: int) -> torch.Tensor:
+    if key not in _LEFT | _RIGHT or pieces[0].ndim < 2:
+        return torch.cat(pieces)
+    width = max(piece.shape[1] for piece in pieces)
+    fill = {"prompt_ids": pad_token_id, "completion_ids": pad_token_id, "tool_mask": 1}.get(key, 0)
+    return torch.cat(
+        [
+            pad(piece, (width - piece.shape[1], 0) if key in _LEFT else (0, width - piece.shape[1]), value=fill)
+            for piece in pieces
+        ]
+    )

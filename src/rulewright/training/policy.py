@@ -1,0 +1,295 @@
+"""Training a policy on rewards: what `train srl` and `train grpo` share.
+
+A run owns `OUT/run/` (configuration, metrics, checkpoints, dev rewards, and last
+`result.json`) and puts the best checkpoint, a plain Hugging Face model, into `OUT/`.
+Dev is evaluated greedily and sampled, seeded per row, before, during and after.
+
+Nothing here imports torch before a run starts.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
+
+import tyro
+from pydantic import Field
+
+from rulewright import console, jsonl
+from rulewright.config import CommandConfig, Options
+from rulewright.errors import ConfigError, MissingDependency, RulewrightError, UsageError
+from rulewright.generation.base import Sampling
+from rulewright.runs import RunDir
+from rulewright.srl.curves import plot
+from rulewright.srl.sampling import SamplingConfig
+from rulewright.srl.scoring import Evaluation, Scorer, summarize
+
+if TYPE_CHECKING:
+    from trl import GRPOConfig
+
+    from rulewright.training.grpo import PolicyTrainer
+
+Mode = Literal["greedy", "sampled"]
+MODES: Final[tuple[Mode, ...]] = ("greedy", "sampled")
+
+DEFAULTS: Final[dict[str, Any]] = {
+    # Rewards are on one scale already; dividing by a group's deviation blows small differences up.
+    "scale_rewards": "none",
+    "loss_type": "dapo",
+    "beta": 0.0,
+    "mask_truncated_completions": True,
+    "num_generations": 8,
+    "per_device_train_batch_size": 8,
+    "max_completion_length": 512,
+    "logging_steps": 1,
+    "save_steps": 20,
+    "save_total_limit": 2,
+    "report_to": "none",
+}
+# The run decides these; a configuration that sets them is refused.
+OURS: Final = frozenset(
+    {
+        "output_dir", "seed", "eval_strategy", "eval_steps", "do_eval", "save_strategy", "save_only_model",
+        "load_best_model_at_end", "remove_unused_columns", "resume_from_checkpoint", "reward_weights",
+        "multi_objective_aggregation",
+    }
+)  # fmt: skip
+
+
+class PolicyConfig(CommandConfig):
+    """Fields of every policy training."""
+
+    model: str = "models/sft_stage1_astgrep"
+    """Checkpoint to start from."""
+    out: Path = Path("models/srl_stage2")
+    """The best checkpoint goes here, the run's files into run/ below."""
+    reports: Path = Path("reports/srl")
+    """Metrics and curves, copied from the run."""
+    max_prompt_tokens: int = Field(default=4096, ge=1)
+    """Tasks with a longer prompt are left out, and counted."""
+    eval_rows: int = Field(default=128, ge=1)
+    """Dev tasks that are evaluated, the first so many."""
+    eval_samples: int = Field(default=1, ge=1)
+    """Sampled answers per dev task, beside the greedy one."""
+    eval_every_steps: int = Field(default=20, ge=1)
+    """Optimizer steps between evaluations; the best of them is kept."""
+    workers: int = Field(default=2, ge=1)
+    """Processes that execute the model's actions, per training process."""
+    deadline_s: float = Field(default=5.0, gt=0)
+    """Wall time after which an action counts as a timeout."""
+    seed: int = 0
+    """Of shuffling, sampling and evaluation."""
+    sampling: tyro.conf.Fixed[tyro.conf.Suppress[SamplingConfig]] = SamplingConfig()
+    """Dynamic sampling: enabled, epsilon, criterion, max_rounds, max_flat_batches."""
+    trainer: Options = Field(default_factory=dict)
+    """Fields of TRL's GRPOConfig."""
+    resume: bool = False
+    """Continue a run that was cut off."""
+    overwrite: bool = False
+    """Replace what an earlier run left in OUT."""
+    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """Result as JSON on stdout."""
+
+
+class Tasks(NamedTuple):
+    """What is trained and evaluated on."""
+
+    train: Scorer
+    dev: Scorer
+    reward: str
+    """Name of the reward, for logs."""
+
+
+def open_run(config: PolicyConfig, inputs: Sequence[Path]) -> RunDir:
+    """Claim the run's folder; in a run of several processes the first one does, for all."""
+    path = config.out / "run"
+    if not _is_first_process():
+        return RunDir(path)
+    run = RunDir.open(
+        path, config, resume=config.resume, overwrite=config.overwrite, seed=config.seed, inputs=inputs
+    )
+    if not config.resume:
+        for name in ("checkpoints", "best", "best.new"):
+            shutil.rmtree(path / name, ignore_errors=True)
+        for name in ("dev.jsonl", "rejected.jsonl"):
+            (path / name).unlink(missing_ok=True)
+    return run
+
+
+def _is_first_process() -> bool:
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def run_policy(config: PolicyConfig, tasks: Tasks, run: RunDir) -> dict[str, Any]:
+    """Train from `config.model` on the rewards of `tasks.train`; give the result.
+
+    Raises:
+        UsageError: too few tasks for one batch, or a configuration that cannot work.
+        RulewrightError: nothing could be learnt from the start.
+    """
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    try:
+        import torch  # noqa: F401
+        import trl  # noqa: F401
+    except ImportError as error:
+        raise MissingDependency("trl", "training", "train") from error
+    from rulewright.training.grpo import last_complete_checkpoint
+    from rulewright.training.policy_loop import Watch, open_trainer, save_best
+
+    started = time.monotonic()
+    trainer = open_trainer(config, tasks, run)
+    checkpoints = run.path / "checkpoints"
+    checkpoint = last_complete_checkpoint(checkpoints) if config.resume else None
+    watch = Watch(trainer, tasks.dev, config, run, resumed_at=_step_of(checkpoint))
+    trainer.add_callback(watch)
+    watch.evaluate(0)
+    if checkpoint is not None:
+        console.decided("continue", f"step {_step_of(checkpoint)}", "the last complete checkpoint")
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    _require_signal(trainer, config)
+    watch.evaluate(trainer.state.global_step)
+    if trainer.accelerator.is_main_process:
+        save_best(run.path / "best", config.out, config.model)
+        result = _result(config, tasks, trainer, watch, time.monotonic() - started)
+        publish(run, config)
+        run.finish(result)
+    trainer.accelerator.wait_for_everyone()
+    return run.result()
+
+
+def check_trainer(arguments: GRPOConfig, n_train: int) -> None:
+    """Refuse settings that would silently train on nothing, or resume somewhere else.
+
+    Raises:
+        ConfigError: with the numbers that do not fit and ones that do.
+    """
+    group = arguments.num_generations
+    per_rank = arguments.per_device_train_batch_size * arguments.steps_per_generation
+    if per_rank % group:
+        raise ConfigError(
+            f"trainer: per_device_train_batch_size × steps_per_generation = {per_rank} is not a multiple of "
+            f"num_generations = {group}: a group would be cut across processes",
+            f"make the product a multiple of {group}, e.g. gradient_accumulation_steps "
+            f"{math.lcm(arguments.per_device_train_batch_size, group) // arguments.per_device_train_batch_size}",
+        )
+    window = arguments.steps_per_generation * arguments.num_iterations
+    save_every = int(arguments.save_steps) * arguments.gradient_accumulation_steps
+    if save_every % window:
+        raise ConfigError(
+            f"trainer: save_steps × gradient_accumulation_steps = {save_every} is not a multiple of "
+            f"steps_per_generation × num_iterations = {window}: a run resumed inside a window would differ",
+            f"save_steps: a multiple of {window // math.gcd(window, arguments.gradient_accumulation_steps)}",
+        )
+    if (arguments.save_total_limit or 2) < 2:
+        raise ConfigError(
+            "trainer: save_total_limit = 1 leaves no checkpoint if the run is killed while saving",
+            "save_total_limit: 2 or more",
+        )
+    prompts = arguments.generation_batch_size // group
+    if n_train < prompts:
+        raise UsageError(
+            f"{n_train} training tasks, but one batch takes {prompts} prompts: there would be no step at all",
+            "more tasks, or smaller per_device_train_batch_size, steps_per_generation or number of processes",
+        )
+
+
+def evaluate(
+    generator: Any, scorer: Scorer, rows: Sequence[int], mode: Mode, samples: int, max_new_tokens: int,
+    temperature: float, seed: int,
+) -> Evaluation:  # fmt: skip
+    """Answer each task once (greedy) or `samples` times, and score the answers."""
+    greedy = mode == "greedy"
+    n = 1 if greedy else samples
+    sampling = Sampling(n, 0.0 if greedy else temperature, 1.0, max_new_tokens, seed)
+    answers = generator.generate([scorer.prompt(row, generator.style) for row in rows], sampling)
+    flat = [(row, answer) for row, several in zip(rows, answers, strict=True) for answer in several]
+    scored = scorer.score(
+        [row for row, _ in flat], [answer.text for _, answer in flat], [answer.n_tokens for _, answer in flat]
+    )
+    return summarize(scored)
+
+
+def publish(run: RunDir, config: PolicyConfig) -> None:
+    """Copy the metrics and draw the curves into the reports folder."""
+    metrics = run.path / "metrics.jsonl"
+    target = config.reports / "metrics.jsonl"
+    jsonl.write_text(target, metrics.read_text(encoding="utf-8"))
+    plot(target, config.reports / "curves.png", f"{config.out.name}: {config.model} → {config.out}")
+
+
+def _step_of(checkpoint: Path | None) -> int:
+    return int(checkpoint.name.partition("-")[2]) if checkpoint else 0
+
+
+def _require_signal(trainer: PolicyTrainer, config: PolicyConfig) -> None:
+    """End with a clear message where not one group of answers ever differed in reward."""
+    if trainer.n_updates:
+        if trainer.flat_batches >= config.sampling.max_flat_batches:
+            console.decided(
+                "stopped", f"step {trainer.state.global_step}",
+                f"{trainer.flat_batches} batches in a row without a group to learn from",
+            )  # fmt: skip
+        return
+    rewards = [row["unfiltered/reward"] for row in trainer.state.log_history if "unfiltered/reward" in row]
+    mean = sum(rewards) / len(rewards) if rewards else 0.0
+    reason = (
+        "the model already earns the full reward"
+        if mean > 0.95
+        else "the model writes hardly any valid action"
+        if mean < 0
+        else "its answers to one prompt are all worth the same"
+    )
+    raise RulewrightError(
+        f"{config.model}: nothing to learn from: in {trainer.n_prompts} prompts no group of "
+        f"{trainer.num_generations} answers differed in reward by more than {config.sampling.epsilon} "
+        f"(mean reward {mean:.3f})",
+        f"{reason}; train Stage 1 longer or shorter, raise trainer.temperature or trainer.num_generations",
+    )
+
+
+def _result(
+    config: PolicyConfig, tasks: Tasks, trainer: PolicyTrainer, watch: Any, seconds: float
+) -> dict[str, Any]:
+    before, best = watch.history[0], watch.history[watch.best_step]
+    last = watch.history[trainer.state.global_step]
+    return {
+        "reward": tasks.reward,
+        "model": config.model,
+        "n_train": len(tasks.train),
+        "n_dev": watch.n_rows,
+        "steps": trainer.state.global_step,
+        "prompts": trainer.n_prompts,
+        "best_step": watch.best_step,
+        "before": {mode: before[mode].to_dict() for mode in MODES},
+        "after": {mode: best[mode].to_dict() for mode in MODES},
+        "last": {mode: last[mode].to_dict() for mode in MODES},
+        "gain": {mode: watch.gain(before[mode], best[mode]) for mode in MODES},
+        "stopped_early": trainer.flat_batches >= config.sampling.max_flat_batches,
+        "seconds": round(seconds, 1),
+    }
+
+
+def show(result: Mapping[str, Any]) -> str:
+    """The result as a small table."""
+    rows = []
+    for mode in MODES:
+        before, after, gain = result["before"][mode], result["after"][mode], result["gain"][mode]
+        rows.append(
+            [
+                mode,
+                f"{before['mean_reward']:.3f}",
+                f"{after['mean_reward']:.3f}",
+                f"{gain['difference']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}]",
+                f"{before['success_rate']:.3f}",
+                f"{after['success_rate']:.3f}",
+                after["n"],
+            ]
+        )
+    return console.table(
+        ["dev", "reward before", "after", "gain (95 %)", "success before", "after", "n"], rows
+    )

@@ -1,0 +1,237 @@
+"""The parts of a policy run that need torch: model, trainer, evaluation, best checkpoint."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
+from trl import GRPOConfig
+
+from rulewright import console, jsonl
+from rulewright.config import did_you_mean
+from rulewright.errors import ConfigError, UsageError
+from rulewright.evaluation.stats import paired
+from rulewright.generation.local import LocalGenerator
+from rulewright.generation.open import NOTE_FILE, GeneratorConfig, require_checkpoint, resolve_style
+from rulewright.runs import RunDir
+from rulewright.srl.scoring import Evaluation, Scorer
+from rulewright.training.grpo import PolicyTrainer
+from rulewright.training.policy import (
+    DEFAULTS, MODES, OURS, Mode, PolicyConfig, Tasks, check_trainer, evaluate, publish,
+)  # fmt: skip
+
+
+def open_trainer(config: PolicyConfig, tasks: Tasks, run: RunDir) -> PolicyTrainer:
+    """Load the checkpoint and put the trainer together."""
+    require_checkpoint(config.model)
+    tokenizer = AutoTokenizer.from_pretrained(config.model)
+    style = resolve_style(GeneratorConfig(model=config.model))
+    console.decided("prompt style", style, "as noted in the checkpoint")
+    dataset = _dataset(tasks.train, tokenizer, style, config.max_prompt_tokens)
+    arguments = trainer_arguments(config, run)
+    check_trainer(arguments, len(dataset))
+    model = AutoModelForCausalLM.from_pretrained(
+        config.model, dtype=torch.bfloat16 if arguments.bf16 else torch.float32
+    )
+    return PolicyTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=dataset,
+        processing_class=tokenizer,
+        scorer=tasks.train,
+        sampling=config.sampling,
+        reward_name=tasks.reward,
+        prompt_style=style,
+    )
+
+
+def trainer_arguments(config: PolicyConfig, run: RunDir) -> GRPOConfig:
+    """TRL's configuration from ours; on a machine without a GPU, one that works there."""
+    known = set(GRPOConfig.__dataclass_fields__)
+    problems = [
+        f"trainer: unknown field '{key}' of TRL's GRPOConfig{did_you_mean(key, known)}"
+        if key not in known
+        else f"trainer: '{key}' is decided by the run"
+        for key in config.trainer
+        if key not in known or key in OURS
+    ]
+    if problems:
+        raise ConfigError("\n".join(problems), "mend it; nothing was run")
+    values = {**DEFAULTS, **config.trainer}
+    if not torch.cuda.is_available():
+        for key, value in {"use_cpu": True, "bf16": False, "gradient_checkpointing": False}.items():
+            if key not in config.trainer:
+                console.decided(key, value, "no GPU")
+                values[key] = value
+    try:
+        return GRPOConfig(
+            output_dir=str(run.path / "checkpoints"),
+            seed=config.seed,
+            eval_strategy="no",
+            save_strategy="steps",
+            remove_unused_columns=False,
+            **values,
+        )
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"trainer: {error}", "mend it; nothing was run") from error
+
+
+def _dataset(scorer: Scorer, tokenizer: Any, style: Any, max_prompt_tokens: int) -> Dataset:
+    rows: list[dict[str, Any]] = []
+    for row in range(len(scorer)):
+        prompt = scorer.prompt(row, style)
+        ids = tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=True)["input_ids"]
+        if len(ids) <= max_prompt_tokens:
+            rows.append({"prompt": prompt, "row": row})
+    if len(rows) < len(scorer):
+        console.decided(
+            "left out", f"{len(scorer) - len(rows)} of {len(scorer)} tasks",
+            f"their prompts are longer than {max_prompt_tokens} tokens",
+        )  # fmt: skip
+    if not rows:
+        raise UsageError(
+            f"all {len(scorer)} training tasks have prompts longer than {max_prompt_tokens} tokens",
+            "raise --max-prompt-tokens",
+        )
+    return Dataset.from_list(rows)
+
+
+class Watch(TrainerCallback):
+    """Logs metrics, evaluates dev at intervals, keeps the best checkpoint.
+
+    Args:
+        trainer: whose model is watched.
+        dev: evaluation tasks.
+        config: intervals, numbers and seeds.
+        run: where metrics and dev rewards are written.
+        resumed_at: the step the run continues from; later lines of an earlier life are dropped.
+    """
+
+    def __init__(
+        self, trainer: PolicyTrainer, dev: Scorer, config: PolicyConfig, run: RunDir, resumed_at: int
+    ) -> None:
+        self._trainer, self._dev, self._config, self._run = trainer, dev, config, run
+        self.n_rows = min(len(dev), config.eval_rows)
+        self.history: dict[int, dict[Mode, Evaluation]] = {}
+        self.best_step = 0
+        self._rewards = run.path / "dev.jsonl"
+        self._main = trainer.accelerator.is_main_process
+        if self._main:
+            for path in (run.path / "metrics.jsonl", self._rewards):
+                _keep_until(path, resumed_at)
+        trainer.accelerator.wait_for_everyone()
+        self._restore()
+
+    def _restore(self) -> None:
+        if not self._rewards.exists():
+            return
+        for row in jsonl.read(self._rewards):
+            self.history.setdefault(row["step"], {})[row["mode"]] = Evaluation(**row["evaluation"])
+        for step in sorted(self.history):
+            self._consider(step)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+        if self._main and logs and "unfiltered/infra_rate" in logs:
+            values = {k: round(v, 6) if isinstance(v, float) else v for k, v in logs.items()}
+            self._run.log(kind="train", step=state.global_step, **values)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.global_step % self._config.eval_every_steps == 0:
+            self.evaluate(state.global_step)
+
+    def evaluate(self, step: int) -> None:
+        """Evaluate dev at a step, once; save the model if it is the best so far."""
+        if step in self.history:
+            return
+        trainer = self._trainer
+        model = trainer.accelerator.unwrap_model(trainer.model_wrapped)
+        generator = LocalGenerator(
+            model, trainer.processing_class, trainer.prompt_style, batch_size=self._batch_size()
+        )
+        found: dict[Mode, Evaluation] = {}
+        for mode in MODES:
+            found[mode] = evaluate(
+                generator, self._dev, range(self.n_rows), mode, self._config.eval_samples,
+                trainer.args.max_completion_length, trainer.args.temperature, self._config.seed,
+            )  # fmt: skip
+        self.history[step] = found
+        if self._main:
+            self._note(step, found)
+        improved = self._consider(step)
+        if improved:
+            self._save_best(step)
+
+    def _batch_size(self) -> int:
+        return max(16, self._trainer.args.per_device_train_batch_size)
+
+    def _note(self, step: int, found: dict[Mode, Evaluation]) -> None:
+        with jsonl.Appender(self._rewards) as rewards:
+            for mode, evaluation in found.items():
+                self._run.log(kind="dev", step=step, mode=mode, **evaluation.to_dict())
+                kept = {**evaluation.__dict__}
+                rewards.append({"step": step, "mode": mode, "evaluation": kept})
+        greedy, sampled = found["greedy"], found["sampled"]
+        console.say(
+            f"step {step}: dev reward {greedy.mean_reward:.3f} greedy, {sampled.mean_reward:.3f} sampled; "
+            f"success {greedy.success_rate:.3f}, {sampled.success_rate:.3f} (n {greedy.n}, {sampled.n})"
+        )
+        if step:
+            publish(self._run, self._config)
+
+    def _consider(self, step: int) -> bool:
+        """Whether this is the best step after the start, by the mean of both dev rewards."""
+        if step and (not self.best_step or self._value(step) > self._value(self.best_step)):
+            self.best_step = step
+            return True
+        return False
+
+    def _value(self, step: int) -> float:
+        return sum(self.history[step][mode].mean_reward for mode in MODES)
+
+    def _save_best(self, step: int) -> None:
+        """Write the model beside the last best one, then swap."""
+        folder = self._run.path / "best"
+        fresh = self._run.path / "best.new"
+        self._trainer.save_model(str(fresh))
+        if self._main:
+            note = Path(self._config.model) / NOTE_FILE
+            if note.exists():
+                shutil.copy(note, fresh / NOTE_FILE)
+            jsonl.write_json(fresh / "step.json", {"step": step})
+            shutil.rmtree(folder, ignore_errors=True)
+            fresh.rename(folder)
+        self._trainer.accelerator.wait_for_everyone()
+
+    def gain(self, before: Evaluation, after: Evaluation) -> dict[str, Any]:
+        """Mean difference of dev rewards, paired by row, with its 95 % interval over groups."""
+        samples = max(1, len(before.rewards) // self.n_rows)
+        groups = [self._dev.group(row) for row in range(self.n_rows) for _ in range(samples)]
+        pairs = [
+            (x, y, group)
+            for x, y, group in zip(before.rewards, after.rewards, groups, strict=True)
+            if x is not None and y is not None
+        ]
+        if not pairs:
+            raise UsageError("no dev answer could be scored", "see the verdicts in metrics.jsonl")
+        a, b, kept = zip(*pairs, strict=True)
+        return paired(a, b, kept, self._config.seed).to_dict()
+
+
+def _keep_until(path: Path, step: int) -> None:
+    """Drop the lines of steps that the resumed run will take again."""
+    if path.exists():
+        jsonl.cut_torn_line(path)
+        jsonl.write(path, [row for row in jsonl.read(path) if row["step"] <= step])
+
+
+def save_best(best: Path, out: Path, base: str) -> None:
+    """Put the best checkpoint into the model folder."""
+    for path in sorted(best.iterdir()):
+        if path.name not in ("step.json", "training_args.bin", "README.md"):
+            shutil.copy(path, out / path.name)

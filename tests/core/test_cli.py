@@ -1,0 +1,82 @@
+"""The command line: help, exit codes, imports."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+import time
+
+import pytest
+
+from rulewright import cli
+from rulewright.config import CommandConfig
+
+TORCH = ("torch", "transformers", "trl", "datasets", "matplotlib", "pyarrow", "datasketch")
+
+
+def rulewright(*argv: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "rulewright", *argv], capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def test_help_lists_every_command() -> None:
+    done = rulewright("--help")
+    assert done.returncode == 0
+    assert all(name in done.stdout for name in cli.COMMANDS)
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_is_there_and_explains_itself(name: str) -> None:
+    module = importlib.import_module(f"rulewright.commands.{cli.COMMANDS[name].module}")
+    assert issubclass(module.Config, CommandConfig)
+    assert module.__doc__
+    fields = module.Config.model_fields
+    undocumented = [field for field, info in fields.items() if not info.description]
+    assert not undocumented, f"fields without a docstring: {undocumented}"
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_help_of_a_command_needs_no_heavy_import(name: str) -> None:
+    code = (
+        "import sys; from rulewright import cli\n"
+        f"try: cli.main([*{name.split()!r}, '--help'])\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        f"print([m for m in {TORCH!r} if m in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stderr.strip().splitlines()[-1] == "[]"
+    assert "usage:" in done.stdout
+
+
+def test_help_is_quick() -> None:
+    def best(code: str) -> float:
+        times = []
+        for _ in range(3):
+            started = time.perf_counter()
+            subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
+            times.append(time.perf_counter() - started)
+        return min(times)
+
+    # Against the interpreter itself, so that a loaded machine does not decide.
+    assert best("from rulewright import cli; cli.main(['--help'])") < best("import pydantic, tyro") * 2
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "message"),
+    [
+        (["trian", "sft"], 2, "no command"),
+        (["train", "stf"], 2, "no command 'train stf'; did you mean 'train sft'?"),
+        (["ingest", "comitpackft"], 2, "did you mean 'commitpackft'?"),
+        (["train"], 2, ""),
+        (["--version"], 0, ""),
+    ],
+)
+def test_exit_codes(argv: list[str], code: int, message: str) -> None:
+    done = rulewright(*argv)
+    assert done.returncode == code
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,111 @@
+"""Configuration: file, flags, and the messages for mistakes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pytest
+import tyro
+from pydantic import BaseModel, Field
+
+from rulewright import config
+from rulewright.errors import ConfigError
+
+
+class Mix(BaseModel, extra="forbid"):
+    path: str
+    weight: float = 1.0
+
+
+class Example(config.CommandConfig):
+    source: Annotated[Literal["alpha", "beta"], tyro.conf.Positional]
+    """What to read."""
+    rate: float = Field(default=1e-3, gt=0)
+    """Learning rate."""
+    seed: int = 0
+    """Of everything random."""
+    inputs: list[Path] = Field(default_factory=list)
+    """Files."""
+    mix: tyro.conf.Fixed[tyro.conf.Suppress[list[Mix]]] = Field(default_factory=list)
+    """Sources with weights."""
+    trainer: config.Options = Field(default_factory=dict)
+    """Handed on."""
+
+
+def load(*argv: str) -> Example:
+    return config.load(Example, argv, prog="rulewright example")
+
+
+def write(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "example.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_file_then_flags_then_set(tmp_path: Path) -> None:
+    path = write(tmp_path, "rate: 1e-4\nseed: 3\nmix:\n  - path: a\ntrainer: {lr: 5e-5, on: no}\n")
+    loaded = load(
+        "alpha", "--config", path, "--seed", "7", "--set", "mix.0.weight=2", "--set", "trainer.x=[1]"
+    )
+    assert loaded.rate == 1e-4
+    assert loaded.seed == 7
+    assert loaded.mix == [Mix(path="a", weight=2.0)]
+    assert loaded.trainer == {"lr": 5e-5, "on": "no", "x": [1]}
+
+
+def test_all_mistakes_of_a_file_at_once(tmp_path: Path) -> None:
+    path = write(tmp_path, "rte: 1\nmix:\n  - path: a\n    wieght: 2\nseed: many\nrate: -1\n")
+    with pytest.raises(ConfigError) as caught:
+        load("alpha", "--config", path)
+    lines = caught.value.message.splitlines()
+    assert [line.split(": ")[0].rsplit(":", 1)[1] for line in lines] == ["1", "4", "5", "6"]
+    assert "unknown key 'rte'; did you mean 'rate'?" in lines[0]
+    assert "unknown key 'mix.0.wieght'; did you mean 'weight'?" in lines[1]
+    assert "'seed'" in lines[2] and "got 'many'" in lines[2]
+    assert "greater than 0" in lines[3]
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["alpha", "--sed", "1"], "unknown option --sed; did you mean '--seed'?"),
+        (["gamma"], "no choice 'gamma'"),
+        ([], "missing SOURCE"),
+        (["alpha", "--rate", "fast"], "--rate: could not convert string to float: 'fast'"),
+        (["alpha", "--rate", "-1"], "greater than 0 (got -1.0)"),
+        (["alpha", "--config"], "--config expects a value"),
+        (["alpha", "--config", "nowhere.yaml"], "no such configuration file"),
+        (["alpha", "--set", "sed=1"], "unknown key 'sed'; did you mean 'seed'?"),
+        (["alpha", "--set", "seed"], "expected KEY.PATH=VALUE"),
+    ],
+)
+def test_wrong_flags_have_one_clear_message(argv: list[str], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(*argv)
+    assert message in caught.value.message
+    assert caught.value.hint
+    assert caught.value.exit_code == 2
+
+
+def test_bad_yaml_names_file_and_line(tmp_path: Path) -> None:
+    path = write(tmp_path, "seed: 1\nseed: 2\n")
+    with pytest.raises(ConfigError, match=r"example\.yaml:2: not valid YAML: duplicate key 'seed'"):
+        load("alpha", "--config", path)
+
+
+def test_a_near_file_name_is_offered(tmp_path: Path) -> None:
+    write(tmp_path, "seed: 1")
+    with pytest.raises(ConfigError) as caught:
+        load("alpha", "--config", str(tmp_path / "exmple.yaml"))
+    assert "example.yaml" in caught.value.hint
+
+
+def test_help_shows_the_defaults_of_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path, "rate: 0.25\n")
+    with pytest.raises(SystemExit) as caught:
+        load("--help", "--config", path)
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    assert "0.25" in text
+    assert "Only in the file or by --set KEY.PATH=VALUE: mix, trainer" in " ".join(text.split())

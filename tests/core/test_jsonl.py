@@ -1,0 +1,121 @@
+"""JSON Lines: places, atomic files, torn lines."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rulewright import jsonl
+from rulewright.errors import RulewrightError, UsageError
+
+
+def test_round_trip_keeps_text(tmp_path: Path) -> None:
+    rows = [{"a": "ü\n\u2028"}, {"b": [1, None]}]
+    assert jsonl.write(tmp_path / "x.jsonl", rows) == 2
+    assert list(jsonl.read(tmp_path / "x.jsonl")) == rows
+
+
+def test_bad_lines_are_reported_with_their_number(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"a": 1}\n\n[1]\nnope\n{"b": 2}\xff\n{"c": 3}')
+    lines = list(jsonl.read_lines(path))
+    assert [line.number for line in lines] == [1, 3, 4, 5, 6]
+    assert [line.value for line in lines] == [{"a": 1}, None, None, None, {"c": 3}]
+    with pytest.raises(RulewrightError, match=r"x\.jsonl:3"):
+        list(jsonl.read(path))
+
+
+def test_a_truncated_gzip_breaks_off_with_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl.gz"
+    whole = gzip.compress(b'{"a": 1}\n' * 100_000)
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(RulewrightError, match="breaks off"):
+        for _ in jsonl.read_lines(path):
+            pass
+
+
+def test_an_lfs_pointer_is_not_data(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n")
+    with pytest.raises(UsageError, match="Git-LFS pointer") as caught:
+        list(jsonl.read_lines(path))
+    assert "git lfs pull" in caught.value.hint
+
+
+def test_absent_files_and_folders_are_said(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such file"):
+        list(jsonl.read_lines(tmp_path / "none.jsonl"))
+    with pytest.raises(UsageError, match="folder"):
+        list(jsonl.read_lines(tmp_path))
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    jsonl.write(path, [{"a": 1}])
+
+    def rows() -> object:
+        yield {"a": 2}
+        raise KeyError("broken")
+
+    with pytest.raises(KeyError):
+        jsonl.write(path, rows())  # type: ignore[arg-type]
+    assert list(jsonl.read(path)) == [{"a": 1}]
+    assert [p.name for p in tmp_path.iterdir()] == ["x.jsonl"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_a_full_disk_is_one_clear_message() -> None:
+    appender = jsonl.Appender.__new__(jsonl.Appender)
+    appender.path, appender._sync = Path("/dev/full"), False
+    appender._stream = Path("/dev/full").open("wb")  # noqa: SIM115
+    with pytest.raises(RulewrightError, match="No space left") as caught:
+        appender.append({"a": 1})
+    assert "free some disk space" in caught.value.hint
+
+
+@given(st.binary(max_size=200))
+def test_cutting_a_torn_line_keeps_whole_lines(tmp_path_factory: pytest.TempPathFactory, tail: bytes) -> None:
+    path = tmp_path_factory.mktemp("torn") / "x.jsonl"
+    torn = tail.replace(b"\n", b"")
+    path.write_bytes(b'{"a": 1}\n' + torn)
+    jsonl.cut_torn_line(path)
+    assert path.read_bytes() == b'{"a": 1}\n'
+
+
+def test_kill_9_while_appending_loses_no_whole_line(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    code = (
+        "import sys; from pathlib import Path; from rulewright import jsonl\n"
+        "a = jsonl.Appender(Path(sys.argv[1])); i = 0\n"
+        "while True: a.append({'i': i, 'text': 'x' * 5000}); print(i, flush=True); i += 1"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        seen = [int(child.stdout.readline()) for _ in range(20)]
+        os.kill(child.pid, signal.SIGKILL)
+        seen += [int(line) for line in child.stdout if line.endswith(b"\n")]
+    with jsonl.Appender(path) as again:
+        again.append({"i": "end"})
+    rows = list(jsonl.read(path))
+    assert [row["i"] for row in rows[: len(seen)]] == seen
+    assert rows[-1] == {"i": "end"}
+
+
+def test_reading_is_streamed(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    jsonl.write(path, ({"i": i} for i in range(100_000)))
+    started = time.perf_counter()
+    next(iter(jsonl.read_lines(path)))
+    first = time.perf_counter() - started
+    started = time.perf_counter()
+    assert sum(1 for _ in jsonl.read_lines(path)) == 100_000
+    assert first < (time.perf_counter() - started) / 10

@@ -1,0 +1,72 @@
+"""The run directory: claims, resumption, identity."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rulewright import jsonl
+from rulewright.config import CommandConfig
+from rulewright.errors import UsageError
+from rulewright.runs import RunDir
+
+
+class Settings(CommandConfig):
+    rate: float = 1.0
+    resume: bool = False
+
+
+def test_a_run_is_done_when_its_result_is_there(tmp_path: Path) -> None:
+    run = RunDir.open(tmp_path / "run", Settings(), seed=3)
+    assert not run.done
+    run.log(step=1, loss=0.5)
+    run.log(step=2, loss=0.25)
+    with run.appender() as rows:
+        rows.append({"task": "a"})
+    run.finish({"loss": 0.25})
+    assert run.done
+    assert run.result() == {"loss": 0.25}
+    assert [row["step"] for row in jsonl.read(run.path / "metrics.jsonl")] == [1, 2]
+    facts = run.facts()
+    assert facts["seed"] == 3
+    assert facts["ended_at"] >= facts["started_at"]
+    assert "rulewright" in facts["versions"]
+
+
+def test_a_used_folder_is_refused_with_three_ways_out(tmp_path: Path) -> None:
+    RunDir.open(tmp_path, Settings())
+    with pytest.raises(UsageError, match="unfinished run") as caught:
+        RunDir.open(tmp_path, Settings())
+    assert all(way in caught.value.hint for way in ("--resume", "--overwrite", "another folder"))
+
+
+def test_resume_names_the_keys_that_differ(tmp_path: Path) -> None:
+    RunDir.open(tmp_path, Settings())
+    RunDir.open(tmp_path, Settings(resume=True), resume=True)
+    with pytest.raises(UsageError, match=r"rate: was 1\.0, now 2\.0"):
+        RunDir.open(tmp_path, Settings(rate=2.0, resume=True), resume=True)
+
+
+def test_resume_refuses_changed_inputs(tmp_path: Path) -> None:
+    data = tmp_path / "data.jsonl"
+    data.write_text("{}\n")
+    RunDir.open(tmp_path / "run", Settings(), inputs=[data])
+    data.write_text('{"a": 1}\n')
+    with pytest.raises(UsageError, match="inputs have changed"):
+        RunDir.open(tmp_path / "run", Settings(), resume=True, inputs=[data])
+
+
+def test_overwrite_removes_only_the_runs_own_files(tmp_path: Path) -> None:
+    run = RunDir.open(tmp_path, Settings())
+    run.finish({"x": 1})
+    (tmp_path / "notes.txt").write_text("mine")
+    again = RunDir.open(tmp_path, Settings(rate=2.0), overwrite=True)
+    assert not again.done
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_a_torn_row_is_owed_again(tmp_path: Path) -> None:
+    run = RunDir.open(tmp_path, Settings())
+    (tmp_path / "rows.jsonl").write_bytes(b'{"task": 1}\n{"task": 2')
+    assert run.rows() == [{"task": 1}]

@@ -1,0 +1,124 @@
+"""A real HTTP server that speaks the OpenAI protocol, and can misbehave; a tiny real checkpoint."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Reply = tuple[int, dict[str, str], bytes]
+
+
+@dataclass
+class ChatServer:
+    """`script(path, body, index of the request)` decides every reply."""
+
+    url: str = ""
+    script: Callable[[str, dict[str, Any], int], Reply] = lambda path, body, index: (500, {}, b"no script")
+    requests: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    models: list[str] = field(default_factory=lambda: ["tiny"])
+    running: int = 0
+    peak: int = 0
+
+
+@pytest.fixture
+def chat_server() -> Iterator[ChatServer]:
+    state = ChatServer()
+    lock = threading.Lock()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self._send((200, {}, json.dumps({"data": [{"id": name} for name in state.models]}).encode()))
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            with lock:
+                index = len(state.requests)
+                state.requests.append((self.path, body))
+                state.headers.append(dict(self.headers.items()))
+                state.running += 1
+                state.peak = max(state.peak, state.running)
+            try:
+                self._send(state.script(self.path, body, index))
+            finally:
+                with lock:
+                    state.running -= 1
+
+        def _send(self, reply: Reply) -> None:
+            status, headers, body = reply
+            cut, drip_s = int(headers.pop("X-Cut", "0")), float(headers.pop("X-Drip", "0"))
+            self.send_response(status)
+            for key, value in headers.items():
+                self.send_header(key, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            # The client may have given up by now: that is what some tests are about.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                for i in range(len(body) if drip_s else 0):
+                    self.wfile.write(body[i : i + 1])
+                    time.sleep(drip_s)
+                self.wfile.write(b"" if drip_s else body[: len(body) - cut])
+            self.close_connection = bool(cut)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    state.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
+    yield state
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Qwen3-architecture checkpoint with a byte-level tokenizer: 128 positions."""
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    torch.manual_seed(0)
+    raw = Tokenizer(models.BPE())
+    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    raw.decoder = decoders.ByteLevel()
+    raw.train_from_iterator(
+        ["def f(x): return x == None"],
+        trainers.BpeTrainer(
+            vocab_size=300,
+            special_tokens=["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        ),
+    )
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=raw, eos_token="<|im_end|>", pad_token="<|endoftext|>"
+    )
+    tokenizer.chat_template = (
+        "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    )
+    config = transformers.Qwen3Config(
+        vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=2, head_dim=16, intermediate_size=64, max_position_embeddings=128,
+        eos_token_id=2, pad_token_id=0, tie_word_embeddings=True, initializer_range=0.4,
+    )  # fmt: skip
+    folder = tmp_path_factory.mktemp("checkpoint")
+    transformers.Qwen3ForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    (folder / "rulewright.json").write_text(json.dumps({"prompt_style": "compact", "task": "edit"}))
+    return folder

@@ -1,0 +1,242 @@
+"""The endpoint client against a real server that misbehaves in the ways servers do."""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import time
+from typing import Any
+
+import pytest
+
+from rulewright.errors import UsageError
+from rulewright.generation import GeneratorConfig, Sampling, open_generator
+from rulewright.generation.endpoint import VLLMClient
+from rulewright.generation.transport import EndpointStopped, normalize_base_url, retry_after_s
+
+
+def chat_reply(texts: list[str], finish: str = "stop", **message: Any) -> Any:
+    choices = [
+        {"message": {"role": "assistant", "content": t, **message}, "finish_reason": finish} for t in texts
+    ]
+    usage = {"prompt_tokens": 11, "completion_tokens": 7 * len(texts)}
+    return 200, {}, json.dumps({"choices": choices, "usage": usage}).encode()
+
+
+def error_reply(status: int, message: str, **headers: str) -> Any:
+    return status, headers, json.dumps({"error": {"message": message}}).encode()
+
+
+PROMPT = [{"role": "user", "content": "hello"}]
+
+
+def client(server: Any, **options: Any) -> VLLMClient:
+    spec = GeneratorConfig(
+        model="tiny", base_url=server.url, **{"timeout_s": 5, "max_wait_s": 0.1, **options}
+    )
+    generator = open_generator(spec)
+    assert isinstance(generator, VLLMClient)
+    return generator
+
+
+def prompts(n: int) -> list[list[dict[str, str]]]:
+    return [[{"role": "user", "content": f"task {i}"}] for i in range(n)]
+
+
+def test_answer_with_usage_reasoning_and_finish_reason(chat_server):
+    chat_server.script = lambda *_: chat_reply(["code"], finish="length", reasoning_content="because")
+    with client(chat_server) as generator:
+        [[got]] = generator.generate([PROMPT], Sampling(max_new_tokens=9, seed=3, stop=("END",)))
+    assert (got.text, got.reasoning, got.finish_reason) == ("code", "because", "length")
+    assert (got.n_tokens, got.n_prompt_tokens) == (7, 11)
+    path, body = chat_server.requests[0]
+    assert path == "/v1/chat/completions"
+    assert body == {
+        "model": "tiny", "messages": PROMPT, "max_tokens": 9, "temperature": 0.0, "top_p": 1.0,
+        "seed": 3, "stop": ["END"],
+    }  # fmt: skip
+
+
+def test_plain_text_prompt_goes_to_completions(chat_server):
+    reply = {"choices": [{"text": "x = 2", "finish_reason": "stop"}]}
+    chat_server.script = lambda *_: (200, {}, json.dumps(reply).encode())
+    with client(chat_server) as generator:
+        [[got]] = generator.generate(["## Code Before:\n"], Sampling())
+    assert got.text == "x = 2"
+    assert chat_server.requests[0][0] == "/v1/completions"
+    assert chat_server.requests[0][1]["prompt"] == "## Code Before:\n"
+
+
+def test_order_concurrency_and_thinking_switch(chat_server):
+    def script(path: str, body: dict[str, Any], index: int) -> Any:
+        time.sleep(0.05 if index % 2 else 0.01)
+        return chat_reply([body["messages"][0]["content"].upper()])
+
+    chat_server.script = script
+    with client(chat_server, concurrency=4, thinking=False) as generator:
+        got = generator.generate(prompts(12), Sampling())
+    assert [c[0].text for c in got] == [f"TASK {i}" for i in range(12)]
+    assert 2 <= chat_server.peak <= 4
+    assert chat_server.requests[0][1]["chat_template_kwargs"] == {"enable_thinking": False}
+
+
+def test_servers_that_ignore_n_are_asked_again(chat_server):
+    chat_server.script = lambda path, body, index: chat_reply([f"sample {body['seed']}"])
+    with client(chat_server) as generator:
+        [got] = generator.generate([PROMPT], Sampling(n=3, temperature=1.0, seed=5))
+    assert [c.text for c in got] == ["sample 5", "sample 6", "sample 7"]
+    assert [c.n_prompt_tokens for c in got] == [11, 0, 0]
+    assert [body.get("n") for _, body in chat_server.requests] == [3, 2, None]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        error_reply(429, "slow down", **{"Retry-After": "0.02"}),
+        error_reply(503, "overloaded"),
+        error_reply(500, "oops"),
+        (200, {"X-Cut": "40"}, chat_reply(["cut off in the middle"])[2]),
+        (200, {}, b'{"choices": [{"mess'),
+        (200, {}, b'{"choices": []}'),
+        (200, {}, b"[1, 2]"),
+        (200, {}, b'{"error": {"message": "upstream failed"}}'),
+        (502, {}, b"<html>Bad gateway</html>"),
+    ],
+)
+def test_passing_faults_are_ridden_out(chat_server, bad):
+    def script(path: str, body: dict[str, Any], index: int) -> Any:
+        return (bad[0], dict(bad[1]), bad[2]) if index == 0 else chat_reply(["fine"])
+
+    chat_server.script = script
+    with client(chat_server) as generator:
+        assert generator.generate([PROMPT], Sampling())[0][0].text == "fine"
+    assert len(chat_server.requests) == 2
+
+
+def test_lasting_faults_become_an_answer_that_is_owed(chat_server):
+    chat_server.script = lambda *_: error_reply(500, "still broken")
+    with client(chat_server, max_retries=2) as generator:
+        [[got]] = generator.generate([PROMPT], Sampling())
+    assert got.finish_reason == "error" and not got.answered
+    assert "still broken" in got.error
+    assert len(chat_server.requests) == 3
+
+
+def test_rate_limit_pauses_every_thread(chat_server):
+    first: list[float] = []
+
+    def script(path: str, body: dict[str, Any], index: int) -> Any:
+        if not first:
+            first.append(time.monotonic())
+            return error_reply(429, "wait", **{"retry-after-ms": "300"})
+        return chat_reply([str(time.monotonic() - first[0])])
+
+    chat_server.script = script
+    with client(chat_server, concurrency=1, max_wait_s=5.0) as generator:
+        got = generator.generate(prompts(3), Sampling())
+    assert all(float(c[0].text) >= 0.3 for c in got)
+
+
+@pytest.mark.parametrize(("status", "words"), [(401, "key"), (402, "credit"), (403, "key")])
+def test_a_closed_account_stops_the_run_and_keeps_what_was_answered(chat_server, status, words):
+    def script(path: str, body: dict[str, Any], index: int) -> Any:
+        return chat_reply(["ok"]) if index < 3 else error_reply(status, "no")
+
+    chat_server.script = script
+    kept = []
+    with client(chat_server, concurrency=1) as generator, pytest.raises(EndpointStopped, match=words):
+        for index, _ in generator.stream(prompts(20), Sampling()):
+            kept.append(index)
+    assert len(kept) == 3
+    assert len(chat_server.requests) == 4, "nothing is asked after the account is closed"
+
+
+def test_unknown_model_names_what_there_is(chat_server):
+    chat_server.script = lambda *_: error_reply(404, "no such model")
+    with client(chat_server) as generator, pytest.raises(UsageError, match="offers: tiny"):
+        generator.generate([PROMPT], Sampling())
+
+
+def test_a_single_refusal_is_a_row_but_refusals_from_the_start_are_a_mistake(chat_server):
+    def script(path: str, body: dict[str, Any], index: int) -> Any:
+        refused = body["messages"][0]["content"] == "task 1"
+        return error_reply(400, "content policy") if refused else chat_reply(["ok"])
+
+    chat_server.script = script
+    with client(chat_server) as generator:
+        got = generator.generate(prompts(3), Sampling(n=2))
+        assert [c[0].finish_reason for c in got] == ["stop", "refused", "stop"]
+        chat_server.script = lambda *_: error_reply(400, "unknown field top_p")
+        with pytest.raises(UsageError, match="unknown field top_p"):
+            generator.generate(prompts(9), Sampling())
+
+
+def test_prompt_beyond_the_context(chat_server):
+    chat_server.script = lambda *_: error_reply(400, "This model's maximum context length is 512 tokens")
+    with client(chat_server) as generator:
+        assert generator.generate([PROMPT], Sampling())[0][0].finish_reason == "prompt_too_long"
+
+
+def test_deadline_and_no_server(chat_server):
+    def script(*_: Any) -> Any:
+        time.sleep(1)
+        return chat_reply(["late"])
+
+    chat_server.script = script
+    with client(chat_server, timeout_s=0.2, max_retries=0) as generator:
+        assert "no answer within 0.2 s" in generator.generate([PROMPT], Sampling())[0][0].error
+    # Bytes that keep coming do not keep a request alive for ever.
+    chat_server.script = lambda *_: (200, {"X-Drip": "0.02"}, b" " * 500)
+    with client(chat_server, timeout_s=0.3, max_retries=0) as generator:
+        assert "too slow (0.3 s)" in generator.generate([PROMPT], Sampling())[0][0].error
+    with pytest.raises(UsageError, match="models"):
+        open_generator(GeneratorConfig(base_url="http://127.0.0.1:9/v1"))
+
+
+def test_key_goes_into_the_header_and_the_only_model_is_found(chat_server, monkeypatch):
+    monkeypatch.setenv("SOME_KEY", "s3cret")
+    chat_server.script = lambda *_: chat_reply(["ok"])
+    spec = GeneratorConfig(base_url=chat_server.url, api_key_env="SOME_KEY", extra_body={"top_k": 20})
+    with open_generator(spec) as generator:
+        assert generator.name == "tiny"
+        generator.generate([PROMPT], Sampling())
+    assert chat_server.headers[0]["Authorization"] == "Bearer s3cret"
+    assert chat_server.requests[0][1]["top_k"] == 20
+    chat_server.models = ["a", "b"]
+    with pytest.raises(UsageError, match="offers 2 models: a, b"):
+        open_generator(spec)
+
+
+def test_content_without_a_string(chat_server):
+    parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    replies = [None, parts, "plain"]
+
+    def script(path: str, body: dict[str, Any], index: int) -> Any:
+        message = {"role": "assistant", "content": replies[index], "reasoning": "r"}
+        return 200, {}, json.dumps({"choices": [{"message": message}]}).encode()
+
+    chat_server.script = script
+    with client(chat_server, concurrency=1) as generator:
+        got = [c[0] for c in generator.generate(prompts(3), Sampling())]
+    assert [c.text for c in got] == ["", "ab", "plain"]
+    assert got[0].reasoning == "r"
+
+
+def test_retry_after_in_every_form():
+    now = 1_000_000.0
+    date = email.utils.formatdate(now + 30, usegmt=True)
+    assert retry_after_s({"retry-after": "2.5"}, now) == 2.5
+    assert retry_after_s({"retry-after-ms": "1500", "retry-after": "9"}, now) == 1.5
+    assert retry_after_s({"retry-after": date}, now) == 30
+    assert retry_after_s({"retry-after": "-3"}, now) == 0
+    assert retry_after_s({"retry-after": "soon"}, now) is None
+    assert retry_after_s({}, now) is None
+
+
+def test_base_urls():
+    assert normalize_base_url("http://h:1/v1/") == "http://h:1/v1"
+    assert normalize_base_url("http://h:1") == "http://h:1/v1"
+    assert normalize_base_url("https://h/api/v1/chat/completions") == "https://h/api/v1"
+    for wrong in ("h:1", "ftp://h", "localhost", "http://"):
+        with pytest.raises(UsageError):
+            normalize_base_url(wrong)

@@ -1,0 +1,166 @@
+"""Generation from a real (tiny, random) checkpoint."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from rulewright.errors import UsageError
+from rulewright.generation import GeneratorConfig, Sampling, checkpoint_facts, open_generator
+
+torch = pytest.importorskip("torch")
+
+
+def ask(text: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": text}]
+
+
+PROMPTS = [ask("a" * k) for k in (1, 40, 3, 60, 2)]
+
+
+@pytest.fixture(scope="module")
+def generator(checkpoint):
+    return open_generator(GeneratorConfig(model=str(checkpoint)))
+
+
+def texts(answers) -> list[list[str]]:
+    return [[c.text for c in row] for row in answers]
+
+
+def test_greedy_equals_transformers_one_by_one(generator):
+    """Left padding changes nothing: each answer of a batch is the one without a batch."""
+    got = generator.generate(PROMPTS, Sampling(max_new_tokens=16, n=2))
+    for prompt, row in zip(PROMPTS, got, strict=True):
+        ids = torch.tensor([generator.encode(prompt)])
+        alone = generator.model.generate(
+            ids, attention_mask=torch.ones_like(ids), max_new_tokens=16, do_sample=False
+        )
+        assert row[0].text == generator.tokenizer.decode(alone[0, ids.shape[1] :], skip_special_tokens=True)
+        assert row[1].text == row[0].text
+        assert row[0].n_prompt_tokens == ids.shape[1]
+    assert generator.tokenizer.padding_side == "right", "the tokenizer is left as it was"
+
+
+def test_samples_do_not_depend_on_the_batch(checkpoint):
+    sampling = Sampling(n=3, temperature=1.0, top_p=0.95, max_new_tokens=12, seed=7)
+    together = open_generator(GeneratorConfig(model=str(checkpoint), batch_size=16)).generate(
+        PROMPTS, sampling
+    )
+    alone = open_generator(GeneratorConfig(model=str(checkpoint), batch_size=1)).generate(
+        list(reversed(PROMPTS)), sampling
+    )
+    assert texts(together) == texts(reversed(alone))
+    assert len({c.text for c in together[0]}) > 1
+    other = Sampling(n=3, temperature=1.0, top_p=0.95, max_new_tokens=12, seed=8)
+    assert texts(together) != texts(
+        open_generator(GeneratorConfig(model=str(checkpoint))).generate(PROMPTS, other)
+    )
+
+
+def test_sampling_draws_from_the_model(generator):
+    """First-token frequencies of 3,000 draws against the softmax at that temperature."""
+    temperature, n = 0.7, 3000
+    ids = torch.tensor([generator.encode(PROMPTS[0])])
+    with torch.inference_mode():
+        expected = (generator.model(ids).logits[0, -1] / temperature).softmax(-1)
+    [got] = generator.generate([PROMPTS[0]], Sampling(n=n, temperature=temperature, max_new_tokens=1))
+    counts = Counter(c.text for c in got)
+    for token in expected.topk(5).indices.tolist():
+        p = float(expected[token])
+        text = generator.tokenizer.decode([token], skip_special_tokens=True)
+        same = sum(
+            float(q)
+            for t, q in enumerate(expected)
+            if generator.tokenizer.decode([t], skip_special_tokens=True) == text
+        )
+        assert abs(counts[text] / n - same) < 5 * math.sqrt(p * (1 - p) / n) + 1e-3
+
+
+def test_nucleus_keeps_only_the_top(generator):
+    [got] = generator.generate([PROMPTS[0]], Sampling(n=200, temperature=1.0, top_p=1e-6, max_new_tokens=1))
+    [[greedy]] = generator.generate([PROMPTS[0]], Sampling(max_new_tokens=1))
+    assert {c.text for c in got} == {greedy.text}
+
+
+def test_logprob_is_the_models_own(generator):
+    """Also with a temperature: it is the log-probability under the model, not the sampler."""
+    ids = torch.tensor([generator.encode(PROMPTS[1])])
+    tokens = generator.model.generate(
+        ids, attention_mask=torch.ones_like(ids), max_new_tokens=8, do_sample=False
+    )
+    n_new = tokens.shape[1] - ids.shape[1]
+    with torch.inference_mode():
+        logprobs = generator.model(tokens).logits.log_softmax(-1)[0, -n_new - 1 : -1]
+    total = float(logprobs.gather(1, tokens[0, -n_new:, None]).sum())
+    for sampling in (
+        Sampling(max_new_tokens=8),
+        Sampling(temperature=3.0, top_p=1e-6, max_new_tokens=8, seed=1),
+    ):
+        [_, [got]] = generator.generate([PROMPTS[3], PROMPTS[1]], sampling)
+        assert got.logprob == pytest.approx(total, abs=1e-2)
+
+
+def test_stop_string_is_cut_and_counted(generator):
+    [[whole]] = generator.generate([PROMPTS[0]], Sampling(max_new_tokens=20))
+    mark = whole.text[6:8]
+    [[cut]] = generator.generate([PROMPTS[0]], Sampling(max_new_tokens=20, stop=("\0never", mark)))
+    assert cut.text == whole.text[: whole.text.index(mark)]
+    assert cut.finish_reason == "stop" and cut.n_tokens <= whole.n_tokens
+
+
+def test_prompts_near_and_beyond_the_context(generator):
+    near, beyond, short = ask("x" * 100), ask("x" * 500), ask("x")
+    got = generator.generate([beyond, near, short], Sampling(max_new_tokens=40))
+    assert got[0][0].finish_reason == "prompt_too_long" and "128" in got[0][0].error
+    n_prompt = got[1][0].n_prompt_tokens
+    assert 88 < n_prompt < 128 and got[1][0].n_tokens <= 128 - n_prompt
+    assert got[2][0].n_tokens > 0
+
+
+def test_training_mode_and_settings_are_given_back(generator):
+    generator.model.train()
+    kept = generator.model.generation_config
+    generator.generate([PROMPTS[0]], Sampling(max_new_tokens=2))
+    assert generator.model.training and generator.model.generation_config is kept
+    generator.model.eval()
+
+
+def test_the_style_is_the_checkpoints(checkpoint, generator, tmp_path):
+    assert generator.style == "compact"
+    facts = checkpoint_facts(GeneratorConfig(model=str(checkpoint)))
+    assert facts["style"] == "compact" and facts["task"] == "edit" and len(facts["digest"]) == 16
+    assert checkpoint_facts(GeneratorConfig(model=str(checkpoint), style="full"))["style"] == "full"
+
+
+def test_wrong_folders_are_named(tmp_path):
+    with pytest.raises(UsageError, match="no such checkpoint folder"):
+        open_generator(GeneratorConfig(model="models/absent"))
+    with pytest.raises(UsageError, match="no model named"):
+        open_generator(GeneratorConfig())
+    with pytest.raises(UsageError, match="holds no checkpoint"):
+        open_generator(GeneratorConfig(model=str(tmp_path)))
+    (tmp_path / "checkpoint-10").mkdir()
+    (tmp_path / "checkpoint-10" / "config.json").write_text("{}")
+    with pytest.raises(UsageError, match=r"did you mean .*checkpoint-10"):
+        open_generator(GeneratorConfig(model=str(tmp_path)))
+    with pytest.raises(UsageError, match="cannot be loaded"):
+        open_generator(GeneratorConfig(model=str(tmp_path / "checkpoint-10")))
+
+
+def test_impossible_sampling_is_refused():
+    for wrong in ({"n": 0}, {"temperature": -1}, {"top_p": 0}, {"top_p": 1.5}, {"max_new_tokens": 0}):
+        with pytest.raises(ValueError, match="got"):
+            Sampling(**wrong)
+
+
+def test_importing_generation_needs_no_torch(root: Path):
+    code = (
+        "import sys, rulewright.generation, rulewright.generation.endpoint;"
+        "assert not {'torch', 'transformers'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=root)
