@@ -87,15 +87,24 @@ class _Loader(_BaseLoader):
     """libyaml's parser with none of YAML 1.1's implicit types."""
 
 
-_Loader.yaml_implicit_resolvers = {}
+# Marks scalars that carry neither quotes nor a tag; no text can write a tag with a space.
+_PLAIN_TAG: Final = "plain scalar"
+_Loader.yaml_implicit_resolvers = {None: [(_PLAIN_TAG, re.compile(""))]}
+
+
+_TEXT_TAG: Final = "tag:yaml.org,2002:str"
+_CORE_TAGS: Final = {
+    f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq")
+}
 
 
 class _Builder:
     """Turns composed nodes into plain data within the bounds, noting key lines."""
 
-    def __init__(self, bounds: Bounds, lines: dict[Path, int] | None) -> None:
+    def __init__(self, bounds: Bounds, lines: dict[Path, int] | None, text_keys: bool) -> None:
         self._bounds = bounds
         self._lines = lines
+        self._text_keys = text_keys
         self._nodes = 0
 
     def build(self, node: yaml.Node, path: Path = ()) -> Any:
@@ -105,10 +114,10 @@ class _Builder:
             raise BoundError(f"more than {self._bounds.max_nodes} nodes (after aliases)", line)
         if len(path) > self._bounds.max_depth:
             raise BoundError(f"nested deeper than {self._bounds.max_depth} levels", line)
+        _check_tag(node, line)
         match node:
             case yaml.ScalarNode():
-                # A plain scalar has no style; any quoting makes it text.
-                return node.value if node.style else resolve_plain(node.value)
+                return _scalar(node)
             case yaml.SequenceNode():
                 return [self.build(item, (*path, i)) for i, item in enumerate(node.value)]
             case yaml.MappingNode():
@@ -124,6 +133,9 @@ class _Builder:
             key = key_node.value
             if key == "<<" and not key_node.style:
                 raise YamlError("merge keys (<<) are not supported", line)
+            if self._text_keys and path[:1] != ("metadata",) and not isinstance(_scalar(key_node), str):
+                raise YamlError(f"a key must be text: quote {key!r}", line)
+            _check_tag(key_node, line)
             if key in result:
                 raise YamlError(f"duplicate key {key!r}", line)
             if self._lines is not None:
@@ -132,7 +144,24 @@ class _Builder:
         return result
 
 
-def load_all(text: str, bounds: Bounds | None = None, lines: dict[Path, int] | None = None) -> list[Any]:
+def _check_tag(node: yaml.Node, line: int) -> None:
+    if node.tag != _PLAIN_TAG and node.tag not in _CORE_TAGS:
+        raise YamlError(f"unsupported tag {node.tag}", line)
+
+
+def _scalar(node: yaml.ScalarNode) -> Scalar:
+    """A quoted scalar is text, and so is one tagged `!!str`."""
+    value: str = node.value
+    return value if node.style or node.tag == _TEXT_TAG else resolve_plain(value)
+
+
+def load_all(
+    text: str,
+    bounds: Bounds | None = None,
+    lines: dict[Path, int] | None = None,
+    *,
+    text_keys: bool = False,
+) -> list[Any]:
     """Read every document of a YAML text as plain data.
 
     Args:
@@ -140,6 +169,8 @@ def load_all(text: str, bounds: Bounds | None = None, lines: dict[Path, int] | N
         bounds: limits; the defaults suit configuration files.
         lines: if given, filled with the 1-based line of every key, by path
             (of the first document).
+        text_keys: refuse plain keys that are not text (`1:`, `true:`), as ast-grep does
+            except under `metadata`; otherwise such a key counts as its text.
 
     Raises:
         YamlError: not YAML, or beyond a bound; with the line.
@@ -154,7 +185,7 @@ def load_all(text: str, bounds: Bounds | None = None, lines: dict[Path, int] | N
             while loader.check_node():
                 node = cast(yaml.Node, loader.get_node())
                 keep = lines if not documents else None
-                documents.append(_Builder(bounds, keep).build(node))
+                documents.append(_Builder(bounds, keep, text_keys).build(node))
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:

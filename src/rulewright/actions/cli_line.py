@@ -107,8 +107,14 @@ def can_render(rules: tuple[Rule, ...]) -> bool:
     pattern = rule["pattern"]
     if isinstance(pattern, str):
         return True
-    return isinstance(pattern, dict) and "context" in pattern and len(pattern) > 1 and all(
-        isinstance(value, str) and key in ("context", "selector", "strictness") for key, value in pattern.items()
+    return (
+        isinstance(pattern, dict)
+        and "context" in pattern
+        and len(pattern) > 1
+        and all(
+            isinstance(value, str) and key in ("context", "selector", "strictness")
+            for key, value in pattern.items()
+        )
     )
 
 

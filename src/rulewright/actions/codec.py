@@ -20,7 +20,6 @@ from rulewright.actions.rule_text import (
     MAX_CHARS,
     Refused,
     check_bounds,
-    check_text,
     describe,
     read_documents,
     rules_of,
@@ -80,13 +79,22 @@ def parse_action(text: str, language: Language | None = None) -> Action | Reject
         language: as in `parse_response`; a rule file's own language is taken where `None`.
     """
     try:
-        if text.lstrip().startswith("{"):
+        if text.lstrip().startswith("{") and not _is_flow_yaml(text):
             value = _json(text.strip())
             if not _is_rule(value):
                 return _action_of(value, language)
         return _from_yaml(text, language, complete=True)
     except Refused as refused:
         return refused.rejection
+
+
+def _is_flow_yaml(text: str) -> bool:
+    """Whether a text in braces is a rule in YAML's flow style rather than broken JSON."""
+    try:
+        _DECODER.decode(text.strip())
+    except (ValueError, RecursionError):
+        return re.match(r"\s*\{\s*(id|language|rule)\s*:", text) is not None
+    return False
 
 
 def _is_rule(value: Any) -> bool:
@@ -188,10 +196,11 @@ def _action_of(value: Any, language: Language | None) -> Action:
     for key in value:
         if key not in _ACTION_FIELDS:
             raise Refused(
-                Verdict.BAD_ACTION, f"unknown field `{key[:60]}` in the action{did_you_mean(key, _ACTION_FIELDS)}"
+                Verdict.BAD_ACTION,
+                f"unknown field `{key[:60]}` in the action{did_you_mean(key, _ACTION_FIELDS)}",
             )
     if value.get("type") != "ast_grep":
-        raise Refused(Verdict.BAD_ACTION, f"`type` must be \"ast_grep\", got {describe(value.get('type'))}")
+        raise Refused(Verdict.BAD_ACTION, f'`type` must be "ast_grep", got {describe(value.get("type"))}')
     mode = _mode(value)
     notes = value.get("notes", "")
     if not isinstance(notes, str) or len(notes) > MAX_CHARS:
@@ -216,7 +225,9 @@ def _mode(value: Mapping[str, Any]) -> Mode:
         if other == mode and key not in value:
             raise Refused(Verdict.BAD_ACTION, f"mode `{mode}` needs the field `{key}`")
         if other != mode and value.get(key) is not None:
-            raise Refused(Verdict.BAD_ACTION, f"mode `{mode}` takes `{_PAYLOAD[mode]}`, but `{key}` is there too")
+            raise Refused(
+                Verdict.BAD_ACTION, f"mode `{mode}` takes `{_PAYLOAD[mode]}`, but `{key}` is there too"
+            )
     return mode  # type: ignore[no-any-return]
 
 

@@ -8,6 +8,7 @@ to say.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -65,15 +66,39 @@ def read_documents(text: str) -> list[Any]:
     """
     check_text(text, "the rule text")
     try:
-        documents = yaml12.load_all(text, BOUNDS)
+        documents = _load(text)
     except yaml12.BoundError as error:
         raise Refused(Verdict.BAD_ACTION, f"rule text beyond our bounds: {error}") from error
     except yaml12.YamlError as error:
         place = f"line {error.line}: " if error.line else ""
         raise Refused(Verdict.BAD_RULE, f"not valid YAML: {place}{error}") from error
+    # ast-grep passes over empty documents, such as a trailing `---` leaves.
+    documents = [document for document in documents if document is not None]
     if not documents:
         raise Refused(Verdict.BAD_RULE, "the rule text is empty; expected `id`, `language`, `rule`, `fix`")
     return documents
+
+
+_PAIR: Final = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+
+
+def _load(text: str) -> list[Any]:
+    try:
+        return yaml12.load_all(text, BOUNDS, text_keys=True)
+    except yaml12.YamlError as error:
+        if "Unicode character escape" not in str(error):
+            raise
+        return yaml12.load_all(_join_surrogates(text), BOUNDS, text_keys=True)
+
+
+def _join_surrogates(text: str) -> str:
+    """Write JSON's escaped surrogate pairs as one YAML escape: libyaml takes only that."""
+
+    def join(found: re.Match[str]) -> str:
+        high, low = (int(half, 16) for half in found.groups())
+        return f"\\U{0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00):08X}"
+
+    return _PAIR.sub(join, text)
 
 
 def check_text(text: str, what: str) -> None:
@@ -150,7 +175,7 @@ def rules_of(
                 )
             language = own
         rules.append({key: checked[key] for key in EFFECTIVE_FIELDS if key in checked})
-        ids.append(safe_id(checked.get("id", DEFAULT_ID)))
+        ids.append(safe_id(str(checked.get("id", DEFAULT_ID))))
     if language is None:
         raise Refused(Verdict.BAD_ACTION, "no language is given")
     return language, tuple(rules), tuple(ids)
@@ -174,7 +199,21 @@ def _check_document(document: Any, where: str, complete: bool) -> dict[str, Any]
 
 
 _RULE_KEYS: Final = frozenset(
-    "pattern kind regex nthChild range inside has precedes follows all any not matches".split()
+    [
+        "pattern",
+        "kind",
+        "regex",
+        "nthChild",
+        "range",
+        "inside",
+        "has",
+        "precedes",
+        "follows",
+        "all",
+        "any",
+        "not",
+        "matches",
+    ]
 )
 
 
@@ -184,20 +223,37 @@ def _misplaced(key: str) -> str:
 
 def _check_inert(document: Mapping[str, Any], where: str) -> None:
     """Refuse ill-typed fields that have no effect, as ast-grep does."""
-    for key, kind, name in (
-        ("id", str, "text"), ("message", str, "text"), ("note", str, "text"), ("url", str, "text"),
-        ("metadata", dict, "a mapping"), ("labels", dict, "a mapping"),
-        ("files", list, "a list"), ("ignores", list, "a list"),
+    for key, kinds, name, optional in (
+        ("id", (str, int, float), "text", False), ("message", (str, int, float), "text", False),
+        ("note", (str, int, float), "text", True), ("url", (str, int, float), "text", True),
+        ("metadata", (dict,), "a mapping", True), ("labels", (dict,), "a mapping", True),
+        ("files", (list,), "a list", True), ("ignores", (list,), "a list", True),
     ):  # fmt: skip
         value = document.get(key)
-        optional = key not in ("id", "message")
-        if key in document and not isinstance(value, kind) and not (optional and value is None):
+        if key in document and not isinstance(value, kinds) and not (optional and value is None):
             raise Refused(Verdict.BAD_RULE, f"{where}`{key}` must be {name}, got {describe(value)}")
     severity = document.get("severity", "hint")
     if severity not in SEVERITIES:
-        raise Refused(
-            Verdict.BAD_RULE, f"{where}`severity` must be one of {', '.join(SEVERITIES)}, got {describe(severity)}"
-        )
+        known = ", ".join(SEVERITIES)
+        raise Refused(Verdict.BAD_RULE, f"{where}`severity` must be one of {known}, got {describe(severity)}")
+    for key in ("files", "ignores"):
+        for item in document.get(key) or ():
+            if not isinstance(item, str) and not (
+                isinstance(item, dict) and isinstance(item.get("glob"), str)
+            ):
+                raise Refused(Verdict.BAD_RULE, f"{where}`{key}` is a list of globs, got {describe(item)}")
+    _check_labels(document, where)
+
+
+def _check_labels(document: Mapping[str, Any], where: str) -> None:
+    text = json.dumps([document.get(key) for key in ("rule", "constraints", "utils")])
+    for name, label in (document.get("labels") or {}).items():
+        if not isinstance(label, dict) or label.get("style") not in ("primary", "secondary"):
+            raise Refused(
+                Verdict.BAD_RULE, f"{where}label `{name}` needs a `style`, `primary` or `secondary`"
+            )
+        if not re.search(rf"\${re.escape(name)}(?![A-Z0-9_])", text):
+            raise Refused(Verdict.BAD_RULE, f"{where}label `{name}`: no variable `${name}` is defined")
 
 
 def describe(value: Any) -> str:

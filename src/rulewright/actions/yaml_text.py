@@ -13,11 +13,15 @@ from typing import Any, Final
 
 from rulewright import yaml12
 
-_PLAIN: Final = re.compile(r"[A-Za-z0-9_$(./\\^+<=;~µ-][^\x00-\x1f\x7f-\xa0\ufeff\u2028\u2029\ud800-\udfff\ufffe\uffff]*")
+_PLAIN: Final = re.compile(
+    r"[A-Za-z0-9_$(./\\^+<=;~µ-][^\x00-\x1f\x7f-\xa0\ufeff\u2028\u2029\ud800-\udfff\ufffe\uffff]*"
+)
 # Words that one YAML or another reads as something other than text.
-_AMBIGUOUS: Final = frozenset("y n yes no on off true false null ~ = <<".split())
+_AMBIGUOUS: Final = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null", "~", "=", "<<"])
 _NUMBERISH: Final = re.compile(r"[-+.]?[0-9][0-9a-fA-FxXoOeE_.:+-]*|[-+]?\.(inf|nan)", re.IGNORECASE)
-_UNSAFE_IN_BLOCK: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\xa0\ufeff\u2028\u2029\ud800-\udfff\ufffe\uffff]")
+_UNSAFE_IN_BLOCK: Final = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\xa0\ufeff\u2028\u2029\ud800-\udfff\ufffe\uffff]"
+)
 
 
 def dump(value: Mapping[str, Any]) -> str:
@@ -83,7 +87,13 @@ def _block(head: str, text: str, indent: int) -> list[str]:
 def _scalar(text: str) -> str:
     if _is_plain(text):
         return text
-    if text and "'" not in text and "\n" not in text and not _UNSAFE_IN_BLOCK.search(text) and "\t" not in text:
+    if (
+        text
+        and "'" not in text
+        and "\n" not in text
+        and not _UNSAFE_IN_BLOCK.search(text)
+        and "\t" not in text
+    ):
         return f"'{text}'"
     if "\n" not in text and '"' in text and not _UNSAFE_IN_BLOCK.search(text) and "\t" not in text:
         return "'" + text.replace("'", "''") + "'"

@@ -112,7 +112,7 @@ def run(config: Config) -> int:
 
 
 def _make(config: Config, files: list[Any], version: str) -> None:
-    from rulewright.synth import collect, dataset, shards, windows
+    from rulewright.synth import dataset, shards, windows
 
     options = shards.Options(
         seed=config.seed,
@@ -161,7 +161,9 @@ def _fingerprint(config: Config, files: list[Any]) -> str:
         try:
             content = file.path.read_bytes()
         except OSError as error:
-            raise RulewrightError(f"{file.path}: cannot be read ({error.strerror})", "mend its permissions") from error
+            raise RulewrightError(
+                f"{file.path}: cannot be read ({error.strerror})", "mend its permissions"
+            ) from error
         digest.update(f"{file.name}\0{file.group}\0{len(content)}\0".encode("utf-8", "surrogateescape"))
         digest.update(content)
     return f"sha256:{digest.hexdigest()[:16]}"

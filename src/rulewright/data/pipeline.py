@@ -12,11 +12,8 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import lru_cache
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -24,14 +21,14 @@ import numpy as np
 from pydantic import ValidationError
 
 from rulewright import jsonl
-from rulewright.data import clean, readers, signatures
+from rulewright.data import clean, pool, readers, signatures
 from rulewright.data.decontaminate import EvaluationIndex, Overlap
 from rulewright.data.drafts import Draft, Drop
 from rulewright.data.schemas import SPLITS, NormalizedRecord
 from rulewright.data.sources import SOURCES, Normalize, Options
 from rulewright.data.splits import Fractions, split_of
 from rulewright.data.store import problems_of, reject_line
-from rulewright.errors import MissingDependency, RulewrightError
+from rulewright.errors import MissingDependency
 from rulewright.languages import LANGUAGES
 
 EngineName = Literal["local", "ray"]
@@ -247,10 +244,11 @@ def load_columns(path: Path) -> dict[str, Any]:
 
 def _lacking(layouts: Iterable[frozenset[str]], row: dict[str, Any]) -> str:
     """What a row lacks of the nearest layout; empty if it has all of one."""
-    lacks = [sorted(layout - row.keys()) for layout in layouts]
+    lacks: list[list[str]] = [sorted(layout - row.keys()) for layout in layouts]
     if not lacks or not all(lacks):
         return ""
-    return "lacks " + ", ".join(min(lacks, key=len))
+    nearest = min(lacks, key=len)
+    return "lacks " + ", ".join(nearest)
 
 
 @lru_cache(maxsize=4)
@@ -286,31 +284,14 @@ def run(
         for unit in units:
             yield make_shard(unit, job)
     else:
-        yield from _run_pool(units, job, workers)
+        yield from pool.run(
+            "rulewright.data.pipeline:make_shard_of", ((unit, job) for unit in units), workers
+        )
 
 
-def _run_pool(units: Iterable[readers.Unit], job: Job, workers: int) -> Iterator[Shard]:
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
-        waiting: list[Future[Shard]] = []
-        try:
-            for unit in units:
-                waiting.append(pool.submit(make_shard, unit, job))
-                if len(waiting) > 2 * workers:
-                    yield waiting.pop(0).result()
-            while waiting:
-                yield waiting.pop(0).result()
-        except BrokenProcessPool as error:
-            raise RulewrightError(
-                f"{job.name}: a worker process died (out of memory, or killed)",
-                "run again with --resume and fewer --workers: finished shards are kept",
-            ) from error
-        finally:
-            for future in waiting:
-                future.cancel()
-
-
-def _one_thread() -> None:
-    os.environ["OMP_NUM_THREADS"] = "1"
+def make_shard_of(task: tuple[readers.Unit, Job]) -> Shard:
+    """`make_shard` for a pool, which passes one argument."""
+    return make_shard(*task)
 
 
 def _run_ray(units: Iterable[readers.Unit], job: Job) -> Iterator[Shard]:

@@ -7,6 +7,7 @@ definition belong to it. A file that does not parse still gives a window of line
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
@@ -19,13 +20,14 @@ DEFINITIONS: Final = frozenset(
         "function_definition", "class_definition", "decorated_definition",
         "function_declaration", "generator_function_declaration", "class_declaration", "method_definition",
         "interface_declaration", "type_alias_declaration", "enum_declaration", "export_statement",
-        "abstract_class_declaration", "internal_module",
-        "method_declaration", "constructor_declaration", "record_declaration", "annotation_type_declaration",
-        "type_declaration", "function_item", "impl_item", "struct_item", "enum_item", "trait_item", "mod_item",
+        "abstract_class_declaration", "internal_module", "lexical_declaration", "variable_declaration",
+        "method_declaration", "constructor_declaration", "record_declaration",
+        "annotation_type_declaration", "type_declaration",
+        "function_item", "impl_item", "struct_item", "enum_item", "trait_item", "mod_item",
         "class_specifier", "struct_specifier", "template_declaration", "namespace_definition",
-        "lexical_declaration", "variable_declaration",
     }
 )  # fmt: skip
+_WRAPPERS: Final = frozenset({"decorated_definition", "export_statement", "template_declaration"})
 _FUNCTIONS: Final = frozenset(
     {
         "function_definition", "decorated_definition", "function_declaration",
@@ -33,6 +35,10 @@ _FUNCTIONS: Final = frozenset(
         "constructor_declaration", "function_item",
     }
 )  # fmt: skip
+
+
+# A smaller window is used only if there is no larger one.
+_MIN_CHARS: Final = 40
 
 
 class Window(NamedTuple):
@@ -48,6 +54,16 @@ class Window(NamedTuple):
     """White space that was removed from the start of every non-blank line."""
     kind: str
     """Kind of the syntax node, or `lines`."""
+
+
+def lines_of(text: str) -> list[str]:
+    r"""Lines with their ends, cut at `\n` only, as syntax trees count them.
+
+    >>> lines_of("a\x0cb\nc")
+    ['a\x0cb\n', 'c']
+    """
+    *whole, last = text.split("\n")
+    return [line + "\n" for line in whole] + ([last] if last else [])
 
 
 class Span(NamedTuple):
@@ -76,8 +92,9 @@ def cut(
     """Cut the smallest useful window around an edit.
 
     Preferred is the innermost function (with its decorators and the comments above it)
-    that holds the whole change; then the smallest other definition; then the top-level
-    statements that it touches, with up to `context_lines` lines around them.
+    that holds the whole change; then the smallest other definition; then the run of
+    neighbouring statements that it touches; at last bare lines. Of these, the first one
+    that parses as well as the file does.
 
     Args:
         pre: the old file.
@@ -87,61 +104,103 @@ def cut(
         context_lines: lines around a window of bare lines.
 
     Returns:
-        The window, or `None` if the smallest one is larger than `max_chars`.
+        The window, or `None` if no window around the change is within `max_chars`.
     """
-    old, new = pre.splitlines(keepends=True), post.splitlines(keepends=True)
+    old, new = lines_of(pre), lines_of(post)
     span = changed(old, new)
-    for kind, start, end in _candidates(pre, language, span, context_lines, len(old)):
+    root = _parse(pre, language)
+    tolerated = root is None or _has_error(root) or _has_error(_parse(post, language))
+    fallback = None
+    for kind, start, end in _candidates(root, old, span, context_lines):
         window = _window(old, new, span, kind, start, end)
-        if max(len(window.pre), len(window.post)) <= max_chars and window.pre.strip() and window.post.strip():
+        if max(len(window.pre), len(window.post)) > max_chars or not (
+            window.pre.strip() and window.post.strip()
+        ):
+            continue
+        parses = tolerated or not any(_has_error(_parse(side, language)) for side in window[:2])
+        if parses and len(window.pre) >= _MIN_CHARS:
             return window
-    return None
+        fallback = fallback or window
+    return fallback
 
 
 def functions(code: str, language: Language, max_chars: int = 4_000) -> Iterator[tuple[int, int, str]]:
-    """Yield every function of a file that is small enough, as 1-based lines and dedented text.
+    """Yield every function of a file that is small enough: first line, last line, dedented text.
 
-    Outer functions come before those that they hold; a method is yielded apart from its class.
+    Lines are 1-based. Outer functions come before those that they hold; a method is yielded
+    apart from its class.
     """
-    lines = code.splitlines(keepends=True)
-    for node in _definitions(code, language):
-        if node.kind() not in _FUNCTIONS:
-            continue
-        start, end = _lines_of(node)
-        text, _ = dedent(lines[start:end])
-        if len(text) <= max_chars:
-            yield start + 1, end, text
+    root = _parse(code, language)
+    lines = lines_of(code)
+    stack = [root] if root is not None else []
+    while stack:
+        node = stack.pop()
+        if node.kind() in _FUNCTIONS and node.parent().kind() not in _WRAPPERS | {"ERROR"}:
+            start, end = _lines_of(node)
+            text, _ = dedent(lines[start:end])
+            if len(text) <= max_chars:
+                yield start + 1, end, text
+        stack.extend(reversed(node.children()))
 
 
 def put_back(pre: str, window: Window) -> str:
-    """Give the old file with the window's new side in the place of its old side.
-
-    This is the new file, except where a line of the new side is indented less than the window.
-    """
-    lines = pre.splitlines(keepends=True)
-    indented = [
-        window.indent + line if line.strip() else line for line in window.post.splitlines(keepends=True)
-    ]
+    """Give the old file with the window's new side in the place of its old side: the new file."""
+    lines = lines_of(pre)
+    indented = [window.indent + line if line.strip() else line for line in lines_of(window.post)]
     return "".join(lines[: window.start_line - 1] + indented + lines[window.end_line :])
 
 
-def _candidates(
-    code: str, language: Language, span: Span, context: int, n_lines: int
-) -> Iterator[tuple[str, int, int]]:
+def dedent(lines: list[str]) -> tuple[str, str]:
+    """Join lines without their common indentation; give both."""
+    indent = _common_indent(lines)
+    return _strip(lines, indent), indent
+
+
+def _candidates(root: Any, old: list[str], span: Span, context: int) -> Iterator[tuple[str, int, int]]:
     """Spans of old lines that hold the change, best first."""
-    holders = []
-    for node in _definitions(code, language):
-        start, end = _lines_of(node)
-        # A pure insertion at a definition's edge is not inside it.
-        inside = start <= span.start and span.end <= end and (span.start > start or span.end > span.start)
-        if inside and not (span.start == span.end == end):
-            holders.append((node.kind(), _with_comments(code, start), end))
+    chain = _chain(root, span) if root is not None else []
+    wrapped = {i + 1 for i, node in enumerate(chain) if node.kind() in _WRAPPERS}
+    holders = [
+        (node.kind(), *_lines_of(node))
+        for i, node in enumerate(chain)
+        if node.kind() in DEFINITIONS and i not in wrapped  # a function goes with its decorators
+    ]
     innermost = sorted(holders, key=lambda h: (h[0] not in _FUNCTIONS, h[2] - h[1]))
-    yield from innermost
+    for kind, start, end in innermost:
+        yield kind, _with_comments(old, start), end
+    for node in reversed(chain):
+        yield "statements", *_run(node, span)
     for around in (context, 1, 0):
-        start, end = _statements(code, language, span)
-        yield "lines", max(0, start - around), min(n_lines, end + around)
-        yield "lines", max(0, span.start - around), min(n_lines, span.end + around)
+        yield "lines", max(0, span.start - around), min(len(old), span.end + around)
+
+
+def _chain(root: Any, span: Span) -> list[Any]:
+    """The nodes that hold the change, outermost first."""
+    chain = [root]
+    while True:
+        holding = [child for child in chain[-1].children() if _holds(*_lines_of(child), span)]
+        if len(holding) != 1:
+            return chain
+        chain.append(holding[0])
+
+
+def _holds(start: int, end: int, span: Span) -> bool:
+    """Whether lines `[start, end)` hold a change; an insertion at their edge is outside."""
+    if span.start == span.end:
+        return start < span.start < end
+    return start <= span.start and span.end <= end
+
+
+def _run(node: Any, span: Span) -> tuple[int, int]:
+    """The lines of the children that a change touches; of an insertion, of its neighbours."""
+    start, end = span.start, span.end
+    children = [_lines_of(child) for child in node.children()]
+    if start == end:
+        before = [lines for lines in children if lines[1] <= start]
+        after = [lines for lines in children if lines[0] >= start]
+        return (before[-1][0] if before else start), (after[0][1] if after else end)
+    touched = [(first, last) for first, last in children if first < end and last > start]
+    return min([start, *(t[0] for t in touched)]), max([end, *(t[1] for t in touched)])
 
 
 def _window(old: list[str], new: list[str], span: Span, kind: str, start: int, end: int) -> Window:
@@ -151,40 +210,27 @@ def _window(old: list[str], new: list[str], span: Span, kind: str, start: int, e
     return Window(_strip(before, indent), _strip(after, indent), start + 1, end, indent, kind)
 
 
-def dedent(lines: list[str]) -> tuple[str, str]:
-    """Join lines without their common indentation; give both."""
-    indent = _common_indent(lines)
-    return _strip(lines, indent), indent
-
-
 def _strip(lines: list[str], indent: str) -> str:
-    return "".join(line[len(indent) :] if line.startswith(indent) else line for line in lines)
+    """Lines of white space only stay as they are, so that `put_back` can tell."""
+    return "".join(line.removeprefix(indent) if line.strip() else line for line in lines)
 
 
 def _common_indent(lines: list[str]) -> str:
-    indents = [re.match(r"[ \t]*", line).group() for line in lines if line.strip()]  # type: ignore[union-attr]
-    if not indents:
-        return ""
-    low, high = min(indents), max(indents)
-    n = next((i for i, (a, b) in enumerate(zip(low, high)) if a != b), min(len(low), len(high)))
-    return low[:n]
+    indents = [line[: len(line) - len(line.lstrip(" \t"))] for line in lines if line.strip()]
+    return os.path.commonprefix(indents)  # noqa: RUF071  (characters are meant)
 
 
-def _definitions(code: str, language: Language) -> Iterator[Any]:
-    """Definition nodes in document order; decorators and exports stand for what they wrap."""
+def _parse(code: str, language: Language) -> Any:
+    """The root of a text's syntax tree, or `None` where the language has none."""
     if language == "other":
-        return
+        return None
     from ast_grep_py import SgRoot
 
-    stack = [SgRoot(code, language).root()]
-    while stack:
-        node = stack.pop()
-        kind = node.kind()
-        if kind in DEFINITIONS:
-            yield node
-        if node.is_leaf():
-            continue
-        stack.extend(reversed(node.children()))
+    return SgRoot(code, language).root()
+
+
+def _has_error(root: Any) -> bool:
+    return root is not None and root.find(kind="ERROR") is not None
 
 
 def _lines_of(node: Any) -> tuple[int, int]:
@@ -192,23 +238,8 @@ def _lines_of(node: Any) -> tuple[int, int]:
     return span.start.line, span.end.line + (span.end.column > 0)
 
 
-def _with_comments(code: str, start: int) -> int:
+def _with_comments(lines: list[str], start: int) -> int:
     """Move a start up over comment and annotation lines directly above it."""
-    lines = code.split("\n")
-    while start > 0 and re.match(r"\s*(#|//|\*|/\*|\*/)", lines[start - 1]) and lines[start - 1].strip():
+    while start > 0 and re.match(r"\s*(#|//|\*|/\*|@)", lines[start - 1]):
         start -= 1
     return start
-
-
-def _statements(code: str, language: Language, span: Span) -> tuple[int, int]:
-    """Widen a span to whole top-level statements."""
-    if language == "other":
-        return span.start, span.end
-    from ast_grep_py import SgRoot
-
-    start, end = span.start, span.end
-    for node in SgRoot(code, language).root().children():
-        first, last = _lines_of(node)
-        if first < end and last > start:
-            start, end = min(start, first), max(end, last)
-    return start, end

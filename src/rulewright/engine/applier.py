@@ -6,9 +6,9 @@ Equal to `ast-grep scan -U` byte for byte, or not done here (`CompiledRule.needs
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-from ast_grep_py import SgNode, SgRoot
+from ast_grep_py import Config, SgNode, SgRoot
 
 from rulewright.engine import suppress, template
 from rulewright.engine.rules import CompiledRule, Core, Fix, Panicked
@@ -46,7 +46,7 @@ def find_all(root: SgNode, config: Mapping[str, Any]) -> list[SgNode]:
         Panicked: the binding broke down.
     """
     try:
-        found: list[SgNode] = root.find_all(config)
+        found: list[SgNode] = root.find_all(cast(Config, config))
     except Exception:
         raise
     except BaseException as error:
@@ -111,7 +111,7 @@ def _reach(node: SgNode, relation: Mapping[str, Any], forward: bool) -> SgNode |
     for sibling in siblings:
         if sibling.matches(**rule):
             return sibling
-        if stop != "end" and sibling.matches(**stop):
+        if isinstance(stop, dict) and sibling.matches(**stop):
             return None
     return None
 
@@ -169,7 +169,11 @@ class _Maker:
             return ""
         start, end = captured[0].range().start.index, captured[-1].range().end.index
         edits = [edit for one in captured for edit in self._rewrites(one, step)]
-        text = self._joined(edits, step.join_by) if step.join_by is not None else self._spliced(edits, start, end)
+        text = (
+            self._joined(edits, step.join_by)
+            if step.join_by is not None
+            else self._spliced(edits, start, end)
+        )
         return template.dedent_slice(text, self._source, start)
 
     def _rewrites(self, node: SgNode, step: Rewrite) -> list[Edit]:

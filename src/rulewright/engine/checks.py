@@ -42,7 +42,7 @@ def syntax(steps: Sequence[Step]) -> str:
     after = faults(applier.parse(last.after, last.rule.language))
     if after[0] <= before[0] and after[1] <= before[1]:
         return ""
-    return f"the result has {sum(after)} syntax errors, the code before had {sum(before)}{after[2]}"
+    return f"the result has {after[0] + after[1]} syntax errors, the code before {before[0] + before[1]}{after[2]}"
 
 
 def faults(root: SgNode) -> tuple[int, int, str]:
@@ -63,7 +63,9 @@ def degenerate(steps: Sequence[Step]) -> str:
             replaced = _weight(step.before[edit.start : edit.end])
             kept = _captured_weight(step, node)
             uncovered = max(0, replaced - kept)
-            if literal < LITERAL_SHARE * max(1, _weight(step.after)) or uncovered < LITERAL_SHARE * max(1, whole):
+            if literal < LITERAL_SHARE * max(1, _weight(step.after)) or uncovered < LITERAL_SHARE * max(
+                1, whole
+            ):
                 continue
             root = node is not None and node.parent() is None
             if root or literal >= LITERAL_CHARS:
@@ -106,7 +108,9 @@ def lossy(steps: Sequence[Step]) -> str:
     """Named code inside a match that neither the pattern nor a capture covers, and that is gone."""
     for step in steps:
         fix = step.rule.core.fix
-        if fix is None or not any(fragment.strip() for fragment in fix.template.fragments) and not fix.template.slots:
+        if fix is None or (
+            not any(fragment.strip() for fragment in fix.template.fragments) and not fix.template.slots
+        ):
             continue
         said = _said(step.rule)
         for edit, node in zip(step.edits, step.nodes):

@@ -130,7 +130,9 @@ def _check_exit(code: int, complaint: str) -> None:
     if code in (101, -6, -11, -25):
         raise Crash(f"ast-grep ended with {code}")
     last = complaint.strip().splitlines()
-    raise RulewrightError(f"ast-grep ended with {code}: {last[-1] if last else ''}", "see `rulewright doctor`")
+    raise RulewrightError(
+        f"ast-grep ended with {code}: {last[-1] if last else ''}", "see `rulewright doctor`"
+    )
 
 
 def _edits(output: bytes, source: str) -> list[CliEdit]:

@@ -8,6 +8,7 @@ worker that waits for something, and is `infra`.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import signal
@@ -17,10 +18,11 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import Final, Self
+from typing import BinaryIO, Final, Self, cast
 
 from rulewright.engine import cli, wire
 from rulewright.engine.wire import Request
+from rulewright.errors import RulewrightError
 from rulewright.verdict import Outcome, Verdict
 
 WINDOW: Final = 8
@@ -42,9 +44,12 @@ class _Worker:
         self.owed: deque[tuple[int, Request]] = deque()
         self.since = time.monotonic()
         assert self.process.stdin and self.process.stdout
-        self.into, self.out = self.process.stdin, self.process.stdout
-        if wire.receive(self.out) != "ready":
-            raise AssertionError("a worker must first say that it is ready")
+        self.into = cast(BinaryIO, self.process.stdin)
+        self.out = cast(BinaryIO, self.process.stdout)
+        self.inbox = wire.Inbox(self.out.fileno())
+        if self.inbox.read() != ["ready"]:
+            self.end()
+            raise RulewrightError("a worker process could not start", "run `rulewright doctor`")
 
     def send(self, number: int, request: Request) -> None:
         if not self.owed:
@@ -60,16 +65,12 @@ class _Worker:
         """Stop the process and its children; give how it ended."""
         code = self.process.poll()
         if code is None:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
         code = self.process.wait()
         for stream in (self.into, self.out):
-            try:
+            with contextlib.suppress(BrokenPipeError):
                 stream.close()
-            except BrokenPipeError:
-                pass
         return code
 
 
@@ -156,7 +157,7 @@ class Engine:
         return least if least is not None and len(least.owed) < WINDOW else None
 
     def _collect(self, again: deque[tuple[int, Request]]) -> list[tuple[int, Outcome]]:
-        """Wait for answers, one per worker that has any."""
+        """Wait for answers."""
         done: list[tuple[int, Outcome]] = []
         busy = [worker for worker in self._workers if worker.owed]
         with selectors.DefaultSelector() as selector:
@@ -164,25 +165,27 @@ class Engine:
                 selector.register(worker.out, selectors.EVENT_READ, worker)
             events = selector.select(timeout=1.0)
         for key, _ in events:
-            done.append(self._answer(key.data, again))
+            done += self._answers(key.data, again)
         now = time.monotonic()
         for worker in busy:
             if worker in self._workers and worker.owed and now - worker.since > self._wall_s:
                 done.append(self._give_up(worker, again))
         return done
 
-    def _answer(self, worker: _Worker, again: deque[tuple[int, Request]]) -> tuple[int, Outcome]:
-        number, _ = worker.owed[0]
-        try:
-            outcome = wire.outcome_from_json(wire.receive(worker.out))
-        except EOFError:
-            code = self._drop(worker, again)
-            return number, _of_exit(code, self._deadline_s)
-        worker.owed.popleft()
+    def _answers(self, worker: _Worker, again: deque[tuple[int, Request]]) -> list[tuple[int, Outcome]]:
+        messages = worker.inbox.read()
+        if messages is None:
+            number, _ = worker.owed[0]
+            return [(number, _of_exit(self._drop(worker, again), self._deadline_s))]
+        done = []
+        for message in messages:
+            number, _ = worker.owed.popleft()
+            outcome = wire.outcome_from_json(message)
+            done.append((number, outcome))
+            if outcome.verdict is Verdict.CRASHED:
+                self._drop(worker, again, answered=True)
         worker.since = time.monotonic()
-        if outcome.verdict is Verdict.CRASHED:
-            self._drop(worker, again, answered=True)
-        return number, outcome
+        return done
 
     def _give_up(self, worker: _Worker, again: deque[tuple[int, Request]]) -> tuple[int, Outcome]:
         number, _ = worker.owed[0]
@@ -194,7 +197,7 @@ class Engine:
     def _drop(self, worker: _Worker, again: deque[tuple[int, Request]], answered: bool = False) -> int:
         """End a worker; what it owed behind the item at fault is owed again."""
         self._workers.remove(worker)
-        code = worker.end() if not answered else worker.end()
+        code = worker.end()
         rest = list(worker.owed)[0 if answered else 1 :]
         again.extendleft(reversed(rest))
         return code

@@ -12,19 +12,28 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from rulewright.actions.action import Rule
 from rulewright.engine import cli
 from rulewright.errors import RulewrightError
 from rulewright.languages import Language, suffix_of
 
-Pair = tuple[Rule, Language, str]
+
+class Pair(NamedTuple):
+    """One rule and one text; `rule_id` must be unique within a batch."""
+
+    rule: Rule
+    language: Language
+    code: str
+    rule_id: str
+
+
 # Glob matching is quadratic in the number of rules.
 CHUNK: Final = 200
 
 
-def scan_single(rule: Rule, language: Language, code: str, rule_id: str = "rule") -> str | None:
+def scan_single(pair: Pair) -> str | None:
     """One `ast-grep scan -U` on one file; `None` where it refuses the rule (exit code 8).
 
     Raises:
@@ -32,13 +41,14 @@ def scan_single(rule: Rule, language: Language, code: str, rule_id: str = "rule"
     """
     with tempfile.TemporaryDirectory(prefix="rulewright-") as name:
         folder = Path(name)
-        _write(folder, [({"id": rule_id, "language": language, **rule}, f"code{suffix_of(language)}", code)])
+        file = f"code{suffix_of(pair.language)}"
+        _write(folder, [({"id": pair.rule_id, "language": pair.language, **pair.rule}, file, pair.code)])
         done = _run(folder)
         if done.returncode == 8:
             return None
         if done.returncode != 0:
             raise RulewrightError(f"ast-grep ended with {done.returncode}: {done.stderr[-300:]!r}")
-        return (folder / "work" / f"code{suffix_of(language)}").read_bytes().decode("utf-8")
+        return (folder / "work" / file).read_bytes().decode("utf-8")
 
 
 def scan_batch(pairs: Sequence[Pair]) -> list[str]:
@@ -57,9 +67,10 @@ def _chunk(pairs: Sequence[Pair]) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="rulewright-") as name:
         folder = Path(name)
         items = []
-        for number, (rule, language, code) in enumerate(pairs):
-            file = f"{number}{suffix_of(language)}"
-            items.append(({"id": str(number), "language": language, **rule, "files": [file]}, file, code))
+        for number, pair in enumerate(pairs):
+            file = f"{number}{suffix_of(pair.language)}"
+            head = {"id": pair.rule_id, "language": pair.language}
+            items.append(({**head, **pair.rule, "files": [f"**/{file}"]}, file, pair.code))
         _write(folder, items)
         done = _run(folder)
         if done.returncode != 0:

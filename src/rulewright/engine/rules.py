@@ -11,14 +11,14 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from ast_grep_py import SgRoot
+from ast_grep_py import Config, SgRoot
 
 from rulewright.actions.action import EFFECTIVE_FIELDS, Rule
 from rulewright.actions.rule_text import describe
 from rulewright.actions.suggest import did_you_mean
-from rulewright.engine import explain, patterns, template
+from rulewright.engine import explain, patterns, selectors, template
 from rulewright.engine.transforms import Rewrite, Transforms, read_transforms
 from rulewright.languages import Language
 
@@ -143,7 +143,7 @@ def _utils(rule: Mapping[str, Any]) -> dict[str, Any]:
 def _try_binding(config: Mapping[str, Any], language: Language, where: str) -> None:
     """Let ast-grep compile it; put its complaint in words that help."""
     try:
-        SgRoot("", language).root().find(config)
+        SgRoot("", language).root().find(cast(Config, config))
     except Exception as error:
         raise BadRule(where + explain.binding_error(error, config, language)) from error
     except BaseException as error:
@@ -204,7 +204,9 @@ def _check_transforms(transforms: Transforms, variables: set[str], where: str) -
     every = set(variables)
     for name in transforms:
         if name in every:
-            raise BadRule(f"{where}transform `{name}`: the variable `${name}` is defined already; choose another name")
+            raise BadRule(
+                f"{where}transform `{name}`: the variable `${name}` is defined already; choose another name"
+            )
         every.add(name)
     for name, step in transforms.items():
         if step.variable not in every:
@@ -225,7 +227,9 @@ def _fixes(value: Any, language: Language, where: str) -> list[Fix]:
     made = []
     for number, item in enumerate(value, 1):
         if not isinstance(item, dict) or item.get("title") is None:
-            raise BadRule(f"{where}`fix` {number}: in a list each fix is a mapping with `title` and `template`")
+            raise BadRule(
+                f"{where}`fix` {number}: in a list each fix is a mapping with `title` and `template`"
+            )
         made.append(_fix_object(item, language, f"{where}`fix` {number}: "))
     return made
 
@@ -264,14 +268,15 @@ def _rewriters(rule: Mapping[str, Any], language: Language, core: Core) -> dict[
     made: dict[str, Core] = {}
     for number, item in enumerate(given, 1):
         where = f"rewriter {number}: "
-        if not isinstance(item, dict) or not isinstance(item.get("id"), str):
+        if not isinstance(item, dict) or not isinstance(item.get("id"), str | int | float):
             raise BadRule(f"{where}a rewriter is a mapping with `id`, `rule` and `fix`")
-        where = f"rewriter `{item['id']}`: "
+        name = str(item["id"])
+        where = f"rewriter `{name}`: "
         if item.get("fix") is None:
             raise BadRule(f"{where}it needs a `fix`")
         inner = _core(item, language, _utils(rule), where)
         _check_fix(inner, inner.variables | core.variables, where)
-        made[item["id"]] = inner
+        made[name] = inner
     for name, one in {"": core, **made}.items():
         _check_rewriter_names(one.transforms, made, f"rewriter `{name}`: " if name else "")
     return made
@@ -295,9 +300,9 @@ def _check_fix(core: Core, variables: frozenset[str], where: str) -> None:
 def _has_kinds(rule: Any, utils: Mapping[str, Any], language: Language, seen: frozenset[str]) -> bool:
     """Whether ast-grep can tell which node kinds the rule can match (`scan` insists)."""
     for key, value in rule.items():
-        if key == "kind":
+        if key == "kind" and selectors.has_kinds(str(value)):
             return True
-        if key == "pattern" and patterns.facts(*pattern_parts(value), language).root_kind is not None:
+        if key == "pattern" and _pattern_has_kind(value, language):
             return True
         if key == "all" and any(_has_kinds(item, utils, language, seen) for item in value):
             return True
@@ -310,6 +315,13 @@ def _has_kinds(rule: Any, utils: Mapping[str, Any], language: Language, seen: fr
             if _has_kinds(value["ofRule"], utils, language, seen):
                 return True
     return False
+
+
+def _pattern_has_kind(pattern: Any, language: Language) -> bool:
+    # Strictness `template` compares text alone, so any kind may match.
+    if isinstance(pattern, dict) and pattern.get("strictness") == "template":
+        return False
+    return patterns.facts(*pattern_parts(pattern), language).root_kind is not None
 
 
 _UPPER: Final = re.compile(r"\$+([A-Z_][A-Z0-9_]*)")

@@ -1,7 +1,9 @@
 """`ast-grep-ignore` comments: `scan` obeys them, the binding does not.
 
-A comment alone on its line silences the next line, one after code its own line, one on
-the first line with nothing on the second the whole file; `: id, id` narrows it to rules.
+A comment whose first letters are `ast-grep-ignore` silences the next line where it stands
+alone, the first line of the node before it where it trails one, and the whole file on
+line 1 with line 2 empty; `: id, id` narrows it to rules. Of two for one line the last
+counts. All by the line on which a match begins.
 """
 
 from __future__ import annotations
@@ -43,19 +45,25 @@ def _collect(root: SgNode) -> tuple[_Suppression | None, dict[int, _Suppression]
         node = stack.pop()
         if MARK not in node.text():
             continue
-        if "comment" in node.kind():
+        if "comment" in node.kind() and _begins(node.text()):
             suppression = _Suppression(_ids(node.text()))
             line = node.range().start.line
             previous, following = node.prev(), node.next()
-            alone = previous is None or previous.range().start.line != line
-            if line == 0 and alone and (following is None or following.range().start.line >= 2):
+            if previous is not None and previous.range().end.line == line:
+                lines[previous.range().start.line] = suppression
+            elif line == 0 and (following is None or following.range().start.line >= 2):
                 whole = suppression
                 if suppression.ids is None:
                     break
             else:
-                lines[line + 1 if alone else line] = suppression
+                lines[line + 1] = suppression
         stack += reversed(node.children())
     return whole, lines
+
+
+def _begins(comment: str) -> bool:
+    start = next((i for i, char in enumerate(comment) if char.isalpha()), 0)
+    return comment.startswith(MARK, start)
 
 
 def _ids(comment: str) -> frozenset[str] | None:
@@ -65,4 +73,5 @@ def _ids(comment: str) -> frozenset[str] | None:
     _, colon, names = after.partition(":")
     if not colon:
         return None
-    return frozenset(name.strip() for name in names.split(","))
+    # What follows an id after a space is a remark.
+    return frozenset(name.strip().partition(" ")[0] for name in names.split(","))

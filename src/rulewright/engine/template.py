@@ -56,9 +56,9 @@ def parse(text: str) -> Template:
 
 
 def indent_at(text: str, offset: int) -> int:
-    """Count the spaces that begin the line of `offset`; 0 beyond the look-back.
+    r"""Count the spaces that begin the line of `offset`; 0 beyond the look-back.
 
-    >>> indent_at("a\\n    b = c", 11), indent_at("\\tb", 1)
+    >>> indent_at("a\n    b = c", 11), indent_at("\tb", 1)
     (4, 0)
     """
     start = text.rfind("\n", max(0, offset - LOOK_BACK_BYTES), offset) + 1

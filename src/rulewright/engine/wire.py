@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
@@ -12,6 +13,7 @@ from rulewright.languages import Language
 from rulewright.verdict import Outcome, Verdict
 
 _LENGTH: Final = struct.Struct(">I")
+_READ_BYTES: Final = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,11 @@ def request_to_json(request: Request) -> dict[str, Any]:
     action: Any = request.action
     if isinstance(action, Action):
         action = {
-            "language": action.language, "rules": list(action.rules), "mode": action.mode, "ids": list(action.ids),
-        }  # fmt: skip
+            "language": action.language,
+            "rules": list(action.rules),
+            "mode": action.mode,
+            "ids": list(action.ids),
+        }
     return {
         "action": action, "code": request.code, "language": request.language,
         "expected": request.expected, "exact": request.exact,
@@ -60,9 +65,7 @@ def request_to_json(request: Request) -> dict[str, Any]:
 def request_from_json(value: dict[str, Any]) -> Request:
     action = value["action"]
     if isinstance(action, dict):
-        action = Action(
-            action["language"], tuple(action["rules"]), action["mode"], ids=tuple(action["ids"])
-        )
+        action = Action(action["language"], tuple(action["rules"]), action["mode"], ids=tuple(action["ids"]))
     return Request(action, value["code"], value["language"], value["expected"], value["exact"])
 
 
@@ -71,8 +74,8 @@ def outcome_to_json(outcome: Outcome) -> dict[str, Any]:
     if states and states[-1] == outcome.post:
         states[-1] = ""
     return {
-        "verdict": outcome.verdict, "detail": outcome.detail, "post": outcome.post, "n_rules": outcome.n_rules,
-        "n_matches": outcome.n_matches, "matches_per_rule": outcome.matches_per_rule, "states": states,
+        "verdict": outcome.verdict, "detail": outcome.detail, "post": outcome.post, "states": states,
+        "n_rules": outcome.n_rules, "n_matches": outcome.n_matches, "matches_per_rule": outcome.matches_per_rule,
         "tidied": outcome.tidied, "bytes_touched": outcome.bytes_touched, "flags": sorted(outcome.flags),
     }  # fmt: skip
 
@@ -100,6 +103,29 @@ def receive(stream: BinaryIO) -> Any:
     """Read one message; raises `EOFError` where the other side is gone."""
     head = _read(stream, _LENGTH.size)
     return json.loads(_read(stream, _LENGTH.unpack(head)[0]))
+
+
+class Inbox:
+    """Messages out of a pipe, as many as one read brings; nothing lingers unseen in a buffer."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._data = bytearray()
+
+    def read(self) -> list[Any] | None:
+        """Read once; the complete messages so far, or `None` where the other side is gone."""
+        more = os.read(self._descriptor, _READ_BYTES)
+        if not more:
+            return None
+        self._data += more
+        messages = []
+        while len(self._data) >= _LENGTH.size:
+            end = _LENGTH.size + _LENGTH.unpack_from(self._data)[0]
+            if len(self._data) < end:
+                break
+            messages.append(json.loads(self._data[_LENGTH.size : end]))
+            del self._data[:end]
+        return messages
 
 
 def _read(stream: BinaryIO, size: int) -> bytes:

@@ -12,6 +12,7 @@ import resource
 import signal
 import sys
 
+from rulewright.actions import Rejection
 from rulewright.engine import wire
 from rulewright.engine.apply import apply
 from rulewright.engine.judge import judge
@@ -52,7 +53,7 @@ def _limit(memory_mb: int) -> None:
 
 def _answer(request: wire.Request) -> Outcome:
     action = wire.read_action(request)
-    if not isinstance(action, wire.Action):
+    if isinstance(action, Rejection):
         return Outcome(action.verdict, action.detail)
     if action.language != request.language:
         return Outcome(

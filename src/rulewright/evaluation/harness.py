@@ -16,7 +16,15 @@ from typing import Any, Final
 from rulewright import console, jsonl
 from rulewright.errors import RulewrightError, UsageError
 from rulewright.evaluation.settings import EvalConfig
-from rulewright.generation import Completion, Generator, Prompt, Sampling, checkpoint_facts, open_generator
+from rulewright.generation import (
+    Completion,
+    Generator,
+    Prompt,
+    Sampling,
+    checkpoint_facts,
+    open_generator,
+    require_model,
+)
 from rulewright.prompts import Style, digest
 from rulewright.runs import RunDir, file_sha256
 from rulewright.verdict import Verdict
@@ -56,8 +64,17 @@ Score = Callable[[Sequence[Answer]], Iterable[Row]]
 """Scores in the order of the answers; each holds at least `verdict` and `detail`."""
 
 
-def claim(config: EvalConfig, benchmark: str, inputs: Sequence[Path]) -> RunDir:
-    """Open the run folder; refuse to mix it with another configuration or a retrained checkpoint."""
+def claim(config: EvalConfig, benchmark: str, inputs: Sequence[Path], facts: Row | None = None) -> RunDir:
+    """Open the run folder; refuse to mix it with another configuration or a retrained checkpoint.
+
+    Args:
+        config: of the command.
+        benchmark: part of the default name.
+        inputs: files that must not change on resume.
+        facts: what names the model; by default those of the configured one.
+    """
+    if facts is None and not config.rescore:
+        require_model(config.generator_config())
     path = config.run_folder(benchmark)
     run = RunDir.open(
         path,
@@ -67,7 +84,7 @@ def claim(config: EvalConfig, benchmark: str, inputs: Sequence[Path]) -> RunDir:
         seed=config.seed,
         inputs=inputs,
     )
-    facts = checkpoint_facts(config.generator_config())
+    facts = checkpoint_facts(config.generator_config()) if facts is None else facts
     saved = path / GENERATOR_FILE
     if saved.exists() and run.rows():
         earlier = json.loads(saved.read_text(encoding="utf-8"))
@@ -88,6 +105,7 @@ def run_items(
     score: Score,
     sampling: Sampling,
     ok: Callable[[Row], bool],
+    open_model: Callable[[], Generator] | None = None,
 ) -> list[Row]:
     """Bring the run's rows up to date and give them, in order of task and sample.
 
@@ -98,6 +116,7 @@ def run_items(
         score: judges answers.
         sampling: `n` samples per task.
         ok: for the progress line.
+        open_model: in place of the configured model (gold answers).
 
     Raises:
         RulewrightError: some answers could not be had; what was answered is kept.
@@ -109,8 +128,14 @@ def run_items(
         rows = _rescored(rows, items, score)
         _write(run, rows, items)
     owed = [item for item in items if any((item.task, k) not in rows for k in range(sampling.n))]
+    if owed and config.rescore:
+        raise RulewrightError(
+            f"{run.path}: {len(owed)} of {len(items)} tasks have no saved answer",
+            "run without --rescore first",
+        )
     if owed:
-        with open_generator(config.generator_config()) as generator, run.appender() as out:
+        opened = open_model() if open_model else open_generator(config.generator_config())
+        with opened as generator, run.appender() as out:
             failures = _ask(generator, owed, sampling, score, rows, out, ok)
         if failures:
             raise RulewrightError(

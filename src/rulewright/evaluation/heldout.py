@@ -9,16 +9,18 @@ from __future__ import annotations
 import glob
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from rulewright import jsonl
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.errors import UsageError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def expand(patterns: Sequence[str]) -> list[Path]:
 
 
 def load(
-    paths: Iterable[Path],
+    paths: Sequence[Path],
     rejects: Path,
     keep: Callable[[NormalizedRecord], str | None],
     limit: int = 0,
@@ -82,12 +84,22 @@ def load(
                 records[record.metadata.id] = record
     if bad:
         jsonl.write(rejects, bad)
-    chosen = list(records.values())
-    if limit and len(chosen) > limit:
-        order = sorted(chosen, key=lambda record: _lot(seed, record.metadata.id))
-        picked = {record.metadata.id for record in order[:limit]}
-        chosen = [record for record in chosen if record.metadata.id in picked]
+    if not records:
+        left = ", ".join(f"{reason} {count}" for reason, count in skipped.items()) or "the files are empty"
+        raise UsageError(
+            f"no record to evaluate on in {', '.join(map(str, paths))} ({left})",
+            "name other records with --input; those without an action need --no-with-action",
+        )
+    chosen = choose(list(records.values()), lambda record: record.metadata.id, limit, seed)
     return HeldOut(chosen, dict(skipped))
+
+
+def choose(items: Sequence[T], key: Callable[[T], str], limit: int, seed: int) -> list[T]:
+    """At most `limit` items (0: all) by hash of their keys and the seed, in their order."""
+    if not limit or len(items) <= limit:
+        return list(items)
+    picked = {key(item) for item in sorted(items, key=lambda item: _lot(seed, key(item)))[:limit]}
+    return [item for item in items if key(item) in picked]
 
 
 def _record(line: jsonl.Line) -> tuple[NormalizedRecord | None, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import tyro
 from pydantic import Field
@@ -111,3 +111,54 @@ class ActionsConfig(EvalConfig):
     """Longest time that applying one action may take."""
     workers: int = Field(default=1, ge=1)
     """Processes that apply actions."""
+
+
+class CanItEditConfig(EvalConfig):
+    """CanItEdit; the defaults are the benchmark's own: 20 samples at temperature 0.2, top-p 0.95."""
+
+    input: Path | None = None
+    """Parquet or JSONL with the benchmark's columns; empty: from the hub."""
+    track: Literal["text", "actions"] = "text"
+    """The model writes the whole program, or ast-grep rules."""
+    prompt: Literal["auto", "chat", "base", "ours"] = "auto"
+    """Text track: chat and base are the official prompts; ours is that of Stage 0; auto: chat, and ours
+    for a checkpoint of the compact style."""
+    kinds: Literal["both", "descriptive", "lazy"] = "both"
+    """Which instructions."""
+    gold: Literal["", "after", "before"] = ""
+    """Self-check without a model: the reference (should all pass) or the input (should all fail)."""
+    n: int = Field(default=20, ge=1)
+    """Samples per task."""
+    temperature: float = Field(default=0.2, ge=0)
+    """0: greedy."""
+    top_p: float = Field(default=0.95, gt=0, le=1)
+    """Nucleus sampling."""
+    max_new_tokens: int = Field(default=3072, ge=1)
+    """Longest answer, in tokens."""
+    coverage: bool = True
+    """Measure ExcessCode of passing programs (needs the coverage package)."""
+    sandbox: str = "auto"
+    """Tier that programs run in; auto takes the strongest that works here."""
+    python: str = ""
+    """Interpreter with the benchmark's libraries (3.10 or 3.11); empty: this one."""
+    workers: int = Field(default=1, ge=1)
+    """Sandbox workers; asserts on wall time need quiet."""
+    wall_s: float = Field(default=15.0, gt=0)
+    """Longest run of one program; the benchmark's is 15."""
+    revision: str = "main"
+    """Hub revision of the data."""
+
+
+class RefactorConfig(EvalConfig):
+    """Aider's refactor-benchmark: a method becomes a top-level function."""
+
+    input: Path = Path("refactor-benchmark")
+    """The benchmark's folder, downloaded beforehand."""
+    track: Literal["text", "actions"] = "actions"
+    """The model writes the whole file, or ast-grep rules."""
+    max_chars: int = Field(default=0, ge=0)
+    """Leave out longer files; 0: none."""
+    max_new_tokens: int = Field(default=4096, ge=1)
+    """Longest answer, in tokens."""
+    deadline_s: float = Field(default=10.0, gt=0)
+    """Longest time that applying one action may take."""

@@ -1,7 +1,7 @@
 """Completions from a checkpoint or an endpoint, one interface; importing it needs no torch."""
 
 from rulewright.generation.base import Completion, FinishReason, Generator, Prompt, Sampling
-from rulewright.generation.open import GeneratorConfig, checkpoint_facts, open_generator
+from rulewright.generation.open import GeneratorConfig, checkpoint_facts, open_generator, require_model
 
 __all__ = [
     "Completion",
@@ -12,4 +12,5 @@ __all__ = [
     "Sampling",
     "checkpoint_facts",
     "open_generator",
+    "require_model",
 ]

@@ -73,12 +73,19 @@ def open_generator(spec: GeneratorConfig) -> Generator:
         from rulewright.generation.endpoint import EndpointGenerator
 
         return EndpointGenerator(spec)
-    if not spec.model:
-        raise UsageError("no model named", "give --model FOLDER, or --base-url URL (and --model NAME)")
-    require_checkpoint(spec.model)
+    require_model(spec)
     from rulewright.generation.local import LocalGenerator
 
     return LocalGenerator.load(spec)
+
+
+def require_model(spec: GeneratorConfig) -> None:
+    """Check, without loading anything, that a model is named and is there."""
+    if spec.is_endpoint:
+        return
+    if not spec.model:
+        raise UsageError("no model named", "give --model FOLDER, or --base-url URL (and --model NAME)")
+    require_checkpoint(spec.model)
 
 
 def require_checkpoint(model: str) -> None:

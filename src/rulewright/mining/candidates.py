@@ -32,12 +32,15 @@ MAX_RUN_CHARS: Final = 1_500
 LEXICAL_CHARS: Final = 60
 ENOUGH_BITS: Final = 10.0
 
+VAGUE_COST: Final = 0.4
+"""For each bit that a rule asks too little."""
+VAGUE_TOKEN_COST: Final = 0.08
 BASE_COST: Final[dict[Shape, float]] = {
     "pattern": 1.0, "transform": 1.5, "delete": 2.0, "lexical": 1.8, "literal": 6.0, "run": 8.0,
 }  # fmt: skip
 
 
-TOKEN_COST: Final = 0.8
+TOKEN_COST: Final = 0.6
 """A single token replaced by another: what surrounds it cannot go wrong."""
 
 
@@ -67,17 +70,33 @@ class Candidate:
     @cached_property
     def cost(self) -> float:
         """Lower is better: short, named, not too general."""
-        length = len(json.dumps(self.rule, ensure_ascii=False))
-        vague = max(0.0, ENOUGH_BITS - self.bits) * 0.4
-        crowd = 0.5 * max(0, self.n_vars - 5)
         base = BASE_COST[self.shape]
-        if self.shape == "lexical" and not self.anchor.children:
-            base = TOKEN_COST
-        return base + 0.3 * length / 40 + vague + crowd + self.extra_cost
+        doubt = VAGUE_COST
+        if self.is_token:
+            base, doubt = TOKEN_COST, VAGUE_TOKEN_COST
+        vague = max(0.0, ENOUGH_BITS - self.bits) * doubt
+        crowd = 0.5 * max(0, self.n_vars - 5)
+        return base + 0.3 * _length(self.rule) / 40 + vague + crowd + self.extra_cost
+
+    @property
+    def is_token(self) -> bool:
+        """Whether it replaces one token by another."""
+        return self.shape == "lexical" and not self.anchor.children
 
     @property
     def generalises(self) -> bool:
         return self.shape in ("pattern", "transform", "delete", "lexical")
+
+
+def _length(value: Any) -> int:
+    """Characters that a person has to read: patterns and fixes, wrappers left out."""
+    if isinstance(value, str):
+        return len(value) + 4
+    if isinstance(value, dict):
+        if "selector" in value:
+            return max(0, len(value["context"]) - 12)
+        return sum(_length(v) for v in value.values())
+    return sum(map(_length, value)) if isinstance(value, list | tuple) else 1
 
 
 def for_hunk(edit: Edit, number: int, names: frozenset[str]) -> Iterator[Candidate]:
@@ -185,11 +204,12 @@ def _literal(edit: Edit, anchor: Node, mapped: Mapped) -> Iterator[Candidate]:
     matcher = None
     if not FORGED_HOLE.search(text):
         matcher = selector_rule(pattern, anchor.kind, edit.pre.language)
-    if matcher is not None:
+    wrapped = matcher is not None and isinstance(matcher["pattern"], dict)
+    if matcher is not None and (anchor.children or not wrapped):
         yield Candidate({"rule": matcher, "fix": fix}, shape, anchor, anchor.kind, mapped.hunks)
     if matcher is None or not anchor.children:
         regex = {"kind": anchor.kind, "regex": f"^{regex_escape(text)}$"}
-        yield Candidate({"rule": regex, "fix": fix}, shape, anchor, anchor.kind, mapped.hunks, 0, 0.5)
+        yield Candidate({"rule": regex, "fix": fix}, shape, anchor, anchor.kind, mapped.hunks, 0, 0.2)
 
 
 _SPECIAL: Final = re.compile(r"[\\.+*?()|\[\]{}^$#&~]")

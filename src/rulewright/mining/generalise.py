@@ -104,6 +104,11 @@ class General:
         return len(self.exact) + len(self.partial)
 
     @property
+    def claims(self) -> bool:
+        """Whether it claims to hold beyond its examples: two agree, none speaks against it."""
+        return not self.wrong and self.support >= 2
+
+    @property
     def rank(self) -> tuple[float, ...]:
         evidence = len(self.exact) + 0.5 * len(self.partial) - 2.0 * len(self.wrong)
         return (-evidence, self.candidate.cost)
@@ -245,4 +250,3 @@ def _differ_list(a_tree: Tree, a: list[Node], b_tree: Tree, b: list[Node], only:
         return False
     only.update(n.index for n in middle)
     return True
-

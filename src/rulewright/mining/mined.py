@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from rulewright import engine
 from rulewright.actions.action import Action
 from rulewright.languages import Language
-from rulewright.mining import contexts
+from rulewright.mining import background, contexts
 from rulewright.mining.candidates import ENOUGH_BITS, Candidate, Shape
 from rulewright.mining.search import Plan, Work, solve
 from rulewright.mining.tree import Tree
@@ -97,7 +97,14 @@ def refuse(pre: str, post: str, language: Language) -> str:
     return ""
 
 
-def mine(pre: str, post: str, language: Language, budget_s: float = 2.0, instruction: str = "") -> Mined:
+def mine(
+    pre: str,
+    post: str,
+    language: Language,
+    budget_s: float = 2.0,
+    instruction: str = "",
+    known: Sequence[str] = (),
+) -> Mined:
     """Find rules that turn `pre` into `post` exactly.
 
     Args:
@@ -106,6 +113,7 @@ def mine(pre: str, post: str, language: Language, budget_s: float = 2.0, instruc
         budget_s: nominal seconds; counted in rule evaluations, so that the outcome
             does not depend on the machine or its load.
         instruction: what the edit was said to do; only measured against the rule.
+        known: other files of the same repository, in which the rule should find little.
 
     Returns:
         An action of one to five rules that was verified by the engine, or a reason.
@@ -121,10 +129,12 @@ def mine(pre: str, post: str, language: Language, budget_s: float = 2.0, instruc
     if plan is None:
         spent = work.spent >= work.left
         return nothing("deadline" if spent else "no short sequence of rules found", int(work.spent))
-    return verified(plan, pre, post, language, instruction, int(work.spent))
+    return verified(plan, pre, post, language, instruction, known, int(work.spent))
 
 
-def verified(plan: Plan, pre: str, post: str, language: Language, instruction: str, work: int) -> Mined:
+def verified(
+    plan: Plan, pre: str, post: str, language: Language, instruction: str, known: Sequence[str], work: int
+) -> Mined:
     """Judge a plan by the engine and measure it."""
     steps = [step.candidate for step in plan.steps]
     action = Action(language, tuple(step.rule for step in steps), mode="rule")
@@ -133,6 +143,8 @@ def verified(plan: Plan, pre: str, post: str, language: Language, instruction: s
         return nothing(f"not reproduced by the engine ({outcome.verdict}: {outcome.detail})", work)
     sites = sum(len(step.effect.positives) for step in plan.steps)
     figures = measure(action, steps, outcome, sites, instruction, work)
+    if known:
+        figures = replace(figures, matches_elsewhere=background.count(action, known))
     tier, reason = grade(steps, figures)
     return Mined(action, tier, reason, tuple(s.shape for s in steps), outcome.states, figures)
 
@@ -169,6 +181,9 @@ def grade(steps: Sequence[Candidate], figures: Figures) -> tuple[Tier, str]:
         return "literal", "more than six variables"
     if figures.bits < ENOUGH_BITS - (4.0 if figures.sites > len(steps) else 0.0):
         return "literal", f"too general: asks for {figures.bits:.0f} bits only"
+    elsewhere = figures.matches_elsewhere or 0
+    if elsewhere > background.TOO_MANY:
+        return "literal", f"too general: matches {elsewhere} other places of the repository"
     return "train", "compact, general and named"
 
 

@@ -1,6 +1,172 @@
-"""stub"""
+"""Programs against tests: the plain verdict by exit code, and the strict one.
+
+The strict run executes rewritten tests (`instrument`) and judges outside (`judging`).
+Values that are objects are asked again, among decoys. A reference, where there is one,
+fixes how often each check has to run, and checks that the reference itself cannot
+answer are left native, so that a right program is never failed by the method.
+"""
+
 from __future__ import annotations
-from typing import Literal
-Kind = Literal["script","pytest","unittest"]
+
+import hashlib
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from rulewright.sandbox import flags
+from rulewright.sandbox.instrument import Instrumented, Kind, Plan, instrument
+from rulewright.sandbox.job import Entry, Job, Limits, Oracle, Result, Status, TestVerdict
+from rulewright.sandbox.judging import Judgement, judge, plan_for, read
+
+__all__ = ["Checker", "Kind", "Request"]
+
+_PYTEST: tuple[str, ...] = ("-q", "-p", "no:cacheprovider")
+_PINNED: tuple[str, ...] = (
+    *_PYTEST, "-c", "/dev/null", "--noconftest", "--import-mode=importlib", "--rootdir={tests}", "--confcutdir={tests}",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Request:
+    """A program to judge; see `Sandbox.check` for the fields."""
+
+    program: str
+    tests: str
+    kind: Kind = "script"
+    reference: str | None = None
+    module: str = "mod"
+    files: Mapping[str, str] = field(default_factory=dict)
+    limits: Limits = Limits()
+
+    @property
+    def test_file(self) -> str:
+        return f"test_{self.module}.py"
+
+
+@dataclass(frozen=True)
+class _Calibration:
+    """What the reference taught about its tests."""
+
+    plan: Plan
+    required: Mapping[int, int]
+    problem: str = ""
+
+
 class Checker:
-    def __init__(self, run): self.run=run
+    """Judges requests with a way to run jobs; remembers references. Thread-safe."""
+
+    def __init__(self, run: Callable[[Job], Result]) -> None:
+        self._run = run
+        self._calibrations: dict[str, _Calibration] = {}
+
+    def check(self, request: Request, *, strict: bool = True) -> TestVerdict:
+        """Judge one program."""
+        official = self._run(_official_job(request))
+        found = flags.flags(request.program)
+        verdict = TestVerdict(
+            official.ok, official.ok, 0, 0, official.detail, official.status, official.tier, "none", found, official
+        )
+        if not strict or official.status in (Status.INFRA, Status.TIMEOUT):
+            return verdict
+        return self._strict(request, verdict)
+
+    def _strict(self, request: Request, verdict: TestVerdict) -> TestVerdict:
+        try:
+            calibration = self._calibrate(request)
+        except SyntaxError as error:
+            return replace(verdict, strict=False, detail=f"the tests do not parse on their own: {error}")
+        if calibration is not None and calibration.problem:
+            return replace(verdict, strict=False, detail=calibration.problem)
+        plan = calibration.plan if calibration else Plan()
+        required = calibration.required if calibration else None
+        judgement, instrumented, result = self._observe(request, request.program, plan, required)
+        if result.status is Status.INFRA:
+            return replace(verdict, official=False, strict=False, status=Status.INFRA, detail=result.detail)
+        problem = next(iter(judgement.broken.values()), "")
+        if not problem and not judgement.ok:
+            problem = "no check was seen to run" if not judgement.opaque else "a value could not be judged"
+        if not problem and result.status not in (Status.OK, Status.FAIL):
+            problem = f"the strict run ended with {result.status}"
+        return replace(
+            verdict,
+            strict=verdict.official and not problem,
+            n_passed=len(judgement.held),
+            n_failed=len(judgement.broken),
+            detail=problem or verdict.detail,
+            oracle=_weakest(instrumented, judgement),
+        )
+
+    def _calibrate(self, request: Request) -> _Calibration | None:
+        if request.reference is None:
+            return None
+        key = hashlib.sha256(
+            "\0".join((request.kind, request.module, request.tests, request.reference)).encode()
+        ).hexdigest()
+        if key not in self._calibrations:
+            calibration = self._calibration(request, request.reference)
+            if calibration is None:  # ours to fail: try again next time
+                return _Calibration(Plan(), {}, "the reference could not be run")
+            self._calibrations[key] = calibration
+        return self._calibrations[key]
+
+    def _calibration(self, request: Request, reference: str) -> _Calibration | None:
+        """Run the reference; what it cannot show to hold is left native."""
+        plan = Plan()
+        for _ in range(3):
+            judgement, _, result = self._observe(request, reference, plan, {})
+            if result.status is Status.INFRA:
+                return None
+            odd = frozenset(judgement.broken) | judgement.opaque
+            if not odd:
+                if not judgement.held:
+                    return _Calibration(plan, {}, "the reference runs no check")
+                return _Calibration(plan, dict(judgement.counts))
+            plan = Plan(plan.native | odd, {n: c for n, c in plan.choices.items() if n not in odd})
+        return _Calibration(plan, {}, "the reference does not pass its own tests")
+
+    def _observe(
+        self, request: Request, program: str, plan: Plan, required: Mapping[int, int] | None
+    ) -> tuple[Judgement, Instrumented, Result]:
+        """One strict run; a second one where a value turned out to be an object."""
+        recorder = f"_{secrets.token_hex(8)}"
+        instrumented = instrument(request.tests, request.kind, recorder, plan)
+        result = self._run(_strict_job(request, program, instrumented, recorder))
+        judgement = judge(instrumented.checks, read(result.report), required)
+        if judgement.opaque and not judgement.broken:
+            again = plan_for(instrumented.checks, judgement.opaque, secrets.token_hex(8))
+            wider = Plan(plan.native | again.native, {**plan.choices, **again.choices})
+            instrumented = instrument(request.tests, request.kind, recorder, wider)
+            result = self._run(_strict_job(request, program, instrumented, recorder))
+            judgement = judge(instrumented.checks, read(result.report), required)
+        return judgement, instrumented, result
+
+
+def _official_job(request: Request) -> Job:
+    if request.kind == "script":
+        files = {**request.files, "main.py": f"{request.program}\n{request.tests}"}
+        return Job(files, Entry("script", ("main.py",)), limits=request.limits)
+    files = {**request.files, f"{request.module}.py": request.program, request.test_file: request.tests}
+    if request.kind == "pytest":
+        return Job(files, Entry("pytest", (*_PYTEST, request.test_file)), limits=request.limits)
+    return Job(files, Entry("unittest", (request.test_file,)), limits=request.limits)
+
+
+def _strict_job(request: Request, program: str, instrumented: Instrumented, recorder: str) -> Job:
+    extra = {"how": request.kind, "recorder": recorder}
+    if request.kind == "script":
+        files = {**request.files, "main.py": f"{program}\n{instrumented.source}"}
+        return Job(files, Entry("checks", ("main.py",), extra), limits=request.limits)
+    files = {**request.files, f"{request.module}.py": program}
+    tests = {request.test_file: instrumented.source}
+    path = f"{{tests}}/{request.test_file}"
+    argv = (*_PINNED, path) if request.kind == "pytest" else (path,)
+    return Job(files, Entry("checks", argv, extra), limits=request.limits, tests=tests)
+
+
+def _weakest(instrumented: Instrumented, judgement: Judgement) -> Oracle:
+    forms = {instrumented.checks[number].form for number in judgement.held}
+    if not forms:
+        return "none"
+    if forms <= {"mark"}:
+        return "native"
+    return "choice" if forms & {"choice"} else "split"

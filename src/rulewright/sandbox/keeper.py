@@ -110,7 +110,12 @@ class Keeper:
         return {"staged": staged}
 
     def _do_start(
-        self, descriptors: list[int], argv: list[str], env: dict[str, str], cgroups: list[str], user: int | None
+        self,
+        descriptors: list[int],
+        argv: list[str],
+        env: dict[str, str],
+        cgroups: list[str],
+        user: int | None,
     ) -> dict[str, Any]:
         """Start one worker with its socket on descriptor 3; `descriptors` are socket and stderr."""
         for path in cgroups:

@@ -49,7 +49,12 @@ class Layout:
     def trees(self) -> list[str]:
         """Every folder and file that a worker may read, outermost only."""
         if not self._trees:
-            wanted = ["/usr", *(p for p in _ETC if os.path.exists(p)), str(_INSIDE), *interpreter(self.python)]
+            wanted = [
+                "/usr",
+                *(p for p in _ETC if os.path.exists(p)),
+                str(_INSIDE),
+                *interpreter(self.python),
+            ]
             wanted += [f"/{n}" for n in _LINKABLE if os.path.isdir(f"/{n}") and not os.path.islink(f"/{n}")]
             kept: list[str] = []
             for path in sorted(set(wanted), key=len):
@@ -68,7 +73,9 @@ class Layout:
             "become": None if namespaced else self.user, "keep_reading": self.keep_reading,
         }  # fmt: skip
         folder = "/harness" if namespaced else str(_INSIDE.parent)
-        start = f"import sys; sys.path[0] = {folder!r}; from inside.server import main; del sys.path[0]; main()"
+        start = (
+            f"import sys; sys.path[0] = {folder!r}; from inside.server import main; del sys.path[0]; main()"
+        )
         python = [self.python, "-s", "-B", "-X", "utf8", "-c", start, json.dumps(settings)]
         if not namespaced:
             return python, dict(_ENV), None
@@ -94,7 +101,13 @@ class Layout:
         return [*argv, "--"]
 
 
-_MORE_READABLE: Final = ["/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/sys/devices/system/cpu"]
+_MORE_READABLE: Final = [
+    "/proc/self",
+    "/proc/cpuinfo",
+    "/proc/meminfo",
+    "/proc/stat",
+    "/sys/devices/system/cpu",
+]
 
 
 def bubblewrap() -> str:
@@ -105,7 +118,9 @@ def bubblewrap() -> str:
     """
     found = shutil.which("bwrap")
     if found is None:
-        raise UsageError("bubblewrap is not installed", "apt-get install bubblewrap (or your system's package)")
+        raise UsageError(
+            "bubblewrap is not installed", "apt-get install bubblewrap (or your system's package)"
+        )
     return found
 
 
@@ -118,7 +133,9 @@ def interpreter(python: str) -> list[str]:
         asked = [sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix,
                  *(paths[k] for k in ("stdlib", "platstdlib", "purelib", "platlib"))]  # fmt: skip
     else:
-        done = subprocess.run([python, "-I", "-c", _ASK], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            [python, "-I", "-c", _ASK], capture_output=True, text=True, timeout=60, check=False
+        )
         if done.returncode != 0:
             raise UsageError(f"{python}: cannot be started as a Python interpreter", "name a working python3")
         asked = json.loads(done.stdout)

@@ -89,7 +89,9 @@ class LocalPool:
         if layout.tier == "bubblewrap":
             layout.scratch.chmod(0o711)
             trees = layout.trees()
-            reply = self._keeper.ask({"do": "stage", "sources": trees, "folder": str(layout.scratch / "stage")})
+            reply = self._keeper.ask(
+                {"do": "stage", "sources": trees, "folder": str(layout.scratch / "stage")}
+            )
             layout.staged = dict(zip(trees, reply["staged"], strict=True))
         else:
             os.chown(layout.scratch, layout.user, layout.user)

@@ -1,8 +1,8 @@
 """Run untrusted programs and their tests; the module that the other parts use.
 
-    with open_sandbox(tier="auto") as sandbox:
-        sandbox.run(Job({"main.py": "print(1)"})).stdout
-        sandbox.check("def f(): return 1", "assert f() == 1").strict
+with open_sandbox(tier="auto") as sandbox:
+    sandbox.run(Job({"main.py": "print(1)"})).stdout
+    sandbox.check("def f(): return 1", "assert f() == 1").strict
 """
 
 from __future__ import annotations

@@ -75,7 +75,9 @@ class Probe:
 def probe(tier: Tier, python: str = sys.executable, *, keep: bool = False, workers: int = 1) -> Probe:
     """Start a tier and let a short hostile program try its walls."""
     if sys.platform != "linux":
-        return Probe(tier, False, f"needs Linux, this is {sys.platform}", "use a Linux machine or --sandbox docker")
+        return Probe(
+            tier, False, f"needs Linux, this is {sys.platform}", "use a Linux machine or --sandbox docker"
+        )
     try:
         pool = LocalPool(tier, python=python, workers=workers)
     except (OSError, UsageError, WorkerLost) as error:
@@ -95,15 +97,27 @@ def probe(tier: Tier, python: str = sys.executable, *, keep: bool = False, worke
 
 
 def _self_test(pool: LocalPool) -> list[str]:
-    secrets = [name for name in ("SSH_AUTH_SOCK", "HF_TOKEN", "WANDB_API_KEY", "OPENAI_API_KEY") if name in os.environ]
+    secrets = [
+        name
+        for name in ("SSH_AUTH_SOCK", "HF_TOKEN", "WANDB_API_KEY", "OPENAI_API_KEY")
+        if name in os.environ
+    ]
     outside = ["/etc/shadow", "/proc/1/mem", str(Path(__file__).resolve())]
-    outside = [path for path in outside if not any(path.startswith(tree + "/") for tree in pool.layout.trees())]
+    outside = [
+        path for path in outside if not any(path.startswith(tree + "/") for tree in pool.layout.trees())
+    ]
     arguments = json.dumps([secrets, outside, str(pool.layout.scratch)])
     result = pool.run(
-        Job({"self_test.py": _SELF_TEST}, Entry("script", ("self_test.py", arguments)), limits=Limits(wall_s=5))
+        Job(
+            {"self_test.py": _SELF_TEST},
+            Entry("script", ("self_test.py", arguments)),
+            limits=Limits(wall_s=5),
+        )
     )
     if not result.ok:
-        raise WorkerLost(f"self-test ended with {result.status}: {result.stderr.strip()[-500:] or result.detail}")
+        raise WorkerLost(
+            f"self-test ended with {result.status}: {result.stderr.strip()[-500:] or result.detail}"
+        )
     reached: list[str] = json.loads(result.stdout)
     if pool.layout.tier == "unsafe":
         return []
@@ -131,7 +145,9 @@ def choose(tier: Tier | str, python: str, workers: int) -> LocalPool:
             f"{fixes}; or accept the risk with --sandbox unsafe",
         )
     if tier not in ("bubblewrap", "landlock", "unsafe"):
-        raise UsageError(f"no sandbox tier {tier!r}", "one of auto, bubblewrap, landlock, docker, http, unsafe")
+        raise UsageError(
+            f"no sandbox tier {tier!r}", "one of auto, bubblewrap, landlock, docker, http, unsafe"
+        )
     found = probe(tier, python, keep=True, workers=workers)  # type: ignore[arg-type]
     if found.pool is None:
         raise SandboxRefused(f"the {tier} sandbox does not work on this machine: {found.reason}", found.fix)

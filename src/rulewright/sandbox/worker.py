@@ -88,7 +88,9 @@ _KEEPER: Final = (
 class Worker:
     """A started fork server of one preload class."""
 
-    def __init__(self, keeper: KeeperClient, layout: Layout, home: cgroups.Home, preload: str, name: str) -> None:
+    def __init__(
+        self, keeper: KeeperClient, layout: Layout, home: cgroups.Home, preload: str, name: str
+    ) -> None:
         self._keeper, self._tier = keeper, layout.tier
         self.preload = preload
         self.n_jobs = 0
@@ -164,7 +166,9 @@ class Worker:
 
     def _result(self, found: dict[str, Any], end: dict[str, Any]) -> Result:
         wait_status = found["wait_status"]
-        exit_code = os.WEXITSTATUS(wait_status) if wait_status is not None and os.WIFEXITED(wait_status) else None
+        exit_code = (
+            os.WEXITSTATUS(wait_status) if wait_status is not None and os.WIFEXITED(wait_status) else None
+        )
         number = os.WTERMSIG(wait_status) if wait_status is not None and os.WIFSIGNALED(wait_status) else 0
         status, detail = self._status(found["reason"], exit_code, number)
         return Result(
@@ -177,8 +181,11 @@ class Worker:
             memory_peak_bytes=self._group.peak_bytes() or found["max_rss_bytes"],
             tier=self._tier,
             detail=detail,
-            files={name: None if data is None else base64.b64decode(data) for name, data in found["files"].items()},
-            report=base64.b64decode(found["report"]) if not found["report_over"] else b"",
+            files={
+                name: None if data is None else base64.b64decode(data)
+                for name, data in found["files"].items()
+            },
+            report=base64.b64decode(found["report"]),
         )
 
     def _status(self, reason: str, exit_code: int | None, number: int) -> tuple[Status, str]:

@@ -17,11 +17,12 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from rulewright import jsonl
-from rulewright.actions import Rejection, canonical, parse_action
+from rulewright.actions import Rejection, parse_action
 from rulewright.data.schemas import NormalizedRecord, RecordMetadata, Split, record_id
 from rulewright.data.splits import split_of
 from rulewright.engine import Engine, Request
 from rulewright.errors import RulewrightError
+from rulewright.srl.rule_tree import views
 from rulewright.state.trajectory import TrajectoryStep
 from rulewright.verdict import Verdict
 
@@ -161,7 +162,7 @@ def _same(episode: Episode) -> str:
     forms = []
     for step in episode:
         action = parse_action(json.dumps(step.teacher.action), step.language)
-        forms.append("" if isinstance(action, Rejection) else canonical.dumps(action))
+        forms.append("" if isinstance(action, Rejection) else views(action).alpha_text)
     return json.dumps([episode[0].instruction, episode[0].pre_code, forms], ensure_ascii=False)
 
 

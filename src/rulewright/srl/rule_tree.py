@@ -63,7 +63,9 @@ class Node:
 
     def dump(self) -> str:
         """The subtree as text, e.g. `rule(pattern="$A == None" kind="x")`."""
-        head = self.label if self.text is None else f"{self.label}={json.dumps(self.text, ensure_ascii=False)}"
+        head = (
+            self.label if self.text is None else f"{self.label}={json.dumps(self.text, ensure_ascii=False)}"
+        )
         return f"{head}({' '.join(kid.dump() for kid in self.kids)})" if self.kids else head
 
 

@@ -152,11 +152,12 @@ class StepScorer:
         steps = [self.steps[row] for row in rows]
         answers = [parse_response(text, step.language) for step, text in zip(steps, texts, strict=True)]
         actions = [None if isinstance(answer, Rejection) else answer.action for answer in answers]
-        outcomes = self._engine.judge_many(
+        requests = [
             Request(action, step.pre, step.language, step.wanted[0])
             for step, action in zip(steps, actions, strict=True)
             if action is not None
-        )
+        ]
+        outcomes = iter(list(self._engine.judge_many(requests)))
         return [
             self._scored(step, None, Outcome(answer.verdict, answer.detail))
             if isinstance(answer, Rejection)

@@ -129,7 +129,10 @@ def _cap(counts: Counter[str], total: int, absolute: int, share: float) -> tuple
         return (bound, "as given") if absolute else (0, "no cap asked for, or too few records for a share")
     if len(counts) * share < 1:
         needed = -(-1 // share)
-        return (absolute, f"a share of {share:.1%} needs at least {needed:.0f} templates, there are {len(counts)}")
+        return (
+            absolute,
+            f"a share of {share:.1%} needs at least {needed:.0f} templates, there are {len(counts)}",
+        )
     low, high = 1, bound
     while low < high:
         middle = (low + high + 1) // 2

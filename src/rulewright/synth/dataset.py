@@ -69,5 +69,3 @@ def _records(rows: Iterable[dict[str, Any]], diversity: Diversity) -> Iterator[N
         row = {key: value for key, value in row.items() if key != "split"}
         diversity.add(row)
         yield NormalizedRecord.model_validate(row)
-
-

@@ -98,4 +98,6 @@ class Diversity:
 def _quantiles(values: Sequence[int]) -> dict[str, int]:
     ordered = sorted(values) or [0]
     last = len(ordered) - 1
-    return {name: ordered[int(q * last)] for name, q in (("p10", 0.1), ("p50", 0.5), ("p90", 0.9), ("max", 1.0))}
+    return {
+        name: ordered[int(q * last)] for name, q in (("p10", 0.1), ("p50", 0.5), ("p90", 0.9), ("max", 1.0))
+    }

@@ -36,7 +36,9 @@ class Grammar:
     keywords: frozenset[str] = frozenset()
 
 
-_COMMON: Final = frozenset({"self", "cls", "this", "super", "print", "None", "True", "False", "_", "err", "ok"})
+_COMMON: Final = frozenset(
+    {"self", "cls", "this", "super", "print", "None", "True", "False", "_", "err", "ok"}
+)
 _JS = Grammar(
     "call_expression", "function", "arguments", "member_expression", "property", "identifier",
     ("number",), ("string",), ("import_statement",),

@@ -53,9 +53,7 @@ def _rule(pattern: object, fix: str) -> Rule:
     return {"rule": {"pattern": pattern}, "fix": fix}
 
 
-def _proposal(
-    code: Code, edits: list[tuple[int, int, str]], rule: Rule, **slots: str
-) -> Proposal | None:
+def _proposal(code: Code, edits: list[tuple[int, int, str]], rule: Rule, **slots: str) -> Proposal | None:
     if not edits:
         return None
     return Proposal(splice(code.text, edits), (rule,), slots, len(edits))
@@ -341,7 +339,12 @@ def unwrap_call(code: Code, rng: random.Random) -> Proposal | None:
         return None
     for call in calls:
         parent = call.parent()
-        if parent is not None and parent.kind() in ("await", "await_expression", "go_statement", "defer_statement"):
+        if parent is not None and parent.kind() in (
+            "await",
+            "await_expression",
+            "go_statement",
+            "defer_statement",
+        ):
             return None
     edits = [(*span(call), f"{outer}({call.text()})") for call in calls]
     pattern = expression(code.language, f"{outer}({inner}($$$ARGS))", code.grammar.call)
@@ -426,7 +429,9 @@ def set_value(code: Code, rng: random.Random) -> Proposal | None:
         name, value = node.field(left), node.field(right)
         if name is None or value is None or node.field("type") is not None:
             continue
-        if re.fullmatch(r"[A-Za-z_][\w.]*", name.text()) and naming.other_value(value.text(), random.Random(0)):
+        if re.fullmatch(r"[A-Za-z_][\w.]*", name.text()) and naming.other_value(
+            value.text(), random.Random(0)
+        ):
             found.append((node, name.text(), value))
     if not found:
         return None
@@ -510,7 +515,9 @@ def change_import(code: Code, rng: random.Random) -> Proposal | None:
             old = naming.other_module(new, code.names, code.text, rng, "/")
             if old is None:
                 return None
-            return _proposal(code, [(*span(source), f'"{old}"')], _rule(f'"{old}"', f'"{new}"'), old=old, new=new)
+            return _proposal(
+                code, [(*span(source), f'"{old}"')], _rule(f'"{old}"', f'"{new}"'), old=old, new=new
+            )
     return None
 
 

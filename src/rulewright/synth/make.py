@@ -258,7 +258,17 @@ class Maker:
                 continue
             number, say = self._speech.choose(source.words, {}, rng)
             return Edit(
-                (source.name,), source.family, "negative", say, code.text, code.text, action, 0, 0, number, False
+                (source.name,),
+                source.family,
+                "negative",
+                say,
+                code.text,
+                code.text,
+                action,
+                0,
+                0,
+                number,
+                False,
             )
         return None
 
@@ -267,7 +277,8 @@ class Maker:
         reason = "no change" if pre == post else "" if _parses(pre, self.language) else "pre does not parse"
         action = Action(self.language, tuple(rules))
         if not reason:
-            verdict = judge(action, pre, post).verdict
+            tried = apply(action, pre)
+            verdict = judge(action, pre, post).verdict if tried.post == post else Verdict.WRONG_RESULT
             reason = "" if verdict is Verdict.OK else f"forward: {verdict}"
         if reason:
             self._drop(reason)
@@ -309,7 +320,9 @@ def _from_family(name: str, language: Language) -> Source:
 
 def _sites(root: SgNode, inverse: Rule) -> list[SgNode]:
     """Where the inverse applies: outermost matches, in file order."""
-    config: Any = {key: inverse[key] for key in ("rule", "constraints", "utils", "transform") if key in inverse}
+    config: Any = {
+        key: inverse[key] for key in ("rule", "constraints", "utils", "transform") if key in inverse
+    }
     found: list[SgNode] = []
     end = -1
     for node in sorted(root.find_all(config), key=lambda node: (span(node)[0], -span(node)[1])):

@@ -103,7 +103,12 @@ def other_number(text: str, rng: random.Random) -> str | None:
     if not re.fullmatch(r"\d{1,6}", text):
         return None
     value = int(text)
-    others = {value + 1, value * 2, value + rng.randint(2, 9), rng.choice((3, 5, 7, 10, 16, 30, 60, 64, 100, 255, 1024))}
+    others = {
+        value + 1,
+        value * 2,
+        value + rng.randint(2, 9),
+        rng.choice((3, 5, 7, 10, 16, 30, 60, 64, 100, 255, 1024)),
+    }
     if value > 1:
         others |= {value - 1, value // 2}
     others.discard(value)

@@ -130,9 +130,7 @@ class _Workers:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
-    def each(
-        self, shards: Sequence[Shard], folder: Path, options: Options
-    ) -> Iterator[tuple[Shard, int]]:
+    def each(self, shards: Sequence[Shard], folder: Path, options: Options) -> Iterator[tuple[Shard, int]]:
         """Yield every shard with its number of candidates, as they get ready."""
         if self._pool is None:
             for shard in shards:
@@ -183,7 +181,9 @@ def last_line(path: Path) -> dict[str, Any]:
 
 
 def _maker(language: Language, options: Options) -> Maker:
-    chosen = templates.select(_templates(options.packaged, options.template_files), [language], options.families)
+    chosen = templates.select(
+        _templates(options.packaged, options.template_files), [language], options.families
+    )
     families = [
         name
         for name in instances.FAMILIES

@@ -23,7 +23,15 @@ MAX_FILE_BYTES: Final = 400_000
 _SKIPPED_FOLDERS: Final = frozenset(
     {".git", ".hg", ".svn", "__pycache__", ".venv", "venv", ".tox", ".mypy_cache", "idlelib/Icons"}
 )
-_ROOT_MARKS: Final = ("package.json", "pyproject.toml", "setup.py", "go.mod", "pom.xml", "build.gradle", ".git")
+_ROOT_MARKS: Final = (
+    "package.json",
+    "pyproject.toml",
+    "setup.py",
+    "go.mod",
+    "pom.xml",
+    "build.gradle",
+    ".git",
+)
 _DECLARATIONS: Final = (".d.ts", ".d.mts", ".d.cts")
 
 

@@ -117,7 +117,9 @@ def _from_entry(entry: Mapping[str, Any], language: Language, place: str) -> Tem
     unknown = sorted(set(entry) - _KEYS)
     if unknown:
         raise UsageError(f"{where}: unknown key {unknown[0]!r}", f"known: {', '.join(sorted(_KEYS))}")
-    missing = [key for key in ("name", "family", "reason", "say", "old", "new", "example") if key not in entry]
+    missing = [
+        key for key in ("name", "family", "reason", "say", "old", "new", "example") if key not in entry
+    ]
     if missing:
         raise UsageError(f"{where}: missing {', '.join(missing)}", "see docs/synth.md")
     needs = entry.get("needs", () if "new_rule" in entry else _needs({"pattern": entry["new"]}))
@@ -194,6 +196,8 @@ def _needs(rule: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(sorted(set(_WORD.findall(_VARIABLE.sub(" ", plain)))))
 
 
-def select(templates: Iterable[Template], languages: Sequence[Language], families: Sequence[str]) -> list[Template]:
+def select(
+    templates: Iterable[Template], languages: Sequence[Language], families: Sequence[str]
+) -> list[Template]:
     """Keep the templates of the languages and, where families are named, of those."""
     return [t for t in templates if t.language in languages and (not families or t.family in families)]

@@ -95,8 +95,8 @@ class Collector:
         self._sandbox = sandbox
 
     def start(self, task: Task, sample: int) -> Episode:
-        """An episode at its beginning."""
-        turn = Turn(task, task.pre, State(goals=(task.instruction,)), sample=sample)
+        """An episode at its beginning: the state is empty, the goal is the instruction itself."""
+        turn = Turn(task, task.pre, State(), sample=sample)
         return Episode(turn, episode_key(task, self._teacher, sample, self._seed, self._limits))
 
     def run(self, episodes: Sequence[Episode]) -> None:

@@ -15,7 +15,15 @@ from rulewright.runs import RunDir
 
 COMPLETE: Final = "complete"
 """Written last into a checkpoint folder: one without it was being written when the run died."""
-_LOGGED: Final = ("loss", "eval_loss", "learning_rate", "grad_norm", "epoch", "mean_token_accuracy", "entropy")
+_LOGGED: Final = (
+    "loss",
+    "eval_loss",
+    "learning_rate",
+    "grad_norm",
+    "epoch",
+    "mean_token_accuracy",
+    "entropy",
+)
 
 
 class Metrics(TrainerCallback):
@@ -54,9 +62,7 @@ class Progress(TrainerCallback):
             self._first = state.global_step - 1
         rate = (state.global_step - self._first) * self._tokens / max(time.monotonic() - self._start, 1e-9)
         loss = self._metrics.last_loss
-        self._bar.advance(
-            **{"loss": "–" if loss is None else f"{loss:.3f}", "tokens/s": f"{rate:,.0f}"}
-        )
+        self._bar.advance(**{"loss": "–" if loss is None else f"{loss:.3f}", "tokens/s": f"{rate:,.0f}"})
 
 
 class MarkComplete(TrainerCallback):

@@ -177,7 +177,8 @@ def trainer_options(options: dict[str, Any], known: set[str]) -> dict[str, Any]:
         ConfigError: an option that TRL does not have, with the nearest one.
     """
     problems = [
-        f"trainer.{key}: trl has no such option{did_you_mean(key, known)}" for key in sorted(set(options) - known)
+        f"trainer.{key}: trl has no such option{did_you_mean(key, known)}"
+        for key in sorted(set(options) - known)
     ]
     if problems:
         raise ConfigError("\n".join(problems), "see trl.SFTConfig and transformers.TrainingArguments")

@@ -104,8 +104,7 @@ class Encoder:
             return
         prompts = [self._render(prompt) for prompt, _ in pairs]
         answers = [
-            self._answer(prompt, text, answer)
-            for (prompt, answer), text in zip(pairs, prompts, strict=True)
+            self._answer(prompt, text, answer) for (prompt, answer), text in zip(pairs, prompts, strict=True)
         ]
         prompt_ids = self._tokenizer(prompts, add_special_tokens=False)["input_ids"]
         answer_ids = self._tokenizer(answers, add_special_tokens=False)["input_ids"]

@@ -52,7 +52,11 @@ class ScorerReward:
         self.scored: list[Scored] = []
 
     def __call__(
-        self, completions: Sequence[Any], completion_ids: Sequence[Sequence[int]], row: Sequence[int], **_: Any
+        self,
+        completions: Sequence[Any],
+        completion_ids: Sequence[Sequence[int]],
+        row: Sequence[int],
+        **_: Any,
     ) -> list[float | None]:
         texts = [c if isinstance(c, str) else c[0]["content"] for c in completions]
         self.scored = self._scorer.score(row, texts, [len(ids) for ids in completion_ids])
@@ -91,7 +95,9 @@ class PolicyTrainer(GRPOTrainer):
         """Batches that had at least one."""
         self._rewards_B: torch.Tensor = torch.empty(0)
 
-    def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any) -> Any:
+    def _calculate_rewards(
+        self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any
+    ) -> Any:
         rewards_BF = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
         self._rewards_B = rewards_BF[:, 0]
         return rewards_BF
@@ -158,7 +164,8 @@ class PolicyTrainer(GRPOTrainer):
             fillers = flat  # a whole batch of flat groups: no gradient, but a loss that is defined
         chosen += fillers[: wanted - len(chosen)]
         batch: dict[str, Any] = {
-            key: _cat([group[key] for group in chosen], key, self._tokenizer.pad_token_id) for key in chosen[0]
+            key: _cat([group[key] for group in chosen], key, self._tokenizer.pad_token_id)
+            for key in chosen[0]
         }
         rewards_B = batch.pop("rewards")
         if self.scale_rewards == "batch":
@@ -174,7 +181,9 @@ class PolicyTrainer(GRPOTrainer):
         everywhere_B = self.accelerator.gather(rewards_B)
         valid_B = everywhere_B[~torch.isnan(everywhere_B)]
         deviation = valid_B.std() if len(valid_B) > 1 else torch.zeros((), device=rewards_B.device)
-        mean_B = rewards_B.view(-1, self.num_generations).nanmean(dim=1).repeat_interleave(self.num_generations)
+        mean_B = (
+            rewards_B.view(-1, self.num_generations).nanmean(dim=1).repeat_interleave(self.num_generations)
+        )
         return torch.nan_to_num((rewards_B - mean_B) / (deviation + 1e-4), nan=0.0)
 
     # What is logged, and when to stop
@@ -251,7 +260,11 @@ def _cat(pieces: list[torch.Tensor], key: str, pad_token_id: int) -> torch.Tenso
     fill = {"prompt_ids": pad_token_id, "completion_ids": pad_token_id, "tool_mask": 1}.get(key, 0)
     return torch.cat(
         [
-            pad(piece, (width - piece.shape[1], 0) if key in _LEFT else (0, width - piece.shape[1]), value=fill)
+            pad(
+                piece,
+                (width - piece.shape[1], 0) if key in _LEFT else (0, width - piece.shape[1]),
+                value=fill,
+            )
             for piece in pieces
         ]
     )

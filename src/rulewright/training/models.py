@@ -24,7 +24,9 @@ def load_tokenizer(model: str) -> Any:
     try:
         tokenizer = AutoTokenizer.from_pretrained(model)
     except (OSError, ValueError) as error:
-        raise UsageError(f"{model}: no tokenizer ({str(error).splitlines()[0]})", "is it complete?") from error
+        raise UsageError(
+            f"{model}: no tokenizer ({str(error).splitlines()[0]})", "is it complete?"
+        ) from error
     if not tokenizer.chat_template:
         raise UsageError(
             f"{model}: its tokenizer has no chat template, so prompts cannot be written as for inference",
@@ -68,7 +70,9 @@ def _with_adapter(model: Any, config: SftConfig) -> Any:
     if config.lora is None:
         if config.quantize != "none":
             raise ConfigError(f"{config.model}: an adapter on 4-bit weights needs `lora`", "add the section")
-        console.decided("adapter", "merged into its base", f"{config.model} is an adapter, no `lora` is asked")
+        console.decided(
+            "adapter", "merged into its base", f"{config.model} is an adapter, no `lora` is asked"
+        )
         return PeftModel.from_pretrained(model, config.model).merge_and_unload()
     console.decided("adapter", "continued", f"{config.model} is an adapter; its own rank and modules hold")
     return PeftModel.from_pretrained(model, config.model, is_trainable=True)

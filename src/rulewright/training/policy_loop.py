@@ -136,7 +136,9 @@ class Watch(TrainerCallback):
         for step in sorted(self.history):
             self._consider(step)
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any
+    ) -> None:
         if self._main and logs and "unfiltered/infra_rate" in logs:
             values = {k: round(v, 6) if isinstance(v, float) else v for k, v in logs.items()}
             self._run.log(kind="train", step=state.global_step, **values)

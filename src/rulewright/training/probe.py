@@ -36,7 +36,14 @@ def ask(
     answers = [found[0] for found in generator.generate([item.prompt for item in asked], sampling)]
     scores = _edit_scores(answers, records, style) if task == "edit" else _action_scores(answers, records)
     return [
-        {"task": item.task, "sample": 0, "text": answer.text, "n_tokens": answer.n_tokens, **item.meta, **score}
+        {
+            "task": item.task,
+            "sample": 0,
+            "text": answer.text,
+            "n_tokens": answer.n_tokens,
+            **item.meta,
+            **score,
+        }
         for item, answer, score in zip(asked, answers, scores, strict=True)
     ]
 

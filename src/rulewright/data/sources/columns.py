@@ -126,7 +126,7 @@ def _group(stated: str, repo: str, path: str, commit: str, options: Options) -> 
         return f"{repo}:{name}" if repo else name
     if options.group_by == "path" and path:
         return f"{repo}:{path}" if repo else path
-    return repo or commit or path or options.name
+    return repo or commit or path  # else the record's own id
 
 
 def codemod_name(group: str) -> str:

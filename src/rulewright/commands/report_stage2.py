@@ -1,0 +1,91 @@
+"""Write the Stage 2 report from saved files: data, training, rewards, evaluations.
+
+A pure function of what stages saved: running it twice gives the same bytes. Writes the
+Markdown page, one self-contained HTML page and the figures as JSON beside it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from pydantic import Field
+
+from rulewright import console
+from rulewright.config import CommandConfig
+from rulewright.errors import ConfigError, RulewrightError
+
+
+class ReportConfig(CommandConfig):
+    """Where the files lie."""
+
+    processed: Path = Path("data/processed")
+    """Records' metadata."""
+    models: list[Path] = Field(
+        default_factory=lambda: [
+            Path("models/sft_stage0"),
+            Path("models/sft_stage1_astgrep"),
+            Path("models/srl_stage2"),
+            Path("models/grpo_stage3"),
+        ]
+    )
+    """Checkpoint folders, in order; those without a finished run are left out."""
+    evals: Path = Path("runs/eval")
+    """Folder of evaluation runs."""
+    srl: Path = Path("reports/srl")
+    """Folder of SRL's metrics."""
+    teacher: Path = Path("reports/teacher/metrics.json")
+    """Figures of the teacher runs."""
+    trajectories: Path = Path("data/processed/srl/metadata.json")
+    """Figures of the verified steps."""
+    compare: list[str] = Field(default_factory=list)
+    """Pairs of evaluation runs to compare, as EARLIER:LATER (names under --evals)."""
+    stages: Path | None = None
+    """`stages.jsonl` of a demo, for its times."""
+    notes: Path | None = None
+    """A text of your own to include as it is."""
+    out: Path = Path("reports/training/stage2.md")
+    """The page; .html and .json lie beside it."""
+    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """The gathered figures as JSON on stdout."""
+
+
+Config = ReportConfig
+
+
+def run(config: ReportConfig) -> int:
+    """Gather, render, write."""
+    from rulewright.reports import stage2
+
+    found = stage2.gather(
+        config.processed,
+        config.models,
+        config.evals,
+        config.srl,
+        config.teacher,
+        config.trajectories,
+        [_pair(text, config.evals) for text in config.compare],
+        config.stages,
+    )
+    if not found["models"] and not found["evals"] and not found["data"]:
+        raise RulewrightError(
+            f"nothing to report: no finished run under {config.processed}, {config.evals} or the models",
+            "run a stage first, or say where its files lie (--processed, --models, --evals)",
+        )
+    notes = config.notes.read_text(encoding="utf-8") if config.notes else ""
+    paths = stage2.write(found, config.out, notes)
+    if config.json_output:
+        console.emit_json(found)
+    else:
+        console.say(f"report: {', '.join(map(str, paths))}")
+        if found["missing"]:
+            console.say(f"not there yet: {', '.join(found['missing'])}")
+    return 0
+
+
+def _pair(text: str, evals: Path) -> tuple[Path, Path]:
+    earlier, colon, later = text.partition(":")
+    if not colon or not earlier or not later:
+        raise ConfigError(f"--compare {text}: expected EARLIER:LATER", "two names of folders under --evals")
+    return evals / earlier, evals / later

@@ -1,0 +1,199 @@
+"""Show one record, trajectory step or evaluation row: instruction, rule, diff, verdict, reward.
+
+The action is executed here again; what a file says of itself is shown beside it.
+`rulewright show FILE:LINE` takes that line, `FILE` the first.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from rulewright import console, jsonl
+from rulewright.actions import Action, Rejection, parse_action, parse_response, render_action
+from rulewright.config import CommandConfig
+from rulewright.errors import RulewrightError, UsageError
+from rulewright.languages import Language, normalize_language
+from rulewright.verdict import Outcome
+
+
+class ShowConfig(CommandConfig):
+    """What to show."""
+
+    file: Annotated[str, tyro.conf.Positional]
+    """FILE or FILE:LINE: records, trajectory steps, or rows of an evaluation."""
+    action: Path | None = None
+    """Judge this action (a rule file, an action's JSON or a raw answer) instead of the line's own."""
+    deadline_s: float = 10.0
+    """Longest processor time for executing it."""
+    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """As JSON on stdout."""
+
+
+Config = ShowConfig
+
+
+@dataclass(frozen=True)
+class Item:
+    """What a line holds, whatever kind of line it is."""
+
+    kind: str
+    instruction: str
+    language: Language
+    pre: str
+    wanted: str | None
+    answer: str
+    """The raw answer or action text; empty where there is none."""
+    said: Mapping[str, Any]
+    """What the file says of it."""
+
+
+def run(config: ShowConfig) -> int:
+    """Read the line, execute its action, print."""
+    path, line = _place(config.file)
+    item = read_item(_row(path, line), f"{path}:{line}")
+    answer = config.action.read_text(encoding="utf-8") if config.action else item.answer
+    outcome, action = judge(item, answer, config.deadline_s)
+    rewards = _rewards(item, action, outcome)
+    if config.json_output:
+        console.emit_json(_as_json(item, action, outcome, rewards))
+    else:
+        console.emit(_as_text(item, action, outcome, rewards))
+    return 0
+
+
+def _place(text: str) -> tuple[Path, int]:
+    found = re.fullmatch(r"(.+):(\d+)", text)
+    if found and not Path(text).exists():
+        return Path(found[1]), int(found[2])
+    return Path(text), 1
+
+
+def _row(path: Path, number: int) -> dict[str, Any]:
+    last = 0
+    for line in jsonl.read_lines(path):
+        last = line.number
+        if line.number == number or (number == 1 and line.number >= 1):
+            if line.value is None:
+                raise RulewrightError(f"{path}:{line.number}: {line.problem}", "show another line")
+            return line.value
+    raise UsageError(f"{path}:{number}: there is no such line; the last one is {last}", "lines count from 1")
+
+
+def read_item(row: Mapping[str, Any], place: str) -> Item:
+    """Tell what kind of line it is and take its parts.
+
+    Raises:
+        UsageError: it is none that we know.
+    """
+    if "teacher" in row and "env" in row:
+        env = row["env"]
+        return Item(
+            "trajectory step",
+            row["instruction"],
+            row["language"],
+            row["pre_code"],
+            env.get("post_code") if env["verdict"] == "ok" else row.get("target"),
+            row["teacher"].get("raw") or json.dumps(row["teacher"].get("action") or ""),
+            {**row["provenance"], "verdict": env["verdict"], "detail": env["detail"]},
+        )
+    if "pre" in row and "instruction" in row:
+        metadata = row.get("metadata", {})
+        return Item(
+            "record",
+            row["instruction"],
+            normalize_language(str(row.get("language", ""))),
+            row["pre"],
+            row.get("post"),
+            metadata.get("action") or "",
+            {key: value for key, value in metadata.items() if key != "action"},
+        )
+    keys = ", ".join(sorted(row)[:8])
+    raise UsageError(
+        f"{place}: neither a record nor a trajectory step (keys: {keys})",
+        "show reads lines of data/processed/**.jsonl and trajectories/raw/**.jsonl",
+    )
+
+
+def judge(item: Item, answer: str, deadline_s: float) -> tuple[Outcome | None, Action | None]:
+    """Execute an answer on an item's code; `None` where there is none."""
+    from rulewright.engine import Engine, Request
+
+    if not answer.strip():
+        return None, None
+    wrapped = "<action>" in answer or "<think>" in answer
+    parsed = parse_response(answer, item.language) if wrapped else parse_action(answer, item.language)
+    if isinstance(parsed, Rejection):
+        return Outcome(parsed.verdict, parsed.detail), None
+    action = parsed if isinstance(parsed, Action) else parsed.action
+    with Engine(workers=1, deadline_s=deadline_s) as engine:
+        return engine.judge(Request(action, item.pre, item.language, item.wanted)), action
+
+
+def _rewards(item: Item, action: Action | None, outcome: Outcome | None) -> dict[str, Any]:
+    """Reward by part of the shown action against the line's own."""
+    from rulewright.srl.reward_srl import gated, plain
+
+    if outcome is None or not item.answer or item.wanted is None:
+        return {}
+    own = item.answer
+    wrapped = "<action>" in own
+    parsed = parse_response(own, item.language) if wrapped else parse_action(own, item.language)
+    if isinstance(parsed, Rejection):
+        return {}
+    reference = parsed if isinstance(parsed, Action) else parsed.action
+    made = {
+        "plain": plain(outcome, action, [reference]),
+        "gated": gated(outcome, action, [reference], item.pre, [item.wanted]),
+    }
+    return {name: {"value": reward.value, **reward.parts} for name, reward in made.items()}
+
+
+def _as_json(
+    item: Item, action: Action | None, outcome: Outcome | None, rewards: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {
+        "kind": item.kind,
+        "instruction": item.instruction,
+        "language": item.language,
+        "pre": item.pre,
+        "wanted": item.wanted,
+        "action": json.loads(render_action(action)) if action else None,
+        "verdict": outcome.verdict if outcome else None,
+        "detail": outcome.detail if outcome else "",
+        "post": outcome.post if outcome else None,
+        "n_matches": outcome.n_matches if outcome else 0,
+        "rewards": rewards,
+        "said": dict(item.said),
+    }
+
+
+def _as_text(item: Item, action: Action | None, outcome: Outcome | None, rewards: Mapping[str, Any]) -> str:
+    from rulewright.teachers.srl_teacher import diff
+
+    parts = [f"{item.kind}, {item.language}", "", f"instruction: {console.clean(item.instruction)}"]
+    if action is not None:
+        yaml = json.loads(render_action(action, "yaml"))["action"]["rule_yaml"]
+        parts += ["", "rule:", _indent(yaml)]
+    if outcome is None:
+        parts += ["", "no action; the wanted change:", _indent(diff(item.pre, item.wanted))]
+    else:
+        parts += ["", "diff:", _indent(diff(item.pre, outcome.post) or "(nothing changes)")]
+        parts += ["", f"verdict: {outcome.verdict}" + (f" ({outcome.detail})" if outcome.detail else "")]
+        parts.append(f"rules {outcome.n_rules}, places {outcome.n_matches}")
+    for name, values in rewards.items():
+        said = "  ".join(f"{key} {value:.3f}" for key, value in values.items() if value is not None)
+        parts.append(f"reward, {name}: {said}")
+    parts += ["", "the file says:"]
+    parts += [f"  {key}: {json.dumps(value, ensure_ascii=False)[:160]}" for key, value in item.said.items()]
+    return console.clean("\n".join(parts))
+
+
+def _indent(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.rstrip("\n").splitlines())

@@ -1,0 +1,82 @@
+"""Validate processed data and measure it: counts, sizes, licences, edit sizes, drops.
+
+Every record is checked. Exit code 1 if one is invalid, a group or commit straddles splits,
+or files are not those that their metadata state. With --manifest, check instead that the
+files a model was trained on are still exactly these.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from rulewright import console, jsonl
+from rulewright.config import CommandConfig
+
+
+class Config(CommandConfig):
+    """Options of `rulewright stats`."""
+
+    folder: Annotated[Path, tyro.conf.Positional] = Path("data/processed")
+    """Folder with train, dev, test and the metadata files."""
+    out: Path = Path("reports/datasets")
+    """Folder for the report: summary.md, summary.json, plots, one card per source."""
+    manifest: Path | None = None
+    """A model's `data_manifest.json`: check that its training files are unchanged."""
+    plots: bool = True
+    """Draw plots into the report."""
+    workers: int = 0
+    """Processes; 0: one per core."""
+    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """Print the figures as one JSON line."""
+
+
+def run(config: Config) -> int:
+    """Measure, write the report, say what is wrong."""
+    if config.manifest is not None:
+        return _check_manifest(config.manifest)
+    from rulewright.data import stats
+    from rulewright.reports import datasets
+
+    found = stats.collect(config.folder, config.workers or os.cpu_count() or 1)
+    jsonl.write_json(config.out / "summary.json", found)
+    datasets.write(config.out / "summary.json", config.out, plots=config.plots)
+    if config.json_output:
+        console.emit_json(found)
+    else:
+        console.emit(_table(found))
+    for problem in found["problems"]:
+        console.say(f"problem: {problem}")
+    console.say(f"report: {config.out / 'summary.md'}")
+    return 1 if found["problems"] else 0
+
+
+def _table(found: dict[str, Any]) -> str:
+    rows = [
+        [
+            name,
+            *(f"{value['per_split'][split]:,}" for split in ("train", "dev", "test")),
+            f"{value['n_invalid']:,}",
+            f"{value['n_groups']:,}",
+            f"{value['n_bytes'] / 1e6:,.1f} MB",
+            f"{value['n_tokens'] / 1e6:,.2f}",
+            f"{sum((value.get('metadata') or {}).get('dropped', {}).values()):,}",
+        ]
+        for name, value in [*found["sources"].items(), ("all", found["total"])]
+    ]
+    headers = ["source", "train", "dev", "test", "invalid", "groups", "size", "M tokens", "dropped"]
+    return console.table(headers, rows)
+
+
+def _check_manifest(path: Path) -> int:
+    from rulewright.data import manifest
+
+    differences = manifest.check(path)
+    for difference in differences:
+        console.say(f"problem: {difference}")
+    if not differences:
+        console.say(f"{path}: the training data are exactly those files")
+    return 1 if differences else 0

@@ -1,0 +1,74 @@
+"""Provenance: what a model was trained on, and whether that is still what lies there.
+
+A manifest names each file with its SHA-256, what was taken of it, and a digest over the
+record ids in the order in which they were fed; a mix is rebuilt from it and compared.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rulewright import jsonl
+from rulewright.data import store
+from rulewright.data.mix import Mix, MixEntry, Policy, mix
+from rulewright.errors import RulewrightError, UsageError
+
+NAME = "data_manifest.json"
+
+
+def write(
+    path: Path, entries: Sequence[MixEntry], made: Mix, seed: int, limit: int | None, policy: Policy
+) -> None:
+    """Write the manifest of a mix; a trainer puts it beside its other run files."""
+    value = {
+        "entries": [entry.model_dump(mode="json") for entry in entries],
+        "seed": seed,
+        "limit": limit,
+        "policy": policy,
+        **made.manifest(),
+    }
+    jsonl.write_json(path, value)
+
+
+def check(path: Path) -> list[str]:
+    """Say in what the data named by a manifest differ from it; empty: in nothing.
+
+    Raises:
+        UsageError: the manifest is absent or not one.
+    """
+    value = _read(path)
+    differences = []
+    for source in value["sources"]:
+        for name, digest in source["files"].items():
+            file = Path(name)
+            if not file.exists():
+                differences.append(f"{name}: no longer there")
+            elif store.sha256_of(file) != digest:
+                differences.append(f"{name}: has changed (SHA-256 differs)")
+    if differences or "entries" not in value:
+        return differences
+    entries = [MixEntry.model_validate(entry) for entry in value["entries"]]
+    try:
+        again = mix(entries, value["seed"], value["limit"], value["policy"]).manifest()
+    except RulewrightError as error:
+        return [error.message]
+    if again["ids_sha256"] != value["ids_sha256"]:
+        differences.append("the same files and options give another sequence of records")
+    return differences
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(jsonl.require_file(path).read_bytes())
+        if not isinstance(value["sources"], list) or not isinstance(value["ids_sha256"], str):
+            raise TypeError("no sources")
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{path}: not a data manifest ({type(error).__name__}: {error})",
+            f"name the {NAME} in a model's `run` folder",
+        ) from error
+    found: dict[str, Any] = value
+    return found

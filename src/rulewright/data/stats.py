@@ -1,0 +1,290 @@
+"""Measure processed data: valid or not, how much of what, how large the edits are.
+
+Invariant: every line of every split file is looked at; nothing is sampled. What is wrong
+is listed with its place. Figures are exact but for tokens, which are counted by a rough
+rule (words and single symbols), near what code tokenizers give.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from rulewright import console, jsonl
+from rulewright.data import pool, store, windows
+from rulewright.data.schemas import SPLITS, NormalizedRecord
+from rulewright.data.signatures import text_key, tokens
+from rulewright.errors import UsageError
+
+_LISTED: Final = 50
+"""Problems listed per file; all are counted."""
+SIZE_EDGES: Final = (1, 2, 3, 5, 10, 20, 50, 100, 1_000_000)
+"""Upper bounds, in lines, of the classes of edit size."""
+
+
+@dataclass
+class FileStats:
+    """What one split file holds."""
+
+    path: str
+    split: str
+    source: str
+    n_records: int = 0
+    n_invalid: int = 0
+    n_bytes: int = 0
+    n_tokens: int = 0
+    problems: list[str] = field(default_factory=list)
+    languages: Counter[str] = field(default_factory=Counter)
+    licenses: Counter[str] = field(default_factory=Counter)
+    tags: Counter[str] = field(default_factory=Counter)
+    changed_lines: Counter[int] = field(default_factory=Counter)
+    hunks: Counter[int] = field(default_factory=Counter)
+    pre_chars: Counter[int] = field(default_factory=Counter)
+    """Old side's length, rounded down to a multiple of 100."""
+    n_with_action: int = 0
+    n_with_tests: int = 0
+    groups: set[int] = field(default_factory=set)
+    commits: set[int] = field(default_factory=set)
+    ids: set[int] = field(default_factory=set)
+
+
+def measure_file(task: tuple[str, str]) -> FileStats:
+    """Measure one split file; `task` is its path and its split."""
+    path, split = task
+    stats = FileStats(path, split, Path(path).name.removesuffix(".jsonl"))
+    stats.n_bytes = Path(path).stat().st_size
+    for line in jsonl.read_lines(Path(path)):
+        problem = line.problem
+        if line.value is not None:
+            try:
+                record = NormalizedRecord.model_validate(line.value)
+                _enter(stats, record)
+                problem = _misplaced(record, split)
+            except ValidationError as error:
+                problem = store.problems_of(error)
+        if problem:
+            stats.n_invalid += 1
+            if len(stats.problems) < _LISTED:
+                stats.problems.append(f"{path}:{line.number}: {problem}")
+    return stats
+
+
+def _misplaced(record: NormalizedRecord, split: str) -> str:
+    if record.metadata.source in store.EVALUATION_ONLY and split != "test":
+        return f"a record of {record.metadata.source}, which is for evaluation only, in the split '{split}'"
+    return ""
+
+
+def _enter(stats: FileStats, record: NormalizedRecord) -> None:
+    stats.n_records += 1
+    stats.n_tokens += sum(tokens(text).size for text in (record.instruction, record.pre, record.post))
+    stats.languages[record.language] += 1
+    stats.licenses[record.metadata.license] += 1
+    stats.tags.update(record.tags)
+    n_lines, n_hunks = edit_size(record.pre, record.post)
+    stats.changed_lines[n_lines] += 1
+    stats.hunks[n_hunks] += 1
+    stats.pre_chars[len(record.pre) // 100 * 100] += 1
+    stats.n_with_action += record.metadata.action is not None
+    stats.n_with_tests += record.metadata.tests is not None
+    stats.groups.add(text_key(record.metadata.group))
+    stats.commits.update(text_key(c) for c in (record.metadata.commit or "").split(",") if c)
+    stats.ids.add(text_key(record.metadata.id))
+
+
+def edit_size(pre: str, post: str) -> tuple[int, int]:
+    r"""Lines removed or added (the larger of the two, per hunk), and hunks.
+
+    >>> edit_size("a\nb\nc\n", "a\nB\nc\nd\n")
+    (2, 2)
+    """
+    old, new = pre.splitlines(), post.splitlines()
+    span = windows.changed(old, new)
+    old, new = old[span.start : span.end], new[span.start : span.post_end]
+    if not old or not new:
+        return max(len(old), len(new)), 1
+    codes = difflib.SequenceMatcher(None, old, new, autojunk=len(old) > 2_000).get_opcodes()
+    changes = [max(i2 - i1, j2 - j1) for tag, i1, i2, j1, j2 in codes if tag != "equal"]
+    return sum(changes), max(1, len(changes))
+
+
+def collect(folder: Path, workers: int = 1) -> dict[str, Any]:
+    """Measure a folder of processed data.
+
+    Args:
+        folder: with `train`, `dev`, `test` and the metadata files.
+        workers: processes.
+
+    Returns:
+        A JSON-like value; `problems` lists what is wrong (empty: all is well).
+
+    Raises:
+        UsageError: there is no data.
+    """
+    tasks: list[tuple[str, str]] = [
+        (str(path), split) for split in SPLITS for path in sorted((folder / split).glob("*.jsonl"))
+    ]
+    if not tasks and not store.sources_in(folder):
+        raise UsageError(
+            f"{folder}: no processed data (no {{train,dev,test}}/*.jsonl)",
+            "write some with `rulewright ingest`, `synth` or `mine`, or name another folder",
+        )
+    with console.progress("stats", len(tasks)) as bar:
+        files: list[FileStats] = []
+        for stats in _measured(tasks, workers):
+            files.append(stats)
+            bar.advance(records=sum(f.n_records for f in files), invalid=sum(f.n_invalid for f in files))
+    return _summary(folder, files)
+
+
+def _measured(tasks: list[tuple[str, str]], workers: int) -> Iterable[FileStats]:
+    if workers <= 1 or len(tasks) < 2:
+        return map(measure_file, tasks)
+    return pool.run("rulewright.data.stats:measure_file", tasks, min(workers, len(tasks)))
+
+
+def _summary(folder: Path, files: list[FileStats]) -> dict[str, Any]:
+    sources = sorted({*store.sources_in(folder), *(f.source for f in files)})
+    problems = [problem for f in files for problem in f.problems]
+    hidden = sum(f.n_invalid for f in files) - len(problems)
+    if hidden:
+        problems.append(f"… and {hidden:,} more invalid lines")
+    problems += _straddling(files)
+    per_source = {}
+    for source in sources:
+        own = [f for f in files if f.source == source]
+        metadata, wrong = _metadata(folder, source, own)
+        problems += wrong
+        per_source[source] = {**_of(own), "metadata": metadata}
+    return {
+        "folder": str(folder),
+        "total": _of(files),
+        "splits": {split: _of([f for f in files if f.split == split]) for split in SPLITS},
+        "sources": per_source,
+        "mined": _mined(per_source),
+        "problems": problems,
+        "n_invalid": sum(f.n_invalid for f in files),
+    }
+
+
+def _of(files: list[FileStats]) -> dict[str, Any]:
+    """Figures of several files together."""
+
+    def total(name: str) -> Counter[Any]:
+        return sum((getattr(f, name) for f in files), Counter[Any]())
+
+    lines = total("changed_lines")
+    return {
+        "n_records": sum(f.n_records for f in files),
+        "n_invalid": sum(f.n_invalid for f in files),
+        "n_groups": len(set().union(*(f.groups for f in files))),
+        "n_bytes": sum(f.n_bytes for f in files),
+        "gigabytes": round(sum(f.n_bytes for f in files) / 1e9, 6),
+        "n_tokens": sum(f.n_tokens for f in files),
+        "per_split": {split: sum(f.n_records for f in files if f.split == split) for split in SPLITS},
+        "languages": dict(total("languages").most_common()),
+        "licenses": dict(total("licenses").most_common()),
+        "tags": dict(total("tags").most_common(20)),
+        "changed_lines": quantiles(lines),
+        "changed_lines_histogram": histogram(lines),
+        "hunks": quantiles(total("hunks")),
+        "one_hunk_rate": _rate(total("hunks")[1], sum(f.n_records for f in files)),
+        "pre_chars": quantiles(total("pre_chars")),
+        "with_action_rate": _rate(sum(f.n_with_action for f in files), sum(f.n_records for f in files)),
+        "with_tests_rate": _rate(sum(f.n_with_tests for f in files), sum(f.n_records for f in files)),
+    }
+
+
+def _rate(n: int, total: int) -> float | None:
+    return round(n / total, 4) if total else None
+
+
+def quantiles(counts: Counter[int]) -> dict[str, int]:
+    """Median, 90th and 95th percentile and maximum of counted values.
+
+    >>> quantiles(Counter({1: 5, 2: 4, 30: 1}))
+    {'median': 1, 'p90': 2, 'p95': 30, 'max': 30}
+    """
+    if not counts:
+        return {}
+    total = counts.total()
+    found = {}
+    for name, share in (("median", 0.5), ("p90", 0.9), ("p95", 0.95), ("max", 1.0)):
+        seen = 0
+        for value in sorted(counts):
+            seen += counts[value]
+            if seen >= share * total - 1e-9:
+                found[name] = value
+                break
+    return found
+
+
+def histogram(counts: Counter[int]) -> dict[str, int]:
+    """Counts by class of edit size.
+
+    >>> histogram(Counter({1: 3, 4: 2}))
+    {'1': 3, '4-5': 2}
+    """
+    found: dict[str, int] = {}
+    low = 0
+    for edge in SIZE_EDGES:
+        n = sum(count for value, count in counts.items() if low < value <= edge)
+        name = str(edge) if edge == low + 1 else f"{low + 1}-{edge}" if edge < 1_000_000 else f">{low}"
+        if n:
+            found[name] = n
+        low = edge
+    return found
+
+
+def _straddling(files: list[FileStats]) -> list[str]:
+    """Groups, commits and ids that are in more than one split, by count."""
+    found = []
+    for what in ("groups", "commits", "ids"):
+        per_split = {
+            split: set().union(*(getattr(f, what) for f in files if f.split == split)) for split in SPLITS
+        }
+        for i, a in enumerate(SPLITS):
+            for b in SPLITS[i + 1 :]:
+                shared = len(per_split[a] & per_split[b])
+                if shared:
+                    found.append(f"{shared:,} {what} are in both {a} and {b}")
+    return found
+
+
+def _metadata(folder: Path, source: str, own: list[FileStats]) -> tuple[dict[str, Any] | None, list[str]]:
+    metadata = store.read_metadata(folder, source)
+    if metadata is None:
+        return None, [
+            f"{folder}/{source}.metadata.json: missing (an unfinished run, or files put there by hand)"
+        ]
+    problems = []
+    n_records = sum(f.n_records + f.n_invalid for f in own)
+    if metadata.sha256 != store.digest_of(folder, source):
+        problems.append(
+            f"{source}: its files are not those that {source}.metadata.json states (SHA-256 differs)"
+        )
+    elif metadata.num_records != n_records:
+        problems.append(f"{source}: {n_records:,} records, its metadata say {metadata.num_records:,}")
+    value: dict[str, Any] = json.loads(metadata.model_dump_json())
+    return value, problems
+
+
+def _mined(sources: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Per mined source: the share of its edits that verified rules express."""
+    found = {}
+    for name, value in sources.items():
+        metadata = value["metadata"]
+        if name.startswith("mined_") and metadata and metadata["rows_in"]:
+            found[name.removeprefix("mined_")] = {
+                "n_considered": metadata["rows_in"],
+                "n_expressible": metadata["num_records"],
+                "rate": round(metadata["num_records"] / metadata["rows_in"], 4),
+            }
+    return found

@@ -1,0 +1,101 @@
+"""Run a list of rulewright commands as one job: each as a person would type it.
+
+Invariant: `stages.jsonl` holds a line for every stage that ended well, with a digest
+of its command and of all before it; so a stage is skipped exactly when nothing that it
+stands on has changed. What a stage does is its command's business.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import resource
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict
+
+from rulewright import console, jsonl
+from rulewright.errors import RulewrightError
+
+# Small models are faster on one thread; nothing is fetched.
+ENVIRONMENT: Final = {
+    "OMP_NUM_THREADS": "1",
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+
+
+class Stage(BaseModel):
+    """One command of the job."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    name: str
+    """A few words for the person who watches."""
+    run: str
+    """The command line after `rulewright`."""
+    needs: str = ""
+    """A path without which the stage is left out, and said to be."""
+
+
+def digests(stages: Sequence[Stage]) -> list[str]:
+    """Name each stage by its command and all before it; 16 hex digits."""
+    digest = hashlib.sha256()
+    names = []
+    for stage in stages:
+        digest.update(shlex.join(shlex.split(stage.run)).encode() + b"\n")
+        names.append(digest.hexdigest()[:16])
+    return names
+
+
+def run_stages(stages: Sequence[Stage], root: Path) -> list[dict[str, Any]]:
+    """Run what is not done yet, in order; give a line a stage.
+
+    Args:
+        stages: the job.
+        root: holds `stages.jsonl`.
+
+    Raises:
+        RulewrightError: a stage failed, with the command that repeats it.
+    """
+    path = root / "stages.jsonl"
+    jsonl.cut_torn_line(path)
+    done = {row["digest"]: row for row in jsonl.read(path)} if path.exists() else {}
+    rows = []
+    with jsonl.Appender(path) as log:
+        for number, (stage, digest) in enumerate(zip(stages, digests(stages), strict=True), 1):
+            title = f"[{number}/{len(stages)}] {stage.name}"
+            if digest in done:
+                console.say(f"{title}: done before")
+                rows.append(done[digest])
+                continue
+            row = {"digest": digest, "name": stage.name, "command": stage.run, **_run(stage, title)}
+            log.append(row)
+            rows.append(row)
+    return rows
+
+
+def _run(stage: Stage, title: str) -> Mapping[str, Any]:
+    if stage.needs and not Path(stage.needs).exists():
+        console.say(f"{title}: left out ({stage.needs} is not here)")
+        return {"left_out": f"{stage.needs} is not here", "seconds": 0.0, "cpu_seconds": 0.0}
+    console.say(f"\n{title}\n$ rulewright {stage.run}")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    started = time.monotonic()
+    command = [sys.executable, "-m", "rulewright", *shlex.split(stage.run)]
+    code = subprocess.run(command, env={**os.environ, **ENVIRONMENT}, check=False).returncode
+    if code != 0:
+        raise RulewrightError(
+            f"the stage '{stage.name}' ended with exit code {code}",
+            f"the messages above say why; to repeat it alone: rulewright {stage.run}",
+        )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"seconds": round(time.monotonic() - started, 1), "cpu_seconds": round(cpu, 1)}

@@ -1,0 +1,232 @@
+"""Running a problem's tests on a program: the official status, the strict one, coverage.
+
+Programs are what a model wrote: they run in the sandbox only. Identical programs run once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Iterable
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
+from threading import Lock
+from typing import Any, Final
+
+from rulewright.evaluation.canitedit import excess
+from rulewright.evaluation.canitedit.data import TIMING, Problem
+from rulewright.sandbox.job import Entry, Job, Limits, Result, Status, TestVerdict
+from rulewright.sandbox.runner import Sandbox
+from rulewright.verdict import Verdict
+
+COVERAGE_S: Final = 60.0
+_ATTEMPTS: Final = 3
+_MIB: Final = 1 << 20
+
+# How the sandbox begins a detail where the problem's own reference or tests are at fault.
+_UNJUDGEABLE: Final = ("the reference ", "the tests do not parse")
+
+# Problem 78 imports vLLM for two names only; a stand-in makes it run where vLLM is absent.
+_STAND_INS: Final = {
+    "vllm": """\
+class SamplingParams:
+    def __init__(self, *args, **kwargs):
+        self.__dict__.update(kwargs)
+
+
+class LLM:
+    def __init__(self, *args, **kwargs):
+        self.__dict__.update(kwargs)
+""",
+}
+
+_COVERAGE_DRIVER: Final = """\
+import subprocess, sys
+cover = [sys.executable, "-m", "coverage"]
+quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+if subprocess.run([*cover, "run", "--data-file=.cov", "main.py"], **quiet).returncode != 0:
+    sys.exit(1)
+with open("report.txt", "wb") as report:
+    done = subprocess.run([*cover, "report", "-m", "--data-file=.cov"], stdout=report)
+sys.exit(done.returncode)
+"""
+
+
+@dataclass(frozen=True)
+class Executed:
+    """How one program fared."""
+
+    official: str
+    """The benchmark's word: OK, Exception, SyntaxError, Timeout; or `infra`."""
+    official_passed: bool
+    strict_passed: bool
+    verdict: Verdict
+    detail: str
+    missing: tuple[int, ...] | None = None
+    """Uncovered lines of an official pass; `None`: no coverage to be had."""
+    excess: float | None = None
+    seconds: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "verdict": self.verdict.value}
+
+
+class Executor:
+    """Executes programs for problems, each distinct one once.
+
+    Args:
+        sandbox: open.
+        wall_s: of one run; the benchmark allows 15.
+        with_coverage: measure coverage of official passes.
+        python: the interpreter that the sandbox uses.
+    """
+
+    def __init__(
+        self, sandbox: Sandbox, wall_s: float = 15.0, with_coverage: bool = True, python: str = sys.executable
+    ) -> None:
+        self._sandbox, self._with_coverage = sandbox, with_coverage
+        self._limits = Limits(
+            wall_s=wall_s, cpu_s=int(4 * wall_s), memory_bytes=2048 * _MIB, pids=256, open_files=512
+        )
+        self._cache: dict[str, Future[Executed]] = {}
+        self._lock = Lock()
+        self._python = python
+        self._installed: dict[str, bool] = {}
+
+    def run(self, problem: Problem, code: str) -> Executed:
+        """Run the problem's tests on a program; the answer is cached. Thread-safe."""
+        program = f"{code}\n{problem.tests}"
+        key = hashlib.sha256(f"{problem.id}\0{program}".encode("utf-8", "surrogatepass")).hexdigest()
+        with self._lock:
+            known = self._cache.get(key)
+            mine: Future[Executed] = self._cache.setdefault(key, Future())
+        if known is not None:
+            return known.result()
+        try:
+            mine.set_result(self._run(problem, code, program))
+        except BaseException as error:
+            mine.set_exception(error)
+            raise
+        return mine.result()
+
+    def missing_modules(self, problem: Problem) -> list[str]:
+        """Modules that the problem needs and the sandbox's interpreter lacks."""
+        needed = problem.modules() - set(_STAND_INS)
+        unknown = sorted(needed - set(self._installed))
+        if unknown:
+            self._installed.update(_which_installed(unknown, self._python))
+        return sorted(name for name in needed if not self._installed[name])
+
+    def _run(self, problem: Problem, code: str, program: str) -> Executed:
+        if absent := self.missing_modules(problem):
+            return _infra(f"the problem needs {', '.join(absent)}, not installed")
+        try:
+            program.encode()
+        except UnicodeEncodeError:
+            return Executed("Exception", False, False, Verdict.SYNTAX_ERROR, "not valid UTF-8")
+        attempts = _ATTEMPTS if problem.id in TIMING else 1
+        verdict = self._check(problem, code)
+        for _ in range(attempts - 1):
+            if verdict.strict or verdict.status is Status.TIMEOUT:
+                break
+            verdict = self._check(problem, code)
+        if verdict.status is Status.INFRA:
+            return _infra(verdict.detail)
+        done = _executed(verdict)
+        if verdict.official and verdict.detail.startswith(_UNJUDGEABLE):
+            # The strict judge cannot be had for this problem here: no fault of the program.
+            done = replace(done, verdict=Verdict.INFRA)
+        if not (done.official_passed and self._with_coverage):
+            return done
+        missing = self.coverage(program)
+        ratio = None if missing is None else excess.excess(problem.before, program, missing)
+        return replace(done, missing=missing, excess=ratio)
+
+    def _check(self, problem: Problem, code: str) -> TestVerdict:
+        stand_ins = {
+            f"{name}.py": text
+            for name, text in _STAND_INS.items()
+            if name in problem.modules() and not self._has(name)
+        }
+        return self._sandbox.check(
+            code, problem.tests, reference=problem.after, files=stand_ins, limits=self._limits
+        )
+
+    def _has(self, name: str) -> bool:
+        if name not in self._installed:
+            self._installed.update(_which_installed([name], self._python))
+        return self._installed[name]
+
+    def coverage(self, program: str) -> tuple[int, ...] | None:
+        """Uncovered lines of a program with its tests; `None` where it fails under coverage."""
+        limits = Limits(
+            wall_s=COVERAGE_S + 10,
+            cpu_s=int(4 * COVERAGE_S),
+            memory_bytes=2048 * _MIB,
+            pids=256,
+            open_files=512,
+        )
+        job = Job(
+            files={"main.py": program, ".coveragerc": excess.COVERAGE_RC, "cover.py": _COVERAGE_DRIVER},
+            entry=Entry("script", ("cover.py",)),
+            limits=limits,
+            collect=("report.txt",),
+        )
+        result = self._sandbox.run(job)
+        report = result.files.get("report.txt")
+        if not result.ok or not report:
+            return None
+        missing = excess.missing_lines(report.decode("utf-8", "replace"))
+        return None if missing is None else tuple(missing)
+
+
+def coverage_installed(python: str = sys.executable) -> bool:
+    """Whether the sandbox's interpreter has the coverage package."""
+    return _which_installed(["coverage"], python)["coverage"]
+
+
+def _which_installed(names: Iterable[str], python: str) -> dict[str, bool]:
+    wanted = list(names)
+    if python == sys.executable:
+        return {name: find_spec(name) is not None for name in wanted}
+    code = (
+        "import sys; from importlib.util import find_spec; "
+        "print(*[int(find_spec(name) is not None) for name in sys.argv[1:]])"
+    )
+    done = subprocess.run(
+        [python, "-c", code, *wanted], capture_output=True, text=True, timeout=60, check=True
+    )
+    return {name: flag == "1" for name, flag in zip(wanted, done.stdout.split(), strict=True)}
+
+
+def _infra(detail: str) -> Executed:
+    return Executed("infra", False, False, Verdict.INFRA, detail)
+
+
+def _executed(verdict: TestVerdict) -> Executed:
+    status = official_status(verdict.result)
+    ours = verdict.verdict
+    if ours is Verdict.TESTS_FAILED and verdict.result and _does_not_parse(verdict.result.stderr):
+        ours = Verdict.SYNTAX_ERROR
+    seconds = round(verdict.result.wall_s, 3) if verdict.result else 0.0
+    return Executed(status, status == "OK", verdict.strict, ours, verdict.detail[:500], seconds=seconds)
+
+
+def official_status(result: Result | None) -> str:
+    """The benchmark's word for a run: by exit code, time, and "SyntaxError" in stderr."""
+    if result is None or result.status is Status.INFRA:
+        return "infra"
+    # Printing without end also ends in their time-out: nobody reads the pipe.
+    if result.status in (Status.TIMEOUT, Status.OUTPUT_LIMIT):
+        return "Timeout"
+    if result.exit_code == 0:
+        return "OK"
+    return "SyntaxError" if "SyntaxError" in result.stderr else "Exception"
+
+
+def _does_not_parse(stderr: str) -> bool:
+    """By Python's own words; parsing what a model wrote in this process could crash it."""
+    last = stderr.rstrip().rpartition("\n")[2]
+    return last.startswith(("SyntaxError:", "IndentationError:", "TabError:"))

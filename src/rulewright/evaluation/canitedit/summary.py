@@ -1,0 +1,115 @@
+"""Rows of a CanItEdit run → pass@k, ExcessCode, diff ratio, rules, by kind and change kind."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from rulewright import console
+from rulewright.evaluation import tables
+from rulewright.evaluation.canitedit.data import BROKEN_IN_CONTAINER, KINDS
+from rulewright.evaluation.canitedit.excess import aggregate
+from rulewright.evaluation.harness import Row
+from rulewright.verdict import INVALID, Verdict
+
+_INVALID: Final = {verdict.value for verdict in INVALID}
+
+METRICS: Final[dict[str, tables.Metric]] = {
+    "pass@1": lambda row: None if _is_infra(row) else row["passed"],
+    "official pass@1": lambda row: row["official_passed"],
+    "valid": lambda row: None if _is_infra(row) else row.get("valid", row["verdict"] not in _INVALID),
+}
+
+
+def _is_infra(row: Row) -> bool:
+    return bool(row["verdict"] == Verdict.INFRA.value)
+
+
+def summarize(rows: Sequence[Row], seed: int) -> dict[str, Any]:
+    """Everything the rows say; intervals are clustered by problem."""
+    usable = tables.counted(rows)
+    # A request that the server refused has no status at all.
+    ran = [row for row in rows if row.get("official", "infra") != "infra"]
+    acted = [row for row in usable if "n_rules" in row]
+    return {
+        "n_tasks": len({row["task"] for row in usable}),
+        "n_problems": len({row["problem"] for row in usable}),
+        "n_samples": len(usable),
+        "n_infra": len(rows) - len(usable),
+        "infra_problems": sorted({row["problem"] for row in rows} - {row["problem"] for row in usable}),
+        "metrics": tables.estimates(ran, METRICS, seed),
+        "kinds": {kind: _kind([r for r in ran if r["kind"] == kind], seed) for kind in KINDS},
+        "pass_at": tables.pass_at(usable, lambda row: row["passed"] == 1, seed),
+        "official_pass_at": tables.pass_at(ran, lambda row: row["official_passed"] == 1, seed),
+        "excess_code": excess_code(ran),
+        "diff_ratio": tables.spread([r["diff_ratio"] for r in usable if r["diff_ratio"] is not None]),
+        "false_passes": sorted({r["task"] for r in usable if r["official_passed"] and not r["passed"]}),
+        "verdicts": tables.verdicts(rows),
+        "official": dict(Counter(row.get("official", "infra") for row in rows).most_common()),
+        "extraction": dict(Counter(row["extraction"] for row in rows if "extraction" in row).most_common()),
+        "without_78": tables.estimates(
+            [row for row in ran if row["problem"] != BROKEN_IN_CONTAINER], METRICS, seed
+        ),
+        "actions": _actions(acted, seed) if acted else None,
+        "by": tables.breakdown(ran, METRICS, seed, by=("change_kind", "in_place")),
+        "cost": tables.cost(usable),
+    }
+
+
+def _kind(rows: Sequence[Row], seed: int) -> dict[str, Any]:
+    return {"metrics": tables.estimates(rows, METRICS, seed), "excess_code": excess_code(rows)}
+
+
+def excess_code(rows: Sequence[Row]) -> dict[str, Any]:
+    """ExcessCode over items: completions that pass officially and have coverage."""
+    by_item: dict[str, list[float]] = {}
+    for row in rows:
+        if row["official_passed"] and row["excess"] is not None:
+            by_item.setdefault(row["task"], []).append(row["excess"])
+    return aggregate(by_item)
+
+
+def _actions(rows: Sequence[Row], seed: int) -> dict[str, Any]:
+    valid = [row for row in rows if row["valid"]]
+    flagged: dict[str, tables.Metric] = {
+        "pass@1, not flagged": lambda row: row["passed"] and not row["flags"],
+        "tidied": lambda row: row["tidied"],
+    }
+    return {
+        "verdicts": dict(Counter(row["action_verdict"] for row in rows).most_common()),
+        "flags": dict(Counter(flag for row in valid for flag in row["flags"]).most_common()),
+        "metrics": tables.estimates(rows, flagged, seed),
+        "rules_per_task": tables.spread([row["n_rules"] for row in valid]),
+        "rules_per_pass": tables.spread([row["n_rules"] for row in rows if row["passed"]]),
+        "matches_per_rule": tables.spread([m for row in valid for m in row["matches_per_rule"]]),
+    }
+
+
+def show(result: Mapping[str, Any]) -> None:
+    """The result for a person."""
+    console.say(f"{result['run']}: {result['n_problems']} problems, {result['n_samples']} answers")
+    lines = [
+        [name, *(tables.cell(part["metrics"][name]) for part in result["kinds"].values()), tables.cell(value)]
+        for name, value in result["metrics"].items()
+    ]
+    excess = [*(part["excess_code"] for part in result["kinds"].values()), result["excess_code"]]
+    lines.append(["ExcessCode ± SE", *map(_excess_cell, excess)])
+    console.say(console.table(["%", *KINDS, "all"], lines))
+    ratio = result["diff_ratio"]
+    if ratio["n"]:
+        console.say(f"changed lines over the reference's: median {ratio['median']}, p90 {ratio['p90']}")
+    if result["actions"]:
+        rules = result["actions"]["rules_per_task"]
+        console.say(f"rules per valid action: mean {rules['mean']}, max {rules['max']}")
+    console.summary("verdicts:", result["verdicts"])
+    if result["infra_problems"]:
+        console.say(f"not run here (infra): problems {', '.join(map(str, result['infra_problems']))}")
+    if not result["known_data"]:
+        console.say("the data is not the known copy of the benchmark: do not compare with published numbers")
+
+
+def _excess_cell(excess: Mapping[str, Any]) -> str:
+    if excess["value"] is None:
+        return "–"
+    return f"{excess['value']:.2f} ± {excess['se']:.2f} ({excess['n_items']})"

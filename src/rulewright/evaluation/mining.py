@@ -1,0 +1,326 @@
+"""How well mined rules reproduce, generalise and stay out of the way.
+
+Four questions, always together, since each alone can be gamed: does the action give
+`post` exactly; does a rule learnt from one place change the others (leave one out);
+does a rule learnt from one example of a fixer do another example (transfer); how often
+does it match where nothing should change (over-match). docs/mining.md defines each.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from rulewright import console, engine, jsonl
+from rulewright.actions import render_action
+from rulewright.actions.action import Action
+from rulewright.engine.apply import trace
+from rulewright.evaluation.stats import Estimate, estimate
+from rulewright.mining import background
+from rulewright.mining.generalise import Example, General, Prepared, generalise
+from rulewright.mining.inputs import EditRow, order
+from rulewright.mining.mined import COMPACT_CHARS, Mined, mine, nothing
+from rulewright.mining.pool import TASK_LIMIT_S, ordered_map
+from rulewright.runs import RunDir
+
+MAX_SITES: Final = 4
+MAX_GROUP: Final = 8
+LITERAL_SHAPES: Final = frozenset({"literal", "run"})
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the evaluation is asked to do."""
+
+    budget_s: float = 2.0
+    seed: int = 0
+    n_background: int = 100
+    """Files per source and language in which over-match is counted."""
+    n_known: int = 40
+    """Other files that the miner itself may look at."""
+    jobs: int = 1
+
+
+@dataclass(frozen=True)
+class Task:
+    """One edit with the files that the miner may see and those that it may not."""
+
+    edit: EditRow
+    known: tuple[str, ...]
+    unseen: tuple[str, ...]
+    options: Options
+
+
+def evaluate(edits: Sequence[EditRow], run: RunDir, options: Options) -> dict[str, Any]:
+    """Mine every edit, measure, and give the summary; rows go to `rows.jsonl` as they come."""
+    rows = {row["id"]: row for row in run.rows()}
+    owed = [edit for edit in edits if edit.id not in rows]
+    with run.appender() as appender, console.progress("mine", len(owed)) as bar:
+        for row in ordered_map(_measure, _tasks(edits, owed, options), options.jobs, _failed):
+            appender.append(row)
+            rows[row["id"]] = row
+            bar.advance(found=sum(r["n_rules"] > 0 for r in rows.values()))
+    ordered = [rows[edit.id] for edit in edits]
+    predictions = list(transfer(edits, options))
+    jsonl.write(run.path / "transfer.jsonl", predictions)
+    return summarise(ordered, predictions, options.seed)
+
+
+def _tasks(edits: Sequence[EditRow], owed: Sequence[EditRow], options: Options) -> Iterator[Task]:
+    """Pair each edit with files of its source, drawn by hash, the two sets disjoint."""
+    by_source: dict[tuple[str, str], list[tuple[int, EditRow]]] = defaultdict(list)
+    for edit in edits:
+        by_source[edit.source, edit.language].append((order(options.seed, edit.id), edit))
+    for others in by_source.values():
+        others.sort(key=lambda pair: pair[0])
+    for edit in owed:
+        files: dict[str, None] = {}
+        for _, other in by_source[edit.source, edit.language]:
+            if len(files) >= options.n_known + options.n_background:
+                break
+            if other.id != edit.id and not _same_work(edit, other) and other.pre not in (edit.pre, edit.post):
+                files[other.pre] = None
+        names = list(files)
+        share = max(1, round(len(names) * options.n_known / max(1, options.n_known + options.n_background)))
+        yield Task(edit, tuple(names[:share]), tuple(names[share:]), options)
+
+
+def _same_work(edit: EditRow, other: EditRow) -> bool:
+    """Whether the other file is one that the rule should change: same fixer or same path."""
+    return bool(edit.group and edit.group == other.group) or bool(edit.path and edit.path == other.path)
+
+
+def _failed(task: Task, reason: str) -> Row:
+    return _row(task, nothing(reason), TASK_LIMIT_S)
+
+
+def _measure(task: Task) -> Row:
+    edit = task.edit
+    start = time.process_time()
+    mined = mine(edit.pre, edit.post, edit.language, task.options.budget_s, edit.instruction, task.known)
+    return _row(task, mined, time.process_time() - start)
+
+
+def _row(task: Task, mined: Mined, cpu_s: float) -> Row:
+    edit = task.edit
+    figures = mined.figures
+    row: Row = {
+        "id": edit.id, "source": edit.source, "group": edit.group, "language": edit.language,
+        "tier": mined.tier, "reason": mined.reason, "n_rules": figures.n_rules, "shapes": list(mined.shapes),
+        "n_vars": figures.n_vars, "n_chars": figures.n_chars, "bits": round(figures.bits, 1), "sites": figures.sites,
+        "lossy": figures.lossy, "degenerate": figures.degenerate, "overlap": figures.instruction_overlap,
+        "known_matches": figures.matches_elsewhere, "cpu_s": round(cpu_s, 4), "work": figures.work,
+    }  # fmt: skip
+    if mined.action is not None:
+        row["strict"] = engine.apply(mined.action, edit.pre, exact=True).post == edit.post
+        row["elsewhere"] = background.count(mined.action, task.unseen) if task.unseen else None
+        row["n_elsewhere_files"] = len(task.unseen)
+        row["loo"] = dict(leave_one_out(mined, edit, task.options))
+        row["action"] = render_action(mined.action)
+    return row
+
+
+def leave_one_out(mined: Mined, edit: EditRow, options: Options) -> Counter[str]:
+    """Learn from one changed place with the others done already; apply to the original.
+
+    Counts `exact`, `under` (some places right, none wrong), `wrong` and `none` over at
+    most `MAX_SITES` places; empty where one rule did not change two places or more.
+    """
+    found: Counter[str] = Counter()
+    if mined.action is None or len(mined.action.rules) != 1:
+        return found
+    steps = trace(mined.action, edit.pre).steps
+    sites = [e for step in steps for e in step.edits if e.text != edit.pre[e.start : e.end]]
+    if len(sites) < 2:
+        return found
+    chosen = sorted(range(len(sites)), key=lambda i: order(options.seed, edit.id, str(i)))[:MAX_SITES]
+    for number in chosen:
+        others = [site for i, site in enumerate(sites) if i != number]
+        start = _spliced(edit.pre, others)
+        one = mine(start, edit.post, edit.language, options.budget_s)
+        found[_left_out(one, edit, sites)] += 1
+    return found
+
+
+def _left_out(one: Mined, edit: EditRow, sites: Sequence[Any]) -> str:
+    if one.action is None:
+        return "none"
+    made = engine.apply(one.action, edit.pre).post
+    if made == edit.post:
+        return "exact"
+    return "under" if made is not None and _is_part(edit.pre, sites, made) else "wrong"
+
+
+def _spliced(text: str, sites: Sequence[Any]) -> str:
+    parts: list[str] = []
+    at = 0
+    for site in sites:
+        parts += [text[at : site.start], site.text]
+        at = site.end
+    return "".join([*parts, text[at:]])
+
+
+def _is_part(text: str, sites: Sequence[Any], made: str) -> bool:
+    """Whether `made` is the text with some of the sites changed, and nothing else."""
+    positions = {0}
+    at = 0
+    for site in sites:
+        gap = text[at : site.start]
+        ways = (text[site.start : site.end], site.text)
+        after = {p + len(gap) for p in positions if made.startswith(gap, p)}
+        positions = {p + len(way) for p in after for way in ways if made.startswith(way, p)}
+        at = site.end
+    return any(made[p:] == text[at:] for p in positions)
+
+
+def transfer(edits: Sequence[EditRow], options: Options) -> Iterator[Row]:
+    """Predict each example of a fixer from another one, and from all the others together."""
+    groups: dict[tuple[str, str, str], list[EditRow]] = defaultdict(list)
+    for edit in edits:
+        if edit.group:
+            groups[edit.source, edit.group, edit.language].append(edit)
+    fit = [_drawn(group, options.seed) for _, group in sorted(groups.items()) if len(group) > 1]
+    tasks = ((group, options) for group in fit)
+    with console.progress("transfer", len(fit)) as bar:
+        for rows in ordered_map(_predict, tasks, options.jobs, lambda task, reason: []):
+            yield from rows
+            bar.advance()
+
+
+def _drawn(group: list[EditRow], seed: int) -> list[EditRow]:
+    return sorted(group, key=lambda edit: order(seed, edit.id))[:MAX_GROUP]
+
+
+def _predict(task: tuple[list[EditRow], Options]) -> list[Row]:
+    group, options = task
+    name = f"{group[0].source}:{group[0].group}"
+    rows: list[Row] = []
+    for one in group:
+        mined = mine(one.pre, one.post, one.language, options.budget_s)
+        for other in group:
+            if other is not one:
+                fires = mined.action is not None and transferable(mined)
+                fate = _fate(mined.action if fires else None, other)
+                rows.append({"kind": "one", "group": name, "from": [one.id], "to": other.id, "fate": fate,
+                             "tier": mined.tier})  # fmt: skip
+    if len(group) < 3:
+        return rows
+    prepared = [Prepared(Example(e.pre, e.post, e.language, e.id), options.budget_s) for e in group]
+    for number, other in enumerate(group):
+        rest = [p for i, p in enumerate(prepared) if i != number]
+        rules = generalise(rest)
+        fate, support = _fate_of_first(rules, other)
+        rows.append({"kind": "many", "group": name, "from": [p.example.id for p in rest], "to": other.id,
+                     "fate": fate, "support": support})  # fmt: skip
+    return rows
+
+
+def transferable(mined: Mined) -> bool:
+    """Whether a rule from one example claims to hold for others: its tier says so."""
+    return mined.tier == "train"
+
+
+def _fate(action: Action | None, edit: EditRow) -> str:
+    if action is None:
+        return "abstained"
+    made = engine.apply(action, edit.pre).post
+    if made is None or made == edit.pre:
+        return "silent"
+    return "exact" if made == edit.post else "wrong"
+
+
+def _fate_of_first(rules: Sequence[General], edit: EditRow) -> tuple[str, int]:
+    """The first claim that fires counts; nothing is tried after it."""
+    claims = [rule for rule in rules if rule.claims]
+    for rule in claims:
+        fate = _fate(rule.action(edit.language), edit)
+        if fate in ("exact", "wrong"):
+            return fate, rule.support
+    return ("silent" if claims else "abstained"), 0
+
+
+def summarise(rows: Sequence[Row], predictions: Sequence[Row], seed: int) -> dict[str, Any]:
+    """The table: each rate with its n and 95 % interval under `estimates`."""
+    estimates: dict[str, Estimate] = {}
+
+    def rate(name: str, values: Sequence[float], groups: Sequence[str], is_rate: bool = True) -> None:
+        estimates[name] = estimate(values, groups, seed, is_rate)
+
+    groups = [f"{row['source']}:{row['group'] or row['id']}" for row in rows]
+    for name, test in ITEM_RATES.items():
+        rate(name, [float(test(row)) for row in rows], groups)
+    found = [row for row in rows if row["n_rules"]]
+    rate("lossy_rate", [float(r["lossy"]) for r in found], [r["id"] for r in found])
+    seen = [r for r in found if r["tier"] == "train" and r["elsewhere"] is not None]
+    rate(
+        "overmatch_rate",
+        [float(r["elsewhere"] > background.TOO_MANY) for r in seen],
+        [r["source"] for r in seen],
+    )
+    sited = [r for r in found if r["loo"]]
+    for word in ("exact", "under", "wrong", "none"):
+        values = [r["loo"].get(word, 0) / sum(r["loo"].values()) for r in sited]
+        rate(f"loo_{word}_rate", values, [r["id"] for r in sited])
+    for kind, label in (("one", "1"), ("many", "k")):
+        of_kind = [p for p in predictions if p["kind"] == kind]
+        fired = [p for p in of_kind if p["fate"] in ("exact", "wrong")]
+        rate(
+            f"transfer_{label}_exact_rate",
+            [float(p["fate"] == "exact") for p in of_kind],
+            [p["group"] for p in of_kind],
+        )
+        rate(
+            f"transfer_{label}_precision",
+            [float(p["fate"] == "exact") for p in fired],
+            [p["group"] for p in fired],
+        )
+    rate("cpu_s_mean", [r["cpu_s"] for r in rows], groups, False)
+    cpu = sorted(r["cpu_s"] for r in rows)
+    result: dict[str, Any] = {"n": len(rows)}
+    result |= {name: _number(value.value) for name, value in estimates.items()}
+    result["cpu_s_p99"] = cpu[int(0.99 * (len(cpu) - 1))] if cpu else None
+    result["n_found"], result["n_loo"], result["n_overmatch"] = len(found), len(sited), len(seen)
+    result["reasons"] = dict(Counter(r["reason"] for r in rows if not r["n_rules"]).most_common())
+    result["tiers"] = dict(sorted(Counter(r["tier"] for r in rows).items()))
+    result["shapes"] = dict(Counter("+".join(r["shapes"]) for r in rows if r["n_rules"] == 1).most_common())
+    result["estimates"] = {name: value.to_dict() for name, value in estimates.items()}
+    return result
+
+
+def _number(value: float) -> float | None:
+    return round(value, 4) if value == value else None
+
+
+def _is_general(row: Mapping[str, Any]) -> bool:
+    return row["n_rules"] == 1 and row["shapes"][0] not in LITERAL_SHAPES
+
+
+ITEM_RATES: Final = {
+    "up_to_5_rules_rate": lambda row: 1 <= row["n_rules"] <= 5,
+    "one_rule_rate": lambda row: row["n_rules"] == 1,
+    "compact_rule_rate": lambda row: _is_general(row) and row["n_chars"] <= COMPACT_CHARS,
+    "metavariable_rate": lambda row: _is_general(row) and row["n_vars"] > 0,
+    "literal_rate": lambda row: row["n_rules"] == 1 and row["shapes"][0] in LITERAL_SHAPES,
+    "train_rate": lambda row: row["tier"] == "train",
+    "strict_up_to_5_rules_rate": lambda row: 1 <= row["n_rules"] <= 5 and row["strict"],
+    "strict_one_rule_rate": lambda row: row["n_rules"] == 1 and row["strict"],
+}
+
+
+def show(result: Mapping[str, Any]) -> None:
+    """The table for a person."""
+    lines = []
+    for name, value in result["estimates"].items():
+        low, high = value["low"], value["high"]
+        interval = f"{low:.3f} – {high:.3f}" if low is not None else ""
+        lines.append([name, f"{value['value']:.3f}", interval, value["n"]])
+    console.emit(console.table(["measure", "value", "95 % interval", "n"], lines))
+    console.emit(f"tiers: {json.dumps(result['tiers'])}")
+    if result["reasons"]:
+        console.emit(f"nothing found: {json.dumps(result['reasons'], ensure_ascii=False)}")

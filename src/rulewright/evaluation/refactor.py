@@ -1,0 +1,271 @@
+"""Aider's refactor-benchmark: make a method a top-level function, in files of tens of kilobytes.
+
+The folder is downloaded by whoever uses it (Apache-2.0; seven of its files are GPL-3), one
+task a folder: `X.py`, `X_test.py`, `.docs/instructions.md`. The tests are read, not run.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from rulewright import console
+from rulewright.engine import Engine, Request
+from rulewright.errors import UsageError
+from rulewright.evaluation import tables
+from rulewright.evaluation.actions import judge
+from rulewright.evaluation.harness import Answer, Item, Row, claim, run_items
+from rulewright.evaluation.heldout import choose
+from rulewright.evaluation.settings import RefactorConfig
+from rulewright.evaluation.similarity import diff_size
+from rulewright.prompts import Style, action_prompt, edit_prompt, extract_edit
+from rulewright.verdict import INVALID, Verdict
+
+_CHECK_S: Final = 60
+_CONSTANTS: Final = ("method", "method_children", "class_name", "class_children")
+
+METRICS: Final[dict[str, tables.Metric]] = {
+    "passed": lambda row: row["passed"],
+    "official": lambda row: row["official_passed"],
+    "valid": lambda row: row["valid"],
+}
+
+
+@dataclass(frozen=True)
+class Task:
+    """One file and the method that should leave its class."""
+
+    name: str
+    path: Path
+    code: str
+    instruction: str
+    method: str
+    method_nodes: int
+    class_name: str
+    class_nodes: int
+
+
+def evaluate(config: RefactorConfig) -> dict[str, Any]:
+    """Run or continue the benchmark; give the content of `result.json`."""
+    tasks, skipped = load(config.input)
+    if config.max_chars:
+        skipped["too_long"] = sum(len(task.code) > config.max_chars for task in tasks)
+        tasks = [task for task in tasks if len(task.code) <= config.max_chars]
+    tasks = choose(tasks, lambda task: task.name, config.limit, config.seed)
+    benchmark = "refactor" if config.track == "text" else "refactor_actions"
+    run = claim(config, benchmark, [task.path for task in tasks])
+    if run.done and not config.rescore:
+        return run.result()
+    by_name = {task.name: task for task in tasks}
+    styles: list[Style] = []
+    with ExitStack() as stack:
+        engine = (
+            stack.enter_context(Engine(deadline_s=config.deadline_s)) if config.track == "actions" else None
+        )
+
+        def items(style: Style) -> list[Item]:
+            styles.append(style)
+            return [item(task, config.track, style) for task in tasks]
+
+        def score(answers: Sequence[Answer]) -> Iterator[Row]:
+            for answer in answers:
+                task = by_name[answer.item.task]
+                yield (
+                    _score_text(answer, task, styles[0])
+                    if engine is None
+                    else _score_action(answer, task, engine)
+                )
+
+        rows = run_items(config, run, items, score, config.sampling(), lambda row: bool(row.get("passed")))
+    result = {
+        "benchmark": "refactor",
+        "run": str(run.path),
+        "track": config.track,
+        "skipped": skipped,
+        **summarize(rows, config.seed),
+    }
+    run.finish(result)
+    return result
+
+
+def load(folder: Path) -> tuple[list[Task], dict[str, int]]:
+    """Read every task folder; what is none is counted.
+
+    Raises:
+        UsageError: no such folder, or no task in it.
+    """
+    if not folder.is_dir():
+        raise UsageError(
+            f"{folder}: no such folder",
+            "git clone https://github.com/Aider-AI/refactor-benchmark, and name it",
+        )
+    roots = [folder, folder / "refactor-benchmark"]
+    found = sorted({path.parent.parent for root in roots for path in root.glob("*/.docs/instructions.md")})
+    tasks, skipped = [], {"not_a_task": 0}
+    for path in found:
+        task = _task(path)
+        if task is None:
+            skipped["not_a_task"] += 1
+        else:
+            tasks.append(task)
+    if not tasks:
+        raise UsageError(
+            f"{folder}: holds no task", "expected folders with X.py, X_test.py and .docs/instructions.md"
+        )
+    return tasks, skipped
+
+
+def _task(folder: Path) -> Task | None:
+    tests = sorted(folder.glob("*_test.py"))
+    if len(tests) != 1:
+        return None
+    source = tests[0].with_name(tests[0].name.removesuffix("_test.py") + ".py")
+    try:
+        facts = _constants(tests[0].read_text(encoding="utf-8"))
+        code = source.read_text(encoding="utf-8").replace("\r\n", "\n")
+        instruction = (folder / ".docs" / "instructions.md").read_text(encoding="utf-8").strip()
+    except (OSError, SyntaxError, ValueError):
+        return None
+    if any(name not in facts for name in _CONSTANTS):
+        return None
+    return Task(
+        folder.name,
+        source,
+        code,
+        instruction,
+        facts["method"],
+        facts["method_children"],
+        facts["class_name"],
+        facts["class_children"],
+    )
+
+
+def _constants(test: str) -> dict[str, Any]:
+    """The names that a test file assigns constants to: what it checks, without running it."""
+    return {
+        node.targets[0].id: node.value.value
+        for node in ast.walk(ast.parse(test))
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and isinstance(node.value, ast.Constant)
+    }
+
+
+def item(task: Task, track: str, style: Style) -> Item:
+    """A task as a question."""
+    ask = edit_prompt if track == "text" else action_prompt
+    meta = {
+        "group": task.path.name,
+        "source": "refactor-benchmark",
+        "language": "python",
+        "family": "method to function",
+        "chars": len(task.code),
+    }
+    return Item(task.name, ask(task.instruction, task.code, "python", style=style), meta)
+
+
+def _score_text(answer: Answer, task: Task, style: Style) -> Row:
+    code = extract_edit(answer.text, task.code, style)
+    if code is None:
+        return _row(Verdict.NO_ACTION, "no code in the answer", task, None, {})
+    return _judged(task, code, {"valid": True})
+
+
+def _score_action(answer: Answer, task: Task, engine: Engine) -> Row:
+    [outcome] = judge(engine, [Request(answer.text, task.code, "python")])
+    about = {
+        "valid": outcome.verdict not in INVALID,
+        "n_rules": outcome.n_rules,
+        "n_matches": outcome.n_matches,
+        "flags": sorted(flag.value for flag in outcome.flags),
+    }
+    if outcome.post is None or outcome.post == task.code:
+        return _row(outcome.verdict, outcome.detail, task, None, about)
+    return _judged(task, outcome.post, about)
+
+
+def _judged(task: Task, code: str, about: Row) -> Row:
+    found = run_check(task, code)
+    if found["strict"]:
+        verdict = Verdict.OK
+    else:
+        verdict = Verdict.TESTS_FAILED if found["parses"] else Verdict.SYNTAX_ERROR
+    return {
+        **_row(verdict, found["strict_reason"], task, code, about),
+        "official_passed": float(found["official"]),
+    }
+
+
+def _row(verdict: Verdict, detail: str, task: Task, code: str | None, about: Row) -> Row:
+    return {
+        "verdict": verdict.value,
+        "detail": detail,
+        "passed": float(verdict is Verdict.OK),
+        "official_passed": 0.0,
+        "changed_lines": diff_size(task.code, code) if code is not None else None,
+        "valid": False,
+        **about,
+    }
+
+
+def run_check(task: Task, code: str) -> dict[str, Any]:
+    """Check an edited file in a process of its own."""
+    question = json.dumps(
+        {
+            "code": code,
+            "method": task.method,
+            "method_nodes": task.method_nodes,
+            "class_name": task.class_name,
+            "class_nodes": task.class_nodes,
+        }
+    )
+    failed = {"parses": False, "official": False, "strict": False}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "rulewright.evaluation.refactor_check"],
+            input=question,
+            capture_output=True,
+            text=True,
+            timeout=_CHECK_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return {**failed, "strict_reason": f"not parsed within {_CHECK_S} s"}
+    if done.returncode != 0:
+        last = done.stderr.strip().rpartition("\n")[2]
+        return {**failed, "strict_reason": f"the parser gave up ({last or f'exit {done.returncode}'})"}
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def summarize(rows: Sequence[Row], seed: int) -> dict[str, Any]:
+    """Rates with intervals clustered by file."""
+    usable = tables.counted(rows)
+    valid = [row for row in usable if row["valid"]]
+    return {
+        "n_tasks": len({row["task"] for row in usable}),
+        "n_samples": len(usable),
+        "n_infra": len(rows) - len(usable),
+        "metrics": tables.estimates(usable, METRICS, seed),
+        "pass_at": tables.pass_at(usable, lambda row: row["passed"] == 1, seed),
+        "false_passes": sorted({r["task"] for r in usable if r["official_passed"] and not r["passed"]}),
+        "verdicts": tables.verdicts(rows),
+        "rules_per_task": tables.spread([row["n_rules"] for row in valid if "n_rules" in row]),
+        "changed_lines": tables.spread(
+            [r["changed_lines"] for r in usable if r["changed_lines"] is not None]
+        ),
+        "cost": tables.cost(usable),
+    }
+
+
+def show(result: dict[str, Any]) -> None:
+    """The result for a person."""
+    tables.show(f"{result['run']}: {result['n_tasks']} tasks", result["metrics"])
+    console.summary("verdicts:", result["verdicts"])

@@ -1,0 +1,68 @@
+"""Other files of the same repository: where a rule should find little to change.
+
+Counts places, in files that the rule was not made from. A file that lacks a word which
+the rule's pattern spells out is not even parsed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+from ast_grep_py import SgRoot
+
+from rulewright.actions.action import Action, Rule
+from rulewright.engine.applier import run_rule
+from rulewright.engine.rules import BadRule, Panicked, compile_rule
+from rulewright.languages import Language
+
+TOO_MANY: Final = 5
+"""A rule that matches more other places than this is not one to learn from."""
+CAP: Final = 1_000
+
+_VARIABLE: Final = re.compile(r"\$+[A-Z_][A-Z0-9_]*")
+_WORD: Final = re.compile(r"[A-Za-z_]\w*")
+
+
+def count(action: Action, files: Sequence[str], cap: int = CAP) -> int:
+    """Places that an action would change in files, each rule by itself; at most `cap`."""
+    total = 0
+    for rule in action.rules:
+        words = _spelled_out(rule["rule"])
+        for text in files:
+            if all(word in text for word in words):
+                total += _places(rule, text, action.language)
+                if total >= cap:
+                    return cap
+    return total
+
+
+def _places(rule: Rule, text: str, language: Language) -> int:
+    try:
+        compiled = compile_rule(rule, language)
+        if compiled.needs_cli:
+            return 0
+        applied = run_rule(compiled, text, _parsed(text, language).root(), "")
+    except (BadRule, Panicked):
+        return 0
+    return sum(match.edit.text != text[match.edit.start : match.edit.end] for match in applied.matches)
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: str, language: Language) -> SgRoot:
+    return SgRoot(text, language)
+
+
+def _spelled_out(rule: Any) -> frozenset[str]:
+    """Words that a text must hold for the rule to match there."""
+    if not isinstance(rule, Mapping):
+        return frozenset()
+    words: set[str] = set()
+    pattern = rule.get("pattern")
+    if isinstance(pattern, str):
+        words.update(_WORD.findall(_VARIABLE.sub(" ", pattern)))
+    for part in rule.get("all", ()):
+        words |= _spelled_out(part)
+    return frozenset(words)

@@ -1,0 +1,109 @@
+"""One change made by hand → the rule, and what else it would change.
+
+`rulewright mine --from-diff FILE PATH…`. Nothing is written without `write`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from rulewright import console, engine, jsonl
+from rulewright.actions.action import Action
+from rulewright.actions.codec import render_rules
+from rulewright.engine.apply import trace
+from rulewright.errors import RulewrightError, UsageError
+from rulewright.languages import Language, language_of_path
+from rulewright.mining import diffs, report
+from rulewright.mining.mined import Mined, mine
+
+SKIPPED: Final = frozenset(
+    {".git", "node_modules", ".venv", "venv", "__pycache__", "dist", "build", "target"}
+)
+MAX_BYTES: Final = 1_000_000
+
+
+def run(diff: str, paths: Sequence[str], write: bool, as_json: bool, budget_s: float) -> int:
+    """Mine the diff, show the rule and its other matches; change them if asked to."""
+    text = sys.stdin.read() if diff == "-" else jsonl.require_file(Path(diff)).read_text(encoding="utf-8")
+    changes = diffs.read(text, Path())
+    action, mined = _rule(changes, budget_s)
+    if not as_json:
+        console.emit(render_rules(action).rstrip())
+        console.say(f"tier: {mined.tier} ({mined.reason})")
+    found = list(_others(action, paths or [str(change.path) for change in changes]))
+    for path, line, old, new, _ in found:
+        if as_json:
+            console.emit_json({"path": str(path), "line": line, "old": old, "new": new})
+        else:
+            console.emit(f"{path}:{line}: {_one_line(old)}  →  {_one_line(new)}")
+    if as_json:
+        console.emit_json({"action": {"language": action.language, "rules": list(action.rules)}, "tier": mined.tier,
+                           "matches": len(found)})  # fmt: skip
+    files = sorted({path for path, *_ in found})
+    console.say(
+        f"{len(found)} other places in {len(files)} files"
+        + ("" if write or not found else "; --write changes them")
+    )
+    if write:
+        for path in files:
+            _change(path, action)
+    return 0
+
+
+def _rule(changes: Sequence[diffs.Change], budget_s: float) -> tuple[Action, Mined]:
+    problems = []
+    for change in changes:
+        mined = mine(change.pre, change.post, change.language, budget_s)
+        if mined.action is not None:
+            return mined.action, mined
+        problems.append(f"{change.path}: {mined.reason}")
+    raise RulewrightError("no rule found: " + "; ".join(problems), "make the change smaller, in one place")
+
+
+def _others(action: Action, paths: Sequence[str]) -> Iterator[tuple[Path, int, str, str, str]]:
+    for path in _files(paths, action.language):
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (UnicodeDecodeError, OSError):
+            console.say(f"{path}: skipped (not readable as UTF-8)")
+            continue
+        for step in trace(action, text).steps:
+            for edit in step.edits:
+                old = step.before[edit.start : edit.end]
+                if old != edit.text:
+                    yield path, step.before.count("\n", 0, edit.start) + 1, old, edit.text, text
+
+
+def _files(paths: Sequence[str], language: Language) -> Iterator[Path]:
+    for given in paths:
+        path = Path(given)
+        if not path.exists():
+            raise UsageError(f"{given}: no such file or folder", "name files or folders of code")
+        if path.is_file():
+            yield path
+            continue
+        for folder, names, files in os.walk(path):
+            names[:] = sorted(set(names) - SKIPPED)
+            for name in sorted(files):
+                file = Path(folder) / name
+                if language_of_path(file) == language and file.stat().st_size <= MAX_BYTES:
+                    yield file
+
+
+def _change(path: Path, action: Action) -> None:
+    text = path.read_text(encoding="utf-8")
+    made = engine.apply(action, text).post
+    if made is not None and made != text:
+        path.write_text(made, encoding="utf-8")
+        console.say(f"changed {path}")
+        for line in report.diff(text, made):
+            console.say(f"  {line}")
+
+
+def _one_line(text: str) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= 70 else flat[:67] + "…"

@@ -1,0 +1,228 @@
+"""Mine a stream of edits: rules for each, then rules that several of them share.
+
+Edits are streamed; only the mined rules, a small background per repository and the
+members of clusters are held in memory.
+"""
+
+from __future__ import annotations
+
+import heapq
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from rulewright.actions.action import Action
+from rulewright.languages import Language
+from rulewright.mining import background
+from rulewright.mining.generalise import Example, Prepared, generalise
+from rulewright.mining.inputs import EditRow, order
+from rulewright.mining.mined import Mined, mine, nothing
+from rulewright.mining.pool import ordered_map, ray_map
+
+MAX_MEMBERS: Final = 8
+"""Edits of a cluster that are generalised together; more count as support only."""
+
+Known = Mapping[tuple[str, Language], tuple[tuple[str, str, str], ...]]
+"""Files of each source and language: path (or id), group, text."""
+
+Result = dict[str, Any]
+Stream = Callable[[], Iterable[EditRow]]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One edit to mine."""
+
+    edit: EditRow
+    known: tuple[str, ...]
+    budget_s: float
+
+
+def known_files(edits: Iterable[EditRow], n: int, seed: int) -> Known:
+    """A few files of every source and language, drawn by hash."""
+    heaps: dict[tuple[str, Language], list[tuple[int, str, str, str]]] = defaultdict(list)
+    if n <= 0:
+        return {}
+    for edit in edits:
+        heap = heaps[edit.source, edit.language]
+        entry = (-order(seed, edit.id), edit.path or edit.id, edit.group, edit.pre)
+        if len(heap) < n:
+            heapq.heappush(heap, entry)
+        elif entry > heap[0]:
+            heapq.heapreplace(heap, entry)
+    return {key: tuple((path, group, text) for _, path, group, text in sorted(heap)) for key, heap in heaps.items()}
+
+
+def mine_stream(
+    edits: Iterable[EditRow], known: Known, budget_s: float, jobs: int, cluster: bool = False
+) -> Iterator[Result]:
+    """Mine each edit; results come in the order of the edits."""
+
+    def tasks() -> Iterator[Task]:
+        for edit in edits:
+            others = known.get((edit.source, edit.language), ())
+            files = tuple(
+                text for path, text in others if path not in (edit.path, edit.id) and text != edit.pre
+            )
+            yield Task(edit, files, budget_s)
+
+    yield from ray_map(_mine, tasks()) if cluster else ordered_map(_mine, tasks(), jobs, _failed)
+
+
+def _mine(task: Task) -> Result:
+    edit = task.edit
+    mined = mine(edit.pre, edit.post, edit.language, task.budget_s, edit.instruction, task.known)
+    return _result(edit, mined)
+
+
+def _failed(task: Task, reason: str) -> Result:
+    return _result(task.edit, nothing(reason))
+
+
+def _result(edit: EditRow, mined: Mined) -> Result:
+    rules = [dict(rule) for rule in mined.action.rules] if mined.action is not None else []
+    figures = asdict(mined.figures)
+    return {
+        "id": edit.id, "language": edit.language, "tier": mined.tier, "reason": mined.reason, "rules": rules,
+        "shapes": list(mined.shapes), "states": list(mined.states) if len(rules) > 1 else [], "figures": figures,
+    }  # fmt: skip
+
+
+_VARIABLE: Final = re.compile(r"\$+[A-Z_][A-Z0-9_]*")
+_WORD: Final = re.compile(r"\w+|[^\w\s]")
+
+
+def signature(rule: Mapping[str, Any]) -> str:
+    """What a rule takes away and what it brings in, as words; empty where that says nothing.
+
+    >>> signature({"rule": {"pattern": "$A.getcwdu()"}, "fix": "$A.getcwd()"})
+    'getcwdu → getcwd'
+    """
+    fix = rule["fix"]
+    texts = [str(fix["template"] if isinstance(fix, Mapping) else fix)]
+    texts += [str(step["replace"]["by"]) for step in rule.get("transform", {}).values() if "replace" in step]
+    old, new = (
+        _words(rule["rule"]),
+        {word for text in texts for word in _WORD.findall(_VARIABLE.sub(" ", text))},
+    )
+    gone, come = sorted(old - new), sorted(new - old)
+    if not any(word[0].isalnum() for word in gone + come):
+        return ""
+    return f"{' '.join(gone)} → {' '.join(come)}"
+
+
+def _words(rule: Any) -> set[str]:
+    if not isinstance(rule, Mapping):
+        return set()
+    pattern = rule.get("pattern", "")
+    text = pattern if isinstance(pattern, str) else str(pattern.get("context", ""))
+    if "regex" in rule:
+        text += " " + re.sub(r"\\(.)", r"\1", str(rule["regex"])).strip("^$")
+    words = set(_WORD.findall(_VARIABLE.sub(" ", text)))
+    for part in rule.get("all", ()):
+        words |= _words(part)
+    return words
+
+
+@dataclass
+class Cluster:
+    """Steps of edits that take away and bring in the same words."""
+
+    language: Language
+    signature: str
+    members: list[tuple[str, int]] = field(default_factory=list)
+    """Edit id and the number of the rule in its action."""
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A rule that several edits have in common."""
+
+    rule: dict[str, Any]
+    language: Language
+    signature: str
+    ids: tuple[str, ...]
+    """Edits that it reproduces, or helps to."""
+    exact_ids: tuple[str, ...]
+    """Edits that it reproduces by itself, exactly."""
+
+    @property
+    def support(self) -> int:
+        return len(self.ids)
+
+    def action(self) -> Action:
+        return Action(self.language, (self.rule,), mode="rule")
+
+
+def clusters(results: Iterable[Result]) -> list[Cluster]:
+    """Group the steps of all actions by language and signature; those of one edit are left out."""
+    found: dict[tuple[str, str], Cluster] = {}
+    for result in results:
+        for number, rule in enumerate(result["rules"]):
+            words = signature(rule)
+            if words:
+                key = (result["language"], words)
+                cluster = found.setdefault(key, Cluster(result["language"], words))
+                if not any(member == result["id"] for member, _ in cluster.members):
+                    cluster.members.append((result["id"], number))
+    several = [cluster for cluster in found.values() if len(cluster.members) > 1]
+    return sorted(several, key=lambda c: (-len(c.members), c.language, c.signature))
+
+
+def share(
+    stream: Stream, results: Mapping[str, Result], budget_s: float, jobs: int, limit: int = 2_000
+) -> list[Shared]:
+    """Find the rules that edits have in common: anti-unification within each cluster."""
+    found = clusters(results.values())[:limit]
+    wanted = {member for cluster in found for member, _ in cluster.members[:MAX_MEMBERS]}
+    texts = {edit.id: (edit.pre, edit.post) for edit in stream() if edit.id in wanted}
+    tasks = [_group(cluster, results, texts, budget_s) for cluster in found]
+    shared = [one for many in ordered_map(_share, tasks, jobs, lambda task, reason: []) for one in many]
+    return sorted(shared, key=lambda s: (-s.support, s.language, s.signature))
+
+
+@dataclass(frozen=True)
+class _Group:
+    cluster: Cluster
+    examples: tuple[Example, ...]
+    budget_s: float
+
+
+def _group(
+    cluster: Cluster, results: Mapping[str, Result], texts: Mapping[str, tuple[str, str]], budget_s: float
+) -> _Group:
+    examples = []
+    for member, number in cluster.members[:MAX_MEMBERS]:
+        pre, post = texts[member]
+        states = [pre, *results[member]["states"]] if results[member]["states"] else [pre, post]
+        examples.append(Example(states[number], states[number + 1], cluster.language, member))
+    return _Group(cluster, tuple(examples), budget_s)
+
+
+def _share(group: _Group) -> list[Shared]:
+    prepared = [Prepared(example, group.budget_s) for example in group.examples]
+    ids = [example.id for example in group.examples]
+    rest = [member for member, _ in group.cluster.members[MAX_MEMBERS:]]
+    found = []
+    for rule in generalise(prepared):
+        if rule.claims:
+            helped = tuple(ids[i] for i in sorted({*rule.exact, *rule.partial}))
+            exact = tuple(ids[i] for i in rule.exact)
+            more = tuple(rest) if len(helped) == len(ids) else ()
+            found.append(
+                Shared(
+                    rule.candidate.rule, group.cluster.language, group.cluster.signature, helped + more, exact
+                )
+            )
+    return found
+
+
+def too_general(shared: Shared, known: Known) -> int:
+    """Places in background files that a shared rule would change."""
+    return sum(
+        background.count(shared.action(), [text for _, _, text in files])
+        for (_, language), files in known.items()
+        if language == shared.language
+    )

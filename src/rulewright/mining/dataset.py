@@ -1,0 +1,262 @@
+"""`rulewright mine`: from inputs to records, report and rule pack; resumes after a kill.
+
+Invariant: a record's action, applied by the engine, gives its `post` exactly. Results are
+appended to a work file as they come; the data set's metadata is written last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from rulewright import __version__, console, engine, jsonl
+from rulewright.actions.action import Action
+from rulewright.actions.codec import render_action
+from rulewright.data import store
+from rulewright.data.schemas import NormalizedRecord, RecordMetadata, Split, record_id
+from rulewright.data.splits import split_of
+from rulewright.errors import UsageError
+from rulewright.mining import background, corpus, inputs, report
+from rulewright.mining.corpus import Result, Shared
+from rulewright.mining.inputs import EditRow
+
+if TYPE_CHECKING:
+    from rulewright.commands.mine import Config
+
+FALLBACK: Final = "Apply the `{}` fix to this code."
+
+
+def run(config: Config) -> int:
+    """Mine the inputs that a configuration names."""
+    if not config.inputs:
+        raise UsageError("nothing to mine", "name data/processed, a .jsonl file, or a git repository")
+    source = inputs.Stream(config.inputs, config.max_lines, config.limit, config.name)
+    name = config.name or source.name
+    version = _version(config, source)
+    marker = config.report / f"{name}.json"
+    if marker.exists() and not config.overwrite:
+        if config.resume and json.loads(marker.read_text(encoding="utf-8")).get("version") == version:
+            console.say(f"{marker}: this very run is finished already")
+            return 0
+        raise UsageError(
+            f"{marker}: holds a finished run", "replace it with --overwrite, or choose another --name"
+        )
+    work = config.out / ".work" / f"mine-{name}-{version}"
+    jobs = config.jobs or os.cpu_count() or 1
+    known = corpus.known_files(source, config.n_known, config.seed)
+    results = _mined(config, source, known, work / "rows.jsonl", jobs)
+    by_id = {result["id"]: result for result in results}
+    shared = [s for s in corpus.share(lambda: source, by_id, config.budget_s, jobs)]
+    _apply_shared(by_id, shared, known)
+    written = _write(config, source, by_id, name)
+    summary = _report(config, source, results, shared, name)
+    summary |= {"version": version, "excluded": dict(source.excluded), "written": written}
+    if config.export is not None:
+        summary["exported"] = _export(config.export, results, shared)
+    jsonl.write_json(marker, summary)
+    shutil.rmtree(work, ignore_errors=True)
+    if config.json_output:
+        console.emit_json(summary)
+    else:
+        _say(summary, config.report / f"{name}.md")
+    return 0
+
+
+def _version(config: Config, source: inputs.Stream) -> str:
+    digest = hashlib.sha256(__version__.encode())
+    options = json.loads(config.model_dump_json())
+    for key in ("out", "report", "jobs", "engine", "resume", "overwrite", "json_output", "export", "inputs"):
+        options.pop(key)
+    digest.update(json.dumps(options, sort_keys=True).encode())
+    for stamp in source.stamps():
+        digest.update(stamp.encode())
+    return digest.hexdigest()[:12]
+
+
+def _mined(config: Config, source: inputs.Stream, known: corpus.Known, path: Path, jobs: int) -> list[Result]:
+    """Results in the order of the edits; those of a killed run are taken over."""
+    done: list[Result] = []
+    if path.exists():
+        jsonl.cut_torn_line(path)
+        done = list(jsonl.read(path))
+    ids = {result["id"] for result in done}
+    owed = (edit for edit in source if edit.id not in ids)
+    if done:
+        console.decided("resume", f"{len(done):,} edits are mined already", str(path))
+    found = sum(bool(r["rules"]) for r in done)
+    with jsonl.Appender(path, sync=False) as appender, console.progress("mine") as bar:
+        for result in corpus.mine_stream(owed, known, config.budget_s, jobs, config.engine == "ray"):
+            appender.append(result)
+            done.append(result)
+            found += bool(result["rules"])
+            bar.advance(found=found)
+    return done
+
+
+def _apply_shared(results: Mapping[str, Result], shared: Sequence[Shared], known: corpus.Known) -> None:
+    """Give each edit that a shared rule reproduces exactly that rule, with its support."""
+    for one in sorted(shared, key=lambda s: s.support):
+        n_elsewhere = corpus.too_general(one, known)
+        for name in one.exact_ids:
+            result = results[name]
+            if result["states"] or len(result["rules"]) > 1:
+                continue
+            result["rules"] = [one.rule]
+            result["shapes"] = ["pattern"] if "$" in json.dumps(one.rule["rule"]) else ["lexical"]
+            result["figures"] |= {
+                "support": one.support,
+                "n_chars": len(json.dumps([one.rule], ensure_ascii=False)),
+            }
+            general = n_elsewhere > background.TOO_MANY * max(1, one.support)
+            if result["tier"] == "literal" and not general and not result["figures"]["degenerate"]:
+                result["tier"], result["reason"] = "train", f"shared by {one.support} edits"
+
+
+def _write(
+    config: Config, source: inputs.Stream, results: Mapping[str, Result], name: str
+) -> dict[str, dict[str, int]]:
+    """Write records by source, each to the split of its input."""
+    sources = sorted({_slug(edit.source) for edit in source if results[edit.id]["rules"]}) or [name]
+    written: dict[str, dict[str, int]] = {}
+    for slug in sources:
+        dropped: Counter[str] = Counter()
+        splits: dict[str, Split] = {}
+        records = _records(config, source, results, slug, dropped, splits)
+        first = next(records, None)
+        if first is None:
+            continue
+        metadata = store.write_dataset(
+            _chain(first, records), config.out, f"mined_{slug}", dropped=lambda d=dropped: d, inputs=source.files,
+            split=lambda record, s=splits: s.get(record.metadata.id) or split_of(record.metadata.group),
+            notes=["every action was applied by the engine and gives `post` exactly"],
+        )  # fmt: skip
+        written[f"mined_{slug}"] = dict(metadata.splits)
+    return written
+
+
+def _chain(first: NormalizedRecord, rest: Iterator[NormalizedRecord]) -> Iterator[NormalizedRecord]:
+    yield first
+    yield from rest
+
+
+def _records(
+    config: Config, source: inputs.Stream, results: Mapping[str, Result], slug: str,
+    dropped: Counter[str], splits: dict[str, Split],
+) -> Iterator[NormalizedRecord]:  # fmt: skip
+    n_train = n_literal = 0
+    train = sum(r["tier"] == "train" for r in results.values())
+    room = (
+        int(config.literal_share / max(1e-9, 1 - config.literal_share) * train)
+        if config.literal_share < 1
+        else -1
+    )
+    for edit in source:
+        if _slug(edit.source) != slug:
+            continue
+        result = results[edit.id]
+        if not result["rules"]:
+            dropped[result["reason"].split(" (")[0]] += 1
+        elif result["tier"] not in config.tiers:
+            dropped[f"tier {result['tier']}"] += 1
+        elif result["tier"] == "literal" and 0 <= room <= n_literal:
+            dropped["literal share"] += 1
+        else:
+            record = _record(edit, result, slug)
+            if record is None:
+                dropped["not reproduced"] += 1
+                continue
+            n_train += result["tier"] == "train"
+            n_literal += result["tier"] == "literal"
+            if edit.split in ("train", "dev", "test"):
+                splits[record.metadata.id] = edit.split  # type: ignore[assignment]
+            yield record
+
+
+def _record(edit: EditRow, result: Result, slug: str) -> NormalizedRecord | None:
+    action = Action(edit.language, tuple(result["rules"]), mode="yaml")
+    if engine.apply(action, edit.pre).post != edit.post:
+        return None
+    named = re.sub(r"\W+", "-", edit.group.rsplit("/", 1)[-1].rsplit(":", 1)[-1]).strip("-")
+    instruction = edit.instruction or FALLBACK.format(named or edit.source)
+    overlap = result["figures"]["instruction_overlap"]
+    tags = ["mined", f"tier:{result['tier']}", *sorted({f"shape:{shape}" for shape in result["shapes"]})]
+    if len(result["rules"]) > 1:
+        tags.append("multi-step")
+    if not edit.instruction:
+        tags.append("instruction_fallback")
+    elif not overlap:
+        tags.append("instruction:no-overlap")
+    extra: dict[str, Any] = dict(edit.extra)
+    if edit.path:
+        extra["path"] = edit.path
+    if result["states"]:
+        extra["states"] = result["states"][:-1]
+    provenance = {
+        "miner": __version__, "of": edit.id, "tier": result["tier"], "reason": result["reason"], **result["figures"],
+    }  # fmt: skip
+    metadata = RecordMetadata(
+        id=record_id(instruction, edit.pre, edit.post, edit.language), source=f"mined_{slug}", license=edit.license,
+        group=edit.group or edit.source, action=render_action(action), provenance=provenance, **extra,
+    )  # fmt: skip
+    return NormalizedRecord(
+        instruction=instruction,
+        pre=edit.pre,
+        post=edit.post,
+        language=edit.language,
+        tags=tags,
+        metadata=metadata,
+    )
+
+
+def _slug(source: str) -> str:
+    """A source as part of a file name.
+
+    >>> _slug("commit:golang/tools")
+    'commit-golang-tools'
+    """
+    return re.sub(r"[^a-z0-9_]+", "-", source.lower().removeprefix("mined_")).strip("-") or "edits"
+
+
+def _report(
+    config: Config, source: inputs.Stream, results: Sequence[Result], shared: Sequence[Shared], name: str
+) -> dict[str, Any]:
+    wanted = report.shown(results, shared)
+    texts = {e.id: (e.instruction, e.pre, e.post) for e in source if e.id in wanted}
+    jsonl.write_text(config.report / f"{name}.md", report.page(name, results, shared, texts))
+    return report.summary(results, shared)
+
+
+def _export(folder: Path, results: Sequence[Result], shared: Sequence[Shared]) -> int:
+    """Write the shared rules and the `train` rules, each once, as an ast-grep rule pack."""
+    from rulewright.engine import export
+
+    actions: dict[str, Action] = {}
+    counts: dict[str, int] = defaultdict(int)
+    for one in shared:
+        actions.setdefault(one.action().rules_json(), one.action())
+    for result in results:
+        if result["tier"] == "train":
+            action = Action(result["language"], tuple(result["rules"]), mode="rule")
+            actions.setdefault(action.rules_json(), action)
+            counts[action.rules_json()] += 1
+    return export.write_pack(folder, list(actions.values()))
+
+
+def _say(summary: Mapping[str, Any], page: Path) -> None:
+    n, found = summary["edits"], summary["found"]
+    rows = [["edits", n], ["with rules", found], ["with one rule", summary["one_rule"]]]
+    rows += [[f"tier {tier}", count] for tier, count in summary["tiers"].items()]
+    rows += [["rules shared by several edits", summary["shared_rules"]]]
+    console.say(console.table(["mined", "n"], rows))
+    for reason, count in {**summary["excluded"], **summary["reasons"]}.items():
+        console.say(f"  not mined: {reason} ({count:,})")
+    for source, splits in summary["written"].items():
+        console.say(f"  {source}: " + ", ".join(f"{split} {count:,}" for split, count in splits.items()))
+    console.say(f"report: {page}")

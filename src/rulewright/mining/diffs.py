@@ -1,0 +1,126 @@
+"""A unified diff and the file it was made from → the edit, both sides whole.
+
+The file may be as it was before the change or as it is after it; which one is found by
+trying. Nothing is written.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from rulewright.errors import UsageError
+from rulewright.languages import Language, language_of_path
+
+_HUNK: Final = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
+
+
+@dataclass(frozen=True)
+class Change:
+    """One file of a diff, whole before and after."""
+
+    path: Path
+    language: Language
+    pre: str
+    post: str
+
+
+@dataclass
+class _Patch:
+    path: str
+    hunks: list[tuple[int, list[str], list[str]]]
+    """First line (1-based, of the old side), old lines, new lines; with their line ends."""
+
+
+def read(text: str, root: Path) -> list[Change]:
+    """The changes of a diff.
+
+    Args:
+        text: a unified diff (`git diff`, `diff -u`).
+        root: the folder that its paths are relative to.
+
+    Raises:
+        UsageError: it is no diff, or does not fit the files.
+    """
+    patches = _parse(text)
+    if not patches:
+        raise UsageError("no unified diff found", "give the output of `git diff` or `diff -u`")
+    changes = []
+    for patch in patches:
+        path = root / patch.path
+        if not path.is_file():
+            raise UsageError(
+                f"{path}: named in the diff, but there is no such file", "run in the diff's own folder"
+            )
+        content = path.read_bytes().decode("utf-8", "replace").replace("\r\n", "\n")
+        changes.append(_change(path, content, patch))
+    return changes
+
+
+def _change(path: Path, content: str, patch: _Patch) -> Change:
+    language = language_of_path(path)
+    backward = [(start, new, old) for start, old, new in patch.hunks]
+    for hunks, is_post in ((backward, True), (patch.hunks, False)):
+        other = _patched(content, hunks)
+        if other is not None:
+            pre, post = (other, content) if is_post else (content, other)
+            return Change(path, language, pre, post)
+    raise UsageError(
+        f"{path}: the diff fits neither before nor after the change",
+        "make the diff again from the file as it is",
+    )
+
+
+def _parse(text: str) -> list[_Patch]:
+    patches: list[_Patch] = []
+    lines = text.splitlines(keepends=True)
+    i = 0
+    while i < len(lines):
+        line = lines[i]
+        if line.startswith("+++ "):
+            name = line[4:].split("\t")[0].strip()
+            patches.append(_Patch(re.sub(r"^[ab]/", "", name), []))
+        found = _HUNK.match(line)
+        if found and patches:
+            i = _hunk(lines, i + 1, found, patches[-1])
+            continue
+        i += 1
+    return [patch for patch in patches if patch.hunks and patch.path != "/dev/null"]
+
+
+def _hunk(lines: list[str], i: int, found: re.Match[str], patch: _Patch) -> int:
+    n_old, n_new = int(found[2] or 1), int(found[4] or 1)
+    old: list[str] = []
+    new: list[str] = []
+    while i < len(lines) and (len(old) < n_old or len(new) < n_new or lines[i].startswith("\\")):
+        mark, rest = lines[i][:1], lines[i][1:]
+        if mark == "\\":
+            for side in (
+                (old, new) if lines[i - 1][:1] == " " else (old,) if lines[i - 1][:1] == "-" else (new,)
+            ):
+                side[-1] = side[-1].removesuffix("\n")
+        else:
+            if mark in (" ", "-", "\n"):
+                old.append(rest if mark != "\n" else "\n")
+            if mark in (" ", "+", "\n"):
+                new.append(rest if mark != "\n" else "\n")
+        i += 1
+    patch.hunks.append((int(found[1]), old, new))
+    return i
+
+
+def _patched(content: str, hunks: list[tuple[int, list[str], list[str]]]) -> str | None:
+    """Replace each hunk's lines where they stand, nearest to where they should; `None` if they do not."""
+    lines = content.splitlines(keepends=True)
+    done = 0
+    out: list[str] = []
+    for start, old, new in hunks:
+        places = [i for i in range(done, len(lines) - len(old) + 1) if lines[i : i + len(old)] == old]
+        if not places:
+            return None
+        at = min(places, key=lambda i: abs(i - (start - 1)))
+        out += [*lines[done:at], *new]
+        done = at + len(old)
+    return "".join([*out, *lines[done:]])

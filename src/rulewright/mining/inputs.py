@@ -1,0 +1,210 @@
+"""Edits to mine, from any JSONL with `pre` and `post`, and from processed records.
+
+A row that is no edit is counted with its reason; nothing is guessed from content.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from rulewright import jsonl
+from rulewright.data.schemas import record_id
+from rulewright.errors import UsageError
+from rulewright.languages import Language, language_of_path, normalize_language
+
+
+@dataclass(frozen=True)
+class EditRow:
+    """One edit as the miner and its evaluation take it."""
+
+    id: str
+    source: str
+    """Repository or data set; what a background is drawn from."""
+    language: Language
+    instruction: str
+    pre: str
+    post: str
+    group: str = ""
+    """What shares a change (a fixer) or must not straddle splits (a repository)."""
+    path: str = ""
+    license: str = "unknown"
+    split: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Stream:
+    """The edits of files, folders and git repositories; can be read again and again.
+
+    `excluded` counts the rows that are no edits by reason, as of the last complete reading.
+    """
+
+    def __init__(
+        self, given: Sequence[str | Path], max_lines: int = 0, limit: int = 0, name: str = ""
+    ) -> None:
+        self.repositories = [Path(g) for g in given if is_repository(Path(g))]
+        self.files = [file for g in given if not is_repository(Path(g)) for file in _files(Path(g))]
+        self.excluded: Counter[str] = Counter()
+        self.places: list[tuple[str, str]] = []
+        """`file:line` and reason of each excluded row."""
+        self._max_lines, self._limit, self._default = max_lines, limit, name
+        first = Path(given[0])
+        self.name = re.sub(r"[^\w.-]+", "-", first.resolve().name.removesuffix(".jsonl"))
+
+    def stamps(self) -> list[str]:
+        """What tells one input from another: digests of files, heads of repositories."""
+        from rulewright.data.sources import git
+        from rulewright.runs import file_sha256
+
+        return [file_sha256(f) for f in self.files] + [git.head_of(r) for r in self.repositories]
+
+    def __iter__(self) -> Iterator[EditRow]:
+        self.excluded.clear()
+        self.places.clear()
+        seen: Counter[str] = Counter()
+        count = 0
+        for edit in self._all():
+            if self._max_lines and changed_lines(edit.pre, edit.post) > self._max_lines:
+                self.excluded["too many changed lines"] += 1
+                continue
+            seen[edit.id] += 1
+            if seen[edit.id] > 1:
+                edit = replace(edit, id=f"{edit.id}#{seen[edit.id]}")
+            count += 1
+            yield edit
+            if self._limit and count >= self._limit:
+                return
+
+    def _all(self) -> Iterator[EditRow]:
+        for file in self.files:
+            split = file.parent.name if file.parent.name in ("train", "dev", "test") else ""
+            for line in jsonl.read_lines(file):
+                row = line.value
+                problem = "not JSON" if row is None else _problem(row)
+                if row is None or problem:
+                    self._exclude(f"{file}:{line.number}", problem)
+                else:
+                    yield _edit(row, split, self._default)
+        for repository in self.repositories:
+            yield from self._commits(repository)
+
+    def _commits(self, repository: Path) -> Iterator[EditRow]:
+        """Small single-file commits, newest first."""
+        from rulewright.data.drafts import Drop
+        from rulewright.data.sources import Options, git
+
+        git.require_repository(repository)
+        name, license = git.name_of(repository), git.license_at(repository) or "unknown"
+        options = Options(name="git")
+        for row in git.commits(repository):
+            row |= {"repository": str(repository), "repo": name, "license": license}
+            for draft in git.normalize(row, options):
+                if isinstance(draft, Drop):
+                    self._exclude(f"{repository}@{row['commit'][:12]}", draft.reason)
+                    continue
+                pre, post = _unix(draft.pre), _unix(draft.post)
+                found = {"pre": pre, "post": post, "path": draft.path, "instruction": draft.instruction,
+                         "source": f"git:{name or repository.resolve().name}", "license": license,
+                         "group": name or repository.resolve().name,
+                         "id": f"{row['commit'][:12]}:{draft.path}", "commit": row["commit"]}  # fmt: skip
+                problem = _problem(found)
+                if problem:
+                    self._exclude(f"{repository}@{row['commit'][:12]}", problem)
+                else:
+                    yield _edit(found, "", self._default)
+
+    def _exclude(self, place: str, problem: str) -> None:
+        self.excluded[problem] += 1
+        self.places.append((place, problem))
+
+
+def changed_lines(pre: str, post: str) -> int:
+    """Lines that are on one side only, counted as a bag: the larger of removed and added."""
+    old, new = Counter(pre.split("\n")), Counter(post.split("\n"))
+    return max((old - new).total(), (new - old).total())
+
+
+def is_repository(path: Path) -> bool:
+    """Whether a folder is a git repository (or a bare one)."""
+    return (path / ".git").exists() or ((path / "HEAD").is_file() and (path / "objects").is_dir())
+
+
+def _unix(text: str) -> str:
+    return text.replace("\r\n", "\n")
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.exists():
+        raise UsageError(f"{path}: no such file or folder", "check the path")
+    if path.is_file():
+        return [path]
+    found = sorted(
+        p
+        for p in path.rglob("*.jsonl")
+        if not p.name.startswith(("mined_", ".")) and "rejects" not in p.parts
+    )
+    if not found:
+        raise UsageError(f"{path}: no .jsonl file in the folder", "name a file or folder with pre/post rows")
+    return found
+
+
+def _problem(row: Mapping[str, Any]) -> str:
+    for key in ("pre", "post"):
+        if not isinstance(row.get(key), str):
+            return f"no text `{key}`"
+    if row["pre"] == row["post"]:
+        return "identical sides"
+    if not row["pre"].strip():
+        return "empty pre"
+    if _language(row) == "other":
+        return "unknown language"
+    return ""
+
+
+def _language(row: Mapping[str, Any]) -> Language:
+    given = row.get("language") or row.get("lang")
+    if isinstance(given, str):
+        return normalize_language(given)
+    return language_of_path(str(row.get("path") or row.get("path_or_id") or ""))
+
+
+def _edit(row: Mapping[str, Any], split: str, default_source: str) -> EditRow:
+    held = row.get("metadata")
+    meta: Mapping[str, Any] = held if isinstance(held, dict) else {}
+    language = _language(row)
+    instruction = row.get("instruction")
+    instruction = instruction if isinstance(instruction, str) and instruction != "None" else ""
+    pre, post = _unix(row["pre"]), _unix(row["post"])
+
+    def pick(key: str, default: str = "") -> str:
+        value = row.get(key) or meta.get(key)
+        return value if isinstance(value, str) else default
+
+    return EditRow(
+        id=pick("id") or record_id(instruction, pre, post, language),
+        source=pick("source") or pick("repo") or default_source or "unknown",
+        language=language,
+        instruction=instruction,
+        pre=pre,
+        post=post,
+        group=pick("group"),
+        path=pick("path"),
+        license=pick("license", "unknown"),
+        split=split or pick("split"),
+        extra={key: meta[key] for key in ("commit", "repo") if key in meta} or _known(row),
+    )
+
+
+def _known(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: row[key] for key in ("commit", "repo") if isinstance(row.get(key), str)}
+
+
+def order(seed: int, *parts: str) -> int:
+    """A number by which to draw without favour, the same on every machine."""
+    digest = hashlib.sha256("\0".join((str(seed), *parts)).encode("utf-8", "surrogatepass"))
+    return int.from_bytes(digest.digest()[:8], "big")

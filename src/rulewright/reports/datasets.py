@@ -1,0 +1,94 @@
+"""The data report: a pure function of `summary.json`, which `rulewright stats` writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from rulewright import jsonl
+
+_COLOURS: Final = ("#3b6ea5", "#d08a3c", "#5a9367")
+
+
+def write(summary: Path, out: Path, plots: bool = True) -> None:
+    """Write summary.md, one card per source, and the plots.
+
+    Args:
+        summary: the JSON file that `data.stats.collect` gave.
+        out: folder of the report.
+        plots: draw them (needs matplotlib).
+    """
+    found: dict[str, Any] = json.loads(summary.read_bytes())
+    drawn = _draw(found, out) if plots and found["total"]["n_records"] else []
+    environment = _environment()
+    page = environment.get_template("datasets.md.jinja").render(**found, plots=drawn)
+    jsonl.write_text(out / "summary.md", page)
+    card = environment.get_template("dataset_card.md.jinja")
+    for name, source in found["sources"].items():
+        jsonl.write_text(out / f"{name}.md", card.render(name=name, s=source, m=source["metadata"]))
+
+
+def _environment() -> Any:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("rulewright.reports", "templates"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=False,
+        keep_trailing_newline=True,
+        autoescape=False,  # Markdown, not HTML
+    )
+    environment.filters.update(
+        thousands=lambda n: "–" if n is None else f"{n:,}",
+        millions=lambda n: f"{n / 1e6:,.2f} M",
+        bytes=lambda n: f"{n / 1e9:,.2f} GB" if n >= 1e9 else f"{n / 1e6:,.2f} MB",
+        percent=lambda rate: "–" if rate is None else f"{rate:.1%}",
+        quantiles=lambda q: ", ".join(f"{name} {value:,}" for name, value in q.items()) or "–",
+    )
+    return environment
+
+
+def _draw(found: Mapping[str, Any], out: Path) -> list[dict[str, str]]:
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "rulewright"  # the same figures give the same bytes
+    from matplotlib import pyplot
+
+    drawn = []
+    for name, alt, draw in (
+        ("records", "Records by source and split", _draw_records),
+        ("edit_size", "Lines changed per edit, by source", _draw_sizes),
+    ):
+        figure, axes = pyplot.subplots(figsize=(7, 3.2), layout="constrained")
+        draw(axes, found)
+        with jsonl.atomic(out / f"{name}.svg") as stream:
+            figure.savefig(stream, format="svg", metadata={"Date": None})
+        pyplot.close(figure)
+        drawn.append({"file": f"{name}.svg", "alt": alt})
+    return drawn
+
+
+def _draw_records(axes: Any, found: Mapping[str, Any]) -> None:
+    sources = [name for name, s in found["sources"].items() if s["n_records"]]
+    left = [0] * len(sources)
+    for split, colour in zip(found["splits"], _COLOURS, strict=True):
+        counts = [found["sources"][name]["per_split"][split] for name in sources]
+        axes.barh(sources, counts, left=left, color=colour, label=split)
+        left = [a + b for a, b in zip(left, counts, strict=True)]
+    axes.invert_yaxis()
+    axes.set_xlabel("records")
+    axes.legend(frameon=False)
+
+
+def _draw_sizes(axes: Any, found: Mapping[str, Any]) -> None:
+    classes = list(found["total"]["changed_lines_histogram"])
+    for name, source in found["sources"].items():
+        if source["n_records"]:
+            shares = [source["changed_lines_histogram"].get(c, 0) / source["n_records"] for c in classes]
+            axes.plot(classes, shares, marker="o", markersize=3, label=name)
+    axes.set_xlabel("lines changed")
+    axes.set_ylabel("share of the source's edits")
+    axes.legend(frameon=False, fontsize=7)

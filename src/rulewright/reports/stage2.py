@@ -1,0 +1,236 @@
+"""The Stage 2 report: one page, a pure function of the files that stages saved.
+
+Collects first (`gather`, plain JSON), then renders; nothing is measured here and nothing
+is judged by hand. What is not there is left out and listed as missing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from rulewright import console, jsonl
+from rulewright.evaluation import compare
+from rulewright.evaluation.tables import cell
+
+HEADLINE: Final = {"edits": "exact", "actions": "success", "canitedit": "passed", "refactor": "passed"}
+Json = dict[str, Any]
+
+
+def gather(
+    processed: Path,
+    models: Sequence[Path],
+    evals: Path,
+    srl: Path,
+    teacher: Path,
+    trajectories: Path,
+    pairs: Sequence[tuple[Path, Path]],
+    stages: Path | None = None,
+) -> Json:
+    """Read everything that is there.
+
+    Args:
+        processed: folder of `*.metadata.json`.
+        models: checkpoint folders, in the order of the stages.
+        evals: folder of evaluation runs.
+        srl: folder of SRL's `metrics.jsonl`.
+        teacher: `metrics.json` of the teacher runs.
+        trajectories: `metadata.json` of the verified steps.
+        pairs: evaluation runs to compare, earlier one first.
+        stages: `stages.jsonl` of a demo, for its times.
+    """
+    found = {
+        "data": [_json(path) for path in sorted(processed.glob("*.metadata.json"))],
+        "models": [_model(path) for path in models if (path / "run/result.json").exists()],
+        "evals": [_eval(path.parent) for path in sorted(evals.glob("*/result.json"))],
+        "teacher": _json(teacher) if teacher.exists() else [],
+        "trajectories": _json(trajectories) if trajectories.exists() else None,
+        "srl_metrics": list(jsonl.read(srl / "metrics.jsonl")) if (srl / "metrics.jsonl").exists() else [],
+        "comparisons": [
+            compare.compare(compare.read_run(a), compare.read_run(b), by=())
+            for a, b in pairs
+            if (a / "rows.jsonl").exists() and (b / "rows.jsonl").exists()
+        ],
+        "stages": list(jsonl.read(stages)) if stages is not None and stages.exists() else [],
+    }
+    wanted = {
+        "normalized records": found["data"],
+        "a trained model": found["models"],
+        "an evaluation": found["evals"],
+        "teacher trajectories": found["teacher"],
+        "verified steps": found["trajectories"],
+        "an SRL run": found["srl_metrics"],
+    }
+    found["missing"] = [name for name, value in wanted.items() if not value]
+    found["readiness"] = readiness(found)
+    found["lessons"] = lessons(found)
+    return found
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _model(path: Path) -> Json:
+    run = path / "run"
+    metrics = run / "metrics.jsonl"
+    return {
+        "name": path.name,
+        "path": str(path),
+        "config": _json(run / "config.json"),
+        "facts": _json(run / "run.json"),
+        "result": _json(run / "result.json"),
+        "curve": list(jsonl.read(metrics)) if metrics.exists() else [],
+        "weights": sorted(p.name for p in path.glob("*.safetensors")),
+    }
+
+
+def _eval(path: Path) -> Json:
+    result = _json(path / "result.json")
+    name = HEADLINE.get(result.get("benchmark", ""), "")
+    return {
+        "name": path.name,
+        "path": str(path),
+        "benchmark": result.get("benchmark", ""),
+        "model": _json(path / "config.json").get("model", "") if (path / "config.json").exists() else "",
+        "headline": name,
+        "value": result.get("metrics", {}).get(name),
+        "result": result,
+    }
+
+
+def readiness(found: Mapping[str, Any]) -> list[Json]:
+    """The plan's checklist for GRPO (section 7), answered from the files."""
+    models = {model["name"]: model for model in found["models"]}
+    saved = [name for name, model in models.items() if model["weights"]]
+    steps = (found["trajectories"] or {}).get("steps", {})
+    grpo = [name for name in models if "grpo" in name]
+    return [
+        {
+            "what": "Stage 1 and SRL checkpoints are saved with weights and a finished run",
+            "ok": any("stage1" in name for name in saved) and any("srl" in name for name in saved),
+            "seen": ", ".join(saved) or "none",
+        },
+        {
+            "what": "verified trajectories are there, with their digests",
+            "ok": bool(steps.get("train")) and bool((found["trajectories"] or {}).get("sha256")),
+            "seen": ", ".join(f"{split} {n:,}" for split, n in steps.items()) or "none",
+        },
+        {
+            "what": "a GRPO run on the environment reward has ended",
+            "ok": bool(grpo),
+            "seen": ", ".join(grpo) or "none: rulewright train grpo --config configs/tiny/grpo.yaml",
+        },
+    ]
+
+
+def lessons(found: Mapping[str, Any]) -> list[str]:
+    """What the figures say is weakest, for the next stage; no opinions."""
+    said = []
+    for run in found["evals"]:
+        if run["benchmark"] not in ("actions", "edits") or run["value"] is None:
+            continue
+        families = run["result"].get("by", {}).get("family", {})
+        low = sorted(
+            (values[run["headline"]]["value"], name, values[run["headline"]]["n"])
+            for name, values in families.items()
+            if values[run["headline"]]["n"] >= 5
+        )[:3]
+        if low:
+            listing = ", ".join(f"{name} {100 * value:.0f} % (n {n})" for value, name, n in low)
+            said.append(f"{run['name']}: the weakest families are {listing}.")
+        failed = {k: v for k, v in run["result"].get("verdicts", {}).items() if k != "ok"}
+        worst = sorted(failed.items(), key=lambda item: -item[1])[:3]
+        if worst:
+            listing = ", ".join(f"{name} {n}" for name, n in worst)
+            said.append(f"{run['name']}: what fails, fails by {listing}.")
+    train = [row for row in found["srl_metrics"] if row.get("kind") == "train"]
+    kept = [row["sampling/kept_rate"] for row in train if "sampling/kept_rate" in row]
+    if kept:
+        said.append(
+            f"SRL kept {100 * kept[0]:.0f} % of the groups at the first step and {100 * kept[-1]:.0f} % "
+            "at the last: what is left without differences teaches nothing more."
+        )
+    return said
+
+
+def results(found: Mapping[str, Any]) -> list[list[str]]:
+    """The table of results: run, benchmark, model, metric, value with interval, n."""
+    rows = []
+    for run in found["evals"]:
+        if run["value"] is None:
+            continue
+        rows.append(
+            [
+                run["name"],
+                run["benchmark"],
+                Path(run["model"]).name,
+                run["headline"],
+                f"{cell(run['value'])} %",
+                str(run["value"]["n"]),
+            ]
+        )
+        if "repeat_input" in run["result"]:
+            base = run["result"]["repeat_input"][run["headline"]]
+            rows.append(
+                ["", run["benchmark"], "repeat the input", run["headline"], f"{cell(base)} %", str(base["n"])]
+            )
+    return rows
+
+
+def policy_results(found: Mapping[str, Any]) -> list[list[str]]:
+    """SRL and GRPO on dev, before and after: reward and success."""
+    rows = []
+    for model in found["models"]:
+        result = model["result"]
+        if "before" not in result:
+            continue
+        for mode in ("greedy", "sampled"):
+            before, after, gain = result["before"][mode], result["after"][mode], result["gain"][mode]
+            rows.append(
+                [
+                    f"{model['name']} ({result['reward']}), {mode}",
+                    f"{before['mean_reward']:.3f}",
+                    f"{after['mean_reward']:.3f}",
+                    f"{gain['difference']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}]",
+                    f"{100 * before['success_rate']:.1f} %",
+                    f"{100 * after['success_rate']:.1f} %",
+                    str(after["n"]),
+                ]
+            )
+    return rows
+
+
+RESULT_HEAD: Final = ("run", "benchmark", "model", "metric", "value [95 %]", "n")
+POLICY_HEAD: Final = (
+    "dev, mode", "reward before", "after", "gain [95 %]", "success before", "after", "n",
+)  # fmt: skip
+
+
+def results_table(found: Mapping[str, Any]) -> str:
+    """Both tables, for a terminal."""
+    parts = [console.table(RESULT_HEAD, results(found))]
+    policy = policy_results(found)
+    if policy:
+        parts += ["", console.table(POLICY_HEAD, policy)]
+    return "\n".join(parts)
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown; bars inside cells are escaped."""
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += ["| " + " | ".join(str(c).replace("|", "\\|") for c in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def write(found: Json, out: Path, notes: str = "") -> list[Path]:
+    """Render `out` (.md), the page beside it (.html), and the gathered figures (.json)."""
+    from rulewright.reports.pages import render_html, render_markdown
+
+    page, figures = out.with_suffix(".html"), out.with_suffix(".json")
+    jsonl.write_text(out, render_markdown(found, notes))
+    jsonl.write_text(page, render_html(found, notes))
+    jsonl.write_json(figures, found)
+    return [out, page, figures]

@@ -1,0 +1,151 @@
+"""The walls of one job: namespaces and mounts, or Landlock; then limits, capabilities, seccomp.
+
+Three processes a job: the server forks the *door* (makes the namespaces), the door
+forks the *supervisor* (pid 1 of the job: lays out the workspace, reads output, kills),
+the supervisor forks the *candidate*, the only one that runs what was sent.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+from dataclasses import dataclass
+from typing import Any, Final
+
+from . import kernel, landlock, seccomp
+
+WORKSPACE: Final = "/ws"
+TESTS: Final = "/tests"
+
+_NAMESPACES: Final = (
+    kernel.CLONE_NEWUSER | kernel.CLONE_NEWNS | kernel.CLONE_NEWPID | kernel.CLONE_NEWNET
+    | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS
+)  # fmt: skip
+_DEVICES: Final = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+
+
+@dataclass(frozen=True)
+class Walls:
+    """How this worker confines; decided by the driver, the same for all its jobs."""
+
+    tier: str
+    """`bubblewrap`, `landlock` or `unsafe`."""
+    own_user: bool
+    """The jobs' uid owns no file of a person."""
+    memory_cgroup: bool
+    """A cgroup limits memory, so that no per-process limit has to."""
+    readable: tuple[str, ...]
+    """What the interpreter and its libraries need; for Landlock."""
+    scratch: str
+    """The folder in which workspaces are made, without namespaces."""
+
+    @property
+    def namespaced(self) -> bool:
+        return self.tier == "bubblewrap"
+
+
+def prepare_filter(walls: Walls) -> Any:
+    """The seccomp program of this tier, or nothing in the unsafe one."""
+    if walls.tier == "unsafe":
+        return None
+    return seccomp.prepare(seccomp.program(own_network=walls.namespaced, own_user=walls.own_user))
+
+
+def enter_namespaces() -> None:
+    """Give this process user, mount, network, IPC and host name of its own; its children pids."""
+    uid, gid = os.getuid(), os.getgid()
+    # The maps in /proc belong to root while a process is undumpable.
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
+    kernel.unshare(_NAMESPACES)
+    for name, text in (
+        ("setgroups", "deny"),
+        ("uid_map", f"{uid} {uid} 1"),
+        ("gid_map", f"{gid} {gid} 1"),
+    ):
+        descriptor = os.open(f"/proc/self/{name}", os.O_WRONLY)
+        os.write(descriptor, text.encode())
+        os.close(descriptor)
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
+
+
+def mount_workspace(n_bytes: int, n_inodes: int) -> None:
+    """Mount this job's own /ws, /tmp, /dev/shm and /proc; they vanish with its last process."""
+    kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
+    flags = kernel.MS_NOSUID | kernel.MS_NODEV
+    for target, mode in ((WORKSPACE, "0755"), ("/tmp", "1777"), ("/dev/shm", "1777")):
+        kernel.mount("tmpfs", target, "tmpfs", flags, f"size={n_bytes},nr_inodes={n_inodes},mode={mode}")
+    kernel.mount("proc", "/proc", "proc", flags | kernel.MS_NOEXEC)
+
+
+def mount_tests(n_bytes: int) -> None:
+    """Mount the folder for the driver's own files; `seal_tests` makes it read-only."""
+    flags = kernel.MS_NOSUID | kernel.MS_NODEV
+    kernel.mount("tmpfs", TESTS, "tmpfs", flags, f"size={n_bytes},mode=0755")
+
+
+def seal_tests() -> None:
+    """Make the driver's files read-only for everything that follows in this job."""
+    flags = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_REMOUNT | kernel.MS_RDONLY
+    kernel.mount("tmpfs", TESTS, None, flags)
+
+
+def confine(walls: Walls, limits: dict[str, int], prepared: Any, workspace: str) -> None:
+    """Close the walls around this process: called in the candidate, last before its code."""
+    _set_limits(walls, limits)
+    _offer_to_oom_killer()
+    if walls.tier == "landlock":
+        landlock.restrict((*walls.readable, "/proc/self"), (workspace,), _DEVICES)
+    if walls.tier != "unsafe":
+        kernel.set_capabilities(_kept(walls))
+        seccomp.install(prepared)
+    # Its own /proc/self must look as usual to it.
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
+    # As a fresh Python has them.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _kept(walls: Walls) -> frozenset[int]:
+    """Reading another user's interpreter may need one capability; Landlock bounds what it reads."""
+    reading = walls.tier == "landlock" and _has_reading_capability()
+    return frozenset({kernel.CAP_DAC_READ_SEARCH}) if reading else frozenset()
+
+
+def _has_reading_capability() -> bool:
+    with open("/proc/self/status", encoding="ascii") as stream:
+        masks = [line.split()[1] for line in stream if line.startswith("CapEff")]
+    return bool(int(masks[0], 16) >> kernel.CAP_DAC_READ_SEARCH & 1)
+
+
+def _set_limits(walls: Walls, limits: dict[str, int]) -> None:
+    wanted = {
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_CPU: limits["cpu_s"],
+        resource.RLIMIT_FSIZE: limits["file_bytes"],
+        resource.RLIMIT_NOFILE: limits["open_files"],
+        resource.RLIMIT_MEMLOCK: 64 * 1024,
+        resource.RLIMIT_STACK: 64 * 1024 * 1024,
+    }
+    # Without a user namespace the kernel counts all processes of the uid on the machine:
+    # a limit on a shared uid would fail for reasons that are not the candidate's.
+    if walls.namespaced or walls.own_user:
+        wanted[resource.RLIMIT_NPROC] = limits["pids"]
+    for name in ("RLIMIT_MSGQUEUE", "RLIMIT_RTPRIO", "RLIMIT_NICE"):
+        if hasattr(resource, name):
+            wanted[getattr(resource, name)] = 0
+    if not walls.memory_cgroup:
+        # Private writable memory; RLIMIT_AS would refuse threads and mapped libraries.
+        wanted[resource.RLIMIT_DATA] = limits["memory_bytes"]
+    for which, value in wanted.items():
+        kernel.limit(which, value)
+
+
+def _offer_to_oom_killer() -> None:
+    """Where the cgroup runs full, the candidate dies and not the worker."""
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # else the file belongs to root
+    descriptor = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
+    os.write(descriptor, b"1000")
+    os.close(descriptor)

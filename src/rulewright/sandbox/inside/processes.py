@@ -1,0 +1,206 @@
+"""Processes and files of a job that has no namespaces: count, kill, remove.
+
+Also the reading back of result files in every tier: never through a link, never a
+device or pipe, never more than the cap.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import signal
+import stat
+import tempfile
+import time
+from collections.abc import Iterable
+from typing import Final
+
+_SCAN_S: Final = 0.25
+_GIVE_UP_S: Final = 5.0
+
+
+def make_folder(parent: str) -> str:
+    """A new private workspace."""
+    return tempfile.mkdtemp(prefix="job-", dir=parent)
+
+
+def descendants() -> list[int]:
+    """Every living or dead process below this one, by parent links."""
+    parents: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit() and (parent := _parent(int(name))) is not None:
+            parents.setdefault(parent, []).append(int(name))
+    found: list[int] = []
+    queue = [os.getpid()]
+    while queue:
+        children = parents.get(queue.pop(), [])
+        found += children
+        queue += children
+    return found
+
+
+def _parent(pid: int) -> int | None:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stream:
+            return int(stream.read().rpartition(b")")[2].split()[1])
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def kill_descendants() -> list[tuple[int, int]]:
+    """Stop, then kill, then reap everything below this process, which must be a subreaper.
+
+    Stopping first keeps a fork bomb from growing while it is being killed.
+    """
+    ended: list[tuple[int, int]] = []
+    until = time.monotonic() + _GIVE_UP_S
+    while time.monotonic() < until:
+        alive = descendants()
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in alive:
+                _signal(pid, number)
+        ended += reap()
+        if not alive:
+            break
+        time.sleep(0.001)
+    return ended
+
+
+def _signal(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
+def reap() -> list[tuple[int, int]]:
+    """Collect every dead child: (pid, wait status)."""
+    ended = []
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return ended
+        if pid == 0:
+            return ended
+        ended.append((pid, status))
+
+
+class Usage:
+    """What all processes of a job use together; the only total that this tier has.
+
+    A poll, not a wall: between two looks a job can exceed its limit.
+    """
+
+    def __init__(self, limits: dict[str, int], workspace: str) -> None:
+        self._limits, self._workspace = limits, workspace
+        self._next_scan = 0.0
+
+    def exceeded(self) -> str:
+        """The status that follows from what is used now; empty while within limits."""
+        memory = threads = 0
+        for pid in descendants():
+            used, count = _of(pid)
+            memory += used
+            threads += count
+        if memory > self._limits["memory_bytes"]:
+            return "oom"
+        if threads > self._limits["pids"] + 1:
+            return "pids_limit"
+        now = time.monotonic()
+        if now >= self._next_scan:
+            if self._disk_exceeded():
+                return "disk_limit"
+            self._next_scan = time.monotonic() + max(_SCAN_S, time.monotonic() - now)
+        return ""
+
+    def _disk_exceeded(self) -> bool:
+        used = inodes = 0
+        queue = [self._workspace]
+        while queue:
+            try:
+                entries = list(os.scandir(queue.pop()))
+            except OSError:
+                continue
+            for entry in entries:
+                inodes += 1
+                try:
+                    facts = entry.stat(follow_symlinks=False)
+                except OSError:
+                    continue
+                used += facts.st_blocks * 512
+                if stat.S_ISDIR(facts.st_mode):
+                    queue.append(entry.path)
+            if used > self._limits["workspace_bytes"] or inodes > self._limits["inodes"]:
+                return True
+        return False
+
+
+def _of(pid: int) -> tuple[int, int]:
+    """Bytes of its own or shared memory, and threads.
+
+    Pages mapped from files (libraries) do not count.
+    """
+    try:
+        with open(f"/proc/{pid}/status", "rb") as stream:
+            lines = stream.read().splitlines()
+    except OSError:
+        return 0, 0
+    fields = dict(line.split(b":", 1) for line in lines if b":" in line)
+    try:
+        kib = sum(int(fields[key].split()[0]) for key in (b"RssAnon", b"RssShmem") if key in fields)
+        return kib * 1024, int(fields.get(b"Threads", b"1"))
+    except (IndexError, ValueError):
+        return 0, 0
+
+
+def remove_tree(top: str) -> None:
+    """Remove a hostile tree: deep, unreadable, oddly named; no recursion, no long path.
+
+    Folders are moved up before they are emptied, so that no path grows.
+    """
+    trash = tempfile.mkdtemp(prefix="gone-", dir=os.path.dirname(top))
+    os.rename(top, os.path.join(trash, "0"))
+    serial = 1
+    while names := os.listdir(trash):
+        for name in names:
+            folder = os.path.join(trash, name)
+            os.chmod(folder, 0o700)
+            for entry in list(os.scandir(folder)):
+                if entry.is_dir(follow_symlinks=False):
+                    os.chmod(entry.path, 0o700)
+                    os.rename(entry.path, os.path.join(trash, str(serial)))
+                    serial += 1
+                else:
+                    os.unlink(entry.path)
+            os.rmdir(folder)
+    os.rmdir(trash)
+
+
+def collect(workspace: str, names: Iterable[str], cap: int) -> dict[str, str | None]:
+    """Read named result files back: base64, or `None` where there is no such regular file."""
+    found: dict[str, str | None] = {}
+    for name in names:
+        data = _read_regular(workspace, name, cap)
+        found[name] = None if data is None else base64.b64encode(data).decode()
+    return found
+
+
+def _read_regular(workspace: str, name: str, cap: int) -> bytes | None:
+    folder = os.open(workspace, os.O_PATH | os.O_DIRECTORY)
+    try:
+        *parents, last = name.split("/")
+        for part in parents:  # no component may be a link
+            inner = os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+        fd = os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    except OSError:
+        return None
+    finally:
+        os.close(folder)
+    with open(fd, "rb") as stream:
+        facts = os.fstat(fd)
+        if not stat.S_ISREG(facts.st_mode) or facts.st_size > cap:
+            return None
+        return stream.read(cap)

@@ -1,0 +1,136 @@
+"""The fork server: a preloaded interpreter that forks once per job and holds no job's data.
+
+It reads only the frame's head; the payload is read after the fork, by the job's own
+supervisor, so that nothing of one job is left in memory for the next. No threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import io
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import tempfile
+import time
+from typing import Any, Final, NoReturn
+
+from . import jail, kernel, processes, supervisor
+
+_LIGHT: Final = (
+    "abc", "argparse", "ast", "asyncio", "bisect", "collections", "contextlib", "copy", "csv", "dataclasses",
+    "datetime", "decimal", "difflib", "enum", "fractions", "functools", "hashlib", "heapq", "inspect", "io",
+    "itertools", "json", "logging", "math", "operator", "os", "pathlib", "pickle", "queue", "random", "re",
+    "statistics", "string", "subprocess", "tempfile", "textwrap", "threading", "time", "traceback", "typing",
+    "unittest", "unittest.mock", "uuid", "zlib",
+)  # fmt: skip
+# What each class of worker has imported before the first job, where it is installed.
+PRELOAD: Final[dict[str, tuple[str, ...]]] = {
+    "light": _LIGHT,
+    "tests": (*_LIGHT, "pytest"),
+    "numeric": (*_LIGHT, "pytest", "numpy", "pandas"),
+    "heavy": (*_LIGHT, "pytest", "numpy", "torch"),
+}
+# The supervisor keeps the deadline; the server steps in this much later.
+_GRACE_S: Final = 2.0
+_REQUEST_BYTES: Final = 8
+
+
+def main() -> None:
+    """Serve jobs on descriptor 3 until the driver closes it."""
+    settings = json.loads(sys.argv[1])
+    if user := settings["become"]:
+        kernel.become(user, user, keep_reading=settings["keep_reading"])
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
+    sock = socket.socket(fileno=3)
+    sock.set_inheritable(False)
+    walls = jail.Walls(
+        tier=settings["tier"], own_user=settings["own_user"], memory_cgroup=settings["memory_cgroup"],
+        readable=tuple(settings["readable"]), scratch=settings["scratch"],
+    )  # fmt: skip
+    if not walls.namespaced:
+        kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
+    missing = _preload(settings["preload"], settings["scratch"])
+    prepared = jail.prepare_filter(walls)
+    gc.collect()
+    gc.freeze()
+    supervisor.send(sock, b"H", {"python": sys.version.split()[0], "missing": missing})
+    while _serve_one(sock, walls, prepared):
+        pass
+
+
+def _preload(which: str, scratch: str) -> list[str]:
+    missing = []
+    for name in PRELOAD[which]:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            missing.append(name)
+    if "pytest" in PRELOAD[which] and "pytest" not in missing:
+        _warm_pytest(scratch)
+    return missing
+
+
+def _warm_pytest(scratch: str) -> None:
+    """Run a small session in a child-free way: it imports what pytest imports lazily."""
+    import pytest
+
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        path = os.path.join(folder, "test_warm.py")
+        with open(path, "w", encoding="utf-8") as stream:
+            stream.write("def test_warm():\n    assert True\n")
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            pytest.main(["-q", "-c", "/dev/null", "-p", "no:cacheprovider", "--rootdir", folder, path])
+    sys.modules.pop("test_warm", None)
+
+
+def _serve_one(sock: socket.socket, walls: jail.Walls, prepared: Any) -> bool:
+    try:
+        request = supervisor.read_exactly(sock, _REQUEST_BYTES)
+    except (EOFError, ConnectionError):
+        return False
+    n_bytes, wall_ms = int.from_bytes(request[:4], "big"), int.from_bytes(request[4:], "big")
+    start = time.monotonic()
+    door = os.fork()
+    if door == 0:
+        _open_door(sock, n_bytes, walls, prepared)
+    late, status = _wait(door, start + wall_ms / 1000 + _GRACE_S)
+    if not walls.namespaced:
+        processes.kill_descendants()
+    supervisor.send(sock, b"E", {"late": late, "wait_status": status, "wall_s": time.monotonic() - start})
+    # A job that died before it read its payload leaves the stream out of step.
+    return status == 0 or late
+
+
+def _wait(pid: int, deadline: float) -> tuple[bool, int]:
+    pidfd = os.pidfd_open(pid)
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    late = not poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
+    if late:
+        os.kill(pid, signal.SIGKILL)
+    os.close(pidfd)
+    return late, os.waitpid(pid, 0)[1]
+
+
+def _open_door(sock: socket.socket, n_bytes: int, walls: jail.Walls, prepared: Any) -> NoReturn:
+    """Be the door: make the namespaces, fork the supervisor into them, pass on how it ended."""
+    code = 72
+    try:
+        if not walls.namespaced:
+            supervisor.supervise(sock, n_bytes, walls, prepared)
+        kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+        jail.enter_namespaces()
+        pid = os.fork()
+        if pid == 0:
+            supervisor.supervise(sock, n_bytes, walls, prepared)
+        code = 0 if os.waitpid(pid, 0)[1] == 0 else 71
+    except BaseException as error:
+        os.write(2, f"worker: {type(error).__name__}: {error}\n".encode())
+    os._exit(code)

@@ -1,0 +1,49 @@
+"""Several processes on this machine, for `processes: N`.
+
+The command starts itself again under torchrun with the resolved configuration. On a CPU
+they speak gloo over the loopback interface. More than one machine, DeepSpeed and FSDP
+are `accelerate launch`'s business (docs/training.md).
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from rulewright import console, jsonl
+from rulewright.errors import RulewrightError
+
+
+def run(command: list[str], config: BaseModel, processes: int, threads: int, run_folder: Path) -> None:
+    """Run `rulewright COMMAND` in so many processes, and wait.
+
+    Args:
+        command: e.g. `["train", "sft"]`.
+        config: resolved; handed over as a file in the run folder.
+        processes: how many.
+        threads: CPU threads of each.
+        run_folder: where the file, and the run's `result.json`, lie.
+
+    Raises:
+        RulewrightError: a process failed and the run's result is not there.
+    """
+    resolved = run_folder / "launch.yaml"
+    jsonl.write_text(resolved, config.model_dump_json(indent=1) + "\n")
+    argv = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes),
+        "-m", "rulewright", *command, "--config", str(resolved),
+    ]  # fmt: skip
+    env = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    env.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    console.decided("processes", processes, "data parallel, started by torchrun")
+    done = subprocess.run(argv, env=env, check=False)
+    # An abort at exit, after everything was saved, is no failure: the result decides.
+    if done.returncode and not (run_folder / "result.json").exists():
+        raise RulewrightError(
+            f"{run_folder.parent}: the training processes failed (exit code {done.returncode})",
+            "the reason stands above; then continue with --resume",
+        )

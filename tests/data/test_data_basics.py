@@ -1,0 +1,241 @@
+"""Splits, licences, messages, storage and mixes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rulewright.data import (
+    Fractions,
+    NormalizedRecord,
+    licenses,
+    load,
+    manifest,
+    messages,
+    record_id,
+    split_of,
+    store,
+    write_dataset,
+)
+from rulewright.data.drafts import Drop
+from rulewright.data.mix import MixEntry, mix
+from rulewright.errors import ConfigError, RulewrightError, UsageError
+
+
+def record(i: int, source: str = "made", **changes: object) -> NormalizedRecord:
+    pre, post = f"a_{i} = {i} == None\n", f"a_{i} = {i} is None\n"
+    metadata = {
+        "id": record_id("do", pre, post, "python"),
+        "source": source,
+        "license": "mit",
+        "group": f"g{i}",
+    }
+    value = {"instruction": "do", "pre": pre, "post": post, "language": "python", "metadata": metadata}
+    return NormalizedRecord.model_validate({**value, **changes})
+
+
+@given(st.text(), st.text())
+def test_a_split_depends_on_group_and_salt_only(group: str, salt: str) -> None:
+    assert split_of(group, salt) == split_of(group, salt)
+    assert split_of(group, salt, Fractions(1, 0, 0)) == "train"
+    assert split_of(group, salt, Fractions(0, 0, 1)) == "test"
+
+
+def test_shares_of_groups_are_those_asked_for() -> None:
+    counts = Counter(split_of(f"owner/repo{i}") for i in range(20_000))
+    assert abs(counts["train"] / 20_000 - 0.90) < 0.01
+    assert abs(counts["dev"] / 20_000 - 0.05) < 0.005
+    assert abs(counts["test"] / 20_000 - 0.05) < 0.005
+
+
+@given(st.text(), st.floats(0.01, 0.3), st.floats(0.01, 0.3))
+def test_a_larger_test_share_takes_no_record_out_of_test(group: str, small: float, more: float) -> None:
+    before = split_of(group, fractions=Fractions(1 - small - 0.1, 0.1, small))
+    after = split_of(group, fractions=Fractions(1 - small - more - 0.1, 0.1, small + more))
+    assert not (before == "test" and after != "test")
+
+
+@pytest.mark.parametrize("wrong", [(0.5, 0.5, 0.5), (1.2, -0.1, -0.1)])
+def test_shares_must_sum_to_one(wrong: tuple[float, float, float]) -> None:
+    with pytest.raises(ConfigError, match="sum to 1"):
+        Fractions(*wrong).checked()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("MIT", "mit"),
+        ("The MIT License", "mit"),
+        ("BSD-3-Clause", "bsd-3-clause"),
+        ("PSF-2.0/MIT", "psf-2.0 and mit"),
+        ("permissive per card; not kept in this file", "unknown"),
+        ("", "unknown"),
+    ],
+)
+def test_licence_names(name: str, expected: str) -> None:
+    assert licenses.normalize(name) == expected
+
+
+def test_every_part_of_a_licence_must_be_allowed() -> None:
+    assert licenses.allowed("psf-2.0 and mit", licenses.PERMISSIVE)
+    assert not licenses.allowed("mit and gpl-3.0", licenses.PERMISSIVE)
+    assert not licenses.allowed("unknown", licenses.PERMISSIVE)
+
+
+@given(st.text(max_size=60))
+def test_normalizing_a_licence_twice_is_normalizing_it_once(name: str) -> None:
+    once = licenses.normalize(name)
+    assert licenses.normalize(once) == once
+
+
+@pytest.mark.parametrize(
+    ("subject", "how", "expected"),
+    [
+        ("Remove the unused import of os", "strict", "Remove the unused import of os"),
+        ("Fix crash on empty input (#1234)", "relaxed", "Fix crash on empty input"),
+        ("feat(cli): added a flag for colours", "relaxed", "Added a flag for colours"),
+        ("Fix crash on empty input (#1234)", "strict", "message_issue"),
+        ("typo", "relaxed", "message_short"),
+        ("Lots of small changes everywhere again", "relaxed", "message_verb"),
+        ("Merge pull request from someone else", "relaxed", "message_noise"),
+        ("Fix the bug described at https://x.y/z", "relaxed", "message_reference"),
+        ("", "off", "message_empty"),
+        ("wip", "off", "wip"),
+    ],
+)
+def test_messages(subject: str, how: messages.Filter, expected: str) -> None:
+    result = messages.check(subject, how)
+    assert (result.reason if isinstance(result, Drop) else result) == expected
+
+
+@given(st.text(max_size=200), st.sampled_from(["off", "relaxed", "strict"]))
+def test_any_message_gives_an_instruction_or_a_reason(message: str, how: messages.Filter) -> None:
+    result = messages.check(message, how)
+    assert result.reason if isinstance(result, Drop) else result.strip()
+
+
+def test_what_is_written_is_what_is_loaded(out: Path) -> None:
+    made = [record(i) for i in range(200)]
+    metadata = write_dataset(made, out, "made", license="mit", dropped={"bad": 3})
+    loaded = {r.metadata.id: r for s in ("train", "dev", "test") for r in load(out / s / "made.jsonl")}
+    assert loaded == {r.metadata.id: r for r in made}
+    assert metadata.num_records == 200 and metadata.rows_in == 203 and sum(metadata.splits.values()) == 200
+    assert metadata.sha256 == store.digest_of(out, "made")
+    assert store.read_metadata(out, "made") == metadata
+
+
+def test_an_empty_data_set_is_refused_and_leaves_nothing(out: Path) -> None:
+    with pytest.raises(RulewrightError, match="no record is left of 5 rows"):
+        write_dataset([], out, "made", dropped={"bad": 5})
+    assert not list(out.glob("*/*.jsonl")) and store.read_metadata(out, "made") is None
+
+
+def test_a_failure_while_writing_keeps_the_earlier_files(out: Path) -> None:
+    write_dataset([record(1)], out, "made")
+
+    def broken():  # type: ignore[no-untyped-def]
+        yield record(2)
+        raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError):
+        write_dataset(broken(), out, "made")
+    assert [r.metadata.group for s in ("train", "dev", "test") for r in _maybe(out / s / "made.jsonl")] == [
+        "g1"
+    ]
+
+
+def _maybe(path: Path) -> list[NormalizedRecord]:
+    return list(load(path)) if path.exists() else []
+
+
+def test_evaluation_sets_cannot_be_written_to_a_training_split(out: Path) -> None:
+    with pytest.raises(UsageError, match="evaluation only"):
+        write_dataset([record(1, "canitedit")], out, "canitedit", split=lambda _: "train")
+
+
+def test_a_bad_line_is_named_with_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text(record(1).to_json() + '\n{"instruction": "x"}\n')
+    with pytest.raises(RulewrightError, match=r"x\.jsonl:2: .*pre: field required"):
+        list(load(path))
+
+
+def sources(tmp_path: Path, *sizes: int) -> list[str]:
+    paths = []
+    for k, size in enumerate(sizes):
+        path = tmp_path / f"s{k}.jsonl"
+        rows = [record(1_000 * k + i, tags=["odd"] if i % 2 else []).to_json() for i in range(size)]
+        path.write_text("".join(row + "\n" for row in rows))
+        paths.append(str(path))
+    return paths
+
+
+def test_a_mix_has_the_weights_asked_for_and_no_record_twice(tmp_path: Path) -> None:
+    a, b = sources(tmp_path, 300, 80)
+    made = mix([MixEntry(path=a, weight=0.6), MixEntry(path=b, weight=0.4)], seed=3)
+    ids = [r.metadata.id for r in made]
+    assert len(made) == len(ids) == len(set(ids)) == 200
+    assert [c.n for c in made.contributions] == [120, 80]
+    assert "60.0%" in made.report()
+
+
+def test_a_mix_is_the_same_again_and_another_with_another_seed(tmp_path: Path) -> None:
+    a, b = sources(tmp_path, 50, 50)
+    entries = [MixEntry(path=a), MixEntry(path=b)]
+    first, second, other = mix(entries, seed=1), mix(entries, seed=1), mix(entries, seed=2)
+    assert list(first) == list(first) == list(second)
+    assert [r.metadata.id for r in first] != [r.metadata.id for r in other]
+
+
+def test_repeating_uses_all_of_the_most_plentiful_source(tmp_path: Path) -> None:
+    a, b = sources(tmp_path, 60, 10)
+    made = mix([MixEntry(path=a, weight=0.6), MixEntry(path=b, weight=0.4)], policy="repeat")
+    counts = Counter(r.metadata.id for r in made)
+    assert [c.n for c in made.contributions] == [60, 40]
+    assert sorted(set(counts.values())) == [1, 4] and made.contributions[1].n_repeated == 30
+
+
+def test_a_mix_filters_by_tags(tmp_path: Path) -> None:
+    (a,) = sources(tmp_path, 10)
+    assert all("odd" in r.tags for r in mix([MixEntry(path=a, tags=("odd",))]))
+    assert not any("odd" in r.tags for r in mix([MixEntry(path=a, without_tags=("odd",))]))
+    with pytest.raises(UsageError, match="no record"):
+        mix([MixEntry(path=a, with_action=True)])
+
+
+def test_a_limit_keeps_the_weights(tmp_path: Path) -> None:
+    a, b = sources(tmp_path, 100, 100)
+    made = mix([MixEntry(path=a, weight=3), MixEntry(path=b, weight=1)], limit=20)
+    assert [c.n for c in made.contributions] == [15, 5]
+
+
+def test_a_missing_source_is_named_with_what_there_is(tmp_path: Path) -> None:
+    sources(tmp_path, 1)
+    with pytest.raises(UsageError, match="no such data file") as caught:
+        mix([MixEntry(path=str(tmp_path / "none.jsonl"))])
+    assert "s0.jsonl" in caught.value.hint
+
+
+def test_a_mix_refuses_evaluation_sets_for_training(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text(record(1, "canitedit").to_json() + "\n")
+    with pytest.raises(UsageError, match="evaluation only"):
+        mix([MixEntry(path=str(path))])
+    assert len(mix([MixEntry(path=str(path))], training=False)) == 1
+
+
+def test_a_manifest_tells_changed_data(tmp_path: Path) -> None:
+    a, b = sources(tmp_path, 30, 30)
+    entries = [MixEntry(path=a, weight=2), MixEntry(path=b)]
+    made = mix(entries, seed=5, limit=20)
+    path = tmp_path / "data_manifest.json"
+    manifest.write(path, entries, made, 5, 20, "undersample")
+    assert manifest.check(path) == []
+    Path(a).write_text(Path(a).read_text().replace("is None", "is not None", 1))
+    assert manifest.check(path) == [f"{a}: has changed (SHA-256 differs)"]
+    Path(a).unlink()
+    assert manifest.check(path) == [f"{a}: no longer there"]

@@ -1,0 +1,125 @@
+"""A real HTTP server in place of a model, records of a few kinds of edits, and a way to run commands."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rulewright.data.schemas import NormalizedRecord, RecordMetadata, record_id
+
+
+@dataclass
+class Oracle:
+    """Answers every request with `answer(last user message, request body)`; a number is an HTTP error."""
+
+    url: str = ""
+    answer: Callable[[str, dict[str, Any]], str | int] = lambda text, body: ""
+    n_requests: int = 0
+    prompts: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def oracle() -> Iterator[Oracle]:
+    state = Oracle()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            state.n_requests += 1
+            text = body["prompt"] if "prompt" in body else body["messages"][-1]["content"]
+            state.prompts.append(text)
+            said = state.answer(text, body)
+            if isinstance(said, int):
+                self._send(said, {"error": {"message": "as told"}})
+            else:
+                choice = {"text": said, "message": {"content": said}, "finish_reason": "stop"}
+                usage = {"prompt_tokens": 5, "completion_tokens": 3}
+                self._send(200, {"choices": [choice], "usage": usage})
+
+        def _send(self, status: int, value: dict[str, Any]) -> None:
+            raw = json.dumps(value).encode()
+            with suppress(BrokenPipeError, ConnectionResetError):
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(raw)))
+                self.end_headers()
+                self.wfile.write(raw)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    state.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
+    yield state
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def _rule(pattern: str, fix: str) -> str:
+    return f"id: r\nlanguage: Python\nrule:\n  pattern: {pattern}\nfix: {fix}\n"
+
+
+def _wire(rule_yaml: str) -> str:
+    action = {"type": "ast_grep", "language": "python", "mode": "yaml", "rule_yaml": rule_yaml, "notes": ""}
+    return json.dumps({"action": action})
+
+
+def _record(i: int, family: str, pre: str, post: str, rule_yaml: str) -> NormalizedRecord:
+    instruction = f"Edit {i}: {family}."
+    return NormalizedRecord(
+        instruction=instruction,
+        pre=pre,
+        post=post,
+        language="python",
+        tags=["synth", f"family:{family}"],
+        metadata=RecordMetadata(
+            id=record_id(instruction, pre, post, "python"),
+            source="made",
+            license="apache-2.0",
+            group=f"group{i % 4}",
+            action=_wire(rule_yaml),
+            provenance={"family": family},
+        ),
+    )
+
+
+@pytest.fixture(scope="session")
+def records() -> list[NormalizedRecord]:
+    """Twelve edits of two families in four groups, each with its gold action."""
+    made = []
+    for i in range(12):
+        if i % 2:
+            pre = f"def f{i}(x):\n    if x == None:\n        return {i}\n    return x\n"
+            post = pre.replace("x == None", "x is None")
+            made.append(_record(i, "is-none", pre, post, _rule("$A == None", "$A is None")))
+        else:
+            pre = f"total{i} = add({i}, 1)\nother = add(2, total{i})\n"
+            post = pre.replace("add(", "plus(")
+            made.append(_record(i, "rename-call", pre, post, _rule("add($$$A)", "plus($$$A)")))
+    return made
+
+
+@pytest.fixture
+def record_file(tmp_path: Path, records: list[NormalizedRecord]) -> Path:
+    path = tmp_path / "test.jsonl"
+    path.write_text("".join(record.to_json() + "\n" for record in records))
+    return path
+
+
+@pytest.fixture
+def record_of(records: list[NormalizedRecord]) -> Callable[[str], NormalizedRecord]:
+    """The record that a prompt is about."""
+    return lambda prompt: next(r for r in records if r.instruction in prompt)

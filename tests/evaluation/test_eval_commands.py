@@ -1,0 +1,299 @@
+"""`eval edits` and `eval actions` against an endpoint, with real scoring; resume, rescore, faults."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rulewright.cli import main
+from rulewright.prompts import fence
+
+
+def run_edits(oracle: Any, records: Path, out: Path, *more: str) -> int:
+    return main(
+        ["eval", "edits", "--model", "oracle", "--base-url", oracle.url, "--input", str(records),
+         "--out", str(out), "--set", "generator.max_retries=0", *more]
+    )  # fmt: skip
+
+
+def run_actions(oracle: Any, records: Path, out: Path, *more: str) -> int:
+    return main(
+        ["eval", "actions", "--model", "oracle", "--base-url", oracle.url, "--input", str(records), "--out",
+         str(out), *more]
+    )  # fmt: skip
+
+
+def result(out: Path) -> dict[str, Any]:
+    return json.loads((out / "result.json").read_text())
+
+
+def rows(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "rows.jsonl").read_text().splitlines()]
+
+
+def without_time(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in found]
+
+
+@pytest.fixture
+def edit_answers(oracle, record_of):
+    """Right for calls; for None: the input, no fence, and thinking with the right answer, in turn."""
+
+    def answer(prompt: str, body: dict[str, Any]) -> str:
+        record = record_of(prompt)
+        number = int(record.instruction.split()[1].rstrip(":"))
+        if number % 2 == 0:
+            return fence(record.post, "python")
+        wrong = [
+            fence(record.pre, "python"),
+            "I cannot.",
+            f"<think>```x```</think>\n{fence(record.post, 'py')}",
+        ]
+        return wrong[number // 2 % 3]
+
+    oracle.answer = answer
+    return oracle
+
+
+def test_edits_scores_and_breakdowns(edit_answers, record_file, tmp_path, capsys):
+    assert run_edits(edit_answers, record_file, tmp_path / "run", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found == result(tmp_path / "run")
+    assert found["n_tasks"] == 12
+    assert found["metrics"]["exact"]["value"] == pytest.approx(8 / 12, abs=1e-6)
+    assert found["verdicts"] == {"ok": 8, "no_action": 2, "no_change": 2}
+    assert found["by"]["family"]["rename-call"]["exact"]["value"] == 1
+    assert found["by"]["family"]["is-none"]["exact"]["value"] == pytest.approx(1 / 3, abs=1e-6)
+    assert found["repeat_input"]["exact"]["value"] == 0
+    assert found["repeat_input"]["change_similarity"]["value"] == 0
+    assert found["repeat_input"]["file_similarity"]["value"] > 0.4
+    exact = found["metrics"]["exact"]
+    assert exact["low"] < exact["value"] < exact["high"] and exact["n_groups"] == 4
+    assert {len(row["prompt_digest"]) for row in rows(tmp_path / "run")} == {16}
+
+
+def test_a_finished_run_asks_nothing_and_rescoring_changes_nothing(edit_answers, record_file, tmp_path):
+    out = tmp_path / "run"
+    assert run_edits(edit_answers, record_file, out) == 0
+    before, asked = rows(out), edit_answers.n_requests
+    first = (out / "result.json").read_bytes()
+    assert run_edits(edit_answers, record_file, out) == 0
+    assert run_edits(edit_answers, record_file, out, "--rescore") == 0
+    assert edit_answers.n_requests == asked
+    assert rows(out) == before and (out / "result.json").read_bytes() == first
+
+
+def test_another_configuration_is_refused(edit_answers, record_file, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert run_edits(edit_answers, record_file, out) == 0
+    assert run_edits(edit_answers, record_file, out, "--temperature", "0.5") == 2
+    said = capsys.readouterr().err
+    assert "temperature: was 0.0, now 0.5" in said and "--overwrite" in said
+    assert run_edits(edit_answers, record_file, out, "--temperature", "0.5", "--overwrite") == 0
+
+
+def test_faults_leave_answers_owed(edit_answers, record_file, tmp_path, capsys):
+    good = edit_answers.answer
+    edit_answers.answer = lambda prompt, body: 500 if "Edit 3" in prompt else good(prompt, body)
+    out = tmp_path / "run"
+    assert run_edits(edit_answers, record_file, out) == 1
+    assert "1 of 12 tasks were not answered" in capsys.readouterr().err
+    assert len(rows(out)) == 11 and not (out / "result.json").exists()
+    assert run_edits(edit_answers, record_file, out, "--rescore") == 1
+    assert "1 of 12 tasks have no saved answer" in capsys.readouterr().err
+    edit_answers.answer, asked = good, edit_answers.n_requests
+    assert run_edits(edit_answers, record_file, out) == 0
+    assert edit_answers.n_requests == asked + 1
+    assert result(out)["n_tasks"] == 12
+
+
+def test_what_the_server_refuses_is_infra_and_not_counted(edit_answers, record_file, tmp_path):
+    good = edit_answers.answer
+    edit_answers.answer = lambda prompt, body: 400 if "Edit 3" in prompt else good(prompt, body)
+    assert run_edits(edit_answers, record_file, tmp_path / "run") == 0
+    found = result(tmp_path / "run")
+    assert found["verdicts"]["infra"] == 1 and found["n_infra"] == 1 and found["n_tasks"] == 11
+    assert run_edits(edit_answers, record_file, tmp_path / "run", "--rescore") == 0
+    assert result(tmp_path / "run") == found
+
+
+def test_bad_lines_are_set_aside_with_reasons(edit_answers, record_file, tmp_path):
+    text = record_file.read_text()
+    record_file.write_text(text + '{"instruction": "x"}\nnot json\n' + text.splitlines()[0] + "\n")
+    assert run_edits(edit_answers, record_file, tmp_path / "run") == 0
+    found = result(tmp_path / "run")
+    assert found["skipped"] == {"invalid": 2, "duplicate_id": 1}
+    rejects = [json.loads(line) for line in (tmp_path / "run" / "rejects.jsonl").read_text().splitlines()]
+    assert [r["line"] for r in rejects] == [13, 14]
+
+
+def test_limit_is_stable_when_data_is_added(edit_answers, record_file, tmp_path):
+    assert run_edits(edit_answers, record_file, tmp_path / "a", "--limit", "5") == 0
+    five = {row["task"] for row in rows(tmp_path / "a")}
+    lines = record_file.read_text().splitlines(keepends=True)
+    record_file.write_text("".join(line for line in reversed(lines)))
+    assert run_edits(edit_answers, record_file, tmp_path / "b", "--limit", "5") == 0
+    assert {row["task"] for row in rows(tmp_path / "b")} == five and len(five) == 5
+
+
+def test_samples_and_pass_at_k(oracle, record_file, record_of, tmp_path):
+    def answer(prompt: str, body: dict[str, Any]) -> str:
+        record = record_of(prompt)
+        return fence(record.post if body["seed"] % 5 == 0 else record.pre, "python")
+
+    oracle.answer = answer
+    out = tmp_path / "run"
+    assert run_edits(oracle, record_file, out, "--n", "5", "--temperature", "1", "--limit", "4") == 0
+    found = result(out)
+    assert found["n_samples"] == 20
+    assert found["pass_at"]["pass@1"]["value"] == pytest.approx(0.2)
+    assert found["pass_at"]["pass@5"]["value"] == 1
+    assert [(r["task"], r["sample"]) for r in rows(out)][:5] == [(rows(out)[0]["task"], k) for k in range(5)]
+
+
+def test_killed_run_resumes_to_the_same_rows(oracle, record_file, record_of, tmp_path):
+    """SIGKILL in the middle: nothing answered is asked again, and the rows come out the same."""
+
+    def answer(prompt: str, body: dict[str, Any]) -> str:
+        time.sleep(0.1)
+        return fence(record_of(prompt).post, "python")
+
+    oracle.answer = answer
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert run_edits(oracle, record_file, whole) == 0
+    command = [
+        sys.executable, "-m", "rulewright", "eval", "edits", "--model", "oracle", "--base-url", oracle.url,
+        "--input", str(record_file), "--out", str(killed), "--set", "generator.max_retries=0",
+        "--set", "generator.concurrency=1",
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    while not (killed / "rows.jsonl").exists() or len((killed / "rows.jsonl").read_text().splitlines()) < 3:
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    kept = len((killed / "rows.jsonl").read_text().splitlines())
+    assert 3 <= kept < 12
+    with (killed / "rows.jsonl").open("a") as stream:
+        stream.write('{"task": "torn')
+    asked = oracle.n_requests
+    assert run_edits(oracle, record_file, killed, "--set", "generator.concurrency=3") == 0
+    assert oracle.n_requests - asked == 12 - kept
+    assert without_time(rows(killed)) == without_time(rows(whole))
+
+
+def test_local_checkpoint_that_was_trained_again_is_refused(record_file, tmp_path, capsys):
+    pytest.importorskip("torch")
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    out = tmp_path / "run"
+    out.mkdir()
+    # A run that was cut after its first answer, by another checkpoint of the same name.
+    command = ["eval", "edits", "--model", str(folder), "--input", str(record_file), "--out", str(out)]
+    assert main(command) == 2, "the folder holds no weights"
+    capsys.readouterr()
+    (out / "rows.jsonl").write_text('{"task": "t", "sample": 0, "prompt_digest": "x"}\n')
+    (folder / "config.json").write_text('{"changed": true}')
+    assert main(command) == 2
+    assert "has changed since" in capsys.readouterr().err
+
+
+ANSWERS = {
+    0: lambda gold, record: gold,
+    2: lambda gold, record: f"<think>rename</think>\n{gold}\n",
+    4: lambda gold, record: "I would rename the function.",
+    6: lambda gold, record: gold + gold,
+    8: lambda gold, record: gold.replace("plus", "minus"),
+    10: lambda gold, record: gold.replace("add(", "absent("),
+    1: lambda gold, record: "<action>{not json</action>",
+    3: lambda gold, record: gold.replace("pattern: $A == None", "kind: no_such_kind"),
+    5: lambda gold, record: gold.replace("$A is None", "$A == None"),
+    7: lambda gold, record: gold.removesuffix("</action>"),
+    9: lambda gold, record: "",
+    11: lambda gold, record: json.loads(record.metadata.action)["action"]["rule_yaml"],
+}
+
+
+def test_actions_are_judged_and_counted(oracle, record_file, record_of, tmp_path, capsys):
+    def answer(prompt: str, body: dict[str, Any]) -> str:
+        record = record_of(prompt)
+        number = int(record.instruction.split()[1].rstrip(":"))
+        return ANSWERS[number](f"<action>{record.metadata.action}</action>", record)
+
+    oracle.answer = answer
+    out = tmp_path / "run"
+    assert run_actions(oracle, record_file, out) == 0
+    found = result(out)
+    said = capsys.readouterr().err
+    assert "success" in said and "rules per valid action" in said
+    by_number = {
+        int(oracle_text.split()[1].rstrip(":")): row for oracle_text, row in _numbered(out, record_file)
+    }
+    assert {n: row["verdict"] for n, row in by_number.items() if row["verdict"] == "ok"} == {0: "ok", 2: "ok"}
+    assert by_number[4]["verdict"] == by_number[9]["verdict"] == by_number[11]["verdict"] == "no_action"
+    assert by_number[6]["verdict"] == "multiple_actions"
+    assert by_number[8]["verdict"] == "wrong_result" and 0 < by_number[8]["change_similarity"] < 1
+    assert by_number[10]["verdict"] == "no_match"
+    assert by_number[1]["verdict"] == "bad_json"
+    assert by_number[3]["verdict"] == "bad_rule"
+    assert by_number[5]["verdict"] == "no_change"
+    assert found["metrics"]["success"]["value"] == pytest.approx(2 / 12, abs=1e-6)
+    assert found["rules_per_task"]["median"] == 1
+    assert by_number[0]["n_matches"] == 2 and by_number[0]["n_rules"] == 1
+    assert found["metrics"]["valid"]["value"] == pytest.approx(5 / 12, abs=1e-6)
+    first = (out / "result.json").read_bytes()
+    assert run_actions(oracle, record_file, out, "--rescore") == 0
+    assert (out / "result.json").read_bytes() == first
+
+
+def _numbered(out: Path, record_file: Path) -> list[tuple[str, dict[str, Any]]]:
+    instructions = {
+        (r := json.loads(line))["metadata"]["id"]: r["instruction"]
+        for line in record_file.read_text().splitlines()
+    }
+    return [(instructions[row["task"]], row) for row in rows(out)]
+
+
+def test_records_without_an_action_are_left_out_unless_wanted(oracle, record_file, tmp_path):
+    lines = [json.loads(line) for line in record_file.read_text().splitlines()]
+    del lines[0]["metadata"]["action"]
+    record_file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    oracle.answer = lambda prompt, body: "no"
+    assert run_actions(oracle, record_file, tmp_path / "a") == 0
+    assert result(tmp_path / "a")["skipped"] == {"no_action": 1}
+    assert run_actions(oracle, record_file, tmp_path / "b", "--no-with-action") == 0
+    assert result(tmp_path / "b")["n_tasks"] == 12
+
+
+def test_missing_input_and_missing_model(tmp_path, capsys):
+    assert main(["eval", "edits", "--model", "m", "--base-url", "http://x/v1", "--input", "absent"]) == 2
+    assert "absent: no such file" in capsys.readouterr().err
+    path = tmp_path / "r.jsonl"
+    path.write_text("")
+    command = ["eval", "edits", "--input", str(path), "--out", str(tmp_path / "o")]
+    assert main(command) == 2
+    assert "no model named" in capsys.readouterr().err
+    assert main([*command, "--model", "models/absent"]) == 2
+    assert "no such checkpoint folder" in capsys.readouterr().err
+    assert not (tmp_path / "o").exists()
+    assert main([*command, "--model", "m", "--base-url", "http://127.0.0.1:9/v1"]) == 2
+    assert "no record to evaluate on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["edits", "actions", "canitedit", "refactor"])
+def test_help_is_quick_and_imports_little(name, root):
+    code = (
+        "import sys; from rulewright.cli import main\n"
+        f"try: main(['eval', '{name}', '--help'])\nexcept SystemExit: pass\n"
+        "assert not {'torch', 'transformers', 'numpy', 'httpx', 'pyarrow'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=root, stdout=subprocess.DEVNULL)

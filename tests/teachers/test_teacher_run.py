@@ -1,0 +1,280 @@
+"""Teachers: episodes, resumption, retries over a real HTTP endpoint, verified steps."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rulewright import cli, jsonl
+from rulewright.actions import parse_action, render_response
+from rulewright.actions.action import Action
+from rulewright.data.schemas import NormalizedRecord, RecordMetadata, record_id
+from rulewright.data.splits import split_of
+from rulewright.state.trajectory import TrajectoryStep
+from rulewright.teachers.tasks import Task, parse_task, read_tasks
+
+NAMES = ["alpha", "beta", "gamma", "delta", "omega", "kappa", "sigma", "theta"]
+
+
+def record(i: int, tests: str | None = None) -> NormalizedRecord:
+    name = NAMES[i % len(NAMES)]
+    pre = f"def f{i}({name}):\n    if {name} == None:\n        return {i}\n    return {name}.run({i})\n"
+    post = pre.replace("== None", "is None")
+    instruction = "Compare with `None` by identity."
+    return NormalizedRecord(
+        instruction=instruction,
+        pre=pre,
+        post=post,
+        language="python",
+        metadata=RecordMetadata(
+            id=record_id(instruction, pre, post, "python"),
+            source="fixture",
+            license="mit",
+            group=f"project-{i}",
+            tests=tests,
+        ),
+    )
+
+
+def manifest(tmp_path: Path, n: int = 12) -> Path:
+    path = tmp_path / "tasks.jsonl"
+    jsonl.write(path, (record(i).to_json() for i in range(n)))
+    return path
+
+
+def run(tmp_path: Path, *argv: str) -> int:
+    here = Path.cwd()
+    os.chdir(tmp_path)
+    try:
+        return cli.main(list(argv))
+    finally:
+        os.chdir(here)
+
+
+def steps(path: Path) -> list[TrajectoryStep]:
+    return [TrajectoryStep.model_validate(row) for row in jsonl.read(path)]
+
+
+RULE = {"rule": {"pattern": "$A == None"}, "fix": "$A is None"}
+GOOD = render_response(Action("python", (RULE,)), think="Identity, not equality.")
+WRONG = render_response(Action("python", ({"rule": {"pattern": "$A != None"}, "fix": "$A is not None"},)))
+
+
+class Endpoint:
+    """A server that speaks chat completions and answers by a script of the prompt."""
+
+    def __init__(self, answer: Any) -> None:
+        asked: list[str] = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self._send({"data": [{"id": "scripted"}]})
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                prompt = body["messages"][-1]["content"]
+                asked.append(prompt)
+                text = answer(prompt, len(asked))
+                choice = {
+                    "index": 0,
+                    "message": {"role": "assistant", "content": text},
+                    "finish_reason": "stop",
+                }
+                usage = {"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150}
+                self._send({"choices": [choice], "usage": usage})
+
+            def _send(self, value: dict[str, Any]) -> None:
+                data = json.dumps(value).encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *_: object) -> None:
+                """Stay quiet."""
+
+        self.asked = asked
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/v1"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Any]:
+    opened: list[Endpoint] = []
+
+    def make(answer: Any) -> Endpoint:
+        opened.append(Endpoint(answer))
+        return opened[-1]
+
+    yield make
+    for one in opened:
+        one.server.shutdown()
+        one.server.server_close()
+
+
+def test_the_miner_teaches_verified_steps(tmp_path: Path) -> None:
+    path = manifest(tmp_path)
+    assert run(tmp_path, "teacher", "run", "--tasks", str(path), "--workers", "1") == 0
+    rows = steps(tmp_path / "trajectories/raw/teacher/miner.jsonl")
+    assert len(rows) == 12
+    assert all(row.env.verdict == "ok" and row.provenance.solved for row in rows)
+    figures = json.loads((tmp_path / "reports/teacher/metrics.json").read_text())
+    assert figures[0]["solved"] == 12
+
+    assert run(tmp_path, "trajs", "make", "--workers", "1", "--records", "sft.jsonl") == 0
+    made = {split: steps(tmp_path / f"data/processed/srl/{split}.jsonl") for split in ("train", "dev")}
+    wanted = Counter(split_of(f"project-{i}") for i in range(12))
+    assert len(made["train"]) == wanted["train"]
+    assert len(made["dev"]) == wanted["dev"]
+    for row in made["train"]:
+        assert row.env.post_code == row.target
+        assert row.teacher.action is not None
+        assert isinstance(parse_action(json.dumps(row.teacher.action), "python"), Action)
+    sft = [NormalizedRecord.model_validate(row) for row in jsonl.read(tmp_path / "sft.jsonl")]
+    assert [r.post for r in sft] == [row.env.post_code for row in made["train"]]
+
+
+def test_running_again_asks_nothing_and_more_tasks_are_added(tmp_path: Path) -> None:
+    path = manifest(tmp_path, 5)
+    raw = tmp_path / "trajectories/raw/teacher/miner.jsonl"
+    run(tmp_path, "teacher", "run", "--tasks", str(path), "--workers", "1")
+    first = raw.read_bytes()
+    run(tmp_path, "teacher", "run", "--tasks", str(path), "--workers", "1")
+    assert raw.read_bytes() == first
+    path = manifest(tmp_path, 8)
+    run(tmp_path, "teacher", "run", "--tasks", str(path), "--workers", "1")
+    assert raw.read_bytes().startswith(first)
+    assert len(steps(raw)) == 8
+
+
+def test_kill_9_then_resume_gives_the_same_bytes(tmp_path: Path) -> None:
+    path = manifest(tmp_path, 40)
+    command = [
+        sys.executable,
+        "-m",
+        "rulewright",
+        "teacher",
+        "run",
+        "--tasks",
+        str(path),
+        "--batch-size",
+        "2",
+    ]
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    whole.mkdir(), cut.mkdir()
+    subprocess.run(command, cwd=whole, check=True, capture_output=True, timeout=240)
+    raw = cut / "trajectories/raw/teacher/miner.jsonl"
+    with subprocess.Popen(command, cwd=cut, stderr=subprocess.DEVNULL, start_new_session=True) as child:
+        until = time.monotonic() + 200
+        while time.monotonic() < until and not (raw.exists() and raw.stat().st_size > 4000):
+            time.sleep(0.01)
+        os.killpg(child.pid, signal.SIGKILL)
+    # A torn line, and an episode whose last row is missing: both are owed again.
+    whole_rows = (whole / "trajectories/raw/teacher/miner.jsonl").read_bytes()
+    assert 0 < raw.stat().st_size < len(whole_rows)
+    with raw.open("ab") as stream:
+        stream.write(b'{"task_id": "torn')
+    subprocess.run(command, cwd=cut, check=True, capture_output=True, timeout=240)
+    assert raw.read_bytes() == whole_rows
+
+
+def test_retries_see_the_reason_and_are_recorded(tmp_path: Path, endpoint: Any) -> None:
+    server = endpoint(lambda prompt, _: GOOD if "<feedback>" in prompt else WRONG)
+    path = manifest(tmp_path, 3)
+    argv = ["teacher", "run", "--tasks", str(path), "--teacher", "endpoint", "--base-url", server.url]
+    argv += ["--attempts", "2", "--workers", "1", "--name", "t"]
+    assert run(tmp_path, *argv) == 0
+    rows = steps(tmp_path / "trajectories/raw/teacher/t.jsonl")
+    assert [(row.provenance.attempt, row.env.verdict.value) for row in rows] == [
+        (0, "no_match"),
+        (1, "ok"),
+    ] * 3
+    assert all("<feedback>no_match" in prompt for prompt in server.asked if "<feedback>" in prompt)
+    assert rows[1].teacher.think == "Identity, not equality."
+    assert rows[1].provenance.usage["completion_tokens"] == 50
+    run(tmp_path, "trajs", "make", "--raw", "trajectories/raw/teacher/t.jsonl", "--workers", "1")
+    summary = json.loads((tmp_path / "data/processed/srl/metadata.json").read_text())
+    assert summary["dropped"]["no_match"] == 3
+
+
+def test_a_wrong_result_is_never_verified(tmp_path: Path, endpoint: Any) -> None:
+    other = render_response(Action("python", ({"rule": {"pattern": "$A == None"}, "fix": "not $A"},)))
+    server = endpoint(lambda *_: other)
+    path = manifest(tmp_path, 3)
+    argv = ["teacher", "run", "--tasks", str(path), "--teacher", "endpoint", "--base-url", server.url]
+    run(tmp_path, *argv, "--workers", "1")
+    rows = steps(next((tmp_path / "trajectories/raw/teacher").glob("*.jsonl")))
+    assert {row.env.verdict.value for row in rows} == {"wrong_result"}
+    assert run(tmp_path, "trajs", "make", "--workers", "1") == 1
+
+
+def test_a_token_limit_stops_the_run_and_a_higher_one_goes_on(
+    tmp_path: Path, endpoint: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = endpoint(lambda *_: GOOD)
+    path = manifest(tmp_path, 6)
+    argv = ["teacher", "run", "--tasks", str(path), "--teacher", "endpoint", "--base-url", server.url]
+    argv += ["--batch-size", "2", "--workers", "1", "--name", "t"]
+    assert run(tmp_path, *argv, "--max-tokens", "300") == 0
+    assert "stopped: 300 tokens used" in capsys.readouterr().err
+    raw = tmp_path / "trajectories/raw/teacher/t.jsonl"
+    assert len(steps(raw)) == 2
+    assert run(tmp_path, *argv, "--max-tokens", "100000") == 0
+    assert len(steps(raw)) == 6
+    assert len(server.asked) == 6
+
+
+def test_bad_tasks_are_counted_by_reason(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.jsonl"
+    path.write_text(
+        record(0).to_json() + "\n" + record(0).to_json() + "\nnope\n"
+        '{"pre": "x"}\n{"instruction": "i", "language": "python"}\n'
+        '{"instruction": "i", "pre": "x", "language": "cobol"}\n'
+        '{"instruction": "i", "pre": "x", "post": "x", "language": "go"}\n'
+    )
+    rejected: Counter[str] = Counter()
+    assert [task.group for task in read_tasks([path], rejected)] == ["project-0"]
+    assert rejected == {
+        "repeated_id": 1, "not_json": 1, "no_instruction": 1, "no_code": 1,
+        "unknown_language": 1, "no_edit": 1,
+    }  # fmt: skip
+
+
+def test_a_hand_written_row_is_a_task() -> None:
+    task = parse_task({"instruction": "do", "pre_code": "x = 1\r\n", "language": "py", "task_id": "mine"})
+    assert task == Task("mine", "do", "x = 1\n", "python", group="mine")
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--tasks", "nowhere.jsonl"], "nowhere.jsonl: no such file"),
+        (["--tasks", "empty.jsonl"], "no task in it (it is empty)"),
+        (["--tasks", "tasks.jsonl", "--teacher", "endpoint"], "no --base-url"),
+        (["--tasks", "tasks.jsonl", "--teacher", "checkpoint", "--model", "models/x"], "no such checkpoint"),
+        (["--tasks", "tasks.jsonl", "--teacher", "parrot"], "no choice 'parrot'"),
+    ],
+)
+def test_mistakes_have_one_clear_message(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], argv: list[str], message: str
+) -> None:
+    manifest(tmp_path, 1)
+    (tmp_path / "empty.jsonl").write_text("")
+    assert run(tmp_path, "teacher", "run", *argv) in (1, 2)
+    err = capsys.readouterr().err
+    assert message in err
+    assert "hint: " in err
