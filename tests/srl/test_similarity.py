@@ -87,7 +87,16 @@ def reversed_keys(value: Any) -> Any:
 
 
 def renamed(rule: Mapping[str, Any]) -> Any:
-    names = {"X": "LEFT", "F": "FUNC", "ARGS": "REST", "A": "V9", "NAME": "OLD", "NEW": "A", "P": "Q", "BODY": "B"}
+    names = {
+        "X": "LEFT",
+        "F": "FUNC",
+        "ARGS": "REST",
+        "A": "V9",
+        "NAME": "OLD",
+        "NEW": "A",
+        "P": "Q",
+        "BODY": "B",
+    }
 
     def change(text: str) -> str:
         if text in names:
@@ -235,7 +244,9 @@ def test_more_damage_never_raises(rule: Mapping[str, Any]) -> None:
 
 
 @given(
-    wanted=st.lists(st.tuples(st.sampled_from("abcdefgh"), st.sampled_from("xyz")), min_size=1, max_size=6, unique=True),
+    wanted=st.lists(
+        st.tuples(st.sampled_from("abcdefgh"), st.sampled_from("xyz")), min_size=1, max_size=6, unique=True
+    ),
     wrong=st.integers(0, 6),
 )
 def test_monotone_in_correct_leaves(wanted: list[tuple[str, str]], wrong: int) -> None:

@@ -314,9 +314,8 @@ def render_rules(action: Action) -> str:
 
 def _documents(action: Action) -> list[dict[str, Any]]:
     name = DISPLAY_NAMES[action.language]
-    order = [key for key in EFFECTIVE_FIELDS]
     return [
-        {"id": action.id_of(i), "language": name, **{key: rule[key] for key in order if key in rule}}
+        {"id": action.id_of(i), "language": name, **{k: rule[k] for k in EFFECTIVE_FIELDS if k in rule}}
         for i, rule in enumerate(action.rules)
     ]
 

@@ -45,7 +45,7 @@ class Config(CommandConfig):
     max_chars: int = Field(default=2_400, ge=40)
     """Longest `pre` or `post`, in characters."""
     families: tuple[str, ...] = ()
-    """Only templates and instance edits of these families, e.g. `rename-identifier comparison`; empty: all."""
+    """Only templates and edits of these families, e.g. `rename-identifier comparison`; empty: all."""
     shapes: tuple[Shape, ...] = SHAPES
     """Kinds of edits: `single`, `scoped` ("only in f"), `multi` (two or three rules), `negative`."""
     templates: tuple[Path, ...] = ()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from rulewright import console
 from rulewright.srl.train_srl import SrlConfig, train_srl
+from rulewright.training import environment
 from rulewright.training.policy import show
 
 Config = SrlConfig
@@ -17,6 +18,8 @@ Config = SrlConfig
 def run(config: SrlConfig) -> int:
     """Train, and show dev before and after."""
     result = train_srl(config)
+    if not result or environment.is_launched():
+        return 0
     if config.json_output:
         console.emit_json(result)
     else:

@@ -183,7 +183,7 @@ def error_rates(language: Language, pre: str, post: str) -> tuple[float, float]:
 
 
 def error_rate(code: str, language: Language) -> float:
-    """Share of a text that lies in syntax errors of its language, in [0, 1]."""
+    """Share of a text that is syntax errors, in [0, 1]; a missing token counts as one character."""
     from ast_grep_py import SgRoot
 
     root = SgRoot(code, language).root()
@@ -194,6 +194,11 @@ def error_rate(code: str, language: Language) -> float:
         if span.start.index >= end:
             n_wrong += max(1, span.end.index - span.start.index)
             end = span.end.index
+    # A token that the parser had to make up is an empty leaf.
+    made_up = root.find_all({"rule": {"regex": "^$"}})
+    n_wrong += sum(
+        1 for node in made_up if node.is_leaf() and node.kind() not in ("", "\n") and node.parent()
+    )
     return min(1.0, n_wrong / max(1, len(code)))
 
 

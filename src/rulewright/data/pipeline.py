@@ -12,15 +12,15 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, BinaryIO, Final, Literal
 
 import numpy as np
 from pydantic import ValidationError
 
-from rulewright import jsonl
 from rulewright.data import clean, pool, readers, signatures
 from rulewright.data.decontaminate import EvaluationIndex, Overlap
 from rulewright.data.drafts import Draft, Drop
@@ -28,7 +28,7 @@ from rulewright.data.schemas import SPLITS, NormalizedRecord
 from rulewright.data.sources import SOURCES, Normalize, Options
 from rulewright.data.splits import Fractions, split_of
 from rulewright.data.store import problems_of, reject_line
-from rulewright.errors import MissingDependency
+from rulewright.errors import MissingDependency, RulewrightError
 from rulewright.languages import LANGUAGES
 
 EngineName = Literal["local", "ray"]
@@ -74,6 +74,26 @@ def shard_path(work: Path, number: int, kind: str) -> Path:
     return work / "shards" / f"{number:07d}.{kind}"
 
 
+@contextmanager
+def whole(path: Path) -> Iterator[BinaryIO]:
+    """A file that appears only when complete, as far as kills go.
+
+    Unlike `jsonl.atomic` it is not forced to disk: that would cost more than the work, and
+    work that a power cut damages can be done again (`--overwrite`).
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as stream:
+            yield stream
+        part.replace(path)
+    except OSError as error:
+        raise RulewrightError(
+            f"{path}: cannot be written ({error.strerror or error})",
+            "free some disk space, then run again with --resume: finished shards are kept",
+        ) from error
+
+
 def make_shard(unit: readers.Unit, job: Job) -> Shard:
     """Turn a unit into a shard, unless that is done already."""
     done = shard_path(Path(job.work), unit.number, "keys")
@@ -109,8 +129,8 @@ class _Maker:
     def make(self) -> Shard:
         work, number = Path(self._job.work), self._unit.number
         with (
-            jsonl.atomic(shard_path(work, number, "records")) as records,
-            jsonl.atomic(shard_path(work, number, "rejects")) as rejects,
+            whole(shard_path(work, number, "records")) as records,
+            whole(shard_path(work, number, "rejects")) as rejects,
         ):
             for item in readers.items(self._unit):
                 self._n_rows += 1
@@ -132,7 +152,8 @@ class _Maker:
             "path": shard.path, "rows": shard.n_rows, "kept": shard.n_kept,
             "dropped": shard.dropped, "flagged": shard.flagged,
         }  # fmt: skip
-        jsonl.write_json(shard_path(work, number, "counts"), counts)
+        with whole(shard_path(work, number, "counts")) as stream:
+            stream.write(json.dumps(counts).encode())
         save_columns(shard_path(work, number, "keys"), arrays(self._columns))
         return shard
 
@@ -231,7 +252,7 @@ def arrays(columns: dict[str, list[Any]]) -> dict[str, Any]:
 
 def save_columns(path: Path, columns: dict[str, Any]) -> None:
     """Write arrays one after another: the same arrays give the same bytes."""
-    with jsonl.atomic(path) as stream:
+    with whole(path) as stream:
         for name in COLUMNS:
             np.save(stream, columns[name], allow_pickle=False)
 

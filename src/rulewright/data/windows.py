@@ -37,7 +37,7 @@ _FUNCTIONS: Final = frozenset(
 )  # fmt: skip
 
 
-# A smaller window is used only if there is no larger one.
+# A smaller window of statements or lines is used only if there is no larger one.
 _MIN_CHARS: Final = 40
 
 
@@ -118,7 +118,7 @@ def cut(
         ):
             continue
         parses = tolerated or not any(_has_error(_parse(side, language)) for side in window[:2])
-        if parses and len(window.pre) >= _MIN_CHARS:
+        if parses and (kind in DEFINITIONS or len(window.pre) >= _MIN_CHARS):
             return window
         fallback = fallback or window
     return fallback

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
-from ast_grep_py import Config, SgNode, SgRoot
+from ast_grep_py import Config, SgNode
 
 from rulewright.engine import suppress, template
 from rulewright.engine.rules import CompiledRule, Core, Fix, Panicked
@@ -222,8 +222,3 @@ def mark_blank_lines(text: str, mark: str) -> str:
         return text
     first, *inner, last = text.split("\n")
     return "\n".join([first, *(line + mark if line and not line.strip() else line for line in inner), last])
-
-
-def parse(source: str, language: str) -> SgNode:
-    """Parse a text; the root node keeps its tree alive."""
-    return SgRoot(source, language).root()

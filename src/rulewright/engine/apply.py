@@ -6,7 +6,7 @@ we made ourselves. What a model wrote goes through `Engine`, which survives it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from ast_grep_py import SgNode
@@ -14,6 +14,7 @@ from ast_grep_py import SgNode
 from rulewright.actions.action import Action
 from rulewright.engine import applier, cli, tidy
 from rulewright.engine.applier import Edit
+from rulewright.engine.parsing import Parsed, parse
 from rulewright.engine.rules import BadRule, CompiledRule, Panicked, compile_rule
 from rulewright.languages import Language
 from rulewright.verdict import Outcome, Verdict
@@ -27,14 +28,15 @@ class Step:
     """What one rule did: the parsed text before it and the edits it made."""
 
     rule: CompiledRule
-    before: str
-    root: SgNode
+    before: Parsed
     edits: tuple[Edit, ...]
-    nodes: tuple[SgNode, ...]
-    """The matched nodes of the edits; empty where the command line applied the rule."""
+    nodes: tuple[SgNode | None, ...]
+    """The matched node of each edit; `None` where only the command line found it."""
     after: str
     n_found: int
     tidied: bool
+    by_cli: str = ""
+    """Why the command line applied the rule; empty: it was done in process."""
 
 
 @dataclass(frozen=True)
@@ -107,34 +109,62 @@ def _refuse_text(code: str, language: Language) -> Outcome | None:
 
 
 def _step(rule: CompiledRule, source: str, rule_id: str, exact: bool) -> Step:
-    root = applier.parse(source, rule.language)
+    parsed = parse(source, rule.language)
     mark = "" if exact else tidy.mark_for(source, str(rule.source))
-    if rule.needs_cli:
-        return _step_by_cli(rule, source, root, rule_id, exact)
-    done = applier.run_rule(rule, source, root, rule_id, mark)
+    why = rule.needs_cli or ("the code does not parse cleanly" if parsed.broken and source else "")
+    if why:
+        return _step_by_cli(rule, parsed, rule_id, exact, mark, why)
+    return _step_here(rule, parsed, rule_id, exact, mark)
+
+
+def _step_here(rule: CompiledRule, parsed: Parsed, rule_id: str, exact: bool, mark: str) -> Step:
+    done = applier.run_rule(rule, parsed.source, parsed.root, rule_id, mark)
     edits = tuple(match.edit for match in done.matches)
     text, tidied = (done.text, False) if exact else _tidied(done.text, edits, mark)
     nodes = tuple(match.node for match in done.matches)
-    return Step(rule, source, root, edits, nodes, text, done.n_found, tidied)
+    return Step(rule, parsed, edits, nodes, text, done.n_found, tidied)
 
 
-def _step_by_cli(rule: CompiledRule, source: str, root: SgNode, rule_id: str, exact: bool) -> Step:
+def _step_by_cli(rule: CompiledRule, parsed: Parsed, rule_id: str, exact: bool, mark: str, why: str) -> Step:
+    source = parsed.source
     found = cli.scan(rule.source, rule.language, source, rule_id)
-    edits: list[Edit] = []
-    pieces: list[str] = []
+    applied: list[cli.CliEdit] = []
     done = 0
-    for one in found:
+    for one in found.edits:
         if one.start >= done:
-            edits.append(Edit(one.start, one.end, one.text))
-            pieces += [source[done : one.start], one.text]
+            applied.append(one)
             done = one.end
-    text = "".join([*pieces, source[done:]])
+    edits = tuple(Edit(one.start, one.end, one.text) for one in applied)
+    if not rule.needs_cli:
+        here = applier.run_rule(rule, source, parsed.root, rule_id)
+        if tuple(match.edit for match in here.matches) == edits:
+            return replace(_step_here(rule, parsed, rule_id, exact, mark), by_cli=why)
+    text = _spliced(source, edits)
     tidied = False
     if not exact:
-        # Lines that were there before cannot be told apart here: keep a text that held any.
-        kept = tuple(edit for edit in edits if not tidy.mark_for(source[edit.start : edit.end]))
-        text, tidied = _tidied(text, tuple(edits), "", kept)
-    return Step(rule, source, root, tuple(edits), (), text, len(found), tidied)
+        # Lines that were there before cannot be told apart here: a match that holds one is left alone.
+        clean = tuple(edit for edit in edits if not tidy.holds_padding(source[edit.start : edit.end]))
+        text, tidied = _tidied(text, edits, "", clean)
+    nodes = _nodes_at(parsed, rule, applied)
+    return Step(rule, parsed, edits, nodes, text, found.n_matches, tidied, why)
+
+
+def _spliced(source: str, edits: tuple[Edit, ...]) -> str:
+    pieces: list[str] = []
+    done = 0
+    for edit in edits:
+        pieces += [source[done : edit.start], edit.text]
+        done = edit.end
+    return "".join([*pieces, source[done:]])
+
+
+def _nodes_at(parsed: Parsed, rule: CompiledRule, edits: list[cli.CliEdit]) -> tuple[SgNode | None, ...]:
+    """The nodes that our own tree has where the command line matched."""
+    known: dict[tuple[int, int], SgNode] = {}
+    for node in applier.find_all(parsed.root, rule.core.config):
+        span = node.range()
+        known.setdefault((span.start.index, span.end.index), node)
+    return tuple(known.get((edit.match_start, edit.match_end)) for edit in edits)
 
 
 def _tidied(
@@ -180,7 +210,7 @@ def _touched(step: Step) -> int:
     """Bytes that the edits removed or wrote, whichever is more, without what they left alone."""
     total = 0
     for edit in step.edits:
-        old, new = step.before[edit.start : edit.end], edit.text
+        old, new = step.before.source[edit.start : edit.end], edit.text
         if old == new:
             continue
         head = 0

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from ast_grep_py import SgNode
+from ast_grep_py import Config, SgNode
 
-from rulewright.engine import applier, patterns
+from rulewright.engine import patterns
 from rulewright.engine.apply import Step
+from rulewright.engine.parsing import parse
 from rulewright.engine.rules import CompiledRule, pattern_parts
 
 _WORD: Final = re.compile(r"[A-Za-z_]\w*")
@@ -37,56 +38,48 @@ def _short(text: str) -> str:
 
 def syntax(steps: Sequence[Step]) -> str:
     """Whether the result parses worse than the text before."""
-    before = faults(steps[0].root)
-    last = steps[-1]
-    after = faults(applier.parse(last.after, last.rule.language))
-    if after[0] <= before[0] and after[1] <= before[1]:
+    before, last = steps[0].before, steps[-1]
+    after = parse(last.after, last.rule.language)
+    if after.errors <= before.errors and after.missing <= before.missing:
         return ""
-    return f"the result has {after[0] + after[1]} syntax errors, the code before {before[0] + before[1]}{after[2]}"
-
-
-def faults(root: SgNode) -> tuple[int, int, str]:
-    """Count error nodes and missing tokens; say where the first error is."""
-    errors = root.find_all({"rule": {"kind": "ERROR"}})
-    empty = root.find_all({"rule": {"regex": "^$"}})
-    missing = sum(1 for node in empty if node.is_leaf() and node.kind() not in ("", "\n") and node.parent())
-    place = f"; the first at line {errors[0].range().start.line + 1}" if errors else ""
-    return len(errors), missing, place
+    now, then = after.errors + after.missing, before.errors + before.missing
+    return f"the result has {now} syntax errors, the code before {then}; the first at line {after.first_line}"
 
 
 def degenerate(steps: Sequence[Step]) -> str:
     """Whether rules replace the whole text, or most of it, by a literal."""
     for step in steps:
-        whole = _weight(step.before)
-        for edit, node in zip(step.edits, step.nodes or [None] * len(step.edits)):
-            literal = _literal_weight(step.rule)
-            replaced = _weight(step.before[edit.start : edit.end])
-            kept = _captured_weight(step, node)
-            uncovered = max(0, replaced - kept)
-            if literal < LITERAL_SHARE * max(1, _weight(step.after)) or uncovered < LITERAL_SHARE * max(
-                1, whole
-            ):
+        literal = _literal_weight(step.rule)
+        whole = max(1, _weight(step.before.source))
+        if literal < LITERAL_SHARE * max(1, _weight(step.after)):
+            continue
+        for edit, node in zip(step.edits, step.nodes):
+            replaced = _weight(step.before.source[edit.start : edit.end])
+            if replaced < LITERAL_SHARE * whole:
                 continue
+            uncovered = replaced - _captured_weight(step, node)
             root = node is not None and node.parent() is None
-            if root or literal >= LITERAL_CHARS:
-                share = round(100 * uncovered / max(1, whole))
+            if uncovered >= LITERAL_SHARE * whole and (root or literal >= LITERAL_CHARS):
+                share = round(100 * uncovered / whole)
                 return f"one fix writes {literal} characters of its own over {share} % of the code"
     return ""
 
 
 def _weight(text: str) -> int:
-    return sum(1 for char in text if not char.isspace())
+    """Characters that are not whitespace."""
+    return len("".join(text.split()))
 
 
 def _literal_weight(rule: CompiledRule) -> int:
-    assert rule.core.fix is not None
-    return sum(_weight(fragment) for fragment in rule.core.fix.template.fragments)
+    fix = rule.core.fix
+    return sum(_weight(fragment) for fragment in fix.template.fragments) if fix is not None else 0
 
 
 def _captured_weight(step: Step, node: SgNode | None) -> int:
     if node is None:
         return 0
-    return sum(_weight(step.before[start:end]) for start, end in _captures(step.rule, node, used_only=True))
+    spans = _captures(step.rule, node, used_only=True)
+    return sum(_weight(step.before.source[start:end]) for start, end in spans)
 
 
 def _captures(rule: CompiledRule, node: SgNode, used_only: bool = False) -> list[tuple[int, int]]:
@@ -107,25 +100,28 @@ def _captures(rule: CompiledRule, node: SgNode, used_only: bool = False) -> list
 def lossy(steps: Sequence[Step]) -> str:
     """Named code inside a match that neither the pattern nor a capture covers, and that is gone."""
     for step in steps:
-        fix = step.rule.core.fix
-        if fix is None or (
-            not any(fragment.strip() for fragment in fix.template.fragments) and not fix.template.slots
-        ):
+        if _deletes(step.rule):
             continue
         said = _said(step.rule)
+        own = list(_own_patterns(step.rule.core.config["rule"], step.rule.core.config.get("utils", {})))
         for edit, node in zip(step.edits, step.nodes):
-            if node.is_leaf():
+            if node is None or node.is_leaf():
                 continue
-            covered = _captures(step.rule, node) + _wildcards(step, node)
-            for lost in _uncovered(node, covered, said):
-                text = " ".join(lost.text().split())
-                if text not in " ".join(edit.text.split()):
-                    line = lost.range().start.line + 1
+            covered = _captures(step.rule, node) + _wildcards(own, node)
+            kept = " ".join(edit.text.split())
+            for lost in _uncovered(node, covered, said, keywords=bool(own)):
+                if " ".join(lost.text().split()) not in kept:
                     return (
-                        f"line {line}: the match holds {_short(text)} ({lost.kind()}), which neither the pattern "
-                        "nor a variable covers: the fix drops it"
+                        f"line {lost.range().start.line + 1}: the match holds {_short(lost.text())} "
+                        f"({lost.kind()}), which neither the pattern nor a variable covers: the fix drops it"
                     )
     return ""
+
+
+def _deletes(rule: CompiledRule) -> bool:
+    """Whether the rule has no fix, or says with an empty one that all of the match shall go."""
+    fix = rule.core.fix
+    return fix is None or (not fix.template.slots and not any(f.strip() for f in fix.template.fragments))
 
 
 def _said(rule: CompiledRule) -> frozenset[str]:
@@ -147,15 +143,15 @@ def _said(rule: CompiledRule) -> frozenset[str]:
     return frozenset(words)
 
 
-def _wildcards(step: Step, node: SgNode) -> list[tuple[int, int]]:
+def _wildcards(own: Sequence[Any], node: SgNode) -> list[tuple[int, int]]:
     """What `$_` and `$$$` of the rule's own patterns match: stated, though not captured."""
     spans: list[tuple[int, int]] = []
-    for pattern in _own_patterns(step.rule.core.config["rule"], step.rule.core.config.get("utils", {})):
+    for pattern in own:
         named = _named(pattern)
         if named is None:
             continue
-        for found in node.find_all({"rule": {"pattern": named}}):
-            if found.range().start.index != node.range().start.index or found.kind() != node.kind():
+        for found in node.find_all(cast(Config, {"rule": {"pattern": named}})):
+            if found != node:
                 continue
             for number in range(_MAX_WILDCARDS):
                 one = found.get_match(f"{_WILD}{number}")
@@ -198,8 +194,18 @@ def _own_patterns(rule: Mapping[str, Any], utils: Mapping[str, Any], depth: int 
         yield from _own_patterns(utils[name], utils, depth + 1)
 
 
-def _uncovered(node: SgNode, covered: Sequence[tuple[int, int]], said: frozenset[str]) -> Iterator[SgNode]:
-    """The largest named parts (and bare keywords) of a node that nothing covers."""
+def _uncovered(
+    node: SgNode, covered: Sequence[tuple[int, int]], said: frozenset[str], keywords: bool
+) -> Iterator[SgNode]:
+    """The largest named parts of a node that nothing covers.
+
+    Args:
+        node: the match, or a part of it.
+        covered: character ranges that variables hold.
+        said: words of the rule's patterns.
+        keywords: whether bare keywords count too (`async`): where a pattern spells them
+            out, one more is a loss; where the rule names a kind, they belong to it.
+    """
     for child in node.children():
         span = child.range()
         start, end = span.start.index, span.end.index
@@ -209,7 +215,7 @@ def _uncovered(node: SgNode, covered: Sequence[tuple[int, int]], said: frozenset
         if text in said:
             continue
         if not child.is_named():
-            if _KEYWORD.fullmatch(text):
+            if keywords and _KEYWORD.fullmatch(text):
                 yield child
             continue
         touched = any(low < end and start < high for low, high in covered)
@@ -217,7 +223,7 @@ def _uncovered(node: SgNode, covered: Sequence[tuple[int, int]], said: frozenset
             if _has_words(text):
                 yield child
         else:
-            yield from _uncovered(child, covered, said)
+            yield from _uncovered(child, covered, said, keywords)
 
 
 def _has_words(text: str) -> bool:

@@ -25,6 +25,7 @@ from rulewright.languages import Language, suffix_of
 SUPPORTED: Final = (0, 51)
 MAX_OUTPUT_BYTES: Final = 64 * 1024 * 1024
 CPU_SECONDS: Final = 20
+WALL_SECONDS: Final = 300
 ENVIRONMENT: Final = {"RUST_BACKTRACE": "0", "NO_COLOR": "1", "PATH": os.defpath}
 
 
@@ -86,14 +87,15 @@ def check_version(allow_other: bool = False) -> None:
             )
 
 
-def _limits() -> None:  # pragma: no cover  (runs in the child)
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_OUTPUT_BYTES, MAX_OUTPUT_BYTES))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+class CliScan(NamedTuple):
+    """What the command line found: matches, and their replacements, nested ones included."""
+
+    n_matches: int
+    edits: list[CliEdit]
 
 
-def scan(rule: Rule, language: Language, source: str, rule_id: str) -> list[CliEdit]:
-    """Every match of a rule with its replacement, nested ones included.
+def scan(rule: Rule, language: Language, source: str, rule_id: str) -> CliScan:
+    """Match a rule against a text.
 
     Raises:
         Refusal, Crash, Slow: what the command line did instead.
@@ -104,19 +106,33 @@ def scan(rule: Rule, language: Language, source: str, rule_id: str) -> list[CliE
         folder = Path(name)
         (folder / "work").mkdir()
         (folder / "rule.yml").write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
-        (folder / "sgconfig.yml").write_text("ruleDirs: []\n")
+        (folder / "work" / "sgconfig.yml").write_text("ruleDirs: []\n")
         code = folder / "work" / f"code{suffix_of(language)}"
         code.write_bytes(source.encode("utf-8"))
         output = folder / "out"
-        with output.open("wb") as stream:
-            done = subprocess.run(
-                [binary(), "scan", "--rule", str(folder / "rule.yml"), "--json=stream", "--no-ignore", "hidden",
-                 "-j", "1", str(code)],
-                cwd=folder / "work", stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.PIPE,
-                env=ENVIRONMENT, preexec_fn=_limits, check=False,
-            )  # fmt: skip
-        _check_exit(done.returncode, done.stderr.decode("utf-8", "replace"))
+        options = ["--json=stream", "--no-ignore", "hidden", "-j", "1"]
+        argv = [binary(), "scan", "--rule", str(folder / "rule.yml"), *options, str(code)]
+        status, complaint = _run(argv, folder / "work", output)
+        _check_exit(status, complaint)
         return _edits(output.read_bytes(), source)
+
+
+def _run(argv: list[str], folder: Path, output: Path) -> tuple[int, str]:
+    """Run with bounds on processor time, output and the clock; give exit status and complaint."""
+    with output.open("wb") as stream:
+        process = subprocess.Popen(
+            argv, cwd=folder, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.PIPE, env=ENVIRONMENT
+        )
+        if hasattr(resource, "prlimit"):  # Linux; elsewhere the clock alone bounds it
+            resource.prlimit(process.pid, resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (MAX_OUTPUT_BYTES, MAX_OUTPUT_BYTES))
+        try:
+            _, complaint = process.communicate(timeout=WALL_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            return -9, ""
+        return process.returncode, complaint.decode("utf-8", "replace")
 
 
 def _check_exit(code: int, complaint: str) -> None:
@@ -135,12 +151,14 @@ def _check_exit(code: int, complaint: str) -> None:
     )
 
 
-def _edits(output: bytes, source: str) -> list[CliEdit]:
+def _edits(output: bytes, source: str) -> CliScan:
     raw = source.encode("utf-8")
     to_chars = (lambda offset: offset) if source.isascii() else _offsets(raw)
     edits = []
+    n_matches = 0
     for line in output.splitlines():
         item: dict[str, Any] = json.loads(line)
+        n_matches += 1
         if "replacement" not in item:
             continue
         span, place = item["range"]["byteOffset"], item["replacementOffsets"]
@@ -150,7 +168,8 @@ def _edits(output: bytes, source: str) -> list[CliEdit]:
                 to_chars(span["start"]), to_chars(span["end"]),
             )
         )  # fmt: skip
-    return sorted(edits, key=lambda edit: (edit.match_start, -edit.match_end))
+    edits.sort(key=lambda edit: (edit.match_start, -edit.match_end))
+    return CliScan(n_matches, edits)
 
 
 def _offsets(raw: bytes) -> Any:

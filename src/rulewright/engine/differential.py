@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -297,9 +297,11 @@ class _Maker:
         )
         return rng.choice(
             [
-                {"substring": {"source": source, "startChar": rng.randrange(-4, 4), "endChar": rng.randrange(-3, 9)}},
+                {"substring": {"source": source, "startChar": rng.randrange(-4, 4),
+                               "endChar": rng.randrange(-3, 9)}},
                 f"substring({source}, startChar={rng.randrange(-3, 4)})",
-                {"replace": {"source": source, "replace": rng.choice(["[aeiou]", r"(\w+)", "^.", r"\s+", "x"]),
+                {"replace": {"source": source,
+                             "replace": rng.choice(["[aeiou]", r"(\w+)", "^.", r"\s+", "x"]),
                              "by": rng.choice(["", "Z", "$1$1", "${1}_", "\n  "])}},
                 f"replace({source}, replace='[a-c]', by='_')",
                 {"convert": {"source": source, "toCase": case}},
@@ -373,15 +375,16 @@ class _Maker:
         return template
 
     def _expansions(self, node: SgNode) -> list[dict[str, Any]]:
-        near: Callable[[SgNode | None], str] = lambda one: (
-            one.kind() if one is not None and one.is_named() else "ERROR"
-        )
-        following, previous = near(node.next()), near(node.prev())
+        following, previous = _kind(node.next()), _kind(node.prev())
         return [
             {"regex": "^,$"}, {"regex": "^[,;]$", "stopBy": "end"}, {"kind": following}, {"kind": previous},
             {"kind": following, "stopBy": "end"}, {"regex": ".", "stopBy": {"regex": "^,$"}},
             {"kind": previous, "stopBy": {"kind": following}},
         ]  # fmt: skip
+
+
+def _kind(node: SgNode | None) -> str:
+    return node.kind() if node is not None and node.is_named() else "ERROR"
 
 
 def _walk(root: SgNode) -> Iterator[SgNode]:

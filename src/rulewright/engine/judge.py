@@ -13,18 +13,19 @@ from rulewright.verdict import Outcome, Verdict
 ORDER = (Verdict.DEGENERATE, Verdict.SYNTAX_ERROR, Verdict.LOSSY, Verdict.WRONG_RESULT)
 
 
-def judge(action: Action, code: str, expected: str | None = None) -> Outcome:
+def judge(action: Action, code: str, expected: str | None = None, *, exact: bool = False) -> Outcome:
     """Apply an action and judge what it did.
 
     Args:
         action: rules, applied one after another.
         code: the text before.
         expected: the wanted text; `None` where none is known.
+        exact: leave out the tidy step.
 
     Returns:
         `ok` only where every judgement holds; `flags` has all that failed.
     """
-    done = trace(action, code)
+    done = trace(action, code, exact=exact)
     return judge_trace(done, code, expected)
 
 

@@ -25,7 +25,8 @@ from rulewright.engine.wire import Request
 from rulewright.errors import RulewrightError
 from rulewright.verdict import Outcome, Verdict
 
-WINDOW: Final = 8
+WINDOW: Final = 16
+PIPE_BYTES: Final = 48 * 1024
 _ENVIRONMENT: Final = {"RUST_BACKTRACE": "0", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
@@ -42,6 +43,7 @@ class _Worker:
             start_new_session=True,
         )
         self.owed: deque[tuple[int, Request]] = deque()
+        self._sizes: deque[int] = deque()
         self.since = time.monotonic()
         assert self.process.stdin and self.process.stdout
         self.into = cast(BinaryIO, self.process.stdin)
@@ -51,15 +53,28 @@ class _Worker:
             self.end()
             raise RulewrightError("a worker process could not start", "run `rulewright doctor`")
 
-    def send(self, number: int, request: Request) -> None:
+    def offer(self, number: int, request: Request, message: bytes) -> bool:
+        """Send a request, unless that could block: then give `False`.
+
+        A worker that waits for us to read its answer does not read our next request. So
+        only as much is sent ahead as the pipe itself holds.
+        """
+        if self.owed and (len(self.owed) >= WINDOW or sum(self._sizes) + len(message) > PIPE_BYTES):
+            return False
         if not self.owed:
             self.since = time.monotonic()
         self.owed.append((number, request))
-        try:
-            wire.send(self.into, wire.request_to_json(request))
-        except BrokenPipeError:
-            # It ended on an earlier item; reading its answer will show.
-            return
+        self._sizes.append(len(message))
+        # Where it ended on an earlier item, reading its answer will show.
+        with contextlib.suppress(BrokenPipeError):
+            self.into.write(message)
+            self.into.flush()
+        return True
+
+    def answered(self) -> int:
+        """Strike out the oldest request; give its number."""
+        self._sizes.popleft()
+        return self.owed.popleft()[0]
 
     def end(self) -> int:
         """Stop the process and its children; give how it ended."""
@@ -122,19 +137,22 @@ class Engine:
         ready: dict[int, Outcome] = {}
         again: deque[tuple[int, Request]] = deque()
         given = 0
+        held: tuple[int, Request, bytes] | None = None
         exhausted = False
         try:
             while True:
-                while not exhausted or again:
-                    worker = self._free(given, len(ready))
-                    if worker is None:
+                while held is not None or again or not exhausted:
+                    if held is None:
+                        item = again.popleft() if again else next(waiting, None)
+                        if item is None:
+                            exhausted = True
+                            break
+                        held = (*item, wire.encode(wire.request_to_json(item[1])))
+                    # Far ahead of what was given out, nothing new begins.
+                    if held[0] - given > 64 * self._n or not self._place(held):
                         break
-                    item = again.popleft() if again else next(waiting, None)
-                    if item is None:
-                        exhausted = True
-                        break
-                    worker.send(*item)
-                if not any(worker.owed for worker in self._workers) and exhausted and not again:
+                    held = None
+                if exhausted and held is None and not again and not any(w.owed for w in self._workers):
                     break
                 for number, outcome in self._collect(again):
                     ready[number] = outcome
@@ -146,15 +164,17 @@ class Engine:
             if any(worker.owed for worker in self._workers):
                 self.close()
 
-    def _free(self, given: int, n_ready: int) -> _Worker | None:
-        """A worker that can take one more request without falling far behind."""
-        if n_ready > 64 * self._n:
-            return None
-        least = min(self._workers, key=lambda worker: len(worker.owed), default=None)
-        if len(self._workers) < self._n and (least is None or least.owed):
-            least = _Worker(self._memory_mb, self._deadline_s)
-            self._workers.append(least)
-        return least if least is not None and len(least.owed) < WINDOW else None
+    def _place(self, held: tuple[int, Request, bytes]) -> bool:
+        """Send a request to the worker that owes least; start one more where all are busy."""
+        for worker in sorted(self._workers, key=lambda worker: len(worker.owed)):
+            if worker.owed and len(self._workers) < self._n:
+                break
+            if worker.offer(*held):
+                return True
+        if len(self._workers) < self._n:
+            self._workers.append(_Worker(self._memory_mb, self._deadline_s))
+            return self._workers[-1].offer(*held)
+        return False
 
     def _collect(self, again: deque[tuple[int, Request]]) -> list[tuple[int, Outcome]]:
         """Wait for answers."""
@@ -179,7 +199,7 @@ class Engine:
             return [(number, _of_exit(self._drop(worker, again), self._deadline_s))]
         done = []
         for message in messages:
-            number, _ = worker.owed.popleft()
+            number = worker.answered()
             outcome = wire.outcome_from_json(message)
             done.append((number, outcome))
             if outcome.verdict is Verdict.CRASHED:

@@ -89,8 +89,9 @@ def _write(folder: Path, items: Sequence[tuple[dict[str, object], str, str]]) ->
 
 
 def _run(folder: Path) -> subprocess.CompletedProcess[bytes]:
+    options = ["-U", "--no-ignore", "hidden", "-j", "1", "."]
     return subprocess.run(
-        [cli.binary(), "scan", "--rule", str(folder / "rules.yml"), "-U", "--no-ignore", "hidden", "-j", "1", "."],
+        [cli.binary(), "scan", "--rule", str(folder / "rules.yml"), *options],
         cwd=folder / "work", stdin=subprocess.DEVNULL, capture_output=True, env=cli.ENVIRONMENT,
         check=False, timeout=600,
     )  # fmt: skip

@@ -308,12 +308,17 @@ def _has_kinds(rule: Any, utils: Mapping[str, Any], language: Language, seen: fr
             return True
         if key == "any" and all(_has_kinds(item, utils, language, seen) for item in value):
             return True
-        if key == "matches" and isinstance(value, str) and value in utils and value not in seen:
-            if _has_kinds(utils[value], utils, language, seen | {value}):
-                return True
-        if key == "nthChild" and isinstance(value, dict) and isinstance(value.get("ofRule"), dict):
-            if _has_kinds(value["ofRule"], utils, language, seen):
-                return True
+        if (
+            key == "matches"
+            and isinstance(value, str)
+            and value in utils
+            and value not in seen
+            and _has_kinds(utils[value], utils, language, seen | {value})
+        ):
+            return True
+        of_rule = value.get("ofRule") if key == "nthChild" and isinstance(value, dict) else None
+        if isinstance(of_rule, dict) and _has_kinds(of_rule, utils, language, seen):
+            return True
     return False
 
 

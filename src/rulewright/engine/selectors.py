@@ -23,9 +23,8 @@ def has_kinds(selector: str) -> bool:
 
 
 def _subject_has_kind(selector: str) -> bool:
-    subject = ""
-    for subject in _split(selector.strip(), " >+~\t\n"):
-        pass
+    parts = list(_split(selector.strip(), " >+~\t\n"))
+    subject = parts[-1] if parts else ""
     if _NAME.match(subject):
         return True
     for found in _IS.finditer(subject):

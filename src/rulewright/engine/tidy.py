@@ -22,6 +22,11 @@ def mark_for(*texts: str) -> str:
     return next((mark for mark in _MARKS if not any(mark in text for text in texts)), "")
 
 
+def holds_padding(text: str) -> bool:
+    """Whether a line of the text is whitespace and nothing else."""
+    return _PADDED.search(text) is not None
+
+
 def tidy(text: str, spans: Sequence[tuple[int, int]], mark: str) -> tuple[str, bool]:
     """Empty padded lines that touch a span.
 

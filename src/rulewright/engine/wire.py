@@ -25,7 +25,7 @@ class Request:
         code: the text before.
         language: of the code.
         expected: the wanted text, where known.
-        exact: apply only, without tidying and judgements.
+        exact: without the tidy step.
     """
 
     action: Action | str
@@ -75,8 +75,9 @@ def outcome_to_json(outcome: Outcome) -> dict[str, Any]:
         states[-1] = ""
     return {
         "verdict": outcome.verdict, "detail": outcome.detail, "post": outcome.post, "states": states,
-        "n_rules": outcome.n_rules, "n_matches": outcome.n_matches, "matches_per_rule": outcome.matches_per_rule,
-        "tidied": outcome.tidied, "bytes_touched": outcome.bytes_touched, "flags": sorted(outcome.flags),
+        "n_rules": outcome.n_rules, "n_matches": outcome.n_matches,
+        "matches_per_rule": outcome.matches_per_rule, "tidied": outcome.tidied,
+        "bytes_touched": outcome.bytes_touched, "flags": sorted(outcome.flags),
     }  # fmt: skip
 
 
@@ -91,11 +92,16 @@ def outcome_from_json(value: dict[str, Any]) -> Outcome:
     )  # fmt: skip
 
 
-def send(stream: BinaryIO, value: Any) -> None:
-    """Write one message."""
+def encode(value: Any) -> bytes:
+    """One message: its length and its JSON."""
     # ASCII escapes keep lone surrogates, which UTF-8 cannot.
     body = json.dumps(value).encode("ascii")
-    stream.write(_LENGTH.pack(len(body)) + body)
+    return _LENGTH.pack(len(body)) + body
+
+
+def send(stream: BinaryIO, value: Any) -> None:
+    """Write one message."""
+    stream.write(encode(value))
     stream.flush()
 
 

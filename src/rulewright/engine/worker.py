@@ -14,7 +14,6 @@ import sys
 
 from rulewright.actions import Rejection
 from rulewright.engine import wire
-from rulewright.engine.apply import apply
 from rulewright.engine.judge import judge
 from rulewright.verdict import Outcome, Verdict
 
@@ -60,9 +59,7 @@ def _answer(request: wire.Request) -> Outcome:
             Verdict.BAD_ACTION, f"the action is for {action.language}, the code is {request.language}"
         )
     try:
-        if request.exact:
-            return apply(action, request.code, exact=True)
-        return judge(action, request.code, request.expected)
+        return judge(action, request.code, request.expected, exact=request.exact)
     except MemoryError:
         return Outcome(Verdict.CRASHED, "out of memory")
 

@@ -54,11 +54,7 @@ def evaluate(config: ActionsConfig) -> dict[str, Any]:
         def score(answers: Sequence[Answer]) -> Iterator[Row]:
             tasks = [records[answer.item.task] for answer in answers]
             outcomes = judge(
-                engine,
-                [
-                    Request(answer.text, record.pre, record.language, record.post)
-                    for answer, record in zip(answers, tasks, strict=True)
-                ],
+                engine, [request(answer.text, task) for answer, task in zip(answers, tasks, strict=True)]
             )
             return (score_outcome(o, record) for o, record in zip(outcomes, tasks, strict=True))
 
@@ -77,6 +73,14 @@ def item(record: NormalizedRecord, style: Style) -> Item:
     """A record as a question."""
     prompt = action_prompt(record.instruction, record.pre, record.language, style=style)
     return Item(record.metadata.id, prompt, heldout.meta_of(record))
+
+
+def request(text: str, record: NormalizedRecord) -> Request:
+    """A raw answer as a question to the engine.
+
+    The engine also takes bare rules, from people; a model has to write an action block.
+    """
+    return Request(text if _ACTION_TAG in text else "", record.pre, record.language, record.post)
 
 
 def judge(engine: Engine, requests: Sequence[Request]) -> list[Outcome]:

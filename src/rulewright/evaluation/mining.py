@@ -319,7 +319,8 @@ def show(result: Mapping[str, Any]) -> None:
     for name, value in result["estimates"].items():
         low, high = value["low"], value["high"]
         interval = f"{low:.3f} – {high:.3f}" if low is not None else ""
-        lines.append([name, f"{value['value']:.3f}", interval, value["n"]])
+        mean = "–" if value["value"] is None else f"{value['value']:.3f}"
+        lines.append([name, mean, interval, value["n"]])
     console.emit(console.table(["measure", "value", "95 % interval", "n"], lines))
     console.emit(f"tiers: {json.dumps(result['tiers'])}")
     if result["reasons"]:

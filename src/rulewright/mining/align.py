@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from rapidfuzz.distance import LCSseq
@@ -17,6 +17,7 @@ from rapidfuzz.distance import LCSseq
 from rulewright.mining.tree import Node, Tree
 
 MIN_DICE: Final = 0.34
+TOKEN_READING_COST: Final = 0.6
 MAX_BLOCK: Final = 40
 """Larger unequal blocks of children are aligned by order, not by likeness."""
 
@@ -53,6 +54,9 @@ class Edit:
     pre: Tree
     post: Tree
     hunks: tuple[Hunk, ...]
+    cost: float = 0.0
+    """How much less natural this reading is than the first."""
+    _brought: dict[int, list[Node]] = field(default_factory=dict, compare=False, repr=False)
 
     def map_range(self, start: int, end: int) -> list[Mapped]:
         """The ranges of post that `[start, end)` of pre may have become.
@@ -87,13 +91,22 @@ class Edit:
         core = frozenset(inside)
         return [Mapped(b0, b1, core | h0 | h1) for b0, h0 in starts for b1, h1 in ends if b0 <= b1]
 
+    def brought(self, number: int) -> list[Node]:
+        """The nodes of post that lie within what a hunk brought in, outer before inner."""
+        known = self._brought.get(number)
+        if known is None:
+            hunk = self.hunks[number]
+            known = self.post.within(hunk.b0, hunk.b1) if hunk.b1 > hunk.b0 else []
+            self._brought[number] = known
+        return known
+
     def touches(self, start: int, end: int) -> bool:
         """Whether a hunk changes something strictly inside a range of pre."""
         for hunk in self.hunks:
-            if hunk.a0 < end and hunk.a1 > start:
-                return True
             if hunk.a0 >= end:
                 return False
+            if hunk.a1 > start and (hunk.a0 > start or hunk.a1 > hunk.a0):
+                return True
         return False
 
     def _after(self, position: int) -> int:
@@ -118,12 +131,16 @@ def variants(pre: Tree, post: Tree) -> list[Edit]:
     """Up to four readings of an edit: by tree or by token, blanks trimmed left or right first."""
     found: list[Edit] = []
     seen: set[tuple[Hunk, ...]] = set()
-    for segments in (list(_tree_segments(pre, post)), list(_token_segments(pre, post))):
+    readings = (
+        (list(_tree_segments(pre, post)), 0.0),
+        (list(_token_segments(pre, post)), TOKEN_READING_COST),
+    )
+    for segments, cost in readings:
         for left_first in (True, False):
             hunks = _hunks(pre.text, post.text, segments, left_first)
             if hunks not in seen:
                 seen.add(hunks)
-                found.append(Edit(pre, post, hunks))
+                found.append(Edit(pre, post, hunks, cost))
     return found
 
 

@@ -28,6 +28,7 @@ MAX_ANCHOR_CHARS: Final = 2_500
 MAX_RUN: Final = 12
 MAX_PARTS: Final = 4
 MAX_CORE: Final = 400
+MAX_HEAD: Final = 80
 MAX_RUN_CHARS: Final = 1_500
 LEXICAL_CHARS: Final = 60
 ENOUGH_BITS: Final = 10.0
@@ -56,6 +57,8 @@ class Candidate:
     hunks: frozenset[int]
     n_vars: int = 0
     extra_cost: float = 0.0
+    inserts: bool = False
+    """Whether whole lines come in beside code that stays as it is."""
     lifted: Lifted | None = field(default=None, compare=False)
 
     @cached_property
@@ -172,18 +175,23 @@ def _patterns(
             return
         if lifted.pattern.strip() == lifted.holes[0].ref:
             return
-        matcher = selector_rule(lifted.pattern, anchor.kind, edit.pre.language)
+        matcher = selector_rule(lifted.pattern, anchor.kind, edit.pre.language, edit.pre.text_of(anchor))
         if matcher is not None:
             extra = policy.cost + (0.3 if "kind" in matcher or isinstance(matcher["pattern"], dict) else 0.0)
             yield Candidate(
                 {"rule": matcher, "fix": lifted.fix}, "pattern", anchor, anchor.kind, mapped.hunks,
-                lifted.n_vars, extra, lifted,
+                lifted.n_vars, extra, _only_inserts(edit, mapped), lifted,
             )  # fmt: skip
             return
         largest = sorted((h for h in lifted.holes if not h.moved), key=lambda h: h.start - h.end)
         largest = largest[: max(1, len(largest) // 3)]
         forbidden |= {n.index for h in largest for n in edit.pre.at(h.start, h.end)}
         forbidden |= {n.index for h in largest if h.multi for n in _first_in(edit.pre, h.start)}
+
+
+def _only_inserts(edit: Edit, mapped: Mapped) -> bool:
+    hunks = [edit.hunks[i] for i in mapped.hunks]
+    return all(not edit.pre.text[h.a0 : h.a1].strip() and "\n" in edit.post.text[h.b0 : h.b1] for h in hunks)
 
 
 def _first_in(tree: Tree, start: int) -> list[Node]:
@@ -456,24 +464,38 @@ def _touched(parent: Node, start: int, end: int) -> list[list[Node]] | None:
 
 
 def _run(edit: Edit, nodes: list[Node], names: frozenset[str], number: int) -> Iterator[Candidate]:
-    first, last = nodes[0], nodes[-1]
-    if not 2 <= len(nodes) <= MAX_RUN or last.end - first.start > MAX_RUN_CHARS or not first.named:
+    lead = nodes[0] if not nodes[0].named and len(nodes) == 2 else None
+    first, last = nodes[1 if lead else 0], nodes[-1]
+    if not 2 <= len(nodes) <= MAX_RUN or not first.named:
         return
-    for mapped in edit.map_range(first.start, last.end):
+    for mapped in edit.map_range(nodes[0].start, last.end):
         if number not in mapped.hunks or mapped.start == mapped.end:
             continue
-        for policy in (GENERAL, TIGHT):
+        for policy, heads in ((GENERAL, False), (GENERAL, True), (TIGHT, True)):
             lifted = lift(edit, nodes, mapped, policy, names)
-            if lifted is None:
+            if lifted is None or sum(map(len, lifted.patterns)) > MAX_RUN_CHARS:
                 continue
-            matchers = [_sibling(edit, n, p) for n, p in zip(nodes, lifted.patterns, strict=True)]
-            rule = dict(matchers[-1])
-            for matcher in matchers[-2::-1]:
-                rule = {**matcher, "precedes": rule}
-            expand = _last_of(edit, nodes, matchers[-1])
-            fix = {"template": lifted.fix, "expandEnd": expand}
+            matchers = [_sibling(edit, n, p, heads) for n, p in zip(nodes, lifted.patterns, strict=True)]
+            if sum(len(str(matcher)) for matcher in matchers) > 2 * MAX_RUN_CHARS:
+                continue
+            if lead is not None:
+                rule = {**matchers[1], "follows": matchers[0]}
+                fix: dict[str, Any] = {"template": lifted.fix, "expandStart": matchers[0]}
+            else:
+                rule = dict(matchers[-1])
+                for matcher in matchers[-2::-1]:
+                    rule = {**matcher, "precedes": rule}
+                fix = {"template": lifted.fix, "expandEnd": _last_of(edit, nodes, matchers[-1])}
             yield Candidate(
-                {"rule": rule, "fix": fix}, "run", first, first.kind, mapped.hunks, lifted.n_vars, 0.0, lifted
+                {"rule": rule, "fix": fix},
+                "run",
+                first,
+                first.kind,
+                mapped.hunks,
+                lifted.n_vars,
+                0.0,
+                False,
+                lifted,
             )
 
 
@@ -510,11 +532,17 @@ def _final_newline(edit: Edit, number: int) -> Iterator[Candidate]:
         yield Candidate({"rule": matcher, "fix": fix}, "pattern", last, last.kind, frozenset((number,)), 1)
 
 
-def _sibling(edit: Edit, node: Node, pattern: str) -> dict[str, Any]:
-    if node.named and not (FORGED_HOLE.search(edit.pre.text_of(node))):
+def _sibling(edit: Edit, node: Node, pattern: str, head: bool = False) -> dict[str, Any]:
+    """How one sibling of a run is matched; with `head`, an unchanged one by its first line too."""
+    text = edit.pre.text_of(node)
+    if not node.named:
+        return {"regex": f"^{regex_escape(text)}$"}
+    if not FORGED_HOLE.search(text):
         matcher = selector_rule(pattern, node.kind, edit.pre.language)
         if matcher is not None:
+            if head and "kind" in matcher and "regex" not in matcher:
+                line, *more = text.split("\n")
+                whole = "" if more or len(line) > MAX_HEAD else "$"
+                return {**matcher, "regex": f"^{regex_escape(line[:MAX_HEAD])}{whole}"}
             return matcher
-    if not node.named:
-        return {"regex": f"^{regex_escape(edit.pre.text_of(node))}$"}
     return _by_text(edit, node)

@@ -92,22 +92,37 @@ def as_code(pattern: str, language: Language) -> str:
     return HOLE.sub(lambda m: m.group().replace("$", mark), pattern) if mark else pattern
 
 
-def selector_rule(pattern: str, kind: str, language: Language) -> dict[str, Any] | None:
+def selector_rule(pattern: str, kind: str, language: Language, literal: str = "") -> dict[str, Any] | None:
     """The rule that matches `pattern` as a node of `kind`; `None` where no snippet gives it.
 
     The plain pattern is used where it parses to that kind, or to the only descendant of it.
+
+    Args:
+        pattern: with metavariables.
+        kind: of the node that it should be.
+        language: of both.
+        literal: the text that the pattern was made from; snippets in which not even that is
+            of this kind are not tried.
     """
+    bare = _bare(pattern)
+    if bare is not None:
+        return {"kind": kind, "pattern": pattern}
     code = as_code(pattern, language)
     parsed = _parse(code, language)
     if parsed.clean and kind in parsed.chain:
-        if not parsed.chain or parsed.chain[-1] == kind or _bare(pattern) is None:
-            return {"pattern": pattern} if _bare(pattern) is None else {"pattern": pattern, "kind": kind}
-    if _bare(pattern) is not None:
-        return {"kind": kind, "pattern": pattern}
-    for wrapper in WRAPPERS.get(language, ()):
+        return {"pattern": pattern}
+    wrappers = _wrappers_for(literal, kind, language) if literal else WRAPPERS.get(language, ())
+    for wrapper in wrappers:
         if _first_of_kind(wrapper, code, kind, language):
             return {"pattern": {"context": wrapper.format(pattern), "selector": kind}}
     return None
+
+
+@lru_cache(maxsize=1024)
+def _wrappers_for(text: str, kind: str, language: Language) -> tuple[str, ...]:
+    """The snippets in which a text is of this kind."""
+    wrappers = WRAPPERS.get(language, ())
+    return tuple(wrapper for wrapper in wrappers if _first_of_kind(wrapper, text, kind, language))
 
 
 def _bare(pattern: str) -> str | None:
@@ -132,7 +147,7 @@ def _parse(code: str, language: Language) -> Parsed:
     return Parsed(True, tuple(chain))
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=4096)
 def _first_of_kind(wrapper: str, code: str, kind: str, language: Language) -> bool:
     start = wrapper.format("\0").index("\0")
     root = SgRoot(wrapper.format(code), language).root()

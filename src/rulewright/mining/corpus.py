@@ -52,7 +52,10 @@ def known_files(edits: Iterable[EditRow], n: int, seed: int) -> Known:
             heapq.heappush(heap, entry)
         elif entry > heap[0]:
             heapq.heapreplace(heap, entry)
-    return {key: tuple((path, group, text) for _, path, group, text in sorted(heap)) for key, heap in heaps.items()}
+    return {
+        key: tuple((path, group, text) for _, path, group, text in sorted(heap))
+        for key, heap in heaps.items()
+    }
 
 
 def mine_stream(

@@ -214,7 +214,7 @@ def _pair(edit: Edit, one: Node, other: Edit, two: Node) -> Iterator[Candidate]:
         if matcher is None:
             continue
         rule: dict[str, Any] = {"rule": matcher, "fix": lifted.fix}
-        yield Candidate(rule, "pattern", one, one.kind, mapped.hunks, lifted.n_vars, 0.0, lifted)
+        yield Candidate(rule, "pattern", one, one.kind, mapped.hunks, lifted.n_vars, 0.0, False, lifted)
 
 
 def _differ(a_tree: Tree, a: Node, b_tree: Tree, b: Node, only: set[int]) -> bool:

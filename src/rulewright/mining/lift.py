@@ -295,24 +295,10 @@ def _fresh_texts(edit: Edit, mapped: Mapped) -> frozenset[str]:
     """Texts of the nodes of post that lie in what the hunks brought in."""
     texts: set[str] = set()
     for i in mapped.hunks:
-        hunk = edit.hunks[i]
-        if hunk.b0 == hunk.b1:
-            continue
-        for node in _nodes_within(edit.post.root, hunk.b0, hunk.b1):
+        for node in edit.brought(i):
             if node.named and not node.is_comment:
                 texts.add(edit.post.text_of(node))
     return frozenset(texts)
-
-
-def _nodes_within(node: Node, start: int, end: int) -> Iterator[Node]:
-    stack = [node]
-    while stack:
-        current = stack.pop()
-        if current.end <= start or current.start >= end:
-            continue
-        if start <= current.start and current.end <= end:
-            yield current
-        stack.extend(reversed(current.children))
 
 
 def _name_holes(tree: Tree, spans: list[_Span]) -> list[Hole]:
@@ -338,9 +324,8 @@ def _places(edit: Edit, mapped: Mapped, holes: list[Hole]) -> list[tuple[int, in
             start = edit._after(hole.start)
             places.append((start, start + hole.end - hole.start, hole.ref))
     for i in sorted(mapped.hunks):
-        hunk = edit.hunks[i]
         taken = -1
-        for node in _nodes_within(edit.post.root, hunk.b0, hunk.b1):
+        for node in edit.brought(i):
             if node.start < taken or not node.named or node.is_comment or not node.size:
                 continue
             text = edit.post.text_of(node)

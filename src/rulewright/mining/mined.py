@@ -6,9 +6,11 @@ Invariant: a `Mined` with an action was judged by the engine: applied to `pre` i
 
 from __future__ import annotations
 
+import gc
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
@@ -121,6 +123,25 @@ def mine(
     problem = refuse(pre, post, language)
     if problem:
         return nothing(problem)
+    with _no_collection():
+        return _mine(pre, post, language, budget_s, instruction, known)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep the garbage collector from walking the trees while they grow."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _mine(
+    pre: str, post: str, language: Language, budget_s: float, instruction: str, known: Sequence[str]
+) -> Mined:
     before, after = Tree(pre, language), Tree(post, language)
     if before.n_errors() > 20:
         return nothing("pre does not parse")
@@ -177,6 +198,8 @@ def grade(steps: Sequence[Candidate], figures: Figures) -> tuple[Tier, str]:
         return "literal", f"a rule of shape {worst.shape}"
     if any(len(json.dumps(s.rule, ensure_ascii=False)) > COMPACT_CHARS for s in steps):
         return "literal", f"a rule longer than {COMPACT_CHARS} characters"
+    if figures.sites <= len(steps) and any(s.inserts and s.n_vars for s in steps):
+        return "literal", "inserts beside code that the change is not about"
     if any(s.n_vars > 6 for s in steps):
         return "literal", "more than six variables"
     if figures.bits < ENOUGH_BITS - (4.0 if figures.sites > len(steps) else 0.0):

@@ -8,7 +8,7 @@ the same edit gives the same rules on any machine.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Final
 
@@ -24,6 +24,8 @@ from rulewright.mining.tree import Tree
 MAX_RULES: Final = 5
 MAX_HUNKS: Final = 40
 GOOD_COST: Final = 4.0
+SATISFIED_COST: Final = 3.0
+"""One general rule at this cost: other readings of the edit are not tried."""
 
 
 @dataclass
@@ -60,6 +62,8 @@ class Pool:
     edit: Edit
     found: list[Found] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
+    places: set[tuple[int, frozenset[int]]] = field(default_factory=set)
+    """Anchors (with the hunks that they hold) that have a sound pattern already."""
 
     def full(self) -> list[Found]:
         """Those that cover every hunk, best first."""
@@ -105,13 +109,18 @@ def fill(edit: Edit, work: Work) -> Pool:
 
 def _keep(pool: Pool, found: Found, solved: dict[int, float]) -> None:
     pool.found.append(found)
+    if found.candidate.shape == "pattern" and found.hunks >= found.candidate.hunks:
+        pool.places.add((found.candidate.anchor.index, found.candidate.hunks))
     for number in found.hunks:
         solved[number] = min(solved.get(number, 99.0), found.candidate.cost)
 
 
 def _promising(candidate: Candidate, pool: Pool, solved: dict[int, float], number: int) -> bool:
     """Whether a candidate could still be chosen: cheaper, or wider, than what there is."""
-    if candidate.shape in ("pattern", "transform", "delete", "lexical"):
+    if candidate.shape == "pattern" and candidate.lifted is not None:
+        place = (candidate.anchor.index, candidate.hunks)
+        return place not in pool.places
+    if candidate.generalises:
         return True
     best = min((f.candidate.cost for f in pool.full()), default=99.0)
     if best < candidate.cost:
@@ -141,10 +150,11 @@ class Plan:
     steps: tuple[Found, ...]
     states: tuple[str, ...]
     """The text after each rule."""
+    reading_cost: float = 0.0
 
     @property
     def cost(self) -> float:
-        return sum(step.candidate.cost for step in self.steps)
+        return self.reading_cost + sum(step.candidate.cost for step in self.steps)
 
 
 def solve(pre: Tree, post: Tree, work: Work) -> Plan | None:
@@ -159,8 +169,13 @@ def solve(pre: Tree, post: Tree, work: Work) -> Plan | None:
             plan = Plan((full[0],), (full[0].effect.text,))
         else:
             plan = _cover(pool, work)
-        if plan is not None and (best is None or (len(plan.steps), plan.cost) < (len(best.steps), best.cost)):
+        if plan is None:
+            continue
+        plan = replace(plan, reading_cost=edit.cost)
+        if best is None or (len(plan.steps), plan.cost) < (len(best.steps), best.cost):
             best = plan
+        if len(best.steps) == 1 and best.cost <= SATISFIED_COST and best.steps[0].candidate.generalises:
+            break
     return best
 
 

@@ -170,6 +170,17 @@ class Tree:
             frontier.extend(c for c in node.children if c.start <= start and end <= c.end)
         return sorted(found, key=lambda node: (node.size, -node.index))
 
+    def within(self, start: int, end: int) -> list[Node]:
+        """Nodes that lie within a range, in pre-order."""
+        found: list[Node] = []
+        stack = [self.root]
+        while stack:
+            node = stack.pop()
+            if start <= node.start and node.end <= end:
+                found.append(node)
+            stack.extend(c for c in reversed(node.children) if c.end > start and c.start < end)
+        return found
+
     def line_indent(self, position: int) -> str:
         """The leading blanks of the line that holds a position."""
         line = self.text.rfind("\n", 0, position) + 1

@@ -64,7 +64,16 @@ class Checker:
         official = self._run(_official_job(request))
         found = flags.flags(request.program)
         verdict = TestVerdict(
-            official.ok, official.ok, 0, 0, official.detail, official.status, official.tier, "none", found, official
+            official.ok,
+            official.ok,
+            0,
+            0,
+            official.detail,
+            official.status,
+            official.tier,
+            "none",
+            found,
+            official,
         )
         if not strict or official.status in (Status.INFRA, Status.TIMEOUT):
             return verdict

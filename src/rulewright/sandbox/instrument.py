@@ -29,7 +29,9 @@ _METHODS: Final[dict[str, str]] = {
 }  # fmt: skip
 _EXACT: Final[dict[str, bool]] = {"assertIsNone": True, "assertIsNotNone": False}
 _TRUTH: Final[dict[str, bool]] = {"assertTrue": True, "assertFalse": False, "assert_": True}
-_ENDING_CALLS: Final = frozenset({"exit", "quit", "sys.exit", "os._exit", "unittest.main", "main", "pytest.main"})
+_ENDING_CALLS: Final = frozenset(
+    {"exit", "quit", "sys.exit", "os._exit", "unittest.main", "main", "pytest.main"}
+)
 _SKIPPING: Final = ("skip", "xfail", "expectedFailure")
 
 
@@ -101,7 +103,9 @@ class _Rewriter:
         calls = {_dotted(n.func) for n in ast.walk(tree) if isinstance(n, ast.Call)}
         self._runs_classes = kind != "script" or "unittest.main" in calls or "main" in calls
         self._called = {
-            _dotted(s.value.func) for s in _top_level(tree.body) if isinstance(s, ast.Expr) and isinstance(s.value, ast.Call)
+            _dotted(s.value.func)
+            for s in _top_level(tree.body)
+            if isinstance(s, ast.Expr) and isinstance(s.value, ast.Call)
         }
 
     def module(self, body: list[ast.stmt]) -> list[ast.stmt]:
@@ -196,14 +200,18 @@ class _Rewriter:
             ):
                 holds = isinstance(operator, ast.Is) == wanted
                 return self._exact(node, left, right.value, holds)
-            case ast.Compare(left=left, ops=[operator], comparators=[right]) if type(operator) in _OPERATORS and wanted:
+            case ast.Compare(left=left, ops=[operator], comparators=[right]) if (
+                type(operator) in _OPERATORS and wanted
+            ):
                 return self._compare(node, left, _OPERATORS[type(operator)], right)
         return self._truth(node, test, wanted)
 
     def _call(self, node: ast.stmt, call: ast.Call) -> list[ast.stmt]:
         name = _dotted(call.func).rpartition(".")[2]
         arguments = call.args
-        if any(isinstance(a, ast.Starred) for a in arguments) or any(_has_walrus_or_wait(a) for a in arguments):
+        if any(isinstance(a, ast.Starred) for a in arguments) or any(
+            _has_walrus_or_wait(a) for a in arguments
+        ):
             return [node]
         if name in _METHODS and len(arguments) >= 2:
             return self._compare(node, arguments[0], _METHODS[name], arguments[1])
@@ -254,7 +262,12 @@ class _Rewriter:
             options, answers = chosen
             number = self._add("choice", node, text, answers=answers)
             listing = ast.List([ast.parse(option, mode="eval").body for option in options], ast.Load())
-            return [_expression(_call_of(self._recorder, "choose", [ast.Constant(number), seen[0], listing], [], node), node)]
+            return [
+                _expression(
+                    _call_of(self._recorder, "choose", [ast.Constant(number), seen[0], listing], [], node),
+                    node,
+                )
+            ]
         number = self._add(form, node, text, **facts)
         return [_expression(_call_of(self._recorder, form, [ast.Constant(number), *seen], [], node), node)]
 
@@ -273,7 +286,9 @@ class _Rewriter:
         return number
 
 
-def _call_of(recorder: str, method: str, args: list[ast.expr], keywords: list[ast.keyword], at: ast.AST) -> ast.Call:
+def _call_of(
+    recorder: str, method: str, args: list[ast.expr], keywords: list[ast.keyword], at: ast.AST
+) -> ast.Call:
     function = ast.Attribute(ast.Name(recorder, ast.Load()), method, ast.Load())
     return ast.copy_location(ast.Call(function, args, keywords), at)
 

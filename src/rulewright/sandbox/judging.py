@@ -55,7 +55,12 @@ def read(report: bytes) -> list[Observation]:
             message = json.loads(line) if line else None
         except (ValueError, RecursionError):
             continue
-        if isinstance(message, list) and len(message) == 3 and type(message[0]) is int and isinstance(message[1], str):
+        if (
+            isinstance(message, list)
+            and len(message) == 3
+            and type(message[0]) is int
+            and isinstance(message[1], str)
+        ):
             found.append((message[0], message[1], message[2]))
     return found
 
@@ -95,7 +100,9 @@ def judge(
         if counts[number] < count and number not in broken:
             check = checks[number]
             broken[number] = f"line {check.line}: {check.text}: ran {counts[number]} of {count} times"
-    return Judgement(frozenset(held - broken.keys() - opaque), broken, frozenset(opaque - broken.keys()), counts)
+    return Judgement(
+        frozenset(held - broken.keys() - opaque), broken, frozenset(opaque - broken.keys()), counts
+    )
 
 
 def _problem(check: Check, letter: str, answer: Any) -> str:

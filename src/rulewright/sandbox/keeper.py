@@ -12,13 +12,18 @@ import ctypes
 import json
 import os
 import select
-import shutil
 import signal
 import socket
 import sys
 import time
 from pathlib import Path
 from typing import Any, Final, NoReturn
+
+if __name__ == "__main__":  # started by path, without the package
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    from inside.processes import remove_tree
+else:
+    from rulewright.sandbox.inside.processes import remove_tree
 
 _CLONE_NEWNS: Final = 0x00020000
 _MS_RDONLY, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_PRIVATE = 1, 32, 4096, 16384, 1 << 18
@@ -227,10 +232,12 @@ def remove_folder(folder: Path) -> None:
     would destroy the machine.
     """
     top = os.path.realpath(folder)
+    if not os.path.isdir(top):
+        return
     with open("/proc/self/mountinfo", encoding="utf-8") as stream:
         points = [line.split()[4] for line in stream]
     if not any(point == top or point.startswith(top + "/") for point in points):
-        shutil.rmtree(top, ignore_errors=True)
+        remove_tree(top)
 
 
 def _members(cgroups: list[str]) -> set[int]:

@@ -25,6 +25,7 @@ _ETC: Final = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")
 # A range that no system assigns to people or services (systemd's own, for dynamic users).
 _USERS: Final = range(61184, 65520)
 _ENV: Final = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0",
+               "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
                "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # fmt: skip
 _ASK: Final = (
     "import sys,sysconfig,json;p=sysconfig.get_paths();"

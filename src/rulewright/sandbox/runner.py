@@ -47,6 +47,11 @@ class Sandbox:
     def tier(self) -> Tier:
         return self._backend.tier
 
+    @property
+    def user(self) -> int | None:
+        """The uid that jobs have on this machine, where it is not the caller's."""
+        return getattr(getattr(self._backend, "layout", None), "user", None)
+
     def run(self, job: Job) -> Result:
         """Run one job to its end; never raises for what the program does."""
         return self._backend.run(job)

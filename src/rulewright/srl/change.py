@@ -12,11 +12,11 @@ from rapidfuzz.distance import Indel
 
 
 def change_similarity(pre: str, ours: str, wanted: str) -> float:
-    """Similarity in [0, 1] of the changes pre → ours and pre → wanted.
+    r"""Similarity in [0, 1] of the changes pre → ours and pre → wanted.
 
-    >>> change_similarity("a = 1\\n", "a = 1\\n", "a = 2\\n")
+    >>> change_similarity("a = 1\n", "a = 1\n", "a = 2\n")
     0.0
-    >>> change_similarity("a = 1\\n", "a = 2\\n", "a = 2\\n")
+    >>> change_similarity("a = 1\n", "a = 2\n", "a = 2\n")
     1.0
     """
     if ours == wanted:

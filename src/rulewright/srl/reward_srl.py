@@ -14,7 +14,11 @@ from typing import Final, Literal
 from rulewright.actions.action import Action
 from rulewright.srl.change import change_similarity
 from rulewright.srl.similarity import (
-    FIELD_WEIGHT, STRING_WEIGHT, Similarity, best_similarity, similarity,
+    FIELD_WEIGHT,
+    STRING_WEIGHT,
+    Similarity,
+    best_similarity,
+    similarity,
 )  # fmt: skip
 from rulewright.verdict import INVALID, Outcome, Verdict
 

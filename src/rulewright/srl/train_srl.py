@@ -18,11 +18,11 @@ from pydantic import Field, ValidationError
 from rulewright import console, jsonl
 from rulewright.engine import Engine
 from rulewright.errors import UsageError
-from rulewright.runs import RunDir
 from rulewright.srl.reward_srl import Kind
 from rulewright.srl.scoring import StepScorer, TeacherStep, teacher_step
 from rulewright.state.trajectory import TrajectoryStep
-from rulewright.training.policy import PolicyConfig, Tasks, open_run, run_policy
+from rulewright.training import environment
+from rulewright.training.policy import PolicyConfig, Tasks, launch, open_run, run_policy
 
 
 class SrlConfig(PolicyConfig):
@@ -42,11 +42,16 @@ def train_srl(config: SrlConfig) -> dict[str, Any]:
     """Run SRL as configured; give what `result.json` holds."""
     run = open_run(config, [config.train, config.dev])
     if run.done:
+        console.say(f"{config.out}: this very run is finished already")
         return run.result()
+    launched = launch(["train", "srl"], config, run)
+    if launched is not None:
+        return launched
     rejected: list[dict[str, Any]] = []
     train = read_steps(config.train, rejected)
     dev = read_steps(config.dev, rejected)
-    set_aside(rejected, run.path / "rejected.jsonl")
+    if environment.is_main():
+        set_aside(rejected, run.path / "rejected.jsonl")
     if config.limit:
         train = train[: config.limit]
     with Engine(workers=config.workers, deadline_s=config.deadline_s) as engine:

@@ -7,6 +7,7 @@ Invariant: the outcome depends only on the shards' contents. No text stands both
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,7 +31,8 @@ class Candidate:
     line: int
     id: str
     split: str
-    template: str
+    names: tuple[str, ...]
+    """Of its templates."""
     shape: str
     edit: bytes
     """Digest of language, pre and post: the same edit asked for in other words."""
@@ -61,7 +63,7 @@ def scan(paths: Sequence[Path]) -> tuple[list[Candidate], Counter[str]]:
             provenance = row["metadata"]["provenance"]
             candidates.append(
                 Candidate(
-                    number, line, row["metadata"]["id"], row["split"], "+".join(provenance["templates"]),
+                    number, line, row["metadata"]["id"], row["split"], tuple(provenance["templates"]),
                     provenance["shape"], _digest(row["language"], row["pre"], row["post"]),
                     _digest(row["language"], _SPACE.sub("", row["post"])),
                 )
@@ -105,9 +107,7 @@ def choose(
             ids.add(candidate.id)
             edits[candidate.edit] += 1
             unique.append(candidate)
-    counts = Counter(name for candidate in unique for name in candidate.template.split("+"))
-    choice.cap, choice.cap_reason = _cap(counts, len(unique), per_template_cap, max_share)
-    capped = list(_capped(unique, choice.cap))
+    choice.cap, choice.cap_reason, capped = _within_share(unique, per_template_cap, max_share)
     _count(choice, "over the cap of its template", len(unique) - len(capped))
     if limit and len(capped) > limit:
         _count(choice, "over the limit asked for", len(capped) - limit)
@@ -121,42 +121,41 @@ def _count(choice: Choice, reason: str, n: int) -> None:
         choice.dropped[reason] += n
 
 
-def _cap(counts: Counter[str], total: int, absolute: int, share: float) -> tuple[int, str]:
-    """The largest bound under which no template exceeds its share of what is left."""
-    largest = max(counts.values(), default=0)
-    bound = min(absolute, largest) if absolute else largest
-    if share >= 1 or total < MIN_FOR_SHARE:
-        return (bound, "as given") if absolute else (0, "no cap asked for, or too few records for a share")
-    if len(counts) * share < 1:
-        needed = -(-1 // share)
-        return (
-            absolute,
-            f"a share of {share:.1%} needs at least {needed:.0f} templates, there are {len(counts)}",
-        )
-    low, high = 1, bound
-    while low < high:
-        middle = (low + high + 1) // 2
-        if middle <= share * sum(min(n, middle) for n in counts.values()):
-            low = middle
-        else:
-            high = middle - 1
-    return low, f"largest bound that keeps every template within {share:.1%}"
+def _within_share(
+    candidates: Sequence[Candidate], absolute: int, share: float
+) -> tuple[int, str, list[Candidate]]:
+    """Find a bound under which no template exceeds its share of what is left, and what is left."""
+    n_templates = len({name for candidate in candidates for name in candidate.names})
+    kept = _capped(candidates, absolute)
+    if share >= 1 or len(kept) < MIN_FOR_SHARE:
+        return absolute, "as asked" if absolute else "none asked for, or too few records for a share", kept
+    if n_templates * share < 1:
+        needed = f"a share of {share:.1%} needs at least {math.ceil(1 / share)} templates, there are"
+        return absolute, f"{needed} {n_templates}", kept
+    bound = absolute or len(kept)
+    while kept and (largest := _largest(kept)) > share * len(kept):
+        bound = min(bound - 1, largest - 1, int(share * len(kept)))
+        kept = _capped(candidates, bound)
+    if not kept:
+        return absolute, f"no bound keeps every template within {share:.1%}", _capped(candidates, absolute)
+    return bound, f"keeps every template within {share:.1%}", kept
 
 
-def _capped(candidates: Iterable[Candidate], cap: int) -> Iterator[Candidate]:
+def _largest(candidates: Iterable[Candidate]) -> int:
+    return max(Counter(name for candidate in candidates for name in candidate.names).values())
+
+
+def _capped(candidates: Sequence[Candidate], cap: int) -> list[Candidate]:
     """Keep at most `cap` records a template, chosen by the hash of their ids, in the order given."""
-    listed = list(candidates)
     if not cap:
-        yield from listed
-        return
+        return list(candidates)
     used: Counter[str] = Counter()
     kept: set[str] = set()
-    for candidate in sorted(listed, key=lambda c: uniform(c.id)):
-        names = candidate.template.split("+")
-        if all(used[name] < cap for name in names):
-            used.update(names)
+    for candidate in sorted(candidates, key=lambda c: uniform(c.id)):
+        if all(used[name] < cap for name in candidate.names):
+            used.update(candidate.names)
             kept.add(candidate.id)
-    yield from (candidate for candidate in listed if candidate.id in kept)
+    return [candidate for candidate in candidates if candidate.id in kept]
 
 
 def rows(paths: Sequence[Path], kept: set[tuple[int, int]]) -> Iterator[dict[str, Any]]:

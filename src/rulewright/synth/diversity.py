@@ -75,7 +75,8 @@ class Diversity:
             f"{self.n:,} verified records ({split_text}); {negatives:,} with nothing to do, kept apart",
             f"{told['templates']} templates, the largest {told['largest_template']} with "
             f"{told['largest_template_rate']:.1%}; {told['groups']:,} groups",
-            f"{told['distinct_instructions']:,} distinct instructions from {told['distinct_phrasings']:,} phrasings; "
+            f"{told['distinct_instructions']:,} distinct instructions from "
+            f"{told['distinct_phrasings']:,} phrasings; "
             f"{told['distinct_actions']:,} distinct actions",
         ]
         rows = [

@@ -42,7 +42,8 @@ _COMMON: Final = frozenset(
 _JS = Grammar(
     "call_expression", "function", "arguments", "member_expression", "property", "identifier",
     ("number",), ("string",), ("import_statement",),
-    keywords=_COMMON | {"undefined", "require", "module", "exports", "console", "process", "arguments", "async"},
+    keywords=_COMMON
+    | {"undefined", "require", "module", "exports", "console", "process", "arguments", "async"},
 )  # fmt: skip
 GRAMMARS: Final[dict[Language, Grammar]] = {
     "python": Grammar(
@@ -62,7 +63,8 @@ GRAMMARS: Final[dict[Language, Grammar]] = {
         "call_expression", "function", "argument_list", "selector_expression", "field", "identifier",
         ("int_literal",), ("interpreted_string_literal",), ("import_spec",),
         wrap="package p\nfunc f() { %s }",
-        keywords=_COMMON | {"nil", "true", "false", "append", "make", "len", "cap", "new", "panic", "string", "error"},
+        keywords=_COMMON
+        | {"nil", "true", "false", "append", "make", "len", "cap", "new", "panic", "string", "error"},
     ),
 }  # fmt: skip
 

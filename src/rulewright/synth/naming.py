@@ -43,13 +43,15 @@ _VERBS: Final = (
     ("is", "has"), ("parse", "decode"), ("run", "execute"), ("update", "refresh"), ("close", "shutdown"),
     ("append", "push"), ("format", "render"), ("open", "connect"), ("start", "begin"), ("test", "check"),
 )  # fmt: skip
-_RESERVED: Final = frozenset(
-    "and as assert async await break case catch class const continue def default del do elif else enum except "
-    "export extends false finally fn for from func function global go if implements import in instanceof int "
-    "interface is lambda let match new nil none nonlocal not null or package pass print private protected public "
-    "raise range return select self static struct super switch this throw true try type typeof var void while "
-    "with yield".split()
-)
+_RESERVED: Final = frozenset({
+    "and", "as", "assert", "async", "await", "break", "case", "catch", "class", "const", "continue", "def",
+    "default", "del", "do", "elif", "else", "enum", "except", "export", "extends", "false", "finally", "fn",
+    "for", "from", "func", "function", "global", "go", "if", "implements", "import", "in", "instanceof",
+    "int", "interface", "is", "lambda", "let", "match", "new", "nil", "none", "nonlocal", "not", "null",
+    "or", "package", "pass", "print", "private", "protected", "public", "raise", "range", "return",
+    "select", "self", "static", "struct", "super", "switch", "this", "throw", "true", "try", "type",
+    "typeof", "var", "void", "while", "with", "yield",
+})  # fmt: skip
 
 
 def other_name(name: str, names: Sequence[str], code: str, rng: random.Random) -> str | None:

@@ -29,6 +29,7 @@ from rulewright.synth.grammar import GRAMMARS, of_kind
 from rulewright.synth.make import Edit, Maker, Shape
 from rulewright.synth.sources import SourceFile
 from rulewright.synth.speech import Speech, Wording
+from rulewright.synth.windows import Limits, WindowKind
 
 SOURCE: Final = "synth"
 _SHARD_BYTES: Final = 400_000
@@ -41,8 +42,8 @@ class Options:
     """What decides the content of a shard, beside its files."""
 
     seed: int
-    windows: tuple[windows.WindowKind, ...]
-    limits: windows.Limits
+    windows: tuple[WindowKind, ...]
+    limits: Limits
     shapes: tuple[Shape, ...]
     families: tuple[str, ...]
     """Of templates and of instance edits; empty: all."""
@@ -166,7 +167,7 @@ def make_one(shard: Shard, folder: Path, options: Options) -> int:
                 rows.append(row)
     for maker in makers.values():
         dropped.update(maker.dropped)
-    edits = sum(row["metadata"]["provenance"]["shape"] != "negative" for row in rows)
+    edits = sum(1 for row in rows if row["metadata"]["provenance"]["shape"] != "negative")
     jsonl.write(path, [*rows, {"made": edits, "dropped": dict(sorted(dropped.items()))}])
     return edits
 

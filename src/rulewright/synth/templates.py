@@ -7,7 +7,8 @@ measured by whoever applies them (`make`), never assumed here.
 Two forms are read. The packaged YAML says `old` and `new` once and derives both
 rules; JSON Lines gives `forward` and `inverse` in full:
 
-    {"name", "language", "forward": {"rule", "constraints", "fix"}, "inverse": {…}, "reason", "paraphrases": […]}
+    {"name", "language", "forward": {"rule", "constraints", "fix"}, "inverse": {…},
+     "reason", "paraphrases": […]}
 """
 
 from __future__ import annotations

@@ -25,7 +25,9 @@ _LISTS: Final[dict[Language, frozenset[str]]] = {
     "javascript": frozenset({"program", "statement_block", "switch_case", "switch_default"}),
     "typescript": frozenset({"program", "statement_block", "switch_case", "switch_default"}),
     "tsx": frozenset({"program", "statement_block", "switch_case", "switch_default"}),
-    "java": frozenset({"program", "class_body", "block", "constructor_body", "interface_body", "enum_body_declarations"}),
+    "java": frozenset(
+        {"program", "class_body", "block", "constructor_body", "interface_body", "enum_body_declarations"}
+    ),
     "go": frozenset({"source_file", "block", "statement_list"}),
 }  # fmt: skip
 _FUNCTIONS: Final[dict[Language, tuple[str, ...]]] = {

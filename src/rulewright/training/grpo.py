@@ -30,7 +30,7 @@ from rulewright.srl.sampling import PromptStream, SamplingConfig, is_informative
 from rulewright.srl.scoring import Scored, Scorer
 
 STREAM_FILE: Final = "refill.json"
-"""Written last into a checkpoint folder: its existence means that the checkpoint is complete."""
+"""In a checkpoint folder: where the stream of fresh prompts stood."""
 
 # How each tensor of a batch is padded when rounds of different lengths are joined.
 _LEFT: Final = frozenset({"prompt_ids", "prompt_mask"})
@@ -230,12 +230,6 @@ class PolicyTrainer(GRPOTrainer):
             self.n_prompts = state["n_prompts"]
             self.flat_batches = state["flat_batches"]
             self.n_updates = state["n_updates"]
-
-
-def last_complete_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint that was written to its end; a killed run may leave a torn one."""
-    complete = [path.parent for path in folder.glob(f"checkpoint-*/{STREAM_FILE}") if path.stat().st_size]
-    return max(complete, key=lambda path: int(path.name.partition("-")[2]), default=None)
 
 
 def _averages(answers: Sequence[Scored]) -> dict[str, float]:

@@ -10,7 +10,6 @@ Nothing here imports torch before a run starts.
 from __future__ import annotations
 
 import math
-import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -24,10 +23,15 @@ from rulewright import console, jsonl
 from rulewright.config import CommandConfig, Options
 from rulewright.errors import ConfigError, MissingDependency, RulewrightError, UsageError
 from rulewright.generation.base import Sampling
+from rulewright.generation.open import require_checkpoint
 from rulewright.runs import RunDir
 from rulewright.srl.curves import plot
 from rulewright.srl.sampling import SamplingConfig
 from rulewright.srl.scoring import Evaluation, Scorer, summarize
+from rulewright.training import environment
+from rulewright.training import launch as launcher
+from rulewright.training import policy_card as card
+from rulewright.training.config import LoraConfig
 
 if TYPE_CHECKING:
     from trl import GRPOConfig
@@ -82,6 +86,16 @@ class PolicyConfig(CommandConfig):
     """Processes that execute the model's actions, per training process."""
     deadline_s: float = Field(default=5.0, gt=0)
     """Wall time after which an action counts as a timeout."""
+    lora: tyro.conf.Fixed[tyro.conf.Suppress[LoraConfig | None]] = None
+    """Train adapters instead of all weights."""
+    quantize: Literal["none", "nf4"] = "none"
+    """`nf4`: 4-bit base weights (QLoRA; needs `lora` and bitsandbytes)."""
+    dtype: Literal["float32", "bfloat16"] = "bfloat16"
+    """Of the weights in memory; float32 on a machine without a GPU."""
+    processes: int = Field(default=1, ge=1)
+    """Data-parallel processes on this machine; more, or DeepSpeed and FSDP: `accelerate launch`."""
+    threads: int = Field(default=1, ge=1)
+    """CPU threads of each process; small models are fastest with one."""
     seed: int = 0
     """Of shuffling, sampling and evaluation."""
     sampling: tyro.conf.Fixed[tyro.conf.Suppress[SamplingConfig]] = SamplingConfig()
@@ -107,9 +121,12 @@ class Tasks(NamedTuple):
 
 def open_run(config: PolicyConfig, inputs: Sequence[Path]) -> RunDir:
     """Claim the run's folder; in a run of several processes the first one does, for all."""
+    if config.quantize != "none" and config.lora is None:
+        raise ConfigError("`quantize: nf4` trains adapters only: add a `lora` section", "nothing was run")
     path = config.out / "run"
-    if not _is_first_process():
+    if not environment.is_main():
         return RunDir(path)
+    require_checkpoint(config.model)
     run = RunDir.open(
         path, config, resume=config.resume, overwrite=config.overwrite, seed=config.seed, inputs=inputs
     )
@@ -121,45 +138,53 @@ def open_run(config: PolicyConfig, inputs: Sequence[Path]) -> RunDir:
     return run
 
 
-def _is_first_process() -> bool:
-    return int(os.environ.get("RANK", "0")) == 0
+def launch(command: list[str], config: PolicyConfig, run: RunDir) -> dict[str, Any] | None:
+    """Start `processes` of them and give the result; `None` where this process is to train."""
+    if config.processes == 1 or environment.is_launched():
+        return None
+    again = config.model_copy(update={"resume": True, "overwrite": False})
+    launcher.run(command, again, config.processes, config.threads, run.path)
+    return run.result()
 
 
 def run_policy(config: PolicyConfig, tasks: Tasks, run: RunDir) -> dict[str, Any]:
     """Train from `config.model` on the rewards of `tasks.train`; give the result.
 
+    In a run of several processes only the first one has a result; the others give `{}`.
+
     Raises:
         UsageError: too few tasks for one batch, or a configuration that cannot work.
         RulewrightError: nothing could be learnt from the start.
     """
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    environment.prepare(config.threads, config.model)
     try:
-        import torch  # noqa: F401
+        import torch
         import trl  # noqa: F401
     except ImportError as error:
-        raise MissingDependency("trl", "training", "train") from error
-    from rulewright.training.grpo import last_complete_checkpoint
-    from rulewright.training.policy_loop import Watch, open_trainer, save_best
+        raise MissingDependency("trl with torch", "training", "train") from error
+    from rulewright.training.policy_loop import Watch, last_checkpoint, open_trainer, save_best
 
+    torch.set_num_threads(config.threads)
     started = time.monotonic()
     trainer = open_trainer(config, tasks, run)
-    checkpoints = run.path / "checkpoints"
-    checkpoint = last_complete_checkpoint(checkpoints) if config.resume else None
+    checkpoint = last_checkpoint(trainer)
     watch = Watch(trainer, tasks.dev, config, run, resumed_at=_step_of(checkpoint))
     trainer.add_callback(watch)
     watch.evaluate(0)
     if checkpoint is not None:
-        console.decided("continue", f"step {_step_of(checkpoint)}", "the last complete checkpoint")
+        console.decided("start", checkpoint.name, "the newest whole checkpoint of this run")
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     _require_signal(trainer, config)
     watch.evaluate(trainer.state.global_step)
+    result: dict[str, Any] = {}
     if trainer.accelerator.is_main_process:
-        save_best(run.path / "best", config.out, config.model)
+        save_best(run.path / "best", config)
         result = _result(config, tasks, trainer, watch, time.monotonic() - started)
         publish(run, config)
+        card.write(config, result, run.facts())
         run.finish(result)
-    trainer.accelerator.wait_for_everyone()
-    return run.result()
+    trainer.accelerator.end_training()
+    return result
 
 
 def check_trainer(arguments: GRPOConfig, n_train: int) -> None:
@@ -171,11 +196,11 @@ def check_trainer(arguments: GRPOConfig, n_train: int) -> None:
     group = arguments.num_generations
     per_rank = arguments.per_device_train_batch_size * arguments.steps_per_generation
     if per_rank % group:
+        steps = group // math.gcd(arguments.per_device_train_batch_size, group)
         raise ConfigError(
             f"trainer: per_device_train_batch_size × steps_per_generation = {per_rank} is not a multiple of "
             f"num_generations = {group}: a group would be cut across processes",
-            f"make the product a multiple of {group}, e.g. gradient_accumulation_steps "
-            f"{math.lcm(arguments.per_device_train_batch_size, group) // arguments.per_device_train_batch_size}",
+            f"make the product a multiple of {group}, e.g. gradient_accumulation_steps: {steps}",
         )
     window = arguments.steps_per_generation * arguments.num_iterations
     save_every = int(arguments.save_steps) * arguments.gradient_accumulation_steps

@@ -2,44 +2,58 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import broadcast_object_list
 from datasets import Dataset
-from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
+from transformers import TrainerCallback
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from trl import GRPOConfig
 
 from rulewright import console, jsonl
-from rulewright.config import did_you_mean
 from rulewright.errors import ConfigError, UsageError
 from rulewright.evaluation.stats import paired
 from rulewright.generation.local import LocalGenerator
-from rulewright.generation.open import NOTE_FILE, GeneratorConfig, require_checkpoint, resolve_style
+from rulewright.generation.open import NOTE_FILE, GeneratorConfig, resolve_style
 from rulewright.runs import RunDir
 from rulewright.srl.scoring import Evaluation, Scorer
+from rulewright.training import callbacks
+from rulewright.training.callbacks import MarkComplete
+from rulewright.training.config import SftConfig, trainer_options
 from rulewright.training.grpo import PolicyTrainer
+from rulewright.training.models import load_model, load_tokenizer, peft_config
 from rulewright.training.policy import (
-    DEFAULTS, MODES, OURS, Mode, PolicyConfig, Tasks, check_trainer, evaluate, publish,
+    DEFAULTS,
+    MODES,
+    OURS,
+    Mode,
+    PolicyConfig,
+    Tasks,
+    check_trainer,
+    evaluate,
+    publish,
 )  # fmt: skip
 
 
 def open_trainer(config: PolicyConfig, tasks: Tasks, run: RunDir) -> PolicyTrainer:
     """Load the checkpoint and put the trainer together."""
-    require_checkpoint(config.model)
-    tokenizer = AutoTokenizer.from_pretrained(config.model)
+    tokenizer = load_tokenizer(config.model)
     style = resolve_style(GeneratorConfig(model=config.model))
     console.decided("prompt style", style, "as noted in the checkpoint")
     dataset = _dataset(tasks.train, tokenizer, style, config.max_prompt_tokens)
     arguments = trainer_arguments(config, run)
     check_trainer(arguments, len(dataset))
-    model = AutoModelForCausalLM.from_pretrained(
-        config.model, dtype=torch.bfloat16 if arguments.bf16 else torch.float32
-    )
-    return PolicyTrainer(
+    base = SftConfig(
+        model=config.model, lora=config.lora, quantize=config.quantize,
+        dtype=config.dtype if torch.cuda.is_available() else "float32",
+    )  # fmt: skip
+    model = load_model(base)
+    fresh = config.lora is not None and not hasattr(model, "peft_config")
+    trainer = PolicyTrainer(
         model=model,
         args=arguments,
         train_dataset=dataset,
@@ -48,26 +62,37 @@ def open_trainer(config: PolicyConfig, tasks: Tasks, run: RunDir) -> PolicyTrain
         sampling=config.sampling,
         reward_name=tasks.reward,
         prompt_style=style,
+        peft_config=peft_config(config.lora) if fresh and config.lora else None,
+        callbacks=[MarkComplete()],
     )
+    for unwanted in (PrinterCallback, ProgressCallback):
+        trainer.remove_callback(unwanted)
+    return trainer
+
+
+def last_checkpoint(trainer: PolicyTrainer) -> Path | None:
+    """The newest whole checkpoint of the run, the same in every process."""
+    box = (
+        [callbacks.last_checkpoint(Path(trainer.args.output_dir))]
+        if trainer.is_world_process_zero()
+        else [None]
+    )
+    broadcast_object_list(box)
+    return box[0]
 
 
 def trainer_arguments(config: PolicyConfig, run: RunDir) -> GRPOConfig:
     """TRL's configuration from ours; on a machine without a GPU, one that works there."""
-    known = set(GRPOConfig.__dataclass_fields__)
-    problems = [
-        f"trainer: unknown field '{key}' of TRL's GRPOConfig{did_you_mean(key, known)}"
-        if key not in known
-        else f"trainer: '{key}' is decided by the run"
-        for key in config.trainer
-        if key not in known or key in OURS
-    ]
-    if problems:
-        raise ConfigError("\n".join(problems), "mend it; nothing was run")
-    values = {**DEFAULTS, **config.trainer}
+    known = {field.name for field in dataclasses.fields(GRPOConfig) if field.init}
+    decided = sorted(OURS & set(config.trainer))
+    if decided:
+        listing = "\n".join(f"trainer.{key}: is decided by the run" for key in decided)
+        raise ConfigError(listing, "take it out; nothing was run")
+    options = trainer_options(config.trainer, known)
+    values = {**DEFAULTS, **options}
     if not torch.cuda.is_available():
         for key, value in {"use_cpu": True, "bf16": False, "gradient_checkpointing": False}.items():
-            if key not in config.trainer:
-                console.decided(key, value, "no GPU")
+            if key not in options:
                 values[key] = value
     try:
         return GRPOConfig(
@@ -76,10 +101,11 @@ def trainer_arguments(config: PolicyConfig, run: RunDir) -> GRPOConfig:
             eval_strategy="no",
             save_strategy="steps",
             remove_unused_columns=False,
+            disable_tqdm=True,
             **values,
         )
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"trainer: {error}", "mend it; nothing was run") from error
+        raise ConfigError(f"trainer: {str(error).splitlines()[0]}", "mend the `trainer:` options") from error
 
 
 def _dataset(scorer: Scorer, tokenizer: Any, style: Any, max_prompt_tokens: int) -> Dataset:
@@ -123,8 +149,8 @@ class Watch(TrainerCallback):
         self._rewards = run.path / "dev.jsonl"
         self._main = trainer.accelerator.is_main_process
         if self._main:
-            for path in (run.path / "metrics.jsonl", self._rewards):
-                _keep_until(path, resumed_at)
+            callbacks.forget_after(run, resumed_at)
+            _forget_rewards(self._rewards, resumed_at)
         trainer.accelerator.wait_for_everyone()
         self._restore()
 
@@ -202,9 +228,8 @@ class Watch(TrainerCallback):
         fresh = self._run.path / "best.new"
         self._trainer.save_model(str(fresh))
         if self._main:
-            note = Path(self._config.model) / NOTE_FILE
-            if note.exists():
-                shutil.copy(note, fresh / NOTE_FILE)
+            note = {"prompt_style": self._trainer.prompt_style, "task": "action", "base": self._config.model}
+            jsonl.write_json(fresh / NOTE_FILE, note)
             jsonl.write_json(fresh / "step.json", {"step": step})
             shutil.rmtree(folder, ignore_errors=True)
             fresh.rename(folder)
@@ -225,15 +250,22 @@ class Watch(TrainerCallback):
         return paired(a, b, kept, self._config.seed).to_dict()
 
 
-def _keep_until(path: Path, step: int) -> None:
-    """Drop the lines of steps that the resumed run will take again."""
+def _forget_rewards(path: Path, step: int) -> None:
+    """Drop dev rewards of steps that will be taken again."""
     if path.exists():
         jsonl.cut_torn_line(path)
         jsonl.write(path, [row for row in jsonl.read(path) if row["step"] <= step])
 
 
-def save_best(best: Path, out: Path, base: str) -> None:
-    """Put the best checkpoint into the model folder."""
+def save_best(best: Path, config: PolicyConfig) -> None:
+    """Put the best checkpoint into the model folder: as it is, or an adapter merged into its base."""
+    config.out.mkdir(parents=True, exist_ok=True)
+    if config.lora is not None and config.lora.merge:
+        from peft import AutoPeftModelForCausalLM
+
+        merged = AutoPeftModelForCausalLM.from_pretrained(best, dtype=getattr(torch, config.dtype))
+        merged.merge_and_unload().save_pretrained(config.out)
     for path in sorted(best.iterdir()):
-        if path.name not in ("step.json", "training_args.bin", "README.md"):
-            shutil.copy(path, out / path.name)
+        weights = path.name.startswith("adapter_") and config.lora is not None and config.lora.merge
+        if path.name not in ("step.json", "training_args.bin", "README.md") and not weights:
+            shutil.copy(path, config.out / path.name)

@@ -39,8 +39,11 @@ def ask(
         {
             "task": item.task,
             "sample": 0,
+            "prompt_digest": item.digest,
             "text": answer.text,
+            "finish_reason": answer.finish_reason,
             "n_tokens": answer.n_tokens,
+            "n_prompt_tokens": answer.n_prompt_tokens,
             **item.meta,
             **score,
         }

@@ -118,6 +118,7 @@ def _clear(out: Path) -> None:
 def _train(config: SftConfig, prepared: Prepared, run: RunDir) -> dict[str, Any]:
     try:
         import torch
+        from transformers.utils import logging as transformers_logging
         from transformers.trainer_callback import PrinterCallback, ProgressCallback
         from trl import SFTConfig, SFTTrainer
     except ImportError as error:
@@ -125,13 +126,15 @@ def _train(config: SftConfig, prepared: Prepared, run: RunDir) -> dict[str, Any]
     from rulewright.training import callbacks
 
     torch.set_num_threads(config.threads)
+    transformers_logging.disable_progress_bar()
     args = _arguments(config, run, SFTConfig)
     with args.main_process_first(desc="data"):
         tokenizer = _tokenizer(config, prepared, run)
         counts = _tokenise(config, prepared, tokenizer, run)
     if not counts.n_rows:
         raise RulewrightError(
-            f"no record is left to train on ({counts.dropped})", "raise max_length_tokens, or name other records"
+            f"no record is left to train on ({counts.dropped})",
+            "raise max_length_tokens, or name other records",
         )
     data, args = _ordered(config, run, args)
     model, peft = _model(config, tokenizer)
@@ -215,7 +218,7 @@ def _arguments(config: SftConfig, run: RunDir, cls: Any) -> Any:
         "max_length": config.max_length_tokens,
         "use_cpu": not cuda,
         "bf16": cuda and config.dtype == "bfloat16",
-        "gradient_checkpointing": cuda,
+        "activation_checkpointing": cuda,
         "report_to": "none",
         "disable_tqdm": True,
         "save_total_limit": 2,
@@ -347,12 +350,16 @@ def _announce(
 class _Prober:
     """Asks held-out questions during and after training, in the main process."""
 
-    def __init__(self, config: SftConfig, prepared: Prepared, run: RunDir, trainer: Any, tokenizer: Any) -> None:
+    def __init__(
+        self, config: SftConfig, prepared: Prepared, run: RunDir, trainer: Any, tokenizer: Any
+    ) -> None:
         self._config, self._prepared, self._run = config, prepared, run
         self._trainer, self._tokenizer = trainer, tokenizer
         sharded = trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled
         if sharded and prepared.dev and environment.is_main():
-            console.decided("answers during training", "none", "the weights are sharded; use `rulewright eval`")
+            console.decided(
+                "answers during training", "none", "the weights are sharded; use `rulewright eval`"
+            )
         self._off = sharded or not prepared.dev
 
     def curve(self, step: int) -> None:

@@ -194,30 +194,49 @@ def normalize(row: Row, options: Options) -> Sequence[Draft | Drop]:
 
 
 class BlobReader:
-    """One `git cat-file --batch` process of one repository."""
+    """One `git cat-file --batch` process of one repository.
+
+    Git ends it at a blob that a partial clone lacks; then a new one is started.
+    """
 
     def __init__(self, repo: str) -> None:
-        self._process = subprocess.Popen(
-            ["git", *_SAFE, "-C", repo, "cat-file", "--batch"],
+        self._repo = repo
+        self._process = self._started()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            ["git", *_SAFE, "-C", self._repo, "cat-file", "--batch"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=_environment(),
         )  # fmt: skip
 
     def read(self, name: str) -> str | Drop:
         """A blob as text, or why there is none."""
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None and stdout is not None
-        stdin.write(name.encode() + b"\n")
-        stdin.flush()
-        header = stdout.readline().split()
-        if len(header) != 3:
+        raw = self._raw(name)
+        if raw is None:
             return Drop("missing_blob", f"{name}: not in this clone")
-        raw = stdout.read(int(header[2]) + 1)[:-1]
         if len(raw) > _MAX_BLOB_BYTES:
             return Drop("too_long", f"{len(raw):,} bytes")
         try:
             return raw.decode("utf-8")
         except UnicodeDecodeError as error:
             return Drop("undecodable", f"not UTF-8 at byte {error.start:,}")
+
+    def _raw(self, name: str) -> bytes | None:
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None and stdout is not None
+        try:
+            stdin.write(name.encode() + b"\n")
+            stdin.flush()
+            header = stdout.readline().split()
+        except BrokenPipeError:
+            header = []
+        if len(header) == 3:
+            return stdout.read(int(header[2]) + 1)[:-1]
+        if not header:
+            self._process.kill()
+            self._process.communicate()
+            self._process = self._started()
+        return None
 
 
 @functools.lru_cache(maxsize=8)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
@@ -140,26 +140,29 @@ class Executor:
             done = replace(done, verdict=Verdict.INFRA)
         if not (done.official_passed and self._with_coverage):
             return done
-        missing = self.coverage(program)
+        missing = self.coverage(program, self._stand_ins(problem))
         ratio = None if missing is None else excess.excess(problem.before, program, missing)
         return replace(done, missing=missing, excess=ratio)
 
     def _check(self, problem: Problem, code: str) -> TestVerdict:
-        stand_ins = {
-            f"{name}.py": text
-            for name, text in _STAND_INS.items()
-            if name in problem.modules() and not self._has(name)
-        }
         return self._sandbox.check(
-            code, problem.tests, reference=problem.after, files=stand_ins, limits=self._limits
+            code,
+            problem.tests,
+            reference=problem.after,
+            files=self._stand_ins(problem),
+            limits=self._limits,
         )
+
+    def _stand_ins(self, problem: Problem) -> dict[str, str]:
+        needed = problem.modules()
+        return {f"{n}.py": text for n, text in _STAND_INS.items() if n in needed and not self._has(n)}
 
     def _has(self, name: str) -> bool:
         if name not in self._installed:
             self._installed.update(_which_installed([name], self._python))
         return self._installed[name]
 
-    def coverage(self, program: str) -> tuple[int, ...] | None:
+    def coverage(self, program: str, files: Mapping[str, str] | None = None) -> tuple[int, ...] | None:
         """Uncovered lines of a program with its tests; `None` where it fails under coverage."""
         limits = Limits(
             wall_s=COVERAGE_S + 10,
@@ -169,7 +172,12 @@ class Executor:
             open_files=512,
         )
         job = Job(
-            files={"main.py": program, ".coveragerc": excess.COVERAGE_RC, "cover.py": _COVERAGE_DRIVER},
+            files={
+                **(files or {}),
+                "main.py": program,
+                ".coveragerc": excess.COVERAGE_RC,
+                "cover.py": _COVERAGE_DRIVER,
+            },
             entry=Entry("script", ("cover.py",)),
             limits=limits,
             collect=("report.txt",),

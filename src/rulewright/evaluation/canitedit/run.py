@@ -7,6 +7,7 @@ finds; the official status, on what the official extraction finds, stands beside
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from sys import executable
 from threading import Lock
@@ -14,8 +15,9 @@ from typing import Any, Final
 
 from rulewright import console
 from rulewright.actions import render_response
-from rulewright.engine import Engine
+from rulewright.engine import Engine, Request
 from rulewright.errors import MissingDependency
+from rulewright.evaluation.actions import judge
 from rulewright.evaluation.canitedit import data, protocol, summary
 from rulewright.evaluation.canitedit.data import Kind, Problem
 from rulewright.evaluation.canitedit.execute import Executed, Executor, coverage_installed
@@ -150,13 +152,18 @@ class _Bench:
         return self._mined[problem.id]
 
     def score(self, answers: Sequence[Answer]) -> Iterator[Row]:
-        for answer in answers:
-            problem, _ = self._by_task[answer.item.task]
-            yield (
-                self._score_text(answer, problem)
-                if self._engine is None
-                else self._score_action(answer, problem)
-            )
+        """Score one task's answers on all sandbox workers; rows in their order."""
+        with ThreadPoolExecutor(self._config.workers) as threads:
+            yield from threads.map(self._score, answers)
+
+    def _score(self, answer: Answer) -> Row:
+        problem, _ = self._by_task[answer.item.task]
+        if self._engine is None:
+            return self._score_text(answer, problem)
+        # One engine, one caller at a time; the time goes into running tests.
+        with self._lock:
+            [outcome] = judge(self._engine, [Request(answer.text, problem.before, "python")])
+        return self._score_action(outcome, problem)
 
     def _score_text(self, answer: Answer, problem: Problem) -> Row:
         found = protocol.ours(self._prompt, answer.text, problem.before, self._style)

@@ -61,7 +61,7 @@ def _set_environment(env: dict[str, str], workspace: str) -> None:
         {
             "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": workspace, "USER": "sandbox", "LOGNAME": "sandbox",
             "LANG": "C.UTF-8", "TMPDIR": "/tmp" if workspace == "/ws" else workspace,
-            "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
             "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
         }
     )  # fmt: skip
@@ -77,7 +77,10 @@ def _renew_streams() -> None:
             io.BufferedWriter(io.FileIO(1, "w", closefd=False)), "utf-8", "surrogateescape"
         ),
         "stderr": io.TextIOWrapper(
-            io.BufferedWriter(io.FileIO(2, "w", closefd=False)), "utf-8", "backslashreplace", line_buffering=True
+            io.BufferedWriter(io.FileIO(2, "w", closefd=False)),
+            "utf-8",
+            "backslashreplace",
+            line_buffering=True,
         ),
     }
     for name, stream in streams.items():

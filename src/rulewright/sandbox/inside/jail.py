@@ -1,8 +1,8 @@
 """The walls of one job: namespaces and mounts, or Landlock; then limits, capabilities, seccomp.
 
-Three processes a job: the server forks the *door* (makes the namespaces), the door
-forks the *supervisor* (pid 1 of the job: lays out the workspace, reads output, kills),
-the supervisor forks the *candidate*, the only one that runs what was sent.
+Two processes a job: the server forks the *supervisor* into new namespaces (pid 1 of the
+job: lays out the workspace, reads output, kills), the supervisor forks the *candidate*,
+the only one that runs what was sent.
 """
 
 from __future__ import annotations
@@ -52,21 +52,35 @@ def prepare_filter(walls: Walls) -> Any:
     return seccomp.prepare(seccomp.program(own_network=walls.namespaced, own_user=walls.own_user))
 
 
-def enter_namespaces() -> None:
-    """Give this process user, mount, network, IPC and host name of its own; its children pids."""
+def fork_into_namespaces() -> int:
+    """Fork a child with user, mount, network, IPC, host name and pid namespaces of its own.
+
+    In the child (0 is returned there) it is pid 1 and has every capability over what is
+    its own. One raw clone(2) instead of unshare and two forks: half the price of a job.
+    The interpreter's own fork hooks do not run, which one thread can afford, and the
+    next `os.fork` makes up for it.
+    """
     uid, gid = os.getuid(), os.getgid()
+    pid = kernel.clone(_NAMESPACES | signal.SIGCHLD)
+    if pid:
+        return pid
     # The maps in /proc belong to root while a process is undumpable.
     kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
-    kernel.unshare(_NAMESPACES)
     for name, text in (
         ("setgroups", "deny"),
         ("uid_map", f"{uid} {uid} 1"),
         ("gid_map", f"{gid} {gid} 1"),
     ):
-        descriptor = os.open(f"/proc/self/{name}", os.O_WRONLY)
+        descriptor = os.open(f"/proc/{_own_pid()}/{name}", os.O_WRONLY)
         os.write(descriptor, text.encode())
         os.close(descriptor)
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
+    return 0
+
+
+def _own_pid() -> str:
+    """This process's number in the mounted /proc, which still is the outer one."""
+    return os.readlink("/proc/self")
 
 
 def mount_workspace(n_bytes: int, n_inodes: int) -> None:

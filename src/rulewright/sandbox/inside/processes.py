@@ -17,6 +17,8 @@ from typing import Final
 
 _SCAN_S: Final = 0.25
 _GIVE_UP_S: Final = 5.0
+# Deeper trees than this are an attack on whoever has to walk them.
+_MAX_DEPTH: Final = 100
 
 
 def make_folder(parent: str) -> str:
@@ -99,11 +101,14 @@ class Usage:
     def exceeded(self) -> str:
         """The status that follows from what is used now; empty while within limits."""
         memory = threads = 0
-        for pid in descendants():
+        alive = descendants()
+        for pid in alive:
             used, count = _of(pid)
             memory += used
             threads += count
-        if memory > self._limits["memory_bytes"]:
+        limit = self._limits["memory_bytes"]
+        # Pages that forks share count in each of them; the dear, exact count decides.
+        if memory > limit and sum(map(_proportional, alive)) > limit:
             return "oom"
         if threads > self._limits["pids"] + 1:
             return "pids_limit"
@@ -116,10 +121,11 @@ class Usage:
 
     def _disk_exceeded(self) -> bool:
         used = inodes = 0
-        queue = [self._workspace]
+        queue = [(self._workspace, 0)]
         while queue:
+            folder, depth = queue.pop()
             try:
-                entries = list(os.scandir(queue.pop()))
+                entries = list(os.scandir(folder))
             except OSError:
                 continue
             for entry in entries:
@@ -130,8 +136,12 @@ class Usage:
                     continue
                 used += facts.st_blocks * 512
                 if stat.S_ISDIR(facts.st_mode):
-                    queue.append(entry.path)
-            if used > self._limits["workspace_bytes"] or inodes > self._limits["inodes"]:
+                    queue.append((entry.path, depth + 1))
+            if (
+                used > self._limits["workspace_bytes"]
+                or inodes > self._limits["inodes"]
+                or depth > _MAX_DEPTH
+            ):
                 return True
         return False
 
@@ -154,27 +164,41 @@ def _of(pid: int) -> tuple[int, int]:
         return 0, 0
 
 
+def _proportional(pid: int) -> int:
+    """Bytes of its own memory, shared pages by share."""
+    try:
+        with open(f"/proc/{pid}/smaps_rollup", "rb") as stream:
+            lines = stream.read().splitlines()
+    except OSError:
+        return _of(pid)[0]
+    return 1024 * sum(
+        int(line.split()[1]) for line in lines if line.startswith((b"Pss_Anon:", b"Pss_Shmem:"))
+    )
+
+
 def remove_tree(top: str) -> None:
     """Remove a hostile tree: deep, unreadable, oddly named; no recursion, no long path.
 
-    Folders are moved up before they are emptied, so that no path grows.
+    Folders inside folders are moved up to the top before their own are emptied, so that
+    no path grows. Never call it where something may be mounted below.
     """
-    trash = tempfile.mkdtemp(prefix="gone-", dir=os.path.dirname(top))
-    os.rename(top, os.path.join(trash, "0"))
-    serial = 1
-    while names := os.listdir(trash):
-        for name in names:
-            folder = os.path.join(trash, name)
-            os.chmod(folder, 0o700)
-            for entry in list(os.scandir(folder)):
-                if entry.is_dir(follow_symlinks=False):
-                    os.chmod(entry.path, 0o700)
-                    os.rename(entry.path, os.path.join(trash, str(serial)))
+    prefix, serial = f".gone-{os.urandom(8).hex()}", 0
+    os.chmod(top, 0o700)
+    while entries := list(os.scandir(top)):
+        for entry in entries:
+            if not entry.is_dir(follow_symlinks=False):
+                os.unlink(entry.path)
+                continue
+            os.chmod(entry.path, 0o700)
+            for inner in list(os.scandir(entry.path)):
+                if inner.is_dir(follow_symlinks=False):
+                    os.chmod(inner.path, 0o700)  # a folder is moved by writing its parent link
+                    os.rename(inner.path, os.path.join(top, f"{prefix}-{serial}"))
                     serial += 1
                 else:
-                    os.unlink(entry.path)
-            os.rmdir(folder)
-    os.rmdir(trash)
+                    os.unlink(inner.path)
+            os.rmdir(entry.path)
+    os.rmdir(top)
 
 
 def collect(workspace: str, names: Iterable[str], cap: int) -> dict[str, str | None]:

@@ -59,7 +59,9 @@ class Recorder:
         one, two = plain(left), plain(right)
         if has_object(one) or has_object(two):
             stranger = object()
-            self._channel.send(number, "c", [bool(left == right), _equals(left, stranger), _equals(right, stranger)])
+            self._channel.send(
+                number, "c", [bool(left == right), _equals(left, stranger), _equals(right, stranger)]
+            )
         else:
             self._channel.send(number, "p", [one, two])
 
@@ -83,7 +85,9 @@ class Recorder:
             function(*args, **kwargs)
         return context
 
-    def raises_regex(self, number: int, expected: Any, match: Any, function: Any = None, *args: Any, **kw: Any) -> Any:
+    def raises_regex(
+        self, number: int, expected: Any, match: Any, function: Any = None, *args: Any, **kw: Any
+    ) -> Any:
         """Stand for `assertRaisesRegex`."""
         if function is None:
             return Raising(self._channel, number, expected, match)

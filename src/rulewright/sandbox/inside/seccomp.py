@@ -147,6 +147,9 @@ def install(prepared: Any) -> None:
     """Put the filter on this thread and all that it starts; there is no way back."""
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     zero = ctypes.c_ulong(0)
-    if kernel.libc.prctl(kernel.PR_SET_SECCOMP, ctypes.c_ulong(2), ctypes.byref(prepared[0]), zero, zero) == -1:
+    if (
+        kernel.libc.prctl(kernel.PR_SET_SECCOMP, ctypes.c_ulong(2), ctypes.byref(prepared[0]), zero, zero)
+        == -1
+    ):
         number = ctypes.get_errno()
         raise OSError(number, f"seccomp: {os.strerror(number)}")

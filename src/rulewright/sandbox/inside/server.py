@@ -18,16 +18,16 @@ import socket
 import sys
 import tempfile
 import time
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from . import jail, kernel, processes, supervisor
 
 _LIGHT: Final = (
-    "abc", "argparse", "ast", "asyncio", "bisect", "collections", "contextlib", "copy", "csv", "dataclasses",
+    "abc", "argparse", "ast", "bisect", "collections", "contextlib", "copy", "csv", "dataclasses",
     "datetime", "decimal", "difflib", "enum", "fractions", "functools", "hashlib", "heapq", "inspect", "io",
     "itertools", "json", "logging", "math", "operator", "os", "pathlib", "pickle", "queue", "random", "re",
     "statistics", "string", "subprocess", "tempfile", "textwrap", "threading", "time", "traceback", "typing",
-    "unittest", "unittest.mock", "uuid", "zlib",
+    "unittest", "uuid", "zlib",
 )  # fmt: skip
 # What each class of worker has imported before the first job, where it is installed.
 PRELOAD: Final[dict[str, tuple[str, ...]]] = {
@@ -97,10 +97,8 @@ def _serve_one(sock: socket.socket, walls: jail.Walls, prepared: Any) -> bool:
         return False
     n_bytes, wall_ms = int.from_bytes(request[:4], "big"), int.from_bytes(request[4:], "big")
     start = time.monotonic()
-    door = os.fork()
-    if door == 0:
-        _open_door(sock, n_bytes, walls, prepared)
-    late, status = _wait(door, start + wall_ms / 1000 + _GRACE_S)
+    job = _fork_job(sock, n_bytes, walls, prepared)
+    late, status = _wait(job, start + wall_ms / 1000 + _GRACE_S)
     if not walls.namespaced:
         processes.kill_descendants()
     supervisor.send(sock, b"E", {"late": late, "wait_status": status, "wall_s": time.monotonic() - start})
@@ -119,18 +117,14 @@ def _wait(pid: int, deadline: float) -> tuple[bool, int]:
     return late, os.waitpid(pid, 0)[1]
 
 
-def _open_door(sock: socket.socket, n_bytes: int, walls: jail.Walls, prepared: Any) -> NoReturn:
-    """Be the door: make the namespaces, fork the supervisor into them, pass on how it ended."""
-    code = 72
-    try:
-        if not walls.namespaced:
+def _fork_job(sock: socket.socket, n_bytes: int, walls: jail.Walls, prepared: Any) -> int:
+    """Fork the job's supervisor, into namespaces where the tier has them."""
+    pid = jail.fork_into_namespaces() if walls.namespaced else os.fork()
+    if pid == 0:
+        code = 72
+        try:
             supervisor.supervise(sock, n_bytes, walls, prepared)
-        kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
-        jail.enter_namespaces()
-        pid = os.fork()
-        if pid == 0:
-            supervisor.supervise(sock, n_bytes, walls, prepared)
-        code = 0 if os.waitpid(pid, 0)[1] == 0 else 71
-    except BaseException as error:
-        os.write(2, f"worker: {type(error).__name__}: {error}\n".encode())
-    os._exit(code)
+        except BaseException as error:
+            os.write(2, f"worker: {type(error).__name__}: {error}\n".encode())
+        os._exit(code)
+    return pid

@@ -130,7 +130,9 @@ class _Stream:
 class _Watch:
     """One candidate from start to death."""
 
-    def __init__(self, spec: dict[str, Any], walls: jail.Walls, prepared: Any, folders: tuple[str, str]) -> None:
+    def __init__(
+        self, spec: dict[str, Any], walls: jail.Walls, prepared: Any, folders: tuple[str, str]
+    ) -> None:
         self._spec, self._walls, self._prepared = spec, walls, prepared
         self._workspace, self._tests = folders
         self._limits: dict[str, int] = spec["limits"]

@@ -1,0 +1,213 @@
+"""The normal form of an action: yaml, cli and rule forms of one rewrite are equal here.
+
+Plain JSON-like documents, in the order in which they apply. Two views: `normal_form`
+keeps the names of metavariables, `alpha` renumbers them by first use. Similarity is
+scored elsewhere (`srl`); nothing here asks whether ast-grep takes the rule.
+
+Invariant: two actions with equal normal forms do the same to every text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from rulewright.actions.action import EFFECTIVE_FIELDS, Action
+
+Document = dict[str, Any]
+
+_DEFAULTS: Final = {"strictness": "smart", "stopBy": "neighbor"}
+# The order in which ast-grep tries the parts of a rule object (it decides what gets bound).
+_EVALUATION: Final = (
+    "pattern", "kind", "regex", "nthChild", "range",
+    "all", "any", "not", "matches",
+    "inside", "has", "precedes", "follows",
+)  # fmt: skip
+_RELATIONS: Final = ("inside", "has", "precedes", "follows")
+_BOUND: Final = re.compile(r"(\$\$\$|\$\$?)([A-Z][A-Z0-9_]*)")
+_NUMBERED: Final = "V"
+
+
+def normal_form(action: Action) -> list[Document]:
+    """Bring an action to its normal form.
+
+    Args:
+        action: as parsed; its mode, ids and notes do not show in the result.
+
+    Returns:
+        One document a rule: `language`, then the effective fields that are there. A rule
+        object becomes `{"all": [atom, …]}` with one key an atom, nested `all` flattened,
+        one-item `any` unwrapped, defaults dropped, `fix` as an object with `template`.
+    """
+    return [_document(action.language, rule) for rule in action.rules]
+
+
+def alpha(document: Document) -> Document:
+    """Renumber the metavariables of a document by first use: `$X == None` → `$V1 == None`.
+
+    `$_X` binds nothing and stays. Names are told apart from text by their place (patterns,
+    fixes, sources) and, in `constraints` and `transform`, by being keys.
+    """
+    names: dict[str, str] = {}
+    defined = set(document.get("constraints", {})) | set(document.get("transform", {}))
+
+    def number(name: str) -> str:
+        return names.setdefault(name, f"{_NUMBERED}{len(names) + 1}")
+
+    def visit(value: Any, key: str) -> Any:
+        if isinstance(value, str):
+            if key not in ("pattern", "context", "template", "source", "call"):
+                return value
+            return _BOUND.sub(lambda found: found.group(1) + number(found.group(2)), value)
+        if isinstance(value, list):
+            return [visit(item, key) for item in value]
+        if isinstance(value, dict):
+            if key in ("constraints", "transform"):
+                return {
+                    number(name) if name in defined else name: visit(inner, "")
+                    for name, inner in value.items()
+                }
+            return {name: visit(inner, name) for name, inner in value.items()}
+        return value
+
+    renamed = {key: visit(value, key) for key, value in document.items()}
+    return {
+        key: _sorted(value) if key in ("constraints", "transform") else value
+        for key, value in renamed.items()
+    }
+
+
+def dump(document: Document) -> str:
+    """A document as one line of text: equal documents, equal lines."""
+    return json.dumps(document, ensure_ascii=False)
+
+
+def _document(language: str, rule: Mapping[str, Any]) -> Document:
+    made: Document = {"language": language}
+    for field in EFFECTIVE_FIELDS:
+        value = rule.get(field)
+        if value is None or (field != "fix" and not value):
+            continue
+        match field:
+            case "rule":
+                made[field] = _rule(value)
+            case "constraints" | "utils":
+                made[field] = _sorted({name: _rule(inner) for name, inner in _items(value)})
+            case "transform":
+                made[field] = _sorted({name: _transform(inner) for name, inner in _items(value)})
+            case "rewriters":
+                made[field] = [_rewriter(one) for one in value] if isinstance(value, list) else value
+            case "fix":
+                made[field] = _fix(value)
+    return made
+
+
+def _items(value: Any) -> list[tuple[str, Any]]:
+    return list(value.items()) if isinstance(value, Mapping) else []
+
+
+def _sorted(value: dict[str, Any]) -> dict[str, Any]:
+    return dict(sorted(value.items()))
+
+
+def _rule(value: Any) -> Any:
+    """A rule object as a conjunction of atoms, in the order in which they are tried."""
+    if not isinstance(value, Mapping):
+        return value
+    atoms = _atoms(value)
+    return atoms[0] if len(atoms) == 1 else {"all": atoms}
+
+
+def _atoms(rule: Mapping[str, Any]) -> list[Any]:
+    atoms: list[Any] = []
+    known = sorted(rule, key=lambda key: _EVALUATION.index(key) if key in _EVALUATION else len(_EVALUATION))
+    for key in known:
+        value = rule[key]
+        if key == "all" and isinstance(value, list):
+            for item in value:
+                atoms += _atoms(item) if isinstance(item, Mapping) else [item]
+        elif key == "any" and isinstance(value, list) and len(value) == 1 and isinstance(value[0], Mapping):
+            atoms += _atoms(value[0])
+        else:
+            atoms.append({key: _atom(key, value)})
+    return atoms
+
+
+def _atom(key: str, value: Any) -> Any:
+    if key == "pattern":
+        return _pattern(value)
+    if key in _RELATIONS and isinstance(value, Mapping):
+        inner = {name: part for name, part in value.items() if name not in ("stopBy", "field")}
+        made: dict[str, Any] = {"rule": _rule(inner)}
+        stop = value.get("stopBy")
+        if stop is not None and stop != _DEFAULTS["stopBy"]:
+            made["stopBy"] = _rule(stop)
+        if value.get("field") is not None:
+            made["field"] = value["field"]
+        return made
+    if key in ("any", "all") and isinstance(value, list):
+        return [_rule(item) for item in value]
+    if key == "not":
+        return _rule(value)
+    if key == "nthChild":
+        return _nth_child(value)
+    return value
+
+
+def _pattern(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"context": value}
+    if isinstance(value, Mapping):
+        return {
+            key: value[key]
+            for key in ("context", "selector", "strictness")
+            if value.get(key) is not None and value[key] != _DEFAULTS.get(key)
+        }
+    return value
+
+
+def _nth_child(value: Any) -> Any:
+    made = dict(value) if isinstance(value, Mapping) else {"position": value}
+    if "ofRule" in made:
+        made["ofRule"] = _rule(made["ofRule"])
+    if made.get("reverse") is False:
+        del made["reverse"]
+    made["position"] = str(made.get("position"))
+    return _sorted(made)
+
+
+def _transform(value: Any) -> Any:
+    # The string form is kept as it is: `replace($A, …)` against its object is a matter of style
+    # that similarity bridges.
+    if isinstance(value, str):
+        return {"call": re.sub(r"\s+", " ", value.strip())}
+    if isinstance(value, Mapping):
+        return {
+            kind: _sorted(dict(options)) if isinstance(options, Mapping) else options
+            for kind, options in value.items()
+        }
+    return value
+
+
+def _rewriter(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    body = _document("", value)
+    return {"id": str(value.get("id")), **{key: inner for key, inner in body.items() if key != "language"}}
+
+
+def _fix(value: Any) -> Any:
+    if isinstance(value, list):
+        # ast-grep applies the first.
+        return _fix(value[0]) if value else None
+    if isinstance(value, str):
+        return {"template": value}
+    if not isinstance(value, Mapping):
+        return value
+    made: dict[str, Any] = {"template": value.get("template")}
+    for key in ("expandStart", "expandEnd"):
+        if value.get(key) is not None:
+            made[key] = _atom("has", {name: part for name, part in value[key].items() if name != "field"})
+    return made

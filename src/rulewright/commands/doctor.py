@@ -1,0 +1,223 @@
+"""What this machine has, what it lacks and how to mend it: value, verdict, fix.
+
+Sandbox tiers are proved by running them. Keys are reported as present or absent, never
+shown. Exit code 1 only where something that everything needs is broken.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Final, Literal, NamedTuple
+
+import tyro
+
+from rulewright import __version__, console
+from rulewright.config import CommandConfig
+from rulewright.errors import RulewrightError
+
+Verdict = Literal["ok", "absent", "limited", "broken"]
+
+_KEYS: Final = (
+    ("HF_TOKEN", "gated models and data sets"),
+    ("OPENAI_API_KEY", "an OpenAI-compatible teacher"),
+    ("ANTHROPIC_API_KEY", "a teacher behind Anthropic's endpoint"),
+    ("OPENROUTER_API_KEY", "a teacher behind OpenRouter"),
+    ("WANDB_API_KEY", "logging to Weights & Biases"),
+)  # fmt: skip
+_PROGRAMS: Final = (
+    ("git", "reading repositories as a source", "apt-get install git"),
+    ("node", "running JavaScript tests", "apt-get install nodejs"),
+    ("docker", "the docker sandbox", "see docs.docker.com/engine/install"),
+)
+_NEEDED_DISK_GB: Final = 5
+_NEEDED_MEMORY_GB: Final = 4
+
+
+class Config(CommandConfig):
+    """How to report."""
+
+    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """One JSON object a line of the report on stdout."""
+
+
+class Finding(NamedTuple):
+    """One line of the report."""
+
+    what: str
+    value: str
+    verdict: Verdict
+    fix: str = ""
+
+
+def run(config: Config) -> int:
+    """Examine and report; 1 where something required is broken."""
+    parts: tuple[Callable[[], Iterator[Finding]], ...] = (
+        _machine, _ast_grep, _packages, _accelerator, _programs, _keys,
+    )  # fmt: skip
+    with ThreadPoolExecutor(3) as threads:
+        tiers = [threads.submit(_tier, tier) for tier in ("bubblewrap", "landlock")]
+        findings = [finding for part in parts for finding in part()]
+        findings += _sandbox([tier.result() for tier in tiers])
+    if config.json_output:
+        for finding in findings:
+            console.emit_json(finding._asdict())
+    else:
+        console.emit(console.table(["what", "value", "verdict", "fix"], findings))
+    broken = [finding.what for finding in findings if finding.verdict == "broken"]
+    console.say(f"broken: {', '.join(broken)}" if broken else "nothing that is required is broken")
+    return 1 if broken else 0
+
+
+def _machine() -> Iterator[Finding]:
+    yield Finding("rulewright", __version__, "ok")
+    python = platform.python_version()
+    new_enough = sys.version_info >= (3, 11)
+    yield Finding(
+        "python",
+        python,
+        "ok" if new_enough else "broken",
+        "" if new_enough else "install Python 3.11 or newer",
+    )
+    linux = sys.platform == "linux"
+    yield Finding(
+        "system", f"{platform.system()} {platform.release()} {platform.machine()}", "ok" if linux else "limited",
+        "" if linux else "the sandbox needs Linux; data, rules and training do not",
+    )  # fmt: skip
+    yield Finding("processors", str(len(os.sched_getaffinity(0)) if linux else os.cpu_count()), "ok")
+    memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    enough = memory_gb >= _NEEDED_MEMORY_GB
+    yield Finding(
+        "memory", f"{memory_gb:.0f} GB", "ok" if enough else "limited",
+        "" if enough else f"the demo wants {_NEEDED_MEMORY_GB} GB",
+    )  # fmt: skip
+    free_gb = shutil.disk_usage(Path.cwd()).free / 1e9
+    enough = free_gb >= _NEEDED_DISK_GB
+    yield Finding(
+        "disk here", f"{free_gb:.0f} GB free", "ok" if enough else "limited",
+        "" if enough else f"free {_NEEDED_DISK_GB} GB, or work elsewhere",
+    )  # fmt: skip
+
+
+def _ast_grep() -> Iterator[Finding]:
+    from rulewright.engine import cli
+
+    wanted = f"{cli.SUPPORTED[0]}.{cli.SUPPORTED[1]}"
+    fix = f"pip install 'ast-grep-cli=={wanted}.*' 'ast-grep-py=={wanted}.*'"
+    try:
+        done = subprocess.run(
+            [cli.binary(), "--version"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        program = (done.stdout.split() or ["not an ast-grep"])[-1]
+    except (OSError, RulewrightError, subprocess.TimeoutExpired):
+        program = "absent"
+    try:
+        binding = metadata.version("ast-grep-py")
+    except metadata.PackageNotFoundError:
+        binding = "absent"
+    for what, version in (("ast-grep program", program), ("ast-grep binding", binding)):
+        pinned = version.startswith(f"{wanted}.")
+        yield Finding(what, version, "ok" if pinned else "broken", "" if pinned else fix)
+
+
+def _packages() -> Iterator[Finding]:
+    """Every requirement of this package, by extra: is a fitting version installed."""
+    from packaging.requirements import Requirement
+
+    try:
+        requirements = [Requirement(line) for line in metadata.requires("rulewright") or []]
+    except metadata.PackageNotFoundError:
+        yield Finding(
+            "package", "rulewright is not installed, only on the path", "limited", "pip install -e ."
+        )
+        return
+    for requirement in requirements:
+        extra = "" if requirement.marker is None else str(requirement.marker).split('"')[1]
+        if extra == "dev" or requirement.name.startswith("ast-grep"):
+            continue
+        needed = "required" if not extra else f"extra {extra}"
+        try:
+            version = metadata.version(requirement.name)
+        except metadata.PackageNotFoundError:
+            fix = (
+                f"pip install 'rulewright[{extra}]'"
+                if extra
+                else f"pip install '{requirement.name}{requirement.specifier}'"
+            )
+            yield Finding(
+                f"{requirement.name} ({needed})", "not installed", "absent" if extra else "broken", fix
+            )
+            continue
+        fits = requirement.specifier.contains(version, prereleases=True)
+        verdict: Verdict = "ok" if fits else "limited" if extra else "broken"
+        yield Finding(
+            f"{requirement.name} ({needed})", version, verdict,
+            "" if fits else f"pip install '{requirement.name}{requirement.specifier}'",
+        )  # fmt: skip
+
+
+def _accelerator() -> Iterator[Finding]:
+    """GPUs by the driver's own program: torch takes seconds to import."""
+    smi = shutil.which("nvidia-smi")
+    listing = ""
+    if smi:
+        query = [smi, "--query-gpu=name,memory.total", "--format=csv,noheader"]
+        try:
+            listing = subprocess.run(query, capture_output=True, text=True, timeout=5, check=False).stdout
+        except subprocess.TimeoutExpired:
+            yield Finding("GPU", "nvidia-smi does not answer", "limited", "restart the driver")
+            return
+    gpus = [line.strip() for line in listing.splitlines() if "," in line]
+    if not gpus:
+        yield Finding("GPU", "none", "absent", "not needed for data, rules, evaluation and the demo")
+    for gpu in gpus:
+        yield Finding("GPU", gpu, "ok")
+
+
+def _programs() -> Iterator[Finding]:
+    for name, purpose, fix in _PROGRAMS:
+        found = shutil.which(name)
+        yield Finding(
+            f"{name} ({purpose})", found or "not installed", "ok" if found else "absent", "" if found else fix
+        )
+
+
+def _keys() -> Iterator[Finding]:
+    for name, purpose in _KEYS:
+        present = bool(os.environ.get(name))
+        fix = "" if present else f"export {name}=… (only for {purpose})"
+        yield Finding(name, "set" if present else "not set", "ok" if present else "absent", fix)
+
+
+def _tier(tier: Literal["bubblewrap", "landlock"]) -> Finding:
+    from rulewright.sandbox import tiers
+
+    probe = tiers.probe(tier)
+    verdict: Verdict = "ok" if probe.works else "absent"
+    return Finding(
+        f"sandbox {tier}",
+        f"{'works' if probe.works else 'does not work'}: {probe.reason}",
+        verdict,
+        probe.fix,
+    )
+
+
+def _sandbox(tiers: list[Finding]) -> Iterator[Finding]:
+    yield from tiers
+    working = [finding.what.split()[-1] for finding in tiers if finding.verdict == "ok"]
+    yield Finding(
+        "sandbox used by auto", working[0] if working else "none: untrusted code is refused",
+        "ok" if working else "limited", "" if working else "mend a tier above, or accept --sandbox unsafe",
+    )  # fmt: skip

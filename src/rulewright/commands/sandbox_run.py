@@ -1,0 +1,148 @@
+"""Run a program, or its tests, contained.
+
+Without --tests the program is a script and its exit code becomes this command's (1 for
+every failure). With --tests both verdicts are given: what the exit code says, and what
+a judge outside the sandbox saw.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from rulewright import console, jsonl
+from rulewright.config import CommandConfig
+from rulewright.errors import UsageError
+from rulewright.languages import language_of_path
+
+
+class Config(CommandConfig):
+    """What to run and within which bounds."""
+
+    program: tyro.conf.Positional[Path]
+    """A Python or JavaScript file; with --tests the module under test."""
+    tests: Path | None = None
+    """A test file: asserts that follow the program, or a unittest or pytest file that imports it."""
+    kind: Literal["auto", "script", "unittest", "pytest"] = "auto"
+    """How the tests are run; `auto` looks at them."""
+    reference: Path | None = None
+    """A program known to pass; fixes which checks have to run."""
+    stdin: Path | None = None
+    """A file for standard input."""
+    sandbox: Literal["auto", "bubblewrap", "landlock", "docker", "http", "unsafe"] = "auto"
+    """The tier; `unsafe` runs without walls and has to be asked for."""
+    where: str = ""
+    """The image for docker, the address for http."""
+    python: str = sys.executable
+    """The interpreter that runs Python."""
+    wall_s: float = 10.0
+    """Seconds by the clock."""
+    memory_mb: int = 512
+    """Memory of all processes together."""
+    pids: int = 64
+    """Processes and threads together."""
+    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """The result as one JSON object on stdout."""
+
+
+def run(config: Config) -> int:
+    """Run or check; 0 where it passed."""
+    from rulewright.sandbox.runner import Entry, Job, Limits, open_sandbox
+
+    text = _read(config.program)
+    limits = Limits(
+        wall_s=config.wall_s,
+        cpu_s=max(1, int(config.wall_s)),
+        memory_bytes=config.memory_mb << 20,
+        pids=config.pids,
+    )
+    language = language_of_path(config.program)
+    entry = _entry(config.program, language)
+    if config.tests is not None and language != "python":
+        raise UsageError(
+            f"{config.program}: tests of {language} are not judged here, only Python's",
+            "run the test file itself as the program",
+        )
+    with open_sandbox(config.sandbox, python=config.python, where=config.where) as sandbox:
+        console.decided("sandbox", sandbox.tier, sandbox.reason)
+        if config.tests is not None:
+            tests = _read(config.tests)
+            verdict = sandbox.check(
+                text, tests, kind=_kind(config, tests), module=config.program.stem, limits=limits,
+                reference=_read(config.reference) if config.reference else None,
+            )  # type: ignore[arg-type]  # fmt: skip
+            _tell_verdict(verdict, config.json_output)
+            return 0 if verdict.strict else 1
+        stdin = config.stdin.read_bytes() if config.stdin else b""
+        job = Job({config.program.name: text}, Entry(entry[0], entry[1]), stdin=stdin, limits=limits)  # type: ignore[arg-type]
+        result = sandbox.run(job)
+    _tell_result(result, config.json_output)
+    return 0 if result.ok else 1
+
+
+def _read(path: Path) -> str:
+    return jsonl.require_file(path).read_text("utf-8", "surrogateescape")
+
+
+def _entry(program: Path, language: str) -> tuple[str, tuple[str, ...]]:
+    if language == "python":
+        return "script", (program.name,)
+    if language == "javascript":
+        node = shutil.which("node")
+        if node is None:
+            raise UsageError("node is not installed, and JavaScript needs it", "apt-get install nodejs")
+        return "argv", (node, f"{{ws}}/{program.name}")
+    raise UsageError(
+        f"{program}: {language} programs are not run", "Python (.py) and JavaScript (.js, .mjs, .cjs) are"
+    )
+
+
+def _kind(config: Config, tests: str) -> str:
+    if config.kind != "auto":
+        return config.kind
+    imports = f"import {config.program.stem}" in tests or f"from {config.program.stem} " in tests
+    if not imports:
+        return "script"
+    return "pytest" if "pytest" in tests or "\ndef test_" in f"\n{tests}" else "unittest"
+
+
+def _tell_verdict(verdict: Any, as_json: bool) -> None:
+    if as_json:
+        row = dataclasses.asdict(dataclasses.replace(verdict, result=None))
+        row.pop("result")
+        console.emit_json({**row, "alarm": verdict.alarm, "verdict": verdict.verdict})
+        return
+    words = {True: "pass", False: "fail"}
+    console.emit(
+        f"official {words[verdict.official]}, strict {words[verdict.strict]} ({verdict.oracle} oracle)"
+    )
+    console.emit(f"checks: {verdict.n_passed} held, {verdict.n_failed} did not")
+    if verdict.detail:
+        console.emit(verdict.detail)
+    if verdict.flags:
+        console.emit(f"flags: {', '.join(verdict.flags)}")
+    if verdict.alarm:
+        console.say("alarm: the exit code says pass, and the judge outside the sandbox does not")
+
+
+def _tell_result(result: Any, as_json: bool) -> None:
+    if as_json:
+        row = dataclasses.asdict(result)
+        for key in ("files", "report"):
+            row.pop(key)
+        console.emit_json({**row, "verdict": result.verdict})
+        return
+    if result.stdout:
+        console.emit(result.stdout.removesuffix("\n"))
+    if result.stderr:
+        console.say(result.stderr.removesuffix("\n"))
+    detail = f" ({result.detail})" if result.detail else ""
+    console.say(
+        f"{result.status}{detail}: {result.wall_s:.2f} s, CPU {result.cpu_s:.2f} s, "
+        f"peak {result.memory_peak_bytes / 1e6:.0f} MB"
+    )

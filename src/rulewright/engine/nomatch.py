@@ -1,0 +1,155 @@
+"""Why a rule matched nothing: the part that leaves no node over, and the node that came nearest.
+
+For a person, or a model that gets another try. It looks in process and takes its time;
+judging does not call it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ast_grep_py import SgNode
+
+from rulewright.actions.action import Action
+from rulewright.engine import applier, patterns, suppress
+from rulewright.engine.apply import trace
+from rulewright.engine.parsing import Parsed, parse
+from rulewright.engine.rules import RELATIONS, BadRule, CompiledRule, Panicked, compile_rule, pattern_parts
+
+# Cheap and telling parts first; the relations come last, as in ast-grep itself.
+_ORDER: Final = ("pattern", "kind", "matches", "regex", "nthChild", "range", "all", "any", "not", *RELATIONS)
+MAX_NEAR: Final = 400
+
+
+def explain(action: Action, code: str) -> str:
+    """Say why the first rule that matched nothing did not; empty where every rule matched."""
+    done = trace(action, code)
+    text = code
+    for number, rule in enumerate(action.rules):
+        if number < len(done.steps):
+            step = done.steps[number]
+            if step.n_found:
+                text = step.after
+                continue
+        where = f"document {number + 1}: " if len(action.rules) > 1 else ""
+        try:
+            compiled = compile_rule(rule, action.language)
+        except (BadRule, Panicked) as error:
+            return where + str(error)
+        return where + _explain_rule(compiled, parse(text, action.language), action.id_of(number))
+    return ""
+
+
+def _explain_rule(rule: CompiledRule, parsed: Parsed, rule_id: str) -> str:
+    config = rule.core.config
+    found = applier.find_all(parsed.root, config)
+    if found:
+        if suppress.MARK in parsed.source and not suppress.keep(found, parsed.root, rule_id):
+            return f"all {len(found)} matches are suppressed by `{suppress.MARK}` comments"
+        return f"{len(found)} matches in our tree, none on the command line: the code does not parse cleanly"
+    loose = {key: value for key, value in config.items() if key not in ("constraints", "transform")}
+    found = applier.find_all(parsed.root, loose)
+    if found and config.get("constraints"):
+        return _explain_constraints(config, found)
+    return _explain_parts(rule, parsed)
+
+
+def _explain_constraints(config: Mapping[str, Any], found: list[SgNode]) -> str:
+    for name in config["constraints"]:
+        value = found[0].get_match(name)
+        if value is not None:
+            line = found[0].range().start.line + 1
+            return (
+                f"the rule matches {_times(len(found))}, but `constraints` leave none: "
+                f"at line {line} ${name} is {_short(value.text())}"
+            )
+    return f"the rule matches {_times(len(found))}, but `constraints` leave none"
+
+
+def _explain_parts(rule: CompiledRule, parsed: Parsed) -> str:
+    whole: Mapping[str, Any] = rule.core.config["rule"]
+    context = {key: rule.core.config[key] for key in ("utils",) if key in rule.core.config}
+    kept: dict[str, Any] = {}
+    before = 0
+    for key in (name for name in _ORDER if name in whole):
+        trial = {**kept, key: whole[key]}
+        found = applier.find_all(parsed.root, {"rule": trial, **context})
+        if found:
+            kept, before = trial, len(found)
+            continue
+        if not kept:
+            return _explain_first(key, whole[key], rule, parsed)
+        hint = _reach_hint(kept, key, whole[key], context, parsed)
+        return f"{_names(kept)} matches {_times(before)}, but `{key}` leaves none{hint}"
+    return "no node meets all parts of the rule at once"
+
+
+def _reach_hint(
+    kept: Mapping[str, Any], key: str, value: Any, context: Mapping[str, Any], parsed: Parsed
+) -> str:
+    """Without `stopBy: end` a relation looks at direct neighbours only: the commonest slip."""
+    if key not in RELATIONS or not isinstance(value, dict) or value.get("stopBy") == "end":
+        return ""
+    wider = {**kept, key: {**value, "stopBy": "end"}}
+    n = len(applier.find_all(parsed.root, {"rule": wider, **context}))
+    return f"; with `stopBy: end` in it there would be {n}" if n else ""
+
+
+def _explain_first(key: str, value: Any, rule: CompiledRule, parsed: Parsed) -> str:
+    if key == "kind":
+        return f"the code has no node of kind `{value}`{_kinds_near(str(value), parsed)}"
+    if key != "pattern":
+        return f"`{key}` matches no node"
+    text, selector = pattern_parts(value)
+    facts = patterns.facts(text, selector, rule.language)
+    shown = _short(text)
+    note = "; the pattern has a syntax error as code" if facts.broken else ""
+    if facts.root_kind is None:
+        return f"the pattern {shown} matches nothing{note}"
+    nodes = parsed.root.find_all(kind=facts.root_kind)
+    if not nodes:
+        return f"the pattern {shown} is a `{facts.root_kind}`, and the code has none{note}"
+    near = _nearest(text, nodes)
+    line = near.range().start.line + 1
+    return (
+        f"the pattern {shown} matches none of the {len(nodes)} `{facts.root_kind}` nodes; "
+        f"the nearest, at line {line}, is {_short(near.text())}{note}"
+    )
+
+
+def _nearest(text: str, nodes: list[SgNode]) -> SgNode:
+    matcher = difflib.SequenceMatcher(autojunk=False)
+    matcher.set_seq2(text)
+
+    def score(node: SgNode) -> float:
+        matcher.set_seq1(node.text()[: 2 * len(text) + 40])
+        return matcher.ratio()
+
+    return max(nodes[:MAX_NEAR], key=score)
+
+
+def _kinds_near(kind: str, parsed: Parsed) -> str:
+    kinds: set[str] = set()
+    stack = [parsed.root]
+    while stack and len(kinds) < MAX_NEAR:
+        node = stack.pop()
+        if node.is_named():
+            kinds.add(node.kind())
+        stack += node.children()
+    near = difflib.get_close_matches(kind, sorted(kinds), n=3, cutoff=0.5)
+    return f" (it has {', '.join(f'`{one}`' for one in near)})" if near else ""
+
+
+def _names(parts: Mapping[str, Any]) -> str:
+    return " and ".join(f"`{key}`" for key in parts)
+
+
+def _times(n: int) -> str:
+    return "once" if n == 1 else f"{n} times"
+
+
+def _short(text: str) -> str:
+    flat = " ".join(text.split())
+    return f"`{flat if len(flat) <= 80 else flat[:77] + '...'}`"

@@ -1,0 +1,59 @@
+"""A text as ast-grep's binding parses it, and where that parse is in doubt.
+
+Binding and command line carry different tree-sitter releases (0.27.0 and 0.27.1 in
+0.51). They agree on well-formed code; on broken code they recover differently now and
+then, so a text with faults is the command line's to rewrite.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final, cast
+
+from ast_grep_py import Config, SgNode, SgRoot
+
+from rulewright.languages import Language
+
+_FAULTS: Final[dict[str, Any]] = {"rule": {"any": [{"kind": "ERROR"}, {"regex": "^$"}]}}
+# Line ends that the grammar takes as tokens may be empty at the end of a file.
+_EMPTY_BY_RIGHT: Final = frozenset({"", "\n", "automatic_semicolon"})
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A text and its tree.
+
+    Attributes:
+        errors: nodes that the grammar could not place.
+        missing: tokens that the parser had to invent.
+        first_line: 1-based line of the first fault; 0 where there is none.
+    """
+
+    source: str
+    language: Language
+    root: SgNode
+    errors: int
+    missing: int
+    first_line: int
+
+    @property
+    def broken(self) -> bool:
+        """Whether the tree is a guess in places."""
+        return self.errors + self.missing > 0
+
+
+@lru_cache(maxsize=8)
+def parse(source: str, language: Language) -> Parsed:
+    """Parse a text; the last few are kept, since one text often meets many rules."""
+    root = SgRoot(source, language).root()
+    errors = missing = first = 0
+    for node in root.find_all(cast(Config, _FAULTS)):
+        if node.kind() == "ERROR":
+            errors += 1
+        elif node.is_leaf() and node.kind() not in _EMPTY_BY_RIGHT and node.parent() is not None:
+            missing += 1
+        else:
+            continue
+        first = first or node.range().start.line + 1
+    return Parsed(source, language, root, errors, missing, first)

@@ -1,0 +1,210 @@
+"""Run a folder of hostile cases and say of each whether it was contained.
+
+A folder has `index.jsonl` (name, kind, file, what_it_tries, expected), the files, and
+for the kinds `verdict` and `workspace` the checks, `verdict_tests.py`. Contained means:
+the run ended with a status, the program reports no escape (the word ESCAPED on its
+output), and the host is as before; for `verdict` also that the strict verdict is the
+right one, the honest controls included; for actions that the engine gave a verdict.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from rulewright import console, jsonl
+from rulewright.errors import UsageError
+from rulewright.sandbox import hostwatch
+from rulewright.sandbox.job import MIB, Entry, Job, Limits, Result, Status, TestVerdict
+from rulewright.sandbox.runner import Sandbox
+
+PROGRAMS: Final = ("resource", "network", "filesystem", "process")
+KINDS: Final = (*PROGRAMS, "verdict", "workspace", "action-yaml", "action-cli")
+ESCAPED: Final = re.compile(r"\bESCAPED\b")
+
+# Tight on purpose: a hostile program should meet its limits within seconds.
+LIMITS: Final = Limits(
+    wall_s=5.0, cpu_s=5, memory_bytes=256 * MIB, pids=64, file_bytes=16 * MIB, workspace_bytes=32 * MIB,
+    inodes=4096, open_files=256, output_bytes=64 * 1024,
+)  # fmt: skip
+# What actions are applied to.
+_CODE: Final = "import os\n\n\ndef f(a, b):\n    if a == None:\n        print(a)\n    return g(a, b)\n"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One line of the index."""
+
+    name: str
+    kind: str
+    file: str
+    expected: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """How one case went."""
+
+    name: str
+    kind: str
+    tier: str
+    outcome: str
+    contained: bool
+    detail: str = ""
+    seconds: float = 0.0
+
+    def row(self) -> dict[str, Any]:
+        """The line for `--json`."""
+        return asdict(self)
+
+
+def read_index(folder: Path) -> list[Case]:
+    """The cases of a folder.
+
+    Raises:
+        UsageError: there is no index, or a line of it has another form.
+    """
+    index = folder / "index.jsonl"
+    cases = []
+    for line in jsonl.read_lines(jsonl.require_file(index)):
+        value = line.value or {}
+        absent = [key for key in ("name", "kind", "file") if not isinstance(value.get(key), str)]
+        if absent:
+            raise UsageError(
+                f"{index}:{line.number}: no {', '.join(absent)}", "each line needs name, kind, file, expected"
+            )
+        if value["kind"] not in KINDS:
+            raise UsageError(
+                f"{index}:{line.number}: no kind {value['kind']!r}", f"one of {', '.join(KINDS)}"
+            )
+        cases.append(Case(value["name"], value["kind"], value["file"], str(value.get("expected", ""))))
+    return cases
+
+
+def run_folder(
+    folder: Path, sandbox: Sandbox, limits: Limits = LIMITS, only: Collection[str] = ()
+) -> Iterator[Report]:
+    """Run every case of a folder (or those named in `only`), one after another."""
+    cases = [case for case in read_index(folder) if not only or case.name in only]
+    tests_file = folder / "verdict_tests.py"
+    tests = tests_file.read_text("utf-8") if tests_file.exists() else ""
+    for case in cases:
+        if case.kind in ("verdict", "workspace") and not tests:
+            raise UsageError(f"{tests_file}: no such file", f"cases of kind {case.kind} are judged by it")
+    runner = _Runner(folder, sandbox, limits, tests)
+    with runner:
+        for case in cases:
+            yield runner.run(case)
+
+
+class _Runner:
+    def __init__(self, folder: Path, sandbox: Sandbox, limits: Limits, tests: str) -> None:
+        self._folder, self._sandbox, self._limits, self._tests = folder, sandbox, limits, tests
+        self._engine: Any = None
+
+    def __enter__(self) -> _Runner:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._engine is not None:
+            self._engine.close()
+
+    def run(self, case: Case) -> Report:
+        """Run one case and compare the host before and after."""
+        before = hostwatch.take(self._sandbox.user, (self._folder,))
+        start = time.monotonic()
+        outcome, problem, tier = self._run(case)
+        seconds = time.monotonic() - start
+        changed = before.differences(hostwatch.take(self._sandbox.user, (self._folder,)))
+        problems = [p for p in (problem, *changed) if p]
+        return Report(
+            case.name, case.kind, tier, outcome, not problems, "; ".join(problems), round(seconds, 3)
+        )
+
+    def _run(self, case: Case) -> tuple[str, str, str]:
+        if case.kind in PROGRAMS:
+            return self._program(case)
+        if case.kind == "verdict":
+            program = self._read(case)
+            return self._verdict(case, {}, program, wants_pass=bool(re.search(r"\bPASS\b", case.expected)))
+        if case.kind == "workspace":
+            files = json.loads(self._read(case))
+            program = files.pop("mod.py", "")
+            return self._verdict(case, files, program, wants_pass=bool(re.search(r"\bPASS\b", case.expected)))
+        return self._action(case)
+
+    def _read(self, case: Case) -> str:
+        path = self._folder / case.file
+        jsonl.require_file(path)
+        return path.read_bytes().decode("utf-8", "replace")
+
+    def _program(self, case: Case) -> tuple[str, str, str]:
+        name = Path(case.file).name
+        job = Job(
+            {name: (self._folder / case.file).read_bytes()}, Entry("script", (name,)), limits=self._limits
+        )
+        result = self._sandbox.run(job)
+        return _outcome(result), _program_problem(result), result.tier
+
+    def _verdict(
+        self, case: Case, files: dict[str, str], program: str, *, wants_pass: bool
+    ) -> tuple[str, str, str]:
+        kind = "pytest" if re.search(r"^def test_", self._tests, re.MULTILINE) else "unittest"
+        verdict = self._sandbox.check(program, self._tests, kind=kind, files=files, limits=self._limits)  # type: ignore[arg-type]
+        words = "pass" if verdict.strict else "timeout" if verdict.status is Status.TIMEOUT else "fail"
+        outcome = f"strict {words}, official {'pass' if verdict.official else 'fail'}"
+        return outcome, _verdict_problem(verdict, wants_pass), verdict.tier
+
+    def _action(self, case: Case) -> tuple[str, str, str]:
+        from rulewright.engine import Engine
+        from rulewright.engine import Request as ActionRequest
+        from rulewright.verdict import Verdict
+
+        if self._engine is None:
+            self._engine = Engine(workers=1, deadline_s=5.0, memory_mb=512).__enter__()
+        mode, key = ("yaml", "rule_yaml") if case.kind == "action-yaml" else ("cli", "cli")
+        text = json.dumps(
+            {"action": {"type": "ast_grep", "language": "python", "mode": mode, key: self._read(case)}}
+        )
+        start = time.monotonic()
+        outcome = self._engine.judge(ActionRequest(text, _CODE, "python"))
+        took = time.monotonic() - start
+        problem = ""
+        if outcome.verdict is Verdict.INFRA:
+            problem = f"the engine failed: {outcome.detail}"
+        elif took > 2 * self._limits.wall_s + 5:
+            problem = f"took {took:.1f} s"
+        elif case.kind == "action-cli" and outcome.verdict is Verdict.OK and "refused" in case.expected:
+            problem = "accepted, expected to be refused"
+        return str(outcome.verdict), problem, "engine worker"
+
+
+def _outcome(result: Result) -> str:
+    if result.status is Status.FAIL:
+        return f"exit {result.exit_code}"
+    return f"{result.status}" if result.status is not Status.SIGNAL else result.detail
+
+
+def _program_problem(result: Result) -> str:
+    if result.status is Status.INFRA:
+        return f"the sandbox failed: {result.detail}"
+    for line in (*result.stdout.splitlines(), *result.stderr.splitlines()):
+        if ESCAPED.search(line):
+            return console.clean(line)[:200]
+    return ""
+
+
+def _verdict_problem(verdict: TestVerdict, wants_pass: bool) -> str:
+    if verdict.status is Status.INFRA:
+        return f"the sandbox failed: {verdict.detail}"
+    if verdict.strict == wants_pass:
+        return ""
+    return f"the strict verdict should be {'pass' if wants_pass else 'fail'}: {verdict.detail}"
+
+
+__all__ = ["KINDS", "LIMITS", "Case", "Report", "read_index", "run_folder"]

@@ -1,0 +1,105 @@
+"""The host before and after: what a contained run may not have changed."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_MARK: Final = "PWNED"
+_SENSITIVE: Final = ("/etc/passwd", "/etc/shadow", "/etc/ld.so.preload", "/etc/hosts", "/etc/crontab")
+_FOLDERS: Final = ("/tmp", "/var/tmp", "/dev/shm", "/run", "/usr/local/bin")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Mounts, cgroups, marked or foreign files, sensitive files and processes at one moment."""
+
+    mounts: frozenset[str]
+    files: frozenset[str]
+    sensitive: frozenset[tuple[str, int, int, int]]
+    processes: frozenset[str]
+
+    def differences(self, later: Snapshot) -> list[str]:
+        """What is there later and was not there before, in words."""
+        found = [f"mount {m}" for m in sorted(later.mounts - self.mounts)]
+        found += [f"file {f}" for f in sorted(later.files - self.files)]
+        found += [f"changed {s[0]}" for s in sorted(later.sensitive - self.sensitive)]
+        found += [f"process {p}" for p in sorted(later.processes - self.processes)]
+        return found
+
+
+def take(user: int | None, watched: tuple[Path, ...] = ()) -> Snapshot:
+    """Look at the host.
+
+    Args:
+        user: the uid of sandboxed processes; `None` where it is the caller's own.
+        watched: files and folders (their direct entries) that must not change.
+    """
+    mounts = frozenset(
+        line.split()[4] for line in Path("/proc/self/mountinfo").read_text("utf-8").splitlines()
+    )
+    return Snapshot(mounts, _files(user), _facts(watched), _processes(user))
+
+
+def _files(user: int | None) -> frozenset[str]:
+    found = set()
+    for folder in (*_FOLDERS, os.getcwd(), str(Path.home())):
+        try:
+            entries = list(os.scandir(folder))
+        except OSError:
+            continue
+        for entry in entries:
+            if _MARK in entry.name or (user is not None and _owner(entry) == user):
+                found.add(f"{folder}/{entry.name}")
+    # The workers' own scratch folder belongs to the same uid.
+    return frozenset(f for f in found if "/rulewright-sandbox-" not in f)
+
+
+def _owner(entry: os.DirEntry[str]) -> int:
+    try:
+        return entry.stat(follow_symlinks=False).st_uid
+    except OSError:
+        return -1
+
+
+def _facts(watched: tuple[Path, ...]) -> frozenset[tuple[str, int, int, int]]:
+    found = set()
+    paths = [Path(p) for p in _SENSITIVE]
+    for path in watched:
+        paths += [path, *(sorted(path.iterdir()) if path.is_dir() else ())]
+    for path in paths:
+        try:
+            facts = path.lstat()
+        except OSError:
+            continue
+        found.add((str(path), facts.st_mode, facts.st_size, facts.st_mtime_ns))
+    return frozenset(found)
+
+
+def _processes(user: int | None) -> frozenset[str]:
+    """Processes of the sandbox's uid, by number and start time; workers are there before and after."""
+    if user is None:
+        return frozenset()
+    found = set()
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            if os.stat(f"/proc/{name}").st_uid == user or _real_user(name) == user:
+                found.add(f"{name} {_command(name)}")
+        except OSError:
+            continue
+    return frozenset(found)
+
+
+def _real_user(pid: str) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text("utf-8").splitlines():
+        if line.startswith("Uid:"):
+            return int(line.split()[1])
+    return -1
+
+
+def _command(pid: str) -> str:
+    return Path(f"/proc/{pid}/comm").read_text("utf-8", "replace").strip()

@@ -1,0 +1,171 @@
+"""Instance edits of what is fixed: numbers, strings, values, imports, decorators, exception classes."""
+
+from __future__ import annotations
+
+import random
+import re
+from typing import Final
+
+from rulewright.languages import Language
+from rulewright.synth import naming
+from rulewright.synth.grammar import of_kind, span
+from rulewright.synth.proposals import Code, Proposal, proposal, rule_of
+
+
+def change_number(code: Code, rng: random.Random) -> Proposal | None:
+    """One number for another, everywhere in the window."""
+    nodes = of_kind(code.root, *code.grammar.integer)
+    values = sorted({node.text() for node in nodes})
+    if not values:
+        return None
+    new = rng.choice(values)
+    old = naming.other_number(new, rng)
+    if old is None or old in values:
+        return None
+    chosen = [node for node in nodes if node.text() == new]
+    return proposal(code, [(*span(node), old) for node in chosen], rule_of(old, new), old=old, new=new)
+
+
+def change_string(code: Code, rng: random.Random) -> Proposal | None:
+    """One string for another, everywhere in the window."""
+    nodes = [node for node in of_kind(code.root, *code.grammar.string) if naming.is_plain_string(node.text())]
+    values = sorted({node.text() for node in nodes})
+    if not values:
+        return None
+    new = rng.choice(values)
+    old = naming.other_string(new, code.names, rng)
+    if old is None or old in code.text:
+        return None
+    chosen = [node for node in nodes if node.text() == new]
+    return proposal(code, [(*span(node), old) for node in chosen], rule_of(old, new), old=old, new=new)
+
+
+def set_value(code: Code, rng: random.Random) -> Proposal | None:
+    """`NAME = old` → `NAME = new`, for a number, string or constant."""
+    kind, left, right = _ASSIGNMENT[code.language]
+    found = []
+    for node in of_kind(code.root, kind):
+        name, value = node.field(left), node.field(right)
+        if name is None or value is None or node.field("type") is not None:
+            continue
+        if re.fullmatch(r"[A-Za-z_][\w.]*", name.text()) and naming.other_value(
+            value.text(), random.Random(0)
+        ):
+            found.append((node, name.text(), value))
+    if not found:
+        return None
+    _, target, value = rng.choice(found)
+    if sum(other == target for _, other, _ in found) > 1:
+        return None
+    old = naming.other_value(value.text(), rng)
+    if old is None:
+        return None
+    operator = ":=" if kind == "short_var_declaration" else "="
+    shown = f"{target} {operator} {{}}"
+    pattern: object = shown.format(old)
+    if code.language != "python":
+        pattern = {"context": _DECLARE[code.language].format(shown.format(old)), "selector": kind}
+    rule = rule_of(pattern, shown.format(value.text()))
+    return proposal(code, [(*span(value), old)], rule, name=target, old=old, new=value.text())
+
+
+_ASSIGNMENT: Final[dict[Language, tuple[str, str, str]]] = {
+    "python": ("assignment", "left", "right"),
+    "javascript": ("variable_declarator", "name", "value"),
+    "typescript": ("variable_declarator", "name", "value"),
+    "tsx": ("variable_declarator", "name", "value"),
+    "java": ("variable_declarator", "name", "value"),
+    "go": ("short_var_declaration", "left", "right"),
+}
+_DECLARE: Final[dict[Language, str]] = {
+    "javascript": "let {};",
+    "typescript": "let {};",
+    "tsx": "let {};",
+    "java": "int {};",
+    "go": "package p\nfunc f() {{ {} }}",
+}
+
+
+def change_import(code: Code, rng: random.Random) -> Proposal | None:
+    """Import the same names from another module."""
+    found = of_kind(code.root, *code.grammar.imports)
+    if not found:
+        return None
+    node = rng.choice(found)
+    match code.language:
+        case "python":
+            module = node.field("module_name")
+            if module is None or node.kind() != "import_from_statement" or module.text().startswith("."):
+                return None
+            new, start = module.text(), span(module)[0]
+            old = naming.other_module(new, code.names, code.text, rng, ".")
+            if old is None or "(" in node.text() or "*" in node.text():
+                return None
+            rule = rule_of(f"from {old} import $$$NAMES", f"from {new} import $$$NAMES")
+            return proposal(code, [(start, start + len(new), old)], rule, old=old, new=new)
+        case "javascript" | "typescript" | "tsx":
+            source = node.field("source")
+            if source is None:
+                return None
+            quote, new = source.text()[0], source.text()[1:-1]
+            old = naming.other_module(new, code.names, code.text, rng, "/")
+            if old is None:
+                return None
+            rule = rule_of(f"{quote}{old}{quote}", f"{quote}{new}{quote}")
+            return proposal(code, [(*span(source), f"{quote}{old}{quote}")], rule, old=old, new=new)
+        case "java":
+            path = next((child for child in node.children() if child.kind() == "scoped_identifier"), None)
+            if path is None:
+                return None
+            new = path.text()
+            old = naming.other_module(new, code.names, code.text, rng, ".")
+            if old is None:
+                return None
+            pattern = {"context": f"import {old};", "selector": "scoped_identifier"}
+            return proposal(code, [(*span(path), old)], rule_of(pattern, new), old=old, new=new)
+        case "go":
+            source = node.field("path")
+            if source is None:
+                return None
+            new = source.text()[1:-1]
+            old = naming.other_module(new, code.names, code.text, rng, "/")
+            if old is None:
+                return None
+            return proposal(
+                code, [(*span(source), f'"{old}"')], rule_of(f'"{old}"', f'"{new}"'), old=old, new=new
+            )
+    return None
+
+
+def change_decorator(code: Code, rng: random.Random) -> Proposal | None:
+    """Python: one decorator for another."""
+    nodes = of_kind(code.root, "decorator")
+    names = sorted({node.text()[1:].strip() for node in nodes})
+    names = [name for name in names if re.fullmatch(r"[A-Za-z_][\w.]*(\([^()\n$]*\))?", name)]
+    if not names:
+        return None
+    new = rng.choice(names)
+    old = naming.other_decorator(new, code.names, rng)
+    if old is None or f"@{old}" in code.text:
+        return None
+    chosen = [node for node in nodes if node.text() == f"@{new}"]
+    rule = rule_of({"context": f"@{old}\ndef f(): pass", "selector": "decorator"}, f"@{new}")
+    return proposal(code, [(*span(node), f"@{old}") for node in chosen], rule, old=f"@{old}", new=f"@{new}")
+
+
+def change_exception(code: Code, rng: random.Random) -> Proposal | None:
+    """Raise (throw) another exception class, its arguments kept."""
+    if code.language not in naming.EXCEPTIONS:
+        return None
+    before = "raise " if code.language == "python" else "throw new "
+    form = "raise {}($$$ARGS)" if code.language == "python" else "new {}($$$ARGS)"
+    found = [(m[1], m.start(1)) for m in re.finditer(rf"\b{before}([A-Z]\w+)\(", code.text)]
+    if not found:
+        return None
+    new = rng.choice(sorted({name for name, _ in found}))
+    others = [name for name in naming.EXCEPTIONS[code.language] if name not in code.text]
+    if not others:
+        return None
+    old = rng.choice(others)
+    edits = [(start, start + len(new), old) for name, start in found if name == new]
+    return proposal(code, edits, rule_of(form.format(old), form.format(new)), old=old, new=new)

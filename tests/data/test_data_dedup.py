@@ -1,0 +1,217 @@
+"""Deduplication and decontamination against brute force."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rulewright.data import dedup, pipeline, signatures
+from rulewright.data.decontaminate import EvaluationIndex, Overlap
+from rulewright.data.drafts import Drop
+from rulewright.data.schemas import NormalizedRecord, record_id
+from rulewright.errors import UsageError
+
+WORDS = [f"name{i}" for i in range(400)]
+
+
+def edit(pre: str, post: str, group: str, commit: str = "") -> NormalizedRecord:
+    metadata = {
+        "id": record_id("do", pre, post, "python"), "source": "s", "license": "mit", "group": group,
+        "commit": commit or None,
+    }  # fmt: skip
+    value = {"instruction": "do", "pre": pre, "post": post, "language": "python", "metadata": metadata}
+    return NormalizedRecord.model_validate(value)
+
+
+def keys_of(edits: list[NormalizedRecord], splits: list[int] | None = None, **changes: Any) -> dedup.Keys:
+    columns: dict[str, list[Any]] = {name: [] for name in pipeline.COLUMNS}
+    for i, record in enumerate(edits):
+        pipeline.key_columns(columns, record, 0, False, splits[i] if splits else 0)
+    columns["lines"] = columns["language"] = [0] * len(edits)
+    made = pipeline.arrays(columns)
+    names = dedup.Keys.__dataclass_fields__.keys() - {"source"}
+    source = changes.pop("source", np.zeros(len(edits), dtype=np.uint32))
+    return dedup.Keys(**{**{name: made[name] for name in names}, **changes}, source=source)
+
+
+def shingles(record: NormalizedRecord) -> set[tuple[str, ...]]:
+    found = set()
+    for side in (record.pre, record.post):
+        words = side.split()
+        found |= {tuple(words[i : i + 5]) for i in range(len(words) - 4)}
+    return found
+
+
+def random_edits(seed: int, n: int) -> list[NormalizedRecord]:
+    """Texts of 60 words, some of them altered copies of earlier ones."""
+    rng = random.Random(seed)
+    texts: list[list[str]] = []
+    for _ in range(n):
+        if texts and rng.random() < 0.5:
+            words = list(rng.choice(texts))
+            for _ in range(rng.randrange(8)):
+                words[rng.randrange(len(words))] = rng.choice(WORDS)
+        else:
+            words = rng.choices(WORDS, k=60)
+        texts.append(words)
+    return [edit(" ".join(w), " ".join([*w[:30], "new", *w[30:]]), f"g{rng.randrange(n)}") for w in texts]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_near_copies_are_those_that_brute_force_finds(seed: int) -> None:
+    edits = random_edits(seed, 150)
+    decision = dedup.choose(keys_of(edits), 0.7)
+    kept = [i for i in range(len(edits)) if decision.reason[i] == 0]
+    sets = [shingles(e) for e in edits]
+
+    def jaccard(a: int, b: int) -> float:
+        return len(sets[a] & sets[b]) / len(sets[a] | sets[b])
+
+    # The estimate has a standard error of 0.03: nothing clearly above is kept twice, ...
+    for a in kept:
+        for b in kept:
+            if a < b and edits[a].metadata.group != edits[b].metadata.group:
+                assert jaccard(a, b) < 0.8
+    # ... and nothing clearly below is dropped.
+    for i in set(range(len(edits))) - set(kept):
+        assert jaccard(i, int(decision.because[i])) > 0.6
+
+
+def test_the_estimate_is_near_the_true_similarity() -> None:
+    edits = random_edits(1, 80)
+    keys, sets = keys_of(edits), [shingles(e) for e in edits]
+    errors = [
+        signatures.similarity(keys.code[a], keys.code[b]) - len(sets[a] & sets[b]) / len(sets[a] | sets[b])
+        for a in range(80)
+        for b in range(a)
+    ]
+    assert abs(float(np.mean(errors))) < 0.01 and float(np.max(np.abs(errors))) < 0.15
+
+
+def test_equal_code_is_kept_once_whatever_its_white_space_at_line_ends() -> None:
+    edits = [edit("a = 1 \nb\n", "a = 2\nb\n", "g1"), edit("a = 1\nb", "a = 2\nb", "g2")]
+    decision = dedup.choose(keys_of(edits), 2)
+    assert decision.reason.tolist() == [0, 1] and decision.because.tolist() == [-1, 0]
+
+
+def test_the_better_copy_is_kept() -> None:
+    edits = [edit("a = 1\n", "a = 2\n", "g1"), edit("a = 1\n", "a = 2\n", "g2")]
+    decision = dedup.choose(keys_of(edits, preference=np.array([5, 1], dtype=np.uint32)), 0.7)
+    assert decision.reason.tolist() == [1, 0]
+
+
+def test_two_edits_of_one_file_are_not_copies_but_the_same_edit_twice_is() -> None:
+    lines = [f"value_{i} = compute({i}, {i * 7})" for i in range(60)]
+
+    def changed(i: int) -> str:
+        return "\n".join([*lines[:i], f"value_{i} = replaced(other_{i})", *lines[i + 1 :]])
+
+    pre = "\n".join(lines)
+    same_group = [edit(pre, changed(3), "repo"), edit(pre, changed(40), "repo")]
+    assert dedup.choose(keys_of(same_group), 0.7).reason.tolist() == [0, 0]
+    again = [edit(pre, changed(3), "repo"), edit(pre + "\nlast = 1", changed(3) + "\nlast = 1", "repo")]
+    assert dedup.choose(keys_of(again), 0.7).reason.tolist() == [0, 3]
+    # Of two repositories, either one would leak into the other's split.
+    apart = [edit(pre, changed(3), "repo"), edit(pre, changed(40), "fork")]
+    assert dedup.choose(keys_of(apart), 0.7).reason.tolist() == [0, 3]
+
+
+def test_a_commit_does_not_straddle_splits_nor_come_from_two_sources() -> None:
+    edits = [edit(f"a = {i}{i}\n", f"b = {i}\n", f"g{i}", commit="abc") for i in range(3)]
+    straddling = dedup.choose(keys_of(edits, splits=[0, 1, 0]), 0.7)
+    assert straddling.reason.tolist() == [0, 4, 0]
+    sources = np.array([0, 1, 0], dtype=np.uint32)
+    assert dedup.choose(keys_of(edits, source=sources), 0.7).reason.tolist() == [0, 2, 0]
+    seeded = np.array([False, True, False])
+    assert dedup.choose(keys_of(edits, source=sources, seeded=seeded), 0.7).reason.tolist() == [0, 0, 0]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3), st.integers(0, 2)), max_size=14))
+def test_what_is_kept_is_consistent(rows: list[tuple[int, int, int]]) -> None:
+    edits = [edit(f"x{code} = 1\n", f"x{code} = 2\n", f"g{group}", f"c{code % 3}") for code, group, _ in rows]
+    if not edits:
+        return
+    splits = [group % 3 for _, group, _ in rows]
+    source = np.array([s for *_, s in rows], dtype=np.uint32)
+    decision = dedup.choose(keys_of(edits, splits=splits, source=source), 0.7)
+    kept = [i for i in range(len(rows)) if decision.reason[i] == 0]
+    assert len({edits[i].pre for i in kept}) == len(kept)
+    for i in kept:
+        for j in kept:
+            same_commit = edits[i].metadata.commit == edits[j].metadata.commit
+            assert not (same_commit and splits[i] != splits[j])
+            assert not (same_commit and source[i] != source[j])
+    for i in set(range(len(rows))) - set(kept):
+        assert int(decision.because[i]) in kept
+
+
+@given(st.text(max_size=80), st.text(max_size=80))
+def test_tokens_do_not_depend_on_white_space_around_them(a: str, b: str) -> None:
+    joined = signatures.tokens(f"{a} {b}")
+    parts = np.concatenate((signatures.tokens(a), signatures.tokens(b)))
+    assert (joined == parts).all() and joined.size == parts.size
+    assert (signatures.tokens(f"  {a}\n\n\t{b} ") == parts).all()
+
+
+def test_distinct_words_have_distinct_hashes() -> None:
+    words = [f"{a}{b}{c}" for a in "abcdefgh_" for b in "0123456789ABCDEF" for c in range(500)]
+    hashes = signatures.tokens(" ".join(words))
+    assert hashes.size == len(words) == len(set(hashes.tolist()))
+
+
+PROBLEM = {
+    "full_name": "1_shop",
+    "before": "class Shop:\n    def __init__(self, items):\n        self.items = items\n\n"
+    "    def total(self):\n        return sum(item.price * item.count for item in self.items)\n",
+    "after": "class Shop:\n    def __init__(self, items, tax):\n        self.items, self.tax = items, tax\n",
+    "instruction_descriptive": "Add a parameter named tax to the shop and keep it beside the items.",
+    "instruction_lazy": "add tax",
+}
+
+
+@pytest.fixture
+def index(tmp_path: Path, lay: SimpleNamespace) -> EvaluationIndex:
+    built = EvaluationIndex.build([lay.write(tmp_path / "eval.jsonl", [PROBLEM])])
+    built.save(tmp_path / "i.npz")
+    return EvaluationIndex.load(tmp_path / "i.npz")
+
+
+FILLER = "".join(f"setting_{i} = read_{i}('{i}')\n" for i in range(60))
+
+
+@pytest.mark.parametrize(
+    ("instruction", "pre", "expected"),
+    [
+        ("Do it", PROBLEM["before"], "a side equals"),
+        ("Do it", PROBLEM["before"].replace("    ", "\t"), "a side equals"),
+        ("Do it", FILLER + PROBLEM["before"], "20 tokens in a row"),
+        ("Do it", "def total(self):\n    return sum(item.price * item.c)\n", "of its 13-token runs"),
+        (PROBLEM["instruction_descriptive"].upper(), "x = 1\n", "the instruction is that of"),
+        ("add tax", "x = 1\n", None),
+        ("Do it", FILLER, None),
+    ],
+)
+def test_overlap_is_found(index: EvaluationIndex, instruction: str, pre: str, expected: str | None) -> None:
+    found = index.check(instruction, pre, "y = 2\n")
+    if expected is None:
+        assert found is None
+    else:
+        assert isinstance(found, Drop) and expected in found.detail and "1_shop" in found.detail
+
+
+def test_a_short_run_in_a_long_text_is_only_flagged(index: EvaluationIndex) -> None:
+    found = index.check("Do it", FILLER + "return sum(item.price * item.count for item in y)\n", "y = 2\n")
+    assert isinstance(found, Overlap) and found.n_runs >= 1
+
+
+def test_an_evaluation_set_without_code_is_refused(tmp_path: Path, lay: SimpleNamespace) -> None:
+    with pytest.raises(UsageError, match="no code to compare with"):
+        EvaluationIndex.build([lay.write(tmp_path / "x.jsonl", [{"question": "?"}])])

@@ -1,0 +1,163 @@
+"""`ingest git` on repositories made here."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+Ingest = Callable[..., int]
+pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+
+MIT = "MIT License\n\nPermission is hereby granted, free of charge, to any person obtaining a copy\n"
+LARGE = "".join(f"def function_{i}(x):\n    y = x + {i}\n    return y * {i}\n\n\n" for i in range(300))
+
+
+class Repository:
+    """A repository with a commit per call."""
+
+    def __init__(self, path: Path, remote: str = "https://github.com/Acme/Tool.git") -> None:
+        self.path = path
+        path.mkdir()
+        self.git("init", "-q", "-b", "main")
+        self.git("remote", "add", "origin", remote)
+
+    def git(self, *arguments: str) -> str:
+        environment = {
+            **os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b",
+            "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b",
+            "GIT_AUTHOR_DATE": "2024-01-01T00:00:00Z", "GIT_COMMITTER_DATE": "2024-01-01T00:00:00Z",
+        }  # fmt: skip
+        command = ["git", "-C", str(self.path), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+        return done.stdout
+
+    def commit(self, message: str, **files: str | bytes) -> None:
+        for name, content in files.items():
+            path = self.path / name.replace("__", "/").replace("_DOT_", ".")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        self.git("add", "-A")
+        self.git("commit", "-q", "-m", message)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    made = Repository(tmp_path / "checkout")
+    made.commit("Start the project with all of its files", LICENSE=MIT, a_DOT_py="x = 1\n", big_DOT_py=LARGE)
+    return made
+
+
+def test_single_file_commits_with_usable_messages(
+    repository: Repository, out: Path, ingest: Ingest, lay: SimpleNamespace
+) -> None:
+    repository.commit("Set x to two for good (#12)", a_DOT_py="x = 2\n")
+    repository.commit("typo", a_DOT_py="x = 3\n")
+    repository.commit("Change two files in one commit", a_DOT_py="x = 4\n", b_DOT_py="y = 1\n")
+    repository.commit("Write some notes about the project", notes_DOT_md="text\n")
+    repository.commit("Edit the notes about the project", notes_DOT_md="other\n")
+    repository.commit("Add a new module for the shop", c_DOT_py="z = 1\n")
+    repository.commit("Replace bytes that are not text", c_DOT_py=b"z = '\xff'\n")
+    repository.commit("Return double of y in this function",
+                      big_DOT_py=LARGE.replace("return y * 150\n", "return 2 * y * 150\n"))  # fmt: skip
+    assert ingest("git", "--input", repository.path) == 0
+    made = {r.instruction: r for r in lay.records(out, "git")}
+    assert set(made) == {"Set x to two for good", "Return double of y in this function"}
+    window = made["Return double of y in this function"]
+    assert window.pre == "def function_150(x):\n    y = x + 150\n    return y * 150\n"
+    assert window.tags == ["window"] and window.metadata.provenance["window"]["start_line"] == 751
+    assert window.metadata.repo == window.metadata.group == "acme/tool" and window.metadata.license == "mit"
+    reasons = sorted(r["reason"] for r in lay.rejects(out, "git"))
+    expected = "language message_short multi_file multi_file not_modified not_modified undecodable"
+    assert reasons == expected.split()
+
+
+def test_messages_can_be_held_to_a_stricter_rule(
+    repository: Repository, out: Path, ingest: Ingest, lay: SimpleNamespace
+) -> None:
+    repository.commit("Set x to two for good (#12)", a_DOT_py="x = 2\n")
+    repository.commit("Set x to three and leave it so", a_DOT_py="x = 3\n")
+    assert ingest("git", "--input", repository.path, "--message-filter", "strict") == 0
+    assert [r.instruction for r in lay.records(out, "git")] == ["Set x to three and leave it so"]
+
+
+def test_files_can_be_the_groups_of_a_single_repository(
+    tmp_path: Path, out: Path, ingest: Ingest, lay: SimpleNamespace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository = Repository(tmp_path / "r")
+    repository.commit("Start", LICENSE=MIT, **{f"m{i}_DOT_py": f"x = {i}\n" for i in range(60)})
+    for i in range(60):
+        repository.commit(f"Set the value of module {i}", **{f"m{i}_DOT_py": f"x = {i} + {i}\n"})
+    assert ingest("git", "--input", repository.path) == 0
+    assert "--group-by path makes more" in capsys.readouterr().err
+    assert ingest("git", "--input", repository.path, "--overwrite", "--group-by", "path") == 0
+    assert all(list((out / split).glob("git.jsonl")) for split in ("train", "dev", "test"))
+
+
+def test_a_repository_cannot_run_anything(repository: Repository, tmp_path: Path, ingest: Ingest) -> None:
+    repository.commit(
+        "Set x to two for good", a_DOT_py="x = 2\n", _DOT_gitattributes="*.py diff=bad filter=bad\n"
+    )
+    repository.commit("Set x to three for good", a_DOT_py="x = 3\n")
+    trap = tmp_path / "trap"
+    for key in ("core.fsmonitor", "diff.bad.textconv", "diff.bad.command", "filter.bad.smudge", "core.pager",
+                "diff.external", "gpg.program"):  # fmt: skip
+        repository.git("config", key, f"touch {trap}; false")
+    repository.git("config", "log.showSignature", "true")
+    assert ingest("git", "--input", repository.path) == 0
+    assert not trap.exists()
+
+
+def test_blobs_that_a_partial_clone_lacks_are_counted(
+    repository: Repository, tmp_path: Path, out: Path, ingest: Ingest, lay: SimpleNamespace
+) -> None:
+    for i in range(2, 6):
+        repository.commit(f"Set x to the value {i}", a_DOT_py=f"x = {i}\n")
+    repository.git("config", "uploadpack.allowfilter", "true")
+    partial = tmp_path / "partial"
+    repository.git("clone", "-q", "--filter=blob:none", "file://" + str(repository.path), str(partial))
+    assert (
+        ingest("git", "--input", partial, "--license", "mit") == 1
+    )  # HEAD's files are there, older ones not
+    assert ingest("git", "--input", partial, repository.path, "--license", "mit", "--overwrite") == 0
+    reasons = {r["reason"] for r in lay.rejects(out, "git")}
+    assert "missing_blob" in reasons and len(lay.records(out, "git")) == 4
+
+
+@pytest.mark.parametrize("kind", ["none", "folder", "no commits"])
+def test_what_is_no_repository_is_refused(
+    kind: str, tmp_path: Path, ingest: Ingest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "x"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "no commits":
+        Repository(path)
+    assert ingest("git", "--input", path) == 2
+    told = {"none": "no such folder", "folder": "not a git repository", "no commits": "without commits"}
+    assert told[kind] in capsys.readouterr().err
+
+
+def test_agentpack_reads_files_from_clones(
+    repository: Repository, tmp_path: Path, out: Path, ingest: Ingest, lay: SimpleNamespace
+) -> None:
+    repository.commit("Set x to two", a_DOT_py="x = 2\n")
+    sha = repository.git("rev-parse", "HEAD").strip()
+    patch = repository.git("show", "--format=", "HEAD")
+    clones = tmp_path / "clones" / "Acme"
+    clones.mkdir(parents=True)
+    shutil.copytree(repository.path, clones / "Tool")
+    row = {"event_id": "1", "agent": "claude", "repo": "Acme/Tool", "sha": sha, "description": "Set x to 2",
+           "patch": patch}  # fmt: skip
+    rows = [row, {**row, "repo": "Acme/Other"}, {**row, "repo": "../.."}, {**row, "sha": "HEAD"}]
+    path = lay.write(tmp_path / "a.jsonl", rows)
+    assert ingest("agentpack", "--input", path, "--clones", tmp_path / "clones") == 0
+    (record,) = lay.records(out, "agentpack")
+    assert (record.pre, record.post, record.metadata.license) == ("x = 1\n", "x = 2\n", "mit")
+    assert record.tags == ["agent:claude"]
+    assert [r["reason"] for r in lay.rejects(out, "agentpack")] == ["no_clone", "no_clone", "bad_commit"]

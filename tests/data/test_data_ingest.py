@@ -1,0 +1,222 @@
+"""What `ingest` writes does not depend on workers, interruptions or the order of work."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from rulewright import cli
+from rulewright.data import readers, store
+
+Ingest = Callable[..., int]
+
+
+@pytest.fixture
+def many(tmp_path: Path, lay: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """200 rows, a fifth of them copies, in pieces of a few rows."""
+    rng = random.Random(1)
+    rows = []
+    for i in range(200):
+        twin = rng.randrange(i) if i and rng.random() < 0.2 else i
+        rows.append({**lay.commit_row(twin), "commit": f"{i:040x}"})
+    rows[7]["license"] = "gpl-3.0"
+    return lay.write(tmp_path / "many.jsonl", rows)
+
+
+def test_workers_and_pieces_do_not_change_a_byte(
+    many: Path, tmp_path: Path, ingest: Ingest, lay: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ingest("commitpackft", "--input", many, "--out", tmp_path / "a") == 0
+    assert ingest("commitpackft", "--input", many, "--out", tmp_path / "b", workers=2) == 0
+    pieces = readers.pieces
+    monkeypatch.setattr(readers, "pieces", lambda path, chunk_bytes=8_000: pieces(path, 8_000))
+    assert ingest("commitpackft", "--input", many, "--out", tmp_path / "c") == 0
+    first, second, third = (lay.bytes_of(tmp_path / name) for name in "abc")
+    assert first == second and len(first) >= 3
+    assert {k: v for k, v in first.items() if "rejects" not in k} == {
+        k: v for k, v in third.items() if "rejects" not in k
+    }
+    metadata = json.loads(first["commitpackft.metadata.json"])
+    assert metadata["dropped"]["exact_duplicate"] > 20 and metadata["dropped"]["license"] == 1
+    assert metadata["num_records"] + sum(metadata["dropped"].values()) == metadata["rows_in"] == 200
+    n_rejects = len(first["rejects/commitpackft.jsonl"].splitlines())
+    assert n_rejects == sum(metadata["dropped"].values())
+
+
+def start(*arguments: object) -> subprocess.Popen[bytes]:
+    code = (
+        "import sys; from rulewright.data import readers; p = readers.pieces;"
+        "readers.pieces = lambda path, chunk_bytes=0: p(path, 8_000);"
+        "from rulewright.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", code, "ingest", *map(str, arguments)],
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+@pytest.fixture
+def twins(tmp_path: Path, lay: SimpleNamespace) -> Path:
+    """Better copies of half of the rows of `many`."""
+    rows = [{**lay.commit_row(i), "instruction": f"Do it, number {i}."} for i in range(0, 200, 2)]
+    return lay.write(tmp_path / "twins.jsonl", rows)
+
+
+def kill_when(process: subprocess.Popen[bytes], ready: Callable[[], bool]) -> bool:
+    """Kill a process and its children as soon as something is so; False if it ended before."""
+    while process.poll() is None:
+        if ready():
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            return True
+        time.sleep(0.002)
+    return False
+
+
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_killed_at_any_moment_it_ends_with_the_same_bytes(
+    workers: int, many: Path, twins: Path, tmp_path: Path, ingest: Ingest, lay: SimpleNamespace
+) -> None:
+    def begin(name: str) -> subprocess.Popen[bytes]:
+        return start(
+            "editpackft", "--input", twins, "--out", tmp_path / name, "--workers", workers, "--resume"
+        )  # fmt: skip
+
+    for name in ("calm", "killed"):
+        assert ingest("commitpackft", "--input", many, "--out", tmp_path / name) == 0
+    assert begin("calm").wait() == 0
+    folder = tmp_path / "killed"
+    moments: list[Callable[[], bool]] = [
+        lambda n=n: len(list(folder.glob(".work/editpackft/shards/*.keys"))) >= n for n in (1, 3, 6)
+    ]  # type: ignore[misc]
+    moments.append(lambda: (folder / ".work/editpackft/plan.json").exists())
+    kills = sum(kill_when(begin("killed"), moment) for moment in moments)
+    assert begin("killed").wait() == 0 and kills >= 3
+    calm, killed = lay.bytes_of(tmp_path / "calm"), lay.bytes_of(folder)
+    assert calm == killed
+    assert json.loads(calm["commitpackft.metadata.json"])["dropped"]["superseded"] > 50
+
+
+@pytest.mark.parametrize("step", ["store.Writer.__exit__", "_rewrite", "store.write_metadata", "_load_index"])
+@pytest.mark.parametrize("times", [1, 2])
+def test_interrupted_between_two_files_it_finishes_both(
+    step: str, times: int, many: Path, twins: Path, tmp_path: Path, ingest: Ingest, lay: SimpleNamespace,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The moments that time cannot be relied on to hit: half of another source is rewritten."""
+    for name in ("calm", "killed"):
+        assert ingest("commitpackft", "--input", many, "--out", tmp_path / name) == 0
+    assert ingest("editpackft", "--input", twins, "--out", tmp_path / "calm") == 0
+    owner: Any = importlib.import_module("rulewright.data.ingest")
+    *path, name = step.split(".")
+    for part in path:
+        owner = getattr(owner, part)
+    original, calls = getattr(owner, name), []
+
+    def interrupted(*arguments: Any) -> Any:
+        calls.append(1)
+        result = original(*arguments)
+        if len(calls) == times:
+            raise KeyboardInterrupt
+        return result
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, interrupted)
+        code = ingest("editpackft", "--input", twins, "--out", tmp_path / "killed", "--resume")
+        assert code == (130 if len(calls) >= times else 0)
+    assert ingest("editpackft", "--input", twins, "--out", tmp_path / "killed", "--resume") == 0
+    assert lay.bytes_of(tmp_path / "calm") == lay.bytes_of(tmp_path / "killed")
+
+
+def test_a_finished_source_is_not_overwritten_by_mistake(
+    many: Path, out: Path, ingest: Ingest, lay: SimpleNamespace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ingest("commitpackft", "--input", many) == 0
+    before = lay.bytes_of(out)
+    assert ingest("commitpackft", "--input", many) == 2
+    assert "holds a finished run" in capsys.readouterr().err
+    assert ingest("commitpackft", "--input", many, "--resume") == 0
+    assert "nothing to do" in capsys.readouterr().err
+    assert ingest("commitpackft", "--input", many, "--resume", "--max-chars", 100) == 2
+    assert "max_chars: was 50000, now 100" in capsys.readouterr().err
+    assert lay.bytes_of(out) == before
+    assert ingest("commitpackft", "--input", many, "--overwrite") == 0
+    assert lay.bytes_of(out) == before
+
+
+def test_adding_data_moves_no_record(tmp_path: Path, out: Path, ingest: Ingest, lay: SimpleNamespace) -> None:
+    def where() -> dict[str, str]:
+        return {
+            record.metadata.id: split
+            for split in ("train", "dev", "test")
+            for path in (out / split).glob("*.jsonl")
+            for record in store.load(path)
+        }
+
+    rows = [lay.commit_row(i) for i in range(200)]
+    ingest("commitpackft", "--input", lay.write(tmp_path / "a.jsonl", rows[:100]))
+    before = where()
+    ingest("commitpackft", "--input", lay.write(tmp_path / "b.jsonl", rows), "--overwrite")
+    after = where()
+    assert len(after) > len(before) and all(after[i] == split for i, split in before.items())
+
+
+def test_copies_across_sources_are_found_and_the_better_one_kept(
+    tmp_path: Path, out: Path, ingest: Ingest, lay: SimpleNamespace
+) -> None:
+    edits = [lay.commit_row(i) for i in range(30)]
+    plain = [
+        {
+            "pre": e["old_contents"],
+            "post": e["new_contents"],
+            "language": "python",
+            "license": "mit",
+            "group": f"g{i}",
+        }
+        for i, e in enumerate(edits)
+    ]
+    ingest("jsonl", "--name", "fixtures", "--input", lay.write(tmp_path / "f.jsonl", plain))
+    ingest("commitpackft", "--input", lay.write(tmp_path / "c.jsonl", edits[:10]))
+    assert len(lay.records(out, "commitpackft")) == 10  # they have real instructions
+    assert len(lay.records(out, "fixtures")) == 20
+    metadata = store.read_metadata(out, "fixtures")
+    assert metadata is not None and metadata.dropped == {"superseded": 10} and metadata.num_records == 20
+    assert metadata.sha256 == store.digest_of(out, "fixtures")
+    ingest("jsonl", "--name", "again", "--input", tmp_path / "f.jsonl", "--near-threshold", 2)
+    assert store.read_metadata(out, "again") is None  # nothing new: an error, and no files
+
+
+def test_the_hub_is_named_where_no_input_is(
+    ingest: Ingest, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    huggingface_hub = pytest.importorskip("huggingface_hub")
+
+    def offline(*_: object, **__: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", offline)
+    assert ingest("commitpackft") == 1
+    assert "download the files and name them with --input" in capsys.readouterr().err
+    assert ingest("jsonl") == 2
+
+
+def test_configuration_from_a_file(tmp_path: Path, out: Path, lay: SimpleNamespace) -> None:
+    path = lay.write(tmp_path / "c.jsonl", [lay.commit_row(i) for i in range(5)])
+    config = tmp_path / "c.yaml"
+    config.write_text(f"source: commitpackft\ninput: ['{path}']\nout: '{out}'\nname: packed\nworkers: 1\n")
+    assert cli.main(["ingest", "--config", str(config)]) == 0
+    assert store.read_metadata(out, "packed") is not None

@@ -1,0 +1,110 @@
+"""Windows: whole lines around an edit that can be put back."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rulewright.data import windows
+from rulewright.data.clean import error_rate
+from rulewright.languages import Language
+
+FILE = '''import os
+
+LIMIT = 3
+
+
+def first(a):
+    return a
+
+
+class Shop:
+    """A shop."""
+
+    # What it costs.
+    @property
+    def price(self):
+        if self.tax == None:
+            return 0
+
+        return self.tax
+
+    def name(self):
+        return "shop"
+'''
+
+
+def test_the_innermost_function_with_its_decorators_and_comments() -> None:
+    window = windows.cut(FILE, FILE.replace("== None", "is None"), "python", max_chars=400)
+    assert window is not None and window.kind == "decorated_definition" and window.indent == "    "
+    assert window.pre.startswith("# What it costs.\n@property\ndef price(self):\n    if self.tax == None:")
+    assert (window.start_line, window.end_line) == (13, 19)
+    assert windows.put_back(FILE, window) == FILE.replace("== None", "is None")
+
+
+def test_a_change_outside_functions_gives_its_statements() -> None:
+    window = windows.cut(FILE, FILE.replace("LIMIT = 3", "LIMIT = 4"), "python")
+    assert window is not None and "LIMIT = 3" in window.pre and "class Shop" not in window.pre
+
+
+def test_an_insertion_between_functions_takes_its_neighbours() -> None:
+    post = FILE.replace("class Shop", "def second(b):\n    return b\n\n\nclass Shop")
+    window = windows.cut(FILE, post, "python")
+    assert window is not None and windows.put_back(FILE, window) == post
+    assert error_rate(window.pre, "python") == error_rate(window.post, "python") == 0
+
+
+def test_what_is_too_large_gives_none() -> None:
+    body = "".join(f"    x{i} = {i}\n" for i in range(200))
+    pre, post = "def f():\n    a = 1\n" + body + "    b = 1\n", "def f():\n    a = 2\n" + body + "    b = 2\n"
+    assert windows.cut(pre, post, "python", max_chars=500) is None
+
+
+JAVA = "class A {\n  int a() {\n    return 1;\n  }\n\n  int b() { return 2; }\n}\n" * 2
+GO = "package p\n\nfunc a() int {\n\treturn 1\n}\n\nfunc b() {}\n"
+RUST = "struct A;\nimpl A {\n    fn a() -> i32 {\n        let v = 1;\n        v\n    }\n}\n"
+TYPESCRIPT = "import a from 'a';\nexport function f(x: number): number {\n  return x + 1;\n}\nf(2);\n"
+
+
+@pytest.mark.parametrize(
+    ("language", "pre", "old", "new", "kind"),
+    [
+        ("java", JAVA, "1;", "3;", "method_declaration"),
+        ("go", GO, "1", "2", "function_declaration"),
+        ("rust", RUST, "1;", "2;", "function_item"),
+        ("typescript", TYPESCRIPT, "+ 1", "+ 2", "export_statement"),
+    ],
+)
+def test_functions_of_other_languages(language: Language, pre: str, old: str, new: str, kind: str) -> None:
+    window = windows.cut(pre, pre.replace(old, new, 1), language)
+    assert window is not None and window.kind == kind
+    assert windows.put_back(pre, window) == pre.replace(old, new, 1)
+
+
+LINES = st.lists(
+    st.sampled_from(
+        ["def f(x):", "    return x", "class A:", "    def m(self):", "        pass", "", "x = 1", "\ty",
+         "    ", "# c", "'''", "a\x0cb", "é = 'ü'", "@d"]
+    ), max_size=25,
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(LINES, LINES, LINES, LINES, st.booleans(), st.sampled_from([40, 200, 4000]))
+def test_a_window_put_back_gives_the_new_file(
+    head: list[str], old: list[str], new: list[str], tail: list[str], newline: bool, max_chars: int
+) -> None:
+    end = "\n" if newline else ""
+    pre, post = "\n".join([*head, *old, *tail]) + end, "\n".join([*head, *new, *tail]) + end
+    window = windows.cut(pre, post, "python", max_chars)
+    if pre != post and window is not None:
+        assert windows.put_back(pre, window) == post
+        assert max(len(window.pre), len(window.post)) <= max_chars
+        assert window.pre != window.post
+
+
+def test_functions_are_yielded_apart_and_dedented() -> None:
+    found = list(windows.functions(FILE, "python"))
+    assert [(first, last) for first, last, _ in found] == [(6, 7), (14, 19), (21, 22)]
+    assert found[1][2].startswith("@property\ndef price(self):\n    if")

@@ -1,0 +1,145 @@
+"""The engine equals `ast-grep scan -U` byte for byte: catalog, refusals, generated pairs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from rulewright.actions import Action, parse_action
+from rulewright.engine import apply, differential, reference
+from rulewright.engine.reference import Pair
+from rulewright.languages import Language
+from rulewright.verdict import Verdict
+
+
+def _report(result: differential.Comparison) -> str:
+    shown = [
+        f"{pair.language} {json.dumps(pair.rule, ensure_ascii=False)}\n--- engine\n{got}\n--- cli\n{want}"
+        for pair, got, want in result.differences[:3]
+    ]
+    return f"{dict(result.counts)}\n" + "\n\n".join(shown)
+
+
+def _check(result: differential.Comparison, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    with capsys.disabled():
+        counts = result.counts
+        print(
+            f"\n{name}: {counts['compared']} compared, {counts['edits']} edits, "
+            f"{counts['refusals checked']} refusals checked, {len(result.differences)} differences"
+        )
+    assert not result.differences, _report(result)
+
+
+def test_generated_pairs_in_nine_languages(
+    samples: list[tuple[str, Language]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    pairs = differential.generate(samples, 900, seed=7)
+    result = differential.compare(pairs, check_refused=20)
+    assert {f"language {language}" for _, language in samples} <= set(result.counts)
+    assert result.counts["compared"] > 500
+    _check(result, capsys, "samples")
+
+
+def test_generated_pairs_on_the_standard_library(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = Path(sys.modules["json"].__file__ or "").parents[1]
+    names = ["textwrap.py", "shlex.py", "fnmatch.py", "json/encoder.py", "statistics.py", "dis.py"]
+    codes: list[tuple[str, Language]] = [((folder / name).read_text("utf-8"), "python") for name in names]
+    result = differential.compare(differential.generate(codes, 300, seed=3), check_refused=5)
+    _check(result, capsys, "standard library")
+
+
+@pytest.mark.slow
+def test_thousands_of_generated_pairs_on_real_edits(
+    shared: Path, samples: list[tuple[str, Language]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    codes = list(samples)
+    for name in ("commit_edits", "codemod_fixtures"):
+        with (shared / "data" / f"{name}.jsonl").open(encoding="utf-8") as stream:
+            rows = [json.loads(line) for line in stream]
+        codes += [(row["pre"], row["language"]) for row in rows if len(row["pre"]) > 20]
+    # Every ninth text a sample, so that C, Rust and tsx take part.
+    mixed = [
+        codes[len(samples) + i] if i % 3 else samples[i % len(samples)]
+        for i in range(len(codes) - len(samples))
+    ]
+    result = differential.compare(differential.generate(mixed, 6000, seed=11), check_refused=200)
+    _check(result, capsys, "real edits")
+
+
+def test_catalog_of_public_rules(shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    compared = refused = 0
+    for line in (shared / "data" / "astgrep_catalog.jsonl").read_text("utf-8").splitlines():
+        row = json.loads(line)
+        if "rule_yaml" not in row:
+            continue
+        action = parse_action(row["rule_yaml"])
+        if not isinstance(action, Action):
+            refused += 1
+            continue
+        code = row["example_before"]
+        wanted: str | None = code
+        for number, rule in enumerate(action.rules):
+            if wanted is not None:
+                wanted = reference.scan_single(Pair(rule, action.language, wanted, action.id_of(number)))
+        outcome = apply(action, code, exact=True)
+        compared += 1
+        if wanted is None:
+            assert outcome.verdict is Verdict.BAD_RULE, row["id"]
+        else:
+            assert outcome.post == wanted, row["id"]
+        if len(action.rules) == 1 and row.get("expected_after") and not row.get("rc"):
+            assert outcome.post == row["expected_after"], row["id"]
+    with capsys.disabled():
+        print(f"\ncatalog: {compared} rules compared, {refused} not ours (other languages, no language)")
+    assert compared >= 60
+
+
+REFUSED = [
+    ({"rule": {"regex": "x"}}, "node kinds"),
+    ({"rule": {"pattern": "$A"}}, "node kinds"),
+    ({"rule": {"not": {"kind": "call"}}}, "node kinds"),
+    ({"rule": {"pattern": "class $A"}}, "complete code"),
+    ({"rule": {"kind": ":has(call)"}}, "node kinds"),
+    ({"rule": {"pattern": {"context": "foo", "strictness": "template"}}}, "node kinds"),
+    ({"rule": {"kind": "cal"}}, "`call`"),
+    ({"rule": {"patern": "x"}}, "did you mean `pattern`"),
+    ({"rule": {"kind": "call", "has": {"kind": "integer", "field": "functio"}}}, "functio"),
+    ({"rule": {"kind": "call", "inside": {"patern": "x"}}}, "patern"),
+    ({"rule": {"pattern": "a\nb"}}, "one node"),
+    ({"rule": {"pattern": ""}}, "pattern"),
+    ({"rule": {"kind": "call", "regex": "("}}, "regex"),
+    ({"rule": {"kind": "call", "regex": "(?=x)"}}, "look-around"),
+    ({"rule": {"pattern": "foo($A)"}, "fix": "bar($B)"}, "`$B`"),
+    ({"rule": {"pattern": "foo($ARGS)"}, "fix": "bar($ARG)"}, "did you mean `ARGS`"),
+    ({"rule": {"pattern": "foo($A)"}, "constraints": {"B": {"regex": "x"}}}, "`$B`"),
+    ({"rule": {"pattern": "foo($A)"}, "transform": {"B": {"substring": {"source": "$C"}}}}, "`$C`"),
+    ({"rule": {"pattern": "foo($A)"}, "transform": {"A": {"substring": {"source": "$A"}}}}, "defined already"),
+    ({"rule": {"matches": "u"}}, "`u`"),
+    ({"rule": {"matches": "u"}, "utils": {"u": {"matches": "u"}}}, "cyclic"),
+    ({"rule": {"pattern": "foo($A)"}, "fix": {"tmplate": "x"}}, "template"),
+    ({"rule": {"pattern": "foo($A)"}, "rewriters": [{"id": "x", "rule": {"kind": "call"}}]}, "fix"),
+    (
+        {"rule": {"pattern": "foo($A)"}, "transform": {"B": {"rewrite": {"source": "$A", "rewriters": ["y"]}}},
+         "rewriters": [{"id": "x", "rule": {"kind": "call"}, "fix": "z"}], "fix": "$B"},
+        "`y`",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rule", "reason"), REFUSED, ids=[json.dumps(rule)[:60] for rule, _ in REFUSED])
+def test_what_scan_refuses_is_refused_with_a_reason(rule: dict[str, object], reason: str) -> None:
+    pair = Pair(rule, "python", "foo(x)\n", "r")
+    assert reference.scan_single(pair) is None
+    outcome = apply(Action("python", (rule,)), "foo(x)\n")
+    assert outcome.verdict is Verdict.BAD_RULE
+    assert reason in outcome.detail, outcome.detail
+
+
+def test_the_document_at_fault_is_named() -> None:
+    rules = ({"rule": {"pattern": "a"}, "fix": "b"}, {"rule": {"kind": "calll"}, "fix": "b"})
+    outcome = apply(Action("python", rules), "a\n")
+    assert outcome.verdict is Verdict.BAD_RULE
+    assert outcome.detail.startswith("document 2: ")

@@ -1,0 +1,96 @@
+"""`compare` on run folders with known differences."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rulewright.cli import main
+
+
+def save(folder: Path, rows: list[dict[str, Any]], benchmark: str = "actions") -> Path:
+    folder.mkdir(parents=True)
+    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "result.json").write_text(json.dumps({"benchmark": benchmark}))
+    return folder
+
+
+def rows(values: dict[str, float], **extra: Any) -> list[dict[str, Any]]:
+    return [
+        {
+            "task": task, "sample": 0, "group": task[0], "family": "odd" if int(task[1:]) % 2 else "even",
+            "verdict": "ok" if value else "wrong_result", "success": value, **extra,
+        }
+        for task, value in values.items()
+    ]  # fmt: skip
+
+
+def compared(a: Path, b: Path, capsys: pytest.CaptureFixture[str], *more: str) -> dict[str, Any]:
+    assert main(["compare", str(a), str(b), "--json", *more]) == 0
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_a_clear_gain(tmp_path, capsys):
+    rng = random.Random(0)
+    tasks = [f"{group}{i}" for group in "abcdefghijklmnopqrstuvwxyz" for i in range(8)]
+    before = {task: float(rng.random() < 0.4) for task in tasks}
+    after = {task: 1.0 if rng.random() < 0.3 else value for task, value in before.items()}
+    found = compared(save(tmp_path / "a", rows(before)), save(tmp_path / "b", rows(after)), capsys)
+    assert found["metric"] == "success" and found["n_tasks"] == 208 and found["n_groups"] == 26
+    assert found["paired"]["low"] > 0.05 and found["paired"]["p_value"] < 0.001
+    assert found["mcnemar_p"] < 0.001 and found["n_lost"] == 0
+    assert found["n_gained"] == len(found["gained"]) == sum(after[t] > before[t] for t in tasks)
+    assert found["equivalence"]["not_worse"] and not found["equivalence"]["equivalent"]
+    assert set(found["by"]["family"]) == {"even", "odd"}
+    assert found["paired"]["difference"] == pytest.approx(
+        found["mean_b"]["value"] - found["mean_a"]["value"], abs=1e-5
+    )
+
+
+def test_swapping_the_runs_swaps_the_sign(tmp_path, capsys):
+    a = save(tmp_path / "a", rows({"a1": 1, "b2": 0, "c3": 1, "d4": 0}))
+    b = save(tmp_path / "b", rows({"a1": 0, "b2": 1, "c3": 1, "d4": 1}))
+    forward, backward = compared(a, b, capsys), compared(b, a, capsys)
+    assert forward["paired"]["difference"] == -backward["paired"]["difference"] == 0.25
+    assert forward["gained"] == backward["lost"] == ["b2", "d4"]
+
+
+def test_only_common_tasks_count_and_infra_never_does(tmp_path, capsys):
+    a = save(tmp_path / "a", rows({"a1": 1, "b2": 0, "c3": 1}))
+    other = [*rows({"a1": 1, "b2": 1, "d4": 1}), *rows({"c3": 0})]
+    other[-1]["verdict"] = "infra"
+    found = compared(a, save(tmp_path / "b", other), capsys)
+    assert (found["n_tasks"], found["only_in_a"], found["only_in_b"]) == (2, 1, 1)
+
+
+def test_many_samples_have_no_mcnemar(tmp_path, capsys):
+    several = rows({"a1": 1, "b2": 0}) + rows({"a1": 0, "b2": 0})
+    found = compared(save(tmp_path / "a", several), save(tmp_path / "b", rows({"a1": 1, "b2": 1})), capsys)
+    assert found["mcnemar_p"] is None
+    assert found["mean_a"]["value"] == 0.25
+
+
+def test_another_metric_and_words_for_people(tmp_path, capsys):
+    a = save(tmp_path / "a", rows({"a1": 1, "b2": 1}, change_similarity=0.5))
+    b = save(tmp_path / "b", rows({"a1": 1, "b2": 1}, change_similarity=0.75))
+    assert compared(a, b, capsys, "--metric", "change_similarity")["paired"]["difference"] == 0.25
+    assert compared(a, b, capsys)["other_metrics"]["change_similarity"]["difference"] == 0.25
+    assert main(["compare", str(a), str(b)]) == 0
+    said = capsys.readouterr().err
+    assert "2 tasks in 2 groups" in said and "caution: with 2 groups" in said
+    assert "B is no worse than A by 3 points: not shown" in said
+
+
+def test_what_cannot_be_compared(tmp_path, capsys):
+    a = save(tmp_path / "runs" / "a", rows({"a1": 1}))
+    b = save(tmp_path / "runs" / "b", rows({"z9": 1}))
+    assert main(["compare", str(a), str(b)]) == 2
+    assert "share no task" in capsys.readouterr().err
+    assert main(["compare", str(tmp_path / "runs"), str(b)]) == 2
+    assert f"one of {a}" in capsys.readouterr().err
+    assert main(["compare", str(a), str(a), "--metric", "absent"]) == 2
