@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import resource
 import shlex
 import subprocess
@@ -16,7 +17,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -40,61 +41,84 @@ class Stage(BaseModel):
     name: str
     """A few words for the person who watches."""
     run: str
-    """The command line after `rulewright`."""
+    """The command line after `rulewright`; `{configs}` and `{start}` stand for folders."""
     needs: str = ""
-    """A path without which the stage is left out, and said to be."""
+    """A path without which the stage is left out, and said to be; relative to the job's root."""
+    may_fail: bool = False
+    """Its failure (a history with no usable commit, say) is told, and the job goes on."""
 
 
-def digests(stages: Sequence[Stage]) -> list[str]:
-    """Name each stage by its command and all before it; 16 hex digits."""
+class Places(NamedTuple):
+    """Where a job runs: stages run in `root`, and name other folders by these words."""
+
+    root: Path
+    configs: Path
+    """`{configs}`: folder of configurations; a change in one of them makes its stage new."""
+    start: Path
+    """`{start}`: where the job was started."""
+
+    def fill(self, text: str) -> list[str]:
+        """The words of a command line, folders filled in."""
+        folders = {"configs": self.configs.resolve(), "start": self.start.resolve()}
+        return [word.format(**folders) for word in shlex.split(text)]
+
+
+def digests(stages: Sequence[Stage], places: Places) -> list[str]:
+    """Name each stage by its command, its configuration, and all before it; 16 hex digits."""
     digest = hashlib.sha256()
     names = []
     for stage in stages:
         digest.update(shlex.join(shlex.split(stage.run)).encode() + b"\n")
+        for name in re.findall(r"\{configs\}/(\S+)", stage.run):
+            digest.update((places.configs / name).read_bytes())
         names.append(digest.hexdigest()[:16])
     return names
 
 
-def run_stages(stages: Sequence[Stage], root: Path) -> list[dict[str, Any]]:
+def run_stages(stages: Sequence[Stage], places: Places) -> list[dict[str, Any]]:
     """Run what is not done yet, in order; give a line a stage.
 
     Args:
         stages: the job.
-        root: holds `stages.jsonl`.
+        places: its folders; `root` holds `stages.jsonl`.
 
     Raises:
         RulewrightError: a stage failed, with the command that repeats it.
     """
-    path = root / "stages.jsonl"
+    path = places.root / "stages.jsonl"
     jsonl.cut_torn_line(path)
     done = {row["digest"]: row for row in jsonl.read(path)} if path.exists() else {}
     rows = []
     with jsonl.Appender(path) as log:
-        for number, (stage, digest) in enumerate(zip(stages, digests(stages), strict=True), 1):
+        for number, (stage, digest) in enumerate(zip(stages, digests(stages, places), strict=True), 1):
             title = f"[{number}/{len(stages)}] {stage.name}"
             if digest in done:
                 console.say(f"{title}: done before")
                 rows.append(done[digest])
                 continue
-            row = {"digest": digest, "name": stage.name, "command": stage.run, **_run(stage, title)}
+            row = {"digest": digest, "name": stage.name, "command": stage.run, **_run(stage, title, places)}
             log.append(row)
             rows.append(row)
     return rows
 
 
-def _run(stage: Stage, title: str) -> Mapping[str, Any]:
-    if stage.needs and not Path(stage.needs).exists():
+def _run(stage: Stage, title: str, places: Places) -> Mapping[str, Any]:
+    if stage.needs and not Path(places.root, *places.fill(stage.needs)).exists():
         console.say(f"{title}: left out ({stage.needs} is not here)")
         return {"left_out": f"{stage.needs} is not here", "seconds": 0.0, "cpu_seconds": 0.0}
     console.say(f"\n{title}\n$ rulewright {stage.run}")
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.monotonic()
-    command = [sys.executable, "-m", "rulewright", *shlex.split(stage.run)]
-    code = subprocess.run(command, env={**os.environ, **ENVIRONMENT}, check=False).returncode
-    if code != 0:
+    command = [sys.executable, "-m", "rulewright", *places.fill(stage.run)]
+    environment = {**os.environ, **ENVIRONMENT}
+    code = subprocess.run(command, cwd=places.root, env=environment, check=False).returncode
+    if code != 0 and stage.may_fail and code != 130:
+        console.say(f"{title}: gave nothing (exit code {code}); going on without it")
+    elif code != 0:
         raise RulewrightError(
             f"the stage '{stage.name}' ended with exit code {code}",
-            f"the messages above say why; to repeat it alone: rulewright {stage.run}",
+            f"the messages above say why; to repeat it alone, in {places.root}: "
+            f"rulewright {shlex.join(places.fill(stage.run))}",
         )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

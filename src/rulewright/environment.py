@@ -183,7 +183,7 @@ class Snapshot:
 
     task: Task
     code: str
-    state: State = State()
+    state: State = field(default_factory=State)
     n_steps: int = 0
     n_rules: int = 0
     n_tokens: int = 0

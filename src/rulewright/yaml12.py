@@ -189,6 +189,8 @@ def load_all(
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
+        if "nesting depth" in str(error):
+            raise BoundError("nested deeper than the reader goes") from error
         mark = error.problem_mark or error.context_mark
         raise YamlError(error.problem or str(error), mark.line + 1 if mark else 0) from error
     except (yaml.YAMLError, RecursionError) as error:

@@ -233,7 +233,7 @@ def test_a_manifest_tells_changed_data(tmp_path: Path) -> None:
     entries = [MixEntry(path=a, weight=2), MixEntry(path=b)]
     made = mix(entries, seed=5, limit=20)
     path = tmp_path / "data_manifest.json"
-    manifest.write(path, entries, made, 5, 20, "undersample")
+    manifest.write(path, made)
     assert manifest.check(path) == []
     Path(a).write_text(Path(a).read_text().replace("is None", "is not None", 1))
     assert manifest.check(path) == [f"{a}: has changed (SHA-256 differs)"]

@@ -95,6 +95,16 @@ def test_the_estimate_is_near_the_true_similarity() -> None:
     assert abs(float(np.mean(errors))) < 0.01 and float(np.max(np.abs(errors))) < 0.15
 
 
+@pytest.mark.parametrize("n", [0, 1, 50, 3_000])
+def test_signatures_are_those_of_datasketch(n: int) -> None:
+    from datasketch import MinHash
+
+    values = np.random.default_rng(n).integers(0, 2**64, n, dtype=np.uint64)
+    sketch = MinHash(num_perm=252, seed=1, scheme="affine32", hashfunc=lambda value: int(value) >> 32)
+    sketch.update_batch(values)
+    assert (signatures.signature(values) == sketch.hashvalues).all()
+
+
 def test_equal_code_is_kept_once_whatever_its_white_space_at_line_ends() -> None:
     edits = [edit("a = 1 \nb\n", "a = 2\nb\n", "g1"), edit("a = 1\nb", "a = 2\nb", "g2")]
     decision = dedup.choose(keys_of(edits), 2)

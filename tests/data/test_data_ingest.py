@@ -25,10 +25,10 @@ Ingest = Callable[..., int]
 
 @pytest.fixture
 def many(tmp_path: Path, lay: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """200 rows, a fifth of them copies, in pieces of a few rows."""
+    """140 rows, a fifth of them copies, in pieces of a few rows."""
     rng = random.Random(1)
     rows = []
-    for i in range(200):
+    for i in range(140):
         twin = rng.randrange(i) if i and rng.random() < 0.2 else i
         rows.append({**lay.commit_row(twin), "commit": f"{i:040x}"})
     rows[7]["license"] = "gpl-3.0"
@@ -49,8 +49,8 @@ def test_workers_and_pieces_do_not_change_a_byte(
         k: v for k, v in third.items() if "rejects" not in k
     }
     metadata = json.loads(first["commitpackft.metadata.json"])
-    assert metadata["dropped"]["exact_duplicate"] > 20 and metadata["dropped"]["license"] == 1
-    assert metadata["num_records"] + sum(metadata["dropped"].values()) == metadata["rows_in"] == 200
+    assert metadata["dropped"]["exact_duplicate"] > 10 and metadata["dropped"]["license"] == 1
+    assert metadata["num_records"] + sum(metadata["dropped"].values()) == metadata["rows_in"] == 140
     n_rejects = len(first["rejects/commitpackft.jsonl"].splitlines())
     assert n_rejects == sum(metadata["dropped"].values())
 
@@ -72,7 +72,7 @@ def start(*arguments: object) -> subprocess.Popen[bytes]:
 @pytest.fixture
 def twins(tmp_path: Path, lay: SimpleNamespace) -> Path:
     """Better copies of half of the rows of `many`."""
-    rows = [{**lay.commit_row(i), "instruction": f"Do it, number {i}."} for i in range(0, 200, 2)]
+    rows = [{**lay.commit_row(i), "instruction": f"Do it, number {i}."} for i in range(0, 140, 2)]
     return lay.write(tmp_path / "twins.jsonl", rows)
 
 
@@ -101,18 +101,20 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(
     assert begin("calm").wait() == 0
     folder = tmp_path / "killed"
     moments: list[Callable[[], bool]] = [
-        lambda n=n: len(list(folder.glob(".work/editpackft/shards/*.keys"))) >= n for n in (1, 3, 6)
+        lambda n=n: len(list(folder.glob(".work/editpackft/shards/*.keys"))) >= n for n in (2, 5)
     ]  # type: ignore[misc]
     moments.append(lambda: (folder / ".work/editpackft/plan.json").exists())
     kills = sum(kill_when(begin("killed"), moment) for moment in moments)
-    assert begin("killed").wait() == 0 and kills >= 3
+    assert begin("killed").wait() == 0 and kills >= 2
     calm, killed = lay.bytes_of(tmp_path / "calm"), lay.bytes_of(folder)
     assert calm == killed
-    assert json.loads(calm["commitpackft.metadata.json"])["dropped"]["superseded"] > 50
+    assert json.loads(calm["commitpackft.metadata.json"])["dropped"]["superseded"] > 30
 
 
-@pytest.mark.parametrize("step", ["store.Writer.__exit__", "_rewrite", "store.write_metadata", "_load_index"])
-@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize(
+    ("step", "times"),
+    [("store.Writer.__exit__", 1), ("_rewrite", 2), ("_rewrite", 3), ("store.write_metadata", 1)],
+)
 def test_interrupted_between_two_files_it_finishes_both(
     step: str, times: int, many: Path, twins: Path, tmp_path: Path, ingest: Ingest, lay: SimpleNamespace,
     monkeypatch: pytest.MonkeyPatch,

@@ -99,7 +99,7 @@ def test_catalog_of_public_rules(shared: Path, capsys: pytest.CaptureFixture[str
 
 REFUSED = [
     ({"rule": {"regex": "x"}}, "node kinds"),
-    ({"rule": {"pattern": "$A"}}, "node kinds"),
+    ({"rule": {"pattern": "$A"}}, "complete code"),
     ({"rule": {"not": {"kind": "call"}}}, "node kinds"),
     ({"rule": {"pattern": "class $A"}}, "complete code"),
     ({"rule": {"kind": ":has(call)"}}, "node kinds"),
@@ -116,13 +116,14 @@ REFUSED = [
     ({"rule": {"pattern": "foo($ARGS)"}, "fix": "bar($ARG)"}, "did you mean `ARGS`"),
     ({"rule": {"pattern": "foo($A)"}, "constraints": {"B": {"regex": "x"}}}, "`$B`"),
     ({"rule": {"pattern": "foo($A)"}, "transform": {"B": {"substring": {"source": "$C"}}}}, "`$C`"),
-    ({"rule": {"pattern": "foo($A)"}, "transform": {"A": {"substring": {"source": "$A"}}}}, "defined already"),
+    ({"rule": {"pattern": "foo($A)"}, "transform": {"A": {"substring": {"source": "$A"}}}}, "cyclic"),
     ({"rule": {"matches": "u"}}, "`u`"),
     ({"rule": {"matches": "u"}, "utils": {"u": {"matches": "u"}}}, "cyclic"),
-    ({"rule": {"pattern": "foo($A)"}, "fix": {"tmplate": "x"}}, "template"),
+    ({"rule": {"pattern": "foo($A)"}, "fix": {"tmplate": "x"}}, "did you mean"),
     ({"rule": {"pattern": "foo($A)"}, "rewriters": [{"id": "x", "rule": {"kind": "call"}}]}, "fix"),
     (
-        {"rule": {"pattern": "foo($A)"}, "transform": {"B": {"rewrite": {"source": "$A", "rewriters": ["y"]}}},
+        {"rule": {"pattern": "foo($A)"},
+         "transform": {"B": {"rewrite": {"source": "$A", "rewriters": ["y"]}}},
          "rewriters": [{"id": "x", "rule": {"kind": "call"}, "fix": "z"}], "fix": "$B"},
         "`y`",
     ),

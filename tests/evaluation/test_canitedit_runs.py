@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -233,6 +236,33 @@ def test_action_track(bench, tmp_path, oracle):
     assert found["metrics"]["pass@1"]["value"] == pytest.approx(1 / 3, abs=1e-6)
     assert found["actions"]["rules_per_task"]["mean"] == 1
     assert found["metrics"]["valid"]["value"] == 1
+
+
+def test_killed_gold_run_goes_on(bench, tmp_path):
+    """SIGKILL while programs run: the rest is done on resume, and nothing of the sandbox is left."""
+    out = tmp_path / "run"
+    command = [
+        sys.executable,
+        "-m",
+        "rulewright",
+        "eval",
+        "canitedit",
+        "--input",
+        str(bench),
+        "--out",
+        str(out),
+    ]
+    process = subprocess.Popen([*command, "--gold", "after", "--no-coverage"], stderr=subprocess.DEVNULL)
+    rows_path = out / "rows.jsonl"
+    while not rows_path.exists() or not rows_path.read_text().count("\n"):
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+    kept = rows_path.read_text().count("\n")
+    found = run(bench, out, "--gold", "after", "--no-coverage")
+    assert 1 <= kept <= 8 and len(rows(out)) == 8
+    assert found["verdicts"] == {"ok": 6, "infra": 2}
 
 
 def test_a_model_that_never_passes_gives_a_result(bench, tmp_path, oracle):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import email.utils
 import json
+import signal
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -205,6 +208,40 @@ def test_key_goes_into_the_header_and_the_only_model_is_found(chat_server, monke
     chat_server.models = ["a", "b"]
     with pytest.raises(UsageError, match="offers 2 models: a, b"):
         open_generator(spec)
+
+
+def test_an_interrupt_does_not_wait_for_a_slow_server(chat_server, tmp_path):
+    def script(*_: Any) -> Any:
+        time.sleep(20)
+        return chat_reply(["late"])
+
+    chat_server.script = script
+    code = (
+        "import sys\nfrom rulewright.generation import *\n"
+        f"spec = GeneratorConfig(model='m', base_url={chat_server.url!r})\n"
+        "print('ready', flush=True)\n"
+        "with open_generator(spec) as g: g.generate([[{'role': 'user', 'content': 'x'}]] * 4, Sampling())"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    while len(chat_server.requests) < 4:
+        assert process.poll() is None
+        time.sleep(0.05)
+    start = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=15)
+    assert time.monotonic() - start < 10
+
+
+def test_answers_run_ahead_of_a_slow_reader_by_a_few_only(chat_server):
+    chat_server.script = lambda *_: chat_reply(["ok"])
+    with client(chat_server, concurrency=2) as generator:
+        stream = generator.stream(prompts(50), Sampling())
+        next(stream)
+        time.sleep(0.5)
+        assert len(chat_server.requests) <= 6
+        stream.close()
 
 
 def test_content_without_a_string(chat_server):

@@ -130,6 +130,48 @@ def test_training_mode_and_settings_are_given_back(generator):
     generator.model.eval()
 
 
+def test_an_adapter_in_training_generates_and_keeps_its_settings(checkpoint):
+    peft = pytest.importorskip("peft")
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from rulewright.generation.local import LocalGenerator
+
+    base = AutoModelForCausalLM.from_pretrained(checkpoint)
+    base.generation_config.repetition_penalty = 5.0
+    model = peft.get_peft_model(base, peft.LoraConfig(r=4, target_modules=["q_proj", "v_proj"]))
+    model.train()
+    tuned = LocalGenerator(model, AutoTokenizer.from_pretrained(checkpoint), "compact", "in training")
+    plain = open_generator(GeneratorConfig(model=str(checkpoint)))
+    sampling = Sampling(max_new_tokens=16)
+    # A fresh adapter changes nothing, and the base's repetition penalty must not either.
+    assert texts(tuned.generate(PROMPTS, sampling)) == texts(plain.generate(PROMPTS, sampling))
+    assert model.training and base.generation_config.repetition_penalty == 5.0
+    loss = model(
+        torch.tensor([tuned.encode(PROMPTS[0])]), labels=torch.tensor([tuned.encode(PROMPTS[0])])
+    ).loss
+    loss.backward()
+
+
+def test_an_adapter_folder_is_a_checkpoint(checkpoint, tmp_path):
+    peft = pytest.importorskip("peft")
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    base = AutoModelForCausalLM.from_pretrained(checkpoint)
+    model = peft.get_peft_model(
+        base, peft.LoraConfig(r=4, target_modules=["q_proj"], init_lora_weights=False)
+    )
+    model.save_pretrained(tmp_path / "adapter")
+    AutoTokenizer.from_pretrained(checkpoint).save_pretrained(tmp_path / "adapter")
+    assert not (tmp_path / "adapter" / "config.json").exists()
+    with open_generator(GeneratorConfig(model=str(tmp_path / "adapter"))) as tuned:
+        ids = torch.tensor([tuned.encode(PROMPTS[1])])
+        [[got]] = tuned.generate([PROMPTS[1]], Sampling(max_new_tokens=8))
+    wanted = model.generate(
+        input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=8, do_sample=False
+    )
+    assert got.text == tuned.tokenizer.decode(wanted[0, ids.shape[1] :], skip_special_tokens=True)
+
+
 def test_the_style_is_the_checkpoints(checkpoint, generator, tmp_path):
     assert generator.style == "compact"
     facts = checkpoint_facts(GeneratorConfig(model=str(checkpoint)))

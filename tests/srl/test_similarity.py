@@ -299,7 +299,8 @@ def test_equal_across_processes_and_hash_seeds() -> None:
         "from rulewright.actions.action import Action\n"
         "from rulewright.srl.similarity import similarity\n"
         "rules = json.load(sys.stdin)\n"
-        "print([list(similarity(Action('python', (a,)), Action('python', (b,)))) for a in rules for b in rules])\n"
+        "actions = [Action('python', (rule,)) for rule in rules]\n"
+        "print([list(similarity(a, b)) for a in actions for b in actions])\n"
     )
     answers = {
         subprocess.run(

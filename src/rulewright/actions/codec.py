@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 from rulewright.actions import cli_line, yaml_text
@@ -132,7 +133,7 @@ def _leading_json(text: str) -> tuple[Any, str]:
     try:
         value, end = _DECODER.raw_decode(body)
     except (ValueError, RecursionError) as error:
-        if _CLOSE not in text and isinstance(error, json.JSONDecodeError) and error.pos >= len(body.rstrip()):
+        if _CLOSE not in text:
             raise Refused(Verdict.BAD_JSON, "the action block is cut off before its end") from error
         block = body.split(_CLOSE)[0]
         if not block.strip():
@@ -221,13 +222,12 @@ def _mode(value: Mapping[str, Any]) -> Mode:
     mode = value.get("mode")
     if mode not in MODES:
         raise Refused(Verdict.BAD_ACTION, f"`mode` must be one of {', '.join(MODES)}, got {describe(mode)}")
-    for other, key in _PAYLOAD.items():
-        if other == mode and key not in value:
-            raise Refused(Verdict.BAD_ACTION, f"mode `{mode}` needs the field `{key}`")
-        if other != mode and value.get(key) is not None:
-            raise Refused(
-                Verdict.BAD_ACTION, f"mode `{mode}` takes `{_PAYLOAD[mode]}`, but `{key}` is there too"
-            )
+    wanted = _PAYLOAD[mode]
+    if wanted not in value:
+        raise Refused(Verdict.BAD_ACTION, f"mode `{mode}` needs the field `{wanted}`")
+    for key in _PAYLOAD.values():
+        if key != wanted and value.get(key) is not None:
+            raise Refused(Verdict.BAD_ACTION, f"mode `{mode}` takes `{wanted}`, but `{key}` is there too")
     return mode  # type: ignore[no-any-return]
 
 
@@ -252,7 +252,9 @@ def _text(value: Any, key: str) -> str:
     return value
 
 
+@lru_cache(maxsize=1024)
 def _from_yaml(text: str, language: Language | None, *, complete: bool) -> Action:
+    """Read a rule file; kept, since one rule often meets many texts (an `Action` is never changed)."""
     documents = read_documents(text)
     own, rules, ids = rules_of(documents, language, complete=complete)
     return Action(own, rules, "yaml", "", ids)

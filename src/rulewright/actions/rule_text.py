@@ -188,7 +188,7 @@ def _check_document(document: Any, where: str, complete: bool) -> dict[str, Any]
         )
     for key in document:
         if key not in DOCUMENT_FIELDS:
-            near = did_you_mean(key, DOCUMENT_FIELDS) or _misplaced(key)
+            near = _misplaced(key) or did_you_mean(key, DOCUMENT_FIELDS)
             raise Refused(Verdict.BAD_RULE, f"{where}unknown field `{key[:60]}`{near}")
     for key in ("id", "language", "rule") if complete else ("rule",):
         if key not in document:

@@ -77,8 +77,12 @@ class Applied:
 
 def run(config: Config) -> int:
     """Apply, show, perhaps write. Exit code 1 if a file failed or none changed."""
-    action = _read_action(config.action)
-    done = _apply(config, action, _expand(config.files, action.language))
+    return carry_out(config, _read_action(config.action))
+
+
+def carry_out(config: Config, action: Action) -> int:
+    """Apply an action that was read already; the exit code as of `run`."""
+    done = _apply(config, action, expand(config.files, action.language))
     failed = [one for one in done if not one.good and not one.idle]
     changed = [one for one in done if one.good]
     if config.write and not failed:
@@ -109,7 +113,7 @@ def _read_action(name: str) -> Action:
     return read
 
 
-def _expand(given: tuple[Path, ...], language: Language) -> list[Path]:
+def expand(given: tuple[Path, ...], language: Language) -> list[Path]:
     paths: list[Path] = []
     suffixes = {suffix for suffix, name in EXTENSIONS.items() if name == language}
     for path in given:

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from rulewright import console
 from rulewright.config import CommandConfig
-from rulewright.demo import Stage, run_stages
+from rulewright.demo import Places, Stage, run_stages
 from rulewright.errors import UsageError
 
 
@@ -24,12 +24,14 @@ class DemoConfig(CommandConfig):
 
     root: Path = Path("runs/demo")
     """Folder of everything that the demo makes, but for the report."""
+    configs: Path = Path("configs/tiny")
+    """Folder of the stages' configurations."""
     report: Path = Path("reports/training/stage2.md")
     """Where the last stage writes its page."""
     overwrite: bool = False
     """Start anew instead of continuing."""
     stages: tyro.conf.Fixed[tyro.conf.Suppress[list[Stage]]] = Field(default_factory=list)
-    """The commands, in order."""
+    """The commands, in order; they run in `root`."""
 
 
 Config = DemoConfig
@@ -42,7 +44,7 @@ def run(config: DemoConfig) -> int:
     if config.overwrite and config.root.exists():
         shutil.rmtree(config.root)
     started = time.monotonic()
-    rows = run_stages(config.stages, config.root)
+    rows = run_stages(config.stages, Places(config.root, config.configs, Path.cwd()))
     console.say()
     console.say(console.table(["stage", "wall s", "cpu s"], [
         [row["name"], row["seconds"], row["cpu_seconds"]] for row in rows

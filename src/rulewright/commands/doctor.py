@@ -88,7 +88,8 @@ def _machine() -> Iterator[Finding]:
     )
     linux = sys.platform == "linux"
     yield Finding(
-        "system", f"{platform.system()} {platform.release()} {platform.machine()}", "ok" if linux else "limited",
+        "system", f"{platform.system()} {platform.release()} {platform.machine()}",
+        "ok" if linux else "limited",
         "" if linux else "the sandbox needs Linux; data, rules and training do not",
     )  # fmt: skip
     yield Finding("processors", str(len(os.sched_getaffinity(0)) if linux else os.cpu_count()), "ok")

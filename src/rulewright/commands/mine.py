@@ -63,9 +63,9 @@ class Config(CommandConfig):
 def run(config: Config) -> int:
     """Mine; give the exit code."""
     if config.from_diff:
-        from rulewright.mining import by_hand
+        from rulewright.mining.by_hand import learn
 
-        return by_hand.run(config.from_diff, config.inputs, config.write, config.json_output, config.budget_s)
-    from rulewright.mining import dataset
+        return learn(config.from_diff, config.inputs, config.write, config.json_output, config.budget_s)
+    from rulewright.mining.dataset import build
 
-    return dataset.run(config)
+    return build(config)

@@ -75,7 +75,7 @@ def run(config: Config) -> int:
             verdict = sandbox.check(
                 text, tests, kind=_kind(config, tests), module=config.program.stem, limits=limits,
                 reference=_read(config.reference) if config.reference else None,
-            )  # type: ignore[arg-type]  # fmt: skip
+            )  # fmt: skip
             _tell_verdict(verdict, config.json_output)
             return 0 if verdict.strict else 1
         stdin = config.stdin.read_bytes() if config.stdin else b""
@@ -102,7 +102,7 @@ def _entry(program: Path, language: str) -> tuple[str, tuple[str, ...]]:
     )
 
 
-def _kind(config: Config, tests: str) -> str:
+def _kind(config: Config, tests: str) -> Literal["script", "unittest", "pytest"]:
     if config.kind != "auto":
         return config.kind
     imports = f"import {config.program.stem}" in tests or f"from {config.program.stem} " in tests

@@ -25,7 +25,7 @@ class Config(CommandConfig):
     out: Path = Path("reports/datasets")
     """Folder for the report: summary.md, summary.json, plots, one card per source."""
     manifest: Path | None = None
-    """A model's `data_manifest.json`: check that its training files are unchanged."""
+    """A model's run/result.json (or a manifest file): check that its training data are unchanged."""
     plots: bool = True
     """Draw plots into the report."""
     workers: int = 0

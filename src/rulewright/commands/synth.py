@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -114,6 +115,8 @@ def run(config: Config) -> int:
 def _make(config: Config, files: list[Any], version: str) -> None:
     from rulewright.synth import dataset, shards, windows
 
+    plan = shards.plan(files, config.seed)
+    most = _most_a_template(config)
     options = shards.Options(
         seed=config.seed,
         windows=config.window,
@@ -126,13 +129,18 @@ def _make(config: Config, files: list[Any], version: str) -> None:
         phrasings=config.phrasings,
         per_window=config.per_window,
         hold_out=config.hold_out_templates,
+        # Spread over the shards, with room for those that have few.
+        most=max(4, 3 * most // len(plan)) if most < config.limit else 0,
     )
     folder = config.out / ".work" / f"{shards.SOURCE}-{version.removeprefix('sha256:')}"
     workers = config.workers or os.cpu_count() or 1
     console.decided("sources", f"{len(files):,} files", f"groups: {len({f.group for f in files}):,}")
-    # Caps and duplicates take their part: make a third more than is wanted.
-    enough = config.limit + config.limit // 3
-    paths = shards.make_all(shards.plan(files, config.seed), folder, options, workers, enough)
+
+    def enough(made: Counter[str]) -> bool:
+        # Duplicates take their part: make a third more than is wanted.
+        return config.limit > 0 and sum(min(n, most) for n in made.values()) >= config.limit * 4 // 3
+
+    paths = shards.make_all(plan, folder, options, workers, enough)
     summary = dataset.write(
         paths,
         config.out,
@@ -145,6 +153,12 @@ def _make(config: Config, files: list[Any], version: str) -> None:
     shutil.rmtree(folder)
     if config.json_output:
         console.emit_json(summary)
+
+
+def _most_a_template(config: Config) -> int:
+    """The cap that will hold when `limit` is reached; `limit` where there is none."""
+    bounds = [config.limit, int(config.max_template_share * config.limit)]
+    return min(bounds + ([config.per_template_cap] if config.per_template_cap else []))
 
 
 def _fingerprint(config: Config, files: list[Any]) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
-from itertools import islice
 
 from rulewright import console, jsonl
 from rulewright.errors import RulewrightError, UsageError
@@ -27,7 +26,7 @@ Config = TeacherConfig
 def run(config: TeacherConfig) -> int:
     """Ask, execute, write, and sum up."""
     rejected: Counter[str] = Counter()
-    tasks = list(islice(read_tasks(config.tasks, rejected), config.limit or None))
+    tasks = list(read_tasks(config.tasks, rejected, config.limit))
     _say_rejected(rejected)
     if config.dry_run:
         return _estimate(config, tasks)

@@ -2,7 +2,7 @@ r"""A draft becomes a record, or a drop with its reason.
 
 Invariant: what passes has a non-empty old side, differs from it by more than trailing
 white space, is text with `\n` line ends, has an allowed licence, and parses in its
-language about as well after the edit as before. Small edits are kept: rules do them best.
+language, or did so no better before the edit. Small edits are kept: rules do them best.
 """
 
 from __future__ import annotations
@@ -133,13 +133,8 @@ def same_text(pre: str, post: str) -> bool:
     >>> same_text("a \nb", "a\nb\n\n"), same_text("a", " a")
     (True, False)
     """
-    if pre == post:
-        return True
-    return _stripped(pre) == _stripped(post)
-
-
-def _stripped(text: str) -> list[str]:
-    return [line.rstrip() for line in text.rstrip().split("\n")]
+    old, new = pre.rstrip().split("\n"), post.rstrip().split("\n")
+    return len(old) == len(new) and all(a == b or a.rstrip() == b.rstrip() for a, b in zip(old, new))
 
 
 def _longest_line(text: str) -> int:
@@ -161,12 +156,14 @@ def _language(draft: Draft, pre: str, post: str, rules: Rules) -> tuple[Language
         return Drop(
             "language", f"{draft.path or 'no path'}: no language that ast-grep rules are written for here"
         )
-    best: tuple[Language, float, float] = (language, *error_rates(language, pre, post))
-    if max(best[1:]) > 0:
-        for other in _ALTERNATIVES.get(language, ()):
-            rates = error_rates(other, pre, post)
-            if sum(rates) < sum(best[1:]):
-                best = (other, *rates)
+    after = error_rate(post, language)
+    if after == 0:
+        return language, []  # nearly all end here, with one side parsed
+    best: tuple[Language, float, float] = (language, error_rate(pre, language), after)
+    for other in _ALTERNATIVES.get(language, ()):
+        rates = error_rates(other, pre, post)
+        if sum(rates) < sum(best[1:]):
+            best = (other, *rates)
     language, before, after = best
     if min(before, after) > rules.max_error_rate:
         return Drop(
@@ -174,7 +171,7 @@ def _language(draft: Draft, pre: str, post: str, rules: Rules) -> tuple[Language
         )
     if before == 0 and after > 0:
         return Drop("breaks_syntax", f"the new side has {language} syntax errors, the old side none")
-    return language, ["parse_errors"] if after > 0 or before > 0 else []
+    return language, ["parse_errors"] if after > 0 else []
 
 
 def error_rates(language: Language, pre: str, post: str) -> tuple[float, float]:

@@ -7,30 +7,20 @@ record ids in the order in which they were fed; a mix is rebuilt from it and com
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rulewright import jsonl
 from rulewright.data import store
-from rulewright.data.mix import Mix, MixEntry, Policy, mix
+from rulewright.data.mix import Mix, MixEntry, mix
 from rulewright.errors import RulewrightError, UsageError
 
 NAME = "data_manifest.json"
 
 
-def write(
-    path: Path, entries: Sequence[MixEntry], made: Mix, seed: int, limit: int | None, policy: Policy
-) -> None:
-    """Write the manifest of a mix; a trainer puts it beside its other run files."""
-    value = {
-        "entries": [entry.model_dump(mode="json") for entry in entries],
-        "seed": seed,
-        "limit": limit,
-        "policy": policy,
-        **made.manifest(),
-    }
-    jsonl.write_json(path, value)
+def write(path: Path, made: Mix) -> None:
+    """Write the manifest of a mix; a trainer puts it beside, or into, its other run files."""
+    jsonl.write_json(path, made.manifest())
 
 
 def check(path: Path) -> list[str]:
@@ -48,8 +38,8 @@ def check(path: Path) -> list[str]:
                 differences.append(f"{name}: no longer there")
             elif store.sha256_of(file) != digest:
                 differences.append(f"{name}: has changed (SHA-256 differs)")
-    if differences or "entries" not in value:
-        return differences
+    if differences or value.get("filtered", True):
+        return differences  # by a condition of the trainer's own, so it cannot be mixed again here
     entries = [MixEntry.model_validate(entry) for entry in value["entries"]]
     try:
         again = mix(entries, value["seed"], value["limit"], value["policy"]).manifest()
@@ -63,12 +53,14 @@ def check(path: Path) -> list[str]:
 def _read(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(jsonl.require_file(path).read_bytes())
+        if isinstance(value["sources"], dict):
+            value = value["sources"]  # a training run's result.json holds it there
         if not isinstance(value["sources"], list) or not isinstance(value["ids_sha256"], str):
             raise TypeError("no sources")
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"{path}: not a data manifest ({type(error).__name__}: {error})",
-            f"name the {NAME} in a model's `run` folder",
+            f"name a model's run/result.json, or its {NAME}",
         ) from error
     found: dict[str, Any] = value
     return found

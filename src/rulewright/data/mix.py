@@ -94,9 +94,22 @@ class Mix:
     """
 
     def __init__(
-        self, entries: Sequence[MixEntry], parts: list[_Part], seed: int, limit: int | None, policy: Policy
+        self,
+        entries: Sequence[MixEntry],
+        parts: list[_Part],
+        seed: int,
+        limit: int | None,
+        policy: Policy,
+        filtered: bool,
     ) -> None:
         self._parts, self._seed = parts, seed
+        self._asked = {
+            "entries": [entry.model_dump(mode="json") for entry in entries],
+            "seed": seed,
+            "limit": limit,
+            "policy": policy,
+            "filtered": filtered,
+        }
         total_weight = sum(entry.weight for entry in entries)
         shares = [entry.weight / total_weight for entry in entries]
         counts = _counts([len(part) for part in parts], shares, limit, policy)
@@ -149,13 +162,16 @@ class Mix:
         return console.table(["source", "wanted", "available", "used", "is", "repeated"], rows)
 
     def manifest(self) -> dict[str, Any]:
-        """What lets anyone check that a model's training data is exactly this (see `data.manifest`)."""
+        """What lets anyone check that a model's training data is exactly this (see `data.manifest`).
+
+        What was asked, each file's SHA-256, and a digest over the record ids in their order.
+        """
         digest = hashlib.sha256()
         for record in self:
             digest.update(record.metadata.id.encode() + b"\n")
         return {
+            **self._asked,
             "n_records": len(self),
-            "seed": self._seed,
             "ids_sha256": digest.hexdigest(),
             "sources": [
                 {"path": c.path, "n": c.n, "n_available": c.n_available, "files": c.files}
@@ -191,7 +207,7 @@ def mix(
     if not entries:
         raise UsageError("the mix is empty: no source is named", "give at least one entry with `path:`")
     parts = [_index(entry, keep, training) for entry in entries]
-    return Mix(entries, parts, seed, limit, policy)
+    return Mix(entries, parts, seed, limit, policy, filtered=keep is not None)
 
 
 def resolve(path: str) -> list[Path]:

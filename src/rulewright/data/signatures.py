@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,24 +97,37 @@ def ngrams(hashes: U64, n: int) -> U64:
 
 
 @functools.lru_cache(maxsize=4)
-def _minhash(n_permutations: int) -> Any:
+def _permutations(n: int) -> tuple[U32, U32]:
+    """datasketch's permutations of its scheme `affine32`, as columns `[n, 1]`."""
     from datasketch import MinHash
 
-    return MinHash(num_perm=n_permutations, seed=1, scheme="affine32", hashfunc=int)
+    factors, offsets = MinHash(num_perm=n, seed=1, scheme="affine32").permutations
+    return factors.reshape(-1, 1).copy(), offsets.reshape(-1, 1).copy()
 
 
 def signature(values: U64, n_permutations: int = N_PERMUTATIONS) -> U32:
-    """The MinHash signature of a set of hashes (datasketch, scheme `affine32`): `[n_permutations]`.
+    """The MinHash signature of a set of hashes: `[n_permutations]`.
 
-    The empty set has the signature of all ones.
+    What datasketch's `MinHash(scheme="affine32")` gives for the upper halves of the hashes,
+    in half its time: permutations run along the rows here, and a few at a time, so that
+    the table stays in the cache. The empty set has the signature of all ones.
     """
-    sketch = _minhash(n_permutations).copy()
     folded = np.unique((values >> np.uint64(32)).astype(np.uint32))
-    # In slices, so that the table of all permutations stays in the cache.
-    for start in range(0, folded.size, 256):
-        sketch.update_batch(folded[start : start + 256])
-    result: U32 = np.asarray(sketch.hashvalues, dtype=np.uint32)
-    return result
+    found = np.full(n_permutations, 0xFFFFFFFF, dtype=np.uint32)
+    if not folded.size:
+        return found
+    spread = _spread(folded)
+    factors, offsets = _permutations(n_permutations)
+    for i in range(0, n_permutations, 32):
+        found[i : i + 32] = (factors[i : i + 32] * spread + offsets[i : i + 32]).min(axis=1)
+    return found
+
+
+def _spread(values: U32) -> U32:
+    """The 32-bit finalizer of MurmurHash3, as in datasketch."""
+    values = (values ^ (values >> np.uint32(16))) * np.uint32(0x85EBCA6B)
+    values = (values ^ (values >> np.uint32(13))) * np.uint32(0xC2B2AE35)
+    return values ^ (values >> np.uint32(16))
 
 
 def code_signature(pre: str, post: str) -> tuple[U32, int]:

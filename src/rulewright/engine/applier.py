@@ -6,13 +6,20 @@ Equal to `ast-grep scan -U` byte for byte, or not done here (`CompiledRule.needs
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 from ast_grep_py import Config, SgNode
 
 from rulewright.engine import suppress, template
 from rulewright.engine.rules import CompiledRule, Core, Fix, Panicked
 from rulewright.engine.transforms import Rewrite
+
+GROWTH: Final = 20
+MIN_CAP_CHARS: Final = 4_000_000
+
+
+class TooLarge(Exception):
+    """A rule that writes more than any sensible rewrite: a bound of ours."""
 
 
 class Edit(NamedTuple):
@@ -74,7 +81,8 @@ def run_rule(rule: CompiledRule, source: str, root: SgNode, rule_id: str, mark: 
         return Applied(source, (), len(found))
     matches: list[Match] = []
     pieces: list[str] = []
-    done = 0
+    done = size = 0
+    limit = max(MIN_CAP_CHARS, GROWTH * len(source))
     for node in found:
         maker = _Maker(source, rule, node, mark)
         start, end = _range(node, rule.core.fix)
@@ -82,6 +90,9 @@ def run_rule(rule: CompiledRule, source: str, root: SgNode, rule_id: str, mark: 
             continue
         edit = Edit(start, end, maker.replacement(node, rule.core))
         pieces += [source[done:start], edit.text]
+        size += len(edit.text)
+        if size > limit:
+            raise TooLarge(f"the fixes write more than {limit:,} characters into {len(source):,}")
         done = end
         matches.append(Match(node, edit))
     pieces.append(source[done:])

@@ -7,7 +7,6 @@ we made ourselves. What a model wrote goes through `Engine`, which survives it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Final
 
 from ast_grep_py import SgNode
 
@@ -18,9 +17,6 @@ from rulewright.engine.parsing import Parsed, parse
 from rulewright.engine.rules import BadRule, CompiledRule, Panicked, compile_rule
 from rulewright.languages import Language
 from rulewright.verdict import Outcome, Verdict
-
-GROWTH: Final = 20
-MIN_CAP_CHARS: Final = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -84,6 +80,8 @@ def trace(action: Action, code: str, *, exact: bool = False) -> Trace:
             step = _step(compiled, text, action.id_of(number), exact)
         except Panicked as error:
             return Trace(tuple(steps), Outcome(Verdict.CRASHED, where + str(error)))
+        except applier.TooLarge as error:
+            return Trace(tuple(steps), Outcome(Verdict.BAD_ACTION, where + str(error)))
         except cli.Refusal as error:
             return Trace(tuple(steps), Outcome(Verdict.BAD_RULE, where + str(error)))
         except cli.Crash as error:
@@ -92,9 +90,6 @@ def trace(action: Action, code: str, *, exact: bool = False) -> Trace:
             return Trace(tuple(steps), Outcome(Verdict.TIMEOUT, where + str(error)))
         steps.append(step)
         text = step.after
-        if len(text) > max(MIN_CAP_CHARS, GROWTH * len(code)):
-            detail = f"{where}the result has {len(text):,} characters from {len(code):,}: beyond our cap"
-            return Trace(tuple(steps[:-1]), Outcome(Verdict.BAD_ACTION, detail))
     return Trace(tuple(steps))
 
 

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from rulewright.actions.suggest import did_you_mean
+from rulewright.engine import kinds
 from rulewright.languages import Language
+
+RULE_KEYS: Final = (
+    "pattern", "kind", "regex", "nthChild", "range",
+    "inside", "has", "precedes", "follows", "all", "any", "not", "matches",
+)  # fmt: skip
+RELATIONS: Final = ("inside", "has", "precedes", "follows")
 
 
 def undefined(name: str, part: str, known: Iterable[str]) -> str:
@@ -19,13 +26,78 @@ def undefined(name: str, part: str, known: Iterable[str]) -> str:
 
 def missing_kinds(rule: Mapping[str, Any], language: Language) -> str:
     """A rule that could match nodes of any kind, which `scan` refuses."""
+    pattern = rule.get("pattern")
+    if isinstance(pattern, str):
+        return (
+            f"the pattern `{_short(pattern)}` is not complete code of one kind: write the whole construct, "
+            "or add the `kind` it shall have"
+        )
     return "the rule must say which node kinds it matches: add a `kind`, or a pattern that is complete code"
 
 
 def binding_error(error: Exception, config: Mapping[str, Any], language: Language) -> str:
-    """Put ast-grep's chain of causes into one line: the last cause, which is the point."""
+    """Put ast-grep's chain of causes into one line, its last cause, with what was meant."""
     text = str(error).partition("Stack backtrace:")[0]
     head, _, chain = text.partition("Caused by:")
     causes = re.findall(r"^ +\d+: (.*(?:\n {7,}.*)*)", chain, re.MULTILINE)
     last = causes[-1] if causes else (chain.strip() or head.strip())
-    return re.sub(r"\s+", " ", last).strip()
+    reason = re.sub(r"\s+", " ", last).strip()
+    part = re.search(r"`(constraints|utils|transform)` is not configured", chain)
+    where = f"`{part.group(1)}`: " if part else ""
+    return where + _improved(reason, config, language)
+
+
+def _improved(reason: str, config: Mapping[str, Any], language: Language) -> str:
+    if found := re.fullmatch(r"Kind `(.*)` is invalid\.", reason):
+        return f"kind `{found.group(1)}` does not exist in {language}{_near_kind(found.group(1), language)}"
+    if found := re.fullmatch(r"Relational rule contains invalid field (.*)\.", reason):
+        near = did_you_mean(found.group(1), kinds.names(language).fields)
+        return f"field `{found.group(1)}` does not exist in {language}{near}"
+    if found := re.match(r"unknown field `(.*?)`", reason):
+        return f"unknown field `{found.group(1)}` in a rule{did_you_mean(found.group(1), RULE_KEYS)}"
+    if found := re.match(r"Multiple AST nodes are detected. Please check the pattern source `(.*)`", reason):
+        return (
+            f"the pattern `{_short(found.group(1))}` is several nodes, it must be one node: "
+            "use one statement or expression, or `context` with `selector`"
+        )
+    if found := re.fullmatch(r"Rule `(.*)` is not defined\.", reason):
+        return (
+            f"util `{found.group(1)}` is not defined{did_you_mean(found.group(1), config.get('utils', {}))}"
+        )
+    if "must have one positive matcher" in reason:
+        return "a rule has no matcher" + _misspelled(config)
+    if reason.startswith("regex parse error"):
+        return f"regex is not valid (Rust syntax, no look-around, no back-references): {reason}"
+    return reason
+
+
+def _near_kind(kind: str, language: Language) -> str:
+    known = kinds.names(language).kinds
+    near = did_you_mean(kind, known, n=3)
+    if near:
+        return near
+    inside = [name for name in known if len(kind) > 3 and (kind in name or name in kind)]
+    return f"; did you mean {' or '.join(f'`{name}`' for name in inside[:3])}?" if inside else ""
+
+
+def _misspelled(config: Mapping[str, Any]) -> str:
+    """Relations pass over keys that they do not know; such a key is what was meant."""
+    stack: list[Any] = [config]
+    known = {*RULE_KEYS, "stopBy", "field"}
+    while stack:
+        item = stack.pop()
+        if isinstance(item, Mapping):
+            for key, value in item.items():
+                if key in RELATIONS and isinstance(value, Mapping):
+                    for name in value:
+                        if name not in known:
+                            return f": unknown field `{name}` in `{key}`{did_you_mean(name, known)}"
+                stack.append(value)
+        elif isinstance(item, list):
+            stack += item
+    return "; write at least one of pattern, kind, regex, inside, has, all, any, not, matches"
+
+
+def _short(text: str) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= 60 else flat[:57] + "..."

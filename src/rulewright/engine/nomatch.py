@@ -15,8 +15,9 @@ from ast_grep_py import SgNode
 from rulewright.actions.action import Action
 from rulewright.engine import applier, patterns, suppress
 from rulewright.engine.apply import trace
+from rulewright.engine.explain import RELATIONS
 from rulewright.engine.parsing import Parsed, parse
-from rulewright.engine.rules import RELATIONS, BadRule, CompiledRule, Panicked, compile_rule, pattern_parts
+from rulewright.engine.rules import BadRule, CompiledRule, Panicked, compile_rule, pattern_parts
 
 # Cheap and telling parts first; the relations come last, as in ast-grep itself.
 _ORDER: Final = ("pattern", "kind", "matches", "regex", "nthChild", "range", "all", "any", "not", *RELATIONS)

@@ -22,11 +22,6 @@ from rulewright.engine import explain, patterns, selectors, template
 from rulewright.engine.transforms import Rewrite, Transforms, read_transforms
 from rulewright.languages import Language
 
-RULE_KEYS: Final = (
-    "pattern", "kind", "regex", "nthChild", "range",
-    "inside", "has", "precedes", "follows", "all", "any", "not", "matches",
-)  # fmt: skip
-RELATIONS: Final = ("inside", "has", "precedes", "follows")
 FIX_KEYS: Final = ("template", "expandStart", "expandEnd", "title")
 REWRITER_KEYS: Final = ("id", "rule", "fix", "constraints", "utils", "transform")
 
@@ -145,11 +140,20 @@ def _try_binding(config: Mapping[str, Any], language: Language, where: str) -> N
     try:
         SgRoot("", language).root().find(cast(Config, config))
     except Exception as error:
-        raise BadRule(where + explain.binding_error(error, config, language)) from error
+        raise BadRule(where + _complaint(error, config, language)) from error
     except BaseException as error:
         if type(error).__name__ != "PanicException":
             raise
         raise Panicked(f"{where}ast-grep panics: {str(error).splitlines()[0]}") from error
+
+
+def _complaint(error: Exception, config: Mapping[str, Any], language: Language) -> str:
+    reason = explain.binding_error(error, config, language)
+    if found := re.search(r"Undefined meta var `(.*?)` used in `(.*?)`", reason):
+        # Everything else in it compiled, so its patterns can be read.
+        names = _defined(config, language) | set(config.get("transform", {}))
+        return explain.undefined(found.group(1), found.group(2), names)
+    return reason
 
 
 def _all_rules(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -168,7 +172,7 @@ def _all_rules(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, An
 def _inner_rules(rule: Mapping[str, Any]) -> list[tuple[str, Any]]:
     inner: list[tuple[str, Any]] = []
     for key, value in rule.items():
-        if key in RELATIONS or key == "not":
+        if key in explain.RELATIONS or key == "not":
             inner.append((key, value))
         elif key in ("all", "any") and isinstance(value, list):
             inner += [(key, item) for item in value]

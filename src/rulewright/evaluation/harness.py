@@ -153,11 +153,14 @@ def _style(run: RunDir) -> Style:
 def _usable_rows(run: RunDir, items: Sequence[Item], n: int) -> dict[tuple[str, int], Row]:
     """Rows whose task and prompt are still asked; others are left out, and said."""
     digests = {item.task: item.digest for item in items}
+    found = run.rows()
     rows = {
         (row["task"], row["sample"]): row
-        for row in run.rows()
+        for row in found
         if digests.get(row["task"]) == row["prompt_digest"] and row["sample"] < n
     }
+    if stale := len(found) - len(rows):
+        console.say(f"{run.path}: {stale} saved answers are to other prompts than today's, and left out")
     if rows:
         console.say(f"{run.path}: {len(rows)} of {len(items) * n} answers are there already")
     return rows

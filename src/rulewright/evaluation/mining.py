@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,13 +21,13 @@ from rulewright.actions.action import Action
 from rulewright.engine.apply import trace
 from rulewright.evaluation.stats import Estimate, estimate
 from rulewright.mining import background
-from rulewright.mining.generalise import Example, General, Prepared, generalise
+from rulewright.mining.generalise import Example, Prepared, claim, generalise
 from rulewright.mining.inputs import EditRow, order
 from rulewright.mining.mined import COMPACT_CHARS, Mined, mine, nothing
 from rulewright.mining.pool import TASK_LIMIT_S, ordered_map
 from rulewright.runs import RunDir
 
-MAX_SITES: Final = 4
+MAX_SITES: Final = 3
 MAX_GROUP: Final = 8
 LITERAL_SHAPES: Final = frozenset({"literal", "run"})
 
@@ -113,7 +113,8 @@ def _row(task: Task, mined: Mined, cpu_s: float) -> Row:
     row: Row = {
         "id": edit.id, "source": edit.source, "group": edit.group, "language": edit.language,
         "tier": mined.tier, "reason": mined.reason, "n_rules": figures.n_rules, "shapes": list(mined.shapes),
-        "n_vars": figures.n_vars, "n_chars": figures.n_chars, "bits": round(figures.bits, 1), "sites": figures.sites,
+        "n_vars": figures.n_vars, "n_chars": figures.n_chars, "bits": round(figures.bits, 1),
+        "sites": figures.sites,
         "lossy": figures.lossy, "degenerate": figures.degenerate, "overlap": figures.instruction_overlap,
         "known_matches": figures.matches_elsewhere, "cpu_s": round(cpu_s, 4), "work": figures.work,
     }  # fmt: skip
@@ -121,30 +122,31 @@ def _row(task: Task, mined: Mined, cpu_s: float) -> Row:
         row["strict"] = engine.apply(mined.action, edit.pre, exact=True).post == edit.post
         row["elsewhere"] = background.count(mined.action, task.unseen) if task.unseen else None
         row["n_elsewhere_files"] = len(task.unseen)
-        row["loo"] = dict(leave_one_out(mined, edit, task.options))
+        row["loo"] = {kind: dict(n) for kind, n in leave_one_out(mined, edit, task.options).items()}
         row["action"] = render_action(mined.action)
     return row
 
 
-def leave_one_out(mined: Mined, edit: EditRow, options: Options) -> Counter[str]:
-    """Learn from one changed place with the others done already; apply to the original.
+def leave_one_out(mined: Mined, edit: EditRow, options: Options) -> dict[str, Counter[str]]:
+    """Learn from the changed places but one (`all`), and from one alone (`one`); apply to the original.
 
+    The places not learnt from stand as done already, so they speak neither for nor against.
     Counts `exact`, `under` (some places right, none wrong), `wrong` and `none` over at
     most `MAX_SITES` places; empty where one rule did not change two places or more.
     """
-    found: Counter[str] = Counter()
     if mined.action is None or len(mined.action.rules) != 1:
-        return found
+        return {}
     steps = trace(mined.action, edit.pre).steps
     sites = [e for step in steps for e in step.edits if e.text != edit.pre[e.start : e.end]]
     if len(sites) < 2:
-        return found
+        return {}
     chosen = sorted(range(len(sites)), key=lambda i: order(options.seed, edit.id, str(i)))[:MAX_SITES]
+    found: dict[str, Counter[str]] = {"all": Counter(), "one": Counter()}
     for number in chosen:
-        others = [site for i, site in enumerate(sites) if i != number]
-        start = _spliced(edit.pre, others)
-        one = mine(start, edit.post, edit.language, options.budget_s)
-        found[_left_out(one, edit, sites)] += 1
+        for kind in found:
+            done = [site for i, site in enumerate(sites) if (i == number) == (kind == "all")]
+            learnt = mine(_spliced(edit.pre, done), edit.post, edit.language, options.budget_s)
+            found[kind][_left_out(learnt, edit, sites)] += 1
     return found
 
 
@@ -214,16 +216,15 @@ def _predict(task: tuple[list[EditRow], Options]) -> list[Row]:
     prepared = [Prepared(Example(e.pre, e.post, e.language, e.id), options.budget_s) for e in group]
     for number, other in enumerate(group):
         rest = [p for i, p in enumerate(prepared) if i != number]
-        rules = generalise(rest)
-        fate, support = _fate_of_first(rules, other)
+        action = claim(generalise(rest), rest)
         rows.append({"kind": "many", "group": name, "from": [p.example.id for p in rest], "to": other.id,
-                     "fate": fate, "support": support})  # fmt: skip
+                     "fate": _fate(action, other), "n_rules": len(action.rules) if action else 0})  # fmt: skip
     return rows
 
 
 def transferable(mined: Mined) -> bool:
     """Whether a rule from one example claims to hold for others: its tier says so."""
-    return mined.tier == "train"
+    return mined.tier == "train" and mined.figures.n_rules == 1
 
 
 def _fate(action: Action | None, edit: EditRow) -> str:
@@ -233,16 +234,6 @@ def _fate(action: Action | None, edit: EditRow) -> str:
     if made is None or made == edit.pre:
         return "silent"
     return "exact" if made == edit.post else "wrong"
-
-
-def _fate_of_first(rules: Sequence[General], edit: EditRow) -> tuple[str, int]:
-    """The first claim that fires counts; nothing is tried after it."""
-    claims = [rule for rule in rules if rule.claims]
-    for rule in claims:
-        fate = _fate(rule.action(edit.language), edit)
-        if fate in ("exact", "wrong"):
-            return fate, rule.support
-    return ("silent" if claims else "abstained"), 0
 
 
 def summarise(rows: Sequence[Row], predictions: Sequence[Row], seed: int) -> dict[str, Any]:
@@ -264,9 +255,10 @@ def summarise(rows: Sequence[Row], predictions: Sequence[Row], seed: int) -> dic
         [r["source"] for r in seen],
     )
     sited = [r for r in found if r["loo"]]
-    for word in ("exact", "under", "wrong", "none"):
-        values = [r["loo"].get(word, 0) / sum(r["loo"].values()) for r in sited]
-        rate(f"loo_{word}_rate", values, [r["id"] for r in sited])
+    for kind, label in (("all", "loo"), ("one", "from_one_place")):
+        for word in ("exact", "under", "wrong", "none"):
+            values = [r["loo"][kind].get(word, 0) / sum(r["loo"][kind].values()) for r in sited]
+            rate(f"{label}_{word}_rate", values, [r["id"] for r in sited])
     for kind, label in (("one", "1"), ("many", "k")):
         of_kind = [p for p in predictions if p["kind"] == kind]
         fired = [p for p in of_kind if p["fate"] in ("exact", "wrong")]
@@ -301,7 +293,7 @@ def _is_general(row: Mapping[str, Any]) -> bool:
     return row["n_rules"] == 1 and row["shapes"][0] not in LITERAL_SHAPES
 
 
-ITEM_RATES: Final = {
+ITEM_RATES: Final[dict[str, Callable[[Row], bool]]] = {
     "up_to_5_rules_rate": lambda row: 1 <= row["n_rules"] <= 5,
     "one_rule_rate": lambda row: row["n_rules"] == 1,
     "compact_rule_rate": lambda row: _is_general(row) and row["n_chars"] <= COMPACT_CHARS,

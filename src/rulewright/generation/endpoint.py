@@ -7,10 +7,12 @@ Chat messages go to `/chat/completions`, a string to `/completions`. The plan ca
 from __future__ import annotations
 
 import os
+import queue
 import re
+import threading
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from typing import Any, Final
 
 from rulewright import console
@@ -76,31 +78,19 @@ class EndpointGenerator(Base):
                 yielded before stands.
             UsageError: the model does not exist, or the first requests are all refused.
         """
-        pool = ThreadPoolExecutor(self._spec.concurrency, thread_name_prefix="endpoint")
-        owed = iter(range(len(prompts)))
-        running: dict[Future[list[Completion]], int] = {}
+        asking = _Asking(len(prompts), self._spec.concurrency, lambda i: self._ask(prompts[i], sampling))
         n_answered = n_refused = 0
-        try:
-            while True:
-                while len(running) < self._spec.concurrency and (i := next(owed, None)) is not None:
-                    running[pool.submit(self._ask, prompts[i], sampling)] = i
-                if not running:
-                    return
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
-                # What is there is handed over before a failure among them ends the run.
-                for future in sorted(done, key=lambda f: (f.exception() is not None, running[f])):
-                    index, completions = running.pop(future), future.result()
-                    refused = any(c.finish_reason == "refused" for c in completions)
-                    n_refused, n_answered = n_refused + refused, n_answered + (not refused)
-                    if n_refused >= _REFUSED_AT_START and not n_answered:
-                        raise UsageError(
-                            f"{self.transport.base_url}: the first {n_refused} requests were refused: "
-                            f"{completions[0].error}",
-                            "the endpoint does not take such requests: check --model, generator.extra_body",
-                        )
-                    yield index, completions
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        with closing(asking):
+            for index, completions in asking:
+                refused = any(c.finish_reason == "refused" for c in completions)
+                n_refused, n_answered = n_refused + refused, n_answered + (not refused)
+                if n_refused >= _REFUSED_AT_START and not n_answered:
+                    raise UsageError(
+                        f"{self.transport.base_url}: the first {n_refused} requests were refused: "
+                        f"{completions[0].error}",
+                        "the endpoint does not take such requests: check --model, generator.extra_body",
+                    )
+                yield index, completions
 
     def _ask(self, prompt: Prompt, sampling: Sampling) -> list[Completion]:
         """Ask for `n` completions; servers that give fewer at a time are asked again."""
@@ -161,6 +151,63 @@ class EndpointGenerator(Base):
             return ", ".join(self.transport.models()[:8]) or "nothing"
         except RulewrightError:
             return "no list of models either: is this the right URL?"
+
+
+class _Asking:
+    """Answers to questions 0 … n − 1 as they come, from a few threads.
+
+    The threads are daemons, so that an interrupt need not wait for a slow server, and they
+    run ahead of the reader by a few answers only: what is not yet saved can be lost.
+    """
+
+    def __init__(self, n: int, n_threads: int, ask: Callable[[int], list[Completion]]) -> None:
+        self._n, self._ask = n, ask
+        self._owed = iter(range(n))
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._ready: queue.Queue[tuple[int, list[Completion] | BaseException]] = queue.Queue(n_threads)
+        for _ in range(min(n, n_threads)):
+            threading.Thread(target=self._work, daemon=True, name="endpoint").start()
+
+    def __iter__(self) -> Iterator[tuple[int, list[Completion]]]:
+        for _ in range(self._n):
+            index, answer = self._ready.get()
+            if isinstance(answer, BaseException):
+                self.close()
+                yield from self._rest()
+                raise answer
+            yield index, answer
+
+    def _rest(self) -> Iterator[tuple[int, list[Completion]]]:
+        """What is there already is handed over before a failure ends the run."""
+        while not self._ready.empty():
+            index, answer = self._ready.get()
+            if not isinstance(answer, BaseException):
+                yield index, answer
+
+    def _work(self) -> None:
+        while not self._stopped.is_set():
+            with self._lock:
+                index = next(self._owed, None)
+            if index is None:
+                return
+            answer: list[Completion] | BaseException
+            try:
+                answer = self._ask(index)
+            except BaseException as error:  # raised again where the answers are read
+                answer = error
+            self._put(index, answer)
+
+    def _put(self, index: int, answer: list[Completion] | BaseException) -> None:
+        while not self._stopped.is_set():
+            try:
+                return self._ready.put((index, answer), timeout=0.2)
+            except queue.Full:
+                continue
+
+    def close(self) -> None:
+        """Ask nothing more."""
+        self._stopped.set()
 
 
 def _has_choices(answer: dict[str, Any]) -> bool:

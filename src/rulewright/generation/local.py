@@ -17,6 +17,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Self
 
@@ -172,7 +173,7 @@ class LocalGenerator(Base):
         input_ids_BL, mask_BL = self._pad_left([row[2] for row in batch], device)
         width = input_ids_BL.shape[1]
         seeds = [_row_seed(sampling.seed, prompts[i], k) for i, k, _, _ in batch]
-        sampler = Sampler(sampling.temperature, sampling.top_p, seeds, device)
+        sampler = Sampler(sampling.temperature, sampling.top_p, seeds)
         criteria = [StopStrings(self.tokenizer, sampling.stop, width)] if sampling.stop else []
         wanted = GenerationConfig(  # type: ignore[no-untyped-call]
             do_sample=False,
@@ -181,21 +182,15 @@ class LocalGenerator(Base):
             pad_token_id=self._pad,
             use_cache=True,
         )
-        was_training = self.model.training
-        self.model.eval()
-        kept, self.model.generation_config = self.model.generation_config, wanted
-        try:
-            with torch.inference_mode():
-                out_BL = self.model.generate(
-                    input_ids=input_ids_BL,
-                    attention_mask=mask_BL,
-                    generation_config=wanted,
-                    logits_processor=LogitsProcessorList([sampler]),
-                    stopping_criteria=StoppingCriteriaList(criteria),
-                )
-        finally:
-            self.model.generation_config = kept
-            self.model.train(was_training)
+        # `no_grad`, not inference mode: the model may be in the middle of its training.
+        with self._answering(wanted), torch.no_grad():
+            out_BL = self.model.generate(
+                input_ids=input_ids_BL,
+                attention_mask=mask_BL,
+                generation_config=wanted,
+                logits_processor=LogitsProcessorList([sampler]),
+                stopping_criteria=StoppingCriteriaList(criteria),
+            )
         seconds = round(time.monotonic() - start, 3)
         logprobs_BT = sampler.logprobs()
         return [
@@ -204,6 +199,27 @@ class LocalGenerator(Base):
                 batch, out_BL[:, width:].tolist(), logprobs_BT.tolist(), strict=True
             )
         ]
+
+    @contextmanager
+    def _answering(self, wanted: Any) -> Iterator[None]:
+        """Evaluation mode and our generation settings, for the model and what an adapter wraps.
+
+        What the settings leave open is otherwise filled in from the checkpoint's own.
+        """
+        owners = [self.model]
+        if hasattr(self.model, "get_base_model"):
+            owners.append(self.model.get_base_model())
+        kept = [owner.generation_config for owner in owners]
+        was_training = self.model.training
+        self.model.eval()
+        for owner in owners:
+            owner.generation_config = wanted
+        try:
+            yield
+        finally:
+            for owner, own in zip(owners, kept, strict=True):
+                owner.generation_config = own
+            self.model.train(was_training)
 
     def _pad_left(self, ids: list[list[int]], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
         import torch

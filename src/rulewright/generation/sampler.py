@@ -22,12 +22,11 @@ class Sampler(LogitsProcessor):
     generator: what a row draws does not depend on its neighbours.
     """
 
-    def __init__(self, temperature: float, top_p: float, seeds: Sequence[int], device: torch.device) -> None:
-        self._temperature, self._top_p = temperature, top_p
+    def __init__(self, temperature: float, top_p: float, seeds: Sequence[int]) -> None:
+        self._temperature, self._top_p, self._seeds = temperature, top_p, seeds
         self._chosen_logprobs_B: list[torch.Tensor] = []
-        self._generators = []
-        if temperature > 0:
-            self._generators = [torch.Generator(device=device).manual_seed(seed) for seed in seeds]
+        # Made at the first step: a model spread over GPUs gives its logits on the last of them.
+        self._generators: list[torch.Generator] = []
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         logits_BV = scores.float()
@@ -50,6 +49,9 @@ class Sampler(LogitsProcessor):
         return torch.empty_like(logits_BV).scatter_(1, index_BV, ordered_BV)
 
     def _gumbel(self, logits_BV: torch.Tensor) -> torch.Tensor:
+        if not self._generators:
+            device = logits_BV.device
+            self._generators = [torch.Generator(device).manual_seed(seed) for seed in self._seeds]
         exponential_BV = torch.empty_like(logits_BV)
         for row_V, generator in zip(exponential_BV, self._generators, strict=True):
             row_V.exponential_(generator=generator)

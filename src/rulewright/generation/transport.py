@@ -25,6 +25,7 @@ from rulewright.errors import RulewrightError, UsageError
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
 RETRIED_STATUS: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
 _FIRST_WAIT_S: Final = 0.5
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class EndpointStopped(RulewrightError):
@@ -74,6 +75,8 @@ class Transport:
             headers=headers,
             timeout=httpx.Timeout(timeout_s, connect=min(30.0, timeout_s)),
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+            # A proxy of the environment cannot reach a server on this machine.
+            trust_env=httpx.URL(self.base_url).host not in _LOOPBACK,
         )
         self._seed = seed
         self._lock = threading.Lock()

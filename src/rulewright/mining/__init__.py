@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from rulewright.mining.mined import Figures, Mined, Tier, mine
+from rulewright.mining.generalise import Example, General, claim, mine_many
+from rulewright.mining.mined import Figures, Mined, Tier, learn_from, mine
 
-__all__ = ["Figures", "Mined", "Tier", "mine"]
+__all__ = ["Example", "Figures", "General", "Mined", "Tier", "claim", "learn_from", "mine", "mine_many"]

@@ -56,6 +56,8 @@ class Edit:
     hunks: tuple[Hunk, ...]
     cost: float = 0.0
     """How much less natural this reading is than the first."""
+    strict: bool = True
+    """Whether what the edit left alone was meant to stay: a rule must not change it."""
     _brought: dict[int, list[Node]] = field(default_factory=dict, compare=False, repr=False)
 
     def map_range(self, start: int, end: int) -> list[Mapped]:
@@ -127,21 +129,16 @@ class Edit:
         return position + shift
 
 
-def variants(pre: Tree, post: Tree) -> list[Edit]:
-    """Up to four readings of an edit: by tree or by token, blanks trimmed left or right first."""
-    found: list[Edit] = []
+def variants(pre: Tree, post: Tree, strict: bool = True) -> Iterator[Edit]:
+    """Up to four readings of an edit: by tree, then by token, blanks trimmed left or right first."""
     seen: set[tuple[Hunk, ...]] = set()
-    readings = (
-        (list(_tree_segments(pre, post)), 0.0),
-        (list(_token_segments(pre, post)), TOKEN_READING_COST),
-    )
-    for segments, cost in readings:
+    for reading, cost in ((_tree_segments, 0.0), (_token_segments, TOKEN_READING_COST)):
+        segments = list(reading(pre, post))
         for left_first in (True, False):
             hunks = _hunks(pre.text, post.text, segments, left_first)
             if hunks not in seen:
                 seen.add(hunks)
-                found.append(Edit(pre, post, hunks, cost))
-    return found
+                yield Edit(pre, post, hunks, cost, strict)
 
 
 def _hunks(pre: str, post: str, segments: Sequence[Segment], left_first: bool) -> tuple[Hunk, ...]:

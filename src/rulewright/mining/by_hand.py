@@ -18,7 +18,7 @@ from rulewright.engine.apply import trace
 from rulewright.errors import RulewrightError, UsageError
 from rulewright.languages import Language, language_of_path
 from rulewright.mining import diffs, report
-from rulewright.mining.mined import Mined, mine
+from rulewright.mining.mined import Mined, learn_from
 
 SKIPPED: Final = frozenset(
     {".git", "node_modules", ".venv", "venv", "__pycache__", "dist", "build", "target"}
@@ -26,7 +26,7 @@ SKIPPED: Final = frozenset(
 MAX_BYTES: Final = 1_000_000
 
 
-def run(diff: str, paths: Sequence[str], write: bool, as_json: bool, budget_s: float) -> int:
+def learn(diff: str, paths: Sequence[str], write: bool, as_json: bool, budget_s: float) -> int:
     """Mine the diff, show the rule and its other matches; change them if asked to."""
     text = sys.stdin.read() if diff == "-" else jsonl.require_file(Path(diff)).read_text(encoding="utf-8")
     changes = diffs.read(text, Path())
@@ -35,19 +35,17 @@ def run(diff: str, paths: Sequence[str], write: bool, as_json: bool, budget_s: f
         console.emit(render_rules(action).rstrip())
         console.say(f"tier: {mined.tier} ({mined.reason})")
     found = list(_others(action, paths or [str(change.path) for change in changes]))
-    for path, line, old, new, _ in found:
+    for path, line, old, new in found:
         if as_json:
             console.emit_json({"path": str(path), "line": line, "old": old, "new": new})
         else:
             console.emit(f"{path}:{line}: {_one_line(old)}  →  {_one_line(new)}")
     if as_json:
-        console.emit_json({"action": {"language": action.language, "rules": list(action.rules)}, "tier": mined.tier,
-                           "matches": len(found)})  # fmt: skip
+        rules = {"language": action.language, "rules": list(action.rules)}
+        console.emit_json({"action": rules, "tier": mined.tier, "matches": len(found)})
     files = sorted({path for path, *_ in found})
-    console.say(
-        f"{len(found)} other places in {len(files)} files"
-        + ("" if write or not found else "; --write changes them")
-    )
+    hint = "" if write or not found else "; --write changes them"
+    console.say(f"{len(found)} other places in {len(files)} files{hint}")
     if write:
         for path in files:
             _change(path, action)
@@ -57,14 +55,14 @@ def run(diff: str, paths: Sequence[str], write: bool, as_json: bool, budget_s: f
 def _rule(changes: Sequence[diffs.Change], budget_s: float) -> tuple[Action, Mined]:
     problems = []
     for change in changes:
-        mined = mine(change.pre, change.post, change.language, budget_s)
+        mined = learn_from(change.pre, change.post, change.language, budget_s)
         if mined.action is not None:
             return mined.action, mined
         problems.append(f"{change.path}: {mined.reason}")
     raise RulewrightError("no rule found: " + "; ".join(problems), "make the change smaller, in one place")
 
 
-def _others(action: Action, paths: Sequence[str]) -> Iterator[tuple[Path, int, str, str, str]]:
+def _others(action: Action, paths: Sequence[str]) -> Iterator[tuple[Path, int, str, str]]:
     for path in _files(paths, action.language):
         try:
             text = path.read_text(encoding="utf-8")
@@ -73,9 +71,10 @@ def _others(action: Action, paths: Sequence[str]) -> Iterator[tuple[Path, int, s
             continue
         for step in trace(action, text).steps:
             for edit in step.edits:
-                old = step.before[edit.start : edit.end]
+                before = step.before.source
+                old = before[edit.start : edit.end]
                 if old != edit.text:
-                    yield path, step.before.count("\n", 0, edit.start) + 1, old, edit.text, text
+                    yield path, before.count("\n", 0, edit.start) + 1, old, edit.text
 
 
 def _files(paths: Sequence[str], language: Language) -> Iterator[Path]:

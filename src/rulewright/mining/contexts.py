@@ -19,8 +19,10 @@ HOLE: Final = re.compile(r"\$(?:\$\$)?(?=[A-Z_])")
 _JS: Final = (
     "f({})", "class C {{ {} }}", "x = {{ {} }}", "import {{ {} }} from 'm'", "import {} from 'm'",
     "export {{ {} }} from 'm'", "function f({}) {{}}", "switch (x) {{ {} }}", "try {{}} {}", "if (a) {{}} {}",
-    "const {} ;", "const {{ {} }} = x", "const [ {} ] = x", "async function f() {{ {} }}", "function* f() {{ {} }}",
-    "let x = {}", "let x = async () => {}", "<a {}/>", "<a>{}</a>", "class C {} {{}}", "[{}]", "x.{}", "`${{{}}}`",
+    "const {} ;", "const {{ {} }} = x", "const [ {} ] = x", "async function f() {{ {} }}",
+    "function* f() {{ {} }}",
+    "let x = {}", "let x = async () => {}", "<a {}/>", "<a>{}</a>", "class C {} {{}}", "[{}]", "x.{}",
+    "`${{{}}}`",
     "for (const {} of y) {{}}", "function f() {}", "x => {}",
 )  # fmt: skip
 _TS: Final = (
@@ -32,15 +34,18 @@ WRAPPERS: Final[dict[str, tuple[str, ...]]] = {
     "python": (
         "f({})", "def f({}): pass", "x: {} = 1", "import {}", "from {} import a", "from m import {}",
         "try:\n    pass\n{}", "if a:\n    pass\n{}", "match x:\n    {}", "{{{}}}", "[{}]", "lambda {}: 1",
-        "[a {}]", "with {}: pass", "class C({}): pass", "{}\ndef f(): pass", "for {} in y: pass", "x[{}]", "x.{}",
+        "[a {}]", "with {}: pass", "class C({}): pass", "{}\ndef f(): pass", "for {} in y: pass", "x[{}]",
+        "x.{}",
         "def f() -> {}: pass", "async def f():\n    {}", "(a, {})", "f'{{{}}}'",
     ),
     "javascript": _JS,
     "typescript": (*_JS[:3], *_TS, *_JS[3:17], *_JS[19:]),
     "tsx": (*_JS[:3], *_TS, *_JS[3:]),
     "java": (
-        "class C {{ Object x = {}; }}", "class C {{ void f() {{ {} }} }}", "class C {{ {} }}", "class C {{ {} x; }}",
-        "class C {{ void f({}) {{}} }}", "class C {{ {} void f() {{}} }}", "interface I {{ {} }}", "enum E {{ {} }}",
+        "class C {{ Object x = {}; }}", "class C {{ void f() {{ {} }} }}", "class C {{ {} }}",
+        "class C {{ {} x; }}",
+        "class C {{ void f({}) {{}} }}", "class C {{ {} void f() {{}} }}", "interface I {{ {} }}",
+        "enum E {{ {} }}",
         "class C {{ void f() {{ switch (x) {{ {} }} }} }}", "class C {{ void f() {{ try {{ }} {} }} }}",
         "class C {{ void f() {{ g({}); }} }}", "class C {{ void f() {} {{ }} }}", "class C {} {{ }}",
         "class C {{ @A({}) void f() {{}} }}", "class C {{ int {}; }}", "import {};", "class C<{}> {{ }}",
@@ -54,12 +59,14 @@ WRAPPERS: Final[dict[str, tuple[str, ...]]] = {
         "package p\nfunc f() {{ switch x {{ {} }} }}", "package p\nconst ( {} )", "package p\nvar ( {} )",
         "package p\nfunc f() {} {{}}", "package p\nfunc ({}) f() {{}}", "package p\ntype ( {} )",
         "package p\nfunc f() {{ select {{ {} }} }}", "package p\nfunc f() {{ g({}) }}",
-        "package p\nfunc f() {{ x.{} }}", "package p\nfunc f() {{ g{} }}", "package p\nfunc f() {{ switch x.(type) {{ {} }} }}",
+        "package p\nfunc f() {{ x.{} }}", "package p\nfunc f() {{ g{} }}",
+        "package p\nfunc f() {{ switch x.(type) {{ {} }} }}",
         "package p\nfunc f{} {{}}", "package p\nfunc f() {}", "package p\nfunc f() {{ for {} {{}} }}",
         "package p\nvar _ = T{}",
     ),
     "rust": (
-        "fn f() {{ {} }}", "fn f() {{ let _ = {}; }}", "struct S {{ {} }}", "impl S {{ {} }}", "trait T {{ {} }}",
+        "fn f() {{ {} }}", "fn f() {{ let _ = {}; }}", "struct S {{ {} }}", "impl S {{ {} }}",
+        "trait T {{ {} }}",
         "enum E {{ {} }}", "fn f({}) {{}}", "fn f() -> {} {{}}", "use {};", "fn f() {{ match x {{ {} }} }}",
         "fn f() {{ S {{ {} }} }}", "fn f() {{ g({}) }}", "fn f() {{ x.{} }}", "fn f() {}", "fn f<{}>() {{}}",
         "{} fn f() {{}}",
@@ -92,7 +99,9 @@ def as_code(pattern: str, language: Language) -> str:
     return HOLE.sub(lambda m: m.group().replace("$", mark), pattern) if mark else pattern
 
 
-def selector_rule(pattern: str, kind: str, language: Language, literal: str = "") -> dict[str, Any] | None:
+def selector_rule(
+    pattern: str, kind: str, language: Language, literal: str = "", strict: bool = False
+) -> dict[str, Any] | None:
     """The rule that matches `pattern` as a node of `kind`; `None` where no snippet gives it.
 
     The plain pattern is used where it parses to that kind, or to the only descendant of it.
@@ -103,6 +112,7 @@ def selector_rule(pattern: str, kind: str, language: Language, literal: str = ""
         language: of both.
         literal: the text that the pattern was made from; snippets in which not even that is
             of this kind are not tried.
+        strict: match nodes of `kind` only, not their only descendant as well.
     """
     bare = _bare(pattern)
     if bare is not None:
@@ -110,6 +120,8 @@ def selector_rule(pattern: str, kind: str, language: Language, literal: str = ""
     code = as_code(pattern, language)
     parsed = _parse(code, language)
     if parsed.clean and kind in parsed.chain:
+        if strict and parsed.chain[-1] != kind:
+            return {"pattern": {"context": pattern, "selector": kind}}
         return {"pattern": pattern}
     wrappers = _wrappers_for(literal, kind, language) if literal else WRAPPERS.get(language, ())
     for wrapper in wrappers:

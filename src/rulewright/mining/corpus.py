@@ -66,8 +66,13 @@ def mine_stream(
     def tasks() -> Iterator[Task]:
         for edit in edits:
             others = known.get((edit.source, edit.language), ())
+            several = len({group for _, group, _ in others}) > 1
             files = tuple(
-                text for path, text in others if path not in (edit.path, edit.id) and text != edit.pre
+                text
+                for path, group, text in others
+                if path not in (edit.path, edit.id)
+                and text != edit.pre
+                and not (several and group == edit.group)
             )
             yield Task(edit, files, budget_s)
 
@@ -88,8 +93,9 @@ def _result(edit: EditRow, mined: Mined) -> Result:
     rules = [dict(rule) for rule in mined.action.rules] if mined.action is not None else []
     figures = asdict(mined.figures)
     return {
-        "id": edit.id, "language": edit.language, "tier": mined.tier, "reason": mined.reason, "rules": rules,
-        "shapes": list(mined.shapes), "states": list(mined.states) if len(rules) > 1 else [], "figures": figures,
+        "id": edit.id, "language": edit.language, "tier": mined.tier, "reason": mined.reason,
+        "rules": rules, "shapes": list(mined.shapes), "states": list(mined.states) if len(rules) > 1 else [],
+        "figures": figures,
     }  # fmt: skip
 
 

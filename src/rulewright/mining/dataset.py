@@ -11,8 +11,9 @@ import json
 import os
 import re
 import shutil
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +23,7 @@ from rulewright.actions.codec import render_action
 from rulewright.data import store
 from rulewright.data.schemas import NormalizedRecord, RecordMetadata, Split, record_id
 from rulewright.data.splits import split_of
+from rulewright.engine import export
 from rulewright.errors import UsageError
 from rulewright.mining import background, corpus, inputs, report
 from rulewright.mining.corpus import Result, Shared
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 FALLBACK: Final = "Apply the `{}` fix to this code."
 
 
-def run(config: Config) -> int:
+def build(config: Config) -> int:
     """Mine the inputs that a configuration names."""
     if not config.inputs:
         raise UsageError("nothing to mine", "name data/processed, a .jsonl file, or a git repository")
@@ -53,13 +55,13 @@ def run(config: Config) -> int:
     known = corpus.known_files(source, config.n_known, config.seed)
     results = _mined(config, source, known, work / "rows.jsonl", jobs)
     by_id = {result["id"]: result for result in results}
-    shared = [s for s in corpus.share(lambda: source, by_id, config.budget_s, jobs)]
+    shared = corpus.share(lambda: source, by_id, config.budget_s, jobs)
     _apply_shared(by_id, shared, known)
     written = _write(config, source, by_id, name)
     summary = _report(config, source, results, shared, name)
     summary |= {"version": version, "excluded": dict(source.excluded), "written": written}
     if config.export is not None:
-        summary["exported"] = _export(config.export, results, shared)
+        summary["exported"] = _export(config.export, source, results, shared)
     jsonl.write_json(marker, summary)
     shutil.rmtree(work, ignore_errors=True)
     if config.json_output:
@@ -133,12 +135,16 @@ def _write(
         if first is None:
             continue
         metadata = store.write_dataset(
-            _chain(first, records), config.out, f"mined_{slug}", dropped=lambda d=dropped: d, inputs=source.files,
-            split=lambda record, s=splits: s.get(record.metadata.id) or split_of(record.metadata.group),
+            _chain(first, records), config.out, f"mined_{slug}", dropped=partial(dict, dropped),
+            inputs=source.files, split=partial(_split, splits),
             notes=["every action was applied by the engine and gives `post` exactly"],
         )  # fmt: skip
         written[f"mined_{slug}"] = dict(metadata.splits)
     return written
+
+
+def _split(known: Mapping[str, Split], record: NormalizedRecord) -> Split:
+    return known.get(record.metadata.id) or split_of(record.metadata.group)
 
 
 def _chain(first: NormalizedRecord, rest: Iterator[NormalizedRecord]) -> Iterator[NormalizedRecord]:
@@ -199,11 +205,12 @@ def _record(edit: EditRow, result: Result, slug: str) -> NormalizedRecord | None
     if result["states"]:
         extra["states"] = result["states"][:-1]
     provenance = {
-        "miner": __version__, "of": edit.id, "tier": result["tier"], "reason": result["reason"], **result["figures"],
+        "miner": __version__, "of": edit.id, "tier": result["tier"], "reason": result["reason"],
+        **result["figures"],
     }  # fmt: skip
     metadata = RecordMetadata(
-        id=record_id(instruction, edit.pre, edit.post, edit.language), source=f"mined_{slug}", license=edit.license,
-        group=edit.group or edit.source, action=render_action(action), provenance=provenance, **extra,
+        id=record_id(instruction, edit.pre, edit.post, edit.language), source=f"mined_{slug}",
+        license=edit.license, group=edit.group or edit.source, action=render_action(action), provenance=provenance, **extra,
     )  # fmt: skip
     return NormalizedRecord(
         instruction=instruction,
@@ -233,20 +240,25 @@ def _report(
     return report.summary(results, shared)
 
 
-def _export(folder: Path, results: Sequence[Result], shared: Sequence[Shared]) -> int:
-    """Write the shared rules and the `train` rules, each once, as an ast-grep rule pack."""
-    from rulewright.engine import export
-
-    actions: dict[str, Action] = {}
-    counts: dict[str, int] = defaultdict(int)
+def _export(folder: Path, source: inputs.Stream, results: Sequence[Result], shared: Sequence[Shared]) -> int:
+    """Write the shared and the `train` rules, each once, as an ast-grep rule pack with its tests."""
+    chosen: dict[str, tuple[Action, str, str]] = {}
     for one in shared:
-        actions.setdefault(one.action().rules_json(), one.action())
+        if one.exact_ids:
+            chosen.setdefault(one.action().rules_json(), (one.action(), one.exact_ids[0], one.signature))
     for result in results:
         if result["tier"] == "train":
             action = Action(result["language"], tuple(result["rules"]), mode="rule")
-            actions.setdefault(action.rules_json(), action)
-            counts[action.rules_json()] += 1
-    return export.write_pack(folder, list(actions.values()))
+            chosen.setdefault(action.rules_json(), (action, result["id"], ""))
+    wanted = {name for _, name, _ in chosen.values()}
+    texts = {edit.id: edit for edit in source if edit.id in wanted}
+    return export.export(
+        (
+            export.Example(f"mined-{number:04d}", action, [texts[name].pre], words or texts[name].instruction)
+            for number, (action, name, words) in enumerate(chosen.values(), 1)
+        ),
+        folder,
+    )
 
 
 def _say(summary: Mapping[str, Any], page: Path) -> None:

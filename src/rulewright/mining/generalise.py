@@ -13,19 +13,21 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Literal
 
+from rulewright import engine
 from rulewright.actions.action import Action
 from rulewright.languages import Language
 from rulewright.mining.align import Edit, variants
-from rulewright.mining.candidates import Candidate
+from rulewright.mining.candidate import Candidate
 from rulewright.mining.contexts import selector_rule
 from rulewright.mining.lift import LIST_KIND, MAXIMAL, lift
 from rulewright.mining.mined import EVALUATIONS_PER_SECOND, refuse
-from rulewright.mining.search import MAX_HUNKS, Found, Pool, Work, fill, imported_names, rank
+from rulewright.mining.search import MAX_HUNKS, MAX_RULES, Found, Pool, Work, fill, imported_names, rank
 from rulewright.mining.soundness import Effect, effect
 from rulewright.mining.tree import Node, Tree
 
 Fate = Literal["exact", "partial", "silent", "wrong"]
 
+_GOOD_FATES: Final[tuple[Fate, ...]] = ("exact", "partial", "silent")
 KEPT_PER_EXAMPLE: Final = 12
 MAX_EXAMPLES: Final = 24
 MAX_PAIRS: Final = 40
@@ -73,9 +75,9 @@ class Prepared:
         for pool in self.pools:
             done = effect(pool.edit, candidate)
             fates.append("silent" if done is None else _fate(pool.edit, done))
-        for word in ("exact", "partial", "silent"):
+        for word in _GOOD_FATES:
             if word in fates:
-                return word  # type: ignore[return-value]
+                return word
         return "wrong" if fates else "silent"
 
 
@@ -107,6 +109,11 @@ class General:
     def claims(self) -> bool:
         """Whether it claims to hold beyond its examples: two agree, none speaks against it."""
         return not self.wrong and self.support >= 2
+
+    @property
+    def suffices(self) -> bool:
+        """Whether it did the whole change wherever it did anything, twice or more."""
+        return not self.wrong and not self.partial and len(self.exact) >= 2
 
     @property
     def rank(self) -> tuple[float, ...]:
@@ -151,6 +158,29 @@ def generalise(group: Sequence[Prepared]) -> list[General]:
         if rule.support and not rule.wrong:
             rules.append(rule)
     return _without_idle(sorted(rules, key=lambda r: (r.rank, r.candidate.key)))
+
+
+def claim(rules: Sequence[General], group: Sequence[Prepared]) -> Action | None:
+    """What the group as a whole claims to hold for other examples; `None`: it abstains.
+
+    The rules that several examples support, applied one after another; only if they
+    reproduce every example of the group in which they change anything.
+    """
+    if not group:
+        return None
+    language = group[0].example.language
+    for chosen in ([r for r in rules if r.claims], [r for r in rules if r.suffices]):
+        while chosen:
+            action = Action(language, tuple(r.candidate.rule for r in chosen[:MAX_RULES]), mode="rule")
+            if all(_holds(action, prepared.example) for prepared in group):
+                return action
+            chosen = chosen[:-1]
+    return None
+
+
+def _holds(action: Action, example: Example) -> bool:
+    made = engine.apply(action, example.pre).post
+    return made is None or made in (example.pre, example.post)
 
 
 def _without_idle(rules: list[General]) -> list[General]:
@@ -214,11 +244,11 @@ def _pair(edit: Edit, one: Node, other: Edit, two: Node) -> Iterator[Candidate]:
         if matcher is None:
             continue
         rule: dict[str, Any] = {"rule": matcher, "fix": lifted.fix}
-        yield Candidate(rule, "pattern", one, one.kind, mapped.hunks, lifted.n_vars, 0.0, False, lifted)
+        yield Candidate(rule, "pattern", one, one.kind, mapped.hunks, lifted.n_vars, 0.0, lifted)
 
 
 def _differ(a_tree: Tree, a: Node, b_tree: Tree, b: Node, only: set[int]) -> bool:
-    """Collect the smallest nodes below `a` that differ from their counterparts; `False` if `a` itself does."""
+    """Collect the smallest nodes below `a` that differ from theirs in `b`; `False` if `a` itself does."""
     if a.size == b.size and a_tree.text_of(a) == b_tree.text_of(b):
         return True
     if a.kind != b.kind or not a.children or not b.children:

@@ -24,7 +24,23 @@ LIST_KIND: Final = re.compile(
 NAME_KIND: Final = re.compile(r"identifier$|^name$|_name$|^self$|^this$|^super$")
 MODIFIERS: Final = re.compile(r"^modifiers$|modifier$|annotation$|^decorator$|attribute_item")
 CONSTANT: Final = frozenset(
-    "None True False null undefined true false nil self this super cls NULL nullptr iota".split()
+    [
+        "None",
+        "True",
+        "False",
+        "null",
+        "undefined",
+        "true",
+        "false",
+        "nil",
+        "self",
+        "this",
+        "super",
+        "cls",
+        "NULL",
+        "nullptr",
+        "iota",
+    ]
 )
 NAME_FIELDS: Final = frozenset({"property", "attribute", "field", "function", "name", "constructor", "type"})
 FORGED_HOLE: Final = re.compile(r"\$[A-Z_$]")
@@ -155,6 +171,15 @@ def dedent(text: str, indent: str) -> str | None:
     return "\n".join(lines)
 
 
+def stripped(text: str, start: int, end: int) -> tuple[int, int]:
+    """Take the blanks off both ends of a range."""
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    return start, end
+
+
 class _Span(NamedTuple):
     start: int
     end: int
@@ -262,9 +287,7 @@ class _Lifter:
             return False
         if not node.children and not self.policy.leaves:
             return False
-        if self.policy.literal_names and self._is_name(node, text):
-            return False
-        return True
+        return not (self.policy.literal_names and self._is_name(node, text))
 
     def _is_name(self, node: Node, text: str) -> bool:
         """Whether a node names what the code is about, rather than what it works on."""

@@ -18,7 +18,7 @@ from rulewright import engine
 from rulewright.actions.action import Action
 from rulewright.languages import Language
 from rulewright.mining import background, contexts
-from rulewright.mining.candidates import ENOUGH_BITS, Candidate, Shape
+from rulewright.mining.candidate import ENOUGH_BITS, Candidate, Shape
 from rulewright.mining.search import Plan, Work, solve
 from rulewright.mining.tree import Tree
 from rulewright.verdict import Outcome, Verdict
@@ -27,6 +27,8 @@ Tier = Literal["train", "literal", "reject"]
 
 MAX_CHARS: Final = 60_000
 COMPACT_CHARS: Final = 400
+MANY_KNOWN: Final = 15
+"""Background files from which their silence counts as evidence."""
 EVALUATIONS_PER_SECOND: Final = 1_200.0
 """Nominal rule evaluations on a 10 kB text in a second of one core."""
 
@@ -107,10 +109,10 @@ def mine(
     instruction: str = "",
     known: Sequence[str] = (),
 ) -> Mined:
-    """Find rules that turn `pre` into `post` exactly.
+    r"""Find rules that turn `pre` into `post` exactly.
 
     Args:
-        pre, post: the text before and after, line ends `\\n`.
+        pre, post: the text before and after, line ends `\n`.
         language: of both.
         budget_s: nominal seconds; counted in rule evaluations, so that the outcome
             does not depend on the machine or its load.
@@ -125,6 +127,29 @@ def mine(
         return nothing(problem)
     with _no_collection():
         return _mine(pre, post, language, budget_s, instruction, known)
+
+
+def learn_from(pre: str, post: str, language: Language, budget_s: float = 2.0) -> Mined:
+    """Find one rule that makes an edit which a person made in some places only.
+
+    Unlike `mine`, places that the edit left alone say nothing: the rule may change them too.
+    It is checked to do what the person did where the person did it.
+    """
+    problem = refuse(pre, post, language)
+    if problem:
+        return nothing(problem)
+    with _no_collection():
+        before, after = Tree(pre, language), Tree(post, language)
+        work = Work(budget_s * EVALUATIONS_PER_SECOND, per_call=max(0.2, len(before.nodes) / 2000))
+        plan = solve(before, after, work, strict=False)
+        if plan is None:
+            return nothing("no single rule found", int(work.spent))
+        step = plan.steps[0]
+        action = Action(language, (step.candidate.rule,), mode="rule")
+        outcome = engine.judge(action, pre)
+        figures = measure(action, [step.candidate], outcome, len(step.effect.positives), "", int(work.spent))
+        tier, reason = grade([step.candidate], figures)
+        return Mined(action, tier, reason, (step.candidate.shape,), outcome.states, figures)
 
 
 @contextmanager
@@ -166,7 +191,7 @@ def verified(
     figures = measure(action, steps, outcome, sites, instruction, work)
     if known:
         figures = replace(figures, matches_elsewhere=background.count(action, known))
-    tier, reason = grade(steps, figures)
+    tier, reason = grade(steps, figures, len(known))
     return Mined(action, tier, reason, tuple(s.shape for s in steps), outcome.states, figures)
 
 
@@ -187,7 +212,14 @@ def measure(
     )
 
 
-def grade(steps: Sequence[Candidate], figures: Figures) -> tuple[Tier, str]:
+def _enough(figures: Figures, n_rules: int, n_known: int) -> float:
+    """Bits to ask for: fewer with several places changed, or where other files were looked at."""
+    if n_known >= MANY_KNOWN and figures.matches_elsewhere is not None and figures.matches_elsewhere <= 1:
+        return ENOUGH_BITS - 6.5
+    return ENOUGH_BITS - (4.0 if figures.sites > n_rules else 0.0)
+
+
+def grade(steps: Sequence[Candidate], figures: Figures, n_known: int = 0) -> tuple[Tier, str]:
     """The tier of a verified action, with the reason."""
     if figures.degenerate:
         return "literal", "degenerate: replaces most of the file by a literal"
@@ -202,7 +234,9 @@ def grade(steps: Sequence[Candidate], figures: Figures) -> tuple[Tier, str]:
         return "literal", "inserts beside code that the change is not about"
     if any(s.n_vars > 6 for s in steps):
         return "literal", "more than six variables"
-    if figures.bits < ENOUGH_BITS - (4.0 if figures.sites > len(steps) else 0.0):
+    if all(s.blanks for s in steps):
+        return "literal", "changes blanks only"
+    if figures.bits < _enough(figures, len(steps), n_known):
         return "literal", f"too general: asks for {figures.bits:.0f} bits only"
     elsewhere = figures.matches_elsewhere or 0
     if elsewhere > background.TOO_MANY:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from rulewright.mining.align import Edit
-from rulewright.mining.candidates import Candidate, regex_escape
+from rulewright.mining.candidate import Candidate, regex_escape
 from rulewright.mining.soundness import Effect, nodes_of
 from rulewright.mining.tree import Node, Tree
 
@@ -81,17 +81,14 @@ def _with(candidate: Candidate, options: list[Option]) -> Candidate:
 
 def _options(tree: Tree, good: list[Node], candidate: Candidate) -> Iterator[Option]:
     yield from _variables(tree, good, candidate)
-    first = good[0]
-    yield from _around(tree, good, first)
-    yield from _neighbours(tree, good, first)
+    yield from _around(tree, good, good[0])
+    yield from _neighbours(tree, good)
 
 
 def _variables(tree: Tree, good: list[Node], candidate: Candidate) -> Iterator[Option]:
     """A variable's kind or text, found through its path below the anchor."""
     lifted = candidate.lifted
     if lifted is None:
-        if candidate.shape == "lexical" or candidate.shape == "transform":
-            return
         return
     anchor = lifted.anchors[0]
     for hole in lifted.holes:
@@ -160,31 +157,34 @@ def _around(tree: Tree, good: list[Node], first: Node) -> Iterator[Option]:
     if len(parents) == 1 and all(n.parent is not None and n.parent.parent is not None for n in good):
         kind = next(iter(parents))
         field = first.field()
-        yield Option(
-            "inside", {"kind": kind}, 1.4, lambda n, k=kind: n.parent is not None and n.parent.kind == k
-        )
+        yield Option("inside", {"kind": kind}, 1.4, _parent_test(kind))
         if field and all(n.field() == field for n in good):
-            yield Option(
-                "inside", {"kind": kind, "field": field}, 1.5,
-                lambda n, k=kind, f=field: n.parent is not None and n.parent.kind == k and n.field() == f,
-            )  # fmt: skip
+            yield Option("inside", {"kind": kind, "field": field}, 1.5, _parent_test(kind, field))
     for up in first.ancestors():
         if up.parent is None:
             break
-        same_kind = up.kind
-        if all(any(a.kind == same_kind for a in n.ancestors()) for n in good):
-            yield Option(
-                "inside", {"kind": same_kind, "stopBy": "end"}, 1.8,
-                lambda n, k=same_kind: any(a.kind == k for a in n.ancestors()),
-            )  # fmt: skip
+        if all(any(a.kind == up.kind for a in n.ancestors()) for n in good):
+            yield Option("inside", {"kind": up.kind, "stopBy": "end"}, 1.8, _ancestor_test(up.kind))
         yield from _named_ancestor(tree, good, up)
     here = {a.kind for n in good for a in n.ancestors()}
     for kind in _SHUT_OUT:
         if kind not in here:
-            yield Option(
-                "not", {"inside": {"kind": kind, "stopBy": "end"}}, 2.2,
-                lambda n, k=kind: all(a.kind != k for a in n.ancestors()),
-            )  # fmt: skip
+            rule = {"inside": {"kind": kind, "stopBy": "end"}}
+            yield Option("not", rule, 2.2, _ancestor_test(kind, wanted=False))
+
+
+def _parent_test(kind: str, field: str = "") -> Callable[[Node], bool]:
+    def holds(node: Node) -> bool:
+        return node.parent is not None and node.parent.kind == kind and (not field or node.field() == field)
+
+    return holds
+
+
+def _ancestor_test(kind: str, wanted: bool = True) -> Callable[[Node], bool]:
+    def holds(node: Node) -> bool:
+        return any(a.kind == kind for a in node.ancestors()) == wanted
+
+    return holds
 
 
 _SHUT_OUT: Final = (
@@ -216,27 +216,34 @@ def _named_ancestor(tree: Tree, good: list[Node], up: Node) -> Iterator[Option]:
         yield Option("inside", rule, 1.7 + 0.01 * len(text), holds)
 
 
-def _neighbours(tree: Tree, good: list[Node], first: Node) -> Iterator[Option]:
+def _neighbours(tree: Tree, good: list[Node]) -> Iterator[Option]:
     for key, near in (("follows", _before), ("precedes", _after)):
-        beside = [near(n) for n in good]
-        if any(b is None for b in beside):
+        nodes = [b for b in map(near, good) if b is not None]
+        if len(nodes) < len(good):
             continue
-        nodes = [b for b in beside if b is not None]
-        kinds = {b.kind for b in nodes}
-        if len(kinds) == 1 and nodes[0].named:
-            kind = nodes[0].kind
-            yield Option(
-                key, {"kind": kind}, 2.0,
-                lambda n, near=near, k=kind: (b := near(n)) is not None and b.kind == k,
-            )  # fmt: skip
-        texts = {tree.text_of(b) for b in nodes}
-        if len(texts) == 1 and len(text := next(iter(texts))) <= 80 and "\n" not in text:
-            yield Option(
-                key, {"regex": f"^{regex_escape(text)}$"} | ({"kind": nodes[0].kind} if nodes[0].named else {}),
-                2.4 + 0.02 * len(text),
-                lambda n, near=near, t=text: (b := near(n)) is not None and tree.text_of(b) == t,
-            )  # fmt: skip
-    del first
+        kind, named = nodes[0].kind, nodes[0].named
+        if named and all(b.kind == kind for b in nodes):
+            yield Option(key, {"kind": kind}, 2.0, _near_test(near, kind))
+        text = tree.text_of(nodes[0])
+        if len(text) <= 80 and "\n" not in text and all(tree.text_of(b) == text for b in nodes):
+            rule = {"regex": f"^{regex_escape(text)}$"} | ({"kind": kind} if named else {})
+            yield Option(key, rule, 2.4 + 0.02 * len(text), _near_text_test(near, tree, text))
+
+
+def _near_test(near: Callable[[Node], Node | None], kind: str) -> Callable[[Node], bool]:
+    def holds(node: Node) -> bool:
+        beside = near(node)
+        return beside is not None and beside.kind == kind
+
+    return holds
+
+
+def _near_text_test(near: Callable[[Node], Node | None], tree: Tree, text: str) -> Callable[[Node], bool]:
+    def holds(node: Node) -> bool:
+        beside = near(node)
+        return beside is not None and tree.text_of(beside) == text
+
+    return holds
 
 
 def _before(node: Node) -> Node | None:

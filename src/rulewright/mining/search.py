@@ -17,7 +17,7 @@ from rulewright.actions.action import Action
 from rulewright.languages import Language
 from rulewright.mining import candidates, refine
 from rulewright.mining.align import Edit, variants
-from rulewright.mining.candidates import Candidate
+from rulewright.mining.candidate import Candidate
 from rulewright.mining.soundness import Effect, effect
 from rulewright.mining.tree import Tree
 
@@ -62,7 +62,7 @@ class Pool:
     edit: Edit
     found: list[Found] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
-    places: set[tuple[int, frozenset[int]]] = field(default_factory=set)
+    places: candidates.Places = field(default_factory=set)
     """Anchors (with the hunks that they hold) that have a sound pattern already."""
 
     def full(self) -> list[Found]:
@@ -83,7 +83,7 @@ def fill(edit: Edit, work: Work) -> Pool:
     for number in range(len(edit.hunks)):
         if solved.get(number, 99.0) <= GOOD_COST and number:
             continue
-        for candidate in candidates.for_hunk(edit, number, names):
+        for candidate in candidates.for_hunk(edit, number, names, pool.places):
             if candidate.key in pool.seen:
                 continue
             if not _promising(candidate, pool, solved, number):
@@ -117,9 +117,6 @@ def _keep(pool: Pool, found: Found, solved: dict[int, float]) -> None:
 
 def _promising(candidate: Candidate, pool: Pool, solved: dict[int, float], number: int) -> bool:
     """Whether a candidate could still be chosen: cheaper, or wider, than what there is."""
-    if candidate.shape == "pattern" and candidate.lifted is not None:
-        place = (candidate.anchor.index, candidate.hunks)
-        return place not in pool.places
     if candidate.generalises:
         return True
     best = min((f.candidate.cost for f in pool.full()), default=99.0)
@@ -157,18 +154,18 @@ class Plan:
         return self.reading_cost + sum(step.candidate.cost for step in self.steps)
 
 
-def solve(pre: Tree, post: Tree, work: Work) -> Plan | None:
+def solve(pre: Tree, post: Tree, work: Work, strict: bool = True) -> Plan | None:
     """The best plan over all readings of an edit; `None` where there is none within `MAX_RULES`."""
     best: Plan | None = None
-    for edit in variants(pre, post):
+    for edit in variants(pre, post, strict):
         if not 0 < len(edit.hunks) <= MAX_HUNKS:
             continue
         pool = fill(edit, work)
         full = pool.full()
         if full:
-            plan = Plan((full[0],), (full[0].effect.text,))
+            plan: Plan | None = Plan((full[0],), (full[0].effect.text,))
         else:
-            plan = _cover(pool, work)
+            plan = _cover(pool, work) if strict else None
         if plan is None:
             continue
         plan = replace(plan, reading_cost=edit.cost)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from rulewright.engine.applier import run_rule
 from rulewright.engine.rules import BadRule, Panicked, compile_rule
 from rulewright.mining.align import Edit
-from rulewright.mining.candidates import Candidate
+from rulewright.mining.candidate import Candidate
 from rulewright.mining.tree import Node, Tree
 
 
@@ -55,7 +55,9 @@ def effect(edit: Edit, candidate: Candidate, cap: int = 200) -> Effect | None:
         span = node.range()
         place = (span.start.index, span.end.index)
         right = _right(edit, change.start, change.end, change.text)
-        if right is None:
+        if right is None and not edit.strict and not edit.touches(change.start, change.end):
+            harmless += 1
+        elif right is None:
             negatives.append(place)
             if len(negatives) >= cap:
                 break

@@ -15,17 +15,23 @@ _TOKEN: Final = re.compile(
     r"\$\$?\$?[A-Z_][A-Z0-9_]*|[A-Za-z_][A-Za-z_0-9]*|\d[\w.]*|\"[^\"\n]*\"|'[^'\n]*'|\S"
 )
 _KEYWORDS: Final = frozenset(
-    "if else elif for while return def class import from as in is not and or try except finally with yield lambda "
-    "pass break continue raise assert del global nonlocal async await function const let var new delete typeof "
-    "instanceof switch case default do throw catch extends export static public private protected final void int "
-    "long float double boolean char byte short implements interface enum package func go defer chan map struct type "
-    "range select fallthrough nil true false null None True False this self super string bool error let mut fn impl "
-    "pub use mod match where unsafe ref move trait auto template typename namespace using virtual override".split()
+    """
+    False None True and as assert async auto await bool boolean break byte case catch chan char class
+    const continue def default defer del delete do double elif else enum error except export extends
+    fallthrough false final finally float fn for from func function global go if impl implements import
+    in instanceof int interface is lambda let long map match mod move mut namespace new nil nonlocal not
+    null or override package pass private protected pub public raise range ref return select self short
+    static string struct super switch template this throw trait true try type typename typeof unsafe use
+    using var virtual void where while with yield
+    """.split()  # noqa: SIM905  (a list of so many words reads worse)
 )
 _COMMON: Final = frozenset(
-    "a b c d e f g h i j k l m n o p q r s t u v w x y z foo bar baz name value key data args kwargs result err get "
-    "set add size len print range list dict str object Object String Integer List Map test id type index item "
-    "length push log console map filter append join format cls options opts ctx context req res".split()
+    """
+    Integer List Map Object String a add append args b bar baz c cls console context ctx d data dict e
+    err f filter foo format g get h i id index item j join k key kwargs l len length list log m map n
+    name o object options opts p print push q r range req res result s set size str t test type u v
+    value w x y z
+    """.split()  # noqa: SIM905  (a list of so many words reads worse)
 )
 _STRUCTURAL: Final = re.compile(r"^(?:call|identifier|expression_statement|string|block|integer|comment)")
 

@@ -6,6 +6,7 @@ their parent. Nothing here knows about edits or rules.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Final
@@ -15,6 +16,8 @@ from ast_grep_py import SgNode, SgRoot
 from rulewright.languages import Language
 
 OPENERS: Final = "([{<"
+
+_WORDS: Final = re.compile(r"\w+|[^\w\s]")
 
 # The fields that decide a node's role, tried in this order.
 FIELDS: Final = (
@@ -143,9 +146,9 @@ class Tree:
         return self.text[node.start : node.end]
 
     def bag(self, node: Node) -> Counter[str]:
-        """The multiset of leaf texts below a node."""
+        """The multiset of a node's words and signs."""
         if node._bag is None:
-            node._bag = Counter(self.text_of(leaf) for leaf in node.leaves())
+            node._bag = Counter(_WORDS.findall(self.text, node.start, node.end))
         return node._bag
 
     def at(self, start: int, end: int) -> list[Node]:

@@ -25,6 +25,7 @@ from rulewright.sandbox.runner import Sandbox
 
 PROGRAMS: Final = ("resource", "network", "filesystem", "process")
 KINDS: Final = (*PROGRAMS, "verdict", "workspace", "action-yaml", "action-cli")
+_TEST_FILES: Final = ("verdict_tests.py", "verdict_tests.py.txt")
 ESCAPED: Final = re.compile(r"\bESCAPED\b")
 
 # Tight on purpose: a hostile program should meet its limits within seconds.
@@ -91,11 +92,14 @@ def run_folder(
 ) -> Iterator[Report]:
     """Run every case of a folder (or those named in `only`), one after another."""
     cases = [case for case in read_index(folder) if not only or case.name in only]
-    tests_file = folder / "verdict_tests.py"
-    tests = tests_file.read_text("utf-8") if tests_file.exists() else ""
+    # `.txt` keeps a folder that lies among tests out of the reach of test collectors.
+    tests_file = next((f for n in _TEST_FILES if (f := folder / n).exists()), None)
+    tests = tests_file.read_text("utf-8") if tests_file else ""
     for case in cases:
         if case.kind in ("verdict", "workspace") and not tests:
-            raise UsageError(f"{tests_file}: no such file", f"cases of kind {case.kind} are judged by it")
+            raise UsageError(
+                f"{folder / _TEST_FILES[0]}: no such file", f"cases of kind {case.kind} are judged by it"
+            )
     runner = _Runner(folder, sandbox, limits, tests)
     with runner:
         for case in cases:

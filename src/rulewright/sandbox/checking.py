@@ -22,7 +22,8 @@ __all__ = ["Checker", "Kind", "Request"]
 
 _PYTEST: tuple[str, ...] = ("-q", "-p", "no:cacheprovider")
 _PINNED: tuple[str, ...] = (
-    *_PYTEST, "-c", "/dev/null", "--noconftest", "--import-mode=importlib", "--rootdir={tests}", "--confcutdir={tests}",
+    *_PYTEST, "-c", "/dev/null", "--noconftest", "--import-mode=importlib", "--rootdir={tests}",
+    "--confcutdir={tests}",
 )  # fmt: skip
 
 
@@ -36,7 +37,7 @@ class Request:
     reference: str | None = None
     module: str = "mod"
     files: Mapping[str, str] = field(default_factory=dict)
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
 
     @property
     def test_file(self) -> str:

@@ -17,7 +17,7 @@ _PATTERNS: Final[dict[str, re.Pattern[str]]] = {
         "exec": r"\bos\.(?:exec\w+|posix_spawn\w*|system|popen)\b",
         "fork": r"\bos\.(?:fork|forkpty)\b",
         "trace": r"\bset(?:trace|profile)\b",
-        "frames": r"\b_getframe\b|\bf_(?:locals|globals|back|lineno|trace)\b|\bgc\.get_(?:objects|referrers)\b",
+        "frames": r"\b_getframe\b|\bf_(?:locals|globals|back|lineno|trace)\b|\bgc\.get_\w+",
         "ctypes": r"\bctypes\b",
         "proc": r"/proc/",
         "builtins": r"\bbuiltins\b|\b__builtins__\b",
@@ -31,9 +31,9 @@ _PATTERNS: Final[dict[str, re.Pattern[str]]] = {
 
 
 def flags(program: str) -> tuple[str, ...]:
-    """The names of suspicious constructs that occur.
+    r"""The names of suspicious constructs that occur.
 
-    >>> flags("import os\\nos._exit(0)")
+    >>> flags("import os\nos._exit(0)")
     ('os._exit',)
     """
     return tuple(name for name, pattern in _PATTERNS.items() if pattern.search(program))

@@ -23,7 +23,8 @@ _OPERATORS: Final[dict[type[ast.cmpop], str]] = {
 # unittest's methods of two operands, as the comparison that they make.
 _METHODS: Final[dict[str, str]] = {
     "assertEqual": "==", "assertEquals": "==", "assertListEqual": "==", "assertTupleEqual": "==",
-    "assertDictEqual": "==", "assertSetEqual": "==", "assertSequenceEqual": "==", "assertMultiLineEqual": "==",
+    "assertDictEqual": "==", "assertSetEqual": "==", "assertSequenceEqual": "==",
+    "assertMultiLineEqual": "==",
     "assertNotEqual": "!=", "assertLess": "<", "assertLessEqual": "<=", "assertGreater": ">",
     "assertGreaterEqual": ">=", "assertIn": "in", "assertNotIn": "not in",
 }  # fmt: skip

@@ -17,8 +17,16 @@ from typing import Any, Final
 
 from rulewright.sandbox.instrument import Check, Plan
 
+
+def _same(left: Any, right: Any) -> bool:
+    # A large set or dict of crafted keys is slow to build; an unequal size is told first.
+    if hasattr(left, "__len__") and hasattr(right, "__len__") and len(left) != len(right):
+        return False
+    return bool(left == right)
+
+
 _OPERATORS: Final[dict[str, Callable[[Any, Any], bool]]] = {
-    "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt,
+    "==": _same, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt,
     ">=": operator.ge, "in": lambda a, b: a in b, "not in": lambda a, b: a not in b,
 }  # fmt: skip
 _MAX_DEPTH: Final = 100
@@ -135,20 +143,10 @@ _SOMETHING_ELSE: Final = object()
 def _compared(check: Check, seen: Any) -> str:
     left, right = (check.expected, seen) if check.swapped else (seen, check.expected)
     try:
-        if check.operator == "==":
-            held = _same(left, right)
-        else:
-            held = bool(_OPERATORS[check.operator](left, right))
+        held = bool(_OPERATORS[check.operator](left, right))
     except (TypeError, RecursionError) as error:
         return type(error).__name__
     return "" if held else f"saw {seen!r:.80}"
-
-
-def _same(left: Any, right: Any) -> bool:
-    # A large set or dict of crafted keys is slow to build; an unequal size is told first.
-    if hasattr(left, "__len__") and hasattr(right, "__len__") and len(left) != len(right):
-        return False
-    return bool(left == right)
 
 
 def _list(answer: Any, length: int) -> list[Any]:

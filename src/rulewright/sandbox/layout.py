@@ -4,6 +4,9 @@ Only what an interpreter needs is shown: /usr, its own prefix, the loader's cach
 home, no checkout, no /etc beyond that, no environment.
 """
 
+# Descriptors, links and /proc: the calls of `os` say what is meant.
+# ruff: noqa: PTH110, PTH112, PTH114, PTH115, PTH116, PTH118, PTH120, PTH208
+
 from __future__ import annotations
 
 import json
@@ -21,7 +24,7 @@ from rulewright.sandbox.job import Tier
 
 _INSIDE: Final = Path(__file__).with_name("inside")
 _LINKABLE: Final = ("bin", "sbin", "lib", "lib64", "lib32")
-_ETC: Final = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")
+_ETC: Final = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime", "/etc/ssl/openssl.cnf")
 # A range that no system assigns to people or services (systemd's own, for dynamic users).
 _USERS: Final = range(61184, 65520)
 _ENV: Final = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0",
@@ -69,7 +72,8 @@ class Layout:
         namespaced = self.tier == "bubblewrap"
         settings = {
             "tier": self.tier, "preload": preload, "memory_cgroup": memory_cgroup,
-            "own_user": self.user is not None, "readable": [] if namespaced else self.trees() + _MORE_READABLE,
+            "own_user": self.user is not None,
+            "readable": [] if namespaced else self.trees() + _MORE_READABLE,
             "scratch": "/tmp" if namespaced else str(self.scratch),
             "become": None if namespaced else self.user, "keep_reading": self.keep_reading,
         }  # fmt: skip

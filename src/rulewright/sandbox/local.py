@@ -13,8 +13,8 @@ from typing import Final
 
 from rulewright.errors import RulewrightError
 from rulewright.sandbox import cgroups
-from rulewright.sandbox.keeper import remove_folder
 from rulewright.sandbox.job import Job, Result, Status, Tier
+from rulewright.sandbox.keeper import remove_folder
 from rulewright.sandbox.layout import Layout, free_user, interpreter, readable_by_others
 from rulewright.sandbox.worker import KeeperClient, Worker, WorkerLost, outcome_of
 
@@ -108,12 +108,22 @@ class LocalPool:
             self._drop(slot, preload)
             worker = None
         if worker is None:
+            self._revive()
             slot.n_started += 1
             name = f"{self.layout.scratch.name[-8:]}-{slot.number}-{preload}-{slot.n_started}"
             with self._lock:  # the keeper answers one at a time
                 worker = Worker(self._keeper, self.layout, self._home, preload, name)
             slot.workers[preload] = worker
         return worker
+
+    def _revive(self) -> None:
+        """Replace a keeper that was killed; its workers died with it."""
+        with self._lock:
+            if self._keeper.process.poll() is not None:
+                self._keeper.close()
+                self.layout.scratch.mkdir(mode=0o711, exist_ok=True)
+                self._keeper = KeeperClient(self.layout.scratch)
+                self._prepare_user()
 
     def _drop(self, slot: _Slot, preload: str) -> None:
         worker = slot.workers.pop(preload, None)

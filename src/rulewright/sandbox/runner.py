@@ -17,7 +17,8 @@ from rulewright.sandbox import checking
 from rulewright.sandbox.job import Entry, Job, Limits, Result, Status, TestVerdict, Tier
 
 __all__ = [
-    "TIERS", "Backend", "Entry", "Job", "Limits", "Result", "Sandbox", "Status", "TestVerdict", "Tier", "open_sandbox",
+    "TIERS", "Backend", "Entry", "Job", "Limits", "Result", "Sandbox", "Status", "TestVerdict", "Tier",
+    "open_sandbox",
 ]  # fmt: skip
 
 TIERS: Final = ("auto", "bubblewrap", "landlock", "docker", "http", "unsafe")
@@ -122,9 +123,9 @@ def open_sandbox(
         SandboxRefused: the tier does not work here, with the reason and the fix.
     """
     if tier in ("docker", "http"):
-        from rulewright.sandbox import remote
+        from rulewright.sandbox.remote import open_backend
 
-        return Sandbox(remote.open_backend(tier, where), workers, f"{tier}, as asked")
+        return Sandbox(open_backend(tier, where), workers, f"{tier}, as asked")
     from rulewright.sandbox import tiers
 
     pool = tiers.choose(tier, python, workers)

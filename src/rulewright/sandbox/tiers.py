@@ -131,7 +131,7 @@ def choose(tier: Tier | str, python: str, workers: int) -> LocalPool:
         SandboxRefused: it does not work here; the message says why and what to do.
     """
     if tier == "auto":
-        probes = []
+        probes: list[Probe] = []
         for candidate in AUTOMATIC:
             found = probe(candidate, python, keep=True, workers=workers)
             if found.pool is not None:
@@ -164,10 +164,10 @@ def _fix(tier: Tier, message: str) -> str:
         if "not installed" in message:
             return "install bubblewrap (apt-get install bubblewrap)"
         if Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").exists():
-            return "allow bwrap by the bwrap-userns-restrict AppArmor profile (apt-get install apparmor-profiles)"
+            return "allow bwrap by AppArmor's bwrap-userns-restrict profile (package apparmor-profiles)"
         if Path("/.dockerenv").exists() or Path("/run/.containerenv").exists():
-            return "start the container with --security-opt seccomp=unconfined --security-opt systempaths=unconfined"
-        return "allow unprivileged user namespaces (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone)"
+            return "start the container with --security-opt seccomp=unconfined and systempaths=unconfined"
+        return "allow unprivileged user namespaces (sysctl user.max_user_namespaces)"
     if tier == "landlock":
         return "use Linux 5.13 or newer with Landlock in its list of security modules (lsm=landlock,…)"
     return ""

@@ -20,7 +20,7 @@ from typing import IO, Any, Final
 from rulewright import console
 from rulewright.errors import RulewrightError
 from rulewright.sandbox import cgroups
-from rulewright.sandbox.job import Job, Result, Status, Tier
+from rulewright.sandbox.job import Job, Result, Status
 from rulewright.sandbox.layout import Layout
 
 _FRAME: Final = struct.Struct("!cI")
@@ -95,7 +95,7 @@ class Worker:
         self.preload = preload
         self.n_jobs = 0
         self._group = cgroups.Group(home, name)
-        self._errors: IO[bytes] = tempfile.TemporaryFile()
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `close`)
         ours, theirs = socket.socketpair()
         self._sock = ours
         argv, env, user = layout.command(preload, memory_cgroup=home.memory is not None)
@@ -147,7 +147,7 @@ class Worker:
             raise WorkerLost(self.errors() or f"{type(error).__name__}: {error}") from error
         if found is None:
             return self._without_report(job, value)
-        return self._result(found, value)
+        return self._result(job, found, value)
 
     def _without_report(self, job: Job, end: dict[str, Any]) -> Result:
         if self._group.oom():
@@ -164,13 +164,15 @@ class Worker:
         wall_s = time.monotonic() - start
         return Result(status, None, "", "", wall_s, 0.0, self._group.peak_bytes(), self._tier, "output lost")
 
-    def _result(self, found: dict[str, Any], end: dict[str, Any]) -> Result:
+    def _result(self, job: Job, found: dict[str, Any], end: dict[str, Any]) -> Result:
         wait_status = found["wait_status"]
         exit_code = (
             os.WEXITSTATUS(wait_status) if wait_status is not None and os.WIFEXITED(wait_status) else None
         )
         number = os.WTERMSIG(wait_status) if wait_status is not None and os.WIFSIGNALED(wait_status) else 0
         status, detail = self._status(found["reason"], exit_code, number)
+        if number == signal.SIGKILL and status is Status.SIGNAL and found["cpu_s"] >= job.limits.cpu_s:
+            status, detail = Status.TIMEOUT, "CPU time used up"
         return Result(
             status=status,
             exit_code=exit_code if status in (Status.OK, Status.FAIL) else None,

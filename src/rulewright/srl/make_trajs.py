@@ -167,14 +167,18 @@ def _same(episode: Episode) -> str:
 
 
 def by_split(steps: Iterable[TrajectoryStep], dropped: Counter[str]) -> dict[Split, list[TrajectoryStep]]:
-    """Put steps into train and dev by the group of their task; test groups never teach."""
+    """Put steps into train and dev, as the file of their task or else its group says.
+
+    Tasks of the test split never teach.
+    """
     parts: dict[Split, list[TrajectoryStep]] = {"train": [], "dev": []}
     for step in steps:
-        split = split_of(step.provenance.group or step.task_id)
-        if split == "test":
-            dropped["test_group"] += 1
-        else:
-            parts[split].append(step)
+        split = step.provenance.split or split_of(step.provenance.group or step.task_id)
+        match split:
+            case "train" | "dev":
+                parts[split].append(step)
+            case _:
+                dropped["test_split"] += 1
     return parts
 
 

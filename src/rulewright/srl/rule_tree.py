@@ -1,9 +1,9 @@
 """The normal form of an action as a weighted tree, and as one line of text.
 
-yaml, cli and rule forms of one rewrite give equal trees; key order, formatting and
-defaults do not show. Two views exist of each: with the names of metavariables as
-written, and *alpha*, with the names renumbered by first use, so that a consistent
-renaming does not show either. Weights and rules: docs/rewards.md.
+Two views exist of each: with the names of metavariables as written, and *alpha*, with
+the names renumbered by first use, so that a consistent renaming does not show. Where
+order has no effect, alpha's order is the one that gives the smallest text, so that names
+do not decide it. Weights and rules: docs/rewards.md; the normal form: `actions.canonical`.
 
 Not here: whether ast-grep takes the rule, and what it does to code.
 """
@@ -20,6 +20,8 @@ from functools import lru_cache
 from typing import Any, Final
 
 from rulewright.actions.action import Action
+from rulewright.actions.canonical import normal_form
+from rulewright.languages import normalize_language
 
 MAX_ORDERS: Final = 120
 """Orders of interchangeable atoms tried for the smallest text; beyond, the order given stands."""
@@ -27,15 +29,8 @@ MAX_ORDERS: Final = 120
 INNER_WEIGHT: Final = 0.5
 _WEIGHTS: Final = {"pattern": 4.0, "fix": 4.0, "regex": 3.0, "kind": 2.0}
 _FUZZY: Final = frozenset({"pattern", "fix", "regex"})
-# ast-grep evaluates the keys of a rule object in this order, whatever order they are written in.
-_EVALUATION: Final = (
-    "pattern", "kind", "regex", "nthChild", "range",
-    "inside", "has", "precedes", "follows",
-    "all", "any", "not", "matches",
-)  # fmt: skip
 _RELATIONS: Final = frozenset({"inside", "has", "precedes", "follows"})
 _FIELDS: Final = ("rule", "constraints", "utils", "transform", "rewriters", "fix")
-_DEFAULTS: Final = {"strictness": "smart", "stopBy": "neighbor"}
 _METAVAR: Final = re.compile(r"(\$\$\$|\$\$?)([A-Z][A-Z0-9_]*)")
 """A metavariable that binds a name; `$_X` and `$$$` bind none and stay as they are."""
 _RENAMED: Final = frozenset({"pattern", "fix", "source", "call"})
@@ -86,7 +81,8 @@ def views(action: Action) -> Views:
 
 @lru_cache(maxsize=8192)
 def _views(language: str, rules_json: str) -> Views:
-    documents = tuple(_document(language, rule) for rule in json.loads(rules_json))
+    action = Action(normalize_language(language), tuple(json.loads(rules_json)))
+    documents = tuple(_document(document) for document in normal_form(action))
     in_order = tuple(_arranged(document, keep_order=True) for document in documents)
     as_sets = tuple(_arranged(document, keep_order=False) for document in documents)
     raw_order = tuple(_sorted_raw(document) for document in documents)
@@ -98,7 +94,7 @@ def _views(language: str, rules_json: str) -> Views:
     )
 
 
-# Building
+# Building, from the normal form
 
 
 def _leaf(label: str, value: Any, kids: Iterable[Node] = ()) -> Node:
@@ -106,18 +102,12 @@ def _leaf(label: str, value: Any, kids: Iterable[Node] = ()) -> Node:
     return Node(label, _WEIGHTS.get(label, 1.0), text, tuple(kids))
 
 
-def _document(language: str, rule: Mapping[str, Any]) -> Node:
-    return Node("document", kids=(_leaf("language", language), *_fields(rule)))
+def _document(document: Mapping[str, Any]) -> Node:
+    return Node("document", kids=(_leaf("language", document["language"]), *_fields(document)))
 
 
 def _fields(rule: Mapping[str, Any]) -> list[Node]:
-    kids: list[Node] = []
-    for name in _FIELDS:
-        value = rule.get(name)
-        if value is None or (value in ({}, []) and name != "rule"):
-            continue
-        kids.append(_BUILDERS[name](value))
-    return kids
+    return [_BUILDERS[name](rule[name]) for name in _FIELDS if rule.get(name) is not None]
 
 
 def _rule(value: Any, label: str = "rule") -> Node:
@@ -125,56 +115,43 @@ def _rule(value: Any, label: str = "rule") -> Node:
 
 
 def _atoms(value: Any) -> list[Node]:
-    """Flatten a rule object and its nested `all` into the list of what must hold."""
+    """The atoms of a rule: one `{key: value}`, or `{"all": [atom, …]}`."""
     if not isinstance(value, Mapping):
         return [_leaf("rule", value)]
-    known = [key for key in _EVALUATION if key in value]
-    others = sorted(key for key in value if key not in _EVALUATION)
-    return [atom for key in (*known, *others) for atom in _atom(key, value[key])]
+    if set(value) == {"all"} and isinstance(value["all"], list):
+        return [atom for item in value["all"] for atom in _atoms(item)]
+    return [_atom(key, inner) for key, inner in value.items()]
 
 
-def _atom(key: str, value: Any) -> list[Node]:
-    items = value if isinstance(value, Sequence) and not isinstance(value, str) else None
-    if key == "all" and items is not None:
-        return [atom for item in items for atom in _atoms(item)]
-    if key == "any" and items is not None:
-        if len(items) == 1:
-            return _atoms(items[0])
-        return [Node("any", kids=tuple(_rule(item, "case") for item in items))]
+def _atom(key: str, value: Any) -> Node:
+    if key == "any" and isinstance(value, list):
+        return Node("any", kids=tuple(_rule(item, "case") for item in value))
     if key == "not":
-        return [_rule(value, "not")]
+        return _rule(value, "not")
     if key in _RELATIONS and isinstance(value, Mapping):
-        return [_relation(key, value)]
+        return _relation(key, value)
     if key == "pattern" and isinstance(value, Mapping):
-        extra = [_leaf(k, v) for k, v in sorted(value.items()) if k != "context" and v != _DEFAULTS.get(k)]
-        return [_leaf("pattern", value.get("context", ""), extra)]
-    if key == "nthChild":
-        return [_nth_child(value if isinstance(value, Mapping) else {"position": value})]
+        return _leaf("pattern", value.get("context", ""), _parts(value, without="context"))
+    if key == "nthChild" and isinstance(value, Mapping):
+        position = [_leaf("position", value.get("position"))]
+        rule = [_rule(value["ofRule"], "ofRule")] if "ofRule" in value else []
+        return Node("nthChild", kids=(*position, *rule, *(_parts(value, without="position", and_="ofRule"))))
     if key == "range" and isinstance(value, Mapping):
-        return [_plain("range", value)]
-    return [_leaf(key, value)]
+        return _plain("range", value)
+    return _leaf(key, value)
+
+
+def _parts(value: Mapping[str, Any], without: str, and_: str = "") -> list[Node]:
+    return [_leaf(key, inner) for key, inner in sorted(value.items()) if key not in (without, and_)]
 
 
 def _relation(key: str, value: Mapping[str, Any]) -> Node:
-    rule = {k: v for k, v in value.items() if k not in ("stopBy", "field")}
-    kids = _atoms(rule)
-    if (stop := value.get("stopBy", "neighbor")) != "neighbor":
+    kids = _atoms(value.get("rule"))
+    if (stop := value.get("stopBy")) is not None:
         kids.append(_rule(stop, "stopBy") if isinstance(stop, Mapping) else _leaf("stopBy", stop))
     if "field" in value:
         kids.append(_leaf("field", value["field"]))
     return Node(key, kids=tuple(kids))
-
-
-def _nth_child(value: Mapping[str, Any]) -> Node:
-    position = value.get("position")
-    if isinstance(position, str) and re.fullmatch(r"\s*\d+\s*", position):
-        position = int(position)
-    kids = [_leaf("position", position)]
-    if "ofRule" in value:
-        kids.append(_rule(value["ofRule"], "ofRule"))
-    if value.get("reverse"):
-        kids.append(_leaf("reverse", True))
-    return Node("nthChild", kids=tuple(kids))
 
 
 def _plain(label: str, value: Any) -> Node:
@@ -184,27 +161,14 @@ def _plain(label: str, value: Any) -> Node:
     return _leaf(label, value)
 
 
-def _constraints(value: Any) -> Node:
-    return _keyed("constraints", "constraint", value, _rule)
+def _keyed(label: str, kid: str, build: Callable[[Any, str], Node]) -> Callable[[Any], Node]:
+    def make(value: Any) -> Node:
+        return Node(label, kids=tuple(build(v, f"{kid}:{k}") for k, v in value.items()))
 
-
-def _utils(value: Any) -> Node:
-    return _keyed("utils", "util", value, _rule)
-
-
-def _transform(value: Any) -> Node:
-    return _keyed("transform", "transform", value, _transformation)
-
-
-def _keyed(label: str, kid: str, value: Any, build: Callable[[Any, str], Node]) -> Node:
-    if not isinstance(value, Mapping):
-        return _leaf(label, value)
-    return Node(label, kids=tuple(build(v, f"{kid}:{k}") for k, v in sorted(value.items())))
+    return make
 
 
 def _transformation(value: Any, label: str) -> Node:
-    if isinstance(value, str):
-        return Node(label, kids=(_leaf("call", value),))
     return _plain(label, value)
 
 
@@ -213,30 +177,29 @@ def _rewriters(value: Any) -> Node:
         return _leaf("rewriters", value)
     kids = [
         Node(f"rewriter:{item.get('id')}", kids=tuple(_fields(item)))
-        for item in value
         if isinstance(item, Mapping)
+        else _leaf("rewriter", item)
+        for item in value
     ]
     return Node("rewriters", kids=tuple(kids))
 
 
 def _fix(value: Any) -> Node:
-    if isinstance(value, list):
-        value = value[0] if value else ""  # ast-grep uses the first
     if not isinstance(value, Mapping):
         return _leaf("fix", value)
-    kids = [_expansion(key, value[key]) for key in ("expandStart", "expandEnd") if key in value]
-    return _leaf("fix", value.get("template", ""), kids)
-
-
-def _expansion(key: str, value: Any) -> Node:
-    return _relation(key, value) if isinstance(value, Mapping) else _leaf(key, value)
+    kids = [
+        _relation(key, value[key]) if isinstance(value[key], Mapping) else _leaf(key, value[key])
+        for key in ("expandStart", "expandEnd")
+        if key in value
+    ]
+    return _leaf("fix", value.get("template") or "", kids)
 
 
 _BUILDERS: Final[dict[str, Callable[[Any], Node]]] = {
     "rule": _rule,
-    "constraints": _constraints,
-    "utils": _utils,
-    "transform": _transform,
+    "constraints": _keyed("constraints", "constraint", _rule),
+    "utils": _keyed("utils", "util", _rule),
+    "transform": _keyed("transform", "transform", _transformation),
     "rewriters": _rewriters,
     "fix": _fix,
 }

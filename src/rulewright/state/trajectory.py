@@ -67,6 +67,8 @@ class Provenance(_Part):
     """Split group of the task, so that train and dev never share one."""
     source: str = ""
     """The data set of the task."""
+    split: str = ""
+    """Split that the task's file belongs to; empty where the group decides."""
 
 
 class TrajectoryStep(_Part):

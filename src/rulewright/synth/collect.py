@@ -10,7 +10,7 @@ import hashlib
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -125,37 +125,40 @@ def _within_share(
     candidates: Sequence[Candidate], absolute: int, share: float
 ) -> tuple[int, str, list[Candidate]]:
     """Find a bound under which no template exceeds its share of what is left, and what is left."""
-    n_templates = len({name for candidate in candidates for name in candidate.names})
-    kept = _capped(candidates, absolute)
-    if share >= 1 or len(kept) < MIN_FOR_SHARE:
-        return absolute, "as asked" if absolute else "none asked for, or too few records for a share", kept
-    if n_templates * share < 1:
-        needed = f"a share of {share:.1%} needs at least {math.ceil(1 / share)} templates, there are"
-        return absolute, f"{needed} {n_templates}", kept
-    bound = absolute or len(kept)
-    while kept and (largest := _largest(kept)) > share * len(kept):
+    # By hash, so that which of a template's records stay depends on nothing else.
+    drawn = sorted(candidates, key=lambda candidate: uniform(candidate.id))
+    bound, reason, kept = _bound(drawn, absolute, share)
+    return bound, reason, [candidate for candidate in candidates if candidate.id in kept]
+
+
+def _bound(drawn: Sequence[Candidate], absolute: int, share: float) -> tuple[int, str, set[str]]:
+    as_asked, counts = _capped(drawn, absolute)
+    if share >= 1 or len(as_asked) < MIN_FOR_SHARE:
+        why = "as asked" if absolute else "none asked for, or too few records for a share"
+        return absolute, why, as_asked
+    if len(counts) * share < 1:
+        why = (
+            f"a share of {share:.1%} needs at least {math.ceil(1 / share)} templates, there are {len(counts)}"
+        )
+        return absolute, why, as_asked
+    kept, bound = as_asked, absolute or len(as_asked)
+    while kept and (largest := max(counts.values())) > share * len(kept):
         bound = min(bound - 1, largest - 1, int(share * len(kept)))
-        kept = _capped(candidates, bound)
+        kept, counts = _capped(drawn, bound) if bound > 0 else (set(), Counter())
     if not kept:
-        return absolute, f"no bound keeps every template within {share:.1%}", _capped(candidates, absolute)
+        return absolute, f"no bound keeps every template within {share:.1%}", as_asked
     return bound, f"keeps every template within {share:.1%}", kept
 
 
-def _largest(candidates: Iterable[Candidate]) -> int:
-    return max(Counter(name for candidate in candidates for name in candidate.names).values())
-
-
-def _capped(candidates: Sequence[Candidate], cap: int) -> list[Candidate]:
-    """Keep at most `cap` records a template, chosen by the hash of their ids, in the order given."""
-    if not cap:
-        return list(candidates)
+def _capped(drawn: Sequence[Candidate], cap: int) -> tuple[set[str], Counter[str]]:
+    """Take the first `cap` records of every template; give their ids, and the counts."""
     used: Counter[str] = Counter()
     kept: set[str] = set()
-    for candidate in sorted(candidates, key=lambda c: uniform(c.id)):
-        if all(used[name] < cap for name in candidate.names):
+    for candidate in drawn:
+        if not cap or all(used[name] < cap for name in candidate.names):
             used.update(candidate.names)
             kept.add(candidate.id)
-    return [candidate for candidate in candidates if candidate.id in kept]
+    return kept, used
 
 
 def rows(paths: Sequence[Path], kept: set[tuple[int, int]]) -> Iterator[dict[str, Any]]:

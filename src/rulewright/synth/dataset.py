@@ -48,7 +48,7 @@ def write(
         notes=["code before each edit is degraded by machine; code after it is real"],
     )
     idle = collect.choose(nothing, per_template_cap, max_share, 1, limit)
-    n_negatives = jsonl.write(negatives, collect.rows(paths, idle.kept)) if idle.kept else 0
+    n_negatives = jsonl.write(negatives, map(_plain, collect.rows(paths, idle.kept))) if idle.kept else 0
     summary = {
         "num_records": metadata.num_records,
         "splits": metadata.splits,
@@ -66,6 +66,11 @@ def write(
 
 def _records(rows: Iterable[dict[str, Any]], diversity: Diversity) -> Iterator[NormalizedRecord]:
     for row in rows:
-        row = {key: value for key, value in row.items() if key != "split"}
+        row = _plain(row)
         diversity.add(row)
         yield NormalizedRecord.model_validate(row)
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """The record without what only the choice needed."""
+    return {key: value for key, value in row.items() if key != "split"}

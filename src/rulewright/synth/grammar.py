@@ -72,6 +72,8 @@ GRAMMARS: Final[dict[Language, Grammar]] = {
 def expression(language: Language, text: str, kind: str) -> str | dict[str, str]:
     """A pattern for an expression; with context and selector where the language needs them."""
     wrap = GRAMMARS[language].wrap
+    if language == "java" and kind == "field_access":
+        wrap = "class C { Object o = %s; }"
     return text if wrap == "%s" else {"context": wrap.replace("%s", text), "selector": kind}
 
 

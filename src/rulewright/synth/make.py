@@ -91,6 +91,7 @@ class Maker:
         shapes: kinds of edits wanted.
         speech: how instructions are worded.
         per_window: at most so many edits of shape `single` from one window.
+        most: stop using a template after so many edits; 0: never.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class Maker:
         shapes: Sequence[Shape],
         speech: Speech,
         per_window: int = 2,
+        most: int = 0,
     ) -> None:
         self.language = language
         self.dropped: Counter[str] = Counter()
@@ -108,7 +110,8 @@ class Maker:
         self._shapes = frozenset(shapes)
         self._speech = speech
         self._per_window = per_window
-        self._static = [_from_template(template) for template in templates]
+        self._most = most
+        self._static = [from_template(template) for template in templates]
         self._instance = [_from_family(name, language) for name in families]
 
     def edits(
@@ -123,8 +126,11 @@ class Maker:
             usable: whether the template of a name may be used on this code (hold-out).
         """
         code = instances.Code(text, windows.parse(text, self.language), self.language, names)
-        order = [source for source in self._static if source.could_match(text) and usable(source.name)]
-        families = [source for source in self._instance if usable(source.name)]
+        static, families = (
+            [source for source in sources if usable(source.name) and not self._spent(source)]
+            for sources in (self._static, self._instance)
+        )
+        order = [source for source in static if source.could_match(text)]
         order += rng.sample(families, min(len(families), 6))
         rng.shuffle(order)
         order.sort(key=lambda source: self._made[source.name])
@@ -137,6 +143,9 @@ class Maker:
                 made += 1
                 yield edit
         yield from self._others(order, code, rng)
+
+    def _spent(self, source: Source) -> bool:
+        return 0 < self._most <= self._made[source.name]
 
     def _others(self, order: Sequence[Source], code: instances.Code, rng: random.Random) -> Iterator[Edit]:
         for shape, make in (("multi", self._multi), ("scoped", self._scoped), ("negative", self._negative)):
@@ -172,7 +181,7 @@ class Maker:
             found = source.degrade(
                 instances.Code(text, windows.parse(text, self.language), self.language, code.names), rng
             )
-            if isinstance(found, str) or not _parses(found.pre, self.language):
+            if isinstance(found, str) or not windows.parses(found.pre, self.language):
                 continue
             steps.insert(0, (source, found))
             text = found.pre
@@ -274,7 +283,9 @@ class Maker:
 
     def _verified(self, pre: str, rules: Sequence[Rule], post: str) -> Action | None:
         """The action, if it leads from `pre` to `post` in every respect."""
-        reason = "no change" if pre == post else "" if _parses(pre, self.language) else "pre does not parse"
+        reason = (
+            "no change" if pre == post else "" if windows.parses(pre, self.language) else "pre does not parse"
+        )
         action = Action(self.language, tuple(rules))
         if not reason:
             verdict = judge(action, pre, post).verdict
@@ -288,7 +299,7 @@ class Maker:
         self.dropped[reason] += 1
 
 
-def _from_template(template: Template) -> Source:
+def from_template(template: Template) -> Source:
     def degrade(code: instances.Code, rng: random.Random) -> Degraded | str:
         sites = _sites(code.root, template.inverse)
         if not sites:
@@ -353,10 +364,6 @@ def _degrade_at(
             )
         inverse["rule"] = {"all": [inverse["rule"], {"any": places}]}
     return apply(Action(template.language, (inverse,)), text).post
-
-
-def _parses(text: str, language: Language) -> bool:
-    return windows.parse(text, language).find({"rule": {"kind": "ERROR"}}) is None
 
 
 def _scopes(root: SgNode, language: Language) -> dict[str, list[SgNode]]:

@@ -11,7 +11,7 @@ import json
 import os
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -54,6 +54,8 @@ class Options:
     per_window: int
     hold_out: bool
     """Keep whole templates for dev and test."""
+    most: int = 0
+    """Edits of one template in one shard; 0: no bound."""
 
     def digest(self) -> str:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
@@ -92,7 +94,11 @@ def path_of(folder: Path, shard: Shard) -> Path:
 
 
 def make_all(
-    shards: Sequence[Shard], folder: Path, options: Options, workers: int, enough: int = 0
+    shards: Sequence[Shard],
+    folder: Path,
+    options: Options,
+    workers: int,
+    enough: Callable[[Counter[str]], bool] = lambda made: False,
 ) -> list[Path]:
     """Make every shard that is not there yet; give the paths of those that count.
 
@@ -101,18 +107,17 @@ def make_all(
         folder: where their files go.
         options: what decides their content.
         workers: processes.
-        enough: stop after the wave of shards that brings so many candidates; 0: make all.
+        enough: given the candidates by template after each wave of shards; true ends it.
     """
     paths: list[Path] = []
-    made = 0
+    made: Counter[str] = Counter()
     with console.progress("synth: shards", len(shards)) as bar, _Workers(workers) as pool:
-        step = _WAVE if enough else len(shards)
-        for first in range(0, len(shards), step):
-            for shard, count in pool.each(shards[first : first + step], folder, options):
-                made += count
+        for first in range(0, len(shards), _WAVE):
+            for shard, counts in pool.each(shards[first : first + _WAVE], folder, options):
+                made.update(counts)
                 paths.append(path_of(folder, shard))
-                bar.advance(records=f"{made:,}")
-            if enough and made >= enough:
+                bar.advance(records=f"{made.total():,}")
+            if enough(made):
                 break
     return sorted(paths)
 
@@ -131,8 +136,10 @@ class _Workers:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
-    def each(self, shards: Sequence[Shard], folder: Path, options: Options) -> Iterator[tuple[Shard, int]]:
-        """Yield every shard with its number of candidates, as they get ready."""
+    def each(
+        self, shards: Sequence[Shard], folder: Path, options: Options
+    ) -> Iterator[tuple[Shard, dict[str, int]]]:
+        """Yield every shard with its candidates by template, as they get ready."""
         if self._pool is None:
             for shard in shards:
                 yield shard, make_one(shard, folder, options)
@@ -142,14 +149,14 @@ class _Workers:
             yield waiting[done], done.result()
 
 
-def make_one(shard: Shard, folder: Path, options: Options) -> int:
-    """Write the candidates of one shard, unless they are there; give their number.
+def make_one(shard: Shard, folder: Path, options: Options) -> dict[str, int]:
+    """Write the candidates of one shard, unless they are there; count edits by first template.
 
     The last line is not a record: it counts what was made and dropped.
     """
     path = path_of(folder, shard)
     if path.exists():
-        return int(last_line(path)["made"])
+        return dict(last_line(path)["made"])
     rows: list[dict[str, Any]] = []
     dropped: Counter[str] = Counter()
     makers: dict[Language, Maker] = {}
@@ -167,16 +174,17 @@ def make_one(shard: Shard, folder: Path, options: Options) -> int:
                 rows.append(row)
     for maker in makers.values():
         dropped.update(maker.dropped)
-    edits = sum(1 for row in rows if row["metadata"]["provenance"]["shape"] != "negative")
-    jsonl.write(path, [*rows, {"made": edits, "dropped": dict(sorted(dropped.items()))}])
-    return edits
+    edits = [row["metadata"]["provenance"] for row in rows if "negative" not in row["tags"]]
+    made = dict(sorted(Counter(edit["templates"][0] for edit in edits).items()))
+    jsonl.write(path, [*rows, {"made": made, "dropped": dict(sorted(dropped.items()))}])
+    return made
 
 
 def last_line(path: Path) -> dict[str, Any]:
     """What the last line of a shard says of it."""
     with path.open("rb") as stream:
         stream.seek(0, os.SEEK_END)
-        stream.seek(max(0, stream.tell() - 16_384))
+        stream.seek(max(0, stream.tell() - 65_536))
         value: dict[str, Any] = json.loads(stream.read().rstrip(b"\n").rpartition(b"\n")[2])
     return value
 
@@ -193,7 +201,7 @@ def _maker(language: Language, options: Options) -> Maker:
         and (language == "python" or name not in instances.PYTHON_ONLY)
     ]
     speech = Speech(options.wording, options.phrasings)
-    return Maker(language, chosen, families, options.shapes, speech, options.per_window)
+    return Maker(language, chosen, families, options.shapes, speech, options.per_window, options.most)
 
 
 @lru_cache(maxsize=4)

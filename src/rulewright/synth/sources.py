@@ -85,7 +85,8 @@ def find(
         if not folder.exists():
             raise UsageError(f"{folder}: no such folder", "name a folder of source code with --source-dir")
         is_library = folder.resolve() == library.resolve()
-        label = "stdlib" if is_library else folder.resolve().name
+        named = folder.resolve() if folder.is_dir() else folder.resolve().parent
+        label = "stdlib" if is_library else named.name
         for path in _walk(folder, skip_site_packages=is_library):
             language = language_of_path(path)
             if language not in wanted or path.name.endswith(_DECLARATIONS) or ".min." in path.name:

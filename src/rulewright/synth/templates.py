@@ -100,6 +100,8 @@ def _from_yaml(text: str, place: str) -> Iterable[Template]:
         raise UsageError(f"{place}: expected a mapping with `templates: […]`", "see docs/synth.md")
     shared = {key: value for key, value in document.items() if key != "templates"}
     for entry in document["templates"]:
+        if not isinstance(entry, dict):
+            raise UsageError(f"{place}: template {entry!r}: expected a mapping", "see docs/synth.md")
         for language in _languages({**shared, **entry}, place):
             yield _from_entry({**shared, **entry}, language, place)
 

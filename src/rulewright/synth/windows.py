@@ -39,6 +39,8 @@ _FUNCTIONS: Final[dict[Language, tuple[str, ...]]] = {
     "go": ("function_declaration", "method_declaration"),
 }  # fmt: skip
 LANGUAGES: Final = tuple(_LISTS)
+PAIRED_RATE: Final = 0.5
+"""How often a function window takes its neighbour in, if both fit."""
 
 
 @dataclass(frozen=True)
@@ -72,23 +74,47 @@ def cut(text: str, language: Language, kind: WindowKind, limits: Limits, rng: ra
     largest functions and classes that fit; `file` is the file, if it fits.
     """
     if kind == "file":
-        return [Window(text, 1)] if limits.fit(text) and _parses(text, language) else []
+        return [Window(text, 1)] if limits.fit(text) and parses(text, language) else []
     root = SgRoot(text, language).root()
     lines = text.split("\n")
     if kind == "function":
         spans = list(_functions(root, language))
     else:
         spans = sorted(_statements(root, language, limits, rng))
-    windows = []
-    end = -1
+    chosen: list[tuple[int, int]] = []
+    windows: list[Window] = []
     for first, last in spans:
-        if first <= end:
+        if chosen and first <= chosen[-1][1]:
             continue
-        piece = _dedent(lines, first, last)
-        if piece is not None and limits.fit(piece) and _parses(piece, language):
-            windows.append(Window(piece, first + 1))
-            end = last
+        window = _window(lines, first, last, language, limits)
+        if window is None:
+            continue
+        # Two neighbours in one window: what "only in f" needs.
+        if kind == "function" and chosen and rng.random() < PAIRED_RATE:
+            pair = _pair(lines, chosen[-1], (first, last), language, limits)
+            if pair is not None:
+                windows[-1], chosen[-1] = pair, (chosen[-1][0], last)
+                continue
+        windows.append(window)
+        chosen.append((first, last))
     return windows
+
+
+def _window(lines: list[str], first: int, last: int, language: Language, limits: Limits) -> Window | None:
+    piece = _dedent(lines, first, last)
+    fits = piece is not None and limits.fit(piece) and parses(piece, language)
+    return Window(piece, first + 1) if piece is not None and fits else None
+
+
+def _pair(
+    lines: list[str], one: tuple[int, int], other: tuple[int, int], language: Language, limits: Limits
+) -> Window | None:
+    """One window for two neighbours of the same depth with only blank lines between them."""
+    between = lines[one[1] + 1 : other[0]]
+    depths = [len(lines[row]) - len(lines[row].lstrip()) for row in (one[0], other[0])]
+    if depths[0] != depths[1] or any(line.strip() for line in between):
+        return None
+    return _window(lines, one[0], other[1], language, limits)
 
 
 def parse(text: str, language: Language) -> SgNode:
@@ -96,8 +122,14 @@ def parse(text: str, language: Language) -> SgNode:
     return SgRoot(text, language).root()
 
 
-def _parses(text: str, language: Language) -> bool:
-    return parse(text, language).find({"rule": {"kind": "ERROR"}}) is None
+def parses(text: str, language: Language) -> bool:
+    """Whether a text parses with no error node and no token missing."""
+    root = parse(text, language)
+    if root.find({"rule": {"kind": "ERROR"}}) is not None:
+        return False
+    # A token that tree-sitter had to invent is a leaf without text.
+    empty = root.find_all({"rule": {"regex": "^$"}})
+    return not any(node.is_leaf() and node.kind() not in ("", "\n") and node.parent() for node in empty)
 
 
 def _functions(root: SgNode, language: Language) -> Iterator[tuple[int, int]]:

@@ -122,7 +122,13 @@ class MinerTeacher:
     def _one(self, turn: Turn) -> Proposal:
         if turn.task.target is None:
             return Proposal("", usage={"reason": "no target to mine from"})
-        mined = mine(turn.code, turn.task.target, turn.task.language, budget_s=self._budget_s)
+        mined = mine(
+            turn.code,
+            turn.task.target,
+            turn.task.language,
+            budget_s=self._budget_s,
+            instruction=turn.task.instruction,
+        )
         if mined.action is None:
             return Proposal("", usage={"reason": mined.reason})
         return first_rule(mined.action, {"tier": mined.tier})

@@ -45,7 +45,7 @@ class TeacherConfig(CommandConfig):
     seed: int = 0
     """Of the samples."""
     limit: int = Field(default=0, ge=0)
-    """At most so many tasks, the first ones; 0: all."""
+    """At most so many tasks of each manifest, the first ones; 0: all."""
     batch_size: int = Field(default=64, ge=1)
     """Episodes in step with each other."""
     workers: int = Field(default=2, ge=1)

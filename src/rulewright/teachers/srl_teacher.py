@@ -202,6 +202,7 @@ class Collector:
                 usage=proposal.usage,
                 group=task.group,
                 source=task.source,
+                split=task.split,
             ),
             tests=task.tests,
             target=task.target,

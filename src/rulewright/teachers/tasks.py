@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rulewright import jsonl
-from rulewright.data.schemas import record_id
+from rulewright.data.schemas import SPLITS, record_id
 from rulewright.errors import RulewrightError
 from rulewright.languages import Language, normalize_language
 
@@ -35,6 +35,8 @@ class Task:
     """A verified action that a record came with."""
     group: str = ""
     source: str = "manifest"
+    split: str = ""
+    """Of the processed file it came from (`…/train/…`); empty elsewhere."""
 
 
 def parse_task(row: Mapping[str, Any]) -> Task | str:
@@ -71,8 +73,13 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value.strip() else None
 
 
-def read_tasks(paths: Sequence[Path], rejected: Counter[str]) -> Iterator[Task]:
+def read_tasks(paths: Sequence[Path], rejected: Counter[str], limit: int = 0) -> Iterator[Task]:
     """Yield the tasks of several manifests, each once; count what is not a task by reason.
+
+    Args:
+        paths: the manifests.
+        rejected: gets the counts.
+        limit: at most so many of each manifest, the first ones; 0: all.
 
     Raises:
         RulewrightError: a manifest breaks off; `UsageError` where one is absent.
@@ -80,6 +87,7 @@ def read_tasks(paths: Sequence[Path], rejected: Counter[str]) -> Iterator[Task]:
     seen: set[str] = set()
     for path in paths:
         found = 0
+        split = path.parent.name if path.parent.name in SPLITS else ""
         for line in jsonl.read_lines(path):
             task = parse_task(line.value) if line.value is not None else "not_json"
             if isinstance(task, str):
@@ -89,7 +97,9 @@ def read_tasks(paths: Sequence[Path], rejected: Counter[str]) -> Iterator[Task]:
             else:
                 seen.add(task.task_id)
                 found += 1
-                yield task
+                yield replace(task, split=split)
+                if found == limit:
+                    break
         if not found:
             reasons = ", ".join(f"{reason} {n}" for reason, n in rejected.most_common(3)) or "it is empty"
             raise RulewrightError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +11,8 @@ from transformers import TrainerCallback
 
 from rulewright import console, jsonl
 from rulewright.runs import RunDir
+from rulewright.training.checkpoints import COMPLETE
 
-COMPLETE: Final = "complete"
-"""Written last into a checkpoint folder: one without it was being written when the run died."""
 _LOGGED: Final = (
     "loss",
     "eval_loss",
@@ -86,20 +84,9 @@ class Probe(TrainerCallback):
             self._ask(state.global_step)
 
 
-def last_checkpoint(folder: Path) -> Path | None:
-    """The newest whole checkpoint; broken ones are removed."""
-    whole: list[tuple[int, Path]] = []
-    for path in sorted(folder.glob("checkpoint-*")):
-        if (path / COMPLETE).exists():
-            whole.append((int(path.name.rpartition("-")[2]), path))
-        else:
-            shutil.rmtree(path)
-    return max(whole)[1] if whole else None
+def remove_printers(trainer: Any) -> None:
+    """Take out the library's own printing: `console` is the one that prints."""
+    from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
-
-def forget_after(run: RunDir, step: int) -> None:
-    """Drop what `metrics.jsonl` says of steps that will be done again."""
-    path = run.path / "metrics.jsonl"
-    if path.exists():
-        jsonl.cut_torn_line(path)
-        jsonl.write(path, [row for row in jsonl.read(path) if row["step"] <= step])
+    for callback in (PrinterCallback, ProgressCallback):
+        trainer.remove_callback(callback)

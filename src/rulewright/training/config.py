@@ -151,11 +151,13 @@ def check(config: SftConfig) -> None:
         problems.append("`quantize` needs a checkpoint, not a new tiny model")
     if config.tiny is not None and config.tiny.hidden_size % config.tiny.n_heads:
         problems.append(
-            f"tiny.hidden_size ({config.tiny.hidden_size}) must be a multiple of tiny.n_heads ({config.tiny.n_heads})"
+            f"tiny.hidden_size ({config.tiny.hidden_size}) must be a multiple of "
+            f"tiny.n_heads ({config.tiny.n_heads})"
         )
     if config.tiny is not None and config.max_length_tokens > config.tiny.max_positions:
         problems.append(
-            f"max_length_tokens ({config.max_length_tokens}) exceeds tiny.max_positions ({config.tiny.max_positions})"
+            f"max_length_tokens ({config.max_length_tokens}) exceeds "
+            f"tiny.max_positions ({config.tiny.max_positions})"
         )
     if config.bucket and config.trainer.get("packing"):
         problems.append("`bucket` and `trainer.packing` exclude each other")

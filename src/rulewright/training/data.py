@@ -106,8 +106,8 @@ class Encoder:
         answers = [
             self._answer(prompt, text, answer) for (prompt, answer), text in zip(pairs, prompts, strict=True)
         ]
-        prompt_ids = self._tokenizer(prompts, add_special_tokens=False)["input_ids"]
-        answer_ids = self._tokenizer(answers, add_special_tokens=False)["input_ids"]
+        prompt_ids = self._tokenizer(prompts, add_special_tokens=False, verbose=False)["input_ids"]
+        answer_ids = self._tokenizer(answers, add_special_tokens=False, verbose=False)["input_ids"]
         for head, tail in zip(prompt_ids, answer_ids, strict=True):
             row = self._row(list(head), list(tail))
             if row is not None:

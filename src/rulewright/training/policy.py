@@ -28,7 +28,7 @@ from rulewright.runs import RunDir
 from rulewright.srl.curves import plot
 from rulewright.srl.sampling import SamplingConfig
 from rulewright.srl.scoring import Evaluation, Scorer, summarize
-from rulewright.training import environment
+from rulewright.training import checkpoints, environment
 from rulewright.training import launch as launcher
 from rulewright.training import policy_card as card
 from rulewright.training.config import LoraConfig
@@ -162,13 +162,15 @@ def run_policy(config: PolicyConfig, tasks: Tasks, run: RunDir) -> dict[str, Any
         import trl  # noqa: F401
     except ImportError as error:
         raise MissingDependency("trl with torch", "training", "train") from error
-    from rulewright.training.policy_loop import Watch, last_checkpoint, open_trainer, save_best
+    from rulewright.training.policy_loop import Watch, open_trainer, save_best
 
     torch.set_num_threads(config.threads)
     started = time.monotonic()
     trainer = open_trainer(config, tasks, run)
-    checkpoint = last_checkpoint(trainer)
-    watch = Watch(trainer, tasks.dev, config, run, resumed_at=_step_of(checkpoint))
+    checkpoint = checkpoints.agree_on_start(run.path / "checkpoints")
+    watch = Watch(
+        trainer, tasks.dev, config, run, resumed_at=checkpoints.step_of(checkpoint) if checkpoint else 0
+    )
     trainer.add_callback(watch)
     watch.evaluate(0)
     if checkpoint is not None:
@@ -180,7 +182,7 @@ def run_policy(config: PolicyConfig, tasks: Tasks, run: RunDir) -> dict[str, Any
     if trainer.accelerator.is_main_process:
         save_best(run.path / "best", config)
         result = _result(config, tasks, trainer, watch, time.monotonic() - started)
-        publish(run, config)
+        publish(run, config, curves=True)
         card.write(config, result, run.facts())
         run.finish(result)
     trainer.accelerator.end_training()
@@ -239,16 +241,12 @@ def evaluate(
     return summarize(scored)
 
 
-def publish(run: RunDir, config: PolicyConfig) -> None:
-    """Copy the metrics and draw the curves into the reports folder."""
-    metrics = run.path / "metrics.jsonl"
+def publish(run: RunDir, config: PolicyConfig, curves: bool) -> None:
+    """Copy the metrics into the reports folder, and draw the curves there."""
     target = config.reports / "metrics.jsonl"
-    jsonl.write_text(target, metrics.read_text(encoding="utf-8"))
-    plot(target, config.reports / "curves.png", f"{config.out.name}: {config.model} → {config.out}")
-
-
-def _step_of(checkpoint: Path | None) -> int:
-    return int(checkpoint.name.partition("-")[2]) if checkpoint else 0
+    jsonl.write_text(target, (run.path / "metrics.jsonl").read_text(encoding="utf-8"))
+    if curves:
+        plot(target, config.reports / "curves.png", f"{config.out.name}: {config.model} → {config.out}")
 
 
 def _require_signal(trainer: PolicyTrainer, config: PolicyConfig) -> None:

@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate.utils import broadcast_object_list
 from datasets import Dataset
 from transformers import TrainerCallback
-from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from trl import GRPOConfig
 
 from rulewright import console, jsonl
@@ -21,8 +19,7 @@ from rulewright.generation.local import LocalGenerator
 from rulewright.generation.open import NOTE_FILE, GeneratorConfig, resolve_style
 from rulewright.runs import RunDir
 from rulewright.srl.scoring import Evaluation, Scorer
-from rulewright.training import callbacks
-from rulewright.training.callbacks import MarkComplete
+from rulewright.training import callbacks, checkpoints
 from rulewright.training.config import SftConfig, trainer_options
 from rulewright.training.grpo import PolicyTrainer
 from rulewright.training.models import load_model, load_tokenizer, peft_config
@@ -63,22 +60,10 @@ def open_trainer(config: PolicyConfig, tasks: Tasks, run: RunDir) -> PolicyTrain
         reward_name=tasks.reward,
         prompt_style=style,
         peft_config=peft_config(config.lora) if fresh and config.lora else None,
-        callbacks=[MarkComplete()],
+        callbacks=[callbacks.MarkComplete()],
     )
-    for unwanted in (PrinterCallback, ProgressCallback):
-        trainer.remove_callback(unwanted)
+    callbacks.remove_printers(trainer)
     return trainer
-
-
-def last_checkpoint(trainer: PolicyTrainer) -> Path | None:
-    """The newest whole checkpoint of the run, the same in every process."""
-    box = (
-        [callbacks.last_checkpoint(Path(trainer.args.output_dir))]
-        if trainer.is_world_process_zero()
-        else [None]
-    )
-    broadcast_object_list(box)
-    return box[0]
 
 
 def trainer_arguments(config: PolicyConfig, run: RunDir) -> GRPOConfig:
@@ -149,7 +134,7 @@ class Watch(TrainerCallback):
         self._rewards = run.path / "dev.jsonl"
         self._main = trainer.accelerator.is_main_process
         if self._main:
-            callbacks.forget_after(run, resumed_at)
+            checkpoints.forget_after(run, resumed_at)
             _forget_rewards(self._rewards, resumed_at)
         trainer.accelerator.wait_for_everyone()
         self._restore()
@@ -210,7 +195,7 @@ class Watch(TrainerCallback):
             f"success {greedy.success_rate:.3f}, {sampled.success_rate:.3f} (n {greedy.n}, {sampled.n})"
         )
         if step:
-            publish(self._run, self._config)
+            publish(self._run, self._config, curves=False)
 
     def _consider(self, step: int) -> bool:
         """Whether this is the best step after the start, by the mean of both dev rewards."""

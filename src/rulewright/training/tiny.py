@@ -8,7 +8,6 @@ in docs/training.md: with GPT-2's cut the same model reaches a third of the exac
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -20,7 +19,7 @@ END: Final = "<|end|>"
 _ROLES: Final = ("<|system|>", "<|user|>", "<|assistant|>")
 # An escaped mark (\n inside a string or JSON) | letters | one digit | underscores | a line break with
 # the next line's indent | blanks | any other single mark.
-_PIECES: Final = r"\\[nt\"\\]|[A-Za-z]+|[0-9]|_+|\n *| +|[^A-Za-z0-9_\s]"
+PIECES: Final = r"\\[nt\"\\]|[A-Za-z]+|[0-9]|_+|\n *| +|[^A-Za-z0-9_\s]"
 CHAT_TEMPLATE: Final = (
     "{%- for message in messages %}"
     "{{- '<|' + message.role + '|>' + message.content }}"
@@ -38,12 +37,21 @@ def frame(answers: Sequence[str]) -> list[str]:
     """
     if len(answers) < 2:
         return []
-    start = os.path.commonprefix(answers)
+    start = _shared_start(answers)
     # Cut inside no word: what follows the last blank may differ in answers not seen here.
     start = start[: start.rfind(" ") + 1]
-    end = os.path.commonprefix([answer[::-1] for answer in answers])[::-1]
+    end = _shared_start([answer[::-1] for answer in answers])[::-1]
     end = re.sub(r"^[A-Za-z0-9_]+", "", end)
     return [text for text in (start, end) if len(text) > 3]
+
+
+def _shared_start(texts: Sequence[str]) -> str:
+    """The longest text with which all begin: that of the first and last in order of sorting."""
+    first, last = min(texts), max(texts)
+    same = 0
+    while same < min(len(first), len(last)) and first[same] == last[same]:
+        same += 1
+    return first[:same]
 
 
 def make_tokenizer(texts: Iterable[str], answers: Sequence[str], config: TinyConfig) -> Any:
@@ -62,7 +70,7 @@ def make_tokenizer(texts: Iterable[str], answers: Sequence[str], config: TinyCon
     made = Tokenizer(models.BPE())
     made.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(_PIECES), "isolated"),
+            pre_tokenizers.Split(Regex(PIECES), "isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )

@@ -5,6 +5,9 @@ streams and environment, a real file on disk (so that `inspect.getsource` works)
 interpreter's own traceback and exit code, non-daemon threads awaited, atexit run.
 """
 
+# Descriptors, links and /proc: the calls of `os` say what is meant.
+# ruff: noqa: PTH100, PTH118, PTH119, PTH120, PTH122, PTH123
+
 from __future__ import annotations
 
 import atexit
@@ -59,7 +62,8 @@ def _set_environment(env: dict[str, str], workspace: str) -> None:
     os.environ.clear()
     os.environ.update(
         {
-            "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": workspace, "USER": "sandbox", "LOGNAME": "sandbox",
+            "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": workspace,
+            "USER": "sandbox", "LOGNAME": "sandbox",
             "LANG": "C.UTF-8", "TMPDIR": "/tmp" if workspace == "/ws" else workspace,
             "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
             "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
@@ -106,7 +110,6 @@ def _run_script(argv: list[str], workspace: str) -> int:
     module = types.ModuleType("__main__")
     module.__file__ = path
     module.__dict__["__builtins__"] = builtins
-    module.__dict__["__annotations__"] = {}
     sys.modules["__main__"] = module
     sys.argv = [path, *argv[1:]]
     with open(path, "rb") as stream:
@@ -169,7 +172,7 @@ def _exit_code(leaving: SystemExit) -> int:
         return 0
     if isinstance(leaving.code, int):
         return leaving.code
-    print(leaving.code, file=sys.stderr)
+    sys.stderr.write(f"{leaving.code}\n")
     return 1
 
 

@@ -120,9 +120,10 @@ def become(uid: int, gid: int, *, keep_reading: bool = False) -> None:
         prctl(PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, CAP_DAC_READ_SEARCH)
 
 
-def limit(which: int, value: int) -> None:
-    """Set soft and hard limit, never above the hard limit that stands."""
-    hard = resource.getrlimit(which)[1]
-    if hard != resource.RLIM_INFINITY:
-        value = min(value, hard)
-    resource.setrlimit(which, (value, value))
+def limit(which: int, soft: int, hard: int | None = None) -> None:
+    """Set soft and hard limit (the same by default), never above the hard limit that stands."""
+    ceiling = resource.getrlimit(which)[1]
+    wanted = [soft, soft if hard is None else hard]
+    if ceiling != resource.RLIM_INFINITY:
+        wanted = [min(value, ceiling) for value in wanted]
+    resource.setrlimit(which, (wanted[0], wanted[1]))

@@ -4,6 +4,9 @@ Not covered (kernel, not us): `stat` of any path, metadata of files of the same 
 (see `seccomp`), and signals to other processes before ABI 6 (Linux 6.12).
 """
 
+# Descriptors, links and /proc: the calls of `os` say what is meant.
+# ruff: noqa: PTH112
+
 from __future__ import annotations
 
 import ctypes

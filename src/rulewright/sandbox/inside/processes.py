@@ -4,9 +4,13 @@ Also the reading back of result files in every tier: never through a link, never
 device or pipe, never more than the cap.
 """
 
+# Descriptors, links and /proc: the calls of `os` say what is meant.
+# ruff: noqa: PTH101, PTH104, PTH106, PTH108, PTH118, PTH123, PTH208
+
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import signal
 import stat
@@ -69,15 +73,13 @@ def kill_descendants() -> list[tuple[int, int]]:
 
 
 def _signal(pid: int, number: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)
-    except (ProcessLookupError, PermissionError):
-        pass
 
 
 def reap() -> list[tuple[int, int]]:
     """Collect every dead child: (pid, wait status)."""
-    ended = []
+    ended: list[tuple[int, int]] = []
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)

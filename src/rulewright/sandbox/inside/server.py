@@ -4,6 +4,9 @@ It reads only the frame's head; the payload is read after the fork, by the job's
 supervisor, so that nothing of one job is left in memory for the next. No threads.
 """
 
+# Descriptors, links and /proc: the calls of `os` say what is meant.
+# ruff: noqa: PTH118, PTH123
+
 from __future__ import annotations
 
 import contextlib

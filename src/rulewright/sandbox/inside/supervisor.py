@@ -4,9 +4,13 @@ It holds the connection to the driver and is undumpable; the candidate inherits
 neither. What a candidate wrote is only ever read as capped bytes.
 """
 
+# Descriptors, links and /proc: the calls of `os` say what is meant.
+# ruff: noqa: PTH102, PTH103, PTH118, PTH120, PTH123, PTH208
+
 from __future__ import annotations
 
 import base64
+import contextlib
 import fcntl
 import json
 import os
@@ -235,10 +239,8 @@ class _Watch:
         if not self._walls.namespaced:
             self._note(main, processes.kill_descendants())
             return
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(-1, signal.SIGKILL)  # everyone in this pid namespace but us
-        except ProcessLookupError:
-            pass
         while True:
             try:
                 self._note(main, [os.waitpid(-1, 0)])

@@ -1,0 +1,73 @@
+"""How long a reward takes: `pytest benchmarks/bench_reward.py`.
+
+Near pairs are one rule and the same with a word replaced, far pairs two different rules.
+The teacher's side is cached, as in training, unless the name says cold.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from rulewright.actions.action import Action
+from rulewright.srl import rule_tree
+from rulewright.srl.reward_srl import gated
+from rulewright.srl.similarity import similarity
+from rulewright.verdict import Outcome, Verdict
+
+PRE = "".join(f"value_{i} = check({i}, other == None)\n" for i in range(100))
+POST = PRE.replace("== None", "is None")
+
+
+def rule(rng: random.Random, n_words: int) -> dict[str, Any]:
+    words = [f"name{rng.randrange(200)}($A, $B{i % 5})" for i in range(n_words)]
+    half = n_words // 2
+    return {
+        "rule": {
+            "any": [{"pattern": word} for word in words[:4]],
+            "inside": {"kind": "call", "stopBy": "end"},
+            "not": {"has": {"regex": "^x"}},
+        },
+        "constraints": {"A": {"regex": "^[a-z]+$"}},
+        "fix": "\n".join(words[:half]),
+    }
+
+
+def pairs(n: int, n_words: int, near: bool) -> list[tuple[Action, Action]]:
+    rng = random.Random(0)
+    found = []
+    for _ in range(n):
+        one = rule(rng, n_words)
+        other = {**one, "fix": one["fix"].replace("name", "other", 1)} if near else rule(rng, n_words)
+        found.append((Action("python", (one,)), Action("python", (other,))))
+    return found
+
+
+@pytest.mark.parametrize("near", [True, False], ids=["near", "far"])
+@pytest.mark.parametrize("n_words", [8, 80, 500], ids=["0.5kB", "1.5kB", "10kB"])
+def test_similarity(benchmark: Any, n_words: int, near: bool) -> None:
+    made = pairs(50, n_words, near)
+    for one, other in made:
+        similarity(one, other)
+    benchmark(lambda: [similarity(one, other) for one, other in made])
+
+
+@pytest.mark.parametrize("n_words", [8, 500], ids=["0.5kB", "10kB"])
+def test_cold(benchmark: Any, n_words: int) -> None:
+    made = pairs(50, n_words, near=False)
+
+    def run() -> None:
+        rule_tree._views.cache_clear()
+        for one, other in made:
+            similarity(one, other)
+
+    benchmark(run)
+
+
+def test_gated(benchmark: Any) -> None:
+    """Similarity and the similarity of two changes of 100 lines."""
+    ((student, teacher),) = pairs(1, 8, near=True)
+    outcome = Outcome(Verdict.WRONG_RESULT, post=POST.replace("is None", "is not None"))
+    benchmark(lambda: gated(outcome, student, [teacher], PRE, [POST]))

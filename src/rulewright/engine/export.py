@@ -1,0 +1,138 @@
+"""Verified actions as an ordinary ast-grep rule pack, for use without rulewright.
+
+`sgconfig.yml`, `rules/`, `tests/` with valid and invalid cases, `tests/__snapshots__/`:
+the unmodified `ast-grep test` and `ast-grep scan` pass on it. Each rule of an action is
+one file; what came before it in the action has been applied to its case.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from rulewright import jsonl
+from rulewright.actions import yaml_text
+from rulewright.actions.action import EFFECTIVE_FIELDS, Action
+from rulewright.actions.rule_text import DISPLAY_NAMES
+from rulewright.engine import applier, cli
+from rulewright.engine.apply import apply
+from rulewright.engine.parsing import parse
+from rulewright.engine.rules import compile_rule
+from rulewright.errors import RulewrightError
+from rulewright.verdict import Verdict
+
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9_-]+")
+
+
+@dataclass(frozen=True)
+class Example:
+    """An action and texts on which it was verified.
+
+    Args:
+        name: becomes the id of the rules; made safe for file names.
+        action: what is exported.
+        before: texts that it changes.
+        message: what the rule is for, in a line.
+    """
+
+    name: str
+    action: Action
+    before: Sequence[str]
+    message: str = ""
+
+
+def export(examples: Iterable[Example], folder: Path) -> int:
+    """Write a rule pack; give the number of rules.
+
+    Raises:
+        RulewrightError: an action does not do anything on its text, or ast-grep's own
+            `test` or `scan` does not pass on the pack.
+    """
+    taken: set[str] = set()
+    for example in examples:
+        _one(example, folder, taken)
+    config = {"ruleDirs": ["rules"], "testConfigs": [{"testDir": "tests"}]}
+    jsonl.write_text(folder / "sgconfig.yml", yaml_text.dump(config))
+    if taken:
+        _run(folder, "test", "--update-all")
+        _run(folder, "test")
+        _run(folder, "scan", "--json=compact", "sgconfig.yml")
+    return len(taken)
+
+
+def _one(example: Example, folder: Path, taken: set[str]) -> None:
+    texts = list(example.before)
+    many = len(example.action.rules) > 1
+    for number, rule in enumerate(example.action.rules):
+        name = _name(f"{example.name}-{number + 1}" if many else example.name, taken)
+        invalid, after = _cases(example, number, texts, name)
+        document: dict[str, Any] = {"id": name, "language": DISPLAY_NAMES[example.action.language]}
+        if example.message:
+            document["message"] = example.message
+        document |= {"severity": "hint", **{key: rule[key] for key in EFFECTIVE_FIELDS if key in rule}}
+        jsonl.write_text(folder / "rules" / f"{name}.yml", yaml_text.dump(document))
+        cases: dict[str, Any] = {
+            "id": name,
+            "valid": _valid(example.action, number, after),
+            "invalid": invalid,
+        }
+        jsonl.write_text(folder / "tests" / f"{name}-test.yml", yaml_text.dump(cases))
+        texts = after
+
+
+def _name(text: str, taken: set[str]) -> str:
+    base = _UNSAFE.sub("-", text).strip("-")[:56] or "rule"
+    name, number = base, 2
+    while name in taken:
+        name, number = f"{base}-{number}", number + 1
+    taken.add(name)
+    return name
+
+
+def _cases(example: Example, number: int, texts: Sequence[str], name: str) -> tuple[list[str], list[str]]:
+    """Texts that the rule matches, and every text after it."""
+    one = Action(example.action.language, (example.action.rules[number],), ids=(name,))
+    invalid, after = [], []
+    for text in texts:
+        outcome = apply(one, text)
+        if outcome.post is None:
+            what = f"{example.name}: {outcome.verdict}: {outcome.detail}"
+            raise RulewrightError(what, "export verified actions")
+        if outcome.verdict is Verdict.OK and text not in invalid:
+            invalid.append(text)
+        after.append(outcome.post)
+    if not invalid:
+        raise RulewrightError(
+            f"{example.name}: rule {number + 1} changes none of its {len(texts)} texts",
+            "export verified actions",
+        )
+    return invalid, after
+
+
+def _valid(action: Action, number: int, after: Sequence[str]) -> list[str]:
+    """Results that the rule does not match again; a rule may match what it wrote."""
+    compiled = compile_rule(action.rules[number], action.language)
+    return list(
+        dict.fromkeys(
+            text
+            for text in after
+            if text and not applier.find_all(parse(text, action.language).root, compiled.core.config)
+        )
+    )
+
+
+def _run(folder: Path, *words: str) -> None:
+    done = subprocess.run(
+        [cli.binary(), *words], cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, env=cli.ENVIRONMENT,
+        check=False, timeout=600,
+    )  # fmt: skip
+    if done.returncode != 0:
+        output = (done.stdout + done.stderr).decode("utf-8", "replace").strip().splitlines()
+        what = f"{folder}: `ast-grep {words[0]}` fails on the exported pack ({done.returncode})"
+        raise RulewrightError(
+            f"{what}: {output[-1] if output else ''}", "the pack is left there for inspection"
+        )

@@ -1,0 +1,107 @@
+"""A guessed rule, what it was made from, and how much it is liked.
+
+Nothing here knows whether a candidate is right (`soundness`, `search`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final, Literal
+
+from rulewright.mining.lift import Lifted
+from rulewright.mining.specificity import bits
+from rulewright.mining.tree import Node
+
+Shape = Literal["pattern", "transform", "delete", "lexical", "literal", "run"]
+
+MAX_ANCHOR_CHARS: Final = 2_500
+ENOUGH_BITS: Final = 10.0
+
+VAGUE_COST: Final = 0.1
+"""For each bit that a rule asks too little."""
+VAGUE_INSERT_COST: Final = 0.4
+"""The same where nothing is taken away: then only the surroundings say where."""
+VAGUE_TOKEN_COST: Final = 0.08
+BASE_COST: Final[dict[Shape, float]] = {
+    "pattern": 1.0, "transform": 1.5, "delete": 2.0, "lexical": 1.8, "literal": 6.0, "run": 8.0,
+}  # fmt: skip
+
+
+TOKEN_COST: Final = 0.6
+"""A single token replaced by another: what surrounds it cannot go wrong."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A rule to be judged, and what it was made from."""
+
+    rule: dict[str, Any]
+    shape: Shape
+    anchor: Node
+    kind: str
+    """The node kind that the rule matches."""
+    hunks: frozenset[int]
+    n_vars: int = 0
+    extra_cost: float = 0.0
+    lifted: Lifted | None = field(default=None, compare=False)
+    inserts: bool = False
+    """Whether whole lines come in beside code that stays as it is."""
+    adds: bool = False
+    """Whether nothing is taken away."""
+    blanks: bool = False
+    """Whether only blanks change."""
+
+    @cached_property
+    def key(self) -> str:
+        return json.dumps(self.rule, ensure_ascii=False, sort_keys=True)
+
+    @cached_property
+    def bits(self) -> float:
+        """How much the rule asks of what it matches, in bits (rough)."""
+        return bits(self.rule)
+
+    @cached_property
+    def cost(self) -> float:
+        """Lower is better: short, named, not too general."""
+        base = BASE_COST[self.shape]
+        doubt = VAGUE_INSERT_COST if self.adds else VAGUE_COST
+        if self.is_token:
+            base, doubt = TOKEN_COST, VAGUE_TOKEN_COST
+        vague = max(0.0, ENOUGH_BITS - self.bits) * doubt
+        crowd = 0.5 * max(0, self.n_vars - 5)
+        return base + 0.3 * _length(self.rule) / 40 + vague + crowd + self.extra_cost
+
+    @property
+    def is_token(self) -> bool:
+        """Whether it replaces one token by another."""
+        return self.shape == "lexical" and not self.anchor.children
+
+    @property
+    def generalises(self) -> bool:
+        return self.shape in ("pattern", "transform", "delete", "lexical")
+
+
+def _length(value: Any) -> int:
+    """Characters that a person has to read: patterns and fixes, wrappers left out."""
+    if isinstance(value, str):
+        return len(value) + 4
+    if isinstance(value, dict):
+        if "selector" in value:
+            return max(0, len(value["context"]) - 12)
+        return sum(_length(v) for v in value.values())
+    return sum(map(_length, value)) if isinstance(value, list | tuple) else 1
+
+
+_SPECIAL: Final = re.compile(r"[\\.+*?()|\[\]{}^$#&~]")
+
+
+def regex_escape(text: str) -> str:
+    r"""Escape what Rust's regex takes as special, and nothing else (`-` and blanks read better bare).
+
+    >>> regex_escape("a.b(c)\n")
+    'a\\.b\\(c\\)\\n'
+    """
+    return _SPECIAL.sub(lambda m: "\\" + m.group(), text).replace("\n", "\\n")

@@ -1,0 +1,163 @@
+"""A configuration and records → what TRL's trainer takes: arguments, tokenizer, rows, model."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rulewright.data.mix import Mix, mix
+from rulewright.data.schemas import NormalizedRecord
+from rulewright.errors import ConfigError
+from rulewright.generation.open import checkpoint_note
+from rulewright.prompts import Style
+from rulewright.runs import RunDir
+from rulewright.training import models, tiny
+from rulewright.training.config import SftConfig, TinyConfig, style_of, trainer_options
+from rulewright.training.data import Counts, Encoder, Form, action_answer, bucketed, tokenise
+
+if TYPE_CHECKING:
+    from trl import SFTConfig
+
+
+class Prepared(NamedTuple):
+    """What is known before torch is loaded."""
+
+    style: Style
+    train: Mix
+    dev: list[NormalizedRecord]
+    """The held-out records that will be answered."""
+
+    def form(self, config: SftConfig) -> Form:
+        return Form(config.task, self.style, config.think)
+
+
+def prepare(config: SftConfig) -> Prepared:
+    """Find the records and the prompt style; no torch needed."""
+    noted = checkpoint_note(config.model).get("prompt_style") if config.model else None
+    train = mix(config.mix, config.seed, config.limit or None, config.mix_policy)
+    dev: list[NormalizedRecord] = []
+    if config.dev and config.eval_limit:
+        held_out = mix(config.dev, config.seed, None, "undersample", training=False)
+        # The same records for every seed of the run: seeds are to be comparable.
+        dev = sorted(held_out, key=lambda record: record.metadata.id)[: config.eval_limit]
+    return Prepared(style_of(config, noted), train, dev)
+
+
+def arguments(config: SftConfig, run: RunDir) -> SFTConfig:
+    """TRL's configuration: ours, then the `trainer:` mapping.
+
+    Raises:
+        ConfigError: an option that TRL does not have, or a value that it refuses.
+    """
+    import torch
+    from trl import SFTConfig
+
+    known = {field.name for field in dataclasses.fields(SFTConfig) if field.init}
+    options = trainer_options(config.trainer, known)
+    cuda = torch.cuda.is_available()
+    ours: dict[str, Any] = {
+        "output_dir": str(run.path / "checkpoints"),
+        "seed": config.seed,
+        "data_seed": config.seed,
+        "max_length": config.max_length_tokens,
+        "use_cpu": not cuda,
+        "bf16": cuda and config.dtype == "bfloat16",
+        "activation_checkpointing": cuda,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "save_total_limit": 2,
+        "dataloader_pin_memory": cuda,
+    }
+    if not options.get("packing"):
+        # Rows are complete as they are: TRL's passes over the data would change nothing.
+        ours["dataset_kwargs"] = {"skip_prepare_dataset": True}
+    if config.bucket:
+        ours["train_sampling_strategy"] = "sequential"
+    try:
+        return SFTConfig(**{**ours, **options})
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"trainer: {str(error).splitlines()[0]}", "mend the `trainer:` options") from error
+
+
+def tokenizer(config: SftConfig, prepared: Prepared, run: RunDir) -> Any:
+    """The checkpoint's tokenizer; for a new tiny model one is made, once a run."""
+    if config.tiny is None:
+        return models.load_tokenizer(config.model)
+    from transformers import AutoTokenizer
+
+    folder = run.path / "tokenizer"
+    if not (folder / "complete").exists():
+        made = tiny.make_tokenizer(*_texts(config, config.tiny, prepared), config.tiny)
+        made.save_pretrained(folder)
+        (folder / "complete").touch()
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def _texts(config: SftConfig, wanted: TinyConfig, prepared: Prepared) -> tuple[list[str], list[str]]:
+    """What a new tokenizer is made from: contents of prompts and answers, and answers in wire form."""
+    form = prepared.form(config)
+    texts: list[str] = []
+    answers: list[str] = []
+    for record in islice(prepared.train, wanted.n_texts):
+        texts += [message["content"] for message in form.prompt(record)]
+        answer = form.answer(record)
+        if isinstance(answer, str):
+            (texts if config.task == "edit" else answers).append(answer)
+    if wanted.answers:
+        later = mix(wanted.answers, config.seed, wanted.n_texts, "undersample")
+        answers += [text for text in map(action_answer, later) if isinstance(text, str)]
+    return texts, answers
+
+
+def tokens(config: SftConfig, prepared: Prepared, made: Any, run: RunDir) -> Counts:
+    """Tokenise training and held-out records into the run's folder, once."""
+
+    def one(records: Iterable[NormalizedRecord], name: str) -> Counts:
+        encoder = Encoder(made, prepared.form(config), config.max_length_tokens, config.drop_long)
+        return tokenise(records, encoder, run.path / "tokens" / f"{name}.arrow", f"{name} data")
+
+    if prepared.dev:
+        one(prepared.dev, "dev")
+    return one(prepared.train, "train")
+
+
+def rows(run: RunDir, name: str) -> Any:
+    """Tokenised rows as a data set; `None` where there are none."""
+    from datasets import Dataset
+
+    data = Dataset.from_file(str(run.path / "tokens" / f"{name}.arrow"))
+    return data if len(data) else None
+
+
+def ordered(config: SftConfig, run: RunDir, args: SFTConfig) -> Any:
+    """The training rows; in buckets of similar length, and `args` set accordingly, where wanted."""
+    data = rows(run, "train")
+    if not config.bucket:
+        return data.remove_columns("length")
+    n_batches = steps(args, len(data))
+    order = bucketed(data["length"][:], batch_size(args), n_batches, config.seed)
+    args.num_train_epochs, args.max_steps = 1, n_batches
+    return data.remove_columns("length").select(order)
+
+
+def batch_size(args: SFTConfig) -> int:
+    """Rows of one optimiser step, all processes together."""
+    return int(args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size)
+
+
+def steps(args: SFTConfig, n_rows: int) -> int:
+    """Optimiser steps of the run (without packing)."""
+    if args.max_steps > 0:
+        return int(args.max_steps)
+    return max(1, round(-(-n_rows // batch_size(args)) * args.num_train_epochs))
+
+
+def model(config: SftConfig, made: Any) -> tuple[Any, Any]:
+    """The model, and PEFT's configuration where new adapters are to be added by TRL."""
+    peft = models.peft_config(config.lora) if config.lora else None
+    if config.tiny is not None:
+        return tiny.make_model(made, config.tiny, config.seed), peft
+    loaded = models.load_model(config)
+    return loaded, None if hasattr(loaded, "peft_config") else peft

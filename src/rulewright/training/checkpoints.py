@@ -1,0 +1,80 @@
+"""Checkpoints on disk: which one to start from, what a finished one holds.
+
+Invariant: a training checkpoint is whole once its mark is there (`callbacks.MarkComplete`
+writes it last); one without it was being written when the run died, and is removed.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any, Final
+
+from rulewright import jsonl
+from rulewright.generation.open import NOTE_FILE
+from rulewright.prompts import Style
+from rulewright.runs import RunDir
+from rulewright.training import environment
+from rulewright.training.config import SftConfig
+
+COMPLETE: Final = "complete.json"
+
+
+def step_of(folder: Path) -> int:
+    """The step in a name like `checkpoint-400`."""
+    return int(folder.name.rpartition("-")[2])
+
+
+def last_whole(folder: Path) -> Path | None:
+    """The newest whole checkpoint; broken ones are removed."""
+    whole = []
+    for path in sorted(folder.glob("checkpoint-*")):
+        if (path / COMPLETE).exists():
+            whole.append(path)
+        else:
+            shutil.rmtree(path)
+    return max(whole, key=step_of, default=None)
+
+
+def agree_on_start(folder: Path) -> Path | None:
+    """The checkpoint to continue from, the main process's choice in every process."""
+    from accelerate.utils import broadcast_object_list
+
+    box = [last_whole(folder) if environment.is_main() else None]
+    broadcast_object_list(box)
+    return box[0]
+
+
+def forget_after(run: RunDir, step: int) -> None:
+    """Drop what `metrics.jsonl` says of steps that will be done again."""
+    path = run.path / "metrics.jsonl"
+    if path.exists():
+        jsonl.cut_torn_line(path)
+        jsonl.write(path, [row for row in jsonl.read(path) if row["step"] <= step])
+
+
+def clear(out: Path) -> None:
+    """Remove a former checkpoint and its training state; foreign files stay."""
+    for name in ("checkpoints", "tokens", "tokenizer"):
+        shutil.rmtree(out / "run" / name, ignore_errors=True)
+    if (out / NOTE_FILE).exists():
+        for pattern in ("*.safetensors", "*.json", "README.md", "chat_template.jinja"):
+            for path in out.glob(pattern):
+                path.unlink()
+
+
+def save(config: SftConfig, style: Style, trainer: Any, tokenizer: Any) -> None:
+    """Write what transformers loads: weights (or adapter), tokenizer, and how to ask it."""
+    if config.lora is not None and config.lora.merge:
+        merged = trainer.accelerator.unwrap_model(trainer.model).merge_and_unload()
+        if environment.is_main():
+            merged.save_pretrained(config.out)
+    else:
+        trainer.save_model(str(config.out))
+    if not environment.is_main():
+        return
+    tokenizer.save_pretrained(config.out)
+    # TRL's pickled arguments: `run/config.json` says the same, readably.
+    (config.out / "training_args.bin").unlink(missing_ok=True)
+    note = {"prompt_style": style, "task": config.task, "base": config.model or None}
+    jsonl.write_json(config.out / NOTE_FILE, note)

@@ -1,0 +1,63 @@
+"""The job runner: what is done is not done again, what changed is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rulewright.demo import Places, Stage, digests, run_stages
+from rulewright.errors import RulewrightError
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    configs = tmp_path / "configs"
+    configs.mkdir()
+    (configs / "a.yaml").write_text("seed: 1\n")
+    root = tmp_path / "root"
+    root.mkdir()
+    return Places(root, configs, tmp_path)
+
+
+SHOW_TABLE = Stage(name="table", run="--help")
+SHOW_VERSION = Stage(name="version", run="--version")
+
+
+def test_stages_run_once(places: Places, capfd: pytest.CaptureFixture[str]) -> None:
+    first = run_stages([SHOW_VERSION, SHOW_TABLE], places)
+    assert [row["name"] for row in first] == ["version", "table"]
+    assert "rulewright 0" in capfd.readouterr().out
+    assert run_stages([SHOW_VERSION, SHOW_TABLE], places) == first
+    captured = capfd.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("done before") == 2
+
+
+def test_a_changed_stage_makes_those_after_it_new(places: Places) -> None:
+    stages = [SHOW_VERSION, Stage(name="b", run="x --config {configs}/a.yaml"), SHOW_TABLE]
+    before = digests(stages, places)
+    (places.configs / "a.yaml").write_text("seed: 2\n")
+    after = digests(stages, places)
+    assert before[0] == after[0]
+    assert before[1] != after[1] and before[2] != after[2]
+
+
+def test_a_failure_names_the_stage_and_the_command(places: Places) -> None:
+    with pytest.raises(RulewrightError, match="'bad' ended with exit code 2") as caught:
+        run_stages([SHOW_VERSION, Stage(name="bad", run="nonsense {start}")], places)
+    assert f"rulewright nonsense {places.start}" in caught.value.hint
+    assert len((places.root / "stages.jsonl").read_text().splitlines()) == 1
+
+
+def test_what_may_fail_and_what_is_not_here_do_not_end_the_job(places: Places) -> None:
+    rows = run_stages(
+        [
+            Stage(name="a", run="nonsense", may_fail=True),
+            Stage(name="b", run="nonsense", needs="{start}/nowhere"),
+            SHOW_VERSION,
+        ],
+        places,
+    )
+    assert "left_out" in rows[1]
+    assert rows[2]["name"] == "version"

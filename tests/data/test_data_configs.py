@@ -1,0 +1,19 @@
+"""The configurations that are shipped can be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rulewright import config
+from rulewright.commands.ingest import Config
+from rulewright.data.sources import SOURCES
+
+FILES = sorted((Path(__file__).resolve().parents[2] / "configs" / "data").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_shipped_configuration_is_valid(path: Path) -> None:
+    values = config.read_file(Config, path)
+    assert values["source"] in SOURCES

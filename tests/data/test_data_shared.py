@@ -1,0 +1,99 @@
+"""All the real files at once: everything in, nothing lost, nothing straddling."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rulewright import cli
+from rulewright.data import dedup, ingest, store
+from rulewright.data.schemas import SPLITS, NormalizedRecord
+
+BySplit = dict[str, list[NormalizedRecord]]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_800)]
+
+INGESTED: dict[str, tuple[str, ...]] = {
+    "commitpackft": ("commitpackft", "commitpackft_gitedits.jsonl"),
+    "codemod_fixtures": ("jsonl", "codemod_fixtures.jsonl"),
+    "fixture_groups": ("jsonl", "fixture_groups.jsonl"),
+    "fixture_multisite": ("jsonl", "fixture_multisite.jsonl"),
+    "commit_edits": ("jsonl", "commit_edits.jsonl"),
+    "commitpackft_sample": ("jsonl", "commitpackft_sample_edits.jsonl", "--license", "mit"),
+    "smellycode": ("smellycode", "smellycode.jsonl"),
+}
+
+
+@pytest.fixture(scope="module")
+def processed(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All shared files, ingested one after another, windows cut."""
+    out = tmp_path_factory.mktemp("shared") / "processed"
+    for name, (source, file, *extra) in INGESTED.items():
+        words = ["ingest", source, "--input", str(shared / "data" / file), "--out", str(out), *extra]
+        words += ["--name", name] if source == "jsonl" else []
+        assert cli.main([*words, "--window", "True", "--workers", "2"]) == 0, name
+    return out
+
+
+@pytest.fixture(scope="module")
+def by_split(processed: Path) -> dict[str, list[NormalizedRecord]]:
+    return {
+        split: [record for path in sorted((processed / split).glob("*.jsonl")) for record in store.load(path)]
+        for split in SPLITS
+    }
+
+
+def test_every_row_is_a_record_or_counted_and_set_aside(processed: Path, shared: Path) -> None:
+    for name, (source, file, *_) in INGESTED.items():
+        metadata = store.read_metadata(processed, name)
+        assert metadata is not None
+        n_rows = len((shared / "data" / file).read_bytes().splitlines())
+        assert metadata.rows_in == n_rows, name
+        assert metadata.num_records + sum(metadata.dropped.values()) == n_rows, name
+        n_aside = sum(len(p.read_bytes().splitlines()) for p in processed.glob(f"rejects/{name}*.jsonl"))
+        assert n_aside == sum(metadata.dropped.values()), name
+        assert (metadata.num_records > 0) == (source != "smellycode")
+
+
+def pairs(by_split: BySplit, key: Callable[[NormalizedRecord], list[str]]) -> Iterator[str]:
+    """Keys that are in more than one split."""
+    seen: dict[str, set[str]] = defaultdict(set)
+    for split, records in by_split.items():
+        for record in records:
+            for value in key(record):
+                seen[value].add(split)
+    return (value for value, splits in seen.items() if len(splits) > 1)
+
+
+def test_no_group_commit_or_text_straddles_splits(by_split: BySplit) -> None:
+    assert all(by_split.values())
+    assert not list(pairs(by_split, lambda r: [r.metadata.group]))
+    assert not list(
+        pairs(by_split, lambda r: (r.metadata.commit or "").split(",") if r.metadata.commit else [])
+    )
+    assert not list(pairs(by_split, lambda r: [r.metadata.id]))
+    assert not list(pairs(by_split, lambda r: [r.pre + "\0" + r.post]))
+
+
+def test_no_near_duplicates_straddle_splits(processed: Path) -> None:
+    """Every pair is compared here, not only those that share a bucket."""
+    names = [name for name in INGESTED if name != "smellycode"]
+    indexes = [ingest._load_index(processed, name) for name in names]
+    keys, _ = ingest._join(indexes)
+    usable = np.flatnonzero(keys.n_shingles > 0)
+    held_out = [i for i in usable if keys.split[i] != 0]
+    worst = 0.0
+    for i in held_out:
+        others = usable[keys.split[usable] != keys.split[i]]
+        worst = max(worst, float((keys.code[others] == keys.code[i]).mean(axis=1).max()))
+    assert worst < 0.7
+    assert not dedup.choose(keys, 0.7).reason.any()  # nothing is left to do
+
+
+def test_the_report_finds_nothing_wrong(processed: Path, tmp_path: Path) -> None:
+    assert cli.main(["stats", str(processed), "--out", str(tmp_path / "report")]) == 0
+    page = (tmp_path / "report" / "summary.md").read_text()
+    assert "no group, commit or id is in two splits" in page

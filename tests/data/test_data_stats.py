@@ -1,0 +1,113 @@
+"""`rulewright stats`: what is measured, and what is called a problem."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from rulewright import cli
+
+Ingest = Callable[..., int]
+
+
+@pytest.fixture
+def processed(tmp_path: Path, out: Path, ingest: Ingest, lay: SimpleNamespace) -> Path:
+    path = lay.write(tmp_path / "c.jsonl", [lay.commit_row(i) for i in range(100)])
+    assert ingest("commitpackft", "--input", path, "--near-threshold", 2) == 0
+    return out
+
+
+def stats(folder: Path, report: Path) -> int:
+    return cli.main(["stats", str(folder), "--out", str(report), "--workers", "1"])
+
+
+def test_the_figures(processed: Path, tmp_path: Path) -> None:
+    assert stats(processed, tmp_path / "r") == 0
+    found = json.loads((tmp_path / "r" / "summary.json").read_text())
+    source = found["sources"]["commitpackft"]
+    assert source["n_records"] == 100 and sum(source["per_split"].values()) == 100
+    assert source["changed_lines"] == {"median": 1, "p90": 1, "p95": 1, "max": 1}
+    assert source["one_hunk_rate"] == 1.0 and source["languages"] == {"python": 100}
+    assert source["n_groups"] == 100 and source["metadata"]["rows_in"] == 100
+    size = sum(p.stat().st_size for p in processed.glob("*/commitpackft.jsonl") if "rejects" not in str(p))
+    assert source["n_bytes"] == size
+
+
+def test_the_report_is_the_same_again_and_holds_what_the_plan_asks(processed: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        assert stats(processed, tmp_path / name) == 0
+    files = {p.name: p.read_bytes() for p in (tmp_path / "a").iterdir()}
+    assert files == {p.name: p.read_bytes() for p in (tmp_path / "b").iterdir()}
+    assert set(files) == {"summary.md", "summary.json", "commitpackft.md", "records.svg", "edit_size.svg"}
+    page = files["summary.md"].decode()
+    for part in ("## By source", "## By language", "## Edits", "## Licences", "edit_size.svg"):
+        assert part in page
+    assert "| [commitpackft](commitpackft.md) |" in page
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('{"instruction": "x"}', "pre: field required"),
+        ("not json", "not JSON"),
+        ("[1]", "expected a JSON object"),
+    ],
+)
+def test_an_invalid_record_is_named_and_fails(
+    line: str, told: str, processed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = processed / "train" / "commitpackft.jsonl"
+    n_lines = len(path.read_text().splitlines())
+    path.write_text(path.read_text() + line + "\n")
+    assert stats(processed, tmp_path / "r") == 1
+    error = capsys.readouterr().err
+    assert f"train/commitpackft.jsonl:{n_lines + 1}: " in error and told in error
+    assert "SHA-256 differs" in error
+
+
+def test_what_straddles_splits_is_a_problem(
+    processed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = (processed / "train" / "commitpackft.jsonl").read_text().splitlines()[0]
+    (processed / "dev" / "stray.jsonl").write_text(line + "\n")
+    assert stats(processed, tmp_path / "r") == 1
+    error = capsys.readouterr().err
+    assert "1 groups are in both train and dev" in error and "stray.metadata.json: missing" in error
+
+
+def test_an_evaluation_record_in_training_is_a_problem(
+    processed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = processed / "train" / "commitpackft.jsonl"
+    path.write_text(path.read_text().replace('"source": "commitpackft"', '"source": "canitedit"', 1))
+    assert stats(processed, tmp_path / "r") == 1
+    assert "which is for evaluation only, in the split 'train'" in capsys.readouterr().err
+
+
+def test_no_data_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert stats(tmp_path, tmp_path / "r") == 2
+    assert "no processed data" in capsys.readouterr().err
+
+
+def test_a_manifest_is_checked(processed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from rulewright.data import manifest
+    from rulewright.data.mix import MixEntry, mix
+
+    entries = [MixEntry(path=str(processed / "train" / "commitpackft.jsonl"))]
+    path = tmp_path / manifest.NAME
+    manifest.write(path, mix(entries, seed=1))
+    assert cli.main(["stats", "--manifest", str(path)]) == 0
+    assert "exactly those files" in capsys.readouterr().err
+    result = tmp_path / "result.json"  # as a training run writes it
+    result.write_text(json.dumps({"task": "edit", "sources": json.loads(path.read_text())}))
+    assert cli.main(["stats", "--manifest", str(result)]) == 0
+    file = processed / "train" / "commitpackft.jsonl"
+    file.write_text(file.read_text() + "\n")
+    assert cli.main(["stats", "--manifest", str(path)]) == 1
+    assert cli.main(["stats", "--manifest", str(tmp_path / "none.json")]) == 2
+    path.write_text("{}")
+    assert cli.main(["stats", "--manifest", str(path)]) == 2

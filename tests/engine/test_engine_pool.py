@@ -1,0 +1,130 @@
+"""Safety: whatever an action does, it gets its reason, and the batch goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from rulewright.actions import Action
+from rulewright.engine import Engine, Request, cli
+from rulewright.errors import RulewrightError
+from rulewright.verdict import Verdict
+
+CODE = "x = foo(1)\n"
+GOOD = Request("id: r\nlanguage: python\nrule: {pattern: foo($A)}\nfix: bar($A)", CODE, "python")
+HANG = Request(
+    "id: r\nlanguage: python\nrule:\n  kind: module\n  has:\n    stopBy: end\n    has:\n      stopBy: end\n"
+    "      has:\n        stopBy: end\n        has: {stopBy: end, kind: integer, regex: zzz}\nfix: x\n",
+    "x = " + "(" * 300 + "1" + ")" * 300 + "\n",
+    "python",
+)
+SEGFAULT = Request(
+    Action("python", ({"rule": {"pattern": "(" * 100_000 + "1" + ")" * 100_000}, "fix": "x"},)),
+    CODE,
+    "python",
+)
+HUGE = Request(Action("python", ({"rule": {"pattern": "x" * 50_000_000}, "fix": "x"},)), CODE, "python")
+GROWTH = Request(
+    json.dumps(
+        {
+            "id": "r",
+            "language": "python",
+            "rule": {"kind": "module", "pattern": "$A"},
+            "transform": {
+                "B": {"replace": {"source": "$A", "replace": "", "by": "x" * 2000}},
+                "C": {"replace": {"source": "$B", "replace": "", "by": "x" * 2000}},
+            },
+            "fix": "$C",
+        }
+    ),
+    CODE * 20,
+    "python",
+)
+
+
+def test_hostile_items_get_their_reason_and_the_rest_goes_on() -> None:
+    requests = [GOOD, HANG, GOOD, SEGFAULT, GOOD, HUGE, GROWTH, GOOD]
+    with Engine(workers=2, deadline_s=0.7, memory_mb=700) as engine:
+        outcomes = list(engine.judge_many(requests))
+        processes = [worker.process for worker in engine._workers]
+    verdicts = [outcome.verdict for outcome in outcomes]
+    assert [verdicts[i] for i in (0, 2, 4, 7)] == [Verdict.OK] * 4
+    assert verdicts[1] is Verdict.TIMEOUT
+    assert verdicts[3] is Verdict.CRASHED and "SIGSEGV" in outcomes[3].detail
+    assert verdicts[5] in (Verdict.CRASHED, Verdict.TIMEOUT, Verdict.BAD_RULE, Verdict.NO_MATCH)
+    assert verdicts[6] in (Verdict.CRASHED, Verdict.BAD_ACTION, Verdict.TIMEOUT)
+    assert all(process.poll() is not None for process in processes), "a worker outlived its engine"
+
+
+def test_outcomes_come_in_order_and_once() -> None:
+    sizes = [1, 400, 2, 9000, 3, 20000, 4]
+    requests = [Request(GOOD.action, CODE * n, "python") for n in sizes]
+    with Engine(workers=2) as engine:
+        assert [outcome.n_matches for outcome in engine.judge_many(requests)] == sizes
+        # A consumer that walks away does not confuse the next one.
+        next(engine.judge_many(requests))
+        assert engine.judge(GOOD).n_matches == 1
+
+
+def test_the_deadline_is_processor_time() -> None:
+    with Engine(deadline_s=0.2) as engine:
+        engine.judge(GOOD)
+        os.kill(engine._workers[0].process.pid, 19)  # SIGSTOP: as on a machine that is busy elsewhere
+        pid = engine._workers[0].process.pid
+        waiting = engine.judge_many([GOOD])
+        import threading
+
+        threading.Timer(0.8, os.kill, (pid, 18)).start()  # SIGCONT
+        assert next(waiting).verdict is Verdict.OK
+
+
+def test_a_worker_that_never_answers_is_our_fault() -> None:
+    with Engine(deadline_s=5, wall_s=0.5) as engine:
+        engine.judge(GOOD)
+        os.kill(engine._workers[0].process.pid, 19)
+        assert engine.judge(GOOD).verdict is Verdict.INFRA
+        assert engine.judge(GOOD).verdict is Verdict.OK
+
+
+def test_another_minor_version_is_refused_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "versions", lambda: {"ast-grep-py": "0.52.0", "ast-grep-cli": "0.51.1"})
+    with pytest.raises(RulewrightError, match=r"0\.52\.0 is installed, expected 0\.51"):
+        Engine()
+    Engine(allow_other_version=True).close()
+
+
+ATTACKS = {
+    "y01_billion_laughs": {Verdict.BAD_ACTION},
+    "y03_python_name": {Verdict.BAD_RULE},
+    "y05_multi_doc": {Verdict.OK, Verdict.NO_MATCH, Verdict.LOSSY, Verdict.SYNTAX_ERROR, Verdict.BAD_RULE},
+    "y06_deep_nesting": {Verdict.BAD_ACTION},
+    "y10_giant_pattern": {Verdict.BAD_ACTION},
+    "y12_transform_growth": {Verdict.BAD_ACTION, Verdict.CRASHED, Verdict.TIMEOUT},
+    "y13_nul_and_controls": {Verdict.BAD_ACTION},
+    "y14_not_a_rule": {Verdict.BAD_RULE},
+    "y17_id_traversal": {Verdict.NO_CHANGE, Verdict.NO_MATCH},
+    "y18_whole_file_fix": {Verdict.DEGENERATE},
+    "y20_yaml_11_vs_12": {Verdict.BAD_RULE},
+}
+
+
+def test_hostile_actions_of_the_collection(shared: Path, tmp_path: Path) -> None:
+    folder = shared / "attacks"
+    rows = [json.loads(line) for line in (folder / "index.jsonl").read_text("utf-8").splitlines()]
+    rows = [row for row in rows if row["kind"].startswith("action-")]
+    requests = []
+    for row in rows:
+        text = (folder / row["file"]).read_bytes().decode("utf-8", "replace")
+        if row["kind"] == "action-cli":
+            text = json.dumps({"action": {"type": "ast_grep", "mode": "cli", "cli": text}})
+        requests.append(Request(text, "def f(a):\n    return foo(a)\nx = foo(1)\n", "python"))
+    with Engine(workers=2, deadline_s=3) as engine:
+        outcomes = list(engine.judge_many(requests))
+    assert len(rows) >= 20
+    for row, outcome in zip(rows, outcomes):
+        wanted = {Verdict.BAD_ACTION} if row["kind"] == "action-cli" else ATTACKS.get(row["name"])
+        if wanted is not None:
+            assert outcome.verdict in wanted, (row["name"], outcome.verdict, outcome.detail)

@@ -1,0 +1,50 @@
+"""The exported pack passes ast-grep's own `test` and `scan`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from rulewright.actions import Action
+from rulewright.engine import cli
+from rulewright.engine.export import Example, export
+from rulewright.errors import RulewrightError
+
+NONE_EQ = Action("python", ({"rule": {"pattern": "$A == None"}, "fix": "$A is None"},))
+TWO = Action(
+    "javascript",
+    (
+        {"rule": {"pattern": "var $A = $B;"}, "fix": "let $A = $B;"},
+        {"rule": {"pattern": "log($A)"}, "constraints": {"A": {"regex": "^x"}}, "fix": "print(\n  $A)"},
+    ),
+)
+
+
+def _ast_grep(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([cli.binary(), *words], cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_a_pack_passes_and_rewrites_as_we_do(tmp_path: Path) -> None:
+    examples = [
+        Example("none eq/..", NONE_EQ, ["x == None\n", "if y == None:\n    pass\n"], "Use `is None`."),
+        Example("two", TWO, ["var a = 1;\nlog(x)\nlog(y)\n"]),
+        Example("two", NONE_EQ, ["z == None"]),
+    ]
+    assert export(examples, tmp_path) == 4
+    assert sorted(path.name for path in (tmp_path / "rules").iterdir()) == [
+        "none-eq.yml", "two-1.yml", "two-2.yml", "two.yml",
+    ]  # fmt: skip
+    tested = _ast_grep(tmp_path, "test")
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+    assert list((tmp_path / "tests" / "__snapshots__").iterdir())
+    (tmp_path / "a.py").write_text("q == None\n")
+    found = _ast_grep(tmp_path, "scan", "--json=compact", "a.py")
+    assert {item["ruleId"] for item in json.loads(found.stdout)} == {"none-eq", "two"}
+
+
+def test_an_action_without_effect_is_not_exported(tmp_path: Path) -> None:
+    with pytest.raises(RulewrightError, match="changes none of its 1 texts"):
+        export([Example("x", NONE_EQ, ["a is None\n"])], tmp_path)

@@ -1,0 +1,141 @@
+"""Judgement beyond "it applied", the tidy step, and why nothing matched."""
+
+from __future__ import annotations
+
+import pytest
+
+from rulewright.actions import Action
+from rulewright.engine import apply, judge, nomatch
+from rulewright.languages import Language
+from rulewright.verdict import Verdict
+
+
+def _action(pattern: object, fix: str, language: Language = "python", **more: object) -> Action:
+    rule = pattern if isinstance(pattern, dict) else {"pattern": pattern}
+    return Action(language, ({"rule": rule, "fix": fix, **more},))
+
+
+LOSSY = [
+    ("python", "if $A:\n    $B", "if not $A:\n    $B", "if x:\n    y()\nelse:\n    z()\n"),
+    ("python", "import $A", "import new", "import os, sys\n"),
+    ("python", "def $F($$$P):\n    $$$B", "def $F($$$P):\n    $$$B", "async def f(a):\n    return a\n"),
+    ("python", "raise $E", "raise Other($E)", "raise A() from b\n"),
+    ("python", "assert $A", "check($A)", 'assert x, "message"\n'),
+    ("python", "foo($A)", "bar($A)", "foo(\n    # keep me\n    1\n)\n"),
+    ("javascript", "const $A = $B", "let $A = $B", "const a = 1, b = 2\n"),
+]
+
+
+@pytest.mark.parametrize(("language", "pattern", "fix", "code"), LOSSY)
+def test_silent_loss_is_seen(language: Language, pattern: str, fix: str, code: str) -> None:
+    outcome = judge(_action(pattern, fix, language), code)
+    assert Verdict.LOSSY in outcome.flags, outcome
+    assert outcome.verdict in (Verdict.LOSSY, Verdict.NO_CHANGE)
+
+
+HONEST = [
+    ("python", "$A == None", "$A is None", "if x.y == None:\n    pass\n"),
+    ("python", "foo($$$A)", "bar($$$A)", "foo(1, *x, k=2)\n"),
+    ("python", "print($_, $$$)", "log()", "print(a, b, c)\n"),
+    ("python", "old()", "new()", "old()\n"),
+    ("python", "import os", "import os\nimport sys", "import os\n"),
+    ("javascript", "var $A = $B;", "let $A = $B;", "var a = 1;\n"),
+    ("go", {"pattern": {"context": "func f() { ioutil.ReadFile($X) }", "selector": "call_expression"}},
+     "os.ReadFile($X)", "package p\nfunc g() { ioutil.ReadFile(a) }\n"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("language", "pattern", "fix", "code"), HONEST)
+def test_an_honest_rule_is_not_suspected(language: Language, pattern: object, fix: str, code: str) -> None:
+    assert judge(_action(pattern, fix, language), code).verdict is Verdict.OK
+
+
+def test_a_stated_deletion_is_no_loss() -> None:
+    assert judge(_action({"kind": "assert_statement"}, ""), "x = 1\nassert x, 'no'\n").ok
+
+
+def test_a_whole_file_literal_is_degenerate() -> None:
+    code = "def add(a, b):\n    return a - b\n"
+    whole = _action({"kind": "module"}, "def add(a, b):\n    return a + b\n")
+    assert judge(whole, code, "def add(a, b):\n    return a + b\n\n").verdict is Verdict.DEGENERATE
+    body = "x = 1\n" + "y = some_long_name(1, 2, 3, 4)\n" * 6
+    copied = _action(
+        {"kind": "function_definition"}, "def f():\n    " + "value = other_name(9, 8, 7)\n    " * 8
+    )
+    assert judge(copied, "def f():\n    " + body.replace("\n", "\n    ")).verdict is Verdict.DEGENERATE
+
+
+def test_a_broken_result_is_a_syntax_error() -> None:
+    outcome = judge(_action("foo($A)", "bar($A"), "foo(1)\n")
+    assert outcome.verdict is Verdict.SYNTAX_ERROR
+    assert outcome.post == "bar(1\n"
+
+
+def test_the_wanted_result_decides_last() -> None:
+    action = _action("foo($A)", "bar($A)")
+    assert judge(action, "foo(1)\n", "bar(1)\n").ok
+    outcome = judge(action, "foo(1)\n", "baz(1)\n")
+    assert outcome.verdict is Verdict.WRONG_RESULT
+    assert "line 1 is 'bar(1)', wanted 'baz(1)'" in outcome.detail
+
+
+def test_rules_apply_one_after_another_and_the_states_show_it() -> None:
+    rules = (
+        {"rule": {"pattern": "foo($A)"}, "fix": "bar($A)"},
+        {"rule": {"pattern": "bar($A)"}, "fix": "baz($A)"},
+    )
+    outcome = judge(Action("python", rules), "foo(1)\n")
+    assert outcome.states == ("bar(1)\n", "baz(1)\n")
+    assert (outcome.n_rules, outcome.matches_per_rule, outcome.n_matches) == (2, (1, 1), 2)
+    assert outcome.bytes_touched == 3 + 1  # foo → bar, r → z
+
+
+def test_tidying_empties_only_the_lines_that_the_rewrite_made() -> None:
+    code = "class A:\n    foo(\n        1,\n   \n        2)\n"
+    action = _action("foo($$$A)", "bar(\n\n    $$$A)")
+    exact, tidied = apply(action, code, exact=True), apply(action, code)
+    assert exact.post == "class A:\n    bar(\n    \n        1,\n       \n        2)\n"
+    assert tidied.post == "class A:\n    bar(\n\n        1,\n       \n        2)\n"
+    assert tidied.tidied and not exact.tidied
+
+
+def test_tidying_empties_the_line_of_a_deleted_statement() -> None:
+    outcome = apply(_action("foo()", ""), "if x:\n    foo()\n    bar()\n")
+    assert outcome.post == "if x:\n\n    bar()\n" and outcome.tidied
+
+
+def test_carriage_returns_stay() -> None:
+    outcome = apply(_action("foo()", ""), "if x:\r\n    foo()\r\n    bar()\r\n")
+    assert outcome.post == "if x:\r\n\r\n    bar()\r\n"
+
+
+WHY = [
+    ({"pattern": "fooo($A)"}, "foo(1)\n", "the nearest, at line 1, is `foo(1)`"),
+    ({"pattern": "lambda: $A"}, "foo(1)\n", "the code has none"),
+    ({"kind": "call", "inside": {"kind": "class_definition"}}, "class A:\n  foo(1)\n",
+     "with `stopBy: end` in it there would be 1"),
+    ({"kind": "lambda"}, "foo(1)\n", "no node of kind `lambda`"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rule", "code", "reason"), WHY)
+def test_it_says_why_nothing_matched(rule: dict[str, object], code: str, reason: str) -> None:
+    assert reason in nomatch.explain(_action(rule, "x"), code)
+
+
+def test_it_says_that_a_constraint_or_a_comment_is_why() -> None:
+    constrained = _action("foo($A)", "x", constraints={"A": {"regex": "z"}})
+    assert "`constraints` leave none: at line 1 $A is `1`" in nomatch.explain(constrained, "foo(1)\n")
+    assert "suppressed" in nomatch.explain(_action("foo($A)", "x"), "foo(1)  # ast-grep-ignore\n")
+
+
+def test_broken_code_goes_by_the_command_line() -> None:
+    outcome = judge(_action("foo($A)", "bar($A)"), "foo(1)\ndef (\n")
+    assert outcome.ok and outcome.post == "bar(1)\ndef (\n"
+
+
+def test_empty_and_foreign_texts() -> None:
+    action = _action("foo($A)", "bar($A)")
+    assert judge(action, "").verdict is Verdict.NO_MATCH
+    assert judge(action, "foo('\ud800')\n").verdict is Verdict.INFRA
+    assert judge(Action("other", action.rules), "foo(1)").verdict is Verdict.BAD_ACTION

@@ -1,0 +1,106 @@
+"""`sandbox run`, `sandbox attack` and `doctor` as a person meets them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rulewright.cli import main
+from rulewright.sandbox import tiers
+
+OWN = Path(__file__).parent / "attacks"
+
+
+@pytest.fixture(autouse=True)
+def _some_tier() -> None:
+    if not any(tiers.probe(tier).works for tier in tiers.AUTOMATIC):
+        pytest.skip("no sandbox tier works here")
+
+
+def test_attack_gives_a_line_a_case(capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["sandbox", "attack", str(OWN), "--only", "loopback", "h00_wrong", "pipe_and_tee", "--json"])
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert code == 0
+    assert [row["name"] for row in rows] == ["loopback", "h00_wrong", "pipe_and_tee"]
+    assert all({"name", "kind", "tier", "outcome", "contained"} <= row.keys() for row in rows)
+    assert all(row["contained"] for row in rows)
+
+
+def test_attack_reports_an_escape(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "bad.py").write_text("print('ESCAPED by word')\n")
+    (tmp_path / "index.jsonl").write_text(
+        '{"name": "bad", "kind": "process", "file": "bad.py", "expected": ""}\n'
+    )
+    assert main(["sandbox", "attack", str(tmp_path)]) == 1
+    captured = capsys.readouterr()
+    assert "NO" in captured.out
+    assert "not contained: bad: ESCAPED by word" in captured.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["attack", "/no/such/folder"], ["run", "/no/such/file.py"], ["attack", str(OWN), "--only", "nothing"]],
+)
+def test_wrong_input_is_exit_code_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sandbox", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("error: ")
+    assert "hint: " in captured.err
+
+
+def test_run_a_program(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "p.py"
+    path.write_text("print('hello')\n")
+    assert main(["sandbox", "run", str(path)]) == 0
+    assert capsys.readouterr().out == "hello\n"
+    path.write_text("raise SystemExit(4)\n")
+    assert main(["sandbox", "run", str(path), "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["exit_code"] == 4
+
+
+def test_run_tests(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    program, tests = tmp_path / "shape.py", tmp_path / "t.py"
+    program.write_text("import os\nos._exit(0)\n")
+    tests.write_text("from shape import area\n\n\ndef test_area():\n    assert area(2) == 4\n")
+    assert main(["sandbox", "run", str(program), "--tests", str(tests)]) == 1
+    captured = capsys.readouterr()
+    assert "official pass, strict fail" in captured.out
+    assert "alarm" in captured.err
+    program.write_text("def area(x):\n    return x * x\n")
+    assert main(["sandbox", "run", str(program), "--tests", str(tests), "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert (row["official"], row["strict"], row["oracle"], row["verdict"]) == (True, True, "split", "ok")
+
+
+def test_other_languages_say_that_they_are_not_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "p.go"
+    path.write_text("package main\n")
+    assert main(["sandbox", "run", str(path)]) == 2
+    assert "go programs are not run" in capsys.readouterr().err
+
+
+def test_doctor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-never-shown")
+    assert main(["doctor", "--json"]) == 0
+    out = capsys.readouterr().out
+    rows = {row["what"]: row for row in map(json.loads, out.splitlines())}
+    assert "sk-never-shown" not in out
+    assert rows["OPENAI_API_KEY"]["value"] == "set"
+    assert rows["ast-grep program"]["verdict"] == "ok"
+    assert rows["sandbox used by auto"]["value"] in ("bubblewrap", "landlock")
+    assert all(row["verdict"] in ("ok", "absent", "limited", "broken") for row in rows.values())
+    assert all(row["fix"] for row in rows.values() if row["verdict"] in ("absent", "broken"))
+
+
+def test_doctor_fails_for_what_is_required(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rulewright.engine import cli
+
+    monkeypatch.setattr(cli, "SUPPORTED", (0, 1))
+    assert main(["doctor"]) == 1
+    assert "broken: ast-grep program, ast-grep binding" in capsys.readouterr().err

@@ -1,0 +1,312 @@
+"""Dynamic sampling on TRL: what is kept, refilled, counted, saved and resumed."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import signal
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rulewright import jsonl
+from rulewright.errors import ConfigError, RulewrightError, UsageError
+from rulewright.prompts import Message, Style
+from rulewright.runs import RunDir
+from rulewright.srl.sampling import SamplingConfig
+from rulewright.srl.scoring import Scored
+from rulewright.training.policy import PolicyConfig, Tasks, check_trainer, open_run, run_policy
+from rulewright.verdict import Verdict
+
+pytest.importorskip("trl")
+import torch
+from trl import GRPOConfig, GRPOTrainer
+
+from rulewright.training.checkpoints import COMPLETE
+from rulewright.training.config import TinyConfig
+from rulewright.training.grpo import PolicyTrainer, _cat
+from rulewright.training.models import load_tokenizer
+from rulewright.training.policy_loop import open_trainer
+from rulewright.training.tiny import make_model, make_tokenizer
+
+Rule = Callable[[int, str], float | None]
+
+
+class ByRule:
+    """Tasks whose reward is any function of row and text."""
+
+    def __init__(self, n: int, rule: Rule) -> None:
+        self._n, self._rule = n, rule
+        self.seen: list[int] = []
+
+    def __len__(self) -> int:
+        return self._n
+
+    def prompt(self, row: int, style: Style) -> list[Message]:
+        return [{"role": "user", "content": f"task {row} " + "1" * (row % 5)}]
+
+    def group(self, row: int) -> str:
+        return str(row)
+
+    def score(self, rows: Sequence[int], texts: Sequence[str], n_tokens: Sequence[int]) -> list[Scored]:
+        self.seen += rows
+        values = [self._rule(row, text) for row, text in zip(rows, texts, strict=True)]
+        return [
+            Scored(None, Verdict.INFRA, False)
+            if value is None
+            else Scored(value, Verdict.OK, value > 0.5, {"add_x": value})
+            for value in values
+        ]
+
+
+def letters(row: int, text: str) -> float:
+    """Something that a random model can learn: write letters."""
+    return sum(c.isalpha() for c in text) / max(1, len(text))
+
+
+def odd_only(row: int, text: str) -> float:
+    return letters(row, text) if row % 2 else 0.5
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tiny")
+    config = TinyConfig(vocab_size=300, hidden_size=16, n_layers=1, n_heads=2, mlp_size=32, max_positions=96)
+    tokenizer = make_tokenizer(["task 1 xxx", "def f(a):\n    return a"] * 20, [], config)
+    tokenizer.save_pretrained(folder)
+    make_model(tokenizer, config, 0).save_pretrained(folder)
+    jsonl.write_json(folder / "rulewright.json", {"prompt_style": "compact", "task": "action"})
+    return folder
+
+
+def settings(checkpoint: Path, out: Path, **changes: Any) -> PolicyConfig:
+    trainer = {
+        "per_device_train_batch_size": 8,
+        "num_generations": 4,
+        "max_completion_length": 6,
+        "mask_truncated_completions": False,
+        "max_steps": 4,
+        "learning_rate": 1e-2,
+        "lr_scheduler_type": "constant",
+        "save_steps": 2,
+        **changes.pop("trainer", {}),
+    }
+    values: dict[str, Any] = {"eval_rows": 4, "eval_every_steps": 2, **changes}
+    return PolicyConfig(
+        model=str(checkpoint), out=out / "model", reports=out / "reports", trainer=trainer, **values
+    )
+
+
+def open_policy(config: PolicyConfig, scorer: ByRule) -> PolicyTrainer:
+    return open_trainer(config, Tasks(scorer, scorer, "test"), RunDir(config.out / "run"))
+
+
+def rows_of(trainer: PolicyTrainer, rows: Sequence[int]) -> list[dict[str, Any]]:
+    return [dict(trainer.train_dataset[row]) for row in rows for _ in range(trainer.num_generations)]
+
+
+def test_the_hooked_methods_are_there() -> None:
+    """TRL is pinned because these are private: a release that moves them must fail here."""
+    for name, parameters in {
+        "_calculate_rewards": ["self", "inputs", "prompts", "completions", "completion_ids_list"],
+        "_generate_and_score_completions": ["self", "inputs"],
+        "_save_checkpoint": ["self", "model", "trial"],
+        "_load_optimizer_and_scheduler": ["self", "checkpoint"],
+    }.items():
+        assert list(inspect.signature(getattr(GRPOTrainer, name)).parameters) == parameters
+    source = inspect.getsource(GRPOTrainer)
+    for text in ('"num_items_in_batch"', "self._metrics[mode]", "self._tokenizer", "self.num_generations"):
+        assert text in source
+
+
+def test_flat_groups_are_replaced(checkpoint: Path, tmp_path: Path) -> None:
+    scorer = ByRule(20, odd_only)
+    trainer = open_policy(settings(checkpoint, tmp_path), scorer)
+    trainer.model.train()
+    batch = trainer._generate_and_score_completions(rows_of(trainer, [2, 3]))
+    kept = set(scorer.seen) - {2}
+    assert any(row % 2 for row in kept)
+    metrics = {name: values[-1] for name, values in trainer._metrics["train"].items()}
+    assert 2 <= metrics["sampling/rounds"] <= 3
+    assert metrics["sampling/prompts"] == len(scorer.seen) / 4
+    assert metrics["unfiltered/infra_rate"] == 0
+    size = batch["completion_ids"].shape
+    assert size[0] == 8 == len(batch["advantages"])
+    assert batch["completion_mask"].shape == size
+    assert int(batch["num_items_in_batch"]) == int(batch["completion_mask"].sum())
+    informative = batch["advantages"].view(2, 4).abs().sum(dim=1) > 0
+    assert torch.allclose(batch["advantages"].view(2, 4).sum(dim=1), torch.zeros(2), atol=1e-5)
+    # Groups left flat fill the batch, but no token of theirs counts.
+    assert bool((batch["completion_mask"].view(2, 4, -1).sum(dim=(1, 2)) > 0).eq(informative).all())
+
+
+def test_a_flat_batch_ends_after_bounded_rounds(checkpoint: Path, tmp_path: Path) -> None:
+    scorer = ByRule(20, lambda row, text: 0.5)
+    trainer = open_policy(settings(checkpoint, tmp_path), scorer)
+    trainer.model.train()
+    batch = trainer._generate_and_score_completions(rows_of(trainer, [0, 1]))
+    assert len(scorer.seen) == 3 * 8
+    assert not batch["advantages"].any()
+    assert int(batch["num_items_in_batch"]) > 0
+    assert trainer.flat_batches == 1
+
+
+def test_samples_without_a_reward_leave_the_loss(checkpoint: Path, tmp_path: Path) -> None:
+    calls = iter(range(10_000))
+    scorer = ByRule(20, lambda row, text: None if next(calls) % 4 == 0 else letters(row, text))
+    trainer = open_policy(settings(checkpoint, tmp_path, sampling=SamplingConfig(enabled=False)), scorer)
+    trainer.model.train()
+    batch = trainer._generate_and_score_completions(rows_of(trainer, [0, 1]))
+    for i in (0, 4):
+        assert float(batch["advantages"][i]) == 0
+        assert int(batch["completion_mask"][i].sum()) == 0
+    assert trainer._metrics["train"]["unfiltered/infra_rate"][-1] == pytest.approx(0.25)
+
+
+def test_batch_scaling_is_over_what_is_trained_on(checkpoint: Path, tmp_path: Path) -> None:
+    config = settings(
+        checkpoint, tmp_path, trainer={"scale_rewards": "batch"}, sampling=SamplingConfig(enabled=False)
+    )
+    trainer = open_policy(config, ByRule(20, letters))
+    trainer.model.train()
+    theirs: list[torch.Tensor] = []
+    original = GRPOTrainer._generate_and_score_completions
+
+    def spy(self: Any, inputs: Any) -> Any:
+        batch = original(self, inputs)
+        theirs.append(batch["advantages"].clone())
+        return batch
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(GRPOTrainer, "_generate_and_score_completions", spy)
+        batch = trainer._generate_and_score_completions(rows_of(trainer, [0, 1]))
+    assert torch.allclose(batch["advantages"], theirs[0], atol=1e-5)
+
+
+def test_rounds_of_different_lengths_are_padded_on_the_right_side() -> None:
+    one, two = torch.ones(1, 2, dtype=torch.long), torch.full((1, 3), 2)
+    assert _cat([one, two], "prompt_ids", 9).tolist() == [[9, 1, 1], [2, 2, 2]]
+    assert _cat([one, two], "completion_ids", 9).tolist() == [[1, 1, 9], [2, 2, 2]]
+    assert _cat([one, two], "completion_mask", 9).tolist() == [[1, 1, 0], [2, 2, 2]]
+    assert _cat([torch.ones(2), torch.zeros(1)], "advantages", 9).tolist() == [1, 1, 0]
+
+
+def test_a_run_learns_and_leaves_its_files(checkpoint: Path, tmp_path: Path) -> None:
+    config = settings(checkpoint, tmp_path, trainer={"max_steps": 12, "save_steps": 4}, eval_every_steps=6)
+    scorer = ByRule(12, letters)
+    run = open_run(config, [])
+    result = run_policy(config, Tasks(scorer, ByRule(4, letters), "letters"), run)
+    assert result == run.result()
+    assert result["steps"] == 12
+    assert result["best_step"] in (6, 12)
+    assert result["gain"]["sampled"]["difference"] > 0
+    assert {"config.json", "model.safetensors", "tokenizer.json", "rulewright.json", "README.md"} <= {
+        path.name for path in config.out.iterdir()
+    }
+    rows = list(jsonl.read(config.reports / "metrics.jsonl"))
+    assert [row["step"] for row in rows if row["kind"] == "train"] == list(range(1, 13))
+    assert [row["step"] for row in rows if row["kind"] == "dev"] == [0, 0, 6, 6, 12, 12]
+    assert (config.reports / "curves.png").stat().st_size > 10_000
+    with pytest.raises(UsageError, match="holds a finished run"):
+        open_run(config, [])
+
+
+def test_a_killed_run_resumes_to_the_same_weights(checkpoint: Path, tmp_path: Path) -> None:
+    def train(out: Path, rule: Rule, resume: bool = False) -> dict[str, Any]:
+        config = settings(checkpoint, out, trainer={"max_steps": 6}, resume=resume)
+        run = open_run(config, [])
+        return run_policy(config, Tasks(ByRule(12, rule), ByRule(4, letters), "letters"), run)
+
+    whole = train(tmp_path / "whole", odd_only)
+    checkpoints = tmp_path / "cut/model/run/checkpoints"
+
+    def dies(row: int, text: str) -> float:
+        if (checkpoints / "checkpoint-4" / COMPLETE).exists():
+            os.kill(os.getpid(), signal.SIGKILL)
+        return odd_only(row, text)
+
+    child = os.fork()
+    if child == 0:
+        train(tmp_path / "cut", dies)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    # A checkpoint that was being written when the run died is not taken.
+    (checkpoints / "checkpoint-5").mkdir()
+    again = train(tmp_path / "cut", odd_only, resume=True)
+    for key in ("steps", "prompts", "best_step", "before", "after", "last"):
+        assert again[key] == whole[key], key
+    ours, theirs = (
+        jsonl.require_file(tmp_path / name / "model/model.safetensors").read_bytes()
+        for name in ("cut", "whole")
+    )
+    assert ours == theirs
+    steps = [
+        row["step"] for row in jsonl.read(tmp_path / "cut/reports/metrics.jsonl") if row["kind"] == "train"
+    ]
+    assert steps == [1, 2, 3, 4, 5, 6]
+    state = json.loads((checkpoints / "checkpoint-6/refill.json").read_text())
+    assert state["position"] > 0
+
+
+@pytest.mark.parametrize(
+    ("reward", "why"), [(-0.2, "hardly any valid action"), (1.0, "full reward"), (0.5, "all worth the same")]
+)
+def test_nothing_to_learn_ends_with_the_reason(
+    checkpoint: Path, tmp_path: Path, reward: float, why: str
+) -> None:
+    config = settings(checkpoint, tmp_path, sampling=SamplingConfig(max_rounds=1, max_flat_batches=2))
+    scorer = ByRule(12, lambda row, text: reward)
+    with pytest.raises(RulewrightError, match="nothing to learn from") as failure:
+        run_policy(config, Tasks(scorer, scorer, "flat"), open_run(config, []))
+    assert why in failure.value.hint
+    assert len(scorer.seen) <= 2 * 8 + 2 * 2 * 4
+    assert not (config.out / "run/result.json").exists()
+
+
+def arguments(tmp_path: Path, **values: Any) -> GRPOConfig:
+    return GRPOConfig(
+        output_dir=str(tmp_path), use_cpu=True, bf16=False, report_to="none",
+        **{"per_device_train_batch_size": 4, "num_generations": 4, "save_steps": 2, **values},
+    )  # fmt: skip
+
+
+def test_settings_that_cannot_work_are_refused(tmp_path: Path) -> None:
+    check_trainer(arguments(tmp_path), 1)
+    two_processes = arguments(tmp_path, num_generations=8, generation_batch_size=8)
+    two_processes.steps_per_generation, two_processes.generation_batch_size = 1, 8
+    with pytest.raises(ConfigError, match="a group would be cut"):
+        check_trainer(two_processes, 100)
+    with pytest.raises(ConfigError, match="resumed inside a window"):
+        check_trainer(arguments(tmp_path, num_iterations=2, save_steps=3), 100)
+    with pytest.raises(ConfigError, match="save_total_limit"):
+        check_trainer(arguments(tmp_path, save_total_limit=1), 100)
+    with pytest.raises(UsageError, match="no step at all"):
+        check_trainer(arguments(tmp_path, per_device_train_batch_size=8), 1)
+
+
+def test_unknown_and_reserved_trainer_options(checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"learning_rat.*learning_rate"):
+        open_policy(settings(checkpoint, tmp_path, trainer={"learning_rat": 1}), ByRule(9, letters))
+    with pytest.raises(ConfigError, match=r"trainer\.seed: is decided by the run"):
+        open_policy(settings(checkpoint, tmp_path, trainer={"seed": 1}), ByRule(9, letters))
+
+
+def test_long_prompts_are_left_out(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tokenizer = load_tokenizer(str(checkpoint))
+    scorer = ByRule(10, letters)
+    prompts = [scorer.prompt(row, "compact") for row in range(10)]
+    lengths = [
+        len(tokenizer.apply_chat_template(p, add_generation_prompt=True, return_dict=True)["input_ids"])
+        for p in prompts
+    ]
+    bound = min(lengths)
+    trainer = open_policy(settings(checkpoint, tmp_path, max_prompt_tokens=bound), scorer)
+    assert len(trainer.train_dataset) == lengths.count(bound) < 10
+    assert "left out" in capsys.readouterr().err
+    with pytest.raises(UsageError, match="all 10 training tasks"):
+        open_policy(settings(checkpoint, tmp_path, max_prompt_tokens=2), ByRule(10, letters))

@@ -1,0 +1,249 @@
+"""`rulewright synth` end to end on real code: verified, split, repeatable, resumable."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rulewright import jsonl
+from rulewright.actions import parse_action
+from rulewright.actions.action import Action
+from rulewright.data import store
+from rulewright.data.splits import split_of
+from rulewright.engine import judge
+from rulewright.errors import UsageError
+from rulewright.synth import collect, make, shards, sources, templates, windows
+from rulewright.synth.collect import Candidate
+from rulewright.synth.speech import Speech
+from rulewright.verdict import Verdict
+
+# Real files of the standard library, under names whose groups fall into all three splits.
+REAL = {
+    "train": ("json/decoder.py", "textwrap.py", "json/encoder.py", "shlex.py"),
+    "dev": ("cmd.py",),
+    "test": ("sched.py", "bisect.py"),
+}
+
+
+def copy_sources(folder: Path) -> Path:
+    """Copy the files; each gets the first name `m<i>` whose group hashes to its split."""
+    folder.mkdir()
+    names = [f"m{i}" for i in range(400)]
+    for split, files in REAL.items():
+        fitting = [name for name in names if split_of(f"src/{name}") == split]
+        for file, name in zip(files, fitting, strict=False):
+            (folder / f"{name}.py").write_bytes((sources.standard_library() / file).read_bytes())
+    return folder
+
+
+def arguments(out: Path, *extra: str) -> list[str]:
+    folder = out / "src"
+    if not folder.exists():
+        copy_sources(folder)
+    return [
+        "synth", "--source-dir", str(folder), "--languages", "python", "--out", str(out / "data"),
+        "--negatives", str(out / "negatives.jsonl"), "--window", "statement", "function",
+        "--max-tokens", "700", "--max-chars", "2400", "--max-template-share", "1", *extra,
+    ]  # fmt: skip
+
+
+def synth(out: Path, *extra: str) -> None:
+    from rulewright.cli import main
+
+    assert main(arguments(out, "--workers", "1", *extra)) == 0
+
+
+def files_of(out: Path) -> dict[str, bytes]:
+    found = {str(p.relative_to(out)): p.read_bytes() for p in sorted(out.rglob("*.jsonl"))}
+    return found | {"diversity": (out / "data" / "synth.diversity.json").read_bytes()}
+
+
+def rows(out: Path) -> list[tuple[str, dict[str, Any]]]:
+    found = []
+    for split in ("train", "dev", "test"):
+        path = store.split_path(out / "data", split, "synth")
+        if path.exists():
+            found += [(split, row) for row in jsonl.read(path)]
+    return found
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("synth")
+    synth(out, "--limit", "900")
+    return out
+
+
+def test_every_record_is_verified_and_complete(made: Path) -> None:
+    found = rows(made)
+    assert len(found) == 900
+    for split, row in found:
+        action = parse_action(row["metadata"]["action"])
+        assert isinstance(action, Action)
+        outcome = judge(action, row["pre"], row["post"])
+        assert outcome.ok, (row["metadata"]["provenance"], outcome.detail)
+        assert windows.parses(row["pre"], "python") and windows.parses(row["post"], "python")
+        assert split_of(row["metadata"]["group"]) == split
+    assert store.read_metadata(made / "data", "synth") is not None
+    shapes = Counter(row["metadata"]["provenance"]["shape"] for _, row in found)
+    assert shapes["single"] and shapes["multi"] and shapes["scoped"]
+    assert {row["language"] for _, row in found} == {"python"}
+
+
+def test_no_code_stands_in_two_splits(made: Path) -> None:
+    by_split: dict[str, set[str]] = {}
+    for split, row in rows(made):
+        by_split.setdefault(split, set()).add("".join(row["post"].split()))
+    rest = set().union(*(codes for split, codes in by_split.items() if split != "train"))
+    assert by_split["train"].isdisjoint(rest)
+
+
+def test_held_out_templates_are_only_in_their_split(made: Path) -> None:
+    for split, row in rows(made):
+        for name in row["metadata"]["provenance"]["templates"]:
+            assert shards.held_out(name) in (None, split)
+    names = [template.name for template in templates.packaged()]
+    held = [name for name in names if shards.held_out(name)]
+    assert 0.03 < len(held) / len(names) < 0.25
+
+
+def test_negatives_have_nothing_to_do(made: Path) -> None:
+    found = list(jsonl.read(made / "negatives.jsonl"))
+    assert len(found) > 5
+    for row in found[:100]:
+        assert row["pre"] == row["post"] and "negative" in row["tags"]
+        action = parse_action(row["metadata"]["action"])
+        assert isinstance(action, Action) and judge(action, row["pre"]).verdict is Verdict.NO_MATCH
+
+
+def test_the_report_adds_up(made: Path) -> None:
+    told = json.loads((made / "data" / "synth.diversity.json").read_text())
+    assert told["num_records"] == told["diversity"]["n"] == sum(told["splits"].values()) == 900
+    for by in ("language", "shape", "window", "sites"):
+        assert sum(told["diversity"][by].values()) == 900
+
+
+def test_a_finished_set_is_not_overwritten_by_accident(made: Path) -> None:
+    from rulewright.cli import main
+
+    assert main(arguments(made, "--workers", "1", "--limit", "900")) == 2
+    assert main(arguments(made, "--workers", "1", "--limit", "900", "--resume")) == 0
+    assert main(arguments(made, "--workers", "1", "--limit", "400", "--resume")) == 2
+
+
+def test_same_bytes_again_and_after_a_kill(made: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "rulewright", *arguments(tmp_path, "--limit", "900", "--workers", "2")]
+    environment = {**os.environ, "PYTHONHASHSEED": "7"}
+    run = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment, start_new_session=True)
+    deadline = time.monotonic() + 90
+    while run.poll() is None and not list(tmp_path.rglob("0*.jsonl")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    synth(tmp_path, "--limit", "900")
+    assert files_of(tmp_path) == files_of(made)
+    assert not list(tmp_path.rglob(".work/*/*"))
+
+
+def test_a_persons_own_templates_alone(tmp_path: Path) -> None:
+    row = {
+        "name": "mine/isinstance",
+        "language": "python",
+        "forward": {"rule": {"pattern": "is_a($X, $T)"}, "fix": "isinstance($X, $T)"},
+        "inverse": {"rule": {"pattern": "isinstance($X, $T)"}, "fix": "is_a($X, $T)"},
+        "reason": "",
+        "paraphrases": ["Use the built-in `isinstance`."],
+    }
+    jsonl.write(tmp_path / "mine.jsonl", [row])
+    synth(tmp_path, "--templates", str(tmp_path / "mine.jsonl"), "--no-packaged", "--shapes", "single")
+    found = rows(tmp_path)
+    assert len(found) > 10
+    assert {row["metadata"]["provenance"]["templates"][0] for _, row in found} == {"mine/isinstance"}
+    assert not (tmp_path / "negatives.jsonl").exists()
+
+
+def test_no_source_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from rulewright.cli import main
+
+    (tmp_path / "empty").mkdir()
+    code = main(["synth", "--source-dir", str(tmp_path / "empty"), "--out", str(tmp_path / "d")])
+    assert code == 2 and "no source file" in capsys.readouterr().err
+
+
+# The choice of what stays
+
+
+def candidate(number: int, template: str, split: str = "train", edit: int = -1, code: int = -1) -> Candidate:
+    return Candidate(
+        0, number, f"id{number}", split, (template,), "single",
+        str(edit if edit >= 0 else number).encode(), str(code if code >= 0 else number).encode(),
+    )  # fmt: skip
+
+
+def test_the_share_holds_for_every_template() -> None:
+    rng = random.Random(1)
+    names = [f"t{i}" for i in range(100)]
+    weights = [1 / (i + 1) for i in range(100)]
+    found = [candidate(i, rng.choices(names, weights)[0]) for i in range(20_000)]
+    choice = collect.choose(found, 0, 0.015, 2)
+    kept = [c for c in found if (c.shard, c.line) in choice.kept]
+    counts = Counter(c.names[0] for c in kept)
+    assert max(counts.values()) <= 0.015 * len(kept) and len(kept) > 3_000
+    assert len(kept) + sum(choice.dropped.values()) == len(found)
+
+
+def test_a_share_that_cannot_hold_is_said() -> None:
+    choice = collect.choose([candidate(i, f"t{i % 9}") for i in range(2_000)], 0, 0.015, 2)
+    assert len(choice.kept) == 2_000 and "needs at least 67 templates" in choice.cap_reason
+
+
+def test_repeats_and_leaks_are_dropped_and_counted() -> None:
+    found = [
+        candidate(1, "a"),
+        candidate(1, "a"),
+        candidate(2, "a", edit=5),
+        candidate(3, "a", edit=5),
+        candidate(4, "a", edit=5),
+        candidate(5, "a", split="test", code=1),
+        candidate(6, "a", split="test"),
+    ]
+    choice = collect.choose(found, 0, 1, 2)
+    assert {line for _, line in choice.kept} == {1, 2, 3, 6}
+    assert choice.dropped == {"duplicate": 1, "same edit in other words": 1, "code occurs in train": 1}
+
+
+def test_scope_limits_the_rule_to_a_function() -> None:
+    chosen = [t for t in templates.packaged() if t.name == "python/is-none"]
+    code = "def f(x):\n    return x is None\n\n\ndef g(x):\n    return x is None\n"
+    maker = make.Maker("python", chosen, (), ("scoped",), Speech("plain", 1))
+    scoped = []
+    for seed in range(8):
+        edits = maker.edits(code, (), random.Random(seed), lambda name: True)
+        scoped += [edit for edit in edits if edit.shape == "scoped"]
+    assert {(edit.pre.count("=="), edit.post.count("==")) for edit in scoped} == {(2, 1)}
+    assert any("`f`" in edit.instruction for edit in scoped)
+
+
+def test_several_rules_are_undone_in_the_right_order() -> None:
+    chosen = [t for t in templates.packaged() if t.name in ("python/is-none", "python/add-in-place")]
+    maker = make.Maker("python", chosen, (), ("multi",), Speech("plain", 1))
+    code = "if a is None:\n    b += 1\n"
+    edits = list(maker.edits(code, (), random.Random(0), lambda name: True))
+    (multi,) = [edit for edit in edits if edit.shape == "multi"]
+    assert len(multi.action.rules) == 2 and multi.pre == "if a == None:\n    b = b + 1\n"
+
+
+def test_templates_that_are_faulty_are_refused_before_anything_is_made(tmp_path: Path) -> None:
+    (tmp_path / "t.jsonl").write_text("{}\n")
+    with pytest.raises(UsageError, match=r"t\.jsonl:1: missing name"):
+        templates.load(tmp_path / "t.jsonl")

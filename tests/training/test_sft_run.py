@@ -1,0 +1,198 @@
+"""Training for real, with a very small model: checkpoints, resume, errors."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rulewright.data.mix import MixEntry
+from rulewright.errors import ConfigError, RulewrightError, UsageError
+from rulewright.training.config import LoraConfig, SftConfig, TinyConfig
+
+pytest.importorskip("trl")
+
+TINY = TinyConfig(vocab_size=320, hidden_size=16, n_layers=1, n_heads=2, mlp_size=32, n_texts=100)
+TRAINER = {
+    "per_device_train_batch_size": 4,
+    "max_steps": 12,
+    "learning_rate": 1e-2,
+    "logging_steps": 2,
+    "save_steps": 4,
+}
+
+
+def _config(data: Callable[[str], str], out: Path, **changes: Any) -> SftConfig:
+    values: dict[str, Any] = {
+        "tiny": TINY,
+        "mix": [MixEntry(path=data("train"))],
+        "dev": [MixEntry(path=data("dev"))],
+        "max_length_tokens": 256,
+        "bucket": True,
+        "eval_limit": 8,
+        "eval_every_steps": 6,
+        "eval_max_new_tokens": 24,
+        "trainer": TRAINER,
+        "out": out,
+    }
+    return SftConfig(**{**values, **changes})
+
+
+def _train(config: SftConfig) -> dict[str, Any]:
+    from rulewright.training import sft
+
+    return sft.train(config)
+
+
+def test_stage_0_then_stage_1(data, tmp_path: Path) -> None:
+    from rulewright.generation import GeneratorConfig, Sampling, open_generator
+
+    first = tmp_path / "stage0"
+    result = _train(_config(data, first))
+    assert result["steps"] == 12 and result["data"]["n_rows"] == result["data"]["n_records"]
+    assert result["evaluation"]["n_tasks"] == 8
+    assert [row["step"] for row in result["curve"]] == [0, 6]
+    assert json.loads((first / "run" / "result.json").read_text()) == json.loads(json.dumps(result))
+    losses = [
+        row["loss"] for row in map(json.loads, (first / "run" / "metrics.jsonl").open()) if "loss" in row
+    ]
+    assert losses[-1] < losses[0], "it learns"
+    card = (first / "README.md").read_text(encoding="utf-8")
+    assert "repeating the input" in card.lower() and "| learning_rate | 0.01 |" in card
+    assert str(result["evaluation"]["metrics"]["exact"]["value"]) in card
+
+    second = tmp_path / "stage1"
+    changes = {"tiny": None, "model": str(first), "task": "action", "dtype": "float32"}
+    result = _train(_config(data, second, **changes))
+    assert result["prompt_style"] == "compact", "as the checkpoint it starts from was asked"
+    assert json.loads((second / "rulewright.json").read_text()) == {
+        "prompt_style": "compact", "task": "action", "base": str(first),
+    }  # fmt: skip
+    assert set(result["evaluation"]["metrics"]) >= {"success", "valid"}
+    with open_generator(GeneratorConfig(model=str(second))) as generator:
+        assert generator.style == "compact"
+        answers = generator.generate([[{"role": "user", "content": "x"}]], Sampling(max_new_tokens=4))
+    assert answers[0][0].n_tokens >= 1
+    # Asked again, a finished run is confirmed and touched by nothing.
+    weights = (second / "model.safetensors").read_bytes()
+    assert _train(_config(data, second, **changes, resume=True)) == result
+    assert (second / "model.safetensors").read_bytes() == weights
+
+
+def test_killed_and_resumed_it_ends_with_the_same_weights(data, tmp_path: Path) -> None:
+    config = _config(data, tmp_path / "killed", eval_every_steps=0, eval_limit=0, dev=[])
+    config = config.model_copy(update={"trainer": {**TRAINER, "max_steps": 40, "save_steps": 5}})
+    path = tmp_path / "sft.yaml"
+    path.write_text(config.model_dump_json(), encoding="utf-8")
+    argv = [sys.executable, "-m", "rulewright", "train", "sft", "--config", str(path)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(argv, env=environment, stderr=subprocess.DEVNULL)
+    mark = tmp_path / "killed" / "run" / "checkpoints" / "checkpoint-10" / "complete.json"
+    while not mark.exists() and process.poll() is None:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "killed" / "run" / "result.json").exists()
+    # A checkpoint that was being written when the run died must not be believed.
+    torn = mark.parent.parent / "checkpoint-35"
+    torn.mkdir()
+    (torn / "trainer_state.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(UsageError, match="unfinished run"):
+        _train(config)
+    result = _train(config.model_copy(update={"resume": True}))
+    assert result["resumed_from_step"] >= 10 and result["steps"] == 40
+    whole = _train(config.model_copy(update={"out": tmp_path / "whole"}))
+    assert whole["resumed_from_step"] == 0
+    assert (tmp_path / "killed" / "model.safetensors").read_bytes() == (
+        tmp_path / "whole" / "model.safetensors"
+    ).read_bytes()
+
+    def steps(name: str) -> list[tuple[int, float]]:
+        with (tmp_path / name / "run" / "metrics.jsonl").open() as stream:
+            return [(row["step"], row["loss"]) for row in map(json.loads, stream) if "loss" in row]
+
+    assert steps("killed") == steps("whole"), "every step is logged once, with the same loss"
+
+
+def test_adapters_are_trained_saved_and_loaded(data, tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    plain = {"eval_every_steps": 0, "eval_limit": 0, "dev": [], "trainer": {**TRAINER, "max_steps": 2}}
+    _train(_config(data, tmp_path / "base", **plain))
+    lora = {
+        **plain,
+        "tiny": None,
+        "model": str(tmp_path / "base"),
+        "dtype": "float32",
+        "lora": LoraConfig(r=2),
+    }
+    result = _train(_config(data, tmp_path / "adapter", **lora))
+    assert 0 < result["n_trained"] < result["n_parameters"] / 2
+    assert (tmp_path / "adapter" / "adapter_config.json").exists()
+    assert AutoModelForCausalLM.from_pretrained(tmp_path / "adapter") is not None
+    merged = _train(_config(data, tmp_path / "merged", **{**lora, "lora": LoraConfig(r=2, merge=True)}))
+    assert merged["steps"] == 2
+    assert AutoModelForCausalLM.from_pretrained(tmp_path / "merged").config.model_type == "qwen3"
+    # An adapter is continued where adapters are asked for.
+    onwards = {**lora, "model": str(tmp_path / "adapter")}
+    result = _train(_config(data, tmp_path / "onwards", **onwards))
+    assert 0 < result["n_trained"] < result["n_parameters"] / 2
+
+
+def test_errors_a_person_meets(data, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="lerning_rate.*did you mean 'learning_rate'"):
+        _train(_config(data, tmp_path / "a", trainer={**TRAINER, "lerning_rate": 1}))
+    with pytest.raises(ConfigError, match="trainer"):
+        _train(_config(data, tmp_path / "b", trainer={**TRAINER, "lr_scheduler_type": "sideways"}))
+    with pytest.raises(RulewrightError, match=r"no record is left.*too_long"):
+        _train(_config(data, tmp_path / "c", max_length_tokens=16))
+    with pytest.raises(UsageError, match="no such checkpoint folder"):
+        _train(_config(data, tmp_path / "d", tiny=None, model="models/nothing_here"))
+    with pytest.raises(UsageError, match="no such data file"):
+        _train(_config(data, tmp_path / "e", mix=[MixEntry(path=str(tmp_path / "none.jsonl"))]))
+
+
+def _command(*argv: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        argv, env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        capture_output=True, text=True, timeout=280, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["processes", "tiny_ddp", "tiny_fsdp2"])
+def test_two_processes_train_together(data, tmp_path: Path, launcher: str) -> None:
+    alone = _config(data, tmp_path / "alone", eval_limit=0, eval_every_steps=0, dev=[])
+    reference = _train(alone)
+    together = alone.model_copy(
+        update={
+            "out": tmp_path / "together",
+            "processes": 2 if launcher == "processes" else 1,
+            "trainer": {**TRAINER, "per_device_train_batch_size": 2},
+        }
+    )
+    path = tmp_path / "sft.yaml"
+    path.write_text(together.model_dump_json(), encoding="utf-8")
+    command = ["rulewright", "train", "sft", "--config", str(path)]
+    if launcher == "processes":
+        done = _command(sys.executable, "-m", *command)
+    else:
+        accelerate = Path(__file__).parents[2] / "configs" / "accelerate" / f"{launcher}.yaml"
+        done = _command(
+            sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(accelerate), "-m", *command,
+            GLOO_SOCKET_IFNAME="lo",
+        )  # fmt: skip
+    result_path = tmp_path / "together" / "run" / "result.json"
+    assert result_path.exists(), done.stderr[-3000:]
+    result = json.loads(result_path.read_text())
+    assert result["processes"] == 2 and result["batch_size"] == reference["batch_size"]
+    # The same rows in the same steps: the losses agree.
+    assert result["train_loss"] == pytest.approx(reference["train_loss"], abs=0.02)
