@@ -46,7 +46,7 @@ def pairs(n: int, n_words: int, near: bool) -> list[tuple[Action, Action]]:
 
 
 @pytest.mark.parametrize("near", [True, False], ids=["near", "far"])
-@pytest.mark.parametrize("n_words", [8, 80, 500], ids=["0.5kB", "1.5kB", "10kB"])
+@pytest.mark.parametrize("n_words", [8, 80, 1100], ids=["0.4kB", "1kB", "10kB"])
 def test_similarity(benchmark: Any, n_words: int, near: bool) -> None:
     made = pairs(50, n_words, near)
     for one, other in made:
@@ -54,7 +54,7 @@ def test_similarity(benchmark: Any, n_words: int, near: bool) -> None:
     benchmark(lambda: [similarity(one, other) for one, other in made])
 
 
-@pytest.mark.parametrize("n_words", [8, 500], ids=["0.5kB", "10kB"])
+@pytest.mark.parametrize("n_words", [8, 1100], ids=["0.4kB", "10kB"])
 def test_cold(benchmark: Any, n_words: int) -> None:
     made = pairs(50, n_words, near=False)
 

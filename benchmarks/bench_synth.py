@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from rulewright.synth import make, shards, sources, windows
-from rulewright.synth.windows import Limits, WindowKind
+from rulewright.synth import shards, sources, windows
+from rulewright.synth.kinds import SHAPES, Shape, WindowKind
+from rulewright.synth.windows import Limits
 
 LIBRARY = sources.standard_library()
 
 
-def options(kind: WindowKind, limits: Limits, shapes: tuple[make.Shape, ...]) -> shards.Options:
+def options(kind: WindowKind, limits: Limits, shapes: tuple[Shape, ...]) -> shards.Options:
     return shards.Options(
         seed=0, windows=(kind,), limits=limits, shapes=shapes, families=(), template_files=(),
         packaged=True, wording="rich", phrasings=0, per_window=3, hold_out=False,
@@ -28,7 +29,7 @@ def test_records_from_three_real_files(
 ) -> None:
     paths = [LIBRARY / name for name in ("argparse.py", "tarfile.py", "typing.py")]
     shard = shards.Shard(0, tuple(sources.find(paths, ["python"])))
-    chosen = options(kind, limits, make.SHAPES)
+    chosen = options(kind, limits, SHAPES)
 
     def again() -> int:
         shards.path_of(tmp_path, shard).unlink(missing_ok=True)

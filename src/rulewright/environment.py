@@ -7,9 +7,9 @@ No torch, no trainer: adapters to other frameworks stand on this.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -114,13 +114,9 @@ class Tests:
         return self.before is True and self.after is False
 
 
-class TestRunner(Protocol):
-    """Runs a task's tests on a program; a sandbox does."""
-
-    __test__ = False
-
-    def __call__(self, program: str, task: Task) -> tuple[bool | None, bool]:
-        """Whether the tests pass (`None`: our fault), and whether the program looks suspicious."""
+# Runs a task's tests on a program: whether they pass (`None`: our fault), and whether the
+# program holds what can forge a pass.
+TestRunner = Callable[[str, Task], tuple[bool | None, bool]]
 
 
 @dataclass(frozen=True)

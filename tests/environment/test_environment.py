@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rulewright.actions import Action, render_response
@@ -161,6 +161,7 @@ def test_episodes_and_the_scorer_agree(engine: Engine) -> None:
         assert [step.reward] == pytest.approx(values(engine, text))
 
 
+@settings(deadline=None)
 @given(
     verdict=st.sampled_from(list(Verdict)),
     flags=st.frozensets(st.sampled_from([Verdict.LOSSY, Verdict.DEGENERATE, Verdict.SYNTAX_ERROR])),

@@ -139,7 +139,7 @@ def test_gold_run_passes_and_its_inverse_fails(bench, tmp_path, capsys):
 
 
 def test_gold_actions_are_mined(bench, tmp_path):
-    found = run(bench, tmp_path / "run", "--gold", "after", "--track", "actions")
+    found = run(bench, tmp_path / "run", "--gold", "after", "--track", "actions", "--no-coverage")
     assert found["actions"]["rules_per_pass"]["n"] >= 4
     by_task = rows(tmp_path / "run")
     assert by_task["7_lazy#0"]["passed"] == 1 and by_task["7_lazy#0"]["n_rules"] >= 1
@@ -161,7 +161,7 @@ def answer_text(prompt: str, body: dict[str, Any]) -> str:
 def test_text_track(bench, tmp_path, oracle):
     oracle.answer = answer_text
     out = tmp_path / "run"
-    options = ("--model", "m", "--base-url", oracle.url, "--n", "2", "--workers", "2")
+    options = ("--model", "m", "--base-url", oracle.url, "--n", "2", "--workers", "2", "--no-coverage")
     found = run(bench, out, *options)
     by_task = rows(out)
     assert by_task["2_descriptive#0"]["verdict"] == "ok"
@@ -227,6 +227,7 @@ def test_action_track(bench, tmp_path, oracle):
         "1",
         "--track",
         "actions",
+        "--no-coverage",
     )
     by_task = rows(tmp_path / "run")
     assert by_task["7_lazy#0"]["verdict"] == "ok" and by_task["7_lazy#0"]["n_rules"] == 1

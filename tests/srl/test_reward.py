@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rulewright.actions import Action, render_response
@@ -216,6 +216,7 @@ def test_a_lone_wrong_site_costs_part_of_the_effect(engine: Engine) -> None:
 lines = st.lists(st.sampled_from(["a\n", "b\n", "c = 1\n", "\n"]), max_size=12).map("".join)
 
 
+@settings(deadline=None)
 @given(pre=lines, ours=lines, wanted=lines)
 def test_change_similarity(pre: str, ours: str, wanted: str) -> None:
     value = change_similarity(pre, ours, wanted)
@@ -229,6 +230,7 @@ def test_change_similarity(pre: str, ours: str, wanted: str) -> None:
 verdicts = st.sampled_from(list(Verdict))
 
 
+@settings(deadline=None)
 @given(verdict=verdicts, ours=lines, flags=st.frozensets(verdicts), pre=lines, wanted=lines)
 def test_bounds_whatever_the_outcome(
     verdict: Verdict, ours: str, flags: frozenset[Verdict], pre: str, wanted: str

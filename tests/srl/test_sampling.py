@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rulewright.srl.sampling import PromptStream, SamplingConfig, is_informative
@@ -28,6 +28,7 @@ def test_flat_groups_and_what_infra_leaves() -> None:
     assert is_informative([math.nan] * 6 + [0.3, 0.9], RANGE)
 
 
+@settings(deadline=None)
 @given(
     n_rows=st.integers(1, 40),
     takes=st.lists(st.integers(0, 12), max_size=12),

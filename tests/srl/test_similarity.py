@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rulewright.actions.action import Action
@@ -243,6 +243,7 @@ def test_more_damage_never_raises(rule: Mapping[str, Any]) -> None:
     assert previous < 0.8
 
 
+@settings(deadline=None)
 @given(
     wanted=st.lists(
         st.tuples(st.sampled_from("abcdefgh"), st.sampled_from("xyz")), min_size=1, max_size=6, unique=True
@@ -282,6 +283,7 @@ atoms = st.recursive(
 rules = st.fixed_dictionaries({"rule": atoms, "fix": patterns})
 
 
+@settings(deadline=None)
 @given(a=st.lists(rules, min_size=1, max_size=3), b=st.lists(rules, min_size=1, max_size=3))
 def test_generated_actions(a: list[dict[str, Any]], b: list[dict[str, Any]]) -> None:
     one, other = action(*a), action(*b)
@@ -325,16 +327,16 @@ def test_large_and_bent_actions_are_bounded() -> None:
     teacher = action(long_rule())
     similarity(teacher, teacher)
     student = action(long_rule())
-    start = time.perf_counter()
+    start = time.process_time()
     similarity(student, teacher)
-    assert time.perf_counter() - start < 0.1
+    assert time.process_time() - start < 0.1
 
     many = action({"rule": {"any": [{"pattern": f"junk{i}($A{i})"} for i in range(400)]}, "fix": "x" * 4000})
     tied = action({"rule": {"all": [{"has": {"pattern": f"$A{i}"}} for i in range(60)]}, "fix": "f()"})
-    start = time.perf_counter()
+    start = time.process_time()
     assert 0 <= similarity(many, teacher).r < 0.5
     assert 0 <= similarity(tied, many).r < 0.5
-    assert time.perf_counter() - start < 2.0
+    assert time.process_time() - start < 2.0
 
     deep: dict[str, Any] = {"pattern": "$A"}
     for _ in range(60):

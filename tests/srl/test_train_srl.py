@@ -114,7 +114,7 @@ def srl(folder: Path, out: Path, **values: Any) -> str:
     return config_file(folder, out, **{**steps, **values})
 
 
-@pytest.mark.parametrize("reward", ["plain", "gated"])
+@pytest.mark.parametrize("reward", [pytest.param("plain", marks=pytest.mark.slow), "gated"])
 def test_train_srl(folder: Path, tmp_path: Path, reward: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "srl", "--config", srl(folder, tmp_path, reward=reward), "--json"]) == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
@@ -146,6 +146,7 @@ def test_train_grpo(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert any("parts/add_code" in row for row in rows)
 
 
+@pytest.mark.slow
 def test_more_than_one_process(folder: Path, tmp_path: Path) -> None:
     """Two ranks do equally many rounds and end with one result."""
     argv = ["train", "srl", "--config", srl(folder, tmp_path), "--processes", "2"]

@@ -10,6 +10,7 @@ import pytest
 
 from rulewright.errors import UsageError
 from rulewright.synth import sources, windows
+from rulewright.synth.kinds import WindowKind
 from rulewright.synth.windows import Limits
 
 TEXT = Path(textwrap.__file__).read_text(encoding="utf-8")
@@ -17,7 +18,7 @@ TEXT = Path(textwrap.__file__).read_text(encoding="utf-8")
 
 @pytest.mark.parametrize("kind", ["statement", "function"])
 @pytest.mark.parametrize("seed", [0, 1])
-def test_windows_are_pieces_of_the_file_and_do_not_overlap(kind: windows.WindowKind, seed: int) -> None:
+def test_windows_are_pieces_of_the_file_and_do_not_overlap(kind: WindowKind, seed: int) -> None:
     limits = Limits(max_chars=300, max_tokens=120) if kind == "statement" else Limits(3000, 900)
     found = windows.cut(TEXT, "python", kind, limits, random.Random(seed))
     assert len(found) > (20 if kind == "statement" else 3)

@@ -148,7 +148,7 @@ def test_adapters_are_trained_saved_and_loaded(data, tmp_path: Path) -> None:
 
 
 def test_errors_a_person_meets(data, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="lerning_rate.*did you mean 'learning_rate'"):
+    with pytest.raises(ConfigError, match=r"lerning_rate.*did you mean 'learning_rate'"):
         _train(_config(data, tmp_path / "a", trainer={**TRAINER, "lerning_rate": 1}))
     with pytest.raises(ConfigError, match="trainer"):
         _train(_config(data, tmp_path / "b", trainer={**TRAINER, "lr_scheduler_type": "sideways"}))
@@ -187,7 +187,8 @@ def test_two_processes_train_together(data, tmp_path: Path, launcher: str) -> No
     else:
         accelerate = Path(__file__).parents[2] / "configs" / "accelerate" / f"{launcher}.yaml"
         done = _command(
-            sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(accelerate), "-m", *command,
+            sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(accelerate),
+            "-m", *command,
             GLOO_SOCKET_IFNAME="lo",
         )  # fmt: skip
     result_path = tmp_path / "together" / "run" / "result.json"

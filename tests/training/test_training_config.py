@@ -73,7 +73,7 @@ def test_merging_into_four_bit_weights_is_refused() -> None:
 
 
 def test_unknown_trainer_option_names_the_nearest() -> None:
-    with pytest.raises(ConfigError, match="lerning_rate.*did you mean 'learning_rate'"):
+    with pytest.raises(ConfigError, match=r"lerning_rate.*did you mean 'learning_rate'"):
         trainer_options({"lerning_rate": 1.0}, {"learning_rate", "max_steps"})
 
 

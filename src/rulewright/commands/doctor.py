@@ -35,7 +35,6 @@ _KEYS: Final = (
 _PROGRAMS: Final = (
     ("git", "reading repositories as a source", "apt-get install git"),
     ("node", "running JavaScript tests", "apt-get install nodejs"),
-    ("docker", "the docker sandbox", "see docs.docker.com/engine/install"),
 )
 _NEEDED_DISK_GB: Final = 5
 _NEEDED_MEMORY_GB: Final = 4
@@ -193,6 +192,18 @@ def _programs() -> Iterator[Finding]:
         yield Finding(
             f"{name} ({purpose})", found or "not installed", "ok" if found else "absent", "" if found else fix
         )
+    yield _docker()
+
+
+def _docker() -> Finding:
+    """The program without its daemon runs nothing."""
+    what, sockets = "docker (the docker sandbox)", ("/var/run/docker.sock", "/run/podman/podman.sock")
+    program = shutil.which("docker") or shutil.which("podman")
+    if program is None:
+        return Finding(what, "not installed", "absent", "see docs.docker.com/engine/install")
+    if program.endswith("docker") and not any(Path(s).exists() for s in sockets):
+        return Finding(what, f"{program}, no daemon", "limited", "start the docker daemon")
+    return Finding(what, program, "ok")
 
 
 def _keys() -> Iterator[Finding]:

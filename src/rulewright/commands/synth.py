@@ -22,10 +22,7 @@ from rulewright import console
 from rulewright.config import CommandConfig
 from rulewright.errors import RulewrightError, UsageError
 from rulewright.languages import Language
-from rulewright.synth.make import SHAPES, Shape
-from rulewright.synth.sources import GroupBy
-from rulewright.synth.speech import Wording
-from rulewright.synth.windows import WindowKind
+from rulewright.synth.kinds import SHAPES, GroupBy, Shape, WindowKind, Wording
 
 
 class Config(CommandConfig):
@@ -165,8 +162,11 @@ def _fingerprint(config: Config, files: list[Any]) -> str:
     """One digest of what decides the bytes: options, templates given, and the sources."""
     from rulewright import __version__
     from rulewright.runs import file_sha256
+    from rulewright.synth import speech, templates
 
     digest = hashlib.sha256(__version__.encode())
+    if config.packaged:
+        digest.update(repr((templates.packaged(), speech.instance_words())).encode())
     options = {k: v for k, v in json.loads(config.model_dump_json()).items() if k not in _NOT_CONTENT}
     digest.update(json.dumps(options, sort_keys=True).encode())
     for path in config.templates:

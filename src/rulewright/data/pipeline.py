@@ -7,6 +7,7 @@ exists, the shard is whole, and a resumed run does not make it again.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import os
@@ -33,6 +34,7 @@ from rulewright.languages import LANGUAGES
 
 EngineName = Literal["local", "ray"]
 
+_CANNOT_WRITE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES})
 COLUMNS: Final = (
     "exact", "code", "change", "n_shingles", "group", "commits", "commit_ends", "split", "preference",
     "seeded", "ids", "lines", "language",
@@ -88,6 +90,8 @@ def whole(path: Path) -> Iterator[BinaryIO]:
             yield stream
         part.replace(path)
     except OSError as error:
+        if error.errno not in _CANNOT_WRITE:
+            raise
         raise RulewrightError(
             f"{path}: cannot be written ({error.strerror or error})",
             "free some disk space, then run again with --resume: finished shards are kept",

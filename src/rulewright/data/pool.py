@@ -7,6 +7,7 @@ tasks are in memory at a time.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import pickle
@@ -66,7 +67,8 @@ class _Child:
             self._process.kill()
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
-                stream.close()
+                with contextlib.suppress(BrokenPipeError):  # what a dead child did not take
+                    stream.close()
         self._process.wait()
 
 

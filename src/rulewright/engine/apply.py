@@ -105,7 +105,7 @@ def _refuse_text(code: str, language: Language) -> Outcome | None:
 
 def _step(rule: CompiledRule, source: str, rule_id: str, exact: bool) -> Step:
     parsed = parse(source, rule.language)
-    mark = "" if exact else tidy.mark_for(source, str(rule.source))
+    mark = "" if exact or not tidy.holds_padding(source) else tidy.mark_for(source, str(rule.source))
     why = rule.needs_cli or ("the code does not parse cleanly" if parsed.broken and source else "")
     if why:
         return _step_by_cli(rule, parsed, rule_id, exact, mark, why)

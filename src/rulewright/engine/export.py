@@ -127,12 +127,11 @@ def _valid(action: Action, number: int, after: Sequence[str]) -> list[str]:
 
 def _run(folder: Path, *words: str) -> None:
     done = subprocess.run(
-        [cli.binary(), *words], cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, env=cli.ENVIRONMENT,
-        check=False, timeout=600,
+        [cli.binary(), *words], cwd=folder, stdin=subprocess.DEVNULL, capture_output=True,
+        env=cli.ENVIRONMENT, check=False, timeout=600,
     )  # fmt: skip
     if done.returncode != 0:
-        output = (done.stdout + done.stderr).decode("utf-8", "replace").strip().splitlines()
+        lines = (done.stdout + done.stderr).decode("utf-8", "replace").strip().splitlines()
         what = f"{folder}: `ast-grep {words[0]}` fails on the exported pack ({done.returncode})"
-        raise RulewrightError(
-            f"{what}: {output[-1] if output else ''}", "the pack is left there for inspection"
-        )
+        what += f": {lines[-1] if lines else ''}"
+        raise RulewrightError(what, "the pack is left there for inspection")

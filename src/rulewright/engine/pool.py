@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import selectors
+import select
 import signal
 import subprocess
 import sys
@@ -180,12 +180,12 @@ class Engine:
         """Wait for answers."""
         done: list[tuple[int, Outcome]] = []
         busy = [worker for worker in self._workers if worker.owed]
-        with selectors.DefaultSelector() as selector:
-            for worker in busy:
-                selector.register(worker.out, selectors.EVENT_READ, worker)
-            events = selector.select(timeout=1.0)
-        for key, _ in events:
-            done += self._answers(key.data, again)
+        poll = select.poll()
+        at = {worker.out.fileno(): worker for worker in busy}
+        for descriptor in at:
+            poll.register(descriptor, select.POLLIN)
+        for descriptor, _ in poll.poll(1000):
+            done += self._answers(at[descriptor], again)
         now = time.monotonic()
         for worker in busy:
             if worker in self._workers and worker.owed and now - worker.since > self._wall_s:

@@ -16,9 +16,7 @@ _MARKS: Final = "\uf8ff\ue000\U0010fffd"
 
 
 def mark_for(*texts: str) -> str:
-    """A character that none of the texts holds; empty where there is nothing to mark."""
-    if not any(_PADDED.search(text) for text in texts[:1]):
-        return ""
+    """A character that none of the texts holds; empty where they hold them all."""
     return next((mark for mark in _MARKS if not any(mark in text for text in texts)), "")
 
 

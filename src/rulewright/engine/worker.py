@@ -7,6 +7,7 @@ it ended what the item came to.
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import signal
@@ -26,6 +27,7 @@ def main() -> int:
     # Nothing that native code prints may reach the protocol.
     os.dup2(2, 1)
     _limit(memory_mb)
+    gc.freeze()
     wire.send(answers, "ready")
     while True:
         try:

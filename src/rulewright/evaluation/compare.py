@@ -171,12 +171,12 @@ def show(result: dict[str, Any]) -> None:
     )
     change, low, high = (100 * paired[key] for key in ("difference", "low", "high"))
     console.say(
-        f"B − A: {change:+.1f} [{low:+.1f}, {high:+.1f}] points, p {paired['p_value']:.3g} "
+        f"B − A: {change:+.1f} [{low:+.1f}, {high:+.1f}] points, {_p(paired['p_value'])} "
         "(paired, groups resampled)"
     )
     if result["n_groups"] < _FEW_GROUPS:
         console.say(f"caution: with {result['n_groups']} groups the interval is too narrow")
-    exact = "" if result["mcnemar_p"] is None else f"; McNemar p {result['mcnemar_p']:.3g}"
+    exact = "" if result["mcnemar_p"] is None else f"; McNemar {_p(result['mcnemar_p'])}"
     console.say(f"gained {result['n_gained']}, lost {result['n_lost']}{exact}")
     if paired["mde"] is not None:
         console.say(
@@ -187,3 +187,7 @@ def show(result: dict[str, Any]) -> None:
         console.say(f"{words} {margin:g} points: {'shown' if equivalence[key] else 'not shown'}")
     if result["only_in_a"] or result["only_in_b"]:
         console.say(f"left out: {result['only_in_a']} tasks only in A, {result['only_in_b']} only in B")
+
+
+def _p(value: float) -> str:
+    return f"p {value:.3g}" if value >= 1e-4 else "p < 0.0001"

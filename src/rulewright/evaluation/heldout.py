@@ -29,7 +29,7 @@ class HeldOut:
 
     records: list[NormalizedRecord]
     skipped: dict[str, int]
-    """Reason to count: invalid lines, no action, beyond the limit is not among them."""
+    """Reason to count; what `--limit` left out is not among them."""
 
 
 def expand(patterns: Sequence[str]) -> list[Path]:

@@ -20,7 +20,7 @@ Shape = Literal["pattern", "transform", "delete", "lexical", "literal", "run"]
 MAX_ANCHOR_CHARS: Final = 2_500
 ENOUGH_BITS: Final = 10.0
 
-VAGUE_COST: Final = 0.1
+VAGUE_COST: Final = 0.06
 """For each bit that a rule asks too little."""
 VAGUE_INSERT_COST: Final = 0.4
 """The same where nothing is taken away: then only the surroundings say where."""

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
 from rulewright.mining import siblings, tokens
 from rulewright.mining.align import Edit, Mapped
 from rulewright.mining.candidate import MAX_ANCHOR_CHARS, Candidate, Shape, regex_escape
-from rulewright.mining.contexts import selector_rule
+from rulewright.mining.contexts import parses_as, selector_rule
 from rulewright.mining.lift import FORGED_HOLE, POLICIES, Policy, dedent, leading_spaces, lift, stripped
 from rulewright.mining.tree import Node, Tree
 
 MAX_ANCHORS: Final = 8
 LEXICAL_CHARS: Final = 60
+LEVEL_COST: Final = 0.12
+"""For each step from the smallest node around a change to a larger one."""
 
 Places = set[tuple[int, frozenset[int]]]
-"""Anchors, by index, with the hunks that they hold."""
+"""Anchors, by index, with the hunks that they hold; index `ANYWHERE` stands for all anchors."""
+
+ANYWHERE: Final = -1
 
 
-def for_hunk(edit: Edit, number: int, names: frozenset[str], done: Places) -> Iterator[Candidate]:
+def for_hunk(
+    edit: Edit, number: int, names: frozenset[str], done: Places, enough: Callable[[], bool]
+) -> Iterator[Candidate]:
     """Every operator's candidates for one hunk, promising ones first.
 
     Args:
@@ -28,30 +34,34 @@ def for_hunk(edit: Edit, number: int, names: frozenset[str], done: Places) -> It
         number: of the hunk.
         names: names that stay literal.
         done: places that have a sound pattern already; may grow while this runs.
+        enough: whether literal rules and runs are no longer worth trying.
     """
     hunk = edit.hunks[number]
     seen: set[str] = set()
-    for candidate in _all(edit, number, hunk.a0, hunk.a1, names, done):
+    for candidate in _all(edit, number, names, done, enough):
         if candidate.key not in seen:
             seen.add(candidate.key)
             yield _with_kind_of_change(edit, candidate)
 
 
 def _all(
-    edit: Edit, number: int, start: int, end: int, names: frozenset[str], done: Places
+    edit: Edit, number: int, names: frozenset[str], done: Places, enough: Callable[[], bool]
 ) -> Iterator[Candidate]:
     yield from tokens.inside_token(edit, number)
     yield from siblings.final_newline(edit, number)
     yield from siblings.deletions(edit, number, names)
-    anchors = list(_anchors(edit.pre, start, end))
-    placed = list(_placed(edit, anchors, number))
+    hunk = edit.hunks[number]
+    placed = list(_placed(edit, list(_anchors(edit.pre, hunk.a0, hunk.a1)), number))
     for policy in POLICIES:
-        for anchor, mapped in placed:
-            if (anchor.index, mapped.hunks) not in done:
-                yield from _patterns(edit, anchor, mapped, policy, names)
+        for level, (anchor, mapped) in enumerate(placed):
+            if (anchor.index, mapped.hunks) not in done and (ANYWHERE, mapped.hunks) not in done:
+                yield from _patterns(edit, anchor, mapped, policy, names, LEVEL_COST * level)
+    if enough():
+        return
     for anchor, mapped in placed:
         yield from _literal(edit, anchor, mapped)
-    yield from siblings.runs(edit, number, names)
+    if not enough():
+        yield from siblings.runs(edit, number, names)
 
 
 def _anchors(tree: Tree, start: int, end: int) -> Iterator[Node]:
@@ -100,8 +110,10 @@ def _several(edit: Edit, mapped: Mapped) -> bool:
 
 
 def _patterns(
-    edit: Edit, anchor: Node, mapped: Mapped, policy: Policy, names: frozenset[str]
+    edit: Edit, anchor: Node, mapped: Mapped, policy: Policy, names: frozenset[str], level_cost: float
 ) -> Iterator[Candidate]:
+    if not parses_as(edit.pre.text_of(anchor), anchor.kind, edit.pre.language):
+        return
     forbidden: frozenset[int] = frozenset()
     for _ in range(4):
         lifted = lift(edit, [anchor], mapped, policy, names, forbidden)
@@ -113,7 +125,11 @@ def _patterns(
             lifted.pattern, anchor.kind, edit.pre.language, edit.pre.text_of(anchor), _several(edit, mapped)
         )
         if matcher is not None:
-            extra = policy.cost + (0.3 if "kind" in matcher or isinstance(matcher["pattern"], dict) else 0.0)
+            extra = (
+                level_cost
+                + policy.cost
+                + (0.3 if "kind" in matcher or isinstance(matcher["pattern"], dict) else 0.0)
+            )
             yield Candidate(
                 {"rule": matcher, "fix": lifted.fix}, "pattern", anchor, anchor.kind, mapped.hunks,
                 lifted.n_vars, extra, lifted,

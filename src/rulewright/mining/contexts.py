@@ -130,6 +130,12 @@ def selector_rule(
     return None
 
 
+def parses_as(text: str, kind: str, language: Language) -> bool:
+    """Whether a text, alone or in one of the snippets, is a node of a kind."""
+    parsed = _parse(text, language)
+    return (parsed.clean and kind in parsed.chain) or bool(_wrappers_for(text, kind, language))
+
+
 @lru_cache(maxsize=1024)
 def _wrappers_for(text: str, kind: str, language: Language) -> tuple[str, ...]:
     """The snippets in which a text is of this kind."""

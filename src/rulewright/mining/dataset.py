@@ -210,7 +210,8 @@ def _record(edit: EditRow, result: Result, slug: str) -> NormalizedRecord | None
     }  # fmt: skip
     metadata = RecordMetadata(
         id=record_id(instruction, edit.pre, edit.post, edit.language), source=f"mined_{slug}",
-        license=edit.license, group=edit.group or edit.source, action=render_action(action), provenance=provenance, **extra,
+        license=edit.license, group=edit.group or edit.source, action=render_action(action),
+        provenance=provenance, **extra,
     )  # fmt: skip
     return NormalizedRecord(
         instruction=instruction,

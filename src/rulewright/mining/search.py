@@ -17,7 +17,7 @@ from rulewright.actions.action import Action
 from rulewright.languages import Language
 from rulewright.mining import candidates, refine
 from rulewright.mining.align import Edit, variants
-from rulewright.mining.candidate import Candidate
+from rulewright.mining.candidate import ENOUGH_BITS, Candidate
 from rulewright.mining.soundness import Effect, effect
 from rulewright.mining.tree import Tree
 
@@ -65,6 +65,13 @@ class Pool:
     places: candidates.Places = field(default_factory=set)
     """Anchors (with the hunks that they hold) that have a sound pattern already."""
 
+    def has_general(self) -> bool:
+        """Whether a rule that generalises covers every hunk."""
+        every = len(self.edit.hunks)
+        return any(
+            len(f.hunks) == every and f.candidate.generalises and f.candidate.n_vars for f in self.found
+        )
+
     def full(self) -> list[Found]:
         """Those that cover every hunk, best first."""
         every = len(self.edit.hunks)
@@ -83,7 +90,7 @@ def fill(edit: Edit, work: Work) -> Pool:
     for number in range(len(edit.hunks)):
         if solved.get(number, 99.0) <= GOOD_COST and number:
             continue
-        for candidate in candidates.for_hunk(edit, number, names, pool.places):
+        for candidate in candidates.for_hunk(edit, number, names, pool.places, pool.has_general):
             if candidate.key in pool.seen:
                 continue
             if not _promising(candidate, pool, solved, number):
@@ -111,6 +118,8 @@ def _keep(pool: Pool, found: Found, solved: dict[int, float]) -> None:
     pool.found.append(found)
     if found.candidate.shape == "pattern" and found.hunks >= found.candidate.hunks:
         pool.places.add((found.candidate.anchor.index, found.candidate.hunks))
+        if found.candidate.bits >= ENOUGH_BITS and found.candidate.extra_cost < 1.0:
+            pool.places.add((candidates.ANYWHERE, found.candidate.hunks))
     for number in found.hunks:
         solved[number] = min(solved.get(number, 99.0), found.candidate.cost)
 
@@ -171,9 +180,14 @@ def solve(pre: Tree, post: Tree, work: Work, strict: bool = True) -> Plan | None
         plan = replace(plan, reading_cost=edit.cost)
         if best is None or (len(plan.steps), plan.cost) < (len(best.steps), best.cost):
             best = plan
-        if len(best.steps) == 1 and best.cost <= SATISFIED_COST and best.steps[0].candidate.generalises:
+        if len(best.steps) == 1 and best.cost <= SATISFIED_COST and _says_all(best.steps[0].candidate):
             break
     return best
+
+
+def _says_all(candidate: Candidate) -> bool:
+    """Whether no other reading of the edit is likely to give a better rule."""
+    return candidate.generalises and (candidate.n_vars > 0 or candidate.is_token)
 
 
 def _cover(pool: Pool, work: Work) -> Plan | None:

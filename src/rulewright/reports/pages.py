@@ -68,9 +68,7 @@ def _view(found: Mapping[str, Any], notes: str) -> dict[str, Any]:
             ("checkpoint", "from", "reward", "tasks", "steps", "prompts", "best step", "options", "time"),
             [_policy(model) for model in found["models"] if "before" in model["result"]],
         ),
-        "versions": found["models"][-1]["facts"]["versions"] if found["models"] else {},
-        "commit": found["models"][-1]["facts"]["git"] if found["models"] else {},
-        "machine": found["models"][-1]["facts"]["machine"] if found["models"] else {},
+        "made_with": _made_with(found),
         "comparison": (
             ("earlier", "later", "metric", "difference [95 %]", "gained", "lost", "tasks"),
             [_comparison(item) for item in found["comparisons"]],
@@ -84,6 +82,17 @@ def _view(found: Mapping[str, Any], notes: str) -> dict[str, Any]:
         ),
         "seconds": round(sum(s["seconds"] for s in found["stages"])),
     }
+
+
+def _made_with(found: Mapping[str, Any]) -> str:
+    """Commit, machine and versions of the last training run; empty before there is one."""
+    if not found["models"]:
+        return ""
+    facts = found["models"][-1]["facts"]
+    commit = facts["git"]["commit"] or "unknown"
+    changed = " (with local changes)" if facts["git"]["dirty"] else ""
+    versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
+    return f"Commit {commit}{changed}; {facts['machine']['system']}; {versions}."
 
 
 def _source(item: Mapping[str, Any]) -> list[str]:

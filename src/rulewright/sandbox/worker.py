@@ -26,7 +26,7 @@ from rulewright.sandbox.layout import Layout
 _FRAME: Final = struct.Struct("!cI")
 _MAX_FRAME_BYTES: Final = 256 << 20
 # A worker that has not answered this long after the job's deadline is replaced.
-_PATIENCE_S: Final = 5.0
+_PATIENCE_S: Final = 20.0
 _START_S: Final = 120.0
 
 

@@ -34,9 +34,9 @@ def changed_lines(pre: str, post: str) -> str:
     ids: dict[str, int] = {}
     left, right = ([ids.setdefault(line, len(ids)) for line in lines] for lines in (before, after))
     changes: list[str] = []
-    for tag, i1, i2, j1, j2 in Indel.opcodes(left, right):
-        if tag in ("delete", "replace"):
-            changes += ["-" + line for line in before[i1:i2]]
-        if tag in ("insert", "replace"):
-            changes += ["+" + line for line in after[j1:j2]]
+    for step in Indel.opcodes(left, right):
+        if step.tag in ("delete", "replace"):
+            changes += ["-" + line for line in before[step.src_start : step.src_end]]
+        if step.tag in ("insert", "replace"):
+            changes += ["+" + line for line in after[step.dest_start : step.dest_end]]
     return "".join(changes)

@@ -277,14 +277,20 @@ def _renumbered(node: Node) -> Node:
     names: dict[str, str] = {}
 
     def rename(name: str) -> str:
-        return names.setdefault(name, f"V{len(names) + 1}")
+        new = names.get(name)
+        if new is None:
+            new = names[name] = f"V{len(names) + 1}"
+        return new
+
+    def replace_in(found: re.Match[str]) -> str:
+        return found[1] + rename(found[2])
 
     def walk(node: Node) -> Node:
         label, text = node.label, node.text
         if named := _NAMED.match(label):
             label = f"{named.group(1)}:{rename(named.group(2))}"
         if text is not None and label in _RENAMED:
-            text = _METAVAR.sub(lambda m: m.group(1) + rename(m.group(2)), text)
+            text = _METAVAR.sub(replace_in, text)
         kids = [walk(kid) for kid in node.kids]
         if label in ("constraints", "transform"):
             kids.sort(key=lambda kid: kid.label)

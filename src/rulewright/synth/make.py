@@ -11,7 +11,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ast_grep_py import SgNode
 
@@ -20,12 +20,10 @@ from rulewright.engine import apply, judge
 from rulewright.languages import Language
 from rulewright.synth import instances, windows
 from rulewright.synth.grammar import of_kind, span
+from rulewright.synth.kinds import Shape
 from rulewright.synth.speech import Speech, Words, instance_words
 from rulewright.synth.templates import Template
 from rulewright.verdict import Verdict
-
-Shape = Literal["single", "scoped", "multi", "negative"]
-SHAPES: Final[tuple[Shape, ...]] = ("single", "scoped", "multi", "negative")
 
 _SCOPES: Final[dict[Language, tuple[str, ...]]] = {
     "python": ("function_definition", "class_definition"),

@@ -26,10 +26,11 @@ from rulewright.data.splits import split_of, uniform
 from rulewright.languages import Language
 from rulewright.synth import instances, sources, templates, windows
 from rulewright.synth.grammar import GRAMMARS, of_kind
-from rulewright.synth.make import Edit, Maker, Shape
+from rulewright.synth.kinds import Shape, WindowKind, Wording
+from rulewright.synth.make import Edit, Maker
 from rulewright.synth.sources import SourceFile
-from rulewright.synth.speech import Speech, Wording
-from rulewright.synth.windows import Limits, WindowKind
+from rulewright.synth.speech import Speech
+from rulewright.synth.windows import Limits
 
 SOURCE: Final = "synth"
 _SHARD_BYTES: Final = 400_000

@@ -12,12 +12,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from rulewright.errors import UsageError
 from rulewright.languages import Language, language_of_path
-
-GroupBy = Literal["package", "file"]
+from rulewright.synth.kinds import GroupBy
 
 MAX_FILE_BYTES: Final = 400_000
 _SKIPPED_FOLDERS: Final = frozenset(

@@ -11,11 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from rulewright import yaml12
-
-Wording = Literal["plain", "rich"]
+from rulewright.synth.kinds import Wording
 
 _JOINTS: Final = ("{0} Then: {1}", "{0} Also: {1}", "Two things. First: {0} Second: {1}", "1. {0}\n2. {1}")
 _ONLY: Final = (

@@ -10,14 +10,13 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from ast_grep_py import SgNode, SgRoot
 
 from rulewright.languages import Language
 from rulewright.state.state import count_tokens
-
-WindowKind = Literal["statement", "function", "file"]
+from rulewright.synth.kinds import WindowKind
 
 # Nodes whose named children are statements or members.
 _LISTS: Final[dict[Language, frozenset[str]]] = {

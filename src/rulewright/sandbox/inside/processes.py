@@ -94,9 +94,13 @@ class Usage:
     """What all processes of a job use together; the only total that this tier has.
 
     A poll, not a wall: between two looks a job can exceed its limit.
+
+    Args:
+        limits: the job's.
+        workspace: the folder to measure; `None` where its mount has a limit of its own.
     """
 
-    def __init__(self, limits: dict[str, int], workspace: str) -> None:
+    def __init__(self, limits: dict[str, int], workspace: str | None) -> None:
         self._limits, self._workspace = limits, workspace
         self._next_scan = 0.0
 
@@ -115,15 +119,15 @@ class Usage:
         if threads > self._limits["pids"] + 1:
             return "pids_limit"
         now = time.monotonic()
-        if now >= self._next_scan:
-            if self._disk_exceeded():
+        if self._workspace is not None and now >= self._next_scan:
+            if self._disk_exceeded(self._workspace):
                 return "disk_limit"
             self._next_scan = time.monotonic() + max(_SCAN_S, time.monotonic() - now)
         return ""
 
-    def _disk_exceeded(self) -> bool:
+    def _disk_exceeded(self, workspace: str) -> bool:
         used = inodes = 0
-        queue = [(self._workspace, 0)]
+        queue = [(workspace, 0)]
         while queue:
             folder, depth = queue.pop()
             try:

@@ -40,7 +40,7 @@ PRELOAD: Final[dict[str, tuple[str, ...]]] = {
     "heavy": (*_LIGHT, "pytest", "numpy", "torch"),
 }
 # The supervisor keeps the deadline; the server steps in this much later.
-_GRACE_S: Final = 2.0
+_GRACE_S: Final = 5.0
 _REQUEST_BYTES: Final = 8
 
 

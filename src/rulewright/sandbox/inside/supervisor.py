@@ -140,7 +140,11 @@ class _Watch:
         self._spec, self._walls, self._prepared = spec, walls, prepared
         self._workspace, self._tests = folders
         self._limits: dict[str, int] = spec["limits"]
-        self._usage = None if walls.namespaced else processes.Usage(self._limits, self._workspace)
+        # What neither a cgroup nor a mount limits has to be looked at while it runs.
+        self._usage: processes.Usage | None = None
+        if not walls.namespaced or not walls.memory_cgroup:
+            folder = None if walls.namespaced else self._workspace
+            self._usage = processes.Usage(self._limits, folder)
         self._reason = ""
         self._status: int | None = None
 

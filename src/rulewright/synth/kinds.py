@@ -1,0 +1,11 @@
+"""The words for what `synth` can be asked for. Nothing heavy is imported here."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, get_args
+
+WindowKind = Literal["statement", "function", "file"]
+Shape = Literal["single", "scoped", "multi", "negative"]
+SHAPES: Final[tuple[Shape, ...]] = get_args(Shape)
+Wording = Literal["plain", "rich"]
+GroupBy = Literal["package", "file"]

@@ -1,0 +1,105 @@
+"""`rulewright apply` and `rulewright verify`, run as a person runs them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rulewright import cli
+
+RULE = "id: r\nlanguage: python\nrule:\n  pattern: $A == None\nfix: $A is None\n"
+ACTION = json.dumps({"action": {"type": "ast_grep", "language": "python", "mode": "yaml", "rule_yaml": RULE}})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "rule.yml").write_text(RULE)
+    (tmp_path / "a.py").write_bytes(b"if x == None:\r\n    y = 1\r\n")
+    (tmp_path / "b.py").write_text("pass\n")
+    (tmp_path / "a.py").chmod(0o750)
+    return tmp_path
+
+
+@pytest.mark.parametrize("form", [RULE, ACTION, f"<think>t</think>\n<action>{ACTION}</action>"])
+def test_it_shows_the_diff_and_writes_only_when_told(
+    folder: Path, form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "action.txt").write_text(form)
+    arguments = ["apply", str(folder / "action.txt"), str(folder / "a.py"), str(folder / "b.py")]
+    assert cli.main(arguments) == 0
+    shown = capsys.readouterr()
+    assert "-if x == None:" in shown.out and "+if x is None:" in shown.out
+    assert "no_match: the pattern `$A == None`" in shown.err
+    assert (folder / "a.py").read_bytes().startswith(b"if x == None")
+    assert cli.main([*arguments, "--write"]) == 0
+    assert (folder / "a.py").read_bytes() == b"if x is None:\r\n    y = 1\r\n"
+    assert (folder / "a.py").stat().st_mode & 0o777 == 0o750
+    assert not list(folder.glob(".*"))
+
+
+def test_one_failure_and_nothing_is_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "rule.yml").write_text(RULE.replace("$A == None", "if $A:\n    $B").replace("$A is None", "$B"))
+    (folder / "a.py").write_text("if x:\n    y()\n")
+    (folder / "b.py").write_text("if x:\n    y()\nelse:\n    z()\n")
+    (folder / "rule.yml").write_text(
+        "id: r\nlanguage: python\nrule:\n  pattern: |-\n    if $A:\n        $B\nfix: $B\n"
+    )
+    arguments = ["apply", str(folder / "rule.yml"), str(folder), "--write"]
+    assert cli.main(arguments) == 1
+    assert "lossy" in capsys.readouterr().err
+    assert (folder / "a.py").read_text() == "if x:\n    y()\n"
+    assert cli.main([*arguments, "--accept", "lossy", "--json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(Path(row["file"]).name, row["written"]) for row in rows] == [("a.py", True), ("b.py", True)]
+    assert (folder / "a.py").read_text() == "y()\n"
+
+
+def test_mistakes_of_a_person(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "x.go").write_text("package x\n")
+    rule = str(folder / "rule.yml")
+    assert cli.main(["apply", str(folder / "none.yml"), str(folder / "a.py")]) == 2
+    assert cli.main(["apply", rule, str(folder / "none.py")]) == 2
+    assert cli.main(["apply", rule, str(folder / "x.go")]) == 2
+    (folder / "rule.yml").write_text(RULE.replace("pattern", "patern"))
+    assert cli.main(["apply", rule, str(folder / "a.py")]) == 1
+    assert "did you mean `pattern`" in capsys.readouterr().err
+
+
+def test_verify_says_a_verdict_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    meta = {"id": "record-0001", "source": "t", "license": "mit", "group": "g"}
+    record = {
+        "instruction": "i",
+        "pre": "x == None\n",
+        "post": "x is None\n",
+        "language": "python",
+        "tags": [],
+    }
+    step = {
+        "task_id": "t", "step": 0, "language": "python", "instruction": "i", "pre_code": "x == None\n",
+        "teacher": {"action": json.loads(ACTION)}, "env": {"verdict": "ok", "post_code": "x is None\n"},
+    }  # fmt: skip
+    rows = [
+        {**record, "metadata": {**meta, "action": ACTION}},
+        {**record, "metadata": meta},
+        {"action": json.loads(ACTION), "pre": "y == None\n", "post": "y is None\n", "language": "Python"},
+        step,
+        {**step, "env": {"verdict": "bad_rule"}},
+    ]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert cli.main(["verify", str(path), "--json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["verdict"] for line in lines[:-1]] == ["ok", "no action", "ok", "ok", "rejected step"]
+    assert lines[-1] == {
+        "summary": {"ok": 3, "no action": 1, "rejected step": 1}, "checked": 3, "failed": 0,
+    }  # fmt: skip
+    with path.open("a") as stream:
+        stream.write(
+            json.dumps({**record, "post": "x\n", "metadata": {**meta, "action": ACTION}}) + "\nnot json\n"
+        )
+    assert cli.main(["verify", str(path), "--workers", "2"]) == 1
+    shown = capsys.readouterr()
+    assert ":6 record-0001 wrong_result: line 1 is 'x is None', wanted 'x'" in shown.out
+    assert ":7  unreadable" in shown.out and "5 claims checked, 2 failed" in shown.err

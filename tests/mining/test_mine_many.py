@@ -1,0 +1,181 @@
+"""Several edits of one change → what they have in common; groups, inputs, diffs, pool."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from rulewright import cli, engine
+from rulewright.actions import parse_action
+from rulewright.actions.action import Action
+from rulewright.data import store
+from rulewright.errors import UsageError
+from rulewright.mining import Example, claim, mine_many
+from rulewright.mining import background, diffs, inputs
+from rulewright.mining.corpus import signature
+from rulewright.mining.generalise import Prepared, generalise
+from rulewright.mining.pool import ordered_map
+
+
+def example(pre: str, post: str) -> Example:
+    return Example(pre, post, "python")
+
+
+def test_what_differs_between_two_examples_becomes_a_variable() -> None:
+    group = [
+        example("a = apply_all(1, mode=None)\n", "a = run(1)\n"),
+        example("print(apply_all(rows[0], mode=None))\n", "print(run(rows[0]))\n"),
+    ]
+    rules = mine_many(group)
+    assert rules[0].support == 2
+    assert not rules[0].wrong
+    action = rules[0].action("python")
+    assert engine.apply(action, "return_(apply_all(f(x), mode=None))\n").post == "return_(run(f(x)))\n"
+
+
+def test_a_group_without_agreement_abstains() -> None:
+    group = [Prepared(example("a(1)\n", "b(1)\n")), Prepared(example("c(2)\n", "d(2)\n"))]
+    assert claim(generalise(group), group) is None
+
+
+def test_a_group_that_agrees_claims() -> None:
+    group = [Prepared(example(f"x = old({i})\n", f"x = new({i})\n")) for i in range(3)]
+    action = claim(generalise(group), group)
+    assert action is not None
+    assert engine.apply(action, "y = old(z)\n").post == "y = new(z)\n"
+
+
+def test_signature_says_what_goes_and_comes() -> None:
+    assert signature({"rule": {"pattern": "foo($A)"}, "fix": "bar($A)"}) == "foo → bar"
+    assert signature({"rule": {"pattern": "{ $A }"}, "fix": "{$A}"}) == ""
+
+
+def test_background_counts_places() -> None:
+    action = Action("python", ({"rule": {"pattern": "old($A)"}, "fix": "new($A)"},))
+    assert background.count(action, ["old(1)\nold(2)\n", "nothing\n", "old(old(3))\n"]) == 3
+
+
+def test_rows_that_are_no_edits_are_counted(tmp_path: Path) -> None:
+    rows = [
+        {"pre": "a\n", "post": "b\n", "language": "python"},
+        {"pre": "a\n", "post": "a\n", "language": "python"},
+        {"pre": "", "post": "a\n", "language": "python"},
+        {"pre": 3, "post": "a"},
+        {"pre": "a\n", "post": "b\n", "language": "cobol"},
+    ]
+    file = tmp_path / "rows.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)) + "\n{broken\n", encoding="utf-8")
+    stream = inputs.Stream([file])
+    assert len(list(stream)) == 1
+    assert stream.excluded.total() == 5
+    with pytest.raises(UsageError):
+        inputs.Stream([tmp_path / "absent.jsonl"])
+
+
+@pytest.mark.parametrize("is_post", [True, False])
+def test_a_diff_fits_the_file_before_or_after(tmp_path: Path, is_post: bool) -> None:
+    old, new = "a\nb\nc\nd\n", "a\nB\nc\nd\n"
+    (tmp_path / "x.py").write_text(new if is_post else old, encoding="utf-8")
+    diff = "--- a/x.py\n+++ b/x.py\n@@ -1,3 +1,3 @@\n a\n-b\n+B\n c\n"
+    (change,) = diffs.read(diff, tmp_path)
+    assert (change.pre, change.post) == (old, new)
+    with pytest.raises(UsageError):
+        diffs.read(diff.replace("-b", "-q").replace("+B", "+Q"), tmp_path)
+    with pytest.raises(UsageError):
+        diffs.read("hello", tmp_path)
+
+
+def _square_or_die(n: int) -> int:
+    if n == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return n * n
+
+
+def test_a_worker_that_dies_loses_only_its_task() -> None:
+    made = list(ordered_map(_square_or_die, range(6), 2, lambda task, reason: -1))
+    assert made == [0, 1, 4, -1, 16, 25]
+
+
+def _rows(path: Path, n: int) -> None:
+    rows = [
+        {
+            "id": f"e{i}", "source": "demo/repo", "language": "python", "group": f"fixer{i % 3}", "license": "mit",
+            "instruction": "Use run instead of old_run", "pre": f"x{i} = old_run({i})\n", "post": f"x{i} = run({i})\n",
+        }
+        for i in range(n)
+    ]  # fmt: skip
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def test_the_command_writes_verified_records_report_and_pack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _rows(tmp_path / "edits.jsonl", 6)
+    assert cli.main(["mine", "edits.jsonl", "--jobs", "1", "--export", "pack"]) == 0
+    files = sorted((tmp_path / "data/processed").glob("*/mined_*.jsonl"))
+    records = [record for file in files for record in store.load(file)]
+    assert len(records) == 6
+    for record in records:
+        action = parse_action(record.metadata.action or "")
+        assert isinstance(action, Action)
+        assert engine.apply(action, record.pre).post == record.post
+        assert "tier:train" in record.tags
+    page = (tmp_path / "reports/mining/edits.md").read_text(encoding="utf-8")
+    assert "old_run → run (python, 6 edits)" in page
+    assert (tmp_path / "pack/sgconfig.yml").exists()
+    assert cli.main(["mine", "edits.jsonl", "--jobs", "1"]) == 2
+    assert cli.main(["mine", "edits.jsonl", "--jobs", "1", "--export", "pack", "--resume"]) == 0
+
+
+def test_a_killed_run_continues_to_the_same_bytes(tmp_path: Path) -> None:
+    _rows(tmp_path / "edits.jsonl", 60)
+    command = [sys.executable, "-m", "rulewright", "mine", "edits.jsonl", "--jobs", "1", "--n-known", "2"]
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    for folder in (whole, broken):
+        folder.mkdir()
+        _rows(folder / "edits.jsonl", 60)
+    subprocess.run(command, cwd=whole, check=True, capture_output=True)
+    process = subprocess.Popen(command, cwd=broken, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for _ in range(400):
+        work = list(broken.glob("data/processed/.work/*/rows.jsonl"))
+        if work and work[0].stat().st_size > 1_000:
+            break
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    subprocess.run([*command, "--resume"], cwd=broken, check=True, capture_output=True)
+    one, other = (
+        [p.read_bytes() for p in sorted(folder.glob("data/processed/*/mined_*.jsonl"))]
+        for folder in (whole, broken)
+    )
+    assert one
+    assert one == other
+
+
+def test_evaluation_has_every_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _rows(tmp_path / "edits.jsonl", 9)
+    arguments = ["eval", "mining", str(tmp_path / "edits.jsonl"), "--out", str(tmp_path / "run"), "--json"]
+    assert cli.main(arguments) == 0
+    result = json.loads(capsys.readouterr().out)
+    keys = (
+        "n up_to_5_rules_rate one_rule_rate compact_rule_rate metavariable_rate literal_rate loo_exact_rate "
+        "loo_wrong_rate transfer_1_exact_rate transfer_1_precision transfer_k_exact_rate transfer_k_precision "
+        "overmatch_rate lossy_rate cpu_s_mean"
+    )
+    assert set(keys.split()) <= set(result)
+    assert result["n"] == 9
+    assert result["one_rule_rate"] == result["transfer_1_exact_rate"] == result["transfer_k_exact_rate"] == 1
+    rows = [
+        json.loads(line) for line in (tmp_path / "run/rows.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    assert len(rows) == 9
+    assert all("action" in row for row in rows)
+    assert cli.main(arguments) == 0
