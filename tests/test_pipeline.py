@@ -30,7 +30,7 @@ def shrunken(root: Path, tmp_path: Path) -> Path:
     for stage in demo["stages"]:
         for start, flags in SHORT.items():
             if stage["run"].startswith(start):
-                kept = stage["run"].replace("--limit 300", "").replace("--limit 1200", "")
+                kept = stage["run"].replace("--limit 200", "").replace("--limit 1200", "")
                 stage["run"] = f"{kept} {flags}"
         # An untrained model may give SRL nothing to learn from; that has its own message and test.
         stage["may_fail"] = stage.get("may_fail", False) or stage["run"].startswith("train srl")

@@ -52,6 +52,9 @@ def _all(
     yield from siblings.deletions(edit, number, names)
     hunk = edit.hunks[number]
     placed = list(_placed(edit, list(_anchors(edit.pre, hunk.a0, hunk.a1)), number))
+    for anchor, mapped in placed:
+        if not anchor.children:
+            yield from _literal(edit, anchor, mapped)
     for policy in POLICIES:
         for level, (anchor, mapped) in enumerate(placed):
             if (anchor.index, mapped.hunks) not in done and (ANYWHERE, mapped.hunks) not in done:
@@ -59,7 +62,8 @@ def _all(
     if enough():
         return
     for anchor, mapped in placed:
-        yield from _literal(edit, anchor, mapped)
+        if anchor.children:
+            yield from _literal(edit, anchor, mapped)
     if not enough():
         yield from siblings.runs(edit, number, names)
 
