@@ -7,7 +7,6 @@ several `Edit` variants of one pair.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -257,15 +256,17 @@ def _token_segments(pre: Tree, post: Tree) -> Iterator[Segment]:
     """Align the leaves of the differing lines by longest common subsequence."""
     lead, tail = _common_ends(pre.text, post.text)
     leaves_a, leaves_b = list(pre.root.leaves()), list(post.root.leaves())
-    first = bisect_left([leaf.end for leaf in leaves_a], lead)
-    first = min(first, bisect_left([leaf.end for leaf in leaves_b], lead))
-    while first and (leaves_a[first - 1].end > lead or leaves_b[first - 1].end > lead):
-        first -= 1
+    n_both = min(len(leaves_a), len(leaves_b))
+    # Equal text need not have equal leaves (a parse error far away can change them): compare both.
+    first = 0
+    while first < n_both and leaves_a[first].end <= lead and _ends(leaves_a[first]) == _ends(leaves_b[first]):
+        first += 1
     keep = 0
+    end_a, end_b = len(pre.text), len(post.text)
     while (
-        keep < min(len(leaves_a), len(leaves_b)) - first
-        and len(pre.text) - leaves_a[-1 - keep].start <= tail
-        and len(post.text) - leaves_b[-1 - keep].start <= tail
+        keep < n_both - first
+        and end_a - leaves_a[-1 - keep].start <= tail
+        and _ends(leaves_a[-1 - keep], end_a) == _ends(leaves_b[-1 - keep], end_b)
     ):
         keep += 1
     for i in range(first):
@@ -281,6 +282,10 @@ def _token_segments(pre: Tree, post: Tree) -> Iterator[Segment]:
                 yield Segment(left.start, right.start, left.size)
     for i in range(keep, 0, -1):
         yield Segment(leaves_a[-i].start, leaves_b[-i].start, leaves_a[-i].size)
+
+
+def _ends(leaf: Node, origin: int = 0) -> tuple[int, int]:
+    return leaf.start - origin, leaf.end - origin
 
 
 def _common_ends(a: str, b: str) -> tuple[int, int]:
