@@ -17,8 +17,7 @@ from rulewright.actions import parse_action
 from rulewright.actions.action import Action
 from rulewright.data import store
 from rulewright.errors import UsageError
-from rulewright.mining import Example, claim, mine_many
-from rulewright.mining import background, diffs, inputs
+from rulewright.mining import Example, background, claim, diffs, inputs, mine_many
 from rulewright.mining.corpus import signature
 from rulewright.mining.generalise import Prepared, generalise
 from rulewright.mining.pool import ordered_map
@@ -106,8 +105,9 @@ def test_a_worker_that_dies_loses_only_its_task() -> None:
 def _rows(path: Path, n: int) -> None:
     rows = [
         {
-            "id": f"e{i}", "source": "demo/repo", "language": "python", "group": f"fixer{i % 3}", "license": "mit",
-            "instruction": "Use run instead of old_run", "pre": f"x{i} = old_run({i})\n", "post": f"x{i} = run({i})\n",
+            "id": f"e{i}", "source": "demo/repo", "language": "python", "group": f"fixer{i % 3}",
+            "license": "mit", "instruction": "Use run instead of old_run",
+            "pre": f"x{i} = old_run({i})\n", "post": f"x{i} = run({i})\n",
         }
         for i in range(n)
     ]  # fmt: skip
@@ -167,7 +167,8 @@ def test_evaluation_has_every_key(tmp_path: Path, capsys: pytest.CaptureFixture[
     result = json.loads(capsys.readouterr().out)
     keys = (
         "n up_to_5_rules_rate one_rule_rate compact_rule_rate metavariable_rate literal_rate loo_exact_rate "
-        "loo_wrong_rate transfer_1_exact_rate transfer_1_precision transfer_k_exact_rate transfer_k_precision "
+        "loo_wrong_rate transfer_1_exact_rate transfer_1_precision "
+        "transfer_k_exact_rate transfer_k_precision "
         "overmatch_rate lossy_rate cpu_s_mean"
     )
     assert set(keys.split()) <= set(result)

@@ -18,8 +18,10 @@ from rulewright.mining.align import variants
 from rulewright.mining.tree import Tree
 
 CASES: list[tuple[str, Language, str, str, str]] = [
-    ("call with a list", "python", "x = set([i for i in a])\n", "x = {i for i in a}\n", "set([$A for $A in $B])"),
-    ("operator", "python", "if total == None:\n    stop()\n", "if total is None:\n    stop()\n", "$A == None"),
+    ("call with a list", "python", "x = set([i for i in a])\n", "x = {i for i in a}\n",
+     "set([$A for $A in $B])"),
+    ("operator", "python", "if total == None:\n    stop()\n", "if total is None:\n    stop()\n",
+     "$A == None"),
     ("two places", "javascript", "old(a, 1);\nold(b);\n", "fresh(a, 1);\nfresh(b);\n", "old"),
     ("swap", "python", "self.check(want, got())\n", "self.check(got(), want)\n", "self.check($A, $B)"),
     ("string prefix", "python", 'raw(six.b("text"))\n', 'raw(b"text")\n', "six.b($A)"),

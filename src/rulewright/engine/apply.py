@@ -6,6 +6,7 @@ we made ourselves. What a model wrote goes through `Engine`, which survives it.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field, replace
 
 from ast_grep_py import SgNode
@@ -109,7 +110,10 @@ def _step(rule: CompiledRule, source: str, rule_id: str, exact: bool) -> Step:
     why = rule.needs_cli or ("the code does not parse cleanly" if parsed.broken and source else "")
     if why:
         return _step_by_cli(rule, parsed, rule_id, exact, mark, why)
-    return _step_here(rule, parsed, rule_id, exact, mark)
+    try:
+        return _step_here(rule, parsed, rule_id, exact, mark)
+    except applier.NotPorted as error:
+        return _step_by_cli(rule, parsed, rule_id, exact, mark, str(error))
 
 
 def _step_here(rule: CompiledRule, parsed: Parsed, rule_id: str, exact: bool, mark: str) -> Step:
@@ -131,9 +135,10 @@ def _step_by_cli(rule: CompiledRule, parsed: Parsed, rule_id: str, exact: bool, 
             done = one.end
     edits = tuple(Edit(one.start, one.end, one.text) for one in applied)
     if not rule.needs_cli:
-        here = applier.run_rule(rule, source, parsed.root, rule_id)
-        if tuple(match.edit for match in here.matches) == edits:
-            return replace(_step_here(rule, parsed, rule_id, exact, mark), by_cli=why)
+        with contextlib.suppress(applier.NotPorted):
+            here = applier.run_rule(rule, source, parsed.root, rule_id)
+            if tuple(match.edit for match in here.matches) == edits:
+                return replace(_step_here(rule, parsed, rule_id, exact, mark), by_cli=why)
     text = _spliced(source, edits)
     tidied = False
     if not exact:

@@ -136,6 +136,9 @@ def _run(argv: list[str], folder: Path, output: Path) -> tuple[int, str]:
 
 
 def _check_exit(code: int, complaint: str) -> None:
+    if "panicked at" in complaint:
+        # A panic in one of its threads can still end with 0, and files left undone.
+        raise Crash("ast-grep panicked")
     if code in (0, 1):
         return
     if code == 8:

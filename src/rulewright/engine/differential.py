@@ -79,9 +79,16 @@ def _halving(pairs: Sequence[Pair]) -> list[str | None]:
         return list(reference.scan_batch(pairs))
     except RulewrightError:
         if len(pairs) == 1:
-            return [reference.scan_single(pairs[0])]
+            return [_alone(pairs[0])]
         middle = len(pairs) // 2
         return _halving(pairs[:middle]) + _halving(pairs[middle:])
+
+
+def _alone(pair: Pair) -> str | None:
+    try:
+        return reference.scan_single(pair)
+    except RulewrightError as error:
+        return f"failed: {error.message}"
 
 
 def generate(

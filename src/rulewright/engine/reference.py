@@ -90,8 +90,12 @@ def _write(folder: Path, items: Sequence[tuple[dict[str, object], str, str]]) ->
 
 def _run(folder: Path) -> subprocess.CompletedProcess[bytes]:
     options = ["-U", "--no-ignore", "hidden", "-j", "1", "."]
-    return subprocess.run(
+    done = subprocess.run(
         [cli.binary(), "scan", "--rule", str(folder / "rules.yml"), *options],
         cwd=folder / "work", stdin=subprocess.DEVNULL, capture_output=True, env=cli.ENVIRONMENT,
         check=False, timeout=600,
     )  # fmt: skip
+    if b"panicked at" in done.stderr:
+        # A panic in one of its threads can still end with 0, and files left undone.
+        raise RulewrightError("ast-grep panicked", "apply the pairs singly to find the one")
+    return done

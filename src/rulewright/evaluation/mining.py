@@ -217,8 +217,9 @@ def _predict(task: tuple[list[EditRow], Options]) -> list[Row]:
     for number, other in enumerate(group):
         rest = [p for i, p in enumerate(prepared) if i != number]
         action = claim(generalise(rest), rest)
+        n_rules = len(action.rules) if action else 0
         rows.append({"kind": "many", "group": name, "from": [p.example.id for p in rest], "to": other.id,
-                     "fate": _fate(action, other), "n_rules": len(action.rules) if action else 0})  # fmt: skip
+                     "fate": _fate(action, other), "n_rules": n_rules})  # fmt: skip
     return rows
 
 

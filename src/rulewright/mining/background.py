@@ -22,8 +22,20 @@ TOO_MANY: Final = 5
 """A rule that matches more other places than this is not one to learn from."""
 CAP: Final = 1_000
 
+PER_FILES: Final = 100
+"""The number of files that `TOO_MANY` is meant for."""
+
 _VARIABLE: Final = re.compile(r"\$+[A-Z_][A-Z0-9_]*")
 _WORD: Final = re.compile(r"[A-Za-z_]\w*")
+
+
+def allowed(n_files: int) -> int:
+    """How many places a rule may match in so many files.
+
+    >>> allowed(100), allowed(40), allowed(5)
+    (5, 2, 1)
+    """
+    return max(1, round(TOO_MANY * n_files / PER_FILES))
 
 
 def count(action: Action, files: Sequence[str], cap: int = CAP) -> int:

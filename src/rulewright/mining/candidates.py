@@ -36,7 +36,6 @@ def for_hunk(
         done: places that have a sound pattern already; may grow while this runs.
         enough: whether literal rules and runs are no longer worth trying.
     """
-    hunk = edit.hunks[number]
     seen: set[str] = set()
     for candidate in _all(edit, number, names, done, enough):
         if candidate.key not in seen:

@@ -239,7 +239,7 @@ def grade(steps: Sequence[Candidate], figures: Figures, n_known: int = 0) -> tup
     if figures.bits < _enough(figures, len(steps), n_known):
         return "literal", f"too general: asks for {figures.bits:.0f} bits only"
     elsewhere = figures.matches_elsewhere or 0
-    if elsewhere > background.TOO_MANY:
+    if elsewhere > background.allowed(n_known):
         return "literal", f"too general: matches {elsewhere} other places of the repository"
     return "train", "compact, general and named"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 from rulewright import engine
@@ -23,6 +23,7 @@ from rulewright.mining.tree import Tree
 
 MAX_RULES: Final = 5
 MAX_HUNKS: Final = 40
+MAX_TRIES: Final = 4
 GOOD_COST: Final = 4.0
 SATISFIED_COST: Final = 3.0
 """One general rule at this cost: other readings of the edit are not tried."""
@@ -90,7 +91,8 @@ def fill(edit: Edit, work: Work) -> Pool:
     for number in range(len(edit.hunks)):
         if solved.get(number, 99.0) <= GOOD_COST and number:
             continue
-        for candidate in candidates.for_hunk(edit, number, names, pool.places, pool.has_general):
+        enough = partial(_enough, pool, solved, number)
+        for candidate in candidates.for_hunk(edit, number, names, pool.places, enough):
             if candidate.key in pool.seen:
                 continue
             if not _promising(candidate, pool, solved, number):
@@ -112,6 +114,11 @@ def fill(edit: Edit, work: Work) -> Pool:
             elif done.sound:
                 _keep(pool, Found(candidate, done), solved)
     return pool
+
+
+def _enough(pool: Pool, solved: dict[int, float], number: int) -> bool:
+    """Whether literal rules and runs for a hunk are not worth trying any more."""
+    return pool.has_general() or (number > 0 and solved.get(number, 99.0) <= GOOD_COST)
 
 
 def _keep(pool: Pool, found: Found, solved: dict[int, float]) -> None:
@@ -170,11 +177,9 @@ def solve(pre: Tree, post: Tree, work: Work, strict: bool = True) -> Plan | None
         if not 0 < len(edit.hunks) <= MAX_HUNKS:
             continue
         pool = fill(edit, work)
-        full = pool.full()
-        if full:
-            plan: Plan | None = Plan((full[0],), (full[0].effect.text,))
-        else:
-            plan = _cover(pool, work) if strict else None
+        plan = _single(pool, strict)
+        if plan is None and strict:
+            plan = _cover(pool, work)
         if plan is None:
             continue
         plan = replace(plan, reading_cost=edit.cost)
@@ -183,6 +188,18 @@ def solve(pre: Tree, post: Tree, work: Work, strict: bool = True) -> Plan | None
         if len(best.steps) == 1 and best.cost <= SATISFIED_COST and _says_all(best.steps[0].candidate):
             break
     return best
+
+
+def _single(pool: Pool, strict: bool) -> Plan | None:
+    """The best rule that covers every hunk and, tidied, gives `post` exactly."""
+    edit = pool.edit
+    for found in pool.full()[:MAX_TRIES]:
+        if not strict:
+            return Plan((found,), (found.effect.text,))
+        made = engine.apply(Action(edit.pre.language, (found.candidate.rule,)), edit.pre.text).post
+        if made == edit.post.text:
+            return Plan((found,), (made,))
+    return None
 
 
 def _says_all(candidate: Candidate) -> bool:

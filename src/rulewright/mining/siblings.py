@@ -109,7 +109,7 @@ def runs(edit: Edit, number: int, names: frozenset[str]) -> Iterator[Candidate]:
     """Neighbouring siblings that change together: match the first, expand to the last."""
     hunk = edit.hunks[number]
     ranges = [(hunk.a0, hunk.a1)]
-    if len(edit.hunks) > 1:
+    if len(edit.hunks) > 1 and number == 0:
         ranges.append((edit.hunks[0].a0, edit.hunks[-1].a1))
     for start, end in ranges:
         level = 0

@@ -107,7 +107,11 @@ def choose(
             ids.add(candidate.id)
             edits[candidate.edit] += 1
             unique.append(candidate)
-    choice.cap, choice.cap_reason, capped = _within_share(unique, per_template_cap, max_share)
+    cap = per_template_cap
+    if limit and max_share < 1 and len(unique) > limit:
+        # The share must hold of what is left after the limit, too.
+        cap = max(1, min(cap or limit, int(max_share * limit)))
+    choice.cap, choice.cap_reason, capped = _within_share(unique, cap, max_share)
     _count(choice, "over the cap of its template", len(unique) - len(capped))
     if limit and len(capped) > limit:
         _count(choice, "over the limit asked for", len(capped) - limit)
