@@ -8,59 +8,12 @@ what else it would change in the files of INPUT; nothing is written without --wr
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Literal
+from rulewright.mining.settings import MineConfig
 
-import tyro
-from pydantic import Field
-
-from rulewright.config import CommandConfig
+Config = MineConfig
 
 
-class Config(CommandConfig):
-    """`rulewright mine`."""
-
-    inputs: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Folders or files of records or pre/post rows, git repositories; with --from-diff files of code."""
-    out: Path = Path("data/processed")
-    """Folder that gets {train,dev,test}/mined_SOURCE.jsonl."""
-    report: Path = Path("reports/mining")
-    """Folder of the report (.md and .json)."""
-    name: str = ""
-    """Name of the report and, where rows name none, of the source; default: of the first input."""
-    from_diff: str = ""
-    """A unified diff of one change made by hand; `-` reads it from stdin."""
-    write: bool = False
-    """With --from-diff: change the other places too, after they were listed."""
-    export: Path | None = None
-    """Also write the shared and the `train` rules as an ast-grep rule pack into this folder."""
-    tiers: tuple[Literal["train", "literal"], ...] = ("train", "literal")
-    """Tiers to write as records."""
-    literal_share: float = Field(default=0.1, ge=0, le=1)
-    """At most this share of a source's records of tier `literal`."""
-    budget_s: float = Field(default=2.0, gt=0)
-    """Nominal seconds per edit (counted in rule evaluations)."""
-    n_known: int = Field(default=20, ge=0)
-    """Other files of the same source in which a `train` rule must find little."""
-    max_lines: int = Field(default=60, ge=1)
-    """Edits that change more lines are left out, with this as the reason."""
-    limit: int = Field(default=0, ge=0)
-    """At most so many edits, the first ones; 0: all."""
-    seed: int = 0
-    """Of the draws."""
-    jobs: int = Field(default=0, ge=0)
-    """Processes; 0: one per core. The result does not depend on it."""
-    engine: Literal["local", "ray"] = "local"
-    """Where the work runs; the result does not depend on it."""
-    resume: bool = False
-    """Continue an interrupted run (that also happens by itself), or confirm a finished one."""
-    overwrite: bool = False
-    """Replace an earlier result."""
-    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
-    """Print the summary as one JSON line on stdout."""
-
-
-def run(config: Config) -> int:
+def run(config: MineConfig) -> int:
     """Mine; give the exit code."""
     if config.from_diff:
         from rulewright.mining.by_hand import learn

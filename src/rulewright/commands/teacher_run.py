@@ -26,7 +26,7 @@ Config = TeacherConfig
 def run(config: TeacherConfig) -> int:
     """Ask, execute, write, and sum up."""
     rejected: Counter[str] = Counter()
-    tasks = list(read_tasks(config.tasks, rejected, config.limit))
+    tasks = list(read_tasks(config.tasks, rejected, config.limit, config.seed))
     _say_rejected(rejected)
     if config.dry_run:
         return _estimate(config, tasks)

@@ -22,7 +22,8 @@ from typing import Any, BinaryIO, Final, Literal
 import numpy as np
 from pydantic import ValidationError
 
-from rulewright.data import clean, pool, readers, signatures
+from rulewright import workers as processes
+from rulewright.data import clean, readers, signatures
 from rulewright.data.decontaminate import EvaluationIndex, Overlap
 from rulewright.data.drafts import Draft, Drop
 from rulewright.data.schemas import SPLITS, NormalizedRecord
@@ -309,7 +310,7 @@ def run(
         for unit in units:
             yield make_shard(unit, job)
     else:
-        yield from pool.run(
+        yield from processes.run(
             "rulewright.data.pipeline:make_shard_of", ((unit, job) for unit in units), workers
         )
 

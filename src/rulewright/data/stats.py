@@ -18,7 +18,8 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from rulewright import console, jsonl
-from rulewright.data import pool, store, windows
+from rulewright import workers as processes
+from rulewright.data import store, windows
 from rulewright.data.schemas import SPLITS, NormalizedRecord
 from rulewright.data.signatures import text_key, tokens
 from rulewright.errors import UsageError
@@ -147,7 +148,7 @@ def collect(folder: Path, workers: int = 1) -> dict[str, Any]:
 def _measured(tasks: list[tuple[str, str]], workers: int) -> Iterable[FileStats]:
     if workers <= 1 or len(tasks) < 2:
         return map(measure_file, tasks)
-    return pool.run("rulewright.data.stats:measure_file", tasks, min(workers, len(tasks)))
+    return processes.run("rulewright.data.stats:measure_file", tasks, min(workers, len(tasks)))
 
 
 def _summary(folder: Path, files: list[FileStats]) -> dict[str, Any]:

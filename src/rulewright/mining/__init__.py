@@ -1,8 +1,24 @@
-"""From an edit to verified ast-grep rules, without a model."""
+"""From an edit to verified ast-grep rules, without a model.
+
+The names below are imported when they are first used: `--help` needs none of them.
+"""
 
 from __future__ import annotations
 
-from rulewright.mining.generalise import Example, General, claim, mine_many
-from rulewright.mining.mined import Figures, Mined, Tier, learn_from, mine
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rulewright.mining.generalise import Example, General, claim, mine_many
+    from rulewright.mining.mined import Figures, Mined, Tier, learn_from, mine
 
 __all__ = ["Example", "Figures", "General", "Mined", "Tier", "claim", "learn_from", "mine", "mine_many"]
+
+_FROM_GENERALISE = frozenset({"Example", "General", "claim", "mine_many"})
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    part = "generalise" if name in _FROM_GENERALISE else "mined"
+    return getattr(importlib.import_module(f"{__name__}.{part}"), name)

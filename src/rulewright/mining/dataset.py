@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from rulewright import __version__, console, engine, jsonl
 from rulewright.actions.action import Action
@@ -28,14 +28,12 @@ from rulewright.errors import UsageError
 from rulewright.mining import background, corpus, inputs, report
 from rulewright.mining.corpus import Result, Shared
 from rulewright.mining.inputs import EditRow
-
-if TYPE_CHECKING:
-    from rulewright.commands.mine import Config
+from rulewright.mining.settings import MineConfig
 
 FALLBACK: Final = "Apply the `{}` fix to this code."
 
 
-def build(config: Config) -> int:
+def build(config: MineConfig) -> int:
     """Mine the inputs that a configuration names."""
     if not config.inputs:
         raise UsageError("nothing to mine", "name data/processed, a .jsonl file, or a git repository")
@@ -71,7 +69,7 @@ def build(config: Config) -> int:
     return 0
 
 
-def _version(config: Config, source: inputs.Stream) -> str:
+def _version(config: MineConfig, source: inputs.Stream) -> str:
     digest = hashlib.sha256(__version__.encode())
     options = json.loads(config.model_dump_json())
     for key in ("out", "report", "jobs", "engine", "resume", "overwrite", "json_output", "export", "inputs"):
@@ -82,7 +80,9 @@ def _version(config: Config, source: inputs.Stream) -> str:
     return digest.hexdigest()[:12]
 
 
-def _mined(config: Config, source: inputs.Stream, known: corpus.Known, path: Path, jobs: int) -> list[Result]:
+def _mined(
+    config: MineConfig, source: inputs.Stream, known: corpus.Known, path: Path, jobs: int
+) -> list[Result]:
     """Results in the order of the edits; those of a killed run are taken over."""
     done: list[Result] = []
     if path.exists():
@@ -122,7 +122,7 @@ def _apply_shared(results: Mapping[str, Result], shared: Sequence[Shared], known
 
 
 def _write(
-    config: Config, source: inputs.Stream, results: Mapping[str, Result], name: str
+    config: MineConfig, source: inputs.Stream, results: Mapping[str, Result], name: str
 ) -> dict[str, dict[str, int]]:
     """Write records by source, each to the split of its input."""
     sources = sorted({_slug(edit.source) for edit in source if results[edit.id]["rules"]}) or [name]
@@ -153,7 +153,7 @@ def _chain(first: NormalizedRecord, rest: Iterator[NormalizedRecord]) -> Iterato
 
 
 def _records(
-    config: Config, source: inputs.Stream, results: Mapping[str, Result], slug: str,
+    config: MineConfig, source: inputs.Stream, results: Mapping[str, Result], slug: str,
     dropped: Counter[str], splits: dict[str, Split],
 ) -> Iterator[NormalizedRecord]:  # fmt: skip
     n_train = n_literal = 0
@@ -233,7 +233,7 @@ def _slug(source: str) -> str:
 
 
 def _report(
-    config: Config, source: inputs.Stream, results: Sequence[Result], shared: Sequence[Shared], name: str
+    config: MineConfig, source: inputs.Stream, results: Sequence[Result], shared: Sequence[Shared], name: str
 ) -> dict[str, Any]:
     wanted = report.shown(results, shared)
     texts = {e.id: (e.instruction, e.pre, e.post) for e in source if e.id in wanted}

@@ -11,15 +11,15 @@ import json
 import os
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from rulewright import console, jsonl
+from rulewright import workers as processes
 from rulewright.actions import render_action
 from rulewright.data.schemas import NormalizedRecord, RecordMetadata, Split, record_id
 from rulewright.data.splits import split_of, uniform
@@ -112,42 +112,28 @@ def make_all(
     """
     paths: list[Path] = []
     made: Counter[str] = Counter()
-    with console.progress("synth: shards", len(shards)) as bar, _Workers(workers) as pool:
-        for first in range(0, len(shards), _WAVE):
-            for shard, counts in pool.each(shards[first : first + _WAVE], folder, options):
-                made.update(counts)
-                paths.append(path_of(folder, shard))
-                bar.advance(records=f"{made.total():,}")
-            if enough(made):
+    tasks = [(shard, folder, options) for shard in shards]
+    results = processes.run(f"{__name__}:make_task", tasks, workers) if workers > 1 else _here(tasks)
+    with console.progress("synth: shards", len(shards)) as bar, closing(results):
+        for shard, counts in zip(shards, results, strict=True):
+            made.update(counts)
+            paths.append(path_of(folder, shard))
+            bar.advance(records=f"{made.total():,}")
+            if len(paths) % _WAVE == 0 and enough(made):
                 break
-    return sorted(paths)
+    return paths
 
 
-class _Workers:
-    """Runs `make_one` on shards: here, or in processes of its own."""
+Task = tuple[Shard, Path, Options]
 
-    def __init__(self, n: int) -> None:
-        # A spawned worker imports afresh: no thread or lock of ours is copied into it.
-        self._pool = ProcessPoolExecutor(n, mp_context=get_context("spawn")) if n > 1 else None
 
-    def __enter__(self) -> Self:
-        return self
+def make_task(task: Task) -> dict[str, int]:
+    """`make_one` as a worker process is given it."""
+    return make_one(*task)
 
-    def __exit__(self, *_: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
 
-    def each(
-        self, shards: Sequence[Shard], folder: Path, options: Options
-    ) -> Iterator[tuple[Shard, dict[str, int]]]:
-        """Yield every shard with its candidates by template, as they get ready."""
-        if self._pool is None:
-            for shard in shards:
-                yield shard, make_one(shard, folder, options)
-            return
-        waiting = {self._pool.submit(make_one, shard, folder, options): shard for shard in shards}
-        for done in as_completed(waiting):
-            yield waiting[done], done.result()
+def _here(tasks: Sequence[Task]) -> Generator[dict[str, int]]:
+    yield from map(make_task, tasks)
 
 
 def make_one(shard: Shard, folder: Path, options: Options) -> dict[str, int]:

@@ -43,9 +43,9 @@ class TeacherConfig(CommandConfig):
     max_new_tokens: int = Field(default=1024, ge=1)
     """Longest answer, in tokens."""
     seed: int = 0
-    """Of the samples."""
+    """Of the samples and of --limit."""
     limit: int = Field(default=0, ge=0)
-    """At most so many tasks of each manifest, the first ones; 0: all."""
+    """At most so many tasks of each manifest, chosen by hash; 0: all."""
     batch_size: int = Field(default=64, ge=1)
     """Episodes in step with each other."""
     workers: int = Field(default=2, ge=1)

@@ -7,6 +7,7 @@ A manifest row is a `NormalizedRecord`, or an object with `instruction`, `pre` (
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from typing import Any
 
 from rulewright import jsonl
 from rulewright.data.schemas import SPLITS, record_id
+from rulewright.data.splits import uniform
 from rulewright.errors import RulewrightError
 from rulewright.languages import Language, normalize_language
 
@@ -73,36 +75,48 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value.strip() else None
 
 
-def read_tasks(paths: Sequence[Path], rejected: Counter[str], limit: int = 0) -> Iterator[Task]:
+def read_tasks(
+    paths: Sequence[Path], rejected: Counter[str], limit: int = 0, seed: int = 0
+) -> Iterator[Task]:
     """Yield the tasks of several manifests, each once; count what is not a task by reason.
 
     Args:
         paths: the manifests.
         rejected: gets the counts.
-        limit: at most so many of each manifest, the first ones; 0: all.
+        limit: at most so many of each manifest, chosen by hash; 0: all.
+        seed: of the choice.
 
     Raises:
-        RulewrightError: a manifest breaks off; `UsageError` where one is absent.
+        RulewrightError: a manifest breaks off, or has no task; `UsageError` where one is absent.
     """
     seen: set[str] = set()
     for path in paths:
-        found = 0
-        split = path.parent.name if path.parent.name in SPLITS else ""
-        for line in jsonl.read_lines(path):
-            task = parse_task(line.value) if line.value is not None else "not_json"
-            if isinstance(task, str):
-                rejected[task] += 1
-            elif task.task_id in seen:
-                rejected["repeated_id"] += 1
-            else:
-                seen.add(task.task_id)
-                found += 1
-                yield replace(task, split=split)
-                if found == limit:
-                    break
+        tasks = _of_one(path, rejected, seen)
+        if limit:
+            chosen = heapq.nsmallest(
+                limit, enumerate(tasks), key=lambda item: uniform(f"{seed} {item[1].task_id}")
+            )
+            tasks = iter([task for _, task in sorted(chosen, key=lambda item: item[0])])
+        found = False
+        for task in tasks:
+            found = True
+            yield task
         if not found:
             reasons = ", ".join(f"{reason} {n}" for reason, n in rejected.most_common(3)) or "it is empty"
             raise RulewrightError(
                 f"{path}: no task in it ({reasons})",
                 "each line needs instruction, pre and language (see `rulewright teacher run --help`)",
             )
+
+
+def _of_one(path: Path, rejected: Counter[str], seen: set[str]) -> Iterator[Task]:
+    split = path.parent.name if path.parent.name in SPLITS else ""
+    for line in jsonl.read_lines(path):
+        task = parse_task(line.value) if line.value is not None else "not_json"
+        if isinstance(task, str):
+            rejected[task] += 1
+        elif task.task_id in seen:
+            rejected["repeated_id"] += 1
+        else:
+            seen.add(task.task_id)
+            yield replace(task, split=split)

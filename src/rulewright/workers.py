@@ -15,7 +15,7 @@ import subprocess
 import sys
 import traceback
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
@@ -39,7 +39,7 @@ class _Child:
         path = os.pathsep.join(filter(None, (_PACKAGE_ROOT, os.environ.get("PYTHONPATH"))))
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "rulewright.data.pool", function],
+            [sys.executable, "-m", "rulewright.workers", function],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment,
         )  # fmt: skip
 
@@ -72,7 +72,7 @@ class _Child:
         self._process.wait()
 
 
-def run(function: str, tasks: Iterable[Any], workers: int) -> Iterator[Any]:
+def run(function: str, tasks: Iterable[Any], workers: int) -> Generator[Any]:
     """Yield `function(task)` for each task, in order.
 
     Args:
