@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import multiprocessing
 import os
 import pickle
 import subprocess
 import sys
+import threading
 import traceback
 from collections import deque
 from collections.abc import Generator, Iterable
@@ -113,6 +115,21 @@ def run(function: str, tasks: Iterable[Any], workers: int) -> Generator[Any]:
         for child in children:
             child.close(kill=not clean)
         threads.shutdown()
+
+
+def end_with_parent() -> None:
+    """Make this process of `multiprocessing` end when its parent does, however that died.
+
+    For `initializer` of a `ProcessPoolExecutor`, whose workers else outlive a killed parent.
+    """
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _send(stream: IO[bytes], value: Any) -> None:

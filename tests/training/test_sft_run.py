@@ -89,26 +89,26 @@ def test_stage_0_then_stage_1(data, tmp_path: Path) -> None:
 
 def test_killed_and_resumed_it_ends_with_the_same_weights(data, tmp_path: Path) -> None:
     config = _config(data, tmp_path / "killed", eval_every_steps=0, eval_limit=0, dev=[])
-    config = config.model_copy(update={"trainer": {**TRAINER, "max_steps": 40, "save_steps": 5}})
+    config = config.model_copy(update={"trainer": {**TRAINER, "max_steps": 16, "save_steps": 4}})
     path = tmp_path / "sft.yaml"
     path.write_text(config.model_dump_json(), encoding="utf-8")
     argv = [sys.executable, "-m", "rulewright", "train", "sft", "--config", str(path)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(argv, env=environment, stderr=subprocess.DEVNULL)
-    mark = tmp_path / "killed" / "run" / "checkpoints" / "checkpoint-10" / "complete.json"
+    mark = tmp_path / "killed" / "run" / "checkpoints" / "checkpoint-8" / "complete.json"
     while not mark.exists() and process.poll() is None:
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "killed" / "run" / "result.json").exists()
     # A checkpoint that was being written when the run died must not be believed.
-    torn = mark.parent.parent / "checkpoint-35"
+    torn = mark.parent.parent / "checkpoint-15"
     torn.mkdir()
     (torn / "trainer_state.json").write_text("{}", encoding="utf-8")
     with pytest.raises(UsageError, match="unfinished run"):
         _train(config)
     result = _train(config.model_copy(update={"resume": True}))
-    assert result["resumed_from_step"] >= 10 and result["steps"] == 40
+    assert result["resumed_from_step"] >= 8 and result["steps"] == 16
     whole = _train(config.model_copy(update={"out": tmp_path / "whole"}))
     assert whole["resumed_from_step"] == 0
     assert (tmp_path / "killed" / "model.safetensors").read_bytes() == (

@@ -14,6 +14,7 @@ from multiprocessing import get_context
 from typing import Any, Final, TypeVar
 
 from rulewright.errors import MissingDependency
+from rulewright.workers import end_with_parent
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -76,7 +77,7 @@ def _alone(work: Callable[[T], R], task: T, failed: Callable[[T, str], R]) -> R:
 
 
 def _pool(jobs: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(jobs, mp_context=get_context("forkserver"))
+    return ProcessPoolExecutor(jobs, mp_context=get_context("forkserver"), initializer=end_with_parent)
 
 
 def _kill(pool: ProcessPoolExecutor) -> None:
