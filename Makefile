@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow lint types check bench docs clean
+.PHONY: demo test test-slow lint types check bench clean
 
 demo: $(STAMP)
 	$(BIN)/rulewright demo --config configs/tiny/demo.yaml
@@ -26,7 +26,8 @@ types: $(STAMP)
 check: lint types test
 
 bench: $(STAMP)
-	$(BIN)/python -m pytest benchmarks --benchmark-only -p no:xdist
+	$(BIN)/python -m pytest benchmarks --benchmark-only -p no:xdist -s
+	$(BIN)/python benchmarks/bench_sandbox.py
 
 $(STAMP): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "error: no Python >= 3.11 with venv found" >&2; \

@@ -29,3 +29,8 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip("no ../shared beside the checkout: this test runs on real data from there")
     return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the one long test first, so that the other processes have work beside it."""
+    items.sort(key=lambda item: "test_pipeline.py" not in item.nodeid)
