@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 .PHONY: demo test test-slow lint types check bench clean
 
 demo: $(STAMP)
-	$(BIN)/rulewright demo --config configs/tiny/demo.yaml
+	$(BIN)/rulewright demo --config configs/tiny/demo.yaml $(DEMO_FLAGS)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -m "not slow and not gpu and not network" -n 2 --dist worksteal

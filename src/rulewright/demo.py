@@ -1,8 +1,8 @@
 """Run a list of rulewright commands as one job: each as a person would type it.
 
 Invariant: `stages.jsonl` holds a line for every stage that ended well, with a digest
-of its command and of all before it; so a stage is skipped exactly when nothing that it
-stands on has changed. What a stage does is its command's business.
+of its command, its configuration and all before it; so a stage is skipped only when
+nothing that it stands on has changed. What a stage does is its command's business.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from rulewright import console, jsonl
-from rulewright.errors import RulewrightError
+from rulewright.errors import RulewrightError, UsageError
 
 # Small models are faster on one thread; nothing is fetched.
 ENVIRONMENT: Final = {
@@ -84,13 +84,20 @@ def run_stages(stages: Sequence[Stage], places: Places) -> list[dict[str, Any]]:
 
     Raises:
         RulewrightError: a stage failed, with the command that repeats it.
+        UsageError: `root` holds another job.
     """
     path = places.root / "stages.jsonl"
     jsonl.cut_torn_line(path)
     done = {row["digest"]: row for row in jsonl.read(path)} if path.exists() else {}
+    names = digests(stages, places)
+    if not done.keys() <= set(names):
+        raise UsageError(
+            f"{places.root}: holds a job whose stages or configurations were others",
+            "start anew with --overwrite, or choose another folder with --root",
+        )
     rows = []
     with jsonl.Appender(path) as log:
-        for number, (stage, digest) in enumerate(zip(stages, digests(stages, places), strict=True), 1):
+        for number, (stage, digest) in enumerate(zip(stages, names, strict=True), 1):
             title = f"[{number}/{len(stages)}] {stage.name}"
             if digest in done:
                 console.say(f"{title}: done before")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rulewright.demo import Places, Stage, digests, run_stages
-from rulewright.errors import RulewrightError
+from rulewright.errors import RulewrightError, UsageError
 
 
 @pytest.fixture
@@ -61,3 +61,10 @@ def test_what_may_fail_and_what_is_not_here_do_not_end_the_job(places: Places) -
     )
     assert "left_out" in rows[1]
     assert rows[2]["name"] == "version"
+
+
+def test_another_job_in_the_same_folder_is_refused(places: Places) -> None:
+    run_stages([SHOW_VERSION], places)
+    with pytest.raises(UsageError, match="others") as caught:
+        run_stages([SHOW_TABLE], places)
+    assert "--overwrite" in caught.value.hint
