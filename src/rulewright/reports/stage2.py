@@ -180,6 +180,21 @@ def results(found: Mapping[str, Any]) -> list[list[str]]:
     return rows
 
 
+def sft_results(found: Mapping[str, Any]) -> list[list[str]]:
+    """SFT on dev, before the first step and after the last: what was learnt."""
+    rows = []
+    for model in found["models"]:
+        result = model["result"]
+        if result.get("evaluation") is None or "before" in result:
+            continue
+        name = "exact" if result["task"] == "edit" else "success"
+        first = next((row for row in result["curve"] if row["step"] == 0), None)
+        before = f"{100 * first[f'dev_{name}']:.1f} % (n {first['n_asked']})" if first else "–"
+        after = result["evaluation"]["metrics"][name]
+        rows.append([model["name"], result["base"], name, before, f"{cell(after)} %", str(after["n"])])
+    return rows
+
+
 def policy_results(found: Mapping[str, Any]) -> list[list[str]]:
     """SRL and GRPO on dev, before and after: reward and success."""
     rows = []
@@ -204,14 +219,18 @@ def policy_results(found: Mapping[str, Any]) -> list[list[str]]:
 
 
 RESULT_HEAD: Final = ("run", "benchmark", "model", "metric", "value [95 %]", "n")
+SFT_HEAD: Final = ("checkpoint", "from", "metric on dev", "before training", "after [95 %]", "n")
 POLICY_HEAD: Final = (
     "dev, mode", "reward before", "after", "gain [95 %]", "success before", "after", "n",
 )  # fmt: skip
 
 
 def results_table(found: Mapping[str, Any]) -> str:
-    """Both tables, for a terminal."""
+    """The tables of results, for a terminal."""
     parts = [console.table(RESULT_HEAD, results(found))]
+    trained = sft_results(found)
+    if trained:
+        parts += ["", console.table(SFT_HEAD, trained)]
     policy = policy_results(found)
     if policy:
         parts += ["", console.table(POLICY_HEAD, policy)]
