@@ -44,6 +44,7 @@ def _view(found: Mapping[str, Any], notes: str) -> dict[str, Any]:
         **found,
         "notes": notes,
         "results": (stage2.RESULT_HEAD, stage2.results(found)),
+        "trained": (stage2.SFT_HEAD, stage2.sft_results(found)),
         "policy": (stage2.POLICY_HEAD, stage2.policy_results(found)),
         "families": _families(found),
         "sources": (
