@@ -139,3 +139,8 @@ def test_plan_says_whether_the_reference_run_fits(tmp_path: Path) -> None:
             jsonl.write(tmp_path / f"data/processed/{split}/{source}.jsonl", rows)
     shown = run("plan", "configs/qwen3_14b/stage0_qlora.yaml", cwd=tmp_path)
     assert "fits" in shown
+
+
+def test_the_readme_has_every_command() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert not [name for name, command in cli.COMMANDS.items() if f"| `{name}` | {command.help} |" not in text]
