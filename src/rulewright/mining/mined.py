@@ -222,9 +222,9 @@ def _enough(figures: Figures, n_rules: int, n_known: int) -> float:
 def grade(steps: Sequence[Candidate], figures: Figures, n_known: int = 0) -> tuple[Tier, str]:
     """The tier of a verified action, with the reason."""
     if figures.degenerate:
-        return "literal", "degenerate: replaces most of the file by a literal"
+        return "reject", "degenerate: replaces most of the file by a literal"
     if figures.lossy:
-        return "literal", "lossy: drops code that it does not name"
+        return "reject", "lossy: drops code that it does not name"
     worst = next((s for s in steps if not s.generalises), None)
     if worst is not None:
         return "literal", f"a rule of shape {worst.shape}"

@@ -15,7 +15,7 @@ from rulewright.prompts import Style
 from rulewright.runs import RunDir
 from rulewright.training import models, tiny
 from rulewright.training.config import SftConfig, TinyConfig, style_of, trainer_options
-from rulewright.training.data import Counts, Encoder, Form, action_answer, bucketed, tokenise
+from rulewright.training.data import Counts, Encoder, Form, action_answer, short_first, tokenise
 
 if TYPE_CHECKING:
     from trl import SFTConfig
@@ -137,7 +137,7 @@ def ordered(config: SftConfig, run: RunDir, args: SFTConfig) -> Any:
     if not config.bucket:
         return data.remove_columns("length")
     n_batches = steps(args, len(data))
-    order = bucketed(data["length"][:], batch_size(args), n_batches, config.seed)
+    order = short_first(data["length"][:], batch_size(args), n_batches, config.seed, config.short_first_steps)
     args.num_train_epochs, args.max_steps = 1, n_batches
     return data.remove_columns("length").select(order)
 
