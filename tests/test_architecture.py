@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 PACKAGE = "rulewright"
@@ -81,6 +83,52 @@ def test_heavy_packages_are_imported_lazily(root: Path) -> None:
                     if item.split(".")[0] in HEAVY
                 ]
     assert not wrong, "\n".join(wrong)
+
+
+WITHOUT = """
+import importlib, sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {heavy!r}:
+            raise ImportError(f"{{name}} is not installed here")
+sys.meta_path.insert(0, Absent())
+from rulewright import cli
+{rest}
+"""
+
+
+def without_torch(rest: str, *argv: str) -> subprocess.CompletedProcess[str]:
+    """Run Python lines where no package of the training stack can be imported."""
+    code = WITHOUT.format(heavy=HEAVY, rest=rest)
+    return subprocess.run(
+        [sys.executable, "-c", code, *argv], capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def test_everything_but_training_imports_without_torch(root: Path) -> None:
+    names = [
+        f"rulewright.{n}" for n in modules(root) if not n.startswith((*MAY_IMPORT_TORCH, "sandbox.inside"))
+    ]
+    done = without_torch("for name in sys.argv[1:]: importlib.import_module(name)", *names)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_missing_optional_package_is_one_message_with_the_line_that_installs_it(tmp_path: Path) -> None:
+    config = tmp_path / "stage.yaml"
+    row = (
+        '{"instruction": "i", "pre": "x = 1\\n", "post": "x = 2\\n", "language": "python", "metadata": '
+        '{"id": "00000000", "source": "s", "license": "mit", "group": "g"}}\n'
+    )
+    (tmp_path / "rows.jsonl").write_text(row)
+    config.write_text(
+        f"tiny: {{}}\nmax_length_tokens: 64\nout: {tmp_path}/model\nmix:\n  - path: {tmp_path}/rows.jsonl\n"
+    )
+    run = "sys.exit(cli.main(['train', 'sft', '--config', sys.argv[1]]))"
+    done = without_torch(run, str(config))
+    assert done.returncode == 2
+    assert "is not installed" in done.stderr
+    assert "hint: pip install 'rulewright[train]'" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_only_the_console_prints(root: Path) -> None:

@@ -143,4 +143,6 @@ def test_plan_says_whether_the_reference_run_fits(tmp_path: Path) -> None:
 
 def test_the_readme_has_every_command() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert not [name for name, command in cli.COMMANDS.items() if f"| `{name}` | {command.help} |" not in text]
+    assert not [
+        name for name, command in cli.COMMANDS.items() if f"| `{name}` | {command.help} |" not in text
+    ]

@@ -82,8 +82,9 @@ def _refuse(event: tyro_errors.ParseErrorEvent, cls: type[BaseModel], prog: str)
         case tyro_errors.MissingArgs(missing_arguments=missing):
             names = [_flag_name(item.arg) for item in missing]
             raise ConfigError(f"{prog}: missing {', '.join(names)}", f"give it, or {see}")
-        case tyro_errors.BadValue(argument=argument, reason=reason):
-            raise ConfigError(f"{prog}: {_flag_name(argument)}: {_flat(reason)}", see)
+        case tyro_errors.BadValue(argument=argument, offending_value=value):
+            what = "expects a value" if value is None else f"takes no value here (got {value!r})"
+            raise ConfigError(f"{prog}: {_flag_name(argument)} {what}", see)
         case tyro_errors.InvalidChoice(argument=argument, value=value, choices=choices):
             near = did_you_mean(value, choices)
             raise ConfigError(

@@ -75,6 +75,7 @@ def test_all_mistakes_of_a_file_at_once(tmp_path: Path) -> None:
         (["alpha", "--rate", "fast"], "--rate: could not convert string to float: 'fast'"),
         (["alpha", "--rate", "-1"], "greater than 0 (got -1.0)"),
         (["alpha", "--config"], "--config expects a value"),
+        (["alpha", "--seed"], "--seed expects a value"),
         (["alpha", "--config", "nowhere.yaml"], "no such configuration file"),
         (["alpha", "--set", "sed=1"], "unknown key 'sed'; did you mean 'seed'?"),
         (["alpha", "--set", "seed"], "expected KEY.PATH=VALUE"),
