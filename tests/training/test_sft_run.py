@@ -152,6 +152,7 @@ def test_errors_a_person_meets(data, tmp_path: Path) -> None:
         _train(_config(data, tmp_path / "a", trainer={**TRAINER, "lerning_rate": 1}))
     with pytest.raises(ConfigError, match="trainer"):
         _train(_config(data, tmp_path / "b", trainer={**TRAINER, "lr_scheduler_type": "sideways"}))
+    assert not (tmp_path / "a").exists() and not (tmp_path / "b").exists(), "mended, it can run at once"
     with pytest.raises(RulewrightError, match=r"no record is left.*too_long"):
         _train(_config(data, tmp_path / "c", max_length_tokens=16))
     with pytest.raises(UsageError, match="no such checkpoint folder"):

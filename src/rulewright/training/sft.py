@@ -17,6 +17,7 @@ from typing import Any
 from rulewright import console, jsonl
 from rulewright.errors import MissingDependency, RulewrightError
 from rulewright.evaluation.tables import cell
+from rulewright.generation.open import require_checkpoint
 from rulewright.runs import RunDir
 from rulewright.training import card, checkpoints, environment, launch
 from rulewright.training.assemble import Prepared, prepare
@@ -39,6 +40,7 @@ def train(config: SftConfig) -> dict[str, Any]:
     prepared = prepare(config)
     if not environment.is_main():
         return _train(config, prepared, RunDir(config.out / "run"))
+    _preflight(config)
     run = _claim(config, prepared)
     if run.done:
         console.say(f"{config.out}: this very run is finished already")
@@ -64,6 +66,21 @@ def describe(result: dict[str, Any]) -> str:
         line = f"{name}: {cell(value)} % of {value['n']} held-out records"
         lines.append(line + (f"; before training {100 * first[f'dev_{name}']:.1f} %" if first else ""))
     return "\n".join(lines)
+
+
+def _preflight(config: SftConfig) -> None:
+    """Find the person's mistakes before the run's folder is claimed."""
+    if config.model:
+        require_checkpoint(config.model)
+    run = RunDir(config.out / "run")
+    if run.done or environment.is_launched():
+        return
+    try:
+        from rulewright.training import assemble
+
+        assemble.arguments(config, run)
+    except ImportError as error:
+        raise MissingDependency("trl with torch", "training", "train") from error
 
 
 def _claim(config: SftConfig, prepared: Prepared) -> RunDir:
