@@ -74,6 +74,7 @@ class Layout:
             "tier": self.tier, "preload": preload, "memory_cgroup": memory_cgroup,
             "own_user": self.user is not None,
             "readable": [] if namespaced else self.trees() + _MORE_READABLE,
+            "covered": self.covered() if namespaced else [],
             "scratch": "/tmp" if namespaced else str(self.scratch),
             "become": None if namespaced else self.user, "keep_reading": self.keep_reading,
         }  # fmt: skip
@@ -86,21 +87,30 @@ class Layout:
             return python, dict(_ENV), None
         return [*self._bubblewrap(), *python], {}, self.user
 
+    def covered(self) -> list[tuple[str, str]]:
+        """(where it is kept, path) of each tree that a job's own /tmp would cover."""
+        below = [path for path in self.trees() if path.startswith("/tmp/") and path != str(_INSIDE)]
+        return [(f"/harness/kept/{i}", path) for i, path in enumerate(below)]
+
     def _bubblewrap(self) -> list[str]:
         argv = [bubblewrap(), "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
         argv += ["--unshare-user", "--hostname", "sandbox"]
         if self.user is not None:
             argv += ["--uid", str(self.user), "--gid", str(self.user)]
+        # The server's own /tmp, for warming up; each job mounts another over it. What must be
+        # readable and lies below /tmp (a checkout there) is also kept where no job covers it.
+        argv += ["--tmpfs", "/tmp"]
         for path in self.trees():
             target = "/harness/inside" if path == str(_INSIDE) else path
             argv += ["--ro-bind", self.staged.get(path, path), target]
+        for place, path in self.covered():
+            argv += ["--ro-bind", self.staged.get(path, path), place]
         for name in _LINKABLE:
             if os.path.islink(f"/{name}"):
                 argv += ["--symlink", os.readlink(f"/{name}"), f"/{name}"]
         argv += ["--proc", "/proc", "--dev", "/dev"]
         argv += ["--dir", "/ws", "--dir", "/tests", "--dir", "/dev/shm"]
-        # The server's own /tmp, for warming up; each job mounts another over it.
-        argv += ["--tmpfs", "/tmp", "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/"]
+        argv += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/"]
         for key, value in _ENV.items():
             argv += ["--setenv", key, value]
         return [*argv, "--"]

@@ -13,7 +13,9 @@ from __future__ import annotations
 import os
 import resource
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from . import kernel, landlock, seccomp
@@ -40,6 +42,8 @@ class Walls:
     """A cgroup limits memory, so that no per-process limit has to."""
     readable: tuple[str, ...]
     """What the interpreter and its libraries need; for Landlock."""
+    covered: Sequence[Sequence[str]]
+    """(place, path) of what a job's own /tmp would cover; for bubblewrap."""
     scratch: str
     """The folder in which workspaces are made, without namespaces."""
 
@@ -86,12 +90,25 @@ def _own_pid() -> str:
     return os.readlink("/proc/self")
 
 
-def mount_workspace(n_bytes: int, n_inodes: int) -> None:
-    """Mount this job's own /ws, /tmp, /dev/shm and /proc; they vanish with its last process."""
+def mount_workspace(n_bytes: int, n_inodes: int, covered: Sequence[Sequence[str]] = ()) -> None:
+    """Mount this job's own /ws, /tmp, /dev/shm and /proc; they vanish with its last process.
+
+    Args:
+        n_bytes: of each.
+        n_inodes: of each.
+        covered: (place, path): read-only trees below /tmp, to be seen there as before.
+    """
     kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
     flags = kernel.MS_NOSUID | kernel.MS_NODEV
     for target, mode in ((WORKSPACE, "0755"), ("/tmp", "1777"), ("/dev/shm", "1777")):
         kernel.mount("tmpfs", target, "tmpfs", flags, f"size={n_bytes},nr_inodes={n_inodes},mode={mode}")
+    for place, path in covered:
+        if Path(place).is_dir():
+            Path(path).mkdir(parents=True, exist_ok=True)
+        else:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            Path(path).touch()
+        kernel.mount(place, path, None, kernel.MS_BIND | kernel.MS_REC)
     kernel.mount("proc", "/proc", "proc", flags | kernel.MS_NOEXEC)
 
 

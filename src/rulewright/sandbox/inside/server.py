@@ -55,7 +55,7 @@ def main() -> None:
     sock.set_inheritable(False)
     walls = jail.Walls(
         tier=settings["tier"], own_user=settings["own_user"], memory_cgroup=settings["memory_cgroup"],
-        readable=tuple(settings["readable"]), scratch=settings["scratch"],
+        readable=tuple(settings["readable"]), covered=settings["covered"], scratch=settings["scratch"],
     )  # fmt: skip
     if not walls.namespaced:
         kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)

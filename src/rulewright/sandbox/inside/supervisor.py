@@ -55,7 +55,7 @@ def supervise(sock: socket.socket, n_bytes: int, walls: jail.Walls, prepared: An
     spec = json.loads(read_exactly(sock, n_bytes))
     if walls.namespaced:
         workspace, tests = jail.WORKSPACE, jail.TESTS
-        jail.mount_workspace(spec["limits"]["workspace_bytes"], spec["limits"]["inodes"])
+        jail.mount_workspace(spec["limits"]["workspace_bytes"], spec["limits"]["inodes"], walls.covered)
     else:
         kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
         workspace = processes.make_folder(walls.scratch)
