@@ -1,0 +1,50 @@
+"""What the configurations of a large model rely on, tried small: accelerate's files, packing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rulewright.data.mix import MixEntry
+from rulewright.training.config import LoraConfig, SftConfig, TinyConfig
+
+pytest.importorskip("trl")
+
+ACCELERATE = sorted((Path(__file__).parents[2] / "configs" / "accelerate").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", ACCELERATE, ids=lambda path: path.stem)
+def test_accelerate_takes_the_file(path: Path) -> None:
+    from accelerate.commands.config.config_args import load_config_from_file
+
+    config: Any = load_config_from_file(str(path))
+    assert config.num_processes == 2
+    assert config.use_cpu == path.stem.startswith("tiny_")
+    expected = "DEEPSPEED" if "zero" in path.stem else "FSDP" if "fsdp" in path.stem else "MULTI_GPU"
+    assert config.distributed_type == expected
+
+
+def test_packed_adapters_on_bf16_weights(data, tmp_path: Path) -> None:
+    from rulewright.training import sft
+
+    tiny = TinyConfig(vocab_size=320, hidden_size=16, n_layers=1, n_heads=2, mlp_size=32, n_texts=100)
+    mix = [MixEntry(path=data("train"))]
+    options = {"max_steps": 2, "per_device_train_batch_size": 1, "logging_steps": 1, "save_steps": 2}
+    base = tmp_path / "base"
+    sft.train(SftConfig(tiny=tiny, mix=mix, max_length_tokens=256, trainer=options, out=base))
+    result = sft.train(
+        SftConfig(
+            model=str(base),
+            mix=mix,
+            max_length_tokens=256,
+            lora=LoraConfig(r=2),
+            out=tmp_path / "packed",
+            trainer={**options, "packing": True, "max_steps": -1, "num_train_epochs": 1},
+        )
+    )
+    counts = result["data"]
+    # Blocks of 256 tokens hold several rows each, so a pass takes fewer steps than there are rows.
+    assert counts["n_tokens"] / 256 <= result["steps"] < counts["n_rows"] / 3
+    assert (tmp_path / "packed" / "adapter_config.json").exists()
