@@ -222,6 +222,14 @@ def test_a_wrong_result_is_never_verified(tmp_path: Path, endpoint: Any) -> None
     assert run(tmp_path, "trajs", "make", "--workers", "1") == 1
 
 
+def test_a_bare_rule_without_an_action_block_is_no_action(tmp_path: Path, endpoint: Any) -> None:
+    server = endpoint(lambda *_: "id: r\nlanguage: python\nrule:\n  pattern: $A == None\nfix: $A is None\n")
+    argv = ["teacher", "run", "--tasks", str(manifest(tmp_path, 2)), "--teacher", "endpoint"]
+    assert run(tmp_path, *argv, "--base-url", server.url, "--name", "t", "--workers", "1") == 0
+    rows = steps(tmp_path / "trajectories/raw/teacher/t.jsonl")
+    assert [row.env.verdict.value for row in rows] == ["no_action", "no_action"]
+
+
 def test_a_token_limit_stops_the_run_and_a_higher_one_goes_on(
     tmp_path: Path, endpoint: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from rulewright import console
 from rulewright.data.schemas import NormalizedRecord
-from rulewright.engine import Engine, Request
+from rulewright.engine import Engine, Request, judge_answers
 from rulewright.evaluation import heldout, tables
 from rulewright.evaluation.harness import Answer, Item, Row, claim, run_items
 from rulewright.evaluation.settings import ActionsConfig
@@ -21,7 +21,6 @@ from rulewright.srl.change import change_similarity
 from rulewright.verdict import INVALID, Outcome, Verdict
 
 _FLAGS: Final = (Verdict.LOSSY, Verdict.DEGENERATE, Verdict.SYNTAX_ERROR)
-_ACTION_TAG: Final = "<action>"
 _INVALID: Final = {verdict.value for verdict in INVALID}
 
 METRICS: dict[str, tables.Metric] = {
@@ -53,10 +52,9 @@ def evaluate(config: ActionsConfig) -> dict[str, Any]:
 
         def score(answers: Sequence[Answer]) -> Iterator[Row]:
             tasks = [records[answer.item.task] for answer in answers]
-            outcomes = judge(
-                engine, [request(answer.text, task) for answer, task in zip(answers, tasks, strict=True)]
-            )
-            return (score_outcome(o, record) for o, record in zip(outcomes, tasks, strict=True))
+            requests = [request(answer.text, task) for answer, task in zip(answers, tasks, strict=True)]
+            judged = judge_answers(engine, requests)
+            return (score_outcome(j.outcome, record) for j, record in zip(judged, tasks, strict=True))
 
         rows = run_items(config, run, items, score, config.sampling(), lambda row: bool(row.get("success")))
     result = {
@@ -76,19 +74,8 @@ def item(record: NormalizedRecord, style: Style) -> Item:
 
 
 def request(text: str, record: NormalizedRecord) -> Request:
-    """A raw answer as a question to the engine.
-
-    The engine also takes bare rules, from people; a model has to write an action block.
-    """
-    return Request(text if _ACTION_TAG in text else "", record.pre, record.language, record.post)
-
-
-def judge(engine: Engine, requests: Sequence[Request]) -> list[Outcome]:
-    """Judge raw answers; one without an action block is none, whatever else it holds."""
-    answered = [request for request in requests if _ACTION_TAG in str(request.action)]
-    judged = iter(engine.judge_many(answered))
-    none = Outcome(Verdict.NO_ACTION, "no <action> block in the answer")
-    return [next(judged) if _ACTION_TAG in str(request.action) else none for request in requests]
+    """A raw answer as a question to the engine."""
+    return Request(text, record.pre, record.language, record.post)
 
 
 def score_outcome(outcome: Outcome, record: NormalizedRecord) -> Row:

@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from rulewright import console
-from rulewright.engine import Engine, Request
+from rulewright.engine import Engine, Request, judge_answers
 from rulewright.errors import UsageError
 from rulewright.evaluation import tables
-from rulewright.evaluation.actions import judge
 from rulewright.evaluation.harness import Answer, Item, Row, claim, run_items
 from rulewright.evaluation.heldout import choose
 from rulewright.evaluation.settings import RefactorConfig
@@ -179,7 +178,7 @@ def _score_text(answer: Answer, task: Task, style: Style) -> Row:
 
 
 def _score_action(answer: Answer, task: Task, engine: Engine) -> Row:
-    [outcome] = judge(engine, [Request(answer.text, task.code, "python")])
+    [(_, outcome)] = judge_answers(engine, [Request(answer.text, task.code, "python")])
     about = {
         "valid": outcome.verdict not in INVALID,
         "n_rules": outcome.n_rules,

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any, Protocol
 
-from rulewright.actions import Action, Rejection, parse_action, parse_response
-from rulewright.engine import Engine, Request
+from rulewright.actions import Action, Rejection, parse_action
+from rulewright.engine import Engine, Request, judge_answers
 from rulewright.prompts import Message, Style, action_prompt
 from rulewright.srl.reward_srl import Kind, score
 from rulewright.state.state import State
@@ -150,19 +150,14 @@ class StepScorer:
 
     def score(self, rows: Sequence[int], texts: Sequence[str], n_tokens: Sequence[int]) -> list[Scored]:
         steps = [self.steps[row] for row in rows]
-        answers = [parse_response(text, step.language) for step, text in zip(steps, texts, strict=True)]
-        actions = [None if isinstance(answer, Rejection) else answer.action for answer in answers]
         requests = [
-            Request(action, step.pre, step.language, step.wanted[0])
-            for step, action in zip(steps, actions, strict=True)
-            if action is not None
+            Request(text, step.pre, step.language, step.wanted[0])
+            for step, text in zip(steps, texts, strict=True)
         ]
-        outcomes = iter(list(self._engine.judge_many(requests)))
+        judged = judge_answers(self._engine, requests)
         return [
-            self._scored(step, None, Outcome(answer.verdict, answer.detail))
-            if isinstance(answer, Rejection)
-            else self._scored(step, answer.action, next(outcomes))
-            for step, answer in zip(steps, answers, strict=True)
+            self._scored(step, response.action if response else None, outcome)
+            for step, (response, outcome) in zip(steps, judged, strict=True)
         ]
 
     def _scored(self, step: TeacherStep, action: Action | None, outcome: Outcome) -> Scored:

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from rulewright import jsonl
-from rulewright.actions import Rejection, Response, parse_response, render_action
-from rulewright.engine import Engine, Request
+from rulewright.actions import Response, render_action
+from rulewright.engine import Engine, Request, judge_answers
 from rulewright.sandbox.runner import Sandbox
 from rulewright.state.state import HistoryItem, State
 from rulewright.state.trajectory import Env, Provenance, TeacherTurn, Tests, TrajectoryStep
@@ -103,14 +103,16 @@ class Collector:
         """Play a batch of episodes to their ends."""
         while active := [episode for episode in episodes if not episode.over]:
             proposals = self._teacher.propose([episode.turn for episode in active])
-            parsed = [parse_response(p.text, e.turn.task.language) for e, p in zip(active, proposals)]
-            requests = [Request(p.text, e.turn.code, e.turn.task.language) for e, p in zip(active, proposals)]
-            outcomes = self._engine.judge_many(requests)
-            for episode, proposal, response, outcome in zip(active, proposals, parsed, outcomes):
+            requests = [
+                Request(p.text, e.turn.code, e.turn.task.language)
+                for e, p in zip(active, proposals, strict=True)
+            ]
+            judged = judge_answers(self._engine, requests)
+            for episode, proposal, (response, outcome) in zip(active, proposals, judged, strict=True):
                 self._take(episode, proposal, response, outcome)
 
     def _take(
-        self, episode: Episode, proposal: Proposal, response: Response | Rejection, outcome: Outcome
+        self, episode: Episode, proposal: Proposal, response: Response | None, outcome: Outcome
     ) -> None:
         """Write one try down and decide how the episode goes on."""
         if proposal.failed:
@@ -147,8 +149,8 @@ class Collector:
             return outcome.post == task.target, Tests()
         return None, Tests()
 
-    def _next(self, turn: Turn, response: Response | Rejection, outcome: Outcome) -> Turn:
-        assert isinstance(response, Response) and outcome.post is not None
+    def _next(self, turn: Turn, response: Response | None, outcome: Outcome) -> Turn:
+        assert response is not None and outcome.post is not None  # its outcome is `ok`
         item = HistoryItem(
             step=turn.step,
             action_id=action_id(response),
@@ -162,13 +164,13 @@ class Collector:
         self,
         episode: Episode,
         proposal: Proposal,
-        response: Response | Rejection,
+        response: Response | None,
         outcome: Outcome,
         tests: Tests,
     ) -> TrajectoryStep:
         turn, task = episode.turn, episode.turn.task
         said = TeacherTurn(action=None, raw=proposal.text)
-        if isinstance(response, Response):
+        if response is not None:
             said = TeacherTurn(
                 think=response.think,
                 action=json.loads(render_action(response.action)),

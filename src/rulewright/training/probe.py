@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from rulewright import jsonl
 from rulewright.data.schemas import NormalizedRecord
-from rulewright.engine import Engine
+from rulewright.engine import Engine, judge_answers
 from rulewright.evaluation import actions, edits
 from rulewright.evaluation.harness import Row
 from rulewright.generation.base import Completion, Sampling
@@ -114,8 +114,8 @@ def _edit_scores(
 def _action_scores(answers: Sequence[Completion], records: Sequence[NormalizedRecord]) -> Iterable[Row]:
     with Engine(workers=1) as engine:
         requests = [actions.request(a.text, record) for a, record in zip(answers, records, strict=True)]
-        outcomes = list(engine.judge_many(requests))
-    return [actions.score_outcome(o, record) for o, record in zip(outcomes, records, strict=True)]
+        judged = judge_answers(engine, requests)
+    return [actions.score_outcome(j.outcome, record) for j, record in zip(judged, records, strict=True)]
 
 
 def headline(rows: Sequence[Row], task: Task) -> dict[str, float]:

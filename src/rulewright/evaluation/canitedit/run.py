@@ -15,9 +15,8 @@ from typing import Any, Final
 
 from rulewright import console
 from rulewright.actions import render_response
-from rulewright.engine import Engine, Request
+from rulewright.engine import Engine, Request, judge_answers
 from rulewright.errors import MissingDependency
-from rulewright.evaluation.actions import judge
 from rulewright.evaluation.canitedit import data, protocol, summary
 from rulewright.evaluation.canitedit.data import Kind, Problem
 from rulewright.evaluation.canitedit.execute import Executed, Executor, coverage_installed
@@ -162,7 +161,7 @@ class _Bench:
             return self._score_text(answer, problem)
         # One engine, one caller at a time; the time goes into running tests.
         with self._lock:
-            [outcome] = judge(self._engine, [Request(answer.text, problem.before, "python")])
+            [(_, outcome)] = judge_answers(self._engine, [Request(answer.text, problem.before, "python")])
         return self._score_action(outcome, problem)
 
     def _score_text(self, answer: Answer, problem: Problem) -> Row:

@@ -1,0 +1,45 @@
+"""Judge what a model answered: parsed strictly here, executed in the engine's workers.
+
+`Engine` also takes bare rules and action texts, from people; a model has to write one
+action block. Whoever rewards, teaches or measures a model goes through this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from rulewright.actions import Response, parse_response
+from rulewright.engine.pool import Engine
+from rulewright.engine.wire import Request
+from rulewright.verdict import Outcome
+
+
+class Judged(NamedTuple):
+    """One answer: its parts, and what came of it."""
+
+    response: Response | None
+    """`None` where there is no single valid action; then the outcome says why."""
+    outcome: Outcome
+
+
+def judge_answers(engine: Engine, requests: Sequence[Request]) -> list[Judged]:
+    """Judge raw answers, in order.
+
+    Args:
+        engine: executes those that hold an action.
+        requests: each with the raw answer as its `action`.
+    """
+    parsed = [parse_response(str(request.action), request.language) for request in requests]
+    outcomes = engine.judge_many(
+        replace(request, action=answer.action)
+        for request, answer in zip(requests, parsed, strict=True)
+        if isinstance(answer, Response)
+    )
+    return [
+        Judged(answer, next(outcomes))
+        if isinstance(answer, Response)
+        else Judged(None, Outcome(answer.verdict, answer.detail))
+        for answer in parsed
+    ]
