@@ -18,7 +18,7 @@ from rulewright.engine import judge
 from rulewright.prompts import action_prompt, edit_prompt
 from rulewright.training import tiny
 from rulewright.training.config import TinyConfig
-from rulewright.training.data import IGNORED, Encoder, Form, action_answer, bucketed, short_first, tokenise
+from rulewright.training.data import IGNORED, Encoder, Form, action_answer, bucketed, tokenise
 
 pytest.importorskip("transformers")
 
@@ -129,12 +129,3 @@ def test_buckets_save_padding() -> None:
 
     plain = random.Random(2).sample(range(3000), 2880)
     assert padded(order) < 0.65 * padded(plain)
-
-
-def test_short_rows_come_first() -> None:
-    lengths = [i % 100 + 1 for i in range(3000)]
-    order = short_first(lengths, 16, 100, seed=1, n_short=40)
-    assert len(order) == 1600
-    assert max(lengths[row] for row in order[: 40 * 16]) <= 51
-    assert max(lengths[row] for row in order[40 * 16 :]) > 51
-    assert short_first(lengths, 16, 100, seed=1, n_short=0) == bucketed(lengths, 16, 100, seed=2)

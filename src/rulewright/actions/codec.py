@@ -98,6 +98,19 @@ def _is_flow_yaml(text: str) -> bool:
     return False
 
 
+def read_action(text: str, language: Language | None = None) -> Action | Rejection:
+    """Read an action in whatever form it is given: a raw answer, an action's JSON, a rule file.
+
+    For what people hand in; a model has to write an action block (`parse_response`).
+    """
+    if _OPEN in text or "<think>" in text:
+        response = parse_response(text, language)
+        return response if isinstance(response, Rejection) else response.action
+    if not text.strip():
+        return Rejection(Verdict.NO_ACTION, "the answer is empty")
+    return parse_action(text, language)
+
+
 def _is_rule(value: Any) -> bool:
     """Whether a JSON object is a rule file (JSON is YAML), not the wire form."""
     return isinstance(value, dict) and "rule" in value and "mode" not in value and "type" not in value

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from rulewright import console
-from rulewright.actions import Action, Rejection, parse_action, parse_response
+from rulewright.actions import Action, Rejection, read_action
 from rulewright.config import CommandConfig
 from rulewright.errors import RulewrightError, UsageError
 from rulewright.languages import EXTENSIONS, Language, language_of_path
@@ -103,11 +103,7 @@ def _read_action(name: str) -> Action:
             raise UsageError(
                 f"{name}: cannot be read ({error})", "name a file that holds the action"
             ) from error
-    if "<action>" in text:
-        response = parse_response(text)
-        read: Action | Rejection = response if isinstance(response, Rejection) else response.action
-    else:
-        read = parse_action(text)
+    read = read_action(text)
     if isinstance(read, Rejection):
         raise RulewrightError(f"{name}: {read.verdict}: {console.clean(read.detail)}", "mend the action")
     return read

@@ -23,6 +23,7 @@ from rulewright.data import licenses
 from rulewright.data.messages import Filter
 from rulewright.data.splits import SALT
 from rulewright.errors import UsageError
+from rulewright.runs import file_sha256
 
 if TYPE_CHECKING:
     from rulewright.data import pipeline
@@ -196,7 +197,7 @@ def _against(config: Config, source: Source) -> dict[str, str]:
         if path.exists() and path not in paths:
             console.decided("against", path, "an evaluation set that was ingested")
             paths.append(path)
-    return {str(path): store.sha256_of(path) for path in paths}
+    return {str(path): file_sha256(path) for path in paths}
 
 
 def _identity(config: Config) -> dict[str, Any]:

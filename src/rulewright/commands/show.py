@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import tyro
 
 from rulewright import console, jsonl
-from rulewright.actions import Action, Rejection, parse_action, parse_response, render_action
+from rulewright.actions import Action, Rejection, read_action, render_action
 from rulewright.config import CommandConfig
 from rulewright.errors import RulewrightError, UsageError
 from rulewright.languages import Language, normalize_language
@@ -127,11 +127,9 @@ def judge(item: Item, answer: str, deadline_s: float) -> tuple[Outcome | None, A
 
     if not answer.strip():
         return None, None
-    wrapped = "<action>" in answer or "<think>" in answer
-    parsed = parse_response(answer, item.language) if wrapped else parse_action(answer, item.language)
-    if isinstance(parsed, Rejection):
-        return Outcome(parsed.verdict, parsed.detail), None
-    action = parsed if isinstance(parsed, Action) else parsed.action
+    action = read_action(answer, item.language)
+    if isinstance(action, Rejection):
+        return Outcome(action.verdict, action.detail), None
     with Engine(workers=1, deadline_s=deadline_s) as engine:
         return engine.judge(Request(action, item.pre, item.language, item.wanted)), action
 
@@ -142,12 +140,9 @@ def _rewards(item: Item, action: Action | None, outcome: Outcome | None) -> dict
 
     if outcome is None or not item.answer or item.wanted is None:
         return {}
-    own = item.answer
-    wrapped = "<action>" in own
-    parsed = parse_response(own, item.language) if wrapped else parse_action(own, item.language)
-    if isinstance(parsed, Rejection):
+    reference = read_action(item.answer, item.language)
+    if isinstance(reference, Rejection):
         return {}
-    reference = parsed if isinstance(parsed, Action) else parsed.action
     made = {
         "plain": plain(outcome, action, [reference]),
         "gated": gated(outcome, action, [reference], item.pre, [item.wanted]),

@@ -6,9 +6,7 @@ the best checkpoint to models/grpo_stage3, metrics and curves to reports/grpo.
 
 from __future__ import annotations
 
-from rulewright import console
-from rulewright.training import environment
-from rulewright.training.policy import show
+from rulewright.training import policy
 from rulewright.training.train_grpo import GrpoConfig, train_grpo
 
 Config = GrpoConfig
@@ -16,12 +14,5 @@ Config = GrpoConfig
 
 def run(config: GrpoConfig) -> int:
     """Train, and show dev before and after."""
-    result = train_grpo(config)
-    if not result or environment.is_launched():
-        return 0
-    if config.json_output:
-        console.emit_json(result)
-    else:
-        console.say(show(result))
-        console.say(f"model: {config.out}; best step {result['best_step']} of {result['steps']}")
+    policy.tell(config, train_grpo(config))
     return 0

@@ -7,22 +7,13 @@ curves to reports/srl.
 
 from __future__ import annotations
 
-from rulewright import console
 from rulewright.srl.train_srl import SrlConfig, train_srl
-from rulewright.training import environment
-from rulewright.training.policy import show
+from rulewright.training import policy
 
 Config = SrlConfig
 
 
 def run(config: SrlConfig) -> int:
     """Train, and show dev before and after."""
-    result = train_srl(config)
-    if not result or environment.is_launched():
-        return 0
-    if config.json_output:
-        console.emit_json(result)
-    else:
-        console.say(show(result))
-        console.say(f"model: {config.out}; best step {result['best_step']} of {result['steps']}")
+    policy.tell(config, train_srl(config))
     return 0

@@ -6,7 +6,6 @@ actions again, removes duplicates, caps each task, and splits by the task's grou
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +16,7 @@ from pydantic import Field
 from rulewright import console, jsonl
 from rulewright.config import CommandConfig
 from rulewright.errors import UsageError
+from rulewright.runs import file_sha256
 
 
 class TrajsConfig(CommandConfig):
@@ -78,7 +78,7 @@ def run(config: TrajsConfig) -> int:
         "sources": dict(Counter(s.provenance.source for steps in parts.values() for s in steps)),
         "teachers": dict(Counter(s.provenance.teacher for steps in parts.values() for s in steps)),
         "dropped": dict(dropped.most_common()),
-        "sha256": {split: _sha256(config.out / f"{split}.jsonl") for split in parts},
+        "sha256": {split: file_sha256(config.out / f"{split}.jsonl") for split in parts},
     }
     jsonl.write_json(config.out / "metadata.json", summary)
     _show(config, summary)
@@ -98,10 +98,6 @@ def raw_files(given: list[Path]) -> list[Path]:
             raise UsageError(f"{path}: no *.jsonl in it", "run `rulewright teacher run` first")
         paths += inside
     return paths
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _show(config: TrajsConfig, summary: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from rulewright.data import readers, store
 from rulewright.data.ingest import Facts
 from rulewright.data.sources import Options, Source
 from rulewright.errors import UsageError
+from rulewright.runs import file_sha256
 
 _COMMITS_PER_UNIT: Final = 200
 _CANITEDIT: Final = frozenset({"instruction_descriptive", "instruction_lazy"})
@@ -50,7 +51,7 @@ class Files:
         return {str(p): [p.stat().st_size, p.stat().st_mtime_ns] for p in self.paths}
 
     def facts(self) -> Facts:
-        digests = {str(path): store.sha256_of(path) for path in self.paths}
+        digests = {str(path): file_sha256(path) for path in self.paths}
         return Facts(
             version=self.revision or store.combined(digests),
             license="",

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from rulewright import jsonl
-from rulewright.data import store
 from rulewright.data.mix import Mix, MixEntry, mix
 from rulewright.errors import RulewrightError, UsageError
+from rulewright.runs import file_sha256
 
 NAME = "data_manifest.json"
 
@@ -36,7 +36,7 @@ def check(path: Path) -> list[str]:
             file = Path(name)
             if not file.exists():
                 differences.append(f"{name}: no longer there")
-            elif store.sha256_of(file) != digest:
+            elif file_sha256(file) != digest:
                 differences.append(f"{name}: has changed (SHA-256 differs)")
     if differences or value.get("filtered", True):
         return differences  # by a condition of the trainer's own, so it cannot be mixed again here

@@ -24,6 +24,7 @@ from rulewright import jsonl
 from rulewright.data.schemas import SPLITS, DatasetMetadata, NormalizedRecord, Split
 from rulewright.data.splits import split_of
 from rulewright.errors import RulewrightError, UsageError
+from rulewright.runs import file_sha256
 
 # Records of these sources measure models; they must never teach one (DATA.md 2.3).
 EVALUATION_ONLY: Final = frozenset({"canitedit"})
@@ -245,7 +246,7 @@ def write_dataset(
         reasons = dict(dropped() if callable(dropped) else dropped or {})
         if not writer.splits.total():
             raise empty(source, reasons, rows_in or sum(reasons.values()))
-    digests = {str(path): sha256_of(path) for path in inputs}
+    digests = {str(path): file_sha256(path) for path in inputs}
     metadata = DatasetMetadata(
         source=source,
         version=version or combined(digests),
@@ -283,15 +284,6 @@ def as_of(inputs: Iterable[Path]) -> datetime:
     """When the newest input was last changed (so that a rerun writes the same), else now."""
     times = [path.stat().st_mtime for path in inputs if path.exists()]
     return datetime.fromtimestamp(int(max(times)), UTC) if times else datetime.now(UTC).replace(microsecond=0)
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
-    digest = hashlib.sha256()
-    with jsonl.require_file(path).open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def free_bytes(path: Path) -> int:

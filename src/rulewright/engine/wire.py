@@ -8,7 +8,7 @@ import struct
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 
-from rulewright.actions import Action, Rejection, parse_action, parse_response
+from rulewright.actions import Action
 from rulewright.languages import Language
 from rulewright.verdict import Outcome, Verdict
 
@@ -33,18 +33,6 @@ class Request:
     language: Language
     expected: str | None = None
     exact: bool = False
-
-
-def read_action(request: Request) -> Action | Rejection:
-    """Parse a request's action, whatever form it is in."""
-    if isinstance(request.action, Action):
-        return request.action
-    if "<action>" in request.action or "<think>" in request.action:
-        response = parse_response(request.action, request.language)
-        return response if isinstance(response, Rejection) else response.action
-    if not request.action.strip():
-        return Rejection(Verdict.NO_ACTION, "the answer is empty")
-    return parse_action(request.action, request.language)
 
 
 def request_to_json(request: Request) -> dict[str, Any]:

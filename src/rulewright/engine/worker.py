@@ -13,7 +13,7 @@ import resource
 import signal
 import sys
 
-from rulewright.actions import Rejection
+from rulewright.actions import Action, Rejection, read_action
 from rulewright.engine import wire
 from rulewright.engine.judge import judge
 from rulewright.verdict import Outcome, Verdict
@@ -53,7 +53,8 @@ def _limit(memory_mb: int) -> None:
 
 
 def _answer(request: wire.Request) -> Outcome:
-    action = wire.read_action(request)
+    given = request.action
+    action = given if isinstance(given, Action) else read_action(given, request.language)
     if isinstance(action, Rejection):
         return Outcome(action.verdict, action.detail)
     if action.language != request.language:

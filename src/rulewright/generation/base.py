@@ -6,6 +6,7 @@ around it). A completion that could not be had is data too: its `finish_reason` 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, Self
@@ -97,17 +98,18 @@ class Generator(Protocol):
     def __exit__(self, *_: object) -> None: ...
 
 
-class Base:
+class Base(ABC):
     """What both generators share: `generate` in terms of `stream`, and `with`."""
 
+    @abstractmethod
     def stream(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[tuple[int, list[Completion]]]:
-        raise NotImplementedError
+        """As `Generator.stream`."""
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
         answers: dict[int, list[Completion]] = dict(self.stream(prompts, sampling))
         return [answers[i] for i in range(len(prompts))]
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027  (a hook: not every generator holds something)
         """Nothing to free here."""
 
     def __enter__(self) -> Self:

@@ -83,8 +83,6 @@ class SftConfig(CommandConfig):
     """Leave records out that are longer (counted), instead of training on a cut answer."""
     bucket: bool = False
     """Batches of similar length, in an order fixed by the seed (without packing)."""
-    short_first_steps: int = Field(default=0, ge=0)
-    """With `bucket`: so many steps at the start on the shorter half of the records only."""
     lora: tyro.conf.Fixed[tyro.conf.Suppress[LoraConfig | None]] = None
     """Train adapters instead of all weights."""
     quantize: Literal["none", "nf4"] = "none"
@@ -161,8 +159,6 @@ def check(config: SftConfig) -> None:
             f"max_length_tokens ({config.max_length_tokens}) exceeds "
             f"tiny.max_positions ({config.tiny.max_positions})"
         )
-    if config.short_first_steps and not config.bucket:
-        problems.append("`short_first_steps` needs `bucket: true`")
     if config.bucket and config.trainer.get("packing"):
         problems.append("`bucket` and `trainer.packing` exclude each other")
     problems += [

@@ -185,20 +185,6 @@ def _say(what: str, counts: Counts) -> None:
     console.say(f"{what}: " + ", ".join(parts))
 
 
-def short_first(
-    lengths: Sequence[int], batch_size: int, n_batches: int, seed: int, n_short: int
-) -> list[int]:
-    """A bucketed order whose first `n_short` batches hold rows of at most median length.
-
-    Copying is found on short texts as well as on long ones, and each step costs less.
-    """
-    n_short = min(n_short, n_batches)
-    median = sorted(lengths)[len(lengths) // 2]
-    short = [row for row, length in enumerate(lengths) if length <= median]
-    first = bucketed([lengths[row] for row in short], batch_size, n_short, seed)
-    return [short[i] for i in first] + bucketed(lengths, batch_size, n_batches - n_short, seed + 1)
-
-
 def bucketed(lengths: Sequence[int], batch_size: int, n_batches: int, seed: int) -> list[int]:
     """An order of row numbers whose batches hold rows of similar length.
 

@@ -297,6 +297,17 @@ def _result(
     }
 
 
+def tell(config: PolicyConfig, result: Mapping[str, Any]) -> None:
+    """The result for whoever started the run; the processes of a launcher stay quiet."""
+    if not result or environment.is_launched():
+        return
+    if config.json_output:
+        console.emit_json(result)
+        return
+    console.say(show(result))
+    console.say(f"model: {config.out}; best step {result['best_step']} of {result['steps']}")
+
+
 def show(result: Mapping[str, Any]) -> str:
     """The result as a small table."""
     rows = []
