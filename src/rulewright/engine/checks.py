@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, cast
+from collections.abc import Iterator, Sequence
+from typing import Final
 
-from ast_grep_py import Config, SgNode
+from ast_grep_py import SgNode
 
-from rulewright.engine import patterns
 from rulewright.engine.apply import Step
 from rulewright.engine.parsing import parse
-from rulewright.engine.rules import CompiledRule, pattern_parts
+from rulewright.engine.rules import CompiledRule, weight
+from rulewright.engine.stated import Spans, capture
 
-_WORD: Final = re.compile(r"[A-Za-z_]\w*")
 _KEYWORD: Final = re.compile(r"[a-z_]{2,}")
 ROOT_KINDS: Final = frozenset({"module", "program", "source_file", "translation_unit"})
 LITERAL_SHARE: Final = 0.5
@@ -49,12 +48,12 @@ def syntax(steps: Sequence[Step]) -> str:
 def degenerate(steps: Sequence[Step]) -> str:
     """Whether rules replace the whole text, or most of it, by a literal."""
     for step in steps:
-        literal = _literal_weight(step.rule)
-        whole = max(1, _weight(step.before.source))
-        if literal < LITERAL_SHARE * max(1, _weight(step.after)):
+        literal = step.rule.literal_weight
+        whole = max(1, weight(step.before.source))
+        if literal < LITERAL_SHARE * max(1, weight(step.after)):
             continue
         for edit, node in zip(step.edits, step.nodes):
-            replaced = _weight(step.before.source[edit.start : edit.end])
+            replaced = weight(step.before.source[edit.start : edit.end])
             if replaced < LITERAL_SHARE * whole:
                 continue
             uncovered = replaced - _captured_weight(step, node)
@@ -65,36 +64,20 @@ def degenerate(steps: Sequence[Step]) -> str:
     return ""
 
 
-def _weight(text: str) -> int:
-    """Characters that are not whitespace."""
-    return len("".join(text.split()))
-
-
-def _literal_weight(rule: CompiledRule) -> int:
-    fix = rule.core.fix
-    return sum(_weight(fragment) for fragment in fix.template.fragments) if fix is not None else 0
-
-
 def _captured_weight(step: Step, node: SgNode | None) -> int:
     if node is None:
         return 0
     spans = _captures(step.rule, node, used_only=True)
-    return sum(_weight(step.before.source[start:end]) for start, end in spans)
+    return sum(weight(step.before.source[start:end]) for start, end in spans)
 
 
-def _captures(rule: CompiledRule, node: SgNode, used_only: bool = False) -> list[tuple[int, int]]:
-    names = set(rule.core.variables)
+def _captures(rule: CompiledRule, node: SgNode, used_only: bool = False) -> Spans:
+    names = rule.core.variables
     if used_only and rule.core.fix is not None:
         used = {slot.name for slot in rule.core.fix.template.slots}
         sources = {rule.core.transforms[name].variable for name in used if name in rule.core.transforms}
         names &= used | sources
-    spans: list[tuple[int, int]] = []
-    for name in names:
-        one = node.get_match(name)
-        many = [one] if one is not None else node.get_multiple_matches(name)
-        if many:
-            spans.append((many[0].range().start.index, many[-1].range().end.index))
-    return spans
+    return [span for name in sorted(names) for span in capture(node, name)]
 
 
 def lossy(steps: Sequence[Step]) -> str:
@@ -102,14 +85,14 @@ def lossy(steps: Sequence[Step]) -> str:
     for step in steps:
         if _deletes(step.rule):
             continue
-        said = _said(step.rule)
-        own = list(_own_patterns(step.rule.core.config["rule"], step.rule.core.config.get("utils", {})))
+        stated = step.rule.stated
         for edit, node in zip(step.edits, step.nodes):
             if node is None or node.is_leaf():
                 continue
-            covered = _captures(step.rule, node) + _wildcards(own, node)
+            covered = _captures(step.rule, node) + stated.wildcards(node)
+            said = stated.words | stated.again(node) if stated.repeated else stated.words
             kept = " ".join(edit.text.split())
-            for lost in _uncovered(node, covered, said, keywords=bool(own)):
+            for lost in _uncovered(node, covered, said, keywords=stated.spells_out):
                 if " ".join(lost.text().split()) not in kept:
                     return (
                         f"line {lost.range().start.line + 1}: the match holds {_short(lost.text())} "
@@ -122,76 +105,6 @@ def _deletes(rule: CompiledRule) -> bool:
     """Whether the rule has no fix, or says with an empty one that all of the match shall go."""
     fix = rule.core.fix
     return fix is None or (not fix.template.slots and not any(f.strip() for f in fix.template.fragments))
-
-
-def _said(rule: CompiledRule) -> frozenset[str]:
-    """Every word that the rule's patterns and regexes mention."""
-    words: set[str] = set()
-    stack: list[Any] = [rule.core.config]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, Mapping):
-            for key, value in item.items():
-                if key == "pattern":
-                    words |= patterns.facts(*pattern_parts(value), rule.language).words
-                elif key == "regex" and isinstance(value, str):
-                    words |= set(_WORD.findall(value))
-                else:
-                    stack.append(value)
-        elif isinstance(item, list):
-            stack += item
-    return frozenset(words)
-
-
-def _wildcards(own: Sequence[Any], node: SgNode) -> list[tuple[int, int]]:
-    """What `$_` and `$$$` of the rule's own patterns match: stated, though not captured."""
-    spans: list[tuple[int, int]] = []
-    for pattern in own:
-        named = _named(pattern)
-        if named is None:
-            continue
-        for found in node.find_all(cast(Config, {"rule": {"pattern": named}})):
-            if found != node:
-                continue
-            for number in range(_MAX_WILDCARDS):
-                one = found.get_match(f"{_WILD}{number}")
-                many = [one] if one is not None else found.get_multiple_matches(f"{_WILD}{number}")
-                if many:
-                    spans.append((many[0].range().start.index, many[-1].range().end.index))
-    return spans
-
-
-_WILD: Final = "RWANY"
-_MAX_WILDCARDS: Final = 24
-_ANONYMOUS: Final = re.compile(r"\$\$\$(?:_[A-Z0-9_]*)?(?![A-Z0-9_])|\$\$?_[A-Z0-9_]*")
-
-
-def _named(pattern: Any) -> Any:
-    """The pattern with each anonymous variable named; `None` where it has none."""
-    text, _ = pattern_parts(pattern)
-    counter = iter(range(_MAX_WILDCARDS))
-
-    def name(found: re.Match[str]) -> str:
-        number = next(counter, _MAX_WILDCARDS)
-        dollars = len(found.group()) - len(found.group().lstrip("$"))
-        return "$" * dollars + f"{_WILD}{number}"
-
-    made = _ANONYMOUS.sub(name, text)
-    if made == text:
-        return None
-    return made if isinstance(pattern, str) else {**pattern, "context": made}
-
-
-def _own_patterns(rule: Mapping[str, Any], utils: Mapping[str, Any], depth: int = 0) -> Iterator[Any]:
-    """Patterns that the matched node itself must (or may) match."""
-    if "pattern" in rule:
-        yield rule["pattern"]
-    for key in ("all", "any"):
-        for item in rule.get(key, []):
-            yield from _own_patterns(item, utils, depth)
-    name = rule.get("matches")
-    if isinstance(name, str) and name in utils and depth < 8:
-        yield from _own_patterns(utils[name], utils, depth + 1)
 
 
 def _uncovered(

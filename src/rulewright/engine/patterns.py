@@ -35,6 +35,8 @@ class PatternFacts:
     """Whether the pattern has syntax errors, as a piece of code."""
     variables: frozenset[str]
     """Names that a match defines."""
+    repeated: frozenset[str]
+    """Those that it names more than once."""
     words: frozenset[str]
     """Texts of all leaves that are not variables."""
     anonymous: bool
@@ -72,6 +74,13 @@ def variable_of(text: str, language: Language) -> tuple[str | None, bool] | None
     return None
 
 
+def pattern_parts(pattern: Any) -> tuple[str, str | None]:
+    """Give the text and the selector of a `pattern` value."""
+    if isinstance(pattern, str):
+        return pattern, None
+    return pattern["context"], pattern.get("selector")
+
+
 @lru_cache(maxsize=4096)
 def facts(pattern: str, selector: str | None, language: Language) -> PatternFacts:
     """Read a pattern (or the context of one, with its selector)."""
@@ -79,6 +88,7 @@ def facts(pattern: str, selector: str | None, language: Language) -> PatternFact
     broken = root.find({"rule": {"kind": _ERROR}}) is not None
     top = _selected(root, selector) if selector else _single(root)
     variables: set[str] = set()
+    repeated: set[str] = set()
     words: set[str] = set()
     anonymous = False
     for variable, word in _leaves(top, language):
@@ -87,7 +97,7 @@ def facts(pattern: str, selector: str | None, language: Language) -> PatternFact
         elif variable[0] is None:
             anonymous = True
         else:
-            variables.add(variable[0])
+            (repeated if variable[0] in variables else variables).add(variable[0])
     kind: str | None = top.kind()
     bare = variable_of(top.text(), language)
     if selector:
@@ -95,7 +105,7 @@ def facts(pattern: str, selector: str | None, language: Language) -> PatternFact
         kind = None if kind == _ERROR else kind
     elif bare is not None or kind == _ERROR:
         kind = None
-    return PatternFacts(kind, broken, frozenset(variables), frozenset(words), anonymous)
+    return PatternFacts(kind, broken, frozenset(variables), frozenset(repeated), frozenset(words), anonymous)
 
 
 def _selected(root: SgNode, selector: str) -> SgNode:

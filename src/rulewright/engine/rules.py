@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Final, cast
 
 from ast_grep_py import Config, SgRoot
@@ -18,7 +18,7 @@ from ast_grep_py import Config, SgRoot
 from rulewright.actions.action import EFFECTIVE_FIELDS, Rule
 from rulewright.actions.rule_text import describe
 from rulewright.actions.suggest import did_you_mean
-from rulewright.engine import explain, patterns, selectors, template
+from rulewright.engine import explain, patterns, selectors, stated, template
 from rulewright.engine.transforms import Rewrite, Transforms, read_transforms
 from rulewright.languages import Language
 
@@ -73,6 +73,22 @@ class CompiledRule:
     rewriters: Mapping[str, Core]
     needs_cli: str
     """Why the command line must apply it (a feature we do not port); empty: we can."""
+
+    @cached_property
+    def stated(self) -> stated.Stated:
+        """What it says of the code that it matches."""
+        return stated.read(self.core.config, self.language)
+
+    @cached_property
+    def literal_weight(self) -> int:
+        """Characters, blanks left out, that its fix writes by itself."""
+        fix = self.core.fix
+        return sum(weight(fragment) for fragment in fix.template.fragments) if fix is not None else 0
+
+
+def weight(text: str) -> int:
+    """Characters that are not whitespace."""
+    return len("".join(text.split()))
 
 
 def compile_rule(rule: Rule, language: Language) -> CompiledRule:
@@ -183,18 +199,11 @@ def _inner_rules(rule: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return inner
 
 
-def pattern_parts(pattern: Any) -> tuple[str, str | None]:
-    """Give the text and the selector of a `pattern` value."""
-    if isinstance(pattern, str):
-        return pattern, None
-    return pattern["context"], pattern.get("selector")
-
-
 def _defined(config: Mapping[str, Any], language: Language) -> set[str]:
     names: set[str] = set()
     for _, rule in _all_rules(config):
         if "pattern" in rule:
-            names |= patterns.facts(*pattern_parts(rule["pattern"]), language).variables
+            names |= patterns.facts(*patterns.pattern_parts(rule["pattern"]), language).variables
     return names
 
 
@@ -330,7 +339,7 @@ def _pattern_has_kind(pattern: Any, language: Language) -> bool:
     # Strictness `template` compares text alone, so any kind may match.
     if isinstance(pattern, dict) and pattern.get("strictness") == "template":
         return False
-    return patterns.facts(*pattern_parts(pattern), language).root_kind is not None
+    return patterns.facts(*patterns.pattern_parts(pattern), language).root_kind is not None
 
 
 _UPPER: Final = re.compile(r"\$+([A-Z_][A-Z0-9_]*)")

@@ -1,0 +1,120 @@
+"""What a rule says of the code that it matches: all that `lossy` takes as meant."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from ast_grep_py import Config, SgNode
+
+from rulewright.engine import patterns
+from rulewright.engine.patterns import pattern_parts
+from rulewright.languages import Language
+
+Spans = list[tuple[int, int]]
+"""Character ranges of a text."""
+
+_WORD: Final = re.compile(r"[A-Za-z_]\w*")
+_WILD: Final = "RWANY"
+_MAX_WILDCARDS: Final = 24
+_ANONYMOUS: Final = re.compile(r"\$\$\$(?:_[A-Z0-9_]*)?(?![A-Z0-9_])|\$\$?_[A-Z0-9_]*")
+
+
+@dataclass(frozen=True)
+class Stated:
+    """A rule read for its words and variables."""
+
+    words: frozenset[str]
+    """Every word that the rule's patterns and regexes mention."""
+    spells_out: bool
+    """Whether a pattern is about the matched node itself, so that its keywords count."""
+    repeated: frozenset[str]
+    """Variables that such a pattern names more than once; a match captures the first place only."""
+    wild: tuple[Any, ...]
+    """Such patterns that hold `$_` or `$$$`, with each of these named."""
+
+    def wildcards(self, node: SgNode) -> Spans:
+        """What `$_` and `$$$` of the rule's own patterns match: meant, though not captured."""
+        spans: Spans = []
+        for pattern in self.wild:
+            for found in node.find_all(cast(Config, {"rule": {"pattern": pattern}})):
+                if found == node:
+                    for number in range(_MAX_WILDCARDS):
+                        spans += capture(found, f"{_WILD}{number}")
+        return spans
+
+    def again(self, node: SgNode) -> frozenset[str]:
+        """Texts of repeated variables, which cover every place where they stand again."""
+        texts = set()
+        for name in self.repeated:
+            one = node.get_match(name)
+            for captured in [one] if one is not None else node.get_multiple_matches(name):
+                texts.add(captured.text())
+        return frozenset(texts)
+
+
+def read(config: Mapping[str, Any], language: Language) -> Stated:
+    """Read the configuration of a rule that ast-grep accepts."""
+    own = list(_own_patterns(config["rule"], config.get("utils", {})))
+    repeated: set[str] = set()
+    for pattern in own:
+        repeated |= patterns.facts(*pattern_parts(pattern), language).repeated
+    wild = tuple(named for named in map(_named, own) if named is not None)
+    return Stated(_words(config, language), bool(own), frozenset(repeated), wild)
+
+
+def capture(node: SgNode, name: str) -> Spans:
+    """The range that a variable holds, if it holds anything."""
+    one = node.get_match(name)
+    many = [one] if one is not None else node.get_multiple_matches(name)
+    return [(many[0].range().start.index, many[-1].range().end.index)] if many else []
+
+
+def _words(config: Mapping[str, Any], language: Language) -> frozenset[str]:
+    words: set[str] = set()
+    stack: list[Any] = [config]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, Mapping):
+            for key, value in item.items():
+                if key == "pattern":
+                    words |= patterns.facts(*pattern_parts(value), language).words
+                elif key == "regex" and isinstance(value, str):
+                    words |= set(_WORD.findall(value))
+                else:
+                    stack.append(value)
+        elif isinstance(item, list):
+            stack += item
+    return frozenset(words)
+
+
+def _own_patterns(rule: Mapping[str, Any], utils: Mapping[str, Any], depth: int = 0) -> Iterator[Any]:
+    """Patterns that the matched node itself must (or may) match."""
+    if "pattern" in rule:
+        yield rule["pattern"]
+    for key in ("all", "any"):
+        for item in rule.get(key, []):
+            yield from _own_patterns(item, utils, depth)
+    name = rule.get("matches")
+    if isinstance(name, str) and name in utils and depth < 8:
+        yield from _own_patterns(utils[name], utils, depth + 1)
+
+
+def _named(pattern: Any) -> Any:
+    """The pattern with each anonymous variable named; `None` where it has none."""
+    text, _ = pattern_parts(pattern)
+    numbers: Counter[str] = Counter()
+
+    def name(found: re.Match[str]) -> str:
+        number = min(numbers.total(), _MAX_WILDCARDS)
+        numbers[found.group()] += 1
+        dollars = len(found.group()) - len(found.group().lstrip("$"))
+        return "$" * dollars + f"{_WILD}{number}"
+
+    made = _ANONYMOUS.sub(name, text)
+    if made == text:
+        return None
+    return made if isinstance(pattern, str) else {**pattern, "context": made}
