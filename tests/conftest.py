@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,28 @@ def shared() -> Path:
     return folder
 
 
+@pytest.fixture
+def count(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Put a line of counts under the run's results, from whichever process the test runs in."""
+    return lambda line: record_property("count", line)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What the tests counted."""
+    lines = [
+        str(value)
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        for name, value in getattr(report, "user_properties", ())
+        if name == "count" and report.when == "call"
+    ]
+    if lines:
+        terminalreporter.section("counts")
+        for line in sorted(lines):
+            terminalreporter.write_line(line)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start the one long test first, so that the other processes have work beside it."""
-    items.sort(key=lambda item: "test_pipeline.py" not in item.nodeid)
+    """Start the long tests first, so that the other processes have work beside them."""
+    long = ("test_pipeline.py", "test_thousands_of_generated_pairs")
+    items.sort(key=lambda item: not any(name in item.nodeid for name in long))

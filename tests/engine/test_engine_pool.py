@@ -69,6 +69,16 @@ def test_outcomes_come_in_order_and_once() -> None:
         assert engine.judge(GOOD).n_matches == 1
 
 
+def test_a_rule_of_500_megabytes_is_refused_before_it_is_copied() -> None:
+    giant = Request(json.dumps({"rule": {"pattern": "x" * 500_000_000}}), CODE, "python")
+    with Engine(workers=1) as engine:
+        outcomes = list(engine.judge_many([giant, GOOD, giant, giant, GOOD]))
+        assert [outcome.verdict for outcome in outcomes[1::3]] == [Verdict.OK] * 2
+        assert {outcomes[i].verdict for i in (0, 2, 3)} == {Verdict.BAD_ACTION}
+        assert "at most 1,000,000" in outcomes[0].detail
+        assert [outcome.verdict for outcome in engine.judge_many([giant])] == [Verdict.BAD_ACTION]
+
+
 def test_the_deadline_is_processor_time() -> None:
     with Engine(deadline_s=0.2) as engine:
         engine.judge(GOOD)

@@ -58,8 +58,8 @@ def parse_response(text: str, language: Language | None = None) -> Response | Re
         `multiple_actions`, `bad_json`, `bad_action`, `bad_rule`).
     """
     try:
-        if len(text) > MAX_RESPONSE_CHARS:
-            raise Refused(Verdict.BAD_ACTION, f"the answer has more than {MAX_RESPONSE_CHARS} characters")
+        if (refusal := refuse_length(text)) is not None:
+            return refusal
         think, rest = _split_think(text)
         before, found, after = rest.partition(_OPEN)
         if not found:
@@ -103,12 +103,22 @@ def read_action(text: str, language: Language | None = None) -> Action | Rejecti
 
     For what people hand in; a model has to write an action block (`parse_response`).
     """
+    if (refusal := refuse_length(text)) is not None:
+        return refusal
     if _OPEN in text or "<think>" in text:
         response = parse_response(text, language)
         return response if isinstance(response, Rejection) else response.action
     if not text.strip():
         return Rejection(Verdict.NO_ACTION, "the answer is empty")
     return parse_action(text, language)
+
+
+def refuse_length(text: str) -> Rejection | None:
+    """Refuse an answer of any form that is longer than `MAX_RESPONSE_CHARS`."""
+    if len(text) <= MAX_RESPONSE_CHARS:
+        return None
+    said = f"the answer has {len(text):,} characters, at most {MAX_RESPONSE_CHARS:,} are read"
+    return Rejection(Verdict.BAD_ACTION, said)
 
 
 def _is_rule(value: Any) -> bool:

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import BinaryIO, Final, Self, cast
 
+from rulewright.actions.codec import refuse_length
 from rulewright.engine import cli, wire
 from rulewright.engine.wire import Request
 from rulewright.errors import RulewrightError
@@ -147,15 +148,18 @@ class Engine:
                         if item is None:
                             exhausted = True
                             break
+                        if (refusal := _refusal(item[1])) is not None:
+                            ready[item[0]] = refusal
+                            break
                         held = (*item, wire.encode(wire.request_to_json(item[1])))
                     # Far ahead of what was given out, nothing new begins.
                     if held[0] - given > 64 * self._n or not self._place(held):
                         break
                     held = None
-                if exhausted and held is None and not again and not any(w.owed for w in self._workers):
+                if any(worker.owed for worker in self._workers):
+                    ready.update(self._collect(again))
+                elif exhausted and held is None and not again and not ready:
                     break
-                for number, outcome in self._collect(again):
-                    ready[number] = outcome
                 while given in ready:
                     yield ready.pop(given)
                     given += 1
@@ -221,6 +225,12 @@ class Engine:
         rest = list(worker.owed)[0 if answered else 1 :]
         again.extendleft(reversed(rest))
         return code
+
+
+def _refusal(request: Request) -> Outcome | None:
+    """What can be refused before it is copied to a worker."""
+    rejection = refuse_length(request.action) if isinstance(request.action, str) else None
+    return Outcome(rejection.verdict, rejection.detail) if rejection is not None else None
 
 
 def _of_exit(code: int, deadline_s: float) -> Outcome:
