@@ -73,21 +73,18 @@ def fork_into_namespaces() -> int:
         return pid
     # The maps in /proc belong to root while a process is undumpable.
     kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
+    # This process's number in the mounted /proc, which still is the outer one.
+    own = os.readlink("/proc/self")
     for name, text in (
         ("setgroups", "deny"),
         ("uid_map", f"{uid} {uid} 1"),
         ("gid_map", f"{gid} {gid} 1"),
     ):
-        descriptor = os.open(f"/proc/{_own_pid()}/{name}", os.O_WRONLY)
+        descriptor = os.open(f"/proc/{own}/{name}", os.O_WRONLY)
         os.write(descriptor, text.encode())
         os.close(descriptor)
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
     return 0
-
-
-def _own_pid() -> str:
-    """This process's number in the mounted /proc, which still is the outer one."""
-    return os.readlink("/proc/self")
 
 
 def mount_workspace(n_bytes: int, n_inodes: int, covered: Sequence[Sequence[str]] = ()) -> None:

@@ -41,6 +41,8 @@ _LAST_CAP: Final = 40
 _CAP_VERSION_3: Final = 0x20080522
 
 libc = ctypes.CDLL(None, use_errno=True)
+_prctl = libc["prctl"]  # an object of its own: `libc.prctl` stays free for pointer arguments
+_prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
 _holding = ctypes.PyDLL(None, use_errno=True)
 
 
@@ -53,8 +55,7 @@ def _check(result: int, what: str) -> int:
 
 def prctl(option: int, *arguments: int) -> int:
     """prctl(2) with integer arguments."""
-    padded = [ctypes.c_ulong(a) for a in (*arguments, 0, 0, 0, 0)[:4]]
-    return _check(libc.prctl(option, *padded), f"prctl({option})")
+    return _check(_prctl(option, *(*arguments, 0, 0, 0, 0)[:4]), f"prctl({option})")
 
 
 def unshare(flags: int) -> None:
@@ -94,7 +95,7 @@ def set_capabilities(keep: frozenset[int] = frozenset()) -> None:
     for capability in range(_LAST_CAP + 1):
         if capability not in keep:
             # Refused without CAP_SETPCAP; then no_new_privs makes the bounding set moot.
-            libc.prctl(PR_CAPBSET_DROP, *(ctypes.c_ulong(a) for a in (capability, 0, 0, 0)))
+            _prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
     mask = sum(1 << capability for capability in keep)
     low, high = mask & 0xFFFFFFFF, mask >> 32
     header = (ctypes.c_uint32 * 2)(_CAP_VERSION_3, 0)

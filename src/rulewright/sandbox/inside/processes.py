@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterable
 from typing import Final
 
+TICK_S: Final = 0.05
 _SCAN_S: Final = 0.25
 _GIVE_UP_S: Final = 5.0
 # Deeper trees than this are an attack on whoever has to walk them.
@@ -58,18 +59,26 @@ def kill_descendants() -> list[tuple[int, int]]:
 
     Stopping first keeps a fork bomb from growing while it is being killed.
     """
-    ended: list[tuple[int, int]] = []
+    ended = reap()
     until = time.monotonic() + _GIVE_UP_S
-    while time.monotonic() < until:
+    # A subreaper without a child has no descendant: no need to look through /proc.
+    while _has_children() and time.monotonic() < until:
         alive = descendants()
         for number in (signal.SIGSTOP, signal.SIGKILL):
             for pid in alive:
                 _signal(pid, number)
-        ended += reap()
-        if not alive:
-            break
         time.sleep(0.001)
+        ended += reap()
     return ended
+
+
+def _has_children() -> bool:
+    """Whether this process has a child, dead or alive."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def _signal(pid: int, number: int) -> None:
@@ -93,7 +102,7 @@ def reap() -> list[tuple[int, int]]:
 class Usage:
     """What all processes of a job use together; the only total that this tier has.
 
-    A poll, not a wall: between two looks a job can exceed its limit.
+    A poll, not a wall: between two looks, `TICK_S` apart, a job can exceed its limit.
 
     Args:
         limits: the job's.
@@ -102,10 +111,14 @@ class Usage:
 
     def __init__(self, limits: dict[str, int], workspace: str | None) -> None:
         self._limits, self._workspace = limits, workspace
+        self._next_look = time.monotonic() + TICK_S
         self._next_scan = 0.0
 
     def exceeded(self) -> str:
-        """The status that follows from what is used now; empty while within limits."""
+        """The status that follows from what is used now; empty within limits, and between two looks."""
+        if time.monotonic() < self._next_look:
+            return ""
+        self._next_look = time.monotonic() + TICK_S
         memory = threads = 0
         alive = descendants()
         for pid in alive:

@@ -26,7 +26,6 @@ from . import candidate, jail, kernel, processes
 
 HEAD: Final = struct.Struct("!cI")
 REPORT_FD: Final = 3
-_TICK_S: Final = 0.05
 _BLOCK: Final = 65536
 
 
@@ -140,6 +139,7 @@ class _Watch:
         self._spec, self._walls, self._prepared = spec, walls, prepared
         self._workspace, self._tests = folders
         self._limits: dict[str, int] = spec["limits"]
+        self._reports = spec["entry"]["kind"] == "checks"
         # What neither a cgroup nor a mount limits has to be looked at while it runs.
         self._usage: processes.Usage | None = None
         if not walls.namespaced or not walls.memory_cgroup:
@@ -152,8 +152,8 @@ class _Watch:
         """Start the candidate, watch it to its end, and say how it went."""
         stdin = self._stdin()
         out, err = (_Stream(self._limits["output_bytes"]) for _ in range(2))
-        report = _Stream(self._limits["report_bytes"])
-        streams = [out, err, report]
+        report = _Stream(self._limits["report_bytes"]) if self._reports else None
+        streams = [out, err] if report is None else [out, err, report]
         start = time.monotonic()
         pid = os.fork()
         if pid == 0:
@@ -165,7 +165,8 @@ class _Watch:
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         return {
             "reason": self._reason, "wait_status": self._status,
-            "stdout": out.encoded, "stderr": err.encoded, "report": report.encoded,
+            "stdout": out.encoded, "stderr": err.encoded,
+            "report": "" if report is None else report.encoded,
             "wall_s": wall_s, "cpu_s": used.ru_utime + used.ru_stime, "max_rss_bytes": used.ru_maxrss * 1024,
             "files": processes.collect(self._workspace, self._spec["collect"], self._limits["file_bytes"]),
         }  # fmt: skip
@@ -196,9 +197,8 @@ class _Watch:
         moved = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10) for fd in wanted]
         for target, fd in enumerate(moved):
             os.dup2(fd, target, inheritable=target < REPORT_FD)
-        reports = self._spec["entry"]["kind"] == "checks"
         highest = max(int(name) for name in os.listdir("/proc/self/fd"))
-        os.closerange(REPORT_FD + 1 if reports else REPORT_FD, highest + 1)
+        os.closerange(REPORT_FD + 1 if self._reports else REPORT_FD, highest + 1)
 
     def _watch(self, pid: int, streams: list[_Stream], deadline: float) -> None:
         pidfd = os.pidfd_open(pid)
@@ -207,7 +207,7 @@ class _Watch:
         by_fd = {stream.read_end: stream for stream in streams}
         for fd in by_fd:
             poll.register(fd, select.POLLIN | select.POLLHUP)
-        tick = _TICK_S if self._usage else 1.0
+        tick = processes.TICK_S if self._usage else 1.0
         while self._status is None and not self._reason:
             left = deadline - time.monotonic()
             if left <= 0:
