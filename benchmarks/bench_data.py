@@ -2,7 +2,7 @@
 
     python -m pytest benchmarks/bench_data.py --benchmark-only
     python benchmarks/bench_data.py corpus EDITS.jsonl OUT.jsonl --gigabytes 2
-    python benchmarks/bench_data.py scale OUT.jsonl
+    python benchmarks/bench_data.py scale OUT.jsonl --kill-after 120
     python benchmarks/bench_data.py compare EDITS.jsonl
 
 `EDITS.jsonl` has CommitPackFT's columns. `corpus` multiplies it by renaming identifiers, so
@@ -81,26 +81,32 @@ def _renamed(row: dict[str, Any], copy: int) -> dict[str, Any]:
     }
 
 
-class Peak:
-    """The largest memory of a process and its children, sampled (Linux)."""
+class Watch:
+    """Memory and CPU time of a process and its children, sampled (Linux)."""
 
     def __init__(self, pid: int) -> None:
-        self.main = self.all = 0
+        self.samples: list[tuple[int, int]] = []
+        """Anonymous memory in bytes: of the process, of all."""
+        self._cpu: dict[int, float] = {}
         self._pid, self._stop = pid, threading.Event()
         self._thread = threading.Thread(target=self._watch)
         self._thread.start()
 
     def _watch(self) -> None:
-        while not self._stop.wait(0.5):
-            sizes = {pid: _rss(pid) for pid in [self._pid, *_children(self._pid)]}
-            self.main, self.all = max(self.main, sizes[self._pid]), max(self.all, sum(sizes.values()))
+        while not self._stop.wait(0.25):
+            pids = [self._pid, *_children(self._pid)]
+            sizes = [_anonymous(pid) for pid in pids]
+            self.samples.append((sizes[0], sum(sizes)))
+            self._cpu.update({pid: _cpu_of(pid, self._cpu.get(pid, 0.0)) for pid in pids})
 
-    def stop(self) -> None:
+    def stop(self) -> float:
+        """CPU seconds of all."""
         self._stop.set()
         self._thread.join()
+        return sum(self._cpu.values())
 
 
-def _rss(pid: int) -> int:
+def _anonymous(pid: int) -> int:
     try:
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("RssAnon:"):
@@ -110,6 +116,14 @@ def _rss(pid: int) -> int:
     return 0
 
 
+def _cpu_of(pid: int, known: float) -> float:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return known
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def _children(pid: int) -> list[int]:
     try:
         return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
@@ -117,29 +131,45 @@ def _children(pid: int) -> list[int]:
         return []
 
 
-def scale(path: Path, workers: int) -> dict[str, Any]:
-    """Ingest a large file; give time, rate and peak memory."""
+def scale(path: Path, workers: int, kill_after_s: float) -> dict[str, Any]:
+    """Ingest a large file, killed once on the way if asked; give rates and memory over time."""
     out = Path(tempfile.mkdtemp(dir=path.parent))
-    began = time.monotonic()
-    process = subprocess.Popen(
-        [*_INGEST, "--input", str(path), "--out", str(out),
-         "--workers", str(workers), "--rejects", "reasons"],
-    )  # fmt: skip
-    peak = Peak(process.pid)
-    code = process.wait()
-    peak.stop()
+    command = [*_INGEST, "--input", str(path), "--out", str(out), "--workers", str(workers),
+               "--rejects", "reasons"]  # fmt: skip
+    began, cpu_s = time.monotonic(), 0.0
+    samples: list[tuple[int, int]] = []
+    for timeout, extra in ((kill_after_s or None, []), (None, ["--resume"])):
+        process = subprocess.Popen([*command, *extra])
+        watch = Watch(process.pid)
+        try:
+            process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        cpu_s += watch.stop()
+        samples += watch.samples
+        if process.returncode == 0:
+            break
     seconds = time.monotonic() - began
     metadata = json.loads((out / "commitpackft.metadata.json").read_text())
     disk = sum(p.stat().st_size for p in out.rglob("*") if p.is_file())
     shutil.rmtree(out)
+    tenth = -(-len(samples) // 10)
+    size, rows = path.stat().st_size, metadata["rows_in"]
     return {
-        "exit": code, "gigabytes": round(path.stat().st_size / 1e9, 3), "rows": metadata["rows_in"],
-        "records": metadata["num_records"], "dropped": metadata["dropped"], "seconds": round(seconds, 1),
-        "megabytes_per_s": round(path.stat().st_size / 1e6 / seconds, 2),
-        "rows_per_s": round(metadata["rows_in"] / seconds, 1), "workers": workers,
-        "peak_main_mb": round(peak.main / 1e6), "peak_all_mb": round(peak.all / 1e6),
+        "exit": process.returncode, "gigabytes": round(size / 1e9, 3), "rows": rows,
+        "records": metadata["num_records"], "dropped": metadata["dropped"], "sha256": metadata["sha256"],
+        "killed_after_s": kill_after_s, "workers": workers, "seconds": round(seconds, 1),
+        "rows_per_s": round(rows / seconds, 1), "cpu_s": round(cpu_s, 1),
+        "rows_per_cpu_s": round(rows / cpu_s, 1), "megabytes_per_cpu_s": round(size / 1e6 / cpu_s, 2),
         "output_gb": round(disk / 1e9, 3),
-        "cpu_s": round(_cpu(), 1),
+        **{
+            f"peak_{name}_mb_by_tenth": [
+                round(max(s[i] for s in samples[start : start + tenth]) / 1e6)
+                for start in range(0, len(samples), tenth)
+            ]
+            for i, name in enumerate(("main", "all"))
+        },
     }  # fmt: skip
 
 
@@ -261,11 +291,12 @@ def main() -> None:
     parser.add_argument("--gigabytes", type=float, default=2.0)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--kill-after", type=float, default=0, help="scale: kill -9 after so many seconds")
     options = parser.parse_args()
     if options.what == "corpus":
         corpus(*options.paths, options.gigabytes)
     elif options.what == "scale":
-        print(json.dumps(scale(options.paths[0], options.workers)))
+        print(json.dumps(scale(options.paths[0], options.workers, options.kill_after)))
     elif options.what == "plain":
         print(plain_pipeline(options.paths[0], options.workers, near=True))
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rulewright.data import dedup, pipeline, signatures
+from rulewright.data import dedup, signatures
+from rulewright.data import keys as keytable
 from rulewright.data.decontaminate import EvaluationIndex, Overlap
 from rulewright.data.drafts import Drop
 from rulewright.data.schemas import NormalizedRecord, record_id
@@ -30,12 +32,16 @@ def edit(pre: str, post: str, group: str, commit: str = "") -> NormalizedRecord:
     return NormalizedRecord.model_validate(value)
 
 
-def keys_of(edits: list[NormalizedRecord], splits: list[int] | None = None, **changes: Any) -> dedup.Keys:
-    columns: dict[str, list[Any]] = {name: [] for name in pipeline.COLUMNS}
+def columns_of(edits: list[NormalizedRecord], splits: list[int] | None = None) -> dict[str, Any]:
+    columns: dict[str, list[Any]] = {name: [] for name in keytable.COLUMNS}
     for i, record in enumerate(edits):
-        pipeline.key_columns(columns, record, 0, False, splits[i] if splits else 0)
+        keytable.enter(columns, record, 0, False, splits[i] if splits else 0)
     columns["lines"] = columns["language"] = [0] * len(edits)
-    made = pipeline.arrays(columns)
+    return keytable.arrays(columns)
+
+
+def keys_of(edits: list[NormalizedRecord], splits: list[int] | None = None, **changes: Any) -> dedup.Keys:
+    made = columns_of(edits, splits)
     names = dedup.Keys.__dataclass_fields__.keys() - {"source"}
     source = changes.pop("source", np.zeros(len(edits), dtype=np.uint32))
     return dedup.Keys(**{**{name: made[name] for name in names}, **changes}, source=source)
@@ -103,6 +109,64 @@ def test_signatures_are_those_of_datasketch(n: int) -> None:
     sketch = MinHash(num_perm=252, seed=1, scheme="affine32", hashfunc=lambda value: int(value) >> 32)
     sketch.update_batch(values)
     assert (signatures.signature(values) == sketch.hashvalues).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_parts_and_files_change_no_choice(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    edits = random_edits(seed, 120)
+    edits += edits[:30]
+    keys = keys_of(edits, splits=[i % 3 for i in range(150)], source=np.arange(150, dtype=np.uint32) % 2)
+    expected = dedup.choose(keys, 0.7)
+    for name, value in (("_PART", 17), ("_BLOCK", 5), ("_SPILL", 9), ("_RANGE", 20)):
+        monkeypatch.setattr(dedup, name, value)
+    found = dedup.choose(keys, 0.7, folder=tmp_path)
+    assert (found.reason == expected.reason).all() and (found.because == expected.because).all()
+    assert set(expected.reason.tolist()) >= {0, 1, 3} and not list(tmp_path.iterdir())
+
+
+def test_the_columns_of_some_edits_are_saved_as_if_there_were_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keytable, "_BLOCK", 4)
+    edits = [edit(f"a = {i}\n", f"a = {i} + 1\n", f"g{i}", ",".join(["c"] * (i % 3))) for i in range(30)]
+    for chosen in (range(30), range(0, 30, 2), range(0)):
+        keytable.save(tmp_path / "wanted", columns_of([edits[i] for i in chosen]))
+        keep = np.isin(np.arange(30), list(chosen))
+        keytable.save_some(tmp_path / "found", columns_of(edits), keep)
+        assert (tmp_path / "found").read_bytes() == (tmp_path / "wanted").read_bytes()
+    for name, part in (("a", edits[:13]), ("b", edits[13:])):
+        keytable.save(tmp_path / name, columns_of(part))
+    keytable.save(tmp_path / "both", keytable.gather([tmp_path / "a", tmp_path / "b"], tmp_path))
+    keytable.save(tmp_path / "wanted", columns_of(edits))
+    assert (tmp_path / "both").read_bytes() == (tmp_path / "wanted").read_bytes()
+
+
+def test_memory_grows_little_with_the_number_of_edits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Measured as the arrays that Python and numpy hold, not what lies in mapped files."""
+    monkeypatch.setattr(dedup, "_PART", 2_000)
+    monkeypatch.setattr(dedup, "_BLOCK", 64)
+    rng = np.random.default_rng(0)
+    peaks = []
+    for n in (20_000, 60_000):
+        shapes = {"exact": 2, "code": signatures.N_PERMUTATIONS, "change": signatures.N_CHANGE_PERMUTATIONS}
+        made: dict[str, Any] = {}
+        for name, width in shapes.items():
+            kind = np.uint64 if name == "exact" else np.uint32
+            made[name] = np.memmap(tmp_path / name, kind, "w+", shape=(n, width))
+            made[name][:] = rng.integers(0, np.iinfo(kind).max, (n, width), dtype=kind)
+        ones = np.ones(n, dtype=np.uint32)
+        keys = dedup.Keys(
+            **made, n_shingles=ones, group=np.arange(n, dtype=np.uint64), preference=ones, source=ones,
+            commits=np.empty(0, dtype=np.uint64), commit_ends=np.zeros(n, dtype=np.int64),
+            split=np.zeros(n, dtype=np.uint8), seeded=np.zeros(n, dtype=np.bool_),
+        )  # fmt: skip
+        tracemalloc.start()
+        dedup.choose(keys, 0.7, folder=tmp_path)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert (peaks[1] - peaks[0]) / 40_000 < 24
 
 
 def test_equal_code_is_kept_once_whatever_its_white_space_at_line_ends() -> None:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
+import lzma
+import os
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rulewright.data import readers
+from rulewright.data import clean, files, pipeline, readers
 from rulewright.data.drafts import Drop
+from rulewright.data.sources import SOURCES, Options
+from rulewright.data.splits import Fractions
 from rulewright.errors import RulewrightError, UsageError
 
 Ingest = Callable[..., int]
@@ -40,6 +47,18 @@ def good(lay: SimpleNamespace) -> bytes:
         ("broken.json", b"[1, 2", 2, "not JSON"),
         ("number.json", b"42", 2, "none of its first rows can be read"),
         ("deep.jsonl", b'{"a":' * 100_000 + b"\n", 2, "none of its first rows"),
+        ("page.parquet", HTML.encode(), 2, "is a web page, not data"),
+        ("page.jsonl.gz", gzip.compress(HTML.encode()), 2, "is a web page, not data"),
+        ("empty.jsonl.gz", gzip.compress(b""), 2, "the file is empty"),
+        ("empty.parquet", b"", 2, "cannot be read as parquet"),
+        ("twice.jsonl.gz", gzip.compress(gzip.compress(b"{}\n")), 2, "packed with gzip twice"),
+        ("packed.jsonl", bz2.compress(b'{"a": 1}\n'), 2, "packed with bzip2"),
+        ("packed.jsonl.xz", lzma.compress(b'{"a": 1}\n'), 2, "packed with xz"),
+        ("archive.jsonl", b"PK\x03\x04 and then\n" + b'{"a": 1}\n', 2, "a zip archive"),
+        ("wide.jsonl", '{"a": 1}\n'.encode("utf-16"), 2, "UTF-16"),
+        ("wide_without_mark.jsonl", '{"a": 1}\n'.encode("utf-16-le"), 2, "UTF-16"),
+        ("table.csv", b"commit,old_contents\n1,a\n", 2, "none of its first rows can be read"),
+        ("pretty.jsonl", b'{\n "a": 1\n}\n', 2, "none of its first rows can be read"),
         ("other.jsonl", b'{"text": "x"}\n', 2, "it lacks commit, new_contents, old_contents, subject"),
     ],
 )
@@ -64,6 +83,8 @@ def test_what_is_not_data_is_refused(
         (b'{"a": "\x00"}\n', "not_json"),
         (b'{"a": "\xff\xfe"}\n', "undecodable"),
         (b'{"other": "columns"}\n', "missing_columns"),
+        (b'{"commit":"c","old_contents":["x = 1"],"new_contents":"x = 2","subject":"Set it"}\n', "not_text"),
+        (b'{"commit":"c","old_contents":"x = 1","new_contents":{"a":1},"subject":"Set it"}\n', "not_text"),
         (b'{"commit": null, "old_contents": null, "new_contents": 3, "subject": {}}\n', None),
         (b'{"commit":"c","old_contents":"\\ud800 = 1","new_contents":"x = 2","subject":"Set it",'
          b'"lang":"Python","license":"mit","new_file":"a.py"}\n', "undecodable"),
@@ -90,6 +111,17 @@ def test_a_last_line_without_its_end_is_read(
     path.write_bytes(good.rstrip(b"\n"))
     assert ingest("commitpackft", "--input", path) == 0
     assert len(lay.records(out, "commitpackft")) == 50
+
+
+@pytest.mark.parametrize(("after", "code"), [(b"garbage", 1), (bytes(512), 0), (gzip.compress(b"{}\n"), 0)])
+def test_what_follows_a_gzip_stream_is_read_padding_or_an_error(
+    after: bytes, code: int, good: bytes, tmp_path: Path, out: Path, ingest: Ingest,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    path = tmp_path / "data.jsonl.gz"
+    path.write_bytes(gzip.compress(good) + after)
+    assert ingest("commitpackft", "--input", path) == code
+    assert ("data.jsonl.gz:51: the file breaks off" in capsys.readouterr().err) == bool(code)
 
 
 @pytest.mark.parametrize("kept", [0.2, 0.7, 0.999])
@@ -166,6 +198,81 @@ def test_a_damaged_row_group_is_an_error(
     assert code in (1, 2) and "fetch it again" in error
 
 
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda pa, rows: pa.Table.from_pylist(rows).slice(0, 0), "has no rows"),
+        (
+            lambda pa, rows: pa.Table.from_arrays(
+                [pa.array(["a"])] * 5, names=[*"abc", "subject", "subject"]
+            ),
+            "has the column 'subject' more than once",
+        ),
+        (
+            lambda pa, rows: pa.Table.from_pylist([{k: v.encode() for k, v in r.items()} for r in rows]),
+            "no record is left of 3 rows (not_text 3)",
+        ),
+        (
+            lambda pa, rows: pa.Table.from_pylist([{**r, "old_contents": {"t": [1]}} for r in rows]),
+            "no record is left of 3 rows (not_text 3)",
+        ),
+    ],
+)
+def test_odd_parquet_is_refused(
+    make: Callable[..., Any], told: str, tmp_path: Path, ingest: Ingest, lay: SimpleNamespace,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    import pyarrow
+    import pyarrow.parquet
+
+    path = tmp_path / "x.parquet"
+    pyarrow.parquet.write_table(make(pyarrow, [lay.commit_row(i) for i in range(3)]), path)
+    assert ingest("commitpackft", "--input", path) in (1, 2)
+    error = capsys.readouterr().err
+    assert told in error and "hint:" in error
+
+
+def test_columns_that_no_one_asked_for_may_hold_anything(
+    tmp_path: Path, out: Path, ingest: Ingest, lay: SimpleNamespace
+) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    rows = [{**lay.commit_row(i), "extra": {"a": [{"b": i}]}, "when": date(2020, 1, 1)} for i in range(3)]
+    path = tmp_path / "x.parquet"
+    rows[0]["license"] = "gpl"
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    assert ingest("commitpackft", "--input", path) == 0
+    assert len(lay.records(out, "commitpackft")) == 2 and len(lay.rejects(out, "commitpackft")) == 1
+
+
+def test_what_is_no_file_is_refused(
+    tmp_path: Path, ingest: Ingest, lay: SimpleNamespace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    (tmp_path / "link.jsonl").symlink_to("link.jsonl")
+    (tmp_path / "folder").mkdir()
+    lay.write(tmp_path / "folder" / ".cache" / "x.jsonl", [lay.commit_row(1)])
+    for name, told in (
+        ("pipe.jsonl", "not a regular file"), ("link.jsonl", "no such file"), ("x" * 5_000, "too long"),
+        ("folder", "no .jsonl, .jsonl.gz, .json or .parquet file"), ("*.none", "no such file or folder"),
+    ):  # fmt: skip
+        assert ingest("commitpackft", "--input", tmp_path / name) == 2
+        error = capsys.readouterr().err
+        assert told in error and "hint:" in error
+    assert ingest("commitpackft", "--input", "") == 2
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_without_permission_is_an_error(
+    tmp_path: Path, ingest: Ingest, lay: SimpleNamespace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = lay.write(tmp_path / "x.jsonl", [lay.commit_row(1)])
+    path.chmod(0)
+    assert ingest("commitpackft", "--input", path) == 2
+    assert "Permission denied" in capsys.readouterr().err
+
+
 def test_rows_of_which_none_is_left_are_a_failure(
     tmp_path: Path, out: Path, ingest: Ingest, lay: SimpleNamespace, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -189,8 +296,8 @@ def test_any_bytes_are_rows_or_an_error(raw: bytes, name: str, tmp_path: Path) -
     path = tmp_path / name
     path.write_bytes(raw)
     try:
-        readers.find([str(path)])
-        readers.columns_of(path)
+        files.find([str(path)])
+        files.columns_of(path)
         found = [item for unit in readers.number(readers.pieces(path)) for item in readers.items(unit)]
     except (UsageError, RulewrightError):
         return
@@ -209,3 +316,33 @@ def test_however_a_file_is_cut_every_row_comes_once_with_its_line(
     items = [item for unit in units for item in readers.items(unit)]
     assert [item.value["t"] for item in items if isinstance(item.value, dict)] == texts
     assert [int(item.place.rsplit(":", 1)[1]) for item in items] == list(range(1, len(texts) + 1))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=4,
+)
+COLUMNS = sorted(
+    {column for source in SOURCES.values() for layout in (*source.layouts, source.texts) for column in layout}
+    | {"repos", "pre", "post", "evaluations", "taxonomy", "tags", "metadata", "group"}
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    name=st.sampled_from(sorted(SOURCES.keys() - {"git"})),
+    odd=st.dictionaries(st.sampled_from(COLUMNS), JSON, max_size=12),
+    text=st.text(max_size=30),
+    window=st.booleans(),
+)
+def test_rows_of_any_shape_are_records_or_counted(
+    name: str, odd: dict[str, Any], text: str, window: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    row = {column: f"{text} = {i}\n" for i, column in enumerate(COLUMNS)} | odd
+    work = tmp_path_factory.mktemp("work")
+    options = Options(name=name, clones=str(work), window=window, max_window_chars=20, license="mit")
+    job = pipeline.Job(name, name, options, clean.Rules(), str(work), Fractions(), "s")
+    unit = readers.Unit(0, "rows", "x", payload=json.dumps(row).encode() + b"\n")
+    shard = pipeline.make_shard(unit, job)
+    assert shard.n_rows == 1 and shard.n_kept + shard.dropped.total() >= 1

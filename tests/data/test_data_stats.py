@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from rulewright import cli
+from rulewright.data import readers
 
 Ingest = Callable[..., int]
 
@@ -44,16 +46,34 @@ def test_the_report_is_the_same_again_and_holds_what_the_plan_asks(processed: Pa
     assert files == {p.name: p.read_bytes() for p in (tmp_path / "b").iterdir()}
     assert set(files) == {"summary.md", "summary.json", "commitpackft.md", "records.svg", "edit_size.svg"}
     page = files["summary.md"].decode()
-    for part in ("## By source", "## By language", "## Edits", "## Licences", "edit_size.svg"):
+    assert "| commitpackft | 100.0% | 100.0% | 100.0% | 0.0% | 0.0% | 0.0% |" in page
+    for part in (
+        "## Optional fields",
+        "## By source",
+        "## By language",
+        "## Edits",
+        "## Licences",
+        "edit_size.svg",
+    ):
         assert part in page
     assert "| [commitpackft](commitpackft.md) |" in page
+
+
+def test_files_cut_into_pieces_give_the_same_figures(
+    processed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert stats(processed, tmp_path / "whole") == 0
+    monkeypatch.setattr(readers, "pieces", functools.partial(readers.pieces, chunk_bytes=500))
+    assert stats(processed, tmp_path / "cut") == 0
+    found = [json.loads((tmp_path / name / "summary.json").read_text()) for name in ("whole", "cut")]
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize(
     ("line", "told"),
     [
         ('{"instruction": "x"}', "pre: field required"),
-        ("not json", "not JSON"),
+        ("not json", "not_json"),
         ("[1]", "expected a JSON object"),
     ],
 )

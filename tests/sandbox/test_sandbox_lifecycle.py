@@ -96,15 +96,12 @@ def measure(pool: LocalPool) -> tuple[int, int, int]:
 
 
 def worker_memory(pool: LocalPool) -> int:
-    """Resident bytes of all workers' servers."""
-    total = 0
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                if b"inside.server" in Path(f"/proc/{name}/cmdline").read_bytes():
-                    total += int(Path(f"/proc/{name}/statm").read_text().split()[1]) * 4096
-            except OSError:
-                continue
+    """Resident bytes of everything below the keeper."""
+    total, queue = 0, [pool._keeper.process.pid]
+    while queue:
+        process = Path(f"/proc/{queue.pop()}")
+        queue += map(int, (process / "task" / process.name / "children").read_text().split())
+        total += int((process / "statm").read_text().split()[1]) * 4096
     return total
 
 

@@ -140,9 +140,10 @@ def _source(config: Config) -> Source:
         )
     if config.name in SOURCES and config.name != source.name and SOURCES[config.name].evaluation_only:
         raise UsageError(f"--name {config.name}: is the name of an evaluation set", "choose another name")
-    if not re.fullmatch(r"[\w.-]*", config.name):
+    if not re.fullmatch(r"(\w[\w.-]*)?", config.name):
         raise UsageError(
-            f"--name {config.name}: expected letters, digits, '.', '-', '_'", "choose another name"
+            f"--name {config.name}: expected letters, digits, '.', '-', '_', and none of '.-' first",
+            "choose another name",
         )
     return source
 
@@ -159,6 +160,13 @@ def _options(config: Config, source: Source, name: str) -> Options:
                 f"--columns {pair}: expected OURS=THEIRS{near}", f"OURS is one of {', '.join(_COLUMNS)}"
             )
         columns[ours] = theirs
+    try:
+        config.fallback_instruction.format(name="", words="")
+    except (KeyError, IndexError, ValueError) as error:
+        raise UsageError(
+            f"--fallback-instruction {config.fallback_instruction!r}: {type(error).__name__}: {error}",
+            "only {name} and {words} can stand in it; other braces are doubled",
+        ) from error
     return Options(
         name=name,
         columns=columns,
@@ -187,11 +195,11 @@ def _fetched(config: Config, source: Source) -> tuple[tuple[str, ...], str]:
 
 def _against(config: Config, source: Source) -> dict[str, str]:
     """Evaluation sets to keep clear of, with their SHA-256."""
-    from rulewright.data import readers, store
+    from rulewright.data import files, store
 
     if source.evaluation_only:
         return {}
-    paths = readers.find(config.against) if config.against else []
+    paths = files.find(config.against) if config.against else []
     known = [store.split_path(config.out, "test", name) for name in sorted(store.EVALUATION_ONLY)]
     for path in known:
         if path.exists() and path not in paths:

@@ -55,6 +55,11 @@ def run(config: Config) -> int:
 
 
 def _table(found: dict[str, Any]) -> str:
+    n_dropped = {
+        name: sum(value["metadata"]["dropped"].values())
+        for name, value in found["sources"].items()
+        if value["metadata"]
+    }
     rows = [
         [
             name,
@@ -63,9 +68,12 @@ def _table(found: dict[str, Any]) -> str:
             f"{value['n_groups']:,}",
             f"{value['n_bytes'] / 1e6:,.1f} MB",
             f"{value['n_tokens'] / 1e6:,.2f}",
-            f"{sum((value.get('metadata') or {}).get('dropped', {}).values()):,}",
+            f"{dropped:,}",
         ]
-        for name, value in [*found["sources"].items(), ("all", found["total"])]
+        for name, value, dropped in [
+            *((name, value, n_dropped.get(name, 0)) for name, value in found["sources"].items()),
+            ("all", found["total"], sum(n_dropped.values())),
+        ]
     ]
     headers = ["source", "train", "dev", "test", "invalid", "groups", "size", "M tokens", "dropped"]
     return console.table(headers, rows)

@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 import numpy as np
 
 from rulewright import jsonl
-from rulewright.data import readers
+from rulewright.data import files, readers
 from rulewright.data.drafts import Drop
 from rulewright.data.signatures import U64, ngrams, text_key, tokens
 from rulewright.errors import UsageError
@@ -57,7 +57,7 @@ class EvaluationIndex:
         names: list[str] = []
         found: dict[str, list[tuple[int, int]]] = {"flag": [], "drop": [], "side": [], "instruction": []}
         for path in paths:
-            columns = readers.columns_of(path)
+            columns = files.columns_of(path)
             if not set(columns) & set(_CODE):
                 raise UsageError(
                     f"{path}: no code to compare with; its columns are {', '.join(columns)}",

@@ -3,25 +3,37 @@
 Invariant: of the kept edits, no two have the same code; no two of different groups have a
 code similarity of at least the threshold (as far as MinHash with 42 bands finds it: 99.5 %
 at 0.7); no two of the same commit are in different splits. The choice depends only on the
-edits and their order. Working memory is about 400 bytes an edit, on disk-backed arrays
-where the caller passes such.
+edits and their order. Working memory is about 30 bytes an edit and some 100 MB: buckets are
+made part by part, and what grows faster lies in files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from pathlib import Path
+from typing import IO, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rulewright.data.signatures import BANDS, U32, U64, bands
+from rulewright.data.signatures import BANDS, U32, U64, bands, unique
+
+I32 = NDArray[np.int32]
 
 # In a bucket of very many edits each is compared with so many of the best.
 _MAX_BUCKET: Final = 64
-_KEPT: Final = 0
+_PART: Final = 1 << 19
+"""Edits whose buckets are in memory at a time."""
+_BLOCK: Final = 4096
+"""Edits or pairs whose signatures are."""
+_SPILL: Final = 1 << 21
+"""Suspected pairs in memory before they go to files."""
+_RANGE: Final = 1 << 18
+"""Edits whose pairs lie in one file."""
 REASONS: Final = ("", "exact_duplicate", "same_commit", "near_duplicate", "commit_in_other_split")
+_EXACT, _COMMIT, _NEAR, _APART = range(1, 5)
 
 
 @dataclass(frozen=True)
@@ -64,112 +76,181 @@ class Decision:
     """Per edit: 0 if kept, else the number of its reason in `REASONS`, and because of which edit."""
 
     reason: NDArray[np.uint8]
-    because: NDArray[np.int64]
+    because: I32
+    """-1 if kept."""
 
 
-def choose(keys: Keys, threshold: float, settled: int = 0) -> Decision:
+def choose(keys: Keys, threshold: float, settled: int = 0, folder: Path | None = None) -> Decision:
     """Decide which edits to keep.
 
     Args:
-        keys: of all edits.
+        keys: of all edits, fewer than 2^31.
         threshold: Jaccard similarity of 5-token shingles from which two edits are near copies;
             in one group what they change must be as similar, too. Above 1: exact copies only.
         settled: the first so many edits are known to have no copies among themselves.
+        folder: for unnamed working files; default: the system's.
     """
     n = len(keys)
-    reason = np.zeros(n, dtype=np.uint8)
-    because = np.full(n, -1, dtype=np.int64)
-    order = np.lexsort((np.arange(n), keys.preference))
-    place = np.empty(n, dtype=np.int64)
-    place[order] = np.arange(n)
-    pairs = np.concatenate([_none(), *_all_pairs(keys, place, threshold, settled)])
-    # For each edit its candidates of higher preference, in order of preference of the edit.
-    pairs = pairs[np.lexsort((place[pairs[:, 1]], pairs[:, 2], place[pairs[:, 0]]))]
-    for worse, better, kind in pairs.tolist():
-        if (
-            reason[worse] == _KEPT
-            and reason[better] == _KEPT
-            and _is_copy(keys, worse, better, kind, threshold)
-        ):
-            reason[worse], because[worse] = kind, better
-    return Decision(reason, because)
+    order = np.argsort(keys.preference, kind="stable").astype(np.int32)
+    rank = np.empty(n, dtype=np.int32)
+    rank[order] = np.arange(n, dtype=np.int32)
+    pairs = _Pairs(folder)
+    for worse, better, kind in _all_pairs(keys, rank, threshold, settled, folder):
+        pairs.add(rank[worse], rank[better], kind)
+    reason = bytearray(n)
+    because = np.full(n, -1, dtype=np.int32)
+    # An edit's better copies come in order of kind and preference, after all of theirs.
+    for block in pairs.in_order():
+        for a, b, kind in zip(*_decoded(block, order), strict=True):
+            if not reason[a] and not reason[b]:
+                reason[a], because[a] = kind, b
+    return Decision(np.frombuffer(reason, dtype=np.uint8), because)
 
 
-def _none() -> NDArray[np.int64]:
-    return np.empty((0, 3), dtype=np.int64)
+class _Pairs:
+    """Suspected pairs as numbers that sort by rank of the worse, kind, rank of the better.
+
+    Repeats are removed; many go to unnamed files, by ranges of the worse edit's rank.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._held: list[U64] = []
+        self._n_held = 0
+        self._files: dict[int, IO[bytes]] = {}
+
+    def add(self, worse: I32, better: I32, kind: int) -> None:
+        code = worse.astype(np.uint64) << np.uint64(33)
+        code |= np.uint64((kind - 1) << 31)
+        code |= better.astype(np.uint64)
+        self._held.append(code)
+        self._n_held += code.size
+        if self._n_held > _SPILL:
+            self._held = [unique(np.concatenate(self._held))]
+            self._n_held = self._held[0].size
+            if self._n_held > _SPILL // 2:
+                self._spill()
+
+    def _spill(self) -> None:
+        codes = unique(np.concatenate([_NOTHING, *self._held]))
+        numbers = (codes >> np.uint64(33)) // np.uint64(_RANGE)
+        for number in np.unique(numbers).tolist():
+            if number not in self._files:
+                self._files[number] = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115  (`in_order`)
+            codes[numbers == number].tofile(self._files[number])
+        self._held, self._n_held = [], 0
+
+    def in_order(self) -> Iterator[U64]:
+        """All pairs once, in order, in blocks; only once."""
+        if not self._files:
+            yield from _blocks(unique(np.concatenate([_NOTHING, *self._held])))
+            return
+        self._spill()
+        for number in sorted(self._files):
+            with self._files.pop(number) as stream:
+                stream.seek(0)
+                codes = np.fromfile(stream, dtype=np.uint64)
+            yield from _blocks(unique(codes))
+
+
+_NOTHING: Final = np.empty(0, dtype=np.uint64)
+
+
+def _blocks(codes: U64) -> Iterator[U64]:
+    for start in range(0, codes.size, _BLOCK):
+        yield codes[start : start + _BLOCK]
+
+
+def _decoded(codes: U64, order: I32) -> tuple[list[int], list[int], list[int]]:
+    """The worse edits, the better ones, and the kinds."""
+    worse = order[(codes >> np.uint64(33)).astype(np.int64)]
+    better = order[(codes & np.uint64((1 << 31) - 1)).astype(np.int64)]
+    kind = ((codes >> np.uint64(31)) & np.uint64(3)) + np.uint64(1)
+    return worse.tolist(), better.tolist(), kind.tolist()
 
 
 def _all_pairs(
-    keys: Keys, place: NDArray[np.int64], threshold: float, settled: int
-) -> Iterator[NDArray[np.int64]]:
-    """Rows (worse, better, kind of the suspected copy), without repeats within a kind."""
-    folded = keys.exact[:, 0] ^ (keys.exact[:, 1] << np.uint64(1))
-    everyone = np.arange(len(keys), dtype=np.int64)
-    yield _pairs(folded, everyone, place, 1, settled)
-    starts = np.concatenate(([0], keys.commit_ends[:-1]))
-    owners = np.repeat(everyone, keys.commit_ends - starts)
-    shared = _pairs(keys.commits, owners, place, 2, settled=0)
-    yield shared[
-        (keys.source[shared[:, 0]] != keys.source[shared[:, 1]]) & ~keys.seeded[shared[:, :2]].any(axis=1)
-    ]
-    apart = shared[keys.split[shared[:, 0]] != keys.split[shared[:, 1]]].copy()
-    apart[:, 2] = 4
-    yield apart
-    if threshold <= 1 and len(keys):
-        near = [_near(keys, column, place, threshold, settled) for column in _band_columns(keys)]
-        yield np.unique(np.concatenate(near), axis=0)
+    keys: Keys, rank: I32, threshold: float, settled: int, folder: Path | None
+) -> Iterator[tuple[I32, I32, int]]:
+    """Suspected copies: worse edits, better ones, and the kind."""
+    for a, b in _pairs(keys.exact[:, 0], rank, settled):
+        same = (keys.exact[a] == keys.exact[b]).all(axis=1)
+        yield a[same], b[same], _EXACT
+    for a, b in _pairs(keys.commits, rank, 0, lambda i: np.searchsorted(keys.commit_ends, i, "right")):
+        strange = (keys.source[a] != keys.source[b]) & ~(keys.seeded[a] | keys.seeded[b])
+        yield a[strange], b[strange], _COMMIT
+        apart = keys.split[a] != keys.split[b]
+        yield a[apart], b[apart], _APART
+    if threshold > 1 or not len(keys):
+        return
+    with tempfile.TemporaryFile(dir=folder) as stream:
+        for column in _band_columns(keys, stream):
+            for a, b in _pairs(column, rank, settled):
+                for start in range(0, a.size, _BLOCK):
+                    some, others = a[start : start + _BLOCK], b[start : start + _BLOCK]
+                    near = _are_near(keys, some, others, threshold)
+                    yield some[near], others[near], _NEAR
 
 
-def _band_columns(keys: Keys) -> Iterator[U64]:
-    """One array of bucket numbers per band; edits are hashed in blocks."""
+def _band_columns(keys: Keys, stream: IO[bytes]) -> Iterator[U64]:
+    """One array of bucket numbers per band, on disk."""
     n = len(keys)
-    table = np.empty((BANDS, n), dtype=np.uint64)
-    for start in range(0, n, 4096):
-        table[:, start : start + 4096] = bands(np.asarray(keys.code[start : start + 4096]))
+    table: Any = np.memmap(stream, dtype=np.uint64, mode="w+", shape=(BANDS, n))
+    for start in range(0, n, _BLOCK):
+        table[:, start : start + _BLOCK] = bands(np.asarray(keys.code[start : start + _BLOCK]))
     yield from table
 
 
-def _near(
-    keys: Keys, column: U64, place: NDArray[np.int64], threshold: float, settled: int
-) -> NDArray[np.int64]:
-    """Pairs of one band whose signatures agree enough."""
-    members = np.flatnonzero(keys.n_shingles > 0)
-    found = _pairs(column[members], members, place, 3, settled)
-    keep = np.zeros(len(found), dtype=bool)
-    for start in range(0, len(found), 4096):
-        block = found[start : start + 4096]
-        agree = (keys.code[block[:, 0]] == keys.code[block[:, 1]]).mean(axis=1) >= threshold
-        same_group = keys.group[block[:, 0]] == keys.group[block[:, 1]]
-        alike = (keys.change[block[:, 0]] == keys.change[block[:, 1]]).mean(axis=1) >= threshold
-        keep[start : start + 4096] = agree & (~same_group | alike)
-    return found[keep]
+def _are_near(keys: Keys, a: I32, b: I32, threshold: float) -> NDArray[np.bool_]:
+    """Which pairs have signatures that agree enough, and are not exact copies anyway."""
+    agree: NDArray[np.bool_] = (keys.code[a] == keys.code[b]).mean(axis=1) >= threshold
+    agree &= (keys.n_shingles[a] > 0) & (keys.n_shingles[b] > 0)
+    agree &= (keys.exact[a] != keys.exact[b]).any(axis=1)
+    same_group = keys.group[a] == keys.group[b]
+    if same_group.any():
+        agree &= ~same_group | ((keys.change[a] == keys.change[b]).mean(axis=1) >= threshold)
+    return agree
 
 
 def _pairs(
-    values: NDArray[Any], owners: NDArray[np.int64], place: NDArray[np.int64], kind: int, settled: int
-) -> NDArray[np.int64]:
-    """Pair the owners of equal values: (worse, better, kind)."""
-    if values.size < 2:
-        return _none()
-    order = np.lexsort((place[owners], values))
-    ordered, who = values[order], owners[order]
-    # Runs of equal values: pair each member with those up to _MAX_BUCKET places before it in
-    # its run; beyond that, with the run's best ones only.
-    run_start = np.concatenate(([True], ordered[1:] != ordered[:-1]))
-    first = np.maximum.accumulate(np.where(run_start, np.arange(ordered.size), 0))
-    position = np.arange(ordered.size) - first
-    blocks = []
-    for distance in range(1, min(int(position.max()), _MAX_BUCKET) + 1):
-        later = np.flatnonzero(position >= distance)
-        blocks.append(np.stack((who[later], who[first[later] + distance - 1]), axis=1))
-    if not blocks:
-        return _none()
-    found = np.concatenate(blocks)
-    found = found[found[:, 0] != found[:, 1]]
-    found = found[(found[:, 0] >= settled) | (found[:, 1] >= settled)]
-    return np.concatenate((found, np.full((len(found), 1), kind, dtype=np.int64)), axis=1)
+    values: U64, rank: I32, settled: int, owner: Callable[[NDArray[np.int64]], Any] = lambda places: places
+) -> Iterator[tuple[I32, I32]]:
+    """Pair the owners of equal values, the worse first.
+
+    Args:
+        values: hashes, so that their upper bits cut them into parts of about equal size.
+        rank: of all edits by preference.
+        settled: the first so many edits are not paired with each other.
+        owner: place of a value to its edit.
+    """
+    n_parts = -(-values.size // _PART)
+    for part in range(n_parts):
+        places = np.arange(values.size) if n_parts == 1 else _places(values, part, n_parts)
+        yield from _pairs_of(np.asarray(values[places]), owner(places).astype(np.int32), rank, settled)
 
 
-def _is_copy(keys: Keys, worse: int, better: int, kind: int, threshold: float) -> bool:
-    """Settle what hashes of half the bits only suggest; near pairs are settled already."""
-    return kind != 1 or bool((keys.exact[worse] == keys.exact[better]).all())
+def _places(values: U64, part: int, n_parts: int) -> NDArray[np.int64]:
+    """Where the values of one part of the range of hashes are."""
+    low = np.uint64(part * 2**64 // n_parts)
+    high = np.uint64((part + 1) * 2**64 // n_parts - 1)
+    found = []
+    for start in range(0, values.size, _PART):
+        block = values[start : start + _PART]
+        found.append(np.flatnonzero((block >= low) & (block <= high)) + start)
+    return np.concatenate(found)
+
+
+def _pairs_of(values: U64, owners: I32, rank: I32, settled: int) -> Iterator[tuple[I32, I32]]:
+    order = np.lexsort((rank[owners], values))
+    values, owners = values[order], owners[order]
+    # Runs of equal values: pair each member with the run's _MAX_BUCKET best before it.
+    is_first = np.concatenate(([True], values[1:] != values[:-1]))
+    first = np.maximum.accumulate(np.where(is_first, np.arange(values.size), 0))
+    later = np.flatnonzero(~is_first)
+    for distance in range(_MAX_BUCKET):
+        later = later[later - first[later] > distance]
+        if not later.size:
+            return
+        a, b = owners[later], owners[first[later] + distance]
+        chosen = (a != b) & ((a >= settled) | (b >= settled))
+        yield a[chosen], b[chosen]

@@ -1,12 +1,14 @@
 """Data sets from the Hugging Face hub, by routes that need no loading script.
 
 `datasets` refuses the scripts that some of these sets have, so their data files are fetched
-by name. The revision asked for is resolved to a commit first, and that is recorded.
+by name. The revision asked for is resolved to a commit first, and that is recorded; every
+file is compared with the digest that the hub states for it at that commit.
 """
 
 from __future__ import annotations
 
 import fnmatch
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +16,7 @@ from typing import Any, NamedTuple
 from rulewright import console
 from rulewright.data.sources import Source
 from rulewright.errors import MissingDependency, RulewrightError
+from rulewright.runs import file_sha256
 
 
 class Fetched(NamedTuple):
@@ -37,19 +40,15 @@ def fetch(source: Source, revision: str, languages: Sequence[str], folder: Path)
         raise MissingDependency("huggingface_hub", f"fetching {source.hub} from the hub", "hub") from None
     api: Any = huggingface_hub.HfApi()
     try:
-        info = api.dataset_info(source.hub, revision=revision)
-        names = sorted(sibling.rfilename for sibling in info.siblings)
-        wanted = _wanted(source, names, languages)
+        info = api.dataset_info(source.hub, revision=revision, files_metadata=True)
+        files = {sibling.rfilename: sibling for sibling in info.siblings}
+        wanted = _wanted(source, sorted(files), languages)
         console.say(f"{source.hub}@{info.sha}: {len(wanted)} files")
         target = folder / source.name / info.sha
-        paths = [
-            Path(
-                huggingface_hub.hf_hub_download(
-                    source.hub, name, repo_type="dataset", revision=info.sha, local_dir=target
-                )
+        for name in wanted:
+            huggingface_hub.hf_hub_download(
+                source.hub, name, repo_type="dataset", revision=info.sha, local_dir=target
             )
-            for name in wanted
-        ]
     except (HfHubHTTPError, OSError) as error:
         raise RulewrightError(
             f"{source.hub}: cannot be fetched from the hub ({type(error).__name__}: "
@@ -57,7 +56,28 @@ def fetch(source: Source, revision: str, languages: Sequence[str], folder: Path)
             "check the network; for a gated set accept its terms on its page and log in; "
             "or download the files and name them with --input",
         ) from error
-    return Fetched(paths, info.sha)
+    for name in wanted:
+        _check(target / name, files[name])
+    return Fetched([target / name for name in wanted], info.sha)
+
+
+def _check(path: Path, stated: Any) -> None:
+    """Compare a file with what the hub states of it: LFS's SHA-256, or git's blob id."""
+    if stated.lfs is not None:
+        found, expected = file_sha256(path), stated.lfs.sha256
+    elif stated.blob_id:
+        digest = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
+        with path.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+        found, expected = digest.hexdigest(), stated.blob_id
+    else:
+        return
+    if found != expected:
+        raise RulewrightError(
+            f"{path}: is not the file that the hub has (digest {found}, expected {expected})",
+            "it was changed or damaged: remove it and run again",
+        )
 
 
 def _wanted(source: Source, names: list[str], languages: Sequence[str]) -> list[str]:

@@ -12,6 +12,7 @@ import dataclasses
 import json
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -19,15 +20,16 @@ from typing import Any, Final
 import numpy as np
 
 from rulewright import jsonl
-from rulewright.data import dedup, pipeline, store
+from rulewright.data import dedup, keys, store
 from rulewright.data.pipeline import Job
 from rulewright.data.schemas import SPLITS, DatasetMetadata
+from rulewright.data.shards import Shard, read_summary, shard_path
 from rulewright.data.sources import SOURCES
 from rulewright.errors import RulewrightError, UsageError
 from rulewright.languages import LANGUAGES
 
 MADE_BY: Final = "ingest"
-_ARRAYS: Final = ("exact", "code", "change", "n_shingles", "group", "split", "preference", "seeded")
+_NOT_KEYS: Final = frozenset({"ids", "lines", "language"})
 
 
 @dataclass(frozen=True)
@@ -108,22 +110,21 @@ def finish(job: Job, out: Path, n_units: int, facts: Facts, threshold: float) ->
         RulewrightError: no record is left.
     """
     work = Path(job.work)
-    shards = [pipeline.read_summary(work, number) for number in range(n_units)]
-    new = _gather(work, shards)
-    plan = _plan(job, out, new, threshold)
+    shards = [read_summary(work, number) for number in range(n_units)]
+    plan = _plan(job, out, shards, threshold)
     reasons = sum((shard.dropped for shard in shards), Counter[str]())
     n_rows = sum(shard.n_rows for shard in shards)
     first = 0
     with store.Writer(out, job.name) as writer, jsonl.atomic(store.rejects_path(out, job.name)) as rejects:
         for shard in shards:
-            _copy(pipeline.shard_path(work, shard.number, "rejects"), rejects)
+            _copy(shard_path(work, shard.number, "rejects"), rejects)
             reasons += _write_shard(job, shard, first, plan, writer, rejects)
             first += shard.n_kept
         if not writer.splits.total() and not SOURCES[job.source].tasks_only:
             raise _nothing_left(job, reasons, n_rows)
     for name, ids in plan.superseded.items():
         _supersede(out, name, ids, plan.before[name])
-    pipeline.save_columns(index_path(out, job.name), _only(new, plan.reason == 0))
+    keys.save_some(index_path(out, job.name), plan.new, plan.reason == 0)
     metadata = DatasetMetadata(
         source=job.name,
         version=facts.version,
@@ -159,46 +160,57 @@ def _nothing_left(job: Job, reasons: Counter[str], n_rows: int) -> RulewrightErr
 class _Plan:
     """What deduplication decided, for the new edits in their order, and for other sources."""
 
+    new: keys.Columns
     reason: Any
     """`[n]` of the new edits; 0 if kept."""
-    because: list[str]
-    """Per new edit: the id and source of the better copy, where it is dropped."""
-    superseded: dict[str, dict[str, str]]
+    told: Callable[[int], str]
+    """The id and source of the better copy of a new edit that is dropped."""
+    superseded: dict[str, dict[str, str]] = field(default_factory=dict)
     """Source to {id of its edit: id and source of the better copy}."""
-    before: dict[str, int]
+    before: dict[str, int] = field(default_factory=dict)
     """Source to how many of its edits had been superseded earlier."""
-    compared_with: dict[str, str]
+    compared_with: dict[str, str] = field(default_factory=dict)
 
 
-def _plan(job: Job, out: Path, new: dict[str, Any], threshold: float) -> _Plan:
+def _plan(job: Job, out: Path, shards: list[Shard], threshold: float) -> _Plan:
     """Decide what to keep, and write the decision on other sources to a journal first."""
     work = Path(job.work)
+    own = [shard_path(work, shard.number, "keys") for shard in shards]
+    n = sum(shard.n_kept for shard in shards)
     if SOURCES[job.source].evaluation_only:
-        n = len(new["ids"])
-        return _Plan(np.zeros(n, dtype=np.uint8), [""] * n, {}, {}, {})
+        return _Plan(keys.gather(own, work), np.zeros(n, dtype=np.uint8), lambda _: "")
     others = [name for name in store.sources_in(out) if name != job.name and _was_ingested(out, name)]
-    indexes = [_load_index(out, name) for name in others]
-    keys, owners = _join([*indexes, new])
-    settled = sum(len(index["ids"]) for index in indexes)
-    decision = dedup.choose(keys, threshold, settled)
-    names = [*others, job.name]
-    ids = np.concatenate([index["ids"] for index in (*indexes, new)]) if len(keys) else np.array([], "S40")
+    columns = keys.gather([*(_index(out, name) for name in others), *own], work)
+    sizes = [len(_load_index(out, name)["ids"]) for name in others]
+    settled, names = sum(sizes), [*others, job.name]
+    owners = np.repeat(np.arange(len(names), dtype=np.uint32), [*sizes, n])
+    known = {name: column for name, column in columns.items() if name not in _NOT_KEYS}
+    decision = dedup.choose(dedup.Keys(source=owners, **known), threshold, settled, work)
 
     def told(i: int) -> str:
         better = int(decision.because[i])
-        return f"{ids[better].decode()} of {names[owners[better]]}" if better >= 0 else ""
+        return f"{columns['ids'][better].decode()} of {names[owners[better]]}" if better >= 0 else ""
 
     superseded: dict[str, dict[str, str]] = {}
     for i in np.flatnonzero(decision.reason[:settled]):
-        superseded.setdefault(names[owners[i]], {})[ids[i].decode()] = told(int(i))
+        superseded.setdefault(names[owners[i]], {})[columns["ids"][i].decode()] = told(int(i))
     plan = _Plan(
+        new=_from(columns, settled),
         reason=decision.reason[settled:],
-        because=[told(i) for i in range(settled, len(keys))],
+        told=lambda i: told(settled + i),
         superseded=superseded,
         before={name: _dropped_of(out, name) for name in superseded},
         compared_with={name: _sha256_of(out, name) for name in others},
     )
     return _journalled(work, plan)
+
+
+def _from(columns: keys.Columns, first: int) -> keys.Columns:
+    """The columns of all edits from one on."""
+    n_commits = int(columns["commit_ends"][first - 1]) if first else 0
+    later = {name: column[first:] for name, column in columns.items()}
+    ends = columns["commit_ends"][first:] - n_commits
+    return {**later, "commits": columns["commits"][n_commits:], "commit_ends": ends}
 
 
 def _journalled(work: Path, plan: _Plan) -> _Plan:
@@ -225,51 +237,14 @@ def _was_ingested(out: Path, name: str) -> bool:
     return metadata is not None and metadata.made_by == MADE_BY and name not in store.EVALUATION_ONLY
 
 
-def _gather(work: Path, shards: list[pipeline.Shard]) -> dict[str, Any]:
-    """All shards' columns, one after another; the two large ones lie on disk."""
-    n = sum(shard.n_kept for shard in shards)
-    gathered = pipeline.arrays({name: [] for name in pipeline.COLUMNS})
-    large = ("code", "change")
-    for name in large if n else ():
-        shape = (n, gathered[name].shape[1])
-        gathered[name] = np.lib.format.open_memmap(work / f"{name}.npy", "w+", np.uint32, shape)
-    small: dict[str, list[Any]] = {name: [gathered[name]] for name in pipeline.COLUMNS if name not in large}
-    row = n_commits = 0
-    for shard in shards:
-        columns = pipeline.load_columns(pipeline.shard_path(work, shard.number, "keys"))
-        columns["commit_ends"] = columns["commit_ends"] + n_commits
-        n_commits += len(columns["commits"])
-        for name in large:
-            gathered[name][row : row + shard.n_kept] = columns[name]
-        for name, parts in small.items():
-            parts.append(columns[name])
-        row += shard.n_kept
-    return {**gathered, **{name: np.concatenate(parts) for name, parts in small.items()}}
-
-
-def _join(indexes: list[dict[str, Any]]) -> tuple[dedup.Keys, Any]:
-    """The keys of several sources as one, and each edit's source."""
-    if len(indexes) == 1:
-        joined = {name: indexes[0][name] for name in (*_ARRAYS, "commits", "commit_ends")}
-    else:
-        joined = {name: np.concatenate([index[name] for index in indexes]) for name in (*_ARRAYS, "commits")}
-        shift, ends = 0, []
-        for index in indexes:
-            ends.append(index["commit_ends"] + shift)
-            shift += len(index["commits"])
-        joined["commit_ends"] = np.concatenate(ends)
-    owners = np.repeat(np.arange(len(indexes)), [len(index["ids"]) for index in indexes])
-    return dedup.Keys(source=owners.astype(np.uint32), **joined), owners
-
-
 def _write_shard(
-    job: Job, shard: pipeline.Shard, first: int, plan: _Plan, writer: store.Writer, rejects: Any
+    job: Job, shard: Shard, first: int, plan: _Plan, writer: store.Writer, rejects: Any
 ) -> Counter[str]:
     """Write a shard's kept records to their splits and its copies to the rejects; count these."""
     work = Path(job.work)
     copies: Counter[str] = Counter()
-    columns = pipeline.load_columns(pipeline.shard_path(work, shard.number, "keys"))
-    with pipeline.shard_path(work, shard.number, "records").open("rb") as stream:
+    columns = keys.load(shard_path(work, shard.number, "keys"))
+    with shard_path(work, shard.number, "records").open("rb") as stream:
         for i, line in enumerate(stream):
             code = int(plan.reason[first + i])
             if code == 0:
@@ -282,7 +257,7 @@ def _write_shard(
                 reason,
                 f"{shard.path}:{columns['lines'][i]}",
                 json.loads(line) if job.whole_rejects else None,
-                f"as {plan.because[first + i]}",
+                f"as {plan.told(first + i)}",
             )
             rejects.write(told.encode() + b"\n")
     return copies
@@ -298,26 +273,18 @@ def index_path(out: Path, name: str) -> Path:
     return out / ".index" / f"{name}.keys"
 
 
-def _load_index(out: Path, name: str) -> dict[str, Any]:
+def _index(out: Path, name: str) -> Path:
     path = index_path(out, name)
     if not path.exists():
         raise RulewrightError(
             f"{path}: the index of the source {name} is missing, so copies of its records cannot be found",
             f"ingest {name} again with --overwrite, or remove its files",
         )
-    return pipeline.load_columns(path)
+    return path
 
 
-def _only(columns: dict[str, Any], keep: Any) -> dict[str, Any]:
-    """The columns of some of the edits."""
-    starts = np.concatenate(([0], columns["commit_ends"][:-1]))
-    counts = columns["commit_ends"] - starts if len(columns["ids"]) else np.zeros(0, dtype=np.int64)
-    chosen = {
-        name: columns[name][keep] for name in pipeline.COLUMNS if name not in ("commits", "commit_ends")
-    }
-    chosen["commits"] = columns["commits"][np.repeat(keep, counts)]
-    chosen["commit_ends"] = np.cumsum(counts[keep], dtype=np.int64)
-    return chosen
+def _load_index(out: Path, name: str) -> keys.Columns:
+    return keys.load(_index(out, name))
 
 
 def _supersede(out: Path, name: str, ids: dict[str, str], before: int) -> None:
@@ -325,21 +292,21 @@ def _supersede(out: Path, name: str, ids: dict[str, str], before: int) -> None:
     for split in SPLITS:
         _rewrite(store.split_path(out, split, name), ids)
     index = _load_index(out, name)
-    gone = np.isin(index["ids"], np.array([key.encode() for key in ids], dtype="S40"))
-    if gone.any():
-        pipeline.save_columns(index_path(out, name), _only(index, ~gone))
+    keep = np.fromiter((key.decode() not in ids for key in index["ids"]), np.bool_, len(index["ids"]))
+    if not keep.all():
+        keys.save_some(index_path(out, name), index, keep)
     metadata = store.read_metadata(out, name)
     if metadata is None:
         return
     index = _load_index(out, name)
-    languages = Counter(LANGUAGES[int(i)] for i in index["language"])
-    splits = Counter(SPLITS[int(i)] for i in index["split"])
+    languages = keys.counted(index["language"], LANGUAGES)
+    splits = keys.counted(index["split"], SPLITS)
     changed = metadata.model_copy(
         update={
             "sha256": store.digest_of(out, name),
-            "num_records": splits.total(),
-            "splits": {split: splits[split] for split in SPLITS},
-            "languages": dict(sorted(languages.items())),
+            "num_records": sum(splits.values()),
+            "splits": splits,
+            "languages": {name: n for name, n in sorted(languages.items()) if n},
             "dropped": {**metadata.dropped, "superseded": before + len(ids)},
         }
     )

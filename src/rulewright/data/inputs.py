@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from rulewright.data import readers, store
+from rulewright.data import files, readers, store
 from rulewright.data.ingest import Facts
 from rulewright.data.sources import Options, Source
 from rulewright.errors import UsageError
@@ -134,7 +134,7 @@ def find(source: Source, given: Sequence[str], options: Options, revision: str =
             "give --clones FOLDER with local clones of the repositories (OWNER/NAME); "
             "rows without a clone are counted as `no_clone`",
         )
-    paths = readers.find(given)
+    paths = files.find(given)
     for path in paths:
         _check_columns(source, path, options)
     return Files(paths, revision)
@@ -150,7 +150,7 @@ def _repositories(given: Sequence[str]) -> Repositories:
 
 
 def _check_columns(source: Source, path: Path, options: Options) -> None:
-    columns = readers.columns_of(path)
+    columns = files.columns_of(path)
     if source.name == "jsonl":
         from rulewright.data.sources.columns import missing
 

@@ -7,39 +7,30 @@ exists, the shard is whole, and a resumed run does not make it again.
 
 from __future__ import annotations
 
-import errno
 import importlib
-import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Literal
+from typing import Any, Literal
 
-import numpy as np
 from pydantic import ValidationError
 
 from rulewright import workers as processes
-from rulewright.data import clean, readers, signatures
+from rulewright.data import clean, keys, readers
 from rulewright.data.decontaminate import EvaluationIndex, Overlap
 from rulewright.data.drafts import Draft, Drop
 from rulewright.data.schemas import SPLITS, NormalizedRecord
+from rulewright.data.shards import Shard, read_summary, shard_path, whole, write_summary
 from rulewright.data.sources import SOURCES, Normalize, Options
 from rulewright.data.splits import Fractions, split_of
 from rulewright.data.store import problems_of, reject_line
-from rulewright.errors import MissingDependency, RulewrightError
+from rulewright.errors import MissingDependency
 from rulewright.languages import LANGUAGES
 
 EngineName = Literal["local", "ray"]
-
-_CANNOT_WRITE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES})
-COLUMNS: Final = (
-    "exact", "code", "change", "n_shingles", "group", "commits", "commit_ends", "split", "preference",
-    "seeded", "ids", "lines", "language",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -59,46 +50,6 @@ class Job:
     whole_rejects: bool = True
 
 
-@dataclass(frozen=True)
-class Shard:
-    """What became of a unit."""
-
-    number: int
-    path: str
-    """Of the input file."""
-    n_rows: int
-    n_kept: int
-    dropped: Counter[str]
-    flagged: Counter[str]
-
-
-def shard_path(work: Path, number: int, kind: str) -> Path:
-    """`kind` is `records`, `rejects`, `counts` or `keys`."""
-    return work / "shards" / f"{number:07d}.{kind}"
-
-
-@contextmanager
-def whole(path: Path) -> Iterator[BinaryIO]:
-    """A file that appears only when complete, as far as kills go.
-
-    Unlike `jsonl.atomic` it is not forced to disk: that would cost more than the work, and
-    work that a power cut damages can be done again (`--overwrite`).
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as stream:
-            yield stream
-        part.replace(path)
-    except OSError as error:
-        if error.errno not in _CANNOT_WRITE:
-            raise
-        raise RulewrightError(
-            f"{path}: cannot be written ({error.strerror or error})",
-            "free some disk space, then run again with --resume: finished shards are kept",
-        ) from error
-
-
 def make_shard(unit: readers.Unit, job: Job) -> Shard:
     """Turn a unit into a shard, unless that is done already."""
     done = shard_path(Path(job.work), unit.number, "keys")
@@ -107,26 +58,13 @@ def make_shard(unit: readers.Unit, job: Job) -> Shard:
     return _Maker(unit, job).make()
 
 
-def read_summary(work: Path, number: int) -> Shard:
-    """The counts of a finished shard."""
-    facts = json.loads(shard_path(work, number, "counts").read_bytes())
-    return Shard(
-        number,
-        facts["path"],
-        facts["rows"],
-        facts["kept"],
-        Counter(facts["dropped"]),
-        Counter(facts["flagged"]),
-    )
-
-
 class _Maker:
     def __init__(self, unit: readers.Unit, job: Job) -> None:
         self._unit, self._job = unit, job
         self._source = SOURCES[job.source]
         self._normalize = _normalizer(self._source.normalize)
         self._against = _evaluation(job.against) if job.against else None
-        self._columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
+        self._columns: dict[str, list[Any]] = {name: [] for name in keys.COLUMNS}
         self._dropped: Counter[str] = Counter()
         self._flagged: Counter[str] = Counter()
         self._n_rows = 0
@@ -153,13 +91,8 @@ class _Maker:
         shard = Shard(
             number, self._unit.path, self._n_rows, len(self._columns["ids"]), self._dropped, self._flagged
         )
-        counts = {
-            "path": shard.path, "rows": shard.n_rows, "kept": shard.n_kept,
-            "dropped": shard.dropped, "flagged": shard.flagged,
-        }  # fmt: skip
-        with whole(shard_path(work, number, "counts")) as stream:
-            stream.write(json.dumps(counts).encode())
-        save_columns(shard_path(work, number, "keys"), arrays(self._columns))
+        write_summary(work, shard)
+        keys.save(shard_path(work, number, "keys"), keys.arrays(self._columns))
         return shard
 
     def _results(self, item: readers.Item) -> Iterator[NormalizedRecord | Drop]:
@@ -170,6 +103,10 @@ class _Maker:
         lacking = _lacking(self._source.layouts, row)
         if lacking:
             yield Drop("missing_columns", lacking)
+            return
+        strange = sorted(c for c in self._source.texts if not isinstance(row.get(c, ""), str | None))
+        if strange:
+            yield Drop("not_text", f"{strange[0]} holds {type(row[strange[0]]).__name__}, expected text")
             return
         for draft in self._normalize(row, self._job.options):
             yield self._checked(draft)
@@ -207,65 +144,9 @@ class _Maker:
         if self._source.evaluation_only:
             where = "test"
         columns = self._columns
-        key_columns(columns, record, self._source.rank, self._source.seeded, SPLITS.index(where))
+        keys.enter(columns, record, self._source.rank, self._source.seeded, SPLITS.index(where))
         columns["lines"].append(int(place.rsplit(":", 1)[-1]))
         columns["language"].append(LANGUAGES.index(record.language))
-
-
-def key_columns(
-    columns: dict[str, list[Any]], record: NormalizedRecord, rank: int, seeded: bool, split: int
-) -> None:
-    """Enter what deduplication needs to know of a record."""
-    code, n_shingles = signatures.code_signature(record.pre, record.post)
-    columns["exact"].append(signatures.exact_key(record.pre, record.post))
-    columns["code"].append(code)
-    columns["change"].append(signatures.change_signature(record.pre, record.post))
-    columns["n_shingles"].append(n_shingles)
-    columns["group"].append(signatures.text_key(record.metadata.group))
-    commits = (record.metadata.commit or "").split(",")
-    columns["commits"].extend(signatures.text_key(commit) for commit in commits if commit)
-    columns["commit_ends"].append(len(columns["commits"]))
-    columns["split"].append(split)
-    columns["preference"].append(preference(record, rank))
-    columns["seeded"].append(seeded)
-    columns["ids"].append(record.metadata.id)
-
-
-def preference(record: NormalizedRecord, rank: int) -> int:
-    """The lower, the better a copy is: known licence, own instruction, better source."""
-    unknown = record.metadata.license == "unknown"
-    made_up = "instruction_fallback" in record.tags
-    return (unknown * 2 + made_up) * 100 + rank
-
-
-_TYPES: Final[dict[str, Any]] = {
-    "exact": np.uint64, "code": np.uint32, "change": np.uint32, "n_shingles": np.uint32, "group": np.uint64,
-    "commits": np.uint64, "commit_ends": np.int64, "split": np.uint8, "preference": np.uint32,
-    "seeded": np.bool_, "ids": "S40", "lines": np.int64, "language": np.uint8,
-}  # fmt: skip
-_WIDTHS: Final = {"exact": 2, "code": signatures.N_PERMUTATIONS, "change": signatures.N_CHANGE_PERMUTATIONS}
-
-
-def arrays(columns: dict[str, list[Any]]) -> dict[str, Any]:
-    """Columns as arrays of fixed types and shapes, also where there is no row."""
-    made = {}
-    for name, values in columns.items():
-        array = np.array(values, dtype=_TYPES[name])
-        made[name] = array.reshape(-1, _WIDTHS[name]) if name in _WIDTHS else array
-    return made
-
-
-def save_columns(path: Path, columns: dict[str, Any]) -> None:
-    """Write arrays one after another: the same arrays give the same bytes."""
-    with whole(path) as stream:
-        for name in COLUMNS:
-            np.save(stream, columns[name], allow_pickle=False)
-
-
-def load_columns(path: Path) -> dict[str, Any]:
-    """Read what `save_columns` wrote."""
-    with path.open("rb") as stream:
-        return {name: np.load(stream, allow_pickle=False) for name in COLUMNS}
 
 
 def _lacking(layouts: Iterable[frozenset[str]], row: dict[str, Any]) -> str:

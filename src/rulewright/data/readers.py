@@ -2,8 +2,8 @@
 
 Plain JSONL is cut at line ends into byte ranges that workers read themselves; gzip is
 unpacked here and handed on; parquet is cut at row groups. A row that cannot be read is an
-item with a problem, never an exception; a file that cannot be data at all is an error
-before any work starts.
+item with a problem, never an exception. Which files there are, and whether they are data
+at all, is asked before (`files`).
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import re
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal, NamedTuple
 
@@ -23,8 +22,6 @@ from rulewright.errors import RulewrightError, UsageError
 
 CHUNK_BYTES: Final = 4 * 1024 * 1024
 MAX_JSON_BYTES: Final = 1024 * 1024 * 1024
-_PEEK_ROWS: Final = 20
-_LISTING: Final = 12
 
 
 class Item(NamedTuple):
@@ -63,41 +60,6 @@ class Piece(NamedTuple):
     skipped: tuple[tuple[int, str], ...] = ()
 
 
-def find(inputs: Sequence[str]) -> list[Path]:
-    """Data files that paths, folders and globs name, sorted, each once.
-
-    Raises:
-        UsageError: one of them names nothing.
-    """
-    import glob
-
-    found: dict[Path, None] = {}
-    for given in inputs:
-        path = Path(given)
-        if path.is_dir():
-            names = sorted(p for p in path.rglob("*") if p.is_file() and _is_data(p))
-            if not names:
-                raise UsageError(f"{given}: no .jsonl, .jsonl.gz, .json or .parquet file in the folder", "")
-        elif path.exists():
-            names = [path]
-        else:
-            names = sorted(Path(p) for p in glob.glob(given, recursive=True))  # noqa: PTH207  (absolute globs)
-        if not names:
-            near = (
-                sorted(p.name for p in path.parent.glob("*") if _is_data(p)) if path.parent.is_dir() else []
-            )
-            raise UsageError(
-                f"{given}: no such file or folder",
-                f"in {path.parent} there are: {', '.join(near[:_LISTING])}" if near else "check the path",
-            )
-        found.update(dict.fromkeys(names))
-    return [jsonl.require_file(path) for path in found]
-
-
-def _is_data(path: Path) -> bool:
-    return bool(re.search(r"\.(jsonl|json|ndjson)(\.gz)?$|\.parquet$", path.name.lower()))
-
-
 def format_of(path: Path) -> Literal["jsonl", "gz", "parquet", "json"]:
     """What a file is, by its first bytes and then by its name."""
     with path.open("rb") as stream:
@@ -109,58 +71,11 @@ def format_of(path: Path) -> Literal["jsonl", "gz", "parquet", "json"]:
     return "json" if path.suffix == ".json" else "jsonl"
 
 
-def columns_of(path: Path) -> list[str]:
-    """The columns of a file: all keys of its first rows.
-
-    Raises:
-        UsageError: the file is empty, or not one of its first rows can be read; says what it is instead.
-    """
-    if format_of(path) == "parquet":
-        return list(_parquet(path).schema_arrow.names)
-    seen: dict[str, None] = {}
-    problems = []
-    n = 0
-    for piece in pieces(path):
-        for item in items(Unit(0, *piece)):
-            n += 1
-            if isinstance(item.value, Drop):
-                problems.append(f"{item.place}: {item.value.detail}")
-            else:
-                seen.update(dict.fromkeys(item.value))
-            if n >= _PEEK_ROWS:
-                break
-        if n >= _PEEK_ROWS:
-            break
-    if not seen:
-        raise UsageError(*_not_data(path, problems))
-    return list(seen)
-
-
-def _not_data(path: Path, problems: list[str]) -> tuple[str, str]:
-    with path.open("rb") as stream:
-        head = stream.read(512).lstrip(b"\xef\xbb\xbf \t\r\n")
-    if not head:
-        return f"{path}: the file is empty", "fetch it again"
-    if re.match(rb"<!doctype html|<html|<\?xml", head, re.IGNORECASE):
-        return (
-            f"{path}: is a web page, not data",
-            "the download failed and saved an error page: fetch it again",
-        )
-    if head[:1] == b"[" and path.suffix != ".json":
-        return (
-            f"{path}: is one JSON array, expected one object a line",
-            "name it .json, or convert it to JSON Lines",
-        )
-    return f"{path}: none of its first rows can be read ({problems[0] if problems else 'no rows'})", (
-        "expected JSON Lines (one object a line, UTF-8), .jsonl.gz or .parquet"
-    )
-
-
 def pieces(path: Path, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Piece]:
     """Cut a file into pieces of about `chunk_bytes`."""
     match format_of(path):
         case "parquet":
-            for group in range(_parquet(path).num_row_groups):
+            for group in range(open_parquet(path).num_row_groups):
                 yield Piece("parquet", str(path), group)
         case "gz":
             yield from _unpacked(path, chunk_bytes)
@@ -314,7 +229,7 @@ def _rows_of(value: Any) -> Iterator[Any]:
         yield value
 
 
-def _parquet(path: Path) -> Any:
+def open_parquet(path: Path) -> Any:
     import pyarrow
     import pyarrow.parquet
 
@@ -330,7 +245,7 @@ def _parquet(path: Path) -> Any:
 def _parquet_items(path: Path, group: int) -> Iterator[Item]:
     import pyarrow
 
-    file = _parquet(path)
+    file = open_parquet(path)
     row = sum(file.metadata.row_group(i).num_rows for i in range(group))
     try:
         for batch in file.iter_batches(batch_size=256, row_groups=[group]):

@@ -2,7 +2,8 @@
 
 Invariant: every line of every split file is looked at; nothing is sampled. What is wrong
 is listed with its place. Figures are exact but for tokens, which are counted by a rough
-rule (words and single symbols), near what code tokenizers give.
+rule (words and single symbols), near what code tokenizers give. Files are cut into pieces
+that all processes share; at most some 40 bytes a record are held.
 """
 
 from __future__ import annotations
@@ -15,17 +16,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 from pydantic import ValidationError
 
-from rulewright import console, jsonl
+from rulewright import console
 from rulewright import workers as processes
-from rulewright.data import store, windows
+from rulewright.data import readers, store, windows
+from rulewright.data.drafts import Drop
 from rulewright.data.schemas import SPLITS, NormalizedRecord
-from rulewright.data.signatures import text_key, tokens
+from rulewright.data.signatures import U64, text_key, tokens, unique
 from rulewright.errors import UsageError
 
+_KEYS: Final = ("groups", "commits", "ids")
+_NOTHING: Final = np.empty(0, dtype=np.uint64)
 _LISTED: Final = 50
 """Problems listed per file; all are counted."""
+OPTIONAL: Final = ("commit", "repo", "path", "tests", "action", "provenance")
+REQUIRED: Final = ("instruction", "pre", "post", "language", "id", "source", "license", "group")
 SIZE_EDGES: Final = (1, 2, 3, 5, 10, 20, 50, 100, 1_000_000)
 """Upper bounds, in lines, of the classes of edit size."""
 
@@ -49,31 +56,48 @@ class FileStats:
     hunks: Counter[int] = field(default_factory=Counter)
     pre_chars: Counter[int] = field(default_factory=Counter)
     """Old side's length, rounded down to a multiple of 100."""
-    n_with_action: int = 0
-    n_with_tests: int = 0
-    groups: set[int] = field(default_factory=set)
-    commits: set[int] = field(default_factory=set)
-    ids: set[int] = field(default_factory=set)
+    fields: Counter[str] = field(default_factory=Counter)
+    """How many records have each field that a record may lack."""
+    groups: list[U64] = field(default_factory=list)
+    """Keys, each array without repeats; so are the next two."""
+    commits: list[U64] = field(default_factory=list)
+    ids: list[U64] = field(default_factory=list)
+
+    def add(self, part: FileStats) -> None:
+        """Add what another piece of the file holds."""
+        self.problems = (self.problems + part.problems)[:_LISTED]
+        for name in _SUMMED:
+            setattr(self, name, getattr(self, name) + getattr(part, name))
 
 
-def measure_file(task: tuple[str, str]) -> FileStats:
-    """Measure one split file; `task` is its path and its split."""
-    path, split = task
-    stats = FileStats(path, split, Path(path).name.removesuffix(".jsonl"))
-    stats.n_bytes = Path(path).stat().st_size
-    for line in jsonl.read_lines(Path(path)):
-        problem = line.problem
-        if line.value is not None:
+_SUMMED: Final = (
+    "n_records", "n_invalid", "n_bytes", "n_tokens", "languages", "licenses", "tags", "changed_lines",
+    "hunks", "pre_chars", "fields", "groups", "commits", "ids",
+)  # fmt: skip
+
+
+def measure(task: tuple[readers.Unit, str]) -> FileStats:
+    """Measure one piece of a split file; `task` is the piece and its split."""
+    unit, split = task
+    stats = FileStats(unit.path, split, Path(unit.path).name.removesuffix(".jsonl"))
+    stats.n_bytes = unit.end - unit.start
+    keys: dict[str, list[int]] = {name: [] for name in _KEYS}
+    for item in readers.items(unit):
+        if isinstance(item.value, Drop):
+            problem = f"{item.value.reason}: {item.value.detail}"
+        else:
             try:
-                record = NormalizedRecord.model_validate(line.value)
-                _enter(stats, record)
+                record = NormalizedRecord.model_validate(item.value)
+                _enter(stats, record, keys)
                 problem = _misplaced(record, split)
             except ValidationError as error:
                 problem = store.problems_of(error)
         if problem:
             stats.n_invalid += 1
             if len(stats.problems) < _LISTED:
-                stats.problems.append(f"{path}:{line.number}: {problem}")
+                stats.problems.append(f"{item.place}: {problem}")
+    for name, values in keys.items():
+        setattr(stats, name, [unique(np.array(values, dtype=np.uint64))])
     return stats
 
 
@@ -83,7 +107,7 @@ def _misplaced(record: NormalizedRecord, split: str) -> str:
     return ""
 
 
-def _enter(stats: FileStats, record: NormalizedRecord) -> None:
+def _enter(stats: FileStats, record: NormalizedRecord, keys: dict[str, list[int]]) -> None:
     stats.n_records += 1
     stats.n_tokens += sum(tokens(text).size for text in (record.instruction, record.pre, record.post))
     stats.languages[record.language] += 1
@@ -93,11 +117,10 @@ def _enter(stats: FileStats, record: NormalizedRecord) -> None:
     stats.changed_lines[n_lines] += 1
     stats.hunks[n_hunks] += 1
     stats.pre_chars[len(record.pre) // 100 * 100] += 1
-    stats.n_with_action += record.metadata.action is not None
-    stats.n_with_tests += record.metadata.tests is not None
-    stats.groups.add(text_key(record.metadata.group))
-    stats.commits.update(text_key(c) for c in (record.metadata.commit or "").split(",") if c)
-    stats.ids.add(text_key(record.metadata.id))
+    stats.fields.update(name for name in OPTIONAL if getattr(record.metadata, name) is not None)
+    keys["groups"].append(text_key(record.metadata.group))
+    keys["commits"].extend(text_key(c) for c in (record.metadata.commit or "").split(",") if c)
+    keys["ids"].append(text_key(record.metadata.id))
 
 
 def edit_size(pre: str, post: str) -> tuple[int, int]:
@@ -129,26 +152,27 @@ def collect(folder: Path, workers: int = 1) -> dict[str, Any]:
     Raises:
         UsageError: there is no data.
     """
-    tasks: list[tuple[str, str]] = [
-        (str(path), split) for split in SPLITS for path in sorted((folder / split).glob("*.jsonl"))
-    ]
-    if not tasks and not store.sources_in(folder):
+    paths = [(path, split) for split in SPLITS for path in sorted((folder / split).glob("*.jsonl"))]
+    if not paths and not store.sources_in(folder):
         raise UsageError(
             f"{folder}: no processed data (no {{train,dev,test}}/*.jsonl)",
             "write some with `rulewright ingest`, `synth` or `mine`, or name another folder",
         )
-    with console.progress("stats", len(tasks)) as bar:
-        files: list[FileStats] = []
-        for stats in _measured(tasks, workers):
-            files.append(stats)
+    files = [FileStats(str(path), split, path.name.removesuffix(".jsonl")) for path, split in paths]
+    by_path = {stats.path: stats for stats in files}
+    n_pieces = sum(-(-path.stat().st_size // readers.CHUNK_BYTES) for path, _ in paths)
+    tasks = ((unit, split) for path, split in paths for unit in readers.number(readers.pieces(path)))
+    with console.progress("stats", n_pieces) as bar:
+        for part in _measured(tasks, min(workers, n_pieces)):
+            by_path[part.path].add(part)
             bar.advance(records=sum(f.n_records for f in files), invalid=sum(f.n_invalid for f in files))
     return _summary(folder, files)
 
 
-def _measured(tasks: list[tuple[str, str]], workers: int) -> Iterable[FileStats]:
-    if workers <= 1 or len(tasks) < 2:
-        return map(measure_file, tasks)
-    return processes.run("rulewright.data.stats:measure_file", tasks, min(workers, len(tasks)))
+def _measured(tasks: Iterable[tuple[readers.Unit, str]], workers: int) -> Iterable[FileStats]:
+    if workers <= 1:
+        return map(measure, tasks)
+    return processes.run("rulewright.data.stats:measure", tasks, workers)
 
 
 def _summary(folder: Path, files: list[FileStats]) -> dict[str, Any]:
@@ -166,6 +190,7 @@ def _summary(folder: Path, files: list[FileStats]) -> dict[str, Any]:
         per_source[source] = {**_of(own), "metadata": metadata}
     return {
         "folder": str(folder),
+        "required_fields": list(REQUIRED),
         "total": _of(files),
         "splits": {split: _of([f for f in files if f.split == split]) for split in SPLITS},
         "sources": per_source,
@@ -185,7 +210,7 @@ def _of(files: list[FileStats]) -> dict[str, Any]:
     return {
         "n_records": sum(f.n_records for f in files),
         "n_invalid": sum(f.n_invalid for f in files),
-        "n_groups": len(set().union(*(f.groups for f in files))),
+        "n_groups": int(_all(files, "groups").size),
         "n_bytes": sum(f.n_bytes for f in files),
         "gigabytes": round(sum(f.n_bytes for f in files) / 1e9, 6),
         "n_tokens": sum(f.n_tokens for f in files),
@@ -198,9 +223,13 @@ def _of(files: list[FileStats]) -> dict[str, Any]:
         "hunks": quantiles(total("hunks")),
         "one_hunk_rate": _rate(total("hunks")[1], sum(f.n_records for f in files)),
         "pre_chars": quantiles(total("pre_chars")),
-        "with_action_rate": _rate(sum(f.n_with_action for f in files), sum(f.n_records for f in files)),
-        "with_tests_rate": _rate(sum(f.n_with_tests for f in files), sum(f.n_records for f in files)),
+        "optional_fields": {name: total("fields")[name] for name in OPTIONAL},
     }
+
+
+def _all(files: Iterable[FileStats], what: str) -> U64:
+    """All keys of one kind, without repeats."""
+    return unique(np.concatenate([_NOTHING, *(part for f in files for part in getattr(f, what))]))
 
 
 def _rate(n: int, total: int) -> float | None:
@@ -247,13 +276,11 @@ def histogram(counts: Counter[int]) -> dict[str, int]:
 def _straddling(files: list[FileStats]) -> list[str]:
     """Groups, commits and ids that are in more than one split, by count."""
     found = []
-    for what in ("groups", "commits", "ids"):
-        per_split = {
-            split: set().union(*(getattr(f, what) for f in files if f.split == split)) for split in SPLITS
-        }
+    for what in _KEYS:
+        per_split = {split: _all((f for f in files if f.split == split), what) for split in SPLITS}
         for i, a in enumerate(SPLITS):
             for b in SPLITS[i + 1 :]:
-                shared = len(per_split[a] & per_split[b])
+                shared = np.intersect1d(per_split[a], per_split[b], assume_unique=True).size
                 if shared:
                     found.append(f"{shared:,} {what} are in both {a} and {b}")
     return found

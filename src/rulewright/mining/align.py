@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final, NamedTuple
 
 from rapidfuzz.distance import LCSseq
@@ -19,6 +20,10 @@ MIN_DICE: Final = 0.34
 TOKEN_READING_COST: Final = 0.6
 MAX_BLOCK: Final = 40
 """Larger unequal blocks of children are aligned by order, not by likeness."""
+MAX_SLIDE: Final = 400
+"""Characters that a hunk is moved at most."""
+MAX_SETTLED: Final = 60
+"""An edit of more hunks is not worth the trouble."""
 
 
 class Segment(NamedTuple):
@@ -59,38 +64,65 @@ class Edit:
     """Whether what the edit left alone was meant to stay: a rule must not change it."""
     _brought: dict[int, list[Node]] = field(default_factory=dict, compare=False, repr=False)
 
+    @cached_property
+    def slides(self) -> tuple[tuple[int, int], ...]:
+        """How far each hunk could lie further left (negative) and right and mean the same."""
+        ends = [0, *(hunk.a1 for hunk in self.hunks[:-1])]
+        starts = [*(hunk.a0 for hunk in self.hunks[1:]), len(self.pre.text)]
+        return tuple(
+            _slide(self.pre.text, self.post.text, hunk, low, high)
+            for hunk, low, high in zip(self.hunks, ends, starts, strict=True)
+        )
+
+    @cached_property
+    def _shifts(self) -> tuple[int, ...]:
+        """How much longer post is than pre before each hunk, and after the last."""
+        shifts = [0]
+        for hunk in self.hunks:
+            shifts.append(hunk.b1 - hunk.a1)
+        return tuple(shifts)
+
     def map_range(self, start: int, end: int) -> list[Mapped]:
         """The ranges of post that `[start, end)` of pre may have become.
 
-        An insertion at an edge counts in or out, so there are up to four; none where
-        a hunk straddles an edge. What holds most hunks comes first.
+        A hunk that reaches over an edge is moved aside if it can be; one at an edge counts
+        in or out, so there are up to four ranges. What holds most hunks comes first.
         """
-        inside: list[int] = []
-        lead: int | None = None
-        tail: int | None = None
-        for i, hunk in enumerate(self.hunks):
-            if hunk.a1 < start or hunk.a0 > end:
-                continue
-            if hunk.a0 == hunk.a1 == start:
-                lead = i
-            elif hunk.a0 == hunk.a1 == end:
-                tail = i
-            elif hunk.a1 <= start or hunk.a0 >= end:
-                continue
-            elif hunk.a0 < start or hunk.a1 > end:
-                return []
-            else:
-                inside.append(i)
-        starts = [(self._after(start), frozenset[int]())]
-        if lead is not None:
-            hunk = self.hunks[lead]
-            starts = [(hunk.b0, frozenset((lead,))), (hunk.b1, frozenset())]
-        ends = [(self._before(end), frozenset[int]())]
-        if tail is not None:
-            hunk = self.hunks[tail]
-            ends = [(hunk.b1, frozenset((tail,))), (hunk.b0, frozenset())]
-        core = frozenset(inside)
-        return [Mapped(b0, b1, core | h0 | h1) for b0, h0 in starts for b1, h1 in ends if b0 <= b1]
+        n_before, n_after = self._split_at(start, end)
+        if n_before > n_after:
+            return []
+        firsts = [n_before]
+        if n_before and self._fits(n_before - 1, start, end):
+            firsts.insert(0, n_before - 1)
+        lasts = [n_after]
+        if n_after < len(self.hunks) and self._fits(n_after, start, end):
+            lasts.insert(0, n_after + 1)
+        if not all(self._fits(i, start, end) for i in range(n_before, n_after)):
+            return []
+        shifts = self._shifts
+        found = [
+            Mapped(start + shifts[first], end + shifts[last], frozenset(range(first, last)))
+            for first in firsts
+            for last in lasts
+        ]
+        return [mapped for mapped in found if mapped.start <= mapped.end]
+
+    def _split_at(self, start: int, end: int) -> tuple[int, int]:
+        """How many hunks may lie before a range, and from which one on they may lie after it."""
+        n_before = 0
+        for hunk, (low, _) in zip(self.hunks, self.slides, strict=True):
+            if hunk.a1 + low > start:
+                break
+            n_before += 1
+        n_after = len(self.hunks)
+        while n_after and self.hunks[n_after - 1].a0 + self.slides[n_after - 1][1] >= end:
+            n_after -= 1
+        return n_before, n_after
+
+    def _fits(self, number: int, start: int, end: int) -> bool:
+        """Whether a hunk, moved if need be, lies within a range."""
+        hunk, (low, high) = self.hunks[number], self.slides[number]
+        return max(low, start - hunk.a0) <= min(high, end - hunk.a1)
 
     def brought(self, number: int) -> list[Node]:
         """The nodes of post that lie within what a hunk brought in, outer before inner."""
@@ -119,33 +151,64 @@ class Edit:
             shift = hunk.b1 - hunk.a1
         return position + shift
 
-    def _before(self, position: int) -> int:
-        shift = 0
-        for hunk in self.hunks:
-            if hunk.a1 > position or (hunk.a0 >= position):
-                break
-            shift = hunk.b1 - hunk.a1
-        return position + shift
-
 
 def variants(pre: Tree, post: Tree, strict: bool = True) -> Iterator[Edit]:
-    """Up to four readings of an edit: by tree, then by token, blanks trimmed left or right first."""
+    """The readings of an edit: by tree, then by token."""
     seen: set[tuple[Hunk, ...]] = set()
     for reading, cost in ((_tree_segments, 0.0), (_token_segments, TOKEN_READING_COST)):
-        segments = list(reading(pre, post))
-        for left_first in (True, False):
-            hunks = _hunks(pre.text, post.text, segments, left_first)
-            if hunks not in seen:
-                seen.add(hunks)
-                yield Edit(pre, post, hunks, cost, strict)
+        hunks = _hunks(pre.text, post.text, list(reading(pre, post)))
+        if len(hunks) <= MAX_SETTLED:
+            hunks = _settled(pre, post, hunks)
+        if hunks not in seen:
+            seen.add(hunks)
+            yield Edit(pre, post, hunks, cost, strict)
 
 
-def _hunks(pre: str, post: str, segments: Sequence[Segment], left_first: bool) -> tuple[Hunk, ...]:
+def _slide(pre: str, post: str, hunk: Hunk, low: int, high: int) -> tuple[int, int]:
+    left = right = 0
+    most = min(hunk.a0 - low, MAX_SLIDE)
+    while left < most and pre[hunk.a1 - 1 - left] == post[hunk.b1 - 1 - left]:
+        left += 1
+    most = min(high - hunk.a1, MAX_SLIDE)
+    while right < most and pre[hunk.a0 + right] == post[hunk.b0 + right]:
+        right += 1
+    return -left, right
+
+
+def _settled(pre: Tree, post: Tree, hunks: tuple[Hunk, ...]) -> tuple[Hunk, ...]:
+    """Move each hunk to where it takes out or brings in whole nodes, if it does so anywhere."""
+    slides = Edit(pre, post, hunks).slides
+    settled: list[Hunk] = []
+    for hunk, (low, high) in zip(hunks, slides, strict=True):
+        floor = settled[-1].a1 - hunk.a0 if settled else low
+        shifts = sorted(range(max(low, floor), high + 1), key=lambda s: (abs(s), s))
+        settled.append(next((h for h in _moved(hunk, shifts) if _whole(pre, post, h)), hunk))
+    return tuple(settled)
+
+
+def _moved(hunk: Hunk, shifts: Sequence[int]) -> Iterator[Hunk]:
+    for s in shifts:
+        yield Hunk(hunk.a0 + s, hunk.a1 + s, hunk.b0 + s, hunk.b1 + s)
+
+
+def _whole(pre: Tree, post: Tree, hunk: Hunk) -> bool:
+    """Whether what a hunk takes out, or else brings in, are whole nodes side by side."""
+    tree, start, end = (pre, hunk.a0, hunk.a1) if hunk.a1 > hunk.a0 else (post, hunk.b0, hunk.b1)
+    while start < end and tree.text[start].isspace():
+        start += 1
+    while end > start and tree.text[end - 1].isspace():
+        end -= 1
+    if start == end:
+        return True
+    return tree.is_edge_to_edge(start, end) and bool(tree.siblings_spanning(start, end))
+
+
+def _hunks(pre: str, post: str, segments: Sequence[Segment]) -> tuple[Hunk, ...]:
     hunks: list[Hunk] = []
     a = b = 0
     for segment in [*segments, Segment(len(pre), len(post), 0)]:
         if pre[a : segment.a] != post[b : segment.b]:
-            hunk = _trim(pre, post, Hunk(a, segment.a, b, segment.b), left_first)
+            hunk = _trim(pre, post, Hunk(a, segment.a, b, segment.b))
             if hunks and hunks[-1].a1 == hunk.a0 and hunks[-1].b1 == hunk.b0:
                 hunk = Hunk(hunks[-1].a0, hunk.a1, hunks.pop().b0, hunk.b1)
             hunks.append(hunk)
@@ -153,16 +216,13 @@ def _hunks(pre: str, post: str, segments: Sequence[Segment], left_first: bool) -
     return tuple(hunks)
 
 
-def _trim(pre: str, post: str, hunk: Hunk, left_first: bool) -> Hunk:
-    """Take common blanks off both ends of a hunk."""
+def _trim(pre: str, post: str, hunk: Hunk) -> Hunk:
+    """Take common blanks off both ends of a hunk, the left one first."""
     a0, a1, b0, b1 = hunk
-    for side in ("left", "right") if left_first else ("right", "left"):
-        if side == "left":
-            while a0 < a1 and b0 < b1 and pre[a0] == post[b0] and pre[a0].isspace():
-                a0, b0 = a0 + 1, b0 + 1
-        else:
-            while a0 < a1 and b0 < b1 and pre[a1 - 1] == post[b1 - 1] and pre[a1 - 1].isspace():
-                a1, b1 = a1 - 1, b1 - 1
+    while a0 < a1 and b0 < b1 and pre[a0] == post[b0] and pre[a0].isspace():
+        a0, b0 = a0 + 1, b0 + 1
+    while a0 < a1 and b0 < b1 and pre[a1 - 1] == post[b1 - 1] and pre[a1 - 1].isspace():
+        a1, b1 = a1 - 1, b1 - 1
     return Hunk(a0, a1, b0, b1)
 
 
@@ -174,7 +234,11 @@ def _pair(pre: Tree, post: Tree, a: Node, b: Node) -> Iterator[Segment]:
     if a.size == b.size and pre.text_of(a) == post.text_of(b):
         yield Segment(a.start, b.start, a.size)
         return
-    if a.kind != b.kind or not a.children or not b.children:
+    if a.kind != b.kind:
+        return
+    if not a.children or not b.children:
+        # One became the other: what follows is a change of its own.
+        yield Segment(a.end, b.end, 0)
         return
     keys_a = [(c.kind, pre.text_of(c)) for c in a.children]
     keys_b = [(c.kind, post.text_of(c)) for c in b.children]
@@ -253,26 +317,14 @@ def _dice(pre: Tree, post: Tree, a: Node, b: Node) -> float:
 
 
 def _token_segments(pre: Tree, post: Tree) -> Iterator[Segment]:
-    """Align the leaves of the differing lines by longest common subsequence."""
+    """Align the leaves of the differing part by longest common subsequence."""
     lead, tail = _common_ends(pre.text, post.text)
-    leaves_a, leaves_b = list(pre.root.leaves()), list(post.root.leaves())
-    n_both = min(len(leaves_a), len(leaves_b))
-    # Equal text need not have equal leaves (a parse error far away can change them): compare both.
-    first = 0
-    while first < n_both and leaves_a[first].end <= lead and _ends(leaves_a[first]) == _ends(leaves_b[first]):
-        first += 1
-    keep = 0
-    end_a, end_b = len(pre.text), len(post.text)
-    while (
-        keep < n_both - first
-        and end_a - leaves_a[-1 - keep].start <= tail
-        and _ends(leaves_a[-1 - keep], end_a) == _ends(leaves_b[-1 - keep], end_b)
-    ):
-        keep += 1
-    for i in range(first):
-        yield Segment(leaves_a[i].start, leaves_b[i].start, leaves_a[i].size)
-    mid_a = leaves_a[first : len(leaves_a) - keep]
-    mid_b = leaves_b[first : len(leaves_b) - keep]
+    mid_a, mid_b = _leaves(pre, lead, tail), _leaves(post, lead, tail)
+    # Leaves may begin in what is common: take no more for granted than what lies before them.
+    lead = min([lead, *(mid[0].start for mid in (mid_a, mid_b) if mid)])
+    last = [len(tree.text) - mid[-1].end for tree, mid in ((pre, mid_a), (post, mid_b)) if mid]
+    tail = min([tail, *last])
+    yield Segment(0, 0, lead)
     keys_a = [pre.text_of(leaf) for leaf in mid_a]
     keys_b = [post.text_of(leaf) for leaf in mid_b]
     for equal, i1, i2, j1, _ in blocks(keys_a, keys_b):
@@ -280,12 +332,24 @@ def _token_segments(pre: Tree, post: Tree) -> Iterator[Segment]:
             for offset in range(i2 - i1):
                 left, right = mid_a[i1 + offset], mid_b[j1 + offset]
                 yield Segment(left.start, right.start, left.size)
-    for i in range(keep, 0, -1):
-        yield Segment(leaves_a[-i].start, leaves_b[-i].start, leaves_a[-i].size)
+    yield Segment(len(pre.text) - tail, len(post.text) - tail, tail)
 
 
-def _ends(leaf: Node, origin: int = 0) -> tuple[int, int]:
-    return leaf.start - origin, leaf.end - origin
+def _leaves(tree: Tree, lead: int, tail: int) -> list[Node]:
+    """The leaves that touch the part between the common ends."""
+    end = len(tree.text) - tail
+    found: list[Node] = []
+    stack = [tree.root]
+    while stack:
+        node = stack.pop()
+        if node.end < lead or node.start > end:
+            continue
+        if not node.children:
+            if node.size:
+                found.append(node)
+        else:
+            stack.extend(reversed(node.children))
+    return found
 
 
 def _common_ends(a: str, b: str) -> tuple[int, int]:

@@ -6,15 +6,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from rulewright.mining import siblings, tokens
+from rulewright.mining import insertions, siblings, tokens
 from rulewright.mining.align import Edit, Mapped
 from rulewright.mining.candidate import MAX_ANCHOR_CHARS, Candidate, Shape, regex_escape
 from rulewright.mining.contexts import parses_as, selector_rule
-from rulewright.mining.lift import FORGED_HOLE, POLICIES, Policy, dedent, leading_spaces, lift, stripped
+from rulewright.mining.lift import FORGED_HOLE, GENERAL, POLICIES, Policy, dedent, leading_spaces, lift, stripped
 from rulewright.mining.tree import Node, Tree
 
 MAX_ANCHORS: Final = 8
 LEXICAL_CHARS: Final = 60
+SHORT_CHARS: Final = 40
+"""A node of such a text is matched by kind and text rather than within a snippet."""
+LARGE_ANCHOR: Final = 700
+"""Characters of an anchor that is lifted in one way only."""
 LEVEL_COST: Final = 0.12
 """For each step from the smallest node around a change to a larger one."""
 
@@ -50,12 +54,14 @@ def _all(
     yield from siblings.final_newline(edit, number)
     yield from siblings.deletions(edit, number, names)
     hunk = edit.hunks[number]
-    placed = list(_placed(edit, list(_anchors(edit.pre, hunk.a0, hunk.a1)), number))
+    placed = list(_placed(edit, _anchors(edit, number), number))
     for anchor, mapped in placed:
         if not anchor.children:
             yield from _literal(edit, anchor, mapped)
     for policy in POLICIES:
         for level, (anchor, mapped) in enumerate(placed):
+            if anchor.size > LARGE_ANCHOR and policy is not GENERAL:
+                continue
             if (anchor.index, mapped.hunks) not in done and (ANYWHERE, mapped.hunks) not in done:
                 yield from _patterns(edit, anchor, mapped, policy, names, LEVEL_COST * level)
     if enough():
@@ -63,21 +69,26 @@ def _all(
     for anchor, mapped in placed:
         if anchor.children:
             yield from _literal(edit, anchor, mapped)
+    yield from insertions.insertions(edit, number)
     if not enough():
         yield from siblings.runs(edit, number, names)
 
 
-def _anchors(tree: Tree, start: int, end: int) -> Iterator[Node]:
-    count = 0
-    spans: set[tuple[int, int, str]] = set()
+def _anchors(edit: Edit, number: int) -> list[Node]:
+    """The smallest named nodes around a hunk, wherever it can lie."""
+    hunk, (low, high) = edit.hunks[number], edit.slides[number]
+    found: dict[tuple[int, int, str], Node] = {}
+    for shift in sorted({0, low, high}):
+        for node in _around(edit.pre, hunk.a0 + shift, hunk.a1 + shift):
+            found.setdefault((node.start, node.end, node.kind), node)
+    return sorted(found.values(), key=lambda node: (node.size, -node.index))[:MAX_ANCHORS]
+
+
+def _around(tree: Tree, start: int, end: int) -> Iterator[Node]:
     for node in tree.covering(start, end):
-        if node.parent is None or node.size > MAX_ANCHOR_CHARS or count >= MAX_ANCHORS:
+        if node.parent is None or node.size > MAX_ANCHOR_CHARS:
             return
-        if not node.named or not node.size or node.kind in ("ERROR", "program", "module", "source_file"):
-            continue
-        if (node.start, node.end, node.kind) not in spans:
-            spans.add((node.start, node.end, node.kind))
-            count += 1
+        if node.named and node.size and node.kind not in ("ERROR", "program", "module", "source_file"):
             yield node
 
 
@@ -97,7 +108,20 @@ def _well_formed(edit: Edit, anchor: Node, mapped: Mapped) -> bool:
     if len(became) > 1:
         named = became[0].named or became[-1].named
         return anchor.parent is not None and named and _in_like_place(anchor, became[0])
-    return bool(became)
+    return bool(became) or _is_chain(edit, anchor, mapped, start, end)
+
+
+def _is_chain(edit: Edit, anchor: Node, mapped: Mapped, start: int, end: int) -> bool:
+    """Whether whole parts were put beside an anchor that stays, as in a chain of calls."""
+    text = edit.post.text[start:end]
+    own = edit.pre.text_of(anchor)
+    if len(mapped.hunks) != 1 or not edit.post.is_edge_to_edge(start, end):
+        return False
+    return (text.startswith(own) or text.endswith(own)) and _is_balanced(text)
+
+
+def _is_balanced(text: str) -> bool:
+    return all(text.count(left) == text.count(right) for left, right in ("()", "[]", "{}"))
 
 
 def _in_like_place(anchor: Node, became: Node) -> bool:
@@ -178,6 +202,6 @@ def _literal(edit: Edit, anchor: Node, mapped: Mapped) -> Iterator[Candidate]:
     wrapped = matcher is not None and isinstance(matcher["pattern"], dict)
     if matcher is not None and (anchor.children or not wrapped):
         yield Candidate({"rule": matcher, "fix": fix}, shape, anchor, anchor.kind, mapped.hunks)
-    if matcher is None or not anchor.children:
+    if matcher is None or not anchor.children or (wrapped and len(text) <= SHORT_CHARS):
         regex = {"kind": anchor.kind, "regex": f"^{regex_escape(text)}$"}
         yield Candidate({"rule": regex, "fix": fix}, shape, anchor, anchor.kind, mapped.hunks, 0, 0.2)

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from ast_grep_py import SgNode, SgRoot
 
 from rulewright.languages import Language
 
+MAX_FIT: Final = 3
+"""Snippets that are tried for one node."""
 HOLE: Final = re.compile(r"\$(?:\$\$)?(?=[A-Z_])")
 
 _JS: Final = (
@@ -138,9 +141,10 @@ def parses_as(text: str, kind: str, language: Language) -> bool:
 
 @lru_cache(maxsize=1024)
 def _wrappers_for(text: str, kind: str, language: Language) -> tuple[str, ...]:
-    """The snippets in which a text is of this kind."""
+    """The first snippets, few, in which a text is of this kind."""
     wrappers = WRAPPERS.get(language, ())
-    return tuple(wrapper for wrapper in wrappers if _first_of_kind(wrapper, text, kind, language))
+    fit = (wrapper for wrapper in wrappers if _first_of_kind(wrapper, text, kind, language))
+    return tuple(islice(fit, MAX_FIT))
 
 
 def _bare(pattern: str) -> str | None:

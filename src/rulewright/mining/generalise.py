@@ -52,7 +52,7 @@ class Prepared:
         self.pools: list[Pool] = []
         if not self.problem:
             pre, post = Tree(example.pre, example.language), Tree(example.post, example.language)
-            work = Work(budget_s * EVALUATIONS_PER_SECOND, per_call=max(0.2, len(pre.nodes) / 2000))
+            work = Work(budget_s * EVALUATIONS_PER_SECOND, per_call=pre.work)
             for edit in variants(pre, post):
                 if 0 < len(edit.hunks) <= MAX_HUNKS:
                     self.pools.append(fill(edit, work))

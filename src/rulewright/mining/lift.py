@@ -9,11 +9,12 @@ anchor's text and the text it became.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from rulewright.mining.align import Edit, Mapped
+from rulewright.mining.align import Edit, Hunk, Mapped
 from rulewright.mining.tree import OPENERS, Node, Tree
 
 NAMES: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -22,6 +23,9 @@ LIST_KIND: Final = re.compile(
     r"|initializer|named_imports|^body_statement|expression_list|element_value|literal_value"
 )
 NAME_KIND: Final = re.compile(r"identifier$|^name$|_name$|^self$|^this$|^super$")
+BODY_KIND: Final = re.compile(r"block$|_body$")
+LITERAL_KIND: Final = re.compile(r"string|number|integer|float|literal|char|^keyword_argument$|^pair$|statement$")
+VALUE_KIND: Final = re.compile(r"string|number|integer|float|literal|char")
 MODIFIERS: Final = re.compile(r"^modifiers$|modifier$|annotation$|^decorator$|attribute_item")
 CONSTANT: Final = frozenset(
     [
@@ -59,6 +63,8 @@ class Policy:
     """Whether runs in lists become `$$$X`."""
     moved: bool = True
     """Whether a removed part that shows up again elsewhere becomes a variable."""
+    dropped: bool = False
+    """Whether a removed operand that shows up nowhere becomes a variable."""
     cost: float = 0.0
     """How much less such rules are liked."""
 
@@ -67,7 +73,8 @@ GENERAL: Final = Policy("general")
 MAXIMAL: Final = Policy("maximal", literal_names=False, cost=1.0)
 PLAIN: Final = Policy("plain", lists=False, cost=0.1)
 TIGHT: Final = Policy("tight", leaves=False, cost=0.3)
-POLICIES: Final = (GENERAL, PLAIN, MAXIMAL, TIGHT)
+DROPPED: Final = Policy("dropped", dropped=True, cost=0.3)
+POLICIES: Final = (GENERAL, DROPPED, PLAIN, MAXIMAL, TIGHT)
 
 
 class Hole(NamedTuple):
@@ -134,7 +141,7 @@ def lift(
             spans.append(_Span(anchor.start, anchor.end, False, False))
         else:
             spans += lifter.below(anchor) if only is None else lifter.chosen(anchor, only)
-    holes = _name_holes(edit.pre, spans)
+    holes = _name_holes(edit.pre, spans, lifter.fresh)
     places = _places(edit, mapped, holes)
     taken = [(hole.start, hole.end, hole.ref) for hole in holes]
     if _forged(edit.post.text, mapped.start, mapped.end, places):
@@ -194,8 +201,9 @@ class _Lifter:
         self.edit, self.policy, self.names, self.forbidden = edit, policy, names, forbidden
         self.tree = edit.pre
         self.fresh = _fresh_texts(edit, mapped) if policy.moved else frozenset()
-        hunks = [edit.hunks[i] for i in sorted(mapped.hunks)] if policy.moved else []
-        self.brought = [edit.post.text[h.b0 : h.b1] for h in hunks]
+        self.hunks = [edit.hunks[i] for i in sorted(mapped.hunks)] if policy.moved else []
+        self.brought = [edit.post.text[h.b0 : h.b1] for h in self.hunks]
+        self.twice = _removed_twice(self.tree, self.hunks)
 
     def below(self, node: Node) -> Iterator[_Span]:
         runs = self._runs(node) if self.policy.lists and LIST_KIND.search(node.kind) else []
@@ -247,29 +255,38 @@ class _Lifter:
         text = self.tree.text_of(node)
         if "string" in node.kind and len(text) > 2 and any(text in new for new in self.brought):
             return self._may(node)
-        return text in self.fresh and self._may(node)
+        return (text in self.fresh or self._drops(node, text)) and self._may(node)
+
+    def _drops(self, node: Node, text: str) -> bool:
+        """Whether a removed part stands for others like it: a body, a name of its own, an operand."""
+        if not any(h.a0 <= node.start and node.end <= h.a1 for h in self.hunks):
+            return False
+        if BODY_KIND.search(node.kind) or (text in self.twice and NAME_KIND.search(node.kind)):
+            return True
+        plain = node.field() in {"arguments", "parameters"} or LITERAL_KIND.search(node.kind)
+        return self.policy.dropped and not plain
 
     def _runs(self, node: Node) -> list[tuple[Node, Node]]:
-        """Runs of unchanged list items, separators inside, delimiters outside."""
+        """Runs of unchanged list items, separators and comments inside, delimiters outside."""
         inner = [c for c in node.children if c.size]
-        items = [c for c in inner if c.named]
+        items = [c for c in inner if c.named and not c.is_comment]
         runs: list[tuple[Node, Node]] = []
         current: list[Node] = []
         for child in [*inner, None]:
             if child is not None and self._in_run(child):
-                if child.named or current:
+                if current or (child.named and not child.is_comment):
                     current.append(child)
                 continue
-            while current and not current[-1].named:
+            while current and (current[-1].is_comment or not current[-1].named):
                 current.pop()
-            n_named = sum(c.named for c in current)
+            n_named = sum(c.named and not c.is_comment for c in current)
             if n_named >= 2 or (n_named and n_named == len(items)):
                 runs.append((current[0], current[-1]))
             current = []
         return runs
 
     def _in_run(self, node: Node) -> bool:
-        if node.is_comment or node.index in self.forbidden or self.edit.touches(node.start, node.end):
+        if node.index in self.forbidden or self.edit.touches(node.start, node.end):
             return False
         return node.named or self.tree.text_of(node) in {",", ";", "\n"}
 
@@ -324,16 +341,33 @@ def _fresh_texts(edit: Edit, mapped: Mapped) -> frozenset[str]:
     return frozenset(texts)
 
 
-def _name_holes(tree: Tree, spans: list[_Span]) -> list[Hole]:
-    names: dict[tuple[str, bool], str] = {}
+def _removed_twice(tree: Tree, hunks: Sequence[Hunk]) -> frozenset[str]:
+    """Texts of leaves that the hunks take away twice or more: names that the code binds itself."""
+    count: Counter[str] = Counter()
+    for hunk in hunks:
+        for node in tree.within(hunk.a0, hunk.a1) if hunk.a1 > hunk.a0 else ():
+            if not node.children and node.named:
+                count[tree.text_of(node)] += 1
+    return frozenset(text for text, n in count.items() if n > 1)
+
+
+def _name_holes(tree: Tree, spans: list[_Span], fresh: frozenset[str]) -> list[Hole]:
+    """Name the variables: equal parts alike, but equal numbers and strings may be so by chance."""
+    names: dict[tuple[str, bool, int], str] = {}
     holes: list[Hole] = []
     for span in spans:
-        key = (tree.text[span.start : span.end], span.multi)
+        text = tree.text[span.start : span.end]
+        chance = not span.moved and text not in fresh and _is_value(tree, span)
+        key = (text, span.multi, span.start if chance else -1)
         if key not in names:
             serial = len(names)
             names[key] = NAMES[serial] if serial < 26 else f"V{serial}"
         holes.append(Hole(span.start, span.end, names[key], span.multi, span.moved))
     return holes
+
+
+def _is_value(tree: Tree, span: _Span) -> bool:
+    return any(VALUE_KIND.search(node.kind) for node in tree.at(span.start, span.end))
 
 
 def _places(edit: Edit, mapped: Mapped, holes: list[Hole]) -> list[tuple[int, int, str]]:

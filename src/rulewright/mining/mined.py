@@ -140,7 +140,7 @@ def learn_from(pre: str, post: str, language: Language, budget_s: float = 2.0) -
         return nothing(problem)
     with _no_collection():
         before, after = Tree(pre, language), Tree(post, language)
-        work = Work(budget_s * EVALUATIONS_PER_SECOND, per_call=max(0.2, len(before.nodes) / 2000))
+        work = Work(budget_s * EVALUATIONS_PER_SECOND, per_call=before.work)
         plan = solve(before, after, work, strict=False)
         if plan is None:
             return nothing("no single rule found", int(work.spent))
@@ -170,7 +170,7 @@ def _mine(
     before, after = Tree(pre, language), Tree(post, language)
     if before.n_errors() > 20:
         return nothing("pre does not parse")
-    work = Work(budget_s * EVALUATIONS_PER_SECOND, per_call=max(0.2, len(before.nodes) / 2000))
+    work = Work(budget_s * EVALUATIONS_PER_SECOND, per_call=before.work)
     plan = solve(before, after, work)
     if plan is None:
         spent = work.spent >= work.left

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from rulewright.mining.align import Edit
 from rulewright.mining.candidate import Candidate, regex_escape
+from rulewright.mining.lift import Hole
 from rulewright.mining.soundness import Effect, nodes_of
 from rulewright.mining.tree import Node, Tree
 
@@ -45,7 +46,7 @@ def refinements(edit: Edit, candidate: Candidate, done: Effect) -> Iterator[Cand
     tried = 0
     for option, excluded in scored:
         if len(excluded) == len(bad):
-            yield _with(candidate, [option])
+            yield added(candidate, [option])
             tried += 1
             if tried >= 3:
                 break
@@ -59,10 +60,11 @@ def refinements(edit: Edit, candidate: Candidate, done: Effect) -> Iterator[Cand
         chosen.append(option)
         left -= excluded
     if not left and len(chosen) > 1:
-        yield _with(candidate, chosen)
+        yield added(candidate, chosen)
 
 
-def _with(candidate: Candidate, options: list[Option]) -> Candidate:
+def added(candidate: Candidate, options: list[Option]) -> Candidate:
+    """The candidate with these demands added."""
     rule = dict(candidate.rule)
     matcher = dict(rule["rule"])
     for option in options:
@@ -87,21 +89,7 @@ def _options(tree: Tree, good: list[Node], candidate: Candidate) -> Iterator[Opt
 
 def _variables(tree: Tree, good: list[Node], candidate: Candidate) -> Iterator[Option]:
     """A variable's kind or text, found through its path below the anchor."""
-    lifted = candidate.lifted
-    if lifted is None:
-        return
-    anchor = lifted.anchors[0]
-    for hole in lifted.holes:
-        if hole.multi or not anchor.start <= hole.start <= hole.end <= anchor.end:
-            continue
-        node = next((n for n in tree.at(hole.start, hole.end)), None)
-        path = _path(anchor, node) if node is not None else None
-        if node is None or path is None:
-            continue
-        found = [_follow(n, path) for n in good]
-        if any(f is None for f in found):
-            continue
-        parts = [f for f in found if f is not None]
+    for hole, path, parts in _holes(tree, good, candidate):
         kinds = sorted({p.kind for p in parts})
         if len(kinds) <= 2:
             rule: dict[str, Any] = (
@@ -117,6 +105,31 @@ def _variables(tree: Tree, good: list[Node], candidate: Candidate) -> Iterator[O
             yield Option(
                 f"constraints.{hole.name}", {"regex": regex}, cost, _text_test(tree, path, frozenset(texts))
             )
+
+
+def hole_parts(tree: Tree, good: list[Node], candidate: Candidate, name: str) -> list[Node]:
+    """The nodes that a variable stands for at each of the places; empty where they cannot be told."""
+    return next((parts for hole, _, parts in _holes(tree, good, candidate) if hole.name == name), [])
+
+
+def _holes(
+    tree: Tree, good: list[Node], candidate: Candidate
+) -> Iterator[tuple[Hole, tuple[int, ...], list[Node]]]:
+    """A candidate's single variables, each with its path below the anchor and its node at every place."""
+    lifted = candidate.lifted
+    if lifted is None:
+        return
+    anchor = lifted.anchors[0]
+    for hole in lifted.holes:
+        if hole.multi or not anchor.start <= hole.start <= hole.end <= anchor.end:
+            continue
+        node = next((n for n in tree.at(hole.start, hole.end)), None)
+        path = _path(anchor, node) if node is not None else None
+        if node is None or path is None:
+            continue
+        parts = [part for n in good if (part := _follow(n, path)) is not None]
+        if len(parts) == len(good):
+            yield hole, path, parts
 
 
 def _kind_test(path: tuple[int, ...], kinds: frozenset[str]) -> Callable[[Node], bool]:

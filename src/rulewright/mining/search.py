@@ -15,9 +15,10 @@ from typing import Final
 from rulewright import engine
 from rulewright.actions.action import Action
 from rulewright.languages import Language
-from rulewright.mining import candidates, refine
+from rulewright.mining import candidates, refine, roles, several
 from rulewright.mining.align import Edit, variants
 from rulewright.mining.candidate import ENOUGH_BITS, Candidate
+from rulewright.mining.probe import misses
 from rulewright.mining.soundness import Effect, effect
 from rulewright.mining.tree import Tree
 
@@ -25,6 +26,8 @@ MAX_RULES: Final = 5
 MAX_HUNKS: Final = 40
 MAX_TRIES: Final = 4
 GOOD_COST: Final = 4.0
+TELLING_COST: Final = 1.6
+"""A rule with variables at this cost: literal ones are not tried beside it."""
 SATISFIED_COST: Final = 3.0
 """One general rule at this cost: other readings of the edit are not tried."""
 
@@ -66,11 +69,25 @@ class Pool:
     places: candidates.Places = field(default_factory=set)
     """Anchors (with the hunks that they hold) that have a sound pattern already."""
 
-    def has_general(self) -> bool:
-        """Whether a rule that generalises covers every hunk."""
+    def has_general(self, cost: float = 99.0) -> bool:
+        """Whether a rule that generalises, at most at this cost, covers every hunk."""
         every = len(self.edit.hunks)
         return any(
-            len(f.hunks) == every and f.candidate.generalises and f.candidate.n_vars for f in self.found
+            len(f.hunks) == every
+            and f.candidate.generalises
+            and f.candidate.n_vars
+            and f.candidate.cost <= cost
+            for f in self.found
+        )
+
+    def lifts(self, candidate: Candidate) -> bool:
+        """Whether a pattern that keeps the names stands at a candidate's anchor already."""
+        return any(
+            f.candidate.shape == "pattern"
+            and f.candidate.anchor is candidate.anchor
+            and f.candidate.hunks == candidate.hunks
+            and f.candidate.extra_cost < 1.0
+            for f in self.found
         )
 
     def full(self) -> list[Found]:
@@ -100,6 +117,8 @@ def fill(edit: Edit, work: Work) -> Pool:
             pool.seen.add(candidate.key)
             if not work.take():
                 return pool
+            if misses(edit, candidate):
+                continue
             done = effect(edit, candidate)
             if done is None:
                 continue
@@ -113,12 +132,18 @@ def fill(edit: Edit, work: Work) -> Pool:
                         break
             elif done.sound:
                 _keep(pool, Found(candidate, done), solved)
+    if len(edit.hunks) > 1 and not pool.has_general(GOOD_COST):
+        for candidate in several.combined(edit, [(f.candidate, f.effect) for f in pool.found]):
+            together = effect(edit, candidate) if work.take() else None
+            if together is not None and together.sound:
+                pool.found.append(Found(candidate, together))
+                break
     return pool
 
 
 def _enough(pool: Pool, solved: dict[int, float], number: int) -> bool:
     """Whether literal rules and runs for a hunk are not worth trying any more."""
-    return pool.has_general() or (number > 0 and solved.get(number, 99.0) <= GOOD_COST)
+    return pool.has_general(TELLING_COST) or (number > 0 and solved.get(number, 99.0) <= GOOD_COST)
 
 
 def _keep(pool: Pool, found: Found, solved: dict[int, float]) -> None:
@@ -133,8 +158,12 @@ def _keep(pool: Pool, found: Found, solved: dict[int, float]) -> None:
 
 def _promising(candidate: Candidate, pool: Pool, solved: dict[int, float], number: int) -> bool:
     """Whether a candidate could still be chosen: cheaper, or wider, than what there is."""
+    if candidate.shape == "lexical":
+        return candidate.is_token or not pool.lifts(candidate)
     if candidate.generalises:
         return True
+    if candidate.shape == "run" and pool.has_general():
+        return False
     best = min((f.candidate.cost for f in pool.full()), default=99.0)
     if best < candidate.cost:
         return False
@@ -193,13 +222,23 @@ def solve(pre: Tree, post: Tree, work: Work, strict: bool = True) -> Plan | None
 def _single(pool: Pool, strict: bool) -> Plan | None:
     """The best rule that covers every hunk and, tidied, gives `post` exactly."""
     edit = pool.edit
-    for found in pool.full()[:MAX_TRIES]:
+    for raw in pool.full()[:MAX_TRIES]:
+        found = guarded(edit, raw)
         if not strict:
             return Plan((found,), (found.effect.text,))
         made = engine.apply(Action(edit.pre.language, (found.candidate.rule,)), edit.pre.text).post
         if made == edit.post.text:
             return Plan((found,), (made,))
     return None
+
+
+def guarded(edit: Edit, found: Found) -> Found:
+    """A sound rule with the roles that it relies on, as long as it does the same here."""
+    better = roles.guarded(edit, found.candidate, found.effect)
+    done = effect(edit, better) if better is not None else None
+    if better is None or done is None or done.positives != found.effect.positives or not done.sound:
+        return found
+    return Found(better, done)
 
 
 def _says_all(candidate: Candidate) -> bool:
@@ -216,7 +255,7 @@ def _cover(pool: Pool, work: Work) -> Plan | None:
         choices = sorted(carried.found, key=lambda f: (-_worth(f), rank(f)))
         if not choices:
             return None
-        step = choices[0]
+        step = guarded(edit, choices[0])
         steps.append(step)
         text = engine.apply(Action(edit.pre.language, (step.candidate.rule,)), edit.pre.text).post
         if text is None:

@@ -12,10 +12,12 @@ from typing import Any, Final
 from rulewright.mining.align import Edit, Mapped
 from rulewright.mining.candidate import Candidate, regex_escape
 from rulewright.mining.contexts import selector_rule
+from rulewright.mining.insertions import by_name
 from rulewright.mining.lift import FORGED_HOLE, GENERAL, TIGHT, dedent, leading_spaces, lift, stripped
 from rulewright.mining.tree import Node
 
 MAX_RUN: Final = 12
+MAX_GONE: Final = 12
 MAX_RUN_CHARS: Final = 1_500
 MAX_HEAD: Final = 80
 """Characters of a first line by which an unchanged sibling is told from others."""
@@ -31,18 +33,45 @@ def deletions(edit: Edit, number: int, names: frozenset[str]) -> Iterator[Candid
     if not gone:
         return
     named = [n for n in gone if n.named]
-    if len(named) != 1 or any(edit.pre.text_of(n) not in ",;" for n in gone if not n.named):
+    if not 1 <= len(named) <= MAX_GONE or any(edit.pre.text_of(n) not in ",;" for n in gone if not n.named):
         return
-    node = named[0]
-    after, before = node.siblings_after(), node.siblings_before()
-    for extra in (n for n in gone if n is not node):
-        side = "expandEnd" if extra.slot > node.slot else "expandStart"
-        yield from _delete_comma(edit, node, extra, number, side, names)
-    held = {id(n) for n in gone}
+    after, before = gone[-1].siblings_after(), gone[0].siblings_before()
+    if len(named) == 1:
+        node = named[0]
+        for extra in (n for n in gone if n is not node):
+            side = "expandEnd" if extra.slot > node.slot else "expandStart"
+            yield from _delete_comma(edit, node, extra, number, side, names)
     for others, side in ((before, "expandStart"), (after, "expandEnd")):
-        other = next((n for n in others if n.size and id(n) not in held), None)
-        if other is not None and not other.is_comment:
-            yield from _delete_over(edit, node, other, number, side, names)
+        other = next((n for n in others if n.size), None)
+        if other is None:
+            continue
+        if len(gone) == 1:
+            yield from _delete_over(edit, named[0], other, number, side, names)
+        elif gone[0].named and gone[-1].named:
+            yield from _delete_several(edit, gone, other, number, side)
+
+
+def _delete_several(edit: Edit, gone: list[Node], other: Node, number: int, side: str) -> Iterator[Candidate]:
+    """Match the node next to a neighbour, reach over that and to the last that goes."""
+    relation = "follows" if side == "expandStart" else "precedes"
+    node, last = (gone[0], gone[-1]) if side == "expandStart" else (gone[-1], gone[0])
+    far = "expandEnd" if side == "expandStart" else "expandStart"
+    what = {"kind": other.kind} if other.named else _by_text(edit, other)
+    template = "$Z" if other.named else edit.pre.text_of(other)
+    seen = {"pattern": "$Z", **what} if other.named else what
+    reach = {**_brief(edit, last), **({} if len(gone) == 2 else {"stopBy": "end"})}
+    rule = {**_brief(edit, node), relation: seen}
+    fix = {"template": template, side: what, far: reach}
+    n_vars = int(other.named)
+    yield Candidate({"rule": rule, "fix": fix}, "delete", node, node.kind, frozenset((number,)), n_vars, 0.8)
+
+
+def _brief(edit: Edit, node: Node) -> dict[str, Any]:
+    """A node by its text, or if that is long by its name or first line."""
+    text = edit.pre.text_of(node)
+    if len(text) <= MAX_HEAD and "\n" not in text:
+        return _by_text(edit, node)
+    return next(by_name(edit.pre, node), {"kind": node.kind})
 
 
 def _node_matchers(edit: Edit, node: Node, names: frozenset[str]) -> Iterator[tuple[dict[str, Any], int]]:
@@ -52,7 +81,7 @@ def _node_matchers(edit: Edit, node: Node, names: frozenset[str]) -> Iterator[tu
     for policy in (GENERAL, TIGHT):
         lifted = lift(still, [node], place, policy, names)
         if lifted is not None and lifted.holes:
-            matcher = selector_rule(lifted.pattern, node.kind, edit.pre.language)
+            matcher = selector_rule(lifted.pattern, node.kind, edit.pre.language, strict=True)
             if matcher is not None:
                 yield matcher, lifted.n_vars
     yield _by_text(edit, node), 0
@@ -62,7 +91,7 @@ def _by_text(edit: Edit, node: Node) -> dict[str, Any]:
     text = edit.pre.text_of(node)
     if node.named and not FORGED_HOLE.search(text):
         pattern = dedent(text, leading_spaces(edit.pre, node.start)) or text
-        matcher = selector_rule(pattern, node.kind, edit.pre.language)
+        matcher = selector_rule(pattern, node.kind, edit.pre.language, strict=True)
         if matcher is not None:
             return matcher
     return {"kind": node.kind, "regex": f"^{regex_escape(text)}$"}
@@ -150,8 +179,9 @@ def _run(edit: Edit, nodes: list[Node], names: frozenset[str], number: int) -> I
     for mapped in edit.map_range(nodes[0].start, last.end):
         if number not in mapped.hunks or mapped.start == mapped.end:
             continue
+        ways = {policy: lift(edit, nodes, mapped, policy, names) for policy in (GENERAL, TIGHT)}
         for policy, heads in ((GENERAL, False), (GENERAL, True), (TIGHT, True)):
-            lifted = lift(edit, nodes, mapped, policy, names)
+            lifted = ways[policy]
             if lifted is None or sum(map(len, lifted.patterns)) > MAX_RUN_CHARS:
                 continue
             matchers = [_sibling(edit, n, p, heads) for n, p in zip(nodes, lifted.patterns, strict=True)]
@@ -216,7 +246,7 @@ def _sibling(edit: Edit, node: Node, pattern: str, head: bool = False) -> dict[s
     if not node.named:
         return {"regex": f"^{regex_escape(text)}$"}
     if not FORGED_HOLE.search(text):
-        matcher = selector_rule(pattern, node.kind, edit.pre.language)
+        matcher = selector_rule(pattern, node.kind, edit.pre.language, strict=True)
         if matcher is not None:
             if head and "kind" in matcher and "regex" not in matcher:
                 line, *more = text.split("\n")

@@ -54,22 +54,22 @@ def effect(edit: Edit, candidate: Candidate, cap: int = 200) -> Effect | None:
     for node, change in applied.matches:
         span = node.range()
         place = (span.start.index, span.end.index)
-        right = _right(edit, change.start, change.end, change.text)
-        if right is None and not edit.strict and not edit.touches(change.start, change.end):
+        held = right(edit, change.start, change.end, change.text)
+        if held is None and not edit.strict and not edit.touches(change.start, change.end):
             harmless += 1
-        elif right is None:
+        elif held is None:
             negatives.append(place)
             if len(negatives) >= cap:
                 break
-        elif right:
-            hunks |= right
+        elif held:
+            hunks |= held
             positives.append(place)
         else:
             harmless += 1
     return Effect(hunks, tuple(positives), tuple(negatives), harmless, applied.text)
 
 
-def _right(edit: Edit, start: int, end: int, text: str) -> frozenset[int] | None:
+def right(edit: Edit, start: int, end: int, text: str) -> frozenset[int] | None:
     """The hunks that a replacement covers rightly; `None` if it is wrong."""
     for mapped in edit.map_range(start, end):
         if same(text, edit.post.text[mapped.start : mapped.end]):

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
+from rulewright.mining.contexts import WRAPPERS
+
 _TOKEN: Final = re.compile(
     r"\$\$?\$?[A-Z_][A-Z0-9_]*|[A-Za-z_][A-Za-z_0-9]*|\d[\w.]*|\"[^\"\n]*\"|'[^'\n]*'|\S"
 )
@@ -67,8 +69,23 @@ def _of(rule: Any) -> float:
 
 def _context_bits(value: Mapping[str, Any]) -> float:
     """A wrapped pattern: the wrapper asks for nothing but the kind."""
-    inner = str(value.get("context", ""))
-    return max(1.0, text_bits(inner) - 4.0) + 2.0
+    return text_bits(unwrapped(str(value.get("context", "")))) + 2.0
+
+
+def unwrapped(context: str) -> str:
+    """What a snippet with a selector is about: its text without the wrapper.
+
+    >>> unwrapped("class C { Object x = ($A); }")
+    '($A)'
+    """
+    fit = [(len(a) + len(b), a, b) for a, b in _ENDS if context.startswith(a) and context.endswith(b)]
+    size, before, after = max(fit, default=(0, "", ""))
+    return context[len(before) : len(context) - len(after)] if size < len(context) else context
+
+
+_ENDS: Final = sorted(
+    {tuple(wrapper.format("\0").split("\0")) for group in WRAPPERS.values() for wrapper in group}
+)
 
 
 @lru_cache(maxsize=8192)

@@ -11,8 +11,11 @@ from rulewright.mining.candidate import Candidate, regex_escape
 from rulewright.mining.lift import FORGED_HOLE
 from rulewright.mining.tree import Node
 
-MAX_PARTS: Final = 4
+MAX_PARTS: Final = 6
 MAX_CORE: Final = 400
+MIN_TELLING: Final = 8
+LONG_CORE: Final = 90
+"""Longer stretches are named by their ends."""
 
 
 def inside_token(edit: Edit, number: int) -> Iterator[Candidate]:
@@ -48,33 +51,79 @@ def _token_rules(edit: Edit, node: Node, mapped: Mapped) -> Iterator[Candidate]:
         tail += 1
     for start, end in _cores(old, lead, len(old) - tail):
         if (start, end) != (0, len(old)):
-            yield from _replacing(node, mapped, old, [(start, end, new[start : len(new) - (len(old) - end)])])
+            parts = [(start, end, new[start : len(new) - (len(old) - end)])]
+            yield from _replacing(edit, node, mapped, parts)
     parts = _word_changes(old, new)
     if 2 <= len(parts) <= MAX_PARTS:
-        yield from _replacing(node, mapped, old, parts)
+        yield from _replacing(edit, node, mapped, parts)
 
 
 def _replacing(
-    node: Node, mapped: Mapped, old: str, parts: Sequence[tuple[int, int, str]]
+    edit: Edit, node: Node, mapped: Mapped, parts: Sequence[tuple[int, int, str]]
 ) -> Iterator[Candidate]:
     """One rule that replaces parts of a token, each by a `transform` on the one before."""
+    old = edit.pre.text_of(node)
     steps: dict[str, Any] = {}
     source, extra, first = "$T", 0.0, ""
     for number, (start, end, by) in enumerate(parts):
         core = old[start:end]
-        if FORGED_HOLE.search(by) or len(core) > MAX_CORE or (not core and 0 < start < len(old)):
+        if FORGED_HOLE.search(by) or (not core and 0 < start < len(old)):
             return
-        regex = regex_escape(core)
+        regex = _between(core) if len(core) > LONG_CORE else regex_escape(core)
+        if len(regex) > MAX_CORE:
+            return
         if start == 0:
             regex = "^" + regex
         if end == len(old):
             regex += "$"
         name = "NEW" if number == len(parts) - 1 else f"NEW{number + 1}"
         steps[name] = {"replace": {"source": source, "replace": regex, "by": by.replace("$", "$$")}}
-        source, first = f"${name}", first or regex
+        first = first or (regex if len(core) <= LONG_CORE else regex_escape(_line_of(core)))
+        source = f"${name}"
         extra += 0.4 if "\n" in core or "\n" in by else 0.0
-    rule = {"rule": {"kind": node.kind, "pattern": "$T", "regex": first}, "transform": steps, "fix": "$NEW"}
-    yield Candidate(rule, "transform", node, node.kind, mapped.hunks, 1, extra)
+    matcher = {"kind": node.kind, "pattern": "$T", "regex": first}
+    yield Candidate(
+        {"rule": matcher, "transform": steps, "fix": "$NEW"}, "transform", node, node.kind, mapped.hunks, 1, extra
+    )
+    telling = _telling_line(edit, node, mapped, first)
+    if telling:
+        named = {"rule": {**matcher, "regex": regex_escape(telling)}, "transform": steps, "fix": "$NEW"}
+        yield Candidate(named, "transform", node, node.kind, mapped.hunks, 1, extra + 0.8)
+
+
+def _between(core: str) -> str:
+    """A long stretch by its first and last words, and whatever is between."""
+    head = re.match(r"\s*(?:\S+\s+){0,3}\S+", core)
+    tail = re.search(r"\S+(?:\s+\S+){0,2}\s*$", core)
+    if head is None or tail is None or head.end() > tail.start():
+        return regex_escape(core)
+    return f"{regex_escape(head.group())}[\\s\\S]*?{regex_escape(tail.group())}"
+
+
+def _line_of(text: str) -> str:
+    """The first line that says something, at most 60 characters of it."""
+    lines = [line.strip() for line in text.split("\n")]
+    return next((line for line in lines if _WORD.search(line)), lines[0])[:60]
+
+
+def _telling_line(edit: Edit, node: Node, mapped: Mapped, regex: str) -> str:
+    """A line of a long token that no other place of the file has; empty where `regex` tells enough."""
+    tree = edit.pre
+    old = tree.text_of(node)
+    if "\n" not in old or (regex.endswith("$") is False and _times(regex, tree.text) == 1):
+        return ""
+    for line in old.split("\n"):
+        words = line.strip(" \t*/#\"'")[:60].strip()
+        if len(words) >= 8 and tree.text.count(words) == 1 and words in old:
+            start = tree.text.index(words)
+            if not edit.touches(start, start + len(words)):
+                return words
+    return ""
+
+
+def _times(regex: str, text: str) -> int:
+    plain = re.sub(r"\\(.)", lambda m: "\n" if m.group(1) == "n" else m.group(1), regex.strip("^$"))
+    return text.count(plain)
 
 
 def _word_changes(old: str, new: str) -> list[tuple[int, int, str]]:
@@ -123,3 +172,23 @@ def _cores(old: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     if (start == 0 or end == len(old)) and (wide_start, wide_end) != (start, end):
         yield start, end
     yield wide_start, wide_end
+    if old.count(old[wide_start:wide_end]) > 1:
+        yield from _unique(old, wide_start, wide_end)
+
+
+def _unique(old: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """The stretch widened by words, to the left or to the right, until it stands once."""
+    words = [(m.start(), m.end()) for m in _WORDS.finditer(old)]
+    left, right = start, end
+    for first, _ in reversed(words):
+        if first < left:
+            left = first
+            if old.count(old[left:end]) == 1:
+                yield left, end
+                break
+    for _, last in words:
+        if last > right:
+            right = last
+            if old.count(old[start:right]) == 1:
+                yield start, right
+                return

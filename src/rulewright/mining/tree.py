@@ -30,37 +30,33 @@ FIELDS: Final = (
 
 
 class Node:
-    """One node of the tree, named or not."""
+    """One node of the tree, named or not; its children are read when they are first asked for."""
 
-    __slots__ = (
-        "_bag",
-        "_field",
-        "children",
-        "end",
-        "index",
-        "kind",
-        "named",
-        "parent",
-        "sg",
-        "slot",
-        "start",
-    )
+    __slots__ = ("_bag", "_children", "_field", "_tree", "end", "index", "kind", "named", "parent", "sg", "slot", "start")
 
-    def __init__(self, sg: SgNode, parent: Node | None, slot: int, index: int, shift: int) -> None:
+    def __init__(self, sg: SgNode, parent: Node | None, slot: int, tree: Tree) -> None:
         span = sg.range()
         self.sg = sg
         self.kind = sg.kind()
-        self.start = span.start.index + shift
-        self.end = span.end.index + shift
+        self.start = span.start.index
+        self.end = span.end.index
         self.named = sg.is_named()
         self.parent = parent
         self.slot = slot
         """Its place among its parent's children."""
-        self.index = index
-        """Its place in pre-order."""
-        self.children: list[Node] = []
+        self.index = tree.next_index()
+        """A number of its own; larger than its parent's."""
+        self._tree = tree
+        self._children: list[Node] | None = None
         self._bag: Counter[str] | None = None
         self._field: str | None = None
+
+    @property
+    def children(self) -> list[Node]:
+        """In order."""
+        if self._children is None:
+            self._children = [Node(sg, self, i, self._tree) for i, sg in enumerate(self.sg.children())]
+        return self._children
 
     @property
     def size(self) -> int:
@@ -114,33 +110,25 @@ class Node:
 
 
 class Tree:
-    """A text and its nodes in pre-order."""
+    """A text and its nodes."""
 
     def __init__(self, text: str, language: Language) -> None:
         self.text = text
         self.language = language
         self.document = SgRoot(text, language)
-        sg_root = self.document.root()
-        self.nodes: list[Node] = []
-        self.root = self._build(sg_root)
-        self._by_span: dict[tuple[int, int], list[Node]] | None = None
+        self._count = 0
+        self.root = Node(self.document.root(), None, 0, self)
+        self._spans: dict[tuple[int, int], list[Node]] = {}
 
-    def _build(self, sg_root: SgNode) -> Node:
-        root = Node(sg_root, None, 0, 0, 0)
-        self.nodes.append(root)
-        stack = [(root, iter(enumerate(sg_root.children())))]
-        while stack:
-            parent, rest = stack[-1]
-            try:
-                slot, sg = next(rest)
-            except StopIteration:
-                stack.pop()
-                continue
-            node = Node(sg, parent, slot, len(self.nodes), 0)
-            parent.children.append(node)
-            self.nodes.append(node)
-            stack.append((node, iter(enumerate(sg.children()))))
-        return root
+    def next_index(self) -> int:
+        """The number for a node that is new."""
+        self._count += 1
+        return self._count
+
+    @property
+    def work(self) -> float:
+        """What one rule costs to try on this text, as a multiple of one of 10,000 characters."""
+        return max(0.2, len(self.text) / 10_000)
 
     def text_of(self, node: Node) -> str:
         return self.text[node.start : node.end]
@@ -153,15 +141,21 @@ class Tree:
 
     def at(self, start: int, end: int) -> list[Node]:
         """Nodes that span exactly this range, outermost first."""
-        if self._by_span is None:
-            self._by_span = {}
-            for node in self.nodes:
-                self._by_span.setdefault((node.start, node.end), []).append(node)
-        return self._by_span.get((start, end), [])
+        known = self._spans.get((start, end))
+        if known is None:
+            around = reversed(self.covering(start, end))
+            known = [node for node in around if node.start == start and node.end == end]
+            self._spans[start, end] = known
+        return known
+
+    def is_edge_to_edge(self, start: int, end: int) -> bool:
+        """Whether nodes begin and end here; not always the same or neighbouring ones."""
+        begins = any(node.start == start for node in self.covering(start, min(start + 1, end)))
+        return begins and any(node.end == end for node in self.covering(max(start, end - 1), end))
 
     def n_errors(self) -> int:
         """How many nodes could not be parsed."""
-        return sum(node.kind == "ERROR" for node in self.nodes)
+        return len(self.root.sg.find_all(kind="ERROR"))
 
     def covering(self, start: int, end: int) -> list[Node]:
         """Nodes that hold a range, edges included, innermost first."""

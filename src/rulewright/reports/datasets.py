@@ -58,11 +58,12 @@ def _draw(found: Mapping[str, Any], out: Path) -> list[dict[str, str]]:
     from matplotlib import pyplot
 
     drawn = []
+    n_sources = sum(source["n_records"] > 0 for source in found["sources"].values())
     for name, alt, draw in (
         ("records", "Records by source and split", _draw_records),
         ("edit_size", "Lines changed per edit, by source", _draw_sizes),
     ):
-        figure, axes = pyplot.subplots(figsize=(7, 3.2), layout="constrained")
+        figure, axes = pyplot.subplots(figsize=(7, max(3.2, 1 + 0.3 * n_sources)), layout="constrained")
         draw(axes, found)
         with jsonl.atomic(out / f"{name}.svg") as stream:
             figure.savefig(stream, format="svg", metadata={"Date": None})
@@ -88,7 +89,9 @@ def _draw_sizes(axes: Any, found: Mapping[str, Any]) -> None:
     for name, source in found["sources"].items():
         if source["n_records"]:
             shares = [source["changed_lines_histogram"].get(c, 0) / source["n_records"] for c in classes]
-            axes.plot(classes, shares, marker="o", markersize=3, label=name)
+            axes.plot(
+                classes, shares, marker="o", markersize=3, label=f"{name} (n = {source['n_records']:,})"
+            )
     axes.set_xlabel("lines changed")
     axes.set_ylabel("share of the source's edits")
     axes.legend(frameon=False, fontsize=7)

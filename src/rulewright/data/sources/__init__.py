@@ -43,6 +43,8 @@ class Source:
     name: str
     layouts: tuple[frozenset[str], ...]
     """Alternative sets of columns; a row needs all of one."""
+    texts: frozenset[str]
+    """Columns that must hold text, or nothing."""
     normalize: str
     """`module:function` under this package; imported when used."""
     rank: int
@@ -63,53 +65,60 @@ class Source:
 
 
 _COMMITPACK: Final = frozenset({"commit", "old_contents", "new_contents", "subject"})
+_COMMITPACK_TEXTS: Final = _COMMITPACK | {"instruction", "message", "old_file", "new_file", "lang", "license"}
+_OCE_GENERAL: Final = frozenset({"code_before_purify", "code_after_purify", "instruct_purify"})
+_CANITEDIT: Final = frozenset({"before", "after", "instruction_descriptive", "instruction_lazy"})
+_AGENTPACK: Final = frozenset({"repo", "sha", "description", "patch"})
+_MARV: Final = frozenset({"description", "code_before", "code_after"})
+_GIT: Final = frozenset({"commit", "subject", "path"})
 SOURCES: Final[dict[str, Source]] = {
     source.name: source
     for source in (
         Source(
-            "editpackft", (_COMMITPACK | {"instruction"}, _COMMITPACK), "commitpack:normalize", rank=0,
+            "editpackft", (_COMMITPACK | {"instruction"}, _COMMITPACK), _COMMITPACK_TEXTS,
+            "commitpack:normalize", rank=0,
             note="a subset of CommitPackFT with cleaner instructions; its copy is the one kept",
             hub="nuprl/EditPackFT", hub_files="**/*.parquet",
         ),
         Source(
-            "commitpackft", (_COMMITPACK,), "commitpack:normalize", rank=1,
+            "commitpackft", (_COMMITPACK,), _COMMITPACK_TEXTS, "commitpack:normalize", rank=1,
             hub="bigcode/commitpackft", hub_files="data/{language}/data.jsonl",
         ),
         Source(
             "oce",
-            (
-                frozenset({"code_before_purify", "code_after_purify", "instruct_purify"}),
-                frozenset({"messages", "old_code", "new_code"}),
-            ),
+            (_OCE_GENERAL, frozenset({"messages", "old_code", "new_code"})),
+            _OCE_GENERAL | {"old_code", "new_code", "commit", "instr_type", "license"},
             "oce:normalize", rank=2,
             note="synthesised from CommitPackFT snippets; licence not confirmed, so state one (--license)",
             seeded=True,
             hub="zkzhang88/OCEData", hub_files="**/*",
         ),
         Source(
-            "canitedit", (frozenset({"before", "after", "instruction_descriptive", "instruction_lazy"}),),
+            "canitedit", (_CANITEDIT,), _CANITEDIT | {"name", "full_name", "tests"},
             "canitedit:normalize", rank=0, license="mit", evaluation_only=True,
             note="evaluation only: its repository forbids use as training data",
             hub="nuprl/CanItEdit", hub_files="**/*.parquet",
         ),
         Source(
             "smellycode", (frozenset({"path_or_id", "pre"}), frozenset({"path", "code"})),
-            "smellycode:normalize", rank=4, license="mit", tasks_only=True,
+            frozenset({"path_or_id", "pre", "path", "code"}), "smellycode:normalize", rank=4,
+            license="mit", tasks_only=True,
             note="has smells and no fixed version: it yields tasks for a teacher, no edit pairs",
         ),
         Source(
-            "agentpack", (frozenset({"repo", "sha", "description", "patch"}),), "agentpack:normalize", rank=3,
+            "agentpack", (_AGENTPACK,), _AGENTPACK | {"agent"}, "agentpack:normalize", rank=3,
             note="patch only: file texts come from local clones (--clones)",
             hub="nuprl/AgentPack", hub_files="train/*.jsonl.gz",
         ),
         Source(
-            "marv", (frozenset({"description", "code_before", "code_after"}),), "marv:normalize", rank=2,
+            "marv", (_MARV,), _MARV | {"commit_sha", "commit_link", "file_path", "license"},
+            "marv:normalize", rank=2,
             note="its licence is not confirmed, so state one (--license)",
         ),
         Source(
-            "git", (frozenset({"commit", "subject", "path"}),), "git:normalize", rank=3,
+            "git", (_GIT,), _GIT, "git:normalize", rank=3,
             message_filter="relaxed",
         ),
-        Source("jsonl", (), "columns:normalize", rank=3),
+        Source("jsonl", (), frozenset(), "columns:normalize", rank=3),
     )
 }  # fmt: skip

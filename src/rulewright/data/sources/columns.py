@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from rulewright.data import messages
-from rulewright.data.clean import canonical_repo
+from rulewright.data.clean import canonical_repo, names_in
 from rulewright.data.drafts import Draft, Drop
 from rulewright.data.sources import Options, Row
 from rulewright.data.sources.commitpack import filter_of
@@ -53,10 +53,10 @@ def normalize(row: Row, options: Options) -> Sequence[Draft | Drop]:
         return [Drop("not_text", "pre and post must be strings")]
     metadata = row.get("metadata")
     known: Mapping[str, Any] = metadata if isinstance(metadata, Mapping) else {}
-    repo = _repo(str(value["repo"] or known.get("repo") or ""))
-    path = str(value["path"] or known.get("path") or "")
-    commit = str(value["commit"] or known.get("commit") or "")
-    group = _group(str(value["group"] or known.get("group") or ""), repo, path, commit, options)
+    repo = _repo(_text(value["repo"]) or _text(known.get("repo")))
+    path = _text(value["path"]) or _text(known.get("path"))
+    commit = _text(value["commit"]) or _text(known.get("commit"))
+    group = _group(_text(value["group"]) or _text(known.get("group")), repo, path, commit, options)
     instruction, tags = _instruction(value["instruction"], group, options)
     if isinstance(instruction, Drop):
         return [instruction]
@@ -67,8 +67,8 @@ def normalize(row: Row, options: Options) -> Sequence[Draft | Drop]:
                 pre=value["pre"],
                 post=value["post"],
                 group=group,
-                language=normalize_language(str(value["language"] or "")),
-                license=_license(str(value["license"] or known.get("license") or ""), options),
+                language=normalize_language(_text(value["language"])),
+                license=_license(_text(value["license"]) or _text(known.get("license")), options),
                 path=path,
                 repo=repo,
                 commits=tuple(filter(None, commit.split(","))),
@@ -83,6 +83,13 @@ def _value(row: Row, ours: str, mapping: Mapping[str, str]) -> Any:
     if ours in mapping:
         return row.get(mapping[ours])
     return next((row[name] for name in USUAL[ours] if row.get(name) is not None), None)
+
+
+def _text(value: Any) -> str:
+    """A text, a number as text, or names with commas between them; empty for anything else."""
+    if isinstance(value, str | int) and not isinstance(value, bool):
+        return str(value)
+    return ",".join(names_in(value)) if isinstance(value, list) else ""
 
 
 def _tags(row: Row) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rulewright.data import messages
-from rulewright.data.clean import canonical_repo
+from rulewright.data.clean import canonical_repo, names_in
 from rulewright.data.drafts import Draft, Drop
 from rulewright.data.sources import Options, Row
 from rulewright.data.sources.cutting import cut_to_window
@@ -22,7 +22,7 @@ def normalize(row: Row, options: Options) -> Sequence[Draft | Drop]:
         return [instruction]
     old_file, new_file = str(row.get("old_file") or ""), str(row.get("new_file") or "")
     commit = str(row.get("commit") or "")
-    repo = canonical_repo(str(row.get("repos") or "").split(","))
+    repo = canonical_repo(names_in(row.get("repos")))
     draft = Draft(
         instruction=instruction,
         pre=str(row.get("old_contents") or ""),

@@ -11,8 +11,9 @@ from rulewright.data.sources import Options, Row
 
 def normalize(row: Row, options: Options) -> Sequence[Draft | Drop]:
     """One item, one draft; two votes must sum to 2, as its published consumers require."""
-    votes = [e.get("vote") for e in row.get("evaluations") or [] if isinstance(e, Mapping)]
-    if sum(int(v) for v in votes if isinstance(v, int | float)) < 2:
+    given = row.get("evaluations")
+    votes = [e.get("vote") for e in given if isinstance(e, Mapping)] if isinstance(given, list) else []
+    if sum(v for v in votes if isinstance(v, int)) < 2:
         return [Drop("votes", f"reviewers' votes are {votes}, expected a sum of 2")]
     link = str(row.get("commit_link") or "")
     repo = (
