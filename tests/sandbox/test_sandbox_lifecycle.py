@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from rulewright.errors import RulewrightError
-from rulewright.sandbox import cgroups
+from rulewright.sandbox import cgroups, layout
 from rulewright.sandbox.job import Job, Limits, Status
 from rulewright.sandbox.keeper import remove_folder
 from rulewright.sandbox.local import LocalPool, preload_for
@@ -126,6 +127,24 @@ def leak_check(pool: LocalPool, n: int) -> None:
 def test_two_hundred_runs_leak_nothing(opener: Opener) -> None:
     with opener("auto") as sandbox:
         leak_check(sandbox._backend, 200)  # type: ignore[arg-type]
+
+
+def test_a_file_of_the_machine_is_replaced_between_two_workers(
+    tmp_path: Path, opener: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "ld.so.cache"
+    shutil.copy("/etc/ld.so.cache", cache)
+    monkeypatch.setattr(layout, "_ETC", (str(cache),))
+    with opener("auto") as sandbox:
+        assert sandbox.run(Job({"main.py": ""})).status is Status.OK
+        newer = tmp_path / "newer"
+        shutil.copy(cache, newer)
+        newer.replace(cache)
+        pool = sandbox._backend
+        assert isinstance(pool, LocalPool)
+        pool._drop(pool._all[0], "light")
+        assert sandbox.run(Job({"main.py": ""})).status is Status.OK
+        assert pool.n_infra == 0
 
 
 @pytest.mark.slow

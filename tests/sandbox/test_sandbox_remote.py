@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -86,6 +89,43 @@ def test_docker_gets_every_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     for words in (["--network", "none"], ["--pids-limit", "7"], ["--memory", "99"], ["--cap-drop", "ALL"]):
         assert any(argv[i : i + 2] == words for i in range(len(argv)))
     assert "--read-only" in argv
+
+
+@pytest.fixture(scope="module")
+def container() -> Container:
+    """Real containers, where a machine has them: the image needs `python3`."""
+    image = os.environ.get("RULEWRIGHT_TEST_IMAGE")
+    if not image or not (shutil.which("docker") or shutil.which("podman")):
+        pytest.skip("RULEWRIGHT_TEST_IMAGE names no image, or neither docker nor podman is there")
+    return Container(image)
+
+
+CONTAINED = {
+    "prints": (Job({"main.py": "print(1)"}), Status.OK, "1\n"),
+    "reads": (Job({"main.py": "print(input())"}, stdin="hi"), Status.OK, "hi\n"),
+    "imports": (Job({"a/b.py": "x = 3", "main.py": "from a.b import x\nprint(x)"}), Status.OK, "3\n"),
+    "fails": (Job({"main.py": "1 / 0"}), Status.FAIL, ""),
+    "loops": (Job({"main.py": "while True: pass"}, limits=Limits(wall_s=1.0)), Status.TIMEOUT, ""),
+    "floods": (
+        Job({"main.py": "while True: print('x' * 999)"}, limits=Limits(output_bytes=9_000)),
+        Status.OUTPUT_LIMIT, None,
+    ),
+    "hoards": (Job({"main.py": "x = []\nwhile True: x.append(bytearray(10**7))"}), Status.SIGNAL, ""),
+    "forks": (Job({"main.py": "import os\nwhile True: os.fork()"}), Status.FAIL, ""),
+    "calls": (Job({"main.py": "import socket\nsocket.create_connection(('1.1.1.1', 80))"}), Status.FAIL, ""),
+    "writes": (Job({"main.py": "open('/etc/passwd', 'a')"}), Status.FAIL, ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CONTAINED)
+def test_in_a_real_container(container: Container, name: str) -> None:
+    job, status, stdout = CONTAINED[name]
+    result = container.run(job)
+    assert (result.status, result.tier) == (status, "docker"), result
+    assert stdout is None or result.stdout == stdout
+    assert result.wall_s < job.limits.wall_s + 8
+    left = subprocess.run([container._program, "ps", "-aq"], capture_output=True, text=True, check=True)
+    assert left.stdout == ""
 
 
 def test_commands_outside_a_warm_worker() -> None:

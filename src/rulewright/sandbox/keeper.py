@@ -103,18 +103,21 @@ class Keeper:
             raise OSError(ctypes.get_errno(), "unshare(mount namespace) refused")
         _mount("none", "/", None, _MS_REC | _MS_PRIVATE)
         os.makedirs(folder, exist_ok=True)
-        _mount("tmpfs", folder, "tmpfs", 0, "mode=0755,size=1m")
+        _mount("tmpfs", folder, "tmpfs", 0, "mode=0755,size=16m")
         self._staged = folder
         staged = []
         for i, source in enumerate(sources):
             target = os.path.join(folder, str(i))
             if os.path.isdir(source):
                 os.mkdir(target)
+                _mount(source, target, None, _MS_BIND | _MS_REC)
+                # The originals: nothing here, not even a mistake of ours, may write to them.
+                _mount("none", target, None, _MS_REMOUNT | _MS_BIND | _MS_RDONLY)
             else:
-                Path(target).touch()
-            _mount(source, target, None, _MS_BIND | _MS_REC)
-            # The originals: nothing here, not even a mistake of ours, may write to them.
-            _mount("none", target, None, _MS_REMOUNT | _MS_BIND | _MS_RDONLY)
+                # A copy: a mount of a file that is replaced meanwhile (ld.so.cache, at every
+                # installation) cannot be mounted again for the next worker.
+                Path(target).write_bytes(Path(source).read_bytes())
+                Path(target).chmod(0o644)
             staged.append(target)
         return {"staged": staged}
 

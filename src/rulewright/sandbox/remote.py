@@ -10,7 +10,10 @@ Neither runs the strict check's private channel: `strict` needs a local tier.
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
+import os
+import selectors
 import shutil
 import subprocess
 import time
@@ -21,7 +24,7 @@ import httpx
 
 from rulewright import console
 from rulewright.errors import UsageError
-from rulewright.sandbox.job import MIB, Job, Result, Status, Tier
+from rulewright.sandbox.job import MIB, Job, Limits, Result, Status, Tier
 
 # Lays out the workspace from standard input, then becomes the program.
 _UNPACK: Final = (
@@ -29,9 +32,16 @@ _UNPACK: Final = (
     "spec=json.loads(sys.stdin.buffer.readline());"
     "[(os.makedirs(os.path.dirname(os.path.join('/ws',n)) or '/ws',exist_ok=True),"
     "open(os.path.join('/ws',n),'wb').write(base64.b64decode(d))) for n,d in spec['files'].items()];"
-    "os.chdir('/ws');os.dup2(os.open('/dev/null',os.O_RDONLY),0);"
+    "os.chdir('/ws');r,w=os.pipe();"
+    "os.fork() or (os.close(r),os.write(w,base64.b64decode(spec['stdin'])),os._exit(0));"
+    "os.close(w);os.dup2(r,0);os.close(r);os.write(2,b'\\0');"
     "os.execvp(spec['argv'][0],spec['argv'])"
 )
+_READY: Final = b"\0"
+"""What the container says on stderr when the program begins."""
+_START_S: Final = 30.0
+# Of all containers together, they share a uid; podman's own default is refused on some machines.
+_USER_PROCESSES: Final = 16_384
 _KILLED: Final = 137
 
 
@@ -92,7 +102,7 @@ class Container:
             "--pids-limit", str(limits.pids), "--memory", str(limits.memory_bytes),
             "--memory-swap", str(limits.memory_bytes), "--ulimit", f"fsize={limits.file_bytes}",
             "--ulimit", f"nofile={limits.open_files}", "--ulimit", f"cpu={limits.cpu_s}",
-            "--ulimit", "core=0",
+            "--ulimit", "core=0", "--ulimit", f"nproc={_USER_PROCESSES}",
             "--tmpfs", f"/ws:rw,nosuid,nodev,exec,size={limits.workspace_bytes},mode=1777",
             "--tmpfs", f"/tmp:rw,nosuid,nodev,size={limits.workspace_bytes},mode=1777",
             *(part for key, value in job.env.items() for part in ("--env", f"{key}={value}")),
@@ -103,31 +113,74 @@ class Container:
         """Run one job in a container of its own."""
         name = f"rulewright-{uuid.uuid4().hex}"
         files = {key: _encoded(data) for key, data in (*job.files.items(), *job.tests.items())}
-        spec = json.dumps({"files": files, "argv": command(job)}).encode() + b"\n"
-        start = time.monotonic()
-        try:
-            # Starting a container is not the program's time.
-            done = subprocess.run(
-                self.argv(job, name),
-                input=spec,
-                capture_output=True,
-                timeout=job.limits.wall_s + 30,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as late:
-            self._remove(name)
-            return _result(Status.TIMEOUT, None, late.stdout, late.stderr, start, self.tier, job)
-        code = done.returncode
-        if code in (125, 126):  # docker's own failures
-            return _result(Status.INFRA, None, done.stdout, done.stderr, start, self.tier, job)
+        spec = {"files": files, "argv": command(job), "stdin": _encoded(job.stdin)}
+        with subprocess.Popen(
+            self.argv(job, name), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
+            assert process.stdin is not None
+            with contextlib.suppress(BrokenPipeError):  # then it says why, and that is read
+                process.stdin.write(json.dumps(spec).encode() + b"\n")
+                process.stdin.close()
+            output = _Output(process, job.limits)
+            reason = output.read()
+            if reason is not None:
+                self._remove(name)
+                process.kill()
+        code = process.returncode
+        if reason is None and (code in (125, 126) or output.began is None):  # docker's own failures
+            reason = Status.INFRA
         status = Status.OK if code == 0 else Status.SIGNAL if code == _KILLED else Status.FAIL
-        return _result(status, code, done.stdout, done.stderr, start, self.tier, job)
+        return _result(
+            reason or status, None if reason else code, bytes(output.out), bytes(output.err),
+            output.wall_s, self.tier, job,
+        )  # fmt: skip
 
     def _remove(self, name: str) -> None:
-        subprocess.run([self._program, "rm", "-f", name], capture_output=True, timeout=60, check=False)
+        """End a container at once: `rm -f` alone lets podman wait ten seconds for it."""
+        for words in (("kill", name), ("rm", "-f", name)):
+            subprocess.run([self._program, *words], capture_output=True, timeout=60, check=False)
 
     def close(self) -> None:
         """Nothing is kept between jobs."""
+
+
+class _Output:
+    """What a container writes, up to the job's cap, until its end or the job's deadline."""
+
+    def __init__(self, process: subprocess.Popen[bytes], limits: Limits) -> None:
+        assert process.stdout is not None and process.stderr is not None
+        self.out, self.err = bytearray(), bytearray()
+        self.began: float | None = None
+        """When the program began: starting a container is not its time."""
+        self._start = time.monotonic()
+        self._limits = limits
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(process.stdout, selectors.EVENT_READ, self.out)
+        self._selector.register(process.stderr, selectors.EVENT_READ, self.err)
+
+    @property
+    def wall_s(self) -> float:
+        """Seconds since the program began."""
+        return time.monotonic() - (self.began or self._start)
+
+    def read(self) -> Status | None:
+        """Read to the end; why it had to stop before, if it had to."""
+        while self._selector.get_map():
+            allowed = _START_S if self.began is None else self._limits.wall_s
+            left = allowed - self.wall_s
+            if left <= 0:
+                return Status.INFRA if self.began is None else Status.TIMEOUT
+            for key, _ in self._selector.select(left):
+                block = os.read(key.fd, 1 << 16)
+                if not block:
+                    self._selector.unregister(key.fileobj)
+                key.data.extend(block)
+            if self.began is None and self.err.startswith(_READY):
+                self.began = time.monotonic()
+                del self.err[:1]
+            if max(len(self.out), len(self.err)) > self._limits.output_bytes:
+                return Status.OUTPUT_LIMIT
+        return None
 
 
 class HttpServer:
@@ -154,13 +207,14 @@ class HttpServer:
             answer.raise_for_status()
             value: dict[str, Any] = answer.json()
         except (httpx.HTTPError, ValueError) as error:
-            return _result(Status.INFRA, None, b"", str(error).encode(), start, self.tier, job)
+            wall_s = time.monotonic() - start
+            return _result(Status.INFRA, None, b"", str(error).encode(), wall_s, self.tier, job)
         found = value.get("run_result") or {}
         code = found.get("return_code")
         return _result(
             _status(value, found), code if isinstance(code, int) else None,
             str(found.get("stdout") or "").encode(), str(found.get("stderr") or "").encode(),
-            start, self.tier, job,
+            time.monotonic() - start, self.tier, job,
         )  # fmt: skip
 
     def close(self) -> None:
@@ -177,15 +231,16 @@ def _status(value: dict[str, Any], found: dict[str, Any]) -> Status:
 
 
 def _result(
-    status: Status, code: int | None, out: bytes | None, err: bytes | None, start: float, tier: Tier, job: Job
+    status: Status, code: int | None, out: bytes, err: bytes, wall_s: float, tier: Tier, job: Job
 ) -> Result:
     cap = job.limits.output_bytes
-    out, err = out or b"", err or b""
     if len(out) > cap or len(err) > cap:
         status, code = Status.OUTPUT_LIMIT, None
     texts = [console.clean(data[:cap].decode("utf-8", "replace")) for data in (out, err)]
     detail = "" if status is Status.OK else f"exit code {code}" if code is not None else str(status)
-    return Result(status, code, texts[0], texts[1], time.monotonic() - start, 0.0, 0, tier, detail)
+    if status is Status.INFRA and texts[1].strip():
+        detail = texts[1].strip().splitlines()[-1][:300]
+    return Result(status, code, texts[0], texts[1], wall_s, 0.0, 0, tier, detail)
 
 
 def _encoded(data: str | bytes) -> str:
