@@ -16,6 +16,7 @@ import os
 import selectors
 import shutil
 import subprocess
+import tempfile
 import time
 import uuid
 from typing import Any, Final
@@ -91,6 +92,8 @@ class Container:
         if found is None:
             raise UsageError("neither docker nor podman is installed", "install one, or use --sandbox auto")
         self._program = found
+        # Podman's monitor leaves a file named `oom` where it was started.
+        self._folder = tempfile.TemporaryDirectory(prefix="rulewright-container-")
 
     def argv(self, job: Job, name: str) -> list[str]:
         """The command line that starts a job's container."""
@@ -115,8 +118,9 @@ class Container:
         files = {key: _encoded(data) for key, data in (*job.files.items(), *job.tests.items())}
         spec = {"files": files, "argv": command(job), "stdin": _encoded(job.stdin)}
         with subprocess.Popen(
-            self.argv(job, name), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        ) as process:
+            self.argv(job, name), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            cwd=self._folder.name,
+        ) as process:  # fmt: skip
             assert process.stdin is not None
             with contextlib.suppress(BrokenPipeError):  # then it says why, and that is read
                 process.stdin.write(json.dumps(spec).encode() + b"\n")
@@ -141,7 +145,8 @@ class Container:
             subprocess.run([self._program, *words], capture_output=True, timeout=60, check=False)
 
     def close(self) -> None:
-        """Nothing is kept between jobs."""
+        """Nothing but an empty folder is kept between jobs."""
+        self._folder.cleanup()
 
 
 class _Output:
