@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
 import pytest
 
-from rulewright.actions import Action
+from rulewright.actions import Action, parse_action
 from rulewright.engine import apply, judge, nomatch
 from rulewright.languages import Language
 from rulewright.verdict import Verdict
@@ -34,6 +39,8 @@ def test_silent_loss_is_seen(language: Language, pattern: str, fix: str, code: s
 
 
 HONEST = [
+    ("python", "$D[$K] if $K in $D else $V", "$D.get($K, $V)", "x = d[a.b] if a.b in d else 0\n"),
+    ("python", "f($$$A) or g($$$A)", "h($$$A)", "f(1, x) or g(1, x)\n"),
     ("python", "$A == None", "$A is None", "if x.y == None:\n    pass\n"),
     ("python", "foo($$$A)", "bar($$$A)", "foo(1, *x, k=2)\n"),
     ("python", "print($_, $$$)", "log()", "print(a, b, c)\n"),
@@ -48,6 +55,42 @@ HONEST = [
 @pytest.mark.parametrize(("language", "pattern", "fix", "code"), HONEST)
 def test_an_honest_rule_is_not_suspected(language: Language, pattern: object, fix: str, code: str) -> None:
     assert judge(_action(pattern, fix, language), code).verdict is Verdict.OK
+
+
+def _rules_of_others(folder: Path) -> Iterator[Action]:
+    """Every rule of the catalog and every forward template that has a fix."""
+    for line in (folder / "astgrep_catalog.jsonl").read_text("utf-8").splitlines():
+        action = parse_action(json.loads(line).get("rule_yaml", ""))
+        if isinstance(action, Action) and all("fix" in rule for rule in action.rules):
+            yield action
+    for line in (folder / "codemod_templates.jsonl").read_text("utf-8").splitlines():
+        row = json.loads(line)
+        yield Action(row["language"], ({key: value for key, value in row["forward"].items() if value},))
+
+
+def test_rules_of_others_are_seldom_suspected(shared: Path, count: Callable[[str], None]) -> None:
+    codes: dict[str, list[str]] = {}
+    for line in (shared / "data" / "commit_edits.jsonl").read_text("utf-8").splitlines():
+        row = json.loads(line)
+        texts = codes.setdefault(row["language"], [])
+        if len(texts) < 30 and 30 < len(row["pre"]) < 12_000:
+            texts.append(row["pre"])
+    flags: Counter[Verdict] = Counter()
+    pairs = matches = 0
+    for action in _rules_of_others(shared / "data"):
+        for code in codes.get(action.language, []):
+            outcome = judge(action, code)
+            pairs += outcome.n_matches > 0
+            matches += outcome.n_matches
+            flags.update(outcome.flags)
+    count(
+        f"rules of others on real files: {pairs} (rule, file) pairs with {matches} matches; "
+        + ", ".join(
+            f"{flag} {flags[flag]}" for flag in (Verdict.LOSSY, Verdict.DEGENERATE, Verdict.SYNTAX_ERROR)
+        )
+    )
+    assert pairs > 100
+    assert flags[Verdict.LOSSY] + flags[Verdict.DEGENERATE] <= 0.01 * pairs
 
 
 def test_a_stated_deletion_is_no_loss() -> None:
