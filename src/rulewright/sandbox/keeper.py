@@ -35,6 +35,7 @@ _MNT_DETACH: Final = 2
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _MAX_MESSAGE: Final = 1 << 20
 _GIVE_UP_S: Final = 5.0
+_SOON_S: Final = 0.5
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -58,6 +59,8 @@ class Keeper:
     def __init__(self, sock: socket.socket, scratch: Path) -> None:
         self._sock, self._scratch = sock, scratch
         self._workers: dict[int, list[str]] = {}
+        self._busy: list[str] = []
+        """Groups of dead workers that could not be removed yet."""
         self._staged = ""
 
     def serve(self, driver: int) -> None:
@@ -72,6 +75,7 @@ class Keeper:
         while True:
             ready = {fd for fd, _ in poll.poll(1000)}
             self._reap()
+            self._busy = _remove_cgroups(self._busy, 0.0)
             if pidfd in ready:
                 return
             if self._sock.fileno() in ready and not self._answer():
@@ -148,7 +152,7 @@ class Keeper:
         _signal(pid)
         _wait(pid)
         self._kill_strays(cgroups)
-        _remove_cgroups(cgroups)
+        self._busy += _remove_cgroups(cgroups, _SOON_S)
 
     def _kill_strays(self, cgroups: list[str]) -> None:
         """Kill what a worker without a pid namespace left to us, its subreaper."""
@@ -174,7 +178,7 @@ class Keeper:
             cgroups = self._workers.pop(pid, None)
             if cgroups is not None:
                 self._kill_strays(cgroups)
-                _remove_cgroups(cgroups)
+                self._busy += _remove_cgroups(cgroups, _SOON_S)
 
     def clean_up(self) -> None:
         """End everything that is left and remove its traces."""
@@ -183,6 +187,7 @@ class Keeper:
         for pid in list(self._workers):
             self._kill(pid)
         self._kill_strays([])
+        _remove_cgroups(self._busy, _GIVE_UP_S)
         if self._staged:
             _libc.umount2(os.fsencode(self._staged), _MNT_DETACH)
         remove_folder(self._scratch)
@@ -257,17 +262,26 @@ def _members(cgroups: list[str]) -> set[int]:
     return found
 
 
-def _remove_cgroups(cgroups: list[str]) -> None:
-    until = time.monotonic() + 1.0
-    for path in cgroups:
-        while time.monotonic() < until:
-            try:
-                os.rmdir(path)
-                break
-            except FileNotFoundError:
-                break
-            except OSError:  # its last process is still dying
-                time.sleep(0.005)
+def _remove_cgroups(cgroups: list[str], patience_s: float) -> list[str]:
+    """Remove groups; those that are still busy after a while (a process is slow to die) are given back."""
+    until = time.monotonic() + patience_s
+    left = list(cgroups)
+    while left:
+        left = [path for path in left if not _remove_cgroup(path)]
+        if not left or time.monotonic() >= until:
+            break
+        time.sleep(0.005)
+    return left
+
+
+def _remove_cgroup(path: str) -> bool:
+    try:
+        os.rmdir(path)
+    except FileNotFoundError:
+        return True
+    except OSError:  # its last process is still dying
+        return False
+    return True
 
 
 def _signal(pid: int) -> None:

@@ -72,7 +72,7 @@ class KeeperClient:
         """Let the keeper end its workers and clean up; wait for it."""
         self._sock.close()
         try:
-            self.process.wait(timeout=10)
+            self.process.wait(timeout=20)
         except subprocess.TimeoutExpired:
             self.process.send_signal(signal.SIGKILL)
             self.process.wait()
