@@ -162,12 +162,18 @@ def test_a_killed_worker_is_replaced_and_the_job_retried(opener: Opener) -> None
         assert pool.n_infra == 1
 
 
-def test_a_killed_keeper_is_replaced(opener: Opener) -> None:
+@pytest.mark.parametrize("used_again", [True, False])
+def test_a_killed_keeper_is_replaced_and_leaves_nothing(opener: Opener, used_again: bool) -> None:
     with opener("auto") as sandbox:
         pool: LocalPool = sandbox._backend  # type: ignore[assignment]
+        name = pool.layout.scratch.name[-8:]
         pool._keeper.process.kill()
         pool._keeper.process.wait()
-        assert sandbox.run(Job({"main.py": "print(1)"})).stdout == "1\n"
+        if used_again:
+            assert sandbox.run(Job({"main.py": "print(1)"})).stdout == "1\n"
+            assert len({path.name for path in our_cgroups(os.getpid()) if name in path.name}) <= 1
+    assert [path for path in our_cgroups(os.getpid()) if name in path.name] == []
+    assert not pool.layout.scratch.exists()
 
 
 def test_what_we_cannot_do_is_infra_after_one_retry(monkeypatch: pytest.MonkeyPatch, opener: Opener) -> None:

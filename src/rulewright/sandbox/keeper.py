@@ -75,7 +75,7 @@ class Keeper:
         while True:
             ready = {fd for fd, _ in poll.poll(1000)}
             self._reap()
-            self._busy = _remove_cgroups(self._busy, 0.0)
+            self._busy = remove_cgroups(self._busy, 0.0)
             if pidfd in ready:
                 return
             if self._sock.fileno() in ready and not self._answer():
@@ -143,16 +143,17 @@ class Keeper:
         return {"pid": pid}
 
     def _do_kill(self, _: list[int], pid: int) -> dict[str, Any]:
-        if pid in self._workers:
+        known = pid in self._workers
+        if known:
             self._kill(pid)
-        return {}
+        return {"known": known}
 
     def _kill(self, pid: int) -> None:
         cgroups = self._workers.pop(pid)
         _signal(pid)
         _wait(pid)
         self._kill_strays(cgroups)
-        self._busy += _remove_cgroups(cgroups, _SOON_S)
+        self._busy += remove_cgroups(cgroups, _SOON_S)
 
     def _kill_strays(self, cgroups: list[str]) -> None:
         """Kill what a worker without a pid namespace left to us, its subreaper."""
@@ -178,7 +179,7 @@ class Keeper:
             cgroups = self._workers.pop(pid, None)
             if cgroups is not None:
                 self._kill_strays(cgroups)
-                self._busy += _remove_cgroups(cgroups, _SOON_S)
+                self._busy += remove_cgroups(cgroups, _SOON_S)
 
     def clean_up(self) -> None:
         """End everything that is left and remove its traces."""
@@ -187,7 +188,7 @@ class Keeper:
         for pid in list(self._workers):
             self._kill(pid)
         self._kill_strays([])
-        _remove_cgroups(self._busy, _GIVE_UP_S)
+        remove_cgroups(self._busy, _GIVE_UP_S)
         if self._staged:
             _libc.umount2(os.fsencode(self._staged), _MNT_DETACH)
         remove_folder(self._scratch)
@@ -262,7 +263,7 @@ def _members(cgroups: list[str]) -> set[int]:
     return found
 
 
-def _remove_cgroups(cgroups: list[str], patience_s: float) -> list[str]:
+def remove_cgroups(cgroups: list[str], patience_s: float) -> list[str]:
     """Remove groups; those that are still busy after a while (a process is slow to die) are given back."""
     until = time.monotonic() + patience_s
     left = list(cgroups)

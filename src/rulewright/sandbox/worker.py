@@ -21,6 +21,7 @@ from rulewright import console
 from rulewright.errors import RulewrightError
 from rulewright.sandbox import cgroups
 from rulewright.sandbox.job import Job, Result, Status
+from rulewright.sandbox.keeper import remove_cgroups
 from rulewright.sandbox.layout import Layout
 
 _FRAME: Final = struct.Struct("!cI")
@@ -231,8 +232,11 @@ class Worker:
     def close(self) -> None:
         """End the worker and everything in it."""
         self._sock.close()
+        known = False
         with contextlib.suppress(WorkerLost):
-            self._keeper.ask({"do": "kill", "pid": self.pid})
+            known = self._keeper.ask({"do": "kill", "pid": self.pid})["known"]
+        if not known:  # its keeper died, and it with that
+            remove_cgroups(self._group.paths, _PATIENCE_S)
         self._errors.close()
 
 
