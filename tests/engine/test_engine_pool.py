@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -45,8 +46,12 @@ GROWTH = Request(
 )
 
 
-def test_hostile_items_get_their_reason_and_the_rest_goes_on() -> None:
-    requests = [GOOD, HANG, GOOD, SEGFAULT, GOOD, HUGE, GROWTH, GOOD]
+def test_hostile_items_get_their_reason_and_the_rest_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = Request(GOOD.action, CODE + "def (\n", "python")  # for the command line
+    requests = [GOOD, HANG, GOOD, SEGFAULT, GOOD, HUGE, GROWTH, GOOD, broken]
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with Engine(workers=2, deadline_s=0.7, memory_mb=700) as engine:
         outcomes = list(engine.judge_many(requests))
         processes = [worker.process for worker in engine._workers]
@@ -56,7 +61,9 @@ def test_hostile_items_get_their_reason_and_the_rest_goes_on() -> None:
     assert verdicts[3] is Verdict.CRASHED and "SIGSEGV" in outcomes[3].detail
     assert verdicts[5] in (Verdict.CRASHED, Verdict.TIMEOUT, Verdict.BAD_RULE, Verdict.NO_MATCH)
     assert verdicts[6] in (Verdict.CRASHED, Verdict.BAD_ACTION, Verdict.TIMEOUT)
+    assert verdicts[8] is Verdict.OK
     assert all(process.poll() is not None for process in processes), "a worker outlived its engine"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_outcomes_come_in_order_and_once() -> None:

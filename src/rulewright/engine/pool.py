@@ -11,9 +11,11 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -35,8 +37,17 @@ class _Worker:
     """A worker process and the requests it owes answers to, oldest first."""
 
     def __init__(self, memory_mb: int, deadline_s: float) -> None:
+        # One that is killed while ast-grep runs cannot remove what it wrote.
+        self._scratch = tempfile.mkdtemp(prefix="rulewright-engine-")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "rulewright.engine.worker", str(memory_mb), str(deadline_s)],
+            [
+                sys.executable,
+                "-m",
+                "rulewright.engine.worker",
+                str(memory_mb),
+                str(deadline_s),
+                self._scratch,
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -79,14 +90,15 @@ class _Worker:
 
     def end(self) -> int:
         """Stop the process and its children; give how it ended."""
-        code = self.process.poll()
-        if code is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
+        # Before it is waited for: a dead leader still holds the number of its group, and an
+        # ast-grep that it started may be alive in it.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         code = self.process.wait()
         for stream in (self.into, self.out):
             with contextlib.suppress(BrokenPipeError):
                 stream.close()
+        shutil.rmtree(self._scratch, ignore_errors=True)
         return code
 
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 import gc
 import os
 import resource
+import shutil
 import signal
 import sys
+import tempfile
 from typing import Final
 
 from rulewright.actions import Action, Rejection, read_action
@@ -24,8 +26,9 @@ COLLECT_EVERY: Final = 500
 
 
 def main() -> int:
-    """Serve requests on stdin and stdout until stdin ends."""
+    """Serve requests on stdin and stdout until stdin ends: `MEMORY_MB DEADLINE_S SCRATCH_FOLDER`."""
     memory_mb, deadline_s = int(sys.argv[1]), float(sys.argv[2])
+    tempfile.tempdir = sys.argv[3]
     requests = os.fdopen(os.dup(0), "rb")
     answers = os.fdopen(os.dup(1), "wb")
     # Nothing that native code prints may reach the protocol.
@@ -40,6 +43,8 @@ def main() -> int:
         try:
             request = wire.request_from_json(wire.receive(requests))
         except EOFError:
+            # The parent removes the folder, unless it was killed.
+            shutil.rmtree(tempfile.tempdir, ignore_errors=True)
             return 0
         signal.setitimer(signal.ITIMER_PROF, deadline_s)
         outcome = _answer(request)
