@@ -28,6 +28,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ast_grep_py import SgRoot
+
+from rulewright.data import clean, licenses
+from rulewright.data.schemas import NormalizedRecord, record_id
+from rulewright.languages import Language, language_of_path
 
 _INGEST = (sys.executable, "-m", "rulewright", "ingest", "commitpackft")
 _KEYWORDS = set(
@@ -173,25 +178,86 @@ def scale(path: Path, workers: int, kill_after_s: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def plain_record(row: dict[str, Any]) -> NormalizedRecord | None:
+    """A row checked and normalized as `data.clean` does, written plainly; `None` if dropped."""
+    subject = " ".join(row["subject"].split())
+    pre, post = (
+        text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+        for text in (row["old_contents"], row["new_contents"])
+    )
+    license = licenses.normalize(row["license"])
+    language = language_of_path(row["new_file"])
+    if not (subject and pre.strip() and post.strip()) or language == "other":
+        return None
+    if [line.rstrip() for line in pre.rstrip().split("\n")] == [
+        line.rstrip() for line in post.rstrip().split("\n")
+    ]:
+        return None
+    if not licenses.allowed(license, licenses.PERMISSIVE) or max(len(pre), len(post)) > 50_000:
+        return None
+    if any(
+        re.search("[\x00-\x08\x0e-\x1a\x1c-\x1f\ufffd\ud800-\udfff]", text) for text in (subject, pre, post)
+    ):
+        return None
+    if any(len(line) > 1_000 for text in (pre, post) for line in text.split("\n")):
+        return None
+    if clean._GENERATED_TEXT.search(pre[:1_500]) or clean._GENERATED_PATH.search(row["new_file"]):
+        return None
+    if re.search(r"^(<{7} |>{7} |={7}$)", post, re.MULTILINE):
+        return None
+    parsed = _plain_language(language, pre, post)
+    if parsed is None:
+        return None
+    language, tags = parsed
+    repo = clean.canonical_repo(row["repos"].split(","))
+    name = record_id(subject, pre, post, language)
+    metadata = {
+        "id": name, "source": "commitpackft", "license": license, "group": repo or row["commit"],
+        "commit": row["commit"], "repo": repo or None, "path": row["new_file"],
+    }  # fmt: skip
+    return NormalizedRecord.model_validate(
+        {
+            "instruction": subject,
+            "pre": pre,
+            "post": post,
+            "language": language,
+            "tags": tags,
+            "metadata": metadata,
+        }
+    )
+
+
+def _plain_language(language: Language, pre: str, post: str) -> tuple[Language, list[str]] | None:
+    after = _plain_errors(post, language)
+    if not after:
+        return language, []
+    found = [(language, _plain_errors(pre, language), after)]
+    for other in clean._ALTERNATIVES.get(language, ()):
+        found.append((other, _plain_errors(pre, other), _plain_errors(post, other)))
+    language, before, after = min(found, key=lambda rates: rates[1] + rates[2])
+    if min(before, after) > 0.2 or (before == 0 and after > 0):
+        return None
+    return language, ["parse_errors"] if after > 0 else []
+
+
+def _plain_errors(code: str, language: Language) -> float:
+    root = SgRoot(code, language).root()
+    n_wrong = sum(len(node.text()) or 1 for node in root.find_all(kind="ERROR"))
+    empty = root.find_all({"rule": {"regex": "^$"}})
+    n_wrong += sum(node.is_leaf() and node.kind() not in ("", "\n") for node in empty)
+    return n_wrong / len(code)
+
+
 def plain_pipeline(path: Path, processes: int, near: bool) -> int:
     """The same work as one would write it with `datasets`: map, filter, MinHash LSH, to_json."""
     import datasets
     from datasketch import MinHash, MinHashLSH
 
-    from rulewright.data import clean
-    from rulewright.data.drafts import Draft
-    from rulewright.data.schemas import NormalizedRecord
     from rulewright.data.splits import split_of
-    from rulewright.languages import normalize_language
 
     def normalize(row: dict[str, Any]) -> dict[str, Any]:
-        draft = Draft(
-            instruction=row["subject"], pre=row["old_contents"], post=row["new_contents"],
-            group=clean.canonical_repo(row["repos"].split(",")), language=normalize_language(row["lang"]),
-            license=row["license"], path=row["new_file"], commits=(row["commit"],),
-        )  # fmt: skip
-        made = clean.clean(draft, "commitpackft", clean.Rules())
-        if not isinstance(made, NormalizedRecord):
+        made = plain_record(row)
+        if made is None:
             return {"line": "", "split": "", "signature": []}
         signature: list[int] = []
         if near:

@@ -35,7 +35,9 @@ def edit(pre: str, post: str, group: str, commit: str = "") -> NormalizedRecord:
 def columns_of(edits: list[NormalizedRecord], splits: list[int] | None = None) -> dict[str, Any]:
     columns: dict[str, list[Any]] = {name: [] for name in keytable.COLUMNS}
     for i, record in enumerate(edits):
-        keytable.enter(columns, record, 0, False, splits[i] if splits else 0)
+        keytable.enter(
+            columns, record, signatures.Edit(record.pre, record.post), 0, False, splits[i] if splits else 0
+        )
     columns["lines"] = columns["language"] = [0] * len(edits)
     return keytable.arrays(columns)
 
@@ -169,6 +171,43 @@ def test_memory_grows_little_with_the_number_of_edits(
     assert (peaks[1] - peaks[0]) / 40_000 < 24
 
 
+@settings(max_examples=200)
+@given(
+    pre=st.lists(st.sampled_from(["a b", "c(d, e)", "  é = 1", "", "f", "\t", "x.y.z[0]"]), max_size=12),
+    post=st.lists(st.sampled_from(["a b", "c(d, e)", "  é = 1", "", "g h i", "x.y.z[0]"]), max_size=12),
+)
+def test_an_edit_read_once_gives_what_its_sides_give(pre: list[str], post: list[str]) -> None:
+    """Shared lines are looked at once; the numbers are those of the definition."""
+    old, new = "\n".join(pre), "\n".join(post)
+    edit = signatures.Edit(old, new)
+    both = [signatures.tokens(old), signatures.tokens(new)]
+    assert all((a == b).all() and a.size == b.size for a, b in zip(edit.sides(), both, strict=True))
+    runs = {int(h) for side in both for h in signatures.ngrams(side, signatures.SHINGLE)}
+    code, n_shingles = edit.code_signature()
+    assert n_shingles == len(runs)
+    assert (code == signatures.signature(np.array(sorted(runs), dtype=np.uint64))).all()
+    removed = "\n".join(line for line in pre if line not in post)
+    added = "\n".join(line for line in post if line not in pre)
+    changes = {
+        int(h)
+        for mark, text in ((1, removed), (2, added))
+        for k in (1, 3)
+        for h in signatures.mixed(signatures.ngrams(signatures.tokens(text), k) ^ np.uint64(mark))
+    }
+    wanted = signatures.signature(np.array(sorted(changes), dtype=np.uint64), 64)
+    assert (edit.change_signature() == wanted).all()
+
+
+@given(st.lists(st.integers(0, 2**64 - 1), max_size=70), st.integers(1, 70))
+def test_runs_are_polynomials(values: list[int], n: int) -> None:
+    hashes = np.array(values, dtype=np.uint64)
+    base = int(signatures._P)
+    sums = [sum(h * base ** (n - 1 - j) for j, h in enumerate(values[i : i + n])) % 2**64
+            for i in range(len(values) - n + 1)]  # fmt: skip
+    expected = signatures.mixed(np.array(sums, dtype=np.uint64))
+    assert (signatures.ngrams(hashes, n) == expected).all()
+
+
 def test_equal_code_is_kept_once_whatever_its_white_space_at_line_ends() -> None:
     edits = [edit("a = 1 \nb\n", "a = 2\nb\n", "g1"), edit("a = 1\nb", "a = 2\nb", "g2")]
     decision = dedup.choose(keys_of(edits), 2)
@@ -274,7 +313,7 @@ FILLER = "".join(f"setting_{i} = read_{i}('{i}')\n" for i in range(60))
     ],
 )
 def test_overlap_is_found(index: EvaluationIndex, instruction: str, pre: str, expected: str | None) -> None:
-    found = index.check(instruction, pre, "y = 2\n")
+    found = index.check(instruction, signatures.Edit(pre, "y = 2\n").sides())
     if expected is None:
         assert found is None
     else:
@@ -282,7 +321,8 @@ def test_overlap_is_found(index: EvaluationIndex, instruction: str, pre: str, ex
 
 
 def test_a_short_run_in_a_long_text_is_only_flagged(index: EvaluationIndex) -> None:
-    found = index.check("Do it", FILLER + "return sum(item.price * item.count for item in y)\n", "y = 2\n")
+    pre = FILLER + "return sum(item.price * item.count for item in y)\n"
+    found = index.check("Do it", signatures.Edit(pre, "y = 2\n").sides())
     assert isinstance(found, Overlap) and found.n_runs >= 1
 
 

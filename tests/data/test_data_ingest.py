@@ -222,3 +222,32 @@ def test_configuration_from_a_file(tmp_path: Path, out: Path, lay: SimpleNamespa
     config.write_text(f"source: commitpackft\ninput: ['{path}']\nout: '{out}'\nname: packed\nworkers: 1\n")
     assert cli.main(["ingest", "--config", str(config)]) == 0
     assert store.read_metadata(out, "packed") is not None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--name", ".."), "none of '.-' first"),
+        (("--name", "../x"), "expected letters"),
+        (("--name", ".work"), "none of '.-' first"),
+        (("--near-threshold", "0"), "near_threshold"),
+        (("--max-chars", "-1"), "max_chars"),
+        (("--workers", "-1"), "workers"),
+        (("--fallback-instruction", "Fix {x}"), "only {name} and {words}"),
+        (("--fractions", "0.5", "0.5", "0.5"), "sum to 1"),
+        (("--against", "nowhere.jsonl"), "no such file"),
+        (("--against", __file__), "none of its first rows can be read"),
+    ],
+)
+def test_impossible_options_are_refused_and_touch_nothing(
+    arguments: tuple[str, ...], told: str, tmp_path: Path, out: Path, lay: SimpleNamespace,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    path = lay.write(tmp_path / "c.jsonl", [lay.commit_row(i) for i in range(5)])
+    words = ["ingest", "commitpackft", "--input", str(path), "--out", str(out)]
+    assert cli.main(words) == 0
+    before = lay.bytes_of(out)
+    assert cli.main([*words, "--overwrite", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert told in error and "Traceback" not in error
+    assert lay.bytes_of(out) == before

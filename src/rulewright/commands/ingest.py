@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import tyro
+from pydantic import Field
 
 from rulewright import console, jsonl
 from rulewright.config import CommandConfig, did_you_mean
@@ -27,6 +28,7 @@ from rulewright.runs import file_sha256
 
 if TYPE_CHECKING:
     from rulewright.data import pipeline
+    from rulewright.data.decontaminate import EvaluationIndex
     from rulewright.data.inputs import Found
     from rulewright.data.sources import Options, Source
 
@@ -59,11 +61,11 @@ class Config(CommandConfig):
     """What must not straddle splits, where a row names no group of its own."""
     window: bool | None = None
     """Cut files larger than `max_window_chars` to the function that was edited; default: for `git` only."""
-    max_window_chars: int = 4_000
+    max_window_chars: int = Field(default=4_000, ge=1)
     """Bound on each side of a window, in characters."""
-    max_chars: int = 50_000
+    max_chars: int = Field(default=50_000, ge=1)
     """Bound on each side of a record, in characters."""
-    near_threshold: float = 0.7
+    near_threshold: float = Field(default=0.7, gt=0)
     """Jaccard similarity from which two edits are near copies; above 1: exact copies only."""
     fractions: tuple[float, float, float] = (0.90, 0.05, 0.05)
     """Shares of the groups in train, dev and test."""
@@ -81,7 +83,7 @@ class Config(CommandConfig):
     """Where files from the hub are kept."""
     revision: str = "main"
     """Revision on the hub; the commit it resolves to is recorded."""
-    workers: int = 0
+    workers: int = Field(default=0, ge=0)
     """Processes; 0: one per core. The result does not depend on it."""
     engine: Literal["local", "ray"] = "local"
     """Where the work runs; the result does not depend on it."""
@@ -96,20 +98,24 @@ class Config(CommandConfig):
 def run(config: Config) -> int:
     """Ingest one source."""
     from rulewright.data import ingest, inputs, pipeline
+    from rulewright.data.decontaminate import EvaluationIndex
+    from rulewright.data.splits import Fractions
 
     started = time.monotonic()
     source = _source(config)
     name = config.name or source.name
     options = _options(config, source, name)
+    Fractions(*config.fractions).checked()
     given, revision = _fetched(config, source)
     found = inputs.find(source, given, options, revision)
     against = _against(config, source)
+    index = EvaluationIndex.build([Path(path) for path in against]) if against else None
     identity = {**_identity(config), "inputs": found.stamps(), "against": against}
     work = ingest.open_work(config.out, name, identity, config.resume, config.overwrite)
     if work is None:
         console.say(f"{name}: already done, nothing to do")
         return _report(config, source, name, None)
-    job = _job(config, source, name, options, work, list(against))
+    job = _job(config, source, name, options, work, index)
     n_units = n_kept = 0
     with console.progress(f"ingest {name}") as bar:
         for shard in pipeline.run(found.units(), job, config.workers or os.cpu_count() or 1, config.engine):
@@ -214,24 +220,23 @@ def _identity(config: Config) -> dict[str, Any]:
 
 
 def _job(
-    config: Config, source: Source, name: str, options: Options, work: Path, against: list[str]
+    config: Config, source: Source, name: str, options: Options, work: Path, index: EvaluationIndex | None
 ) -> pipeline.Job:
     from rulewright.data import clean, pipeline
-    from rulewright.data.decontaminate import EvaluationIndex
     from rulewright.data.splits import Fractions
 
     saved = work / "against.npz"
-    if against and not saved.exists():
-        EvaluationIndex.build([Path(path) for path in against]).save(saved)
+    if index is not None and not saved.exists():
+        index.save(saved)
     return pipeline.Job(
         source=source.name,
         name=name,
         options=options,
         rules=clean.Rules(allow_licenses=config.allow_licenses, max_chars=config.max_chars),
         work=str(work),
-        fractions=Fractions(*config.fractions).checked(),
+        fractions=Fractions(*config.fractions),
         salt=config.salt,
-        against=str(saved) if against else "",
+        against=str(saved) if index is not None else "",
         whole_rejects=config.rejects == "rows",
     )
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
+from pydantic import Field
 
 from rulewright import console, jsonl
 from rulewright.config import CommandConfig
@@ -28,7 +29,7 @@ class Config(CommandConfig):
     """A model's run/result.json (or a manifest file): check that its training data are unchanged."""
     plots: bool = True
     """Draw plots into the report."""
-    workers: int = 0
+    workers: int = Field(default=0, ge=0)
     """Processes; 0: one per core."""
     json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
     """Print the figures as one JSON line."""

@@ -173,9 +173,10 @@ def _language(draft: Draft, pre: str, post: str, rules: Rules) -> tuple[Language
         return language, []  # nearly all end here, with one side parsed
     best: tuple[Language, float, float] = (language, error_rate(pre, language), after)
     for other in _ALTERNATIVES.get(language, ()):
-        rates = error_rates(other, pre, post)
-        if sum(rates) < sum(best[1:]):
-            best = (other, *rates)
+        bound = best[1] + best[2]
+        after = error_rate(post, other)
+        if after < bound and (before := error_rate(pre, other)) + after < bound:
+            best = (other, before, after)
     language, before, after = best
     if min(before, after) > rules.max_error_rate:
         return Drop(
@@ -184,11 +185,6 @@ def _language(draft: Draft, pre: str, post: str, rules: Rules) -> tuple[Language
     if before == 0 and after > 0:
         return Drop("breaks_syntax", f"the new side has {language} syntax errors, the old side none")
     return language, ["parse_errors"] if after > 0 else []
-
-
-def error_rates(language: Language, pre: str, post: str) -> tuple[float, float]:
-    """Shares of two texts that lie in syntax errors, in [0, 1]."""
-    return error_rate(pre, language), error_rate(post, language)
 
 
 def error_rate(code: str, language: Language) -> float:

@@ -8,7 +8,7 @@ it is mostly boilerplate. What is found is exact; hashes have 64 bits.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -18,7 +18,7 @@ import numpy as np
 from rulewright import jsonl
 from rulewright.data import files, readers
 from rulewright.data.drafts import Drop
-from rulewright.data.signatures import U64, ngrams, text_key, tokens
+from rulewright.data.signatures import U64, ngrams, text_key, tokens, unique
 from rulewright.errors import UsageError
 
 FLAG_TOKENS: Final = 13
@@ -84,16 +84,15 @@ class EvaluationIndex:
                 {kind: (held[f"{kind}_0"], held[f"{kind}_1"]) for kind in kinds},
             )
 
-    def check(self, instruction: str, pre: str, post: str) -> Drop | Overlap | None:
-        """Say whether a record overlaps a problem, and how."""
+    def check(self, instruction: str, sides: Iterable[U64]) -> Drop | Overlap | None:
+        """Say whether a record overlaps a problem, and how; `sides` are tokens."""
         words = instruction.lower().split()
         if len(words) >= MIN_INSTRUCTION_WORDS:
             hit = self._find("instruction", np.array([text_key(" ".join(words))], dtype=np.uint64))
             if hit.size:
                 return Drop("contaminated", f"the instruction is that of {self.names[int(hit[0])]}")
         runs = []
-        for side in (pre, post):
-            hashes = tokens(side)
+        for hashes in sides:
             if hashes.size >= MIN_EXACT_TOKENS:
                 hit = self._find("side", ngrams(hashes, hashes.size))
                 if hit.size:
@@ -102,7 +101,7 @@ class EvaluationIndex:
             if hit.size:
                 return Drop("contaminated", f"{DROP_TOKENS} tokens in a row of {self.names[int(hit[0])]}")
             runs.append(ngrams(hashes, FLAG_TOKENS))
-        own = np.unique(np.concatenate(runs))
+        own = unique(np.concatenate(runs))
         hit = self._find("flag", own)
         if not hit.size:
             return None

@@ -6,6 +6,7 @@ corpora; a person who has checked more can allow more.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Collection
 from typing import Final
@@ -47,6 +48,7 @@ _TEXTS: Final[tuple[tuple[str, str], ...]] = (
 )
 
 
+@functools.lru_cache(maxsize=1024)
 def normalize(name: str) -> str:
     """Give the SPDX id in lower case; `a and b` where several apply; `unknown` for free text.
 

@@ -24,6 +24,7 @@ from rulewright.data.decontaminate import EvaluationIndex, Overlap
 from rulewright.data.drafts import Draft, Drop
 from rulewright.data.schemas import SPLITS, NormalizedRecord
 from rulewright.data.shards import Shard, read_summary, shard_path, whole, write_summary
+from rulewright.data.signatures import Edit
 from rulewright.data.sources import SOURCES, Normalize, Options
 from rulewright.data.splits import Fractions, split_of
 from rulewright.data.store import problems_of, reject_line
@@ -31,6 +32,7 @@ from rulewright.errors import MissingDependency
 from rulewright.languages import LANGUAGES
 
 EngineName = Literal["local", "ray"]
+_Made = tuple[NormalizedRecord, Edit]
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,9 @@ class _Maker:
                         )
                         rejects.write(line.encode() + b"\n")
                     else:
-                        records.write(result.to_json().encode() + b"\n")
-                        self._enter(result, item.place)
+                        record, edit = result
+                        records.write(record.to_json().encode() + b"\n")
+                        self._enter(record, edit, item.place)
         shard = Shard(
             number, self._unit.path, self._n_rows, len(self._columns["ids"]), self._dropped, self._flagged
         )
@@ -95,7 +98,7 @@ class _Maker:
         keys.save(shard_path(work, number, "keys"), keys.arrays(self._columns))
         return shard
 
-    def _results(self, item: readers.Item) -> Iterator[NormalizedRecord | Drop]:
+    def _results(self, item: readers.Item) -> Iterator[_Made | Drop]:
         row = item.value
         if isinstance(row, Drop):
             yield row
@@ -111,7 +114,7 @@ class _Maker:
         for draft in self._normalize(row, self._job.options):
             yield self._checked(draft)
 
-    def _checked(self, draft: Draft | Drop) -> NormalizedRecord | Drop:
+    def _checked(self, draft: Draft | Drop) -> _Made | Drop:
         if isinstance(draft, Drop):
             return draft
         try:
@@ -122,9 +125,10 @@ class _Maker:
             return record
         if "parse_errors" in record.tags:
             self._flagged["parse_errors"] += 1
+        edit = Edit(record.pre, record.post)
         if self._against is None:
-            return record
-        found = self._against.check(record.instruction, record.pre, record.post)
+            return record, edit
+        found = self._against.check(record.instruction, edit.sides())
         match found:
             case Drop():
                 return found
@@ -133,18 +137,17 @@ class _Maker:
                 marked = record.metadata.model_copy(
                     update={"overlap": {"problem": problem, "n_runs": n_runs}}
                 )
-                return record.model_copy(
-                    update={"metadata": marked, "tags": [*record.tags, "overlap_13gram"]}
-                )
+                tags = [*record.tags, "overlap_13gram"]
+                return record.model_copy(update={"metadata": marked, "tags": tags}), edit
             case None:
-                return record
+                return record, edit
 
-    def _enter(self, record: NormalizedRecord, place: str) -> None:
+    def _enter(self, record: NormalizedRecord, edit: Edit, place: str) -> None:
         where: Any = split_of(record.metadata.group, self._job.salt, self._job.fractions)
         if self._source.evaluation_only:
             where = "test"
         columns = self._columns
-        keys.enter(columns, record, self._source.rank, self._source.seeded, SPLITS.index(where))
+        keys.enter(columns, record, edit, self._source.rank, self._source.seeded, SPLITS.index(where))
         columns["lines"].append(int(place.rsplit(":", 1)[-1]))
         columns["language"].append(LANGUAGES.index(record.language))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Iterable, Sequence
-from itertools import accumulate, compress, count
+from itertools import accumulate, compress, count, pairwise
 from operator import ne
 from typing import Final
 
@@ -100,19 +100,23 @@ def _tokens(texts: Sequence[str]) -> list[U64]:
     values += (last - 1).astype(np.uint64)
     if len(parts) == 1:
         return [mixed(values)]
-    bounds = np.searchsorted(first, list(accumulate(len(part) + 1 for part in parts[:-1])))
-    return np.split(mixed(values), bounds)
+    bounds = [0, *np.searchsorted(first, [*accumulate(len(part) + 1 for part in parts)]).tolist()]
+    values = mixed(values)
+    return [values[start:end] for start, end in pairwise(bounds)]
 
 
 def ngrams(hashes: U64, n: int) -> U64:
     """Hash every run of `n` tokens: `[n_tokens - n + 1]`, or empty."""
-    count = hashes.size - n + 1
-    if count <= 0:
+    if hashes.size < n:
         return np.empty(0, dtype=np.uint64)
-    total = hashes[:count].copy()
-    for i in range(1, n):
-        total *= _P
-        total += hashes[i : i + count]
+    # Polynomials over runs of 1, then of twice as many or one more, until it is n.
+    total, size = hashes, 1
+    for bit in f"{n:b}"[1:]:
+        total = total[:-size] * np.uint64(pow(int(_P), size, 2**64)) + total[size:]
+        size *= 2
+        if bit == "1":
+            total = total[:-1] * _P + hashes[size:]
+            size += 1
     return mixed(total)
 
 

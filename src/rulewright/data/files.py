@@ -1,0 +1,167 @@
+"""Which input files there are, and what they are: said before any work starts.
+
+Invariant: what `find` gives are readable files, and what `columns_of` gives of one are the
+columns of data. Anything else (a Git-LFS pointer, a web page, an archive, another encoding)
+is an error that says what it is instead.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from rulewright import jsonl
+from rulewright.data.drafts import Drop
+from rulewright.data.readers import format_of, items, number, open_parquet, pieces
+from rulewright.errors import UsageError
+
+_PEEK_ROWS: Final = 20
+_LISTING: Final = 12
+_OTHER_FORMATS: Final = {
+    b"PK\x03\x04": "a zip archive", b"BZh": "packed with bzip2", b"\xfd7zXZ": "packed with xz",
+    b"\x28\xb5\x2f\xfd": "packed with zstd", b"\x1f\x8b": "packed with gzip twice",
+    b"\xff\xfe\0\0": "UTF-32 text", b"\xff\xfe": "UTF-16 text", b"\xfe\xff": "UTF-16 text",
+    b"\0\0\xfe\xff": "UTF-32 text",
+    b"{\0": "UTF-16 text", b"\0{": "UTF-16 text", b"ARROW1": "an Arrow file", b"%PDF": "a PDF",
+}  # fmt: skip
+
+
+def find(inputs: Sequence[str]) -> list[Path]:
+    """Data files that paths, folders and globs name, sorted, each once.
+
+    Raises:
+        UsageError: one of them names nothing.
+    """
+    found: dict[Path, None] = {}
+    for given in inputs:
+        try:
+            names = _named(given)
+        except OSError as error:
+            raise UsageError(f"{given[:80]}: cannot be looked up ({error.strerror})", "check it") from error
+        found.update(dict.fromkeys(names))
+    return [_required(path) for path in found]
+
+
+def _named(given: str) -> list[Path]:
+    """What one path, folder or glob names; hidden files of a folder are left out."""
+    import glob
+
+    path = Path(given)
+    if not given.strip():
+        raise UsageError("an input is empty", "name files, folders or globs")
+    if path.is_dir():
+        below = sorted(p for p in path.rglob("*") if p.is_file() and _is_data(p))
+        names = [p for p in below if not any(part.startswith(".") for part in p.relative_to(path).parts)]
+        if not names:
+            raise UsageError(
+                f"{given}: no .jsonl, .jsonl.gz, .json or .parquet file in the folder",
+                "name another folder, or the files themselves",
+            )
+        return names
+    if path.exists() or path.is_symlink():
+        return [path]
+    names = sorted(Path(p) for p in glob.glob(given, recursive=True))  # noqa: PTH207  (absolute globs)
+    if not names:
+        beside = path.parent.glob("*") if path.parent.is_dir() else ()
+        near = sorted(p.name for p in beside if _is_data(p))[:_LISTING]
+        raise UsageError(
+            f"{given}: no such file or folder",
+            f"in {path.parent} there are: {', '.join(near)}" if near else "check the path",
+        )
+    return names
+
+
+def _required(path: Path) -> Path:
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise UsageError(f"{path}: is not a regular file", "write it to a file first")
+    return jsonl.require_file(path)
+
+
+def _is_data(path: Path) -> bool:
+    return bool(re.search(r"\.(jsonl|json|ndjson)(\.gz)?$|\.parquet$", path.name.lower()))
+
+
+def columns_of(path: Path) -> list[str]:
+    """The columns of a file: all keys of its first rows.
+
+    Raises:
+        UsageError: the file is empty, or not one of its first rows can be read; says what it is instead.
+    """
+    _refuse_other_formats(path)
+    if format_of(path) == "parquet":
+        return _parquet_columns(path)
+    seen: dict[str, None] = {}
+    problems = []
+    n = 0
+    for piece in number(pieces(path)):
+        for item in items(piece):
+            n += 1
+            if isinstance(item.value, Drop):
+                problems.append(f"{item.place}: {item.value.detail}")
+            else:
+                seen.update(dict.fromkeys(item.value))
+            if n >= _PEEK_ROWS:
+                break
+        if n >= _PEEK_ROWS:
+            break
+    if not seen:
+        raise UsageError(*_not_data(path, problems))
+    return list(seen)
+
+
+def _parquet_columns(path: Path) -> list[str]:
+    file = open_parquet(path)
+    names = list(file.schema_arrow.names)
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(
+            f"{path}: has the column {', '.join(map(repr, twice))} more than once",
+            "write it again with a name for each column",
+        )
+    if not file.metadata.num_rows:
+        raise UsageError(f"{path}: has no rows", "fetch it again")
+    return names
+
+
+def _head(path: Path) -> bytes:
+    """The first bytes of a file, unpacked if it is gzip."""
+    with path.open("rb") as plain:
+        if format_of(path) != "gz":
+            return plain.read(512)
+        try:
+            return gzip.GzipFile(fileobj=plain).read(512)
+        except (EOFError, OSError, zlib.error):
+            return b""  # whoever reads on says where it breaks off
+
+
+def _refuse_other_formats(path: Path) -> None:
+    head = _head(path)
+    found = next((name for mark, name in _OTHER_FORMATS.items() if head.startswith(mark)), "")
+    if found:
+        raise UsageError(
+            f"{path}: is {found}, expected JSON Lines in UTF-8 (plain or gzip) or parquet",
+            "unpack or convert it first",
+        )
+    if re.match(rb"\s*(<!doctype html|<html|<\?xml)", head.removeprefix(b"\xef\xbb\xbf"), re.IGNORECASE):
+        raise UsageError(
+            f"{path}: is a web page, not data",
+            "the download failed and saved an error page: fetch it again",
+        )
+
+
+def _not_data(path: Path, problems: list[str]) -> tuple[str, str]:
+    head = _head(path).lstrip(b"\xef\xbb\xbf \t\r\n")
+    if not head:
+        return f"{path}: the file is empty", "fetch it again"
+    if head[:1] == b"[" and path.suffix != ".json":
+        return (
+            f"{path}: is one JSON array, expected one object a line",
+            "name it .json, or convert it to JSON Lines",
+        )
+    return f"{path}: none of its first rows can be read ({problems[0] if problems else 'no rows'})", (
+        "expected JSON Lines (one object a line, UTF-8), .jsonl.gz or .parquet"
+    )

@@ -1,0 +1,176 @@
+"""What deduplication needs to know of edits: columns of fixed types, on disk.
+
+Invariant: the same edits give the same bytes. Columns are read as memory maps and written a
+block at a time, so that memory does not grow with the number of edits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rulewright.data import signatures
+from rulewright.data.schemas import NormalizedRecord
+from rulewright.data.shards import whole
+
+COLUMNS: Final = (
+    "exact", "code", "change", "n_shingles", "group", "commits", "commit_ends", "split", "preference",
+    "seeded", "ids", "lines", "language",
+)  # fmt: skip
+_TYPES: Final[dict[str, Any]] = {
+    "exact": np.uint64, "code": np.uint32, "change": np.uint32, "n_shingles": np.uint32, "group": np.uint64,
+    "commits": np.uint64, "commit_ends": np.int64, "split": np.uint8, "preference": np.uint32,
+    "seeded": np.bool_, "ids": "S40", "lines": np.int64, "language": np.uint8,
+}  # fmt: skip
+_WIDTHS: Final = {"exact": 2, "code": signatures.N_PERMUTATIONS, "change": signatures.N_CHANGE_PERMUTATIONS}
+_BLOCK: Final = 4096
+"""Edits in memory at a time."""
+
+Columns = Mapping[str, Any]
+"""Name to array: `[n]`, `[n, width]`, and `commits` with all commits of all edits, one after another."""
+
+
+def enter(
+    columns: dict[str, list[Any]],
+    record: NormalizedRecord,
+    edit: signatures.Edit,
+    rank: int,
+    seeded: bool,
+    split: int,
+) -> None:
+    """Enter a record; `lines` and `language` are the caller's."""
+    code, n_shingles = edit.code_signature()
+    columns["exact"].append(edit.exact_key())
+    columns["code"].append(code)
+    columns["change"].append(edit.change_signature())
+    columns["n_shingles"].append(n_shingles)
+    columns["group"].append(signatures.text_key(record.metadata.group))
+    commits = (record.metadata.commit or "").split(",")
+    columns["commits"].extend(signatures.text_key(commit) for commit in commits if commit)
+    columns["commit_ends"].append(len(columns["commits"]))
+    columns["split"].append(split)
+    columns["preference"].append(preference(record, rank))
+    columns["seeded"].append(seeded)
+    columns["ids"].append(record.metadata.id)
+
+
+def preference(record: NormalizedRecord, rank: int) -> int:
+    """The lower, the better a copy is: known licence, own instruction, better source."""
+    unknown = record.metadata.license == "unknown"
+    made_up = "instruction_fallback" in record.tags
+    return (unknown * 2 + made_up) * 100 + rank
+
+
+def arrays(columns: Mapping[str, list[Any]]) -> dict[str, Any]:
+    """Columns as arrays of fixed types and shapes, also where there is no row."""
+    made = {}
+    for name, values in columns.items():
+        array = np.array(values, dtype=_TYPES[name])
+        made[name] = array.reshape(-1, _WIDTHS[name]) if name in _WIDTHS else array
+    return made
+
+
+def save(path: Path, columns: Columns) -> None:
+    """Write columns one after another."""
+    with whole(path) as stream:
+        for name in COLUMNS:
+            np.save(stream, columns[name], allow_pickle=False)
+
+
+def save_some(path: Path, columns: Columns, keep: NDArray[np.bool_]) -> None:
+    """Write the columns of some edits, a block at a time: what `save` writes of these."""
+    n_commits = sum(part.size for part in _commits_of(columns, keep))
+    with whole(path) as stream:
+        for name in COLUMNS:
+            shape = (n_commits if name == "commits" else int(keep.sum()), *columns[name].shape[1:])
+            _write_header(stream, columns[name].dtype, shape)
+            for part in _parts(name, columns, keep):
+                stream.write(np.ascontiguousarray(part).tobytes())
+
+
+def _write_header(stream: BinaryIO, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+    described = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(stream, described)
+
+
+def _parts(name: str, columns: Columns, keep: NDArray[np.bool_]) -> Iterator[NDArray[Any]]:
+    if name == "commits":
+        yield from _commits_of(columns, keep)
+    elif name == "commit_ends":
+        done = 0
+        for counts, chosen in _commit_counts(columns, keep):
+            ends = done + np.cumsum(counts[chosen], dtype=np.int64)
+            done = int(ends[-1]) if ends.size else done
+            yield ends
+    else:
+        for start in range(0, keep.size, _BLOCK):
+            block = columns[name][start : start + _BLOCK]
+            yield block[keep[start : start + _BLOCK]]
+
+
+def _commits_of(columns: Columns, keep: NDArray[np.bool_]) -> Iterator[NDArray[np.uint64]]:
+    done = 0
+    for counts, chosen in _commit_counts(columns, keep):
+        block = columns["commits"][done : done + int(counts.sum())]
+        done += block.size
+        yield block[np.repeat(chosen, counts)]
+
+
+def _commit_counts(
+    columns: Columns, keep: NDArray[np.bool_]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
+    """Per block of edits: how many commits each has, and whether it is chosen."""
+    before = 0
+    for start in range(0, keep.size, _BLOCK):
+        ends = np.asarray(columns["commit_ends"][start : start + _BLOCK])
+        yield np.diff(ends, prepend=before), keep[start : start + _BLOCK]
+        before = int(ends[-1])
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Map what `save` wrote."""
+    found = {}
+    with path.open("rb") as stream:
+        for name in COLUMNS:
+            np.lib.format.read_magic(stream)
+            shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+            place = stream.tell()
+            n_bytes = int(np.prod(shape)) * dtype.itemsize
+            found[name] = np.memmap(path, dtype, "r", place, shape) if n_bytes else np.empty(shape, dtype)
+            stream.seek(place + n_bytes)
+    return found
+
+
+def gather(paths: Sequence[Path], folder: Path) -> dict[str, Any]:
+    """The columns of many files, one after another, in files of `folder`."""
+    sizes = [(len(part["ids"]), len(part["commits"])) for part in map(load, paths)]
+    n, n_commits = (sum(size[i] for size in sizes) for i in (0, 1))
+    made = {name: _empty(folder, name, n_commits if name == "commits" else n) for name in COLUMNS}
+    row = commit = 0
+    for path, size in zip(paths, sizes):
+        part = load(path)
+        for name in COLUMNS:
+            first, count = (commit, size[1]) if name == "commits" else (row, size[0])
+            made[name][first : first + count] = part[name]
+        made["commit_ends"][row : row + size[0]] += commit
+        row, commit = row + size[0], commit + size[1]
+    return made
+
+
+def _empty(folder: Path, name: str, n: int) -> Any:
+    shape = (n, _WIDTHS[name]) if name in _WIDTHS else (n,)
+    if not n:
+        return np.empty(shape, _TYPES[name])
+    return np.lib.format.open_memmap(folder / f"{name}.npy", "w+", _TYPES[name], shape)
+
+
+def counted(column: Any, names: Sequence[str]) -> dict[str, int]:
+    """How often each name occurs in a column of their numbers."""
+    total = np.zeros(len(names), dtype=np.int64)
+    for start in range(0, len(column), _BLOCK):
+        total += np.bincount(column[start : start + _BLOCK], minlength=len(names))
+    return {name: int(count) for name, count in zip(names, total)}
