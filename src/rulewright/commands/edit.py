@@ -1,7 +1,8 @@
 """An instruction in, a rule out: ask a model, show the rule and its diff over your files.
 
 The model sees the instruction and one of the files; its rule is executed on that file
-before it is applied to the others. Several answers are tried until one holds.
+before it is applied to the others. Several answers are tried until one holds. With --like,
+no model is asked: the rule is learnt from a change made by hand in one place.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import tyro
 from pydantic import Field
@@ -23,14 +24,18 @@ from rulewright.generation.open import GeneratorConfig
 from rulewright.languages import Language, language_of_path
 from rulewright.verdict import Outcome
 
+LIKE_BUDGET_S: Final = 2.0
+
 
 class EditConfig(CommandConfig):
     """What to do, where, and who is asked."""
 
-    instruction: Annotated[str, tyro.conf.Positional]
-    """What to change, in words ("use `is None` instead of `== None`")."""
-    paths: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    instruction: Annotated[str, tyro.conf.Positional] = ""
+    """What to change, in words ("use `is None` instead of `== None`"); left out with --like."""
+    paths: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
     """Files to change; of a folder, those of the language."""
+    like: str = ""
+    """A unified diff of one change made by hand (`-`: stdin): learn its rule, list its other matches."""
     model: str = "models/srl_stage2"
     """Checkpoint folder; with --base-url the model's name there."""
     base_url: str = ""
@@ -70,7 +75,11 @@ class Tried:
 
 
 def run(config: EditConfig) -> int:
-    """Ask, choose, apply."""
+    """Ask, choose, apply; with --like: learn, list, apply."""
+    if config.like:
+        return _like(config)
+    if not config.instruction or not config.paths:
+        raise UsageError("an instruction and files are needed", "or an example: --like FILE.diff PATH…")
     sample = config.on or _first(config.paths)
     language = language_of_path(sample)
     if language == "other":
@@ -89,6 +98,14 @@ def run(config: EditConfig) -> int:
         json_output=config.json_output,
     )  # fmt: skip
     return apply.carry_out(wanted, action)
+
+
+def _like(config: EditConfig) -> int:
+    """Do elsewhere what a diff did in one place; the same as `mine --from-diff`."""
+    from rulewright.mining.by_hand import learn
+
+    paths = [config.instruction, *map(str, config.paths)] if config.instruction else []
+    return learn(config.like, paths, config.write, config.json_output, LIKE_BUDGET_S)
 
 
 def _first(paths: tuple[Path, ...]) -> Path:

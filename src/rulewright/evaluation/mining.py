@@ -21,14 +21,18 @@ from rulewright.actions.action import Action
 from rulewright.engine.apply import trace
 from rulewright.evaluation.stats import Estimate, estimate
 from rulewright.mining import background
+from rulewright.mining.candidate import COMPACT_CHARS
 from rulewright.mining.generalise import Example, Prepared, claim, generalise
 from rulewright.mining.inputs import EditRow, order
-from rulewright.mining.mined import COMPACT_CHARS, Mined, mine, nothing
+from rulewright.mining.mined import Mined, mine, nothing
 from rulewright.mining.pool import TASK_LIMIT_S, ordered_map
 from rulewright.runs import RunDir
+from rulewright.verdict import Verdict
 
 MAX_SITES: Final = 3
 MAX_GROUP: Final = 8
+REFUSED: Final = frozenset({Verdict.LOSSY, Verdict.SYNTAX_ERROR})
+"""What `rulewright apply` will not write: it is not a claim either."""
 LITERAL_SHAPES: Final = frozenset({"literal", "run"})
 
 Row = dict[str, Any]
@@ -114,7 +118,7 @@ def _row(task: Task, mined: Mined, cpu_s: float) -> Row:
         "id": edit.id, "source": edit.source, "group": edit.group, "language": edit.language,
         "tier": mined.tier, "reason": mined.reason, "n_rules": figures.n_rules, "shapes": list(mined.shapes),
         "n_vars": figures.n_vars, "n_chars": figures.n_chars, "bits": round(figures.bits, 1),
-        "sites": figures.sites,
+        "confidence": figures.confidence, "sites": figures.sites,
         "lossy": figures.lossy, "degenerate": figures.degenerate, "overlap": figures.instruction_overlap,
         "known_matches": figures.matches_elsewhere, "cpu_s": round(cpu_s, 4), "work": figures.work,
     }  # fmt: skip
@@ -231,10 +235,12 @@ def transferable(mined: Mined) -> bool:
 def _fate(action: Action | None, edit: EditRow) -> str:
     if action is None:
         return "abstained"
-    made = engine.apply(action, edit.pre).post
-    if made is None or made == edit.pre:
+    outcome = engine.judge(action, edit.pre)
+    if outcome.flags & REFUSED:
+        return "refused"
+    if outcome.post is None or outcome.post == edit.pre:
         return "silent"
-    return "exact" if made == edit.post else "wrong"
+    return "exact" if outcome.post == edit.post else "wrong"
 
 
 def summarise(rows: Sequence[Row], predictions: Sequence[Row], seed: int) -> dict[str, Any]:

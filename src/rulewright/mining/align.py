@@ -7,6 +7,8 @@ several `Edit` variants of one pair.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,13 +19,15 @@ from rapidfuzz.distance import LCSseq
 from rulewright.mining.tree import Node, Tree
 
 MIN_DICE: Final = 0.34
-TOKEN_READING_COST: Final = 0.6
+TOKEN_READING_COST: Final = 0.1
 MAX_BLOCK: Final = 40
 """Larger unequal blocks of children are aligned by order, not by likeness."""
+_IN_WORD: Final = re.compile(r"\w\w")
 MAX_SLIDE: Final = 400
 """Characters that a hunk is moved at most."""
-MAX_SETTLED: Final = 60
-"""An edit of more hunks is not worth the trouble."""
+MAX_HUNKS: Final = 200
+MAX_UNLIKE: Final = 40
+"""An edit of more hunks, or more unlike ones, is not worth the trouble."""
 
 
 class Segment(NamedTuple):
@@ -63,16 +67,24 @@ class Edit:
     strict: bool = True
     """Whether what the edit left alone was meant to stay: a rule must not change it."""
     _brought: dict[int, list[Node]] = field(default_factory=dict, compare=False, repr=False)
+    _fresh: dict[frozenset[int], frozenset[str]] = field(default_factory=dict, compare=False, repr=False)
+    _twice: dict[frozenset[int], frozenset[str]] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def slides(self) -> tuple[tuple[int, int], ...]:
         """How far each hunk could lie further left (negative) and right and mean the same."""
-        ends = [0, *(hunk.a1 for hunk in self.hunks[:-1])]
-        starts = [*(hunk.a0 for hunk in self.hunks[1:]), len(self.pre.text)]
+        ends = [0, *(hunk.a1 for hunk in self.hunks)][: len(self.hunks)]
+        starts = [*(hunk.a0 for hunk in self.hunks), len(self.pre.text)][1:]
         return tuple(
             _slide(self.pre.text, self.post.text, hunk, low, high)
             for hunk, low, high in zip(self.hunks, ends, starts, strict=True)
         )
+
+    @cached_property
+    def is_workable(self) -> bool:
+        """Whether there are changes, not too many, and few enough that differ from each other."""
+        unlike = {(self.pre.text[h.a0 : h.a1], self.post.text[h.b0 : h.b1]) for h in self.hunks}
+        return 0 < len(unlike) <= MAX_UNLIKE and len(self.hunks) <= MAX_HUNKS
 
     @cached_property
     def _shifts(self) -> tuple[int, ...]:
@@ -86,17 +98,17 @@ class Edit:
         """The ranges of post that `[start, end)` of pre may have become.
 
         A hunk that reaches over an edge is moved aside if it can be; one at an edge counts
-        in or out, so there are up to four ranges. What holds most hunks comes first.
+        in or out, so there are usually up to four ranges. What holds most hunks comes first.
         """
         n_before, n_after = self._split_at(start, end)
-        if n_before > n_after:
-            return []
+        # A hunk that can be moved over the whole range counts in or out, at the end.
+        n_before = min(n_before, n_after)
         firsts = [n_before]
-        if n_before and self._fits(n_before - 1, start, end):
-            firsts.insert(0, n_before - 1)
+        while firsts[0] and self._fits(firsts[0] - 1, start, end):
+            firsts.insert(0, firsts[0] - 1)
         lasts = [n_after]
-        if n_after < len(self.hunks) and self._fits(n_after, start, end):
-            lasts.insert(0, n_after + 1)
+        while lasts[0] < len(self.hunks) and self._fits(lasts[0], start, end):
+            lasts.insert(0, lasts[0] + 1)
         if not all(self._fits(i, start, end) for i in range(n_before, n_after)):
             return []
         shifts = self._shifts
@@ -133,6 +145,26 @@ class Edit:
             self._brought[number] = known
         return known
 
+    def fresh_texts(self, numbers: frozenset[int]) -> frozenset[str]:
+        """Texts of the nodes that hunks brought in."""
+        if numbers not in self._fresh:
+            nodes = (node for i in numbers for node in self.brought(i))
+            self._fresh[numbers] = frozenset(
+                self.post.text_of(node) for node in nodes if node.named and not node.is_comment
+            )
+        return self._fresh[numbers]
+
+    def removed_twice(self, numbers: frozenset[int]) -> frozenset[str]:
+        """Texts of leaves that hunks take away twice or more: names that the code binds itself."""
+        if numbers not in self._twice:
+            count: Counter[str] = Counter()
+            for hunk in (self.hunks[i] for i in sorted(numbers)):
+                for node in self.pre.within(hunk.a0, hunk.a1) if hunk.a1 > hunk.a0 else ():
+                    if node.named and not node.children:
+                        count[self.pre.text_of(node)] += 1
+            self._twice[numbers] = frozenset(text for text, n in count.items() if n > 1)
+        return self._twice[numbers]
+
     def touches(self, start: int, end: int) -> bool:
         """Whether a hunk changes something strictly inside a range of pre."""
         for hunk in self.hunks:
@@ -157,7 +189,7 @@ def variants(pre: Tree, post: Tree, strict: bool = True) -> Iterator[Edit]:
     seen: set[tuple[Hunk, ...]] = set()
     for reading, cost in ((_tree_segments, 0.0), (_token_segments, TOKEN_READING_COST)):
         hunks = _hunks(pre.text, post.text, list(reading(pre, post)))
-        if len(hunks) <= MAX_SETTLED:
+        if len(hunks) <= MAX_HUNKS:
             hunks = _settled(pre, post, hunks)
         if hunks not in seen:
             seen.add(hunks)
@@ -180,6 +212,9 @@ def _settled(pre: Tree, post: Tree, hunks: tuple[Hunk, ...]) -> tuple[Hunk, ...]
     slides = Edit(pre, post, hunks).slides
     settled: list[Hunk] = []
     for hunk, (low, high) in zip(hunks, slides, strict=True):
+        if hunk.a1 > hunk.a0 and hunk.b1 > hunk.b0:
+            settled.append(hunk)
+            continue
         floor = settled[-1].a1 - hunk.a0 if settled else low
         shifts = sorted(range(max(low, floor), high + 1), key=lambda s: (abs(s), s))
         settled.append(next((h for h in _moved(hunk, shifts) if _whole(pre, post, h)), hunk))
@@ -200,6 +235,9 @@ def _whole(pre: Tree, post: Tree, hunk: Hunk) -> bool:
         end -= 1
     if start == end:
         return True
+    text = tree.text
+    if _IN_WORD.match(text, max(0, start - 1)) or _IN_WORD.match(text, end - 1):
+        return False
     return tree.is_edge_to_edge(start, end) and bool(tree.siblings_spanning(start, end))
 
 

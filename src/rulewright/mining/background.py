@@ -14,7 +14,7 @@ from typing import Any, Final
 from ast_grep_py import SgRoot
 
 from rulewright.actions.action import Action, Rule
-from rulewright.engine.applier import run_rule
+from rulewright.engine.applier import NotPorted, TooLarge, run_rule
 from rulewright.engine.rules import BadRule, Panicked, compile_rule
 from rulewright.languages import Language
 
@@ -57,7 +57,7 @@ def _places(rule: Rule, text: str, language: Language) -> int:
         if compiled.needs_cli:
             return 0
         applied = run_rule(compiled, text, _parsed(text, language).root(), "")
-    except (BadRule, Panicked):
+    except (BadRule, Panicked, TooLarge, NotPorted):
         return 0
     return sum(match.edit.text != text[match.edit.start : match.edit.end] for match in applied.matches)
 

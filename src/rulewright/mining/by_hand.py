@@ -1,6 +1,7 @@
 """One change made by hand → the rule, and what else it would change.
 
-`rulewright mine --from-diff FILE PATH…`. Nothing is written without `write`.
+`rulewright mine --from-diff FILE PATH…`, `rulewright edit --like FILE PATH…`. Nothing is
+written without `write`, nor where the rule would lose code or break the syntax.
 """
 
 from __future__ import annotations
@@ -19,11 +20,13 @@ from rulewright.errors import RulewrightError, UsageError
 from rulewright.languages import Language, language_of_path
 from rulewright.mining import diffs, report
 from rulewright.mining.mined import Mined, learn_from
+from rulewright.verdict import Verdict
 
 SKIPPED: Final = frozenset(
     {".git", "node_modules", ".venv", "venv", "__pycache__", "dist", "build", "target"}
 )
 MAX_BYTES: Final = 1_000_000
+UNSAFE: Final = frozenset({Verdict.LOSSY, Verdict.SYNTAX_ERROR})
 
 
 def learn(diff: str, paths: Sequence[str], write: bool, as_json: bool, budget_s: float) -> int:
@@ -95,8 +98,11 @@ def _files(paths: Sequence[str], language: Language) -> Iterator[Path]:
 
 def _change(path: Path, action: Action) -> None:
     text = path.read_text(encoding="utf-8")
-    made = engine.apply(action, text).post
-    if made is not None and made != text:
+    outcome = engine.judge(action, text)
+    made = outcome.post
+    if outcome.flags & UNSAFE:
+        console.say(f"{path}: left alone ({outcome.verdict}: {console.clean(outcome.detail)})")
+    elif made is not None and made != text:
         path.write_text(made, encoding="utf-8")
         console.say(f"changed {path}")
         for line in report.diff(text, made):

@@ -26,12 +26,13 @@ VAGUE_INSERT_COST: Final = 0.4
 """The same where nothing is taken away: then only the surroundings say where."""
 VAGUE_TOKEN_COST: Final = 0.08
 BASE_COST: Final[dict[Shape, float]] = {
-    "pattern": 1.0, "transform": 1.5, "delete": 2.0, "insert": 2.2, "rewrite": 2.5, "lexical": 1.8, "literal": 6.0, "run": 8.0,
+    "pattern": 1.0, "transform": 1.5, "delete": 2.0, "insert": 2.2, "rewrite": 2.5,
+    "lexical": 1.8, "literal": 6.0, "run": 8.0,
 }  # fmt: skip
 
 
-TELLING_LEXICAL_COST: Final = 1.2
-"""A short expression that names what it is about: more around it would only narrow the rule."""
+COMPACT_CHARS: Final = 400
+"""A rule of at most so many characters of JSON is compact."""
 TOKEN_COST: Final = 0.6
 """A single token replaced by another: what surrounds it cannot go wrong."""
 
@@ -72,8 +73,6 @@ class Candidate:
         doubt = VAGUE_INSERT_COST if self.adds else VAGUE_COST
         if self.is_token:
             base, doubt = TOKEN_COST, VAGUE_TOKEN_COST
-        elif self.shape == "lexical" and self.bits >= ENOUGH_BITS:
-            base = TELLING_LEXICAL_COST
         vague = max(0.0, ENOUGH_BITS - self.bits) * doubt
         crowd = 0.5 * max(0, self.n_vars - 5)
         return base + 0.3 * _length(self.rule) / 40 + vague + crowd + self.extra_cost

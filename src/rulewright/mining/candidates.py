@@ -10,13 +10,24 @@ from rulewright.mining import insertions, siblings, tokens
 from rulewright.mining.align import Edit, Mapped
 from rulewright.mining.candidate import MAX_ANCHOR_CHARS, Candidate, Shape, regex_escape
 from rulewright.mining.contexts import parses_as, selector_rule
-from rulewright.mining.lift import FORGED_HOLE, GENERAL, POLICIES, Policy, dedent, leading_spaces, lift, stripped
+from rulewright.mining.lift import (
+    FORGED_HOLE,
+    GENERAL,
+    POLICIES,
+    Policy,
+    dedent,
+    leading_spaces,
+    lift,
+    stripped,
+)
 from rulewright.mining.tree import Node, Tree
 
 MAX_ANCHORS: Final = 8
 LEXICAL_CHARS: Final = 60
 SHORT_CHARS: Final = 40
 """A node of such a text is matched by kind and text rather than within a snippet."""
+LINKS: Final = frozenset(".?-|&+:")
+"""What the next link of a chain begins with."""
 LARGE_ANCHOR: Final = 700
 """Characters of an anchor that is lifted in one way only."""
 LEVEL_COST: Final = 0.12
@@ -53,7 +64,6 @@ def _all(
     yield from tokens.inside_token(edit, number)
     yield from siblings.final_newline(edit, number)
     yield from siblings.deletions(edit, number, names)
-    hunk = edit.hunks[number]
     placed = list(_placed(edit, _anchors(edit, number), number))
     for anchor, mapped in placed:
         if not anchor.children:
@@ -117,7 +127,10 @@ def _is_chain(edit: Edit, anchor: Node, mapped: Mapped, start: int, end: int) ->
     own = edit.pre.text_of(anchor)
     if len(mapped.hunks) != 1 or not edit.post.is_edge_to_edge(start, end):
         return False
-    return (text.startswith(own) or text.endswith(own)) and _is_balanced(text)
+    if anchor.parent is not None and "string" in anchor.parent.kind:
+        return False
+    more = text[len(own) :].lstrip()
+    return text.startswith(own) and more[:1] in LINKS and _is_balanced(more)
 
 
 def _is_balanced(text: str) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+from rulewright import engine
 from rulewright.actions.action import Action
 from rulewright.languages import Language
 from rulewright.mining import background
@@ -94,8 +95,7 @@ def _result(edit: EditRow, mined: Mined) -> Result:
     figures = asdict(mined.figures)
     return {
         "id": edit.id, "language": edit.language, "tier": mined.tier, "reason": mined.reason,
-        "rules": rules, "shapes": list(mined.shapes), "states": list(mined.states) if len(rules) > 1 else [],
-        "figures": figures,
+        "rules": rules, "shapes": list(mined.shapes), "figures": figures,
     }  # fmt: skip
 
 
@@ -205,9 +205,14 @@ def _group(
     examples = []
     for member, number in cluster.members[:MAX_MEMBERS]:
         pre, post = texts[member]
-        states = [pre, *results[member]["states"]] if results[member]["states"] else [pre, post]
+        states = [pre, *_states(results[member], pre)] if len(results[member]["rules"]) > 1 else [pre, post]
         examples.append(Example(states[number], states[number + 1], cluster.language, member))
     return _Group(cluster, tuple(examples), budget_s)
+
+
+def _states(result: Result, pre: str) -> tuple[str, ...]:
+    """The text after each rule; made again, since all of them would fill the memory."""
+    return engine.apply(Action(result["language"], tuple(result["rules"])), pre).states
 
 
 def _share(group: _Group) -> list[Shared]:

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import shutil
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -55,7 +55,7 @@ def build(config: MineConfig) -> int:
     by_id = {result["id"]: result for result in results}
     shared = corpus.share(lambda: source, by_id, config.budget_s, jobs)
     _apply_shared(by_id, shared, known)
-    written = _write(config, source, by_id, name)
+    written = _write(config, source, by_id, work / "records")
     summary = _report(config, source, results, shared, name)
     summary |= {"version": version, "excluded": dict(source.excluded), "written": written}
     if config.export is not None:
@@ -108,7 +108,7 @@ def _apply_shared(results: Mapping[str, Result], shared: Sequence[Shared], known
         n_elsewhere = corpus.too_general(one, known)
         for name in one.exact_ids:
             result = results[name]
-            if result["states"] or len(result["rules"]) > 1:
+            if len(result["rules"]) > 1:
                 continue
             result["rules"] = [one.rule]
             result["shapes"] = ["pattern"] if "$" in json.dumps(one.rule["rule"]) else ["lexical"]
@@ -122,23 +122,28 @@ def _apply_shared(results: Mapping[str, Result], shared: Sequence[Shared], known
 
 
 def _write(
-    config: MineConfig, source: inputs.Stream, results: Mapping[str, Result], name: str
+    config: MineConfig, source: inputs.Stream, results: Mapping[str, Result], spool: Path
 ) -> dict[str, dict[str, int]]:
-    """Write records by source, each to the split of its input."""
-    sources = sorted({_slug(edit.source) for edit in source if results[edit.id]["rules"]}) or [name]
+    """Write records by source, each to the split of its input.
+
+    The inputs are read once: records wait in a file per source, since there may be thousands.
+    """
+    shutil.rmtree(spool, ignore_errors=True)
+    spool.mkdir(parents=True)
+    dropped: dict[str, Counter[str]] = defaultdict(Counter)
+    splits: dict[str, Split] = {}
+    for slug, record in _records(config, source, results, dropped, splits):
+        with (spool / f"{slug}.jsonl").open("a", encoding="utf-8") as file:
+            file.write(record.model_dump_json() + "\n")
     written: dict[str, dict[str, int]] = {}
-    for slug in sources:
-        dropped: Counter[str] = Counter()
-        splits: dict[str, Split] = {}
-        records = _records(config, source, results, slug, dropped, splits)
-        first = next(records, None)
-        if first is None:
-            continue
-        metadata = store.write_dataset(
-            _chain(first, records), config.out, f"mined_{slug}", dropped=partial(dict, dropped),
-            inputs=source.files, split=partial(_split, splits),
-            notes=["every action was applied by the engine and gives `post` exactly"],
-        )  # fmt: skip
+    for path in sorted(spool.iterdir()):
+        slug = path.stem
+        with path.open(encoding="utf-8") as lines:
+            metadata = store.write_dataset(
+                map(NormalizedRecord.model_validate_json, lines), config.out, f"mined_{slug}",
+                dropped=dropped[slug], inputs=source.files, split=partial(_split, splits),
+                notes=["every action was applied by the engine and gives `post` exactly"],
+            )  # fmt: skip
         written[f"mined_{slug}"] = dict(metadata.splits)
     return written
 
@@ -147,16 +152,12 @@ def _split(known: Mapping[str, Split], record: NormalizedRecord) -> Split:
     return known.get(record.metadata.id) or split_of(record.metadata.group)
 
 
-def _chain(first: NormalizedRecord, rest: Iterator[NormalizedRecord]) -> Iterator[NormalizedRecord]:
-    yield first
-    yield from rest
-
-
 def _records(
-    config: MineConfig, source: inputs.Stream, results: Mapping[str, Result], slug: str,
-    dropped: Counter[str], splits: dict[str, Split],
-) -> Iterator[NormalizedRecord]:  # fmt: skip
-    n_train = n_literal = 0
+    config: MineConfig, source: inputs.Stream, results: Mapping[str, Result],
+    dropped: Mapping[str, Counter[str]], splits: dict[str, Split],
+) -> Iterator[tuple[str, NormalizedRecord]]:  # fmt: skip
+    """The records with the source that each belongs to; what gives none is counted."""
+    n_literal: Counter[str] = Counter()
     train = sum(r["tier"] == "train" for r in results.values())
     room = (
         int(config.literal_share / max(1e-9, 1 - config.literal_share) * train)
@@ -164,30 +165,28 @@ def _records(
         else -1
     )
     for edit in source:
-        if _slug(edit.source) != slug:
-            continue
-        result = results[edit.id]
+        slug, result = _slug(edit.source), results[edit.id]
         if not result["rules"]:
-            dropped[result["reason"].split(" (")[0]] += 1
+            dropped[slug][result["reason"].split(" (")[0]] += 1
         elif result["tier"] not in config.tiers:
-            dropped[f"tier {result['tier']}"] += 1
-        elif result["tier"] == "literal" and 0 <= room <= n_literal:
-            dropped["literal share"] += 1
+            dropped[slug][f"tier {result['tier']}"] += 1
+        elif result["tier"] == "literal" and 0 <= room <= n_literal[slug]:
+            dropped[slug]["literal share"] += 1
         else:
             record = _record(edit, result, slug)
             if record is None:
-                dropped["not reproduced"] += 1
+                dropped[slug]["not reproduced"] += 1
                 continue
-            n_train += result["tier"] == "train"
-            n_literal += result["tier"] == "literal"
+            n_literal[slug] += result["tier"] == "literal"
             if edit.split in ("train", "dev", "test"):
                 splits[record.metadata.id] = edit.split  # type: ignore[assignment]
-            yield record
+            yield slug, record
 
 
 def _record(edit: EditRow, result: Result, slug: str) -> NormalizedRecord | None:
     action = Action(edit.language, tuple(result["rules"]), mode="yaml")
-    if engine.apply(action, edit.pre).post != edit.post:
+    made = engine.apply(action, edit.pre)
+    if made.post != edit.post:
         return None
     named = re.sub(r"\W+", "-", edit.group.rsplit("/", 1)[-1].rsplit(":", 1)[-1]).strip("-")
     instruction = edit.instruction or FALLBACK.format(named or edit.source)
@@ -202,8 +201,8 @@ def _record(edit: EditRow, result: Result, slug: str) -> NormalizedRecord | None
     extra: dict[str, Any] = dict(edit.extra)
     if edit.path:
         extra["path"] = edit.path
-    if result["states"]:
-        extra["states"] = result["states"][:-1]
+    if len(made.states) > 1:
+        extra["states"] = list(made.states[:-1])
     provenance = {
         "miner": __version__, "of": edit.id, "tier": result["tier"], "reason": result["reason"],
         **result["figures"],

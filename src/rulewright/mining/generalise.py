@@ -18,10 +18,11 @@ from rulewright.actions.action import Action
 from rulewright.languages import Language
 from rulewright.mining.align import Edit, variants
 from rulewright.mining.candidate import Candidate
+from rulewright.mining.confidence import drops_unnamed, properties
 from rulewright.mining.contexts import selector_rule
 from rulewright.mining.lift import LIST_KIND, MAXIMAL, lift
 from rulewright.mining.mined import EVALUATIONS_PER_SECOND, refuse
-from rulewright.mining.search import MAX_HUNKS, MAX_RULES, Found, Pool, Work, fill, imported_names, rank
+from rulewright.mining.search import MAX_RULES, Found, Pool, Work, fill, imported_names, rank
 from rulewright.mining.soundness import Effect, effect
 from rulewright.mining.tree import Node, Tree
 
@@ -54,7 +55,7 @@ class Prepared:
             pre, post = Tree(example.pre, example.language), Tree(example.post, example.language)
             work = Work(budget_s * EVALUATIONS_PER_SECOND, per_call=pre.work)
             for edit in variants(pre, post):
-                if 0 < len(edit.hunks) <= MAX_HUNKS:
+                if edit.is_workable:
                     self.pools.append(fill(edit, work))
 
     @cached_property
@@ -108,12 +109,17 @@ class General:
     @property
     def claims(self) -> bool:
         """Whether it claims to hold beyond its examples: two agree, none speaks against it."""
-        return not self.wrong and self.support >= 2
+        return not self.wrong and self.support >= 2 and not self.reckless
+
+    @cached_property
+    def reckless(self) -> bool:
+        """Whether it puts imports beside the code, or drops what no name stands for."""
+        return properties(self.candidate.rule)["brings an import"] > 0 or drops_unnamed(self.candidate.rule)
 
     @property
     def suffices(self) -> bool:
         """Whether it did the whole change wherever it did anything, twice or more."""
-        return not self.wrong and not self.partial and len(self.exact) >= 2
+        return self.claims and not self.partial
 
     @property
     def rank(self) -> tuple[float, ...]:

@@ -9,12 +9,11 @@ anchor's text and the text it became.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from rulewright.mining.align import Edit, Hunk, Mapped
+from rulewright.mining.align import Edit, Mapped
 from rulewright.mining.tree import OPENERS, Node, Tree
 
 NAMES: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -24,7 +23,6 @@ LIST_KIND: Final = re.compile(
 )
 NAME_KIND: Final = re.compile(r"identifier$|^name$|_name$|^self$|^this$|^super$")
 BODY_KIND: Final = re.compile(r"block$|_body$")
-LITERAL_KIND: Final = re.compile(r"string|number|integer|float|literal|char|^keyword_argument$|^pair$|statement$")
 VALUE_KIND: Final = re.compile(r"string|number|integer|float|literal|char")
 MODIFIERS: Final = re.compile(r"^modifiers$|modifier$|annotation$|^decorator$|attribute_item")
 CONSTANT: Final = frozenset(
@@ -47,6 +45,7 @@ CONSTANT: Final = frozenset(
     ]
 )
 NAME_FIELDS: Final = frozenset({"property", "attribute", "field", "function", "name", "constructor", "type"})
+CLOSERS: Final = ")]}>"
 FORGED_HOLE: Final = re.compile(r"\$[A-Z_$]")
 
 
@@ -63,8 +62,6 @@ class Policy:
     """Whether runs in lists become `$$$X`."""
     moved: bool = True
     """Whether a removed part that shows up again elsewhere becomes a variable."""
-    dropped: bool = False
-    """Whether a removed operand that shows up nowhere becomes a variable."""
     cost: float = 0.0
     """How much less such rules are liked."""
 
@@ -73,8 +70,7 @@ GENERAL: Final = Policy("general")
 MAXIMAL: Final = Policy("maximal", literal_names=False, cost=1.0)
 PLAIN: Final = Policy("plain", lists=False, cost=0.1)
 TIGHT: Final = Policy("tight", leaves=False, cost=0.3)
-DROPPED: Final = Policy("dropped", dropped=True, cost=0.3)
-POLICIES: Final = (GENERAL, DROPPED, PLAIN, MAXIMAL, TIGHT)
+POLICIES: Final = (GENERAL, PLAIN, MAXIMAL, TIGHT)
 
 
 class Hole(NamedTuple):
@@ -200,13 +196,18 @@ class _Lifter:
     ) -> None:
         self.edit, self.policy, self.names, self.forbidden = edit, policy, names, forbidden
         self.tree = edit.pre
-        self.fresh = _fresh_texts(edit, mapped) if policy.moved else frozenset()
+        self.fresh = edit.fresh_texts(mapped.hunks) if policy.moved else frozenset()
         self.hunks = [edit.hunks[i] for i in sorted(mapped.hunks)] if policy.moved else []
         self.brought = [edit.post.text[h.b0 : h.b1] for h in self.hunks]
-        self.twice = _removed_twice(self.tree, self.hunks)
+        self.twice = edit.removed_twice(mapped.hunks) if policy.moved else frozenset()
 
     def below(self, node: Node) -> Iterator[_Span]:
-        runs = self._runs(node) if self.policy.lists and LIST_KIND.search(node.kind) else []
+        listed = self.policy.lists and LIST_KIND.search(node.kind)
+        carried = self._carried(node) if listed else None
+        if carried is not None:
+            yield carried
+            return
+        runs = self._runs(node) if listed else []
         skip_to = -1
         for child in node.children:
             if child.slot < skip_to:
@@ -226,6 +227,19 @@ class _Lifter:
                 yield _Span(child.start, child.end, False, True)
             elif child.children:
                 yield from self.below(child)
+
+    def _carried(self, node: Node) -> _Span | None:
+        """The items of a list that is taken away, where they come back in a row."""
+        items = [child for child in node.children if child.named]
+        if len(items) < 2 or any(item.is_comment for item in items):
+            return None
+        start, end = items[0].start, items[-1].end
+        if not any(h.a0 <= start and end <= h.a1 for h in self.hunks):
+            return None
+        text = self.tree.text[start:end]
+        if any(node.index in self.forbidden for node in items) or not any(text in b for b in self.brought):
+            return None
+        return _Span(start, end, True, True)
 
     def chosen(self, node: Node, only: frozenset[int]) -> Iterator[_Span]:
         """Holes for exactly these nodes; neighbours in a list among them become one."""
@@ -250,21 +264,20 @@ class _Lifter:
                 yield from self.chosen(child, only)
 
     def _moved(self, node: Node) -> bool:
-        if node.index in self.forbidden or (node.children and self.tree.text[node.start] in OPENERS):
-            return False
         text = self.tree.text_of(node)
+        if node.index in self.forbidden or (node.children and text[0] in OPENERS and text[-1] in CLOSERS):
+            return False
         if "string" in node.kind and len(text) > 2 and any(text in new for new in self.brought):
             return self._may(node)
         return (text in self.fresh or self._drops(node, text)) and self._may(node)
 
     def _drops(self, node: Node, text: str) -> bool:
-        """Whether a removed part stands for others like it: a body, a name of its own, an operand."""
+        """Whether a removed part stands for others like it: a body, or a name that the code binds."""
         if not any(h.a0 <= node.start and node.end <= h.a1 for h in self.hunks):
             return False
-        if BODY_KIND.search(node.kind) or (text in self.twice and NAME_KIND.search(node.kind)):
+        if BODY_KIND.search(node.kind):
             return True
-        plain = node.field() in {"arguments", "parameters"} or LITERAL_KIND.search(node.kind)
-        return self.policy.dropped and not plain
+        return text in self.twice and NAME_KIND.search(node.kind) is not None
 
     def _runs(self, node: Node) -> list[tuple[Node, Node]]:
         """Runs of unchanged list items, separators and comments inside, delimiters outside."""
@@ -331,26 +344,6 @@ class _Lifter:
         return field in NAME_FIELDS - {"name"}
 
 
-def _fresh_texts(edit: Edit, mapped: Mapped) -> frozenset[str]:
-    """Texts of the nodes of post that lie in what the hunks brought in."""
-    texts: set[str] = set()
-    for i in mapped.hunks:
-        for node in edit.brought(i):
-            if node.named and not node.is_comment:
-                texts.add(edit.post.text_of(node))
-    return frozenset(texts)
-
-
-def _removed_twice(tree: Tree, hunks: Sequence[Hunk]) -> frozenset[str]:
-    """Texts of leaves that the hunks take away twice or more: names that the code binds itself."""
-    count: Counter[str] = Counter()
-    for hunk in hunks:
-        for node in tree.within(hunk.a0, hunk.a1) if hunk.a1 > hunk.a0 else ():
-            if not node.children and node.named:
-                count[tree.text_of(node)] += 1
-    return frozenset(text for text, n in count.items() if n > 1)
-
-
 def _name_holes(tree: Tree, spans: list[_Span], fresh: frozenset[str]) -> list[Hole]:
     """Name the variables: equal parts alike, but equal numbers and strings may be so by chance."""
     names: dict[tuple[str, bool, int], str] = {}
@@ -381,7 +374,9 @@ def _places(edit: Edit, mapped: Mapped, holes: list[Hole]) -> list[tuple[int, in
             start = edit._after(hole.start)
             places.append((start, start + hole.end - hole.start, hole.ref))
     for i in sorted(mapped.hunks):
-        taken = -1
+        rows = [row for hole in holes if hole.multi and hole.moved for row in _row(edit, i, hole)]
+        places += rows
+        taken = max((end for _, end, _ in rows), default=-1)
         for node in edit.brought(i):
             if node.start < taken or not node.named or node.is_comment or not node.size:
                 continue
@@ -396,6 +391,14 @@ def _places(edit: Edit, mapped: Mapped, holes: list[Hole]) -> list[tuple[int, in
                     places.append((node.end - len(held), node.end, texts[held]))
                     taken = node.end
     return sorted(places)
+
+
+def _row(edit: Edit, number: int, hole: Hole) -> Iterator[tuple[int, int, str]]:
+    """Where the items of a list stand in a row in what a hunk brought in."""
+    hunk, text = edit.hunks[number], edit.pre.text[hole.start : hole.end]
+    start = edit.post.text.find(text, hunk.b0, hunk.b1)
+    if start >= 0 and edit.post.siblings_spanning(start, start + len(text)):
+        yield start, start + len(text), hole.ref
 
 
 def _substitute(text: str, start: int, end: int, places: list[tuple[int, int, str]]) -> str:

@@ -18,7 +18,8 @@ from rulewright import engine
 from rulewright.actions.action import Action
 from rulewright.languages import Language
 from rulewright.mining import background, contexts
-from rulewright.mining.candidate import ENOUGH_BITS, Candidate, Shape
+from rulewright.mining.candidate import COMPACT_CHARS, Candidate, Shape
+from rulewright.mining.confidence import CONFIDENT, confidence, is_bare_value, lists_values
 from rulewright.mining.search import Plan, Work, solve
 from rulewright.mining.tree import Tree
 from rulewright.verdict import Outcome, Verdict
@@ -26,10 +27,15 @@ from rulewright.verdict import Outcome, Verdict
 Tier = Literal["train", "literal", "reject"]
 
 MAX_CHARS: Final = 60_000
-COMPACT_CHARS: Final = 400
+MAX_DEPTH: Final = 300
+MAX_VARS: Final = 6
+FEW_BITS: Final = 6.0
+"""What a rule must ask for at least, whatever it takes away."""
 MANY_KNOWN: Final = 15
 """Background files from which their silence counts as evidence."""
-EVALUATIONS_PER_SECOND: Final = 1_200.0
+SILENCE_GAIN: Final = 0.15
+"""How much less sure a rule need be where they are silent."""
+EVALUATIONS_PER_SECOND: Final = 600.0
 """Nominal rule evaluations on a 10 kB text in a second of one core."""
 
 
@@ -43,6 +49,8 @@ class Figures:
     """Characters of the rules as JSON."""
     bits: float = 0.0
     """The least that any rule asks of what it matches (`specificity.bits`)."""
+    confidence: float = 0.0
+    """How likely the rules are right elsewhere, judged by their text (`confidence.confidence`)."""
     sites: int = 0
     """Places changed, all rules together."""
     support: int = 1
@@ -140,6 +148,8 @@ def learn_from(pre: str, post: str, language: Language, budget_s: float = 2.0) -
         return nothing(problem)
     with _no_collection():
         before, after = Tree(pre, language), Tree(post, language)
+        if before.is_deeper_than(MAX_DEPTH) or after.is_deeper_than(MAX_DEPTH):
+            return nothing(f"nested more than {MAX_DEPTH} deep")
         work = Work(budget_s * EVALUATIONS_PER_SECOND, per_call=before.work)
         plan = solve(before, after, work, strict=False)
         if plan is None:
@@ -170,6 +180,8 @@ def _mine(
     before, after = Tree(pre, language), Tree(post, language)
     if before.n_errors() > 20:
         return nothing("pre does not parse")
+    if before.is_deeper_than(MAX_DEPTH) or after.is_deeper_than(MAX_DEPTH):
+        return nothing(f"nested more than {MAX_DEPTH} deep")
     work = Work(budget_s * EVALUATIONS_PER_SECOND, per_call=before.work)
     plan = solve(before, after, work)
     if plan is None:
@@ -204,6 +216,7 @@ def measure(
         n_vars=sum(step.n_vars for step in steps),
         n_chars=len(action.rules_json()),
         bits=min(step.bits for step in steps),
+        confidence=round(confidence(action.rules), 3),
         sites=sites,
         lossy=Verdict.LOSSY in outcome.flags,
         degenerate=Verdict.DEGENERATE in outcome.flags,
@@ -212,11 +225,21 @@ def measure(
     )
 
 
-def _enough(figures: Figures, n_rules: int, n_known: int) -> float:
-    """Bits to ask for: fewer with several places changed, or where other files were looked at."""
-    if n_known >= MANY_KNOWN and figures.matches_elsewhere is not None and figures.matches_elsewhere <= 1:
-        return ENOUGH_BITS - 6.5
-    return ENOUGH_BITS - (4.0 if figures.sites > n_rules else 0.0)
+def is_compact(candidate: Candidate) -> bool:
+    """Whether a rule is short enough to be read at a glance."""
+    length = len(json.dumps(candidate.rule, ensure_ascii=False))
+    return length <= COMPACT_CHARS and candidate.n_vars <= MAX_VARS
+
+
+def _enough(figures: Figures, n_known: int) -> float:
+    """Bits to ask for: fewer where other files were looked at and hold next to nothing."""
+    return FEW_BITS - (2.5 if _is_silent(figures, n_known) else 0.0)
+
+
+def _is_silent(figures: Figures, n_known: int) -> bool:
+    """Whether many other files of the repository were looked at and hold next to nothing."""
+    elsewhere = figures.matches_elsewhere
+    return n_known >= MANY_KNOWN and elsewhere is not None and elsewhere <= 1
 
 
 def grade(steps: Sequence[Candidate], figures: Figures, n_known: int = 0) -> tuple[Tier, str]:
@@ -228,16 +251,20 @@ def grade(steps: Sequence[Candidate], figures: Figures, n_known: int = 0) -> tup
     worst = next((s for s in steps if not s.generalises), None)
     if worst is not None:
         return "literal", f"a rule of shape {worst.shape}"
-    if any(len(json.dumps(s.rule, ensure_ascii=False)) > COMPACT_CHARS for s in steps):
-        return "literal", f"a rule longer than {COMPACT_CHARS} characters"
+    if not all(map(is_compact, steps)):
+        return "literal", f"more than {COMPACT_CHARS} characters or {MAX_VARS} variables in a rule"
     if figures.sites <= len(steps) and any(s.inserts and s.n_vars for s in steps):
         return "literal", "inserts beside code that the change is not about"
-    if any(s.n_vars > 6 for s in steps):
-        return "literal", "more than six variables"
     if all(s.blanks for s in steps):
         return "literal", "changes blanks only"
-    if figures.bits < _enough(figures, len(steps), n_known):
+    if any(lists_values(step.rule) for step in steps):
+        return "literal", "holds for the values only that were seen"
+    if any(is_bare_value(step.rule) for step in steps):
+        return "literal", "a constant or number by itself"
+    if figures.bits < _enough(figures, n_known):
         return "literal", f"too general: asks for {figures.bits:.0f} bits only"
+    if figures.confidence < CONFIDENT - (SILENCE_GAIN if _is_silent(figures, n_known) else 0.0):
+        return "literal", f"too doubtful: {figures.confidence:.2f} likely to be right elsewhere"
     elsewhere = figures.matches_elsewhere or 0
     if elsewhere > background.allowed(n_known):
         return "literal", f"too general: matches {elsewhere} other places of the repository"

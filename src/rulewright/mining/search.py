@@ -17,17 +17,19 @@ from rulewright.actions.action import Action
 from rulewright.languages import Language
 from rulewright.mining import candidates, refine, roles, several
 from rulewright.mining.align import Edit, variants
-from rulewright.mining.candidate import ENOUGH_BITS, Candidate
-from rulewright.mining.probe import misses
+from rulewright.mining.candidate import COMPACT_CHARS, ENOUGH_BITS, Candidate
 from rulewright.mining.soundness import Effect, effect
 from rulewright.mining.tree import Tree
 
 MAX_RULES: Final = 5
-MAX_HUNKS: Final = 40
 MAX_TRIES: Final = 4
 GOOD_COST: Final = 4.0
 TELLING_COST: Final = 1.6
 """A rule with variables at this cost: literal ones are not tried beside it."""
+REPLACED_GAIN: Final = 0.6
+"""For a telling expression that is mostly replaced: more around it would only narrow the rule."""
+NAMELESS_COST: Final = 1.0
+"""For arguments without their call; from 1.0 on larger anchors are tried as well."""
 SATISFIED_COST: Final = 3.0
 """One general rule at this cost: other readings of the edit are not tried."""
 
@@ -114,11 +116,10 @@ def fill(edit: Edit, work: Work) -> Pool:
                 continue
             if not _promising(candidate, pool, solved, number):
                 continue
+            candidate = _weighed(edit, candidate)
             pool.seen.add(candidate.key)
             if not work.take():
                 return pool
-            if misses(edit, candidate):
-                continue
             done = effect(edit, candidate)
             if done is None:
                 continue
@@ -132,13 +133,25 @@ def fill(edit: Edit, work: Work) -> Pool:
                         break
             elif done.sound:
                 _keep(pool, Found(candidate, done), solved)
-    if len(edit.hunks) > 1 and not pool.has_general(GOOD_COST):
+    if len(edit.hunks) > 1 and not any(_is_compact(f.candidate) for f in pool.full()):
         for candidate in several.combined(edit, [(f.candidate, f.effect) for f in pool.found]):
             together = effect(edit, candidate) if work.take() else None
             if together is not None and together.sound:
                 pool.found.append(Found(candidate, together))
                 break
     return pool
+
+
+def _weighed(edit: Edit, candidate: Candidate) -> Candidate:
+    """Like a telling expression that is mostly replaced, dislike arguments without their call."""
+    if candidate.kind in ("argument_list", "arguments"):
+        return replace(candidate, extra_cost=candidate.extra_cost + NAMELESS_COST)
+    if candidate.shape != "lexical" or candidate.is_token or candidate.bits < ENOUGH_BITS:
+        return candidate
+    changed = sum(edit.hunks[i].a1 - edit.hunks[i].a0 for i in candidate.hunks)
+    if 2 * changed < candidate.anchor.size:
+        return candidate
+    return replace(candidate, extra_cost=candidate.extra_cost - REPLACED_GAIN)
 
 
 def _enough(pool: Pool, solved: dict[int, float], number: int) -> bool:
@@ -152,7 +165,7 @@ def _keep(pool: Pool, found: Found, solved: dict[int, float]) -> None:
         pool.places.add((found.candidate.anchor.index, found.candidate.hunks))
         if found.candidate.bits >= ENOUGH_BITS and found.candidate.extra_cost < 1.0:
             pool.places.add((candidates.ANYWHERE, found.candidate.hunks))
-    for number in found.hunks:
+    for number in found.hunks if len(found.candidate.key) <= COMPACT_CHARS else ():
         solved[number] = min(solved.get(number, 99.0), found.candidate.cost)
 
 
@@ -181,7 +194,7 @@ def imported_names(tree: Tree) -> frozenset[str]:
     """Names that the import lines mention: they say what the code is about."""
     names: set[str] = set()
     for line in _import_pattern(tree.language).findall(tree.text):
-        names.update(re.findall(r"[A-Za-z_]\w*", line))
+        names.update(re.findall(r"[A-Za-z_]\w*", line.split(";")[0]))
     return frozenset(names)
 
 
@@ -203,7 +216,7 @@ def solve(pre: Tree, post: Tree, work: Work, strict: bool = True) -> Plan | None
     """The best plan over all readings of an edit; `None` where there is none within `MAX_RULES`."""
     best: Plan | None = None
     for edit in variants(pre, post, strict):
-        if not 0 < len(edit.hunks) <= MAX_HUNKS:
+        if not edit.is_workable:
             continue
         pool = fill(edit, work)
         plan = _single(pool, strict)
@@ -252,7 +265,7 @@ def _cover(pool: Pool, work: Work) -> Plan | None:
     steps: list[Found] = []
     states: list[str] = []
     while len(steps) < MAX_RULES:
-        choices = sorted(carried.found, key=lambda f: (-_worth(f), rank(f)))
+        choices = sorted(_choices(carried, MAX_RULES - len(steps)), key=lambda f: (-_worth(f), rank(f)))
         if not choices:
             return None
         step = guarded(edit, choices[0])
@@ -268,6 +281,20 @@ def _cover(pool: Pool, work: Work) -> Plan | None:
             return None
         carried = _again(edit, carried, work)
     return None
+
+
+def _choices(pool: Pool, n_steps: int) -> list[Found]:
+    """The compact rules that generalise, where so many of them are enough; else all."""
+    compact = [f for f in pool.found if _is_compact(f.candidate)]
+    left = frozenset(range(len(pool.edit.hunks)))
+    for _ in range(n_steps):
+        best = max(compact, key=lambda f: (len(f.hunks & left), -f.candidate.cost), default=None)
+        left -= best.hunks if best is not None else frozenset()
+    return pool.found if left else compact
+
+
+def _is_compact(candidate: Candidate) -> bool:
+    return candidate.generalises and len(candidate.key) <= COMPACT_CHARS
 
 
 def _worth(found: Found) -> float:

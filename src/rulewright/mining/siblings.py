@@ -19,6 +19,8 @@ from rulewright.mining.tree import Node
 MAX_RUN: Final = 12
 MAX_GONE: Final = 12
 MAX_RUN_CHARS: Final = 1_500
+MAX_CHANGED_CHARS: Final = 4_000
+"""Characters of the siblings that change."""
 MAX_HEAD: Final = 80
 """Characters of a first line by which an unchanged sibling is told from others."""
 
@@ -175,6 +177,9 @@ def _run(edit: Edit, nodes: list[Node], names: frozenset[str], number: int) -> I
     lead = nodes[0] if not nodes[0].named and len(nodes) == 2 else None
     first, last = nodes[1 if lead else 0], nodes[-1]
     if not 2 <= len(nodes) <= MAX_RUN or not first.named:
+        return
+    changed = sum(node.size for node in nodes if edit.touches(node.start, node.end))
+    if changed > MAX_CHANGED_CHARS:
         return
     for mapped in edit.map_range(nodes[0].start, last.end):
         if number not in mapped.hunks or mapped.start == mapped.end:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from rulewright.engine.applier import run_rule
+from rulewright.engine.applier import NotPorted, TooLarge, run_rule
 from rulewright.engine.rules import BadRule, Panicked, compile_rule
 from rulewright.mining.align import Edit
 from rulewright.mining.candidate import Candidate
@@ -45,7 +45,7 @@ def effect(edit: Edit, candidate: Candidate, cap: int = 200) -> Effect | None:
         if compiled.needs_cli:
             return None
         applied = run_rule(compiled, edit.pre.text, edit.pre.root.sg, "")
-    except (BadRule, Panicked):
+    except (BadRule, Panicked, TooLarge, NotPorted):
         return None
     hunks: frozenset[int] = frozenset()
     positives: list[tuple[int, int]] = []
@@ -54,7 +54,7 @@ def effect(edit: Edit, candidate: Candidate, cap: int = 200) -> Effect | None:
     for node, change in applied.matches:
         span = node.range()
         place = (span.start.index, span.end.index)
-        held = right(edit, change.start, change.end, change.text)
+        held = _right(edit, change.start, change.end, change.text)
         if held is None and not edit.strict and not edit.touches(change.start, change.end):
             harmless += 1
         elif held is None:
@@ -69,7 +69,7 @@ def effect(edit: Edit, candidate: Candidate, cap: int = 200) -> Effect | None:
     return Effect(hunks, tuple(positives), tuple(negatives), harmless, applied.text)
 
 
-def right(edit: Edit, start: int, end: int, text: str) -> frozenset[int] | None:
+def _right(edit: Edit, start: int, end: int, text: str) -> frozenset[int] | None:
     """The hunks that a replacement covers rightly; `None` if it is wrong."""
     for mapped in edit.map_range(start, end):
         if same(text, edit.post.text[mapped.start : mapped.end]):

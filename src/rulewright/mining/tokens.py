@@ -14,6 +14,10 @@ from rulewright.mining.tree import Node
 MAX_PARTS: Final = 6
 MAX_CORE: Final = 400
 MIN_TELLING: Final = 8
+MAX_TELLING: Final = 60
+MAX_JOINED: Final = 40
+MAX_WIDER: Final = 40
+"""Words by which a stretch is widened until it stands once."""
 LONG_CORE: Final = 90
 """Longer stretches are named by their ends."""
 
@@ -37,6 +41,8 @@ def inside_token(edit: Edit, number: int) -> Iterator[Candidate]:
 
 
 _WORD: Final = re.compile(r"\w")
+_JOINED_LEFT: Final = re.compile(r"\w+(?:[.:/-]|::|->)$")
+"""A word that is tied to the next one: `self.` before `width`."""
 
 
 def _token_rules(edit: Edit, node: Node, mapped: Mapped) -> Iterator[Candidate]:
@@ -83,7 +89,13 @@ def _replacing(
         extra += 0.4 if "\n" in core or "\n" in by else 0.0
     matcher = {"kind": node.kind, "pattern": "$T", "regex": first}
     yield Candidate(
-        {"rule": matcher, "transform": steps, "fix": "$NEW"}, "transform", node, node.kind, mapped.hunks, 1, extra
+        {"rule": matcher, "transform": steps, "fix": "$NEW"},
+        "transform",
+        node,
+        node.kind,
+        mapped.hunks,
+        1,
+        extra,
     )
     telling = _telling_line(edit, node, mapped, first)
     if telling:
@@ -107,17 +119,15 @@ def _line_of(text: str) -> str:
 
 
 def _telling_line(edit: Edit, node: Node, mapped: Mapped, regex: str) -> str:
-    """A line of a long token that no other place of the file has; empty where `regex` tells enough."""
+    """A line of a long token that stays and that no other place of the file has; empty if not needed."""
     tree = edit.pre
-    old = tree.text_of(node)
-    if "\n" not in old or (regex.endswith("$") is False and _times(regex, tree.text) == 1):
+    old, new = tree.text_of(node), edit.post.text[mapped.start : mapped.end]
+    if "\n" not in old or (not regex.endswith("$") and _times(regex, tree.text) == 1):
         return ""
     for line in old.split("\n"):
-        words = line.strip(" \t*/#\"'")[:60].strip()
-        if len(words) >= 8 and tree.text.count(words) == 1 and words in old:
-            start = tree.text.index(words)
-            if not edit.touches(start, start + len(words)):
-                return words
+        words = line.strip(" \t*/#\"'")[:MAX_TELLING].strip()
+        if len(words) >= MIN_TELLING and words in new and tree.text.count(words) == 1:
+            return words
     return ""
 
 
@@ -172,6 +182,9 @@ def _cores(old: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     if (start == 0 or end == len(old)) and (wide_start, wide_end) != (start, end):
         yield start, end
     yield wide_start, wide_end
+    joined = _JOINED_LEFT.search(old, max(0, wide_start - MAX_JOINED), wide_start)
+    if joined is not None and wide_start < wide_end:
+        yield joined.start(), wide_end
     if old.count(old[wide_start:wide_end]) > 1:
         yield from _unique(old, wide_start, wide_end)
 
@@ -179,16 +192,11 @@ def _cores(old: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 def _unique(old: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     """The stretch widened by words, to the left or to the right, until it stands once."""
     words = [(m.start(), m.end()) for m in _WORDS.finditer(old)]
-    left, right = start, end
-    for first, _ in reversed(words):
-        if first < left:
-            left = first
-            if old.count(old[left:end]) == 1:
-                yield left, end
-                break
-    for _, last in words:
-        if last > right:
-            right = last
-            if old.count(old[start:right]) == 1:
-                yield start, right
-                return
+    before = [first for first, _ in words if first < start][-MAX_WIDER:]
+    after = [last for _, last in words if last > end][:MAX_WIDER]
+    left = next((first for first in reversed(before) if old.count(old[first:end]) == 1), None)
+    right = next((last for last in after if old.count(old[start:last]) == 1), None)
+    if left is not None:
+        yield left, end
+    if right is not None:
+        yield start, right

@@ -32,7 +32,20 @@ FIELDS: Final = (
 class Node:
     """One node of the tree, named or not; its children are read when they are first asked for."""
 
-    __slots__ = ("_bag", "_children", "_field", "_tree", "end", "index", "kind", "named", "parent", "sg", "slot", "start")
+    __slots__ = (
+        "_bag",
+        "_children",
+        "_field",
+        "_tree",
+        "end",
+        "index",
+        "kind",
+        "named",
+        "parent",
+        "sg",
+        "slot",
+        "start",
+    )
 
     def __init__(self, sg: SgNode, parent: Node | None, slot: int, tree: Tree) -> None:
         span = sg.range()
@@ -152,6 +165,17 @@ class Tree:
         """Whether nodes begin and end here; not always the same or neighbouring ones."""
         begins = any(node.start == start for node in self.covering(start, min(start + 1, end)))
         return begins and any(node.end == end for node in self.covering(max(start, end - 1), end))
+
+    def is_deeper_than(self, levels: int) -> bool:
+        """Whether nodes are nested in more levels than this."""
+        stack = [(self.root, 1)]
+        while stack:
+            node, level = stack.pop()
+            if level > levels:
+                return True
+            # So deep a tree needs about a character a level: small nodes need no look.
+            stack.extend((child, level + 1) for child in node.children if level + child.size > levels)
+        return False
 
     def n_errors(self) -> int:
         """How many nodes could not be parsed."""

@@ -1,0 +1,125 @@
+"""How likely a rule is to be right where it changes something else: a number from the rule alone.
+
+A logistic model over a few properties that a person can check; docs/mining.md says on what it
+was fitted and how the threshold was chosen. Nothing here looks at files.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from rulewright.mining.specificity import text_bits, unwrapped
+
+_TOKEN: Final = re.compile(r"\$+[A-Z_][A-Z0-9_]*|[A-Za-z_]\w*|\d[\w.]*|\"[^\"\n]*\"|'[^'\n]*'|\S")
+_ODD: Final = re.compile(r"\S {2,}\S|[(\[] +\S|\S +[)\]]")
+_VALUE: Final = re.compile(r"(?i:true|false|null|none|nil|undefined)|[\d.]\w*")
+_IMPORT: Final = re.compile(r"^\s*(?:from\s+\S+\s+)?import\b|\brequire\(", re.MULTILINE)
+
+BIAS: Final = 0.41
+WEIGHTS: Final[Mapping[str, float]] = {
+    "gone": 1.02, "kept": -0.21, "new": -0.42, "odd spacing": -1.98, "brings an import": -0.88,
+    "several lines": -1.07, "deletes": -1.0, "drops a variable": -0.88, "narrowed": 0.69,
+}  # fmt: skip
+CONFIDENT: Final = 0.65
+"""From here on a rule learnt from one edit claims to hold for others."""
+
+
+def confidence(rules: Sequence[Mapping[str, Any]]) -> float:
+    """The least likely of an action's rules to be right elsewhere, between 0 and 1."""
+    return min(1 / (1 + math.exp(-_score(rule))) for rule in rules)
+
+
+def _score(rule: Mapping[str, Any]) -> float:
+    found = properties(rule)
+    return BIAS + sum(weight * found[name] for name, weight in WEIGHTS.items())
+
+
+def properties(rule: Mapping[str, Any]) -> dict[str, float]:
+    """What speaks for and against a rule.
+
+    `gone`: bits of the words (no numbers) that it takes away, in tens, at most 2; `kept`: bits of those that
+    stand on both sides, in tens, at most 4; the others are 1 where true, `new` is the number
+    of words that it brings beyond the first, at most 4.
+    """
+    old, new = old_text(rule), new_text(rule)
+    before, after = _words(old), _words(new)
+    came = [word for word in after - before if word[0].isalpha() or word[0] == "_"]
+    matcher = rule["rule"]
+    return {
+        "gone": min(20.0, _bits({word for word in before - after if not word[0].isdigit()})) / 10,
+        "kept": min(40.0, _bits(before & after)) / 10,
+        "new": float(min(4, max(0, len(came) - 1))),
+        "odd spacing": float(_ODD.search(new.lstrip()) is not None),
+        "brings an import": float(bool(_IMPORT.search(new)) and not _IMPORT.search(old)),
+        "several lines": float("\n" in old.strip() or "\n" in new.strip()),
+        "deletes": float(isinstance(rule["fix"], Mapping)),
+        "drops a variable": float(bool(_variables(old) - _variables(new))),
+        "narrowed": float("constraints" in rule or any(k in matcher for k in ("inside", "follows", "not"))),
+    }
+
+
+def lists_values(rule: Mapping[str, Any]) -> bool:
+    """Whether a variable may only be one of several texts, those that were seen."""
+    constraints = rule.get("constraints", {}).values()
+    return any("|" in str(value.get("regex", "")) for value in constraints)
+
+
+def is_bare_value(rule: Mapping[str, Any]) -> bool:
+    """Whether a rule asks for nothing but a constant or a number, wherever it stands."""
+    return set(rule["rule"]) <= {"kind", "regex", "pattern"} and bool(_VALUE.fullmatch(old_text(rule)))
+
+
+def drops_unnamed(rule: Mapping[str, Any]) -> bool:
+    """Whether a rule drops a variable that is no argument of a call that it names.
+
+    >>> drops_unnamed({"rule": {"pattern": "super($A, self)"}, "fix": "super()"})
+    False
+    >>> drops_unnamed({"rule": {"pattern": "$A(1)"}, "fix": "OSError(1)"})
+    True
+    """
+    old = old_text(rule)
+    dropped = _variables(old) - _variables(new_text(rule))
+    return not all(re.search(r"\w\([^()]*" + re.escape(name), old) for name in dropped)
+
+
+def old_text(rule: Mapping[str, Any]) -> str:
+    """What a rule matches, as code; the regular expression where it matches a token."""
+    return "\n".join(_matched(rule["rule"]))
+
+
+def _matched(matcher: Any) -> Iterator[str]:
+    if not isinstance(matcher, Mapping):
+        return
+    pattern = matcher.get("pattern")
+    if isinstance(pattern, Mapping):
+        yield unwrapped(str(pattern["context"]))
+    elif pattern is not None and "regex" not in matcher:
+        yield str(pattern)
+    if "regex" in matcher:
+        yield re.sub(r"\\(.)", r"\1", str(matcher["regex"]).removeprefix("^").removesuffix("$"))
+    for part in matcher.get("all", ()):
+        yield from _matched(part)
+
+
+def new_text(rule: Mapping[str, Any]) -> str:
+    """What a rule puts in its place: the fix, or what its transformations put in."""
+    steps = [step["replace"] for step in rule.get("transform", {}).values() if "replace" in step]
+    if steps:
+        return "\n".join(str(step["by"]) for step in steps)
+    fix = rule["fix"]
+    return str(fix["template"] if isinstance(fix, Mapping) else fix)
+
+
+def _words(text: str) -> set[str]:
+    return {word for word in _TOKEN.findall(text) if not word.startswith("$")}
+
+
+def _variables(text: str) -> set[str]:
+    return {word for word in _TOKEN.findall(text) if word.startswith("$") and len(word) > 1}
+
+
+def _bits(words: set[str]) -> float:
+    return sum(map(text_bits, words))

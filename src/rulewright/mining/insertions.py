@@ -1,0 +1,147 @@
+"""Something new beside a node that stays: the node is found by its text, name or first line.
+
+The node is rewritten to itself with the new text before or after it. Where the blanks
+between two neighbours change too, the rewrite reaches over both.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from rulewright.mining.align import Edit
+from rulewright.mining.candidate import Candidate, regex_escape
+from rulewright.mining.contexts import selector_rule
+from rulewright.mining.lift import FORGED_HOLE, dedent, leading_spaces
+from rulewright.mining.tree import Node, Tree
+
+SHORT: Final = 60
+MAX_HEAD: Final = 80
+"""Characters of a first line by which a node is told from others."""
+MAX_NEW: Final = 1_000
+_WORD: Final = re.compile(r"\w{2}")
+
+
+def insertions(edit: Edit, number: int) -> Iterator[Candidate]:
+    """Rules that put what a hunk brings in beside one of its neighbours."""
+    hunk = edit.hunks[number]
+    if edit.pre.text[hunk.a0 : hunk.a1].strip() or hunk.b1 - hunk.b0 > MAX_NEW:
+        return
+    before, after = neighbours(edit.pre, hunk.a0, hunk.a1)
+    for node in (after, before):
+        if node is not None and node.named:
+            yield from _beside(edit, number, node)
+    if before is not None and after is not None and before.parent is after.parent:
+        yield from _between(edit, number, before, after)
+
+
+def neighbours(tree: Tree, start: int, end: int) -> tuple[Node | None, Node | None]:
+    """The largest nodes that end and begin at the text around a gap."""
+    text = tree.text
+    while start and text[start - 1].isspace():
+        start -= 1
+    while end < len(text) and text[end].isspace():
+        end += 1
+    parent = next((n for n in tree.covering(start, end) if n.start < start or n.end > end), None)
+    if parent is None:
+        return None, None
+    before = next((c for c in parent.children if c.size and c.end == start), None)
+    after = next((c for c in parent.children if c.size and c.start == end), None)
+    return before, after
+
+
+def by_name(tree: Tree, node: Node) -> Iterator[dict[str, Any]]:
+    """Ways to say which node, without saying what is in it, as a matcher that binds no variable."""
+    text = tree.text_of(node)
+    line, *more = text.split("\n")
+    held = next((c for c in node.children if c.named and c.size <= SHORT and c.field() == "name"), None)
+    if held is not None:
+        yield {"kind": node.kind, "has": {"field": "name", "regex": f"^{regex_escape(tree.text_of(held))}$"}}
+    whole = "" if more or len(line) > MAX_HEAD else "$"
+    if more and not _WORD.search(line):
+        said = next((words for words in map(str.strip, more) if _WORD.search(words)), "")
+        if node.is_comment and said:
+            yield {"kind": node.kind, "regex": regex_escape(said[:MAX_HEAD])}
+        return
+    yield {"kind": node.kind, "regex": f"^{regex_escape(line[:MAX_HEAD])}{whole}"}
+
+
+def _matchers(tree: Tree, node: Node) -> Iterator[tuple[dict[str, Any], str]]:
+    """How a neighbour is matched, and what stands for it in the fix."""
+    text = tree.text_of(node)
+    if len(text) <= SHORT and "\n" not in text and not FORGED_HOLE.search(text):
+        matcher = selector_rule(text, node.kind, tree.language, strict=True)
+        if matcher is not None:
+            yield matcher, text
+            return
+    for matcher in by_name(tree, node):
+        yield {**matcher, "pattern": "$A"}, "$A"
+
+
+def _beside(edit: Edit, number: int, node: Node) -> Iterator[Candidate]:
+    for mapped in edit.map_range(node.start, node.end):
+        if mapped.hunks != {number}:
+            continue
+        new = edit.post.text[mapped.start : mapped.end]
+        for matcher, name in _matchers(edit.pre, node):
+            fix = _around(edit, node, new, name)
+            if fix is not None:
+                rule = {"rule": matcher, "fix": fix}
+                n_vars = int(name == "$A")
+                yield Candidate(rule, "insert", node, node.kind, mapped.hunks, n_vars)
+
+
+def _around(edit: Edit, node: Node, new: str, name: str) -> str | None:
+    """The new text as a template, with the node's own text by its name."""
+    own = edit.pre.text_of(node)
+    if new.endswith(own):
+        parts = (new[: -len(own)], "")
+    elif new.startswith(own):
+        parts = ("", new[len(own) :])
+    else:
+        return None
+    if any(FORGED_HOLE.search(part) for part in parts):
+        return None
+    return dedent(parts[0] + name + parts[1], leading_spaces(edit.pre, node.start))
+
+
+def _between(edit: Edit, number: int, before: Node, after: Node) -> Iterator[Candidate]:
+    """Match one neighbour, reach over the other, and write both again."""
+    for mapped in edit.map_range(before.start, after.end):
+        if mapped.hunks != {number}:
+            continue
+        for node, other, relation, side in (
+            (after, before, "follows", "expandStart"),
+            (before, after, "precedes", "expandEnd"),
+        ):
+            if not node.named:
+                continue
+            for matcher, name in _matchers(edit.pre, node):
+                what, ref = _other(edit.pre, other)
+                names = (ref, name) if node is after else (name, ref)
+                template = _both(edit, before, after, names, mapped.start, mapped.end)
+                if template is None:
+                    continue
+                seen = {**what, "pattern": ref} if ref == "$Z" else what
+                rule = {"rule": {**matcher, relation: seen}, "fix": {"template": template, side: what}}
+                n_vars = int(name == "$A") + int(ref == "$Z")
+                yield Candidate(rule, "insert", node, node.kind, mapped.hunks, n_vars, 0.5)
+
+
+def _other(tree: Tree, node: Node) -> tuple[dict[str, Any], str]:
+    if node.named:
+        return {"kind": node.kind}, "$Z"
+    text = tree.text_of(node)
+    return {"regex": f"^{regex_escape(text)}$"}, text
+
+
+def _both(edit: Edit, before: Node, after: Node, names: tuple[str, str], start: int, end: int) -> str | None:
+    new = edit.post.text[start:end]
+    first, last = edit.pre.text_of(before), edit.pre.text_of(after)
+    if len(new) < len(first) + len(last) or not (new.startswith(first) and new.endswith(last)):
+        return None
+    middle = new[len(first) : len(new) - len(last)]
+    if FORGED_HOLE.search(middle):
+        return None
+    return dedent(names[0] + middle + names[1], leading_spaces(edit.pre, before.start))

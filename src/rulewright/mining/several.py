@@ -1,0 +1,100 @@
+"""Unlike changes within one construct as one rule: the construct is matched, rewriters change its parts.
+
+Made of rules that are sound by themselves. A construct is a named definition, a statement or an
+expression, never the whole file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from rulewright.mining.align import Edit
+from rulewright.mining.candidate import Candidate
+from rulewright.mining.insertions import by_name
+from rulewright.mining.soundness import Effect
+from rulewright.mining.tree import Node
+
+MAX_PARTS: Final = 4
+MAX_PART_CHARS: Final = 300
+MAX_RULE_CHARS: Final = 600
+MAX_CONSTRUCT: Final = 30_000
+MAX_UNNAMED: Final = 6_000
+"""A larger construct must have a name."""
+MAX_CONSTRUCTS: Final = 3
+WHOLE: Final = "W"
+"""The variable that holds the construct; a part that uses it is left out."""
+
+_ROOTS: Final = frozenset({"program", "module", "source_file", "translation_unit", "ERROR"})
+
+
+def combined(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> Iterator[Candidate]:
+    """Rules that do with rewriters what several of the found ones do together.
+
+    Args:
+        edit: with at least two hunks.
+        found: sound candidates and what they do.
+    """
+    parts = _cover(edit, found)
+    if len(parts) < 2:
+        return
+    start = min(span[0] for _, done in parts for span in done.positives)
+    end = max(span[1] for _, done in parts for span in done.positives)
+    rewriters = [
+        {"id": name, **_ordered(candidate.rule)} for name, (candidate, _) in zip("abcd", parts, strict=False)
+    ]
+    step = f"rewrite(${WHOLE}, rewriters=[{', '.join(part['id'] for part in rewriters)}])"
+    for node, matchers in _constructs(edit, start, end):
+        for matcher in matchers:
+            if node.size > MAX_UNNAMED and "regex" in matcher:
+                continue
+            rule = {
+                "rule": {**matcher, "pattern": f"${WHOLE}"}, "rewriters": rewriters,
+                "transform": {"NEW": step}, "fix": "$NEW",
+            }  # fmt: skip
+            if len(json.dumps(rule, ensure_ascii=False)) <= MAX_RULE_CHARS:
+                n_vars = 1 + sum(candidate.n_vars for candidate, _ in parts)
+                yield Candidate(rule, "rewrite", node, node.kind, frozenset(range(len(edit.hunks))), n_vars)
+
+
+def _cover(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> list[tuple[Candidate, Effect]]:
+    """Few cheap rules that cover every hunk; empty where there are none."""
+    fit = [(candidate, done) for candidate, done in found if _is_part(candidate)]
+    left = frozenset(range(len(edit.hunks)))
+    chosen: list[tuple[Candidate, Effect]] = []
+    while left:
+        best = max(fit, key=lambda p: (len(p[1].hunks & left) - len(p[0].key) / 1000, p[0].key), default=None)
+        if best is None or not best[1].hunks & left or len(chosen) == MAX_PARTS:
+            return []
+        chosen.append(best)
+        left -= best[1].hunks
+    return chosen
+
+
+def _is_part(candidate: Candidate) -> bool:
+    rule = candidate.rule
+    return (
+        candidate.generalises
+        and "rewriters" not in rule
+        and len(candidate.key) <= MAX_PART_CHARS
+        and f"${WHOLE}" not in candidate.key
+    )
+
+
+def _ordered(rule: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: rule[key] for key in ("rule", "constraints", "transform", "fix") if key in rule}
+
+
+def _constructs(edit: Edit, start: int, end: int) -> Iterator[tuple[Node, list[dict[str, Any]]]]:
+    """The smallest nodes around all parts that have a name or a telling first line, and how to match them."""
+    count = 0
+    for node in edit.pre.covering(start, end):
+        if node.parent is None or node.size > MAX_CONSTRUCT or count >= MAX_CONSTRUCTS:
+            return
+        if not node.named or node.kind in _ROOTS or (node.start, node.end) == (start, end):
+            continue
+        matchers = list(by_name(edit.pre, node))
+        if matchers and (count == 0 or "has" in matchers[0]):
+            count += 1
+            yield node, matchers

@@ -1,0 +1,80 @@
+"""Edits that no one would make: a reason or a verified action, never an error or a hang."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rulewright import engine
+from rulewright.languages import Language
+from rulewright.mining import mine
+from rulewright.mining.tree import Tree
+
+SOURCES: dict[Language, str] = {
+    "python": "import os\n\n\ndef f(a, b):\n    # sum up\n    return [x + b for x in g(a)]\n",
+    "javascript": "const a = require('m')\n\nfunction f(x) {\n  return a.g(x, () => `t ${x}`)\n}\n",
+    "java": 'class A {\n  @B("c") int f(int x) {\n    return g(x) + 1; // more\n  }\n}\n',
+    "go": 'package p\n\nimport "fmt"\n\nfunc f(x int) {\n\tfmt.Println(x, "y")\n}\n',
+}
+
+DEEP: dict[str, tuple[Language, str, str]] = {
+    "calls": ("python", "f(" * 2_000 + "x" + ")" * 2_000, "f(" * 2_000 + "y" + ")" * 2_000),
+    "blocks": ("java", "if (a) {" * 900 + "}" * 900, "if (b) {" * 900 + "}" * 900),
+    "sum": ("go", "package p\nvar a = " + "+".join(["b"] * 3_000), "package p\nvar a = c"),
+}
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_code_that_is_nested_too_deeply_is_refused(name: str) -> None:
+    language, pre, post = DEEP[name]
+    start = time.process_time()
+    mined = mine(pre + "\n", post + "\n", language)
+    assert mined.action is None
+    assert "deep" in mined.reason
+    assert time.process_time() - start < 5
+
+
+def test_depth_is_counted_in_levels() -> None:
+    assert Tree("f(" * 60 + ")" * 60, "python").is_deeper_than(100)
+    assert not Tree("f(" * 60 + ")" * 60, "python").is_deeper_than(300)
+    assert not Tree("f(1)\n" * 400, "python").is_deeper_than(50)
+
+
+def test_the_same_change_in_many_places_is_one_rule() -> None:
+    pre = "".join(f"old({i})\n" for i in range(150))
+    mined = mine(pre, pre.replace("old", "new"), "python")
+    assert mined.figures.n_rules == 1
+    assert mined.figures.sites == 150
+
+
+@pytest.mark.parametrize("language", SOURCES)
+def test_everything_shuffled_ends_soon(language: Language) -> None:
+    pre = SOURCES[language] * 40
+    lines = pre.split("\n")
+    post = "\n".join(lines[1::2] + lines[::2])
+    start = time.process_time()
+    mined = mine(pre, post, language)
+    assert mined.action is None or engine.apply(mined.action, pre).post == post
+    assert time.process_time() - start < 20
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(sorted(SOURCES)), st.data())
+def test_a_damaged_text_gives_an_exact_action_or_a_reason(language: Language, data: st.DataObject) -> None:
+    pre = SOURCES[language]
+    where = st.integers(0, len(pre) - 1)
+    junk = st.text(alphabet="(){}[]\"'`\\ \n\tx;,$A#/", max_size=4)
+    post = pre
+    for _ in range(data.draw(st.integers(1, 3))):
+        at, length = data.draw(where), data.draw(st.integers(0, 8))
+        post = post[:at] + data.draw(junk) + post[at + length :]
+    if data.draw(st.booleans()):
+        pre, post = post, pre
+    mined = mine(pre, post, language)
+    if mined.action is None:
+        assert mined.reason
+    else:
+        assert engine.apply(mined.action, pre).post == post

@@ -1,0 +1,112 @@
+"""What a rule learnt from one edit claims: roles, confidence, and the command that uses it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rulewright import cli, engine
+from rulewright.actions.action import Action
+from rulewright.languages import Language
+from rulewright.mining import mine
+from rulewright.mining.confidence import CONFIDENT, confidence, properties
+from rulewright.mining.specificity import bits
+
+
+def rule_of(pre: str, post: str, language: Language = "python") -> dict[str, Any]:
+    mined = mine(pre, post, language)
+    assert mined.action is not None, mined.reason
+    return dict(mined.action.rules[0])
+
+
+def after(rule: dict[str, Any], code: str, language: Language = "python") -> str | None:
+    return engine.apply(Action(language, (rule,)), code).post
+
+
+def test_parentheses_that_the_fix_adds_ask_for_the_kind_inside() -> None:
+    rule = rule_of("x = table.has_key(lambda: 12)\n", "x = (lambda: 12) in table\n")
+    assert rule["constraints"] == {"B": {"kind": "lambda"}}
+    assert after(rule, "y = rows.has_key(name)\n") == "y = rows.has_key(name)\n"
+
+
+def test_parentheses_around_the_whole_ask_for_the_place() -> None:
+    rule = rule_of("x = a.has_key(b).real\n", "x = (b in a).real\n")
+    assert rule["rule"]["inside"] == {"kind": "attribute"}
+
+
+def test_a_declared_name_is_not_every_use_of_the_word() -> None:
+    rule = rule_of(
+        "class A:\n    def advance(self):\n        pass\n",
+        "class A:\n    def __next__(self):\n        pass\n",
+    )
+    assert after(rule, "advance = 5\n") == "advance = 5\n"
+
+
+def test_names_that_the_code_binds_itself_become_variables() -> None:
+    rule = rule_of("y = [x for x in items_of(a)]\n", "y = [*items_of(a)]\n")
+    assert after(rule, "z = [row for row in items_of(b)]\n") == "z = [*items_of(b)]\n"
+
+
+def test_equal_numbers_may_be_equal_by_chance() -> None:
+    rule = rule_of("start(old_name(1), 1)\n", "start(new_name(1), 1)\n")
+    assert after(rule, "start(old_name(2), 3)\n") == "start(new_name(2), 3)\n"
+
+
+def test_items_that_come_back_in_a_row_are_a_list() -> None:
+    rule = rule_of("s = frozen([1, 2, 3])\n", "s = Frozen(1, 2, 3)\n")
+    assert after(rule, "s = frozen([a, b])\n") == "s = Frozen(a, b)\n"
+
+
+def test_confidence_tells_named_rules_from_doubtful_ones() -> None:
+    named = {"rule": {"pattern": "$A.has_key($B)"}, "fix": "$B in $A"}
+    spaced = {"rule": {"pattern": "execute($A,  $B)"}, "fix": "perform(open($A, 'rb'),  $B)"}
+    brings = {"rule": {"pattern": "leave($A)"}, "fix": "import atexit\natexit.register($A)"}
+    assert confidence([named]) > CONFIDENT
+    assert confidence([spaced]) < CONFIDENT
+    assert confidence([brings]) < CONFIDENT
+    assert confidence([named, brings]) == confidence([brings])
+    assert properties(spaced)["odd spacing"] == 1
+    assert properties(brings)["brings an import"] == 1
+
+
+def test_a_wrapper_asks_for_nothing() -> None:
+    wrapped = {
+        "rule": {
+            "pattern": {"context": "class C { Object x = ($A); }", "selector": "parenthesized_expression"}
+        }
+    }
+    assert bits(wrapped) < 4
+
+
+def test_the_tier_can_be_told_from_what_is_recorded() -> None:
+    for pre, post in (("x = set_of(a)\n", "x = bag_of(a)\n"), ("f(a)\n", "import b\nf(a)\n")):
+        mined = mine(pre, post, "python")
+        assert mined.action is not None
+        assert mined.figures.confidence == round(confidence(mined.action.rules), 3)
+        assert mined.tier != "train" or mined.figures.confidence >= CONFIDENT
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_edit_like_lists_then_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], write: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "one.py").write_text("a = os.getcwd()\nb = os.getcwdu() + c\n", encoding="utf-8")
+    (tmp_path / "two.py").write_text("d = os.getcwdu()\n", encoding="utf-8")
+    diff = "--- a/one.py\n+++ b/one.py\n@@ -1 +1 @@\n-a = os.getcwdu()\n+a = os.getcwd()\n"
+    (tmp_path / "hand.diff").write_text(diff, encoding="utf-8")
+    arguments = ["edit", "--like", "hand.diff", "one.py", "two.py", "--json"]
+    assert cli.main([*arguments, "--write"] if write else arguments) == 0
+    *places, last = map(json.loads, capsys.readouterr().out.splitlines())
+    assert [(p["path"], p["line"]) for p in places] == [("one.py", 2), ("two.py", 1)]
+    assert last["matches"] == 2
+    wanted = "d = os.getcwd()\n" if write else "d = os.getcwdu()\n"
+    assert (tmp_path / "two.py").read_text(encoding="utf-8") == wanted
+
+
+def test_edit_needs_an_instruction_or_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["edit"]) == 2
+    assert "--like" in capsys.readouterr().err
