@@ -95,16 +95,19 @@ def test_edit_like_lists_then_writes(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "one.py").write_text("a = os.getcwd()\nb = os.getcwdu() + c\n", encoding="utf-8")
-    (tmp_path / "two.py").write_text("d = os.getcwdu()\n", encoding="utf-8")
+    (tmp_path / "two.py").write_bytes(b"d = os.getcwdu()\r\ne = 1\r\n")
+    (tmp_path / "three.py").write_bytes(b"f = '\xff'\n")
     diff = "--- a/one.py\n+++ b/one.py\n@@ -1 +1 @@\n-a = os.getcwdu()\n+a = os.getcwd()\n"
     (tmp_path / "hand.diff").write_text(diff, encoding="utf-8")
-    arguments = ["edit", "--like", "hand.diff", "one.py", "two.py", "--json"]
+    arguments = ["edit", "--like", "hand.diff", "one.py", "two.py", "three.py", "--json"]
     assert cli.main([*arguments, "--write"] if write else arguments) == 0
-    *places, last = map(json.loads, capsys.readouterr().out.splitlines())
+    said = capsys.readouterr()
+    assert "three.py" in said.err
+    *places, last = map(json.loads, said.out.splitlines())
     assert [(p["path"], p["line"]) for p in places] == [("one.py", 2), ("two.py", 1)]
     assert last["matches"] == 2
-    wanted = "d = os.getcwd()\n" if write else "d = os.getcwdu()\n"
-    assert (tmp_path / "two.py").read_text(encoding="utf-8") == wanted
+    wanted = b"d = os.getcwd()\r\ne = 1\r\n" if write else b"d = os.getcwdu()\r\ne = 1\r\n"
+    assert (tmp_path / "two.py").read_bytes() == wanted
 
 
 def test_edit_needs_an_instruction_or_an_example(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,6 +21,7 @@ from rulewright.actions import Action, Rejection, read_action
 from rulewright.config import CommandConfig
 from rulewright.errors import RulewrightError, UsageError
 from rulewright.languages import EXTENSIONS, Language, language_of_path
+from rulewright.replacing import Change, read_text, replace_all
 from rulewright.verdict import Outcome, Verdict
 
 SKIPPED_FOLDERS = frozenset({"node_modules", "vendor", "target", "build", "dist", "__pycache__"})
@@ -86,7 +86,7 @@ def carry_out(config: Config, action: Action) -> int:
     failed = [one for one in done if not one.good and not one.idle]
     changed = [one for one in done if one.good]
     if config.write and not failed:
-        _write(changed)
+        replace_all([Change(one.path, one.before, one.outcome.post or "") for one in changed])
     _show(config, action, done, written=config.write and not failed)
     if failed:
         return 1
@@ -143,7 +143,7 @@ def _in_folder(folder: Path, suffixes: set[str]) -> list[Path]:
 def _apply(config: Config, action: Action, paths: list[Path]) -> list[Applied]:
     from rulewright.engine import Engine, Request
 
-    texts = [_text(path) for path in paths]
+    texts = [read_text(path) for path in paths]
     accepted = frozenset(config.accept)
     with (
         Engine(config.workers, config.deadline_s, allow_other_version=config.allow_other_version) as engine,
@@ -155,37 +155,6 @@ def _apply(config: Config, action: Action, paths: list[Path]) -> list[Applied]:
             done.append(Applied(path, text, outcome, accepted))
             bar.advance()
     return done
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read ({error})", "files must be UTF-8 text") from error
-
-
-def _write(changed: list[Applied]) -> None:
-    """Write every file beside its target first; then put all in place."""
-    ready: list[tuple[Path, Path]] = []
-    try:
-        for one in changed:
-            target = one.path.resolve()
-            if _text(target) != one.before:
-                raise RulewrightError(f"{one.path}: changed while the action ran", "run it again")
-            handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-            ready.append((Path(name), target))
-            with os.fdopen(handle, "wb") as stream:
-                stream.write((one.outcome.post or "").encode("utf-8"))
-                os.fsync(stream.fileno())
-            Path(name).chmod(target.stat().st_mode & 0o7777)
-        for part, target in ready:
-            part.replace(target)
-        ready.clear()
-    except OSError as error:
-        raise RulewrightError(f"cannot write: {error}", "no file was changed") from error
-    finally:
-        for part, _ in ready:
-            part.unlink(missing_ok=True)
 
 
 def _show(config: Config, action: Action, done: list[Applied], written: bool) -> None:

@@ -20,6 +20,7 @@ from rulewright.errors import RulewrightError, UsageError
 from rulewright.languages import Language, language_of_path
 from rulewright.mining import diffs, report
 from rulewright.mining.mined import Mined, learn_from
+from rulewright.replacing import Change, read_text, replace_all
 from rulewright.verdict import Verdict
 
 SKIPPED: Final = frozenset(
@@ -31,8 +32,9 @@ UNSAFE: Final = frozenset({Verdict.LOSSY, Verdict.SYNTAX_ERROR})
 
 def learn(diff: str, paths: Sequence[str], write: bool, as_json: bool, budget_s: float) -> int:
     """Mine the diff, show the rule and its other matches; change them if asked to."""
-    text = sys.stdin.read() if diff == "-" else jsonl.require_file(Path(diff)).read_text(encoding="utf-8")
-    changes = diffs.read(text, Path())
+    raw = sys.stdin.buffer.read() if diff == "-" else jsonl.require_file(Path(diff)).read_bytes()
+    name = "standard input" if diff == "-" else diff
+    changes = diffs.read(raw.decode("utf-8", "replace"), Path(), name)
     action, mined = _rule(changes, budget_s)
     if not as_json:
         console.emit(render_rules(action).rstrip())
@@ -50,8 +52,7 @@ def learn(diff: str, paths: Sequence[str], write: bool, as_json: bool, budget_s:
     hint = "" if write or not found else "; --write changes them"
     console.say(f"{len(found)} other places in {len(files)} files{hint}")
     if write:
-        for path in files:
-            _change(path, action)
+        _change(files, action)
     return 0
 
 
@@ -68,9 +69,9 @@ def _rule(changes: Sequence[diffs.Change], budget_s: float) -> tuple[Action, Min
 def _others(action: Action, paths: Sequence[str]) -> Iterator[tuple[Path, int, str, str]]:
     for path in _files(paths, action.language):
         try:
-            text = path.read_text(encoding="utf-8")
-        except (UnicodeDecodeError, OSError):
-            console.say(f"{path}: skipped (not readable as UTF-8)")
+            text = read_text(path)
+        except UsageError as error:
+            console.say(f"skipped: {error.message}")
             continue
         for step in trace(action, text).steps:
             for edit in step.edits:
@@ -96,16 +97,19 @@ def _files(paths: Sequence[str], language: Language) -> Iterator[Path]:
                     yield file
 
 
-def _change(path: Path, action: Action) -> None:
-    text = path.read_text(encoding="utf-8")
-    outcome = engine.judge(action, text)
-    made = outcome.post
-    if outcome.flags & UNSAFE:
-        console.say(f"{path}: left alone ({outcome.verdict}: {console.clean(outcome.detail)})")
-    elif made is not None and made != text:
-        path.write_text(made, encoding="utf-8")
+def _change(files: Sequence[Path], action: Action) -> None:
+    changes = []
+    for path in files:
+        text = read_text(path)
+        outcome = engine.judge(action, text)
+        if outcome.flags & UNSAFE:
+            console.say(f"{path}: left alone ({outcome.verdict}: {console.clean(outcome.detail)})")
+        elif outcome.post is not None and outcome.post != text:
+            changes.append(Change(path, text, outcome.post))
+    replace_all(changes)
+    for path, before, after in changes:
         console.say(f"changed {path}")
-        for line in report.diff(text, made):
+        for line in report.diff(before, after):
             console.say(f"  {line}")
 
 

@@ -34,19 +34,20 @@ class _Patch:
     """First line (1-based, of the old side), old lines, new lines; with their line ends."""
 
 
-def read(text: str, root: Path) -> list[Change]:
+def read(text: str, root: Path, name: str = "the diff") -> list[Change]:
     """The changes of a diff.
 
     Args:
         text: a unified diff (`git diff`, `diff -u`).
         root: the folder that its paths are relative to.
+        name: of the diff, for messages.
 
     Raises:
         UsageError: it is no diff, or does not fit the files.
     """
     patches = _parse(text)
     if not patches:
-        raise UsageError("no unified diff found", "give the output of `git diff` or `diff -u`")
+        raise UsageError(f"{name}: no unified diff found", "give the output of `git diff` or `diff -u`")
     changes = []
     for patch in patches:
         path = root / patch.path
