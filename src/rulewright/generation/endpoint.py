@@ -165,6 +165,8 @@ class _Asking:
         self._owed = iter(range(n))
         self._lock = threading.Lock()
         self._stopped = threading.Event()
+        self._failed = threading.Event()
+        """One answer ends the run: whoever reads may not know yet, but nobody asks any more."""
         self._ready: queue.Queue[tuple[int, list[Completion] | BaseException]] = queue.Queue(n_threads)
         for _ in range(min(n, n_threads)):
             threading.Thread(target=self._work, daemon=True, name="endpoint").start()
@@ -186,7 +188,7 @@ class _Asking:
                 yield index, answer
 
     def _work(self) -> None:
-        while not self._stopped.is_set():
+        while not (self._stopped.is_set() or self._failed.is_set()):
             with self._lock:
                 index = next(self._owed, None)
             if index is None:
@@ -195,6 +197,7 @@ class _Asking:
             try:
                 answer = self._ask(index)
             except BaseException as error:  # raised again where the answers are read
+                self._failed.set()
                 answer = error
             self._put(index, answer)
 
