@@ -33,7 +33,10 @@ GROUPS: Final[dict[str, dict[str, Command]]] = {
     "actions": {
         "apply": Command("apply", "apply an action or rule file to files; show the diff"),
         "verify": Command("verify", "apply every record's action and check the result"),
-        "edit": Command("edit", "an instruction → a model's rule and its diff over your files"),
+        "edit": Command(
+            "edit",
+            "an instruction, or one place changed by hand (`--like`), → a rule and its diff over your files",
+        ),
         "show": Command("show", "one record or step: instruction, rule, diff, verdict, reward"),
     },
     "training": {
