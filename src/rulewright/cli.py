@@ -35,7 +35,7 @@ GROUPS: Final[dict[str, dict[str, Command]]] = {
         "verify": Command("verify", "apply every record's action and check the result"),
         "edit": Command(
             "edit",
-            "an instruction, or one place changed by hand (`--like`), → a rule and its diff over your files",
+            "an instruction, or a change by hand → a rule and its diff over your files",
         ),
         "show": Command("show", "one record or step: instruction, rule, diff, verdict, reward"),
     },
