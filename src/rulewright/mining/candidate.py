@@ -61,6 +61,11 @@ class Candidate:
     def key(self) -> str:
         return json.dumps(self.rule, ensure_ascii=False, sort_keys=True)
 
+    @property
+    def is_short(self) -> bool:
+        """Whether the rule's JSON can be read at a glance."""
+        return len(self.key) <= COMPACT_CHARS
+
     @cached_property
     def bits(self) -> float:
         """How much the rule asks of what it matches, in bits (rough)."""

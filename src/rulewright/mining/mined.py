@@ -7,7 +7,6 @@ Invariant: a `Mined` with an action was judged by the engine: applied to `pre` i
 from __future__ import annotations
 
 import gc
-import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -148,8 +147,8 @@ def learn_from(pre: str, post: str, language: Language, budget_s: float = 2.0) -
         return nothing(problem)
     with _no_collection():
         before, after = Tree(pre, language), Tree(post, language)
-        if before.is_deeper_than(MAX_DEPTH) or after.is_deeper_than(MAX_DEPTH):
-            return nothing(f"nested more than {MAX_DEPTH} deep")
+        if problem := _too_deep(before, after):
+            return nothing(problem)
         work = Work(budget_s * EVALUATIONS_PER_SECOND, per_call=before.work)
         plan = solve(before, after, work, strict=False)
         if plan is None:
@@ -174,14 +173,20 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
+def _too_deep(before: Tree, after: Tree) -> str:
+    """Why trees are too deep to walk; empty where they are not."""
+    too_deep = before.is_deeper_than(MAX_DEPTH) or after.is_deeper_than(MAX_DEPTH)
+    return f"nested more than {MAX_DEPTH} deep" if too_deep else ""
+
+
 def _mine(
     pre: str, post: str, language: Language, budget_s: float, instruction: str, known: Sequence[str]
 ) -> Mined:
     before, after = Tree(pre, language), Tree(post, language)
     if before.n_errors() > 20:
         return nothing("pre does not parse")
-    if before.is_deeper_than(MAX_DEPTH) or after.is_deeper_than(MAX_DEPTH):
-        return nothing(f"nested more than {MAX_DEPTH} deep")
+    if problem := _too_deep(before, after):
+        return nothing(problem)
     work = Work(budget_s * EVALUATIONS_PER_SECOND, per_call=before.work)
     plan = solve(before, after, work)
     if plan is None:
@@ -225,12 +230,6 @@ def measure(
     )
 
 
-def is_compact(candidate: Candidate) -> bool:
-    """Whether a rule is short enough to be read at a glance."""
-    length = len(json.dumps(candidate.rule, ensure_ascii=False))
-    return length <= COMPACT_CHARS and candidate.n_vars <= MAX_VARS
-
-
 def _enough(figures: Figures, n_known: int) -> float:
     """Bits to ask for: fewer where other files were looked at and hold next to nothing."""
     return FEW_BITS - (2.5 if _is_silent(figures, n_known) else 0.0)
@@ -251,7 +250,7 @@ def grade(steps: Sequence[Candidate], figures: Figures, n_known: int = 0) -> tup
     worst = next((s for s in steps if not s.generalises), None)
     if worst is not None:
         return "literal", f"a rule of shape {worst.shape}"
-    if not all(map(is_compact, steps)):
+    if not all(step.is_short and step.n_vars <= MAX_VARS for step in steps):
         return "literal", f"more than {COMPACT_CHARS} characters or {MAX_VARS} variables in a rule"
     if figures.sites <= len(steps) and any(s.inserts and s.n_vars for s in steps):
         return "literal", "inserts beside code that the change is not about"

@@ -17,7 +17,7 @@ from rulewright.actions.action import Action
 from rulewright.languages import Language
 from rulewright.mining import candidates, refine, roles, several
 from rulewright.mining.align import Edit, variants
-from rulewright.mining.candidate import COMPACT_CHARS, ENOUGH_BITS, Candidate
+from rulewright.mining.candidate import ENOUGH_BITS, Candidate
 from rulewright.mining.soundness import Effect, effect
 from rulewright.mining.tree import Tree
 
@@ -165,7 +165,7 @@ def _keep(pool: Pool, found: Found, solved: dict[int, float]) -> None:
         pool.places.add((found.candidate.anchor.index, found.candidate.hunks))
         if found.candidate.bits >= ENOUGH_BITS and found.candidate.extra_cost < 1.0:
             pool.places.add((candidates.ANYWHERE, found.candidate.hunks))
-    for number in found.hunks if len(found.candidate.key) <= COMPACT_CHARS else ():
+    for number in found.hunks if found.candidate.is_short else ():
         solved[number] = min(solved.get(number, 99.0), found.candidate.cost)
 
 
@@ -294,7 +294,7 @@ def _choices(pool: Pool, n_steps: int) -> list[Found]:
 
 
 def _is_compact(candidate: Candidate) -> bool:
-    return candidate.generalises and len(candidate.key) <= COMPACT_CHARS
+    return candidate.generalises and candidate.is_short
 
 
 def _worth(found: Found) -> float:
