@@ -113,3 +113,39 @@ def test_edit_like_lists_then_writes(
 def test_edit_needs_an_instruction_or_an_example(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["edit"]) == 2
     assert "--like" in capsys.readouterr().err
+
+
+def test_how_many_statements_stand_around_a_change_is_of_no_account() -> None:
+    line = "  photo.id = number\n"
+    rule = rule_of(
+        f"function f() {{\n  a()\n{line}  b()\n}}\n", "function f() {\n  a()\n  b()\n}\n", "javascript"
+    )
+    more = f"function g() {{\n  one()\n  two()\n{line}  three()\n  four()\n}}\n"
+    assert after(rule, more, "javascript") == more.replace(line, "")
+
+
+def test_a_deletion_asks_for_any_neighbour() -> None:
+    rule = rule_of("import a\nimport logging_shim\nimport c\n", "import a\nimport c\n")
+    beside_others = "x = 1\nimport logging_shim\ny = 2\n"
+    assert after(rule, beside_others) == "x = 1\ny = 2\n"
+
+
+def test_what_a_deletion_takes_away_is_named() -> None:
+    pre = "class A {\n  public static final int SIZE = 3;\n  public static final boolean BOXED = true;\n}\n"
+    rule = rule_of(pre, "class A {\n  public static final int SIZE = 3;\n}\n", "java")
+    other = pre.replace("BOXED", "CHECKED")
+    assert after(rule, other, "java") == other
+
+
+def test_one_of_two_alike_that_goes_went_by_accident() -> None:
+    line = "# checked by the strict type reader\n"
+    known = [f"x = {i}\n" for i in range(20)]
+    mined = mine(f"{line}{line}import a\n", f"{line}import a\n", "python", known=known)
+    assert (mined.tier, mined.reason) == ("literal", "takes away some only of what it matches")
+
+
+def test_the_smallest_construct_that_says_enough_is_taken() -> None:
+    line = "@compat.unicode_methods\n"
+    rule = rule_of(f"{line}class A:\n    pass\n", "class A:\n    pass\n")
+    other = f"{line}def build(rows):\n    return rows\n"
+    assert after(rule, other) == other.removeprefix(line)

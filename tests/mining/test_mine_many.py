@@ -51,6 +51,14 @@ def test_a_group_that_agrees_claims() -> None:
     assert engine.apply(action, "y = old(z)\n").post == "y = new(z)\n"
 
 
+def test_a_group_claims_nothing_that_asks_for_next_to_nothing() -> None:
+    sides = (("one", "red"), ("two[0]", "blue()"), ("three", "4"))
+    group = [Prepared(example(f"{a} is {b}\n", f"{a} == {b}\n")) for a, b in sides]
+    rules = generalise(group)
+    assert rules[0].support == 3
+    assert claim(rules, group) is None
+
+
 def test_signature_says_what_goes_and_comes() -> None:
     assert signature({"rule": {"pattern": "foo($A)"}, "fix": "bar($A)"}) == "foo → bar"
     assert signature({"rule": {"pattern": "{ $A }"}, "fix": "{$A}"}) == ""

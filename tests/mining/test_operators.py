@@ -224,3 +224,16 @@ def test_compact_general_rules_come_before_one_that_covers_more() -> None:
     mined = solved("python", pre, post)
     assert "run" not in mined.shapes
     assert "literal" not in mined.shapes
+
+
+def test_all_that_a_file_holds_is_taken_out() -> None:
+    rule = one_rule("python", "from six.moves import map\n", "\n")
+    assert rule["fix"] == ""
+
+
+def test_a_member_comes_first_in_a_long_class_with_lines_around_it() -> None:
+    body = "".join(f"    total = total + weight_of({i});\n" for i in range(90))
+    member = f"int total(int total) {{\n{body}    return total;\n  }}"
+    pre = f"abstract class Loop extends Base {{\n  {member}\n}}\n"
+    post = f"abstract class Loop extends Base {{\n\n  static final long ID = 0;\n\n  {member}\n}}\n"
+    one_rule("java", pre, post)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from rulewright.mining import insertions, siblings, tokens
+from rulewright.mining import deletions, insertions, siblings, tokens
 from rulewright.mining.align import Edit, Mapped
 from rulewright.mining.candidate import MAX_ANCHOR_CHARS, Candidate, Shape, regex_escape
 from rulewright.mining.contexts import parses_as, selector_rule
@@ -63,7 +63,7 @@ def _all(
 ) -> Iterator[Candidate]:
     yield from tokens.inside_token(edit, number)
     yield from siblings.final_newline(edit, number)
-    yield from siblings.deletions(edit, number, names)
+    yield from deletions.deletions(edit, number, names)
     placed = list(_placed(edit, _anchors(edit, number), number))
     for anchor, mapped in placed:
         if not anchor.children:

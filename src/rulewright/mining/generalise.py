@@ -29,6 +29,8 @@ from rulewright.mining.tree import Node, Tree
 Fate = Literal["exact", "partial", "silent", "wrong"]
 
 _GOOD_FATES: Final[tuple[Fate, ...]] = ("exact", "partial", "silent")
+CLAIM_BITS: Final = 7.0
+"""What a rule that claims to hold beyond its examples must ask for."""
 KEPT_PER_EXAMPLE: Final = 12
 MAX_EXAMPLES: Final = 24
 MAX_PAIRS: Final = 40
@@ -108,8 +110,12 @@ class General:
 
     @property
     def claims(self) -> bool:
-        """Whether it claims to hold beyond its examples: two agree, none speaks against it."""
-        return not self.wrong and self.support >= 2 and not self.reckless
+        """Whether it claims to hold beyond its examples: two agree, none speaks against it.
+
+        What asks for little matches much that no example shows: it claims nothing.
+        """
+        telling = self.candidate.bits >= CLAIM_BITS
+        return telling and not self.wrong and self.support >= 2 and not self.reckless
 
     @cached_property
     def reckless(self) -> bool:

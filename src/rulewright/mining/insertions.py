@@ -6,21 +6,17 @@ between two neighbours change too, the rewrite reaches over both.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from rulewright.mining.align import Edit
+from rulewright.mining.align import Edit, Mapped
 from rulewright.mining.candidate import Candidate, regex_escape
 from rulewright.mining.contexts import selector_rule
 from rulewright.mining.lift import FORGED_HOLE, dedent, leading_spaces
+from rulewright.mining.nodes import SHORT, by_name
 from rulewright.mining.tree import Node, Tree
 
-SHORT: Final = 60
-MAX_HEAD: Final = 80
-"""Characters of a first line by which a node is told from others."""
 MAX_NEW: Final = 1_000
-_WORD: Final = re.compile(r"\w{2}")
 
 
 def insertions(edit: Edit, number: int) -> Iterator[Candidate]:
@@ -49,22 +45,6 @@ def neighbours(tree: Tree, start: int, end: int) -> tuple[Node | None, Node | No
     before = next((c for c in parent.children if c.size and c.end == start), None)
     after = next((c for c in parent.children if c.size and c.start == end), None)
     return before, after
-
-
-def by_name(tree: Tree, node: Node) -> Iterator[dict[str, Any]]:
-    """Ways to say which node, without saying what is in it, as a matcher that binds no variable."""
-    text = tree.text_of(node)
-    line, *more = text.split("\n")
-    held = next((c for c in node.children if c.named and c.size <= SHORT and c.field() == "name"), None)
-    if held is not None:
-        yield {"kind": node.kind, "has": {"field": "name", "regex": f"^{regex_escape(tree.text_of(held))}$"}}
-    whole = "" if more or len(line) > MAX_HEAD else "$"
-    if more and not _WORD.search(line):
-        said = next((words for words in map(str.strip, more) if _WORD.search(words)), "")
-        if node.is_comment and said:
-            yield {"kind": node.kind, "regex": regex_escape(said[:MAX_HEAD])}
-        return
-    yield {"kind": node.kind, "regex": f"^{regex_escape(line[:MAX_HEAD])}{whole}"}
 
 
 def _matchers(tree: Tree, node: Node) -> Iterator[tuple[dict[str, Any], str]]:
@@ -120,7 +100,8 @@ def _between(edit: Edit, number: int, before: Node, after: Node) -> Iterator[Can
             for matcher, name in _matchers(edit.pre, node):
                 what, ref = _other(edit.pre, other)
                 names = (ref, name) if node is after else (name, ref)
-                template = _both(edit, before, after, names, mapped.start, mapped.end)
+                indent = leading_spaces(edit.pre, node.start)
+                template = _both(edit, before, after, names, mapped, indent)
                 if template is None:
                     continue
                 seen = {**what, "pattern": ref} if ref == "$Z" else what
@@ -136,12 +117,15 @@ def _other(tree: Tree, node: Node) -> tuple[dict[str, Any], str]:
     return {"regex": f"^{regex_escape(text)}$"}, text
 
 
-def _both(edit: Edit, before: Node, after: Node, names: tuple[str, str], start: int, end: int) -> str | None:
-    new = edit.post.text[start:end]
+def _both(
+    edit: Edit, before: Node, after: Node, names: tuple[str, str], mapped: Mapped, indent: str
+) -> str | None:
+    """Both neighbours by their names and the new text between them, as a template."""
+    new = edit.post.text[mapped.start : mapped.end]
     first, last = edit.pre.text_of(before), edit.pre.text_of(after)
     if len(new) < len(first) + len(last) or not (new.startswith(first) and new.endswith(last)):
         return None
     middle = new[len(first) : len(new) - len(last)]
     if FORGED_HOLE.search(middle):
         return None
-    return dedent(names[0] + middle + names[1], leading_spaces(edit.pre, before.start))
+    return dedent(names[0] + middle + names[1], indent)

@@ -22,7 +22,7 @@ LIST_KIND: Final = re.compile(
     r"|initializer|named_imports|^body_statement|expression_list|element_value|literal_value"
 )
 NAME_KIND: Final = re.compile(r"identifier$|^name$|_name$|^self$|^this$|^super$")
-BODY_KIND: Final = re.compile(r"block$|_body$")
+BODY_KIND: Final = re.compile(r"block$|_body$|^statement_list$")
 VALUE_KIND: Final = re.compile(r"string|number|integer|float|literal|char")
 MODIFIERS: Final = re.compile(r"^modifiers$|modifier$|annotation$|^decorator$|attribute_item")
 CONSTANT: Final = frozenset(
@@ -145,7 +145,9 @@ def lift(
     if any(_forged(edit.pre.text, anchor.start, anchor.end, taken) for anchor in anchors):
         return None
     fix = _substitute(edit.post.text, mapped.start, mapped.end, places)
-    indent = leading_spaces(edit.pre, anchors[0].start)
+    # Of the node that the rule matches: a sign before it is reached by expansion.
+    matched = next((anchor for anchor in anchors if anchor.named), anchors[0])
+    indent = leading_spaces(edit.pre, matched.start)
     shifted = dedent(fix, indent)
     if shifted is None:
         return None
@@ -293,7 +295,8 @@ class _Lifter:
             while current and (current[-1].is_comment or not current[-1].named):
                 current.pop()
             n_named = sum(c.named and not c.is_comment for c in current)
-            if n_named >= 2 or (n_named and n_named == len(items)):
+            # How many statements stand before or after a change is of no account.
+            if n_named >= (1 if BODY_KIND.search(node.kind) else 2) or (n_named and n_named == len(items)):
                 runs.append((current[0], current[-1]))
             current = []
         return runs

@@ -32,7 +32,7 @@ FEW_BITS: Final = 6.0
 """What a rule must ask for at least, whatever it takes away."""
 MANY_KNOWN: Final = 15
 """Background files from which their silence counts as evidence."""
-SILENCE_GAIN: Final = 0.15
+SILENCE_GAIN: Final = 0.12
 """How much less sure a rule need be where they are silent."""
 EVALUATIONS_PER_SECOND: Final = 600.0
 """Nominal rule evaluations on a 10 kB text in a second of one core."""
@@ -209,7 +209,14 @@ def verified(
     if known:
         figures = replace(figures, matches_elsewhere=background.count(action, known))
     tier, reason = grade(steps, figures, len(known))
+    if tier == "train" and _takes_some(action, steps, post):
+        tier, reason = "literal", "takes away some only of what it matches"
     return Mined(action, tier, reason, tuple(s.shape for s in steps), outcome.states, figures)
+
+
+def _takes_some(action: Action, steps: Sequence[Candidate], post: str) -> bool:
+    """Whether a deletion would go on in `post`, so that which one goes was an accident."""
+    return any(s.shape == "delete" for s in steps) and engine.apply(action, post).post not in (None, post)
 
 
 def measure(
@@ -232,7 +239,7 @@ def measure(
 
 def _enough(figures: Figures, n_known: int) -> float:
     """Bits to ask for: fewer where other files were looked at and hold next to nothing."""
-    return FEW_BITS - (2.5 if _is_silent(figures, n_known) else 0.0)
+    return FEW_BITS - (1.0 if _is_silent(figures, n_known) else 0.0)
 
 
 def _is_silent(figures: Figures, n_known: int) -> bool:

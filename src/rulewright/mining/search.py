@@ -18,6 +18,7 @@ from rulewright.languages import Language
 from rulewright.mining import candidates, refine, roles, several
 from rulewright.mining.align import Edit, variants
 from rulewright.mining.candidate import ENOUGH_BITS, Candidate
+from rulewright.mining.confidence import words
 from rulewright.mining.soundness import Effect, effect
 from rulewright.mining.tree import Tree
 
@@ -30,6 +31,11 @@ REPLACED_GAIN: Final = 0.6
 """For a telling expression that is mostly replaced: more around it would only narrow the rule."""
 NAMELESS_COST: Final = 1.0
 """For arguments without their call; from 1.0 on larger anchors are tried as well."""
+_ARGUMENTS: Final = re.compile(r"argument|parameter")
+TELLING_BITS: Final = 8.0
+"""From here on a rule needs nothing around it."""
+AROUND_COST: Final = 1.5
+"""For a pattern that only adds to a smaller one what stands around it."""
 SATISFIED_COST: Final = 3.0
 """One general rule at this cost: other readings of the edit are not tried."""
 
@@ -95,7 +101,33 @@ class Pool:
     def full(self) -> list[Found]:
         """Those that cover every hunk, best first."""
         every = len(self.edit.hunks)
-        return sorted((f for f in self.found if len(f.hunks) == every), key=rank)
+        full = [f for f in self.found if len(f.hunks) == every]
+        narrow = [f for f in full if _stands_alone(f.candidate)]
+        wide = {f.candidate.key for f in full if any(_adds_nothing(f, g) for g in narrow)}
+        return sorted(
+            full, key=lambda f: (f.candidate.cost + AROUND_COST * (f.candidate.key in wide), rank(f))
+        )
+
+
+def _adds_nothing(wide: Found, narrow: Found) -> bool:
+    """Whether a pattern says all that a smaller one says, and what stands around it besides."""
+    if wide.candidate.shape not in ("pattern", "lexical"):
+        return False
+    outer, inner = wide.candidate.anchor, narrow.candidate.anchor
+    inside = outer.start <= inner.start and inner.end <= outer.end and outer.size > inner.size
+    return inside and words(narrow.candidate.rule) <= words(wide.candidate.rule)
+
+
+def _stands_alone(candidate: Candidate) -> bool:
+    """Whether what a rule matches says enough without what is around it.
+
+    A single token does not, nor does an argument: what it means its call says.
+    """
+    if candidate.is_token or candidate.adds or not candidate.generalises:
+        return False
+    near = (candidate.anchor, candidate.anchor.parent)
+    named = not any(node is not None and _ARGUMENTS.search(node.kind) for node in near)
+    return named and candidate.bits >= TELLING_BITS
 
 
 def rank(found: Found) -> tuple[float, str]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from rulewright.mining.align import Edit
 from rulewright.mining.candidate import Candidate
-from rulewright.mining.insertions import by_name
+from rulewright.mining.nodes import by_name
 from rulewright.mining.soundness import Effect
 from rulewright.mining.tree import Node
 

@@ -1,7 +1,6 @@
-"""Deletions, insertions and changes that reach over neighbouring nodes.
+"""Neighbouring nodes that change together, rewritten as one stretch.
 
-What goes together with a gap or a separator is rewritten as a stretch: one node is matched,
-`expandStart` or `expandEnd` reaches to its neighbour.
+One node is matched, `expandStart` or `expandEnd` reaches to the last of them.
 """
 
 from __future__ import annotations
@@ -9,131 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from rulewright.mining.align import Edit, Mapped
+from rulewright.mining.align import Edit
 from rulewright.mining.candidate import Candidate, regex_escape
 from rulewright.mining.contexts import selector_rule
-from rulewright.mining.insertions import by_name
-from rulewright.mining.lift import FORGED_HOLE, GENERAL, TIGHT, dedent, leading_spaces, lift, stripped
+from rulewright.mining.lift import FORGED_HOLE, GENERAL, TIGHT, lift
+from rulewright.mining.nodes import MAX_HEAD, by_text
 from rulewright.mining.tree import Node
 
 MAX_RUN: Final = 12
-MAX_GONE: Final = 12
 MAX_RUN_CHARS: Final = 1_500
 MAX_CHANGED_CHARS: Final = 4_000
 """Characters of the siblings that change."""
-MAX_HEAD: Final = 80
-"""Characters of a first line by which an unchanged sibling is told from others."""
-
-
-def deletions(edit: Edit, number: int, names: frozenset[str]) -> Iterator[Candidate]:
-    """A node goes, with the gap to its neighbour: the rewrite expands over the neighbour."""
-    hunk = edit.hunks[number]
-    if edit.post.text[hunk.b0 : hunk.b1].strip():
-        return
-    start, end = stripped(edit.pre.text, hunk.a0, hunk.a1)
-    gone = [n for n in edit.pre.siblings_spanning(start, end) if n.size]
-    if not gone:
-        return
-    named = [n for n in gone if n.named]
-    if not 1 <= len(named) <= MAX_GONE or any(edit.pre.text_of(n) not in ",;" for n in gone if not n.named):
-        return
-    after, before = gone[-1].siblings_after(), gone[0].siblings_before()
-    if len(named) == 1:
-        node = named[0]
-        for extra in (n for n in gone if n is not node):
-            side = "expandEnd" if extra.slot > node.slot else "expandStart"
-            yield from _delete_comma(edit, node, extra, number, side, names)
-    for others, side in ((before, "expandStart"), (after, "expandEnd")):
-        other = next((n for n in others if n.size), None)
-        if other is None:
-            continue
-        if len(gone) == 1:
-            yield from _delete_over(edit, named[0], other, number, side, names)
-        elif gone[0].named and gone[-1].named:
-            yield from _delete_several(edit, gone, other, number, side)
-
-
-def _delete_several(edit: Edit, gone: list[Node], other: Node, number: int, side: str) -> Iterator[Candidate]:
-    """Match the node next to a neighbour, reach over that and to the last that goes."""
-    relation = "follows" if side == "expandStart" else "precedes"
-    node, last = (gone[0], gone[-1]) if side == "expandStart" else (gone[-1], gone[0])
-    far = "expandEnd" if side == "expandStart" else "expandStart"
-    what = {"kind": other.kind} if other.named else _by_text(edit, other)
-    template = "$Z" if other.named else edit.pre.text_of(other)
-    seen = {"pattern": "$Z", **what} if other.named else what
-    reach = {**_brief(edit, last), **({} if len(gone) == 2 else {"stopBy": "end"})}
-    rule = {**_brief(edit, node), relation: seen}
-    fix = {"template": template, side: what, far: reach}
-    n_vars = int(other.named)
-    yield Candidate({"rule": rule, "fix": fix}, "delete", node, node.kind, frozenset((number,)), n_vars, 0.8)
-
-
-def _brief(edit: Edit, node: Node) -> dict[str, Any]:
-    """A node by its text, or if that is long by its name or first line."""
-    text = edit.pre.text_of(node)
-    if len(text) <= MAX_HEAD and "\n" not in text:
-        return _by_text(edit, node)
-    return next(by_name(edit.pre, node), {"kind": node.kind})
-
-
-def _node_matchers(edit: Edit, node: Node, names: frozenset[str]) -> Iterator[tuple[dict[str, Any], int]]:
-    """Ways to say which node: by a pattern with variables, then by its text."""
-    still = Edit(edit.pre, edit.pre, ())
-    place = Mapped(node.start, node.end, frozenset())
-    for policy in (GENERAL, TIGHT):
-        lifted = lift(still, [node], place, policy, names)
-        if lifted is not None and lifted.holes:
-            matcher = selector_rule(lifted.pattern, node.kind, edit.pre.language, strict=True)
-            if matcher is not None:
-                yield matcher, lifted.n_vars
-    yield _by_text(edit, node), 0
-
-
-def _by_text(edit: Edit, node: Node) -> dict[str, Any]:
-    text = edit.pre.text_of(node)
-    if node.named and not FORGED_HOLE.search(text):
-        pattern = dedent(text, leading_spaces(edit.pre, node.start)) or text
-        matcher = selector_rule(pattern, node.kind, edit.pre.language, strict=True)
-        if matcher is not None:
-            return matcher
-    return {"kind": node.kind, "regex": f"^{regex_escape(text)}$"}
-
-
-def _delete_comma(
-    edit: Edit, node: Node, comma: Node, number: int, side: str, names: frozenset[str]
-) -> Iterator[Candidate]:
-    token = {"regex": f"^{regex_escape(edit.pre.text_of(comma))}$"}
-    for matcher, n_vars in _node_matchers(edit, node, names):
-        rule = {"rule": matcher, "fix": {"template": "", side: token}}
-        yield Candidate(rule, "delete", node, node.kind, frozenset((number,)), n_vars)
-
-
-def _delete_over(
-    edit: Edit, node: Node, other: Node, number: int, side: str, names: frozenset[str]
-) -> Iterator[Candidate]:
-    """Rewrite a neighbour to itself, and so remove what lies between as well."""
-    relation = "follows" if side == "expandStart" else "precedes"
-    near = abs(other.slot - node.slot) == 1
-    reach: dict[str, Any] = {} if near else {"stopBy": "end"}
-    for matcher, n_vars in _node_matchers(edit, node, names):
-        if other.named:
-            what: dict[str, Any] = {"kind": other.kind, **reach}
-            rule = {**matcher, relation: {"pattern": "$Z", **what}}
-            template = "$Z"
-        else:
-            what = {"regex": f"^{regex_escape(edit.pre.text_of(other))}$", **reach}
-            rule = {**matcher, relation: what}
-            template = edit.pre.text_of(other)
-        fix = {"template": template, side: what}
-        yield Candidate(
-            {"rule": rule, "fix": fix},
-            "delete",
-            node,
-            node.kind,
-            frozenset((number,)),
-            n_vars + other.named,
-            0.5,
-        )
 
 
 def runs(edit: Edit, number: int, names: frozenset[str]) -> Iterator[Candidate]:
@@ -258,4 +143,4 @@ def _sibling(edit: Edit, node: Node, pattern: str, head: bool = False) -> dict[s
                 whole = "" if more or len(line) > MAX_HEAD else "$"
                 return {**matcher, "regex": f"^{regex_escape(line[:MAX_HEAD])}{whole}"}
             return matcher
-    return _by_text(edit, node)
+    return by_text(edit.pre, node)

@@ -1,0 +1,159 @@
+"""A node goes: alone, with its comma, or with the gap to a neighbour.
+
+Where the gap goes too, the neighbour is rewritten to itself and `expandStart` or
+`expandEnd` reaches over it. What goes is named: another name would be another thing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from rulewright.mining.align import Edit, Mapped
+from rulewright.mining.candidate import Candidate, regex_escape
+from rulewright.mining.contexts import selector_rule
+from rulewright.mining.lift import GENERAL, TIGHT, lift, stripped
+from rulewright.mining.nodes import MAX_HEAD, by_name, by_text
+from rulewright.mining.tree import Node
+
+MAX_GONE: Final = 12
+IMPORT_COST: Final = 2.0
+"""For a variable in an import that goes."""
+KIND_COST: Final = 0.3
+"""For the kind of a neighbour."""
+_IMPORT: Final = re.compile(r"import|package_clause|^use_declaration$|include")
+_DECLARATOR: Final = re.compile(r"declarator$|_spec$|^assignment$|^expression_statement$")
+_DECLARED: Final = frozenset({"name", "left", "key", "declarator"})
+
+
+def deletions(edit: Edit, number: int, names: frozenset[str]) -> Iterator[Candidate]:
+    """A node goes, with the gap to its neighbour: the rewrite expands over the neighbour."""
+    hunk = edit.hunks[number]
+    if edit.post.text[hunk.b0 : hunk.b1].strip():
+        return
+    start, end = stripped(edit.pre.text, hunk.a0, hunk.a1)
+    gone = [n for n in edit.pre.siblings_spanning(start, end) if n.size]
+    if not gone:
+        return
+    named = [n for n in gone if n.named]
+    if not 1 <= len(named) <= MAX_GONE or any(edit.pre.text_of(n) not in ",;" for n in gone if not n.named):
+        return
+    after, before = gone[-1].siblings_after(), gone[0].siblings_before()
+    if len(gone) == 1:
+        yield from _delete_alone(edit, named[0], number, names)
+    if len(named) == 1:
+        node = named[0]
+        for extra in (n for n in gone if n is not node):
+            side = "expandEnd" if extra.slot > node.slot else "expandStart"
+            yield from _delete_comma(edit, node, extra, number, side, names)
+    for others, side in ((before, "expandStart"), (after, "expandEnd")):
+        other = next((n for n in others if n.size), None)
+        if other is None:
+            continue
+        if len(gone) == 1:
+            yield from _delete_over(edit, named[0], other, number, side, names)
+        elif gone[0].named and gone[-1].named:
+            yield from _delete_several(edit, gone, other, number, side)
+
+
+def _delete_alone(edit: Edit, node: Node, number: int, names: frozenset[str]) -> Iterator[Candidate]:
+    """A node goes and all that is around it stays: an empty line, or nothing else in the file."""
+    places = (m for m in edit.map_range(node.start, node.end) if number in m.hunks)
+    if node.kind != "ERROR" and any(mapped.start == mapped.end for mapped in places):
+        for matcher, n_vars, extra in _node_matchers(edit, node, names):
+            rule = {"rule": matcher, "fix": ""}
+            yield Candidate(rule, "delete", node, node.kind, frozenset((number,)), n_vars, extra)
+
+
+def _delete_several(edit: Edit, gone: list[Node], other: Node, number: int, side: str) -> Iterator[Candidate]:
+    """Match the node next to a neighbour, reach over that and to the last that goes."""
+    relation = "follows" if side == "expandStart" else "precedes"
+    node, last = (gone[0], gone[-1]) if side == "expandStart" else (gone[-1], gone[0])
+    far = "expandEnd" if side == "expandStart" else "expandStart"
+    what = {"kind": other.kind} if other.named else by_text(edit.pre, other)
+    template = "$Z" if other.named else edit.pre.text_of(other)
+    seen = {"pattern": "$Z", **what} if other.named else what
+    reach = {**_brief(edit, last), **({} if len(gone) == 2 else {"stopBy": "end"})}
+    rule = {**_brief(edit, node), relation: seen}
+    fix = {"template": template, side: what, far: reach}
+    n_vars = int(other.named)
+    yield Candidate({"rule": rule, "fix": fix}, "delete", node, node.kind, frozenset((number,)), n_vars, 0.8)
+
+
+def _brief(edit: Edit, node: Node) -> dict[str, Any]:
+    """A node by its text, or if that is long by its name or first line."""
+    text = edit.pre.text_of(node)
+    if len(text) <= MAX_HEAD and "\n" not in text:
+        return by_text(edit.pre, node)
+    return next(by_name(edit.pre, node), {"kind": node.kind})
+
+
+def _node_matchers(
+    edit: Edit, node: Node, names: frozenset[str]
+) -> Iterator[tuple[dict[str, Any], int, float]]:
+    """Ways to say which node goes, by a pattern with variables or by its text; variables, extra cost.
+
+    What it declares stays literal: another name would be another thing. Of imports all does,
+    unless one rule takes out several.
+    """
+    imports = _IMPORT.search(node.kind) is not None
+    doubt = IMPORT_COST if imports else 0.0
+    still = Edit(edit.pre, edit.pre, ())
+    place = Mapped(node.start, node.end, frozenset())
+    declared = frozenset() if imports else frozenset(name.index for name in _declared(node))
+    for policy in (GENERAL, TIGHT):
+        lifted = lift(still, [node], place, policy, names, declared)
+        if lifted is not None and lifted.holes:
+            matcher = selector_rule(lifted.pattern, node.kind, edit.pre.language, strict=True)
+            if matcher is not None:
+                yield matcher, lifted.n_vars, doubt
+    yield by_text(edit.pre, node), 0, 0.0
+
+
+def _declared(node: Node) -> Iterator[Node]:
+    """The parts by which a declaration names what it declares."""
+    for child in node.children:
+        if child.named and child.field() in _DECLARED:
+            yield child
+            yield from _declared(child)
+        elif _DECLARATOR.search(child.kind):
+            yield from _declared(child)
+
+
+def _delete_comma(
+    edit: Edit, node: Node, comma: Node, number: int, side: str, names: frozenset[str]
+) -> Iterator[Candidate]:
+    token = {"regex": f"^{regex_escape(edit.pre.text_of(comma))}$"}
+    for matcher, n_vars, extra in _node_matchers(edit, node, names):
+        rule = {"rule": matcher, "fix": {"template": "", side: token}}
+        yield Candidate(rule, "delete", node, node.kind, frozenset((number,)), n_vars, extra)
+
+
+def _delete_over(
+    edit: Edit, node: Node, other: Node, number: int, side: str, names: frozenset[str]
+) -> Iterator[Candidate]:
+    """Rewrite a neighbour to itself, and so remove what lies between as well."""
+    relation = "follows" if side == "expandStart" else "precedes"
+    near = abs(other.slot - node.slot) == 1
+    for matcher, n_vars, extra in _node_matchers(edit, node, names):
+        for what, price in _neighbour(edit, other, near):
+            seen = {"pattern": "$Z", **what} if other.named else what
+            # The next node is what `$Z` stands for: nothing more need be said to reach over it.
+            reach = {"regex": "."} if other.named and not what else what
+            template = "$Z" if other.named else edit.pre.text_of(other)
+            rule = {"rule": {**matcher, relation: seen}, "fix": {"template": template, side: reach}}
+            cost = 0.5 + extra + price
+            hunks = frozenset((number,))
+            yield Candidate(rule, "delete", node, node.kind, hunks, n_vars + other.named, cost)
+
+
+def _neighbour(edit: Edit, other: Node, near: bool) -> Iterator[tuple[dict[str, Any], float]]:
+    """What is asked of a neighbour, with its cost: which kind of node it is mostly says nothing."""
+    reach: dict[str, Any] = {} if near else {"stopBy": "end"}
+    if not other.named:
+        yield {"regex": f"^{regex_escape(edit.pre.text_of(other))}$", **reach}, 0.0
+        return
+    if near:
+        yield {}, 0.0
+    yield {"kind": other.kind, **reach}, KIND_COST

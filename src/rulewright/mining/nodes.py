@@ -1,0 +1,44 @@
+"""Ways to say which node is meant, as matchers that bind no variable."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from rulewright.mining.candidate import regex_escape
+from rulewright.mining.contexts import selector_rule
+from rulewright.mining.lift import FORGED_HOLE, dedent, leading_spaces
+from rulewright.mining.tree import Node, Tree
+
+SHORT: Final = 60
+MAX_HEAD: Final = 80
+"""Characters of a first line by which a node is told from others."""
+_WORD: Final = re.compile(r"\w{2}")
+
+
+def by_text(tree: Tree, node: Node) -> dict[str, Any]:
+    """By all of its text: as a pattern, else by kind and text."""
+    text = tree.text_of(node)
+    if node.named and not FORGED_HOLE.search(text):
+        pattern = dedent(text, leading_spaces(tree, node.start)) or text
+        matcher = selector_rule(pattern, node.kind, tree.language, strict=True)
+        if matcher is not None:
+            return matcher
+    return {"kind": node.kind, "regex": f"^{regex_escape(text)}$"}
+
+
+def by_name(tree: Tree, node: Node) -> Iterator[dict[str, Any]]:
+    """By its name or its first line, without saying what is in it."""
+    text = tree.text_of(node)
+    line, *more = text.split("\n")
+    held = next((c for c in node.children if c.named and c.size <= SHORT and c.field() == "name"), None)
+    if held is not None:
+        yield {"kind": node.kind, "has": {"field": "name", "regex": f"^{regex_escape(tree.text_of(held))}$"}}
+    whole = "" if more or len(line) > MAX_HEAD else "$"
+    if more and not _WORD.search(line):
+        said = next((words for words in map(str.strip, more) if _WORD.search(words)), "")
+        if node.is_comment and said:
+            yield {"kind": node.kind, "regex": regex_escape(said[:MAX_HEAD])}
+        return
+    yield {"kind": node.kind, "regex": f"^{regex_escape(line[:MAX_HEAD])}{whole}"}
