@@ -113,9 +113,12 @@ def test_the_hooked_methods_are_there() -> None:
     for name, parameters in {
         "_calculate_rewards": ["self", "inputs", "prompts", "completions", "completion_ids_list"],
         "_generate_and_score_completions": ["self", "inputs"],
+        "_generate_single_turn": [
+            "self", "prompt_ids", "images", "multimodal_fields", "num_generations", "has_tool_images",
+        ],
         "_save_checkpoint": ["self", "model", "trial"],
         "_load_optimizer_and_scheduler": ["self", "checkpoint"],
-    }.items():
+    }.items():  # fmt: skip
         assert list(inspect.signature(getattr(GRPOTrainer, name)).parameters) == parameters
     source = inspect.getsource(GRPOTrainer)
     for text in ('"num_items_in_batch"', "self._metrics[mode]", "self._tokenizer", "self.num_generations"):
@@ -141,6 +144,53 @@ def test_flat_groups_are_replaced(checkpoint: Path, tmp_path: Path) -> None:
     assert torch.allclose(batch["advantages"].view(2, 4).sum(dim=1), torch.zeros(2), atol=1e-5)
     # Groups left flat fill the batch, but no token of theirs counts.
     assert bool((batch["completion_mask"].view(2, 4, -1).sum(dim=(1, 2)) > 0).eq(informative).all())
+
+
+def test_rollouts_are_generated_in_parts(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    original = GRPOTrainer._generate_single_turn
+
+    def recorded(self: Any, prompt_ids: Any, *rest: Any) -> Any:
+        sizes.append(len(prompt_ids))
+        return original(self, prompt_ids, *rest)
+
+    monkeypatch.setattr(GRPOTrainer, "_generate_single_turn", recorded)
+    trainer = open_policy(settings(checkpoint, tmp_path, generate_at_once=3), ByRule(8, letters))
+    trainer.model.train()
+    batch = trainer._generate_and_score_completions(rows_of(trainer, [0, 4]))
+    assert sizes == [3, 3, 2]
+    # Prompts of different lengths, each with its own answers, in order.
+    texts = trainer.processing_class.batch_decode(batch["prompt_ids"], skip_special_tokens=True)
+    assert [text.strip() for text in texts] == ["task 0"] * 4 + ["task 4 1111"] * 4
+    metrics = trainer._metrics["train"]
+    assert metrics["sampling/rollouts"] == [8.0]
+    assert metrics["seconds/generation"][0] > metrics["seconds/reward"][0] > 0
+
+
+def test_a_part_that_memory_does_not_suffice_for_is_halved(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[int] = []
+    original = GRPOTrainer._generate_single_turn
+
+    def scarce(self: Any, prompt_ids: Any, *rest: Any) -> Any:
+        if len(prompt_ids) > 2:
+            raise torch.OutOfMemoryError
+        done.append(len(prompt_ids))
+        return original(self, prompt_ids, *rest)
+
+    monkeypatch.setattr(GRPOTrainer, "_generate_single_turn", scarce)
+    trainer = open_policy(settings(checkpoint, tmp_path), ByRule(8, letters))
+    trainer.model.train()
+    trainer._generate_and_score_completions(rows_of(trainer, [0, 1]))
+    assert done == [2, 2, 2, 2]
+    assert trainer.generate_at_once == 2, "the next batch does not try again"
+    monkeypatch.setattr(trainer, "is_fsdp_enabled", True)
+    trainer.generate_at_once = 0
+    with pytest.raises(torch.OutOfMemoryError):
+        trainer._generate_and_score_completions(rows_of(trainer, [0, 1]))
 
 
 def test_a_flat_batch_ends_after_bounded_rounds(checkpoint: Path, tmp_path: Path) -> None:

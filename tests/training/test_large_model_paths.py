@@ -26,7 +26,7 @@ def test_accelerate_takes_the_file(path: Path) -> None:
     assert config.distributed_type == expected
 
 
-def test_packed_adapters_on_bf16_weights(data, tmp_path: Path) -> None:
+def test_packed_adapters_on_bf16_weights(data, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from rulewright.training import sft
 
     tiny = TinyConfig(vocab_size=320, hidden_size=16, n_layers=1, n_heads=2, mlp_size=32, n_texts=100)
@@ -48,3 +48,26 @@ def test_packed_adapters_on_bf16_weights(data, tmp_path: Path) -> None:
     # Blocks of 256 tokens hold several rows each, so a pass takes fewer steps than there are rows.
     assert counts["n_tokens"] / 256 <= result["steps"] < counts["n_rows"] / 3
     assert (tmp_path / "packed" / "adapter_config.json").exists()
+    n = result["steps"]
+    assert f"{n:,} steps of 1 rows (1.0 passes over {n:,} packed rows)" in capsys.readouterr().err
+
+
+def test_weights_in_float32_are_multiplied_in_bf16_on_a_gpu(
+    data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+    import trl
+
+    from rulewright.runs import RunDir
+    from rulewright.training import assemble
+
+    class Unchecked(trl.SFTConfig):
+        def __post_init__(self) -> None:
+            """The original looks for the device."""
+
+    monkeypatch.setattr(trl, "SFTConfig", Unchecked)
+    for name in ("is_available", "is_bf16_supported"):
+        monkeypatch.setattr(torch.cuda, name, lambda *_: True)
+    for dtype in ("float32", "bfloat16"):
+        config = SftConfig(model="x", mix=[MixEntry(path=data("train"))], dtype=dtype)
+        assert assemble.arguments(config, RunDir(tmp_path)).bf16

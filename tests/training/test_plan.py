@@ -26,11 +26,11 @@ def test_parameters_of_qwen3_14b() -> None:
     assert QWEN.kv_bytes_per_token == 160 * 1024
 
 
-@pytest.mark.parametrize(("tokens", "total"), [(2048, 13.8), (4096, 15.8), (8192, 19.5), (16384, 27.0)])
+@pytest.mark.parametrize(("tokens", "total"), [(2048, 13.15), (4096, 14.6), (8192, 17.4), (16384, 23.1)])
 def test_qlora_of_qwen3_14b(tokens: int, total: float) -> None:
     memory = parts(Setup(QWEN, tokens, lora_r=16, quantized=True, weight_bytes=2))
     assert memory["layers' weights"] + memory["embeddings and head"] == pytest.approx(9.25, abs=0.01)
-    assert sum(memory.values()) == pytest.approx(total, abs=0.35)
+    assert sum(memory.values()) == pytest.approx(total, abs=0.05)
 
 
 def test_lora_on_bf16_weights_needs_sharding() -> None:
@@ -47,6 +47,14 @@ def test_arithmetic_of_qwen3_14b(length: int, gflop: float, ceiling: float) -> N
     flop = flop_per_token(Setup(QWEN, length, 16, True, 2), length)
     assert flop / 1e9 == pytest.approx(gflop, abs=0.5)
     assert 209.5e12 / flop == pytest.approx(ceiling, abs=3)
+
+
+def test_packed_rows_cost_more_unless_flash_attention_skips_what_is_masked(data) -> None:
+    masked = plan.make(_config(data), "rtx5090", 2, "none")
+    skipped = plan.make(_config(data, attention="flash_attention_2"), "rtx5090", 2, "none")
+    assert masked.total_gib - skipped.total_gib == pytest.approx(0.3, abs=0.06)
+    # All of 8,192 × 8,192 scores, instead of half of a short document's.
+    assert skipped.tokens_per_s[1] / masked.tokens_per_s[1] == pytest.approx(1.36, abs=0.02)
 
 
 def test_the_tiny_model_counts_as_transformers_does(tmp_path: Path) -> None:
@@ -76,7 +84,7 @@ def _config(data, **changes: object) -> SftConfig:
 
 def test_a_run_that_fits_and_one_that_does_not(data) -> None:
     made = plan.make(_config(data), "rtx5090", 2, "none")
-    assert made.fits and made.total_gib == pytest.approx(19.6, abs=0.1)
+    assert made.fits and made.total_gib == pytest.approx(17.7, abs=0.1)
     assert made.n_rows == made.n_records > 0
     assert made.steps >= 1 and made.hours[0] < made.hours[1]
     bf16 = plan.make(_config(data, quantize="none"), "rtx5090", 2, "none")

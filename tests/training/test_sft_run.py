@@ -147,6 +147,16 @@ def test_adapters_are_trained_saved_and_loaded(data, tmp_path: Path) -> None:
     assert 0 < result["n_trained"] < result["n_parameters"] / 2
 
 
+def test_another_attention_learns_the_same(data, tmp_path: Path) -> None:
+    found = {}
+    for attention in ("sdpa", "eager"):
+        changes = {"eval_limit": 0, "eval_every_steps": 0, "dev": [], "attention": attention}
+        result = _train(_config(data, tmp_path / attention, **changes))
+        assert result["attention"] == attention
+        found[attention] = result["train_loss"]
+    assert found["eager"] == pytest.approx(found["sdpa"], rel=1e-4)
+
+
 def test_errors_a_person_meets(data, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"lerning_rate.*did you mean 'learning_rate'"):
         _train(_config(data, tmp_path / "a", trainer={**TRAINER, "lerning_rate": 1}))
@@ -157,6 +167,8 @@ def test_errors_a_person_meets(data, tmp_path: Path) -> None:
         _train(_config(data, tmp_path / "c", max_length_tokens=16))
     with pytest.raises(UsageError, match="no such checkpoint folder"):
         _train(_config(data, tmp_path / "d", tiny=None, model="models/nothing_here"))
+    with pytest.raises(UsageError, match=r"flash_attention_2 cannot be used here"):
+        _train(_config(data, tmp_path / "f", attention="flash_attention_2"))
     with pytest.raises(UsageError, match="no such data file"):
         _train(_config(data, tmp_path / "e", mix=[MixEntry(path=str(tmp_path / "none.jsonl"))]))
 

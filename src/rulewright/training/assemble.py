@@ -63,7 +63,8 @@ def arguments(config: SftConfig, run: RunDir) -> SFTConfig:
         "data_seed": config.seed,
         "max_length": config.max_length_tokens,
         "use_cpu": not cuda,
-        "bf16": cuda and config.dtype == "bfloat16",
+        # Autocast: weights in float32 too are multiplied in bfloat16, and updated in float32.
+        "bf16": cuda and torch.cuda.is_bf16_supported(),
         "activation_checkpointing": cuda,
         "report_to": "none",
         "disable_tqdm": True,
@@ -149,7 +150,7 @@ def batch_size(args: SFTConfig) -> int:
 
 
 def steps(args: SFTConfig, n_rows: int) -> int:
-    """Optimiser steps of the run (without packing)."""
+    """Optimiser steps of the run; `n_rows` as they are trained, packed ones counted as one."""
     if args.max_steps > 0:
         return int(args.max_steps)
     return max(1, round(-(-n_rows // batch_size(args)) * args.num_train_epochs))
@@ -159,6 +160,9 @@ def model(config: SftConfig, made: Any) -> tuple[Any, Any]:
     """The model, and PEFT's configuration where new adapters are to be added by TRL."""
     peft = models.peft_config(config.lora) if config.lora else None
     if config.tiny is not None:
-        return tiny.make_model(made, config.tiny, config.seed), peft
+        fresh = tiny.make_model(made, config.tiny, config.seed)
+        models.set_attention(fresh, config.attention)
+        return fresh, peft
     loaded = models.load_model(config)
+    models.set_attention(loaded, config.attention)
     return loaded, None if hasattr(loaded, "peft_config") else peft

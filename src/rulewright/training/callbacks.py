@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+import torch
 from transformers import TrainerCallback
 
 from rulewright import console, jsonl
@@ -21,7 +22,9 @@ _LOGGED: Final = (
     "epoch",
     "mean_token_accuracy",
     "entropy",
+    "num_tokens",
 )
+_GIB: Final = 1 << 30
 
 
 class Metrics(TrainerCallback):
@@ -61,6 +64,31 @@ class Progress(TrainerCallback):
         rate = (state.global_step - self._first) * self._tokens / max(time.monotonic() - self._start, 1e-9)
         loss = self._metrics.last_loss
         self._bar.advance(**{"loss": "–" if loss is None else f"{loss:.3f}", "tokens/s": f"{rate:,.0f}"})
+
+
+class Memory(TrainerCallback):
+    """The most GPU memory of this process while it was in a step; what happens between steps is left out."""
+
+    def __init__(self) -> None:
+        self._allocated = self._reserved = 0
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if torch.cuda.is_available():
+            torch.cuda.reset_peak_memory_stats()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if torch.cuda.is_available():
+            self._allocated = max(self._allocated, torch.cuda.max_memory_allocated())
+            self._reserved = max(self._reserved, torch.cuda.max_memory_reserved())
+
+    def peak_gib(self) -> dict[str, float] | None:
+        """`allocated` (in tensors) and `reserved` (taken from the device), in GiB; `None` without a GPU."""
+        if not self._reserved:
+            return None
+        return {
+            "allocated": round(self._allocated / _GIB, 3),
+            "reserved": round(self._reserved / _GIB, 3),
+        }
 
 
 class MarkComplete(TrainerCallback):

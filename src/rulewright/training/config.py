@@ -88,7 +88,9 @@ class SftConfig(CommandConfig):
     quantize: Literal["none", "nf4"] = "none"
     """`nf4`: 4-bit base weights (QLoRA; needs `lora` and bitsandbytes)."""
     dtype: Literal["float32", "bfloat16"] = "bfloat16"
-    """Of the weights in memory; a new tiny model is always float32."""
+    """Of the weights in memory (a new tiny model: float32); a GPU multiplies in bfloat16 either way."""
+    attention: Literal["sdpa", "eager", "flash_attention_2", "flash_attention_3", "flex_attention"] = "sdpa"
+    """Of transformers; flash attention (a package) skips what `sdpa` computes and masks in packed rows."""
     trainer: Options = Field(default_factory=dict)
     """Options of trl.SFTConfig: learning_rate, max_steps, per_device_train_batch_size, …"""
     processes: int = Field(default=1, ge=1)

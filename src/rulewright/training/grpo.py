@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +26,7 @@ from accelerate.utils import gather_object
 from torch.nn.functional import pad
 from trl import GRPOConfig, GRPOTrainer
 
+from rulewright import console
 from rulewright.errors import RulewrightError
 from rulewright.prompts import Style
 from rulewright.srl.sampling import PromptStream, SamplingConfig, is_informative
@@ -71,6 +74,7 @@ class PolicyTrainer(GRPOTrainer):
         sampling: what is kept and how often it is refilled.
         reward_name: for the logs.
         prompt_style: of the checkpoint.
+        generate_at_once: rollouts that are generated together, at most; 0: all of a batch.
     """
 
     def __init__(
@@ -80,11 +84,13 @@ class PolicyTrainer(GRPOTrainer):
         sampling: SamplingConfig,
         reward_name: str,
         prompt_style: Style,
+        generate_at_once: int = 0,
         args: GRPOConfig,
         **options: Any,
     ) -> None:
         self.reward = ScorerReward(reward_name, scorer)
         self.sampling, self.prompt_style = sampling, prompt_style
+        self.generate_at_once = generate_at_once
         super().__init__(reward_funcs=[self.reward], args=args, **options)
         self.stream = PromptStream(len(self.train_dataset), args.seed)
         self.n_prompts = 0
@@ -94,11 +100,52 @@ class PolicyTrainer(GRPOTrainer):
         self.n_updates = 0
         """Batches that had at least one."""
         self._rewards_B: torch.Tensor = torch.empty(0)
+        self._seconds: Counter[str] = Counter()
+        """Spent on the batch at hand, by part; wall time."""
+
+    @contextmanager
+    def _clocked(self, part: str) -> Iterator[None]:
+        start = time.monotonic()
+        yield
+        # Float sums, in a Counter for its zero.
+        self._seconds[part] += time.monotonic() - start  # type: ignore[assignment]
+
+    def _generate_single_turn(
+        self, prompt_ids: list[list[int]], images: Any, multimodal_fields: Any, num_generations: int,
+        *rest: Any, **options: Any,
+    ) -> tuple[list[list[int]], Any]:  # fmt: skip
+        """Generate in parts: TRL would hold the keys and values of a whole batch at once.
+
+        Where every rank has whole weights, a part that memory does not suffice for is halved;
+        sharded ranks generate in step, so there it is an error.
+        """
+        if self.use_vllm or images is not None:
+            return super()._generate_single_turn(
+                prompt_ids, images, multimodal_fields, num_generations, *rest, **options
+            )
+        completions: list[list[int]] = []
+        with self._clocked("generation"):
+            while len(completions) < len(prompt_ids):
+                n = self.generate_at_once or len(prompt_ids)
+                part = prompt_ids[len(completions) : len(completions) + n]
+                try:
+                    found, _ = super()._generate_single_turn(part, None, multimodal_fields, num_generations)
+                except torch.OutOfMemoryError:
+                    if len(part) == 1 or self.is_fsdp_enabled or self.is_deepspeed_enabled:
+                        raise
+                else:
+                    completions += found
+                    continue
+                torch.cuda.empty_cache()
+                self.generate_at_once = (len(part) + 1) // 2
+                console.decided("generated at once", self.generate_at_once, "GPU memory ran out")
+        return completions, None
 
     def _calculate_rewards(
         self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any
     ) -> Any:
-        rewards_BF = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
+        with self._clocked("reward"):
+            rewards_BF = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
         self._rewards_B = rewards_BF[:, 0]
         return rewards_BF
 
@@ -202,6 +249,10 @@ class PolicyTrainer(GRPOTrainer):
         metrics["sampling/kept_rate"].append(n_kept / n_groups)
         metrics["sampling/rounds"].append(float(n_rounds))
         metrics["sampling/prompts"] = [float(self.n_prompts)]
+        metrics["sampling/rollouts"].append(float(n_groups * self.num_generations))
+        for part, seconds in self._seconds.items():
+            metrics[f"seconds/{part}"].append(seconds)
+        self._seconds.clear()
         self.flat_batches = 0 if n_kept else self.flat_batches + 1
         self.n_updates += bool(n_kept)
         if self.flat_batches >= self.sampling.max_flat_batches:

@@ -1,14 +1,15 @@
 """How much memory a training step needs on one device, part by part, and how long it takes.
 
-Estimates, each with its formula; measured anchors and what they miss stand in
-docs/training.md. Activations are recomputed in the backward pass (checkpointing), the
-logits are never whole (TRL's fused head).
+Bytes a token are counted, not guessed: every allocation of a step of TRL's trainer on a
+CPU, with the kernels that a GPU replaces left out (`tests/training/test_memory.py`, which
+fails when a release changes them). Not counted are what a GPU adds (context, dequantised
+blocks, fragmentation): `_OVERHEAD_GIB`. The logits are never whole (TRL's fused head).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from rulewright.training.architecture import Architecture
 
@@ -17,8 +18,36 @@ Sharding = Literal["none", "zero2", "zero3", "fsdp"]
 
 # NF4 with double quantisation: 4 bits, and 0.127 bits of constants a weight (arXiv 2305.14314).
 _NF4_BYTES: Final = (4 + 0.127) / 8
-# CUDA context, dequantised block, fragmentation.
+# CUDA context, dequantised block, fragmentation: assumed.
 _OVERHEAD_GIB: Final = 2.0
+# The fused head works on tiles of so many tokens and words (trl.kernels.chunked_logprob).
+_HEAD_TILE: Final = (4096, 32768)
+
+
+class _Bytes(NamedTuple):
+    """A layer's bytes a token, for each unit of hidden size, of attention's width, of the MLP's."""
+
+    hidden: float
+    attention: float
+    mlp: float
+
+
+# At work: the layer that is recomputed, and its gradients. Saved: what a layer keeps where nothing is
+# recomputed. By what is trained: adapters in bf16, adapters in float32, all weights in bf16, or in float32.
+_AT_WORK: Final = {
+    "adapters16": _Bytes(15.5, 8, 12),
+    "adapters32": _Bytes(29.5, 10, 14),
+    "all16": _Bytes(17, 10, 12),
+    "all32": _Bytes(24, 10, 12),
+}
+_SAVED: Final = {
+    "adapters16": _Bytes(12.5, 8, 8),
+    "adapters32": _Bytes(21, 9, 8),
+    "all16": _Bytes(16, 10, 8),
+    "all32": _Bytes(26, 10, 8),
+}
+# Without recomputation: the same layer's share beyond what it saved.
+_GRADIENTS_AT_WORK: Final = _Bytes(14, 0, 4)
 
 
 @dataclass(frozen=True)
@@ -58,74 +87,122 @@ class Setup:
     sharding: Sharding = "none"
     devices: int = 1
     checkpointing: bool = True
+    masked: bool = False
+    """Whether rows are packed and a mask keeps their documents apart (`sdpa`; not flash attention)."""
 
     @property
     def trained(self) -> int:
         """Trainable parameters."""
         return self.architecture.lora(self.lora_r) if self.lora_r else self.architecture.total
 
+    @property
+    def kind(self) -> str:
+        """What is trained, in which precision: a key of the tables above."""
+        if not self.lora_r:
+            return "all16" if self.weight_bytes == 2 else "all32"
+        # TRL casts adapters to bf16 on a quantised base only; PEFT keeps them in float32.
+        return "adapters16" if self.quantized else "adapters32"
+
 
 def parts(setup: Setup) -> dict[str, float]:
     """GiB on each device, by part.
 
-    Figures of a 14B model agree with docs/training.md (QLoRA: 13.9, 15.8, 19.6, 27.3 GiB at
-    2k, 4k, 8k, 16k tokens).
+    Figures of a 14B model stand in docs/training.md.
     """
     arch = setup.architecture
     weights_split = setup.devices if setup.sharding in ("zero3", "fsdp") else 1
     state_split = setup.devices if setup.sharding != "none" else 1
     body = arch.body * (_NF4_BYTES if setup.quantized else setup.weight_bytes)
     edge = arch.embeddings * setup.weight_bytes
+    saved = _saved_bytes(setup)
+    # When all weights are trained, a layer's input is given back as its gradients appear.
+    kept = saved if setup.lora_r else max(0.0, saved - arch.body * setup.weight_bytes)
     found = {
         "layers' weights": body / weights_split,
         "embeddings and head": edge / weights_split,
-        "gradients and optimizer": _state_bytes(setup) / state_split,
-        "saved activations": _saved_bytes(setup),
-        "one layer at work": _layer_bytes(setup),
+        "gradients and optimizer": setup.trained * _state_bytes(setup) / state_split,
+        "saved activations": kept,
+        "one layer or the head at work": max(_layer_bytes(setup), _head_bytes(setup, saved - kept)),
     }
+    if setup.masked:
+        found["mask of packed rows"] = _mask_bytes(setup)
     if weights_split > 1:
         found["gathered layer"] = arch.body / arch.layers * setup.weight_bytes
     return {name: value / GIB for name, value in found.items()} | {"context and fragmentation": _OVERHEAD_GIB}
 
 
-def _state_bytes(setup: Setup) -> float:
-    """Adapter weights, gradients, and Adam's two float32 moments.
+def _state_bytes(setup: Setup) -> int:
+    """Of a trained parameter: adapter weight, gradient, and Adam's two moments, all of its own type.
 
-    Adapters are bf16 on a quantised base (TRL casts them) and counted so elsewhere too; when
-    all weights are trained, they are counted with the layers.
+    Weights that are trained themselves are counted with the layers. Sharded, the trained
+    ones are updated in float32 (ZeRO: 16 bytes a parameter, arXiv 1910.02054).
     """
-    per_parameter = 2 + 2 + 8 if setup.lora_r else setup.weight_bytes + 8
-    return setup.trained * per_parameter
+    if setup.sharding != "none":
+        return 16 if setup.lora_r else 16 - setup.weight_bytes
+    match setup.kind:
+        case "adapters16":
+            return 8
+        case "adapters32":
+            return 16
+        case _:
+            return 3 * setup.weight_bytes
+
+
+def _per_token(setup: Setup, each: _Bytes) -> float:
+    arch = setup.architecture
+    attention = (arch.heads + arch.kv_heads) * arch.head_dim
+    return each.hidden * arch.hidden + each.attention * attention + each.mlp * arch.mlp
 
 
 def _saved_bytes(setup: Setup) -> float:
-    """With checkpointing each layer keeps its input (bf16); without, all its intermediates."""
+    """With checkpointing each layer keeps its input, in the weights' type; without, all its intermediates."""
     arch = setup.architecture
-    per_token = 2 * arch.hidden if setup.checkpointing else _elements_per_token(arch) * 2
-    return arch.layers * setup.tokens * per_token
+    per_token = setup.weight_bytes * arch.hidden
+    if not setup.checkpointing:
+        per_token = round(_per_token(setup, _SAVED[setup.kind]))
+    return float(arch.layers * setup.tokens * per_token)
 
 
 def _layer_bytes(setup: Setup) -> float:
-    """One layer's intermediates, recomputed, and their gradients."""
-    return setup.tokens * _elements_per_token(setup.architecture) * 2 * 2
+    """One layer's intermediates, recomputed, and their gradients; autocast's bf16 copies of its weights."""
+    each = _AT_WORK[setup.kind] if setup.checkpointing else _GRADIENTS_AT_WORK
+    copies = 2 * setup.architecture.body / setup.architecture.layers if setup.weight_bytes == 4 else 0
+    return setup.tokens * _per_token(setup, each) + copies
 
 
-def _elements_per_token(arch: Architecture) -> int:
-    """About 12 vectors of hidden size (residuals, norms in float32, q, k, v, o), 5 of MLP size."""
-    return 12 * arch.hidden + 5 * arch.mlp
+def _head_bytes(setup: Setup, given_back: float) -> float:
+    """A tile of logits and the last layer's output; where it is trained, the head's gradient in float32.
+
+    The head works before any layer has a gradient: what those will need, and what is
+    counted as given back by then, is taken off.
+    """
+    arch = setup.architecture
+    tokens, words = _HEAD_TILE
+    tile = 2 * min(tokens, setup.tokens) * words
+    work = tile + 12.0 * arch.hidden * setup.tokens
+    if setup.lora_r:
+        return work
+    return work + 4 * arch.head + given_back - setup.weight_bytes * arch.body
+
+
+def _mask_bytes(setup: Setup) -> float:
+    """Of `sdpa`: which token sees which, as a truth value and as a number; keys and values for every head."""
+    arch = setup.architecture
+    repeated = 4 * (arch.heads - arch.kv_heads) * arch.head_dim
+    return 3.0 * setup.tokens**2 + repeated * setup.tokens
 
 
 def flop_per_token(setup: Setup, length: int) -> float:
     """FLOP to train one token in sequences of `length`, with recomputation.
 
     A frozen weight costs 6 (forward, recomputed forward, gradient of the input), a trained
-    one 8; attention's score matrices 4.5 times their forward pass (causal: half of L×L).
+    one 8; attention's score matrices 4.5 times their forward pass (causal: half of L×L; with
+    a mask all of it, and L is the whole micro-batch).
     """
     arch = setup.architecture
     per_weight = 6 if setup.lora_r else 8
     if not setup.checkpointing:
         per_weight -= 2
     passes = 4.5 if setup.checkpointing else 3.5
-    return (
-        per_weight * (arch.body + arch.head) + passes * 2 * length * arch.heads * arch.head_dim * arch.layers
-    )
+    seen = 2 * setup.tokens if setup.masked else length
+    return per_weight * (arch.body + arch.head) + passes * 2 * seen * arch.heads * arch.head_dim * arch.layers

@@ -64,6 +64,23 @@ def load_model(config: SftConfig) -> Any:
     return model
 
 
+def set_attention(model: Any, wanted: str) -> None:
+    """Switch to another implementation of attention.
+
+    Raises:
+        UsageError: its package is not installed, or the model has none of this kind.
+    """
+    if model.config._attn_implementation == wanted:
+        return
+    try:
+        model.set_attn_implementation(wanted)
+    except (ImportError, ValueError) as error:
+        raise UsageError(
+            f"attention: {wanted} cannot be used here ({str(error).splitlines()[0]})",
+            "install its package (pip install flash-attn), or use attention: sdpa",
+        ) from error
+
+
 def _with_adapter(model: Any, config: SftConfig) -> Any:
     from peft import PeftModel
 

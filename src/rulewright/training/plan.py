@@ -90,6 +90,7 @@ def make(config: SftConfig, device: str, devices: int, sharding: Sharding, memor
         arch, per_device * length, config.lora.r if config.lora else 0, config.quantize == "nf4",
         4 if config.tiny or config.dtype == "float32" else 2, sharding, devices,
         checkpointing=bool(options.get("activation_checkpointing", device != "cpu")),
+        masked=packed and config.attention in ("sdpa", "eager"),
     )  # fmt: skip
     n_tokens = round(steps * rows_per_step * rows.mean)
     target = _device(device, memory_gib)
@@ -235,7 +236,7 @@ def _why(memory: dict[str, float], device: Device, setup: Setup) -> str:
         advice.append("train adapters (`lora`)")
     elif not setup.quantized:
         advice.append("`quantize: nf4`, or shard the weights (--sharding fsdp)")
-    if largest in ("saved activations", "one layer at work"):
+    if largest in ("saved activations", "one layer or the head at work", "mask of packed rows"):
         advice.insert(0, "a smaller batch or max_length_tokens")
     if setup.sharding == "none" and setup.devices > 1 and not setup.quantized:
         advice.append("--sharding zero3")

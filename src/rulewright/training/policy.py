@@ -86,6 +86,8 @@ class PolicyConfig(CommandConfig):
     """Processes that execute the model's actions, per training process."""
     deadline_s: float = Field(default=5.0, gt=0)
     """Wall time after which an action counts as a timeout."""
+    generate_at_once: int = Field(default=0, ge=0)
+    """Rollouts generated together by one process: fewer need less memory for keys and values; 0: all."""
     lora: tyro.conf.Fixed[tyro.conf.Suppress[LoraConfig | None]] = None
     """Train adapters instead of all weights."""
     quantize: Literal["none", "nf4"] = "none"
@@ -294,6 +296,8 @@ def _result(
         "gain": {mode: watch.gain(before[mode], best[mode]) for mode in MODES},
         "stopped_early": trainer.flat_batches >= config.sampling.max_flat_batches,
         "seconds": round(seconds, 1),
+        "device": str(trainer.args.device.type),
+        "peak_gpu_gib": watch.memory.peak_gib(),
     }
 
 

@@ -59,6 +59,7 @@ def open_trainer(config: PolicyConfig, tasks: Tasks, run: RunDir) -> PolicyTrain
         sampling=config.sampling,
         reward_name=tasks.reward,
         prompt_style=style,
+        generate_at_once=config.generate_at_once,
         peft_config=peft_config(config.lora) if fresh and config.lora else None,
         callbacks=[callbacks.MarkComplete()],
     )
@@ -132,6 +133,8 @@ class Watch(TrainerCallback):
         self.history: dict[int, dict[Mode, Evaluation]] = {}
         self.best_step = 0
         self._rewards = run.path / "dev.jsonl"
+        self.memory = callbacks.Memory()
+        trainer.add_callback(self.memory)
         self._main = trainer.accelerator.is_main_process
         if self._main:
             checkpoints.forget_after(run, resumed_at)

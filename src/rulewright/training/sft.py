@@ -22,7 +22,6 @@ from rulewright.runs import RunDir
 from rulewright.training import card, checkpoints, environment, launch
 from rulewright.training.assemble import Prepared, prepare
 from rulewright.training.config import SftConfig, check
-from rulewright.training.data import Counts
 
 
 def train(config: SftConfig) -> dict[str, Any]:
@@ -56,7 +55,7 @@ def describe(result: dict[str, Any]) -> str:
     """The result for a person, a few lines."""
     lines = [
         f"{result['out']}: {result['steps']:,} steps, training loss {result['train_loss']}, "
-        f"dev loss {result['dev_loss']}, {result['seconds']:.0f} s"
+        f"dev loss {result['dev_loss']}, {result['seconds']:.0f} s" + _memory(result.get("peak_gpu_gib"))
     ]
     found = result["evaluation"]
     if found is not None:
@@ -66,6 +65,12 @@ def describe(result: dict[str, Any]) -> str:
         line = f"{name}: {cell(value)} % of {value['n']} held-out records"
         lines.append(line + (f"; before training {100 * first[f'dev_{name}']:.1f} %" if first else ""))
     return "\n".join(lines)
+
+
+def _memory(peak_gib: dict[str, float] | None) -> str:
+    if peak_gib is None:
+        return ""
+    return f", at most {peak_gib['allocated']:.1f} GiB of GPU memory ({peak_gib['reserved']:.1f} reserved)"
 
 
 def _preflight(config: SftConfig) -> None:
@@ -116,7 +121,7 @@ def _train(config: SftConfig, prepared: Prepared, run: RunDir) -> dict[str, Any]
         )
     data = assemble.ordered(config, run, args)
     model, peft = assemble.model(config, tokenizer)
-    metrics = callbacks.Metrics(run)
+    metrics, memory = callbacks.Metrics(run), callbacks.Memory()
     dev = assemble.rows(run, "dev") if prepared.dev else None
     trainer = SFTTrainer(
         model=model,
@@ -125,21 +130,23 @@ def _train(config: SftConfig, prepared: Prepared, run: RunDir) -> dict[str, Any]
         eval_dataset=dev,
         processing_class=tokenizer,
         peft_config=peft,
-        callbacks=[metrics, callbacks.MarkComplete()],
+        callbacks=[metrics, memory, callbacks.MarkComplete()],
     )
     callbacks.remove_printers(trainer)
     start = checkpoints.agree_on_start(Path(args.output_dir))
     prober = _prober(config, prepared, run, trainer, tokenizer, start)
-    steps = assemble.steps(args, len(data))
+    # TRL has packed the rows by now, where that is asked for.
+    n_rows = len(trainer.train_dataset) if args.packing else counts.n_rows
+    steps = assemble.steps(args, n_rows)
     if environment.is_main():
-        _announce(config, counts, steps, args, model, start)
+        _announce(config, n_rows, steps, args, model, start)
         checkpoints.forget_after(run, checkpoints.step_of(start) if start else -1)
         if start is None:
             prober.curve(0)
     began = time.monotonic()
     with console.progress("train", steps) if environment.is_main() else nullcontext() as bar:
         if bar is not None:
-            per_step = counts.n_tokens / counts.n_rows * assemble.batch_size(args)
+            per_step = counts.n_tokens / n_rows * assemble.batch_size(args)
             trainer.add_callback(callbacks.Progress(bar, metrics, per_step))
         outcome = trainer.train(resume_from_checkpoint=str(start) if start else None)
     seconds = time.monotonic() - began
@@ -162,6 +169,9 @@ def _train(config: SftConfig, prepared: Prepared, run: RunDir) -> dict[str, Any]
         "dev_loss": dev_loss,
         "seconds": round(seconds, 1),
         "cpu_seconds": round(_cpu_seconds(), 1),
+        "device": str(args.device.type),
+        "attention": model.config._attn_implementation,
+        "peak_gpu_gib": memory.peak_gib(),
     }
     if environment.is_main():
         result |= {"evaluation": prober.final(), "curve": _curve(run)}
@@ -191,15 +201,13 @@ def _prober(
     return prober
 
 
-def _announce(
-    config: SftConfig, counts: Counts, steps: int, args: Any, model: Any, start: Path | None
-) -> None:
+def _announce(config: SftConfig, n_rows: int, steps: int, args: Any, model: Any, start: Path | None) -> None:
     n = sum(p.numel() for p in model.parameters())
     rows = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
     console.say(
         f"{config.out}: {n / 1e6:,.2f} M parameters, {steps:,} steps of {rows} rows "
-        f"({steps * rows / counts.n_rows:.1f} passes over {counts.n_rows:,} rows), "
-        f"{args.world_size} process(es) on {args.device.type}"
+        f"({steps * rows / n_rows:.1f} passes over {n_rows:,} {'packed ' * args.packing}rows), "
+        f"{args.world_size} process(es) on {args.device.type}, attention {model.config._attn_implementation}"
     )
     if start is not None:
         console.decided("start", start.name, "the newest whole checkpoint of this run")

@@ -1,0 +1,150 @@
+"""The bytes that `plan` says a step needs, beside those that a step allocates, counted on a CPU."""
+
+from __future__ import annotations
+
+import weakref
+from importlib.util import find_spec
+from typing import Any
+
+import pytest
+
+from rulewright.training import memory
+from rulewright.training.architecture import Architecture
+from rulewright.training.config import LoraConfig
+from rulewright.training.memory import GIB, Setup, parts
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("trl")
+from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
+from torch.utils._pytree import tree_iter  # noqa: E402
+
+# Without it, the base stays in bf16 and its weights are counted as if they were not.
+BITSANDBYTES = find_spec("bitsandbytes") is not None
+# The proportions of Qwen3-14B and -0.6B; layers enough to tell what each of them keeps.
+LARGE = Architecture("an eighth of 14B", 640, 4, 5, 1, 128, 2176, 3000, False)
+SMALL = Architecture("half of 0.6B", 512, 4, 8, 4, 128, 1536, 3000, False)
+
+
+class Live(TorchDispatchMode):
+    """Bytes of all tensors that are alive, and their peak."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.peak = 0
+        self._seen: dict[int, Any] = {}
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = function(*args, **(kwargs or {}))
+        for tensor in tree_iter(result):
+            if isinstance(tensor, torch.Tensor):
+                self.add(tensor)
+        return result
+
+    def add(self, tensor: Any) -> None:
+        storage = tensor.untyped_storage()
+        key, size = storage._cdata, storage.nbytes()
+        if key in self._seen:
+            return
+
+        def freed(_: Any) -> None:
+            del self._seen[key]
+            self.now -= size
+
+        self._seen[key] = weakref.ref(storage, freed)
+        self.now += size
+        self.peak = max(self.peak, self.now)
+
+
+@pytest.fixture(autouse=True)
+def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There, kernels fill the head's tiles in place and add up in float32 without copies."""
+    from trl.kernels import chunked_logprob
+    from trl.trainer import utils
+
+    assert memory._HEAD_TILE == (chunked_logprob.TOKEN_CHUNK_SIZE, utils._CHUNKED_LOGPROB_CHUNK_SIZE)
+    # A tile for models of this size: one for large ones would hide the layers.
+    monkeypatch.setattr(memory, "_HEAD_TILE", (4096, 64))
+    monkeypatch.setattr(utils, "_CHUNKED_LOGPROB_CHUNK_SIZE", 64)
+    for name in ("_forward_tile", "_backward_tile", "_addmm_fp32"):
+        monkeypatch.setattr(chunked_logprob, name, lambda *args, **kwargs: None)
+
+
+def model_of(arch: Architecture, setup: Setup, folder: Any) -> Any:
+    """As `train sft` loads it and TRL prepares it."""
+    from peft import get_peft_model
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+    from trl.trainer.utils import add_fused_lm_head
+
+    from rulewright.training import models
+
+    config = Qwen3Config(
+        hidden_size=arch.hidden, num_hidden_layers=arch.layers, num_attention_heads=arch.heads,
+        num_key_value_heads=arch.kv_heads, head_dim=arch.head_dim, intermediate_size=arch.mlp,
+        vocab_size=arch.vocabulary, tie_word_embeddings=arch.tied,
+    )  # fmt: skip
+    dtype = torch.bfloat16 if setup.weight_bytes == 2 else torch.float32
+    model: Any = Qwen3ForCausalLM(config).to(dtype)
+    if setup.quantized and BITSANDBYTES:
+        model.save_pretrained(folder)
+        model = Qwen3ForCausalLM.from_pretrained(folder, dtype=dtype, quantization_config=models.nf4())
+    add_fused_lm_head(model, outputs=("log_probs", "entropy", "is_top1"))
+    if setup.lora_r:
+        model = get_peft_model(model, models.peft_config(LoraConfig(r=setup.lora_r)))
+        model.enable_input_require_grads()
+        for parameter in model.parameters() if setup.quantized else ():
+            if parameter.requires_grad:
+                parameter.data = parameter.data.to(torch.bfloat16)
+    if setup.checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    return model.train()
+
+
+def counted(arch: Architecture, setup: Setup, folder: Any) -> float:
+    """Bytes at the peak of the second step, when the optimizer's state is there."""
+    model = model_of(arch, setup, folder)
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], fused=True)
+    n, size = setup.tokens, 128 if setup.masked else setup.tokens
+    ids = torch.arange(n)[None] % arch.vocabulary
+    live = Live()
+    for tensor in (*model.parameters(), *model.buffers()):
+        live.add(tensor)
+    with live:
+        for _ in range(2):
+            live.peak = live.now
+            with torch.autocast("cpu", torch.bfloat16):
+                output = model(
+                    input_ids=ids, labels=ids, position_ids=torch.arange(n)[None] % size, use_cache=False,
+                    fused_lm_head=True,
+                )  # fmt: skip
+            output.loss.backward()
+            del output
+            optimizer.step()
+            optimizer.zero_grad()
+    return float(live.peak)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize(
+    ("arch", "tokens", "packed"), [(LARGE, 512, False), (LARGE, 1536, True), (SMALL, 1024, True)]
+)
+@pytest.mark.parametrize("kind", ["qlora", "lora", "lora on float32", "all in bf16", "all in float32"])
+def test_a_step_needs_what_plan_says(
+    arch: Architecture, kind: str, tokens: int, packed: bool, tmp_path: Any, count: Any
+) -> None:
+    weight_bytes = 4 if "float32" in kind else 2
+    rank = 4 if "lora" in kind else 0
+    setup = Setup(arch, tokens, rank, kind == "qlora", weight_bytes, masked=packed)
+    found = counted(arch, setup, tmp_path)
+    if setup.quantized and not BITSANDBYTES:
+        found -= arch.body * (2 - memory._NF4_BYTES)
+    planned = (sum(parts(setup).values()) - 2) * GIB
+    count(f"{kind}, {arch.name}, {tokens} tokens: {found / 2**20:.0f} MiB, planned {planned / 2**20:.0f}")
+    assert planned == pytest.approx(found, rel=0.06)
+
+
+@pytest.mark.parametrize("kind", ["lora", "all in bf16", "all in float32"])
+def test_nothing_recomputed(kind: str, tmp_path: Any) -> None:
+    weight_bytes = 4 if "float32" in kind else 2
+    setup = Setup(LARGE, 2048, 4 if kind == "lora" else 0, False, weight_bytes, checkpointing=False)
+    planned = (sum(parts(setup).values()) - 2) * GIB
+    assert planned == pytest.approx(counted(LARGE, setup, tmp_path), rel=0.1)
