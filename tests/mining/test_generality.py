@@ -149,3 +149,9 @@ def test_the_smallest_construct_that_says_enough_is_taken() -> None:
     rule = rule_of(f"{line}class A:\n    pass\n", "class A:\n    pass\n")
     other = f"{line}def build(rows):\n    return rows\n"
     assert after(rule, other) == other.removeprefix(line)
+
+
+def test_a_fix_does_not_spell_out_what_a_variable_stood_for() -> None:
+    pre = "def f():\n    for x in {row.z for row in rows}:\n        yield x\n"
+    rule = rule_of(pre, "def f():\n    yield from {row.z for row in rows}\n")
+    assert after(rule, "for y in names():\n    yield y\n") == "yield from names()\n"

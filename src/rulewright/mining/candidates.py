@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
@@ -14,6 +15,7 @@ from rulewright.mining.lift import (
     FORGED_HOLE,
     GENERAL,
     POLICIES,
+    Lifted,
     Policy,
     dedent,
     leading_spaces,
@@ -30,6 +32,9 @@ LINKS: Final = frozenset(".?-|&+:")
 """What the next link of a chain begins with."""
 LARGE_ANCHOR: Final = 700
 """Characters of an anchor that is lifted in one way only."""
+COPIED_COST: Final = 1.5
+"""For a fix that repeats words of what a variable stands for that it drops."""
+_NAME: Final = re.compile(r"[A-Za-z_]\w*")
 LEVEL_COST: Final = 0.12
 """For each step from the smallest node around a change to a larger one."""
 
@@ -169,6 +174,7 @@ def _patterns(
                 level_cost
                 + policy.cost
                 + (0.3 if "kind" in matcher or isinstance(matcher["pattern"], dict) else 0.0)
+                + (COPIED_COST if _copies(edit.pre, lifted) else 0.0)
             )
             yield Candidate(
                 {"rule": matcher, "fix": lifted.fix}, "pattern", anchor, anchor.kind, mapped.hunks,
@@ -179,6 +185,15 @@ def _patterns(
         largest = largest[: max(1, len(largest) // 3)]
         forbidden |= {n.index for h in largest for n in edit.pre.at(h.start, h.end)}
         forbidden |= {n.index for h in largest if h.multi for n in _first_in(edit.pre, h.start)}
+
+
+def _copies(tree: Tree, lifted: Lifted) -> bool:
+    """Whether the fix spells out what a dropped variable stood for: then it holds for this place alone."""
+    dropped = [hole for hole in lifted.holes if hole.ref not in lifted.fix]
+    if not dropped:
+        return False
+    gone = {word for hole in dropped for word in _NAME.findall(tree.text[hole.start : hole.end])}
+    return len(gone & set(_NAME.findall(lifted.fix)) - set(_NAME.findall(lifted.pattern))) > 1
 
 
 def _with_kind_of_change(edit: Edit, candidate: Candidate) -> Candidate:

@@ -14,6 +14,8 @@ from rulewright.mining.tree import Node, Tree
 SHORT: Final = 60
 MAX_HEAD: Final = 80
 """Characters of a first line by which a node is told from others."""
+MIN_HEAD: Final = 16
+_TOKEN: Final = re.compile(r"\w+|[^\w\s]")
 _WORD: Final = re.compile(r"\w{2}")
 
 
@@ -41,4 +43,15 @@ def by_name(tree: Tree, node: Node) -> Iterator[dict[str, Any]]:
         if node.is_comment and said:
             yield {"kind": node.kind, "regex": regex_escape(said[:MAX_HEAD])}
         return
-    yield {"kind": node.kind, "regex": f"^{regex_escape(line[:MAX_HEAD])}{whole}"}
+    head = line if whole else _telling(tree, node, line[:MAX_HEAD])
+    yield {"kind": node.kind, "regex": f"^{regex_escape(head)}{whole}"}
+
+
+def _telling(tree: Tree, node: Node, head: str) -> str:
+    """As much of a first line as no other node of its kind begins with."""
+    others = [other.text() for other in tree.root.sg.find_all(kind=node.kind)]
+    for match in _TOKEN.finditer(head):
+        said = head[: match.end()]
+        if match.end() >= MIN_HEAD and sum(text.startswith(said) for text in others) == 1:
+            return said
+    return head
