@@ -155,3 +155,9 @@ def test_a_fix_does_not_spell_out_what_a_variable_stood_for() -> None:
     pre = "def f():\n    for x in {row.z for row in rows}:\n        yield x\n"
     rule = rule_of(pre, "def f():\n    yield from {row.z for row in rows}\n")
     assert after(rule, "for y in names():\n    yield y\n") == "yield from names()\n"
+
+
+def test_a_word_in_a_comment_is_mended_in_others_too() -> None:
+    pre = "def f(x):\n    # Wellp, the format literal was malformed, so skip it\n    return x\n"
+    rule = rule_of(pre, pre.replace("Wellp", "Well"))
+    assert after(rule, "y = 2  # Wellp\n") == "y = 2  # Well\n"

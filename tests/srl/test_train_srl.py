@@ -14,7 +14,7 @@ from rulewright.cli import main
 from rulewright.data.schemas import record_id
 from rulewright.errors import UsageError
 from rulewright.prompts import action_prompt
-from rulewright.srl.train_srl import read_steps
+from rulewright.srl.train_srl import read_steps, spread
 
 pytest.importorskip("trl")
 import torch
@@ -112,6 +112,24 @@ def config_file(folder: Path, out: Path, **values: Any) -> str:
 def srl(folder: Path, out: Path, **values: Any) -> str:
     steps = {name: str(folder / f"steps_{name}.jsonl") for name in ("train", "dev")}
     return config_file(folder, out, **{**steps, **values})
+
+
+def test_dev_steps_come_from_everywhere(tmp_path: Path) -> None:
+    """Steps lie file by file: the first ones of them would be of a few files only."""
+    made = edits()
+    rows = [step(i, *made[i % 8]) for i in range(400)]
+    for i, row in enumerate(rows):
+        row["provenance"]["group"] = f"file{i // 40}"
+    jsonl.write(tmp_path / "steps.jsonl", rows)
+    steps = read_steps(tmp_path / "steps.jsonl", [])
+    chosen = spread(steps, 40)
+    ids = [item.id for item in chosen]
+    assert len(set(ids)) == 40
+    assert len({item.group for item in chosen}) > 7
+    assert ids == [item.id for item in steps if item.id in set(ids)]
+    fewer = {item.id for item in spread(steps[:-1], 40)}
+    assert len(fewer & set(ids)) >= 39  # by hash: one step less does not reshuffle the others
+    assert spread(steps, 1000) == steps
 
 
 @pytest.mark.parametrize("reward", [pytest.param("plain", marks=pytest.mark.slow), "gated"])

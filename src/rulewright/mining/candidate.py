@@ -84,8 +84,13 @@ class Candidate:
 
     @property
     def is_token(self) -> bool:
-        """Whether it replaces one token by another."""
-        return self.shape == "lexical" and not self.anchor.children
+        """Whether it replaces one token by another; a text of several words is none."""
+        return self.shape == "lexical" and not self.anchor.children and not self.is_prose
+
+    @cached_property
+    def is_prose(self) -> bool:
+        """Whether the matched token holds blanks: a comment, or the text of a string."""
+        return not self.anchor.children and " " in self.anchor.sg.text().strip()
 
     @property
     def generalises(self) -> bool:

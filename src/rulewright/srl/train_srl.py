@@ -8,6 +8,7 @@ the first one included.
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from rulewright import console, jsonl
+from rulewright.data.splits import uniform
 from rulewright.engine import Engine
 from rulewright.errors import UsageError
 from rulewright.srl.reward_srl import Kind
@@ -49,7 +51,7 @@ def train_srl(config: SrlConfig) -> dict[str, Any]:
         return launched
     rejected: list[dict[str, Any]] = []
     train = read_steps(config.train, rejected)
-    dev = read_steps(config.dev, rejected)
+    dev = spread(read_steps(config.dev, rejected), config.eval_rows)
     if environment.is_main():
         set_aside(rejected, run.path / "rejected.jsonl")
     if config.limit:
@@ -92,6 +94,12 @@ def _step(line: jsonl.Line) -> TeacherStep | str:
     except ValidationError as error:
         first = error.errors()[0]
         return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+
+
+def spread(steps: Sequence[TeacherStep], n: int) -> list[TeacherStep]:
+    """Choose `n` steps by hash, in their order: the first ones of a file would be of a few groups only."""
+    chosen = heapq.nsmallest(n, range(len(steps)), key=lambda row: uniform(f"dev {steps[row].id}"))
+    return [steps[row] for row in sorted(chosen)]
 
 
 def set_aside(rejected: Sequence[dict[str, Any]], path: Path) -> None:
