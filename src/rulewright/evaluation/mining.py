@@ -187,11 +187,7 @@ def _is_part(text: str, sites: Sequence[Any], made: str) -> bool:
 
 def transfer(edits: Sequence[EditRow], options: Options) -> Iterator[Row]:
     """Predict each example of a fixer from another one, and from all the others together."""
-    groups: dict[tuple[str, str, str], list[EditRow]] = defaultdict(list)
-    for edit in edits:
-        if edit.group:
-            groups[edit.source, edit.group, edit.language].append(edit)
-    fit = [_drawn(group, options.seed) for _, group in sorted(groups.items()) if len(group) > 1]
+    fit = list(groups(edits, options.seed).values())
     tasks = ((group, options) for group in fit)
     with console.progress("transfer", len(fit)) as bar:
         for rows in ordered_map(_predict, tasks, options.jobs, lambda task, reason: []):
@@ -199,8 +195,17 @@ def transfer(edits: Sequence[EditRow], options: Options) -> Iterator[Row]:
             bar.advance()
 
 
-def _drawn(group: list[EditRow], seed: int) -> list[EditRow]:
-    return sorted(group, key=lambda edit: order(seed, edit.id))[:MAX_GROUP]
+def groups(edits: Sequence[EditRow], seed: int) -> dict[tuple[str, str, str], list[EditRow]]:
+    """Examples of one fixer by source, group, language: two at least, `MAX_GROUP` at most, by hash."""
+    found: dict[tuple[str, str, str], list[EditRow]] = defaultdict(list)
+    for edit in edits:
+        if edit.group:
+            found[edit.source, edit.group, edit.language].append(edit)
+    return {
+        key: sorted(group, key=lambda edit: order(seed, edit.id))[:MAX_GROUP]
+        for key, group in sorted(found.items())
+        if len(group) > 1
+    }
 
 
 def _predict(task: tuple[list[EditRow], Options]) -> list[Row]:
@@ -212,8 +217,8 @@ def _predict(task: tuple[list[EditRow], Options]) -> list[Row]:
         for other in group:
             if other is not one:
                 fires = mined.action is not None and transferable(mined)
-                fate = _fate(mined.action if fires else None, other)
-                rows.append({"kind": "one", "group": name, "from": [one.id], "to": other.id, "fate": fate,
+                became = fate(mined.action if fires else None, other)
+                rows.append({"kind": "one", "group": name, "from": [one.id], "to": other.id, "fate": became,
                              "tier": mined.tier})  # fmt: skip
     if len(group) < 3:
         return rows
@@ -223,7 +228,7 @@ def _predict(task: tuple[list[EditRow], Options]) -> list[Row]:
         action = claim(generalise(rest), rest)
         n_rules = len(action.rules) if action else 0
         rows.append({"kind": "many", "group": name, "from": [p.example.id for p in rest], "to": other.id,
-                     "fate": _fate(action, other), "n_rules": n_rules})  # fmt: skip
+                     "fate": fate(action, other), "n_rules": n_rules})  # fmt: skip
     return rows
 
 
@@ -232,7 +237,8 @@ def transferable(mined: Mined) -> bool:
     return mined.tier == "train" and mined.figures.n_rules == 1
 
 
-def _fate(action: Action | None, edit: EditRow) -> str:
+def fate(action: Action | None, edit: EditRow) -> str:
+    """What a claim does to an example: `abstained`, `refused`, `silent`, `exact` or `wrong`."""
     if action is None:
         return "abstained"
     outcome = engine.judge(action, edit.pre)
