@@ -161,3 +161,22 @@ def test_a_word_in_a_comment_is_mended_in_others_too() -> None:
     pre = "def f(x):\n    # Wellp, the format literal was malformed, so skip it\n    return x\n"
     rule = rule_of(pre, pre.replace("Wellp", "Well"))
     assert after(rule, "y = 2  # Wellp\n") == "y = 2  # Well\n"
+
+
+@pytest.mark.parametrize(
+    ("language", "line", "other"),
+    [
+        ("java", "class B extends Reader1 {}\n", "class C {\n  Object r = Reader1.open();\n}\n"),
+        ("typescript", "const r = new Reader1()\n", "function f(r: Reader1) {}\n"),
+        ("go", "package p\n\nvar r Reader1\n", "package p\n\nvar r = Reader1{}\n"),
+    ],
+)
+def test_a_type_is_renamed_as_a_type_and_as_a_name(language: Language, line: str, other: str) -> None:
+    rule = rule_of(line, line.replace("Reader1", "Reader2"), language)
+    assert after(rule, other, language) == other.replace("Reader1", "Reader2")
+
+
+def test_a_variable_is_no_type() -> None:
+    line = "class B {\n  int reader1 = 0;\n}\n"
+    rule = rule_of(line, line.replace("reader1", "reader2"), "java")
+    assert "any" not in rule["rule"]

@@ -8,6 +8,7 @@ the same edit gives the same rules on any machine.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from typing import Final
@@ -165,13 +166,21 @@ def fill(edit: Edit, work: Work) -> Pool:
                         break
             elif done.sound:
                 _keep(pool, Found(candidate, done), solved)
+    _join(pool, work, several.renamed)
     if len(edit.hunks) > 1 and not any(_is_compact(f.candidate) for f in pool.full()):
-        for candidate in several.combined(edit, [(f.candidate, f.effect) for f in pool.found]):
-            together = effect(edit, candidate) if work.take() else None
-            if together is not None and together.sound:
-                pool.found.append(Found(candidate, together))
-                break
+        _join(pool, work, several.combined)
     return pool
+
+
+def _join(
+    pool: Pool, work: Work, join: Callable[[Edit, list[tuple[Candidate, Effect]]], Iterator[Candidate]]
+) -> None:
+    """Add the first sound rule that does what several of the found ones do."""
+    for candidate in join(pool.edit, [(f.candidate, f.effect) for f in pool.found]):
+        together = effect(pool.edit, candidate) if work.take() else None
+        if together is not None and together.sound:
+            pool.found.append(Found(candidate, together))
+            return
 
 
 def _weighed(edit: Edit, candidate: Candidate) -> Candidate:

@@ -1,7 +1,8 @@
-"""Unlike changes within one construct as one rule: the construct is matched, rewriters change its parts.
+"""Several rules that are sound by themselves as one.
 
-Made of rules that are sound by themselves. A construct is a named definition, a statement or an
-expression, never the whole file.
+A word that is replaced in nodes of several kinds: `any` of the kinds. Unlike changes within
+one construct: the construct is matched, rewriters change its parts; it is a named definition,
+a statement or an expression, never the whole file.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from rulewright.mining.align import Edit
-from rulewright.mining.candidate import Candidate
+from rulewright.mining.candidate import Candidate, regex_escape
 from rulewright.mining.nodes import by_name
 from rulewright.mining.soundness import Effect
 from rulewright.mining.tree import Node
@@ -23,10 +24,43 @@ MAX_CONSTRUCT: Final = 30_000
 MAX_UNNAMED: Final = 6_000
 """A larger construct must have a name."""
 MAX_CONSTRUCTS: Final = 3
+TYPED: Final = frozenset({"java", "go", "rust", "c", "cpp", "typescript", "tsx"})
+TYPE_NAMES: Final = frozenset({"identifier", "type_identifier"})
+"""Kinds of the nodes that name a type, in the languages that tell the two apart."""
+SAME_NAME_GAIN: Final = 0.4
 WHOLE: Final = "W"
 """The variable that holds the construct; a part that uses it is left out."""
 
 _ROOTS: Final = frozenset({"program", "module", "source_file", "translation_unit", "ERROR"})
+
+
+def renamed(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> Iterator[Candidate]:
+    """Rules for one word in nodes of several kinds.
+
+    The kinds in which it changes; and a type is called by one name wherever it stands, so
+    that a change of it in one place speaks for both kinds of node that hold such names.
+
+    Args:
+        edit: the edit.
+        found: sound candidates and what they do.
+    """
+    words: dict[tuple[str, str], dict[str, tuple[Candidate, Effect]]] = {}
+    for candidate, done in found:
+        fix = candidate.rule["fix"]
+        if candidate.is_token and isinstance(fix, str) and set(candidate.rule) == {"rule", "fix"}:
+            by_kind = words.setdefault((edit.pre.text_of(candidate.anchor), fix), {})
+            by_kind.setdefault(candidate.kind, (candidate, done))
+    for (text, fix), by_kind in words.items():
+        kinds = set(by_kind)
+        if edit.pre.language in TYPED and text[:1].isupper() and kinds & TYPE_NAMES:
+            kinds |= TYPE_NAMES
+        if len(kinds) < 2:
+            continue
+        matcher = {"any": [{"kind": kind} for kind in sorted(kinds)], "regex": f"^{regex_escape(text)}$"}
+        hunks = frozenset[int]().union(*(done.hunks for _, done in by_kind.values()))
+        first = next(candidate for candidate, _ in by_kind.values())
+        rule = {"rule": matcher, "fix": fix}
+        yield Candidate(rule, "lexical", first.anchor, first.kind, hunks, extra_cost=-SAME_NAME_GAIN)
 
 
 def combined(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> Iterator[Candidate]:
