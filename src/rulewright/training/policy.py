@@ -77,7 +77,7 @@ class PolicyConfig(CommandConfig):
     max_prompt_tokens: int = Field(default=4096, ge=1)
     """Tasks with a longer prompt are left out, and counted."""
     eval_rows: int = Field(default=128, ge=1)
-    """Dev tasks that are evaluated, the first so many."""
+    """Dev tasks that are evaluated, at most."""
     eval_samples: int = Field(default=1, ge=1)
     """Sampled answers per dev task, beside the greedy one."""
     eval_every_steps: int = Field(default=20, ge=1)
