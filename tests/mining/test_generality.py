@@ -180,3 +180,19 @@ def test_a_variable_is_no_type() -> None:
     line = "class B {\n  int reader1 = 0;\n}\n"
     rule = rule_of(line, line.replace("reader1", "reader2"), "java")
     assert "any" not in rule["rule"]
+
+
+def test_names_that_the_instruction_quotes_stay() -> None:
+    pre, post = "x = out.strip()\n", "x = check(out.strip())\n"
+    said = mine(pre, post, "python", instruction="Wrap calls of `out.strip` in `check(...)`.")
+    unsaid = mine(pre, post, "python", instruction="Check what was stripped.")
+    other = "y = name.strip()\n"
+    assert said.action is not None and unsaid.action is not None
+    assert engine.apply(said.action, other).post == other
+    assert engine.apply(unsaid.action, other).post == "y = check(name.strip())\n"
+
+
+def test_what_is_done_with_a_name_that_goes_is_part_of_the_rule() -> None:
+    rule = rule_of("for x in rows():\n    yield x\n", "yield from rows()\n")
+    other = "for y in rows():\n    yield y + 1\n"
+    assert after(rule, other) == other

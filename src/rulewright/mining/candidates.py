@@ -34,7 +34,7 @@ LARGE_ANCHOR: Final = 700
 """Characters of an anchor that is lifted in one way only."""
 COPIED_COST: Final = 1.5
 """For a fix that repeats words of what a variable stands for that it drops."""
-_NAME: Final = re.compile(r"[A-Za-z_]\w*")
+_WORD: Final = re.compile(r"\w+")
 LEVEL_COST: Final = 0.12
 """For each step from the smallest node around a change to a larger one."""
 
@@ -192,8 +192,8 @@ def _copies(tree: Tree, lifted: Lifted) -> bool:
     dropped = [hole for hole in lifted.holes if hole.ref not in lifted.fix]
     if not dropped:
         return False
-    gone = {word for hole in dropped for word in _NAME.findall(tree.text[hole.start : hole.end])}
-    return len(gone & set(_NAME.findall(lifted.fix)) - set(_NAME.findall(lifted.pattern))) > 1
+    gone = {word for hole in dropped for word in _WORD.findall(tree.text[hole.start : hole.end])}
+    return len(gone & set(_WORD.findall(lifted.fix)) - set(_WORD.findall(lifted.pattern))) > 1
 
 
 def _with_kind_of_change(edit: Edit, candidate: Candidate) -> Candidate:

@@ -22,7 +22,8 @@ LIST_KIND: Final = re.compile(
     r"|initializer|named_imports|^body_statement|expression_list|element_value|literal_value"
 )
 NAME_KIND: Final = re.compile(r"identifier$|^name$|_name$|^self$|^this$|^super$")
-BODY_KIND: Final = re.compile(r"block$|_body$|^statement_list$")
+BODY_KIND: Final = re.compile(r"block$|_body$")
+STATEMENTS_KIND: Final = re.compile(r"block$|_body$|^statement_list$")
 VALUE_KIND: Final = re.compile(r"string|number|integer|float|literal|char")
 MODIFIERS: Final = re.compile(r"^modifiers$|modifier$|annotation$|^decorator$|attribute_item")
 CONSTANT: Final = frozenset(
@@ -192,6 +193,10 @@ class _Span(NamedTuple):
     moved: bool
 
 
+def _lies_in(node: Node, outer: Node) -> bool:
+    return outer.start <= node.start and node.end <= outer.end
+
+
 class _Lifter:
     def __init__(
         self, edit: Edit, mapped: Mapped, policy: Policy, names: frozenset[str], forbidden: frozenset[int]
@@ -278,8 +283,26 @@ class _Lifter:
         if not any(h.a0 <= node.start and node.end <= h.a1 for h in self.hunks):
             return False
         if BODY_KIND.search(node.kind):
-            return True
-        return text in self.twice and NAME_KIND.search(node.kind) is not None
+            # What is done with a name that stands before it is part of what goes.
+            heads = self._heads(node)
+            return not any(self._is_bound(leaf, heads) for leaf in node.leaves())
+        return self._is_bound(node, self.twice)
+
+    def _is_bound(self, node: Node, names: frozenset[str]) -> bool:
+        """Whether a node is one of the names that the removed code uses twice or more."""
+        return NAME_KIND.search(node.kind) is not None and self.tree.text_of(node) in names
+
+    def _heads(self, body: Node) -> frozenset[str]:
+        """The names used twice that stand outside a body, and in no other: what it is done for."""
+        found: set[str] = set()
+        for hunk in self.hunks if self.twice else ():
+            for node in self.tree.within(hunk.a0, hunk.a1):
+                text = self.tree.text_of(node)
+                if text in self.twice and text not in found and not _lies_in(node, body):
+                    bodies = (up for up in node.ancestors() if BODY_KIND.search(up.kind))
+                    if all(_lies_in(body, up) for up in bodies):
+                        found.add(text)
+        return frozenset(found)
 
     def _runs(self, node: Node) -> list[tuple[Node, Node]]:
         """Runs of unchanged list items, separators and comments inside, delimiters outside."""
@@ -296,7 +319,8 @@ class _Lifter:
                 current.pop()
             n_named = sum(c.named and not c.is_comment for c in current)
             # How many statements stand before or after a change is of no account.
-            if n_named >= (1 if BODY_KIND.search(node.kind) else 2) or (n_named and n_named == len(items)):
+            fewest = 1 if STATEMENTS_KIND.search(node.kind) or len(items) == 1 else 2
+            if n_named >= fewest:
                 runs.append((current[0], current[-1]))
             current = []
         return runs

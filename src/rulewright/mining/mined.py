@@ -123,7 +123,7 @@ def mine(
         language: of both.
         budget_s: nominal seconds; counted in rule evaluations, so that the outcome
             does not depend on the machine or its load.
-        instruction: what the edit was said to do; only measured against the rule.
+        instruction: what the edit was said to do; names that it quotes stay literal.
         known: other files of the same repository, in which the rule should find little.
 
     Returns:
@@ -188,7 +188,7 @@ def _mine(
     if problem := _too_deep(before, after):
         return nothing(problem)
     work = Work(budget_s * EVALUATIONS_PER_SECOND, per_call=before.work)
-    plan = solve(before, after, work)
+    plan = solve(before, after, work, said=quoted_names(instruction))
     if plan is None:
         spent = work.spent >= work.left
         return nothing("deadline" if spent else "no short sequence of rules found", int(work.spent))
@@ -275,6 +275,19 @@ def grade(steps: Sequence[Candidate], figures: Figures, n_known: int = 0) -> tup
     if elsewhere > background.allowed(n_known):
         return "literal", f"too general: matches {elsewhere} other places of the repository"
     return "train", "compact, general and named"
+
+
+_QUOTED: Final = re.compile(r"`([^`\n]+)`")
+_NAMES: Final = re.compile(r"[A-Za-z_]\w+")
+
+
+def quoted_names(instruction: str) -> frozenset[str]:
+    """The names of two letters or more that an instruction puts between backticks.
+
+    >>> sorted(quoted_names("Wrap calls of `out.strip` in `check(...)`, not `x`."))
+    ['check', 'out', 'strip']
+    """
+    return frozenset(name for quoted in _QUOTED.findall(instruction) for name in _NAMES.findall(quoted))
 
 
 _WORDS: Final = re.compile(r"[A-Za-z]{3,}")

@@ -73,6 +73,8 @@ class Pool:
     """The sound candidates for one reading of an edit."""
 
     edit: Edit
+    said: frozenset[str] = frozenset()
+    """Names that the instruction quotes: they stay literal."""
     found: list[Found] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
     places: candidates.Places = field(default_factory=set)
@@ -135,10 +137,10 @@ def rank(found: Found) -> tuple[float, str]:
     return found.candidate.cost, found.candidate.key
 
 
-def fill(edit: Edit, work: Work) -> Pool:
+def fill(edit: Edit, work: Work, said: frozenset[str] = frozenset()) -> Pool:
     """Judge candidates for every hunk until each has a sound one or the work is done."""
-    pool = Pool(edit)
-    names = imported_names(edit.pre)
+    pool = Pool(edit, said)
+    names = imported_names(edit.pre) | said
     solved: dict[int, float] = {}
     for number in range(len(edit.hunks)):
         if solved.get(number, 99.0) <= GOOD_COST and number:
@@ -253,13 +255,15 @@ class Plan:
         return self.reading_cost + sum(step.candidate.cost for step in self.steps)
 
 
-def solve(pre: Tree, post: Tree, work: Work, strict: bool = True) -> Plan | None:
+def solve(
+    pre: Tree, post: Tree, work: Work, strict: bool = True, said: frozenset[str] = frozenset()
+) -> Plan | None:
     """The best plan over all readings of an edit; `None` where there is none within `MAX_RULES`."""
     best: Plan | None = None
     for edit in variants(pre, post, strict):
         if not edit.is_workable:
             continue
-        pool = fill(edit, work)
+        pool = fill(edit, work, said)
         plan = _single(pool, strict)
         if plan is None and strict:
             plan = _cover(pool, work)
@@ -350,7 +354,7 @@ def _rest(edit: Edit, text: str) -> Edit:
 
 def _again(edit: Edit, pool: Pool, work: Work) -> Pool:
     """Judge the earlier candidates on the new text; search anew for hunks that lost theirs."""
-    fresh = Pool(edit)
+    fresh = Pool(edit, pool.said)
     covered: set[int] = set()
     for found in sorted(pool.found, key=rank):
         if not work.take():
@@ -360,7 +364,7 @@ def _again(edit: Edit, pool: Pool, work: Work) -> Pool:
             fresh.found.append(Found(found.candidate, done))
             covered |= done.hunks
     if len(covered) < len(edit.hunks):
-        more = fill(edit, work)
+        more = fill(edit, work, pool.said)
         fresh.found += [
             f for f in more.found if f.candidate.key not in {g.candidate.key for g in fresh.found}
         ]
