@@ -196,3 +196,8 @@ def test_what_is_done_with_a_name_that_goes_is_part_of_the_rule() -> None:
     rule = rule_of("for x in rows():\n    yield x\n", "yield from rows()\n")
     other = "for y in rows():\n    yield y + 1\n"
     assert after(rule, other) == other
+
+
+def test_the_name_of_a_class_whose_bases_change_is_of_no_account() -> None:
+    rule = rule_of("class Parser(object, B): pass\n", "class Parser(B): pass\n")
+    assert after(rule, "class Reader(object, Base): pass\n") == "class Reader(Base): pass\n"

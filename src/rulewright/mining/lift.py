@@ -24,6 +24,7 @@ LIST_KIND: Final = re.compile(
 NAME_KIND: Final = re.compile(r"identifier$|^name$|_name$|^self$|^this$|^super$")
 BODY_KIND: Final = re.compile(r"block$|_body$")
 STATEMENTS_KIND: Final = re.compile(r"block$|_body$|^statement_list$")
+CLASS_KIND: Final = re.compile(r"^class")
 VALUE_KIND: Final = re.compile(r"string|number|integer|float|literal|char")
 MODIFIERS: Final = re.compile(r"^modifiers$|modifier$|annotation$|^decorator$|attribute_item")
 CONSTANT: Final = frozenset(
@@ -360,6 +361,8 @@ class _Lifter:
             }
         if text in CONSTANT or text in self.names:
             return True
+        if node.parent is not None and CLASS_KIND.search(node.parent.kind) and node.field() == "name":
+            return not _changes_bases_of(self.edit, node)
         if node.kind in {"property_identifier", "field_identifier", "type_identifier"}:
             return True
         if text[:1].isupper() and not text.isupper():
@@ -369,6 +372,17 @@ class _Lifter:
             parent = node.parent.kind if node.parent else ""
             return "declarator" not in parent and "parameter" not in parent
         return field in NAME_FIELDS - {"name"}
+
+
+def _changes_bases_of(edit: Edit, name: Node) -> bool:
+    """Whether all that changes in a class is what it is derived from: then its name is of no account."""
+    parent = name.parent
+    bases = (
+        [c for c in parent.children if c.field() == "superclasses" or "heritage" in c.kind] if parent else []
+    )
+    return any(edit.touches(c.start, c.end) for c in bases) and not any(
+        edit.touches(c.start, c.end) for c in name.siblings_after() if c not in bases
+    )
 
 
 def _name_holes(tree: Tree, spans: list[_Span], fresh: frozenset[str]) -> list[Hole]:
