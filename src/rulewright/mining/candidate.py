@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, Literal
 
+from rulewright.mining.confidence import words
 from rulewright.mining.lift import Lifted
 from rulewright.mining.specificity import bits
 from rulewright.mining.tree import Node
@@ -70,6 +71,11 @@ class Candidate:
     def bits(self) -> float:
         """How much the rule asks of what it matches, in bits (rough)."""
         return bits(self.rule)
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """The words and signs that the rule asks for."""
+        return words(self.rule)
 
     @cached_property
     def cost(self) -> float:

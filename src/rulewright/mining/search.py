@@ -19,7 +19,6 @@ from rulewright.languages import Language
 from rulewright.mining import candidates, refine, roles, several
 from rulewright.mining.align import Edit, variants
 from rulewright.mining.candidate import ENOUGH_BITS, Candidate
-from rulewright.mining.confidence import words
 from rulewright.mining.soundness import Effect, effect
 from rulewright.mining.tree import Tree
 
@@ -118,7 +117,7 @@ def _adds_nothing(wide: Found, narrow: Found) -> bool:
         return False
     outer, inner = wide.candidate.anchor, narrow.candidate.anchor
     inside = outer.start <= inner.start and inner.end <= outer.end and outer.size > inner.size
-    return inside and words(narrow.candidate.rule) <= words(wide.candidate.rule)
+    return inside and narrow.candidate.words <= wide.candidate.words
 
 
 def _stands_alone(candidate: Candidate) -> bool:
