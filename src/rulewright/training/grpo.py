@@ -31,6 +31,7 @@ from rulewright.errors import RulewrightError
 from rulewright.prompts import Style
 from rulewright.srl.sampling import PromptStream, SamplingConfig, is_informative
 from rulewright.srl.scoring import Scored, Scorer
+from rulewright.training.shared_prefix import can_share, pack
 
 STREAM_FILE: Final = "refill.json"
 """In a checkpoint folder: where the stream of fresh prompts stood."""
@@ -92,6 +93,7 @@ class PolicyTrainer(GRPOTrainer):
         self.sampling, self.prompt_style = sampling, prompt_style
         self.generate_at_once = generate_at_once
         super().__init__(reward_funcs=[self.reward], args=args, **options)
+        self._shares_prefixes = can_share(self.model)
         self.stream = PromptStream(len(self.train_dataset), args.seed)
         self.n_prompts = 0
         """Prompts generated for so far, refills included, all ranks together."""
@@ -148,6 +150,31 @@ class PolicyTrainer(GRPOTrainer):
             rewards_BF = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
         self._rewards_B = rewards_BF[:, 0]
         return rewards_BF
+
+    def _get_per_token_logps_and_entropies(
+        self, model: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor, logits_to_keep: int,
+        batch_size: int | None = None, compute_entropy: bool = False, compute_aux_loss: bool = False,
+        **media: Any,
+    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:  # fmt: skip
+        """Log-probabilities of the completions; what rollouts of a prompt share is computed once."""
+        packed = None
+        if self._shares_prefixes and not compute_aux_loss and all(part is None for part in media.values()):
+            packed = pack(input_ids, attention_mask, logits_to_keep)
+        if packed is None:
+            return super()._get_per_token_logps_and_entropies(
+                model, input_ids, attention_mask, logits_to_keep, batch_size, compute_entropy,
+                compute_aux_loss, **media,
+            )  # fmt: skip
+        with self.accelerator.autocast():
+            outputs = model(
+                input_ids=packed.input_ids_GL,
+                attention_mask=packed.attends_GL,
+                position_ids=packed.position_ids_GL,
+                shift_labels=packed.labels_GL,
+                fused_lm_head=True,
+            )
+        entropies_BC = packed.spread(outputs.entropy) if compute_entropy else None
+        return packed.spread(outputs.log_probs), entropies_BC, None
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         if not self.model.training:
