@@ -25,7 +25,7 @@ from rulewright import __version__, jsonl
 from rulewright.errors import UsageError
 
 # Changing one of these does not make it another run.
-NOT_IDENTITY: Final = frozenset({"resume", "overwrite", "json_output", "out", "workers", "jobs"})
+NOT_IDENTITY: Final = frozenset({"resume", "overwrite", "json_output", "out", "workers", "jobs", "models"})
 
 _PACKAGES: Final = (
     "ast-grep-py", "ast-grep-cli", "torch", "transformers", "trl", "peft", "accelerate", "datasets",

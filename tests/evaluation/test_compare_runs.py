@@ -94,3 +94,23 @@ def test_what_cannot_be_compared(tmp_path, capsys):
     assert main(["compare", str(tmp_path / "runs"), str(b)]) == 2
     assert f"one of {a}" in capsys.readouterr().err
     assert main(["compare", str(a), str(a), "--metric", "absent"]) == 2
+
+
+def test_all_headline_measures_at_once_and_what_is_no_measure(tmp_path, capsys):
+    a = save(tmp_path / "a", rows({"a1": 1, "b2": 1, "c3": 0}, change_similarity=0.5, n_rules=3, flags=[]))
+    b = save(tmp_path / "b", rows({"a1": 1, "b2": 1, "c3": 1}, change_similarity=0.75, n_rules=1, flags=[]))
+    found = compared(a, b, capsys)
+    others = found["other_metrics"]
+    assert set(others) == {"success_unflagged", "valid", "change_similarity", "rules per task"}
+    assert others["rules per task"]["difference"] == -2 and others["rules per task"]["unit"] == "number"
+    assert others["rules per task"]["low"] is None, "equal differences of a count have no interval"
+    assert others["rules per task"]["mean_a"]["value"] == 3
+    assert main(["compare", str(a), str(b)]) == 0
+    said = capsys.readouterr().err
+    assert "+33.3" in said and "-2.00" in said and "success_unflagged" in said
+    assert compared(a, b, capsys, "--metric", "rules per task")["paired"]["difference"] == -2
+    assert main(["compare", str(a), str(b), "--metric", "succes"]) == 2
+    assert "did you mean 'success'" in capsys.readouterr().err
+    other = save(tmp_path / "c", rows({"a1": 1}), "edits")
+    assert main(["compare", str(a), str(other)]) == 2
+    assert "compare runs of one benchmark" in capsys.readouterr().err

@@ -1,8 +1,9 @@
 """Compare two evaluation runs on the same tasks, with uncertainty.
 
-Paired difference B − A with an interval that resamples groups, exact McNemar at one sample a
-task, tasks gained and lost, the smallest difference that could have been found, and whether B
-is no worse than (or equal to) A within a margin. Reads two run folders, writes nothing.
+Paired difference B − A of every headline measure, with intervals that resample groups; for the
+one that decides: exact McNemar at one sample a task, tasks gained and lost, the smallest
+difference that could have been found, and whether B is no worse than (or equal to) A within a
+margin. Reads two run folders, writes nothing.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ class Config(CommandConfig):
     run_b: tyro.conf.Positional[Path]
     """The run to judge."""
     metric: str = ""
-    """Field of the rows to compare; empty: the one that decides in the benchmark."""
+    """Measure (or numeric field of the rows) that decides; empty: the benchmark's own."""
     margin: float = Field(default=0.03, gt=0, lt=1)
     """Of the equivalence test, as a rate: 0.03 is 3 points."""
-    by: list[str] = Field(default_factory=lambda: ["family"])
-    """Fields to break the difference down by."""
+    by: list[str] = Field(default_factory=list)
+    """Fields to break the difference down by; empty: those of the benchmark."""
     seed: int = 0
     """Of the resampling."""
     json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
@@ -41,7 +42,7 @@ def run(config: Config) -> int:
     from rulewright.evaluation import compare
 
     a, b = compare.read_run(config.run_a), compare.read_run(config.run_b)
-    result = compare.compare(a, b, config.metric, config.margin, config.seed, config.by)
+    result = compare.compare(a, b, config.metric, config.margin, config.seed, config.by or None)
     if config.json_output:
         console.emit_json(result)
     else:

@@ -7,19 +7,13 @@ family, tag, language and source, with intervals clustered by group. Writes runs
 
 from __future__ import annotations
 
-from rulewright import console
 from rulewright.evaluation.settings import ActionsConfig
 
 Config = ActionsConfig
 
 
 def run(config: ActionsConfig) -> int:
-    """Evaluate, save, show."""
-    from rulewright.evaluation import actions
+    """Evaluate, save, show; compare several models."""
+    from rulewright.evaluation import actions, several
 
-    result = actions.evaluate(config)
-    if config.json_output:
-        console.emit_json(result)
-    else:
-        actions.show(result)
-    return 0
+    return several.run(config, actions.evaluate, actions.show)

@@ -2,25 +2,24 @@
 
 Text track (whole programs, the official prompts) or action track (ast-grep rules), executed in
 the sandbox: pass@k strict and official, ExcessCode as the benchmark computes it, diff ratio,
-rules per task. `--gold after` checks the installation. Writes runs/eval/NAME/.
+rules per task. `--gold after` checks the installation. `--models A B C` runs several and ends
+with their comparison. Writes runs/eval/NAME/.
 """
 
 from __future__ import annotations
 
-from rulewright import console
+from rulewright.errors import UsageError
 from rulewright.evaluation.settings import CanItEditConfig
 
 Config = CanItEditConfig
 
 
 def run(config: CanItEditConfig) -> int:
-    """Evaluate, save, show."""
+    """Evaluate, save, show; compare several models."""
+    from rulewright.evaluation import several
     from rulewright.evaluation.canitedit import run as canitedit
     from rulewright.evaluation.canitedit import summary
 
-    result = canitedit.evaluate(config)
-    if config.json_output:
-        console.emit_json(result)
-    else:
-        summary.show(result)
-    return 0
+    if config.gold and config.models:
+        raise UsageError("--gold takes no model", "leave out --gold, or --models")
+    return several.run(config, canitedit.evaluate, summary.show)

@@ -6,19 +6,13 @@ language and source, with intervals clustered by group. Writes runs/eval/NAME/.
 
 from __future__ import annotations
 
-from rulewright import console
 from rulewright.evaluation.settings import EditsConfig
 
 Config = EditsConfig
 
 
 def run(config: EditsConfig) -> int:
-    """Evaluate, save, show."""
-    from rulewright.evaluation import edits
+    """Evaluate, save, show; compare several models."""
+    from rulewright.evaluation import edits, several
 
-    result = edits.evaluate(config)
-    if config.json_output:
-        console.emit_json(result)
-    else:
-        edits.show(result)
-    return 0
+    return several.run(config, edits.evaluate, edits.show)

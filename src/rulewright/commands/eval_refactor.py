@@ -7,19 +7,13 @@ Download the folder first. Writes runs/eval/NAME/.
 
 from __future__ import annotations
 
-from rulewright import console
 from rulewright.evaluation.settings import RefactorConfig
 
 Config = RefactorConfig
 
 
 def run(config: RefactorConfig) -> int:
-    """Evaluate, save, show."""
-    from rulewright.evaluation import refactor
+    """Evaluate, save, show; compare several models."""
+    from rulewright.evaluation import refactor, several
 
-    result = refactor.evaluate(config)
-    if config.json_output:
-        console.emit_json(result)
-    else:
-        refactor.show(result)
-    return 0
+    return several.run(config, refactor.evaluate, refactor.show)

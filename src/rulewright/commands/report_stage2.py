@@ -13,8 +13,8 @@ import tyro
 from pydantic import Field
 
 from rulewright import console
-from rulewright.config import CommandConfig
-from rulewright.errors import ConfigError, RulewrightError
+from rulewright.config import CommandConfig, did_you_mean
+from rulewright.errors import ConfigError, RulewrightError, UsageError
 
 
 class ReportConfig(CommandConfig):
@@ -40,7 +40,8 @@ class ReportConfig(CommandConfig):
     trajectories: Path = Path("data/processed/srl/metadata.json")
     """Figures of the verified steps."""
     compare: list[str] = Field(default_factory=list)
-    """Pairs of evaluation runs to compare, as EARLIER:LATER (names under --evals)."""
+    """More pairs of evaluation runs to compare, as EARLIER:LATER (names under --evals); runs of one
+    benchmark on the same data are compared without being named."""
     stages: Path | None = None
     """`stages.jsonl` of a demo, for its times."""
     notes: Path | None = None
@@ -79,6 +80,8 @@ def run(config: ReportConfig) -> int:
         console.emit_json(found)
     else:
         console.say(f"report: {', '.join(map(str, paths))}")
+        if found["unfinished"]:
+            console.say(f"left out, not finished: {', '.join(found['unfinished'])}")
         if found["missing"]:
             console.say(f"not there yet: {', '.join(found['missing'])}")
     return 0
@@ -88,4 +91,11 @@ def _pair(text: str, evals: Path) -> tuple[Path, Path]:
     earlier, colon, later = text.partition(":")
     if not colon or not earlier or not later:
         raise ConfigError(f"--compare {text}: expected EARLIER:LATER", "two names of folders under --evals")
+    for name in (earlier, later):
+        if not (evals / name / "rows.jsonl").exists():
+            known = sorted(path.parent.name for path in evals.glob("*/rows.jsonl"))
+            raise UsageError(
+                f"--compare {text}: no run '{name}' in {evals}{did_you_mean(name, known)}",
+                f"runs there: {', '.join(known) or 'none'}",
+            )
     return evals / earlier, evals / later

@@ -15,6 +15,7 @@ from rulewright.data.schemas import NormalizedRecord
 from rulewright.engine import Engine, Request, judge_answers
 from rulewright.evaluation import heldout, tables
 from rulewright.evaluation.harness import Answer, Item, Row, claim, run_items
+from rulewright.evaluation.measures import ACTIONS
 from rulewright.evaluation.settings import ActionsConfig
 from rulewright.prompts import Style, action_prompt
 from rulewright.srl.change import change_similarity
@@ -23,13 +24,7 @@ from rulewright.verdict import INVALID, Outcome, Verdict
 _FLAGS: Final = (Verdict.LOSSY, Verdict.DEGENERATE, Verdict.SYNTAX_ERROR)
 _INVALID: Final = {verdict.value for verdict in INVALID}
 
-METRICS: dict[str, tables.Metric] = {
-    "success": lambda row: row["success"],
-    "success_unflagged": lambda row: row["success"] and not row["flags"],
-    "valid": lambda row: row["verdict"] not in _INVALID,
-    "changed": lambda row: row["changed"],
-    "change_similarity": lambda row: row["change_similarity"],
-}
+METRICS: Final = ACTIONS.reads()
 
 
 def evaluate(config: ActionsConfig) -> dict[str, Any]:
@@ -102,12 +97,12 @@ def summarize(rows: Sequence[Row], seed: int) -> dict[str, Any]:
     usable = tables.counted(rows)
     valid = [row for row in usable if row["verdict"] not in _INVALID]
     won = [row for row in usable if row["success"]]
-    headline = {name: METRICS[name] for name in ("success", "valid", "change_similarity")}
+    headline = ACTIONS.reads("success", "valid", "change_similarity")
     return {
         "n_tasks": len({row["task"] for row in usable}),
         "n_samples": len(usable),
         "n_infra": len(rows) - len(usable),
-        "metrics": tables.estimates(usable, METRICS, seed),
+        "metrics": tables.estimates(usable, METRICS, seed, ACTIONS.unbounded),
         "pass_at": tables.pass_at(usable, lambda row: row["success"] == 1, seed),
         "verdicts": tables.verdicts(rows),
         "flags": {flag.value: sum(flag.value in row["flags"] for row in valid) for flag in _FLAGS},
@@ -121,7 +116,7 @@ def summarize(rows: Sequence[Row], seed: int) -> dict[str, Any]:
 
 def show(result: dict[str, Any]) -> None:
     """The result for a person."""
-    tables.show(f"{result['run']}: {result['n_tasks']} tasks", result["metrics"])
+    tables.show(f"{result['run']}: {result['n_tasks']} tasks", result["metrics"], ACTIONS)
     console.summary("verdicts:", result["verdicts"])
     rules = result["rules_per_task"]
     if rules["n"]:

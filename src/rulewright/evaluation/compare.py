@@ -7,27 +7,18 @@ task, resampled by group; tasks that only one run has are counted and left out.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from rulewright import console, jsonl
+from rulewright.config import did_you_mean
 from rulewright.errors import UsageError
 from rulewright.evaluation import stats, tables
-from rulewright.evaluation.harness import Row
+from rulewright.evaluation.measures import BENCHMARKS, MINING, Benchmark, Measure, Row
+from rulewright.evaluation.mining import group_of
 
-# Benchmark to the field of its rows that decides.
-DECIDES: Final = {"edits": "exact", "actions": "success", "canitedit": "passed", "refactor": "passed"}
-_ALWAYS: Final = (
-    "exact",
-    "success",
-    "passed",
-    "official_passed",
-    "valid",
-    "change_similarity",
-    "changed_line_overlap",
-)
 _MAX_LISTED: Final = 200
 _FEW_GROUPS: Final = 20
 
@@ -57,35 +48,61 @@ def read_run(path: Path) -> Run:
     if not result_path.exists():
         console.say(f"{path}: the run is not finished; comparing what is there ({len(rows)} rows)")
         return Run(path, "", rows)
-    return Run(path, json.loads(result_path.read_text(encoding="utf-8")).get("benchmark", ""), rows)
+    benchmark = json.loads(result_path.read_text(encoding="utf-8")).get("benchmark", "")
+    if benchmark == MINING.name:
+        rows = [{**row, "task": row["id"], "group": group_of(row), "verdict": row["tier"]} for row in rows]
+    return Run(path, benchmark, rows)
 
 
 def compare(
-    a: Run, b: Run, metric: str = "", margin: float = 0.03, seed: int = 0, by: Sequence[str] = ("family",)
+    a: Run,
+    b: Run,
+    metric: str = "",
+    margin: float = 0.03,
+    seed: int = 0,
+    by: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """Compare two runs; see `docs/evaluation.md` for every field of the result."""
-    metric = metric or _decisive(a, b)
-    values_a, values_b = _values(a, metric), _values(b, metric)
+    """Compare two runs; see `docs/evaluation.md` for every field of the result.
+
+    Args:
+        a: the earlier run.
+        b: the later run.
+        metric: name of a measure, or a numeric field of the rows; empty: what decides.
+        margin: of the equivalence test.
+        seed: of the resampling.
+        by: fields to break the difference down by; `None`: those of the benchmark.
+
+    Raises:
+        UsageError: of another kind, no such metric, or no task in common.
+    """
+    benchmark = _benchmark(a, b)
+    measure = _measure(benchmark, metric, (a, b))
+    values_a, values_b = _values(a, measure), _values(b, measure)
     both = sorted(set(values_a) & set(values_b))
     if not both:
         raise UsageError(
-            f"{a.path} and {b.path} share no task with a value of '{metric}'",
-            "compare runs on the same data; --metric names a field of their rows",
+            f"{a.path} and {b.path} share no task with a value of '{measure.name}'",
+            "compare runs on the same data; --metric names a measure, or a field of their rows",
         )
     groups = {**tables.groups_of(a.rows), **tables.groups_of(b.rows)}
-    paired = _paired(values_a, values_b, both, groups, seed)
+    found = _Pair(values_a, values_b, groups, measure, seed)
+    paired = found.paired(both)
     gained, lost = stats.flips({t: values_a[t] for t in both}, {t: values_b[t] for t in both})
     single = all(value in (0, 1) for t in both for value in (values_a[t], values_b[t]))
+    others = [m for m in benchmark.headline if m.name != measure.name] if benchmark else []
+    fields = by if by is not None else benchmark.by if benchmark else ()
     return {
         "a": str(a.path),
         "b": str(b.path),
-        "metric": metric,
+        "benchmark": benchmark.name if benchmark else "",
+        "metric": measure.name,
+        "unit": measure.unit,
         "n_tasks": len(both),
         "n_groups": paired.n_groups,
         "only_in_a": len(values_a) - len(both),
         "only_in_b": len(values_b) - len(both),
-        "mean_a": _mean(values_a, both, groups, seed),
-        "mean_b": _mean(values_b, both, groups, seed),
+        "mean_a": found.mean(values_a, both),
+        "mean_b": found.mean(values_b, both),
         "paired": paired.to_dict(),
         "mcnemar_p": round(stats.mcnemar_exact(len(gained), len(lost)), 6) if single else None,
         "equivalence": stats.tost(paired, margin),
@@ -93,91 +110,149 @@ def compare(
         "n_lost": len(lost),
         "gained": gained[:_MAX_LISTED],
         "lost": lost[:_MAX_LISTED],
-        "other_metrics": _others(a, b, metric, groups, seed),
-        "by": {name: _by(name, a, b, values_a, values_b, groups, seed) for name in by},
+        "other_metrics": _others(a, b, others, groups, seed),
+        "by": {name: _by(name, a, b, found) for name in fields},
     }
 
 
-def _decisive(a: Run, b: Run) -> str:
-    for run in (a, b):
-        if run.benchmark in DECIDES:
-            return DECIDES[run.benchmark]
-    for name in DECIDES.values():
-        if any(name in row for row in a.rows) and any(name in row for row in b.rows):
-            return name
-    raise UsageError(f"{a.path}: unknown kind of run", "name the field to compare with --metric")
+def share_tasks(a: Run, b: Run) -> bool:
+    """Whether two runs have a task in common."""
+    return bool({row["task"] for row in a.rows} & {row["task"] for row in b.rows})
 
 
-def _values(run: Run, metric: str) -> dict[str, float]:
-    read: Callable[[Row], float | None] = lambda row: row.get(metric)  # noqa: E731
-    return tables.per_task(tables.counted(run.rows), read)
+@dataclass(frozen=True)
+class _Pair:
+    """Values of one measure in both runs, by task."""
+
+    a: dict[str, float]
+    b: dict[str, float]
+    groups: dict[str, str]
+    measure: Measure
+    seed: int
+
+    def paired(self, tasks: Sequence[str]) -> stats.Paired:
+        values = [self.a[t] for t in tasks], [self.b[t] for t in tasks]
+        return stats.paired(
+            *values, [self.groups[t] for t in tasks], self.seed, rate=self.measure.unit == "rate"
+        )
+
+    def mean(self, values: dict[str, float], tasks: Sequence[str]) -> dict[str, Any]:
+        groups = [self.groups[t] for t in tasks]
+        rate = self.measure.unit == "rate"
+        return stats.estimate([values[t] for t in tasks], groups, self.seed, rate).to_dict()
 
 
-def _paired(
-    a: dict[str, float], b: dict[str, float], tasks: Sequence[str], groups: dict[str, str], seed: int
-) -> stats.Paired:
-    return stats.paired([a[t] for t in tasks], [b[t] for t in tasks], [groups[t] for t in tasks], seed)
+def _benchmark(a: Run, b: Run) -> Benchmark | None:
+    """The benchmark of both runs; of an unfinished one it is not known yet."""
+    kinds = {run.benchmark for run in (a, b) if run.benchmark}
+    if len(kinds) > 1:
+        raise UsageError(
+            f"{a.path} is a run of '{a.benchmark}', {b.path} one of '{b.benchmark}'",
+            "compare runs of one benchmark",
+        )
+    name = kinds.pop() if kinds else ""
+    if name in BENCHMARKS:
+        return BENCHMARKS[name]
+    for benchmark in BENCHMARKS.values():
+        if all(any(benchmark.decides.read(row) is not None for row in run.rows) for run in (a, b)):
+            return benchmark
+    return None
 
 
-def _mean(
-    values: dict[str, float], tasks: Sequence[str], groups: dict[str, str], seed: int
-) -> dict[str, Any]:
-    return stats.estimate([values[t] for t in tasks], [groups[t] for t in tasks], seed).to_dict()
+def _measure(benchmark: Benchmark | None, name: str, runs: Sequence[Run]) -> Measure:
+    if not name:
+        if benchmark is None:
+            raise UsageError(
+                f"{runs[0].path}: unknown kind of run", "name the field to compare with --metric"
+            )
+        return benchmark.decides
+    known = benchmark.find(name) if benchmark else None
+    if known is not None:
+        return known
+    numbers = {
+        key
+        for run in runs
+        for row in run.rows
+        for key, value in row.items()
+        if isinstance(value, int | float)
+    }
+    if name not in numbers:
+        names = [*(m.name for m in benchmark.measures)] if benchmark else []
+        raise UsageError(
+            f"--metric {name}: no measure and no numeric field of the rows"
+            f"{did_you_mean(name, [*names, *numbers])}",
+            f"measures: {', '.join(names) or 'unknown'}; fields: {', '.join(sorted(numbers))}",
+        )
+    bounded = all(0 <= row[name] <= 1 for run in runs for row in run.rows if row.get(name) is not None)
+    return Measure(name, lambda row: row.get(name), "rate" if bounded else "number")
 
 
-def _others(a: Run, b: Run, metric: str, groups: dict[str, str], seed: int) -> dict[str, Any]:
-    """The paired difference of every other usual metric that both runs have."""
+def _values(run: Run, measure: Measure) -> dict[str, float]:
+    return tables.per_task(tables.counted(run.rows), measure.read)
+
+
+def _others(a: Run, b: Run, measures: Sequence[Measure], groups: dict[str, str], seed: int) -> dict[str, Any]:
+    """Every other headline measure that both runs have: means and the paired difference."""
     found = {}
-    for name in _ALWAYS:
-        values_a, values_b = _values(a, name), _values(b, name)
+    for measure in measures:
+        values_a, values_b = _values(a, measure), _values(b, measure)
         both = sorted(set(values_a) & set(values_b))
-        if both and name != metric:
-            found[name] = _paired(values_a, values_b, both, groups, seed).to_dict()
+        if both:
+            pair = _Pair(values_a, values_b, groups, measure, seed)
+            found[measure.name] = {
+                "unit": measure.unit,
+                "mean_a": pair.mean(values_a, both),
+                "mean_b": pair.mean(values_b, both),
+                **pair.paired(both).to_dict(),
+            }
     return found
 
 
-def _by(
-    name: str,
-    a: Run,
-    b: Run,
-    values_a: dict[str, float],
-    values_b: dict[str, float],
-    groups: dict[str, str],
-    seed: int,
-) -> dict[str, Any]:
+def _by(name: str, a: Run, b: Run, pair: _Pair) -> dict[str, Any]:
     """Paired differences within each value of a field, most tasks first."""
     parts: dict[str, set[str]] = {}
     for row in (*a.rows, *b.rows):
         values = row.get(name)
         for value in values if isinstance(values, list) else [values]:
-            if value is not None and row["task"] in values_a and row["task"] in values_b:
+            if value is not None and row["task"] in pair.a and row["task"] in pair.b:
                 parts.setdefault(str(value), set()).add(row["task"])
     ordered = sorted(parts.items(), key=lambda item: (-len(item[1]), item[0]))
-    return {
-        value: _paired(values_a, values_b, sorted(tasks), groups, seed).to_dict() for value, tasks in ordered
-    }
+    return {value: pair.paired(sorted(tasks)).to_dict() for value, tasks in ordered}
 
 
 def show(result: dict[str, Any]) -> None:
-    """The comparison for a person."""
-    paired, equivalence = result["paired"], result["equivalence"]
+    """The comparison for a person: every headline measure, then how sure the deciding one is."""
+    paired, unit = result["paired"], result["unit"]
     console.say(f"A {result['a']}\nB {result['b']}")
-    console.say(f"{result['metric']}, {result['n_tasks']} tasks in {result['n_groups']} groups, in percent:")
-    console.say(
-        console.table(
-            ["", "% [95 % interval]"],
-            [["A", tables.cell(result["mean_a"])], ["B", tables.cell(result["mean_b"])]],
-        )
-    )
-    change, low, high = (100 * paired[key] for key in ("difference", "low", "high"))
-    console.say(
-        f"B − A: {change:+.1f} [{low:+.1f}, {high:+.1f}] points, {_p(paired['p_value'])} "
-        "(paired, groups resampled)"
-    )
+    console.say(f"{result['n_tasks']} tasks in {result['n_groups']} groups; paired, groups resampled:")
+    decides = {"mean_a": result["mean_a"], "mean_b": result["mean_b"], "unit": unit, **paired}
+    lines = [
+        [
+            name,
+            tables.with_unit(value["mean_a"], value["unit"]),
+            tables.with_unit(value["mean_b"], value["unit"]),
+            tables.difference(value, value["unit"]),
+            _p(value["p_value"]),
+            value["n"],
+        ]
+        for name, value in {result["metric"]: decides, **result["other_metrics"]}.items()
+    ]
+    console.say(console.table(["measure", "A [95 %]", "B [95 %]", "B − A [95 %]", "", "tasks"], lines))
+    for field, parts in result["by"].items():
+        if len(parts) > 1:
+            rows = [[value, tables.difference(part, unit), part["n"]] for value, part in parts.items()]
+            console.say(console.table([f"{result['metric']} by {field}", "B − A [95 %]", "tasks"], rows))
     if result["n_groups"] < _FEW_GROUPS:
-        console.say(f"caution: with {result['n_groups']} groups the interval is too narrow")
+        console.say(f"caution: with {result['n_groups']} groups the intervals are too narrow")
     exact = "" if result["mcnemar_p"] is None else f"; McNemar {_p(result['mcnemar_p'])}"
-    console.say(f"gained {result['n_gained']}, lost {result['n_lost']}{exact}")
+    console.say(f"{result['metric']}: gained {result['n_gained']}, lost {result['n_lost']}{exact}")
+    if unit == "rate":
+        _show_power(paired, result["equivalence"])
+    if result["only_in_a"] or result["only_in_b"]:
+        console.say(f"left out: {result['only_in_a']} tasks only in A, {result['only_in_b']} only in B")
+
+
+def _show_power(paired: dict[str, Any], equivalence: dict[str, Any]) -> None:
     if paired["mde"] is not None:
         console.say(
             f"smallest difference this comparison would find (80 %): {100 * paired['mde']:.1f} points"
@@ -185,8 +260,6 @@ def show(result: dict[str, Any]) -> None:
     margin = 100 * equivalence["margin"]
     for key, words in (("not_worse", "B is no worse than A by"), ("equivalent", "B equals A within")):
         console.say(f"{words} {margin:g} points: {'shown' if equivalence[key] else 'not shown'}")
-    if result["only_in_a"] or result["only_in_b"]:
-        console.say(f"left out: {result['only_in_a']} tasks only in A, {result['only_in_b']} only in B")
 
 
 def _p(value: float) -> str:

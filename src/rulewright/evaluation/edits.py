@@ -12,20 +12,12 @@ from typing import Any
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.evaluation import heldout, tables
 from rulewright.evaluation.harness import Answer, Item, Row, claim, run_items
+from rulewright.evaluation.measures import EDITS
 from rulewright.evaluation.settings import EditsConfig
 from rulewright.evaluation.similarity import changed_line_overlap, file_similarity, same_but_blanks
 from rulewright.prompts import Style, edit_prompt, extract_edit
 from rulewright.srl.change import change_similarity
 from rulewright.verdict import Verdict
-
-METRICS: dict[str, tables.Metric] = {
-    "exact": lambda row: row["exact"],
-    "same_but_blanks": lambda row: row["same_but_blanks"],
-    "change_similarity": lambda row: row["change_similarity"],
-    "changed_line_overlap": lambda row: row["changed_line_overlap"],
-    "file_similarity": lambda row: row["file_similarity"],
-    "answered": lambda row: row["verdict"] != Verdict.NO_ACTION.value,
-}
 
 
 def evaluate(config: EditsConfig) -> dict[str, Any]:
@@ -87,14 +79,14 @@ def summarize(rows: Sequence[Row], records: Sequence[NormalizedRecord], seed: in
         {"task": r.metadata.id, "verdict": "no_change", **heldout.meta_of(r), **_scores(r, r.pre)}
         for r in records
     ]
-    headline = {name: METRICS[name] for name in ("exact", "change_similarity")}
+    headline = EDITS.reads("exact", "change_similarity")
     return {
         "n_tasks": len({row["task"] for row in usable}),
         "n_samples": len(usable),
         "n_infra": len(rows) - len(usable),
-        "metrics": tables.estimates(usable, METRICS, seed),
+        "metrics": tables.estimates(usable, EDITS.reads(), seed),
         "pass_at": tables.pass_at(usable, lambda row: row["exact"] == 1, seed),
-        "repeat_input": tables.estimates(repeated, METRICS, seed),
+        "repeat_input": tables.estimates(repeated, EDITS.reads(), seed),
         "verdicts": tables.verdicts(rows),
         "by": tables.breakdown(usable, headline, seed),
         "cost": tables.cost(usable),
@@ -103,8 +95,7 @@ def summarize(rows: Sequence[Row], records: Sequence[NormalizedRecord], seed: in
 
 def show(result: dict[str, Any]) -> None:
     """The result for a person."""
-    tables.show(f"{result['run']}: {result['n_tasks']} tasks", result["metrics"])
+    tables.show(f"{result['run']}: {result['n_tasks']} tasks", result["metrics"], EDITS)
     baseline = result["repeat_input"]
-    tables.show(
-        "repeating the input:", {k: baseline[k] for k in ("exact", "change_similarity", "file_similarity")}
-    )
+    shown = {k: baseline[k] for k in ("exact", "change_similarity", "file_similarity")}
+    tables.show("repeating the input:", shown, EDITS)

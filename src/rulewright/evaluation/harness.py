@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from rulewright import console, jsonl
 from rulewright.errors import RulewrightError, UsageError
+from rulewright.evaluation.measures import Row as Row
 from rulewright.evaluation.settings import EvalConfig
 from rulewright.generation import (
     Completion,
@@ -30,7 +31,6 @@ from rulewright.runs import RunDir, file_sha256
 from rulewright.verdict import Verdict
 
 GENERATOR_FILE: Final = "generator.json"
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,9 +19,9 @@ from rulewright import console, engine, jsonl
 from rulewright.actions import render_action
 from rulewright.actions.action import Action
 from rulewright.engine.apply import trace
+from rulewright.evaluation.measures import MINING
 from rulewright.evaluation.stats import Estimate, estimate
 from rulewright.mining import background
-from rulewright.mining.candidate import COMPACT_CHARS
 from rulewright.mining.generalise import Example, Prepared, claim, generalise
 from rulewright.mining.inputs import EditRow, order
 from rulewright.mining.mined import Mined, mine, nothing
@@ -33,7 +33,6 @@ MAX_SITES: Final = 3
 MAX_GROUP: Final = 8
 REFUSED: Final = frozenset({Verdict.LOSSY, Verdict.SYNTAX_ERROR})
 """What `rulewright apply` will not write: it is not a claim either."""
-LITERAL_SHAPES: Final = frozenset({"literal", "run"})
 
 Row = dict[str, Any]
 
@@ -256,9 +255,9 @@ def summarise(rows: Sequence[Row], predictions: Sequence[Row], seed: int) -> dic
     def rate(name: str, values: Sequence[float], groups: Sequence[str], is_rate: bool = True) -> None:
         estimates[name] = estimate(values, groups, seed, is_rate)
 
-    groups = [f"{row['source']}:{row['group'] or row['id']}" for row in rows]
-    for name, test in ITEM_RATES.items():
-        rate(name, [float(test(row)) for row in rows], groups)
+    groups = [group_of(row) for row in rows]
+    for measure in MINING.measures:
+        rate(measure.name, [float(measure.read(row) or 0) for row in rows], groups)
     found = [row for row in rows if row["n_rules"]]
     rate("lossy_rate", [float(r["lossy"]) for r in found], [r["id"] for r in found])
     seen = [r for r in found if r["tier"] == "train" and r["elsewhere"] is not None]
@@ -287,7 +286,7 @@ def summarise(rows: Sequence[Row], predictions: Sequence[Row], seed: int) -> dic
         )
     rate("cpu_s_mean", [r["cpu_s"] for r in rows], groups, False)
     cpu = sorted(r["cpu_s"] for r in rows)
-    result: dict[str, Any] = {"n": len(rows)}
+    result: dict[str, Any] = {"benchmark": "mining", "n": len(rows)}
     result |= {name: _number(value.value) for name, value in estimates.items()}
     result["cpu_s_p99"] = cpu[int(0.99 * (len(cpu) - 1))] if cpu else None
     result["n_found"], result["n_loo"], result["n_overmatch"] = len(found), len(sited), len(seen)
@@ -298,24 +297,13 @@ def summarise(rows: Sequence[Row], predictions: Sequence[Row], seed: int) -> dic
     return result
 
 
+def group_of(row: Mapping[str, Any]) -> str:
+    """What an edit shares with others that are not independent of it: its fixer, else itself."""
+    return f"{row['source']}:{row['group'] or row['id']}"
+
+
 def _number(value: float) -> float | None:
     return round(value, 4) if value == value else None
-
-
-def _is_general(row: Mapping[str, Any]) -> bool:
-    return row["n_rules"] == 1 and row["shapes"][0] not in LITERAL_SHAPES
-
-
-ITEM_RATES: Final[dict[str, Callable[[Row], bool]]] = {
-    "up_to_5_rules_rate": lambda row: 1 <= row["n_rules"] <= 5,
-    "one_rule_rate": lambda row: row["n_rules"] == 1,
-    "compact_rule_rate": lambda row: _is_general(row) and row["n_chars"] <= COMPACT_CHARS,
-    "metavariable_rate": lambda row: _is_general(row) and row["n_vars"] > 0,
-    "literal_rate": lambda row: row["n_rules"] == 1 and row["shapes"][0] in LITERAL_SHAPES,
-    "train_rate": lambda row: row["tier"] == "train",
-    "strict_up_to_5_rules_rate": lambda row: 1 <= row["n_rules"] <= 5 and row["strict"],
-    "strict_one_rule_rate": lambda row: row["n_rules"] == 1 and row["strict"],
-}
 
 
 def show(result: Mapping[str, Any]) -> None:

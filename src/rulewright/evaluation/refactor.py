@@ -22,6 +22,7 @@ from rulewright.errors import UsageError
 from rulewright.evaluation import tables
 from rulewright.evaluation.harness import Answer, Item, Row, claim, run_items
 from rulewright.evaluation.heldout import choose
+from rulewright.evaluation.measures import REFACTOR
 from rulewright.evaluation.settings import RefactorConfig
 from rulewright.evaluation.similarity import diff_size
 from rulewright.prompts import Style, action_prompt, edit_prompt, extract_edit
@@ -29,12 +30,6 @@ from rulewright.verdict import INVALID, Verdict
 
 _CHECK_S: Final = 60
 _CONSTANTS: Final = ("method", "method_children", "class_name", "class_children")
-
-METRICS: Final[dict[str, tables.Metric]] = {
-    "passed": lambda row: row["passed"],
-    "official": lambda row: row["official_passed"],
-    "valid": lambda row: row["valid"],
-}
 
 
 @dataclass(frozen=True)
@@ -252,7 +247,7 @@ def summarize(rows: Sequence[Row], seed: int) -> dict[str, Any]:
         "n_tasks": len({row["task"] for row in usable}),
         "n_samples": len(usable),
         "n_infra": len(rows) - len(usable),
-        "metrics": tables.estimates(usable, METRICS, seed),
+        "metrics": tables.estimates(usable, REFACTOR.reads(), seed, REFACTOR.unbounded),
         "pass_at": tables.pass_at(usable, lambda row: row["passed"] == 1, seed),
         "false_passes": sorted({r["task"] for r in usable if r["official_passed"] and not r["passed"]}),
         "verdicts": tables.verdicts(rows),
@@ -266,5 +261,5 @@ def summarize(rows: Sequence[Row], seed: int) -> dict[str, Any]:
 
 def show(result: dict[str, Any]) -> None:
     """The result for a person."""
-    tables.show(f"{result['run']}: {result['n_tasks']} tasks", result["metrics"])
+    tables.show(f"{result['run']}: {result['n_tasks']} tasks", result["metrics"], REFACTOR)
     console.summary("verdicts:", result["verdicts"])

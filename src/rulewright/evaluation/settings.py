@@ -10,6 +10,7 @@ import tyro
 from pydantic import Field
 
 from rulewright.config import CommandConfig
+from rulewright.errors import UsageError
 from rulewright.generation.base import Sampling
 from rulewright.generation.open import GeneratorConfig
 
@@ -24,6 +25,9 @@ class EvalConfig(CommandConfig):
 
     model: str = ""
     """Checkpoint folder (or hub name); with --base-url the model's name there."""
+    models: list[str] = Field(default_factory=list)
+    """Several models, the one to compare with first: each has its run folder, NAME_MODEL; ends with
+    their comparison."""
     base_url: str = ""
     """An OpenAI-compatible endpoint, e.g. http://127.0.0.1:8000/v1; empty: the checkpoint runs here."""
     name: str = ""
@@ -63,6 +67,37 @@ class EvalConfig(CommandConfig):
         if self.base_url:
             update["base_url"] = self.base_url
         return self.generator.model_copy(update=update)
+
+    def each(self) -> list[Self]:
+        """One configuration a model: itself, or one for each of `--models`.
+
+        Raises:
+            UsageError: a model is named twice, or beside `--models`.
+        """
+        if not self.models:
+            return [self]
+        if self.model or len(set(self.models)) < len(self.models):
+            raise UsageError(
+                "--models names every model once, and --model none",
+                "e.g. --models models/base/smollm2 models/sft_stage1_astgrep models/srl_stage2",
+            )
+        paths = [Path(model) for model in self.models]
+        tails = [path.name for path in paths]
+        if len(set(tails)) < len(tails):
+            tails = ["_".join(path.parts[-2:]).strip("/") for path in paths]
+        if len(set(tails)) < len(tails):
+            raise UsageError(f"--models: two are called {tails[0]}", "run them one by one, with --name")
+        return [
+            self.model_copy(
+                update={
+                    "models": [],
+                    "model": model,
+                    "name": f"{self.name}_{tail}" if self.name or tail != path.name else "",
+                    "out": self.out / tail if self.out is not None else None,
+                }
+            )
+            for model, path, tail in zip(self.models, paths, tails, strict=True)
+        ]
 
     def sampling(self, stop: tuple[str, ...] = ()) -> Sampling:
         return Sampling(self.n, self.temperature, self.top_p, self.max_new_tokens, self.seed, stop)

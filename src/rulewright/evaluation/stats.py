@@ -186,8 +186,18 @@ class Paired:
         return {key: _rounded(value) for key, value in asdict(self).items()}
 
 
-def paired(a: Sequence[float], b: Sequence[float], groups: Sequence[Hashable], seed: int = 0) -> Paired:
+def paired(
+    a: Sequence[float], b: Sequence[float], groups: Sequence[Hashable], seed: int = 0, rate: bool = True
+) -> Paired:
     """Compare two runs on the same tasks.
+
+    Args:
+        a: values of the earlier run, one a task.
+        b: values of the later run, in the same order.
+        groups: the group of each task.
+        seed: of the resampling.
+        rate: values lie in [0, 1]; without that bound one group, or equal differences, give no
+            interval (its ends are infinite).
 
     Raises:
         ValueError: no task, or lengths that differ.
@@ -199,9 +209,11 @@ def paired(a: Sequence[float], b: Sequence[float], groups: Sequence[Hashable], s
     se = cluster_se(differences, groups)
     n_groups = len(set(groups))
     # With one group nothing can be said about its spread.
-    if n_groups == 1:
-        return Paired(mean, -1.0, 1.0, math.inf, len(a), 1, 1.0, math.inf)
-    if max(differences) == min(differences):
+    alike = max(differences) == min(differences)
+    if n_groups == 1 or (alike and not rate):
+        bound = 1.0 if rate else math.inf
+        return Paired(mean, -bound, bound, math.inf, len(a), n_groups, 1.0, math.inf)
+    if alike:
         # All alike is not certainty: another outcome may be as likely as none in G groups allows.
         half = wilson(0, n_groups)[1]
         low, high, se = max(-1.0, mean - half), min(1.0, mean + half), half / z_value()

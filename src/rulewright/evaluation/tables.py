@@ -8,12 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from rulewright import console
-from rulewright.evaluation.harness import Row
+from rulewright.evaluation.measures import Benchmark, Metric, Row, Unit
 from rulewright.evaluation.stats import Estimate, estimate, pass_at_k
 from rulewright.verdict import Verdict
-
-Metric = Callable[[Row], float | None]
-"""A row's value, or `None` where the row has none (it then does not count)."""
 
 BREAKDOWNS: Final = ("family", "tags", "language", "source")
 _PASS_AT: Final = (1, 5, 10, 20, 100)
@@ -122,18 +119,37 @@ def cost(rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-def cell(value: Mapping[str, Any]) -> str:
-    """`61.3 [55.0, 67.2]`, in percent."""
+def cell(value: Mapping[str, Any], unit: Unit = "rate") -> str:
+    """`61.3 [55.0, 67.2]`: rates in percent, numbers with two decimals."""
     if not value["n"]:
         return "–"
-    mean = f"{100 * value['value']:.1f}"
+    scale, digits = (100, 1) if unit == "rate" else (1, 2)
+    mean = f"{scale * value['value']:.{digits}f}"
     if value["low"] is None:
         return mean
-    return f"{mean} [{100 * value['low']:.1f}, {100 * value['high']:.1f}]"
+    return f"{mean} [{scale * value['low']:.{digits}f}, {scale * value['high']:.{digits}f}]"
 
 
-def show(title: str, metrics: Mapping[str, Mapping[str, Any]]) -> None:
-    """Say a table of estimates in percent."""
-    lines = [[name, cell(value), value["n"], value["n_groups"]] for name, value in metrics.items()]
+def with_unit(value: Mapping[str, Any], unit: Unit) -> str:
+    """A cell that says itself when it is in percent."""
+    text = cell(value, unit)
+    return f"{text} %" if unit == "rate" and value["n"] else text
+
+
+def difference(paired: Mapping[str, Any], unit: Unit = "rate") -> str:
+    """`+4.7 [+2.4, +8.6] points`; numbers without a unit."""
+    scale, digits, word = (100, 1, " points") if unit == "rate" else (1, 2, "")
+    low, high = paired["low"], paired["high"]
+    interval = "" if low is None else f" [{scale * low:+.{digits}f}, {scale * high:+.{digits}f}]"
+    return f"{scale * paired['difference']:+.{digits}f}{interval}{word}"
+
+
+def show(title: str, metrics: Mapping[str, Mapping[str, Any]], benchmark: Benchmark) -> None:
+    """Say a table of estimates, rates in percent."""
+    lines = []
+    for name, value in metrics.items():
+        measure = benchmark.find(name)
+        unit = measure.unit if measure else "rate"
+        lines.append([name, with_unit(value, unit), value["n"], value["n_groups"]])
     console.say(title)
-    console.say(console.table(["metric", "% [95 % interval]", "tasks", "groups"], lines))
+    console.say(console.table(["metric", "value [95 % interval]", "tasks", "groups"], lines))

@@ -6,7 +6,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from rulewright.reports import stage2
+from rulewright.reports import benchmarks, stage2
 
 _COLOURS: Final = ("#2f6690", "#c8553d", "#588157", "#7b5ea7")
 
@@ -70,10 +70,10 @@ def _view(found: Mapping[str, Any], notes: str) -> dict[str, Any]:
             [_policy(model) for model in found["models"] if "before" in model["result"]],
         ),
         "made_with": _made_with(found),
-        "comparison": (
-            ("earlier", "later", "metric", "difference [95 %]", "gained", "lost", "tasks"),
-            [_comparison(item) for item in found["comparisons"]],
-        ),
+        "canitedit": benchmarks.canitedit(found["evals"]),
+        "regression": (benchmarks.REGRESSION_HEAD, benchmarks.regression(found)),
+        "mining": benchmarks.mining(found["evals"]),
+        "comparison": (benchmarks.DIFFERENCE_HEAD, benchmarks.differences(found)),
         "times": (
             ("stage", "command", "wall s", "cpu s"),
             [
@@ -143,20 +143,9 @@ def _options(trainer: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {trainer[key]}" for key in shown if key in trainer) or "defaults"
 
 
-def _comparison(item: Mapping[str, Any]) -> list[str]:
-    paired = item["paired"]
-    low, high = paired.get("low"), paired.get("high")
-    interval = "" if low is None else f" [{100 * low:+.1f}, {100 * high:+.1f}]"
-    return [
-        item["a"].rpartition("/")[2], item["b"].rpartition("/")[2], item["metric"],
-        f"{100 * paired['difference']:+.1f} points{interval}",
-        str(item["n_gained"]), str(item["n_lost"]), str(item["n_tasks"]),
-    ]  # fmt: skip
-
-
 def _families(found: Mapping[str, Any]) -> tuple[Sequence[str], list[list[str]]]:
     """Families by run: the headline of each."""
-    runs = [run for run in found["evals"] if run["result"].get("by", {}).get("family")]
+    runs = [r for r in found["evals"] if r["result"].get("by", {}).get("family")]
     names = sorted({name for run in runs for name in run["result"]["by"]["family"]})
     rows = []
     for name in names:

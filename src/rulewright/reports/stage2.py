@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from rulewright import console, jsonl
-from rulewright.evaluation import compare
-from rulewright.evaluation.tables import cell
+from rulewright.errors import RulewrightError
+from rulewright.evaluation.measures import BENCHMARKS, estimates_of
+from rulewright.evaluation.tables import cell, with_unit
+from rulewright.reports import benchmarks
 
-HEADLINE: Final = {"edits": "exact", "actions": "success", "canitedit": "passed", "refactor": "passed"}
 Json = dict[str, Any]
 
 
@@ -38,21 +39,30 @@ def gather(
         srl: folder of SRL's `metrics.jsonl`.
         teacher: `metrics.json` of the teacher runs.
         trajectories: `metadata.json` of the verified steps.
-        pairs: evaluation runs to compare, earlier one first.
+        pairs: evaluation runs to compare beside the usual pairs, earlier one first.
         stages: `stages.jsonl` of a demo, for its times.
+
+    Raises:
+        RulewrightError: an evaluation that no table takes; `UsageError` for a pair that is not there.
     """
+    order = [path.name for path in models]
+    found_models = [_model(path) for path in models if (path / "run/result.json").exists()]
+    runs = benchmarks.in_order([_eval(path.parent) for path in sorted(evals.glob("*/result.json"))], order)
+    reference = next((m["name"] for m in found_models if m["result"].get("task") == "edit"), "")
     found = {
         "data": [_json(path) for path in sorted(processed.glob("*.metadata.json"))],
-        "models": [_model(path) for path in models if (path / "run/result.json").exists()],
-        "evals": [_eval(path.parent) for path in sorted(evals.glob("*/result.json"))],
+        "models": found_models,
+        "evals": runs,
+        "unfinished": sorted(
+            path.parent.name
+            for path in evals.glob("*/rows.jsonl")
+            if not (path.parent / "result.json").exists()
+        ),
         "teacher": _json(teacher) if teacher.exists() else [],
         "trajectories": _json(trajectories) if trajectories.exists() else None,
         "srl_metrics": list(jsonl.read(srl / "metrics.jsonl")) if (srl / "metrics.jsonl").exists() else [],
-        "comparisons": [
-            compare.compare(compare.read_run(a), compare.read_run(b), by=())
-            for a, b in pairs
-            if (a / "rows.jsonl").exists() and (b / "rows.jsonl").exists()
-        ],
+        "comparisons": benchmarks.comparisons(runs, pairs, reference),
+        "reference": reference,
         "stages": list(jsonl.read(stages)) if stages is not None and stages.exists() else [],
     }
     wanted = {
@@ -70,7 +80,12 @@ def gather(
 
 
 def _json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RulewrightError(
+            f"{path}: not JSON ({error})", "run that stage again, or move its folder away"
+        ) from error
 
 
 def _model(path: Path) -> Json:
@@ -89,14 +104,19 @@ def _model(path: Path) -> Json:
 
 def _eval(path: Path) -> Json:
     result = _json(path / "result.json")
-    name = HEADLINE.get(result.get("benchmark", ""), "")
+    benchmark, estimates = estimates_of(result, str(path / "result.json"))
+    config = _json(path / "config.json") if (path / "config.json").exists() else {}
+    run = _json(path / "run.json") if (path / "run.json").exists() else {}
     return {
         "name": path.name,
         "path": str(path),
-        "benchmark": result.get("benchmark", ""),
-        "model": _json(path / "config.json").get("model", "") if (path / "config.json").exists() else "",
-        "headline": name,
-        "value": result.get("metrics", {}).get(name),
+        "benchmark": benchmark.name,
+        "track": result.get("track", ""),
+        "gold": result.get("gold", ""),
+        "model": config.get("model") or "",
+        "data": result.get("data_digest") or sorted(run.get("inputs", {}).values()),
+        "headline": benchmark.decides.name,
+        "value": estimates[benchmark.decides.name],
         "result": result,
     }
 
@@ -130,7 +150,7 @@ def lessons(found: Mapping[str, Any]) -> list[str]:
     """What the figures say is weakest, for the next stage; no opinions."""
     said = []
     for run in found["evals"]:
-        if run["benchmark"] not in ("actions", "edits") or run["value"] is None:
+        if run["benchmark"] not in ("actions", "edits"):
             continue
         families = run["result"].get("by", {}).get("family", {})
         low = sorted(
@@ -160,15 +180,14 @@ def results(found: Mapping[str, Any]) -> list[list[str]]:
     """The table of results: run, benchmark, model, metric, value with interval, n."""
     rows = []
     for run in found["evals"]:
-        if run["value"] is None:
-            continue
+        unit = BENCHMARKS[run["benchmark"]].decides.unit
         rows.append(
             [
                 run["name"],
-                run["benchmark"],
-                Path(run["model"]).name,
+                " ".join(filter(None, (run["benchmark"], run["track"]))),
+                benchmarks.model_of(run),
                 run["headline"],
-                f"{cell(run['value'])} %",
+                with_unit(run["value"], unit),
                 str(run["value"]["n"]),
             ]
         )
@@ -234,6 +253,11 @@ def results_table(found: Mapping[str, Any]) -> str:
     policy = policy_results(found)
     if policy:
         parts += ["", console.table(POLICY_HEAD, policy)]
+    for head, rows in benchmarks.canitedit(found["evals"]):
+        parts += ["", console.table(head, rows)]
+    regression = benchmarks.regression(found)
+    if regression:
+        parts += ["", console.table(benchmarks.REGRESSION_HEAD, regression)]
     return "\n".join(parts)
 
 

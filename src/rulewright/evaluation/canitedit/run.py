@@ -243,6 +243,7 @@ def _scores(
     code: str | None,
 ) -> Row:
     passed = ours is not None and ours.strict_passed
+    changed = diff_size(problem.before, code) if code is not None else None
     reference = max(1, diff_size(problem.before, problem.after))
     return {
         "verdict": verdict.value,
@@ -252,7 +253,8 @@ def _scores(
         "official_passed": float(official is not None and official.official_passed),
         "excess": official.excess if official else None,
         "missing": list(official.missing) if official and official.missing is not None else None,
-        "diff_ratio": round(diff_size(problem.before, code) / reference, 6) if passed and code else None,
+        "changed_lines": changed,
+        "diff_ratio": round(changed / reference, 6) if passed and changed is not None else None,
         "run_seconds": ours.seconds if ours else None,
     }
 

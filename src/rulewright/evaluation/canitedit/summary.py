@@ -11,19 +11,9 @@ from rulewright.evaluation import tables
 from rulewright.evaluation.canitedit.data import BROKEN_IN_CONTAINER, KINDS
 from rulewright.evaluation.canitedit.excess import aggregate
 from rulewright.evaluation.harness import Row
-from rulewright.verdict import INVALID, Verdict
+from rulewright.evaluation.measures import CANITEDIT, Metric
 
-_INVALID: Final = {verdict.value for verdict in INVALID}
-
-METRICS: Final[dict[str, tables.Metric]] = {
-    "pass@1": lambda row: None if _is_infra(row) else row["passed"],
-    "official pass@1": lambda row: row["official_passed"],
-    "valid": lambda row: None if _is_infra(row) else row.get("valid", row["verdict"] not in _INVALID),
-}
-
-
-def _is_infra(row: Row) -> bool:
-    return bool(row["verdict"] == Verdict.INFRA.value)
+METRICS: Final = CANITEDIT.reads()
 
 
 def summarize(rows: Sequence[Row], seed: int) -> dict[str, Any]:
@@ -38,7 +28,7 @@ def summarize(rows: Sequence[Row], seed: int) -> dict[str, Any]:
         "n_samples": len(usable),
         "n_infra": len(rows) - len(usable),
         "infra_problems": sorted({row["problem"] for row in rows} - {row["problem"] for row in usable}),
-        "metrics": tables.estimates(ran, METRICS, seed),
+        "metrics": tables.estimates(ran, METRICS, seed, CANITEDIT.unbounded),
         "kinds": {kind: _kind([r for r in ran if r["kind"] == kind], seed) for kind in KINDS},
         "pass_at": tables.pass_at(usable, lambda row: row["passed"] == 1, seed),
         "official_pass_at": tables.pass_at(ran, lambda row: row["official_passed"] == 1, seed),
@@ -49,16 +39,19 @@ def summarize(rows: Sequence[Row], seed: int) -> dict[str, Any]:
         "official": dict(Counter(row.get("official", "infra") for row in rows).most_common()),
         "extraction": dict(Counter(row["extraction"] for row in rows if "extraction" in row).most_common()),
         "without_78": tables.estimates(
-            [row for row in ran if row["problem"] != BROKEN_IN_CONTAINER], METRICS, seed
+            [row for row in ran if row["problem"] != BROKEN_IN_CONTAINER], METRICS, seed, CANITEDIT.unbounded
         ),
         "actions": _actions(acted, seed) if acted else None,
-        "by": tables.breakdown(ran, METRICS, seed, by=("change_kind", "in_place")),
+        "by": tables.breakdown(ran, METRICS, seed, ("change_kind", "in_place"), CANITEDIT.unbounded),
         "cost": tables.cost(usable),
     }
 
 
 def _kind(rows: Sequence[Row], seed: int) -> dict[str, Any]:
-    return {"metrics": tables.estimates(rows, METRICS, seed), "excess_code": excess_code(rows)}
+    return {
+        "metrics": tables.estimates(rows, METRICS, seed, CANITEDIT.unbounded),
+        "excess_code": excess_code(rows),
+    }
 
 
 def excess_code(rows: Sequence[Row]) -> dict[str, Any]:
@@ -72,7 +65,7 @@ def excess_code(rows: Sequence[Row]) -> dict[str, Any]:
 
 def _actions(rows: Sequence[Row], seed: int) -> dict[str, Any]:
     valid = [row for row in rows if row["valid"]]
-    flagged: dict[str, tables.Metric] = {
+    flagged: dict[str, Metric] = {
         "pass@1, not flagged": lambda row: row["passed"] and not row["flags"],
         "tidied": lambda row: row["tidied"],
     }
@@ -89,19 +82,17 @@ def _actions(rows: Sequence[Row], seed: int) -> dict[str, Any]:
 def show(result: Mapping[str, Any]) -> None:
     """The result for a person."""
     console.say(f"{result['run']}: {result['n_problems']} problems, {result['n_samples']} answers")
-    lines = [
-        [name, *(tables.cell(part["metrics"][name]) for part in result["kinds"].values()), tables.cell(value)]
-        for name, value in result["metrics"].items()
-    ]
+    lines = []
+    for measure in CANITEDIT.headline:
+        parts = [*(part["metrics"] for part in result["kinds"].values()), result["metrics"]]
+        if result["metrics"][measure.name]["n"]:
+            lines.append([measure.name, *(tables.with_unit(p[measure.name], measure.unit) for p in parts)])
     excess = [*(part["excess_code"] for part in result["kinds"].values()), result["excess_code"]]
-    lines.append(["ExcessCode ± SE", *map(_excess_cell, excess)])
-    console.say(console.table(["%", *KINDS, "all"], lines))
+    lines.append(["ExcessCode ± SE, official", *map(_excess_cell, excess)])
+    console.say(console.table(["", *KINDS, "all"], lines))
     ratio = result["diff_ratio"]
     if ratio["n"]:
         console.say(f"changed lines over the reference's: median {ratio['median']}, p90 {ratio['p90']}")
-    if result["actions"]:
-        rules = result["actions"]["rules_per_task"]
-        console.say(f"rules per valid action: mean {rules['mean']}, max {rules['max']}")
     console.summary("verdicts:", result["verdicts"])
     if result["infra_problems"]:
         console.say(f"not run here (infra): problems {', '.join(map(str, result['infra_problems']))}")

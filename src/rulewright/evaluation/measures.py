@@ -1,0 +1,212 @@
+"""What each benchmark measures: the one table that eval, compare and report share.
+
+Invariant: a benchmark that writes `result.json` stands in `BENCHMARKS`, with exactly one
+measure that decides; the name of a measure here is its name in `result.json`, in tables
+and for `compare --metric`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from rulewright.errors import RulewrightError
+from rulewright.mining.candidate import COMPACT_CHARS
+from rulewright.verdict import INVALID, Verdict
+
+Row = dict[str, Any]
+Metric = Callable[[Row], float | None]
+"""A row's value, or `None` where the row has none (it then does not count)."""
+Unit = Literal["rate", "number"]
+
+_INVALID: Final = frozenset(verdict.value for verdict in INVALID)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One quantity of a row and how it is shown."""
+
+    name: str
+    read: Metric
+    unit: Unit = "rate"
+    """`rate`: in [0, 1], shown in percent. `number`: a count or ratio without an upper bound."""
+    headline: bool = False
+    """Shown whenever two runs are compared, and in the report."""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """The measures of one benchmark; the first one decides."""
+
+    name: str
+    measures: tuple[Measure, ...]
+    by: tuple[str, ...] = ()
+    """Fields of the rows that `compare` breaks the difference down by."""
+    estimates: str = "metrics"
+    """Where `result.json` keeps the estimates."""
+
+    @property
+    def decides(self) -> Measure:
+        return self.measures[0]
+
+    @property
+    def headline(self) -> tuple[Measure, ...]:
+        return tuple(measure for measure in self.measures if measure.headline)
+
+    def reads(self, *names: str) -> dict[str, Metric]:
+        """Name to reader, of the named measures or of all."""
+        return {m.name: m.read for m in self.measures if not names or m.name in names}
+
+    @property
+    def unbounded(self) -> tuple[str, ...]:
+        """Names of the measures that are no rates."""
+        return tuple(measure.name for measure in self.measures if measure.unit != "rate")
+
+    def find(self, name: str) -> Measure | None:
+        return next((measure for measure in self.measures if measure.name == name), None)
+
+
+def _field(name: str) -> Metric:
+    return lambda row: row.get(name)
+
+
+def _valid(row: Row) -> float:
+    return float(row.get("valid", row["verdict"] not in _INVALID))
+
+
+def _is_infra(row: Row) -> bool:
+    return bool(row["verdict"] == Verdict.INFRA.value)
+
+
+def _unless_infra(read: Metric) -> Metric:
+    return lambda row: None if _is_infra(row) else read(row)
+
+
+def _rules(row: Row) -> float | None:
+    return row.get("n_rules") if _valid(row) else None
+
+
+def _excess(row: Row) -> float | None:
+    return row.get("excess") if row.get("official_passed") else None
+
+
+def _of_passing(name: str) -> Metric:
+    return lambda row: row.get(name) if row.get("passed") else None
+
+
+def _unflagged(row: Row) -> float | None:
+    return None if "success" not in row else float(bool(row["success"]) and not row.get("flags"))
+
+
+_RULES: Final = Measure("rules per task", _rules, "number", headline=True)
+
+EDITS: Final = Benchmark(
+    "edits",
+    (
+        Measure("exact", _field("exact"), headline=True),
+        Measure("same_but_blanks", _field("same_but_blanks")),
+        Measure("change_similarity", _field("change_similarity"), headline=True),
+        Measure("changed_line_overlap", _field("changed_line_overlap"), headline=True),
+        Measure("file_similarity", _field("file_similarity")),
+        Measure("answered", lambda row: row["verdict"] != Verdict.NO_ACTION.value, headline=True),
+    ),
+    by=("family", "source"),
+)
+ACTIONS: Final = Benchmark(
+    "actions",
+    (
+        Measure("success", _field("success"), headline=True),
+        Measure("success_unflagged", _unflagged, headline=True),
+        Measure("valid", _valid, headline=True),
+        Measure("changed", _field("changed")),
+        Measure("change_similarity", _field("change_similarity"), headline=True),
+        _RULES,
+    ),
+    by=("family",),
+)
+CANITEDIT: Final = Benchmark(
+    "canitedit",
+    (
+        Measure("pass@1", _unless_infra(_field("passed")), headline=True),
+        Measure("official pass@1", _field("official_passed"), headline=True),
+        Measure("valid", _unless_infra(_valid), headline=True),
+        Measure("ExcessCode", _excess, headline=True),
+        _RULES,
+        Measure("changed lines", _of_passing("changed_lines"), "number", headline=True),
+        Measure("changed lines / reference", _of_passing("diff_ratio"), "number", headline=True),
+    ),
+    by=("kind", "change_kind", "in_place"),
+)
+REFACTOR: Final = Benchmark(
+    "refactor",
+    (
+        Measure("passed", _field("passed"), headline=True),
+        Measure("official", _field("official_passed"), headline=True),
+        Measure("valid", _valid, headline=True),
+        _RULES,
+        Measure("changed lines", _of_passing("changed_lines"), "number", headline=True),
+    ),
+)
+
+LITERAL_SHAPES: Final = frozenset({"literal", "run"})
+
+
+def _general(row: Row) -> bool:
+    return bool(row["n_rules"] == 1 and row["shapes"][0] not in LITERAL_SHAPES)
+
+
+def _share(name: str, test: Callable[[Row], bool], headline: bool = False) -> Measure:
+    return Measure(name, lambda row: float(test(row)), headline=headline)
+
+
+def _is_tier_train(row: Row) -> float | None:
+    return float(row["tier"] == "train") if "tier" in row else None
+
+
+MINING: Final = Benchmark(
+    "mining",
+    (
+        Measure("train_rate", _is_tier_train, headline=True),
+        _share("up_to_5_rules_rate", lambda row: 1 <= row["n_rules"] <= 5, headline=True),
+        _share("one_rule_rate", lambda row: row["n_rules"] == 1, headline=True),
+        _share(
+            "compact_rule_rate",
+            lambda row: _general(row) and row["n_chars"] <= COMPACT_CHARS,
+            headline=True,
+        ),
+        _share("metavariable_rate", lambda row: _general(row) and row["n_vars"] > 0),
+        _share("literal_rate", lambda row: row["n_rules"] == 1 and not _general(row), headline=True),
+        _share("strict_up_to_5_rules_rate", lambda row: 1 <= row["n_rules"] <= 5 and row["strict"]),
+        _share("strict_one_rule_rate", lambda row: row["n_rules"] == 1 and row["strict"]),
+    ),
+    by=("source",),
+    estimates="estimates",
+)
+
+BENCHMARKS: Final[Mapping[str, Benchmark]] = {
+    benchmark.name: benchmark for benchmark in (EDITS, ACTIONS, CANITEDIT, REFACTOR, MINING)
+}
+
+
+def estimates_of(result: Mapping[str, Any], place: str) -> tuple[Benchmark, Mapping[str, Any]]:
+    """The benchmark and the estimates of a `result.json`.
+
+    Raises:
+        RulewrightError: no table takes it, or the measure that decides is not there.
+    """
+    benchmark = BENCHMARKS.get(str(result.get("benchmark", "")))
+    if benchmark is None:
+        raise RulewrightError(
+            f"{place}: no table takes the benchmark {result.get('benchmark')!r} "
+            f"(known: {', '.join(BENCHMARKS)})",
+            "an older version wrote it? Run it again with --overwrite, or move the folder away",
+        )
+    found = result.get(benchmark.estimates)
+    if not isinstance(found, dict) or benchmark.decides.name not in found:
+        names = ", ".join(map(str, found)) if isinstance(found, dict) else "nothing"
+        raise RulewrightError(
+            f"{place}: has no '{benchmark.decides.name}', which decides in {benchmark.name} (it has {names})",
+            "an older version wrote it? Score the saved answers again with --rescore",
+        )
+    return benchmark, found
