@@ -11,7 +11,7 @@ import difflib
 import re
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -36,6 +36,15 @@ class CommandConfig(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=()
     )
+
+    @classmethod
+    def mistakes(cls, values: Mapping[str, Any]) -> list[tuple[yaml12.Path, str]]:
+        """Find what no field's own type can refuse: the place of each mistake, and what it is.
+
+        Args:
+            values: checked values of the keys that were given; those of wrong type are left out.
+        """
+        return []
 
 
 def load(cls: type[C], argv: Sequence[str], prog: str, description: str = "") -> C:
@@ -197,7 +206,13 @@ def _parse(path: Path, lines: dict[yaml12.Path, int]) -> dict[str, Any]:
         hint = f"did you mean {path.parent / near[0]}?" if near else "check the path"
         raise ConfigError(f"{path}: no such configuration file", hint) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error})", "it must be UTF-8 text") from error
+        hint = "name a file in it" if path.is_dir() else "it must be UTF-8 text"
+        raise ConfigError(f"{path}: cannot be read ({error})", hint) from error
+    if _is_data(path, text):
+        raise ConfigError(
+            f"{path}:1: these are data, not a configuration",
+            "a configuration is YAML, `key: value` lines; name data files in it, or as an argument",
+        )
     try:
         values = yaml12.load(text, lines=lines)
     except yaml12.YamlError as error:
@@ -207,6 +222,14 @@ def _parse(path: Path, lines: dict[yaml12.Path, int]) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ConfigError(f"{path}:1: expected a mapping of options", "write `key: value` lines")
     return values
+
+
+def _is_data(path: Path, text: str) -> bool:
+    """Whether a file is JSON Lines: by its name, or two objects on lines of their own."""
+    if ".jsonl" in path.suffixes:
+        return True
+    first = [line for line in text.split("\n", 3)[:3] if line.strip()][:2]
+    return len(first) == 2 and all(line.startswith("{") and line.rstrip().endswith("}") for line in first)
 
 
 def _check(
@@ -225,6 +248,8 @@ def _check(
                 for item in error.errors()
                 if item["type"] != "extra_forbidden"
             ]
+    if issubclass(cls, CommandConfig):
+        problems += [(_loc_path(where, lines), _plain(what)) for where, what in cls.mistakes(result)]
     if problems:
         placed = sorted((lines.get(where, 0), _dotted(where), what) for where, what in problems)
         listing = "\n".join(
@@ -246,10 +271,14 @@ def _validate_field(cls: type[BaseModel], name: str, value: Any) -> Any:
 def _readable(item: Any) -> str:
     got = repr(item["input"])
     got = got if len(got) <= 60 else got[:57] + "..."
-    message = item["msg"].replace("{", "{{").replace("}", "}}")
+    message = item["msg"]
     message = message[:1].lower() + message[1:]
-    got = got.replace("{", "{{").replace("}", "}}")
-    return f"'{{key}}': {message} (got {got})"
+    return f"'{{key}}': {_plain(message)} (got {_plain(got)})"
+
+
+def _plain(text: str) -> str:
+    """Text that `str.format` leaves as it is."""
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 def _loc_path(loc: tuple[str | int, ...], lines: dict[yaml12.Path, int]) -> yaml12.Path:

@@ -95,6 +95,28 @@ def test_bad_yaml_names_file_and_line(tmp_path: Path) -> None:
         load("alpha", "--config", path)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("rows.jsonl", '{"pre": 1}\n'),
+        ("rows.jsonl.gz", "x"),
+        ("rows.yaml", '{"pre": 1}\n{"pre": 2}\n'),
+        ("rows", '\n{"pre": 1}\n{"pre": 2}\n{"pre": 3}\n'),
+    ],
+)
+def test_data_for_a_configuration_are_called_data(name: str, text: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match="these are data, not a configuration"):
+        load("alpha", "--config", str(path))
+
+
+def test_a_configuration_may_be_json(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text('{\n  "seed": 4,\n  "rate": 0.5\n}\n', encoding="utf-8")
+    assert load("alpha", "--config", str(path)).seed == 4
+
+
 def test_a_near_file_name_is_offered(tmp_path: Path) -> None:
     write(tmp_path, "seed: 1")
     with pytest.raises(ConfigError) as caught:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -226,6 +228,34 @@ def test_a_mix_refuses_evaluation_sets_for_training(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="evaluation only"):
         mix([MixEntry(path=str(path))])
     assert len(mix([MixEntry(path=str(path))], training=False)) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (
+            {"metadata": {"id": "r0", "source": "s", "license": "mit", "group": "g"}},
+            "metadata.id: ",
+        ),
+        ({"metadata": {}}, "metadata.source: field required"),
+        ({"pre": "a\r\n"}, "pre: value error, line ends must be"),
+        ({"language": "cobol"}, "language: input should be"),
+        ({"more": 1}, "more: extra inputs"),
+        (None, "invalid JSON"),
+    ],
+)
+def test_a_mix_names_an_invalid_record_before_it_gives_any(
+    change: dict[str, Any] | None, what: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.jsonl"
+    good = record(1).to_json()
+    bad = '{"torn": ' if change is None else json.dumps({**json.loads(record(2).to_json()), **change})
+    path.write_text(f"{good}\n\n{bad}\n{good}\n")
+    # A filter that would leave the line out cannot be trusted with it.
+    for entry in (MixEntry(path=str(path)), MixEntry(path=str(path), languages=("python",))):
+        with pytest.raises(UsageError, match=r"x\.jsonl:3: not a record: ") as caught:
+            mix([entry])
+        assert what in caught.value.message and "rulewright ingest" in caught.value.hint
 
 
 def test_a_manifest_tells_changed_data(tmp_path: Path) -> None:

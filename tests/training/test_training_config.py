@@ -32,9 +32,7 @@ def test_every_shipped_configuration_is_valid(path: Path) -> None:
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_every_shipped_trainer_option_is_one_of_trl(path: Path) -> None:
-    trl = pytest.importorskip("trl")
-    known = {field.name for field in dataclasses.fields(trl.SFTConfig) if field.init}
-    trainer_options(SftConfig(**read_file(SftConfig, path)).trainer, known)
+    trainer_options(SftConfig(**read_file(SftConfig, path)).trainer, "SFTConfig")
 
 
 def test_all_mistakes_are_told_at_once() -> None:
@@ -74,7 +72,7 @@ def test_merging_into_four_bit_weights_is_refused() -> None:
 
 def test_unknown_trainer_option_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"lerning_rate.*did you mean 'learning_rate'"):
-        trainer_options({"lerning_rate": 1.0}, {"learning_rate", "max_steps"})
+        trainer_options({"lerning_rate": 1.0}, "SFTConfig")
 
 
 def test_owned_options_are_real_ones() -> None:

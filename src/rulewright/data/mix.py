@@ -1,14 +1,14 @@
 """Mixes: several sources by weight and seed into one deterministic sequence.
 
 Invariant: the sequence depends only on the files' contents, the entries, the seed,
-the limit and the policy. Memory is one offset a record; texts stay on disk.
+the limit and the policy. Every line is validated before the first record is given.
+Memory is one offset a record; texts stay on disk.
 """
 
 from __future__ import annotations
 
 import glob
 import hashlib
-import json
 import random
 from array import array
 from collections.abc import Callable, Iterator, Sequence
@@ -19,9 +19,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rulewright import console, jsonl
-from rulewright.data.schemas import SPLITS, NormalizedRecord
+from rulewright.data.schemas import NormalizedRecord
 from rulewright.data.store import EVALUATION_ONLY, problems_of
-from rulewright.errors import RulewrightError, UsageError
+from rulewright.errors import UsageError
 
 Policy = Literal["undersample", "repeat", "all"]
 
@@ -46,15 +46,14 @@ class MixEntry(BaseModel):
     max_chars: int = Field(default=0, ge=0)
     """Only records whose `pre` and `post` together have at most so many characters; 0: no bound."""
 
-    def takes(self, row: dict[str, Any]) -> bool:
-        """Whether a record, as plain JSON, belongs to this part."""
-        tags = row.get("tags") or []
+    def takes(self, record: NormalizedRecord) -> bool:
+        """Whether a record belongs to this part."""
         return (
-            all(tag in tags for tag in self.tags)
-            and not any(tag in tags for tag in self.without_tags)
-            and (not self.languages or row.get("language") in self.languages)
-            and (not self.with_action or bool((row.get("metadata") or {}).get("action")))
-            and (not self.max_chars or len(row["pre"]) + len(row["post"]) <= self.max_chars)
+            all(tag in record.tags for tag in self.tags)
+            and not any(tag in record.tags for tag in self.without_tags)
+            and (not self.languages or record.language in self.languages)
+            and (not self.with_action or bool(record.metadata.action))
+            and (not self.max_chars or len(record.pre) + len(record.post) <= self.max_chars)
         )
 
 
@@ -201,8 +200,8 @@ def mix(
         training: refuse evaluation-only sources.
 
     Raises:
-        UsageError: a path matches nothing, an entry has no record, or an evaluation-only
-            source is named for training.
+        UsageError: a path matches nothing, a line is no record (with its place), an entry has
+            no record, or an evaluation-only source is named for training.
     """
     if not entries:
         raise UsageError("the mix is empty: no source is named", "give at least one entry with `path:`")
@@ -255,25 +254,21 @@ def _index(entry: MixEntry, keep: Callable[[NormalizedRecord], bool] | None, tra
 def _wanted(
     entry: MixEntry, keep: Callable[[NormalizedRecord], bool] | None, training: bool, raw: bytes, place: str
 ) -> bool:
+    """Whether the entry takes a line; validated here, so that no later pass meets an invalid record."""
     try:
-        row = json.loads(raw)
-        source = row["metadata"]["source"]
-        if training and source in EVALUATION_ONLY:
-            raise UsageError(
-                f"{place}: the record is from {source}, which is for evaluation only",
-                "name another file: its licence forbids training on it",
-            )
-        return entry.takes(row) and (keep is None or keep(NormalizedRecord.model_validate(row)))
+        record = NormalizedRecord.model_validate_json(raw)
     except ValidationError as error:
-        raise _bad(place, problems_of(error)) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise _bad(place, str(error)) from error
-
-
-def _bad(place: str, why: str) -> RulewrightError:
-    return RulewrightError(
-        f"{place}: not a record: {why}", f"`rulewright stats` lists such lines; splits are {SPLITS}"
-    )
+        raise UsageError(
+            f"{place}: not a record: {problems_of(error)}",
+            "`rulewright ingest` makes records of other data; `rulewright stats` lists every such line",
+        ) from error
+    source = record.metadata.source
+    if training and source in EVALUATION_ONLY:
+        raise UsageError(
+            f"{place}: the record is from {source}, which is for evaluation only",
+            "name another file: its license forbids training on it",
+        )
+    return entry.takes(record) and (keep is None or keep(record))
 
 
 def _counts(sizes: list[int], shares: list[float], limit: int | None, policy: Policy) -> list[int]:

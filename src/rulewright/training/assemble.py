@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -54,8 +53,7 @@ def arguments(config: SftConfig, run: RunDir) -> SFTConfig:
     import torch
     from trl import SFTConfig
 
-    known = {field.name for field in dataclasses.fields(SFTConfig) if field.init}
-    options = trainer_options(config.trainer, known)
+    options = trainer_options(config.trainer, "SFTConfig")
     cuda = torch.cuda.is_available()
     ours: dict[str, Any] = {
         "output_dir": str(run.path / "checkpoints"),

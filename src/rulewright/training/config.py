@@ -1,22 +1,24 @@
 """What a training run is told; a stage is one YAML file of these fields.
 
-Nothing here imports torch: `plan` and `--help` read it too. The names in `trainer:` are
-TRL's; they are checked against TRL's own configuration when the run starts
-(`trainer_options`).
+Nothing here imports torch: `plan` and `--help` read it too. The names and types in
+`trainer:` are TRL's; they are checked as the configuration is read (`options`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import tyro
 from pydantic import BaseModel, ConfigDict, Field
 
-from rulewright.config import CommandConfig, Options, did_you_mean
+from rulewright import yaml12
+from rulewright.config import CommandConfig, Options
 from rulewright.data.mix import MixEntry, Policy
 from rulewright.errors import ConfigError
 from rulewright.prompts import Style
+from rulewright.training.options import Problem, TrlClass, problems
 
 Task = Literal["edit", "action"]
 
@@ -114,6 +116,10 @@ class SftConfig(CommandConfig):
     json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
     """Result as JSON on stdout."""
 
+    @classmethod
+    def mistakes(cls, values: Mapping[str, Any]) -> list[tuple[yaml12.Path, str]]:
+        return placed(_problems(values.get("trainer", {})))
+
 
 # Options of trl.SFTConfig that follow from fields above, and the field to use instead.
 OWNED: Final = {
@@ -140,53 +146,63 @@ def check(config: SftConfig) -> None:
     Raises:
         ConfigError: with one line a mistake.
     """
-    problems = []
+    found = []
     if bool(config.model) == (config.tiny is not None):
-        problems.append("give either `model` (a checkpoint) or `tiny` (a new model), not both or neither")
+        found.append("give either `model` (a checkpoint) or `tiny` (a new model), not both or neither")
     if not config.mix:
-        problems.append("`mix` is empty: no training records are named")
+        found.append("`mix` is empty: no training records are named")
     if config.quantize != "none" and config.lora is None:
-        problems.append("`quantize: nf4` trains adapters only: add a `lora` section")
+        found.append("`quantize: nf4` trains adapters only: add a `lora` section")
     if config.quantize != "none" and config.lora is not None and config.lora.merge:
-        problems.append("`lora.merge` is not possible with `quantize: nf4`: merge into the unquantised base")
+        found.append("`lora.merge` is not possible with `quantize: nf4`: merge into the unquantised base")
     if config.quantize != "none" and config.tiny is not None:
-        problems.append("`quantize` needs a checkpoint, not a new tiny model")
+        found.append("`quantize` needs a checkpoint, not a new tiny model")
     if config.tiny is not None and config.tiny.hidden_size % config.tiny.n_heads:
-        problems.append(
+        found.append(
             f"tiny.hidden_size ({config.tiny.hidden_size}) must be a multiple of "
             f"tiny.n_heads ({config.tiny.n_heads})"
         )
     if config.tiny is not None and config.max_length_tokens > config.tiny.max_positions:
-        problems.append(
+        found.append(
             f"max_length_tokens ({config.max_length_tokens}) exceeds "
             f"tiny.max_positions ({config.tiny.max_positions})"
         )
     if config.bucket and config.trainer.get("packing"):
-        problems.append("`bucket` and `trainer.packing` exclude each other")
-    problems += [
-        f"trainer.{key} is set elsewhere: use {OWNED[key]}" for key in sorted(config.trainer) if key in OWNED
-    ]
-    if problems:
-        raise ConfigError("\n".join(problems), "mend the configuration; nothing was run")
+        found.append("`bucket` and `trainer.packing` exclude each other")
+    found += [f"trainer.{key}: {what}" for key, what in _problems(config.trainer)]
+    if found:
+        raise ConfigError("\n".join(found), "fix the configuration; nothing was run")
 
 
-def trainer_options(options: dict[str, Any], known: set[str]) -> dict[str, Any]:
-    """Check the names of trainer options against TRL's own.
+def _problems(options: Mapping[str, Any]) -> list[Problem]:
+    return problems(
+        options, "SFTConfig", {key: f"is set elsewhere: use {field}" for key, field in OWNED.items()}
+    )
+
+
+def trainer_options(
+    options: Mapping[str, Any], trl_class: TrlClass, decided: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Check the names and types of trainer options against TRL's own; no torch needed.
 
     Args:
         options: the `trainer:` mapping.
-        known: field names of the TRL configuration class.
+        trl_class: the configuration class of TRL that takes them.
+        decided: options that the run decides itself, with the reason.
 
     Raises:
-        ConfigError: an option that TRL does not have, with the nearest one.
+        ConfigError: one line a mistake: an option that TRL does not have (with the nearest
+            one), a value of another type, or an option that is decided elsewhere.
     """
-    problems = [
-        f"trainer.{key}: trl has no such option{did_you_mean(key, known)}"
-        for key in sorted(set(options) - known)
-    ]
-    if problems:
-        raise ConfigError("\n".join(problems), "see trl.SFTConfig and transformers.TrainingArguments")
+    found = [f"trainer.{key}: {what}" for key, what in problems(options, trl_class, decided)]
+    if found:
+        raise ConfigError("\n".join(found), f"see trl.{trl_class} and transformers.TrainingArguments")
     return dict(options)
+
+
+def placed(found: Iterable[Problem]) -> list[tuple[yaml12.Path, str]]:
+    """Problems of `trainer:` with their places in the file, as `CommandConfig.mistakes` gives them."""
+    return [(("trainer", key), f"trainer.{key}: {what}") for key, what in found]
 
 
 def style_of(config: SftConfig, noted: str | None) -> Style:

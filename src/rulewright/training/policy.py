@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
 import tyro
 from pydantic import Field
 
-from rulewright import console, jsonl
+from rulewright import console, jsonl, yaml12
 from rulewright.config import CommandConfig, Options
 from rulewright.errors import ConfigError, MissingDependency, RulewrightError, UsageError
 from rulewright.generation.base import Sampling
@@ -31,7 +31,8 @@ from rulewright.srl.scoring import Evaluation, Scorer, summarize
 from rulewright.training import checkpoints, environment
 from rulewright.training import launch as launcher
 from rulewright.training import policy_card as card
-from rulewright.training.config import LoraConfig
+from rulewright.training.config import LoraConfig, placed
+from rulewright.training.options import problems
 
 if TYPE_CHECKING:
     from trl import GRPOConfig
@@ -56,12 +57,13 @@ DEFAULTS: Final[dict[str, Any]] = {
     "report_to": "none",
 }
 # The run decides these; a configuration that sets them is refused.
-OURS: Final = frozenset(
-    {
+OURS: Final = dict.fromkeys(
+    (
         "output_dir", "seed", "eval_strategy", "eval_steps", "do_eval", "save_strategy", "save_only_model",
         "load_best_model_at_end", "remove_unused_columns", "resume_from_checkpoint", "reward_weights",
         "multi_objective_aggregation",
-    }
+    ),
+    "is decided by the run: take it out",
 )  # fmt: skip
 
 
@@ -110,6 +112,10 @@ class PolicyConfig(CommandConfig):
     """Replace what an earlier run left in OUT."""
     json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
     """Result as JSON on stdout."""
+
+    @classmethod
+    def mistakes(cls, values: Mapping[str, Any]) -> list[tuple[yaml12.Path, str]]:
+        return placed(problems(values.get("trainer", {}), "GRPOConfig", OURS))
 
 
 class Tasks(NamedTuple):

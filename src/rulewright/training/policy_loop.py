@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 from pathlib import Path
 from typing import Any
@@ -69,12 +68,7 @@ def open_trainer(config: PolicyConfig, tasks: Tasks, run: RunDir) -> PolicyTrain
 
 def trainer_arguments(config: PolicyConfig, run: RunDir) -> GRPOConfig:
     """TRL's configuration from ours; on a machine without a GPU, one that works there."""
-    known = {field.name for field in dataclasses.fields(GRPOConfig) if field.init}
-    decided = sorted(OURS & set(config.trainer))
-    if decided:
-        listing = "\n".join(f"trainer.{key}: is decided by the run" for key in decided)
-        raise ConfigError(listing, "take it out; nothing was run")
-    options = trainer_options(config.trainer, known)
+    options = trainer_options(config.trainer, "GRPOConfig", OURS)
     values = {**DEFAULTS, **options}
     if not torch.cuda.is_available():
         for key, value in {"use_cpu": True, "bf16": False, "gradient_checkpointing": False}.items():

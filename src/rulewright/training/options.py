@@ -1,0 +1,220 @@
+"""The options under `trainer:`, checked by name and type against TRL's own source.
+
+The dataclasses are read as text (`ast`), never imported: TRL imports torch, which takes
+seconds, and `plan` needs neither. Invariant: what passes here TRL's constructor takes by
+name and type; what values mean together TRL still decides itself.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple
+
+from rulewright.config import did_you_mean
+
+TrlClass = Literal["SFTConfig", "GRPOConfig"]
+
+_BASES: Final = (
+    ("transformers", "training_args.py", "TrainingArguments"),
+    ("trl", "trainer/base_config.py", "_BaseConfig"),
+)
+# The derived class last: it may change what it inherits.
+_SOURCES: Final[dict[TrlClass, tuple[tuple[str, str, str], ...]]] = {
+    "SFTConfig": (*_BASES, ("trl", "trainer/sft_config.py", "SFTConfig")),
+    "GRPOConfig": (*_BASES, ("trl", "trainer/grpo_config.py", "GRPOConfig")),
+}
+_ENUMS: Final = (("transformers", "training_args.py"), ("transformers", "trainer_utils.py"))
+# What `plan` computes with: checked by type also where TRL is not installed.
+_WITHOUT_TRL: Final = {
+    "max_steps": "int", "num_train_epochs": "float", "per_device_train_batch_size": "int",
+    "per_device_eval_batch_size": "int", "gradient_accumulation_steps": "int", "packing": "bool",
+    "eval_packing": "bool | None", "activation_checkpointing": "bool | None",
+    "gradient_checkpointing": "bool | None", "num_generations": "int | None",
+    "max_completion_length": "int | None", "steps_per_generation": "int | None",
+    "generation_batch_size": "int | None", "num_iterations": "int", "beta": "float", "optim": "str",
+}  # fmt: skip
+# Less than this means nothing, and some of it is divided by.
+_AT_LEAST: Final = {
+    "per_device_train_batch_size": 1, "per_device_eval_batch_size": 1, "gradient_accumulation_steps": 1,
+    "num_generations": 2, "max_completion_length": 1, "steps_per_generation": 1, "generation_batch_size": 1,
+    "num_iterations": 1, "num_train_epochs": 0, "learning_rate": 0, "warmup_steps": 0, "beta": 0,
+    "temperature": 0, "max_grad_norm": 0, "weight_decay": 0, "save_total_limit": 1,
+}  # fmt: skip
+_WORDS: Final = {
+    "int": "a whole number", "float": "a number", "bool": "true or false", "str": "text", "dict": "a mapping",
+    "list": "a list", "None": "null",
+}  # fmt: skip
+
+
+class Problem(NamedTuple):
+    """One mistake: the option's name and what is wrong with it."""
+
+    key: str
+    what: str
+
+
+class _Known(NamedTuple):
+    """The options of a class, by name, and the words of its enumerations."""
+
+    options: dict[str, ast.expr]
+    enums: dict[str, tuple[str, ...]]
+    complete: bool
+    """Whether names that are not in `options` are wrong."""
+
+
+def problems(
+    options: Mapping[str, Any], trl_class: TrlClass, decided: Mapping[str, str] | None = None
+) -> list[Problem]:
+    """What TRL would refuse, or what the run decides itself; in the order of the names.
+
+    Args:
+        options: the `trainer:` mapping.
+        trl_class: the dataclass that will take them.
+        decided: options that may not be set here, with the reason.
+    """
+    known = _known(trl_class)
+    found = []
+    for key in sorted(options):
+        if decided and key in decided:
+            found.append(Problem(key, decided[key]))
+        elif key in known.options:
+            found += [Problem(key, what) for what in _wrong(key, options[key], known)]
+        elif known.complete:
+            found.append(Problem(key, f"trl has no such option{did_you_mean(key, known.options)}"))
+    return found
+
+
+def names(trl_class: TrlClass) -> frozenset[str]:
+    """Every option that the class takes; fewer where TRL is not installed."""
+    return frozenset(_known(trl_class).options)
+
+
+@cache
+def _known(trl_class: TrlClass) -> _Known:
+    options: dict[str, ast.expr] = {}
+    for package, file, name in _SOURCES[trl_class]:
+        tree = _tree(package, file)
+        if tree is None:
+            simple = {key: ast.parse(text, mode="eval").body for key, text in _WITHOUT_TRL.items()}
+            return _Known(simple, {}, complete=False)
+        options |= _fields(_class(tree, name))
+    trees = [_tree(package, file) for package, file in _ENUMS]
+    return _Known(options, {key: words for tree in trees if tree for key, words in _enums(tree)}, True)
+
+
+@cache
+def _tree(package: str, file: str) -> ast.Module | None:
+    """A source file of an installed package, parsed; `None` where there is none."""
+    try:
+        spec = find_spec(package)
+    except (ImportError, ValueError):
+        return None
+    places = spec.submodule_search_locations if spec else None
+    path = Path(next(iter(places), "")) / file if places else None
+    return ast.parse(path.read_text(encoding="utf-8")) if path and path.is_file() else None
+
+
+def _class(tree: ast.Module, name: str) -> ast.ClassDef:
+    return next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
+
+
+def _fields(node: ast.ClassDef) -> dict[str, ast.expr]:
+    """The dataclass fields that its constructor takes, with their annotations."""
+    return {
+        item.target.id: item.annotation
+        for item in node.body
+        if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name) and not _hidden(item.value)
+    }
+
+
+def _hidden(value: ast.expr | None) -> bool:
+    return isinstance(value, ast.Call) and any(
+        word.arg == "init" and isinstance(word.value, ast.Constant) and word.value.value is False
+        for word in value.keywords
+    )
+
+
+def _enums(tree: ast.Module) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for node in tree.body:
+        bases = {base.id for base in getattr(node, "bases", []) if isinstance(base, ast.Name)}
+        if isinstance(node, ast.ClassDef) and bases & {"ExplicitEnum", "StrEnum", "Enum"}:
+            yield (
+                node.name,
+                tuple(
+                    item.value.value
+                    for item in node.body
+                    if isinstance(item, ast.Assign)
+                    and isinstance(item.value, ast.Constant)
+                    and isinstance(item.value.value, str)
+                ),
+            )
+
+
+def _wrong(key: str, value: Any, known: _Known) -> Iterator[str]:
+    members = list(_members(known.options[key]))
+    enums = [known.enums[m.id] for m in members if isinstance(m, ast.Name) and m.id in known.enums]
+    if enums and isinstance(value, str):
+        words = enums[0]
+        if value not in words:
+            near = did_you_mean(value, words)
+            listing = f"; one of {', '.join(words)}" if not near and len(words) <= 12 else ""
+            yield f"no such choice {value!r}{near}{listing}"
+        return
+    if not any(_takes(member, value) for member in members):
+        wanted = " or ".join(dict.fromkeys(_word(member) for member in members))
+        yield f"expected {wanted}, got {value!r}"
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield f"expected a finite number, got {value!r}"
+    elif key in _AT_LEAST and isinstance(value, int | float) and value < _AT_LEAST[key]:
+        yield f"expected at least {_AT_LEAST[key]}, got {value!r}"
+
+
+def _members(annotation: ast.expr) -> Iterator[ast.expr]:
+    """The parts of a union, in order."""
+    if isinstance(annotation, ast.BinOp):
+        yield from _members(annotation.left)
+        yield from _members(annotation.right)
+    else:
+        yield annotation
+
+
+def _takes(kind: ast.expr, value: Any) -> bool:
+    """Whether a value is of a kind; a kind that is not plain is left to TRL."""
+    match kind:
+        case ast.Constant(value=None):
+            return value is None
+        case ast.Name(id="bool"):
+            return isinstance(value, bool)
+        case ast.Name(id="int"):
+            return isinstance(value, int) and not isinstance(value, bool)
+        case ast.Name(id="float"):
+            return isinstance(value, int | float) and not isinstance(value, bool)
+        case ast.Name(id="str"):
+            return isinstance(value, str)
+        case ast.Name(id="dict") | ast.Subscript(value=ast.Name(id="dict")):
+            return isinstance(value, dict)
+        case ast.Subscript(value=ast.Name(id="list"), slice=inner):
+            return isinstance(value, list) and all(_takes(inner, item) for item in value)
+        case ast.Subscript(value=ast.Name(id="Literal"), slice=ast.Constant(value=only)):
+            return bool(value == only)
+        case _:
+            return True
+
+
+def _word(kind: ast.expr) -> str:
+    match kind:
+        case ast.Constant(value=None):
+            return "null"
+        case ast.Name(id=name) if name in _WORDS:
+            return _WORDS[name]
+        case ast.Subscript(value=ast.Name(id="list"), slice=inner):
+            return f"a list of {_word(inner)}"
+        case ast.Subscript(value=ast.Name(id=name)) if name in _WORDS:
+            return _WORDS[name]
+        case _:
+            return ast.unparse(kind)

@@ -1,0 +1,136 @@
+"""`trainer:` options, checked against TRL's source as a configuration is read."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rulewright.cli import main
+from rulewright.config import read_file
+from rulewright.errors import ConfigError
+from rulewright.srl.train_srl import SrlConfig
+from rulewright.training import options
+from rulewright.training.config import SftConfig
+from rulewright.training.options import TrlClass, names, problems
+from rulewright.training.train_grpo import GrpoConfig
+
+CLASSES: tuple[TrlClass, ...] = ("SFTConfig", "GRPOConfig")
+
+
+@pytest.mark.parametrize("trl_class", CLASSES)
+def test_the_source_says_what_the_dataclass_says(trl_class: TrlClass) -> None:
+    trl = pytest.importorskip("trl")
+    fields = dataclasses.fields(getattr(trl, trl_class))
+    assert names(trl_class) == {field.name for field in fields if field.init}
+
+
+@pytest.mark.parametrize("trl_class", CLASSES)
+def test_trl_takes_every_default_of_its_own(trl_class: TrlClass) -> None:
+    trl = pytest.importorskip("trl")
+    defaults = {
+        field.name: field.default
+        for field in dataclasses.fields(getattr(trl, trl_class))
+        if field.init and isinstance(field.default, int | float | str | None)
+    }
+    assert len(defaults) > 100
+    assert problems(defaults, trl_class) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("max_steps", "two", "expected a whole number, got 'two'"),
+        ("max_steps", 2.5, "expected a whole number, got 2.5"),
+        ("max_steps", True, "expected a whole number, got True"),
+        ("max_steps", None, "expected a whole number, got None"),
+        ("learning_rate", "1e-4 ", "expected a number"),
+        ("learning_rate", float("nan"), "expected a finite number"),
+        ("learning_rate", -1.0, "expected at least 0"),
+        ("per_device_train_batch_size", 0, "expected at least 1, got 0"),
+        ("packing", "yes", "expected true or false, got 'yes'"),
+        ("lr_scheduler_type", "cosin", "did you mean 'cosine'?"),
+        ("optim", "adamw_torch_fusd", "did you mean 'adamw_torch_fused'?"),
+        ("report_to", 3, "expected null or text or a list of text, got 3"),
+        ("lr_scheduler_kwargs", 3, "expected a mapping or text or null"),
+        ("max_step", 2, "trl has no such option; did you mean 'max_steps'?"),
+        ("num_generations", 8, "trl has no such option"),
+    ],
+)
+def test_a_wrong_option(key: str, value: Any, said: str) -> None:
+    pytest.importorskip("trl")
+    found = problems({key: value}, "SFTConfig")
+    assert [problem.key for problem in found] == [key]
+    assert said in found[0].what
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("max_steps", -1), ("learning_rate", 1), ("num_train_epochs", 1), ("report_to", "none"),
+        ("report_to", ["tensorboard", "wandb"]), ("warmup_steps", 0.1), ("lr_scheduler_type", "cosine"),
+        ("lr_scheduler_kwargs", {"num_cycles": 2}), ("run_name", None), ("save_strategy", "no"),
+    ],
+)  # fmt: skip
+def test_an_option_as_trl_takes_it(key: str, value: Any) -> None:
+    trl = pytest.importorskip("trl")
+    assert problems({key: value}, "SFTConfig") == []
+    trl.SFTConfig(output_dir="x", use_cpu=True, bf16=False, **{key: value})
+
+
+def test_without_trl_types_are_checked_and_names_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    options._known.cache_clear()
+    monkeypatch.setattr(options, "_tree", lambda package, file: None)
+    try:
+        assert problems({"max_steps": "two"}, "SFTConfig")[0].what == "expected a whole number, got 'two'"
+        assert problems({"some_option": "two"}, "SFTConfig") == []
+    finally:
+        options._known.cache_clear()
+
+
+@pytest.mark.parametrize("config_class", [SftConfig, SrlConfig, GrpoConfig])
+def test_each_mistake_is_told_with_its_line(config_class: Any, tmp_path: Path) -> None:
+    pytest.importorskip("trl")
+    path = tmp_path / "c.yaml"
+    path.write_text(
+        "seed: 1\ntrainer:\n  max_steps: two\n  lerning_rate: 1\n  output_dir: x\nsed: 2\n", encoding="utf-8"
+    )
+    with pytest.raises(ConfigError) as caught:
+        read_file(config_class, path)
+    lines = caught.value.message.splitlines()
+    assert lines[0] == f"{path}:3: trainer.max_steps: expected a whole number, got 'two'"
+    assert lines[1].startswith(f"{path}:4: trainer.lerning_rate: trl has no such option; did you mean")
+    assert lines[2].startswith(f"{path}:5: trainer.output_dir: is ")
+    assert lines[3].startswith(f"{path}:6: unknown key 'sed'")
+
+
+@pytest.mark.parametrize("command", [["plan"], ["train", "sft", "--config"]])
+def test_a_wrong_type_is_no_traceback_and_claims_nothing(
+    command: list[str], data: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("c.yaml").write_text(
+        f"tiny: {{}}\nmix:\n  - path: {data('train')}\nout: out\nmax_length_tokens: 256\n"
+        "trainer:\n  max_steps: two\n",
+        encoding="utf-8",
+    )
+    assert main([*command, "c.yaml"]) == 2
+    assert "c.yaml:7: trainer.max_steps: expected a whole number" in capsys.readouterr().err
+    assert not Path("out").exists()
+
+
+def test_reading_a_configuration_imports_no_trl(data: Any, tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("trainer:\n  max_steps: 2\n", encoding="utf-8")
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom rulewright.config import read_file\n"
+        "from rulewright.training.config import SftConfig\n"
+        f"read_file(SftConfig, Path({str(path)!r}))\n"
+        "sys.exit(9 * bool({'torch', 'transformers', 'trl'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
