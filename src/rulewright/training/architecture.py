@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Literal, Self
 
 from rulewright.errors import UsageError
 from rulewright.training.config import TinyConfig
 
+Family = Literal["qwen3", "qwen2", "llama", "gemma3"]
+
 
 @dataclass(frozen=True)
 class Architecture:
-    """A decoder with gated MLP and grouped-query attention (Qwen3, Llama, Mistral, …)."""
+    """A decoder with gated MLP and grouped-query attention (Qwen, Llama, Gemma 3, …)."""
 
     name: str
     hidden: int
@@ -25,12 +29,23 @@ class Architecture:
     vocabulary: int
     tied: bool
     """Whether the head shares the embeddings' weights."""
+    family: Family = "qwen3"
+    window: int = 0
+    """Tokens that a local layer looks back on."""
+    local_layers: int = 0
+    """Layers that see no more than the window; the others see all."""
+    other: int = 0
+    """Parameters that are loaded but not used on text: a vision tower."""
 
     @property
     def body(self) -> int:
         """Parameters of all layers, without embeddings and head."""
         attention = self.hidden * self.head_dim * (2 * self.heads + 2 * self.kv_heads)
-        return self.layers * (attention + 3 * self.hidden * self.mlp + 2 * self.hidden + 2 * self.head_dim)
+        norms = self.hidden * (4 if self.family == "gemma3" else 2)
+        if self.family in ("qwen3", "gemma3"):
+            norms += 2 * self.head_dim
+        biases = self.head_dim * (self.heads + 2 * self.kv_heads) if self.family == "qwen2" else 0
+        return self.layers * (attention + 3 * self.hidden * self.mlp + norms + biases)
 
     @property
     def embeddings(self) -> int:
@@ -44,7 +59,7 @@ class Architecture:
 
     @property
     def total(self) -> int:
-        return self.body + self.embeddings + self.hidden
+        return self.body + self.embeddings + self.hidden + self.other
 
     def lora(self, r: int) -> int:
         """Parameters of rank-r adapters on every linear layer but the head."""
@@ -55,8 +70,14 @@ class Architecture:
 
     @property
     def kv_bytes_per_token(self) -> int:
-        """Of a bf16 key-value cache."""
+        """Of a bf16 key-value cache, before a window cuts it."""
         return 2 * 2 * self.layers * self.kv_heads * self.head_dim
+
+    def kv_bytes(self, length: int, bytes_each: int = 2) -> float:
+        """Of the keys and values of one sequence of `length` tokens."""
+        n_global = self.layers - self.local_layers
+        tokens = n_global * length + self.local_layers * min(length, self.window)
+        return 2.0 * bytes_each * self.kv_heads * self.head_dim * tokens
 
     @classmethod
     def of_tiny(cls, tiny: TinyConfig) -> Self:
@@ -67,23 +88,48 @@ class Architecture:
 
     @classmethod
     def of_folder(cls, folder: Path) -> Self:
-        """Read a checkpoint's `config.json`; of an adapter, its base's."""
+        """Read a checkpoint's `config.json`; of an adapter, its base's.
+
+        Raises:
+            UsageError: not a decoder whose parameters are counted here, or no such file.
+        """
         adapter = folder / "adapter_config.json"
         if adapter.is_file():
-            return cls.of(json.loads(adapter.read_text(encoding="utf-8"))["base_model_name_or_path"])
-        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            return cls.of(str(_read_json(adapter).get("base_model_name_or_path", "")))
+        return cls.of_config(str(folder), _read_json(folder / "config.json"))
+
+    @classmethod
+    def of_config(cls, name: str, values: Mapping[str, Any]) -> Self:
+        """From the mapping in a `config.json`."""
+        kind = str(values.get("model_type", ""))
+        text = values.get("text_config")
+        if isinstance(text, dict):
+            found = cls.of_config(name, {"model_type": f"{kind}_text", **text})
+            return replace(found, other=_vision(values.get("vision_config"), found.hidden))
+        experts = next(
+            (key for key in values if re.fullmatch(r"num_(local_)?experts|n_routed_experts", key)), ""
+        )
+        family = _FAMILIES.get(kind)
+        if family is None or experts:
+            raise UsageError(
+                f"{name}: {experts or kind or 'no model_type'}: not an architecture that `plan` knows",
+                f"plan knows dense decoders: {', '.join(sorted(_FAMILIES))}",
+            )
+        values = {**_OMITTED.get(family, {}), **values}
         try:
             heads = values["num_attention_heads"]
             return cls(
-                str(folder), values["hidden_size"], values["num_hidden_layers"], heads,
-                values.get("num_key_value_heads", heads),
+                name, values["hidden_size"], values["num_hidden_layers"], heads,
+                values.get("num_key_value_heads") or heads,
                 values.get("head_dim") or values["hidden_size"] // heads,
-                values["intermediate_size"], values["vocab_size"], bool(values.get("tie_word_embeddings")),
+                values["intermediate_size"], values["vocab_size"],
+                bool(values.get("tie_word_embeddings", family == "gemma3")), family,
+                *_local(values, family),
             )  # fmt: skip
-        except KeyError as error:
+        except (KeyError, TypeError) as error:
             raise UsageError(
-                f"{folder / 'config.json'}: no {error.args[0]!r}: not an architecture that `plan` knows",
-                "plan knows decoders of the Llama and Qwen kind",
+                f"{name}: its config.json lacks {error.args[0]!r}: not an architecture that `plan` knows",
+                f"plan knows dense decoders: {', '.join(sorted(_FAMILIES))}",
             ) from error
 
     @classmethod
@@ -95,21 +141,120 @@ class Architecture:
         """
         if (Path(model) / "config.json").is_file() or (Path(model) / "adapter_config.json").is_file():
             return cls.of_folder(Path(model))
-        known = _KNOWN.get(model.removesuffix("-Base").removeprefix("unsloth/").removeprefix("Qwen/"))
+        known = _KNOWN.get(_plain_name(model))
         if known is None:
             raise UsageError(
                 f"{model}: no checkpoint folder here, and not in the table of known models",
-                f"download it first, or plan with one of: {', '.join(sorted(_KNOWN))}",
+                f"download it first, or plan with one of: {', '.join(_KNOWN)}",
             )
-        return cls(model, *known)
+        return replace(cls.of_config(model, known), name=model)
 
 
-# From the models' config.json: hidden, layers, heads, kv heads, head size, MLP, vocabulary, tied.
-_KNOWN: Final[dict[str, tuple[int, int, int, int, int, int, int, bool]]] = {
-    "Qwen3-0.6B": (1024, 28, 16, 8, 128, 3072, 151936, True),
-    "Qwen3-1.7B": (2048, 28, 16, 8, 128, 6144, 151936, True),
-    "Qwen3-4B": (2560, 36, 32, 8, 128, 9728, 151936, True),
-    "Qwen3-8B": (4096, 36, 32, 8, 128, 12288, 151936, False),
-    "Qwen3-14B": (5120, 40, 40, 8, 128, 17408, 151936, False),
-    "Qwen3-32B": (5120, 64, 64, 8, 128, 25600, 151936, False),
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: cannot be read ({error})", "is the checkpoint complete?") from error
+    if not isinstance(values, dict):
+        raise UsageError(f"{path}: expected a JSON object", "is the checkpoint complete?")
+    return values
+
+
+def _plain_name(model: str) -> str:
+    """A hub name without its owner, the code variant, and what tuning and packing add.
+
+    >>> _plain_name("Qwen/Qwen2.5-Coder-7B-Instruct"), _plain_name("meta-llama/Llama-3.2-1B")
+    ('Qwen2.5-7B', 'Llama-3.2-1B')
+    >>> _plain_name("unsloth/Qwen3-14B-unsloth-bnb-4bit"), _plain_name("Qwen/Qwen3-4B-Instruct-2507")
+    ('Qwen3-14B', 'Qwen3-4B')
+    """
+    name = model.rsplit("/", 1)[-1].removeprefix("Meta-").replace("Qwen2.5-Coder-", "Qwen2.5-")
+    added = r"-(Base|Instruct|Thinking|it|pt|hf|unsloth|bnb|4bit|\d{4})$"
+    while (shorter := re.sub(added, "", name)) != name:
+        name = shorter
+    return name
+
+
+def _local(values: Mapping[str, Any], family: Family) -> tuple[int, int]:
+    """The window of local layers, and how many of them there are."""
+    window, layers = int(values.get("sliding_window") or 0), int(values["num_hidden_layers"])
+    kinds = values.get("layer_types")
+    if isinstance(kinds, list):
+        n = kinds.count("sliding_attention")
+    else:
+        n = layers - layers // int(values.get("sliding_window_pattern") or 6) if family == "gemma3" else 0
+    return (window, n) if window and n else (0, 0)
+
+
+def _vision(values: Any, hidden: int) -> int:
+    """Parameters of Gemma 3's image encoder (SigLIP) and the projection to text."""
+    if not isinstance(values, dict):
+        return 0
+    width, mlp = int(values["hidden_size"]), int(values["intermediate_size"])
+    patch, image = int(values["patch_size"]), int(values["image_size"])
+    layer = 4 * width * (width + 1) + 2 * width * mlp + width + mlp + 4 * width
+    embeddings = 3 * patch**2 * width + width + (image // patch) ** 2 * width
+    if values.get("vision_use_head", True):
+        # Pooling by attention: a query, and one more block of its own.
+        embeddings += width + layer - 2 * width
+    return int(values["num_hidden_layers"]) * layer + embeddings + 2 * width + width * hidden + width
+
+
+_FAMILIES: Final[dict[str, Family]] = {
+    "qwen3": "qwen3", "qwen2": "qwen2", "llama": "llama", "mistral": "llama", "smollm3": "llama",
+    "gemma3_text": "gemma3",
+}  # fmt: skip
+# What a `config.json` leaves out where it is transformers' default.
+_OMITTED: Final[dict[str, dict[str, Any]]] = {
+    "gemma3": {
+        "num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 256, "vocab_size": 262208,
+        "sliding_window": 4096,
+    },
+}  # fmt: skip
+_SIGLIP: Final = {
+    "hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 27, "patch_size": 14,
+    "image_size": 896, "vision_use_head": False,
+}  # fmt: skip
+
+
+def _shape(
+    family: str, hidden: int, layers: int, heads: int, kv_heads: int, head_dim: int, mlp: int,
+    vocabulary: int, tied: bool, window: int = 0, sees: bool = False,
+) -> dict[str, Any]:  # fmt: skip
+    """What matters of a model's public `config.json`; `sees`: with an image encoder beside the text model."""
+    text = {
+        "model_type": family, "hidden_size": hidden, "num_hidden_layers": layers,
+        "num_attention_heads": heads, "num_key_value_heads": kv_heads, "head_dim": head_dim,
+        "intermediate_size": mlp, "vocab_size": vocabulary, "tie_word_embeddings": tied,
+    }  # fmt: skip
+    if window:
+        text["sliding_window"] = window
+    return {"model_type": "gemma3", "text_config": text, "vision_config": _SIGLIP} if sees else text
+
+
+# Public config.json: hidden, layers, heads, kv heads, head size, MLP, vocabulary, tied.
+_KNOWN: Final[dict[str, dict[str, Any]]] = {
+    "Qwen2.5-0.5B": _shape("qwen2", 896, 24, 14, 2, 64, 4864, 151936, True),
+    "Qwen2.5-1.5B": _shape("qwen2", 1536, 28, 12, 2, 128, 8960, 151936, True),
+    "Qwen2.5-3B": _shape("qwen2", 2048, 36, 16, 2, 128, 11008, 151936, True),
+    "Qwen2.5-7B": _shape("qwen2", 3584, 28, 28, 4, 128, 18944, 152064, False),
+    "Qwen2.5-14B": _shape("qwen2", 5120, 48, 40, 8, 128, 13824, 152064, False),
+    "Qwen2.5-32B": _shape("qwen2", 5120, 64, 40, 8, 128, 27648, 152064, False),
+    "Qwen3-0.6B": _shape("qwen3", 1024, 28, 16, 8, 128, 3072, 151936, True),
+    "Qwen3-1.7B": _shape("qwen3", 2048, 28, 16, 8, 128, 6144, 151936, True),
+    "Qwen3-4B": _shape("qwen3", 2560, 36, 32, 8, 128, 9728, 151936, True),
+    "Qwen3-8B": _shape("qwen3", 4096, 36, 32, 8, 128, 12288, 151936, False),
+    "Qwen3-14B": _shape("qwen3", 5120, 40, 40, 8, 128, 17408, 151936, False),
+    "Qwen3-32B": _shape("qwen3", 5120, 64, 64, 8, 128, 25600, 151936, False),
+    "Llama-3.2-1B": _shape("llama", 2048, 16, 32, 8, 64, 8192, 128256, True),
+    "Llama-3.2-3B": _shape("llama", 3072, 28, 24, 8, 128, 8192, 128256, True),
+    "Llama-3-8B": _shape("llama", 4096, 32, 32, 8, 128, 14336, 128256, False),
+    "Llama-3.1-8B": _shape("llama", 4096, 32, 32, 8, 128, 14336, 128256, False),
+    "gemma-3-270m": _shape("gemma3_text", 640, 18, 4, 1, 256, 2048, 262144, True, window=512),
+    "gemma-3-1b": _shape("gemma3_text", 1152, 26, 4, 1, 256, 6912, 262144, True, window=512),
+    "gemma-3-4b": _shape("gemma3_text", 2560, 34, 8, 4, 256, 10240, 262208, True, window=1024, sees=True),
+    "gemma-3-12b": _shape("gemma3_text", 3840, 48, 16, 8, 256, 15360, 262208, True, window=1024, sees=True),
+    "SmolLM2-135M": _shape("llama", 576, 30, 9, 3, 64, 1536, 49152, True),
+    "SmolLM2-360M": _shape("llama", 960, 32, 15, 5, 64, 2560, 49152, True),
+    "SmolLM2-1.7B": _shape("llama", 2048, 24, 32, 32, 64, 8192, 49152, True),
 }
