@@ -10,7 +10,10 @@ from pathlib import Path
 
 PACKAGE = "rulewright"
 HEAVY = {"torch", "transformers", "trl", "peft", "accelerate", "datasets", "deepspeed", "vllm", "ray"}
-MAY_IMPORT_TORCH = ("training", "generation.local", "generation.sampler", "srl.train_srl")
+MAY_IMPORT_TORCH = (
+    "training", "srl.train_srl",
+    "generation.cpu", "generation.decode", "generation.local", "generation.sampler",
+)  # fmt: skip
 
 
 def layers(root: Path) -> dict[str, int]:

@@ -25,7 +25,7 @@ PROMPTS = [ask("a" * k) for k in (1, 40, 3, 60, 2)]
 
 @pytest.fixture(scope="module")
 def generator(checkpoint):
-    return open_generator(GeneratorConfig(model=str(checkpoint)))
+    return open_generator(GeneratorConfig(dtype="float32", model=str(checkpoint)))
 
 
 def texts(answers) -> list[list[str]]:
@@ -48,17 +48,17 @@ def test_greedy_equals_transformers_one_by_one(generator):
 
 def test_samples_do_not_depend_on_the_batch(checkpoint):
     sampling = Sampling(n=3, temperature=1.0, top_p=0.95, max_new_tokens=12, seed=7)
-    together = open_generator(GeneratorConfig(model=str(checkpoint), batch_size=16)).generate(
-        PROMPTS, sampling
-    )
-    alone = open_generator(GeneratorConfig(model=str(checkpoint), batch_size=1)).generate(
+    together = open_generator(
+        GeneratorConfig(dtype="float32", model=str(checkpoint), batch_size=16)
+    ).generate(PROMPTS, sampling)
+    alone = open_generator(GeneratorConfig(dtype="float32", model=str(checkpoint), batch_size=1)).generate(
         list(reversed(PROMPTS)), sampling
     )
     assert texts(together) == texts(reversed(alone))
     assert len({c.text for c in together[0]}) > 1
     other = Sampling(n=3, temperature=1.0, top_p=0.95, max_new_tokens=12, seed=8)
     assert texts(together) != texts(
-        open_generator(GeneratorConfig(model=str(checkpoint))).generate(PROMPTS, other)
+        open_generator(GeneratorConfig(dtype="float32", model=str(checkpoint))).generate(PROMPTS, other)
     )
 
 
@@ -140,8 +140,9 @@ def test_an_adapter_in_training_generates_and_keeps_its_settings(checkpoint):
     base.generation_config.repetition_penalty = 5.0
     model = peft.get_peft_model(base, peft.LoraConfig(r=4, target_modules=["q_proj", "v_proj"]))
     model.train()
-    tuned = LocalGenerator(model, AutoTokenizer.from_pretrained(checkpoint), "compact", "in training")
-    plain = open_generator(GeneratorConfig(model=str(checkpoint)))
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    tuned = LocalGenerator(model, tokenizer, "compact", "in training", dtype="float32")
+    plain = open_generator(GeneratorConfig(dtype="float32", model=str(checkpoint)))
     sampling = Sampling(max_new_tokens=16)
     # A fresh adapter changes nothing, and the base's repetition penalty must not either.
     assert texts(tuned.generate(PROMPTS, sampling)) == texts(plain.generate(PROMPTS, sampling))
@@ -163,13 +164,27 @@ def test_an_adapter_folder_is_a_checkpoint(checkpoint, tmp_path):
     model.save_pretrained(tmp_path / "adapter")
     AutoTokenizer.from_pretrained(checkpoint).save_pretrained(tmp_path / "adapter")
     assert not (tmp_path / "adapter" / "config.json").exists()
-    with open_generator(GeneratorConfig(model=str(tmp_path / "adapter"))) as tuned:
+    with open_generator(GeneratorConfig(dtype="float32", model=str(tmp_path / "adapter"))) as tuned:
         ids = torch.tensor([tuned.encode(PROMPTS[1])])
         [[got]] = tuned.generate([PROMPTS[1]], Sampling(max_new_tokens=8))
-    wanted = model.generate(
-        input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=8, do_sample=False
-    )
-    assert got.text == tuned.tokenizer.decode(wanted[0, ids.shape[1] :], skip_special_tokens=True)
+        wanted = model.generate(
+            input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=8, do_sample=False
+        )
+        assert got.text == tuned.tokenizer.decode(wanted[0, ids.shape[1] :], skip_special_tokens=True)
+        names = [name for name, _ in tuned.model.named_parameters()]
+        assert len(names) > 10 and not any("lora" in name for name in names), "adapters are merged"
+
+
+def test_the_number_format_follows_from_the_processor(checkpoint):
+    from rulewright.generation.cpu import multiplies_bf16
+
+    able = torch.cpu.get_capabilities()
+    if able["architecture"] == "x86_64":
+        assert multiplies_bf16() == bool(able["avx512_bf16"] or able["amx_bf16"])
+    generator = open_generator(GeneratorConfig(model=str(checkpoint), device="cpu"))
+    assert generator.model.dtype == (torch.bfloat16 if multiplies_bf16() else torch.float32)
+    [[got]] = generator.generate([PROMPTS[0]], Sampling(max_new_tokens=4))
+    assert got.n_tokens > 0 and got.logprob < 0
 
 
 def test_the_style_is_the_checkpoints(checkpoint, generator, tmp_path):

@@ -46,8 +46,8 @@ class EvalConfig(CommandConfig):
     """Of the samples, of --limit and of the resampling."""
     limit: int = Field(default=0, ge=0)
     """At most so many tasks, chosen by hash; 0: all."""
-    batch_size: int = Field(default=16, ge=1)
-    """Local checkpoint: sequences at once."""
+    batch_size: int = Field(default=0, ge=0)
+    """Local checkpoint: sequences at once; 0: 16, or what a CPU does best."""
     rescore: bool = False
     """Score the saved answers again; the model is not asked."""
     resume: bool = True
@@ -122,7 +122,7 @@ class EvalConfig(CommandConfig):
                 "rescore": False,
                 "resume": True,
                 "overwrite": False,
-                "batch_size": 16,
+                "batch_size": 0,
                 "generator": plain,
             }
         )

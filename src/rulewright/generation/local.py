@@ -5,8 +5,9 @@ the last bits of floating point), whatever else is in the batch: each row draws 
 Gumbel noise and takes the maximum, which is exact sampling. So a resumed run asks for
 what is missing and gets the same answers.
 
-Prompts are padded on the left (on the right they would give wrong answers, silently),
-and the checkpoint's own sampling defaults (top-k, repetition penalty) are left out: only
+On a CPU the answers come from our own loop (`decode`), elsewhere and for unusual models from
+transformers' `generate`. Prompts are padded on the left (on the right they would give wrong
+answers, silently), and the checkpoint's own sampling defaults (top-k, repetition penalty) are left out: only
 what `Sampling` says is done.
 """
 
@@ -19,7 +20,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from rulewright import console
 from rulewright.errors import MissingDependency, RulewrightError, UsageError
@@ -30,8 +31,15 @@ from rulewright.prompts import Style
 if TYPE_CHECKING:
     import torch
 
+    from rulewright.generation.decode import Decoder
+
 # One row of a batch: index of the prompt, index of the sample, token ids, tokens it may add.
 _Row = tuple[int, int, list[int], int]
+_GPU_ROWS: Final = 16
+_CPU_ROWS: Final = 128
+"""More rows at once are no faster on the processors that we know."""
+_CPU_CACHE_BYTES: Final = 1 << 30
+"""Keys and values of what is generated at once on a CPU, at most."""
 
 
 class LocalGenerator(Base):
@@ -42,8 +50,10 @@ class LocalGenerator(Base):
         tokenizer: its tokenizer; its padding side is not touched.
         style: of the prompts it was trained on.
         name: for people and run files.
-        batch_size: sequences at once; halved when memory runs out.
+        batch_size: sequences at once, halved when memory runs out; 0: 16, or what a CPU does best.
         thinking: `enable_thinking` of the chat template, where it has one.
+        dtype: that a CPU multiplies in, as in `GeneratorConfig`; elsewhere the model's own.
+        for_good: the model only answers from now on, and may be rebuilt for that.
     """
 
     def __init__(
@@ -52,8 +62,10 @@ class LocalGenerator(Base):
         tokenizer: Any,
         style: Style = "full",
         name: str = "model",
-        batch_size: int = 16,
+        batch_size: int = 0,
         thinking: bool | None = None,
+        dtype: str = "auto",
+        for_good: bool = False,
     ) -> None:
         self.model, self.tokenizer = model, tokenizer
         self._style: Style = style
@@ -62,6 +74,8 @@ class LocalGenerator(Base):
         self._limit = int(getattr(text, "max_position_embeddings", None) or 1 << 30)
         self._eos = _eos_ids(model, tokenizer)
         self._pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else min(self._eos)
+        self._wanted_dtype, self._for_good = dtype, for_good
+        self._decoder: Decoder | None = None
 
     @classmethod
     def load(cls, spec: GeneratorConfig) -> Self:
@@ -70,6 +84,8 @@ class LocalGenerator(Base):
             import torch
             from transformers import AutoModelForCausalLM, AutoTokenizer
             from transformers.utils import logging
+
+            from rulewright.generation.cpu import merge_adapters
         except ImportError as error:
             raise MissingDependency("torch with transformers", "a local checkpoint", "train") from error
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -83,9 +99,11 @@ class LocalGenerator(Base):
             raise UsageError(f"{spec.model}: cannot be loaded ({reason})", "is it complete?") from error
         if "device_map" not in options:
             model = model.to(torch.device(device))
+        if not spec.load_in_4bit:
+            merge_adapters(model)
         model.eval()
         style = resolve_style(spec)
-        return cls(model, tokenizer, style, spec.model, spec.batch_size, spec.thinking)
+        return cls(model, tokenizer, style, spec.model, spec.batch_size, spec.thinking, spec.dtype, True)
 
     @property
     def name(self) -> str:
@@ -124,8 +142,15 @@ class LocalGenerator(Base):
                 yield i, [Completion("", 0, "prompt_too_long", len(ids), error=error)] * sampling.n
                 continue
             rows += [(i, k, ids, min(sampling.max_new_tokens, room)) for k in range(n)]
-        for batch in self._batches(rows):
-            for row, completion in zip(batch, self._run(batch, prompts, sampling), strict=True):
+        decoder = self._open_decoder() if rows else None
+        if decoder is not None:
+            decoder.share([row[2] for row in rows])
+        for batch in self._batches(rows, decoder):
+            if decoder is not None:
+                completions = self._decode(decoder, batch, prompts, sampling)
+            else:
+                completions = self._run(batch, prompts, sampling)
+            for row, completion in zip(batch, completions, strict=True):
                 samples = ready.setdefault(row[0], {})
                 samples[row[1]] = completion
                 if len(samples) == n:
@@ -133,14 +158,54 @@ class LocalGenerator(Base):
                     done = [samples[k] for k in range(n)]
                     yield row[0], done if n == sampling.n else done * sampling.n
 
-    def _batches(self, rows: list[_Row]) -> Iterator[list[_Row]]:
+    def _open_decoder(self) -> Decoder | None:
+        """Our own loop over the model as it is now; `None` where it does not suit the model."""
+        from rulewright.generation import cpu, decode
+
+        if self._decoder is not None:
+            return self._decoder
+        base = self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
+        if not cpu.has_twin(self.model) or not decode.suits(base):
+            return None
+        if not self._for_good:
+            dtype = _dtype(self._wanted_dtype, "cpu")
+            twin = cpu.answering_twin(self.model, dtype)
+            cpu.pack(twin)
+            return decode.Decoder(twin, self._eos, self._pad)
+        cpu.pack(self.model)
+        self._decoder = decode.Decoder(self.model, self._eos, self._pad)
+        return self._decoder
+
+    def _batches(self, rows: list[_Row], decoder: Decoder | None) -> Iterator[list[_Row]]:
         """Rows of one budget and similar length together, the longest first (memory fails early)."""
         ordered = sorted(rows, key=lambda row: (-row[3], -len(row[2]), row[0], row[1]))
         for _, same_budget in groupby(ordered, key=lambda row: row[3]):
             owed = list(same_budget)
             while owed:
-                batch, owed = owed[: self._batch_size], owed[self._batch_size :]
+                n = self._batch_size or _GPU_ROWS
+                if decoder is not None and not self._batch_size:
+                    tokens = len(owed[0][2]) + owed[0][3]
+                    n = max(1, min(_CPU_ROWS, _CPU_CACHE_BYTES // (decoder.bytes_per_token * tokens)))
+                batch, owed = owed[:n], owed[n:]
                 yield batch
+
+    def _decode(
+        self, decoder: Decoder, batch: list[_Row], prompts: Sequence[Prompt], sampling: Sampling
+    ) -> list[Completion]:
+        from rulewright.generation.decode import Row
+        from rulewright.generation.sampler import Chooser, StopStrings
+
+        start = time.monotonic()
+        seeds = [_row_seed(sampling.seed, prompts[i], k) for i, k, _, _ in batch]
+        chooser = Chooser(sampling.temperature, sampling.top_p, seeds)
+        rows = [Row(ids, budget) for _, _, ids, budget in batch]
+        stops = StopStrings(self.tokenizer, sampling.stop) if sampling.stop else None
+        decoder.run(rows, chooser, stops.ends if stops else None)
+        seconds = round(time.monotonic() - start, 3)
+        return [
+            self._finish(asked, row.tokens, row.logprobs, sampling, seconds)
+            for asked, row in zip(batch, rows, strict=True)
+        ]
 
     def _run(self, batch: list[_Row], prompts: Sequence[Prompt], sampling: Sampling) -> list[Completion]:
         import torch
@@ -155,7 +220,7 @@ class LocalGenerator(Base):
                 ) from error
         torch.cuda.empty_cache()
         half = (len(batch) + 1) // 2
-        self._batch_size = min(self._batch_size, half)
+        self._batch_size = min(self._batch_size or half, half)
         console.decided("batch size", self._batch_size, "GPU memory ran out")
         return [
             *self._run(batch[:half], prompts, sampling),
@@ -301,7 +366,9 @@ def _dtype(wanted: str, device: str) -> torch.dtype:
         dtype: torch.dtype = getattr(torch, wanted)
         return dtype
     if device == "cpu":
-        return torch.float32
+        from rulewright.generation.cpu import multiplies_bf16
+
+        return torch.bfloat16 if multiplies_bf16() else torch.float32
     return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
 
 

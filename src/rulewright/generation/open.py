@@ -36,12 +36,12 @@ class GeneratorConfig(BaseModel):
     """How prompts are written; auto: as noted in the checkpoint, else full."""
     thinking: bool | None = None
     """Switch a chat template's thinking on or off (Qwen3: `enable_thinking`); unset: its default."""
-    batch_size: int = Field(default=16, ge=1)
-    """Local: sequences at once; halved when memory runs out."""
+    batch_size: int = Field(default=0, ge=0)
+    """Local: sequences at once, halved when memory runs out; 0: 16, or what a CPU does best."""
     device: str = "auto"
     """Local: auto, cpu, cuda, cuda:1, or map (spread over all GPUs)."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """Local; auto: bfloat16 on a GPU that has it, float32 on a CPU."""
+    """Local; auto: bfloat16 where the GPU or CPU multiplies it fast, else float32 (an old GPU: float16)."""
     load_in_4bit: bool = False
     """Local: NF4 weights (bitsandbytes)."""
     concurrency: int = Field(default=8, ge=1)

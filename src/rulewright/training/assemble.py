@@ -53,6 +53,8 @@ def arguments(config: SftConfig, run: RunDir) -> SFTConfig:
     import torch
     from trl import SFTConfig
 
+    from rulewright.generation.cpu import multiplies_bf16
+
     options = trainer_options(config.trainer, "SFTConfig")
     cuda = torch.cuda.is_available()
     ours: dict[str, Any] = {
@@ -62,7 +64,7 @@ def arguments(config: SftConfig, run: RunDir) -> SFTConfig:
         "max_length": config.max_length_tokens,
         "use_cpu": not cuda,
         # Autocast: weights in float32 too are multiplied in bfloat16, and updated in float32.
-        "bf16": cuda and torch.cuda.is_bf16_supported(),
+        "bf16": torch.cuda.is_bf16_supported() if cuda else multiplies_bf16() and config.tiny is None,
         "activation_checkpointing": cuda,
         "report_to": "none",
         "disable_tqdm": True,

@@ -178,7 +178,8 @@ class Watch(TrainerCallback):
             self._save_best(step)
 
     def _batch_size(self) -> int:
-        return max(16, self._trainer.args.per_device_train_batch_size)
+        on_cpu = self._trainer.args.device.type == "cpu"
+        return 0 if on_cpu else max(16, self._trainer.args.per_device_train_batch_size)
 
     def _note(self, step: int, found: dict[Mode, Evaluation]) -> None:
         with jsonl.Appender(self._rewards) as rewards:

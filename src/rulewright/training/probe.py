@@ -78,7 +78,7 @@ def ask(
     task: Task,
     style: Style,
     max_new_tokens: int,
-    batch_size: int = 32,
+    batch_size: int = 0,
 ) -> list[Row]:
     """Answer greedily and score; one row a record, in order."""
     generator = LocalGenerator(model, tokenizer, style, "in training", batch_size)

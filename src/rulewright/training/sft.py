@@ -106,7 +106,7 @@ def _train(config: SftConfig, prepared: Prepared, run: RunDir) -> dict[str, Any]
         from trl import SFTTrainer
     except ImportError as error:
         raise MissingDependency("trl with torch", "training", "train") from error
-    from rulewright.training import assemble, callbacks
+    from rulewright.training import assemble, callbacks, head
 
     torch.set_num_threads(config.threads)
     transformers_logging.disable_progress_bar()
@@ -133,6 +133,7 @@ def _train(config: SftConfig, prepared: Prepared, run: RunDir) -> dict[str, Any]
         callbacks=[metrics, memory, callbacks.MarkComplete()],
     )
     callbacks.remove_printers(trainer)
+    head.attach_to(trainer)
     start = checkpoints.agree_on_start(Path(args.output_dir))
     prober = _prober(config, prepared, run, trainer, tokenizer, start)
     # TRL has packed the rows by now, where that is asked for.

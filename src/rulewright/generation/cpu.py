@@ -1,0 +1,178 @@
+"""What makes a transformer fast on a CPU: its number format, its attention, its linear layers.
+
+Invariant: nothing here changes what a model computes, up to rounding in the format that
+it is asked to multiply in.
+"""
+
+# ruff: noqa: N803, N806  (tensors carry shape suffixes)
+# B rows, Q queries, K keys, H heads, G key-value heads, R heads of one key-value head, D width of a head
+from __future__ import annotations
+
+import copy
+import functools
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+ATTENTION: Final = "rulewright_cpu"
+"""Our attention's name among transformers' implementations, once `register` was called."""
+
+
+@functools.cache
+def multiplies_bf16() -> bool:
+    """Whether this processor multiplies bfloat16 faster than float32.
+
+    x86 needs AVX512-BF16 or AMX. PyTorch has fast kernels for Arm's bfloat16 on Linux only
+    (through the Arm Compute Library), so a Mac stays with float32.
+    """
+    able = torch.cpu.get_capabilities()
+    if not torch.backends.mkldnn.is_available():
+        return False
+    if able.get("architecture") in ("x86_64", "x86"):
+        return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+    return bool(able.get("bf16")) and not torch.backends.mps.is_built()
+
+
+def merge_adapters(model: Any) -> None:
+    """Add LoRA adapters to the weights they adapt, in place; a model without adapters stays as it is.
+
+    One product in place of three for every linear layer of every token.
+    """
+    if not getattr(model, "_hf_peft_config_loaded", False):
+        return
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for name, layer in list(model.named_modules()):
+        if isinstance(layer, BaseTunerLayer):
+            layer.merge()
+            model.set_submodule(name, layer.get_base_layer())
+    model._hf_peft_config_loaded = False
+
+
+class PackedLinear(nn.Module):
+    """A frozen linear layer whose weights lie as the processor multiplies them.
+
+    PyTorch lays them out anew for every product, which costs as much as the product itself
+    when a batch has a few rows.
+    """
+
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
+        super().__init__()
+        self.out_features, self.in_features = weight.shape
+        self.weight = torch.ops.mkldnn._reorder_linear_weight(weight.detach().contiguous())
+        self.bias = None if bias is None else bias.detach()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
+        return out
+
+
+def pack(model: nn.Module) -> None:
+    """Pack the bfloat16 linear layers of a model that only answers from now on, in place."""
+    for name, layer in list(model.named_modules()):
+        if type(layer) is nn.Linear and layer.weight.dtype == torch.bfloat16:
+            model.set_submodule(name, PackedLinear(layer.weight, layer.bias))
+
+
+def answering_twin(model: Any, dtype: torch.dtype) -> Any:
+    """A model that gives the same answers as one in training, for reading only.
+
+    It shares all tensors that already have the right format, has adapters merged, and knows
+    nothing of what a trainer has put around the model's forward. It answers as the model
+    stood when it was made.
+
+    Args:
+        model: a causal language model, or PEFT's LoRA around one; on a CPU.
+        dtype: of the twin's weights.
+    """
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    tensors = [*base.parameters(), *base.buffers()]
+    twin = copy.deepcopy(base, {id(tensor): tensor for tensor in tensors})
+    # Trainers wrap `forward` of the instance; the class's own is what we want.
+    twin.__dict__.pop("forward", None)
+    for name, layer in list(twin.named_modules()):
+        if hasattr(layer, "base_layer"):
+            twin.set_submodule(name, _merged(layer, dtype))
+    made: dict[int, nn.Parameter] = {}  # tied weights stay tied
+    for layer in twin.modules():
+        for name, parameter in layer._parameters.items():
+            if parameter is not None and id(parameter) not in made:
+                made[id(parameter)] = nn.Parameter(parameter.detach().to(dtype), requires_grad=False)
+            if parameter is not None:
+                layer._parameters[name] = made[id(parameter)]
+    return twin.eval()
+
+
+def has_twin(model: Any) -> bool:
+    """Whether `answering_twin` can express a model: plain weights, at most with plain LoRA."""
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    if getattr(base, "is_quantized", False):
+        return False
+    marks = ("base_layer", "original_module")
+    adapted = [layer for layer in base.modules() if any(hasattr(layer, mark) for mark in marks)]
+    if not adapted:
+        return True
+    from peft.tuners.lora import Linear
+
+    return all(
+        type(layer) is Linear and not layer.lora_variant and type(layer.get_base_layer()) is nn.Linear
+        for layer in adapted
+    )
+
+
+def _merged(layer: Any, dtype: torch.dtype) -> nn.Linear:
+    """The linear layer that a LoRA layer amounts to."""
+    base = layer.get_base_layer()
+    plain = nn.Linear(1, 1, bias=False, device="meta")
+    plain.in_features, plain.out_features = base.in_features, base.out_features
+    weight = base.weight.detach()
+    active = [] if layer.disable_adapters or layer.merged else layer.active_adapters
+    deltas = [layer.get_delta_weight(name).detach() for name in active if name in layer.lora_A]
+    if deltas:
+        weight = weight.float() + sum(delta.float() for delta in deltas)
+    plain.weight = nn.Parameter(weight.to(dtype), requires_grad=False)
+    if base.bias is not None:
+        plain.bias = nn.Parameter(base.bias.detach().to(dtype), requires_grad=False)
+    return plain
+
+
+def register() -> str:
+    """Make our attention known to transformers; give its name."""
+    from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, sdpa_mask
+    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+    ALL_ATTENTION_FUNCTIONS.register(ATTENTION, attention)
+    ALL_MASK_ATTENTION_FUNCTIONS.register(ATTENTION, sdpa_mask)
+    return ATTENTION
+
+
+def attention(
+    module: Any,
+    query_BHQD: torch.Tensor,
+    key_BGKD: torch.Tensor,
+    value_BGKD: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    **options: Any,
+) -> tuple[torch.Tensor, None]:
+    """As transformers' `sdpa`; a single query a row is two plain products, several times faster here."""
+    B, H, Q, D = query_BHQD.shape
+    usual = dropout == 0 and not options.get("softcap") and options.get("position_bias") is None
+    if Q > 1 or not usual:
+        from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+        return sdpa_attention_forward(
+            module, query_BHQD, key_BGKD, value_BGKD, attention_mask, dropout, scaling, **options
+        )
+    G = key_BGKD.shape[1]
+    scores_BGRK = query_BHQD.reshape(B, G, H // G, D) @ key_BGKD.transpose(2, 3)
+    scores_BGRK = scores_BGRK.float() * (D**-0.5 if scaling is None else scaling)
+    if attention_mask is not None:
+        if attention_mask.dtype == torch.bool:
+            scores_BGRK.masked_fill_(~attention_mask, torch.finfo(torch.float32).min)
+        else:
+            scores_BGRK += attention_mask
+    out_BGRD = scores_BGRK.softmax(-1).to(value_BGKD.dtype) @ value_BGKD
+    return out_BGRD.reshape(B, 1, H, D), None

@@ -1,0 +1,180 @@
+"""Log-probabilities of labels without computing what no label asks for.
+
+TRL scores every position of a batch on a CPU, prompts and padding included, in float32
+where gradients are summed, and computes all logits a second time for the gradient. Here
+the positions that have a label are gathered first, and the gradient is taken from the
+logits while they are there.
+
+Invariant: values and gradients are those of TRL's own head, up to rounding. What this
+head cannot express (scaled or capped logits, mixtures of experts, a gradient of the
+entropy) is left to TRL's.
+"""
+
+# ruff: noqa: N803, N806  (tensors carry shape suffixes: N labels, V vocabulary, D width)
+from __future__ import annotations
+
+import types
+from typing import Any, Final
+
+import torch
+from torch.nn import functional
+
+_ROWS: Final = 256
+"""Labels at once: their logits stay in the processor's cache, and products are large enough."""
+_PLAIN: Final = {"final_logit_softcapping": None, "logit_scale": 1.0, "output_multiplier": 1.0}
+_PLAIN_TOO: Final = {"lm_head_multiplier": 1.0, "logits_scaling": 1.0, "output_router_logits": False}
+_Grads = tuple[torch.Tensor | None, torch.Tensor | None, None, None, None]
+
+
+def suits(model: Any) -> bool:
+    """Whether a causal language model's logits are just hidden states times the head's weight."""
+    config = model.config.get_text_config()
+    plain = {**_PLAIN, **_PLAIN_TOO}
+    head = model.get_output_embeddings()
+    return (
+        all(getattr(config, name, None) in (None, value) for name, value in plain.items())
+        and type(head) is torch.nn.Linear
+        and head.bias is None
+    )
+
+
+def attach(model: Any, temperature: float = 1.0) -> bool:
+    """Answer `model(..., labels=…, fused_lm_head=True)` from here, in place of TRL's own head.
+
+    Args:
+        model: a causal language model that TRL's `add_fused_lm_head` has been called for.
+        temperature: logits are divided by it.
+
+    Returns:
+        Whether that was done; otherwise the model is as it was.
+    """
+    if not suits(model):
+        return False
+    original = model.forward
+
+    def forward(self: Any, *args: Any, fused_lm_head: bool = False, **options: Any) -> Any:
+        if not fused_lm_head:
+            return original(*args, fused_lm_head=fused_lm_head, **options)
+        return _score(self, temperature, args, options)
+
+    forward.__wrapped__ = type(model).forward  # type: ignore[attr-defined]  # `generate` reads the signature
+    model.forward = types.MethodType(forward, model)
+    return True
+
+
+def attach_to(trainer: Any, temperature: float = 1.0) -> bool:
+    """`attach` for the model of one of TRL's trainers, on a CPU; a GPU has TRL's own kernels."""
+    if trainer.args.device.type != "cpu" or getattr(trainer.args, "cast_lm_head_to_fp32", False):
+        return False
+    model = trainer.model
+    return attach(model.get_base_model() if hasattr(model, "peft_config") else model, temperature)
+
+
+def _score(model: Any, temperature: float, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    from trl.trainer.utils import FusedCausalLMOutput
+
+    labels_BL, shifted_BL = options.pop("labels", None), options.pop("shift_labels", None)
+    n_items = options.pop("num_items_in_batch", None)
+    options["use_cache"] = False
+    hidden_BLD = model.base_model(*args, **options).last_hidden_state
+    if shifted_BL is None:
+        hidden_BLD, labels_BL = hidden_BLD[:, :-1], labels_BL[:, 1:]
+    else:
+        labels_BL = shifted_BL
+    mask_BL = labels_BL != -100
+    logprobs_N, entropy_N, top1_N = _LabelScores.apply(
+        hidden_BLD[mask_BL],
+        model.get_output_embeddings().weight,
+        labels_BL[mask_BL],
+        temperature,
+        _dtype(hidden_BLD),
+    )
+
+    def spread(values_N: torch.Tensor) -> torch.Tensor:
+        return values_N.new_zeros(mask_BL.shape).masked_scatter(mask_BL, values_N)
+
+    total = mask_BL.sum().clamp(min=1) if n_items is None else n_items
+    logprobs_BL = spread(logprobs_N)
+    return FusedCausalLMOutput(
+        loss=-logprobs_BL.sum() / total,
+        log_probs=logprobs_BL,
+        entropy=spread(entropy_N),
+        is_top1=spread(top1_N),
+        label_mask=mask_BL,
+    )
+
+
+def _dtype(hidden: torch.Tensor) -> torch.dtype:
+    """The format of the product: autocast's, else the hidden states' own."""
+    kind = hidden.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
+
+
+class _LabelScores(torch.autograd.Function):
+    """`(hidden [N, D], weight [V, D], labels [N])` to log-probabilities, entropies and hits, each [N]."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden_ND: torch.Tensor,
+        weight_VD: torch.Tensor,
+        labels_N: torch.Tensor,
+        temperature: float,
+        dtype: torch.dtype,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        n = len(labels_N)
+        multiplied_VD = weight_VD.to(dtype)
+        logprobs_N, entropy_N, top1_N = (hidden_ND.new_zeros(n, dtype=torch.float32) for _ in range(3))
+        needs_hidden, needs_weight = ctx.needs_input_grad[:2]
+        # Of each label's own log-probability: the incoming gradient is one factor a row.
+        slopes_ND = torch.empty_like(hidden_ND, dtype=dtype) if needs_hidden else None
+        slopes_NV = hidden_ND.new_empty((n, len(weight_VD)), dtype=dtype) if needs_weight else None
+        for start in range(0, n, _ROWS):
+            rows = slice(start, start + _ROWS)
+            # The format is chosen here, operation by operation: autocast stays out of it.
+            with torch.autocast(hidden_ND.device.type, enabled=False):
+                logits_RV = functional.linear(hidden_ND[rows].to(dtype), multiplied_VD).float() / temperature
+                found = _scores(logits_RV, labels_N[rows, None])
+                logprobs_N[rows], entropy_N[rows], top1_N[rows], probs_RV = found
+                if needs_hidden or needs_weight:
+                    rounded_RV = _slopes(probs_RV, labels_N[rows, None], temperature).to(dtype)
+                if slopes_ND is not None:
+                    slopes_ND[rows] = rounded_RV @ multiplied_VD
+                if slopes_NV is not None:
+                    slopes_NV[rows] = rounded_RV
+        ctx.save_for_backward(hidden_ND, slopes_ND, slopes_NV)
+        ctx.weight_dtype = weight_VD.dtype
+        ctx.mark_non_differentiable(entropy_N, top1_N)
+        return logprobs_N, entropy_N, top1_N
+
+    @staticmethod
+    def backward(ctx: Any, grad_N: torch.Tensor, *_: Any) -> _Grads:  # type: ignore[override]
+        hidden_ND, slopes_ND, slopes_NV = ctx.saved_tensors
+        grad_hidden_ND = grad_weight_VD = None
+        if slopes_ND is not None:
+            grad_hidden_ND = (slopes_ND.float() * grad_N[:, None]).to(hidden_ND.dtype)
+        if slopes_NV is not None:
+            weighted_ND = (hidden_ND.float() * grad_N[:, None]).to(slopes_NV.dtype)
+            grad_weight_VD = (slopes_NV.T @ weighted_ND).to(ctx.weight_dtype)
+        return grad_hidden_ND, grad_weight_VD, None, None, None
+
+
+def _scores(
+    logits_NV: torch.Tensor, labels_N1: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Log-probability of each label, entropy, whether the label is the most likely, and all probabilities."""
+    most_N1 = logits_NV.amax(-1, keepdim=True)
+    chosen_N1 = logits_NV.gather(1, labels_N1)
+    probs_NV = (logits_NV - most_N1).exp_()
+    sum_N1 = probs_NV.sum(-1, keepdim=True)
+    log_sum_N1 = most_N1 + sum_N1.log()
+    probs_NV /= sum_N1
+    entropy_N = log_sum_N1.squeeze(1) - torch.linalg.vecdot(probs_NV, logits_NV)
+    return (chosen_N1 - log_sum_N1).squeeze(1), entropy_N, (chosen_N1 == most_N1).squeeze(1).float(), probs_NV
+
+
+def _slopes(probs_NV: torch.Tensor, labels_N1: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Derivative of each label's log-probability by the logits; in place of the probabilities."""
+    slopes_NV = probs_NV.neg_()
+    slopes_NV.scatter_add_(1, labels_N1, torch.ones_like(labels_N1, dtype=slopes_NV.dtype))
+    return slopes_NV.div_(temperature)
