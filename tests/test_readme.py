@@ -48,6 +48,8 @@ def test_a_command_line_names_what_there_is(page: str, line: str) -> None:
     model = importlib.import_module(f"rulewright.commands.{cli.COMMANDS[name].module}").Config
     flags = {"--config", "--set", "--help", "--json"}
     flags |= {f"--{field.replace('_', '-')}" for field in model.model_fields}
+    renamed = (getattr(note, "name", None) for f in model.model_fields.values() for note in f.metadata)
+    flags |= {f"--{name}" for name in renamed if name}
     flags |= {f"--no-{field.replace('_', '-')}" for field in model.model_fields}
     used = {word.partition("=")[0] for word in words if word.startswith("--")}
     assert used <= flags, f"{page}: {sorted(used - flags)} in: rulewright {line}"

@@ -59,6 +59,7 @@ GROUPS: Final[dict[str, dict[str, Command]]] = {
     "running": {
         "sandbox run": Command("sandbox_run", "a program or its tests, contained"),
         "sandbox attack": Command("sandbox_attack", "a folder of hostile cases"),
+        "fetch": Command("fetch", "a small open base model into models/base"),
         "serve": Command("serve", "a checkpoint behind an OpenAI-compatible endpoint"),
         "doctor": Command("doctor", "what this machine has, what it lacks, how to mend it"),
         "demo": Command("demo", "the whole pipeline, small, on a CPU"),

@@ -28,7 +28,7 @@ class Config(CommandConfig):
     """Which checkpoint, on which server, where it listens."""
 
     model: tyro.conf.Positional[str]
-    """Checkpoint folder or hub name."""
+    """Checkpoint folder, GGUF file or hub name."""
     server: Literal["auto", "vllm", "transformers"] = "auto"
     """auto: vLLM where it is installed."""
     host: str = "127.0.0.1"
@@ -51,9 +51,11 @@ class Config(CommandConfig):
 
 def run(config: Config) -> int:
     """Choose the server, say what it is, become it."""
+    from rulewright.generation.gguf import checkpoint
     from rulewright.generation.open import checkpoint_note, require_checkpoint
 
     require_checkpoint(config.model)
+    config = config.model_copy(update={"model": checkpoint(config.model)})
     server, reason = choose(config.server)
     command = command_line(config, server)
     if config.dry_run:

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from rulewright import console
 from rulewright.errors import MissingDependency, RulewrightError, UsageError
 from rulewright.generation.base import Base, Completion, Prompt, Sampling
+from rulewright.generation.gguf import checkpoint
 from rulewright.generation.open import GeneratorConfig, resolve_style
 from rulewright.prompts import Style
 
@@ -79,7 +80,7 @@ class LocalGenerator(Base):
 
     @classmethod
     def load(cls, spec: GeneratorConfig) -> Self:
-        """Load a checkpoint folder (plain, or a LoRA adapter) for inference."""
+        """Load a checkpoint (a plain folder, a LoRA adapter, a GGUF file) for inference."""
         try:
             import torch
             from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -89,11 +90,11 @@ class LocalGenerator(Base):
         except ImportError as error:
             raise MissingDependency("torch with transformers", "a local checkpoint", "train") from error
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        device = _device(spec.device)
+        source, device = checkpoint(spec.model), _device(spec.device)
         options = {"dtype": _dtype(spec.dtype, device), **_placement(spec, device)}
         try:
-            tokenizer = AutoTokenizer.from_pretrained(spec.model)
-            model: Any = AutoModelForCausalLM.from_pretrained(spec.model, **options)
+            tokenizer = AutoTokenizer.from_pretrained(source)
+            model: Any = AutoModelForCausalLM.from_pretrained(source, **options)
         except (OSError, ValueError, KeyError) as error:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise UsageError(f"{spec.model}: cannot be loaded ({reason})", "is it complete?") from error

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from rulewright.errors import UsageError
 from rulewright.generation.base import Generator
 from rulewright.prompts import Style
+from rulewright.runs import file_sha256
 
 NOTE_FILE: Final = "rulewright.json"
 _SAMPLED_BYTES: Final = 1 << 16
@@ -29,7 +30,8 @@ class GeneratorConfig(BaseModel):
     )
 
     model: str = ""
-    """A checkpoint folder (or hub name); with `base_url` the model's name there (empty: its only one)."""
+    """A checkpoint or adapter folder, a GGUF file or a hub name; with `base_url` the model's name there
+    (empty: its only one)."""
     base_url: str = ""
     """An OpenAI-compatible endpoint such as http://127.0.0.1:8000/v1; empty: the checkpoint runs here."""
     style: Literal["auto", "full", "compact"] = "auto"
@@ -89,12 +91,20 @@ def require_model(spec: GeneratorConfig) -> None:
 
 
 def require_checkpoint(model: str) -> None:
-    """Check that a folder holds a checkpoint; what is no folder may be a hub name."""
+    """Check a checkpoint folder or a GGUF file; what is neither may be a hub name."""
     folder = Path(model)
+    if folder.is_file():
+        from rulewright.generation import gguf
+
+        gguf.require(folder)
+        return
     if not folder.is_dir():
         looks_like_path = model.startswith((".", "/", "~", "models/", "runs/")) or model.count("/") != 1
-        if looks_like_path:
-            raise UsageError(f"{model}: no such checkpoint folder", "train it first, or check the path")
+        if looks_like_path or model.endswith(".gguf"):
+            raise UsageError(
+                f"{model}: no such checkpoint folder or GGUF file",
+                "train it first, check the path, or fetch a small one: rulewright fetch smollm2",
+            )
         return
     if not any((folder / name).exists() for name in ("config.json", "adapter_config.json")):
         inner = sorted(str(p.parent) for p in folder.glob("*/config.json") if p.parent.name != "run")
@@ -140,6 +150,8 @@ def checkpoint_facts(spec: GeneratorConfig) -> dict[str, Any]:
 
 
 def _folder_digest(folder: Path) -> str | None:
+    if folder.is_file():
+        return file_sha256(folder)[:16]
     if not folder.is_dir():
         return None
     digest = hashlib.sha256()

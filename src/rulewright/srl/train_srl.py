@@ -24,7 +24,7 @@ from rulewright.srl.reward_srl import Kind
 from rulewright.srl.scoring import StepScorer, TeacherStep, teacher_step
 from rulewright.state.trajectory import TrajectoryStep
 from rulewright.training import environment
-from rulewright.training.policy import PolicyConfig, Tasks, launch, open_run, run_policy
+from rulewright.training.policy import PolicyConfig, Tasks, launch, open_run, run_policy, with_checkpoint
 
 
 class SrlConfig(PolicyConfig):
@@ -42,6 +42,7 @@ class SrlConfig(PolicyConfig):
 
 def train_srl(config: SrlConfig) -> dict[str, Any]:
     """Run SRL as configured; give what `result.json` holds."""
+    config = with_checkpoint(config)
     run = open_run(config, [config.train, config.dev])
     if run.done:
         console.say(f"{config.out}: this very run is finished already")

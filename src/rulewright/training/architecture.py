@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, Self
 
 from rulewright.errors import UsageError
+from rulewright.generation import gguf
 from rulewright.training.config import TinyConfig
 
 Family = Literal["qwen3", "qwen2", "llama", "gemma3"]
@@ -133,14 +134,34 @@ class Architecture:
             ) from error
 
     @classmethod
+    def of_gguf(cls, path: Path) -> Self:
+        """Read a GGUF file's header.
+
+        Raises:
+            UsageError: no GGUF, or not a decoder whose parameters are counted here.
+        """
+        header = gguf.read_header(path)
+        shapes = {tensor.name: tensor.shape for tensor in header.tensors}
+        values = {name: header.value(key) for name, key in _IN_GGUF.items()}
+        values |= {
+            # llama.cpp says `gemma3` of the text model alone.
+            "model_type": {"gemma3": "gemma3_text"}.get(header.architecture, header.architecture),
+            "vocab_size": shapes.get("token_embd.weight", (None,))[-1],
+            "tie_word_embeddings": "output.weight" not in shapes,
+        }
+        return cls.of_config(str(path), {key: value for key, value in values.items() if value is not None})
+
+    @classmethod
     def of(cls, model: str) -> Self:
-        """A checkpoint folder, or a hub name in the table below.
+        """A checkpoint folder, a GGUF file, or a hub name in the table below.
 
         Raises:
             UsageError: neither.
         """
         if (Path(model) / "config.json").is_file() or (Path(model) / "adapter_config.json").is_file():
             return cls.of_folder(Path(model))
+        if Path(model).is_file():
+            return cls.of_gguf(Path(model))
         known = _KNOWN.get(_plain_name(model))
         if known is None:
             raise UsageError(
@@ -200,6 +221,16 @@ def _vision(values: Any, hidden: int) -> int:
     return int(values["num_hidden_layers"]) * layer + embeddings + 2 * width + width * hidden + width
 
 
+# What a GGUF header says under another name than a `config.json`.
+_IN_GGUF: Final = {
+    "hidden_size": "embedding_length",
+    "num_hidden_layers": "block_count",
+    "num_attention_heads": "attention.head_count",
+    "num_key_value_heads": "attention.head_count_kv",
+    "head_dim": "attention.key_length",
+    "intermediate_size": "feed_forward_length",
+    "sliding_window": "attention.sliding_window",
+}
 _FAMILIES: Final[dict[str, Family]] = {
     "qwen3": "qwen3", "qwen2": "qwen2", "llama": "llama", "mistral": "llama", "smollm3": "llama",
     "gemma3_text": "gemma3",

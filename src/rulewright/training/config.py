@@ -64,7 +64,7 @@ class SftConfig(CommandConfig):
     task: Task = "edit"
     """`edit`: answer with the edited code. `action`: answer with ast-grep rules."""
     model: str = ""
-    """Checkpoint folder or hub name to start from; empty: a new tiny model (`tiny:`)."""
+    """Checkpoint or adapter folder, GGUF file or hub name to start from; empty: a new model (`tiny:`)."""
     tiny: tyro.conf.Fixed[tyro.conf.Suppress[TinyConfig | None]] = None
     """Make a new tiny model and tokenizer (instead of `model`)."""
     mix: tyro.conf.Fixed[tyro.conf.Suppress[list[MixEntry]]] = Field(default_factory=list)

@@ -14,7 +14,7 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple, TypeVar
 
 import tyro
 from pydantic import Field
@@ -23,6 +23,7 @@ from rulewright import console, jsonl, yaml12
 from rulewright.config import CommandConfig, Options
 from rulewright.errors import ConfigError, MissingDependency, RulewrightError, UsageError
 from rulewright.generation.base import Sampling
+from rulewright.generation.gguf import checkpoint
 from rulewright.generation.open import require_checkpoint
 from rulewright.runs import RunDir
 from rulewright.srl.curves import plot
@@ -71,7 +72,7 @@ class PolicyConfig(CommandConfig):
     """Fields of every policy training."""
 
     model: str = "models/sft_stage1_astgrep"
-    """Checkpoint to start from."""
+    """Checkpoint to start from: a folder, an adapter, a GGUF file or a hub name."""
     out: Path = Path("models/srl_stage2")
     """The best checkpoint goes here, the run's files into run/ below."""
     reports: Path = Path("reports/srl")
@@ -118,6 +119,9 @@ class PolicyConfig(CommandConfig):
         return placed(problems(values.get("trainer", {}), "GRPOConfig", OURS))
 
 
+P = TypeVar("P", bound=PolicyConfig)
+
+
 class Tasks(NamedTuple):
     """What is trained and evaluated on."""
 
@@ -125,6 +129,12 @@ class Tasks(NamedTuple):
     dev: Scorer
     reward: str
     """Name of the reward, for logs."""
+
+
+def with_checkpoint(config: P) -> P:
+    """The configuration with a checkpoint folder where a GGUF file was named."""
+    environment.prepare(config.threads, config.model)
+    return config.model_copy(update={"model": checkpoint(config.model)})
 
 
 def open_run(config: PolicyConfig, inputs: Sequence[Path]) -> RunDir:

@@ -17,6 +17,7 @@ from typing import Any
 from rulewright import console, jsonl
 from rulewright.errors import MissingDependency, RulewrightError
 from rulewright.evaluation.tables import cell
+from rulewright.generation.gguf import checkpoint
 from rulewright.generation.open import require_checkpoint
 from rulewright.runs import RunDir
 from rulewright.training import card, checkpoints, environment, launch
@@ -36,6 +37,7 @@ def train(config: SftConfig) -> dict[str, Any]:
     """
     check(config)
     environment.prepare(config.threads, config.model)
+    config = config.model_copy(update={"model": checkpoint(config.model)})
     prepared = prepare(config)
     if not environment.is_main():
         return _train(config, prepared, RunDir(config.out / "run"))

@@ -15,7 +15,7 @@ from rulewright.data.mix import MixEntry, Policy, mix
 from rulewright.engine import Engine
 from rulewright.environment import EnvironmentScorer, Task, TestRunner, Weights, sandbox_tests, task_of
 from rulewright.errors import ConfigError, UsageError
-from rulewright.training.policy import PolicyConfig, Tasks, launch, open_run, run_policy
+from rulewright.training.policy import PolicyConfig, Tasks, launch, open_run, run_policy, with_checkpoint
 
 
 class GrpoConfig(PolicyConfig):
@@ -45,6 +45,7 @@ def train_grpo(config: GrpoConfig) -> dict[str, Any]:
     """Run GRPO as configured; give what `result.json` holds."""
     if not config.mix or not config.dev:
         raise ConfigError("`mix` and `dev` must name records", "see configs/tiny/grpo.yaml; nothing was run")
+    config = with_checkpoint(config)
     train_mix = mix(config.mix, config.seed, config.limit or None, config.mix_policy)
     dev_mix = mix(config.dev, config.seed, config.eval_rows, "undersample", training=False)
     inputs = [

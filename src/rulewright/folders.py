@@ -1,0 +1,74 @@
+"""A folder that is there whole or not at all, whoever is killed while it is made.
+
+Invariant: `make_whole` renames a finished folder into place, so its name never stands for
+half of it. What a killed process left beside it is removed by the next one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rulewright import console
+from rulewright.errors import RulewrightError
+
+
+def make_whole(folder: Path, make: Callable[[Path], None], is_whole: Callable[[], bool]) -> bool:
+    """Make a folder unless it is there; give whether it was made now.
+
+    One process works at a time; the others wait, and then find it done.
+
+    Args:
+        folder: where it is to be; what stands there and is not whole is replaced.
+        make: fills an empty folder beside it.
+        is_whole: looks at `folder`.
+
+    Raises:
+        RulewrightError: the disk is full, or the folder cannot be written.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(folder.parent):
+            for left in folder.parent.glob(f".{folder.name}.*.part"):
+                shutil.rmtree(left, ignore_errors=True)
+            if is_whole():
+                return False
+            part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+            part.mkdir()
+            try:
+                make(part)
+                if folder.exists():
+                    shutil.rmtree(folder)
+                part.rename(folder)
+            finally:
+                shutil.rmtree(part, ignore_errors=True)
+    except OSError as error:
+        raise cannot_write(folder, error.strerror or str(error)) from error
+    return True
+
+
+def cannot_write(folder: Path, reason: str) -> RulewrightError:
+    """The failure of a disk, in one message."""
+    return RulewrightError(
+        f"{folder}: cannot be written ({reason})",
+        "free some disk space or choose another folder, then run again; nothing half done was left",
+    )
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock; it goes with the process, however that ends."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            console.say(f"{folder}: another process writes here; waiting for it")
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

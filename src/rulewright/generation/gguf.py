@@ -1,0 +1,332 @@
+"""GGUF files, as llama.cpp and Ollama keep models: read the header, convert once.
+
+Invariant: a conversion is named by the file's content, so another file never stands in
+for it. Not here: computing with quantized weights; they are unpacked, and what the file's
+quantization lost stays lost.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from rulewright import console, folders, jsonl
+from rulewright.errors import MissingDependency, UsageError
+from rulewright.generation.open import NOTE_FILE, checkpoint_note
+from rulewright.runs import file_sha256
+
+BASES: Final = Path("models/base")
+"""Where base models lie that were fetched or converted here."""
+_MAGIC: Final = b"GGUF"
+_VERSIONS: Final = (2, 3)
+_STRING: Final = 8
+_ARRAY: Final = 9
+# The format's numbers for plain values, as `struct` writes them.
+_PLAIN: Final = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+# Bounds that no real header reaches, so that a damaged count cannot keep us busy.
+_MOST_ENTRIES: Final = 1 << 24
+_LONGEST_TEXT: Final = 1 << 26
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """Where a tensor stands in the file; `kind` is ggml's number of its type."""
+
+    name: str
+    shape: tuple[int, ...]
+    kind: int
+    offset: int
+    """From the start of the data, in bytes."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What stands before the weights.
+
+    An array in `metadata` is its length: vocabularies are long, and nobody here reads them.
+    """
+
+    metadata: dict[str, Any]
+    tensors: tuple[Tensor, ...]
+    data_start: int
+
+    @property
+    def architecture(self) -> str:
+        return str(self.metadata.get("general.architecture", ""))
+
+    def value(self, key: str, default: Any = None) -> Any:
+        """A value of the architecture's own, e.g. `block_count`."""
+        return self.metadata.get(f"{self.architecture}.{key}", default)
+
+
+def is_gguf(path: Path) -> bool:
+    """Whether a file says that it is one; its name decides nothing (Ollama's have no ending)."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(4) == _MAGIC
+    except OSError:
+        return False
+
+
+def checkpoint(model: str) -> str:
+    """What transformers can load for a model as a person names it.
+
+    A GGUF file is converted, once, to a checkpoint folder in `models/base`; anything else
+    is given back as it is.
+
+    Raises:
+        UsageError: the file is no GGUF, is cut short, or is of a kind that cannot be converted.
+        MissingDependency: gguf or transformers are not installed.
+        RulewrightError: the disk is full.
+    """
+    source = Path(model)
+    if not source.is_file():
+        return model
+    header = require(source)
+    digest = file_sha256(source)
+    folder = BASES / f"{source.stem}-{digest[:12]}"
+    note = {"converted_from": str(source), "sha256": digest}
+
+    def make(part: Path) -> None:
+        console.say(f"{source}: converting it to a checkpoint, once")
+        convert(source, header, part, note)
+
+    folders.make_whole(folder, make, lambda: is_whole(folder))
+    console.decided("checkpoint", folder, f"converted from {source}")
+    return str(folder)
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether a conversion has all its files, each of its noted size."""
+    files: dict[str, int] = checkpoint_note(str(folder)).get("files", {})
+    return bool(files) and all(
+        (folder / name).is_file() and (folder / name).stat().st_size == size for name, size in files.items()
+    )
+
+
+def require(path: Path) -> Header:
+    """Check, without loading weights, that a file can be converted.
+
+    Raises:
+        UsageError: what is wrong with it, and what to do.
+        MissingDependency: gguf or transformers are not installed.
+    """
+    header = read_header(path)
+    parts = header.metadata.get("split.count", 0)
+    if parts > 1:
+        raise UsageError(
+            f"{path}: is one of {parts} parts of a model",
+            "join them with llama.cpp: llama-gguf-split --merge FIRST_PART.gguf WHOLE.gguf",
+        )
+    if not header.metadata.get("tokenizer.ggml.tokens"):
+        raise UsageError(f"{path}: holds no tokenizer", "use a GGUF of a whole language model")
+    _require_architecture(path, header.architecture)
+    _require_all_weights(path, header)
+    return header
+
+
+def _require_architecture(path: Path, architecture: str) -> None:
+    try:
+        from transformers import modeling_gguf_pytorch_utils as legacy
+    except ImportError as error:
+        raise MissingDependency("transformers with torch", "a GGUF file", "train") from error
+    known = set(legacy.GGUF_SUPPORTED_ARCHITECTURES) - {"general", "tokenizer"}
+    try:
+        from transformers.integrations.gguf.gguf_conversion_mapping import GGUF_ARCHS
+
+        known |= set(GGUF_ARCHS)
+    except ImportError:  # an older transformers
+        pass
+
+    def plain(name: str) -> str:
+        return name.replace("-", "").replace("_", "")
+
+    if plain(architecture) not in {plain(name) for name in known}:
+        raise UsageError(
+            f"{path}: architecture {architecture or '(none)'!r} cannot be converted",
+            f"use the original checkpoint, or a GGUF of one of: {', '.join(sorted(known))}",
+        )
+
+
+def _require_all_weights(path: Path, header: Header) -> None:
+    try:
+        from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
+    except ImportError as error:
+        raise MissingDependency("gguf", "a GGUF file", "gguf") from error
+    if not header.tensors:
+        raise UsageError(f"{path}: holds no weights", "use a GGUF of a whole language model")
+    end = header.data_start
+    for tensor in header.tensors:
+        try:
+            block, n_bytes = GGML_QUANT_SIZES[GGMLQuantizationType(tensor.kind)]
+        except (KeyError, ValueError) as error:
+            raise UsageError(
+                f"{path}: {tensor.name}: weights of type {tensor.kind}, which the gguf package does not know",
+                "use a file of another quantization (Q4_K_M, Q8_0, F16, …)",
+            ) from error
+        end = max(end, header.data_start + tensor.offset + prod(tensor.shape) // block * n_bytes)
+    size = path.stat().st_size
+    if size < end:
+        raise UsageError(f"{path}: is cut short: {size:,} of {end:,} bytes", "download it again")
+
+
+def convert(source: Path, header: Header, folder: Path, note: dict[str, Any]) -> None:
+    """Write the checkpoint of a GGUF file into an empty folder; the note comes last.
+
+    Weights become bfloat16, but for files that hold plain floats: they keep their type.
+
+    Raises:
+        UsageError: transformers cannot read it.
+        OSError: the disk is full.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    link = folder / "source.gguf"
+    link.symlink_to(source.resolve())
+    options: dict[str, Any] = {"dtype": getattr(torch, _dtype(header)), **_unpacked()}
+    with _quiet():
+        try:
+            tokenizer: Any = AutoTokenizer.from_pretrained(folder, gguf_file=link.name)
+            model: Any = AutoModelForCausalLM.from_pretrained(folder, gguf_file=link.name, **options)
+        except Exception as error:  # of any class: tokenizers raises bare ones; nothing is written meanwhile
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise UsageError(
+                f"{source}: cannot be converted ({reason})",
+                "use the original checkpoint, or a GGUF of another kind",
+            ) from error
+        link.unlink()
+        # The weights are plain now; what says otherwise would forbid saving, and mislead who loads them.
+        model.hf_quantizer = None
+        model.is_quantized = False
+        if hasattr(model.config, "quantization_config"):
+            del model.config.quantization_config
+        model.config.name_or_path = ""
+        try:
+            model.save_pretrained(folder)
+            tokenizer.save_pretrained(folder)
+        except SafetensorError as error:
+            raise OSError(None, str(error)) from error
+    files = {path.name: path.stat().st_size for path in sorted(folder.iterdir()) if path.is_file()}
+    jsonl.write_json(folder / NOTE_FILE, {**note, "files": files})
+
+
+def _dtype(header: Header) -> str:
+    """Of the checkpoint: as most weights of the file, where they are plain floats."""
+    counts: dict[int, int] = {}
+    for tensor in header.tensors:
+        counts[tensor.kind] = counts.get(tensor.kind, 0) + prod(tensor.shape)
+    return {0: "float32", 1: "float16"}.get(max(counts, key=lambda kind: counts[kind]), "bfloat16")
+
+
+def _unpacked() -> dict[str, Any]:
+    """Have newer releases of transformers unpack the weights, instead of computing with them as they are."""
+    try:
+        from transformers.utils.quantization_config import GgufConfig
+    except ImportError:
+        return {}
+    return {"quantization_config": GgufConfig(dequantize=True)}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the libraries' bars and warnings; what goes wrong is raised all the same."""
+    with redirect_stderr(io.StringIO()):
+        yield
+
+
+def read_header(path: Path) -> Header:
+    """Read what stands before the weights.
+
+    Raises:
+        UsageError: it is no GGUF, of an unknown version, or ends within its header.
+    """
+    with jsonl.require_file(path).open("rb") as stream:
+        if stream.read(4) != _MAGIC:
+            raise UsageError(
+                f"{path}: is not a GGUF file (it does not begin with GGUF)",
+                "a model is a checkpoint folder, a hub name, an adapter folder or a GGUF file",
+            )
+        reader = _Reader(stream)
+        try:
+            return _header(path, reader)
+        except (EOFError, struct.error, UnicodeDecodeError) as error:
+            raise UsageError(
+                f"{path}: ends within its header, or is damaged there (byte {stream.tell():,})",
+                "download it again",
+            ) from error
+
+
+def _header(path: Path, reader: _Reader) -> Header:
+    version = reader.number("I")
+    if version not in _VERSIONS:
+        raise UsageError(
+            f"{path}: GGUF version {version}; 2 and 3 can be read",
+            "convert it anew with a current llama.cpp",
+        )
+    n_tensors, n_values = reader.count(), reader.count()
+    metadata = {}
+    for _ in range(n_values):
+        key = reader.text()
+        metadata[key] = reader.value(reader.number("I"))
+    tensors = []
+    for _ in range(n_tensors):
+        name = reader.text()
+        shape = tuple(reader.number("Q") for _ in range(reader.number("I")))
+        tensors.append(Tensor(name, shape, reader.number("I"), reader.number("Q")))
+    alignment = int(metadata.get("general.alignment", 32)) or 32
+    start = -(-reader.tell() // alignment) * alignment
+    return Header(metadata, tuple(tensors), start)
+
+
+class _Reader:
+    """Little-endian values from a file; `EOFError` where it ends too early or a count is absurd."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+    def number(self, form: str) -> Any:
+        return struct.unpack(f"<{form}", self._bytes(struct.calcsize(f"<{form}")))[0]
+
+    def count(self) -> int:
+        found: int = self.number("Q")
+        if found > _MOST_ENTRIES:
+            raise EOFError
+        return found
+
+    def text(self) -> str:
+        return self._bytes(self.number("Q")).decode("utf-8")
+
+    def value(self, kind: int) -> Any:
+        """One value; of an array, its length."""
+        if kind == _STRING:
+            return self.text()
+        if kind != _ARRAY:
+            return self.number(_PLAIN[kind]) if kind in _PLAIN else self._absurd()
+        inner, n = self.number("I"), self.count()
+        if inner == _STRING:
+            for _ in range(n):
+                self._bytes(self.number("Q"))
+        elif inner in _PLAIN:
+            self._bytes(n * struct.calcsize(f"<{_PLAIN[inner]}"))
+        else:
+            self._absurd()
+        return n
+
+    def _bytes(self, n: int) -> bytes:
+        if n > _LONGEST_TEXT or len(found := self._stream.read(n)) < n:
+            raise EOFError
+        return found
+
+    def _absurd(self) -> Any:
+        raise EOFError
