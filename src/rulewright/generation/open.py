@@ -99,8 +99,7 @@ def require_checkpoint(model: str) -> None:
         gguf.require(folder)
         return
     if not folder.is_dir():
-        looks_like_path = model.startswith((".", "/", "~", "models/", "runs/")) or model.count("/") != 1
-        if looks_like_path or model.endswith(".gguf"):
+        if looks_like_path(model) or model.endswith(".gguf"):
             raise UsageError(
                 f"{model}: no such checkpoint folder or GGUF file",
                 "train it first, check the path, or fetch a small one: rulewright fetch smollm2",
@@ -110,6 +109,11 @@ def require_checkpoint(model: str) -> None:
         inner = sorted(str(p.parent) for p in folder.glob("*/config.json") if p.parent.name != "run")
         hint = f"did you mean {inner[-1]}?" if inner else "a checkpoint holds config.json and the weights"
         raise UsageError(f"{model}: holds no checkpoint (no config.json)", hint)
+
+
+def looks_like_path(model: str) -> bool:
+    """Whether a name means a folder here rather than a model of the hub (`owner/name`)."""
+    return model.startswith((".", "/", "~", "models/", "runs/")) or model.count("/") != 1
 
 
 def checkpoint_note(model: str) -> dict[str, Any]:

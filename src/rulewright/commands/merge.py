@@ -1,0 +1,58 @@
+"""Merge a LoRA adapter into its base: one plain checkpoint that any server loads.
+
+The base is loaded without quantization, also for an adapter that was trained on 4-bit
+weights. Tokenizer, chat template, generation settings and the note on how the model is
+asked come with it. OUT must be new or empty.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from rulewright import console
+from rulewright.config import CommandConfig
+from rulewright.errors import UsageError
+
+
+class Config(CommandConfig):
+    """Which adapter, into which folder."""
+
+    adapter: tyro.conf.Positional[Path]
+    """Folder with `adapter_config.json`, as `train` writes it with `lora`."""
+    out: tyro.conf.Positional[Path]
+    """Folder for the merged checkpoint; new or empty."""
+    base: str = ""
+    """The base model, where it is no longer where the adapter says: folder or hub name."""
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    """Of the merged weights; auto: as the base is stored."""
+    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """What was written, as JSON on stdout."""
+
+
+def run(config: Config) -> int:
+    """Check, merge, say what is there now."""
+    from rulewright.generation.adapters import Adapter
+    from rulewright.training import environment
+    from rulewright.training.merge import STAGING, merge
+
+    if config.out.exists():
+        if not config.out.is_dir():
+            raise UsageError(f"{config.out}: is a file", "name a new folder")
+        if left := sorted(path.name for path in config.out.iterdir() if path.name != STAGING):
+            raise UsageError(
+                f"{config.out}: not empty ({', '.join(left[:3])}); nothing is overwritten",
+                "name a new folder",
+            )
+    adapter = Adapter.read(config.adapter)
+    environment.prepare(os.cpu_count() or 1, adapter.require_base(config.base))
+    merged = merge(config.adapter, config.out, config.dtype, config.base)
+    if config.json_output:
+        console.emit_json({**merged._asdict(), "out": str(merged.out)})
+        return 0
+    console.decided("base", merged.base, "as asked" if config.base else "as the adapter says")
+    console.say(f"{merged.out}: {merged.n_parameters:,} parameters in {merged.dtype}")
+    return 0

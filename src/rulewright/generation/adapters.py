@@ -1,0 +1,95 @@
+"""What a LoRA adapter's folder says of itself, read without PEFT or torch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+from rulewright.errors import UsageError
+from rulewright.generation.gguf import checkpoint
+from rulewright.generation.open import looks_like_path, require_checkpoint
+
+CONFIG_FILE: Final = "adapter_config.json"
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A folder with `adapter_config.json`.
+
+    Args:
+        path: the folder.
+        base: the model that it was trained on, a folder or a hub name.
+        settings: all of its configuration.
+    """
+
+    path: Path
+    base: str
+    settings: dict[str, Any]
+
+    @classmethod
+    def read(cls, folder: str | Path) -> Self:
+        """Read an adapter's folder.
+
+        Raises:
+            UsageError: no such folder, no adapter in it, or one that says too little.
+        """
+        path = Path(folder)
+        file = path / CONFIG_FILE
+        if not path.is_dir():
+            raise UsageError(f"{folder}: no such folder", "name the folder that training wrote")
+        if not file.is_file():
+            full = (path / "config.json").is_file()
+            raise UsageError(
+                f"{folder}: holds no adapter (no {CONFIG_FILE})",
+                "it is a full checkpoint: nothing is left to merge" if full else "name the adapter's folder",
+            )
+        try:
+            settings = json.loads(file.read_text(encoding="utf-8"))
+            base = settings["base_model_name_or_path"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise UsageError(f"{file}: cannot be read ({error!r})", "copy the adapter again") from error
+        if not isinstance(base, str) or not base:
+            raise UsageError(f"{file}: names no base model", "say which: --base FOLDER_OR_HUB_NAME")
+        if not any((path / f"adapter_model.{end}").is_file() for end in ("safetensors", "bin")):
+            raise UsageError(
+                f"{folder}: the adapter has no weights (adapter_model.safetensors)", "copy it again"
+            )
+        return cls(path, base, settings)
+
+    @property
+    def rank(self) -> int:
+        """The largest rank of any of its layers."""
+        own = [int(self.settings.get("r") or 0)]
+        return max(own + [int(r) for r in (self.settings.get("rank_pattern") or {}).values()])
+
+    @property
+    def has_tokenizer(self) -> bool:
+        """Whether the tokenizer that it was trained with lies beside it."""
+        return any((self.path / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json"))
+
+    def require_base(self, instead: str = "") -> str:
+        """The base to use, checked to be there where it is a folder.
+
+        Raises:
+            UsageError: the base is gone, or is an adapter itself.
+        """
+        base = instead or self.base
+        if not Path(base).is_dir() and looks_like_path(base):
+            raise UsageError(
+                f"{self.path}: its base {base} is gone: no such folder",
+                "say where it is now: --base FOLDER_OR_HUB_NAME",
+            )
+        require_checkpoint(base)
+        if (Path(base) / CONFIG_FILE).is_file():
+            raise UsageError(
+                f"{self.path}: its base {base} is an adapter itself",
+                f"merge that one first: rulewright merge {base} OUT, then --base OUT",
+            )
+        return checkpoint(base)
+
+
+def is_adapter(model: str) -> bool:
+    """Whether a folder holds an adapter rather than a full checkpoint."""
+    return (Path(model) / CONFIG_FILE).is_file()

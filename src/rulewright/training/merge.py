@@ -1,0 +1,132 @@
+"""A LoRA adapter and its base → one plain checkpoint that any server loads.
+
+Invariant: the folder is whole or not there. Everything is written into a hidden folder
+inside it first and moved out at the end, the note (`rulewright.json`) last; what stood in the
+folder before stays. The base is loaded without quantization, whatever it was trained on.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple
+
+from rulewright import jsonl
+from rulewright.errors import MissingDependency, RulewrightError, UsageError
+from rulewright.generation.adapters import Adapter
+from rulewright.generation.open import NOTE_FILE, checkpoint_note
+
+Dtype = Literal["auto", "bfloat16", "float16", "float32"]
+STAGING: Final = ".merging"
+"""In the folder that is written: what is not whole yet."""
+
+
+class Merged(NamedTuple):
+    """What was written."""
+
+    out: Path
+    base: str
+    dtype: str
+    n_parameters: int
+
+
+def merge(adapter: str | Path, out: Path, dtype: Dtype = "auto", base: str = "") -> Merged:
+    """Merge an adapter into its base, without quantization, and write a checkpoint.
+
+    Tokenizer, chat template, generation settings and the note on how the model is asked
+    come with it. Training calls this too (`lora.merge`).
+
+    Args:
+        adapter: folder with `adapter_config.json`.
+        out: folder to write to; other files in it stay.
+        dtype: of the merged weights; `auto`: as the base is stored.
+        base: where the base is now, if not where the adapter says.
+
+    Raises:
+        UsageError: no adapter, its base is gone or of another shape, or the disk is too small.
+        MissingDependency: PEFT or torch is not installed.
+    """
+    found = Adapter.read(adapter)
+    source = found.require_base(base)
+    model, tokenizer = _load(found, source, dtype)
+    _require_space(model, out)
+    staging = out / STAGING
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    try:
+        model.save_pretrained(staging)
+        tokenizer.save_pretrained(staging)
+        note = {**checkpoint_note(str(adapter)), "base": source, "merged": str(adapter)}
+        jsonl.write_json(staging / NOTE_FILE, note)
+    except (OSError, RuntimeError) as error:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise RulewrightError(
+            f"{out}: cannot be written ({error})", "free the disk, then run again"
+        ) from error
+    _move_out(staging, out)
+    return Merged(out, source, _dtype_name(model), int(model.num_parameters()))
+
+
+def _load(adapter: Adapter, base: str, dtype: Dtype) -> tuple[Any, Any]:
+    """The merged model on the CPU, and the tokenizer it was trained with."""
+    try:
+        import torch
+        from peft import PeftModel
+        from safetensors import SafetensorError
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+    except ImportError as error:
+        raise MissingDependency("peft with torch", "merging an adapter", "train") from error
+    wanted = "auto" if dtype == "auto" else getattr(torch, dtype)
+    try:
+        model = AutoModelForCausalLM.from_pretrained(base, dtype=wanted)
+        tokenizer = AutoTokenizer.from_pretrained(str(adapter.path) if adapter.has_tokenizer else base)
+    except (OSError, ValueError, KeyError) as error:
+        raise UsageError(f"{base}: cannot be loaded ({_first_line(error)})", "is it complete?") from error
+    if getattr(model.config, "quantization_config", None) is not None:
+        raise UsageError(
+            f"{base}: its weights are stored quantized, and an adapter cannot be merged into them exactly",
+            "name the unquantized model: --base FOLDER_OR_HUB_NAME",
+        )
+    try:
+        wrapped = PeftModel.from_pretrained(model, str(adapter.path))
+    except (OSError, SafetensorError) as error:
+        raise UsageError(
+            f"{adapter.path}: its weights cannot be read ({_first_line(error)})", "copy it again"
+        ) from error
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise UsageError(
+            f"{adapter.path}: does not fit {base} ({_first_line(error)})",
+            "name the base that it was trained on: --base FOLDER_OR_HUB_NAME",
+        ) from error
+    return wrapped.merge_and_unload(safe_merge=True), tokenizer
+
+
+def _require_space(model: Any, out: Path) -> None:
+    """Refuse before writing what the disk has no room for."""
+    needed = sum(p.numel() * p.element_size() for p in model.parameters())
+    where = next(folder for folder in (out, *out.absolute().parents) if folder.is_dir())
+    free = shutil.disk_usage(where).free
+    if free < needed:
+        raise UsageError(
+            f"{out}: the merged weights take {needed / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB are free",
+            "free the disk, or choose another folder",
+        )
+
+
+def _move_out(staging: Path, out: Path) -> None:
+    """Move what is whole into place; the note is last, so its existence means done."""
+    for path in sorted(staging.iterdir(), key=lambda p: (p.name == NOTE_FILE, p.name)):
+        path.replace(out / path.name)
+    staging.rmdir()
+    # Merged into its own folder, the adapter would be loaded on top of itself.
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        (out / name).unlink(missing_ok=True)
+
+
+def _dtype_name(model: Any) -> str:
+    return str(next(model.parameters()).dtype).removeprefix("torch.")
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else type(error).__name__

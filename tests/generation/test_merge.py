@@ -1,0 +1,192 @@
+"""An adapter merged into its base answers as the adapter did, and is a plain checkpoint."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rulewright.cli import main
+from rulewright.generation import GeneratorConfig, Sampling, open_generator
+from rulewright.generation.adapters import Adapter
+
+torch = pytest.importorskip("torch")
+peft = pytest.importorskip("peft")
+transformers = pytest.importorskip("transformers")
+
+PROMPT = [{"role": "user", "content": "rename f to g"}]
+
+
+@pytest.fixture(scope="module")
+def base(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The random checkpoint in bf16, as pretrained models are stored."""
+    folder = tmp_path_factory.mktemp("base") / "base"
+    model = transformers.AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.bfloat16)
+    model.generation_config.max_length = 77
+    model.save_pretrained(folder)
+    transformers.AutoTokenizer.from_pretrained(checkpoint).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def adapter(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An adapter that changes what the base says, with its tokenizer and note."""
+    folder = tmp_path_factory.mktemp("adapter") / "stage1"
+    return make_adapter(base, folder)
+
+
+def make_adapter(base: Path, folder: Path, r: int = 4) -> Path:
+    model = transformers.AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    torch.manual_seed(1)
+    config = peft.LoraConfig(
+        r=r, lora_alpha=2 * r, target_modules="all-linear", task_type="CAUSAL_LM", init_lora_weights=False
+    )
+    peft.get_peft_model(model, config).save_pretrained(folder)
+    transformers.AutoTokenizer.from_pretrained(base).save_pretrained(folder)
+    note = {"prompt_style": "compact", "task": "action", "base": "x", "thinking": False}
+    (folder / "rulewright.json").write_text(json.dumps(note))
+    return folder
+
+
+def logits(folder: Path, dtype: str) -> torch.Tensor:
+    """Of a few tokens, from a folder as transformers opens it (an adapter on its base)."""
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype))
+    with torch.no_grad():
+        return model.eval()(torch.arange(3, 40)[None]).logits.float()
+
+
+def test_merged_logits_are_the_adapters(adapter: Path, base: Path, tmp_path: Path) -> None:
+    out = tmp_path / "merged"
+    assert main(["merge", str(adapter), str(out), "--dtype", "float32"]) == 0
+    wanted, got = logits(adapter, "float32"), logits(out, "float32")
+    assert (wanted - logits(base, "float32")).abs().max() > 0.5, "the adapter changes something"
+    assert torch.allclose(wanted, got, atol=2e-4), (wanted - got).abs().max()
+
+
+def test_auto_keeps_the_type_of_the_base(adapter: Path, tmp_path: Path) -> None:
+    out = tmp_path / "merged"
+    assert main(["merge", str(adapter), str(out)]) == 0
+    assert json.loads((out / "config.json").read_text())["dtype"] == "bfloat16"
+    exact, rounded = logits(adapter, "float32"), logits(out, "float32")
+    assert (exact - rounded).abs().mean() < 0.05 * exact.std(), "no more than rounding to bf16"
+
+
+def test_what_comes_with_the_weights(adapter: Path, base: Path, tmp_path: Path) -> None:
+    out = tmp_path / "merged"
+    assert main(["merge", str(adapter), str(out), "--dtype", "float32"]) == 0
+    names = {path.name for path in out.iterdir()}
+    assert {"config.json", "model.safetensors", "tokenizer.json", "generation_config.json"} <= names
+    assert not any(name.startswith(("adapter_", ".")) for name in names)
+    note = json.loads((out / "rulewright.json").read_text())
+    assert note["prompt_style"] == "compact" and note["task"] == "action" and note["thinking"] is False
+    assert note["base"] == str(base) and note["merged"] == str(adapter)
+    assert json.loads((out / "generation_config.json").read_text())["max_length"] == 77
+    kept = transformers.AutoTokenizer.from_pretrained(out)
+    was = transformers.AutoTokenizer.from_pretrained(adapter)
+    assert kept.chat_template == was.chat_template and kept.get_vocab() == was.get_vocab()
+    answers = []
+    for folder in (adapter, out):
+        with open_generator(GeneratorConfig(model=str(folder), dtype="float32")) as generator:
+            assert generator.style == "compact"
+            answers.append(generator.generate([PROMPT], Sampling(max_new_tokens=12))[0][0].text)
+    assert answers[0] == answers[1]
+
+
+def test_merging_from_training_keeps_the_run(adapter: Path, tmp_path: Path) -> None:
+    """`lora.merge` writes into a folder that holds `run/`, and may hold the adapter itself."""
+    from rulewright.training.merge import merge
+
+    out = tmp_path / "model"
+    shutil.copytree(adapter, out)
+    (out / "run").mkdir()
+    (out / "run" / "result.json").write_text("{}")
+    merge(adapter, out, "float32")
+    assert (out / "run" / "result.json").exists() and not (out / "adapter_config.json").exists()
+    assert torch.allclose(logits(adapter, "float32"), logits(out, "float32"), atol=2e-4)
+
+
+def no_folder(adapter: Path, tmp_path: Path) -> list[str]:
+    return [str(tmp_path / "absent"), str(tmp_path / "out")]
+
+
+def full_checkpoint(adapter: Path, tmp_path: Path) -> list[str]:
+    return [Adapter.read(adapter).base, str(tmp_path / "out")]
+
+
+def base_gone(adapter: Path, tmp_path: Path) -> list[str]:
+    shutil.copytree(adapter, tmp_path / "moved")
+    settings = json.loads((adapter / "adapter_config.json").read_text())
+    settings["base_model_name_or_path"] = "/gone/base"
+    (tmp_path / "moved" / "adapter_config.json").write_text(json.dumps(settings))
+    return [str(tmp_path / "moved"), str(tmp_path / "out")]
+
+
+def other_base(adapter: Path, tmp_path: Path) -> list[str]:
+    config = transformers.Qwen3Config(
+        vocab_size=300, hidden_size=64, num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=2,
+        head_dim=16, intermediate_size=64,
+    )  # fmt: skip
+    transformers.Qwen3ForCausalLM(config).save_pretrained(tmp_path / "other")
+    return [str(adapter), str(tmp_path / "out"), "--base", str(tmp_path / "other")]
+
+
+def adapter_on_adapter(adapter: Path, tmp_path: Path) -> list[str]:
+    return [str(adapter), str(tmp_path / "out"), "--base", str(adapter)]
+
+
+def not_empty(adapter: Path, tmp_path: Path) -> list[str]:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    return [str(adapter), str(tmp_path / "out")]
+
+
+def torn_weights(adapter: Path, tmp_path: Path) -> list[str]:
+    shutil.copytree(adapter, tmp_path / "torn")
+    weights = tmp_path / "torn" / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    return [str(tmp_path / "torn"), str(tmp_path / "out")]
+
+
+def no_weights(adapter: Path, tmp_path: Path) -> list[str]:
+    shutil.copytree(adapter, tmp_path / "bare")
+    (tmp_path / "bare" / "adapter_model.safetensors").unlink()
+    return [str(tmp_path / "bare"), str(tmp_path / "out")]
+
+
+@pytest.mark.parametrize(
+    ("prepare", "said", "hint"),
+    [
+        (no_folder, "no such folder", "name the folder"),
+        (full_checkpoint, "holds no adapter", "full checkpoint"),
+        (base_gone, "its base /gone/base is gone", "--base"),
+        (other_base, "does not fit", "--base"),
+        (adapter_on_adapter, "is an adapter itself", "merge that one first"),
+        (not_empty, "not empty (notes.txt)", "new folder"),
+        (torn_weights, "cannot be read", "copy it again"),
+        (no_weights, "has no weights", "copy it again"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_bad_input_is_one_message_and_leaves_nothing(
+    adapter: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    prepare: Callable[[Path, Path], list[str]], said: str, hint: str,
+) -> None:  # fmt: skip
+    arguments = prepare(adapter, tmp_path)
+    assert main(["merge", *arguments]) == 2
+    err = capsys.readouterr().err
+    assert said in err and hint in err and "Traceback" not in err
+    out = tmp_path / "out"
+    assert not out.exists() or [path.name for path in out.iterdir()] in ([], ["notes.txt"])
+
+
+def test_a_torn_merge_is_done_again(adapter: Path, tmp_path: Path) -> None:
+    """Killed while writing, it left a hidden folder only; the same command starts over."""
+    out = tmp_path / "merged"
+    (out / ".merging").mkdir(parents=True)
+    (out / ".merging" / "model.safetensors").write_bytes(b"half")
+    assert main(["merge", str(adapter), str(out), "--dtype", "float32"]) == 0
+    assert not (out / ".merging").exists()
+    assert torch.allclose(logits(adapter, "float32"), logits(out, "float32"), atol=2e-4)
