@@ -11,8 +11,8 @@ import shutil
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
-from rulewright import jsonl
-from rulewright.errors import MissingDependency, RulewrightError, UsageError
+from rulewright import folders, jsonl
+from rulewright.errors import MissingDependency, UsageError
 from rulewright.generation.adapters import Adapter
 from rulewright.generation.open import NOTE_FILE, checkpoint_note
 
@@ -60,9 +60,7 @@ def merge(adapter: str | Path, out: Path, dtype: Dtype = "auto", base: str = "")
         jsonl.write_json(staging / NOTE_FILE, note)
     except (OSError, RuntimeError) as error:
         shutil.rmtree(staging, ignore_errors=True)
-        raise RulewrightError(
-            f"{out}: cannot be written ({error})", "free the disk, then run again"
-        ) from error
+        raise folders.cannot_write(out, str(error)) from error
     _move_out(staging, out)
     return Merged(out, source, _dtype_name(model), int(model.num_parameters()))
 
