@@ -2,41 +2,50 @@
 
 from __future__ import annotations
 
-import shutil
+import json
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rulewright.actions import Action, render_response
+from rulewright.actions import Action, render_action, render_response
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.engine import Engine
 from rulewright.environment import (
+    MARGIN,
     Environment,
     EnvironmentScorer,
     Executed,
+    SandboxTests,
     Task,
     Tests,
     Weights,
-    sandbox_tests,
+    action_tokens,
     score,
     task_of,
 )
+from rulewright.errors import UsageError
+from rulewright.sandbox.job import Status
+from rulewright.sandbox.runner import Sandbox, open_sandbox
+from rulewright.sandbox.tiers import SandboxRefused
 from rulewright.verdict import INVALID, Outcome, Verdict
 
 PRE = "def f(x, y):\n    if x == None:\n        return y == None\n    return x\n"
 POST = "def f(x, y):\n    if x is None:\n        return y is None\n    return x\n"
-TASK = Task("t", "use `is None`", PRE, "python", POST, reference_tokens=60)
 W = Weights()
+GENERAL = Action("python", ({"rule": {"pattern": "$X == None"}, "fix": "$X is None"},))
+TASK = Task("t", "use `is None`", PRE, "python", POST, reference_tokens=action_tokens(render_action(GENERAL)))
 
 
 def answer(*rules: dict[str, Any]) -> str:
     return render_response(Action("python", rules))
 
 
-RIGHT = answer({"rule": {"pattern": "$X == None"}, "fix": "$X is None"})
+RIGHT = render_response(GENERAL)
 FIRST = answer({"rule": {"pattern": "x == None"}, "fix": "x is None"})
 SECOND = answer({"rule": {"pattern": "y == None"}, "fix": "y is None"})
 TWO = answer(
@@ -67,7 +76,7 @@ def test_the_order_of_answers(engine: Engine) -> None:
     assert found == sorted(found, reverse=True)
     assert len(set(found)) == len(found)
     assert found[0] == 1.5
-    assert found[1] == pytest.approx(1.45)
+    assert found[2] <= W.wrong_cap < found[1] < found[0]
     assert found[3:] == [W.no_change, W.invalid]
 
 
@@ -77,15 +86,43 @@ def test_doing_nothing_and_pasting_the_answer_earn_nothing(engine: Engine) -> No
 
 
 def test_length_is_charged_only_when_correct_and_above_the_reference() -> None:
+    task = replace(TASK, reference_tokens=60)
     right = Executed(Outcome(Verdict.OK, post=POST), n_tokens=60, n_rules=1)
     wrong = Executed(Outcome(Verdict.WRONG_RESULT, post="x = 1\n"), n_tokens=5000, n_rules=9)
-    assert score(TASK, right, W).value == 1.5
-    longer = [score(TASK, Executed(right.outcome, n, 1), W).value for n in (60, 100, 210, 10_000)]
-    assert longer == [1.5, pytest.approx(1.46), pytest.approx(1.35), pytest.approx(1.35)]
-    assert "add_tokens" not in score(TASK, wrong, W).parts
-    assert "add_rules" not in score(TASK, wrong, W).parts
+    assert score(task, right, W).value == 1.5
+    longer = [score(task, Executed(right.outcome, n, 1), W).value for n in (60, 100, 210, 10_000)]
+    assert longer == pytest.approx([1.5, 1.46, 1.35, 1.35])
+    many = [score(task, Executed(right.outcome, 10_000, n), W).value for n in (1, 3, 4, 5, 100)]
+    assert many == pytest.approx([1.35, 1.25, 1.2, 1.2, 1.2]), "all charges together: 0.3"
+    assert "add_tokens" not in score(task, wrong, W).parts
+    assert "add_rules" not in score(task, wrong, W).parts
     without = Task("t", "i", PRE, "python", POST)
     assert score(without, Executed(right.outcome, 10_000, 1), W).value == 1.5
+
+
+def test_thinking_and_state_cost_nothing(engine: Engine) -> None:
+    """The answer in the very form that the prompt asks for earns as much as the bare action."""
+    update = '<state_update>{"decisions": ["use is"], "next_focus": "' + "more " * 200 + '"}</state_update>'
+    dressed = [
+        RIGHT,
+        "<think>\n\n</think>\n\n" + RIGHT,
+        "<think>" + "long thought " * 500 + "</think>" + RIGHT + update,
+        RIGHT.replace("<action>", "<action>\n  ").replace("</action>", "\n</action>"),
+    ]
+    assert values(engine, *dressed) == [1.5] * 4
+    noted = render_response(replace(GENERAL, notes="because " * 40))
+    assert 1.5 - W.token_cap * -1 <= values(engine, noted)[0] < 1.5, "notes inside the action do cost"
+
+
+def test_a_nearly_right_answer_stays_below_a_clumsy_right_one(engine: Engine) -> None:
+    names = [f"value_{i}" for i in range(12)]
+    pre, post = ("".join(f"{name} = load({new})\n" for name in names) for new in ("old", "new"))
+    task = Task("t", "i", pre, "python", post, reference_tokens=40)
+    part = {"any": [{"pattern": f"{name} = load(old)"} for name in names[:11]]}
+    nearly = answer({"rule": {"pattern": "old", "inside": {**part, "stopBy": "end"}}, "fix": "new"})
+    clumsy = answer(*({"rule": {"pattern": f"{n} = load(old)"}, "fix": f"{n} = load(new)"} for n in names))
+    wrong, right = values(engine, nearly, clumsy, task=task)
+    assert wrong == W.wrong_cap < right
 
 
 TESTED = Task("t", "i", PRE, "python", POST, tests="assert True")
@@ -102,10 +139,22 @@ def test_tests_count_when_failing_ones_pass_and_none_broke() -> None:
     assert broke.value == pytest.approx(0.75)
     assert not broke.success
     forged = score(TESTED, Executed(outcome, tests=Tests(before=False, after=True, suspicious=True)), W)
-    assert forged.value == 1.5
+    assert forged.value == W.wrong_cap
     assert not forged.success
     ours = score(TESTED, Executed(outcome, tests=Tests(before=False, after=None)), W)
     assert ours.value is None
+
+
+def test_tests_that_passed_already_prove_nothing() -> None:
+    """A comment more breaks nothing: that must not count as the wanted refactoring."""
+    idle = Executed(Outcome(Verdict.WRONG_RESULT, post=PRE + "# done\n"), tests=Tests(True, True))
+    assert not score(TESTED, idle, W).success
+    assert (score(TESTED, idle, W).value or 0) < 0.5
+    assert not score(replace(TESTED, target=None), idle, W).success
+    mended = Executed(Outcome(Verdict.WRONG_RESULT, post=PRE + "# done\n"), tests=Tests(False, True))
+    other = score(TESTED, mended, W)
+    assert other.success, "another way to the same behavior"
+    assert (other.value or 0) >= W.wrong_cap + W.tests
 
 
 def test_an_over_general_rule_fails_on_held_out_code(engine: Engine) -> None:
@@ -115,6 +164,20 @@ def test_an_over_general_rule_fails_on_held_out_code(engine: Engine) -> None:
     scorer = EnvironmentScorer([task], engine, None, W)
     found = scorer.score([0, 0], [RIGHT, greedy], [1, 1])
     assert [scored.success for scored in found] == [True, False]
+    assert (found[1].value or 0) <= W.wrong_cap
+
+
+def test_siblings_of_a_record_judge_generality(engine: Engine) -> None:
+    raw = record(
+        siblings=[{"pre": "a == None\n", "post": "a is None\n"}, {"pre": "a == 1\n", "post": "a == 1\n"}]
+    )
+    task = task_of(NormalizedRecord.model_validate(raw))
+    assert task.held_out == (("a == None\n", "a is None\n"), ("a == 1\n", "a == 1\n"))
+    scored = EnvironmentScorer([task], engine, None, W).score([0, 0], [RIGHT, TWO], [1, 1])
+    assert [one.success for one in scored] == [True, False], "two literal rules help nowhere else"
+    assert [one.parts["literal"] for one in scored] == [0.0, 1.0]
+    with pytest.raises(UsageError, match=r"record 0123456789: metadata.siblings.0.post"):
+        task_of(NormalizedRecord.model_validate(record(siblings=[{"pre": "x"}])))
 
 
 def test_an_episode_of_two_steps(engine: Engine) -> None:
@@ -137,7 +200,9 @@ def test_an_episode_of_two_steps(engine: Engine) -> None:
     assert missed.reward == W.no_change
     assert not missed.done
     assert environment.snapshot().code == middle.code
-    assert environment.step(SECOND).reward == second.reward
+    # What ends right earns its score in all, detours or not: only their tokens cost.
+    last = environment.step(SECOND)
+    assert last.reward == pytest.approx((second.reward or 0) - W.no_change)
 
 
 def test_an_episode_ends_at_its_bound(engine: Engine) -> None:
@@ -157,8 +222,77 @@ def test_episodes_and_the_scorer_agree(engine: Engine) -> None:
     for text in answers:
         environment = Environment(engine)
         environment.reset(TASK)
-        step = environment.step(text, 60)
+        step = environment.step(text)
         assert [step.reward] == pytest.approx(values(engine, text))
+
+
+amounts = st.floats(0, 1000)
+charges = st.floats(-1000, 0)
+any_weights = st.builds(
+    Weights, invalid=charges, no_change=charges, code=amounts, tests=amounts, wrong_cap=amounts,
+    per_rule=charges, per_token=charges, token_cap=charges, charge_cap=charges, unsound_code=st.floats(0, 1),
+)  # fmt: skip
+any_task = st.builds(
+    Task, id=st.just("t"), instruction=st.just("i"), code=st.just(PRE), language=st.just("python"),
+    target=st.sampled_from([POST, None]), tests=st.sampled_from([None, "assert f"]),
+    reference_tokens=st.integers(0, 100),
+)  # fmt: skip
+any_executed = st.builds(
+    Executed,
+    outcome=st.builds(
+        Outcome, verdict=st.sampled_from(list(Verdict)),
+        post=st.sampled_from([None, PRE, POST, PRE + "\n", ""]),
+        flags=st.frozensets(st.sampled_from([Verdict.LOSSY, Verdict.DEGENERATE, Verdict.SYNTAX_ERROR])),
+    ),
+    n_tokens=st.integers(0, 10**6), n_rules=st.integers(0, 1000),
+    tests=st.builds(
+        Tests, before=st.sampled_from([None, True, False]), after=st.sampled_from([None, True, False]),
+        suspicious=st.booleans(),
+    ),
+    held_out_right=st.booleans(),
+)  # fmt: skip
+
+
+def is_right(task: Task, executed: Executed) -> bool:
+    """What counts as right, said apart from the reward."""
+    outcome, tests = executed.outcome, executed.tests
+    if (
+        outcome.verdict in INVALID | {Verdict.LOSSY, Verdict.DEGENERATE, Verdict.SYNTAX_ERROR}
+        or outcome.flags
+    ):
+        return False
+    if outcome.post in (None, PRE) or not executed.held_out_right:
+        return False
+    if task.tests is None:
+        return outcome.post == task.target
+    proven = tests.before is False or outcome.post == task.target
+    return tests.after is True and not tests.suspicious and proven
+
+
+@settings(deadline=None, max_examples=500)
+@given(weights=any_weights, task=any_task, answers=st.lists(any_executed, min_size=2, max_size=40))
+def test_every_right_answer_earns_more_than_every_wrong_one(
+    weights: Weights, task: Task, answers: list[Executed]
+) -> None:
+    right, wrong = [], []
+    for executed in [*answers, Executed(Outcome(Verdict.OK, post=POST), tests=Tests(False, True))]:
+        scored = score(task, executed, weights)
+        if scored.value is not None:
+            assert scored.success == is_right(task, executed)
+            (right if scored.success else wrong).append(scored.value)
+    if right and wrong:
+        assert min(right) > max(wrong) + MARGIN / 2
+
+
+def test_weights_that_are_no_numbers_are_refused() -> None:
+    for name, value in [
+        ("code", float("inf")),
+        ("per_token", float("nan")),
+        ("wrong_cap", -1),
+        ("invalid", 1),
+    ]:
+        with pytest.raises(ValueError, match=name):
+            Weights.model_validate({name: value})
 
 
 @settings(deadline=None)
@@ -182,6 +316,7 @@ def test_bounds(
         assert verdict is Verdict.INFRA or (tested and after is None)
         return
     assert W.invalid <= scored.value <= 2.0
+    assert scored.success or scored.value <= W.wrong_cap
     if verdict in INVALID:
         assert scored.value == W.invalid
     elif post in (None, PRE) or Verdict.DEGENERATE in flags | {verdict}:
@@ -191,42 +326,118 @@ def test_bounds(
         assert scored.verdict is Verdict.OK
 
 
+def record(**metadata: Any) -> dict[str, Any]:
+    return {
+        "instruction": "i", "pre": PRE, "post": POST, "language": "python",
+        "metadata": {
+            "id": "0123456789", "source": "s", "license": "mit", "group": "g",
+            "action": json.dumps(json.loads(render_action(GENERAL)), indent=4), **metadata,
+        },
+    }  # fmt: skip
+
+
 def test_a_record_is_a_task() -> None:
-    record = NormalizedRecord.model_validate(
-        {
-            "instruction": "i", "pre": PRE, "post": POST, "language": "python",
-            "metadata": {
-                "id": "0123456789", "source": "s", "license": "mit", "group": "g", "tests": "assert f",
-                "action": '{"action": {}}',
-            },
-        }
-    )  # fmt: skip
-    task = task_of(record)
+    task = task_of(NormalizedRecord.model_validate(record(tests="assert f")))
     assert (task.code, task.target, task.tests, task.group) == (PRE, POST, "assert f", "g")
-    assert task.reference_tokens > 5
+    assert task.reference_tokens == action_tokens(render_action(GENERAL))
 
 
-@pytest.mark.skipif(shutil.which("bwrap") is None, reason="no sandbox on this machine")
-def test_tests_run_in_the_sandbox(engine: Engine) -> None:
-    from rulewright.sandbox.runner import open_sandbox
+SUM = Task(
+    "sum", "add, do not subtract", "def add(a, b):\n    return a - b\n", "python",
+    "def add(a, b):\n    return a + b\n", tests="assert add(1, 2) == 3\nassert add(5, 5) == 10\n",
+)  # fmt: skip
+MORE = replace(
+    SUM, id="more", code="def inc(a):\n    return a - 1\n", target="def inc(a):\n    return a + 1\n",
+    tests="assert inc(1) == 2\n",
+)  # fmt: skip
+PLUS = answer({"rule": {"pattern": "$A - $B"}, "fix": "$A + $B"})
+SWAPPED = answer({"rule": {"pattern": "$A - $B"}, "fix": "$B + $A"})
+TIMES = answer({"rule": {"pattern": "$A - $B"}, "fix": "$A * $B"})
 
-    pre = "def add(a, b):\n    return a - b\n"
-    post = "def add(a, b):\n    return a + b\n"
-    task = Task(
-        "t",
-        "add, do not subtract",
-        pre,
-        "python",
-        post,
-        tests="assert add(1, 2) == 3\nassert add(5, 5) == 10\n",
-    )
-    right = answer({"rule": {"pattern": "$A - $B"}, "fix": "$A + $B"})
-    other = answer({"rule": {"pattern": "$A - $B"}, "fix": "$B + $A"})
-    wrong = answer({"rule": {"pattern": "$A - $B"}, "fix": "$A * $B"})
-    with open_sandbox() as sandbox:
-        scorer = EnvironmentScorer([task], engine, sandbox_tests(sandbox), W)
-        found = scorer.score([0] * 3, [right, other, wrong], [1] * 3)
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    try:
+        opened = open_sandbox(workers=2)
+    except SandboxRefused as refused:
+        pytest.skip(f"no sandbox works here: {refused.message}")
+    with opened:
+        yield opened
+
+
+def test_tests_run_in_the_sandbox(engine: Engine, sandbox: Sandbox) -> None:
+    scorer = EnvironmentScorer([SUM], engine, SandboxTests(sandbox), W)
+    found = scorer.score([0] * 3, [PLUS, SWAPPED, TIMES], [1] * 3)
     assert [scored.success for scored in found] == [True, True, False]
     assert found[0].value == 2.0
     assert found[1].parts["add_tests"] == 0.5
     assert found[2].parts["add_tests"] == 0.0
+    assert (found[2].value or 0) < (found[1].value or 0)
+
+
+def test_tests_run_at_once_and_nothing_twice(
+    engine: Engine, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = threading.Barrier(2)  # nobody passes alone: one after the other would never end
+    n_runs = 0
+    checked: list[str] = []
+    real_run, real_check = sandbox._backend.run, sandbox.check_many
+
+    def run(job: Any) -> Any:
+        nonlocal n_runs
+        n_runs += 1
+        if n_runs <= 2:
+            together.wait(timeout=60)
+        return real_run(job)
+
+    def check_many(requests: Any) -> Any:
+        requests = list(requests)
+        checked.extend(request.program for request in requests)
+        return real_check(requests)
+
+    monkeypatch.setattr(sandbox._backend, "run", run)
+    monkeypatch.setattr(sandbox, "check_many", check_many)
+    tests = SandboxTests(sandbox)
+    scorer = EnvironmentScorer([SUM, MORE], engine, tests, W)
+    rows, texts = [0] * 6 + [1] * 4, [PLUS] * 4 + [TIMES, SWAPPED] + [PLUS] * 3 + [TIMES]
+    first = scorer.score(rows, texts, [1] * 10)
+    # Two starts, and five programs among the ten answers; not twenty.
+    assert sorted(checked) == sorted(set(checked))
+    assert len(checked) == 2 + 5
+    # A new answer costs its own program only: the start of the task is remembered.
+    assert scorer.score(rows, texts, [1] * 10) == first
+    literal = answer({"rule": {"pattern": "a - b"}, "fix": "sum([a, b])"})
+    assert scorer.score([0], [literal], [1])[0].success
+    assert len(checked) == 8
+
+
+def test_the_starts_of_tasks_are_never_forgotten_and_faults_of_ours_are_tried_again(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_check = sandbox.check_many
+    checked: list[str] = []
+    broken = True
+
+    def check_many(requests: Any) -> Any:
+        for request, verdict in zip(requests, real_check(requests), strict=True):
+            checked.append(request.program)
+            yield replace(verdict, status=Status.INFRA) if broken else verdict
+
+    monkeypatch.setattr(sandbox, "check_many", check_many)
+    tests = SandboxTests(sandbox, room=1)
+    assert tests([(SUM.code, SUM)])[0].passed is None
+    broken = False
+    others = ["def add(a, b):\n    return 0\n", SUM.target or ""]
+    for program in (SUM.code, *others, *others, SUM.code):
+        tests([(program, SUM)])
+    assert checked == [SUM.code, SUM.code, *others, *others]
+
+
+def test_what_the_wanted_program_holds_is_no_forgery(sandbox: Sandbox) -> None:
+    target = "import sys\ndef f():\n    return 2\nif f() == 3:\n    sys.exit(1)\n"
+    task = replace(
+        SUM, id="exit", code=target.replace("return 2", "return 1"), target=target, tests="assert f() == 2\n"
+    )
+    runs = SandboxTests(sandbox)([(target, task), (target + "\n# more\n", task)])
+    assert [run.passed for run in runs] == [True, True]
+    assert [run.suspicious for run in runs] == [False, True]

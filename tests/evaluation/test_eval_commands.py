@@ -213,7 +213,7 @@ ANSWERS = {
     4: lambda gold, record: "I would rename the function.",
     6: lambda gold, record: gold + gold,
     8: lambda gold, record: gold.replace("plus", "minus"),
-    10: lambda gold, record: gold.replace("add(", "absent("),
+    10: lambda gold, record: gold.replace("add(", "absent(").replace("$A", "a").replace("$B", "b"),
     1: lambda gold, record: "<action>{not json</action>",
     3: lambda gold, record: gold.replace("pattern: $A == None", "kind: no_such_kind"),
     5: lambda gold, record: gold.replace("$A is None", "$A == None"),
@@ -250,6 +250,9 @@ def test_actions_are_judged_and_counted(oracle, record_file, record_of, tmp_path
     assert found["rules_per_task"]["median"] == 1
     assert by_number[0]["n_matches"] == 2 and by_number[0]["n_rules"] == 1
     assert found["metrics"]["valid"]["value"] == pytest.approx(5 / 12, abs=1e-6)
+    assert {n for n, row in by_number.items() if row["literal"]} == {10}
+    assert found["metrics"]["literal"]["value"] == pytest.approx(1 / 12, abs=1e-6)
+    assert found["metrics"]["success_not_literal"]["value"] == pytest.approx(2 / 12, abs=1e-6)
     first = (out / "result.json").read_bytes()
     assert run_actions(oracle, record_file, out, "--rescore") == 0
     assert (out / "result.json").read_bytes() == first

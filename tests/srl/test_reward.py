@@ -14,7 +14,7 @@ from rulewright.actions import Action, render_response
 from rulewright.engine import Engine
 from rulewright.srl.change import change_similarity, changed_lines
 from rulewright.srl.reward_srl import INVALID_REWARD, Kind, gated, plain
-from rulewright.srl.scoring import Scored, StepScorer, TeacherStep
+from rulewright.srl.scoring import Scored, StepScorer, TeacherStep, join_references
 from rulewright.state.state import State, StateUpdate
 from rulewright.verdict import INVALID, Outcome, Verdict
 
@@ -197,6 +197,39 @@ def test_several_references_give_the_best() -> None:
     outcome = Outcome(Verdict.OK, post=POST)
     assert plain(outcome, TEACHER, [other, TEACHER]).value == 1.0
     assert gated(outcome, TEACHER, [other], PRE, ["other\n", POST]).value > 0.9  # type: ignore[operator]
+
+
+def test_solutions_of_one_task_are_references_of_one_row(engine: Engine) -> None:
+    """As rows of their own they contradict each other: each pays the other's solution less than its own."""
+    literal = Action(
+        "python",
+        (
+            {"rule": {"pattern": "x == None"}, "fix": "x is None"},
+            {"rule": {"pattern": "y == None"}, "fix": "y is None"},
+        ),
+    )
+    only_first = Action("python", ({"rule": {"pattern": "x == None"}, "fix": "x is None"},))
+    half = PRE.replace("x == None", "x is None")
+    apart = [
+        step(),
+        step(pre=POST, post=PRE),
+        step(teacher=literal),
+        step(),
+        step(post=half, teacher=only_first),
+    ]
+    rows = join_references(apart)
+    assert [(row.pre, len(row.references), row.wanted) for row in rows] == [
+        (PRE, 3, (POST, half)), (POST, 1, (PRE,)),
+    ]  # fmt: skip
+    texts = [render_response(action) for action in (TEACHER, literal, only_first)]
+    alone = rewards(engine, "gated", *texts)
+    joined = rewards(engine, "gated", *texts, of=rows[0])
+    assert [scored.value for scored in joined] == [1.0, 1.0, 1.0]
+    assert [scored.success for scored in joined] == [True, True, True]
+    assert joined[2].verdict is Verdict.OK
+    assert (alone[1].value or 0) < 1.0
+    assert not alone[2].success
+    assert [scored.parts["literal"] for scored in joined] == [0.0, 1.0, 1.0]
 
 
 def test_a_lone_wrong_site_costs_part_of_the_effect(engine: Engine) -> None:

@@ -132,6 +132,33 @@ def test_dev_steps_come_from_everywhere(tmp_path: Path) -> None:
     assert spread(steps, 1000) == steps
 
 
+def test_a_file_of_steps_becomes_one_row_for_each_task(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = edits()
+    other = Action(
+        "python", ({"rule": {"pattern": "$A == None", "kind": "comparison_operator"}, "fix": "$A is None"},)
+    )
+    rows = [step(i, *edit) for i, edit in enumerate(made)] + [step(0, *made[0][:3], other)]
+    jsonl.write(tmp_path / "steps.jsonl", rows)
+    config = srl(
+        folder,
+        tmp_path,
+        train=str(tmp_path / "steps.jsonl"),
+        trainer={
+            "max_steps": 1,
+            "num_generations": 8,
+            "per_device_train_batch_size": 8,
+            "max_completion_length": 32,
+            "save_steps": 1,
+        },
+    )
+    assert main(["train", "srl", "--config", config, "--json"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out.splitlines()[-1])["n_train"] == 8
+    assert "9 steps" in said.err
+
+
 @pytest.mark.parametrize("reward", [pytest.param("plain", marks=pytest.mark.slow), "gated"])
 def test_train_srl(folder: Path, tmp_path: Path, reward: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "srl", "--config", srl(folder, tmp_path, reward=reward), "--json"]) == 0

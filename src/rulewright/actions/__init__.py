@@ -7,6 +7,7 @@ is the engine's business.
 from __future__ import annotations
 
 from rulewright.actions.action import Action, Mode, Rejection
+from rulewright.actions.canonical import is_literal
 from rulewright.actions.codec import (
     Response,
     parse_action,
@@ -22,6 +23,7 @@ __all__ = [
     "Mode",
     "Rejection",
     "Response",
+    "is_literal",
     "parse_action",
     "parse_response",
     "read_action",

@@ -28,6 +28,7 @@ _EVALUATION: Final = (
 _RELATIONS: Final = ("inside", "has", "precedes", "follows")
 _BOUND: Final = re.compile(r"(\$\$\$|\$\$?)([A-Z][A-Z0-9_]*)")
 _NUMBERED: Final = "V"
+_ANY_VARIABLE: Final = re.compile(r"\$\$\$|\$\$?[A-Z_]")
 
 
 def normal_form(action: Action) -> list[Document]:
@@ -77,6 +78,36 @@ def alpha(document: Document) -> Document:
         key: _sorted(value) if key in ("constraints", "transform") else value
         for key, value in renamed.items()
     }
+
+
+def is_literal(action: Action) -> bool:
+    """Whether no rule has a metavariable and all spell out what they match.
+
+    Such an action makes this change only, however right it is. Rules that match by kind or
+    regex alone are not literal.
+
+    >>> is_literal(Action("python", ({"rule": {"pattern": "x == None"}, "fix": "x is None"},)))
+    True
+    >>> is_literal(Action("python", ({"rule": {"pattern": "$X == None"}, "fix": "$X is None"},)))
+    False
+    """
+    texts = [_texts(rule, "") for rule in action.rules]
+    return all(
+        any(key in ("pattern", "context") for key, _ in found)
+        and not any(_ANY_VARIABLE.search(text) for key, text in found if key != "regex")
+        for found in texts
+    )
+
+
+def _texts(value: Any, key: str) -> list[tuple[str, str]]:
+    """Every text of a rule with the key it stands under."""
+    if isinstance(value, str):
+        return [(key, value)]
+    if isinstance(value, Mapping):
+        return [found for name, inner in value.items() for found in _texts(inner, name)]
+    if isinstance(value, list):
+        return [found for inner in value for found in _texts(inner, key)]
+    return []
 
 
 def dump(document: Document) -> str:

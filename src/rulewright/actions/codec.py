@@ -44,6 +44,8 @@ class Response:
     action: Action
     think: str = ""
     update: StateUpdate = field(default_factory=StateUpdate)
+    block: str = field(default="", compare=False)
+    """The JSON inside the action block, as it was written."""
 
 
 def parse_response(text: str, language: Language | None = None) -> Response | Rejection:
@@ -64,10 +66,10 @@ def parse_response(text: str, language: Language | None = None) -> Response | Re
         before, found, after = rest.partition(_OPEN)
         if not found:
             raise Refused(Verdict.NO_ACTION, "no <action> block" + _near_action(text, rest))
-        value, after = _leading_json(after)
+        value, block, after = _leading_json(after)
         if _OPEN in after:
             raise Refused(Verdict.MULTIPLE_ACTIONS, "more than one <action> block, expected exactly one")
-        return Response(_action_of(value, language), think, _update(before + after))
+        return Response(_action_of(value, language), think, _update(before + after), block)
     except Refused as refused:
         return refused.rejection
 
@@ -147,8 +149,8 @@ def _near_action(text: str, rest: str) -> str:
     return ""
 
 
-def _leading_json(text: str) -> tuple[Any, str]:
-    """Read the JSON at the start of a block and what follows its closing tag.
+def _leading_json(text: str) -> tuple[Any, str, str]:
+    """Read the JSON at the start of a block: its value, its text, what follows the closing tag.
 
     The JSON decides where the block ends: `</action>` inside a text is text.
     """
@@ -167,7 +169,7 @@ def _leading_json(text: str) -> tuple[Any, str]:
         if not tail:
             raise Refused(Verdict.BAD_JSON, "the action block lacks its closing </action>")
         raise Refused(Verdict.BAD_JSON, f"text after the JSON in the action block: {tail[:40]!r}")
-    return value, tail[len(_CLOSE) :]
+    return value, body[:end], tail[len(_CLOSE) :]
 
 
 def _json(text: str) -> Any:

@@ -11,15 +11,16 @@ from contextlib import ExitStack
 from typing import Any, Final
 
 from rulewright import console
+from rulewright.actions import is_literal
 from rulewright.data.schemas import NormalizedRecord
-from rulewright.engine import Engine, Request, judge_answers
+from rulewright.engine import Engine, Judged, Request, judge_answers
 from rulewright.evaluation import heldout, tables
 from rulewright.evaluation.harness import Answer, Item, Row, claim, run_items
 from rulewright.evaluation.measures import ACTIONS
 from rulewright.evaluation.settings import ActionsConfig
 from rulewright.prompts import Style, action_prompt
 from rulewright.srl.change import change_similarity
-from rulewright.verdict import INVALID, Outcome, Verdict
+from rulewright.verdict import INVALID, Verdict
 
 _FLAGS: Final = (Verdict.LOSSY, Verdict.DEGENERATE, Verdict.SYNTAX_ERROR)
 _INVALID: Final = {verdict.value for verdict in INVALID}
@@ -49,7 +50,7 @@ def evaluate(config: ActionsConfig) -> dict[str, Any]:
             tasks = [records[answer.item.task] for answer in answers]
             requests = [request(answer.text, task) for answer, task in zip(answers, tasks, strict=True)]
             judged = judge_answers(engine, requests)
-            return (score_outcome(j.outcome, record) for j, record in zip(judged, tasks, strict=True))
+            return (score_outcome(one, record) for one, record in zip(judged, tasks, strict=True))
 
         rows = run_items(config, run, items, score, config.sampling(), lambda row: bool(row.get("success")))
     result = {
@@ -73,9 +74,9 @@ def request(text: str, record: NormalizedRecord) -> Request:
     return Request(text, record.pre, record.language, record.post)
 
 
-def score_outcome(outcome: Outcome, record: NormalizedRecord) -> Row:
+def score_outcome(judged: Judged, record: NormalizedRecord) -> Row:
     """What applying came to, as a row's part."""
-    post = outcome.post
+    outcome, post = judged.outcome, judged.outcome.post
     return {
         "verdict": outcome.verdict.value,
         "detail": outcome.detail,
@@ -89,6 +90,7 @@ def score_outcome(outcome: Outcome, record: NormalizedRecord) -> Row:
         "matches_per_rule": list(outcome.matches_per_rule),
         "flags": sorted(flag.value for flag in outcome.flags),
         "tidied": outcome.tidied,
+        "literal": float(judged.response is not None and is_literal(judged.response.action)),
     }
 
 

@@ -99,6 +99,10 @@ def _unflagged(row: Row) -> float | None:
     return None if "success" not in row else float(bool(row["success"]) and not row.get("flags"))
 
 
+def _not_literal(row: Row) -> float | None:
+    return None if "literal" not in row else float(bool(row["success"]) and not row["literal"])
+
+
 _RULES: Final = Measure("rules per task", _rules, "number", headline=True)
 
 EDITS: Final = Benchmark(
@@ -121,6 +125,9 @@ ACTIONS: Final = Benchmark(
         Measure("valid", _valid, headline=True),
         Measure("changed", _field("changed")),
         Measure("change_similarity", _field("change_similarity"), headline=True),
+        # Right on this code, but of no use elsewhere: a rule without any metavariable.
+        Measure("literal", _field("literal")),
+        Measure("success_not_literal", _not_literal),
         _RULES,
     ),
     by=("family",),

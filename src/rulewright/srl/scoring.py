@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import Any, Protocol
 
-from rulewright.actions import Action, Rejection, parse_action
+from rulewright.actions import Action, Rejection, is_literal, parse_action
 from rulewright.engine import Engine, Request, judge_answers
 from rulewright.prompts import Message, Style, action_prompt
-from rulewright.srl.reward_srl import Kind, score
+from rulewright.srl.reward_srl import UNSOUND, Kind, score
 from rulewright.state.state import State
 from rulewright.state.trajectory import TrajectoryStep
 from rulewright.verdict import Outcome, Verdict
@@ -91,7 +91,7 @@ def summarize(scored: Sequence[Scored]) -> Evaluation:
 
 @dataclass(frozen=True)
 class TeacherStep:
-    """What SRL needs of a verified step."""
+    """What SRL needs of the verified steps of one task in one state."""
 
     id: str
     instruction: str
@@ -99,9 +99,31 @@ class TeacherStep:
     pre: str
     state: State
     references: tuple[Action, ...]
+    """Every solution; an answer is compared with the one that it is most like."""
     wanted: tuple[str, ...]
+    """Their results, each once."""
     group: str
     """Split group of the task."""
+
+
+def join_references(steps: Iterable[TeacherStep]) -> list[TeacherStep]:
+    """One row for each prompt, with the references of all steps that share it.
+
+    Several solutions of one task would otherwise be rows that contradict each other: each
+    pays the least for what the other one asks. The first step names the row, in its place.
+    """
+    rows: dict[tuple[Any, ...], TeacherStep] = {}
+    for step in steps:
+        key = (step.instruction, step.language, step.pre, step.state)
+        first = rows.get(key)
+        rows[key] = step if first is None else _joined(first, step)
+    return list(rows.values())
+
+
+def _joined(first: TeacherStep, step: TeacherStep) -> TeacherStep:
+    references = [*first.references, *(new for new in step.references if new not in first.references)]
+    wanted = dict.fromkeys((*first.wanted, *step.wanted))
+    return replace(first, references=tuple(references), wanted=tuple(wanted))
 
 
 def teacher_step(step: TrajectoryStep) -> TeacherStep | str:
@@ -161,5 +183,13 @@ class StepScorer:
         ]
 
     def _scored(self, step: TeacherStep, action: Action | None, outcome: Outcome) -> Scored:
+        if (
+            outcome.verdict is Verdict.WRONG_RESULT
+            and outcome.post in step.wanted
+            and not outcome.flags & UNSOUND
+        ):
+            # The engine compared with the first result only.
+            outcome = replace(outcome, verdict=Verdict.OK, detail="")
         reward = score(self._kind, outcome, action, step.references, step.pre, step.wanted)
-        return Scored(reward.value, outcome.verdict, outcome.ok, reward.parts)
+        literal = {} if action is None else {"literal": float(is_literal(action))}
+        return Scored(reward.value, outcome.verdict, outcome.ok, {**reward.parts, **literal})

@@ -21,7 +21,7 @@ from rulewright.data.splits import uniform
 from rulewright.engine import Engine
 from rulewright.errors import UsageError
 from rulewright.srl.reward_srl import Kind
-from rulewright.srl.scoring import StepScorer, TeacherStep, teacher_step
+from rulewright.srl.scoring import StepScorer, TeacherStep, join_references, teacher_step
 from rulewright.state.trajectory import TrajectoryStep
 from rulewright.training import environment
 from rulewright.training.policy import PolicyConfig, Tasks, launch, open_run, run_policy, with_checkpoint
@@ -37,7 +37,7 @@ class SrlConfig(PolicyConfig):
     reward: Kind = "gated"
     """plain: similarity to the teacher's action alone; gated: bounded by what the action does."""
     limit: int = Field(default=0, ge=0)
-    """At most so many training steps, the first ones; 0: all."""
+    """At most so many training tasks, the first ones; 0: all."""
 
 
 def train_srl(config: SrlConfig) -> dict[str, Any]:
@@ -51,8 +51,8 @@ def train_srl(config: SrlConfig) -> dict[str, Any]:
     if launched is not None:
         return launched
     rejected: list[dict[str, Any]] = []
-    train = read_steps(config.train, rejected)
-    dev = spread(read_steps(config.dev, rejected), config.eval_rows)
+    train = _rows(config.train, rejected)
+    dev = spread(_rows(config.dev, rejected), config.eval_rows)
     if environment.is_main():
         set_aside(rejected, run.path / "rejected.jsonl")
     if config.limit:
@@ -64,6 +64,17 @@ def train_srl(config: SrlConfig) -> dict[str, Any]:
             f"srl_{config.reward}",
         )
         return run_policy(config, tasks, run)
+
+
+def _rows(path: Path, rejected: list[dict[str, Any]]) -> list[TeacherStep]:
+    """The tasks of a file, each with all its references."""
+    steps = read_steps(path, rejected)
+    rows = join_references(steps)
+    if len(rows) < len(steps) and environment.is_main():
+        console.decided(
+            "tasks", len(rows), f"{path}: {len(steps)} steps; solutions of one task are references of one row"
+        )
+    return rows
 
 
 def read_steps(path: Path, rejected: list[dict[str, Any]]) -> list[TeacherStep]:

@@ -115,7 +115,7 @@ def _action_scores(answers: Sequence[Completion], records: Sequence[NormalizedRe
     with Engine(workers=1) as engine:
         requests = [actions.request(a.text, record) for a, record in zip(answers, records, strict=True)]
         judged = judge_answers(engine, requests)
-    return [actions.score_outcome(j.outcome, record) for j, record in zip(judged, records, strict=True)]
+    return [actions.score_outcome(one, record) for one, record in zip(judged, records, strict=True)]
 
 
 def headline(rows: Sequence[Row], task: Task) -> dict[str, float]:

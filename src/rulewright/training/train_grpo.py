@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import tyro
 from pydantic import Field
@@ -13,9 +13,11 @@ from pydantic import Field
 from rulewright import console
 from rulewright.data.mix import MixEntry, Policy, mix
 from rulewright.engine import Engine
-from rulewright.environment import EnvironmentScorer, Task, TestRunner, Weights, sandbox_tests, task_of
+from rulewright.environment import EnvironmentScorer, SandboxTests, Task, TestRunner, Weights, task_of
 from rulewright.errors import ConfigError, UsageError
 from rulewright.training.policy import PolicyConfig, Tasks, launch, open_run, run_policy, with_checkpoint
+
+DEV_SEED: Final = 0
 
 
 class GrpoConfig(PolicyConfig):
@@ -47,7 +49,8 @@ def train_grpo(config: GrpoConfig) -> dict[str, Any]:
         raise ConfigError("`mix` and `dev` must name records", "see configs/tiny/grpo.yaml; nothing was run")
     config = with_checkpoint(config)
     train_mix = mix(config.mix, config.seed, config.limit or None, config.mix_policy)
-    dev_mix = mix(config.dev, config.seed, config.eval_rows, "undersample", training=False)
+    # The same dev tasks for every seed, or seeds could not be compared.
+    dev_mix = mix(config.dev, DEV_SEED, config.eval_rows, "undersample", training=False)
     inputs = [
         Path(name) for part in (*train_mix.contributions, *dev_mix.contributions) for name in part.files
     ]
@@ -77,4 +80,4 @@ def _runner(config: GrpoConfig, tasks: Sequence[Task], stack: ExitStack) -> Test
 
     sandbox = stack.enter_context(open_sandbox(workers=config.workers))
     console.decided("tests", f"{n_tested} of {len(tasks)} tasks", f"in the sandbox, tier {sandbox.tier}")
-    return sandbox_tests(sandbox)
+    return SandboxTests(sandbox)
