@@ -80,18 +80,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.error(failure)
         return failure.exit_code
     except KeyboardInterrupt:
-        again = shlex.join(["rulewright", *arguments])
-        console.say(f"\ninterrupted; to continue: {again}{_resume_flag(arguments)}")
+        console.say(f"\ninterrupted; to continue: {shlex.join(['rulewright', *_again(arguments)])}")
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
 
-def _resume_flag(arguments: Sequence[str]) -> str:
-    writes = {"ingest", "synth", "mine", "train", "teacher", "trajs", "eval", "demo"}
-    needs = bool(arguments) and arguments[0] in writes and "--resume" not in arguments
-    return " --resume" if needs else ""
+def _again(arguments: Sequence[str]) -> list[str]:
+    """The command line that continues an interrupted one: with `--resume` where that is needed.
+
+    `--overwrite` is left out: it would throw away what is to be continued.
+    """
+    words = [word for word in arguments if word != "--overwrite"]
+    name = next((n for k in (2, 1) if (n := " ".join(arguments[:k])) in COMMANDS), "")
+    if not name or "--resume" in words:
+        return words
+    module = importlib.import_module(f"rulewright.commands.{COMMANDS[name].module}")
+    field = module.Config.model_fields.get("resume")
+    return [*words, "--resume"] if field is not None and field.default is False else words
 
 
 def _dispatch(arguments: list[str]) -> int:

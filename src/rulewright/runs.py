@@ -23,6 +23,7 @@ from pydantic import BaseModel
 
 from rulewright import __version__, jsonl
 from rulewright.errors import UsageError
+from rulewright.locks import Lock
 
 # Changing one of these does not make it another run.
 NOT_IDENTITY: Final = frozenset({"resume", "overwrite", "json_output", "out", "workers", "jobs", "models"})
@@ -41,6 +42,7 @@ class RunDir:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._metrics: jsonl.Appender | None = None
+        self._lock: Lock | None = None
 
     @classmethod
     def open(
@@ -52,6 +54,7 @@ class RunDir:
         overwrite: bool = False,
         seed: int | None = None,
         inputs: Iterable[Path] = (),
+        alone: bool = False,
     ) -> Self:
         """Claim a folder for a run, or continue the one that is there.
 
@@ -62,11 +65,14 @@ class RunDir:
             overwrite: remove the files of an earlier run first.
             seed: noted in `run.json`.
             inputs: files whose SHA-256 is noted, and must not have changed on resume.
+            alone: refuse while another process writes this run; until `finish`.
 
         Raises:
             UsageError: the folder holds another run, with the keys that differ and the ways out.
         """
         run = cls(path)
+        if alone:
+            run._lock = Lock.take(path)
         wanted = json.loads(config.model_dump_json())
         digests = {str(p): file_sha256(p) for p in inputs}
         saved = run.path / "config.json"
@@ -143,6 +149,8 @@ class RunDir:
         facts["ended_at"] = _now()
         jsonl.write_json(self.path / "run.json", facts)
         jsonl.write_json(self.path / "result.json", result)
+        if self._lock is not None:
+            self._lock.release()
 
     def result(self) -> dict[str, Any]:
         """What the finished run found."""

@@ -267,6 +267,64 @@ def test_a_hand_written_row_is_a_task() -> None:
     assert task == Task("mine", "do", "x = 1\n", "python", group="mine")
 
 
+def test_every_episode_is_on_disk_when_it_ends_and_none_is_asked_twice(
+    tmp_path: Path, endpoint: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Killed within a batch: what was answered is kept; a second run at once is refused."""
+    gate = threading.Event()
+
+    def answer(prompt: str, n: int) -> str:
+        if n > 5:
+            gate.wait(60)
+        return GOOD
+
+    server = endpoint(answer)
+    path = manifest(tmp_path, 12)
+    argv = ["teacher", "run", "--tasks", str(path), "--teacher", "endpoint", "--base-url", server.url]
+    argv += ["--name", "t", "--workers", "1", "--batch-size", "64", "--set", "generator.concurrency=2"]
+    command = [sys.executable, "-m", "rulewright", *argv]
+    raw = tmp_path / "trajectories/raw/teacher/t.jsonl"
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL, start_new_session=True) as child:
+        until = time.monotonic() + 200
+        while time.monotonic() < until and not (raw.exists() and raw.read_bytes().count(b"\n") >= 4):
+            time.sleep(0.02)
+        assert run(tmp_path, *argv) == 2
+        said = capsys.readouterr().err
+        assert f"process {child.pid} on" in said and "another run writes it" in said
+        os.killpg(child.pid, signal.SIGKILL)
+    kept = len(steps(raw))
+    assert 4 <= kept < 12
+    gate.set()
+    asked = len(server.asked)
+    assert run(tmp_path, *argv, "--resume") == 0
+    assert len(server.asked) - asked == 12 - kept
+    found = [row.task_id for row in steps(raw)]
+    assert found == [record(i).metadata.id for i in range(12)], "in the order of the tasks at the end"
+    assert run(tmp_path, *argv, "--no-resume") == 2
+    assert "holds episodes already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (
+            ["--teacher", "endpoint", "--base-url", "http://127.0.0.1:9/v1"],
+            "at temperature 0 asks for the same",
+        ),
+        (["--teacher", "miner", "--temperature", "0.8"], "the miner teacher gives one answer"),
+        (["--teacher", "gold"], "the gold teacher gives one answer"),
+    ],
+)
+def test_equal_samples_are_not_paid_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], message: str
+) -> None:
+    path = manifest(tmp_path, 2)
+    for dry in ([], ["--dry-run"]):
+        assert run(tmp_path, "teacher", "run", "--tasks", str(path), "--samples", "4", *more, *dry) == 2
+        said = capsys.readouterr().err
+        assert message in said and "hint: " in said
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [

@@ -64,7 +64,13 @@ def run(config: Config) -> int:
         )
     path = config.out or Path("runs/eval") / config.name
     folder = RunDir.open(
-        path, config, resume=config.resume, overwrite=config.overwrite, seed=config.seed, inputs=loaded.files
+        path,
+        config,
+        resume=config.resume,
+        overwrite=config.overwrite,
+        seed=config.seed,
+        inputs=loaded.files,
+        alone=True,
     )
     if not folder.done:
         options = mining.Options(

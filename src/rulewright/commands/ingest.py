@@ -24,6 +24,7 @@ from rulewright.data import licenses
 from rulewright.data.messages import Filter
 from rulewright.data.splits import SALT
 from rulewright.errors import UsageError
+from rulewright.locks import Lock
 from rulewright.runs import file_sha256
 
 if TYPE_CHECKING:
@@ -111,25 +112,30 @@ def run(config: Config) -> int:
     against = _against(config, source)
     index = EvaluationIndex.build([Path(path) for path in against]) if against else None
     identity = {**_identity(config), "inputs": found.stamps(), "against": against}
-    work = ingest.open_work(config.out, name, identity, config.resume, config.overwrite)
-    if work is None:
-        console.say(f"{name}: already done, nothing to do")
-        return _report(config, source, name, None)
-    job = _job(config, source, name, options, work, index)
-    n_units = n_kept = 0
-    with console.progress(f"ingest {name}") as bar:
-        for shard in pipeline.run(found.units(), job, config.workers or os.cpu_count() or 1, config.engine):
-            n_units, n_kept = n_units + 1, n_kept + shard.n_kept
-            bar.advance(shard.n_rows, kept=n_kept)
-    if source.tasks_only:
-        _write_tasks(config, found, name)
-    facts = dataclasses.replace(
-        found.facts(), license=config.license or source.license or "per row", against=against,
-        notes=[source.note] if source.note else [],
-    )  # fmt: skip
-    ingest.finish(job, config.out, n_units, facts, config.near_threshold)
-    ingest.close_work(config.out, name)
-    return _report(config, source, name, time.monotonic() - started)
+    with Lock.take(ingest.begun(config.out, name)):
+        work = ingest.open_work(config.out, name, identity, config.resume, config.overwrite)
+        if work is None:
+            console.say(f"{name}: already done, nothing to do")
+            return _report(config, source, name, None)
+        job = _job(config, source, name, options, work, index)
+        n_units = n_kept = 0
+        with console.progress(f"ingest {name}") as bar:
+            for shard in pipeline.run(
+                found.units(), job, config.workers or os.cpu_count() or 1, config.engine
+            ):
+                n_units, n_kept = n_units + 1, n_kept + shard.n_kept
+                bar.advance(shard.n_rows, kept=n_kept)
+        if source.tasks_only:
+            _write_tasks(config, found, name)
+        facts = dataclasses.replace(
+            found.facts(), license=config.license or source.license or "per row", against=against,
+            notes=[source.note] if source.note else [],
+        )  # fmt: skip
+        # Choosing takes copies out of other sources' files: one run at a time.
+        with Lock.take(config.out / ".index", wait=True):
+            ingest.finish(job, config.out, n_units, facts, config.near_threshold)
+        ingest.close_work(config.out, name)
+        return _report(config, source, name, time.monotonic() - started)
 
 
 def _source(config: Config) -> Source:

@@ -22,6 +22,7 @@ from rulewright import console
 from rulewright.config import CommandConfig
 from rulewright.errors import RulewrightError, UsageError
 from rulewright.languages import Language
+from rulewright.locks import Lock
 from rulewright.synth.kinds import SHAPES, GroupBy, Shape, WindowKind, Wording
 
 
@@ -85,7 +86,6 @@ _NOT_CONTENT = frozenset({"out", "negatives", "workers", "resume", "overwrite", 
 
 def run(config: Config) -> int:
     """Make the data set; give the exit code."""
-    from rulewright.data import store
     from rulewright.synth import shards, sources
 
     files = sources.find(
@@ -95,6 +95,15 @@ def run(config: Config) -> int:
         raise UsageError(
             f"no source file of {', '.join(config.languages)} found", "name folders of code with --source-dir"
         )
+    with Lock.take(config.out / ".work" / shards.SOURCE):
+        return _once(config, files)
+
+
+def _once(config: Config, files: list[Any]) -> int:
+    """Make the set unless it is there, alone with its files."""
+    from rulewright.data import store
+    from rulewright.synth import shards
+
     version = _fingerprint(config, files)
     done = store.read_metadata(config.out, shards.SOURCE)
     if done is not None and not config.overwrite:

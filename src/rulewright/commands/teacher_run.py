@@ -1,8 +1,9 @@
 """Run a teacher over tasks and write its raw trajectories, every proposal executed.
 
-A task is a record, or a JSONL line with instruction, pre and language. Episodes that
-are in the output file already are not run again: a killed run, or one with more tasks,
-simply continues. `rulewright trajs make` then keeps what is verified.
+A task is a record, or a JSONL line with instruction, pre and language. Each episode is on disk
+when it ends, and is not run again: a killed run, or one with more tasks, simply continues
+(--resume, the default). One run writes a file at a time; another is refused.
+`rulewright trajs make` then keeps what is verified.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
 from rulewright import console, jsonl
 from rulewright.errors import RulewrightError, UsageError
+from rulewright.locks import Lock
 from rulewright.state.trajectory import TrajectoryStep
 from rulewright.teachers.base import GoldTeacher, MinerTeacher, ModelTeacher, Teacher
 from rulewright.teachers.config import TeacherConfig
@@ -28,13 +31,14 @@ def run(config: TeacherConfig) -> int:
     rejected: Counter[str] = Counter()
     tasks = list(read_tasks(config.tasks, rejected, config.limit, config.seed))
     _say_rejected(rejected)
+    _require_different_samples(config)
     if config.dry_run:
         return _estimate(config, tasks)
     out = config.output()
-    if config.overwrite:
-        out.unlink(missing_ok=True)
     counts: Counter[str] = Counter()
     with ExitStack() as stack:
+        stack.enter_context(Lock.take(out))
+        _begin(config, out)
         collector = _collector(config, tasks, stack)
         meter = _Meter(_budget(config))
         episodes = collect(collector, tasks, out, config.samples, config.batch_size, meter.stop)
@@ -46,6 +50,32 @@ def run(config: TeacherConfig) -> int:
     if meter.reason:
         console.say(f"stopped: {meter.reason}; run the same command again with a higher limit to go on")
     return _finish(config, counts)
+
+
+def _require_different_samples(config: TeacherConfig) -> None:
+    if config.samples == 1:
+        return
+    if config.teacher in ("miner", "gold"):
+        raise UsageError(
+            f"--samples {config.samples}: the {config.teacher} teacher gives one answer to a task",
+            "leave out --samples",
+        )
+    if config.temperature == 0:
+        raise UsageError(
+            f"--samples {config.samples} at temperature 0 asks for the same answer {config.samples} times",
+            "add --temperature 0.8, or leave out --samples",
+        )
+
+
+def _begin(config: TeacherConfig, out: Path) -> None:
+    """Make way for the output file, or say that there is one."""
+    if config.overwrite:
+        out.unlink(missing_ok=True)
+    elif not config.resume and out.exists():
+        raise UsageError(
+            f"{out}: holds episodes already",
+            "continue with --resume, replace them with --overwrite, or --name",
+        )
 
 
 def _collector(config: TeacherConfig, tasks: Sequence[Task], stack: ExitStack) -> Collector:

@@ -83,6 +83,7 @@ def claim(config: EvalConfig, benchmark: str, inputs: Sequence[Path], facts: Row
         overwrite=config.overwrite,
         seed=config.seed,
         inputs=inputs,
+        alone=True,
     )
     facts = checkpoint_facts(config.generator_config()) if facts is None else facts
     saved = path / GENERATOR_FILE

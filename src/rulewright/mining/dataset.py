@@ -25,6 +25,7 @@ from rulewright.data.schemas import NormalizedRecord, RecordMetadata, Split, rec
 from rulewright.data.splits import split_of
 from rulewright.engine import export
 from rulewright.errors import UsageError
+from rulewright.locks import Lock
 from rulewright.mining import background, corpus, inputs, report
 from rulewright.mining.corpus import Result, Shared
 from rulewright.mining.inputs import EditRow
@@ -39,6 +40,12 @@ def build(config: MineConfig) -> int:
         raise UsageError("nothing to mine", "name data/processed, a .jsonl file, or a git repository")
     source = inputs.Stream(config.inputs, config.max_lines, config.limit, config.name)
     name = config.name or source.name
+    with Lock.take(config.out / ".work" / f"mine-{name}"):
+        return _build(config, source, name)
+
+
+def _build(config: MineConfig, source: inputs.Stream, name: str) -> int:
+    """Mine, write records and report, alone with the files of that name."""
     version = _version(config, source)
     marker = config.report / f"{name}.json"
     if marker.exists() and not config.overwrite:

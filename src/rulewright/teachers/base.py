@@ -7,7 +7,7 @@ engine and the sandbox to say (`srl_teacher`).
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -46,12 +46,14 @@ class Proposal:
 
 
 class Teacher(Protocol):
-    """Proposes the next step for each of several episodes, in order."""
+    """Proposes the next step for each of several episodes."""
 
     name: str
     model: str
 
-    def propose(self, turns: Sequence[Turn]) -> list[Proposal]: ...
+    def propose(self, turns: Sequence[Turn]) -> Iterator[tuple[int, Proposal]]:
+        """Yield `(place of the turn, proposal)` as they become ready, in any order."""
+        ...
 
     def params(self) -> dict[str, Any]:
         """What shapes the answers beside the task; part of an episode's key."""
@@ -79,17 +81,15 @@ class ModelTeacher:
         task, style = turn.task, self._generator.style
         return action_prompt(task.instruction, turn.code, task.language, turn.state, turn.feedback, style)
 
-    def propose(self, turns: Sequence[Turn]) -> list[Proposal]:
-        proposals: dict[int, Proposal] = {}
+    def propose(self, turns: Sequence[Turn]) -> Iterator[tuple[int, Proposal]]:
         for sample in sorted({turn.sample for turn in turns}):
             # Samples of one task differ by their seed: an answer depends on prompt and seed only.
             sampling = replace(self._sampling, seed=self._sampling.seed + sample)
             places = [i for i, turn in enumerate(turns) if turn.sample == sample]
             prompts = [self.prompt(turns[i]) for i in places]
-            answers = self._generator.generate(prompts, sampling)
-            for i, prompt, (answer,) in zip(places, prompts, answers, strict=True):
-                proposals[i] = Proposal(answer.text, digest(prompt), _usage(answer), failed=_failure(answer))
-        return [proposals[i] for i in range(len(turns))]
+            for place, (answer,) in self._generator.stream(prompts, sampling):
+                said = digest(prompts[place])
+                yield places[place], Proposal(answer.text, said, _usage(answer), failed=_failure(answer))
 
 
 def _usage(answer: Completion) -> dict[str, Any]:
@@ -116,8 +116,8 @@ class MinerTeacher:
     def params(self) -> dict[str, Any]:
         return {"budget_s": self._budget_s}
 
-    def propose(self, turns: Sequence[Turn]) -> list[Proposal]:
-        return [self._one(turn) for turn in turns]
+    def propose(self, turns: Sequence[Turn]) -> Iterator[tuple[int, Proposal]]:
+        return ((i, self._one(turn)) for i, turn in enumerate(turns))
 
     def _one(self, turn: Turn) -> Proposal:
         if turn.task.target is None:
@@ -131,7 +131,8 @@ class MinerTeacher:
         )
         if mined.action is None:
             return Proposal("", usage={"reason": mined.reason})
-        return first_rule(mined.action, {"tier": mined.tier})
+        usage = {"tier": mined.tier, "tier_reason": mined.reason, "shapes": list(mined.shapes)}
+        return first_rule(mined.action, usage)
 
 
 class GoldTeacher:
@@ -142,8 +143,8 @@ class GoldTeacher:
     def params(self) -> dict[str, Any]:
         return {}
 
-    def propose(self, turns: Sequence[Turn]) -> list[Proposal]:
-        return [self._one(turn) for turn in turns]
+    def propose(self, turns: Sequence[Turn]) -> Iterator[tuple[int, Proposal]]:
+        return ((i, self._one(turn)) for i, turn in enumerate(turns))
 
     def _one(self, turn: Turn) -> Proposal:
         if turn.task.action is None:
@@ -152,7 +153,8 @@ class GoldTeacher:
         if isinstance(action, Rejection):
             return Proposal("", usage={"reason": action.detail})
         remaining = Action(action.language, action.rules[turn.step :], action.mode)
-        return first_rule(remaining, {}) if remaining.rules else Proposal("")
+        usage = {"tier": turn.task.tier} if turn.task.tier else {}
+        return first_rule(remaining, usage) if remaining.rules else Proposal("")
 
 
 def first_rule(action: Action, usage: dict[str, Any]) -> Proposal:

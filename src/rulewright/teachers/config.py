@@ -37,7 +37,7 @@ class TeacherConfig(CommandConfig):
     attempts: int = Field(default=1, ge=1)
     """Tries at one step; each retry is told why the one before it failed."""
     temperature: float = Field(default=0.0, ge=0)
-    """0: greedy. Use more with several samples."""
+    """0: greedy. Several samples need more: greedy ones are all the same."""
     top_p: float = Field(default=1.0, gt=0, le=1)
     """Nucleus sampling."""
     max_new_tokens: int = Field(default=1024, ge=1)
@@ -47,7 +47,7 @@ class TeacherConfig(CommandConfig):
     limit: int = Field(default=0, ge=0)
     """At most so many tasks of each manifest, chosen by hash; 0: all."""
     batch_size: int = Field(default=64, ge=1)
-    """Episodes in step with each other."""
+    """Episodes in step with each other; each is on disk when it ends."""
     workers: int = Field(default=2, ge=1)
     """Processes that execute actions."""
     deadline_s: float = Field(default=5.0, gt=0)
@@ -62,6 +62,8 @@ class TeacherConfig(CommandConfig):
     """Price of a million completion tokens."""
     dry_run: bool = False
     """Count tasks and estimate tokens and price; nothing is asked or written."""
+    resume: bool = True
+    """Continue the output file: whole episodes in it are not run again."""
     overwrite: bool = False
     """Replace the output file instead of continuing it."""
     json_output: Annotated[bool, tyro.conf.arg(name="json")] = False

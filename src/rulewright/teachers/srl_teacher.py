@@ -99,17 +99,16 @@ class Collector:
         turn = Turn(task, task.pre, State(), sample=sample)
         return Episode(turn, episode_key(task, self._teacher, sample, self._seed, self._limits))
 
-    def run(self, episodes: Sequence[Episode]) -> None:
-        """Play a batch of episodes to their ends."""
+    def run(self, episodes: Sequence[Episode]) -> Iterator[Episode]:
+        """Play a batch of episodes in step; yield each as soon as it is over."""
         while active := [episode for episode in episodes if not episode.over]:
-            proposals = self._teacher.propose([episode.turn for episode in active])
-            requests = [
-                Request(p.text, e.turn.code, e.turn.task.language)
-                for e, p in zip(active, proposals, strict=True)
-            ]
-            judged = judge_answers(self._engine, requests)
-            for episode, proposal, (response, outcome) in zip(active, proposals, judged, strict=True):
+            for place, proposal in self._teacher.propose([episode.turn for episode in active]):
+                episode = active[place]
+                request = Request(proposal.text, episode.turn.code, episode.turn.task.language)
+                [(response, outcome)] = judge_answers(self._engine, [request])
                 self._take(episode, proposal, response, outcome)
+                if episode.over:
+                    yield episode
 
     def _take(
         self, episode: Episode, proposal: Proposal, response: Response | None, outcome: Outcome
@@ -252,7 +251,10 @@ def collect(
     batch: int,
     stop: Callable[[Sequence[TrajectoryStep]], str],
 ) -> Iterator[Episode]:
-    """Run every owed episode and append its rows to `out`, in order; yield each when on disk.
+    """Run every owed episode and append its rows to `out` when it ends; yield each when on disk.
+
+    Answers come in any order; when nothing is owed any more, the file is put into the order of
+    the tasks, so that an interrupted run ends with the same bytes as another.
 
     Args:
         collector: teacher, engine and limits.
@@ -260,21 +262,54 @@ def collect(
         out: the raw file; whole episodes in it are not run again.
         samples: episodes a task.
         batch: episodes in step with each other.
-        stop: given the rows just written, says why to stop, or nothing.
+        stop: given the rows just written, says why to begin no further batch, or nothing.
     """
     done = finished_keys(out)
-    owed = (
-        episode
-        for task in tasks
-        for sample in range(samples)
-        if (episode := collector.start(task, sample)).key not in done
-    )
+    order: list[str] = []
+    owed = _owed(collector, tasks, samples, done, order)
+    complete = True
     with jsonl.Appender(out) as appender:
         while episodes := list(islice(owed, batch)):
-            collector.run(episodes)
-            for episode in episodes:
+            reason = ""
+            for episode in collector.run(episodes):
+                complete = complete and not episode.failed
                 if not episode.failed:
                     appender.append_all(row.model_dump(mode="json") for row in episode.rows)
+                reason = stop(episode.rows) or reason
                 yield episode
-            if stop([row for episode in episodes for row in episode.rows]):
+            if reason:
                 return
+    if complete:
+        put_in_order(out, order)
+
+
+def _owed(
+    collector: Collector, tasks: Iterable[Task], samples: int, done: set[str], order: list[str]
+) -> Iterator[Episode]:
+    """Episodes that are not done; the keys of all of them go to `order`."""
+    for task in tasks:
+        for sample in range(samples):
+            episode = collector.start(task, sample)
+            order.append(episode.key)
+            if episode.key not in done:
+                yield episode
+
+
+def put_in_order(path: Path, keys: Sequence[str]) -> None:
+    """Sort the episodes of a raw file: those of other runs first, as they lie, then by `keys`."""
+    places = {key: place for place, key in enumerate(keys)}
+    starts: list[tuple[int, int]] = []
+    position, before = 0, ""
+    with path.open("rb") as stream:
+        for raw in stream:
+            key = str(json.loads(raw)["provenance"].get("key", ""))
+            if key != before or not starts:
+                starts.append((places.get(key, -1), position))
+            position, before = position + len(raw), key
+        if starts == sorted(starts):
+            return
+        ends = [start for _, start in starts[1:]] + [position]
+        with jsonl.atomic(path) as target:
+            for (_, start), end in sorted(zip(starts, ends, strict=True)):
+                stream.seek(start)
+                target.write(stream.read(end - start))

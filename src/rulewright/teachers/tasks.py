@@ -35,6 +35,8 @@ class Task:
     """A test program that passes on wanted code, where there is one."""
     action: str | None = None
     """A verified action that a record came with."""
+    tier: str = ""
+    """The miner's word on that action, where it was mined (docs/mining.md)."""
     group: str = ""
     source: str = "manifest"
     split: str = ""
@@ -66,9 +68,14 @@ def parse_task(row: Mapping[str, Any]) -> Task | str:
         target=target.replace("\r\n", "\n") if target is not None else None,
         tests=_text(known.get("tests")),
         action=_text(known.get("action")),
+        tier=_tier(known.get("provenance")),
         group=str(known.get("group") or task_id),
         source=str(known.get("source") or "manifest"),
     )
+
+
+def _tier(provenance: object) -> str:
+    return _text(provenance.get("tier")) or "" if isinstance(provenance, dict) else ""
 
 
 def _text(value: object) -> str | None:
