@@ -261,7 +261,7 @@ def is_right(task: Task, executed: Executed) -> bool:
         or outcome.flags
     ):
         return False
-    if outcome.post in (None, PRE) or not executed.held_out_right:
+    if outcome.post in (None, PRE) or not executed.held_out_right or tests.broken:
         return False
     if task.tests is None:
         return outcome.post == task.target
@@ -269,7 +269,7 @@ def is_right(task: Task, executed: Executed) -> bool:
     return tests.after is True and not tests.suspicious and proven
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=1000)
 @given(weights=any_weights, task=any_task, answers=st.lists(any_executed, min_size=2, max_size=40))
 def test_every_right_answer_earns_more_than_every_wrong_one(
     weights: Weights, task: Task, answers: list[Executed]
