@@ -31,7 +31,7 @@ from rulewright.errors import RulewrightError
 from rulewright.prompts import Style
 from rulewright.srl.sampling import PromptStream, SamplingConfig, is_informative
 from rulewright.srl.scoring import Scored, Scorer
-from rulewright.training import head
+from rulewright.training import fast
 from rulewright.training.shared_prefix import can_share, pack
 
 STREAM_FILE: Final = "refill.json"
@@ -95,8 +95,7 @@ class PolicyTrainer(GRPOTrainer):
         self.generate_at_once = generate_at_once
         super().__init__(reward_funcs=[self.reward], args=args, **options)
         self._shares_prefixes = can_share(self.model)
-        if not self._entropy_bonus_enabled:
-            head.attach_to(self, self.temperature)
+        fast.speed_up(self, self.temperature)
         self.stream = PromptStream(len(self.train_dataset), args.seed)
         self.n_prompts = 0
         """Prompts generated for so far, refills included, all ranks together."""

@@ -62,20 +62,16 @@ def attach(model: Any, temperature: float = 1.0) -> bool:
     return True
 
 
-def attach_to(trainer: Any, temperature: float = 1.0) -> bool:
-    """`attach` for the model of one of TRL's trainers, on a CPU; a GPU has TRL's own kernels."""
-    if trainer.args.device.type != "cpu" or getattr(trainer.args, "cast_lm_head_to_fp32", False):
-        return False
-    model = trainer.model
-    return attach(model.get_base_model() if hasattr(model, "peft_config") else model, temperature)
-
-
 def _score(model: Any, temperature: float, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
     from trl.trainer.utils import FusedCausalLMOutput
 
     labels_BL, shifted_BL = options.pop("labels", None), options.pop("shift_labels", None)
     n_items = options.pop("num_items_in_batch", None)
     options["use_cache"] = False
+    if not args and _pads_right(options):
+        # Behind a causal mask nothing sees what stands to its right: without a mask of its own
+        # attention takes its fast way, and what padding computes has no label.
+        options["attention_mask"] = None
     hidden_BLD = model.base_model(*args, **options).last_hidden_state
     if shifted_BL is None:
         hidden_BLD, labels_BL = hidden_BLD[:, :-1], labels_BL[:, 1:]
@@ -102,6 +98,13 @@ def _score(model: Any, temperature: float, args: tuple[Any, ...], options: dict[
         is_top1=spread(top1_N),
         label_mask=mask_BL,
     )
+
+
+def _pads_right(options: dict[str, Any]) -> bool:
+    mask_BL = options.get("attention_mask")
+    if mask_BL is None or mask_BL.ndim != 2 or options.get("position_ids") is not None:
+        return False
+    return bool((mask_BL[:, 1:] <= mask_BL[:, :-1]).all())
 
 
 def _dtype(hidden: torch.Tensor) -> torch.dtype:

@@ -108,7 +108,7 @@ def _train(config: SftConfig, prepared: Prepared, run: RunDir) -> dict[str, Any]
         from trl import SFTTrainer
     except ImportError as error:
         raise MissingDependency("trl with torch", "training", "train") from error
-    from rulewright.training import assemble, callbacks, head
+    from rulewright.training import assemble, callbacks, fast
 
     torch.set_num_threads(config.threads)
     transformers_logging.disable_progress_bar()
@@ -135,7 +135,7 @@ def _train(config: SftConfig, prepared: Prepared, run: RunDir) -> dict[str, Any]
         callbacks=[metrics, memory, callbacks.MarkComplete()],
     )
     callbacks.remove_printers(trainer)
-    head.attach_to(trainer)
+    fast.speed_up(trainer)
     start = checkpoints.agree_on_start(Path(args.output_dir))
     prober = _prober(config, prepared, run, trainer, tokenizer, start)
     # TRL has packed the rows by now, where that is asked for.

@@ -18,6 +18,8 @@ from typing import Any, Final
 
 import torch
 
+from rulewright.generation.cpu import ATTENTION
+
 IGNORED: Final = -100
 MIN_SAVED: Final = 0.2
 """Packing is worth its mask where it saves at least this share of the tokens."""
@@ -56,7 +58,11 @@ def can_share(model: Any) -> bool:
     config = model.config.get_text_config()
     windowed = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
     kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
-    return config._attn_implementation in ("sdpa", "eager") and not windowed and kinds == {"full_attention"}
+    return (
+        config._attn_implementation in ("sdpa", "eager", ATTENTION)
+        and not windowed
+        and kinds == {"full_attention"}
+    )
 
 
 def pack(input_ids: torch.Tensor, attention_mask: torch.Tensor, n_completion: int) -> Packed | None:
