@@ -6,6 +6,12 @@ each keeps its own whole groups, and every decision is taken on gathered counts.
 left flat at the end fill the batch but count for nothing: their tokens leave the loss
 and its denominator.
 
+An answer that was cut at `max_completion_length` counts with what it earns, which is that
+of an invalid one as a rule, so that rambling is pushed down. With TRL's
+`mask_truncated_completions` it leaves its group altogether. TRL alone keeps its reward in
+the mean and takes its tokens out of the loss: then the others are pushed up, and nothing
+is pushed down.
+
 TRL is pinned: the methods hooked here are private (`tests/srl/test_policy_trainer.py`).
 """
 
@@ -18,6 +24,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,29 +39,33 @@ from rulewright.prompts import Style
 from rulewright.srl.sampling import PromptStream, SamplingConfig, is_informative
 from rulewright.srl.scoring import Scored, Scorer
 from rulewright.training import fast
+from rulewright.training.micro_batches import COMPLETION, PROMPT, micro_batches
 from rulewright.training.shared_prefix import can_share, pack
+from rulewright.verdict import INVALID
 
 STREAM_FILE: Final = "refill.json"
 """In a checkpoint folder: where the stream of fresh prompts stood."""
 
-# How each tensor of a batch is padded when rounds of different lengths are joined.
-_LEFT: Final = frozenset({"prompt_ids", "prompt_mask"})
-_RIGHT: Final = frozenset(
-    {
-        "completion_ids", "completion_mask", "tool_mask", "old_per_token_logps",
-        "ref_per_token_logps", "sampling_per_token_logps", "importance_sampling_ratio",
-    }
-)  # fmt: skip
 _Group = dict[str, torch.Tensor]
 
 
 class ScorerReward:
-    """A `Scorer` as TRL's reward function; keeps what was scored for the trainer."""
+    """A `Scorer` as TRL's reward function; keeps what was scored for the trainer.
 
-    def __init__(self, name: str, scorer: Scorer) -> None:
+    Args:
+        name: for the logs.
+        scorer: gives the rewards.
+        leave_out_cut: give cut answers no reward, so that they leave their group.
+    """
+
+    def __init__(self, name: str, scorer: Scorer, leave_out_cut: bool) -> None:
         self.__name__ = name
-        self._scorer = scorer
+        self._scorer, self._leave_out_cut = scorer, leave_out_cut
+        self.ends: frozenset[int] = frozenset()
+        """Tokens that end an answer; one that ends otherwise was cut."""
         self.scored: list[Scored] = []
+        self.cut: list[bool] = []
+        self.n_tokens = 0
 
     def __call__(
         self,
@@ -64,8 +75,26 @@ class ScorerReward:
         **_: Any,
     ) -> list[float | None]:
         texts = [c if isinstance(c, str) else c[0]["content"] for c in completions]
-        self.scored = self._scorer.score(row, texts, [len(ids) for ids in completion_ids])
-        return [item.value for item in self.scored]
+        n_tokens = [len(ids) for ids in completion_ids]
+        self.scored = self._scorer.score(row, texts, n_tokens)
+        self.cut = [ids[-1] not in self.ends for ids in completion_ids]
+        self.n_tokens = sum(n_tokens)
+        return [
+            None if cut and self._leave_out_cut else item.value
+            for item, cut in zip(self.scored, self.cut, strict=True)
+        ]
+
+
+@dataclass
+class _Round:
+    """What one process generated for a batch, over all rounds."""
+
+    scored: list[Scored] = field(default_factory=list)
+    n_kept: int = 0
+    n_flat: int = 0
+    n_kept_with_cut: int = 0
+    n_cut: int = 0
+    n_tokens: int = 0
 
 
 class PolicyTrainer(GRPOTrainer):
@@ -90,10 +119,11 @@ class PolicyTrainer(GRPOTrainer):
         args: GRPOConfig,
         **options: Any,
     ) -> None:
-        self.reward = ScorerReward(reward_name, scorer)
+        self.reward = ScorerReward(reward_name, scorer, args.mask_truncated_completions)
         self.sampling, self.prompt_style = sampling, prompt_style
         self.generate_at_once = generate_at_once
         super().__init__(reward_funcs=[self.reward], args=args, **options)
+        self.reward.ends = frozenset([*self.eos_token_ids, self._tokenizer.pad_token_id])
         self._shares_prefixes = can_share(self.model)
         fast.speed_up(self, self.temperature)
         self.stream = PromptStream(len(self.train_dataset), args.seed)
@@ -104,6 +134,7 @@ class PolicyTrainer(GRPOTrainer):
         self.n_updates = 0
         """Batches that had at least one."""
         self._rewards_B: torch.Tensor = torch.empty(0)
+        self._buffered_inputs: list[dict[str, Any]] | None = None
         self._seconds: Counter[str] = Counter()
         """Spent on the batch at hand, by part; wall time."""
 
@@ -184,30 +215,50 @@ class PolicyTrainer(GRPOTrainer):
         wanted = len(inputs) // self.num_generations
         kept: list[_Group] = []
         flat: list[_Group] = []
-        scored: list[Scored] = []
+        made = _Round()
         n_rounds = 0
         while True:
             n_rounds += 1
             batch = super()._generate_and_score_completions(inputs)
-            scored += self.reward.scored
-            for group, rewards in self._groups(batch, len(inputs)):
-                (kept if is_informative(rewards, self.sampling) else flat).append(group)
+            made.scored += self.reward.scored
+            made.n_cut += sum(self.reward.cut)
+            made.n_tokens += self.reward.n_tokens
+            for group, rewards, has_cut in self._groups(batch, len(inputs)):
+                informative = is_informative(rewards, self.sampling)
+                (kept if informative else flat).append(group)
+                made.n_kept_with_cut += informative and has_cut
             missing = self._most(wanted - len(kept)) if self.sampling.enabled else 0
             if missing <= 0 or n_rounds >= self.sampling.max_rounds:
                 break
             inputs = self._fresh(missing)
-        self._log_sampling(kept, flat, scored, n_rounds)
+        made.n_kept, made.n_flat = len(kept), len(flat)
+        self._log_sampling(made, n_rounds)
         return self._joined(kept, flat, wanted)
+
+    def _prepare_inputs(self, generation_batch: Any) -> dict[str, Any]:
+        """Generate where it is due; give the next micro-batch, without padding that it does not need."""
+        if not self.model.training:
+            return super()._prepare_inputs(generation_batch)
+        n = self.args.steps_per_generation
+        if self._step % (n * self.num_iterations) == 0 or self._buffered_inputs is None:
+            batch = self._generate_and_score_completions(generation_batch)
+            self._buffered_inputs = micro_batches(
+                batch, n, self.args.gradient_accumulation_steps, self.num_generations
+            )
+        return self._buffered_inputs[self._step % n]
 
     # Groups
 
-    def _groups(self, batch: dict[str, Any], n_local: int) -> Iterable[tuple[_Group, list[float]]]:
-        """Cut a batch into its groups, each with its rewards; samples without one leave the loss."""
+    def _groups(self, batch: dict[str, Any], n_local: int) -> Iterable[tuple[_Group, list[float], bool]]:
+        """Cut a batch into its groups, each with its rewards and whether an answer was cut.
+
+        Samples without a reward leave the loss.
+        """
         first = self.accelerator.process_index * n_local
         rewards_B = self._rewards_B[first : first + n_local]
         unknown = [
             key for key, value in batch.items()
-            if torch.is_tensor(value) and value.ndim and key not in _LEFT | _RIGHT | {"advantages"}
+            if torch.is_tensor(value) and value.ndim and key not in PROMPT | COMPLETION | {"advantages"}
         ]  # fmt: skip
         if unknown:
             raise RulewrightError(
@@ -220,7 +271,8 @@ class PolicyTrainer(GRPOTrainer):
         tensors |= {"completion_mask": mask_BC, "rewards": rewards_B}
         for start in range(0, n_local, self.num_generations):
             cut = slice(start, start + self.num_generations)
-            yield {key: value[cut] for key, value in tensors.items()}, rewards_B[cut].tolist()
+            group = {key: value[cut] for key, value in tensors.items()}
+            yield group, rewards_B[cut].tolist(), any(self.reward.cut[cut])
 
     def _most(self, n: int) -> int:
         """The largest of a number over all ranks, so that all decide alike."""
@@ -264,21 +316,24 @@ class PolicyTrainer(GRPOTrainer):
 
     # What is logged, and when to stop
 
-    def _log_sampling(
-        self, kept: list[_Group], flat: list[_Group], scored: list[Scored], n_rounds: int
-    ) -> None:
-        everywhere: list[tuple[int, int, list[Scored]]] = gather_object([(len(kept), len(flat), scored)])
-        n_kept = sum(item[0] for item in everywhere)
-        n_groups = n_kept + sum(item[1] for item in everywhere)
-        answers = [answer for item in everywhere for answer in item[2]]
+    def _log_sampling(self, made: _Round, n_rounds: int) -> None:
+        everywhere: list[_Round] = gather_object([made])
+        n_kept = sum(one.n_kept for one in everywhere)
+        n_groups = n_kept + sum(one.n_flat for one in everywhere)
+        n_rollouts = n_groups * self.num_generations
         self.n_prompts += n_groups
         metrics = self._metrics["train"]
-        for name, value in _averages(answers).items():
+        for name, value in _averages([answer for one in everywhere for answer in one.scored]).items():
             metrics[name].append(value)
+        metrics["unfiltered/clipped_ratio"].append(sum(one.n_cut for one in everywhere) / n_rollouts)
         metrics["sampling/kept_rate"].append(n_kept / n_groups)
+        metrics["sampling/kept_clipped_rate"].append(
+            sum(one.n_kept_with_cut for one in everywhere) / max(1, n_kept)
+        )
         metrics["sampling/rounds"].append(float(n_rounds))
         metrics["sampling/prompts"] = [float(self.n_prompts)]
-        metrics["sampling/rollouts"].append(float(n_groups * self.num_generations))
+        metrics["sampling/rollouts"].append(float(n_rollouts))
+        metrics["sampling/tokens"].append(float(sum(one.n_tokens for one in everywhere)))
         for part, seconds in self._seconds.items():
             metrics[f"seconds/{part}"].append(seconds)
         self._seconds.clear()
@@ -323,12 +378,13 @@ def _averages(answers: Sequence[Scored]) -> dict[str, float]:
         sums[f"verdict/{answer.verdict.value}"] += 1
     sums["unfiltered/reward"] = math.fsum(answer.value for answer in counted if answer.value is not None)  # type: ignore[assignment]
     sums["unfiltered/success_rate"] = sum(answer.success for answer in counted)
+    sums["unfiltered/valid_rate"] = sum(answer.verdict not in INVALID for answer in counted)
     means = {name: total / len(counted) for name, total in sums.items()}
     return means | {"unfiltered/infra_rate": 1 - len(counted) / len(answers)}
 
 
 def _cat(pieces: list[torch.Tensor], key: str, pad_token_id: int) -> torch.Tensor:
-    if key not in _LEFT | _RIGHT or pieces[0].ndim < 2:
+    if key not in PROMPT | COMPLETION or pieces[0].ndim < 2:
         return torch.cat(pieces)
     width = max(piece.shape[1] for piece in pieces)
     fill = {"prompt_ids": pad_token_id, "completion_ids": pad_token_id, "tool_mask": 1}.get(key, 0)
@@ -336,7 +392,7 @@ def _cat(pieces: list[torch.Tensor], key: str, pad_token_id: int) -> torch.Tenso
         [
             pad(
                 piece,
-                (width - piece.shape[1], 0) if key in _LEFT else (0, width - piece.shape[1]),
+                (width - piece.shape[1], 0) if key in PROMPT else (0, width - piece.shape[1]),
                 value=fill,
             )
             for piece in pieces

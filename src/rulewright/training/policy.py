@@ -48,7 +48,8 @@ DEFAULTS: Final[dict[str, Any]] = {
     "scale_rewards": "none",
     "loss_type": "dapo",
     "beta": 0.0,
-    "mask_truncated_completions": True,
+    # A cut answer counts with what it earns: rambling is pushed down. True: it leaves its group.
+    "mask_truncated_completions": False,
     "num_generations": 8,
     "per_device_train_batch_size": 8,
     "max_completion_length": 512,
