@@ -13,7 +13,7 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -55,6 +55,7 @@ class RunDir:
         seed: int | None = None,
         inputs: Iterable[Path] = (),
         alone: bool = False,
+        free: Callable[[str], bool] = lambda key: False,
     ) -> Self:
         """Claim a folder for a run, or continue the one that is there.
 
@@ -66,29 +67,55 @@ class RunDir:
             seed: noted in `run.json`.
             inputs: files whose SHA-256 is noted, and must not have changed on resume.
             alone: refuse while another process writes this run; until `finish`.
+            free: tells of a key (`trainer.save_steps` for one in a section) whether it may differ too.
 
         Raises:
             UsageError: the folder holds another run, with the keys that differ and the ways out.
         """
-        run = cls(path)
-        if alone:
-            run._lock = Lock.take(path)
-        wanted = json.loads(config.model_dump_json())
+        lock = Lock.take(path) if alone else None
         digests = {str(p): file_sha256(p) for p in inputs}
-        saved = run.path / "config.json"
-        if saved.exists() and overwrite:
+        run = cls._look(path, config, resume, overwrite, digests, free)
+        run._lock = lock
+        if overwrite and (path / "config.json").exists():
             run.clear()
-        elif saved.exists() and not resume:
+        if not (run.path / "run.json").exists():
+            jsonl.write_json(run.path / "run.json", _facts(seed, digests))
+        jsonl.write_json(run.path / "config.json", json.loads(config.model_dump_json()))
+        return run
+
+    @classmethod
+    def look(
+        cls,
+        path: Path,
+        config: BaseModel,
+        *,
+        resume: bool = False,
+        overwrite: bool = False,
+        inputs: Iterable[Path] = (),
+        free: Callable[[str], bool] = lambda key: False,
+    ) -> Self:
+        """Check, as `open` will, that a run may take the folder; change nothing.
+
+        Raises:
+            UsageError: as `open`.
+        """
+        return cls._look(path, config, resume, overwrite, {str(p): file_sha256(p) for p in inputs}, free)
+
+    @classmethod
+    def _look(
+        cls, path: Path, config: BaseModel, resume: bool, overwrite: bool, digests: Mapping[str, str],
+        free: Callable[[str], bool],
+    ) -> Self:  # fmt: skip
+        run = cls(path)
+        if overwrite or not (path / "config.json").exists():
+            return run
+        if not resume:
             state = "a finished" if run.done else "an unfinished"
             raise UsageError(
                 f"{path}: holds {state} run already",
                 "continue it with --resume, replace it with --overwrite, or choose another folder",
             )
-        elif saved.exists():
-            run._require_same(wanted, digests)
-        if not (run.path / "run.json").exists():
-            jsonl.write_json(run.path / "run.json", _facts(seed, digests))
-        jsonl.write_json(saved, wanted)
+        run._require_same(json.loads(config.model_dump_json()), digests, free)
         return run
 
     @property
@@ -100,12 +127,15 @@ class RunDir:
         for name in ("result.json", "config.json", "run.json", "metrics.jsonl", "rows.jsonl"):
             (self.path / name).unlink(missing_ok=True)
 
-    def _require_same(self, wanted: Mapping[str, Any], digests: Mapping[str, str]) -> None:
+    def _require_same(
+        self, wanted: Mapping[str, Any], digests: Mapping[str, str], free: Callable[[str], bool]
+    ) -> None:
         earlier = json.loads((self.path / "config.json").read_text(encoding="utf-8"))
-        keys = sorted((set(earlier) | set(wanted)) - NOT_IDENTITY)
-        differ = [key for key in keys if earlier.get(key) != wanted.get(key)]
+        was, now = _by_key(earlier), _by_key(wanted)
+        keys = sorted(key for key in set(was) | set(now) if key not in NOT_IDENTITY and not free(key))
+        differ = [key for key in keys if was.get(key) != now.get(key)]
         if differ:
-            listing = "; ".join(f"{key}: was {earlier.get(key)!r}, now {wanted.get(key)!r}" for key in differ)
+            listing = "; ".join(f"{key}: was {was.get(key)!r}, now {now.get(key)!r}" for key in differ)
             raise UsageError(
                 f"{self.path}: cannot resume, the configuration differs ({listing})",
                 "run with the earlier values, use --overwrite, or choose another folder",
@@ -156,6 +186,21 @@ class RunDir:
         """What the finished run found."""
         value: dict[str, Any] = json.loads((self.path / "result.json").read_text(encoding="utf-8"))
         return value
+
+
+def _by_key(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by their keys; those of a section by names like `trainer.save_steps`.
+
+    >>> _by_key({"seed": 0, "trainer": {"optim": "adamw"}})
+    {'seed': 0, 'trainer.optim': 'adamw'}
+    """
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            found |= {f"{key}.{name}": inner for name, inner in value.items()}
+        else:
+            found[key] = value
+    return found
 
 
 def file_sha256(path: Path) -> str:

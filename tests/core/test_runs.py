@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import Field
 
 from rulewright import jsonl
 from rulewright.config import CommandConfig
@@ -46,6 +47,30 @@ def test_resume_names_the_keys_that_differ(tmp_path: Path) -> None:
     RunDir.open(tmp_path, Settings(resume=True), resume=True)
     with pytest.raises(UsageError, match=r"rate: was 1\.0, now 2\.0"):
         RunDir.open(tmp_path, Settings(rate=2.0, resume=True), resume=True)
+
+
+def test_resume_names_keys_in_sections_and_lets_free_ones_differ(tmp_path: Path) -> None:
+    class Nested(CommandConfig):
+        trainer: dict[str, float] = Field(default_factory=dict)
+
+    RunDir.open(tmp_path, Nested(trainer={"rate": 1.0, "log_steps": 5}))
+    changed = Nested(trainer={"rate": 1.0, "log_steps": 7})
+    with pytest.raises(UsageError, match=r"trainer\.log_steps: was 5\.0, now 7\.0"):
+        RunDir.open(tmp_path, changed, resume=True)
+    RunDir.open(tmp_path, changed, resume=True, free=lambda key: key == "trainer.log_steps")
+    with pytest.raises(UsageError, match=r"differs \(trainer\.rate: was 1\.0, now None\)"):
+        RunDir.open(tmp_path, Nested(), resume=True, free=lambda key: key == "trainer.log_steps")
+
+
+def test_looking_changes_nothing(tmp_path: Path) -> None:
+    RunDir.open(tmp_path, Settings()).finish({"a": 1})
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert RunDir.look(tmp_path, Settings(rate=2.0), overwrite=True).done
+    assert RunDir.look(tmp_path, Settings(), resume=True).done
+    with pytest.raises(UsageError, match="finished run"):
+        RunDir.look(tmp_path, Settings())
+    assert not RunDir.look(tmp_path / "other", Settings()).done
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_resume_refuses_changed_inputs(tmp_path: Path) -> None:

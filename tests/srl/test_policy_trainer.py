@@ -7,6 +7,8 @@ import json
 import os
 import random
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,20 +21,22 @@ from rulewright.prompts import Message, Style
 from rulewright.runs import RunDir
 from rulewright.srl.sampling import SamplingConfig
 from rulewright.srl.scoring import Scored
-from rulewright.training.policy import PolicyConfig, Tasks, check_trainer, open_run, run_policy
+from rulewright.training import environment
+from rulewright.training.policy import PolicyConfig, Tasks, check_trainer, run_policy
 from rulewright.verdict import Verdict
 
 pytest.importorskip("trl")
 import torch
+from transformers import GenerationMixin
 from trl import GRPOConfig, GRPOTrainer
 from trl.trainer.utils import split_tensor_dict
 
 from rulewright.training.checkpoints import COMPLETE
-from rulewright.training.config import TinyConfig
+from rulewright.training.config import LoraConfig, TinyConfig
 from rulewright.training.grpo import PolicyTrainer, _cat
 from rulewright.training.micro_batches import micro_batches
 from rulewright.training.models import load_tokenizer
-from rulewright.training.policy_loop import open_trainer
+from rulewright.training.policy_loop import open_trainer, trainer_arguments
 from rulewright.training.tiny import make_model, make_tokenizer
 
 Rule = Callable[[int, str], float | None]
@@ -104,7 +108,8 @@ def settings(checkpoint: Path, out: Path, **changes: Any) -> PolicyConfig:
 
 
 def open_policy(config: PolicyConfig, scorer: ByRule) -> PolicyTrainer:
-    return open_trainer(config, Tasks(scorer, scorer, "test"), RunDir(config.out / "run"))
+    run = RunDir(config.out / "run")
+    return open_trainer(config, Tasks(scorer, scorer, "test"), trainer_arguments(config, run))
 
 
 def rows_of(trainer: PolicyTrainer, rows: Sequence[int]) -> list[dict[str, Any]]:
@@ -179,24 +184,42 @@ def test_rollouts_are_generated_in_parts(
     assert metrics["seconds/generation"][0] > metrics["seconds/reward"][0] > 0
 
 
+@pytest.mark.parametrize("adapters", [False, True])
 def test_a_part_that_memory_does_not_suffice_for_is_halved(
-    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, adapters: bool
 ) -> None:
     done: list[int] = []
-    original = GRPOTrainer._generate_single_turn
+    original = GenerationMixin.generate
 
-    def scarce(self: Any, prompt_ids: Any, *rest: Any) -> Any:
-        if len(prompt_ids) > 2:
+    def scarce(self: Any, **options: Any) -> Any:
+        if len(options["input_ids"]) > 2:
             raise torch.OutOfMemoryError
-        done.append(len(prompt_ids))
-        return original(self, prompt_ids, *rest)
+        done.append(len(options["input_ids"]))
+        return original(self, **options)
 
-    monkeypatch.setattr(GRPOTrainer, "_generate_single_turn", scarce)
-    trainer = open_policy(settings(checkpoint, tmp_path), ByRule(8, letters))
+    monkeypatch.setattr(GenerationMixin, "generate", scarce)
+    config = settings(
+        checkpoint,
+        tmp_path,
+        trainer={"gradient_checkpointing": True},
+        lora=LoraConfig(r=2) if adapters else None,
+    )
+    trainer = open_policy(config, ByRule(8, letters))
+    # As `train` does before the first step.
+    trainer.model.gradient_checkpointing_enable()
     trainer.model.train()
+
+    def checkpointed() -> list[bool]:
+        return [
+            m.gradient_checkpointing for m in trainer.model.modules() if hasattr(m, "gradient_checkpointing")
+        ]
+
+    before = checkpointed()
+    assert any(before)
     trainer._generate_and_score_completions(rows_of(trainer, [0, 1]))
     assert done == [2, 2, 2, 2]
     assert trainer.generate_at_once == 2, "the next batch does not try again"
+    assert checkpointed() == before, "or the backward pass needs the memory of a model without it"
     monkeypatch.setattr(trainer, "is_fsdp_enabled", True)
     trainer.generate_at_once = 0
     with pytest.raises(torch.OutOfMemoryError):
@@ -259,9 +282,8 @@ def test_a_run_learns_and_leaves_its_files(checkpoint: Path, tmp_path: Path) -> 
         checkpoint, tmp_path, trainer={"max_steps": 12, "save_steps": 4}, eval_every_steps=6, eval_samples=16
     )
     scorer = ByRule(12, letters)
-    run = open_run(config, [])
-    result = run_policy(config, Tasks(scorer, ByRule(4, letters), "letters"), run)
-    assert result == run.result()
+    result = run_policy(config, Tasks(scorer, ByRule(4, letters), "letters"))
+    assert result == RunDir(config.out / "run").result()
     assert result["steps"] == 12
     assert result["best_step"] in (6, 12)
     assert result["gain"]["sampled"]["difference"] > 0
@@ -273,14 +295,13 @@ def test_a_run_learns_and_leaves_its_files(checkpoint: Path, tmp_path: Path) -> 
     assert [row["step"] for row in rows if row["kind"] == "dev"] == [0, 0, 6, 6, 12, 12]
     assert (config.reports / "curves.png").stat().st_size > 10_000
     with pytest.raises(UsageError, match="holds a finished run"):
-        open_run(config, [])
+        run_policy(config, Tasks(scorer, scorer, "letters"))
 
 
 def test_a_killed_run_resumes_to_the_same_weights(checkpoint: Path, tmp_path: Path) -> None:
     def train(out: Path, rule: Rule, resume: bool = False) -> dict[str, Any]:
         config = settings(checkpoint, out, trainer={"max_steps": 6}, resume=resume)
-        run = open_run(config, [])
-        return run_policy(config, Tasks(ByRule(12, rule), ByRule(4, letters), "letters"), run)
+        return run_policy(config, Tasks(ByRule(12, rule), ByRule(4, letters), "letters"))
 
     whole = train(tmp_path / "whole", odd_only)
     checkpoints = tmp_path / "cut/model/run/checkpoints"
@@ -313,6 +334,55 @@ def test_a_killed_run_resumes_to_the_same_weights(checkpoint: Path, tmp_path: Pa
     assert state["position"] > 0
 
 
+def test_a_continued_adapter_is_held_to_itself_and_saved_alone(checkpoint: Path, tmp_path: Path) -> None:
+    """With `beta` TRL keeps a frozen copy of the adapter that training starts from."""
+    scorer = ByRule(12, letters)
+    short = {"max_steps": 2, "save_steps": 1, "beta": 0.05}
+    first = settings(checkpoint, tmp_path / "first", trainer=short, lora=LoraConfig(r=2))
+    run_policy(first, Tasks(scorer, scorer, "letters"))
+    second = settings(first.out, tmp_path / "second", trainer=short, lora=LoraConfig(r=2))
+    result = run_policy(second, Tasks(scorer, scorer, "letters"))
+    assert result == RunDir(second.out / "run").result()
+    assert (second.out / "adapter_model.safetensors").exists()
+    assert not [path for path in second.out.iterdir() if path.is_dir() and path.name != "run"]
+    saved = second.out / "run/checkpoints/checkpoint-2"
+    assert (saved / "adapter_model.safetensors").exists() and not (saved / "ref").exists()
+    kl = [row["kl"] for row in jsonl.read(second.reports / "metrics.jsonl") if row["kind"] == "train"]
+    assert kl[0] == pytest.approx(0, abs=1e-6), "the first step starts where the frozen copy is"
+    assert kl[1] > 0
+
+
+def parted_ranks(out: Path, checkpoint: Path) -> None:
+    """One of two processes: its dev rewards fall from one evaluation to the next, the first one's rise."""
+    sign = 1 if environment.is_main() else -1
+    calls = iter(range(100_000))
+    dev = ByRule(4, lambda row, text: 0.5 + sign * 1e-5 * next(calls))
+    config = settings(checkpoint, out, trainer={"max_steps": 4}, eval_every_steps=1)
+    run_policy(config, Tasks(ByRule(12, letters), dev, "letters"))
+
+
+def test_ranks_that_answer_differently_keep_the_same_step(checkpoint: Path, tmp_path: Path) -> None:
+    script = tmp_path / "rank.py"
+    script.write_text(
+        "import sys\nfrom pathlib import Path\n"
+        "from tests.srl.test_policy_trainer import parted_ranks\n"
+        "parted_ranks(*map(Path, sys.argv[1:]))\n"
+    )
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+            str(script), str(tmp_path / "out"), str(checkpoint),
+        ],
+        env={
+            **os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo",
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+        },
+        capture_output=True, text=True, timeout=280, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert RunDir(tmp_path / "out/model/run").result()["best_step"] == 4
+
+
 @pytest.mark.parametrize(
     ("reward", "why"), [(-0.2, "hardly any valid action"), (1.0, "full reward"), (0.5, "all worth the same")]
 )
@@ -322,7 +392,7 @@ def test_nothing_to_learn_ends_with_the_reason(
     config = settings(checkpoint, tmp_path, sampling=SamplingConfig(max_rounds=1, max_flat_batches=2))
     scorer = ByRule(12, lambda row, text: reward)
     with pytest.raises(RulewrightError, match="nothing to learn from") as failure:
-        run_policy(config, Tasks(scorer, scorer, "flat"), open_run(config, []))
+        run_policy(config, Tasks(scorer, scorer, "flat"))
     assert why in failure.value.hint
     assert len(scorer.seen) <= 2 * 8 + 2 * 2 * 4
     assert not (config.out / "run/result.json").exists()

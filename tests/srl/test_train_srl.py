@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +194,45 @@ def test_train_grpo(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert any("parts/add_code" in row for row in rows)
 
 
+def launched(*argv: str) -> subprocess.CompletedProcess[str]:
+    """A command in two processes over gloo; a run that hangs ends with an error of `subprocess`."""
+    accelerate = Path(__file__).parents[2] / "configs/accelerate/tiny_ddp.yaml"
+    return subprocess.run(
+        [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(accelerate), "-m", *argv],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"},
+        capture_output=True, text=True, timeout=280, check=False,
+    )  # fmt: skip
+
+
+def test_two_processes_confirm_a_finished_run_and_do_it_anew(folder: Path, tmp_path: Path) -> None:
+    trainer = {
+        "max_steps": 1, "per_device_train_batch_size": 8, "num_generations": 8, "max_completion_length": 48,
+        "save_steps": 1,
+    }  # fmt: skip
+    path = srl(folder, tmp_path, trainer=trainer, eval_every_steps=1)
+    assert main(["train", "srl", "--config", path]) == 0
+    result = tmp_path / "model/run/result.json"
+    before = result.read_bytes()
+    done = launched("rulewright", "train", "srl", "--config", path, "--resume")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stderr.count("this very run is finished already") == 1
+    assert result.read_bytes() == before
+    done = launched("rulewright", "train", "srl", "--config", path, "--overwrite")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads(result.read_bytes())["prompts"] == 2 * json.loads(before)["prompts"]
+
+
+def test_weights_in_shards_are_refused_before_anything_is_claimed(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    monkeypatch.setenv("FSDP_VERSION", "2")
+    assert main(["train", "srl", "--config", srl(folder, tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "FSDP shards the weights" in said and "ddp.yaml" in said
+    assert not (tmp_path / "model").exists()
+
+
 @pytest.mark.slow
 def test_more_than_one_process(folder: Path, tmp_path: Path) -> None:
     """Two ranks do equally many rounds and end with one result."""
@@ -237,10 +279,9 @@ def test_mistakes_end_with_one_message(
         "one batch takes": {"trainer": {"per_device_train_batch_size": 512, "save_steps": 1}},
     }
     for message, values in cases.items():
-        assert main(["train", "srl", "--config", srl(folder, tmp_path, **values), "--overwrite"]) == 2, (
-            message
-        )
+        assert main(["train", "srl", "--config", srl(folder, tmp_path, **values)]) == 2, message
         said = capsys.readouterr().err
+        assert not (tmp_path / "model").exists(), f"{message}: the folder is free still"
         assert message in said
         assert "hint:" in said
         assert "Traceback" not in said

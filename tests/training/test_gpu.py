@@ -179,7 +179,7 @@ class Letters:
 
 @pytest.mark.parametrize("adapters", ["all weights", "lora", "qlora"])
 def test_rewards_are_learnt(base: Path, tmp_path: Path, adapters: str) -> None:
-    from rulewright.training.policy import PolicyConfig, Tasks, open_run, run_policy
+    from rulewright.training.policy import PolicyConfig, Tasks, run_policy
 
     if adapters == "qlora":
         pytest.importorskip("bitsandbytes")
@@ -195,8 +195,7 @@ def test_rewards_are_learnt(base: Path, tmp_path: Path, adapters: str) -> None:
         lora=None if adapters == "all weights" else LoraConfig(r=8),
         quantize="nf4" if adapters == "qlora" else "none",
     )  # fmt: skip
-    run = open_run(config, [])
-    result = run_policy(config, Tasks(Letters(), Letters(), "letters"), run)
+    result = run_policy(config, Tasks(Letters(), Letters(), "letters"))
     assert result["device"] == "cuda" and result["peak_gpu_gib"]["allocated"] > 0
     assert result["steps"] == 12
     rows = [row for row in jsonl.read(config.reports / "metrics.jsonl") if row["kind"] == "train"]

@@ -180,8 +180,37 @@ def _command(*argv: str, **environment: str) -> subprocess.CompletedProcess[str]
     )  # fmt: skip
 
 
+def _launched(command: list[str], accelerate: str = "tiny_ddp") -> subprocess.CompletedProcess[str]:
+    """A command in two processes over gloo; a run that hangs ends with an error of `subprocess`."""
+    path = Path(__file__).parents[2] / "configs" / "accelerate" / f"{accelerate}.yaml"
+    return _command(
+        sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(path), "-m", *command,
+        GLOO_SOCKET_IFNAME="lo",
+    )  # fmt: skip
+
+
+def test_two_processes_confirm_a_finished_run_and_do_it_anew(data, tmp_path: Path) -> None:
+    trainer = {**TRAINER, "max_steps": 2}
+    config = _config(data, tmp_path / "out", eval_limit=0, eval_every_steps=0, dev=[], trainer=trainer)
+    alone = _train(config)
+    path = tmp_path / "sft.yaml"
+    path.write_text(config.model_dump_json(), encoding="utf-8")
+    command = ["rulewright", "train", "sft", "--config", str(path)]
+    done = _launched([*command, "--resume"])
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stderr.count("this very run is finished already") == 1
+    assert json.loads((tmp_path / "out/run/result.json").read_text()) == json.loads(json.dumps(alone))
+    done = _launched([*command, "--overwrite"])
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads((tmp_path / "out/run/result.json").read_text())["processes"] == 2
+    # Refused, both end, and it is said once.
+    done = _launched(command)
+    assert done.returncode != 0
+    assert done.stderr.count("holds a finished run already") == 1
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("launcher", ["processes", "tiny_ddp", "tiny_fsdp2"])
+@pytest.mark.parametrize("launcher", ["processes", "tiny_ddp"])
 def test_two_processes_train_together(data, tmp_path: Path, launcher: str) -> None:
     alone = _config(data, tmp_path / "alone", eval_limit=0, eval_every_steps=0, dev=[])
     reference = _train(alone)
@@ -198,12 +227,7 @@ def test_two_processes_train_together(data, tmp_path: Path, launcher: str) -> No
     if launcher == "processes":
         done = _command(sys.executable, "-m", *command)
     else:
-        accelerate = Path(__file__).parents[2] / "configs" / "accelerate" / f"{launcher}.yaml"
-        done = _command(
-            sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(accelerate),
-            "-m", *command,
-            GLOO_SOCKET_IFNAME="lo",
-        )  # fmt: skip
+        done = _launched(command, launcher)
     result_path = tmp_path / "together" / "run" / "result.json"
     assert result_path.exists(), done.stderr[-3000:]
     result = json.loads(result_path.read_text())

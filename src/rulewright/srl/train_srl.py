@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from rulewright import console, jsonl
+from rulewright import jsonl
 from rulewright.data.splits import uniform
 from rulewright.engine import Engine
 from rulewright.errors import UsageError
@@ -24,7 +24,7 @@ from rulewright.srl.reward_srl import Kind
 from rulewright.srl.scoring import StepScorer, TeacherStep, join_references, teacher_step
 from rulewright.state.trajectory import TrajectoryStep
 from rulewright.training import environment
-from rulewright.training.policy import PolicyConfig, Tasks, launch, open_run, run_policy, with_checkpoint
+from rulewright.training.policy import PolicyConfig, Tasks, run_policy, settled, with_checkpoint
 
 
 class SrlConfig(PolicyConfig):
@@ -43,18 +43,13 @@ class SrlConfig(PolicyConfig):
 def train_srl(config: SrlConfig) -> dict[str, Any]:
     """Run SRL as configured; give what `result.json` holds."""
     config = with_checkpoint(config)
-    run = open_run(config, [config.train, config.dev])
-    if run.done:
-        console.say(f"{config.out}: this very run is finished already")
-        return run.result()
-    launched = launch(["train", "srl"], config, run)
-    if launched is not None:
-        return launched
+    inputs = [config.train, config.dev]
+    result = settled(["train", "srl"], config, inputs)
+    if result is not None:
+        return result
     rejected: list[dict[str, Any]] = []
     train = _rows(config.train, rejected)
     dev = spread(_rows(config.dev, rejected), config.eval_rows)
-    if environment.is_main():
-        set_aside(rejected, run.path / "rejected.jsonl")
     if config.limit:
         train = train[: config.limit]
     with Engine(workers=config.workers, deadline_s=config.deadline_s) as engine:
@@ -62,8 +57,9 @@ def train_srl(config: SrlConfig) -> dict[str, Any]:
             StepScorer(train, config.reward, engine),
             StepScorer(dev, config.reward, engine),
             f"srl_{config.reward}",
+            rejected,
         )
-        return run_policy(config, tasks, run)
+        return run_policy(config, tasks, inputs)
 
 
 def _rows(path: Path, rejected: list[dict[str, Any]]) -> list[TeacherStep]:
@@ -112,11 +108,3 @@ def spread(steps: Sequence[TeacherStep], n: int) -> list[TeacherStep]:
     """Choose `n` steps by hash, in their order: the first ones of a file would be of a few groups only."""
     chosen = heapq.nsmallest(n, range(len(steps)), key=lambda row: uniform(f"dev {steps[row].id}"))
     return [steps[row] for row in sorted(chosen)]
-
-
-def set_aside(rejected: Sequence[dict[str, Any]], path: Path) -> None:
-    """Write what was not used beside the run, and say so."""
-    if not rejected:
-        return
-    jsonl.write(path, rejected)
-    console.say(f"{len(rejected)} lines cannot be used; reasons in {path}")

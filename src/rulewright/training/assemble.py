@@ -156,13 +156,21 @@ def steps(args: SFTConfig, n_rows: int) -> int:
     return max(1, round(-(-n_rows // batch_size(args)) * args.num_train_epochs))
 
 
-def model(config: SftConfig, made: Any) -> tuple[Any, Any]:
+def loaded(config: SftConfig) -> Any:
+    """The model of a checkpoint, before the run's folder is claimed; `None` where a tiny one is made."""
+    if config.tiny is not None:
+        return None
+    models.load_tokenizer(config.model)
+    found = models.load_model(config)
+    models.set_attention(found, config.attention)
+    return found
+
+
+def model(config: SftConfig, made: Any, loaded: Any) -> tuple[Any, Any]:
     """The model, and PEFT's configuration where new adapters are to be added by TRL."""
     peft = models.peft_config(config.lora) if config.lora else None
     if config.tiny is not None:
         fresh = tiny.make_model(made, config.tiny, config.seed)
         models.set_attention(fresh, config.attention)
         return fresh, peft
-    loaded = models.load_model(config)
-    models.set_attention(loaded, config.attention)
     return loaded, None if hasattr(loaded, "peft_config") else peft

@@ -38,11 +38,7 @@ def last_whole(folder: Path) -> Path | None:
 
 def agree_on_start(folder: Path) -> Path | None:
     """The checkpoint to continue from, the main process's choice in every process."""
-    from accelerate.utils import broadcast_object_list
-
-    box = [last_whole(folder) if environment.is_main() else None]
-    broadcast_object_list(box)
-    return box[0]
+    return environment.agree(lambda: last_whole(folder))
 
 
 def forget_after(run: RunDir, step: int) -> None:

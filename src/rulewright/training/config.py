@@ -174,6 +174,29 @@ def check(config: SftConfig) -> None:
         raise ConfigError("\n".join(found), "fix the configuration; nothing was run")
 
 
+# What is logged, saved and evaluated, and how often, cannot change the weights.
+_FREE_PREFIXES: Final = ("eval_", "log_", "logging_", "save_", "hub_", "push_to_hub", "trackio_")
+_FREE: Final = frozenset(
+    {
+        "per_device_eval_batch_size", "report_to", "run_name", "project", "disable_tqdm",
+        "batch_eval_metrics", "prediction_loss_only",
+    }
+)  # fmt: skip
+_FREE_FIELDS: Final = frozenset({"reports", "eval_limit", "eval_max_new_tokens"})
+
+
+def is_free(key: str) -> bool:
+    """Whether a run may be resumed with another value of a key, because it cannot change the weights.
+
+    >>> is_free("trainer.eval_steps"), is_free("trainer.learning_rate")
+    (True, False)
+    """
+    section, _, name = key.rpartition(".")
+    if section == "trainer":
+        return name in _FREE or name.startswith(_FREE_PREFIXES)
+    return key in _FREE_FIELDS
+
+
 def _problems(options: Mapping[str, Any]) -> list[Problem]:
     return problems(
         options, "SFTConfig", {key: f"is set elsewhere: use {field}" for key, field in OWNED.items()}

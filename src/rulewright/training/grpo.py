@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -164,7 +165,10 @@ class PolicyTrainer(GRPOTrainer):
                 n = self.generate_at_once or len(prompt_ids)
                 part = prompt_ids[len(completions) : len(completions) + n]
                 try:
-                    found, _ = super()._generate_single_turn(part, None, multimodal_fields, num_generations)
+                    with self._checkpointing_kept():
+                        found, _ = super()._generate_single_turn(
+                            part, None, multimodal_fields, num_generations
+                        )
                 except torch.OutOfMemoryError:
                     if len(part) == 1 or self.is_fsdp_enabled or self.is_deepspeed_enabled:
                         raise
@@ -175,6 +179,23 @@ class PolicyTrainer(GRPOTrainer):
                 self.generate_at_once = (len(part) + 1) // 2
                 console.decided("generated at once", self.generate_at_once, "GPU memory ran out")
         return completions, None
+
+    @contextmanager
+    def _checkpointing_kept(self) -> Iterator[None]:
+        """Leave activation checkpointing as it was, also where generation fails.
+
+        TRL switches it off to generate, and on again only if that went well
+        (`trl.models.utils._unwrap_model_for_generation`).
+        """
+        model = self.accelerator.unwrap_model(self.model_wrapped)
+        was_on = _is_checkpointing(model)
+        try:
+            yield
+        finally:
+            if was_on and not _is_checkpointing(model):
+                model.gradient_checkpointing_enable(
+                    gradient_checkpointing_kwargs=self.args.gradient_checkpointing_kwargs
+                )
 
     def _calculate_rewards(
         self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any
@@ -344,6 +365,12 @@ class PolicyTrainer(GRPOTrainer):
 
     # Checkpoints
 
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        """Save the trained adapter only: TRL's frozen copy of a continued one (`beta` > 0) is made again."""
+        super()._save(output_dir, state_dict)
+        if self.args.should_save:
+            shutil.rmtree(Path(output_dir or self.args.output_dir) / "ref", ignore_errors=True)
+
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
         if self.args.should_save:
@@ -365,6 +392,10 @@ class PolicyTrainer(GRPOTrainer):
             self.n_prompts = state["n_prompts"]
             self.flat_batches = state["flat_batches"]
             self.n_updates = state["n_updates"]
+
+
+def _is_checkpointing(model: torch.nn.Module) -> bool:
+    return any(getattr(module, "gradient_checkpointing", False) for module in model.modules())
 
 
 def _averages(answers: Sequence[Scored]) -> dict[str, float]:

@@ -29,9 +29,10 @@ def run(command: list[str], config: BaseModel, processes: int, threads: int, run
         run_folder: where the file, and the run's `result.json`, lie.
 
     Raises:
-        RulewrightError: a process failed and the run's result is not there.
+        RulewrightError: the run's result is not there, or a process failed and it is an earlier run's.
     """
-    resolved = run_folder / "launch.yaml"
+    resolved, result = run_folder / "launch.yaml", run_folder / "result.json"
+    before = result.stat().st_mtime_ns if result.exists() else None
     jsonl.write_text(resolved, config.model_dump_json(indent=1) + "\n")
     argv = [
         sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes),
@@ -41,8 +42,8 @@ def run(command: list[str], config: BaseModel, processes: int, threads: int, run
     env.setdefault("GLOO_SOCKET_IFNAME", "lo")
     console.decided("processes", processes, "data parallel, started by torchrun")
     done = subprocess.run(argv, env=env, check=False)
-    # An abort at exit, after everything was saved, is no failure: the result decides.
-    if done.returncode and not (run_folder / "result.json").exists():
+    # An abort at exit, after everything was saved, is no failure: a new result decides.
+    if not result.exists() or (done.returncode and result.stat().st_mtime_ns == before):
         raise RulewrightError(
             f"{run_folder.parent}: the training processes failed (exit code {done.returncode})",
             "the reason stands above; then continue with --resume",

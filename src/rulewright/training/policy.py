@@ -32,7 +32,7 @@ from rulewright.srl.scoring import Evaluation, Scorer, summarize
 from rulewright.training import checkpoints, environment
 from rulewright.training import launch as launcher
 from rulewright.training import policy_card as card
-from rulewright.training.config import LoraConfig, placed
+from rulewright.training.config import LoraConfig, is_free, placed
 from rulewright.training.options import problems
 
 if TYPE_CHECKING:
@@ -130,6 +130,16 @@ class Tasks(NamedTuple):
     dev: Scorer
     reward: str
     """Name of the reward, for logs."""
+    rejected: Sequence[Mapping[str, Any]] = ()
+    """Lines that cannot be used, with place and reason."""
+
+    def set_aside(self, folder: Path) -> None:
+        """Write what is not used beside the run, and say so."""
+        path = folder / "rejected.jsonl"
+        path.unlink(missing_ok=True)
+        if self.rejected:
+            jsonl.write(path, self.rejected)
+            console.say(f"{len(self.rejected)} lines cannot be used; reasons in {path}")
 
 
 def with_checkpoint(config: P) -> P:
@@ -138,55 +148,105 @@ def with_checkpoint(config: P) -> P:
     return config.model_copy(update={"model": checkpoint(config.model)})
 
 
-def open_run(config: PolicyConfig, inputs: Sequence[Path]) -> RunDir:
-    """Claim the run's folder; in a run of several processes the first one does, for all."""
+def look(config: PolicyConfig, inputs: Sequence[Path]) -> RunDir:
+    """The run's folder, where this run may take it; nothing is changed yet.
+
+    Raises:
+        UsageError: no such checkpoint, or the folder holds another run.
+    """
     if config.quantize != "none" and config.lora is None:
         raise ConfigError("`quantize: nf4` trains adapters only: add a `lora` section", "nothing was run")
-    path = config.out / "run"
-    if not environment.is_main():
-        return RunDir(path)
     require_checkpoint(config.model)
-    run = RunDir.open(
-        path, config, resume=config.resume, overwrite=config.overwrite, seed=config.seed, inputs=inputs
-    )
-    if not config.resume:
-        for name in ("checkpoints", "best", "best.new"):
-            shutil.rmtree(path / name, ignore_errors=True)
-        for name in ("dev.jsonl", "rejected.jsonl"):
-            (path / name).unlink(missing_ok=True)
-    return run
+    return RunDir.look(
+        config.out / "run", config, resume=config.resume, overwrite=config.overwrite, inputs=inputs,
+        free=is_free,
+    )  # fmt: skip
 
 
-def launch(command: list[str], config: PolicyConfig, run: RunDir) -> dict[str, Any] | None:
-    """Start `processes` of them and give the result; `None` where this process is to train."""
-    if config.processes == 1 or environment.is_launched():
+def settled(command: list[str], config: PolicyConfig, inputs: Sequence[Path]) -> dict[str, Any] | None:
+    """The result of a run that is finished, or that `processes` do; `None` where this one is to train.
+
+    Raises:
+        UsageError: as `look`; for `processes` also what would end each of them at its start.
+    """
+    if environment.is_launched():
         return None
-    again = config.model_copy(update={"resume": True, "overwrite": False})
-    launcher.run(command, again, config.processes, config.threads, run.path)
+    run = look(config, inputs)
+    if run.done and not config.overwrite:
+        return _confirmed(config, run)
+    if config.processes == 1:
+        return None
+    _require_libraries(config)
+    from rulewright.training.models import load_tokenizer
+    from rulewright.training.policy_loop import trainer_arguments
+
+    trainer_arguments(config, run)
+    load_tokenizer(config.model)
+    launcher.run(command, config, config.processes, config.threads, run.path)
     return run.result()
 
 
-def run_policy(config: PolicyConfig, tasks: Tasks, run: RunDir) -> dict[str, Any]:
-    """Train from `config.model` on the rewards of `tasks.train`; give the result.
-
-    In a run of several processes only the first one has a result; the others give `{}`.
-
-    Raises:
-        UsageError: too few tasks for one batch, or a configuration that cannot work.
-        RulewrightError: nothing could be learnt from the start.
-    """
+def _require_libraries(config: PolicyConfig) -> None:
     environment.prepare(config.threads, config.model)
     try:
-        import torch
+        import torch  # noqa: F401
         import trl  # noqa: F401
     except ImportError as error:
         raise MissingDependency("trl with torch", "training", "train") from error
-    from rulewright.training.policy_loop import Watch, open_trainer, save_best
+    environment.quiet()
+
+
+def _confirmed(config: PolicyConfig, run: RunDir) -> dict[str, Any]:
+    console.say(f"{config.out}: this very run is finished already")
+    return run.result()
+
+
+def _claim(config: PolicyConfig, inputs: Sequence[Path]) -> RunDir:
+    """Take the folder, now that everything is there to start."""
+    run = RunDir.open(
+        config.out / "run", config, resume=config.resume, overwrite=config.overwrite, seed=config.seed,
+        inputs=inputs, free=is_free,
+    )  # fmt: skip
+    if not config.resume:
+        for name in ("checkpoints", "best", "best.new"):
+            shutil.rmtree(run.path / name, ignore_errors=True)
+        (run.path / "dev.jsonl").unlink(missing_ok=True)
+    return run
+
+
+def run_policy(config: PolicyConfig, tasks: Tasks, inputs: Sequence[Path] = ()) -> dict[str, Any]:
+    """Train from `config.model` on the rewards of `tasks.train`; give the result.
+
+    The folder is claimed when the trainer stands. In a run of several processes the first
+    one decides, and only it has a result; the others give `{}`.
+
+    Args:
+        config: what is asked.
+        tasks: to train and to evaluate on.
+        inputs: files that must not have changed when the run is resumed.
+
+    Raises:
+        UsageError: too few tasks for one batch, a configuration that cannot work, or a folder
+            that holds another run.
+        RulewrightError: nothing could be learnt from the start.
+    """
+    _require_libraries(config)
+    import torch
+
+    from rulewright.training.policy_loop import Watch, open_trainer, save_best, trainer_arguments
 
     torch.set_num_threads(config.threads)
     started = time.monotonic()
-    trainer = open_trainer(config, tasks, run)
+    run = RunDir(config.out / "run")
+    arguments = trainer_arguments(config, run)
+    if environment.agree(lambda: look(config, inputs).done and not config.overwrite):
+        environment.leave()
+        return _confirmed(config, run) if environment.is_main() else {}
+    trainer = open_trainer(config, tasks, arguments)
+    run = environment.agree(lambda: _claim(config, inputs))
     checkpoint = checkpoints.agree_on_start(run.path / "checkpoints")
+    if environment.is_main():
+        tasks.set_aside(run.path)
     watch = Watch(
         trainer, tasks.dev, config, run, resumed_at=checkpoints.step_of(checkpoint) if checkpoint else 0
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from rulewright.generation.local import LocalGenerator
 from rulewright.generation.open import NOTE_FILE, GeneratorConfig, resolve_style
 from rulewright.runs import RunDir
 from rulewright.srl.scoring import Evaluation, Scorer
-from rulewright.training import callbacks, checkpoints
+from rulewright.training import callbacks, checkpoints, environment
 from rulewright.training.config import SftConfig, trainer_options
 from rulewright.training.grpo import PolicyTrainer
 from rulewright.training.models import load_model, load_tokenizer, peft_config
@@ -35,13 +36,18 @@ from rulewright.training.policy import (
 )  # fmt: skip
 
 
-def open_trainer(config: PolicyConfig, tasks: Tasks, run: RunDir) -> PolicyTrainer:
-    """Load the checkpoint and put the trainer together."""
+def open_trainer(config: PolicyConfig, tasks: Tasks, arguments: GRPOConfig) -> PolicyTrainer:
+    """Load the checkpoint and put the trainer together.
+
+    Raises:
+        UsageError: the checkpoint or the tasks cannot be trained with.
+        ConfigError: settings that would train on nothing, or weights that are sharded.
+    """
+    _refuse_shards(arguments)
     tokenizer = load_tokenizer(config.model)
     style = resolve_style(GeneratorConfig(model=config.model))
     console.decided("prompt style", style, "as noted in the checkpoint")
     dataset = _dataset(tasks.train, tokenizer, style, config.max_prompt_tokens)
-    arguments = trainer_arguments(config, run)
     check_trainer(arguments, len(dataset))
     base = SftConfig(
         model=config.model, lora=config.lora, quantize=config.quantize,
@@ -86,6 +92,26 @@ def trainer_arguments(config: PolicyConfig, run: RunDir) -> GRPOConfig:
         )
     except (TypeError, ValueError) as error:
         raise ConfigError(f"trainer: {str(error).splitlines()[0]}", "mend the `trainer:` options") from error
+
+
+def _refuse_shards(arguments: GRPOConfig) -> None:
+    """Refuse what can be trained but not generated from.
+
+    `generate` of a model with adapters goes past the hooks that gather sharded weights, and
+    the answers before the first step are asked for before anything is sharded at all.
+
+    Raises:
+        ConfigError: FSDP or ZeRO-3, with the ways out.
+    """
+    plugin = arguments.deepspeed_plugin
+    sharded = "ZeRO-3" if plugin is not None and plugin.zero_stage == 3 else None
+    if os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true" or arguments.fsdp:
+        sharded = "FSDP"
+    if sharded:
+        raise ConfigError(
+            f"{sharded} shards the weights, and a policy cannot generate its own rollouts from shards",
+            "hold a whole model on each device: configs/accelerate/ddp.yaml with `lora` and `quantize: nf4`",
+        )
 
 
 def _dataset(scorer: Scorer, tokenizer: Any, style: Any, max_prompt_tokens: int) -> Dataset:
@@ -133,16 +159,16 @@ class Watch(TrainerCallback):
         if self._main:
             checkpoints.forget_after(run, resumed_at)
             _forget_rewards(self._rewards, resumed_at)
-        trainer.accelerator.wait_for_everyone()
-        self._restore()
-
-    def _restore(self) -> None:
-        if not self._rewards.exists():
-            return
-        for row in jsonl.read(self._rewards):
-            self.history.setdefault(row["step"], {})[row["mode"]] = Evaluation(**row["evaluation"])
+        self.history = environment.agree(self._restored)
         for step in sorted(self.history):
             self._consider(step)
+
+    def _restored(self) -> dict[int, dict[Mode, Evaluation]]:
+        history: dict[int, dict[Mode, Evaluation]] = {}
+        if self._rewards.exists():
+            for row in jsonl.read(self._rewards):
+                history.setdefault(row["step"], {})[row["mode"]] = Evaluation(**row["evaluation"])
+        return history
 
     def on_log(
         self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any
@@ -170,11 +196,11 @@ class Watch(TrainerCallback):
                 generator, self._dev, range(self.n_rows), mode, self._config.eval_samples,
                 trainer.args.max_completion_length, trainer.args.temperature, self._config.seed,
             )  # fmt: skip
-        self.history[step] = found
+        # Answers of two processes may differ by a token: what the first one found holds for all.
+        self.history[step] = environment.agree(lambda: found)
         if self._main:
             self._note(step, found)
-        improved = self._consider(step)
-        if improved:
+        if self._consider(step):
             self._save_best(step)
 
     def _batch_size(self) -> int:

@@ -20,9 +20,9 @@ from rulewright.evaluation.tables import cell
 from rulewright.generation.gguf import checkpoint
 from rulewright.generation.open import require_checkpoint
 from rulewright.runs import RunDir
-from rulewright.training import card, checkpoints, environment, launch
+from rulewright.training import card, checkpoints, environment, launch, models
 from rulewright.training.assemble import Prepared, prepare
-from rulewright.training.config import SftConfig, check
+from rulewright.training.config import SftConfig, check, is_free
 
 
 def train(config: SftConfig) -> dict[str, Any]:
@@ -39,18 +39,15 @@ def train(config: SftConfig) -> dict[str, Any]:
     environment.prepare(config.threads, config.model)
     config = config.model_copy(update={"model": checkpoint(config.model)})
     prepared = prepare(config)
-    if not environment.is_main():
-        return _train(config, prepared, RunDir(config.out / "run"))
-    _preflight(config)
-    run = _claim(config, prepared)
-    if run.done:
-        console.say(f"{config.out}: this very run is finished already")
-        return run.result()
-    if config.processes > 1 and not environment.is_launched():
-        again = config.model_copy(update={"resume": True, "overwrite": False})
-        launch.run(["train", "sft"], again, config.processes, config.threads, run.path)
-        return run.result()
-    return _train(config, prepared, run)
+    if not environment.is_launched():
+        run = _look(config, prepared)
+        if run.done and not config.overwrite:
+            return _confirmed(config, run)
+        _preflight(config, run)
+        if config.processes > 1:
+            launch.run(["train", "sft"], config, config.processes, config.threads, run.path)
+            return run.result()
+    return _train(config, prepared)
 
 
 def describe(result: dict[str, Any]) -> str:
@@ -75,44 +72,64 @@ def _memory(peak_gib: dict[str, float] | None) -> str:
     return f", at most {peak_gib['allocated']:.1f} GiB of GPU memory ({peak_gib['reserved']:.1f} reserved)"
 
 
-def _preflight(config: SftConfig) -> None:
-    """Find the person's mistakes before the run's folder is claimed."""
+def _look(config: SftConfig, prepared: Prepared) -> RunDir:
+    """The run's folder, where this run may take it; nothing is changed yet."""
     if config.model:
         require_checkpoint(config.model)
-    run = RunDir(config.out / "run")
-    if run.done or environment.is_launched():
-        return
+    return RunDir.look(
+        config.out / "run", config, resume=config.resume, overwrite=config.overwrite,
+        inputs=_inputs(prepared), free=is_free,
+    )  # fmt: skip
+
+
+def _confirmed(config: SftConfig, run: RunDir) -> dict[str, Any]:
+    console.say(f"{config.out}: this very run is finished already")
+    return run.result()
+
+
+def _preflight(config: SftConfig, run: RunDir) -> None:
+    """Find the person's mistakes before other processes meet them."""
     try:
         from rulewright.training import assemble
-
-        assemble.arguments(config, run)
     except ImportError as error:
         raise MissingDependency("trl with torch", "training", "train") from error
+    assemble.arguments(config, run)
+    if config.model:
+        models.load_tokenizer(config.model)
 
 
 def _claim(config: SftConfig, prepared: Prepared) -> RunDir:
     """Open `out/run`; with `overwrite`, remove what an earlier run left in `out`."""
     if config.overwrite:
         checkpoints.clear(config.out)
-    inputs = [Path(name) for part in prepared.train.contributions for name in part.files]
     return RunDir.open(
         config.out / "run", config, resume=config.resume, overwrite=config.overwrite,
-        seed=config.seed, inputs=inputs,
+        seed=config.seed, inputs=_inputs(prepared), free=is_free,
     )  # fmt: skip
 
 
-def _train(config: SftConfig, prepared: Prepared, run: RunDir) -> dict[str, Any]:
+def _inputs(prepared: Prepared) -> list[Path]:
+    return [Path(name) for part in prepared.train.contributions for name in part.files]
+
+
+def _train(config: SftConfig, prepared: Prepared) -> dict[str, Any]:
+    """Load, claim the folder, train; in a run of several processes the first one decides."""
     try:
         import torch
-        from transformers.utils import logging as transformers_logging
         from trl import SFTTrainer
     except ImportError as error:
         raise MissingDependency("trl with torch", "training", "train") from error
     from rulewright.training import assemble, callbacks, fast
 
     torch.set_num_threads(config.threads)
-    transformers_logging.disable_progress_bar()
+    environment.quiet()
+    run = RunDir(config.out / "run")
     args = assemble.arguments(config, run)
+    if environment.agree(lambda: _look(config, prepared).done and not config.overwrite):
+        environment.leave()
+        return _confirmed(config, run) if environment.is_main() else {}
+    loaded = assemble.loaded(config)
+    run = environment.agree(lambda: _claim(config, prepared))
     with args.main_process_first(desc="data"):
         tokenizer = assemble.tokenizer(config, prepared, run)
         counts = assemble.tokens(config, prepared, tokenizer, run)
@@ -122,7 +139,7 @@ def _train(config: SftConfig, prepared: Prepared, run: RunDir) -> dict[str, Any]
             "raise max_length_tokens, or name other records in `mix`",
         )
     data = assemble.ordered(config, run, args)
-    model, peft = assemble.model(config, tokenizer)
+    model, peft = assemble.model(config, tokenizer, loaded)
     metrics, memory = callbacks.Metrics(run), callbacks.Memory()
     dev = assemble.rows(run, "dev") if prepared.dev else None
     trainer = SFTTrainer(

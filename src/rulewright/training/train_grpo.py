@@ -15,7 +15,7 @@ from rulewright.data.mix import MixEntry, Policy, mix
 from rulewright.engine import Engine
 from rulewright.environment import EnvironmentScorer, SandboxTests, Task, TestRunner, Weights, task_of
 from rulewright.errors import ConfigError, UsageError
-from rulewright.training.policy import PolicyConfig, Tasks, launch, open_run, run_policy, with_checkpoint
+from rulewright.training.policy import PolicyConfig, Tasks, run_policy, settled, with_checkpoint
 
 DEV_SEED: Final = 0
 
@@ -54,13 +54,9 @@ def train_grpo(config: GrpoConfig) -> dict[str, Any]:
     inputs = [
         Path(name) for part in (*train_mix.contributions, *dev_mix.contributions) for name in part.files
     ]
-    run = open_run(config, inputs)
-    if run.done:
-        console.say(f"{config.out}: this very run is finished already")
-        return run.result()
-    launched = launch(["train", "grpo"], config, run)
-    if launched is not None:
-        return launched
+    result = settled(["train", "grpo"], config, inputs)
+    if result is not None:
+        return result
     train, dev = [task_of(record) for record in train_mix], [task_of(record) for record in dev_mix]
     if not train or not dev:
         raise UsageError(f"{len(train)} training and {len(dev)} dev records", "name files that have some")
@@ -68,7 +64,7 @@ def train_grpo(config: GrpoConfig) -> dict[str, Any]:
         engine = stack.enter_context(Engine(workers=config.workers, deadline_s=config.deadline_s))
         runner = _runner(config, [*train, *dev], stack)
         scorers = [EnvironmentScorer(tasks, engine, runner, config.weights) for tasks in (train, dev)]
-        return run_policy(config, Tasks(scorers[0], scorers[1], "environment"), run)
+        return run_policy(config, Tasks(scorers[0], scorers[1], "environment"), inputs)
 
 
 def _runner(config: GrpoConfig, tasks: Sequence[Task], stack: ExitStack) -> TestRunner | None:
