@@ -7,6 +7,7 @@ stderr. Progress is a bar on a terminal and a line every 5 % elsewhere.
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import time
@@ -29,8 +30,9 @@ def clean(text: str) -> str:
 
 
 def say(message: str = "") -> None:
-    """A line for the person, on stderr."""
-    print(message, file=sys.stderr, flush=True)
+    """A line for the person, on stderr; of the processes of a launcher, only the first one speaks."""
+    if os.environ.get("RANK", "0") == "0" or "WORLD_SIZE" not in os.environ:
+        print(message, file=sys.stderr, flush=True)
 
 
 def emit(text: str) -> None:
@@ -45,10 +47,11 @@ def emit_json(value: Any) -> None:
 
 def error(failure: RulewrightError) -> None:
     """`error: …` and `hint: …`, on stderr."""
-    for line in failure.message.splitlines():
-        say(f"error: {line}")
+    lines = [f"error: {line}" for line in failure.message.splitlines()]
     if failure.hint:
-        say(f"hint: {failure.hint}")
+        lines.append(f"hint: {failure.hint}")
+    # Whichever process meets it: another one may never hear of it.
+    print("\n".join(lines), file=sys.stderr, flush=True)
 
 
 def decided(what: str, value: object, reason: str) -> None:

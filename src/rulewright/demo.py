@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -31,6 +31,10 @@ ENVIRONMENT: Final = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
+
+
+# A figure of the demo is one of a CPU, wherever it runs.
+NO_GPU: Final = {"CUDA_VISIBLE_DEVICES": ""}
 
 
 class Stage(BaseModel):
@@ -75,12 +79,15 @@ def digests(stages: Sequence[Stage], places: Places) -> list[str]:
     return names
 
 
-def run_stages(stages: Sequence[Stage], places: Places) -> list[dict[str, Any]]:
+def run_stages(
+    stages: Sequence[Stage], places: Places, device: Literal["auto", "cpu"] = "cpu"
+) -> list[dict[str, Any]]:
     """Run what is not done yet, in order; give a line a stage.
 
     Args:
         stages: the job.
         places: its folders; `root` holds `stages.jsonl`.
+        device: `cpu` hides GPUs from every stage.
 
     Raises:
         RulewrightError: a stage failed, with the command that repeats it.
@@ -103,13 +110,18 @@ def run_stages(stages: Sequence[Stage], places: Places) -> list[dict[str, Any]]:
                 console.say(f"{title}: done before")
                 rows.append(done[digest])
                 continue
-            row = {"digest": digest, "name": stage.name, "command": stage.run, **_run(stage, title, places)}
+            row = {
+                "digest": digest,
+                "name": stage.name,
+                "command": stage.run,
+                **_run(stage, title, places, device),
+            }
             log.append(row)
             rows.append(row)
     return rows
 
 
-def _run(stage: Stage, title: str, places: Places) -> Mapping[str, Any]:
+def _run(stage: Stage, title: str, places: Places, device: str) -> Mapping[str, Any]:
     if stage.needs and not Path(places.root, *places.fill(stage.needs)).exists():
         console.say(f"{title}: left out ({stage.needs} is not here)")
         return {"left_out": f"{stage.needs} is not here", "seconds": 0.0, "cpu_seconds": 0.0}
@@ -117,7 +129,7 @@ def _run(stage: Stage, title: str, places: Places) -> Mapping[str, Any]:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.monotonic()
     command = [sys.executable, "-m", "rulewright", *places.fill(stage.run)]
-    environment = {**os.environ, **ENVIRONMENT}
+    environment = {**os.environ, **ENVIRONMENT, **(NO_GPU if device == "cpu" else {})}
     code = subprocess.run(command, cwd=places.root, env=environment, check=False).returncode
     if code != 0 and stage.may_fail and code != 130:
         console.say(f"{title}: gave nothing (exit code {code}); going on without it")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -32,6 +33,21 @@ def test_stages_run_once(places: Places, capfd: pytest.CaptureFixture[str]) -> N
     captured = capfd.readouterr()
     assert captured.out == ""
     assert captured.err.count("done before") == 2
+
+
+@pytest.mark.parametrize(("device", "seen"), [("cpu", ""), ("auto", "1")])
+def test_a_demo_is_a_cpu_run_wherever_it_runs(
+    places: Places, monkeypatch: pytest.MonkeyPatch, device: Literal["cpu", "auto"], seen: str
+) -> None:
+    """Python reads this file first, in every process: it tells what the stage is shown."""
+    (places.configs / "sitecustomize.py").write_text(
+        "import os, pathlib\n"
+        "pathlib.Path(__file__).with_name('seen').write_text(os.environ.get('CUDA_VISIBLE_DEVICES', 'all'))\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(places.configs), prepend=":")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    run_stages([SHOW_VERSION], places, device)
+    assert (places.configs / "seen").read_text() == seen
 
 
 def test_a_changed_stage_makes_those_after_it_new(places: Places) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import time
 from pathlib import Path
+from typing import Literal
 
 import tyro
 from pydantic import Field
@@ -28,6 +29,8 @@ class DemoConfig(CommandConfig):
     """Folder of the stages' configurations."""
     report: Path = Path("reports/training/stage2.md")
     """Where the last stage writes its page."""
+    device: Literal["auto", "cpu"] = "cpu"
+    """`cpu`: hide GPUs from every stage; `auto`: let them be used."""
     overwrite: bool = False
     """Start anew instead of continuing."""
     stages: tyro.conf.Fixed[tyro.conf.Suppress[list[Stage]]] = Field(default_factory=list)
@@ -44,7 +47,7 @@ def run(config: DemoConfig) -> int:
     if config.overwrite and config.root.exists():
         shutil.rmtree(config.root)
     started = time.monotonic()
-    rows = run_stages(config.stages, Places(config.root, config.configs, Path.cwd()))
+    rows = run_stages(config.stages, Places(config.root, config.configs, Path.cwd()), config.device)
     console.say()
     console.say(console.table(["stage", "wall s", "cpu s"], [
         [row["name"], row["seconds"], row["cpu_seconds"]] for row in rows

@@ -12,7 +12,7 @@ from rulewright.errors import ConfigError
 from rulewright.generation.open import checkpoint_note
 from rulewright.prompts import Style
 from rulewright.runs import RunDir
-from rulewright.training import models, tiny
+from rulewright.training import environment, models, tiny
 from rulewright.training.config import SftConfig, TinyConfig, style_of, trainer_options
 from rulewright.training.data import Counts, Encoder, Form, action_answer, bucketed, tokenise
 
@@ -70,6 +70,8 @@ def arguments(config: SftConfig, run: RunDir) -> SFTConfig:
         "disable_tqdm": True,
         "save_total_limit": 2,
         "dataloader_pin_memory": cuda,
+        # Every trained weight takes part in every step; to look for others costs a walk over the graph.
+        "ddp_find_unused_parameters": False,
     }
     if not options.get("packing"):
         # Rows are complete as they are: TRL's passes over the data would change nothing.
@@ -77,9 +79,17 @@ def arguments(config: SftConfig, run: RunDir) -> SFTConfig:
     if config.bucket:
         ours["train_sampling_strategy"] = "sequential"
     try:
-        return SFTConfig(**{**ours, **options})
+        made = SFTConfig(**{**ours, **options})
     except (TypeError, ValueError) as error:
         raise ConfigError(f"trainer: {str(error).splitlines()[0]}", "mend the `trainer:` options") from error
+    environment.one_card(made)
+    sharded = environment.shards(made)
+    if sharded and config.lora is not None and config.lora.merge:
+        raise ConfigError(
+            f"`lora.merge` is not possible where {sharded} shards the weights",
+            "train the adapter, and merge it afterwards: rulewright merge",
+        )
+    return made
 
 
 def tokenizer(config: SftConfig, prepared: Prepared, run: RunDir) -> Any:

@@ -21,6 +21,8 @@ from rulewright.prompts import Style
 from rulewright.training.options import Problem, TrlClass, problems
 
 Task = Literal["edit", "action"]
+Dtype = Literal["auto", "float32", "bfloat16"]
+Device = Literal["auto", "cpu"]
 
 
 class _Section(BaseModel):
@@ -89,8 +91,10 @@ class SftConfig(CommandConfig):
     """Train adapters instead of all weights."""
     quantize: Literal["none", "nf4"] = "none"
     """`nf4`: 4-bit base weights (QLoRA; needs `lora` and bitsandbytes)."""
-    dtype: Literal["float32", "bfloat16"] = "bfloat16"
-    """Of the weights in memory (a new tiny model: float32); a GPU multiplies in bfloat16 either way."""
+    dtype: Dtype = "auto"
+    """Of the weights in memory; auto: float32 where all are trained, bfloat16 where they are frozen."""
+    device: Device = "auto"
+    """`cpu`: leave GPUs alone; `auto`: the first visible one, or one for each of `processes`."""
     attention: Literal["sdpa", "eager", "flash_attention_2", "flash_attention_3", "flex_attention"] = "sdpa"
     """Of transformers; flash attention (a package) skips what `sdpa` computes and masks in packed rows."""
     trainer: Options = Field(default_factory=dict)
@@ -226,6 +230,34 @@ def trainer_options(
 def placed(found: Iterable[Problem]) -> list[tuple[yaml12.Path, str]]:
     """Problems of `trainer:` with their places in the file, as `CommandConfig.mistakes` gives them."""
     return [(("trainer", key), f"trainer.{key}: {what}") for key, what in found]
+
+
+def weights_dtype(
+    wanted: Dtype, *, adapters: bool, quantized: bool, masters: bool, fast: bool
+) -> tuple[Literal["float32", "bfloat16"], str]:
+    """The type that loaded weights have in memory, and why.
+
+    A bfloat16 number has 8 bits: a step smaller than 1/256 of it or so is rounded away, and
+    usual rates are smaller than that. So what is trained is held in float32.
+
+    Args:
+        wanted: as configured.
+        adapters: whether only adapters are trained.
+        quantized: whether the layers are in 4 bits.
+        masters: whether the optimizer updates float32 copies of its own (ZeRO, FSDP with mixed precision).
+        fast: whether the device multiplies well in bfloat16.
+    """
+    if wanted != "auto":
+        return wanted, "as configured"
+    if quantized:
+        return "bfloat16", "what is not in 4 bits is frozen"
+    if adapters and fast:
+        return "bfloat16", "frozen; the adapters are held in float32"
+    if adapters:
+        return "float32", "this device multiplies no faster in bfloat16"
+    if masters:
+        return "bfloat16", "the optimizer updates float32 copies"
+    return "float32", "all are trained, and steps this small are lost in bfloat16"
 
 
 def style_of(config: SftConfig, noted: str | None) -> Style:

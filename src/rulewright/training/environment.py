@@ -2,30 +2,131 @@
 
 from __future__ import annotations
 
+import ctypes
+import json
 import os
 import warnings
 from collections.abc import Callable
+from itertools import takewhile
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from rulewright.errors import RulewrightError
+from rulewright import console
+from rulewright.errors import RulewrightError, UsageError
 
 T = TypeVar("T")
 
+_VISIBLE: Final = "CUDA_VISIBLE_DEVICES"
+_ONE_CARD: Final = "one process trains on one; for all: `processes`, or accelerate launch"
 
-def prepare(threads: int, model: str = "") -> None:
-    """Set thread counts and keep the libraries quiet and at home.
+
+def prepare(threads: int, model: str = "", device: str = "auto", processes: int = 1) -> None:
+    """Set thread counts, choose the device, and keep the libraries quiet and at home.
 
     TRL and the hub client report usage at every start unless told not to. A model that
-    is a folder or file here needs no hub at all.
+    is a folder or file here needs no hub at all; an adapter needs it for a base that is not.
+
+    Args:
+        threads: of each process.
+        model: checkpoint folder or hub name.
+        device: `cpu` hides the GPUs; `auto` leaves one visible where one process trains.
+        processes: that this one will start.
     """
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     # TRL announces its experimental parts; we know which we use.
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
-    if not model or Path(model).exists():
+    if not model or (Path(model).exists() and Path(adapter_base(model) or model).exists()):
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    if device == "cpu":
+        os.environ[_VISIBLE] = ""
+    elif processes == 1 and not is_launched():
+        _take_one_card()
+
+
+def _take_one_card() -> None:
+    """Leave one GPU visible: with several, TRL's trainers refuse to work in one process.
+
+    CUDA reads the variable when it starts, so this must come before its first use.
+    """
+    cards = visible_cards()
+    if len(cards) > 1:
+        os.environ[_VISIBLE] = cards[0]
+        console.decided("GPU", f"{cards[0]} of {', '.join(cards)}", _ONE_CARD)
+
+
+def one_card(arguments: Any) -> None:
+    """Let a trainer work on the first card where several are visible all the same.
+
+    They are if they are not NVIDIA's, or if CUDA had started before.
+    """
+    if arguments.n_gpu > 1:
+        console.decided("GPU", f"the first of {arguments.n_gpu}", _ONE_CARD)
+        # As transformers' trainer does for a model that it must not replicate.
+        arguments._n_gpu = 1
+
+
+def visible_cards() -> list[str]:
+    """The NVIDIA GPUs that CUDA would find, by the names of `CUDA_VISIBLE_DEVICES`; torch is not asked.
+
+    With that variable set, what it lists, up to the first negative number, as CUDA reads it.
+    """
+    listed = os.environ.get(_VISIBLE)
+    if listed is None:
+        return [str(i) for i in range(_count_cards())]
+    names = [name.strip() for name in listed.split(",") if name.strip()]
+    return list(takewhile(lambda name: not name.startswith("-"), names))
+
+
+def _count_cards() -> int:
+    """Ask the driver's own library (NVML); without it there is no driver, and no GPU."""
+    try:
+        nvml = ctypes.CDLL("libnvidia-ml.so.1")
+    except OSError:
+        return 0
+    n = ctypes.c_uint(0)
+    if nvml.nvmlInit_v2() or nvml.nvmlDeviceGetCount_v2(ctypes.byref(n)):
+        return len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
+    nvml.nvmlShutdown()
+    return n.value
+
+
+def adapter_base(model: str) -> str | None:
+    """The base of an adapter folder; `None` for a full checkpoint.
+
+    Raises:
+        UsageError: its configuration cannot be read, or names no base.
+    """
+    path = Path(model) / "adapter_config.json"
+    if not path.is_file():
+        return None
+    try:
+        base: str = json.loads(path.read_text(encoding="utf-8"))["base_model_name_or_path"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path}: names no base model ({error!r})", "copy the adapter again") from error
+    return base
+
+
+def shards(arguments: Any) -> str | None:
+    """What cuts the weights themselves into shards: `FSDP`, `ZeRO-3`, or nothing.
+
+    On a CPU accelerate shards nothing, but FSDP was asked for all the same.
+    """
+    plugin = arguments.deepspeed_plugin
+    if plugin is not None and plugin.zero_stage == 3:
+        return "ZeRO-3"
+    return "FSDP" if arguments.fsdp or _is_set("ACCELERATE_USE_FSDP") else None
+
+
+def keeps_masters() -> bool:
+    """Whether the optimizer of this launch updates float32 copies of 16-bit weights: ZeRO and FSDP do."""
+    sharding = _is_set("ACCELERATE_USE_FSDP") or _is_set("ACCELERATE_USE_DEEPSPEED")
+    return sharding and os.environ.get("ACCELERATE_MIXED_PRECISION", "no") in ("bf16", "fp16")
+
+
+def _is_set(variable: str) -> bool:
+    return os.environ.get(variable, "false").lower() in ("true", "1")
 
 
 def quiet() -> None:

@@ -15,10 +15,13 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from rulewright import console, jsonl
-from rulewright.errors import RulewrightError
+from rulewright.errors import RulewrightError, UsageError
+from rulewright.training import environment
 
 
-def run(command: list[str], config: BaseModel, processes: int, threads: int, run_folder: Path) -> None:
+def run(
+    command: list[str], config: BaseModel, processes: int, threads: int, run_folder: Path, device: str
+) -> None:
     """Run `rulewright COMMAND` in so many processes, and wait.
 
     Args:
@@ -27,10 +30,18 @@ def run(command: list[str], config: BaseModel, processes: int, threads: int, run
         processes: how many.
         threads: CPU threads of each.
         run_folder: where the file, and the run's `result.json`, lie.
+        device: `auto` or `cpu`.
 
     Raises:
+        UsageError: more processes than GPUs.
         RulewrightError: the run's result is not there, or a process failed and it is an earlier run's.
     """
+    cards = environment.visible_cards() if device == "auto" else []
+    if 0 < len(cards) < processes:
+        raise UsageError(
+            f"processes: {processes}, but {len(cards)} GPU{'s' * (len(cards) > 1)}: each process takes one",
+            f"processes: {len(cards)}, or device: cpu",
+        )
     resolved, result = run_folder / "launch.yaml", run_folder / "result.json"
     before = result.stat().st_mtime_ns if result.exists() else None
     jsonl.write_text(resolved, config.model_dump_json(indent=1) + "\n")

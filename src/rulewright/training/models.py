@@ -6,14 +6,15 @@ adapter, which is continued where `lora` is asked for and merged otherwise.
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rulewright import console
 from rulewright.errors import ConfigError, MissingDependency, UsageError
-from rulewright.generation.open import require_checkpoint
-from rulewright.training.config import LoraConfig, SftConfig
+from rulewright.generation.open import looks_like_path, require_checkpoint
+from rulewright.training import environment
+from rulewright.training.config import LoraConfig, SftConfig, weights_dtype
 
 
 def load_tokenizer(model: str) -> Any:
@@ -21,12 +22,19 @@ def load_tokenizer(model: str) -> Any:
     require_checkpoint(model)
     from transformers import AutoTokenizer
 
+    base = environment.adapter_base(model)
+    # Adapters from elsewhere often come without the tokenizer, which is their base's.
+    source = base if base and not any(Path(model).glob("tokenizer*")) else model
     try:
-        tokenizer = AutoTokenizer.from_pretrained(model)
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            f"{model}: no tokenizer ({str(error).splitlines()[0]})", "is it complete?"
-        ) from error
+        tokenizer = AutoTokenizer.from_pretrained(source)
+    except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        hint = (
+            "copy tokenizer.json and tokenizer_config.json from the model that it was made of"
+            if looks_like_path(source)
+            else f"with a network: hf download {source}"
+        )
+        raise UsageError(f"{source}: no tokenizer ({reason})", hint) from error
     if not tokenizer.chat_template:
         raise UsageError(
             f"{model}: its tokenizer has no chat template, so prompts cannot be written as for inference",
@@ -46,22 +54,110 @@ def load_model(config: SftConfig) -> Any:
     from transformers import AutoModelForCausalLM
 
     require_checkpoint(config.model)
-    options: dict[str, Any] = {"dtype": getattr(torch, config.dtype)}
+    options: dict[str, Any] = {"dtype": _dtype(config)}
     if config.quantize == "nf4":
         options["quantization_config"] = nf4()
         if torch.cuda.is_available():
             options["device_map"] = {"": torch.cuda.current_device()}
-    base = adapter_base(config.model)
+    base = environment.adapter_base(config.model)
     try:
         model = AutoModelForCausalLM.from_pretrained(base or config.model, **options)
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            f"{base or config.model}: cannot be loaded ({str(error).splitlines()[0]})", "is it complete?"
-        ) from error
+    except Exception as error:
+        raise _cannot_load(config.model, base, error) from error
     if base is not None:
         model = _with_adapter(model, config)
     model.config.use_cache = False
     return model
+
+
+def _cannot_load(model: str, base: str | None, error: Exception) -> UsageError:
+    """What is missing, and where it comes from."""
+    import torch
+
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    what = f"{base}, the base of the adapter {model}," if base else model
+    if isinstance(error, torch.OutOfMemoryError):
+        hint = "quantize: nf4 with `lora`, a smaller model, or free the GPU"
+    elif not looks_like_path(base or model):
+        hint = f"with a network: hf download {base or model}"
+    elif base:
+        hint = f"put the base model there, or write its new place into {model}/adapter_config.json"
+    else:
+        hint = "a checkpoint holds config.json, weights (model.safetensors) and tokenizer: copy it again"
+    return UsageError(f"{what} cannot be loaded ({reason})", hint)
+
+
+def _dtype(config: SftConfig) -> Any:
+    import torch
+
+    name, reason = weights_dtype(
+        config.dtype, adapters=config.lora is not None, quantized=config.quantize != "none",
+        masters=environment.keeps_masters(), fast=_multiplies_bf16(),
+    )  # fmt: skip
+    if config.dtype == "auto":
+        console.decided("weights", name, reason)
+    return getattr(torch, name)
+
+
+def _multiplies_bf16() -> bool:
+    import torch
+
+    return bool(torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False))
+
+
+def trained_weights(model: Any) -> dict[str, Any]:
+    """Copies of the weights of an adapter that is continued: TRL rounds them on a 4-bit base."""
+    if not hasattr(model, "peft_config"):
+        return {}
+    return {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
+
+
+def hold_in_float32(trainer: Any, adapter: Mapping[str, Any]) -> None:
+    """Hold what is trained in float32, and so its optimizer's state; call it before the first step.
+
+    TRL rounds the adapters of a 4-bit model to bfloat16, where a step of a usual rate is mostly
+    less than half a unit in the last place of a weight, and where Adam's second moment cannot
+    fall. All weights in bfloat16, where that was asked for, stay: what it costs is said.
+
+    Args:
+        trainer: of TRL, just made.
+        adapter: what `trained_weights` kept of a continued adapter.
+    """
+    import torch
+
+    if trainer.is_deepspeed_enabled:
+        return  # its optimizer updates float32 copies
+    model = trainer.model
+    if not hasattr(model, "peft_config"):
+        _tell_lost_steps(model, trainer.args.learning_rate)
+        return
+    for name, weight in model.named_parameters():
+        if weight.requires_grad and weight.is_floating_point():
+            weight.data = adapter.get(name, weight.data).to(weight.device, torch.float32)
+
+
+def _tell_lost_steps(model: Any, rate: float) -> None:
+    lost, n = lost_steps(model, rate)
+    if lost:
+        console.decided(
+            "weights", "bfloat16",
+            f"as configured; a step of {rate:g} is rounded away in {100 * lost / n:.1f} % of {n:,} weights "
+            "(`dtype: auto` keeps it)",
+        )  # fmt: skip
+
+
+def lost_steps(model: Any, rate: float) -> tuple[int, int]:
+    """How many trained weights a step of size `rate` does not change, and of how many.
+
+    Looks at no more than 100,000 of each matrix, evenly spread.
+    """
+    lost = n = 0
+    for weight in model.parameters():
+        if weight.requires_grad and weight.is_floating_point():
+            some = weight.detach().flatten()[:: max(1, weight.numel() // 100_000)]
+            lost += int((some - rate == some).sum())
+            n += some.numel()
+    return lost, n
 
 
 def set_attention(model: Any, wanted: str) -> None:
@@ -92,16 +188,17 @@ def _with_adapter(model: Any, config: SftConfig) -> Any:
         )
         return PeftModel.from_pretrained(model, config.model).merge_and_unload()
     console.decided("adapter", "continued", f"{config.model} is an adapter; its own rank and modules hold")
-    return PeftModel.from_pretrained(model, config.model, is_trainable=True)
+    # ZeRO-3 gathers weights of one type only; TRL makes new adapters there in the base's type too.
+    one_type = _under_zero3() and config.quantize == "none"
+    return PeftModel.from_pretrained(
+        model, config.model, is_trainable=True, autocast_adapter_dtype=not one_type
+    )
 
 
-def adapter_base(model: str) -> str | None:
-    """The base of an adapter folder; `None` for a full checkpoint."""
-    path = Path(model) / "adapter_config.json"
-    if not path.is_file():
-        return None
-    base: str = json.loads(path.read_text(encoding="utf-8"))["base_model_name_or_path"]
-    return base
+def _under_zero3() -> bool:
+    from transformers.integrations import is_deepspeed_zero3_enabled
+
+    return bool(is_deepspeed_zero3_enabled())
 
 
 def nf4() -> Any:

@@ -21,7 +21,7 @@ from rulewright.errors import UsageError
 from rulewright.generation.open import checkpoint_note
 from rulewright.state.state import count_tokens
 from rulewright.training.architecture import Architecture
-from rulewright.training.config import SftConfig, check, style_of
+from rulewright.training.config import SftConfig, check, style_of, weights_dtype
 from rulewright.training.data import Form
 from rulewright.training.memory import DEVICES, GIB, Device, Setup, Sharding, flop_per_token, parts
 
@@ -86,9 +86,13 @@ def make(config: SftConfig, device: str, devices: int, sharding: Sharding, memor
     per_row = config.max_length_tokens / max(1.0, rows.mean) if packed else 1.0
     rows_per_step = max(1, round(per_device * accumulation * devices * per_row))
     steps = _steps(options, rows.n, rows_per_step)
+    held, _ = weights_dtype(
+        config.dtype, adapters=config.lora is not None, quantized=config.quantize != "none",
+        masters=sharding != "none", fast=device != "cpu",
+    )  # fmt: skip
     setup = Setup(
         arch, per_device * length, config.lora.r if config.lora else 0, config.quantize == "nf4",
-        4 if config.tiny or config.dtype == "float32" else 2, sharding, devices,
+        4 if config.tiny or held == "float32" else 2, sharding, devices,
         checkpointing=bool(options.get("activation_checkpointing", device != "cpu")),
         masked=packed and config.attention in ("sdpa", "eager"),
     )  # fmt: skip

@@ -32,7 +32,7 @@ from rulewright.srl.scoring import Evaluation, Scorer, summarize
 from rulewright.training import checkpoints, environment
 from rulewright.training import launch as launcher
 from rulewright.training import policy_card as card
-from rulewright.training.config import LoraConfig, is_free, placed
+from rulewright.training.config import Device, Dtype, LoraConfig, is_free, placed
 from rulewright.training.options import problems
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ Mode = Literal["greedy", "sampled"]
 MODES: Final[tuple[Mode, ...]] = ("greedy", "sampled")
 
 DEFAULTS: Final[dict[str, Any]] = {
+    # Every trained weight takes part in every step; to look for others costs a walk over the graph.
+    "ddp_find_unused_parameters": False,
     # Rewards are on one scale already; dividing by a group's deviation blows small differences up.
     "scale_rewards": "none",
     "loss_type": "dapo",
@@ -89,15 +91,17 @@ class PolicyConfig(CommandConfig):
     workers: int = Field(default=2, ge=1)
     """Processes that execute the model's actions, per training process."""
     deadline_s: float = Field(default=5.0, gt=0)
-    """Wall time after which an action counts as a timeout."""
+    """Processor time after which an action counts as a timeout; waiting does not count."""
     generate_at_once: int = Field(default=0, ge=0)
     """Rollouts generated together by one process: fewer need less memory for keys and values; 0: all."""
     lora: tyro.conf.Fixed[tyro.conf.Suppress[LoraConfig | None]] = None
     """Train adapters instead of all weights."""
     quantize: Literal["none", "nf4"] = "none"
     """`nf4`: 4-bit base weights (QLoRA; needs `lora` and bitsandbytes)."""
-    dtype: Literal["float32", "bfloat16"] = "bfloat16"
-    """Of the weights in memory; float32 on a machine without a GPU."""
+    dtype: Dtype = "auto"
+    """Of the weights in memory; auto: float32 where all are trained, bfloat16 where they are frozen."""
+    device: Device = "auto"
+    """`cpu`: leave GPUs alone; `auto`: the first visible one, or one for each of `processes`."""
     processes: int = Field(default=1, ge=1)
     """Data-parallel processes on this machine; more, or DeepSpeed and FSDP: `accelerate launch`."""
     threads: int = Field(default=1, ge=1)
@@ -144,7 +148,7 @@ class Tasks(NamedTuple):
 
 def with_checkpoint(config: P) -> P:
     """The configuration with a checkpoint folder where a GGUF file was named."""
-    environment.prepare(config.threads, config.model)
+    environment.prepare(config.threads, config.model, config.device, config.processes)
     return config.model_copy(update={"model": checkpoint(config.model)})
 
 
@@ -182,12 +186,12 @@ def settled(command: list[str], config: PolicyConfig, inputs: Sequence[Path]) ->
 
     trainer_arguments(config, run)
     load_tokenizer(config.model)
-    launcher.run(command, config, config.processes, config.threads, run.path)
+    launcher.run(command, config, config.processes, config.threads, run.path, config.device)
     return run.result()
 
 
 def _require_libraries(config: PolicyConfig) -> None:
-    environment.prepare(config.threads, config.model)
+    environment.prepare(config.threads, config.model, config.device, config.processes)
     try:
         import torch  # noqa: F401
         import trl  # noqa: F401

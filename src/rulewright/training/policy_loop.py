@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,9 @@ from rulewright.generation.local import LocalGenerator
 from rulewright.generation.open import NOTE_FILE, GeneratorConfig, resolve_style
 from rulewright.runs import RunDir
 from rulewright.srl.scoring import Evaluation, Scorer
-from rulewright.training import callbacks, checkpoints, environment
+from rulewright.training import callbacks, checkpoints, environment, models
 from rulewright.training.config import SftConfig, trainer_options
 from rulewright.training.grpo import PolicyTrainer
-from rulewright.training.models import load_model, load_tokenizer, peft_config
 from rulewright.training.policy import (
     DEFAULTS,
     MODES,
@@ -44,16 +42,16 @@ def open_trainer(config: PolicyConfig, tasks: Tasks, arguments: GRPOConfig) -> P
         ConfigError: settings that would train on nothing, or weights that are sharded.
     """
     _refuse_shards(arguments)
-    tokenizer = load_tokenizer(config.model)
+    tokenizer = models.load_tokenizer(config.model)
     style = resolve_style(GeneratorConfig(model=config.model))
     console.decided("prompt style", style, "as noted in the checkpoint")
     dataset = _dataset(tasks.train, tokenizer, style, config.max_prompt_tokens)
     check_trainer(arguments, len(dataset))
     base = SftConfig(
-        model=config.model, lora=config.lora, quantize=config.quantize,
-        dtype=config.dtype if torch.cuda.is_available() else "float32",
+        model=config.model, lora=config.lora, quantize=config.quantize, dtype=config.dtype
     )  # fmt: skip
-    model = load_model(base)
+    model = models.load_model(base)
+    adapter = models.trained_weights(model)
     fresh = config.lora is not None and not hasattr(model, "peft_config")
     trainer = PolicyTrainer(
         model=model,
@@ -65,10 +63,11 @@ def open_trainer(config: PolicyConfig, tasks: Tasks, arguments: GRPOConfig) -> P
         reward_name=tasks.reward,
         prompt_style=style,
         generate_at_once=config.generate_at_once,
-        peft_config=peft_config(config.lora) if fresh and config.lora else None,
+        peft_config=models.peft_config(config.lora) if fresh and config.lora else None,
         callbacks=[callbacks.MarkComplete()],
     )
     callbacks.remove_printers(trainer)
+    models.hold_in_float32(trainer, adapter)
     return trainer
 
 
@@ -81,7 +80,7 @@ def trainer_arguments(config: PolicyConfig, run: RunDir) -> GRPOConfig:
             if key not in options:
                 values[key] = value
     try:
-        return GRPOConfig(
+        arguments = GRPOConfig(
             output_dir=str(run.path / "checkpoints"),
             seed=config.seed,
             eval_strategy="no",
@@ -92,6 +91,8 @@ def trainer_arguments(config: PolicyConfig, run: RunDir) -> GRPOConfig:
         )
     except (TypeError, ValueError) as error:
         raise ConfigError(f"trainer: {str(error).splitlines()[0]}", "mend the `trainer:` options") from error
+    environment.one_card(arguments)
+    return arguments
 
 
 def _refuse_shards(arguments: GRPOConfig) -> None:
@@ -103,10 +104,7 @@ def _refuse_shards(arguments: GRPOConfig) -> None:
     Raises:
         ConfigError: FSDP or ZeRO-3, with the ways out.
     """
-    plugin = arguments.deepspeed_plugin
-    sharded = "ZeRO-3" if plugin is not None and plugin.zero_stage == 3 else None
-    if os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true" or arguments.fsdp:
-        sharded = "FSDP"
+    sharded = environment.shards(arguments)
     if sharded:
         raise ConfigError(
             f"{sharded} shards the weights, and a policy cannot generate its own rollouts from shards",
@@ -272,7 +270,8 @@ def save_best(best: Path, config: PolicyConfig) -> None:
     if config.lora is not None and config.lora.merge:
         from peft import AutoPeftModelForCausalLM
 
-        merged = AutoPeftModelForCausalLM.from_pretrained(best, dtype=getattr(torch, config.dtype))
+        dtype = "auto" if config.dtype == "auto" else getattr(torch, config.dtype)
+        merged = AutoPeftModelForCausalLM.from_pretrained(best, dtype=dtype)
         merged.merge_and_unload().save_pretrained(config.out)
     for path in sorted(best.iterdir()):
         weights = path.name.startswith("adapter_") and config.lora is not None and config.lora.merge

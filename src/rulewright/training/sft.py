@@ -36,7 +36,7 @@ def train(config: SftConfig) -> dict[str, Any]:
         RulewrightError: nothing to train on, or a process failed.
     """
     check(config)
-    environment.prepare(config.threads, config.model)
+    environment.prepare(config.threads, config.model, config.device, config.processes)
     config = config.model_copy(update={"model": checkpoint(config.model)})
     prepared = prepare(config)
     if not environment.is_launched():
@@ -45,7 +45,8 @@ def train(config: SftConfig) -> dict[str, Any]:
             return _confirmed(config, run)
         _preflight(config, run)
         if config.processes > 1:
-            launch.run(["train", "sft"], config, config.processes, config.threads, run.path)
+            command = ["train", "sft"]
+            launch.run(command, config, config.processes, config.threads, run.path, config.device)
             return run.result()
     return _train(config, prepared)
 
@@ -140,6 +141,7 @@ def _train(config: SftConfig, prepared: Prepared) -> dict[str, Any]:
         )
     data = assemble.ordered(config, run, args)
     model, peft = assemble.model(config, tokenizer, loaded)
+    adapter = models.trained_weights(model)
     metrics, memory = callbacks.Metrics(run), callbacks.Memory()
     dev = assemble.rows(run, "dev") if prepared.dev else None
     trainer = SFTTrainer(
@@ -152,6 +154,7 @@ def _train(config: SftConfig, prepared: Prepared) -> dict[str, Any]:
         callbacks=[metrics, memory, callbacks.MarkComplete()],
     )
     callbacks.remove_printers(trainer)
+    models.hold_in_float32(trainer, adapter)
     fast.speed_up(trainer)
     start = checkpoints.agree_on_start(Path(args.output_dir))
     prober = _prober(config, prepared, run, trainer, tokenizer, start)
