@@ -220,6 +220,7 @@ def test_two_processes_confirm_a_finished_run_and_do_it_anew(folder: Path, tmp_p
     done = launched("rulewright", "train", "srl", "--config", path, "--overwrite")
     assert done.returncode == 0, done.stderr[-3000:]
     assert json.loads(result.read_bytes())["prompts"] == 2 * json.loads(before)["prompts"]
+    assert "FutureWarning" not in done.stderr and "%|" not in done.stderr, "libraries stay quiet"
 
 
 def test_weights_in_shards_are_refused_before_anything_is_claimed(

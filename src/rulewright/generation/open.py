@@ -116,6 +116,22 @@ def looks_like_path(model: str) -> bool:
     return model.startswith((".", "/", "~", "models/", "runs/")) or model.count("/") != 1
 
 
+def adapter_base(model: str) -> str | None:
+    """The base of an adapter folder; `None` for a full checkpoint.
+
+    Raises:
+        UsageError: its configuration cannot be read, or names no base.
+    """
+    path = Path(model) / "adapter_config.json"
+    if not path.is_file():
+        return None
+    try:
+        base: str = json.loads(path.read_text(encoding="utf-8"))["base_model_name_or_path"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path}: names no base model ({error!r})", "copy the adapter again") from error
+    return base
+
+
 def checkpoint_note(model: str) -> dict[str, Any]:
     """What training noted in `rulewright.json`; empty where there is none."""
     path = Path(model) / NOTE_FILE
@@ -140,7 +156,8 @@ def checkpoint_facts(spec: GeneratorConfig) -> dict[str, Any]:
     """What names the model in a run's files: where it is, a digest of its files, style, task.
 
     The digest covers names, sizes and small files whole, and 64 KiB at each end and in the
-    middle of large ones: enough to see that a checkpoint was trained again.
+    middle of large ones: enough to see that a checkpoint was trained again. An adapter's
+    covers its base as well.
     """
     if spec.is_endpoint:
         return {"model": spec.model, "base_url": spec.base_url, "style": resolve_style(spec)}
@@ -159,6 +176,9 @@ def _folder_digest(folder: Path) -> str | None:
     if not folder.is_dir():
         return None
     digest = hashlib.sha256()
+    base = adapter_base(str(folder))
+    if base is not None:
+        digest.update(f"base:{_folder_digest(Path(base)) or base}:".encode())
     for path in sorted(p for p in folder.iterdir() if p.is_file() and p.suffix not in {".md", ".log"}):
         size = path.stat().st_size
         digest.update(f"{path.name}:{size}:".encode())

@@ -72,6 +72,7 @@ def arguments(config: SftConfig, run: RunDir) -> SFTConfig:
         "dataloader_pin_memory": cuda,
         # Every trained weight takes part in every step; to look for others costs a walk over the graph.
         "ddp_find_unused_parameters": False,
+        "ddp_timeout": environment.PATIENCE_S,
     }
     if not options.get("packing"):
         # Rows are complete as they are: TRL's passes over the data would change nothing.

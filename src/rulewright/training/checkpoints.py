@@ -6,11 +6,17 @@ writes it last); one without it was being written when the run died, and is remo
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from rulewright import jsonl
+from rulewright.errors import RulewrightError
 from rulewright.generation.open import NOTE_FILE
 from rulewright.prompts import Style
 from rulewright.runs import RunDir
@@ -18,6 +24,35 @@ from rulewright.training import environment
 from rulewright.training.config import SftConfig
 
 COMPLETE: Final = "complete.json"
+_DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn a full disk, wherever a library meets it, into one message.
+
+    Raises:
+        RulewrightError: a file could not be written; what was whole before is whole still.
+    """
+    try:
+        yield
+    except Exception as error:
+        reason = _of_the_disk(error)
+        if reason is None:
+            raise
+        free = shutil.disk_usage(folder if folder.exists() else Path.cwd()).free / 1e9
+        raise RulewrightError(
+            f"{folder}: cannot be written ({reason}; {free:.1f} GB are free)",
+            "free some disk space, then continue with --resume: the last whole checkpoint is kept",
+        ) from error
+
+
+def _of_the_disk(error: BaseException) -> str | None:
+    """What the system said of a file that could not be written; Rust's libraries say it in words."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number is None and (found := re.search(r"os error (\d+)", str(error))):
+        number = int(found[1])
+    return os.strerror(number) if number in _DISK else None
 
 
 def step_of(folder: Path) -> int:

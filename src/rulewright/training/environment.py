@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import warnings
 from collections.abc import Callable
@@ -12,9 +11,13 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from rulewright import console
-from rulewright.errors import RulewrightError, UsageError
+from rulewright.errors import RulewrightError
+from rulewright.generation.open import adapter_base
 
 T = TypeVar("T")
+
+PATIENCE_S: Final = 4 * 3600
+"""How long a process waits for the others: one of them may tokenize, or answer held-out questions, alone."""
 
 _VISIBLE: Final = "CUDA_VISIBLE_DEVICES"
 _ONE_CARD: Final = "one process trains on one; for all: `processes`, or accelerate launch"
@@ -90,22 +93,6 @@ def _count_cards() -> int:
         return len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
     nvml.nvmlShutdown()
     return n.value
-
-
-def adapter_base(model: str) -> str | None:
-    """The base of an adapter folder; `None` for a full checkpoint.
-
-    Raises:
-        UsageError: its configuration cannot be read, or names no base.
-    """
-    path = Path(model) / "adapter_config.json"
-    if not path.is_file():
-        return None
-    try:
-        base: str = json.loads(path.read_text(encoding="utf-8"))["base_model_name_or_path"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{path}: names no base model ({error!r})", "copy the adapter again") from error
-    return base
 
 
 def shards(arguments: Any) -> str | None:

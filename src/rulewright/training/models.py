@@ -12,7 +12,7 @@ from typing import Any
 
 from rulewright import console
 from rulewright.errors import ConfigError, MissingDependency, UsageError
-from rulewright.generation.open import looks_like_path, require_checkpoint
+from rulewright.generation.open import adapter_base, looks_like_path, require_checkpoint
 from rulewright.training import environment
 from rulewright.training.config import LoraConfig, SftConfig, weights_dtype
 
@@ -22,7 +22,7 @@ def load_tokenizer(model: str) -> Any:
     require_checkpoint(model)
     from transformers import AutoTokenizer
 
-    base = environment.adapter_base(model)
+    base = adapter_base(model)
     # Adapters from elsewhere often come without the tokenizer, which is their base's.
     source = base if base and not any(Path(model).glob("tokenizer*")) else model
     try:
@@ -59,7 +59,7 @@ def load_model(config: SftConfig) -> Any:
         options["quantization_config"] = nf4()
         if torch.cuda.is_available():
             options["device_map"] = {"": torch.cuda.current_device()}
-    base = environment.adapter_base(config.model)
+    base = adapter_base(config.model)
     try:
         model = AutoModelForCausalLM.from_pretrained(base or config.model, **options)
     except Exception as error:

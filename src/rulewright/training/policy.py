@@ -46,6 +46,7 @@ MODES: Final[tuple[Mode, ...]] = ("greedy", "sampled")
 DEFAULTS: Final[dict[str, Any]] = {
     # Every trained weight takes part in every step; to look for others costs a walk over the graph.
     "ddp_find_unused_parameters": False,
+    "ddp_timeout": environment.PATIENCE_S,
     # Rewards are on one scale already; dividing by a group's deviation blows small differences up.
     "scale_rewards": "none",
     "loss_type": "dapo",
@@ -258,12 +259,14 @@ def run_policy(config: PolicyConfig, tasks: Tasks, inputs: Sequence[Path] = ()) 
     watch.evaluate(0)
     if checkpoint is not None:
         console.decided("start", checkpoint.name, "the newest whole checkpoint of this run")
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    _require_signal(trainer, config)
-    watch.evaluate(trainer.state.global_step)
+    with checkpoints.writing(config.out):
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        _require_signal(trainer, config)
+        watch.evaluate(trainer.state.global_step)
+        if trainer.accelerator.is_main_process:
+            save_best(run.path / "best", config)
     result: dict[str, Any] = {}
     if trainer.accelerator.is_main_process:
-        save_best(run.path / "best", config)
         result = _result(config, tasks, trainer, watch, time.monotonic() - started)
         publish(run, config, curves=True)
         card.write(config, result, run.facts())

@@ -135,6 +135,9 @@ def _train(config: SftConfig, prepared: Prepared) -> dict[str, Any]:
         tokenizer = assemble.tokenizer(config, prepared, run)
         counts = assemble.tokens(config, prepared, tokenizer, run)
     if not counts.n_rows:
+        if environment.is_main():
+            run.clear()  # nothing was trained: the folder is free
+            checkpoints.clear(config.out)
         raise RulewrightError(
             f"{config.out}: no record is left to train on ({counts.dropped})",
             "raise max_length_tokens, or name other records in `mix`",
@@ -156,6 +159,8 @@ def _train(config: SftConfig, prepared: Prepared) -> dict[str, Any]:
     callbacks.remove_printers(trainer)
     models.hold_in_float32(trainer, adapter)
     fast.speed_up(trainer)
+    if environment.shards(args) and not (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
+        console.decided("shards", "none, whole copies", "accelerate shards on accelerators only")
     start = checkpoints.agree_on_start(Path(args.output_dir))
     prober = _prober(config, prepared, run, trainer, tokenizer, start)
     # TRL has packed the rows by now, where that is asked for.
@@ -171,10 +176,12 @@ def _train(config: SftConfig, prepared: Prepared) -> dict[str, Any]:
         if bar is not None:
             per_step = counts.n_tokens / n_rows * assemble.batch_size(args)
             trainer.add_callback(callbacks.Progress(bar, metrics, per_step))
-        outcome = trainer.train(resume_from_checkpoint=str(start) if start else None)
+        with checkpoints.writing(config.out):
+            outcome = trainer.train(resume_from_checkpoint=str(start) if start else None)
     seconds = time.monotonic() - began
     dev_loss = round(trainer.evaluate()["eval_loss"], 5) if dev is not None else None
-    checkpoints.save(config, prepared.style, trainer, tokenizer)
+    with checkpoints.writing(config.out):
+        checkpoints.save(config, prepared.style, trainer, tokenizer)
     result = {
         "task": config.task,
         "out": str(config.out),
