@@ -102,7 +102,11 @@ def _dtype(config: SftConfig) -> Any:
 def _multiplies_bf16() -> bool:
     import torch
 
-    return bool(torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False))
+    from rulewright.generation.cpu import multiplies_bf16
+
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return multiplies_bf16()
 
 
 def trained_weights(model: Any) -> dict[str, Any]:
