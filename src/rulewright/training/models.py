@@ -133,7 +133,8 @@ def hold_in_float32(trainer: Any, adapter: Mapping[str, Any]) -> None:
         return  # its optimizer updates float32 copies
     model = trainer.model
     if not hasattr(model, "peft_config"):
-        _tell_lost_steps(model, trainer.args.learning_rate)
+        if not environment.keeps_masters():
+            _tell_lost_steps(model, trainer.args.learning_rate)
         return
     for name, weight in model.named_parameters():
         if weight.requires_grad and weight.is_floating_point():

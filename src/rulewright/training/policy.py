@@ -185,7 +185,8 @@ def settled(command: list[str], config: PolicyConfig, inputs: Sequence[Path]) ->
     from rulewright.training.models import load_tokenizer
     from rulewright.training.policy_loop import trainer_arguments
 
-    trainer_arguments(config, run)
+    if not environment.visible_cards():  # there they would start CUDA here too, and keep its memory
+        trainer_arguments(config, run)
     load_tokenizer(config.model)
     launcher.run(command, config, config.processes, config.threads, run.path, config.device)
     return run.result()

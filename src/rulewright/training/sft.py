@@ -43,8 +43,8 @@ def train(config: SftConfig) -> dict[str, Any]:
         run = _look(config, prepared)
         if run.done and not config.overwrite:
             return _confirmed(config, run)
-        _preflight(config, run)
         if config.processes > 1:
+            _preflight(config, run)
             command = ["train", "sft"]
             launch.run(command, config, config.processes, config.threads, run.path, config.device)
             return run.result()
@@ -94,7 +94,8 @@ def _preflight(config: SftConfig, run: RunDir) -> None:
         from rulewright.training import assemble
     except ImportError as error:
         raise MissingDependency("trl with torch", "training", "train") from error
-    assemble.arguments(config, run)
+    if not environment.visible_cards():  # there they would start CUDA here too, and keep its memory
+        assemble.arguments(config, run)
     if config.model:
         models.load_tokenizer(config.model)
 
