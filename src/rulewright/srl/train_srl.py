@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from rulewright import jsonl
+from rulewright import console, jsonl
 from rulewright.data.splits import uniform
 from rulewright.engine import Engine
 from rulewright.errors import UsageError
