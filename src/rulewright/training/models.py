@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rulewright import console
 from rulewright.errors import ConfigError, MissingDependency, UsageError
 from rulewright.generation.open import adapter_base, looks_like_path, require_checkpoint
 from rulewright.training import environment
 from rulewright.training.config import LoraConfig, SftConfig, weights_dtype
+
+# What transformers makes tokenizers from.
+_TOKENIZERS: Final = ("tokenizer.json", "*.model", "vocab.*", "*.tiktoken", "tekken.json")
 
 
 def load_tokenizer(model: str) -> Any:
@@ -24,8 +27,11 @@ def load_tokenizer(model: str) -> Any:
 
     base = adapter_base(model)
     # Adapters from elsewhere often come without the tokenizer, which is their base's.
-    source = base if base and not any(Path(model).glob("tokenizer*")) else model
+    source = base if base and not _has_tokenizer(Path(model)) else model
     try:
+        if Path(source).is_dir() and not _has_tokenizer(Path(source)):
+            # transformers would make an empty one, after the architecture.
+            raise UsageError("no tokenizer.json, tokenizer.model or vocab.json in it")
         tokenizer = AutoTokenizer.from_pretrained(source)
     except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
@@ -46,6 +52,10 @@ def load_tokenizer(model: str) -> Any:
         tokenizer.pad_token = tokenizer.eos_token
         console.decided("pad token", tokenizer.pad_token, "the tokenizer has none; the end token is used")
     return tokenizer
+
+
+def _has_tokenizer(folder: Path) -> bool:
+    return any(next(folder.glob(pattern), None) for pattern in _TOKENIZERS)
 
 
 def load_model(config: SftConfig) -> Any:

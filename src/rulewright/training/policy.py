@@ -236,6 +236,11 @@ def run_policy(config: PolicyConfig, tasks: Tasks, inputs: Sequence[Path] = ()) 
             that holds another run.
         RulewrightError: nothing could be learnt from the start.
     """
+    with checkpoints.writing(config.out):
+        return _train(config, tasks, inputs)
+
+
+def _train(config: PolicyConfig, tasks: Tasks, inputs: Sequence[Path]) -> dict[str, Any]:
     _require_libraries(config)
     import torch
 
@@ -260,14 +265,12 @@ def run_policy(config: PolicyConfig, tasks: Tasks, inputs: Sequence[Path] = ()) 
     watch.evaluate(0)
     if checkpoint is not None:
         console.decided("start", checkpoint.name, "the newest whole checkpoint of this run")
-    with checkpoints.writing(config.out):
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        _require_signal(trainer, config)
-        watch.evaluate(trainer.state.global_step)
-        if trainer.accelerator.is_main_process:
-            save_best(run.path / "best", config)
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    _require_signal(trainer, config)
+    watch.evaluate(trainer.state.global_step)
     result: dict[str, Any] = {}
     if trainer.accelerator.is_main_process:
+        save_best(run.path / "best", config)
         result = _result(config, tasks, trainer, watch, time.monotonic() - started)
         publish(run, config, curves=True)
         card.write(config, result, run.facts())

@@ -48,7 +48,8 @@ def train(config: SftConfig) -> dict[str, Any]:
             command = ["train", "sft"]
             launch.run(command, config, config.processes, config.threads, run.path, config.device)
             return run.result()
-    return _train(config, prepared)
+    with checkpoints.writing(config.out):
+        return _train(config, prepared)
 
 
 def describe(result: dict[str, Any]) -> str:
@@ -177,12 +178,10 @@ def _train(config: SftConfig, prepared: Prepared) -> dict[str, Any]:
         if bar is not None:
             per_step = counts.n_tokens / n_rows * assemble.batch_size(args)
             trainer.add_callback(callbacks.Progress(bar, metrics, per_step))
-        with checkpoints.writing(config.out):
-            outcome = trainer.train(resume_from_checkpoint=str(start) if start else None)
+        outcome = trainer.train(resume_from_checkpoint=str(start) if start else None)
     seconds = time.monotonic() - began
     dev_loss = round(trainer.evaluate()["eval_loss"], 5) if dev is not None else None
-    with checkpoints.writing(config.out):
-        checkpoints.save(config, prepared.style, trainer, tokenizer)
+    checkpoints.save(config, prepared.style, trainer, tokenizer)
     result = {
         "task": config.task,
         "out": str(config.out),
