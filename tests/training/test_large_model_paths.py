@@ -62,6 +62,9 @@ def test_weights_in_float32_are_multiplied_in_bf16_on_a_gpu(
     from rulewright.training import assemble
 
     class Unchecked(trl.SFTConfig):
+        n_gpu = 1
+        deepspeed_plugin = None
+
         def __post_init__(self) -> None:
             """The original looks for the device."""
 
