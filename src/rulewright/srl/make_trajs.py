@@ -13,15 +13,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, islice, pairwise
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from rulewright import jsonl
 from rulewright.actions import Rejection, parse_action
 from rulewright.data.schemas import NormalizedRecord, RecordMetadata, Split, record_id
-from rulewright.data.splits import split_of
+from rulewright.data.splits import split_of, uniform
 from rulewright.engine import Engine, Request
 from rulewright.errors import RulewrightError
+from rulewright.srl.literalness import UNTIERED, is_general, step_is_memorized, tier_of
 from rulewright.srl.rule_tree import views
 from rulewright.state.trajectory import TrajectoryStep
 from rulewright.verdict import Verdict
@@ -41,6 +43,12 @@ class Filters:
     """Longest episode."""
     allow_flags: bool = False
     """Keep actions judged `lossy` or `degenerate` although the result is right."""
+    tiers: frozenset[str] = frozenset({"train", "literal", UNTIERED})
+    """Tiers that are kept."""
+    literal_share: float = 1.0
+    """At most this share of a split's steps of tier `literal`."""
+    memorized_share: float = 1.0
+    """At most this share of a split's steps whose rules mostly repeat code."""
 
 
 @dataclass
@@ -129,7 +137,60 @@ def _accepted(episode: Episode, filters: Filters, dropped: Counter[str]) -> Epis
     if any(len(json.dumps(step.teacher.action)) > filters.max_rule_chars for step in kept):
         dropped["too_long"] += len(kept)
         return []
+    refused = next((tier for step in kept if (tier := tier_of(step)) not in filters.tiers), "")
+    if refused:
+        dropped[f"tier {refused}"] += len(kept)
+        return []
     return kept
+
+
+def limit_shares(steps: Sequence[TrajectoryStep], filters: Filters, dropped: Counter[str]) -> Episode:
+    """Leave out episodes, chosen by hash, until no kind of step has more than its share.
+
+    Args:
+        steps: of one split, those of an episode together.
+        filters: with the shares.
+        dropped: gets what is left out, as `literal_share` and `memorized_share`.
+    """
+    episodes = [list(rows) for _, rows in groupby(steps, key=lambda step: step.provenance.key)]
+    for reason, share, is_kind in (
+        ("literal_share", filters.literal_share, lambda step: tier_of(step) == "literal"),
+        ("memorized_share", filters.memorized_share, step_is_memorized),
+    ):
+        kinds = [any(map(is_kind, episode)) for episode in episodes]
+        others = sum(len(e) for e, is_one in zip(episodes, kinds, strict=True) if not is_one)
+        room = int(share / (1 - share) * others) if share < 1 else sum(map(len, episodes))
+        some = [e for e, is_one in zip(episodes, kinds, strict=True) if is_one]
+        left_out: set[str] = set()
+        for episode in sorted(some, key=lambda e: uniform(e[0].provenance.key)):
+            if len(episode) <= room:
+                room -= len(episode)
+            else:
+                left_out.add(episode[0].provenance.key)
+                dropped[reason] += len(episode)
+        episodes = [e for e in episodes if e[0].provenance.key not in left_out]
+    return [step for episode in episodes for step in episode]
+
+
+def groups_of(steps: Iterable[TrajectoryStep]) -> dict[str, dict[str, Any]]:
+    """Where the steps of each group belong, and how many they are, by group."""
+    found: dict[str, dict[str, Any]] = {}
+    for step in steps:
+        group = step.provenance.group or step.task_id
+        entry = found.setdefault(group, {"split": _split(step), "steps": 0})
+        entry["steps"] += 1
+    return dict(sorted(found.items()))
+
+
+def counts_of(steps: Sequence[TrajectoryStep]) -> dict[str, Any]:
+    """What a split's steps are like: by tier, language, source, and how many are general."""
+    return {
+        "tiers": dict(Counter(map(tier_of, steps)).most_common()),
+        "languages": dict(Counter(step.language for step in steps).most_common()),
+        "sources": dict(Counter(step.provenance.source for step in steps).most_common()),
+        "general": sum(map(is_general, steps)),
+        "memorized": sum(map(step_is_memorized, steps)),
+    }
 
 
 def _executed(
@@ -173,13 +234,17 @@ def by_split(steps: Iterable[TrajectoryStep], dropped: Counter[str]) -> dict[Spl
     """
     parts: dict[Split, list[TrajectoryStep]] = {"train": [], "dev": []}
     for step in steps:
-        split = step.provenance.split or split_of(step.provenance.group or step.task_id)
+        split = _split(step)
         match split:
             case "train" | "dev":
                 parts[split].append(step)
             case _:
                 dropped["test_split"] += 1
     return parts
+
+
+def _split(step: TrajectoryStep) -> str:
+    return step.provenance.split or split_of(step.provenance.group or step.task_id)
 
 
 def as_records(steps: Iterable[TrajectoryStep]) -> Iterator[NormalizedRecord]:
@@ -213,10 +278,20 @@ def require_steps(
     Raises:
         RulewrightError: there is no training step, with the reasons.
     """
-    if not parts["train"]:
-        reasons = ", ".join(f"{reason} {n:,}" for reason, n in dropped.most_common(5)) or "the input is empty"
-        names = ", ".join(map(str, paths))
+    if parts["train"]:
+        return
+    names = ", ".join(map(str, paths))
+    elsewhere = {"dev": len(parts["dev"]), "test": dropped["test_split"]}
+    if any(elsewhere.values()):
+        listing = " and ".join(f"{n:,} to {split}" for split, n in elsewhere.items() if n)
         raise RulewrightError(
-            f"{names}: no verified step for training ({reasons})",
-            "run `rulewright teacher run` on tasks with a target or tests, or with a better teacher",
+            f"{names}: no verified step for training: those that are verified belong {listing}, "
+            "as the files or groups of their tasks say",
+            "run the teacher on tasks of data/processed/train, or on more groups (repositories, codemods)",
         )
+    reasons = ", ".join(f"{reason} {n:,}" for reason, n in dropped.most_common(5)) or "the input is empty"
+    if dropped["literal_share"] or dropped["memorized_share"]:
+        hint = "raise --literal-share or --memorized-share, or collect more general steps (docs/teachers.md)"
+    else:
+        hint = "run `rulewright teacher run` on tasks with a target or tests, or with a better teacher"
+    raise RulewrightError(f"{names}: no verified step for training ({reasons})", hint)

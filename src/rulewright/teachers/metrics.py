@@ -10,7 +10,9 @@ from typing import Any
 
 from rulewright import jsonl
 from rulewright.evaluation.stats import wilson
+from rulewright.srl.literalness import step_is_memorized, tier_of
 from rulewright.state.trajectory import TrajectoryStep
+from rulewright.verdict import Verdict
 
 
 @dataclass
@@ -24,6 +26,10 @@ class Tally:
     rows: int = 0
     retries: int = 0
     verdicts: Counter[str] = field(default_factory=Counter)
+    tiers: Counter[str] = field(default_factory=Counter)
+    """Steps with verdict `ok` by tier."""
+    memorized: int = 0
+    """Steps with verdict `ok` whose rules mostly repeat code."""
     tokens_in: int = 0
     tokens_out: int = 0
 
@@ -33,6 +39,9 @@ class Tally:
         self.rows += 1
         self.retries += said.attempt > 0
         self.verdicts[row.env.verdict.value] += 1
+        if row.env.verdict is Verdict.OK:
+            self.tiers[tier_of(row)] += 1
+            self.memorized += step_is_memorized(row)
         self.tokens_in += int(said.usage.get("prompt_tokens", 0))
         self.tokens_out += int(said.usage.get("completion_tokens", 0))
         if said.final:
@@ -52,6 +61,8 @@ class Tally:
             "steps": self.rows,
             "retries": self.retries,
             "verdicts": dict(self.verdicts.most_common()),
+            "tiers": dict(self.tiers.most_common()),
+            "memorized": self.memorized,
             "tokens_in": self.tokens_in,
             "tokens_out": self.tokens_out,
         }
@@ -94,4 +105,16 @@ def render(tallies: dict[tuple[str, str, str], Tally], files: Sequence[Path]) ->
         lines += [
             f"| {teacher} | {source} | {verdict} | {n:,} |" for verdict, n in count.verdicts.most_common()
         ]
+    lines += [
+        "",
+        "## Steps that gave what they should, by tier",
+        "",
+        "Tiers are the miner's (docs/mining.md); memorized: the rules mostly repeat code (docs/teachers.md).",
+        "",
+        "| teacher | source | tier | steps |",
+        "|---|---|---|--:|",
+    ]
+    for (teacher, _, source), count in tallies.items():
+        of_tiers = [*count.tiers.most_common(), ("memorized, of any tier", count.memorized)]
+        lines += [f"| {teacher} | {source} | {tier} | {n:,} |" for tier, n in of_tiers]
     return "\n".join(lines) + "\n"

@@ -1,0 +1,90 @@
+"""Does a rule say what to change, or repeat the very text that it was made from?
+
+A rule that spells out whole statements, to match them or to put them in, teaches a model to
+copy its input. This is about a rule's form, and can be told of any teacher's rule; whether a
+rule holds elsewhere is another question, which the miner's tier answers (docs/mining.md).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Set
+from typing import Any, Final
+
+from rulewright.actions import Rejection, parse_action
+from rulewright.state.trajectory import TrajectoryStep
+
+FREE_TOKENS: Final = 12
+"""Tokens that a rule may spell out without a variable: a call, an import, a comparison."""
+TOKENS_A_VARIABLE: Final = 8
+"""Further tokens for each variable that it captures."""
+FREE_NEW_TOKENS: Final = 24
+"""Tokens that a fix may spell out beyond what it replaces."""
+UNTIERED: Final = "untiered"
+REPEATING: Final = frozenset({"literal", "run"})
+"""Shapes in which the miner repeats statements as they stand."""
+
+_VARIABLE: Final = re.compile(r"\$\$\$[A-Z_][A-Z0-9_]*|\$\$\$|\$\$?[A-Z_][A-Z0-9_]*")
+_MATCHED: Final = frozenset({"pattern", "context", "regex"})
+_FIXES: Final = frozenset({"fix", "template"})
+_TOKEN: Final = re.compile(r"\w+|[^\w\s]")
+
+
+def spelled(rule: Mapping[str, Any]) -> tuple[int, int, int]:
+    """What a rule spells out: matched tokens, different variables, tokens that only its fix has.
+
+    >>> spelled({"rule": {"pattern": "$A == None"}, "fix": "$A is None"})
+    (3, 1, 1)
+    """
+    matched: Counter[str] = Counter()
+    variables: set[str] = set()
+    for text in _texts(rule, _MATCHED):
+        tokens = _TOKEN.findall(_VARIABLE.sub(" ", text))
+        if tokens:  # a pattern that is a variable alone says nothing
+            variables.update(_VARIABLE.findall(text))
+        matched.update(tokens)
+    fixes = " ".join(_texts(rule.get("fix", ""), _FIXES, "fix"))
+    new = Counter(_TOKEN.findall(_VARIABLE.sub(" ", fixes))) - matched
+    return matched.total(), len(variables), new.total()
+
+
+def is_memorized(rule: Mapping[str, Any]) -> bool:
+    """Whether a rule mostly repeats code instead of describing a change."""
+    matched, variables, new = spelled(rule)
+    return matched > FREE_TOKENS + TOKENS_A_VARIABLE * variables or new > FREE_NEW_TOKENS
+
+
+def tier_of(step: TrajectoryStep) -> str:
+    """The miner's word on a step's action; `untiered` where nobody gave one."""
+    return str(step.provenance.usage.get("tier") or UNTIERED)
+
+
+def step_is_memorized(step: TrajectoryStep) -> bool:
+    """Whether one rule of a step's action is memorized; no action is not."""
+    if step.teacher.action is None:
+        return False
+    if REPEATING & set(step.provenance.usage.get("shapes") or ()):
+        return True
+    action = parse_action(json.dumps(step.teacher.action), step.language)
+    return not isinstance(action, Rejection) and any(is_memorized(rule) for rule in action.rules)
+
+
+def is_general(step: TrajectoryStep) -> bool:
+    """Whether a step is worth learning for other code: graded `train`, or else not memorized."""
+    return tier_of(step) == "train" or not step_is_memorized(step)
+
+
+def _texts(value: Any, keys: Set[str], key: str = "") -> Iterator[str]:
+    """The texts of a rule under some keys, wherever they stand."""
+    if isinstance(value, str):
+        if key in keys:
+            yield value
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            if name in keys or name not in ("fix", "transform", "rewriters", "metadata"):
+                yield from _texts(inner, keys, str(name))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _texts(inner, keys, key)
