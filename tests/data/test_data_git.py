@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,6 +11,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+
+from rulewright.cli import main
 
 Ingest = Callable[..., int]
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -75,6 +78,41 @@ def test_single_file_commits_with_usable_messages(
     reasons = sorted(r["reason"] for r in lay.rejects(out, "git"))
     expected = "language message_short multi_file multi_file not_modified not_modified undecodable"
     assert reasons == expected.split()
+
+
+def test_one_change_made_in_several_files_is_an_example_for_each(
+    repository: Repository, out: Path, ingest: Ingest, lay: SimpleNamespace
+) -> None:
+    code = "from shop import {0}\n\n\ndef use_{1}(key):\n    return {0}(key, {1}) or {1}\n"
+    old = {f"m{i}_DOT_py": code.format("fetch", i) for i in range(3)}
+    repository.commit("Add three modules to the shop", **old, other_DOT_py="size = 4\n", NEWS="none\n")
+    new = {name: text.replace("fetch", "get_item") for name, text in old.items()}
+    repository.commit("Use get_item instead of fetch", **new, other_DOT_py="size = 5\n", NEWS="renamed\n")
+    repository.commit("Improve some things all over the place", a_DOT_py="x = first()\n", m0_DOT_py="y = 2\n")
+    assert ingest("git", "--input", repository.path) == 0
+    made = {record.metadata.path: record for record in lay.records(out, "git")}
+    assert sorted(made) == ["m0.py", "m1.py", "m2.py"]
+    for name, record in made.items():
+        assert record.instruction == "Use get_item instead of fetch" and record.tags == ["several_files"]
+        assert record.post == new[name.replace(".py", "_DOT_py")]
+        assert record.metadata.group == "acme/tool"
+    reasons = sorted(r["reason"] for r in lay.rejects(out, "git"))
+    assert reasons == ["multi_file", "multi_file", "multi_file"], "two with new files, one of several kinds"
+
+
+def test_mining_a_history_learns_from_a_change_made_in_several_files(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = "from shop import {0}\n\n\ndef use_{1}(key):\n    return {0}(key, {1}) or {1}\n"
+    old = {f"m{i}_DOT_py": code.format("fetch", i) for i in range(4)}
+    repository.commit("Add some modules to the shop", **old)
+    new = {name: text.replace("fetch(", "shop.fetch(") for name, text in old.items()}
+    repository.commit("Call fetch through its module", **new)
+    assert main(["mine", str(repository.path), "--name", "own", "--jobs", "1"]) == 0
+    found = [json.loads(line) for line in next(Path("data").rglob("mined_*.jsonl")).read_text().splitlines()]
+    assert sorted(r["metadata"]["path"] for r in found) == [f"m{i}.py" for i in range(4)]
+    assert {r["metadata"]["provenance"]["tier"] for r in found} == {"train"}
 
 
 def test_messages_can_be_held_to_a_stricter_rule(

@@ -1,4 +1,8 @@
-"""The history of a local git repository as edits: single-file commits with usable messages.
+"""The history of a local git repository as edits: commits with usable messages.
+
+A commit that changes one file is one edit. One that makes the same change in several files is
+an edit for each of them (`kinds`); what else it changes is left out, since the message does
+not tell which part it is about.
 
 Nothing in the repository is run: no hooks, filters, drivers, pagers or lazy fetches. Blobs
 that a partial clone lacks are counted, not fetched.
@@ -17,7 +21,7 @@ from typing import Any, Final
 from rulewright.data import licenses, messages
 from rulewright.data.clean import canonical_repo
 from rulewright.data.drafts import Draft, Drop
-from rulewright.data.sources import Options, Row
+from rulewright.data.sources import Options, Row, kinds
 from rulewright.data.sources.commitpack import filter_of
 from rulewright.data.sources.cutting import cut_to_window
 from rulewright.errors import RulewrightError, UsageError
@@ -28,6 +32,8 @@ _SAFE: Final = (
     "-c", "log.showSignature=false", "-c", "safe.directory=*",
 )  # fmt: skip
 _MAX_BLOB_BYTES: Final = 2_000_000
+MAX_FILES: Final = 200
+"""Files of one commit that are looked at."""
 
 
 def _environment() -> dict[str, str]:
@@ -101,10 +107,10 @@ def license_at(repo: Path) -> str:
 
 
 def commits(repo: Path) -> Iterator[dict[str, Any]]:
-    """Yield every non-merge commit that modifies exactly one file of a known language.
+    """Yield every non-merge commit; newest first, as git walks.
 
-    Rows hold `commit, subject, path, old_blob, new_blob, n_files`; newest first, as git walks.
-    Commits that change several files, or none, are yielded without blobs, to be counted.
+    Rows hold `commit, subject, path, n_files, files`; `files` has `path, status, old_blob, new_blob`
+    of each file that was changed, and `path` is that of the only one.
 
     Raises:
         RulewrightError: git broke off.
@@ -141,56 +147,91 @@ def _commit(part: bytes) -> dict[str, Any]:
     sha, _, message = head.partition(b"\x02")
     fields = [field.lstrip(b"\n") for field in rest.split(b"\0") if field.strip(b"\n")]
     changes = list(zip(fields[::2], fields[1::2], strict=False))
-    row: dict[str, Any] = {
+    return {
         "commit": sha.decode(),
         "subject": messages.subject_of(message.decode("utf-8", "replace")),
-        "path": "",
+        "path": changes[0][1].decode("utf-8", "replace") if len(changes) == 1 else "",
         "n_files": len(changes),
+        "files": [_file(modes, path) for modes, path in changes[:MAX_FILES]],
     }
-    if len(changes) == 1:
-        modes, path = changes[0]
-        old_mode, new_mode, old, new, status = modes.decode().lstrip(":").split(" ")
-        row["path"] = path.decode("utf-8", "replace")
-        row["status"] = status if old_mode != "120000" and new_mode != "160000" else "T"
-        row["old_blob"], row["new_blob"] = old, new
-    return row
+
+
+def _file(modes: bytes, path: bytes) -> dict[str, str]:
+    old_mode, new_mode, old, new, status = modes.decode().lstrip(":").split(" ")
+    return {
+        "path": path.decode("utf-8", "replace"),
+        "status": status if old_mode != "120000" and new_mode != "160000" else "T",
+        "old_blob": old,
+        "new_blob": new,
+    }
 
 
 def candidate(row: Row, options: Options) -> Drop | str:
     """The instruction of a commit worth reading, or why it is not: needs no blob."""
-    if row["n_files"] != 1:
-        return Drop("multi_file" if row["n_files"] else "no_file", f"{row['n_files']} files")
-    if row.get("status") != "M":
-        return Drop("not_modified", f"status {row.get('status')}")
-    if language_of_path(str(row["path"])) == "other":
+    files, n_files = row["files"], row["n_files"]
+    if not n_files:
+        return Drop("no_file", "0 files")
+    if n_files == 1 and files[0]["status"] != "M":
+        return Drop("not_modified", f"status {files[0]['status']}")
+    if n_files == 1 and not _readable(files[0]):
         return Drop("language", str(row["path"]))
+    if n_files > 1 and (n_files > MAX_FILES or sum(map(_readable, files)) < 2):
+        return Drop("multi_file", f"{n_files} files")
     return messages.check(str(row["subject"]), filter_of(options))
 
 
+def _readable(file: Row) -> bool:
+    return file["status"] == "M" and language_of_path(str(file["path"])) != "other"
+
+
 def normalize(row: Row, options: Options) -> Sequence[Draft | Drop]:
-    """One commit, one draft; blobs are read from the repository that `options.clones` names."""
+    """One commit, a draft a file; blobs are read from the repository that `repository` names."""
     instruction = candidate(row, options)
     if isinstance(instruction, Drop):
         return [instruction]
+    files = [file for file in row["files"] if _readable(file)]
+    sides = [_sides(row, file) for file in files]
+    if row["n_files"] == 1:
+        return [_draft(row, files[0], sides[0], instruction, options)]
+    read = [(file, side) for file, side in zip(files, sides, strict=True) if not isinstance(side, Drop)]
+    same = kinds.alike([side for _, side in read])
+    if not any(same):
+        return [Drop("multi_file", f"{row['n_files']} files, no change that two of them share")]
+    return [
+        _draft(row, file, side, instruction, options)
+        for (file, side), is_same in zip(read, same, strict=True)
+        if is_same
+    ]
+
+
+def _sides(row: Row, file: Row) -> tuple[str, str] | Drop:
     sides = []
-    for blob in (str(row["old_blob"]), str(row["new_blob"])):
+    for blob in (str(file["old_blob"]), str(file["new_blob"])):
         text = reader_of(str(row["repository"])).read(blob)
         if isinstance(text, Drop):
-            return [text]
+            return text
         sides.append(text)
-    path, repo = str(row["path"]), options.repo or str(row["repo"])
-    group = f"{repo}:{path}" if options.group_by == "path" else repo
+    return sides[0], sides[1]
+
+
+def _draft(
+    row: Row, file: Row, sides: tuple[str, str] | Drop, instruction: str, options: Options
+) -> Draft | Drop:
+    if isinstance(sides, Drop):
+        return sides
+    path, repo = str(file["path"]), options.repo or str(row["repo"])
     draft = Draft(
         instruction=instruction,
         pre=sides[0],
         post=sides[1],
-        group=group,
+        group=f"{repo}:{path}" if options.group_by == "path" else repo,
         license=options.license or str(row["license"]),
         path=path,
         repo=repo,
         commits=(str(row["commit"]),),
+        tags=("several_files",) if row["n_files"] > 1 else (),
     )
-    return [cut_to_window(draft, options)]
+    return cut_to_window(draft, options)
 
 
 class BlobReader:
