@@ -172,6 +172,15 @@ def read_file(cls: type[BaseModel], path: Path) -> dict[str, Any]:
     return _check(cls, *_read(path, []))
 
 
+def read_raw(path: Path) -> dict[str, Any]:
+    """Give a YAML configuration as it stands, its values unchecked.
+
+    Raises:
+        ConfigError: no such file, or no mapping in it.
+    """
+    return _parse(path, {})
+
+
 def _read(path: Path | None, overrides: Sequence[str]) -> tuple[dict[str, Any], dict[yaml12.Path, int], str]:
     """Give the raw values, the line of each key, and the name of their place."""
     lines: dict[yaml12.Path, int] = {}

@@ -1,4 +1,4 @@
-"""The bytes that `plan` says a step needs, beside those that a step allocates, counted on a CPU."""
+"""The bytes that `plan` says each phase needs, beside those that it allocates, counted on a CPU."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from rulewright.training import memory
 from rulewright.training.architecture import Architecture
 from rulewright.training.config import LoraConfig
-from rulewright.training.memory import GIB, Setup, parts
+from rulewright.training.memory import GIB, Answers, Setup, parts
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("trl")
@@ -20,6 +20,7 @@ from torch.utils._pytree import tree_iter  # noqa: E402
 
 # Without it, the base stays in bf16 and its weights are counted as if they were not.
 BITSANDBYTES = find_spec("bitsandbytes") is not None
+KINDS = ("qlora", "lora", "lora on float32", "all in bf16", "all in float32")
 # The proportions of Qwen3-14B and -0.6B; layers enough to tell what each of them keeps.
 LARGE = Architecture("an eighth of 14B", 640, 4, 5, 1, 128, 2176, 3000, False)
 SMALL = Architecture("half of 0.6B", 512, 4, 8, 4, 128, 1536, 3000, False)
@@ -91,7 +92,7 @@ def model_of(arch: Architecture, setup: Setup, folder: Any) -> Any:
     if setup.lora_r:
         model = get_peft_model(model, models.peft_config(LoraConfig(r=setup.lora_r)))
         model.enable_input_require_grads()
-        for parameter in model.parameters() if setup.quantized else ():
+        for parameter in model.parameters() if setup.adapter_bytes == 2 else ():
             if parameter.requires_grad:
                 parameter.data = parameter.data.to(torch.bfloat16)
     if setup.checkpointing:
@@ -99,23 +100,36 @@ def model_of(arch: Architecture, setup: Setup, folder: Any) -> Any:
     return model.train()
 
 
-def counted(arch: Architecture, setup: Setup, folder: Any) -> float:
-    """Bytes at the peak of the second step, when the optimizer's state is there."""
-    model = model_of(arch, setup, folder)
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], fused=True)
-    n, size = setup.tokens, 128 if setup.masked else setup.tokens
-    ids = torch.arange(n)[None] % arch.vocabulary
+def batch_of(arch: Architecture, setup: Setup, answer: int) -> dict[str, Any]:
+    """One packed row, or rows padded on the left whose last `answer` tokens are trained on, as GRPO's."""
+    n = setup.tokens // setup.rows
+    ids = torch.arange(setup.tokens).view(setup.rows, n) % arch.vocabulary
+    if not answer:
+        size = 128 if setup.masked else n
+        return {"input_ids": ids, "labels": ids, "position_ids": torch.arange(n)[None] % size}
+    mask, labels = torch.ones_like(ids), ids.clone()
+    mask[0, : n // 4] = 0
+    labels[:, :-answer] = -100
+    return {"input_ids": ids, "labels": labels, "attention_mask": mask}
+
+
+def watched(model: Any) -> Live:
     live = Live()
     for tensor in (*model.parameters(), *model.buffers()):
         live.add(tensor)
-    with live:
+    return live
+
+
+def counted(arch: Architecture, setup: Setup, folder: Any, answer: int = 0) -> float:
+    """Bytes at the peak of the second step, when the optimizer's state is there."""
+    model = model_of(arch, setup, folder)
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], fused=True)
+    batch = batch_of(arch, setup, answer)
+    with watched(model) as live:
         for _ in range(2):
             live.peak = live.now
             with torch.autocast("cpu", torch.bfloat16):
-                output = model(
-                    input_ids=ids, labels=ids, position_ids=torch.arange(n)[None] % size, use_cache=False,
-                    fused_lm_head=True,
-                )  # fmt: skip
+                output = model(**batch, use_cache=False, fused_lm_head=True)
             output.loss.backward()
             del output
             optimizer.step()
@@ -123,20 +137,71 @@ def counted(arch: Architecture, setup: Setup, folder: Any) -> float:
     return float(live.peak)
 
 
+def generated(arch: Architecture, setup: Setup, answers: Answers, folder: Any) -> float:
+    """Bytes at the peak of sampling rollouts, as TRL does it."""
+    model = model_of(arch, setup, folder)
+    if not setup.lora_r:
+        # accelerate wraps a model's own forward only, and `generate` of PEFT goes past its own.
+        plain = model.forward
+
+        def forward(*args: Any, **kwargs: Any) -> Any:
+            with torch.autocast("cpu", torch.bfloat16):
+                return plain(*args, **kwargs)
+
+        model.forward = forward
+    ids = torch.arange(answers.rows * answers.prompt).view(answers.rows, -1) % arch.vocabulary
+    mask = torch.ones_like(ids)
+    mask[0, : answers.prompt // 4] = 0
+    with watched(model) as live, torch.no_grad():
+        live.peak = live.now
+        model.generate(
+            input_ids=ids, attention_mask=mask, do_sample=True, temperature=1.0, top_k=0, pad_token_id=0,
+            min_new_tokens=answers.completion, max_new_tokens=answers.completion,
+        )  # fmt: skip
+    return float(live.peak)
+
+
+def judged(arch: Architecture, setup: Setup, folder: Any) -> float:
+    """Bytes at the peak of a batch's loss, as `evaluate` asks for it."""
+    model = model_of(arch, setup, folder).eval()
+    batch = batch_of(arch, setup, 0)
+    with watched(model) as live, torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        live.peak = live.now
+        model(**batch, use_cache=False, fused_lm_head=True)
+    return float(live.peak)
+
+
+def setup_of(arch: Architecture, kind: str, tokens: int, **more: Any) -> Setup:
+    weight_bytes = 4 if "float32" in kind else 2
+    adapter_bytes = 2 if kind == "qlora in bf16" else 4
+    return Setup(
+        arch,
+        tokens,
+        4 if "lora" in kind else 0,
+        "qlora" in kind,
+        weight_bytes,
+        adapter_bytes=adapter_bytes,
+        **more,
+    )
+
+
+def unquantized(setup: Setup) -> float:
+    """What the weights weigh too much where they could not be quantized."""
+    if setup.quantized and not BITSANDBYTES:
+        return setup.architecture.body * (2 - memory._NF4_BYTES)
+    return 0.0
+
+
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 @pytest.mark.parametrize(
     ("arch", "tokens", "packed"), [(LARGE, 512, False), (LARGE, 1536, True), (SMALL, 1024, True)]
 )
-@pytest.mark.parametrize("kind", ["qlora", "lora", "lora on float32", "all in bf16", "all in float32"])
+@pytest.mark.parametrize("kind", [*KINDS, "qlora in bf16"])
 def test_a_step_needs_what_plan_says(
     arch: Architecture, kind: str, tokens: int, packed: bool, tmp_path: Any, count: Any
 ) -> None:
-    weight_bytes = 4 if "float32" in kind else 2
-    rank = 4 if "lora" in kind else 0
-    setup = Setup(arch, tokens, rank, kind == "qlora", weight_bytes, masked=packed)
-    found = counted(arch, setup, tmp_path)
-    if setup.quantized and not BITSANDBYTES:
-        found -= arch.body * (2 - memory._NF4_BYTES)
+    setup = setup_of(arch, kind, tokens, masked=packed)
+    found = counted(arch, setup, tmp_path) - unquantized(setup)
     planned = (sum(parts(setup).values()) - 2) * GIB
     count(f"{kind}, {arch.name}, {tokens} tokens: {found / 2**20:.0f} MiB, planned {planned / 2**20:.0f}")
     assert planned == pytest.approx(found, rel=0.06)
@@ -144,7 +209,58 @@ def test_a_step_needs_what_plan_says(
 
 @pytest.mark.parametrize("kind", ["lora", "all in bf16", "all in float32"])
 def test_nothing_recomputed(kind: str, tmp_path: Any) -> None:
-    weight_bytes = 4 if "float32" in kind else 2
-    setup = Setup(LARGE, 2048, 4 if kind == "lora" else 0, False, weight_bytes, checkpointing=False)
+    setup = setup_of(LARGE, kind, 2048, checkpointing=False)
     planned = (sum(parts(setup).values()) - 2) * GIB
     assert planned == pytest.approx(counted(LARGE, setup, tmp_path), rel=0.1)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize(
+    ("kind", "arch", "rows", "length"),
+    [*((kind, SMALL, 4, 256) for kind in KINDS), ("qlora", LARGE, 2, 512), ("all in float32", LARGE, 2, 512)],
+)
+def test_a_step_of_padded_rollouts(
+    kind: str, arch: Architecture, rows: int, length: int, tmp_path: Any, count: Any
+) -> None:
+    setup = setup_of(arch, kind, rows * length, masked=True, rows=rows)
+    found = counted(arch, setup, tmp_path, answer=length // 3) - unquantized(setup)
+    planned = (sum(parts(setup).values()) - 2) * GIB
+    count(f"{kind}, {arch.name}, {rows} × {length}: {found / 2**20:.0f} MiB, planned {planned / 2**20:.0f}")
+    assert planned == pytest.approx(found, rel=0.08)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("arch", "answers"),
+    [(LARGE, Answers(6, 192, 4)), (SMALL, Answers(24, 12, 36))],
+    ids=["long prompts", "long answers"],
+)
+def test_generation_needs_what_plan_says(
+    arch: Architecture, answers: Answers, kind: str, tmp_path: Any, count: Any
+) -> None:
+    # TRL takes recomputation off while it generates: with it there is no cache.
+    setup = setup_of(arch, kind, 1, checkpointing=False)
+    there = sum(parameter_bytes(setup).values()) * GIB
+    found = generated(arch, setup, answers, tmp_path) - unquantized(setup) - there
+    planned = sum(memory.generation(setup, answers).values()) * GIB
+    count(f"{kind}, {arch.name}, {answers}: {found / 2**20:.1f} MiB, planned {planned / 2**20:.1f}")
+    assert planned == pytest.approx(found, rel=0.12)
+
+
+def parameter_bytes(setup: Setup) -> dict[str, float]:
+    """The weights alone: no gradients and no optimizer yet."""
+    found = memory.resident(setup)
+    there = {name: found[name] for name in ("layers' weights", "embeddings and head")}
+    return there | {"adapters": setup.trained * setup.adapter_bytes / GIB if setup.lora_r else 0.0}
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_loss_of_a_batch_needs_less_than_plan_says(kind: str, tmp_path: Any, count: Any) -> None:
+    setup = setup_of(SMALL, kind, 1024, masked=True)
+    there = sum(parameter_bytes(setup).values()) * GIB
+    found = judged(SMALL, setup, tmp_path) - unquantized(setup) - there
+    planned = sum(memory.evaluation(setup).values()) * GIB
+    count(f"{kind}: {found / 2**20:.1f} MiB, planned {planned / 2**20:.1f}")
+    assert found <= planned <= 1.5 * found

@@ -10,10 +10,12 @@ import pytest
 
 from rulewright.data.mix import MixEntry
 from rulewright.errors import UsageError
-from rulewright.training import plan
+from rulewright.training import lengths, plan
 from rulewright.training.architecture import Architecture
 from rulewright.training.config import LoraConfig, SftConfig, TinyConfig
-from rulewright.training.memory import Setup, flop_per_token, parts
+from rulewright.training.memory import Setup, Sharding, flop_per_token, parts
+from rulewright.training.plan import Plan
+from rulewright.training.train_grpo import GrpoConfig
 
 QWEN = Architecture.of("Qwen/Qwen3-14B")
 
@@ -26,7 +28,13 @@ def test_parameters_of_qwen3_14b() -> None:
     assert QWEN.kv_bytes_per_token == 160 * 1024
 
 
-@pytest.mark.parametrize(("tokens", "total"), [(2048, 13.15), (4096, 14.6), (8192, 17.4), (16384, 23.1)])
+def made(config: plan.RunConfig, device: str, devices: int, sharding: Sharding, gib: float = 0.0) -> Plan:
+    source = plan.origin(config)
+    where = plan.machine(device, devices, gib, source, threads=1, probe=False)
+    return plan.make("sft" if isinstance(config, SftConfig) else "grpo", config, source, where, sharding)
+
+
+@pytest.mark.parametrize(("tokens", "total"), [(2048, 13.9), (4096, 15.5), (8192, 18.8), (16384, 25.4)])
 def test_qlora_of_qwen3_14b(tokens: int, total: float) -> None:
     memory = parts(Setup(QWEN, tokens, lora_r=16, quantized=True, weight_bytes=2))
     assert memory["layers' weights"] + memory["embeddings and head"] == pytest.approx(9.25, abs=0.01)
@@ -50,8 +58,8 @@ def test_arithmetic_of_qwen3_14b(length: int, gflop: float, ceiling: float) -> N
 
 
 def test_packed_rows_cost_more_unless_flash_attention_skips_what_is_masked(data) -> None:
-    masked = plan.make(_config(data), "rtx5090", 2, "none")
-    skipped = plan.make(_config(data, attention="flash_attention_2"), "rtx5090", 2, "none")
+    masked = made(_config(data), "rtx5090", 2, "none")
+    skipped = made(_config(data, attention="flash_attention_2"), "rtx5090", 2, "none")
     assert masked.total_gib - skipped.total_gib == pytest.approx(0.3, abs=0.06)
     # All of 8,192 × 8,192 scores, instead of half of a short document's.
     assert skipped.tokens_per_s[1] / masked.tokens_per_s[1] == pytest.approx(1.36, abs=0.02)
@@ -83,19 +91,149 @@ def _config(data, **changes: object) -> SftConfig:
 
 
 def test_a_run_that_fits_and_one_that_does_not(data) -> None:
-    made = plan.make(_config(data), "rtx5090", 2, "none")
-    assert made.fits and made.total_gib == pytest.approx(17.7, abs=0.1)
-    assert made.n_rows == made.n_records > 0
-    assert made.steps >= 1 and made.hours[0] < made.hours[1]
-    bf16 = plan.make(_config(data, quantize="none"), "rtx5090", 2, "none")
-    assert not bf16.fits and "quantize: nf4" in bf16.why and "layers' weights" in bf16.why
-    full = plan.make(_config(data, quantize="none", lora=None), "rtx5090", 2, "none")
-    assert not full.fits and "`lora`" in full.why
+    fits = made(_config(data), "rtx5090", 2, "none")
+    assert fits.fits and fits.total_gib == pytest.approx(19.1, abs=0.1)
+    assert fits.n_rows == fits.n_records > 0
+    assert fits.steps >= 1 and fits.hours[0] < fits.hours[1]
+    bf16 = made(_config(data, quantize="none"), "rtx5090", 2, "none")
+    assert not bf16.fits and "layers' weights" in bf16.why and "Change: quantize: nf4: 19.1 GiB" in bf16.why
+    full = made(_config(data, quantize="none", lora=None), "rtx5090", 2, "none")
+    assert not full.fits and "Change: train adapters on 4-bit weights" in full.why
+
+
+def test_the_change_that_is_named_makes_it_fit(data) -> None:
+    config = _config(data, max_length_tokens=4096).model_copy(
+        update={"trainer": {"packing": True, "per_device_train_batch_size": 4}}
+    )
+    tight = made(config, "rtx5090", 1, "none", gib=20.0)
+    assert not tight.fits
+    assert "trainer.per_device_train_batch_size: 2, trainer.gradient_accumulation_steps: 2" in tight.why
+    more = {**config.trainer, "per_device_train_batch_size": 2, "gradient_accumulation_steps": 2}
+    changed = made(config.model_copy(update={"trainer": more}), "rtx5090", 1, "none", gib=20.0)
+    assert changed.fits and changed.rows_per_step == tight.rows_per_step
+    assert f"{changed.total_gib:.1f} GiB" in tight.why
+
+
+def test_evaluation_is_counted(data) -> None:
+    without = made(_config(data), "rtx5090", 1, "none")
+    config = _config(data, dev=[MixEntry(path=data("dev"))], eval_limit=16, eval_every_steps=1)
+    asked = made(config, "rtx5090", 1, "none")
+    assert set(without.phases_gib) == {"training"}
+    assert set(asked.phases_gib) == {"training", "dev loss", "answers"}
+    assert asked.phases_gib["answers"]["keys and values"] > 0
+    assert asked.hours[0] > without.hours[0] and asked.hours_by_part["answers"][0] > 0
+    trainer = {**config.trainer, "per_device_eval_batch_size": 8}
+    large = made(config.model_copy(update={"trainer": trainer}), "rtx5090", 1, "none")
+    # Packed rows of a batch are joined into one: the mask of 65,536 tokens alone is 12 GiB.
+    assert large.phases_gib["dev loss"]["attention mask"] > 12
+    assert not large.fits and "trainer.per_device_eval_batch_size: 1" in large.why
+
+
+def test_the_memory_of_rows_that_are_not_packed_is_that_of_the_longest_that_can_occur(data) -> None:
+    trainer = {"per_device_train_batch_size": 2}
+    unseen = made(_config(data, trainer=trainer), "rtx5090", 1, "none")
+    packed = made(_config(data, trainer={**trainer, "packing": True}), "rtx5090", 1, "none")
+    assert "estimated" in unseen.counted
+    saved = "saved activations"
+    assert unseen.memory_gib[saved] == packed.memory_gib[saved]
+
+
+def test_lengths_are_of_all_records(data, records) -> None:
+    long = records[0].model_copy(update={"pre": "x = 1\n" * 400, "post": "x = 2\n" * 400})
+    path = Path(data("train"))
+    path.write_text(path.read_text() + long.to_json() + "\n")
+    meter = lengths.Meter("", TinyConfig(), budget=2000)
+    rows = [meter.row([{"role": "user", "content": "ab = 1"}], "cd") for _ in range(500)]
+    # What is estimated after the budget is rounded up from the rate of what was counted.
+    assert all(first <= other <= first + 1 for row in rows for first, other in zip(rows[0], row, strict=True))
+    assert not meter.exact and "the others by their characters" in meter.how
+    found = made(_config(data, trainer={}), "rtx5090", 1, "none")
+    assert found.n_records == len(path.read_text().splitlines())
 
 
 def test_records_that_do_not_fit_are_not_counted_as_rows(data) -> None:
     with pytest.raises(UsageError, match=r"none of .* fits into 16 tokens"):
-        plan.make(_config(data, max_length_tokens=16), "rtx5090", 1, "none")
+        made(_config(data, max_length_tokens=16), "rtx5090", 1, "none")
+
+
+def _policy(data, **changes: object) -> GrpoConfig:
+    values: dict[str, object] = {
+        "model": "Qwen/Qwen3-14B", "mix": [MixEntry(path=data("train"))], "dev": [MixEntry(path=data("dev"))],
+        "lora": LoraConfig(r=16), "quantize": "nf4", "max_prompt_tokens": 2048, "generate_at_once": 16,
+        "trainer": {
+            "max_steps": 100, "num_generations": 8, "per_device_train_batch_size": 8,
+            "gradient_accumulation_steps": 8, "max_completion_length": 768,
+        },
+    }  # fmt: skip
+    return GrpoConfig(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def test_rollouts_of_qwen3_14b(data) -> None:
+    found = made(_policy(data), "rtx5090", 2, "none")
+    assert found.fits and found.steps == 100 and found.rows_per_step == 128
+    assert set(found.phases_gib) == {"training", "rollouts", "answers"}
+    # 16 × (2,048 + 768) tokens of 160 KiB; 8 completions joined behind one prompt.
+    assert found.phases_gib["rollouts"]["keys and values"] == pytest.approx(16 * 2816 * 160 / 2**20, abs=0.01)
+    assert found.phases_gib["training"]["saved activations"] == pytest.approx(
+        8192 * 40 * 10240 / 2**30, abs=0.01
+    )
+    assert set(found.hours_by_part) == {"rollouts", "rewards", "training", "answers"}
+    once = made(_policy(data, generate_at_once=0), "rtx5090", 2, "none")
+    assert once.fits and once.hours[1] <= found.hours[1]
+    assert any("generate_at_once: 16" in note for note in once.notes), once.notes
+
+
+def test_rollouts_cannot_be_generated_from_shards(data) -> None:
+    found = made(_policy(data, quantize="none"), "rtx5090", 2, "fsdp")
+    assert not found.fits and "sharded" in found.why
+
+
+def test_a_policy_that_does_not_fit_names_what_to_change(data) -> None:
+    found = made(_policy(data), "rtx5090", 2, "none", gib=18.0)
+    assert not found.fits and "Change: trainer.per_device_train_batch_size: 4" in found.why
+
+
+def test_more_rounds_and_evaluations_take_longer(data) -> None:
+    base = made(_policy(data), "h100", 1, "none")
+    rounds = made(_policy(data, sampling={"max_rounds": 1}), "h100", 1, "none")
+    assert rounds.hours_by_part["rollouts"][1] < base.hours_by_part["rollouts"][1]
+    assert rounds.hours_by_part["training"] == base.hours_by_part["training"]
+    often = made(_policy(data, eval_every_steps=5), "h100", 1, "none")
+    assert often.hours_by_part["answers"][0] == pytest.approx(
+        21 / 6 * base.hours_by_part["answers"][0], rel=0.05
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "stage"),
+    [
+        ("task: action\nmix: []\nmodel: x\n", "sft"),
+        ("train: a\ndev: b\nreward: gated\nmodel: x\n", "srl"),
+        ("mix: []\ndev: []\ntests: off\nmodel: x\n", "grpo"),
+        ("mix: []\nmodel: x\ntrainer:\n  num_generations: 8\n", "grpo"),
+        ("mix: []\nmodel: x\nmax_prompt_tokens: 8\n", "grpo"),
+    ],
+)
+def test_a_configuration_is_known_by_its_fields(text: str, stage: str, tmp_path: Path) -> None:
+    from rulewright import yaml12
+
+    assert plan._stage_of(yaml12.load(text))[0] == stage
+
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*/*.yaml")), ids=lambda p: f"{p.parent.name}/{p.name}")
+def test_every_shipped_training_configuration_is_read_as_what_it_is(path: Path) -> None:
+    if path.parent.name in ("accelerate", "data") or path.name in ("demo.yaml", "synth.yaml"):
+        pytest.skip("not of a training run")
+    expected = next(stage for stage in ("srl", "grpo", "stage") if path.name.startswith(stage))
+    stage, config = plan.read(path)
+    assert stage == expected.replace("stage", "sft")
+    source = plan.origin(config, path)
+    assert source.architecture.total > 0
+    if path.parent.name == "qwen3_14b":
+        assert source.architecture.total == 14_768_307_200
 
 
 def test_an_unknown_model_is_named() -> None:

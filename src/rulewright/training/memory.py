@@ -1,9 +1,11 @@
-"""How much memory a training step needs on one device, part by part, and how long it takes.
+"""How much memory a run needs on one device, part by part, in each of its phases.
 
-Bytes a token are counted, not guessed: every allocation of a step of TRL's trainer on a
-CPU, with the kernels that a GPU replaces left out (`tests/training/test_memory.py`, which
-fails when a release changes them). Not counted are what a GPU adds (context, dequantised
-blocks, fragmentation): `_OVERHEAD_GIB`. The logits are never whole (TRL's fused head).
+Phases: training (a micro-batch, forward and backward), generation (rollouts or held-out
+answers), evaluation (the loss of a batch). Bytes a token are counted, not guessed: every
+allocation of such a step on a CPU, with the kernels that a GPU replaces left out
+(`tests/training/test_memory.py`, which fails when a release changes them). Not counted are
+what a GPU adds (context, dequantized blocks, fragmentation): `OVERHEAD_GIB`. The logits of
+training are never whole (TRL's fused head).
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ Sharding = Literal["none", "zero2", "zero3", "fsdp"]
 # NF4 with double quantisation: 4 bits, and 0.127 bits of constants a weight (arXiv 2305.14314).
 _NF4_BYTES: Final = (4 + 0.127) / 8
 # CUDA context, dequantised block, fragmentation: assumed.
-_OVERHEAD_GIB: Final = 2.0
+OVERHEAD_GIB: Final = 2.0
 # The fused head works on tiles of so many tokens and words (trl.kernels.chunked_logprob).
 _HEAD_TILE: Final = (4096, 32768)
 
@@ -46,6 +48,27 @@ _SAVED: Final = {
     "all16": _Bytes(16, 10, 8),
     "all32": _Bytes(26, 10, 8),
 }
+# A prompt is read at once, without gradients: a layer's bytes a token. A model with adapters generates
+# outside of autocast, so float32 adapters make their outputs float32.
+_PROMPT: Final = {
+    "adapters16": _Bytes(8, 0, 6),
+    "adapters32": _Bytes(12.7, 0.5, 11.8),
+    "adapters32 on float32": _Bytes(17, 1, 15.5),
+    "all16": _Bytes(8, 0, 6),
+    "all32": _Bytes(10, 6, 5),
+}
+# The loss of a batch, without gradients and under autocast: a layer's bytes a token.
+_LOSS: Final = {
+    "adapters16": _Bytes(9.5, 1, 7),
+    "adapters32": _Bytes(9.5, 1, 7),
+    "adapters32 on float32": _Bytes(13, 3, 10),
+    "all16": _Bytes(8, 0, 6),
+    "all32": _Bytes(10, 6, 5),
+}
+# Of a cached key or value. Rotated keys come out of autocast in float32, values in bf16.
+_CACHED: Final = {"adapters32 on float32": 4, "all32": 3}
+# Of a next token's logit: in the weights' type, in float32, and what sampling makes of it.
+_LOGIT_BYTES: Final = 22
 # Without recomputation: the same layer's share beyond what it saved.
 _GRADIENTS_AT_WORK: Final = _Bytes(14, 0, 4)
 
@@ -58,17 +81,21 @@ class Device:
     memory_gib: float
     """Usable by one process."""
     tflops: float
-    """bf16 dense peak."""
+    """bf16 dense peak; 0: a CPU."""
+    gb_per_s: float = 0.0
+    """Memory bandwidth."""
+    link_gb_per_s: float = 20.0
+    """Between two devices, each way: PCIe 4 as measured by others, or NVLink."""
     use: tuple[float, float] = (0.40, 0.70)
     """Share of the peak that training reaches, from and to."""
 
 
 DEVICES: Final[dict[str, Device]] = {
-    "rtx5090": Device("RTX 5090, 32 GB", 31.4, 209.5),
-    "rtx4090": Device("RTX 4090, 24 GB", 23.5, 165.2),
-    "a100": Device("A100, 80 GB", 79.1, 312.0),
-    "h100": Device("H100, 80 GB", 79.1, 989.0),
-    "h200": Device("H200, 141 GB", 139.8, 989.0),
+    "rtx5090": Device("RTX 5090, 32 GB", 31.4, 209.5, 1792),
+    "rtx4090": Device("RTX 4090, 24 GB", 23.5, 165.2, 1008),
+    "a100": Device("A100, 80 GB", 79.1, 312.0, 2039, 200),
+    "h100": Device("H100, 80 GB", 79.1, 989.0, 3350, 300),
+    "h200": Device("H200, 141 GB", 139.8, 989.0, 4800, 300),
 }
 
 
@@ -88,7 +115,11 @@ class Setup:
     devices: int = 1
     checkpointing: bool = True
     masked: bool = False
-    """Whether rows are packed and a mask keeps their documents apart (`sdpa`; not flash attention)."""
+    """Whether `sdpa` gets a mask: rows are packed, or padded to one length (not with flash attention)."""
+    rows: int = 1
+    """That the tokens lie in; packed ones are joined into one."""
+    adapter_bytes: int = 4
+    """Of a trained adapter's weight in memory."""
 
     @property
     def trained(self) -> int:
@@ -100,35 +131,105 @@ class Setup:
         """What is trained, in which precision: a key of the tables above."""
         if not self.lora_r:
             return "all16" if self.weight_bytes == 2 else "all32"
-        # TRL casts adapters to bf16 on a quantised base only; PEFT keeps them in float32.
-        return "adapters16" if self.quantized else "adapters32"
+        return "adapters16" if self.adapter_bytes == 2 else "adapters32"
 
 
-def parts(setup: Setup) -> dict[str, float]:
-    """GiB on each device, by part.
+class Answers(NamedTuple):
+    """Sequences that are generated together on one device."""
 
-    Figures of a 14B model stand in docs/training.md.
-    """
+    rows: int
+    prompt: int
+    """Tokens of the longest prompt; the others are padded to it."""
+    completion: int
+    """Tokens of the longest answer."""
+
+
+def resident(setup: Setup) -> dict[str, float]:
+    """GiB on each device that are there all the time, by part."""
     arch = setup.architecture
     weights_split = setup.devices if setup.sharding in ("zero3", "fsdp") else 1
     state_split = setup.devices if setup.sharding != "none" else 1
     body = arch.body * (_NF4_BYTES if setup.quantized else setup.weight_bytes)
-    edge = arch.embeddings * setup.weight_bytes
-    saved = _saved_bytes(setup)
-    # When all weights are trained, a layer's input is given back as its gradients appear.
-    kept = saved if setup.lora_r else max(0.0, saved - arch.body * setup.weight_bytes)
+    edge = (arch.embeddings + arch.other) * setup.weight_bytes
     found = {
         "layers' weights": body / weights_split,
         "embeddings and head": edge / weights_split,
         "gradients and optimizer": setup.trained * _state_bytes(setup) / state_split,
+    }
+    return _gib(found) | {"context and fragmentation": OVERHEAD_GIB}
+
+
+def training(setup: Setup) -> dict[str, float]:
+    """GiB that a micro-batch adds, forward and backward, by part."""
+    arch = setup.architecture
+    saved = _saved_bytes(setup)
+    # When all weights are trained, a layer's input is given back as its gradients appear.
+    kept = saved if setup.lora_r else max(0.0, saved - arch.body * setup.weight_bytes)
+    found = {
         "saved activations": kept,
         "one layer or the head at work": max(_layer_bytes(setup), _head_bytes(setup, saved - kept)),
     }
     if setup.masked:
-        found["mask of packed rows"] = _mask_bytes(setup)
-    if weights_split > 1:
-        found["gathered layer"] = arch.body / arch.layers * setup.weight_bytes
-    return {name: value / GIB for name, value in found.items()} | {"context and fragmentation": _OVERHEAD_GIB}
+        found["attention mask"] = _mask_bytes(setup)
+    return _gib(found | _gathered(setup))
+
+
+def parts(setup: Setup) -> dict[str, float]:
+    """GiB on each device while training, by part.
+
+    Figures of a 14B model stand in docs/training.md.
+    """
+    return resident(setup) | training(setup)
+
+
+def generation(setup: Setup, answers: Answers) -> dict[str, float]:
+    """GiB that generating with transformers adds, by part.
+
+    Keys and values grow to the whole length; the prompts are read at once, one layer at
+    work; a next token joins one layer's keys anew and is drawn from all its logits.
+    """
+    arch, kind = setup.architecture, _without_gradients(setup)
+    each = _CACHED.get(kind, 2)
+    cached = answers.rows * arch.kv_bytes(answers.prompt + answers.completion, each)
+    at_prompt = answers.rows * arch.kv_bytes(answers.prompt, each)
+    work = answers.rows * answers.prompt * (_per_token(setup, _PROMPT[kind]) + answers.prompt)
+    joined = cached / arch.layers / 2 + _LOGIT_BYTES * answers.rows * arch.vocabulary
+    # Autocast keeps a bf16 copy of every weight that is trained until the forward pass ends.
+    copies = 2.0 * (arch.body + arch.head) if kind == "all32" else 0.0
+    found = {
+        "keys and values": cached,
+        "prompts or next tokens at work": max(at_prompt + work - cached, joined) + copies,
+    }
+    return _gib(found | _gathered(setup))
+
+
+def _without_gradients(setup: Setup) -> str:
+    """A key of the tables for what is only computed forward."""
+    apart = setup.kind == "adapters32" and setup.weight_bytes == 4
+    return "adapters32 on float32" if apart else setup.kind
+
+
+def evaluation(setup: Setup) -> dict[str, float]:
+    """GiB that the loss of a batch adds where nothing is trained, by part."""
+    tokens, words = _HEAD_TILE
+    work = setup.tokens * _per_token(setup, _LOSS[_without_gradients(setup)])
+    copies = 2.0 * setup.architecture.body if setup.kind == "all32" else 0.0
+    found = {"one layer or the head at work": max(work, 2.0 * min(tokens, setup.tokens) * words) + copies}
+    if setup.masked:
+        found["attention mask"] = _mask_bytes(setup)
+    return _gib(found | _gathered(setup))
+
+
+def _gib(found: dict[str, float]) -> dict[str, float]:
+    return {name: value / GIB for name, value in found.items()}
+
+
+def _gathered(setup: Setup) -> dict[str, float]:
+    """One layer whole, where weights are sharded."""
+    if setup.sharding not in ("zero3", "fsdp") or setup.devices == 1:
+        return {}
+    arch = setup.architecture
+    return {"gathered layer": arch.body / arch.layers * setup.weight_bytes}
 
 
 def _state_bytes(setup: Setup) -> int:
@@ -186,10 +287,10 @@ def _head_bytes(setup: Setup, given_back: float) -> float:
 
 
 def _mask_bytes(setup: Setup) -> float:
-    """Of `sdpa`: which token sees which, as a truth value and as a number; keys and values for every head."""
+    """Of `sdpa`: which token of a row sees which, as truth value and number; keys, values for every head."""
     arch = setup.architecture
     repeated = 4 * (arch.heads - arch.kv_heads) * arch.head_dim
-    return 3.0 * setup.tokens**2 + repeated * setup.tokens
+    return 3.0 * setup.tokens**2 / setup.rows + repeated * setup.tokens
 
 
 def flop_per_token(setup: Setup, length: int) -> float:
@@ -204,5 +305,5 @@ def flop_per_token(setup: Setup, length: int) -> float:
     if not setup.checkpointing:
         per_weight -= 2
     passes = 4.5 if setup.checkpointing else 3.5
-    seen = 2 * setup.tokens if setup.masked else length
+    seen = 2 * setup.tokens / setup.rows if setup.masked else length
     return per_weight * (arch.body + arch.head) + passes * 2 * seen * arch.heads * arch.head_dim * arch.layers

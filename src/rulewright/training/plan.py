@@ -1,203 +1,319 @@
-"""Before a run: records, tokens, steps, memory by part and time; whether it fits, and why.
+"""Before a run: records, tokens, steps, memory by phase and time; whether it fits, and why.
 
-Reads the same configuration as `train sft`, and the data itself; imports no torch. Tokens
-are counted with the checkpoint's tokenizer where it lies here, and estimated otherwise
-(said so).
+Reads the same configuration as `train sft`, `train srl` and `train grpo`, and the data
+itself; imports no torch. What is estimated says so, with what it is estimated from.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from rulewright import console
-from rulewright.data.mix import mix
-from rulewright.errors import UsageError
+from rulewright.config import read_file, read_raw
+from rulewright.errors import ConfigError, UsageError
 from rulewright.generation.open import checkpoint_note
-from rulewright.state.state import count_tokens
+from rulewright.prompts import Style
+from rulewright.srl.train_srl import SrlConfig
+from rulewright.training import memory, options, plan_policy, plan_sft
 from rulewright.training.architecture import Architecture
-from rulewright.training.config import SftConfig, check, style_of, weights_dtype
-from rulewright.training.data import Form
-from rulewright.training.memory import DEVICES, GIB, Device, Setup, Sharding, flop_per_token, parts
+from rulewright.training.config import SftConfig, TinyConfig, check
+from rulewright.training.duration import Cpu, Machine, Span
+from rulewright.training.memory import DEVICES, GIB, Device, Sharding
+from rulewright.training.plan_parts import HALVED, Place, Run, Stage
+from rulewright.training.train_grpo import GrpoConfig
 
-_SAMPLE: Final = 512
-"""Records whose tokens are counted; the rest is taken to be alike."""
-# Measured (docs/training.md): a step of a tiny model on one core costs this much besides its
-# arithmetic, which runs at this rate.
-_CPU_STEP_S: Final = 0.03
-_CPU_GFLOPS: Final = 25.0
-# TRL's defaults, where the configuration says nothing.
-_EPOCHS: Final = 3.0
-_BATCH: Final = 8
+RunConfig = SftConfig | SrlConfig | GrpoConfig
+_CLASSES: Final[dict[Stage, type[RunConfig]]] = {"sft": SftConfig, "grpo": GrpoConfig, "srl": SrlConfig}
+_CONTEXT: Final = "context and fragmentation"
+# Python with torch, transformers and TRL on a CPU, measured.
+_CPU_CONTEXT_GIB: Final = 0.6
+# Larger models are not trained on a CPU unless someone says so.
+_SMALL: Final = 200_000_000
 
 
 @dataclass(frozen=True)
 class Plan:
     """The estimate; every field is a number or its reason."""
 
+    stage: Stage
     model: str
     n_parameters: int
     n_trained: int
     n_records: int
     n_rows: int
-    """Records that fit into `max_length_tokens`."""
+    """Records that fit."""
     tokens_per_row: float
+    """Prompt and answer, as the data hold them."""
     counted: str
     """How tokens were counted."""
     n_tokens: int
-    """Trained in all: all passes over all rows."""
+    """Trained in all, without padding."""
     steps: int
     rows_per_step: int
+    """Records, or rollouts."""
     device: str
     devices: int
+    rates: str
+    """What time is estimated from."""
     memory_gib: dict[str, float]
+    """Of the phase that needs most, by part."""
+    phases_gib: dict[str, dict[str, float]]
+    """By phase and part."""
     total_gib: float
     available_gib: float
     fits: bool
     why: str
     tokens_per_s: tuple[float, float]
-    """All devices together, from and to."""
+    """Trained, all devices together, from and to."""
     hours: tuple[float, float]
+    hours_by_part: dict[str, tuple[float, float]]
+    notes: tuple[str, ...]
 
 
-def make(config: SftConfig, device: str, devices: int, sharding: Sharding, memory_gib: float = 0.0) -> Plan:
+class Origin(NamedTuple):
+    """What a run starts from, as far as it can be known before it is there."""
+
+    architecture: Architecture
+    style: Style | None
+    """As noted in a checkpoint; `None`: none is noted."""
+    reason: str
+    """Empty where the checkpoint itself was read."""
+
+
+def read(path: Path, stage: Stage | None = None) -> tuple[Stage, RunConfig]:
+    """Read a configuration, by default as that of the command whose fields it has.
+
+    Raises:
+        ConfigError: what the command itself would refuse, with file and line.
+    """
+    if stage is None:
+        stage, reason = _stage_of(read_raw(path))
+        console.decided("read as", f"train {stage}", reason)
+    cls = _CLASSES[stage]
+    config = cls(**read_file(cls, path))
+    if isinstance(config, SftConfig):
+        check(config)
+    return stage, config
+
+
+def _stage_of(values: Mapping[str, Any]) -> tuple[Stage, str]:
+    """The command that knows most of the keys; SFT where nothing tells."""
+    trainer = values.get("trainer")
+    names = set(trainer) if isinstance(trainer, dict) else set()
+
+    def known(stage: Stage) -> set[str]:
+        taken = names & options.names("SFTConfig" if stage == "sft" else "GRPOConfig")
+        return {key for key in values if key in _CLASSES[stage].model_fields} | {
+            f"trainer.{key}" for key in taken
+        }
+
+    best = max(_CLASSES, key=lambda stage: len(known(stage)))
+    telling = sorted(known(best) - (known("sft") & known("srl") & known("grpo")))
+    return best, f"it has {', '.join(telling[:3])}" if telling else "no field tells; --stage names another"
+
+
+def origin(config: RunConfig, path: Path | None = None, model: str = "") -> Origin:
+    """Find the architecture that a run trains.
+
+    A checkpoint that is to be trained first has no shape yet: it is found through the
+    configuration beside this one whose `out` it is.
+
+    Args:
+        config: of the run.
+        path: where it was read; its folder is looked through.
+        model: a folder or known name to take instead.
+
+    Raises:
+        UsageError: nothing is known of the model.
+    """
+    if isinstance(config, SftConfig) and config.tiny is not None:
+        return Origin(Architecture.of_tiny(config.tiny), None, "")
+    wanted = model or config.model
+    try:
+        return Origin(Architecture.of(wanted), _style(wanted), "")
+    except UsageError as error:
+        found = None if model or path is None else _made_by(wanted, path.parent, ())
+        if found is None:
+            hint = f"{error.hint}; or say what it will be made from: --model Qwen/Qwen3-14B"
+            raise UsageError(error.message, hint) from error
+        return found
+
+
+def _style(model: str) -> Style | None:
+    noted = checkpoint_note(model).get("prompt_style")
+    return noted if noted in ("full", "compact") else None
+
+
+def _made_by(model: str, folder: Path, seen: tuple[Path, ...]) -> Origin | None:
+    """Follow the configurations of a folder from a checkpoint to what it is made from."""
+    for file, values in _configurations(folder):
+        if str(values.get("out", "")) != model or file in seen:
+            continue
+        reason = f"{model} is not there yet; {file} makes it"
+        if isinstance(values.get("tiny"), dict):
+            tiny = TinyConfig.model_validate(values["tiny"])
+            return Origin(Architecture.of_tiny(tiny), "compact", reason)
+        base = str(values.get("model", ""))
+        try:
+            return Origin(Architecture.of(base), _style(base), f"{reason} from {base}")
+        except UsageError:
+            found = _made_by(base, folder, (*seen, file))
+        if found is not None:
+            return found._replace(reason=f"{reason}; {found.reason}")
+    return None
+
+
+def _configurations(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    for file in sorted(folder.glob("*.yaml")):
+        try:
+            yield file, read_raw(file)
+        except ConfigError:
+            continue
+
+
+def is_small(architecture: Architecture) -> bool:
+    """Whether a CPU is where this model is trained, unless someone says otherwise."""
+    return architecture.total < _SMALL
+
+
+def machine(
+    device: str, devices: int, memory_gib: float, source: Origin, threads: int, probe: bool
+) -> Machine:
+    """Where the run is to take place.
+
+    Args:
+        device: a key of `memory.DEVICES`, or `cpu`.
+        devices: how many.
+        memory_gib: what a device has, if it is not what the table says.
+        source: the model.
+        threads: of a CPU, for each process.
+        probe: measure what this machine's CPU multiplies, rather than take stated figures.
+    """
+    if device != "cpu":
+        known = DEVICES[device]
+        return Machine(
+            Device(
+                known.name, memory_gib or known.memory_gib, known.tflops, known.gb_per_s, known.link_gb_per_s
+            ),
+            devices,
+        )
+    arch = source.architecture
+    cpu = None
+    if arch.total > _TINY:
+        cpu = Cpu.probe(arch.hidden, arch.mlp, threads) if probe else Cpu.stated(threads)
+    return Machine(Device("CPU", memory_gib or _free_memory_gib(), 0.0), devices, cpu)
+
+
+# Up to this size a step's fixed cost decides, which was measured.
+_TINY: Final = 5_000_000
+
+
+def make(stage: Stage, config: RunConfig, source: Origin, where: Machine, sharding: Sharding) -> Plan:
     """Estimate a run.
 
     Args:
-        config: as for `train sft`.
-        device: a key of `memory.DEVICES`, or `cpu`.
-        devices: how many.
+        stage: whose configuration it is.
+        config: as for `train`.
+        source: what it starts from (`origin`).
+        where: the devices (`machine`).
         sharding: how weights and optimizer are spread over them.
-        memory_gib: what a device has, if it is not what the table says.
+
+    Raises:
+        UsageError: the data are not there, not valid, or none of them fits.
     """
-    check(config)
-    arch = Architecture.of_tiny(config.tiny) if config.tiny else Architecture.of(config.model)
-    rows = _count(config)
-    options = config.trainer
-    per_device = int(options.get("per_device_train_batch_size", _BATCH))
-    accumulation = int(options.get("gradient_accumulation_steps", 1))
-    packed = bool(options.get("packing"))
-    length = config.max_length_tokens if packed else rows.longest
-    per_row = config.max_length_tokens / max(1.0, rows.mean) if packed else 1.0
-    rows_per_step = max(1, round(per_device * accumulation * devices * per_row))
-    steps = _steps(options, rows.n, rows_per_step)
-    held, _ = weights_dtype(
-        config.dtype, adapters=config.lora is not None, quantized=config.quantize != "none",
-        masters=sharding != "none", fast=device != "cpu",
-    )  # fmt: skip
-    setup = Setup(
-        arch, per_device * length, config.lora.r if config.lora else 0, config.quantize == "nf4",
-        4 if config.tiny or held == "float32" else 2, sharding, devices,
-        checkpointing=bool(options.get("activation_checkpointing", device != "cpu")),
-        masked=packed and config.attention in ("sdpa", "eager"),
-    )  # fmt: skip
-    n_tokens = round(steps * rows_per_step * rows.mean)
-    target = _device(device, memory_gib)
-    memory = _memory(setup, device)
-    total = sum(memory.values())
-    rate = _rate(setup, target, devices, rows_per_step, rows.mean, round(rows.mean))
+    run = _run(config, source.style, Place(where, source.architecture, sharding))
+    available = round(where.device.memory_gib / (where.devices if where.is_cpu else 1), 1)
+    usual = run.estimate()
+    halved, halvings = _halve(run, available)
+    worst = halved.estimate() if halvings else usual
+    needed = _needed(halved)
+    totals = {name: sum(parts.values()) for name, parts in needed.items()}
+    peak = max(totals, key=lambda name: totals[name])
+    seconds = {name: Span(span.low, worst.seconds[name].high) for name, span in usual.seconds.items()}
+    trained = seconds["training"]
+    hours = sum(seconds.values(), Span(0, 0)).times(1 / 3600)
+    setup, train = run.setup(), run.data.train
     return Plan(
-        model=config.model or arch.name,
-        n_parameters=arch.total,
+        stage=stage,
+        model=config.model or source.architecture.name,
+        n_parameters=source.architecture.total,
         n_trained=setup.trained,
-        n_records=rows.n_records,
-        n_rows=rows.n,
-        tokens_per_row=round(rows.mean, 1),
-        counted=rows.how,
-        n_tokens=n_tokens,
-        steps=steps,
-        rows_per_step=rows_per_step,
-        device=target.name,
-        devices=devices,
-        memory_gib={name: round(value, 2) for name, value in memory.items()},
-        total_gib=round(total, 1) if total >= 1 else round(total, 3),
-        available_gib=target.memory_gib,
-        fits=total <= target.memory_gib,
-        why=_why(memory, target, setup),
-        tokens_per_s=(round(rate[0]), round(rate[1])),
-        hours=(round(n_tokens / rate[1] / 3600, 3), round(n_tokens / rate[0] / 3600, 3)),
+        n_records=train.n_records,
+        n_rows=train.n,
+        tokens_per_row=round(train.mean, 1),
+        counted=train.counted,
+        n_tokens=usual.n_tokens,
+        steps=usual.steps,
+        rows_per_step=usual.rows_per_step,
+        device=where.device.name,
+        devices=where.devices,
+        rates=_rates(where, setup),
+        memory_gib=_rounded(needed[peak]),
+        phases_gib={name: _rounded(parts) for name, parts in needed.items()},
+        total_gib=round(totals[peak], 1) if totals[peak] >= 1 else round(totals[peak], 3),
+        available_gib=available,
+        fits=totals[peak] <= available and not run.refused(),
+        why=run.refused() or _why(halved, available),
+        tokens_per_s=(round(usual.n_tokens / trained.high), round(usual.n_tokens / trained.low)),
+        hours=(round(hours.low, 3), round(hours.high, 3)),
+        hours_by_part={
+            name: (round(span.low / 3600, 3), round(span.high / 3600, 3)) for name, span in seconds.items()
+        },
+        notes=(*usual.notes, *halvings),
     )
 
 
-def is_small(config: SftConfig) -> bool:
-    """Whether a CPU is where this model is trained: under 50 M parameters."""
-    if config.tiny is not None:
-        return True
-    return Architecture.of(config.model).total < 50_000_000
+def _run(config: RunConfig, style: Style | None, place: Place) -> Run:
+    if isinstance(config, SftConfig):
+        return plan_sft.SftRun(config, plan_sft.data(config, style), place)
+    return plan_policy.PolicyRun(config, plan_policy.data(config, style), place)
 
 
-@dataclass(frozen=True)
-class _Rows:
-    n_records: int
-    n: int
-    mean: float
-    longest: int
-    how: str
+def _halve(run: Run, available: float) -> tuple[Run, list[str]]:
+    """Generate fewer sequences together until they fit, as the run itself does; with what to say of it."""
+    notes = []
+    for phase in HALVED:
+        first, n = 0.0, 0
+        while not run.place.sharded and (total := sum(_needed(run).get(phase, {}).values())) > available:
+            smaller = run.halved(phase)
+            if smaller is None:
+                break
+            first = first or total
+            run, n = smaller
+        if first:
+            field = "generate_at_once" if phase == "rollouts" else "so many at once"
+            notes.append(
+                f"{phase}: as many as configured need {first:.1f} GiB where all are of the longest; the run "
+                f"halves their number where memory runs out, to {field}: {n}"
+            )
+    return run, notes
 
 
-def _count(config: SftConfig) -> _Rows:
-    records = mix(config.mix, config.seed, config.limit or None, config.mix_policy)
-    noted = checkpoint_note(config.model).get("prompt_style") if config.model else None
-    form = Form(config.task, style_of(config, noted), config.think)
-    count, how = _counter(config)
-    lengths = []
-    n_sampled = 0
-    for record in islice(records, _SAMPLE):
-        n_sampled += 1
-        answer = form.answer(record)
-        if isinstance(answer, str):
-            text = "".join(message["content"] for message in form.prompt(record))
-            # Role marks and end tokens of the chat template.
-            lengths.append(count(text) + count(answer) + (4 if config.tiny else 12))
-    kept = [n for n in lengths if n <= config.max_length_tokens or not config.drop_long]
-    if not kept:
-        raise UsageError(
-            f"none of {n_sampled} sampled records fits into {config.max_length_tokens} tokens",
-            "raise max_length_tokens, or name other records",
-        )
-    kept = [min(n, config.max_length_tokens) for n in kept]
-    n = round(len(records) * len(kept) / n_sampled)
-    return _Rows(len(records), n, sum(kept) / len(kept), max(kept), how)
+def _needed(run: Run) -> dict[str, dict[str, float]]:
+    """GiB of each phase, by part, with what is there all the time."""
+    there = memory.resident(run.setup())
+    if run.place.machine.is_cpu:
+        there[_CONTEXT] = _CPU_CONTEXT_GIB
+    return {name: there | added for name, added in run.phases().items()}
 
 
-def _counter(config: SftConfig) -> tuple[Callable[[str], int], str]:
-    """A way to count tokens, and its name."""
-    if config.tiny is not None:
-        from rulewright.training.tiny import PIECES
-
-        pieces = re.compile(PIECES)
-        # A small vocabulary cuts names into pieces of about three letters.
-        return (
-            lambda text: sum(-(-len(piece) // 3) if piece.isalpha() else 1 for piece in pieces.findall(text)),
-            "estimated (its tokenizer is not made yet)",
-        )
-    path = Path(config.model) / "tokenizer.json"
-    if path.is_file():
-        try:
-            from tokenizers import Tokenizer
-        except ImportError:
-            return count_tokens, "estimated, at the upper side (tokenizers is not installed)"
-        tokenizer = Tokenizer.from_file(str(path))
-        return (lambda text: len(tokenizer.encode(text).ids)), f"counted on {_SAMPLE} records"
-    return count_tokens, "estimated, at the upper side (no tokenizer here)"
+def _rounded(parts: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(value, 3) for name, value in parts.items()}
 
 
-def _steps(options: dict[str, Any], n_rows: int, rows_per_step: int) -> int:
-    if int(options.get("max_steps", -1)) > 0:
-        return int(options["max_steps"])
-    return max(1, round(n_rows / rows_per_step * float(options.get("num_train_epochs", _EPOCHS))))
-
-
-def _device(name: str, memory_gib: float) -> Device:
-    if name == "cpu":
-        return Device("CPU", memory_gib or _free_memory_gib(), 0.0)
-    device = DEVICES[name]
-    return Device(device.name, memory_gib or device.memory_gib, device.tflops, device.use)
+def _rates(where: Machine, setup: memory.Setup) -> str:
+    if where.cpu is not None:
+        return where.cpu.how
+    if where.is_cpu:
+        return "measured on one core with models of this size"
+    low, high = where.device.use
+    slower = "; × 0.78 for 4-bit weights (torchtune's ratio)" if setup.quantized else ""
+    return f"assumed: {low:.0%} to {high:.0%} of the bf16 peak{slower}"
 
 
 def _free_memory_gib() -> float:
@@ -209,45 +325,24 @@ def _free_memory_gib() -> float:
     return round(int(found.group(1)) * 1024 / GIB, 1) if found else 0.0
 
 
-def _memory(setup: Setup, device: str) -> dict[str, float]:
-    memory = parts(setup)
-    if device == "cpu":
-        # Python with torch, transformers and TRL, measured.
-        memory["context and fragmentation"] = 0.6
-    return memory
-
-
-def _rate(
-    setup: Setup, device: Device, devices: int, rows_per_step: int, mean: float, length: int
-) -> tuple[float, float]:
-    """Tokens a second of all devices, from and to."""
-    flop = flop_per_token(setup, length)
-    if device.tflops:
-        low, high = device.use
-        return devices * low * device.tflops * 1e12 / flop, devices * high * device.tflops * 1e12 / flop
-    tokens = rows_per_step * mean
-    seconds = _CPU_STEP_S + tokens / devices * flop / (_CPU_GFLOPS * 1e9)
-    return tokens / seconds / 1.5, tokens / seconds
-
-
-def _why(memory: dict[str, float], device: Device, setup: Setup) -> str:
-    total = sum(memory.values())
-    if total <= device.memory_gib:
-        return f"{total:.1f} of {device.memory_gib:.1f} GiB"
-    largest = max(memory, key=lambda name: memory[name])
-    advice = []
-    if not setup.lora_r:
-        advice.append("train adapters (`lora`)")
-    elif not setup.quantized:
-        advice.append("`quantize: nf4`, or shard the weights (--sharding fsdp)")
-    if largest in ("saved activations", "one layer or the head at work", "mask of packed rows"):
-        advice.insert(0, "a smaller batch or max_length_tokens")
-    if setup.sharding == "none" and setup.devices > 1 and not setup.quantized:
-        advice.append("--sharding zero3")
-    return (
-        f"{total:.1f} GiB needed, {device.memory_gib:.1f} there; most is {largest} "
-        f"({memory[largest]:.1f} GiB): {'; '.join(advice) or 'a larger device'}"
+def _why(run: Run, available: float) -> str:
+    """The phase that decides, and the one change that would make it fit."""
+    needed = _needed(run)
+    peak = max(needed, key=lambda name: sum(needed[name].values()))
+    parts, total = needed[peak], sum(needed[peak].values())
+    if total <= available:
+        return f"{total:.1f} of {available:.1f} GiB, most in: {peak}"
+    largest = max(parts, key=lambda name: parts[name])
+    said = (
+        f"{total:.1f} GiB needed, {available:.1f} there; most in: {peak}, of that most is {largest} "
+        f"({parts[largest]:.1f} GiB)"
     )
+    for text, changed in run.knobs(peak):
+        changed, _ = _halve(changed, available)
+        total = max(sum(parts.values()) for parts in _needed(changed).values())
+        if total <= available:
+            return f"{said}. Change: {text}: {total:.1f} GiB"
+    return f"{said}. No single change is enough: a larger device, or a smaller model"
 
 
 def show(plan: Plan) -> None:
@@ -259,19 +354,44 @@ def show(plan: Plan) -> None:
         f"data: {plan.n_rows:,} of {plan.n_records:,} records fit, "
         f"{plan.tokens_per_row:,.0f} tokens each ({plan.counted})"
     )
-    console.say(f"steps: {plan.steps:,} of {plan.rows_per_step:,} rows, {plan.n_tokens:,} tokens in all")
-    rows = [[name, f"{value:.2f}"] for name, value in plan.memory_gib.items()]
-    console.say(console.table(["memory", "GiB a device"], [*rows, ["total", f"{plan.total_gib:.2f}"]]))
-    low, high = plan.hours
-    console.say(
-        f"time: {_duration(low)} to {_duration(high)} on {plan.devices} × {plan.device} "
-        f"({plan.tokens_per_s[0]:,.0f} to {plan.tokens_per_s[1]:,.0f} tokens/s, estimated)"
-    )
+    rows = "rows" if plan.stage == "sft" else "rollouts"
+    console.say(f"steps: {plan.steps:,} of {plan.rows_per_step:,} {rows}, {plan.n_tokens:,} tokens in all")
+    for note in plan.notes:
+        console.say(note)
+    console.say(_memory_table(plan))
+    console.say(_time_table(plan))
+    console.say(f"time is estimated from: {plan.rates}")
     console.say(f"{'fits' if plan.fits else 'DOES NOT FIT'}: {plan.why}")
 
 
+def _memory_table(plan: Plan) -> str:
+    """A row for each part, a column for each phase."""
+    names = list(plan.phases_gib)
+    parts = list(dict.fromkeys(part for phase in plan.phases_gib.values() for part in phase))
+    rows = [
+        [
+            part,
+            *(
+                f"{plan.phases_gib[name][part]:.2f}" if part in plan.phases_gib[name] else ""
+                for name in names
+            ),
+        ]
+        for part in parts
+    ]
+    totals = ["total", *(f"{sum(plan.phases_gib[name].values()):.2f}" for name in names)]
+    return console.table(["GiB a device", *names], [*rows, totals])
+
+
+def _time_table(plan: Plan) -> str:
+    rows = [[part, _duration(low), _duration(high)] for part, (low, high) in plan.hours_by_part.items()]
+    total = ["total", *map(_duration, plan.hours)]
+    return console.table([f"time on {plan.devices} × {plan.device}", "from", "to"], [*rows, total])
+
+
 def _duration(hours: float) -> str:
-    return f"{hours:.1f} h" if hours >= 1 else f"{max(1, round(hours * 60))} min"
+    if hours >= 1:
+        return f"{hours:.1f} h"
+    return f"{hours * 60:.0f} min" if hours >= 1 / 60 else f"{hours * 3600:.0f} s"
 
 
 def to_json(plan: Plan) -> dict[str, Any]:

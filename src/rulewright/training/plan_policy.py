@@ -1,0 +1,310 @@
+"""The plan of `train srl` and `train grpo`: rollouts, their memory and time, and what to change.
+
+A step generates rollouts (in one round, or several where dynamic sampling refills), scores
+them and trains on them; dev is answered before, between and after. How many rounds there
+will be nobody knows: from one, to `max_rounds` with half of the groups replaced each time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple, Self
+
+from rulewright.actions import Rejection, render_response
+from rulewright.data.mix import mix
+from rulewright.data.schemas import NormalizedRecord
+from rulewright.errors import ConfigError, UsageError
+from rulewright.prompts import Style, action_prompt
+from rulewright.srl.scoring import TeacherStep
+from rulewright.srl.train_srl import SrlConfig, read_steps
+from rulewright.training import lengths, memory
+from rulewright.training.config import LoraConfig
+from rulewright.training.data import action_answer
+from rulewright.training.duration import Span
+from rulewright.training.lengths import Meter, Row
+from rulewright.training.memory import Answers, Setup
+from rulewright.training.plan_parts import (
+    Data,
+    Estimate,
+    Phases,
+    Place,
+    Run,
+    batches,
+    option_text,
+    recomputes,
+    weight_bytes,
+)  # fmt: skip
+from rulewright.training.policy import DEFAULTS, PolicyConfig
+from rulewright.training.train_grpo import GrpoConfig
+
+_EPOCHS: Final = 3.0
+_DEV_BATCH: Final = 16
+# A reward without tests takes the engine milliseconds; tests run in the sandbox, twice: seconds, assumed.
+_SCORED_S: Final = (0.005, 0.05)
+_TESTED_S: Final = (0.2, 4.0)
+# Rollouts of one prompt are joined into one row where that saves this share of the tokens.
+_WORTH_JOINING: Final = 0.2
+# Groups of a round that the next one replaces: at most, assumed.
+_REPLACED: Final = 0.5
+# An answer's usual length, beside the right one: a model thinks, and rambles.
+_USUAL: Final = 1.5
+
+
+class _Batch(NamedTuple):
+    """What TRL makes of the `trainer:` options."""
+
+    rows: int
+    """Of a micro-batch on one device."""
+    accumulated: int
+    """Micro-batches of an optimizer step."""
+    rollouts: int
+    """Of a generation batch on one device."""
+    reused: float
+    """Optimizer steps that a generation batch serves."""
+    group: int
+    completion: int
+    forwards: int
+    """Forward passes over the rollouts beside the one that is trained on."""
+
+
+def _batch(config: PolicyConfig, devices: int) -> _Batch:
+    options = {**DEFAULTS, **config.trainer}
+    rows, accumulated = batches(options, DEFAULTS["per_device_train_batch_size"])
+    whole = options.get("generation_batch_size")
+    windows = whole // (rows * devices) if whole else options.get("steps_per_generation") or accumulated
+    micro_steps = max(1, windows) * int(options.get("num_iterations", 1))
+    forwards = int(accumulated % micro_steps != 0) + int(float(options["beta"]) > 0)
+    return _Batch(
+        rows, accumulated, rows * max(1, windows), micro_steps / accumulated,
+        int(options["num_generations"]), int(options["max_completion_length"]), forwards,
+    )  # fmt: skip
+
+
+def data(config: SrlConfig | GrpoConfig, style: Style | None) -> Data:
+    """Lengths of all tasks: prompts, and the answers that the data hold."""
+    meter = Meter(config.model, None)
+    written: Style = style or "full"
+    if isinstance(config, SrlConfig):
+        steps, held_out = read_steps(config.train, []), read_steps(config.dev, [])
+        steps = steps[: config.limit or None]
+        train, n_dev, tested = (_step_row(step, written, meter) for step in steps), len(held_out), 0
+        dev = (_step_row(step, written, meter) for step in held_out)
+    else:
+        if not config.mix or not config.dev:
+            raise ConfigError("`mix` and `dev` must name records", "see configs/tiny/grpo.yaml")
+        records = mix(config.mix, config.seed, config.limit or None, config.mix_policy)
+        others = mix(config.dev, config.seed, config.eval_rows, "undersample", training=False)
+        train, n_dev = (_record_row(record, written, meter) for record in records), len(others)
+        dev = (_record_row(record, written, meter) for record in others)
+        tested = sum(bool(record.metadata.tests) for record in records) if config.tests == "auto" else 0
+    fits = (row if row.prompt <= config.max_prompt_tokens else None for row in train)
+    kept = lengths.of(fits, meter, 1 << 30, drop_long=False)
+    if not kept.n:
+        raise UsageError(
+            f"all {kept.n_records} training tasks have prompts longer than {config.max_prompt_tokens} tokens",
+            "raise max_prompt_tokens",
+        )
+    held = lengths.of(dev, meter, 1 << 30, drop_long=False)
+    return Data(kept, held, min(n_dev, config.eval_rows), tested / kept.n_records)
+
+
+def _step_row(step: TeacherStep, style: Style, meter: Meter) -> Row:
+    prompt = action_prompt(step.instruction, step.pre, step.language, step.state, style=style)
+    return meter.row(prompt, render_response(step.references[0]))
+
+
+def _record_row(record: NormalizedRecord, style: Style, meter: Meter) -> Row:
+    answer = action_answer(record)
+    prompt = action_prompt(record.instruction, record.pre, record.language, style=style)
+    return meter.row(prompt, "" if isinstance(answer, Rejection) else answer)
+
+
+@dataclass(frozen=True)
+class PolicyRun(Run):
+    """A run of `train srl` or `train grpo`."""
+
+    config: SrlConfig | GrpoConfig
+    data: Data
+    place: Place
+
+    @property
+    def _batch(self) -> _Batch:
+        return _batch(self.config, self.place.machine.devices)
+
+    @property
+    def _longest_prompt(self) -> int:
+        """That can occur: of all rows where they were counted, else what is allowed."""
+        train = self.data.train
+        return train.longest_prompt if train.exact else self.config.max_prompt_tokens
+
+    def setup(self) -> Setup:
+        """A micro-batch of the longest rollouts, padded, or joined where they share a prompt."""
+        config, place = self.config, self.place
+        tokens, rows = _largest(self._batch, self._longest_prompt, place)
+        four_bits = config.quantize == "nf4"
+        return Setup(
+            place.architecture, tokens, config.lora.r if config.lora else 0, four_bits,
+            weight_bytes(config.dtype, config.lora is not None, four_bits, place), place.sharding,
+            place.machine.devices, checkpointing=recomputes(config.trainer, place), masked=True, rows=rows,
+        )  # fmt: skip
+
+    @property
+    def _at_once(self) -> int:
+        """Rollouts that are generated together."""
+        return min(self.config.generate_at_once or self._batch.rollouts, self._batch.rollouts)
+
+    @property
+    def _ask_at_once(self) -> int:
+        """Held-out answers that are generated together."""
+        return min(max(_DEV_BATCH, self._batch.rows), max(1, self.data.n_dev), self.place.ask_at_once)
+
+    def phases(self) -> Phases:
+        step, prompt, dev = self.setup(), self._longest_prompt, self.data.dev
+        rollouts = Answers(self._at_once, prompt, self._batch.completion)
+        asked = rollouts._replace(
+            rows=self._ask_at_once,
+            prompt=dev.longest_prompt if dev.exact else max(prompt, dev.longest_prompt),
+        )
+        return {
+            "training": memory.training(step),
+            "rollouts": memory.generation(step, rollouts),
+            "answers": memory.generation(step, asked),
+        }
+
+    def estimate(self) -> Estimate:
+        config, train, batch = self.config, self.data.train, self._batch
+        rows_per_step = batch.rows * batch.accumulated * self.place.machine.devices
+        steps = int(config.trainer.get("max_steps", -1))
+        if steps <= 0:
+            epochs = float(config.trainer.get("num_train_epochs", _EPOCHS))
+            steps = max(1, math.ceil(train.n * batch.group / rows_per_step * epochs))
+        usual, most = self._usual(), self._most()
+        evaluations = 1 + steps // config.eval_every_steps + bool(steps % config.eval_every_steps)
+        seconds = {
+            "rollouts": self._generating(usual, most).times(steps / batch.reused),
+            "rewards": self._scoring().times(steps / batch.reused),
+            "training": self._training(usual, most).times(steps),
+            "answers": self._answering(usual, most).times(evaluations),
+        }
+        n_tokens = round(steps * rows_per_step * (train.mean_prompt + usual.completion))
+        return Estimate(steps, rows_per_step, n_tokens, seconds, self._notes(usual))
+
+    def _usual(self) -> Answers:
+        train = self.data.train
+        answer = max(1, min(self._batch.completion, round(_USUAL * train.mean_answer)))
+        return Answers(self._at_once, round(train.mean_prompt), answer)
+
+    def _most(self) -> Answers:
+        return Answers(self._at_once, self.data.train.prompt_at(0.9), self._batch.completion)
+
+    def _rounds(self) -> list[float]:
+        """Rollouts of each round, at most."""
+        sampling = self.config.sampling
+        rounds = sampling.max_rounds if sampling.enabled else 1
+        return [self._batch.rollouts * _REPLACED**k for k in range(rounds)]
+
+    def _generating(self, usual: Answers, most: Answers) -> Span:
+        """Seconds of one generation batch: one round of usual answers, to all rounds of the longest."""
+        step, machine = self.setup(), self.place.machine
+        parts = [math.ceil(n / usual.rows) for n in self._rounds()]
+        low, high = machine.generation_s(step, usual).low, machine.generation_s(step, most).high
+        return Span(low * parts[0], high * sum(parts))
+
+    def _scoring(self) -> Span:
+        """Seconds to score one generation batch."""
+        rate = self.data.tested_rate
+        low, high = (each + rate * tested for each, tested in zip(_SCORED_S, _TESTED_S, strict=True))
+        each = self._batch.rollouts / self.config.workers
+        return Span(low * each, high * each * sum(self._rounds()) / self._batch.rollouts)
+
+    def _training(self, usual: Answers, most: Answers) -> Span:
+        """Seconds of one optimizer step."""
+        batch, worst = self._batch, self.setup()
+        ends = []
+        for answers in (usual, most):
+            tokens, rows = _micro_batch(batch, answers.prompt, answers.completion, self.place)
+            step = replace(worst, tokens=tokens, rows=rows)
+            all_tokens = batch.accumulated * tokens
+            ends.append(self.place.machine.training_s(step, all_tokens, tokens / rows, batch.forwards))
+        return Span(ends[0].low, ends[1].high)
+
+    def _answering(self, usual: Answers, most: Answers) -> Span:
+        """Seconds of one evaluation: greedy answers and sampled ones, each device its share of the rows."""
+        step, machine, at_once = self.setup(), self.place.machine, self._ask_at_once
+        n = math.ceil(self.data.n_dev / machine.devices) * (1 + self.config.eval_samples)
+        low = machine.generation_s(step, usual._replace(rows=at_once)).low
+        high = machine.generation_s(step, most._replace(rows=at_once)).high
+        return Span(low, high).times(math.ceil(n / at_once))
+
+    def _notes(self, usual: Answers) -> list[str]:
+        sampling, train = self.config.sampling, self.data.train
+        refills = f", to {sampling.max_rounds} that replace half of the groups each"
+        return [
+            f"rounds of generation: 1{refills if sampling.enabled and sampling.max_rounds > 1 else ''}",
+            f"prompts: {train.mean_prompt:,.0f} tokens, nine in ten up to {train.prompt_at(0.9):,}; "
+            f"memory counts {self._longest_prompt:,}",
+            f"answers: {usual.completion:,} tokens (1.5 × those in the data), to {self._batch.completion:,}",
+        ]
+
+    def refused(self) -> str:
+        if not self.place.sharded:
+            return ""
+        return (
+            "train refuses sharded weights here: rollouts cannot be generated from shards. "
+            "Change: --sharding none, with `lora` and `quantize: nf4`"
+        )
+
+    def halved(self, phase: str) -> tuple[Self, int] | None:
+        n = (self._ask_at_once if phase == "answers" else self._at_once) // 2
+        if not n:
+            return None
+        if phase == "answers":
+            return replace(self, place=replace(self.place, ask_at_once=n)), n
+        return self._changed(generate_at_once=n), n
+
+    def knobs(self, phase: str) -> Iterator[tuple[str, Self]]:
+        config, batch = self.config, self._batch
+        rows, accumulated = batch.rows, batch.accumulated
+        while phase == "training" and rows % 2 == 0:
+            rows, accumulated = rows // 2, accumulated * 2
+            yield self._with(
+                {"per_device_train_batch_size": rows, "gradient_accumulation_steps": accumulated}
+            )
+        if phase == "training" and not recomputes(config.trainer, self.place):
+            yield self._with({"gradient_checkpointing": True})
+        for tokens in (2048, 1024, 512):
+            if tokens < config.max_prompt_tokens:
+                yield f"max_prompt_tokens: {tokens}", self._changed(max_prompt_tokens=tokens)
+        for tokens in (512, 256):
+            if tokens < batch.completion:
+                yield self._with({"max_completion_length": tokens})
+        if config.quantize == "none":
+            four_bits = self._changed(quantize="nf4", lora=config.lora or LoraConfig())
+            yield "train adapters on 4-bit weights (`lora`, `quantize: nf4`)", four_bits
+
+    def _changed(self, **fields: Any) -> Self:
+        return replace(self, config=self.config.model_copy(update=fields))
+
+    def _with(self, options: dict[str, Any]) -> tuple[str, Self]:
+        return option_text(options), self._changed(trainer={**self.config.trainer, **options})
+
+
+def _micro_batch(batch: _Batch, prompt: int, completion: int, place: Place) -> tuple[int, int]:
+    """Tokens of a micro-batch, and the rows that they lie in."""
+    plain = batch.rows * (prompt + completion)
+    groups = math.ceil(batch.rows / batch.group)
+    joined = groups * prompt + batch.rows * completion
+    # A window of its own on what a layer sees leaves no room for the mask that joins rows.
+    if place.architecture.local_layers or joined > (1 - _WORTH_JOINING) * plain:
+        return plain, batch.rows
+    return joined, groups
+
+
+def _largest(batch: _Batch, prompt: int, place: Place) -> tuple[int, int]:
+    """The micro-batch of most tokens: of the longest prompts, or of those just not worth joining."""
+    groups, rows, completion = math.ceil(batch.rows / batch.group), batch.rows, batch.completion
+    left = (1 - _WORTH_JOINING) * rows - groups
+    apart = min(prompt, int(_WORTH_JOINING * rows * completion / left)) if left > 0 else prompt
+    return max(_micro_batch(batch, p, completion, place) for p in (prompt, apart))
