@@ -256,3 +256,27 @@ def test_plan_needs_no_torch(data, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert '"fits": true' in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("listing", "said"),
+    [
+        ("NVIDIA GeForce RTX 5090, 32607 MiB\n", "up to Qwen3-14B, QLoRA"),
+        ("NVIDIA A100, 81920 MiB\nNVIDIA T4, 15360 MiB\n", "up to Qwen3-32B, QLoRA"),
+        ("NVIDIA RTX 3070, 8192 MiB\n", "up to Qwen3-4B, QLoRA"),
+        ("NVIDIA GeForce GT 1030, 2048 MiB\n", "no model of the plan fits"),
+        ("", "on the CPU"),
+    ],
+)
+def test_doctor_says_what_can_be_trained_here(
+    listing: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rulewright.commands import doctor
+
+    # The driver's program cannot be here: a real one that prints what it prints.
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\nprintf '{listing}'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    found = {finding.what: finding for finding in doctor._accelerator()}
+    assert said in found["training"].value

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -38,6 +39,8 @@ _PROGRAMS: Final = (
 )
 _NEEDED_DISK_GB: Final = 5
 _NEEDED_MEMORY_GB: Final = 4
+_TRAINED_TOKENS: Final = 2048
+"""Of a micro-batch, that training is judged by."""
 
 
 class Config(CommandConfig):
@@ -184,6 +187,33 @@ def _accelerator() -> Iterator[Finding]:
         yield Finding("GPU", "none", "absent", "not needed for data, rules, evaluation and the demo")
     for gpu in gpus:
         yield Finding("GPU", gpu, "ok")
+    yield _trainable(gpus)
+
+
+def _trainable(gpus: list[str]) -> Finding:
+    """The largest model of the plan's family that this machine trains, by what `plan` counts."""
+    from rulewright.training.architecture import Architecture
+    from rulewright.training.memory import Setup, parts
+
+    found = [int(n) for n in re.findall(r",\s*(\d+) MiB", "\n".join(gpus))]
+    if found:
+        # The driver's own share of a card is about half a GiB.
+        free_gib, names = max(found) / 1024 - 0.6, ("32B", "14B", "8B", "4B", "1.7B", "0.6B")
+        for name in (f"Qwen3-{size}" for size in names):
+            step = Setup(Architecture.of(name), _TRAINED_TOKENS, 16, quantized=True, weight_bytes=2)
+            if sum(parts(step).values()) <= free_gib:
+                return Finding("training", f"up to {name}, QLoRA, {_TRAINED_TOKENS:,} tokens", "ok")
+        return Finding(
+            "training", "no model of the plan fits this GPU", "limited", "train on the CPU: device: cpu"
+        )
+    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
+    for name in ("SmolLM2-360M", "SmolLM2-135M"):
+        step = Setup(Architecture.of(name), _TRAINED_TOKENS, 16, False, 2, checkpointing=False)
+        if sum(parts(step).values()) <= memory_gib / 2:
+            return Finding("training", f"up to {name}, LoRA, {_TRAINED_TOKENS:,} tokens, on the CPU", "ok")
+    return Finding(
+        "training", "the tiny model only", "limited", f"{_NEEDED_MEMORY_GB} GB for a pretrained one"
+    )
 
 
 def _programs() -> Iterator[Finding]:
