@@ -261,7 +261,7 @@ def test_plan_needs_no_torch(data, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("listing", "said"),
     [
-        ("NVIDIA GeForce RTX 5090, 32607 MiB\n", "up to Qwen3-14B, QLoRA"),
+        ("NVIDIA GeForce RTX 4090, 24564 MiB\n", "up to Qwen3-14B, QLoRA"),
         ("NVIDIA A100, 81920 MiB\nNVIDIA T4, 15360 MiB\n", "up to Qwen3-32B, QLoRA"),
         ("NVIDIA RTX 3070, 8192 MiB\n", "up to Qwen3-4B, QLoRA"),
         ("NVIDIA GeForce GT 1030, 2048 MiB\n", "no model of the plan fits"),
