@@ -59,6 +59,20 @@ def decided(what: str, value: object, reason: str) -> None:
     say(f"{what}: {value} ({reason})")
 
 
+LEGEND: Final = "(marked «so», or bright on a terminal)"
+
+
+def highlight(text: str, marked: bool) -> str:
+    """A piece of text, marked or not: bright or dim on a terminal, « » elsewhere.
+
+    >>> highlight("x = 1", True)
+    '«x = 1»'
+    """
+    if sys.stderr.isatty() and "NO_COLOR" not in os.environ:
+        return f"\x1b[{'1;32' if marked else '2'}m{text}\x1b[0m"
+    return f"«{text}»" if marked else text
+
+
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A plain aligned table; numbers to the right.
 

@@ -472,6 +472,10 @@ class EnvironmentScorer:
     def group(self, row: int) -> str:
         return self._tasks[row].group or self._tasks[row].id
 
+    def reference(self, row: int) -> str:
+        target = self._tasks[row].target
+        return "(judged by its tests)" if target is None else target
+
     def score(self, rows: Sequence[int], texts: Sequence[str], n_tokens: Sequence[int]) -> list[Scored]:
         """Rewards of answers; `n_tokens` counts thinking too, and is not charged for."""
         starts = [Snapshot(self._tasks[row], self._tasks[row].code) for row in rows]

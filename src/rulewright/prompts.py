@@ -1,8 +1,9 @@
 """Every prompt, in one place: training, teachers, rollouts, evaluation and serving share these bytes.
 
-`full` is for instruction-tuned models; `compact` leaves out what a tiny model, trained
-from nothing on these very prompts, has no use for. The style is saved with a
-checkpoint, so that whoever generates from it asks as it was trained.
+`full` tells a model the whole wire form: thought, action, state update. `brief` asks for
+the action alone, and is what a model is trained on that writes no more than that.
+`compact` says nothing of the form: for models trained on these very prompts. The style is
+saved with a checkpoint, so that whoever generates from it asks as it was trained.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Final, Literal, TypedDict
 
 from rulewright.state.state import State
 
-Style = Literal["full", "compact"]
+Style = Literal["full", "brief", "compact"]
+STYLES: Final[tuple[Style, ...]] = ("full", "brief", "compact")
 
 
 class Message(TypedDict):
@@ -29,12 +31,21 @@ _EDIT_SYSTEM: Final = (
     "You edit code as instructed. Answer with the whole edited code in one fenced code block and "
     "nothing else. Change only what the instruction asks for."
 )
-_ACTION_SYSTEM: Final = """\
-You refactor code by writing ast-grep rules; you never rewrite the code itself. Answer with
+_FULL_FORM: Final = """\
+Answer with
 <think>one or two sentences</think>
 <action>{"action": {"type": "ast_grep", "language": "LANGUAGE", "mode": "yaml", \
 "rule_yaml": "RULES", "notes": ""}}</action>
 <state_update>{"decisions": [], "constraints": [], "open_issues": [], "next_focus": []}</state_update>
+"""
+_BRIEF_FORM: Final = """\
+Answer with
+<action>{"action": {"type": "ast_grep", "language": "LANGUAGE", "mode": "yaml", \
+"rule_yaml": "RULES"}}</action>
+and nothing else.
+"""
+_ACTION_SYSTEM: Final = """\
+You refactor code by writing ast-grep rules; you never rewrite the code itself. FORM\
 RULES is one ast-grep rule document or several separated by ---; they are applied one after another,
 each to the result of the one before. Each has id, language, rule and fix. $A matches one node, $$$A a
 list of nodes. A pattern must be complete code; cover everything inside the match that must survive.
@@ -63,7 +74,7 @@ def extract_edit(answer: str, pre: str, style: Style = "full") -> str | None:
     Whether the text ends in a newline follows `pre`: a fence cannot say it.
     """
     answer = strip_think(answer)
-    if style == "full":
+    if style != "compact":
         opened = re.search(r"^[ \t]*(`{3,}|~{3,})[^\n`]*\n", answer, re.MULTILINE)
         if opened is None:
             return None
@@ -92,7 +103,7 @@ def action_prompt(
         language: one of ours.
         state: carried from earlier steps; an empty one is left out.
         feedback: why an earlier attempt failed, for a retry.
-        style: `full` or `compact`.
+        style: how much of the wire form is told.
     """
     parts = [instruction]
     if state is not None and state != State():
@@ -101,8 +112,10 @@ def action_prompt(
         parts.append(f"<feedback>{feedback}</feedback>")
     if style == "compact":
         return [{"role": "user", "content": "\n".join([*parts, pre])}]
+    form = _BRIEF_FORM if style == "brief" else _FULL_FORM
+    system = _ACTION_SYSTEM.replace("FORM", form).replace("LANGUAGE", language)
     return [
-        {"role": "system", "content": _ACTION_SYSTEM.replace("LANGUAGE", language)},
+        {"role": "system", "content": system},
         {"role": "user", "content": "\n\n".join([*parts, fence(pre, language)])},
     ]
 

@@ -12,7 +12,7 @@ from rulewright.state.state import State
 CODE = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\r"), min_size=1, max_size=200)
 
 
-@given(CODE.filter(lambda c: c.strip() and "think>" not in c), st.sampled_from(["full", "compact"]))
+@given(CODE.filter(lambda c: c.strip() and "think>" not in c), st.sampled_from(prompts.STYLES))
 def test_what_an_edit_answer_says_is_read_back(code: str, style: prompts.Style) -> None:
     # Trailing blank lines cannot be told from a fence's own newline; files end in at most one.
     code = code.rstrip("\n") + "\n"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -192,6 +194,32 @@ def test_the_style_is_the_checkpoints(checkpoint, generator, tmp_path):
     facts = checkpoint_facts(GeneratorConfig(model=str(checkpoint)))
     assert facts["style"] == "compact" and facts["task"] == "edit" and len(facts["digest"]) == 16
     assert checkpoint_facts(GeneratorConfig(model=str(checkpoint), style="full"))["style"] == "full"
+
+
+def test_thinking_is_as_the_checkpoint_was_trained(checkpoint, tmp_path, capsys):
+    folder = tmp_path / "model"
+    shutil.copytree(checkpoint, folder)
+    template = (folder / "chat_template.jinja").read_text()
+    closed = "{% if enable_thinking is defined and not enable_thinking %}<think></think>{% endif %}"
+    (folder / "chat_template.jinja").write_text(
+        template.replace("assistant\n{% endif %}", f"assistant\n{closed}{{% endif %}}")
+    )
+    asked = {}
+    for noted in (None, False):
+        for wanted in (None, False, True):
+            (folder / "rulewright.json").write_text(
+                json.dumps({"prompt_style": "compact", "thinking": noted})
+            )
+            spec = GeneratorConfig(model=str(folder), thinking=wanted)
+            with open_generator(spec) as model:
+                asked[noted, wanted] = model.tokenizer.decode(model.encode(PROMPTS[1])).endswith("</think>")
+            conflict = wanted is not None and wanted != noted
+            assert ("was trained with" in capsys.readouterr().err) == conflict
+            assert checkpoint_facts(spec)["thinking"] == (noted if wanted is None else wanted)
+    assert asked == {
+        (None, None): False, (None, False): True, (None, True): False,
+        (False, None): True, (False, False): True, (False, True): False,
+    }  # fmt: skip
 
 
 def test_wrong_folders_are_named(tmp_path):

@@ -6,6 +6,7 @@ import inspect
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 
 from rulewright import jsonl
 from rulewright.errors import ConfigError, RulewrightError, UsageError
+from rulewright.generation import GeneratorConfig, open_generator
 from rulewright.prompts import Message, Style
 from rulewright.runs import RunDir
 from rulewright.srl.sampling import SamplingConfig
@@ -27,6 +29,7 @@ from rulewright.verdict import Verdict
 
 pytest.importorskip("trl")
 import torch
+from tests.events import scalars
 from transformers import GenerationMixin
 from trl import GRPOConfig, GRPOTrainer
 from trl.trainer.utils import split_tensor_dict
@@ -57,6 +60,9 @@ class ByRule:
 
     def group(self, row: int) -> str:
         return str(row)
+
+    def reference(self, row: int) -> str:
+        return f"reference {row}"
 
     def score(self, rows: Sequence[int], texts: Sequence[str], n_tokens: Sequence[int]) -> list[Scored]:
         self.seen += rows
@@ -277,10 +283,37 @@ def test_rounds_of_different_lengths_are_padded_on_the_right_side() -> None:
     assert _cat([torch.ones(2), torch.zeros(1)], "advantages", 9).tolist() == [1, 1, 0]
 
 
+def test_rollouts_are_asked_as_evaluation_and_the_saved_model_are(checkpoint: Path, tmp_path: Path) -> None:
+    """The switch for thinking reaches TRL, our generator and whoever reads the saved template."""
+    folder = tmp_path / "start"
+    shutil.copytree(checkpoint, folder)
+    template = (folder / "chat_template.jinja").read_text(encoding="utf-8")
+    switched_off = "add_generation_prompt and enable_thinking is defined and not enable_thinking"
+    closed = f"{{% if {switched_off} %}}<think></think>{{% endif %}}"
+    (folder / "chat_template.jinja").write_text(template + closed, encoding="utf-8")
+    scorer = ByRule(12, letters)
+    config = settings(folder, tmp_path, thinking=False, trainer={"max_steps": 2})
+    asked: list[list[int]] = []
+    original = GRPOTrainer._generate_single_turn
+
+    def spy(self: Any, prompt_ids: list[list[int]], *rest: Any, **options: Any) -> Any:
+        asked.extend(prompt_ids)
+        return original(self, prompt_ids, *rest, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(GRPOTrainer, "_generate_single_turn", spy)
+        run_policy(config, Tasks(scorer, scorer, "letters"))
+    note = json.loads((config.out / "rulewright.json").read_text())
+    assert note["thinking"] is False
+    with open_generator(GeneratorConfig(model=str(config.out))) as generator:
+        wanted = [generator.encode(scorer.prompt(row, "compact")) for row in range(12)]
+        assert generator.tokenizer.decode(wanted[0]).endswith("<think></think>")
+    assert asked and all(ids in wanted for ids in asked)
+
+
 def test_a_run_learns_and_leaves_its_files(checkpoint: Path, tmp_path: Path) -> None:
-    config = settings(
-        checkpoint, tmp_path, trainer={"max_steps": 12, "save_steps": 4}, eval_every_steps=6, eval_samples=16
-    )
+    trainer = {"max_steps": 12, "save_steps": 4, "report_to": "tensorboard"}
+    config = settings(checkpoint, tmp_path, trainer=trainer, eval_every_steps=6, eval_samples=16)
     scorer = ByRule(12, letters)
     result = run_policy(config, Tasks(scorer, ByRule(4, letters), "letters"))
     assert result == RunDir(config.out / "run").result()
@@ -292,6 +325,9 @@ def test_a_run_learns_and_leaves_its_files(checkpoint: Path, tmp_path: Path) -> 
     }
     rows = list(jsonl.read(config.reports / "metrics.jsonl"))
     assert [row["step"] for row in rows if row["kind"] == "train"] == list(range(1, 13))
+    tracked = scalars(config.out / "run/logs")
+    assert set(tracked["eval/greedy_reward"]) == set(tracked["eval/sampled_success"]) == {0, 6, 12}
+    assert set(tracked["train/unfiltered/reward"]) == set(range(1, 13))
     assert [row["step"] for row in rows if row["kind"] == "dev"] == [0, 0, 6, 6, 12, 12]
     assert (config.reports / "curves.png").stat().st_size > 10_000
     with pytest.raises(UsageError, match="holds a finished run"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.events import scalars
 
 from rulewright.data.mix import MixEntry
 from rulewright.errors import ConfigError, RulewrightError, UsageError
@@ -59,7 +61,13 @@ def test_stage_0_then_stage_1(data, tmp_path: Path) -> None:
     result = _train(_config(data, first))
     assert result["steps"] == 12 and result["data"]["n_rows"] == result["data"]["n_records"]
     assert result["evaluation"]["n_tasks"] == 8
-    assert [row["step"] for row in result["curve"]] == [0, 6]
+    assert [(row["step"], row["n_asked"]) for row in result["curve"]] == [(0, 8), (6, 2)]
+    assert result["gain"]["n"] == 8 and result["gain"]["metric"] == "exact", (
+        "the same questions before and after"
+    )
+    assert result["cut_answers"] == sum(
+        row["finish_reason"] == "length" for row in map(json.loads, (first / "run/rows.jsonl").open())
+    )
     assert json.loads((first / "run" / "result.json").read_text()) == json.loads(json.dumps(result))
     losses = [
         row["loss"] for row in map(json.loads, (first / "run" / "metrics.jsonl").open()) if "loss" in row
@@ -74,7 +82,7 @@ def test_stage_0_then_stage_1(data, tmp_path: Path) -> None:
     result = _train(_config(data, second, **changes))
     assert result["prompt_style"] == "compact", "as the checkpoint it starts from was asked"
     assert json.loads((second / "rulewright.json").read_text()) == {
-        "prompt_style": "compact", "task": "action", "base": str(first),
+        "prompt_style": "compact", "thinking": None, "task": "action", "base": str(first),
     }  # fmt: skip
     assert set(result["evaluation"]["metrics"]) >= {"success", "valid"}
     with open_generator(GeneratorConfig(model=str(second))) as generator:
@@ -143,6 +151,12 @@ def test_adapters_are_trained_saved_and_loaded(data, tmp_path: Path) -> None:
     assert 0 < result["n_trained"] < result["n_parameters"] / 2
     assert (tmp_path / "adapter" / "adapter_config.json").exists()
     assert AutoModelForCausalLM.from_pretrained(tmp_path / "adapter") is not None
+    from rulewright.training import models
+
+    passed = SftConfig(
+        model=str(tmp_path / "base"), trainer={"model_init_kwargs": {"attention_dropout": 0.25}}
+    )
+    assert models.load_model(passed).config.attention_dropout == 0.25, "what we do not decide goes through"
     merged = _train(_config(data, tmp_path / "merged", **{**lora, "lora": LoraConfig(r=2, merge=True)}))
     assert merged["steps"] == 2
     assert AutoModelForCausalLM.from_pretrained(tmp_path / "merged").config.model_type == "qwen3"
@@ -174,6 +188,8 @@ def test_errors_a_person_meets(data, tmp_path: Path) -> None:
         _train(_config(data, tmp_path / "d", tiny=None, model="models/nothing_here"))
     with pytest.raises(UsageError, match=r"flash_attention_2 cannot be used here"):
         _train(_config(data, tmp_path / "f", attention="flash_attention_2"))
+    with pytest.raises(UsageError, match=r"kernels-community/no-such-kernel cannot be used here"):
+        _train(_config(data, tmp_path / "g", attention="kernels-community/no-such-kernel"))
     with pytest.raises(UsageError, match="no such data file"):
         _train(_config(data, tmp_path / "e", mix=[MixEntry(path=str(tmp_path / "none.jsonl"))]))
 
@@ -239,3 +255,158 @@ def test_two_processes_train_together(data, tmp_path: Path, launcher: str) -> No
     assert result["processes"] == 2 and result["batch_size"] == reference["batch_size"]
     # The same rows in the same steps: the losses agree.
     assert result["train_loss"] == pytest.approx(reference["train_loss"], abs=0.02)
+
+
+class _Died(Exception):
+    """Stands for whatever ends a process in an evaluation."""
+
+
+def test_what_is_trained_is_saved_before_it_is_evaluated(data, tmp_path: Path, monkeypatch) -> None:
+    """An evaluation that fails costs itself only: on resume it is done again, and nothing is trained."""
+    from trl import SFTTrainer
+
+    whole = _train(_config(data, tmp_path / "whole"))
+    config = _config(data, tmp_path / "cut")
+    stopped = []
+
+    def out_of_memory(self: Any, *args: Any, **options: Any) -> None:
+        if self.state.global_step == 12:
+            stopped.append(self.state.global_step)
+            raise _Died
+        return evaluate(self, *args, **options)
+
+    evaluate = SFTTrainer.evaluate
+    with monkeypatch.context() as patch, pytest.raises(_Died):
+        # The one of the last step is the final one: `eval_every_steps` is no part of it here.
+        patch.setattr(SFTTrainer, "evaluate", out_of_memory)
+        _train(config.model_copy(update={"eval_every_steps": 0}))
+    assert stopped == [12]
+    saved = (tmp_path / "cut" / "model.safetensors").read_bytes()
+    assert saved == (tmp_path / "whole" / "model.safetensors").read_bytes()
+    assert not (tmp_path / "cut/run/result.json").exists()
+
+    def no_step(self: Any, *args: Any, **options: Any) -> None:
+        raise AssertionError("a finished training is trained again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SFTTrainer, "training_step", no_step)
+        # What only measures may differ: a smaller evaluation fits where the first one did not.
+        smaller = {"eval_every_steps": 0, "resume": True, "eval_limit": 4, "eval_max_new_tokens": 8}
+        trainer = {**TRAINER, "per_device_eval_batch_size": 1}
+        result = _train(config.model_copy(update={**smaller, "trainer": trainer}))
+    assert result["steps"] == 12 and result["evaluation"]["n_tasks"] == 4
+    assert result["train_loss"] == whole["train_loss"], "of the whole run, not of its last part"
+    assert (tmp_path / "cut" / "model.safetensors").read_bytes() == saved
+
+
+def test_an_evaluation_takes_no_larger_batches_than_training(data, tmp_path: Path) -> None:
+    from rulewright.runs import RunDir
+    from rulewright.training import assemble
+
+    config = _config(data, tmp_path / "x", trainer={**TRAINER, "per_device_train_batch_size": 2})
+    prepared = assemble.prepare(config)
+    args = assemble.arguments(config, prepared, RunDir(tmp_path / "x/run"))
+    assert args.eval_batch_size == args.train_batch_size == 2
+    chosen = config.model_copy(update={"trainer": {**config.trainer, "per_device_eval_batch_size": 5}})
+    assert assemble.arguments(chosen, prepared, RunDir(tmp_path / "x/run")).eval_batch_size == 5
+
+
+@pytest.mark.parametrize("name", ["gradient_checkpointing", "activation_checkpointing"])
+@pytest.mark.parametrize("wanted", [False, True])
+def test_the_old_name_of_activation_checkpointing_holds(
+    data, tmp_path: Path, name: str, wanted: bool
+) -> None:
+    """Whatever the default of the machine is: the new name, which we set, wins over the old one in TRL."""
+    from rulewright.runs import RunDir
+    from rulewright.training import assemble
+
+    config = _config(data, tmp_path / "x", trainer={**TRAINER, name: wanted})
+    args = assemble.arguments(config, assemble.prepare(config), RunDir(tmp_path / "x/run"))
+    assert args.activation_checkpointing is wanted
+
+
+@pytest.mark.parametrize("keep", ["best_loss", "best_success"])
+def test_the_best_step_is_kept_and_training_stops_without_a_better_one(
+    data, tmp_path: Path, keep: Any
+) -> None:
+    """A rate at which the loss rises soon: the result is an earlier step, and training ends early."""
+    trainer = {**TRAINER, "max_steps": 200, "learning_rate": 0.5, "lr_scheduler_type": "constant"}
+    trainer.pop("save_steps")
+    config = _config(
+        data, tmp_path / keep, keep=keep, patience=2, eval_every_steps=2, trainer=trainer, bucket=False
+    )
+    result = _train(config)
+    assert result["steps"] < 200 and result["kept_step"] == result["steps"] - 4
+    rows = list(map(json.loads, (tmp_path / keep / "run/metrics.jsonl").open()))
+    if keep == "best_loss":
+        losses = {row["step"]: row["eval_loss"] for row in rows if "eval_loss" in row}
+        assert min(losses, key=losses.__getitem__) == result["kept_step"]
+        assert result["dev_loss"] == pytest.approx(losses[result["kept_step"]], abs=1e-4)
+    checkpoint = tmp_path / keep / "run/checkpoints" / f"checkpoint-{result['kept_step']}"
+    assert (tmp_path / keep / "model.safetensors").read_bytes() == (
+        checkpoint / "model.safetensors"
+    ).read_bytes()
+    # Killed after the last step: the best one is found again, and nothing is trained.
+    (tmp_path / keep / "run/result.json").unlink()
+    again = _train(config.model_copy(update={"resume": True}))
+    assert (again["steps"], again["kept_step"]) == (result["steps"], result["kept_step"])
+    assert again["dev_loss"] == result["dev_loss"]
+
+
+def test_a_preview_shows_what_is_trained_on(data, tmp_path: Path, capsys) -> None:
+    result = _train(_config(data, tmp_path / "x", dev=[], eval_every_steps=0))
+    said = capsys.readouterr().err
+    counts = result["data"]
+    share = 100 * counts["n_answer_tokens"] / counts["n_tokens"]
+    assert (
+        f"trained on: {counts['n_answer_tokens']:,} of {counts['n_tokens']:,} tokens ({share:.1f} %)" in said
+    )
+    rows = re.findall(r"row \d of .*?\n(.*?)«(.*?)»", said, re.DOTALL)
+    assert len(rows) == 3
+    for asked, answer in rows:
+        old, new = re.findall("`(.*?)`", asked)
+        assert old not in answer and new in answer and answer.endswith("<|end|>")
+
+
+def test_training_on_nothing_is_refused() -> None:
+    from rulewright.training.data import IGNORED
+    from rulewright.training.preview import require_labels
+
+    with pytest.raises(RulewrightError, match="not one token of 2 rows is trained on"):
+        require_labels([{"labels": [IGNORED] * 3}] * 2)
+    require_labels([{"labels": [IGNORED, 5]}])
+
+
+def test_the_card_names_the_base_and_no_path_of_the_machine(data, tmp_path: Path) -> None:
+    from rulewright.yaml12 import load
+
+    plain = {"eval_every_steps": 0, "eval_limit": 0, "dev": [], "trainer": {**TRAINER, "max_steps": 2}}
+    _train(_config(data, tmp_path / "base", **plain))
+    (tmp_path / "base" / "README.md").write_text(
+        "---\nlicense: apache-2.0\nbase_model: someone/some-model\n---\n# x\n", encoding="utf-8"
+    )
+    again = {**plain, "tiny": None, "model": str(tmp_path / "base"), "dtype": "float32"}
+    _train(_config(data, tmp_path / "first", **again))
+    second = {**again, "model": str(tmp_path / "first"), "lora": LoraConfig(r=2)}
+    _train(_config(data, tmp_path / "second", **second))
+    for name, library in (("first", "transformers"), ("second", "peft")):
+        card = (tmp_path / name / "README.md").read_text(encoding="utf-8")
+        front = load(card.split("---\n")[1])
+        assert front["base_model"] == "someone/some-model" and front["license"] == "apache-2.0"
+        assert front["library_name"] == library and "rulewright" in front["tags"]
+        assert "from_pretrained" in card and str(tmp_path) not in card
+
+
+def test_a_tracker_gets_the_held_out_curve_too(data, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboardX")
+    config = _config(data, tmp_path / "x", trainer={**TRAINER, "report_to": "tensorboard"})
+    result = _train(config)
+    found = scalars(tmp_path / "x/run/logs")
+    curve = {row["step"]: row["dev_exact"] for row in result["curve"]}
+    assert found["eval/dev_exact"] == pytest.approx(curve) and set(curve) == {0, 6}
+    assert found["eval/final_exact"][12] == pytest.approx(
+        result["evaluation"]["metrics"]["exact"]["value"], abs=1e-4
+    )
+    assert set(found["eval/loss"]) == {6, 12} and len(found["train/loss"]) == 6
+    losses = [row for row in map(json.loads, (tmp_path / "x/run/metrics.jsonl").open()) if "loss" in row]
+    assert len(losses) == 6, "what is sent to the tracker swallows no line of the training's own"

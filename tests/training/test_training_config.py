@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from rulewright.training.config import (
     SftConfig,
     TinyConfig,
     check,
+    may_differ,
     style_of,
     trainer_options,
 )
@@ -70,6 +72,77 @@ def test_merging_into_four_bit_weights_is_refused() -> None:
         check(config)
 
 
+@pytest.mark.parametrize(("style", "think"), [("full", False), ("brief", True)])
+def test_an_answer_without_what_the_prompt_asks_for_is_refused(style: Any, think: bool) -> None:
+    config = SftConfig(mix=MIX, model="m", task="action", prompt_style=style, think=think)
+    with pytest.raises(ConfigError, match="contradict each other"):
+        check(config)
+
+
+def test_what_would_keep_no_step_is_refused() -> None:
+    evaluated = {"mix": MIX, "dev": MIX, "model": "m", "eval_every_steps": 10}
+    for changes, match in (
+        ({"keep": "best_loss", "eval_every_steps": 0}, "need evaluations"),
+        ({"keep": "best_success", "dev": []}, "need evaluations"),
+        ({"patience": 2}, "better by what"),
+        ({"keep": "best_loss", "trainer": {"save_steps": 15}}, "must be `eval_every_steps`"),
+        (
+            {"trainer": {"model_init_kwargs": {"dtype": "float16"}}},
+            "model_init_kwargs.dtype is set elsewhere",
+        ),
+        ({"trainer": {"hub_token": "hf_secret"}}, "it is a secret"),
+    ):
+        with pytest.raises(ConfigError, match=match):
+            check(SftConfig(**{**evaluated, **changes}))
+    check(SftConfig(**evaluated, keep="best_loss", patience=2, trainer={"save_steps": 10}))
+
+
+def test_where_evaluations_choose_the_step_theirs_may_not_differ() -> None:
+    last, best = (may_differ(SftConfig(mix=MIX, model="m", keep=keep)) for keep in ("last", "best_loss"))
+    assert last("eval_every_steps") and last("eval_limit") and last("trainer.report_to")
+    assert not best("eval_every_steps") and not best("eval_limit") and best("trainer.report_to")
+    assert not last("trainer.learning_rate") and not last("keep")
+
+
+def test_the_dev_set_of_grpo_is_the_same_for_every_seed(data, tmp_path: Path, monkeypatch) -> None:
+    from rulewright.training import train_grpo as module
+
+    seen: list[list[str]] = []
+
+    def note(config: Any, tasks: Any, inputs: Any) -> dict[str, Any]:
+        seen.append([tasks.dev.group(row) + tasks.dev.reference(row) for row in range(len(tasks.dev))])
+        return {}
+
+    monkeypatch.setattr(module, "settled", lambda *_: None)
+    monkeypatch.setattr(module, "run_policy", note)
+    for seed in (1, 2):
+        module.train_grpo(
+            module.GrpoConfig(
+                mix=[MixEntry(path=data("train"))], dev=[MixEntry(path=data("dev"))], eval_rows=6, limit=4,
+                seed=seed, workers=1, out=tmp_path / "x",
+            )
+        )  # fmt: skip
+    assert len(seen[0]) == 6 and seen[0] == seen[1]
+
+
+def test_four_bit_weights_are_counted_as_what_they_stand_for() -> None:
+    """Two of them are stored in a byte; PEFT and transformers know them by the name of their class."""
+    torch, peft = pytest.importorskip("torch"), pytest.importorskip("peft")
+    from rulewright.training import models
+
+    class Params4bit(torch.nn.Parameter):
+        pass
+
+    made = peft.get_peft_model(
+        torch.nn.Sequential(torch.nn.Linear(8, 6, bias=False)), peft.LoraConfig(r=2, target_modules=["0"])
+    )
+    plain = models.count(made)
+    assert plain == (48 + 28, 28)
+    layer = made.base_model.model[0].base_layer
+    layer.weight = Params4bit(torch.zeros(24, 1, dtype=torch.uint8), requires_grad=False)
+    assert models.count(made) == plain
+
+
 def test_unknown_trainer_option_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"lerning_rate.*did you mean 'learning_rate'"):
         trainer_options({"lerning_rate": 1.0}, "SFTConfig")
@@ -92,6 +165,9 @@ def test_a_typo_in_the_file_names_its_line(tmp_path: Path) -> None:
 
 def test_style_follows_the_checkpoint() -> None:
     assert style_of(SftConfig(model="m"), "compact") == "compact"
-    assert style_of(SftConfig(model="m"), None) == "full"
+    assert style_of(SftConfig(model="m"), None) == "brief"
+    assert style_of(SftConfig(model="m"), "full") == "full"
+    assert style_of(SftConfig(model="m", think=True), "brief") == "full"
+    assert style_of(SftConfig(model="m", think=False), "full") == "brief"
     assert style_of(SftConfig(tiny=TinyConfig()), None) == "compact"
     assert style_of(SftConfig(model="m", prompt_style="full"), "compact") == "full"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,11 +39,12 @@ def _encode(
 
 
 @pytest.mark.parametrize("task", ["edit", "action"])
-@pytest.mark.parametrize("style", ["compact", "full"])
+@pytest.mark.parametrize("style", ["compact", "brief", "full"])
 def test_labels_cover_exactly_the_answer_and_its_end(records, tokenizer, task, style) -> None:
     form = Form(task, style)
     rows, counts = _encode(records[:20], tokenizer, form)
     make = edit_prompt if task == "edit" else action_prompt
+    assert counts.longest_answer == max(sum(i != IGNORED for i in row["labels"]) for row in rows)
     for row, record in zip(rows, records, strict=False):
         prompt = make(record.instruction, record.pre, record.language, style=style)
         asked = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
@@ -63,6 +65,37 @@ def test_the_answer_of_stage_1_does_the_edit(records) -> None:
         response = parse_response(answer, "python")
         assert not isinstance(response, Rejection)
         assert judge(response.action, record.pre, record.post).ok
+
+
+def test_the_answer_has_the_parts_that_the_prompt_asks_for(records) -> None:
+    for style, parts in (("full", ["think", "action", "state_update"]), ("brief", ["action"])):
+        form = Form("action", style)
+        asked, answer = form.prompt(records[0])[0]["content"], form.answer(records[0])
+        for part in ("think", "action", "state_update"):
+            assert (f"<{part}>" in asked) == (f"<{part}>" in str(answer)) == (part in parts)
+    thought = parse_response(str(Form("action", "compact", think=True).answer(records[0])), "python")
+    assert not isinstance(thought, Rejection)
+    old, new = re.findall("`(.*?)`", records[0].instruction)
+    assert thought.think == f"Rewrite `{old}` to `{new}`.", "what the rule does, not how it was found"
+
+
+def test_a_carried_state_is_part_of_the_prompt(records) -> None:
+    from rulewright.evaluation import actions
+
+    state = {"goals": ["rename"], "decisions": ["`a` first"]}
+    carried = records[0].model_copy(
+        update={"metadata": records[0].metadata.model_copy(update={"state_prev": state})}
+    )
+    asked = Form("action", "full").prompt(carried)
+    assert "<state>" in asked[-1]["content"] and "`a` first" in asked[-1]["content"]
+    assert asked == actions.item(carried, "full").prompt, "asked alike when it is measured"
+    assert "<state>" not in Form("action", "full").prompt(records[0])[-1]["content"]
+    broken = {
+        **carried.model_dump(),
+        "metadata": {**carried.metadata.model_dump(), "state_prev": {"history": [1]}},
+    }
+    with pytest.raises(ValueError, match="not a state"):
+        NormalizedRecord.model_validate(broken)
 
 
 def test_what_does_not_fit_is_counted(records, tokenizer) -> None:

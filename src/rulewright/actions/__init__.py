@@ -17,12 +17,15 @@ from rulewright.actions.codec import (
     render_response,
     render_rules,
 )
+from rulewright.actions.words import describe_action, describe_rule
 
 __all__ = [
     "Action",
     "Mode",
     "Rejection",
     "Response",
+    "describe_action",
+    "describe_rule",
     "is_literal",
     "parse_action",
     "parse_response",

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from rulewright.languages import Language
+from rulewright.state.state import State
 
 Split = Literal["train", "dev", "test"]
 SPLITS: Final[tuple[Split, ...]] = ("train", "dev", "test")
@@ -24,6 +25,15 @@ def _unix_line_ends(text: str) -> str:
     if "\r" in text:
         raise ValueError("line ends must be \\n (found \\r)")
     return text
+
+
+def _readable_state(value: dict[str, Any] | None) -> dict[str, Any] | None:
+    if value is not None:
+        try:
+            State.from_dict(value)
+        except (AttributeError, TypeError) as error:
+            raise ValueError(f"not a state ({error})") from error
+    return value
 
 
 Source = Annotated[str, AfterValidator(_unix_line_ends)]
@@ -48,6 +58,8 @@ class RecordMetadata(BaseModel):
     tests: str | None = None
     action: str | None = None
     """The gold or mined action, in the wire form of the `<action>` block's JSON."""
+    state_prev: Annotated[dict[str, Any] | None, AfterValidator(_readable_state)] = None
+    """The state carried from earlier steps, as in a trajectory; it is part of the prompt."""
     provenance: dict[str, Any] | None = None
     """How the record came to be: template, sites, seed, miner version, figures measured."""
 
@@ -63,6 +75,11 @@ class NormalizedRecord(BaseModel):
     language: Language
     tags: list[str] = Field(default_factory=list)
     metadata: RecordMetadata
+
+    @property
+    def state(self) -> State:
+        """What was carried from earlier steps; empty for a first one."""
+        return State.from_dict(self.metadata.state_prev or {})
 
     def to_json(self) -> str:
         """One line of JSONL, keys in schema order, absent values left out."""

@@ -65,7 +65,7 @@ def evaluate(config: ActionsConfig) -> dict[str, Any]:
 
 def item(record: NormalizedRecord, style: Style) -> Item:
     """A record as a question."""
-    prompt = action_prompt(record.instruction, record.pre, record.language, style=style)
+    prompt = action_prompt(record.instruction, record.pre, record.language, record.state, style=style)
     return Item(record.metadata.id, prompt, heldout.meta_of(record))
 
 

@@ -26,6 +26,7 @@ from rulewright.generation import (
     open_generator,
     require_model,
 )
+from rulewright.generation.open import as_style
 from rulewright.prompts import Style, digest
 from rulewright.runs import RunDir, file_sha256
 from rulewright.verdict import Verdict
@@ -148,7 +149,7 @@ def run_items(
 
 def _style(run: RunDir) -> Style:
     facts = json.loads((run.path / GENERATOR_FILE).read_text(encoding="utf-8"))
-    return "compact" if facts.get("style") == "compact" else "full"
+    return as_style(facts.get("style"))
 
 
 def _usable_rows(run: RunDir, items: Sequence[Item], n: int) -> dict[tuple[str, int], Row]:

@@ -24,9 +24,10 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from rulewright import console
 from rulewright.errors import MissingDependency, RulewrightError, UsageError
+from rulewright.generation import chat
 from rulewright.generation.base import Base, Completion, Prompt, Sampling
 from rulewright.generation.gguf import checkpoint
-from rulewright.generation.open import GeneratorConfig, resolve_style
+from rulewright.generation.open import GeneratorConfig, resolve_style, resolve_thinking
 from rulewright.prompts import Style
 
 if TYPE_CHECKING:
@@ -48,11 +49,10 @@ class LocalGenerator(Base):
 
     Args:
         model: a causal language model of transformers, on its device.
-        tokenizer: its tokenizer; its padding side is not touched.
+        tokenizer: its tokenizer, its chat template adapted (`chat`); its padding side is not touched.
         style: of the prompts it was trained on.
         name: for people and run files.
         batch_size: sequences at once, halved when memory runs out; 0: 16, or what a CPU does best.
-        thinking: `enable_thinking` of the chat template, where it has one.
         dtype: that a CPU multiplies in, as in `GeneratorConfig`; elsewhere the model's own.
         for_good: the model only answers from now on, and may be rebuilt for that.
     """
@@ -64,13 +64,12 @@ class LocalGenerator(Base):
         style: Style = "full",
         name: str = "model",
         batch_size: int = 0,
-        thinking: bool | None = None,
         dtype: str = "auto",
         for_good: bool = False,
     ) -> None:
         self.model, self.tokenizer = model, tokenizer
         self._style: Style = style
-        self._name, self._batch_size, self._thinking = name, batch_size, thinking
+        self._name, self._batch_size = name, batch_size
         text = model.config.get_text_config()
         self._limit = int(getattr(text, "max_position_embeddings", None) or 1 << 30)
         self._eos = _eos_ids(model, tokenizer)
@@ -103,8 +102,10 @@ class LocalGenerator(Base):
         if not spec.load_in_4bit:
             merge_adapters(model)
         model.eval()
+        if tokenizer.chat_template:
+            chat.adapt(tokenizer, spec.model, resolve_thinking(spec.model, spec.thinking))
         style = resolve_style(spec)
-        return cls(model, tokenizer, style, spec.model, spec.batch_size, spec.thinking, spec.dtype, True)
+        return cls(model, tokenizer, style, spec.model, spec.batch_size, spec.dtype, True)
 
     @property
     def name(self) -> str:
@@ -123,10 +124,7 @@ class LocalGenerator(Base):
                 f"{self._name}: its tokenizer has no chat template",
                 "use a chat model, or a prompt for base models (eval canitedit --prompt base)",
             )
-        options = {} if self._thinking is None else {"enable_thinking": self._thinking}
-        text = self.tokenizer.apply_chat_template(
-            list(prompt), tokenize=False, add_generation_prompt=True, **options
-        )
+        text = chat.ask(self.tokenizer, prompt)
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def stream(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[tuple[int, list[Completion]]]:

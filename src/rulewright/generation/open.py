@@ -1,7 +1,7 @@
 """From a few words (a folder, or a URL and a model's name) to a generator.
 
-A checkpoint folder may hold `rulewright.json` `{"prompt_style", "task"}`, written by
-training: whoever generates from it asks as it was trained.
+A checkpoint folder may hold `rulewright.json` `{"prompt_style", "thinking", "task", "base"}`,
+written by training: whoever generates from it asks as it was trained.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rulewright import console
 from rulewright.errors import UsageError
 from rulewright.generation.base import Generator
-from rulewright.prompts import Style
+from rulewright.prompts import STYLES, Style
 from rulewright.runs import file_sha256
 
 NOTE_FILE: Final = "rulewright.json"
@@ -34,10 +35,11 @@ class GeneratorConfig(BaseModel):
     (empty: its only one)."""
     base_url: str = ""
     """An OpenAI-compatible endpoint such as http://127.0.0.1:8000/v1; empty: the checkpoint runs here."""
-    style: Literal["auto", "full", "compact"] = "auto"
+    style: Literal["auto", "full", "brief", "compact"] = "auto"
     """How prompts are written; auto: as noted in the checkpoint, else full."""
     thinking: bool | None = None
-    """Switch a chat template's thinking on or off (Qwen3: `enable_thinking`); unset: its default."""
+    """Switch a chat template's thinking on or off (Qwen3: `enable_thinking`); unset: as the checkpoint
+    notes, else the template's default."""
     batch_size: int = Field(default=0, ge=0)
     """Local: sequences at once, halved when memory runs out; 0: 16, or what a CPU does best."""
     device: str = "auto"
@@ -149,7 +151,33 @@ def resolve_style(spec: GeneratorConfig) -> Style:
     if spec.style != "auto":
         return spec.style
     noted = checkpoint_note(spec.model).get("prompt_style") if not spec.is_endpoint else None
-    return "compact" if noted == "compact" else "full"
+    return as_style(noted)
+
+
+def as_style(noted: object) -> Style:
+    """A style from a file; what names none is `full`, as all models are asked that nobody noted.
+
+    >>> as_style("brief"), as_style(None)
+    ('brief', 'full')
+    """
+    return next((style for style in STYLES if style == noted), "full")
+
+
+def resolve_thinking(model: str, wanted: bool | None) -> bool | None:
+    """The switch for thinking: as configured, else as the checkpoint notes; a conflict is said.
+
+    Args:
+        model: checkpoint folder or hub name.
+        wanted: as configured.
+    """
+    note = checkpoint_note(model)
+    noted = note.get("thinking")
+    if wanted is None:
+        return noted if isinstance(noted, bool) else None
+    if "thinking" in note and noted != wanted:
+        trained = "the template's default" if noted is None else str(noted).lower()
+        console.decided("thinking", str(wanted).lower(), f"as configured; {model} was trained with {trained}")
+    return wanted
 
 
 def checkpoint_facts(spec: GeneratorConfig) -> dict[str, Any]:
@@ -160,12 +188,18 @@ def checkpoint_facts(spec: GeneratorConfig) -> dict[str, Any]:
     covers its base as well.
     """
     if spec.is_endpoint:
-        return {"model": spec.model, "base_url": spec.base_url, "style": resolve_style(spec)}
+        return {
+            "model": spec.model,
+            "base_url": spec.base_url,
+            "style": resolve_style(spec),
+            "thinking": spec.thinking,
+        }
     note = checkpoint_note(spec.model)
     return {
         "model": spec.model,
         "digest": _folder_digest(Path(spec.model)),
         "style": resolve_style(spec),
+        "thinking": note.get("thinking") if spec.thinking is None else spec.thinking,
         "task": note.get("task"),
     }
 

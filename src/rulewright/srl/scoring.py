@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import Any, Protocol
 
-from rulewright.actions import Action, Rejection, is_literal, parse_action
+from rulewright.actions import Action, Rejection, is_literal, parse_action, render_response
 from rulewright.engine import Engine, Request, judge_answers
 from rulewright.prompts import Message, Style, action_prompt
 from rulewright.srl.reward_srl import UNSOUND, Kind, score
@@ -44,6 +44,9 @@ class Scorer(Protocol):
 
     def group(self, row: int) -> str:
         """What a task shares with others that are not independent of it."""
+
+    def reference(self, row: int) -> str:
+        """What is wanted of one task, for people: an answer, or the text after it."""
 
     def score(self, rows: Sequence[int], texts: Sequence[str], n_tokens: Sequence[int]) -> list[Scored]:
         """Rewards of answers to tasks; `n_tokens` is the length of each answer."""
@@ -169,6 +172,9 @@ class StepScorer:
 
     def group(self, row: int) -> str:
         return self.steps[row].group
+
+    def reference(self, row: int) -> str:
+        return render_response(self.steps[row].references[0])
 
     def score(self, rows: Sequence[int], texts: Sequence[str], n_tokens: Sequence[int]) -> list[Scored]:
         steps = [self.steps[row] for row in rows]

@@ -6,12 +6,11 @@ engine and the sandbox to say (`srl_teacher`).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from rulewright.actions import Action, Rejection, parse_action, render_response
+from rulewright.actions import Action, Rejection, describe_rule, parse_action, render_response
 from rulewright.generation import Completion, Generator, Sampling
 from rulewright.mining import mine
 from rulewright.prompts import Message, action_prompt, digest
@@ -163,26 +162,4 @@ def first_rule(action: Action, usage: dict[str, Any]) -> Proposal:
     single = Action(action.language, (rule,), action.mode)
     more = len(action.rules) > 1
     update = StateUpdate(next_focus=f"{len(action.rules) - 1} more rules") if more else StateUpdate()
-    return Proposal(render_response(single, describe(rule), update), usage=usage, more=more)
-
-
-def describe(rule: Any) -> str:
-    """One line on what a rule does, from its own text.
-
-    >>> describe({"rule": {"pattern": "$A == None"}, "fix": "$A is None"})
-    'Rewrite `$A == None` to `$A is None`.'
-    """
-    body, fix = rule.get("rule", {}), rule.get("fix", "")
-    pattern = body.get("pattern") if isinstance(body, dict) else None
-    if isinstance(pattern, dict):
-        pattern = pattern.get("context")
-    if isinstance(fix, dict):
-        fix = fix.get("template", "")
-    short = isinstance(pattern, str) and isinstance(fix, str) and len(pattern) + len(fix) <= 120
-    if short and "\n" not in f"{pattern}{fix}":
-        return f"Rewrite `{pattern}` to `{fix}`." if fix else f"Remove `{pattern}`."
-    what = body.get("kind") if isinstance(body, dict) else None
-    if isinstance(what, str):
-        return f"Rewrite the matching {what.replace('_', ' ')}."
-    keys = sorted(body) if isinstance(body, dict) else []
-    return f"Rewrite what matches {', '.join(keys)}." if keys else json.dumps(rule)[:80]
+    return Proposal(render_response(single, describe_rule(rule), update), usage=usage, more=more)

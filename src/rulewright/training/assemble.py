@@ -4,26 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rulewright.data.mix import Mix, mix
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.errors import ConfigError
-from rulewright.generation.open import checkpoint_note
+from rulewright.generation.open import checkpoint_note, resolve_thinking
 from rulewright.prompts import Style
 from rulewright.runs import RunDir
-from rulewright.training import environment, models, tiny
+from rulewright.training import environment, hub, models, tiny
 from rulewright.training.config import SftConfig, TinyConfig, style_of, trainer_options
 from rulewright.training.data import Counts, Encoder, Form, action_answer, bucketed, tokenise
+from rulewright.training.probe import headline_name
 
 if TYPE_CHECKING:
     from trl import SFTConfig
+
+
+# Names that TRL's options had before transformers 5; the new ones hold where both are given.
+RENAMED: Final = {
+    "gradient_checkpointing": "activation_checkpointing",
+    "gradient_checkpointing_kwargs": "activation_checkpointing_kwargs",
+}
 
 
 class Prepared(NamedTuple):
     """What is known before torch is loaded."""
 
     style: Style
+    thinking: bool | None
     train: Mix
     dev: list[NormalizedRecord]
     """The held-out records that will be answered."""
@@ -41,10 +50,11 @@ def prepare(config: SftConfig) -> Prepared:
         held_out = mix(config.dev, config.seed, None, "undersample", training=False)
         # The same records for every seed of the run: seeds are to be comparable.
         dev = sorted(held_out, key=lambda record: record.metadata.id)[: config.eval_limit]
-    return Prepared(style_of(config, noted), train, dev)
+    thinking = resolve_thinking(config.model, config.thinking) if config.model else config.thinking
+    return Prepared(style_of(config, noted), thinking, train, dev)
 
 
-def arguments(config: SftConfig, run: RunDir) -> SFTConfig:
+def arguments(config: SftConfig, prepared: Prepared, run: RunDir) -> SFTConfig:
     """TRL's configuration: ours, then the `trainer:` mapping.
 
     Raises:
@@ -56,6 +66,12 @@ def arguments(config: SftConfig, run: RunDir) -> SFTConfig:
     from rulewright.generation.cpu import multiplies_bf16
 
     options = trainer_options(config.trainer, "SFTConfig")
+    # Not the trainer's: the model is loaded here, and goes to the hub when it is finished.
+    options, _ = hub.split(options, config.out)
+    options.pop("model_init_kwargs", None)
+    for old, new in RENAMED.items():
+        if old in options:
+            options.setdefault(new, options.pop(old))
     cuda = torch.cuda.is_available()
     ours: dict[str, Any] = {
         "output_dir": str(run.path / "checkpoints"),
@@ -74,6 +90,15 @@ def arguments(config: SftConfig, run: RunDir) -> SFTConfig:
         "ddp_find_unused_parameters": False,
         "ddp_timeout": environment.PATIENCE_S,
     }
+    if prepared.dev and config.eval_every_steps:
+        ours |= {"eval_strategy": "steps", "eval_steps": config.eval_every_steps}
+    if config.keep != "last":
+        ours |= {
+            "load_best_model_at_end": True,
+            "metric_for_best_model": "loss" if config.keep == "best_loss" else headline_name(config.task),
+            "greater_is_better": config.keep == "best_success",
+            "save_steps": config.eval_every_steps,
+        }
     if not options.get("packing"):
         # Rows are complete as they are: TRL's passes over the data would change nothing.
         ours["dataset_kwargs"] = {"skip_prepare_dataset": True}
@@ -81,8 +106,8 @@ def arguments(config: SftConfig, run: RunDir) -> SFTConfig:
         ours["train_sampling_strategy"] = "sequential"
     try:
         made = SFTConfig(**{**ours, **options})
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"trainer: {str(error).splitlines()[0]}", "mend the `trainer:` options") from error
+    except (TypeError, ValueError, ImportError, RuntimeError) as error:
+        raise ConfigError(f"trainer: {str(error).splitlines()[0]}", "fix the `trainer:` options") from error
     environment.one_card(made)
     sharded = environment.shards(made)
     if sharded and config.lora is not None and config.lora.merge:
@@ -90,13 +115,16 @@ def arguments(config: SftConfig, run: RunDir) -> SFTConfig:
             f"`lora.merge` is not possible where {sharded} shards the weights",
             "train the adapter, and merge it afterwards: rulewright merge",
         )
+    if "per_device_eval_batch_size" not in options:
+        # An evaluation packs rows and joins a batch into one as training does: it must not be larger.
+        made.per_device_eval_batch_size = made.per_device_train_batch_size
     return made
 
 
 def tokenizer(config: SftConfig, prepared: Prepared, run: RunDir) -> Any:
     """The checkpoint's tokenizer; for a new tiny model one is made, once a run."""
     if config.tiny is None:
-        return models.load_tokenizer(config.model)
+        return models.load_tokenizer(config.model, prepared.thinking)
     from transformers import AutoTokenizer
 
     folder = run.path / "tokenizer"
@@ -123,16 +151,20 @@ def _texts(config: SftConfig, wanted: TinyConfig, prepared: Prepared) -> tuple[l
     return texts, answers
 
 
-def tokens(config: SftConfig, prepared: Prepared, made: Any, run: RunDir) -> Counts:
-    """Tokenise training and held-out records into the run's folder, once."""
+def tokens(config: SftConfig, prepared: Prepared, made: Any, run: RunDir) -> tuple[Counts, Counts]:
+    """Tokenise training and held-out records into the run's folder, once; what became of each."""
 
-    def one(records: Iterable[NormalizedRecord], name: str) -> Counts:
+    def one(records: Iterable[NormalizedRecord], name: str, what: str) -> Counts:
         encoder = Encoder(made, prepared.form(config), config.max_length_tokens, config.drop_long)
-        return tokenise(records, encoder, run.path / "tokens" / f"{name}.arrow", f"{name} data")
+        return tokenise(records, encoder, run.path / "tokens" / f"{name}.arrow", what)
 
-    if prepared.dev:
-        one(prepared.dev, "dev")
-    return one(prepared.train, "train")
+    dev = one(prepared.dev, dev_name(prepared), "held-out data") if prepared.dev else Counts()
+    return one(prepared.train, "train", "training data"), dev
+
+
+def dev_name(prepared: Prepared) -> str:
+    """The file of the held-out rows: another start may ask for more or fewer of them."""
+    return f"dev-{len(prepared.dev)}"
 
 
 def rows(run: RunDir, name: str) -> Any:
@@ -167,11 +199,11 @@ def steps(args: SFTConfig, n_rows: int) -> int:
     return max(1, round(-(-n_rows // batch_size(args)) * args.num_train_epochs))
 
 
-def loaded(config: SftConfig) -> Any:
+def loaded(config: SftConfig, prepared: Prepared) -> Any:
     """The model of a checkpoint, before the run's folder is claimed; `None` where a tiny one is made."""
     if config.tiny is not None:
         return None
-    models.load_tokenizer(config.model)
+    models.load_tokenizer(config.model, prepared.thinking)
     found = models.load_model(config)
     models.set_attention(found, config.attention)
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from transformers import TrainerCallback
 
 from rulewright import console, jsonl
 from rulewright.runs import RunDir
+from rulewright.training import environment
 from rulewright.training.checkpoints import COMPLETE
 
 _LOGGED: Final = (
@@ -101,15 +102,61 @@ class MarkComplete(TrainerCallback):
 
 
 class Probe(TrainerCallback):
-    """Ask the model held-out questions every so many steps."""
+    """Ask the model held-out questions at every evaluation in training; their score becomes a metric.
 
-    def __init__(self, every: int, ask: Callable[[int], None]) -> None:
-        self._every, self._ask = every, ask
+    It must come before what decides by the metric (early stopping). The last step is left to
+    the final evaluation, unless the best step is sought by these scores.
+    """
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        due = self._every and state.global_step % self._every == 0 and state.global_step < state.max_steps
-        if due and state.is_world_process_zero:
-            self._ask(state.global_step)
+    def __init__(self, ask: Callable[[int], Mapping[str, float]], last_too: bool) -> None:
+        self._ask, self._last_too = ask, last_too
+        self._training = False
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._training = True
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._training = False
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **_: Any) -> None:
+        if self._training and (self._last_too or state.global_step < state.max_steps):
+            found = environment.agree(lambda: dict(self._ask(state.global_step)))
+            metrics |= {f"eval_{name}": value for name, value in found.items()}
+
+
+def tell(trainer: Any, values: Mapping[str, float]) -> None:
+    """Send held-out figures to the trackers that `report_to` names, at the step where the trainer is.
+
+    Not by `trainer.log`: it would close the trainer's own averages in the middle of a step.
+    """
+    kept = trainer.control.should_log
+    logs = {f"eval_{name}": value for name, value in values.items()}
+    trainer.callback_handler.on_log(trainer.args, trainer.state, trainer.control, logs)
+    trainer.control.should_log = kept
+
+
+def keep_logs_in(trainer: Any, folder: Path) -> None:
+    """Have TensorBoard's files written into the run's folder, from before the first step to after the last.
+
+    The end of training would close its writer; one opened again in the same second would
+    write over the first one's file. Call `close_logs` when all is told.
+    """
+    for callback in _tensorboards(trainer):
+        callback.logging_dir = callback.logging_dir or str(folder)
+        callback.on_train_end = lambda *_, **__: None
+
+
+def close_logs(trainer: Any) -> None:
+    """Write out what TensorBoard's writer holds, and close it."""
+    for callback in _tensorboards(trainer):
+        if callback.tb_writer is not None:
+            callback.tb_writer.close()
+            callback.tb_writer = None
+
+
+def _tensorboards(trainer: Any) -> list[Any]:
+    found = trainer.callback_handler.callbacks
+    return [callback for callback in found if type(callback).__name__ == "TensorBoardCallback"]
 
 
 def remove_printers(trainer: Any) -> None:

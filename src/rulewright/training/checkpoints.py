@@ -7,10 +7,11 @@ writes it last); one without it was being written when the run died, and is remo
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -76,6 +77,43 @@ def agree_on_start(folder: Path) -> Path | None:
     return environment.agree(lambda: last_whole(folder))
 
 
+def is_over(folder: Path, steps: int, patience: int) -> bool:
+    """Whether training ended at this checkpoint: the last step, or no patience left.
+
+    Training again from it would take one step more.
+    """
+    state = json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))
+    stopped = (state.get("stateful_callbacks") or {}).get("EarlyStoppingCallback") or {}
+    waited = (stopped.get("attributes") or {}).get("early_stopping_patience_counter", 0)
+    return bool(state["global_step"] >= steps or (patience and waited >= patience))
+
+
+def mean_loss(history: Sequence[Mapping[str, float]]) -> float | None:
+    """The mean training loss of a run from its log, whatever it was cut into; `None` where nothing is logged.
+
+    >>> mean_loss([{"step": 2, "loss": 3.0}, {"step": 6, "loss": 1.5}, {"step": 6, "eval_loss": 9.0}])
+    2.0
+    """
+    done, total = 0.0, 0.0
+    for row in history:
+        if "loss" in row:
+            total += row["loss"] * (row["step"] - done)
+            done = row["step"]
+    return total / done if done else None
+
+
+def load(trainer: Any, start: Path) -> None:
+    """Bring a trainer to where training ended at this checkpoint, to its best step where that is kept."""
+    from transformers import TrainerState
+
+    state = TrainerState.load_from_json(str(start / "trainer_state.json"))
+    state.is_world_process_zero = trainer.is_world_process_zero()
+    state.is_local_process_zero = trainer.is_local_process_zero()
+    trainer.state = state
+    best = state.best_model_checkpoint if trainer.args.load_best_model_at_end else None
+    trainer._load_from_checkpoint(str(start.parent / Path(best).name if best else start))
+
+
 def forget_after(run: RunDir, step: int) -> None:
     """Drop what `metrics.jsonl` says of steps that will be done again."""
     path = run.path / "metrics.jsonl"
@@ -94,7 +132,7 @@ def clear(out: Path) -> None:
                 path.unlink()
 
 
-def save(config: SftConfig, style: Style, trainer: Any, tokenizer: Any) -> None:
+def save(config: SftConfig, style: Style, thinking: bool | None, trainer: Any, tokenizer: Any) -> None:
     """Write what transformers loads: weights (or adapter), tokenizer, and how to ask it."""
     if config.lora is not None and config.lora.merge:
         merged = trainer.accelerator.unwrap_model(trainer.model).merge_and_unload()
@@ -107,5 +145,10 @@ def save(config: SftConfig, style: Style, trainer: Any, tokenizer: Any) -> None:
     tokenizer.save_pretrained(config.out)
     # TRL's pickled arguments: `run/config.json` says the same, readably.
     (config.out / "training_args.bin").unlink(missing_ok=True)
-    note = {"prompt_style": style, "task": config.task, "base": config.model or None}
+    note = {
+        "prompt_style": style,
+        "thinking": thinking,
+        "task": config.task,
+        "base": config.model or None,
+    }
     jsonl.write_json(config.out / NOTE_FILE, note)

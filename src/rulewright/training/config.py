@@ -6,7 +6,7 @@ Nothing here imports torch: `plan` and `--help` read it too. The names and types
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -23,6 +23,7 @@ from rulewright.training.options import Problem, TrlClass, problems
 Task = Literal["edit", "action"]
 Dtype = Literal["auto", "float32", "bfloat16"]
 Device = Literal["auto", "cpu"]
+Keep = Literal["last", "best_loss", "best_success"]
 
 
 class _Section(BaseModel):
@@ -77,10 +78,14 @@ class SftConfig(CommandConfig):
     """Held-out records, for the loss and for answers that are really executed; empty: no evaluation."""
     limit: int = Field(default=0, ge=0)
     """At most so many training records; 0: all."""
-    prompt_style: Literal["auto", "full", "compact"] = "auto"
-    """`auto`: as noted in the checkpoint; `compact` for a new tiny model, else `full`."""
-    think: bool = False
-    """`action`: begin the answer with the reason that the record gives, as `<think>…</think>`."""
+    prompt_style: Literal["auto", "full", "brief", "compact"] = "auto"
+    """`full` asks for thought, action and state update, `brief` for the action alone, `compact` says
+    nothing of the form. `auto`: as noted in the checkpoint; `compact` for a new tiny model, else `brief`."""
+    think: bool | None = None
+    """`action`: begin the answer with what its rules do, as `<think>…</think>`; unset: as the prompt asks."""
+    thinking: bool | None = None
+    """Switch a chat template's thinking on or off (Qwen3: `enable_thinking`), in training and whenever the
+    result is asked; unset: as noted in the checkpoint, else the template's default."""
     max_length_tokens: int = Field(default=2048, ge=16)
     """Longest prompt and answer together; what is longer is cut at the end, and counted."""
     drop_long: bool = True
@@ -95,8 +100,9 @@ class SftConfig(CommandConfig):
     """Of the weights in memory; auto: float32 where all are trained, bfloat16 where they are frozen."""
     device: Device = "auto"
     """`cpu`: leave GPUs alone; `auto`: the first visible one, or one for each of `processes`."""
-    attention: Literal["sdpa", "eager", "flash_attention_2", "flash_attention_3", "flex_attention"] = "sdpa"
-    """Of transformers; flash attention (a package) skips what `sdpa` computes and masks in packed rows."""
+    attention: str = "sdpa"
+    """Of transformers: sdpa, eager, flex_attention, flash_attention_2 (a package that skips what `sdpa`
+    computes and masks in packed rows), or a kernel of the hub such as kernels-community/flash-attn2."""
     trainer: Options = Field(default_factory=dict)
     """Options of trl.SFTConfig: learning_rate, max_steps, per_device_train_batch_size, …"""
     processes: int = Field(default=1, ge=1)
@@ -106,9 +112,14 @@ class SftConfig(CommandConfig):
     eval_limit: int = Field(default=64, ge=0)
     """Held-out records to answer at the end; 0: none."""
     eval_every_steps: int = Field(default=0, ge=0)
-    """Answer a quarter of them every so many steps too, for the learning curve; 0: only at the end."""
-    eval_max_new_tokens: int = Field(default=512, ge=1)
-    """Longest answer in these evaluations."""
+    """Dev loss, and answers to a quarter of them, every so many steps too; 0: only at the end."""
+    eval_max_new_tokens: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+    """Longest answer in these evaluations, in tokens; auto: the longest right answer and 10 % more."""
+    keep: Keep = "last"
+    """Which step is saved as the result: the last one, or that of the lowest dev loss or of most answers
+    right among those that `eval_every_steps` evaluates."""
+    patience: int = Field(default=0, ge=0)
+    """Stop after so many evaluations without a better one (by `keep`); 0: train to the end."""
     seed: int = 0
     """Of the weights, the mix and the order."""
     out: Path = Path("models/sft")
@@ -133,15 +144,27 @@ OWNED: Final = {
     "max_length": "max_length_tokens",
     "use_cpu": "nothing: it follows from the machine",
     "dataset_kwargs": "nothing: records are tokenised here",
-    "model_init_kwargs": "dtype and quantize",
     "completion_only_loss": "nothing: the loss is always on the answer only",
     "assistant_only_loss": "nothing: the loss is always on the answer only",
     "resume_from_checkpoint": "resume",
     "dataloader_num_workers": "nothing: records are tokenised beforehand",
     "eval_strategy": "eval_every_steps",
     "eval_steps": "eval_every_steps",
-    "push_to_hub": "nothing: runs stay on this machine",
+    "load_best_model_at_end": "keep",
+    "metric_for_best_model": "keep",
+    "greater_is_better": "keep",
+    "hub_token": "nothing, it is a secret: log in by `hf auth login`, or set HF_TOKEN",
+    "hub_strategy": "nothing: what is finished is pushed, once",
+    "hub_always_push": "nothing: what is finished is pushed, once",
+    "hub_revision": "nothing: what is finished is pushed to main",
 }  # fmt: skip
+
+
+# What the fields of a configuration decide about loading; the rest of `model_init_kwargs` goes through.
+OWNED_BY_LOADING: Final = frozenset(
+    {"dtype", "torch_dtype", "quantization_config", "device_map", "attn_implementation"}
+)
+OWNED_BY_LOADING_FIELDS: Final = "dtype, quantize, device or attention"
 
 
 def check(config: SftConfig) -> None:
@@ -171,6 +194,27 @@ def check(config: SftConfig) -> None:
             f"max_length_tokens ({config.max_length_tokens}) exceeds "
             f"tiny.max_positions ({config.tiny.max_positions})"
         )
+    if config.task == "action" and (config.prompt_style, config.think) in (("full", False), ("brief", True)):
+        found.append(
+            f"`prompt_style: {config.prompt_style}` and `think: {str(config.think).lower()}` contradict each "
+            "other: `full` asks for a thought, `brief` for none"
+        )
+    if (config.keep != "last" or config.patience) and not (
+        config.dev and config.eval_limit and config.eval_every_steps
+    ):
+        found.append("`keep` and `patience` need evaluations: `dev`, `eval_limit` and `eval_every_steps`")
+    if config.patience and config.keep == "last":
+        found.append("`patience` needs `keep: best_loss` or `best_success`: better by what?")
+    save_steps = config.trainer.get("save_steps", config.eval_every_steps)
+    if config.keep != "last" and save_steps != config.eval_every_steps:
+        found.append(
+            f"trainer.save_steps ({save_steps}) must be `eval_every_steps` ({config.eval_every_steps}) with "
+            f"`keep: {config.keep}`: the best step must have been saved"
+        )
+    owned = sorted(OWNED_BY_LOADING & set(config.trainer.get("model_init_kwargs") or {}))
+    found += [
+        f"trainer.model_init_kwargs.{key} is set elsewhere: use {OWNED_BY_LOADING_FIELDS}" for key in owned
+    ]
     if config.bucket and config.trainer.get("packing"):
         found.append("`bucket` and `trainer.packing` exclude each other")
     found += [f"trainer.{key}: {what}" for key, what in _problems(config.trainer)]
@@ -199,6 +243,13 @@ def is_free(key: str) -> bool:
     if section == "trainer":
         return name in _FREE or name.startswith(_FREE_PREFIXES)
     return key in _FREE_FIELDS
+
+
+def may_differ(config: SftConfig) -> Callable[[str], bool]:
+    """Which keys another start of this run may change; where evaluations choose the step, theirs may not."""
+    if config.keep != "last":
+        return lambda key: is_free(key) and not key.startswith("eval_")
+    return lambda key: is_free(key) or key == "eval_every_steps"
 
 
 def _problems(options: Mapping[str, Any]) -> list[Problem]:
@@ -266,4 +317,6 @@ def style_of(config: SftConfig, noted: str | None) -> Style:
         return config.prompt_style
     if config.tiny is not None or noted == "compact":
         return "compact"
-    return "full"
+    if config.think is not None:
+        return "full" if config.think else "brief"
+    return "full" if noted == "full" else "brief"

@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from rulewright import console, jsonl
-from rulewright.actions import Rejection, render_response
+from rulewright.actions import Rejection, describe_action, render_response
 from rulewright.actions.codec import parse_action
 from rulewright.data.schemas import NormalizedRecord
+from rulewright.generation import chat
 from rulewright.prompts import Message, Style, action_prompt, edit_answer, edit_prompt
+from rulewright.state.state import StateUpdate
 from rulewright.training.config import Task
 
 IGNORED: Final = -100
@@ -30,25 +32,34 @@ _CHUNK: Final = 512
 
 @dataclass(frozen=True)
 class Form:
-    """How a record becomes a prompt and an answer."""
+    """How a record becomes a prompt and an answer; the answer has the parts that the prompt asks for."""
 
     task: Task
     style: Style
-    think: bool = False
+    think: bool | None = None
+    """Begin an action with what its rules do, in words; `None`: where the style asks for it."""
 
     def prompt(self, record: NormalizedRecord) -> list[Message]:
-        make = edit_prompt if self.task == "edit" else action_prompt
-        return make(record.instruction, record.pre, record.language, style=self.style)
+        if self.task == "edit":
+            return edit_prompt(record.instruction, record.pre, record.language, self.style)
+        return action_prompt(record.instruction, record.pre, record.language, record.state, style=self.style)
 
     def answer(self, record: NormalizedRecord) -> str | Rejection:
         """What the model should write; a `Rejection` where the record's action cannot be read."""
         if self.task == "edit":
             return edit_answer(record.post, record.language, self.style)
-        return action_answer(record, self.think)
+        asked = self.style == "full"
+        return action_answer(record, asked if self.think is None else self.think, asked)
 
 
-def action_answer(record: NormalizedRecord, think: bool = False) -> str | Rejection:
-    """The wire form of a record's action, in mode `yaml` or as the action was written."""
+def action_answer(record: NormalizedRecord, think: bool = False, update: bool = False) -> str | Rejection:
+    """The wire form of a record's action, in mode `yaml` or as the action was written.
+
+    Args:
+        record: with an action.
+        think: begin with what the rules do, in words.
+        update: end with a state update; one that changes nothing, since the action does it all.
+    """
     if record.metadata.action is None:
         from rulewright.verdict import Verdict
 
@@ -56,8 +67,9 @@ def action_answer(record: NormalizedRecord, think: bool = False) -> str | Reject
     action = parse_action(record.metadata.action, record.language)
     if isinstance(action, Rejection):
         return action
-    reason = (record.metadata.provenance or {}).get("reason", "") if think else ""
-    return render_response(action, think=str(reason))
+    return render_response(
+        action, describe_action(action) if think else "", StateUpdate() if update else None
+    )
 
 
 @dataclass
@@ -70,6 +82,9 @@ class Counts:
     """Of the rows that are trained on, prompt and answer."""
     n_answer_tokens: int = 0
     longest: int = 0
+    """Prompt and answer together, of the rows that are trained on."""
+    longest_answer: int = 0
+    """Of all records, those left out for their length too."""
     dropped: dict[str, int] | None = None
     """Reason to count: `too_long`, `cut_answer_gone`, or an action's verdict."""
     truncated: int = 0
@@ -102,9 +117,10 @@ class Encoder:
     def _encode(self, pairs: Sequence[tuple[list[Message], str]]) -> Iterator[dict[str, list[int]]]:
         if not pairs:
             return
-        prompts = [self._render(prompt) for prompt, _ in pairs]
+        prompts = [chat.ask(self._tokenizer, prompt) for prompt, _ in pairs]
         answers = [
-            self._answer(prompt, text, answer) for (prompt, answer), text in zip(pairs, prompts, strict=True)
+            chat.answer(self._tokenizer, prompt, text, answer)
+            for (prompt, answer), text in zip(pairs, prompts, strict=True)
         ]
         prompt_ids = self._tokenizer(prompts, add_special_tokens=False, verbose=False)["input_ids"]
         answer_ids = self._tokenizer(answers, add_special_tokens=False, verbose=False)["input_ids"]
@@ -113,22 +129,8 @@ class Encoder:
             if row is not None:
                 yield row
 
-    def _render(self, messages: list[Message], answered: bool = False) -> str:
-        text = self._tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=not answered
-        )
-        return str(text)
-
-    def _answer(self, prompt: list[Message], rendered: str, answer: str) -> str:
-        """The answer as the chat template writes it, up to and with the end token."""
-        whole = self._render([*prompt, {"role": "assistant", "content": answer}], answered=True)
-        if not whole.startswith(rendered):
-            raise ValueError("the chat template writes the prompt differently once it is answered")
-        end = self._tokenizer.eos_token
-        text = whole[len(rendered) :]
-        return text[: text.rindex(end) + len(end)] if end in text else text + end
-
     def _row(self, prompt: list[int], answer: list[int]) -> dict[str, list[int]] | None:
+        self.counts.longest_answer = max(self.counts.longest_answer, len(answer))
         if len(prompt) + len(answer) > self._max_length:
             if self._drop_long:
                 self._dropped["too_long"] += 1

@@ -23,7 +23,9 @@ _VISIBLE: Final = "CUDA_VISIBLE_DEVICES"
 _ONE_CARD: Final = "one process trains on one; for all: `processes`, or accelerate launch"
 
 
-def prepare(threads: int, model: str = "", device: str = "auto", processes: int = 1) -> None:
+def prepare(
+    threads: int, model: str = "", device: str = "auto", processes: int = 1, hub: bool = False
+) -> None:
     """Set thread counts, choose the device, and keep the libraries quiet and at home.
 
     TRL and the hub client report usage at every start unless told not to. A model that
@@ -34,13 +36,15 @@ def prepare(threads: int, model: str = "", device: str = "auto", processes: int 
         model: checkpoint folder or hub name.
         device: `cpu` hides the GPUs; `auto` leaves one visible where one process trains.
         processes: that this one will start.
+        hub: whether the result is to be pushed there.
     """
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     # TRL announces its experimental parts; we know which we use.
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
-    if not model or (Path(model).exists() and Path(adapter_base(model) or model).exists()):
+    here = Path(model).exists() and Path(adapter_base(model) or model).exists()
+    if not hub and (not model or here):
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
     if device == "cpu":
         os.environ[_VISIBLE] = ""

@@ -120,6 +120,8 @@ class PolicyTrainer(GRPOTrainer):
         args: GRPOConfig,
         **options: Any,
     ) -> None:
+        self.thinking: bool | None = None
+        """The chat template's switch, where the run sets it; noted with the checkpoint."""
         self.reward = ScorerReward(reward_name, scorer, args.mask_truncated_completions)
         self.sampling, self.prompt_style = sampling, prompt_style
         self.generate_at_once = generate_at_once

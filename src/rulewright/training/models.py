@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from rulewright import console
 from rulewright.errors import ConfigError, MissingDependency, UsageError
+from rulewright.generation import chat
 from rulewright.generation.open import adapter_base, looks_like_path, require_checkpoint
 from rulewright.training import environment
 from rulewright.training.config import LoraConfig, SftConfig, weights_dtype
@@ -20,8 +21,18 @@ from rulewright.training.config import LoraConfig, SftConfig, weights_dtype
 _TOKENIZERS: Final = ("tokenizer.json", "*.model", "vocab.*", "*.tiktoken", "tekken.json")
 
 
-def load_tokenizer(model: str) -> Any:
-    """The tokenizer of a checkpoint, checked for what training needs."""
+def load_tokenizer(model: str, thinking: bool | None = None) -> Any:
+    """The tokenizer of a checkpoint, checked for what training needs.
+
+    Its chat template is adapted (`chat.adapt`), and saved so with what is trained.
+
+    Args:
+        model: folder or hub name.
+        thinking: the template's switch; `None` leaves it as it is.
+
+    Raises:
+        UsageError: no tokenizer, or one that our prompts and answers cannot be written with.
+    """
     require_checkpoint(model)
     from transformers import AutoTokenizer
 
@@ -41,16 +52,12 @@ def load_tokenizer(model: str) -> Any:
             else f"with a network: hf download {source}"
         )
         raise UsageError(f"{source}: no tokenizer ({reason})", hint) from error
-    if not tokenizer.chat_template:
-        raise UsageError(
-            f"{model}: its tokenizer has no chat template, so prompts cannot be written as for inference",
-            "use a chat model, or set tokenizer.chat_template and save the tokenizer",
-        )
     if tokenizer.eos_token is None:
         raise UsageError(f"{model}: its tokenizer has no end token", "set eos_token and save the tokenizer")
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
         console.decided("pad token", tokenizer.pad_token, "the tokenizer has none; the end token is used")
+    chat.adapt(tokenizer, model, thinking, own_system=True)
     return tokenizer
 
 
@@ -64,7 +71,8 @@ def load_model(config: SftConfig) -> Any:
     from transformers import AutoModelForCausalLM
 
     require_checkpoint(config.model)
-    options: dict[str, Any] = {"dtype": _dtype(config)}
+    options: dict[str, Any] = dict(config.trainer.get("model_init_kwargs") or {})
+    options["dtype"] = _dtype(config)
     if config.quantize == "nf4":
         options["quantization_config"] = nf4()
         if torch.cuda.is_available():
@@ -175,6 +183,14 @@ def lost_steps(model: Any, rate: float) -> tuple[int, int]:
     return lost, n
 
 
+def count(model: Any) -> tuple[int, int]:
+    """All parameters of a model and those that are trained; 4-bit ones are stored two in a byte."""
+    if hasattr(model, "get_nb_trainable_parameters"):
+        n_trained, n = model.get_nb_trainable_parameters()
+        return int(n), int(n_trained)
+    return int(model.num_parameters()), int(model.num_parameters(only_trainable=True))
+
+
 def set_attention(model: Any, wanted: str) -> None:
     """Switch to another implementation of attention.
 
@@ -185,10 +201,11 @@ def set_attention(model: Any, wanted: str) -> None:
         return
     try:
         model.set_attn_implementation(wanted)
-    except (ImportError, ValueError) as error:
+    except (ImportError, ValueError, OSError, RuntimeError, KeyError) as error:
+        hub = "/" in wanted
         raise UsageError(
-            f"attention: {wanted} cannot be used here ({str(error).splitlines()[0]})",
-            "install its package (pip install flash-attn), or use attention: sdpa",
+            f"attention: {wanted} cannot be used here ({(str(error) or repr(error)).splitlines()[0]})",
+            f"install its package (pip install {'kernels' if hub else 'flash-attn'}), or use attention: sdpa",
         ) from error
 
 

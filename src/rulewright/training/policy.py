@@ -24,16 +24,17 @@ from rulewright.config import CommandConfig, Options
 from rulewright.errors import ConfigError, MissingDependency, RulewrightError, UsageError
 from rulewright.generation.base import Sampling
 from rulewright.generation.gguf import checkpoint
-from rulewright.generation.open import require_checkpoint
+from rulewright.generation.open import require_checkpoint, resolve_thinking
 from rulewright.runs import RunDir
 from rulewright.srl.curves import plot
 from rulewright.srl.sampling import SamplingConfig
 from rulewright.srl.scoring import Evaluation, Scorer, summarize
-from rulewright.training import checkpoints, environment
+from rulewright.training import checkpoints, environment, hub
 from rulewright.training import launch as launcher
 from rulewright.training import policy_card as card
 from rulewright.training.config import Device, Dtype, LoraConfig, is_free, placed
 from rulewright.training.options import problems
+from rulewright.training.origin import origin_of
 
 if TYPE_CHECKING:
     from trl import GRPOConfig
@@ -66,7 +67,8 @@ OURS: Final = dict.fromkeys(
     (
         "output_dir", "seed", "eval_strategy", "eval_steps", "do_eval", "save_strategy", "save_only_model",
         "load_best_model_at_end", "remove_unused_columns", "resume_from_checkpoint", "reward_weights",
-        "multi_objective_aggregation",
+        "multi_objective_aggregation", "chat_template_kwargs", "hub_token", "hub_strategy", "hub_always_push",
+        "hub_revision",
     ),
     "is decided by the run: take it out",
 )  # fmt: skip
@@ -81,6 +83,8 @@ class PolicyConfig(CommandConfig):
     """The best checkpoint goes here, the run's files into run/ below."""
     reports: Path = Path("reports/srl")
     """Metrics and curves, copied from the run."""
+    thinking: bool | None = None
+    """Switch a chat template's thinking on or off; unset: as noted in the checkpoint, else its default."""
     max_prompt_tokens: int = Field(default=4096, ge=1)
     """Tasks with a longer prompt are left out, and counted."""
     eval_rows: int = Field(default=128, ge=1)
@@ -111,6 +115,8 @@ class PolicyConfig(CommandConfig):
     """Of shuffling, sampling and evaluation."""
     sampling: tyro.conf.Fixed[tyro.conf.Suppress[SamplingConfig]] = SamplingConfig()
     """Dynamic sampling: enabled, epsilon, criterion, max_rounds, max_flat_batches."""
+    attention: str = "sdpa"
+    """Of transformers: sdpa, eager, flash_attention_2, or a kernel of the hub."""
     trainer: Options = Field(default_factory=dict)
     """Fields of TRL's GRPOConfig."""
     resume: bool = False
@@ -187,13 +193,15 @@ def settled(command: list[str], config: PolicyConfig, inputs: Sequence[Path]) ->
 
     if not environment.visible_cards():  # there they would start CUDA here too, and keep its memory
         trainer_arguments(config, run)
-    load_tokenizer(config.model)
+    load_tokenizer(config.model, resolve_thinking(config.model, config.thinking))
     launcher.run(command, config, config.processes, config.threads, run.path, config.device)
     return run.result()
 
 
 def _require_libraries(config: PolicyConfig) -> None:
-    environment.prepare(config.threads, config.model, config.device, config.processes)
+    environment.prepare(
+        config.threads, config.model, config.device, config.processes, hub="push_to_hub" in config.trainer
+    )
     try:
         import torch  # noqa: F401
         import trl  # noqa: F401
@@ -204,6 +212,7 @@ def _require_libraries(config: PolicyConfig) -> None:
 
 def _confirmed(config: PolicyConfig, run: RunDir) -> dict[str, Any]:
     console.say(f"{config.out}: this very run is finished already")
+    _push(config)
     return run.result()
 
 
@@ -244,6 +253,7 @@ def _train(config: PolicyConfig, tasks: Tasks, inputs: Sequence[Path]) -> dict[s
     _require_libraries(config)
     import torch
 
+    from rulewright.training import callbacks, preview
     from rulewright.training.policy_loop import Watch, open_trainer, save_best, trainer_arguments
 
     torch.set_num_threads(config.threads)
@@ -258,6 +268,9 @@ def _train(config: PolicyConfig, tasks: Tasks, inputs: Sequence[Path]) -> dict[s
     checkpoint = checkpoints.agree_on_start(run.path / "checkpoints")
     if environment.is_main():
         tasks.set_aside(run.path)
+        callbacks.keep_logs_in(trainer, run.path / "logs")
+        if checkpoint is None:
+            preview.show_tasks(tasks.train, trainer.train_dataset, trainer.processing_class)
     watch = Watch(
         trainer, tasks.dev, config, run, resumed_at=checkpoints.step_of(checkpoint) if checkpoint else 0
     )
@@ -268,6 +281,7 @@ def _train(config: PolicyConfig, tasks: Tasks, inputs: Sequence[Path]) -> dict[s
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     _require_signal(trainer, config)
     watch.evaluate(trainer.state.global_step)
+    callbacks.close_logs(trainer)
     result: dict[str, Any] = {}
     if trainer.accelerator.is_main_process:
         save_best(run.path / "best", config)
@@ -275,8 +289,16 @@ def _train(config: PolicyConfig, tasks: Tasks, inputs: Sequence[Path]) -> dict[s
         publish(run, config, curves=True)
         card.write(config, result, run.facts())
         run.finish(result)
+        _push(config)
     trainer.accelerator.end_training()
     return result
+
+
+def _push(config: PolicyConfig) -> None:
+    """Send the finished model to the hub, where that is asked for."""
+    _, target = hub.split(config.trainer, config.out)
+    if target is not None:
+        hub.push(config.out, target)
 
 
 def check_trainer(arguments: GRPOConfig, n_train: int) -> None:
@@ -373,6 +395,8 @@ def _result(
     return {
         "reward": tasks.reward,
         "model": config.model,
+        "origin": origin_of(config.model)._asdict(),
+        "thinking": trainer.thinking,
         "n_train": len(tasks.train),
         "n_dev": watch.n_rows,
         "steps": trainer.state.global_step,

@@ -14,11 +14,12 @@ from trl import GRPOConfig
 from rulewright import console, jsonl
 from rulewright.errors import ConfigError, UsageError
 from rulewright.evaluation.stats import paired
+from rulewright.generation import chat
 from rulewright.generation.local import LocalGenerator
-from rulewright.generation.open import NOTE_FILE, GeneratorConfig, resolve_style
+from rulewright.generation.open import NOTE_FILE, GeneratorConfig, resolve_style, resolve_thinking
 from rulewright.runs import RunDir
 from rulewright.srl.scoring import Evaluation, Scorer
-from rulewright.training import callbacks, checkpoints, environment, models
+from rulewright.training import callbacks, checkpoints, environment, hub, models
 from rulewright.training.config import SftConfig, trainer_options
 from rulewright.training.grpo import PolicyTrainer
 from rulewright.training.policy import (
@@ -42,15 +43,18 @@ def open_trainer(config: PolicyConfig, tasks: Tasks, arguments: GRPOConfig) -> P
         ConfigError: settings that would train on nothing, or weights that are sharded.
     """
     _refuse_shards(arguments)
-    tokenizer = models.load_tokenizer(config.model)
+    thinking = resolve_thinking(config.model, config.thinking)
+    tokenizer = models.load_tokenizer(config.model, thinking)
     style = resolve_style(GeneratorConfig(model=config.model))
     console.decided("prompt style", style, "as noted in the checkpoint")
     dataset = _dataset(tasks.train, tokenizer, style, config.max_prompt_tokens)
     check_trainer(arguments, len(dataset))
     base = SftConfig(
-        model=config.model, lora=config.lora, quantize=config.quantize, dtype=config.dtype
+        model=config.model, lora=config.lora, quantize=config.quantize, attention=config.attention,
+        dtype=config.dtype, trainer={"model_init_kwargs": config.trainer.get("model_init_kwargs") or {}},
     )  # fmt: skip
     model = models.load_model(base)
+    models.set_attention(model, config.attention)
     adapter = models.trained_weights(model)
     fresh = config.lora is not None and not hasattr(model, "peft_config")
     trainer = PolicyTrainer(
@@ -66,6 +70,7 @@ def open_trainer(config: PolicyConfig, tasks: Tasks, arguments: GRPOConfig) -> P
         peft_config=models.peft_config(config.lora) if fresh and config.lora else None,
         callbacks=[callbacks.MarkComplete()],
     )
+    trainer.thinking = thinking
     callbacks.remove_printers(trainer)
     models.hold_in_float32(trainer, adapter)
     return trainer
@@ -73,7 +78,9 @@ def open_trainer(config: PolicyConfig, tasks: Tasks, arguments: GRPOConfig) -> P
 
 def trainer_arguments(config: PolicyConfig, run: RunDir) -> GRPOConfig:
     """TRL's configuration from ours; on a machine without a GPU, one that works there."""
-    options = trainer_options(config.trainer, "GRPOConfig", OURS)
+    options, _ = hub.split(trainer_options(config.trainer, "GRPOConfig", OURS), config.out)
+    # The model is loaded by us, by the same fields as for SFT.
+    options.pop("model_init_kwargs", None)
     values = {**DEFAULTS, **options}
     if not torch.cuda.is_available():
         for key, value in {"use_cpu": True, "bf16": False, "gradient_checkpointing": False}.items():
@@ -116,7 +123,7 @@ def _dataset(scorer: Scorer, tokenizer: Any, style: Any, max_prompt_tokens: int)
     rows: list[dict[str, Any]] = []
     for row in range(len(scorer)):
         prompt = scorer.prompt(row, style)
-        ids = tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=True)["input_ids"]
+        ids = tokenizer(chat.ask(tokenizer, prompt), add_special_tokens=False)["input_ids"]
         if len(ids) <= max_prompt_tokens:
             rows.append({"prompt": prompt, "row": row})
     if len(rows) < len(scorer):
@@ -212,6 +219,11 @@ class Watch(TrainerCallback):
                 kept = {**evaluation.__dict__}
                 rewards.append({"step": step, "mode": mode, "evaluation": kept})
         greedy, sampled = found["greedy"], found["sampled"]
+        callbacks.tell(
+            self._trainer,
+            {f"{mode}_reward": value.mean_reward for mode, value in found.items()}
+            | {f"{mode}_success": value.success_rate for mode, value in found.items()},
+        )
         console.say(
             f"step {step}: dev reward {greedy.mean_reward:.3f} greedy, {sampled.mean_reward:.3f} sampled; "
             f"success {greedy.success_rate:.3f}, {sampled.success_rate:.3f} (n {greedy.n}, {sampled.n})"
@@ -235,7 +247,12 @@ class Watch(TrainerCallback):
         fresh = self._run.path / "best.new"
         self._trainer.save_model(str(fresh))
         if self._main:
-            note = {"prompt_style": self._trainer.prompt_style, "task": "action", "base": self._config.model}
+            note = {
+                "prompt_style": self._trainer.prompt_style,
+                "thinking": self._trainer.thinking,
+                "task": "action",
+                "base": self._config.model,
+            }
             jsonl.write_json(fresh / NOTE_FILE, note)
             jsonl.write_json(fresh / "step.json", {"step": step})
             shutil.rmtree(folder, ignore_errors=True)

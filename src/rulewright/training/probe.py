@@ -6,14 +6,15 @@ rule is applied, and the result must be the wanted text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, Literal
 
 from rulewright import jsonl
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.engine import Engine, judge_answers
 from rulewright.evaluation import actions, edits
 from rulewright.evaluation.harness import Row
+from rulewright.evaluation.stats import paired
 from rulewright.generation.base import Completion, Sampling
 from rulewright.generation.local import LocalGenerator
 from rulewright.prompts import Style
@@ -22,6 +23,7 @@ from rulewright.training.config import SftConfig, Task
 
 # A mid-training curve needs fewer answers than the final measurement.
 _CURVE_SHARE: Final = 4
+BEFORE: Final = "before.jsonl"
 
 
 class Prober:
@@ -34,6 +36,8 @@ class Prober:
         run: where rows and curve go.
         model: gives the plain model that is being trained.
         tokenizer: its tokenizer.
+        max_new_tokens: longest answer.
+        tell: sends figures to trackers.
     """
 
     def __init__(
@@ -44,31 +48,81 @@ class Prober:
         run: RunDir,
         model: Callable[[], Any],
         tokenizer: Any,
+        max_new_tokens: int,
+        tell: Callable[[Mapping[str, float]], None],
     ) -> None:
+        self._max_new_tokens, self._tell = max_new_tokens, tell
         self._config, self._style, self._records = config, style, records
         self._run, self._model, self._tokenizer = run, model, tokenizer
 
-    def curve(self, step: int) -> None:
-        """A point of the learning curve, into `metrics.jsonl`."""
+    def before(self) -> None:
+        """Ask all questions before the first step; the rows go to `before.jsonl`."""
         if self._records:
-            share = self._records[: max(1, len(self._records) // _CURVE_SHARE)]
-            values = headline(self._ask(share), self._config.task)
-            dev = {f"dev_{key}": value for key, value in values.items()}
-            self._run.log(step=step, n_asked=len(share), **dev)
+            rows = self._ask(self._records)
+            jsonl.write(self._run.path / BEFORE, rows)
+            self._note(0, rows)
 
-    def final(self) -> dict[str, Any] | None:
-        """All held-out answers, scored; the rows go to `rows.jsonl`."""
+    def curve(self, step: int) -> dict[str, float]:
+        """A point of the learning curve, into `metrics.jsonl` and to the trackers."""
         if not self._records:
-            return None
+            return {}
+        share = self._records[: max(1, len(self._records) // _CURVE_SHARE)]
+        return self._note(step, self._ask(share))
+
+    def _note(self, step: int, rows: Sequence[Row]) -> dict[str, float]:
+        values = headline(rows, self._config.task)
+        dev = {f"dev_{key}": value for key, value in values.items()}
+        self._run.log(step=step, n_asked=len(rows), **dev)
+        self._tell(dev)
+        return values
+
+    def final(self, step: int) -> dict[str, Any]:
+        """All held-out answers after training: the evaluation, how many were cut, the paired gain.
+
+        The rows go to `rows.jsonl`.
+        """
+        if not self._records:
+            return {"evaluation": None, "cut_answers": None, "gain": None}
         rows = self._ask(self._records)
         jsonl.write(self._run.path / "rows.jsonl", rows)
-        if self._config.task == "edit":
-            return edits.summarize(rows, self._records, self._config.seed)
-        return actions.summarize(rows, self._config.seed)
+        seed = self._config.seed
+        summary = (
+            edits.summarize(rows, self._records, seed)
+            if self._config.task == "edit"
+            else actions.summarize(rows, seed)
+        )
+        self._tell({f"final_{key}": value for key, value in headline(rows, self._config.task).items()})
+        n_cut = sum(row["finish_reason"] == "length" for row in rows)
+        return {"evaluation": summary, "cut_answers": n_cut, "gain": self._gain(rows)}
+
+    def _gain(self, after: Sequence[Row]) -> dict[str, Any] | None:
+        """Difference of the headline metric to before training, paired by question."""
+        path = self._run.path / BEFORE
+        name = headline_name(self._config.task)
+        before = {row["task"]: row for row in jsonl.read(path)} if path.exists() else {}
+        pairs = [(before[row["task"]], row) for row in after if row["task"] in before]
+        pairs = [(old, new) for old, new in pairs if name in old and name in new]
+        if not pairs:
+            return None
+        values = [[float(row[name]) for row in side] for side in zip(*pairs, strict=True)]
+        groups = [new["group"] for _, new in pairs]
+        return {"metric": name, **paired(values[0], values[1], groups, self._config.seed).to_dict()}
 
     def _ask(self, records: Sequence[NormalizedRecord]) -> list[Row]:
-        limit = self._config.eval_max_new_tokens
+        limit = self._max_new_tokens
         return ask(self._model(), self._tokenizer, records, self._config.task, self._style, limit)
+
+
+def longest(wanted: int | Literal["auto"], longest_answer: int) -> int:
+    """How many tokens an answer may have: as configured, or the longest right one and 10 % more.
+
+    >>> longest("auto", 100), longest(64, 100), longest("auto", 0)
+    (110, 64, 512)
+    """
+    if wanted != "auto":
+        return wanted
+    # Nothing could be measured: none of the records has an answer that can be written.
+    return -(-longest_answer * 11 // 10) if longest_answer else 512
 
 
 def ask(
@@ -118,9 +172,14 @@ def _action_scores(answers: Sequence[Completion], records: Sequence[NormalizedRe
     return [actions.score_outcome(one, record) for one, record in zip(judged, records, strict=True)]
 
 
+def headline_name(task: Task) -> str:
+    """The metric that says how many answers are right."""
+    return "exact" if task == "edit" else "success"
+
+
 def headline(rows: Sequence[Row], task: Task) -> dict[str, float]:
     """The means that a learning curve shows."""
-    names = ("exact", "change_similarity") if task == "edit" else ("success", "change_similarity")
+    names = (headline_name(task), "change_similarity")
     values = {name: round(sum(row.get(name, 0.0) for row in rows) / max(1, len(rows)), 4) for name in names}
     if task == "action":
         valid = sum(bool(actions.METRICS["valid"](row)) for row in rows)

@@ -12,17 +12,19 @@ import resource
 import time
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rulewright import console, jsonl
-from rulewright.errors import MissingDependency, RulewrightError
+from rulewright.errors import ConfigError, MissingDependency, RulewrightError
 from rulewright.evaluation.tables import cell
 from rulewright.generation.gguf import checkpoint
 from rulewright.generation.open import require_checkpoint
 from rulewright.runs import RunDir
 from rulewright.training import card, checkpoints, environment, launch, models
 from rulewright.training.assemble import Prepared, prepare
-from rulewright.training.config import SftConfig, check, is_free
+from rulewright.training.config import SftConfig, check, may_differ
+from rulewright.training.data import Counts
+from rulewright.training.probe import Prober, longest
 
 
 def train(config: SftConfig) -> dict[str, Any]:
@@ -36,7 +38,9 @@ def train(config: SftConfig) -> dict[str, Any]:
         RulewrightError: nothing to train on, or a process failed.
     """
     check(config)
-    environment.prepare(config.threads, config.model, config.device, config.processes)
+    environment.prepare(
+        config.threads, config.model, config.device, config.processes, hub="push_to_hub" in config.trainer
+    )
     config = config.model_copy(update={"model": checkpoint(config.model)})
     prepared = prepare(config)
     if not environment.is_launched():
@@ -44,7 +48,7 @@ def train(config: SftConfig) -> dict[str, Any]:
         if run.done and not config.overwrite:
             return _confirmed(config, run)
         if config.processes > 1:
-            _preflight(config, run)
+            _preflight(config, prepared, run)
             command = ["train", "sft"]
             launch.run(command, config, config.processes, config.threads, run.path, config.device)
             return run.result()
@@ -65,6 +69,10 @@ def describe(result: dict[str, Any]) -> str:
         value = found["metrics"][name]
         line = f"{name}: {cell(value)} % of {value['n']} held-out records"
         lines.append(line + (f"; before training {100 * first[f'dev_{name}']:.1f} %" if first else ""))
+        if result.get("cut_answers"):
+            lines.append(
+                f"{result['cut_answers']} of {value['n']} answers were cut: raise --eval-max-new-tokens"
+            )
     return "\n".join(lines)
 
 
@@ -80,25 +88,26 @@ def _look(config: SftConfig, prepared: Prepared) -> RunDir:
         require_checkpoint(config.model)
     return RunDir.look(
         config.out / "run", config, resume=config.resume, overwrite=config.overwrite,
-        inputs=_inputs(prepared), free=is_free,
+        inputs=_inputs(prepared), free=may_differ(config),
     )  # fmt: skip
 
 
 def _confirmed(config: SftConfig, run: RunDir) -> dict[str, Any]:
     console.say(f"{config.out}: this very run is finished already")
+    _push(config)
     return run.result()
 
 
-def _preflight(config: SftConfig, run: RunDir) -> None:
+def _preflight(config: SftConfig, prepared: Prepared, run: RunDir) -> None:
     """Find the person's mistakes before other processes meet them."""
     try:
         from rulewright.training import assemble
     except ImportError as error:
         raise MissingDependency("trl with torch", "training", "train") from error
     if not environment.visible_cards():  # there they would start CUDA here too, and keep its memory
-        assemble.arguments(config, run)
+        assemble.arguments(config, prepared, run)
     if config.model:
-        models.load_tokenizer(config.model)
+        models.load_tokenizer(config.model, prepared.thinking)
 
 
 def _claim(config: SftConfig, prepared: Prepared) -> RunDir:
@@ -107,7 +116,7 @@ def _claim(config: SftConfig, prepared: Prepared) -> RunDir:
         checkpoints.clear(config.out)
     return RunDir.open(
         config.out / "run", config, resume=config.resume, overwrite=config.overwrite,
-        seed=config.seed, inputs=_inputs(prepared), free=is_free,
+        seed=config.seed, inputs=_inputs(prepared), free=may_differ(config),
     )  # fmt: skip
 
 
@@ -116,26 +125,68 @@ def _inputs(prepared: Prepared) -> list[Path]:
 
 
 def _train(config: SftConfig, prepared: Prepared) -> dict[str, Any]:
-    """Load, claim the folder, train; in a run of several processes the first one decides."""
+    """Load, claim the folder, train, save, evaluate; in a run of several processes the first one decides."""
     try:
         import torch
-        from trl import SFTTrainer
+        import trl  # noqa: F401
     except ImportError as error:
         raise MissingDependency("trl with torch", "training", "train") from error
-    from rulewright.training import assemble, callbacks, fast
+    from rulewright.training import assemble, callbacks
 
     torch.set_num_threads(config.threads)
     environment.quiet()
     run = RunDir(config.out / "run")
-    args = assemble.arguments(config, run)
+    args = assemble.arguments(config, prepared, run)
     if environment.agree(lambda: _look(config, prepared).done and not config.overwrite):
         environment.leave()
         return _confirmed(config, run) if environment.is_main() else {}
-    loaded = assemble.loaded(config)
+    loaded = assemble.loaded(config, prepared)
     run = environment.agree(lambda: _claim(config, prepared))
+    made = _assemble(config, prepared, run, args, loaded)
+    start = checkpoints.agree_on_start(Path(args.output_dir))
+    done = _fit(config, made, run, start)
+    checkpoints.save(config, prepared.style, prepared.thinking, made.trainer, made.tokenizer)
+    result = _result(config, prepared, made, start, done)
+    result |= _evaluate(config, made, args)
+    callbacks.close_logs(made.trainer)
+    if environment.is_main():
+        result |= {"curve": _curve(run)}
+        card.write(config, result, run)
+        run.finish(result)
+        _push(config)
+    made.trainer.accelerator.end_training()
+    return result if environment.is_main() else {}
+
+
+class Assembled(NamedTuple):
+    """A run that is ready to start."""
+
+    trainer: Any
+    tokenizer: Any
+    counts: Counts
+    prober: Prober
+    metrics: Any
+    """Callbacks that are asked afterwards."""
+    memory: Any
+    n_rows: int
+    """Rows as they are trained, packed ones counted as one."""
+    steps: int
+
+
+def _assemble(config: SftConfig, prepared: Prepared, run: RunDir, args: Any, loaded: Any) -> Assembled:
+    """Tokenise, and put the trainer together.
+
+    Raises:
+        RulewrightError: nothing is left to train on.
+    """
+    from transformers import EarlyStoppingCallback
+    from trl import SFTTrainer
+
+    from rulewright.training import assemble, callbacks, fast, preview
+
     with args.main_process_first(desc="data"):
         tokenizer = assemble.tokenizer(config, prepared, run)
-        counts = assemble.tokens(config, prepared, tokenizer, run)
+        counts, dev_counts = assemble.tokens(config, prepared, tokenizer, run)
     if not counts.n_rows:
         if environment.is_main():
             run.clear()  # nothing was trained: the folder is free
@@ -144,11 +195,13 @@ def _train(config: SftConfig, prepared: Prepared) -> dict[str, Any]:
             f"{config.out}: no record is left to train on ({counts.dropped})",
             "raise max_length_tokens, or name other records in `mix`",
         )
+    dev = assemble.rows(run, assemble.dev_name(prepared)) if prepared.dev else None
+    if dev is None and args.eval_strategy != "no":
+        _without_dev_loss(config, args)
     data = assemble.ordered(config, run, args)
     model, peft = assemble.model(config, tokenizer, loaded)
     adapter = models.trained_weights(model)
     metrics, memory = callbacks.Metrics(run), callbacks.Memory()
-    dev = assemble.rows(run, "dev") if prepared.dev else None
     trainer = SFTTrainer(
         model=model,
         args=args,
@@ -163,81 +216,171 @@ def _train(config: SftConfig, prepared: Prepared) -> dict[str, Any]:
     fast.speed_up(trainer)
     if environment.shards(args) and not (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
         console.decided("shards", "none, whole copies", "accelerate shards on accelerators only")
-    start = checkpoints.agree_on_start(Path(args.output_dir))
-    prober = _prober(config, prepared, run, trainer, tokenizer, start)
+    callbacks.keep_logs_in(trainer, run.path / "logs")
+    preview.require_labels(trainer.train_dataset)
+    prober = _prober(config, prepared, run, trainer, tokenizer, dev_counts)
+    trainer.add_callback(callbacks.Probe(prober.curve, last_too=config.keep == "best_success"))
+    if config.patience:
+        trainer.add_callback(EarlyStoppingCallback(config.patience))
     # TRL has packed the rows by now, where that is asked for.
     n_rows = len(trainer.train_dataset) if args.packing else counts.n_rows
-    steps = assemble.steps(args, n_rows)
+    return Assembled(
+        trainer, tokenizer, counts, prober, metrics, memory, n_rows, assemble.steps(args, n_rows)
+    )
+
+
+def _without_dev_loss(config: SftConfig, args: Any) -> None:
+    from transformers.trainer_utils import IntervalStrategy
+
+    if config.keep != "last":
+        raise RulewrightError(
+            f"`keep: {config.keep}`: no held-out record fits into {config.max_length_tokens} tokens",
+            "raise max_length_tokens, or name other records in `dev`",
+        )
+    console.decided("dev loss", "none", "no held-out record fits into max_length_tokens")
+    args.eval_strategy = IntervalStrategy.NO
+
+
+def _fit(config: SftConfig, made: Assembled, run: RunDir, start: Path | None) -> dict[str, Any]:
+    """Train from a checkpoint or the beginning; where all is done already, load what came of it."""
+    from rulewright.training import assemble, callbacks, preview
+
+    trainer, args = made.trainer, made.trainer.args
     if environment.is_main():
-        _announce(config, n_rows, steps, args, model, start)
+        _announce(config, made, start)
         checkpoints.forget_after(run, checkpoints.step_of(start) if start else -1)
         if start is None:
-            prober.curve(0)
+            rows = assemble.rows(run, "train")
+            preview.show_rows(rows, made.counts, made.tokenizer)
+            made.prober.before()
     began = time.monotonic()
-    with console.progress("train", steps) if environment.is_main() else nullcontext() as bar:
-        if bar is not None:
-            per_step = counts.n_tokens / n_rows * assemble.batch_size(args)
-            trainer.add_callback(callbacks.Progress(bar, metrics, per_step))
-        outcome = trainer.train(resume_from_checkpoint=str(start) if start else None)
-    seconds = time.monotonic() - began
-    dev_loss = round(trainer.evaluate()["eval_loss"], 5) if dev is not None else None
-    checkpoints.save(config, prepared.style, trainer, tokenizer)
-    result = {
+    over = start is not None and environment.agree(
+        lambda: checkpoints.is_over(start, made.steps, config.patience)
+    )
+    loss = None
+    if over and start is not None and not _is_sharded(trainer):
+        console.decided("training", "done already", "what is left is to save and to evaluate")
+        checkpoints.load(trainer, start)
+    else:
+        with console.progress("train", made.steps) if environment.is_main() else nullcontext() as bar:
+            if bar is not None:
+                per_step = made.counts.n_tokens / made.n_rows * assemble.batch_size(args)
+                trainer.add_callback(callbacks.Progress(bar, made.metrics, per_step))
+            outcome = trainer.train(resume_from_checkpoint=str(start) if start else None)
+        loss = outcome.training_loss
+    logged = checkpoints.mean_loss(trainer.state.log_history)
+    loss = loss if logged is None else logged
+    return {
+        "train_loss": None if loss is None else round(loss, 5),
+        "seconds": round(time.monotonic() - began, 1),
+    }
+
+
+def _evaluate(config: SftConfig, made: Assembled, args: Any) -> dict[str, Any]:
+    """Dev loss and held-out answers of what was saved.
+
+    Raises:
+        RulewrightError: no memory for it; the model is saved, and the run can be resumed.
+    """
+    import torch
+
+    trainer = made.trainer
+    try:
+        dev_loss = trainer.evaluate()["eval_loss"] if trainer.eval_dataset is not None else None
+        found = made.prober.final(trainer.state.global_step) if environment.is_main() else {}
+    except torch.OutOfMemoryError as error:
+        reason = str(error).splitlines()[0]
+        raise RulewrightError(
+            f"{config.out}: trained and saved, but memory ran out in the evaluation ({reason})",
+            "continue with --resume: only the evaluation is done again; with --eval-limit 0 it is left out, "
+            "`rulewright eval` measures the model too",
+        ) from error
+    return {"dev_loss": None if dev_loss is None else round(dev_loss, 5), **found}
+
+
+def _result(
+    config: SftConfig, prepared: Prepared, made: Assembled, start: Path | None, done: dict[str, Any]
+) -> dict[str, Any]:
+    """What is known of a run before it is evaluated."""
+    from rulewright.training import assemble, models
+    from rulewright.training.origin import origin_of
+
+    trainer = made.trainer
+    args, state = trainer.args, trainer.state
+    n, n_trained = models.count(trainer.model)
+    best = state.best_model_checkpoint if args.load_best_model_at_end else None
+    return {
         "task": config.task,
         "out": str(config.out),
         "base": config.model or "a new tiny model",
+        "origin": origin_of(config.model)._asdict() if config.model else {"name": "", "license": ""},
         "prompt_style": prepared.style,
-        "n_parameters": sum(p.numel() for p in model.parameters()),
-        "n_trained": sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
-        "steps": trainer.state.global_step,
+        "thinking": prepared.thinking,
+        "n_parameters": n,
+        "n_trained": n_trained,
+        "steps": state.global_step,
+        "kept_step": checkpoints.step_of(Path(best)) if best else state.global_step,
         "resumed_from_step": checkpoints.step_of(start) if start else 0,
         "batch_size": assemble.batch_size(args),
         "processes": args.world_size,
-        "data": dataclasses.asdict(counts),
+        "data": dataclasses.asdict(made.counts),
         "sources": prepared.train.manifest(),
-        "train_loss": round(outcome.training_loss, 5),
-        "dev_loss": dev_loss,
-        "seconds": round(seconds, 1),
+        **done,
         "cpu_seconds": round(_cpu_seconds(), 1),
         "device": str(args.device.type),
-        "attention": model.config._attn_implementation,
-        "peak_gpu_gib": memory.peak_gib(),
+        "attention": trainer.model.config._attn_implementation,
+        "peak_gpu_gib": made.memory.peak_gib(),
     }
-    if environment.is_main():
-        result |= {"evaluation": prober.final(), "curve": _curve(run)}
-        card.write(config, result, run)
-        run.finish(result)
-    trainer.accelerator.end_training()
-    return result if environment.is_main() else {}
+
+
+def _push(config: SftConfig) -> None:
+    """Send the finished model to the hub, where that is asked for."""
+    from rulewright.training import hub
+
+    _, target = hub.split(config.trainer, config.out)
+    if target is not None:
+        hub.push(config.out, target)
+
+
+def _is_sharded(trainer: Any) -> bool:
+    return bool(trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled)
 
 
 def _prober(
-    config: SftConfig, prepared: Prepared, run: RunDir, trainer: Any, tokenizer: Any, start: Path | None
-) -> Any:
+    config: SftConfig, prepared: Prepared, run: RunDir, trainer: Any, tokenizer: Any, dev: Counts
+) -> Prober:
     from rulewright.training import callbacks
-    from rulewright.training.probe import Prober
 
-    sharded = trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled
+    sharded = _is_sharded(trainer)
+    if sharded and config.keep == "best_success":
+        raise ConfigError("`keep: best_success`: with sharded weights nothing is answered", "keep: best_loss")
     if sharded and prepared.dev and environment.is_main():
         console.decided(
             "answers to held-out questions", "none", "the weights are sharded; use `rulewright eval`"
         )
-    prober = Prober(
+    limit = longest(config.eval_max_new_tokens, dev.longest_answer)
+    if config.eval_max_new_tokens == "auto" and prepared.dev and not sharded and environment.is_main():
+        console.decided(
+            "longest answer", f"{limit} tokens", f"the longest right one has {dev.longest_answer}"
+        )
+    return Prober(
         config, prepared.style, [] if sharded else prepared.dev, run,
-        lambda: trainer.accelerator.unwrap_model(trainer.model), tokenizer,
+        lambda: trainer.accelerator.unwrap_model(trainer.model), tokenizer, limit,
+        lambda values: callbacks.tell(trainer, values),
     )  # fmt: skip
-    if config.eval_every_steps:
-        trainer.add_callback(callbacks.Probe(config.eval_every_steps, prober.curve))
-    return prober
 
 
-def _announce(config: SftConfig, n_rows: int, steps: int, args: Any, model: Any, start: Path | None) -> None:
-    n = sum(p.numel() for p in model.parameters())
-    rows = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
+def _announce(config: SftConfig, made: Assembled, start: Path | None) -> None:
+    from rulewright.training import assemble, models
+
+    args, model = made.trainer.args, made.trainer.model
+    n, n_trained = models.count(model)
+    rows = assemble.batch_size(args)
     console.say(
-        f"{config.out}: {n / 1e6:,.2f} M parameters, {steps:,} steps of {rows} rows "
-        f"({steps * rows / n_rows:.1f} passes over {n_rows:,} {'packed ' * args.packing}rows), "
-        f"{args.world_size} process(es) on {args.device.type}, attention {model.config._attn_implementation}"
+        f"{config.out}: {n / 1e6:,.2f} M parameters ({n_trained / 1e6:,.2f} M trained), "
+        f"{made.steps:,} steps of {rows} rows ({made.steps * rows / made.n_rows:.1f} passes over "
+        f"{made.n_rows:,} {'packed ' * args.packing}rows), {args.world_size} process(es) on "
+        f"{args.device.type}, attention {model.config._attn_implementation}"
     )
     if start is not None:
         console.decided("start", start.name, "the newest whole checkpoint of this run")

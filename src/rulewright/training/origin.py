@@ -1,0 +1,82 @@
+"""Where a checkpoint comes from in the end: the name and license of its base, for the card."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from rulewright import yaml12
+from rulewright.generation.open import adapter_base, checkpoint_note
+
+_DEPTH: Final = 16
+
+
+class Origin(NamedTuple):
+    """A base model.
+
+    Args:
+        name: on the hub, or of its folder; never a path of this machine.
+        license: as its card says; empty where nothing says it.
+    """
+
+    name: str
+    license: str = ""
+
+
+def origin_of(model: str) -> Origin:
+    """Follow a checkpoint's notes, adapters and cards down to what it was made from.
+
+    Args:
+        model: folder or hub name.
+    """
+    license = ""
+    for _ in range(_DEPTH):
+        folder = Path(model)
+        if not folder.is_dir():
+            return Origin(model, license or _hub_license(model))
+        fetched = checkpoint_note(model).get("fetched") or {}
+        card = _front_matter(folder / "README.md")
+        license = license or str(fetched.get("license") or card.get("license") or "")
+        below = checkpoint_note(model).get("base") or adapter_base(model) or fetched.get("repo")
+        below = below or _first(card.get("base_model"))
+        if not below or below == model:
+            return Origin(folder.resolve().name, license)
+        model = str(below)
+    return Origin(Path(model).name, license)
+
+
+def _first(value: Any) -> str:
+    found = value[0] if isinstance(value, list) and value else value
+    return found if isinstance(found, str) else ""
+
+
+def _front_matter(path: Path) -> dict[str, Any]:
+    """The YAML at the head of a model's card; empty where there is none that can be read."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return {}
+    found = re.match(r"---\n(.*?)\n---(\n|\Z)", text, re.DOTALL)
+    if found is None:
+        return {}
+    try:
+        value = yaml12.load(found.group(1))
+    except yaml12.YamlError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _hub_license(model: str) -> str:
+    """What the hub says, where it can be asked; a card is no reason to fail."""
+    try:
+        import httpx
+        from huggingface_hub import HfApi
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+    except ImportError:
+        return ""
+    try:
+        card = HfApi().model_info(model, timeout=10).card_data
+    except (HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, httpx.HTTPError, OSError):
+        return ""
+    return _first(card.get("license")) if card else ""

@@ -1,0 +1,127 @@
+"""`push_to_hub` with the real client against a hub of our own on the loopback address."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("huggingface_hub")
+TOKEN = "hf_of_a_test"
+
+
+class Hub(ThreadingHTTPServer):
+    """The routes of the hub that an upload uses; keeps what it is sent."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.made: list[dict[str, Any]] = []
+        self.files: dict[str, bytes] = {}
+        self.tokens: set[str] = set()
+        self.broken = False
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Hub
+
+    def do_POST(self) -> None:
+        hub, path = self.server, self.path.partition("?")[0]
+        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        hub.tokens.add(self.headers.get("Authorization", ""))
+        if hub.broken:
+            self._send(503, {"error": "the hub is down"})
+        elif path == "/api/repos/create":
+            hub.made.append(json.loads(raw))
+            self._send(200, {"url": f"http://127.0.0.1:{hub.server_port}/me/model", "id": "me/model"})
+        elif path == "/api/validate-yaml":
+            self._send(200, {"errors": [], "warnings": []})
+        elif "/preupload/" in path:
+            files = [
+                {"path": f["path"], "uploadMode": "regular", "shouldIgnore": False}
+                for f in json.loads(raw)["files"]
+            ]
+            self._send(200, {"files": files})
+        elif "/commit/" in path:
+            for line in map(json.loads, raw.splitlines()):
+                if line["key"] == "file":
+                    hub.files[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
+            oid = "0123456789abcdef0123456789abcdef01234567"
+            url = f"http://127.0.0.1:{hub.server_port}/me/model/commit/{oid}"
+            self._send(200, {"success": True, "commitOid": oid, "commitUrl": url})
+        else:
+            self._send(404, {"error": path})
+
+    def do_GET(self) -> None:
+        self._send(200, {"name": "me", "id": "me/model", "sha": "0" * 40, "siblings": []})
+
+    def _send(self, status: int, value: Any) -> None:
+        body = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    server = Hub()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_finished_model_is_pushed_with_its_card_and_without_its_run(hub: Hub, data, tmp_path: Path) -> None:
+    pytest.importorskip("trl")
+    config = {
+        "tiny": {
+            "vocab_size": 320, "hidden_size": 16, "n_layers": 1, "n_heads": 2, "mlp_size": 32, "n_texts": 50,
+        },
+        "mix": [{"path": data("train")}],
+        "max_length_tokens": 256,
+        "out": str(tmp_path / "out"),
+        "trainer": {
+            "max_steps": 1, "per_device_train_batch_size": 2,
+            "push_to_hub": True, "hub_model_id": "me/model", "hub_private_repo": True,
+        },
+    }  # fmt: skip
+    path = tmp_path / "sft.yaml"
+    path.write_text(json.dumps(config), encoding="utf-8")
+
+    def train(*flags: str) -> subprocess.CompletedProcess[str]:
+        environment = {
+            **os.environ, "OMP_NUM_THREADS": "1", "HF_TOKEN": TOKEN, "HF_HOME": str(tmp_path / "home"),
+            "HF_ENDPOINT": f"http://127.0.0.1:{hub.server_port}", "NO_PROXY": "127.0.0.1",
+        }  # fmt: skip
+        environment.pop("HF_HUB_OFFLINE", None)
+        argv = [sys.executable, "-m", "rulewright", "train", "sft", "--config", str(path), *flags]
+        return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=280, check=False)
+
+    # The hub is down: nothing is lost, and the way on is said.
+    hub.broken = True
+    done = train()
+    assert done.returncode == 1 and "trained and saved, but the hub did not take it" in done.stderr
+    assert "--resume" in done.stderr and (tmp_path / "out" / "run" / "result.json").exists()
+    hub.broken = False
+    done = train("--resume")
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert {"README.md", "model.safetensors", "tokenizer.json", "rulewright.json"} <= set(hub.files)
+    assert not [name for name in hub.files if name.startswith("run/")]
+    assert hub.files["model.safetensors"] == (tmp_path / "out" / "model.safetensors").read_bytes()
+    assert hub.made[-1]["visibility"] == "private" and f"Bearer {TOKEN}" in hub.tokens
+    assert str(tmp_path) not in hub.files["README.md"].decode()
