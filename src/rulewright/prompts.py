@@ -41,7 +41,7 @@ Answer with
 _BRIEF_FORM: Final = """\
 Answer with
 <action>{"action": {"type": "ast_grep", "language": "LANGUAGE", "mode": "yaml", \
-"rule_yaml": "RULES"}}</action>
+"rule_yaml": "RULES", "notes": ""}}</action>
 and nothing else.
 """
 _ACTION_SYSTEM: Final = """\

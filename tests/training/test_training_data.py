@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections import Counter
@@ -73,6 +74,11 @@ def test_the_answer_has_the_parts_that_the_prompt_asks_for(records) -> None:
         asked, answer = form.prompt(records[0])[0]["content"], form.answer(records[0])
         for part in ("think", "action", "state_update"):
             assert (f"<{part}>" in asked) == (f"<{part}>" in str(answer)) == (part in parts)
+        shown, written = (
+            json.loads(re.findall("<action>(.*?)</action>", str(text))[0])["action"]
+            for text in (asked, answer)
+        )
+        assert list(shown) == list(written), "the very fields, in order"
     thought = parse_response(str(Form("action", "compact", think=True).answer(records[0])), "python")
     assert not isinstance(thought, Rejection)
     old, new = re.findall("`(.*?)`", records[0].instruction)
