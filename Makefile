@@ -28,6 +28,7 @@ check: lint types test
 bench: $(STAMP)
 	$(BIN)/python -m pytest benchmarks --benchmark-only -p no:xdist -s
 	$(BIN)/python benchmarks/bench_sandbox.py
+	$(BIN)/python benchmarks/bench_training.py
 
 $(STAMP): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "error: no Python >= 3.11 with venv found" >&2; \

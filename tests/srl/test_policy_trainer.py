@@ -104,6 +104,7 @@ def settings(checkpoint: Path, out: Path, **changes: Any) -> PolicyConfig:
         "max_steps": 4,
         "learning_rate": 1e-2,
         "lr_scheduler_type": "constant",
+        "bf16": False,  # gradients are compared exactly
         "save_steps": 2,
         **changes.pop("trainer", {}),
     }
@@ -179,6 +180,7 @@ def test_rollouts_are_generated_in_parts(
 
     monkeypatch.setattr(GRPOTrainer, "_generate_single_turn", recorded)
     trainer = open_policy(settings(checkpoint, tmp_path, generate_at_once=3), ByRule(8, letters))
+    trainer.decodes_itself = False
     trainer.model.train()
     batch = trainer._generate_and_score_completions(rows_of(trainer, [0, 4]))
     assert sizes == [3, 3, 2]
@@ -211,6 +213,7 @@ def test_a_part_that_memory_does_not_suffice_for_is_halved(
         lora=LoraConfig(r=2) if adapters else None,
     )
     trainer = open_policy(config, ByRule(8, letters))
+    trainer.decodes_itself = False
     # As `train` does before the first step.
     trainer.model.gradient_checkpointing_enable()
     trainer.model.train()
@@ -230,6 +233,40 @@ def test_a_part_that_memory_does_not_suffice_for_is_halved(
     trainer.generate_at_once = 0
     with pytest.raises(torch.OutOfMemoryError):
         trainer._generate_and_score_completions(rows_of(trainer, [0, 1]))
+
+
+def test_rollouts_of_our_own_loop_are_the_policys(checkpoint: Path, tmp_path: Path) -> None:
+    """Each in its place, ended where TRL would end it, and drawn from the adapters as they are now."""
+    config = settings(
+        checkpoint, tmp_path, generate_at_once=3, lora=LoraConfig(r=4),
+        trainer={"temperature": 0.7, "max_completion_length": 8},
+    )  # fmt: skip
+    trainer = open_policy(config, ByRule(8, letters))
+    model, tokenizer = trainer.model, trainer.processing_class
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "lora_B" in name:
+                weight.normal_(0, 0.5)
+    prompts = [tokenizer.encode(f"task {i}" + "1" * i) for i in (3, 0, 5, 0, 1)] * 40
+    found, _ = trainer._generate_single_turn(prompts, None, {}, 1)
+    with torch.no_grad():
+        logits = model(torch.tensor([prompts[1]])).logits[0, -1].float()
+    expected = (logits / 0.7).softmax(-1)
+    firsts = torch.tensor([found[i][0] for i in range(len(found)) if prompts[i] == prompts[1]])
+    likely = expected.topk(5).indices
+    drawn = torch.bincount(firsts, minlength=len(expected)) / len(firsts)
+    assert torch.allclose(drawn[likely], expected[likely], atol=5 * (0.25 / len(firsts)) ** 0.5)
+    assert len({tuple(row) for row in found}) > 50
+    for row in found:
+        ends = [i for i, token in enumerate(row) if token in trainer.eos_token_ids]
+        assert ends in ([], [len(row) - 1]) and (ends or len(row) == 8)
+    torch.manual_seed(11)
+    first, _ = trainer._generate_single_turn(prompts[:7], None, {}, 1)
+    torch.manual_seed(11)
+    again, _ = trainer._generate_single_turn(prompts[:7], None, {}, 1)
+    assert first == again
+    trainer.args.top_k = 5
+    assert trainer._open_decoder() is None, "other sampling is left to TRL"
 
 
 def test_a_flat_batch_ends_after_bounded_rounds(checkpoint: Path, tmp_path: Path) -> None:
@@ -294,14 +331,14 @@ def test_rollouts_are_asked_as_evaluation_and_the_saved_model_are(checkpoint: Pa
     scorer = ByRule(12, letters)
     config = settings(folder, tmp_path, thinking=False, trainer={"max_steps": 2})
     asked: list[list[int]] = []
-    original = GRPOTrainer._generate_single_turn
+    original = PolicyTrainer._generate_single_turn
 
     def spy(self: Any, prompt_ids: list[list[int]], *rest: Any, **options: Any) -> Any:
         asked.extend(prompt_ids)
         return original(self, prompt_ids, *rest, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(GRPOTrainer, "_generate_single_turn", spy)
+        patch.setattr(PolicyTrainer, "_generate_single_turn", spy)
         run_policy(config, Tasks(scorer, scorer, "letters"))
     note = json.loads((config.out / "rulewright.json").read_text())
     assert note["thinking"] is False
@@ -312,7 +349,8 @@ def test_rollouts_are_asked_as_evaluation_and_the_saved_model_are(checkpoint: Pa
 
 
 def test_a_run_learns_and_leaves_its_files(checkpoint: Path, tmp_path: Path) -> None:
-    trainer = {"max_steps": 12, "save_steps": 4, "report_to": "tensorboard"}
+    # A rate at which twelve steps are enough to tell what was learned from luck.
+    trainer = {"max_steps": 12, "save_steps": 4, "learning_rate": 1e-1, "report_to": "tensorboard"}
     config = settings(checkpoint, tmp_path, trainer=trainer, eval_every_steps=6, eval_samples=16)
     scorer = ByRule(12, letters)
     result = run_policy(config, Tasks(scorer, ByRule(4, letters), "letters"))
@@ -484,7 +522,7 @@ def answers_of(trainer: PolicyTrainer, monkeypatch: pytest.MonkeyPatch, answers:
     """Let the model "write" these token ids, prompt after prompt."""
     stream = iter(answers)
     monkeypatch.setattr(
-        GRPOTrainer,
+        PolicyTrainer,
         "_generate_single_turn",
         lambda self, prompt_ids, *rest, **options: ([next(stream) for _ in prompt_ids], None),
     )

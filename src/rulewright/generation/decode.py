@@ -28,6 +28,10 @@ _HIDDEN: Final = -1e9
 """Added to the score of a column that a query must not see."""
 _PREFILL_TOKENS: Final = 2048
 """Prompt tokens at once: larger products are no faster, and their operands leave the cache."""
+_ROWS: Final = 128
+"""Rows of a batch, at most: more are no faster on the processors that we know."""
+_CACHE_BYTES: Final = 1 << 30
+"""Keys and values of a batch, at most."""
 _WORTH_SHARING: Final = 8
 """Shorter common beginnings are not computed apart."""
 
@@ -65,6 +69,23 @@ def suits(model: Any) -> bool:
     )
 
 
+def open_decoder(model: Any, eos: Sequence[int], pad: int, dtype: torch.dtype) -> Decoder | None:
+    """The loop over a model in training as it stands now; `None` where the loop does not suit it.
+
+    Args:
+        model: a causal language model, or PEFT's LoRA around one; it is left as it is.
+        eos: tokens that end an answer.
+        pad: stands where a prompt is shorter than its neighbors.
+        dtype: to multiply in.
+    """
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    if not cpu.has_twin(model) or not suits(base):
+        return None
+    twin = cpu.answering_twin(model, dtype)
+    cpu.pack(twin)
+    return Decoder(twin, eos, pad)
+
+
 class Decoder:
     """Answers token ids with token ids.
 
@@ -81,11 +102,11 @@ class Decoder:
         self._prefix: list[int] = []
         self._prefix_layers: list[tuple[torch.Tensor, torch.Tensor]] = []
 
-    @property
-    def bytes_per_token(self) -> int:
-        """Of keys and values, for one token of one row."""
+    def rows_at_once(self, n_tokens: int) -> int:
+        """How many rows of so many tokens, prompt and answer, one batch should have."""
         n_layers, n_heads, size = _shape(self._model.config)
-        return 2 * n_layers * n_heads * size * self._dtype.itemsize
+        per_token = 2 * n_layers * n_heads * size * self._dtype.itemsize
+        return max(1, min(_ROWS, _CACHE_BYTES // (per_token * n_tokens)))
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def share(self, prompts: Sequence[list[int]]) -> None:

@@ -38,10 +38,6 @@ if TYPE_CHECKING:
 # One row of a batch: index of the prompt, index of the sample, token ids, tokens it may add.
 _Row = tuple[int, int, list[int], int]
 _GPU_ROWS: Final = 16
-_CPU_ROWS: Final = 128
-"""More rows at once are no faster on the processors that we know."""
-_CPU_CACHE_BYTES: Final = 1 << 30
-"""Keys and values of what is generated at once on a CPU, at most."""
 
 
 class LocalGenerator(Base):
@@ -163,14 +159,11 @@ class LocalGenerator(Base):
 
         if self._decoder is not None:
             return self._decoder
-        base = self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
-        if not cpu.has_twin(self.model) or not decode.suits(base):
-            return None
         if not self._for_good:
             dtype = _dtype(self._wanted_dtype, "cpu")
-            twin = cpu.answering_twin(self.model, dtype)
-            cpu.pack(twin)
-            return decode.Decoder(twin, self._eos, self._pad)
+            return decode.open_decoder(self.model, self._eos, self._pad, dtype)
+        if not cpu.has_twin(self.model) or not decode.suits(self.model):
+            return None
         cpu.pack(self.model)
         self._decoder = decode.Decoder(self.model, self._eos, self._pad)
         return self._decoder
@@ -183,8 +176,7 @@ class LocalGenerator(Base):
             while owed:
                 n = self._batch_size or _GPU_ROWS
                 if decoder is not None and not self._batch_size:
-                    tokens = len(owed[0][2]) + owed[0][3]
-                    n = max(1, min(_CPU_ROWS, _CPU_CACHE_BYTES // (decoder.bytes_per_token * tokens)))
+                    n = decoder.rows_at_once(len(owed[0][2]) + owed[0][3])
                 batch, owed = owed[:n], owed[n:]
                 yield batch
 

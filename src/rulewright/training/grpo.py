@@ -36,6 +36,8 @@ from trl import GRPOConfig, GRPOTrainer
 
 from rulewright import console
 from rulewright.errors import RulewrightError
+from rulewright.generation.decode import Decoder, Row, open_decoder
+from rulewright.generation.sampler import Chooser
 from rulewright.prompts import Style
 from rulewright.srl.sampling import PromptStream, SamplingConfig, is_informative
 from rulewright.srl.scoring import Scored, Scorer
@@ -129,6 +131,8 @@ class PolicyTrainer(GRPOTrainer):
         self.reward.ends = frozenset([*self.eos_token_ids, self._tokenizer.pad_token_id])
         self._shares_prefixes = can_share(self.model)
         fast.speed_up(self, self.temperature)
+        self.decodes_itself = self.args.device.type == "cpu"
+        """Whether rollouts come from our own loop where it suits the model and the sampling."""
         self.stream = PromptStream(len(self.train_dataset), args.seed)
         self.n_prompts = 0
         """Prompts generated for so far, refills included, all ranks together."""
@@ -163,6 +167,9 @@ class PolicyTrainer(GRPOTrainer):
             )
         completions: list[list[int]] = []
         with self._clocked("generation"):
+            decoder = self._open_decoder()
+            if decoder is not None:
+                return self._decode(decoder, prompt_ids), None
             while len(completions) < len(prompt_ids):
                 n = self.generate_at_once or len(prompt_ids)
                 part = prompt_ids[len(completions) : len(completions) + n]
@@ -198,6 +205,31 @@ class PolicyTrainer(GRPOTrainer):
                 model.gradient_checkpointing_enable(
                     gradient_checkpointing_kwargs=self.args.gradient_checkpointing_kwargs
                 )
+
+    def _open_decoder(self) -> Decoder | None:
+        """Our own loop, on a CPU and for plain sampling; it copies the weights as they are now."""
+        args = self.args
+        unusual = args.top_k or args.min_p or args.repetition_penalty != 1.0 or args.generation_kwargs
+        if unusual or args.use_transformers_continuous_batching or not self.decodes_itself:
+            return None
+        model = self.accelerator.unwrap_model(self.model_wrapped)
+        dtype = torch.bfloat16 if args.bf16 else model.get_input_embeddings().weight.dtype
+        return open_decoder(model, self.eos_token_ids, self._tokenizer.pad_token_id, dtype)
+
+    def _decode(self, decoder: Decoder, prompt_ids: list[list[int]]) -> list[list[int]]:
+        """Sample by the process's random stream, which checkpoints keep; equal prompts in one batch."""
+        decoder.share(prompt_ids)
+        rows = [Row(ids, self.max_completion_length) for ids in prompt_ids]
+        seeds: list[int] = torch.randint(1 << 62, (len(rows),)).tolist()
+        order = sorted(range(len(rows)), key=lambda i: (-len(prompt_ids[i]), prompt_ids[i]))
+        longest = max(map(len, prompt_ids)) + self.max_completion_length
+        n = decoder.rows_at_once(longest)
+        n = min(n, self.generate_at_once or n)
+        for start in range(0, len(order), n):
+            part = order[start : start + n]
+            chooser = Chooser(self.temperature, self.top_p, [seeds[i] for i in part])
+            decoder.run([rows[i] for i in part], chooser)
+        return [row.tokens for row in rows]
 
     def _calculate_rewards(
         self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any

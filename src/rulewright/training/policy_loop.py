@@ -15,6 +15,7 @@ from rulewright import console, jsonl
 from rulewright.errors import ConfigError, UsageError
 from rulewright.evaluation.stats import paired
 from rulewright.generation import chat
+from rulewright.generation.cpu import multiplies_bf16
 from rulewright.generation.local import LocalGenerator
 from rulewright.generation.open import NOTE_FILE, GeneratorConfig, resolve_style, resolve_thinking
 from rulewright.runs import RunDir
@@ -83,7 +84,11 @@ def trainer_arguments(config: PolicyConfig, run: RunDir) -> GRPOConfig:
     options.pop("model_init_kwargs", None)
     values = {**DEFAULTS, **options}
     if not torch.cuda.is_available():
-        for key, value in {"use_cpu": True, "bf16": False, "gradient_checkpointing": False}.items():
+        for key, value in {
+            "use_cpu": True,
+            "bf16": multiplies_bf16(),
+            "gradient_checkpointing": False,
+        }.items():
             if key not in options:
                 values[key] = value
     try:
