@@ -5,12 +5,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow lint types check bench clean
+.PHONY: demo demo-tiny test test-slow lint types check bench clean
 
 demo: $(STAMP)
+	$(BIN)/rulewright demo --config configs/smollm2/demo.yaml $(DEMO_FLAGS)
+
+demo-tiny: $(STAMP)
 	$(BIN)/rulewright demo --config configs/tiny/demo.yaml $(DEMO_FLAGS)
 
+# The tests run on a shrunken copy of a real model's architecture, with its tokenizer and template; offline they skip.
 test: $(STAMP)
+	-$(BIN)/rulewright fetch smollm2
 	$(BIN)/python -m pytest -m "not slow and not gpu and not network" -n 2 --dist worksteal
 
 test-slow: $(STAMP)

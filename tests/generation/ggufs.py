@@ -21,7 +21,7 @@ def byte_alphabet() -> list[str]:
     return sorted(pre_tokenizers.ByteLevel.alphabet())
 
 
-def make_llama(seed: int = 0) -> Any:
+def make_llama(seed: int = 0, positions: int = 128) -> Any:
     """A random Llama of two layers, whose rows fill the blocks of every quantization."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -29,7 +29,7 @@ def make_llama(seed: int = 0) -> Any:
     torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=3 + 256 + 2, hidden_size=64, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, intermediate_size=96, max_position_embeddings=128, rms_norm_eps=1e-5,
+        num_key_value_heads=2, intermediate_size=96, max_position_embeddings=positions, rms_norm_eps=1e-5,
         rope_theta=10000.0, tie_word_embeddings=True, bos_token_id=1, eos_token_id=2, pad_token_id=2,
         initializer_range=0.2,
     )  # fmt: skip

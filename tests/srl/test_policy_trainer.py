@@ -80,6 +80,11 @@ def letters(row: int, text: str) -> float:
     return sum(c.isalpha() for c in text) / max(1, len(text))
 
 
+def capitals(row: int, text: str) -> float:
+    """The same, of capital letters: few of what a random model writes, whatever its tokens are."""
+    return sum(c.isupper() for c in text) / max(1, len(text))
+
+
 def odd_only(row: int, text: str) -> float:
     return letters(row, text) if row % 2 else 0.5
 
@@ -348,12 +353,24 @@ def test_rollouts_are_asked_as_evaluation_and_the_saved_model_are(checkpoint: Pa
     assert asked and all(ids in wanted for ids in asked)
 
 
-def test_a_run_learns_and_leaves_its_files(checkpoint: Path, tmp_path: Path) -> None:
-    # A rate at which twelve steps are enough to tell what was learned from luck.
-    trainer = {"max_steps": 12, "save_steps": 4, "learning_rate": 1e-1, "report_to": "tensorboard"}
-    config = settings(checkpoint, tmp_path, trainer=trainer, eval_every_steps=6, eval_samples=16)
-    scorer = ByRule(12, letters)
-    result = run_policy(config, Tasks(scorer, ByRule(4, letters), "letters"))
+@pytest.fixture(params=["tiny", "smollm2"])
+def start(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """What a run starts from: a tiny model, or a pretrained one's architecture, shrunken."""
+    name = "checkpoint" if request.param == "tiny" else "small_smollm2"
+    return {"checkpoint": request.getfixturevalue(name)}
+
+
+def test_a_run_learns_and_leaves_its_files(start: dict[str, Any], tmp_path: Path) -> None:
+    trainer = {
+        "max_steps": 12,
+        "save_steps": 4,
+        "learning_rate": 3e-2,
+        "per_device_train_batch_size": 32,
+        "report_to": "tensorboard",
+    }
+    # Many samples: what 12 steps teach is small beside the noise of a few answers.
+    config = settings(out=tmp_path, trainer=trainer, eval_every_steps=6, eval_samples=32, **start)
+    result = run_policy(config, Tasks(ByRule(12, capitals), ByRule(4, capitals), "capitals"))
     assert result == RunDir(config.out / "run").result()
     assert result["steps"] == 12
     assert result["best_step"] in (6, 12)
@@ -369,7 +386,7 @@ def test_a_run_learns_and_leaves_its_files(checkpoint: Path, tmp_path: Path) -> 
     assert [row["step"] for row in rows if row["kind"] == "dev"] == [0, 0, 6, 6, 12, 12]
     assert (config.reports / "curves.png").stat().st_size > 10_000
     with pytest.raises(UsageError, match="holds a finished run"):
-        run_policy(config, Tasks(scorer, scorer, "letters"))
+        run_policy(config, Tasks(ByRule(12, capitals), ByRule(4, capitals), "capitals"))
 
 
 def test_a_killed_run_resumes_to_the_same_weights(checkpoint: Path, tmp_path: Path) -> None:

@@ -111,10 +111,24 @@ def test_no_code_stands_in_two_splits(made: Path) -> None:
 def test_held_out_templates_are_only_in_their_split(made: Path) -> None:
     for split, row in rows(made):
         for name in row["metadata"]["provenance"]["templates"]:
-            assert shards.held_out(name) in (None, split)
+            assert shards.held_out(name, 0.1) in (None, split)
     names = [template.name for template in templates.packaged()]
-    held = [name for name in names if shards.held_out(name)]
+    held = [name for name in names if shards.held_out(name, 0.1)]
     assert 0.03 < len(held) / len(names) < 0.25
+
+
+def test_a_higher_rate_holds_out_more_and_moves_nothing_between_test_and_train() -> None:
+    names = [template.name for template in templates.packaged()]
+    few, many = ({name: shards.held_out(name, rate) for name in names} for rate in (0.1, 0.3))
+    assert not any(shards.held_out(name, 0.0) for name in names)
+    assert all(many[name] == "test" for name in names if few[name] == "test")
+    assert all(many[name] for name in names if few[name])
+    assert 0.2 < sum(map(bool, many.values())) / len(names) < 0.4
+    kept = {name: split for name, split in many.items() if split}
+    groups = {name: shards.held_group(name, split) for name, split in kept.items()}
+    assert all(split_of(groups[name]) == split for name, split in kept.items())
+    assert len(set(groups.values())) == len(kept)
+    assert all(groups[name] == f"template:{name}" for name, split in few.items() if split == "test")
 
 
 def test_negatives_have_nothing_to_do(made: Path) -> None:

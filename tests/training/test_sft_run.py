@@ -100,8 +100,21 @@ def test_stage_0_then_stage_1(data, tmp_path: Path) -> None:
         _train(_config(data, second, **changes, resume=True, trainer={**free, "learning_rate": 2e-2}))
 
 
-def test_killed_and_resumed_it_ends_with_the_same_weights(data, tmp_path: Path) -> None:
-    config = _config(data, tmp_path / "killed", eval_every_steps=0, eval_limit=0, dev=[])
+@pytest.fixture(params=["tiny", "smollm2"])
+def start(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """What a run starts from: a new tiny model, or adapters on a pretrained one's shrunken copy."""
+    if request.param == "tiny":
+        return {"tiny": TINY}
+    return {
+        "tiny": None,
+        "model": str(request.getfixturevalue("small_smollm2")),
+        "prompt_style": "compact",
+        "lora": LoraConfig(r=4),
+    }
+
+
+def test_killed_and_resumed_it_ends_with_the_same_weights(data, start, tmp_path: Path) -> None:
+    config = _config(data, tmp_path / "killed", eval_every_steps=0, eval_limit=0, dev=[], **start)
     config = config.model_copy(update={"trainer": {**TRAINER, "max_steps": 16, "save_steps": 4}})
     path = tmp_path / "sft.yaml"
     path.write_text(config.model_dump_json(), encoding="utf-8")
@@ -124,9 +137,8 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(data, tmp_path: Path) 
     assert result["resumed_from_step"] >= 8 and result["steps"] == 16
     whole = _train(config.model_copy(update={"out": tmp_path / "whole"}))
     assert whole["resumed_from_step"] == 0
-    assert (tmp_path / "killed" / "model.safetensors").read_bytes() == (
-        tmp_path / "whole" / "model.safetensors"
-    ).read_bytes()
+    weights = "adapter_model.safetensors" if config.lora else "model.safetensors"
+    assert (tmp_path / "killed" / weights).read_bytes() == (tmp_path / "whole" / weights).read_bytes()
 
     def steps(name: str) -> list[tuple[int, float]]:
         with (tmp_path / name / "run" / "metrics.jsonl").open() as stream:

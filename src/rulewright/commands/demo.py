@@ -1,4 +1,4 @@
-"""The whole pipeline, small, on a CPU: real code → records → Stage 0 → Stage 1 → SRL → report.
+"""The whole pipeline, small, on a CPU: a model → real code → records → Stage 0 → Stage 1 → SRL → report.
 
 Runs the commands listed in the configuration one after another, each as you could type it.
 A killed demo continues where it was; ends by printing the table of results.
@@ -6,6 +6,7 @@ A killed demo continues where it was; ends by printing the table of results.
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from pathlib import Path
@@ -16,7 +17,7 @@ from pydantic import Field
 
 from rulewright import console
 from rulewright.config import CommandConfig
-from rulewright.demo import Places, Stage, run_stages
+from rulewright.demo import Places, Stage, owed, run_stages
 from rulewright.errors import UsageError
 
 
@@ -31,6 +32,10 @@ class DemoConfig(CommandConfig):
     """Where the last stage writes its page."""
     device: Literal["auto", "cpu"] = "cpu"
     """`cpu`: hide GPUs from every stage; `auto`: let them be used."""
+    threads: int = Field(default=1, ge=0)
+    """Of the stages that compute with a model; 0: as many as there are cores."""
+    about: str = ""
+    """What comes, what it needs and what it downloads: told before the first stage."""
     overwrite: bool = False
     """Start anew instead of continuing."""
     stages: tyro.conf.Fixed[tyro.conf.Suppress[list[Stage]]] = Field(default_factory=list)
@@ -43,11 +48,13 @@ Config = DemoConfig
 def run(config: DemoConfig) -> int:
     """Run the stages, print the results."""
     if not config.stages:
-        raise UsageError("the demo has no stages", "run it with --config configs/tiny/demo.yaml")
+        raise UsageError("the demo has no stages", "run it with --config configs/smollm2/demo.yaml")
     if config.overwrite and config.root.exists():
         shutil.rmtree(config.root)
     started = time.monotonic()
-    rows = run_stages(config.stages, Places(config.root, config.configs, Path.cwd()), config.device)
+    places = Places(config.root, config.configs, Path.cwd(), config.threads or _cores())
+    _announce(config, places)
+    rows = run_stages(config.stages, places, config.device)
     console.say()
     console.say(console.table(["stage", "wall s", "cpu s"], [
         [row["name"], row["seconds"], row["cpu_seconds"]] for row in rows
@@ -56,6 +63,24 @@ def run(config: DemoConfig) -> int:
     console.say(f"all stages: {total:.0f} s; this call: {time.monotonic() - started:.0f} s\n")
     _results(config)
     return 0
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _announce(config: DemoConfig, places: Places) -> None:
+    """Say what comes and about how long it takes, before anything is downloaded or computed."""
+    left = owed(config.stages, places)
+    if config.about and len(left) == len(config.stages):
+        console.say(config.about.strip() + "\n")
+    if len(left) < len(config.stages):
+        console.say(f"{config.root}: {len(config.stages) - len(left)} stages are done; to be done:")
+    for stage in left:
+        console.say(f"  {stage.name}" + (f": about {stage.minutes:g} min" if stage.minutes else ""))
+    if total := sum(stage.minutes for stage in left):
+        console.say(f"about {total:.0f} min in all on two cores; {places.threads} thread(s) here")
 
 
 def _results(config: DemoConfig) -> None:

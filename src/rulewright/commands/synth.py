@@ -64,7 +64,9 @@ class Config(CommandConfig):
     limit: int = Field(default=0, ge=0)
     """Stop when there are so many records (all splits together); 0: use every file."""
     hold_out_templates: bool = True
-    """Keep one template in ten, whole, for dev or test."""
+    """Keep some templates and families whole for dev or test, so that edits never trained on can be asked."""
+    hold_out_rate: float = Field(default=0.1, gt=0, lt=1)
+    """What share of them, by hash: half for dev, half for test."""
     group_by: GroupBy = "package"
     """What must not straddle splits: the `package` a file belongs to, or each `file` by itself."""
     license: str = ""
@@ -134,7 +136,7 @@ def _make(config: Config, files: list[Any], version: str) -> None:
         wording=config.wording,
         phrasings=config.phrasings,
         per_window=config.per_window,
-        hold_out=config.hold_out_templates,
+        hold_out_rate=config.hold_out_rate if config.hold_out_templates else 0.0,
         # Spread over the shards, with room for those that have few.
         most=max(4, 3 * most // len(plan)) if most < config.limit else 0,
     )

@@ -36,7 +36,8 @@ def evaluate(config: ActionsConfig) -> dict[str, Any]:
         return run.result()
 
     def keep(record: NormalizedRecord) -> str | None:
-        return "no_action" if config.with_action and record.metadata.action is None else None
+        no_action = config.with_action and record.metadata.action is None
+        return "no_action" if no_action else config.leaves_out(record)
 
     data = heldout.load(paths, run.path / "rejects.jsonl", keep, config.limit, config.seed)
     records = {record.metadata.id: record for record in data.records}

@@ -26,7 +26,7 @@ def evaluate(config: EditsConfig) -> dict[str, Any]:
     run = claim(config, "edits", paths)
     if run.done and not config.rescore:
         return run.result()
-    data = heldout.load(paths, run.path / "rejects.jsonl", lambda _: None, config.limit, config.seed)
+    data = heldout.load(paths, run.path / "rejects.jsonl", config.leaves_out, config.limit, config.seed)
     records = {record.metadata.id: record for record in data.records}
     style: list[Style] = []
 

@@ -10,6 +10,8 @@ import tyro
 from pydantic import Field
 
 from rulewright.config import CommandConfig
+from rulewright.data.mix import MixEntry
+from rulewright.data.schemas import NormalizedRecord
 from rulewright.errors import UsageError
 from rulewright.generation.base import Sampling
 from rulewright.generation.open import GeneratorConfig
@@ -128,18 +130,29 @@ class EvalConfig(CommandConfig):
         )
 
 
-class EditsConfig(EvalConfig):
+class RecordsConfig(EvalConfig):
+    """What evaluations on held-out records share: which records."""
+
+    input: list[str] = Field(default_factory=lambda: ["data/processed/test"])
+    """Record files, folders (their *.jsonl) or globs."""
+    tags: list[str] = Field(default_factory=list)
+    """Only records that carry all of these tags, e.g. held-out-template: edits never trained on."""
+    without_tags: list[str] = Field(default_factory=list)
+    """No record that carries one of these tags."""
+
+    def leaves_out(self, record: NormalizedRecord) -> str | None:
+        """Why a record is none of those asked for; `None` where it is one."""
+        entry = MixEntry(path="", tags=tuple(self.tags), without_tags=tuple(self.without_tags))
+        return None if entry.takes(record) else "other_tags"
+
+
+class EditsConfig(RecordsConfig):
     """Held-out edits: instruction and code in, whole edited code out."""
 
-    input: list[str] = Field(default_factory=lambda: ["data/processed/test"])
-    """Record files, folders (their *.jsonl) or globs."""
 
-
-class ActionsConfig(EvalConfig):
+class ActionsConfig(RecordsConfig):
     """Held-out actions: instruction and code in, ast-grep rules out, applied and compared."""
 
-    input: list[str] = Field(default_factory=lambda: ["data/processed/test"])
-    """Record files, folders (their *.jsonl) or globs."""
     with_action: bool = True
     """Only records with a verified action: those that a rule can do."""
     deadline_s: float = Field(default=5.0, gt=0)

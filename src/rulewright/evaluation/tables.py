@@ -13,7 +13,7 @@ from rulewright.evaluation.stats import Estimate, estimate, pass_at_k
 from rulewright.verdict import Verdict
 
 BREAKDOWNS: Final = ("family", "tags", "language", "source")
-_PASS_AT: Final = (1, 5, 10, 20, 100)
+_PASS_AT: Final = frozenset({1, 5, 10, 20, 100})
 
 
 def counted(rows: Iterable[Row]) -> list[Row]:
@@ -75,7 +75,7 @@ def breakdown(
 
 
 def pass_at(rows: Sequence[Row], passed: Callable[[Row], bool], seed: int = 0) -> dict[str, dict[str, Any]]:
-    """pass@k for the usual k that the samples allow."""
+    """pass@k for the usual k that the samples allow, and for as many tries as there are."""
     outcomes: dict[str, list[bool]] = {}
     for row in rows:
         outcomes.setdefault(row["task"], []).append(passed(row))
@@ -84,7 +84,7 @@ def pass_at(rows: Sequence[Row], passed: Callable[[Row], bool], seed: int = 0) -
     groups = groups_of(rows)
     n = min(map(len, outcomes.values()))
     found = {}
-    for k in (k for k in _PASS_AT if k <= n):
+    for k in sorted(k for k in _PASS_AT | {n} if k <= n):
         values = [pass_at_k(len(results), sum(results), k) for results in outcomes.values()]
         found[f"pass@{k}"] = estimate(values, [groups[task] for task in outcomes], seed).to_dict()
     return found

@@ -7,6 +7,7 @@ never on how many workers there are or which ran it; it appears when complete.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import random
@@ -22,7 +23,7 @@ from rulewright import console, jsonl
 from rulewright import workers as processes
 from rulewright.actions import render_action
 from rulewright.data.schemas import NormalizedRecord, RecordMetadata, Split, record_id
-from rulewright.data.splits import split_of, uniform
+from rulewright.data.splits import Fractions, split_of, uniform
 from rulewright.languages import Language
 from rulewright.synth import instances, sources, templates, windows
 from rulewright.synth.grammar import GRAMMARS, of_kind
@@ -53,8 +54,8 @@ class Options:
     wording: Wording
     phrasings: int
     per_window: int
-    hold_out: bool
-    """Keep whole templates for dev and test."""
+    hold_out_rate: float
+    """Share of the templates that are kept whole for dev and test; 0: none."""
     most: int = 0
     """Edits of one template in one shard; 0: no bound."""
 
@@ -209,7 +210,7 @@ def _records(file: SourceFile, text: str, maker: Maker, options: Options) -> Ite
         names = sorted(rng.sample(names, _MAX_NAMES))
 
     def usable(template: str) -> bool:
-        return not options.hold_out or held_out(template) in (None, split)
+        return held_out(template, options.hold_out_rate) in (None, split)
 
     for kind in options.windows:
         for window in windows.cut(text, file.language, kind, options.limits, rng):
@@ -220,21 +221,32 @@ def _records(file: SourceFile, text: str, maker: Maker, options: Options) -> Ite
                     maker.dropped["pre too long"] += 1
 
 
-def held_out(template: str) -> Split | None:
-    """The split a whole template is kept for; `None` for nine of ten, which any code may meet."""
-    split = split_of(f"template:{template}")
+def held_out(template: str, rate: float) -> Split | None:
+    """The split that a whole template is kept for; `None` for most, which any code may meet.
+
+    Args:
+        template: its name, or that of a family of instance edits.
+        rate: share of the names that are kept. What a lower rate keeps from training, a higher one does too.
+    """
+    split = split_of(f"template:{template}", fractions=Fractions(1 - rate, rate / 2, rate / 2))
     return None if split == "train" else split
+
+
+def held_group(template: str, split: Split) -> str:
+    """The group of a held-out template's records: a name that falls into the split, as groups do by hash."""
+    names = (f"template:{template}{'' if not number else f'#{number}'}" for number in itertools.count())
+    return next(name for name in names if split_of(name) == split)
 
 
 def _record(
     edit: Edit, file: SourceFile, window: windows.Window, kind: str, split: Split, options: Options
 ) -> dict[str, Any]:
-    held = [name for name in edit.sources if options.hold_out and held_out(name)]
+    held = [(name, kept) for name in edit.sources if (kept := held_out(name, options.hold_out_rate))]
     metadata = RecordMetadata(
         id=record_id(edit.instruction, edit.pre, edit.post, file.language),
         source=SOURCE,
         license=file.license,
-        group=f"template:{held[0]}" if held else file.group,
+        group=held_group(*held[0]) if held else file.group,
         path=file.name,
         action=render_action(edit.action, "yaml"),
         provenance={
