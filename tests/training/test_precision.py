@@ -116,6 +116,9 @@ class Letters:
     def group(self, row: int) -> str:
         return str(row)
 
+    def reference(self, row: int) -> str:
+        return "letters"
+
     def score(self, rows: Sequence[int], texts: Sequence[str], n_tokens: Sequence[int]) -> list[Scored]:
         values = [sum(c.isalpha() for c in text) / max(1, len(text)) for text in texts]
         return [Scored(value, Verdict.OK, False, {"letters": value}) for value in values]
