@@ -136,7 +136,7 @@ def record(name: str) -> NormalizedRecord:
 def test_plan_says_whether_the_reference_run_fits(tmp_path: Path) -> None:
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     for source in ("commitpackft", "editpackft"):
-        rows = (record(f"{source} {i}").to_json() for i in range(200))
+        rows = [record(f"{source} {i}").to_json() for i in range(200)]
         for split in ("train", "dev"):
             jsonl.write(tmp_path / f"data/processed/{split}/{source}.jsonl", rows)
     shown = run("plan", "configs/qwen3_14b/stage0_qlora.yaml", cwd=tmp_path)

@@ -45,7 +45,10 @@ GROUPS: Final[dict[str, dict[str, Command]]] = {
         "train grpo": Command("train_grpo", "GRPO on the environment reward"),
         "teacher run": Command("teacher_run", "tasks → raw teacher trajectories"),
         "trajs make": Command("trajs_make", "raw trajectories → verified steps"),
-        "plan": Command("plan", "before a run: records, tokens, steps, memory and time; fits or not"),
+        "plan": Command(
+            "plan",
+            "before a training run: records, steps, memory by phase, time by part; fits or what to change",
+        ),
     },
     "evaluation": {
         "eval canitedit": Command("eval_canitedit", "the CanItEdit benchmark"),
