@@ -17,7 +17,7 @@ from rulewright import console
 from rulewright.config import read_file, read_raw
 from rulewright.errors import ConfigError, UsageError
 from rulewright.generation.open import checkpoint_note
-from rulewright.prompts import Style
+from rulewright.prompts import STYLES, Style
 from rulewright.srl.train_srl import SrlConfig
 from rulewright.training import memory, options, plan_policy, plan_sft
 from rulewright.training.architecture import Architecture
@@ -146,7 +146,7 @@ def origin(config: RunConfig, path: Path | None = None, model: str = "") -> Orig
 
 def _style(model: str) -> Style | None:
     noted = checkpoint_note(model).get("prompt_style")
-    return noted if noted in ("full", "compact") else None
+    return next((style for style in STYLES if style == noted), None)
 
 
 def _made_by(model: str, folder: Path, seen: tuple[Path, ...]) -> Origin | None:
@@ -160,7 +160,8 @@ def _made_by(model: str, folder: Path, seen: tuple[Path, ...]) -> Origin | None:
             return Origin(Architecture.of_tiny(tiny), "compact", reason)
         base = str(values.get("model", ""))
         try:
-            return Origin(Architecture.of(base), _style(base), f"{reason} from {base}")
+            # What `train sft` writes notes `brief`, unless it is told otherwise.
+            return Origin(Architecture.of(base), _style(base) or "brief", f"{reason} from {base}")
         except UsageError:
             found = _made_by(base, folder, (*seen, file))
         if found is not None:

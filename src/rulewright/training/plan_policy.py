@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple, Self
 
-from rulewright.actions import Rejection, render_response
+from rulewright.actions import Rejection, describe_action, render_response
 from rulewright.data.mix import mix
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.errors import ConfigError, UsageError
 from rulewright.prompts import Style, action_prompt
 from rulewright.srl.scoring import TeacherStep
 from rulewright.srl.train_srl import SrlConfig, read_steps
+from rulewright.state.state import StateUpdate
 from rulewright.training import lengths, memory
 from rulewright.training.config import LoraConfig
 from rulewright.training.data import action_answer
@@ -112,11 +113,13 @@ def data(config: SrlConfig | GrpoConfig, style: Style | None) -> Data:
 
 def _step_row(step: TeacherStep, style: Style, meter: Meter) -> Row:
     prompt = action_prompt(step.instruction, step.pre, step.language, step.state, style=style)
-    return meter.row(prompt, render_response(step.references[0]))
+    action, full = step.references[0], style == "full"
+    thought, update = (describe_action(action), StateUpdate()) if full else ("", None)
+    return meter.row(prompt, render_response(action, thought, update))
 
 
 def _record_row(record: NormalizedRecord, style: Style, meter: Meter) -> Row:
-    answer = action_answer(record)
+    answer = action_answer(record, think=style == "full", update=style == "full")
     prompt = action_prompt(record.instruction, record.pre, record.language, style=style)
     return meter.row(prompt, "" if isinstance(answer, Rejection) else answer)
 
@@ -231,9 +234,9 @@ class PolicyRun(Run):
         return Span(ends[0].low, ends[1].high)
 
     def _answering(self, usual: Answers, most: Answers) -> Span:
-        """Seconds of one evaluation: greedy answers and sampled ones, each device its share of the rows."""
+        """Seconds of one evaluation: greedy answers and sampled ones, all of them on each device."""
         step, machine, at_once = self.setup(), self.place.machine, self._ask_at_once
-        n = math.ceil(self.data.n_dev / machine.devices) * (1 + self.config.eval_samples)
+        n = self.data.n_dev * (1 + self.config.eval_samples)
         low = machine.generation_s(step, usual._replace(rows=at_once)).low
         high = machine.generation_s(step, most._replace(rows=at_once)).high
         return Span(low, high).times(math.ceil(n / at_once))

@@ -125,10 +125,10 @@ class SftRun(Run):
         notes = []
         n_dev = self.data.n_dev
         if n_dev:
-            n_asked = n_dev
-            if config.eval_every_steps:
-                n_asked += (1 + steps // config.eval_every_steps) * max(1, n_dev // _CURVE_SHARE)
-            seconds["dev loss"] = machine.forward_s(step, n_dev * self.data.dev.mean)
+            # All are asked before and after; between, a quarter of them, and the loss of all.
+            between = steps // config.eval_every_steps if config.eval_every_steps else 0
+            n_asked = 2 * n_dev + between * max(1, n_dev // _CURVE_SHARE)
+            seconds["dev loss"] = machine.forward_s(step, (1 + between) * n_dev * self.data.dev.mean)
             if self.place.sharded:
                 notes.append(
                     "no held-out answers: the weights are sharded; `rulewright eval` asks afterwards"
