@@ -199,3 +199,22 @@ def test_agentpack_reads_files_from_clones(
     assert (record.pre, record.post, record.metadata.license) == ("x = 1\n", "x = 2\n", "mit")
     assert record.tags == ["agent:claude"]
     assert [r["reason"] for r in lay.rejects(out, "agentpack")] == ["no_clone", "no_clone", "bad_commit"]
+
+
+def test_agentpack_takes_one_change_in_several_files(
+    tmp_path: Path, out: Path, ingest: Ingest, lay: SimpleNamespace
+) -> None:
+    made = Repository(tmp_path / "clones")
+    root = tmp_path / "root" / "Acme" / "Tool"
+    code = "from shop import {0}\n\n\ndef use_{1}(key):\n    return {0}(key, {1}) or {1}\n"
+    made.commit("Start", LICENSE=MIT, **{f"m{i}_DOT_py": code.format("fetch", i) for i in range(2)})
+    made.commit("Rename", **{f"m{i}_DOT_py": code.format("get_item", i) for i in range(2)}, NEWS="new\n")
+    row = {"event_id": "1", "agent": "a", "repo": "Acme/Tool", "sha": made.git("rev-parse", "HEAD").strip(),
+           "description": "Call it get_item", "patch": made.git("show", "--format=", "HEAD")}  # fmt: skip
+    shutil.copytree(made.path, root)
+    path = lay.write(tmp_path / "a.jsonl", [row, {**row, "patch": "nothing"}])
+    assert ingest("agentpack", "--input", path, "--clones", tmp_path / "root") == 0
+    records = lay.records(out, "agentpack")
+    assert sorted(r.metadata.path for r in records) == ["m0.py", "m1.py"]
+    assert {tuple(r.tags) for r in records} == {("agent:a", "several_files")}
+    assert [r["reason"] for r in lay.rejects(out, "agentpack")] == ["no_file"]

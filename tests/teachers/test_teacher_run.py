@@ -344,3 +344,24 @@ def test_mistakes_have_one_clear_message(
     err = capsys.readouterr().err
     assert message in err
     assert "hint: " in err
+
+
+def test_smell_tasks_say_that_nothing_verifies_them(
+    tmp_path: Path, endpoint: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A smell without a fixed version is a task that no step can be verified on, and no step comes of it."""
+    row = {"path_or_id": "Python/SmellyUnannotated/shop.py", "pre": "if a == None:\n    go(a)\n",
+           "smells": [{"smell": "Long Method", "method": "go"}, {"smell": "Magic"}]}  # fmt: skip
+    jsonl.write(tmp_path / "smelly.jsonl", [row])
+    assert run(tmp_path, "ingest", "smellycode", "--input", "smelly.jsonl", "--workers", "1") == 0
+    tasks = tmp_path / "data/processed/tasks/smellycode.jsonl"
+    server = endpoint(lambda *_: GOOD)
+    argv = ["teacher", "run", "--tasks", str(tasks), "--teacher", "endpoint", "--base-url", server.url]
+    capsys.readouterr()
+    assert run(tmp_path, *argv, "--dry-run", "--json") == 0
+    said = capsys.readouterr()
+    assert "2 of 2 tasks have neither a target" in said.err and not server.asked
+    assert json.loads(said.out)["tasks_that_nothing_verifies"] == 2
+    assert run(tmp_path, *argv, "--workers", "1") == 0
+    assert run(tmp_path, "trajs", "make", "--workers", "1") == 1
+    assert "nothing_to_check_against 2" in capsys.readouterr().err

@@ -1,7 +1,8 @@
 """Turn a source of raw edits into clean, deduplicated, decontaminated, split records.
 
 SOURCE is commitpackft, editpackft, oce, canitedit (evaluation only), smellycode, agentpack,
-marv, git (any local repository) or jsonl (any JSONL or parquet with an old and a new side).
+marv, git (any local repository), rules (ast-grep rule packs, rule files with tests, catalogs) or
+jsonl (any JSONL or parquet with an old and a new side; an `action` column is executed and kept).
 Rows that are not used are counted by reason and kept in OUT/rejects/NAME.jsonl.
 """
 
@@ -34,16 +35,19 @@ if TYPE_CHECKING:
     from rulewright.data.sources import Options, Source
 
 _NOT_IDENTITY: Final = frozenset({"resume", "overwrite", "json_output", "workers", "engine", "out", "raw"})
-_COLUMNS: Final = ("instruction", "pre", "post", "language", "license", "path", "group", "commit", "repo")
+_COLUMNS: Final = (
+    "instruction", "pre", "post", "language", "license", "path", "group", "commit", "repo", "action",
+)  # fmt: skip
 
 
 class Config(CommandConfig):
     """Options of `rulewright ingest`."""
 
     source: Annotated[str, tyro.conf.Positional]
-    """commitpackft, editpackft, oce, canitedit, smellycode, agentpack, marv, git or jsonl."""
+    """commitpackft, editpackft, oce, canitedit, smellycode, agentpack, marv, git, rules or jsonl."""
     input: tuple[str, ...] = ()
-    """Files, folders, globs (.jsonl, .jsonl.gz, .json, .parquet); repositories for `git`. None: the hub."""
+    """Files, folders, globs (.jsonl, .jsonl.gz, .json, .parquet); repositories for `git`; packs, rule
+    files and .jsonl for `rules`. None: the hub."""
     out: Path = Path("data/processed")
     """Folder that gets {train,dev,test}/NAME.jsonl, NAME.metadata.json and rejects/NAME.jsonl."""
     name: str = ""

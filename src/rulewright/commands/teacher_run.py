@@ -32,6 +32,7 @@ def run(config: TeacherConfig) -> int:
     tasks = list(read_tasks(config.tasks, rejected, config.limit, config.seed))
     _say_rejected(rejected)
     _require_different_samples(config)
+    _say_unverifiable(tasks)
     if config.dry_run:
         return _estimate(config, tasks)
     out = config.output()
@@ -50,6 +51,16 @@ def run(config: TeacherConfig) -> int:
     if meter.reason:
         console.say(f"stopped: {meter.reason}; run the same command again with a higher limit to go on")
     return _finish(config, counts)
+
+
+def _say_unverifiable(tasks: Sequence[Task]) -> None:
+    """Say before anything is paid for what can never become a verified step."""
+    n = sum(task.target is None and task.tests is None for task in tasks)
+    if n:
+        console.say(
+            f"note: {n:,} of {len(tasks):,} tasks have neither a target (`post`) nor `tests`: whatever a "
+            "teacher answers, `trajs make` drops it as nothing_to_check_against"
+        )
 
 
 def _require_different_samples(config: TeacherConfig) -> None:
@@ -167,6 +178,7 @@ def _estimate(config: TeacherConfig, tasks: Sequence[Task]) -> int:
         "episodes": calls,
         "prompt_tokens_at_most": most_in,
         "completion_tokens_at_most": most_out,
+        "tasks_that_nothing_verifies": sum(t.target is None and t.tests is None for t in tasks),
         "usd_at_most": round(_budget(config).usd(most_in, most_out), 2),
     }
     console.emit_json(summary) if config.json_output else console.summary(

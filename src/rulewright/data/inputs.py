@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from rulewright.errors import UsageError
 from rulewright.runs import file_sha256
 
 _COMMITS_PER_UNIT: Final = 200
+_ROWS_PER_UNIT: Final = 100
 _CANITEDIT: Final = frozenset({"instruction_descriptive", "instruction_lazy"})
 
 
@@ -94,27 +95,28 @@ class Repositories:
 
 @dataclass(frozen=True)
 class Layout:
-    """A checkout of SmellyCode: files in folders, and a table of smells."""
+    """Files in folders that together make rows: a checkout of SmellyCode, ast-grep rule packs."""
 
-    root: Path
+    paths: tuple[Path, ...]
+    license: str
+    rows: Callable[[tuple[Path, ...]], Iterator[dict[str, Any]]]
 
     def units(self) -> Iterator[readers.Unit]:
-        from rulewright.data.sources import smellycode
-
-        return readers.number(_row_pieces(str(self.root), smellycode.rows_of(self.root), 100))
+        place = str(self.paths[0])
+        return readers.number(_row_pieces(place, self.rows(self.paths), _ROWS_PER_UNIT))
 
     def stamps(self) -> dict[str, Any]:
-        from rulewright.data.sources import smellycode
-
         digest = hashlib.sha256()
-        for row in smellycode.rows_of(self.root):
+        for row in self.rows(self.paths):
             digest.update(json.dumps(row, sort_keys=True).encode())
-        return {str(self.root): digest.hexdigest()}
+        return {", ".join(map(str, self.paths)): digest.hexdigest()}
 
     def facts(self) -> Facts:
         stamps = self.stamps()
-        files = [path for path in self.root.rglob("*") if path.is_file()]
-        return Facts(store.combined(stamps), "mit", store.as_of(files), stamps)
+        inside = [p for path in self.paths for p in (path.rglob("*") if path.is_dir() else (path,))]
+        return Facts(
+            store.combined(stamps), self.license, store.as_of([p for p in inside if p.is_file()]), stamps
+        )
 
 
 def find(source: Source, given: Sequence[str], options: Options, revision: str = "") -> Found:
@@ -126,7 +128,18 @@ def find(source: Source, given: Sequence[str], options: Options, revision: str =
     if source.name == "git":
         return _repositories(given)
     if source.name == "smellycode" and len(given) == 1 and list(Path(given[0]).glob("*/SmellyUnannotated")):
-        return Layout(Path(given[0]))
+        from rulewright.data.sources import smellycode
+
+        return Layout((Path(given[0]),), "mit", lambda paths: smellycode.rows_of(paths[0]))
+    if source.name == "rules":
+        from rulewright.data.sources import rules
+
+        absent = [path for path in given if not Path(path).exists()]
+        if absent:
+            raise UsageError(
+                f"{absent[0]}: no such file or folder", "name rule files, rule packs or catalogs"
+            )
+        return Layout(tuple(map(Path, given)), "", rules.rows_of)
     if source.name == "agentpack" and not Path(options.clones or "-").is_dir():
         raise UsageError(
             "agentpack: its rows are patches without the files they apply to"

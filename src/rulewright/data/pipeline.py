@@ -123,6 +123,12 @@ class _Maker:
             return Drop("invalid", problems_of(error))
         if isinstance(record, Drop):
             return record
+        if record.metadata.action is not None:
+            from rulewright.data import verified
+
+            record = verified.with_action(record)
+            if isinstance(record, Drop):
+                return record
         if "parse_errors" in record.tags:
             self._flagged["parse_errors"] += 1
         edit = Edit(record.pre, record.post)

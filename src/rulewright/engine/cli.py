@@ -13,6 +13,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
@@ -92,6 +94,8 @@ class CliScan(NamedTuple):
 
     n_matches: int
     edits: list[CliEdit]
+    message: str = ""
+    """Of the first match, with the variables of the rule's `message` filled in."""
 
 
 def scan(rule: Rule, language: Language, source: str, rule_id: str) -> CliScan:
@@ -100,6 +104,32 @@ def scan(rule: Rule, language: Language, source: str, rule_id: str) -> CliScan:
     Raises:
         Refusal, Crash, Slow: what the command line did instead.
     """
+    with _prepared(rule, language, source, rule_id) as (rule_file, code):
+        output = code.parent.parent / "out"
+        options = ["--json=stream", "--no-ignore", "hidden", "-j", "1"]
+        argv = [binary(), "scan", "--rule", str(rule_file), *options, str(code)]
+        status, complaint = _run(argv, code.parent, output)
+        _check_exit(status, complaint)
+        return _edits(output.read_bytes(), source)
+
+
+def update(rule: Rule, language: Language, source: str, rule_id: str) -> str:
+    """The text that `ast-grep scan -U` makes of a text with one rule.
+
+    Raises:
+        Refusal, Crash, Slow: what the command line did instead.
+    """
+    with _prepared(rule, language, source, rule_id) as (rule_file, code):
+        options = ["-U", "--no-ignore", "hidden", "-j", "1"]
+        argv = [binary(), "scan", "--rule", str(rule_file), *options, str(code)]
+        status, complaint = _run(argv, code.parent, code.parent.parent / "out")
+        _check_exit(status, complaint)
+        return code.read_bytes().decode("utf-8")
+
+
+@contextmanager
+def _prepared(rule: Rule, language: Language, source: str, rule_id: str) -> Iterator[tuple[Path, Path]]:
+    """A rule file, and a file of the text in an empty folder of its own."""
     document = {"id": rule_id, "language": language, **rule}
     # Empty files are skipped silently; there is nothing in them to match.
     with tempfile.TemporaryDirectory(prefix="rulewright-") as name:
@@ -109,12 +139,7 @@ def scan(rule: Rule, language: Language, source: str, rule_id: str) -> CliScan:
         (folder / "work" / "sgconfig.yml").write_text("ruleDirs: []\n")
         code = folder / "work" / f"code{suffix_of(language)}"
         code.write_bytes(source.encode("utf-8"))
-        output = folder / "out"
-        options = ["--json=stream", "--no-ignore", "hidden", "-j", "1"]
-        argv = [binary(), "scan", "--rule", str(folder / "rule.yml"), *options, str(code)]
-        status, complaint = _run(argv, folder / "work", output)
-        _check_exit(status, complaint)
-        return _edits(output.read_bytes(), source)
+        yield folder / "rule.yml", code
 
 
 def _run(argv: list[str], folder: Path, output: Path) -> tuple[int, str]:
@@ -159,9 +184,11 @@ def _edits(output: bytes, source: str) -> CliScan:
     to_chars = (lambda offset: offset) if source.isascii() else _offsets(raw)
     edits = []
     n_matches = 0
+    message = ""
     for line in output.splitlines():
         item: dict[str, Any] = json.loads(line)
         n_matches += 1
+        message = message or str(item.get("message") or "")
         if "replacement" not in item:
             continue
         span, place = item["range"]["byteOffset"], item["replacementOffsets"]
@@ -172,7 +199,7 @@ def _edits(output: bytes, source: str) -> CliScan:
             )
         )  # fmt: skip
     edits.sort(key=lambda edit: (edit.match_start, -edit.match_end))
-    return CliScan(n_matches, edits)
+    return CliScan(n_matches, edits, message)
 
 
 def _offsets(raw: bytes) -> Any:

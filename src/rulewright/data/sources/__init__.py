@@ -119,6 +119,10 @@ SOURCES: Final[dict[str, Source]] = {
             "git", (_GIT,), _GIT, "git:normalize", rank=3,
             message_filter="relaxed",
         ),
+        Source(
+            "rules", (), frozenset(), "rules:normalize", rank=2,
+            note="every result was made by running ast-grep; a rule's valid cases stay as they are",
+        ),
         Source("jsonl", (), frozenset(), "columns:normalize", rank=3),
     )
 }  # fmt: skip

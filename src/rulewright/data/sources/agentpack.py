@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rulewright.data import messages
 from rulewright.data.clean import canonical_repo
 from rulewright.data.drafts import Draft, Drop
-from rulewright.data.sources import Options, Row
+from rulewright.data.sources import Options, Row, kinds
 from rulewright.data.sources.commitpack import filter_of
 from rulewright.data.sources.cutting import cut_to_window
+from rulewright.data.sources.git import MAX_FILES, blob_at, license_at
 
 
 def normalize(row: Row, options: Options) -> Sequence[Draft | Drop]:
-    """One row, one draft: the file that the patch changes, at the commit and at its parent."""
-    from rulewright.data.sources.git import blob_at, license_at
-
+    """One row, a draft for its file, or for each file that it changes in the same way (`kinds`)."""
     files = re.findall(r"^diff --git a/(\S+) b/(\S+)$", str(row.get("patch") or ""), re.MULTILINE)
-    if len(files) != 1:
-        return [Drop("multi_file", f"the patch changes {len(files)} files")]
-    old, new = files[0]
+    if not 0 < len(files) <= MAX_FILES:
+        return [Drop("multi_file" if files else "no_file", f"the patch changes {len(files)} files")]
     repo, sha = str(row.get("repo") or ""), str(row.get("sha") or "")
     repo = re.sub(r"^https?://github\.com/|\.git$", "", repo)
     clone = _clone(Path(options.clones), repo)
@@ -29,28 +28,45 @@ def normalize(row: Row, options: Options) -> Sequence[Draft | Drop]:
         return [Drop("no_clone", f"no clone of {repo} under {options.clones}")]
     if not re.fullmatch(r"[0-9a-f]{7,40}", sha):
         return [Drop("bad_commit", sha[:60])]
-    pre, post = blob_at(clone, f"{sha}^", old), blob_at(clone, sha, new)
-    if pre is None or post is None:
-        return [Drop("missing_blob", f"{repo}@{sha}: {new}")]
     instruction = str(row.get("description") or "").strip()
     if filter_of(options) != "off":
         checked = messages.check(instruction, filter_of(options))
         if isinstance(checked, Drop):
             return [checked]
         instruction = checked
+    read = [(new, *_sides(clone, sha, old, new)) for old, new in files]
+    held = [(new, pre, post) for new, pre, post in read if pre is not None and post is not None]
+    if len(files) == 1 and not held:
+        return [Drop("missing_blob", f"{repo}@{sha}: {files[0][1]}")]
+    same = [True] if len(files) == 1 else kinds.alike([(pre, post) for _, pre, post in held])
+    if not any(same):
+        return [Drop("multi_file", f"the patch changes {len(files)} files, no two in the same way")]
+    tags = (f"agent:{row['agent']}",) if row.get("agent") else ()
     name = canonical_repo([repo])
-    draft = Draft(
+    about = Draft(
         instruction=instruction,
-        pre=pre,
-        post=post,
-        group=f"{name}:{new}" if options.group_by == "path" else name,
+        pre="",
+        post="",
+        group=name,
         license=license_at(clone) or options.license,
-        path=new,
         repo=name,
         commits=(sha,),
-        tags=(f"agent:{row['agent']}",) if row.get("agent") else (),
+        tags=tags if len(files) == 1 else (*tags, "several_files"),
     )
-    return [cut_to_window(draft, options)]
+    return [
+        _draft(about, path, pre, post, options)
+        for (path, pre, post), is_same in zip(held, same, strict=True)
+        if is_same
+    ]
+
+
+def _sides(clone: Path, sha: str, old: str, new: str) -> tuple[str | None, str | None]:
+    return blob_at(clone, f"{sha}^", old), blob_at(clone, sha, new)
+
+
+def _draft(about: Draft, path: str, pre: str, post: str, options: Options) -> Draft | Drop:
+    group = f"{about.repo}:{path}" if options.group_by == "path" else about.group
+    return cut_to_window(replace(about, pre=pre, post=post, path=path, group=group), options)
 
 
 def _clone(root: Path, repo: str) -> Path | None:

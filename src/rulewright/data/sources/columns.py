@@ -6,6 +6,7 @@ instruction; they get one from the fixer's name, and the tag `instruction_fallba
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -29,6 +30,7 @@ USUAL: Final[dict[str, tuple[str, ...]]] = {
     "group": ("group",),
     "commit": ("commit", "sha"),
     "repo": ("repo", "repos", "source"),
+    "action": ("action",),
 }
 REQUIRED: Final = ("pre", "post")
 
@@ -73,6 +75,7 @@ def normalize(row: Row, options: Options) -> Sequence[Draft | Drop]:
                 repo=repo,
                 commits=tuple(filter(None, commit.split(","))),
                 tags=(*_tags(row), *tags),
+                extra=_action(value["action"] or known.get("action")),
             ),
             options,
         )
@@ -90,6 +93,13 @@ def _text(value: Any) -> str:
     if isinstance(value, str | int) and not isinstance(value, bool):
         return str(value)
     return ",".join(names_in(value)) if isinstance(value, list) else ""
+
+
+def _action(given: Any) -> dict[str, Any]:
+    """The action that a row brings, as text; it is executed before the record is kept (`verified`)."""
+    if isinstance(given, Mapping | list) and given:
+        return {"action": json.dumps(given, ensure_ascii=False)}
+    return {"action": given} if isinstance(given, str) and given.strip() else {}
 
 
 def _tags(row: Row) -> list[str]:
