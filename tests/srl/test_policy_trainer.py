@@ -24,11 +24,12 @@ from rulewright.runs import RunDir
 from rulewright.srl.sampling import SamplingConfig
 from rulewright.srl.scoring import Scored
 from rulewright.training import environment
-from rulewright.training.policy import PolicyConfig, Tasks, check_trainer, run_policy
+from rulewright.training.policy import Keep, PolicyConfig, Tasks, check_trainer, run_policy, tell
 from rulewright.verdict import Verdict
 
 pytest.importorskip("trl")
 import torch
+from safetensors.torch import load_file
 from tests.events import scalars
 from transformers import GenerationMixin
 from trl import GRPOConfig, GRPOTrainer
@@ -39,7 +40,7 @@ from rulewright.training.config import LoraConfig, TinyConfig
 from rulewright.training.grpo import PolicyTrainer, _cat
 from rulewright.training.micro_batches import micro_batches
 from rulewright.training.models import load_tokenizer
-from rulewright.training.policy_loop import open_trainer, trainer_arguments
+from rulewright.training.policy_loop import Watch, _in_order, open_trainer, trainer_arguments
 from rulewright.training.tiny import make_model, make_tokenizer
 
 Rule = Callable[[int, str], float | None]
@@ -673,3 +674,71 @@ def test_rows_are_sorted_within_an_optimizer_step_only() -> None:
         steps.append(tuple(longest[::2]))
     assert len(set(steps)) > 10, "which groups meet in a step is drawn"
     assert all(step != tuple(sorted(step, reverse=True)) for step in steps[:3]) or len(set(steps)) > 15
+
+
+@pytest.mark.parametrize("keep", ["best", "start", "last"])
+def test_what_is_published_is_chosen_and_said(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], keep: Keep
+) -> None:
+    """Dev rewards that fall from evaluation to evaluation: no step is better than the start."""
+    n_asked = 0
+
+    def worse_and_worse(row: int, text: str) -> float:
+        nonlocal n_asked
+        n_asked += 1
+        return 1.0 - 0.01 * ((n_asked - 1) // 8)  # an evaluation is 4 rows, greedy and sampled
+
+    config = settings(checkpoint, tmp_path, keep=keep, trainer={"save_steps": 4})
+    result = run_policy(config, Tasks(ByRule(12, letters), ByRule(4, worse_and_worse), "letters"))
+    published = {"best": 2, "start": 0, "last": 4}[keep]
+    assert result["best_step"] == published
+    assert result["selection"] == {
+        "keep": keep, "n_candidates": {"best": 2, "start": 3, "last": 1}[keep], "beats_start": False,
+    }  # fmt: skip
+    assert result["after"]["greedy"]["mean_reward"] == pytest.approx(1.0 - 0.005 * published)
+    tell(config, result)
+    said = capsys.readouterr().err
+    card = (config.out / "README.md").read_text(encoding="utf-8")
+    for text in (said, card):
+        assert (
+            "the start itself, which no step beat" if keep == "start" else "no better than the start"
+        ) in text
+        assert ("on the same 4 tasks" in text) == (keep != "last")
+    theirs, ours = (load_file(folder / "model.safetensors") for folder in (checkpoint, config.out))
+    same = all(torch.equal(ours[name].float(), theirs[name].float()) for name in theirs if name in ours)
+    assert same == (keep == "start")
+
+
+def test_a_start_that_was_not_saved_in_time_is_saved_on_resume(checkpoint: Path, tmp_path: Path) -> None:
+    config = settings(checkpoint, tmp_path, keep="start", trainer={"save_steps": 4})
+
+    def train(resume: bool) -> dict[str, Any]:
+        again = config.model_copy(update={"resume": resume})
+        n_asked = 0
+
+        def falls(row: int, text: str) -> float:
+            nonlocal n_asked
+            n_asked += 1
+            return 0.5 if resume or n_asked > 8 else 1.0
+
+        return run_policy(again, Tasks(ByRule(12, letters), ByRule(4, falls), "letters"))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Watch, "_save_best", lambda self, step: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            train(resume=False)
+    assert not (config.out / "run/best").exists()
+    result = train(resume=True)
+    assert result["best_step"] == 0
+    assert (config.out / "model.safetensors").exists()
+
+
+def test_answers_of_all_processes_stand_in_the_order_of_the_tasks() -> None:
+    def scored(row: int, k: int) -> Scored:
+        return Scored(row + k / 10, Verdict.OK, True)
+
+    for world in (1, 2, 3, 9):
+        parts = [
+            [[scored(row, k) for k in range(2)] for row in range(rank, 7, world)] for rank in range(world)
+        ]
+        assert _in_order(parts) == [scored(row, k) for row in range(7) for k in range(2)]

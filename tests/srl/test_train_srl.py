@@ -236,12 +236,23 @@ def test_weights_in_shards_are_refused_before_anything_is_claimed(
 
 @pytest.mark.slow
 def test_more_than_one_process(folder: Path, tmp_path: Path) -> None:
-    """Two ranks do equally many rounds and end with one result."""
-    argv = ["train", "srl", "--config", srl(folder, tmp_path), "--processes", "2"]
+    """Two ranks do equally many rounds, share the dev tasks, and end with one result."""
+    argv = ["train", "srl", "--config", srl(folder, tmp_path, eval_rows=7), "--processes", "2"]
     assert main(argv) == 0
     result = json.loads((tmp_path / "model/run/result.json").read_text(encoding="utf-8"))
     assert result["steps"] == 3
     assert result["prompts"] >= 3 * 2 * 2
+    # Seven tasks on two ranks: the same answers as one process gives, each asked once.
+    alone = tmp_path / "alone"
+    assert main(["train", "srl", "--config", srl(folder, alone, eval_rows=7)]) == 0
+    one = json.loads((alone / "model/run/result.json").read_text(encoding="utf-8"))
+    assert one["n_dev"] == result["n_dev"] == 7
+    assert one["before"] == result["before"]
+    rewards = [
+        next(row["evaluation"]["rewards"] for row in jsonl.read(root / "model/run/dev.jsonl"))
+        for root in (tmp_path, alone)
+    ]
+    assert rewards[0] == rewards[1]
 
 
 def test_what_cannot_be_used_is_set_aside(folder: Path, tmp_path: Path) -> None:

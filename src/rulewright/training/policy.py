@@ -28,7 +28,7 @@ from rulewright.generation.open import require_checkpoint, resolve_thinking
 from rulewright.runs import RunDir
 from rulewright.srl.curves import plot
 from rulewright.srl.sampling import SamplingConfig
-from rulewright.srl.scoring import Evaluation, Scorer, summarize
+from rulewright.srl.scoring import Scored, Scorer
 from rulewright.training import checkpoints, environment, hub
 from rulewright.training import launch as launcher
 from rulewright.training import policy_card as card
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from rulewright.training.grpo import PolicyTrainer
 
 Mode = Literal["greedy", "sampled"]
+Keep = Literal["best", "last", "start"]
 MODES: Final[tuple[Mode, ...]] = ("greedy", "sampled")
 
 DEFAULTS: Final[dict[str, Any]] = {
@@ -92,7 +93,10 @@ class PolicyConfig(CommandConfig):
     eval_samples: int = Field(default=1, ge=1)
     """Sampled answers per dev task, beside the greedy one."""
     eval_every_steps: int = Field(default=20, ge=1)
-    """Optimizer steps between evaluations; the best of them is kept."""
+    """Optimizer steps between evaluations."""
+    keep: Keep = "best"
+    """Which step is published. best: the best one after the start, by dev reward, even if it is worse than
+    the start; start: the start too may be the best; last: the last one."""
     workers: int = Field(default=2, ge=1)
     """Processes that execute the model's actions, per training process."""
     deadline_s: float = Field(default=5.0, gt=0)
@@ -337,11 +341,13 @@ def check_trainer(arguments: GRPOConfig, n_train: int) -> None:
         )
 
 
-def evaluate(
+def ask(
     generator: Any, scorer: Scorer, rows: Sequence[int], mode: Mode, samples: int, max_new_tokens: int,
     temperature: float, seed: int,
-) -> Evaluation:  # fmt: skip
-    """Answer each task once (greedy) or `samples` times, and score the answers."""
+) -> list[list[Scored]]:  # fmt: skip
+    """Answer each task once (greedy) or `samples` times; the scores of each task's answers."""
+    if not rows:  # more processes than tasks
+        return []
     greedy = mode == "greedy"
     n = 1 if greedy else samples
     sampling = Sampling(n, 0.0 if greedy else temperature, 1.0, max_new_tokens, seed)
@@ -350,7 +356,7 @@ def evaluate(
     scored = scorer.score(
         [row for row, _ in flat], [answer.text for _, answer in flat], [answer.n_tokens for _, answer in flat]
     )
-    return summarize(scored)
+    return [scored[i : i + n] for i in range(0, len(scored), n)]
 
 
 def publish(run: RunDir, config: PolicyConfig, curves: bool) -> None:
@@ -402,6 +408,7 @@ def _result(
         "steps": trainer.state.global_step,
         "prompts": trainer.n_prompts,
         "best_step": watch.best_step,
+        "selection": watch.selection(),
         "before": {mode: before[mode].to_dict() for mode in MODES},
         "after": {mode: best[mode].to_dict() for mode in MODES},
         "last": {mode: last[mode].to_dict() for mode in MODES},
@@ -421,7 +428,9 @@ def tell(config: PolicyConfig, result: Mapping[str, Any]) -> None:
         console.emit_json(result)
         return
     console.say(show(result))
-    console.say(f"model: {config.out}; best step {result['best_step']} of {result['steps']}")
+    console.say(
+        f"model: {config.out}; step {result['best_step']} of {result['steps']}, {card.selected(result)}"
+    )
 
 
 def show(result: Mapping[str, Any]) -> str:

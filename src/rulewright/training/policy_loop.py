@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import gather_object
 from datasets import Dataset
 from transformers import TrainerCallback
 from trl import GRPOConfig
@@ -19,7 +22,7 @@ from rulewright.generation.cpu import multiplies_bf16
 from rulewright.generation.local import LocalGenerator
 from rulewright.generation.open import NOTE_FILE, GeneratorConfig, resolve_style, resolve_thinking
 from rulewright.runs import RunDir
-from rulewright.srl.scoring import Evaluation, Scorer
+from rulewright.srl.scoring import Evaluation, Scored, Scorer, summarize
 from rulewright.training import callbacks, checkpoints, environment, hub, models
 from rulewright.training.config import SftConfig, trainer_options
 from rulewright.training.grpo import PolicyTrainer
@@ -30,8 +33,8 @@ from rulewright.training.policy import (
     Mode,
     PolicyConfig,
     Tasks,
+    ask,
     check_trainer,
-    evaluate,
     publish,
 )  # fmt: skip
 
@@ -192,22 +195,30 @@ class Watch(TrainerCallback):
             self.evaluate(state.global_step)
 
     def evaluate(self, step: int) -> None:
-        """Evaluate dev at a step, once; save the model if it is the best so far."""
+        """Evaluate dev at a step, once; save the model if it is to be published.
+
+        Each process answers its part of the tasks; what all of them found decides in all.
+        """
         if step in self.history:
+            published = step == self.best_step and (step > 0 or self._config.keep == "start")
+            if published and environment.agree(lambda: self._saved_step() != step):
+                self._save_best(step)  # the run was killed before it was saved
             return
         trainer = self._trainer
         model = trainer.accelerator.unwrap_model(trainer.model_wrapped)
         generator = LocalGenerator(
             model, trainer.processing_class, trainer.prompt_style, batch_size=self._batch_size()
         )
+        accelerator = trainer.accelerator
+        mine = range(accelerator.process_index, self.n_rows, accelerator.num_processes)
         found: dict[Mode, Evaluation] = {}
         for mode in MODES:
-            found[mode] = evaluate(
-                generator, self._dev, range(self.n_rows), mode, self._config.eval_samples,
+            answers = ask(
+                generator, self._dev, mine, mode, self._config.eval_samples,
                 trainer.args.max_completion_length, trainer.args.temperature, self._config.seed,
             )  # fmt: skip
-        # Answers of two processes may differ by a token: what the first one found holds for all.
-        self.history[step] = environment.agree(lambda: found)
+            found[mode] = summarize(_in_order(gather_object([answers])))
+        self.history[step] = found
         if self._main:
             self._note(step, found)
         if self._consider(step):
@@ -237,14 +248,38 @@ class Watch(TrainerCallback):
             publish(self._run, self._config, curves=False)
 
     def _consider(self, step: int) -> bool:
-        """Whether this is the best step after the start, by the mean of both dev rewards."""
-        if step and (not self.best_step or self._value(step) > self._value(self.best_step)):
+        """Whether this step is the one to publish so far."""
+        match self._config.keep:
+            case "last":
+                better = step > 0
+            case "best":
+                better = step > 0 and (not self.best_step or self._beats(step, self.best_step))
+            case "start":
+                better = step == 0 or self._beats(step, self.best_step)
+        if better:
             self.best_step = step
-            return True
-        return False
+        return better
+
+    def _beats(self, step: int, other: int) -> bool:
+        """By the sum of both dev rewards."""
+        return self._value(step) > self._value(other)
+
+    def selection(self) -> dict[str, Any]:
+        """How the published step was chosen: always on the dev tasks that "after" is measured on."""
+        keep = self._config.keep
+        n_after = len(self.history) - 1
+        return {
+            "keep": keep,
+            "n_candidates": {"last": 1, "best": n_after, "start": n_after + 1}[keep],
+            "beats_start": self._beats(self.best_step, 0),
+        }
 
     def _value(self, step: int) -> float:
         return sum(self.history[step][mode].mean_reward for mode in MODES)
+
+    def _saved_step(self) -> int | None:
+        path = self._run.path / "best" / "step.json"
+        return int(json.loads(path.read_text(encoding="utf-8"))["step"]) if path.exists() else None
 
     def _save_best(self, step: int) -> None:
         """Write the model beside the last best one, then swap."""
@@ -277,6 +312,13 @@ class Watch(TrainerCallback):
             raise UsageError("no dev answer could be scored", "see the verdicts in metrics.jsonl")
         a, b, kept = zip(*pairs, strict=True)
         return paired(a, b, kept, self._config.seed).to_dict()
+
+
+def _in_order(parts: Sequence[Sequence[Sequence[Scored]]]) -> list[Scored]:
+    """The answers of all processes, task after task; task `i` was asked by process `i % n`."""
+    n_rows = sum(map(len, parts))
+    rows = (parts[row % len(parts)][row // len(parts)] for row in range(n_rows))
+    return [answer for answers in rows for answer in answers]
 
 
 def _forget_rewards(path: Path, step: int) -> None:
