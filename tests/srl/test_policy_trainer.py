@@ -445,10 +445,10 @@ def test_a_continued_adapter_is_held_to_itself_and_saved_alone(checkpoint: Path,
 
 
 def parted_ranks(out: Path, checkpoint: Path) -> None:
-    """One of two processes: its dev rewards fall from one evaluation to the next, the first one's rise."""
-    sign = 1 if environment.is_main() else -1
+    """One of two processes: its part of the dev rewards falls, the first one's rises, and more so."""
+    slope = 2e-5 if environment.is_main() else -1e-5
     calls = iter(range(100_000))
-    dev = ByRule(4, lambda row, text: 0.5 + sign * 1e-5 * next(calls))
+    dev = ByRule(4, lambda row, text: 0.5 + slope * next(calls))
     config = settings(checkpoint, out, trainer={"max_steps": 4}, eval_every_steps=1)
     run_policy(config, Tasks(ByRule(12, letters), dev, "letters"))
 
