@@ -12,7 +12,7 @@ PACKAGE = "rulewright"
 HEAVY = {"torch", "transformers", "trl", "peft", "accelerate", "datasets", "deepspeed", "vllm", "ray"}
 MAY_IMPORT_TORCH = (
     "training", "srl.train_srl",
-    "generation.cpu", "generation.decode", "generation.local", "generation.sampler",
+    "generation.constrain", "generation.cpu", "generation.decode", "generation.local", "generation.sampler",
 )  # fmt: skip
 
 

@@ -135,7 +135,7 @@ def _choose(config: EditConfig, code: str, language: Language, sample: Path) -> 
         for number in range(config.answers):
             heat = config.temperature if number else 0.0
             sampling = Sampling(1, heat, 1.0, config.max_new_tokens, config.seed + number)
-            answer = generator.generate([prompt], sampling)[0][0]
+            answer = generator.generate([prompt], sampling, [language])[0][0]
             if not answer.answered:
                 raise RulewrightError(
                     f"{generator.name}: {answer.error or answer.finish_reason}", "try again"

@@ -67,7 +67,7 @@ def evaluate(config: ActionsConfig) -> dict[str, Any]:
 def item(record: NormalizedRecord, style: Style) -> Item:
     """A record as a question."""
     prompt = action_prompt(record.instruction, record.pre, record.language, record.state, style=style)
-    return Item(record.metadata.id, prompt, heldout.meta_of(record))
+    return Item(record.metadata.id, prompt, heldout.meta_of(record), record.language)
 
 
 def request(text: str, record: NormalizedRecord) -> Request:

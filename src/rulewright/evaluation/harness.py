@@ -27,6 +27,7 @@ from rulewright.generation import (
     require_model,
 )
 from rulewright.generation.open import as_style
+from rulewright.languages import Language
 from rulewright.prompts import Style, digest
 from rulewright.runs import RunDir, file_sha256
 from rulewright.verdict import Verdict
@@ -42,6 +43,8 @@ class Item:
     prompt: Prompt
     meta: Mapping[str, Any] = field(default_factory=dict)
     """Put into the task's rows as it is: group, source, language, family, tags, …"""
+    language: Language | None = None
+    """Of the action that is asked for; `None` where something else is."""
 
     @property
     def digest(self) -> str:
@@ -181,7 +184,11 @@ def _ask(
     failures: list[str] = []
     n_ok = n_scored = 0
     with console.progress("tasks", len(owed)) as bar:
-        for index, completions in generator.stream([item.prompt for item in owed], sampling):
+        languages = [item.language for item in owed if item.language is not None]
+        asked = generator.stream(
+            [item.prompt for item in owed], sampling, languages if len(languages) == len(owed) else None
+        )
+        for index, completions in asked:
             item = owed[index]
             got = [
                 (k, completion)

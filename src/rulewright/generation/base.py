@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, Self
 
+from rulewright.languages import Language
 from rulewright.prompts import Message, Style
 
 Prompt = Sequence[Message] | str
@@ -84,10 +85,21 @@ class Generator(Protocol):
     def style(self) -> Style:
         """How prompts for this model are written (`rulewright.prompts`)."""
 
-    def stream(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[tuple[int, list[Completion]]]:
-        """Yield `(index of the prompt, its n completions)` as they become ready, in any order."""
+    def stream(
+        self, prompts: Sequence[Prompt], sampling: Sampling, languages: Sequence[Language] | None = None
+    ) -> Iterator[tuple[int, list[Completion]]]:
+        """Yield `(index of the prompt, its n completions)` as they become ready, in any order.
 
-    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
+        Args:
+            prompts: what is asked.
+            sampling: how.
+            languages: of the action that each prompt asks for, where they ask for actions;
+                needed where the generator holds answers to a grammar (`generator.constrain`).
+        """
+
+    def generate(
+        self, prompts: Sequence[Prompt], sampling: Sampling, languages: Sequence[Language] | None = None
+    ) -> list[list[Completion]]:
         """Give `n` completions for each prompt, in the order of the prompts."""
 
     def close(self) -> None:
@@ -102,11 +114,15 @@ class Base(ABC):
     """What both generators share: `generate` in terms of `stream`, and `with`."""
 
     @abstractmethod
-    def stream(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[tuple[int, list[Completion]]]:
+    def stream(
+        self, prompts: Sequence[Prompt], sampling: Sampling, languages: Sequence[Language] | None = None
+    ) -> Iterator[tuple[int, list[Completion]]]:
         """As `Generator.stream`."""
 
-    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
-        answers: dict[int, list[Completion]] = dict(self.stream(prompts, sampling))
+    def generate(
+        self, prompts: Sequence[Prompt], sampling: Sampling, languages: Sequence[Language] | None = None
+    ) -> list[list[Completion]]:
+        answers: dict[int, list[Completion]] = dict(self.stream(prompts, sampling, languages))
         return [answers[i] for i in range(len(prompts))]
 
     def close(self) -> None:  # noqa: B027  (a hook: not every generator holds something)

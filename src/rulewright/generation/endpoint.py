@@ -16,10 +16,12 @@ from contextlib import closing
 from typing import Any, Final
 
 from rulewright import console
+from rulewright.engine.grammar import action_grammar
 from rulewright.errors import RulewrightError, UsageError
 from rulewright.generation.base import Base, Completion, FinishReason, Prompt, Sampling
-from rulewright.generation.open import GeneratorConfig, resolve_style
+from rulewright.generation.open import GeneratorConfig, require_languages, resolve_style
 from rulewright.generation.transport import EndpointStopped, Failure, Transport
+from rulewright.languages import Language
 from rulewright.prompts import Style
 
 _FINISH: Final[dict[str, FinishReason]] = {
@@ -70,7 +72,9 @@ class EndpointGenerator(Base):
     def close(self) -> None:
         self.transport.close()
 
-    def stream(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[tuple[int, list[Completion]]]:
+    def stream(
+        self, prompts: Sequence[Prompt], sampling: Sampling, languages: Sequence[Language] | None = None
+    ) -> Iterator[tuple[int, list[Completion]]]:
         """Yield each prompt's completions as they arrive.
 
         Raises:
@@ -78,7 +82,11 @@ class EndpointGenerator(Base):
                 yielded before stands.
             UsageError: the model does not exist, or the first requests are all refused.
         """
-        asking = _Asking(len(prompts), self._spec.concurrency, lambda i: self._ask(prompts[i], sampling))
+        held = self._spec.constrain != "none"
+        grammars: Sequence[Language | None] = require_languages(languages) if held else [None] * len(prompts)
+        asking = _Asking(
+            len(prompts), self._spec.concurrency, lambda i: self._ask(prompts[i], sampling, grammars[i])
+        )
         n_answered = n_refused = 0
         with closing(asking):
             for index, completions in asking:
@@ -92,12 +100,12 @@ class EndpointGenerator(Base):
                     )
                 yield index, completions
 
-    def _ask(self, prompt: Prompt, sampling: Sampling) -> list[Completion]:
+    def _ask(self, prompt: Prompt, sampling: Sampling, language: Language | None) -> list[Completion]:
         """Ask for `n` completions; servers that give fewer at a time are asked again."""
         got: list[Completion] = []
         while len(got) < sampling.n:
             start = time.monotonic()
-            answer = self._request(prompt, sampling, len(got))
+            answer = self._request(prompt, sampling, len(got), language)
             seconds = round(time.monotonic() - start, 3)
             if isinstance(answer, Failure):
                 got += [self._failed(answer)] * (sampling.n - len(got))
@@ -105,7 +113,9 @@ class EndpointGenerator(Base):
             got += _completions(answer, seconds, len(got) == 0)[: sampling.n - len(got)]
         return got
 
-    def _request(self, prompt: Prompt, sampling: Sampling, n_got: int) -> dict[str, Any] | Failure:
+    def _request(
+        self, prompt: Prompt, sampling: Sampling, n_got: int, language: Language | None
+    ) -> dict[str, Any] | Failure:
         body: dict[str, Any] = {
             "model": self._model,
             "max_tokens": sampling.max_new_tokens,
@@ -120,6 +130,8 @@ class EndpointGenerator(Base):
             body["stop"] = list(sampling.stop)
         if self._spec.thinking is not None:
             body["chat_template_kwargs"] = {"enable_thinking": self._spec.thinking}
+        if language is not None:
+            body["structured_outputs"] = {"grammar": action_grammar(language)}
         if isinstance(prompt, str):
             path, body["prompt"] = "/completions", prompt
         else:

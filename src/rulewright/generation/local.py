@@ -27,13 +27,18 @@ from rulewright.errors import MissingDependency, RulewrightError, UsageError
 from rulewright.generation import chat
 from rulewright.generation.base import Base, Completion, Prompt, Sampling
 from rulewright.generation.gguf import checkpoint
-from rulewright.generation.open import GeneratorConfig, resolve_style, resolve_thinking
+from rulewright.generation.open import GeneratorConfig, require_languages, resolve_style, resolve_thinking
+from rulewright.languages import Language
 from rulewright.prompts import Style
 
 if TYPE_CHECKING:
     import torch
 
+    from rulewright.generation.constrain import Grammars
     from rulewright.generation.decode import Decoder
+    from rulewright.generation.sampler import Chooser
+
+    _Held = tuple[Grammars, Sequence[Language]] | None
 
 # One row of a batch: index of the prompt, index of the sample, token ids, tokens it may add.
 _Row = tuple[int, int, list[int], int]
@@ -51,6 +56,7 @@ class LocalGenerator(Base):
         batch_size: sequences at once, halved when memory runs out; 0: 16, or what a CPU does best.
         dtype: that a CPU multiplies in, as in `GeneratorConfig`; elsewhere the model's own.
         for_good: the model only answers from now on, and may be rebuilt for that.
+        constrain: as in `GeneratorConfig`.
     """
 
     def __init__(
@@ -62,6 +68,7 @@ class LocalGenerator(Base):
         batch_size: int = 0,
         dtype: str = "auto",
         for_good: bool = False,
+        constrain: str = "none",
     ) -> None:
         self.model, self.tokenizer = model, tokenizer
         self._style: Style = style
@@ -72,6 +79,8 @@ class LocalGenerator(Base):
         self._pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else min(self._eos)
         self._wanted_dtype, self._for_good = dtype, for_good
         self._decoder: Decoder | None = None
+        self._constrain = constrain
+        self._grammars: Grammars | None = None
 
     @classmethod
     def load(cls, spec: GeneratorConfig) -> Self:
@@ -101,7 +110,7 @@ class LocalGenerator(Base):
         if tokenizer.chat_template:
             chat.adapt(tokenizer, spec.model, resolve_thinking(spec.model, spec.thinking))
         style = resolve_style(spec)
-        return cls(model, tokenizer, style, spec.model, spec.batch_size, spec.dtype, True)
+        return cls(model, tokenizer, style, spec.model, spec.batch_size, spec.dtype, True, spec.constrain)
 
     @property
     def name(self) -> str:
@@ -123,8 +132,11 @@ class LocalGenerator(Base):
         text = chat.ask(self.tokenizer, prompt)
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
-    def stream(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[tuple[int, list[Completion]]]:
+    def stream(
+        self, prompts: Sequence[Prompt], sampling: Sampling, languages: Sequence[Language] | None = None
+    ) -> Iterator[tuple[int, list[Completion]]]:
         """Yield each prompt's completions once all its samples are there."""
+        held = self._held(languages)
         # Greedy answers are all the same: one is computed, and given n times.
         n = sampling.n if sampling.temperature > 0 else 1
         ready: dict[int, dict[int, Completion]] = {}
@@ -142,9 +154,9 @@ class LocalGenerator(Base):
             decoder.share([row[2] for row in rows])
         for batch in self._batches(rows, decoder):
             if decoder is not None:
-                completions = self._decode(decoder, batch, prompts, sampling)
+                completions = self._decode(decoder, batch, prompts, sampling, held)
             else:
-                completions = self._run(batch, prompts, sampling)
+                completions = self._run(batch, prompts, sampling, held)
             for row, completion in zip(batch, completions, strict=True):
                 samples = ready.setdefault(row[0], {})
                 samples[row[1]] = completion
@@ -181,14 +193,13 @@ class LocalGenerator(Base):
                 yield batch
 
     def _decode(
-        self, decoder: Decoder, batch: list[_Row], prompts: Sequence[Prompt], sampling: Sampling
+        self, decoder: Decoder, batch: list[_Row], prompts: Sequence[Prompt], sampling: Sampling, held: _Held
     ) -> list[Completion]:
         from rulewright.generation.decode import Row
-        from rulewright.generation.sampler import Chooser, StopStrings
+        from rulewright.generation.sampler import StopStrings
 
         start = time.monotonic()
-        seeds = [_row_seed(sampling.seed, prompts[i], k) for i, k, _, _ in batch]
-        chooser = Chooser(sampling.temperature, sampling.top_p, seeds)
+        chooser = self._chooser(batch, prompts, sampling, held)
         rows = [Row(ids, budget) for _, _, ids, budget in batch]
         stops = StopStrings(self.tokenizer, sampling.stop) if sampling.stop else None
         decoder.run(rows, chooser, stops.ends if stops else None)
@@ -198,11 +209,37 @@ class LocalGenerator(Base):
             for asked, row in zip(batch, rows, strict=True)
         ]
 
-    def _run(self, batch: list[_Row], prompts: Sequence[Prompt], sampling: Sampling) -> list[Completion]:
+    def _chooser(
+        self, batch: list[_Row], prompts: Sequence[Prompt], sampling: Sampling, held: _Held
+    ) -> Chooser:
+        from rulewright.generation.sampler import Chooser
+
+        seeds = [_row_seed(sampling.seed, prompts[i], k) for i, k, _, _ in batch]
+        if held is None:
+            return Chooser(sampling.temperature, sampling.top_p, seeds)
+        from rulewright.generation.constrain import HeldChooser
+
+        matchers = [held[0].matcher(held[1][i]) for i, _, _, _ in batch]
+        return HeldChooser(sampling.temperature, sampling.top_p, seeds, matchers)
+
+    def _held(self, languages: Sequence[Language] | None) -> _Held:
+        """The grammars, and the language of each prompt; `None` where answers are free."""
+        if self._constrain == "none":
+            return None
+        from rulewright.generation.constrain import Grammars
+
+        if self._grammars is None:
+            n_words = self.model.config.get_text_config().vocab_size
+            self._grammars = Grammars(self.tokenizer, n_words, self._eos)
+        return self._grammars, require_languages(languages)
+
+    def _run(
+        self, batch: list[_Row], prompts: Sequence[Prompt], sampling: Sampling, held: _Held
+    ) -> list[Completion]:
         import torch
 
         try:
-            return self._generate(batch, prompts, sampling)
+            return self._generate(batch, prompts, sampling, held)
         except torch.cuda.OutOfMemoryError as error:
             if len(batch) == 1:
                 raise RulewrightError(
@@ -214,11 +251,13 @@ class LocalGenerator(Base):
         self._batch_size = min(self._batch_size or half, half)
         console.decided("batch size", self._batch_size, "GPU memory ran out")
         return [
-            *self._run(batch[:half], prompts, sampling),
-            *self._run(batch[half:], prompts, sampling),
+            *self._run(batch[:half], prompts, sampling, held),
+            *self._run(batch[half:], prompts, sampling, held),
         ]
 
-    def _generate(self, batch: list[_Row], prompts: Sequence[Prompt], sampling: Sampling) -> list[Completion]:
+    def _generate(
+        self, batch: list[_Row], prompts: Sequence[Prompt], sampling: Sampling, held: _Held
+    ) -> list[Completion]:
         import torch
         from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
@@ -228,8 +267,7 @@ class LocalGenerator(Base):
         device = self.model.get_input_embeddings().weight.device
         input_ids_BL, mask_BL = self._pad_left([row[2] for row in batch], device)
         width = input_ids_BL.shape[1]
-        seeds = [_row_seed(sampling.seed, prompts[i], k) for i, k, _, _ in batch]
-        sampler = Sampler(sampling.temperature, sampling.top_p, seeds)
+        sampler = Sampler(self._chooser(batch, prompts, sampling, held), len(batch))
         criteria = [StopStrings(self.tokenizer, sampling.stop, width)] if sampling.stop else []
         wanted = GenerationConfig(  # type: ignore[no-untyped-call]
             do_sample=False,

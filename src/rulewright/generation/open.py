@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -16,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from rulewright import console
 from rulewright.errors import UsageError
 from rulewright.generation.base import Generator
+from rulewright.languages import Language
 from rulewright.prompts import STYLES, Style
 from rulewright.runs import file_sha256
 
@@ -40,6 +42,8 @@ class GeneratorConfig(BaseModel):
     thinking: bool | None = None
     """Switch a chat template's thinking on or off (Qwen3: `enable_thinking`); unset: as the checkpoint
     notes, else the template's default."""
+    constrain: Literal["none", "action"] = "none"
+    """action: hold answers to the grammar of actions, so that each is one (xgrammar, or vLLM's own)."""
     batch_size: int = Field(default=0, ge=0)
     """Local: sequences at once, halved when memory runs out; 0: 16, or what a CPU does best."""
     device: str = "auto"
@@ -144,6 +148,20 @@ def checkpoint_note(model: str) -> dict[str, Any]:
     except ValueError as error:
         raise UsageError(f"{path}: not JSON ({error})", "remove it, or train again") from error
     return note if isinstance(note, dict) else {}
+
+
+def require_languages(languages: Sequence[Language] | None) -> Sequence[Language]:
+    """The language of the action that each prompt asks for, where answers are held to a grammar.
+
+    Raises:
+        UsageError: the prompts do not ask for actions.
+    """
+    if languages is None:
+        raise UsageError(
+            "generator.constrain: action holds answers to actions, and this asks for something else",
+            "leave it out here",
+        )
+    return languages
 
 
 def resolve_style(spec: GeneratorConfig) -> Style:

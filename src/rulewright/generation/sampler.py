@@ -114,8 +114,8 @@ def _drawn(weights_BV: torch.Tensor, lots_B: torch.Tensor) -> torch.Tensor:
 class Sampler(LogitsProcessor):
     """A `Chooser` for `generate`: leaves the chosen token alone, and keeps the log-probabilities."""
 
-    def __init__(self, temperature: float, top_p: float, seeds: Sequence[int]) -> None:
-        self._chooser, self._rows = Chooser(temperature, top_p, seeds), range(len(seeds))
+    def __init__(self, chooser: Chooser, n_rows: int) -> None:
+        self._chooser, self._rows = chooser, range(n_rows)
         self._chosen_logprobs_B: list[torch.Tensor] = []
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:

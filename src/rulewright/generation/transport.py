@@ -86,14 +86,20 @@ class Transport:
     def close(self) -> None:
         self._client.close()
 
-    def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any] | Failure:
-        """Send a request until it is answered, refused, or out of retries."""
+    def post(self, path: str, body: Mapping[str, Any], plain: bool = False) -> dict[str, Any] | Failure:
+        """Send a request until it is answered, refused, or out of retries.
+
+        Args:
+            path: after the base URL.
+            body: of the request, sent as JSON.
+            plain: the answer is no JSON, and is given as `{"text": …}`.
+        """
         payload = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
         jitter = random.Random(f"{self._seed}:{hashlib.sha256(payload).hexdigest()}")
         failure = Failure(0, "not tried", permanent=False)
         for attempt in range(self._max_retries + 1):
             self._hold()
-            answer, wait_s = self._try("POST", path, payload)
+            answer, wait_s = self._try("POST", path, payload, plain)
             if isinstance(answer, dict) or answer.permanent:
                 return answer
             failure = answer
@@ -107,13 +113,21 @@ class Transport:
         Raises:
             UsageError: it cannot be reached, or does not speak the protocol.
         """
+        return [str(card["id"]) for card in self.model_cards()]
+
+    def model_cards(self) -> list[dict[str, Any]]:
+        """What the endpoint says of each model that it offers: `id`, and with vLLM `root` and `parent`.
+
+        Raises:
+            UsageError: it cannot be reached, or does not speak the protocol.
+        """
         answer, _ = self._try("GET", "/models", None)
         if isinstance(answer, Failure):
             raise UsageError(
                 f"{self.base_url}/models: {answer.detail}", "is the server up, and does the URL end in /v1?"
             )
         listed = answer.get("data")
-        return [str(item["id"]) for item in listed or [] if isinstance(item, dict) and "id" in item]
+        return [item for item in listed or [] if isinstance(item, dict) and "id" in item]
 
     def _hold(self) -> None:
         """Wait while the server wants no requests from anyone of us."""
@@ -133,7 +147,7 @@ class Transport:
         time.sleep(wait_s)
 
     def _try(
-        self, method: str, path: str, payload: bytes | None
+        self, method: str, path: str, payload: bytes | None, plain: bool = False
     ) -> tuple[dict[str, Any] | Failure, float | None]:
         """One attempt: the answer or a failure, and the wait that the server asks for."""
         deadline = time.monotonic() + self._timeout_s
@@ -150,7 +164,7 @@ class Transport:
             detail = f"answer too slow ({self._timeout_s:g} s) or larger than {MAX_ANSWER_BYTES} bytes"
             return Failure(0, detail, permanent=False), None
         if response.status_code == 200:
-            return _json_object(raw), None
+            return {"text": raw.decode("utf-8", "replace")} if plain else _json_object(raw), None
         return self._refusal(response, raw), retry_after_s(response.headers, time.time())
 
     def _refusal(self, response: httpx.Response, raw: bytes) -> Failure:

@@ -86,7 +86,8 @@ class ModelTeacher:
             sampling = replace(self._sampling, seed=self._sampling.seed + sample)
             places = [i for i, turn in enumerate(turns) if turn.sample == sample]
             prompts = [self.prompt(turns[i]) for i in places]
-            for place, (answer,) in self._generator.stream(prompts, sampling):
+            languages = [turns[i].task.language for i in places]
+            for place, (answer,) in self._generator.stream(prompts, sampling, languages):
                 said = digest(prompts[place])
                 yield places[place], Proposal(answer.text, said, _usage(answer), failed=_failure(answer))
 

@@ -43,6 +43,7 @@ from rulewright.srl.sampling import PromptStream, SamplingConfig, is_informative
 from rulewright.srl.scoring import Scored, Scorer
 from rulewright.training import fast
 from rulewright.training.micro_batches import COMPLETION, PROMPT, micro_batches
+from rulewright.training.rollouts import ServedPolicy
 from rulewright.training.shared_prefix import can_share, pack
 from rulewright.verdict import INVALID
 
@@ -109,6 +110,7 @@ class PolicyTrainer(GRPOTrainer):
         reward_name: for the logs.
         prompt_style: of the checkpoint.
         generate_at_once: rollouts that are generated together, at most; 0: all of a batch.
+        served: the policy behind a server, which generates instead.
     """
 
     def __init__(
@@ -119,6 +121,7 @@ class PolicyTrainer(GRPOTrainer):
         reward_name: str,
         prompt_style: Style,
         generate_at_once: int = 0,
+        served: ServedPolicy | None = None,
         args: GRPOConfig,
         **options: Any,
     ) -> None:
@@ -127,6 +130,7 @@ class PolicyTrainer(GRPOTrainer):
         self.reward = ScorerReward(reward_name, scorer, args.mask_truncated_completions)
         self.sampling, self.prompt_style = sampling, prompt_style
         self.generate_at_once = generate_at_once
+        self.served = served
         super().__init__(reward_funcs=[self.reward], args=args, **options)
         self.reward.ends = frozenset([*self.eos_token_ids, self._tokenizer.pad_token_id])
         self._shares_prefixes = can_share(self.model)
@@ -161,6 +165,9 @@ class PolicyTrainer(GRPOTrainer):
         Where every rank has whole weights, a part that memory does not suffice for is halved;
         sharded ranks generate in step, so there it is an error.
         """
+        if self.served is not None:
+            with self._clocked("generation"):
+                return self.served.generate(self, prompt_ids)
         if self.use_vllm or images is not None:
             return super()._generate_single_turn(
                 prompt_ids, images, multimodal_fields, num_generations, *rest, **options

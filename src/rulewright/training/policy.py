@@ -25,6 +25,7 @@ from rulewright.errors import ConfigError, MissingDependency, RulewrightError, U
 from rulewright.generation.base import Sampling
 from rulewright.generation.gguf import checkpoint
 from rulewright.generation.open import require_checkpoint, resolve_thinking
+from rulewright.generation.vllm_server import ServerConfig
 from rulewright.runs import RunDir
 from rulewright.srl.curves import plot
 from rulewright.srl.sampling import SamplingConfig
@@ -103,6 +104,10 @@ class PolicyConfig(CommandConfig):
     """Processor time after which an action counts as a timeout; waiting does not count."""
     generate_at_once: int = Field(default=0, ge=0)
     """Rollouts generated together by one process: fewer need less memory for keys and values; 0: all."""
+    rollouts: Literal["transformers", "server"] = "transformers"
+    """Where answers are sampled: here, by transformers, or by a vLLM server (`server:`; needs `lora`)."""
+    server: tyro.conf.Fixed[tyro.conf.Suppress[ServerConfig]] = ServerConfig()
+    """`rollouts: server`: base_url, concurrency, timeout_s, max_retries, max_logprob_gap, …"""
     lora: tyro.conf.Fixed[tyro.conf.Suppress[LoraConfig | None]] = None
     """Train adapters instead of all weights."""
     quantize: Literal["none", "nf4"] = "none"

@@ -20,7 +20,13 @@ from rulewright.evaluation.stats import paired
 from rulewright.generation import chat
 from rulewright.generation.cpu import multiplies_bf16
 from rulewright.generation.local import LocalGenerator
-from rulewright.generation.open import NOTE_FILE, GeneratorConfig, resolve_style, resolve_thinking
+from rulewright.generation.open import (
+    NOTE_FILE,
+    GeneratorConfig,
+    adapter_base,
+    resolve_style,
+    resolve_thinking,
+)
 from rulewright.runs import RunDir
 from rulewright.srl.scoring import Evaluation, Scored, Scorer, summarize
 from rulewright.training import callbacks, checkpoints, environment, hub, models
@@ -37,6 +43,7 @@ from rulewright.training.policy import (
     check_trainer,
     publish,
 )  # fmt: skip
+from rulewright.training.rollouts import ServedGenerator, ServedPolicy, check_served
 
 
 def open_trainer(config: PolicyConfig, tasks: Tasks, arguments: GRPOConfig) -> PolicyTrainer:
@@ -53,6 +60,7 @@ def open_trainer(config: PolicyConfig, tasks: Tasks, arguments: GRPOConfig) -> P
     console.decided("prompt style", style, "as noted in the checkpoint")
     dataset = _dataset(tasks.train, tokenizer, style, config.max_prompt_tokens)
     check_trainer(arguments, len(dataset))
+    served = _served(config, arguments)
     base = SftConfig(
         model=config.model, lora=config.lora, quantize=config.quantize, attention=config.attention,
         dtype=config.dtype, trainer={"model_init_kwargs": config.trainer.get("model_init_kwargs") or {}},
@@ -71,6 +79,7 @@ def open_trainer(config: PolicyConfig, tasks: Tasks, arguments: GRPOConfig) -> P
         reward_name=tasks.reward,
         prompt_style=style,
         generate_at_once=config.generate_at_once,
+        served=served,
         peft_config=models.peft_config(config.lora) if fresh and config.lora else None,
         callbacks=[callbacks.MarkComplete()],
     )
@@ -78,6 +87,16 @@ def open_trainer(config: PolicyConfig, tasks: Tasks, arguments: GRPOConfig) -> P
     callbacks.remove_printers(trainer)
     models.hold_in_float32(trainer, adapter)
     return trainer
+
+
+def _served(config: PolicyConfig, arguments: GRPOConfig) -> ServedPolicy | None:
+    """The server for rollouts, checked before the weights are loaded; `None` where none is asked for."""
+    if config.rollouts != "server":
+        return None
+    check_served(arguments, config.lora is not None)
+    served = ServedPolicy(config.server, config.out / "run", adapter_base(config.model) or config.model)
+    console.decided("rollouts", served.server.url, f"it serves {', '.join(served.server.base_models())}")
+    return served
 
 
 def trainer_arguments(config: PolicyConfig, run: RunDir) -> GRPOConfig:
@@ -206,9 +225,10 @@ class Watch(TrainerCallback):
             return
         trainer = self._trainer
         model = trainer.accelerator.unwrap_model(trainer.model_wrapped)
-        generator = LocalGenerator(
+        local = LocalGenerator(
             model, trainer.processing_class, trainer.prompt_style, batch_size=self._batch_size()
         )
+        generator = ServedGenerator(trainer.served, trainer, local) if trainer.served else local
         accelerator = trainer.accelerator
         mine = range(accelerator.process_index, self.n_rows, accelerator.num_processes)
         found: dict[Mode, Evaluation] = {}

@@ -26,6 +26,7 @@ from rulewright.evaluation.settings import CanItEditConfig
 from rulewright.evaluation.similarity import diff_size
 from rulewright.generation import Completion, Generator, Prompt, Sampling
 from rulewright.generation.base import Base
+from rulewright.languages import Language
 from rulewright.mining import mine
 from rulewright.prompts import Style, action_prompt, fence
 from rulewright.sandbox.runner import open_sandbox
@@ -199,7 +200,9 @@ class GoldGenerator(Base):
     def __init__(self, texts: Mapping[str, str]) -> None:
         self._texts = texts
 
-    def stream(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[tuple[int, list[Completion]]]:
+    def stream(
+        self, prompts: Sequence[Prompt], sampling: Sampling, languages: Sequence[Language] | None = None
+    ) -> Iterator[tuple[int, list[Completion]]]:
         for i, prompt in enumerate(prompts):
             text = self._texts[Item("", prompt).digest]
             yield i, [Completion(text, 0, "stop")] * sampling.n

@@ -1,0 +1,325 @@
+"""Rollouts of the policy under training from a vLLM server (`rollouts: server`).
+
+Before each batch whose weights are new, the adapter is written and loaded under a fresh name;
+then all processes ask for their rollouts at once. On some of them the trainer computes the
+log-probabilities itself: where they part from the server's, the server answers with
+something other than the policy (an older adapter, another base, other sampling), and the run
+ends before it learns from that. Everything decided is decided by all processes alike.
+
+What this cannot see: an adapter that is a few small steps old differs by less than rounding
+does; the difference shows once it has grown (`max_gap_growth`).
+"""
+
+# ruff: noqa: N806  (shape suffixes: B rollouts, P prompt and C completion tokens, L both)
+from __future__ import annotations
+
+import hashlib
+import math
+import secrets
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import torch
+from accelerate.utils import broadcast_object_list, gather_object
+from trl.models.utils import disable_gradient_checkpointing
+from trl.trainer.utils import pad
+
+from rulewright import console
+from rulewright.errors import ConfigError, RulewrightError
+from rulewright.generation.base import Base, Completion, Prompt, Sampling
+from rulewright.generation.local import LocalGenerator
+from rulewright.generation.vllm_server import AdapterLost, Draw, Rollout, ServerConfig, VllmServer
+from rulewright.languages import Language
+from rulewright.prompts import Style
+
+if TYPE_CHECKING:
+    from rulewright.training.grpo import PolicyTrainer
+
+FOLDER: Final = "rollouts"
+"""In the run's folder: the adapters that the server was given, the newest two."""
+
+
+class Gap(NamedTuple):
+    """How far the server's log-probabilities are from the trainer's, over all processes."""
+
+    mean: float
+    """Of the absolute differences, in nats a token."""
+    largest: float
+    n_tokens: int
+
+
+class ServedPolicy:
+    """The current policy behind a server, for one training process.
+
+    Args:
+        config: of the server.
+        folder: of the run; adapters are written below it.
+        base: the model that is trained on, for messages.
+    """
+
+    def __init__(self, config: ServerConfig, folder: Path, base: str) -> None:
+        self._config, self._folder, self._base = config, (folder / FOLDER).resolve(), base
+        self.server = VllmServer(config)
+        self._life = secrets.token_hex(3)
+        """Part of every adapter's name: a server may still hold those of a run that was killed."""
+        self._n_loads = 0
+        self._name = ""
+        self._step = -1
+        self._n_batches = 0
+        self._first: Gap | None = None
+
+    def generate(
+        self, trainer: PolicyTrainer, prompt_ids: list[list[int]]
+    ) -> tuple[list[list[int]], list[list[float]]]:
+        """Sample an answer to each prompt; give token ids and log-probabilities.
+
+        Args:
+            trainer: whose policy answers.
+            prompt_ids: of this process; those of a group stand side by side.
+
+        Raises:
+            RulewrightError: the server is down, refuses, or serves something other than the policy.
+        """
+        start = time.monotonic()
+        self.publish(trainer)
+        self._n_batches += 1
+        groups = [(list(ids), len(list(same))) for ids, same in groupby(prompt_ids)]
+        seeds = [
+            _seed(trainer.args.seed, trainer.state.global_step, self._n_batches,
+                  trainer.accelerator.process_index, i)
+            for i in range(len(groups))
+        ]  # fmt: skip
+        draw = Draw(trainer.temperature, trainer.args.max_completion_length, tuple(trainer.eos_token_ids))
+        rollouts = [r for group in self.complete(trainer, groups, draw, seeds) for r in group]
+        n_tokens = sum(len(rollout.token_ids) for rollout in rollouts)
+        metrics = trainer._metrics["train" if trainer.model.training else "eval"]
+        metrics["rollout/tokens_per_s"].append(n_tokens / max(1e-9, time.monotonic() - start))
+        gap = measure(trainer, prompt_ids, rollouts, self._config.check_rollouts)
+        metrics["rollout/logprob_gap"].append(gap.mean)
+        metrics["rollout/logprob_gap_max"].append(gap.largest)
+        self._judge(gap, trainer.state.global_step)
+        return [r.token_ids for r in rollouts], [r.logprobs for r in rollouts]
+
+    def publish(self, trainer: PolicyTrainer) -> str:
+        """Give the server the current adapter, if it has another; give its name there."""
+        step = trainer.state.global_step
+        if self._name and self._step == step:
+            return self._name
+        self._n_loads += 1
+        name = f"rulewright-{self._life}-{self._n_loads}-step{step}"
+        # The name is the main process's: the others drew another life.
+        box = [name]
+        broadcast_object_list(box)
+        name = box[0]
+        folder = self._folder / name
+        write_adapter(trainer, folder)
+        self._together(
+            trainer, lambda: self._load(name, folder) if trainer.accelerator.is_main_process else None
+        )
+        self._name, self._step = name, step
+        return name
+
+    def _load(self, name: str, folder: Path) -> None:
+        self.server.load(name, folder)
+        if self._name:
+            self.server.unload(self._name)
+        for old in self._folder.iterdir():
+            if old.name not in (name, self._name):
+                shutil.rmtree(old, ignore_errors=True)
+
+    def complete(
+        self,
+        trainer: PolicyTrainer,
+        groups: Sequence[tuple[list[int], int]],
+        draw: Draw,
+        seeds: Sequence[int],
+    ) -> list[list[Rollout]]:
+        """Ask, and once more after the server was started again and has forgotten the adapter."""
+        lost: AdapterLost | None = None
+        for _ in range(2):
+            name = self.publish(trainer)
+            found, lost = self._once(trainer, name, groups, draw, seeds)
+            if lost is None:
+                return found
+            console.decided("adapter", "loaded again", lost.message)
+            self._name = ""
+        raise RulewrightError(
+            f"{self.server.url}: lost the adapter twice at step {trainer.state.global_step}",
+            "look why it starts again (its log), then continue with --resume: the checkpoints are kept",
+        )
+
+    def _once(
+        self, trainer: PolicyTrainer, name: str, groups: Sequence[tuple[list[int], int]], draw: Draw,
+        seeds: Sequence[int],
+    ) -> tuple[list[list[Rollout]], AdapterLost | None]:  # fmt: skip
+        def ask() -> tuple[list[list[Rollout]], AdapterLost | None]:
+            try:
+                return self.server.complete(name, groups, draw, seeds), None
+            except AdapterLost as error:
+                return [], error
+
+        found, lost = self._together(trainer, ask)
+        everywhere: list[str] = gather_object([lost.message if lost else ""])
+        message = next((m for m in everywhere if m), "")
+        return found, AdapterLost(message) if message else None
+
+    @staticmethod
+    def _together(trainer: PolicyTrainer, work: Any) -> Any:
+        """Do something in every process; what fails in one ends all, with its message."""
+        found: Any = None
+        failure: RulewrightError | None = None
+        try:
+            found = work()
+        except RulewrightError as error:
+            failure = error
+        failures = gather_object([(failure.message, failure.hint) if failure else None])
+        first = next((f for f in failures if f), None)
+        if first is not None:
+            raise failure or RulewrightError(*first)
+        return found
+
+    def _judge(self, gap: Gap, step: int) -> None:
+        """End the run where the server serves something other than the policy."""
+        config = self._config
+        self._first = self._first or gap
+        first = self._first.mean
+        grown = config.max_gap_growth and gap.mean > config.max_gap_growth * first + 0.02
+        parted = config.max_logprob_gap and gap.mean > config.max_logprob_gap
+        if not (grown or parted or math.isnan(gap.mean)):
+            return
+        measured = (
+            f"step {step}: the log-probabilities of {self.server.url} part from the trainer's by "
+            f"{gap.mean:.3f} nats a token (n {gap.n_tokens:,} tokens, largest {gap.largest:.2f})"
+        )
+        if self._first is gap:
+            listed = ", ".join(f"{name} ({root})" for name, root in self.server.base_models().items())
+            raise RulewrightError(
+                f"{measured}; at most {config.max_logprob_gap} is allowed; it serves {listed}, trained on is "
+                f"{self._base}",
+                f"it serves another model, or samples otherwise: rulewright serve {self._base} --rollouts",
+            )
+        raise RulewrightError(
+            f"{measured}; they began {first:.3f} apart: it answers with an older adapter than it was given, "
+            f"{self._name}",
+            "nothing was learned from these answers; start the server again, then continue with --resume",
+        )
+
+
+class ServedGenerator(Base):
+    """The policy under training as a generator, answering through its server.
+
+    Args:
+        served: the policy's server.
+        trainer: whose policy it is.
+        local: the same policy here, which knows how prompts are written.
+    """
+
+    def __init__(self, served: ServedPolicy, trainer: PolicyTrainer, local: LocalGenerator) -> None:
+        self._served, self._trainer, self._local = served, trainer, local
+
+    @property
+    def name(self) -> str:
+        return self._local.name
+
+    @property
+    def style(self) -> Style:
+        return self._local.style
+
+    def stream(
+        self, prompts: Sequence[Prompt], sampling: Sampling, languages: Sequence[Language] | None = None
+    ) -> Iterator[tuple[int, list[Completion]]]:
+        """Yield each prompt's completions, once all are there."""
+        trainer = self._trainer
+        asked = [(self._local.encode(prompt), sampling.n) for prompt in prompts]
+        draw = Draw(sampling.temperature, sampling.max_new_tokens, tuple(trainer.eos_token_ids))
+        # By the prompt, not its place: processes share the prompts, and answer as one would.
+        seeds = [_seed(sampling.seed, *ids) for ids, _ in asked]
+        for i, rollouts in enumerate(self._served.complete(trainer, asked, draw, seeds)):
+            yield i, [_completion(r, self._local.tokenizer, len(asked[i][0])) for r in rollouts]
+
+
+def _completion(rollout: Rollout, tokenizer: Any, n_prompt: int) -> Completion:
+    text = tokenizer.decode(rollout.token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return Completion(
+        text, len(rollout.token_ids), "stop" if rollout.finished else "length", n_prompt,
+        logprob=round(sum(rollout.logprobs), 4),
+    )  # fmt: skip
+
+
+def write_adapter(trainer: PolicyTrainer, folder: Path) -> None:
+    """Write the trained adapter as PEFT does, gathered where the weights are sharded."""
+    accelerator = trainer.accelerator
+    model = accelerator.unwrap_model(trainer.model_wrapped)
+    sharded = trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled
+    state = accelerator.get_state_dict(trainer.model_wrapped) if sharded else None
+    if accelerator.is_main_process:
+        model.save_pretrained(
+            folder, state_dict=state, selected_adapters=["default"], save_embedding_layers=False
+        )
+    accelerator.wait_for_everyone()
+
+
+@torch.no_grad()  # type: ignore[untyped-decorator]
+def measure(
+    trainer: PolicyTrainer, prompt_ids: Sequence[list[int]], rollouts: Sequence[Rollout], n_rows: int
+) -> Gap:
+    """Compare the server's log-probabilities with the trainer's on the same tokens.
+
+    Rows are taken evenly from the batch; every process takes equally many. Tokens that the
+    server could not score are left out.
+    """
+    rows = range(0, len(rollouts), max(1, len(rollouts) // n_rows))[:n_rows]
+    device, fill = trainer.accelerator.device, trainer._tokenizer.pad_token_id
+    chosen = [rollouts[row] for row in rows]
+    prompts = [torch.tensor(prompt_ids[row]) for row in rows]
+    answers = [torch.tensor(r.token_ids) for r in chosen]
+    ids_BL = torch.cat([pad(prompts, fill, "left"), pad(answers, fill, "right")], dim=1).to(device)
+    mask_BC = pad([torch.ones_like(a) for a in answers], 0, "right").to(device)
+    mask_BP = pad([torch.ones_like(p) for p in prompts], 0, "left").to(device)
+    theirs_BC = pad([torch.tensor(r.logprobs) for r in chosen], 0.0, "right").to(device)
+    was_training = trainer.model.training
+    trainer.model.eval()  # dropout is no part of the policy
+    try:
+        with disable_gradient_checkpointing(trainer.model, trainer.args.gradient_checkpointing_kwargs):
+            ours_BC, *_ = trainer._get_per_token_logps_and_entropies(
+                trainer.model, ids_BL, torch.cat([mask_BP, mask_BC], dim=1), mask_BC.shape[1],
+                batch_size=trainer.args.per_device_train_batch_size,
+            )  # fmt: skip
+    finally:
+        trainer.model.train(was_training)
+    counted_BC = mask_BC.bool() & ~theirs_BC.isnan()
+    gap = (ours_BC.float() - theirs_BC).abs()[counted_BC]
+    total = torch.stack([gap.sum(), torch.tensor(float(gap.numel()), device=device)])
+    sums = trainer.accelerator.gather(total).view(-1, 2).sum(dim=0)
+    largest = gap.max() if gap.numel() else torch.zeros((), device=device)
+    n_tokens = int(sums[1].item())
+    mean = float(sums[0].item()) / n_tokens if n_tokens else float("nan")
+    return Gap(mean, float(trainer.accelerator.gather(largest).max().item()), n_tokens)
+
+
+def check_served(arguments: Any, has_adapter: bool) -> None:
+    """Refuse what rollouts from a server cannot do.
+
+    Raises:
+        ConfigError: all weights are trained, or answers are not drawn from the whole distribution.
+    """
+    problems = []
+    if not has_adapter:
+        problems.append("`rollouts: server` needs `lora`: the server is given adapters, not all weights")
+    if arguments.use_vllm:
+        problems.append("trainer.use_vllm is TRL's own way to vLLM: leave it out, or `rollouts: server`")
+    for name, whole in (("top_p", 1.0), ("top_k", 0), ("min_p", None), ("repetition_penalty", 1.0)):
+        if (given := getattr(arguments, name)) != whole:
+            problems.append(f"trainer.{name}: {given}: `rollouts: server` draws from the whole distribution")
+    if problems:
+        raise ConfigError("\n".join(problems), "change the configuration; nothing was run")
+
+
+def _seed(*parts: int) -> int:
+    """31 bits that follow from some numbers."""
+    digest = hashlib.sha256(repr(parts).encode()).digest()
+    return int.from_bytes(digest[:4], "big") >> 1
