@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, Self
 
 from rulewright.errors import UsageError
-from rulewright.generation import fetching, gguf
+from rulewright.generation import gguf
 from rulewright.training.config import TinyConfig
 
 Family = Literal["qwen3", "qwen2", "llama", "gemma3"]
@@ -153,7 +153,7 @@ class Architecture:
 
     @classmethod
     def of(cls, model: str) -> Self:
-        """A checkpoint folder, a GGUF file, a hub name in the table below, or where `fetch` will put a model.
+        """A checkpoint folder, a GGUF file, or a hub name in the table below.
 
         Raises:
             UsageError: neither.
@@ -162,8 +162,7 @@ class Architecture:
             return cls.of_folder(Path(model))
         if Path(model).is_file():
             return cls.of_gguf(Path(model))
-        fetched = fetching.sources().get(Path(model).name)
-        known = _KNOWN.get(_plain_name(fetched.repo if fetched else model))
+        known = _KNOWN.get(_plain_name(model))
         if known is None:
             raise UsageError(
                 f"{model}: no checkpoint folder here, and not in the table of known models",
