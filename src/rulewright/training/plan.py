@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 from rulewright import console
 from rulewright.config import read_file, read_raw
 from rulewright.errors import ConfigError, UsageError
+from rulewright.generation.fetching import sources
 from rulewright.generation.open import checkpoint_note
 from rulewright.prompts import STYLES, Style
 from rulewright.srl.train_srl import SrlConfig
@@ -135,13 +136,29 @@ def origin(config: RunConfig, path: Path | None = None, model: str = "") -> Orig
         return Origin(Architecture.of_tiny(config.tiny), None, "")
     wanted = model or config.model
     try:
-        return Origin(Architecture.of(wanted), _style(wanted), "")
+        return _known(wanted)
     except UsageError as error:
         found = None if model or path is None else _made_by(wanted, path.parent, ())
         if found is None:
             hint = f"{error.hint}; or say what it will be made from: --model Qwen/Qwen3-14B"
             raise UsageError(error.message, hint) from error
         return found
+
+
+def _known(model: str) -> Origin:
+    """What is here, in the table, or what `rulewright fetch` would put here.
+
+    Raises:
+        UsageError: neither.
+    """
+    try:
+        return Origin(Architecture.of(model), _style(model), "")
+    except UsageError:
+        source = sources().get(Path(model).name)
+        if source is None or Path(model).exists():
+            raise
+        reason = f"{model} is not there yet; rulewright fetch {source.name} puts it there"
+        return Origin(Architecture.of(source.repo), None, reason)
 
 
 def _style(model: str) -> Style | None:
@@ -160,12 +177,14 @@ def _made_by(model: str, folder: Path, seen: tuple[Path, ...]) -> Origin | None:
             return Origin(Architecture.of_tiny(tiny), "compact", reason)
         base = str(values.get("model", ""))
         try:
-            # What `train sft` writes notes `brief`, unless it is told otherwise.
-            return Origin(Architecture.of(base), _style(base) or "brief", f"{reason} from {base}")
+            found: Origin | None = _known(base)
         except UsageError:
             found = _made_by(base, folder, (*seen, file))
         if found is not None:
-            return found._replace(reason=f"{reason}; {found.reason}")
+            # What `train sft` writes notes `brief`, unless it is told otherwise.
+            more = f"; {found.reason}" if found.reason else f" from {base}"
+            asked = next((style for style in STYLES if style == values.get("prompt_style")), None)
+            return Origin(found.architecture, asked or found.style or "brief", f"{reason}{more}")
     return None
 
 

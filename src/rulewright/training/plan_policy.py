@@ -234,9 +234,9 @@ class PolicyRun(Run):
         return Span(ends[0].low, ends[1].high)
 
     def _answering(self, usual: Answers, most: Answers) -> Span:
-        """Seconds of one evaluation: greedy answers and sampled ones, all of them on each device."""
+        """Seconds of one evaluation: greedy answers and sampled ones, each device its share of the rows."""
         step, machine, at_once = self.setup(), self.place.machine, self._ask_at_once
-        n = self.data.n_dev * (1 + self.config.eval_samples)
+        n = math.ceil(self.data.n_dev / machine.devices) * (1 + self.config.eval_samples)
         low = machine.generation_s(step, usual._replace(rows=at_once)).low
         high = machine.generation_s(step, most._replace(rows=at_once)).high
         return Span(low, high).times(math.ceil(n / at_once))
