@@ -183,6 +183,16 @@ def test_rollouts_of_qwen3_14b(data) -> None:
     assert any("generate_at_once: 16" in note for note in once.notes), once.notes
 
 
+def test_a_server_generates_in_place_of_the_trainer(data) -> None:
+    here = made(_policy(data), "rtx5090", 1, "none")
+    served = made(_policy(data, rollouts="server"), "rtx5090", 1, "none")
+    assert set(served.phases_gib) == {"training"}
+    assert served.total_gib == pytest.approx(sum(here.phases_gib["training"].values()), abs=0.1)
+    assert served.hours_by_part["training"] == here.hours_by_part["training"]
+    for part in ("rollouts", "answers"):
+        assert 0 < served.hours_by_part[part][1] < here.hours_by_part[part][1]
+
+
 def test_rollouts_cannot_be_generated_from_shards(data) -> None:
     found = made(_policy(data, quantize="none"), "rtx5090", 2, "fsdp")
     assert not found.fits and "sharded" in found.why

@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Self
 
-from rulewright.training.memory import Answers, Device, Setup, flop_per_token
+from rulewright.training.memory import GIB, Answers, Device, Setup, flop_per_token
 
 # torchtune's README, Llama-3.1-8B on an RTX 4090, packed 2,048, compiled: QLoRA 2,413 tokens/s, LoRA 3,083.
 QLORA: Final = 2413 / 3083
@@ -23,6 +23,8 @@ _TRAFFIC: Final = (0.9, 0.6)
 # seconds a layer, assumed.
 _LAUNCH_S: Final = (0.3e-3, 0.8e-3)
 _LAUNCH_ADAPTER_S: Final = (0.6e-3, 1.5e-3)
+# Of a server's card, that its weights may take: the rest is for keys and values.
+_SERVED_SHARE: Final = 0.7
 # NF4: a weight is read, written in bf16 and read again, for every decoding step of more than one row.
 _DEQUANTIZED_BYTES: Final = (4 + 0.127) / 8 + 2 + 2
 # Measured (docs/training.md): a step of a tiny model on one core costs this much besides its
@@ -174,6 +176,21 @@ class Machine:
                 )
             )
         return prompt + a_step.times(steps)
+
+    def served_s(self, setup: Setup, answers: Answers) -> Span:
+        """Seconds of a vLLM server to generate: on one card of this kind, its weights in bf16, or 8 bits.
+
+        A server has no launches to wait for, and reads its weights as they lie.
+        """
+        arch = setup.architecture
+        fits = 2 * arch.total <= _SERVED_SHARE * self.device.memory_gib * GIB
+        moved = float(arch.body * (2 if fits or self.is_cpu else 1) + 2 * arch.head)
+        moved += answers.rows * arch.kv_bytes(answers.prompt + answers.completion // 2)
+        gb_per_s = _CPU_GB_PER_S if self.is_cpu else self.device.gb_per_s
+        steps = Span(*(answers.completion * moved / (share * gb_per_s * 1e9) for share in _TRAFFIC))
+        if self.is_cpu:
+            steps = steps + self.forward_s(setup, answers.rows * answers.completion)
+        return self.forward_s(setup, answers.rows * answers.prompt) + steps
 
     def _cpu_s(self, flop: float, steps: float) -> Span:
         if self.cpu is None:

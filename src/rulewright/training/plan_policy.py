@@ -137,6 +137,11 @@ class PolicyRun(Run):
         return _batch(self.config, self.place.machine.devices)
 
     @property
+    def _served(self) -> bool:
+        """Whether a server generates, for training and evaluation."""
+        return self.config.rollouts == "server"
+
+    @property
     def _longest_prompt(self) -> int:
         """That can occur: of all rows where they were counted, else what is allowed."""
         train = self.data.train
@@ -165,6 +170,8 @@ class PolicyRun(Run):
 
     def phases(self) -> Phases:
         step, prompt, dev = self.setup(), self._longest_prompt, self.data.dev
+        if self._served:
+            return {"training": memory.training(step)}
         rollouts = Answers(self._at_once, prompt, self._batch.completion)
         asked = rollouts._replace(
             rows=self._ask_at_once,
@@ -211,9 +218,20 @@ class PolicyRun(Run):
     def _generating(self, usual: Answers, most: Answers) -> Span:
         """Seconds of one generation batch: one round of usual answers, to all rounds of the longest."""
         step, machine = self.setup(), self.place.machine
+        if self._served:
+            wanted = [n * machine.devices for n in self._rounds()]
+            low = self._serving(step, usual, wanted[0]).low
+            return Span(low, sum(self._serving(step, most, n).high for n in wanted))
         parts = [math.ceil(n / usual.rows) for n in self._rounds()]
         low, high = machine.generation_s(step, usual).low, machine.generation_s(step, most).high
         return Span(low * parts[0], high * sum(parts))
+
+    def _serving(self, step: Setup, answers: Answers, n: float) -> Span:
+        """Seconds of the server for so many answers, as many at once as all processes ask."""
+        asked = self.config.server.concurrency * self._batch.group * self.place.machine.devices
+        at_once = min(math.ceil(n), asked)
+        batch = self.place.machine.served_s(step, answers._replace(rows=at_once))
+        return batch.times(math.ceil(n / at_once))
 
     def _scoring(self) -> Span:
         """Seconds to score one generation batch."""
@@ -236,6 +254,9 @@ class PolicyRun(Run):
     def _answering(self, usual: Answers, most: Answers) -> Span:
         """Seconds of one evaluation: greedy answers and sampled ones, each device its share of the rows."""
         step, machine, at_once = self.setup(), self.place.machine, self._ask_at_once
+        if self._served:
+            n = self.data.n_dev * (1 + self.config.eval_samples)
+            return Span(self._serving(step, usual, n).low, self._serving(step, most, n).high)
         n = math.ceil(self.data.n_dev / machine.devices) * (1 + self.config.eval_samples)
         low = machine.generation_s(step, usual._replace(rows=at_once)).low
         high = machine.generation_s(step, most._replace(rows=at_once)).high
@@ -244,7 +265,9 @@ class PolicyRun(Run):
     def _notes(self, usual: Answers) -> list[str]:
         sampling, train = self.config.sampling, self.data.train
         refills = f", to {sampling.max_rounds} that replace half of the groups each"
+        served = ["the server: one more card of this kind, weights in bf16 or 8 bits (assumed)"]
         return [
+            *(served if self._served else []),
             f"rounds of generation: 1{refills if sampling.enabled and sampling.max_rounds > 1 else ''}",
             f"prompts: {train.mean_prompt:,.0f} tokens, nine in ten up to {train.prompt_at(0.9):,}; "
             f"memory counts {self._longest_prompt:,}",
