@@ -5,7 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo demo-tiny test test-slow lint types check bench clean
+VLLM := .venv-vllm
+
+.PHONY: demo demo-tiny test test-slow test-vllm lint types check bench clean
 
 demo: $(STAMP)
 	$(BIN)/rulewright demo --config configs/smollm2/demo.yaml $(DEMO_FLAGS)
@@ -20,6 +22,12 @@ test: $(STAMP)
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m "slow"
+
+# 2.4 GB and some minutes the first time: vLLM for CPUs has an environment of its own.
+test-vllm: $(STAMP)
+	sh tests/vllm/make_env.sh $(VLLM) $(PYTHON)
+	$(BIN)/rulewright fetch smollm2
+	$(BIN)/python -m pytest tests/vllm
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -44,4 +52,4 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(VLLM) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,145 @@
+"""One vLLM server of an adapter, started for rollouts: asked, held to a grammar, and trained with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tests.srl.rollout_server import listening
+from tests.srl.test_train_srl import edits
+from tests.vllm.conftest import Served, serving
+
+from rulewright import jsonl
+from rulewright.actions import Rejection, parse_response
+from rulewright.cli import main
+from rulewright.generation import GeneratorConfig, Sampling, open_generator
+from rulewright.prompts import action_prompt
+from rulewright.verdict import Verdict
+
+PROMPTS = [action_prompt(instruction, pre, "python", style="compact") for instruction, pre, _, _ in edits()]
+LANGUAGES = ["python"] * len(PROMPTS)
+
+
+@pytest.fixture(scope="module")
+def server(adapter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    log = tmp_path_factory.mktemp("server") / "log"
+    with serving(adapter, "--rollouts", log=log) as served:
+        yield served
+
+
+def ask(server: Served, model: str, max_new_tokens: int = 120, **options: Any) -> list[str]:
+    spec = GeneratorConfig(base_url=server.url, model=model, **options)
+    with open_generator(spec) as generator:
+        found = generator.generate(PROMPTS, Sampling(max_new_tokens=max_new_tokens), LANGUAGES)
+    return [row[0].text for row in found]
+
+
+def test_the_adapter_answers_as_it_does_here(server: Served, adapter: Path, count: Any) -> None:
+    cards = {c["id"]: c for c in httpx.get(f"{server.url}/models", trust_env=False).json()["data"]}
+    assert set(cards) == {"smollm2", adapter.name} and cards[adapter.name]["parent"] == "smollm2"
+    with open_generator(GeneratorConfig(model=str(adapter), dtype="bfloat16")) as generator:
+        local = [row[0].text for row in generator.generate(PROMPTS, Sampling(max_new_tokens=120))]
+    served, base = ask(server, adapter.name), ask(server, "smollm2")
+    same = sum(a == b for a, b in zip(local, served, strict=True))
+    count(f"vllm: {same} of {len(local)} greedy answers of the adapter are those of transformers")
+    assert same >= 6 and served != base
+    assert sum(not isinstance(parse_response(text), Rejection) for text in served) >= 6
+
+
+def test_the_teacher_asks_it(server: Served, adapter: Path, tasks: Path, tmp_path: Path) -> None:
+    out = tmp_path / "raw"
+    assert main([
+        "teacher", "run", "--teacher", "endpoint", "--base-url", server.url, "--model", adapter.name,
+        "--tasks", str(tasks / "records.jsonl"), "--out", str(out), "--metrics", str(tmp_path / "metrics.md"),
+        "--set", "generator.style=compact", "--max-new-tokens", "120", "--samples", "2",
+        "--temperature", "0.5",
+    ]) == 0  # fmt: skip
+    rows = [row for path in out.glob("*.jsonl") for row in jsonl.read(path)]
+    solved = {row["task_id"] for row in rows if row["provenance"]["solved"]}
+    assert len(solved) >= 4, "verified by execution"
+
+
+def test_a_model_that_knows_nothing_writes_actions(server: Served, count: Any) -> None:
+    """The base was never trained on this: free it writes prose, held it writes actions."""
+    free = [parse_response(text, "python") for text in ask(server, "smollm2")]
+    assert all(isinstance(parsed, Rejection) for parsed in free)
+    texts = ask(server, "smollm2", 300, constrain="action", timeout_s=1200)
+    held = [parse_response(text, "python") for text in texts]
+    whole = [p for p, text in zip(held, texts, strict=True) if "</action>" in text]
+    valid = sum(not isinstance(parsed, Rejection) for parsed in whole)
+    count(
+        f"vllm: of the untrained base's 8 answers none is an action; held to the grammar {len(whole)} end, "
+        f"{valid} are valid"
+    )
+    assert all(text.startswith(("<action>", "<think>")) for text in texts)
+    assert all(not isinstance(p, Rejection) or p.verdict is Verdict.BAD_RULE for p in whole)
+
+
+def srl(out: Path, adapter: Path, tasks: Path, url: str, **changes: Any) -> Path:
+    trainer = {
+        "max_steps": 3, "per_device_train_batch_size": 8, "num_generations": 4, "max_completion_length": 100,
+        "learning_rate": 1e-4, "save_steps": 10, "lr_scheduler_type": "constant", **changes,
+    }  # fmt: skip
+    config = {
+        "model": str(adapter), "out": str(out / "model"), "reports": str(out / "reports"),
+        "train": str(tasks / "steps.jsonl"), "dev": str(tasks / "steps.jsonl"), "eval_rows": 4,
+        "eval_every_steps": 100, "workers": 1, "lora": {"r": 8, "alpha": 16}, "rollouts": "server",
+        "server": {"base_url": url, "concurrency": 4, "timeout_s": 900}, "trainer": trainer,
+        "sampling": {"max_rounds": 1, "max_flat_batches": 10},
+    }  # fmt: skip
+    jsonl.write_json(out / "srl.yaml", config)
+    return out / "srl.yaml"
+
+
+def steps_of(out: Path) -> list[dict[str, Any]]:
+    return [row for row in jsonl.read(out / "model/run/metrics.jsonl") if row["kind"] == "train"]
+
+
+def test_srl_draws_its_rollouts_from_it(
+    server: Served, adapter: Path, tasks: Path, tmp_path: Path, count: Any
+) -> None:
+    assert main(["train", "srl", "--config", str(srl(tmp_path, adapter, tasks, server.url))]) == 0
+    rows = steps_of(tmp_path)
+    assert [row["step"] for row in rows] == [1, 2, 3]
+    gaps = [row["rollout/logprob_gap"] for row in rows]
+    largest = max(row["rollout/logprob_gap_max"] for row in rows)
+    count(
+        f"vllm: log-probabilities part by {', '.join(f'{gap:.4f}' for gap in gaps)} nats a token, "
+        f"at most {largest:.2f}"
+    )
+    assert all(0 < gap < 0.05 for gap in gaps)
+    result = json.loads((tmp_path / "model/run/result.json").read_text())
+    assert result["after"]["greedy"]["n"] == 4 and (tmp_path / "model/adapter_model.safetensors").exists()
+
+
+class Stale:
+    """In front of the server: takes every adapter, and goes on answering with the first."""
+
+    def __init__(self, url: str) -> None:
+        self._target, self.url, self._first = url.removesuffix("/v1"), "", ""
+
+    def answer(self, method: str, path: str, body: dict[str, Any]) -> tuple[int, Any]:
+        if path.endswith("load_lora_adapter") and self._first:
+            return 200, "Success"
+        if path.endswith("/load_lora_adapter"):
+            self._first = body["lora_name"]
+        asked = {**body, "model": self._first} if path.endswith("/completions") else body
+        done = httpx.request(method, self._target + path, json=asked or None, timeout=900, trust_env=False)
+        if not path.endswith(("/completions", "/models")):
+            return done.status_code, done.text
+        return done.status_code, {**done.json(), "model": body.get("model")}
+
+
+def test_a_stale_adapter_raises_the_alarm(
+    server: Served, adapter: Path, tasks: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with listening(Stale(server.url)) as stale:
+        config = srl(tmp_path, adapter, tasks, stale.url, learning_rate=3e-3, max_steps=8)
+        assert main(["train", "srl", "--config", str(config)]) == 1
+    err = capsys.readouterr().err
+    assert "older adapter" in err and "nats a token" in err
+    assert not (tmp_path / "model/run/result.json").exists()
