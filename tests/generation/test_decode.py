@@ -53,6 +53,7 @@ def alone(model: Any, prompt: list[int], budget: int) -> list[int]:
 @pytest.mark.parametrize("shared", [0, 25])
 def test_greedy_tokens_are_those_of_generate(kind: str, shared: int, monkeypatch) -> None:
     monkeypatch.setattr(decode, "_PREFILL_TOKENS", 64)  # the prompts are computed in several parts
+    monkeypatch.setattr(decode, "_BLOCK", 5)  # and their keys and values grow several times
     model = small(kind)
     asked = prompts(shared)
     budgets = [5 + 7 * (i % 4) for i in range(len(asked))]

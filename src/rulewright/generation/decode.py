@@ -2,7 +2,8 @@
 
 - The beginning that all prompts share (system prompt, examples) is computed once, and a
   prompt once, whatever number of samples is wanted of it.
-- Keys and values are written where they stay; `generate` copies all of them for every token.
+- Keys and values are written where they stay, in blocks that grow now and then; `generate` copies all
+  of them for every token.
 - A row that has ended leaves the batch.
 
 Invariant: greedy tokens are those of `generate` (in float32 exactly; in bfloat16 up to its
@@ -32,6 +33,9 @@ _ROWS: Final = 128
 """Rows of a batch, at most: more are no faster on the processors that we know."""
 _CACHE_BYTES: Final = 1 << 30
 """Keys and values of a batch, at most."""
+_BLOCK: Final = 32
+"""Columns that keys and values grow by. They are multiplied whole, the unused ones hidden: products
+of a part of a block take several times as long as those of the block."""
 _WORTH_SHARING: Final = 8
 """Shorter common beginnings are not computed apart."""
 
@@ -199,24 +203,42 @@ class Decoder:
 
 
 class _Room(DynamicLayer):
-    """One layer's keys and values, with room for all that will come."""
+    """One layer's keys and values, with some columns to spare.
 
-    def __init__(self, keys_BGCD: torch.Tensor, values_BGCD: torch.Tensor, length: int) -> None:
+    Args:
+        shape: rows, key-value heads, columns, width of a head.
+        length: how many of the columns will be filled to begin with.
+    """
+
+    def __init__(self, shape: tuple[int, int, int, int], length: int, dtype: torch.dtype) -> None:
         super().__init__()
-        self.all = (keys_BGCD, values_BGCD)
-        self.n_rows, self.length = len(keys_BGCD), length
-        self.dtype, self.device, self.is_initialized = keys_BGCD.dtype, keys_BGCD.device, True
+        # Spare columns are hidden, but multiplied: they must not hold NaN.
+        self.all = (torch.zeros(shape, dtype=dtype), torch.zeros(shape, dtype=dtype))
+        self.n_rows, self.length = shape[0], length
+        self.dtype, self.device, self.is_initialized = dtype, torch.device("cpu"), True
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Write the new column; give all that are filled."""
+        """Write the new column; give all columns, also those to spare."""
         n, at = self.n_rows, self.length
-        self.length += key_states.shape[2]
+        self.length += 1
         keys, values = self.all
-        keys[:n, :, at : self.length] = key_states
-        values[:n, :, at : self.length] = value_states
-        return keys[:n, :, : self.length], values[:n, :, : self.length]
+        keys[:n, :, at] = key_states[:, :, 0]
+        values[:n, :, at] = value_states[:, :, 0]
+        return keys[:n], values[:n]
+
+    def n_columns(self) -> int:
+        return self.all[0].shape[2]
+
+    def grow(self) -> None:
+        """Take in another block of columns, and let go of rows that have ended."""
+        keys, values = self.all
+        spare = keys.new_zeros(self.n_rows, keys.shape[1], _BLOCK, keys.shape[3])
+        self.all = (
+            torch.cat([keys[: self.n_rows], spare], dim=2),
+            torch.cat([values[: self.n_rows], spare], dim=2),
+        )
 
     def get_seq_length(self) -> int:
         return self.length
@@ -234,14 +256,11 @@ class _State:
 
     def __init__(self, config: Any, rows: list[Row], width: int, dtype: torch.dtype) -> None:
         n_layers, n_heads, size = _shape(config)
-        columns = width + max(row.budget for row in rows)
-        # Memory that is never written is never taken: short answers do not pay for the room.
-        shape = (len(rows), n_heads, columns, size)
-        self._layers = [
-            _Room(torch.empty(shape, dtype=dtype), torch.empty(shape, dtype=dtype), width)
-            for _ in range(n_layers)
-        ]
-        self._mask_BC = torch.zeros(len(rows), columns, dtype=dtype)
+        shape = (len(rows), n_heads, width + _BLOCK, size)
+        self._layers = [_Room(shape, width, dtype) for _ in range(n_layers)]
+        columns = width + max(row.budget for row in rows) + _BLOCK
+        self._mask_BC = torch.full((len(rows), columns), _HIDDEN, dtype=dtype)
+        self._mask_BC[:, :width] = 0
         self._positions_B1 = torch.tensor([[len(row.prompt)] for row in rows])
         self.order = list(range(len(rows)))
         """Which row of the beginning each row is."""
@@ -266,7 +285,6 @@ class _State:
         for room, computed in zip(self._layers, layers, strict=True):
             for states, found in zip(room.all, computed, strict=True):
                 states[at_B, :, :n_prefix] = found[from_B, :, :n_prefix]
-                states[at_B, :, n_prefix:start] = 0  # hidden, but multiplied: must not be NaN
                 states[at_B, :, start:end] = found[from_B, :, n_prefix:]
         for suffix, rows in zip(suffixes, owners, strict=True):
             self._mask_BC[rows, n_prefix : end - len(suffix)] = _HIDDEN
@@ -293,11 +311,15 @@ class _State:
 
     def step(self, model: Any, tokens_B: torch.Tensor) -> torch.Tensor:
         """Take one token a row in; give the logits of the next, [B, V]."""
-        columns = self._layers[0].length + 1
+        at = self._layers[0].length
+        if at == self._layers[0].n_columns():
+            for room in self._layers:
+                room.grow()
+        self._mask_BC[:, at] = 0
         out = model(
             input_ids=tokens_B[:, None],
             position_ids=self._positions_B1,
-            attention_mask=self._mask_BC[:, None, None, :columns],
+            attention_mask=self._mask_BC[:, None, None, : self._layers[0].n_columns()],
             past_key_values=Cache(layers=self._layers),
             use_cache=True,
         )
