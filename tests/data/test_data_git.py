@@ -167,6 +167,24 @@ def test_blobs_that_a_partial_clone_lacks_are_counted(
     assert "missing_blob" in reasons and len(lay.records(out, "git")) == 4
 
 
+def test_a_folder_of_repositories_stands_for_each(
+    tmp_path: Path, out: Path, ingest: Ingest, lay: SimpleNamespace
+) -> None:
+    (tmp_path / "all").mkdir()
+    for name in ("one", "two"):
+        made = Repository(tmp_path / "all" / name, remote=f"https://github.com/Acme/{name}.git")
+        made.commit(
+            "Start with a module of this", LICENSE=MIT, a_DOT_py=f"{name} = 1\nother_{name} = {name}()\n"
+        )
+        made.commit(f"Set the value of {name}", a_DOT_py=f"{name} = 2\nother_{name} = {name}()\n")
+    assert ingest("git", "--input", tmp_path / "all") == 0
+    assert {r.metadata.repo for r in lay.records(out, "git")} == {"acme/one", "acme/two"}
+    inside = tmp_path / "all" / "one" / "sub"
+    inside.mkdir()
+    assert ingest("git", "--input", inside, "--overwrite", "--license", "mit") == 0
+    assert {r.metadata.repo for r in lay.records(out, "git")} == {"acme/one"}
+
+
 @pytest.mark.parametrize("kind", ["none", "folder", "no commits"])
 def test_what_is_no_repository_is_refused(
     kind: str, tmp_path: Path, ingest: Ingest, capsys: pytest.CaptureFixture[str]

@@ -158,7 +158,7 @@ def _repositories(given: Sequence[str]) -> Repositories:
 
     if not given:
         raise UsageError("git: no repository is named", "give --input PATH of one or more local repositories")
-    paths = [git.require_repository(Path(path)) for path in given]
+    paths = [git.require_repository(inner) for path in given for inner in git.repositories_in(Path(path))]
     return Repositories(paths, {str(path): git.head_of(path) for path in paths})
 
 

@@ -47,6 +47,8 @@ class Stream:
     def __init__(
         self, given: Sequence[str | Path], max_lines: int = 0, limit: int = 0, name: str = ""
     ) -> None:
+        from rulewright.data.sources.git import is_repository
+
         self.repositories = [Path(g) for g in given if is_repository(Path(g))]
         self.files = [file for g in given if not is_repository(Path(g)) for file in _files(Path(g))]
         self.excluded: Counter[str] = Counter()
@@ -127,11 +129,6 @@ def changed_lines(pre: str, post: str) -> int:
     """Lines that are on one side only, counted as a bag: the larger of removed and added."""
     old, new = Counter(pre.split("\n")), Counter(post.split("\n"))
     return max((old - new).total(), (new - old).total())
-
-
-def is_repository(path: Path) -> bool:
-    """Whether a folder is a git repository (or a bare one)."""
-    return (path / ".git").exists() or ((path / "HEAD").is_file() and (path / "objects").is_dir())
 
 
 def _unix(text: str) -> str:

@@ -72,6 +72,18 @@ def require_repository(path: Path) -> Path:
     return path
 
 
+def is_repository(path: Path) -> bool:
+    """Whether a folder is a git repository (or a bare one)."""
+    return (path / ".git").exists() or ((path / "HEAD").is_file() and (path / "objects").is_dir())
+
+
+def repositories_in(path: Path) -> list[Path]:
+    """The repositories that lie directly in a folder which is in none itself; else the folder."""
+    if not path.is_dir() or is_repository(path) or _git(path, "rev-parse", "--git-dir").returncode == 0:
+        return [path]
+    return sorted(inner for inner in path.iterdir() if inner.is_dir() and is_repository(inner)) or [path]
+
+
 def head_of(repo: Path) -> str:
     """The commit that HEAD names."""
     return _git(repo, "rev-parse", "HEAD").stdout.decode().strip()
