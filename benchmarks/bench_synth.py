@@ -17,7 +17,7 @@ LIBRARY = sources.standard_library()
 def options(kind: WindowKind, limits: Limits, shapes: tuple[Shape, ...]) -> shards.Options:
     return shards.Options(
         seed=0, windows=(kind,), limits=limits, shapes=shapes, families=(), template_files=(),
-        packaged=True, wording="rich", phrasings=0, per_window=3, hold_out=False,
+        packaged=True, wording="rich", phrasings=0, per_window=3, hold_out_rate=0.0,
     )  # fmt: skip
 
 

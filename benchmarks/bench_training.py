@@ -42,7 +42,7 @@ def records(folder: Path, n: int) -> list[Any]:
 
     options = shards.Options(
         seed=0, windows=("statement",), limits=Limits(200, 100), shapes=("single",), families=(),
-        template_files=(), packaged=True, wording="rich", phrasings=0, per_window=2, hold_out=False,
+        template_files=(), packaged=True, wording="rich", phrasings=0, per_window=2, hold_out_rate=0.0,
     )  # fmt: skip
     library = sources.standard_library()
     paths = [library / name for name in FILES if (library / name).is_file()]
