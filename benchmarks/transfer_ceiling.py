@@ -19,9 +19,9 @@ from typing import Final
 from rulewright import console
 from rulewright.evaluation.mining import fate, groups, transferable
 from rulewright.mining import inputs
-from rulewright.mining.generalise import Example, Prepared
 from rulewright.mining.inputs import EditRow
-from rulewright.mining.mined import mine
+from rulewright.mining.learn.generalise import Example, Prepared
+from rulewright.mining.learn.mined import mine
 
 SEED: Final = 0
 

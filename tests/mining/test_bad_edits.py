@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rulewright import engine
 from rulewright.languages import Language
 from rulewright.mining import mine
-from rulewright.mining.tree import Tree
+from rulewright.mining.text.tree import Tree
 
 SOURCES: dict[Language, str] = {
     "python": "import os\n\n\ndef f(a, b):\n    # sum up\n    return [x + b for x in g(a)]\n",

@@ -17,9 +17,10 @@ from rulewright.actions import parse_action
 from rulewright.actions.action import Action
 from rulewright.data import store
 from rulewright.errors import UsageError
-from rulewright.mining import Example, background, claim, diffs, inputs, mine_many
-from rulewright.mining.corpus import signature
-from rulewright.mining.generalise import Prepared, generalise
+from rulewright.mining import Example, claim, diffs, inputs, mine_many
+from rulewright.mining.judge import background
+from rulewright.mining.learn.corpus import signature
+from rulewright.mining.learn.generalise import Prepared, generalise
 from rulewright.mining.pool import ordered_map
 
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from rulewright import engine
 from rulewright.languages import Language
 from rulewright.mining import learn_from, mine
-from rulewright.mining.align import variants
-from rulewright.mining.tree import Tree
+from rulewright.mining.text.align import variants
+from rulewright.mining.text.tree import Tree
 
 CASES: list[tuple[str, Language, str, str, str]] = [
     ("call with a list", "python", "x = set([i for i in a])\n", "x = {i for i in a}\n",

@@ -10,8 +10,8 @@ import pytest
 from rulewright import engine
 from rulewright.languages import Language
 from rulewright.mining import Mined, mine
-from rulewright.mining.align import variants
-from rulewright.mining.tree import Tree
+from rulewright.mining.text.align import variants
+from rulewright.mining.text.tree import Tree
 
 Case = tuple[Language, str, str]
 

@@ -21,10 +21,10 @@ from rulewright.actions.action import Action
 from rulewright.engine.apply import trace
 from rulewright.evaluation.measures import MINING
 from rulewright.evaluation.stats import Estimate, estimate
-from rulewright.mining import background
-from rulewright.mining.generalise import Example, Prepared, claim, generalise
 from rulewright.mining.inputs import EditRow, order
-from rulewright.mining.mined import Mined, mine, nothing
+from rulewright.mining.judge import background
+from rulewright.mining.learn.generalise import Example, Prepared, claim, generalise
+from rulewright.mining.learn.mined import Mined, mine, nothing
 from rulewright.mining.pool import TASK_LIMIT_S, ordered_map
 from rulewright.runs import RunDir
 from rulewright.verdict import Verdict

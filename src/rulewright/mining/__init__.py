@@ -9,8 +9,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rulewright.mining.generalise import Example, General, claim, mine_many
-    from rulewright.mining.mined import Figures, Mined, Tier, learn_from, mine
+    from rulewright.mining.learn.generalise import Example, General, claim, mine_many
+    from rulewright.mining.learn.mined import Figures, Mined, Tier, learn_from, mine
 
 __all__ = ["Example", "Figures", "General", "Mined", "Tier", "claim", "learn_from", "mine", "mine_many"]
 
@@ -21,4 +21,4 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     part = "generalise" if name in _FROM_GENERALISE else "mined"
-    return getattr(importlib.import_module(f"{__name__}.{part}"), name)
+    return getattr(importlib.import_module(f"{__name__}.learn.{part}"), name)

@@ -19,7 +19,7 @@ from rulewright.engine.apply import trace
 from rulewright.errors import RulewrightError, UsageError
 from rulewright.languages import Language, language_of_path
 from rulewright.mining import diffs, report
-from rulewright.mining.mined import Mined, learn_from
+from rulewright.mining.learn.mined import Mined, learn_from
 from rulewright.replacing import Change, read_text, replace_all
 from rulewright.verdict import Verdict
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, Literal
 
-from rulewright.mining.confidence import words
-from rulewright.mining.lift import Lifted
-from rulewright.mining.specificity import bits
-from rulewright.mining.tree import Node
+from rulewright.mining.bits import bits
+from rulewright.mining.judge.confidence import words
+from rulewright.mining.text.lift import Lifted
+from rulewright.mining.text.tree import Node
 
 Shape = Literal["pattern", "transform", "delete", "insert", "rewrite", "lexical", "literal", "run"]
 

@@ -26,9 +26,11 @@ from rulewright.data.splits import split_of
 from rulewright.engine import export
 from rulewright.errors import UsageError
 from rulewright.locks import Lock
-from rulewright.mining import background, corpus, inputs, report
-from rulewright.mining.corpus import Result, Shared
+from rulewright.mining import inputs, report
 from rulewright.mining.inputs import EditRow
+from rulewright.mining.judge import background
+from rulewright.mining.learn import corpus
+from rulewright.mining.learn.corpus import Result, Shared
 from rulewright.mining.settings import MineConfig
 
 FALLBACK: Final = "Apply the `{}` fix to this code."

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from rulewright.actions.action import Action
 from rulewright.actions.codec import render_rules
-from rulewright.mining.corpus import Result, Shared
+from rulewright.mining.learn.corpus import Result, Shared
 
 MAX_RULES: Final = 60
 MAX_DIFF_LINES: Final = 24

@@ -16,11 +16,12 @@ from typing import Any, Final, Literal
 from rulewright import engine
 from rulewright.actions.action import Action
 from rulewright.languages import Language
-from rulewright.mining import background, contexts
 from rulewright.mining.candidate import COMPACT_CHARS, Candidate, Shape
-from rulewright.mining.confidence import CONFIDENT, confidence, is_bare_value, lists_values
-from rulewright.mining.search import Plan, Work, solve
-from rulewright.mining.tree import Tree
+from rulewright.mining.judge import background
+from rulewright.mining.judge.confidence import CONFIDENT, confidence, is_bare_value, lists_values
+from rulewright.mining.learn.search import Plan, Work, solve
+from rulewright.mining.text import snippets
+from rulewright.mining.text.tree import Tree
 from rulewright.verdict import Outcome, Verdict
 
 Tier = Literal["train", "literal", "reject"]
@@ -47,7 +48,7 @@ class Figures:
     n_chars: int = 0
     """Characters of the rules as JSON."""
     bits: float = 0.0
-    """The least that any rule asks of what it matches (`specificity.bits`)."""
+    """The least that any rule asks of what it matches (`bits.bits`)."""
     confidence: float = 0.0
     """How likely the rules are right elsewhere, judged by their text (`confidence.confidence`)."""
     sites: int = 0
@@ -90,7 +91,7 @@ def refuse(pre: str, post: str, language: Language) -> str:
     """Why a pair cannot be mined; empty where it can."""
     if pre == post:
         return "identical sides"
-    if language not in contexts.WRAPPERS:
+    if language not in snippets.WRAPPERS:
         return f"language not supported: {language}"
     if not pre.strip():
         return "empty pre: nothing to match"

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from rulewright.mining.specificity import text_bits, unwrapped
+from rulewright.mining.bits import text_bits, unwrapped
 
 _TOKEN: Final = re.compile(r"\$+[A-Z_][A-Z0-9_]*|[A-Za-z_]\w*|\d[\w.]*|\"[^\"\n]*\"|'[^'\n]*'|\S")
 _ODD: Final = re.compile(r"\S {2,}\S|[(\[] +\S|\S +[)\]]")

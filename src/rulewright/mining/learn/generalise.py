@@ -16,15 +16,15 @@ from typing import Any, Final, Literal
 from rulewright import engine
 from rulewright.actions.action import Action
 from rulewright.languages import Language
-from rulewright.mining.align import Edit, variants
 from rulewright.mining.candidate import Candidate
-from rulewright.mining.confidence import drops_unnamed, properties
-from rulewright.mining.contexts import selector_rule
-from rulewright.mining.lift import LIST_KIND, MAXIMAL, lift
-from rulewright.mining.mined import EVALUATIONS_PER_SECOND, refuse
-from rulewright.mining.search import MAX_RULES, Found, Pool, Work, fill, imported_names, rank
-from rulewright.mining.soundness import Effect, effect
-from rulewright.mining.tree import Node, Tree
+from rulewright.mining.judge.confidence import drops_unnamed, properties
+from rulewright.mining.judge.soundness import Effect, effect
+from rulewright.mining.learn.mined import EVALUATIONS_PER_SECOND, refuse
+from rulewright.mining.learn.search import MAX_RULES, Found, Pool, Work, fill, imported_names, rank
+from rulewright.mining.text.align import Edit, variants
+from rulewright.mining.text.lift import LIST_KIND, MAXIMAL, lift
+from rulewright.mining.text.snippets import selector_rule
+from rulewright.mining.text.tree import Node, Tree
 
 Fate = Literal["exact", "partial", "silent", "wrong"]
 

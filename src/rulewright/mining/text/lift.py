@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from rulewright.mining.align import Edit, Mapped
-from rulewright.mining.tree import OPENERS, Node, Tree
+from rulewright.mining.text.align import Edit, Mapped
+from rulewright.mining.text.tree import OPENERS, Node, Tree
 
 NAMES: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 LIST_KIND: Final = re.compile(

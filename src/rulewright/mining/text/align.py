@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from rapidfuzz.distance import LCSseq
 
-from rulewright.mining.tree import Node, Tree
+from rulewright.mining.text.tree import Node, Tree
 
 MIN_DICE: Final = 0.34
 TOKEN_READING_COST: Final = 0.1

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from rulewright.mining.align import Edit, Mapped
 from rulewright.mining.candidate import Candidate, regex_escape
-from rulewright.mining.contexts import selector_rule
-from rulewright.mining.lift import FORGED_HOLE, dedent, leading_spaces
-from rulewright.mining.nodes import SHORT, by_name
-from rulewright.mining.tree import Node, Tree
+from rulewright.mining.propose.naming import SHORT, by_name
+from rulewright.mining.text.align import Edit, Mapped
+from rulewright.mining.text.lift import FORGED_HOLE, dedent, leading_spaces
+from rulewright.mining.text.snippets import selector_rule
+from rulewright.mining.text.tree import Node, Tree
 
 MAX_NEW: Final = 1_000
 

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from rulewright.engine.applier import NotPorted, TooLarge, run_rule
 from rulewright.engine.rules import BadRule, Panicked, compile_rule
-from rulewright.mining.align import Edit
 from rulewright.mining.candidate import Candidate
-from rulewright.mining.tree import Node, Tree
+from rulewright.mining.text.align import Edit
+from rulewright.mining.text.tree import Node, Tree
 
 
 class Effect(NamedTuple):

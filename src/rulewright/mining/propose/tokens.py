@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from rulewright.mining.align import Edit, Mapped, blocks
 from rulewright.mining.candidate import Candidate, regex_escape
-from rulewright.mining.lift import FORGED_HOLE
-from rulewright.mining.tree import Node
+from rulewright.mining.text.align import Edit, Mapped, blocks
+from rulewright.mining.text.lift import FORGED_HOLE
+from rulewright.mining.text.tree import Node
 
 MAX_PARTS: Final = 6
 MAX_CORE: Final = 400

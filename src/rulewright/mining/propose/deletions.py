@@ -10,12 +10,12 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from rulewright.mining.align import Edit, Mapped
 from rulewright.mining.candidate import Candidate, regex_escape
-from rulewright.mining.contexts import selector_rule
-from rulewright.mining.lift import GENERAL, TIGHT, lift, stripped
-from rulewright.mining.nodes import MAX_HEAD, by_name, by_text
-from rulewright.mining.tree import Node
+from rulewright.mining.propose.naming import MAX_HEAD, by_name, by_text
+from rulewright.mining.text.align import Edit, Mapped
+from rulewright.mining.text.lift import GENERAL, TIGHT, lift, stripped
+from rulewright.mining.text.snippets import selector_rule
+from rulewright.mining.text.tree import Node
 
 MAX_GONE: Final = 12
 IMPORT_COST: Final = 2.0

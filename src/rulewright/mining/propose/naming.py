@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from rulewright.mining.candidate import regex_escape
-from rulewright.mining.contexts import selector_rule
-from rulewright.mining.lift import FORGED_HOLE, dedent, leading_spaces
-from rulewright.mining.tree import Node, Tree
+from rulewright.mining.text.lift import FORGED_HOLE, dedent, leading_spaces
+from rulewright.mining.text.snippets import selector_rule
+from rulewright.mining.text.tree import Node, Tree
 
 SHORT: Final = 60
 MAX_HEAD: Final = 80

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from rulewright.mining.align import Edit
 from rulewright.mining.candidate import Candidate, regex_escape
-from rulewright.mining.contexts import selector_rule
-from rulewright.mining.lift import FORGED_HOLE, GENERAL, TIGHT, lift
-from rulewright.mining.nodes import MAX_HEAD, by_text
-from rulewright.mining.tree import Node
+from rulewright.mining.propose.naming import MAX_HEAD, by_text
+from rulewright.mining.text.align import Edit
+from rulewright.mining.text.lift import FORGED_HOLE, GENERAL, TIGHT, lift
+from rulewright.mining.text.snippets import selector_rule
+from rulewright.mining.text.tree import Node
 
 MAX_RUN: Final = 12
 MAX_RUN_CHARS: Final = 1_500

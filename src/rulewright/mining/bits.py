@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-from rulewright.mining.contexts import WRAPPERS
+from rulewright.mining.text.snippets import WRAPPERS
 
 _TOKEN: Final = re.compile(
     r"\$\$?\$?[A-Z_][A-Z0-9_]*|[A-Za-z_][A-Za-z_0-9]*|\d[\w.]*|\"[^\"\n]*\"|'[^'\n]*'|\S"

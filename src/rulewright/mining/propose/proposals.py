@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from rulewright.mining import deletions, insertions, siblings, tokens
-from rulewright.mining.align import Edit, Mapped
 from rulewright.mining.candidate import MAX_ANCHOR_CHARS, Candidate, Shape, regex_escape
-from rulewright.mining.contexts import parses_as, selector_rule
-from rulewright.mining.lift import (
+from rulewright.mining.propose import deletions, insertions, siblings, tokens
+from rulewright.mining.text.align import Edit, Mapped
+from rulewright.mining.text.lift import (
     FORGED_HOLE,
     GENERAL,
     POLICIES,
@@ -22,7 +21,8 @@ from rulewright.mining.lift import (
     lift,
     stripped,
 )
-from rulewright.mining.tree import Node, Tree
+from rulewright.mining.text.snippets import parses_as, selector_rule
+from rulewright.mining.text.tree import Node, Tree
 
 MAX_ANCHORS: Final = 8
 LEXICAL_CHARS: Final = 60

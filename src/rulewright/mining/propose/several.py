@@ -11,11 +11,11 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from rulewright.mining.align import Edit
 from rulewright.mining.candidate import Candidate, regex_escape
-from rulewright.mining.nodes import by_name
-from rulewright.mining.soundness import Effect
-from rulewright.mining.tree import Node
+from rulewright.mining.judge.soundness import Effect
+from rulewright.mining.propose.naming import by_name
+from rulewright.mining.text.align import Edit
+from rulewright.mining.text.tree import Node
 
 MAX_PARTS: Final = 4
 MAX_PART_CHARS: Final = 300

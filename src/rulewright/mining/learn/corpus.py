@@ -16,10 +16,10 @@ from typing import Any, Final
 from rulewright import engine
 from rulewright.actions.action import Action
 from rulewright.languages import Language
-from rulewright.mining import background
-from rulewright.mining.generalise import Example, Prepared, generalise
 from rulewright.mining.inputs import EditRow, order
-from rulewright.mining.mined import Mined, mine, nothing
+from rulewright.mining.judge import background
+from rulewright.mining.learn.generalise import Example, Prepared, generalise
+from rulewright.mining.learn.mined import Mined, mine, nothing
 from rulewright.mining.pool import ordered_map, ray_map
 
 MAX_MEMBERS: Final = 8

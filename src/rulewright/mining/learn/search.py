@@ -16,11 +16,12 @@ from typing import Final
 from rulewright import engine
 from rulewright.actions.action import Action
 from rulewright.languages import Language
-from rulewright.mining import candidates, refine, roles, several
-from rulewright.mining.align import Edit, variants
 from rulewright.mining.candidate import ENOUGH_BITS, Candidate
-from rulewright.mining.soundness import Effect, effect
-from rulewright.mining.tree import Tree
+from rulewright.mining.judge import refine, roles
+from rulewright.mining.judge.soundness import Effect, effect
+from rulewright.mining.propose import proposals, several
+from rulewright.mining.text.align import Edit, variants
+from rulewright.mining.text.tree import Tree
 
 MAX_RULES: Final = 5
 MAX_TRIES: Final = 4
@@ -76,7 +77,7 @@ class Pool:
     """Names that the instruction quotes: they stay literal."""
     found: list[Found] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
-    places: candidates.Places = field(default_factory=set)
+    places: proposals.Places = field(default_factory=set)
     """Anchors (with the hunks that they hold) that have a sound pattern already."""
 
     def has_general(self, cost: float = 99.0) -> bool:
@@ -145,7 +146,7 @@ def fill(edit: Edit, work: Work, said: frozenset[str] = frozenset()) -> Pool:
         if solved.get(number, 99.0) <= GOOD_COST and number:
             continue
         enough = partial(_enough, pool, solved, number)
-        for candidate in candidates.for_hunk(edit, number, names, pool.places, enough):
+        for candidate in proposals.for_hunk(edit, number, names, pool.places, enough):
             if candidate.key in pool.seen:
                 continue
             if not _promising(candidate, pool, solved, number):
@@ -206,7 +207,7 @@ def _keep(pool: Pool, found: Found, solved: dict[int, float]) -> None:
     if found.candidate.shape == "pattern" and found.hunks >= found.candidate.hunks:
         pool.places.add((found.candidate.anchor.index, found.candidate.hunks))
         if found.candidate.bits >= ENOUGH_BITS and found.candidate.extra_cost < 1.0:
-            pool.places.add((candidates.ANYWHERE, found.candidate.hunks))
+            pool.places.add((proposals.ANYWHERE, found.candidate.hunks))
     for number in found.hunks if found.candidate.is_short else ():
         solved[number] = min(solved.get(number, 99.0), found.candidate.cost)
 

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from rulewright.mining.align import Edit
 from rulewright.mining.candidate import Candidate, regex_escape
-from rulewright.mining.lift import Hole
-from rulewright.mining.soundness import Effect, nodes_of
-from rulewright.mining.tree import Node, Tree
+from rulewright.mining.judge.soundness import Effect, nodes_of
+from rulewright.mining.text.align import Edit
+from rulewright.mining.text.lift import Hole
+from rulewright.mining.text.tree import Node, Tree
 
 MAX_OPTIONS: Final = 4
 MAX_NEGATIVES: Final = 60

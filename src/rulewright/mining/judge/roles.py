@@ -12,12 +12,12 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from rulewright.mining.align import Edit
 from rulewright.mining.candidate import Candidate
-from rulewright.mining.confidence import old_text
-from rulewright.mining.refine import Option, added, hole_parts
-from rulewright.mining.soundness import Effect, nodes_of
-from rulewright.mining.tree import Node
+from rulewright.mining.judge.confidence import old_text
+from rulewright.mining.judge.refine import Option, added, hole_parts
+from rulewright.mining.judge.soundness import Effect, nodes_of
+from rulewright.mining.text.align import Edit
+from rulewright.mining.text.tree import Node
 
 ROLE_COST: Final = 0.1
 MAX_KINDS: Final = 3

@@ -1,0 +1,1 @@
+"""Whether a guess is right here, and how likely it is to be right elsewhere."""

@@ -1,0 +1,1 @@
+"""From one edit, several, or a stream of them to verified rules."""
