@@ -12,8 +12,8 @@ from rulewright import cli, engine
 from rulewright.actions.action import Action
 from rulewright.languages import Language
 from rulewright.mining import mine
-from rulewright.mining.bits import bits
 from rulewright.mining.judge.confidence import CONFIDENT, confidence, properties
+from rulewright.mining.reading import bits
 
 
 def rule_of(pre: str, post: str, language: Language = "python") -> dict[str, Any]:

@@ -14,20 +14,13 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from rulewright.actions import visit
 from rulewright.actions.action import EFFECTIVE_FIELDS, Action
+from rulewright.actions.visit import RELATIONS, RULE_KEYS
 
 Document = dict[str, Any]
 
 _DEFAULTS: Final = {"strictness": "smart", "stopBy": "neighbor"}
-# The order in which ast-grep tries the parts of a rule object (it decides what gets bound).
-_EVALUATION: Final = (
-    "pattern", "kind", "regex", "nthChild", "range",
-    "all", "any", "not", "matches",
-    "inside", "has", "precedes", "follows",
-)  # fmt: skip
-_RELATIONS: Final = ("inside", "has", "precedes", "follows")
-_BOUND: Final = re.compile(r"(\$\$\$|\$\$?)([A-Z][A-Z0-9_]*)")
-_NUMBERED: Final = "V"
 _ANY_VARIABLE: Final = re.compile(r"\$\$\$|\$\$?[A-Z_]")
 
 
@@ -51,29 +44,26 @@ def alpha(document: Document) -> Document:
     `$_X` binds nothing and stays. Names are told apart from text by their place (patterns,
     fixes, sources) and, in `constraints` and `transform`, by being keys.
     """
-    names: dict[str, str] = {}
+    numbering = visit.Numbering()
     defined = set(document.get("constraints", {})) | set(document.get("transform", {}))
 
-    def number(name: str) -> str:
-        return names.setdefault(name, f"{_NUMBERED}{len(names) + 1}")
-
-    def visit(value: Any, key: str) -> Any:
+    def renumber(value: Any, key: str) -> Any:
         if isinstance(value, str):
             if key not in ("pattern", "context", "template", "source", "call"):
                 return value
-            return _BOUND.sub(lambda found: found.group(1) + number(found.group(2)), value)
+            return numbering.text(value)
         if isinstance(value, list):
-            return [visit(item, key) for item in value]
+            return [renumber(item, key) for item in value]
         if isinstance(value, dict):
             if key in ("constraints", "transform"):
                 return {
-                    number(name) if name in defined else name: visit(inner, "")
+                    numbering.name(name) if name in defined else name: renumber(inner, "")
                     for name, inner in value.items()
                 }
-            return {name: visit(inner, name) for name, inner in value.items()}
+            return {name: renumber(inner, name) for name, inner in value.items()}
         return value
 
-    renamed = {key: visit(value, key) for key, value in document.items()}
+    renamed = {key: renumber(value, key) for key, value in document.items()}
     return {
         key: _sorted(value) if key in ("constraints", "transform") else value
         for key, value in renamed.items()
@@ -91,23 +81,12 @@ def is_literal(action: Action) -> bool:
     >>> is_literal(Action("python", ({"rule": {"pattern": "$X == None"}, "fix": "$X is None"},)))
     False
     """
-    texts = [_texts(rule, "") for rule in action.rules]
+    texts = [list(visit.texts(rule)) for rule in action.rules]
     return all(
         any(key in ("pattern", "context") for key, _ in found)
         and not any(_ANY_VARIABLE.search(text) for key, text in found if key != "regex")
         for found in texts
     )
-
-
-def _texts(value: Any, key: str) -> list[tuple[str, str]]:
-    """Every text of a rule with the key it stands under."""
-    if isinstance(value, str):
-        return [(key, value)]
-    if isinstance(value, Mapping):
-        return [found for name, inner in value.items() for found in _texts(inner, name)]
-    if isinstance(value, list):
-        return [found for inner in value for found in _texts(inner, key)]
-    return []
 
 
 def dump(document: Document) -> str:
@@ -153,7 +132,7 @@ def _rule(value: Any) -> Any:
 
 def _atoms(rule: Mapping[str, Any]) -> list[Any]:
     atoms: list[Any] = []
-    known = sorted(rule, key=lambda key: _EVALUATION.index(key) if key in _EVALUATION else len(_EVALUATION))
+    known = sorted(rule, key=lambda key: RULE_KEYS.index(key) if key in RULE_KEYS else len(RULE_KEYS))
     for key in known:
         value = rule[key]
         if key == "all" and isinstance(value, list):
@@ -169,7 +148,7 @@ def _atoms(rule: Mapping[str, Any]) -> list[Any]:
 def _atom(key: str, value: Any) -> Any:
     if key == "pattern":
         return _pattern(value)
-    if key in _RELATIONS and isinstance(value, Mapping):
+    if key in RELATIONS and isinstance(value, Mapping):
         inner = {name: part for name, part in value.items() if name not in ("stopBy", "field")}
         made: dict[str, Any] = {"rule": _rule(inner)}
         stop = value.get("stopBy")

@@ -15,6 +15,7 @@ from typing import Any, Final
 from rulewright import yaml12
 from rulewright.actions.action import DEFAULT_ID, EFFECTIVE_FIELDS, Rejection, Rule, safe_id
 from rulewright.actions.suggest import did_you_mean
+from rulewright.actions.visit import RULE_KEYS
 from rulewright.languages import Language
 from rulewright.verdict import Verdict
 
@@ -198,27 +199,8 @@ def _check_document(document: Any, where: str, complete: bool) -> dict[str, Any]
     return {k: v for k, v in document.items() if v is not None or k in ("id", "language", "rule")}
 
 
-_RULE_KEYS: Final = frozenset(
-    [
-        "pattern",
-        "kind",
-        "regex",
-        "nthChild",
-        "range",
-        "inside",
-        "has",
-        "precedes",
-        "follows",
-        "all",
-        "any",
-        "not",
-        "matches",
-    ]
-)
-
-
 def _misplaced(key: str) -> str:
-    return f"; `{key}` belongs under `rule:`" if key in _RULE_KEYS else ""
+    return f"; `{key}` belongs under `rule:`" if key in RULE_KEYS else ""
 
 
 def _check_inert(document: Mapping[str, Any], where: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rulewright.actions.action import Action
+from rulewright.actions.visit import template_of
 
 
 def describe_action(action: Action) -> str:
@@ -20,13 +21,11 @@ def describe_rule(rule: Mapping[str, Any]) -> str:
     >>> describe_rule({"rule": {"pattern": "$A == None"}, "fix": "$A is None"})
     'Rewrite `$A == None` to `$A is None`.'
     """
-    body, fix = rule.get("rule", {}), rule.get("fix", "")
+    body, fix = rule.get("rule", {}), template_of(rule.get("fix", ""))
     pattern = body.get("pattern") if isinstance(body, dict) else None
     if isinstance(pattern, dict):
         pattern = pattern.get("context")
-    if isinstance(fix, dict):
-        fix = fix.get("template", "")
-    short = isinstance(pattern, str) and isinstance(fix, str) and len(pattern) + len(fix) <= 120
+    short = isinstance(pattern, str) and len(pattern) + len(fix) <= 120
     if short and "\n" not in f"{pattern}{fix}":
         return f"Rewrite `{pattern}` to `{fix}`." if fix else f"Remove `{pattern}`."
     what = body.get("kind") if isinstance(body, dict) else None

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any
 
 from rulewright.actions.suggest import did_you_mean
+from rulewright.actions.visit import RELATIONS, RULE_KEYS, pairs
 from rulewright.engine import kinds
 from rulewright.languages import Language
-
-RULE_KEYS: Final = (
-    "pattern", "kind", "regex", "nthChild", "range",
-    "inside", "has", "precedes", "follows", "all", "any", "not", "matches",
-)  # fmt: skip
-RELATIONS: Final = ("inside", "has", "precedes", "follows")
 
 
 def undefined(name: str, part: str, known: Iterable[str]) -> str:
@@ -82,19 +77,12 @@ def _near_kind(kind: str, language: Language) -> str:
 
 def _misspelled(config: Mapping[str, Any]) -> str:
     """Relations pass over keys that they do not know; such a key is what was meant."""
-    stack: list[Any] = [config]
     known = {*RULE_KEYS, "stopBy", "field"}
-    while stack:
-        item = stack.pop()
-        if isinstance(item, Mapping):
-            for key, value in item.items():
-                if key in RELATIONS and isinstance(value, Mapping):
-                    for name in value:
-                        if name not in known:
-                            return f": unknown field `{name}` in `{key}`{did_you_mean(name, known)}"
-                stack.append(value)
-        elif isinstance(item, list):
-            stack += item
+    for key, value in pairs(config):
+        if key in RELATIONS and isinstance(value, Mapping):
+            for name in value:
+                if name not in known:
+                    return f": unknown field `{name}` in `{key}`{did_you_mean(name, known)}"
     return "; write at least one of pattern, kind, regex, inside, has, all, any, not, matches"
 
 

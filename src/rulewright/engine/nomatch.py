@@ -13,9 +13,9 @@ from typing import Any, Final
 from ast_grep_py import SgNode
 
 from rulewright.actions.action import Action
+from rulewright.actions.visit import RELATIONS, pattern_parts
 from rulewright.engine import applier, patterns, suppress
 from rulewright.engine.apply import trace
-from rulewright.engine.explain import RELATIONS
 from rulewright.engine.parsing import Parsed, parse
 from rulewright.engine.rules import BadRule, CompiledRule, Panicked, compile_rule
 
@@ -103,7 +103,7 @@ def _explain_first(key: str, value: Any, rule: CompiledRule, parsed: Parsed) -> 
         return f"the code has no node of kind `{value}`{_kinds_near(str(value), parsed)}"
     if key != "pattern":
         return f"`{key}` matches no node"
-    text, selector = patterns.pattern_parts(value)
+    text, selector = pattern_parts(value)
     facts = patterns.facts(text, selector, rule.language)
     shown = _short(text)
     note = "; the pattern has a syntax error as code" if facts.broken else ""

@@ -74,13 +74,6 @@ def variable_of(text: str, language: Language) -> tuple[str | None, bool] | None
     return None
 
 
-def pattern_parts(pattern: Any) -> tuple[str, str | None]:
-    """Give the text and the selector of a `pattern` value."""
-    if isinstance(pattern, str):
-        return pattern, None
-    return pattern["context"], pattern.get("selector")
-
-
 @lru_cache(maxsize=4096)
 def facts(pattern: str, selector: str | None, language: Language) -> PatternFacts:
     """Read a pattern (or the context of one, with its selector)."""

@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Final, cast
 
 from ast_grep_py import Config, SgRoot
 
+from rulewright.actions import visit
 from rulewright.actions.action import EFFECTIVE_FIELDS, Rule
 from rulewright.actions.rule_text import describe
 from rulewright.actions.suggest import did_you_mean
+from rulewright.actions.visit import pattern_parts
 from rulewright.engine import explain, patterns, selectors, stated, template
 from rulewright.engine.transforms import Rewrite, Transforms, read_transforms
 from rulewright.languages import Language
 
 FIX_KEYS: Final = ("template", "expandStart", "expandEnd", "title")
-REWRITER_KEYS: Final = ("id", "rule", "fix", "constraints", "utils", "transform")
 
 
 class BadRule(Exception):
@@ -172,39 +173,10 @@ def _complaint(error: Exception, config: Mapping[str, Any], language: Language) 
     return reason
 
 
-def _all_rules(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every rule object in a configuration, with the key it stands under."""
-    stack: list[tuple[str, Any]] = [("rule", config["rule"])]
-    for part in ("constraints", "utils"):
-        stack += [(part, rule) for rule in config.get(part, {}).values()]
-    while stack:
-        name, rule = stack.pop()
-        if not isinstance(rule, dict):
-            continue
-        yield name, rule
-        stack += _inner_rules(rule)
-
-
-def _inner_rules(rule: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    inner: list[tuple[str, Any]] = []
-    for key, value in rule.items():
-        if key in explain.RELATIONS or key == "not":
-            inner.append((key, value))
-        elif key in ("all", "any") and isinstance(value, list):
-            inner += [(key, item) for item in value]
-        elif key == "nthChild" and isinstance(value, dict):
-            inner.append(("ofRule", value.get("ofRule")))
-        elif key == "stopBy" and isinstance(value, dict):
-            inner.append(("stopBy", value))
-    return inner
-
-
 def _defined(config: Mapping[str, Any], language: Language) -> set[str]:
-    names: set[str] = set()
-    for _, rule in _all_rules(config):
-        if "pattern" in rule:
-            names |= patterns.facts(*patterns.pattern_parts(rule["pattern"]), language).variables
-    return names
+    given = [config["rule"], *config.get("constraints", {}).values(), *config.get("utils", {}).values()]
+    found = (rule["pattern"] for one in given for rule in visit.objects(one) if "pattern" in rule)
+    return {name for pattern in found for name in patterns.facts(*pattern_parts(pattern), language).variables}
 
 
 def _check_constraints(config: Mapping[str, Any], variables: set[str], where: str) -> None:
@@ -339,7 +311,7 @@ def _pattern_has_kind(pattern: Any, language: Language) -> bool:
     # Strictness `template` compares text alone, so any kind may match.
     if isinstance(pattern, dict) and pattern.get("strictness") == "template":
         return False
-    return patterns.facts(*patterns.pattern_parts(pattern), language).root_kind is not None
+    return patterns.facts(*pattern_parts(pattern), language).root_kind is not None
 
 
 _UPPER: Final = re.compile(r"\$+([A-Z_][A-Z0-9_]*)")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from ast_grep_py import Config, SgNode
 
+from rulewright.actions import visit
+from rulewright.actions.visit import pattern_parts
 from rulewright.engine import patterns
-from rulewright.engine.patterns import pattern_parts
 from rulewright.languages import Language
 
 Spans = list[tuple[int, int]]
@@ -57,8 +58,12 @@ class Stated:
 
 
 def read(config: Mapping[str, Any], language: Language) -> Stated:
-    """Read the configuration of a rule that ast-grep accepts."""
-    own = list(_own_patterns(config["rule"], config.get("utils", {})))
+    """Read the configuration of a rule that ast-grep accepts.
+
+    Its own patterns are those that the matched node itself must match, or may.
+    """
+    objects = visit.own(config["rule"], config.get("utils", {}))
+    own = [rule["pattern"] for rule in objects if "pattern" in rule]
     repeated: set[str] = set()
     for pattern in own:
         repeated |= patterns.facts(*pattern_parts(pattern), language).repeated
@@ -75,32 +80,12 @@ def capture(node: SgNode, name: str) -> Spans:
 
 def _words(config: Mapping[str, Any], language: Language) -> frozenset[str]:
     words: set[str] = set()
-    stack: list[Any] = [config]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, Mapping):
-            for key, value in item.items():
-                if key == "pattern":
-                    words |= patterns.facts(*pattern_parts(value), language).words
-                elif key == "regex" and isinstance(value, str):
-                    words |= set(_WORD.findall(value))
-                else:
-                    stack.append(value)
-        elif isinstance(item, list):
-            stack += item
+    for key, value in visit.pairs(config):
+        if key == "pattern":
+            words |= patterns.facts(*pattern_parts(value), language).words
+        elif key == "regex" and isinstance(value, str):
+            words |= set(_WORD.findall(value))
     return frozenset(words)
-
-
-def _own_patterns(rule: Mapping[str, Any], utils: Mapping[str, Any], depth: int = 0) -> Iterator[Any]:
-    """Patterns that the matched node itself must (or may) match."""
-    if "pattern" in rule:
-        yield rule["pattern"]
-    for key in ("all", "any"):
-        for item in rule.get(key, []):
-            yield from _own_patterns(item, utils, depth)
-    name = rule.get("matches")
-    if isinstance(name, str) and name in utils and depth < 8:
-        yield from _own_patterns(utils[name], utils, depth + 1)
 
 
 def _named(pattern: Any) -> Any:

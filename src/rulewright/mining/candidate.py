@@ -6,13 +6,13 @@ Nothing here knows whether a candidate is right (`soundness`, `search`).
 from __future__ import annotations
 
 import json
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, Literal
 
-from rulewright.mining.bits import bits
-from rulewright.mining.judge.confidence import words
+from rulewright.actions import visit
+from rulewright.mining import reading
 from rulewright.mining.text.lift import Lifted
 from rulewright.mining.text.tree import Node
 
@@ -70,12 +70,12 @@ class Candidate:
     @cached_property
     def bits(self) -> float:
         """How much the rule asks of what it matches, in bits (rough)."""
-        return bits(self.rule)
+        return reading.bits(self.rule)
 
     @cached_property
     def words(self) -> frozenset[str]:
         """The words and signs that the rule asks for."""
-        return words(self.rule)
+        return reading.words(self.rule)
 
     @cached_property
     def cost(self) -> float:
@@ -103,24 +103,7 @@ class Candidate:
         return self.shape in ("pattern", "transform", "delete", "insert", "rewrite", "lexical")
 
 
-def _length(value: Any) -> int:
+def _length(rule: Mapping[str, Any]) -> int:
     """Characters that a person has to read: patterns and fixes, wrappers left out."""
-    if isinstance(value, str):
-        return len(value) + 4
-    if isinstance(value, dict):
-        if "selector" in value:
-            return max(0, len(value["context"]) - 12)
-        return sum(_length(v) for v in value.values())
-    return sum(map(_length, value)) if isinstance(value, list | tuple) else 1
-
-
-_SPECIAL: Final = re.compile(r"[\\.+*?()|\[\]{}^$#&~]")
-
-
-def regex_escape(text: str) -> str:
-    r"""Escape what Rust's regex takes as special, and nothing else (`-` and blanks read better bare).
-
-    >>> regex_escape("a.b(c)\n")
-    'a\\.b\\(c\\)\\n'
-    """
-    return _SPECIAL.sub(lambda m: "\\" + m.group(), text).replace("\n", "\\n")
+    texts = visit.texts(rule, skip=frozenset({"selector"}))
+    return sum(max(0, len(text) - 12) if key == "context" else len(text) + 4 for key, text in texts)

@@ -8,12 +8,11 @@ rule holds elsewhere is another question, which the miner's tier answers (docs/m
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Mapping
 from typing import Any, Final
 
-from rulewright.actions import Rejection, parse_action
+from rulewright.actions import Rejection, parse_action, visit
 from rulewright.state.trajectory import TrajectoryStep
 
 FREE_TOKENS: Final = 12
@@ -26,10 +25,9 @@ UNTIERED: Final = "untiered"
 REPEATING: Final = frozenset({"literal", "run"})
 """Shapes in which the miner repeats statements as they stand."""
 
-_VARIABLE: Final = re.compile(r"\$\$\$[A-Z_][A-Z0-9_]*|\$\$\$|\$\$?[A-Z_][A-Z0-9_]*")
 _MATCHED: Final = frozenset({"pattern", "context", "regex"})
 _FIXES: Final = frozenset({"fix", "template"})
-_TOKEN: Final = re.compile(r"\w+|[^\w\s]")
+_NOT_MATCHED: Final = frozenset({"fix", "transform", "rewriters", "metadata"})
 
 
 def spelled(rule: Mapping[str, Any]) -> tuple[int, int, int]:
@@ -40,13 +38,13 @@ def spelled(rule: Mapping[str, Any]) -> tuple[int, int, int]:
     """
     matched: Counter[str] = Counter()
     variables: set[str] = set()
-    for text in _texts(rule, _MATCHED):
-        tokens = _TOKEN.findall(_VARIABLE.sub(" ", text))
+    for text in (text for key, text in visit.texts(rule, _NOT_MATCHED) if key in _MATCHED):
+        tokens = visit.words(text)
         if tokens:  # a pattern that is a variable alone says nothing
-            variables.update(_VARIABLE.findall(text))
+            variables |= visit.variables(text)
         matched.update(tokens)
-    fixes = " ".join(_texts(rule.get("fix", ""), _FIXES, "fix"))
-    new = Counter(_TOKEN.findall(_VARIABLE.sub(" ", fixes))) - matched
+    fixes = " ".join(text for key, text in visit.texts(rule.get("fix", ""), key="fix") if key in _FIXES)
+    new = Counter(visit.words(fixes)) - matched
     return matched.total(), len(variables), new.total()
 
 
@@ -74,17 +72,3 @@ def step_is_memorized(step: TrajectoryStep) -> bool:
 def is_general(step: TrajectoryStep) -> bool:
     """Whether a step is worth learning for other code: graded `train`, or else not memorized."""
     return tier_of(step) == "train" or not step_is_memorized(step)
-
-
-def _texts(value: Any, keys: Set[str], key: str = "") -> Iterator[str]:
-    """The texts of a rule under some keys, wherever they stand."""
-    if isinstance(value, str):
-        if key in keys:
-            yield value
-    elif isinstance(value, Mapping):
-        for name, inner in value.items():
-            if name in keys or name not in ("fix", "transform", "rewriters", "metadata"):
-                yield from _texts(inner, keys, str(name))
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _texts(inner, keys, key)

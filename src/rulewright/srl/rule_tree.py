@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from rulewright.actions.action import Action
 from rulewright.actions.canonical import normal_form
+from rulewright.actions.visit import RELATIONS, Numbering, binds
 from rulewright.languages import normalize_language
 
 MAX_ORDERS: Final = 120
@@ -29,10 +30,7 @@ MAX_ORDERS: Final = 120
 INNER_WEIGHT: Final = 0.5
 _WEIGHTS: Final = {"pattern": 4.0, "fix": 4.0, "regex": 3.0, "kind": 2.0}
 _FUZZY: Final = frozenset({"pattern", "fix", "regex"})
-_RELATIONS: Final = frozenset({"inside", "has", "precedes", "follows"})
 _FIELDS: Final = ("rule", "constraints", "utils", "transform", "rewriters", "fix")
-_METAVAR: Final = re.compile(r"(\$\$\$|\$\$?)([A-Z][A-Z0-9_]*)")
-"""A metavariable that binds a name; `$_X` and `$$$` bind none and stay as they are."""
 _RENAMED: Final = frozenset({"pattern", "fix", "source", "call"})
 _NAMED: Final = re.compile(r"(constraint|transform):([A-Z][A-Z0-9_]*)$")
 
@@ -128,7 +126,7 @@ def _atom(key: str, value: Any) -> Node:
         return Node("any", kids=tuple(_rule(item, "case") for item in value))
     if key == "not":
         return _rule(value, "not")
-    if key in _RELATIONS and isinstance(value, Mapping):
+    if key in RELATIONS and isinstance(value, Mapping):
         return _relation(key, value)
     if key == "pattern" and isinstance(value, Mapping):
         return _leaf("pattern", value.get("context", ""), _parts(value, without="context"))
@@ -225,7 +223,7 @@ def _free_first(kids: Sequence[Node], key: Callable[[Node], str]) -> tuple[Node,
 def _binds(node: Node) -> bool:
     if node.label == "matches":
         return True  # the named rule may bind
-    if node.label in _RENAMED and node.text is not None and _METAVAR.search(node.text):
+    if node.label in _RENAMED and node.text is not None and binds(node.text):
         return True
     return any(_binds(kid) for kid in node.kids)
 
@@ -274,23 +272,14 @@ def _look(node: Node) -> str:
 
 def _renumbered(node: Node) -> Node:
     """Rename metavariables to V1, V2 … by first use, in the order of the tree."""
-    names: dict[str, str] = {}
-
-    def rename(name: str) -> str:
-        new = names.get(name)
-        if new is None:
-            new = names[name] = f"V{len(names) + 1}"
-        return new
-
-    def replace_in(found: re.Match[str]) -> str:
-        return found[1] + rename(found[2])
+    numbering = Numbering()
 
     def walk(node: Node) -> Node:
         label, text = node.label, node.text
         if named := _NAMED.match(label):
-            label = f"{named.group(1)}:{rename(named.group(2))}"
+            label = f"{named.group(1)}:{numbering.name(named.group(2))}"
         if text is not None and label in _RENAMED:
-            text = _METAVAR.sub(replace_in, text)
+            text = numbering.text(text)
         kids = [walk(kid) for kid in node.kids]
         if label in ("constraints", "transform"):
             kids.sort(key=lambda kid: kid.label)

@@ -23,6 +23,7 @@ from typing import Any, Final
 
 from rulewright import jsonl, yaml12
 from rulewright.actions.action import EFFECTIVE_FIELDS, Rule
+from rulewright.actions.visit import without_variables
 from rulewright.errors import UsageError
 from rulewright.languages import LANGUAGES, Language, normalize_language
 
@@ -34,7 +35,6 @@ _KEYS: Final = frozenset(
     }
 )  # fmt: skip
 # `$X`, `$$$X`; and the words and marks that are neither space nor variable.
-_VARIABLE: Final = re.compile(r"\${1,3}[A-Z_][A-Z0-9_]*")
 _WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[^\sA-Za-z0-9_(){}\[\],;:.\"'`]+|\d+")
 
 
@@ -196,7 +196,7 @@ def _needs(rule: Mapping[str, Any]) -> tuple[str, ...]:
     plain = rule.get("pattern")
     if not isinstance(plain, str):
         plain = str(plain["context"]) if isinstance(plain, Mapping) and "selector" not in plain else ""
-    return tuple(sorted(set(_WORD.findall(_VARIABLE.sub(" ", plain)))))
+    return tuple(sorted(set(_WORD.findall(without_variables(plain)))))
 
 
 def select(

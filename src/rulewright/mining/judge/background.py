@@ -6,13 +6,13 @@ the rule's pattern spells out is not even parsed.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
 from ast_grep_py import SgRoot
 
+from rulewright.actions import visit
 from rulewright.actions.action import Action, Rule
 from rulewright.engine.applier import NotPorted, TooLarge, run_rule
 from rulewright.engine.rules import BadRule, Panicked, compile_rule
@@ -24,9 +24,6 @@ CAP: Final = 1_000
 
 PER_FILES: Final = 100
 """The number of files that `TOO_MANY` is meant for."""
-
-_VARIABLE: Final = re.compile(r"\$+[A-Z_][A-Z0-9_]*")
-_WORD: Final = re.compile(r"[A-Za-z_]\w*")
 
 
 def allowed(n_files: int) -> int:
@@ -67,14 +64,8 @@ def _parsed(text: str, language: Language) -> SgRoot:
     return SgRoot(text, language)
 
 
-def _spelled_out(rule: Any) -> frozenset[str]:
+def _spelled_out(rule: Mapping[str, Any]) -> frozenset[str]:
     """Words that a text must hold for the rule to match there."""
-    if not isinstance(rule, Mapping):
-        return frozenset()
-    words: set[str] = set()
-    pattern = rule.get("pattern")
-    if isinstance(pattern, str):
-        words.update(_WORD.findall(_VARIABLE.sub(" ", pattern)))
-    for part in rule.get("all", ()):
-        words |= _spelled_out(part)
-    return frozenset(words)
+    patterns = (part.get("pattern") for part in visit.required(rule))
+    words = (word for text in patterns if isinstance(text, str) for word in visit.words(text))
+    return frozenset(word for word in words if word[0].isalpha() or word[0] == "_")

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from rulewright.mining.bits import text_bits, unwrapped
+from rulewright.actions.visit import variables
+from rulewright.mining.reading import new_text, old_text, text_bits, words_of
 
-_TOKEN: Final = re.compile(r"\$+[A-Z_][A-Z0-9_]*|[A-Za-z_]\w*|\d[\w.]*|\"[^\"\n]*\"|'[^'\n]*'|\S")
 _ODD: Final = re.compile(r"\S {2,}\S|[(\[] +\S|\S +[)\]]")
 _VALUE: Final = re.compile(r"(?i:true|false|null|none|nil|undefined)|[\d.]\w*")
 _IMPORT: Final = re.compile(r"^\s*(?:from\s+\S+\s+)?import\b|\brequire\(", re.MULTILINE)
@@ -45,7 +45,7 @@ def properties(rule: Mapping[str, Any]) -> dict[str, float]:
     of words that it brings beyond the first, at most 4.
     """
     old, new = old_text(rule), new_text(rule)
-    before, after = _words(old), _words(new)
+    before, after = words_of(old), words_of(new)
     came = [word for word in after - before if word[0].isalpha() or word[0] == "_"]
     matcher = rule["rule"]
     return {
@@ -56,7 +56,7 @@ def properties(rule: Mapping[str, Any]) -> dict[str, float]:
         "brings an import": float(bool(_IMPORT.search(new)) and not _IMPORT.search(old)),
         "several lines": float("\n" in old.strip() or "\n" in new.strip()),
         "deletes": float(isinstance(rule["fix"], Mapping)),
-        "drops a variable": float(bool(_variables(old) - _variables(new))),
+        "drops a variable": float(bool(variables(old) - variables(new))),
         "narrowed": float("constraints" in rule or any(k in matcher for k in ("inside", "follows", "not"))),
     }
 
@@ -81,50 +81,9 @@ def drops_unnamed(rule: Mapping[str, Any]) -> bool:
     True
     """
     old = old_text(rule)
-    dropped = _variables(old) - _variables(new_text(rule))
+    dropped = variables(old) - variables(new_text(rule))
     return not all(re.search(r"\w\([^()]*" + re.escape(name), old) for name in dropped)
 
 
-def old_text(rule: Mapping[str, Any]) -> str:
-    """What a rule matches, as code; the regular expression where it matches a token."""
-    return "\n".join(_matched(rule["rule"]))
-
-
-def _matched(matcher: Any) -> Iterator[str]:
-    if not isinstance(matcher, Mapping):
-        return
-    pattern = matcher.get("pattern")
-    if isinstance(pattern, Mapping):
-        yield unwrapped(str(pattern["context"]))
-    elif pattern is not None and "regex" not in matcher:
-        yield str(pattern)
-    if "regex" in matcher:
-        yield re.sub(r"\\(.)", r"\1", str(matcher["regex"]).removeprefix("^").removesuffix("$"))
-    for part in matcher.get("all", ()):
-        yield from _matched(part)
-
-
-def new_text(rule: Mapping[str, Any]) -> str:
-    """What a rule puts in its place: the fix, or what its transformations put in."""
-    steps = [step["replace"] for step in rule.get("transform", {}).values() if "replace" in step]
-    if steps:
-        return "\n".join(str(step["by"]) for step in steps)
-    fix = rule["fix"]
-    return str(fix["template"] if isinstance(fix, Mapping) else fix)
-
-
-def words(rule: Mapping[str, Any]) -> frozenset[str]:
-    """The words and signs that a rule asks for."""
-    return frozenset(_words(old_text(rule)))
-
-
-def _words(text: str) -> set[str]:
-    return {word for word in _TOKEN.findall(text) if not word.startswith("$")}
-
-
-def _variables(text: str) -> set[str]:
-    return {word for word in _TOKEN.findall(text) if word.startswith("$") and len(word) > 1}
-
-
-def _bits(words: set[str]) -> float:
+def _bits(words: Iterable[str]) -> float:
     return sum(map(text_bits, words))

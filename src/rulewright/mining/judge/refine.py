@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from rulewright.mining.candidate import Candidate, regex_escape
+from rulewright.actions.visit import regex_escape
+from rulewright.mining.candidate import Candidate
 from rulewright.mining.judge.soundness import Effect, nodes_of
 from rulewright.mining.text.align import Edit
 from rulewright.mining.text.lift import Hole

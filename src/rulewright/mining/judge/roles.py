@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from rulewright.mining.candidate import Candidate
-from rulewright.mining.judge.confidence import old_text
 from rulewright.mining.judge.refine import Option, added, hole_parts
 from rulewright.mining.judge.soundness import Effect, nodes_of
+from rulewright.mining.reading import old_text
 from rulewright.mining.text.align import Edit
 from rulewright.mining.text.tree import Node
 

@@ -7,13 +7,13 @@ members of clusters are held in memory.
 from __future__ import annotations
 
 import heapq
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from rulewright import engine
+from rulewright.actions import visit
 from rulewright.actions.action import Action
 from rulewright.languages import Language
 from rulewright.mining.inputs import EditRow, order
@@ -21,6 +21,7 @@ from rulewright.mining.judge import background
 from rulewright.mining.learn.generalise import Example, Prepared, generalise
 from rulewright.mining.learn.mined import Mined, mine, nothing
 from rulewright.mining.pool import ordered_map, ray_map
+from rulewright.mining.reading import new_text, old_text
 
 MAX_MEMBERS: Final = 8
 """Edits of a cluster that are generalised together; more count as support only."""
@@ -99,40 +100,17 @@ def _result(edit: EditRow, mined: Mined) -> Result:
     }  # fmt: skip
 
 
-_VARIABLE: Final = re.compile(r"\$+[A-Z_][A-Z0-9_]*")
-_WORD: Final = re.compile(r"\w+|[^\w\s]")
-
-
 def signature(rule: Mapping[str, Any]) -> str:
     """What a rule takes away and what it brings in, as words; empty where that says nothing.
 
     >>> signature({"rule": {"pattern": "$A.getcwdu()"}, "fix": "$A.getcwd()"})
     'getcwdu → getcwd'
     """
-    fix = rule["fix"]
-    texts = [str(fix["template"] if isinstance(fix, Mapping) else fix)]
-    texts += [str(step["replace"]["by"]) for step in rule.get("transform", {}).values() if "replace" in step]
-    old, new = (
-        _words(rule["rule"]),
-        {word for text in texts for word in _WORD.findall(_VARIABLE.sub(" ", text))},
-    )
+    old, new = set(visit.words(old_text(rule))), set(visit.words(new_text(rule)))
     gone, come = sorted(old - new), sorted(new - old)
     if not any(word[0].isalnum() for word in gone + come):
         return ""
     return f"{' '.join(gone)} → {' '.join(come)}"
-
-
-def _words(rule: Any) -> set[str]:
-    if not isinstance(rule, Mapping):
-        return set()
-    pattern = rule.get("pattern", "")
-    text = pattern if isinstance(pattern, str) else str(pattern.get("context", ""))
-    if "regex" in rule:
-        text += " " + re.sub(r"\\(.)", r"\1", str(rule["regex"])).strip("^$")
-    words = set(_WORD.findall(_VARIABLE.sub(" ", text)))
-    for part in rule.get("all", ()):
-        words |= _words(part)
-    return words
 
 
 @dataclass

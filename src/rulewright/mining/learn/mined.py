@@ -11,9 +11,10 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from rulewright import engine
+from rulewright.actions import visit
 from rulewright.actions.action import Action
 from rulewright.languages import Language
 from rulewright.mining.candidate import COMPACT_CHARS, Candidate, Shape
@@ -48,7 +49,7 @@ class Figures:
     n_chars: int = 0
     """Characters of the rules as JSON."""
     bits: float = 0.0
-    """The least that any rule asks of what it matches (`bits.bits`)."""
+    """The least that any rule asks of what it matches (`reading.bits`)."""
     confidence: float = 0.0
     """How likely the rules are right elsewhere, judged by their text (`confidence.confidence`)."""
     sites: int = 0
@@ -292,6 +293,7 @@ def quoted_names(instruction: str) -> frozenset[str]:
 
 
 _WORDS: Final = re.compile(r"[A-Za-z]{3,}")
+_NOT_CODE: Final = frozenset({"kind", "selector", "stopBy", "field"})
 
 
 def overlap(instruction: str, action: Action) -> float:
@@ -300,20 +302,8 @@ def overlap(instruction: str, action: Action) -> float:
     Between 0 and 1; camelCase and snake_case names count by their parts.
     """
     said = _parts(instruction)
-    own = _parts(" ".join(_own_text(rule) for rule in action.rules))
+    own = _parts(" ".join(text for rule in action.rules for _, text in visit.texts(rule, _NOT_CODE)))
     return len(own & said) / len(own) if own else 0.0
-
-
-def _own_text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, dict):
-        return " ".join(
-            _own_text(v) for k, v in value.items() if k not in ("kind", "selector", "stopBy", "field")
-        )
-    if isinstance(value, list | tuple):
-        return " ".join(map(_own_text, value))
-    return ""
 
 
 def _parts(text: str) -> set[str]:

@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from rulewright.mining.candidate import Candidate, regex_escape
+from rulewright.actions.visit import regex_escape
+from rulewright.mining.candidate import Candidate
 from rulewright.mining.propose.naming import MAX_HEAD, by_name, by_text
 from rulewright.mining.text.align import Edit, Mapped
 from rulewright.mining.text.lift import GENERAL, TIGHT, lift, stripped

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from rulewright.mining.candidate import Candidate, regex_escape
+from rulewright.actions.visit import regex_escape
+from rulewright.mining.candidate import Candidate
 from rulewright.mining.propose.naming import SHORT, by_name
 from rulewright.mining.text.align import Edit, Mapped
 from rulewright.mining.text.lift import FORGED_HOLE, dedent, leading_spaces

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from rulewright.mining.candidate import regex_escape
+from rulewright.actions.visit import WORD, regex_escape
 from rulewright.mining.text.lift import FORGED_HOLE, dedent, leading_spaces
 from rulewright.mining.text.snippets import selector_rule
 from rulewright.mining.text.tree import Node, Tree
@@ -15,7 +15,6 @@ SHORT: Final = 60
 MAX_HEAD: Final = 80
 """Characters of a first line by which a node is told from others."""
 MIN_HEAD: Final = 16
-_TOKEN: Final = re.compile(r"\w+|[^\w\s]")
 _WORD: Final = re.compile(r"\w{2}")
 
 
@@ -50,7 +49,7 @@ def by_name(tree: Tree, node: Node) -> Iterator[dict[str, Any]]:
 def _telling(tree: Tree, node: Node, head: str) -> str:
     """As much of a first line as no other node of its kind begins with."""
     others = [other.text() for other in tree.root.sg.find_all(kind=node.kind)]
-    for match in _TOKEN.finditer(head):
+    for match in WORD.finditer(head):
         said = head[: match.end()]
         if match.end() >= MIN_HEAD and sum(text.startswith(said) for text in others) == 1:
             return said

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from rulewright.mining.candidate import MAX_ANCHOR_CHARS, Candidate, Shape, regex_escape
+from rulewright.actions.visit import regex_escape
+from rulewright.mining.candidate import MAX_ANCHOR_CHARS, Candidate, Shape
 from rulewright.mining.propose import deletions, insertions, siblings, tokens
 from rulewright.mining.text.align import Edit, Mapped
 from rulewright.mining.text.lift import (

@@ -11,7 +11,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from rulewright.mining.candidate import Candidate, regex_escape
+from rulewright.actions.visit import regex_escape
+from rulewright.mining.candidate import Candidate
 from rulewright.mining.judge.soundness import Effect
 from rulewright.mining.propose.naming import by_name
 from rulewright.mining.text.align import Edit

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from rulewright.mining.candidate import Candidate, regex_escape
+from rulewright.actions.visit import regex_escape
+from rulewright.mining.candidate import Candidate
 from rulewright.mining.propose.naming import MAX_HEAD, by_text
 from rulewright.mining.text.align import Edit
 from rulewright.mining.text.lift import FORGED_HOLE, GENERAL, TIGHT, lift

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from rulewright.mining.candidate import Candidate, regex_escape
+from rulewright.actions.visit import regex_escape
+from rulewright.mining.candidate import Candidate
 from rulewright.mining.text.align import Edit, Mapped, blocks
 from rulewright.mining.text.lift import FORGED_HOLE
 from rulewright.mining.text.tree import Node

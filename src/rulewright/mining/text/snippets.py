@@ -13,11 +13,11 @@ from typing import Any, Final, NamedTuple
 
 from ast_grep_py import SgNode, SgRoot
 
+from rulewright.engine.patterns import to_source
 from rulewright.languages import Language
 
 MAX_FIT: Final = 3
 """Snippets that are tried for one node."""
-HOLE: Final = re.compile(r"\$(?:\$\$)?(?=[A-Z_])")
 
 _JS: Final = (
     "f({})", "class C {{ {} }}", "x = {{ {} }}", "import {{ {} }} from 'm'", "import {} from 'm'",
@@ -85,8 +85,9 @@ WRAPPERS: Final[dict[str, tuple[str, ...]]] = {
     ),
 }  # fmt: skip
 
-# What ast-grep puts in place of `$` before it parses a pattern.
-_EXPANDO: Final[dict[str, str]] = {"python": "µ", "go": "µ", "rust": "µ", "c": "𐀀", "cpp": "𐀀"}
+_ENDS: Final = sorted(
+    {tuple(wrapper.format("\0").split("\0")) for group in WRAPPERS.values() for wrapper in group}
+)
 
 
 class Parsed(NamedTuple):
@@ -94,12 +95,6 @@ class Parsed(NamedTuple):
 
     clean: bool
     chain: tuple[str, ...]
-
-
-def as_code(pattern: str, language: Language) -> str:
-    """The pattern as ast-grep parses it, variables made identifiers."""
-    mark = _EXPANDO.get(language)
-    return HOLE.sub(lambda m: m.group().replace("$", mark), pattern) if mark else pattern
 
 
 def selector_rule(
@@ -120,7 +115,7 @@ def selector_rule(
     bare = _bare(pattern)
     if bare is not None:
         return {"kind": kind, "pattern": pattern}
-    code = as_code(pattern, language)
+    code = to_source(pattern, language)
     parsed = _parse(code, language)
     if parsed.clean and kind in parsed.chain:
         if strict and parsed.chain[-1] != kind:
@@ -181,3 +176,14 @@ def _first_of_kind(wrapper: str, code: str, kind: str, language: Language) -> bo
         return False
     span = found.range()
     return (span.start.index, span.end.index) == (start, start + len(code))
+
+
+def unwrapped(context: str) -> str:
+    """What a snippet with a selector is about: its text without the wrapper.
+
+    >>> unwrapped("class C { Object x = ($A); }")
+    '($A)'
+    """
+    fit = [(len(a) + len(b), a, b) for a, b in _ENDS if context.startswith(a) and context.endswith(b)]
+    size, before, after = max(fit, default=(0, "", ""))
+    return context[len(before) : len(context) - len(after)] if size < len(context) else context

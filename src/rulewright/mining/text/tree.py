@@ -6,18 +6,16 @@ their parent. Nothing here knows about edits or rules.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
 from ast_grep_py import SgNode, SgRoot
 
+from rulewright.actions.visit import WORD
 from rulewright.languages import Language
 
 OPENERS: Final = "([{<"
-
-_WORDS: Final = re.compile(r"\w+|[^\w\s]")
 
 # The fields that decide a node's role, tried in this order.
 FIELDS: Final = (
@@ -149,7 +147,7 @@ class Tree:
     def bag(self, node: Node) -> Counter[str]:
         """The multiset of a node's words and signs."""
         if node._bag is None:
-            node._bag = Counter(_WORDS.findall(self.text, node.start, node.end))
+            node._bag = Counter(WORD.findall(self.text, node.start, node.end))
         return node._bag
 
     def at(self, start: int, end: int) -> list[Node]:

@@ -1,21 +1,19 @@
-"""How much a rule asks of what it matches: a rough description length in bits.
+"""What a rule says: its old and its new text, its words, and how many bits it asks for.
 
-Used to prefer general rules that still say what they are about: `{ $A($B); }` asks
-for almost nothing and hits everything; `os.getcwdu()` names its target.
+Bits are a rough description length, used to prefer general rules that still say what they are
+about: `{ $A($B); }` asks for almost nothing and hits everything; `os.getcwdu()` names its target.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-from rulewright.mining.text.snippets import WRAPPERS
+from rulewright.actions import visit
+from rulewright.mining.text.snippets import unwrapped
 
-_TOKEN: Final = re.compile(
-    r"\$\$?\$?[A-Z_][A-Z0-9_]*|[A-Za-z_][A-Za-z_0-9]*|\d[\w.]*|\"[^\"\n]*\"|'[^'\n]*'|\S"
-)
 _KEYWORDS: Final = frozenset(
     """
     False None True and as assert async auto await bool boolean break byte case catch chan char class
@@ -72,20 +70,35 @@ def _context_bits(value: Mapping[str, Any]) -> float:
     return text_bits(unwrapped(str(value.get("context", "")))) + 2.0
 
 
-def unwrapped(context: str) -> str:
-    """What a snippet with a selector is about: its text without the wrapper.
-
-    >>> unwrapped("class C { Object x = ($A); }")
-    '($A)'
-    """
-    fit = [(len(a) + len(b), a, b) for a, b in _ENDS if context.startswith(a) and context.endswith(b)]
-    size, before, after = max(fit, default=(0, "", ""))
-    return context[len(before) : len(context) - len(after)] if size < len(context) else context
+def old_text(rule: Mapping[str, Any]) -> str:
+    """What a rule matches, as code; the regular expression where it matches a token."""
+    return "\n".join(text for part in visit.required(rule["rule"]) for text in _matched(part))
 
 
-_ENDS: Final = sorted(
-    {tuple(wrapper.format("\0").split("\0")) for group in WRAPPERS.values() for wrapper in group}
-)
+def _matched(part: Mapping[str, Any]) -> Iterator[str]:
+    pattern = part.get("pattern")
+    if isinstance(pattern, Mapping):
+        yield unwrapped(str(pattern["context"]))
+    elif pattern is not None and "regex" not in part:
+        yield str(pattern)
+    if "regex" in part:
+        yield visit.unescaped(str(part["regex"]))
+
+
+def new_text(rule: Mapping[str, Any]) -> str:
+    """What a rule puts in its place: the fix, or what its transformations put in."""
+    steps = [step["replace"] for step in rule.get("transform", {}).values() if "replace" in step]
+    return "\n".join(str(step["by"]) for step in steps) if steps else visit.template_of(rule["fix"])
+
+
+def words(rule: Mapping[str, Any]) -> frozenset[str]:
+    """The words and signs that a rule asks for."""
+    return frozenset(words_of(old_text(rule)))
+
+
+def words_of(text: str) -> set[str]:
+    """The words, whole strings and signs of a pattern or fix."""
+    return {token for token in visit.tokens(text) if not token.startswith("$")}
 
 
 @lru_cache(maxsize=8192)
@@ -96,7 +109,7 @@ def text_bits(text: str) -> float:
     True
     """
     total = 0.0
-    for token in _TOKEN.findall(text):
+    for token in visit.tokens(text):
         if token.startswith("$"):
             continue
         if token[0].isalpha() or token[0] == "_":
