@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 from rulewright.errors import RulewrightError
 
@@ -33,6 +33,15 @@ def say(message: str = "") -> None:
     """A line for the person, on stderr; of the processes of a launcher, only the first one speaks."""
     if os.environ.get("RANK", "0") == "0" or "WORLD_SIZE" not in os.environ:
         print(message, file=sys.stderr, flush=True)
+
+
+def ask(question: str) -> str | None:
+    """The line that a person answers; `None` at the end of the input."""
+    print(question, end="", file=sys.stderr, flush=True)
+    line = sys.stdin.readline()
+    if not line:
+        say()
+    return line.strip() if line else None
 
 
 def emit(text: str) -> None:
@@ -59,6 +68,12 @@ def decided(what: str, value: object, reason: str) -> None:
     say(f"{what}: {value} ({reason})")
 
 
+def colored(stream: TextIO) -> bool:
+    """Whether colors belong there: on a terminal that knows them, unless NO_COLOR is set."""
+    dumb = os.environ.get("TERM", "") == "dumb"
+    return stream.isatty() and not dumb and not os.environ.get("NO_COLOR")
+
+
 LEGEND: Final = "(marked «so», or bright on a terminal)"
 
 
@@ -68,7 +83,7 @@ def highlight(text: str, marked: bool) -> str:
     >>> highlight("x = 1", True)
     '«x = 1»'
     """
-    if sys.stderr.isatty() and "NO_COLOR" not in os.environ:
+    if colored(sys.stderr):
         return f"\x1b[{'1;32' if marked else '2'}m{text}\x1b[0m"
     return f"«{text}»" if marked else text
 
@@ -143,7 +158,7 @@ class Progress:
 @contextmanager
 def progress(what: str, total: int | None = None) -> Iterator[Progress]:
     """`with progress("mine", n) as bar: … bar.advance(verified=…)`."""
-    tty = sys.stderr.isatty()
+    tty = sys.stderr.isatty() and os.environ.get("TERM", "") != "dumb"
     bar = Progress(what, total, tty)
     try:
         yield bar

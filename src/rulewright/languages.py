@@ -12,14 +12,15 @@ Language = Literal["python", "javascript", "typescript", "tsx", "java", "go", "c
 LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
 
 EXTENSIONS: Final[dict[str, Language]] = {
-    ".py": "python", ".pyi": "python",
+    ".py": "python", ".pyi": "python", ".py3": "python", ".bzl": "python",
     ".js": "javascript", ".jsx": "javascript", ".mjs": "javascript", ".cjs": "javascript",
     ".ts": "typescript", ".mts": "typescript", ".cts": "typescript",
     ".tsx": "tsx",
     ".java": "java",
     ".go": "go",
     ".c": "c", ".h": "c",
-    ".cc": "cpp", ".cpp": "cpp", ".cxx": "cpp", ".hpp": "cpp", ".hh": "cpp", ".hxx": "cpp",
+    ".cc": "cpp", ".cpp": "cpp", ".cxx": "cpp", ".hpp": "cpp", ".hh": "cpp", ".hxx": "cpp", ".c++": "cpp",
+    ".cu": "cpp", ".ino": "cpp",
     ".rs": "rust",
 }  # fmt: skip
 

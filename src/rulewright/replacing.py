@@ -34,14 +34,16 @@ def read_text(path: Path) -> str:
 def replace_all(changes: Sequence[Change]) -> None:
     """Write every file beside its target first, then put all in place.
 
-    Links are followed, permissions kept.
+    Permissions are kept; a link is refused, for what it names may lie anywhere.
 
     Raises:
-        RulewrightError: a file has changed meanwhile or cannot be written; none was replaced.
+        RulewrightError: a file is a link, has changed meanwhile or cannot be written; none was replaced.
     """
     ready: list[tuple[Path, Path]] = []
     try:
         for change in changes:
+            if change.path.is_symlink():
+                raise RulewrightError(f"{change.path}: is a link", "name the file itself")
             target = change.path.resolve()
             if read_text(target) != change.before:
                 raise RulewrightError(f"{change.path}: changed while the action ran", "run it again")

@@ -56,11 +56,11 @@ class Outcome:
 
     verdict: Verdict
     detail: str = ""
-    """For a person or a model that wants to repair it; one line."""
+    """For a person or a model that wants to repair it; one line. With `ok`: what to look at all the same."""
     post: str | None = None
     n_rules: int = 0
     n_matches: int = 0
-    """Replacements made, all rules together."""
+    """Places that changed, all rules together; one that is rewritten to its own text does not count."""
     matches_per_rule: tuple[int, ...] = ()
     states: tuple[str, ...] = ()
     """The text after each rule in order (each tidied, unless `exact`); multi-step material."""

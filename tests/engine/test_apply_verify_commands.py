@@ -39,17 +39,24 @@ def test_it_shows_the_diff_and_writes_only_when_told(
     assert not list(folder.glob(".*"))
 
 
-def test_one_failure_and_nothing_is_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (folder / "rule.yml").write_text(RULE.replace("$A == None", "if $A:\n    $B").replace("$A is None", "$B"))
+def test_one_file_that_fails_bars_the_others_only_if_asked(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (folder / "a.py").write_text("if x:\n    y()\n")
     (folder / "b.py").write_text("if x:\n    y()\nelse:\n    z()\n")
     (folder / "rule.yml").write_text(
         "id: r\nlanguage: python\nrule:\n  pattern: |-\n    if $A:\n        $B\nfix: $B\n"
     )
     arguments = ["apply", str(folder / "rule.yml"), str(folder), "--write"]
-    assert cli.main(arguments) == 1
-    assert "lossy" in capsys.readouterr().err
+    assert cli.main([*arguments, "--all-or-nothing"]) == 1
+    assert "nothing was written" in capsys.readouterr().err
     assert (folder / "a.py").read_text() == "if x:\n    y()\n"
+    assert cli.main(arguments) == 1
+    said = capsys.readouterr().err
+    assert "b.py: lossy" in said and "--accept lossy" in said
+    assert (folder / "a.py").read_text() == "y()\n"
+    assert "else" in (folder / "b.py").read_text()
+    (folder / "a.py").write_text("if x:\n    y()\n")
     assert cli.main([*arguments, "--accept", "lossy", "--json"]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(Path(row["file"]).name, row["written"]) for row in rows] == [("a.py", True), ("b.py", True)]

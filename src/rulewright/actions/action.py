@@ -8,7 +8,6 @@ ast-grep accepts the rules is not known here.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -23,7 +22,7 @@ MODES: Final[tuple[Mode, ...]] = ("yaml", "cli", "rule")
 EFFECTIVE_FIELDS: Final = ("rule", "utils", "constraints", "transform", "rewriters", "fix")
 
 DEFAULT_ID: Final = "rule"
-_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+MAX_ID_CHARS: Final = 200
 
 Rule = Mapping[str, Any]
 
@@ -64,14 +63,17 @@ class Action:
         return json.dumps(list(self.rules), ensure_ascii=False)
 
     def id_of(self, index: int) -> str:
-        """The id of a rule; safe in a file name or a log.
+        """The id of a rule: one printable line, no file name.
 
-        >>> Action("python", ({"rule": {"kind": "pass_statement"}},), ids=("../x",)).id_of(0)
-        'rule'
+        >>> Action("python", ({"rule": {"kind": "pass_statement"}},), ids=("@crew/no.trace",)).id_of(0)
+        '@crew/no.trace'
         """
         return safe_id(self.ids[index]) if index < len(self.ids) else DEFAULT_ID
 
 
 def safe_id(text: str) -> str:
-    """Give the id back if it is 1-64 of `[A-Za-z0-9_-]`; else the default id."""
-    return text if _ID.fullmatch(text) else DEFAULT_ID
+    """Give the id back if it is one short printable line; else the default id.
+
+    Comments that suppress a rule name it so, whatever characters it has.
+    """
+    return text if 0 < len(text) <= MAX_ID_CHARS and text.isprintable() else DEFAULT_ID

@@ -100,6 +100,18 @@ def _is_flow_yaml(text: str) -> bool:
     return False
 
 
+def looks_like_action(text: str) -> bool:
+    """Whether a text is (or tries to be) a model's answer or an action's JSON, and no rule file."""
+    if _OPEN in text or "<think>" in text or not text.strip():
+        return True
+    if not text.lstrip().startswith("{") or _is_flow_yaml(text):
+        return False
+    try:
+        return not _is_rule(_json(text.strip()))
+    except Refused:
+        return True
+
+
 def read_action(text: str, language: Language | None = None) -> Action | Rejection:
     """Read an action in whatever form it is given: a raw answer, an action's JSON, a rule file.
 

@@ -24,6 +24,8 @@ MAX_DEPTH: Final = 32
 MAX_NODES: Final = 2_000
 MAX_RULES: Final = 16
 BOUNDS: Final = yaml12.Bounds(max_chars=MAX_CHARS, max_depth=MAX_DEPTH, max_nodes=MAX_NODES)
+PERSON_BOUNDS: Final = yaml12.Bounds(max_chars=4_000_000, max_depth=64, max_nodes=400_000)
+"""For the rule file of a person, who has reasons of their own to write a long one."""
 
 # Top-level keys of a rule file: ast-grep refuses any other.
 DOCUMENT_FIELDS: Final = (
@@ -44,6 +46,12 @@ AST_GREP_NAMES: Final[dict[str, Language]] = {
     "cpp": "cpp", "c++": "cpp", "cc": "cpp", "cxx": "cpp",
     "rust": "rust", "rs": "rust",
 }  # fmt: skip
+# What ast-grep knows besides, so that a message can tell a misspelling from a limit of ours.
+OTHER_LANGUAGES: Final = frozenset(
+    ["bash", "csharp", "cs", "c#", "css", "dart", "elixir", "ex", "haskell", "hs", "hcl", "tf", "terraform",
+     "html", "htm", "json", "kotlin", "kt", "kts", "lua", "nix", "php", "ruby", "rb", "scala", "solidity",
+     "sol", "sql", "swift", "yaml", "yml", "markdown", "md", "sh", "zsh"]
+)  # fmt: skip
 # How ast-grep's documentation spells them.
 DISPLAY_NAMES: Final[dict[Language, str]] = {
     "python": "Python", "javascript": "JavaScript", "typescript": "TypeScript", "tsx": "Tsx",
@@ -59,15 +67,15 @@ class Refused(Exception):
         self.rejection = Rejection(verdict, detail)
 
 
-def read_documents(text: str) -> list[Any]:
+def read_documents(text: str, bounds: yaml12.Bounds = BOUNDS) -> list[Any]:
     """Every document of a rule text as plain data, within the bounds.
 
     Raises:
         Refused: `bad_action` beyond a bound, `bad_rule` for what ast-grep's reader refuses.
     """
-    check_text(text, "the rule text")
+    check_text(text, "the rule text", bounds.max_chars)
     try:
-        documents = _load(text)
+        documents = _load(text, bounds)
     except yaml12.BoundError as error:
         raise Refused(Verdict.BAD_ACTION, f"rule text beyond our bounds: {error}") from error
     except yaml12.YamlError as error:
@@ -83,13 +91,13 @@ def read_documents(text: str) -> list[Any]:
 _PAIR: Final = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 
 
-def _load(text: str) -> list[Any]:
+def _load(text: str, bounds: yaml12.Bounds) -> list[Any]:
     try:
-        return yaml12.load_all(text, BOUNDS, text_keys=True)
+        return yaml12.load_all(text, bounds, text_keys=True)
     except yaml12.YamlError as error:
         if "Unicode character escape" not in str(error):
             raise
-        return yaml12.load_all(_join_surrogates(text), BOUNDS, text_keys=True)
+        return yaml12.load_all(_join_surrogates(text), bounds, text_keys=True)
 
 
 def _join_surrogates(text: str) -> str:
@@ -102,10 +110,10 @@ def _join_surrogates(text: str) -> str:
     return _PAIR.sub(join, text)
 
 
-def check_text(text: str, what: str) -> None:
+def check_text(text: str, what: str, max_chars: int = MAX_CHARS) -> None:
     """Refuse what no rule needs and other readers choke on: size, NUL, controls, lone surrogates."""
-    if len(text) > MAX_CHARS:
-        raise Refused(Verdict.BAD_ACTION, f"{what} has {len(text)} characters, at most {MAX_CHARS} are taken")
+    if len(text) > max_chars:
+        raise Refused(Verdict.BAD_ACTION, f"{what} has {len(text)} characters, at most {max_chars} are taken")
     for char in text:
         code = ord(char)
         if code < 0x20 and char not in "\n\r\t":
@@ -141,7 +149,11 @@ def language_named(name: Any, where: str) -> Language:
         raise Refused(Verdict.BAD_RULE, f"{where}`language` must be a name, got {describe(name)}")
     known = AST_GREP_NAMES.get(name.lower())
     if known is None:
-        near = did_you_mean(name.lower(), AST_GREP_NAMES)
+        ours = ", ".join(shown for name, shown in DISPLAY_NAMES.items() if name != "other")
+        if name.lower() in OTHER_LANGUAGES:
+            said = f"{where}`{name[:40]}` is a language of ast-grep's that rulewright does not take"
+            raise Refused(Verdict.BAD_RULE, f"{said}; it takes {ours}")
+        near = did_you_mean(name.lower(), AST_GREP_NAMES) or f"; expected one of {ours}"
         raise Refused(Verdict.BAD_RULE, f"{where}unknown language `{name[:40]}`{near}")
     return known
 
@@ -163,17 +175,20 @@ def rules_of(
         raise Refused(Verdict.BAD_ACTION, f"{len(documents)} rules, at most {MAX_RULES} are taken")
     rules: list[Rule] = []
     ids: list[str] = []
+    from_rules = False
     for number, document in enumerate(documents, 1):
         where = f"document {number}: " if len(documents) > 1 else ""
-        checked = _check_document(document, where, complete)
+        checked = check_document(document, where, complete)
         if "language" in checked:
             own = language_named(checked["language"], where)
             if language is not None and own != language:
+                earlier = f"document 1 is for {DISPLAY_NAMES[language]}; one action has rules of one language"
+                given = f"the code is {DISPLAY_NAMES[language]}; write `language: {DISPLAY_NAMES[language]}`"
                 raise Refused(
                     Verdict.BAD_RULE,
-                    f"{where}the rule is for {DISPLAY_NAMES[own]}, the code is {DISPLAY_NAMES[language]}; "
-                    f"write `language: {DISPLAY_NAMES[language]}`",
+                    f"{where}the rule is for {DISPLAY_NAMES[own]}, {earlier if from_rules else given}",
                 )
+            from_rules = from_rules or language is None
             language = own
         rules.append({key: checked[key] for key in EFFECTIVE_FIELDS if key in checked})
         ids.append(safe_id(str(checked.get("id", DEFAULT_ID))))
@@ -182,7 +197,8 @@ def rules_of(
     return language, tuple(rules), tuple(ids)
 
 
-def _check_document(document: Any, where: str, complete: bool) -> dict[str, Any]:
+def check_document(document: Any, where: str, complete: bool) -> dict[str, Any]:
+    """One rule document with the fields that ast-grep takes, absent ones left out; raises `Refused`."""
     if not isinstance(document, dict):
         raise Refused(
             Verdict.BAD_RULE, f"{where}a rule is a mapping with `rule` and `fix`, got {describe(document)}"

@@ -1,30 +1,29 @@
 """Apply an action to files and show the diff; with --write, change them.
 
 ACTION is a file (or `-` for stdin) that holds an ast-grep rule file, the JSON of an
-action, or a model's whole answer. Files are written all together, and only if every one
-of them came out well.
+action, or a model's whole answer. Folders are walked as ast-grep walks them, and the
+`files`, `ignores` and `severity` of a rule file are honored. A file where the rule would
+lose code or break the syntax is left alone and named; the others are changed.
 """
 
 from __future__ import annotations
 
-import difflib
-import os
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 
 from rulewright import console
-from rulewright.actions import Action, Rejection, read_action
+from rulewright.actions import Rejection
+from rulewright.actions.rule_file import Document, read_given
 from rulewright.config import CommandConfig
 from rulewright.errors import RulewrightError, UsageError
-from rulewright.languages import EXTENSIONS, Language, language_of_path
-from rulewright.replacing import Change, read_text, replace_all
 from rulewright.verdict import Outcome, Verdict
 
-SKIPPED_FOLDERS = frozenset({"node_modules", "vendor", "target", "build", "dist", "__pycache__"})
+FEW = 20
+"""Files up to which each gets a line of its own."""
 
 
 class Config(CommandConfig):
@@ -33,11 +32,17 @@ class Config(CommandConfig):
     action: Annotated[str, tyro.conf.Positional]
     """Rule file, action JSON or model answer; `-` reads stdin."""
     files: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """Files to change; of a folder, those of the action's language."""
+    """Files to change; of a folder, those of the rules' languages, as ast-grep walks it."""
     write: bool = False
     """Change the files; without it only the diff is shown."""
+    only: tuple[str, ...] = ()
+    """Only the places on these lines: FILE:LINE …"""
+    interactive: bool = False
+    """Ask at each place, as `ast-grep scan -i` does: y, n, e(dit), a(ll), q; writes what was said yes to."""
+    all_or_nothing: bool = False
+    """Write no file if one of them fails."""
     exact: bool = False
-    """The bare result of `ast-grep scan -U`: without emptying padded blank lines."""
+    """The bare result of `ast-grep scan -U`: several rules in one pass, padded blank lines kept."""
     accept: tuple[Literal["lossy", "degenerate", "syntax_error"], ...] = ()
     """Judgements that shall not stand in the way."""
     deadline_s: float = 10.0
@@ -45,157 +50,143 @@ class Config(CommandConfig):
     workers: int = 1
     """Processes."""
     color: Literal["auto", "always", "never"] = "auto"
-    """Colours in the diff; auto: on a terminal."""
+    """Colors in the diff; auto: on a terminal, unless NO_COLOR is set."""
     allow_other_version: bool = False
     """Go on with an ast-grep of another minor version."""
     json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
     """One JSON line a file instead of the diff."""
 
 
-@dataclass(frozen=True)
-class Applied:
-    """A file, its bytes as text, and what came of it."""
-
-    path: Path
-    before: str
-    outcome: Outcome
-    accepted: frozenset[str]
-
-    @property
-    def good(self) -> bool:
-        """Whether the change may be written."""
-        if self.outcome.verdict is Verdict.OK:
-            return True
-        flags = self.outcome.flags or {self.outcome.verdict}
-        return bool(self.accepted) and all(str(flag) in self.accepted for flag in flags)
-
-    @property
-    def idle(self) -> bool:
-        """Whether there was nothing to do in this file."""
-        return self.outcome.verdict in (Verdict.NO_MATCH, Verdict.NO_CHANGE)
-
-
 def run(config: Config) -> int:
-    """Apply, show, perhaps write. Exit code 1 if a file failed or none changed."""
-    return carry_out(config, _read_action(config.action))
+    """Apply, show, perhaps write. Exit code 1 if a file failed; 0 where there was nothing to do."""
+    if config.interactive and config.action == "-":
+        raise UsageError("--interactive reads answers from stdin, and so does the action `-`", "name a file")
+    if config.interactive and config.json_output:
+        raise UsageError("--interactive and --json exclude each other", "leave one of them out")
+    return carry_out(config, read(config.action))
 
 
-def carry_out(config: Config, action: Action) -> int:
-    """Apply an action that was read already; the exit code as of `run`."""
-    done = _apply(config, action, expand(config.files, action.language))
-    failed = [one for one in done if not one.good and not one.idle]
-    changed = [one for one in done if one.good]
-    if config.write and not failed:
-        replace_all([Change(one.path, one.before, one.outcome.post or "") for one in changed])
-    _show(config, action, done, written=config.write and not failed)
-    if failed:
-        return 1
-    return 0 if changed else 1
-
-
-def _read_action(name: str) -> Action:
+def read(name: str) -> tuple[Document, ...]:
+    """The rules that a person names: a file, or `-` for stdin."""
     if name == "-":
         text = sys.stdin.read()
     else:
         try:
-            text = Path(name).read_text(encoding="utf-8")
+            text = Path(name).read_bytes().decode("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(
                 f"{name}: cannot be read ({error})", "name a file that holds the action"
             ) from error
-    read = read_action(text)
-    if isinstance(read, Rejection):
-        raise RulewrightError(f"{name}: {read.verdict}: {console.clean(read.detail)}", "mend the action")
-    return read
+    documents = read_given(text)
+    if isinstance(documents, Rejection):
+        said = f"{name}: {documents.verdict}: {console.clean(documents.detail)}"
+        raise RulewrightError(said, "correct the action")
+    return documents
 
 
-def expand(given: tuple[Path, ...], language: Language) -> list[Path]:
-    paths: list[Path] = []
-    suffixes = {suffix for suffix, name in EXTENSIONS.items() if name == language}
-    for path in given:
-        if path.is_dir():
-            paths += sorted(_in_folder(path, suffixes))
-        elif not path.exists():
-            raise UsageError(f"{path}: no such file", "check the path")
-        elif language_of_path(path) not in (language, "other") and {language_of_path(path), language} != {
-            "c",
-            "cpp",
-        }:
-            raise UsageError(
-                f"{path}: is {language_of_path(path)}, the action is for {language}",
-                "name files of the action's language, or change its `language`",
-            )
-        else:
-            paths.append(path)
-    if not paths:
-        raise UsageError("no files to apply the action to", f"name {language} files or a folder of them")
-    return list(dict.fromkeys(paths))
+def carry_out(config: Config, documents: Sequence[Document]) -> int:
+    """Apply rules that were read already; the exit code as of `run`."""
+    from rulewright.commands import judging
+
+    if all(one.off for one in documents):
+        console.say("every rule has `severity: off`: nothing is changed, as with ast-grep")
+        return 0
+    how = judging.How(
+        config.exact, config.workers, config.deadline_s, config.allow_other_version, frozenset(config.accept)
+    )
+    work = judging.work_on(config.files, documents, how)
+    chooser = judging.Chooser(config.only, config.interactive)
+    if chooser.active:
+        _narrow(work, chooser, config)
+    writes = (config.write or config.interactive) and not (config.all_or_nothing and work.failed)
+    if writes:
+        judging.write(work.good)
+    _show(config, work, writes)
+    unmet = chooser.unmet()
+    for place in unmet:
+        console.say(f"--only {place}: the rule changes nothing there")
+    return 1 if work.failed or unmet else 0
 
 
-def _in_folder(folder: Path, suffixes: set[str]) -> list[Path]:
-    found = []
-    for base, folders, files in os.walk(folder):
-        folders[:] = sorted(f for f in folders if not f.startswith(".") and f not in SKIPPED_FOLDERS)
-        found += [Path(base) / f for f in files if Path(f).suffix.lower() in suffixes]
-    return found
+def _narrow(work: Any, chooser: Any, config: Config) -> None:
+    from rulewright.commands import judging
+
+    if config.exact and any(len(one.found.documents) > 1 for one in work.done):
+        raise UsageError(
+            "--exact with several rules is one pass of ast-grep's", "leave --only or --exact out"
+        )
+    for number, one in enumerate(work.done):
+        if not one.idle and one.outcome.post is not None:
+            work.done[number] = judging.narrowed(one, work.documents, chooser.keep(one.path), config.exact)
 
 
-def _apply(config: Config, action: Action, paths: list[Path]) -> list[Applied]:
-    from rulewright.engine import Engine, Request
+def _show(config: Config, work: Any, written: bool) -> None:
+    from rulewright.commands import judging
 
-    texts = [read_text(path) for path in paths]
-    accepted = frozenset(config.accept)
-    with (
-        Engine(config.workers, config.deadline_s, allow_other_version=config.allow_other_version) as engine,
-        console.progress("apply", len(paths) if len(paths) > 20 else None) as bar,
-    ):
-        done = []
-        requests = [Request(action, text, action.language, exact=config.exact) for text in texts]
-        for path, text, outcome in zip(paths, texts, engine.judge_many(requests)):
-            done.append(Applied(path, text, outcome, accepted))
-            bar.advance()
-    return done
-
-
-def _show(config: Config, action: Action, done: list[Applied], written: bool) -> None:
-    colored = config.color == "always" or (config.color == "auto" and sys.stdout.isatty())
-    quiet = 0
-    for one in done:
-        why = _why(one, action, few=len(done) <= 20)
+    colored = config.color == "always" or (config.color == "auto" and console.colored(sys.stdout))
+    few = len(work.done) <= FEW
+    for one in work.done:
         if config.json_output:
-            console.emit_json(_row(one, why, written))
-            continue
-        if one.outcome.post is not None and one.outcome.post != one.before:
-            console.emit(_diff(one, colored))
-        if one.idle and len(done) > 20:
-            quiet += 1
-        elif not one.good:
-            console.say(f"{one.path}: {one.outcome.verdict}: {console.clean(why)}")
-    _sum_up(done, quiet, written, config.write)
+            console.emit_json(_row(one, _why(one, work.documents, few), written))
+        elif one.outcome.post is not None and one.outcome.post != one.before and not config.interactive:
+            console.emit(judging.diff(one, colored))
+        if one.good and one.outcome.detail and not config.json_output:
+            console.say(f"{one.path}: note: {console.clean(one.outcome.detail)}")
+        if few and one.idle and not config.json_output:
+            why = console.clean(_why(one, work.documents, few))
+            console.say(f"{one.path}: {one.outcome.verdict}: {why}")
+    for path, why in work.walk.named if config.json_output else ():
+        console.emit_json({"file": str(path), "verdict": "skipped", "detail": why, "written": False})
+    if not config.json_output:
+        judging.say_failed(work.failed, lambda one: one.outcome.detail)
+    judging.say_left_out(work.walk)
+    _sum_up(config, work, written)
 
 
-def _why(one: Applied, action: Action, few: bool) -> str:
-    if one.outcome.verdict is Verdict.NO_MATCH and few:
-        from rulewright.engine import nomatch
+def _why(one: Any, documents: Sequence[Document], few: bool) -> str:
+    outcome: Outcome = one.outcome
+    if outcome.verdict is not Verdict.NO_MATCH or not few:
+        return outcome.detail
+    from rulewright.commands import judging
+    from rulewright.engine import nomatch
+    from rulewright.replacing import read_text
 
-        return nomatch.explain(action, one.before)
-    return one.outcome.detail
+    return (
+        nomatch.explain(judging.action_for(one.found, documents), one.before or read_text(one.path))
+        or outcome.detail
+    )
 
 
-def _sum_up(done: list[Applied], quiet: int, written: bool, wanted: bool) -> None:
-    changed = [one for one in done if one.good]
-    places = sum(one.outcome.n_matches for one in changed)
+def _sum_up(config: Config, work: Any, written: bool) -> None:
+    places = sum(one.outcome.n_matches for one in work.good)
     what = "changed" if written else "would change"
-    tidied = sum(one.outcome.tidied for one in changed)
+    tidied = sum(one.outcome.tidied for one in work.good)
     note = f"; padded blank lines emptied in {tidied}" if tidied else ""
-    console.say(f"{len(changed)} of {len(done)} files {what}, {places} places{note}")
-    if quiet:
-        console.say(f"{quiet} files have nothing to change")
-    if wanted and not written:
-        console.say("nothing was written, because a file failed; --accept takes a judgement as it is")
+    console.say(f"{len(work.good)} of {len(work.done)} files {what}, {places} places{note}")
+    idle = sum(one.idle for one in work.done)
+    if idle and len(work.done) > FEW:
+        console.say(f"{idle} files have nothing to change")
+    if not work.failed:
+        return
+    held = "nothing was written, because of" if config.write and not written else "left alone:"
+    console.say(f"{held} {len(work.failed)} files that failed{_way_out(work.failed)}")
 
 
-def _row(one: Applied, why: str, written: bool) -> dict[str, Any]:
+def _way_out(failed: Sequence[Any]) -> str:
+    """What helps: only judgements can be accepted, only a deadline can be raised."""
+    from rulewright.commands import judging
+
+    verdicts = {one.outcome.verdict for one in failed}
+    flags = sorted({str(flag) for one in failed for flag in one.outcome.flags & judging.ACCEPTABLE})
+    ways = [f"--accept {' '.join(flags)} takes them as they are"] if flags else []
+    if Verdict.TIMEOUT in verdicts:
+        ways.append("--deadline-s gives each file more time")
+    return "".join(f"; {way}" for way in ways)
+
+
+def _row(one: Any, why: str, written: bool) -> dict[str, Any]:
+    from rulewright.commands import judging
+
     outcome = one.outcome
     return {
         "file": str(one.path),
@@ -207,20 +198,5 @@ def _row(one: Applied, why: str, written: bool) -> dict[str, Any]:
         "bytes_touched": outcome.bytes_touched,
         "tidied": outcome.tidied,
         "written": written and one.good,
-        "diff": _diff(one, False) if outcome.post is not None else "",
+        "diff": judging.diff(one, False) if outcome.post is not None else "",
     }
-
-
-_COLORS = {"+": "\x1b[32m", "-": "\x1b[31m", "@": "\x1b[36m"}
-
-
-def _diff(one: Applied, colored: bool) -> str:
-    name = str(one.path)
-    old, new = one.before.splitlines(keepends=True), (one.outcome.post or "").splitlines(keepends=True)
-    lines = []
-    for number, line in enumerate(difflib.unified_diff(old, new, name, name)):
-        end = "" if line.endswith("\n") else "\n\\ No newline at end of file"
-        text = console.clean(line.rstrip("\r\n"))
-        color = ("\x1b[1m" if number < 2 else _COLORS.get(line[:1], "")) if colored else ""
-        lines.append(f"{color}{text}\x1b[0m{end}" if color else text + end)
-    return "\n".join(lines)

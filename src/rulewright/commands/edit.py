@@ -1,13 +1,16 @@
 """An instruction in, a rule out: ask a model, show the rule and its diff over your files.
 
-The model sees the instruction and one of the files; its rule is executed on that file
-before it is applied to the others. Several answers are tried until one holds. With --like,
-no model is asked: the rule is learnt from a change made by hand in one place.
+The model sees the instruction and one of the files; its rule is executed on that file before
+it is applied to the others. Several answers are tried until one holds. That a rule holds is no
+proof that it means what you said: its places are compared with the words of the instruction,
+and only those that agree are sure. --write changes sure places. With --like, no model is
+asked: the rules are learnt from a change made by hand.
 """
 
 from __future__ import annotations
 
-import json
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -15,9 +18,11 @@ from typing import Annotated, Any, Final
 import tyro
 from pydantic import Field
 
-from rulewright import console, jsonl
-from rulewright.actions import Action, Rejection, parse_response, render_action
-from rulewright.commands import apply
+from rulewright import console
+from rulewright.actions import Action, Rejection, parse_response
+from rulewright.actions.rule_file import documents_of
+from rulewright.commands.offers import Offer, Wish, make, rule_text, save
+from rulewright.commands.said import Said
 from rulewright.config import CommandConfig
 from rulewright.errors import RulewrightError, UsageError
 from rulewright.generation.open import GeneratorConfig
@@ -25,6 +30,11 @@ from rulewright.languages import Language, language_of_path
 from rulewright.verdict import Outcome
 
 LIKE_BUDGET_S: Final = 2.0
+MODELS: Final = (
+    Path("models/srl_stage2"), Path("runs/demo/models/srl_stage2"),
+    Path("models/sft_stage1_astgrep"), Path("runs/demo/models/sft_stage1_astgrep"),
+)  # fmt: skip
+"""Where the pipeline and the demo leave a model that writes rules, the best first."""
 
 
 class EditConfig(CommandConfig):
@@ -33,11 +43,11 @@ class EditConfig(CommandConfig):
     instruction: Annotated[str, tyro.conf.Positional] = ""
     """What to change, in words ("use `is None` instead of `== None`"); left out with --like."""
     paths: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
-    """Files to change; of a folder, those of the language."""
+    """Files to change; of a folder, those of the language, as ast-grep walks it."""
     like: str = ""
-    """A unified diff of one change made by hand (`-`: stdin): learn its rule, list its other matches."""
-    model: str = "models/srl_stage2"
-    """Checkpoint folder; with --base-url the model's name there."""
+    """A unified diff of a change made by hand (`-`: stdin): learn its rules, list their other matches."""
+    model: str = ""
+    """Checkpoint folder, with --base-url the model's name there; default: what training or the demo left."""
     base_url: str = ""
     """An OpenAI-compatible endpoint."""
     on: Path | None = None
@@ -53,11 +63,17 @@ class EditConfig(CommandConfig):
     save: Path | None = None
     """Also write the rule to this file, for `ast-grep scan --rule`."""
     write: bool = False
-    """Change the files; without it only the diff is shown."""
+    """Change the sure places; without it everything is only shown (and asked for, on a terminal)."""
+    yes: bool = False
+    """The same as answering yes on a terminal: change the sure places."""
+    only: tuple[str, ...] = ()
+    """Only the places on these lines, sure or not: FILE:LINE …"""
+    interactive: bool = False
+    """Ask at each place, as `ast-grep scan -i` does: y, n, e(dit), a(ll), q."""
     deadline_s: float = Field(default=10.0, gt=0)
     """Processor seconds per file."""
     json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
-    """One JSON line a file instead of the diff."""
+    """One JSON line a place, then one with the rule."""
     generator: tyro.conf.Fixed[tyro.conf.Suppress[GeneratorConfig]] = GeneratorConfig()
     """More about how the model is reached."""
 
@@ -71,15 +87,17 @@ class Tried:
 
     text: str
     outcome: Outcome
-    action: Action | None
 
 
 def run(config: EditConfig) -> int:
-    """Ask, choose, apply; with --like: learn, list, apply."""
+    """Ask, choose, offer; with --like: learn, offer."""
+    wish = Wish(config.write, config.yes, config.only, config.interactive, config.json_output)
     if config.like:
-        return _like(config)
+        paths = ([Path(config.instruction)] if config.instruction else []) + list(config.paths)
+        return like(config.like, paths, wish, config.save, LIKE_BUDGET_S, config.deadline_s)
     if not config.instruction or not config.paths:
         raise UsageError("an instruction and files are needed", "or an example: --like FILE.diff PATH…")
+    wish.check()
     sample = config.on or _first(config.paths)
     language = language_of_path(sample)
     if language == "other":
@@ -89,23 +107,63 @@ def run(config: EditConfig) -> int:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{sample}: cannot be read ({error})", "name another file with --on") from error
     action = _choose(config, code, language, sample)
-    rule = _rule_text(action)
-    console.say(rule.rstrip("\n") + "\n")
-    if config.save is not None:
-        jsonl.write_text(config.save, rule)
-    wanted = apply.Config(
-        action="-", files=config.paths, write=config.write, deadline_s=config.deadline_s,
-        json_output=config.json_output,
-    )  # fmt: skip
-    return apply.carry_out(wanted, action)
+    return _offer(config, wish, action, Said(config.instruction, code))
 
 
-def _like(config: EditConfig) -> int:
+def like(
+    diff: str, paths: Sequence[Path], wish: Wish, kept: Path | None, budget_s: float, deadline_s: float = 10.0
+) -> int:
     """Do elsewhere what a diff did in one place; the same as `mine --from-diff`."""
-    from rulewright.mining.by_hand import learn
+    from rulewright.commands.judging import How, work_on
+    from rulewright.mining import by_hand
 
-    paths = [config.instruction, *map(str, config.paths)] if config.instruction else []
-    return learn(config.like, paths, config.write, config.json_output, LIKE_BUDGET_S)
+    wish.check(stdin_taken=diff == "-")
+    changes = by_hand.read(diff)
+    learned = by_hand.learn(changes, budget_s)
+    if not wish.as_json:
+        console.emit(rule_text(learned.documents).rstrip())
+        console.say(f"tier: {learned.tier} ({learned.reason})")
+    save(kept, learned.documents)
+    for problem in learned.problems:
+        console.say(f"no rule for {console.clean(problem)}")
+    given = list(paths) or [change.path for change in learned.changes]
+    work = work_on(given, learned.documents, How(deadline_s=deadline_s))
+    first = learned.documents[0].action
+    rules = [rule for one in learned.documents for rule in one.action.rules]
+    facts = {"action": {"language": first.language, "rules": rules}, "tier": learned.tier}
+    return make(Offer(work, learned.doubt, learned.hides, facts=facts), wish)
+
+
+def _offer(config: EditConfig, wish: Wish, action: Action, said: Said) -> int:
+    """Show what a model's rule does beside what was asked, place by place."""
+    from rulewright.commands.judging import How, work_on
+    from rulewright.engine import places
+
+    documents = documents_of(action)
+    if not wish.as_json:
+        console.emit(rule_text(documents).rstrip())
+    save(config.save, documents)
+    work = work_on(config.paths, documents, How(deadline_s=config.deadline_s))
+    found = [place for one in work.good for place in places.of(action, one.before)]
+    for line in _compared(said, found):
+        console.say(line)
+    facts = {"action": {"language": action.language, "rules": list(action.rules)}}
+    warnings = said.missing(found)
+    return make(Offer(work, lambda path, place: said.doubt(place), warnings=warnings, facts=facts), wish)
+
+
+def _compared(said: Said, found: Sequence[Any]) -> list[str]:
+    """The words that go and come at the places, and which of them the instruction mentions."""
+    lines = []
+    for title, part in (("takes away", "gone"), ("brings in", "come")):
+        words = Counter(word for place in found for word in getattr(place, part))
+        for note, wanted in (("as you said", True), ("which you did not mention", False)):
+            chosen = [word for word, _ in words.most_common() if said.mentions(word) == wanted]
+            if chosen:
+                more = f" and {len(chosen) - 8} more" if len(chosen) > 8 else ""
+                names = ", ".join(f"`{console.clean(word)[:40]}`" for word in chosen[:8])
+                lines.append(f"the rule {title} {names}{more}, {note}")
+    return lines
 
 
 def _first(paths: tuple[Path, ...]) -> Path:
@@ -115,6 +173,20 @@ def _first(paths: tuple[Path, ...]) -> Path:
         if not path.exists():
             raise UsageError(f"{path}: no such file", "check the path")
     raise UsageError("only folders are named", "say with --on which file the model shall see")
+
+
+def _model(config: EditConfig) -> str:
+    """The model to ask: the one named, else one that training or the demo left here."""
+    if config.model or config.base_url or config.generator.model:
+        return config.model
+    for path in MODELS:
+        if (path / "config.json").is_file() or (path / "adapter_config.json").is_file():
+            console.decided("model", path, "the first that is here; --model names another")
+            return str(path)
+    raise UsageError(
+        "no model to ask: none is named, and neither training nor the demo left one here",
+        "`make demo` trains one; or --model FOLDER (a checkpoint); or --base-url URL --model NAME",
+    )
 
 
 def _choose(config: EditConfig, code: str, language: Language, sample: Path) -> Action:
@@ -127,7 +199,7 @@ def _choose(config: EditConfig, code: str, language: Language, sample: Path) -> 
     from rulewright.generation import Sampling, open_generator
     from rulewright.prompts import action_prompt
 
-    given: dict[str, Any] = {"model": config.model, "base_url": config.base_url}
+    given: dict[str, Any] = {"model": _model(config), "base_url": config.base_url}
     spec = config.generator.model_copy(update={key: value for key, value in given.items() if value})
     tried: list[Tried] = []
     with open_generator(spec) as generator, Engine(workers=1, deadline_s=config.deadline_s) as engine:
@@ -142,19 +214,14 @@ def _choose(config: EditConfig, code: str, language: Language, sample: Path) -> 
                 )
             parsed = parse_response(answer.text, language)
             if isinstance(parsed, Rejection):
-                tried.append(Tried(answer.text, Outcome(parsed.verdict, parsed.detail), None))
+                tried.append(Tried(answer.text, Outcome(parsed.verdict, parsed.detail)))
                 continue
             outcome = engine.judge(Request(parsed.action, code, language))
             if outcome.ok:
                 return parsed.action
-            tried.append(Tried(answer.text, outcome, parsed.action))
+            tried.append(Tried(answer.text, outcome))
     listing = "\n".join(
         f"{sample}: answer {i}: {t.outcome.verdict}: {console.clean(t.outcome.detail)}"
         for i, t in enumerate(tried, 1)
     )
     raise RulewrightError(listing, "say it more precisely, raise --answers, or name another --model")
-
-
-def _rule_text(action: Action) -> str:
-    text: str = json.loads(render_action(action, "yaml"))["action"]["rule_yaml"]
-    return text if text.endswith("\n") else text + "\n"

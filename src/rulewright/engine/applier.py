@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, cast
 
 from ast_grep_py import Config, SgNode
 
-from rulewright.engine import suppress, template
+from rulewright.engine import suppress, template, tidy
 from rulewright.engine.rules import CompiledRule, Core, Fix, Panicked
 from rulewright.engine.transforms import Rewrite
 
@@ -241,8 +241,8 @@ class _Maker:
 
 
 def mark_blank_lines(text: str, mark: str) -> str:
-    """Put a mark at the end of each line, but the first and last, that is only whitespace."""
+    """Put a mark at the end of each padded line but the first and last: blanks, not just a line end."""
     if "\n" not in text:
         return text
     first, *inner, last = text.split("\n")
-    return "\n".join([first, *(line + mark if line and not line.strip() else line for line in inner), last])
+    return "\n".join([first, *(line + mark if tidy.is_padded(line) else line for line in inner), last])

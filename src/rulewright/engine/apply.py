@@ -7,6 +7,7 @@ we made ourselves. What a model wrote goes through `Engine`, which survives it.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ast_grep_py import SgNode
@@ -59,8 +60,12 @@ def apply(action: Action, code: str, *, exact: bool = False) -> Outcome:
     return outcome_of(trace(action, code, exact=exact), code)
 
 
-def trace(action: Action, code: str, *, exact: bool = False) -> Trace:
-    """Apply an action and keep what each rule did."""
+Chooser = Callable[[int, Step], Step]
+"""Takes the number of a rule and what it did; gives what of that shall stand (`partly`)."""
+
+
+def trace(action: Action, code: str, *, exact: bool = False, choose: Chooser | None = None) -> Trace:
+    """Apply an action and keep what each rule did, or what `choose` leaves of it."""
     failure = _refuse_text(code, action.language)
     if failure is not None:
         return Trace(failure=failure)
@@ -89,9 +94,37 @@ def trace(action: Action, code: str, *, exact: bool = False) -> Trace:
             return Trace(tuple(steps), Outcome(Verdict.CRASHED, where + str(error)))
         except cli.Slow as error:
             return Trace(tuple(steps), Outcome(Verdict.TIMEOUT, where + str(error)))
+        step = choose(number, step) if choose is not None else step
         steps.append(step)
         text = step.after
     return Trace(tuple(steps))
+
+
+def partly(step: Step, texts: Sequence[str | None], *, exact: bool = False) -> Step:
+    """Keep some edits of a step only.
+
+    Args:
+        step: what a rule did.
+        texts: for each edit the text to write, its own or another; `None` leaves the place alone.
+        exact: leave out the tidy step.
+    """
+    if all(text == edit.text for text, edit in zip(texts, step.edits, strict=True)):
+        return step
+    chosen = [
+        (edit._replace(text=text), node)
+        for edit, node, text in zip(step.edits, step.nodes, texts, strict=True)
+        if text is not None
+    ]
+    edits = tuple(edit for edit, _ in chosen)
+    after, tidied = _spliced(step.before.source, edits), False
+    if not exact:
+        after, tidied = _tidied(after, edits, "", _without_padding(step.before.source, edits))
+    return replace(step, edits=edits, nodes=tuple(node for _, node in chosen), after=after, tidied=tidied)
+
+
+def _without_padding(source: str, edits: Sequence[Edit]) -> tuple[Edit, ...]:
+    """The edits over text without padded lines: which of these were there before cannot be told."""
+    return tuple(edit for edit in edits if not tidy.holds_padding(source[edit.start : edit.end]))
 
 
 def _refuse_text(code: str, language: Language) -> Outcome | None:
@@ -142,9 +175,7 @@ def _step_by_cli(rule: CompiledRule, parsed: Parsed, rule_id: str, exact: bool, 
     text = _spliced(source, edits)
     tidied = False
     if not exact:
-        # Lines that were there before cannot be told apart here: a match that holds one is left alone.
-        clean = tuple(edit for edit in edits if not tidy.holds_padding(source[edit.start : edit.end]))
-        text, tidied = _tidied(text, edits, "", clean)
+        text, tidied = _tidied(text, edits, "", _without_padding(source, edits))
     nodes = _nodes_at(parsed, rule, applied)
     return Step(rule, parsed, edits, nodes, text, found.n_matches, tidied, why)
 
@@ -191,7 +222,7 @@ def outcome_of(done: Trace, code: str) -> Outcome:
     common = {
         "post": post,
         "n_rules": len(steps),
-        "n_matches": sum(counts),
+        "n_matches": sum(_n_changes(step) for step in steps),
         "matches_per_rule": counts,
         "states": states,
         "tidied": any(step.tidied for step in steps),
@@ -204,6 +235,12 @@ def outcome_of(done: Trace, code: str) -> Outcome:
     if post == code:
         return Outcome(Verdict.NO_CHANGE, "the fix gives back what it matched", **common)  # type: ignore[arg-type]
     return Outcome(Verdict.OK, "", **common)  # type: ignore[arg-type]
+
+
+def _n_changes(step: Step) -> int:
+    """Edits that give another text than the one that they replace."""
+    source = step.before.source
+    return sum(source[edit.start : edit.end] != edit.text for edit in step.edits)
 
 
 def _touched(step: Step) -> int:

@@ -8,12 +8,15 @@ from typing import Final
 
 from ast_grep_py import SgNode
 
+from rulewright.engine.applier import find_all
 from rulewright.engine.apply import Step
 from rulewright.engine.parsing import parse
 from rulewright.engine.rules import CompiledRule, weight
 from rulewright.engine.stated import Spans, capture
+from rulewright.engine.transforms import Rewrite
 
 _KEYWORD: Final = re.compile(r"[a-z_]{2,}")
+_STRING: Final = re.compile(r"(^|_)(string|string_literal|raw_string_literal|text_block)$")
 ROOT_KINDS: Final = frozenset({"module", "program", "source_file", "translation_unit"})
 LITERAL_SHARE: Final = 0.5
 LITERAL_CHARS: Final = 60
@@ -90,7 +93,8 @@ def lossy(steps: Sequence[Step]) -> str:
             if node is None or node.is_leaf():
                 continue
             covered = _captures(step.rule, node) + stated.wildcards(node)
-            said = stated.words | stated.again(node) if stated.repeated else stated.words
+            said = stated.words_for(node) if stated.choices else stated.words
+            said = said | stated.again(node) if stated.repeated else said
             kept = " ".join(edit.text.split())
             for lost in _uncovered(node, covered, said, keywords=stated.spells_out):
                 if " ".join(lost.text().split()) not in kept:
@@ -98,7 +102,76 @@ def lossy(steps: Sequence[Step]) -> str:
                         f"line {lost.range().start.line + 1}: the match holds {_short(lost.text())} "
                         f"({lost.kind()}), which neither the pattern nor a variable covers: the fix drops it"
                     )
+            if dropped := _unjoined(step.rule, node, kept):
+                return dropped
     return ""
+
+
+def _unjoined(rule: CompiledRule, node: SgNode, kept: str) -> str:
+    """Code between the parts that rewriters rewrote and `joinBy` put together again; it is gone."""
+    for name, transform in rule.core.transforms.items():
+        if not isinstance(transform, Rewrite) or transform.join_by is None or not _writes(rule, name):
+            continue
+        one = node.get_match(transform.variable)
+        for captured in [one] if one is not None else node.get_multiple_matches(transform.variable):
+            spans = [
+                (found.range().start.index, found.range().end.index)
+                for rewriter in transform.rewriters
+                for found in find_all(captured, rule.rewriters[rewriter].config)
+            ]
+            for leaf in _leaves(captured):
+                start, end = leaf.range().start.index, leaf.range().end.index
+                inside = any(low <= start and end <= high for low, high in spans)
+                if not inside and _has_words(leaf.text()) and " ".join(leaf.text().split()) not in kept:
+                    return (
+                        f"line {leaf.range().start.line + 1}: `joinBy` leaves out {_short(leaf.text())} "
+                        f"({leaf.kind()}), which no rewriter matches"
+                    )
+    return ""
+
+
+def _writes(rule: CompiledRule, name: str) -> bool:
+    """Whether the fix uses a transform's result."""
+    return rule.core.fix is not None and any(slot.name == name for slot in rule.core.fix.template.slots)
+
+
+def _leaves(node: SgNode) -> Iterator[SgNode]:
+    inner = node.children()
+    if not inner:
+        yield node
+    for child in inner:
+        yield from _leaves(child)
+
+
+def reindented(steps: Sequence[Step]) -> str:
+    """Where indentation changed the text of a multi-line string that the rule only carried along."""
+    for step in steps:
+        for edit in step.edits:
+            old = step.before.source[edit.start : edit.end]
+            if "\n" not in old or "\n" not in edit.text or old == edit.text:
+                continue
+            for text, line in _long_strings(step, edit.start, edit.end):
+                if text not in edit.text and _flush(text) in _flush(edit.text):
+                    return f"line {line}: the text of a multi-line string changes by its new indentation"
+    return ""
+
+
+def _flush(text: str) -> str:
+    return "\n".join(line.strip() for line in text.split("\n"))
+
+
+def _long_strings(step: Step, start: int, end: int) -> Iterator[tuple[str, int]]:
+    """Strings of several lines within a range, and the line of each."""
+    stack = [step.before.root]
+    while stack:
+        node = stack.pop()
+        span = node.range()
+        if span.end.index <= start or span.start.index >= end or span.start.line == span.end.line:
+            continue
+        if start <= span.start.index and span.end.index <= end and _STRING.search(node.kind()):
+            yield node.text(), span.start.line + 1
+        else:
+            stack += node.children()
 
 
 def _deletes(rule: CompiledRule) -> bool:

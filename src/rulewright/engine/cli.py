@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib import metadata
@@ -104,7 +104,7 @@ def scan(rule: Rule, language: Language, source: str, rule_id: str) -> CliScan:
     Raises:
         Refusal, Crash, Slow: what the command line did instead.
     """
-    with _prepared(rule, language, source, rule_id) as (rule_file, code):
+    with _prepared([(rule, rule_id)], language, source) as (rule_file, code):
         output = code.parent.parent / "out"
         options = ["--json=stream", "--no-ignore", "hidden", "-j", "1"]
         argv = [binary(), "scan", "--rule", str(rule_file), *options, str(code)]
@@ -119,7 +119,16 @@ def update(rule: Rule, language: Language, source: str, rule_id: str) -> str:
     Raises:
         Refusal, Crash, Slow: what the command line did instead.
     """
-    with _prepared(rule, language, source, rule_id) as (rule_file, code):
+    return update_all([(rule, rule_id)], language, source)
+
+
+def update_all(rules: Sequence[tuple[Rule, str]], language: Language, source: str) -> str:
+    """The text that one pass of `ast-grep scan -U` makes of a text with rules and their ids.
+
+    Raises:
+        Refusal, Crash, Slow: what the command line did instead.
+    """
+    with _prepared(rules, language, source) as (rule_file, code):
         options = ["-U", "--no-ignore", "hidden", "-j", "1"]
         argv = [binary(), "scan", "--rule", str(rule_file), *options, str(code)]
         status, complaint = _run(argv, code.parent, code.parent.parent / "out")
@@ -128,14 +137,19 @@ def update(rule: Rule, language: Language, source: str, rule_id: str) -> str:
 
 
 @contextmanager
-def _prepared(rule: Rule, language: Language, source: str, rule_id: str) -> Iterator[tuple[Path, Path]]:
+def _prepared(
+    rules: Sequence[tuple[Rule, str]], language: Language, source: str
+) -> Iterator[tuple[Path, Path]]:
     """A rule file, and a file of the text in an empty folder of its own."""
-    document = {"id": rule_id, "language": language, **rule}
+    documents = [
+        json.dumps({"id": rule_id, "language": language, **rule}, ensure_ascii=False)
+        for rule, rule_id in rules
+    ]
     # Empty files are skipped silently; there is nothing in them to match.
     with tempfile.TemporaryDirectory(prefix="rulewright-") as name:
         folder = Path(name)
         (folder / "work").mkdir()
-        (folder / "rule.yml").write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
+        (folder / "rule.yml").write_text("\n---\n".join(documents), encoding="utf-8")
         (folder / "work" / "sgconfig.yml").write_text("ruleDirs: []\n")
         code = folder / "work" / f"code{suffix_of(language)}"
         code.write_bytes(source.encode("utf-8"))

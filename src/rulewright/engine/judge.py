@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from rulewright.actions.action import Action
-from rulewright.engine import checks
+from rulewright.engine import checks, cli
 from rulewright.engine.apply import Trace, outcome_of, trace
+from rulewright.engine.parsing import parse
 from rulewright.verdict import Outcome, Verdict
 
 # Which judgement gives the verdict where several are true.
@@ -29,6 +31,37 @@ def judge(action: Action, code: str, expected: str | None = None, *, exact: bool
     return judge_trace(done, code, expected)
 
 
+def judge_together(actions: Sequence[Action], code: str) -> Outcome:
+    """Apply rules in one pass, as `ast-grep scan -U` does with a file of several, and judge them.
+
+    Overlapping matches are the command line's to settle; loss and degeneracy are those of each rule alone.
+    """
+    first = actions[0]
+    try:
+        post = cli.update_all([(one.rules[0], one.id_of(0)) for one in actions], first.language, code)
+    except cli.Refusal as error:
+        return Outcome(Verdict.BAD_RULE, str(error))
+    except cli.Crash as error:
+        return Outcome(Verdict.CRASHED, str(error))
+    except cli.Slow as error:
+        return Outcome(Verdict.TIMEOUT, str(error))
+    alone = [judge(one, code, exact=True) for one in actions]
+    matches = tuple(one.n_matches for one in alone)
+    counts = {"post": post, "n_rules": len(actions), "n_matches": sum(matches), "matches_per_rule": matches}
+    if post == code:
+        verdict = Verdict.NO_CHANGE if sum(matches) else Verdict.NO_MATCH
+        return Outcome(verdict, "no rule changed anything", **counts)  # type: ignore[arg-type]
+    flagged: dict[Verdict, str] = {
+        flag: one.detail for one in alone for flag in one.flags if flag is not Verdict.SYNTAX_ERROR
+    }
+    before, after = parse(code, first.language), parse(post, first.language)
+    if after.errors > before.errors or after.missing > before.missing:
+        flagged[Verdict.SYNTAX_ERROR] = f"the result has a syntax error at line {after.first_line}"
+    verdict = next((flag for flag in ORDER if flag in flagged), Verdict.OK)
+    detail = flagged.get(verdict, "")
+    return Outcome(verdict, detail, flags=frozenset(flagged), states=(post,), **counts)  # type: ignore[arg-type]
+
+
 def judge_trace(done: Trace, code: str, expected: str | None) -> Outcome:
     """Judge what applying an action showed."""
     outcome = outcome_of(done, code)
@@ -45,4 +78,4 @@ def judge_trace(done: Trace, code: str, expected: str | None) -> Outcome:
     for verdict in ORDER:
         if verdict in flags:
             return replace(outcome, verdict=verdict, detail=reasons[verdict], flags=flags)
-    return outcome
+    return replace(outcome, detail=checks.reindented(done.steps))

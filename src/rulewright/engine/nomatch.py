@@ -22,6 +22,9 @@ from rulewright.engine.rules import BadRule, CompiledRule, Panicked, compile_rul
 # Cheap and telling parts first; the relations come last, as in ast-grep itself.
 _ORDER: Final = ("pattern", "kind", "matches", "regex", "nthChild", "range", "all", "any", "not", *RELATIONS)
 MAX_NEAR: Final = 400
+MAX_DEPTH: Final = 3
+MAX_SHOWN: Final = 3
+"""Alternatives of an `any` that are told one by one."""
 
 
 def explain(action: Action, code: str) -> str:
@@ -70,21 +73,55 @@ def _explain_constraints(config: Mapping[str, Any], found: list[SgNode]) -> str:
 
 
 def _explain_parts(rule: CompiledRule, parsed: Parsed) -> str:
-    whole: Mapping[str, Any] = rule.core.config["rule"]
-    context = {key: rule.core.config[key] for key in ("utils",) if key in rule.core.config}
+    return _explain(rule.core.config["rule"], rule, parsed)
+
+
+def _explain(whole: Mapping[str, Any], rule: CompiledRule, parsed: Parsed, depth: int = 0) -> str:
+    """Why no node matches a rule, or a rule inside it: the first part that leaves none."""
+    config = rule.core.config
+    context = {key: config[key] for key in ("utils",) if key in config}
     kept: dict[str, Any] = {}
     before = 0
-    for key in (name for name in _ORDER if name in whole):
-        trial = {**kept, key: whole[key]}
-        found = applier.find_all(parsed.root, {"rule": trial, **context})
+    for key, value in _parts(whole):
+        trial = _with(kept, key, value)
+        found = _found(parsed, {"rule": trial, **context})
         if found:
             kept, before = trial, len(found)
             continue
         if not kept:
-            return _explain_first(key, whole[key], rule, parsed)
-        hint = _reach_hint(kept, key, whole[key], context, parsed)
-        return f"{_names(kept)} matches {_times(before)}, but `{key}` leaves none{hint}"
+            return _explain_first(key, value, rule, parsed, depth)
+        hint = _reach_hint(kept, key, value, context, parsed)
+        verb = "matches" if len(_keys(kept)) == 1 else "match"
+        return f"{_names(kept)} {verb} {_times(before)}, but `{key}` leaves none{hint}"
     return "no node meets all parts of the rule at once"
+
+
+def _found(parsed: Parsed, config: Mapping[str, Any]) -> list[SgNode]:
+    """The matches of a part of a rule; none where ast-grep takes no such part alone."""
+    try:
+        return applier.find_all(parsed.root, config)
+    except RuntimeError:
+        return []
+
+
+def _parts(whole: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """The parts of a rule, those of its `all` among them, cheap and telling ones first."""
+    parts = [(key, whole[key]) for key in _ORDER if key in whole and key != "all"]
+    for item in whole.get("all", []):
+        parts += _parts(item)
+    return sorted(parts, key=lambda part: _ORDER.index(part[0]))
+
+
+def _with(kept: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """A rule with one more part; a second of the same key goes under `all`."""
+    if key not in kept:
+        return {**kept, key: value}
+    return {**kept, "all": [*kept.get("all", []), {key: value}]}
+
+
+def _keys(kept: Mapping[str, Any]) -> list[str]:
+    names = [key for key in kept if key != "all"]
+    return list(dict.fromkeys(names + [key for item in kept.get("all", []) for key in item]))
 
 
 def _reach_hint(
@@ -98,7 +135,15 @@ def _reach_hint(
     return f"; with `stopBy: end` in it there would be {n}" if n else ""
 
 
-def _explain_first(key: str, value: Any, rule: CompiledRule, parsed: Parsed) -> str:
+def _explain_first(key: str, value: Any, rule: CompiledRule, parsed: Parsed, depth: int) -> str:
+    if key == "any" and depth < MAX_DEPTH:
+        reasons = [_explain(one, rule, parsed, depth + 1) for one in value[:MAX_SHOWN]]
+        more = f"; and {len(value) - MAX_SHOWN} more" if len(value) > MAX_SHOWN else ""
+        return f"none of the {len(value)} alternatives of `any` matches: {'; '.join(reasons)}{more}"
+    if key == "matches" and depth < MAX_DEPTH and isinstance(value, str):
+        inner = rule.core.config.get("utils", {}).get(value)
+        if inner is not None:
+            return f"util `{value}`: {_explain(inner, rule, parsed, depth + 1)}"
     if key == "kind":
         return f"the code has no node of kind `{value}`{_kinds_near(str(value), parsed)}"
     if key != "pattern":
@@ -106,7 +151,7 @@ def _explain_first(key: str, value: Any, rule: CompiledRule, parsed: Parsed) -> 
     text, selector = pattern_parts(value)
     facts = patterns.facts(text, selector, rule.language)
     shown = _short(text)
-    note = "; the pattern has a syntax error as code" if facts.broken else ""
+    note = f"; the pattern{patterns.fault(text)}" if facts.broken else ""
     if facts.root_kind is None:
         return f"the pattern {shown} matches nothing{note}"
     nodes = parsed.root.find_all(kind=facts.root_kind)
@@ -144,7 +189,7 @@ def _kinds_near(kind: str, parsed: Parsed) -> str:
 
 
 def _names(parts: Mapping[str, Any]) -> str:
-    return " and ".join(f"`{key}`" for key in parts)
+    return " and ".join(f"`{key}`" for key in _keys(parts))
 
 
 def _times(n: int) -> str:

@@ -135,3 +135,18 @@ def _leaves(node: SgNode, language: Language) -> Iterator[tuple[Any, str]]:
             stack += children
         else:
             yield None, text
+
+
+_LOWER: Final = re.compile(r"\$+([a-z]\w*)")
+
+
+def fault(pattern: str) -> str:
+    """What is wrong with a pattern that is no correct code, as the end of a sentence.
+
+    >>> fault("f($a)"), fault("f(")
+    (' has a variable in lower case, `$a`: variables are upper case', ' has a syntax error as code')
+    """
+    found = _LOWER.search(pattern)
+    if found is None:
+        return " has a syntax error as code"
+    return f" has a variable in lower case, `{found.group()}`: variables are upper case"

@@ -25,6 +25,21 @@ _ANONYMOUS: Final = re.compile(r"\$\$\$(?:_[A-Z0-9_]*)?(?![A-Z0-9_])|\$\$?_[A-Z0
 
 
 @dataclass(frozen=True)
+class Choice:
+    """One alternative of an `any`."""
+
+    rule: Mapping[str, Any]
+    words: frozenset[str]
+
+    def fits(self, node: SgNode) -> bool:
+        """Whether the node matches it; `False` where that cannot be told alone (a util)."""
+        try:
+            return node.matches(**self.rule)
+        except (RuntimeError, TypeError, ValueError):
+            return False
+
+
+@dataclass(frozen=True)
 class Stated:
     """A rule read for its words and variables."""
 
@@ -36,6 +51,20 @@ class Stated:
     """Variables that such a pattern names more than once; a match captures the first place only."""
     wild: tuple[Any, ...]
     """Such patterns that hold `$_` or `$$$`, with each of these named."""
+    common: frozenset[str] = frozenset()
+    """Words that stand outside every such `any`."""
+    choices: tuple[tuple[Choice, ...], ...] = ()
+    """The alternatives of each `any` about the matched node itself, in order."""
+
+    def words_for(self, node: SgNode) -> frozenset[str]:
+        """The words that the rule mentions for this match: of an `any`, only of the first that fits."""
+        unsaid: frozenset[str] = frozenset()
+        for choice in self.choices:
+            fitting = next((one for one in choice if one.fits(node)), None)
+            if fitting is not None:
+                others = frozenset().union(*(one.words for one in choice if one is not fitting))
+                unsaid |= others - fitting.words
+        return self.words - (unsaid - self.common)
 
     def wildcards(self, node: SgNode) -> Spans:
         """What `$_` and `$$$` of the rule's own patterns match: meant, though not captured."""
@@ -65,10 +94,42 @@ def read(config: Mapping[str, Any], language: Language) -> Stated:
     objects = visit.own(config["rule"], config.get("utils", {}))
     own = [rule["pattern"] for rule in objects if "pattern" in rule]
     repeated: set[str] = set()
+    named: set[str] = set()
     for pattern in own:
-        repeated |= patterns.facts(*pattern_parts(pattern), language).repeated
+        facts = patterns.facts(*pattern_parts(pattern), language)
+        repeated |= facts.repeated
+        named |= facts.variables
+    # A variable that stands in a relation, too, is bound there: outside the match.
+    repeated |= {name for name, n in _uses(config, language).items() if n > 1 and name in named}
     wild = tuple(named for named in map(_named, own) if named is not None)
-    return Stated(_words(config, language), bool(own), frozenset(repeated), wild)
+    choices, rest = _choices(config["rule"], language)
+    common = _words({**config, "rule": rest}, language)
+    return Stated(_words(config, language), bool(own), frozenset(repeated), wild, common, tuple(choices))
+
+
+def _choices(
+    rule: Mapping[str, Any], language: Language
+) -> tuple[list[tuple[Choice, ...]], Mapping[str, Any]]:
+    """The alternatives of `any` in a rule (also within its `all`), and the rule without them."""
+    found: list[tuple[Choice, ...]] = []
+    rest = dict(rule)
+    if isinstance(rule.get("any"), list):
+        found.append(tuple(Choice(one, _words(one, language)) for one in rule["any"]))
+        del rest["any"]
+    if isinstance(rule.get("all"), list):
+        parts = [_choices(one, language) for one in rule["all"]]
+        found += [choice for inner, _ in parts for choice in inner]
+        rest["all"] = [left for _, left in parts]
+    return found, rest
+
+
+def _uses(config: Mapping[str, Any], language: Language) -> Counter[str]:
+    """In how many patterns of a rule each variable stands."""
+    uses: Counter[str] = Counter()
+    for key, value in visit.pairs(config):
+        if key == "pattern":
+            uses.update(patterns.facts(*pattern_parts(value), language).variables)
+    return uses
 
 
 def capture(node: SgNode, name: str) -> Spans:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-_PADDED: Final = re.compile(r"^[^\S\n]+$", re.MULTILINE)
+_PADDED: Final = re.compile(r"^[^\S\r\n][^\S\n]*$", re.MULTILINE)
 # Characters of the private use areas; one that is in neither the code nor the rules marks lines.
 _MARKS: Final = "\uf8ff\ue000\U0010fffd"
 
@@ -18,6 +18,15 @@ _MARKS: Final = "\uf8ff\ue000\U0010fffd"
 def mark_for(*texts: str) -> str:
     """A character that none of the texts holds; empty where they hold them all."""
     return next((mark for mark in _MARKS if not any(mark in text for text in texts)), "")
+
+
+def is_padded(line: str) -> bool:
+    r"""Whether a line is blanks; the carriage return of its line end is none.
+
+    >>> is_padded("  "), is_padded("  \r"), is_padded("\r"), is_padded("")
+    (True, True, False, False)
+    """
+    return not line.strip() and bool(line.strip("\r"))
 
 
 def holds_padding(text: str) -> bool:

@@ -6,6 +6,7 @@ trying. Nothing is written.
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,10 @@ class Change:
     language: Language
     pre: str
     post: str
+    is_post: bool = True
+    """Whether the file is as it was after the change, or still as before it."""
+    seen: frozenset[int] = frozenset()
+    """Lines of `pre` (from 1) that the diff shows unchanged: whoever made it looked at them."""
 
 
 @dataclass
@@ -67,11 +72,26 @@ def _change(path: Path, content: str, patch: _Patch) -> Change:
         other = _patched(content, hunks)
         if other is not None:
             pre, post = (other, content) if is_post else (content, other)
-            return Change(path, language, pre, post)
+            return Change(path, language, pre, post, is_post, _seen(pre, patch.hunks))
     raise UsageError(
         f"{path}: the diff fits neither before nor after the change",
         "make the diff again from the file as it is",
     )
+
+
+def _seen(pre: str, hunks: list[tuple[int, list[str], list[str]]]) -> frozenset[int]:
+    """The lines of the old text that stand in a hunk on both sides."""
+    lines = pre.splitlines(keepends=True)
+    seen: set[int] = set()
+    done = 0
+    for start, old, new in hunks:
+        at = _place(lines, old, start, done)
+        if at is None:
+            continue
+        for block in difflib.SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks():
+            seen.update(range(at + block.a + 1, at + block.a + block.size + 1))
+        done = at + len(old)
+    return frozenset(seen)
 
 
 def _parse(text: str) -> list[_Patch]:
@@ -118,10 +138,15 @@ def _patched(content: str, hunks: list[tuple[int, list[str], list[str]]]) -> str
     done = 0
     out: list[str] = []
     for start, old, new in hunks:
-        places = [i for i in range(done, len(lines) - len(old) + 1) if lines[i : i + len(old)] == old]
-        if not places:
+        at = _place(lines, old, start, done)
+        if at is None:
             return None
-        at = min(places, key=lambda i: abs(i - (start - 1)))
         out += [*lines[done:at], *new]
         done = at + len(old)
     return "".join([*out, *lines[done:]])
+
+
+def _place(lines: list[str], old: list[str], start: int, done: int) -> int | None:
+    """Where a hunk's lines stand (from 0), nearest to where they should; `None` if they do not."""
+    places = [i for i in range(done, len(lines) - len(old) + 1) if lines[i : i + len(old)] == old]
+    return min(places, key=lambda i: abs(i - (start - 1))) if places else None

@@ -25,7 +25,13 @@ class MineConfig(CommandConfig):
     from_diff: str = ""
     """A unified diff of one change made by hand; `-` reads it from stdin."""
     write: bool = False
-    """With --from-diff: change the other places too, after they were listed."""
+    """With --from-diff: change the sure places too, after they were listed."""
+    only: tuple[str, ...] = ()
+    """With --from-diff: only the places on these lines, sure or not: FILE:LINE …"""
+    interactive: bool = False
+    """With --from-diff: ask at each place: y, n, e(dit), a(ll), q."""
+    save: Path | None = None
+    """With --from-diff: also write the rule to this file."""
     export: Path | None = None
     """Also write the shared and the `train` rules as an ast-grep rule pack into this folder."""
     tiers: tuple[Literal["train", "literal"], ...] = ("train", "literal")

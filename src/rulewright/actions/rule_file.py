@@ -1,0 +1,89 @@
+"""A person's rule file: its rules, and the files that each of them is for.
+
+In an action that a model wrote `files`, `ignores` and `severity` have no effect
+(`actions.action`); in a file that a person wrote they mean what they mean to ast-grep.
+Documents may be for several languages here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rulewright.actions.action import Action, Rejection, safe_id
+from rulewright.actions.codec import looks_like_action, read_action
+from rulewright.actions.rule_text import (
+    PERSON_BOUNDS,
+    Refused,
+    check_document,
+    language_named,
+    read_documents,
+    rules_of,
+)
+
+
+@dataclass(frozen=True)
+class Document:
+    """One rule, and where it applies.
+
+    Args:
+        action: the rule alone.
+        files, ignores: globs as ast-grep takes them; empty: every file of the language.
+        off: whether its `severity` is `off`.
+    """
+
+    action: Action
+    files: tuple[Any, ...] = ()
+    ignores: tuple[Any, ...] = ()
+    off: bool = False
+
+    @property
+    def scoped(self) -> bool:
+        """Whether it is for some files of its language only."""
+        return bool(self.files or self.ignores)
+
+
+def read_given(text: str) -> tuple[Document, ...] | Rejection:
+    """Read what a person hands to `apply`: a rule file, an action's JSON, a model's answer."""
+    if looks_like_action(text):
+        action = read_action(text)
+        return action if isinstance(action, Rejection) else documents_of(action)
+    return read_rule_file(text)
+
+
+def read_rule_file(text: str) -> tuple[Document, ...] | Rejection:
+    """Read a rule file as ast-grep would, one `Document` a rule."""
+    try:
+        found = read_documents(text, PERSON_BOUNDS)
+        return tuple(
+            _document(given, f"document {number}: " if len(found) > 1 else "")
+            for number, given in enumerate(found, 1)
+        )
+    except Refused as refused:
+        return refused.rejection
+
+
+def _document(given: Any, where: str) -> Document:
+    checked = check_document(given, where, complete=True)
+    language = language_named(checked["language"], where)
+    _, rules, _ = rules_of([checked], language, complete=True)
+    action = Action(language, rules, "yaml", "", (safe_id(str(checked["id"])),))
+    files, ignores = (tuple(checked.get(key) or ()) for key in ("files", "ignores"))
+    return Document(action, files, ignores, checked.get("severity") == "off")
+
+
+def documents_of(action: Action) -> tuple[Document, ...]:
+    """The rules of an action, each for every file of its language."""
+    return tuple(
+        Document(Action(action.language, (rule,), action.mode, action.notes, (action.id_of(number),)))
+        for number, rule in enumerate(action.rules)
+    )
+
+
+def joined(documents: Sequence[Document]) -> Action:
+    """The rules of documents of one language as one action, applied one after another."""
+    first = documents[0].action
+    rules = tuple(rule for one in documents for rule in one.action.rules)
+    ids = tuple(one.action.id_of(0) for one in documents)
+    return Action(first.language, rules, first.mode, first.notes, ids)

@@ -1,0 +1,310 @@
+"""Rules over a person's files: walk, judge, narrow to some places, write. For several commands.
+
+Nothing is written but by `write`, and there only what was judged good, each file for
+itself unless all or none are wanted.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import shlex
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from rulewright import console
+from rulewright.actions import Action
+from rulewright.actions.rule_file import Document, joined
+from rulewright.engine import Engine, Request, places
+from rulewright.engine.judge import judge_together, judge_trace
+from rulewright.engine.places import Place
+from rulewright.engine.rules import BadRule, Panicked, compile_rule
+from rulewright.engine.walk import Found, Walk, find
+from rulewright.errors import RulewrightError, UsageError
+from rulewright.replacing import Change, read_text, replace_all
+from rulewright.verdict import Outcome, Verdict
+
+ACCEPTABLE: Final = frozenset({Verdict.LOSSY, Verdict.DEGENERATE, Verdict.SYNTAX_ERROR})
+NAMED_AT_MOST: Final = 10
+SHOWN_FILES: Final = 3
+NOTHING: Final = Outcome(Verdict.NO_MATCH, "no rule matched anything")
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A file, its bytes as text, and what came of it."""
+
+    found: Found
+    before: str
+    outcome: Outcome
+    accepted: frozenset[str] = frozenset()
+
+    @property
+    def path(self) -> Path:
+        return self.found.path
+
+    @property
+    def good(self) -> bool:
+        """Whether the change may be written."""
+        if self.outcome.verdict is Verdict.OK:
+            return True
+        flags = self.outcome.flags or {self.outcome.verdict}
+        return bool(self.accepted) and all(str(flag) in self.accepted for flag in flags)
+
+    @property
+    def idle(self) -> bool:
+        """Whether there was nothing to do in this file."""
+        return self.outcome.verdict in (Verdict.NO_MATCH, Verdict.NO_CHANGE)
+
+
+@dataclass
+class Work:
+    """Every file that the rules are for, and what was left out."""
+
+    documents: tuple[Document, ...]
+    walk: Walk
+    done: list[Applied] = field(default_factory=list)
+
+    @property
+    def good(self) -> list[Applied]:
+        return [one for one in self.done if one.good]
+
+    @property
+    def failed(self) -> list[Applied]:
+        return [one for one in self.done if not one.good and not one.idle]
+
+
+@dataclass(frozen=True)
+class How:
+    """How to judge."""
+
+    exact: bool = False
+    workers: int = 1
+    deadline_s: float = 10.0
+    allow_other_version: bool = False
+    accepted: frozenset[str] = frozenset()
+
+
+def work_on(paths: Sequence[Path], documents: Sequence[Document], how: How) -> Work:
+    """Judge rules on every file that they are for.
+
+    Raises:
+        RulewrightError: a rule is one that ast-grep refuses: said once, before any file is read.
+        UsageError: a path is not there, or no file is named.
+    """
+    if not paths:
+        raise UsageError("no files to apply the rule to", "name files or folders")
+    check(documents)
+    walk = find(paths, documents, strict=how.exact)
+    work = Work(tuple(documents), walk)
+    ready: list[tuple[Found, str]] = []
+    for found in walk.files:
+        if not found.may_match:
+            work.done.append(Applied(found, "", NOTHING, how.accepted))
+            continue
+        try:
+            ready.append((found, read_text(found.path)))
+        except UsageError as error:
+            walk.named.append((found.path, error.message.partition(": ")[2]))
+    work.done += _judged(ready, documents, how)
+    work.done.sort(key=lambda one: one.path)
+    return work
+
+
+def check(documents: Sequence[Document]) -> None:
+    """Compile every rule; raises `RulewrightError` with all that is wrong with them."""
+    problems = []
+    for number, one in enumerate(documents, 1):
+        where = f"document {number}: " if len(documents) > 1 else ""
+        for rule in one.action.rules:
+            try:
+                compile_rule(rule, one.action.language)
+            except RecursionError:
+                problems.append(f"{where}the rule is nested too deeply")
+            except (BadRule, Panicked) as error:
+                problems.append(f"{where}{error}")
+    if problems:
+        raise RulewrightError("\n".join(f"{Verdict.BAD_RULE}: {one}" for one in problems), "correct the rule")
+
+
+def _judged(ready: Sequence[tuple[Found, str]], documents: Sequence[Document], how: How) -> Iterator[Applied]:
+    together = how.exact and any(len(found.documents) > 1 for found, _ in ready)
+    with console.progress("apply", len(ready) if len(ready) > 20 else None) as bar:
+        if together:
+            for found, text in ready:
+                actions = [documents[number].action for number in found.documents]
+                yield Applied(found, text, judge_together(actions, text), how.accepted)
+                bar.advance()
+        elif ready:
+            with Engine(how.workers, how.deadline_s, allow_other_version=how.allow_other_version) as engine:
+                requests = [
+                    Request(action_for(found, documents), text, found.language, exact=how.exact)
+                    for found, text in ready
+                ]
+                for (found, text), outcome in zip(ready, engine.judge_many(requests), strict=True):
+                    yield Applied(found, text, outcome, how.accepted)
+                    bar.advance()
+
+
+def action_for(found: Found, documents: Sequence[Document]) -> Action:
+    """The rules that are for a file, as one action."""
+    return joined([documents[number] for number in found.documents])
+
+
+def narrowed(one: Applied, documents: Sequence[Document], keep: places.Keep, exact: bool = False) -> Applied:
+    """What comes of a file where only some places change."""
+    done = places.change(action_for(one.found, documents), one.before, keep, exact=exact)
+    if done.failure is None and not any(step.edits for step in done.steps):
+        return replace(one, outcome=Outcome(Verdict.NO_CHANGE, "no place was chosen"))
+    return replace(one, outcome=judge_trace(done, one.before, None))
+
+
+class Chooser:
+    """Which places a person names: by `--only FILE:LINE`, or asked one by one.
+
+    Args:
+        only: `FILE:LINE` texts; empty: every place.
+        interactive: ask at each place.
+    """
+
+    def __init__(self, only: Sequence[str], interactive: bool) -> None:
+        self._only = [_file_and_line(text) for text in only]
+        self._met: set[tuple[Path, int]] = set()
+        self._ask = interactive
+        self._rest: bool | None = None
+
+    @property
+    def active(self) -> bool:
+        return bool(self._only) or self._ask
+
+    def keep(self, path: Path) -> places.Keep:
+        """The choice for a file."""
+        return lambda place: self._choose(path, place)
+
+    def unmet(self) -> list[str]:
+        """What was named with `--only`, and is no place of the rule."""
+        return [f"{path}:{line}" for path, line in self._only if (path, line) not in self._met]
+
+    def names(self, path: Path, place: Place) -> bool:
+        """Whether a place was named (all are, where none is)."""
+        near = [one for one in self._only if _same(one[0], path) and place.line <= one[1] <= place.last_line]
+        self._met.update(near)
+        return bool(near) or not self._only
+
+    def _choose(self, path: Path, place: Place) -> str | None:
+        if not self.names(path, place):
+            return None
+        if not self._ask or self._rest:
+            return place.new
+        if self._rest is False:
+            return None
+        console.say(shown(path, place))
+        answer = _answer("change it? [y]es, [n]o, [e]dit, [a]ll the rest, [q]uit: ", "yneaq")
+        if answer in "aq":
+            self._rest = answer == "a"
+        if answer == "e":
+            return edited(place.new, path.suffix)
+        return place.new if answer in "ya" else None
+
+
+def _file_and_line(text: str) -> tuple[Path, int]:
+    name, _, line = text.rpartition(":")
+    if not name or not line.isdigit():
+        raise UsageError(f"--only {text}: expected FILE:LINE", "name a place as it is listed")
+    return Path(name), int(line)
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one == other or os.path.normpath(one.absolute()) == os.path.normpath(other.absolute())
+
+
+def _answer(question: str, letters: str) -> str:
+    """One of the letters; the last one at the end of the input."""
+    while True:
+        line = console.ask(question)
+        if line is None:
+            return letters[-1]
+        if line and line[0].lower() in letters:
+            return line[0].lower()
+
+
+def ask(question: str) -> bool:
+    """Yes or no; no at the end of the input."""
+    return _answer(f"{question} [y/n] ", "yn") == "y"
+
+
+def edited(text: str, suffix: str) -> str:
+    """The text as a person left it in their editor ($VISUAL, $EDITOR, vi)."""
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    with tempfile.TemporaryDirectory(prefix="rulewright-") as folder:
+        file = Path(folder) / f"place{suffix}"
+        file.write_text(text, encoding="utf-8", newline="")
+        try:
+            done = subprocess.run([*shlex.split(editor), str(file)], check=False)
+        except OSError as error:
+            raise UsageError(f"{editor}: cannot be started ({error})", "set EDITOR") from error
+        if done.returncode:
+            raise RulewrightError(f"{editor} ended with {done.returncode}", "the place was left alone")
+        new = file.read_bytes().decode("utf-8")
+    # Editors end a file with a newline that the code does not have.
+    return new[:-1] if new.endswith("\n") and not text.endswith("\n") else new
+
+
+def shown(path: Path, place: Place) -> str:
+    """A place as its lines before and after."""
+    lines = [f"{path}:{place.line}"]
+    lines += [f"- {console.clean(line)}" for line in place.old.splitlines() or [""]]
+    lines += [f"+ {console.clean(line)}" for line in place.new.splitlines() or [""]]
+    return "\n".join(lines)
+
+
+def one_line(text: str, limit: int = 70) -> str:
+    """A text on one line, cut at the limit."""
+    flat = " ".join(console.clean(text).split())
+    return flat if len(flat) <= limit else flat[: limit - 3] + "…"
+
+
+def write(files: Sequence[Applied]) -> None:
+    """Change files to what came of them: all or, where writing fails, none."""
+    changes = [Change(one.path, one.before, one.outcome.post or "") for one in files]
+    replace_all([change for change in changes if change.after != change.before])
+
+
+def diff(one: Applied, colored: bool) -> str:
+    """A unified diff of a file."""
+    name = str(one.path)
+    old, new = one.before.splitlines(keepends=True), (one.outcome.post or "").splitlines(keepends=True)
+    lines = []
+    for number, line in enumerate(difflib.unified_diff(old, new, name, name)):
+        end = "" if line.endswith("\n") else "\n\\ No newline at end of file"
+        text = console.clean(line.rstrip("\r\n"))
+        color = ("\x1b[1m" if number < 2 else _COLORS.get(line[:1], "")) if colored else ""
+        lines.append(f"{color}{text}\x1b[0m{end}" if color else text + end)
+    return "\n".join(lines)
+
+
+_COLORS: Final = {"+": "\x1b[32m", "-": "\x1b[31m", "@": "\x1b[36m"}
+
+
+def say_left_out(walk: Walk) -> None:
+    """What was left out, and why; a few names of many."""
+    lines = walk.left_out()
+    for line in lines[:NAMED_AT_MOST]:
+        console.say(f"left out: {console.clean(line)}")
+    if len(lines) > NAMED_AT_MOST:
+        console.say(f"left out: {len(lines) - NAMED_AT_MOST} more files")
+
+
+def say_failed(failed: Sequence[Applied], why: Callable[[Applied], str]) -> None:
+    """Files that failed, those that failed alike on one line."""
+    alike: dict[tuple[str, str], list[Path]] = {}
+    for one in failed:
+        alike.setdefault((str(one.outcome.verdict), console.clean(why(one))), []).append(one.path)
+    for (verdict, reason), paths in alike.items():
+        names = ", ".join(map(str, paths[:SHOWN_FILES]))
+        more = f" and {len(paths) - SHOWN_FILES} more files" if len(paths) > SHOWN_FILES else ""
+        console.say(f"{names}{more}: {verdict}: {reason}")

@@ -1,0 +1,201 @@
+"""Places offered to a person: listed by how sure they are, changed only where that was said.
+
+`--write` changes sure places; a possible one is changed when it is named (`--only FILE:LINE`)
+or said yes to (`--interactive`), a file where a rule would lose code or break the syntax never.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from rulewright import console, jsonl
+from rulewright.actions import render_rules
+from rulewright.actions.rule_file import Document
+from rulewright.commands.judging import (
+    Applied,
+    Chooser,
+    Work,
+    action_for,
+    ask,
+    diff,
+    narrowed,
+    one_line,
+    say_failed,
+    say_left_out,
+    write,
+)
+from rulewright.engine import places
+from rulewright.engine.places import Place
+from rulewright.errors import UsageError
+
+LISTED_AT_MOST: Final = 200
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the person asked for."""
+
+    write: bool = False
+    yes: bool = False
+    only: tuple[str, ...] = ()
+    interactive: bool = False
+    as_json: bool = False
+
+    def check(self, stdin_taken: bool = False) -> None:
+        """Refuse what excludes itself."""
+        if self.interactive and (self.as_json or stdin_taken):
+            other = "--json" if self.as_json else "a diff on stdin"
+            raise UsageError(f"--interactive and {other} exclude each other", "leave one of them out")
+
+
+@dataclass
+class Offer:
+    """What a rule would do, and how sure each place is.
+
+    Args:
+        work: the judged files.
+        doubt: why a place is not sure; an empty text where it is.
+        hides: whether a place is no candidate at all.
+        warnings: what the person should know of the rule itself.
+        facts: what `--json` adds to its last line.
+    """
+
+    work: Work
+    doubt: Callable[[Path, Place], str]
+    hides: Callable[[Path, Place], bool] = lambda path, place: False
+    warnings: Sequence[str] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def rule_text(documents: Sequence[Document]) -> str:
+    """Rules as one ast-grep rule file."""
+    return "---\n".join(render_rules(one.action) for one in documents)
+
+
+def save(path: Path | None, documents: Sequence[Document]) -> None:
+    """Write the rule file that was asked for, and say so."""
+    if path is not None:
+        jsonl.write_text(path, rule_text(documents))
+        console.say(f"the rule is saved in {path}")
+
+
+def make(offer: Offer, wish: Wish) -> int:
+    """List the places, ask or do what was asked for; give the exit code.
+
+    1 where writing was asked for and nothing, or not all that was named, was written.
+    """
+    listed = [(one, *_places(one, offer)) for one in offer.work.good]
+    sure = sum(not why for _, _, doubts in listed for why in doubts)
+    total = sum(len(doubts) for _, _, doubts in listed)
+    _list(listed, wish)
+    for warning in offer.warnings:
+        console.say(f"warning: {console.clean(warning)}")
+    say_failed(offer.work.failed, lambda one: f"left alone: {one.outcome.detail}")
+    say_left_out(offer.work.walk)
+    files = len({one.path for one, _, doubts in listed if doubts})
+    console.say(f"{_n(total, 'place')} in {_n(files, 'file')}: {sure} sure, {total - sure} possible")
+    chooser = Chooser(wish.only, wish.interactive)
+    done = _carry_out(offer, wish, chooser, listed, sure)
+    unmet = chooser.unmet() if chooser.active else []
+    for place in unmet:
+        console.say(f"--only {place}: no place of the rule")
+    if wish.as_json:
+        console.emit_json({**offer.facts, "matches": total, "sure": sure, "written": list(map(str, done))})
+    wanted = (wish.write or wish.yes) and total > 0
+    return 1 if unmet or (wanted and not done) else 0
+
+
+Listed = tuple[Applied, list[Place], list[str]]
+
+
+def _places(one: Applied, offer: Offer) -> tuple[list[Place], list[str]]:
+    """The places of a file that are candidates, and the doubt about each."""
+    action = action_for(one.found, offer.work.documents)
+    found = [p for p in places.of(action, one.before) if not offer.hides(one.path, p)]
+    return found, [offer.doubt(one.path, place) for place in found]
+
+
+def _list(listed: Sequence[Listed], wish: Wish) -> None:
+    rows = [(one.path, place, why) for one, found, doubts in listed for place, why in zip(found, doubts)]
+    if wish.as_json:
+        for path, place, why in rows:
+            console.emit_json(
+                {"path": str(path), "line": place.line, "old": place.old, "new": place.new,
+                 "sure": not why, "why": why}
+            )  # fmt: skip
+        return
+    for title, group in (
+        ("sure", [row for row in rows if not row[2]]),
+        ("possible", [row for row in rows if row[2]]),
+    ):
+        if group:
+            console.say(f"{title}:")
+        for path, place, why in group[:LISTED_AT_MOST]:
+            note = f"   ({why})" if why else ""
+            console.emit(f"{path}:{place.line}: {one_line(place.old)}  →  {one_line(place.new)}{note}")
+        if len(group) > LISTED_AT_MOST:
+            console.say(f"… and {len(group) - LISTED_AT_MOST} more")
+
+
+def _carry_out(offer: Offer, wish: Wish, chooser: Chooser, listed: Sequence[Listed], sure: int) -> list[Path]:
+    """Write what may be written; give the files."""
+    total = sum(len(doubts) for _, _, doubts in listed)
+    if not total:
+        return []
+    writes = wish.write or wish.yes or wish.interactive
+    if not writes and not wish.only and not wish.as_json and sure and _on_terminal():
+        writes = ask(f"write the {_n(sure, 'sure place')}?")
+    if not writes:
+        console.say(_how_to_write(sure, total))
+        return []
+    documents = offer.work.documents
+    made = [narrowed(one, documents, _keep(one.path, offer, chooser)) for one in offer.work.good]
+    ready = [one for one in made if one.good and one.outcome.post != one.before]
+    say_failed(
+        [one for one in made if not one.good and not one.idle],
+        lambda one: f"left alone: {one.outcome.detail}",
+    )
+    write(ready)
+    for one in ready:
+        console.say(f"changed {one.path}")
+        if not wish.as_json:
+            console.say(diff(one, console.colored(sys.stderr)))
+    if not ready:
+        console.say(f"nothing was written: {_how_to_write(sure, total)}")
+    return [one.path for one in ready]
+
+
+def _keep(path: Path, offer: Offer, chooser: Chooser) -> places.Keep:
+    """Sure places, or those that the person names."""
+
+    def keep(place: Place) -> str | None:
+        if offer.hides(path, place):
+            return None
+        if chooser.active:
+            return chooser.keep(path)(place)
+        return place.new if not offer.doubt(path, place) else None
+
+    return keep
+
+
+def _how_to_write(sure: int, total: int) -> str:
+    ways = [
+        f"--write changes the {_n(sure, 'sure place')}"
+        if sure
+        else "no place is sure enough to be written unseen"
+    ]
+    if total > sure:
+        ways.append("`--only FILE:LINE … --write` or `--interactive` changes possible ones")
+    return "; ".join(ways)
+
+
+def _n(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def _on_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()

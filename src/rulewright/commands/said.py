@@ -1,0 +1,84 @@
+"""What an instruction mentions, beside what a rule does: how sure a place can be.
+
+A rule that executes is no proof that it does what was said. A place is sure where every
+name and literal that goes or comes is one that the instruction mentions, and where it holds
+something of what the instruction is about.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from rulewright.engine.places import Place
+
+_WORD: Final = re.compile(r"[^\W\d]\w*|\d+(?:\.\d+)?")
+_PART: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_QUOTED: Final = re.compile(r"`([^`\n]+)`|\"([^\"\n]+)\"|'([^'\n]{2,})'(?!\w)")
+# Words of sentences that are names in much code, too: what an instruction means by them is English.
+_ENGLISH: Final = frozenset(
+    ["a", "all", "an", "and", "any", "are", "argument", "arguments", "as", "at", "attribute",
+     "attributes", "be", "but", "by", "call", "called", "calls", "change", "class", "classes", "code",
+     "comparison", "compare", "constant", "convert", "delete", "do", "does", "drop", "each", "every",
+     "file", "files", "first", "for", "from", "function", "functions", "get", "getting", "if", "import",
+     "imports", "in", "instead", "into", "is", "it", "its", "keep", "key", "last", "literal", "make",
+     "method", "methods", "module", "more", "name", "names", "new", "not", "object", "of", "old", "on",
+     "one", "only", "or", "other", "out", "over", "parameter", "parameters", "place", "remove", "rename",
+     "replace", "return", "returns", "rewrite", "same", "set", "should", "string", "strings", "switch",
+     "than", "that", "the", "their", "them", "then", "this", "to", "type", "types", "use", "used",
+     "using", "value", "values", "variable", "variables", "when", "where", "which", "while", "with",
+     "without", "write", "you", "your"]
+)  # fmt: skip
+
+
+class Said:
+    """The words of an instruction.
+
+    Args:
+        instruction: what a person said.
+        code: what it was said about: plain words count as names if they stand in it.
+    """
+
+    def __init__(self, instruction: str, code: str) -> None:
+        quoted = [next(part for part in found if part) for found in _QUOTED.findall(instruction)]
+        self.quoted = list(dict.fromkeys(word for text in quoted for word in _WORD.findall(text)))
+        self._words = {word.lower() for word in _WORD.findall(instruction)}
+        self._parts = {part.lower() for word in self._words for part in word.split("_")}
+        here = set(_WORD.findall(code))
+        plain = [word for word in _WORD.findall(instruction) if word in here and word.lower() not in _ENGLISH]
+        self.about = set(self.quoted or plain)
+        """What the change is about: the quoted words, or those that stand in the code."""
+
+    def mentions(self, word: str) -> bool:
+        """Whether the instruction has the word, or all its parts (`is_none`: "is none")."""
+        if word.lower() in self._words:
+            return True
+        parts = [part.lower() for piece in _WORD.findall(word) for part in _PART.findall(piece)]
+        known = self._words | self._parts
+        return bool(parts) and all(part in known or f"{part}s" in known for part in parts)
+
+    def doubt(self, place: Place) -> str:
+        """Why a place is not sure; empty where it is."""
+        for verb, words in (("goes", place.gone), ("comes", place.come)):
+            strange = [word for word in words if not self.mentions(word)]
+            if strange:
+                return f"`{_short(strange[0])}` {verb}, which you did not mention"
+        if self.about and not self.about & set(_WORD.findall(f"{place.old} {place.new}")):
+            names = ", ".join(f"`{_short(word)}`" for word in sorted(self.about)[:4])
+            return f"it holds nothing of what you named ({names})"
+        return ""
+
+    def missing(self, places: Sequence[Place]) -> list[str]:
+        """Warnings: quoted words that no place holds, before or after."""
+        held = {word for place in places for word in _WORD.findall(f"{place.old} {place.new}")}
+        strange = [word for word in self.quoted if word not in held]
+        if not strange or not places:
+            return []
+        names = ", ".join(f"`{_short(word)}`" for word in strange)
+        return [f"you named {names}, and the rule changes no place that holds it"]
+
+
+def _short(text: str) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= 40 else flat[:37] + "…"

@@ -1,0 +1,113 @@
+"""Loss that alternatives, relations and joins hide; padding in CRLF files; why a composed rule fails."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rulewright.actions import Action
+from rulewright.engine import apply, judge, nomatch
+from rulewright.languages import Language
+from rulewright.verdict import Verdict
+
+
+def action(language: Language, rule: dict[str, Any], fix: str, **more: Any) -> Action:
+    return Action(language, ({"rule": rule, "fix": fix, **more},))
+
+
+def test_a_variable_that_a_relation_binds_is_no_loss() -> None:
+    inline = action(
+        "javascript",
+        {"pattern": "return $NAME", "follows": {"pattern": "const $NAME = $VALUE"}},
+        "return $VALUE",
+    )
+    outcome = judge(inline, "function f() {\n  const total = a + b\n  return total\n}\n")
+    assert outcome.verdict is Verdict.OK, outcome
+    inside = action(
+        "python",
+        {"pattern": "log($X)", "inside": {"pattern": "def $F($X): $$$B", "stopBy": "end"}},
+        "trace($F)",
+    )
+    assert judge(inside, "def f(a):\n    log(a)\n").verdict is Verdict.OK
+
+
+@pytest.mark.parametrize("wrap", [lambda rule: rule, lambda rule: {"all": [rule]}])
+def test_a_word_of_another_alternative_is_no_leave_to_drop_it(wrap: Any) -> None:
+    either = {"any": [{"pattern": "function $F() { $$$B }"}, {"pattern": "async function $F() { $$$B }"}]}
+    outcome = judge(
+        action("javascript", wrap(either), "const $F = () => { $$$B }"), "async function f() { await g() }\n"
+    )
+    assert Verdict.LOSSY in outcome.flags and "async" in outcome.detail
+    first = {"any": list(reversed(either["any"]))}
+    said = judge(
+        action("javascript", wrap(first), "const $F = () => { $$$B }"), "async function f() { g() }\n"
+    )
+    assert Verdict.LOSSY not in said.flags
+
+
+JOIN = {
+    "rewriters": [{"id": "one", "rule": {"kind": "identifier", "pattern": "$N"}, "fix": "import $N"}],
+    "transform": {"ALL": {"rewrite": {"rewriters": ["one"], "source": "$$$NAMES", "joinBy": "\n"}}},
+}
+
+
+@pytest.mark.parametrize(
+    ("code", "lost"),
+    [
+        ("take(jar, pot)\n", ""),
+        ("take(jar,  # the good one\n     pot)\n", "the good one"),
+        ("take(jar, 'lid')\n", "lid"),
+        ("take(jar, pot if cup else mug)\n", "if"),
+    ],
+)
+def test_code_between_joined_parts_is_a_loss(code: str, lost: str) -> None:
+    outcome = judge(action("python", {"pattern": "take($$$NAMES)"}, "$ALL", **JOIN), code)
+    assert bool(lost) == (Verdict.LOSSY in outcome.flags), outcome
+    assert lost in outcome.detail
+
+
+@pytest.mark.parametrize("blank", ["", "    "])
+def test_an_empty_line_of_a_crlf_file_stays_what_it_was(blank: str) -> None:
+    code = f"if x:\n    keep(\n        1,\n{blank}\n        2)\n"
+    rule = action("python", {"pattern": "keep($$$A)"}, "hold($$$A)")
+    post = apply(rule, code.replace("\n", "\r\n")).post
+    assert post is not None and post == (apply(rule, code).post or "").replace("\n", "\r\n")
+    assert blank or ",\r\n\r\n" in post
+
+
+def test_a_changed_text_of_a_long_string_is_said() -> None:
+    wrap = action("python", {"pattern": "run($A)"}, "with db:\n    run($A)")
+    code = 'run("""\nselect 1\n  from t\n""")\n'
+    outcome = judge(wrap, code)
+    assert outcome.verdict is Verdict.OK and "line 1: the text of a multi-line string" in outcome.detail
+    assert judge(wrap, "run(\n    1\n)\n").detail == ""
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (
+            {"all": [{"pattern": "f($A)"}, {"inside": {"kind": "class_definition"}}]},
+            ["`pattern` matches once, but `inside` leaves none"],
+        ),
+        (
+            {"all": [{"pattern": "f($A)"}, {"not": {"inside": {"kind": "module", "stopBy": "end"}}}]},
+            ["`pattern` matches once, but `not` leaves none"],
+        ),
+        (
+            {"any": [{"pattern": "g($A)"}, {"kind": "class_definition"}]},
+            ["none of the 2 alternatives", "the pattern `g($A)`", "no node of kind `class_definition`"],
+        ),
+        ({"matches": "it"}, ["util `it`: the pattern `h($A)`"]),
+    ],
+)  # fmt: skip
+def test_why_a_composed_rule_matches_nothing(rule: dict[str, Any], words: list[str]) -> None:
+    utils = {"utils": {"it": {"pattern": "h($A)"}}} if "matches" in rule else {}
+    said = nomatch.explain(action("python", rule, "x", **utils), "f(1)\n")
+    assert all(word in said for word in words), said
+
+
+def test_a_util_from_elsewhere_is_told_as_that() -> None:
+    outcome = apply(action("python", {"kind": "call", "has": {"matches": "is-lit"}}, "x"), "f(1)\n")
+    assert outcome.verdict is Verdict.BAD_RULE and "utilDirs" in outcome.detail
