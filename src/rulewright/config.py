@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import PydanticUndefined
 from tyro import _errors as tyro_errors  # its hook is the only way to word errors ourselves
 
-from rulewright import yaml12
+from rulewright import paths, yaml12
 from rulewright.errors import ConfigError
 
 C = TypeVar("C", bound="CommandConfig")
@@ -184,13 +184,27 @@ def read_raw(path: Path) -> dict[str, Any]:
 def _read(path: Path | None, overrides: Sequence[str]) -> tuple[dict[str, Any], dict[yaml12.Path, int], str]:
     """Give the raw values, the line of each key, and the name of their place."""
     lines: dict[yaml12.Path, int] = {}
-    values = _parse(path, lines) if path is not None else {}
+    values = _expanded(_parse(path, lines), lines, path) if path is not None else {}
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals:
             raise ConfigError(f"--set {override}: expected KEY.PATH=VALUE", "e.g. --set mix.0.weight=2")
         _assign(values, key.split("."), yaml12.load(text), override)
     return values, lines, str(path) if path is not None else "--set"
+
+
+def _expanded(values: dict[str, Any], lines: Mapping[yaml12.Path, int], path: Path) -> dict[str, Any]:
+    """Values with `~` and `$NAME` of the paths in them replaced."""
+    made = {}
+    for key, value in values.items():
+        try:
+            made[key] = paths.expand_all(value)
+        except paths.Unset as error:
+            raise ConfigError(
+                f"{path}:{lines.get((key,), 0)}: {key}: the environment has no variable {error}",
+                f"set {error}, or write the path out",
+            ) from error
+    return made
 
 
 def _assign(values: dict[str, Any], keys: list[str], value: Any, override: str) -> None:

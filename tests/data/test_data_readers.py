@@ -62,7 +62,7 @@ def good(lay: SimpleNamespace) -> bytes:
         ("archive.jsonl", b"PK\x03\x04 and then\n" + b'{"a": 1}\n', 2, "a zip archive"),
         ("wide.jsonl", '{"a": 1}\n'.encode("utf-16"), 2, "UTF-16"),
         ("wide_without_mark.jsonl", '{"a": 1}\n'.encode("utf-16-le"), 2, "UTF-16"),
-        ("table.csv", b"commit,old_contents\n1,a\n", 2, "none of its first rows can be read"),
+        ("table.csv", b"commit,old_contents\n1,a\n", 2, "is a CSV file"),
         ("pretty.jsonl", b'{\n "a": 1\n}\n', 2, "none of its first rows can be read"),
         ("other.jsonl", b'{"text": "x"}\n', 2, "it lacks commit, new_contents, old_contents, subject"),
     ],

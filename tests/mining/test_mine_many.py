@@ -189,3 +189,33 @@ def test_evaluation_has_every_key(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert len(rows) == 9
     assert all("action" in row for row in rows)
     assert cli.main(arguments) == 0
+
+
+def test_equal_edits_get_one_tier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [
+        {
+            "id": f"e{i:02}", "source": "demo/repo", "language": "python", "group": f"g{i}", "license": "mit",
+            "instruction": "", "pre": f"go({i})\nx{i} = 1\n", "post": f"come({i})\nx{i} = 1\n",
+        }
+        for i in range(12)
+    ]  # fmt: skip
+    (tmp_path / "edits.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    assert cli.main(["mine", "edits.jsonl", "--jobs", "1", "--literal-share", "1"]) == 0
+    files = sorted((tmp_path / "data/processed").glob("*/mined_*.jsonl"))
+    records = [record for file in files for record in store.load(file)]
+    assert len(records) == 12
+    assert len({record.metadata.provenance["tier"] for record in records}) == 1
+
+
+def test_rows_that_are_no_edits_at_all_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for row, words in (
+        ({"instruction": "x", "input": "a", "output": "b"}, "rulewright ingest jsonl"),
+        ({"messages": []}, "holds chats"),
+    ):
+        (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+        assert cli.main(["mine", "rows.jsonl", "--jobs", "1"]) == 2
+        assert words in capsys.readouterr().err

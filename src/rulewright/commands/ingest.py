@@ -25,6 +25,7 @@ from rulewright.data import licenses
 from rulewright.data.messages import Filter
 from rulewright.data.splits import SALT
 from rulewright.errors import UsageError
+from rulewright.languages import LANGUAGES, normalize_language
 from rulewright.locks import Lock
 from rulewright.runs import file_sha256
 
@@ -56,6 +57,8 @@ class Config(CommandConfig):
     """For `jsonl`: OURS=THEIRS, e.g. pre=old_code post=new_code instruction=title."""
     license: str = ""
     """Licence of rows that state none."""
+    language: str = ""
+    """For `jsonl`: the language of rows that state none, and whose path tells none."""
     allow_licenses: tuple[str, ...] = licenses.PERMISSIVE
     """Licences (SPDX ids in lower case) whose rows are used."""
     against: tuple[str, ...] = ()
@@ -187,6 +190,7 @@ def _options(config: Config, source: Source, name: str) -> Options:
         name=name,
         columns=columns,
         license=config.license or source.license,
+        language=_language(config),
         message_filter=config.message_filter or source.message_filter,
         group_by=config.group_by,
         window=(source.name == "git") if config.window is None else config.window,
@@ -194,6 +198,16 @@ def _options(config: Config, source: Source, name: str) -> Options:
         fallback_instruction=config.fallback_instruction,
         clones=config.clones,
     )
+
+
+def _language(config: Config) -> str:
+    if config.language and normalize_language(config.language) == "other":
+        ours = [name for name in LANGUAGES if name != "other"]
+        near = did_you_mean(config.language.lower(), ours)
+        raise UsageError(
+            f"--language {config.language}: no language of ours{near}", f"one of {', '.join(ours)}"
+        )
+    return config.language
 
 
 def _fetched(config: Config, source: Source) -> tuple[tuple[str, ...], str]:

@@ -21,6 +21,8 @@ from rulewright.errors import UsageError
 
 _PEEK_ROWS: Final = 20
 _LISTING: Final = 12
+_ABOUT_DATA: Final = frozenset({"dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json"})
+"""What tools write beside data."""
 _OTHER_FORMATS: Final = {
     b"PK\x03\x04": "a zip archive", b"BZh": "packed with bzip2", b"\xfd7zXZ": "packed with xz",
     b"\x28\xb5\x2f\xfd": "packed with zstd", b"\x1f\x8b": "packed with gzip twice",
@@ -55,7 +57,13 @@ def _named(given: str) -> list[Path]:
         raise UsageError("an input is empty", "name files, folders or globs")
     if path.is_dir():
         below = sorted(p for p in path.rglob("*") if p.is_file() and _is_data(p))
+        below = [p for p in below if p.name not in _ABOUT_DATA]
         names = [p for p in below if not any(part.startswith(".") for part in p.relative_to(path).parts)]
+        if not names and any(path.rglob("*.arrow")):
+            raise UsageError(
+                f"{given}: is a folder of `save_to_disk` (Arrow files), expected JSON Lines or parquet",
+                "write it once more: datasets.load_from_disk(FOLDER).to_parquet('edits.parquet')",
+            )
         if not names:
             raise UsageError(
                 f"{given}: no .jsonl, .jsonl.gz, .json or .parquet file in the folder",
@@ -73,6 +81,31 @@ def _named(given: str) -> list[Path]:
             f"in {path.parent} there are: {', '.join(near)}" if near else "check the path",
         )
     return names
+
+
+_KINDS: Final[tuple[tuple[frozenset[str], str, str], ...]] = (
+    (frozenset({"messages"}), "holds chats (`messages`)", "chat"),
+    (frozenset({"conversations"}), "holds chats (`conversations`)", "chat"),
+    (frozenset({"conversation"}), "holds chats (`conversation`)", "chat"),
+    (frozenset({"prompt", "completion"}), "holds prompts and completions", "chat"),
+    (frozenset({"prompt", "chosen", "rejected"}), "holds preferences", "chat"),
+    (frozenset({"patch"}), "holds patches (`patch`), not the files that they change", "patch"),
+    (frozenset({"diff"}), "holds patches (`diff`), not the files that they change", "patch"),
+    (frozenset({"row_idx", "row"}), "holds rows as a data set server wraps them", "wrapped"),
+    (frozenset({"features", "rows"}), "holds rows as a data set server wraps them", "wrapped"),
+)
+_WAYS: Final = {
+    "chat": "take the code out of the question and of the answer first, and write rows with instruction, pre "
+    "and post",
+    "patch": "clone the repositories, and take the edits from them: `rulewright ingest git --input CLONE …`",
+    "wrapped": "write what stands under `row`, one object a line",
+}
+
+
+def rows_of_another_kind(columns: Sequence[str]) -> tuple[str, str] | None:
+    """What rows with these columns are, if they are known to be no edits, and the way out."""
+    names = set(columns)
+    return next(((what, _WAYS[way]) for mark, what, way in _KINDS if mark <= names), None)
 
 
 def _required(path: Path) -> Path:
@@ -123,7 +156,7 @@ def _parquet_columns(path: Path) -> list[str]:
             "write it again with a name for each column",
         )
     if not file.metadata.num_rows:
-        raise UsageError(f"{path}: has no rows", "fetch it again")
+        raise UsageError(f"{path}: has no rows", "name a file that has some")
     return names
 
 
@@ -157,6 +190,12 @@ def _not_data(path: Path, problems: list[str]) -> tuple[str, str]:
     head = _head(path).lstrip(b"\xef\xbb\xbf \t\r\n")
     if not head:
         return f"{path}: the file is empty", "fetch it again"
+    if name := _table(path, head):
+        return (
+            f"{path}: is a {name} file, expected JSON Lines (one object a line), .jsonl.gz or .parquet",
+            f"convert it once: pandas.read_csv('{path.name}'{_SEPARATORS[name]})"
+            ".to_json('edits.jsonl', orient='records', lines=True)",
+        )
     if head[:1] == b"[" and path.suffix != ".json":
         return (
             f"{path}: is one JSON array, expected one object a line",
@@ -165,3 +204,19 @@ def _not_data(path: Path, problems: list[str]) -> tuple[str, str]:
     return f"{path}: none of its first rows can be read ({problems[0] if problems else 'no rows'})", (
         "expected JSON Lines (one object a line, UTF-8), .jsonl.gz or .parquet"
     )
+
+
+_SEPARATORS: Final = {"CSV": "", "TSV": r", sep='\t'"}
+
+
+def _table(path: Path, head: bytes) -> str:
+    """`CSV` or `TSV` for a table, by its name or by a first line of several plain words; else nothing."""
+    ending = path.name.lower().removesuffix(".gz")
+    if ending.endswith((".csv", ".tsv")):
+        return ending[-3:].upper()
+    first = head.split(b"\n")[0].decode("utf-8", "replace").strip()
+    for name, separator in (("CSV", ","), ("TSV", "\t")):
+        cells = first.split(separator)
+        if len(cells) > 1 and all(re.fullmatch(r'"?[A-Za-z_][\w ]*"?', cell.strip()) for cell in cells):
+            return name
+    return ""

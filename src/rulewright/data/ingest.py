@@ -115,13 +115,14 @@ def finish(job: Job, out: Path, n_units: int, facts: Facts, threshold: float) ->
     reasons = sum((shard.dropped for shard in shards), Counter[str]())
     n_rows = sum(shard.n_rows for shard in shards)
     first = 0
-    with store.Writer(out, job.name) as writer, jsonl.atomic(store.rejects_path(out, job.name)) as rejects:
-        for shard in shards:
-            _copy(shard_path(work, shard.number, "rejects"), rejects)
-            reasons += _write_shard(job, shard, first, plan, writer, rejects)
-            first += shard.n_kept
+    with store.Writer(out, job.name) as writer:
+        with jsonl.atomic(store.rejects_path(out, job.name)) as rejects:
+            for shard in shards:
+                _copy(shard_path(work, shard.number, "rejects"), rejects)
+                reasons += _write_shard(job, shard, first, plan, writer, rejects)
+                first += shard.n_kept
         if not writer.splits.total() and not SOURCES[job.source].tasks_only:
-            raise _nothing_left(job, reasons, n_rows)
+            raise _nothing_left(job, out, reasons, n_rows)
     for name, ids in plan.superseded.items():
         _supersede(out, name, ids, plan.before[name])
     keys.save_some(index_path(out, job.name), plan.new, plan.reason == 0)
@@ -147,10 +148,15 @@ def finish(job: Job, out: Path, n_units: int, facts: Facts, threshold: float) ->
     return metadata
 
 
-def _nothing_left(job: Job, reasons: Counter[str], n_rows: int) -> RulewrightError:
+def _nothing_left(job: Job, out: Path, reasons: Counter[str], n_rows: int) -> RulewrightError:
     error = store.empty(job.name, reasons, n_rows)
+    error.hint = f"no record was written; every row with its reason: {store.rejects_path(out, job.name)}"
     if reasons["license"] > n_rows / 2:
         error.hint = "state the licence with --license if you know it, or allow more with --allow-licenses"
+    elif reasons["language"] > n_rows / 2:
+        error.hint = (
+            "the rows name no language, and no path that tells it: say it once with --language python"
+        )
     elif SOURCES[job.source].note:
         error.hint = SOURCES[job.source].note
     return error

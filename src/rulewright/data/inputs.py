@@ -173,6 +173,8 @@ def _check_columns(source: Source, path: Path, options: Options) -> None:
                 "use `rulewright ingest canitedit`: it goes to the test split and nowhere else",
             )
         lacking = missing(columns, options.columns)
+        if lacking and (what := files.rows_of_another_kind(columns)):
+            raise UsageError(f"{path}: {what[0]}; expected rows with an old and a new side", what[1])
         if lacking:
             raise UsageError(
                 f"{path}: the columns lack {'; '.join(lacking)}; there are {_listing(columns)}",

@@ -196,7 +196,10 @@ def _unpacked(path: Path, chunk_bytes: int) -> Iterator[Piece]:
 
 
 def _whole(path: Path, chunk_bytes: int) -> Iterator[Piece]:
-    """A JSON file: an array of rows, or an object whose values are arrays of rows (MaRV)."""
+    """A JSON file: an array of rows, or an object whose values are arrays: of rows (MaRV), or columns.
+
+    What a data set server wraps around rows is taken off.
+    """
     if path.stat().st_size > MAX_JSON_BYTES:
         raise UsageError(f"{path}: larger than {MAX_JSON_BYTES:,} bytes", "convert it to JSON Lines")
     try:
@@ -205,7 +208,9 @@ def _whole(path: Path, chunk_bytes: int) -> Iterator[Piece]:
         if path.stat().st_size and path.read_bytes()[:1] == b"{":
             yield from _ranges(path, chunk_bytes)  # JSON Lines under another name
             return
-        raise UsageError(f"{path}: not JSON: {str(error).splitlines()[0]}", "fetch it again") from error
+        raise UsageError(
+            f"{path}: not JSON: {str(error).splitlines()[0]}", "correct it there, or write it once more"
+        ) from error
     held: list[bytes] = []
     first, count, size = 1, 0, 0
     for row in _rows_of(value):
@@ -219,14 +224,27 @@ def _whole(path: Path, chunk_bytes: int) -> Iterator[Piece]:
 
 
 def _rows_of(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict) and isinstance(value.get("rows"), list) and "features" in value:
+        value = [row.get("row") if isinstance(row, dict) else row for row in value["rows"]]
     if isinstance(value, list):
         yield from value
+    elif _is_by_column(value):
+        for cells in zip(*value.values(), strict=True):
+            yield dict(zip(value, cells, strict=True))
     elif isinstance(value, dict) and value and all(isinstance(rows, list) for rows in value.values()):
         for key, rows in value.items():
             for row in rows:
                 yield {"refactoring": key, **row} if isinstance(row, dict) else row
     else:
         yield value
+
+
+def _is_by_column(value: Any) -> bool:
+    """Whether an object holds columns: lists of one length that hold no objects."""
+    if not isinstance(value, dict) or len(value) < 2 or not all(isinstance(v, list) for v in value.values()):
+        return False
+    columns = list(value.values())
+    return len({len(one) for one in columns}) == 1 and not any(isinstance(x, dict) for x in columns[0])
 
 
 def open_parquet(path: Path) -> Any:

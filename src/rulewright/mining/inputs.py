@@ -55,6 +55,8 @@ class Stream:
         self.places: list[tuple[str, str]] = []
         """`file:line` and reason of each excluded row."""
         self._max_lines, self._limit, self._default = max_lines, limit, name
+        for file in self.files:
+            _require_edits(file)
         first = Path(given[0])
         self.name = re.sub(r"[^\w.-]+", "-", first.resolve().name.removesuffix(".jsonl"))
 
@@ -148,6 +150,28 @@ def _files(path: Path) -> list[Path]:
     if not found:
         raise UsageError(f"{path}: no .jsonl file in the folder", "name a file or folder with pre/post rows")
     return found
+
+
+def _require_edits(path: Path) -> None:
+    """Refuse a file that plainly holds no edits, with what it is and the way to make it some.
+
+    Raises:
+        UsageError: it is no JSON Lines, or none of its first rows has an old and a new side.
+    """
+    from rulewright.data import files
+
+    lacking = {"pre", "post"} - set(files.columns_of(path))
+    if path.suffix == ".parquet" or lacking:
+        found = (
+            f"has no {' and no '.join(f'`{name}`' for name in sorted(lacking))}" if lacking else "is parquet"
+        )
+        what = files.rows_of_another_kind(files.columns_of(path))
+        raise UsageError(
+            f"{path}: {found}" + (f": it {what[0]}" if what else ""),
+            what[1]
+            if what
+            else f"`rulewright ingest jsonl --input {path}` turns it into records; mine those",
+        )
 
 
 def _problem(row: Mapping[str, Any]) -> str:

@@ -24,6 +24,8 @@ class Options:
     """Ours to theirs (source `jsonl`), e.g. `{"pre": "old_code"}`."""
     license: str = ""
     """For rows that state none."""
+    language: str = ""
+    """For rows that state none, and whose path tells none."""
     message_filter: str = "off"
     group_by: str = "repository"
     window: bool = False

@@ -69,7 +69,7 @@ def normalize(row: Row, options: Options) -> Sequence[Draft | Drop]:
                 pre=value["pre"],
                 post=value["post"],
                 group=group,
-                language=normalize_language(_text(value["language"])),
+                language=normalize_language(_text(value["language"]) or options.language),
                 license=_license(_text(value["license"]) or _text(known.get("license")), options),
                 path=path,
                 repo=repo,
@@ -120,10 +120,20 @@ def _instruction(given: Any, group: str, options: Options) -> tuple[str | Drop, 
         how = filter_of(options)
         return (messages.check(given, how) if how != "off" else given), []
     name = group.rsplit(":", 1)[-1]
-    if not name or not options.fallback_instruction:
-        return Drop("no_instruction"), []
     words = re.sub(r"[_\-./]+|(?<=[a-z0-9])(?=[A-Z])", " ", name).strip()
-    return options.fallback_instruction.format(name=name, words=words), ["instruction_fallback"]
+    made = options.fallback_instruction.format(name=name, words=words)
+    if not made or not (name or _says_all(options.fallback_instruction)):
+        return Drop("no_instruction"), []
+    return made, ["instruction_fallback"]
+
+
+def _says_all(template: str) -> bool:
+    """Whether a text needs no fixer's name.
+
+    >>> _says_all("Improve this code."), _says_all("Apply {words}.")
+    (True, False)
+    """
+    return template.format(name="", words="") == template.format(name="-", words="-")
 
 
 def _repo(text: str) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from rulewright import engine
@@ -167,7 +167,25 @@ def share(
     texts = {edit.id: (edit.pre, edit.post) for edit in stream() if edit.id in wanted}
     tasks = [_group(cluster, results, texts, budget_s) for cluster in found]
     shared = [one for many in ordered_map(_share, tasks, jobs, lambda task, reason: []) for one in many]
+    shared = _tried_on_the_rest(stream, results, shared)
     return sorted(shared, key=lambda s: (-s.support, s.language, s.signature))
+
+
+def _tried_on_the_rest(
+    stream: Stream, results: Mapping[str, Result], shared: Sequence[Shared]
+) -> list[Shared]:
+    """Which edits beyond the first members of a cluster each rule reproduces: equal edits get one tier."""
+    owed: dict[str, list[int]] = {}
+    for number, one in enumerate(shared):
+        for name in one.ids:
+            if name not in one.exact_ids and len(results[name]["rules"]) == 1:
+                owed.setdefault(name, []).append(number)
+    exact: dict[int, list[str]] = {}
+    for edit in stream() if owed else ():
+        for number in owed.get(edit.id, ()):
+            if engine.apply(shared[number].action(), edit.pre).post == edit.post:
+                exact.setdefault(number, []).append(edit.id)
+    return [replace(one, exact_ids=(*one.exact_ids, *exact.get(i, ()))) for i, one in enumerate(shared)]
 
 
 @dataclass(frozen=True)
