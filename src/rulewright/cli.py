@@ -32,6 +32,7 @@ GROUPS: Final[dict[str, dict[str, Command]]] = {
     },
     "actions": {
         "apply": Command("apply", "apply an action or rule file to files; show the diff"),
+        "check": Command("check", "audit ast-grep rules: refused, lossy, against their own tests, …"),
         "verify": Command("verify", "apply every record's action and check the result"),
         "edit": Command(
             "edit",

@@ -1,0 +1,177 @@
+"""What is wrong with a rule, without a model: its form, its own tests, what it does to code.
+
+Nothing is guessed: a finding is a refusal of ast-grep's, a contradiction in the rule's own text, or
+something that the rule did when it was executed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from rulewright.actions.action import Action
+from rulewright.actions.visit import own, pattern_parts
+from rulewright.engine import patterns
+from rulewright.engine.apply import apply, trace
+from rulewright.engine.judge import judge
+from rulewright.engine.rules import BadRule, Panicked, compile_rule
+from rulewright.languages import Language
+from rulewright.verdict import Verdict
+
+Level = Literal["error", "warning", "note"]
+
+LEVELS: Final[dict[str, Level]] = {
+    "not-yaml": "error", "refused": "error", "duplicate-id": "error", "matches-nothing": "error",
+    "test-missing": "error", "test-noisy": "error", "wrong-result": "error",
+    "syntax-error": "error", "lossy": "warning", "degenerate": "warning", "no-rest": "warning",
+    "broken-pattern": "warning", "fires-everywhere": "warning", "overlap": "warning",
+    "never-fires": "note", "not-checked": "note",
+}  # fmt: skip
+MEANINGS: Final[dict[str, str]] = {
+    "not-yaml": "The file is not YAML",
+    "refused": "The pinned ast-grep refuses the rule",
+    "duplicate-id": "Two rules have one id",
+    "matches-nothing": "No node can meet all parts of the rule",
+    "test-missing": "An invalid case of the rule's tests is not found",
+    "test-noisy": "A valid case of the rule's tests is found",
+    "wrong-result": "The fix does not give the text that an example wants",
+    "syntax-error": "The fix breaks the syntax",
+    "lossy": "The fix drops code that the rule does not name",
+    "degenerate": "The fix replaces a whole file, or most of it, by a text of its own",
+    "no-rest": "Applied again and again, the rule goes on changing its own result",
+    "broken-pattern": "A pattern is no correct code, and the rule matched nothing that was shown to it",
+    "fires-everywhere": "The rule matches nearly everywhere",
+    "overlap": "Two rules rewrite the same code to different texts",
+    "never-fires": "The rule matches nothing in the files that were looked at",
+    "not-checked": "The rule is for a language that is not checked here",
+}
+MAX_PASSES: Final = 5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong, or to be known.
+
+    Args:
+        kind: a key of `LEVELS`.
+        detail: what exactly, in one line.
+        where: a file and line of code, or a case, that shows it.
+    """
+
+    kind: str
+    detail: str
+    where: str = ""
+
+    @property
+    def level(self) -> Level:
+        return LEVELS[self.kind]
+
+
+def form(action: Action) -> Iterator[Finding]:
+    """What the rule's own text shows: refusals, and parts that exclude each other."""
+    rule = action.rules[0]
+    try:
+        compile_rule(rule, action.language)
+    except RecursionError:
+        yield Finding("refused", "the rule is nested too deeply")
+        return
+    except (BadRule, Panicked) as error:
+        yield Finding("refused", str(error))
+        return
+    if _kinds(rule["rule"], rule.get("utils") or {}, action.language) == frozenset():
+        yield Finding("matches-nothing", "its kinds and patterns exclude each other: no node has all of them")
+
+
+def _kinds(rule: Mapping[str, Any], utils: Mapping[str, Any], language: Language, depth: int = 8) -> Any:
+    """The node kinds that a rule can match; `None` where any, or where that cannot be told."""
+    found: frozenset[str] | None = None
+    for key, value in rule.items():
+        part: frozenset[str] | None = None
+        if key == "kind" and str(value).isidentifier():
+            part = frozenset({str(value)})
+        elif key == "pattern":
+            part = _kind_of(value, language)
+        elif key == "all":
+            for item in value:
+                found = _both(found, _kinds(item, utils, language, depth))
+        elif key == "any":
+            each = [_kinds(item, utils, language, depth) for item in value]
+            part = None if not each or None in each else frozenset().union(*each)
+        elif key == "matches" and isinstance(value, str) and value in utils and depth:
+            part = _kinds(utils[value], utils, language, depth - 1)
+        found = _both(found, part)
+    return found
+
+
+def _both(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
+    if one is None or other is None:
+        return one if other is None else other
+    return one & other
+
+
+def _kind_of(pattern: Any, language: Language) -> frozenset[str] | None:
+    if isinstance(pattern, dict) and pattern.get("strictness") == "template":
+        return None
+    kind = patterns.facts(*pattern_parts(pattern), language).root_kind
+    return frozenset({str(kind)}) if kind is not None else None
+
+
+def finds(action: Action, code: str) -> bool:
+    """Whether a rule matches anything in a text."""
+    return any(step.n_found for step in trace(action, code).steps)
+
+
+def tests(action: Action, valid: Sequence[str], invalid: Sequence[str]) -> Iterator[Finding]:
+    """What the rule's tests say otherwise than the rule."""
+    for number, code in enumerate(invalid, 1):
+        if not finds(action, code):
+            yield Finding("test-missing", f"invalid case {number} is not found: {_short(code)}")
+    for number, code in enumerate(valid, 1):
+        if finds(action, code):
+            yield Finding("test-noisy", f"valid case {number} is found: {_short(code)}")
+
+
+def effects(action: Action, code: str, where: str, whole_file: bool) -> Iterator[Finding]:
+    """What the rule's fix does to a text that it matches.
+
+    Args:
+        action: one rule with a fix.
+        code: the text.
+        where: its name.
+        whole_file: whether it is a file; a case of a test may well be replaced as a whole.
+    """
+    outcome = judge(action, code)
+    for flag, kind in (
+        (Verdict.LOSSY, "lossy"),
+        (Verdict.SYNTAX_ERROR, "syntax-error"),
+        (Verdict.DEGENERATE, "degenerate"),
+    ):
+        if flag in outcome.flags and (whole_file or flag is not Verdict.DEGENERATE):
+            yield Finding(kind, outcome.detail if outcome.verdict is flag else MEANINGS[kind].lower(), where)
+    if outcome.post is not None and outcome.post != code and not _rests(action, outcome.post):
+        yield Finding("no-rest", f"after {MAX_PASSES} passes it still changes what it wrote", where)
+
+
+def _rests(action: Action, text: str) -> bool:
+    """Whether a rule stops to change its own result after a few passes (nested matches take some)."""
+    for _ in range(MAX_PASSES):
+        after = apply(action, text).post
+        if after is None or after == text:
+            return True
+        text = after
+    return False
+
+
+def broken(action: Action) -> Iterator[Finding]:
+    """Patterns about the match itself that are no correct code."""
+    rule = action.rules[0]
+    for part in own(rule["rule"], rule.get("utils") or {}):
+        if "pattern" in part and patterns.facts(*pattern_parts(part["pattern"]), action.language).broken:
+            text = pattern_parts(part["pattern"])[0]
+            yield Finding("broken-pattern", f"{_short(text)}{patterns.fault(text)}")
+
+
+def _short(text: str) -> str:
+    flat = " ".join(text.split())
+    return f"`{flat if len(flat) <= 80 else flat[:77] + '...'}`"

@@ -1,0 +1,186 @@
+"""`rulewright check`: what is wrong with rules, each kind on a rule that has it and one that has not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rulewright import cli
+from rulewright.engine.audit import LEVELS, MEANINGS
+
+GOOD = "id: good\nlanguage: Python\nrule: {pattern: $A == None}\nfix: $A is None\n"
+
+
+def rule(name: str, matcher: dict[str, Any], **more: Any) -> str:
+    return json.dumps({"id": name, "language": "Python", "rule": matcher, **more})
+
+
+def put(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+@pytest.fixture
+def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    monkeypatch.chdir(tmp_path)
+
+    def run(files: dict[str, str], *words: str) -> tuple[int, list[dict[str, Any]], dict[str, Any]]:
+        put(tmp_path, files)
+        code = cli.main(["check", *(words or ("rules",)), "--json"])
+        *rows, last = map(json.loads, capsys.readouterr().out.splitlines())
+        return code, rows, last
+
+    return run
+
+
+def test_a_good_rule_has_no_findings(check: Any) -> None:
+    tests = "id: good\nvalid: ['a is None']\ninvalid: ['a == None', 'f(a == None)']\n"
+    code, rows, last = check({"rules/good.yml": GOOD, "rules/good-test.yml": tests})
+    assert (code, rows, last["rules"]) == (0, [], 1)
+
+
+CASES = [
+    ("refused", rule("r", {"kind": "calll"}), "did you mean `call`"),
+    ("refused", rule("r", {"pattern": "f($A)", "inside": {"kind": "module", "field": "bdy"}}), "field `bdy`"),
+    ("refused", rule("r", {"regex": "x"}), "kind"),
+    ("refused", rule("r", {"pattern": "f($A)"}, fix="$B"), "undefined variable `$B`"),
+    ("refused", rule("r", {"pattern": "f($A)"}, fixx="x"), "unknown field `fixx`"),
+    ("refused", "id: r\nlanguage: Pyton\nrule: {kind: call}\n", "unknown language"),
+    ("not-yaml", "id: [r\n", "not YAML"),
+    ("matches-nothing", rule("r", {"pattern": "f($A)", "kind": "string"}), "exclude"),
+    ("matches-nothing", rule("r", {"all": [{"kind": "call"}, {"kind": "string"}]}), "exclude"),
+    ("broken-pattern", rule("r", {"pattern": "f($a)"}), "upper case"),
+    ("not-checked", "id: r\nlanguage: ruby\nrule: {kind: call}\n", "ruby"),
+]
+
+
+@pytest.mark.parametrize(("kind", "text", "words"), CASES)
+def test_what_a_rule_shows_by_itself(check: Any, kind: str, text: str, words: str) -> None:
+    code, rows, _ = check({"rules/r.yml": text, "rules/good.yml": GOOD})
+    found = [row for row in rows if row["kind"] == kind]
+    assert len(found) == 1 and words in found[0]["detail"], rows
+    assert found[0]["path"].endswith("r.yml")
+    assert code == (1 if LEVELS[kind] == "error" else 0)  # type: ignore[comparison-overlap]
+
+
+@pytest.mark.parametrize(
+    ("matcher", "fix", "cases", "kind"),
+    [
+        ({"pattern": "$A == None"}, "$A is None", "valid: ['b == None']\n", "test-noisy"),
+        ({"pattern": "$A == None"}, "$A is None", "invalid: ['b != None']\n", "test-missing"),
+        ({"pattern": "if $A:\n  $B"}, "$B", 'invalid: ["if a:\\n  b()\\nelse:\\n  c()\\n"]\n', "lossy"),
+        ({"pattern": "f($A)"}, "f($A", "invalid: ['f(1)']\n", "syntax-error"),
+        ({"pattern": "f($A)"}, "f(f($A))", "invalid: ['f(1)']\n", "no-rest"),
+    ],
+)
+def test_what_the_cases_of_a_rule_show(
+    check: Any, matcher: dict[str, Any], fix: str, cases: str, kind: str
+) -> None:
+    _, rows, _ = check({"rules/r.yml": rule("r", matcher, fix=fix), "rules/r-test.yml": "id: r\n" + cases})
+    assert kind in {row["kind"] for row in rows}
+
+
+def test_nested_matches_need_passes_and_come_to_rest(check: Any) -> None:
+    text = rule("r", {"pattern": "f($A)"}, fix="g($A)")
+    _, rows, _ = check({"rules/r.yml": text, "rules/t.yml": "id: r\ninvalid: ['f(f(f(1)))']\n"})
+    assert rows == []
+
+
+def test_a_project_is_read_as_ast_grep_reads_it(check: Any) -> None:
+    config = "ruleDirs: [mine]\ntestConfigs: [{testDir: tests}]\nutilDirs: [shared]\n"
+    uses = rule("uses", {"pattern": "f($A)", "has": {"matches": "is-lit", "stopBy": "end"}}, fix="g($A)")
+    files = {
+        "p/sgconfig.yml": config, "p/mine/uses.yml": uses, "p/elsewhere/bad.yml": "id: x\nrule: 3\n",
+        "p/shared/lit.yml": "id: is-lit\nlanguage: Python\nrule: {kind: integer}\n",
+        "p/tests/uses.yml": "id: uses\nvalid: ['f(a)']\ninvalid: ['f(1)']\n",
+    }  # fmt: skip
+    assert check(files, "p")[:2] == (0, [])
+    files["p/tests/uses.yml"] = "id: uses\nvalid: ['f(2)']\n"
+    assert [row["kind"] for row in check(files, "p")[1]] == ["test-noisy"]
+
+
+def test_what_a_repository_shows(check: Any) -> None:
+    code = "def f(a):\n    return a == None\n" + "pass\n" * 10
+    files = {f"src/m{n}.py": code for n in range(6)} | {
+        "rules/good.yml": GOOD,
+        "rules/never.yml": rule("never", {"pattern": "absent($A)"}),
+        "rules/all.yml": rule("all", {"kind": "identifier"}),
+        "rules/other.yml": rule("other", {"pattern": "$A == None"}, fix="not $A"),
+        "rules/go.yml": "id: go\nlanguage: Go\nrule: {kind: call_expression}\n",
+    }
+    _, rows, _ = check(files, "rules", "--against", "src")
+    found = {(row["rule"], row["kind"]) for row in rows}
+    assert found == {
+        ("never", "never-fires"),
+        ("all", "fires-everywhere"),
+        ("other", "overlap"),
+        ("go", "never-fires"),
+    }
+
+
+def test_examples_of_ones_own(check: Any) -> None:
+    rows = [
+        {"id": "good", "pre": "a == None\n", "post": "a is None\n"},
+        {"id": "good", "valid": ["b == None"]},
+        {"id": "good", "pre": "a == None\n", "post": "not a\n"},
+    ]
+    files = {"rules/good.yml": GOOD, "cases.jsonl": "".join(json.dumps(row) + "\n" for row in rows)}
+    code, found, _ = check(files, "rules", "--examples", "cases.jsonl")
+    assert code == 1
+    assert [(row["kind"], row["where"]) for row in found] == [
+        ("test-noisy", ""),
+        ("wrong-result", "example 2"),
+    ]
+
+
+def test_ids_are_told_twice_and_lines_are_right(check: Any) -> None:
+    _, rows, _ = check(
+        {"rules/a.yml": f"{GOOD}---\n{GOOD.replace('None', '0')}", "rules/b.yml": "# x\n" + GOOD}
+    )
+    assert {row["kind"] for row in rows} == {"duplicate-id"} and len(rows) == 2
+    assert rows[1]["path"] == "rules/b.yml" and rows[1]["line"] == 2
+
+
+def test_files_as_a_hook_names_them(check: Any) -> None:
+    files = {
+        "rules/good.yml": GOOD,
+        "rules/good-test.yml": "id: good\nvalid: ['a == None']\n",
+        "rules/x.yml": "a: [",
+    }
+    code, rows, last = check(files, "rules/good.yml", "rules/good-test.yml", "rules/x.yml")
+    assert (code, last["rules"]) == (1, 1)
+    assert [(row["kind"], row["path"]) for row in rows] == [
+        ("not-yaml", "rules/x.yml"), ("test-noisy", "rules/good.yml"),
+    ]  # fmt: skip
+    assert check(files, "rules/good-test.yml")[:2] == (0, [])
+
+
+def test_sarif_and_exit_codes(check: Any, tmp_path: Path) -> None:
+    files = {"rules/r.yml": rule("r", {"pattern": "f($A)", "kind": "string"})}
+    assert check(files, "rules", "--sarif", "out.sarif", "--fail-on", "never")[0] == 0
+    log = json.loads((tmp_path / "out.sarif").read_text())
+    (made,) = log["runs"]
+    assert log["version"] == "2.1.0" and made["tool"]["driver"]["rules"][0]["id"] == "matches-nothing"
+    (result,) = made["results"]
+    place = result["locations"][0]["physicalLocation"]
+    assert result["level"] == "error" and result["ruleIndex"] == 0
+    assert place["artifactLocation"]["uri"] == "rules/r.yml" and place["region"]["startLine"] >= 1
+    files = {"rules/r.yml": rule("r", {"pattern": "absent($A)"}), "src/a.py": "b\n"}
+    assert check(files, "rules", "--against", "src")[0] == 0
+    assert check(files, "rules", "--against", "src", "--fail-on", "note")[0] == 1
+
+
+def test_every_kind_has_a_level_and_a_meaning() -> None:
+    assert set(LEVELS) == set(MEANINGS)
+
+
+def test_mistakes_of_a_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    assert cli.main(["check"]) == 2
+    assert cli.main(["check", "none.yml"]) == 2
+    assert cli.main(["check", "empty"]) == 2
