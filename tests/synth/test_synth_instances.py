@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rulewright.actions.action import Action
+from rulewright.difftext import splice
 from rulewright.engine import judge
 from rulewright.languages import Language
 from rulewright.synth import instances, naming, speech, windows
-from rulewright.synth.grammar import splice
 from rulewright.synth.instances import FAMILIES, Code
 
 NAMES = ("alpha", "betaValue", "count_items", "fetch", "limit", "MAX_SIZE", "Widget", "z9")

@@ -10,12 +10,13 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Iterable, Sequence
-from itertools import accumulate, compress, count, pairwise
-from operator import ne
+from itertools import accumulate, pairwise
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from rulewright.difftext import common_ends
 
 U64 = NDArray[np.uint64]
 U32 = NDArray[np.uint32]
@@ -178,7 +179,7 @@ class Edit:
 
     def __init__(self, pre: str, post: str) -> None:
         old, new = self._lines = pre.split("\n"), post.split("\n")
-        start, end = _shared(old, new)
+        start, end = common_ends(old, new)
         old_middle, new_middle = old[start : len(old) - end], new[start : len(new) - end]
         texts = (
             old[:start], old_middle, old[len(old) - end :], new_middle,
@@ -225,14 +226,6 @@ def _apart(a: tuple[U64, ...], b: tuple[U64, ...], n: int) -> tuple[U64, U64]:
     size = sum(part.size for part in a)
     runs = ngrams(joined, n)
     return runs[: max(0, size - n + 1)], runs[size:]
-
-
-def _shared(old: list[str], new: list[str]) -> tuple[int, int]:
-    """How many lines two texts share at their beginning, and how many after those at their end."""
-    bound = min(len(old), len(new))
-    start = next(compress(count(), map(ne, old, new)), bound)
-    backward = map(ne, reversed(old), reversed(new))
-    return start, min(next(compress(count(), backward), bound), bound - start)
 
 
 def _only(lines: list[str], others: list[str]) -> list[str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from ast_grep_py import SgNode
 
 from rulewright.actions.action import Action
+from rulewright.difftext import splice
 from rulewright.engine import applier, cli, tidy
 from rulewright.engine.applier import Edit
 from rulewright.engine.parsing import Parsed, parse
@@ -116,7 +117,7 @@ def partly(step: Step, texts: Sequence[str | None], *, exact: bool = False) -> S
         if text is not None
     ]
     edits = tuple(edit for edit, _ in chosen)
-    after, tidied = _spliced(step.before.source, edits), False
+    after, tidied = _written(step.before.source, edits), False
     if not exact:
         after, tidied = _tidied(after, edits, "", _without_padding(step.before.source, edits))
     return replace(step, edits=edits, nodes=tuple(node for _, node in chosen), after=after, tidied=tidied)
@@ -172,7 +173,7 @@ def _step_by_cli(rule: CompiledRule, parsed: Parsed, rule_id: str, exact: bool, 
             here = applier.run_rule(rule, source, parsed.root, rule_id)
             if tuple(match.edit for match in here.matches) == edits:
                 return replace(_step_here(rule, parsed, rule_id, exact, mark), by_cli=why)
-    text = _spliced(source, edits)
+    text = _written(source, edits)
     tidied = False
     if not exact:
         text, tidied = _tidied(text, edits, "", _without_padding(source, edits))
@@ -180,13 +181,8 @@ def _step_by_cli(rule: CompiledRule, parsed: Parsed, rule_id: str, exact: bool, 
     return Step(rule, parsed, edits, nodes, text, found.n_matches, tidied, why)
 
 
-def _spliced(source: str, edits: tuple[Edit, ...]) -> str:
-    pieces: list[str] = []
-    done = 0
-    for edit in edits:
-        pieces += [source[done : edit.start], edit.text]
-        done = edit.end
-    return "".join([*pieces, source[done:]])
+def _written(source: str, edits: tuple[Edit, ...]) -> str:
+    return splice(source, ((edit.start, edit.end, edit.text) for edit in edits))
 
 
 def _nodes_at(parsed: Parsed, rule: CompiledRule, edits: list[cli.CliEdit]) -> tuple[SgNode | None, ...]:

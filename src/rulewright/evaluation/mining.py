@@ -18,6 +18,7 @@ from typing import Any, Final
 from rulewright import console, engine, jsonl
 from rulewright.actions import render_action
 from rulewright.actions.action import Action
+from rulewright.difftext import splice
 from rulewright.engine.apply import trace
 from rulewright.evaluation.measures import MINING
 from rulewright.evaluation.stats import Estimate, estimate
@@ -147,8 +148,8 @@ def leave_one_out(mined: Mined, edit: EditRow, options: Options) -> dict[str, Co
     found: dict[str, Counter[str]] = {"all": Counter(), "one": Counter()}
     for number in chosen:
         for kind in found:
-            done = [site for i, site in enumerate(sites) if (i == number) == (kind == "all")]
-            learnt = mine(_spliced(edit.pre, done), edit.post, edit.language, options.budget_s)
+            done = [(s.start, s.end, s.text) for i, s in enumerate(sites) if (i == number) == (kind == "all")]
+            learnt = mine(splice(edit.pre, done), edit.post, edit.language, options.budget_s)
             found[kind][_left_out(learnt, edit, sites)] += 1
     return found
 
@@ -160,15 +161,6 @@ def _left_out(one: Mined, edit: EditRow, sites: Sequence[Any]) -> str:
     if made == edit.post:
         return "exact"
     return "under" if made is not None and _is_part(edit.pre, sites, made) else "wrong"
-
-
-def _spliced(text: str, sites: Sequence[Any]) -> str:
-    parts: list[str] = []
-    at = 0
-    for site in sites:
-        parts += [text[at : site.start], site.text]
-        at = site.end
-    return "".join([*parts, text[at:]])
 
 
 def _is_part(text: str, sites: Sequence[Any], made: str) -> bool:

@@ -9,33 +9,20 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from rulewright.actions import visit
-from rulewright.mining import reading
+from rulewright.mining import costs, reading
 from rulewright.mining.text.lift import Lifted
 from rulewright.mining.text.tree import Node
 
 Shape = Literal["pattern", "transform", "delete", "insert", "rewrite", "lexical", "literal", "run"]
 
 MAX_ANCHOR_CHARS: Final = 2_500
-ENOUGH_BITS: Final = 10.0
-
-VAGUE_COST: Final = 0.06
-"""For each bit that a rule asks too little."""
-VAGUE_INSERT_COST: Final = 0.4
-"""The same where nothing is taken away: then only the surroundings say where."""
-VAGUE_TOKEN_COST: Final = 0.08
-BASE_COST: Final[dict[Shape, float]] = {
-    "pattern": 1.0, "transform": 1.5, "delete": 2.0, "insert": 2.2, "rewrite": 2.5,
-    "lexical": 1.8, "literal": 6.0, "run": 8.0,
-}  # fmt: skip
-
-
+SNIPPET_CHARS: Final = 12
+"""Characters of a usual snippet around a pattern, which nobody reads."""
 COMPACT_CHARS: Final = 400
 """A rule of at most so many characters of JSON is compact."""
-TOKEN_COST: Final = 0.6
-"""A single token replaced by another: what surrounds it cannot go wrong."""
 
 
 @dataclass(frozen=True)
@@ -80,13 +67,13 @@ class Candidate:
     @cached_property
     def cost(self) -> float:
         """Lower is better: short, named, not too general."""
-        base = BASE_COST[self.shape]
-        doubt = VAGUE_INSERT_COST if self.adds else VAGUE_COST
+        base = costs.BASE[self.shape]
+        doubt = costs.VAGUE_INSERT if self.adds else costs.VAGUE
         if self.is_token:
-            base, doubt = TOKEN_COST, VAGUE_TOKEN_COST
-        vague = max(0.0, ENOUGH_BITS - self.bits) * doubt
-        crowd = 0.5 * max(0, self.n_vars - 5)
-        return base + 0.3 * _length(self.rule) / 40 + vague + crowd + self.extra_cost
+            base, doubt = costs.TOKEN, costs.VAGUE_TOKEN
+        vague = max(0.0, costs.ENOUGH_BITS - self.bits) * doubt
+        crowd = costs.PER_CROWDED_VARIABLE * max(0, self.n_vars - costs.FEW_VARIABLES)
+        return base + costs.PER_40_CHARS * _length(self.rule) / 40 + vague + crowd + self.extra_cost
 
     @property
     def is_token(self) -> bool:
@@ -103,7 +90,26 @@ class Candidate:
         return self.shape in ("pattern", "transform", "delete", "insert", "rewrite", "lexical")
 
 
+class Effect(NamedTuple):
+    """What a rule does to a text, against what should become of it."""
+
+    hunks: frozenset[int]
+    positives: tuple[tuple[int, int], ...]
+    """Spans of the matched nodes whose replacement is what the edit made."""
+    negatives: tuple[tuple[int, int], ...]
+    n_harmless: int
+    text: str
+    """The whole text after the rule."""
+
+    @property
+    def sound(self) -> bool:
+        return bool(self.hunks) and not self.negatives
+
+
 def _length(rule: Mapping[str, Any]) -> int:
     """Characters that a person has to read: patterns and fixes, wrappers left out."""
     texts = visit.texts(rule, skip=frozenset({"selector"}))
-    return sum(max(0, len(text) - 12) if key == "context" else len(text) + 4 for key, text in texts)
+    return sum(
+        max(0, len(text) - SNIPPET_CHARS) if key == "context" else len(text) + costs.PER_TEXT
+        for key, text in texts
+    )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from rulewright.actions.action import Action
 from rulewright.actions.codec import render_rules
+from rulewright.difftext import unified
 from rulewright.mining.learn.corpus import Result, Shared
 
 MAX_RULES: Final = 60
@@ -72,7 +72,7 @@ def _examples(ids: Sequence[str], texts: Mapping[str, tuple[str, str, str]]) -> 
 
 def diff(pre: str, post: str, limit: int = MAX_DIFF_LINES) -> list[str]:
     """The changed lines with one line around, cut to `limit`."""
-    lines = list(difflib.unified_diff(pre.splitlines(), post.splitlines(), lineterm="", n=1))[2:]
+    lines = unified(pre, post)
     return lines if len(lines) <= limit else [*lines[:limit], f"… {len(lines) - limit} more lines"]
 
 

@@ -1,72 +1,14 @@
-"""What the trees of the five languages call the few things that instance edits need.
-
-One table, filled from the tree-sitter grammars inside ast-grep 0.51; no behaviour
-beyond looking nodes up.
-"""
+"""Nodes and patterns for instance edits, by the table of `rulewright.grammars`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from ast_grep_py import SgNode
 
+from rulewright.grammars import GRAMMARS, Grammar
 from rulewright.languages import Language
-
-
-@dataclass(frozen=True)
-class Grammar:
-    """Node kinds of one language."""
-
-    call: str
-    callee: str
-    """Field of the call that holds the function's name (or the member expression)."""
-    arguments: str
-    member: str
-    """`a.b` where it is not called; the call's callee too, except in Java."""
-    property: str
-    """Field of `member` that holds the name after the dot."""
-    identifier: str
-    integer: tuple[str, ...]
-    string: tuple[str, ...]
-    imports: tuple[str, ...]
-    wrap: str = "%s"
-    """Context in which a call or expression pattern parses as meant."""
-    keywords: frozenset[str] = frozenset()
-
-
-_COMMON: Final = frozenset(
-    {"self", "cls", "this", "super", "print", "None", "True", "False", "_", "err", "ok"}
-)
-_JS = Grammar(
-    "call_expression", "function", "arguments", "member_expression", "property", "identifier",
-    ("number",), ("string",), ("import_statement",),
-    keywords=_COMMON
-    | {"undefined", "require", "module", "exports", "console", "process", "arguments", "async"},
-)  # fmt: skip
-GRAMMARS: Final[dict[Language, Grammar]] = {
-    "python": Grammar(
-        "call", "function", "argument_list", "attribute", "attribute", "identifier",
-        ("integer",), ("string",), ("import_from_statement", "import_statement"),
-        keywords=_COMMON | {"len", "str", "int", "list", "dict", "set", "tuple", "type", "isinstance",
-                            "Exception", "super", "range", "bool", "object", "__name__", "open"},
-    ),
-    "javascript": _JS,
-    "typescript": _JS,
-    "tsx": _JS,
-    "java": Grammar(
-        "method_invocation", "name", "argument_list", "field_access", "field", "identifier",
-        ("decimal_integer_literal",), ("string_literal",), ("import_declaration",), keywords=_COMMON,
-    ),
-    "go": Grammar(
-        "call_expression", "function", "argument_list", "selector_expression", "field", "identifier",
-        ("int_literal",), ("interpreted_string_literal",), ("import_spec",),
-        wrap="package p\nfunc f() { %s }",
-        keywords=_COMMON
-        | {"nil", "true", "false", "append", "make", "len", "cap", "new", "panic", "string", "error"},
-    ),
-}  # fmt: skip
 
 
 def expression(language: Language, text: str, kind: str) -> str | dict[str, str]:
@@ -108,14 +50,3 @@ def span(node: SgNode) -> tuple[int, int]:
     """Start and end, in characters."""
     place = node.range()
     return place.start.index, place.end.index
-
-
-def splice(text: str, edits: list[tuple[int, int, str]]) -> str:
-    """Replace disjoint character ranges.
-
-    >>> splice("a + b", [(0, 1, "x"), (4, 5, "y")])
-    'x + y'
-    """
-    for start, end, new in sorted(edits, reverse=True):
-        text = text[:start] + new + text[end:]
-    return text

@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from ast_grep_py import SgNode
 
 from rulewright.actions.action import Rule
+from rulewright.difftext import splice
+from rulewright.grammars import GRAMMARS, Grammar
 from rulewright.languages import Language
-from rulewright.synth.grammar import GRAMMARS, Grammar, of_kind, span, splice
+from rulewright.synth.grammar import of_kind, span
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,10 @@ from rulewright import workers as processes
 from rulewright.actions import render_action
 from rulewright.data.schemas import NormalizedRecord, RecordMetadata, Split, record_id
 from rulewright.data.splits import Fractions, split_of, uniform
+from rulewright.grammars import GRAMMARS
 from rulewright.languages import Language
 from rulewright.synth import instances, sources, templates, windows
-from rulewright.synth.grammar import GRAMMARS, of_kind
+from rulewright.synth.grammar import of_kind
 from rulewright.synth.kinds import Shape, WindowKind, Wording
 from rulewright.synth.make import Edit, Maker
 from rulewright.synth.sources import SourceFile

@@ -8,7 +8,6 @@ episodes only. Which steps may be trained on is decided later (`srl.make_trajs`)
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,6 +18,7 @@ from typing import Any
 
 from rulewright import jsonl
 from rulewright.actions import Response, render_action
+from rulewright.difftext import unified
 from rulewright.engine import Engine, Request, judge_answers
 from rulewright.sandbox.runner import Sandbox
 from rulewright.state.state import HistoryItem, State
@@ -219,8 +219,7 @@ def diff(before: str, after: str | None) -> str:
     """Unified diff without file names, one line of context; empty where nothing changed."""
     if after is None or before == after:
         return ""
-    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=1)
-    return "\n".join(list(lines)[2:])
+    return "\n".join(unified(before, after))
 
 
 def finished_keys(path: Path) -> set[str]:

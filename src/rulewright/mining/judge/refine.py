@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from rulewright import grammars
 from rulewright.actions.visit import regex_escape
-from rulewright.mining.candidate import Candidate
-from rulewright.mining.judge.soundness import Effect, nodes_of
+from rulewright.mining import costs
+from rulewright.mining.candidate import Candidate, Effect
+from rulewright.mining.judge.soundness import nodes_of
 from rulewright.mining.text.align import Edit
 from rulewright.mining.text.lift import Hole
 from rulewright.mining.text.tree import Node, Tree
@@ -96,13 +98,16 @@ def _variables(tree: Tree, good: list[Node], candidate: Candidate) -> Iterator[O
             rule: dict[str, Any] = (
                 {"kind": kinds[0]} if len(kinds) == 1 else {"any": [{"kind": k} for k in kinds]}
             )
-            yield Option(f"constraints.{hole.name}", rule, 1.2, _kind_test(path, frozenset(kinds)))
+            yield Option(
+                f"constraints.{hole.name}", rule, costs.VARIABLE_KIND, _kind_test(path, frozenset(kinds))
+            )
         texts = sorted({tree.text_of(p) for p in parts})
         if len(texts) <= 4 and all(len(t) <= 40 and "\n" not in t for t in texts):
             regex = "^" + "|".join(map(regex_escape, texts)) + "$"
             if len(texts) > 1:
                 regex = f"^({regex[1:-1]})$"
-            cost = 1.6 + 0.3 * len(texts) + 0.02 * sum(map(len, texts))
+            cost = costs.VARIABLE_TEXT + costs.PER_VARIABLE_TEXT * len(texts)
+            cost += costs.PER_CHAR * sum(map(len, texts))
             yield Option(
                 f"constraints.{hole.name}", {"regex": regex}, cost, _text_test(tree, path, frozenset(texts))
             )
@@ -171,20 +176,24 @@ def _around(tree: Tree, good: list[Node], first: Node) -> Iterator[Option]:
     if len(parents) == 1 and all(n.parent is not None and n.parent.parent is not None for n in good):
         kind = next(iter(parents))
         field = first.field()
-        yield Option("inside", {"kind": kind}, 1.4, _parent_test(kind))
+        yield Option("inside", {"kind": kind}, costs.PARENT_KIND, _parent_test(kind))
         if field and all(n.field() == field for n in good):
-            yield Option("inside", {"kind": kind, "field": field}, 1.5, _parent_test(kind, field))
+            yield Option(
+                "inside", {"kind": kind, "field": field}, costs.PARENT_FIELD, _parent_test(kind, field)
+            )
     for up in first.ancestors():
         if up.parent is None:
             break
         if all(any(a.kind == up.kind for a in n.ancestors()) for n in good):
-            yield Option("inside", {"kind": up.kind, "stopBy": "end"}, 1.8, _ancestor_test(up.kind))
+            yield Option(
+                "inside", {"kind": up.kind, "stopBy": "end"}, costs.ANCESTOR_KIND, _ancestor_test(up.kind)
+            )
         yield from _named_ancestor(tree, good, up)
     here = {a.kind for n in good for a in n.ancestors()}
-    for kind in _SHUT_OUT:
+    for kind in grammars.APART:
         if kind not in here:
             rule = {"inside": {"kind": kind, "stopBy": "end"}}
-            yield Option("not", rule, 2.2, _ancestor_test(kind, wanted=False))
+            yield Option("not", rule, costs.NOT_INSIDE, _ancestor_test(kind, wanted=False))
 
 
 def _parent_test(kind: str, field: str = "") -> Callable[[Node], bool]:
@@ -199,13 +208,6 @@ def _ancestor_test(kind: str, wanted: bool = True) -> Callable[[Node], bool]:
         return any(a.kind == kind for a in node.ancestors()) == wanted
 
     return holds
-
-
-_SHUT_OUT: Final = (
-    "import_statement", "import_from_statement", "import_declaration", "attribute", "string", "decorator",
-    "member_expression", "field_access", "function_definition", "class_definition", "class_declaration",
-    "method_declaration", "function_declaration", "call", "call_expression", "argument_list", "arguments",
-)  # fmt: skip
 
 
 def _named_ancestor(tree: Tree, good: list[Node], up: Node) -> Iterator[Option]:
@@ -227,7 +229,7 @@ def _named_ancestor(tree: Tree, good: list[Node], up: Node) -> Iterator[Option]:
             )
 
         rule = {"kind": up.kind, "has": {"field": field, "regex": regex}, "stopBy": "end"}
-        yield Option("inside", rule, 1.7 + 0.01 * len(text), holds)
+        yield Option("inside", rule, costs.ANCESTOR_NAME + costs.PER_NAME_CHAR * len(text), holds)
 
 
 def _neighbours(tree: Tree, good: list[Node]) -> Iterator[Option]:
@@ -237,11 +239,13 @@ def _neighbours(tree: Tree, good: list[Node]) -> Iterator[Option]:
             continue
         kind, named = nodes[0].kind, nodes[0].named
         if named and all(b.kind == kind for b in nodes):
-            yield Option(key, {"kind": kind}, 2.0, _near_test(near, kind))
+            yield Option(key, {"kind": kind}, costs.NEIGHBOR_KIND_ASKED, _near_test(near, kind))
         text = tree.text_of(nodes[0])
         if len(text) <= 80 and "\n" not in text and all(tree.text_of(b) == text for b in nodes):
             rule = {"regex": f"^{regex_escape(text)}$"} | ({"kind": kind} if named else {})
-            yield Option(key, rule, 2.4 + 0.02 * len(text), _near_text_test(near, tree, text))
+            yield Option(
+                key, rule, costs.NEIGHBOR_TEXT + costs.PER_CHAR * len(text), _near_text_test(near, tree, text)
+            )
 
 
 def _near_test(near: Callable[[Node], Node | None], kind: str) -> Callable[[Node], bool]:

@@ -12,19 +12,19 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from rulewright.mining.candidate import Candidate
+from rulewright import grammars
+from rulewright.mining import costs
+from rulewright.mining.candidate import Candidate, Effect
 from rulewright.mining.judge.refine import Option, added, hole_parts
-from rulewright.mining.judge.soundness import Effect, nodes_of
+from rulewright.mining.judge.soundness import nodes_of
 from rulewright.mining.reading import old_text
 from rulewright.mining.text.align import Edit
 from rulewright.mining.text.tree import Node
 
-ROLE_COST: Final = 0.1
 MAX_KINDS: Final = 3
 
 _GLUED: Final = re.compile(r"(?<![\w$])[A-Za-z_]\w*\$([A-Z])(?![A-Z0-9_])")
 _PAREN: Final = re.compile(r"(?<![\w\])$])\(\$([A-Z])\)")
-_ROLES: Final = frozenset({"name", "attribute", "property", "field", "key", "label", "alias"})
 
 
 def guarded(edit: Edit, candidate: Candidate, done: Effect) -> Candidate | None:
@@ -50,7 +50,7 @@ def _variables(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[O
         kinds = sorted({part.kind for part in parts})
         if 0 < len(kinds) <= MAX_KINDS:
             rule = {"kind": kinds[0]} if len(kinds) == 1 else {"any": [{"kind": kind} for kind in kinds]}
-            yield Option(f"constraints.{name}", rule, ROLE_COST, _anything)
+            yield Option(f"constraints.{name}", rule, costs.ROLE, _anything)
 
 
 def _place(candidate: Candidate, good: list[Node]) -> Iterator[Option]:
@@ -63,11 +63,18 @@ def _place(candidate: Candidate, good: list[Node]) -> Iterator[Option]:
         return
     kind = next(iter(parents))
     if _wrapped(fix) and not _wrapped(old_text(candidate.rule).strip() or "()"):
-        yield Option("inside", {"kind": kind}, ROLE_COST, _anything)
-    elif candidate.is_token and "identifier" in candidate.kind and "regex" not in matcher:
+        yield Option("inside", {"kind": kind}, costs.ROLE, _anything)
+    elif candidate.is_token and _is_name(candidate):
         fields = {node.field() for node in good}
-        if len(fields) == 1 and fields <= _ROLES and "import" not in kind:
-            yield Option("inside", {"kind": kind, "field": next(iter(fields))}, ROLE_COST, _anything)
+        if len(fields) == 1 and fields <= grammars.ROLE_FIELDS and "import" not in kind:
+            yield Option("inside", {"kind": kind, "field": next(iter(fields))}, costs.ROLE, _anything)
+
+
+def _is_name(candidate: Candidate) -> bool:
+    """Whether a token is a name that its kind does not tell from other names."""
+    return candidate.kind == "identifier" or (
+        "identifier" in candidate.kind and "regex" not in candidate.rule["rule"]
+    )
 
 
 def _wrapped(text: str) -> bool:

@@ -7,29 +7,11 @@ word on a mined rule is `engine.judge`, not this.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from rulewright.engine.applier import NotPorted, TooLarge, run_rule
 from rulewright.engine.rules import BadRule, Panicked, compile_rule
-from rulewright.mining.candidate import Candidate
+from rulewright.mining.candidate import Candidate, Effect
 from rulewright.mining.text.align import Edit
 from rulewright.mining.text.tree import Node, Tree
-
-
-class Effect(NamedTuple):
-    """What a rule does to a text, against what should become of it."""
-
-    hunks: frozenset[int]
-    positives: tuple[tuple[int, int], ...]
-    """Spans of the matched nodes whose replacement is what the edit made."""
-    negatives: tuple[tuple[int, int], ...]
-    n_harmless: int
-    text: str
-    """The whole text after the rule."""
-
-    @property
-    def sound(self) -> bool:
-        return bool(self.hunks) and not self.negatives
 
 
 def effect(edit: Edit, candidate: Candidate, cap: int = 200) -> Effect | None:

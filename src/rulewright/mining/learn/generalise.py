@@ -13,16 +13,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Literal
 
-from rulewright import engine
+from rulewright import engine, grammars
 from rulewright.actions.action import Action
+from rulewright.difftext import common_ends
 from rulewright.languages import Language
-from rulewright.mining.candidate import Candidate
+from rulewright.mining.candidate import Candidate, Effect
 from rulewright.mining.judge.confidence import drops_unnamed, properties
-from rulewright.mining.judge.soundness import Effect, effect
+from rulewright.mining.judge.soundness import effect
+from rulewright.mining.learn.kept import Found, Kept, rank
 from rulewright.mining.learn.mined import EVALUATIONS_PER_SECOND, refuse
-from rulewright.mining.learn.search import MAX_RULES, Found, Pool, Work, fill, imported_names, rank
+from rulewright.mining.learn.search import MAX_RULES, Budget, fill, imported_names
 from rulewright.mining.text.align import Edit, variants
-from rulewright.mining.text.lift import LIST_KIND, MAXIMAL, lift
+from rulewright.mining.text.lift import MAXIMAL, lift
 from rulewright.mining.text.snippets import selector_rule
 from rulewright.mining.text.tree import Node, Tree
 
@@ -52,10 +54,10 @@ class Prepared:
     def __init__(self, example: Example, budget_s: float = 2.0) -> None:
         self.example = example
         self.problem = refuse(example.pre, example.post, example.language)
-        self.pools: list[Pool] = []
+        self.pools: list[Kept] = []
         if not self.problem:
             pre, post = Tree(example.pre, example.language), Tree(example.post, example.language)
-            work = Work(budget_s * EVALUATIONS_PER_SECOND, per_call=pre.work)
+            work = Budget(budget_s * EVALUATIONS_PER_SECOND, per_call=pre.work)
             for edit in variants(pre, post):
                 if edit.is_workable:
                     self.pools.append(fill(edit, work))
@@ -233,7 +235,7 @@ def anti_unify(left: Prepared, right: Prepared) -> Iterator[Candidate]:
                     yield from _pair(pool.edit, one, other.edit, two)
 
 
-def _anchors(pool: Pool) -> list[Node]:
+def _anchors(pool: Kept) -> list[Node]:
     nodes: dict[int, Node] = {}
     for found in sorted(pool.found, key=lambda f: (-len(f.hunks), rank(f))):
         if found.candidate.shape in ("pattern", "lexical", "literal") and found.candidate.anchor.children:
@@ -274,19 +276,14 @@ def _differ(a_tree: Tree, a: Node, b_tree: Tree, b: Node, only: set[int]) -> boo
                     return False
                 only.add(x.index)
         return True
-    if not LIST_KIND.search(a.kind):
+    if not grammars.LIST.search(a.kind):
         return False
     return _differ_list(a_tree, kids_a, b_tree, kids_b, only)
 
 
 def _differ_list(a_tree: Tree, a: list[Node], b_tree: Tree, b: list[Node], only: set[int]) -> bool:
     """Lists of unlike length: equal ends stay, the middle becomes one variable."""
-    lead = 0
-    while lead < min(len(a), len(b)) and a_tree.text_of(a[lead]) == b_tree.text_of(b[lead]):
-        lead += 1
-    tail = 0
-    while tail < min(len(a), len(b)) - lead and a_tree.text_of(a[-1 - tail]) == b_tree.text_of(b[-1 - tail]):
-        tail += 1
+    lead, tail = common_ends([a_tree.text_of(n) for n in a], [b_tree.text_of(n) for n in b])
     middle = [n for n in a[lead : len(a) - tail] if n.named]
     if not middle:
         return False

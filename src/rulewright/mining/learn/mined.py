@@ -20,7 +20,7 @@ from rulewright.languages import Language
 from rulewright.mining.candidate import COMPACT_CHARS, Candidate, Shape
 from rulewright.mining.judge import background
 from rulewright.mining.judge.confidence import CONFIDENT, confidence, is_bare_value, lists_values
-from rulewright.mining.learn.search import Plan, Work, solve
+from rulewright.mining.learn.search import Budget, Plan, solve
 from rulewright.mining.text import snippets
 from rulewright.mining.text.tree import Tree
 from rulewright.verdict import Outcome, Verdict
@@ -151,10 +151,10 @@ def learn_from(pre: str, post: str, language: Language, budget_s: float = 2.0) -
         before, after = Tree(pre, language), Tree(post, language)
         if problem := _too_deep(before, after):
             return nothing(problem)
-        work = Work(budget_s * EVALUATIONS_PER_SECOND, per_call=before.work)
+        work = Budget(budget_s * EVALUATIONS_PER_SECOND, per_call=before.work)
         plan = solve(before, after, work, strict=False)
         if plan is None:
-            return nothing("no single rule found", int(work.spent))
+            return nothing("no single rule makes the whole change", int(work.spent))
         step = plan.steps[0]
         action = Action(language, (step.candidate.rule,), mode="rule")
         outcome = engine.judge(action, pre)
@@ -189,10 +189,10 @@ def _mine(
         return nothing("pre does not parse")
     if problem := _too_deep(before, after):
         return nothing(problem)
-    work = Work(budget_s * EVALUATIONS_PER_SECOND, per_call=before.work)
+    work = Budget(budget_s * EVALUATIONS_PER_SECOND, per_call=before.work)
     plan = solve(before, after, work, said=quoted_names(instruction))
     if plan is None:
-        spent = work.spent >= work.left
+        spent = work.is_spent
         return nothing("deadline" if spent else "no short sequence of rules found", int(work.spent))
     return verified(plan, pre, post, language, instruction, known, int(work.spent))
 

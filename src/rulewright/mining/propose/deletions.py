@@ -6,11 +6,12 @@ Where the gap goes too, the neighbour is rewritten to itself and `expandStart` o
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any, Final
 
+from rulewright import grammars
 from rulewright.actions.visit import regex_escape
+from rulewright.mining import costs
 from rulewright.mining.candidate import Candidate
 from rulewright.mining.propose.naming import MAX_HEAD, by_name, by_text
 from rulewright.mining.text.align import Edit, Mapped
@@ -19,13 +20,6 @@ from rulewright.mining.text.snippets import selector_rule
 from rulewright.mining.text.tree import Node
 
 MAX_GONE: Final = 12
-IMPORT_COST: Final = 2.0
-"""For a variable in an import that goes."""
-KIND_COST: Final = 0.3
-"""For the kind of a neighbour."""
-_IMPORT: Final = re.compile(r"import|package_clause|^use_declaration$|include")
-_DECLARATOR: Final = re.compile(r"declarator$|_spec$|^assignment$|^expression_statement$")
-_DECLARED: Final = frozenset({"name", "left", "key", "declarator"})
 
 
 def deletions(edit: Edit, number: int, names: frozenset[str]) -> Iterator[Candidate]:
@@ -61,7 +55,7 @@ def deletions(edit: Edit, number: int, names: frozenset[str]) -> Iterator[Candid
 def _delete_alone(edit: Edit, node: Node, number: int, names: frozenset[str]) -> Iterator[Candidate]:
     """A node goes and all that is around it stays: an empty line, or nothing else in the file."""
     places = (m for m in edit.map_range(node.start, node.end) if number in m.hunks)
-    if node.kind != "ERROR" and any(mapped.start == mapped.end for mapped in places):
+    if node.kind != grammars.ERROR and any(mapped.start == mapped.end for mapped in places):
         for matcher, n_vars, extra in _node_matchers(edit, node, names):
             rule = {"rule": matcher, "fix": ""}
             yield Candidate(rule, "delete", node, node.kind, frozenset((number,)), n_vars, extra)
@@ -79,7 +73,9 @@ def _delete_several(edit: Edit, gone: list[Node], other: Node, number: int, side
     rule = {**_brief(edit, node), relation: seen}
     fix = {"template": template, side: what, far: reach}
     n_vars = int(other.named)
-    yield Candidate({"rule": rule, "fix": fix}, "delete", node, node.kind, frozenset((number,)), n_vars, 0.8)
+    yield Candidate(
+        {"rule": rule, "fix": fix}, "delete", node, node.kind, frozenset((number,)), n_vars, costs.SEVERAL_GO
+    )
 
 
 def _brief(edit: Edit, node: Node) -> dict[str, Any]:
@@ -98,8 +94,8 @@ def _node_matchers(
     What it declares stays literal: another name would be another thing. Of imports all does,
     unless one rule takes out several.
     """
-    imports = _IMPORT.search(node.kind) is not None
-    doubt = IMPORT_COST if imports else 0.0
+    imports = grammars.IMPORT.search(node.kind) is not None
+    doubt = costs.IMPORT_OPEN if imports else 0.0
     still = Edit(edit.pre, edit.pre, ())
     place = Mapped(node.start, node.end, frozenset())
     declared = frozenset() if imports else frozenset(name.index for name in _declared(node))
@@ -115,10 +111,10 @@ def _node_matchers(
 def _declared(node: Node) -> Iterator[Node]:
     """The parts by which a declaration names what it declares."""
     for child in node.children:
-        if child.named and child.field() in _DECLARED:
+        if child.named and child.field() in grammars.DECLARED_FIELDS:
             yield child
             yield from _declared(child)
-        elif _DECLARATOR.search(child.kind):
+        elif grammars.DECLARATOR.search(child.kind):
             yield from _declared(child)
 
 
@@ -144,7 +140,7 @@ def _delete_over(
             reach = {"regex": "."} if other.named and not what else what
             template = "$Z" if other.named else edit.pre.text_of(other)
             rule = {"rule": {**matcher, relation: seen}, "fix": {"template": template, side: reach}}
-            cost = 0.5 + extra + price
+            cost = costs.OVER_NEIGHBOR + extra + price
             hunks = frozenset((number,))
             yield Candidate(rule, "delete", node, node.kind, hunks, n_vars + other.named, cost)
 
@@ -157,4 +153,4 @@ def _neighbour(edit: Edit, other: Node, near: bool) -> Iterator[tuple[dict[str, 
         return
     if near:
         yield {}, 0.0
-    yield {"kind": other.kind, **reach}, KIND_COST
+    yield {"kind": other.kind, **reach}, costs.NEIGHBOR_KIND

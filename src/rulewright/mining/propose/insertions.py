@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from rulewright.actions.visit import regex_escape
+from rulewright.mining import costs
 from rulewright.mining.candidate import Candidate
 from rulewright.mining.propose.naming import SHORT, by_name
 from rulewright.mining.text.align import Edit, Mapped
@@ -108,7 +109,7 @@ def _between(edit: Edit, number: int, before: Node, after: Node) -> Iterator[Can
                 seen = {**what, "pattern": ref} if ref == "$Z" else what
                 rule = {"rule": {**matcher, relation: seen}, "fix": {"template": template, side: what}}
                 n_vars = int(name == "$A") + int(ref == "$Z")
-                yield Candidate(rule, "insert", node, node.kind, mapped.hunks, n_vars, 0.5)
+                yield Candidate(rule, "insert", node, node.kind, mapped.hunks, n_vars, costs.OVER_NEIGHBOR)
 
 
 def _other(tree: Tree, node: Node) -> tuple[dict[str, Any], str]:

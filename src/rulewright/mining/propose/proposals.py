@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
+from rulewright import grammars
 from rulewright.actions.visit import regex_escape
+from rulewright.mining import costs
 from rulewright.mining.candidate import MAX_ANCHOR_CHARS, Candidate, Shape
 from rulewright.mining.propose import deletions, insertions, siblings, tokens
 from rulewright.mining.text.align import Edit, Mapped
@@ -33,11 +35,7 @@ LINKS: Final = frozenset(".?-|&+:")
 """What the next link of a chain begins with."""
 LARGE_ANCHOR: Final = 700
 """Characters of an anchor that is lifted in one way only."""
-COPIED_COST: Final = 1.5
-"""For a fix that repeats words of what a variable stands for that it drops."""
 _WORD: Final = re.compile(r"\w+")
-LEVEL_COST: Final = 0.12
-"""For each step from the smallest node around a change to a larger one."""
 
 Places = set[tuple[int, frozenset[int]]]
 """Anchors, by index, with the hunks that they hold; index `ANYWHERE` stands for all anchors."""
@@ -79,7 +77,7 @@ def _all(
             if anchor.size > LARGE_ANCHOR and policy is not GENERAL:
                 continue
             if (anchor.index, mapped.hunks) not in done and (ANYWHERE, mapped.hunks) not in done:
-                yield from _patterns(edit, anchor, mapped, policy, names, LEVEL_COST * level)
+                yield from _patterns(edit, anchor, mapped, policy, names, costs.LEVEL * level)
     if enough():
         return
     for anchor, mapped in placed:
@@ -104,7 +102,7 @@ def _around(tree: Tree, start: int, end: int) -> Iterator[Node]:
     for node in tree.covering(start, end):
         if node.parent is None or node.size > MAX_ANCHOR_CHARS:
             return
-        if node.named and node.size and node.kind not in ("ERROR", "program", "module", "source_file"):
+        if node.named and node.size and node.kind not in grammars.ROOTS:
             yield node
 
 
@@ -174,8 +172,8 @@ def _patterns(
             extra = (
                 level_cost
                 + policy.cost
-                + (0.3 if "kind" in matcher or isinstance(matcher["pattern"], dict) else 0.0)
-                + (COPIED_COST if _copies(edit.pre, lifted) else 0.0)
+                + (costs.WRAPPED if "kind" in matcher or isinstance(matcher["pattern"], dict) else 0.0)
+                + (costs.COPIED if _copies(edit.pre, lifted) else 0.0)
             )
             yield Candidate(
                 {"rule": matcher, "fix": lifted.fix}, "pattern", anchor, anchor.kind, mapped.hunks,
@@ -233,4 +231,6 @@ def _literal(edit: Edit, anchor: Node, mapped: Mapped) -> Iterator[Candidate]:
         yield Candidate({"rule": matcher, "fix": fix}, shape, anchor, anchor.kind, mapped.hunks)
     if matcher is None or not anchor.children or (wrapped and len(text) <= SHORT_CHARS):
         regex = {"kind": anchor.kind, "regex": f"^{regex_escape(text)}$"}
-        yield Candidate({"rule": regex, "fix": fix}, shape, anchor, anchor.kind, mapped.hunks, 0, 0.2)
+        yield Candidate(
+            {"rule": regex, "fix": fix}, shape, anchor, anchor.kind, mapped.hunks, 0, costs.BY_REGEX
+        )

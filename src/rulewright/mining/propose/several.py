@@ -11,9 +11,10 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from rulewright import grammars
 from rulewright.actions.visit import regex_escape
-from rulewright.mining.candidate import Candidate
-from rulewright.mining.judge.soundness import Effect
+from rulewright.mining import costs
+from rulewright.mining.candidate import Candidate, Effect
 from rulewright.mining.propose.naming import by_name
 from rulewright.mining.text.align import Edit
 from rulewright.mining.text.tree import Node
@@ -25,14 +26,8 @@ MAX_CONSTRUCT: Final = 30_000
 MAX_UNNAMED: Final = 6_000
 """A larger construct must have a name."""
 MAX_CONSTRUCTS: Final = 3
-TYPED: Final = frozenset({"java", "go", "rust", "c", "cpp", "typescript", "tsx"})
-TYPE_NAMES: Final = frozenset({"identifier", "type_identifier"})
-"""Kinds of the nodes that name a type, in the languages that tell the two apart."""
-SAME_NAME_GAIN: Final = 0.4
 WHOLE: Final = "W"
 """The variable that holds the construct; a part that uses it is left out."""
-
-_ROOTS: Final = frozenset({"program", "module", "source_file", "translation_unit", "ERROR"})
 
 
 def renamed(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> Iterator[Candidate]:
@@ -53,15 +48,15 @@ def renamed(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> Iterator[C
             by_kind.setdefault(candidate.kind, (candidate, done))
     for (text, fix), by_kind in words.items():
         kinds = set(by_kind)
-        if edit.pre.language in TYPED and text[:1].isupper() and kinds & TYPE_NAMES:
-            kinds |= TYPE_NAMES
+        if edit.pre.language in grammars.TYPED and text[:1].isupper() and kinds & grammars.TYPE_NAMES:
+            kinds |= grammars.TYPE_NAMES
         if len(kinds) < 2:
             continue
         matcher = {"any": [{"kind": kind} for kind in sorted(kinds)], "regex": f"^{regex_escape(text)}$"}
         hunks = frozenset[int]().union(*(done.hunks for _, done in by_kind.values()))
         first = next(candidate for candidate, _ in by_kind.values())
         rule = {"rule": matcher, "fix": fix}
-        yield Candidate(rule, "lexical", first.anchor, first.kind, hunks, extra_cost=-SAME_NAME_GAIN)
+        yield Candidate(rule, "lexical", first.anchor, first.kind, hunks, extra_cost=costs.SAME_NAME)
 
 
 def combined(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> Iterator[Candidate]:
@@ -127,7 +122,7 @@ def _constructs(edit: Edit, start: int, end: int) -> Iterator[tuple[Node, list[d
     for node in edit.pre.covering(start, end):
         if node.parent is None or node.size > MAX_CONSTRUCT or count >= MAX_CONSTRUCTS:
             return
-        if not node.named or node.kind in _ROOTS or (node.start, node.end) == (start, end):
+        if not node.named or node.kind in grammars.ROOTS or (node.start, node.end) == (start, end):
             continue
         matchers = list(by_name(edit.pre, node))
         if matchers and (count == 0 or "has" in matchers[0]):

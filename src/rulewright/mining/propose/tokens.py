@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from rulewright.actions.visit import regex_escape
+from rulewright.difftext import common_ends
+from rulewright.mining import costs
 from rulewright.mining.candidate import Candidate
 from rulewright.mining.text.align import Edit, Mapped, blocks
 from rulewright.mining.text.lift import FORGED_HOLE
@@ -50,12 +52,7 @@ def _token_rules(edit: Edit, node: Node, mapped: Mapped) -> Iterator[Candidate]:
     old, new = edit.pre.text_of(node), edit.post.text[mapped.start : mapped.end]
     if old == new or not new:
         return
-    lead = 0
-    while lead < min(len(old), len(new)) and old[lead] == new[lead]:
-        lead += 1
-    tail = 0
-    while tail < min(len(old), len(new)) - lead and old[-1 - tail] == new[-1 - tail]:
-        tail += 1
+    lead, tail = common_ends(old, new)
     for start, end in _cores(old, lead, len(old) - tail):
         if (start, end) != (0, len(old)):
             parts = [(start, end, new[start : len(new) - (len(old) - end)])]
@@ -74,7 +71,7 @@ def _replacing(
     source, extra, first = "$T", 0.0, ""
     for number, (start, end, by) in enumerate(parts):
         core = old[start:end]
-        if FORGED_HOLE.search(by) or (not core and 0 < start < len(old)):
+        if FORGED_HOLE.search(by) or not _is_telling(core, by):
             return
         regex = _between(core) if len(core) > LONG_CORE else regex_escape(core)
         if len(regex) > MAX_CORE:
@@ -87,7 +84,7 @@ def _replacing(
         steps[name] = {"replace": {"source": source, "replace": regex, "by": by.replace("$", "$$")}}
         first = first or (regex if len(core) <= LONG_CORE else regex_escape(_line_of(core)))
         source = f"${name}"
-        extra += 0.4 if "\n" in core or "\n" in by else 0.0
+        extra += costs.LINES_IN_TOKEN if "\n" in core or "\n" in by else 0.0
     matcher = {"kind": node.kind, "pattern": "$T", "regex": first}
     yield Candidate(
         {"rule": matcher, "transform": steps, "fix": "$NEW"},
@@ -101,7 +98,15 @@ def _replacing(
     telling = _telling_line(edit, node, mapped, first)
     if telling:
         named = {"rule": {**matcher, "regex": regex_escape(telling)}, "transform": steps, "fix": "$NEW"}
-        yield Candidate(named, "transform", node, node.kind, mapped.hunks, 1, extra + 0.8)
+        yield Candidate(named, "transform", node, node.kind, mapped.hunks, 1, extra + costs.TELLING_LINE)
+
+
+def _is_telling(core: str, by: str) -> bool:
+    """Whether a stretch that is replaced says which tokens are meant: a word, or what goes.
+
+    A sign to which something is put stands in every token of its kind; so does nothing at all.
+    """
+    return _WORD.search(core) is not None or sum(common_ends(core, by)) < len(core)
 
 
 def _between(core: str) -> str:

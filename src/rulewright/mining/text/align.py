@@ -16,10 +16,11 @@ from typing import Final, NamedTuple
 
 from rapidfuzz.distance import LCSseq
 
+from rulewright.difftext import common_ends
+from rulewright.mining import costs
 from rulewright.mining.text.tree import Node, Tree
 
 MIN_DICE: Final = 0.34
-TOKEN_READING_COST: Final = 0.1
 MAX_BLOCK: Final = 40
 """Larger unequal blocks of children are aligned by order, not by likeness."""
 _IN_WORD: Final = re.compile(r"\w\w")
@@ -81,10 +82,14 @@ class Edit:
         )
 
     @cached_property
+    def n_unlike(self) -> int:
+        """How many changes differ from each other."""
+        return len({(self.pre.text[h.a0 : h.a1], self.post.text[h.b0 : h.b1]) for h in self.hunks})
+
+    @cached_property
     def is_workable(self) -> bool:
         """Whether there are changes, not too many, and few enough that differ from each other."""
-        unlike = {(self.pre.text[h.a0 : h.a1], self.post.text[h.b0 : h.b1]) for h in self.hunks}
-        return 0 < len(unlike) <= MAX_UNLIKE and len(self.hunks) <= MAX_HUNKS
+        return 0 < self.n_unlike <= MAX_UNLIKE and len(self.hunks) <= MAX_HUNKS
 
     @cached_property
     def _shifts(self) -> tuple[int, ...]:
@@ -187,7 +192,7 @@ class Edit:
 def variants(pre: Tree, post: Tree, strict: bool = True) -> Iterator[Edit]:
     """The readings of an edit: by tree, then by token."""
     seen: set[tuple[Hunk, ...]] = set()
-    for reading, cost in ((_tree_segments, 0.0), (_token_segments, TOKEN_READING_COST)):
+    for reading, cost in ((_tree_segments, 0.0), (_token_segments, costs.TOKEN_READING)):
         hunks = _hunks(pre.text, post.text, list(reading(pre, post)))
         if len(hunks) <= MAX_HUNKS:
             hunks = _settled(pre, post, hunks)
@@ -294,12 +299,7 @@ def _pair(pre: Tree, post: Tree, a: Node, b: Node) -> Iterator[Segment]:
 
 def blocks(a: Sequence[object], b: Sequence[object]) -> Iterator[tuple[bool, int, int, int, int]]:
     """Equal and unequal blocks of two sequences, by longest common subsequence."""
-    lead = 0
-    while lead < min(len(a), len(b)) and a[lead] == b[lead]:
-        lead += 1
-    tail = 0
-    while tail < min(len(a), len(b)) - lead and a[len(a) - 1 - tail] == b[len(b) - 1 - tail]:
-        tail += 1
+    lead, tail = common_ends(a, b)
     if lead:
         yield True, 0, lead, 0, lead
     numbers: dict[object, int] = {}
@@ -356,7 +356,7 @@ def _dice(pre: Tree, post: Tree, a: Node, b: Node) -> float:
 
 def _token_segments(pre: Tree, post: Tree) -> Iterator[Segment]:
     """Align the leaves of the differing part by longest common subsequence."""
-    lead, tail = _common_ends(pre.text, post.text)
+    lead, tail = common_ends(pre.text, post.text)
     mid_a, mid_b = _leaves(pre, lead, tail), _leaves(post, lead, tail)
     # Leaves may begin in what is common: take no more for granted than what lies before them.
     lead = min([lead, *(mid[0].start for mid in (mid_a, mid_b) if mid)])
@@ -388,23 +388,3 @@ def _leaves(tree: Tree, lead: int, tail: int) -> list[Node]:
         else:
             stack.extend(reversed(node.children))
     return found
-
-
-def _common_ends(a: str, b: str) -> tuple[int, int]:
-    limit = min(len(a), len(b))
-    low, high = 0, limit
-    while low < high:
-        middle = (low + high + 1) // 2
-        if a[:middle] == b[:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    lead = low
-    low, high = 0, limit - lead
-    while low < high:
-        middle = (low + high + 1) // 2
-        if a[len(a) - middle :] == b[len(b) - middle :]:
-            low = middle
-        else:
-            high = middle - 1
-    return lead, low

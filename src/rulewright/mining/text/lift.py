@@ -13,40 +13,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from rulewright import grammars
+from rulewright.mining import costs
 from rulewright.mining.text.align import Edit, Mapped
 from rulewright.mining.text.tree import OPENERS, Node, Tree
 
 NAMES: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-LIST_KIND: Final = re.compile(
-    r"argument|parameters|parameter_list|^list$|^tuple$|array|^object|dictionary|^set$|block$|_body$|_list$"
-    r"|initializer|named_imports|^body_statement|expression_list|element_value|literal_value"
-)
-NAME_KIND: Final = re.compile(r"identifier$|^name$|_name$|^self$|^this$|^super$")
-BODY_KIND: Final = re.compile(r"block$|_body$")
-STATEMENTS_KIND: Final = re.compile(r"block$|_body$|^statement_list$")
-CLASS_KIND: Final = re.compile(r"^class")
-VALUE_KIND: Final = re.compile(r"string|number|integer|float|literal|char")
-MODIFIERS: Final = re.compile(r"^modifiers$|modifier$|annotation$|^decorator$|attribute_item")
-CONSTANT: Final = frozenset(
-    [
-        "None",
-        "True",
-        "False",
-        "null",
-        "undefined",
-        "true",
-        "false",
-        "nil",
-        "self",
-        "this",
-        "super",
-        "cls",
-        "NULL",
-        "nullptr",
-        "iota",
-    ]
-)
-NAME_FIELDS: Final = frozenset({"property", "attribute", "field", "function", "name", "constructor", "type"})
 CLOSERS: Final = ")]}>"
 FORGED_HOLE: Final = re.compile(r"\$[A-Z_$]")
 
@@ -69,9 +41,9 @@ class Policy:
 
 
 GENERAL: Final = Policy("general")
-MAXIMAL: Final = Policy("maximal", literal_names=False, cost=1.0)
-PLAIN: Final = Policy("plain", lists=False, cost=0.1)
-TIGHT: Final = Policy("tight", leaves=False, cost=0.3)
+MAXIMAL: Final = Policy("maximal", literal_names=False, cost=costs.ALL_NAMES_OPEN)
+PLAIN: Final = Policy("plain", lists=False, cost=costs.NO_LISTS)
+TIGHT: Final = Policy("tight", leaves=False, cost=costs.NO_LEAVES)
 POLICIES: Final = (GENERAL, PLAIN, MAXIMAL, TIGHT)
 
 
@@ -210,7 +182,7 @@ class _Lifter:
         self.twice = edit.removed_twice(mapped.hunks) if policy.moved else frozenset()
 
     def below(self, node: Node) -> Iterator[_Span]:
-        listed = self.policy.lists and LIST_KIND.search(node.kind)
+        listed = self.policy.lists and grammars.LIST.search(node.kind)
         carried = self._carried(node) if listed else None
         if carried is not None:
             yield carried
@@ -252,7 +224,7 @@ class _Lifter:
     def chosen(self, node: Node, only: frozenset[int]) -> Iterator[_Span]:
         """Holes for exactly these nodes; neighbours in a list among them become one."""
         run: list[Node] = []
-        listed = LIST_KIND.search(node.kind) is not None
+        listed = grammars.LIST.search(node.kind) is not None
         for child in [*node.children, None]:
             separator = child is not None and not child.named and self.tree.text_of(child) == ","
             if child is not None and listed and (child.index in only or (run and separator)):
@@ -283,7 +255,7 @@ class _Lifter:
         """Whether a removed part stands for others like it: a body, or a name that the code binds."""
         if not any(h.a0 <= node.start and node.end <= h.a1 for h in self.hunks):
             return False
-        if BODY_KIND.search(node.kind):
+        if grammars.BODY.search(node.kind):
             # What is done with a name that stands before it is part of what goes.
             heads = self._heads(node)
             return not any(self._is_bound(leaf, heads) for leaf in node.leaves())
@@ -291,7 +263,7 @@ class _Lifter:
 
     def _is_bound(self, node: Node, names: frozenset[str]) -> bool:
         """Whether a node is one of the names that the removed code uses twice or more."""
-        return NAME_KIND.search(node.kind) is not None and self.tree.text_of(node) in names
+        return grammars.NAME.search(node.kind) is not None and self.tree.text_of(node) in names
 
     def _heads(self, body: Node) -> frozenset[str]:
         """The names used twice that stand outside a body, and in no other: what it is done for."""
@@ -300,7 +272,7 @@ class _Lifter:
             for node in self.tree.within(hunk.a0, hunk.a1):
                 text = self.tree.text_of(node)
                 if text in self.twice and text not in found and not _lies_in(node, body):
-                    bodies = (up for up in node.ancestors() if BODY_KIND.search(up.kind))
+                    bodies = (up for up in node.ancestors() if grammars.BODY.search(up.kind))
                     if all(_lies_in(body, up) for up in bodies):
                         found.add(text)
         return frozenset(found)
@@ -320,7 +292,7 @@ class _Lifter:
                 current.pop()
             n_named = sum(c.named and not c.is_comment for c in current)
             # How many statements stand before or after a change is of no account.
-            fewest = 1 if STATEMENTS_KIND.search(node.kind) or len(items) == 1 else 2
+            fewest = 1 if grammars.STATEMENTS.search(node.kind) or len(items) == 1 else 2
             if n_named >= fewest:
                 runs.append((current[0], current[-1]))
             current = []
@@ -332,12 +304,12 @@ class _Lifter:
         return node.named or self.tree.text_of(node) in {",", ";", "\n"}
 
     def _may(self, node: Node) -> bool:
-        if not node.named or node.index in self.forbidden or node.kind == "ERROR":
+        if not node.named or node.index in self.forbidden or node.kind == grammars.ERROR:
             return False
         text = self.tree.text_of(node)
-        if MODIFIERS.search(node.kind):
+        if grammars.MODIFIER.search(node.kind):
             return False
-        if text[0] in OPENERS and node.children and LIST_KIND.search(node.kind):
+        if text[0] in OPENERS and node.children and grammars.LIST.search(node.kind):
             before = self.tree.text[node.start - 1 : node.start]
             if not before.isspace():
                 return False
@@ -349,21 +321,16 @@ class _Lifter:
 
     def _is_name(self, node: Node, text: str) -> bool:
         """Whether a node names what the code is about, rather than what it works on."""
-        if not NAME_KIND.search(node.kind):
-            if text in CONSTANT:
+        if not grammars.NAME.search(node.kind):
+            if text in grammars.CONSTANTS:
                 return True
-            callee = node.parent is not None and node.field() in {"function", "constructor"}
-            return callee or node.kind in {
-                "scoped_identifier",
-                "dotted_name",
-                "predefined_type",
-                "primitive_type",
-            }
-        if text in CONSTANT or text in self.names:
+            callee = node.parent is not None and node.field() in grammars.CALLEE_FIELDS
+            return callee or node.kind in grammars.FIXED_NAMES
+        if text in grammars.CONSTANTS or text in self.names:
             return True
-        if node.parent is not None and CLASS_KIND.search(node.parent.kind) and node.field() == "name":
+        if node.parent is not None and grammars.CLASS.search(node.parent.kind) and node.field() == "name":
             return not _changes_bases_of(self.edit, node)
-        if node.kind in {"property_identifier", "field_identifier", "type_identifier"}:
+        if node.kind in grammars.MEMBER_NAMES:
             return True
         if text[:1].isupper() and not text.isupper():
             return True
@@ -371,7 +338,7 @@ class _Lifter:
         if field == "name":
             parent = node.parent.kind if node.parent else ""
             return "declarator" not in parent and "parameter" not in parent
-        return field in NAME_FIELDS - {"name"}
+        return field in grammars.NAME_FIELDS
 
 
 def _changes_bases_of(edit: Edit, name: Node) -> bool:
@@ -401,7 +368,7 @@ def _name_holes(tree: Tree, spans: list[_Span], fresh: frozenset[str]) -> list[H
 
 
 def _is_value(tree: Tree, span: _Span) -> bool:
-    return any(VALUE_KIND.search(node.kind) for node in tree.at(span.start, span.end))
+    return any(grammars.VALUE.search(node.kind) for node in tree.at(span.start, span.end))
 
 
 def _places(edit: Edit, mapped: Mapped, holes: list[Hole]) -> list[tuple[int, int, str]]:

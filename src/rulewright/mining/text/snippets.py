@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from ast_grep_py import SgNode, SgRoot
 
+from rulewright import grammars
 from rulewright.engine.patterns import to_source
 from rulewright.languages import Language
 
@@ -150,7 +151,7 @@ def _bare(pattern: str) -> str | None:
 @lru_cache(maxsize=4096)
 def _parse(code: str, language: Language) -> Parsed:
     root = SgRoot(code, language).root()
-    if root.find(kind="ERROR") is not None:
+    if root.find(kind=grammars.ERROR) is not None:
         return Parsed(False, ())
     chain: list[str] = []
     node: SgNode | None = root
@@ -172,7 +173,7 @@ def _first_of_kind(wrapper: str, code: str, kind: str, language: Language) -> bo
         found = root.find(kind=kind)
     except RuntimeError:
         return False
-    if found is None or root.find(kind="ERROR") is not None:
+    if found is None or root.find(kind=grammars.ERROR) is not None:
         return False
     span = found.range()
     return (span.start.index, span.end.index) == (start, start + len(code))

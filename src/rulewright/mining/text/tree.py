@@ -12,19 +12,11 @@ from typing import Final
 
 from ast_grep_py import SgNode, SgRoot
 
+from rulewright import grammars
 from rulewright.actions.visit import WORD
 from rulewright.languages import Language
 
 OPENERS: Final = "([{<"
-
-# The fields that decide a node's role, tried in this order.
-FIELDS: Final = (
-    "function", "name", "property", "attribute", "field", "object", "operand", "value", "left", "right",
-    "operator", "arguments", "argument", "body", "condition", "consequence", "alternative", "type",
-    "constructor", "method", "parameters", "module_name", "source", "superclass", "superclasses", "key",
-    "declarator", "return_type", "type_arguments", "subscript", "index", "decorator", "definition",
-    "expression", "path", "package", "result", "element", "scope", "macro", "label", "alias", "pattern",
-)  # fmt: skip
 
 
 class Node:
@@ -100,7 +92,7 @@ class Node:
     def _find_field(self) -> str:
         if self.parent is None:
             return ""
-        for name in FIELDS:
+        for name in grammars.FIELDS:
             for held in self.parent.sg.field_children(name):
                 span = held.range()
                 if (span.start.index, span.end.index) == (self.start, self.end) and held.kind() == self.kind:
@@ -177,7 +169,7 @@ class Tree:
 
     def n_errors(self) -> int:
         """How many nodes could not be parsed."""
-        return len(self.root.sg.find_all(kind="ERROR"))
+        return len(self.root.sg.find_all(kind=grammars.ERROR))
 
     def covering(self, start: int, end: int) -> list[Node]:
         """Nodes that hold a range, edges included, innermost first."""

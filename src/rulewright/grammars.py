@@ -1,0 +1,143 @@
+"""What the trees of ast-grep 0.51 call things: one table for everyone who looks at code.
+
+`GRAMMARS` has one row a language; the sets and patterns below it name roles that several languages
+spell alike. Kinds are those of the tree-sitter grammars. Nothing is parsed here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from rulewright.languages import Language
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """Node kinds of one language."""
+
+    call: str
+    callee: str
+    """Field of the call that holds the function's name (or the member expression)."""
+    arguments: str
+    member: str
+    """`a.b` where it is not called; the call's callee too, except in Java."""
+    property: str
+    """Field of `member` that holds the name after the dot."""
+    identifier: str
+    integer: tuple[str, ...]
+    string: tuple[str, ...]
+    imports: tuple[str, ...]
+    wrap: str = "%s"
+    """Context in which a call or expression pattern parses as meant."""
+    keywords: frozenset[str] = frozenset()
+
+
+_COMMON: Final = frozenset(
+    {"self", "cls", "this", "super", "print", "None", "True", "False", "_", "err", "ok"}
+)
+_JS = Grammar(
+    "call_expression", "function", "arguments", "member_expression", "property", "identifier",
+    ("number",), ("string",), ("import_statement",),
+    keywords=_COMMON
+    | {"undefined", "require", "module", "exports", "console", "process", "arguments", "async"},
+)  # fmt: skip
+GRAMMARS: Final[dict[Language, Grammar]] = {
+    "python": Grammar(
+        "call", "function", "argument_list", "attribute", "attribute", "identifier",
+        ("integer",), ("string",), ("import_from_statement", "import_statement"),
+        keywords=_COMMON | {"len", "str", "int", "list", "dict", "set", "tuple", "type", "isinstance",
+                            "Exception", "super", "range", "bool", "object", "__name__", "open"},
+    ),
+    "javascript": _JS,
+    "typescript": _JS,
+    "tsx": _JS,
+    "java": Grammar(
+        "method_invocation", "name", "argument_list", "field_access", "field", "identifier",
+        ("decimal_integer_literal",), ("string_literal",), ("import_declaration",), keywords=_COMMON,
+    ),
+    "go": Grammar(
+        "call_expression", "function", "argument_list", "selector_expression", "field", "identifier",
+        ("int_literal",), ("interpreted_string_literal",), ("import_spec",),
+        wrap="package p\nfunc f() { %s }",
+        keywords=_COMMON
+        | {"nil", "true", "false", "append", "make", "len", "cap", "new", "panic", "string", "error"},
+    ),
+}  # fmt: skip
+
+TYPED: Final = frozenset({"java", "go", "rust", "c", "cpp", "typescript", "tsx"})
+"""Languages whose trees tell the name of a type from another name."""
+TYPE_NAMES: Final = frozenset({"identifier", "type_identifier"})
+"""Kinds of the nodes that name a type in these."""
+
+# Roles of nodes, by the kind's name.
+
+ERROR: Final = "ERROR"
+ROOTS: Final = frozenset({"program", "module", "source_file", "translation_unit", ERROR})
+"""A whole file, or what could not be parsed: never what a rule is about."""
+LIST: Final = re.compile(
+    r"argument|parameters|parameter_list|^list$|^tuple$|array|^object|dictionary|^set$|block$|_body$|_list$"
+    r"|initializer|named_imports|^body_statement|expression_list|element_value|literal_value"
+)
+"""Holds items in a row, of which some may be one `$$$X`."""
+NAME: Final = re.compile(r"identifier$|^name$|_name$|^self$|^this$|^super$")
+BODY: Final = re.compile(r"block$|_body$")
+STATEMENTS: Final = re.compile(r"block$|_body$|^statement_list$")
+CLASS: Final = re.compile(r"^class")
+VALUE: Final = re.compile(r"string|number|integer|float|literal|char")
+MODIFIER: Final = re.compile(r"^modifiers$|modifier$|annotation$|^decorator$|attribute_item")
+ARGUMENTS: Final = re.compile(r"argument|parameter")
+IMPORT: Final = re.compile(r"import|package_clause|^use_declaration$|include")
+DECLARATOR: Final = re.compile(r"declarator$|_spec$|^assignment$|^expression_statement$")
+CALL: Final = re.compile(r"^call$|^call_expression$|^method_invocation$|^macro_invocation$")
+MEMBERS: Final = frozenset(
+    {
+        "attribute", "member_expression", "selector_expression", "field_expression", "scoped_identifier",
+        "qualified_identifier",
+    }
+)  # fmt: skip
+"""`a.b`, `a::b`: a name behind its qualifier."""
+FIXED_NAMES: Final = frozenset({"scoped_identifier", "dotted_name", "predefined_type", "primitive_type"})
+"""Kinds that name what code is about though their kind is no plain name."""
+MEMBER_NAMES: Final = frozenset({"property_identifier", "field_identifier", "type_identifier"})
+APART: Final = (
+    "import_statement", "import_from_statement", "import_declaration", "attribute", "string", "decorator",
+    "member_expression", "field_access", "function_definition", "class_definition", "class_declaration",
+    "method_declaration", "function_declaration", "call", "call_expression", "argument_list", "arguments",
+)  # fmt: skip
+"""Places in which a word may mean something else than outside."""
+
+# Fields by which a parent holds a node.
+
+FIELDS: Final = (
+    "function", "name", "property", "attribute", "field", "object", "operand", "value", "left", "right",
+    "operator", "arguments", "argument", "body", "condition", "consequence", "alternative", "type",
+    "constructor", "method", "parameters", "module_name", "source", "superclass", "superclasses", "key",
+    "declarator", "return_type", "type_arguments", "subscript", "index", "decorator", "definition",
+    "expression", "path", "package", "result", "element", "scope", "macro", "label", "alias", "pattern",
+)  # fmt: skip
+"""Those that decide a node's role, in the order in which they are tried."""
+CALLEE_FIELDS: Final = frozenset({"function", "constructor"})
+NAME_FIELDS: Final = frozenset({"property", "attribute", "field", "function", "constructor", "type"})
+"""What stands here names what the code is about."""
+DECLARED_FIELDS: Final = frozenset({"name", "left", "key", "declarator"})
+ROLE_FIELDS: Final = frozenset({"name", "attribute", "property", "field", "key", "label", "alias"})
+
+CONSTANTS: Final = frozenset(
+    {
+        "None", "True", "False", "null", "undefined", "true", "false", "nil", "self", "this", "super", "cls",
+        "NULL", "nullptr", "iota",
+    }
+)  # fmt: skip
+
+_IMPORT_LINE: Final[dict[Language, str]] = {
+    "python": r"^\s*(?:from|import)\b.*",
+    "go": r'^\s*(?:import\b.*|(?:\w+\s+)?"[\w./-]+")$',
+}
+_ANY_IMPORT_LINE: Final = r"^\s*(?:import\b.*|export\b.*\bfrom\b.*|.*\brequire\(.*|use\b.*|#include.*)"
+
+
+def import_line(language: Language) -> re.Pattern[str]:
+    """What a line that imports something looks like, in many lines of text."""
+    return re.compile(_IMPORT_LINE.get(language, _ANY_IMPORT_LINE), re.MULTILINE)

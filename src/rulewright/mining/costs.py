@@ -1,0 +1,129 @@
+"""The table of costs: every number that decides which rule wins, with its unit and its reason.
+
+A cost is in *points*: lower is better, and a rule that says in 130 characters what it does costs one
+point for its length. What a rule asks for is in *bits* (`reading.bits`). A rule's price is the base
+of its shape, its length, what it leaves open, and extras for what is known to go wrong elsewhere.
+`tests/mining/test_costs.py` shows for each number an edit that it decides, or the sign of its effect.
+
+Limits that keep the search short (how many, how long) stand beside the code that they bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+# The price of a rule by its shape. Points.
+
+BASE: Final[Mapping[str, float]] = {
+    "pattern": 1.0,  # variables with code around them: the common form of a codemod
+    "transform": 1.5,  # a part of a string or comment: holds for that text more than for its kind
+    "lexical": 1.8,  # a short text as it stands: right, but it says nothing of others like it
+    "delete": 2.0,  # what goes must be named well, since nothing of it is kept
+    "insert": 2.2,  # only the neighbor says where
+    "rewrite": 2.5,  # rewriters within a construct: long to read
+    "literal": 6.0,  # a long text as it stands: fits this place alone
+    "run": 8.0,  # several statements as they stand: fits this place alone, and is long
+}
+TOKEN: Final = 0.6
+"""Points for one token that becomes another: what surrounds it cannot go wrong."""
+PER_40_CHARS: Final = 0.3
+"""Points for every 40 characters that a person reads."""
+PER_TEXT: Final = 4
+"""Characters that each text of a rule counts beyond its own: a key and quotes."""
+PER_CROWDED_VARIABLE: Final = 0.5
+"""Points for each variable from the sixth on: nobody can follow so many."""
+FEW_VARIABLES: Final = 5
+
+# What a rule leaves open. Points for each bit below `ENOUGH_BITS`.
+
+ENOUGH_BITS: Final = 10.0
+"""Bits from which on a rule says what it is about: one name of its own."""
+VAGUE: Final = 0.06
+"""Points a bit."""
+VAGUE_INSERT: Final = 0.4
+"""Points a bit where nothing is taken away: then only the surroundings say where."""
+VAGUE_TOKEN: Final = 0.08
+"""Points a bit for a single token, which has no surroundings."""
+
+# Extras of the operators. Points.
+
+LEVEL: Final = 0.12
+"""For each step from the smallest node around a change to a larger one."""
+WRAPPED: Final = 0.3
+"""For a pattern that needs a snippet around it, or a kind beside it."""
+BY_REGEX: Final = 0.2
+"""For a token by kind and regular expression where a pattern says the same."""
+COPIED: Final = 1.5
+"""For a fix that repeats words of what a variable stands for that it drops: it holds for this place."""
+ALL_NAMES_OPEN: Final = 1.0
+"""For names (callees, types, attributes) that became variables; from here on larger anchors are tried too."""
+NO_LISTS: Final = 0.1
+"""For list items one by one where `$$$X` could take them all."""
+NO_LEAVES: Final = 0.3
+"""For tokens that stay literal though they might vary."""
+IMPORT_OPEN: Final = 2.0
+"""For a variable in an import that goes: any import would go."""
+OVER_NEIGHBOR: Final = 0.5
+"""For a neighbor that is rewritten to itself, so that the gap goes or comes too."""
+SEVERAL_GO: Final = 0.8
+"""For several neighbors that go at once, found by the first and the last."""
+NEIGHBOR_KIND: Final = 0.3
+"""For the kind of a neighbor, which mostly says nothing."""
+LINES_IN_TOKEN: Final = 0.4
+"""For each part of a token that is replaced across lines: it depends on the wrapping."""
+TELLING_LINE: Final = 0.8
+"""For a token found by another line than the one that changes."""
+SAME_NAME: Final = -0.4
+"""For one word in nodes of several kinds: one rule instead of one for each kind."""
+
+# What is known once a candidate is seen in its place. Points, bits.
+
+MOSTLY_REPLACED: Final = -0.6
+"""For a telling expression that is mostly replaced: more around it would only narrow the rule."""
+NO_CALL: Final = 1.0
+"""For arguments without their call: what they mean their call says."""
+AROUND: Final = 1.5
+"""For a pattern that only adds to a smaller one what stands around it."""
+TELLING_BITS: Final = 8.0
+"""Bits from which on a rule needs nothing around it."""
+TOKEN_READING: Final = 0.1
+"""For the reading of an edit by tokens where the tree gives one as good."""
+ROLE: Final = 0.1
+"""For a role that is spelled out (`judge.roles`): it excludes nothing that is known."""
+
+# What narrows a rule (`judge.refine`). Points.
+
+VARIABLE_KIND: Final = 1.2
+VARIABLE_TEXT: Final = 1.6
+"""For the texts that a variable may be; each one and each character costs more."""
+PER_VARIABLE_TEXT: Final = 0.3
+PER_CHAR: Final = 0.02
+PARENT_KIND: Final = 1.4
+PARENT_FIELD: Final = 1.5
+"""Little more than the kind alone, since the field is part of how code is read."""
+ANCESTOR_NAME: Final = 1.7
+"""In a function, class or call of this name: narrow, but a person would say so."""
+PER_NAME_CHAR: Final = 0.01
+ANCESTOR_KIND: Final = 1.8
+NEIGHBOR_KIND_ASKED: Final = 2.0
+"""Beside a node of this kind: seldom what the change is about."""
+NEIGHBOR_TEXT: Final = 2.4
+NOT_INSIDE: Final = 2.2
+"""Not within a kind: it says where the change was not made, not why."""
+
+CALLED: Final = 1.0
+"""For the bare name of what is called: other things may have the name, the call says which is meant."""
+STEP: Final = 2.0
+"""For each rule after the first: several small rules beat one that spells out all that lies between."""
+
+# When to stop. Points.
+
+GOOD: Final = 4.0
+"""A rule for a hunk at this price: the hunk is not solved again."""
+TELLING: Final = 1.6
+"""A rule with variables for all hunks at this price: literal ones are not tried beside it."""
+SATISFIED: Final = 3.0
+"""One general rule at this price: other readings of the edit are not tried."""
+PER_HUNK: Final = 0.02
+"""Hunks that a point is worth when rules are put together: coverage first, price second."""

@@ -1,0 +1,132 @@
+"""The sound candidates for one reading of an edit, and which others are still worth a try."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from rulewright import grammars
+from rulewright.mining import costs
+from rulewright.mining.candidate import Candidate, Effect
+from rulewright.mining.propose import proposals
+from rulewright.mining.text.align import Edit
+
+
+@dataclass(frozen=True)
+class Found:
+    """A candidate that is sound on its text, with what it did there."""
+
+    candidate: Candidate
+    effect: Effect
+
+    @property
+    def hunks(self) -> frozenset[int]:
+        return self.effect.hunks
+
+
+def rank(found: Found) -> tuple[float, str]:
+    """The order in which found rules are liked: by price, then by their text."""
+    return found.candidate.cost, found.candidate.key
+
+
+@dataclass
+class Kept:
+    """What was found so far."""
+
+    edit: Edit
+    said: frozenset[str] = frozenset()
+    """Names that the instruction quotes: they stay literal."""
+    found: list[Found] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
+    places: proposals.Places = field(default_factory=set)
+    """Anchors (with the hunks that they hold) that have a sound pattern already."""
+    prices: dict[int, float] = field(default_factory=dict)
+    """The least that a readable rule for a hunk costs."""
+
+    def keep(self, found: Found) -> None:
+        """Take a sound candidate in."""
+        self.found.append(found)
+        candidate = found.candidate
+        if candidate.shape == "pattern" and found.hunks >= candidate.hunks:
+            self.places.add((candidate.anchor.index, candidate.hunks))
+            if candidate.bits >= costs.ENOUGH_BITS and candidate.extra_cost < costs.ALL_NAMES_OPEN:
+                self.places.add((proposals.ANYWHERE, candidate.hunks))
+        for number in found.hunks if candidate.is_short else ():
+            self.prices[number] = min(self._price(number), candidate.cost)
+
+    def _price(self, number: int) -> float:
+        return self.prices.get(number, math.inf)
+
+    def is_solved(self, number: int) -> bool:
+        """Whether a hunk has a good rule."""
+        return self._price(number) <= costs.GOOD
+
+    def is_enough(self, number: int) -> bool:
+        """Whether literal rules and runs for a hunk are not worth trying any more."""
+        return self._has_general(costs.TELLING) or (number > 0 and self.is_solved(number))
+
+    def wants(self, candidate: Candidate, number: int) -> bool:
+        """Whether a candidate is new and could still be chosen: cheaper, or wider, than what there is."""
+        if candidate.key in self.seen:
+            return False
+        if candidate.shape == "lexical":
+            return candidate.is_token or not self._lifts(candidate)
+        if candidate.generalises:
+            return True
+        if candidate.shape == "run" and self._has_general():
+            return False
+        if min((f.candidate.cost for f in self.full()), default=math.inf) < candidate.cost:
+            return False
+        return len(candidate.hunks) > 1 or self._price(number) > candidate.cost
+
+    def _has_general(self, cost: float = math.inf) -> bool:
+        """Whether a rule that generalises, at most at this cost, covers every hunk."""
+        every = len(self.edit.hunks)
+        return any(
+            len(f.hunks) == every
+            and f.candidate.generalises
+            and f.candidate.n_vars
+            and f.candidate.cost <= cost
+            for f in self.found
+        )
+
+    def _lifts(self, candidate: Candidate) -> bool:
+        """Whether a pattern that keeps the names stands at a candidate's anchor already."""
+        return any(
+            f.candidate.shape == "pattern"
+            and f.candidate.anchor is candidate.anchor
+            and f.candidate.hunks == candidate.hunks
+            and f.candidate.extra_cost < costs.ALL_NAMES_OPEN
+            for f in self.found
+        )
+
+    def full(self) -> list[Found]:
+        """Those that cover every hunk, best first."""
+        every = len(self.edit.hunks)
+        full = [f for f in self.found if len(f.hunks) == every]
+        narrow = [f for f in full if _stands_alone(f.candidate)]
+        wide = {f.candidate.key for f in full if any(_adds_nothing(f, g) for g in narrow)}
+        return sorted(
+            full, key=lambda f: (f.candidate.cost + costs.AROUND * (f.candidate.key in wide), rank(f))
+        )
+
+
+def _adds_nothing(wide: Found, narrow: Found) -> bool:
+    """Whether a pattern says all that a smaller one says, and what stands around it besides."""
+    if wide.candidate.shape not in ("pattern", "lexical"):
+        return False
+    outer, inner = wide.candidate.anchor, narrow.candidate.anchor
+    inside = outer.start <= inner.start and inner.end <= outer.end and outer.size > inner.size
+    return inside and narrow.candidate.words <= wide.candidate.words
+
+
+def _stands_alone(candidate: Candidate) -> bool:
+    """Whether what a rule matches says enough without what is around it.
+
+    A single token does not, nor does an argument: what it means its call says.
+    """
+    if candidate.is_token or candidate.adds or not candidate.generalises:
+        return False
+    near = (candidate.anchor, candidate.anchor.parent)
+    named = not any(node is not None and grammars.ARGUMENTS.search(node.kind) for node in near)
+    return named and candidate.bits >= costs.TELLING_BITS
