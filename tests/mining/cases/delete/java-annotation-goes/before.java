@@ -1,0 +1,6 @@
+class A {
+  @Override
+  @Deprecated
+  void f() {
+  }
+}

@@ -1,0 +1,11 @@
+class A {
+  void a() {
+  }
+
+  void legacy() {
+    x();
+  }
+
+  void b() {
+  }
+}

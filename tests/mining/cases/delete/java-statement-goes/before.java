@@ -1,0 +1,7 @@
+class A {
+  void f() {
+    start();
+    dumpState(1);
+    stop();
+  }
+}

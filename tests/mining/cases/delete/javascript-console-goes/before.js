@@ -1,0 +1,5 @@
+function f() {
+  start()
+  console.log(1)
+  stop()
+}

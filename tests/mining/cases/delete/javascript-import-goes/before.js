@@ -1,0 +1,3 @@
+import 'core-js/stable'
+import App from './app'
+run(App)

@@ -1,0 +1,4 @@
+def f():
+    start()
+    debug_dump(1)
+    stop()

@@ -1,0 +1,3 @@
+x = 1
+# pylint: disable=all
+y = 2

@@ -1,0 +1,4 @@
+@cached
+@slow_path
+def f():
+    pass

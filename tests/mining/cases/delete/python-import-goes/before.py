@@ -1,0 +1,5 @@
+import os
+import six
+import sys
+
+run(os, sys)

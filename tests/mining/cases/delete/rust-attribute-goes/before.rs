@@ -1,0 +1,3 @@
+#[inline]
+#[allow(dead_code)]
+fn f() {}

@@ -1,0 +1,4 @@
+use std::io;
+use std::legacy;
+
+fn f() {}

@@ -1,0 +1,2 @@
+#include <stdarg.h>
+int x;

@@ -1,0 +1,2 @@
+#include <varargs.h>
+int x;

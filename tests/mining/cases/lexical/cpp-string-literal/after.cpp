@@ -1,0 +1,1 @@
+const char *s = "utf-8 text";

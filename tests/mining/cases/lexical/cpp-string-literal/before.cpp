@@ -1,0 +1,1 @@
+const char *s = "utf8 text";

@@ -1,0 +1,7 @@
+package p
+
+func f() {
+	f := open(a)
+	defer f.Close()
+	use(f)
+}

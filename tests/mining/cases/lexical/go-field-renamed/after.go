@@ -1,0 +1,5 @@
+package p
+
+func f(c C) int {
+	return c.W
+}

@@ -1,0 +1,6 @@
+class A {
+  @BeforeEach
+  void f() {
+    go();
+  }
+}

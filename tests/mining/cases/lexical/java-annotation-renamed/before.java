@@ -1,0 +1,6 @@
+class A {
+  @Before
+  void f() {
+    go();
+  }
+}

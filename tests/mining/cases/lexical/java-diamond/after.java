@@ -1,0 +1,3 @@
+class A {
+  List<String> xs = new ArrayList<>();
+}

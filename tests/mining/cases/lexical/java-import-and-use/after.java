@@ -1,0 +1,5 @@
+import a.New;
+
+class A {
+  New x = make();
+}

@@ -1,0 +1,5 @@
+import a.Old;
+
+class A {
+  Old x = make();
+}

@@ -1,0 +1,3 @@
+/** Returns the color. */
+class A {
+}

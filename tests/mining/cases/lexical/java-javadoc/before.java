@@ -1,0 +1,3 @@
+/** Returns the colour. */
+class A {
+}

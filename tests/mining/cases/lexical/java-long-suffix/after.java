@@ -1,0 +1,3 @@
+class A {
+  long x = 10L;
+}

@@ -1,0 +1,3 @@
+class A {
+  String s = StandardCharsets.UTF_8;
+}

@@ -1,0 +1,6 @@
+class A {
+  Gadget w = new Gadget();
+  Gadget f(Gadget x) {
+    return x;
+  }
+}

@@ -1,0 +1,6 @@
+class A {
+  Widget w = new Widget();
+  Widget f(Widget x) {
+    return x;
+  }
+}

@@ -1,0 +1,2 @@
+// receive it
+go()

@@ -1,0 +1,2 @@
+// recieve it
+go()

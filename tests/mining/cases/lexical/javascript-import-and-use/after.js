@@ -1,0 +1,4 @@
+import { fresh } from 'm'
+
+fresh(1)
+keep(2)

@@ -1,0 +1,4 @@
+import { old } from 'm'
+
+old(1)
+keep(2)

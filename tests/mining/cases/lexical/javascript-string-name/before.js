@@ -1,0 +1,2 @@
+import x from 'lodash/map'
+x()

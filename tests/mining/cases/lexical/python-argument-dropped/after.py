@@ -1,0 +1,1 @@
+super().draw(1)

@@ -1,0 +1,1 @@
+super(Shape, self).draw(1)

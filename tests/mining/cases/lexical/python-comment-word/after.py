@@ -1,0 +1,2 @@
+# the color of it
+x = 1

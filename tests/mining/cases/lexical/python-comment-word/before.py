@@ -1,0 +1,2 @@
+# the colour of it
+x = 1

@@ -1,0 +1,4 @@
+try:
+    go()
+except OSError:
+    pass

@@ -1,0 +1,4 @@
+try:
+    go()
+except IOError:
+    pass

@@ -1,0 +1,1 @@
+open_it(path, mode='r', bufsize=1)

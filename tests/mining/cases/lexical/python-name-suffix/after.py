@@ -1,0 +1,1 @@
+total_number = load()

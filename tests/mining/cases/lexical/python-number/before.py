@@ -1,0 +1,1 @@
+retry(times=3)

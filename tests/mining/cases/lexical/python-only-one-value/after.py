@@ -1,0 +1,2 @@
+level(one)
+level(2)

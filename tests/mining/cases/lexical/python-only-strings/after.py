@@ -1,0 +1,2 @@
+emit('a')
+write(b)

@@ -1,0 +1,2 @@
+write('a')
+write(b)

@@ -1,0 +1,4 @@
+def f():
+    start()
+    check()
+    stop()

@@ -1,0 +1,1 @@
+URL = 'http://example.org/a'

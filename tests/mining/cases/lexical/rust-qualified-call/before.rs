@@ -1,0 +1,3 @@
+fn f() -> Place {
+    Place::nowhere()
+}

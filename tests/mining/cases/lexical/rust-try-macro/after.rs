@@ -1,0 +1,4 @@
+fn f() -> R {
+    let x = read(a)?;
+    x
+}

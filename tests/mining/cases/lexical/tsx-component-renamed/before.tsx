@@ -1,0 +1,1 @@
+const a = <Panel title={t} />

@@ -1,0 +1,1 @@
+const a = <Box color="red" />

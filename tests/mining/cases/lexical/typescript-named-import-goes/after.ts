@@ -1,0 +1,2 @@
+import { a, b } from 'm'
+use(a, b)

@@ -1,0 +1,2 @@
+import { a, legacyThing, b } from 'm'
+use(a, b)

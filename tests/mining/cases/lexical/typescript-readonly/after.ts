@@ -1,0 +1,3 @@
+class A {
+  readonly size: number = 1
+}

@@ -1,0 +1,3 @@
+class A {
+  size: number = 1
+}

@@ -1,0 +1,3 @@
+void f(void) {
+    memset(buffer, 0, size);
+}

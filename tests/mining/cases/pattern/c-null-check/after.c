@@ -1,0 +1,3 @@
+void f(char *p) {
+    if (!p) go();
+}

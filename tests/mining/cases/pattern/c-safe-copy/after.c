@@ -1,0 +1,3 @@
+void f(char *a) {
+    strlcpy(a, b, sizeof(a));
+}

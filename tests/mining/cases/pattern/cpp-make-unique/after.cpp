@@ -1,0 +1,3 @@
+void f() {
+    auto p = std::make_unique<Box>(1);
+}

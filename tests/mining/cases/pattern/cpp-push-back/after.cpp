@@ -1,0 +1,3 @@
+void f() {
+    v.emplace_back(x);
+}

@@ -1,0 +1,3 @@
+void f() {
+    v.push_back(x);
+}

@@ -1,0 +1,3 @@
+void f() {
+    Place::sample(a);
+}

@@ -1,0 +1,3 @@
+void f() {
+    Place::nowhere(a);
+}

@@ -1,0 +1,3 @@
+package p
+
+var x any = 1

@@ -1,0 +1,5 @@
+package p
+
+func f(n int) string {
+	return fmt.Sprintf("%d", n)
+}

@@ -1,0 +1,7 @@
+package p
+
+func f() {
+	start()
+	log.Debug(x)
+	stop()
+}

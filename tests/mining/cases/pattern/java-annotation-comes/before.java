@@ -1,0 +1,5 @@
+class A {
+  public String toString() {
+    return s;
+  }
+}

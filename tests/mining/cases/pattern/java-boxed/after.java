@@ -1,0 +1,3 @@
+class A {
+  Integer x = Integer.valueOf(3);
+}

@@ -1,0 +1,3 @@
+class A {
+  Integer x = new Integer(3);
+}

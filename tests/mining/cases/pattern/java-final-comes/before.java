@@ -1,0 +1,3 @@
+class A {
+  private String s = make();
+}

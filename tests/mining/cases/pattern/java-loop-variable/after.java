@@ -1,0 +1,6 @@
+class A {
+  void f() {
+    var m = make();
+    use(m);
+  }
+}

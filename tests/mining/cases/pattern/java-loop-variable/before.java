@@ -1,0 +1,6 @@
+class A {
+  void f() {
+    Map<String, String> m = make();
+    use(m);
+  }
+}

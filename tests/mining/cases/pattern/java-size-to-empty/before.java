@@ -1,0 +1,5 @@
+class A {
+  boolean f(List<String> xs) {
+    return xs.size() == 0;
+  }
+}

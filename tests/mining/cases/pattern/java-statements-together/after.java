@@ -1,0 +1,7 @@
+class A {
+  void f() {
+    try (Writer w = open()) {
+      w.write(s);
+    }
+  }
+}

@@ -1,0 +1,7 @@
+class A {
+  void f() {
+    Writer w = open();
+    w.write(s);
+    w.close();
+  }
+}

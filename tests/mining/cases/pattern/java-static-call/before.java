@@ -1,0 +1,6 @@
+class A {
+  void f() {
+    Place.nowhere(a);
+    other(b);
+  }
+}

@@ -1,0 +1,5 @@
+class A {
+  boolean f(String s) {
+    return s.isEmpty();
+  }
+}

@@ -1,0 +1,1 @@
+fs.exists(path, done)

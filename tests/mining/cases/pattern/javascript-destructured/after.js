@@ -1,0 +1,2 @@
+const { name } = props
+use(name)

@@ -1,0 +1,2 @@
+const name = props.name
+use(name)

@@ -1,0 +1,1 @@
+xs.map(function (x) { return x.id })

@@ -1,0 +1,1 @@
+if (isNaN(x)) go()

@@ -1,0 +1,1 @@
+if (xs.includes(x)) go()

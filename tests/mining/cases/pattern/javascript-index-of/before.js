@@ -1,0 +1,1 @@
+if (xs.indexOf(x) !== -1) go()

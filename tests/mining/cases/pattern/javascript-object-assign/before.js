@@ -1,0 +1,1 @@
+const o = Object.assign({}, base)

@@ -1,0 +1,1 @@
+const n = a && a.b

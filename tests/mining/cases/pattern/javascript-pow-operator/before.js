@@ -1,0 +1,1 @@
+const y = Math.pow(x, 2)

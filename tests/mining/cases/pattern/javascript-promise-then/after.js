@@ -1,0 +1,1 @@
+show(await load(url))

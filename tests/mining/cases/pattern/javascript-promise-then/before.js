@@ -1,0 +1,1 @@
+load(url).then(show)

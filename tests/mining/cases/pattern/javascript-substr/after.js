@@ -1,0 +1,1 @@
+const s = text.substring(0, 3)

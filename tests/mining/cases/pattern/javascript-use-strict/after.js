@@ -1,0 +1,4 @@
+'use strict'
+
+const a = 1
+run(a)

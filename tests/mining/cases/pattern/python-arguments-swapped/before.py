@@ -1,0 +1,1 @@
+assertEquals(total, 3)

@@ -1,0 +1,1 @@
+self.assertIn(a, b)

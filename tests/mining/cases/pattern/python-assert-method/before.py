@@ -1,0 +1,1 @@
+self.assertTrue(a in b)

@@ -1,0 +1,2 @@
+x = sample(a)
+keep(x)

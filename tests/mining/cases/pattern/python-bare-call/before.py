@@ -1,0 +1,2 @@
+x = nowhere(a)
+keep(x)

@@ -1,0 +1,2 @@
+class A(object):
+    size = 1

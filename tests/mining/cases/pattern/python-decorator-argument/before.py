@@ -1,0 +1,3 @@
+@app.route('/a', strict=True)
+def a():
+    pass

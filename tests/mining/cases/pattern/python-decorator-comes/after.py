@@ -1,0 +1,3 @@
+@pytest.mark.slow
+def test_a():
+    go()

@@ -1,0 +1,1 @@
+d = {k: 1 for k in keys}

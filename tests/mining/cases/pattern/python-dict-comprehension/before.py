@@ -1,0 +1,1 @@
+d = dict([(k, 1) for k in keys])

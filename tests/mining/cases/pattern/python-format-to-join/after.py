@@ -1,0 +1,1 @@
+s = sep.join(str(v) for v in values)

@@ -1,0 +1,1 @@
+xs.sort(key=lambda x: x.name)

@@ -1,0 +1,1 @@
+APPS = ['auth', 'legacy_app', 'admin']

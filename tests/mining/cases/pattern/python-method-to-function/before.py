@@ -1,0 +1,1 @@
+d.has_key(name)

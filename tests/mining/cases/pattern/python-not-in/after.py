@@ -1,0 +1,2 @@
+if key not in table:
+    go()

@@ -1,0 +1,2 @@
+if not key in table:
+    go()

@@ -1,0 +1,1 @@
+data = Path(name).read_text()

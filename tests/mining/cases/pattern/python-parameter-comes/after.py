@@ -1,0 +1,2 @@
+def save(path, text, mode='w'):
+    write(path, text)

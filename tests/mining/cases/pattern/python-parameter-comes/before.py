@@ -1,0 +1,2 @@
+def save(path, text):
+    write(path, text)

@@ -1,0 +1,4 @@
+def f():
+    with open_it() as a:
+        b = a.read()
+    return b

@@ -1,0 +1,5 @@
+def pull(link):
+    try:
+        return link.arecv()
+    finally:
+        link.ashut()

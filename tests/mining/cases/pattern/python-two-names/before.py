@@ -1,0 +1,5 @@
+def pull(link):
+    try:
+        return link.recv()
+    finally:
+        link.shut()

@@ -1,0 +1,2 @@
+first.close()
+second.close()

@@ -1,0 +1,2 @@
+first.close_now()
+second.close_now()

@@ -1,0 +1,3 @@
+a = time.perf_counter()
+b = time.perf_counter()
+work(a, b)

@@ -1,0 +1,3 @@
+a = time.clock()
+b = time.clock()
+work(a, b)

@@ -1,0 +1,2 @@
+if isinstance(x, str):
+    go()

@@ -1,0 +1,2 @@
+if type(x) == str:
+    go()

@@ -1,0 +1,1 @@
+x = sorted(items)

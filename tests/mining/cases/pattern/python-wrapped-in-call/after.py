@@ -1,0 +1,2 @@
+for k in list(d.keys()):
+    go(k)

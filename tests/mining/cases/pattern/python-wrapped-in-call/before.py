@@ -1,0 +1,2 @@
+for k in d.keys():
+    go(k)

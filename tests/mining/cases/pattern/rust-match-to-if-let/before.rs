@@ -1,0 +1,6 @@
+fn f(o: Option<u8>) {
+    match o {
+        Some(x) => go(x),
+        None => {}
+    }
+}

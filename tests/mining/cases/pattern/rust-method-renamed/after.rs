@@ -1,0 +1,3 @@
+fn f(s: &str) {
+    s.trim_start();
+}

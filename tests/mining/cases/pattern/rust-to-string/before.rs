@@ -1,0 +1,3 @@
+fn f() -> String {
+    "a".to_owned()
+}

@@ -1,0 +1,3 @@
+fn f() {
+    go(a).unwrap();
+}

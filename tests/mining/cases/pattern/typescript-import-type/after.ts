@@ -1,0 +1,2 @@
+import type { A } from 'm'
+let a: A

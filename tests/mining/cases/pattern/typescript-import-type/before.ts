@@ -1,0 +1,2 @@
+import { A } from 'm'
+let a: A

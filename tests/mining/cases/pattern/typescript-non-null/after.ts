@@ -1,0 +1,1 @@
+const x = map.get(k)

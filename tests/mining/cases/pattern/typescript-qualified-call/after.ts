@@ -1,0 +1,2 @@
+const p = Place.sample(a)
+q.other()

@@ -1,0 +1,2 @@
+const p = Place.nowhere(a)
+q.other()

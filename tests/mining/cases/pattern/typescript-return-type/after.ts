@@ -1,0 +1,3 @@
+function size(x: string): number {
+  return 1
+}

@@ -1,0 +1,4 @@
+#include <a.h>
+#include <legacy.h>
+#include <b.h>
+int x;

@@ -1,0 +1,2 @@
+const b = make().run();
+done(b);

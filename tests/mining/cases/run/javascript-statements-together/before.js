@@ -1,0 +1,3 @@
+var a = make();
+var b = a.run();
+done(b);

@@ -1,0 +1,1 @@
+out = [go(x) for x in xs]

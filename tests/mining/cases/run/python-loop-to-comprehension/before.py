@@ -1,0 +1,3 @@
+out = []
+for x in xs:
+    out.append(go(x))

@@ -1,0 +1,5 @@
+def f():
+    """Give the colour.
+
+    Of all.
+    """

@@ -1,0 +1,2 @@
+// TODO(ann): rename
+fn f() {}
