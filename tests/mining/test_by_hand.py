@@ -146,3 +146,77 @@ def test_two_files_of_two_languages_give_a_rule_each(here: Path) -> None:
 def test_asking_and_a_diff_on_stdin_exclude_each_other(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["edit", "--like", "-", ".", "--interactive"]) == 2
     assert "--interactive" in capsys.readouterr().err
+
+
+def test_an_import_and_its_uses_are_two_rules(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pre = "from old_kit import choose\nimport os\n\n\ndef f(xs):\n    return choose(xs, 3)\n"
+    post = pre.replace("from old_kit import choose\n", "").replace("choose(xs, 3)", "xs.take(3)")
+    change(here, "src/a.py", pre, post)
+    (here / "src/b.py").write_text("from old_kit import choose\n\nprint(choose(range(9), 2))\n")
+    assert cli.main(["edit", "--like", "hand.diff", "src", "--json"]) == 0
+    *rows, last = map(json.loads, capsys.readouterr().out.splitlines())
+    assert len(last["action"]["rules"]) == 2
+    assert ("choose(range(9), 2)", "range(9).take(2)") in {(row["old"], row["new"]) for row in rows}
+
+
+def test_two_constants_of_two_functions_are_two_short_rules(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def body(one: str, two: str) -> str:
+        middle = "func mid(w W) { w.Go() }\n\n" * 3
+        calls = [f"func {name}(w W) {{\n\tw.Send({code})\n}}\n\n" for name, code in (("a", one), ("b", two))]
+        return f"package p\n\n{calls[0]}{middle}{calls[1]}"
+
+    change(here, "go/a.go", body("404", "403"), body("code.NotFound", "code.Forbidden"))
+    assert cli.main(["edit", "--like", "hand.diff", "go", "--json"]) == 0
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert len(last["action"]["rules"]) == 2 and len(json.dumps(last["action"])) < 400
+
+
+CALLS = [
+    ("a.rs", "fn a() -> P {{\n    {}\n}}\n", "Place::none()", "Place::zero()",
+     "fn b(none: u8) -> u8 {\n    Other::none();\n    none\n}\n"),
+    ("A.java", "class A {{\n    int f() {{ return {}; }}\n}}\n", "Files.open(x)", "Files.read(x)",
+     "class B {\n    int open;\n    int open() { return Door.open(open); }\n}\n"),
+    ("a.go", "package p\n\nfunc f() {{\n\t{}\n}}\n", "w.Send(1)", "w.Post(1)",
+     "package p\n\nfunc g(t T) int {\n\treturn t.Send\n}\n"),
+    ("a.ts", "function f() {{\n  {}\n}}\n", "conn.recv(1)", "conn.arecv(1)",
+     "const recv = conn.recv\ntype T = {{ recv: number }}\n"),
+    ("a.py", "{}\n", "old_run(1)", "run(1)", "def f(old_run):\n    return old_run\n"),
+    ("a.py", "import os\n{}\n", "os.getcwdu()", "os.getcwd()", "def getcwdu():\n    return self.getcwdu()\n"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "frame", "old", "new", "other"), CALLS)
+def test_a_renamed_call_stays_a_call_with_its_qualifier(
+    here: Path, name: str, frame: str, old: str, new: str, other: str
+) -> None:
+    change(here, f"src/{name}", frame.format(old), frame.format(new))
+    left, same = here / f"src/other{Path(name).suffix}", here / f"src/same{Path(name).suffix}"
+    left.write_text(other)
+    same.write_text(frame.format(old))
+    assert cli.main(["edit", "--like", "hand.diff", "src", "--write"]) == 0
+    assert left.read_text() == other
+    assert same.read_text() == frame.format(new)
+
+
+def test_a_rename_by_spelling_alone_is_never_written_unseen(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change(here, "src/a.py", "def stop(self):\n    pass\n", "def halt(self):\n    pass\n")
+    (here / "src/b.py").write_text("def stop():\n    pass\n")
+    assert cli.main(["edit", "--like", "hand.diff", "src", "--write"]) == 1
+    assert "whatever that stands for" in capsys.readouterr().err
+    assert "stop" in (here / "src/b.py").read_text()
+
+
+def test_one_prefix_before_two_names_is_two_names(here: Path) -> None:
+    pre = "def pull(link):\n    try:\n        return link.recv()\n    finally:\n        link.shut()\n"
+    change(here, "src/a.py", pre, pre.replace("recv", "arecv").replace("shut", "ashut"))
+    other = "def size(name):\n    return len(name.read())\n"
+    (here / "src/b.py").write_text(other)
+    (here / "src/c.py").write_text("x.recv(1)\n")
+    assert cli.main(["edit", "--like", "hand.diff", "src", "--write"]) == 0
+    assert (here / "src/b.py").read_text() == other
+    assert (here / "src/c.py").read_text() == "x.arecv(1)\n"
+    assert "aarecv" not in (here / "src/a.py").read_text()

@@ -122,7 +122,8 @@ def like(
     learned = by_hand.learn(changes, budget_s)
     if not wish.as_json:
         console.emit(rule_text(learned.documents).rstrip())
-        console.say(f"tier: {learned.tier} ({learned.reason})")
+        for rule in learned.rules:
+            console.say(f"tier: {rule.tier} ({rule.reason})")
     save(kept, learned.documents)
     for problem in learned.problems:
         console.say(f"no rule for {console.clean(problem)}")
@@ -130,7 +131,7 @@ def like(
     work = work_on(given, learned.documents, How(deadline_s=deadline_s))
     first = learned.documents[0].action
     rules = [rule for one in learned.documents for rule in one.action.rules]
-    facts = {"action": {"language": first.language, "rules": rules}, "tier": learned.tier}
+    facts = {"action": {"language": first.language, "rules": rules}, "tier": learned.worst.tier}
     return make(Offer(work, learned.doubt, learned.hides, facts=facts), wish)
 
 

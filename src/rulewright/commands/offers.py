@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -116,7 +116,12 @@ def _places(one: Applied, offer: Offer) -> tuple[list[Place], list[str]]:
     """The places of a file that are candidates, and the doubt about each."""
     action = action_for(one.found, offer.work.documents)
     found = [p for p in places.of(action, one.before) if not offer.hides(one.path, p)]
-    return found, [offer.doubt(one.path, place) for place in found]
+    return found, [offer.doubt(one.path, _of_all(one, place)) for place in found]
+
+
+def _of_all(one: Applied, place: Place) -> Place:
+    """A place with the number of its rule among all rules, not among those that are for the file."""
+    return replace(place, rule=one.found.documents[place.rule])
 
 
 def _list(listed: Sequence[Listed], wish: Wish) -> None:
@@ -153,7 +158,7 @@ def _carry_out(offer: Offer, wish: Wish, chooser: Chooser, listed: Sequence[List
         console.say(_how_to_write(sure, total))
         return []
     documents = offer.work.documents
-    made = [narrowed(one, documents, _keep(one.path, offer, chooser)) for one in offer.work.good]
+    made = [narrowed(one, documents, _keep(one, offer, chooser)) for one in offer.work.good]
     ready = [one for one in made if one.good and one.outcome.post != one.before]
     say_failed(
         [one for one in made if not one.good and not one.idle],
@@ -169,15 +174,16 @@ def _carry_out(offer: Offer, wish: Wish, chooser: Chooser, listed: Sequence[List
     return [one.path for one in ready]
 
 
-def _keep(path: Path, offer: Offer, chooser: Chooser) -> places.Keep:
+def _keep(one: Applied, offer: Offer, chooser: Chooser) -> places.Keep:
     """Sure places, or those that the person names."""
+    path = one.path
 
     def keep(place: Place) -> str | None:
         if offer.hides(path, place):
             return None
         if chooser.active:
             return chooser.keep(path)(place)
-        return place.new if not offer.doubt(path, place) else None
+        return place.new if not offer.doubt(path, _of_all(one, place)) else None
 
     return keep
 

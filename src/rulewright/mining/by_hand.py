@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -17,41 +17,57 @@ from rulewright import jsonl
 from rulewright.actions.action import Action
 from rulewright.actions.rule_file import Document, documents_of, joined
 from rulewright.engine import places
+from rulewright.engine.apply import trace
 from rulewright.engine.places import Place
 from rulewright.errors import RulewrightError
 from rulewright.languages import Language
-from rulewright.mining import diffs
-from rulewright.mining.learn.mined import Mined, learn_from, mine
+from rulewright.mining import callees, diffs
+from rulewright.mining.judge.confidence import CONFIDENT, confidence
+from rulewright.mining.learn.mined import Mined, Tier, learn_from, mine
 
+MAX_HUNKS: Final = 12
+"""Hunks of one file that are learnt from one by one."""
 MANY_LEFT: Final = 3
 """Like places that a person left alone, from which more than twice the changed ones tell against a rule."""
 
 
 @dataclass(frozen=True)
+class Rule:
+    """A learnt rule and how far to trust it."""
+
+    document: Document
+    tier: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Learned:
-    """The rules of a change, and how far to trust them.
+    """The rules of a change.
 
     Args:
-        documents: one rule each, in order.
-        tier, reason: of the least trusted rule.
+        rules: in order.
         problems: what could not be expressed, one line a file.
         changes: the change, by file.
     """
 
-    documents: tuple[Document, ...]
-    tier: str
-    reason: str
+    rules: tuple[Rule, ...]
     problems: tuple[str, ...]
     changes: tuple[diffs.Change, ...] = field(repr=False)
 
     @property
-    def trusted(self) -> bool:
-        return self.tier == "train"
+    def documents(self) -> tuple[Document, ...]:
+        return tuple(rule.document for rule in self.rules)
+
+    @property
+    def worst(self) -> Rule:
+        """The least trusted rule."""
+        return max(self.rules, key=lambda rule: _RANK[rule.tier])
 
     def doubt(self, path: Path, place: Place) -> str:
         """Why a place is not sure; empty where it is."""
-        if not self.trusted:
-            return f"the rule is of tier {self.tier}"
+        rule = self.rules[place.rule]
+        if rule.tier != "train":
+            return f"the rule is of tier {rule.tier}"
         for change in self.changes:
             if change.path.resolve() == path.resolve():
                 return "you left it as it was in a file that you changed"
@@ -77,50 +93,125 @@ def learn(changes: Sequence[diffs.Change], budget_s: float) -> Learned:
     """Find the rules of a change, file after file; a file that they explain already adds none.
 
     Raises:
-        RulewrightError: no file gave a rule; the reasons.
+        RulewrightError: no file gave a rule for more than itself; the reasons.
     """
-    found: list[Action] = []
-    worst: tuple[str, str] = ("train", "")
+    found: list[Rule] = []
     problems: list[str] = []
     for change in changes:
-        known = [action for action in found if action.language == change.language]
-        if any(_explains(action, change) for action in known):
+        known = _of_language([rule.document for rule in found], change.language)
+        if known is not None and _explains(known, change):
             continue
-        mined, contradiction = _best(change, budget_s)
-        if mined.action is None:
-            problems.append(f"{change.path}: {mined.reason}")
-            continue
-        found.append(mined.action)
-        tier, reason = (mined.tier, mined.reason) if not contradiction else ("reject", contradiction)
-        worst = max(worst, (tier, reason), key=lambda one: (_RANK[one[0]], bool(one[1])))
+        rules, problem = _best(change, budget_s)
+        if problem:
+            problems.append(f"{change.path}: {problem}")
+        texts = {rule.document.action for rule in found}
+        found += [rule for rule in rules if rule.document.action not in texts]
     if not found:
         said = "no rule found: " + "; ".join(problems)
-        raise RulewrightError(said, "make the change smaller, in one place")
-    documents = tuple(one for action in found for one in documents_of(action))
-    if worst[0] == "train" and (left := _left_alone(documents, changes)):
-        worst = ("literal", left)
-    return Learned(documents, *worst, tuple(problems), tuple(changes))
+        raise RulewrightError(said, "make the change smaller, one kind of change at a time")
+    return Learned(tuple(_weighed(found, changes)), tuple(problems), tuple(changes))
 
 
 _RANK: Final = {"train": 0, "literal": 1, "reject": 2}
 
 
-def _best(change: diffs.Change, budget_s: float) -> tuple[Mined, str]:
-    """The rule of a change, and the line seen unchanged that it would change all the same.
+def _best(change: diffs.Change, budget_s: float) -> tuple[list[Rule], str]:
+    """The rules of a change in one file, or why there are none.
 
-    A single rule that may change other places too is tried first; if it is not to be trusted, rules
-    that leave all else in the file alone are.
+    A single rule that may change other places too is tried first. If it is not to be trusted, a rule for
+    each hunk is, and rules that leave all else in the file alone are.
     """
-    tried: list[tuple[tuple[bool, int, int], Mined, str]] = []
-    for learner in (learn_from, mine):
-        mined = learner(change.pre, change.post, change.language, budget_s)
-        contradiction = _contradicts(mined.action, change) if mined.action is not None else ""
-        if mined.tier == "train" and not contradiction:
-            return mined, ""
-        rank = len(_RANK) if mined.action is None else _RANK[mined.tier]
-        tried.append(((bool(contradiction), rank, mined.figures.n_rules), mined, contradiction))
-    _, mined, contradiction = min(tried, key=lambda one: one[0])
-    return mined, contradiction
+    tried: list[tuple[tuple[int, ...], list[Rule]]] = []
+    reason = ""
+    for learner in (_one_rule, _rule_a_hunk, _strict_rules):
+        rules, why = learner(change, budget_s)
+        reason = reason or why
+        if not rules:
+            continue
+        ranks = [_RANK[rule.tier] for rule in rules]
+        if max(ranks) == 0:
+            return rules, ""
+        size = sum(len(rule.document.action.rules_json()) for rule in rules)
+        tried.append(((max(ranks), sum(ranks), size), rules))
+    if not tried:
+        return [], reason
+    return min(tried, key=lambda one: one[0])[1], ""
+
+
+def _one_rule(change: diffs.Change, budget_s: float) -> tuple[list[Rule], str]:
+    return _taken(learn_from(change.pre, change.post, change.language, budget_s), change)
+
+
+def _strict_rules(change: diffs.Change, budget_s: float) -> tuple[list[Rule], str]:
+    return _taken(mine(change.pre, change.post, change.language, budget_s), change)
+
+
+def _rule_a_hunk(change: diffs.Change, budget_s: float) -> tuple[list[Rule], str]:
+    """A rule for each hunk that the rules before do not explain; nothing if they do not give the change."""
+    found: list[Rule] = []
+    for post in callees.hunks(change.pre, change.post, MAX_HUNKS):
+        part = replace(change, post=post)
+        known = _of_language([rule.document for rule in found], change.language)
+        if known is not None and _explains(known, part):
+            continue
+        rules, why = _one_rule(part, budget_s)
+        if not rules:
+            return [], why
+        found += rules
+    together = _of_language([rule.document for rule in found], change.language)
+    if together is None or not _explains(together, change):
+        return [], "the rules of the single hunks do not give the change"
+    return found, ""
+
+
+def _taken(mined: Mined, change: diffs.Change) -> tuple[list[Rule], str]:
+    """Mined rules with their trust; none where they are about this one file."""
+    if mined.action is None:
+        return [], mined.reason
+    if "run" in mined.shapes or mined.figures.degenerate:
+        return [], "a rule would hold unchanged code of this file only"
+    action, tier, reason = mined.action, mined.tier, mined.reason
+    if contradiction := _contradicts(action, change):
+        tier, reason = "reject", contradiction
+    elif names := callees.bare_name(action):
+        calls = _calls(action, change)
+        if calls is not None:
+            action, (tier, reason) = calls, _trust_in_calls(calls)
+        elif tier == "train" and not names[0][:1].isupper():
+            tier, reason = "literal", f"it renames every `{names[0]}`, whatever that stands for"
+    return [Rule(document, tier, reason) for document in documents_of(action)], ""
+
+
+def _calls(action: Action, change: diffs.Change) -> Action | None:
+    """A rename as one of calls, if calls are all that changed, and the result is the same."""
+    changed = _changed(change.pre, change.post)
+    nodes = [
+        node
+        for step in trace(action, change.pre).steps
+        for node in step.nodes
+        if node is not None and node.range().start.line + 1 in changed
+    ]
+    made = callees.as_calls(action, change.pre, nodes)
+    if made is None or not _explains(made, change) or _contradicts(made, change):
+        return None
+    return made
+
+
+def _trust_in_calls(action: Action) -> tuple[Tier, str]:
+    """The tier of rules about calls, which replace rules about names."""
+    sure = confidence(action.rules)
+    if sure >= CONFIDENT:
+        return "train", "calls by their name and what it belongs to"
+    return "literal", f"too doubtful: {sure:.2f} likely to be right elsewhere"
+
+
+def _weighed(rules: Sequence[Rule], changes: Sequence[diffs.Change]) -> list[Rule]:
+    """Trust, but for a rule that finds many more places in the changed files than were changed."""
+    weighed = []
+    for rule in rules:
+        left = _left_alone([rule.document], changes) if rule.tier == "train" else ""
+        weighed.append(replace(rule, tier="literal", reason=left) if left else rule)
+    return weighed
 
 
 def _contradicts(action: Action, change: diffs.Change) -> str:
