@@ -44,6 +44,10 @@ class RunDir:
         self._metrics: jsonl.Appender | None = None
         self._lock: Lock | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process of the run is given: the place; lock and open files stay with the first."""
+        return {"path": self.path, "_metrics": None, "_lock": None}
+
     @classmethod
     def open(
         cls,
@@ -54,7 +58,7 @@ class RunDir:
         overwrite: bool = False,
         seed: int | None = None,
         inputs: Iterable[Path] = (),
-        alone: bool = False,
+        lock: Lock | None = None,
         free: Callable[[str], bool] = lambda key: False,
     ) -> Self:
         """Claim a folder for a run, or continue the one that is there.
@@ -66,13 +70,12 @@ class RunDir:
             overwrite: remove the files of an earlier run first.
             seed: noted in `run.json`.
             inputs: files whose SHA-256 is noted, and must not have changed on resume.
-            alone: refuse while another process writes this run; until `finish`.
+            lock: of this folder (`Lock.take(path)`), held until `finish`: nobody else writes the run.
             free: tells of a key (`trainer.save_steps` for one in a section) whether it may differ too.
 
         Raises:
             UsageError: the folder holds another run, with the keys that differ and the ways out.
         """
-        lock = Lock.take(path) if alone else None
         digests = {str(p): file_sha256(p) for p in inputs}
         run = cls._look(path, config, resume, overwrite, digests, free)
         run._lock = lock

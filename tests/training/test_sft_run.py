@@ -124,6 +124,10 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(data, start, tmp_path:
     mark = tmp_path / "killed" / "run" / "checkpoints" / "checkpoint-8" / "complete.json"
     while not mark.exists() and process.poll() is None:
         time.sleep(0.002)
+    process.send_signal(signal.SIGSTOP)  # it is there still, and holds its folder
+    for way in ("resume", "overwrite"):
+        with pytest.raises(UsageError, match=f"another run writes it: process {process.pid} "):
+            _train(config.model_copy(update={way: True}))
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "killed" / "run" / "result.json").exists()

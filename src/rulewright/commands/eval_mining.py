@@ -49,6 +49,7 @@ def run(config: Config) -> int:
     """Evaluate, save, show."""
     from rulewright.errors import UsageError
     from rulewright.evaluation import mining
+    from rulewright.locks import Lock
     from rulewright.mining import inputs
     from rulewright.runs import RunDir
 
@@ -70,7 +71,7 @@ def run(config: Config) -> int:
         overwrite=config.overwrite,
         seed=config.seed,
         inputs=loaded.files,
-        alone=True,
+        lock=Lock.take(path),
     )
     if not folder.done:
         options = mining.Options(

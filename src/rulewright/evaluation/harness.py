@@ -28,6 +28,7 @@ from rulewright.generation import (
 )
 from rulewright.generation.open import as_style
 from rulewright.languages import Language
+from rulewright.locks import Lock
 from rulewright.prompts import Style, digest
 from rulewright.runs import RunDir, file_sha256
 from rulewright.verdict import Verdict
@@ -87,7 +88,7 @@ def claim(config: EvalConfig, benchmark: str, inputs: Sequence[Path], facts: Row
         overwrite=config.overwrite,
         seed=config.seed,
         inputs=inputs,
-        alone=True,
+        lock=Lock.take(path),
     )
     facts = checkpoint_facts(config.generator_config()) if facts is None else facts
     saved = path / GENERATOR_FILE

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Self
 
 from rulewright.errors import UsageError
 from rulewright.generation.gguf import checkpoint
-from rulewright.generation.open import looks_like_path, require_checkpoint
-
-CONFIG_FILE: Final = "adapter_config.json"
+from rulewright.generation.open import ADAPTER_FILE, adapter_settings, looks_like_path, require_checkpoint
 
 
 @dataclass(frozen=True)
@@ -36,27 +33,20 @@ class Adapter:
             UsageError: no such folder, no adapter in it, or one that says too little.
         """
         path = Path(folder)
-        file = path / CONFIG_FILE
         if not path.is_dir():
             raise UsageError(f"{folder}: no such folder", "name the folder that training wrote")
-        if not file.is_file():
+        settings = adapter_settings(path)
+        if settings is None:
             full = (path / "config.json").is_file()
             raise UsageError(
-                f"{folder}: holds no adapter (no {CONFIG_FILE})",
+                f"{folder}: holds no adapter (no {ADAPTER_FILE})",
                 "it is a full checkpoint: nothing is left to merge" if full else "name the adapter's folder",
             )
-        try:
-            settings = json.loads(file.read_text(encoding="utf-8"))
-            base = settings["base_model_name_or_path"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise UsageError(f"{file}: cannot be read ({error!r})", "copy the adapter again") from error
-        if not isinstance(base, str) or not base:
-            raise UsageError(f"{file}: names no base model", "say which: --base FOLDER_OR_HUB_NAME")
         if not any((path / f"adapter_model.{end}").is_file() for end in ("safetensors", "bin")):
             raise UsageError(
                 f"{folder}: the adapter has no weights (adapter_model.safetensors)", "copy it again"
             )
-        return cls(path, base, settings)
+        return cls(path, settings["base_model_name_or_path"], settings)
 
     @property
     def rank(self) -> int:
@@ -82,7 +72,7 @@ class Adapter:
                 "say where it is now: --base FOLDER_OR_HUB_NAME",
             )
         require_checkpoint(base)
-        if (Path(base) / CONFIG_FILE).is_file():
+        if (Path(base) / ADAPTER_FILE).is_file():
             raise UsageError(
                 f"{self.path}: its base {base} is an adapter itself",
                 f"merge that one first: rulewright merge {base} OUT, then --base OUT",
@@ -92,4 +82,4 @@ class Adapter:
 
 def is_adapter(model: str) -> bool:
     """Whether a folder holds an adapter rather than a full checkpoint."""
-    return (Path(model) / CONFIG_FILE).is_file()
+    return (Path(model) / ADAPTER_FILE).is_file()

@@ -22,6 +22,7 @@ from rulewright.prompts import STYLES, Style
 from rulewright.runs import file_sha256
 
 NOTE_FILE: Final = "rulewright.json"
+ADAPTER_FILE: Final = "adapter_config.json"
 _SAMPLED_BYTES: Final = 1 << 16
 
 
@@ -122,20 +123,36 @@ def looks_like_path(model: str) -> bool:
     return model.startswith((".", "/", "~", "models/", "runs/")) or model.count("/") != 1
 
 
-def adapter_base(model: str) -> str | None:
-    """The base of an adapter folder; `None` for a full checkpoint.
+def adapter_settings(folder: str | Path) -> dict[str, Any] | None:
+    """PEFT's configuration of an adapter folder, with its base; `None` for a full checkpoint.
 
     Raises:
-        UsageError: its configuration cannot be read, or names no base.
+        UsageError: it cannot be read, or names no base.
     """
-    path = Path(model) / "adapter_config.json"
+    path = Path(folder) / ADAPTER_FILE
     if not path.is_file():
         return None
     try:
-        base: str = json.loads(path.read_text(encoding="utf-8"))["base_model_name_or_path"]
+        settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        base = settings["base_model_name_or_path"]
     except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{path}: names no base model ({error!r})", "copy the adapter again") from error
-    return base
+        raise UsageError(f"{path}: cannot be read ({error!r})", "copy the adapter again") from error
+    if not isinstance(base, str) or not base:
+        raise UsageError(
+            f"{path}: names no base model",
+            "write the folder or hub name of its base into base_model_name_or_path",
+        )
+    return settings
+
+
+def adapter_base(model: str) -> str | None:
+    """The base of an adapter folder, a folder or a hub name; `None` for a full checkpoint.
+
+    Raises:
+        UsageError: as `adapter_settings`.
+    """
+    settings = adapter_settings(model)
+    return None if settings is None else str(settings["base_model_name_or_path"])
 
 
 def checkpoint_note(model: str) -> dict[str, Any]:

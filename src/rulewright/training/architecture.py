@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, Self
 
 from rulewright.errors import UsageError
 from rulewright.generation import gguf
+from rulewright.generation.open import ADAPTER_FILE, adapter_base
 from rulewright.training.config import TinyConfig
 
 Family = Literal["qwen3", "qwen2", "llama", "gemma3"]
@@ -94,9 +95,9 @@ class Architecture:
         Raises:
             UsageError: not a decoder whose parameters are counted here, or no such file.
         """
-        adapter = folder / "adapter_config.json"
-        if adapter.is_file():
-            return cls.of(str(_read_json(adapter).get("base_model_name_or_path", "")))
+        base = adapter_base(str(folder))
+        if base is not None:
+            return cls.of(base)
         return cls.of_config(str(folder), _read_json(folder / "config.json"))
 
     @classmethod
@@ -158,7 +159,7 @@ class Architecture:
         Raises:
             UsageError: neither.
         """
-        if (Path(model) / "config.json").is_file() or (Path(model) / "adapter_config.json").is_file():
+        if (Path(model) / "config.json").is_file() or (Path(model) / ADAPTER_FILE).is_file():
             return cls.of_folder(Path(model))
         if Path(model).is_file():
             return cls.of_gguf(Path(model))

@@ -26,6 +26,7 @@ from rulewright.generation.base import Sampling
 from rulewright.generation.gguf import checkpoint
 from rulewright.generation.open import require_checkpoint, resolve_thinking
 from rulewright.generation.vllm_server import ServerConfig
+from rulewright.locks import Lock
 from rulewright.runs import RunDir
 from rulewright.srl.curves import plot
 from rulewright.srl.sampling import SamplingConfig
@@ -226,16 +227,21 @@ def _confirmed(config: PolicyConfig, run: RunDir) -> dict[str, Any]:
 
 
 def _claim(config: PolicyConfig, inputs: Sequence[Path]) -> RunDir:
-    """Take the folder, now that everything is there to start."""
-    run = RunDir.open(
+    """Take the folder, for this run alone, now that everything is there to start."""
+    lock = Lock.take(config.out / "run")
+    if config.overwrite:
+        _clear(config.out / "run")
+    return RunDir.open(
         config.out / "run", config, resume=config.resume, overwrite=config.overwrite, seed=config.seed,
-        inputs=inputs, free=is_free,
+        inputs=inputs, free=is_free, lock=lock,
     )  # fmt: skip
-    if not config.resume:
-        for name in ("checkpoints", "best", "best.new"):
-            shutil.rmtree(run.path / name, ignore_errors=True)
-        (run.path / "dev.jsonl").unlink(missing_ok=True)
-    return run
+
+
+def _clear(folder: Path) -> None:
+    """Remove the training state of an earlier run; `look` has said that it may go."""
+    for name in ("checkpoints", "best", "best.new"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    (folder / "dev.jsonl").unlink(missing_ok=True)
 
 
 def run_policy(config: PolicyConfig, tasks: Tasks, inputs: Sequence[Path] = ()) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from rulewright.errors import ConfigError, MissingDependency, RulewrightError
 from rulewright.evaluation.tables import cell
 from rulewright.generation.gguf import checkpoint
 from rulewright.generation.open import require_checkpoint
+from rulewright.locks import Lock
 from rulewright.runs import RunDir
 from rulewright.training import card, checkpoints, environment, launch, models
 from rulewright.training.assemble import Prepared, prepare
@@ -111,12 +112,13 @@ def _preflight(config: SftConfig, prepared: Prepared, run: RunDir) -> None:
 
 
 def _claim(config: SftConfig, prepared: Prepared) -> RunDir:
-    """Open `out/run`; with `overwrite`, remove what an earlier run left in `out`."""
+    """Open `out/run`, for this run alone; with `overwrite`, remove what an earlier one left in `out`."""
+    lock = Lock.take(config.out / "run")
     if config.overwrite:
         checkpoints.clear(config.out)
     return RunDir.open(
         config.out / "run", config, resume=config.resume, overwrite=config.overwrite,
-        seed=config.seed, inputs=_inputs(prepared), free=may_differ(config),
+        seed=config.seed, inputs=_inputs(prepared), free=may_differ(config), lock=lock,
     )  # fmt: skip
 
 
