@@ -125,9 +125,9 @@ def _run(model: Mapping[str, Any]) -> list[str]:
 def _policy(model: Mapping[str, Any]) -> list[str]:
     result = model["result"]
     return [
-        model["name"], result["model"], result["reward"], f"{result['n_train']:,}", f"{result['steps']:,}",
-        f"{result['prompts']:,}", str(result["best_step"]), _options(model["config"]["trainer"]),
-        f"{result['seconds']:.0f} s",
+        model["name"], stage2.place(result["model"]), result["reward"], f"{result['n_train']:,}",
+        f"{result['steps']:,}", f"{result['prompts']:,}", str(result["best_step"]),
+        _options(model["config"]["trainer"]), f"{result['seconds']:.0f} s",
     ]  # fmt: skip
 
 

@@ -7,6 +7,7 @@ is judged by hand. What is not there is left out and listed as missing.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -218,6 +219,15 @@ def gains(found: Mapping[str, Any]) -> list[list[str]]:
     return [row for row in rows if row[3] == "all" and row[7]]
 
 
+def place(model: str) -> str:
+    """A model as a page names it: a folder from here, so that no page tells where things lie on a machine.
+
+    >>> place("Qwen/Qwen3-14B"), place(str(Path.cwd() / "models" / "base"))
+    ('Qwen/Qwen3-14B', 'models/base')
+    """
+    return os.path.relpath(model) if Path(model).is_absolute() else model
+
+
 def sft_results(found: Mapping[str, Any]) -> list[list[str]]:
     """SFT on dev, before the first step and after the last: what was learnt."""
     rows = []
@@ -229,7 +239,7 @@ def sft_results(found: Mapping[str, Any]) -> list[list[str]]:
         first = next((row for row in result["curve"] if row["step"] == 0), None)
         before = f"{100 * first[f'dev_{name}']:.1f} % (n {first['n_asked']})" if first else "–"
         after = result["evaluation"]["metrics"][name]
-        rows.append([model["name"], result["base"], name, before, f"{cell(after)} %", str(after["n"])])
+        rows.append([model["name"], place(result["base"]), name, before, f"{cell(after)} %", str(after["n"])])
     return rows
 
 
