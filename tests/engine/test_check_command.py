@@ -137,6 +137,37 @@ def test_examples_of_ones_own(check: Any) -> None:
     ]
 
 
+def test_a_broken_pattern_is_a_finding_only_where_it_matched_nothing(check: Any) -> None:
+    odd = {"pattern": {"context": "def f($A) g: $B $$$C", "selector": "function_definition"}}
+    files = {"rules/r.yml": rule("r", odd)}
+    _, rows, _ = check(files)
+    if any(row["kind"] == "refused" for row in rows):
+        pytest.skip("this ast-grep refuses the pattern")
+    assert rows == []
+    files |= {"src/a.py": "f(1)\n"}
+    found = {row["kind"] for row in check(files, "rules", "--against", "src")[1]}
+    assert found == {"never-fires", "broken-pattern"}
+    files |= {"rules/t.yml": "id: r\ninvalid: ['f(1)']\n"}
+    assert {row["kind"] for row in check(files)[1]} == {"test-missing", "broken-pattern"}
+
+
+def test_rules_and_tests_in_two_folders(check: Any) -> None:
+    files = {"rules/good.yml": GOOD, "cases/good-test.yml": "id: good\nvalid: ['a == None']\n"}
+    assert [row["kind"] for row in check(files, "rules", "cases")[1]] == ["test-noisy"]
+
+
+def test_a_language_of_the_project_itself_is_no_mistake(check: Any) -> None:
+    own = "customLanguages: {mojo: {libraryPath: m.so, extensions: [mojo]}}\n"
+    files = {"sgconfig.yml": own, "rules/r.yml": "id: r\nlanguage: mojo\nrule: {kind: call}\n"}
+    assert [row["kind"] for row in check(files)[1]] == ["not-checked"]
+
+
+def test_a_variable_alone_is_no_broken_pattern(check: Any) -> None:
+    text = "id: r\nlanguage: Rust\nrule: {kind: if_expression, pattern: $ROOT}\n"
+    _, rows, _ = check({"rules/r.yml": text, "src/a.rs": "fn f() {}\n"}, "rules", "--against", "src")
+    assert [row["kind"] for row in rows] == ["never-fires"]
+
+
 def test_ids_are_told_twice_and_lines_are_right(check: Any) -> None:
     _, rows, _ = check(
         {"rules/a.yml": f"{GOOD}---\n{GOOD.replace('None', '0')}", "rules/b.yml": "# x\n" + GOOD}

@@ -63,6 +63,7 @@ def run(config: Config) -> int:
     if not config.rules:
         raise UsageError("no rules are named", "name rule files or folders of them")
     audited = list(_read(config.rules))
+    _join_tests(config.rules, audited)
     _add_examples(config.examples, audited)
     _mark_duplicates(audited)
     for one in audited:
@@ -112,6 +113,27 @@ def _read(paths: Sequence[Path]) -> Iterator[Audited]:
     yield from known.values()
 
 
+def _join_tests(paths: Sequence[Path], audited: Sequence[Audited]) -> None:
+    """Give rules without cases those of test files under another of the paths."""
+    lacking = {one.id: one for one in audited if one.id and not one.valid and not one.invalid}
+    for path in paths if len(paths) > 1 else ():
+        for file in sorted(path.rglob("*.y*ml")) if path.is_dir() else [path]:
+            if file.suffix in (".yml", ".yaml") and "__snapshots__" not in file.parts:
+                for row in _tests_in(file):
+                    one = lacking.get(str(row.get("id", "")))
+                    if one is not None:
+                        one.valid += _texts(row.get("valid"))
+                        one.invalid += _texts(row.get("invalid"))
+
+
+def _tests_in(file: Path) -> list[dict[str, Any]]:
+    try:
+        documents = yaml12.load_all(file.read_text(encoding="utf-8"), text_keys=True)
+    except (OSError, UnicodeDecodeError, yaml12.YamlError):
+        return []
+    return [one for one in documents if isinstance(one, dict) and ("valid" in one or "invalid" in one)]
+
+
 def _no_rules(path: Path) -> str | None:
     """Why one YAML file has no rules: no YAML, or (an empty text) tests and utils only; `None`: it has."""
     if path.is_dir() or path.suffix not in (".yml", ".yaml"):
@@ -120,9 +142,7 @@ def _no_rules(path: Path) -> str | None:
         found = yaml12.load_all(path.read_text(encoding="utf-8"), text_keys=True)
     except (OSError, UnicodeDecodeError, yaml12.YamlError) as error:
         return f"not YAML: {error}"
-    rules = [one for one in found if isinstance(one, dict) and "rule" in one]
-    tests = [one for one in found if isinstance(one, dict) and ("valid" in one or "invalid" in one)]
-    if rules or not tests:
+    if any(isinstance(one, dict) and "rule" in one for one in found) or not _tests_in(path):
         return None
     console.say(f"{path}: tests, which are read with their rules")
     return ""
@@ -205,15 +225,18 @@ def _audit_alone(one: Audited) -> None:
     if one.document is None:
         return
     name = one.language.lower()
-    if name not in AST_GREP_NAMES and name in OTHER_LANGUAGES:
-        one.findings.append(
-            audit.Finding("not-checked", f"{one.language} is a language that only ast-grep takes")
-        )
+    custom = name not in AST_GREP_NAMES and one.language in _custom_languages(Path(one.path))
+    if name not in AST_GREP_NAMES and (name in OTHER_LANGUAGES or custom):
+        what = "of the project's own" if custom else "that only ast-grep takes"
+        one.findings.append(audit.Finding("not-checked", f"{one.language} is a language {what}"))
         one.document = None
         return
     read = read_given(one.document)
     if isinstance(read, Rejection):
         one.findings.append(audit.Finding("refused", read.detail))
+        # The rest of the rule may be looked at all the same where only keys are too many.
+        read = read_given(_known_fields(one.document))
+    if isinstance(read, Rejection):
         one.document = None
         return
     one.document = read[0]
@@ -230,7 +253,37 @@ def _audit_alone(one: Audited) -> None:
         one.findings += _wrong(one)
     shown = [*one.invalid, *(pre for pre, _ in one.pairs)]
     if not any(audit.finds(action, code) for code in shown):
-        one.findings += audit.broken(action)
+        # Some patterns that are no correct code match all the same: a rule that nothing was shown to may.
+        one.findings += [
+            finding for finding in audit.broken(action) if shown or "lower case" in finding.detail
+        ]
+
+
+def _custom_languages(path: Path) -> frozenset[str]:
+    """The languages that the nearest `sgconfig.yml` above a rule file brings itself."""
+    for folder in path.resolve().parents:
+        file = folder / "sgconfig.yml"
+        if file.is_file():
+            try:
+                config = yaml12.load(file.read_text(encoding="utf-8"))
+            except (OSError, UnicodeDecodeError, yaml12.YamlError):
+                return frozenset()
+            own = config.get("customLanguages") if isinstance(config, dict) else None
+            return frozenset(own) if isinstance(own, dict) else frozenset()
+    return frozenset()
+
+
+def _known_fields(text: str) -> str:
+    """A rule's JSON without the keys that ast-grep does not know."""
+    from rulewright.actions.rule_text import DOCUMENT_FIELDS
+
+    try:
+        given = json.loads(text)
+    except ValueError:
+        return text
+    if not isinstance(given, dict) or "rule" not in given:
+        return text
+    return json.dumps({key: value for key, value in given.items() if key in DOCUMENT_FIELDS})
 
 
 def _wrong(one: Audited) -> Iterator[Any]:
@@ -258,6 +311,8 @@ def _audit_against(paths: Sequence[Path], audited: Sequence[Audited]) -> None:
             one.findings.append(audit.Finding("never-fires", "no file that it is for"))
         elif not hits:
             one.findings.append(audit.Finding("never-fires", f"no match in {len(found)} files"))
+            told = {finding.kind for finding in one.findings}
+            one.findings += [f for f in audit.broken(one.document.action) if f.kind not in told]
         else:
             one.findings = [finding for finding in one.findings if finding.kind != "broken-pattern"]
         n_places = n_lines = 0

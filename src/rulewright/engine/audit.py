@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from rulewright.actions.action import Action
-from rulewright.actions.visit import own, pattern_parts
+from rulewright.actions.visit import VARIABLE, own, pattern_parts
 from rulewright.engine import patterns
 from rulewright.engine.apply import apply, trace
 from rulewright.engine.judge import judge
@@ -167,8 +167,10 @@ def broken(action: Action) -> Iterator[Finding]:
     """Patterns about the match itself that are no correct code."""
     rule = action.rules[0]
     for part in own(rule["rule"], rule.get("utils") or {}):
-        if "pattern" in part and patterns.facts(*pattern_parts(part["pattern"]), action.language).broken:
-            text = pattern_parts(part["pattern"])[0]
+        if "pattern" not in part:
+            continue
+        text, selector = pattern_parts(part["pattern"])
+        if not VARIABLE.fullmatch(text.strip()) and patterns.facts(text, selector, action.language).broken:
             yield Finding("broken-pattern", f"{_short(text)}{patterns.fault(text)}")
 
 
