@@ -94,6 +94,7 @@ class Task:
             that is too narrow or too wide fails here.
         max_steps: actions that may follow one another.
         group: what the task is not independent of.
+        state: carried from earlier steps; it is part of the first prompt.
     """
 
     id: str
@@ -106,6 +107,7 @@ class Task:
     held_out: tuple[tuple[str, str], ...] = ()
     max_steps: int = 1
     group: str = ""
+    state: State = field(default_factory=State)
 
 
 class _Sibling(BaseModel):
@@ -137,6 +139,7 @@ def task_of(record: NormalizedRecord) -> Task:
         reference_tokens=_reference_tokens(metadata.action, record.language),
         held_out=_siblings(metadata.id, (metadata.model_extra or {}).get("siblings")),
         group=metadata.group,
+        state=record.state,
     )
 
 
@@ -331,7 +334,7 @@ class Environment:
 
     def reset(self, task: Task, style: Style = "full") -> list[Message]:
         """Start an episode; give its prompt."""
-        self._now = Snapshot(task if self._tests else replace(task, tests=None), task.code)
+        self._now = Snapshot(task if self._tests else replace(task, tests=None), task.code, task.state)
         return self.prompt(style)
 
     def snapshot(self) -> Snapshot:
@@ -467,7 +470,7 @@ class EnvironmentScorer:
 
     def prompt(self, row: int, style: Style) -> list[Message]:
         task = self._tasks[row]
-        return action_prompt(task.instruction, task.code, task.language, style=style)
+        return action_prompt(task.instruction, task.code, task.language, task.state, style=style)
 
     def group(self, row: int) -> str:
         return self._tasks[row].group or self._tasks[row].id
@@ -478,7 +481,8 @@ class EnvironmentScorer:
 
     def score(self, rows: Sequence[int], texts: Sequence[str], n_tokens: Sequence[int]) -> list[Scored]:
         """Rewards of answers; `n_tokens` counts thinking too, and is not charged for."""
-        starts = [Snapshot(self._tasks[row], self._tasks[row].code) for row in rows]
+        tasks = [self._tasks[row] for row in rows]
+        starts = [Snapshot(task, task.code, task.state) for task in tasks]
         executed = execute(list(zip(starts, texts, strict=True)), self._engine, self._tests)
         return [
             score(start.task, result, self._weights) for start, result in zip(starts, executed, strict=True)

@@ -180,6 +180,14 @@ def test_siblings_of_a_record_judge_generality(engine: Engine) -> None:
         task_of(NormalizedRecord.model_validate(record(siblings=[{"pre": "x"}])))
 
 
+def test_the_state_of_a_record_is_in_the_first_prompt(engine: Engine) -> None:
+    raw = record(state_prev={"decisions": ["keep the old name"]})
+    task = task_of(NormalizedRecord.model_validate(raw))
+    scorer, environment = EnvironmentScorer([task], engine, None, W), Environment(engine)
+    for prompt in (scorer.prompt(0, "full"), environment.reset(task)):
+        assert "keep the old name" in prompt[-1]["content"]
+
+
 def test_an_episode_of_two_steps(engine: Engine) -> None:
     task = Task("t", "use `is None`", PRE, "python", POST, max_steps=3)
     environment = Environment(engine)

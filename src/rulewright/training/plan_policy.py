@@ -120,7 +120,7 @@ def _step_row(step: TeacherStep, style: Style, meter: Meter) -> Row:
 
 def _record_row(record: NormalizedRecord, style: Style, meter: Meter) -> Row:
     answer = action_answer(record, think=style == "full", update=style == "full")
-    prompt = action_prompt(record.instruction, record.pre, record.language, style=style)
+    prompt = action_prompt(record.instruction, record.pre, record.language, record.state, style=style)
     return meter.row(prompt, "" if isinstance(answer, Rejection) else answer)
 
 
