@@ -34,10 +34,10 @@ class Config(CommandConfig):
     """A program known to pass; fixes which checks have to run."""
     stdin: Path | None = None
     """A file for standard input."""
-    sandbox: Literal["auto", "bubblewrap", "landlock", "docker", "http", "unsafe"] = "auto"
+    sandbox: Literal["auto", "bubblewrap", "landlock", "docker", "unsafe"] = "auto"
     """The tier; `unsafe` runs without walls and has to be asked for."""
     where: str = ""
-    """The image for docker, the address for http."""
+    """The image for `docker`."""
     python: str = sys.executable
     """The interpreter that runs Python."""
     wall_s: float = 10.0

@@ -13,7 +13,7 @@ Not covered: bugs of the kernel; processor side channels; what a program compute
 its limits. In the Landlock tier also: host name, process list and `stat` of any path can
 be seen, totals are noticed and not prevented, signals to processes of the same uid before
 Linux 6.12, and orphans where trainer and keeper are killed in the same moment. Tier
-`http` trusts its server; `unsafe` contains nothing and has to be asked for.
+`unsafe` contains nothing and has to be asked for.
 
 A strict verdict cannot be forged by an exit, a patch, or an object that equals
 everything. It does not catch a program that hard-codes the answers to tests it knows,

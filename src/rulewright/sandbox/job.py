@@ -13,7 +13,7 @@ from rulewright.verdict import Verdict
 
 MIB: Final = 1 << 20
 
-Tier = Literal["bubblewrap", "landlock", "docker", "http", "unsafe"]
+Tier = Literal["bubblewrap", "landlock", "docker", "unsafe"]
 EntryKind = Literal["script", "pytest", "unittest", "argv", "checks"]
 Oracle = Literal["split", "choice", "native", "none"]
 

@@ -21,7 +21,7 @@ __all__ = [
     "open_sandbox",
 ]  # fmt: skip
 
-TIERS: Final = ("auto", "bubblewrap", "landlock", "docker", "http", "unsafe")
+TIERS: Final = ("auto", "bubblewrap", "landlock", "docker", "unsafe")
 
 
 class Backend(Protocol):
@@ -117,15 +117,16 @@ def open_sandbox(
         tier: `auto` (bubblewrap, else Landlock, else refuse), or one of `TIERS`.
         workers: jobs at a time.
         python: the interpreter that runs Python jobs.
-        where: the image for `docker`, the address for `http`.
+        where: the image for `docker`.
 
     Raises:
+        UsageError: `docker` without an image.
         SandboxRefused: the tier does not work here, with the reason and the fix.
     """
-    if tier in ("docker", "http"):
-        from rulewright.sandbox.remote import open_backend
+    if tier == "docker":
+        from rulewright.sandbox.container import Container
 
-        return Sandbox(open_backend(tier, where), workers, f"{tier}, as asked")
+        return Sandbox(Container(where), workers, "docker, as asked")
     from rulewright.sandbox import tiers
 
     pool = tiers.choose(tier, python, workers)

@@ -145,9 +145,7 @@ def choose(tier: Tier | str, python: str, workers: int) -> LocalPool:
             f"{fixes}; or accept the risk with --sandbox unsafe",
         )
     if tier not in ("bubblewrap", "landlock", "unsafe"):
-        raise UsageError(
-            f"no sandbox tier {tier!r}", "one of auto, bubblewrap, landlock, docker, http, unsafe"
-        )
+        raise UsageError(f"no sandbox tier {tier!r}", "one of auto, bubblewrap, landlock, docker, unsafe")
     found = probe(tier, python, keep=True, workers=workers)  # type: ignore[arg-type]
     if found.pool is None:
         raise SandboxRefused(f"the {tier} sandbox does not work on this machine: {found.reason}", found.fix)

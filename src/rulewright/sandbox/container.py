@@ -1,10 +1,7 @@
-"""Sandboxes elsewhere behind the same interface: a container a job, or an HTTP server.
+"""Tier `docker`: one container a job, by the docker or podman program.
 
-`docker`: one container a job, by the docker or podman program, with no network, a
-read-only root, dropped capabilities and limits; start-up is the container's.
-`http`: a server that speaks SandboxFusion's `POST /run_code`. What such a server
-contains is its own affair: this tier trusts it, and says so in every result.
-Neither runs the strict check's private channel: `strict` needs a local tier.
+It has no network, a read-only root, dropped capabilities and limits; start-up is the
+container's. It does not run the strict check's private channel: `strict` needs a local tier.
 """
 
 from __future__ import annotations
@@ -19,13 +16,11 @@ import subprocess
 import tempfile
 import time
 import uuid
-from typing import Any, Final
-
-import httpx
+from typing import Final
 
 from rulewright import console
 from rulewright.errors import UsageError
-from rulewright.sandbox.job import MIB, Job, Limits, Result, Status, Tier
+from rulewright.sandbox.job import Job, Limits, Result, Status, Tier
 
 # Lays out the workspace from standard input, then becomes the program.
 _UNPACK: Final = (
@@ -44,22 +39,6 @@ _START_S: Final = 30.0
 # Of all containers together, they share a uid; podman's own default is refused on some machines.
 _USER_PROCESSES: Final = 16_384
 _KILLED: Final = 137
-
-
-def open_backend(tier: str, where: str) -> Container | HttpServer:
-    """The backend of a tier; `where` is the image or the address.
-
-    Raises:
-        UsageError: it is not named, or its program is absent.
-    """
-    if not where:
-        what = (
-            "an image, e.g. --where python:3.11-slim"
-            if tier == "docker"
-            else "an address, e.g. --where http://host:8080"
-        )
-        raise UsageError(f"the {tier} sandbox needs to know where", f"name {what}")
-    return Container(where) if tier == "docker" else HttpServer(where)
 
 
 def command(job: Job, python: str = "python3") -> list[str]:
@@ -82,11 +61,19 @@ def command(job: Job, python: str = "python3") -> list[str]:
 
 
 class Container:
-    """A container a job, by docker or podman."""
+    """A container a job, by docker or podman.
+
+    Raises:
+        UsageError: no image is named, or neither program is installed.
+    """
 
     tier: Tier = "docker"
 
     def __init__(self, image: str) -> None:
+        if not image:
+            raise UsageError(
+                "the docker sandbox needs to know which image", "name it, e.g. --where python:3.11-slim"
+            )
         self._image = image
         found = shutil.which("docker") or shutil.which("podman")
         if found is None:
@@ -188,53 +175,6 @@ class _Output:
         return None
 
 
-class HttpServer:
-    """A server with SandboxFusion's `/run_code`."""
-
-    tier: Tier = "http"
-
-    def __init__(self, address: str) -> None:
-        self._client = httpx.Client(base_url=address.rstrip("/"), timeout=60)
-
-    def run(self, job: Job) -> Result:
-        """Send one script; a failure of the server is ours, not the program's."""
-        if job.entry.kind != "script":
-            raise UsageError(f"the http sandbox runs scripts, not {job.entry.kind}", "use --sandbox auto")
-        name = job.entry.argv[0]
-        body = {
-            "code": _text(job.files[name]), "language": "python", "stdin": _text(job.stdin) or None,
-            "run_timeout": job.limits.wall_s, "memory_limit_MB": job.limits.memory_bytes // MIB,
-            "files": {key: _encoded(data) for key, data in job.files.items() if key != name},
-        }  # fmt: skip
-        start = time.monotonic()
-        try:
-            answer = self._client.post("/run_code", json=body, timeout=job.limits.wall_s + 30)
-            answer.raise_for_status()
-            value: dict[str, Any] = answer.json()
-        except (httpx.HTTPError, ValueError) as error:
-            wall_s = time.monotonic() - start
-            return _result(Status.INFRA, None, b"", str(error).encode(), wall_s, self.tier, job)
-        found = value.get("run_result") or {}
-        code = found.get("return_code")
-        return _result(
-            _status(value, found), code if isinstance(code, int) else None,
-            str(found.get("stdout") or "").encode(), str(found.get("stderr") or "").encode(),
-            time.monotonic() - start, self.tier, job,
-        )  # fmt: skip
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._client.close()
-
-
-def _status(value: dict[str, Any], found: dict[str, Any]) -> Status:
-    if value.get("status") == "SandboxError" or not found:
-        return Status.INFRA
-    if found.get("status") == "TimeLimitExceeded":
-        return Status.TIMEOUT
-    return Status.OK if found.get("return_code") == 0 else Status.FAIL
-
-
 def _result(
     status: Status, code: int | None, out: bytes, err: bytes, wall_s: float, tier: Tier, job: Job
 ) -> Result:
@@ -250,7 +190,3 @@ def _result(
 
 def _encoded(data: str | bytes) -> str:
     return base64.b64encode(data.encode() if isinstance(data, str) else data).decode()
-
-
-def _text(data: str | bytes) -> str:
-    return data if isinstance(data, str) else data.decode("utf-8", "replace")
