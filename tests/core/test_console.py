@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import sys
+
 import pytest
 
 from rulewright import console
@@ -24,3 +27,32 @@ def test_progress_without_a_terminal_says_every_5_percent(capsys: pytest.Capture
 
 def test_foreign_text_cannot_drive_a_terminal() -> None:
     assert console.clean("a\x1b]0;title\x07b\x1b[2J\nc\td") == "a]0;titleb\nc\td"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("environment", "wanted"),
+    [({"TERM": "xterm"}, True), ({"TERM": "dumb"}, False), ({"TERM": "xterm", "NO_COLOR": "1"}, False)],
+)
+def test_colors_where_they_belong(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], wanted: bool
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert console.colored(Terminal()) is wanted
+    assert not console.colored(io.StringIO())
+
+
+def test_progress_on_a_dumb_terminal_has_no_escapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "dumb")
+    with console.progress("mine", 20) as bar:
+        for _ in range(20):
+            bar.advance()
+    assert "\x1b" not in screen.getvalue() and "20/20" in screen.getvalue()

@@ -220,3 +220,30 @@ def test_one_prefix_before_two_names_is_two_names(here: Path) -> None:
     assert (here / "src/b.py").read_text() == other
     assert (here / "src/c.py").read_text() == "x.arecv(1)\n"
     assert "aarecv" not in (here / "src/a.py").read_text()
+
+
+def test_a_word_that_was_corrected_is_no_part_of_others(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change(here, "a.py", 'x = "it is equivalen to y"\n', 'x = "it is equivalent to y"\n')
+    (here / "b.py").write_text('z = "an equivalent of y"\n')
+    (here / "c.py").write_text('z = "they are equivalen too"\n')
+    cli.main(["edit", "--like", "hand.diff", "b.py", "c.py", "--write"])
+    assert (here / "b.py").read_text() == 'z = "an equivalent of y"\n'
+
+
+def test_comments_that_go_elsewhere_too_are_possible_places(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change(here, "a.py", "f(a)  # noqa: X100\ng(a)\n", "f(a)\ng(a)\n")
+    (here / "b.py").write_text("h(b)  # noqa: X100\n")
+    cli.main(["edit", "--like", "hand.diff", "b.py", "--write"])
+    assert (here / "b.py").read_text() == "h(b)  # noqa: X100\n"
+
+
+def test_a_long_string_that_would_be_indented_is_a_possible_place(here: Path) -> None:
+    change(here, "a.py", 'run("select 1")\n', 'with db:\n    run("select 1")\n')
+    other = 'run("""\nselect 2\n""")\n'
+    (here / "b.py").write_text(other)
+    cli.main(["edit", "--like", "hand.diff", "b.py", "--write"])
+    assert (here / "b.py").read_text() == other

@@ -116,7 +116,14 @@ def _places(one: Applied, offer: Offer) -> tuple[list[Place], list[str]]:
     """The places of a file that are candidates, and the doubt about each."""
     action = action_for(one.found, offer.work.documents)
     found = [p for p in places.of(action, one.before) if not offer.hides(one.path, p)]
-    return found, [offer.doubt(one.path, _of_all(one, place)) for place in found]
+    return found, [_doubt(one, offer, place) for place in found]
+
+
+def _doubt(one: Applied, offer: Offer, place: Place) -> str:
+    """Why a place is not sure; empty where it is."""
+    if one.outcome.detail and "\n" in place.old:
+        return one.outcome.detail
+    return offer.doubt(one.path, _of_all(one, place))
 
 
 def _of_all(one: Applied, place: Place) -> Place:
@@ -183,7 +190,7 @@ def _keep(one: Applied, offer: Offer, chooser: Chooser) -> places.Keep:
             return None
         if chooser.active:
             return chooser.keep(path)(place)
-        return place.new if not offer.doubt(path, _of_all(one, place)) else None
+        return place.new if not _doubt(one, offer, place) else None
 
     return keep
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,6 +34,8 @@ class Place:
     rule: int
     gone: tuple[str, ...] = ()
     come: tuple[str, ...] = ()
+    comments_only: bool = False
+    """Whether the code is the same before and after, comments left out."""
 
 
 Keep = Callable[[Place], str | None]
@@ -98,6 +100,7 @@ def _place(number: int, step: Step, earlier: Sequence[Step], edit: Edit, at: int
     return Place(
         line + 1, last + 1, source[start:end], new, number,
         tuple(word for word in gone if word not in come), tuple(word for word in come if word not in gone),
+        _tokens(step.before.root, start, end) == _tokens(after.root, at, at + len(new)),
     )  # fmt: skip
 
 
@@ -118,19 +121,25 @@ def _before(line: int, step: Step) -> int:
 
 def words(root: SgNode, start: int, end: int) -> tuple[str, ...]:
     """Names and literals that a range of a text touches, each once, in order; no keywords."""
-    found: dict[str, None] = {}
+    return tuple(dict.fromkeys(node.text() for node in _leaves(root, start, end) if _is_word(node)))
+
+
+def _tokens(root: SgNode, start: int, end: int) -> list[str]:
+    return [node.text() for node in _leaves(root, start, end) if node.text().strip()]
+
+
+def _leaves(root: SgNode, start: int, end: int) -> Iterator[SgNode]:
+    """The tokens that a range of a text touches, comments left out."""
     stack = [root]
     while stack:
         node = stack.pop()
         span = node.range()
-        if span.end.index <= start or span.start.index >= end:
+        if span.end.index <= start or span.start.index >= end or "comment" in node.kind():
             continue
         inner = node.children()
-        if inner:
-            stack += reversed(inner)
-        elif "comment" not in node.kind() and _is_word(node):
-            found[node.text()] = None
-    return tuple(found)
+        stack += reversed(inner)
+        if not inner:
+            yield node
 
 
 def _is_word(node: SgNode) -> bool:

@@ -7,6 +7,7 @@ shows unchanged is not trusted, and places in the rest of a changed file are pos
 from __future__ import annotations
 
 import difflib
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -68,6 +69,10 @@ class Learned:
         rule = self.rules[place.rule]
         if rule.tier != "train":
             return f"the rule is of tier {rule.tier}"
+        if place.comments_only:
+            return "only a comment changes"
+        if _in_longer_word(rule.document.action, place.old):
+            return "it is a part of a longer word there"
         for change in self.changes:
             if change.path.resolve() == path.resolve():
                 return "you left it as it was in a file that you changed"
@@ -80,6 +85,27 @@ class Learned:
                 lines = set(range(place.line, place.last_line + 1))
                 return bool(lines & _now(change)) and not lines & _changed_now(change)
         return False
+
+
+def _in_longer_word(action: Action, old: str) -> bool:
+    """Whether a part of a token that the rule replaces stands within a longer word at a place."""
+    for step in (action.rules[0].get("transform") or {}).values():
+        given = step.get("replace") if isinstance(step, dict) else None
+        if not isinstance(given, dict):
+            continue
+        try:
+            found = list(re.finditer(str(given.get("replace", "")), old))
+        except re.error:
+            return True
+        for one in found:
+            before, after = old[: one.start()][-1:], old[one.end() :][:1]
+            if _joins(before, one.group()[:1]) or _joins(one.group()[-1:], after):
+                return True
+    return False
+
+
+def _joins(left: str, right: str) -> bool:
+    return bool(re.fullmatch(r"\w\w", left + right))
 
 
 def read(diff: str) -> list[diffs.Change]:
