@@ -101,6 +101,25 @@ def test_oce(layout: str, tmp_path: Path, out: Path, ingest: Ingest, lay: Simple
     assert record.metadata.group == f"{4:040x}" and record.tags == ["instr:qwen3_lazy"]
 
 
+@pytest.mark.parametrize("fence", ["```python\n{}\n```", "{}"])
+def test_the_instruction_of_oces_published_prompt_is_kept_whole(
+    fence: str, tmp_path: Path, out: Path, ingest: Ingest, lay: SimpleNamespace
+) -> None:
+    """The prompt as the set's own script writes it; an instruction may have headings of its own."""
+    wanted = "Compare with `is None`.\n## Code style\nKeep the rest."
+    prompt = f"## Code Before:\n{fence.format(BEFORE)}\n## Instruction:\n{wanted}\n## Code After:\n"
+    row = {
+        "messages": [
+            {"role": "system", "content": "You edit."}, {"role": "user", "content": prompt},
+            {"role": "assistant", "content": f"```python\n{AFTER}\n```"},
+        ],
+        "commit": f"{9:040x},{4:040x}", "instr_type": "ds_descriptive", "old_code": BEFORE, "new_code": AFTER,
+    }  # fmt: skip
+    assert ingest("oce", "--input", lay.write(tmp_path / "o.jsonl", [row]), "--license", "mit") == 0
+    (record,) = lay.records(out, "oce")
+    assert record.instruction == wanted and (record.pre, record.post) == (BEFORE, AFTER)
+
+
 def canitedit_row(i: int) -> dict[str, object]:
     return {
         "id": i, "name": f"area{i}", "full_name": f"{i}_area", "before": BEFORE.replace("0", str(i)),
@@ -156,6 +175,32 @@ def test_smellycode_gives_tasks_and_no_edits(
     assert tasks[0]["pre_code"] == "class Shop:\n    pass\n" and tasks[0]["language"] == "python"
     metadata = json.loads((out / "smellycode.metadata.json").read_text())
     assert metadata["num_records"] == 0 and metadata["dropped"] == {"no_fixed_version": 1}
+
+
+def test_each_smell_is_one_task_on_the_file_of_its_class(tmp_path: Path, out: Path, ingest: Ingest) -> None:
+    """A header beside its implementation, and a class in another class's file, as the set has them."""
+    root = tmp_path / "checkout"
+    files = {
+        "C++/SmellyUnannotated/Shop.h": "class Shop { void sell(); };\n",
+        "C++/SmellyUnannotated/Shop.cpp": "void Shop::sell() {}\n",
+        "Java/SmellyUnannotated/Pizza.java": "class Pizza {}\nclass ThinPizza extends Pizza {}\n",
+    }
+    for name, code in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(code)
+    table = root / "Analysis" / "GroundTruthLevel" / "GroundTruth.csv"
+    table.parent.mkdir(parents=True)
+    table.write_text(
+        "Language,Class,Code Smell #,Category,Code Smell,Method,Type\n"
+        "C++,Shop,1,Bloaters,Long Method,sell,does too much\n"
+        "Java,ThinPizza,1,Couplers,Middle Man,Constructor,only passes on\n"
+    )
+    assert ingest("smellycode", "--input", root) == 0
+    tasks = [json.loads(text) for text in (out / "tasks" / "smellycode.jsonl").read_text().splitlines()]
+    assert [(t["metadata"]["path"], t["tags"][1]) for t in tasks] == [
+        ("C++/SmellyUnannotated/Shop.cpp", "smell:Long Method"),
+        ("Java/SmellyUnannotated/Pizza.java", "smell:Middle Man"),
+    ]
 
 
 def test_marv_keeps_what_both_reviewers_accept(

@@ -365,3 +365,28 @@ def test_smell_tasks_say_that_nothing_verifies_them(
     assert run(tmp_path, *argv, "--workers", "1") == 0
     assert run(tmp_path, "trajs", "make", "--workers", "1") == 1
     assert "nothing_to_check_against 2" in capsys.readouterr().err
+
+
+def test_tests_that_passed_before_prove_no_step(
+    tmp_path: Path, endpoint: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The tests of a refactoring hold before and after: any harmless rule would pass for the wanted one."""
+    pre = "def f(a):\n    if a == None:\n        return 1\n    return 2\n"
+    telling = "class Same:\n    def __eq__(self, other):\n        return True\n\nassert f(Same()) == 2\n"
+    tests = {"silent": "assert f(None) == 1\n", "telling": telling}
+    jsonl.write(
+        tmp_path / "tasks.jsonl",
+        [
+            {"task_id": name, "instruction": "Refactor.", "pre": pre, "language": "python", "tests": text,
+             "group": name, "source": name} for name, text in tests.items()
+        ],
+    )  # fmt: skip
+    server = endpoint(lambda *_: GOOD)
+    argv = ["teacher", "run", "--tasks", "tasks.jsonl", "--teacher", "endpoint", "--base-url", server.url]
+    assert run(tmp_path, *argv, "--workers", "1") == 0
+    rows = steps(next((tmp_path / "trajectories/raw/teacher").glob("*.jsonl")))
+    assert {row.task_id: row.provenance.solved for row in rows} == {"silent": None, "telling": True}
+    assert all(row.env.verdict == "ok" and row.env.tests.passed for row in rows)
+    capsys.readouterr()
+    assert run(tmp_path, "trajs", "make", "--workers", "1") in (0, 1)  # the groups may both be dev's
+    assert "nothing_to_check_against" in "".join(capsys.readouterr())

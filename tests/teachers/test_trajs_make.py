@@ -100,6 +100,11 @@ def test_rejected_tiers_never_pass_and_memorized_rules_have_their_share(make):
         (["--tiers", "train", "reject"], 13, {"tier literal": 9, "tier untiered": 1, "test_split": 1}),
         (["--memorized-share", "1", "--literal-share", "0.2"], 12,
          {"literal_share": 7, "tier reject": 4, "test_split": 1}),
+        # Memorized steps leave the share of tier `literal` to the others of that tier.
+        (["--memorized-share", "0", "--literal-share", "0.2"], 12,
+         {"memorized_share": 6, "literal_share": 1, "tier reject": 4, "test_split": 1}),
+        (["--memorized-share", "0.1", "--literal-share", "0.3"], 14,
+         {"memorized_share": 5, "tier reject": 4, "test_split": 1}),
     ],
 )  # fmt: skip
 def test_tiers_and_shares_are_configured(make, more, n, dropped):

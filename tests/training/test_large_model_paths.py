@@ -26,6 +26,23 @@ def test_accelerate_takes_the_file(path: Path) -> None:
     assert config.distributed_type == expected
 
 
+def test_deepspeed_and_the_run_agree_on_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """transformers refuses a difference with a traceback; the launch file's word is the default."""
+    from rulewright.errors import ConfigError
+    from rulewright.training import environment
+
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    assert environment.launched_in_bf16({"bf16": False}) is None
+    monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
+    assert environment.launched_in_bf16({}) and environment.launched_in_bf16({"bf16": True})
+    with pytest.raises(ConfigError, match=r"trainer\.bf16: false, but .* mixed_precision: bf16"):
+        environment.launched_in_bf16({"bf16": False})
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "no")
+    assert environment.launched_in_bf16({}) is False
+    with pytest.raises(ConfigError, match=r"trainer\.bf16: true, but .* mixed_precision: no"):
+        environment.launched_in_bf16({"bf16": True})
+
+
 def test_packed_adapters_on_bf16_weights(data, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from rulewright.training import sft
 

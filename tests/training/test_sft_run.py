@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -217,9 +218,13 @@ def _command(*argv: str, **environment: str) -> subprocess.CompletedProcess[str]
     )  # fmt: skip
 
 
-def _launched(command: list[str], accelerate: str = "tiny_ddp") -> subprocess.CompletedProcess[str]:
+ACCELERATE = Path(__file__).parents[2] / "configs" / "accelerate"
+
+
+def _launched(
+    command: list[str], path: Path = ACCELERATE / "tiny_ddp.yaml"
+) -> subprocess.CompletedProcess[str]:
     """A command in two processes over gloo; a run that hangs ends with an error of `subprocess`."""
-    path = Path(__file__).parents[2] / "configs" / "accelerate" / f"{accelerate}.yaml"
     return _command(
         sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(path), "-m", *command,
         GLOO_SOCKET_IFNAME="lo",
@@ -261,16 +266,42 @@ def test_two_processes_train_together(data, tmp_path: Path, launcher: str) -> No
     path = tmp_path / "sft.yaml"
     path.write_text(together.model_dump_json(), encoding="utf-8")
     command = ["rulewright", "train", "sft", "--config", str(path)]
-    if launcher == "processes":
-        done = _command(sys.executable, "-m", *command)
-    else:
-        done = _launched(command, launcher)
+    done = _command(sys.executable, "-m", *command) if launcher == "processes" else _launched(command)
     result_path = tmp_path / "together" / "run" / "result.json"
     assert result_path.exists(), done.stderr[-3000:]
     result = json.loads(result_path.read_text())
     assert result["processes"] == 2 and result["batch_size"] == reference["batch_size"]
     # The same rows in the same steps: the losses agree.
     assert result["train_loss"] == pytest.approx(reference["train_loss"], abs=0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["zero2", "tiny_zero3"])
+def test_deepspeed_trains_in_two_processes_and_continues(data, tmp_path: Path, name: str) -> None:
+    """The file for GPUs with `use_cpu`; a run cut after its first checkpoint ends with the same weights."""
+    pytest.importorskip("deepspeed")
+    from safetensors.torch import load_file
+
+    launch = tmp_path / "launch.yaml"
+    text = (ACCELERATE / f"{name}.yaml").read_text(encoding="utf-8")
+    launch.write_text(text.replace("use_cpu: false", "use_cpu: true"), encoding="utf-8")
+    out, cut = tmp_path / "out", tmp_path / "cut"
+    trainer = {**TRAINER, "max_steps": 4, "save_steps": 2, "per_device_train_batch_size": 2}
+    for folder, more in ((out, []), (cut, ["--resume"])):
+        config = _config(data, folder, eval_limit=0, eval_every_steps=0, dev=[], trainer=trainer)
+        path = tmp_path / f"{folder.name}.yaml"
+        path.write_text(config.model_dump_json(), encoding="utf-8")
+        if folder == cut:
+            shutil.copytree(out, cut)
+            (cut / "model.safetensors").unlink()
+            (cut / "run" / "result.json").unlink()
+            shutil.rmtree(cut / "run" / "checkpoints" / "checkpoint-4")
+        done = _launched(["rulewright", "train", "sft", "--config", str(path), *more], launch)
+        assert (folder / "run" / "result.json").exists(), done.stderr[-3000:]
+    assert json.loads((cut / "run/result.json").read_text())["resumed_from_step"] == 2
+    whole, continued = (load_file(folder / "model.safetensors") for folder in (out, cut))
+    assert whole.keys() == continued.keys()
+    assert all(whole[key].equal(continued[key]) for key in whole)
 
 
 class _Died(Exception):

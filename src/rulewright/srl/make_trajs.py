@@ -153,11 +153,15 @@ def limit_shares(steps: Sequence[TrajectoryStep], filters: Filters, dropped: Cou
         dropped: gets what is left out, as `literal_share` and `memorized_share`.
     """
     episodes = [list(rows) for _, rows in groupby(steps, key=lambda step: step.provenance.key)]
-    for reason, share, is_kind in (
-        ("literal_share", filters.literal_share, lambda step: tier_of(step) == "literal"),
-        ("memorized_share", filters.memorized_share, step_is_memorized),
-    ):
-        kinds = [any(map(is_kind, episode)) for episode in episodes]
+    # Memorized ones go first: most are of tier `literal`, whose share is then left to the others.
+    # Fewer literal steps may leave too many memorized ones, so that share is looked at again.
+    for reason in ("memorized_share", "literal_share", "memorized_share"):
+        is_memorized = reason == "memorized_share"
+        share = filters.memorized_share if is_memorized else filters.literal_share
+        kinds = [
+            any(step_is_memorized(s) if is_memorized else tier_of(s) == "literal" for s in episode)
+            for episode in episodes
+        ]
         others = sum(len(e) for e, is_one in zip(episodes, kinds, strict=True) if not is_one)
         room = int(share / (1 - share) * others) if share < 1 else sum(map(len, episodes))
         some = [e for e, is_one in zip(episodes, kinds, strict=True) if is_one]

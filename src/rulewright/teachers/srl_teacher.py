@@ -93,6 +93,8 @@ class Collector:
     ) -> None:
         self._teacher, self._engine, self._limits, self._seed = teacher, engine, limits, seed
         self._sandbox = sandbox
+        self._failed_before: dict[str, bool] = {}
+        """By task: whether its tests fail on the code as it was."""
 
     def start(self, task: Task, sample: int) -> Episode:
         """An episode at its beginning: the state is empty, the goal is the instruction itself."""
@@ -137,16 +139,28 @@ class Collector:
             episode.turn = replace(turn, attempt=turn.attempt + 1, feedback=feedback)
 
     def _solved(self, task: Task, outcome: Outcome) -> tuple[bool | None, Tests]:
-        """Whether the task is done; `None` where nothing tells."""
+        """Whether the task is done; `None` where nothing tells.
+
+        Tests tell only if they failed before: where they passed already, as those of a
+        refactoring do, any change that breaks nothing would pass for the one that was asked for.
+        """
         if outcome.post is None or not outcome.ok:
             return (False if task.target is not None or task.tests else None), Tests()
+        at_target = outcome.post == task.target
         if task.tests and self._sandbox is not None:
             verdict = self._sandbox.check(outcome.post, task.tests)
             counts = Tests(passed=verdict.n_passed, failed=verdict.n_failed)
-            return bool(verdict.strict) or outcome.post == task.target, counts
-        if task.target is not None:
-            return outcome.post == task.target, Tests()
-        return None, Tests()
+            if at_target or not verdict.strict or self._fails_before(task, task.tests):
+                return at_target or bool(verdict.strict), counts
+            return (None if task.target is None else False), counts
+        return (at_target if task.target is not None else None), Tests()
+
+    def _fails_before(self, task: Task, tests: str) -> bool:
+        assert self._sandbox is not None
+        if task.task_id not in self._failed_before:
+            before = self._sandbox.check(task.pre, tests)
+            self._failed_before[task.task_id] = not before.official and before.verdict is not Verdict.INFRA
+        return self._failed_before[task.task_id]
 
     def _next(self, turn: Turn, response: Response | None, outcome: Outcome) -> Turn:
         assert response is not None and outcome.post is not None  # its outcome is `ok`

@@ -73,6 +73,8 @@ def arguments(config: SftConfig, prepared: Prepared, run: RunDir) -> SFTConfig:
         if old in options:
             options.setdefault(new, options.pop(old))
     cuda = torch.cuda.is_available()
+    launched = environment.launched_in_bf16(options)
+    bf16 = torch.cuda.is_bf16_supported() if cuda else multiplies_bf16() and config.tiny is None
     ours: dict[str, Any] = {
         "output_dir": str(run.path / "checkpoints"),
         "seed": config.seed,
@@ -80,7 +82,7 @@ def arguments(config: SftConfig, prepared: Prepared, run: RunDir) -> SFTConfig:
         "max_length": config.max_length_tokens,
         "use_cpu": not cuda,
         # Autocast: weights in float32 too are multiplied in bfloat16, and updated in float32.
-        "bf16": torch.cuda.is_bf16_supported() if cuda else multiplies_bf16() and config.tiny is None,
+        "bf16": bf16 if launched is None else launched,
         "activation_checkpointing": cuda,
         "report_to": "none",
         "disable_tqdm": True,

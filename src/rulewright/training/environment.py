@@ -5,13 +5,13 @@ from __future__ import annotations
 import ctypes
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from rulewright import console
-from rulewright.errors import RulewrightError
+from rulewright.errors import ConfigError, RulewrightError
 from rulewright.generation.open import adapter_base
 
 T = TypeVar("T")
@@ -114,6 +114,28 @@ def keeps_masters() -> bool:
     """Whether the optimizer of this launch updates float32 copies of 16-bit weights: ZeRO and FSDP do."""
     sharding = _is_set("ACCELERATE_USE_FSDP") or _is_set("ACCELERATE_USE_DEEPSPEED")
     return sharding and os.environ.get("ACCELERATE_MIXED_PRECISION", "no") in ("bf16", "fp16")
+
+
+def launched_in_bf16(options: Mapping[str, Any]) -> bool | None:
+    """Whether DeepSpeed was launched for bf16; `None` without DeepSpeed, where the run decides.
+
+    Args:
+        options: the `trainer:` mapping, which must not say otherwise: transformers compares them.
+
+    Raises:
+        ConfigError: it does.
+    """
+    if not _is_set("ACCELERATE_USE_DEEPSPEED"):
+        return None
+    precision = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
+    launched = precision == "bf16"
+    if bool(options.get("bf16", launched)) != launched:
+        raise ConfigError(
+            f"trainer.bf16: {str(options['bf16']).lower()}, but accelerate's file has "
+            f"mixed_precision: {precision}",
+            "DeepSpeed needs both to say the same: leave out trainer.bf16, or change mixed_precision",
+        )
+    return launched
 
 
 def _is_set(variable: str) -> bool:

@@ -105,6 +105,7 @@ def trainer_arguments(config: PolicyConfig, run: RunDir) -> GRPOConfig:
     # The model is loaded by us, by the same fields as for SFT.
     options.pop("model_init_kwargs", None)
     values = {**DEFAULTS, **options}
+    launched = environment.launched_in_bf16(options)
     if not torch.cuda.is_available():
         for key, value in {
             "use_cpu": True,
@@ -113,6 +114,8 @@ def trainer_arguments(config: PolicyConfig, run: RunDir) -> GRPOConfig:
         }.items():
             if key not in options:
                 values[key] = value
+    if launched is not None:
+        values["bf16"] = launched
     try:
         arguments = GRPOConfig(
             output_dir=str(run.path / "checkpoints"),

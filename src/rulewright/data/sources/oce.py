@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from rulewright.data.drafts import Draft, Drop
 from rulewright.data.sources import Options, Row
+
+_HEADINGS: Final = frozenset({"## Code Before:", "## Instruction:", "## Code After:"})
 
 
 def normalize(row: Row, options: Options) -> Sequence[Draft | Drop]:
@@ -43,13 +45,14 @@ def _user_instruction(messages: Any) -> str:
 
 
 def _without_code(text: str, code: str) -> str:
-    if code and code in text:
+    """The instruction within a user's message, which may hold the code to edit as well."""
+    for quoted in (f"```python\n{code}\n```", code):  # the two forms of the published script
+        head = f"## Code Before:\n{quoted}\n## Instruction:\n"
+        if text.startswith(head):
+            return text.removeprefix(head).rpartition("\n## Code After:")[0].strip()
+    if code.strip() and code in text:
         before, _, after = text.partition(code)
         text = before.rstrip().removesuffix("```python").removesuffix("```") + after.lstrip().removeprefix(
             "```"
         )
-    return "\n".join(
-        line
-        for line in text.strip().splitlines()
-        if not line.strip().startswith(("## Code", "## Instruction"))
-    ).strip()
+    return "\n".join(line for line in text.strip().splitlines() if line.strip() not in _HEADINGS).strip()

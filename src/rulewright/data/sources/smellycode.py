@@ -17,6 +17,7 @@ from rulewright.data.drafts import Draft, Drop
 from rulewright.data.sources import Options, Row
 from rulewright.languages import language_of_path
 
+_HEADERS: Final = frozenset({".h", ".hh", ".hpp"})
 _TASK: Final = "Refactor this code to remove the smell `{smell}` in `{where}`, keeping its behaviour: {why}"
 
 
@@ -28,30 +29,47 @@ def normalize(row: Row, options: Options) -> Sequence[Draft | Drop]:
 def rows_of(root: Path) -> Iterator[dict[str, Any]]:
     """Yield the files of a checkout with the smells that its table names for them.
 
-    The table repeats its header line in the middle; such lines are skipped.
+    The table names a class: its smells belong to one file, that of the class (`_home`).
     """
-    table = root / "Analysis" / "GroundTruthLevel" / "GroundTruth.csv"
-    smells: dict[tuple[str, str], list[dict[str, str]]] = {}
-    if table.exists():
-        with table.open(encoding="utf-8-sig", newline="") as stream:
-            for line in csv.DictReader(stream):
-                if line["Language"] == "Language":
-                    continue
-                key = (line["Language"].strip().lower(), line["Class"].strip().lower())
-                smells.setdefault(key, []).append(
-                    {
-                        "smell": line["Code Smell"], "category": line["Category"],
-                        "method": line["Method"], "description": line["Type"],
-                    }
-                )  # fmt: skip
-    for path in sorted(root.glob("*/SmellyUnannotated/**/*")):
-        if path.is_file() and language_of_path(path) != "other":
-            relative = path.relative_to(root)
-            yield {
-                "path": relative.as_posix(),
-                "code": path.read_text(encoding="utf-8", errors="replace"),
-                "smells": smells.get((relative.parts[0].lower(), path.stem.lower()), []),
-            }
+    paths = [
+        path
+        for path in sorted(root.glob("*/SmellyUnannotated/**/*"))
+        if path.is_file() and language_of_path(path) != "other"
+    ]
+    codes = {path: path.read_text(encoding="utf-8", errors="replace") for path in paths}
+    smells: dict[Path, list[dict[str, str]]] = {}
+    for line in _table(root / "Analysis" / "GroundTruthLevel" / "GroundTruth.csv"):
+        language, name = line["Language"].strip().lower(), line["Class"].strip()
+        folder = {path: codes[path] for path in paths if path.relative_to(root).parts[0].lower() == language}
+        home = _home(folder, name)
+        if home is not None:
+            smells.setdefault(home, []).append(
+                {
+                    "smell": line["Code Smell"], "category": line["Category"],
+                    "method": line["Method"], "description": line["Type"],
+                }
+            )  # fmt: skip
+    for path in paths:
+        relative = path.relative_to(root).as_posix()
+        yield {"path": relative, "code": codes[path], "smells": smells.get(path, [])}
+
+
+def _table(path: Path) -> Iterator[dict[str, str]]:
+    """The lines of the table of smells; its header, which it repeats in the middle, is skipped."""
+    if path.exists():
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            yield from (line for line in csv.DictReader(stream) if line["Language"] != "Language")
+
+
+def _home(codes: Mapping[Path, str], name: str) -> Path | None:
+    """The file that a class belongs to: the one of its name, or else one that declares it.
+
+    Of a header and its implementation it is the implementation.
+    """
+    named = [path for path in codes if path.stem.lower() == name.lower()]
+    declares = re.compile(rf"\bclass\s+{re.escape(name)}\b")
+    found = named or [path for path, code in codes.items() if declares.search(code)]
+    return min(found, key=lambda path: (path.suffix in _HEADERS, path), default=None)
 
 
 def tasks(row: Row) -> list[dict[str, Any]]:
