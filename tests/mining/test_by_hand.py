@@ -247,3 +247,28 @@ def test_a_long_string_that_would_be_indented_is_a_possible_place(here: Path) ->
     (here / "b.py").write_text(other)
     cli.main(["edit", "--like", "hand.diff", "b.py", "--write"])
     assert (here / "b.py").read_text() == other
+
+
+def test_several_renames_at_once_are_calls_each(here: Path) -> None:
+    change(here, "src/a.js", "db.find(x)\ndb.save(y)\n", "db.findAsync(x)\ndb.saveAsync(y)\n")
+    (here / "src/b.js").write_text("const f = el.find\nother.find(1)\n")
+    assert cli.main(["edit", "--like", "hand.diff", "src", "--write"]) == 0
+    assert (here / "src/b.js").read_text() == "const f = el.find\nother.findAsync(1)\n"
+
+
+def test_a_package_that_was_replaced_is_not_replaced_where_it_does_more(here: Path) -> None:
+    pre = 'package p\n\nimport "io/ioutil"\n\nfunc f() { b, _ := ioutil.ReadAll(r) }\n'
+    change(here, "src/a.go", pre, pre.replace("io/ioutil", "io").replace("ioutil.Read", "io.Read"))
+    other = 'package p\n\nimport "io/ioutil"\n\nfunc g() { ioutil.WriteFile("x", c, 0) }\n'
+    (here / "src/b.go").write_text(other)
+    cli.main(["edit", "--like", "hand.diff", "src", "--write"])
+    assert (here / "src/b.go").read_text() == other
+
+
+def test_a_method_of_ones_own_class_is_none_of_another(here: Path) -> None:
+    pre = "class A:\n    def f(self):\n        self.old(1)\n"
+    change(here, "src/a.py", pre, pre.replace("old", "new"))
+    other = "class B:\n    def old(self): pass\n    def g(self):\n        self.old(2)\n"
+    (here / "src/b.py").write_text(other)
+    cli.main(["edit", "--like", "hand.diff", "src", "--write"])
+    assert (here / "src/b.py").read_text() == other

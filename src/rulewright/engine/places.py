@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ast_grep_py import SgNode
@@ -13,6 +13,7 @@ from rulewright.engine.applier import Edit
 from rulewright.engine.apply import Step, Trace, partly, trace
 from rulewright.engine.parsing import Parsed, parse
 
+_IMPORTS: Final = frozenset({"use_declaration", "preproc_include", "extern_crate_declaration"})
 _WORDS: Final = frozenset({"string_fragment", "string_content", "interpreted_string_literal_content"})
 
 
@@ -36,6 +37,8 @@ class Place:
     come: tuple[str, ...] = ()
     comments_only: bool = False
     """Whether the code is the same before and after, comments left out."""
+    in_import: bool = False
+    """Whether it is an import, or stands in one."""
 
 
 Keep = Callable[[Place], str | None]
@@ -65,11 +68,12 @@ def change(action: Action, text: str, keep: Keep, *, exact: bool = False) -> Tra
         texts: list[str | None] = []
         after: Parsed | None = None
         shift = 0
-        for edit in step.edits:
+        for edit, node in zip(step.edits, step.nodes, strict=True):
             old = step.before.source[edit.start : edit.end]
             if old != edit.text:
                 after = after or parse(_spliced(step), step.rule.language)
-                texts.append(keep(_place(number, step, before, edit, edit.start + shift, after)))
+                place = _place(number, step, before, edit, edit.start + shift, after)
+                texts.append(keep(replace(place, in_import=_is_import(node))))
             else:
                 texts.append(edit.text)
             shift += len(edit.text) - len(old)
@@ -78,6 +82,12 @@ def change(action: Action, text: str, keep: Keep, *, exact: bool = False) -> Tra
         return left
 
     return trace(action, text, exact=exact, choose=choose)
+
+
+def _is_import(node: SgNode | None) -> bool:
+    return node is not None and any(
+        "import" in one.kind() or one.kind() in _IMPORTS for one in (node, *node.ancestors())
+    )
 
 
 def _spliced(step: Step) -> str:

@@ -69,6 +69,8 @@ class Learned:
         rule = self.rules[place.rule]
         if rule.tier != "train":
             return f"the rule is of tier {rule.tier}"
+        if place.in_import and self.worst.tier != "train":
+            return "an import, and the rules for its uses are not all trusted"
         if place.comments_only:
             return "only a comment changes"
         if _in_longer_word(rule.document.action, place.old):
@@ -196,31 +198,46 @@ def _taken(mined: Mined, change: diffs.Change) -> tuple[list[Rule], str]:
         return [], mined.reason
     if "run" in mined.shapes or mined.figures.degenerate:
         return [], "a rule would hold unchanged code of this file only"
-    action, tier, reason = mined.action, mined.tier, mined.reason
-    if contradiction := _contradicts(action, change):
-        tier, reason = "reject", contradiction
-    elif names := callees.bare_name(action):
-        calls = _calls(action, change)
-        if calls is not None:
-            action, (tier, reason) = calls, _trust_in_calls(calls)
-        elif tier == "train" and not names[0][:1].isupper():
+    if contradiction := _contradicts(mined.action, change):
+        return [Rule(one, "reject", contradiction) for one in documents_of(mined.action)], ""
+    singles = [one.action for one in documents_of(mined.action)]
+    calls = _calls(singles, change)
+    rules = []
+    for single, made in zip(singles, calls, strict=True):
+        tier, reason = (mined.tier, mined.reason) if made is single else _trust_in_calls(made)
+        names = callees.bare_name(made)
+        if tier == "train" and names is not None and not names[0][:1].isupper():
             tier, reason = "literal", f"it renames every `{names[0]}`, whatever that stands for"
-    return [Rule(document, tier, reason) for document in documents_of(action)], ""
+        elif tier == "train" and (owner := callees.own_member(made)):
+            tier, reason = "literal", f"`{owner}` is of another class elsewhere"
+        rules += [Rule(document, tier, reason) for document in documents_of(made)]
+    return rules, ""
 
 
-def _calls(action: Action, change: diffs.Change) -> Action | None:
-    """A rename as one of calls, if calls are all that changed, and the result is the same."""
+def _calls(singles: Sequence[Action], change: diffs.Change) -> list[Action]:
+    """Rules with each rename as one of calls, if calls are all that it changed and the result is the same."""
     changed = _changed(change.pre, change.post)
-    nodes = [
-        node
-        for step in trace(action, change.pre).steps
-        for node in step.nodes
-        if node is not None and node.range().start.line + 1 in changed
-    ]
-    made = callees.as_calls(action, change.pre, nodes)
-    if made is None or not _explains(made, change) or _contradicts(made, change):
-        return None
+    made = list(singles)
+    text = change.pre
+    for number, single in enumerate(singles):
+        done = trace(single, text)
+        nodes = [
+            node
+            for step in done.steps
+            for node in step.nodes
+            if node is not None and (len(singles) > 1 or node.range().start.line + 1 in changed)
+        ]
+        calls = callees.as_calls(single, text, nodes)
+        trial = [*made[:number], calls, *made[number + 1 :]] if calls is not None else made
+        whole = _joined(trial)
+        if calls is not None and _explains(whole, change) and not _contradicts(whole, change):
+            made[number] = calls
+        text = done.steps[-1].after if done.steps else text
     return made
+
+
+def _joined(actions: Sequence[Action]) -> Action:
+    return joined([document for action in actions for document in documents_of(action)])
 
 
 def _trust_in_calls(action: Action) -> tuple[Tier, str]:

@@ -18,6 +18,7 @@ from rulewright.languages import Language
 
 _NAME: Final = re.compile(r"[^\W\d]\w*")
 _MEMBER: Final = re.compile(r"(\$[A-Z][A-Z0-9_]*(?:\.|->|::))(\w+)(?![\w(])")
+_OWN: Final = re.compile(r"(self|this|cls|super\(\))\s*(?:\.|->|::)")
 _QUALIFIED: Final = frozenset(
     ["attribute", "member_expression", "field_expression", "selector_expression", "scoped_identifier",
      "qualified_identifier", "field_access"]
@@ -43,6 +44,16 @@ def bare_name(action: Action) -> tuple[str, str] | None:
     if old is None or not isinstance(fix, str) or not _NAME.fullmatch(fix) or "transform" in action.rules[0]:
         return None
     return old, fix
+
+
+def own_member(action: Action) -> str:
+    """`self` or `this`, if a rule of the action is about a member of it; else nothing."""
+    for rule in action.rules:
+        pattern = rule.get("rule", {}).get("pattern")
+        found = _OWN.match(pattern) if isinstance(pattern, str) else None
+        if found is not None:
+            return found[1]
+    return ""
 
 
 def _member(rule: Any, fix: Any) -> tuple[str, str] | None:
