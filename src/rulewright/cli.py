@@ -17,57 +17,213 @@ from rulewright.errors import RulewrightError, UsageError
 
 
 class Command(NamedTuple):
-    """A command's module (with `Config` and `run(config) -> int`) and its line of help."""
+    """A command's module (with `Config` and `run(config) -> int`), its line of help, and how it is used."""
 
     module: str
     help: str
+    examples: tuple[str, ...] = ()
+    """Two command lines, without `rulewright`."""
 
 
 GROUPS: Final[dict[str, dict[str, Command]]] = {
+    "begin": {
+        "tour": Command(
+            "tour",
+            "one edit → rule → other places → near misses → reward, in seconds",
+            ("tour", "tour --json"),
+        ),
+        "doctor": Command(
+            "doctor",
+            "what this machine has, what it lacks, how to mend it",
+            ("doctor", "doctor --json"),
+        ),
+        "demo": Command(
+            "demo",
+            "the whole pipeline, small, on a CPU",
+            ("demo --config tiny/demo", "demo --config smollm2/demo"),
+        ),
+        "configs": Command(
+            "configs",
+            "the configurations that come with it; their JSON Schema",
+            ("configs", "configs tiny/stage1"),
+        ),
+        "init": Command(
+            "init",
+            "copy the configurations into a folder, to be changed",
+            ("init", "init my-project"),
+        ),
+    },
     "data": {
-        "ingest": Command("ingest", "raw edit data → normalized, deduplicated, split records"),
-        "stats": Command("stats", "validate records; counts, sizes, drops; exit 1 if one is invalid"),
-        "synth": Command("synth", "codemod templates × real code → records with a gold action"),
-        "mine": Command("mine", "edits → verified ast-grep rules, without a model"),
+        "ingest": Command(
+            "ingest",
+            "raw edit data → normalized, deduplicated, split records",
+            (
+                "ingest git --input ~/src/some-repository",
+                "ingest jsonl --input edits.jsonl --columns pre=old post=new instruction=title",
+            ),
+        ),
+        "stats": Command(
+            "stats",
+            "validate records; counts, sizes, drops; exit 1 if one is invalid",
+            ("stats", "stats data/processed --json"),
+        ),
+        "synth": Command(
+            "synth",
+            "codemod templates × real code → records with a gold action",
+            ("synth --limit 1000", "synth --source-dir src --languages python"),
+        ),
+        "mine": Command(
+            "mine",
+            "edits → verified ast-grep rules, without a model",
+            ("mine data/processed", "mine --from-diff change.diff src"),
+        ),
     },
     "actions": {
-        "apply": Command("apply", "apply an action or rule file to files; show the diff"),
-        "check": Command("check", "audit ast-grep rules: refused, lossy, against their own tests, …"),
-        "verify": Command("verify", "apply every record's action and check the result"),
+        "apply": Command(
+            "apply",
+            "apply an action or rule file to files; show the diff",
+            ("apply rule.yml src", "apply rule.yml src --write"),
+        ),
+        "check": Command(
+            "check",
+            "audit ast-grep rules: refused, lossy, against their own tests, …",
+            ("check rules", "check rules --against src --sarif findings.sarif"),
+        ),
+        "verify": Command(
+            "verify",
+            "apply every record's action and check the result",
+            (
+                "verify data/processed/train/synth.jsonl",
+                "verify data/processed/train/synth.jsonl --failures-only --json",
+            ),
+        ),
         "edit": Command(
             "edit",
             "an instruction, or a change by hand → a rule and its diff over your files",
+            ("edit --like change.diff src", 'edit "Compare with None by identity." src/app.py'),
         ),
-        "show": Command("show", "one record or step: instruction, rule, diff, verdict, reward"),
+        "show": Command(
+            "show",
+            "one record or step: instruction, rule, diff, verdict, reward",
+            ("show data/processed/train/synth.jsonl", "show data/processed/train/synth.jsonl:7 --json"),
+        ),
     },
     "training": {
-        "train sft": Command("train_sft", "supervised fine-tuning, Stage 0 and Stage 1"),
-        "train srl": Command("train_srl", "SRL on verified teacher steps"),
-        "train grpo": Command("train_grpo", "GRPO on the environment reward"),
-        "teacher run": Command("teacher_run", "tasks → raw teacher trajectories"),
-        "trajs make": Command("trajs_make", "raw trajectories → verified steps"),
+        "train sft": Command(
+            "train_sft",
+            "supervised fine-tuning, Stage 0 and Stage 1",
+            ("train sft --config tiny/stage0", "train sft --config smollm2/stage1 --seed 1"),
+        ),
+        "train srl": Command(
+            "train_srl",
+            "SRL on verified teacher steps",
+            ("train srl --config tiny/srl", "train srl --config tiny/srl --set trainer.max_steps=20"),
+        ),
+        "train grpo": Command(
+            "train_grpo",
+            "GRPO on the environment reward",
+            ("train grpo --config tiny/grpo", "train grpo --config tiny/grpo --resume"),
+        ),
+        "teacher run": Command(
+            "teacher_run",
+            "tasks → raw teacher trajectories",
+            (
+                "teacher run --teacher miner --limit 100",
+                "teacher run --teacher endpoint --base-url http://127.0.0.1:8000/v1 --model NAME --dry-run",
+            ),
+        ),
+        "trajs make": Command(
+            "trajs_make",
+            "raw trajectories → verified steps",
+            ("trajs make", "trajs make --tiers train --max-per-task 2"),
+        ),
         "plan": Command(
             "plan",
             "before a training run: records, steps, memory by phase, time by part; fits or what to change",
+            ("plan tiny/stage0", "plan qwen3_14b/stage0_qlora --device rtx4090"),
         ),
     },
     "evaluation": {
-        "eval canitedit": Command("eval_canitedit", "the CanItEdit benchmark"),
-        "eval edits": Command("eval_edits", "held-out text edits (Stage 0)"),
-        "eval actions": Command("eval_actions", "held-out actions (Stage 1 and later)"),
-        "eval refactor": Command("eval_refactor", "Aider's refactor-benchmark folder"),
-        "eval mining": Command("eval_mining", "how well mined rules reproduce and generalise"),
-        "compare": Command("compare", "two runs, paired, with uncertainty"),
-        "report stage2": Command("report_stage2", "the Stage 2 report from saved files"),
+        "eval canitedit": Command(
+            "eval_canitedit",
+            "the CanItEdit benchmark",
+            (
+                "eval canitedit --gold after",
+                "eval canitedit --track actions --models models/sft_stage1_astgrep models/srl_stage2",
+            ),
+        ),
+        "eval edits": Command(
+            "eval_edits",
+            "held-out text edits (Stage 0)",
+            (
+                "eval edits --model models/sft_stage0",
+                "eval edits --model models/sft_stage0 --input data/processed/test/git.jsonl --limit 200",
+            ),
+        ),
+        "eval actions": Command(
+            "eval_actions",
+            "held-out actions (Stage 1 and later)",
+            (
+                "eval actions --model models/srl_stage2 --limit 200",
+                "eval actions --models models/sft_stage1_astgrep models/srl_stage2",
+            ),
+        ),
+        "eval refactor": Command(
+            "eval_refactor",
+            "Aider's refactor-benchmark folder",
+            (
+                "eval refactor --model models/srl_stage2",
+                "eval refactor --model models/sft_stage0 --track text --max-chars 8000",
+            ),
+        ),
+        "eval mining": Command(
+            "eval_mining",
+            "how well mined rules reproduce and generalise",
+            ("eval mining edits.jsonl", "eval mining edits.jsonl --limit 100 --jobs 2"),
+        ),
+        "compare": Command(
+            "compare",
+            "two runs, paired, with uncertainty",
+            (
+                "compare runs/eval/actions_stage1 runs/eval/actions_srl",
+                "compare runs/eval/actions_stage1 runs/eval/actions_srl --margin 0.02",
+            ),
+        ),
+        "report stage2": Command(
+            "report_stage2",
+            "the Stage 2 report from saved files",
+            ("report stage2", "report stage2 --compare actions_stage1:actions_srl"),
+        ),
     },
     "running": {
-        "sandbox run": Command("sandbox_run", "a program or its tests, contained"),
-        "sandbox attack": Command("sandbox_attack", "a folder of hostile cases"),
-        "fetch": Command("fetch", "a small open base model into models/base"),
-        "serve": Command("serve", "a checkpoint or adapter behind an OpenAI-compatible endpoint"),
-        "merge": Command("merge", "a LoRA adapter and its base → one plain checkpoint"),
-        "doctor": Command("doctor", "what this machine has, what it lacks, how to mend it"),
-        "demo": Command("demo", "the whole pipeline, small, on a CPU"),
+        "sandbox run": Command(
+            "sandbox_run",
+            "a program or its tests, contained",
+            ("sandbox run program.py", "sandbox run program.py --tests test_program.py"),
+        ),
+        "sandbox attack": Command(
+            "sandbox_attack",
+            "a folder of hostile cases",
+            ("sandbox attack attacks", "sandbox attack attacks --sandbox landlock --json"),
+        ),
+        "fetch": Command(
+            "fetch",
+            "a small open base model into models/base",
+            ("fetch smollm2", "fetch smollm2 --from hub"),
+        ),
+        "serve": Command(
+            "serve",
+            "a checkpoint or adapter behind an OpenAI-compatible endpoint",
+            ("serve models/srl_stage2", "serve models/srl_stage2 --port 8001 --dry-run"),
+        ),
+        "merge": Command(
+            "merge",
+            "a LoRA adapter and its base → one plain checkpoint",
+            (
+                "merge models/srl_stage2 models/merged",
+                "merge models/srl_stage2 models/merged --dtype bfloat16",
+            ),
+        ),
     },
 }
 COMMANDS: Final[dict[str, Command]] = {
@@ -107,7 +263,15 @@ def _again(arguments: Sequence[str]) -> list[str]:
 
 def _dispatch(arguments: list[str]) -> int:
     if not arguments or arguments[0] in {"-h", "--help", "help"}:
+        if arguments[:1] == ["help"] and len(arguments) > 1:
+            return _dispatch([*arguments[1:], "--help"])
         console.emit(overview())
+        return 0
+    if arguments[0].partition("=")[0] == "--print-completion":
+        from rulewright.completion import script
+
+        shell = arguments[0].partition("=")[2] or next(iter(arguments[1:]), "")
+        console.emit(script(shell, {name: command.module for name, command in COMMANDS.items()}))
         return 0
     if arguments[0] in {"--version", "-V"}:
         from rulewright import __version__
@@ -126,7 +290,7 @@ def _run(name: str, rest: list[str]) -> int:
     module = importlib.import_module(f"rulewright.commands.{command.module}")
     from rulewright import config
 
-    loaded = config.load(module.Config, rest, prog=f"rulewright {name}", description=module.__doc__ or "")
+    loaded = config.load(module.Config, rest, f"rulewright {name}", module.__doc__ or "", command.examples)
     code: int = module.run(loaded)
     return code
 
@@ -134,7 +298,7 @@ def _run(name: str, rest: list[str]) -> int:
 def _unknown(arguments: list[str]) -> int:
     family = [name for name in COMMANDS if name.split()[0] == arguments[0] and " " in name]
     if family and (len(arguments) == 1 or arguments[1] in {"-h", "--help"}):
-        console.emit("\n".join(f"rulewright {name:<16} {COMMANDS[name].help}" for name in family))
+        console.emit("\n".join(_line(f"rulewright {name}", COMMANDS[name].help, 28) for name in family))
         return 0 if len(arguments) > 1 else 2
     from rulewright.config import did_you_mean
 
@@ -144,14 +308,23 @@ def _unknown(arguments: list[str]) -> int:
 
 
 def overview() -> str:
-    """The text of `rulewright --help`."""
+    """The text of `rulewright --help`, for the width of the terminal."""
     lines = [
-        "usage: rulewright COMMAND [--config FILE.yaml] [flags]",
+        "usage: rulewright COMMAND [options]",
         "",
-        "Train and use language models that refactor code by writing ast-grep rules.",
+        console.wrap("Train and use language models that refactor code by writing ast-grep rules."),
+        "New here? `rulewright tour` takes seconds.",
     ]
     for group, commands in GROUPS.items():
         lines += ["", f"{group}:"]
-        lines += [f"  {name:<16} {command.help}" for name, command in commands.items()]
-    lines += ["", "rulewright COMMAND --help explains one; README.md shows the whole way."]
-    return "\n".join(lines)
+        lines += [_line(name, command.help, 17) for name, command in commands.items()]
+    last = (
+        "`rulewright COMMAND --help` explains one, with examples. `rulewright --print-completion bash` (zsh, "
+        "fish) prints shell completion. README.md shows the whole way."
+    )
+    return "\n".join([*lines, "", console.wrap(last)])
+
+
+def _line(name: str, about: str, margin: int) -> str:
+    """A name, and beside it what it is, wrapped."""
+    return console.wrap(about, f"  {name:<{margin}}", " " * (margin + 2))

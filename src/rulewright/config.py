@@ -13,17 +13,22 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import tyro
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import PydanticUndefined
 from tyro import _errors as tyro_errors  # its hook is the only way to word errors ourselves
 
-from rulewright import paths, yaml12
+from rulewright import console, helptext, paths, shipped, yaml12
 from rulewright.errors import ConfigError
 
 C = TypeVar("C", bound="CommandConfig")
+_STATES: Final = {
+    "true": "True", "yes": "True", "on": "True",
+    "false": "False", "no": "False", "off": "False",
+    "none": "None",
+}  # fmt: skip
 
 
 # Values that no single flag can express; given in the file or by `--set`.
@@ -47,14 +52,17 @@ class CommandConfig(BaseModel):
         return []
 
 
-def load(cls: type[C], argv: Sequence[str], prog: str, description: str = "") -> C:
+def load(
+    cls: type[C], argv: Sequence[str], prog: str, description: str = "", examples: Sequence[str] = ()
+) -> C:
     """Build a command's configuration from `--config FILE.yaml`, `--set` and flags.
 
     Args:
         cls: the configuration's class.
         argv: what follows the command's name.
         prog: the command's name, for `--help`.
-        description: one paragraph for `--help`.
+        description: for `--help`: a line, then paragraphs.
+        examples: for `--help`: command lines, without `rulewright`.
 
     Raises:
         ConfigError: the file or the flags cannot be what was meant; lists every mistake.
@@ -63,12 +71,15 @@ def load(cls: type[C], argv: Sequence[str], prog: str, description: str = "") ->
     path, overrides, rest = _split(argv)
     given = _check(cls, *_read(path, overrides))
     defaults = {name: given.get(name, _default(field)) for name, field in cls.model_fields.items()}
+    if {"-h", "--help"} & set(rest):
+        source = f"\n\nThe values in [ ] are those of {path}." if path else ""
+        console.emit(helptext.page(cls, defaults, prog, description + source, examples))
+        raise SystemExit(0)
     with tyro_errors.on_parse_error(lambda event: _refuse(event, cls, prog)):
         parsed = tyro.cli(
             cls,
             prog=prog,
-            description=_description(description, path, cls),
-            args=rest,
+            args=_spelled(cls, rest),
             default=cls.model_construct(**defaults),
             config=(tyro.conf.AvoidSubcommands,),
         )
@@ -82,27 +93,69 @@ def _refuse(event: tyro_errors.ParseErrorEvent, cls: type[BaseModel], prog: str)
     see = f"see `{prog} --help`"
     match event:
         case tyro_errors.UnrecognizedArgs(tokens=tokens):
-            flags = [token for token in tokens if token.startswith("-")] or tokens
-            names = ["--" + name.replace("_", "-") for name in (*cls.model_fields, "config", "set")]
-            listing = "\n".join(
-                f"{prog}: unknown option {flag}{did_you_mean(flag.split('=')[0], names)}" for flag in flags
-            )
-            raise ConfigError(listing, see)
+            names = [helptext.flag_name(name, field) for name, field in cls.model_fields.items()]
+            flags = [token for token in tokens if token.startswith("-")]
+            listing = [
+                f"unknown option {flag}{did_you_mean(flag.split('=')[0], [*names, '--config', '--set'])}"
+                for flag in flags
+            ] or [f"does not expect {' '.join(tokens)!r} here"]
+            raise ConfigError("\n".join(f"{prog}: {line}" for line in listing), see)
         case tyro_errors.MissingArgs(missing_arguments=missing):
-            names = [_flag_name(item.arg) for item in missing]
+            names = [_name_of(cls, item.arg) for item in missing]
             raise ConfigError(f"{prog}: missing {', '.join(names)}", f"give it, or {see}")
         case tyro_errors.BadValue(argument=argument, offending_value=value):
-            what = "expects a value" if value is None else f"takes no value here (got {value!r})"
-            raise ConfigError(f"{prog}: {_flag_name(argument)} {what}", see)
+            wanted = _metavar_of(cls, argument)
+            lacking = f"expects a value: {wanted}" if wanted else "expects a value"
+            what = lacking if value is None else f"takes no value here (got {value!r})"
+            raise ConfigError(f"{prog}: {_name_of(cls, argument)} {what}", see)
         case tyro_errors.InvalidChoice(argument=argument, value=value, choices=choices):
             near = did_you_mean(value, choices)
             raise ConfigError(
-                f"{prog}: {_flag_name(argument)}: no choice {value!r}{near}",
+                f"{prog}: {_name_of(cls, argument)}: no choice {value!r}{near}",
                 f"one of {', '.join(choices)}",
             )
         case tyro_errors.InstantiationFailure(message=message, argument=argument):
-            name = f"{_flag_name(argument)}: " if argument is not None else ""
-            raise ConfigError(f"{prog}: {name}{_flat(message)}", see)
+            found = (
+                _wrong_type(cls, message, argument) if argument is not None else _out_of_bounds(cls, message)
+            )
+            raise ConfigError("\n".join(f"{prog}: {line}" for line in found), see)
+
+
+def _wrong_type(cls: type[BaseModel], message: str, argument: Any) -> list[str]:
+    """A value that is not of its field's type, in words: `--limit: expected a whole number, got 'abc'`."""
+    name, got = argument.field.intern_name, re.search(r"'([^']*)'\]?[.\s]*$", message.split("\n")[0])
+    if name not in cls.model_fields or got is None:
+        return [f"{_name_of(cls, argument)}: {_flat(message)}"]
+    return [f"{_name_of(cls, argument)}: expected {helptext.expected(cls, name)}, got '{got[1]}'"]
+
+
+def _out_of_bounds(cls: type[BaseModel], message: str) -> list[str]:
+    """What pydantic says of values of the right type, a line for each, by the flags' names."""
+    found = re.findall(r"^(\w+)(?:\.\w+)*\n  (.+?) \[type=\w+, input_value=(.*?), input_type", message, re.M)
+    lines = [
+        f"{_typed(cls, name)}: {what[:1].lower()}{what[1:]} (got {value})" for name, what, value in found
+    ]
+    return [line.replace("input should be", "must be") for line in lines] or [_flat(message)]
+
+
+def _typed(cls: type[BaseModel], name: str) -> str:
+    """A field as it is typed: its flag, or the name of a positional argument."""
+    field = cls.model_fields.get(name)
+    if field is None:
+        return name
+    if helptext.is_positional(field):
+        return helptext.metavar(name, field).removesuffix(" ...")
+    return helptext.flag_name(name, field)
+
+
+def _name_of(cls: type[BaseModel], argument: Any) -> str:
+    return _typed(cls, argument.field.intern_name)
+
+
+def _metavar_of(cls: type[BaseModel], argument: Any) -> str:
+    name = argument.field.intern_name
+    field = cls.model_fields.get(name)
+    return helptext.metavar(name, field) if field is not None and not helptext.is_switch(field) else ""
 
 
 def _flat(text: str) -> str:
@@ -119,20 +172,36 @@ def _flag_name(argument: Any) -> str:
     return str(flag) if str(flag).startswith("-") else str(flag or argument.field.intern_name).upper()
 
 
-def _description(text: str, path: Path | None, cls: type[BaseModel]) -> str:
-    source = (
-        f"Defaults below are those of {path}."
-        if path
-        else "Defaults can come from a file: --config FILE.yaml."
-    )
-    nested = _file_only(cls)
-    if nested:
-        source += f" Only in the file or by --set KEY.PATH=VALUE: {', '.join(nested)}."
-    return f"{text.strip()}\n\n{source}" if text else source
+def _spelled(cls: type[BaseModel], argv: Sequence[str]) -> list[str]:
+    """Give every option of three states (on, off, unset) the value that tyro wants.
+
+    `--think` and `--think yes` become `--think True`; `--no-think` and `--think=off` `--think False`.
+    """
+    switches = {
+        helptext.flag_name(name, field)
+        for name, field in cls.model_fields.items()
+        if helptext.is_switch(field) and type(None) in typing.get_args(field.annotation)
+    }
+    words: list[str] = []
+    items = list(argv)
+    while items:
+        item = items.pop(0)
+        flag, equals, value = item.partition("=")
+        off = flag.startswith("--no-") and f"--{flag[5:]}" in switches
+        if not off and flag not in switches:
+            words.append(item)
+            continue
+        if off:
+            words += [f"--{flag[5:]}", "False"]
+            continue
+        if not equals and items and items[0].lower() in _STATES:
+            value = items.pop(0)
+        words += [flag, _STATES.get(value.lower(), value) if value else "True"]
+    return words
 
 
 def _file_only(cls: type[BaseModel]) -> list[str]:
-    return [name for name, field in cls.model_fields.items() if tyro.conf.Fixed in field.metadata]
+    return [name for name, field in cls.model_fields.items() if helptext.file_only(field)]
 
 
 def _default(field: Any) -> Any:
@@ -157,10 +226,20 @@ def _split(argv: Sequence[str]) -> tuple[Path | None, list[str], list[str]]:
         if not value:
             raise ConfigError(f"{name} expects a value", "--config FILE.yaml, --set KEY.PATH=VALUE")
         if name == "--config":
-            path = Path(value)
+            path = shipped.locate(Path(value))
         else:
             overrides.append(value)
     return path, overrides, rest
+
+
+def json_schema(cls: type[BaseModel], title: str) -> dict[str, Any]:
+    """The JSON Schema of a configuration file, for editors: every key, its type and what it is.
+
+    A file may leave out any key; flags can give it.
+    """
+    schema = cls.model_json_schema()
+    schema.pop("required", None)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": title}
 
 
 def read_file(cls: type[BaseModel], path: Path) -> dict[str, Any]:
@@ -225,12 +304,22 @@ def _parse(path: Path, lines: dict[yaml12.Path, int]) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         known = sorted(p.name for p in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
-        near = difflib.get_close_matches(path.name, known, n=1)
-        hint = f"did you mean {path.parent / near[0]}?" if near else "check the path"
+        near = [str(path.parent / name) for name in difflib.get_close_matches(path.name, known, n=1)]
+        near += difflib.get_close_matches(str(path), [one.name for one in shipped.everything()], n=1)
+        hint = f"did you mean {near[0]}?" if near else "check the path; `rulewright configs` lists names"
         raise ConfigError(f"{path}: no such configuration file", hint) from None
-    except (OSError, UnicodeDecodeError) as error:
-        hint = "name a file in it" if path.is_dir() else "it must be UTF-8 text"
-        raise ConfigError(f"{path}: cannot be read ({error})", hint) from error
+    except IsADirectoryError:
+        names = sorted(p.name for p in path.glob("*.yaml"))
+        inside = f"name a file in it: {', '.join(names[:6])}" if names else "name a YAML file"
+        raise ConfigError(f"{path}: is a folder, not a configuration file", inside) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path}: is no text (byte {error.start} is not UTF-8)", "a configuration is YAML"
+        ) from None
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: cannot be read ({error.strerror})", "check the path and its rights"
+        ) from error
     if _is_data(path, text):
         raise ConfigError(
             f"{path}:1: these are data, not a configuration",

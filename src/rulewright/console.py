@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, TextIO
+from typing import Any, Final, Literal, TextIO
 
 from rulewright.errors import RulewrightError
 
@@ -74,6 +76,35 @@ def colored(stream: TextIO) -> bool:
     return stream.isatty() and not dumb and not os.environ.get("NO_COLOR")
 
 
+Style = Literal["title", "bold", "good", "bad"]
+_STYLES: Final[dict[Style, str]] = {"title": "1;36", "bold": "1", "good": "32", "bad": "31"}
+
+
+def paint(text: str, style: Style, stream: TextIO) -> str:
+    """Text in a color, where the stream shows colors."""
+    return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if colored(stream) else text
+
+
+def width() -> int:
+    """Columns to fill: COLUMNS, else the terminal's, else 80."""
+    return shutil.get_terminal_size((80, 24)).columns
+
+
+def wrap(text: str, first: str = "", later: str | None = None) -> str:
+    """Lines of prose no wider than the terminal (nor than one reads with ease).
+
+    Args:
+        text: one paragraph.
+        first: what its first line begins with.
+        later: what the others begin with; the same unless given.
+    """
+    return textwrap.fill(
+        text, max(min(width(), 100), 30), initial_indent=first,
+        subsequent_indent=first if later is None else later,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+
+
 LEGEND: Final = "(marked «so», or bright on a terminal)"
 
 
@@ -132,7 +163,7 @@ class Progress:
         if self._tty:
             if now - self._last >= self._every_s:
                 self._last = now
-                print("\r\x1b[2K" + self.line(), end="", file=sys.stderr, flush=True)
+                print("\r\x1b[2K" + self.line()[: width() - 1], end="", file=sys.stderr, flush=True)
         elif self._total and self._done * 100 >= self._next_mark * self._total:
             while self._done * 100 >= self._next_mark * self._total:
                 self._next_mark += 5

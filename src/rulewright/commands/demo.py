@@ -15,7 +15,7 @@ from typing import Literal
 import tyro
 from pydantic import Field
 
-from rulewright import console
+from rulewright import console, shipped
 from rulewright.config import CommandConfig
 from rulewright.demo import Places, Stage, owed, run_stages
 from rulewright.errors import UsageError
@@ -48,11 +48,13 @@ Config = DemoConfig
 def run(config: DemoConfig) -> int:
     """Run the stages, print the results."""
     if not config.stages:
-        raise UsageError("the demo has no stages", "run it with --config configs/smollm2/demo.yaml")
+        raise UsageError(
+            "the demo has no stages", "run it with --config smollm2/demo; `rulewright configs` lists others"
+        )
     if config.overwrite and config.root.exists():
         shutil.rmtree(config.root)
     started = time.monotonic()
-    places = Places(config.root, config.configs, Path.cwd(), config.threads or _cores())
+    places = Places(config.root, shipped.locate(config.configs), Path.cwd(), config.threads or _cores())
     _announce(config, places)
     rows = run_stages(config.stages, places, config.device)
     console.say()

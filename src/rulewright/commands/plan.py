@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import tyro
 from pydantic import Field
 
-from rulewright import console
+from rulewright import console, shipped
 from rulewright.config import CommandConfig
 
 
@@ -43,8 +43,9 @@ def run(config: Config) -> int:
     """Estimate and show; exit code 1 if it does not fit."""
     from rulewright.training import plan
 
-    stage, wanted = plan.read(config.config_file, None if config.stage == "auto" else config.stage)
-    source = plan.origin(wanted, config.config_file, config.model)
+    file = shipped.locate(config.config_file)
+    stage, wanted = plan.read(file, None if config.stage == "auto" else config.stage)
+    source = plan.origin(wanted, file, config.model)
     if source.reason:
         console.decided("model", source.architecture.name, source.reason)
     device: str = config.device

@@ -1,0 +1,104 @@
+"""List the configurations that come with rulewright; show one; give its JSON Schema.
+
+`--config NAME` takes such a name wherever no file of that path exists, and `rulewright init`
+copies all of them. NAME is one of the list, for --schema also a command such as `train sft`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import textwrap
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from rulewright import config as loader
+from rulewright import console, shipped
+from rulewright.config import CommandConfig, did_you_mean
+from rulewright.errors import UsageError
+
+
+class Config(CommandConfig):
+    """What to show."""
+
+    name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")] = ""
+    """Print this configuration, e.g. tiny/stage1; left out: list all."""
+    path: bool = False
+    """Print where the file lies instead, e.g. for `accelerate launch --config_file`."""
+    schema_of: Annotated[str, tyro.conf.arg(name="schema", metavar="NAME")] = ""
+    """Print the JSON Schema of this configuration or command, for editors."""
+    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """The list, one JSON object a line."""
+
+
+def run(config: Config) -> int:
+    """List, or print one."""
+    if config.schema_of:
+        console.emit(json.dumps(schema(_command_of(config.schema_of)), indent=2, ensure_ascii=False))
+    elif config.name:
+        one = _named(config.name)
+        console.emit(str(one.path) if config.path else one.path.read_text(encoding="utf-8").rstrip("\n"))
+    elif config.path:
+        console.emit(str(shipped.ROOT))
+    elif config.json_output:
+        for one in shipped.everything():
+            console.emit_json({**one._asdict(), "path": str(one.path)})
+    else:
+        _list()
+    return 0
+
+
+def schema(command: str) -> dict[str, Any]:
+    """The JSON Schema of a command's configuration files."""
+    from rulewright.cli import COMMANDS
+
+    module = importlib.import_module(f"rulewright.commands.{COMMANDS[command].module}")
+    return loader.json_schema(module.Config, f"rulewright {command}")
+
+
+def _named(name: str) -> shipped.Shipped:
+    found = shipped.find(name)
+    if found is None:
+        near = did_you_mean(name, [one.name for one in shipped.everything()])
+        raise UsageError(f"no configuration '{name}' comes with rulewright{near}", "see `rulewright configs`")
+    return found
+
+
+def _command_of(name: str) -> str:
+    """The command whose configuration is meant: by its own name, or by that of a file."""
+    from rulewright.cli import COMMANDS
+
+    words = name.replace("-", " ")
+    if words in COMMANDS:
+        return words
+    found = shipped.find(name)
+    if found is not None and found.command:
+        return found.command
+    if found is not None:
+        raise UsageError(
+            f"{name}: is read by `accelerate launch`, which publishes no schema",
+            f"rulewright configs {found.name} shows it",
+        )
+    near = did_you_mean(name, [*COMMANDS, *(one.name for one in shipped.everything())])
+    raise UsageError(
+        f"--schema {name}: neither a command nor a configuration{near}",
+        "a command (`train sft`) or a name of `rulewright configs`",
+    )
+
+
+def _list() -> None:
+    """By folder: the name, the command that reads it, and what it is."""
+    everything = shipped.everything()
+    width = max(40, console.width())
+    for folder in dict.fromkeys(Path(one.name).parent for one in everything):
+        console.emit(f"{folder}/")
+        for one in (one for one in everything if Path(one.name).parent == folder):
+            reader = one.command or "accelerate launch"
+            console.emit(f"  {one.name}  ({reader})")
+            console.emit(textwrap.fill(one.about, width, initial_indent="      ", subsequent_indent="      "))
+    console.say(
+        "\nrulewright COMMAND --config NAME uses one; `rulewright init DIR` copies them to be changed; "
+        "`rulewright configs NAME` prints one"
+    )

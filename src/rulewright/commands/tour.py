@@ -1,0 +1,332 @@
+"""One edit, the rule learned from it, where else it fits, three near misses, and rewards.
+
+Nothing is asked of a model and nothing is downloaded: the rule miner, the engine and the
+rewards run here, on a small example that comes with the package. Takes seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+import tyro
+from pydantic import BaseModel, ConfigDict
+
+from rulewright import console, yaml12
+from rulewright.actions import Action, Rejection, read_action, render_action, render_response
+from rulewright.config import CommandConfig
+from rulewright.errors import RulewrightError
+from rulewright.languages import Language
+from rulewright.verdict import Outcome, Verdict
+
+if TYPE_CHECKING:
+    from rulewright.engine import Engine
+    from rulewright.environment import Task
+    from rulewright.mining import Mined
+    from rulewright.srl.reward_srl import Reward
+    from rulewright.srl.scoring import Scored
+
+_EXAMPLE: Final = Path(__file__).with_name("tour.yaml")
+_BUDGET_S: Final = 2.0
+_SRL: Final = {"rule alike": "add_field", "text alike": "add_string", "effect": "add_gate"}
+_GRPO: Final = {
+    "change": ("add_code", "add_floor"),
+    "penalty": ("add_cap", "add_no_change", "add_invalid"),
+    "length": ("add_rules", "add_tokens"),
+}
+_NEXT: Final = (
+    ("edit --like change.diff src", "a change of yours, made by hand once: everywhere else"),
+    ("doctor", "what this machine can do"),
+    ("demo --config tiny/demo", "a model learns to write such rules, from nothing, on this machine"),
+    ("demo --config smollm2/demo", "the same with a small pretrained model (93 MB)"),
+    ("configs", "the configurations, up to Qwen3-14B"),
+)
+
+
+class Config(CommandConfig):
+    """How to show it."""
+
+    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """Everything that was computed, as one JSON object on stdout."""
+
+
+class Place(BaseModel):
+    """Code where the rule was not learned."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str
+    code: str
+    wanted: str | None = None
+    """What a person wants of it; `None`: nothing may change."""
+
+
+class NearMiss(BaseModel):
+    """A rule that a model might write instead."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    rule: str
+
+
+class Example(BaseModel):
+    """What is given: everything that is shown beside it is computed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    instruction: str
+    language: Language
+    path: str
+    pre: str
+    post: str
+    elsewhere: tuple[Place, ...]
+    near_misses: tuple[NearMiss, ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One rule and how it fared."""
+
+    name: str
+    action: Action
+    outcome: Outcome
+    """On the edit itself."""
+    elsewhere: tuple[Outcome, ...]
+    """On the other places."""
+    srl: Reward
+    grpo: Scored
+
+
+def run(config: Config) -> int:
+    """Compute, then show; 1 if the learned rule is not right everywhere."""
+    example = read()
+    mined, answers = compute(example)
+    if config.json_output:
+        console.emit_json(_as_json(example, mined, answers))
+    else:
+        for line in _page(example, mined, answers):
+            console.emit(line)
+    return 0 if answers[0].grpo.success else 1
+
+
+def read() -> Example:
+    """The example of the package."""
+    return Example.model_validate(yaml12.load(_EXAMPLE.read_text(encoding="utf-8")))
+
+
+def compute(example: Example) -> tuple[Mined, list[Answer]]:
+    """Learn the rule, execute it and the near misses everywhere, and reward them.
+
+    Returns:
+        what the miner found, and the answers: the learned rule first.
+
+    Raises:
+        RulewrightError: the miner found no rule.
+    """
+    from rulewright.engine import Engine
+    from rulewright.environment import Task, action_tokens
+    from rulewright.mining import learn_from
+
+    mined = learn_from(example.pre, example.post, example.language, _BUDGET_S)
+    if mined.action is None:
+        raise RulewrightError(f"the miner found no rule: {mined.reason}", "rulewright doctor")
+    actions = {"learned": mined.action, **{miss.name: _parsed(miss) for miss in example.near_misses}}
+    task = Task(
+        "tour",
+        example.instruction,
+        example.pre,
+        example.language,
+        target=example.post,
+        reference_tokens=action_tokens(render_action(mined.action)),
+        held_out=tuple((place.code, place.wanted or place.code) for place in example.elsewhere),
+    )
+    with Engine(workers=1) as engine:
+        return mined, _answers(actions, mined.action, task, engine)
+
+
+def _parsed(miss: NearMiss) -> Action:
+    action = read_action(miss.rule)
+    if isinstance(action, Rejection):
+        raise RulewrightError(f"{_EXAMPLE.name}: {miss.name}: {action.detail}", "reinstall the package")
+    return action
+
+
+def _answers(actions: Mapping[str, Action], teacher: Action, task: Task, engine: Engine) -> list[Answer]:
+    """Each action on the edit and elsewhere, with SRL's reward beside `teacher` and GRPO's."""
+    from rulewright.engine import Request
+    from rulewright.environment import EnvironmentScorer, Weights
+    from rulewright.srl.reward_srl import gated
+
+    texts = [render_response(action) for action in actions.values()]
+    scorer = EnvironmentScorer([task], engine, None, Weights())
+    scored = scorer.score([0] * len(texts), texts, [0] * len(texts))
+    places = [(task.code, task.target), *task.held_out]
+    made = []
+    for (name, action), grpo in zip(actions.items(), scored, strict=True):
+        own, *others = engine.judge_many(
+            Request(action, code, task.language, wanted) for code, wanted in places
+        )
+        srl = gated(own, action, [teacher], task.code, [task.target or ""])
+        made.append(Answer(name, action, own, tuple(others), srl, grpo))
+    return made
+
+
+def _page(example: Example, mined: Mined, answers: Sequence[Answer]) -> Iterator[str]:
+    learned, *misses = answers
+    yield from _head(1, f"An edit, made by hand: {example.instruction}")
+    yield from _diff(example.path, example.pre, example.post)
+    yield from _head(2, "The rule that the miner learns from it, without a model")
+    yield from _indented(_rule(learned.action))
+    n = learned.outcome.n_matches
+    tier = f"tier {mined.tier}: {mined.reason}"
+    yield console.wrap(f"verdict {_verdict(learned.outcome)}: {n} place, the wanted code; {tier}", "  ")
+    yield from _head(3, "What else it changes")
+    yield from _elsewhere(example, learned)
+    yield from _head(4, f"{len(misses)} near misses, executed: similar text is not the same effect")
+    for miss in misses:
+        yield from _miss(example, miss)
+    yield from _head(5, "What each answer earns, by part")
+    yield from _rewards(answers)
+    yield from _head(6, "What next")
+    for command, about in _NEXT:
+        yield console.paint(f"  rulewright {command}", "bold", sys.stdout)
+        yield console.wrap(about, "      ")
+
+
+def _elsewhere(example: Example, learned: Answer) -> Iterator[str]:
+    for place, outcome in zip(example.elsewhere, learned.elsewhere, strict=True):
+        if outcome.post is None or outcome.post == place.code:
+            wanted = "as it should" if place.wanted is None else "though it should"
+            yield f"  {place.path}: nothing changes, {wanted}"
+        else:
+            yield from _diff(place.path, place.code, outcome.post)
+    n = sum(outcome.n_matches for outcome in learned.elsewhere)
+    yield f"  {n} more places" + (", each as wanted" if learned.grpo.success else "; not all as wanted")
+
+
+def _miss(example: Example, miss: Answer) -> Iterator[str]:
+    rule = miss.action.rules[0]
+    pattern, fix = (" ".join(str(part).split()) for part in (rule["rule"]["pattern"], rule["fix"]))
+    yield f"  {console.paint(miss.name, 'bold', sys.stdout)}: {pattern}  →  {fix}"
+    yield console.wrap(f"{_verdict(miss.outcome)}: {_why(example, miss)}", "    ")
+    wrong = [
+        place.path
+        for place, outcome in zip(example.elsewhere, miss.elsewhere, strict=True)
+        if (outcome.post if outcome.post is not None else place.code) != (place.wanted or place.code)
+    ]
+    yield console.wrap(f"elsewhere: {'wrong in ' + ', '.join(wrong) if wrong else 'as wanted'}", "    ")
+
+
+def _why(example: Example, miss: Answer) -> str:
+    from rulewright.engine import nomatch
+
+    if miss.outcome.verdict is Verdict.NO_MATCH:
+        return console.clean(nomatch.explain(miss.action, example.pre))
+    return console.clean(miss.outcome.detail) or "exactly the wanted code in this place"
+
+
+def _rewards(answers: Sequence[Answer]) -> Iterator[str]:
+    yield console.wrap("SRL: how like the teacher's rule it is, bounded by what it does", "  ")
+    yield from _indented(
+        console.table(
+            ["answer", *_SRL, "reward"],
+            [
+                [
+                    a.name,
+                    *(_amount(a.srl.parts.get(part, 0.0)) for part in _SRL.values()),
+                    _amount(a.srl.value),
+                ]
+                for a in answers
+            ],
+        )
+    )
+    yield ""
+    yield console.wrap("GRPO: what it does, to this code and to code that it has not seen", "  ")
+    yield from _indented(
+        console.table(
+            ["answer", *_GRPO, "reward", "correct"],
+            [
+                [
+                    a.name,
+                    *(
+                        _amount(sum(a.grpo.parts.get(part, 0.0) for part in parts))
+                        for parts in _GRPO.values()
+                    ),
+                    _amount(a.grpo.value),
+                    "yes" if a.grpo.success else "no",
+                ]
+                for a in answers
+            ],
+        )
+    )
+
+
+def _amount(value: float | None) -> str:
+    return "–" if value is None else f"{value + 0.0:.2f}"
+
+
+def _head(number: int, title: str) -> Iterator[str]:
+    if number > 1:
+        yield ""
+    for line in console.wrap(title, f"{number}  ", "   ").splitlines():
+        yield console.paint(line, "title", sys.stdout)
+
+
+def _verdict(outcome: Outcome) -> str:
+    style: Literal["good", "bad"] = "good" if outcome.verdict is Verdict.OK else "bad"
+    return console.paint(str(outcome.verdict), style, sys.stdout)
+
+
+def _rule(action: Action) -> str:
+    return str(json.loads(render_action(action, "yaml"))["action"]["rule_yaml"]).rstrip("\n")
+
+
+def _diff(path: str, before: str, after: str) -> Iterator[str]:
+    from rulewright.teachers.srl_teacher import diff
+
+    yield f"  {path}"
+    for line in diff(before, after).splitlines():
+        if line.startswith(("---", "+++", "@@")):
+            continue
+        text = f"  {line}"
+        match line[:1]:
+            case "+":
+                yield console.paint(text, "good", sys.stdout)
+            case "-":
+                yield console.paint(text, "bad", sys.stdout)
+            case _:
+                yield text
+
+
+def _indented(text: str) -> list[str]:
+    return [f"  {line}" for line in text.splitlines()]
+
+
+def _as_json(example: Example, mined: Mined, answers: Sequence[Answer]) -> dict[str, Any]:
+    return {
+        "instruction": example.instruction,
+        "pre": example.pre,
+        "post": example.post,
+        "rule": _rule(answers[0].action),
+        "tier": mined.tier,
+        "answers": [
+            {
+                "name": a.name,
+                "rule": _rule(a.action),
+                "verdict": a.outcome.verdict,
+                "detail": a.outcome.detail,
+                "elsewhere": {
+                    place.path: {"verdict": outcome.verdict, "places": outcome.n_matches}
+                    for place, outcome in zip(example.elsewhere, a.elsewhere, strict=True)
+                },
+                "srl": {"value": a.srl.value, **a.srl.parts},
+                "grpo": {"value": a.grpo.value, "success": a.grpo.success, **a.grpo.parts},
+            }
+            for a in answers
+        ],
+    }

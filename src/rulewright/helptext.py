@@ -1,0 +1,206 @@
+"""The page of `rulewright COMMAND --help`: what it is, examples, arguments in words, at any width.
+
+Written from the command's own configuration class, so that it cannot say what is not so.
+Parses nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, NamedTuple
+
+import tyro
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from rulewright import console
+
+_WIDEST: Final = 100
+_MARGIN: Final = 22
+_WORDS: Final[dict[Any, str]] = {str: "TEXT", int: "N", float: "NUMBER", Path: "PATH", bool: "yes|no"}
+# What a wrong value is told to be.
+_KINDS: Final[dict[str, str]] = {"N": "a whole number", "NUMBER": "a number", "yes|no": "yes or no"}
+
+
+class Option(NamedTuple):
+    """One argument of a command, as a person types it."""
+
+    field: str
+    names: str
+    """`--limit N`, `--resume`, or of a positional argument its name: `PATH...`."""
+    positional: bool
+    required: bool
+    about: str
+    default: str
+    """Empty where saying it tells nothing."""
+
+
+def page(
+    cls: type[BaseModel], defaults: Mapping[str, Any], prog: str, text: str, examples: Sequence[str] = ()
+) -> str:
+    """The whole page.
+
+    Args:
+        cls: the command's configuration.
+        defaults: value of each field where no flag is given; missing ones are required.
+        prog: `rulewright mine`.
+        text: the command's docstring: a line, then paragraphs.
+        examples: command lines, without `rulewright`.
+    """
+    width = min(console.width(), _WIDEST)
+    found = list(options(cls, defaults))
+    positional = [one for one in found if one.positional]
+    usage = " ".join([prog, *(one.names if one.required else f"[{one.names}]" for one in positional)])
+    first, *rest = [" ".join(part.split()) for part in text.strip().split("\n\n")]
+    lines = [*_fill(f"usage: {usage} [options]", width, " " * 7), "", *_fill(first, width)]
+    if examples:
+        # Not wrapped: they are to be copied.
+        lines += ["", _title("examples:"), *(f"  rulewright {example}" for example in examples)]
+    for paragraph in rest:
+        lines += ["", *_fill(paragraph, width)]
+    if positional:
+        lines += ["", _title("arguments:"), *_listing(positional, width)]
+    flags = [one for one in found if not one.positional]
+    lines += ["", _title("options:"), *_listing([*flags, *_common(cls)], width)]
+    return "\n".join(lines)
+
+
+def options(cls: type[BaseModel], defaults: Mapping[str, Any]) -> Iterator[Option]:
+    """The arguments of a configuration, but for those that only a file can give."""
+    for name, field in cls.model_fields.items():
+        if file_only(field):
+            continue
+        default = defaults.get(name, tyro.MISSING)
+        required = default is tyro.MISSING or default is tyro.MISSING_NONPROP
+        positional = is_positional(field)
+        names = metavar(name, field) if positional else _flag(name, field, default)
+        about = " ".join((field.description or "").split())
+        shown = "" if required else _shown(default)
+        yield Option(name, names, positional, required, about, shown)
+
+
+def file_only(field: FieldInfo) -> bool:
+    """Whether a value has no flag of its own (a list, a mapping): in the file, or by `--set`."""
+    return tyro.conf.Fixed in field.metadata
+
+
+def metavar(name: str, field: FieldInfo) -> str:
+    """A value in a person's words: `N`, `PATH`, `fast|slow`, `TEXT...`; of a positional its name."""
+    inner, many = _inner(_bare(field.annotation))
+    noted = next((note.metavar for note in field.metadata if getattr(note, "metavar", None)), None)
+    word = str(noted or (name.upper() if is_positional(field) else "|".join(_words(inner))))
+    return f"{word} ..." if many == 1 and not word.endswith("...") else " ".join([word] * max(many, 1))
+
+
+def expected(cls: type[BaseModel], name: str) -> str:
+    """What a field's value must be, for a message: `a whole number`."""
+    field = cls.model_fields[name]
+    inner, _ = _inner(_bare(field.annotation))
+    kinds = [_KINDS.get(word, word) for word in _words(inner)]
+    return kinds[0] if len(kinds) == 1 else f"{', '.join(kinds[:-1])} or {kinds[-1]}"
+
+
+def is_switch(field: FieldInfo) -> bool:
+    """Whether it is turned on by its bare name: `--resume`; also where unset is a third state."""
+    return bool in (field.annotation, *typing.get_args(field.annotation)) and set(
+        typing.get_args(field.annotation)
+    ) <= {bool, type(None)}
+
+
+def flag_name(name: str, field: FieldInfo) -> str:
+    """`--json` for `json_output`, `--max-usd` for `max_usd`."""
+    noted = next((note.name for note in field.metadata if getattr(note, "name", None)), None)
+    return "--" + str(noted or name).replace("_", "-")
+
+
+def _flag(name: str, field: FieldInfo, default: Any) -> str:
+    flag = flag_name(name, field)
+    if not is_switch(field):
+        return f"{flag} {metavar(name, field)}"
+    off = f"--no-{flag[2:]}"
+    return flag if default is False else f"{flag}, {off}"
+
+
+def is_positional(field: FieldInfo) -> bool:
+    """Whether it is given by its place, not by a flag."""
+    return tyro.conf.Positional in field.metadata
+
+
+def _bare(annotation: Any) -> Any:
+    """A type without its notes and without `None`."""
+    while typing.get_origin(annotation) is Annotated:
+        annotation = typing.get_args(annotation)[0]
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        kept = tuple(_bare(part) for part in typing.get_args(annotation) if part is not type(None))
+        return kept[0] if len(kept) == 1 else typing.Union[kept]  # noqa: UP007
+    return annotation
+
+
+def _inner(annotation: Any) -> tuple[Any, int]:
+    """What a sequence holds and how many of it: 0 a single value, 1 any number, else just so many."""
+    arguments = typing.get_args(annotation)
+    if typing.get_origin(annotation) is tuple:
+        return (_bare(arguments[0]), 1 if arguments[-1] is Ellipsis else len(arguments))
+    if typing.get_origin(annotation) is list:
+        return _bare(arguments[0]), 1
+    return annotation, 0
+
+
+def _words(annotation: Any) -> list[str]:
+    if typing.get_origin(annotation) is Literal:
+        return [str(value) for value in typing.get_args(annotation)]
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return [word for part in typing.get_args(annotation) for word in _words(_bare(part))]
+    return [_WORDS.get(annotation, "TEXT")]
+
+
+def _shown(default: Any) -> str:
+    if default is True:
+        return "on"
+    if default is False or default is None or default in ("", (), []):
+        return ""
+    if isinstance(default, tuple | list):
+        return " ".join(str(item) for item in default)
+    return str(default)
+
+
+def _common(cls: type[BaseModel]) -> Iterator[Option]:
+    """What every command takes."""
+    if not cls.model_fields:
+        return
+    yield Option(
+        "", "--config FILE", False, False, "YAML file of defaults, or a name of `rulewright configs`.", ""
+    )
+    nested = [name for name, field in cls.model_fields.items() if file_only(field)]
+    only = f" Only in the file or by --set: {', '.join(nested)}." if nested else ""
+    yield Option("", "--set KEY.PATH=VALUE", False, False, f"One value of the file, at any depth.{only}", "")
+    yield Option("", "-h, --help", False, False, "This page.", "")
+
+
+def _listing(found: Sequence[Option], width: int) -> Iterator[str]:
+    margin = _MARGIN if width >= 60 else 8
+    for one in found:
+        about = one.about + (f" [{one.default}]" if one.default else "")
+        head = f"  {one.names}"
+        lines = _fill(about, width, " " * margin, " " * margin)
+        if len(head) + 2 > margin:
+            yield from _fill(head.strip(), width, " " * 4, "  ")
+        else:
+            lines[:1] = [head.ljust(margin) + lines[0].lstrip()] if lines else [head]
+        yield from lines
+
+
+def _title(text: str) -> str:
+    return console.paint(text, "bold", sys.stdout)
+
+
+def _fill(text: str, width: int, later: str = "", first: str = "") -> list[str]:
+    return textwrap.wrap(
+        text, max(width, 30), initial_indent=first, subsequent_indent=later,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
