@@ -30,10 +30,6 @@ from rulewright.verdict import INVALID, Outcome, Verdict
 if TYPE_CHECKING:
     from rulewright.sandbox.runner import Sandbox
 
-# An action with one of these is never correct, and its change counts for little (or nothing).
-_UNSOUND = (Verdict.LOSSY, Verdict.SYNTAX_ERROR)
-
-
 # How far the worst correct answer stands above the best incorrect one.
 MARGIN: Final = 0.05
 
@@ -231,7 +227,7 @@ def score(task: Task, executed: Executed, weights: Weights) -> Scored:
         return _scored(outcome.verdict, False, {"add_no_change": weights.no_change, "s_code": 0.0})
     if task.tests and executed.tests.after is None:
         return Scored(None, Verdict.INFRA, False)
-    sound = not flags.intersection(_UNSOUND) and not executed.tests.broken
+    sound = not outcome.unsound and not executed.tests.broken
     similar = change_similarity(task.code, outcome.post, task.target) if task.target is not None else 0.0
     counted = similar if sound else min(similar, weights.unsound_code)
     correct = sound and executed.held_out_right and _reached(task, executed)

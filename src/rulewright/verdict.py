@@ -44,6 +44,11 @@ INVALID = frozenset(
 )
 
 
+# The action did something that nobody wants, whatever else it did: it loses code, replaces most of a
+# file by a literal, or breaks the syntax. It is not written, not rewarded as right, and not learned from.
+UNSOUND = frozenset({Verdict.LOSSY, Verdict.DEGENERATE, Verdict.SYNTAX_ERROR})
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What applying an action to one text came to.
@@ -72,3 +77,8 @@ class Outcome:
     @property
     def ok(self) -> bool:
         return self.verdict is Verdict.OK
+
+    @property
+    def unsound(self) -> frozenset[Verdict]:
+        """What speaks against it, whatever else it did; empty where nothing does."""
+        return (self.flags | {self.verdict}) & UNSOUND

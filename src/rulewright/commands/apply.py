@@ -174,10 +174,8 @@ def _sum_up(config: Config, work: Any, written: bool) -> None:
 
 def _way_out(failed: Sequence[Any]) -> str:
     """What helps: only judgements can be accepted, only a deadline can be raised."""
-    from rulewright.commands import judging
-
     verdicts = {one.outcome.verdict for one in failed}
-    flags = sorted({str(flag) for one in failed for flag in one.outcome.flags & judging.ACCEPTABLE})
+    flags = sorted({str(flag) for one in failed for flag in one.outcome.unsound})
     ways = [f"--accept {' '.join(flags)} takes them as they are"] if flags else []
     if Verdict.TIMEOUT in verdicts:
         ways.append("--deadline-s gives each file more time")

@@ -28,7 +28,6 @@ from rulewright.errors import RulewrightError, UsageError
 from rulewright.replacing import Change, read_text, replace_all
 from rulewright.verdict import Outcome, Verdict
 
-ACCEPTABLE: Final = frozenset({Verdict.LOSSY, Verdict.DEGENERATE, Verdict.SYNTAX_ERROR})
 NAMED_AT_MOST: Final = 10
 SHOWN_FILES: Final = 3
 NOTHING: Final = Outcome(Verdict.NO_MATCH, "no rule matched anything")

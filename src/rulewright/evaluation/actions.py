@@ -20,9 +20,8 @@ from rulewright.evaluation.measures import ACTIONS
 from rulewright.evaluation.settings import ActionsConfig
 from rulewright.prompts import Style, action_prompt
 from rulewright.srl.change import change_similarity
-from rulewright.verdict import INVALID, Verdict
+from rulewright.verdict import INVALID, UNSOUND
 
-_FLAGS: Final = (Verdict.LOSSY, Verdict.DEGENERATE, Verdict.SYNTAX_ERROR)
 _INVALID: Final = {verdict.value for verdict in INVALID}
 
 METRICS: Final = ACTIONS.reads()
@@ -108,7 +107,7 @@ def summarize(rows: Sequence[Row], seed: int) -> dict[str, Any]:
         "metrics": tables.estimates(usable, METRICS, seed, ACTIONS.unbounded),
         "pass_at": tables.pass_at(usable, lambda row: row["success"] == 1, seed),
         "verdicts": tables.verdicts(rows),
-        "flags": {flag.value: sum(flag.value in row["flags"] for row in valid) for flag in _FLAGS},
+        "flags": {flag.value: sum(flag.value in row["flags"] for row in valid) for flag in sorted(UNSOUND)},
         "rules_per_task": tables.spread([row["n_rules"] for row in valid]),
         "rules_per_success": tables.spread([row["n_rules"] for row in won]),
         "matches_per_rule": tables.spread([m for row in valid for m in row["matches_per_rule"]]),

@@ -28,12 +28,9 @@ from rulewright.mining.learn.generalise import Example, Prepared, claim, general
 from rulewright.mining.learn.mined import Mined, mine, nothing
 from rulewright.mining.pool import TASK_LIMIT_S, ordered_map
 from rulewright.runs import RunDir
-from rulewright.verdict import Verdict
 
 MAX_SITES: Final = 3
 MAX_GROUP: Final = 8
-REFUSED: Final = frozenset({Verdict.LOSSY, Verdict.SYNTAX_ERROR})
-"""What `rulewright apply` will not write: it is not a claim either."""
 
 Row = dict[str, Any]
 
@@ -233,7 +230,7 @@ def fate(action: Action | None, edit: EditRow) -> str:
     if action is None:
         return "abstained"
     outcome = engine.judge(action, edit.pre)
-    if outcome.flags & REFUSED:
+    if outcome.unsound:  # `apply` does not write it: it is no claim either
         return "refused"
     if outcome.post is None or outcome.post == edit.pre:
         return "silent"

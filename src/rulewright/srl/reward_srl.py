@@ -33,7 +33,6 @@ WRONG_SPAN: Final = 0.4
 RIGHT_BASE: Final = 0.9
 RIGHT_SPAN: Final = 0.1
 # An action with one of these does not earn the reward of the right effect, whatever its result.
-UNSOUND: Final = frozenset({Verdict.LOSSY, Verdict.DEGENERATE, Verdict.SYNTAX_ERROR})
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ def gated(
         effect, value = 0.0, min(r, NO_CHANGE_CAP)
     else:
         effect = max(change_similarity(pre, post, text) for text in wanted)
-        if post in wanted and not _unsound(outcome):
+        if post in wanted and not outcome.unsound:
             value = RIGHT_BASE + RIGHT_SPAN * max(r, 0.0)
         else:
             value = min(r, WRONG_BASE + WRONG_SPAN * effect)
@@ -123,10 +122,6 @@ def _without_comparison(outcome: Outcome, student: Action | None) -> Reward | No
 def _invalid(outcome: Outcome) -> Reward:
     reason = outcome.verdict if outcome.verdict in INVALID else Verdict.NO_ACTION
     return Reward(INVALID_REWARD, {"add_invalid": INVALID_REWARD}, reason)
-
-
-def _unsound(outcome: Outcome) -> bool:
-    return outcome.verdict in UNSOUND or bool(outcome.flags & UNSOUND)
 
 
 def _parts(found: Similarity, effect: float, gate: float = 0.0) -> dict[str, float]:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from rulewright.actions import Action, Rejection, is_literal, parse_action, render_response
 from rulewright.engine import Engine, Request, judge_answers
 from rulewright.prompts import Message, Style, action_prompt
-from rulewright.srl.reward_srl import UNSOUND, Kind, score
+from rulewright.srl.reward_srl import Kind, score
 from rulewright.state.state import State
 from rulewright.state.trajectory import TrajectoryStep
 from rulewright.verdict import Outcome, Verdict
@@ -189,11 +189,7 @@ class StepScorer:
         ]
 
     def _scored(self, step: TeacherStep, action: Action | None, outcome: Outcome) -> Scored:
-        if (
-            outcome.verdict is Verdict.WRONG_RESULT
-            and outcome.post in step.wanted
-            and not outcome.flags & UNSOUND
-        ):
+        if outcome.verdict is Verdict.WRONG_RESULT and outcome.post in step.wanted and not outcome.unsound:
             # The engine compared with the first result only.
             outcome = replace(outcome, verdict=Verdict.OK, detail="")
         reward = score(self._kind, outcome, action, step.references, step.pre, step.wanted)
