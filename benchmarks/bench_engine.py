@@ -19,11 +19,12 @@ from typing import Any
 
 import pytest
 from ast_grep_py import SgRoot
+from tests.engine import reference
+from tests.engine.reference import Pair
 
 from rulewright import console
 from rulewright.actions import Action, render_action
-from rulewright.engine import Engine, Request, cli, reference
-from rulewright.engine.reference import Pair
+from rulewright.engine import Engine, Request, cli
 
 N_PAIRS = 400
 N_SINGLE = 24

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.engine import differential, reference
+from tests.engine.reference import Pair
 
 from rulewright.actions import Action, parse_action
-from rulewright.engine import apply, differential, reference
-from rulewright.engine.reference import Pair
+from rulewright.engine import apply
 from rulewright.languages import Language
 from rulewright.verdict import Verdict
 

@@ -66,10 +66,6 @@ class Keys:
     def __len__(self) -> int:
         return int(self.group.shape[0])
 
-    def commits_of(self, i: int) -> U64:
-        start = int(self.commit_ends[i - 1]) if i else 0
-        return self.commits[start : int(self.commit_ends[i])]
-
 
 @dataclass(frozen=True)
 class Decision:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -111,34 +110,6 @@ def digest_of(out: Path, source: str) -> str:
                 while block := stream.read(1 << 20):
                     digest.update(block)
     return digest.hexdigest()
-
-
-class Rejects:
-    """What was set aside: one JSON line a row, with the reason and the place; counted."""
-
-    def __init__(self, path: Path, whole_rows: bool = True) -> None:
-        self.path = path
-        self.counts: Counter[str] = Counter()
-        self._whole_rows = whole_rows
-        self._file = jsonl.atomic(path)
-
-    def __enter__(self) -> Self:
-        self._stream: BinaryIO = self._file.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.__exit__(kind, error, trace)
-
-    def add(self, reason: str, place: str, row: Mapping[str, Any] | None = None, detail: str = "") -> None:
-        """Note one row: `reason` is a word to count by, `detail` one line, `place` `file:line`."""
-        self.add_line(reason, reject_line(reason, place, row if self._whole_rows else None, detail))
-
-    def add_line(self, reason: str, line: str) -> None:
-        """Note a row whose line is ready (see `reject_line`)."""
-        self.counts[reason] += 1
-        self._stream.write(line.encode() + b"\n")
 
 
 def reject_line(reason: str, place: str, row: Mapping[str, Any] | None, detail: str) -> str:
@@ -284,11 +255,3 @@ def as_of(inputs: Iterable[Path]) -> datetime:
     """When the newest input was last changed (so that a rerun writes the same), else now."""
     times = [path.stat().st_mtime for path in inputs if path.exists()]
     return datetime.fromtimestamp(int(max(times)), UTC) if times else datetime.now(UTC).replace(microsecond=0)
-
-
-def free_bytes(path: Path) -> int:
-    """Free disk space where a path is or will be."""
-    while not path.exists():
-        path = path.parent
-    stat = os.statvfs(path)
-    return stat.f_bavail * stat.f_frsize

@@ -17,7 +17,6 @@ from rulewright.engine.transforms import Rewrite
 
 _KEYWORD: Final = re.compile(r"[a-z_]{2,}")
 _STRING: Final = re.compile(r"(^|_)(string|string_literal|raw_string_literal|text_block)$")
-ROOT_KINDS: Final = frozenset({"module", "program", "source_file", "translation_unit"})
 LITERAL_SHARE: Final = 0.5
 LITERAL_CHARS: Final = 60
 

@@ -30,7 +30,7 @@ from rulewright.generation.open import as_style
 from rulewright.languages import Language
 from rulewright.locks import Lock
 from rulewright.prompts import Style, digest
-from rulewright.runs import RunDir, file_sha256
+from rulewright.runs import RunDir
 from rulewright.verdict import Verdict
 
 GENERATOR_FILE: Final = "generator.json"
@@ -273,8 +273,3 @@ def _write(run: RunDir, rows: Mapping[tuple[str, int], Row], items: Sequence[Ite
     ordered = [rows[key] for key in sorted(rows, key=lambda key: (order[key[0]], key[1]))]
     jsonl.write(run.path / "rows.jsonl", ordered)
     return ordered
-
-
-def inputs_facts(paths: Iterable[Path]) -> dict[str, str]:
-    """Name and SHA-256 of the files that tasks were read from, for `result.json`."""
-    return {path.name: file_sha256(path) for path in paths}

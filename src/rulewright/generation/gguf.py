@@ -65,15 +65,6 @@ class Header:
         return self.metadata.get(f"{self.architecture}.{key}", default)
 
 
-def is_gguf(path: Path) -> bool:
-    """Whether a file says that it is one; its name decides nothing (Ollama's have no ending)."""
-    try:
-        with path.open("rb") as stream:
-            return stream.read(4) == _MAGIC
-    except OSError:
-        return False
-
-
 def checkpoint(model: str) -> str:
     """What transformers can load for a model as a person names it.
 

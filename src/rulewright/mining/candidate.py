@@ -97,7 +97,6 @@ class Effect(NamedTuple):
     positives: tuple[tuple[int, int], ...]
     """Spans of the matched nodes whose replacement is what the edit made."""
     negatives: tuple[tuple[int, int], ...]
-    n_harmless: int
     text: str
     """The whole text after the rule."""
 

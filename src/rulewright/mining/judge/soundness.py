@@ -32,23 +32,20 @@ def effect(edit: Edit, candidate: Candidate, cap: int = 200) -> Effect | None:
     hunks: frozenset[int] = frozenset()
     positives: list[tuple[int, int]] = []
     negatives: list[tuple[int, int]] = []
-    harmless = 0
     for node, change in applied.matches:
         span = node.range()
         place = (span.start.index, span.end.index)
         held = _right(edit, change.start, change.end, change.text)
-        if held is None and not edit.strict and not edit.touches(change.start, change.end):
-            harmless += 1
-        elif held is None:
+        if held is None:
+            if not edit.strict and not edit.touches(change.start, change.end):
+                continue
             negatives.append(place)
             if len(negatives) >= cap:
                 break
         elif held:
             hunks |= held
             positives.append(place)
-        else:
-            harmless += 1
-    return Effect(hunks, tuple(positives), tuple(negatives), harmless, applied.text)
+    return Effect(hunks, tuple(positives), tuple(negatives), applied.text)
 
 
 def _right(edit: Edit, start: int, end: int, text: str) -> frozenset[int] | None:

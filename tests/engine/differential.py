@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ast_grep_py import SgNode, SgRoot
+from tests.engine import reference
+from tests.engine.reference import Pair
 
 from rulewright.actions.action import Action
-from rulewright.engine import reference
 from rulewright.engine.apply import apply
-from rulewright.engine.reference import Pair
 from rulewright.errors import RulewrightError
 from rulewright.languages import Language
 from rulewright.verdict import Outcome, Verdict
