@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -88,11 +89,40 @@ def test_nothing_is_written_through_a_link(tree: Path, capsys: pytest.CaptureFix
     "scope",
     ['files: ["app/**"]', 'ignores: ["app/**", "**/b.*"]', 'files: [{glob: "APP/*", caseInsensitive: true}]'],
 )
-def test_the_globs_of_a_rule_hold(tree: Path, scope: str) -> None:
-    put(tree, scoped_dot_yml=RULE + scope + "\n")
-    ours, theirs = both(tree, "scoped.yml", "app", "build", "other")
+@pytest.mark.parametrize("paths", [["app", "build", "other"], ["."], ["./app", "build"]])
+def test_the_globs_of_a_rule_hold(tree: Path, scope: str, paths: list[str]) -> None:
+    second = "---\n" + RULE.replace("id: r", "id: s").replace("$A == None", "$A != None")
+    put(tree, scoped_dot_yml=RULE + scope + "\n" + second, app__a_dot_py=OLD + "y != None\n")
+    ours, theirs = both(tree, "scoped.yml", *paths)
     assert ours == theirs
-    assert ours["app/a.py"] != ours["build/c.py"]
+    if paths[0] == "app":
+        assert (b"x is None" in ours["app/a.py"]) != (b"x is None" in ours["build/c.py"])
+
+
+@pytest.mark.parametrize("place", ["rule.yml", "app/rule.yml", "rules/rule.yml", "../rule.yml"])
+@pytest.mark.parametrize("glob", ["app/**", "deep/**", "{}/app/**", "**/deep/*"])
+def test_globs_are_read_from_where_the_rule_file_lies(tree: Path, place: str, glob: str) -> None:
+    work = tree / "work"
+    put(work, app__a_dot_py=OLD, app__deep__d_dot_py=OLD, deep__e_dot_py=OLD, rules__x_dot_py=OLD)
+    os.chdir(work)
+    (work / place).write_text(f'{RULE}files: ["{glob.format(work.name)}"]\n')
+    ours, theirs = both(work, place, ".")
+    if glob.startswith("{") and place.startswith(".."):
+        # The copy has another name, which the glob does not hold.
+        assert NEW.encode() in ours.values() and NEW.encode() not in theirs.values()
+    else:
+        assert ours == theirs
+
+
+def test_absolute_paths_are_within_the_globs_of_a_rule_beside_them(tree: Path) -> None:
+    put(tree, scoped_dot_yml=RULE + 'files: ["app/**"]\n')
+    listed = subprocess.run(
+        [binary(), "scan", "-r", "scoped.yml", "--files-with-matches", str(tree)],
+        capture_output=True, text=True, check=False,
+    ).stdout.split()  # fmt: skip
+    assert cli.main(["apply", "scoped.yml", str(tree), "--write"]) == 0
+    changed = {str(path) for path in tree.rglob("*.*") if path.is_file() and path.read_text("latin-1") == NEW}
+    assert changed - {str(tree / "app/link.py")} == set(listed)
 
 
 def test_a_rule_that_is_off_changes_nothing(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -92,8 +92,9 @@ def carry_out(config: Config, documents: Sequence[Document]) -> int:
         console.say("every rule has `severity: off`: nothing is changed, as with ast-grep")
         return 0
     how = judging.How(
-        config.exact, config.workers, config.deadline_s, config.allow_other_version, frozenset(config.accept)
-    )
+        config.exact, config.workers, config.deadline_s, config.allow_other_version, frozenset(config.accept),
+        None if config.action == "-" else Path(config.action).parent,
+    )  # fmt: skip
     work = judging.work_on(config.files, documents, how)
     chooser = judging.Chooser(config.only, config.interactive)
     if chooser.active:

@@ -305,7 +305,7 @@ def _audit_against(paths: Sequence[Path], audited: Sequence[Audited]) -> None:
     for one in audited:
         if one.document is None or one.document.off:
             continue
-        found = walk.find(paths, [one.document], strict=True).files
+        found = walk.find(paths, [one.document], True, Path(one.path).parent).files
         hits = [file for file in found if file.may_match]
         if not found:
             one.findings.append(audit.Finding("never-fires", "no file that it is for"))

@@ -86,6 +86,8 @@ class How:
     deadline_s: float = 10.0
     allow_other_version: bool = False
     accepted: frozenset[str] = frozenset()
+    base: Path | None = None
+    """The folder of the rule file, if there is one."""
 
 
 def work_on(paths: Sequence[Path], documents: Sequence[Document], how: How) -> Work:
@@ -98,7 +100,7 @@ def work_on(paths: Sequence[Path], documents: Sequence[Document], how: How) -> W
     if not paths:
         raise UsageError("no files to apply the rule to", "name files or folders")
     check(documents)
-    walk = find(paths, documents, strict=how.exact)
+    walk = find(paths, documents, how.exact, how.base)
     work = Work(tuple(documents), walk)
     ready: list[tuple[Found, str]] = []
     for found in walk.files:

@@ -27,6 +27,12 @@ MAX_ENTRIES: Final = 100_000
 """Folder entries to look at when counting what was left out."""
 ANY: Final[dict[str, Any]] = {"kind": "ERROR"}
 """A rule that compiles for every language: only the list of files is wanted."""
+ROOTS: Final[dict[Language, str]] = {
+    "python": "module", "javascript": "program", "typescript": "program", "tsx": "program",
+    "java": "program", "go": "source_file", "c": "translation_unit", "cpp": "translation_unit",
+    "rust": "source_file",
+}  # fmt: skip
+"""The node that every file has: a rule for it matches wherever a rule with these globs can."""
 
 _REASONS: Final = {
     "invalidUtf8": "not UTF-8 text",
@@ -83,7 +89,9 @@ class Walk:
         return lines + [f"{path}: {why}" for path, why in self.named]
 
 
-def find(paths: Sequence[Path], documents: Sequence[Document], strict: bool = False) -> Walk:
+def find(
+    paths: Sequence[Path], documents: Sequence[Document], strict: bool = False, base: Path | None = None
+) -> Walk:
     """Walk as `ast-grep scan` does with these rules, those with `severity: off` left out.
 
     Args:
@@ -91,6 +99,7 @@ def find(paths: Sequence[Path], documents: Sequence[Document], strict: bool = Fa
         documents: rules that ast-grep accepts.
         strict: a file that is named is taken only if ast-grep takes it; else one of an
             unknown language is taken for that of the first rule, and C for C++ and back.
+        base: the folder of the rule file, from which its globs are read; `None`: it has none.
 
     Raises:
         UsageError: a path is not there, or no file of the rules' languages is named.
@@ -103,7 +112,7 @@ def find(paths: Sequence[Path], documents: Sequence[Document], strict: bool = Fa
     if not active:
         return Walk()
     walk = Walk()
-    listed = _listed(paths, documents, active, walk)
+    listed = _listed(paths, documents, active, walk, base)
     if not strict:
         _take_named(paths, documents, active, listed)
     seen: set[Path] = set()
@@ -124,55 +133,94 @@ def find(paths: Sequence[Path], documents: Sequence[Document], strict: bool = Fa
 
 
 def _listed(
-    paths: Sequence[Path], documents: Sequence[Document], active: Sequence[int], walk: Walk
+    paths: Sequence[Path], documents: Sequence[Document], active: Sequence[int], walk: Walk, base: Path | None
 ) -> dict[Path, Found]:
-    """Every file that ast-grep lists for any rule."""
-    scoped = any(documents[number].scoped for number in active)
+    """Every file of the rules' languages that ast-grep lists, with the rules that are for it."""
     languages = {documents[number].action.language for number in active}
-    rounds = [[number] for number in active] if scoped else [list(active)]
+    seen, exact = _seen(paths, documents, active)
+    within = {number: _within(paths, documents[number], base) for number in active}
     listed: dict[Path, Found] = {}
-    told: dict[Path, str] = {}
-    for numbers in rounds:
-        try:
-            seen = _scan(paths, {number: _rule(documents[number], number) for number in numbers})
-            exact = True
-        except (cli.Crash, cli.Slow):
-            # The rule breaks ast-grep down: list the files, and let the engine say it file by file.
-            seen = _scan(paths, {number: _rule(documents[number], number, ANY) for number in numbers})
-            exact = False
-        told.update(seen.skipped)
-        for path, (language, applied) in seen.files.items():
-            if language not in languages:
-                continue
-            mine = [n for n in numbers if applied and documents[n].action.language == language]
-            old = listed.get(path, Found(path, language, (), False))
-            may = old.may_match or (bool(mine) and (not exact or path in seen.matched))
-            listed[path] = Found(path, language, (*old.documents, *mine), may)
-    walk.named += [(path, _REASONS[why]) for path, why in sorted(told.items()) if why in _REASONS]
+    for path, language in seen.files.items():
+        if language in languages:
+            mine = tuple(
+                number
+                for number in active
+                if documents[number].action.language == language and _holds(within[number], path)
+            )
+            listed[path] = Found(path, language, mine, not exact or path in seen.matched)
+    walk.named += [(path, _REASONS[why]) for path, why in sorted(seen.skipped.items()) if why in _REASONS]
     return listed
 
 
-def _rule(document: Document, number: int, instead: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """A rule document for the walk: what is matched and where, without its fix and its name."""
-    given = document.action.rules[0] if instead is None else {"rule": instead}
-    made = {"id": f"walk-{number}", "language": document.action.language, **given}
-    for key, globs in (("files", document.files), ("ignores", document.ignores)):
-        if globs:
-            made[key] = list(globs)
-    return made
+def _seen(paths: Sequence[Path], documents: Sequence[Document], active: Sequence[int]) -> tuple[_Seen, bool]:
+    """The walk with the rules themselves, without their globs; and whether its matches can be relied on."""
+    rules = [documents[number].action for number in active]
+    try:
+        return _scan(paths, [(one.language, one.rules[0]) for one in rules]), True
+    except (cli.Crash, cli.Slow):
+        # A rule breaks ast-grep down: list the files, and let the engine say it file by file.
+        return _scan(paths, [(one.language, {"rule": ANY}) for one in rules]), False
+
+
+def _holds(within: set[str] | None, path: Path) -> bool:
+    return within is None or _whole(path) in within
+
+
+def _whole(path: Path) -> str:
+    return os.path.abspath(path)  # noqa: PTH100  (links stay what they are)
+
+
+def _within(paths: Sequence[Path], document: Document, base: Path | None) -> set[str] | None:
+    """The files within the globs of a rule, whole names; `None` for a rule without globs.
+
+    ast-grep reads globs from the folder of the rule file for what lies in it, and as the paths are
+    walked for the rest. It tells by a rule that matches the root of every file.
+    """
+    if not document.scoped:
+        return None
+    language = document.action.language
+    globs = {key: list(value) for key, value in _globs(document).items() if value}
+    rules = [(language, {"rule": {"kind": ROOTS[language]}, **globs})]
+    found = {_whole(path) for path in _scan(paths, rules).matched}
+    if base is None:
+        return found
+    home = _whole(base)
+    outside = {path for path in found if not _is_below(path, home)}
+    below = [Path(name) for name in dict.fromkeys(_from(home, _whole(path)) for path in paths) if name]
+    inside = _scan(below, rules, base).matched if below else set()
+    return outside | {_whole(Path(home) / path) for path in inside}
+
+
+def _globs(document: Document) -> dict[str, tuple[Any, ...]]:
+    return {"files": document.files, "ignores": document.ignores}
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def _from(folder: str, path: str) -> str:
+    """What to walk from a folder for the part of a path that lies in it; empty where none does."""
+    if _is_below(path, folder):
+        return os.path.relpath(path, folder)
+    return "." if _is_below(folder, path) else ""
 
 
 @dataclass
 class _Seen:
-    files: dict[Path, tuple[Language, bool]]
-    """Language, and whether a rule is for the file."""
+    files: dict[Path, Language]
     skipped: dict[Path, str]
     matched: set[Path]
 
 
-def _scan(paths: Sequence[Path], rules: Mapping[int, Mapping[str, Any]]) -> _Seen:
+def _scan(
+    paths: Sequence[Path], rules: Sequence[tuple[Language, Mapping[str, Any]]], folder: Path | None = None
+) -> _Seen:
     """Run `ast-grep scan` where the person stands; read its list of files and of files that match."""
-    texts = [json.dumps(rule, ensure_ascii=False) for rule in rules.values()]
+    texts = [
+        json.dumps({"id": f"walk-{number}", "language": language, **rule}, ensure_ascii=False)
+        for number, (language, rule) in enumerate(rules)
+    ]
     with tempfile.TemporaryDirectory(prefix="rulewright-") as name:
         rule_file, output, errors = (Path(name) / part for part in ("rules.yml", "out", "err"))
         rule_file.write_text("\n---\n".join(texts), encoding="utf-8")
@@ -184,7 +232,7 @@ def _scan(paths: Sequence[Path], rules: Mapping[int, Mapping[str, Any]]) -> _See
             try:
                 done = subprocess.run(
                     argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment,
-                    check=False, timeout=WALL_SECONDS,
+                    check=False, timeout=WALL_SECONDS, cwd=folder,
                 )  # fmt: skip
             except subprocess.TimeoutExpired as error:
                 raise cli.Slow(f"ast-grep took more than {WALL_SECONDS} s to walk") from error
@@ -223,7 +271,7 @@ def _read(told: bytes, matches: bytes) -> _Seen:
         if "skipped" in facts:
             seen.skipped[path] = facts["skipped"]
         elif language := AST_GREP_NAMES.get(facts.get("language", "").lower()):
-            seen.files[path] = (language, facts.get("appliedRuleCount") != "0")
+            seen.files[path] = language
     return seen
 
 
