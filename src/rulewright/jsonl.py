@@ -7,6 +7,7 @@ Invariants: a file that `write` produced is complete or absent; a file that an
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
@@ -171,10 +172,12 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def _cannot_write(path: Path, error: OSError) -> RulewrightError:
+    """What to do depends on why: a full disk is freed, a place that nobody can write is changed."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    first = "free some disk space, or " if full else "that place cannot be made or written: "
     return RulewrightError(
         f"{path}: cannot be written ({error.strerror or error})",
-        "free some disk space or choose another output folder, then run again: "
-        "what was already written is kept",
+        f"{first}choose another output folder, then run again; what was already written is kept",
     )
 
 

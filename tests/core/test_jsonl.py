@@ -119,3 +119,10 @@ def test_reading_is_streamed(tmp_path: Path) -> None:
     started = time.perf_counter()
     assert sum(1 for _ in jsonl.read_lines(path)) == 100_000
     assert first < (time.perf_counter() - started) / 10
+
+
+def test_a_place_that_cannot_be_made_is_no_full_disk(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RulewrightError) as caught:
+        jsonl.write_text(tmp_path / "file/below/x.txt", "text")
+    assert "choose another output folder" in caught.value.hint and "disk space" not in caught.value.hint

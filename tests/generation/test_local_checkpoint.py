@@ -237,6 +237,24 @@ def test_wrong_folders_are_named(tmp_path):
         open_generator(GeneratorConfig(model=str(tmp_path / "checkpoint-10")))
 
 
+def test_a_hub_name_without_a_hub_fails_at_once(monkeypatch, tmp_path):
+    from huggingface_hub import constants
+
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for offline, endpoint, reason in (
+        (True, "https://huggingface.co", "HF_HUB_OFFLINE is set"),
+        (False, "http://127.0.0.1:9", "127.0.0.1 cannot be reached: Connection refused"),
+    ):
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
+        monkeypatch.setattr(constants, "ENDPOINT", endpoint)
+        with pytest.raises(UsageError, match="is a name on the hub") as caught:
+            open_generator(GeneratorConfig(model="nobody-at-all/no-such-model"))
+        assert reason in caught.value.message
+        assert "hf download nobody-at-all/no-such-model" in caught.value.hint
+        assert "rulewright fetch smollm2" in caught.value.hint
+
+
 def test_impossible_sampling_is_refused():
     for wrong in ({"n": 0}, {"temperature": -1}, {"top_p": 0}, {"top_p": 1.5}, {"max_new_tokens": 0}):
         with pytest.raises(ValueError, match="got"):

@@ -96,6 +96,19 @@ def test_doctor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
     assert all(row["fix"] for row in rows.values() if row["verdict"] in ("absent", "broken"))
 
 
+@pytest.mark.parametrize("columns", [60, 80])
+def test_doctor_fits_the_terminal(
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    main(["doctor"])
+    lines = capsys.readouterr().out.splitlines()
+    assert not [line for line in lines if len(line) > columns and " " in line[11:].strip()]
+    missing = next(i for i, line in enumerate(lines) if line.startswith("absent   HF_TOKEN: not set"))
+    assert lines[missing + 1].strip().startswith("→ export HF_TOKEN=")
+
+
 def test_doctor_fails_for_what_is_required(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

