@@ -34,6 +34,7 @@ PER_TEXT: Final = 4
 PER_CROWDED_VARIABLE: Final = 0.5
 """Points for each variable from the sixth on: nobody can follow so many."""
 FEW_VARIABLES: Final = 5
+"""Variables that cost nothing."""
 
 # What a rule leaves open. Points for each bit below `ENOUGH_BITS`.
 
@@ -58,22 +59,14 @@ COPIED: Final = 1.5
 """For a fix that repeats words of what a variable stands for that it drops: it holds for this place."""
 ALL_NAMES_OPEN: Final = 1.0
 """For names (callees, types, attributes) that became variables; from here on larger anchors are tried too."""
-NO_LISTS: Final = 0.1
-"""For list items one by one where `$$$X` could take them all."""
 NO_LEAVES: Final = 0.3
 """For tokens that stay literal though they might vary."""
 IMPORT_OPEN: Final = 2.0
 """For a variable in an import that goes: any import would go."""
 OVER_NEIGHBOR: Final = 0.5
 """For a neighbor that is rewritten to itself, so that the gap goes or comes too."""
-SEVERAL_GO: Final = 0.8
-"""For several neighbors that go at once, found by the first and the last."""
-NEIGHBOR_KIND: Final = 0.3
-"""For the kind of a neighbor, which mostly says nothing."""
 LINES_IN_TOKEN: Final = 0.4
 """For each part of a token that is replaced across lines: it depends on the wrapping."""
-TELLING_LINE: Final = 0.8
-"""For a token found by another line than the one that changes."""
 SAME_NAME: Final = -0.4
 """For one word in nodes of several kinds: one rule instead of one for each kind."""
 
@@ -89,26 +82,27 @@ TELLING_BITS: Final = 8.0
 """Bits from which on a rule needs nothing around it."""
 TOKEN_READING: Final = 0.1
 """For the reading of an edit by tokens where the tree gives one as good."""
-ROLE: Final = 0.1
-"""For a role that is spelled out (`judge.roles`): it excludes nothing that is known."""
 
 # What narrows a rule (`judge.refine`). Points.
 
 VARIABLE_KIND: Final = 1.2
-VARIABLE_TEXT: Final = 1.6
-"""For the texts that a variable may be; each one and each character costs more."""
-PER_VARIABLE_TEXT: Final = 0.3
+"""For the kind of a variable: the mildest demand, and often why the others were left alone."""
+VARIABLE_TEXT: Final = 1.9
+"""For the texts that a variable may be; each character costs more."""
 PER_CHAR: Final = 0.02
+"""For each character of a text that is asked for: a long one fits one place."""
 PARENT_KIND: Final = 1.4
+"""Directly in a node of this kind."""
 PARENT_FIELD: Final = 1.5
 """Little more than the kind alone, since the field is part of how code is read."""
 ANCESTOR_NAME: Final = 1.7
 """In a function, class or call of this name: narrow, but a person would say so."""
-PER_NAME_CHAR: Final = 0.01
 ANCESTOR_KIND: Final = 1.8
+"""Somewhere in a node of this kind: it says little of why."""
 NEIGHBOR_KIND_ASKED: Final = 2.0
 """Beside a node of this kind: seldom what the change is about."""
 NEIGHBOR_TEXT: Final = 2.4
+"""Beside this very text: it holds for few places."""
 NOT_INSIDE: Final = 2.2
 """Not within a kind: it says where the change was not made, not why."""
 
@@ -125,5 +119,3 @@ TELLING: Final = 1.6
 """A rule with variables for all hunks at this price: literal ones are not tried beside it."""
 SATISFIED: Final = 3.0
 """One general rule at this price: other readings of the edit are not tried."""
-PER_HUNK: Final = 0.02
-"""Hunks that a point is worth when rules are put together: coverage first, price second."""

@@ -106,8 +106,7 @@ def _variables(tree: Tree, good: list[Node], candidate: Candidate) -> Iterator[O
             regex = "^" + "|".join(map(regex_escape, texts)) + "$"
             if len(texts) > 1:
                 regex = f"^({regex[1:-1]})$"
-            cost = costs.VARIABLE_TEXT + costs.PER_VARIABLE_TEXT * len(texts)
-            cost += costs.PER_CHAR * sum(map(len, texts))
+            cost = costs.VARIABLE_TEXT + costs.PER_CHAR * sum(map(len, texts))
             yield Option(
                 f"constraints.{hole.name}", {"regex": regex}, cost, _text_test(tree, path, frozenset(texts))
             )
@@ -229,7 +228,7 @@ def _named_ancestor(tree: Tree, good: list[Node], up: Node) -> Iterator[Option]:
             )
 
         rule = {"kind": up.kind, "has": {"field": field, "regex": regex}, "stopBy": "end"}
-        yield Option("inside", rule, costs.ANCESTOR_NAME + costs.PER_NAME_CHAR * len(text), holds)
+        yield Option("inside", rule, costs.ANCESTOR_NAME + costs.PER_CHAR * len(text), holds)
 
 
 def _neighbours(tree: Tree, good: list[Node]) -> Iterator[Option]:

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from typing import Final
 
 from rulewright import grammars
-from rulewright.mining import costs
 from rulewright.mining.candidate import Candidate, Effect
 from rulewright.mining.judge.refine import Option, added, hole_parts
 from rulewright.mining.judge.soundness import nodes_of
@@ -50,7 +49,7 @@ def _variables(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[O
         kinds = sorted({part.kind for part in parts})
         if 0 < len(kinds) <= MAX_KINDS:
             rule = {"kind": kinds[0]} if len(kinds) == 1 else {"any": [{"kind": kind} for kind in kinds]}
-            yield Option(f"constraints.{name}", rule, costs.ROLE, _anything)
+            yield Option(f"constraints.{name}", rule, 0.0, _anything)
 
 
 def _place(candidate: Candidate, good: list[Node]) -> Iterator[Option]:
@@ -63,11 +62,11 @@ def _place(candidate: Candidate, good: list[Node]) -> Iterator[Option]:
         return
     kind = next(iter(parents))
     if _wrapped(fix) and not _wrapped(old_text(candidate.rule).strip() or "()"):
-        yield Option("inside", {"kind": kind}, costs.ROLE, _anything)
+        yield Option("inside", {"kind": kind}, 0.0, _anything)
     elif candidate.is_token and _is_name(candidate):
         fields = {node.field() for node in good}
         if len(fields) == 1 and fields <= grammars.ROLE_FIELDS and "import" not in kind:
-            yield Option("inside", {"kind": kind, "field": next(iter(fields))}, costs.ROLE, _anything)
+            yield Option("inside", {"kind": kind, "field": next(iter(fields))}, 0.0, _anything)
 
 
 def _is_name(candidate: Candidate) -> bool:

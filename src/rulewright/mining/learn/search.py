@@ -199,7 +199,7 @@ def _cover(kept: Kept, budget: Budget) -> Plan | None:
     steps: list[Found] = []
     states: list[str] = []
     while len(steps) < MAX_RULES:
-        choices = sorted(_choices(carried, MAX_RULES - len(steps)), key=lambda f: (-_worth(f), rank(f)))
+        choices = sorted(_choices(carried, MAX_RULES - len(steps)), key=lambda f: (-len(f.hunks), rank(f)))
         if not choices:
             return None
         step = guarded(edit, choices[0])
@@ -229,10 +229,6 @@ def _choices(kept: Kept, n_steps: int) -> list[Found]:
 
 def _is_compact(candidate: Candidate) -> bool:
     return candidate.generalises and candidate.is_short
-
-
-def _worth(found: Found) -> float:
-    return len(found.hunks) - costs.PER_HUNK * found.candidate.cost
 
 
 def _rest(edit: Edit, text: str) -> Edit:

@@ -73,9 +73,7 @@ def _delete_several(edit: Edit, gone: list[Node], other: Node, number: int, side
     rule = {**_brief(edit, node), relation: seen}
     fix = {"template": template, side: what, far: reach}
     n_vars = int(other.named)
-    yield Candidate(
-        {"rule": rule, "fix": fix}, "delete", node, node.kind, frozenset((number,)), n_vars, costs.SEVERAL_GO
-    )
+    yield Candidate({"rule": rule, "fix": fix}, "delete", node, node.kind, frozenset((number,)), n_vars)
 
 
 def _brief(edit: Edit, node: Node) -> dict[str, Any]:
@@ -134,23 +132,23 @@ def _delete_over(
     relation = "follows" if side == "expandStart" else "precedes"
     near = abs(other.slot - node.slot) == 1
     for matcher, n_vars, extra in _node_matchers(edit, node, names):
-        for what, price in _neighbour(edit, other, near):
+        for what in _neighbor(edit, other, near):
             seen = {"pattern": "$Z", **what} if other.named else what
             # The next node is what `$Z` stands for: nothing more need be said to reach over it.
             reach = {"regex": "."} if other.named and not what else what
             template = "$Z" if other.named else edit.pre.text_of(other)
             rule = {"rule": {**matcher, relation: seen}, "fix": {"template": template, side: reach}}
-            cost = costs.OVER_NEIGHBOR + extra + price
+            cost = costs.OVER_NEIGHBOR + extra
             hunks = frozenset((number,))
             yield Candidate(rule, "delete", node, node.kind, hunks, n_vars + other.named, cost)
 
 
-def _neighbour(edit: Edit, other: Node, near: bool) -> Iterator[tuple[dict[str, Any], float]]:
-    """What is asked of a neighbour, with its cost: which kind of node it is mostly says nothing."""
+def _neighbor(edit: Edit, other: Node, near: bool) -> Iterator[dict[str, Any]]:
+    """What is asked of a neighbor: as little as will do, since its kind mostly says nothing."""
     reach: dict[str, Any] = {} if near else {"stopBy": "end"}
     if not other.named:
-        yield {"regex": f"^{regex_escape(edit.pre.text_of(other))}$", **reach}, 0.0
+        yield {"regex": f"^{regex_escape(edit.pre.text_of(other))}$", **reach}
         return
     if near:
-        yield {}, 0.0
-    yield {"kind": other.kind, **reach}, costs.NEIGHBOR_KIND
+        yield {}
+    yield {"kind": other.kind, **reach}

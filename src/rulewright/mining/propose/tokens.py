@@ -98,7 +98,7 @@ def _replacing(
     telling = _telling_line(edit, node, mapped, first)
     if telling:
         named = {"rule": {**matcher, "regex": regex_escape(telling)}, "transform": steps, "fix": "$NEW"}
-        yield Candidate(named, "transform", node, node.kind, mapped.hunks, 1, extra + costs.TELLING_LINE)
+        yield Candidate(named, "transform", node, node.kind, mapped.hunks, 1, extra)
 
 
 def _is_telling(core: str, by: str) -> bool:

@@ -36,14 +36,19 @@ class Policy:
     """Whether runs in lists become `$$$X`."""
     moved: bool = True
     """Whether a removed part that shows up again elsewhere becomes a variable."""
-    cost: float = 0.0
-    """How much less such rules are liked."""
+
+    @property
+    def cost(self) -> float:
+        """How much less such rules are liked."""
+        return (0.0 if self.literal_names else costs.ALL_NAMES_OPEN) + (
+            0.0 if self.leaves else costs.NO_LEAVES
+        )
 
 
 GENERAL: Final = Policy("general")
-MAXIMAL: Final = Policy("maximal", literal_names=False, cost=costs.ALL_NAMES_OPEN)
-PLAIN: Final = Policy("plain", lists=False, cost=costs.NO_LISTS)
-TIGHT: Final = Policy("tight", leaves=False, cost=costs.NO_LEAVES)
+MAXIMAL: Final = Policy("maximal", literal_names=False)
+PLAIN: Final = Policy("plain", lists=False)
+TIGHT: Final = Policy("tight", leaves=False)
 POLICIES: Final = (GENERAL, PLAIN, MAXIMAL, TIGHT)
 
 

@@ -1,0 +1,1 @@
+read(path, errors='replace')

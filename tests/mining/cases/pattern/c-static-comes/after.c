@@ -1,0 +1,3 @@
+static int helper(int x) {
+    return x;
+}

@@ -1,0 +1,5 @@
+package p
+
+func f(err error) bool {
+	return err == io.EOF
+}

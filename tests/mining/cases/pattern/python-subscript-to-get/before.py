@@ -1,0 +1,1 @@
+v = os.environ['HOME']

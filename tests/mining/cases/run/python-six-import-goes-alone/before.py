@@ -1,0 +1,3 @@
+import six.moves
+
+from six.moves import filter
