@@ -384,6 +384,8 @@ def _readable(item: Any) -> str:
     got = repr(item["input"])
     got = got if len(got) <= 60 else got[:57] + "..."
     message = item["msg"]
+    if item["type"] in ("model_type", "model_attributes_type"):
+        message = "expected a mapping of `name: value`, not a text or a number by itself"
     message = message[:1].lower() + message[1:]
     return f"'{{key}}': {_plain(message)} (got {_plain(got)})"
 
@@ -417,9 +419,10 @@ def _unknown_keys(annotation: Any, value: Any, path: yaml12.Path) -> list[tuple[
             if key in model.model_fields:
                 problems += _unknown_keys(model.model_fields[key].annotation, inner, (*path, key))
             else:
-                problems.append(
-                    ((*path, key), f"unknown key '{{key}}'{did_you_mean(key, model.model_fields)}")
-                )
+                near = did_you_mean(key, model.model_fields)
+                if not near and not path and "trainer" in model.model_fields:
+                    near = f"; options of TRL's own stand under `trainer:` (trainer.{_plain(str(key))})"
+                problems.append(((*path, key), f"unknown key '{{key}}'{near}"))
         return problems
     arguments = typing.get_args(annotation)
     origin = typing.get_origin(annotation)

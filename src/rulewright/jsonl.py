@@ -34,7 +34,8 @@ class Line(NamedTuple):
 def require_file(path: Path) -> Path:
     """Give the path back if it is a readable, real data file; else say what is wrong."""
     if not path.exists():
-        raise UsageError(f"{path}: no such file", "check the path, or create the file first")
+        place = "" if path.is_absolute() else f" (looked for in {Path.cwd()})"
+        raise UsageError(f"{path}: no such file{place}", "check the path, or create the file first")
     if path.is_dir():
         raise UsageError(f"{path}: is a folder, expected a file", f"name a file, e.g. {path}/*.jsonl")
     try:

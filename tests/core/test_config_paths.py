@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from rulewright import cli
+from rulewright import cli, jsonl
+from rulewright.data.mix import resolve
+from rulewright.errors import UsageError
 from rulewright.paths import Unset, expand, expand_all
 
 
@@ -36,3 +38,27 @@ def test_a_configuration_with_them(
     assert cli.main(["ingest", "--config", "cfg.yaml"]) == 2
     assert "cfg.yaml:4: out: the environment has no variable NOWHERE" in capsys.readouterr().err
     assert not list(tmp_path.glob("*$*"))
+
+
+def test_a_relative_path_says_what_it_is_relative_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for look in (resolve, lambda name: jsonl.require_file(Path(name))):
+        with pytest.raises(UsageError, match="none") as caught:
+            look("data/none.jsonl")
+        assert f"(looked for in {tmp_path})" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("learning_rate: 1e-4\n", "(trainer.learning_rate)"),
+        ("mix: [a.jsonl]\n", "expected a mapping of `name: value`"),
+    ],
+)
+def test_slips_of_a_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], text: str, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("cfg.yaml").write_text(text)
+    assert cli.main(["plan", "cfg.yaml"]) == 2
+    assert words in capsys.readouterr().err

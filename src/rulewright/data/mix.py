@@ -226,7 +226,8 @@ def resolve(path: str) -> list[Path]:
             if near
             else "write it first (`rulewright ingest`, `synth`, `mine`)"
         )
-        raise UsageError(f"{path}: no such data file", hint)
+        place = "" if named.is_absolute() else f" (looked for in {Path.cwd()})"
+        raise UsageError(f"{path}: no such data file{place}", hint)
     return [jsonl.require_file(file) for file in found]
 
 
