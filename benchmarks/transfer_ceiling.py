@@ -20,7 +20,7 @@ from rulewright import console
 from rulewright.evaluation.mining import fate, groups, transferable
 from rulewright.mining import inputs
 from rulewright.mining.inputs import EditRow
-from rulewright.mining.learn.generalise import Example, Prepared
+from rulewright.mining.learn.generalize import Example, Prepared
 from rulewright.mining.learn.mined import mine
 
 SEED: Final = 0

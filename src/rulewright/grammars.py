@@ -94,7 +94,7 @@ CALL: Final = re.compile(r"^call$|^call_expression$|^method_invocation$|^macro_i
 MEMBERS: Final = frozenset(
     {
         "attribute", "member_expression", "selector_expression", "field_expression", "scoped_identifier",
-        "qualified_identifier",
+        "qualified_identifier", "field_access",
     }
 )  # fmt: skip
 """`a.b`, `a::b`: a name behind its qualifier."""

@@ -124,7 +124,7 @@ def test_how_many_statements_stand_around_a_change_is_of_no_account() -> None:
     assert after(rule, more, "javascript") == more.replace(line, "")
 
 
-def test_a_deletion_asks_for_any_neighbour() -> None:
+def test_a_deletion_asks_for_any_neighbor() -> None:
     rule = rule_of("import a\nimport logging_shim\nimport c\n", "import a\nimport c\n")
     beside_others = "x = 1\nimport logging_shim\ny = 2\n"
     assert after(rule, beside_others) == "x = 1\ny = 2\n"

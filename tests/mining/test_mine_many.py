@@ -20,7 +20,7 @@ from rulewright.errors import UsageError
 from rulewright.mining import Example, claim, diffs, inputs, mine_many
 from rulewright.mining.judge import background
 from rulewright.mining.learn.corpus import signature
-from rulewright.mining.learn.generalise import Prepared, generalise
+from rulewright.mining.learn.generalize import Prepared, generalize
 from rulewright.mining.pool import ordered_map
 
 
@@ -42,12 +42,12 @@ def test_what_differs_between_two_examples_becomes_a_variable() -> None:
 
 def test_a_group_without_agreement_abstains() -> None:
     group = [Prepared(example("a(1)\n", "b(1)\n")), Prepared(example("c(2)\n", "d(2)\n"))]
-    assert claim(generalise(group), group) is None
+    assert claim(generalize(group), group) is None
 
 
 def test_a_group_that_agrees_claims() -> None:
     group = [Prepared(example(f"x = old({i})\n", f"x = new({i})\n")) for i in range(3)]
-    action = claim(generalise(group), group)
+    action = claim(generalize(group), group)
     assert action is not None
     assert engine.apply(action, "y = old(z)\n").post == "y = new(z)\n"
 
@@ -55,7 +55,7 @@ def test_a_group_that_agrees_claims() -> None:
 def test_a_group_claims_nothing_that_asks_for_next_to_nothing() -> None:
     sides = (("one", "red"), ("two[0]", "blue()"), ("three", "4"))
     group = [Prepared(example(f"{a} is {b}\n", f"{a} == {b}\n")) for a, b in sides]
-    rules = generalise(group)
+    rules = generalize(group)
     assert rules[0].support == 3
     assert claim(rules, group) is None
 

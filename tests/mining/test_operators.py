@@ -62,7 +62,7 @@ def test_an_item_is_put_into_a_list_and_taken_out(language: Language, pre: str, 
         assert len(json.dumps(rule)) <= 400
 
 
-def test_a_keyword_added_to_every_call_generalises() -> None:
+def test_a_keyword_added_to_every_call_generalizes() -> None:
     pre = "a = Parser(prog=name)\nb = Parser(usage=u, prog=p)\n"
     post = "a = Parser(prog=name, strict=True)\nb = Parser(usage=u, prog=p, strict=True)\n"
     rule = one_rule("python", pre, post)
@@ -96,7 +96,7 @@ MANY_GONE: list[Case] = [
 
 
 @pytest.mark.parametrize(("language", "pre", "post"), MANY_GONE)
-def test_neighbours_go_together_with_their_lines(language: Language, pre: str, post: str) -> None:
+def test_neighbors_go_together_with_their_lines(language: Language, pre: str, post: str) -> None:
     assert len(json.dumps(one_rule(language, pre, post))) <= 400
 
 

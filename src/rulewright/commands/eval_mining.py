@@ -1,4 +1,4 @@
-"""Measure the rule miner on pre/post sets: does it reproduce, generalise, and keep out of the way.
+"""Measure the rule miner on pre/post sets: does it reproduce, generalize, and keep out of the way.
 
 DATA are .jsonl files or folders with id, source, language, instruction, pre, post, and group (for
 transfer). Writes runs/eval/mining/: rows.jsonl with the rules found, transfer.jsonl, result.json.

@@ -1,4 +1,4 @@
-"""How well mined rules reproduce, generalise and stay out of the way.
+"""How well mined rules reproduce, generalize and stay out of the way.
 
 Four questions, always together, since each alone can be gamed: does the action give
 `post` exactly; does a rule learnt from one place change the others (leave one out);
@@ -24,7 +24,7 @@ from rulewright.evaluation.measures import MINING
 from rulewright.evaluation.stats import Estimate, estimate
 from rulewright.mining.inputs import EditRow, order
 from rulewright.mining.judge import background
-from rulewright.mining.learn.generalise import Example, Prepared, claim, generalise
+from rulewright.mining.learn.generalize import Example, Prepared, claim, generalize
 from rulewright.mining.learn.mined import Mined, mine, nothing
 from rulewright.mining.pool import TASK_LIMIT_S, ordered_map
 from rulewright.runs import RunDir
@@ -213,7 +213,7 @@ def _predict(task: tuple[list[EditRow], Options]) -> list[Row]:
     prepared = [Prepared(Example(e.pre, e.post, e.language, e.id), options.budget_s) for e in group]
     for number, other in enumerate(group):
         rest = [p for i, p in enumerate(prepared) if i != number]
-        action = claim(generalise(rest), rest)
+        action = claim(generalize(rest), rest)
         n_rules = len(action.rules) if action else 0
         rows.append({"kind": "many", "group": name, "from": [p.example.id for p in rest], "to": other.id,
                      "fate": fate(action, other), "n_rules": n_rules})  # fmt: skip

@@ -9,16 +9,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rulewright.mining.learn.generalise import Example, General, claim, mine_many
+    from rulewright.mining.learn.generalize import Example, General, claim, mine_many
     from rulewright.mining.learn.mined import Figures, Mined, Tier, learn_from, mine
 
 __all__ = ["Example", "Figures", "General", "Mined", "Tier", "claim", "learn_from", "mine", "mine_many"]
 
-_FROM_GENERALISE = frozenset({"Example", "General", "claim", "mine_many"})
+_FROM_GENERALIZE = frozenset({"Example", "General", "claim", "mine_many"})
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    part = "generalise" if name in _FROM_GENERALISE else "mined"
+    part = "generalize" if name in _FROM_GENERALIZE else "mined"
     return getattr(importlib.import_module(f"{__name__}.learn.{part}"), name)

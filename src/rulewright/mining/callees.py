@@ -13,17 +13,13 @@ from typing import Any, Final
 
 from ast_grep_py import SgNode
 
+from rulewright import grammars
 from rulewright.actions.action import Action
 from rulewright.languages import Language
 
 _NAME: Final = re.compile(r"[^\W\d]\w*")
 _MEMBER: Final = re.compile(r"(\$[A-Z][A-Z0-9_]*(?:\.|->|::))(\w+)(?![\w(])")
 _OWN: Final = re.compile(r"(self|this|cls|super\(\))\s*(?:\.|->|::)")
-_QUALIFIED: Final = frozenset(
-    ["attribute", "member_expression", "field_expression", "selector_expression", "scoped_identifier",
-     "qualified_identifier", "field_access"]
-)  # fmt: skip
-_CALLS: Final = frozenset(["call", "call_expression", "method_invocation"])
 _CONTEXTS: Final[dict[Language, tuple[str, str]]] = {
     "go": ("func f() { %s }", "call_expression"),
     "c": ("void f() { %s; }", "call_expression"),
@@ -111,9 +107,9 @@ def _qualifier(node: SgNode, code: str) -> tuple[str, str] | None:
     """What stands before a called name (`$A.`, `Place::`, nothing); `None` where it is not called."""
     whole = node
     parent = node.parent()
-    while parent is not None and parent.kind() in _QUALIFIED and _end(parent) == _end(node):
+    while parent is not None and parent.kind() in grammars.MEMBERS and _end(parent) == _end(node):
         whole, parent = parent, parent.parent()
-    if parent is None or parent.kind() not in _CALLS:
+    if parent is None or not grammars.CALL.search(parent.kind()):
         return None
     if parent.kind() == "method_invocation":
         owner, name = parent.field("object"), parent.field("name")

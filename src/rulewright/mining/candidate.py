@@ -86,7 +86,7 @@ class Candidate:
         return not self.anchor.children and " " in self.anchor.sg.text().strip()
 
     @property
-    def generalises(self) -> bool:
+    def generalizes(self) -> bool:
         return self.shape in ("pattern", "transform", "delete", "insert", "rewrite", "lexical")
 
 

@@ -1,7 +1,7 @@
 """Narrow a rule that also hits places which the edit left alone.
 
 Options come from the positives' surroundings (a variable's kind or text, the parent,
-an enclosing name, neighbours); each has a cost and excludes some negatives.
+an enclosing name, neighbors); each has a cost and excludes some negatives.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def added(candidate: Candidate, options: list[Option]) -> Candidate:
 def _options(tree: Tree, good: list[Node], candidate: Candidate) -> Iterator[Option]:
     yield from _variables(tree, good, candidate)
     yield from _around(tree, good, good[0])
-    yield from _neighbours(tree, good)
+    yield from _neighbors(tree, good)
 
 
 def _variables(tree: Tree, good: list[Node], candidate: Candidate) -> Iterator[Option]:
@@ -231,7 +231,7 @@ def _named_ancestor(tree: Tree, good: list[Node], up: Node) -> Iterator[Option]:
         yield Option("inside", rule, costs.ANCESTOR_NAME + costs.PER_CHAR * len(text), holds)
 
 
-def _neighbours(tree: Tree, good: list[Node]) -> Iterator[Option]:
+def _neighbors(tree: Tree, good: list[Node]) -> Iterator[Option]:
     for key, near in (("follows", _before), ("precedes", _after)):
         nodes = [b for b in map(near, good) if b is not None]
         if len(nodes) < len(good):

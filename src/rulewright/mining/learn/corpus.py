@@ -18,13 +18,13 @@ from rulewright.actions.action import Action
 from rulewright.languages import Language
 from rulewright.mining.inputs import EditRow, order
 from rulewright.mining.judge import background
-from rulewright.mining.learn.generalise import Example, Prepared, generalise
+from rulewright.mining.learn.generalize import Example, Prepared, generalize
 from rulewright.mining.learn.mined import Mined, mine, nothing
 from rulewright.mining.pool import ordered_map, ray_map
 from rulewright.mining.reading import new_text, old_text
 
 MAX_MEMBERS: Final = 8
-"""Edits of a cluster that are generalised together; more count as support only."""
+"""Edits of a cluster that are generalized together; more count as support only."""
 
 Known = Mapping[tuple[str, Language], tuple[tuple[str, str, str], ...]]
 """Files of each source and language: path (or id), group, text."""
@@ -216,7 +216,7 @@ def _share(group: _Group) -> list[Shared]:
     ids = [example.id for example in group.examples]
     rest = [member for member, _ in group.cluster.members[MAX_MEMBERS:]]
     found = []
-    for rule in generalise(prepared):
+    for rule in generalize(prepared):
         if rule.claims:
             helped = tuple(ids[i] for i in sorted({*rule.exact, *rule.partial}))
             exact = tuple(ids[i] for i in rule.exact)

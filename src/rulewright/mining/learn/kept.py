@@ -71,7 +71,7 @@ class Kept:
             return False
         if candidate.shape == "lexical":
             return candidate.is_token or not self._lifts(candidate)
-        if candidate.generalises:
+        if candidate.generalizes:
             return True
         if candidate.shape == "run" and self._has_general():
             return False
@@ -80,11 +80,11 @@ class Kept:
         return len(candidate.hunks) > 1 or self._price(number) > candidate.cost
 
     def _has_general(self, cost: float = math.inf) -> bool:
-        """Whether a rule that generalises, at most at this cost, covers every hunk."""
+        """Whether a rule that generalizes, at most at this cost, covers every hunk."""
         every = len(self.edit.hunks)
         return any(
             len(f.hunks) == every
-            and f.candidate.generalises
+            and f.candidate.generalizes
             and f.candidate.n_vars
             and f.candidate.cost <= cost
             for f in self.found
@@ -125,7 +125,7 @@ def _stands_alone(candidate: Candidate) -> bool:
 
     A single token does not, nor does an argument: what it means its call says.
     """
-    if candidate.is_token or candidate.adds or not candidate.generalises:
+    if candidate.is_token or candidate.adds or not candidate.generalizes:
         return False
     near = (candidate.anchor, candidate.anchor.parent)
     named = not any(node is not None and grammars.ARGUMENTS.search(node.kind) for node in near)

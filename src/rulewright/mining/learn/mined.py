@@ -256,7 +256,7 @@ def grade(steps: Sequence[Candidate], figures: Figures, n_known: int = 0) -> tup
         return "reject", "degenerate: replaces most of the file by a literal"
     if figures.lossy:
         return "reject", "lossy: drops code that it does not name"
-    worst = next((s for s in steps if not s.generalises), None)
+    worst = next((s for s in steps if not s.generalizes), None)
     if worst is not None:
         return "literal", f"a rule of shape {worst.shape}"
     if not all(step.is_short and step.n_vars <= MAX_VARS for step in steps):

@@ -190,7 +190,7 @@ def guarded(edit: Edit, found: Found) -> Found:
 def _says_all(plan: Plan) -> bool:
     """Whether no other reading of the edit is likely to give a better rule."""
     candidate = plan.steps[0].candidate
-    return len(plan.steps) == 1 and candidate.generalises and (candidate.n_vars > 0 or candidate.is_token)
+    return len(plan.steps) == 1 and candidate.generalizes and (candidate.n_vars > 0 or candidate.is_token)
 
 
 def _cover(kept: Kept, budget: Budget) -> Plan | None:
@@ -218,7 +218,7 @@ def _cover(kept: Kept, budget: Budget) -> Plan | None:
 
 
 def _choices(kept: Kept, n_steps: int) -> list[Found]:
-    """The compact rules that generalise, where so many of them are enough; else all."""
+    """The compact rules that generalize, where so many of them are enough; else all."""
     compact = [f for f in kept.found if _is_compact(f.candidate)]
     left = frozenset(range(len(kept.edit.hunks)))
     for _ in range(n_steps):
@@ -228,7 +228,7 @@ def _choices(kept: Kept, n_steps: int) -> list[Found]:
 
 
 def _is_compact(candidate: Candidate) -> bool:
-    return candidate.generalises and candidate.is_short
+    return candidate.generalizes and candidate.is_short
 
 
 def _rest(edit: Edit, text: str) -> Edit:

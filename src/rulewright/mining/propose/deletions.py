@@ -1,6 +1,6 @@
-"""A node goes: alone, with its comma, or with the gap to a neighbour.
+"""A node goes: alone, with its comma, or with the gap to a neighbor.
 
-Where the gap goes too, the neighbour is rewritten to itself and `expandStart` or
+Where the gap goes too, the neighbor is rewritten to itself and `expandStart` or
 `expandEnd` reaches over it. What goes is named: another name would be another thing.
 """
 
@@ -23,7 +23,7 @@ MAX_GONE: Final = 12
 
 
 def deletions(edit: Edit, number: int, names: frozenset[str]) -> Iterator[Candidate]:
-    """A node goes, with the gap to its neighbour: the rewrite expands over the neighbour."""
+    """A node goes, with the gap to its neighbor: the rewrite expands over the neighbor."""
     hunk = edit.hunks[number]
     if edit.post.text[hunk.b0 : hunk.b1].strip():
         return
@@ -62,7 +62,7 @@ def _delete_alone(edit: Edit, node: Node, number: int, names: frozenset[str]) ->
 
 
 def _delete_several(edit: Edit, gone: list[Node], other: Node, number: int, side: str) -> Iterator[Candidate]:
-    """Match the node next to a neighbour, reach over that and to the last that goes."""
+    """Match the node next to a neighbor, reach over that and to the last that goes."""
     relation = "follows" if side == "expandStart" else "precedes"
     node, last = (gone[0], gone[-1]) if side == "expandStart" else (gone[-1], gone[0])
     far = "expandEnd" if side == "expandStart" else "expandStart"
@@ -128,7 +128,7 @@ def _delete_comma(
 def _delete_over(
     edit: Edit, node: Node, other: Node, number: int, side: str, names: frozenset[str]
 ) -> Iterator[Candidate]:
-    """Rewrite a neighbour to itself, and so remove what lies between as well."""
+    """Rewrite a neighbor to itself, and so remove what lies between as well."""
     relation = "follows" if side == "expandStart" else "precedes"
     near = abs(other.slot - node.slot) == 1
     for matcher, n_vars, extra in _node_matchers(edit, node, names):

@@ -1,7 +1,7 @@
 """Something new beside a node that stays: the node is found by its text, name or first line.
 
 The node is rewritten to itself with the new text before or after it. Where the blanks
-between two neighbours change too, the rewrite reaches over both.
+between two neighbors change too, the rewrite reaches over both.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ MAX_NEW: Final = 1_000
 
 
 def insertions(edit: Edit, number: int) -> Iterator[Candidate]:
-    """Rules that put what a hunk brings in beside one of its neighbours."""
+    """Rules that put what a hunk brings in beside one of its neighbors."""
     hunk = edit.hunks[number]
     if edit.pre.text[hunk.a0 : hunk.a1].strip() or hunk.b1 - hunk.b0 > MAX_NEW:
         return
-    before, after = neighbours(edit.pre, hunk.a0, hunk.a1)
+    before, after = neighbors(edit.pre, hunk.a0, hunk.a1)
     for node in (after, before):
         if node is not None and node.named:
             yield from _beside(edit, number, node)
@@ -34,7 +34,7 @@ def insertions(edit: Edit, number: int) -> Iterator[Candidate]:
         yield from _between(edit, number, before, after)
 
 
-def neighbours(tree: Tree, start: int, end: int) -> tuple[Node | None, Node | None]:
+def neighbors(tree: Tree, start: int, end: int) -> tuple[Node | None, Node | None]:
     """The largest nodes that end and begin at the text around a gap."""
     text = tree.text
     while start and text[start - 1].isspace():
@@ -50,7 +50,7 @@ def neighbours(tree: Tree, start: int, end: int) -> tuple[Node | None, Node | No
 
 
 def _matchers(tree: Tree, node: Node) -> Iterator[tuple[dict[str, Any], str]]:
-    """How a neighbour is matched, and what stands for it in the fix."""
+    """How a neighbor is matched, and what stands for it in the fix."""
     text = tree.text_of(node)
     if len(text) <= SHORT and "\n" not in text and not FORGED_HOLE.search(text):
         matcher = selector_rule(text, node.kind, tree.language, strict=True)
@@ -89,7 +89,7 @@ def _around(edit: Edit, node: Node, new: str, name: str) -> str | None:
 
 
 def _between(edit: Edit, number: int, before: Node, after: Node) -> Iterator[Candidate]:
-    """Match one neighbour, reach over the other, and write both again."""
+    """Match one neighbor, reach over the other, and write both again."""
     for mapped in edit.map_range(before.start, after.end):
         if mapped.hunks != {number}:
             continue
@@ -122,7 +122,7 @@ def _other(tree: Tree, node: Node) -> tuple[dict[str, Any], str]:
 def _both(
     edit: Edit, before: Node, after: Node, names: tuple[str, str], mapped: Mapped, indent: str
 ) -> str | None:
-    """Both neighbours by their names and the new text between them, as a template."""
+    """Both neighbors by their names and the new text between them, as a template."""
     new = edit.post.text[mapped.start : mapped.end]
     first, last = edit.pre.text_of(before), edit.pre.text_of(after)
     if len(new) < len(first) + len(last) or not (new.startswith(first) and new.endswith(last)):

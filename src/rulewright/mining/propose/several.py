@@ -105,7 +105,7 @@ def _cover(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> list[tuple[
 def _is_part(candidate: Candidate) -> bool:
     rule = candidate.rule
     return (
-        candidate.generalises
+        candidate.generalizes
         and "rewriters" not in rule
         and len(candidate.key) <= MAX_PART_CHARS
         and f"${WHOLE}" not in candidate.key

@@ -1,4 +1,4 @@
-"""Neighbouring nodes that change together, rewritten as one stretch.
+"""Neighboring nodes that change together, rewritten as one stretch.
 
 One node is matched, `expandStart` or `expandEnd` reaches to the last of them.
 """
@@ -23,7 +23,7 @@ MAX_CHANGED_CHARS: Final = 4_000
 
 
 def runs(edit: Edit, number: int, names: frozenset[str]) -> Iterator[Candidate]:
-    """Neighbouring siblings that change together: match the first, expand to the last."""
+    """Neighboring siblings that change together: match the first, expand to the last."""
     hunk = edit.hunks[number]
     ranges = [(hunk.a0, hunk.a1)]
     if len(edit.hunks) > 1 and number == 0:
@@ -40,7 +40,7 @@ def runs(edit: Edit, number: int, names: frozenset[str]) -> Iterator[Candidate]:
 
 
 def _touched(parent: Node, start: int, end: int) -> list[list[Node]] | None:
-    """The children that a range touches, with one neighbour on a side where that is needed."""
+    """The children that a range touches, with one neighbor on a side where that is needed."""
     inner = [c for c in parent.children if c.size]
     touched = [i for i, c in enumerate(inner) if c.start < end and c.end > start]
     if not touched:

@@ -68,7 +68,7 @@ class Hole(NamedTuple):
 
 @dataclass(frozen=True)
 class Lifted:
-    """Patterns of one or more neighbouring anchors, and their common fix, as text."""
+    """Patterns of one or more neighboring anchors, and their common fix, as text."""
 
     anchors: tuple[Node, ...]
     patterns: tuple[str, ...]
@@ -95,7 +95,7 @@ def lift(
     forbidden: frozenset[int] = frozenset(),
     only: frozenset[int] | None = None,
 ) -> Lifted | None:
-    """Lift one anchor, or neighbouring ones that change together.
+    """Lift one anchor, or neighboring ones that change together.
 
     Args:
         edit: the edit that the anchors belong to.
@@ -227,7 +227,7 @@ class _Lifter:
         return _Span(start, end, True, True)
 
     def chosen(self, node: Node, only: frozenset[int]) -> Iterator[_Span]:
-        """Holes for exactly these nodes; neighbours in a list among them become one."""
+        """Holes for exactly these nodes; neighbors in a list among them become one."""
         run: list[Node] = []
         listed = grammars.LIST.search(node.kind) is not None
         for child in [*node.children, None]:

@@ -152,7 +152,7 @@ class Tree:
         return known
 
     def is_edge_to_edge(self, start: int, end: int) -> bool:
-        """Whether nodes begin and end here; not always the same or neighbouring ones."""
+        """Whether nodes begin and end here; not always the same or neighboring ones."""
         begins = any(node.start == start for node in self.covering(start, min(start + 1, end)))
         return begins and any(node.end == end for node in self.covering(max(start, end - 1), end))
 

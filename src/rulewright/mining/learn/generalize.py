@@ -71,7 +71,7 @@ class Prepared:
                 known = found.get(one.candidate.key)
                 if known is None or len(one.hunks) > len(known.hunks):
                     found[one.candidate.key] = one
-        general = [f for f in found.values() if f.candidate.generalises]
+        general = [f for f in found.values() if f.candidate.generalizes]
         return sorted(general, key=lambda f: (-len(f.hunks), rank(f)))[:KEPT_PER_EXAMPLE]
 
     def fate(self, candidate: Candidate) -> Fate:
@@ -139,7 +139,7 @@ class General:
 
 
 def mine_many(examples: Sequence[Example]) -> list[General]:
-    """Generalise edits that share a change.
+    """Generalize edits that share a change.
 
     Args:
         examples: of one language; at most `MAX_EXAMPLES` are used.
@@ -148,10 +148,10 @@ def mine_many(examples: Sequence[Example]) -> list[General]:
         Rules that no example contradicts, those with most support first; each example
         that is still uncovered has at least its own rule, where one was found.
     """
-    return generalise([Prepared(example) for example in examples[:MAX_EXAMPLES]])
+    return generalize([Prepared(example) for example in examples[:MAX_EXAMPLES]])
 
 
-def generalise(group: Sequence[Prepared]) -> list[General]:
+def generalize(group: Sequence[Prepared]) -> list[General]:
     """`mine_many` on examples that are prepared already."""
     candidates: dict[str, tuple[Candidate, set[int]]] = {}
     for number, prepared in enumerate(group):
