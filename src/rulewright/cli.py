@@ -9,11 +9,14 @@ import importlib
 import os
 import shlex
 import sys
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from rulewright import console
 from rulewright.errors import RulewrightError, UsageError
+
+STAGE_MARK: Final = "RULEWRIGHT_STAGE"
+"""Set by `demo` for its stages, and by nobody else."""
 
 
 class Command(NamedTuple):
@@ -34,7 +37,7 @@ GROUPS: Final[dict[str, dict[str, Command]]] = {
         ),
         "doctor": Command(
             "doctor",
-            "what this machine has, what it lacks, how to mend it",
+            "what this machine has, what it lacks, how to fix it",
             ("doctor", "doctor --json"),
         ),
         "demo": Command(
@@ -231,6 +234,24 @@ COMMANDS: Final[dict[str, Command]] = {
 }
 
 
+# What to do after a command that ended well; `{out}` and the like are values of its configuration.
+NEXT: Final[dict[str, str]] = {
+    "ingest": "stats {out}",
+    "synth": "stats {out}",
+    "train sft": "eval {kind} --model {out}",
+    "train srl": "eval actions --models {model} {out}",
+    "train grpo": "eval actions --models {model} {out}",
+    "teacher run": "trajs make --raw {out}",
+    "trajs make": "train srl --config smollm2/srl --set train={out}/train.jsonl --set dev={out}/dev.jsonl",
+    "eval edits": "report stage2",
+    "eval actions": "report stage2",
+    "eval canitedit": "report stage2",
+    "eval refactor": "report stage2",
+    "fetch": "train sft --config smollm2/stage0",
+    "merge": "serve {out}",
+}
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; give the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -292,7 +313,17 @@ def _run(name: str, rest: list[str]) -> int:
 
     loaded = config.load(module.Config, rest, f"rulewright {name}", module.__doc__ or "", command.examples)
     code: int = module.run(loaded)
+    if code == 0 and not getattr(loaded, "json_output", False):
+        _say_next(name, dict(loaded))
     return code
+
+
+def _say_next(name: str, values: Mapping[str, Any]) -> None:
+    """Name the next command; not within a job, whose next stage comes by itself."""
+    if name not in NEXT or values.get("dry_run") or os.environ.get(STAGE_MARK):
+        return
+    kind = "edits" if values.get("task") == "edit" else "actions"
+    console.say(f"next: rulewright {NEXT[name].format_map({**values, 'kind': kind})}")
 
 
 def _unknown(arguments: list[str]) -> int:

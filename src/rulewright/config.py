@@ -328,7 +328,7 @@ def _parse(path: Path, lines: dict[yaml12.Path, int]) -> dict[str, Any]:
     try:
         values = yaml12.load(text, lines=lines)
     except yaml12.YamlError as error:
-        raise ConfigError(f"{path}:{error.line}: not valid YAML: {error}", "mend the line") from error
+        raise ConfigError(f"{path}:{error.line}: not valid YAML: {error}", "fix the line") from error
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -368,7 +368,7 @@ def _check(
             f"{place}:{line}: {what.format(key=key)}" if line else f"{place}: {what.format(key=key)}"
             for line, key, what in placed
         )
-        raise ConfigError(listing, "mend it; nothing was run")
+        raise ConfigError(listing, "fix it; nothing was run")
     return result
 
 

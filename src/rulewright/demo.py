@@ -29,6 +29,7 @@ ENVIRONMENT: Final = {
     "HF_HUB_OFFLINE": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "TOKENIZERS_PARALLELISM": "false",
+    "RULEWRIGHT_STAGE": "1",  # no stage names the next command: it comes by itself
 }
 
 

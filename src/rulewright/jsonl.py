@@ -107,7 +107,7 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
     """
     for line in read_lines(path):
         if line.value is None:
-            raise RulewrightError(f"{path}:{line.number}: {line.problem}", "mend or remove the line")
+            raise RulewrightError(f"{path}:{line.number}: {line.problem}", "fix or remove the line")
         yield line.value
 
 

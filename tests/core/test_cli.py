@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from rulewright import cli
+from rulewright import cli, config
 from rulewright.config import CommandConfig
 
 TORCH = ("torch", "transformers", "trl", "datasets", "matplotlib", "pyarrow", "datasketch")
@@ -80,3 +82,32 @@ def test_exit_codes(argv: list[str], code: int, message: str) -> None:
     assert done.returncode == code
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", cli.NEXT)
+def test_the_next_command_is_one_that_parses(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv(cli.STAGE_MARK, raising=False)
+    model = importlib.import_module(f"rulewright.commands.{cli.COMMANDS[name].module}").Config
+    values = {
+        field: info.get_default(call_default_factory=True) for field, info in model.model_fields.items()
+    }
+    values |= {key: "somewhere" for key in ("out", "model") if str(values.get(key)) == "PydanticUndefined"}
+    cli._say_next(name, values)
+    words = capsys.readouterr().err.removeprefix("next: rulewright ").split()
+    follower = next(n for k in (2, 1) if (n := " ".join(words[:k])) in cli.COMMANDS)
+    module = importlib.import_module(f"rulewright.commands.{cli.COMMANDS[follower].module}")
+    config.load(module.Config, words[len(follower.split()) :], follower)
+
+
+def test_the_next_command_is_named_at_the_end_but_not_within_a_job(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "rulewright", "synth", "--config", "tiny/synth", "--limit", "4"]
+    for mark, n in (("", 1), ("1", 0)):
+        done = subprocess.run(
+            [*command, "--out", str(tmp_path / f"data{mark}"), "--workers", "1"],
+            cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
+            env={**os.environ, cli.STAGE_MARK: mark},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count("next: rulewright stats") == n

@@ -1,4 +1,4 @@
-"""What this machine has, what it lacks and how to mend it: value, verdict, fix.
+"""What this machine has, what it lacks and how to fix it: value, verdict, fix.
 
 Sandbox tiers are proved by running them. Keys are reported as present or absent, never
 shown. Exit code 1 only where something that everything needs is broken.
@@ -274,5 +274,5 @@ def _sandbox(tiers: list[Finding]) -> Iterator[Finding]:
     working = [finding.what.split()[-1] for finding in tiers if finding.verdict == "ok"]
     yield Finding(
         "sandbox used by auto", working[0] if working else "none: untrusted code is refused",
-        "ok" if working else "limited", "" if working else "mend a tier above, or accept --sandbox unsafe",
+        "ok" if working else "limited", "" if working else "fix a tier above, or accept --sandbox unsafe",
     )  # fmt: skip

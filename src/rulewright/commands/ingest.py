@@ -56,11 +56,11 @@ class Config(CommandConfig):
     columns: tuple[str, ...] = ()
     """For `jsonl`: OURS=THEIRS, e.g. pre=old_code post=new_code instruction=title."""
     license: str = ""
-    """Licence of rows that state none."""
+    """License of rows that state none."""
     language: str = ""
     """For `jsonl`: the language of rows that state none, and whose path tells none."""
     allow_licenses: tuple[str, ...] = licenses.PERMISSIVE
-    """Licences (SPDX ids in lower case) whose rows are used."""
+    """Licenses (SPDX ids in lower case) whose rows are used."""
     against: tuple[str, ...] = ()
     """Evaluation sets; what overlaps them is dropped. OUT/test/canitedit.jsonl is added where it exists."""
     message_filter: Filter | None = None

@@ -1,4 +1,4 @@
-"""Validate processed data and measure it: counts, sizes, licences, edit sizes, drops.
+"""Validate processed data and measure it: counts, sizes, licenses, edit sizes, drops.
 
 Every record is checked. Exit code 1 if one is invalid, a group or commit straddles splits,
 or files are not those that their metadata state. With --manifest, check instead that the

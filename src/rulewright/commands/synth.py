@@ -187,7 +187,7 @@ def _fingerprint(config: Config, files: list[Any]) -> str:
             content = file.path.read_bytes()
         except OSError as error:
             raise RulewrightError(
-                f"{file.path}: cannot be read ({error.strerror})", "mend its permissions"
+                f"{file.path}: cannot be read ({error.strerror})", "fix its permissions"
             ) from error
         digest.update(f"{file.name}\0{file.group}\0{len(content)}\0".encode("utf-8", "surrogateescape"))
         digest.update(content)

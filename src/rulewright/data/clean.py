@@ -1,7 +1,7 @@
 r"""A draft becomes a record, or a drop with its reason.
 
 Invariant: what passes has a non-empty old side, differs from it by more than trailing
-white space, is text with `\n` line ends, has an allowed licence, and parses in its
+white space, is text with `\n` line ends, has an allowed license, and parses in its
 language, or did so no better before the edit. Small edits are kept: rules do them best.
 """
 

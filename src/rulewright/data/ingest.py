@@ -152,7 +152,7 @@ def _nothing_left(job: Job, out: Path, reasons: Counter[str], n_rows: int) -> Ru
     error = store.empty(job.name, reasons, n_rows)
     error.hint = f"no record was written; every row with its reason: {store.rejects_path(out, job.name)}"
     if reasons["license"] > n_rows / 2:
-        error.hint = "state the licence with --license if you know it, or allow more with --allow-licenses"
+        error.hint = "state the license with --license if you know it, or allow more with --allow-licenses"
     elif reasons["language"] > n_rows / 2:
         error.hint = (
             "the rows name no language, and no path that tells it: say it once with --language python"

@@ -59,7 +59,7 @@ def enter(
 
 
 def preference(record: NormalizedRecord, rank: int) -> int:
-    """The lower, the better a copy is: known licence, own instruction, better source."""
+    """The lower, the better a copy is: known license, own instruction, better source."""
     unknown = record.metadata.license == "unknown"
     made_up = "instruction_fallback" in record.tags
     return (unknown * 2 + made_up) * 100 + rank

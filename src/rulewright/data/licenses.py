@@ -1,6 +1,6 @@
-"""Licence names: many spellings to one SPDX id in lower case, and which may be used.
+"""License names: many spellings to one SPDX id in lower case, and which may be used.
 
-Not legal advice: the default allow-list is that of permissive licences common in code
+Not legal advice: the default allow-list is that of permissive licenses common in code
 corpora; a person who has checked more can allow more.
 """
 
@@ -28,7 +28,7 @@ _ALIASES: Final[dict[str, str]] = {
 }  # fmt: skip
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9.+-]*")
 
-# Sentences by which a licence file is recognised, most specific first.
+# Sentences by which a license file is recognised, most specific first.
 _TEXTS: Final[tuple[tuple[str, str], ...]] = (
     ("apache license", "apache-2.0"),
     ("gnu affero general public", "agpl-3.0"),
@@ -66,11 +66,11 @@ def normalize(name: str) -> str:
 
 
 def allowed(license: str, allow: Collection[str]) -> bool:
-    """Whether every licence of a normalized name is on the list."""
+    """Whether every license of a normalized name is on the list."""
     return all(part in allow for part in license.split(" and "))
 
 
 def of_text(text: str) -> str:
-    """Recognise a licence file by its sentences; `unknown` where none is known."""
+    """Recognise a license file by its sentences; `unknown` where none is known."""
     flat = " ".join(text.lower().split())
     return next((name for sentence, name in _TEXTS if sentence in flat[:20_000]), UNKNOWN)

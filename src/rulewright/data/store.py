@@ -39,7 +39,7 @@ def load(path: Path | str) -> Iterator[NormalizedRecord]:
     path = Path(path)
     for line in jsonl.read_lines(path):
         if line.value is None:
-            raise RulewrightError(f"{path}:{line.number}: {line.problem}", "mend or remove the line")
+            raise RulewrightError(f"{path}:{line.number}: {line.problem}", "fix or remove the line")
         try:
             yield NormalizedRecord.model_validate(line.value)
         except ValidationError as error:
@@ -168,7 +168,7 @@ class Writer:
         if split != "test" and self.source in EVALUATION_ONLY:
             raise UsageError(
                 f"{self.source}: is for evaluation only and cannot enter the split '{split}'",
-                "its licence forbids training; it is written to `test` only",
+                "its license forbids training; it is written to `test` only",
             )
         self._streams[split].write(line + b"\n")
         self.splits[split] += 1

@@ -28,7 +28,7 @@ FIX_KEYS: Final = ("template", "expandStart", "expandEnd", "title")
 
 
 class BadRule(Exception):
-    """A rule that ast-grep's `scan` would refuse, with what to mend."""
+    """A rule that ast-grep's `scan` would refuse, with what to fix."""
 
 
 class Panicked(Exception):

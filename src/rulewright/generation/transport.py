@@ -187,7 +187,7 @@ class Transport:
             what = "the account is out of credit" if status in (402, 429) else "the key is not accepted"
             raise EndpointStopped(
                 f"{self.base_url}: HTTP {status}: {what} ({detail})",
-                "mend it (generator.api_key_env names the variable that holds the key) and run again: "
+                "fix it (generator.api_key_env names the variable that holds the key) and run again: "
                 "what was answered is kept",
             )
         return Failure(status, f"HTTP {status}: {detail}", permanent=status not in RETRIED_STATUS)

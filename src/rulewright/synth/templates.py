@@ -87,7 +87,7 @@ def load(path: Path) -> tuple[Template, ...]:
 def _rows(path: Path) -> Iterable[tuple[int, Mapping[str, Any]]]:
     for line in jsonl.read_lines(path):
         if line.value is None:
-            raise UsageError(f"{path}:{line.number}: {line.problem}", "mend or remove the line")
+            raise UsageError(f"{path}:{line.number}: {line.problem}", "fix or remove the line")
         yield line.number, line.value
 
 
@@ -95,7 +95,7 @@ def _from_yaml(text: str, place: str) -> Iterable[Template]:
     try:
         document = yaml12.load(text)
     except yaml12.YamlError as error:
-        raise UsageError(f"{place}:{error.line}: not valid YAML: {error}", "mend the line") from error
+        raise UsageError(f"{place}:{error.line}: not valid YAML: {error}", "fix the line") from error
     if not isinstance(document, dict) or not isinstance(document.get("templates"), list):
         raise UsageError(f"{place}: expected a mapping with `templates: […]`", "see docs/synth.md")
     shared = {key: value for key, value in document.items() if key != "templates"}

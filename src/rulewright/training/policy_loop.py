@@ -127,7 +127,7 @@ def trainer_arguments(config: PolicyConfig, run: RunDir) -> GRPOConfig:
             **values,
         )
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"trainer: {str(error).splitlines()[0]}", "mend the `trainer:` options") from error
+        raise ConfigError(f"trainer: {str(error).splitlines()[0]}", "fix the `trainer:` options") from error
     environment.one_card(arguments)
     return arguments
 

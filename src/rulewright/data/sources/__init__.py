@@ -91,7 +91,7 @@ SOURCES: Final[dict[str, Source]] = {
             (_OCE_GENERAL, frozenset({"messages", "old_code", "new_code"})),
             _OCE_GENERAL | {"old_code", "new_code", "commit", "instr_type", "license"},
             "oce:normalize", rank=2,
-            note="synthesised from CommitPackFT snippets; licence not confirmed, so state one (--license)",
+            note="synthesised from CommitPackFT snippets; license not confirmed, so state one (--license)",
             seeded=True,
             hub="zkzhang88/OCEData", hub_files="**/*",
         ),
@@ -115,7 +115,7 @@ SOURCES: Final[dict[str, Source]] = {
         Source(
             "marv", (_MARV,), _MARV | {"commit_sha", "commit_link", "file_path", "license"},
             "marv:normalize", rank=2,
-            note="its licence is not confirmed, so state one (--license)",
+            note="its license is not confirmed, so state one (--license)",
         ),
         Source(
             "git", (_GIT,), _GIT, "git:normalize", rank=3,
