@@ -111,3 +111,32 @@ def test_the_next_command_is_named_at_the_end_but_not_within_a_job(tmp_path: Pat
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert done.stderr.count("next: rulewright stats") == n
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "message", "hint"),
+    [
+        ("verify empty.jsonl", 1, "empty.jsonl: the file is empty", "name a file"),
+        ("show empty.jsonl", 2, "empty.jsonl: the file is empty", "name a file"),
+        ("mine empty.jsonl", 2, "empty.jsonl: the file is empty", ""),
+        ("synth --families comparisn", 2, "no family 'comparisn'; did you mean 'comparison'?", "known: "),
+        ("trajs make", 2, "trajectories/raw/teacher: no such file or folder", "rulewright teacher run"),
+        ("train sft", 2, "give either `model`", "--config smollm2/stage0"),
+        ("demo", 2, "no job is named", "--config smollm2/demo"),
+        ("train sft --config folder", 2, "folder: is a folder, not a configuration file", "name a YAML file"),
+        ("plan rows.jsonl", 2, "rows.jsonl:1: these are data", "a configuration is YAML"),
+        ("configs tiny/stge1", 2, "did you mean 'tiny/stage1'?", "rulewright configs"),
+    ],
+)
+def test_wrong_input_is_told_with_the_way_out(
+    line: str, code: int, message: str, hint: str,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty.jsonl").touch()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "rows.jsonl").write_text('{"a": 1}\n{"a": 2}\n')
+    assert cli.main(line.split()) == code
+    said = capsys.readouterr().err
+    assert message in said and "Errno" not in said
+    assert hint in said.partition("hint: ")[2]

@@ -49,7 +49,7 @@ def run(config: DemoConfig) -> int:
     """Run the stages, print the results."""
     if not config.stages:
         raise UsageError(
-            "the demo has no stages", "run it with --config smollm2/demo; `rulewright configs` lists others"
+            "no job is named", "run it with --config smollm2/demo; `rulewright configs` lists others"
         )
     if config.overwrite and config.root.exists():
         shutil.rmtree(config.root)

@@ -83,6 +83,8 @@ def _row(path: Path, number: int) -> dict[str, Any]:
             if line.value is None:
                 raise RulewrightError(f"{path}:{line.number}: {line.problem}", "show another line")
             return line.value
+    if not last:
+        raise UsageError(f"{path}: the file is empty", "name a file with records or steps, one a line")
     raise UsageError(f"{path}:{number}: there is no such line; the last one is {last}", "lines count from 1")
 
 

@@ -19,7 +19,7 @@ import tyro
 from pydantic import Field
 
 from rulewright import console
-from rulewright.config import CommandConfig
+from rulewright.config import CommandConfig, did_you_mean
 from rulewright.errors import RulewrightError, UsageError
 from rulewright.languages import Language
 from rulewright.locks import Lock
@@ -90,6 +90,7 @@ def run(config: Config) -> int:
     """Make the data set; give the exit code."""
     from rulewright.synth import shards, sources
 
+    _require_families(config)
     files = sources.find(
         config.source_dir or (sources.standard_library(),), config.languages, config.group_by, config.license
     )
@@ -99,6 +100,21 @@ def run(config: Config) -> int:
         )
     with Lock.take(config.out / ".work" / shards.SOURCE):
         return _once(config, files)
+
+
+def _require_families(config: Config) -> None:
+    """Refuse the name of a family that there is none of: it would silently give nothing."""
+    from rulewright.synth.shards import family_names
+
+    if not config.families:
+        return
+    known = family_names(config.packaged, tuple(str(path) for path in config.templates))
+    wrong = [name for name in config.families if name not in known]
+    if wrong:
+        raise UsageError(
+            "\n".join(f"--families: no family '{name}'{did_you_mean(name, known)}" for name in wrong),
+            f"known: {', '.join(known)}",
+        )
 
 
 def _once(config: Config, files: list[Any]) -> int:

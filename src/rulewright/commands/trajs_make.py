@@ -129,7 +129,9 @@ def raw_files(given: list[Path]) -> list[Path]:
     """
     paths: list[Path] = []
     for path in given:
-        inside = sorted(path.glob("*.jsonl")) if path.is_dir() else [jsonl.require_file(path)]
+        if not path.exists():
+            raise UsageError(f"{path}: no such file or folder", "run `rulewright teacher run` first")
+        inside = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
         if not inside:
             raise UsageError(f"{path}: no *.jsonl in it", "run `rulewright teacher run` first")
         paths += inside

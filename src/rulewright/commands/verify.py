@@ -19,6 +19,7 @@ import tyro
 
 from rulewright import console, jsonl
 from rulewright.config import CommandConfig
+from rulewright.errors import RulewrightError
 from rulewright.languages import Language, normalize_language
 from rulewright.verdict import Outcome, Verdict
 
@@ -82,6 +83,8 @@ def run(config: Config) -> int:
             failed += bad
             if bad or not config.failures_only:
                 _print(config, claim, reason, claim.problem or outcome.detail, outcome)
+    if not claims:
+        raise RulewrightError(f"{config.file}: the file is empty", "name a file with records, one a line")
     checked = sum(counts.values()) - sum(n for reason, n in counts.items() if reason in SKIPS)
     if config.json_output:
         console.emit_json({"summary": dict(counts), "checked": checked, "failed": failed})

@@ -193,6 +193,12 @@ def _maker(language: Language, options: Options) -> Maker:
     return Maker(language, chosen, families, options.shapes, speech, options.per_window, options.most)
 
 
+def family_names(packaged: bool, template_files: tuple[str, ...]) -> list[str]:
+    """Every family of edits that could be asked for."""
+    static = {template.family for template in _templates(packaged, template_files)}
+    return sorted(static | (set(instances.FAMILIES) if packaged else set()))
+
+
 @lru_cache(maxsize=4)
 def _templates(with_packaged: bool, files: tuple[str, ...]) -> tuple[templates.Template, ...]:
     found = {template.name: template for template in (templates.packaged() if with_packaged else ())}

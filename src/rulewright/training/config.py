@@ -219,7 +219,11 @@ def check(config: SftConfig) -> None:
         found.append("`bucket` and `trainer.packing` exclude each other")
     found += [f"trainer.{key}: {what}" for key, what in _problems(config.trainer)]
     if found:
-        raise ConfigError("\n".join(found), "fix the configuration; nothing was run")
+        raise ConfigError(
+            "\n".join(found),
+            "give or fix the configuration (--config smollm2/stage0; `rulewright configs` lists others); "
+            "nothing was run",
+        )
 
 
 # What is logged, saved and evaluated, and how often, cannot change the weights.

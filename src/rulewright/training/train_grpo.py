@@ -46,7 +46,10 @@ class GrpoConfig(PolicyConfig):
 def train_grpo(config: GrpoConfig) -> dict[str, Any]:
     """Run GRPO as configured; give what `result.json` holds."""
     if not config.mix or not config.dev:
-        raise ConfigError("`mix` and `dev` must name records", "see configs/tiny/grpo.yaml; nothing was run")
+        raise ConfigError(
+            "`mix` and `dev` must name records",
+            "give a configuration: --config tiny/grpo shows one; nothing was run",
+        )
     config = with_checkpoint(config)
     train_mix = mix(config.mix, config.seed, config.limit or None, config.mix_policy)
     # The same dev tasks for every seed, or seeds could not be compared.
