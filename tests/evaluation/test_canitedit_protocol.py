@@ -165,6 +165,11 @@ def test_what_is_no_benchmark_is_refused(tmp_path):
     path.write_text(json.dumps({"id": 1, "code": "x"}) + "\n")
     with pytest.raises(UsageError, match="no column name, before"):
         data.load(path)
+    record = {"instruction": "i", "pre": "a\n", "post": "b\n", "language": "python", "metadata": {"id": "1"}}
+    path.write_text(json.dumps(record) + "\n")
+    with pytest.raises(UsageError) as refused:
+        data.load(path)
+    assert "keep other sources clear" in refused.value.hint
     path.write_text("")
     with pytest.raises(UsageError, match="holds no problem"):
         data.load(path)

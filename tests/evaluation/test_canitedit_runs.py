@@ -270,3 +270,10 @@ def test_a_model_that_never_passes_gives_a_result(bench, tmp_path, oracle):
     oracle.answer = lambda prompt, body: "no"
     found = run(bench, tmp_path / "run", "--model", "m", "--base-url", oracle.url, "--n", "1")
     assert found["metrics"]["pass@1"]["value"] == 0 and found["excess_code"]["value"] is None
+
+
+def test_a_file_that_is_none_leaves_the_folder_to_the_right_one(bench, tmp_path, capsys):
+    wrong, out = tmp_path / "wrong.jsonl", tmp_path / "run"
+    wrong.write_text('{"id": 1, "pre": "x", "metadata": {}}\n')
+    assert main(["eval", "canitedit", "--input", str(wrong), "--out", str(out), "--gold", "after"]) == 2
+    assert "no column" in capsys.readouterr().err and not out.exists()

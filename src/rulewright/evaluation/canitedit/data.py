@@ -144,7 +144,10 @@ def _problem(row: Mapping[str, Any], place: str) -> Problem:
     if missing:
         raise UsageError(
             f"{place}: no column {', '.join(missing)} (it has {', '.join(sorted(map(str, row)))[:200]})",
-            f"expected the columns of {HUB_NAME}",
+            f"name the file as {HUB_NAME} publishes it: the records of `ingest canitedit` keep other sources "
+            "clear of the benchmark, and are not run"
+            if "pre" in row and "metadata" in row
+            else f"expected the columns of {HUB_NAME}",
         )
     texts = {name: row[name] for name in _COLUMNS[1:]}
     wrong = [name for name, value in texts.items() if not isinstance(value, str)]

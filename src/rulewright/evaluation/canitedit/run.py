@@ -39,10 +39,12 @@ def evaluate(config: CanItEditConfig) -> dict[str, Any]:
     """Run or continue the benchmark; give the content of `result.json`."""
     inputs = [config.input] if config.input else []
     facts = {"model": f"gold-{config.gold}", "style": "full"} if config.gold else None
+    # Read first: a file that is none must leave the run's folder unclaimed.
+    given = data.load(config.input, config.revision) if config.input else None
     run = claim(config, _name(config), inputs, facts)
     if run.done and not config.rescore:
         return run.result()
-    problems = data.load(config.input, config.revision)
+    problems = given if given is not None else data.load(config.input, config.revision)
     found = data.digest(problems)
     chosen = choose(problems, lambda problem: str(problem.id), config.limit, config.seed)
     python = config.python or executable
