@@ -77,6 +77,17 @@ def test_a_class_that_is_renamed_is_renamed_where_it_is_not_called_too() -> None
     assert engine.apply(mined.action, "except_(StandardError)\n").post == "except_(Exception)\n"
 
 
+@pytest.mark.parametrize(
+    ("pre", "post"),
+    [("x = os .getcwdu(1)\n", "x = os .getcwd(1)\n"), ("x = raw_input(   )\n", "x = input(   )\n")],
+)
+def test_blanks_where_nobody_puts_any_are_no_part_of_a_rule(pre: str, post: str) -> None:
+    mined = learn_from(pre, post, "python")
+    assert mined.action is not None, mined.reason
+    usual = pre.replace(" .", ".").replace("(   )", "(2)")
+    assert engine.apply(mined.action, usual).post == post.replace(" .", ".").replace("(   )", "(2)")
+
+
 TWO_PARTS = (
     "from tiny import pick\nimport os\n\n\ndef f(xs):\n    return pick(xs, 3)\n",
     "import os\n\n\ndef f(xs):\n    return xs.take(3)\n",
