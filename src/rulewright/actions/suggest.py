@@ -1,4 +1,4 @@
-"""Did-you-mean, for messages that a model or a person repairs from."""
+"""Did-you-mean and quoted code, for messages that a model or a person repairs from."""
 
 from __future__ import annotations
 
@@ -16,3 +16,13 @@ def did_you_mean(word: str, known: Iterable[str], n: int = 1) -> str:
     if not near:
         return ""
     return "; did you mean " + " or ".join(f"`{item}`" for item in near) + "?"
+
+
+def quoted(text: str, most: int = 80) -> str:
+    r"""Code in backticks, on one line, cut to so many characters.
+
+    >>> quoted("f(a,\n  b)"), quoted("abcdefgh", 6)
+    ('`f(a, b)`', '`abc...`')
+    """
+    flat = " ".join(text.split())
+    return f"`{flat if len(flat) <= most else flat[: most - 3] + '...'}`"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from rulewright.actions.action import Action
+from rulewright.actions.suggest import quoted
 from rulewright.actions.visit import VARIABLE, own, pattern_parts
 from rulewright.engine import patterns
 from rulewright.engine.apply import apply, trace
@@ -126,10 +127,10 @@ def tests(action: Action, valid: Sequence[str], invalid: Sequence[str]) -> Itera
     """What the rule's tests say otherwise than the rule."""
     for number, code in enumerate(invalid, 1):
         if not finds(action, code):
-            yield Finding("test-missing", f"invalid case {number} is not found: {_short(code)}")
+            yield Finding("test-missing", f"invalid case {number} is not found: {quoted(code)}")
     for number, code in enumerate(valid, 1):
         if finds(action, code):
-            yield Finding("test-noisy", f"valid case {number} is found: {_short(code)}")
+            yield Finding("test-noisy", f"valid case {number} is found: {quoted(code)}")
 
 
 def effects(action: Action, code: str, where: str, whole_file: bool) -> Iterator[Finding]:
@@ -171,9 +172,4 @@ def broken(action: Action) -> Iterator[Finding]:
             continue
         text, selector = pattern_parts(part["pattern"])
         if not VARIABLE.fullmatch(text.strip()) and patterns.facts(text, selector, action.language).broken:
-            yield Finding("broken-pattern", f"{_short(text)}{patterns.fault(text)}")
-
-
-def _short(text: str) -> str:
-    flat = " ".join(text.split())
-    return f"`{flat if len(flat) <= 80 else flat[:77] + '...'}`"
+            yield Finding("broken-pattern", f"{quoted(text)}{patterns.fault(text)}")

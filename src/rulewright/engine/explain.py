@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rulewright.actions.suggest import did_you_mean
+from rulewright.actions.suggest import did_you_mean, quoted
 from rulewright.actions.visit import RELATIONS, RULE_KEYS, pairs
 from rulewright.engine import kinds
 from rulewright.languages import Language
@@ -24,7 +24,7 @@ def missing_kinds(rule: Mapping[str, Any], language: Language) -> str:
     pattern = rule.get("pattern")
     if isinstance(pattern, str):
         return (
-            f"the pattern `{_short(pattern)}` is not complete code of one kind: write the whole construct, "
+            f"the pattern {quoted(pattern, 60)} is not complete code of one kind: write the whole construct, "
             "or add the `kind` it shall have"
         )
     return "the rule must say which node kinds it matches: add a `kind`, or a pattern that is complete code"
@@ -52,7 +52,7 @@ def _improved(reason: str, config: Mapping[str, Any], language: Language) -> str
         return f"unknown field `{found.group(1)}` in a rule{did_you_mean(found.group(1), RULE_KEYS)}"
     if found := re.match(r"Multiple AST nodes are detected. Please check the pattern source `(.*)`", reason):
         return (
-            f"the pattern `{_short(found.group(1))}` is several nodes, it must be one node: "
+            f"the pattern {quoted(found.group(1), 60)} is several nodes, it must be one node: "
             "use one statement or expression, or `context` with `selector`"
         )
     if found := re.fullmatch(r"Rule `(.*)` is not defined\.", reason):
@@ -85,8 +85,3 @@ def _misspelled(config: Mapping[str, Any]) -> str:
                 if name not in known:
                     return f": unknown field `{name}` in `{key}`{did_you_mean(name, known)}"
     return "; write at least one of pattern, kind, regex, inside, has, all, any, not, matches"
-
-
-def _short(text: str) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= 60 else flat[:57] + "..."

@@ -13,6 +13,7 @@ from typing import Any, Final
 from ast_grep_py import SgNode
 
 from rulewright.actions.action import Action
+from rulewright.actions.suggest import quoted
 from rulewright.actions.visit import RELATIONS, pattern_parts
 from rulewright.engine import applier, patterns, suppress
 from rulewright.engine.apply import trace
@@ -67,7 +68,7 @@ def _explain_constraints(config: Mapping[str, Any], found: list[SgNode]) -> str:
             line = found[0].range().start.line + 1
             return (
                 f"the rule matches {_times(len(found))}, but `constraints` leave none: "
-                f"at line {line} ${name} is {_short(value.text())}"
+                f"at line {line} ${name} is {quoted(value.text())}"
             )
     return f"the rule matches {_times(len(found))}, but `constraints` leave none"
 
@@ -150,7 +151,7 @@ def _explain_first(key: str, value: Any, rule: CompiledRule, parsed: Parsed, dep
         return f"`{key}` matches no node"
     text, selector = pattern_parts(value)
     facts = patterns.facts(text, selector, rule.language)
-    shown = _short(text)
+    shown = quoted(text)
     note = f"; the pattern{patterns.fault(text)}" if facts.broken else ""
     if facts.root_kind is None:
         return f"the pattern {shown} matches nothing{note}"
@@ -161,7 +162,7 @@ def _explain_first(key: str, value: Any, rule: CompiledRule, parsed: Parsed, dep
     line = near.range().start.line + 1
     return (
         f"the pattern {shown} matches none of the {len(nodes)} `{facts.root_kind}` nodes; "
-        f"the nearest, at line {line}, is {_short(near.text())}{note}"
+        f"the nearest, at line {line}, is {quoted(near.text())}{note}"
     )
 
 
@@ -194,8 +195,3 @@ def _names(parts: Mapping[str, Any]) -> str:
 
 def _times(n: int) -> str:
     return "once" if n == 1 else f"{n} times"
-
-
-def _short(text: str) -> str:
-    flat = " ".join(text.split())
-    return f"`{flat if len(flat) <= 80 else flat[:77] + '...'}`"

@@ -10,17 +10,17 @@ from __future__ import annotations
 import difflib
 from collections import Counter
 
+from rulewright import difftext
+
 
 def changed_lines(before: str, after: str) -> Counter[tuple[str, str]]:
     """Removed and added lines, each with its sign, trailing blanks ignored."""
     old, new = _lines(before), _lines(after)
-    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
-    changed: Counter[tuple[str, str]] = Counter()
-    for tag, i1, i2, j1, j2 in matcher.get_opcodes():
-        if tag != "equal":
-            changed.update(("-", line) for line in old[i1:i2])
-            changed.update(("+", line) for line in new[j1:j2])
-    return changed
+    counts: Counter[tuple[str, str]] = Counter()
+    for a0, a1, b0, b1 in difftext.changed(old, new):
+        counts.update(("-", line) for line in old[a0:a1])
+        counts.update(("+", line) for line in new[b0:b1])
+    return counts
 
 
 def changed_line_overlap(pre: str, wanted: str, got: str) -> float:

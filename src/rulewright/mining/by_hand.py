@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from rulewright import jsonl
+from rulewright import difftext, jsonl
 from rulewright.actions.action import Action
 from rulewright.actions.rule_file import Document, documents_of, joined
 from rulewright.engine import places
@@ -177,7 +177,7 @@ def _strict_rules(change: diffs.Change, budget_s: float) -> tuple[list[Rule], st
 def _rule_a_hunk(change: diffs.Change, budget_s: float) -> tuple[list[Rule], str]:
     """A rule for each hunk that the rules before do not explain; nothing if they do not give the change."""
     found: list[Rule] = []
-    for post in callees.hunks(change.pre, change.post, MAX_HUNKS):
+    for post in difftext.hunk_by_hunk(change.pre, change.post, MAX_HUNKS):
         part = replace(change, post=post)
         known = _of_language([rule.document for rule in found], change.language)
         if known is not None and _explains(known, part):
@@ -305,10 +305,7 @@ def _changed(pre: str, post: str) -> set[int]:
 
 
 def _lines_of(pre: str, post: str, old_side: bool) -> Iterator[int]:
-    matcher = difflib.SequenceMatcher(None, pre.splitlines(), post.splitlines(), autojunk=False)
-    for tag, a0, a1, b0, b1 in matcher.get_opcodes():
-        if tag == "equal":
-            continue
+    for a0, a1, b0, b1 in difftext.changed(pre.splitlines(), post.splitlines()):
         start, end = (a0, a1) if old_side else (b0, b1)
         yield from range(start + 1, end + 1) if end > start else (start, start + 1)
 

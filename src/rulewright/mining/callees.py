@@ -8,7 +8,7 @@ other types. Where all that changed are calls, the rule can say so: `Place::nowh
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from ast_grep_py import SgNode
@@ -156,18 +156,3 @@ def _start(node: SgNode) -> int:
 
 def _end(node: SgNode) -> int:
     return node.range().end.index
-
-
-def hunks(pre: str, post: str, at_most: int) -> Iterator[str]:
-    """The text with one hunk of a change made at a time; nothing for a change of one, or of many."""
-    import difflib
-
-    old, new = pre.splitlines(keepends=True), post.splitlines(keepends=True)
-    found = [
-        code
-        for code in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
-        if code[0] != "equal"
-    ]
-    if 1 < len(found) <= at_most:
-        for _, a0, a1, b0, b1 in found:
-            yield "".join([*old[:a0], *new[b0:b1], *old[a1:]])
