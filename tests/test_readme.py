@@ -15,7 +15,7 @@ from rulewright import cli, config, jsonl
 from rulewright.data.schemas import NormalizedRecord, RecordMetadata, record_id
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def command_lines() -> list[tuple[str, str]]:
@@ -26,7 +26,7 @@ def command_lines() -> list[tuple[str, str]]:
         for line in re.findall(r"(?:^[ $]*|-m |`)rulewright ([a-z][^`\n]*)", text, re.MULTILINE):
             words = line.partition(" #")[0].strip()
             if words:
-                found.append((page.name, words))
+                found.append((str(page.relative_to(ROOT)), words))
     return found
 
 

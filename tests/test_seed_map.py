@@ -1,4 +1,4 @@
-"""docs/seed-map.md tells the truth: modules import, commands exist, paths are defaults."""
+"""docs/reference/seed-map.md tells the truth: modules import, commands exist, paths are defaults."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def rows() -> list[tuple[str, str, str, str]]:
-    text = (ROOT / "docs/seed-map.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs/reference/seed-map.md").read_text(encoding="utf-8")
     found = re.findall(r"^\| (.+?) \| (.+?) \| (.+?) \| (.+?) \|$", text, re.MULTILINE)
     return [row for row in found if row[0] not in ("plan", "---")]
 

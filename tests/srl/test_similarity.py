@@ -1,4 +1,4 @@
-"""Properties of the similarity of actions (numbers: docs/rewards.md lists them)."""
+"""Properties of the similarity of actions (numbers: docs/reference/rewards.md lists them)."""
 
 from __future__ import annotations
 

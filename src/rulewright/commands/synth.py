@@ -48,7 +48,7 @@ class Config(CommandConfig):
     shapes: tuple[Shape, ...] = SHAPES
     """Kinds of edits: `single`, `scoped` ("only in f"), `multi` (two or three rules), `negative`."""
     templates: tuple[Path, ...] = ()
-    """Further templates, `.yaml` or `.jsonl` (see docs/synth.md)."""
+    """Further templates, `.yaml` or `.jsonl` (see docs/guide/synth.md)."""
     packaged: bool = True
     """Use the templates and instance edits that come with rulewright."""
     wording: Wording = "rich"

@@ -38,13 +38,13 @@ class TrajsConfig(CommandConfig):
     allow_flags: bool = False
     """Keep actions judged lossy or degenerate although their result is right."""
     tiers: tuple[str, ...] = ("train", "literal", "untiered")
-    """Tiers of mined actions to keep (docs/mining.md); untiered: steps of other teachers. `reject` is
-    never among them unless it is named."""
+    """Tiers of mined actions to keep (docs/reference/mining.md); untiered: steps of other teachers.
+    `reject` is kept only where it is named."""
     literal_share: float = Field(default=1.0, ge=0, le=1)
     """At most this share of a split's steps of tier `literal`: the miner doubts that they hold elsewhere."""
     memorized_share: float = Field(default=0.1, ge=0, le=1)
     """At most this share of a split's steps whose rules mostly repeat code, whatever their tier
-    (docs/teachers.md)."""
+    (docs/guide/teachers.md)."""
     records: Path | None = None
     """Also write the training steps as records to this file: SFT on the same steps, the control."""
     workers: int = Field(default=2, ge=1)

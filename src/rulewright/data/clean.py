@@ -60,7 +60,7 @@ def text_of(text: str) -> str:
 
 
 def clean(draft: Draft, source: str, rules: Rules) -> NormalizedRecord | Drop:
-    """Check and normalize a draft; the reasons are those of the table in docs/data.md."""
+    """Check and normalize a draft; the reasons are those of the table in docs/reference/data.md."""
     instruction = (
         " ".join(text_of(draft.instruction).split())
         if "\n" not in draft.instruction.strip()

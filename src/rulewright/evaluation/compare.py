@@ -62,7 +62,7 @@ def compare(
     seed: int = 0,
     by: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """Compare two runs; see `docs/evaluation.md` for every field of the result.
+    """Compare two runs; see `docs/reference/evaluation.md` for every field of the result.
 
     Args:
         a: the earlier run.

@@ -3,7 +3,7 @@
 Four questions, always together, since each alone can be gamed: does the action give
 `post` exactly; does a rule learnt from one place change the others (leave one out);
 does a rule learnt from one example of a fixer do another example (transfer); how often
-does it match where nothing should change (over-match). docs/mining.md defines each.
+does it match where nothing should change (over-match). docs/reference/mining.md defines each.
 """
 
 from __future__ import annotations

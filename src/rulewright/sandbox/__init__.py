@@ -18,7 +18,7 @@ Linux 6.12, and orphans where trainer and keeper are killed in the same moment. 
 A strict verdict cannot be forged by an exit, a patch, or an object that equals
 everything. It does not catch a program that hard-codes the answers to tests it knows,
 and a program written against this very code could misreport checks that compare two
-values of its own (see docs/sandbox.md).
+values of its own (see docs/reference/sandbox.md).
 """
 
 from __future__ import annotations

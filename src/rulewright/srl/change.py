@@ -1,7 +1,7 @@
 """How alike two changes of one text are: the change counts, never the text around it.
 
 Doing nothing is like nothing: the similarity to an empty change is 0. Diffs are by
-line, without context, which would inflate the figure (docs/rewards.md).
+line, without context, which would inflate the figure (docs/reference/rewards.md).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A rule that spells out whole statements, to match them or to put them in, teaches a model to
 copy its input. This is about a rule's form, and can be told of any teacher's rule; whether a
-rule holds elsewhere is another question, which the miner's tier answers (docs/mining.md).
+rule holds elsewhere is another question, which the miner's tier answers (docs/reference/mining.md).
 """
 
 from __future__ import annotations

@@ -295,7 +295,7 @@ def require_steps(
         )
     reasons = ", ".join(f"{reason} {n:,}" for reason, n in dropped.most_common(5)) or "the input is empty"
     if dropped["literal_share"] or dropped["memorized_share"]:
-        hint = "raise --literal-share or --memorized-share, or collect more general steps (docs/teachers.md)"
+        hint = "raise --literal-share or --memorized-share, or get more general steps: docs/guide/teachers.md"
     else:
         hint = "run `rulewright teacher run` on tasks with a target or tests, or with a better teacher"
     raise RulewrightError(f"{names}: no verified step for training ({reasons})", hint)

@@ -3,7 +3,7 @@
 Two views exist of each: with the names of metavariables as written, and *alpha*, with
 the names renumbered by first use, so that a consistent renaming does not show. Where
 order has no effect, alpha's order is the one that gives the smallest text, so that names
-do not decide it. Weights and rules: docs/rewards.md; the normal form: `actions.canonical`.
+do not decide it. Weights and rules: docs/reference/rewards.md; the normal form: `actions.canonical`.
 
 Not here: whether ast-grep takes the rule, and what it does to code.
 """

@@ -37,7 +37,7 @@ class Similarity(NamedTuple):
 def similarity(student: Action, teacher: Action) -> Similarity:
     """Compare two actions in their normal form.
 
-    The formula is the plan's (section 5); normal form and soft Dice as in docs/rewards.md.
+    The formula is the plan's (section 5); normal form and soft Dice as in docs/reference/rewards.md.
     """
     a, b = views(student), views(teacher)
     s_field = max(dice(a.raw, b.raw), dice(a.alpha, b.alpha))

@@ -2,7 +2,7 @@
 
 The student sees the instruction, the code and the state that the teacher saw, writes
 its own action, and is rewarded by its similarity to the teacher's, gated by its effect
-or not (SRL, arXiv 2510.25992; docs/rewards.md). Every verified step is one instance,
+or not (SRL, arXiv 2510.25992; docs/reference/rewards.md). Every verified step is one instance,
 the first one included.
 """
 

@@ -97,11 +97,11 @@ def _from_yaml(text: str, place: str) -> Iterable[Template]:
     except yaml12.YamlError as error:
         raise UsageError(f"{place}:{error.line}: not valid YAML: {error}", "fix the line") from error
     if not isinstance(document, dict) or not isinstance(document.get("templates"), list):
-        raise UsageError(f"{place}: expected a mapping with `templates: […]`", "see docs/synth.md")
+        raise UsageError(f"{place}: expected a mapping with `templates: […]`", "see docs/guide/synth.md")
     shared = {key: value for key, value in document.items() if key != "templates"}
     for entry in document["templates"]:
         if not isinstance(entry, dict):
-            raise UsageError(f"{place}: template {entry!r}: expected a mapping", "see docs/synth.md")
+            raise UsageError(f"{place}: template {entry!r}: expected a mapping", "see docs/guide/synth.md")
         for language in _languages({**shared, **entry}, place):
             yield _from_entry({**shared, **entry}, language, place)
 
@@ -124,7 +124,7 @@ def _from_entry(entry: Mapping[str, Any], language: Language, place: str) -> Tem
         key for key in ("name", "family", "reason", "say", "old", "new", "example") if key not in entry
     ]
     if missing:
-        raise UsageError(f"{where}: missing {', '.join(missing)}", "see docs/synth.md")
+        raise UsageError(f"{where}: missing {', '.join(missing)}", "see docs/guide/synth.md")
     needs = entry.get("needs", () if "new_rule" in entry else _needs({"pattern": entry["new"]}))
     return Template(
         name=f"{language}/{name}",
@@ -166,13 +166,13 @@ def pattern(text: str, context: str | None = None, selector: str | None = None) 
 def _from_row(row: Mapping[str, Any], place: str) -> Template:
     missing = [key for key in ("name", "language", "forward", "inverse", "paraphrases") if not row.get(key)]
     if missing:
-        raise UsageError(f"{place}: missing {', '.join(missing)}", "see docs/synth.md for the format")
+        raise UsageError(f"{place}: missing {', '.join(missing)}", "see docs/guide/synth.md for the format")
     language = normalize_language(str(row["language"]))
     rules = []
     for side in ("forward", "inverse"):
         given = row[side]
         if not isinstance(given, Mapping) or "rule" not in given or "fix" not in given:
-            raise UsageError(f"{place}: {side}: expected an object with rule and fix", "see docs/synth.md")
+            raise UsageError(f"{place}: {side}: expected `rule` and `fix`", "see docs/guide/synth.md")
         rules.append({key: given[key] for key in EFFECTIVE_FIELDS if given.get(key) is not None})
     return Template(
         name=str(row["name"]),

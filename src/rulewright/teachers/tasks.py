@@ -36,7 +36,7 @@ class Task:
     action: str | None = None
     """A verified action that a record came with."""
     tier: str = ""
-    """The miner's word on that action, where it was mined (docs/mining.md)."""
+    """The miner's word on that action, where it was mined (docs/reference/mining.md)."""
     group: str = ""
     source: str = "manifest"
     split: str = ""

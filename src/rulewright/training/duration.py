@@ -27,7 +27,7 @@ _LAUNCH_ADAPTER_S: Final = (0.6e-3, 1.5e-3)
 _SERVED_SHARE: Final = 0.7
 # NF4: a weight is read, written in bf16 and read again, for every decoding step of more than one row.
 _DEQUANTIZED_BYTES: Final = (4 + 0.127) / 8 + 2 + 2
-# Measured (docs/training.md): a step of a tiny model on one core costs this much besides its
+# Measured (docs/reference/training.md): a step of a tiny model on one core costs this much besides its
 # arithmetic, which runs at this rate.
 _TINY_STEP_S: Final = 0.03
 _TINY_GFLOPS: Final = 25.0

@@ -2,7 +2,7 @@
 
 The command starts itself again under torchrun with the resolved configuration. On a CPU
 they speak gloo over the loopback interface. More than one machine, DeepSpeed and FSDP
-are `accelerate launch`'s business (docs/training.md).
+are `accelerate launch`'s business (docs/reference/training.md).
 """
 
 from __future__ import annotations

@@ -177,7 +177,7 @@ def training(setup: Setup) -> dict[str, float]:
 def parts(setup: Setup) -> dict[str, float]:
     """GiB on each device while training, by part.
 
-    Figures of a 14B model stand in docs/training.md.
+    Figures of a 14B model stand in docs/reference/training.md.
     """
     return resident(setup) | training(setup)
 

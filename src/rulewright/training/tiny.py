@@ -3,7 +3,7 @@
 What makes 0.2 million parameters copy code is the tokenizer: names, runs of blanks and
 single marks are always cut apart, so that a name has the same tokens wherever it stands
 (`x`, `.x`, `(x`), and the vocabulary is small, so that every token is seen often. Measured
-in docs/training.md: with GPT-2's cut the same model reaches a third of the exact matches.
+in docs/reference/training.md: with GPT-2's cut the same model reaches a third of the exact matches.
 """
 
 from __future__ import annotations

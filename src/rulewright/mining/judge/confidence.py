@@ -1,6 +1,6 @@
 """How likely a rule is to be right where it changes something else: a number from the rule alone.
 
-A logistic model over a few properties that a person can check; docs/mining.md says on what it
+A logistic model over a few properties that a person can check; docs/reference/mining.md says on what it
 was fitted and how the threshold was chosen. Nothing here looks at files.
 """
 
