@@ -31,6 +31,9 @@ _STATES: Final = {
 }  # fmt: skip
 
 
+# Another value of one of these does not make another run.
+_FREE: Final = frozenset({"resume", "overwrite", "json_output", "out", "workers", "jobs", "models"})
+
 # Values that no single flag can express; given in the file or by `--set`.
 Options = tyro.conf.Fixed[tyro.conf.Suppress[dict[str, Any]]]
 
@@ -50,6 +53,14 @@ class CommandConfig(BaseModel):
             values: checked values of the keys that were given; those of wrong type are left out.
         """
         return []
+
+    def is_free(self, key: str) -> bool:
+        """Whether a run may be continued with another value of a key.
+
+        Args:
+            key: name of a field, or like `trainer.save_steps` for a value in a section.
+        """
+        return key in _FREE
 
 
 def load(

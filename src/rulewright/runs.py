@@ -17,20 +17,35 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Final, Self
-
-from pydantic import BaseModel
+from typing import Any, Final, Protocol, Self
 
 from rulewright import __version__, jsonl
 from rulewright.errors import UsageError
 from rulewright.locks import Lock
 
-# Changing one of these does not make it another run.
-NOT_IDENTITY: Final = frozenset({"resume", "overwrite", "json_output", "out", "workers", "jobs", "models"})
-
 _PACKAGES: Final = (
     "ast-grep-py", "ast-grep-cli", "torch", "transformers", "trl", "peft", "accelerate", "datasets",
 )  # fmt: skip
+
+
+class RunConfig(Protocol):
+    """What a configuration says of its run; every `CommandConfig` with these fields does."""
+
+    @property
+    def resume(self) -> bool:
+        """Continue a run of the same configuration."""
+
+    @property
+    def overwrite(self) -> bool:
+        """Remove the files of an earlier run first."""
+
+    @property
+    def seed(self) -> int: ...
+
+    def is_free(self, key: str) -> bool:
+        """Whether a run may be continued with another value of a key."""
+
+    def model_dump_json(self) -> str: ...
 
 
 class RunDir:
@@ -52,73 +67,57 @@ class RunDir:
     def open(
         cls,
         path: Path,
-        config: BaseModel,
-        *,
-        resume: bool = False,
-        overwrite: bool = False,
-        seed: int | None = None,
+        config: RunConfig,
         inputs: Iterable[Path] = (),
-        lock: Lock | None = None,
-        free: Callable[[str], bool] = lambda key: False,
+        clear: Callable[[], None] = lambda: None,
     ) -> Self:
         """Claim a folder for a run, or continue the one that is there.
 
+        Nobody else writes the run until `finish`.
+
         Args:
             path: the folder; created if absent.
-            config: the resolved configuration; fields in `NOT_IDENTITY` may differ on resume.
-            resume: continue a run of the same configuration.
-            overwrite: remove the files of an earlier run first.
-            seed: noted in `run.json`.
+            config: the resolved configuration.
             inputs: files whose SHA-256 is noted, and must not have changed on resume.
-            lock: of this folder (`Lock.take(path)`), held until `finish`: nobody else writes the run.
-            free: tells of a key (`trainer.save_steps` for one in a section) whether it may differ too.
+            clear: with `overwrite`, removes what an earlier run left beside its own files.
 
         Raises:
-            UsageError: the folder holds another run, with the keys that differ and the ways out.
+            UsageError: the folder holds another run, with the keys that differ and the ways out;
+                or another process writes it.
         """
+        lock = Lock.take(path)
         digests = {str(p): file_sha256(p) for p in inputs}
-        run = cls._look(path, config, resume, overwrite, digests, free)
+        run = cls._look(path, config, digests)
         run._lock = lock
-        if overwrite and (path / "config.json").exists():
+        if config.overwrite:
+            clear()
             run.clear()
         if not (run.path / "run.json").exists():
-            jsonl.write_json(run.path / "run.json", _facts(seed, digests))
+            jsonl.write_json(run.path / "run.json", _facts(config.seed, digests))
         jsonl.write_json(run.path / "config.json", json.loads(config.model_dump_json()))
         return run
 
     @classmethod
-    def look(
-        cls,
-        path: Path,
-        config: BaseModel,
-        *,
-        resume: bool = False,
-        overwrite: bool = False,
-        inputs: Iterable[Path] = (),
-        free: Callable[[str], bool] = lambda key: False,
-    ) -> Self:
+    def look(cls, path: Path, config: RunConfig, inputs: Iterable[Path] = ()) -> Self:
         """Check, as `open` will, that a run may take the folder; change nothing.
 
         Raises:
-            UsageError: as `open`.
+            UsageError: the folder holds another run.
         """
-        return cls._look(path, config, resume, overwrite, {str(p): file_sha256(p) for p in inputs}, free)
+        return cls._look(path, config, {str(p): file_sha256(p) for p in inputs})
 
     @classmethod
-    def _look(
-        cls, path: Path, config: BaseModel, resume: bool, overwrite: bool, digests: Mapping[str, str],
-        free: Callable[[str], bool],
-    ) -> Self:  # fmt: skip
+    def _look(cls, path: Path, config: RunConfig, digests: Mapping[str, str]) -> Self:
         run = cls(path)
-        if overwrite or not (path / "config.json").exists():
+        if config.overwrite or not (path / "config.json").exists():
             return run
-        if not resume:
+        if not config.resume:
             state = "a finished" if run.done else "an unfinished"
             raise UsageError(
                 f"{path}: holds {state} run already",
                 "continue it with --resume, replace it with --overwrite, or choose another folder",
             )
-        run._require_same(json.loads(config.model_dump_json()), digests, free)
+        run._require_same(config, digests)
         return run
 
     @property
@@ -130,12 +129,10 @@ class RunDir:
         for name in ("result.json", "config.json", "run.json", "metrics.jsonl", "rows.jsonl"):
             (self.path / name).unlink(missing_ok=True)
 
-    def _require_same(
-        self, wanted: Mapping[str, Any], digests: Mapping[str, str], free: Callable[[str], bool]
-    ) -> None:
-        earlier = json.loads((self.path / "config.json").read_text(encoding="utf-8"))
-        was, now = _by_key(earlier), _by_key(wanted)
-        keys = sorted(key for key in set(was) | set(now) if key not in NOT_IDENTITY and not free(key))
+    def _require_same(self, config: RunConfig, digests: Mapping[str, str]) -> None:
+        earlier = (self.path / "config.json").read_text(encoding="utf-8")
+        was, now = (_by_key(json.loads(text)) for text in (earlier, config.model_dump_json()))
+        keys = sorted(key for key in set(was) | set(now) if not config.is_free(key))
         differ = [key for key in keys if was.get(key) != now.get(key)]
         if differ:
             listing = "; ".join(f"{key}: was {was.get(key)!r}, now {now.get(key)!r}" for key in differ)
@@ -246,7 +243,7 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _facts(seed: int | None, digests: Mapping[str, str]) -> dict[str, Any]:
+def _facts(seed: int, digests: Mapping[str, str]) -> dict[str, Any]:
     return {
         "command": shlex.join(["rulewright", *sys.argv[1:]]),
         "git": git_state(),

@@ -15,11 +15,13 @@ from rulewright.runs import RunDir
 
 class Settings(CommandConfig):
     rate: float = 1.0
+    seed: int = 0
     resume: bool = False
+    overwrite: bool = False
 
 
 def test_a_run_is_done_when_its_result_is_there(tmp_path: Path) -> None:
-    run = RunDir.open(tmp_path / "run", Settings(), seed=3)
+    run = RunDir.open(tmp_path / "run", Settings(seed=3))
     assert not run.done
     run.log(step=1, loss=0.5)
     run.log(step=2, loss=0.25)
@@ -44,29 +46,34 @@ def test_a_used_folder_is_refused_with_three_ways_out(tmp_path: Path) -> None:
 
 def test_resume_names_the_keys_that_differ(tmp_path: Path) -> None:
     RunDir.open(tmp_path, Settings())
-    RunDir.open(tmp_path, Settings(resume=True), resume=True)
+    RunDir.open(tmp_path, Settings(resume=True))
     with pytest.raises(UsageError, match=r"rate: was 1\.0, now 2\.0"):
-        RunDir.open(tmp_path, Settings(rate=2.0, resume=True), resume=True)
+        RunDir.open(tmp_path, Settings(rate=2.0, resume=True))
 
 
 def test_resume_names_keys_in_sections_and_lets_free_ones_differ(tmp_path: Path) -> None:
-    class Nested(CommandConfig):
+    class Nested(Settings):
         trainer: dict[str, float] = Field(default_factory=dict)
+        resume: bool = True
+
+    class Freer(Nested):
+        def is_free(self, key: str) -> bool:
+            return key == "trainer.log_steps" or super().is_free(key)
 
     RunDir.open(tmp_path, Nested(trainer={"rate": 1.0, "log_steps": 5}))
-    changed = Nested(trainer={"rate": 1.0, "log_steps": 7})
+    changed = {"rate": 1.0, "log_steps": 7}
     with pytest.raises(UsageError, match=r"trainer\.log_steps: was 5\.0, now 7\.0"):
-        RunDir.open(tmp_path, changed, resume=True)
-    RunDir.open(tmp_path, changed, resume=True, free=lambda key: key == "trainer.log_steps")
+        RunDir.open(tmp_path, Nested(trainer=changed))
+    RunDir.open(tmp_path, Freer(trainer=changed))
     with pytest.raises(UsageError, match=r"differs \(trainer\.rate: was 1\.0, now None\)"):
-        RunDir.open(tmp_path, Nested(), resume=True, free=lambda key: key == "trainer.log_steps")
+        RunDir.open(tmp_path, Freer())
 
 
 def test_looking_changes_nothing(tmp_path: Path) -> None:
     RunDir.open(tmp_path, Settings()).finish({"a": 1})
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    assert RunDir.look(tmp_path, Settings(rate=2.0), overwrite=True).done
-    assert RunDir.look(tmp_path, Settings(), resume=True).done
+    assert RunDir.look(tmp_path, Settings(rate=2.0, overwrite=True)).done
+    assert RunDir.look(tmp_path, Settings(resume=True)).done
     with pytest.raises(UsageError, match="finished run"):
         RunDir.look(tmp_path, Settings())
     assert not RunDir.look(tmp_path / "other", Settings()).done
@@ -76,17 +83,17 @@ def test_looking_changes_nothing(tmp_path: Path) -> None:
 def test_resume_refuses_changed_inputs(tmp_path: Path) -> None:
     data = tmp_path / "data.jsonl"
     data.write_text("{}\n")
-    RunDir.open(tmp_path / "run", Settings(), inputs=[data])
+    RunDir.open(tmp_path / "run", Settings(), [data])
     data.write_text('{"a": 1}\n')
     with pytest.raises(UsageError, match="inputs have changed"):
-        RunDir.open(tmp_path / "run", Settings(), resume=True, inputs=[data])
+        RunDir.open(tmp_path / "run", Settings(resume=True), [data])
 
 
 def test_overwrite_removes_only_the_runs_own_files(tmp_path: Path) -> None:
     run = RunDir.open(tmp_path, Settings())
     run.finish({"x": 1})
     (tmp_path / "notes.txt").write_text("mine")
-    again = RunDir.open(tmp_path, Settings(rate=2.0), overwrite=True)
+    again = RunDir.open(tmp_path, Settings(rate=2.0, overwrite=True))
     assert not again.done
     assert (tmp_path / "notes.txt").read_text() == "mine"
 

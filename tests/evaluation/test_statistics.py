@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rulewright.evaluation import stats
+from rulewright import stats
 
 
 def test_wilson_known_values():

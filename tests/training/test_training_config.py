@@ -17,7 +17,6 @@ from rulewright.training.config import (
     SftConfig,
     TinyConfig,
     check,
-    may_differ,
     style_of,
     trainer_options,
 )
@@ -98,7 +97,7 @@ def test_what_would_keep_no_step_is_refused() -> None:
 
 
 def test_where_evaluations_choose_the_step_theirs_may_not_differ() -> None:
-    last, best = (may_differ(SftConfig(mix=MIX, model="m", keep=keep)) for keep in ("last", "best_loss"))
+    last, best = (SftConfig(mix=MIX, model="m", keep=keep).is_free for keep in ("last", "best_loss"))
     assert last("eval_every_steps") and last("eval_limit") and last("trainer.report_to")
     assert not best("eval_every_steps") and not best("eval_limit") and best("trainer.report_to")
     assert not last("trainer.learning_rate") and not last("keep")

@@ -14,6 +14,6 @@ Config = ActionsConfig
 
 def run(config: ActionsConfig) -> int:
     """Evaluate, save, show; compare several models."""
-    from rulewright.evaluation import actions, several
+    from rulewright.evaluation import actions, harness
 
-    return several.run(config, actions.evaluate, actions.show)
+    return harness.run(config, actions.Actions)

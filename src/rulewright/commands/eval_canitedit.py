@@ -16,10 +16,9 @@ Config = CanItEditConfig
 
 def run(config: CanItEditConfig) -> int:
     """Evaluate, save, show; compare several models."""
-    from rulewright.evaluation import several
-    from rulewright.evaluation.canitedit import run as canitedit
-    from rulewright.evaluation.canitedit import summary
+    from rulewright.evaluation import harness
+    from rulewright.evaluation.canitedit.run import CanItEdit
 
     if config.gold and config.models:
         raise UsageError("--gold takes no model", "leave out --gold, or --models")
-    return several.run(config, canitedit.evaluate, summary.show)
+    return harness.run(config, CanItEdit)

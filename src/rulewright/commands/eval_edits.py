@@ -13,6 +13,6 @@ Config = EditsConfig
 
 def run(config: EditsConfig) -> int:
     """Evaluate, save, show; compare several models."""
-    from rulewright.evaluation import edits, several
+    from rulewright.evaluation import edits, harness
 
-    return several.run(config, edits.evaluate, edits.show)
+    return harness.run(config, edits.Edits)

@@ -14,6 +14,6 @@ Config = RefactorConfig
 
 def run(config: RefactorConfig) -> int:
     """Evaluate, save, show; compare several models."""
-    from rulewright.evaluation import refactor, several
+    from rulewright.evaluation import harness, refactor
 
-    return several.run(config, refactor.evaluate, refactor.show)
+    return harness.run(config, refactor.Refactor)

@@ -8,59 +8,51 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from typing import Any, Final
+from typing import Any
 
 from rulewright import console
 from rulewright.actions import is_literal
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.engine import Engine, Judged, Request, judge_answers
 from rulewright.evaluation import heldout, tables
-from rulewright.evaluation.harness import Answer, Item, Row, claim, run_items
-from rulewright.evaluation.measures import ACTIONS
+from rulewright.evaluation.harness import Answer, Item, Row
+from rulewright.evaluation.measures import ACTIONS, valid
 from rulewright.evaluation.settings import ActionsConfig
 from rulewright.prompts import Style, action_prompt
+from rulewright.runs import RunDir
 from rulewright.srl.change import change_similarity
-from rulewright.verdict import INVALID, UNSOUND
-
-_INVALID: Final = {verdict.value for verdict in INVALID}
-
-METRICS: Final = ACTIONS.reads()
+from rulewright.verdict import UNSOUND
 
 
-def evaluate(config: ActionsConfig) -> dict[str, Any]:
-    """Run or continue the evaluation; give the content of `result.json`."""
-    paths = heldout.expand(config.input)
-    run = claim(config, "actions", paths)
-    if run.done and not config.rescore:
-        return run.result()
+class Actions(heldout.RecordBenchmark[ActionsConfig]):
+    """`rulewright eval actions`."""
 
-    def keep(record: NormalizedRecord) -> str | None:
-        no_action = config.with_action and record.metadata.action is None
-        return "no_action" if no_action else config.leaves_out(record)
+    measures = ACTIONS
 
-    data = heldout.load(paths, run.path / "rejects.jsonl", keep, config.limit, config.seed)
-    records = {record.metadata.id: record for record in data.records}
-    with ExitStack() as stack:
-        engine = stack.enter_context(Engine(workers=config.workers, deadline_s=config.deadline_s))
+    def open(self, run: RunDir, stack: ExitStack) -> None:
+        super().open(run, stack)
+        self.engine = stack.enter_context(
+            Engine(workers=self.config.workers, deadline_s=self.config.deadline_s)
+        )
 
-        def items(style: Style) -> list[Item]:
-            return [item(record, style) for record in data.records]
+    def items(self, style: Style) -> list[Item]:
+        return [item(record, style) for record in self.records.values()]
 
-        def score(answers: Sequence[Answer]) -> Iterator[Row]:
-            tasks = [records[answer.item.task] for answer in answers]
-            requests = [request(answer.text, task) for answer, task in zip(answers, tasks, strict=True)]
-            judged = judge_answers(engine, requests)
-            return (score_outcome(one, record) for one, record in zip(judged, tasks, strict=True))
+    def score(self, answers: Sequence[Answer]) -> Iterator[Row]:
+        tasks = [self.records[answer.item.task] for answer in answers]
+        return score_all(self.engine, [answer.text for answer in answers], tasks)
 
-        rows = run_items(config, run, items, score, config.sampling(), lambda row: bool(row.get("success")))
-    result = {
-        "benchmark": "actions",
-        "run": str(run.path),
-        "skipped": data.skipped,
-        **summarize(rows, config.seed),
-    }
-    run.finish(result)
-    return result
+    def summary(self, rows: Sequence[Row]) -> dict[str, Any]:
+        return {"skipped": self.skipped, **summarize(rows, self.config.seed)}
+
+    def show(self, result: dict[str, Any]) -> None:
+        tables.show(f"{result['run']}: {result['n_tasks']} tasks", result["metrics"], ACTIONS)
+        console.summary("verdicts:", result["verdicts"])
+        rules = result["rules_per_task"]
+        if rules["n"]:
+            console.say(
+                f"rules per valid action: mean {rules['mean']}, median {rules['median']}, max {rules['max']}"
+            )
 
 
 def item(record: NormalizedRecord, style: Style) -> Item:
@@ -69,27 +61,23 @@ def item(record: NormalizedRecord, style: Style) -> Item:
     return Item(record.metadata.id, prompt, heldout.meta_of(record), record.language)
 
 
-def request(text: str, record: NormalizedRecord) -> Request:
-    """A raw answer as a question to the engine."""
-    return Request(text, record.pre, record.language, record.post)
+def score_all(engine: Engine, texts: Sequence[str], records: Sequence[NormalizedRecord]) -> Iterator[Row]:
+    """Apply raw answers to their records; scores in their order."""
+    requests = [Request(text, r.pre, r.language, r.post) for text, r in zip(texts, records, strict=True)]
+    judged = judge_answers(engine, requests)
+    return (_scores(one, record) for one, record in zip(judged, records, strict=True))
 
 
-def score_outcome(judged: Judged, record: NormalizedRecord) -> Row:
-    """What applying came to, as a row's part."""
+def _scores(judged: Judged, record: NormalizedRecord) -> Row:
     outcome, post = judged.outcome, judged.outcome.post
+    alike = 0.0 if post is None else round(change_similarity(record.pre, post, record.post), 6)
     return {
         "verdict": outcome.verdict.value,
         "detail": outcome.detail,
         "success": float(post == record.post),
         "changed": float(post is not None and post != record.pre),
-        "change_similarity": 0.0
-        if post is None
-        else round(change_similarity(record.pre, post, record.post), 6),
-        "n_rules": outcome.n_rules,
-        "n_matches": outcome.n_matches,
-        "matches_per_rule": list(outcome.matches_per_rule),
-        "flags": sorted(flag.value for flag in outcome.flags),
-        "tidied": outcome.tidied,
+        "change_similarity": alike,
+        **tables.about(outcome),
         "literal": float(judged.response is not None and is_literal(judged.response.action)),
     }
 
@@ -97,31 +85,13 @@ def score_outcome(judged: Judged, record: NormalizedRecord) -> Row:
 def summarize(rows: Sequence[Row], seed: int) -> dict[str, Any]:
     """Everything the rows say, with intervals clustered by group."""
     usable = tables.counted(rows)
-    valid = [row for row in usable if row["verdict"] not in _INVALID]
-    won = [row for row in usable if row["success"]]
-    headline = ACTIONS.reads("success", "valid", "change_similarity")
+    acted = [row for row in usable if valid(row)]
+    headline = ACTIONS.named("success", "valid", "change_similarity")
     return {
-        "n_tasks": len({row["task"] for row in usable}),
-        "n_samples": len(usable),
-        "n_infra": len(rows) - len(usable),
-        "metrics": tables.estimates(usable, METRICS, seed, ACTIONS.unbounded),
-        "pass_at": tables.pass_at(usable, lambda row: row["success"] == 1, seed),
-        "verdicts": tables.verdicts(rows),
-        "flags": {flag.value: sum(flag.value in row["flags"] for row in valid) for flag in sorted(UNSOUND)},
-        "rules_per_task": tables.spread([row["n_rules"] for row in valid]),
-        "rules_per_success": tables.spread([row["n_rules"] for row in won]),
-        "matches_per_rule": tables.spread([m for row in valid for m in row["matches_per_rule"]]),
+        **tables.summary(rows, ACTIONS, seed),
+        "flags": {flag.value: sum(flag.value in row["flags"] for row in acted) for flag in sorted(UNSOUND)},
+        "rules_per_task": tables.spread([row["n_rules"] for row in acted]),
+        "rules_per_success": tables.spread([row["n_rules"] for row in usable if row["success"]]),
+        "matches_per_rule": tables.spread([m for row in acted for m in row["matches_per_rule"]]),
         "by": tables.breakdown(usable, headline, seed),
-        "cost": tables.cost(usable),
     }
-
-
-def show(result: dict[str, Any]) -> None:
-    """The result for a person."""
-    tables.show(f"{result['run']}: {result['n_tasks']} tasks", result["metrics"], ACTIONS)
-    console.summary("verdicts:", result["verdicts"])
-    rules = result["rules_per_task"]
-    if rules["n"]:
-        console.say(
-            f"rules per valid action: mean {rules['mean']}, median {rules['median']}, max {rules['max']}"
-        )

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from rulewright import console, jsonl
+from rulewright import console, jsonl, stats
 from rulewright.config import did_you_mean
 from rulewright.errors import UsageError
-from rulewright.evaluation import stats, tables
-from rulewright.evaluation.measures import BENCHMARKS, MINING, Benchmark, Measure, Row
-from rulewright.evaluation.mining import group_of
+from rulewright.evaluation import tables
+from rulewright.evaluation.measures import BENCHMARKS, MINING, Measure, Measures, Row, group_of
 
 _MAX_LISTED: Final = 200
 _FEW_GROUPS: Final = 20
@@ -115,6 +114,21 @@ def compare(
     }
 
 
+def in_order(paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """Compare each run with the first, and with the one before it."""
+    runs = [read_run(path) for path in paths] if len(paths) > 1 else []
+    return [compare(runs[i], runs[j]) for i, j in pairs(len(runs))]
+
+
+def pairs(n: int) -> list[tuple[int, int]]:
+    """Places of what is compared among n runs in order, the earlier one first.
+
+    >>> pairs(3)
+    [(0, 1), (0, 2), (1, 2)]
+    """
+    return sorted({(i, j) for j in range(1, n) for i in (0, j - 1)}, key=lambda pair: (pair[1], pair[0]))
+
+
 def share_tasks(a: Run, b: Run) -> bool:
     """Whether two runs have a task in common."""
     return bool({row["task"] for row in a.rows} & {row["task"] for row in b.rows})
@@ -142,7 +156,7 @@ class _Pair:
         return stats.estimate([values[t] for t in tasks], groups, self.seed, rate).to_dict()
 
 
-def _benchmark(a: Run, b: Run) -> Benchmark | None:
+def _benchmark(a: Run, b: Run) -> Measures | None:
     """The benchmark of both runs; of an unfinished one it is not known yet."""
     kinds = {run.benchmark for run in (a, b) if run.benchmark}
     if len(kinds) > 1:
@@ -159,7 +173,7 @@ def _benchmark(a: Run, b: Run) -> Benchmark | None:
     return None
 
 
-def _measure(benchmark: Benchmark | None, name: str, runs: Sequence[Run]) -> Measure:
+def _measure(benchmark: Measures | None, name: str, runs: Sequence[Run]) -> Measure:
     if not name:
         if benchmark is None:
             raise UsageError(
@@ -177,7 +191,7 @@ def _measure(benchmark: Benchmark | None, name: str, runs: Sequence[Run]) -> Mea
         if isinstance(value, int | float)
     }
     if name not in numbers:
-        names = [*(m.name for m in benchmark.measures)] if benchmark else []
+        names = [*(m.name for m in benchmark.all)] if benchmark else []
         raise UsageError(
             f"--metric {name}: no measure and no numeric field of the rows"
             f"{did_you_mean(name, [*names, *numbers])}",
@@ -210,14 +224,9 @@ def _others(a: Run, b: Run, measures: Sequence[Measure], groups: dict[str, str],
 
 def _by(name: str, a: Run, b: Run, pair: _Pair) -> dict[str, Any]:
     """Paired differences within each value of a field, most tasks first."""
-    parts: dict[str, set[str]] = {}
-    for row in (*a.rows, *b.rows):
-        values = row.get(name)
-        for value in values if isinstance(values, list) else [values]:
-            if value is not None and row["task"] in pair.a and row["task"] in pair.b:
-                parts.setdefault(str(value), set()).add(row["task"])
-    ordered = sorted(parts.items(), key=lambda item: (-len(item[1]), item[0]))
-    return {value: pair.paired(sorted(tasks)).to_dict() for value, tasks in ordered}
+    rows = [row for row in (*a.rows, *b.rows) if row["task"] in pair.a and row["task"] in pair.b]
+    tasks = {value: {row["task"] for row in part} for value, part in tables.parts(rows, name).items()}
+    return {value: pair.paired(sorted(some)).to_dict() for value, some in tasks.items()}
 
 
 def show(result: dict[str, Any]) -> None:
@@ -247,19 +256,15 @@ def show(result: dict[str, Any]) -> None:
     exact = "" if result["mcnemar_p"] is None else f"; McNemar {_p(result['mcnemar_p'])}"
     console.say(f"{result['metric']}: gained {result['n_gained']}, lost {result['n_lost']}{exact}")
     if unit == "rate":
-        _show_power(paired, result["equivalence"])
+        if paired["mde"] is not None:
+            found = 100 * paired["mde"]
+            console.say(f"smallest difference this comparison would find (80 %): {found:.1f} points")
+        equivalence = result["equivalence"]
+        for key, words in (("not_worse", "B is no worse than A by"), ("equivalent", "B equals A within")):
+            shown = "shown" if equivalence[key] else "not shown"
+            console.say(f"{words} {100 * equivalence['margin']:g} points: {shown}")
     if result["only_in_a"] or result["only_in_b"]:
         console.say(f"left out: {result['only_in_a']} tasks only in A, {result['only_in_b']} only in B")
-
-
-def _show_power(paired: dict[str, Any], equivalence: dict[str, Any]) -> None:
-    if paired["mde"] is not None:
-        console.say(
-            f"smallest difference this comparison would find (80 %): {100 * paired['mde']:.1f} points"
-        )
-    margin = 100 * equivalence["margin"]
-    for key, words in (("not_worse", "B is no worse than A by"), ("equivalent", "B equals A within")):
-        console.say(f"{words} {margin:g} points: {'shown' if equivalence[key] else 'not shown'}")
 
 
 def _p(value: float) -> str:

@@ -6,12 +6,12 @@ repeating the input would score on the same tasks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.evaluation import heldout, tables
-from rulewright.evaluation.harness import Answer, Item, Row, claim, run_items
+from rulewright.evaluation.harness import Answer, Item, Row
 from rulewright.evaluation.measures import EDITS
 from rulewright.evaluation.settings import EditsConfig
 from rulewright.evaluation.similarity import changed_line_overlap, file_similarity, same_but_blanks
@@ -20,28 +20,28 @@ from rulewright.srl.change import change_similarity
 from rulewright.verdict import Verdict
 
 
-def evaluate(config: EditsConfig) -> dict[str, Any]:
-    """Run or continue the evaluation; give the content of `result.json`."""
-    paths = heldout.expand(config.input)
-    run = claim(config, "edits", paths)
-    if run.done and not config.rescore:
-        return run.result()
-    data = heldout.load(paths, run.path / "rejects.jsonl", config.leaves_out, config.limit, config.seed)
-    records = {record.metadata.id: record for record in data.records}
-    style: list[Style] = []
+class Edits(heldout.RecordBenchmark[EditsConfig]):
+    """`rulewright eval edits`."""
 
-    def items(wanted: Style) -> list[Item]:
-        style.append(wanted)
-        return [item(record, wanted) for record in data.records]
+    measures = EDITS
+    style: Style
 
-    def score(answers: Sequence[Answer]) -> Iterator[Row]:
-        return (score_edit(answer.text, records[answer.item.task], style[0]) for answer in answers)
+    def items(self, style: Style) -> list[Item]:
+        self.style = style
+        return [item(record, style) for record in self.records.values()]
 
-    rows = run_items(config, run, items, score, config.sampling(), lambda row: bool(row.get("exact")))
-    result = summarize(rows, data.records, config.seed)
-    result = {"benchmark": "edits", "run": str(run.path), "skipped": data.skipped, **result}
-    run.finish(result)
-    return result
+    def score(self, answers: Sequence[Answer]) -> Iterator[Row]:
+        for answer in answers:
+            yield score_edit(answer.text, self.records[answer.item.task], self.style)
+
+    def summary(self, rows: Sequence[Row]) -> dict[str, Any]:
+        return {"skipped": self.skipped, **summarize(rows, self.records.values(), self.config.seed)}
+
+    def show(self, result: dict[str, Any]) -> None:
+        tables.show(f"{result['run']}: {result['n_tasks']} tasks", result["metrics"], EDITS)
+        baseline = result["repeat_input"]
+        shown = {k: baseline[k] for k in ("exact", "change_similarity", "file_similarity")}
+        tables.show("repeating the input:", shown, EDITS)
 
 
 def item(record: NormalizedRecord, style: Style) -> Item:
@@ -72,30 +72,15 @@ def _scores(record: NormalizedRecord, got: str) -> Row:
     }
 
 
-def summarize(rows: Sequence[Row], records: Sequence[NormalizedRecord], seed: int) -> dict[str, Any]:
-    """Everything the rows say, with intervals clustered by group."""
-    usable = tables.counted(rows)
+def summarize(rows: Sequence[Row], records: Iterable[NormalizedRecord], seed: int) -> dict[str, Any]:
+    """Everything the rows say, and what repeating the input would score."""
     repeated = [
         {"task": r.metadata.id, "verdict": "no_change", **heldout.meta_of(r), **_scores(r, r.pre)}
         for r in records
     ]
-    headline = EDITS.reads("exact", "change_similarity")
+    headline = EDITS.named("exact", "change_similarity")
     return {
-        "n_tasks": len({row["task"] for row in usable}),
-        "n_samples": len(usable),
-        "n_infra": len(rows) - len(usable),
-        "metrics": tables.estimates(usable, EDITS.reads(), seed),
-        "pass_at": tables.pass_at(usable, lambda row: row["exact"] == 1, seed),
-        "repeat_input": tables.estimates(repeated, EDITS.reads(), seed),
-        "verdicts": tables.verdicts(rows),
-        "by": tables.breakdown(usable, headline, seed),
-        "cost": tables.cost(usable),
+        **tables.summary(rows, EDITS, seed),
+        "repeat_input": tables.estimates(repeated, EDITS.all, seed),
+        "by": tables.breakdown(tables.counted(rows), headline, seed),
     }
-
-
-def show(result: dict[str, Any]) -> None:
-    """The result for a person."""
-    tables.show(f"{result['run']}: {result['n_tasks']} tasks", result["metrics"], EDITS)
-    baseline = result["repeat_input"]
-    shown = {k: baseline[k] for k in ("exact", "change_similarity", "file_similarity")}
-    tables.show("repeating the input:", shown, EDITS)

@@ -1,4 +1,4 @@
-"""The loop that all model evaluations share: ask, score, keep, resume.
+"""The loop that all model evaluations share: ask, score, keep, resume, compare.
 
 Invariant: `rows.jsonl` holds one row per (task, sample) whose prompt is today's prompt,
 with the raw answer in it; so a killed run asks only for what is missing, and scoring can
@@ -8,32 +8,36 @@ be done again without a model. Rows of a finished run are in task order.
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from rulewright import console, jsonl
 from rulewright.errors import RulewrightError, UsageError
+from rulewright.evaluation import compare
+from rulewright.evaluation.measures import Measures
 from rulewright.evaluation.measures import Row as Row
 from rulewright.evaluation.settings import EvalConfig
 from rulewright.generation import (
     Completion,
     Generator,
     Prompt,
-    Sampling,
     checkpoint_facts,
     open_generator,
     require_model,
 )
 from rulewright.generation.open import as_style
 from rulewright.languages import Language
-from rulewright.locks import Lock
 from rulewright.prompts import Style, digest
 from rulewright.runs import RunDir
 from rulewright.verdict import Verdict
 
 GENERATOR_FILE: Final = "generator.json"
+Config = TypeVar("Config", bound=EvalConfig)
+Result = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -60,36 +64,137 @@ class Answer:
 
     item: Item
     sample: int
-    text: str
-    finish_reason: str
-    reasoning: str = ""
+    completion: Completion
+
+    @property
+    def text(self) -> str:
+        return self.completion.text
+
+    def row(self) -> Row:
+        """The answer as `rows.jsonl` keeps it, without its scores."""
+        completion = self.completion
+        row: Row = {
+            "task": self.item.task,
+            "sample": self.sample,
+            "prompt_digest": self.item.digest,
+            "text": completion.text,
+            "finish_reason": completion.finish_reason,
+            "n_tokens": completion.n_tokens,
+            "n_prompt_tokens": completion.n_prompt_tokens,
+            "seconds": completion.seconds,
+        }
+        if completion.reasoning:
+            row["reasoning"] = completion.reasoning
+        if completion.logprob is not None:
+            row["logprob"] = completion.logprob
+        return {**row, **self.item.meta}
+
+    @classmethod
+    def of_row(cls, row: Row, item: Item) -> Answer:
+        """The answer that a row holds; `item` is its question as it is asked today."""
+        completion = Completion(
+            row["text"], row["n_tokens"], row["finish_reason"], row["n_prompt_tokens"], row.get("logprob"),
+            row.get("reasoning", ""), str(row.get("detail", "")), row["seconds"],
+        )  # fmt: skip
+        return cls(item, row["sample"], completion)
 
 
-Score = Callable[[Sequence[Answer]], Iterable[Row]]
-"""Scores in the order of the answers; each holds at least `verdict` and `detail`."""
+class Benchmark(ABC, Generic[Config]):
+    """What one benchmark adds to the loop.
 
-
-def claim(config: EvalConfig, benchmark: str, inputs: Sequence[Path], facts: Row | None = None) -> RunDir:
-    """Open the run folder; refuse to mix it with another configuration or a retrained checkpoint.
-
-    Args:
-        config: of the command.
-        benchmark: part of the default name.
-        inputs: files that must not change on resume.
-        facts: what names the model; by default those of the configured one.
+    In this order: `__init__` finds the inputs, without changing anything; `open` loads the
+    data into a claimed folder; then questions, scores and the summary are asked for.
     """
+
+    measures: ClassVar[Measures]
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.inputs: Sequence[Path] = ()
+        """Files that must not change on resume."""
+        self.facts: Row | None = None
+        """What stands in for the model, if something does (`generator`)."""
+        self.sampling = config.sampling()
+
+    @property
+    def run_name(self) -> str:
+        """The beginning of the run's default name."""
+        return self.measures.name
+
+    @abstractmethod
+    def open(self, run: RunDir, stack: ExitStack) -> None:
+        """Load the tasks; what has to be closed at the end goes onto the stack."""
+
+    @abstractmethod
+    def items(self, style: Style) -> list[Item]:
+        """The questions, in the prompt style of the model."""
+
+    @abstractmethod
+    def score(self, answers: Sequence[Answer]) -> Iterable[Row]:
+        """Judge answers, in their order; each row holds at least `verdict` and `detail`."""
+
+    @abstractmethod
+    def summary(self, rows: Sequence[Row]) -> Result:
+        """Everything the rows say."""
+
+    @abstractmethod
+    def show(self, result: Result) -> None:
+        """The result for a person."""
+
+    def generator(self) -> Generator:
+        """The model that answers."""
+        return open_generator(self.config.generator_config())
+
+
+def run(config: Config, kind: Callable[[Config], Benchmark[Config]]) -> int:
+    """Evaluate, save, show; with several models, compare each with the first and the one before.
+
+    Every model has a run folder of its own, as if it had been evaluated alone.
+    """
+    results = []
+    singles = config.each()
+    if config.models and not config.rescore:
+        for single in singles:  # a name that is wrong is said before the first model has run for hours
+            require_model(single.generator_config())
+    for single in singles:
+        benchmark = kind(single)
+        results.append(evaluate(benchmark))
+        if not config.json_output:
+            benchmark.show(results[-1])
+    comparisons = compare.in_order([Path(result["run"]) for result in results])
+    if config.json_output:
+        console.emit_json({"runs": results, "comparisons": comparisons} if config.models else results[0])
+    else:
+        for comparison in comparisons:
+            console.say("")
+            compare.show(comparison)
+    return 0
+
+
+def evaluate(benchmark: Benchmark[Any]) -> Result:
+    """Run or continue an evaluation; give the content of `result.json`.
+
+    Raises:
+        RulewrightError: some answers could not be had; what was answered is kept.
+    """
+    folder = _claim(benchmark)
+    if folder.done and not benchmark.config.rescore:
+        return folder.result()
+    with ExitStack() as stack:
+        benchmark.open(folder, stack)
+        rows = _bring_up_to_date(benchmark, folder)
+        result = {"benchmark": benchmark.measures.name, "run": str(folder.path), **benchmark.summary(rows)}
+    folder.finish(result)
+    return result
+
+
+def _claim(benchmark: Benchmark[Any]) -> RunDir:
+    """Open the run folder; refuse to mix it with another configuration or a retrained checkpoint."""
+    config, facts = benchmark.config, benchmark.facts
     if facts is None and not config.rescore:
         require_model(config.generator_config())
-    path = config.run_folder(benchmark)
-    run = RunDir.open(
-        path,
-        config.identity(),
-        resume=config.resume,
-        overwrite=config.overwrite,
-        seed=config.seed,
-        inputs=inputs,
-        lock=Lock.take(path),
-    )
+    path = config.run_folder(benchmark.run_name)
+    run = RunDir.open(path, config, inputs=benchmark.inputs)
     facts = checkpoint_facts(config.generator_config()) if facts is None else facts
     saved = path / GENERATOR_FILE
     if saved.exists() and run.rows():
@@ -104,172 +209,90 @@ def claim(config: EvalConfig, benchmark: str, inputs: Sequence[Path], facts: Row
     return run
 
 
-def run_items(
-    config: EvalConfig,
-    run: RunDir,
-    make_items: Callable[[Style], list[Item]],
-    score: Score,
-    sampling: Sampling,
-    ok: Callable[[Row], bool],
-    open_model: Callable[[], Generator] | None = None,
-) -> list[Row]:
-    """Bring the run's rows up to date and give them, in order of task and sample.
-
-    Args:
-        config: of the command.
-        run: its folder, claimed.
-        make_items: the questions, in the prompt style of the model.
-        score: judges answers.
-        sampling: `n` samples per task.
-        ok: for the progress line.
-        open_model: in place of the configured model (gold answers).
-
-    Raises:
-        RulewrightError: some answers could not be had; what was answered is kept.
-    """
-    items = make_items(_style(run))
-    rows = _usable_rows(run, items, sampling.n)
-    if config.rescore:
-        (run.path / "result.json").unlink(missing_ok=True)
-        rows = _rescored(rows, items, score)
-        _write(run, rows, items)
-    owed = [item for item in items if any((item.task, k) not in rows for k in range(sampling.n))]
-    if owed and config.rescore:
-        raise RulewrightError(
-            f"{run.path}: {len(owed)} of {len(items)} tasks have no saved answer",
-            "run without --rescore first",
-        )
-    if owed:
-        opened = open_model() if open_model else open_generator(config.generator_config())
-        with opened as generator, run.appender() as out:
-            failures = _ask(generator, owed, sampling, score, rows, out, ok)
-        if failures:
-            raise RulewrightError(
-                f"{run.path}: {len(failures)} of {len(items)} tasks were not answered (last: {failures[-1]})",
-                "what was answered is kept; run the same command again for the rest",
-            )
-    return _write(run, rows, items)
-
-
-def _style(run: RunDir) -> Style:
+def _bring_up_to_date(benchmark: Benchmark[Any], run: RunDir) -> list[Row]:
+    """Score or ask for what is owed; give all rows, in order of task and sample, in the file too."""
     facts = json.loads((run.path / GENERATOR_FILE).read_text(encoding="utf-8"))
-    return as_style(facts.get("style"))
-
-
-def _usable_rows(run: RunDir, items: Sequence[Item], n: int) -> dict[tuple[str, int], Row]:
-    """Rows whose task and prompt are still asked; others are left out, and said."""
-    digests = {item.task: item.digest for item in items}
+    items = {item.task: item for item in benchmark.items(as_style(facts.get("style")))}
+    n = benchmark.sampling.n
     found = run.rows()
     rows = {
         (row["task"], row["sample"]): row
         for row in found
-        if digests.get(row["task"]) == row["prompt_digest"] and row["sample"] < n
+        if row["task"] in items and items[row["task"]].digest == row["prompt_digest"] and row["sample"] < n
     }
     if stale := len(found) - len(rows):
         console.say(f"{run.path}: {stale} saved answers are to other prompts than today's, and left out")
     if rows:
         console.say(f"{run.path}: {len(rows)} of {len(items) * n} answers are there already")
-    return rows
+    if benchmark.config.rescore:
+        (run.path / "result.json").unlink(missing_ok=True)
+        with console.progress("rescore", len(rows)) as bar:
+            for key, row in rows.items():
+                [rows[key]] = _scored(benchmark, [Answer.of_row(row, items[row["task"]])])
+                bar.advance()
+        _write(run, rows, items)
+    owed = [item for item in items.values() if any((item.task, k) not in rows for k in range(n))]
+    if owed and benchmark.config.rescore:
+        raise RulewrightError(
+            f"{run.path}: {len(owed)} of {len(items)} tasks have no saved answer",
+            "run without --rescore first",
+        )
+    if owed and (failures := _ask(benchmark, run, owed, rows)):
+        raise RulewrightError(
+            f"{run.path}: {len(failures)} of {len(items)} tasks were not answered (last: {failures[-1]})",
+            "what was answered is kept; run the same command again for the rest",
+        )
+    return _write(run, rows, items)
 
 
 def _ask(
-    generator: Generator,
-    owed: Sequence[Item],
-    sampling: Sampling,
-    score: Score,
-    rows: dict[tuple[str, int], Row],
-    out: jsonl.Appender,
-    ok: Callable[[Row], bool],
+    benchmark: Benchmark[Any], run: RunDir, owed: Sequence[Item], rows: dict[tuple[str, int], Row]
 ) -> list[str]:
     """Ask, score and append; give the reasons of what could not be had."""
     failures: list[str] = []
     n_ok = n_scored = 0
-    with console.progress("tasks", len(owed)) as bar:
-        languages = [item.language for item in owed if item.language is not None]
+    languages = [item.language for item in owed if item.language is not None]
+    with (
+        benchmark.generator() as generator,
+        run.appender() as out,
+        console.progress("tasks", len(owed)) as bar,
+    ):
         asked = generator.stream(
-            [item.prompt for item in owed], sampling, languages if len(languages) == len(owed) else None
+            [item.prompt for item in owed],
+            benchmark.sampling,
+            languages if len(languages) == len(owed) else None,
         )
         for index, completions in asked:
             item = owed[index]
-            got = [
-                (k, completion)
+            failures += [c.error for c in completions if c.finish_reason == "error"][:1]
+            answers = [
+                Answer(item, k, completion)
                 for k, completion in enumerate(completions)
                 if completion.finish_reason != "error" and (item.task, k) not in rows
             ]
-            failures += [c.error for c in completions if c.finish_reason == "error"][:1]
-            for row in _score(item, got, score):
+            for row in _scored(benchmark, answers):
                 rows[(item.task, row["sample"])] = row
                 out.append(row)
-                n_ok, n_scored = n_ok + ok(row), n_scored + 1
+                n_ok, n_scored = n_ok + bool(benchmark.measures.decides.read(row)), n_scored + 1
             bar.advance(ok=f"{100 * n_ok / max(1, n_scored):.1f} %", failed=len(failures))
     return failures
 
 
-def _score(item: Item, got: Sequence[tuple[int, Completion]], score: Score) -> list[Row]:
-    answers = [Answer(item, k, c.text, c.finish_reason, c.reasoning) for k, c in got]
+def _scored(benchmark: Benchmark[Any], answers: Sequence[Answer]) -> list[Row]:
     # What the server refused is our fault, never the model's; it is a row with that verdict.
-    judged = iter(score([a for a, (_, c) in zip(answers, got, strict=True) if c.finish_reason != "refused"]))
-    rows = []
-    for answer, (_, completion) in zip(answers, got, strict=True):
-        refused = completion.finish_reason == "refused"
-        scores = _infra(completion.error) if refused else next(judged)
-        rows.append({**_base(answer, completion), **scores})
-    return rows
+    refused = [answer.completion.finish_reason == "refused" for answer in answers]
+    judged = iter(benchmark.score([a for a, no in zip(answers, refused, strict=True) if not no]))
+    return [
+        {
+            **answer.row(),
+            **({"verdict": Verdict.INFRA.value, "detail": answer.completion.error} if no else next(judged)),
+        }
+        for answer, no in zip(answers, refused, strict=True)
+    ]
 
 
-def _infra(detail: str) -> Row:
-    return {"verdict": Verdict.INFRA.value, "detail": detail}
-
-
-def _base(answer: Answer, completion: Completion) -> Row:
-    row: Row = {
-        "task": answer.item.task,
-        "sample": answer.sample,
-        "prompt_digest": answer.item.digest,
-        "text": completion.text,
-        "finish_reason": completion.finish_reason,
-        "n_tokens": completion.n_tokens,
-        "n_prompt_tokens": completion.n_prompt_tokens,
-        "seconds": completion.seconds,
-    }
-    if completion.reasoning:
-        row["reasoning"] = completion.reasoning
-    if completion.logprob is not None:
-        row["logprob"] = completion.logprob
-    return {**row, **answer.item.meta}
-
-
-_ANSWER_FIELDS: Final = (
-    "task", "sample", "prompt_digest", "text", "finish_reason", "n_tokens", "n_prompt_tokens",
-    "seconds", "reasoning", "logprob",
-)  # fmt: skip
-
-
-def _rescored(
-    rows: Mapping[tuple[str, int], Row], items: Sequence[Item], score: Score
-) -> dict[tuple[str, int], Row]:
-    """Score saved answers again; what the server refused stays as it is."""
-    by_task = {item.task: item for item in items}
-    fresh: dict[tuple[str, int], Row] = {}
-    with console.progress("rescore", len(rows)) as bar:
-        for key, row in rows.items():
-            item = by_task[row["task"]]
-            kept: Row = {name: row[name] for name in _ANSWER_FIELDS if name in row}
-            if row["finish_reason"] == "refused":
-                scores = _infra(str(row.get("detail", "")))
-            else:
-                answer = Answer(
-                    item, row["sample"], row["text"], row["finish_reason"], row.get("reasoning", "")
-                )
-                scores = next(iter(score([answer])))
-            fresh[key] = {**kept, **item.meta, **scores}
-            bar.advance()
-    return fresh
-
-
-def _write(run: RunDir, rows: Mapping[tuple[str, int], Row], items: Sequence[Item]) -> list[Row]:
-    """Put the rows in order of task and sample, in the file too."""
-    order = {item.task: i for i, item in enumerate(items)}
+def _write(run: RunDir, rows: Mapping[tuple[str, int], Row], items: Iterable[str]) -> list[Row]:
+    order = {task: i for i, task in enumerate(items)}
     ordered = [rows[key] for key in sorted(rows, key=lambda key: (order[key[0]], key[1]))]
     jsonl.write(run.path / "rows.jsonl", ordered)
     return ordered

@@ -10,7 +10,7 @@ import glob
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,17 +19,32 @@ from pydantic import ValidationError
 from rulewright import jsonl
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.errors import UsageError
+from rulewright.evaluation.harness import Benchmark
+from rulewright.evaluation.settings import RecordsConfig
+from rulewright.runs import RunDir
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class HeldOut:
-    """Records to evaluate on, and what was left aside."""
+Config = TypeVar("Config", bound=RecordsConfig)
 
-    records: list[NormalizedRecord]
+
+class RecordBenchmark(Benchmark[Config]):
+    """A benchmark on held-out records."""
+
+    records: dict[str, NormalizedRecord]
     skipped: dict[str, int]
     """Reason to count; what `--limit` left out is not among them."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.inputs = expand(config.input)
+
+    def open(self, run: RunDir, stack: ExitStack) -> None:
+        config = self.config
+        records, self.skipped = load(self.inputs, run.path / "rejects.jsonl", config.leaves_out)
+        chosen = choose(records, lambda record: record.metadata.id, config.limit, config.seed)
+        self.records = {record.metadata.id: record for record in chosen}
 
 
 def expand(patterns: Sequence[str]) -> list[Path]:
@@ -57,16 +72,9 @@ def expand(patterns: Sequence[str]) -> list[Path]:
 
 
 def load(
-    paths: Sequence[Path],
-    rejects: Path,
-    keep: Callable[[NormalizedRecord], str | None],
-    limit: int = 0,
-    seed: int = 0,
-) -> HeldOut:
-    """Read records, keep what `keep` gives no reason against, choose `limit` of them by hash.
-
-    The choice depends on each record's id and the seed only: adding data does not reshuffle it.
-    """
+    paths: Sequence[Path], rejects: Path, leaves_out: Callable[[NormalizedRecord], str | None]
+) -> tuple[list[NormalizedRecord], dict[str, int]]:
+    """Read records; leave out those that there is a reason against, and count the reasons."""
     records: dict[str, NormalizedRecord] = {}
     skipped: Counter[str] = Counter()
     bad: list[dict[str, Any]] = []
@@ -76,7 +84,7 @@ def load(
             if record is None:
                 skipped["invalid"] += 1
                 bad.append({"file": str(path), "line": line.number, "reason": reason})
-            elif reason := keep(record) or "":
+            elif reason := leaves_out(record) or "":
                 skipped[reason] += 1
             elif record.metadata.id in records:
                 skipped["duplicate_id"] += 1
@@ -90,15 +98,21 @@ def load(
             f"no record to evaluate on in {', '.join(map(str, paths))} ({left})",
             "name other records with --input; those without an action need --no-with-action",
         )
-    chosen = choose(list(records.values()), lambda record: record.metadata.id, limit, seed)
-    return HeldOut(chosen, dict(skipped))
+    return list(records.values()), dict(skipped)
 
 
 def choose(items: Sequence[T], key: Callable[[T], str], limit: int, seed: int) -> list[T]:
-    """At most `limit` items (0: all) by hash of their keys and the seed, in their order."""
+    """At most `limit` items (0: all) by hash of their keys and the seed, in their order.
+
+    The choice depends on each key and the seed only: adding data does not reshuffle it.
+    """
     if not limit or len(items) <= limit:
         return list(items)
-    picked = {key(item) for item in sorted(items, key=lambda item: _lot(seed, key(item)))[:limit]}
+
+    def lot(item: T) -> str:
+        return hashlib.sha256(f"{seed}:{key(item)}".encode()).hexdigest()
+
+    picked = {key(item) for item in sorted(items, key=lot)[:limit]}
     return [item for item in items if key(item) in picked]
 
 
@@ -111,10 +125,6 @@ def _record(line: jsonl.Line) -> tuple[NormalizedRecord | None, str]:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         return None, f"{place}: {first['msg']}"
-
-
-def _lot(seed: int, identifier: str) -> str:
-    return hashlib.sha256(f"{seed}:{identifier}".encode()).hexdigest()
 
 
 def meta_of(record: NormalizedRecord) -> dict[str, Any]:

@@ -36,11 +36,11 @@ class Measure:
 
 
 @dataclass(frozen=True)
-class Benchmark:
-    """The measures of one benchmark; the first one decides."""
+class Measures:
+    """What one benchmark measures; the first measure decides."""
 
     name: str
-    measures: tuple[Measure, ...]
+    all: tuple[Measure, ...]
     by: tuple[str, ...] = ()
     """Fields of the rows that `compare` breaks the difference down by."""
     estimates: str = "metrics"
@@ -48,30 +48,26 @@ class Benchmark:
 
     @property
     def decides(self) -> Measure:
-        return self.measures[0]
+        return self.all[0]
 
     @property
     def headline(self) -> tuple[Measure, ...]:
-        return tuple(measure for measure in self.measures if measure.headline)
+        return tuple(measure for measure in self.all if measure.headline)
 
-    def reads(self, *names: str) -> dict[str, Metric]:
-        """Name to reader, of the named measures or of all."""
-        return {m.name: m.read for m in self.measures if not names or m.name in names}
-
-    @property
-    def unbounded(self) -> tuple[str, ...]:
-        """Names of the measures that are no rates."""
-        return tuple(measure.name for measure in self.measures if measure.unit != "rate")
+    def named(self, *names: str) -> list[Measure]:
+        """The measures of these names, in the order of the table."""
+        return [measure for measure in self.all if measure.name in names]
 
     def find(self, name: str) -> Measure | None:
-        return next((measure for measure in self.measures if measure.name == name), None)
+        return next((measure for measure in self.all if measure.name == name), None)
 
 
 def _field(name: str) -> Metric:
     return lambda row: row.get(name)
 
 
-def _valid(row: Row) -> float:
+def valid(row: Row) -> float:
+    """Whether the action could be executed."""
     return float(row.get("valid", row["verdict"] not in _INVALID))
 
 
@@ -84,7 +80,7 @@ def _unless_infra(read: Metric) -> Metric:
 
 
 def _rules(row: Row) -> float | None:
-    return row.get("n_rules") if _valid(row) else None
+    return row.get("n_rules") if valid(row) else None
 
 
 def _excess(row: Row) -> float | None:
@@ -105,7 +101,7 @@ def _not_literal(row: Row) -> float | None:
 
 _RULES: Final = Measure("rules per task", _rules, "number", headline=True)
 
-EDITS: Final = Benchmark(
+EDITS: Final = Measures(
     "edits",
     (
         Measure("exact", _field("exact"), headline=True),
@@ -117,12 +113,12 @@ EDITS: Final = Benchmark(
     ),
     by=("family", "source"),
 )
-ACTIONS: Final = Benchmark(
+ACTIONS: Final = Measures(
     "actions",
     (
         Measure("success", _field("success"), headline=True),
         Measure("success_unflagged", _unflagged, headline=True),
-        Measure("valid", _valid, headline=True),
+        Measure("valid", valid, headline=True),
         Measure("changed", _field("changed")),
         Measure("change_similarity", _field("change_similarity"), headline=True),
         # Right on this code, but of no use elsewhere: a rule without any metavariable.
@@ -132,12 +128,12 @@ ACTIONS: Final = Benchmark(
     ),
     by=("family",),
 )
-CANITEDIT: Final = Benchmark(
+CANITEDIT: Final = Measures(
     "canitedit",
     (
         Measure("pass@1", _unless_infra(_field("passed")), headline=True),
         Measure("official pass@1", _field("official_passed"), headline=True),
-        Measure("valid", _unless_infra(_valid), headline=True),
+        Measure("valid", _unless_infra(valid), headline=True),
         Measure("ExcessCode", _excess, headline=True),
         _RULES,
         Measure("changed lines", _of_passing("changed_lines"), "number", headline=True),
@@ -145,12 +141,12 @@ CANITEDIT: Final = Benchmark(
     ),
     by=("kind", "change_kind", "in_place"),
 )
-REFACTOR: Final = Benchmark(
+REFACTOR: Final = Measures(
     "refactor",
     (
         Measure("passed", _field("passed"), headline=True),
         Measure("official", _field("official_passed"), headline=True),
-        Measure("valid", _valid, headline=True),
+        Measure("valid", valid, headline=True),
         _RULES,
         Measure("changed lines", _of_passing("changed_lines"), "number", headline=True),
     ),
@@ -171,7 +167,7 @@ def _is_tier_train(row: Row) -> float | None:
     return float(row["tier"] == "train") if "tier" in row else None
 
 
-MINING: Final = Benchmark(
+MINING: Final = Measures(
     "mining",
     (
         Measure("train_rate", _is_tier_train, headline=True),
@@ -191,12 +187,17 @@ MINING: Final = Benchmark(
     estimates="estimates",
 )
 
-BENCHMARKS: Final[Mapping[str, Benchmark]] = {
+BENCHMARKS: Final[Mapping[str, Measures]] = {
     benchmark.name: benchmark for benchmark in (EDITS, ACTIONS, CANITEDIT, REFACTOR, MINING)
 }
 
 
-def estimates_of(result: Mapping[str, Any], place: str) -> tuple[Benchmark, Mapping[str, Any]]:
+def group_of(row: Mapping[str, Any]) -> str:
+    """What a mined edit shares with others that are not independent of it: its fixer, else itself."""
+    return f"{row['source']}:{row['group'] or row['id']}"
+
+
+def estimates_of(result: Mapping[str, Any], place: str) -> tuple[Measures, Mapping[str, Any]]:
     """The benchmark and the estimates of a `result.json`.
 
     Raises:

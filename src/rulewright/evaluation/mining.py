@@ -20,14 +20,15 @@ from rulewright.actions import render_action
 from rulewright.actions.action import Action
 from rulewright.difftext import splice
 from rulewright.engine.apply import trace
-from rulewright.evaluation.measures import MINING
-from rulewright.evaluation.stats import Estimate, estimate
+from rulewright.evaluation.measures import MINING, group_of
+from rulewright.evaluation.settings import MiningConfig
 from rulewright.mining.inputs import EditRow, order
 from rulewright.mining.judge import background
 from rulewright.mining.learn.generalize import Example, Prepared, claim, generalize
 from rulewright.mining.learn.mined import Mined, mine, nothing
 from rulewright.mining.pool import TASK_LIMIT_S, ordered_map
 from rulewright.runs import RunDir
+from rulewright.stats import Estimate, estimate
 
 MAX_SITES: Final = 3
 MAX_GROUP: Final = 8
@@ -36,29 +37,16 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Options:
-    """What the evaluation is asked to do."""
-
-    budget_s: float = 2.0
-    seed: int = 0
-    n_background: int = 100
-    """Files per source and language in which over-match is counted."""
-    n_known: int = 40
-    """Other files that the miner itself may look at."""
-    jobs: int = 1
-
-
-@dataclass(frozen=True)
-class Task:
+class Hidden:
     """One edit with the files that the miner may see and those that it may not."""
 
     edit: EditRow
     known: tuple[str, ...]
     unseen: tuple[str, ...]
-    options: Options
+    options: MiningConfig
 
 
-def evaluate(edits: Sequence[EditRow], run: RunDir, options: Options) -> dict[str, Any]:
+def evaluate(edits: Sequence[EditRow], run: RunDir, options: MiningConfig) -> dict[str, Any]:
     """Mine every edit, measure, and give the summary; rows go to `rows.jsonl` as they come."""
     rows = {row["id"]: row for row in run.rows()}
     owed = [edit for edit in edits if edit.id not in rows]
@@ -73,7 +61,7 @@ def evaluate(edits: Sequence[EditRow], run: RunDir, options: Options) -> dict[st
     return summarise(ordered, predictions, options.seed)
 
 
-def _tasks(edits: Sequence[EditRow], owed: Sequence[EditRow], options: Options) -> Iterator[Task]:
+def _tasks(edits: Sequence[EditRow], owed: Sequence[EditRow], options: MiningConfig) -> Iterator[Hidden]:
     """Pair each edit with files of its source, drawn by hash, the two sets disjoint."""
     by_source: dict[tuple[str, str], list[tuple[int, EditRow]]] = defaultdict(list)
     for edit in edits:
@@ -89,7 +77,7 @@ def _tasks(edits: Sequence[EditRow], owed: Sequence[EditRow], options: Options) 
                 files[other.pre] = None
         names = list(files)
         share = max(1, round(len(names) * options.n_known / max(1, options.n_known + options.n_background)))
-        yield Task(edit, tuple(names[:share]), tuple(names[share:]), options)
+        yield Hidden(edit, tuple(names[:share]), tuple(names[share:]), options)
 
 
 def _same_work(edit: EditRow, other: EditRow) -> bool:
@@ -97,18 +85,18 @@ def _same_work(edit: EditRow, other: EditRow) -> bool:
     return bool(edit.group and edit.group == other.group) or bool(edit.path and edit.path == other.path)
 
 
-def _failed(task: Task, reason: str) -> Row:
+def _failed(task: Hidden, reason: str) -> Row:
     return _row(task, nothing(reason), TASK_LIMIT_S)
 
 
-def _measure(task: Task) -> Row:
+def _measure(task: Hidden) -> Row:
     edit = task.edit
     start = time.process_time()
     mined = mine(edit.pre, edit.post, edit.language, task.options.budget_s, edit.instruction, task.known)
     return _row(task, mined, time.process_time() - start)
 
 
-def _row(task: Task, mined: Mined, cpu_s: float) -> Row:
+def _row(task: Hidden, mined: Mined, cpu_s: float) -> Row:
     edit = task.edit
     figures = mined.figures
     row: Row = {
@@ -128,7 +116,7 @@ def _row(task: Task, mined: Mined, cpu_s: float) -> Row:
     return row
 
 
-def leave_one_out(mined: Mined, edit: EditRow, options: Options) -> dict[str, Counter[str]]:
+def leave_one_out(mined: Mined, edit: EditRow, options: MiningConfig) -> dict[str, Counter[str]]:
     """Learn from the changed places but one (`all`), and from one alone (`one`); apply to the original.
 
     The places not learnt from stand as done already, so they speak neither for nor against.
@@ -173,7 +161,7 @@ def _is_part(text: str, sites: Sequence[Any], made: str) -> bool:
     return any(made[p:] == text[at:] for p in positions)
 
 
-def transfer(edits: Sequence[EditRow], options: Options) -> Iterator[Row]:
+def transfer(edits: Sequence[EditRow], options: MiningConfig) -> Iterator[Row]:
     """Predict each example of a fixer from another one, and from all the others together."""
     fit = list(groups(edits, options.seed).values())
     tasks = ((group, options) for group in fit)
@@ -196,7 +184,7 @@ def groups(edits: Sequence[EditRow], seed: int) -> dict[tuple[str, str, str], li
     }
 
 
-def _predict(task: tuple[list[EditRow], Options]) -> list[Row]:
+def _predict(task: tuple[list[EditRow], MiningConfig]) -> list[Row]:
     group, options = task
     name = f"{group[0].source}:{group[0].group}"
     rows: list[Row] = []
@@ -245,7 +233,7 @@ def summarise(rows: Sequence[Row], predictions: Sequence[Row], seed: int) -> dic
         estimates[name] = estimate(values, groups, seed, is_rate)
 
     groups = [group_of(row) for row in rows]
-    for measure in MINING.measures:
+    for measure in MINING.all:
         rate(measure.name, [float(measure.read(row) or 0) for row in rows], groups)
     found = [row for row in rows if row["n_rules"]]
     rate("lossy_rate", [float(r["lossy"]) for r in found], [r["id"] for r in found])
@@ -284,11 +272,6 @@ def summarise(rows: Sequence[Row], predictions: Sequence[Row], seed: int) -> dic
     result["shapes"] = dict(Counter("+".join(r["shapes"]) for r in rows if r["n_rules"] == 1).most_common())
     result["estimates"] = {name: value.to_dict() for name, value in estimates.items()}
     return result
-
-
-def group_of(row: Mapping[str, Any]) -> str:
-    """What an edit shares with others that are not independent of it: its fixer, else itself."""
-    return f"{row['source']}:{row['group'] or row['id']}"
 
 
 def _number(value: float) -> float | None:

@@ -12,28 +12,27 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from rulewright import console
 from rulewright.engine import Engine, Request, judge_answers
 from rulewright.errors import UsageError
 from rulewright.evaluation import tables
-from rulewright.evaluation.harness import Answer, Item, Row, claim, run_items
+from rulewright.evaluation.harness import Answer, Benchmark, Item, Row
 from rulewright.evaluation.heldout import choose
 from rulewright.evaluation.measures import REFACTOR
 from rulewright.evaluation.settings import RefactorConfig
 from rulewright.evaluation.similarity import diff_size
 from rulewright.prompts import Style, action_prompt, edit_prompt, extract_edit
+from rulewright.runs import RunDir
 from rulewright.verdict import INVALID, Verdict
 
 _CHECK_S: Final = 60
 _CONSTANTS: Final = ("method", "method_children", "class_name", "class_children")
 
 
-@dataclass(frozen=True)
-class Task:
+class Method(NamedTuple):
     """One file and the method that should leave its class."""
 
     name: str
@@ -46,50 +45,61 @@ class Task:
     class_nodes: int
 
 
-def evaluate(config: RefactorConfig) -> dict[str, Any]:
-    """Run or continue the benchmark; give the content of `result.json`."""
-    tasks, skipped = load(config.input)
-    if config.max_chars:
-        skipped["too_long"] = sum(len(task.code) > config.max_chars for task in tasks)
-        tasks = [task for task in tasks if len(task.code) <= config.max_chars]
-    tasks = choose(tasks, lambda task: task.name, config.limit, config.seed)
-    benchmark = "refactor" if config.track == "text" else "refactor_actions"
-    run = claim(config, benchmark, [task.path for task in tasks])
-    if run.done and not config.rescore:
-        return run.result()
-    by_name = {task.name: task for task in tasks}
-    styles: list[Style] = []
-    with ExitStack() as stack:
-        engine = (
-            stack.enter_context(Engine(deadline_s=config.deadline_s)) if config.track == "actions" else None
-        )
+class Refactor(Benchmark[RefactorConfig]):
+    """`rulewright eval refactor`."""
 
-        def items(style: Style) -> list[Item]:
-            styles.append(style)
-            return [item(task, config.track, style) for task in tasks]
+    measures = REFACTOR
+    style: Style
 
-        def score(answers: Sequence[Answer]) -> Iterator[Row]:
-            for answer in answers:
-                task = by_name[answer.item.task]
-                yield (
-                    _score_text(answer, task, styles[0])
-                    if engine is None
-                    else _score_action(answer, task, engine)
-                )
+    def __init__(self, config: RefactorConfig) -> None:
+        super().__init__(config)
+        tasks, self.skipped = load(config.input)
+        if config.max_chars:
+            self.skipped["too_long"] = sum(len(task.code) > config.max_chars for task in tasks)
+            tasks = [task for task in tasks if len(task.code) <= config.max_chars]
+        chosen = choose(tasks, lambda task: task.name, config.limit, config.seed)
+        self.tasks = {task.name: task for task in chosen}
+        self.inputs = [task.path for task in chosen]
 
-        rows = run_items(config, run, items, score, config.sampling(), lambda row: bool(row.get("passed")))
-    result = {
-        "benchmark": "refactor",
-        "run": str(run.path),
-        "track": config.track,
-        "skipped": skipped,
-        **summarize(rows, config.seed),
-    }
-    run.finish(result)
-    return result
+    @property
+    def run_name(self) -> str:
+        return "refactor" if self.config.track == "text" else "refactor_actions"
+
+    def open(self, run: RunDir, stack: ExitStack) -> None:
+        if self.config.track == "actions":
+            self.engine = stack.enter_context(Engine(deadline_s=self.config.deadline_s))
+
+    def items(self, style: Style) -> list[Item]:
+        self.style = style
+        return [item(task, self.config.track, style) for task in self.tasks.values()]
+
+    def score(self, answers: Sequence[Answer]) -> Iterator[Row]:
+        for answer in answers:
+            task = self.tasks[answer.item.task]
+            if self.config.track == "actions":
+                yield _score_action(answer.text, task, self.engine)
+            else:
+                yield _score_text(answer.text, task, self.style)
+
+    def summary(self, rows: Sequence[Row]) -> dict[str, Any]:
+        usable = tables.counted(rows)
+        rules = [row["n_rules"] for row in usable if row["valid"] and "n_rules" in row]
+        changed = [row["changed_lines"] for row in usable if row["changed_lines"] is not None]
+        return {
+            "track": self.config.track,
+            "skipped": self.skipped,
+            **tables.summary(rows, REFACTOR, self.config.seed),
+            "false_passes": sorted({r["task"] for r in usable if r["official_passed"] and not r["passed"]}),
+            "rules_per_task": tables.spread(rules),
+            "changed_lines": tables.spread(changed),
+        }
+
+    def show(self, result: dict[str, Any]) -> None:
+        tables.show(f"{result['run']}: {result['n_tasks']} tasks", result["metrics"], REFACTOR)
+        console.summary("verdicts:", result["verdicts"])
 
 
-def load(folder: Path) -> tuple[list[Task], dict[str, int]]:
+def load(folder: Path) -> tuple[list[Method], dict[str, int]]:
     """Read every task folder; what is none is counted.
 
     Raises:
@@ -116,7 +126,7 @@ def load(folder: Path) -> tuple[list[Task], dict[str, int]]:
     return tasks, skipped
 
 
-def _task(folder: Path) -> Task | None:
+def _task(folder: Path) -> Method | None:
     tests = sorted(folder.glob("*_test.py"))
     if len(tests) != 1:
         return None
@@ -129,16 +139,7 @@ def _task(folder: Path) -> Task | None:
         return None
     if any(name not in facts for name in _CONSTANTS):
         return None
-    return Task(
-        folder.name,
-        source,
-        code,
-        instruction,
-        facts["method"],
-        facts["method_children"],
-        facts["class_name"],
-        facts["class_children"],
-    )
+    return Method(folder.name, source, code, instruction, *(facts[name] for name in _CONSTANTS))
 
 
 def _constants(test: str) -> dict[str, Any]:
@@ -152,7 +153,7 @@ def _constants(test: str) -> dict[str, Any]:
     }
 
 
-def item(task: Task, track: str, style: Style) -> Item:
+def item(task: Method, track: str, style: Style) -> Item:
     """A task as a question."""
     ask = edit_prompt if track == "text" else action_prompt
     meta = {
@@ -165,39 +166,29 @@ def item(task: Task, track: str, style: Style) -> Item:
     return Item(task.name, ask(task.instruction, task.code, "python", style=style), meta)
 
 
-def _score_text(answer: Answer, task: Task, style: Style) -> Row:
-    code = extract_edit(answer.text, task.code, style)
+def _score_text(text: str, task: Method, style: Style) -> Row:
+    code = extract_edit(text, task.code, style)
     if code is None:
         return _row(Verdict.NO_ACTION, "no code in the answer", task, None, {})
     return _judged(task, code, {"valid": True})
 
 
-def _score_action(answer: Answer, task: Task, engine: Engine) -> Row:
-    [(_, outcome)] = judge_answers(engine, [Request(answer.text, task.code, "python")])
-    about = {
-        "valid": outcome.verdict not in INVALID,
-        "n_rules": outcome.n_rules,
-        "n_matches": outcome.n_matches,
-        "flags": sorted(flag.value for flag in outcome.flags),
-    }
+def _score_action(text: str, task: Method, engine: Engine) -> Row:
+    [(_, outcome)] = judge_answers(engine, [Request(text, task.code, "python")])
+    about = {"valid": outcome.verdict not in INVALID, **tables.about(outcome)}
     if outcome.post is None or outcome.post == task.code:
         return _row(outcome.verdict, outcome.detail, task, None, about)
     return _judged(task, outcome.post, about)
 
 
-def _judged(task: Task, code: str, about: Row) -> Row:
+def _judged(task: Method, code: str, about: Row) -> Row:
     found = run_check(task, code)
-    if found["strict"]:
-        verdict = Verdict.OK
-    else:
-        verdict = Verdict.TESTS_FAILED if found["parses"] else Verdict.SYNTAX_ERROR
-    return {
-        **_row(verdict, found["strict_reason"], task, code, about),
-        "official_passed": float(found["official"]),
-    }
+    verdict = Verdict.TESTS_FAILED if found["parses"] else Verdict.SYNTAX_ERROR
+    row = _row(Verdict.OK if found["strict"] else verdict, found["strict_reason"], task, code, about)
+    return {**row, "official_passed": float(found["official"])}
 
 
-def _row(verdict: Verdict, detail: str, task: Task, code: str | None, about: Row) -> Row:
+def _row(verdict: Verdict, detail: str, task: Method, code: str | None, about: Row) -> Row:
     return {
         "verdict": verdict.value,
         "detail": detail,
@@ -209,17 +200,10 @@ def _row(verdict: Verdict, detail: str, task: Task, code: str | None, about: Row
     }
 
 
-def run_check(task: Task, code: str) -> dict[str, Any]:
+def run_check(task: Method, code: str) -> dict[str, Any]:
     """Check an edited file in a process of its own."""
-    question = json.dumps(
-        {
-            "code": code,
-            "method": task.method,
-            "method_nodes": task.method_nodes,
-            "class_name": task.class_name,
-            "class_nodes": task.class_nodes,
-        }
-    )
+    fields = ("method", "method_nodes", "class_name", "class_nodes")
+    question = json.dumps({"code": code, **{name: getattr(task, name) for name in fields}})
     failed = {"parses": False, "official": False, "strict": False}
     try:
         done = subprocess.run(
@@ -237,29 +221,3 @@ def run_check(task: Task, code: str) -> dict[str, Any]:
         return {**failed, "strict_reason": f"the parser gave up ({last or f'exit {done.returncode}'})"}
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
-
-
-def summarize(rows: Sequence[Row], seed: int) -> dict[str, Any]:
-    """Rates with intervals clustered by file."""
-    usable = tables.counted(rows)
-    valid = [row for row in usable if row["valid"]]
-    return {
-        "n_tasks": len({row["task"] for row in usable}),
-        "n_samples": len(usable),
-        "n_infra": len(rows) - len(usable),
-        "metrics": tables.estimates(usable, REFACTOR.reads(), seed, REFACTOR.unbounded),
-        "pass_at": tables.pass_at(usable, lambda row: row["passed"] == 1, seed),
-        "false_passes": sorted({r["task"] for r in usable if r["official_passed"] and not r["passed"]}),
-        "verdicts": tables.verdicts(rows),
-        "rules_per_task": tables.spread([row["n_rules"] for row in valid if "n_rules" in row]),
-        "changed_lines": tables.spread(
-            [r["changed_lines"] for r in usable if r["changed_lines"] is not None]
-        ),
-        "cost": tables.cost(usable),
-    }
-
-
-def show(result: dict[str, Any]) -> None:
-    """The result for a person."""
-    tables.show(f"{result['run']}: {result['n_tasks']} tasks", result["metrics"], REFACTOR)
-    console.summary("verdicts:", result["verdicts"])

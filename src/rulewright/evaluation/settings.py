@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 import tyro
 from pydantic import Field
@@ -17,9 +17,9 @@ from rulewright.generation.base import Sampling
 from rulewright.generation.open import GeneratorConfig
 
 # How fast an answer comes does not change which answer it is.
-_OPERATIONAL = (
-    "batch_size", "concurrency", "timeout_s", "max_retries", "max_wait_s", "api_key_env", "device",
-)  # fmt: skip
+_OPERATIONAL: Final = frozenset(
+    {"batch_size", "concurrency", "timeout_s", "max_retries", "max_wait_s", "api_key_env", "device"}
+)
 
 
 class EvalConfig(CommandConfig):
@@ -115,19 +115,11 @@ class EvalConfig(CommandConfig):
         tail = Path(spec.model).name or re.sub(r"\W+", "-", spec.base_url) or "none"
         return f"{benchmark}_{tail}"
 
-    def identity(self) -> Self:
-        """This configuration without what does not make it another run."""
-        default = GeneratorConfig()
-        plain = self.generator.model_copy(update={name: getattr(default, name) for name in _OPERATIONAL})
-        return self.model_copy(
-            update={
-                "rescore": False,
-                "resume": True,
-                "overwrite": False,
-                "batch_size": 0,
-                "generator": plain,
-            }
-        )
+    def is_free(self, key: str) -> bool:
+        section, _, name = key.rpartition(".")
+        if section == "generator":
+            return name in _OPERATIONAL
+        return key in ("rescore", "batch_size") or super().is_free(key)
 
 
 class RecordsConfig(EvalConfig):
@@ -159,6 +151,11 @@ class ActionsConfig(RecordsConfig):
     """Longest time that applying one action may take."""
     workers: int = Field(default=1, ge=1)
     """Processes that apply actions."""
+
+    def leaves_out(self, record: NormalizedRecord) -> str | None:
+        if self.with_action and record.metadata.action is None:
+            return "no_action"
+        return super().leaves_out(record)
 
 
 class CanItEditConfig(EvalConfig):
@@ -210,3 +207,32 @@ class RefactorConfig(EvalConfig):
     """Longest answer, in tokens."""
     deadline_s: float = Field(default=10.0, gt=0)
     """Longest time that applying one action may take."""
+
+
+class MiningConfig(CommandConfig):
+    """The rule miner on pre/post sets."""
+
+    data: tyro.conf.Positional[tuple[Path, ...]]
+    """Files or folders of edits."""
+    name: str = "mining"
+    """Name of the run."""
+    out: Path | None = None
+    """Run folder; default runs/eval/NAME."""
+    limit: int = Field(default=0, ge=0)
+    """At most so many edits, drawn by hash; whole groups are not kept together. 0: all."""
+    budget_s: float = Field(default=2.0, gt=0)
+    """Nominal seconds per edit (counted in rule evaluations)."""
+    n_background: int = Field(default=100, ge=0)
+    """Files of the same source and language in which over-match is counted."""
+    n_known: int = Field(default=40, ge=0)
+    """Other files of the source that the miner may look at when it grades a rule."""
+    seed: int = 0
+    """Of the draws and of the resampling."""
+    jobs: int = Field(default=1, ge=1)
+    """Processes."""
+    resume: bool = True
+    """Continue a run of the same configuration; a finished one is only shown."""
+    overwrite: bool = False
+    """Replace what is in the run folder."""
+    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """Result as JSON on stdout."""

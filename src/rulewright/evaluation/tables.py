@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from rulewright import console
-from rulewright.evaluation.measures import Benchmark, Metric, Row, Unit
-from rulewright.evaluation.stats import Estimate, estimate, pass_at_k
-from rulewright.verdict import Verdict
+from rulewright.evaluation.measures import Measure, Measures, Metric, Row, Unit
+from rulewright.stats import estimate, pass_at_k
+from rulewright.verdict import Outcome, Verdict
 
 BREAKDOWNS: Final = ("family", "tags", "language", "source")
 _PASS_AT: Final = frozenset({1, 5, 10, 20, 100})
@@ -35,43 +35,56 @@ def groups_of(rows: Iterable[Row]) -> dict[str, str]:
     return {row["task"]: row["group"] for row in rows}
 
 
-def estimate_rows(rows: Sequence[Row], metric: Metric, seed: int = 0, rate: bool = True) -> Estimate:
-    """Estimate a metric over tasks, clustered by group."""
-    values = per_task(rows, metric)
-    groups = groups_of(rows)
-    return estimate(list(values.values()), [groups[task] for task in values], seed, rate)
-
-
-def estimates(
-    rows: Sequence[Row], metrics: Mapping[str, Metric], seed: int = 0, unbounded: Sequence[str] = ()
-) -> dict[str, dict[str, Any]]:
-    """Every metric over all rows; `unbounded` names those that are no rates."""
+def summary(rows: Sequence[Row], measures: Measures, seed: int) -> dict[str, Any]:
+    """What every benchmark says of its rows; intervals are clustered by group."""
+    usable = counted(rows)
     return {
-        name: estimate_rows(rows, metric, seed, rate=name not in unbounded).to_dict()
-        for name, metric in metrics.items()
+        "n_tasks": len({row["task"] for row in usable}),
+        "n_samples": len(usable),
+        "n_infra": len(rows) - len(usable),
+        "metrics": estimates(usable, measures.all, seed),
+        "pass_at": pass_at(usable, lambda row: measures.decides.read(row) == 1, seed),
+        "verdicts": count([row["verdict"] for row in rows]),
+        "cost": {
+            "answer_tokens": spread([row["n_tokens"] for row in usable]),
+            "prompt_tokens": spread([row["n_prompt_tokens"] for row in usable if row["n_prompt_tokens"]]),
+            "finish_reasons": dict(Counter(row["finish_reason"] for row in usable)),
+        },
     }
 
 
+def estimates(rows: Sequence[Row], measures: Iterable[Measure], seed: int = 0) -> dict[str, dict[str, Any]]:
+    """Every measure over all tasks, clustered by group."""
+    groups = groups_of(rows)
+    found = {}
+    for measure in measures:
+        values = per_task(rows, measure.read)
+        of = [groups[task] for task in values]
+        found[measure.name] = estimate(list(values.values()), of, seed, measure.unit == "rate").to_dict()
+    return found
+
+
+def parts(rows: Iterable[Row], field: str) -> dict[str, list[Row]]:
+    """Rows by the values of a field, most tasks first; a row counts under each value of a list."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        values = row.get(field)
+        for value in values if isinstance(values, list) else [values]:
+            if value is not None:
+                found.setdefault(str(value), []).append(row)
+    return dict(sorted(found.items(), key=lambda item: (-len({row["task"] for row in item[1]}), item[0])))
+
+
 def breakdown(
-    rows: Sequence[Row],
-    metrics: Mapping[str, Metric],
-    seed: int = 0,
-    by: Sequence[str] = BREAKDOWNS,
-    unbounded: Sequence[str] = (),
+    rows: Sequence[Row], measures: Sequence[Measure], seed: int = 0, by: Sequence[str] = BREAKDOWNS
 ) -> dict[str, dict[str, Any]]:
-    """`{field: {value: {metric: estimate}}}`, most tasks first; a row counts under each of its tags."""
-    table: dict[str, dict[str, Any]] = {}
-    for name in by:
-        parts: dict[str, list[Row]] = {}
-        for row in rows:
-            values = row.get(name)
-            for value in values if isinstance(values, list) else [values]:
-                if value is not None:
-                    parts.setdefault(str(value), []).append(row)
-        order = sorted(parts, key=lambda value: (-len({row["task"] for row in parts[value]}), value))
-        if order:
-            table[name] = {value: estimates(parts[value], metrics, seed, unbounded) for value in order}
-    return table
+    """`{field: {value: {measure: estimate}}}`, most tasks first."""
+    table = {name: parts(rows, name) for name in by}
+    return {
+        name: {value: estimates(some, measures, seed) for value, some in found.items()}
+        for name, found in table.items()
+        if found
+    }
 
 
 def pass_at(rows: Sequence[Row], passed: Callable[[Row], bool], seed: int = 0) -> dict[str, dict[str, Any]]:
@@ -90,10 +103,20 @@ def pass_at(rows: Sequence[Row], passed: Callable[[Row], bool], seed: int = 0) -
     return found
 
 
-def verdicts(rows: Iterable[Row]) -> dict[str, int]:
-    """How often each verdict, the most frequent first."""
-    counts = Counter(row["verdict"] for row in rows)
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+def about(outcome: Outcome) -> Row:
+    """What a row says of an executed action, whatever came of it."""
+    return {
+        "n_rules": outcome.n_rules,
+        "n_matches": outcome.n_matches,
+        "matches_per_rule": list(outcome.matches_per_rule),
+        "flags": sorted(flag.value for flag in outcome.flags),
+        "tidied": outcome.tidied,
+    }
+
+
+def count(values: Iterable[str]) -> dict[str, int]:
+    """How often each value, the most frequent first."""
+    return dict(sorted(Counter(values).items(), key=lambda item: (-item[1], item[0])))
 
 
 def spread(values: Sequence[float]) -> dict[str, float | int | None]:
@@ -107,15 +130,6 @@ def spread(values: Sequence[float]) -> dict[str, float | int | None]:
         "median": statistics.median(ordered),
         "p90": ordered[min(len(ordered) - 1, int(0.9 * len(ordered)))],
         "max": ordered[-1],
-    }
-
-
-def cost(rows: Sequence[Row]) -> dict[str, Any]:
-    """Tokens written and read, how answers ended."""
-    return {
-        "answer_tokens": spread([row["n_tokens"] for row in rows]),
-        "prompt_tokens": spread([row["n_prompt_tokens"] for row in rows if row["n_prompt_tokens"]]),
-        "finish_reasons": dict(Counter(row["finish_reason"] for row in rows)),
     }
 
 
@@ -144,11 +158,11 @@ def difference(paired: Mapping[str, Any], unit: Unit = "rate") -> str:
     return f"{scale * paired['difference']:+.{digits}f}{interval}{word}"
 
 
-def show(title: str, metrics: Mapping[str, Mapping[str, Any]], benchmark: Benchmark) -> None:
+def show(title: str, metrics: Mapping[str, Mapping[str, Any]], measures: Measures) -> None:
     """Say a table of estimates, rates in percent."""
     lines = []
     for name, value in metrics.items():
-        measure = benchmark.find(name)
+        measure = measures.find(name)
         unit = measure.unit if measure else "rate"
         lines.append([name, with_unit(value, unit), value["n"], value["n_groups"]])
     console.say(title)

@@ -13,7 +13,6 @@ from typing import Any, Final
 from rulewright.evaluation import compare, tables
 from rulewright.evaluation.canitedit.data import KINDS
 from rulewright.evaluation.measures import CANITEDIT, EDITS, Measure
-from rulewright.evaluation.several import pairs as places
 
 Json = dict[str, Any]
 Table = tuple[Sequence[str], list[list[str]]]
@@ -75,7 +74,7 @@ def comparisons(runs: Sequence[Json], wanted: Sequence[tuple[Path, Path]], refer
 
 
 def _pairs(runs: Sequence[Json], reference: str) -> list[tuple[Json, Json]]:
-    chosen = [(runs[i], runs[j]) for i, j in places(len(runs))]
+    chosen = [(runs[i], runs[j]) for i, j in compare.pairs(len(runs))]
     if runs[0]["benchmark"] == EDITS.name:
         stage0 = next((run for run in runs if Path(run["model"]).name == reference), runs[0])
         chosen += [(stage0, run) for run in runs[runs.index(stage0) + 1 :]]

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from rulewright import jsonl
-from rulewright.evaluation.stats import wilson
 from rulewright.srl.literalness import step_is_memorized, tier_of
 from rulewright.state.trajectory import TrajectoryStep
+from rulewright.stats import wilson
 from rulewright.verdict import Verdict
 
 

@@ -6,7 +6,7 @@ Nothing here imports torch: `plan` and `--help` read it too. The names and types
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -135,6 +135,11 @@ class SftConfig(CommandConfig):
     def mistakes(cls, values: Mapping[str, Any]) -> list[tuple[yaml12.Path, str]]:
         return placed(_problems(values.get("trainer", {})))
 
+    def is_free(self, key: str) -> bool:
+        if key.startswith("eval_"):  # where evaluations choose the step, they decide the weights
+            return self.keep == "last"
+        return cannot_change_weights(key) or super().is_free(key)
+
 
 # Options of trl.SFTConfig that follow from fields above, and the field to use instead.
 OWNED: Final = {
@@ -237,23 +242,16 @@ _FREE: Final = frozenset(
 _FREE_FIELDS: Final = frozenset({"reports", "eval_limit", "eval_max_new_tokens"})
 
 
-def is_free(key: str) -> bool:
-    """Whether a run may be resumed with another value of a key, because it cannot change the weights.
+def cannot_change_weights(key: str) -> bool:
+    """Whether a value is only about what is logged, saved or evaluated.
 
-    >>> is_free("trainer.eval_steps"), is_free("trainer.learning_rate")
+    >>> cannot_change_weights("trainer.eval_steps"), cannot_change_weights("trainer.learning_rate")
     (True, False)
     """
     section, _, name = key.rpartition(".")
     if section == "trainer":
         return name in _FREE or name.startswith(_FREE_PREFIXES)
     return key in _FREE_FIELDS
-
-
-def may_differ(config: SftConfig) -> Callable[[str], bool]:
-    """Which keys another start of this run may change; where evaluations choose the step, theirs may not."""
-    if config.keep != "last":
-        return lambda key: is_free(key) and not key.startswith("eval_")
-    return lambda key: is_free(key) or key == "eval_every_steps"
 
 
 def _problems(options: Mapping[str, Any]) -> list[Problem]:

@@ -26,7 +26,6 @@ from rulewright.generation.base import Sampling
 from rulewright.generation.gguf import checkpoint
 from rulewright.generation.open import require_checkpoint, resolve_thinking
 from rulewright.generation.vllm_server import ServerConfig
-from rulewright.locks import Lock
 from rulewright.runs import RunDir
 from rulewright.srl.curves import plot
 from rulewright.srl.sampling import SamplingConfig
@@ -34,7 +33,7 @@ from rulewright.srl.scoring import Scored, Scorer
 from rulewright.training import checkpoints, environment, hub
 from rulewright.training import launch as launcher
 from rulewright.training import policy_card as card
-from rulewright.training.config import Device, Dtype, LoraConfig, is_free, placed
+from rulewright.training.config import Device, Dtype, LoraConfig, cannot_change_weights, placed
 from rulewright.training.options import problems
 from rulewright.training.origin import origin_of
 
@@ -140,6 +139,9 @@ class PolicyConfig(CommandConfig):
     def mistakes(cls, values: Mapping[str, Any]) -> list[tuple[yaml12.Path, str]]:
         return placed(problems(values.get("trainer", {}), "GRPOConfig", OURS))
 
+    def is_free(self, key: str) -> bool:
+        return cannot_change_weights(key) or super().is_free(key)
+
 
 P = TypeVar("P", bound=PolicyConfig)
 
@@ -178,10 +180,7 @@ def look(config: PolicyConfig, inputs: Sequence[Path]) -> RunDir:
     if config.quantize != "none" and config.lora is None:
         raise ConfigError("`quantize: nf4` trains adapters only: add a `lora` section", "nothing was run")
     require_checkpoint(config.model)
-    return RunDir.look(
-        config.out / "run", config, resume=config.resume, overwrite=config.overwrite, inputs=inputs,
-        free=is_free,
-    )  # fmt: skip
+    return RunDir.look(config.out / "run", config, inputs)
 
 
 def settled(command: list[str], config: PolicyConfig, inputs: Sequence[Path]) -> dict[str, Any] | None:
@@ -228,13 +227,8 @@ def _confirmed(config: PolicyConfig, run: RunDir) -> dict[str, Any]:
 
 def _claim(config: PolicyConfig, inputs: Sequence[Path]) -> RunDir:
     """Take the folder, for this run alone, now that everything is there to start."""
-    lock = Lock.take(config.out / "run")
-    if config.overwrite:
-        _clear(config.out / "run")
-    return RunDir.open(
-        config.out / "run", config, resume=config.resume, overwrite=config.overwrite, seed=config.seed,
-        inputs=inputs, free=is_free, lock=lock,
-    )  # fmt: skip
+    path = config.out / "run"
+    return RunDir.open(path, config, inputs, lambda: _clear(path))
 
 
 def _clear(folder: Path) -> None:

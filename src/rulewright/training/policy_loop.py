@@ -16,7 +16,6 @@ from trl import GRPOConfig
 
 from rulewright import console, jsonl
 from rulewright.errors import ConfigError, UsageError
-from rulewright.evaluation.stats import paired
 from rulewright.generation import chat
 from rulewright.generation.cpu import multiplies_bf16
 from rulewright.generation.local import LocalGenerator
@@ -29,6 +28,7 @@ from rulewright.generation.open import (
 )
 from rulewright.runs import RunDir
 from rulewright.srl.scoring import Evaluation, Scored, Scorer, summarize
+from rulewright.stats import paired
 from rulewright.training import callbacks, checkpoints, environment, hub, models
 from rulewright.training.config import SftConfig, trainer_options
 from rulewright.training.grpo import PolicyTrainer

@@ -6,19 +6,19 @@ rule is applied, and the result must be the wanted text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from rulewright import jsonl
 from rulewright.data.schemas import NormalizedRecord
-from rulewright.engine import Engine, judge_answers
-from rulewright.evaluation import actions, edits
+from rulewright.engine import Engine
+from rulewright.evaluation import actions, edits, measures
 from rulewright.evaluation.harness import Row
-from rulewright.evaluation.stats import paired
-from rulewright.generation.base import Completion, Sampling
+from rulewright.generation.base import Sampling
 from rulewright.generation.local import LocalGenerator
 from rulewright.prompts import Style
 from rulewright.runs import RunDir
+from rulewright.stats import paired
 from rulewright.training.config import SftConfig, Task
 
 # A mid-training curve needs fewer answers than the final measurement.
@@ -140,7 +140,12 @@ def ask(
     asked = [items(record, style) for record in records]
     sampling = Sampling(max_new_tokens=max_new_tokens)
     answers = [found[0] for found in generator.generate([item.prompt for item in asked], sampling)]
-    scores = _edit_scores(answers, records, style) if task == "edit" else _action_scores(answers, records)
+    texts = [answer.text for answer in answers]
+    if task == "edit":
+        scores = [edits.score_edit(text, r, style) for text, r in zip(texts, records, strict=True)]
+    else:
+        with Engine(workers=1) as engine:
+            scores = list(actions.score_all(engine, texts, records))
     return [
         {
             "task": item.task,
@@ -157,21 +162,6 @@ def ask(
     ]
 
 
-def _edit_scores(
-    answers: Sequence[Completion], records: Sequence[NormalizedRecord], style: Style
-) -> Iterable[Row]:
-    return [
-        edits.score_edit(answer.text, record, style) for answer, record in zip(answers, records, strict=True)
-    ]
-
-
-def _action_scores(answers: Sequence[Completion], records: Sequence[NormalizedRecord]) -> Iterable[Row]:
-    with Engine(workers=1) as engine:
-        requests = [actions.request(a.text, record) for a, record in zip(answers, records, strict=True)]
-        judged = judge_answers(engine, requests)
-    return [actions.score_outcome(one, record) for one, record in zip(judged, records, strict=True)]
-
-
 def headline_name(task: Task) -> str:
     """The metric that says how many answers are right."""
     return "exact" if task == "edit" else "success"
@@ -182,6 +172,6 @@ def headline(rows: Sequence[Row], task: Task) -> dict[str, float]:
     names = (headline_name(task), "change_similarity")
     values = {name: round(sum(row.get(name, 0.0) for row in rows) / max(1, len(rows)), 4) for name in names}
     if task == "action":
-        valid = sum(bool(actions.METRICS["valid"](row)) for row in rows)
+        valid = sum(bool(measures.valid(row)) for row in rows)
         values["valid"] = round(valid / max(1, len(rows)), 4)
     return values

@@ -19,11 +19,10 @@ from rulewright.errors import ConfigError, MissingDependency, RulewrightError
 from rulewright.evaluation.tables import cell
 from rulewright.generation.gguf import checkpoint
 from rulewright.generation.open import require_checkpoint
-from rulewright.locks import Lock
 from rulewright.runs import RunDir
 from rulewright.training import card, checkpoints, environment, launch, models
 from rulewright.training.assemble import Prepared, prepare
-from rulewright.training.config import SftConfig, check, may_differ
+from rulewright.training.config import SftConfig, check
 from rulewright.training.data import Counts
 from rulewright.training.probe import Prober, longest
 
@@ -87,10 +86,7 @@ def _look(config: SftConfig, prepared: Prepared) -> RunDir:
     """The run's folder, where this run may take it; nothing is changed yet."""
     if config.model:
         require_checkpoint(config.model)
-    return RunDir.look(
-        config.out / "run", config, resume=config.resume, overwrite=config.overwrite,
-        inputs=_inputs(prepared), free=may_differ(config),
-    )  # fmt: skip
+    return RunDir.look(config.out / "run", config, _inputs(prepared))
 
 
 def _confirmed(config: SftConfig, run: RunDir) -> dict[str, Any]:
@@ -113,13 +109,8 @@ def _preflight(config: SftConfig, prepared: Prepared, run: RunDir) -> None:
 
 def _claim(config: SftConfig, prepared: Prepared) -> RunDir:
     """Open `out/run`, for this run alone; with `overwrite`, remove what an earlier one left in `out`."""
-    lock = Lock.take(config.out / "run")
-    if config.overwrite:
-        checkpoints.clear(config.out)
-    return RunDir.open(
-        config.out / "run", config, resume=config.resume, overwrite=config.overwrite,
-        seed=config.seed, inputs=_inputs(prepared), free=may_differ(config), lock=lock,
-    )  # fmt: skip
+    path = config.out / "run"
+    return RunDir.open(path, config, _inputs(prepared), lambda: checkpoints.clear(config.out))
 
 
 def _inputs(prepared: Prepared) -> list[Path]:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from rulewright import console
 from rulewright.evaluation import tables
 from rulewright.evaluation.canitedit.data import BROKEN_IN_CONTAINER, KINDS
 from rulewright.evaluation.canitedit.excess import aggregate
 from rulewright.evaluation.harness import Row
-from rulewright.evaluation.measures import CANITEDIT, Metric
-
-METRICS: Final = CANITEDIT.reads()
+from rulewright.evaluation.measures import CANITEDIT, Measure
 
 
 def summarize(rows: Sequence[Row], seed: int) -> dict[str, Any]:
@@ -22,35 +20,26 @@ def summarize(rows: Sequence[Row], seed: int) -> dict[str, Any]:
     # A request that the server refused has no status at all.
     ran = [row for row in rows if row.get("official", "infra") != "infra"]
     acted = [row for row in usable if "n_rules" in row]
+    by_kind = {kind: [row for row in ran if row["kind"] == kind] for kind in KINDS}
+    without_78 = [row for row in ran if row["problem"] != BROKEN_IN_CONTAINER]
     return {
-        "n_tasks": len({row["task"] for row in usable}),
+        **tables.summary(rows, CANITEDIT, seed),
         "n_problems": len({row["problem"] for row in usable}),
-        "n_samples": len(usable),
-        "n_infra": len(rows) - len(usable),
         "infra_problems": sorted({row["problem"] for row in rows} - {row["problem"] for row in usable}),
-        "metrics": tables.estimates(ran, METRICS, seed, CANITEDIT.unbounded),
-        "kinds": {kind: _kind([r for r in ran if r["kind"] == kind], seed) for kind in KINDS},
-        "pass_at": tables.pass_at(usable, lambda row: row["passed"] == 1, seed),
+        "metrics": tables.estimates(ran, CANITEDIT.all, seed),
+        "kinds": {
+            kind: {"metrics": tables.estimates(some, CANITEDIT.all, seed), "excess_code": excess_code(some)}
+            for kind, some in by_kind.items()
+        },
         "official_pass_at": tables.pass_at(ran, lambda row: row["official_passed"] == 1, seed),
         "excess_code": excess_code(ran),
         "diff_ratio": tables.spread([r["diff_ratio"] for r in usable if r["diff_ratio"] is not None]),
         "false_passes": sorted({r["task"] for r in usable if r["official_passed"] and not r["passed"]}),
-        "verdicts": tables.verdicts(rows),
         "official": dict(Counter(row.get("official", "infra") for row in rows).most_common()),
         "extraction": dict(Counter(row["extraction"] for row in rows if "extraction" in row).most_common()),
-        "without_78": tables.estimates(
-            [row for row in ran if row["problem"] != BROKEN_IN_CONTAINER], METRICS, seed, CANITEDIT.unbounded
-        ),
+        "without_78": tables.estimates(without_78, CANITEDIT.all, seed),
         "actions": _actions(acted, seed) if acted else None,
-        "by": tables.breakdown(ran, METRICS, seed, ("change_kind", "in_place"), CANITEDIT.unbounded),
-        "cost": tables.cost(usable),
-    }
-
-
-def _kind(rows: Sequence[Row], seed: int) -> dict[str, Any]:
-    return {
-        "metrics": tables.estimates(rows, METRICS, seed, CANITEDIT.unbounded),
-        "excess_code": excess_code(rows),
+        "by": tables.breakdown(ran, CANITEDIT.all, seed, ("change_kind", "in_place")),
     }
 
 
@@ -65,10 +54,10 @@ def excess_code(rows: Sequence[Row]) -> dict[str, Any]:
 
 def _actions(rows: Sequence[Row], seed: int) -> dict[str, Any]:
     valid = [row for row in rows if row["valid"]]
-    flagged: dict[str, Metric] = {
-        "pass@1, not flagged": lambda row: row["passed"] and not row["flags"],
-        "tidied": lambda row: row["tidied"],
-    }
+    flagged = (
+        Measure("pass@1, not flagged", lambda row: row["passed"] and not row["flags"]),
+        Measure("tidied", lambda row: row["tidied"]),
+    )
     return {
         "verdicts": dict(Counter(row["action_verdict"] for row in rows).most_common()),
         "flags": dict(Counter(flag for row in valid for flag in row["flags"]).most_common()),
