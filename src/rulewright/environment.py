@@ -38,7 +38,7 @@ _Charge = Annotated[float, Field(allow_inf_nan=False, ge=-1000, le=0)]
 
 
 class Weights(BaseModel):
-    """What the parts of the reward are worth (SPEC section 7).
+    """What the parts of the reward are worth (docs/reference/rewards.md).
 
     Any weights keep every correct answer above every incorrect one: an incorrect answer
     earns at most `wrong_cap`, and a correct one at least `wrong_cap` and `MARGIN` after

@@ -1,4 +1,4 @@
-"""The run directory: what was asked, what happened, what came out (STYLE.md).
+"""The run directory: what was asked, what happened, what came out.
 
 `config.json` (resolved), `run.json` (code, machine, versions, seed, digests, start,
 end), `metrics.jsonl`, `rows.jsonl`, and `result.json`, which is written last: its

@@ -1,4 +1,4 @@
-"""Every source from rows in its real layout to records (DATA.md 2)."""
+"""Every source from rows in its real layout to records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Actions: what a model writes, as text and as data (SPEC section 5).
+"""Actions: what a model writes, as text and as data (docs/reference/formats.md).
 
 Text to text, pure: parsing, rendering and the canonical form. Applying an action
 is the engine's business.

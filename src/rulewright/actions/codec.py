@@ -1,4 +1,4 @@
-"""A model's text to an `Action` and back (the wire form of SPEC section 5).
+"""A model's text to an `Action` and back (docs/reference/formats.md).
 
 Three modes (`yaml`, `cli`, `rule`) reach the same `Action`; each renders back.
 Strict on purpose: exactly one action block, no duplicate keys, nothing else inside.

@@ -207,7 +207,7 @@ def error_rate(code: str, language: Language) -> float:
 
 
 def canonical_repo(names: Iterable[str]) -> str:
-    """One name for a repository that has several: the smallest, in lower case (DATA.md 6).
+    """One name for a repository that has several: the smallest, in lower case.
 
     >>> canonical_repo(["Zed/Tool", "acme/tool", "Zed/Tool"])
     'acme/tool'

@@ -1,4 +1,4 @@
-"""Overlap with evaluation sets: token n-grams, normalized code, instructions (DATA.md 6).
+"""Overlap with evaluation sets: token n-grams, normalized code, instructions.
 
 A record is dropped if it shares a run of 20 code tokens with an evaluation problem, if more
 than a tenth of its own 13-token runs are in one, if one of its sides equals one of the

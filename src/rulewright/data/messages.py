@@ -1,7 +1,7 @@
 """Commit messages as instructions: which are usable, and how they are tidied.
 
 The strict filter follows CommitPackFT's (octopack, `dataset/commitpack`); the relaxed one
-strips what projects add to a subject first and accepts inflected verbs (DATA.md 4).
+strips what projects add to a subject first and accepts inflected verbs.
 """
 
 from __future__ import annotations

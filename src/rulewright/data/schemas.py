@@ -1,4 +1,4 @@
-r"""The record that every stage before training reads and writes (SPEC section 4).
+r"""The record that every stage before training reads and writes (docs/reference/formats.md).
 
 One invariant: a record that validates is complete. Required metadata is there,
 line ends are `\n`, the language is one of ours. Nothing here reads files or

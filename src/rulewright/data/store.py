@@ -25,7 +25,7 @@ from rulewright.data.splits import split_of
 from rulewright.errors import RulewrightError, UsageError
 from rulewright.runs import file_sha256
 
-# Records of these sources measure models; they must never teach one (DATA.md 2.3).
+# Records of these sources measure models; they must never teach one.
 EVALUATION_ONLY: Final = frozenset({"canitedit"})
 
 

@@ -1,4 +1,4 @@
-"""The tidy step: empty the whitespace-only lines that a rewrite itself made (SPEC section 5).
+"""The tidy step: empty the whitespace-only lines that a rewrite itself made (docs/reference/formats.md).
 
 ast-grep pads blank lines inside multi-line fixes and leaves the indentation of a
 deleted statement. A whitespace-only line that stood in the text before stays as it is.

@@ -136,7 +136,7 @@ class Result:
 
     @property
     def verdict(self) -> Verdict:
-        """The run in the vocabulary of the whole project (SPEC section 5)."""
+        """The run in the vocabulary of the whole project (docs/reference/formats.md)."""
         return _VERDICTS.get(self.status, Verdict.CRASHED)
 
 

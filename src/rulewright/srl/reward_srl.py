@@ -67,7 +67,7 @@ def gated(
     pre: str,
     wanted: Sequence[str],
 ) -> Reward:
-    """Similarity bounded by what the action does (SPEC section 7).
+    """Similarity bounded by what the action does (docs/reference/rewards.md).
 
     Same effect → 0.9 + 0.1·R; no change → at most 0.2; another effect → at most
     0.4 + 0.4·(similarity of the two changes); invalid → -0.2. An action that is lossy,

@@ -1,4 +1,4 @@
-"""How alike two actions are: `S_field`, `S_str` and `R` (SPEC section 7).
+"""How alike two actions are: `S_field`, `S_str` and `R` (docs/reference/rewards.md).
 
 Symmetric, deterministic, in [0, 1]; equal normal forms give 1. Similarity says
 nothing of effect: a wrong token in a fix still scores above 0.9, which is why

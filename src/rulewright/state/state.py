@@ -1,4 +1,4 @@
-"""`State`: what is carried between steps, bounded and merged by code (SPEC section 6).
+"""`State`: what is carried between steps, bounded and merged by code (docs/reference/formats.md).
 
 Invariant: a `State` made by `State.make` or `merge` is within its bounds. The model
 proposes (`StateUpdate`); it never writes the state itself.
@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Self
 
 MAX_TOKENS: Final = 800
-"""Upper bound of a rendered state (SPEC: 400-800), by `count_tokens`."""
+"""Upper bound of a rendered state, by `count_tokens`."""
 MAX_HISTORY: Final = 3
 MAX_ITEM_CHARS: Final = 240
 _LISTS: Final = ("goals", "constraints", "decisions", "hypotheses", "open_issues")

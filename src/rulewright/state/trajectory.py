@@ -1,4 +1,4 @@
-"""One step of a teacher (or student), as it is written to disk (SPEC section 6)."""
+"""One step of a teacher (or student), as it is written to disk (docs/reference/formats.md)."""
 
 from __future__ import annotations
 

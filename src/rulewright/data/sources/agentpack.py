@@ -1,4 +1,4 @@
-"""AgentPack: patches only; the files come from a local clone of each repository (DATA.md 2.6)."""
+"""AgentPack: patches only; the files come from a local clone of each repository."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MaRV: one JSON object keyed by refactoring; Java; kept where both reviewers agree (DATA.md 2.7)."""
+"""MaRV: one JSON object keyed by refactoring; Java; kept where both reviewers agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenCodeEdit: two layouts of the same set, general and ShareGPT (DATA.md 2.4)."""
+"""OpenCodeEdit: two layouts of the same set, general and ShareGPT."""
 
 from __future__ import annotations
 

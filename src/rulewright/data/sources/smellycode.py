@@ -1,4 +1,4 @@
-"""SmellyCode: files with named code smells and no refactored version (DATA.md 2.5).
+"""SmellyCode: files with named code smells and no refactored version.
 
 The two folders differ by comments that name the smells, so a row is no edit: every row is
 dropped as `no_fixed_version`. `tasks` gives what the set is good for: code with the smells
