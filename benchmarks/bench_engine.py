@@ -2,7 +2,7 @@
 
 Everything is measured in one run, interleaved, best of several rounds, in processor time:
 only the ratios mean something on a shared machine. An engine pair includes parsing the action's text,
-the trip to a worker and back, and the verdict with all judgements; the command-line
+the trip to a worker and back, and the verdict with all judgments; the command-line
 routes only rewrite.
 """
 

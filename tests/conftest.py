@@ -68,6 +68,11 @@ def count(record_property: Callable[[str, object], None]) -> Callable[[str], Non
     return lambda line: record_property("count", line)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--write-golden`: write the texts of tests/golden anew, see tests/test_golden.py."""
+    parser.addoption("--write-golden", action="store_true", help="write tests/golden anew")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What the tests counted."""
     lines = [

@@ -101,7 +101,7 @@ def test_the_first_steps_of_the_readme_on_a_repository_of_ones_own(tmp_path: Pat
         "MIT License\n\nPermission is hereby granted, free of charge, to any person obtaining a copy\n"
     )
     git("add", "-A")
-    git("commit", "-qm", "Add the licence of the project")
+    git("commit", "-qm", "Add the license of the project")
     for i in range(6):
         path = repository / f"module_{i}.py"
         head = f"def pick_{i}(cache, key):\n    value = cache.get(key, {i})\n"

@@ -379,7 +379,7 @@ def _check(
             f"{place}:{line}: {what.format(key=key)}" if line else f"{place}: {what.format(key=key)}"
             for line, key, what in placed
         )
-        raise ConfigError(listing, "fix it; nothing was run")
+        raise ConfigError(listing, "fix it (nothing has run yet)")
     return result
 
 

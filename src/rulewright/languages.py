@@ -57,5 +57,5 @@ def language_of_path(path: str | PurePath) -> Language:
 
 
 def suffix_of(language: Language) -> str:
-    """Give the file extension by which ast-grep recognises the language."""
+    """Give the file extension by which ast-grep recognizes the language."""
     return _SUFFIX[language]

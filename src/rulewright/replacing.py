@@ -12,7 +12,7 @@ from rulewright.errors import RulewrightError, UsageError
 
 
 class Change(NamedTuple):
-    """A file, the text that was read from it, and the text that it shall have."""
+    """A file, the text that was read from it, and the text that it gets."""
 
     path: Path
     before: str

@@ -213,7 +213,7 @@ def file_sha256(path: Path) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Installed versions of what behaviour depends on; absent packages are left out."""
+    """Installed versions of what behavior depends on; absent packages are left out."""
     found = {"rulewright": __version__, "python": platform.python_version()}
     for name in _PACKAGES:
         try:

@@ -55,7 +55,7 @@ class Outcome:
 
     `post` is the text after the action, also where the verdict is not `ok` (a
     `wrong_result` has one); `None` where nothing was produced. `flags` holds every
-    judgement that was true (`lossy`, `degenerate`, `syntax_error`), `verdict` the first
+    judgment that was true (`lossy`, `degenerate`, `syntax_error`), `verdict` the first
     that counts.
     """
 

@@ -1,4 +1,4 @@
-"""Splits, licences, messages, storage and mixes."""
+"""Splits, licenses, messages, storage and mixes."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_normalizing_a_licence_twice_is_normalizing_it_once(name: str) -> None:
     [
         ("Remove the unused import of os", "strict", "Remove the unused import of os"),
         ("Fix crash on empty input (#1234)", "relaxed", "Fix crash on empty input"),
-        ("feat(cli): added a flag for colours", "relaxed", "Added a flag for colours"),
+        ("feat(cli): added a flag for colors", "relaxed", "Added a flag for colors"),
         ("Fix crash on empty input (#1234)", "strict", "message_issue"),
         ("typo", "relaxed", "message_short"),
         ("Lots of small changes everywhere again", "relaxed", "message_verb"),

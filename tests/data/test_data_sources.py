@@ -93,7 +93,7 @@ def test_oce(layout: str, tmp_path: Path, out: Path, ingest: Ingest, lay: Simple
         "commit": seeds, "instr_type": "qwen3_lazy", "old_code": BEFORE, "new_code": AFTER,
     }  # fmt: skip
     path = lay.write(tmp_path / "o.jsonl", [general if layout == "general" else sharegpt])
-    assert ingest("oce", "--input", path) == 1  # its licence is not confirmed
+    assert ingest("oce", "--input", path) == 1  # its license is not confirmed
     assert not lay.bytes_of(out).get("oce.metadata.json")
     assert ingest("oce", "--input", path, "--license", "mit", "--overwrite") == 0
     (record,) = lay.records(out, "oce")

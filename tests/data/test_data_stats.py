@@ -52,7 +52,7 @@ def test_the_report_is_the_same_again_and_holds_what_the_plan_asks(processed: Pa
         "## By source",
         "## By language",
         "## Edits",
-        "## Licences",
+        "## Licenses",
         "edit_size.svg",
     ):
         assert part in page

@@ -1,4 +1,4 @@
-"""What a rule learnt from one edit claims: roles, confidence, and the command that uses it."""
+"""What a rule learned from one edit claims: roles, confidence, and the command that uses it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rooms of the miner: text knows no rule, a proposal no judgement, a judgement no plan."""
+"""The rooms of the miner: text knows no rule, a proposal no judgment, a judgment no plan."""
 
 from __future__ import annotations
 

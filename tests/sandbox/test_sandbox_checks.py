@@ -88,7 +88,7 @@ TRICKS = {
     "equal to all": "class A:\n    def __eq__(s, o): return True\ndef f(x): return A()",
     "int equal to all": "class A(int):\n    def __eq__(s, o): return True\ndef f(x): return A(1)",
     "excepthook": "import sys, os; sys.excepthook = lambda *a: os._exit(0)",
-    "optimised away": "import builtins; builtins.exec = lambda *a: None",
+    "optimized away": "import builtins; builtins.exec = lambda *a: None",
     "open string": "'''",
     "exec": "import os; os.execv('/bin/true', ['true'])",
     "thread": "import threading, os; threading.Timer(0, os._exit, [0]).start(); import time; time.sleep(0.2)",

@@ -12,7 +12,7 @@ from rulewright.actions import render_action
 from rulewright.actions.action import Action
 from rulewright.data.schemas import NormalizedRecord, RecordMetadata, record_id
 
-_NAMES = ("total", "items", "width", "reader", "payload", "offset", "colour", "ticket")
+_NAMES = ("total", "items", "width", "reader", "payload", "offset", "color", "ticket")
 
 
 def make_record(rng: random.Random, group: str) -> NormalizedRecord:

@@ -20,7 +20,7 @@ from rulewright.engine import judge
 from rulewright.prompts import action_prompt, edit_prompt
 from rulewright.training import tiny
 from rulewright.training.config import TinyConfig
-from rulewright.training.data import IGNORED, Encoder, Form, action_answer, bucketed, tokenise
+from rulewright.training.data import IGNORED, Encoder, Form, action_answer, bucketed, tokenize
 
 pytest.importorskip("transformers")
 
@@ -135,9 +135,9 @@ def test_a_record_without_action_is_counted(records, tokenizer) -> None:
 def test_tokens_are_made_once(records, tokenizer, tmp_path: Path) -> None:
     form = Form("edit", "compact")
     path = tmp_path / "train.arrow"
-    first = tokenise(records, Encoder(tokenizer, form, 512, True), path, "train")
+    first = tokenize(records, Encoder(tokenizer, form, 512, True), path, "train")
     stamp = path.stat().st_mtime_ns
-    again = tokenise([], Encoder(tokenizer, form, 512, True), path, "train")
+    again = tokenize([], Encoder(tokenizer, form, 512, True), path, "train")
     assert again == first and path.stat().st_mtime_ns == stamp
 
 

@@ -44,7 +44,7 @@ class Config(CommandConfig):
     exact: bool = False
     """The bare result of `ast-grep scan -U`: several rules in one pass, padded blank lines kept."""
     accept: tuple[Literal["lossy", "degenerate", "syntax_error"], ...] = ()
-    """Judgements that shall not stand in the way."""
+    """Judgments that do not stop a change: the file is written all the same."""
     deadline_s: float = 10.0
     """Processor seconds per file."""
     workers: int = 1
@@ -174,7 +174,7 @@ def _sum_up(config: Config, work: Any, written: bool) -> None:
 
 
 def _way_out(failed: Sequence[Any]) -> str:
-    """What helps: only judgements can be accepted, only a deadline can be raised."""
+    """What helps: only judgments can be accepted, only a deadline can be raised."""
     verdicts = {one.outcome.verdict for one in failed}
     flags = sorted({str(flag) for one in failed for flag in one.outcome.unsound})
     ways = [f"--accept {' '.join(flags)} takes them as they are"] if flags else []

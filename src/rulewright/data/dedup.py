@@ -59,7 +59,7 @@ class Keys:
     source: NDArray[np.uint32]
     """`[n]`: number of the edit's source; edits of one source may share a commit."""
     seeded: NDArray[np.bool_]
-    """`[n]`: its commits are what it was synthesised from, so sharing one makes no copy."""
+    """`[n]`: its commits are what it was synthesized from, so sharing one makes no copy."""
     preference: NDArray[np.uint32]
     """`[n]`: of two copies the lower is kept; then the earlier."""
 

@@ -89,7 +89,7 @@ def _wanted(source: Source, names: list[str], languages: Sequence[str]) -> list[
     found = [n for n in names if n.endswith(data) and any(fnmatch.fnmatch(n, p) for p in patterns)]
     if not found:
         raise RulewrightError(
-            f"{source.hub}: no file matches {' or '.join(patterns)}; there are {', '.join(names[:10])}",
+            f"{source.hub}: no file matches {' or '.join(patterns)}; it has {', '.join(names[:10])}",
             "the set has been rearranged: download its files and name them with --input",
         )
     return found

@@ -177,7 +177,7 @@ def _check_columns(source: Source, path: Path, options: Options) -> None:
             raise UsageError(f"{path}: {what[0]}; expected rows with an old and a new side", what[1])
         if lacking:
             raise UsageError(
-                f"{path}: the columns lack {'; '.join(lacking)}; there are {_listing(columns)}",
+                f"{path}: the columns lack {'; '.join(lacking)}; it has {_listing(columns)}",
                 "say which column is which: --columns pre=THEIRS post=THEIRS instruction=THEIRS",
             )
         return

@@ -28,7 +28,7 @@ _ALIASES: Final[dict[str, str]] = {
 }  # fmt: skip
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9.+-]*")
 
-# Sentences by which a license file is recognised, most specific first.
+# Sentences by which a license file is recognized, most specific first.
 _TEXTS: Final[tuple[tuple[str, str], ...]] = (
     ("apache license", "apache-2.0"),
     ("gnu affero general public", "agpl-3.0"),
@@ -71,6 +71,6 @@ def allowed(license: str, allow: Collection[str]) -> bool:
 
 
 def of_text(text: str) -> str:
-    """Recognise a license file by its sentences; `unknown` where none is known."""
+    """Recognize a license file by its sentences; `unknown` where none is known."""
     flat = " ".join(text.lower().split())
     return next((name for sentence, name in _TEXTS if sentence in flat[:20_000]), UNKNOWN)

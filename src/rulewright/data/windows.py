@@ -93,7 +93,7 @@ def cut(
 
     Preferred is the innermost function (with its decorators and the comments above it)
     that holds the whole change; then the smallest other definition; then the run of
-    neighbouring statements that it touches; at last bare lines. Of these, the first one
+    neighboring statements that it touches; at last bare lines. Of these, the first one
     that parses as well as the file does.
 
     Args:
@@ -192,7 +192,7 @@ def _holds(start: int, end: int, span: Span) -> bool:
 
 
 def _run(node: Any, span: Span) -> tuple[int, int]:
-    """The lines of the children that a change touches; of an insertion, of its neighbours."""
+    """The lines of the children that a change touches; of an insertion, of its neighbors."""
     start, end = span.start, span.end
     children = [_lines_of(child) for child in node.children()]
     if start == end:

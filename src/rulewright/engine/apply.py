@@ -208,7 +208,7 @@ def _tidied(
 
 
 def outcome_of(done: Trace, code: str) -> Outcome:
-    """Sum a trace up, before any judgement beyond what `scan` itself shows."""
+    """Sum a trace up, before any judgment beyond what `scan` itself shows."""
     if done.failure is not None:
         return done.failure
     steps = done.steps

@@ -1,4 +1,4 @@
-"""The judgements on what rules did; each gives a reason, or an empty text where all is well."""
+"""The judgments on what rules did; each gives a reason, or an empty text where all is well."""
 
 from __future__ import annotations
 

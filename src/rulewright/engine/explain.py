@@ -25,7 +25,7 @@ def missing_kinds(rule: Mapping[str, Any], language: Language) -> str:
     if isinstance(pattern, str):
         return (
             f"the pattern {quoted(pattern, 60)} is not complete code of one kind: write the whole construct, "
-            "or add the `kind` it shall have"
+            "or add the `kind` that it must have"
         )
     return "the rule must say which node kinds it matches: add a `kind`, or a pattern that is complete code"
 

@@ -1,4 +1,4 @@
-"""Judgement beyond "it applied": loss, degeneracy, syntax, and the wanted result."""
+"""Judgment beyond "it applied": loss, degeneracy, syntax, and the wanted result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rulewright.engine.apply import Trace, outcome_of, trace
 from rulewright.engine.parsing import parse
 from rulewright.verdict import Outcome, Verdict
 
-# Which judgement gives the verdict where several are true.
+# Which judgment gives the verdict where several are true.
 ORDER = (Verdict.DEGENERATE, Verdict.SYNTAX_ERROR, Verdict.LOSSY, Verdict.WRONG_RESULT)
 
 
@@ -25,7 +25,7 @@ def judge(action: Action, code: str, expected: str | None = None, *, exact: bool
         exact: leave out the tidy step.
 
     Returns:
-        `ok` only where every judgement holds; `flags` has all that failed.
+        `ok` only where every judgment holds; `flags` has all that failed.
     """
     done = trace(action, code, exact=exact)
     return judge_trace(done, code, expected)

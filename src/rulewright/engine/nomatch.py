@@ -128,7 +128,7 @@ def _keys(kept: Mapping[str, Any]) -> list[str]:
 def _reach_hint(
     kept: Mapping[str, Any], key: str, value: Any, context: Mapping[str, Any], parsed: Parsed
 ) -> str:
-    """Without `stopBy: end` a relation looks at direct neighbours only: the commonest slip."""
+    """Without `stopBy: end` a relation looks at direct neighbors only: the commonest slip."""
     if key not in RELATIONS or not isinstance(value, dict) or value.get("stopBy") == "end":
         return ""
     wider = {**kept, key: {**value, "stopBy": "end"}}

@@ -34,7 +34,7 @@ def main() -> int:
     # Nothing that native code prints may reach the protocol.
     os.dup2(2, 1)
     _limit(memory_mb)
-    # A judgement leaves next to no cycles, but thousands of objects that make the collector look for them.
+    # A judgment leaves next to no cycles, but thousands of objects that make the collector look for them.
     gc.freeze()
     gc.disable()
     wire.send(answers, "ready")

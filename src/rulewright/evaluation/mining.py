@@ -1,8 +1,8 @@
 """How well mined rules reproduce, generalize and stay out of the way.
 
 Four questions, always together, since each alone can be gamed: does the action give
-`post` exactly; does a rule learnt from one place change the others (leave one out);
-does a rule learnt from one example of a fixer do another example (transfer); how often
+`post` exactly; does a rule learned from one place change the others (leave one out);
+does a rule learned from one example of a fixer do another example (transfer); how often
 does it match where nothing should change (over-match). docs/reference/mining.md defines each.
 """
 
@@ -58,7 +58,7 @@ def evaluate(edits: Sequence[EditRow], run: RunDir, options: MiningConfig) -> di
     ordered = [rows[edit.id] for edit in edits]
     predictions = list(transfer(edits, options))
     jsonl.write(run.path / "transfer.jsonl", predictions)
-    return summarise(ordered, predictions, options.seed)
+    return summarize(ordered, predictions, options.seed)
 
 
 def _tasks(edits: Sequence[EditRow], owed: Sequence[EditRow], options: MiningConfig) -> Iterator[Hidden]:
@@ -119,7 +119,7 @@ def _row(task: Hidden, mined: Mined, cpu_s: float) -> Row:
 def leave_one_out(mined: Mined, edit: EditRow, options: MiningConfig) -> dict[str, Counter[str]]:
     """Learn from the changed places but one (`all`), and from one alone (`one`); apply to the original.
 
-    The places not learnt from stand as done already, so they speak neither for nor against.
+    The places not learned from stand as done already, so they speak neither for nor against.
     Counts `exact`, `under` (some places right, none wrong), `wrong` and `none` over at
     most `MAX_SITES` places; empty where one rule did not change two places or more.
     """
@@ -134,8 +134,8 @@ def leave_one_out(mined: Mined, edit: EditRow, options: MiningConfig) -> dict[st
     for number in chosen:
         for kind in found:
             done = [(s.start, s.end, s.text) for i, s in enumerate(sites) if (i == number) == (kind == "all")]
-            learnt = mine(splice(edit.pre, done), edit.post, edit.language, options.budget_s)
-            found[kind][_left_out(learnt, edit, sites)] += 1
+            learned = mine(splice(edit.pre, done), edit.post, edit.language, options.budget_s)
+            found[kind][_left_out(learned, edit, sites)] += 1
     return found
 
 
@@ -225,7 +225,7 @@ def fate(action: Action | None, edit: EditRow) -> str:
     return "exact" if outcome.post == edit.post else "wrong"
 
 
-def summarise(rows: Sequence[Row], predictions: Sequence[Row], seed: int) -> dict[str, Any]:
+def summarize(rows: Sequence[Row], predictions: Sequence[Row], seed: int) -> dict[str, Any]:
     """The table: each rate with its n and 95 % interval under `estimates`."""
     estimates: dict[str, Estimate] = {}
 

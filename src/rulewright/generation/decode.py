@@ -96,7 +96,7 @@ class Decoder:
     Args:
         model: what `cpu.answering_twin` made, or a model that was loaded to answer; `suits` holds.
         eos: tokens that end an answer.
-        pad: stands where a prompt is shorter than its neighbours.
+        pad: stands where a prompt is shorter than its neighbors.
     """
 
     def __init__(self, model: Any, eos: Sequence[int], pad: int) -> None:

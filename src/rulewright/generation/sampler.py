@@ -24,7 +24,7 @@ class Chooser:
     """Chooses the next token of each row, greedily or by lot.
 
     A row's lot is one uniform number a token, looked up in the cumulated probabilities; it
-    comes from the row's own stream, so what a row draws does not depend on its neighbours.
+    comes from the row's own stream, so what a row draws does not depend on its neighbors.
 
     Args:
         temperature: 0 is greedy.

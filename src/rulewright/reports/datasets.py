@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from rulewright import jsonl
 
-_COLOURS: Final = ("#3b6ea5", "#d08a3c", "#5a9367")
+_COLORS: Final = ("#3b6ea5", "#d08a3c", "#5a9367")
 
 
 def write(summary: Path, out: Path, plots: bool = True) -> None:
@@ -75,9 +75,9 @@ def _draw(found: Mapping[str, Any], out: Path) -> list[dict[str, str]]:
 def _draw_records(axes: Any, found: Mapping[str, Any]) -> None:
     sources = [name for name, s in found["sources"].items() if s["n_records"]]
     left = [0] * len(sources)
-    for split, colour in zip(found["splits"], _COLOURS, strict=True):
+    for split, color in zip(found["splits"], _COLORS, strict=True):
         counts = [found["sources"][name]["per_split"][split] for name in sources]
-        axes.barh(sources, counts, left=left, color=colour, label=split)
+        axes.barh(sources, counts, left=left, color=color, label=split)
         left = [a + b for a, b in zip(left, counts, strict=True)]
     axes.invert_yaxis()
     axes.set_xlabel("records")

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from rulewright.reports import benchmarks, stage2
 
-_COLOURS: Final = ("#2f6690", "#c8553d", "#588157", "#7b5ea7")
+_COLORS: Final = ("#2f6690", "#c8553d", "#588157", "#7b5ea7")
 
 
 def render_markdown(found: Mapping[str, Any], notes: str) -> str:
@@ -48,7 +48,7 @@ def _view(found: Mapping[str, Any], notes: str) -> dict[str, Any]:
         "policy": (stage2.POLICY_HEAD, stage2.policy_results(found)),
         "families": _families(found),
         "sources": (
-            ("source", "records", "train", "dev", "test", "rows read", "dropped", "licence"),
+            ("source", "records", "train", "dev", "test", "rows read", "dropped", "license"),
             [_source(item) for item in found["data"]],
         ),
         "runs": (
@@ -209,12 +209,12 @@ def _svg(series: Sequence[Series], labels: tuple[str, str]) -> str:
         FigureCanvasSVG(figure)
         left = figure.add_subplot()
         axes = [left, left.twinx() if any(axis for _, _, axis in series) else left]
-        for (name, points, axis), colour in zip(series, _COLOURS, strict=False):
+        for (name, points, axis), color in zip(series, _COLORS, strict=False):
             if points:
                 xs, ys = zip(*points, strict=True)
                 mark = "o" if len(points) <= 30 else ""
-                axes[axis].plot(xs, ys, label=name, color=colour, marker=mark, markersize=3, linewidth=1.2)
-        left.set_xlabel("optimiser step")
+                axes[axis].plot(xs, ys, label=name, color=color, marker=mark, markersize=3, linewidth=1.2)
+        left.set_xlabel("optimizer step")
         left.set_ylabel(labels[0])
         if axes[1] is not left:
             axes[1].set_ylabel(labels[1])

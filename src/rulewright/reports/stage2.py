@@ -229,7 +229,7 @@ def place(model: str) -> str:
 
 
 def sft_results(found: Mapping[str, Any]) -> list[list[str]]:
-    """SFT on dev, before the first step and after the last: what was learnt."""
+    """SFT on dev, before the first step and after the last: what was learned."""
     rows = []
     for model in found["models"]:
         result = model["result"]

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from rulewright.sandbox import flags
 from rulewright.sandbox.instrument import Instrumented, Kind, Plan, instrument
 from rulewright.sandbox.job import Entry, Job, Limits, Oracle, Result, Status, TestVerdict
-from rulewright.sandbox.judging import Judgement, judge, plan_for, read
+from rulewright.sandbox.judging import Judgment, judge, plan_for, read
 
 __all__ = ["Checker", "Kind", "Request"]
 
@@ -89,21 +89,21 @@ class Checker:
             return replace(verdict, strict=False, detail=calibration.problem)
         plan = calibration.plan if calibration else Plan()
         required = calibration.required if calibration else None
-        judgement, instrumented, result = self._observe(request, request.program, plan, required)
+        judgment, instrumented, result = self._observe(request, request.program, plan, required)
         if result.status is Status.INFRA:
             return replace(verdict, official=False, strict=False, status=Status.INFRA, detail=result.detail)
-        problem = next(iter(judgement.broken.values()), "")
-        if not problem and not judgement.ok:
-            problem = "no check was seen to run" if not judgement.opaque else "a value could not be judged"
+        problem = next(iter(judgment.broken.values()), "")
+        if not problem and not judgment.ok:
+            problem = "no check was seen to run" if not judgment.opaque else "a value could not be judged"
         if not problem and result.status not in (Status.OK, Status.FAIL):
             problem = f"the strict run ended with {result.status}"
         return replace(
             verdict,
             strict=verdict.official and not problem,
-            n_passed=len(judgement.held),
-            n_failed=len(judgement.broken),
+            n_passed=len(judgment.held),
+            n_failed=len(judgment.broken),
             detail=problem or verdict.detail,
-            oracle=_weakest(instrumented, judgement),
+            oracle=_weakest(instrumented, judgment),
         )
 
     def _calibrate(self, request: Request) -> _Calibration | None:
@@ -114,7 +114,7 @@ class Checker:
         ).hexdigest()
         if key not in self._calibrations:
             calibration = self._calibration(request, request.reference)
-            if calibration is None:  # ours to fail: try again next time
+            if calibration is None:  # our own fault: try again next time
                 return _Calibration(Plan(), {}, "the reference could not be run")
             self._calibrations[key] = calibration
         return self._calibrations[key]
@@ -123,32 +123,32 @@ class Checker:
         """Run the reference; what it cannot show to hold is left native."""
         plan = Plan()
         for _ in range(3):
-            judgement, _, result = self._observe(request, reference, plan, {})
+            judgment, _, result = self._observe(request, reference, plan, {})
             if result.status is Status.INFRA:
                 return None
-            odd = frozenset(judgement.broken) | judgement.opaque
+            odd = frozenset(judgment.broken) | judgment.opaque
             if not odd:
-                if not judgement.held:
+                if not judgment.held:
                     return _Calibration(plan, {}, "the reference runs no check")
-                return _Calibration(plan, dict(judgement.counts))
+                return _Calibration(plan, dict(judgment.counts))
             plan = Plan(plan.native | odd, {n: c for n, c in plan.choices.items() if n not in odd})
         return _Calibration(plan, {}, "the reference does not pass its own tests")
 
     def _observe(
         self, request: Request, program: str, plan: Plan, required: Mapping[int, int] | None
-    ) -> tuple[Judgement, Instrumented, Result]:
+    ) -> tuple[Judgment, Instrumented, Result]:
         """One strict run; a second one where a value turned out to be an object."""
         recorder = f"_{secrets.token_hex(8)}"
         instrumented = instrument(request.tests, request.kind, recorder, plan)
         result = self._run(_strict_job(request, program, instrumented, recorder))
-        judgement = judge(instrumented.checks, read(result.report), required)
-        if judgement.opaque and not judgement.broken:
-            again = plan_for(instrumented.checks, judgement.opaque, secrets.token_hex(8))
+        judgment = judge(instrumented.checks, read(result.report), required)
+        if judgment.opaque and not judgment.broken:
+            again = plan_for(instrumented.checks, judgment.opaque, secrets.token_hex(8))
             wider = Plan(plan.native | again.native, {**plan.choices, **again.choices})
             instrumented = instrument(request.tests, request.kind, recorder, wider)
             result = self._run(_strict_job(request, program, instrumented, recorder))
-            judgement = judge(instrumented.checks, read(result.report), required)
-        return judgement, instrumented, result
+            judgment = judge(instrumented.checks, read(result.report), required)
+        return judgment, instrumented, result
 
 
 def _official_job(request: Request) -> Job:
@@ -173,8 +173,8 @@ def _strict_job(request: Request, program: str, instrumented: Instrumented, reco
     return Job(files, Entry("checks", argv, extra), limits=request.limits, tests=tests)
 
 
-def _weakest(instrumented: Instrumented, judgement: Judgement) -> Oracle:
-    forms = {instrumented.checks[number].form for number in judgement.held}
+def _weakest(instrumented: Instrumented, judgment: Judgment) -> Oracle:
+    forms = {instrumented.checks[number].form for number in judgment.held}
     if not forms:
         return "none"
     if forms <= {"mark"}:

@@ -67,7 +67,7 @@ class Instrumented:
 
 @dataclass
 class Plan:
-    """How to treat some checks, by number, learnt from earlier runs."""
+    """How to treat some checks, by number, learned from earlier runs."""
 
     native: frozenset[int] = frozenset()
     choices: Mapping[int, tuple[Sequence[str], tuple[bool, ...]]] = field(default_factory=dict)

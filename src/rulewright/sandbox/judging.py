@@ -40,7 +40,7 @@ class NotPlain(Exception):
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Judgment:
     """What the observations of one run amount to."""
 
     held: frozenset[int]
@@ -75,7 +75,7 @@ def read(report: bytes) -> list[Observation]:
 
 def judge(
     checks: Mapping[int, Check], observations: list[Observation], required: Mapping[int, int] | None
-) -> Judgement:
+) -> Judgment:
     """Compare.
 
     Args:
@@ -108,7 +108,7 @@ def judge(
         if counts[number] < count and number not in broken:
             check = checks[number]
             broken[number] = f"line {check.line}: {check.text}: ran {counts[number]} of {count} times"
-    return Judgement(
+    return Judgment(
         frozenset(held - broken.keys() - opaque), broken, frozenset(opaque - broken.keys()), counts
     )
 

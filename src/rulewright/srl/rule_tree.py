@@ -37,7 +37,7 @@ _NAMED: Final = re.compile(r"(constraint|transform):([A-Z][A-Z0-9_]*)$")
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A labelled node with its own weight, perhaps a text, and children."""
+    """A labeled node with its own weight, perhaps a text, and children."""
 
     label: str
     weight: float = INNER_WEIGHT

@@ -1,4 +1,4 @@
-"""How varied a set of synthesised records is: counts and quantiles, no judgement."""
+"""How varied a set of synthesized records is: counts and quantiles, no judgment."""
 
 from __future__ import annotations
 

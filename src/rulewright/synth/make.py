@@ -80,7 +80,7 @@ class Edit:
 
 
 class Maker:
-    """Makes edits for one language; keeps count of what it made, to favour what is rare.
+    """Makes edits for one language; keeps count of what it made, to favor what is rare.
 
     Args:
         language: of all code given to it.

@@ -39,7 +39,7 @@ _FUNCTIONS: Final[dict[Language, tuple[str, ...]]] = {
 }  # fmt: skip
 LANGUAGES: Final = tuple(_LISTS)
 PAIRED_RATE: Final = 0.5
-"""How often a function window takes its neighbour in, if both fit."""
+"""How often a function window takes its neighbor in, if both fit."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Window:
 def cut(text: str, language: Language, kind: WindowKind, limits: Limits, rng: random.Random) -> list[Window]:
     """Cut a file into windows of one kind, in file order.
 
-    `statement` packs one to four neighbouring statements; `function` takes the
+    `statement` packs one to four neighboring statements; `function` takes the
     largest functions and classes that fit; `file` is the file, if it fits.
     """
     if kind == "file":
@@ -88,7 +88,7 @@ def cut(text: str, language: Language, kind: WindowKind, limits: Limits, rng: ra
         window = _window(lines, first, last, language, limits)
         if window is None:
             continue
-        # Two neighbours in one window: what "only in f" needs.
+        # Two neighbors in one window: what "only in f" needs.
         if kind == "function" and chosen and rng.random() < PAIRED_RATE:
             pair = _pair(lines, chosen[-1], (first, last), language, limits)
             if pair is not None:
@@ -108,7 +108,7 @@ def _window(lines: list[str], first: int, last: int, language: Language, limits:
 def _pair(
     lines: list[str], one: tuple[int, int], other: tuple[int, int], language: Language, limits: Limits
 ) -> Window | None:
-    """One window for two neighbours of the same depth with only blank lines between them."""
+    """One window for two neighbors of the same depth with only blank lines between them."""
     between = lines[one[1] + 1 : other[0]]
     depths = [len(lines[row]) - len(lines[row].lstrip()) for row in (one[0], other[0])]
     if depths[0] != depths[1] or any(line.strip() for line in between):

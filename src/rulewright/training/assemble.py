@@ -14,7 +14,7 @@ from rulewright.prompts import Style
 from rulewright.runs import RunDir
 from rulewright.training import environment, hub, models, tiny
 from rulewright.training.config import SftConfig, TinyConfig, style_of, trainer_options
-from rulewright.training.data import Counts, Encoder, Form, action_answer, bucketed, tokenise
+from rulewright.training.data import Counts, Encoder, Form, action_answer, bucketed, tokenize
 from rulewright.training.probe import headline_name
 
 if TYPE_CHECKING:
@@ -154,11 +154,11 @@ def _texts(config: SftConfig, wanted: TinyConfig, prepared: Prepared) -> tuple[l
 
 
 def tokens(config: SftConfig, prepared: Prepared, made: Any, run: RunDir) -> tuple[Counts, Counts]:
-    """Tokenise training and held-out records into the run's folder, once; what became of each."""
+    """Tokenize training and held-out records into the run's folder, once; what became of each."""
 
     def one(records: Iterable[NormalizedRecord], name: str, what: str) -> Counts:
         encoder = Encoder(made, prepared.form(config), config.max_length_tokens, config.drop_long)
-        return tokenise(records, encoder, run.path / "tokens" / f"{name}.arrow", what)
+        return tokenize(records, encoder, run.path / "tokens" / f"{name}.arrow", what)
 
     dev = one(prepared.dev, dev_name(prepared), "held-out data") if prepared.dev else Counts()
     return one(prepared.train, "train", "training data"), dev
@@ -170,7 +170,7 @@ def dev_name(prepared: Prepared) -> str:
 
 
 def rows(run: RunDir, name: str) -> Any:
-    """Tokenised rows as a data set; `None` where there are none."""
+    """Tokenized rows as a data set; `None` where there are none."""
     from datasets import Dataset
 
     data = Dataset.from_file(str(run.path / "tokens" / f"{name}.arrow"))
@@ -190,12 +190,12 @@ def ordered(config: SftConfig, run: RunDir, args: SFTConfig) -> Any:
 
 
 def batch_size(args: SFTConfig) -> int:
-    """Rows of one optimiser step, all processes together."""
+    """Rows of one optimizer step, all processes together."""
     return int(args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size)
 
 
 def steps(args: SFTConfig, n_rows: int) -> int:
-    """Optimiser steps of the run; `n_rows` as they are trained, packed ones counted as one."""
+    """Optimizer steps of the run; `n_rows` as they are trained, packed ones counted as one."""
     if args.max_steps > 0:
         return int(args.max_steps)
     return max(1, round(-(-n_rows // batch_size(args)) * args.num_train_epochs))

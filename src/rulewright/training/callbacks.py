@@ -1,4 +1,4 @@
-"""What happens beside the optimiser steps: metrics, progress, and marks on checkpoints."""
+"""What happens beside the optimizer steps: metrics, progress, and marks on checkpoints."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Metrics(TrainerCallback):
 
 
 class Progress(TrainerCallback):
-    """Optimiser steps as a progress bar with loss and tokens a second."""
+    """Optimizer steps as a progress bar with loss and tokens a second."""
 
     def __init__(self, bar: console.Progress, metrics: Metrics, tokens_per_step: float) -> None:
         self._bar, self._metrics, self._tokens = bar, metrics, tokens_per_step

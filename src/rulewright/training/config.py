@@ -148,11 +148,11 @@ OWNED: Final = {
     "data_seed": "seed",
     "max_length": "max_length_tokens",
     "use_cpu": "nothing: it follows from the machine",
-    "dataset_kwargs": "nothing: records are tokenised here",
+    "dataset_kwargs": "nothing: records are tokenized here",
     "completion_only_loss": "nothing: the loss is always on the answer only",
     "assistant_only_loss": "nothing: the loss is always on the answer only",
     "resume_from_checkpoint": "resume",
-    "dataloader_num_workers": "nothing: records are tokenised beforehand",
+    "dataloader_num_workers": "nothing: records are tokenized beforehand",
     "eval_strategy": "eval_every_steps",
     "eval_steps": "eval_every_steps",
     "load_best_model_at_end": "keep",
@@ -227,7 +227,7 @@ def check(config: SftConfig) -> None:
         raise ConfigError(
             "\n".join(found),
             "give or fix the configuration (--config smollm2/stage0; `rulewright configs` lists others); "
-            "nothing was run",
+            "nothing has run yet",
         )
 
 

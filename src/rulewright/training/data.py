@@ -1,6 +1,6 @@
 """Records → token ids and labels, once, on disk; and the order in which they are trained.
 
-Invariant: the tokens of prompt and answer are those of inference (the prompt is tokenised
+Invariant: the tokens of prompt and answer are those of inference (the prompt is tokenized
 by itself), labels cover exactly the answer and its end token, and what does not fit is
 counted with its reason.
 """
@@ -91,7 +91,7 @@ class Counts:
 
 
 class Encoder:
-    """Tokenises records; keeps count."""
+    """Tokenizes records; keeps count."""
 
     def __init__(self, tokenizer: Any, form: Form, max_length: int, drop_long: bool) -> None:
         self._tokenizer, self._form = tokenizer, form
@@ -164,8 +164,8 @@ def write_tokens(rows: Iterable[dict[str, list[int]]], path: Path) -> None:
     part.replace(path)
 
 
-def tokenise(records: Iterable[NormalizedRecord], encoder: Encoder, path: Path, what: str) -> Counts:
-    """Tokenise to `path`, or take what an earlier part of the run has written there."""
+def tokenize(records: Iterable[NormalizedRecord], encoder: Encoder, path: Path, what: str) -> Counts:
+    """Tokenize to `path`, or take what an earlier part of the run has written there."""
     noted = path.with_suffix(".json")
     if path.exists() and noted.exists():
         return Counts(**json.loads(noted.read_text(encoding="utf-8")))
@@ -195,7 +195,7 @@ def bucketed(lengths: Sequence[int], batch_size: int, n_batches: int, seed: int)
 
     Args:
         lengths: of the rows, in tokens.
-        batch_size: rows of one optimiser step, all processes together.
+        batch_size: rows of one optimizer step, all processes together.
         n_batches: how many batches are wanted; passes follow one another.
         seed: of the order.
     """

@@ -178,7 +178,7 @@ def look(config: PolicyConfig, inputs: Sequence[Path]) -> RunDir:
         UsageError: no such checkpoint, or the folder holds another run.
     """
     if config.quantize != "none" and config.lora is None:
-        raise ConfigError("`quantize: nf4` trains adapters only: add a `lora` section", "nothing was run")
+        raise ConfigError("`quantize: nf4` trains adapters only: add a `lora` section", "nothing has run yet")
     require_checkpoint(config.model)
     return RunDir.look(config.out / "run", config, inputs)
 
@@ -252,7 +252,7 @@ def run_policy(config: PolicyConfig, tasks: Tasks, inputs: Sequence[Path] = ()) 
     Raises:
         UsageError: too few tasks for one batch, a configuration that cannot work, or a folder
             that holds another run.
-        RulewrightError: nothing could be learnt from the start.
+        RulewrightError: nothing could be learned from the start.
     """
     with checkpoints.writing(config.out):
         return _train(config, tasks, inputs)

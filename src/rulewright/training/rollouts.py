@@ -316,7 +316,7 @@ def check_served(arguments: Any, has_adapter: bool) -> None:
         if (given := getattr(arguments, name)) != whole:
             problems.append(f"trainer.{name}: {given}: `rollouts: server` draws from the whole distribution")
     if problems:
-        raise ConfigError("\n".join(problems), "change the configuration; nothing was run")
+        raise ConfigError("\n".join(problems), "change the configuration (nothing has run yet)")
 
 
 def _seed(*parts: int) -> int:

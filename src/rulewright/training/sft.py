@@ -167,7 +167,7 @@ class Assembled(NamedTuple):
 
 
 def _assemble(config: SftConfig, prepared: Prepared, run: RunDir, args: Any, loaded: Any) -> Assembled:
-    """Tokenise, and put the trainer together.
+    """Tokenize, and put the trainer together.
 
     Raises:
         RulewrightError: nothing is left to train on.

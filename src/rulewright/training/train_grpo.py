@@ -48,7 +48,7 @@ def train_grpo(config: GrpoConfig) -> dict[str, Any]:
     if not config.mix or not config.dev:
         raise ConfigError(
             "`mix` and `dev` must name records",
-            "give a configuration: --config tiny/grpo shows one; nothing was run",
+            "give a configuration: --config tiny/grpo shows one (nothing has run yet)",
         )
     config = with_checkpoint(config)
     train_mix = mix(config.mix, config.seed, config.limit or None, config.mix_policy)

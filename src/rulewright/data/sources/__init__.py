@@ -63,7 +63,7 @@ class Source:
     tasks_only: bool = False
     """Has no edits: it gives tasks for a teacher, and a data set without records is no failure."""
     seeded: bool = False
-    """Its commits are those it was synthesised from: two rows of one are not copies."""
+    """Its commits are those it was synthesized from: two rows of one are not copies."""
 
 
 _COMMITPACK: Final = frozenset({"commit", "old_contents", "new_contents", "subject"})
@@ -91,7 +91,7 @@ SOURCES: Final[dict[str, Source]] = {
             (_OCE_GENERAL, frozenset({"messages", "old_code", "new_code"})),
             _OCE_GENERAL | {"old_code", "new_code", "commit", "instr_type", "license"},
             "oce:normalize", rank=2,
-            note="synthesised from CommitPackFT snippets; license not confirmed, so state one (--license)",
+            note="synthesized from CommitPackFT snippets; license not confirmed, so state one (--license)",
             seeded=True,
             hub="zkzhang88/OCEData", hub_files="**/*",
         ),

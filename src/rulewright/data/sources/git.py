@@ -107,7 +107,7 @@ def name_of(repo: Path) -> str:
 
 @functools.lru_cache(maxsize=256)
 def license_at(repo: Path) -> str:
-    """The licence that a repository's own licence file states at HEAD; empty where it has none."""
+    """The license that a repository's own license file states at HEAD; empty where it has none."""
     names = _git(repo, "ls-tree", "--name-only", "HEAD").stdout.decode("utf-8", "replace").split("\n")
     files = sorted(n for n in names if re.match(r"(licen[sc]e|copying|unlicense)", n, re.IGNORECASE))
     for file in files:

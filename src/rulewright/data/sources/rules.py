@@ -118,7 +118,7 @@ def _yaml_files(folder: Path) -> list[Path]:
 
 
 def _license_of(root: Path) -> str:
-    """What the nearest licence file says, from the pack upwards."""
+    """What the nearest license file says, from the pack upward."""
     for folder in (root, *root.resolve().parents[:2]):
         for file in sorted(folder.glob("[Ll][Ii][Cc][Ee][Nn][CcSs][Ee]*")):
             if file.is_file():

@@ -18,7 +18,7 @@ from rulewright.data.sources import Options, Row
 from rulewright.languages import language_of_path
 
 _HEADERS: Final = frozenset({".h", ".hh", ".hpp"})
-_TASK: Final = "Refactor this code to remove the smell `{smell}` in `{where}`, keeping its behaviour: {why}"
+_TASK: Final = "Refactor this code to remove the smell `{smell}` in `{where}`, keeping its behavior: {why}"
 
 
 def normalize(row: Row, options: Options) -> Sequence[Draft | Drop]:

@@ -1,4 +1,4 @@
-"""Judgement beyond "it applied", the tidy step, and why nothing matched."""
+"""Judgment beyond "it applied", the tidy step, and why nothing matched."""
 
 from __future__ import annotations
 
