@@ -17,7 +17,8 @@ from rulewright import cli
 
 GOLDEN = Path(__file__).parent / "golden"
 PAGES = (
-    "apply", "compare", "configs", "doctor", "ingest", "init", "merge", "sandbox run", "show", "stats", "verify",
+    "apply", "compare", "configs", "doctor", "ingest", "init", "merge", "sandbox run", "show", "stats",
+    "verify",
 )  # fmt: skip
 """Commands whose help is kept: one of each sort, and few that change often."""
 RULE = "id: r\nlanguage: python\nrule:\n  pattern: $A == None\nfix: $A is None\n"
@@ -40,7 +41,8 @@ FILES = {
     "steps.yaml": "task: action\nmix:\n  - path: nowhere.jsonl\n    wieght: 2\ntrainer:\n  max_stepps: 3\n",
 }
 MISTAKES = (
-    "trian sft", "train stf", "apply", "apply rule.yml", "apply rule.yml nowhere.py", "apply nowhere.yml code.py",
+    "trian sft", "train stf", "apply", "apply rule.yml", "apply rule.yml nowhere.py",
+    "apply nowhere.yml code.py",
     "apply kind.yml code.py", "apply key.yml code.py", "apply open.yml code.py", "apply variable.yml code.py",
     "apply tabs.yml code.py", "apply twice.yml code.py", "apply rule.yml code.py --only code.py:7 --write",
     "verify empty.jsonl", "verify broken.jsonl", "ingest jsonl --input web.jsonl --out data",
@@ -125,13 +127,15 @@ def test_a_report_page(same: Same, folder: Path, capsys: pytest.CaptureFixture[s
         run.mkdir(parents=True)
         rows = [
             {"task": f"t{i}", "sample": 0, "group": f"g{i % 10}", "family": "is-none", "language": "python",
-             "verdict": "ok" if i < 40 * value else "no_match", "success": float(i < 40 * value), "valid": 1.0,
+             "verdict": "ok" if i < 40 * value else "no_match", "success": float(i < 40 * value),
+             "valid": 1.0,
              "changed": 1.0, "change_similarity": value, "success_unflagged": float(i < 40 * value)}
             for i in range(40)
         ]  # fmt: skip
         names = ("success", "success_unflagged", "valid", "changed", "change_similarity")
         result = {
-            "benchmark": "actions", "run": f"runs/actions_{model}", "n_tasks": 40, "n_samples": 40, "n_infra": 0,
+            "benchmark": "actions", "run": f"runs/actions_{model}", "n_tasks": 40, "n_samples": 40,
+            "n_infra": 0,
             "skipped": {}, "metrics": {name: estimate(value, 40) for name in names}, "pass_at": {},
             "verdicts": {"ok": int(40 * value), "no_match": 40 - int(40 * value)}, "by": {}, "cost": {},
         }  # fmt: skip
