@@ -33,7 +33,7 @@ def test_records_from_three_real_files(
 
     def again() -> int:
         shards.path_of(tmp_path, shard).unlink(missing_ok=True)
-        return sum(shards.make_one(shard, tmp_path, chosen).values())
+        return sum(shards.make_one((shard, tmp_path, chosen)).values())
 
     made = benchmark.pedantic(again, rounds=2, iterations=1, warmup_rounds=0)
     benchmark.extra_info["records"] = made

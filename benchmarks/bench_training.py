@@ -47,7 +47,7 @@ def records(folder: Path, n: int) -> list[Any]:
     library = sources.standard_library()
     paths = [library / name for name in FILES if (library / name).is_file()]
     shard = shards.Shard(0, tuple(sources.find(paths, ["python"])))
-    shards.make_one(shard, folder, options)
+    shards.make_one((shard, folder, options))
     *made, _ = jsonl.read(shards.path_of(folder, shard))
     random.Random(0).shuffle(made)
     known = NormalizedRecord.model_fields

@@ -182,7 +182,7 @@ GROUPS: Final[dict[str, dict[str, Command]]] = {
         "eval mining": Command(
             "eval_mining",
             "how well mined rules reproduce and generalize",
-            ("eval mining edits.jsonl", "eval mining edits.jsonl --limit 100 --jobs 2"),
+            ("eval mining edits.jsonl", "eval mining edits.jsonl --limit 100 --workers 2"),
         ),
         "compare": Command(
             "compare",

@@ -1,105 +1,106 @@
-"""A function over many tasks in several processes, results in order.
+"""Map a function over a stream of tasks in several processes, or on a Ray cluster, in order.
 
-Plain child processes with pipes, not `multiprocessing`: nothing is inherited but the
-interpreter's path, a child that dies is named with the task it died on, and only a few
-tasks are in memory at a time.
+Invariant: one result a task, in the order of the tasks, however many workers there are. A
+worker has one task at a time and a pipe of its own, so that a death or a task that takes too
+long costs that task only, is told with its reason, and the next task gets a new worker. Only
+a few tasks are in memory. Workers end with their parent, however that ends.
 """
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import multiprocessing
 import os
-import pickle
+import signal
 import subprocess
 import sys
-import threading
 import traceback
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
-from typing import IO, Any, Final
+from typing import Any, Final, Literal, TypeVar
 
 import rulewright
-from rulewright.errors import RulewrightError
+from rulewright.errors import MissingDependency, RulewrightError
+
+T = TypeVar("T")
+R = TypeVar("R")
+WhereToRun = Literal["local", "ray"]
 
 _PACKAGE_ROOT: Final = str(Path(rulewright.__file__).resolve().parents[1])
-_AHEAD: Final = 2
+_AHEAD: Final = 4
 """Tasks in memory per worker."""
 
 
 class WorkerFailed(Exception):
-    """A bug in the function: the child's traceback."""
+    """A bug in the function: the worker's traceback."""
 
 
-class _Child:
-    def __init__(self, function: str) -> None:
-        # The package may be imported from a folder that only this process knows.
-        path = os.pathsep.join(filter(None, (_PACKAGE_ROOT, os.environ.get("PYTHONPATH"))))
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "rulewright.workers", function],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment,
-        )  # fmt: skip
-
-    def call(self, task: Any) -> Any:
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None and stdout is not None
-        try:
-            _send(stdin, task)
-            kind, value = _receive(stdout)
-        except (EOFError, BrokenPipeError) as error:
-            code = self._process.wait()
-            raise RulewrightError(
-                f"a worker process died with exit code {code}"
-                + (" (killed: out of memory?)" if code == -9 else ""),
-                "run again with --resume and fewer --workers: what is finished is kept",
-            ) from error
-        if kind == "error":
-            raise value
-        if kind == "bug":
-            raise WorkerFailed(value)
-        return value
-
-    def close(self, kill: bool) -> None:
-        if kill:
-            self._process.kill()
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None:
-                with contextlib.suppress(BrokenPipeError):  # what a dead child did not take
-                    stream.close()
-        self._process.wait()
-
-
-def run(function: str, tasks: Iterable[Any], workers: int) -> Generator[Any]:
+def ordered_map(
+    function: Callable[[T], R],
+    tasks: Iterable[T],
+    workers: int,
+    *,
+    engine: WhereToRun = "local",
+    limit_s: float | None = None,
+    failed: Callable[[T, str], R] | None = None,
+) -> Generator[R]:
     """Yield `function(task)` for each task, in order.
 
     Args:
-        function: `module:name` of a function of one picklable argument.
+        function: of a module, so that another process can import it.
         tasks: taken as needed.
-        workers: processes.
+        workers: processes on this machine; 1 runs in this process, without a limit on time.
+        engine: `ray` runs tasks on the running cluster instead; it retries them by itself.
+        limit_s: seconds that a task may take.
+        failed: the result for a task whose worker died (`crashed`) or took too long (`timeout`).
 
     Raises:
-        RulewrightError: a worker died, or the function raised one.
-        WorkerFailed: the function raised anything else.
+        RulewrightError: the function raised one, or a worker died and there is no `failed`.
+        WorkerFailed: the function raised anything else in a worker.
     """
-    idle: SimpleQueue[_Child] = SimpleQueue()
-    children = [_Child(function) for _ in range(workers)]
-    for child in children:
-        idle.put(child)
+    if engine == "ray":
+        yield from _on_ray(function, tasks)
+    elif workers <= 1:
+        yield from map(function, tasks)
+    else:
+        yield from _in_processes(function, tasks, workers, limit_s, failed)
 
-    def call(task: Any) -> Any:
-        child = idle.get()
+
+def _in_processes(
+    function: Callable[[T], R],
+    tasks: Iterable[T],
+    workers: int,
+    limit_s: float | None,
+    failed: Callable[[T, str], R] | None,
+) -> Generator[R]:
+    idle: SimpleQueue[_Worker | None] = SimpleQueue()
+    for _ in range(workers):
+        idle.put(None)
+    started: list[_Worker] = []
+
+    def call(task: T) -> R:
+        worker = idle.get()
         try:
-            return child.call(task)
+            if worker is None:
+                worker = _Worker(function)
+                started.append(worker)
+            result: R = worker.call(task, limit_s)
+        except _Died as death:
+            worker = None
+            if failed is None:
+                raise RulewrightError(
+                    f"a worker process {death}",
+                    "run again with --resume and fewer --workers: what is finished is kept",
+                ) from death
+            result = failed(task, death.reason)
         finally:
-            idle.put(child)
+            idle.put(worker)
+        return result
 
-    waiting: deque[Future[Any]] = deque()
-    clean = False
+    waiting: deque[Future[R]] = deque()
     threads = ThreadPoolExecutor(workers)
     try:
         for task in tasks:
@@ -108,70 +109,96 @@ def run(function: str, tasks: Iterable[Any], workers: int) -> Generator[Any]:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-        clean = True
     finally:
         for future in waiting:
             future.cancel()
-        for child in children:
-            child.close(kill=not clean)
+        for worker in started:
+            worker.end()
         threads.shutdown()
 
 
-def end_with_parent() -> None:
-    """Make this process of `multiprocessing` end when its parent does, however that died.
+class _Died(Exception):
+    """A worker is gone; `reason` is `crashed` or `timeout`."""
 
-    For `initializer` of a `ProcessPoolExecutor`, whose workers else outlive a killed parent.
-    """
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    def __init__(self, reason: str, words: str) -> None:
+        super().__init__(words)
+        self.reason = reason
 
 
-def _send(stream: IO[bytes], value: Any) -> None:
-    raw = pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
-    stream.write(len(raw).to_bytes(8, "big") + raw)
-    stream.flush()
+class _Worker:
+    """One process and the pipe to it: a fresh interpreter, that inherits nothing but the path."""
 
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        # Modules may come from folders that only this process knows.
+        path = os.pathsep.join([_PACKAGE_ROOT, *filter(None, sys.path)])
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
+        self._pipe, theirs = Pipe()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "rulewright.workers", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=environment,
+            )  # fmt: skip
+        self._pipe.send(function)
 
-def _receive(stream: IO[bytes]) -> Any:
-    head = stream.read(8)
-    if len(head) < 8:
-        raise EOFError
-    size = int.from_bytes(head, "big")
-    raw = stream.read(size)
-    if len(raw) < size:
-        raise EOFError
-    return pickle.loads(raw)
-
-
-def _serve(function: str) -> None:
-    """The child's loop: until its parent closes the pipe."""
-    module, _, name = function.partition(":")
-    apply = getattr(importlib.import_module(module), name)
-    # What the function prints must not get into the pipe.
-    results = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    while True:
+    def call(self, task: Any, limit_s: float | None) -> Any:
         try:
-            task = _receive(sys.stdin.buffer)
-        except EOFError:
-            return
-        try:
-            answer: tuple[str, Any] = ("ok", apply(task))
-        except RulewrightError as error:
-            answer = ("error", error)
-        except Exception:
-            answer = ("bug", traceback.format_exc())
-        _send(results, answer)
+            self._pipe.send(task)
+            if not self._pipe.poll(limit_s):
+                self.end()
+                raise _Died("timeout", f"took longer than {limit_s:g} s")
+            kind, value = self._pipe.recv()
+        except (EOFError, OSError) as error:
+            code = self._process.wait()
+            killed = " (killed: out of memory?)" if code == -signal.SIGKILL else ""
+            raise _Died("crashed", f"died with exit code {code}{killed}") from error
+        if kind == "error":
+            raise value
+        if kind == "bug":
+            raise WorkerFailed(value)
+        return value
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+def _serve(pipe: Connection) -> None:
+    """A worker's loop, until its parent closes the pipe or dies."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers
+    os.dup2(2, 1)  # stdout is for the command's own result
+    try:
+        function = pipe.recv()
+        while True:
+            task = pipe.recv()
+            try:
+                answer: tuple[str, Any] = ("ok", function(task))
+            except RulewrightError as error:
+                answer = ("error", error)
+            except Exception:
+                answer = ("bug", traceback.format_exc())
+            pipe.send(answer)
+    except (EOFError, OSError):
+        return
+
+
+def _on_ray(function: Callable[[T], R], tasks: Iterable[T]) -> Generator[R]:
+    """The same on a Ray cluster, whose machines must all see the files that tasks name."""
+    try:
+        import ray
+    except ImportError:
+        raise MissingDependency("ray", "`--engine ray`", "ray") from None
+    if not ray.is_initialized():
+        ray.init(address=os.environ.get("RAY_ADDRESS") or None, log_to_driver=False)
+    remote: Any = ray.remote(max_retries=1)(function)
+    n_ahead = _AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)))
+    waiting: deque[Any] = deque()
+    for task in tasks:
+        waiting.append(remote.remote(task))
+        if len(waiting) >= n_ahead:
+            yield ray.get(waiting.popleft())
+    while waiting:
+        yield ray.get(waiting.popleft())
 
 
 if __name__ == "__main__":
-    try:
-        _serve(sys.argv[1])
-    except (KeyboardInterrupt, BrokenPipeError):
-        os._exit(1)
+    _serve(Connection(int(sys.argv[1])))

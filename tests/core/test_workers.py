@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from rulewright import workers
 from rulewright.errors import RulewrightError
+from rulewright.workers import WorkerFailed, ordered_map
 
 
 def test_results_come_in_order_and_tasks_as_needed() -> None:
@@ -23,17 +23,40 @@ def test_results_come_in_order_and_tasks_as_needed() -> None:
             drawn.append(i)
             yield -i
 
-    results = workers.run("operator:abs", tasks(), 2)
+    results = ordered_map(abs, tasks(), 2)
     assert [next(results) for _ in range(3)] == [0, 1, 2]
     assert len(drawn) < 12
     assert list(results) == list(range(3, 40))
 
 
 def test_a_bug_is_a_traceback_and_a_death_is_told() -> None:
-    with pytest.raises(workers.WorkerFailed, match="TypeError"):
-        list(workers.run("operator:abs", ["text"], 1))
+    with pytest.raises(WorkerFailed, match="TypeError"):
+        list(ordered_map(abs, ["text"], 2))
     with pytest.raises(RulewrightError, match="died with exit code 3"):
-        list(workers.run("os:_exit", [3], 1))
+        list(ordered_map(os._exit, [3], 2))
+
+
+def _square_die_or_sleep(n: int) -> int:
+    if n == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if n == 4:
+        time.sleep(60)
+    return n * n
+
+
+def test_a_death_and_a_task_that_takes_too_long_cost_only_themselves() -> None:
+    made = ordered_map(_square_die_or_sleep, range(7), 2, limit_s=5.0, failed=lambda task, reason: reason)
+    assert list(made) == [0, 1, 4, "crashed", "timeout", 25, 36]
+
+
+def _print_and_tell(n: int) -> str:
+    print("to the person")
+    return os.environ["OMP_NUM_THREADS"]
+
+
+def test_a_worker_has_one_thread_and_leaves_stdout_alone(capfd: pytest.CaptureFixture[str]) -> None:
+    assert list(ordered_map(_print_and_tell, [1, 2], 2)) == ["1", "1"]
+    assert capfd.readouterr().out == ""
 
 
 def _children(of: int) -> set[int]:
@@ -46,19 +69,14 @@ def _children(of: int) -> set[int]:
     return found
 
 
-POOLS = {
-    "run": "from rulewright import workers; list(workers.run('time:sleep', [0.2] * 1000, 2))",
-    "executor": (
-        "import time\nfrom rulewright.mining import pool\n"
-        "if __name__ == '__main__': list(pool.ordered_map(time.sleep, [0.2] * 1000, 2, lambda t, r: None))"
-    ),
-}
+PARENT = (
+    "import time; from rulewright.workers import ordered_map; list(ordered_map(time.sleep, [0.2] * 1000, 2))"
+)
 
 
-@pytest.mark.parametrize("kind", POOLS)
-def test_killing_the_parent_leaves_no_worker(kind: str, tmp_path: Path) -> None:
+def test_killing_the_parent_leaves_no_worker(tmp_path: Path) -> None:
     program = tmp_path / "parent.py"
-    program.write_text(POOLS[kind])
+    program.write_text(PARENT)
     with subprocess.Popen([sys.executable, str(program)], stderr=subprocess.DEVNULL) as parent:
         until = time.monotonic() + 60
         while time.monotonic() < until and len(_children(parent.pid)) < 2:

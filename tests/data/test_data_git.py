@@ -109,7 +109,7 @@ def test_mining_a_history_learns_from_a_change_made_in_several_files(
     repository.commit("Add some modules to the shop", **old)
     new = {name: text.replace("fetch(", "shop.fetch(") for name, text in old.items()}
     repository.commit("Call fetch through its module", **new)
-    assert main(["mine", str(repository.path), "--name", "own", "--jobs", "1"]) == 0
+    assert main(["mine", str(repository.path), "--name", "own", "--workers", "1"]) == 0
     found = [json.loads(line) for line in next(Path("data").rglob("mined_*.jsonl")).read_text().splitlines()]
     assert sorted(r["metadata"]["path"] for r in found) == [f"m{i}.py" for i in range(4)]
     assert {r["metadata"]["provenance"]["tier"] for r in found} == {"train"}

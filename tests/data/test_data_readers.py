@@ -351,5 +351,5 @@ def test_rows_of_any_shape_are_records_or_counted(
     options = Options(name=name, clones=str(work), window=window, max_window_chars=20, license="mit")
     job = pipeline.Job(name, name, options, clean.Rules(), str(work), Fractions(), "s")
     unit = readers.Unit(0, "rows", "x", payload=json.dumps(row).encode() + b"\n")
-    shard = pipeline.make_shard(unit, job)
+    shard = pipeline.make_shard((unit, job))
     assert shard.n_rows == 1 and shard.n_kept + shard.dropped.total() >= 1

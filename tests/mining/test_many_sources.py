@@ -25,7 +25,7 @@ def test_each_source_has_its_own_records(tmp_path: Path, monkeypatch: pytest.Mon
     ]  # fmt: skip
     rows.append({**rows[0], "id": "deep", "pre": "f(" * 900 + ")" * 900, "post": "g()\n"})
     Path("edits.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    assert cli.main(["mine", "edits.jsonl", "--jobs", "1", "--literal-share", "1"]) == 0
+    assert cli.main(["mine", "edits.jsonl", "--workers", "1", "--literal-share", "1"]) == 0
     for number in range(3):
         files = sorted((tmp_path / "data/processed").glob(f"*/mined_demo-{number}.jsonl"))
         records = [record for file in files for record in store.load(file)]

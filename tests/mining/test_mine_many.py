@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -21,7 +19,6 @@ from rulewright.mining import Example, claim, diffs, inputs, mine_many
 from rulewright.mining.judge import background
 from rulewright.mining.learn.corpus import signature
 from rulewright.mining.learn.generalize import Prepared, generalize
-from rulewright.mining.pool import ordered_map
 
 
 def example(pre: str, post: str) -> Example:
@@ -100,17 +97,6 @@ def test_a_diff_fits_the_file_before_or_after(tmp_path: Path, is_post: bool) -> 
         diffs.read("hello", tmp_path)
 
 
-def _square_or_die(n: int) -> int:
-    if n == 3:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return n * n
-
-
-def test_a_worker_that_dies_loses_only_its_task() -> None:
-    made = list(ordered_map(_square_or_die, range(6), 2, lambda task, reason: -1))
-    assert made == [0, 1, 4, -1, 16, 25]
-
-
 def _rows(path: Path, n: int) -> None:
     rows = [
         {
@@ -128,7 +114,7 @@ def test_the_command_writes_verified_records_report_and_pack(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     _rows(tmp_path / "edits.jsonl", 6)
-    assert cli.main(["mine", "edits.jsonl", "--jobs", "1", "--export", "pack"]) == 0
+    assert cli.main(["mine", "edits.jsonl", "--workers", "1", "--export", "pack"]) == 0
     files = sorted((tmp_path / "data/processed").glob("*/mined_*.jsonl"))
     records = [record for file in files for record in store.load(file)]
     assert len(records) == 6
@@ -140,13 +126,13 @@ def test_the_command_writes_verified_records_report_and_pack(
     page = (tmp_path / "reports/mining/edits.md").read_text(encoding="utf-8")
     assert "old_run → run (python, 6 edits)" in page
     assert (tmp_path / "pack/sgconfig.yml").exists()
-    assert cli.main(["mine", "edits.jsonl", "--jobs", "1"]) == 2
-    assert cli.main(["mine", "edits.jsonl", "--jobs", "1", "--export", "pack", "--resume"]) == 0
+    assert cli.main(["mine", "edits.jsonl", "--workers", "1"]) == 2
+    assert cli.main(["mine", "edits.jsonl", "--workers", "1", "--export", "pack", "--resume"]) == 0
 
 
 def test_a_killed_run_continues_to_the_same_bytes(tmp_path: Path) -> None:
     _rows(tmp_path / "edits.jsonl", 60)
-    command = [sys.executable, "-m", "rulewright", "mine", "edits.jsonl", "--jobs", "1", "--n-known", "2"]
+    command = [sys.executable, "-m", "rulewright", "mine", "edits.jsonl", "--workers", "1", "--n-known", "2"]
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     for folder in (whole, broken):
         folder.mkdir()
@@ -201,7 +187,7 @@ def test_equal_edits_get_one_tier(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         for i in range(12)
     ]  # fmt: skip
     (tmp_path / "edits.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    assert cli.main(["mine", "edits.jsonl", "--jobs", "1", "--literal-share", "1"]) == 0
+    assert cli.main(["mine", "edits.jsonl", "--workers", "1", "--literal-share", "1"]) == 0
     files = sorted((tmp_path / "data/processed").glob("*/mined_*.jsonl"))
     records = [record for file in files for record in store.load(file)]
     assert len(records) == 12
@@ -217,5 +203,5 @@ def test_rows_that_are_no_edits_at_all_are_named(
         ({"messages": []}, "holds chats"),
     ):
         (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
-        assert cli.main(["mine", "rows.jsonl", "--jobs", "1"]) == 2
+        assert cli.main(["mine", "rows.jsonl", "--workers", "1"]) == 2
         assert words in capsys.readouterr().err

@@ -28,6 +28,7 @@ from rulewright.errors import UsageError
 from rulewright.languages import LANGUAGES, normalize_language
 from rulewright.locks import Lock
 from rulewright.runs import file_sha256
+from rulewright.workers import WhereToRun, ordered_map
 
 if TYPE_CHECKING:
     from rulewright.data import pipeline
@@ -93,7 +94,7 @@ class Config(CommandConfig):
     """Revision on the hub; the commit it resolves to is recorded."""
     workers: int = Field(default=0, ge=0)
     """Processes; 0: one per core. The result does not depend on it."""
-    engine: Literal["local", "ray"] = "local"
+    engine: WhereToRun = "local"
     """Where the work runs; the result does not depend on it."""
     resume: bool = False
     """Continue an interrupted run of the same configuration."""
@@ -127,9 +128,9 @@ def run(config: Config) -> int:
         job = _job(config, source, name, options, work, index)
         n_units = n_kept = 0
         with console.progress(f"ingest {name}") as bar:
-            for shard in pipeline.run(
-                found.units(), job, config.workers or os.cpu_count() or 1, config.engine
-            ):
+            tasks = ((unit, job) for unit in found.units())
+            workers = config.workers or os.cpu_count() or 1
+            for shard in ordered_map(pipeline.make_shard, tasks, workers, engine=config.engine):
                 n_units, n_kept = n_units + 1, n_kept + shard.n_kept
                 bar.advance(shard.n_rows, kept=n_kept)
         if source.tasks_only:

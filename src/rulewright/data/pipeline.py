@@ -8,17 +8,15 @@ exists, the shard is whole, and a resumed run does not make it again.
 from __future__ import annotations
 
 import importlib
-import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
 
-from rulewright import workers as processes
 from rulewright.data import clean, keys, readers
 from rulewright.data.decontaminate import EvaluationIndex, Overlap
 from rulewright.data.drafts import Draft, Drop
@@ -28,10 +26,8 @@ from rulewright.data.signatures import Edit
 from rulewright.data.sources import SOURCES, Normalize, Options
 from rulewright.data.splits import Fractions, split_of
 from rulewright.data.store import problems_of, reject_line
-from rulewright.errors import MissingDependency
 from rulewright.languages import LANGUAGES
 
-EngineName = Literal["local", "ray"]
 _Made = tuple[NormalizedRecord, Edit]
 
 
@@ -52,8 +48,9 @@ class Job:
     whole_rejects: bool = True
 
 
-def make_shard(unit: readers.Unit, job: Job) -> Shard:
+def make_shard(task: tuple[readers.Unit, Job]) -> Shard:
     """Turn a unit into a shard, unless that is done already."""
+    unit, job = task
     done = shard_path(Path(job.work), unit.number, "keys")
     if done.exists():
         return read_summary(Path(job.work), unit.number)
@@ -177,52 +174,3 @@ def _normalizer(name: str) -> Normalize:
 @lru_cache(maxsize=1)
 def _evaluation(path: str) -> EvaluationIndex:
     return EvaluationIndex.load(Path(path))
-
-
-def run(
-    units: Iterable[readers.Unit], job: Job, workers: int, engine: EngineName = "local"
-) -> Iterator[Shard]:
-    """Make all shards; yield each as it is done, in order.
-
-    Args:
-        units: taken as needed, so that only a few are in memory.
-        job: the same for all.
-        workers: processes on this machine (`local`); 1: in this process.
-        engine: `ray`: tasks on the running Ray cluster; work and inputs must lie where all
-            its machines see them.
-
-    Raises:
-        RulewrightError: a worker died.
-    """
-    if engine == "ray":
-        yield from _run_ray(units, job)
-    elif workers <= 1:
-        for unit in units:
-            yield make_shard(unit, job)
-    else:
-        yield from processes.run(
-            "rulewright.data.pipeline:make_shard_of", ((unit, job) for unit in units), workers
-        )
-
-
-def make_shard_of(task: tuple[readers.Unit, Job]) -> Shard:
-    """`make_shard` for a pool, which passes one argument."""
-    return make_shard(*task)
-
-
-def _run_ray(units: Iterable[readers.Unit], job: Job) -> Iterator[Shard]:
-    try:
-        ray: Any = importlib.import_module("ray")
-    except ImportError:
-        raise MissingDependency("ray", "`--engine ray`", "ray") from None
-    if not ray.is_initialized():
-        ray.init(address=os.environ.get("RAY_ADDRESS") or None, log_to_driver=False)
-    remote: Callable[..., Any] = ray.remote(make_shard).remote
-    bound = 2 * max(1, int(ray.cluster_resources().get("CPU", 1)))
-    waiting: list[Any] = []
-    for unit in units:
-        waiting.append(remote(unit, job))
-        if len(waiting) > bound:
-            yield ray.get(waiting.pop(0))
-    while waiting:
-        yield ray.get(waiting.pop(0))

@@ -20,12 +20,12 @@ import numpy as np
 from pydantic import ValidationError
 
 from rulewright import console
-from rulewright import workers as processes
 from rulewright.data import readers, store, windows
 from rulewright.data.drafts import Drop
 from rulewright.data.schemas import SPLITS, NormalizedRecord
 from rulewright.data.signatures import U64, text_key, tokens, unique
 from rulewright.errors import UsageError
+from rulewright.workers import ordered_map
 
 _KEYS: Final = ("groups", "commits", "ids")
 _NOTHING: Final = np.empty(0, dtype=np.uint64)
@@ -163,16 +163,10 @@ def collect(folder: Path, workers: int = 1) -> dict[str, Any]:
     n_pieces = sum(-(-path.stat().st_size // readers.CHUNK_BYTES) for path, _ in paths)
     tasks = ((unit, split) for path, split in paths for unit in readers.number(readers.pieces(path)))
     with console.progress("stats", n_pieces) as bar:
-        for part in _measured(tasks, min(workers, n_pieces)):
+        for part in ordered_map(measure, tasks, min(workers, n_pieces)):
             by_path[part.path].add(part)
             bar.advance(records=sum(f.n_records for f in files), invalid=sum(f.n_invalid for f in files))
     return _summary(folder, files)
-
-
-def _measured(tasks: Iterable[tuple[readers.Unit, str]], workers: int) -> Iterable[FileStats]:
-    if workers <= 1:
-        return map(measure, tasks)
-    return processes.run("rulewright.data.stats:measure", tasks, workers)
 
 
 def _summary(folder: Path, files: list[FileStats]) -> dict[str, Any]:

@@ -24,11 +24,12 @@ from rulewright.evaluation.measures import MINING, group_of
 from rulewright.evaluation.settings import MiningConfig
 from rulewright.mining.inputs import EditRow, order
 from rulewright.mining.judge import background
+from rulewright.mining.learn.corpus import TASK_LIMIT_S
 from rulewright.mining.learn.generalize import Example, Prepared, claim, generalize
 from rulewright.mining.learn.mined import Mined, mine, nothing
-from rulewright.mining.pool import TASK_LIMIT_S, ordered_map
 from rulewright.runs import RunDir
 from rulewright.stats import Estimate, estimate
+from rulewright.workers import ordered_map
 
 MAX_SITES: Final = 3
 MAX_GROUP: Final = 8
@@ -51,7 +52,8 @@ def evaluate(edits: Sequence[EditRow], run: RunDir, options: MiningConfig) -> di
     rows = {row["id"]: row for row in run.rows()}
     owed = [edit for edit in edits if edit.id not in rows]
     with run.appender() as appender, console.progress("mine", len(owed)) as bar:
-        for row in ordered_map(_measure, _tasks(edits, owed, options), options.jobs, _failed):
+        tasks = _tasks(edits, owed, options)
+        for row in ordered_map(_measure, tasks, options.workers, limit_s=TASK_LIMIT_S, failed=_failed):
             appender.append(row)
             rows[row["id"]] = row
             bar.advance(found=sum(r["n_rules"] > 0 for r in rows.values()))
@@ -166,7 +168,9 @@ def transfer(edits: Sequence[EditRow], options: MiningConfig) -> Iterator[Row]:
     fit = list(groups(edits, options.seed).values())
     tasks = ((group, options) for group in fit)
     with console.progress("transfer", len(fit)) as bar:
-        for rows in ordered_map(_predict, tasks, options.jobs, lambda task, reason: []):
+        for rows in ordered_map(
+            _predict, tasks, options.workers, limit_s=TASK_LIMIT_S, failed=lambda task, reason: []
+        ):
             yield from rows
             bar.advance()
 

@@ -228,7 +228,7 @@ class MiningConfig(CommandConfig):
     """Other files of the source that the miner may look at when it grades a rule."""
     seed: int = 0
     """Of the draws and of the resampling."""
-    jobs: int = Field(default=1, ge=1)
+    workers: int = Field(default=1, ge=1)
     """Processes."""
     resume: bool = True
     """Continue a run of the same configuration; a finished one is only shown."""

@@ -58,11 +58,11 @@ def _build(config: MineConfig, source: inputs.Stream, name: str) -> int:
             f"{marker}: holds a finished run", "replace it with --overwrite, or choose another --name"
         )
     work = config.out / ".work" / f"mine-{name}-{version}"
-    jobs = config.jobs or os.cpu_count() or 1
+    workers = config.workers or os.cpu_count() or 1
     known = corpus.known_files(source, config.n_known, config.seed)
-    results = _mined(config, source, known, work / "rows.jsonl", jobs)
+    results = _mined(config, source, known, work / "rows.jsonl", workers)
     by_id = {result["id"]: result for result in results}
-    shared = corpus.share(lambda: source, by_id, config.budget_s, jobs)
+    shared = corpus.share(lambda: source, by_id, config.budget_s, workers)
     _apply_shared(by_id, shared, known)
     written = _write(config, source, by_id, work / "records")
     summary = _report(config, source, results, shared, name)
@@ -81,7 +81,17 @@ def _build(config: MineConfig, source: inputs.Stream, name: str) -> int:
 def _version(config: MineConfig, source: inputs.Stream) -> str:
     digest = hashlib.sha256(__version__.encode())
     options = json.loads(config.model_dump_json())
-    for key in ("out", "report", "jobs", "engine", "resume", "overwrite", "json_output", "export", "inputs"):
+    for key in (
+        "out",
+        "report",
+        "workers",
+        "engine",
+        "resume",
+        "overwrite",
+        "json_output",
+        "export",
+        "inputs",
+    ):
         options.pop(key)
     digest.update(json.dumps(options, sort_keys=True).encode())
     for stamp in source.stamps():
@@ -90,7 +100,7 @@ def _version(config: MineConfig, source: inputs.Stream) -> str:
 
 
 def _mined(
-    config: MineConfig, source: inputs.Stream, known: corpus.Known, path: Path, jobs: int
+    config: MineConfig, source: inputs.Stream, known: corpus.Known, path: Path, workers: int
 ) -> list[Result]:
     """Results in the order of the edits; those of a killed run are taken over."""
     done: list[Result] = []
@@ -103,7 +113,7 @@ def _mined(
         console.decided("resume", f"{len(done):,} edits are mined already", str(path))
     found = sum(bool(r["rules"]) for r in done)
     with jsonl.Appender(path, sync=False) as appender, console.progress("mine") as bar:
-        for result in corpus.mine_stream(owed, known, config.budget_s, jobs, config.engine == "ray"):
+        for result in corpus.mine_stream(owed, known, config.budget_s, workers, config.engine):
             appender.append(result)
             done.append(result)
             found += bool(result["rules"])

@@ -9,6 +9,7 @@ import tyro
 from pydantic import Field
 
 from rulewright.config import CommandConfig
+from rulewright.workers import WhereToRun
 
 
 class MineConfig(CommandConfig):
@@ -48,9 +49,9 @@ class MineConfig(CommandConfig):
     """At most so many edits, the first ones; 0: all."""
     seed: int = 0
     """Of the draws."""
-    jobs: int = Field(default=0, ge=0)
+    workers: int = Field(default=0, ge=0)
     """Processes; 0: one per core. The result does not depend on it."""
-    engine: Literal["local", "ray"] = "local"
+    engine: WhereToRun = "local"
     """Where the work runs; the result does not depend on it."""
     resume: bool = False
     """Continue an interrupted run (that also happens by itself), or confirm a finished one."""

@@ -12,7 +12,7 @@ import json
 import os
 import random
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from rulewright import console, jsonl
-from rulewright import workers as processes
 from rulewright.actions import render_action
 from rulewright.data.schemas import NormalizedRecord, RecordMetadata, Split, record_id
 from rulewright.data.splits import Fractions, split_of, uniform
@@ -33,6 +32,7 @@ from rulewright.synth.make import Edit, Maker
 from rulewright.synth.sources import SourceFile
 from rulewright.synth.speech import Speech
 from rulewright.synth.windows import Limits
+from rulewright.workers import ordered_map
 
 SOURCE: Final = "synth"
 _SHARD_BYTES: Final = 400_000
@@ -114,8 +114,7 @@ def make_all(
     """
     paths: list[Path] = []
     made: Counter[str] = Counter()
-    tasks = [(shard, folder, options) for shard in shards]
-    results = processes.run(f"{__name__}:make_task", tasks, workers) if workers > 1 else _here(tasks)
+    results = ordered_map(make_one, [(shard, folder, options) for shard in shards], workers)
     with console.progress("synth: shards", len(shards)) as bar, closing(results):
         for shard, counts in zip(shards, results, strict=True):
             made.update(counts)
@@ -126,23 +125,12 @@ def make_all(
     return paths
 
 
-Task = tuple[Shard, Path, Options]
-
-
-def make_task(task: Task) -> dict[str, int]:
-    """`make_one` as a worker process is given it."""
-    return make_one(*task)
-
-
-def _here(tasks: Sequence[Task]) -> Generator[dict[str, int]]:
-    yield from map(make_task, tasks)
-
-
-def make_one(shard: Shard, folder: Path, options: Options) -> dict[str, int]:
+def make_one(task: tuple[Shard, Path, Options]) -> dict[str, int]:
     """Write the candidates of one shard, unless they are there; count edits by first template.
 
     The last line is not a record: it counts what was made and dropped.
     """
+    shard, folder, options = task
     path = path_of(folder, shard)
     if path.exists():
         return dict(last_line(path)["made"])

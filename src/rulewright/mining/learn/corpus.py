@@ -20,8 +20,11 @@ from rulewright.mining.inputs import EditRow, order
 from rulewright.mining.judge import background
 from rulewright.mining.learn.generalize import Example, Prepared, generalize
 from rulewright.mining.learn.mined import Mined, mine, nothing
-from rulewright.mining.pool import ordered_map, ray_map
 from rulewright.mining.reading import new_text, old_text
+from rulewright.workers import WhereToRun, ordered_map
+
+TASK_LIMIT_S: Final = 60.0
+"""Of one edit, by the clock; only a worker can be stopped at it."""
 
 MAX_MEMBERS: Final = 8
 """Edits of a cluster that are generalized together; more count as support only."""
@@ -61,7 +64,7 @@ def known_files(edits: Iterable[EditRow], n: int, seed: int) -> Known:
 
 
 def mine_stream(
-    edits: Iterable[EditRow], known: Known, budget_s: float, jobs: int, cluster: bool = False
+    edits: Iterable[EditRow], known: Known, budget_s: float, workers: int, engine: WhereToRun = "local"
 ) -> Iterator[Result]:
     """Mine each edit; results come in the order of the edits."""
 
@@ -78,7 +81,7 @@ def mine_stream(
             )
             yield Task(edit, files, budget_s)
 
-    yield from ray_map(_mine, tasks()) if cluster else ordered_map(_mine, tasks(), jobs, _failed)
+    yield from ordered_map(_mine, tasks(), workers, engine=engine, limit_s=TASK_LIMIT_S, failed=_failed)
 
 
 def _mine(task: Task) -> Result:
@@ -159,14 +162,15 @@ def clusters(results: Iterable[Result]) -> list[Cluster]:
 
 
 def share(
-    stream: Stream, results: Mapping[str, Result], budget_s: float, jobs: int, limit: int = 2_000
+    stream: Stream, results: Mapping[str, Result], budget_s: float, workers: int, limit: int = 2_000
 ) -> list[Shared]:
     """Find the rules that edits have in common: anti-unification within each cluster."""
     found = clusters(results.values())[:limit]
     wanted = {member for cluster in found for member, _ in cluster.members[:MAX_MEMBERS]}
     texts = {edit.id: (edit.pre, edit.post) for edit in stream() if edit.id in wanted}
     tasks = [_group(cluster, results, texts, budget_s) for cluster in found]
-    shared = [one for many in ordered_map(_share, tasks, jobs, lambda task, reason: []) for one in many]
+    made = ordered_map(_share, tasks, workers, limit_s=TASK_LIMIT_S, failed=lambda task, reason: [])
+    shared = [one for many in made for one in many]
     shared = _tried_on_the_rest(stream, results, shared)
     return sorted(shared, key=lambda s: (-s.support, s.language, s.signature))
 
