@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import compress, count
 from operator import ne
+from typing import Any
 
 
 def common_ends(a: Sequence[object], b: Sequence[object]) -> tuple[int, int]:
@@ -18,6 +19,16 @@ def common_ends(a: Sequence[object], b: Sequence[object]) -> tuple[int, int]:
     lead = next(compress(count(), map(ne, a, b)), bound)
     tail = next(compress(count(), map(ne, reversed(a), reversed(b))), bound)
     return lead, min(tail, bound - lead)
+
+
+def common_start(several: Sequence[Any]) -> int:
+    """How many items all sequences begin with alike; 0 of none.
+
+    >>> common_start(["abcx", "abd", "abc"]), common_start([])
+    (2, 0)
+    """
+    # What the first and the last in order share, those between share too.
+    return common_ends(min(several), max(several))[0] if several else 0
 
 
 def splice(text: str, edits: Iterable[tuple[int, int, str]]) -> str:

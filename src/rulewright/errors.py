@@ -45,3 +45,13 @@ class MissingDependency(UsageError, ImportError):
             f"{package} is not installed, and {needed_for} needs it",
             f"pip install 'rulewright[{extra}]'",
         )
+
+
+def first_line(error: BaseException) -> str:
+    r"""What an error of a library says, on one line; its class where it says nothing.
+
+    >>> first_line(OSError("no space left\nat byte 7")), first_line(KeyboardInterrupt())
+    ('no space left', 'KeyboardInterrupt')
+    """
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else type(error).__name__

@@ -14,10 +14,14 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, Self, TypeVar
 
 from rulewright.errors import RulewrightError, UsageError
 
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+M = TypeVar("M", bound="BaseModel")
 LFS_MARK: Final = b"version https://git-lfs"
 MAX_LINE_BYTES: Final = 64 * 1024 * 1024
 
@@ -238,3 +242,16 @@ def cut_torn_line(path: Path) -> None:
                 return
             end = start
         stream.truncate(0)
+
+
+def validated(line: Line, model: type[M]) -> M | str:
+    """A line as a pydantic model, or what is wrong with it."""
+    from pydantic import ValidationError  # what only writes files does without
+
+    if line.value is None:
+        return line.problem
+    try:
+        return model.model_validate(line.value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"

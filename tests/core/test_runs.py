@@ -98,6 +98,18 @@ def test_overwrite_removes_only_the_runs_own_files(tmp_path: Path) -> None:
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
+def test_overwrite_clears_before_it_claims_and_only_where_it_may(tmp_path: Path) -> None:
+    state = tmp_path / "checkpoints"
+    RunDir.open(tmp_path, Settings())
+    state.mkdir()
+    with pytest.raises(UsageError):
+        RunDir.open(tmp_path, Settings(), clear=state.rmdir)
+    RunDir.open(tmp_path, Settings(resume=True), clear=state.rmdir)
+    assert state.exists()
+    RunDir.open(tmp_path, Settings(rate=2.0, overwrite=True), clear=state.rmdir)
+    assert not state.exists()
+
+
 def test_a_torn_row_is_owed_again(tmp_path: Path) -> None:
     run = RunDir.open(tmp_path, Settings())
     (tmp_path / "rows.jsonl").write_bytes(b'{"task": 1}\n{"task": 2')

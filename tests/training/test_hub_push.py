@@ -125,3 +125,23 @@ def test_a_finished_model_is_pushed_with_its_card_and_without_its_run(hub: Hub, 
     assert hub.files["model.safetensors"] == (tmp_path / "out" / "model.safetensors").read_bytes()
     assert hub.made[-1]["visibility"] == "private" and f"Bearer {TOKEN}" in hub.tokens
     assert str(tmp_path) not in hub.files["README.md"].decode()
+
+
+@pytest.mark.parametrize("pushes", [True, False])
+def test_the_hub_is_out_of_reach_only_where_nothing_is_pushed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pushes: bool
+) -> None:
+    """A local checkpoint needs no hub; pushing what was trained from it does, for every kind of training."""
+    from rulewright.training import job
+    from rulewright.training.config import SftConfig
+    from rulewright.training.policy_config import PolicyConfig
+
+    options = {"push_to_hub": True} if pushes else {}
+    for config in (
+        SftConfig(model=str(tmp_path), trainer=options, device="cpu"),
+        PolicyConfig(model=str(tmp_path), trainer=options, device="cpu"),
+    ):
+        for name in ("HF_HUB_OFFLINE", "CUDA_VISIBLE_DEVICES"):
+            monkeypatch.delenv(name, raising=False)
+        job.prepare(config)
+        assert ("HF_HUB_OFFLINE" in os.environ) == (not pushes)

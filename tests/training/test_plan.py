@@ -14,7 +14,7 @@ from rulewright.training import lengths, plan
 from rulewright.training.architecture import Architecture
 from rulewright.training.config import LoraConfig, SftConfig, TinyConfig
 from rulewright.training.memory import Setup, Sharding, flop_per_token, parts
-from rulewright.training.plan import Plan
+from rulewright.training.plan import TrainingPlan
 from rulewright.training.train_grpo import GrpoConfig
 
 QWEN = Architecture.of("Qwen/Qwen3-14B")
@@ -25,10 +25,12 @@ def test_parameters_of_qwen3_14b() -> None:
     assert QWEN.embeddings / 1e9 == pytest.approx(1.556, abs=0.001)
     assert QWEN.total / 1e9 == pytest.approx(14.77, abs=0.005)
     assert QWEN.lora(16) / 1e6 == pytest.approx(64, abs=0.5)
-    assert QWEN.kv_bytes_per_token == 160 * 1024
+    assert QWEN.kv_bytes(1) == 160 * 1024
 
 
-def made(config: plan.RunConfig, device: str, devices: int, sharding: Sharding, gib: float = 0.0) -> Plan:
+def made(
+    config: plan.RunConfig, device: str, devices: int, sharding: Sharding, gib: float = 0.0
+) -> TrainingPlan:
     source = plan.origin(config)
     where = plan.machine(device, devices, gib, source, threads=1, probe=False)
     return plan.make("sft" if isinstance(config, SftConfig) else "grpo", config, source, where, sharding)

@@ -112,4 +112,4 @@ def test_keys_and_values_of_local_layers_end_at_the_window() -> None:
     assert gemma.kv_bytes(512) == 26 * 512 * a_layer
     assert gemma.kv_bytes(4096) == (22 * 512 + 4 * 4096) * a_layer
     qwen = Architecture.of("Qwen/Qwen3-14B")
-    assert qwen.kv_bytes(1000) == 1000 * qwen.kv_bytes_per_token == 1000 * 160 * 1024
+    assert qwen.kv_bytes(1000) == 1000 * 160 * 1024

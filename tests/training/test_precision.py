@@ -128,7 +128,8 @@ class Letters:
 def test_adapters_move_in_a_policy_run(adapter: Path, tmp_path: Path, quantize: str) -> None:
     if quantize == "nf4":
         pytest.importorskip("bitsandbytes")
-    from rulewright.training.policy import PolicyConfig, Tasks, run_policy
+    from rulewright.training.policy import run_policy
+    from rulewright.training.policy_config import PolicyConfig, Tasks
 
     trainer = {
         **STEPS, "per_device_train_batch_size": 8, "num_generations": 4, "max_completion_length": 8,

@@ -18,7 +18,6 @@ from rulewright.training.config import (
     TinyConfig,
     check,
     style_of,
-    trainer_options,
 )
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*/stage[01]*.yaml"))
@@ -33,7 +32,7 @@ def test_every_shipped_configuration_is_valid(path: Path) -> None:
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_every_shipped_trainer_option_is_one_of_trl(path: Path) -> None:
-    trainer_options(SftConfig(**read_file(SftConfig, path)).trainer, "SFTConfig")
+    SftConfig(**read_file(SftConfig, path)).trl_options()
 
 
 def test_all_mistakes_are_told_at_once() -> None:
@@ -104,6 +103,7 @@ def test_where_evaluations_choose_the_step_theirs_may_not_differ() -> None:
 
 
 def test_the_dev_set_of_grpo_is_the_same_for_every_seed(data, tmp_path: Path, monkeypatch) -> None:
+    from rulewright.training import job, policy
     from rulewright.training import train_grpo as module
 
     seen: list[list[str]] = []
@@ -112,8 +112,8 @@ def test_the_dev_set_of_grpo_is_the_same_for_every_seed(data, tmp_path: Path, mo
         seen.append([tasks.dev.group(row) + tasks.dev.reference(row) for row in range(len(tasks.dev))])
         return {}
 
-    monkeypatch.setattr(module, "settled", lambda *_: None)
-    monkeypatch.setattr(module, "run_policy", note)
+    monkeypatch.setattr(job, "settled", lambda *_: None)
+    monkeypatch.setattr(policy, "run_policy", note)
     for seed in (1, 2):
         module.train_grpo(
             module.GrpoConfig(
@@ -144,7 +144,7 @@ def test_four_bit_weights_are_counted_as_what_they_stand_for() -> None:
 
 def test_unknown_trainer_option_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"lerning_rate.*did you mean 'learning_rate'"):
-        trainer_options({"lerning_rate": 1.0}, "SFTConfig")
+        SftConfig(trainer={"lerning_rate": 1.0}).trl_options()
 
 
 def test_owned_options_are_real_ones() -> None:

@@ -57,7 +57,7 @@ Config = ReportConfig
 
 def run(config: ReportConfig) -> int:
     """Gather, render, write."""
-    from rulewright.reports import stage2
+    from rulewright.reports import pages, stage2
 
     found = stage2.gather(
         config.processed,
@@ -75,7 +75,7 @@ def run(config: ReportConfig) -> int:
             "run a stage first, or say where its files lie (--processed, --models, --evals)",
         )
     notes = config.notes.read_text(encoding="utf-8") if config.notes else ""
-    paths = stage2.write(found, config.out, notes)
+    paths = pages.write(found, config.out, notes)
     if config.json_output:
         console.emit_json(found)
     else:

@@ -27,7 +27,8 @@ from rulewright.config import CommandConfig
 from rulewright.errors import UsageError
 from rulewright.generation.adapters import Adapter, is_adapter
 from rulewright.generation.gguf import checkpoint
-from rulewright.generation.open import checkpoint_note, require_checkpoint
+from rulewright.generation.notes import checkpoint_note
+from rulewright.generation.open import require_checkpoint
 
 _TRANSFORMERS_NEEDS: Final = ("torch", "transformers", "uvicorn", "fastapi", "openai")
 # What `--max-lora-rank` of vLLM takes (0.32).

@@ -16,12 +16,11 @@ from pathlib import Path
 from rulewright import console, jsonl
 from rulewright.errors import RulewrightError, UsageError
 from rulewright.locks import Lock
-from rulewright.state.trajectory import TrajectoryStep
 from rulewright.teachers.base import GoldTeacher, MinerTeacher, ModelTeacher, Teacher
 from rulewright.teachers.config import TeacherConfig
 from rulewright.teachers.metrics import render, tally
-from rulewright.teachers.srl_teacher import Budget, Collector, Episode, EpisodeLimits, collect
-from rulewright.teachers.tasks import Task, read_tasks
+from rulewright.teachers.srl_teacher import Collector, Episode, EpisodeLimits, Spending, collect
+from rulewright.teachers.tasks import TeacherTask, read_tasks
 
 Config = TeacherConfig
 
@@ -30,7 +29,8 @@ def run(config: TeacherConfig) -> int:
     """Ask, execute, write, and sum up."""
     rejected: Counter[str] = Counter()
     tasks = list(read_tasks(config.tasks, rejected, config.limit, config.seed))
-    _say_rejected(rejected)
+    if rejected:
+        console.say("not tasks: " + ", ".join(f"{reason} {n:,}" for reason, n in rejected.most_common()))
     _require_different_samples(config)
     _say_unverifiable(tasks)
     if config.dry_run:
@@ -41,19 +41,24 @@ def run(config: TeacherConfig) -> int:
         stack.enter_context(Lock.take(out))
         _begin(config, out)
         collector = _collector(config, tasks, stack)
-        meter = _Meter(_budget(config))
-        episodes = collect(collector, tasks, out, config.samples, config.batch_size, meter.stop)
+        spending = _spending(config)
+        episodes = collect(collector, tasks, out, config.samples, config.batch_size, spending)
         with console.progress("episodes", len(tasks) * config.samples) as bar:
             for episode in episodes:
                 _count(counts, episode)
                 rate = 100 * counts["solved"] / max(1, counts["episodes"])
-                bar.advance(solved=f"{rate:.1f} %", **meter.counters())
-    if meter.reason:
-        console.say(f"stopped: {meter.reason}; run the same command again with a higher limit to go on")
+                spent: dict[str, object] = {}
+                if spending.tokens_in:
+                    spent["tokens"] = f"{spending.tokens_in + spending.tokens_out:,}"
+                if spending.usd:
+                    spent["$"] = f"{spending.usd:.2f}"
+                bar.advance(solved=f"{rate:.1f} %", **spent)
+    if spending.why_stop:
+        console.say(f"stopped: {spending.why_stop}; run the same command again with a higher limit to go on")
     return _finish(config, counts)
 
 
-def _say_unverifiable(tasks: Sequence[Task]) -> None:
+def _say_unverifiable(tasks: Sequence[TeacherTask]) -> None:
     """Say before anything is paid for what can never become a verified step."""
     n = sum(task.target is None and task.tests is None for task in tasks)
     if n:
@@ -89,7 +94,7 @@ def _begin(config: TeacherConfig, out: Path) -> None:
         )
 
 
-def _collector(config: TeacherConfig, tasks: Sequence[Task], stack: ExitStack) -> Collector:
+def _collector(config: TeacherConfig, tasks: Sequence[TeacherTask], stack: ExitStack) -> Collector:
     from rulewright.engine import Engine
 
     sandbox = None
@@ -122,33 +127,10 @@ def _teacher(config: TeacherConfig, stack: ExitStack) -> Teacher:
     return ModelTeacher(config.teacher, generator, sampling)
 
 
-def _budget(config: TeacherConfig) -> Budget:
-    return Budget(
+def _spending(config: TeacherConfig) -> Spending:
+    return Spending(
         config.max_usd, config.max_tokens, config.price_in_usd_per_mtok, config.price_out_usd_per_mtok
     )
-
-
-class _Meter:
-    """Adds up what was used and says when to stop."""
-
-    def __init__(self, budget: Budget) -> None:
-        self._budget = budget
-        self._tokens_in = self._tokens_out = 0
-        self.reason = ""
-
-    def stop(self, rows: Sequence[TrajectoryStep]) -> str:
-        for row in rows:
-            self._tokens_in += int(row.provenance.usage.get("prompt_tokens", 0))
-            self._tokens_out += int(row.provenance.usage.get("completion_tokens", 0))
-        self.reason = self._budget.spent(self._tokens_in, self._tokens_out)
-        return self.reason
-
-    def counters(self) -> dict[str, object]:
-        if not self._tokens_in:
-            return {}
-        usd = self._budget.usd(self._tokens_in, self._tokens_out)
-        tokens = {"tokens": f"{self._tokens_in + self._tokens_out:,}"}
-        return {**tokens, "$": f"{usd:.2f}"} if usd else {**tokens}
 
 
 def _count(counts: Counter[str], episode: Episode) -> None:
@@ -161,7 +143,7 @@ def _count(counts: Counter[str], episode: Episode) -> None:
     counts["solved"] += episode.rows[-1].provenance.solved is True
 
 
-def _estimate(config: TeacherConfig, tasks: Sequence[Task]) -> int:
+def _estimate(config: TeacherConfig, tasks: Sequence[TeacherTask]) -> int:
     from rulewright.prompts import action_prompt
     from rulewright.state.state import count_tokens
 
@@ -173,23 +155,20 @@ def _estimate(config: TeacherConfig, tasks: Sequence[Task]) -> int:
     calls = len(tasks) * config.samples
     most_in = prompt_tokens * config.samples * config.attempts * config.max_steps
     most_out = calls * config.attempts * config.max_steps * config.max_new_tokens
+    spending = _spending(config)
+    spending.tokens_in, spending.tokens_out = most_in, most_out
     summary = {
         "tasks": len(tasks),
         "episodes": calls,
         "prompt_tokens_at_most": most_in,
         "completion_tokens_at_most": most_out,
         "tasks_that_nothing_verifies": sum(t.target is None and t.tests is None for t in tasks),
-        "usd_at_most": round(_budget(config).usd(most_in, most_out), 2),
+        "usd_at_most": round(spending.usd, 2),
     }
     console.emit_json(summary) if config.json_output else console.summary(
         "dry run: nothing is asked", summary
     )
     return 0
-
-
-def _say_rejected(rejected: Counter[str]) -> None:
-    if rejected:
-        console.say("not tasks: " + ", ".join(f"{reason} {n:,}" for reason, n in rejected.most_common()))
 
 
 def _finish(config: TeacherConfig, counts: Counter[str]) -> int:

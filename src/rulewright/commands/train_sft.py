@@ -7,7 +7,6 @@ transformers loads, with its README, to --out, and the run's files to OUT/run.
 
 from __future__ import annotations
 
-from rulewright import console
 from rulewright.training.config import SftConfig
 
 Config = SftConfig
@@ -15,13 +14,7 @@ Config = SftConfig
 
 def run(config: SftConfig) -> int:
     """Train, save, show."""
-    from rulewright.training import environment, sft
+    from rulewright.training import card, sft
 
-    result = sft.train(config)
-    if not environment.is_main():
-        return 0
-    if config.json_output and not environment.is_launched():
-        console.emit_json(result)
-    elif not environment.is_launched() or config.processes == 1:
-        console.say(sft.describe(result))
+    card.tell(config, sft.train(config))
     return 0

@@ -8,12 +8,12 @@ curves to reports/srl.
 from __future__ import annotations
 
 from rulewright.srl.train_srl import SrlConfig, train_srl
-from rulewright.training import policy
+from rulewright.training import card
 
 Config = SrlConfig
 
 
 def run(config: SrlConfig) -> int:
     """Train, and show dev before and after."""
-    policy.tell(config, train_srl(config))
+    card.tell(config, train_srl(config))
     return 0

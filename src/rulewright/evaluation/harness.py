@@ -29,7 +29,7 @@ from rulewright.generation import (
     open_generator,
     require_model,
 )
-from rulewright.generation.open import as_style
+from rulewright.generation.notes import as_style
 from rulewright.languages import Language
 from rulewright.prompts import Style, digest
 from rulewright.runs import RunDir

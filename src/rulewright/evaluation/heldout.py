@@ -14,8 +14,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
-
 from rulewright import jsonl
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.errors import UsageError
@@ -80,10 +78,10 @@ def load(
     bad: list[dict[str, Any]] = []
     for path in paths:
         for line in jsonl.read_lines(path):
-            record, reason = _record(line)
-            if record is None:
+            record = jsonl.validated(line, NormalizedRecord)
+            if isinstance(record, str):
                 skipped["invalid"] += 1
-                bad.append({"file": str(path), "line": line.number, "reason": reason})
+                bad.append({"file": str(path), "line": line.number, "reason": record})
             elif reason := leaves_out(record) or "":
                 skipped[reason] += 1
             elif record.metadata.id in records:
@@ -114,17 +112,6 @@ def choose(items: Sequence[T], key: Callable[[T], str], limit: int, seed: int) -
 
     picked = {key(item) for item in sorted(items, key=lot)[:limit]}
     return [item for item in items if key(item) in picked]
-
-
-def _record(line: jsonl.Line) -> tuple[NormalizedRecord | None, str]:
-    if line.value is None:
-        return None, line.problem
-    try:
-        return NormalizedRecord.model_validate(line.value), ""
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        return None, f"{place}: {first['msg']}"
 
 
 def meta_of(record: NormalizedRecord) -> dict[str, Any]:

@@ -71,35 +71,22 @@ def valid(row: Row) -> float:
     return float(row.get("valid", row["verdict"] not in _INVALID))
 
 
-def _is_infra(row: Row) -> bool:
-    return bool(row["verdict"] == Verdict.INFRA.value)
-
-
 def _unless_infra(read: Metric) -> Metric:
-    return lambda row: None if _is_infra(row) else read(row)
-
-
-def _rules(row: Row) -> float | None:
-    return row.get("n_rules") if valid(row) else None
-
-
-def _excess(row: Row) -> float | None:
-    return row.get("excess") if row.get("official_passed") else None
+    return lambda row: None if row["verdict"] == Verdict.INFRA.value else read(row)
 
 
 def _of_passing(name: str) -> Metric:
     return lambda row: row.get(name) if row.get("passed") else None
 
 
-def _unflagged(row: Row) -> float | None:
-    return None if "success" not in row else float(bool(row["success"]) and not row.get("flags"))
+def _success_if(test: Callable[[Row], bool], field: str) -> Metric:
+    """Success of rows that have a field, counted where the test holds."""
+    return lambda row: None if field not in row else float(bool(row["success"]) and test(row))
 
 
-def _not_literal(row: Row) -> float | None:
-    return None if "literal" not in row else float(bool(row["success"]) and not row["literal"])
-
-
-_RULES: Final = Measure("rules per task", _rules, "number", headline=True)
+_RULES: Final = Measure(
+    "rules per task", lambda row: row.get("n_rules") if valid(row) else None, "number", headline=True
+)
 
 EDITS: Final = Measures(
     "edits",
@@ -117,13 +104,13 @@ ACTIONS: Final = Measures(
     "actions",
     (
         Measure("success", _field("success"), headline=True),
-        Measure("success_unflagged", _unflagged, headline=True),
+        Measure("success_unflagged", _success_if(lambda row: not row.get("flags"), "success"), headline=True),
         Measure("valid", valid, headline=True),
         Measure("changed", _field("changed")),
         Measure("change_similarity", _field("change_similarity"), headline=True),
         # Right on this code, but of no use elsewhere: a rule without any metavariable.
         Measure("literal", _field("literal")),
-        Measure("success_not_literal", _not_literal),
+        Measure("success_not_literal", _success_if(lambda row: not row["literal"], "literal")),
         _RULES,
     ),
     by=("family",),
@@ -134,7 +121,9 @@ CANITEDIT: Final = Measures(
         Measure("pass@1", _unless_infra(_field("passed")), headline=True),
         Measure("official pass@1", _field("official_passed"), headline=True),
         Measure("valid", _unless_infra(valid), headline=True),
-        Measure("ExcessCode", _excess, headline=True),
+        Measure(
+            "ExcessCode", lambda row: row.get("excess") if row.get("official_passed") else None, headline=True
+        ),
         _RULES,
         Measure("changed lines", _of_passing("changed_lines"), "number", headline=True),
         Measure("changed lines / reference", _of_passing("diff_ratio"), "number", headline=True),
@@ -163,14 +152,12 @@ def _share(name: str, test: Callable[[Row], bool], headline: bool = False) -> Me
     return Measure(name, lambda row: float(test(row)), headline=headline)
 
 
-def _is_tier_train(row: Row) -> float | None:
-    return float(row["tier"] == "train") if "tier" in row else None
-
-
 MINING: Final = Measures(
     "mining",
     (
-        Measure("train_rate", _is_tier_train, headline=True),
+        Measure(
+            "train_rate", lambda row: float(row["tier"] == "train") if "tier" in row else None, headline=True
+        ),
         _share("up_to_5_rules_rate", lambda row: 1 <= row["n_rules"] <= 5, headline=True),
         _share("one_rule_rate", lambda row: row["n_rules"] == 1, headline=True),
         _share(

@@ -75,16 +75,13 @@ def _tasks(edits: Sequence[EditRow], owed: Sequence[EditRow], options: MiningCon
         for _, other in by_source[edit.source, edit.language]:
             if len(files) >= options.n_known + options.n_background:
                 break
-            if other.id != edit.id and not _same_work(edit, other) and other.pre not in (edit.pre, edit.post):
+            # The rule should change a file of the same fixer or the same path, too.
+            kin = (edit.group and edit.group == other.group) or (edit.path and edit.path == other.path)
+            if other.id != edit.id and not kin and other.pre not in (edit.pre, edit.post):
                 files[other.pre] = None
         names = list(files)
         share = max(1, round(len(names) * options.n_known / max(1, options.n_known + options.n_background)))
         yield Hidden(edit, tuple(names[:share]), tuple(names[share:]), options)
-
-
-def _same_work(edit: EditRow, other: EditRow) -> bool:
-    """Whether the other file is one that the rule should change: same fixer or same path."""
-    return bool(edit.group and edit.group == other.group) or bool(edit.path and edit.path == other.path)
 
 
 def _failed(task: Hidden, reason: str) -> Row:
@@ -268,7 +265,7 @@ def summarize(rows: Sequence[Row], predictions: Sequence[Row], seed: int) -> dic
     rate("cpu_s_mean", [r["cpu_s"] for r in rows], groups, False)
     cpu = sorted(r["cpu_s"] for r in rows)
     result: dict[str, Any] = {"benchmark": "mining", "n": len(rows)}
-    result |= {name: _number(value.value) for name, value in estimates.items()}
+    result |= {name: round(value.value, 4) if value.n else None for name, value in estimates.items()}
     result["cpu_s_p99"] = cpu[int(0.99 * (len(cpu) - 1))] if cpu else None
     result["n_found"], result["n_loo"], result["n_overmatch"] = len(found), len(sited), len(seen)
     result["reasons"] = dict(Counter(r["reason"] for r in rows if not r["n_rules"]).most_common())
@@ -276,10 +273,6 @@ def summarize(rows: Sequence[Row], predictions: Sequence[Row], seed: int) -> dic
     result["shapes"] = dict(Counter("+".join(r["shapes"]) for r in rows if r["n_rules"] == 1).most_common())
     result["estimates"] = {name: value.to_dict() for name, value in estimates.items()}
     return result
-
-
-def _number(value: float) -> float | None:
-    return round(value, 4) if value == value else None
 
 
 def show(result: Mapping[str, Any]) -> None:

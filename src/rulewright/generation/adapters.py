@@ -8,7 +8,8 @@ from typing import Any, Self
 
 from rulewright.errors import UsageError
 from rulewright.generation.gguf import checkpoint
-from rulewright.generation.open import ADAPTER_FILE, adapter_settings, looks_like_path, require_checkpoint
+from rulewright.generation.notes import ADAPTER_FILE, adapter_settings, looks_like_path
+from rulewright.generation.open import require_checkpoint
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, Self
+from typing import Literal, Self
 
 from rulewright.languages import Language
 from rulewright.prompts import Message, Style
@@ -74,17 +74,15 @@ class Completion:
         return self.finish_reason not in ("prompt_too_long", "refused", "error")
 
 
-class Generator(Protocol):
+class Generator(ABC):
     """Completions for prompts, from wherever."""
 
-    @property
-    def name(self) -> str:
-        """The model, as a person named it."""
+    name: str
+    """The model, as a person named it."""
+    style: Style
+    """How prompts for this model are written (`rulewright.prompts`)."""
 
-    @property
-    def style(self) -> Style:
-        """How prompts for this model are written (`rulewright.prompts`)."""
-
+    @abstractmethod
     def stream(
         self, prompts: Sequence[Prompt], sampling: Sampling, languages: Sequence[Language] | None = None
     ) -> Iterator[tuple[int, list[Completion]]]:
@@ -101,32 +99,11 @@ class Generator(Protocol):
         self, prompts: Sequence[Prompt], sampling: Sampling, languages: Sequence[Language] | None = None
     ) -> list[list[Completion]]:
         """Give `n` completions for each prompt, in the order of the prompts."""
-
-    def close(self) -> None:
-        """Free the model or the connections."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *_: object) -> None: ...
-
-
-class Base(ABC):
-    """What both generators share: `generate` in terms of `stream`, and `with`."""
-
-    @abstractmethod
-    def stream(
-        self, prompts: Sequence[Prompt], sampling: Sampling, languages: Sequence[Language] | None = None
-    ) -> Iterator[tuple[int, list[Completion]]]:
-        """As `Generator.stream`."""
-
-    def generate(
-        self, prompts: Sequence[Prompt], sampling: Sampling, languages: Sequence[Language] | None = None
-    ) -> list[list[Completion]]:
         answers: dict[int, list[Completion]] = dict(self.stream(prompts, sampling, languages))
         return [answers[i] for i in range(len(prompts))]
 
     def close(self) -> None:  # noqa: B027  (a hook: not every generator holds something)
-        """Nothing to free here."""
+        """Free the model or the connections."""
 
     def __enter__(self) -> Self:
         return self

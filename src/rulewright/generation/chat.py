@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from rulewright import console
-from rulewright.errors import UsageError
+from rulewright.difftext import common_ends
+from rulewright.errors import UsageError, first_line
 from rulewright.prompts import Message
 
 _BEGIN: Final = "{#- rulewright -#}"
@@ -60,7 +61,8 @@ def adapt(tokenizer: Any, name: str, thinking: bool | None = None, own_system: b
             f"{name}: its tokenizer has no chat template, so prompts cannot be written as for inference",
             "use a chat model, or set tokenizer.chat_template and save the tokenizer",
         )
-    saved, plain = _parts(_template(tokenizer))
+    named = tokenizer.chat_template  # a tokenizer may have several, by name
+    saved, plain = _parts(str(named["default"] if isinstance(named, dict) else named))
     _set(tokenizer, "", plain)
     switch = (
         saved.split(_FOLD)[0].split(_EMPTY)[0] if thinking is None else _switch(tokenizer, name, thinking)
@@ -99,10 +101,11 @@ def answer(tokenizer: Any, messages: Sequence[Message], asked: str, text: str) -
     """
     said: Message = {"role": "assistant", "content": text}
     whole = str(tokenizer.apply_chat_template([*messages, said], tokenize=False))
-    thought, rest = _split(text)
+    begun = re.match(r"<think>(.*?)</think>", text, re.DOTALL)
+    thought, rest = (begun.group(1).strip(), text[begun.end() :]) if begun else ("", text)
     # Templates strip blanks around an answer; what is between its ends is never touched.
     core = rest.strip()
-    at = _find(core, whole, _shared(whole, asked))
+    at = _find(core, whole, common_ends(whole, asked)[0])
     if at is None:
         raise UsageError(
             f"{tokenizer.name_or_path}: its chat template does not write an answer as it is",
@@ -115,11 +118,6 @@ def answer(tokenizer: Any, messages: Sequence[Message], asked: str, text: str) -
         tail = body + whole[at + len(core) :]
     end = str(tokenizer.eos_token)
     return tail[: tail.rindex(end) + len(end)] if end in tail else tail + end
-
-
-def _shared(a: str, b: str) -> int:
-    """How many characters two texts begin with alike."""
-    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
 def _find(core: str, whole: str, shared: int) -> int | None:
@@ -138,12 +136,6 @@ def _opens_thought(asked: str) -> bool:
     return asked.rstrip().endswith("<think>")
 
 
-def _split(text: str) -> tuple[str, str]:
-    """The thought at the start of an answer (empty: none), and the rest."""
-    found = re.match(r"<think>(.*?)</think>", text, re.DOTALL)
-    return (found.group(1).strip(), text[found.end() :]) if found else ("", text)
-
-
 # The template
 
 
@@ -153,12 +145,6 @@ def _parts(template: str) -> tuple[str, str]:
         preamble, _, plain = template.removeprefix(_BEGIN).partition(_END)
         return preamble, plain
     return "", template
-
-
-def _template(tokenizer: Any) -> str:
-    """The template for plain chats: a tokenizer may have several, by name."""
-    template = tokenizer.chat_template
-    return str(template["default"] if isinstance(template, dict) else template)
 
 
 def _set(tokenizer: Any, preamble: str, plain: str) -> None:
@@ -226,7 +212,7 @@ def _probe(tokenizer: Any, name: str) -> None:
             answer(tokenizer, messages, asked, _ANSWER)
             answer(tokenizer, messages, asked, f"<think>{_THOUGHT}</think>\n{_ANSWER}")
     except (TemplateError, TypeError, KeyError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
     except UsageError as error:
         reason = error.message.partition(": ")[2]
     if reason:

@@ -17,7 +17,7 @@ import torch
 
 from rulewright.engine.grammar import action_grammar
 from rulewright.errors import MissingDependency
-from rulewright.generation.sampler import Chooser
+from rulewright.generation.sampler import TokenChooser
 from rulewright.languages import Language
 
 
@@ -53,7 +53,7 @@ class Grammars:
         return self._xgrammar.GrammarMatcher(self._compiled[language])
 
 
-class HeldChooser(Chooser):
+class HeldChooser(TokenChooser):
     """A `Chooser` that takes only tokens with which an answer can go on.
 
     Args:

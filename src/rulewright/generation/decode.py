@@ -22,8 +22,9 @@ from typing import Any, Final
 import torch
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 
+from rulewright.difftext import common_start
 from rulewright.generation import cpu
-from rulewright.generation.sampler import Chooser
+from rulewright.generation.sampler import TokenChooser
 
 _HIDDEN: Final = -1e9
 """Added to the score of a column that a query must not see."""
@@ -115,12 +116,10 @@ class Decoder:
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def share(self, prompts: Sequence[list[int]]) -> None:
         """Compute the beginning that all these prompts share; they, and no others, are asked next."""
-        first, last = min(prompts), max(prompts)
-        limit = min(map(len, prompts)) - 1  # the last token's logits are wanted: it is always computed
-        n = 0
-        while n < limit and first[n] == last[n]:
-            n += 1
-        self._prefix = list(first[:n]) if n >= _WORTH_SHARING else []
+        shared = list(prompts[0][: common_start(prompts)])
+        # The logits of a prompt's last token are wanted: it is always computed.
+        del shared[min(map(len, prompts)) - 1 :]
+        self._prefix = shared if len(shared) >= _WORTH_SHARING else []
         self._prefix_layers = []
         if self._prefix:
             cache = DynamicCache(config=self._model.config)
@@ -130,7 +129,7 @@ class Decoder:
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def run(
-        self, rows: list[Row], chooser: Chooser, stopped: Callable[[list[int]], bool] | None = None
+        self, rows: list[Row], chooser: TokenChooser, stopped: Callable[[list[int]], bool] | None = None
     ) -> None:
         """Complete all rows, in place.
 

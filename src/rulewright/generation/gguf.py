@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from rulewright import console, folders, jsonl
-from rulewright.errors import MissingDependency, UsageError
-from rulewright.generation.open import NOTE_FILE, checkpoint_note
+from rulewright.errors import MissingDependency, UsageError, first_line
+from rulewright.generation.notes import NOTE_FILE, checkpoint_note
 from rulewright.runs import file_sha256
 
 BASES: Final = Path("models/base")
@@ -183,14 +182,14 @@ def convert(source: Path, header: Header, folder: Path, note: dict[str, Any]) ->
     link = folder / "source.gguf"
     link.symlink_to(source.resolve())
     options: dict[str, Any] = {"dtype": getattr(torch, _dtype(header)), **_unpacked()}
-    with _quiet():
+    # Without the libraries' bars and warnings; what goes wrong is raised all the same.
+    with redirect_stderr(io.StringIO()):
         try:
             tokenizer: Any = AutoTokenizer.from_pretrained(folder, gguf_file=link.name)
             model: Any = AutoModelForCausalLM.from_pretrained(folder, gguf_file=link.name, **options)
         except Exception as error:  # of any class: tokenizers raises bare ones; nothing is written meanwhile
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise UsageError(
-                f"{source}: cannot be converted ({reason})",
+                f"{source}: cannot be converted ({first_line(error)})",
                 "use the original checkpoint, or a GGUF of another kind",
             ) from error
         link.unlink()
@@ -224,13 +223,6 @@ def _unpacked() -> dict[str, Any]:
     except ImportError:
         return {}
     return {"quantization_config": GgufConfig(dequantize=True)}
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the libraries' bars and warnings; what goes wrong is raised all the same."""
-    with redirect_stderr(io.StringIO()):
-        yield
 
 
 def read_header(path: Path) -> Header:

@@ -23,9 +23,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from rulewright import console
-from rulewright.errors import MissingDependency, RulewrightError, UsageError
+from rulewright.errors import MissingDependency, RulewrightError, UsageError, first_line
 from rulewright.generation import chat
-from rulewright.generation.base import Base, Completion, Prompt, Sampling
+from rulewright.generation.base import Completion, Generator, Prompt, Sampling
 from rulewright.generation.gguf import checkpoint
 from rulewright.generation.open import GeneratorConfig, require_languages, resolve_style, resolve_thinking
 from rulewright.languages import Language
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from rulewright.generation.constrain import Grammars
     from rulewright.generation.decode import Decoder
-    from rulewright.generation.sampler import Chooser
+    from rulewright.generation.sampler import TokenChooser
 
     _Held = tuple[Grammars, Sequence[Language]] | None
 
@@ -45,7 +45,7 @@ _Row = tuple[int, int, list[int], int]
 _GPU_ROWS: Final = 16
 
 
-class LocalGenerator(Base):
+class LocalGenerator(Generator):
     """A loaded model and its tokenizer.
 
     Args:
@@ -71,8 +71,7 @@ class LocalGenerator(Base):
         constrain: str = "none",
     ) -> None:
         self.model, self.tokenizer = model, tokenizer
-        self._style: Style = style
-        self._name, self._batch_size = name, batch_size
+        self.name, self.style, self._batch_size = name, style, batch_size
         text = model.config.get_text_config()
         self._limit = int(getattr(text, "max_position_embeddings", None) or 1 << 30)
         self._eos = _eos_ids(model, tokenizer)
@@ -100,7 +99,7 @@ class LocalGenerator(Base):
             tokenizer = AutoTokenizer.from_pretrained(source)
             model: Any = AutoModelForCausalLM.from_pretrained(source, **options)
         except (OSError, ValueError, KeyError) as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            reason = first_line(error)
             raise UsageError(f"{spec.model}: cannot be loaded ({reason})", "is it complete?") from error
         if "device_map" not in options:
             model = model.to(torch.device(device))
@@ -112,21 +111,13 @@ class LocalGenerator(Base):
         style = resolve_style(spec)
         return cls(model, tokenizer, style, spec.model, spec.batch_size, spec.dtype, True, spec.constrain)
 
-    @property
-    def name(self) -> str:
-        return self._name
-
-    @property
-    def style(self) -> Style:
-        return self._style
-
     def encode(self, prompt: Prompt) -> list[int]:
         """Token ids of a prompt: messages through the chat template, a string as it is."""
         if isinstance(prompt, str):
             return list(self.tokenizer(prompt)["input_ids"])
         if not self.tokenizer.chat_template:
             raise UsageError(
-                f"{self._name}: its tokenizer has no chat template",
+                f"{self.name}: its tokenizer has no chat template",
                 "use a chat model, or a prompt for base models (eval canitedit --prompt base)",
             )
         text = chat.ask(self.tokenizer, prompt)
@@ -211,12 +202,12 @@ class LocalGenerator(Base):
 
     def _chooser(
         self, batch: list[_Row], prompts: Sequence[Prompt], sampling: Sampling, held: _Held
-    ) -> Chooser:
-        from rulewright.generation.sampler import Chooser
+    ) -> TokenChooser:
+        from rulewright.generation.sampler import TokenChooser
 
         seeds = [_row_seed(sampling.seed, prompts[i], k) for i, k, _, _ in batch]
         if held is None:
-            return Chooser(sampling.temperature, sampling.top_p, seeds)
+            return TokenChooser(sampling.temperature, sampling.top_p, seeds)
         from rulewright.generation.constrain import HeldChooser
 
         matchers = [held[0].matcher(held[1][i]) for i, _, _, _ in batch]
@@ -243,7 +234,7 @@ class LocalGenerator(Base):
         except torch.cuda.OutOfMemoryError as error:
             if len(batch) == 1:
                 raise RulewrightError(
-                    f"{self._name}: out of GPU memory on a single prompt of {len(batch[0][2])} tokens",
+                    f"{self.name}: out of GPU memory on a single prompt of {len(batch[0][2])} tokens",
                     "lower --max-new-tokens, use --set generator.load_in_4bit=true, or an endpoint",
                 ) from error
         torch.cuda.empty_cache()
@@ -265,8 +256,9 @@ class LocalGenerator(Base):
 
         start = time.monotonic()
         device = self.model.get_input_embeddings().weight.device
-        input_ids_BL, mask_BL = self._pad_left([row[2] for row in batch], device)
-        width = input_ids_BL.shape[1]
+        width = max(len(row[2]) for row in batch)
+        padded = [[self._pad] * (width - len(ids)) + ids for _, _, ids, _ in batch]
+        masks = [[0] * (width - len(ids)) + [1] * len(ids) for _, _, ids, _ in batch]
         sampler = Sampler(self._chooser(batch, prompts, sampling, held), len(batch))
         criteria = [StopStrings(self.tokenizer, sampling.stop, width)] if sampling.stop else []
         wanted = GenerationConfig(  # type: ignore[no-untyped-call]
@@ -279,8 +271,8 @@ class LocalGenerator(Base):
         # `no_grad`, not inference mode: the model may be in the middle of its training.
         with self._answering(wanted), torch.no_grad():
             out_BL = self.model.generate(
-                input_ids=input_ids_BL,
-                attention_mask=mask_BL,
+                input_ids=torch.tensor(padded, device=device),
+                attention_mask=torch.tensor(masks, device=device),
                 generation_config=wanted,
                 logits_processor=LogitsProcessorList([sampler]),
                 stopping_criteria=StoppingCriteriaList(criteria),
@@ -314,14 +306,6 @@ class LocalGenerator(Base):
             for owner, own in zip(owners, kept, strict=True):
                 owner.generation_config = own
             self.model.train(was_training)
-
-    def _pad_left(self, ids: list[list[int]], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-        import torch
-
-        width = max(map(len, ids))
-        padded = [[self._pad] * (width - len(row)) + row for row in ids]
-        mask = [[0] * (width - len(row)) + [1] * len(row) for row in ids]
-        return torch.tensor(padded, device=device), torch.tensor(mask, device=device)
 
     def _finish(
         self, row: _Row, new: list[int], logprobs: list[float], sampling: Sampling, seconds: float

@@ -1,13 +1,8 @@
-"""From a few words (a folder, or a URL and a model's name) to a generator.
-
-A checkpoint folder may hold `rulewright.json` `{"prompt_style", "thinking", "task", "base"}`,
-written by training: whoever generates from it asks as it was trained.
-"""
+"""Which model answers, how it is reached, and whether it is there; nothing is loaded."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import socket
 from collections.abc import Sequence
@@ -19,13 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rulewright import console
 from rulewright.errors import UsageError
-from rulewright.generation.base import Generator
+from rulewright.generation import gguf
+from rulewright.generation.notes import adapter_base, as_style, checkpoint_note, looks_like_path
 from rulewright.languages import Language
-from rulewright.prompts import STYLES, Style
+from rulewright.prompts import Style
 from rulewright.runs import file_sha256
 
-NOTE_FILE: Final = "rulewright.json"
-ADAPTER_FILE: Final = "adapter_config.json"
 _SAMPLED_BYTES: Final = 1 << 16
 _REACH_S: Final = 5.0
 """Longest wait for a connection to the hub, before it counts as out of reach."""
@@ -76,23 +70,6 @@ class GeneratorConfig(BaseModel):
         return bool(self.base_url)
 
 
-def open_generator(spec: GeneratorConfig) -> Generator:
-    """Load the checkpoint, or connect to the endpoint.
-
-    Raises:
-        UsageError: no model named, no such folder, or no checkpoint in it.
-        MissingDependency: a local checkpoint needs torch and transformers.
-    """
-    if spec.is_endpoint:
-        from rulewright.generation.endpoint import EndpointGenerator
-
-        return EndpointGenerator(spec)
-    require_model(spec)
-    from rulewright.generation.local import LocalGenerator
-
-    return LocalGenerator.load(spec)
-
-
 def require_model(spec: GeneratorConfig) -> None:
     """Check, without loading anything, that a model is named and is there."""
     if spec.is_endpoint:
@@ -106,8 +83,6 @@ def require_checkpoint(model: str) -> None:
     """Check a checkpoint folder or a GGUF file; what is neither may be a hub name."""
     folder = Path(model)
     if folder.is_file():
-        from rulewright.generation import gguf
-
         gguf.require(folder)
         return
     if not folder.is_dir():
@@ -160,55 +135,6 @@ def _unreachable(address: str) -> str:
         return f"{parts.hostname} cannot be reached: {error.strerror or error}"
 
 
-def looks_like_path(model: str) -> bool:
-    """Whether a name means a folder here rather than a model of the hub (`owner/name`)."""
-    return model.startswith((".", "/", "~", "models/", "runs/")) or model.count("/") != 1
-
-
-def adapter_settings(folder: str | Path) -> dict[str, Any] | None:
-    """PEFT's configuration of an adapter folder, with its base; `None` for a full checkpoint.
-
-    Raises:
-        UsageError: it cannot be read, or names no base.
-    """
-    path = Path(folder) / ADAPTER_FILE
-    if not path.is_file():
-        return None
-    try:
-        settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        base = settings["base_model_name_or_path"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{path}: cannot be read ({error!r})", "copy the adapter again") from error
-    if not isinstance(base, str) or not base:
-        raise UsageError(
-            f"{path}: names no base model",
-            "write the folder or hub name of its base into base_model_name_or_path",
-        )
-    return settings
-
-
-def adapter_base(model: str) -> str | None:
-    """The base of an adapter folder, a folder or a hub name; `None` for a full checkpoint.
-
-    Raises:
-        UsageError: as `adapter_settings`.
-    """
-    settings = adapter_settings(model)
-    return None if settings is None else str(settings["base_model_name_or_path"])
-
-
-def checkpoint_note(model: str) -> dict[str, Any]:
-    """What training noted in `rulewright.json`; empty where there is none."""
-    path = Path(model) / NOTE_FILE
-    if not path.is_file():
-        return {}
-    try:
-        note = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UsageError(f"{path}: not JSON ({error})", "remove it, or train again") from error
-    return note if isinstance(note, dict) else {}
-
-
 def require_languages(languages: Sequence[Language] | None) -> Sequence[Language]:
     """The language of the action that each prompt asks for, where answers are held to a grammar.
 
@@ -229,15 +155,6 @@ def resolve_style(spec: GeneratorConfig) -> Style:
         return spec.style
     noted = checkpoint_note(spec.model).get("prompt_style") if not spec.is_endpoint else None
     return as_style(noted)
-
-
-def as_style(noted: object) -> Style:
-    """A style from a file; what names none is `full`, as all models are asked that nobody noted.
-
-    >>> as_style("brief"), as_style(None)
-    ('brief', 'full')
-    """
-    return next((style for style in STYLES if style == noted), "full")
 
 
 def resolve_thinking(model: str, wanted: bool | None) -> bool | None:

@@ -20,7 +20,7 @@ _DRAWN: Final = 64
 """Random numbers that a row's stream gives at once."""
 
 
-class Chooser:
+class TokenChooser:
     """Chooses the next token of each row, greedily or by lot.
 
     A row's lot is one uniform number a token, looked up in the cumulated probabilities; it
@@ -114,7 +114,7 @@ def _drawn(weights_BV: torch.Tensor, lots_B: torch.Tensor) -> torch.Tensor:
 class Sampler(LogitsProcessor):
     """A `Chooser` for `generate`: leaves the chosen token alone, and keeps the log-probabilities."""
 
-    def __init__(self, chooser: Chooser, n_rows: int) -> None:
+    def __init__(self, chooser: TokenChooser, n_rows: int) -> None:
         self._chooser, self._rows = chooser, range(n_rows)
         self._chosen_logprobs_B: list[torch.Tensor] = []
 

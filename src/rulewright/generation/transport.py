@@ -81,7 +81,6 @@ class Transport:
         self._seed = seed
         self._lock = threading.Lock()
         self._not_before = 0.0
-        self.n_retries = 0
         self._said_unreachable = False
 
     def close(self) -> None:
@@ -99,7 +98,8 @@ class Transport:
         jitter = random.Random(f"{self._seed}:{hashlib.sha256(payload).hexdigest()}")
         failure = Failure(0, "not tried", permanent=False)
         for attempt in range(self._max_retries + 1):
-            self._hold()
+            while (left_s := self._not_before - time.monotonic()) > 0:
+                time.sleep(left_s)  # the server wants no requests from any of our threads
             answer, wait_s = self._try("POST", path, payload, plain)
             if isinstance(answer, dict) or answer.permanent:
                 return answer
@@ -130,26 +130,10 @@ class Transport:
         listed = answer.get("data")
         return [item for item in listed or [] if isinstance(item, dict) and "id" in item]
 
-    def _say_unreachable(self) -> None:
-        """Say once, at the first try, what would else show only after all the others."""
-        with self._lock:
-            said, self._said_unreachable = self._said_unreachable, True
-        if not said:
-            console.say(
-                f"{self.base_url}: nothing listens there; is the server up (`rulewright serve MODEL`), and "
-                "the address right? trying again for a while"
-            )
-
-    def _hold(self) -> None:
-        """Wait while the server wants no requests from anyone of us."""
-        while (left_s := self._not_before - time.monotonic()) > 0:
-            time.sleep(left_s)
-
     def _wait(self, attempt: int, asked_s: float | None, status: int, jitter: random.Random) -> None:
         backoff_s = _FIRST_WAIT_S * 2**attempt * (0.75 + jitter.random() / 2)
         wait_s = min(asked_s if asked_s is not None else backoff_s, self._max_wait_s)
         with self._lock:
-            self.n_retries += 1
             # A rate limit is for the key, not for one request: all threads pause together.
             if status in (429, 503, 529):
                 self._not_before = max(self._not_before, time.monotonic() + wait_s)
@@ -170,7 +154,13 @@ class Transport:
         except httpx.TimeoutException:
             return Failure(0, f"no answer within {self._timeout_s:g} s", permanent=False), None
         except httpx.ConnectError as error:
-            self._say_unreachable()
+            with self._lock:
+                said, self._said_unreachable = self._said_unreachable, True
+            if not said:  # at the first try: else it would show only after all the others
+                console.say(
+                    f"{self.base_url}: nothing listens there; is the server up (`rulewright serve MODEL`), "
+                    "and the address right? trying again for a while"
+                )
             return Failure(0, f"nothing listens there ({error})"[:300], permanent=False), None
         except httpx.HTTPError as error:
             return Failure(0, f"{type(error).__name__}: {error}"[:300], permanent=False), None

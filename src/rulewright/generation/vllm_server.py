@@ -13,18 +13,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from rulewright.errors import RulewrightError
 from rulewright.generation.transport import Failure, Transport
 
-T = TypeVar("T")
 _TOO_LONG: Final = re.compile(r"context|max_model_len|max_tokens|too long", re.I)
 START: Final = "rulewright serve BASE_OR_ADAPTER --rollouts"
 
@@ -141,11 +140,15 @@ class VllmServer:
             AdapterLost: the server does not know the adapter.
             RulewrightError: the server does not answer, or answers with something else.
         """
-        jobs = [
-            (lambda ids=ids, n=n, seed=seed: self._ask(name, ids, n, draw, seed))
-            for (ids, n), seed in zip(prompts, seeds, strict=True)
-        ]
-        return _all(jobs, self.config.concurrency)
+        with ThreadPoolExecutor(self.config.concurrency, "rollouts") as pool:
+            futures = [
+                pool.submit(self._ask, name, ids, n, draw, seed)
+                for (ids, n), seed in zip(prompts, seeds, strict=True)
+            ]
+            try:
+                return [future.result() for future in futures]
+            finally:  # after a failure none is begun any more
+                pool.shutdown(wait=True, cancel_futures=True)
 
     def _ask(self, name: str, ids: list[int], n: int, draw: Draw, seed: int) -> list[Rollout]:
         body = {
@@ -181,7 +184,14 @@ class VllmServer:
                 f"{self.url}: answers as {answer.get('model')!r}, asked was {name!r}",
                 f"something between us and the server changes requests; start it by: {START}",
             )
-        return [_rollout(choice, ids, self.url) for choice in _choices(answer, n, self.url)]
+        choices = answer.get("choices")
+        if not isinstance(choices, list) or len(choices) != n:
+            given = len(choices) if isinstance(choices, list) else 0
+            raise RulewrightError(
+                f"{self.url}: gives {given} answers, asked were {n}", f"start it by: {START}"
+            )
+        ordered = sorted(choices, key=lambda choice: int(choice.get("index", 0)))
+        return [_rollout(choice, ids, self.url) for choice in ordered]
 
     def _stop_if_silent(self, failure: Failure) -> None:
         if not failure.permanent:
@@ -199,14 +209,6 @@ def _load_hint(failure: Failure) -> str:
     if "max_lora_rank" in failure.detail:
         return "start the server with --lora-rank of at least `lora.r`"
     return "is its base the model that is trained? (rulewright serve MODEL --rollouts)"
-
-
-def _choices(answer: dict[str, Any], n: int, url: str) -> list[dict[str, Any]]:
-    choices = answer.get("choices")
-    if not isinstance(choices, list) or len(choices) != n:
-        given = len(choices) if isinstance(choices, list) else 0
-        raise RulewrightError(f"{url}: gives {given} answers, asked were {n}", f"start it by: {START}")
-    return sorted(choices, key=lambda choice: int(choice.get("index", 0)))
 
 
 def _rollout(choice: dict[str, Any], prompt: list[int], url: str) -> Rollout:
@@ -227,13 +229,3 @@ def _rollout(choice: dict[str, Any], prompt: list[int], url: str) -> Rollout:
     # What could not be scored counts as missing, never as certain.
     values = [float("nan") if value is None else float(value) for value in logprobs]
     return Rollout([int(token) for token in ids], values, choice.get("finish_reason") == "stop")
-
-
-def _all(jobs: Sequence[Callable[[], T]], n_threads: int) -> list[T]:
-    """Results of all jobs, in order; after a failure none is begun any more."""
-    with ThreadPoolExecutor(min(n_threads, max(1, len(jobs))), "rollouts") as pool:
-        futures = [pool.submit(job) for job in jobs]
-        try:
-            return [future.result() for future in futures]
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)

@@ -6,7 +6,7 @@ that the report does not list (base models) first, then Stage 0, Stage 1, SRL, G
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -137,29 +137,25 @@ def regression(found: Mapping[str, Any]) -> list[list[str]]:
         stage0 = next((r for r in runs if Path(r["model"]).name == found["reference"]), runs[0])
         for run in runs:
             item = against.get((stage0["path"], run["path"]))
-            rows += [
-                _regression_row(run, name, part, item)
-                for name, part in run["result"]["by"].get("source", {}).items()
-            ]
+            for source, part in run["result"]["by"].get("source", {}).items():
+                exact, similarity = part["exact"], part["change_similarity"]
+                rows.append(
+                    [
+                        run["name"],
+                        model_of(run),
+                        source,
+                        str(exact["n"]),
+                        tables.with_unit(exact, "rate"),
+                        tables.with_unit(similarity, "rate"),
+                        _since(item and item["by"]["source"], source),
+                        _since(item and item["similarity_by_source"], source),
+                    ]
+                )
     return rows
 
 
-def _regression_row(
-    run: Json, source: str, part: Mapping[str, Any], item: Mapping[str, Any] | None
-) -> list[str]:
-    since: Callable[[str], str] = lambda key: _since(item, key, source)  # noqa: E731
-    return [
-        run["name"], model_of(run), source, str(part["exact"]["n"]),
-        tables.with_unit(part["exact"], "rate"), tables.with_unit(part["change_similarity"], "rate"),
-        since("by"), since("similarity_by_source"),
-    ]  # fmt: skip
-
-
-def _since(item: Mapping[str, Any] | None, key: str, source: str) -> str:
-    if item is None:
-        return "–"
-    parts = item["by"]["source"] if key == "by" else item["similarity_by_source"]
-    return tables.difference(parts[source]) if source in parts else "–"
+def _since(parts: Mapping[str, Any] | None, source: str) -> str:
+    return tables.difference(parts[source]) if parts and source in parts else "–"
 
 
 def mining(runs: Iterable[Json]) -> Table:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from rulewright import jsonl
+from rulewright import jsonl, templates
 
 _COLORS: Final = ("#3b6ea5", "#d08a3c", "#5a9367")
+_FILTERS: Final[dict[str, Callable[..., str]]] = {
+    "thousands": lambda n: "–" if n is None else f"{n:,}",
+    "millions": lambda n: f"{n / 1e6:,.2f} M",
+    "bytes": lambda n: f"{n / 1e9:,.2f} GB" if n >= 1e9 else f"{n / 1e6:,.2f} MB",
+    "percent": lambda rate: "–" if rate is None else f"{rate:.1%}",
+    "quantiles": lambda q: ", ".join(f"{name} {value:,}" for name, value in q.items()) or "–",
+}
 
 
 def write(summary: Path, out: Path, plots: bool = True) -> None:
@@ -22,32 +29,11 @@ def write(summary: Path, out: Path, plots: bool = True) -> None:
     """
     found: dict[str, Any] = json.loads(summary.read_bytes())
     drawn = _draw(found, out) if plots and found["total"]["n_records"] else []
-    environment = _environment()
-    page = environment.get_template("datasets.md.jinja").render(**found, plots=drawn)
+    page = templates.render("datasets.md.jinja", _FILTERS, **found, plots=drawn)
     jsonl.write_text(out / "summary.md", page)
-    card = environment.get_template("dataset_card.md.jinja")
     for name, source in found["sources"].items():
-        jsonl.write_text(out / f"{name}.md", card.render(name=name, s=source, m=source["metadata"]))
-
-
-def _environment() -> Any:
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("rulewright.reports", "templates"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=False,
-        keep_trailing_newline=True,
-        autoescape=False,  # Markdown, not HTML
-    )
-    environment.filters.update(
-        thousands=lambda n: "–" if n is None else f"{n:,}",
-        millions=lambda n: f"{n / 1e6:,.2f} M",
-        bytes=lambda n: f"{n / 1e9:,.2f} GB" if n >= 1e9 else f"{n / 1e6:,.2f} MB",
-        percent=lambda rate: "–" if rate is None else f"{rate:.1%}",
-        quantiles=lambda q: ", ".join(f"{name} {value:,}" for name, value in q.items()) or "–",
-    )
-    return environment
+        page = templates.render("dataset_card.md.jinja", _FILTERS, name=name, s=source, m=source["metadata"])
+        jsonl.write_text(out / f"{name}.md", page)
 
 
 def _draw(found: Mapping[str, Any], out: Path) -> list[dict[str, str]]:

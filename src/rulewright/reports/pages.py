@@ -3,39 +3,37 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
+from rulewright import jsonl, templates
 from rulewright.reports import benchmarks, stage2
 
 _COLORS: Final = ("#2f6690", "#c8553d", "#588157", "#7b5ea7")
+_FILTERS: Final[dict[str, Callable[..., str]]] = {
+    "thousands": lambda n: "–" if n is None else f"{n:,}",
+    "table": stage2.markdown_table,
+}
 
 
 def render_markdown(found: Mapping[str, Any], notes: str) -> str:
     """The page `stage2.md`."""
-    return str(_environment(html=False).get_template("stage2.md.jinja").render(**_view(found, notes)))
+    return templates.render("stage2.md.jinja", _FILTERS, **_view(found, notes))
 
 
 def render_html(found: Mapping[str, Any], notes: str) -> str:
     """The page `stage2.html`, with the curves drawn into it."""
-    template = _environment(html=True).get_template("stage2.html.jinja")
-    return str(template.render(**_view(found, notes), curves=curves(found)))
+    return templates.render("stage2.html.jinja", _FILTERS, **_view(found, notes), curves=curves(found))
 
 
-def _environment(html: bool) -> Any:
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("rulewright.reports", "templates"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=html,
-    )
-    environment.filters["thousands"] = lambda n: "–" if n is None else f"{n:,}"
-    environment.filters["table"] = stage2.markdown_table
-    return environment
+def write(found: dict[str, Any], out: Path, notes: str = "") -> list[Path]:
+    """Render `out` (.md), the page beside it (.html), and the gathered figures (.json)."""
+    page, figures = out.with_suffix(".html"), out.with_suffix(".json")
+    jsonl.write_text(out, render_markdown(found, notes))
+    jsonl.write_text(page, render_html(found, notes))
+    jsonl.write_json(figures, found)
+    return [out, page, figures]
 
 
 def _view(found: Mapping[str, Any], notes: str) -> dict[str, Any]:
@@ -152,13 +150,13 @@ def _families(found: Mapping[str, Any]) -> tuple[Sequence[str], list[list[str]]]
         row = [name]
         for run in runs:
             value = run["result"]["by"]["family"].get(name)
-            row.append("–" if value is None else _short(value[run["headline"]]))
+            row.append(_short(value and value[run["headline"]]))
         rows.append(row)
     return ("family", *(run["name"] for run in runs)), rows
 
 
-def _short(value: Mapping[str, Any]) -> str:
-    return f"{100 * value['value']:.0f} % (n {value['n']})" if value["n"] else "–"
+def _short(value: Mapping[str, Any] | None) -> str:
+    return f"{100 * value['value']:.0f} % (n {value['n']})" if value and value["n"] else "–"
 
 
 def curves(found: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -219,11 +217,7 @@ def _svg(series: Sequence[Series], labels: tuple[str, str]) -> str:
         if axes[1] is not left:
             axes[1].set_ylabel(labels[1])
             axes[1].set_ylim(0, 1)
-        _legend(figure)
+        figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=8)
         out = io.StringIO()
         figure.savefig(out, format="svg", metadata={"Date": None})
     return out.getvalue()[out.getvalue().index("<svg") :]
-
-
-def _legend(figure: Any) -> None:
-    figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=8)

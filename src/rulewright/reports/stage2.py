@@ -192,25 +192,17 @@ def results(found: Mapping[str, Any]) -> list[list[str]]:
                 str(run["value"]["n"]),
             ]
         )
-        rows += _within(run)
+        tries = {int(k.partition("@")[2]): v for k, v in run["result"].get("pass_at", {}).items()}
+        k = max(tries, default=1)
+        if k > 1 and run["benchmark"] in ("actions", "edits"):
+            metric = f"{run['headline']} within {k} tries"
+            rows.append(["", run["benchmark"], "", metric, with_unit(tries[k], "rate"), str(tries[k]["n"])])
         if "repeat_input" in run["result"]:
             base = run["result"]["repeat_input"][run["headline"]]
             rows.append(
                 ["", run["benchmark"], "repeat the input", run["headline"], f"{cell(base)} %", str(base["n"])]
             )
     return rows
-
-
-def _within(run: Mapping[str, Any]) -> list[list[str]]:
-    """Success within as many tries as a task was given, where it was given several."""
-    if run["benchmark"] not in ("actions", "edits"):
-        return []
-    tries = {int(name.partition("@")[2]): value for name, value in run["result"].get("pass_at", {}).items()}
-    k = max(tries, default=1)
-    if k == 1:
-        return []
-    metric = f"{run['headline']} within {k} tries"
-    return [["", run["benchmark"], "", metric, with_unit(tries[k], "rate"), str(tries[k]["n"])]]
 
 
 def gains(found: Mapping[str, Any]) -> list[list[str]]:
@@ -275,22 +267,16 @@ POLICY_HEAD: Final = (
 
 def results_table(found: Mapping[str, Any]) -> str:
     """The tables of results, for a terminal."""
-    parts = [console.table(RESULT_HEAD, results(found))]
-    trained = sft_results(found)
-    if trained:
-        parts += ["", console.table(SFT_HEAD, trained)]
-    policy = policy_results(found)
-    if policy:
-        parts += ["", console.table(POLICY_HEAD, policy)]
-    paired = gains(found)
-    if paired:
-        parts += ["", console.table(benchmarks.DIFFERENCE_HEAD, paired)]
-    for head, rows in benchmarks.canitedit(found["evals"]):
-        parts += ["", console.table(head, rows)]
-    regression = benchmarks.regression(found)
-    if regression:
-        parts += ["", console.table(benchmarks.REGRESSION_HEAD, regression)]
-    return "\n".join(parts)
+    tables = [
+        (RESULT_HEAD, results(found)),
+        (SFT_HEAD, sft_results(found)),
+        (POLICY_HEAD, policy_results(found)),
+        (benchmarks.DIFFERENCE_HEAD, gains(found)),
+        *benchmarks.canitedit(found["evals"]),
+        (benchmarks.REGRESSION_HEAD, benchmarks.regression(found)),
+    ]
+    shown = [table for i, table in enumerate(tables) if table[1] or not i]
+    return "\n\n".join(console.table(head, rows) for head, rows in shown)
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -298,14 +284,3 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     lines += ["| " + " | ".join(str(c).replace("|", "\\|") for c in row) + " |" for row in rows]
     return "\n".join(lines)
-
-
-def write(found: Json, out: Path, notes: str = "") -> list[Path]:
-    """Render `out` (.md), the page beside it (.html), and the gathered figures (.json)."""
-    from rulewright.reports.pages import render_html, render_markdown
-
-    page, figures = out.with_suffix(".html"), out.with_suffix(".json")
-    jsonl.write_text(out, render_markdown(found, notes))
-    jsonl.write_text(page, render_html(found, notes))
-    jsonl.write_json(figures, found)
-    return [out, page, figures]

@@ -14,7 +14,7 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Final
@@ -36,13 +36,13 @@ _NAMED: Final = re.compile(r"(constraint|transform):([A-Z][A-Z0-9_]*)$")
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class RuleNode:
     """A labeled node with its own weight, perhaps a text, and children."""
 
     label: str
     weight: float = INNER_WEIGHT
     text: str | None = None
-    kids: tuple[Node, ...] = ()
+    kids: tuple[RuleNode, ...] = ()
     size: float = field(init=False)
     """Weight of the whole subtree."""
 
@@ -66,8 +66,8 @@ class Node:
 class Views:
     """What a comparison needs of one action: the trees of its documents and its texts."""
 
-    raw: tuple[Node, ...]
-    alpha: tuple[Node, ...]
+    raw: tuple[RuleNode, ...]
+    alpha: tuple[RuleNode, ...]
     raw_text: str
     alpha_text: str
 
@@ -80,7 +80,10 @@ def views(action: Action) -> Views:
 @lru_cache(maxsize=8192)
 def _views(language: str, rules_json: str) -> Views:
     action = Action(normalize_language(language), tuple(json.loads(rules_json)))
-    documents = tuple(_document(document) for document in normal_form(action))
+    documents = tuple(
+        RuleNode("document", kids=(_leaf("language", document["language"]), *_fields(document)))
+        for document in normal_form(action)
+    )
     in_order = tuple(_arranged(document, keep_order=True) for document in documents)
     as_sets = tuple(_arranged(document, keep_order=False) for document in documents)
     raw_order = tuple(_sorted_raw(document) for document in documents)
@@ -95,24 +98,20 @@ def _views(language: str, rules_json: str) -> Views:
 # Building, from the normal form
 
 
-def _leaf(label: str, value: Any, kids: Iterable[Node] = ()) -> Node:
+def _leaf(label: str, value: Any, kids: Iterable[RuleNode] = ()) -> RuleNode:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
-    return Node(label, _WEIGHTS.get(label, 1.0), text, tuple(kids))
+    return RuleNode(label, _WEIGHTS.get(label, 1.0), text, tuple(kids))
 
 
-def _document(document: Mapping[str, Any]) -> Node:
-    return Node("document", kids=(_leaf("language", document["language"]), *_fields(document)))
-
-
-def _fields(rule: Mapping[str, Any]) -> list[Node]:
+def _fields(rule: Mapping[str, Any]) -> list[RuleNode]:
     return [_BUILDERS[name](rule[name]) for name in _FIELDS if rule.get(name) is not None]
 
 
-def _rule(value: Any, label: str = "rule") -> Node:
-    return Node(label, kids=tuple(_atoms(value)))
+def _rule(value: Any, label: str = "rule") -> RuleNode:
+    return RuleNode(label, kids=tuple(_atoms(value)))
 
 
-def _atoms(value: Any) -> list[Node]:
+def _atoms(value: Any) -> list[RuleNode]:
     """The atoms of a rule: one `{key: value}`, or `{"all": [atom, …]}`."""
     if not isinstance(value, Mapping):
         return [_leaf("rule", value)]
@@ -121,9 +120,9 @@ def _atoms(value: Any) -> list[Node]:
     return [_atom(key, inner) for key, inner in value.items()]
 
 
-def _atom(key: str, value: Any) -> Node:
+def _atom(key: str, value: Any) -> RuleNode:
     if key == "any" and isinstance(value, list):
-        return Node("any", kids=tuple(_rule(item, "case") for item in value))
+        return RuleNode("any", kids=tuple(_rule(item, "case") for item in value))
     if key == "not":
         return _rule(value, "not")
     if key in RELATIONS and isinstance(value, Mapping):
@@ -133,56 +132,54 @@ def _atom(key: str, value: Any) -> Node:
     if key == "nthChild" and isinstance(value, Mapping):
         position = [_leaf("position", value.get("position"))]
         rule = [_rule(value["ofRule"], "ofRule")] if "ofRule" in value else []
-        return Node("nthChild", kids=(*position, *rule, *(_parts(value, without="position", and_="ofRule"))))
+        return RuleNode(
+            "nthChild", kids=(*position, *rule, *(_parts(value, without="position", and_="ofRule")))
+        )
     if key == "range" and isinstance(value, Mapping):
         return _plain("range", value)
     return _leaf(key, value)
 
 
-def _parts(value: Mapping[str, Any], without: str, and_: str = "") -> list[Node]:
+def _parts(value: Mapping[str, Any], without: str, and_: str = "") -> list[RuleNode]:
     return [_leaf(key, inner) for key, inner in sorted(value.items()) if key not in (without, and_)]
 
 
-def _relation(key: str, value: Mapping[str, Any]) -> Node:
+def _relation(key: str, value: Mapping[str, Any]) -> RuleNode:
     kids = _atoms(value.get("rule"))
     if (stop := value.get("stopBy")) is not None:
         kids.append(_rule(stop, "stopBy") if isinstance(stop, Mapping) else _leaf("stopBy", stop))
     if "field" in value:
         kids.append(_leaf("field", value["field"]))
-    return Node(key, kids=tuple(kids))
+    return RuleNode(key, kids=tuple(kids))
 
 
-def _plain(label: str, value: Any) -> Node:
+def _plain(label: str, value: Any) -> RuleNode:
     """A subtree of data that has no rule in it."""
     if isinstance(value, Mapping):
-        return Node(label, kids=tuple(_plain(str(k), v) for k, v in sorted(value.items())))
+        return RuleNode(label, kids=tuple(_plain(str(k), v) for k, v in sorted(value.items())))
     return _leaf(label, value)
 
 
-def _keyed(label: str, kid: str, build: Callable[[Any, str], Node]) -> Callable[[Any], Node]:
-    def make(value: Any) -> Node:
-        return Node(label, kids=tuple(build(v, f"{kid}:{k}") for k, v in value.items()))
+def _keyed(label: str, kid: str, build: Callable[[Any, str], RuleNode]) -> Callable[[Any], RuleNode]:
+    def make(value: Any) -> RuleNode:
+        return RuleNode(label, kids=tuple(build(v, f"{kid}:{k}") for k, v in value.items()))
 
     return make
 
 
-def _transformation(value: Any, label: str) -> Node:
-    return _plain(label, value)
-
-
-def _rewriters(value: Any) -> Node:
+def _rewriters(value: Any) -> RuleNode:
     if not isinstance(value, list):
         return _leaf("rewriters", value)
     kids = [
-        Node(f"rewriter:{item.get('id')}", kids=tuple(_fields(item)))
+        RuleNode(f"rewriter:{item.get('id')}", kids=tuple(_fields(item)))
         if isinstance(item, Mapping)
         else _leaf("rewriter", item)
         for item in value
     ]
-    return Node("rewriters", kids=tuple(kids))
+    return RuleNode("rewriters", kids=tuple(kids))
 
 
-def _fix(value: Any) -> Node:
+def _fix(value: Any) -> RuleNode:
     if not isinstance(value, Mapping):
         return _leaf("fix", value)
     kids = [
@@ -193,11 +190,11 @@ def _fix(value: Any) -> Node:
     return _leaf("fix", value.get("template") or "", kids)
 
 
-_BUILDERS: Final[dict[str, Callable[[Any], Node]]] = {
+_BUILDERS: Final[dict[str, Callable[[Any], RuleNode]]] = {
     "rule": _rule,
     "constraints": _keyed("constraints", "constraint", _rule),
     "utils": _keyed("utils", "util", _rule),
-    "transform": _keyed("transform", "transform", _transformation),
+    "transform": _keyed("transform", "transform", lambda value, label: _plain(label, value)),
     "rewriters": _rewriters,
     "fix": _fix,
 }
@@ -206,21 +203,17 @@ _BUILDERS: Final[dict[str, Callable[[Any], Node]]] = {
 # Ordering and renaming
 
 
-def _sorted_raw(node: Node) -> Node:
+def _sorted_raw(node: RuleNode) -> RuleNode:
     """Order what has no order, names as written; for the text of the raw view."""
     kids = tuple(_sorted_raw(kid) for kid in node.kids)
     if node.label == "any":
-        kids = tuple(sorted(kids, key=Node.dump))
-    return replace(node, kids=_free_first(kids, Node.dump))
+        kids = tuple(sorted(kids, key=RuleNode.dump))
+    # Atoms that bind nothing come first; among them order has no effect.
+    free = sorted((kid for kid in kids if not _binds(kid)), key=RuleNode.dump)
+    return replace(node, kids=(*free, *(kid for kid in kids if _binds(kid))))
 
 
-def _free_first(kids: Sequence[Node], key: Callable[[Node], str]) -> tuple[Node, ...]:
-    """Bring forward the atoms that bind nothing; among them order has no effect."""
-    free = sorted((kid for kid in kids if not _binds(kid)), key=key)
-    return (*free, *(kid for kid in kids if _binds(kid)))
-
-
-def _binds(node: Node) -> bool:
+def _binds(node: RuleNode) -> bool:
     if node.label == "matches":
         return True  # the named rule may bind
     if node.label in _RENAMED and node.text is not None and binds(node.text):
@@ -228,13 +221,13 @@ def _binds(node: Node) -> bool:
     return any(_binds(kid) for kid in node.kids)
 
 
-def _arranged(document: Node, *, keep_order: bool) -> Node:
+def _arranged(document: RuleNode, *, keep_order: bool) -> RuleNode:
     """The alpha view: the order and numbering that give the smallest text."""
     candidates = (_renumbered(order) for order in _orders(document, keep_order))
-    return min(candidates, key=Node.dump)
+    return min(candidates, key=RuleNode.dump)
 
 
-def _orders(node: Node, keep_order: bool) -> list[Node]:
+def _orders(node: RuleNode, keep_order: bool) -> list[RuleNode]:
     """Every order of equal-looking children, within `MAX_ORDERS`."""
     if not node.kids:
         return [node]
@@ -249,11 +242,11 @@ def _orders(node: Node, keep_order: bool) -> list[Node]:
     ]
 
 
-def _arrangements(node: Node, keep_order: bool) -> list[list[int]]:
+def _arrangements(node: RuleNode, keep_order: bool) -> list[list[int]]:
     kids = node.kids
     if len(kids) == 1 or node.label in ("document", "constraints", "transform"):
         return [list(range(len(kids)))]
-    looks = [_look(kid) for kid in kids]
+    looks = [_renumbered(kid).dump() for kid in kids]  # names do not count
     if keep_order and node.label != "any":
         free = sorted((i for i in range(len(kids)) if not _binds(kids[i])), key=looks.__getitem__)
         return [[*free, *(i for i in range(len(kids)) if _binds(kids[i]))]]
@@ -265,16 +258,11 @@ def _arrangements(node: Node, keep_order: bool) -> list[list[int]]:
     return [[i for group in choice for i in group] for choice in permuted]
 
 
-def _look(node: Node) -> str:
-    """How a subtree looks when names do not count."""
-    return _renumbered(node).dump()
-
-
-def _renumbered(node: Node) -> Node:
+def _renumbered(node: RuleNode) -> RuleNode:
     """Rename metavariables to V1, V2 … by first use, in the order of the tree."""
     numbering = Numbering()
 
-    def walk(node: Node) -> Node:
+    def walk(node: RuleNode) -> RuleNode:
         label, text = node.label, node.text
         if named := _NAMED.match(label):
             label = f"{named.group(1)}:{numbering.name(named.group(2))}"
@@ -283,6 +271,6 @@ def _renumbered(node: Node) -> Node:
         kids = [walk(kid) for kid in node.kids]
         if label in ("constraints", "transform"):
             kids.sort(key=lambda kid: kid.label)
-        return Node(label, node.weight, text, tuple(kids))
+        return RuleNode(label, node.weight, text, tuple(kids))
 
     return walk(node)

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from rapidfuzz.distance import Indel
 
 from rulewright.actions.action import Action
-from rulewright.srl.rule_tree import Node, views
+from rulewright.srl.rule_tree import RuleNode, views
 
 FIELD_WEIGHT: Final = 0.7
 STRING_WEIGHT: Final = 0.3
@@ -53,7 +53,7 @@ def best_similarity(student: Action, references: Iterable[Action]) -> Similarity
     return max(similarity(student, reference) for reference in references)
 
 
-def dice(a: Sequence[Node], b: Sequence[Node]) -> float:
+def dice(a: Sequence[RuleNode], b: Sequence[RuleNode]) -> float:
     """Soft Dice 2·M(a, b) / (‖a‖ + ‖b‖) of two sequences of documents."""
     total = sum(node.size for node in (*a, *b))
     if a == b or not total:
@@ -61,7 +61,7 @@ def dice(a: Sequence[Node], b: Sequence[Node]) -> float:
     return 2 * _in_sequence(a, b) / total
 
 
-def _in_sequence(a: Sequence[Node], b: Sequence[Node]) -> float:
+def _in_sequence(a: Sequence[RuleNode], b: Sequence[RuleNode]) -> float:
     """The best total match that keeps order on both sides: documents run one after another."""
     above = [0.0] * (len(b) + 1)
     for left in a:
@@ -72,7 +72,7 @@ def _in_sequence(a: Sequence[Node], b: Sequence[Node]) -> float:
     return above[-1]
 
 
-def match(a: Node, b: Node) -> float:
+def match(a: RuleNode, b: RuleNode) -> float:
     """Weight that two trees have in common, 0 ≤ M ≤ min(‖a‖, ‖b‖)."""
     if a.label != b.label:
         return 0.0
@@ -81,7 +81,7 @@ def match(a: Node, b: Node) -> float:
     return a.weight * _same_text(a, b) + _kids(a.kids, b.kids)
 
 
-def _same_text(a: Node, b: Node) -> float:
+def _same_text(a: RuleNode, b: RuleNode) -> float:
     if a.text == b.text:
         return 1.0
     if a.text is None or b.text is None or not a.fuzzy:
@@ -96,7 +96,7 @@ def _token_similarity(a: str, b: str) -> float:
     return float(Indel.normalized_similarity(left, right))
 
 
-def _kids(a: Sequence[Node], b: Sequence[Node]) -> float:
+def _kids(a: Sequence[RuleNode], b: Sequence[RuleNode]) -> float:
     if not a or not b:
         return 0.0
     if len(a) == 1 and len(b) == 1:
@@ -105,12 +105,12 @@ def _kids(a: Sequence[Node], b: Sequence[Node]) -> float:
     return sum(_assigned(group, right[label]) for label, group in left.items() if label in right)
 
 
-def _by_label(nodes: Sequence[Node]) -> dict[str, list[Node]]:
-    label: Callable[[Node], str] = lambda node: node.label  # noqa: E731
+def _by_label(nodes: Sequence[RuleNode]) -> dict[str, list[RuleNode]]:
+    label: Callable[[RuleNode], str] = lambda node: node.label  # noqa: E731
     return {key: list(group) for key, group in groupby(sorted(nodes, key=label), key=label)}
 
 
-def _assigned(a: list[Node], b: list[Node]) -> float:
+def _assigned(a: list[RuleNode], b: list[RuleNode]) -> float:
     """The largest total match of two groups of children, each used once."""
     if len(a) == 1 or len(b) == 1:
         return max(match(x, y) for x in a for y in b)
@@ -121,7 +121,7 @@ def _assigned(a: list[Node], b: list[Node]) -> float:
     return _hungarian([[match(x, y) for y in b] for x in a])
 
 
-def _assigned_many(a: list[Node], b: list[Node]) -> float:
+def _assigned_many(a: list[RuleNode], b: list[RuleNode]) -> float:
     total = 0.0
     left, right = _counted(a), _counted(b)
     for key in sorted(left.keys() & right.keys()):
@@ -133,8 +133,8 @@ def _assigned_many(a: list[Node], b: list[Node]) -> float:
     return total + sum(match(x, y) for x, y in zip(rest_a, rest_b, strict=False))
 
 
-def _counted(nodes: Sequence[Node]) -> dict[str, list[Node]]:
-    groups: dict[str, list[Node]] = {}
+def _counted(nodes: Sequence[RuleNode]) -> dict[str, list[RuleNode]]:
+    groups: dict[str, list[RuleNode]] = {}
     for node in nodes:
         groups.setdefault(node.dump(), []).append(node)
     return groups

@@ -14,17 +14,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from rulewright import console, jsonl
 from rulewright.data.splits import uniform
 from rulewright.engine import Engine
 from rulewright.errors import UsageError
+from rulewright.runs import RunDir
 from rulewright.srl.reward_srl import Kind
 from rulewright.srl.scoring import StepScorer, TeacherStep, join_references, teacher_step
 from rulewright.state.trajectory import TrajectoryStep
-from rulewright.training import environment
-from rulewright.training.policy import PolicyConfig, Tasks, run_policy, settled, with_checkpoint
+from rulewright.training import environment, job
+from rulewright.training.policy_config import PolicyConfig, Tasks
 
 
 class SrlConfig(PolicyConfig):
@@ -42,9 +43,15 @@ class SrlConfig(PolicyConfig):
 
 def train_srl(config: SrlConfig) -> dict[str, Any]:
     """Run SRL as configured; give what `result.json` holds."""
-    config = with_checkpoint(config)
+    config = job.prepare(config)
     inputs = [config.train, config.dev]
-    result = settled(["train", "srl"], config, inputs)
+
+    def preflight(run: RunDir) -> None:
+        from rulewright.training import policy
+
+        policy.preflight(config, run)
+
+    result = job.settled("srl", config, inputs, preflight)
     if result is not None:
         return result
     rejected: list[dict[str, Any]] = []
@@ -59,6 +66,9 @@ def train_srl(config: SrlConfig) -> dict[str, Any]:
             f"srl_{config.reward}",
             rejected,
         )
+        job.require_libraries()
+        from rulewright.training.policy import run_policy
+
         return run_policy(config, tasks, inputs)
 
 
@@ -82,7 +92,8 @@ def read_steps(path: Path, rejected: list[dict[str, Any]]) -> list[TeacherStep]:
     steps: list[TeacherStep] = []
     n_before = len(rejected)
     for line in jsonl.read_lines(path):
-        made = _step(line)
+        step = jsonl.validated(line, TrajectoryStep)
+        made = step if isinstance(step, str) else teacher_step(step)
         if isinstance(made, TeacherStep):
             steps.append(made)
         else:
@@ -92,16 +103,6 @@ def read_steps(path: Path, rejected: list[dict[str, Any]]) -> list[TeacherStep]:
         listing = "; ".join(f"{n} × {reason}" for reason, n in reasons.most_common(3)) or "it is empty"
         raise UsageError(f"{path}: no usable step ({listing})", "make steps first: rulewright trajs make")
     return steps
-
-
-def _step(line: jsonl.Line) -> TeacherStep | str:
-    if line.value is None:
-        return line.problem
-    try:
-        return teacher_step(TrajectoryStep.model_validate(line.value))
-    except ValidationError as error:
-        first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
 def spread(steps: Sequence[TeacherStep], n: int) -> list[TeacherStep]:

@@ -11,18 +11,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from rulewright.actions import Action, Rejection, describe_rule, parse_action, render_response
-from rulewright.generation import Completion, Generator, Sampling
+from rulewright.generation import Generator, Sampling
 from rulewright.mining import mine
 from rulewright.prompts import Message, action_prompt, digest
 from rulewright.state.state import State, StateUpdate
-from rulewright.teachers.tasks import Task
+from rulewright.teachers.tasks import TeacherTask
 
 
 @dataclass(frozen=True)
 class Turn:
     """Where an episode stands: what the teacher is asked."""
 
-    task: Task
+    task: TeacherTask
     code: str
     state: State
     step: int = 0
@@ -32,7 +32,7 @@ class Turn:
 
 
 @dataclass(frozen=True)
-class Proposal:
+class Suggestion:
     """What a teacher wrote, raw, with what it cost."""
 
     text: str
@@ -50,7 +50,7 @@ class Teacher(Protocol):
     name: str
     model: str
 
-    def propose(self, turns: Sequence[Turn]) -> Iterator[tuple[int, Proposal]]:
+    def propose(self, turns: Sequence[Turn]) -> Iterator[tuple[int, Suggestion]]:
         """Yield `(place of the turn, proposal)` as they become ready, in any order."""
         ...
 
@@ -80,7 +80,7 @@ class ModelTeacher:
         task, style = turn.task, self._generator.style
         return action_prompt(task.instruction, turn.code, task.language, turn.state, turn.feedback, style)
 
-    def propose(self, turns: Sequence[Turn]) -> Iterator[tuple[int, Proposal]]:
+    def propose(self, turns: Sequence[Turn]) -> Iterator[tuple[int, Suggestion]]:
         for sample in sorted({turn.sample for turn in turns}):
             # Samples of one task differ by their seed: an answer depends on prompt and seed only.
             sampling = replace(self._sampling, seed=self._sampling.seed + sample)
@@ -88,21 +88,15 @@ class ModelTeacher:
             prompts = [self.prompt(turns[i]) for i in places]
             languages = [turns[i].task.language for i in places]
             for place, (answer,) in self._generator.stream(prompts, sampling, languages):
-                said = digest(prompts[place])
-                yield places[place], Proposal(answer.text, said, _usage(answer), failed=_failure(answer))
-
-
-def _usage(answer: Completion) -> dict[str, Any]:
-    usage: dict[str, Any] = {
-        "prompt_tokens": answer.n_prompt_tokens,
-        "completion_tokens": answer.n_tokens,
-        "finish_reason": answer.finish_reason,
-    }
-    return {**usage, "reasoning": answer.reasoning} if answer.reasoning else usage
-
-
-def _failure(answer: Completion) -> str:
-    return "" if answer.answered else answer.error or answer.finish_reason
+                usage: dict[str, Any] = {
+                    "prompt_tokens": answer.n_prompt_tokens,
+                    "completion_tokens": answer.n_tokens,
+                    "finish_reason": answer.finish_reason,
+                }
+                if answer.reasoning:
+                    usage["reasoning"] = answer.reasoning
+                failed = "" if answer.answered else answer.error or answer.finish_reason
+                yield places[place], Suggestion(answer.text, digest(prompts[place]), usage, failed=failed)
 
 
 class MinerTeacher:
@@ -116,12 +110,12 @@ class MinerTeacher:
     def params(self) -> dict[str, Any]:
         return {"budget_s": self._budget_s}
 
-    def propose(self, turns: Sequence[Turn]) -> Iterator[tuple[int, Proposal]]:
+    def propose(self, turns: Sequence[Turn]) -> Iterator[tuple[int, Suggestion]]:
         return ((i, self._one(turn)) for i, turn in enumerate(turns))
 
-    def _one(self, turn: Turn) -> Proposal:
+    def _one(self, turn: Turn) -> Suggestion:
         if turn.task.target is None:
-            return Proposal("", usage={"reason": "no target to mine from"})
+            return Suggestion("", usage={"reason": "no target to mine from"})
         mined = mine(
             turn.code,
             turn.task.target,
@@ -130,7 +124,7 @@ class MinerTeacher:
             instruction=turn.task.instruction,
         )
         if mined.action is None:
-            return Proposal("", usage={"reason": mined.reason})
+            return Suggestion("", usage={"reason": mined.reason})
         usage = {"tier": mined.tier, "tier_reason": mined.reason, "shapes": list(mined.shapes)}
         return first_rule(mined.action, usage)
 
@@ -143,24 +137,24 @@ class GoldTeacher:
     def params(self) -> dict[str, Any]:
         return {}
 
-    def propose(self, turns: Sequence[Turn]) -> Iterator[tuple[int, Proposal]]:
+    def propose(self, turns: Sequence[Turn]) -> Iterator[tuple[int, Suggestion]]:
         return ((i, self._one(turn)) for i, turn in enumerate(turns))
 
-    def _one(self, turn: Turn) -> Proposal:
+    def _one(self, turn: Turn) -> Suggestion:
         if turn.task.action is None:
-            return Proposal("", usage={"reason": "the record has no action"})
+            return Suggestion("", usage={"reason": "the record has no action"})
         action = parse_action(turn.task.action, turn.task.language)
         if isinstance(action, Rejection):
-            return Proposal("", usage={"reason": action.detail})
+            return Suggestion("", usage={"reason": action.detail})
         remaining = Action(action.language, action.rules[turn.step :], action.mode)
         usage = {"tier": turn.task.tier} if turn.task.tier else {}
-        return first_rule(remaining, usage) if remaining.rules else Proposal("")
+        return first_rule(remaining, usage) if remaining.rules else Suggestion("")
 
 
-def first_rule(action: Action, usage: dict[str, Any]) -> Proposal:
+def first_rule(action: Action, usage: dict[str, Any]) -> Suggestion:
     """Propose the first rule of a sequence, saying in words what it does."""
     rule = action.rules[0]
     single = Action(action.language, (rule,), action.mode)
     more = len(action.rules) > 1
     update = StateUpdate(next_focus=f"{len(action.rules) - 1} more rules") if more else StateUpdate()
-    return Proposal(render_response(single, describe_rule(rule), update), usage=usage, more=more)
+    return Suggestion(render_response(single, describe_rule(rule), update), usage=usage, more=more)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -23,8 +23,8 @@ from rulewright.engine import Engine, Request, judge_answers
 from rulewright.sandbox.runner import Sandbox
 from rulewright.state.state import HistoryItem, State
 from rulewright.state.trajectory import Env, Provenance, TeacherTurn, Tests, TrajectoryStep
-from rulewright.teachers.base import Proposal, Teacher, Turn
-from rulewright.teachers.tasks import Task
+from rulewright.teachers.base import Suggestion, Teacher, Turn
+from rulewright.teachers.tasks import TeacherTask
 from rulewright.verdict import Outcome, Verdict
 
 
@@ -38,25 +38,36 @@ class EpisodeLimits:
     """Tries at one step; each retry is told why the one before it failed."""
 
 
-@dataclass(frozen=True)
-class Budget:
-    """Hard limits on what a run may use; `None` is no limit."""
+@dataclass
+class Spending:
+    """What a run has used, its prices and its hard limits; `None` is no limit."""
 
     max_usd: float | None = None
     max_tokens: int | None = None
     price_in_usd_per_mtok: float = 0.0
     price_out_usd_per_mtok: float = 0.0
+    tokens_in: int = 0
+    tokens_out: int = 0
 
-    def usd(self, tokens_in: int, tokens_out: int) -> float:
-        """Price of a number of prompt and completion tokens."""
-        return (tokens_in * self.price_in_usd_per_mtok + tokens_out * self.price_out_usd_per_mtok) / 1e6
+    @property
+    def usd(self) -> float:
+        spent = self.tokens_in * self.price_in_usd_per_mtok + self.tokens_out * self.price_out_usd_per_mtok
+        return spent / 1e6
 
-    def spent(self, tokens_in: int, tokens_out: int) -> str:
-        """Why to stop, or nothing."""
-        if self.max_tokens is not None and tokens_in + tokens_out >= self.max_tokens:
-            return f"{tokens_in + tokens_out:,} tokens used, the limit is {self.max_tokens:,}"
-        if self.max_usd is not None and self.usd(tokens_in, tokens_out) >= self.max_usd:
-            return f"${self.usd(tokens_in, tokens_out):.2f} spent, the limit is ${self.max_usd:.2f}"
+    def add(self, rows: Iterable[TrajectoryStep]) -> None:
+        """Count what the answers in these rows used."""
+        for row in rows:
+            self.tokens_in += int(row.provenance.usage.get("prompt_tokens", 0))
+            self.tokens_out += int(row.provenance.usage.get("completion_tokens", 0))
+
+    @property
+    def why_stop(self) -> str:
+        """Which limit is reached, or nothing."""
+        used = self.tokens_in + self.tokens_out
+        if self.max_tokens is not None and used >= self.max_tokens:
+            return f"{used:,} tokens used, the limit is {self.max_tokens:,}"
+        if self.max_usd is not None and self.usd >= self.max_usd:
+            return f"${self.usd:.2f} spent, the limit is ${self.max_usd:.2f}"
         return ""
 
 
@@ -72,7 +83,7 @@ class Episode:
     """Why the teacher could not be asked; such an episode is not written, but owed again."""
 
 
-def episode_key(task: Task, teacher: Teacher, sample: int, seed: int, limits: EpisodeLimits) -> str:
+def episode_key(task: TeacherTask, teacher: Teacher, sample: int, seed: int, limits: EpisodeLimits) -> str:
     """Name an episode by what decides its content; 20 hex digits."""
     said = [task.task_id, task.instruction, task.pre, task.target, task.tests]
     how = [teacher.name, teacher.model, teacher.params(), sample, seed, limits.max_steps, limits.attempts]
@@ -96,7 +107,7 @@ class Collector:
         self._failed_before: dict[str, bool] = {}
         """By task: whether its tests fail on the code as it was."""
 
-    def start(self, task: Task, sample: int) -> Episode:
+    def start(self, task: TeacherTask, sample: int) -> Episode:
         """An episode at its beginning: the state is empty, the goal is the instruction itself."""
         turn = Turn(task, task.pre, State(), sample=sample)
         return Episode(turn, episode_key(task, self._teacher, sample, self._seed, self._limits))
@@ -113,7 +124,7 @@ class Collector:
                     yield episode
 
     def _take(
-        self, episode: Episode, proposal: Proposal, response: Response | None, outcome: Outcome
+        self, episode: Episode, proposal: Suggestion, response: Response | None, outcome: Outcome
     ) -> None:
         """Write one try down and decide how the episode goes on."""
         if proposal.failed:
@@ -138,7 +149,7 @@ class Collector:
             feedback = f"{outcome.verdict}: {outcome.detail}"
             episode.turn = replace(turn, attempt=turn.attempt + 1, feedback=feedback)
 
-    def _solved(self, task: Task, outcome: Outcome) -> tuple[bool | None, Tests]:
+    def _solved(self, task: TeacherTask, outcome: Outcome) -> tuple[bool | None, Tests]:
         """Whether the task is done; `None` where nothing tells.
 
         Tests tell only if they failed before: where they passed already, as those of a
@@ -155,7 +166,7 @@ class Collector:
             return (None if task.target is None else False), counts
         return (at_target if task.target is not None else None), Tests()
 
-    def _fails_before(self, task: Task, tests: str) -> bool:
+    def _fails_before(self, task: TeacherTask, tests: str) -> bool:
         assert self._sandbox is not None
         if task.task_id not in self._failed_before:
             before = self._sandbox.check(task.pre, tests)
@@ -176,7 +187,7 @@ class Collector:
     def _row(
         self,
         episode: Episode,
-        proposal: Proposal,
+        proposal: Suggestion,
         response: Response | None,
         outcome: Outcome,
         tests: Tests,
@@ -258,11 +269,11 @@ def finished_keys(path: Path) -> set[str]:
 
 def collect(
     collector: Collector,
-    tasks: Iterable[Task],
+    tasks: Iterable[TeacherTask],
     out: Path,
     samples: int,
     batch: int,
-    stop: Callable[[Sequence[TrajectoryStep]], str],
+    spending: Spending,
 ) -> Iterator[Episode]:
     """Run every owed episode and append its rows to `out` when it ends; yield each when on disk.
 
@@ -275,7 +286,7 @@ def collect(
         out: the raw file; whole episodes in it are not run again.
         samples: episodes a task.
         batch: episodes in step with each other.
-        stop: given the rows just written, says why to begin no further batch, or nothing.
+        spending: counts what is used; at its limit no further batch begins.
     """
     done = finished_keys(out)
     order: list[str] = []
@@ -283,21 +294,20 @@ def collect(
     complete = True
     with jsonl.Appender(out) as appender:
         while episodes := list(islice(owed, batch)):
-            reason = ""
             for episode in collector.run(episodes):
                 complete = complete and not episode.failed
                 if not episode.failed:
                     appender.append_all(row.model_dump(mode="json") for row in episode.rows)
-                reason = stop(episode.rows) or reason
+                spending.add(episode.rows)
                 yield episode
-            if reason:
+            if spending.why_stop:
                 return
     if complete:
         put_in_order(out, order)
 
 
 def _owed(
-    collector: Collector, tasks: Iterable[Task], samples: int, done: set[str], order: list[str]
+    collector: Collector, tasks: Iterable[TeacherTask], samples: int, done: set[str], order: list[str]
 ) -> Iterator[Episode]:
     """Episodes that are not done; the keys of all of them go to `order`."""
     for task in tasks:

@@ -22,7 +22,7 @@ from rulewright.languages import Language, normalize_language
 
 
 @dataclass(frozen=True)
-class Task:
+class TeacherTask:
     """One thing to do to one piece of code."""
 
     task_id: str
@@ -43,7 +43,7 @@ class Task:
     """Of the processed file it came from (`…/train/…`); empty elsewhere."""
 
 
-def parse_task(row: Mapping[str, Any]) -> Task | str:
+def parse_task(row: Mapping[str, Any]) -> TeacherTask | str:
     """Read one row; gives the reason where it is not a task."""
     metadata = row.get("metadata")
     known: Mapping[str, Any] = metadata if isinstance(metadata, dict) else row
@@ -60,7 +60,7 @@ def parse_task(row: Mapping[str, Any]) -> Task | str:
         return "no_edit"
     given = known.get("id") or row.get("task_id") or row.get("id")
     task_id = str(given or record_id(instruction, pre, target or "", language))
-    return Task(
+    return TeacherTask(
         task_id=task_id,
         instruction=instruction,
         pre=pre.replace("\r\n", "\n"),
@@ -84,7 +84,7 @@ def _text(value: object) -> str | None:
 
 def read_tasks(
     paths: Sequence[Path], rejected: Counter[str], limit: int = 0, seed: int = 0
-) -> Iterator[Task]:
+) -> Iterator[TeacherTask]:
     """Yield the tasks of several manifests, each once; count what is not a task by reason.
 
     Args:
@@ -116,7 +116,7 @@ def read_tasks(
             )
 
 
-def _of_one(path: Path, rejected: Counter[str], seen: set[str]) -> Iterator[Task]:
+def _of_one(path: Path, rejected: Counter[str], seen: set[str]) -> Iterator[TeacherTask]:
     split = path.parent.name if path.parent.name in SPLITS else ""
     for line in jsonl.read_lines(path):
         task = parse_task(line.value) if line.value is not None else "not_json"

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, Self
 
 from rulewright.errors import UsageError
 from rulewright.generation import gguf
-from rulewright.generation.open import ADAPTER_FILE, adapter_base
+from rulewright.generation.notes import ADAPTER_FILE, adapter_base
 from rulewright.training.config import TinyConfig
 
 Family = Literal["qwen3", "qwen2", "llama", "gemma3"]
@@ -69,11 +69,6 @@ class Architecture:
         shapes = [(self.hidden, wide), (self.hidden, narrow), (self.hidden, narrow), (wide, self.hidden)]
         shapes += [(self.hidden, self.mlp)] * 2 + [(self.mlp, self.hidden)]
         return self.layers * sum(r * (fan_in + fan_out) for fan_in, fan_out in shapes)
-
-    @property
-    def kv_bytes_per_token(self) -> int:
-        """Of a bf16 key-value cache, before a window cuts it."""
-        return 2 * 2 * self.layers * self.kv_heads * self.head_dim
 
     def kv_bytes(self, length: int, bytes_each: int = 2) -> float:
         """Of the keys and values of one sequence of `length` tokens."""

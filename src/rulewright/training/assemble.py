@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from rulewright.data.mix import Mix, mix
 from rulewright.data.schemas import NormalizedRecord
-from rulewright.errors import ConfigError
-from rulewright.generation.open import checkpoint_note, resolve_thinking
+from rulewright.errors import ConfigError, first_line
+from rulewright.generation.notes import checkpoint_note
+from rulewright.generation.open import resolve_thinking
 from rulewright.prompts import Style
 from rulewright.runs import RunDir
-from rulewright.training import environment, hub, models, tiny
-from rulewright.training.config import SftConfig, TinyConfig, style_of, trainer_options
+from rulewright.training import environment, models, tiny
+from rulewright.training.config import SftConfig, TinyConfig, style_of
 from rulewright.training.data import Counts, Encoder, Form, action_answer, bucketed, tokenize
 from rulewright.training.probe import headline_name
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from trl import SFTConfig
 
 
+Arguments = TypeVar("Arguments")
 # Names that TRL's options had before transformers 5; the new ones hold where both are given.
 RENAMED: Final = {
     "gradient_checkpointing": "activation_checkpointing",
@@ -28,7 +30,7 @@ RENAMED: Final = {
 }
 
 
-class Prepared(NamedTuple):
+class PreparedData(NamedTuple):
     """What is known before torch is loaded."""
 
     style: Style
@@ -41,7 +43,7 @@ class Prepared(NamedTuple):
         return Form(config.task, self.style, config.think)
 
 
-def prepare(config: SftConfig) -> Prepared:
+def prepare(config: SftConfig) -> PreparedData:
     """Find the records and the prompt style; no torch needed."""
     noted = checkpoint_note(config.model).get("prompt_style") if config.model else None
     train = mix(config.mix, config.seed, config.limit or None, config.mix_policy)
@@ -51,10 +53,10 @@ def prepare(config: SftConfig) -> Prepared:
         # The same records for every seed of the run: seeds are to be comparable.
         dev = sorted(held_out, key=lambda record: record.metadata.id)[: config.eval_limit]
     thinking = resolve_thinking(config.model, config.thinking) if config.model else config.thinking
-    return Prepared(style_of(config, noted), thinking, train, dev)
+    return PreparedData(style_of(config, noted), thinking, train, dev)
 
 
-def arguments(config: SftConfig, prepared: Prepared, run: RunDir) -> SFTConfig:
+def arguments(config: SftConfig, prepared: PreparedData, run: RunDir) -> SFTConfig:
     """TRL's configuration: ours, then the `trainer:` mapping.
 
     Raises:
@@ -65,10 +67,7 @@ def arguments(config: SftConfig, prepared: Prepared, run: RunDir) -> SFTConfig:
 
     from rulewright.generation.cpu import multiplies_bf16
 
-    options = trainer_options(config.trainer, "SFTConfig")
-    # Not the trainer's: the model is loaded here, and goes to the hub when it is finished.
-    options, _ = hub.split(options, config.out)
-    options.pop("model_init_kwargs", None)
+    options = config.trl_options()
     for old, new in RENAMED.items():
         if old in options:
             options.setdefault(new, options.pop(old))
@@ -106,11 +105,7 @@ def arguments(config: SftConfig, prepared: Prepared, run: RunDir) -> SFTConfig:
         ours["dataset_kwargs"] = {"skip_prepare_dataset": True}
     if config.bucket:
         ours["train_sampling_strategy"] = "sequential"
-    try:
-        made = SFTConfig(**{**ours, **options})
-    except (TypeError, ValueError, ImportError, RuntimeError) as error:
-        raise ConfigError(f"trainer: {str(error).splitlines()[0]}", "fix the `trainer:` options") from error
-    environment.one_card(made)
+    made = trl_arguments(SFTConfig, {**ours, **options})
     sharded = environment.shards(made)
     if sharded and config.lora is not None and config.lora.merge:
         raise ConfigError(
@@ -123,7 +118,21 @@ def arguments(config: SftConfig, prepared: Prepared, run: RunDir) -> SFTConfig:
     return made
 
 
-def tokenizer(config: SftConfig, prepared: Prepared, run: RunDir) -> Any:
+def trl_arguments(cls: Callable[..., Arguments], values: Mapping[str, Any]) -> Arguments:
+    """TRL's configuration, for one card where one process trains.
+
+    Raises:
+        ConfigError: a value that it refuses.
+    """
+    try:
+        made = cls(**values)
+    except (TypeError, ValueError, ImportError, RuntimeError) as error:
+        raise ConfigError(f"trainer: {first_line(error)}", "fix the `trainer:` options") from error
+    environment.one_card(made)
+    return made
+
+
+def tokenizer(config: SftConfig, prepared: PreparedData, run: RunDir) -> Any:
     """The checkpoint's tokenizer; for a new tiny model one is made, once a run."""
     if config.tiny is None:
         return models.load_tokenizer(config.model, prepared.thinking)
@@ -137,7 +146,7 @@ def tokenizer(config: SftConfig, prepared: Prepared, run: RunDir) -> Any:
     return AutoTokenizer.from_pretrained(folder)
 
 
-def _texts(config: SftConfig, wanted: TinyConfig, prepared: Prepared) -> tuple[list[str], list[str]]:
+def _texts(config: SftConfig, wanted: TinyConfig, prepared: PreparedData) -> tuple[list[str], list[str]]:
     """What a new tokenizer is made from: contents of prompts and answers, and answers in wire form."""
     form = prepared.form(config)
     texts: list[str] = []
@@ -153,7 +162,7 @@ def _texts(config: SftConfig, wanted: TinyConfig, prepared: Prepared) -> tuple[l
     return texts, answers
 
 
-def tokens(config: SftConfig, prepared: Prepared, made: Any, run: RunDir) -> tuple[Counts, Counts]:
+def tokens(config: SftConfig, prepared: PreparedData, made: Any, run: RunDir) -> tuple[Counts, Counts]:
     """Tokenize training and held-out records into the run's folder, once; what became of each."""
 
     def one(records: Iterable[NormalizedRecord], name: str, what: str) -> Counts:
@@ -164,7 +173,7 @@ def tokens(config: SftConfig, prepared: Prepared, made: Any, run: RunDir) -> tup
     return one(prepared.train, "train", "training data"), dev
 
 
-def dev_name(prepared: Prepared) -> str:
+def dev_name(prepared: PreparedData) -> str:
     """The file of the held-out rows: another start may ask for more or fewer of them."""
     return f"dev-{len(prepared.dev)}"
 
@@ -201,7 +210,7 @@ def steps(args: SFTConfig, n_rows: int) -> int:
     return max(1, round(-(-n_rows // batch_size(args)) * args.num_train_epochs))
 
 
-def loaded(config: SftConfig, prepared: Prepared) -> Any:
+def loaded(config: SftConfig, prepared: PreparedData) -> Any:
     """The model of a checkpoint, before the run's folder is claimed; `None` where a tiny one is made."""
     if config.tiny is not None:
         return None

@@ -49,7 +49,7 @@ class Metrics(TrainerCallback):
             self._run.log(step=state.global_step, seconds=seconds, **kept)
 
 
-class Progress(TrainerCallback):
+class ShowProgress(TrainerCallback):
     """Optimizer steps as a progress bar with loss and tokens a second."""
 
     def __init__(self, bar: console.Progress, metrics: Metrics, tokens_per_step: float) -> None:
@@ -101,7 +101,7 @@ class MarkComplete(TrainerCallback):
             jsonl.write_json(folder / COMPLETE, {"step": state.global_step})
 
 
-class Probe(TrainerCallback):
+class AskHeldOut(TrainerCallback):
     """Ask the model held-out questions at every evaluation in training; their score becomes a metric.
 
     It must come before what decides by the metric (early stopping). The last step is left to

@@ -1,39 +1,36 @@
-"""The README of a checkpoint, a pure function of the run's files."""
+"""What a finished training has to say: the README of its checkpoint, and its lines for a person.
+
+A pure function of the run's files. A run on rewards is told by its `before` and `after`.
+"""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import PurePath
 from typing import Any
 
-from rulewright import jsonl
-from rulewright.runs import RunDir
+from rulewright import console, jsonl, templates
+from rulewright.evaluation.tables import cell
+from rulewright.training import environment
 from rulewright.training.config import SftConfig
+from rulewright.training.policy_config import MODES, PolicyConfig
+
+Result = Mapping[str, Any]
 
 
-def write(config: SftConfig, result: Mapping[str, Any], run: RunDir) -> None:
-    """Render `README.md` beside the weights."""
-    jsonl.write_text(config.out / "README.md", render(config, result, run.facts()))
+def write(config: SftConfig | PolicyConfig, result: Result, facts: Mapping[str, Any]) -> None:
+    """Render `README.md` beside the weights; absolute paths are cut to their names."""
+    jsonl.write_text(config.out / "README.md", render(config, result, facts))
 
 
-def render(config: SftConfig, result: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+def render(config: SftConfig | PolicyConfig, result: Result, facts: Mapping[str, Any]) -> str:
     """Fill the template with what was asked, done and measured."""
-    return fill("card.md.jinja", config=config, result=result, facts=facts)
-
-
-def fill(template: str, **values: Any) -> str:
-    """Render a card of this package; paths of the machine are cut to their names."""
-    import jinja2
-
-    text = (resources.files("rulewright.training") / template).read_text(encoding="utf-8")
-    environment = jinja2.Environment(
-        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
-    )
-    environment.filters["shown"] = shown
-    command = shlex.join(shown(part) for part in shlex.split(values["facts"]["command"]))
-    return environment.from_string(text).render(command=command, **values)
+    command = shlex.join(shown(part) for part in shlex.split(facts["command"]))
+    values = {"config": config, "result": result, "command": command}
+    if "before" not in result:
+        return templates.render("card.md.jinja", {"shown": shown}, **values)
+    return templates.render("policy_card.md.jinja", {"shown": shown}, **values, selected=selected(result))
 
 
 def shown(text: object) -> str:
@@ -44,3 +41,72 @@ def shown(text: object) -> str:
     """
     flag, equals, value = str(text).rpartition("=")
     return f"{flag}{equals}{PurePath(value).name}" if PurePath(value).is_absolute() else str(text)
+
+
+def tell(config: SftConfig | PolicyConfig, result: Result) -> None:
+    """The result for whoever started the run; the processes of `processes: N` stay quiet."""
+    if not result or (environment.is_launched() and config.processes > 1):
+        return
+    if config.json_output and not environment.is_launched():
+        console.emit_json(result)
+    else:
+        console.say(_of_policy(config, result) if "before" in result else _of_sft(result))
+
+
+def _of_sft(result: Result) -> str:
+    peak, memory = result.get("peak_gpu_gib"), ""
+    if peak is not None:
+        memory = f", at most {peak['allocated']:.1f} GiB of GPU memory ({peak['reserved']:.1f} reserved)"
+    lines = [
+        f"{result['out']}: {result['steps']:,} steps, training loss {result['train_loss']}, "
+        f"dev loss {result['dev_loss']}, {result['seconds']:.0f} s{memory}"
+    ]
+    found = result["evaluation"]
+    if found is not None:
+        first = {row["step"]: row for row in result["curve"]}.get(0)
+        name = "exact" if result["task"] == "edit" else "success"
+        value = found["metrics"][name]
+        line = f"{name}: {cell(value)} % of {value['n']} held-out records"
+        lines.append(line + (f"; before training {100 * first[f'dev_{name}']:.1f} %" if first else ""))
+        if result.get("cut_answers"):
+            lines.append(
+                f"{result['cut_answers']} of {value['n']} answers were cut: raise --eval-max-new-tokens"
+            )
+    return "\n".join(lines)
+
+
+def _of_policy(config: SftConfig | PolicyConfig, result: Result) -> str:
+    rows = []
+    for mode in MODES:
+        before, after, gain = result["before"][mode], result["after"][mode], result["gain"][mode]
+        rows.append(
+            [
+                mode,
+                f"{before['mean_reward']:.3f}",
+                f"{after['mean_reward']:.3f}",
+                f"{gain['difference']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}]",
+                f"{before['success_rate']:.3f}",
+                f"{after['success_rate']:.3f}",
+                after["n"],
+            ]
+        )
+    table = console.table(
+        ["dev", "reward before", "after", "gain (95 %)", "success before", "after", "n"], rows
+    )
+    chosen = selected(result)
+    return f"{table}\nmodel: {config.out}; step {result['best_step']} of {result['steps']}, {chosen}"
+
+
+def selected(result: Result) -> str:
+    """How the published step was chosen, and whether it is any better than the start."""
+    selection = result["selection"]
+    said = (
+        "the last one"
+        if selection["keep"] == "last"
+        else f"the best of {selection['n_candidates']} by dev reward, on the same {result['n_dev']} tasks"
+    )
+    if selection["beats_start"]:
+        return said
+    if result["best_step"] == 0:
+        return f"{said}: the start itself, which no step beat"
+    return f"{said}; it is no better than the start (keep: start would have published the start)"

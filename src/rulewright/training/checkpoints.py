@@ -18,9 +18,8 @@ from typing import Any, Final
 
 from rulewright import jsonl
 from rulewright.errors import RulewrightError
-from rulewright.generation.open import NOTE_FILE
+from rulewright.generation.notes import NOTE_FILE
 from rulewright.prompts import Style
-from rulewright.runs import RunDir
 from rulewright.training import environment
 from rulewright.training.config import SftConfig
 
@@ -49,7 +48,7 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 def _of_the_disk(error: BaseException) -> str | None:
-    """What the system said of a file that could not be written; Rust's libraries say it in words."""
+    """Why a file could not be written; Rust's libraries give the error number in their text."""
     number = error.errno if isinstance(error, OSError) else None
     if number is None and (found := re.search(r"os error (\d+)", str(error))):
         number = int(found[1])
@@ -114,22 +113,28 @@ def load(trainer: Any, start: Path) -> None:
     trainer._load_from_checkpoint(str(start.parent / Path(best).name if best else start))
 
 
-def forget_after(run: RunDir, step: int) -> None:
-    """Drop what `metrics.jsonl` says of steps that will be done again."""
-    path = run.path / "metrics.jsonl"
+def forget_after(path: Path, step: int) -> None:
+    """Drop the lines of a JSONL file about steps that will be done again."""
     if path.exists():
         jsonl.cut_torn_line(path)
         jsonl.write(path, [row for row in jsonl.read(path) if row["step"] <= step])
 
 
-def clear(out: Path) -> None:
-    """Remove a former checkpoint and its training state; foreign files stay."""
-    for name in ("checkpoints", "tokens", "tokenizer"):
+def clear(out: Path, published: bool = True) -> None:
+    """Remove an earlier run's training state, and the checkpoint that it published; foreign files stay."""
+    for name in ("checkpoints", "tokens", "tokenizer", "best", "best.new"):
         shutil.rmtree(out / "run" / name, ignore_errors=True)
-    if (out / NOTE_FILE).exists():
+    (out / "run" / "dev.jsonl").unlink(missing_ok=True)
+    if published and (out / NOTE_FILE).exists():
         for pattern in ("*.safetensors", "*.json", "README.md", "chat_template.jinja"):
             for path in out.glob(pattern):
                 path.unlink()
+
+
+def write_note(folder: Path, style: Style, thinking: bool | None, task: str, base: str | None) -> None:
+    """Write how a checkpoint is asked, which whoever generates from it reads."""
+    note = {"prompt_style": style, "thinking": thinking, "task": task, "base": base}
+    jsonl.write_json(folder / NOTE_FILE, note)
 
 
 def save(config: SftConfig, style: Style, thinking: bool | None, trainer: Any, tokenizer: Any) -> None:
@@ -145,10 +150,4 @@ def save(config: SftConfig, style: Style, thinking: bool | None, trainer: Any, t
     tokenizer.save_pretrained(config.out)
     # TRL's pickled arguments: `run/config.json` says the same, readably.
     (config.out / "training_args.bin").unlink(missing_ok=True)
-    note = {
-        "prompt_style": style,
-        "thinking": thinking,
-        "task": config.task,
-        "base": config.model or None,
-    }
-    jsonl.write_json(config.out / NOTE_FILE, note)
+    write_note(config.out, style, thinking, config.task, config.model or None)

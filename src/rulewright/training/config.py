@@ -6,9 +6,9 @@ Nothing here imports torch: `plan` and `--help` read it too. The names and types
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 import tyro
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,7 +18,7 @@ from rulewright.config import CommandConfig, Options
 from rulewright.data.mix import MixEntry, Policy
 from rulewright.errors import ConfigError
 from rulewright.prompts import Style
-from rulewright.training.options import Problem, TrlClass, problems
+from rulewright.training.options import TrlClass, problems
 
 Task = Literal["edit", "action"]
 Dtype = Literal["auto", "float32", "bfloat16"]
@@ -61,7 +61,83 @@ class LoraConfig(_Section):
     """Write merged full weights instead of the adapter (not with `quantize`)."""
 
 
-class SftConfig(CommandConfig):
+# Options of trl.SFTConfig that follow from fields below.
+OWNED: Final = {
+    name: f"is set elsewhere: use {instead}"
+    for name, instead in {
+        "output_dir": "out",
+        "seed": "seed",
+        "data_seed": "seed",
+        "max_length": "max_length_tokens",
+        "use_cpu": "nothing: it follows from the machine",
+        "dataset_kwargs": "nothing: records are tokenized here",
+        "completion_only_loss": "nothing: the loss is always on the answer only",
+        "assistant_only_loss": "nothing: the loss is always on the answer only",
+        "resume_from_checkpoint": "resume",
+        "dataloader_num_workers": "nothing: records are tokenized beforehand",
+        "eval_strategy": "eval_every_steps",
+        "eval_steps": "eval_every_steps",
+        "load_best_model_at_end": "keep",
+        "metric_for_best_model": "keep",
+        "greater_is_better": "keep",
+        "hub_token": "nothing, it is a secret: log in by `hf auth login`, or set HF_TOKEN",
+        "hub_strategy": "nothing: what is finished is pushed, once",
+        "hub_always_push": "nothing: what is finished is pushed, once",
+        "hub_revision": "nothing: what is finished is pushed to main",
+    }.items()
+}
+
+
+# What is logged, saved and evaluated, and how often, cannot change the weights.
+_FREE_PREFIXES: Final = ("eval_", "log_", "logging_", "save_", "hub_", "push_to_hub", "trackio_")
+_FREE: Final = frozenset(
+    {
+        "per_device_eval_batch_size", "report_to", "run_name", "project", "disable_tqdm",
+        "batch_eval_metrics", "prediction_loss_only",
+    }
+)  # fmt: skip
+
+
+class TrainConfig(CommandConfig):
+    """What all trainings share."""
+
+    trl_class: ClassVar[TrlClass]
+    owned: ClassVar[Mapping[str, str]]
+    """Options of TRL that the run decides, and what to do instead of setting them."""
+
+    trainer: Options = Field(default_factory=dict)
+    """Options of trl.SFTConfig (`train sft`) or trl.GRPOConfig: learning_rate, max_steps,
+    per_device_train_batch_size, …"""
+    lora: tyro.conf.Fixed[tyro.conf.Suppress[LoraConfig | None]] = None
+    """Train adapters instead of all weights."""
+
+    @classmethod
+    def mistakes(cls, values: Mapping[str, Any]) -> list[tuple[yaml12.Path, str]]:
+        wrong = problems(values.get("trainer", {}), cls.trl_class, cls.owned)
+        return [(("trainer", key), f"trainer.{key}: {what}") for key, what in wrong]
+
+    def is_free(self, key: str) -> bool:
+        """A value that is only about what is logged, saved or evaluated cannot change the weights."""
+        section, _, name = key.rpartition(".")
+        if section == "trainer":
+            return name in _FREE or name.startswith(_FREE_PREFIXES)
+        return key == "reports" or super().is_free(key)
+
+    def trl_options(self) -> dict[str, Any]:
+        """The options for TRL's own configuration; those of the hub and of loading are not.
+
+        Raises:
+            ConfigError: one line a mistake (`mistakes`).
+        """
+        found = [text for _, text in self.mistakes({"trainer": self.trainer})]
+        if found:
+            raise ConfigError(
+                "\n".join(found), f"see trl.{self.trl_class} and transformers.TrainingArguments"
+            )
+        return {key: value for key, value in self.trainer.items() if key not in NOT_THE_TRAINERS}
+
+
+class SftConfig(TrainConfig):
     """Supervised fine-tuning: Stage 0 (`task: edit`) and Stage 1 (`task: action`)."""
 
     task: Task = "edit"
@@ -92,8 +168,6 @@ class SftConfig(CommandConfig):
     """Leave records out that are longer (counted), instead of training on a cut answer."""
     bucket: bool = False
     """Batches of similar length, in an order fixed by the seed (without packing)."""
-    lora: tyro.conf.Fixed[tyro.conf.Suppress[LoraConfig | None]] = None
-    """Train adapters instead of all weights."""
     quantize: Literal["none", "nf4"] = "none"
     """`nf4`: 4-bit base weights (QLoRA; needs `lora` and bitsandbytes)."""
     dtype: Dtype = "auto"
@@ -103,8 +177,6 @@ class SftConfig(CommandConfig):
     attention: str = "sdpa"
     """Of transformers: sdpa, eager, flex_attention, flash_attention_2 (a package that skips what `sdpa`
     computes and masks in packed rows), or a kernel of the hub such as kernels-community/flash-attn2."""
-    trainer: Options = Field(default_factory=dict)
-    """Options of trl.SFTConfig: learning_rate, max_steps, per_device_train_batch_size, …"""
     processes: int = Field(default=1, ge=1)
     """Data-parallel processes on this machine (gloo on a CPU, NCCL on GPUs); more: `accelerate launch`."""
     threads: int = Field(default=1, ge=1)
@@ -131,38 +203,13 @@ class SftConfig(CommandConfig):
     json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
     """Result as JSON on stdout."""
 
-    @classmethod
-    def mistakes(cls, values: Mapping[str, Any]) -> list[tuple[yaml12.Path, str]]:
-        return placed(_problems(values.get("trainer", {})))
+    trl_class = "SFTConfig"
+    owned = OWNED
 
     def is_free(self, key: str) -> bool:
         if key.startswith("eval_"):  # where evaluations choose the step, they decide the weights
             return self.keep == "last"
-        return cannot_change_weights(key) or super().is_free(key)
-
-
-# Options of trl.SFTConfig that follow from fields above, and the field to use instead.
-OWNED: Final = {
-    "output_dir": "out",
-    "seed": "seed",
-    "data_seed": "seed",
-    "max_length": "max_length_tokens",
-    "use_cpu": "nothing: it follows from the machine",
-    "dataset_kwargs": "nothing: records are tokenized here",
-    "completion_only_loss": "nothing: the loss is always on the answer only",
-    "assistant_only_loss": "nothing: the loss is always on the answer only",
-    "resume_from_checkpoint": "resume",
-    "dataloader_num_workers": "nothing: records are tokenized beforehand",
-    "eval_strategy": "eval_every_steps",
-    "eval_steps": "eval_every_steps",
-    "load_best_model_at_end": "keep",
-    "metric_for_best_model": "keep",
-    "greater_is_better": "keep",
-    "hub_token": "nothing, it is a secret: log in by `hf auth login`, or set HF_TOKEN",
-    "hub_strategy": "nothing: what is finished is pushed, once",
-    "hub_always_push": "nothing: what is finished is pushed, once",
-    "hub_revision": "nothing: what is finished is pushed to main",
-}  # fmt: skip
+        return super().is_free(key)
 
 
 # What the fields of a configuration decide about loading; the rest of `model_init_kwargs` goes through.
@@ -170,6 +217,8 @@ OWNED_BY_LOADING: Final = frozenset(
     {"dtype", "torch_dtype", "quantization_config", "device_map", "attn_implementation"}
 )
 OWNED_BY_LOADING_FIELDS: Final = "dtype, quantize, device or attention"
+# Options under `trainer:` that TRL is not given.
+NOT_THE_TRAINERS: Final = frozenset({"push_to_hub", "hub_model_id", "hub_private_repo", "model_init_kwargs"})
 
 
 def check(config: SftConfig) -> None:
@@ -222,67 +271,13 @@ def check(config: SftConfig) -> None:
     ]
     if config.bucket and config.trainer.get("packing"):
         found.append("`bucket` and `trainer.packing` exclude each other")
-    found += [f"trainer.{key}: {what}" for key, what in _problems(config.trainer)]
+    found += [text for _, text in config.mistakes({"trainer": config.trainer})]
     if found:
         raise ConfigError(
             "\n".join(found),
             "give or fix the configuration (--config smollm2/stage0; `rulewright configs` lists others); "
             "nothing has run yet",
         )
-
-
-# What is logged, saved and evaluated, and how often, cannot change the weights.
-_FREE_PREFIXES: Final = ("eval_", "log_", "logging_", "save_", "hub_", "push_to_hub", "trackio_")
-_FREE: Final = frozenset(
-    {
-        "per_device_eval_batch_size", "report_to", "run_name", "project", "disable_tqdm",
-        "batch_eval_metrics", "prediction_loss_only",
-    }
-)  # fmt: skip
-_FREE_FIELDS: Final = frozenset({"reports", "eval_limit", "eval_max_new_tokens"})
-
-
-def cannot_change_weights(key: str) -> bool:
-    """Whether a value is only about what is logged, saved or evaluated.
-
-    >>> cannot_change_weights("trainer.eval_steps"), cannot_change_weights("trainer.learning_rate")
-    (True, False)
-    """
-    section, _, name = key.rpartition(".")
-    if section == "trainer":
-        return name in _FREE or name.startswith(_FREE_PREFIXES)
-    return key in _FREE_FIELDS
-
-
-def _problems(options: Mapping[str, Any]) -> list[Problem]:
-    return problems(
-        options, "SFTConfig", {key: f"is set elsewhere: use {field}" for key, field in OWNED.items()}
-    )
-
-
-def trainer_options(
-    options: Mapping[str, Any], trl_class: TrlClass, decided: Mapping[str, str] | None = None
-) -> dict[str, Any]:
-    """Check the names and types of trainer options against TRL's own; no torch needed.
-
-    Args:
-        options: the `trainer:` mapping.
-        trl_class: the configuration class of TRL that takes them.
-        decided: options that the run decides itself, with the reason.
-
-    Raises:
-        ConfigError: one line a mistake: an option that TRL does not have (with the nearest
-            one), a value of another type, or an option that is decided elsewhere.
-    """
-    found = [f"trainer.{key}: {what}" for key, what in problems(options, trl_class, decided)]
-    if found:
-        raise ConfigError("\n".join(found), f"see trl.{trl_class} and transformers.TrainingArguments")
-    return dict(options)
-
-
-def placed(found: Iterable[Problem]) -> list[tuple[yaml12.Path, str]]:
-    """Problems of `trainer:` with their places in the file, as `CommandConfig.mistakes` gives them."""
-    return [(("trainer", key), f"trainer.{key}: {what}") for key, what in found]
 
 
 def weights_dtype(

@@ -24,6 +24,7 @@ from rulewright.generation import chat
 from rulewright.prompts import Message, Style, action_prompt, edit_answer, edit_prompt
 from rulewright.state.state import StateUpdate
 from rulewright.training.config import Task
+from rulewright.verdict import Verdict
 
 IGNORED: Final = -100
 """The label of a token that counts for nothing in the loss (PyTorch's convention)."""
@@ -61,8 +62,6 @@ def action_answer(record: NormalizedRecord, think: bool = False, update: bool = 
         update: end with a state update; one that changes nothing, since the action does it all.
     """
     if record.metadata.action is None:
-        from rulewright.verdict import Verdict
-
         return Rejection(Verdict.NO_ACTION, "the record has no action")
     action = parse_action(record.metadata.action, record.language)
     if isinstance(action, Rejection):
@@ -211,12 +210,10 @@ def bucketed(lengths: Sequence[int], batch_size: int, n_batches: int, seed: int)
             near = sorted(rows[start : start + window], key=lambda row: lengths[row])
             batches += [near[i : i + batch_size] for i in range(0, len(near), batch_size)]
         # A last batch that is not full would shift all later ones against their buckets.
-        batches = [batch for batch in batches if len(batch) == batch_size] or [_filled(rows, batch_size)]
+        batches = [batch for batch in batches if len(batch) == batch_size] or [
+            [rows[i % len(rows)] for i in range(batch_size)]
+        ]
         rng.shuffle(batches)
         order += [row for batch in batches for row in batch]
         epoch += 1
     return order[: n_batches * batch_size]
-
-
-def _filled(rows: list[int], size: int) -> list[int]:
-    return [rows[i % len(rows)] for i in range(size)]

@@ -56,20 +56,20 @@ print(json.dumps(found))
 """
 
 
-class Span(NamedTuple):
+class Range(NamedTuple):
     """From and to."""
 
     low: float
     high: float
 
-    def __add__(self, other: object) -> Span:
-        if not isinstance(other, Span):
+    def __add__(self, other: object) -> Range:
+        if not isinstance(other, Range):
             return NotImplemented
-        return Span(self.low + other.low, self.high + other.high)
+        return Range(self.low + other.low, self.high + other.high)
 
-    def times(self, low: float, high: float | None = None) -> Span:
+    def times(self, low: float, high: float | None = None) -> Range:
         """Scaled, each end by its own factor."""
-        return Span(self.low * low, self.high * (low if high is None else high))
+        return Range(self.low * low, self.high * (low if high is None else high))
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class Machine:
         # Weights in float32 too are multiplied in bf16 where that is faster.
         return max(self.cpu.float32, self.cpu.bfloat16)
 
-    def training_s(self, setup: Setup, tokens: float, length: float, passes: int = 0) -> Span:
+    def training_s(self, setup: Setup, tokens: float, length: float, passes: int = 0) -> Range:
         """Seconds of one device to train on `tokens` in micro-batches as `setup` says.
 
         Args:
@@ -144,17 +144,17 @@ class Machine:
         slower = QLORA if setup.quantized else 1.0
         seconds = tokens * flop / (self.device.tflops * 1e12 * slower)
         gathers = tokens / max(1, setup.tokens) * self._gather_s(setup)
-        return Span(seconds / high + gathers, seconds / low + gathers)
+        return Range(seconds / high + gathers, seconds / low + gathers)
 
-    def forward_s(self, setup: Setup, tokens: float) -> Span:
+    def forward_s(self, setup: Setup, tokens: float) -> Range:
         """Seconds of one device to read tokens: prompts, or rows whose loss is asked."""
         flop = tokens * forward_flop(setup)
         if self.is_cpu:
             return self._cpu_s(flop, 1)
         low, high = self.device.use
-        return Span(flop / (self.device.tflops * 1e12) / high, flop / (self.device.tflops * 1e12) / low)
+        return Range(flop / (self.device.tflops * 1e12) / high, flop / (self.device.tflops * 1e12) / low)
 
-    def generation_s(self, setup: Setup, answers: Answers) -> Span:
+    def generation_s(self, setup: Setup, answers: Answers) -> Range:
         """Seconds of one device to generate with transformers: the prompts, then token by token."""
         steps = answers.completion
         prompt = self.forward_s(setup, answers.rows * answers.prompt)
@@ -165,11 +165,11 @@ class Machine:
         if self.is_cpu:
             a_step = self._cpu_s(answers.rows * forward_flop(setup), 1)
             floor = moved / (_CPU_GB_PER_S * 1e9)
-            launch = Span(*(arch.layers * each_s for each_s in _CPU_LAUNCH_S))
-            a_step = Span(max(a_step.low + launch.low, floor), max(a_step.high + launch.high, floor))
+            launch = Range(*(arch.layers * each_s for each_s in _CPU_LAUNCH_S))
+            a_step = Range(max(a_step.low + launch.low, floor), max(a_step.high + launch.high, floor))
         else:
             launches = _LAUNCH_ADAPTER_S if setup.lora_r else _LAUNCH_S
-            a_step = Span(
+            a_step = Range(
                 *(
                     max(moved / (share * self.device.gb_per_s * 1e9), arch.layers * launch_s)
                     for share, launch_s in zip(_TRAFFIC, launches, strict=True)
@@ -177,7 +177,7 @@ class Machine:
             )
         return prompt + a_step.times(steps)
 
-    def served_s(self, setup: Setup, answers: Answers) -> Span:
+    def served_s(self, setup: Setup, answers: Answers) -> Range:
         """Seconds of a vLLM server to generate: on one card of this kind, its weights in bf16, or 8 bits.
 
         A server has no launches to wait for, and reads its weights as they lie.
@@ -187,17 +187,17 @@ class Machine:
         moved = float(arch.body * (2 if fits or self.is_cpu else 1) + 2 * arch.head)
         moved += answers.rows * arch.kv_bytes(answers.prompt + answers.completion // 2)
         gb_per_s = _CPU_GB_PER_S if self.is_cpu else self.device.gb_per_s
-        steps = Span(*(answers.completion * moved / (share * gb_per_s * 1e9) for share in _TRAFFIC))
+        steps = Range(*(answers.completion * moved / (share * gb_per_s * 1e9) for share in _TRAFFIC))
         if self.is_cpu:
             steps = steps + self.forward_s(setup, answers.rows * answers.completion)
         return self.forward_s(setup, answers.rows * answers.prompt) + steps
 
-    def _cpu_s(self, flop: float, steps: float) -> Span:
+    def _cpu_s(self, flop: float, steps: float) -> Range:
         if self.cpu is None:
             seconds = _TINY_STEP_S * steps + flop / (_TINY_GFLOPS * 1e9)
-            return Span(seconds, 1.5 * seconds)
+            return Range(seconds, 1.5 * seconds)
         low, high = _CPU_USE
-        return Span(flop / (self._gflops() * 1e9) / high, flop / (self._gflops() * 1e9) / low)
+        return Range(flop / (self._gflops() * 1e9) / high, flop / (self._gflops() * 1e9) / low)
 
     def _gather_s(self, setup: Setup) -> float:
         """Of a micro-batch: sharded weights are gathered for the forward and for the backward pass."""

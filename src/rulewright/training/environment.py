@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 from rulewright import console
 from rulewright.errors import ConfigError, RulewrightError
-from rulewright.generation.open import adapter_base
+from rulewright.generation.notes import adapter_base
 
 T = TypeVar("T")
 
@@ -49,18 +49,12 @@ def prepare(
     if device == "cpu":
         os.environ[_VISIBLE] = ""
     elif processes == 1 and not is_launched():
-        _take_one_card()
-
-
-def _take_one_card() -> None:
-    """Leave one GPU visible: with several, TRL's trainers refuse to work in one process.
-
-    CUDA reads the variable when it starts, so this must come before its first use.
-    """
-    cards = visible_cards()
-    if len(cards) > 1:
-        os.environ[_VISIBLE] = cards[0]
-        console.decided("GPU", f"{cards[0]} of {', '.join(cards)}", _ONE_CARD)
+        # With several GPUs visible, TRL's trainers refuse to work in one process. CUDA reads the
+        # variable when it starts, so this must come before its first use.
+        cards = visible_cards()
+        if len(cards) > 1:
+            os.environ[_VISIBLE] = cards[0]
+            console.decided("GPU", f"{cards[0]} of {', '.join(cards)}", _ONE_CARD)
 
 
 def one_card(arguments: Any) -> None:

@@ -37,7 +37,7 @@ from trl import GRPOConfig, GRPOTrainer
 from rulewright import console
 from rulewright.errors import RulewrightError
 from rulewright.generation.decode import Decoder, Row, open_decoder
-from rulewright.generation.sampler import Chooser
+from rulewright.generation.sampler import TokenChooser
 from rulewright.prompts import Style
 from rulewright.srl.sampling import PromptStream, SamplingConfig, is_informative
 from rulewright.srl.scoring import Scored, Scorer
@@ -234,7 +234,7 @@ class PolicyTrainer(GRPOTrainer):
         n = min(n, self.generate_at_once or n)
         for start in range(0, len(order), n):
             part = order[start : start + n]
-            chooser = Chooser(self.temperature, self.top_p, [seeds[i] for i in part])
+            chooser = TokenChooser(self.temperature, self.top_p, [seeds[i] for i in part])
             decoder.run([rows[i] for i in part], chooser)
         return [row.tokens for row in rows]
 

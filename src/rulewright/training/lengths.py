@@ -26,7 +26,7 @@ _TEMPLATE: Final = 20
 _TEMPLATE_TINY: Final = 4
 
 
-class Row(NamedTuple):
+class Length(NamedTuple):
     """Tokens of one record."""
 
     prompt: int
@@ -38,7 +38,7 @@ class Lengths:
     """Tokens of the records that are left to train on."""
 
     n_records: int
-    rows: Sequence[Row]
+    rows: Sequence[Length]
     counted: str
     """How, for people."""
     exact: bool
@@ -106,10 +106,10 @@ class Meter:
         self._tokens += n
         return n
 
-    def row(self, prompt: Iterable[Message], answer: str) -> Row:
+    def row(self, prompt: Iterable[Message], answer: str) -> Length:
         """Tokens of a prompt with its template, and of an answer."""
         text = "".join(message["content"] for message in prompt)
-        return Row(self(text) + self.template, self(answer))
+        return Length(self(text) + self.template, self(answer))
 
     @property
     def how(self) -> str:
@@ -123,7 +123,7 @@ class Meter:
         return self._real and not self._n_estimated
 
 
-def of(rows: Iterator[Row | None], meter: Meter, max_length: int, drop_long: bool) -> Lengths:
+def of(rows: Iterator[Length | None], meter: Meter, max_length: int, drop_long: bool) -> Lengths:
     """Gather the rows that fit.
 
     Args:
@@ -132,13 +132,13 @@ def of(rows: Iterator[Row | None], meter: Meter, max_length: int, drop_long: boo
         max_length: of prompt and answer together.
         drop_long: leave longer ones out, rather than cut them.
     """
-    kept: list[Row] = []
+    kept: list[Length] = []
     n_records = 0
     for row in rows:
         n_records += 1
         if row is None or (drop_long and sum(row) > max_length) or row.prompt >= max_length:
             continue
-        kept.append(Row(row.prompt, min(row.answer, max_length - row.prompt)))
+        kept.append(Length(row.prompt, min(row.answer, max_length - row.prompt)))
     return Lengths(n_records, kept, meter.how, meter.exact)
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
 from rulewright import folders, jsonl
-from rulewright.errors import MissingDependency, UsageError
+from rulewright.errors import MissingDependency, UsageError, first_line
 from rulewright.generation.adapters import Adapter
-from rulewright.generation.open import NOTE_FILE, checkpoint_note
+from rulewright.generation.notes import NOTE_FILE, checkpoint_note
 
 Dtype = Literal["auto", "bfloat16", "float16", "float32"]
 STAGING: Final = ".merging"
@@ -62,7 +62,8 @@ def merge(adapter: str | Path, out: Path, dtype: Dtype = "auto", base: str = "")
         shutil.rmtree(staging, ignore_errors=True)
         raise folders.cannot_write(out, str(error)) from error
     _move_out(staging, out)
-    return Merged(out, source, _dtype_name(model), int(model.num_parameters()))
+    kept = str(next(model.parameters()).dtype).removeprefix("torch.")
+    return Merged(out, source, kept, int(model.num_parameters()))
 
 
 def _load(adapter: Adapter, base: str, dtype: Dtype) -> tuple[Any, Any]:
@@ -79,7 +80,7 @@ def _load(adapter: Adapter, base: str, dtype: Dtype) -> tuple[Any, Any]:
         model = AutoModelForCausalLM.from_pretrained(base, dtype=wanted)
         tokenizer = AutoTokenizer.from_pretrained(str(adapter.path) if adapter.has_tokenizer else base)
     except (OSError, ValueError, KeyError) as error:
-        raise UsageError(f"{base}: cannot be loaded ({_first_line(error)})", "is it complete?") from error
+        raise UsageError(f"{base}: cannot be loaded ({first_line(error)})", "is it complete?") from error
     if getattr(model.config, "quantization_config", None) is not None:
         raise UsageError(
             f"{base}: its weights are stored quantized, and an adapter cannot be merged into them exactly",
@@ -89,11 +90,11 @@ def _load(adapter: Adapter, base: str, dtype: Dtype) -> tuple[Any, Any]:
         wrapped = PeftModel.from_pretrained(model, str(adapter.path))
     except (OSError, SafetensorError) as error:
         raise UsageError(
-            f"{adapter.path}: its weights cannot be read ({_first_line(error)})", "copy it again"
+            f"{adapter.path}: its weights cannot be read ({first_line(error)})", "copy it again"
         ) from error
     except (RuntimeError, ValueError, KeyError) as error:
         raise UsageError(
-            f"{adapter.path}: does not fit {base} ({_first_line(error)})",
+            f"{adapter.path}: does not fit {base} ({first_line(error)})",
             "name the base that it was trained on: --base FOLDER_OR_HUB_NAME",
         ) from error
     return wrapped.merge_and_unload(safe_merge=True), tokenizer
@@ -119,12 +120,3 @@ def _move_out(staging: Path, out: Path) -> None:
     # Merged into its own folder, the adapter would be loaded on top of itself.
     for name in ("adapter_config.json", "adapter_model.safetensors"):
         (out / name).unlink(missing_ok=True)
-
-
-def _dtype_name(model: Any) -> str:
-    return str(next(model.parameters()).dtype).removeprefix("torch.")
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:300] if lines else type(error).__name__

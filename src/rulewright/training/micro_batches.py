@@ -73,20 +73,15 @@ def _order(batch: Batch, n: int, per_step: int, group: int) -> list[int]:
     shuffled = [spans[i] for i in torch.randperm(len(spans)).tolist()]
     longest = {row: max(prompts[i] + answers[i] for i in span) for span in spans for row in span}
     order = list(chain.from_iterable(shuffled))
-    window = n_rows // n * _within_a_step(n, per_step)
+    # Micro-batches in a row that belong to one optimizer step, wherever the batch begins.
+    in_step = per_step if n % per_step == 0 else n if per_step % n == 0 else 1
+    window = n_rows // n * in_step
     return list(
         chain.from_iterable(
             sorted(order[i : i + window], key=lambda row: (-longest[row], row // group, -answers[row]))
             for i in range(0, n_rows, window)
         )
     )
-
-
-def _within_a_step(n: int, per_step: int) -> int:
-    """Micro-batches in a row that belong to one optimizer step, wherever the batch begins."""
-    if n % per_step == 0:
-        return per_step
-    return n if per_step % n == 0 else 1
 
 
 def _rows(batch: Batch, rows: list[int]) -> Batch:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from rulewright import console
-from rulewright.errors import ConfigError, MissingDependency, UsageError
+from rulewright.errors import ConfigError, MissingDependency, UsageError, first_line
 from rulewright.generation import chat
-from rulewright.generation.open import adapter_base, looks_like_path, require_checkpoint, require_hub
+from rulewright.generation.notes import adapter_base, looks_like_path
+from rulewright.generation.open import require_checkpoint, require_hub
 from rulewright.training import environment
 from rulewright.training.config import LoraConfig, SftConfig, weights_dtype
 
@@ -45,13 +46,12 @@ def load_tokenizer(model: str, thinking: bool | None = None) -> Any:
             raise UsageError("no tokenizer.json, tokenizer.model or vocab.json in it")
         tokenizer = AutoTokenizer.from_pretrained(source)
     except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         hint = (
             "copy tokenizer.json and tokenizer_config.json from the model that it was made of"
             if looks_like_path(source)
             else f"with a network: hf download {source}"
         )
-        raise UsageError(f"{source}: no tokenizer ({reason})", hint) from error
+        raise UsageError(f"{source}: no tokenizer ({first_line(error)})", hint) from error
     if tokenizer.eos_token is None:
         raise UsageError(f"{model}: its tokenizer has no end token", "set eos_token and save the tokenizer")
     if tokenizer.pad_token is None:
@@ -94,7 +94,6 @@ def _cannot_load(model: str, base: str | None, error: Exception) -> UsageError:
     """What is missing, and where it comes from."""
     import torch
 
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
     what = f"{base}, the base of the adapter {model}," if base else model
     if isinstance(error, torch.OutOfMemoryError):
         hint = "quantize: nf4 with `lora`, a smaller model, or free the GPU"
@@ -104,29 +103,25 @@ def _cannot_load(model: str, base: str | None, error: Exception) -> UsageError:
         hint = f"put the base model there, or write its new place into {model}/adapter_config.json"
     else:
         hint = "a checkpoint holds config.json, weights (model.safetensors) and tokenizer: copy it again"
-    return UsageError(f"{what} cannot be loaded ({reason})", hint)
+    return UsageError(f"{what} cannot be loaded ({first_line(error)})", hint)
 
 
 def _dtype(config: SftConfig) -> Any:
     import torch
 
+    from rulewright.generation.cpu import multiplies_bf16
+
+    if torch.cuda.is_available():
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        fast = multiplies_bf16()
     name, reason = weights_dtype(
         config.dtype, adapters=config.lora is not None, quantized=config.quantize != "none",
-        masters=environment.keeps_masters(), fast=_multiplies_bf16(),
+        masters=environment.keeps_masters(), fast=fast,
     )  # fmt: skip
     if config.dtype == "auto":
         console.decided("weights", name, reason)
     return getattr(torch, name)
-
-
-def _multiplies_bf16() -> bool:
-    import torch
-
-    from rulewright.generation.cpu import multiplies_bf16
-
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return multiplies_bf16()
 
 
 def trained_weights(model: Any) -> dict[str, Any]:
@@ -154,21 +149,18 @@ def hold_in_float32(trainer: Any, adapter: Mapping[str, Any]) -> None:
     model = trainer.model
     if not hasattr(model, "peft_config"):
         if not environment.keeps_masters():
-            _tell_lost_steps(model, trainer.args.learning_rate)
+            rate = trainer.args.learning_rate
+            lost, n = lost_steps(model, rate)
+            if lost:
+                console.decided(
+                    "weights", "bfloat16",
+                    f"as configured; a step of {rate:g} is rounded away in {100 * lost / n:.1f} % of {n:,} "
+                    "weights (`dtype: auto` keeps it)",
+                )  # fmt: skip
         return
     for name, weight in model.named_parameters():
         if weight.requires_grad and weight.is_floating_point():
             weight.data = adapter.get(name, weight.data).to(weight.device, torch.float32)
-
-
-def _tell_lost_steps(model: Any, rate: float) -> None:
-    lost, n = lost_steps(model, rate)
-    if lost:
-        console.decided(
-            "weights", "bfloat16",
-            f"as configured; a step of {rate:g} is rounded away in {100 * lost / n:.1f} % of {n:,} weights "
-            "(`dtype: auto` keeps it)",
-        )  # fmt: skip
 
 
 def lost_steps(model: Any, rate: float) -> tuple[int, int]:
@@ -206,13 +198,14 @@ def set_attention(model: Any, wanted: str) -> None:
     except (ImportError, ValueError, OSError, RuntimeError, KeyError) as error:
         hub = "/" in wanted
         raise UsageError(
-            f"attention: {wanted} cannot be used here ({(str(error) or repr(error)).splitlines()[0]})",
+            f"attention: {wanted} cannot be used here ({first_line(error)})",
             f"install its package (pip install {'kernels' if hub else 'flash-attn'}), or use attention: sdpa",
         ) from error
 
 
 def _with_adapter(model: Any, config: SftConfig) -> Any:
     from peft import PeftModel
+    from transformers.integrations import is_deepspeed_zero3_enabled
 
     if config.lora is None:
         if config.quantize != "none":
@@ -223,16 +216,10 @@ def _with_adapter(model: Any, config: SftConfig) -> Any:
         return PeftModel.from_pretrained(model, config.model).merge_and_unload()
     console.decided("adapter", "continued", f"{config.model} is an adapter; its own rank and modules hold")
     # ZeRO-3 gathers weights of one type only; TRL makes new adapters there in the base's type too.
-    one_type = _under_zero3() and config.quantize == "none"
+    one_type = is_deepspeed_zero3_enabled() and config.quantize == "none"
     return PeftModel.from_pretrained(
         model, config.model, is_trainable=True, autocast_adapter_dtype=not one_type
     )
-
-
-def _under_zero3() -> bool:
-    from transformers.integrations import is_deepspeed_zero3_enabled
-
-    return bool(is_deepspeed_zero3_enabled())
 
 
 def nf4() -> Any:

@@ -51,7 +51,7 @@ _WORDS: Final = {
 }  # fmt: skip
 
 
-class Problem(NamedTuple):
+class WrongOption(NamedTuple):
     """One mistake: the option's name and what is wrong with it."""
 
     key: str
@@ -69,7 +69,7 @@ class _Known(NamedTuple):
 
 def problems(
     options: Mapping[str, Any], trl_class: TrlClass, decided: Mapping[str, str] | None = None
-) -> list[Problem]:
+) -> list[WrongOption]:
     """What TRL would refuse, or what the run decides itself; in the order of the names.
 
     Args:
@@ -81,11 +81,11 @@ def problems(
     found = []
     for key in sorted(options):
         if decided and key in decided:
-            found.append(Problem(key, decided[key]))
+            found.append(WrongOption(key, decided[key]))
         elif key in known.options:
-            found += [Problem(key, what) for what in _wrong(key, options[key], known)]
+            found += [WrongOption(key, what) for what in _wrong(key, options[key], known)]
         elif known.complete:
-            found.append(Problem(key, f"trl has no such option{did_you_mean(key, known.options)}"))
+            found.append(WrongOption(key, f"trl has no such option{did_you_mean(key, known.options)}"))
     return found
 
 
@@ -102,7 +102,8 @@ def _known(trl_class: TrlClass) -> _Known:
         if tree is None:
             simple = {key: ast.parse(text, mode="eval").body for key, text in _WITHOUT_TRL.items()}
             return _Known(simple, {}, complete=False)
-        options |= _fields(_class(tree, name))
+        [cls] = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name]
+        options |= _fields(cls)
     trees = [_tree(package, file) for package, file in _ENUMS]
     return _Known(options, {key: words for tree in trees if tree for key, words in _enums(tree)}, True)
 
@@ -119,24 +120,15 @@ def _tree(package: str, file: str) -> ast.Module | None:
     return ast.parse(path.read_text(encoding="utf-8")) if path and path.is_file() else None
 
 
-def _class(tree: ast.Module, name: str) -> ast.ClassDef:
-    return next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
-
-
 def _fields(node: ast.ClassDef) -> dict[str, ast.expr]:
     """The dataclass fields that its constructor takes, with their annotations."""
     return {
         item.target.id: item.annotation
         for item in node.body
-        if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name) and not _hidden(item.value)
+        if isinstance(item, ast.AnnAssign)
+        and isinstance(item.target, ast.Name)
+        and "init=False" not in ast.unparse(item.value or item.target)
     }
-
-
-def _hidden(value: ast.expr | None) -> bool:
-    return isinstance(value, ast.Call) and any(
-        word.arg == "init" and isinstance(word.value, ast.Constant) and word.value.value is False
-        for word in value.keywords
-    )
 
 
 def _enums(tree: ast.Module) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from rulewright import yaml12
-from rulewright.generation.open import adapter_base, checkpoint_note
+from rulewright.generation.notes import adapter_base, checkpoint_note
 
 _DEPTH: Final = 16
 

@@ -17,15 +17,15 @@ from rulewright import console
 from rulewright.config import read_file, read_raw
 from rulewright.errors import ConfigError, UsageError
 from rulewright.generation.fetching import sources
-from rulewright.generation.open import checkpoint_note
+from rulewright.generation.notes import checkpoint_note
 from rulewright.prompts import STYLES, Style
 from rulewright.srl.train_srl import SrlConfig
 from rulewright.training import memory, options, plan_policy, plan_sft
 from rulewright.training.architecture import Architecture
 from rulewright.training.config import SftConfig, TinyConfig, check
-from rulewright.training.duration import Cpu, Machine, Span
+from rulewright.training.duration import Cpu, Machine, Range
 from rulewright.training.memory import DEVICES, GIB, Device, Sharding
-from rulewright.training.plan_parts import HALVED, Place, Run, Stage
+from rulewright.training.plan_parts import HALVED, PlannedRun, Site, Stage
 from rulewright.training.train_grpo import GrpoConfig
 
 RunConfig = SftConfig | SrlConfig | GrpoConfig
@@ -38,7 +38,7 @@ _SMALL: Final = 200_000_000
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """The estimate; every field is a number or its reason."""
 
     stage: Stage
@@ -76,7 +76,7 @@ class Plan:
     notes: tuple[str, ...]
 
 
-class Origin(NamedTuple):
+class Start(NamedTuple):
     """What a run starts from, as far as it can be known before it is there."""
 
     architecture: Architecture
@@ -118,7 +118,7 @@ def _stage_of(values: Mapping[str, Any]) -> tuple[Stage, str]:
     return best, f"it has {', '.join(telling[:3])}" if telling else "no field tells; --stage names another"
 
 
-def origin(config: RunConfig, path: Path | None = None, model: str = "") -> Origin:
+def origin(config: RunConfig, path: Path | None = None, model: str = "") -> Start:
     """Find the architecture that a run trains.
 
     A checkpoint that is to be trained first has no shape yet: it is found through the
@@ -133,7 +133,7 @@ def origin(config: RunConfig, path: Path | None = None, model: str = "") -> Orig
         UsageError: nothing is known of the model.
     """
     if isinstance(config, SftConfig) and config.tiny is not None:
-        return Origin(Architecture.of_tiny(config.tiny), None, "")
+        return Start(Architecture.of_tiny(config.tiny), None, "")
     wanted = model or config.model
     try:
         return _known(wanted)
@@ -145,28 +145,25 @@ def origin(config: RunConfig, path: Path | None = None, model: str = "") -> Orig
         return found
 
 
-def _known(model: str) -> Origin:
+def _known(model: str) -> Start:
     """What is here, in the table, or what `rulewright fetch` would put here.
 
     Raises:
         UsageError: neither.
     """
     try:
-        return Origin(Architecture.of(model), _style(model), "")
+        noted = checkpoint_note(model).get("prompt_style")
+        style = next((style for style in STYLES if style == noted), None)
+        return Start(Architecture.of(model), style, "")
     except UsageError:
         source = sources().get(Path(model).name)
         if source is None or Path(model).exists():
             raise
         reason = f"{model} is not there yet; rulewright fetch {source.name} puts it there"
-        return Origin(Architecture.of(source.repo), None, reason)
+        return Start(Architecture.of(source.repo), None, reason)
 
 
-def _style(model: str) -> Style | None:
-    noted = checkpoint_note(model).get("prompt_style")
-    return next((style for style in STYLES if style == noted), None)
-
-
-def _made_by(model: str, folder: Path, seen: tuple[Path, ...]) -> Origin | None:
+def _made_by(model: str, folder: Path, seen: tuple[Path, ...]) -> Start | None:
     """Follow the configurations of a folder from a checkpoint to what it is made from."""
     for file, values in _configurations(folder):
         if str(values.get("out", "")) != model or file in seen:
@@ -174,17 +171,17 @@ def _made_by(model: str, folder: Path, seen: tuple[Path, ...]) -> Origin | None:
         reason = f"{model} is not there yet; {file} makes it"
         if isinstance(values.get("tiny"), dict):
             tiny = TinyConfig.model_validate(values["tiny"])
-            return Origin(Architecture.of_tiny(tiny), "compact", reason)
+            return Start(Architecture.of_tiny(tiny), "compact", reason)
         base = str(values.get("model", ""))
         try:
-            found: Origin | None = _known(base)
+            found: Start | None = _known(base)
         except UsageError:
             found = _made_by(base, folder, (*seen, file))
         if found is not None:
             # What `train sft` writes notes `brief`, unless it is told otherwise.
             more = f"; {found.reason}" if found.reason else f" from {base}"
             asked = next((style for style in STYLES if style == values.get("prompt_style")), None)
-            return Origin(found.architecture, asked or found.style or "brief", f"{reason}{more}")
+            return Start(found.architecture, asked or found.style or "brief", f"{reason}{more}")
     return None
 
 
@@ -202,7 +199,7 @@ def is_small(architecture: Architecture) -> bool:
 
 
 def machine(
-    device: str, devices: int, memory_gib: float, source: Origin, threads: int, probe: bool
+    device: str, devices: int, memory_gib: float, source: Start, threads: int, probe: bool
 ) -> Machine:
     """Where the run is to take place.
 
@@ -233,7 +230,7 @@ def machine(
 _TINY: Final = 5_000_000
 
 
-def make(stage: Stage, config: RunConfig, source: Origin, where: Machine, sharding: Sharding) -> Plan:
+def make(stage: Stage, config: RunConfig, source: Start, where: Machine, sharding: Sharding) -> TrainingPlan:
     """Estimate a run.
 
     Args:
@@ -246,19 +243,24 @@ def make(stage: Stage, config: RunConfig, source: Origin, where: Machine, shardi
     Raises:
         UsageError: the data are not there, not valid, or none of them fits.
     """
-    run = _run(config, source.style, Place(where, source.architecture, sharding))
+    place = Site(where, source.architecture, sharding)
+    run: PlannedRun
+    if isinstance(config, SftConfig):
+        run = plan_sft.SftRun(config, plan_sft.data(config, source.style), place)
+    else:
+        run = plan_policy.PolicyRun(config, plan_policy.data(config, source.style), place)
     available = round(where.device.memory_gib / (where.devices if where.is_cpu else 1), 1)
-    usual = run.estimate()
+    usual = run.forecast()
     halved, halvings = _halve(run, available)
-    worst = halved.estimate() if halvings else usual
+    worst = halved.forecast() if halvings else usual
     needed = _needed(halved)
     totals = {name: sum(parts.values()) for name, parts in needed.items()}
     peak = max(totals, key=lambda name: totals[name])
-    seconds = {name: Span(span.low, worst.seconds[name].high) for name, span in usual.seconds.items()}
+    seconds = {name: Range(span.low, worst.seconds[name].high) for name, span in usual.seconds.items()}
     trained = seconds["training"]
-    hours = sum(seconds.values(), Span(0, 0)).times(1 / 3600)
+    hours = sum(seconds.values(), Range(0, 0)).times(1 / 3600)
     setup, train = run.setup(), run.data.train
-    return Plan(
+    return TrainingPlan(
         stage=stage,
         model=config.model or source.architecture.name,
         n_parameters=source.architecture.total,
@@ -288,13 +290,7 @@ def make(stage: Stage, config: RunConfig, source: Origin, where: Machine, shardi
     )
 
 
-def _run(config: RunConfig, style: Style | None, place: Place) -> Run:
-    if isinstance(config, SftConfig):
-        return plan_sft.SftRun(config, plan_sft.data(config, style), place)
-    return plan_policy.PolicyRun(config, plan_policy.data(config, style), place)
-
-
-def _halve(run: Run, available: float) -> tuple[Run, list[str]]:
+def _halve(run: PlannedRun, available: float) -> tuple[PlannedRun, list[str]]:
     """Generate fewer sequences together until they fit, as the run itself does; with what to say of it."""
     notes = []
     for phase in HALVED:
@@ -314,7 +310,7 @@ def _halve(run: Run, available: float) -> tuple[Run, list[str]]:
     return run, notes
 
 
-def _needed(run: Run) -> dict[str, dict[str, float]]:
+def _needed(run: PlannedRun) -> dict[str, dict[str, float]]:
     """GiB of each phase, by part, with what is there all the time."""
     there = memory.resident(run.setup())
     if run.place.machine.is_cpu:
@@ -345,7 +341,7 @@ def _free_memory_gib() -> float:
     return round(int(found.group(1)) * 1024 / GIB, 1) if found else 0.0
 
 
-def _why(run: Run, available: float) -> str:
+def _why(run: PlannedRun, available: float) -> str:
     """The phase that decides, and the one change that would make it fit."""
     needed = _needed(run)
     peak = max(needed, key=lambda name: sum(needed[name].values()))
@@ -365,7 +361,7 @@ def _why(run: Run, available: float) -> str:
     return f"{said}. No single change is enough: a larger device, or a smaller model"
 
 
-def show(plan: Plan) -> None:
+def show(plan: TrainingPlan) -> None:
     """The plan for a person."""
     console.say(
         f"{plan.model}: {plan.n_parameters / 1e6:,.2f} M parameters, {plan.n_trained / 1e6:,.2f} M trained"
@@ -379,12 +375,14 @@ def show(plan: Plan) -> None:
     for note in plan.notes:
         console.say(note)
     console.say(_memory_table(plan))
-    console.say(_time_table(plan))
+    times = {**plan.hours_by_part, "total": plan.hours}
+    rows_of_time = [[part, *map(_duration, span)] for part, span in times.items()]
+    console.say(console.table([f"time on {plan.devices} × {plan.device}", "from", "to"], rows_of_time))
     console.say(f"time is estimated from: {plan.rates}")
     console.say(f"{'fits' if plan.fits else 'DOES NOT FIT'}: {plan.why}")
 
 
-def _memory_table(plan: Plan) -> str:
+def _memory_table(plan: TrainingPlan) -> str:
     """A row for each part, a column for each phase."""
     names = list(plan.phases_gib)
     parts = list(dict.fromkeys(part for phase in plan.phases_gib.values() for part in phase))
@@ -402,18 +400,12 @@ def _memory_table(plan: Plan) -> str:
     return console.table(["GiB a device", *names], [*rows, totals])
 
 
-def _time_table(plan: Plan) -> str:
-    rows = [[part, _duration(low), _duration(high)] for part, (low, high) in plan.hours_by_part.items()]
-    total = ["total", *map(_duration, plan.hours)]
-    return console.table([f"time on {plan.devices} × {plan.device}", "from", "to"], [*rows, total])
-
-
 def _duration(hours: float) -> str:
     if hours >= 1:
         return f"{hours:.1f} h"
     return f"{hours * 60:.0f} min" if hours >= 1 / 60 else f"{hours * 3600:.0f} s"
 
 
-def to_json(plan: Plan) -> dict[str, Any]:
+def to_json(plan: TrainingPlan) -> dict[str, Any]:
     value: dict[str, Any] = json.loads(json.dumps(asdict(plan)))
     return value

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, NamedTuple, Self
 
 from rulewright.training.architecture import Architecture
-from rulewright.training.config import Dtype, weights_dtype
-from rulewright.training.duration import Machine, Span
+from rulewright.training.config import weights_dtype
+from rulewright.training.duration import Machine, Range
 from rulewright.training.lengths import Lengths
 from rulewright.training.memory import Setup, Sharding
 
@@ -20,12 +20,14 @@ Phases = dict[str, dict[str, float]]
 # Phases of generation: what memory does not suffice for is halved, and goes on, where weights are whole.
 HALVED: Final = ("rollouts", "answers")
 
+# TRL's and our own default of `per_device_train_batch_size`.
+BATCH: Final = 8
 # Where the longest answer's length is left to the run: this much beyond the longest right one.
 _LONGER: Final = 1.1
 
 
 @dataclass(frozen=True)
-class Place:
+class Site:
     """Where a run is to take place, and what it trains there."""
 
     machine: Machine
@@ -51,23 +53,25 @@ class Data(NamedTuple):
     """Share of the training tasks whose tests are run on every answer."""
 
 
-class Estimate(NamedTuple):
+class Forecast(NamedTuple):
     """What a run does, and how long each part takes in all."""
 
     steps: int
     rows_per_step: int
     n_tokens: int
     """Trained, without padding."""
-    seconds: dict[str, Span]
+    seconds: dict[str, Range]
     """By part of the run; `training` is one of them."""
     notes: list[str]
 
 
-class Run(ABC):
+@dataclass(frozen=True)
+class PlannedRun(ABC):
     """One configured run: its data, where it takes place, and all that follows from them."""
 
+    config: Any
     data: Data
-    place: Place
+    place: Site
 
     @abstractmethod
     def setup(self) -> Setup:
@@ -78,7 +82,7 @@ class Run(ABC):
         """GiB that each phase adds."""
 
     @abstractmethod
-    def estimate(self) -> Estimate:
+    def forecast(self) -> Forecast:
         """Steps, tokens and seconds."""
 
     @abstractmethod
@@ -93,42 +97,55 @@ class Run(ABC):
         """Why `train` will not start, whatever the memory; empty where it will."""
         return ""
 
+    def option(self, name: str, default: Any) -> Any:
+        """A trainer option as configured, or what the run takes instead."""
+        return self.config.trainer.get(name, default)
 
-def weight_bytes(wanted: Dtype, adapters: bool, quantized: bool, place: Place) -> int:
-    """Bytes of an unquantized weight in memory, as training decides it (`weights_dtype`).
+    def batches(self) -> tuple[int, int]:
+        """Rows of a micro-batch on one device, and micro-batches of a step."""
+        rows = int(self.option("per_device_train_batch_size", BATCH))
+        return rows, int(self.option("gradient_accumulation_steps", 1))
 
-    Args:
-        wanted: as configured.
-        adapters: whether only adapters are trained.
-        quantized: whether the layers are in 4 bits.
-        place: where; sharded optimizers update float32 copies of their own.
-    """
-    held, _ = weights_dtype(
-        wanted, adapters=adapters, quantized=quantized, masters=place.sharding != "none",
-        fast=place.machine.fast_bf16,
-    )  # fmt: skip
-    return 4 if held == "float32" else 2
+    def recomputes(self) -> bool:
+        """Whether a layer's intermediates are computed again in the backward pass."""
+        for name in ("activation_checkpointing", "gradient_checkpointing"):
+            if self.option(name, None) is not None:
+                return bool(self.option(name, None))
+        return not self.place.machine.is_cpu
 
+    def micro_batch(self, tokens: int, rows: int, masked: bool) -> Setup:
+        """A micro-batch of this run."""
+        config, place = self.config, self.place
+        four_bits = config.quantize == "nf4"
+        held, _ = weights_dtype(
+            config.dtype, adapters=config.lora is not None, quantized=four_bits,
+            masters=place.sharding != "none", fast=place.machine.fast_bf16,
+        )  # fmt: skip
+        return Setup(
+            place.architecture, tokens, config.lora.r if config.lora else 0, four_bits,
+            4 if held == "float32" else 2, place.sharding, place.machine.devices,
+            checkpointing=self.recomputes(), masked=masked, rows=rows,
+        )  # fmt: skip
 
-def recomputes(options: Mapping[str, Any], place: Place) -> bool:
-    """Whether a layer's intermediates are computed again in the backward pass."""
-    for name in ("activation_checkpointing", "gradient_checkpointing"):
-        if options.get(name) is not None:
-            return bool(options[name])
-    return not place.machine.is_cpu
+    def changed(self, **fields: Any) -> Self:
+        """This run with other values of its configuration."""
+        return replace(self, config=self.config.model_copy(update=fields))
+
+    def with_options(self, options: Mapping[str, Any]) -> tuple[str, Self]:
+        """This run with other trainer options, and how a person would write them."""
+        text = ", ".join(f"trainer.{key}: {str(value).lower()}" for key, value in options.items())
+        return text, self.changed(trainer={**self.config.trainer, **options})
+
+    def smaller_batches(self) -> Iterator[tuple[str, Self]]:
+        """Micro-batches of half the rows, and of half of that, …"""
+        rows, accumulated = self.batches()
+        while rows % 2 == 0:
+            rows, accumulated = rows // 2, accumulated * 2
+            yield self.with_options(
+                {"per_device_train_batch_size": rows, "gradient_accumulation_steps": accumulated}
+            )
 
 
 def longest_answer(wanted: object, answers: Lengths) -> int:
     """Tokens that a held-out answer may have; `auto`: the longest right one and 10 % more."""
     return wanted if isinstance(wanted, int) else round(_LONGER * answers.longest_answer)
-
-
-def batches(options: Mapping[str, Any], default: int) -> tuple[int, int]:
-    """Rows of a micro-batch on one device, and micro-batches of a step; as configured or TRL's own."""
-    rows = int(options.get("per_device_train_batch_size", default))
-    return rows, int(options.get("gradient_accumulation_steps", 1))
-
-
-def option_text(options: Mapping[str, Any]) -> str:
-    """Trainer options as a person would write them on one line."""
-    return ", ".join(f"trainer.{key}: {str(value).lower()}" for key, value in options.items())

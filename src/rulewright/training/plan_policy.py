@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any, Final, NamedTuple, Self
+from dataclasses import replace
+from typing import Final, NamedTuple, Self
 
 from rulewright.actions import Rejection, describe_action, render_response
 from rulewright.data.mix import mix
@@ -23,21 +23,11 @@ from rulewright.state.state import StateUpdate
 from rulewright.training import lengths, memory
 from rulewright.training.config import LoraConfig
 from rulewright.training.data import action_answer
-from rulewright.training.duration import Span
-from rulewright.training.lengths import Meter, Row
+from rulewright.training.duration import Range
+from rulewright.training.lengths import Length, Meter
 from rulewright.training.memory import Answers, Setup
-from rulewright.training.plan_parts import (
-    Data,
-    Estimate,
-    Phases,
-    Place,
-    Run,
-    batches,
-    option_text,
-    recomputes,
-    weight_bytes,
-)  # fmt: skip
-from rulewright.training.policy import DEFAULTS, PolicyConfig
+from rulewright.training.plan_parts import Data, Forecast, Phases, PlannedRun
+from rulewright.training.policy_config import DEFAULTS
 from rulewright.training.train_grpo import GrpoConfig
 
 _EPOCHS: Final = 3.0
@@ -70,9 +60,9 @@ class _Batch(NamedTuple):
     """Forward passes over the rollouts beside the one that is trained on."""
 
 
-def _batch(config: PolicyConfig, devices: int) -> _Batch:
-    options = {**DEFAULTS, **config.trainer}
-    rows, accumulated = batches(options, DEFAULTS["per_device_train_batch_size"])
+def _batch(run: PolicyRun) -> _Batch:
+    options, devices = {**DEFAULTS, **run.config.trainer}, run.place.machine.devices
+    rows, accumulated = run.batches()
     whole = options.get("generation_batch_size")
     windows = whole // (rows * devices) if whole else options.get("steps_per_generation") or accumulated
     micro_steps = max(1, windows) * int(options.get("num_iterations", 1))
@@ -111,30 +101,27 @@ def data(config: SrlConfig | GrpoConfig, style: Style | None) -> Data:
     return Data(kept, held, min(n_dev, config.eval_rows), tested / kept.n_records)
 
 
-def _step_row(step: TeacherStep, style: Style, meter: Meter) -> Row:
+def _step_row(step: TeacherStep, style: Style, meter: Meter) -> Length:
     prompt = action_prompt(step.instruction, step.pre, step.language, step.state, style=style)
     action, full = step.references[0], style == "full"
     thought, update = (describe_action(action), StateUpdate()) if full else ("", None)
     return meter.row(prompt, render_response(action, thought, update))
 
 
-def _record_row(record: NormalizedRecord, style: Style, meter: Meter) -> Row:
+def _record_row(record: NormalizedRecord, style: Style, meter: Meter) -> Length:
     answer = action_answer(record, think=style == "full", update=style == "full")
     prompt = action_prompt(record.instruction, record.pre, record.language, record.state, style=style)
     return meter.row(prompt, "" if isinstance(answer, Rejection) else answer)
 
 
-@dataclass(frozen=True)
-class PolicyRun(Run):
+class PolicyRun(PlannedRun):
     """A run of `train srl` or `train grpo`."""
 
     config: SrlConfig | GrpoConfig
-    data: Data
-    place: Place
 
     @property
     def _batch(self) -> _Batch:
-        return _batch(self.config, self.place.machine.devices)
+        return _batch(self)
 
     @property
     def _served(self) -> bool:
@@ -149,14 +136,8 @@ class PolicyRun(Run):
 
     def setup(self) -> Setup:
         """A micro-batch of the longest rollouts, padded, or joined where they share a prompt."""
-        config, place = self.config, self.place
-        tokens, rows = _largest(self._batch, self._longest_prompt, place)
-        four_bits = config.quantize == "nf4"
-        return Setup(
-            place.architecture, tokens, config.lora.r if config.lora else 0, four_bits,
-            weight_bytes(config.dtype, config.lora is not None, four_bits, place), place.sharding,
-            place.machine.devices, checkpointing=recomputes(config.trainer, place), masked=True, rows=rows,
-        )  # fmt: skip
+        tokens, rows = self._largest(self._longest_prompt)
+        return self.micro_batch(tokens, rows, masked=True)
 
     @property
     def _at_once(self) -> int:
@@ -183,14 +164,16 @@ class PolicyRun(Run):
             "answers": memory.generation(step, asked),
         }
 
-    def estimate(self) -> Estimate:
+    def forecast(self) -> Forecast:
         config, train, batch = self.config, self.data.train, self._batch
         rows_per_step = batch.rows * batch.accumulated * self.place.machine.devices
-        steps = int(config.trainer.get("max_steps", -1))
+        steps = int(self.option("max_steps", -1))
         if steps <= 0:
-            epochs = float(config.trainer.get("num_train_epochs", _EPOCHS))
+            epochs = float(self.option("num_train_epochs", _EPOCHS))
             steps = max(1, math.ceil(train.n * batch.group / rows_per_step * epochs))
-        usual, most = self._usual(), self._most()
+        answer = max(1, min(batch.completion, round(_USUAL * train.mean_answer)))
+        usual = Answers(self._at_once, round(train.mean_prompt), answer)
+        most = Answers(self._at_once, train.prompt_at(0.9), batch.completion)
         evaluations = 1 + steps // config.eval_every_steps + bool(steps % config.eval_every_steps)
         seconds = {
             "rollouts": self._generating(usual, most).times(steps / batch.reused),
@@ -199,15 +182,7 @@ class PolicyRun(Run):
             "answers": self._answering(usual, most).times(evaluations),
         }
         n_tokens = round(steps * rows_per_step * (train.mean_prompt + usual.completion))
-        return Estimate(steps, rows_per_step, n_tokens, seconds, self._notes(usual))
-
-    def _usual(self) -> Answers:
-        train = self.data.train
-        answer = max(1, min(self._batch.completion, round(_USUAL * train.mean_answer)))
-        return Answers(self._at_once, round(train.mean_prompt), answer)
-
-    def _most(self) -> Answers:
-        return Answers(self._at_once, self.data.train.prompt_at(0.9), self._batch.completion)
+        return Forecast(steps, rows_per_step, n_tokens, seconds, self._notes(usual))
 
     def _rounds(self) -> list[float]:
         """Rollouts of each round, at most."""
@@ -215,52 +190,52 @@ class PolicyRun(Run):
         rounds = sampling.max_rounds if sampling.enabled else 1
         return [self._batch.rollouts * _REPLACED**k for k in range(rounds)]
 
-    def _generating(self, usual: Answers, most: Answers) -> Span:
+    def _generating(self, usual: Answers, most: Answers) -> Range:
         """Seconds of one generation batch: one round of usual answers, to all rounds of the longest."""
         step, machine = self.setup(), self.place.machine
         if self._served:
             wanted = [n * machine.devices for n in self._rounds()]
             low = self._serving(step, usual, wanted[0]).low
-            return Span(low, sum(self._serving(step, most, n).high for n in wanted))
+            return Range(low, sum(self._serving(step, most, n).high for n in wanted))
         parts = [math.ceil(n / usual.rows) for n in self._rounds()]
         low, high = machine.generation_s(step, usual).low, machine.generation_s(step, most).high
-        return Span(low * parts[0], high * sum(parts))
+        return Range(low * parts[0], high * sum(parts))
 
-    def _serving(self, step: Setup, answers: Answers, n: float) -> Span:
+    def _serving(self, step: Setup, answers: Answers, n: float) -> Range:
         """Seconds of the server for so many answers, as many at once as all processes ask."""
         asked = self.config.server.concurrency * self._batch.group * self.place.machine.devices
         at_once = min(math.ceil(n), asked)
         batch = self.place.machine.served_s(step, answers._replace(rows=at_once))
         return batch.times(math.ceil(n / at_once))
 
-    def _scoring(self) -> Span:
+    def _scoring(self) -> Range:
         """Seconds to score one generation batch."""
         rate = self.data.tested_rate
         low, high = (each + rate * tested for each, tested in zip(_SCORED_S, _TESTED_S, strict=True))
         each = self._batch.rollouts / self.config.workers
-        return Span(low * each, high * each * sum(self._rounds()) / self._batch.rollouts)
+        return Range(low * each, high * each * sum(self._rounds()) / self._batch.rollouts)
 
-    def _training(self, usual: Answers, most: Answers) -> Span:
+    def _training(self, usual: Answers, most: Answers) -> Range:
         """Seconds of one optimizer step."""
         batch, worst = self._batch, self.setup()
         ends = []
         for answers in (usual, most):
-            tokens, rows = _micro_batch(batch, answers.prompt, answers.completion, self.place)
+            tokens, rows = self._joined(answers.prompt, answers.completion)
             step = replace(worst, tokens=tokens, rows=rows)
             all_tokens = batch.accumulated * tokens
             ends.append(self.place.machine.training_s(step, all_tokens, tokens / rows, batch.forwards))
-        return Span(ends[0].low, ends[1].high)
+        return Range(ends[0].low, ends[1].high)
 
-    def _answering(self, usual: Answers, most: Answers) -> Span:
+    def _answering(self, usual: Answers, most: Answers) -> Range:
         """Seconds of one evaluation: greedy answers and sampled ones, each device its share of the rows."""
         step, machine, at_once = self.setup(), self.place.machine, self._ask_at_once
         if self._served:
             n = self.data.n_dev * (1 + self.config.eval_samples)
-            return Span(self._serving(step, usual, n).low, self._serving(step, most, n).high)
+            return Range(self._serving(step, usual, n).low, self._serving(step, most, n).high)
         n = math.ceil(self.data.n_dev / machine.devices) * (1 + self.config.eval_samples)
         low = machine.generation_s(step, usual._replace(rows=at_once)).low
         high = machine.generation_s(step, most._replace(rows=at_once)).high
-        return Span(low, high).times(math.ceil(n / at_once))
+        return Range(low, high).times(math.ceil(n / at_once))
 
     def _notes(self, usual: Answers) -> list[str]:
         sampling, train = self.config.sampling, self.data.train
@@ -288,49 +263,38 @@ class PolicyRun(Run):
             return None
         if phase == "answers":
             return replace(self, place=replace(self.place, ask_at_once=n)), n
-        return self._changed(generate_at_once=n), n
+        return self.changed(generate_at_once=n), n
 
     def knobs(self, phase: str) -> Iterator[tuple[str, Self]]:
-        config, batch = self.config, self._batch
-        rows, accumulated = batch.rows, batch.accumulated
-        while phase == "training" and rows % 2 == 0:
-            rows, accumulated = rows // 2, accumulated * 2
-            yield self._with(
-                {"per_device_train_batch_size": rows, "gradient_accumulation_steps": accumulated}
-            )
-        if phase == "training" and not recomputes(config.trainer, self.place):
-            yield self._with({"gradient_checkpointing": True})
+        config = self.config
+        if phase == "training":
+            yield from self.smaller_batches()
+            if not self.recomputes():
+                yield self.with_options({"gradient_checkpointing": True})
         for tokens in (2048, 1024, 512):
             if tokens < config.max_prompt_tokens:
-                yield f"max_prompt_tokens: {tokens}", self._changed(max_prompt_tokens=tokens)
+                yield f"max_prompt_tokens: {tokens}", self.changed(max_prompt_tokens=tokens)
         for tokens in (512, 256):
-            if tokens < batch.completion:
-                yield self._with({"max_completion_length": tokens})
+            if tokens < self._batch.completion:
+                yield self.with_options({"max_completion_length": tokens})
         if config.quantize == "none":
-            four_bits = self._changed(quantize="nf4", lora=config.lora or LoraConfig())
+            four_bits = self.changed(quantize="nf4", lora=config.lora or LoraConfig())
             yield "train adapters on 4-bit weights (`lora`, `quantize: nf4`)", four_bits
 
-    def _changed(self, **fields: Any) -> Self:
-        return replace(self, config=self.config.model_copy(update=fields))
+    def _joined(self, prompt: int, completion: int) -> tuple[int, int]:
+        """Tokens of a micro-batch, and the rows that they lie in."""
+        batch = self._batch
+        plain = batch.rows * (prompt + completion)
+        groups = math.ceil(batch.rows / batch.group)
+        joined = groups * prompt + batch.rows * completion
+        # A window of its own on what a layer sees leaves no room for the mask that joins rows.
+        if self.place.architecture.local_layers or joined > (1 - _WORTH_JOINING) * plain:
+            return plain, batch.rows
+        return joined, groups
 
-    def _with(self, options: dict[str, Any]) -> tuple[str, Self]:
-        return option_text(options), self._changed(trainer={**self.config.trainer, **options})
-
-
-def _micro_batch(batch: _Batch, prompt: int, completion: int, place: Place) -> tuple[int, int]:
-    """Tokens of a micro-batch, and the rows that they lie in."""
-    plain = batch.rows * (prompt + completion)
-    groups = math.ceil(batch.rows / batch.group)
-    joined = groups * prompt + batch.rows * completion
-    # A window of its own on what a layer sees leaves no room for the mask that joins rows.
-    if place.architecture.local_layers or joined > (1 - _WORTH_JOINING) * plain:
-        return plain, batch.rows
-    return joined, groups
-
-
-def _largest(batch: _Batch, prompt: int, place: Place) -> tuple[int, int]:
-    """The micro-batch of most tokens: of the longest prompts, or of those just not worth joining."""
-    groups, rows, completion = math.ceil(batch.rows / batch.group), batch.rows, batch.completion
-    left = (1 - _WORTH_JOINING) * rows - groups
-    apart = min(prompt, int(_WORTH_JOINING * rows * completion / left)) if left > 0 else prompt
-    return max(_micro_batch(batch, p, completion, place) for p in (prompt, apart))
+    def _largest(self, prompt: int) -> tuple[int, int]:
+        """The micro-batch of most tokens: of the longest prompts, or of those just not worth joining."""
+        rows, completion = self._batch.rows, self._batch.completion
+        left = (1 - _WORTH_JOINING) * rows - math.ceil(rows / self._batch.group)
+        apart = min(prompt, int(_WORTH_JOINING * rows * completion / left)) if left > 0 else prompt
+        return max(self._joined(p, completion) for p in (prompt, apart))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any, Final, Self
+from dataclasses import replace
+from typing import Final, Self
 
 from rulewright.actions import Rejection
 from rulewright.data.mix import Mix, mix
@@ -15,25 +15,13 @@ from rulewright.prompts import Style
 from rulewright.training import lengths, memory
 from rulewright.training.config import LoraConfig, SftConfig, style_of
 from rulewright.training.data import Form
-from rulewright.training.duration import Span
-from rulewright.training.lengths import Lengths, Meter, Row
+from rulewright.training.duration import Range
+from rulewright.training.lengths import Length, Lengths, Meter
 from rulewright.training.memory import Answers, Setup
-from rulewright.training.plan_parts import (
-    Data,
-    Estimate,
-    Phases,
-    Place,
-    Run,
-    batches,
-    longest_answer,
-    option_text,
-    recomputes,
-    weight_bytes,
-)  # fmt: skip
+from rulewright.training.plan_parts import Data, Forecast, Phases, PlannedRun, longest_answer
 
 # TRL's and transformers' defaults, where the configuration says nothing.
 _EPOCHS: Final = 3.0
-BATCH: Final = 8
 # Of the probe (`training.probe`): held-out answers are generated so many at once.
 _ASKED_AT_ONCE: Final = 32
 _CURVE_SHARE: Final = 4
@@ -59,49 +47,39 @@ def data(config: SftConfig, style: Style | None) -> Data:
 
 
 def _lengths(records: Mix, form: Form, meter: Meter, config: SftConfig) -> Lengths:
-    rows = (_row(record, form, meter) for record in records)
-    return lengths.of(rows, meter, config.max_length_tokens, config.drop_long)
+    def row(record: NormalizedRecord) -> Length | None:
+        answer = form.answer(record)
+        return None if isinstance(answer, Rejection) else meter.row(form.prompt(record), answer)
+
+    return lengths.of(map(row, records), meter, config.max_length_tokens, config.drop_long)
 
 
-def _row(record: NormalizedRecord, form: Form, meter: Meter) -> Row | None:
-    answer = form.answer(record)
-    return None if isinstance(answer, Rejection) else meter.row(form.prompt(record), answer)
-
-
-@dataclass(frozen=True)
-class SftRun(Run):
+class SftRun(PlannedRun):
     """A run of `train sft`."""
 
     config: SftConfig
-    data: Data
-    place: Place
 
     @property
     def _packed(self) -> bool:
-        return bool(self.config.trainer.get("packing"))
+        return bool(self.option("packing", False))
 
     def setup(self) -> Setup:
         """A micro-batch in training: packed to the full length, or the longest rows that can meet."""
-        config, place, train = self.config, self.place, self.data.train
-        rows, _ = batches(config.trainer, BATCH)
+        config, train = self.config, self.data.train
+        rows, _ = self.batches()
         length = config.max_length_tokens
         if train.exact and not self._packed:
             length = min(train.longest, length)
-        four_bits = config.quantize == "nf4"
-        held = weight_bytes(config.dtype, config.lora is not None, four_bits, place)
-        return Setup(
-            place.architecture, rows * length, config.lora.r if config.lora else 0, four_bits,
-            4 if config.tiny else held, place.sharding, place.machine.devices,
-            checkpointing=recomputes(config.trainer, place),
-            masked=self._packed and config.attention in ("sdpa", "eager"), rows=1 if self._packed else rows,
-        )  # fmt: skip
+        masked = self._packed and config.attention in ("sdpa", "eager")
+        step = self.micro_batch(rows * length, 1 if self._packed else rows, masked)
+        return replace(step, weight_bytes=4) if config.tiny else step
 
     def phases(self) -> Phases:
         step = self.setup()
         added = {"training": memory.training(step)}
         if self.data.n_dev:
-            trained = batches(self.config.trainer, BATCH)[0]
-            rows = int(self.config.trainer.get("per_device_eval_batch_size", trained))
+            trained, _ = self.batches()
+            rows = int(self.option("per_device_eval_batch_size", trained))
             added["dev loss"] = memory.evaluation(replace(step, tokens=step.tokens * rows // trained))
             if not self.place.sharded:
                 added["answers"] = memory.generation(step, self._answers())
@@ -113,13 +91,15 @@ class SftRun(Run):
         prompt = min(dev.longest_prompt, self.config.max_length_tokens)
         return Answers(min(_ASKED_AT_ONCE, self.data.n_dev, self.place.ask_at_once), prompt, completion)
 
-    def estimate(self) -> Estimate:
+    def forecast(self) -> Forecast:
         config, machine, train = self.config, self.place.machine, self.data.train
         step = self.setup()
-        rows, accumulated = batches(config.trainer, BATCH)
+        rows, accumulated = self.batches()
         per_row = config.max_length_tokens / max(1.0, train.mean) if self._packed else 1.0
         rows_per_step = max(1, round(rows * accumulated * machine.devices * per_row))
-        steps = _steps(config.trainer, train.n, rows_per_step)
+        steps = int(self.option("max_steps", -1))
+        if steps <= 0:
+            steps = max(1, round(train.n / rows_per_step * float(self.option("num_train_epochs", _EPOCHS))))
         n_tokens = round(steps * rows_per_step * train.mean)
         seconds = {"training": machine.training_s(step, n_tokens / machine.devices, train.mean)}
         notes = []
@@ -135,9 +115,9 @@ class SftRun(Run):
                 )
             else:
                 seconds["answers"] = self._asking(n_asked)
-        return Estimate(steps, rows_per_step, n_tokens, seconds, notes)
+        return Forecast(steps, rows_per_step, n_tokens, seconds, notes)
 
-    def _asking(self, n: int) -> Span:
+    def _asking(self, n: int) -> Range:
         """Batches of answers, from the right answers' usual length to the longest that is allowed."""
         step, most, dev = self.setup(), self._answers(), self.data.dev
         usual = most._replace(
@@ -145,56 +125,35 @@ class SftRun(Run):
         )
         n_batches = math.ceil(n / max(1, most.rows))
         low = self.place.machine.generation_s(step, usual).low
-        return Span(n_batches * low, n_batches * self.place.machine.generation_s(step, most).high)
+        return Range(n_batches * low, n_batches * self.place.machine.generation_s(step, most).high)
 
     def halved(self, phase: str) -> tuple[Self, int] | None:
         n = self._answers().rows // 2
         return (replace(self, place=replace(self.place, ask_at_once=n)), n) if n else None
 
     def knobs(self, phase: str) -> Iterator[tuple[str, Self]]:
-        config, options = self.config, self.config.trainer
+        config = self.config
         if phase == "answers" and config.eval_limit:
             without = replace(self, data=self.data._replace(n_dev=0))
             yield "eval_limit: 0 (ask afterwards: `rulewright eval`)", without
-        if phase == "dev loss" and int(options.get("per_device_eval_batch_size", 1)) > 1:
-            yield self._with({"per_device_eval_batch_size": 1})
-        rows, accumulated = batches(options, BATCH)
-        while rows % 2 == 0:
-            rows, accumulated = rows // 2, accumulated * 2
-            yield self._with(
-                {"per_device_train_batch_size": rows, "gradient_accumulation_steps": accumulated}
+        if phase == "dev loss" and int(self.option("per_device_eval_batch_size", 1)) > 1:
+            yield self.with_options({"per_device_eval_batch_size": 1})
+        yield from self.smaller_batches()
+        if not self.recomputes():
+            yield self.with_options({"activation_checkpointing": True})
+        if config.tiny is None and config.quantize == "none":
+            if config.lora is None:
+                yield "train adapters (`lora: {r: 16}`)", self.changed(lora=LoraConfig())
+            change = (
+                "quantize: nf4"
+                if config.lora
+                else "train adapters on 4-bit weights (`lora`, `quantize: nf4`)"
             )
-        if not recomputes(options, self.place):
-            yield self._with({"activation_checkpointing": True})
-        yield from self._smaller_weights()
+            yield change, self.changed(lora=config.lora or LoraConfig(), quantize="nf4")
+            if self.place.sharding == "none" and self.place.machine.devices > 1:
+                sharded = replace(self, place=replace(self.place, sharding="fsdp"))
+                yield "shard the weights (--sharding fsdp, configs/accelerate/fsdp2.yaml)", sharded
         length = config.max_length_tokens
         while length // 2 >= _SHORTEST:
             length //= 2
-            yield f"max_length_tokens: {length}", self._changed(max_length_tokens=length)
-
-    def _smaller_weights(self) -> Iterator[tuple[str, Self]]:
-        config = self.config
-        if config.tiny is not None or config.quantize != "none":
-            return
-        if config.lora is None:
-            yield "train adapters (`lora: {r: 16}`)", self._changed(lora=LoraConfig())
-        four_bits = self._changed(lora=config.lora or LoraConfig(), quantize="nf4")
-        yield (
-            ("quantize: nf4" if config.lora else "train adapters on 4-bit weights (`lora`, `quantize: nf4`)"),
-            four_bits,
-        )
-        if self.place.sharding == "none" and self.place.machine.devices > 1:
-            sharded = replace(self, place=replace(self.place, sharding="fsdp"))
-            yield "shard the weights (--sharding fsdp, configs/accelerate/fsdp2.yaml)", sharded
-
-    def _changed(self, **fields: Any) -> Self:
-        return replace(self, config=self.config.model_copy(update=fields))
-
-    def _with(self, options: dict[str, Any]) -> tuple[str, Self]:
-        return option_text(options), self._changed(trainer={**self.config.trainer, **options})
-
-
-def _steps(options: dict[str, Any], n_rows: int, rows_per_step: int) -> int:
-    if int(options.get("max_steps", -1)) > 0:
-        return int(options["max_steps"])
-    return max(1, round(n_rows / rows_per_step * float(options.get("num_train_epochs", _EPOCHS))))
+            yield f"max_length_tokens: {length}", self.changed(max_length_tokens=length)

@@ -2,9 +2,7 @@
 
 A run owns `OUT/run/` (configuration, metrics, checkpoints, dev rewards, and last
 `result.json`) and puts the best checkpoint, a plain Hugging Face model, into `OUT/`.
-Dev is evaluated greedily and sampled, seeded per row, before, during and after.
-
-Nothing here imports torch before a run starts.
+Dev is evaluated greedily and sampled, seeded per row, before, during and after (`watch`).
 """
 
 from __future__ import annotations
@@ -12,230 +10,30 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple, TypeVar
+from typing import Any
 
-import tyro
-from pydantic import Field
+import torch
+from datasets import Dataset
+from trl import GRPOConfig
 
-from rulewright import console, jsonl, yaml12
-from rulewright.config import CommandConfig, Options
-from rulewright.errors import ConfigError, MissingDependency, RulewrightError, UsageError
-from rulewright.generation.base import Sampling
-from rulewright.generation.gguf import checkpoint
-from rulewright.generation.open import require_checkpoint, resolve_thinking
-from rulewright.generation.vllm_server import ServerConfig
+from rulewright import console
+from rulewright.errors import ConfigError, RulewrightError, UsageError
+from rulewright.generation import chat
+from rulewright.generation.cpu import multiplies_bf16
+from rulewright.generation.notes import adapter_base
+from rulewright.generation.open import GeneratorConfig, resolve_style, resolve_thinking
 from rulewright.runs import RunDir
-from rulewright.srl.curves import plot
-from rulewright.srl.sampling import SamplingConfig
-from rulewright.srl.scoring import Scored, Scorer
-from rulewright.training import checkpoints, environment, hub
-from rulewright.training import launch as launcher
-from rulewright.training import policy_card as card
-from rulewright.training.config import Device, Dtype, LoraConfig, cannot_change_weights, placed
-from rulewright.training.options import problems
+from rulewright.srl.scoring import Scorer
+from rulewright.training import callbacks, card, checkpoints, environment, hub, job, models, preview
+from rulewright.training.assemble import trl_arguments
+from rulewright.training.config import SftConfig
+from rulewright.training.grpo import PolicyTrainer
 from rulewright.training.origin import origin_of
-
-if TYPE_CHECKING:
-    from trl import GRPOConfig
-
-    from rulewright.training.grpo import PolicyTrainer
-
-Mode = Literal["greedy", "sampled"]
-Keep = Literal["best", "last", "start"]
-MODES: Final[tuple[Mode, ...]] = ("greedy", "sampled")
-
-DEFAULTS: Final[dict[str, Any]] = {
-    # Every trained weight takes part in every step; to look for others costs a walk over the graph.
-    "ddp_find_unused_parameters": False,
-    "ddp_timeout": environment.PATIENCE_S,
-    # Rewards are on one scale already; dividing by a group's deviation blows small differences up.
-    "scale_rewards": "none",
-    "loss_type": "dapo",
-    "beta": 0.0,
-    # A cut answer counts with what it earns: rambling is pushed down. True: it leaves its group.
-    "mask_truncated_completions": False,
-    "num_generations": 8,
-    "per_device_train_batch_size": 8,
-    "max_completion_length": 512,
-    "logging_steps": 1,
-    "save_steps": 20,
-    "save_total_limit": 2,
-    "report_to": "none",
-}
-# The run decides these; a configuration that sets them is refused.
-OURS: Final = dict.fromkeys(
-    (
-        "output_dir", "seed", "eval_strategy", "eval_steps", "do_eval", "save_strategy", "save_only_model",
-        "load_best_model_at_end", "remove_unused_columns", "resume_from_checkpoint", "reward_weights",
-        "multi_objective_aggregation", "chat_template_kwargs", "hub_token", "hub_strategy", "hub_always_push",
-        "hub_revision",
-    ),
-    "is decided by the run: take it out",
-)  # fmt: skip
-
-
-class PolicyConfig(CommandConfig):
-    """Fields of every policy training."""
-
-    model: str = "models/sft_stage1_astgrep"
-    """Checkpoint to start from: a folder, an adapter, a GGUF file or a hub name."""
-    out: Path = Path("models/srl_stage2")
-    """The best checkpoint goes here, the run's files into run/ below."""
-    reports: Path = Path("reports/srl")
-    """Metrics and curves, copied from the run."""
-    thinking: bool | None = None
-    """Switch a chat template's thinking on or off; unset: as noted in the checkpoint, else its default."""
-    max_prompt_tokens: int = Field(default=4096, ge=1)
-    """Tasks with a longer prompt are left out, and counted."""
-    eval_rows: int = Field(default=128, ge=1)
-    """Dev tasks that are evaluated, at most."""
-    eval_samples: int = Field(default=1, ge=1)
-    """Sampled answers per dev task, beside the greedy one."""
-    eval_every_steps: int = Field(default=20, ge=1)
-    """Optimizer steps between evaluations."""
-    keep: Keep = "best"
-    """Which step is published. best: the best one after the start, by dev reward, even if it is worse than
-    the start; start: the start too may be the best; last: the last one."""
-    workers: int = Field(default=2, ge=1)
-    """Processes that execute the model's actions, per training process."""
-    deadline_s: float = Field(default=5.0, gt=0)
-    """Processor time after which an action counts as a timeout; waiting does not count."""
-    generate_at_once: int = Field(default=0, ge=0)
-    """Rollouts generated together by one process: fewer need less memory for keys and values; 0: all."""
-    rollouts: Literal["transformers", "server"] = "transformers"
-    """Where answers are sampled: here, by transformers, or by a vLLM server (`server:`; needs `lora`)."""
-    server: tyro.conf.Fixed[tyro.conf.Suppress[ServerConfig]] = ServerConfig()
-    """`rollouts: server`: base_url, concurrency, timeout_s, max_retries, max_logprob_gap, …"""
-    lora: tyro.conf.Fixed[tyro.conf.Suppress[LoraConfig | None]] = None
-    """Train adapters instead of all weights."""
-    quantize: Literal["none", "nf4"] = "none"
-    """`nf4`: 4-bit base weights (QLoRA; needs `lora` and bitsandbytes)."""
-    dtype: Dtype = "auto"
-    """Of the weights in memory; auto: float32 where all are trained, bfloat16 where they are frozen."""
-    device: Device = "auto"
-    """`cpu`: leave GPUs alone; `auto`: the first visible one, or one for each of `processes`."""
-    processes: int = Field(default=1, ge=1)
-    """Data-parallel processes on this machine; more, or DeepSpeed and FSDP: `accelerate launch`."""
-    threads: int = Field(default=1, ge=1)
-    """CPU threads of each process; small models are fastest with one."""
-    seed: int = 0
-    """Of shuffling, sampling and evaluation."""
-    sampling: tyro.conf.Fixed[tyro.conf.Suppress[SamplingConfig]] = SamplingConfig()
-    """Dynamic sampling: enabled, epsilon, criterion, max_rounds, max_flat_batches."""
-    attention: str = "sdpa"
-    """Of transformers: sdpa, eager, flash_attention_2, or a kernel of the hub."""
-    trainer: Options = Field(default_factory=dict)
-    """Fields of TRL's GRPOConfig."""
-    resume: bool = False
-    """Continue a run that was cut off."""
-    overwrite: bool = False
-    """Replace what an earlier run left in OUT."""
-    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
-    """Result as JSON on stdout."""
-
-    @classmethod
-    def mistakes(cls, values: Mapping[str, Any]) -> list[tuple[yaml12.Path, str]]:
-        return placed(problems(values.get("trainer", {}), "GRPOConfig", OURS))
-
-    def is_free(self, key: str) -> bool:
-        return cannot_change_weights(key) or super().is_free(key)
-
-
-P = TypeVar("P", bound=PolicyConfig)
-
-
-class Tasks(NamedTuple):
-    """What is trained and evaluated on."""
-
-    train: Scorer
-    dev: Scorer
-    reward: str
-    """Name of the reward, for logs."""
-    rejected: Sequence[Mapping[str, Any]] = ()
-    """Lines that cannot be used, with place and reason."""
-
-    def set_aside(self, folder: Path) -> None:
-        """Write what is not used beside the run, and say so."""
-        path = folder / "rejected.jsonl"
-        path.unlink(missing_ok=True)
-        if self.rejected:
-            jsonl.write(path, self.rejected)
-            console.say(f"{len(self.rejected)} lines cannot be used; reasons in {path}")
-
-
-def with_checkpoint(config: P) -> P:
-    """The configuration with a checkpoint folder where a GGUF file was named."""
-    environment.prepare(config.threads, config.model, config.device, config.processes)
-    return config.model_copy(update={"model": checkpoint(config.model)})
-
-
-def look(config: PolicyConfig, inputs: Sequence[Path]) -> RunDir:
-    """The run's folder, where this run may take it; nothing is changed yet.
-
-    Raises:
-        UsageError: no such checkpoint, or the folder holds another run.
-    """
-    if config.quantize != "none" and config.lora is None:
-        raise ConfigError("`quantize: nf4` trains adapters only: add a `lora` section", "nothing has run yet")
-    require_checkpoint(config.model)
-    return RunDir.look(config.out / "run", config, inputs)
-
-
-def settled(command: list[str], config: PolicyConfig, inputs: Sequence[Path]) -> dict[str, Any] | None:
-    """The result of a run that is finished, or that `processes` do; `None` where this one is to train.
-
-    Raises:
-        UsageError: as `look`; for `processes` also what would end each of them at its start.
-    """
-    if environment.is_launched():
-        return None
-    run = look(config, inputs)
-    if run.done and not config.overwrite:
-        return _confirmed(config, run)
-    if config.processes == 1:
-        return None
-    _require_libraries(config)
-    from rulewright.training.models import load_tokenizer
-    from rulewright.training.policy_loop import trainer_arguments
-
-    if not environment.visible_cards():  # there they would start CUDA here too, and keep its memory
-        trainer_arguments(config, run)
-    load_tokenizer(config.model, resolve_thinking(config.model, config.thinking))
-    launcher.run(command, config, config.processes, config.threads, run.path, config.device)
-    return run.result()
-
-
-def _require_libraries(config: PolicyConfig) -> None:
-    environment.prepare(
-        config.threads, config.model, config.device, config.processes, hub="push_to_hub" in config.trainer
-    )
-    try:
-        import torch  # noqa: F401
-        import trl  # noqa: F401
-    except ImportError as error:
-        raise MissingDependency("trl with torch", "training", "train") from error
-    environment.quiet()
-
-
-def _confirmed(config: PolicyConfig, run: RunDir) -> dict[str, Any]:
-    console.say(f"{config.out}: this very run is finished already")
-    _push(config)
-    return run.result()
-
-
-def _claim(config: PolicyConfig, inputs: Sequence[Path]) -> RunDir:
-    """Take the folder, for this run alone, now that everything is there to start."""
-    path = config.out / "run"
-    return RunDir.open(path, config, inputs, lambda: _clear(path))
-
-
-def _clear(folder: Path) -> None:
-    """Remove the training state of an earlier run; `look` has said that it may go."""
-    for name in ("checkpoints", "best", "best.new"):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    (folder / "dev.jsonl").unlink(missing_ok=True)
+from rulewright.training.policy_config import DEFAULTS, MODES, PolicyConfig, Tasks
+from rulewright.training.rollouts import ServedPolicy, check_served
+from rulewright.training.watch import Watch, publish
 
 
 def run_policy(config: PolicyConfig, tasks: Tasks, inputs: Sequence[Path] = ()) -> dict[str, Any]:
@@ -259,55 +57,49 @@ def run_policy(config: PolicyConfig, tasks: Tasks, inputs: Sequence[Path] = ()) 
 
 
 def _train(config: PolicyConfig, tasks: Tasks, inputs: Sequence[Path]) -> dict[str, Any]:
-    _require_libraries(config)
-    import torch
-
-    from rulewright.training import callbacks, preview
-    from rulewright.training.policy_loop import Watch, open_trainer, save_best, trainer_arguments
-
+    config = job.prepare(config)
+    environment.quiet()
     torch.set_num_threads(config.threads)
     started = time.monotonic()
     run = RunDir(config.out / "run")
     arguments = trainer_arguments(config, run)
-    if environment.agree(lambda: look(config, inputs).done and not config.overwrite):
+    if job.is_done(config, inputs):
         environment.leave()
-        return _confirmed(config, run) if environment.is_main() else {}
+        return job.confirmed(config)
     trainer = open_trainer(config, tasks, arguments)
-    run = environment.agree(lambda: _claim(config, inputs))
-    checkpoint = checkpoints.agree_on_start(run.path / "checkpoints")
+    run = environment.agree(lambda: job.claim(config, inputs))
+    start = checkpoints.agree_on_start(run.path / "checkpoints")
     if environment.is_main():
         tasks.set_aside(run.path)
         callbacks.keep_logs_in(trainer, run.path / "logs")
-        if checkpoint is None:
+        if start is None:
             preview.show_tasks(tasks.train, trainer.train_dataset, trainer.processing_class)
-    watch = Watch(
-        trainer, tasks.dev, config, run, resumed_at=checkpoints.step_of(checkpoint) if checkpoint else 0
-    )
+    watch = Watch(trainer, tasks.dev, config, run, resumed_at=checkpoints.step_of(start) if start else 0)
     trainer.add_callback(watch)
     watch.evaluate(0)
-    if checkpoint is not None:
-        console.decided("start", checkpoint.name, "the newest whole checkpoint of this run")
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    if start is not None:
+        console.decided("start", start.name, "the newest whole checkpoint of this run")
+    trainer.train(resume_from_checkpoint=str(start) if start else None)
     _require_signal(trainer, config)
     watch.evaluate(trainer.state.global_step)
     callbacks.close_logs(trainer)
     result: dict[str, Any] = {}
     if trainer.accelerator.is_main_process:
-        save_best(run.path / "best", config)
+        _publish_best(run.path / "best", config)
         result = _result(config, tasks, trainer, watch, time.monotonic() - started)
         publish(run, config, curves=True)
         card.write(config, result, run.facts())
         run.finish(result)
-        _push(config)
+        hub.push(config.out, config.trainer)
     trainer.accelerator.end_training()
     return result
 
 
-def _push(config: PolicyConfig) -> None:
-    """Send the finished model to the hub, where that is asked for."""
-    _, target = hub.split(config.trainer, config.out)
-    if target is not None:
-        hub.push(config.out, target)
+def preflight(config: PolicyConfig, run: RunDir) -> None:
+    """Find the person's mistakes before other processes meet them."""
+    if not environment.visible_cards():  # there they would start CUDA here too, and keep its memory
+        trainer_arguments(config, run)
+    models.load_tokenizer(config.model, resolve_thinking(config.model, config.thinking))
 
 
 def check_trainer(arguments: GRPOConfig, n_train: int) -> None:
@@ -344,32 +136,6 @@ def check_trainer(arguments: GRPOConfig, n_train: int) -> None:
             f"{n_train} training tasks, but one batch takes {prompts} prompts: there would be no step at all",
             "more tasks, or smaller per_device_train_batch_size, steps_per_generation or number of processes",
         )
-
-
-def ask(
-    generator: Any, scorer: Scorer, rows: Sequence[int], mode: Mode, samples: int, max_new_tokens: int,
-    temperature: float, seed: int,
-) -> list[list[Scored]]:  # fmt: skip
-    """Answer each task once (greedy) or `samples` times; the scores of each task's answers."""
-    if not rows:  # more processes than tasks
-        return []
-    greedy = mode == "greedy"
-    n = 1 if greedy else samples
-    sampling = Sampling(n, 0.0 if greedy else temperature, 1.0, max_new_tokens, seed)
-    answers = generator.generate([scorer.prompt(row, generator.style) for row in rows], sampling)
-    flat = [(row, answer) for row, several in zip(rows, answers, strict=True) for answer in several]
-    scored = scorer.score(
-        [row for row, _ in flat], [answer.text for _, answer in flat], [answer.n_tokens for _, answer in flat]
-    )
-    return [scored[i : i + n] for i in range(0, len(scored), n)]
-
-
-def publish(run: RunDir, config: PolicyConfig, curves: bool) -> None:
-    """Copy the metrics into the reports folder, and draw the curves there."""
-    target = config.reports / "metrics.jsonl"
-    jsonl.write_text(target, (run.path / "metrics.jsonl").read_text(encoding="utf-8"))
-    if curves:
-        plot(target, config.reports / "curves.png", f"{config.out.name}: {config.model} → {config.out}")
 
 
 def _require_signal(trainer: PolicyTrainer, config: PolicyConfig) -> None:
@@ -425,35 +191,114 @@ def _result(
     }
 
 
-def tell(config: PolicyConfig, result: Mapping[str, Any]) -> None:
-    """The result for whoever started the run; the processes of a launcher stay quiet."""
-    if not result or environment.is_launched():
-        return
-    if config.json_output:
-        console.emit_json(result)
-        return
-    console.say(show(result))
-    console.say(
-        f"model: {config.out}; step {result['best_step']} of {result['steps']}, {card.selected(result)}"
-    )
+def open_trainer(config: PolicyConfig, tasks: Tasks, arguments: GRPOConfig) -> PolicyTrainer:
+    """Load the checkpoint and put the trainer together.
 
-
-def show(result: Mapping[str, Any]) -> str:
-    """The result as a small table."""
-    rows = []
-    for mode in MODES:
-        before, after, gain = result["before"][mode], result["after"][mode], result["gain"][mode]
-        rows.append(
-            [
-                mode,
-                f"{before['mean_reward']:.3f}",
-                f"{after['mean_reward']:.3f}",
-                f"{gain['difference']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}]",
-                f"{before['success_rate']:.3f}",
-                f"{after['success_rate']:.3f}",
-                after["n"],
-            ]
+    Raises:
+        UsageError: the checkpoint or the tasks cannot be trained with.
+        ConfigError: settings that would train on nothing, or weights that are sharded.
+    """
+    if sharded := environment.shards(arguments):
+        # `generate` of a model with adapters goes past the hooks that gather sharded weights, and
+        # the answers before the first step are asked for before anything is sharded at all.
+        raise ConfigError(
+            f"{sharded} shards the weights, and a policy cannot generate its own rollouts from shards",
+            "hold a whole model on each device: configs/accelerate/ddp.yaml with `lora` and `quantize: nf4`",
         )
-    return console.table(
-        ["dev", "reward before", "after", "gain (95 %)", "success before", "after", "n"], rows
+    thinking = resolve_thinking(config.model, config.thinking)
+    tokenizer = models.load_tokenizer(config.model, thinking)
+    style = resolve_style(GeneratorConfig(model=config.model))
+    console.decided("prompt style", style, "as noted in the checkpoint")
+    dataset = _dataset(tasks.train, tokenizer, style, config.max_prompt_tokens)
+    check_trainer(arguments, len(dataset))
+    served = None
+    if config.rollouts == "server":
+        check_served(arguments, config.lora is not None)
+        served = ServedPolicy(config.server, config.out / "run", adapter_base(config.model) or config.model)
+        listed = ", ".join(served.server.base_models())
+        console.decided("rollouts", served.server.url, f"it serves {listed}")
+    base = SftConfig(
+        model=config.model, lora=config.lora, quantize=config.quantize, attention=config.attention,
+        dtype=config.dtype, trainer={"model_init_kwargs": config.trainer.get("model_init_kwargs") or {}},
+    )  # fmt: skip
+    model = models.load_model(base)
+    models.set_attention(model, config.attention)
+    adapter = models.trained_weights(model)
+    fresh = config.lora is not None and not hasattr(model, "peft_config")
+    trainer = PolicyTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=dataset,
+        processing_class=tokenizer,
+        scorer=tasks.train,
+        sampling=config.sampling,
+        reward_name=tasks.reward,
+        prompt_style=style,
+        generate_at_once=config.generate_at_once,
+        served=served,
+        peft_config=models.peft_config(config.lora) if fresh and config.lora else None,
+        callbacks=[callbacks.MarkComplete()],
     )
+    trainer.thinking = thinking
+    callbacks.remove_printers(trainer)
+    models.hold_in_float32(trainer, adapter)
+    return trainer
+
+
+def trainer_arguments(config: PolicyConfig, run: RunDir) -> GRPOConfig:
+    """TRL's configuration from ours; on a machine without a GPU, one that works there."""
+    options = config.trl_options()
+    values = {**DEFAULTS, **options}
+    launched = environment.launched_in_bf16(options)
+    if not torch.cuda.is_available():
+        cpu = {"use_cpu": True, "bf16": multiplies_bf16(), "gradient_checkpointing": False}
+        values |= {key: value for key, value in cpu.items() if key not in options}
+    if launched is not None:
+        values["bf16"] = launched
+    return trl_arguments(
+        GRPOConfig,
+        {
+            "output_dir": str(run.path / "checkpoints"),
+            "seed": config.seed,
+            "eval_strategy": "no",
+            "save_strategy": "steps",
+            "remove_unused_columns": False,
+            "disable_tqdm": True,
+            **values,
+        },
+    )
+
+
+def _dataset(scorer: Scorer, tokenizer: Any, style: Any, max_prompt_tokens: int) -> Dataset:
+    rows: list[dict[str, Any]] = []
+    for row in range(len(scorer)):
+        prompt = scorer.prompt(row, style)
+        ids = tokenizer(chat.ask(tokenizer, prompt), add_special_tokens=False)["input_ids"]
+        if len(ids) <= max_prompt_tokens:
+            rows.append({"prompt": prompt, "row": row})
+    if len(rows) < len(scorer):
+        console.decided(
+            "left out", f"{len(scorer) - len(rows)} of {len(scorer)} tasks",
+            f"their prompts are longer than {max_prompt_tokens} tokens",
+        )  # fmt: skip
+    if not rows:
+        raise UsageError(
+            f"all {len(scorer)} training tasks have prompts longer than {max_prompt_tokens} tokens",
+            "raise --max-prompt-tokens",
+        )
+    return Dataset.from_list(rows)
+
+
+def _publish_best(best: Path, config: PolicyConfig) -> None:
+    """Put the best checkpoint into the model folder: as it is, or an adapter merged into its base."""
+    config.out.mkdir(parents=True, exist_ok=True)
+    if config.lora is not None and config.lora.merge:
+        from peft import AutoPeftModelForCausalLM
+
+        dtype = "auto" if config.dtype == "auto" else getattr(torch, config.dtype)
+        merged = AutoPeftModelForCausalLM.from_pretrained(best, dtype=dtype)
+        merged.merge_and_unload().save_pretrained(config.out)
+    for path in sorted(best.iterdir()):
+        weights = path.name.startswith("adapter_") and config.lora is not None and config.lora.merge
+        if path.name not in ("step.json", "training_args.bin", "README.md") and not weights:
+            shutil.copy(path, config.out / path.name)

@@ -30,11 +30,10 @@ from trl.trainer.utils import pad
 
 from rulewright import console
 from rulewright.errors import ConfigError, RulewrightError
-from rulewright.generation.base import Base, Completion, Prompt, Sampling
+from rulewright.generation.base import Completion, FinishReason, Generator, Prompt, Sampling
 from rulewright.generation.local import LocalGenerator
 from rulewright.generation.vllm_server import AdapterLost, Draw, Rollout, ServerConfig, VllmServer
 from rulewright.languages import Language
-from rulewright.prompts import Style
 
 if TYPE_CHECKING:
     from rulewright.training.grpo import PolicyTrainer
@@ -209,7 +208,7 @@ class ServedPolicy:
         )
 
 
-class ServedGenerator(Base):
+class ServedGenerator(Generator):
     """The policy under training as a generator, answering through its server.
 
     Args:
@@ -220,14 +219,7 @@ class ServedGenerator(Base):
 
     def __init__(self, served: ServedPolicy, trainer: PolicyTrainer, local: LocalGenerator) -> None:
         self._served, self._trainer, self._local = served, trainer, local
-
-    @property
-    def name(self) -> str:
-        return self._local.name
-
-    @property
-    def style(self) -> Style:
-        return self._local.style
+        self.name, self.style = local.name, local.style
 
     def stream(
         self, prompts: Sequence[Prompt], sampling: Sampling, languages: Sequence[Language] | None = None
@@ -239,15 +231,13 @@ class ServedGenerator(Base):
         # By the prompt, not its place: processes share the prompts, and answer as one would.
         seeds = [_seed(sampling.seed, *ids) for ids, _ in asked]
         for i, rollouts in enumerate(self._served.complete(trainer, asked, draw, seeds)):
-            yield i, [_completion(r, self._local.tokenizer, len(asked[i][0])) for r in rollouts]
+            yield i, [self._completion(rollout, len(asked[i][0])) for rollout in rollouts]
 
-
-def _completion(rollout: Rollout, tokenizer: Any, n_prompt: int) -> Completion:
-    text = tokenizer.decode(rollout.token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-    return Completion(
-        text, len(rollout.token_ids), "stop" if rollout.finished else "length", n_prompt,
-        logprob=round(sum(rollout.logprobs), 4),
-    )  # fmt: skip
+    def _completion(self, rollout: Rollout, n_prompt: int) -> Completion:
+        ids = rollout.token_ids
+        text = self._local.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        end: FinishReason = "stop" if rollout.finished else "length"
+        return Completion(text, len(ids), end, n_prompt, logprob=round(sum(rollout.logprobs), 4))
 
 
 def write_adapter(trainer: PolicyTrainer, folder: Path) -> None:

@@ -10,20 +10,19 @@ from __future__ import annotations
 import dataclasses
 import resource
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rulewright import console, jsonl
-from rulewright.errors import ConfigError, MissingDependency, RulewrightError
-from rulewright.evaluation.tables import cell
-from rulewright.generation.gguf import checkpoint
-from rulewright.generation.open import require_checkpoint
+from rulewright.errors import ConfigError, RulewrightError, first_line
 from rulewright.runs import RunDir
-from rulewright.training import card, checkpoints, environment, launch, models
-from rulewright.training.assemble import Prepared, prepare
+from rulewright.training import card, checkpoints, environment, hub, job, models
+from rulewright.training.assemble import PreparedData, prepare
 from rulewright.training.config import SftConfig, check
 from rulewright.training.data import Counts
+from rulewright.training.origin import origin_of
 from rulewright.training.probe import Prober, longest
 
 
@@ -38,103 +37,40 @@ def train(config: SftConfig) -> dict[str, Any]:
         RulewrightError: nothing to train on, or a process failed.
     """
     check(config)
-    environment.prepare(
-        config.threads, config.model, config.device, config.processes, hub="push_to_hub" in config.trainer
-    )
-    config = config.model_copy(update={"model": checkpoint(config.model)})
+    config = job.prepare(config)
     prepared = prepare(config)
-    if not environment.is_launched():
-        run = _look(config, prepared)
-        if run.done and not config.overwrite:
-            return _confirmed(config, run)
-        if config.processes > 1:
-            _preflight(config, prepared, run)
-            command = ["train", "sft"]
-            launch.run(command, config, config.processes, config.threads, run.path, config.device)
-            return run.result()
-    with checkpoints.writing(config.out):
-        return _train(config, prepared)
+    inputs = [Path(name) for part in prepared.train.contributions for name in part.files]
 
-
-def describe(result: dict[str, Any]) -> str:
-    """The result for a person, a few lines."""
-    lines = [
-        f"{result['out']}: {result['steps']:,} steps, training loss {result['train_loss']}, "
-        f"dev loss {result['dev_loss']}, {result['seconds']:.0f} s" + _memory(result.get("peak_gpu_gib"))
-    ]
-    found = result["evaluation"]
-    if found is not None:
-        first = {row["step"]: row for row in result["curve"]}.get(0)
-        name = "exact" if result["task"] == "edit" else "success"
-        value = found["metrics"][name]
-        line = f"{name}: {cell(value)} % of {value['n']} held-out records"
-        lines.append(line + (f"; before training {100 * first[f'dev_{name}']:.1f} %" if first else ""))
-        if result.get("cut_answers"):
-            lines.append(
-                f"{result['cut_answers']} of {value['n']} answers were cut: raise --eval-max-new-tokens"
-            )
-    return "\n".join(lines)
-
-
-def _memory(peak_gib: dict[str, float] | None) -> str:
-    if peak_gib is None:
-        return ""
-    return f", at most {peak_gib['allocated']:.1f} GiB of GPU memory ({peak_gib['reserved']:.1f} reserved)"
-
-
-def _look(config: SftConfig, prepared: Prepared) -> RunDir:
-    """The run's folder, where this run may take it; nothing is changed yet."""
-    if config.model:
-        require_checkpoint(config.model)
-    return RunDir.look(config.out / "run", config, _inputs(prepared))
-
-
-def _confirmed(config: SftConfig, run: RunDir) -> dict[str, Any]:
-    console.say(f"{config.out}: this very run is finished already")
-    _push(config)
-    return run.result()
-
-
-def _preflight(config: SftConfig, prepared: Prepared, run: RunDir) -> None:
-    """Find the person's mistakes before other processes meet them."""
-    try:
+    def preflight(run: RunDir) -> None:
         from rulewright.training import assemble
-    except ImportError as error:
-        raise MissingDependency("trl with torch", "training", "train") from error
-    if not environment.visible_cards():  # there they would start CUDA here too, and keep its memory
-        assemble.arguments(config, prepared, run)
-    if config.model:
-        models.load_tokenizer(config.model, prepared.thinking)
+
+        if not environment.visible_cards():  # there they would start CUDA here too, and keep its memory
+            assemble.arguments(config, prepared, run)
+        if config.model:
+            models.load_tokenizer(config.model, prepared.thinking)
+
+    result = job.settled("sft", config, inputs, preflight)
+    if result is not None:
+        return result
+    with checkpoints.writing(config.out):
+        return _train(config, prepared, inputs)
 
 
-def _claim(config: SftConfig, prepared: Prepared) -> RunDir:
-    """Open `out/run`, for this run alone; with `overwrite`, remove what an earlier one left in `out`."""
-    path = config.out / "run"
-    return RunDir.open(path, config, _inputs(prepared), lambda: checkpoints.clear(config.out))
+def _train(config: SftConfig, prepared: PreparedData, inputs: Sequence[Path]) -> dict[str, Any]:
+    """Load, claim the folder, train, save, evaluate."""
+    job.require_libraries()
+    import torch
 
-
-def _inputs(prepared: Prepared) -> list[Path]:
-    return [Path(name) for part in prepared.train.contributions for name in part.files]
-
-
-def _train(config: SftConfig, prepared: Prepared) -> dict[str, Any]:
-    """Load, claim the folder, train, save, evaluate; in a run of several processes the first one decides."""
-    try:
-        import torch
-        import trl  # noqa: F401
-    except ImportError as error:
-        raise MissingDependency("trl with torch", "training", "train") from error
     from rulewright.training import assemble, callbacks
 
     torch.set_num_threads(config.threads)
-    environment.quiet()
     run = RunDir(config.out / "run")
     args = assemble.arguments(config, prepared, run)
-    if environment.agree(lambda: _look(config, prepared).done and not config.overwrite):
+    if job.is_done(config, inputs):
         environment.leave()
-        return _confirmed(config, run) if environment.is_main() else {}
+        return job.confirmed(config)
     loaded = assemble.loaded(config, prepared)
-    run = environment.agree(lambda: _claim(config, prepared))
+    run = environment.agree(lambda: job.claim(config, inputs))
     made = _assemble(config, prepared, run, args, loaded)
     start = checkpoints.agree_on_start(Path(args.output_dir))
     done = _fit(config, made, run, start)
@@ -143,10 +79,11 @@ def _train(config: SftConfig, prepared: Prepared) -> dict[str, Any]:
     result |= _evaluate(config, made, args)
     callbacks.close_logs(made.trainer)
     if environment.is_main():
-        result |= {"curve": _curve(run)}
-        card.write(config, result, run)
+        path = run.path / "metrics.jsonl"
+        result["curve"] = [row for row in jsonl.read(path) if "n_asked" in row] if path.exists() else []
+        card.write(config, result, run.facts())
         run.finish(result)
-        _push(config)
+        hub.push(config.out, config.trainer)
     made.trainer.accelerator.end_training()
     return result if environment.is_main() else {}
 
@@ -166,7 +103,7 @@ class Assembled(NamedTuple):
     steps: int
 
 
-def _assemble(config: SftConfig, prepared: Prepared, run: RunDir, args: Any, loaded: Any) -> Assembled:
+def _assemble(config: SftConfig, prepared: PreparedData, run: RunDir, args: Any, loaded: Any) -> Assembled:
     """Tokenize, and put the trainer together.
 
     Raises:
@@ -190,7 +127,15 @@ def _assemble(config: SftConfig, prepared: Prepared, run: RunDir, args: Any, loa
         )
     dev = assemble.rows(run, assemble.dev_name(prepared)) if prepared.dev else None
     if dev is None and args.eval_strategy != "no":
-        _without_dev_loss(config, args)
+        from transformers.trainer_utils import IntervalStrategy
+
+        if config.keep != "last":
+            raise RulewrightError(
+                f"`keep: {config.keep}`: no held-out record fits into {config.max_length_tokens} tokens",
+                "raise max_length_tokens, or name other records in `dev`",
+            )
+        console.decided("dev loss", "none", "no held-out record fits into max_length_tokens")
+        args.eval_strategy = IntervalStrategy.NO
     data = assemble.ordered(config, run, args)
     model, peft = assemble.model(config, tokenizer, loaded)
     adapter = models.trained_weights(model)
@@ -212,7 +157,7 @@ def _assemble(config: SftConfig, prepared: Prepared, run: RunDir, args: Any, loa
     callbacks.keep_logs_in(trainer, run.path / "logs")
     preview.require_labels(trainer.train_dataset)
     prober = _prober(config, prepared, run, trainer, tokenizer, dev_counts)
-    trainer.add_callback(callbacks.Probe(prober.curve, last_too=config.keep == "best_success"))
+    trainer.add_callback(callbacks.AskHeldOut(prober.curve, last_too=config.keep == "best_success"))
     if config.patience:
         trainer.add_callback(EarlyStoppingCallback(config.patience))
     # TRL has packed the rows by now, where that is asked for.
@@ -222,18 +167,6 @@ def _assemble(config: SftConfig, prepared: Prepared, run: RunDir, args: Any, loa
     )
 
 
-def _without_dev_loss(config: SftConfig, args: Any) -> None:
-    from transformers.trainer_utils import IntervalStrategy
-
-    if config.keep != "last":
-        raise RulewrightError(
-            f"`keep: {config.keep}`: no held-out record fits into {config.max_length_tokens} tokens",
-            "raise max_length_tokens, or name other records in `dev`",
-        )
-    console.decided("dev loss", "none", "no held-out record fits into max_length_tokens")
-    args.eval_strategy = IntervalStrategy.NO
-
-
 def _fit(config: SftConfig, made: Assembled, run: RunDir, start: Path | None) -> dict[str, Any]:
     """Train from a checkpoint or the beginning; where all is done already, load what came of it."""
     from rulewright.training import assemble, callbacks, preview
@@ -241,7 +174,7 @@ def _fit(config: SftConfig, made: Assembled, run: RunDir, start: Path | None) ->
     trainer, args = made.trainer, made.trainer.args
     if environment.is_main():
         _announce(config, made, start)
-        checkpoints.forget_after(run, checkpoints.step_of(start) if start else -1)
+        checkpoints.forget_after(run.path / "metrics.jsonl", checkpoints.step_of(start) if start else -1)
         if start is None:
             rows = assemble.rows(run, "train")
             preview.show_rows(rows, made.counts, made.tokenizer)
@@ -258,7 +191,7 @@ def _fit(config: SftConfig, made: Assembled, run: RunDir, start: Path | None) ->
         with console.progress("train", made.steps) if environment.is_main() else nullcontext() as bar:
             if bar is not None:
                 per_step = made.counts.n_tokens / made.n_rows * assemble.batch_size(args)
-                trainer.add_callback(callbacks.Progress(bar, made.metrics, per_step))
+                trainer.add_callback(callbacks.ShowProgress(bar, made.metrics, per_step))
             outcome = trainer.train(resume_from_checkpoint=str(start) if start else None)
         loss = outcome.training_loss
     logged = checkpoints.mean_loss(trainer.state.log_history)
@@ -282,9 +215,8 @@ def _evaluate(config: SftConfig, made: Assembled, args: Any) -> dict[str, Any]:
         dev_loss = trainer.evaluate()["eval_loss"] if trainer.eval_dataset is not None else None
         found = made.prober.final(trainer.state.global_step) if environment.is_main() else {}
     except torch.OutOfMemoryError as error:
-        reason = str(error).splitlines()[0]
         raise RulewrightError(
-            f"{config.out}: trained and saved, but memory ran out in the evaluation ({reason})",
+            f"{config.out}: trained and saved, but memory ran out in the evaluation ({first_line(error)})",
             "continue with --resume: only the evaluation is done again; with --eval-limit 0 it is left out, "
             "`rulewright eval` measures the model too",
         ) from error
@@ -292,14 +224,14 @@ def _evaluate(config: SftConfig, made: Assembled, args: Any) -> dict[str, Any]:
 
 
 def _result(
-    config: SftConfig, prepared: Prepared, made: Assembled, start: Path | None, done: dict[str, Any]
+    config: SftConfig, prepared: PreparedData, made: Assembled, start: Path | None, done: dict[str, Any]
 ) -> dict[str, Any]:
     """What is known of a run before it is evaluated."""
-    from rulewright.training import assemble, models
-    from rulewright.training.origin import origin_of
+    from rulewright.training import assemble
 
     trainer = made.trainer
     args, state = trainer.args, trainer.state
+    used = resource.getrusage(resource.RUSAGE_SELF)
     n, n_trained = models.count(trainer.model)
     best = state.best_model_checkpoint if args.load_best_model_at_end else None
     return {
@@ -319,20 +251,11 @@ def _result(
         "data": dataclasses.asdict(made.counts),
         "sources": prepared.train.manifest(),
         **done,
-        "cpu_seconds": round(_cpu_seconds(), 1),
+        "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),
         "device": str(args.device.type),
         "attention": trainer.model.config._attn_implementation,
         "peak_gpu_gib": made.memory.peak_gib(),
     }
-
-
-def _push(config: SftConfig) -> None:
-    """Send the finished model to the hub, where that is asked for."""
-    from rulewright.training import hub
-
-    _, target = hub.split(config.trainer, config.out)
-    if target is not None:
-        hub.push(config.out, target)
 
 
 def _is_sharded(trainer: Any) -> bool:
@@ -340,7 +263,7 @@ def _is_sharded(trainer: Any) -> bool:
 
 
 def _prober(
-    config: SftConfig, prepared: Prepared, run: RunDir, trainer: Any, tokenizer: Any, dev: Counts
+    config: SftConfig, prepared: PreparedData, run: RunDir, trainer: Any, tokenizer: Any, dev: Counts
 ) -> Prober:
     from rulewright.training import callbacks
 
@@ -364,7 +287,7 @@ def _prober(
 
 
 def _announce(config: SftConfig, made: Assembled, start: Path | None) -> None:
-    from rulewright.training import assemble, models
+    from rulewright.training import assemble
 
     args, model = made.trainer.args, made.trainer.model
     n, n_trained = models.count(model)
@@ -377,13 +300,3 @@ def _announce(config: SftConfig, made: Assembled, start: Path | None) -> None:
     )
     if start is not None:
         console.decided("start", start.name, "the newest whole checkpoint of this run")
-
-
-def _cpu_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
-
-
-def _curve(run: RunDir) -> list[dict[str, Any]]:
-    path = run.path / "metrics.jsonl"
-    return [row for row in jsonl.read(path) if "n_asked" in row] if path.exists() else []

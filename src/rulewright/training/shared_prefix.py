@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import torch
 
+from rulewright.difftext import common_start
 from rulewright.generation.cpu import ATTENTION
 
 IGNORED: Final = -100
@@ -96,7 +97,7 @@ def _joined(
 ) -> tuple[_Row, dict[int, list[int]]]:
     """One row for all rollouts of a prompt; per rollout, the places that predict its tokens."""
     answers = sorted({tuple(answer) for _, answer in members if answer})
-    shared = _common(answers)
+    shared = common_start(answers)
     trunk = [*prompt, *(answers[0][:shared] if answers else ())]
     # The last shared token predicts something else in every branch, so each branch begins with its own copy.
     kept = trunk[:-1]
@@ -114,17 +115,6 @@ def _joined(
         row.owner += [branch] * len(tokens)
         places[answer] = [*range(first, first + shared), *range(start, start + len(tokens))]
     return row, {member: places[tuple(answer)] for member, answer in members if answer}
-
-
-def _common(answers: Sequence[Sequence[int]]) -> int:
-    """How many tokens all answers begin with; sorted, so the first and the last decide."""
-    if not answers:
-        return 0
-    first, last = answers[0], answers[-1]
-    same = 0
-    while same < min(len(first), len(last)) and first[same] == last[same]:
-        same += 1
-    return same
 
 
 def _tensors(rows: Sequence[_Row], width: int, source: list[list[int]], device: torch.device) -> Packed:

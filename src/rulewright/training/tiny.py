@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import reduce
+from itertools import chain
 from typing import Any, Final
 
+from rulewright.difftext import common_start
 from rulewright.training.config import TinyConfig
 
 PAD: Final = "<|pad|>"
@@ -37,21 +40,13 @@ def frame(answers: Sequence[str]) -> list[str]:
     """
     if len(answers) < 2:
         return []
-    start = _shared_start(answers)
+    start = answers[0][: common_start(answers)]
     # Cut inside no word: what follows the last blank may differ in answers not seen here.
     start = start[: start.rfind(" ") + 1]
-    end = _shared_start([answer[::-1] for answer in answers])[::-1]
+    backward = [answer[::-1] for answer in answers]
+    end = backward[0][: common_start(backward)][::-1]
     end = re.sub(r"^[A-Za-z0-9_]+", "", end)
     return [text for text in (start, end) if len(text) > 3]
-
-
-def _shared_start(texts: Sequence[str]) -> str:
-    """The longest text with which all begin: that of the first and last in order of sorting."""
-    first, last = min(texts), max(texts)
-    same = 0
-    while same < min(len(first), len(last)) and first[same] == last[same]:
-        same += 1
-    return first[:same]
 
 
 def make_tokenizer(texts: Iterable[str], answers: Sequence[str], config: TinyConfig) -> Any:
@@ -82,7 +77,8 @@ def make_tokenizer(texts: Iterable[str], answers: Sequence[str], config: TinyCon
         show_progress=False,
         min_frequency=2,
     )
-    made.train_from_iterator(_without(frames, texts, answers), trainer)
+    without_frames = (reduce(lambda text, part: text.replace(part, ""), frames, a) for a in answers)
+    made.train_from_iterator(chain(texts, without_frames), trainer)
     made.add_tokens([AddedToken(text, special=False, normalized=False) for text in frames])
     return PreTrainedTokenizerFast(
         tokenizer_object=made,
@@ -92,14 +88,6 @@ def make_tokenizer(texts: Iterable[str], answers: Sequence[str], config: TinyCon
         clean_up_tokenization_spaces=False,
         chat_template=CHAT_TEMPLATE,
     )
-
-
-def _without(frames: Sequence[str], texts: Iterable[str], answers: Sequence[str]) -> Iterable[str]:
-    yield from texts
-    for answer in answers:
-        for text in frames:
-            answer = answer.replace(text, "")
-        yield answer
 
 
 def make_model(tokenizer: Any, config: TinyConfig, seed: int) -> Any:

@@ -15,7 +15,9 @@ from rulewright.data.mix import MixEntry, Policy, mix
 from rulewright.engine import Engine
 from rulewright.environment import EnvironmentScorer, SandboxTests, Task, TestRunner, Weights, task_of
 from rulewright.errors import ConfigError, UsageError
-from rulewright.training.policy import PolicyConfig, Tasks, run_policy, settled, with_checkpoint
+from rulewright.runs import RunDir
+from rulewright.training import job
+from rulewright.training.policy_config import PolicyConfig, Tasks
 
 DEV_SEED: Final = 0
 
@@ -50,14 +52,20 @@ def train_grpo(config: GrpoConfig) -> dict[str, Any]:
             "`mix` and `dev` must name records",
             "give a configuration: --config tiny/grpo shows one (nothing has run yet)",
         )
-    config = with_checkpoint(config)
+    config = job.prepare(config)
     train_mix = mix(config.mix, config.seed, config.limit or None, config.mix_policy)
     # The same dev tasks for every seed, or seeds could not be compared.
     dev_mix = mix(config.dev, DEV_SEED, config.eval_rows, "undersample", training=False)
     inputs = [
         Path(name) for part in (*train_mix.contributions, *dev_mix.contributions) for name in part.files
     ]
-    result = settled(["train", "grpo"], config, inputs)
+
+    def preflight(run: RunDir) -> None:
+        from rulewright.training import policy
+
+        policy.preflight(config, run)
+
+    result = job.settled("grpo", config, inputs, preflight)
     if result is not None:
         return result
     train, dev = [task_of(record) for record in train_mix], [task_of(record) for record in dev_mix]
@@ -67,6 +75,9 @@ def train_grpo(config: GrpoConfig) -> dict[str, Any]:
         engine = stack.enter_context(Engine(workers=config.workers, deadline_s=config.deadline_s))
         runner = _runner(config, [*train, *dev], stack)
         scorers = [EnvironmentScorer(tasks, engine, runner, config.weights) for tasks in (train, dev)]
+        job.require_libraries()
+        from rulewright.training.policy import run_policy
+
         return run_policy(config, Tasks(scorers[0], scorers[1], "environment"), inputs)
 
 

@@ -50,7 +50,6 @@ class Problem:
     instruction_descriptive: str
     instruction_lazy: str
     change_kind: str = ""
-    topic: str = ""
 
     def instruction(self, kind: Kind) -> str:
         return self.instruction_descriptive if kind == "descriptive" else self.instruction_lazy
@@ -85,8 +84,11 @@ def load(source: Path | None, revision: str = "main") -> list[Problem]:
         UsageError: no such file, or columns that are not the benchmark's.
         RulewrightError: a row that cannot be a problem: a benchmark is whole or not used.
     """
-    rows = _hub_rows(revision) if source is None else _file_rows(source)
-    place = HUB_NAME if source is None else str(source)
+    if source is None:
+        rows, place = _hub_rows(revision), HUB_NAME
+    else:
+        path, place = jsonl.require_file(source), str(source)
+        rows = _parquet_rows([path]) if path.suffix == ".parquet" else jsonl.read(path)
     problems = [_problem(row, f"{place}, row {number}") for number, row in enumerate(rows, start=1)]
     if not problems:
         raise UsageError(f"{place}: holds no problem", "it should have 105")
@@ -102,13 +104,6 @@ def digest(problems: Sequence[Problem]) -> str:
         for part in (problem.before, problem.after, problem.tests):
             sha.update(part.encode() + b"\0")
     return sha.hexdigest()[:16]
-
-
-def _file_rows(path: Path) -> Iterator[Mapping[str, Any]]:
-    jsonl.require_file(path)
-    if path.suffix == ".parquet":
-        return _parquet_rows([path])
-    return jsonl.read(path)
 
 
 def _parquet_rows(paths: Sequence[Path]) -> Iterator[Mapping[str, Any]]:
@@ -161,6 +156,5 @@ def _problem(row: Mapping[str, Any], place: str) -> Problem:
     return Problem(
         id=int(row["id"]),
         change_kind=str(taxonomy.get("change_kind") or ""),
-        topic=str(taxonomy.get("topic") or ""),
         **texts,
     )

@@ -10,10 +10,10 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from threading import Lock
-from typing import Any, Final
+from typing import Final
 
 from rulewright.evaluation.canitedit import excess
 from rulewright.evaluation.canitedit.data import TIMING, Problem
@@ -55,7 +55,7 @@ sys.exit(done.returncode)
 
 
 @dataclass(frozen=True)
-class Executed:
+class Execution:
     """How one program fared."""
 
     official: str
@@ -68,9 +68,6 @@ class Executed:
     """Uncovered lines of an official pass; `None`: no coverage to be had."""
     excess: float | None = None
     seconds: float = 0.0
-
-    def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "verdict": self.verdict.value}
 
 
 class Executor:
@@ -90,18 +87,18 @@ class Executor:
         self._limits = Limits(
             wall_s=wall_s, cpu_s=int(4 * wall_s), memory_bytes=2048 * _MIB, pids=256, open_files=512
         )
-        self._cache: dict[str, Future[Executed]] = {}
+        self._cache: dict[str, Future[Execution]] = {}
         self._lock = Lock()
         self._python = python
         self._installed: dict[str, bool] = {}
 
-    def run(self, problem: Problem, code: str) -> Executed:
+    def run(self, problem: Problem, code: str) -> Execution:
         """Run the problem's tests on a program; the answer is cached. Thread-safe."""
         program = f"{code}\n{problem.tests}"
         key = hashlib.sha256(f"{problem.id}\0{program}".encode("utf-8", "surrogatepass")).hexdigest()
         with self._lock:
             known = self._cache.get(key)
-            mine: Future[Executed] = self._cache.setdefault(key, Future())
+            mine: Future[Execution] = self._cache.setdefault(key, Future())
         if known is not None:
             return known.result()
         try:
@@ -113,19 +110,21 @@ class Executor:
 
     def missing_modules(self, problem: Problem) -> list[str]:
         """Modules that the problem needs and the sandbox's interpreter lacks."""
-        needed = problem.modules() - set(_STAND_INS)
+        return self._absent(problem.modules() - set(_STAND_INS))
+
+    def _absent(self, needed: set[str]) -> list[str]:
         unknown = sorted(needed - set(self._installed))
         if unknown:
             self._installed.update(_which_installed(unknown, self._python))
         return sorted(name for name in needed if not self._installed[name])
 
-    def _run(self, problem: Problem, code: str, program: str) -> Executed:
+    def _run(self, problem: Problem, code: str, program: str) -> Execution:
         if absent := self.missing_modules(problem):
             return _infra(f"the problem needs {', '.join(absent)}, not installed")
         try:
             program.encode()
         except UnicodeEncodeError:
-            return Executed("Exception", False, False, Verdict.SYNTAX_ERROR, "not valid UTF-8")
+            return Execution("Exception", False, False, Verdict.SYNTAX_ERROR, "not valid UTF-8")
         attempts = _ATTEMPTS if problem.id in TIMING else 1
         verdict = self._check(problem, code)
         for _ in range(attempts - 1):
@@ -154,23 +153,11 @@ class Executor:
         )
 
     def _stand_ins(self, problem: Problem) -> dict[str, str]:
-        needed = problem.modules()
-        return {f"{n}.py": text for n, text in _STAND_INS.items() if n in needed and not self._has(n)}
-
-    def _has(self, name: str) -> bool:
-        if name not in self._installed:
-            self._installed.update(_which_installed([name], self._python))
-        return self._installed[name]
+        return {f"{name}.py": _STAND_INS[name] for name in self._absent(problem.modules() & set(_STAND_INS))}
 
     def coverage(self, program: str, files: Mapping[str, str] | None = None) -> tuple[int, ...] | None:
         """Uncovered lines of a program with its tests; `None` where it fails under coverage."""
-        limits = Limits(
-            wall_s=COVERAGE_S + 10,
-            cpu_s=int(4 * COVERAGE_S),
-            memory_bytes=2048 * _MIB,
-            pids=256,
-            open_files=512,
-        )
+        limits = replace(self._limits, wall_s=COVERAGE_S + 10, cpu_s=int(4 * COVERAGE_S))
         job = Job(
             files={
                 **(files or {}),
@@ -209,17 +196,20 @@ def _which_installed(names: Iterable[str], python: str) -> dict[str, bool]:
     return {name: flag == "1" for name, flag in zip(wanted, done.stdout.split(), strict=True)}
 
 
-def _infra(detail: str) -> Executed:
-    return Executed("infra", False, False, Verdict.INFRA, detail)
+def _infra(detail: str) -> Execution:
+    return Execution("infra", False, False, Verdict.INFRA, detail)
 
 
-def _executed(verdict: TestVerdict) -> Executed:
+def _executed(verdict: TestVerdict) -> Execution:
     status = official_status(verdict.result)
     ours = verdict.verdict
-    if ours is Verdict.TESTS_FAILED and verdict.result and _does_not_parse(verdict.result.stderr):
-        ours = Verdict.SYNTAX_ERROR
+    if ours is Verdict.TESTS_FAILED and verdict.result:
+        # By Python's own words; parsing what a model wrote in this process could crash it.
+        last = verdict.result.stderr.rstrip().rpartition("\n")[2]
+        if last.startswith(("SyntaxError:", "IndentationError:", "TabError:")):
+            ours = Verdict.SYNTAX_ERROR
     seconds = round(verdict.result.wall_s, 3) if verdict.result else 0.0
-    return Executed(status, status == "OK", verdict.strict, ours, verdict.detail[:500], seconds=seconds)
+    return Execution(status, status == "OK", verdict.strict, ours, verdict.detail[:500], seconds=seconds)
 
 
 def official_status(result: Result | None) -> str:
@@ -232,9 +222,3 @@ def official_status(result: Result | None) -> str:
     if result.exit_code == 0:
         return "OK"
     return "SyntaxError" if "SyntaxError" in result.stderr else "Exception"
-
-
-def _does_not_parse(stderr: str) -> bool:
-    """By Python's own words; parsing what a model wrote in this process could crash it."""
-    last = stderr.rstrip().rpartition("\n")[2]
-    return last.startswith(("SyntaxError:", "IndentationError:", "TabError:"))

@@ -21,14 +21,13 @@ from rulewright.errors import MissingDependency
 from rulewright.evaluation import tables
 from rulewright.evaluation.canitedit import data, protocol, summary
 from rulewright.evaluation.canitedit.data import Kind, Problem
-from rulewright.evaluation.canitedit.execute import Executed, Executor, coverage_installed
+from rulewright.evaluation.canitedit.execute import Execution, Executor, coverage_installed
 from rulewright.evaluation.harness import Answer, Benchmark, Item, Row
 from rulewright.evaluation.heldout import choose
 from rulewright.evaluation.measures import CANITEDIT
 from rulewright.evaluation.settings import CanItEditConfig
 from rulewright.evaluation.similarity import diff_size
 from rulewright.generation import Completion, Generator, Prompt, Sampling
-from rulewright.generation.base import Base
 from rulewright.languages import Language
 from rulewright.mining import mine
 from rulewright.prompts import Style, action_prompt, fence
@@ -177,7 +176,7 @@ class CanItEdit(Benchmark[CanItEditConfig]):
         summary.show(result)
 
 
-class GoldGenerator(Base):
+class GoldGenerator(Generator):
     """Gives prepared answers, by the digest of the prompt."""
 
     name = "gold"
@@ -208,8 +207,8 @@ def _meta(problem: Problem, kind: Kind) -> dict[str, Any]:
 
 
 def _scores(
-    official: Executed | None,
-    ours: Executed | None,
+    official: Execution | None,
+    ours: Execution | None,
     verdict: Verdict,
     detail: str,
     problem: Problem,

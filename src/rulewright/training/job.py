@@ -1,0 +1,152 @@
+"""One training run, whatever is trained: its folder, its processes, its libraries.
+
+Invariant: a folder is claimed when everything is there to start, and `run/result.json` is
+written last. In a run of several processes the first one decides for all. Nothing here
+imports torch before it is needed.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from rulewright import console, jsonl
+from rulewright.errors import ConfigError, MissingDependency, RulewrightError, UsageError
+from rulewright.generation.gguf import checkpoint
+from rulewright.generation.open import require_checkpoint
+from rulewright.runs import RunDir
+from rulewright.training import checkpoints, environment, hub
+from rulewright.training.config import SftConfig
+from rulewright.training.policy_config import PolicyConfig
+
+Config = SftConfig | PolicyConfig
+C = TypeVar("C", bound=SftConfig | PolicyConfig)
+Result = dict[str, Any]
+
+
+def prepare(config: C) -> C:
+    """Set threads, device and what the libraries may do; give the configuration with a checkpoint.
+
+    That is the folder of the converted weights where a GGUF file was named.
+    """
+    hub = "push_to_hub" in config.trainer
+    environment.prepare(config.threads, config.model, config.device, config.processes, hub)
+    return cast(C, config.model_copy(update={"model": checkpoint(config.model)}))
+
+
+def require_libraries() -> None:
+    """Load torch and TRL, quietly.
+
+    Raises:
+        MissingDependency: they are not installed.
+    """
+    try:
+        import torch  # noqa: F401
+        import trl  # noqa: F401
+    except ImportError as error:
+        raise MissingDependency("trl with torch", "training", "train") from error
+    environment.quiet()
+
+
+def look(config: Config, inputs: Sequence[Path]) -> RunDir:
+    """The run's folder, where this run may take it; nothing is changed yet.
+
+    Raises:
+        UsageError: no such checkpoint, or the folder holds another run.
+    """
+    if config.quantize != "none" and config.lora is None:
+        raise ConfigError("`quantize: nf4` trains adapters only: add a `lora` section", "nothing has run yet")
+    if config.model:
+        require_checkpoint(config.model)
+    return RunDir.look(config.out / "run", config, inputs)
+
+
+def claim(config: Config, inputs: Sequence[Path]) -> RunDir:
+    """Open `out/run`, for this run alone; with `overwrite`, remove what an earlier one left.
+
+    A policy run replaces the published model when it ends: it may be what the run starts from.
+    """
+    published = isinstance(config, SftConfig)
+    path = config.out / "run"
+    return RunDir.open(path, config, inputs, lambda: checkpoints.clear(config.out, published))
+
+
+def is_done(config: Config, inputs: Sequence[Path]) -> bool:
+    """Whether this very run has ended already, for all of its processes alike."""
+    return environment.agree(lambda: look(config, inputs).done and not config.overwrite)
+
+
+def settled(
+    command: str, config: Config, inputs: Sequence[Path], preflight: Callable[[RunDir], object]
+) -> Result | None:
+    """The result of a run that is finished, or that `processes` do; `None` where this one is to train.
+
+    Args:
+        command: of `rulewright train`.
+        config: resolved.
+        inputs: files that must not have changed.
+        preflight: finds the person's mistakes before `processes` meet them.
+
+    Raises:
+        UsageError: as `look`; for `processes` also what would end each of them at its start.
+    """
+    if environment.is_launched():
+        return None
+    run = look(config, inputs)
+    if run.done and not config.overwrite:
+        return confirmed(config)
+    if config.processes == 1:
+        return None
+    require_libraries()
+    preflight(run)
+    launch(["train", command], config, run.path)
+    return run.result()
+
+
+def confirmed(config: Config) -> Result:
+    """The result of a finished run; the hub is given what it may lack."""
+    if not environment.is_main():
+        return {}
+    console.say(f"{config.out}: this very run is finished already")
+    hub.push(config.out, config.trainer)
+    return RunDir(config.out / "run").result()
+
+
+def launch(command: list[str], config: Config, run_folder: Path) -> None:
+    """Run `rulewright COMMAND` in `processes` processes under torchrun, and wait.
+
+    On a CPU they speak gloo over the loopback interface. More than one machine, DeepSpeed
+    and FSDP are the business of `accelerate launch` (docs/reference/training.md).
+
+    Raises:
+        UsageError: more processes than GPUs.
+        RulewrightError: the run's result is not there, or a process failed and it is an earlier run's.
+    """
+    processes = config.processes
+    cards = environment.visible_cards() if config.device == "auto" else []
+    if 0 < len(cards) < processes:
+        raise UsageError(
+            f"processes: {processes}, but {len(cards)} GPU{'s' * (len(cards) > 1)}: each process takes one",
+            f"processes: {len(cards)}, or device: cpu",
+        )
+    resolved, result = run_folder / "launch.yaml", run_folder / "result.json"
+    before = result.stat().st_mtime_ns if result.exists() else None
+    jsonl.write_text(resolved, config.model_dump_json(indent=1) + "\n")
+    argv = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes),
+        "-m", "rulewright", *command, "--config", str(resolved),
+    ]  # fmt: skip
+    env = {**os.environ, "OMP_NUM_THREADS": str(config.threads)}
+    env.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    console.decided("processes", processes, "data parallel, started by torchrun")
+    done = subprocess.run(argv, env=env, check=False)
+    # An abort at exit, after everything was saved, is no failure: a new result decides.
+    if not result.exists() or (done.returncode and result.stat().st_mtime_ns == before):
+        raise RulewrightError(
+            f"{run_folder.parent}: the training processes failed (exit code {done.returncode})",
+            "the reason stands above; then continue with --resume",
+        )

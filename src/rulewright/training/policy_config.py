@@ -1,0 +1,128 @@
+"""What a policy training is told, and what it trains on: of `train srl` and `train grpo`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, NamedTuple
+
+import tyro
+from pydantic import Field
+
+from rulewright import console, jsonl
+from rulewright.generation.vllm_server import ServerConfig
+from rulewright.srl.sampling import SamplingConfig
+from rulewright.srl.scoring import Scorer
+from rulewright.training import environment
+from rulewright.training.config import Device, Dtype, TrainConfig
+
+Mode = Literal["greedy", "sampled"]
+Keep = Literal["best", "last", "start"]
+MODES: Final[tuple[Mode, ...]] = ("greedy", "sampled")
+
+DEFAULTS: Final[dict[str, Any]] = {
+    # Every trained weight takes part in every step; to look for others costs a walk over the graph.
+    "ddp_find_unused_parameters": False,
+    "ddp_timeout": environment.PATIENCE_S,
+    # Rewards are on one scale already; dividing by a group's deviation blows small differences up.
+    "scale_rewards": "none",
+    "loss_type": "dapo",
+    "beta": 0.0,
+    # A cut answer counts with what it earns: rambling is pushed down. True: it leaves its group.
+    "mask_truncated_completions": False,
+    "num_generations": 8,
+    "per_device_train_batch_size": 8,
+    "max_completion_length": 512,
+    "logging_steps": 1,
+    "save_steps": 20,
+    "save_total_limit": 2,
+    "report_to": "none",
+}
+# The run decides these; a configuration that sets them is refused.
+OURS: Final = dict.fromkeys(
+    (
+        "output_dir", "seed", "eval_strategy", "eval_steps", "do_eval", "save_strategy", "save_only_model",
+        "load_best_model_at_end", "remove_unused_columns", "resume_from_checkpoint", "reward_weights",
+        "multi_objective_aggregation", "chat_template_kwargs", "hub_token", "hub_strategy", "hub_always_push",
+        "hub_revision",
+    ),
+    "is decided by the run: take it out",
+)  # fmt: skip
+
+
+class PolicyConfig(TrainConfig):
+    """Fields of every policy training."""
+
+    model: str = "models/sft_stage1_astgrep"
+    """Checkpoint to start from: a folder, an adapter, a GGUF file or a hub name."""
+    out: Path = Path("models/srl_stage2")
+    """The best checkpoint goes here, the run's files into run/ below."""
+    reports: Path = Path("reports/srl")
+    """Metrics and curves, copied from the run."""
+    thinking: bool | None = None
+    """Switch a chat template's thinking on or off; unset: as noted in the checkpoint, else its default."""
+    max_prompt_tokens: int = Field(default=4096, ge=1)
+    """Tasks with a longer prompt are left out, and counted."""
+    eval_rows: int = Field(default=128, ge=1)
+    """Dev tasks that are evaluated, at most."""
+    eval_samples: int = Field(default=1, ge=1)
+    """Sampled answers per dev task, beside the greedy one."""
+    eval_every_steps: int = Field(default=20, ge=1)
+    """Optimizer steps between evaluations."""
+    keep: Keep = "best"
+    """Which step is published. best: the best one after the start, by dev reward, even if it is worse than
+    the start; start: the start too may be the best; last: the last one."""
+    workers: int = Field(default=2, ge=1)
+    """Processes that execute the model's actions, per training process."""
+    deadline_s: float = Field(default=5.0, gt=0)
+    """Processor time after which an action counts as a timeout; waiting does not count."""
+    generate_at_once: int = Field(default=0, ge=0)
+    """Rollouts generated together by one process: fewer need less memory for keys and values; 0: all."""
+    rollouts: Literal["transformers", "server"] = "transformers"
+    """Where answers are sampled: here, by transformers, or by a vLLM server (`server:`; needs `lora`)."""
+    server: tyro.conf.Fixed[tyro.conf.Suppress[ServerConfig]] = ServerConfig()
+    """`rollouts: server`: base_url, concurrency, timeout_s, max_retries, max_logprob_gap, …"""
+    quantize: Literal["none", "nf4"] = "none"
+    """`nf4`: 4-bit base weights (QLoRA; needs `lora` and bitsandbytes)."""
+    dtype: Dtype = "auto"
+    """Of the weights in memory; auto: float32 where all are trained, bfloat16 where they are frozen."""
+    device: Device = "auto"
+    """`cpu`: leave GPUs alone; `auto`: the first visible one, or one for each of `processes`."""
+    processes: int = Field(default=1, ge=1)
+    """Data-parallel processes on this machine; more, or DeepSpeed and FSDP: `accelerate launch`."""
+    threads: int = Field(default=1, ge=1)
+    """CPU threads of each process; small models are fastest with one."""
+    seed: int = 0
+    """Of shuffling, sampling and evaluation."""
+    sampling: tyro.conf.Fixed[tyro.conf.Suppress[SamplingConfig]] = SamplingConfig()
+    """Dynamic sampling: enabled, epsilon, criterion, max_rounds, max_flat_batches."""
+    attention: str = "sdpa"
+    """Of transformers: sdpa, eager, flash_attention_2, or a kernel of the hub."""
+    resume: bool = False
+    """Continue a run that was cut off."""
+    overwrite: bool = False
+    """Replace what an earlier run left in OUT."""
+    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """Result as JSON on stdout."""
+
+    trl_class = "GRPOConfig"
+    owned = OURS
+
+
+class Tasks(NamedTuple):
+    """What is trained and evaluated on."""
+
+    train: Scorer
+    dev: Scorer
+    reward: str
+    """Name of the reward, for logs."""
+    rejected: Sequence[Mapping[str, Any]] = ()
+    """Lines that cannot be used, with place and reason."""
+
+    def set_aside(self, folder: Path) -> None:
+        """Write what is not used beside the run, and say so."""
+        path = folder / "rejected.jsonl"
+        path.unlink(missing_ok=True)
+        if self.rejected:
+            jsonl.write(path, self.rejected)
+            console.say(f"{len(self.rejected)} lines cannot be used; reasons in {path}")
