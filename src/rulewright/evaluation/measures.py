@@ -148,6 +148,10 @@ def _general(row: Row) -> bool:
     return bool(row["n_rules"] == 1 and row["shapes"][0] not in LITERAL_SHAPES)
 
 
+def _few(row: Row) -> bool:
+    return bool(1 <= row["n_rules"] <= 5)
+
+
 def _share(name: str, test: Callable[[Row], bool], headline: bool = False) -> Measure:
     return Measure(name, lambda row: float(test(row)), headline=headline)
 
@@ -158,7 +162,12 @@ MINING: Final = Measures(
         Measure(
             "train_rate", lambda row: float(row["tier"] == "train") if "tier" in row else None, headline=True
         ),
-        _share("up_to_5_rules_rate", lambda row: 1 <= row["n_rules"] <= 5, headline=True),
+        _share("up_to_5_rules_rate", _few, headline=True),
+        _share(
+            "general_rate",
+            lambda row: _few(row) and not LITERAL_SHAPES & set(row["shapes"]),
+            headline=True,
+        ),
         _share("one_rule_rate", lambda row: row["n_rules"] == 1, headline=True),
         _share(
             "compact_rule_rate",
@@ -167,7 +176,7 @@ MINING: Final = Measures(
         ),
         _share("metavariable_rate", lambda row: _general(row) and row["n_vars"] > 0),
         _share("literal_rate", lambda row: row["n_rules"] == 1 and not _general(row), headline=True),
-        _share("strict_up_to_5_rules_rate", lambda row: 1 <= row["n_rules"] <= 5 and row["strict"]),
+        _share("strict_up_to_5_rules_rate", lambda row: _few(row) and row["strict"]),
         _share("strict_one_rule_rate", lambda row: row["n_rules"] == 1 and row["strict"]),
     ),
     by=("source",),
