@@ -89,7 +89,7 @@ def test_a_diff_fits_the_file_before_or_after(tmp_path: Path, is_post: bool) -> 
     old, new = "a\nb\nc\nd\n", "a\nB\nc\nd\n"
     (tmp_path / "x.py").write_text(new if is_post else old, encoding="utf-8")
     diff = "--- a/x.py\n+++ b/x.py\n@@ -1,3 +1,3 @@\n a\n-b\n+B\n c\n"
-    (change,) = diffs.read(diff, tmp_path)
+    (change,), _ = diffs.read(diff, tmp_path)
     assert (change.pre, change.post) == (old, new)
     with pytest.raises(UsageError):
         diffs.read(diff.replace("-b", "-q").replace("+B", "+Q"), tmp_path)
@@ -161,8 +161,8 @@ def test_evaluation_has_every_key(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert cli.main(arguments) == 0
     result = json.loads(capsys.readouterr().out)
     keys = (
-        "n up_to_5_rules_rate one_rule_rate compact_rule_rate metavariable_rate literal_rate loo_exact_rate "
-        "loo_wrong_rate transfer_1_exact_rate transfer_1_precision "
+        "n up_to_5_rules_rate general_rate one_rule_rate compact_rule_rate metavariable_rate literal_rate "
+        "loo_exact_rate loo_wrong_rate transfer_1_exact_rate transfer_1_precision "
         "transfer_k_exact_rate transfer_k_precision "
         "overmatch_rate lossy_rate cpu_s_mean"
     )

@@ -29,7 +29,6 @@ from rulewright.generation.open import GeneratorConfig
 from rulewright.languages import Language, language_of_path
 from rulewright.verdict import Outcome
 
-LIKE_BUDGET_S: Final = 2.0
 MODELS: Final = (
     Path("models/srl_stage2"), Path("runs/demo/models/srl_stage2"),
     Path("models/sft_stage1_astgrep"), Path("runs/demo/models/sft_stage1_astgrep"),
@@ -45,7 +44,9 @@ class EditConfig(CommandConfig):
     paths: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
     """Files to change; of a folder, those of the language, as ast-grep walks it."""
     like: str = ""
-    """A unified diff of a change made by hand (`-`: stdin): learn its rules, list their other matches."""
+    """A change made by hand: a diff file, `-` (stdin), HEAD, A..B, or the old file before the new one."""
+    staged: bool = False
+    """Like what is staged: the change in git's index."""
     model: str = ""
     """Checkpoint folder, with --base-url the model's name there; default: what training or the demo left."""
     base_url: str = ""
@@ -61,7 +62,7 @@ class EditConfig(CommandConfig):
     seed: int = 0
     """Of the answers after the first."""
     save: Path | None = None
-    """Also write the rule to this file, for `ast-grep scan --rule`."""
+    """Also write the rule to this .yml file; with --like a folder gets a rule pack with tests."""
     write: bool = False
     """Change the sure places; without it everything is only shown (and asked for, on a terminal)."""
     yes: bool = False
@@ -92,9 +93,11 @@ class Tried:
 def run(config: EditConfig) -> int:
     """Ask, choose, offer; with --like: learn, offer."""
     wish = Wish(config.write, config.yes, config.only, config.interactive, config.json_output)
-    if config.like:
+    if config.like or config.staged:
+        from rulewright.commands.like import like
+
         paths = ([Path(config.instruction)] if config.instruction else []) + list(config.paths)
-        return like(config.like, paths, wish, config.save, LIKE_BUDGET_S, config.deadline_s)
+        return like(config.like, paths, wish, config.save, staged=config.staged, deadline_s=config.deadline_s)
     if not config.instruction or not config.paths:
         raise UsageError("an instruction and files are needed", "or an example: --like FILE.diff PATH…")
     wish.check()
@@ -108,31 +111,6 @@ def run(config: EditConfig) -> int:
         raise UsageError(f"{sample}: cannot be read ({error})", "name another file with --on") from error
     action = _choose(config, code, language, sample)
     return _offer(config, wish, action, Said(config.instruction, code))
-
-
-def like(
-    diff: str, paths: Sequence[Path], wish: Wish, kept: Path | None, budget_s: float, deadline_s: float = 10.0
-) -> int:
-    """Do elsewhere what a diff did in one place; the same as `mine --from-diff`."""
-    from rulewright.commands.judging import How, work_on
-    from rulewright.mining import by_hand
-
-    wish.check(stdin_taken=diff == "-")
-    changes = by_hand.read(diff)
-    learned = by_hand.learn(changes, budget_s)
-    if not wish.as_json:
-        console.emit(rule_text(learned.documents).rstrip())
-        for rule in learned.rules:
-            console.say(f"tier: {rule.tier} ({rule.reason})")
-    save(kept, learned.documents)
-    for problem in learned.problems:
-        console.say(f"no rule for {console.clean(problem)}")
-    given = list(paths) or [change.path for change in learned.changes]
-    work = work_on(given, learned.documents, How(deadline_s=deadline_s))
-    first = learned.documents[0].action
-    rules = [rule for one in learned.documents for rule in one.action.rules]
-    facts = {"action": {"language": first.language, "rules": rules}, "tier": learned.worst.tier}
-    return make(Offer(work, learned.doubt, learned.hides, facts=facts), wish)
 
 
 def _offer(config: EditConfig, wish: Wish, action: Action, said: Said) -> int:

@@ -19,13 +19,17 @@ Config = MineConfig
 def run(config: MineConfig) -> int:
     """Mine; give the exit code."""
     if config.from_diff:
-        from rulewright.commands.edit import like
+        from rulewright.commands.like import like
 
         wish = Wish(
             config.write, only=config.only, interactive=config.interactive, as_json=config.json_output
         )
         return like(
-            config.from_diff, [Path(one) for one in config.inputs], wish, config.save, config.budget_s
+            config.from_diff,
+            [Path(one) for one in config.inputs],
+            wish,
+            config.save,
+            budget_s=config.budget_s,
         )
     from rulewright.mining.dataset import build
 

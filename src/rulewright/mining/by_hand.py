@@ -1,33 +1,31 @@
 """A change made by hand → rules, and what may be believed of them. Nothing is written here.
 
-What the person saw and left alone is evidence: a rule that changes a line which the diff
-shows unchanged is not trusted, and places in the rest of a changed file are possible ones.
+A change may be of several files and of several unlike parts: `cover` finds the few general rules
+that make it together. What the person saw and left alone is evidence: a rule that changes a line
+which the diff shows unchanged is not taken, and places in the rest of a changed file are possible ones.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from rulewright import difftext, jsonl
+from rulewright import difftext
 from rulewright.actions.action import Action
 from rulewright.actions.rule_file import Document, documents_of, joined
 from rulewright.engine import places
-from rulewright.engine.apply import trace
 from rulewright.engine.places import Place
 from rulewright.errors import RulewrightError
 from rulewright.languages import Language
-from rulewright.mining import callees, diffs
-from rulewright.mining.judge.confidence import CONFIDENT, confidence
-from rulewright.mining.learn.mined import Mined, Tier, learn_from, mine
+from rulewright.mining import callees, imports, ties
+from rulewright.mining.diffs import Change
+from rulewright.mining.learn import cover
+from rulewright.mining.learn.mined import Tier, refuse
 
-MAX_HUNKS: Final = 12
-"""Hunks of one file that are learnt from one by one."""
 MANY_LEFT: Final = 3
 """Like places that a person left alone, from which more than twice the changed ones tell against a rule."""
 
@@ -37,7 +35,7 @@ class Rule:
     """A learnt rule and how far to trust it."""
 
     document: Document
-    tier: str
+    tier: Tier
     reason: str
 
 
@@ -47,13 +45,15 @@ class Learned:
 
     Args:
         rules: in order.
-        problems: what could not be expressed, one line a file.
+        problems: what could not be expressed, one line a hunk: `FILE:LINE: old → new`.
         changes: the change, by file.
+        brought: names that it imports anew.
     """
 
     rules: tuple[Rule, ...]
     problems: tuple[str, ...]
-    changes: tuple[diffs.Change, ...] = field(repr=False)
+    changes: tuple[Change, ...] = field(repr=False)
+    brought: Mapping[Language, frozenset[str]] = field(default_factory=dict)
 
     @property
     def documents(self) -> tuple[Document, ...]:
@@ -69,24 +69,32 @@ class Learned:
         rule = self.rules[place.rule]
         if rule.tier != "train":
             return f"the rule is of tier {rule.tier}"
-        if place.in_import and self.worst.tier != "train":
-            return "an import, and the rules for its uses are not all trusted"
         if place.comments_only:
             return "only a comment changes"
         if _in_longer_word(rule.document.action, place.old):
             return "it is a part of a longer word there"
-        for change in self.changes:
-            if change.path.resolve() == path.resolve():
-                return "you left it as it was in a file that you changed"
+        if self._change_of(path) is not None:
+            return "you left it as it was in a file that you changed"
         return ""
+
+    def lacks(self, text: str, language: Language) -> str:
+        """A name that the rules bring and that a file with this text, changed, would not import."""
+        return imports.lacking(text, self.brought.get(language, frozenset()), language)
 
     def hides(self, path: Path, place: Place) -> bool:
         """Whether a place is one that the diff itself shows unchanged: no candidate at all."""
-        for change in self.changes:
-            if change.path.resolve() == path.resolve():
-                lines = set(range(place.line, place.last_line + 1))
-                return bool(lines & _now(change)) and not lines & _changed_now(change)
-        return False
+        change = self._change_of(path)
+        if change is None:
+            return False
+        lines = set(range(place.line, place.last_line + 1))
+        return bool(lines & _shown_now(change)) and not lines & _changed_now(change)
+
+    def _change_of(self, path: Path) -> Change | None:
+        whole = path.resolve()
+        return next((change for change in self.changes if change.path.resolve() == whole), None)
+
+
+_RANK: Final = {"train": 0, "literal": 1, "reject": 2}
 
 
 def _in_longer_word(action: Action, old: str) -> bool:
@@ -110,193 +118,231 @@ def _joins(left: str, right: str) -> bool:
     return bool(re.fullmatch(r"\w\w", left + right))
 
 
-def read(diff: str) -> list[diffs.Change]:
-    """The changes of a diff file; `-` reads standard input."""
-    raw = sys.stdin.buffer.read() if diff == "-" else jsonl.require_file(Path(diff)).read_bytes()
-    name = "standard input" if diff == "-" else diff
-    return diffs.read(raw.decode("utf-8", "replace"), Path(), name)
-
-
-def learn(changes: Sequence[diffs.Change], budget_s: float) -> Learned:
-    """Find the rules of a change, file after file; a file that they explain already adds none.
+def learn(changes: Sequence[Change], budget_s: float) -> Learned:
+    """Find the smallest set of general rules that make a change.
 
     Raises:
-        RulewrightError: no file gave a rule for more than itself; the reasons.
+        RulewrightError: no rule was found for any of it; the reasons.
     """
-    found: list[Rule] = []
+    rules: list[Rule] = []
     problems: list[str] = []
-    for change in changes:
-        known = _of_language([rule.document for rule in found], change.language)
-        if known is not None and _explains(known, change):
-            continue
-        rules, problem = _best(change, budget_s)
-        if problem:
-            problems.append(f"{change.path}: {problem}")
-        texts = {rule.document.action for rule in found}
-        found += [rule for rule in rules if rule.document.action not in texts]
-    if not found:
-        said = "no rule found: " + "; ".join(problems)
-        raise RulewrightError(said, "make the change smaller, one kind of change at a time")
-    return Learned(tuple(_weighed(found, changes)), tuple(problems), tuple(changes))
-
-
-_RANK: Final = {"train": 0, "literal": 1, "reject": 2}
-
-
-def _best(change: diffs.Change, budget_s: float) -> tuple[list[Rule], str]:
-    """The rules of a change in one file, or why there are none.
-
-    A single rule that may change other places too is tried first. If it is not to be trusted, a rule for
-    each hunk is, and rules that leave all else in the file alone are.
-    """
-    tried: list[tuple[tuple[int, ...], list[Rule]]] = []
-    reason = ""
-    for learner in (_one_rule, _rule_a_hunk, _strict_rules):
-        rules, why = learner(change, budget_s)
-        reason = reason or why
-        if not rules:
-            continue
-        ranks = [_RANK[rule.tier] for rule in rules]
-        if max(ranks) == 0:
-            return rules, ""
-        size = sum(len(rule.document.action.rules_json()) for rule in rules)
-        tried.append(((max(ranks), sum(ranks), size), rules))
-    if not tried:
-        return [], reason
-    return min(tried, key=lambda one: one[0])[1], ""
-
-
-def _one_rule(change: diffs.Change, budget_s: float) -> tuple[list[Rule], str]:
-    return _taken(learn_from(change.pre, change.post, change.language, budget_s), change)
-
-
-def _strict_rules(change: diffs.Change, budget_s: float) -> tuple[list[Rule], str]:
-    return _taken(mine(change.pre, change.post, change.language, budget_s), change)
-
-
-def _rule_a_hunk(change: diffs.Change, budget_s: float) -> tuple[list[Rule], str]:
-    """A rule for each hunk that the rules before do not explain; nothing if they do not give the change."""
-    found: list[Rule] = []
-    for post in difftext.hunk_by_hunk(change.pre, change.post, MAX_HUNKS):
-        part = replace(change, post=post)
-        known = _of_language([rule.document for rule in found], change.language)
-        if known is not None and _explains(known, part):
-            continue
-        rules, why = _one_rule(part, budget_s)
-        if not rules:
-            return [], why
-        found += rules
-    together = _of_language([rule.document for rule in found], change.language)
-    if together is None or not _explains(together, change):
-        return [], "the rules of the single hunks do not give the change"
-    return found, ""
-
-
-def _taken(mined: Mined, change: diffs.Change) -> tuple[list[Rule], str]:
-    """Mined rules with their trust; none where they are about this one file."""
-    if mined.action is None:
-        return [], mined.reason
-    if "run" in mined.shapes or mined.figures.degenerate:
-        return [], "a rule would hold unchanged code of this file only"
-    if contradiction := _contradicts(mined.action, change):
-        return [Rule(one, "reject", contradiction) for one in documents_of(mined.action)], ""
-    singles = [one.action for one in documents_of(mined.action)]
-    calls = _calls(singles, change)
-    rules = []
-    for single, made in zip(singles, calls, strict=True):
-        tier, reason = (mined.tier, mined.reason) if made is single else _trust_in_calls(made)
-        names = callees.bare_name(made)
-        if tier == "train" and names is not None and not names[0][:1].isupper():
-            tier, reason = "literal", f"it renames every `{names[0]}`, whatever that stands for"
-        elif tier == "train" and (owner := callees.own_member(made)):
-            tier, reason = "literal", f"`{owner}` is of another class elsewhere"
-        rules += [Rule(document, tier, reason) for document in documents_of(made)]
-    return rules, ""
-
-
-def _calls(singles: Sequence[Action], change: diffs.Change) -> list[Action]:
-    """Rules with each rename as one of calls, if calls are all that it changed and the result is the same."""
-    changed = _changed(change.pre, change.post)
-    made = list(singles)
-    text = change.pre
-    for number, single in enumerate(singles):
-        done = trace(single, text)
-        nodes = [
-            node
-            for step in done.steps
-            for node in step.nodes
-            if node is not None and (len(singles) > 1 or node.range().start.line + 1 in changed)
+    brought: dict[Language, frozenset[str]] = {}
+    for language in dict.fromkeys(change.language for change in changes):
+        mine = [change for change in changes if change.language == language]
+        refused = {change.path: refuse(change.pre, change.post, language) for change in mine}
+        problems += [f"{path}: {why}" for path, why in refused.items() if why]
+        fit = [change for change in mine if not refused[change.path]]
+        of_names = _Names.of(fit, language)
+        texts = [cover.Text(c.pre, of_names.apart.get(c.path, c.post), c.seen) for c in fit]
+        found = cover.rules_for([one for one in texts if one.pre != one.post], language, budget_s)
+        found = _needed([one for one in found if one.tier != "reject"] or found, fit, language)
+        rules += _trusted(found, fit, of_names, language)
+        brought[language] = frozenset(one.name for one in of_names.come)
+        problems += [
+            line for c in fit for line in _unexplained(_of(rules, language), c, c.path in of_names.apart)
         ]
-        calls = callees.as_calls(single, text, nodes)
-        trial = [*made[:number], calls, *made[number + 1 :]] if calls is not None else made
-        whole = _joined(trial)
-        if calls is not None and _explains(whole, change) and not _contradicts(whole, change):
-            made[number] = calls
-        text = done.steps[-1].after if done.steps else text
+    if not rules:
+        raise RulewrightError(
+            "no rule found for any part of the change: " + "; ".join(problems[:8]),
+            "make the change smaller, one kind of change at a time",
+        )
+    return Learned(tuple(rules), tuple(problems), tuple(changes), brought)
+
+
+def _needed(
+    found: Sequence[cover.General], changes: Sequence[Change], language: Language
+) -> list[cover.General]:
+    """The rules without those that the change comes out as well without, the least trusted first."""
+    kept = list(found)
+    missed = _missed([one.rule for one in kept], changes, language)
+    for one in sorted(found, key=lambda one: -_RANK[one.tier]):
+        fewer = [other for other in kept if other is not one]
+        if fewer and (now := _missed([rule.rule for rule in fewer], changes, language)) <= missed:
+            kept, missed = fewer, now
+    return kept
+
+
+@dataclass(frozen=True)
+class _Names:
+    """The imported names that a change takes away and brings, with their statements."""
+
+    gone: dict[imports.Bound, str]
+    come: dict[imports.Bound, str]
+    apart: dict[Path, str]
+    """The files where it does so, with the text after the change but for its imports."""
+
+    @classmethod
+    def of(cls, changes: Sequence[Change], language: Language) -> _Names:
+        names = cls({}, {}, {})
+        for change in changes:
+            text = imports.apart(change.pre, change.post, language)
+            if text is None:
+                continue
+            names.apart[change.path] = text
+            old, new = imports.bound(change.pre, language), imports.bound(change.post, language)
+            names.gone.update({one: old[one] for one in old if one not in new})
+            names.come.update({one: new[one] for one in new if one not in old})
+        return names
+
+    @property
+    def imports(self) -> list[imports.Import]:
+        return [imports.Import(frozenset({one.name}), one.module) for one in self.gone]
+
+
+def _trusted(
+    found: Sequence[cover.General], changes: Sequence[Change], names: _Names, language: Language
+) -> list[Rule]:
+    """The rules tied to each other, each with its tier, as far as they do the same as before."""
+    by_rule = {str(one.rule): one for one in found}
+    plain = ties.order([one.rule for one in found], language)
+    tied = ties.tied(plain, language)
+    if tied != plain and _missed(tied, changes, language) > _missed(plain, changes, language):
+        tied = plain
+    tied = [ties.held(rule, names.imports, language) for rule in tied]
+    made: list[Rule] = []
+    for before, rule in zip(plain, tied, strict=True):
+        general = by_rule[str(before)]
+        tier, reason = general.tier, general.reason
+        action = Action(language, (rule,), mode="rule")
+        if tier == "train":
+            before_tie = Action(language, (before,), mode="rule")
+            tier, reason = _doubted(before_tie, action, changes, reason)
+        made.append(Rule(documents_of(action)[0], tier, reason))
+    beside = imports.rules(names.gone, names.come, language)
+    made += [
+        Rule(documents_of(Action(language, (rule,), mode="rule"))[0], "train", _BESIDE) for rule in beside
+    ]
+    return _together(made, len(made) - len(beside), language)
+
+
+_BESIDE: Final = "an import where one of its names is used and nothing binds it"
+
+
+def _doubted(plain: Action, action: Action, changes: Sequence[Change], reason: str) -> tuple[Tier, str]:
+    """The tier of a rule that looks right: what speaks against it elsewhere."""
+    names = callees.bare_name(plain)
+    if names is not None and not names[0][:1].isupper() and plain == action:
+        return "literal", f"it renames every `{names[0]}`, whatever that stands for"
+    if names is not None and len(members := _members(names[0], changes)) == 1:
+        return "literal", f"of `{names[0]}` the change shows `{members.pop()}` only"
+    if owner := callees.own_member(plain):
+        return "literal", f"`{owner}` is of another class elsewhere"
+    left = _left_alone(action, changes)
+    return ("literal", left) if left else ("train", reason)
+
+
+def _members(name: str, changes: Sequence[Change]) -> set[str]:
+    """What is taken from a name in the changed files: `b` of `a.b`."""
+    sought = re.compile(rf"(?<![\w.]){re.escape(name)}(?:\.|::|->)(\w+)")
+    return {word for change in changes for word in sought.findall(change.pre)}
+
+
+def _together(rules: Sequence[Rule], n_learned: int, language: Language) -> list[Rule]:
+    """A rule for an import is as good as the rules for its uses: its guards say where it holds."""
+    beside = [
+        number >= n_learned or ties.is_import(rule.document.action.rules[0], language)
+        for number, rule in enumerate(rules)
+    ]
+    uses = [rule for rule, is_import in zip(rules, beside, strict=True) if not is_import]
+    made = []
+    for rule, is_import in zip(rules, beside, strict=True):
+        words = ties.words(rule.document.action.rules[0])
+        own = [one for one in uses if ties.words(one.document.action.rules[0]) & words]
+        worst = max(own, key=lambda one: _RANK[one.tier], default=None)
+        if is_import and worst is not None and rule.tier != "reject" and _is_guarded(rule):
+            good = worst.tier == "train"
+            reason = "goes and comes with its uses" if good else f"as its uses: {worst.reason}"
+            rule = replace(rule, tier=worst.tier, reason=reason)
+        made.append(rule)
     return made
 
 
-def _joined(actions: Sequence[Action]) -> Action:
-    return joined([document for action in actions for document in documents_of(action)])
+def _is_guarded(rule: Rule) -> bool:
+    return "stopBy" in str(rule.document.action.rules[0]["rule"])
 
 
-def _trust_in_calls(action: Action) -> tuple[Tier, str]:
-    """The tier of rules about calls, which replace rules about names."""
-    sure = confidence(action.rules)
-    if sure >= CONFIDENT:
-        return "train", "calls by their name and what it belongs to"
-    return "literal", f"too doubtful: {sure:.2f} likely to be right elsewhere"
+def _missed(rules: Sequence[cover.AnyRule], changes: Sequence[Change], language: Language) -> int:
+    """How many parts of the change the rules do not make."""
+    action = Action(language, tuple(rules), mode="rule") if rules else None
+    return sum(len(_unexplained(action, change, True)) for change in changes)
 
 
-def _weighed(rules: Sequence[Rule], changes: Sequence[diffs.Change]) -> list[Rule]:
-    """Trust, but for a rule that finds many more places in the changed files than were changed."""
-    weighed = []
-    for rule in rules:
-        left = _left_alone([rule.document], changes) if rule.tier == "train" else ""
-        weighed.append(replace(rule, tier="literal", reason=left) if left else rule)
-    return weighed
+def _unexplained(action: Action | None, change: Change, names: bool = False) -> list[str]:
+    """The parts of a change that the rules do not make, `FILE:LINE: old → new`.
+
+    With `names`, imports are compared by what they bind, not by where they stand.
+    """
+    made = _made(action, change, names) if action is not None else change.pre
+    if made == change.post:
+        return []
+    language = change.language
+    old, new = (imports.body(one, language) if names else one.splitlines() for one in (made, change.post))
+    start = imports.body(change.pre, language) if names else change.pre.splitlines()
+    shift = difftext.changed(start, old)
+    whole = change.pre.splitlines()
+    lines = []
+    for a0, a1, b0, b1 in difftext.changed(old, new):
+        line = _line_before(a0, shift)
+        at = whole.index(start[line]) if names and line < len(start) else line
+        lines.append(f"{change.path}:{at + 1}: {_short(old[a0:a1])}  →  {_short(new[b0:b1])}")
+    if names:
+        got, want = imports.bound(made, language), imports.bound(change.post, language)
+        lines += [
+            f"{change.path}: the import of `{one.name}` from {one.module} stays"
+            for one in got
+            if one not in want
+        ]
+        lines += [
+            f"{change.path}: no import of `{one.name}` from {one.module}" for one in want if one not in got
+        ]
+    elif not lines:
+        lines.append(f"{change.path}:{len(whole)}: the end of the file")
+    return lines
 
 
-def _contradicts(action: Action, change: diffs.Change) -> str:
-    """The first line that the diff shows unchanged and the rule would change; empty where there is none."""
-    changed = _changed(change.pre, change.post)
-    for place in places.of(action, change.pre):
-        lines = set(range(place.line, place.last_line + 1))
-        if lines & change.seen and not lines & changed:
-            return f"it changes line {place.line} of {change.path}, which the diff shows unchanged"
-    return ""
+def _line_before(line: int, shift: Sequence[tuple[int, int, int, int]]) -> int:
+    """The line (from 0) that a line of a changed text had before."""
+    for a0, a1, b0, b1 in reversed(shift):
+        if line >= b1:
+            return line - b1 + a1
+        if line >= b0:
+            return min(a0 + line - b0, max(a0, a1 - 1))
+    return line
 
 
-def _explains(action: Action, change: diffs.Change) -> bool:
-    """Whether a rule does what the person did where the person did it."""
+def _short(lines: Sequence[str]) -> str:
+    text = " ".join(" ".join(lines).split())
+    return f"`{text[:60]}…`" if len(text) > 60 else f"`{text}`" if text else "(nothing)"
+
+
+def _made(action: Action, change: Change, names: bool = False) -> str:
+    """The text that the rules give where the person changed something, with `names` in its imports too."""
     changed = _changed(change.pre, change.post)
 
     def keep(place: Place) -> str | None:
-        return place.new if set(range(place.line, place.last_line + 1)) & changed else None
+        near = set(range(place.line, place.last_line + 1)) & changed
+        return place.new if near or (names and place.in_import) else None
 
     done = places.change(action, change.pre, keep)
-    return bool(done.steps) and done.failure is None and done.steps[-1].after == change.post
+    return done.steps[-1].after if done.steps and done.failure is None else change.pre
 
 
-def _left_alone(documents: Sequence[Document], changes: Sequence[diffs.Change]) -> str:
+def _left_alone(action: Action, changes: Sequence[Change]) -> str:
     """Whether the changed files hold many more such places that were left; the reason, or nothing."""
     made = left = 0
-    for language in dict.fromkeys(change.language for change in changes):
-        action = _of_language(documents, language)
-        for change in changes if action is not None else ():
-            if change.language == language and action is not None:
-                changed = _changed(change.pre, change.post)
-                for place in places.of(action, change.pre):
-                    touches = bool(set(range(place.line, place.last_line + 1)) & changed)
-                    made, left = made + touches, left + (not touches)
+    for change in changes:
+        changed = _changed(change.pre, change.post)
+        for place in places.of(action, change.pre):
+            touches = bool(set(range(place.line, place.last_line + 1)) & changed)
+            made, left = made + touches, left + (not touches)
     if left >= MANY_LEFT and left > 2 * made:
         return f"the files that you changed hold {left} more places like the {made} that you changed"
     return ""
 
 
-def _of_language(documents: Sequence[Document], language: Language) -> Action | None:
-    mine_ = [one for one in documents if one.action.language == language]
-    return joined(mine_) if mine_ else None
+def _of(rules: Sequence[Rule], language: Language) -> Action | None:
+    mine = [one.document for one in rules if one.document.action.language == language]
+    return joined(mine) if mine else None
 
 
 def _changed(pre: str, post: str) -> set[int]:
@@ -310,17 +356,19 @@ def _lines_of(pre: str, post: str, old_side: bool) -> Iterator[int]:
         yield from range(start + 1, end + 1) if end > start else (start, start + 1)
 
 
-def _changed_now(change: diffs.Change) -> set[int]:
+def _changed_now(change: Change) -> set[int]:
     """The lines of the file as it is that the change touched."""
-    return set(_lines_of(change.pre, change.post, old_side=not change.is_post))
+    if change.now == change.pre:
+        return _changed(change.pre, change.post)
+    return set(_lines_of(change.pre, change.now, old_side=False))
 
 
-def _now(change: diffs.Change) -> set[int]:
+def _shown_now(change: Change) -> set[int]:
     """The lines of the file as it is that the diff shows unchanged."""
-    if not change.is_post:
+    if change.now == change.pre:
         return set(change.seen)
     now: set[int] = set()
-    matcher = difflib.SequenceMatcher(None, change.pre.splitlines(), change.post.splitlines(), autojunk=False)
+    matcher = difflib.SequenceMatcher(None, change.pre.splitlines(), change.now.splitlines(), autojunk=False)
     for a, b, size in matcher.get_matching_blocks():
         now.update(b + i + 1 for i in range(size) if a + i + 1 in change.seen)
     return now

@@ -26,10 +26,10 @@ class Change:
     language: Language
     pre: str
     post: str
-    is_post: bool = True
-    """Whether the file is as it was after the change, or still as before it."""
     seen: frozenset[int] = frozenset()
     """Lines of `pre` (from 1) that the diff shows unchanged: whoever made it looked at them."""
+    now: str = ""
+    """The file as it is: as before the change, as after it, or changed since."""
 
 
 @dataclass
@@ -37,10 +37,11 @@ class _Patch:
     path: str
     hunks: list[tuple[int, list[str], list[str]]]
     """First line (1-based, of the old side), old lines, new lines; with their line ends."""
+    is_new: bool = False
 
 
-def read(text: str, root: Path, name: str = "the diff") -> list[Change]:
-    """The changes of a diff.
+def read(text: str, root: Path, name: str = "the diff") -> tuple[list[Change], list[str]]:
+    """The changes of a diff, and the files of it that nothing can be learnt from, with the reason.
 
     Args:
         text: a unified diff (`git diff`, `diff -u`).
@@ -53,16 +54,23 @@ def read(text: str, root: Path, name: str = "the diff") -> list[Change]:
     patches = _parse(text)
     if not patches:
         raise UsageError(f"{name}: no unified diff found", "give the output of `git diff` or `diff -u`")
-    changes = []
+    changes: list[Change] = []
+    left: list[str] = []
     for patch in patches:
         path = root / patch.path
+        if patch.is_new:
+            left.append(f"{path}: a new file")
+            continue
         if not path.is_file():
             raise UsageError(
                 f"{path}: named in the diff, but there is no such file", "run in the diff's own folder"
             )
         content = path.read_bytes().decode("utf-8", "replace").replace("\r\n", "\n")
-        changes.append(_change(path, content, patch))
-    return changes
+        if language_of_path(path) == "other":
+            left.append(f"{path}: of no language that we know")
+        else:
+            changes.append(_change(path, content, patch))
+    return changes, left
 
 
 def _change(path: Path, content: str, patch: _Patch) -> Change:
@@ -72,7 +80,7 @@ def _change(path: Path, content: str, patch: _Patch) -> Change:
         other = _patched(content, hunks)
         if other is not None:
             pre, post = (other, content) if is_post else (content, other)
-            return Change(path, language, pre, post, is_post, _seen(pre, patch.hunks))
+            return Change(path, language, pre, post, _seen(pre, patch.hunks), content)
     raise UsageError(
         f"{path}: the diff fits neither before nor after the change",
         "make the diff again from the file as it is",
@@ -102,7 +110,8 @@ def _parse(text: str) -> list[_Patch]:
         line = lines[i]
         if line.startswith("+++ "):
             name = line[4:].split("\t")[0].strip()
-            patches.append(_Patch(re.sub(r"^[ab]/", "", name), []))
+            is_new = i > 0 and lines[i - 1].startswith("--- /dev/null")
+            patches.append(_Patch(re.sub(r"^[ab]/", "", name), [], is_new))
         found = _HUNK.match(line)
         if found and patches:
             i = _hunk(lines, i + 1, found, patches[-1])

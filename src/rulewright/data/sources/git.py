@@ -118,6 +118,79 @@ def license_at(repo: Path) -> str:
     return ""
 
 
+def top_of(path: Path) -> Path:
+    """The root of the repository that holds a folder.
+
+    Raises:
+        UsageError: none does.
+    """
+    done = _git(path, "rev-parse", "--show-toplevel")
+    if done.returncode:
+        raise UsageError(f"{path.resolve()}: in no git repository", "name the files")
+    return Path(os.fsdecode(done.stdout.rstrip(b"\n")))
+
+
+def is_revision(repo: Path, name: str) -> bool:
+    """Whether a text names a commit."""
+    done = _git(repo, "rev-parse", "--verify", "-q", "--end-of-options", f"{name}^{{commit}}")
+    return not done.returncode
+
+
+def parent_of(repo: Path, name: str) -> str:
+    """The first parent of a commit; of a first commit the empty tree."""
+    return f"{name}^" if is_revision(repo, f"{name}^") else _EMPTY_TREE
+
+
+_EMPTY_TREE: Final = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+
+
+def changed(
+    repo: Path, revisions: Sequence[str], staged: bool = False
+) -> Iterator[tuple[str, str, str | None, str | None]]:
+    """Every file that `git diff` with these revisions shows: path, status, text before, text after.
+
+    A text that is not UTF-8, or not there, is `None`. A side that is in no commit is read from the
+    work tree.
+
+    Raises:
+        UsageError: git does not know the revisions.
+    """
+    options = [
+        *(["--cached"] if staged else []),
+        "--raw",
+        "-z",
+        "--abbrev=40",
+        "--no-renames",
+        "--no-ext-diff",
+        "--no-textconv",
+    ]
+    done = _git(repo, "diff", *options, "--end-of-options", *revisions, "--")
+    if done.returncode:
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise UsageError(
+            f"git diff {' '.join(revisions)}: {said[0] if said else 'fails'}",
+            "name revisions of this repository",
+        )
+    fields = done.stdout.split(b"\0")
+    for modes, path in zip(fields[::2], fields[1::2], strict=False):
+        file = _file(modes, path)
+        yield file["path"], file["status"], _side(repo, file, "old_blob"), _side(repo, file, "new_blob")
+
+
+def _side(repo: Path, file: Row, key: str) -> str | None:
+    name = str(file[key])
+    if name.strip("0"):
+        text = reader_of(str(repo)).read(name)
+        return None if isinstance(text, Drop) else text
+    path = repo / str(file["path"])
+    if path.is_symlink() or not path.is_file():
+        return None
+    try:
+        return path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
 def commits(repo: Path) -> Iterator[dict[str, Any]]:
     """Yield every non-merge commit; newest first, as git walks.
 

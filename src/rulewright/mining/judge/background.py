@@ -39,7 +39,7 @@ def count(action: Action, files: Sequence[str], cap: int = CAP) -> int:
     """Places that an action would change in files, each rule by itself; at most `cap`."""
     total = 0
     for rule in action.rules:
-        words = _spelled_out(rule["rule"])
+        words = spelled_out(rule["rule"])
         for text in files:
             if all(word in text for word in words):
                 total += _places(rule, text, action.language)
@@ -64,7 +64,7 @@ def _parsed(text: str, language: Language) -> SgRoot:
     return SgRoot(text, language)
 
 
-def _spelled_out(rule: Mapping[str, Any]) -> frozenset[str]:
+def spelled_out(rule: Mapping[str, Any]) -> frozenset[str]:
     """Words that a text must hold for the rule to match there."""
     patterns = (part.get("pattern") for part in visit.required(rule))
     words = (word for text in patterns if isinstance(text, str) for word in visit.words(text))

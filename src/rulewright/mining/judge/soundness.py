@@ -37,7 +37,7 @@ def effect(edit: Edit, candidate: Candidate, cap: int = 200) -> Effect | None:
         place = (span.start.index, span.end.index)
         held = _right(edit, change.start, change.end, change.text)
         if held is None:
-            if not edit.strict and not edit.touches(change.start, change.end):
+            if edit.left_alone(change.start, change.end):
                 continue
             negatives.append(place)
             if len(negatives) >= cap:

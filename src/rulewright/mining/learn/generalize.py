@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any, Final, Literal
 
 from rulewright import engine, grammars
-from rulewright.actions.action import Action
+from rulewright.actions.action import Action, Rule
 from rulewright.difftext import common_ends
 from rulewright.languages import Language
 from rulewright.mining.candidate import Candidate, Effect
@@ -122,7 +122,7 @@ class General:
     @cached_property
     def reckless(self) -> bool:
         """Whether it puts imports beside the code, or drops what no name stands for."""
-        return properties(self.candidate.rule)["brings an import"] > 0 or drops_unnamed(self.candidate.rule)
+        return is_reckless(self.candidate.rule)
 
     @property
     def suffices(self) -> bool:
@@ -136,6 +136,11 @@ class General:
 
     def action(self, language: Language) -> Action:
         return Action(language, (self.candidate.rule,), mode="rule")
+
+
+def is_reckless(rule: Rule) -> bool:
+    """Whether a rule puts imports beside the code, or drops what no name stands for."""
+    return properties(rule)["brings an import"] > 0 or drops_unnamed(rule)
 
 
 def mine_many(examples: Sequence[Example]) -> list[General]:
@@ -217,15 +222,15 @@ def _common(group: Sequence[Prepared]) -> Iterator[tuple[Candidate, set[int]]]:
             if i == j or tried >= MAX_PAIRS * 2:
                 continue
             tried += 1
-            for candidate in anti_unify(left, right):
+            for candidate in anti_unify(left.pools, right.pools):
                 yield candidate, {i, j}
 
 
-def anti_unify(left: Prepared, right: Prepared) -> Iterator[Candidate]:
+def anti_unify(left: Sequence[Kept], right: Sequence[Kept]) -> Iterator[Candidate]:
     """The least general rules that turn a place of `left` and one of `right` as they were turned."""
     seen: set[tuple[int, int, int, int]] = set()
-    for pool in left.pools:
-        for other in right.pools:
+    for pool in left:
+        for other in right:
             for one in _anchors(pool):
                 for two in _anchors(other):
                     place = (one.start, one.end, two.start, two.end)

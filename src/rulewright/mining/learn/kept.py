@@ -9,6 +9,7 @@ from rulewright import grammars
 from rulewright.mining import costs
 from rulewright.mining.candidate import Candidate, Effect
 from rulewright.mining.propose import proposals
+from rulewright.mining.reading import old_text
 from rulewright.mining.text.align import Edit
 
 
@@ -51,7 +52,9 @@ class Kept:
             self.places.add((candidate.anchor.index, candidate.hunks))
             if candidate.bits >= costs.ENOUGH_BITS and candidate.extra_cost < costs.ALL_NAMES_OPEN:
                 self.places.add((proposals.ANYWHERE, candidate.hunks))
-        for number in found.hunks if candidate.is_short else ():
+        # By hand, several unlike changes on several lines want small rules of their own.
+        wide = not self.edit.strict and len(found.hunks) > 1 and "\n" in old_text(candidate.rule)
+        for number in found.hunks if candidate.is_short and not wide else ():
             self.prices[number] = min(self._price(number), candidate.cost)
 
     def _price(self, number: int) -> float:

@@ -17,6 +17,7 @@ from rulewright import engine
 from rulewright.actions import visit
 from rulewright.actions.action import Action
 from rulewright.languages import Language
+from rulewright.mining import ties
 from rulewright.mining.candidate import COMPACT_CHARS, Candidate, Shape
 from rulewright.mining.judge import background
 from rulewright.mining.judge.confidence import CONFIDENT, confidence, is_bare_value, lists_values
@@ -149,7 +150,7 @@ def learn_from(pre: str, post: str, language: Language, budget_s: float = 2.0) -
         return nothing(problem)
     with _no_collection():
         before, after = Tree(pre, language), Tree(post, language)
-        if problem := _too_deep(before, after):
+        if problem := too_deep(before, after):
             return nothing(problem)
         work = Budget(budget_s * EVALUATIONS_PER_SECOND, per_call=before.work)
         plan = solve(before, after, work, strict=False)
@@ -175,7 +176,7 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _too_deep(before: Tree, after: Tree) -> str:
+def too_deep(before: Tree, after: Tree) -> str:
     """Why trees are too deep to walk; empty where they are not."""
     too_deep = before.is_deeper_than(MAX_DEPTH) or after.is_deeper_than(MAX_DEPTH)
     return f"nested more than {MAX_DEPTH} deep" if too_deep else ""
@@ -187,7 +188,7 @@ def _mine(
     before, after = Tree(pre, language), Tree(post, language)
     if before.n_errors() > 20:
         return nothing("pre does not parse")
-    if problem := _too_deep(before, after):
+    if problem := too_deep(before, after):
         return nothing(problem)
     work = Budget(budget_s * EVALUATIONS_PER_SECOND, per_call=before.work)
     plan = solve(before, after, work, said=quoted_names(instruction))
@@ -202,8 +203,7 @@ def verified(
 ) -> Mined:
     """Judge a plan by the engine and measure it."""
     steps = [step.candidate for step in plan.steps]
-    action = Action(language, tuple(step.rule for step in steps), mode="rule")
-    outcome = engine.judge(action, pre, post)
+    action, outcome = _tied(Action(language, tuple(step.rule for step in steps), mode="rule"), pre, post)
     if outcome.post != post:
         return nothing(f"not reproduced by the engine ({outcome.verdict}: {outcome.detail})", work)
     sites = sum(len(step.effect.positives) for step in plan.steps)
@@ -214,6 +214,17 @@ def verified(
     if tier == "train" and _takes_some(action, steps, post):
         tier, reason = "literal", "takes away some only of what it matches"
     return Mined(action, tier, reason, tuple(s.shape for s in steps), outcome.states, figures)
+
+
+def _tied(action: Action, pre: str, post: str) -> tuple[Action, Outcome]:
+    """Several rules with what ties them to each other, where they do the same so."""
+    rules = tuple(ties.tied(action.rules, action.language)) if len(action.rules) > 1 else action.rules
+    if rules != action.rules:
+        tied = replace(action, rules=rules)
+        outcome = engine.judge(tied, pre, post)
+        if outcome.post == post:
+            return tied, outcome
+    return action, engine.judge(action, pre, post)
 
 
 def _takes_some(action: Action, steps: Sequence[Candidate], post: str) -> bool:

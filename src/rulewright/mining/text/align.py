@@ -67,6 +67,8 @@ class Edit:
     """How much less natural this reading is than the first."""
     strict: bool = True
     """Whether what the edit left alone was meant to stay: a rule must not change it."""
+    shown: tuple[tuple[int, int], ...] = ()
+    """Stretches of `pre` that were meant to stay where the edit is not strict."""
     _brought: dict[int, list[Node]] = field(default_factory=dict, compare=False, repr=False)
     _fresh: dict[frozenset[int], frozenset[str]] = field(default_factory=dict, compare=False, repr=False)
     _twice: dict[frozenset[int], frozenset[str]] = field(default_factory=dict, compare=False, repr=False)
@@ -179,6 +181,12 @@ class Edit:
                 return True
         return False
 
+    def left_alone(self, start: int, end: int) -> bool:
+        """Whether a range of pre may change though the edit did not change it."""
+        if self.strict or self.touches(start, end):
+            return False
+        return not any(low < end and start < high for low, high in self.shown)
+
     def _after(self, position: int) -> int:
         """Where a position between hunks lies in post, after a hunk that ends there."""
         shift = 0
@@ -189,7 +197,9 @@ class Edit:
         return position + shift
 
 
-def variants(pre: Tree, post: Tree, strict: bool = True) -> Iterator[Edit]:
+def variants(
+    pre: Tree, post: Tree, strict: bool = True, shown: tuple[tuple[int, int], ...] = ()
+) -> Iterator[Edit]:
     """The readings of an edit: by tree, then by token."""
     seen: set[tuple[Hunk, ...]] = set()
     for reading, cost in ((_tree_segments, 0.0), (_token_segments, costs.TOKEN_READING)):
@@ -198,7 +208,7 @@ def variants(pre: Tree, post: Tree, strict: bool = True) -> Iterator[Edit]:
             hunks = _settled(pre, post, hunks)
         if hunks not in seen:
             seen.add(hunks)
-            yield Edit(pre, post, hunks, cost, strict)
+            yield Edit(pre, post, hunks, cost, strict, shown)
 
 
 def _slide(pre: str, post: str, hunk: Hunk, low: int, high: int) -> tuple[int, int]:

@@ -324,6 +324,11 @@ class _Lifter:
             return False
         return not (self.policy.literal_names and self._is_name(node, text))
 
+    def _is_argument(self, node: Node, text: str) -> bool:
+        """Whether a name of lower case is handed to a call as it is: one value among others."""
+        handed = node.parent is not None and grammars.ARGUMENTS.search(node.parent.kind) is not None
+        return handed and text[:1].islower()
+
     def _is_name(self, node: Node, text: str) -> bool:
         """Whether a node names what the code is about, rather than what it works on."""
         if not grammars.NAME.search(node.kind):
@@ -331,7 +336,7 @@ class _Lifter:
                 return True
             callee = node.parent is not None and node.field() in grammars.CALLEE_FIELDS
             return callee or node.kind in grammars.FIXED_NAMES
-        if text in grammars.CONSTANTS or text in self.names:
+        if text in grammars.CONSTANTS or (text in self.names and not self._is_argument(node, text)):
             return True
         if node.parent is not None and grammars.CLASS.search(node.parent.kind) and node.field() == "name":
             return not _changes_bases_of(self.edit, node)

@@ -1,0 +1,131 @@
+"""`edit --like` and `mine --from-diff`: do elsewhere what was changed by hand in some places."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rulewright import console
+from rulewright.actions.rule_file import joined
+from rulewright.commands.judging import How, Work, action_for, work_on
+from rulewright.commands.offers import Offer, Wish, make, rule_text, save
+from rulewright.engine import places
+from rulewright.engine.export import Example, export
+from rulewright.engine.places import Place
+from rulewright.mining import by_hand, given
+from rulewright.mining.by_hand import Learned
+
+BUDGET_S = 2.0
+LEFT_AT_MOST = 40
+MAX_EXAMPLES = 20
+"""Files of the repository that go into the tests of a rule pack."""
+
+
+def like(
+    change: str,
+    paths: Sequence[Path],
+    wish: Wish,
+    kept: Path | None,
+    *,
+    staged: bool = False,
+    budget_s: float = BUDGET_S,
+    deadline_s: float = 10.0,
+) -> int:
+    """Learn the rules of a change, list what they do elsewhere, write what was asked for.
+
+    Args:
+        change: where the change is, as `given.read` takes it.
+        paths: where to look.
+        wish: what the person asked for.
+        kept: a rule file, or a folder for a rule pack with tests.
+        staged: take what is in git's index.
+        budget_s: nominal seconds a file.
+        deadline_s: processor seconds a file.
+    """
+    wish.check(stdin_taken=change == "-")
+    found = given.read(change, paths, staged)
+    console.decided("change", found.what, _n(len(found.changes), "file"))
+    learned = by_hand.learn(found.changes, budget_s)
+    work = work_on(found.paths, learned.documents, How(deadline_s=deadline_s))
+    useful = _useful(learned, work)
+    rules = [learned.rules[number] for number in useful]
+    if not wish.as_json:
+        console.emit(rule_text([one.document for one in rules]).rstrip())
+        for number, rule in enumerate(rules, 1):
+            name = f"rule {number}: " if len(rules) > 1 else ""
+            console.say(f"{name}tier: {rule.tier} ({rule.reason})")
+    _save(kept, learned, useful, work)
+    lacking = _lacking(work, learned)
+
+    def doubt(path: Path, place: Place) -> str:
+        return learned.doubt(path, place) or lacking.get(path, "")
+
+    left = [*learned.problems, *found.left]
+    facts = {
+        "action": {
+            "language": rules[0].document.action.language,
+            "rules": [rule for one in rules for rule in one.document.action.rules],
+        },
+        "tier": learned.worst.tier,
+        "tiers": [rule.tier for rule in rules],
+        "left_to_you": left,
+    }
+    code = make(Offer(work, doubt, learned.hides, facts=facts), wish)
+    _say_left(left)
+    return code
+
+
+def _lacking(work: Work, learned: Learned) -> dict[Path, str]:
+    """Files in which the rules would use a name that nothing imports, each with that as a doubt."""
+    found: dict[Path, str] = {}
+    for one in work.good:
+        language = action_for(one.found, work.documents).language
+        name = learned.lacks(one.outcome.post or "", language)
+        if name:
+            found[one.path] = f"nothing in the file imports `{name}`, which comes in"
+    return found
+
+
+def _say_left(left: Sequence[str]) -> None:
+    """The parts of the change that no rule expresses."""
+    if left:
+        console.say("left to you, no rule makes this part of the change:")
+    for line in left[:LEFT_AT_MOST]:
+        console.say(f"  {console.clean(line)}")
+    if len(left) > LEFT_AT_MOST:
+        console.say(f"  … and {len(left) - LEFT_AT_MOST} more")
+
+
+def _useful(learned: Learned, work: Work) -> list[int]:
+    """The rules that change something: in the files of the change, or elsewhere."""
+    fired: set[int] = set()
+    for language in dict.fromkeys(one.action.language for one in learned.documents):
+        numbers = [n for n, one in enumerate(learned.documents) if one.action.language == language]
+        action = joined([learned.documents[n] for n in numbers])
+        texts = [change.pre for change in learned.changes if change.language == language]
+        for text in texts:
+            fired |= {numbers[place.rule] for place in places.of(action, text)}
+    for one in work.good:
+        action = action_for(one.found, work.documents)
+        fired |= {one.found.documents[place.rule] for place in places.of(action, one.before)}
+    return sorted(fired) or list(range(len(learned.rules)))
+
+
+def _save(kept: Path | None, learned: Learned, useful: Sequence[int], work: Work) -> None:
+    """One rule file, or, into a folder, a rule pack with tests that the pinned `ast-grep test` passed."""
+    documents = [learned.documents[number] for number in useful]
+    if kept is None or kept.suffix in (".yml", ".yaml"):
+        save(kept, documents)
+        return
+    examples = []
+    for language in dict.fromkeys(one.action.language for one in documents):
+        action = joined([one for one in documents if one.action.language == language])
+        before = [change.pre for change in learned.changes if change.language == language]
+        before += [one.before for one in work.good if one.found.language == language][:MAX_EXAMPLES]
+        examples.append(Example(f"learned-{language}", action, before, "learned from a change by hand"))
+    n = export(examples, kept)
+    console.say(f"{_n(n, 'rule')} with tests saved in {kept}: `ast-grep scan -c {kept / 'sgconfig.yml'}`")
+
+
+def _n(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -1,0 +1,161 @@
+"""Where a change made by hand comes from: a diff, a revision, the index, two files.
+
+Each gives the same: whole files before and after, the lines that a diff of them shows
+unchanged, and what was changed but cannot be learnt from. Nothing is written.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from rulewright import difftext, jsonl
+from rulewright.data.sources import git
+from rulewright.errors import UsageError
+from rulewright.languages import language_of_path
+from rulewright.mining import diffs
+from rulewright.mining.diffs import Change
+
+SHOWN: Final = 3
+"""Lines around a change that a diff shows."""
+_HUNK: Final = re.compile(r"^@@ -\d", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Given:
+    """A change, and where it is to be made as well.
+
+    Args:
+        changes: by file; of languages that rules can be learnt for.
+        left: files of the change that nothing can be learnt from, each with the reason.
+        paths: the files and folders to look at.
+        what: the change in a few words.
+    """
+
+    changes: tuple[Change, ...]
+    left: tuple[str, ...]
+    paths: tuple[Path, ...]
+    what: str
+
+
+def read(like: str, paths: Sequence[Path], staged: bool = False) -> Given:
+    """The change that a person means.
+
+    Args:
+        like: a file with a diff, `-` for one on standard input, a revision (`HEAD`: what is not committed
+            yet, else that commit), a range `A..B`, or a source file: then the first of `paths` is the
+            same file after the change.
+        paths: where to look; none: the repository, or the folder where the command runs.
+        staged: what is in the index.
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    if staged:
+        return _of_git([], paths, "what is staged", staged=True)
+    if like == "-":
+        text = sys.stdin.buffer.read().decode("utf-8", "replace")
+        return _of_diff(text, "standard input", paths)
+    file = Path(like)
+    if not file.is_file():
+        return _of_revision(like, paths)
+    text = jsonl.require_file(file).read_bytes().decode("utf-8", "replace")
+    if _HUNK.search(text) is None and language_of_path(file) != "other":
+        return _of_pair(file, paths)
+    return _of_diff(text, like, paths)
+
+
+def _of_diff(text: str, name: str, paths: Sequence[Path]) -> Given:
+    changes, left = diffs.read(text, Path(), name)
+    return Given(tuple(changes), tuple(left), tuple(paths) or _here(), f"the diff {name}")
+
+
+def _of_pair(before: Path, paths: Sequence[Path]) -> Given:
+    """The two files; the second is the one to leave alone later, if it lies among the paths."""
+    if not paths or not paths[0].is_file() or language_of_path(paths[0]) != language_of_path(before):
+        raise UsageError(
+            f"{before}: no diff, and no file after the change is named",
+            "--like BEFORE AFTER PATH…, or --like FILE.diff PATH…",
+        )
+    pre, post = (_unix(path.read_bytes().decode("utf-8", "replace")) for path in (before, paths[0]))
+    if pre == post:
+        raise UsageError(f"{before} and {paths[0]} are the same", "name the file before and after the change")
+    change = Change(paths[0], language_of_path(before), pre, post, _seen(pre, post), post)
+    return Given((change,), (), tuple(paths[1:]) or _here(), f"{before} and {paths[0]}")
+
+
+def _of_revision(like: str, paths: Sequence[Path]) -> Given:
+    try:
+        top = git.top_of(Path())
+    except UsageError:
+        raise UsageError(f"{like}: no such file, and no git repository here", "name a diff, or `-`") from None
+    if ".." in like:
+        return _of_git([like], paths, like)
+    if not git.is_revision(top, like):
+        raise UsageError(f"{like}: no such file, and no such revision", "name a diff, `-`, HEAD or A..B")
+    if like == "HEAD" and (found := _of_git(["HEAD"], paths, "what is not committed yet", False)).changes:
+        return found
+    return _of_git([git.parent_of(top, like), like], paths, f"the commit {like}")
+
+
+def _of_git(
+    revisions: Sequence[str], paths: Sequence[Path], what: str, needed: bool = True, staged: bool = False
+) -> Given:
+    """What `git diff` with these revisions shows."""
+    top = git.top_of(Path())
+    changes: list[Change] = []
+    left: list[str] = []
+    for name, status, pre, post in git.changed(top, revisions, staged):
+        path = _shown(top / name)
+        language = language_of_path(path)
+        if status != "M" or pre is None or post is None:
+            left.append(f"{path}: {_STATUS.get(status, 'not a text file')}")
+        elif language == "other":
+            left.append(f"{path}: of no language that we know")
+        elif (old := _unix(pre)) != (new := _unix(post)):
+            changes.append(Change(path, language, old, new, _seen(old, new), _now(path)))
+    if needed and not changes:
+        more = f" ({'; '.join(left[:3])})" if left else ""
+        raise UsageError(f"{what}: no file is changed there{more}", "name another change")
+    return Given(tuple(changes), tuple(left), tuple(paths) or (_shown(top),), what)
+
+
+_STATUS: Final = {"A": "a new file", "D": "a file that went", "T": "a link or module"}
+
+
+def _seen(pre: str, post: str) -> frozenset[int]:
+    """The lines of the old text that a diff with the usual context shows unchanged."""
+    old = pre.splitlines()
+    changed: set[int] = set()
+    shown: set[int] = set()
+    for a0, a1, _, _ in difftext.changed(old, post.splitlines()):
+        changed.update(range(a0 + 1, a1 + 1))
+        shown.update(range(max(0, a0 - SHOWN) + 1, min(len(old), a1 + SHOWN) + 1))
+    return frozenset(shown - changed)
+
+
+def _now(path: Path) -> str:
+    return _unix(path.read_bytes().decode("utf-8", "replace")) if path.is_file() else ""
+
+
+def _unix(text: str) -> str:
+    return text.replace("\r\n", "\n")
+
+
+def _shown(path: Path) -> Path:
+    """A path as a person here would write it."""
+    try:
+        return path.relative_to(Path.cwd())
+    except ValueError:
+        return path
+
+
+def _here() -> tuple[Path, ...]:
+    try:
+        return (_shown(git.top_of(Path())),)
+    except UsageError:
+        return (Path(),)

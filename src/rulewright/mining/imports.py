@@ -1,0 +1,331 @@
+"""What a file imports, and rules that take an import away or bring one, wherever that is right.
+
+Where a change binds other names than before, its import lines are not learned from as text: an
+import is one in every file, wherever it stands there and whatever is imported beside it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from rulewright import difftext
+from rulewright.actions import visit
+from rulewright.actions.action import Rule
+from rulewright.actions.visit import regex_escape
+from rulewright.engine.parsing import parse
+from rulewright.engine.walk import ROOTS
+from rulewright.languages import Language
+
+_REQUIRES: Final = ("variable_declaration", "lexical_declaration")
+_SCRIPT: Final = ("import_statement", *_REQUIRES)
+_SCRIPT_NAMES: Final = ("identifier", "shorthand_property_identifier")
+_TYPED_NAMES: Final = (*_SCRIPT_NAMES, "type_identifier")
+KINDS: Final[Mapping[Language, tuple[str, ...]]] = {
+    "python": ("import_statement", "import_from_statement"),
+    "javascript": _SCRIPT, "typescript": _SCRIPT, "tsx": _SCRIPT,
+    "java": ("import_declaration",), "go": ("import_spec",), "rust": ("use_declaration",),
+}  # fmt: skip
+"""Kinds of the nodes that bring names into a file."""
+NAMES: Final[Mapping[Language, tuple[str, ...]]] = {
+    "python": ("identifier",), "javascript": _SCRIPT_NAMES, "typescript": _TYPED_NAMES, "tsx": _TYPED_NAMES,
+    "java": ("identifier", "type_identifier"), "go": ("identifier", "package_identifier"),
+    "rust": ("identifier", "type_identifier"),
+}  # fmt: skip
+"""Kinds of the nodes that use them."""
+_PARTS: Final[Mapping[Language, tuple[str, ...]]] = {
+    "python": ("dotted_name", "aliased_import"), "javascript": ("import_specifier",),
+    "typescript": ("import_specifier",), "tsx": ("import_specifier",),
+}  # fmt: skip
+"""Kinds of one name among several of one import."""
+_NAME: Final = re.compile(r"[A-Za-z_]\w*")
+_STRING: Final = re.compile(r"""(["'])(.*?)\1""")
+_REQUIRE: Final = re.compile(
+    r"^\s*(?:const|let|var)\s+(.*?)=\s*(?:await\s+)?(?:require|import)\s*\(", re.DOTALL
+)
+_PATH: Final = re.compile(
+    r"(?:import|use|pub use)\s+(?:static\s+)?([\w.:]+)((?:\.|::)\{.*\}|\s+as\s+\w+)?", re.DOTALL
+)
+_DECLARING: Final = ("const ", "let ", "var ")
+_KEYWORDS: Final = frozenset({"import", "type", "typeof", "static", "use", "pub", "crate", "self"})
+
+
+@dataclass(frozen=True)
+class Import:
+    """What a statement brings into a file: names, and from where."""
+
+    names: frozenset[str]
+    module: str
+
+
+class Bound(NamedTuple):
+    """One name that a file imports."""
+
+    module: str
+    name: str
+
+
+def read(text: str, language: Language) -> Import | None:
+    """The import that a text states; `None` where it is none, or binds no name."""
+    if language not in KINDS or visit.VARIABLE.search(text):
+        return None
+    module, bound = _split(text.strip().rstrip(";"), language)
+    names = frozenset(name for part in bound if (name := _bound(part)) and name not in _KEYWORDS)
+    return Import(names, module) if names and module else None
+
+
+def _split(text: str, language: Language) -> tuple[str, list[str]]:
+    """The module, and a text for each name that is bound."""
+    if language == "python":
+        found = re.fullmatch(r"from\s+([\w.]+)\s+import\s+\(?(.*?)\)?", text, re.DOTALL)
+        if found is not None:
+            return found[1], found[2].split(",")
+        found = re.fullmatch(r"import\s+([\w.]+(?:\s+as\s+\w+)?)", text)
+        name = found[1] if found is not None else ""
+        return name.split(" ")[0], [name if " as " in name else name.split(".")[0]]
+    if language in ("java", "rust"):
+        found = _PATH.fullmatch(text)
+        if found is None or found[1].endswith("::"):
+            return "", []
+        listed = (found[2] or "").strip(".:{} \n")
+        return found[1], listed.split(",") if listed else [re.split(r"\.|::", found[1])[-1]]
+    string = _STRING.search(text)
+    if string is None:
+        return "", []
+    if language == "go":
+        before = text[: string.start()].replace("import", "").strip()
+        return string[2], [before or string[2].rsplit("/", 1)[-1]]
+    required = _REQUIRE.match(text)
+    if required is not None:
+        return string[2], required[1].strip("{} \n").split(",")
+    if not re.match(r"import\b", text):
+        return "", []
+    return string[2], re.split(r"[,{}]", text[: string.start()].removeprefix("import").rpartition("from")[0])
+
+
+def _bound(part: str) -> str:
+    """The name that a part binds: the last one of `a as b` and `a: b`."""
+    found = _NAME.findall(part)
+    return found[-1] if found else ""
+
+
+class _Statement(NamedTuple):
+    text: str
+    first: int
+    last: int
+    states: Import
+
+
+def _statements(text: str, language: Language) -> Iterator[_Statement]:
+    """The imports at the top of a file, with their lines from 0."""
+    for node in parse(text, language).root.children():
+        if node.kind() in KINDS[language] and (states := read(node.text(), language)) is not None:
+            span = node.range()
+            yield _Statement(node.text(), span.start.line, span.end.line, states)
+
+
+def bound(text: str, language: Language) -> dict[Bound, str]:
+    """Every name that a file imports, with the statement that does it."""
+    if language not in KINDS:
+        return {}
+    return {
+        Bound(one.states.module, name): one.text
+        for one in _statements(text, language)
+        for name in one.states.names
+    }
+
+
+def apart(pre: str, post: str, language: Language) -> str | None:
+    """`post` with the imports of `pre`; `None` where both bind the same names, or Go, or neither parses.
+
+    What a change does to names is what `rules` is for; a change of their modules alone is like any other.
+    """
+    old, new = bound(pre, language), bound(post, language)
+    if language not in KINDS or language == "go" or {one.name for one in old} == {one.name for one in new}:
+        return None
+    return _with_imports_of(pre, post, language)
+
+
+def _with_imports_of(pre: str, post: str, language: Language) -> str:
+    old, new = pre.splitlines(keepends=True), post.splitlines(keepends=True)
+    of_old, of_new = _lines(pre, language), _lines(post, language)
+    made: list[str] = []
+    done = 0
+    for a0, a1, b0, b1 in difftext.changed(old, new):
+        made += old[done:a0]
+        code = [new[i] for i in range(b0, b1) if i not in of_new]
+        kept = [old[i] for i in range(a0, a1) if i in of_old]
+        if not "".join(code).strip() and all(i in of_old or not old[i].strip() for i in range(a0, a1)):
+            made += old[a0:a1]
+        else:
+            made += [*kept, *code]
+        done = a1
+    return "".join([*made, *old[done:]])
+
+
+def _lines(text: str, language: Language) -> set[int]:
+    return {line for one in _statements(text, language) for line in range(one.first, one.last + 1)}
+
+
+def body(text: str, language: Language) -> list[str]:
+    """The lines of a file without its imports and without the blank ones around them."""
+    if language not in KINDS:
+        return text.splitlines()
+    drop = _lines(text, language)
+    lines = text.splitlines()
+    for line in sorted(drop):
+        after = line + 1
+        while after < len(lines) and not lines[after].strip():
+            drop.add(after)
+            after += 1
+    before = min(drop, default=0)
+    while before > 0 and not lines[before - 1].strip():
+        before -= 1
+        drop.add(before)
+    return [line for number, line in enumerate(lines) if number not in drop]
+
+
+# Demands on a file, as relations to its root
+
+
+def _within(language: Language, held: Mapping[str, Any]) -> dict[str, Any]:
+    return {"inside": {"kind": ROOTS[language], "stopBy": "end", "has": {**held, "stopBy": "end"}}}
+
+
+def _kinds(kinds: Sequence[str]) -> dict[str, Any]:
+    return {"any": [{"kind": kind} for kind in kinds]} if len(kinds) > 1 else {"kind": kinds[0]}
+
+
+def _any_of(names: frozenset[str]) -> str:
+    return "|".join(map(regex_escape, sorted(names)))
+
+
+def _module(module: str) -> str:
+    return rf"(^|[^\w./]){regex_escape(module)}([^\w/]|$)"
+
+
+def imports(one: Import, language: Language) -> dict[str, Any]:
+    """The file imports the names from there."""
+    words = [rf"\b({_any_of(one.names)})\b", _module(one.module)]
+    return _within(language, {**_kinds(KINDS[language]), "all": [{"regex": word} for word in words]})
+
+
+def binds(names: frozenset[str], language: Language) -> dict[str, Any]:
+    """Some import of the file binds one of the names."""
+    return _within(language, {**_kinds(KINDS[language]), "regex": rf"\b({_any_of(names)})\b"})
+
+
+def uses(names: frozenset[str], language: Language, but: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The file uses one of the names, outside of imports and of what `but` matches."""
+    apart = [kind for kind in KINDS[language] if kind not in _REQUIRES]
+    outside: list[dict[str, Any]] = [{"inside": {"kind": kind, "stopBy": "end"}} for kind in apart]
+    if but is not None:
+        outside.append({"inside": {**but, "stopBy": "end"}})
+    if language == "python":
+        outside.append({"inside": {"kind": "attribute", "field": "attribute"}})
+    held = {**_kinds(NAMES[language]), "regex": f"^({_any_of(names)})$"}
+    return _within(language, {**held, "not": {"any": outside} if len(outside) > 1 else outside[0]})
+
+
+def demanding(rule: Rule, *guards: Mapping[str, Any]) -> Rule:
+    """A rule with more demands on what it matches."""
+    if not guards:
+        return rule
+    matcher = rule["rule"]
+    if len(guards) == 1 and not set(guards[0]) & {*matcher, "all"}:
+        return {**rule, "rule": {**matcher, **guards[0]}}
+    parts = matcher["all"] if set(matcher) == {"all"} else [matcher]
+    return {**rule, "rule": {"all": [*parts, *guards]}}
+
+
+# Rules
+
+
+def rules(gone: Mapping[Bound, str], come: Mapping[Bound, str], language: Language) -> list[Rule]:
+    """Rules that take names away where nothing uses them, and bring names where something does."""
+    made: list[Rule] = []
+    for one, statement in gone.items():
+        guard = {"not": uses(frozenset({one.name}), language, _alone(one, statement, language))}
+        made += [demanding(rule, guard) for rule in _removing(one, statement, language)]
+    for one, statement in come.items():
+        made.append(_bringing(one, statement, language))
+    return made
+
+
+def _alone(one: Bound, statement: str, language: Language) -> dict[str, Any]:
+    """The statement that binds this name and no other: all of it, since a pattern fits longer ones too."""
+    stated = read(statement, language)
+    if stated is None or len(stated.names) > 1:
+        statement = _of_one(one, statement, language)
+    words = re.sub(r"(?:\\s)?\s+", r"\\s+", regex_escape(statement.rstrip(";")))
+    quoted = re.sub(r"""\\?["']""", """["']""", words)
+    own = _kind_of(statement, language)
+    return {"kind": own, "regex": rf"^{quoted};?$"}
+
+
+def _kind_of(statement: str, language: Language) -> str:
+    root = parse(statement, language).root.children()
+    return root[0].kind() if root else KINDS[language][0]
+
+
+def _of_one(one: Bound, statement: str, language: Language) -> str:
+    """The part of a statement that binds this name, as a statement of its own."""
+    own = re.search(rf"[\w.]+\s+as\s+{one.name}\b", statement)
+    name = own[0] if own is not None else one.name
+    if language == "python":
+        return f"from {one.module} import {name}"
+    quote = '"' if '"' in statement else "'"
+    end = ";" if statement.endswith(";") else ""
+    if language == "rust":
+        return f"use {one.module}::{name};"
+    if statement.startswith(_DECLARING):
+        return f"{statement.split()[0]} {{ {one.name} }} = require({quote}{one.module}{quote}){end}"
+    return f"import {{ {name} }} from {quote}{one.module}{quote}{end}"
+
+
+def _removing(one: Bound, statement: str, language: Language) -> Iterator[Rule]:
+    """The whole statement with the gap before it, or at the top of a file after it; one name of several."""
+    alone = _alone(one, statement, language)
+    yield {"rule": {**alone, "follows": {"pattern": "$Z"}},
+           "fix": {"template": "$Z", "expandStart": {"regex": "."}}}  # fmt: skip
+    yield {"rule": {**alone, "precedes": {"pattern": "$Z"}},
+           "fix": {"template": "$Z", "expandEnd": {"regex": "."}}}  # fmt: skip
+    if language in _PARTS and statement.startswith(("import {", "from ")):
+        held = {"kind": KINDS[language][-1] if language == "python" else "import_statement",
+                "regex": _module(one.module), "stopBy": "end"}  # fmt: skip
+        part = {**_kinds(_PARTS[language]), "regex": rf"(^|\s){one.name}$", "inside": held}
+        after = {**_kinds(_PARTS[language]), "stopBy": "end"}
+        yield {"rule": {**part, "precedes": {"pattern": "$Z", **after}},
+               "fix": {"template": "$Z", "expandEnd": after}}  # fmt: skip
+        yield {"rule": {**part, "follows": {"regex": "^,$"}},
+               "fix": {"template": "", "expandStart": {"regex": r"^,$"}}}  # fmt: skip
+
+
+def _bringing(one: Bound, statement: str, language: Language) -> Rule:
+    """The statement, or one for this name alone, after the last import of a file."""
+    stated = read(statement, language)
+    if stated is None or len(stated.names) > 1:
+        statement = _of_one(one, statement, language)
+    kinds = [kind for kind in KINDS[language] if kind not in _REQUIRES]
+    if statement.startswith(_DECLARING):
+        kinds = list(_REQUIRES)
+    kind = _kinds(kinds)
+    known: dict[str, Any] = {"regex": r"\brequire\("} if kinds == list(_REQUIRES) else {}
+    last = {**kind, **known, "pattern": "$LAST", "inside": {"kind": ROOTS[language]},
+            "not": {"precedes": {**kind, **known, "stopBy": "end"}}}  # fmt: skip
+    names = frozenset({one.name})
+    return demanding(
+        {"rule": last, "fix": f"$LAST\n{statement}"},
+        uses(names, language, _alone(one, statement, language)),
+        {"not": binds(names, language)},
+    )
+
+
+def lacking(text: str, names: frozenset[str], language: Language) -> str:
+    """A name that a text uses and no import of it binds; empty where there is none."""
+    have = {one.name for one in bound(text, language)}
+    code = "\n".join(body(text, language))
+    missing = (name for name in sorted(names - have) if re.search(rf"(?<![\w.]){re.escape(name)}\b", code))
+    return next(missing, "")

@@ -1,0 +1,346 @@
+"""A change of several files and several unlike parts → the few general rules that make it together.
+
+Every file gives its candidates, pairs of places give what they have in common, and each candidate is
+tried on every file; then a greedy cover takes what makes most of the change for its price. Nothing
+is strict here: what the change left alone says nothing, but for the lines that it shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from rulewright import difftext, engine
+from rulewright.actions.action import Action, Rule
+from rulewright.engine import places
+from rulewright.engine.applier import NotPorted, TooLarge, run_rule
+from rulewright.engine.rules import BadRule, Panicked, compile_rule
+from rulewright.languages import Language
+from rulewright.mining import callees, costs
+from rulewright.mining.candidate import Candidate
+from rulewright.mining.judge import background
+from rulewright.mining.judge.soundness import effect
+from rulewright.mining.learn.generalize import CLAIM_BITS, anti_unify, is_reckless
+from rulewright.mining.learn.kept import Found, Kept, rank
+from rulewright.mining.learn.mined import EVALUATIONS_PER_SECOND, Tier, grade, measure, too_deep
+from rulewright.mining.learn.search import Budget, fill, guarded
+from rulewright.mining.reading import new_text, old_text
+from rulewright.mining.text.align import Edit, variants
+from rulewright.mining.text.tree import Tree
+
+AnyRule = Rule
+
+MAX_LEARNT: Final = 12
+"""Files from which candidates are made; the others only tell how these fare."""
+PER_HUNK: Final = 3
+"""Candidates of a file that are kept for each hunk, and again for what covers most."""
+MAX_CANDIDATES: Final = 240
+MAX_RULES: Final = 24
+ROUNDS: Final = 2
+"""What one rule after another is needed for is learnt from what the first ones left."""
+LAST_RESORT: Final = 50.0
+"""Points for a literal rule: only where no general one makes the change."""
+
+MAX_NEW_LINES: Final = 3
+"""Lines that a rule may bring beyond those that it takes."""
+SEVERAL_LINES: Final = 8.0
+"""Points for a rule about several lines: small ones say what each of them is about."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """A file before and after; the lines of `pre` (from 1) that a diff shows unchanged."""
+
+    pre: str
+    post: str
+    seen: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class General:
+    """A chosen rule and how far to trust it."""
+
+    rule: Rule
+    tier: Tier
+    reason: str
+
+
+Part = tuple[int, int]
+"""A hunk: number of the file, number within its reading."""
+
+
+@dataclass
+class _View:
+    """A file in one reading, with the candidates that were made from it."""
+
+    edit: Edit
+    kept: Kept | None = None
+
+    @property
+    def all(self) -> frozenset[int]:
+        return frozenset(range(len(self.edit.hunks)))
+
+
+@dataclass
+class _Choice:
+    candidate: Candidate
+    parts: frozenset[Part]
+    texts: frozenset[tuple[str, str]] = field(default_factory=frozenset)
+    """The unlike changes that it makes, old and new."""
+
+    @property
+    def price(self) -> float:
+        literal = LAST_RESORT if self.candidate.shape in ("literal", "run") else 0.0
+        lines = SEVERAL_LINES if "\n" in old_text(self.candidate.rule) else 0.0
+        return self.candidate.cost + costs.STEP + literal + lines
+
+
+def rules_for(texts: Sequence[Text], language: Language, budget_s: float) -> list[General]:
+    """The rules, in order; what they leave undone is for the caller to see."""
+    found: list[General] = []
+    left = list(texts)
+    for _ in range(ROUNDS):
+        more = _round(left, language, budget_s)
+        known = {str(one.rule) for one in found}
+        more = [one for one in more if str(one.rule) not in known]
+        if not more:
+            break
+        found += more
+        left = [replace(one, pre=made, seen=frozenset()) for one in left
+                if (made := _after(one, [g.rule for g in more], language)) != one.post]  # fmt: skip
+        if not left:
+            break
+    return found
+
+
+def _after(text: Text, rules: Sequence[Rule], language: Language) -> str:
+    """The text with the rules applied where it was changed."""
+    changed = {
+        line for a0, a1, _, _ in difftext.changed(text.pre.splitlines(), text.post.splitlines())
+        for line in (range(a0 + 1, a1 + 1) if a1 > a0 else (a0, a0 + 1))
+    }  # fmt: skip
+
+    def keep(place: places.Place) -> str | None:
+        return place.new if changed & set(range(place.line, place.last_line + 1)) else None
+
+    done = places.change(Action(language, tuple(rules), mode="rule"), text.pre, keep)
+    return done.steps[-1].after if done.steps and done.failure is None else text.pre
+
+
+def _round(texts: Sequence[Text], language: Language, budget_s: float) -> list[General]:
+    views: list[_View] = []
+    pool: dict[str, Candidate] = {}
+    for text in texts:
+        before, after = Tree(text.pre, language), Tree(text.post, language)
+        readings = [] if too_deep(before, after) else list(variants(before, after, False, _spans(text)))
+        readings = [one for one in readings if one.is_workable]
+        if not readings:
+            continue
+        view = _known(readings, pool)
+        if view is None:
+            learn = sum(one.kept is not None for one in views) < MAX_LEARNT
+            view = _learnt(readings, before, budget_s) if learn else _View(readings[0])
+            pool |= {one.key: one for one in _best(view)}
+        views.append(view)
+    pool |= _common(views, len(pool))
+    choices = [one for one in (_choice(candidate, views) for candidate in pool.values()) if one is not None]
+    return [general for one in _greedy(choices, views) for general in _graded(one, views, language)]
+
+
+def _spans(text: Text) -> tuple[tuple[int, int], ...]:
+    """The stretches of `pre` that the diff shows unchanged."""
+    spans, at = [], 0
+    for number, line in enumerate(text.pre.splitlines(keepends=True), 1):
+        if number in text.seen:
+            spans.append((at, at + len(line)))
+        at += len(line)
+    return tuple(spans)
+
+
+def _known(readings: Sequence[Edit], pool: dict[str, Candidate]) -> _View | None:
+    """A reading that the general candidates so far cover; `None` where there is none."""
+    for edit in readings:
+        left = set(range(len(edit.hunks)))
+        for candidate in pool.values():
+            if candidate.generalizes and _may(candidate, edit.pre.text):
+                done = effect(edit, candidate)
+                left -= done.hunks if done is not None and done.sound else frozenset()
+            if not left:
+                return _View(edit)
+    return None
+
+
+def _learnt(readings: Sequence[Edit], before: Tree, budget_s: float) -> _View:
+    """The reading of which least stays without a general candidate."""
+    work = Budget(budget_s * EVALUATIONS_PER_SECOND, per_call=before.work)
+    best: tuple[float, _View] | None = None
+    for edit in readings:
+        view = _View(edit, fill(edit, work))
+        covered = frozenset[int]().union(*(f.hunks for f in _general(view)))
+        missed = len(view.all - covered) / len(view.all)
+        if best is None or missed < best[0]:
+            best = missed, view
+        if not missed:
+            break
+    assert best is not None
+    return best[1]
+
+
+def _spells_out(candidate: Candidate) -> bool:
+    """Whether a rule brings lines upon lines of its own: text of this file, and no rule."""
+    rule = candidate.rule
+    return new_text(rule).count("\n") - old_text(rule).count("\n") > MAX_NEW_LINES
+
+
+def _general(view: _View) -> list[Found]:
+    found = view.kept.found if view.kept is not None else []
+    return [f for f in found if f.candidate.generalizes and not _spells_out(f.candidate)]
+
+
+def _best(view: _View) -> Iterator[Candidate]:
+    """The candidates worth trying elsewhere: the cheapest for each hunk, and those that cover most."""
+    found = sorted(view.kept.found if view.kept is not None else (), key=rank)
+    found = [f for f in found if f.candidate.shape != "run" and not _spells_out(f.candidate)]
+    for number in view.all:
+        mine = [f for f in found if number in f.hunks]
+        for one in [f for f in mine if f.candidate.generalizes][:PER_HUNK] or mine[:1]:
+            yield one.candidate
+    for one in sorted(_general(view), key=lambda f: (-len(f.hunks), rank(f)))[:PER_HUNK]:
+        yield one.candidate
+
+
+def _common(views: Sequence[_View], n_known: int) -> dict[str, Candidate]:
+    """What two places of the change have in common, in one file or in two."""
+    pools = [view.kept for view in views if view.kept is not None]
+    found: dict[str, Candidate] = {}
+    for left in pools:
+        for right in pools:
+            for candidate in anti_unify([left], [right]):
+                if len(found) + n_known >= MAX_CANDIDATES:
+                    return found
+                found[candidate.key] = candidate
+    return found
+
+
+def _may(candidate: Candidate, text: str) -> bool:
+    """Whether a text holds the words that a candidate spells out."""
+    return all(word in text for word in background.spelled_out(candidate.rule["rule"]))
+
+
+def _choice(candidate: Candidate, views: Sequence[_View]) -> _Choice | None:
+    """What a candidate does in all files; `None` if it does anything wrong, or nothing."""
+    parts: set[Part] = set()
+    texts: set[tuple[str, str]] = set()
+    for number, view in enumerate(views):
+        if not _may(candidate, view.edit.pre.text):
+            continue
+        done = effect(view.edit, candidate)
+        if done is not None and done.negatives:
+            return None
+        for hunk in done.hunks if done is not None else ():
+            parts.add((number, hunk))
+        for start, end in done.positives if done is not None else ():
+            texts.add((view.edit.pre.text[start:end], ""))
+    return _Choice(candidate, frozenset(parts), frozenset(texts)) if parts else None
+
+
+def _greedy(choices: Sequence[_Choice], views: Sequence[_View]) -> list[_Choice]:
+    """The cheapest for what each adds, until nothing is added; none that the others make needless."""
+    left = {(number, hunk) for number, view in enumerate(views) for hunk in view.all}
+    chosen: list[_Choice] = []
+    while left and len(chosen) < MAX_RULES:
+        useful = [one for one in choices if one.parts & left]
+        if not useful:
+            break
+        best = min(useful, key=lambda one: (one.price / len(one.parts & left), one.candidate.key))
+        chosen.append(best)
+        left -= best.parts
+    for one in sorted(chosen, key=lambda one: -one.price):
+        others = [other.parts for other in chosen if other is not one]
+        if one.parts <= frozenset[Part]().union(*others):
+            chosen.remove(one)
+    return chosen
+
+
+def _graded(choice: _Choice, views: Sequence[_View], language: Language) -> list[General]:
+    """A chosen candidate as the rules to use, with their trust."""
+    candidate = _with_roles(choice, views)
+    tier, reason = _tier(candidate, choice, views, language)
+    calls = _as_calls(candidate, choice, views, language)
+    if calls:
+        return [General(rule, *_call_tier(tier, reason)) for rule in calls]
+    return [General(candidate.rule, tier, reason)]
+
+
+def _call_tier(tier: Tier, reason: str) -> tuple[Tier, str]:
+    return (tier, reason) if tier != "train" else ("train", "calls by their name and what it belongs to")
+
+
+def _with_roles(choice: _Choice, views: Sequence[_View]) -> Candidate:
+    """The candidate with the roles that it relies on, as long as it makes the same change."""
+    for number in sorted({number for number, _ in choice.parts}):
+        edit = views[number].edit
+        done = effect(edit, choice.candidate)
+        if done is None:
+            continue
+        better = guarded(edit, Found(choice.candidate, done)).candidate
+        again = _choice(better, views)
+        if again is not None and again.parts == choice.parts:
+            return better
+        break
+    return choice.candidate
+
+
+def _tier(
+    candidate: Candidate, choice: _Choice, views: Sequence[_View], language: Language
+) -> tuple[Tier, str]:
+    """The tier of a rule by its text and by what it does to the changed files."""
+    action = Action(language, (candidate.rule,), mode="rule")
+    worst: tuple[Tier, str] = ("train", "")
+    for number in sorted({number for number, _ in choice.parts}):
+        outcome = engine.judge(action, views[number].edit.pre.text)
+        figures = measure(action, [candidate], outcome, max(2, len(choice.texts)), "", 0)
+        if len(choice.texts) < 2:
+            figures = replace(figures, sites=1)
+        tier, reason = grade([candidate], figures)
+        if tier == "literal" and "doubtful" in reason and _is_supported(candidate, choice):
+            tier, reason = "train", f"{len(choice.texts)} unlike places agree"
+        if tier == "reject" or worst[0] == "train":
+            worst = tier, reason
+    return worst
+
+
+def _is_supported(candidate: Candidate, choice: _Choice) -> bool:
+    """Whether several unlike places agree on a rule that says enough."""
+    return len(choice.texts) > 1 and candidate.bits >= CLAIM_BITS and not is_reckless(candidate.rule)
+
+
+def _as_calls(
+    candidate: Candidate, choice: _Choice, views: Sequence[_View], language: Language
+) -> tuple[Rule, ...]:
+    """A rename by a bare name as rules about calls, if calls are all that it changed."""
+    action = Action(language, (candidate.rule,), mode="rule")
+    made: dict[str, Rule] = {}
+    for number in sorted({number for number, _ in choice.parts}):
+        tree = views[number].edit.pre
+        spans = _positives(views[number].edit, candidate)
+        try:
+            matches = run_rule(compile_rule(candidate.rule, language), tree.text, tree.root.sg, "").matches
+        except (BadRule, Panicked, TooLarge, NotPorted):
+            return ()
+        nodes = [node for node, _ in matches if (node.range().start.index, node.range().end.index) in spans]
+        calls = callees.as_calls(action, tree.text, nodes)
+        if calls is None:
+            return ()
+        made |= {str(rule): rule for rule in calls.rules}
+    covered: set[Part] = set()
+    for rule in made.values():
+        done = _choice(replace(candidate, rule=dict(rule)), views)
+        covered |= done.parts if done is not None else frozenset()
+    return tuple(made.values()) if choice.parts <= covered else ()
+
+
+def _positives(edit: Edit, candidate: Candidate) -> set[Any]:
+    done = effect(edit, candidate)
+    return set(done.positives) if done is not None else set()

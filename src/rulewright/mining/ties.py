@@ -1,0 +1,114 @@
+"""Rules of one change that belong together: an import and the uses of what it binds.
+
+An import goes only where nothing uses its names any more, comes only where a use stands and nothing
+binds the name, and a rule for an imported name holds only in files that import it. All of it is
+said in the rules themselves, by relations to the root of the file, so the pinned ast-grep reads it
+too. Whoever ties rules verifies what comes of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+from rulewright.actions.action import Rule
+from rulewright.languages import Language
+from rulewright.mining import imports
+from rulewright.mining.imports import Import, demanding
+from rulewright.mining.reading import new_text, old_text
+
+_KEYWORDS: Final = frozenset(
+    ["import", "from", "as", "const", "let", "var", "use", "static", "require", "new", "await", "return"]
+)
+
+
+def tied(rules: Sequence[Rule], language: Language) -> list[Rule]:
+    """The rules with their guards; rules for uses first, those for imports after them.
+
+    A rule that nothing ties stays as it is.
+    """
+    if language not in imports.KINDS:
+        return list(rules)
+    rules = order(rules, language)
+    gone = [_gone(rule, language) for rule in rules]
+    known = list(dict.fromkeys(one for one in gone if one is not None))
+    made: list[Rule] = []
+    for rule, goes in zip(rules, gone, strict=True):
+        comes = _brought(rule, language)
+        if goes is None and comes is None:
+            made.append(held(rule, known, language))
+            continue
+        guards: list[dict[str, Any]] = []
+        if goes is not None and (left := goes.names - (comes.names if comes is not None else frozenset())):
+            guards.append({"not": imports.uses(left, language, _matcher(rule))})
+        if comes is not None and goes is None:
+            guards += [imports.uses(comes.names, language), {"not": imports.binds(comes.names, language)}]
+        made.append(demanding(rule, *guards))
+    return made
+
+
+def held(rule: Rule, gone: Sequence[Import], language: Language) -> Rule:
+    """A rule for a name that an import binds, only where a file imports it from there."""
+    own = [one for one in gone if _names_of(rule) & one.names]
+    return demanding(rule, imports.imports(own[0], language)) if len(own) == 1 else rule
+
+
+def order(rules: Sequence[Rule], language: Language) -> list[Rule]:
+    """Rules for uses first, those for imports after them."""
+    return sorted(rules, key=lambda rule: is_import(rule, language))
+
+
+def is_import(rule: Rule, language: Language) -> bool:
+    """Whether a rule takes an import away, or brings one."""
+    return _gone(rule, language) is not None or _brought(rule, language) is not None
+
+
+def words(rule: Rule) -> set[str]:
+    """The names of a rule, on both sides; of a relation those that it asks for as well."""
+    return set(re.findall(r"(?<!\$)\b[A-Za-z_]\w+", f"{old_text(rule)} {new_text(rule)}")) - _KEYWORDS
+
+
+def _gone(rule: Rule, language: Language) -> Import | None:
+    """The import that a rule takes away."""
+    old, new = _sides(rule, language)
+    return _difference(old, new, language)
+
+
+def _brought(rule: Rule, language: Language) -> Import | None:
+    """The import that a rule brings."""
+    old, new = _sides(rule, language)
+    return _difference(new, old, language)
+
+
+def _sides(rule: Rule, language: Language) -> tuple[str, str]:
+    """What goes and what comes; the path of a Go import as the string that it is part of."""
+    old, new = old_text(rule), new_text(rule)
+    if language == "go" and rule["rule"].get("kind") == "interpreted_string_literal_content":
+        return f'"{old.strip("^$")}"', f'"{new}"'
+    return old, new
+
+
+def _difference(text: str, other: str, language: Language) -> Import | None:
+    lines = set(_lines(other))
+    found = [
+        one
+        for line in _lines(text)
+        if line not in lines and (one := imports.read(line, language)) is not None
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.split("\n") if line.strip()]
+
+
+def _names_of(rule: Rule) -> set[str]:
+    """The words that a rule asks for, without those behind a dot."""
+    return set(re.findall(r"(?<![\w.$'\"])[A-Za-z_]\w*", old_text(rule)))
+
+
+def _matcher(rule: Rule) -> dict[str, Any]:
+    """What a rule matches, without what stands around it."""
+    parts = rule["rule"].get("all", [rule["rule"]])
+    return {key: part[key] for part in parts for key in ("pattern", "kind", "regex", "any") if key in part}

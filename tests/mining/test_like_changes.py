@@ -1,0 +1,192 @@
+"""A change of several files and several unlike parts, from wherever it comes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from rulewright import cli
+from rulewright.engine.cli import binary
+from rulewright.mining import imports
+
+ONE = "import os\nfrom old_kit import choose\n\n\ndef f(xs):\n    return choose(xs, 3)\n\n\ndef g(p):\n    return os.path.join(p, 'x')\n"  # noqa: E501
+TWO = "import os\nfrom old_kit import choose, other\n\n\ndef f(ys):\n    print(choose(ys, 4))\n    return other(ys)\n"  # noqa: E501
+ONE_AFTER = "import os\nfrom pathlib import Path\n\n\ndef f(xs):\n    return xs.take(3)\n\n\ndef g(p):\n    return Path(p, 'x')\n"  # noqa: E501
+TWO_AFTER = TWO.replace("choose, other", "other").replace("choose(ys, 4)", "ys.take(4)")
+ELSEWHERE = {
+    "three.py": (
+        "import os\nfrom old_kit import choose\n\nprint(choose(range(9), 2), os.path.join('a', 'b'))\n",
+        "import os\nfrom pathlib import Path\n\nprint(range(9).take(2), Path('a', 'b'))\n",
+    ),
+    # Another use of the name keeps the import.
+    "four.py": (
+        "from old_kit import choose\n\nkey = choose\nprint(choose([], 1))\n",
+        "from old_kit import choose\n\nkey = choose\nprint([].take(1))\n",
+    ),
+    # The name comes from elsewhere.
+    "five.py": ("from elsewhere import choose\n\nprint(choose([], 1))\n",) * 2,
+    # One name of several goes.
+    "six.py": (
+        "from old_kit import choose, last\n\nprint(last(choose([], 1)))\n",
+        "from old_kit import last\n\nprint(last([].take(1)))\n",
+    ),
+    # No import after which another could come: the use is no sure place.
+    "seven.py": ("print(os.path.join('a', 'b'))\n",) * 2,
+}
+
+
+def git(*words: str) -> None:
+    name = ("-c", "user.name=n", "-c", "user.email=a@b.c")
+    subprocess.run(["git", *name, *words], check=True, capture_output=True)
+
+
+@pytest.fixture
+def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository in which two files were changed by hand, nothing committed yet."""
+    monkeypatch.chdir(tmp_path)
+    git("init", "-q", ".")
+    texts = {"one.py": ONE, "two.py": TWO} | {name: pre for name, (pre, _) in ELSEWHERE.items()}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    git("add", "-A")
+    git("commit", "-qm", "start")
+    (tmp_path / "one.py").write_text(ONE_AFTER)
+    (tmp_path / "two.py").write_text(TWO_AFTER)
+    return tmp_path
+
+
+def test_uses_and_imports_go_and_come_together(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["edit", "--like", "HEAD", "--json", "--write"]) == 0
+    *rows, last = map(json.loads, capsys.readouterr().out.splitlines())
+    assert {name: (repo / name).read_text() for name in ELSEWHERE} == {
+        name: post for name, (_, post) in ELSEWHERE.items()
+    }
+    assert last["left_to_you"] == [] and set(last["tiers"]) == {"train"}
+    assert {row["path"] for row in rows if not row["sure"]} == {"seven.py"}
+    assert (repo / "one.py").read_text() == ONE_AFTER and (repo / "two.py").read_text() == TWO_AFTER
+
+
+@pytest.mark.parametrize("way", ["stdin", "diff", "commit", "range", "staged", "pair"])
+def test_the_change_may_come_from_anywhere(
+    repo: Path, way: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    diff = subprocess.run(["git", "diff"], capture_output=True, check=True).stdout
+    words = {"stdin": ["--like", "-"], "diff": ["--like", "../hand.diff"], "commit": ["--like", "HEAD"],
+             "range": ["--like", "HEAD~1..HEAD"], "staged": ["--staged"],
+             "pair": ["--like", "../before.py", "one.py"]}[way]  # fmt: skip
+    (repo.parent / "hand.diff").write_bytes(diff)
+    (repo.parent / "before.py").write_text(ONE)
+    if way == "stdin":
+        monkeypatch.setattr("sys.stdin", (repo.parent / "hand.diff").open())
+    if way == "staged":
+        git("add", "-A")
+    if way in ("commit", "range"):
+        git("commit", "-qam", "two")
+    assert cli.main(["edit", *words, "--json"] + (["three.py"] if way == "pair" else [])) == 0
+    *rows, last = map(json.loads, capsys.readouterr().out.splitlines())
+    found = {(row["path"], row["old"], row["new"]) for row in rows if row["sure"]}
+    assert ("three.py", "choose(range(9), 2)", "range(9).take(2)") in found
+    assert ("three.py", "os.path.join('a', 'b')", "Path('a', 'b')") in found
+    assert last["left_to_you"] == []
+
+
+def test_a_rule_pack_passes_the_tests_of_ast_grep(repo: Path) -> None:
+    assert cli.main(["edit", "--like", "HEAD", "--save", "pack"]) == 0
+    done = subprocess.run([binary(), "test", "-c", "pack/sgconfig.yml"], capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout
+    cases = list(Path("pack/tests").glob("*-test.yml"))
+    assert len(cases) == len(list(Path("pack/rules").glob("*.yml"))) >= 4
+
+
+def test_what_no_rule_makes_is_listed_by_hunk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    git("init", "-q", ".")
+    functions = [f"def f{n}(x):\n    y = x + {n}\n    return [y, x, {n}]\n\n\n" for n in range(4)]
+    (tmp_path / "a.py").write_text("a = os.getcwdu()\n\n\n" + "".join(functions))
+    git("add", "-A")
+    git("commit", "-qm", "start")
+    moved = [functions[2], functions[1], functions[0], functions[3]]
+    (tmp_path / "a.py").write_text("a = os.getcwd()\n\n\n" + "".join(moved))
+    (tmp_path / "b.py").write_text("new = 1\n")
+    (tmp_path / "c.py").write_text("c = os.getcwdu()\n")
+    git("add", "b.py")
+    assert cli.main(["edit", "--like", "HEAD", "--json", "--write"]) == 0
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (tmp_path / "c.py").read_text() == "c = os.getcwd()\n"
+    assert "b.py: a new file" in last["left_to_you"]
+    assert any(line.startswith("a.py:") and "→" in line for line in last["left_to_you"])
+
+
+CHANGES = [
+    ("a.js", "import moment from 'moment';\nimport x from './x';\n\nlog(moment(x).valueOf());\n",
+     "import x from './x';\n\nlog(new Date(x).getTime());\n",
+     "import moment from \"moment\"\nimport y from './y'\n\nsend(moment(y.z).valueOf(), 2)\n",
+     "import y from './y'\n\nsend(new Date(y.z).getTime(), 2)\n"),
+    ("a.js", "const odd = require('is-odd');\nconst q = require('q');\n\nq(odd(3));\n",
+     "const q = require('q');\n\nq(3 % 2 === 1);\n",
+     "const odd = require('is-even');\n\nodd(4);\n", "const odd = require('is-even');\n\nodd(4);\n"),
+    ("a.ts", "import { join, fold } from './kit';\n\nexport const a: string = fold(join(b));\n",
+     "import { fold } from './kit';\n\nexport const a: string = fold(b.joined());\n",
+     "import { fold, join } from './kit';\n\nfold(join(c));\n",
+     "import { fold } from './kit';\n\nfold(c.joined());\n"),
+    ("A.java", "import a.Old;\nimport a.Z;\n\nclass A {\n    Z f() { return Old.make(1); }\n}\n",
+     "import a.Z;\nimport a.Fresh;\n\nclass A {\n    Z f() { return Fresh.of(1); }\n}\n",
+     "import a.Old;\nimport a.Z;\n\nclass B {\n    Z g(Z q) { return Old.make(q); }\n}\n",
+     "import a.Z;\nimport a.Fresh;\n\nclass B {\n    Z g(Z q) { return Fresh.of(q); }\n}\n"),
+    ("a.rs", "use kit::old_fold;\nuse kit::Z;\n\nfn f(z: Z) -> u8 {\n    old_fold(z, 1)\n}\n",
+     "use kit::Z;\n\nfn f(z: Z) -> u8 {\n    z.folded(1)\n}\n",
+     "use kit::old_fold;\nuse kit::Z;\n\nfn g(y: Z) -> u8 {\n    old_fold(y, 2)\n}\n",
+     "use kit::Z;\n\nfn g(y: Z) -> u8 {\n    y.folded(2)\n}\n"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "pre", "post", "other", "wanted"), CHANGES)
+def test_imports_are_tied_to_their_uses_in_every_language(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    name: str, pre: str, post: str, other: str, wanted: str,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    suffix = Path(name).suffix
+    (tmp_path / f"before{suffix}").write_text(pre)
+    (tmp_path / name).write_text(post)
+    (tmp_path / f"other{suffix}").write_text(other)
+    words = ["edit", "--like", f"before{suffix}", name, f"other{suffix}", "--json"]
+    cli.main(words)
+    *rows, last = map(json.loads, capsys.readouterr().out.splitlines())
+    assert last["left_to_you"] == []
+    only = [f"other{suffix}:{row['line']}" for row in rows]
+    cli.main([*words, "--write", *(["--only", *only] if only else [])])
+    assert (tmp_path / f"other{suffix}").read_text() == wanted
+
+
+def test_a_name_that_is_an_option_of_git_is_none(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["edit", "--like=--output=made..HEAD", "."]) == 2
+    assert not list(repo.glob("made*")) and "error" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "module", "names"),
+    [
+        ("from a.b import c as d, e", "python", "a.b", {"d", "e"}),
+        ("import a.b", "python", "a.b", {"a"}),
+        ("import {a as b, c} from 'm'", "javascript", "m", {"b", "c"}),
+        ("const {a: q, z} = require('m');", "javascript", "m", {"q", "z"}),
+        ("import type { T } from 'm';", "typescript", "m", {"T"}),
+        ("import static a.b.C;", "java", "a.b.C", {"C"}),
+        ('import q "io/ioutil"', "go", "io/ioutil", {"q"}),
+        ("use a::b::{C, D};", "rust", "a::b", {"C", "D"}),
+        ("use a::b::C as E;", "rust", "a::b::C", {"E"}),
+    ],
+)
+def test_an_import_says_what_it_binds(text: str, language: str, module: str, names: set[str]) -> None:
+    assert imports.read(text, language) == imports.Import(frozenset(names), module)  # type: ignore[arg-type]
+
+
+def test_what_is_no_import_binds_nothing() -> None:
+    assert imports.read("x = require", "javascript") is None and imports.read("a.b()", "python") is None
+    assert imports.body("import a\n\n\nx = 1\n", "python") == ["x = 1"]
