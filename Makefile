@@ -7,38 +7,42 @@ STAMP := $(VENV)/.installed
 
 VLLM := .venv-vllm
 
-.PHONY: demo demo-tiny test test-slow test-vllm lint types check bench clean
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-tiny test test-slow test-vllm lint types check bench clean
 
-demo: $(STAMP)
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "make %-11s %s\n", $$1, $$2}'
+
+demo: $(STAMP)  ## the whole pipeline, small, with a pretrained model (93 MB to download)
 	$(BIN)/rulewright demo --config configs/smollm2/demo.yaml $(DEMO_FLAGS)
 
-demo-tiny: $(STAMP)
+demo-tiny: $(STAMP)  ## the same with a model made from nothing: no download
 	$(BIN)/rulewright demo --config configs/tiny/demo.yaml $(DEMO_FLAGS)
 
 # The tests run on a shrunken copy of a real model's architecture, with its tokenizer and template; offline they skip.
-test: $(STAMP)
+test: $(STAMP)  ## install and run the tests
 	-$(BIN)/rulewright fetch smollm2
 	$(BIN)/python -m pytest -m "not slow and not gpu and not network" -n 2 --dist worksteal
 
-test-slow: $(STAMP)
+test-slow: $(STAMP)  ## the tests that take minutes
 	$(BIN)/python -m pytest -m "slow"
 
 # 2.4 GB and some minutes the first time: vLLM for CPUs has an environment of its own.
-test-vllm: $(STAMP)
+test-vllm: $(STAMP)  ## the tests against a real vLLM, in an environment of its own (2.4 GB)
 	sh tests/vllm/make_env.sh $(VLLM) $(PYTHON)
 	$(BIN)/rulewright fetch smollm2
 	$(BIN)/python -m pytest tests/vllm
 
-lint: $(STAMP)
+lint: $(STAMP)  ## ruff: style, imports, format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(STAMP)
+types: $(STAMP)  ## mypy --strict
 	$(BIN)/mypy
 
-check: lint types test
+check: lint types test  ## lint, types and test: what CI runs
 
-bench: $(STAMP)
+bench: $(STAMP)  ## benchmarks, as ratios within one run
 	$(BIN)/python -m pytest benchmarks --benchmark-only -p no:xdist -s
 	$(BIN)/python benchmarks/bench_sandbox.py
 	$(BIN)/python benchmarks/bench_training.py
@@ -51,5 +55,5 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[train,eval,gguf,dev]'
 	@touch $@
 
-clean:
+clean:  ## remove environments, builds and caches
 	rm -rf $(VENV) $(VLLM) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache

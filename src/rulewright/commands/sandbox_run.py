@@ -38,8 +38,8 @@ class Config(CommandConfig):
     """The tier; `unsafe` runs without walls and has to be asked for."""
     where: str = ""
     """The image for `docker`."""
-    python: str = sys.executable
-    """The interpreter that runs Python."""
+    python: str = ""
+    """The interpreter that runs Python; empty: the one that runs rulewright."""
     wall_s: float = 10.0
     """Seconds by the clock."""
     memory_mb: int = 512
@@ -68,7 +68,7 @@ def run(config: Config) -> int:
             f"{config.program}: tests of {language} are not judged here, only Python's",
             "run the test file itself as the program",
         )
-    with open_sandbox(config.sandbox, python=config.python, where=config.where) as sandbox:
+    with open_sandbox(config.sandbox, python=config.python or sys.executable, where=config.where) as sandbox:
         console.decided("sandbox", sandbox.tier, sandbox.reason)
         if config.tests is not None:
             tests = _read(config.tests)
