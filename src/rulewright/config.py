@@ -177,12 +177,6 @@ def _flat(text: str) -> str:
     return re.sub(r"\s+", " ", text).strip()
 
 
-def _flag_name(argument: Any) -> str:
-    lowered = argument.lowered
-    flag = lowered.name_or_flags[-1] if lowered.name_or_flags else argument.field.intern_name
-    return str(flag) if str(flag).startswith("-") else str(flag or argument.field.intern_name).upper()
-
-
 def _spelled(cls: type[BaseModel], argv: Sequence[str]) -> list[str]:
     """Give every option of three states (on, off, unset) the value that tyro wants.
 

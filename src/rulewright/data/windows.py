@@ -143,13 +143,6 @@ def functions(code: str, language: Language, max_chars: int = 4_000) -> Iterator
         stack.extend(reversed(node.children()))
 
 
-def put_back(pre: str, window: Window) -> str:
-    """Give the old file with the window's new side in the place of its old side: the new file."""
-    lines = lines_of(pre)
-    indented = [window.indent + line if line.strip() else line for line in lines_of(window.post)]
-    return "".join(lines[: window.start_line - 1] + indented + lines[window.end_line :])
-
-
 def dedent(lines: list[str]) -> tuple[str, str]:
     """Join lines without their common indentation; give both."""
     indent = _common_indent(lines)
@@ -211,7 +204,7 @@ def _window(old: list[str], new: list[str], span: Span, kind: str, start: int, e
 
 
 def _strip(lines: list[str], indent: str) -> str:
-    """Lines of white space only stay as they are, so that `put_back` can tell."""
+    """Lines of white space only stay as they are, so that a window can be put back."""
     return "".join(line.removeprefix(indent) if line.strip() else line for line in lines)
 
 

@@ -34,8 +34,6 @@ class Step:
     after: str
     n_found: int
     tidied: bool
-    by_cli: str = ""
-    """Why the command line applied the rule; empty: it was done in process."""
 
 
 @dataclass(frozen=True)
@@ -141,13 +139,12 @@ def _refuse_text(code: str, language: Language) -> Outcome | None:
 def _step(rule: CompiledRule, source: str, rule_id: str, exact: bool) -> Step:
     parsed = parse(source, rule.language)
     mark = "" if exact or not tidy.holds_padding(source) else tidy.mark_for(source, str(rule.source))
-    why = rule.needs_cli or ("the code does not parse cleanly" if parsed.broken and source else "")
-    if why:
-        return _step_by_cli(rule, parsed, rule_id, exact, mark, why)
+    if rule.needs_cli or (parsed.broken and source):
+        return _step_by_cli(rule, parsed, rule_id, exact, mark)
     try:
         return _step_here(rule, parsed, rule_id, exact, mark)
-    except applier.NotPorted as error:
-        return _step_by_cli(rule, parsed, rule_id, exact, mark, str(error))
+    except applier.NotPorted:
+        return _step_by_cli(rule, parsed, rule_id, exact, mark)
 
 
 def _step_here(rule: CompiledRule, parsed: Parsed, rule_id: str, exact: bool, mark: str) -> Step:
@@ -158,7 +155,7 @@ def _step_here(rule: CompiledRule, parsed: Parsed, rule_id: str, exact: bool, ma
     return Step(rule, parsed, edits, nodes, text, done.n_found, tidied)
 
 
-def _step_by_cli(rule: CompiledRule, parsed: Parsed, rule_id: str, exact: bool, mark: str, why: str) -> Step:
+def _step_by_cli(rule: CompiledRule, parsed: Parsed, rule_id: str, exact: bool, mark: str) -> Step:
     source = parsed.source
     found = cli.scan(rule.source, rule.language, source, rule_id)
     applied: list[cli.CliEdit] = []
@@ -172,13 +169,13 @@ def _step_by_cli(rule: CompiledRule, parsed: Parsed, rule_id: str, exact: bool, 
         with contextlib.suppress(applier.NotPorted):
             here = applier.run_rule(rule, source, parsed.root, rule_id)
             if tuple(match.edit for match in here.matches) == edits:
-                return replace(_step_here(rule, parsed, rule_id, exact, mark), by_cli=why)
+                return _step_here(rule, parsed, rule_id, exact, mark)
     text = _written(source, edits)
     tidied = False
     if not exact:
         text, tidied = _tidied(text, edits, "", _without_padding(source, edits))
     nodes = _nodes_at(parsed, rule, applied)
-    return Step(rule, parsed, edits, nodes, text, found.n_matches, tidied, why)
+    return Step(rule, parsed, edits, nodes, text, found.n_matches, tidied)
 
 
 def _written(source: str, edits: tuple[Edit, ...]) -> str:

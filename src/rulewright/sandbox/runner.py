@@ -57,11 +57,6 @@ class Sandbox:
         """Run one job to its end; never raises for what the program does."""
         return self._backend.run(job)
 
-    def run_many(self, jobs: Iterable[Job]) -> Iterator[Result]:
-        """Run jobs on all workers; results in order."""
-        with ThreadPoolExecutor(self._workers) as threads:
-            yield from threads.map(self.run, jobs)
-
     def check(
         self,
         program: str,

@@ -107,7 +107,7 @@ class Worker:
             )
         self.pid: int = reply["pid"]
         try:
-            kind, self.hello = self._frame(time.monotonic() + _START_S)
+            kind, _ = self._frame(time.monotonic() + _START_S)
         except WorkerLost as lost:
             message = self.errors() or str(lost)
             self.close()
