@@ -60,7 +60,7 @@ class RunDir:
         self._lock: Lock | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """What another process of the run is given: the place; lock and open files stay with the first."""
+        """Another process of the run gets the path only; the lock and open files stay with the first."""
         return {"path": self.path, "_metrics": None, "_lock": None}
 
     @classmethod

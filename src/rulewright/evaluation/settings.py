@@ -1,4 +1,4 @@
-"""What every evaluation of a model is asked: which model, how it samples, where the run lies."""
+"""The configurations of all evaluations: which model, how it samples, where the run is stored."""
 
 from __future__ import annotations
 

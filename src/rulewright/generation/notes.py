@@ -1,7 +1,7 @@
 """What a model's folder says of itself: its note, and whether it is an adapter.
 
 A checkpoint folder may hold `rulewright.json` `{"prompt_style", "thinking", "task", "base"}`,
-written by training: whoever generates from it asks as it was trained.
+written by training, so that prompts for generation are written as in training.
 """
 
 from __future__ import annotations

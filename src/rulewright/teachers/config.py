@@ -1,4 +1,4 @@
-"""What `teacher run` is asked; no torch, no network at import."""
+"""The configuration of `teacher run`; no torch, no network at import."""
 
 from __future__ import annotations
 

@@ -136,10 +136,10 @@ def tell(trainer: Any, values: Mapping[str, float]) -> None:
 
 
 def keep_logs_in(trainer: Any, folder: Path) -> None:
-    """Have TensorBoard's files written into the run's folder, from before the first step to after the last.
+    """Write TensorBoard's files into the run's folder, and keep its writer open after training.
 
-    The end of training would close its writer; one opened again in the same second would
-    write over the first one's file. Call `close_logs` when all is told.
+    Training would close the writer at its end, and a writer opened again in the same second
+    would overwrite the file. Call `close_logs` after the last value is logged.
     """
     for callback in _tensorboards(trainer):
         callback.logging_dir = callback.logging_dir or str(folder)

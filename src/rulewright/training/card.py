@@ -1,6 +1,6 @@
-"""What a finished training has to say: the README of its checkpoint, and its lines for a person.
+"""The README of a trained checkpoint, and the lines that show the result in a terminal.
 
-A pure function of the run's files. A run on rewards is told by its `before` and `after`.
+A pure function of the run's files. A result with `before` and `after` is of a policy training.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ def is_over(folder: Path, steps: int, patience: int) -> bool:
 
 
 def mean_loss(history: Sequence[Mapping[str, float]]) -> float | None:
-    """The mean training loss of a run from its log, whatever it was cut into; `None` where nothing is logged.
+    """Mean training loss of a run from its log, also if it was resumed; `None` if nothing is logged.
 
     >>> mean_loss([{"step": 2, "loss": 3.0}, {"step": 6, "loss": 1.5}, {"step": 6, "eval_loss": 9.0}])
     2.0

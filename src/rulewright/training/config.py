@@ -1,4 +1,4 @@
-"""What a training run is told; a stage is one YAML file of these fields.
+"""The configuration of a training run; a stage is one YAML file of these fields.
 
 Nothing here imports torch: `plan` and `--help` read it too. The names and types in
 `trainer:` are TRL's; they are checked as the configuration is read (`options`).

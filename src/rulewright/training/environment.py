@@ -58,9 +58,9 @@ def prepare(
 
 
 def one_card(arguments: Any) -> None:
-    """Let a trainer work on the first card where several are visible all the same.
+    """Let a trainer use the first GPU if several are still visible.
 
-    They are if they are not NVIDIA's, or if CUDA had started before.
+    That happens with GPUs that are not NVIDIA's, or if CUDA had started before.
     """
     if arguments.n_gpu > 1:
         console.decided("GPU", f"the first of {arguments.n_gpu}", _ONE_CARD)
@@ -137,7 +137,7 @@ def _is_set(variable: str) -> bool:
 
 
 def quiet() -> None:
-    """Keep the libraries from printing into our output: progress bars, and what v6 will be like.
+    """Keep the progress bars and deprecation warnings of the libraries out of our output.
 
     Call it once torch may be imported.
     """
@@ -160,12 +160,12 @@ def is_main() -> bool:
 
 
 def agree(decide: Callable[[], T]) -> T:
-    """What the main process finds, in every process of the run.
+    """Let the main process decide, and give its answer to every process of the run.
 
-    Processes that decide each for itself part as soon as a file or a sum differs, and then
-    wait for each other for ever. A failure of the main process ends the others too, silently:
-    it is told once. Where processes were launched, their group must exist (TRL's arguments
-    open it).
+    If each process decided by itself, they would diverge as soon as a file or a sum differs,
+    and then wait for each other forever. If the main process fails, the others end without a
+    message of their own. Where processes were launched, their group must exist (TRL's
+    arguments open it).
     """
     if not is_launched():
         return decide()

@@ -1,4 +1,4 @@
-"""One training run, whatever is trained: its folder, its processes, its libraries.
+"""What SFT and policy training share: the run's folder, its processes, its libraries.
 
 Invariant: a folder is claimed when everything is there to start, and `run/result.json` is
 written last. In a run of several processes the first one decides for all. Nothing here
@@ -108,7 +108,7 @@ def settled(
 
 
 def confirmed(config: Config) -> Result:
-    """The result of a finished run; the hub is given what it may lack."""
+    """The result of a finished run; push it to the hub again, in case that failed."""
     if not environment.is_main():
         return {}
     console.say(f"{config.out}: this very run is finished already")

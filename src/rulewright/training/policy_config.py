@@ -1,4 +1,4 @@
-"""What a policy training is told, and what it trains on: of `train srl` and `train grpo`."""
+"""The configuration and the tasks of a policy training: `train srl` and `train grpo`."""
 
 from __future__ import annotations
 

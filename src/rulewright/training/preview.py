@@ -1,4 +1,4 @@
-"""What is about to be trained on, shown before it is: a few rows, and how much of them counts."""
+"""Show a few training rows before training starts, and which share of their tokens has a label."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Held-out questions to a model in training, answered by generation and really checked.
+"""Ask a model held-out questions during training, and check its answers by executing them.
 
 The scores are those of `rulewright.evaluation`: exact match for edits; for actions the
 rule is applied, and the result must be the wanted text.
