@@ -38,15 +38,15 @@ def records(folder: Path, n: int) -> list[Any]:
     from rulewright import jsonl
     from rulewright.data.schemas import NormalizedRecord
     from rulewright.synth import shards, sources
-    from rulewright.synth.windows import Limits
+    from rulewright.synth.windows import WindowLimits
 
-    options = shards.Options(
-        seed=0, windows=("statement",), limits=Limits(200, 100), shapes=("single",), families=(),
+    options = shards.SynthOptions(
+        seed=0, windows=("statement",), limits=WindowLimits(200, 100), shapes=("single",), families=(),
         template_files=(), packaged=True, wording="rich", phrasings=0, per_window=2, hold_out_rate=0.0,
     )  # fmt: skip
     library = sources.standard_library()
     paths = [library / name for name in FILES if (library / name).is_file()]
-    shard = shards.Shard(0, tuple(sources.find(paths, ["python"])))
+    shard = shards.Batch(0, tuple(sources.find(paths, ["python"])))
     shards.make_one((shard, folder, options))
     *made, _ = jsonl.read(shards.path_of(folder, shard))
     random.Random(0).shuffle(made)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import compress, count
 from operator import ne
 from typing import Any
@@ -53,15 +53,6 @@ def changed(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int, int,
     """
     matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
     return [(a0, a1, b0, b1) for tag, a0, a1, b0, b1 in matcher.get_opcodes() if tag != "equal"]
-
-
-def hunk_by_hunk(before: str, after: str, at_most: int) -> Iterator[str]:
-    """The text with one hunk of a change made at a time; nothing for a change of one, or of many."""
-    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
-    found = changed(old, new)
-    if 1 < len(found) <= at_most:
-        for a0, a1, b0, b1 in found:
-            yield "".join([*old[:a0], *new[b0:b1], *old[a1:]])
 
 
 def unified(before: str, after: str, context: int = 1) -> list[str]:

@@ -513,10 +513,10 @@ class SandboxTests:
         return [found[key] for key in keys]
 
     def _run(self, owed: Iterable[tuple[str, Task]]) -> list[TestRun]:
-        from rulewright.sandbox.checking import Request as Check
+        from rulewright.sandbox.checking import CheckRequest
 
         pairs = list(owed)
-        checks = [Check(program, task.tests or "", reference=task.target) for program, task in pairs]
+        checks = [CheckRequest(program, task.tests or "", reference=task.target) for program, task in pairs]
         runs = []
         for (program, task), verdict in zip(pairs, self._sandbox.check_many(checks), strict=True):
             passed = None if verdict.verdict is Verdict.INFRA else bool(verdict.strict)

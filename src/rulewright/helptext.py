@@ -27,7 +27,7 @@ _WORDS: Final[dict[Any, str]] = {str: "TEXT", int: "N", float: "NUMBER", Path: "
 _KINDS: Final[dict[str, str]] = {"N": "a whole number", "NUMBER": "a number", "yes|no": "yes or no"}
 
 
-class Option(NamedTuple):
+class HelpOption(NamedTuple):
     """One argument of a command, as a person types it."""
 
     field: str
@@ -70,7 +70,7 @@ def page(
     return "\n".join(lines)
 
 
-def options(cls: type[BaseModel], defaults: Mapping[str, Any]) -> Iterator[Option]:
+def options(cls: type[BaseModel], defaults: Mapping[str, Any]) -> Iterator[HelpOption]:
     """The arguments of a configuration, but for those that only a file can give."""
     for name, field in cls.model_fields.items():
         if file_only(field):
@@ -81,7 +81,7 @@ def options(cls: type[BaseModel], defaults: Mapping[str, Any]) -> Iterator[Optio
         names = metavar(name, field) if positional else _flag(name, field, default)
         about = " ".join((field.description or "").split())
         shown = "" if required else _shown(default)
-        yield Option(name, names, positional, required, about, shown)
+        yield HelpOption(name, names, positional, required, about, shown)
 
 
 def file_only(field: FieldInfo) -> bool:
@@ -169,20 +169,22 @@ def _shown(default: Any) -> str:
     return str(default)
 
 
-def _common(cls: type[BaseModel]) -> Iterator[Option]:
+def _common(cls: type[BaseModel]) -> Iterator[HelpOption]:
     """What every command takes."""
     if not cls.model_fields:
         return
-    yield Option(
+    yield HelpOption(
         "", "--config FILE", False, False, "YAML file of defaults, or a name of `rulewright configs`.", ""
     )
     nested = [name for name, field in cls.model_fields.items() if file_only(field)]
     only = f" Only in the file or by --set: {', '.join(nested)}." if nested else ""
-    yield Option("", "--set KEY.PATH=VALUE", False, False, f"One value of the file, at any depth.{only}", "")
-    yield Option("", "-h, --help", False, False, "This page.", "")
+    yield HelpOption(
+        "", "--set KEY.PATH=VALUE", False, False, f"One value of the file, at any depth.{only}", ""
+    )
+    yield HelpOption("", "-h, --help", False, False, "This page.", "")
 
 
-def _listing(found: Sequence[Option], width: int) -> Iterator[str]:
+def _listing(found: Sequence[HelpOption], width: int) -> Iterator[str]:
     margin = _MARGIN if width >= 60 else 8
     for one in found:
         about = one.about + (f" [{one.default}]" if one.default else "")

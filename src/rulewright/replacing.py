@@ -11,7 +11,7 @@ from typing import NamedTuple
 from rulewright.errors import RulewrightError, UsageError
 
 
-class Change(NamedTuple):
+class Replacement(NamedTuple):
     """A file, the text that was read from it, and the text that it gets."""
 
     path: Path
@@ -31,7 +31,7 @@ def read_text(path: Path) -> str:
         raise UsageError(f"{path}: cannot be read ({error})", "files must be UTF-8 text") from error
 
 
-def replace_all(changes: Sequence[Change]) -> None:
+def replace_all(changes: Sequence[Replacement]) -> None:
     """Write every file beside its target first, then put all in place.
 
     Permissions are kept; a link is refused, for what it names may lie anywhere.

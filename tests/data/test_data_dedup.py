@@ -36,7 +36,12 @@ def columns_of(edits: list[NormalizedRecord], splits: list[int] | None = None) -
     columns: dict[str, list[Any]] = {name: [] for name in keytable.COLUMNS}
     for i, record in enumerate(edits):
         keytable.enter(
-            columns, record, signatures.Edit(record.pre, record.post), 0, False, splits[i] if splits else 0
+            columns,
+            record,
+            signatures.EditTokens(record.pre, record.post),
+            0,
+            False,
+            splits[i] if splits else 0,
         )
     columns["lines"] = columns["language"] = [0] * len(edits)
     return keytable.arrays(columns)
@@ -179,7 +184,7 @@ def test_memory_grows_little_with_the_number_of_edits(
 def test_an_edit_read_once_gives_what_its_sides_give(pre: list[str], post: list[str]) -> None:
     """Shared lines are looked at once; the numbers are those of the definition."""
     old, new = "\n".join(pre), "\n".join(post)
-    edit = signatures.Edit(old, new)
+    edit = signatures.EditTokens(old, new)
     both = [signatures.tokens(old), signatures.tokens(new)]
     assert all((a == b).all() and a.size == b.size for a, b in zip(edit.sides(), both, strict=True))
     runs = {int(h) for side in both for h in signatures.ngrams(side, signatures.SHINGLE)}
@@ -313,7 +318,7 @@ FILLER = "".join(f"setting_{i} = read_{i}('{i}')\n" for i in range(60))
     ],
 )
 def test_overlap_is_found(index: EvaluationIndex, instruction: str, pre: str, expected: str | None) -> None:
-    found = index.check(instruction, signatures.Edit(pre, "y = 2\n").sides())
+    found = index.check(instruction, signatures.EditTokens(pre, "y = 2\n").sides())
     if expected is None:
         assert found is None
     else:
@@ -322,7 +327,7 @@ def test_overlap_is_found(index: EvaluationIndex, instruction: str, pre: str, ex
 
 def test_a_short_run_in_a_long_text_is_only_flagged(index: EvaluationIndex) -> None:
     pre = FILLER + "return sum(item.price * item.count for item in y)\n"
-    found = index.check("Do it", signatures.Edit(pre, "y = 2\n").sides())
+    found = index.check("Do it", signatures.EditTokens(pre, "y = 2\n").sides())
     assert isinstance(found, Overlap) and found.n_runs >= 1
 
 

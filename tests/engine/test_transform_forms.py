@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rulewright.engine.transforms import Rewrite, Step, read_transforms
+from rulewright.engine.transforms import Rewrite, Transform, read_transforms
 
 
 class Bad(Exception):
@@ -16,20 +16,20 @@ class Bad(Exception):
 @pytest.mark.parametrize(
     ("value", "step"),
     [
-        ({"replace": {"source": "$A", "replace": "x", "by": "y"}}, Step("$A", "A")),
-        ("replace($A, replace=x, by=y)", Step("$A", "A")),
-        ("substring($$$ARGS, startChar=1, endChar=-1)", Step("$$$ARGS", "ARGS")),
-        ({"convert": {"source": "$$NAME", "toCase": "snakeCase"}}, Step("$$NAME", "NAME")),
+        ({"replace": {"source": "$A", "replace": "x", "by": "y"}}, Transform("$A", "A")),
+        ("replace($A, replace=x, by=y)", Transform("$A", "A")),
+        ("substring($$$ARGS, startChar=1, endChar=-1)", Transform("$$$ARGS", "ARGS")),
+        ({"convert": {"source": "$$NAME", "toCase": "snakeCase"}}, Transform("$$NAME", "NAME")),
         (
             {"rewrite": {"source": "$A", "rewriters": ["a"], "joinBy": ", "}},
             Rewrite("$A", "A", ("a",), ", "),
         ),
         ("rewrite($$$B, rewriters=[a, b], joinBy=', ')", Rewrite("$$$B", "B", ("a", "b"), ", ")),
         ("rewrite($A, rewriters=[a])", Rewrite("$A", "A", ("a",), None)),
-        ("replace($A, replace='a, b', by=\"c=d\")", Step("$A", "A")),
+        ("replace($A, replace='a, b', by=\"c=d\")", Transform("$A", "A")),
     ],
 )
-def test_both_forms(value: Any, step: Step) -> None:
+def test_both_forms(value: Any, step: Transform) -> None:
     assert read_transforms({"NEW": value}, Bad, "") == {"NEW": step}
 
 

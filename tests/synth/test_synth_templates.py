@@ -17,13 +17,13 @@ from rulewright.errors import UsageError
 from rulewright.languages import Language, suffix_of
 from rulewright.synth import make, templates, windows
 from rulewright.synth.instances import Code
-from rulewright.synth.templates import Template
+from rulewright.synth.templates import Codemod
 
 PACKAGED = templates.packaged()
 LANGUAGES: tuple[Language, ...] = ("python", "javascript", "typescript", "tsx", "java", "go")
 
 
-def degraded(template: Template) -> make.Degraded | str:
+def degraded(template: Codemod) -> make.Degraded | str:
     root = windows.parse(template.example, template.language)
     source = make.from_template(template)
     return source.degrade(Code(template.example, root, template.language, []), random.Random(0))

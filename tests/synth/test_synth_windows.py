@@ -11,7 +11,7 @@ import pytest
 from rulewright.errors import UsageError
 from rulewright.synth import sources, windows
 from rulewright.synth.kinds import WindowKind
-from rulewright.synth.windows import Limits
+from rulewright.synth.windows import WindowLimits
 
 TEXT = Path(textwrap.__file__).read_text(encoding="utf-8")
 
@@ -19,7 +19,7 @@ TEXT = Path(textwrap.__file__).read_text(encoding="utf-8")
 @pytest.mark.parametrize("kind", ["statement", "function"])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_windows_are_pieces_of_the_file_and_do_not_overlap(kind: WindowKind, seed: int) -> None:
-    limits = Limits(max_chars=300, max_tokens=120) if kind == "statement" else Limits(3000, 900)
+    limits = WindowLimits(max_chars=300, max_tokens=120) if kind == "statement" else WindowLimits(3000, 900)
     found = windows.cut(TEXT, "python", kind, limits, random.Random(seed))
     assert len(found) > (20 if kind == "statement" else 3)
     lines = TEXT.split("\n")
@@ -38,16 +38,19 @@ def test_windows_are_pieces_of_the_file_and_do_not_overlap(kind: WindowKind, see
 
 def test_a_file_window_is_the_file_if_it_fits() -> None:
     rng = random.Random(0)
-    assert windows.cut("x = 1\ny = 2\n", "python", "file", Limits(100, 50), rng)[0].text == "x = 1\ny = 2\n"
-    assert windows.cut(TEXT, "python", "file", Limits(100, 50), rng) == []
-    assert windows.cut("def f(:\n  pass\n", "python", "file", Limits(100, 50), rng) == []
+    assert (
+        windows.cut("x = 1\ny = 2\n", "python", "file", WindowLimits(100, 50), rng)[0].text
+        == "x = 1\ny = 2\n"
+    )
+    assert windows.cut(TEXT, "python", "file", WindowLimits(100, 50), rng) == []
+    assert windows.cut("def f(:\n  pass\n", "python", "file", WindowLimits(100, 50), rng) == []
 
 
 def test_short_lines_of_a_class_become_statement_windows() -> None:
     code = (
         "class A:\n    def f(self):\n        value = self.load()\n        return value\n" + "    x = 1\n" * 6
     )
-    found = windows.cut(code, "python", "statement", Limits(60, 40), random.Random(0))
+    found = windows.cut(code, "python", "statement", WindowLimits(60, 40), random.Random(0))
     assert all(not window.text.startswith(" ") for window in found)
     assert "value = self.load()" in "".join(window.text for window in found)
 

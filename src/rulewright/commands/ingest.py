@@ -33,7 +33,7 @@ from rulewright.workers import WhereToRun, ordered_map
 if TYPE_CHECKING:
     from rulewright.data import pipeline
     from rulewright.data.decontaminate import EvaluationIndex
-    from rulewright.data.inputs import Found
+    from rulewright.data.inputs import Inputs
     from rulewright.data.sources import Options, Source
 
 _NOT_IDENTITY: Final = frozenset({"resume", "overwrite", "json_output", "workers", "engine", "out", "raw"})
@@ -246,14 +246,14 @@ def _identity(config: Config) -> dict[str, Any]:
 
 def _job(
     config: Config, source: Source, name: str, options: Options, work: Path, index: EvaluationIndex | None
-) -> pipeline.Job:
+) -> pipeline.IngestJob:
     from rulewright.data import clean, pipeline
     from rulewright.data.splits import Fractions
 
     saved = work / "against.npz"
     if index is not None and not saved.exists():
         index.save(saved)
-    return pipeline.Job(
+    return pipeline.IngestJob(
         source=source.name,
         name=name,
         options=options,
@@ -266,7 +266,7 @@ def _job(
     )
 
 
-def _write_tasks(config: Config, found: Found, name: str) -> None:
+def _write_tasks(config: Config, found: Inputs, name: str) -> None:
     from rulewright.data import readers
     from rulewright.data.sources import smellycode
 

@@ -25,7 +25,7 @@ from rulewright.engine.places import Place
 from rulewright.engine.rules import BadRule, Panicked, compile_rule
 from rulewright.engine.walk import Found, Walk, find
 from rulewright.errors import RulewrightError, UsageError
-from rulewright.replacing import Change, read_text, replace_all
+from rulewright.replacing import Replacement, read_text, replace_all
 from rulewright.verdict import Outcome, Verdict
 
 NAMED_AT_MOST: Final = 10
@@ -271,7 +271,7 @@ def one_line(text: str, limit: int = 70) -> str:
 
 def write(files: Sequence[Applied]) -> None:
     """Change files to what came of them: all or, where writing fails, none."""
-    changes = [Change(one.path, one.before, one.outcome.post or "") for one in files]
+    changes = [Replacement(one.path, one.before, one.outcome.post or "") for one in files]
     replace_all([change for change in changes if change.after != change.before])
 
 

@@ -40,7 +40,7 @@ Config = ShowConfig
 
 
 @dataclass(frozen=True)
-class Item:
+class Shown:
     """What a line holds, whatever kind of line it is."""
 
     kind: str
@@ -88,7 +88,7 @@ def _row(path: Path, number: int) -> dict[str, Any]:
     raise UsageError(f"{path}:{number}: there is no such line; the last one is {last}", "lines count from 1")
 
 
-def read_item(row: Mapping[str, Any], place: str) -> Item:
+def read_item(row: Mapping[str, Any], place: str) -> Shown:
     """Tell what kind of line it is and take its parts.
 
     Raises:
@@ -96,7 +96,7 @@ def read_item(row: Mapping[str, Any], place: str) -> Item:
     """
     if "teacher" in row and "env" in row:
         env = row["env"]
-        return Item(
+        return Shown(
             "trajectory step",
             row["instruction"],
             row["language"],
@@ -107,7 +107,7 @@ def read_item(row: Mapping[str, Any], place: str) -> Item:
         )
     if "pre" in row and "instruction" in row:
         metadata = row.get("metadata", {})
-        return Item(
+        return Shown(
             "record",
             row["instruction"],
             normalize_language(str(row.get("language", ""))),
@@ -123,7 +123,7 @@ def read_item(row: Mapping[str, Any], place: str) -> Item:
     )
 
 
-def judge(item: Item, answer: str, deadline_s: float) -> tuple[Outcome | None, Action | None]:
+def judge(item: Shown, answer: str, deadline_s: float) -> tuple[Outcome | None, Action | None]:
     """Execute an answer on an item's code; `None` where there is none."""
     from rulewright.engine import Engine, Request
 
@@ -136,7 +136,7 @@ def judge(item: Item, answer: str, deadline_s: float) -> tuple[Outcome | None, A
         return engine.judge(Request(action, item.pre, item.language, item.wanted)), action
 
 
-def _rewards(item: Item, action: Action | None, outcome: Outcome | None) -> dict[str, Any]:
+def _rewards(item: Shown, action: Action | None, outcome: Outcome | None) -> dict[str, Any]:
     """Reward by part of the shown action against the line's own."""
     from rulewright.srl.reward_srl import gated, plain
 
@@ -153,7 +153,7 @@ def _rewards(item: Item, action: Action | None, outcome: Outcome | None) -> dict
 
 
 def _as_json(
-    item: Item, action: Action | None, outcome: Outcome | None, rewards: Mapping[str, Any]
+    item: Shown, action: Action | None, outcome: Outcome | None, rewards: Mapping[str, Any]
 ) -> dict[str, Any]:
     return {
         "kind": item.kind,
@@ -171,7 +171,7 @@ def _as_json(
     }
 
 
-def _as_text(item: Item, action: Action | None, outcome: Outcome | None, rewards: Mapping[str, Any]) -> str:
+def _as_text(item: Shown, action: Action | None, outcome: Outcome | None, rewards: Mapping[str, Any]) -> str:
     from rulewright.teachers.srl_teacher import diff
 
     parts = [f"{item.kind}, {item.language}", "", f"instruction: {console.clean(item.instruction)}"]

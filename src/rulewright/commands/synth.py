@@ -141,10 +141,10 @@ def _make(config: Config, files: list[Any], version: str) -> None:
 
     plan = shards.plan(files, config.seed)
     most = _most_a_template(config)
-    options = shards.Options(
+    options = shards.SynthOptions(
         seed=config.seed,
         windows=config.window,
-        limits=windows.Limits(config.max_chars, config.max_tokens),
+        limits=windows.WindowLimits(config.max_chars, config.max_tokens),
         shapes=config.shapes,
         families=config.families,
         template_files=tuple(map(str, config.templates)),

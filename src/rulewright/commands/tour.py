@@ -54,7 +54,7 @@ class Config(CommandConfig):
     """Everything that was computed, as one JSON object on stdout."""
 
 
-class Place(BaseModel):
+class Elsewhere(BaseModel):
     """Code where the rule was not learned."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -74,7 +74,7 @@ class NearMiss(BaseModel):
     rule: str
 
 
-class Example(BaseModel):
+class Tour(BaseModel):
     """What is given: everything that is shown beside it is computed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -84,12 +84,12 @@ class Example(BaseModel):
     path: str
     pre: str
     post: str
-    elsewhere: tuple[Place, ...]
+    elsewhere: tuple[Elsewhere, ...]
     near_misses: tuple[NearMiss, ...]
 
 
 @dataclass(frozen=True)
-class Answer:
+class TourAnswer:
     """One rule and how it fared."""
 
     name: str
@@ -114,12 +114,12 @@ def run(config: Config) -> int:
     return 0 if answers[0].grpo.success else 1
 
 
-def read() -> Example:
+def read() -> Tour:
     """The example of the package."""
-    return Example.model_validate(yaml12.load(_EXAMPLE.read_text(encoding="utf-8")))
+    return Tour.model_validate(yaml12.load(_EXAMPLE.read_text(encoding="utf-8")))
 
 
-def compute(example: Example) -> tuple[Mined, list[Answer]]:
+def compute(example: Tour) -> tuple[Mined, list[TourAnswer]]:
     """Learn the rule, execute it and the near misses everywhere, and reward them.
 
     Returns:
@@ -156,7 +156,7 @@ def _parsed(miss: NearMiss) -> Action:
     return action
 
 
-def _answers(actions: Mapping[str, Action], teacher: Action, task: Task, engine: Engine) -> list[Answer]:
+def _answers(actions: Mapping[str, Action], teacher: Action, task: Task, engine: Engine) -> list[TourAnswer]:
     """Each action on the edit and elsewhere, with SRL's reward beside `teacher` and GRPO's."""
     from rulewright.engine import Request
     from rulewright.environment import EnvironmentScorer, Weights
@@ -172,11 +172,11 @@ def _answers(actions: Mapping[str, Action], teacher: Action, task: Task, engine:
             Request(action, code, task.language, wanted) for code, wanted in places
         )
         srl = gated(own, action, [teacher], task.code, [task.target or ""])
-        made.append(Answer(name, action, own, tuple(others), srl, grpo))
+        made.append(TourAnswer(name, action, own, tuple(others), srl, grpo))
     return made
 
 
-def _page(example: Example, mined: Mined, answers: Sequence[Answer]) -> Iterator[str]:
+def _page(example: Tour, mined: Mined, answers: Sequence[TourAnswer]) -> Iterator[str]:
     learned, *misses = answers
     yield from _head(1, f"An edit, made by hand: {example.instruction}")
     yield from _diff(example.path, example.pre, example.post)
@@ -198,7 +198,7 @@ def _page(example: Example, mined: Mined, answers: Sequence[Answer]) -> Iterator
         yield console.wrap(about, "      ")
 
 
-def _elsewhere(example: Example, learned: Answer) -> Iterator[str]:
+def _elsewhere(example: Tour, learned: TourAnswer) -> Iterator[str]:
     for place, outcome in zip(example.elsewhere, learned.elsewhere, strict=True):
         if outcome.post is None or outcome.post == place.code:
             wanted = "as it should" if place.wanted is None else "though it should"
@@ -209,7 +209,7 @@ def _elsewhere(example: Example, learned: Answer) -> Iterator[str]:
     yield f"  {n} more places" + (", each as wanted" if learned.grpo.success else "; not all as wanted")
 
 
-def _miss(example: Example, miss: Answer) -> Iterator[str]:
+def _miss(example: Tour, miss: TourAnswer) -> Iterator[str]:
     rule = miss.action.rules[0]
     pattern, fix = (" ".join(str(part).split()) for part in (rule["rule"]["pattern"], rule["fix"]))
     yield f"  {console.paint(miss.name, 'bold', sys.stdout)}: {pattern}  →  {fix}"
@@ -222,7 +222,7 @@ def _miss(example: Example, miss: Answer) -> Iterator[str]:
     yield console.wrap(f"elsewhere: {'wrong in ' + ', '.join(wrong) if wrong else 'as wanted'}", "    ")
 
 
-def _why(example: Example, miss: Answer) -> str:
+def _why(example: Tour, miss: TourAnswer) -> str:
     from rulewright.engine import nomatch
 
     if miss.outcome.verdict is Verdict.NO_MATCH:
@@ -230,7 +230,7 @@ def _why(example: Example, miss: Answer) -> str:
     return console.clean(miss.outcome.detail) or "exactly the wanted code in this place"
 
 
-def _rewards(answers: Sequence[Answer]) -> Iterator[str]:
+def _rewards(answers: Sequence[TourAnswer]) -> Iterator[str]:
     yield console.wrap("SRL: how like the teacher's rule it is, bounded by what it does", "  ")
     yield from _indented(
         console.table(
@@ -307,7 +307,7 @@ def _indented(text: str) -> list[str]:
     return [f"  {line}" for line in text.splitlines()]
 
 
-def _as_json(example: Example, mined: Mined, answers: Sequence[Answer]) -> dict[str, Any]:
+def _as_json(example: Tour, mined: Mined, answers: Sequence[TourAnswer]) -> dict[str, Any]:
     return {
         "instruction": example.instruction,
         "pre": example.pre,

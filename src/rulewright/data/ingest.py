@@ -21,7 +21,7 @@ import numpy as np
 
 from rulewright import jsonl
 from rulewright.data import dedup, keys, store
-from rulewright.data.pipeline import Job
+from rulewright.data.pipeline import IngestJob
 from rulewright.data.schemas import SPLITS, DatasetMetadata
 from rulewright.data.shards import Shard, read_summary, shard_path
 from rulewright.data.sources import SOURCES
@@ -103,7 +103,7 @@ def _require_same(name: str, earlier: dict[str, Any], wanted: dict[str, Any]) ->
         )
 
 
-def finish(job: Job, out: Path, n_units: int, facts: Facts, threshold: float) -> DatasetMetadata:
+def finish(job: IngestJob, out: Path, n_units: int, facts: Facts, threshold: float) -> DatasetMetadata:
     """Make the shards of a job into the files of a source.
 
     Raises:
@@ -148,7 +148,7 @@ def finish(job: Job, out: Path, n_units: int, facts: Facts, threshold: float) ->
     return metadata
 
 
-def _nothing_left(job: Job, out: Path, reasons: Counter[str], n_rows: int) -> RulewrightError:
+def _nothing_left(job: IngestJob, out: Path, reasons: Counter[str], n_rows: int) -> RulewrightError:
     error = store.empty(job.name, reasons, n_rows)
     error.hint = f"no record was written; every row with its reason: {store.rejects_path(out, job.name)}"
     if reasons["license"] > n_rows / 2:
@@ -178,7 +178,7 @@ class _Plan:
     compared_with: dict[str, str] = field(default_factory=dict)
 
 
-def _plan(job: Job, out: Path, shards: list[Shard], threshold: float) -> _Plan:
+def _plan(job: IngestJob, out: Path, shards: list[Shard], threshold: float) -> _Plan:
     """Decide what to keep, and write the decision on other sources to a journal first."""
     work = Path(job.work)
     own = [shard_path(work, shard.number, "keys") for shard in shards]
@@ -244,7 +244,7 @@ def _was_ingested(out: Path, name: str) -> bool:
 
 
 def _write_shard(
-    job: Job, shard: Shard, first: int, plan: _Plan, writer: store.Writer, rejects: Any
+    job: IngestJob, shard: Shard, first: int, plan: _Plan, writer: store.Writer, rejects: Any
 ) -> Counter[str]:
     """Write a shard's kept records to their splits and its copies to the rejects; count these."""
     work = Path(job.work)

@@ -25,7 +25,7 @@ _ROWS_PER_UNIT: Final = 100
 _CANITEDIT: Final = frozenset({"instruction_descriptive", "instruction_lazy"})
 
 
-class Found(Protocol):
+class Inputs(Protocol):
     """Checked inputs."""
 
     def units(self) -> Iterator[readers.Unit]:
@@ -94,7 +94,7 @@ class Repositories:
 
 
 @dataclass(frozen=True)
-class Layout:
+class FolderRows:
     """Files in folders that together make rows: a checkout of SmellyCode, ast-grep rule packs."""
 
     paths: tuple[Path, ...]
@@ -119,7 +119,7 @@ class Layout:
         )
 
 
-def find(source: Source, given: Sequence[str], options: Options, revision: str = "") -> Found:
+def find(source: Source, given: Sequence[str], options: Options, revision: str = "") -> Inputs:
     """Check the inputs of a source.
 
     Raises:
@@ -130,7 +130,7 @@ def find(source: Source, given: Sequence[str], options: Options, revision: str =
     if source.name == "smellycode" and len(given) == 1 and list(Path(given[0]).glob("*/SmellyUnannotated")):
         from rulewright.data.sources import smellycode
 
-        return Layout((Path(given[0]),), "mit", lambda paths: smellycode.rows_of(paths[0]))
+        return FolderRows((Path(given[0]),), "mit", lambda paths: smellycode.rows_of(paths[0]))
     if source.name == "rules":
         from rulewright.data.sources import rules
 
@@ -139,7 +139,7 @@ def find(source: Source, given: Sequence[str], options: Options, revision: str =
             raise UsageError(
                 f"{absent[0]}: no such file or folder", "name rule files, rule packs or catalogs"
             )
-        return Layout(tuple(map(Path, given)), "", rules.rows_of)
+        return FolderRows(tuple(map(Path, given)), "", rules.rows_of)
     if source.name == "agentpack" and not Path(options.clones or "-").is_dir():
         raise UsageError(
             "agentpack: its rows are patches without the files they apply to"

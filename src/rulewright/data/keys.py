@@ -37,7 +37,7 @@ Columns = Mapping[str, Any]
 def enter(
     columns: dict[str, list[Any]],
     record: NormalizedRecord,
-    edit: signatures.Edit,
+    edit: signatures.EditTokens,
     rank: int,
     seeded: bool,
     split: int,

@@ -22,17 +22,17 @@ from rulewright.data.decontaminate import EvaluationIndex, Overlap
 from rulewright.data.drafts import Draft, Drop
 from rulewright.data.schemas import SPLITS, NormalizedRecord
 from rulewright.data.shards import Shard, read_summary, shard_path, whole, write_summary
-from rulewright.data.signatures import Edit
+from rulewright.data.signatures import EditTokens
 from rulewright.data.sources import SOURCES, Normalize, Options
 from rulewright.data.splits import Fractions, split_of
 from rulewright.data.store import problems_of, reject_line
 from rulewright.languages import LANGUAGES
 
-_Made = tuple[NormalizedRecord, Edit]
+_Made = tuple[NormalizedRecord, EditTokens]
 
 
 @dataclass(frozen=True)
-class Job:
+class IngestJob:
     """All that decides what becomes of a row; the same for every unit of a run."""
 
     source: str
@@ -48,7 +48,7 @@ class Job:
     whole_rejects: bool = True
 
 
-def make_shard(task: tuple[readers.Unit, Job]) -> Shard:
+def make_shard(task: tuple[readers.Unit, IngestJob]) -> Shard:
     """Turn a unit into a shard, unless that is done already."""
     unit, job = task
     done = shard_path(Path(job.work), unit.number, "keys")
@@ -58,7 +58,7 @@ def make_shard(task: tuple[readers.Unit, Job]) -> Shard:
 
 
 class _Maker:
-    def __init__(self, unit: readers.Unit, job: Job) -> None:
+    def __init__(self, unit: readers.Unit, job: IngestJob) -> None:
         self._unit, self._job = unit, job
         self._source = SOURCES[job.source]
         self._normalize = _normalizer(self._source.normalize)
@@ -95,7 +95,7 @@ class _Maker:
         keys.save(shard_path(work, number, "keys"), keys.arrays(self._columns))
         return shard
 
-    def _results(self, item: readers.Item) -> Iterator[_Made | Drop]:
+    def _results(self, item: readers.InputRow) -> Iterator[_Made | Drop]:
         row = item.value
         if isinstance(row, Drop):
             yield row
@@ -128,7 +128,7 @@ class _Maker:
                 return record
         if "parse_errors" in record.tags:
             self._flagged["parse_errors"] += 1
-        edit = Edit(record.pre, record.post)
+        edit = EditTokens(record.pre, record.post)
         if self._against is None:
             return record, edit
         found = self._against.check(record.instruction, edit.sides())
@@ -145,7 +145,7 @@ class _Maker:
             case None:
                 return record, edit
 
-    def _enter(self, record: NormalizedRecord, edit: Edit, place: str) -> None:
+    def _enter(self, record: NormalizedRecord, edit: EditTokens, place: str) -> None:
         where: Any = split_of(record.metadata.group, self._job.salt, self._job.fractions)
         if self._source.evaluation_only:
             where = "test"

@@ -24,7 +24,7 @@ CHUNK_BYTES: Final = 4 * 1024 * 1024
 MAX_JSON_BYTES: Final = 1024 * 1024 * 1024
 
 
-class Item(NamedTuple):
+class InputRow(NamedTuple):
     """One row of the input: where it was, and what it is or why it is nothing."""
 
     place: str
@@ -91,7 +91,7 @@ def number(found: Iterable[Piece]) -> Iterator[Unit]:
         yield Unit(i, *piece)
 
 
-def items(unit: Unit) -> Iterator[Item]:
+def items(unit: Unit) -> Iterator[InputRow]:
     """Read the rows of a unit."""
     match unit.kind:
         case "range":
@@ -100,13 +100,13 @@ def items(unit: Unit) -> Iterator[Item]:
                 yield from _items(stream, unit, unit.end - unit.start)
         case "lines" | "rows":
             for line, problem in unit.skipped:
-                yield Item(f"{unit.path}:{line}", Drop("json_line_long", problem))
+                yield InputRow(f"{unit.path}:{line}", Drop("json_line_long", problem))
             yield from _items(io.BytesIO(unit.payload), unit, len(unit.payload))
         case "parquet":
             yield from _parquet_items(Path(unit.path), unit.start)
 
 
-def _items(stream: BinaryIO, unit: Unit, n_bytes: int) -> Iterator[Item]:
+def _items(stream: BinaryIO, unit: Unit, n_bytes: int) -> Iterator[InputRow]:
     line, done = unit.first_line - 1, 0
     while done < n_bytes:
         raw = stream.readline(jsonl.MAX_LINE_BYTES + 1)
@@ -118,12 +118,12 @@ def _items(stream: BinaryIO, unit: Unit, n_bytes: int) -> Iterator[Item]:
             while raw and not raw.endswith(b"\n"):
                 raw = stream.readline(jsonl.MAX_LINE_BYTES)
                 done += len(raw)
-            yield Item(place, Drop("json_line_long", f"longer than {jsonl.MAX_LINE_BYTES:,} bytes"))
+            yield InputRow(place, Drop("json_line_long", f"longer than {jsonl.MAX_LINE_BYTES:,} bytes"))
             continue
         if line == 1:
             raw = raw.removeprefix(b"\xef\xbb\xbf")
         if raw.strip():
-            yield Item(place, _parsed(raw))
+            yield InputRow(place, _parsed(raw))
 
 
 def _parsed(raw: bytes) -> dict[str, Any] | Drop:
@@ -260,7 +260,7 @@ def open_parquet(path: Path) -> Any:
         ) from error
 
 
-def _parquet_items(path: Path, group: int) -> Iterator[Item]:
+def _parquet_items(path: Path, group: int) -> Iterator[InputRow]:
     import pyarrow
 
     file = open_parquet(path)
@@ -269,7 +269,7 @@ def _parquet_items(path: Path, group: int) -> Iterator[Item]:
         for batch in file.iter_batches(batch_size=256, row_groups=[group]):
             for value in batch.to_pylist():
                 row += 1
-                yield Item(f"{path}:{row}", value)
+                yield InputRow(f"{path}:{row}", value)
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise RulewrightError(
             f"{path}: row group {group} cannot be read ({str(error).splitlines()[0]})",

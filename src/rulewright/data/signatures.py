@@ -170,7 +170,7 @@ def _spread(values: U32) -> U32:
     return values ^ (values >> np.uint32(16))
 
 
-class Edit:
+class EditTokens:
     """An edit's lines and tokens, each text read once.
 
     The sides share their first and last lines, and no token spans lines, so what lies

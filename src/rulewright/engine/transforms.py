@@ -18,7 +18,7 @@ _SOURCE: Final = re.compile(r"\$\$\$([A-Z0-9_]+)|\$\$?([A-Z_][A-Z0-9_]*)")
 
 
 @dataclass(frozen=True)
-class Step:
+class Transform:
     """A transform whose result the binding gives."""
 
     source: str
@@ -31,22 +31,24 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Rewrite(Step):
+class Rewrite(Transform):
     """`rewrite`: rewriters applied inside a captured node or list."""
 
     rewriters: tuple[str, ...] = ()
     join_by: str | None = None
 
 
-Transforms = Mapping[str, Step]
+Transforms = Mapping[str, Transform]
 
 
-def read_transforms(value: Mapping[str, Any], bad: Callable[[str], Exception], where: str) -> dict[str, Step]:
+def read_transforms(
+    value: Mapping[str, Any], bad: Callable[[str], Exception], where: str
+) -> dict[str, Transform]:
     """Read `transform:` in its object and string forms; `bad` makes the error to raise."""
     return {name: _read(name, item, bad, where) for name, item in value.items()}
 
 
-def _read(name: str, item: Any, bad: Callable[[str], Exception], where: str) -> Step:
+def _read(name: str, item: Any, bad: Callable[[str], Exception], where: str) -> Transform:
     where = f"{where}transform `{name}`: "
     if isinstance(item, str):
         kind, options = _split_call(item, bad, where)
@@ -65,7 +67,7 @@ def _read(name: str, item: Any, bad: Callable[[str], Exception], where: str) -> 
         raise bad(f"{where}`source` must be a named variable such as $A, got `{source[:40]}`")
     variable = found.group(1) or found.group(2)
     if kind != "rewrite":
-        return Step(source, variable)
+        return Transform(source, variable)
     names = options.get("rewriters")
     if not isinstance(names, list) or not all(isinstance(one, str) for one in names):
         raise bad(f"{where}`rewrite` needs a list `rewriters`")

@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from rulewright.sandbox import flags
-from rulewright.sandbox.instrument import Instrumented, Kind, Plan, instrument
+from rulewright.sandbox.instrument import Instrumented, Kind, Treatment, instrument
 from rulewright.sandbox.job import Entry, Job, Limits, Oracle, Result, Status, TestVerdict
 from rulewright.sandbox.judging import Judgment, judge, plan_for, read
 
-__all__ = ["Checker", "Kind", "Request"]
+__all__ = ["CheckRequest", "Checker", "Kind"]
 
 _PYTEST: tuple[str, ...] = ("-q", "-p", "no:cacheprovider")
 _PINNED: tuple[str, ...] = (
@@ -28,7 +28,7 @@ _PINNED: tuple[str, ...] = (
 
 
 @dataclass(frozen=True)
-class Request:
+class CheckRequest:
     """A program to judge; see `Sandbox.check` for the fields."""
 
     program: str
@@ -48,7 +48,7 @@ class Request:
 class _Calibration:
     """What the reference taught about its tests."""
 
-    plan: Plan
+    plan: Treatment
     required: Mapping[int, int]
     problem: str = ""
 
@@ -60,7 +60,7 @@ class Checker:
         self._run = run
         self._calibrations: dict[str, _Calibration] = {}
 
-    def check(self, request: Request, *, strict: bool = True) -> TestVerdict:
+    def check(self, request: CheckRequest, *, strict: bool = True) -> TestVerdict:
         """Judge one program."""
         official = self._run(_official_job(request))
         found = flags.flags(request.program)
@@ -80,14 +80,14 @@ class Checker:
             return verdict
         return self._strict(request, verdict)
 
-    def _strict(self, request: Request, verdict: TestVerdict) -> TestVerdict:
+    def _strict(self, request: CheckRequest, verdict: TestVerdict) -> TestVerdict:
         try:
             calibration = self._calibrate(request)
         except SyntaxError as error:
             return replace(verdict, strict=False, detail=f"the tests do not parse on their own: {error}")
         if calibration is not None and calibration.problem:
             return replace(verdict, strict=False, detail=calibration.problem)
-        plan = calibration.plan if calibration else Plan()
+        plan = calibration.plan if calibration else Treatment()
         required = calibration.required if calibration else None
         judgment, instrumented, result = self._observe(request, request.program, plan, required)
         if result.status is Status.INFRA:
@@ -106,7 +106,7 @@ class Checker:
             oracle=_weakest(instrumented, judgment),
         )
 
-    def _calibrate(self, request: Request) -> _Calibration | None:
+    def _calibrate(self, request: CheckRequest) -> _Calibration | None:
         if request.reference is None:
             return None
         key = hashlib.sha256(
@@ -115,13 +115,13 @@ class Checker:
         if key not in self._calibrations:
             calibration = self._calibration(request, request.reference)
             if calibration is None:  # our own fault: try again next time
-                return _Calibration(Plan(), {}, "the reference could not be run")
+                return _Calibration(Treatment(), {}, "the reference could not be run")
             self._calibrations[key] = calibration
         return self._calibrations[key]
 
-    def _calibration(self, request: Request, reference: str) -> _Calibration | None:
+    def _calibration(self, request: CheckRequest, reference: str) -> _Calibration | None:
         """Run the reference; what it cannot show to hold is left native."""
-        plan = Plan()
+        plan = Treatment()
         for _ in range(3):
             judgment, _, result = self._observe(request, reference, plan, {})
             if result.status is Status.INFRA:
@@ -131,11 +131,11 @@ class Checker:
                 if not judgment.held:
                     return _Calibration(plan, {}, "the reference runs no check")
                 return _Calibration(plan, dict(judgment.counts))
-            plan = Plan(plan.native | odd, {n: c for n, c in plan.choices.items() if n not in odd})
+            plan = Treatment(plan.native | odd, {n: c for n, c in plan.choices.items() if n not in odd})
         return _Calibration(plan, {}, "the reference does not pass its own tests")
 
     def _observe(
-        self, request: Request, program: str, plan: Plan, required: Mapping[int, int] | None
+        self, request: CheckRequest, program: str, plan: Treatment, required: Mapping[int, int] | None
     ) -> tuple[Judgment, Instrumented, Result]:
         """One strict run; a second one where a value turned out to be an object."""
         recorder = f"_{secrets.token_hex(8)}"
@@ -144,14 +144,14 @@ class Checker:
         judgment = judge(instrumented.checks, read(result.report), required)
         if judgment.opaque and not judgment.broken:
             again = plan_for(instrumented.checks, judgment.opaque, secrets.token_hex(8))
-            wider = Plan(plan.native | again.native, {**plan.choices, **again.choices})
+            wider = Treatment(plan.native | again.native, {**plan.choices, **again.choices})
             instrumented = instrument(request.tests, request.kind, recorder, wider)
             result = self._run(_strict_job(request, program, instrumented, recorder))
             judgment = judge(instrumented.checks, read(result.report), required)
         return judgment, instrumented, result
 
 
-def _official_job(request: Request) -> Job:
+def _official_job(request: CheckRequest) -> Job:
     if request.kind == "script":
         files = {**request.files, "main.py": f"{request.program}\n{request.tests}"}
         return Job(files, Entry("script", ("main.py",)), limits=request.limits)
@@ -161,7 +161,7 @@ def _official_job(request: Request) -> Job:
     return Job(files, Entry("unittest", (request.test_file,)), limits=request.limits)
 
 
-def _strict_job(request: Request, program: str, instrumented: Instrumented, recorder: str) -> Job:
+def _strict_job(request: CheckRequest, program: str, instrumented: Instrumented, recorder: str) -> Job:
     extra = {"how": request.kind, "recorder": recorder}
     if request.kind == "script":
         files = {**request.files, "main.py": f"{program}\n{instrumented.source}"}

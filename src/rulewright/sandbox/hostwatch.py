@@ -16,7 +16,7 @@ _FOLDERS: Final = ("/tmp", "/var/tmp", "/dev/shm", "/run", "/usr/local/bin")
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class HostState:
     """Mounts, cgroups, marked or foreign files, sensitive files and processes at one moment."""
 
     mounts: frozenset[str]
@@ -24,7 +24,7 @@ class Snapshot:
     sensitive: frozenset[tuple[str, int, int, int]]
     processes: frozenset[str]
 
-    def differences(self, later: Snapshot) -> list[str]:
+    def differences(self, later: HostState) -> list[str]:
         """What is there later and was not there before, in words."""
         found = [f"mount {m}" for m in sorted(later.mounts - self.mounts)]
         found += [f"file {f}" for f in sorted(later.files - self.files)]
@@ -33,7 +33,7 @@ class Snapshot:
         return found
 
 
-def take(user: int | None, watched: tuple[Path, ...] = ()) -> Snapshot:
+def take(user: int | None, watched: tuple[Path, ...] = ()) -> HostState:
     """Look at the host.
 
     Args:
@@ -43,7 +43,7 @@ def take(user: int | None, watched: tuple[Path, ...] = ()) -> Snapshot:
     mounts = frozenset(
         line.split()[4] for line in Path("/proc/self/mountinfo").read_text("utf-8").splitlines()
     )
-    return Snapshot(mounts, _files(user), _facts(watched), _processes(user))
+    return HostState(mounts, _files(user), _facts(watched), _processes(user))
 
 
 def _files(user: int | None) -> frozenset[str]:

@@ -66,7 +66,7 @@ class Instrumented:
 
 
 @dataclass
-class Plan:
+class Treatment:
     """How to treat some checks, by number, learned from earlier runs."""
 
     native: frozenset[int] = frozenset()
@@ -74,7 +74,7 @@ class Plan:
     """Number → option sources and which of them should be equal."""
 
 
-def instrument(tests: str, kind: Kind, recorder: str, plan: Plan | None = None) -> Instrumented:
+def instrument(tests: str, kind: Kind, recorder: str, plan: Treatment | None = None) -> Instrumented:
     """Rewrite tests.
 
     Args:
@@ -87,7 +87,7 @@ def instrument(tests: str, kind: Kind, recorder: str, plan: Plan | None = None) 
         SyntaxError: the tests do not parse on their own.
     """
     tree = ast.parse(tests)
-    rewriter = _Rewriter(kind, recorder, plan or Plan(), tree)
+    rewriter = _Rewriter(kind, recorder, plan or Treatment(), tree)
     tree.body = rewriter.module(tree.body)
     ast.fix_missing_locations(tree)
     return Instrumented(ast.unparse(tree) + "\n", rewriter.checks)
@@ -96,7 +96,7 @@ def instrument(tests: str, kind: Kind, recorder: str, plan: Plan | None = None) 
 class _Rewriter:
     """Walks statements in order; numbers depend on the tests alone, not on the plan."""
 
-    def __init__(self, kind: Kind, recorder: str, plan: Plan, tree: ast.Module) -> None:
+    def __init__(self, kind: Kind, recorder: str, plan: Treatment, tree: ast.Module) -> None:
         self._kind, self._recorder, self._plan = kind, recorder, plan
         self.checks: dict[int, Check] = {}
         self._number = 0

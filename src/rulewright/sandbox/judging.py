@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
 
-from rulewright.sandbox.instrument import Check, Plan
+from rulewright.sandbox.instrument import Check, Treatment
 
 
 def _same(left: Any, right: Any) -> bool:
@@ -198,7 +198,7 @@ def _rebuilt(sent: list[Any], depth: int) -> Any:
     raise NotPlain
 
 
-def plan_for(checks: Mapping[int, Check], opaque: frozenset[int], seed: str) -> Plan:
+def plan_for(checks: Mapping[int, Check], opaque: frozenset[int], seed: str) -> Treatment:
     """How to ask again what came out as an object: as a choice among decoys, else natively."""
     native: set[int] = set()
     choices: dict[int, tuple[list[str], tuple[bool, ...]]] = {}
@@ -214,7 +214,7 @@ def plan_for(checks: Mapping[int, Check], opaque: frozenset[int], seed: str) -> 
                 choices[number] = ([sources[i] for i in order], tuple(i == 0 for i in order))
                 continue
         native.add(number)
-    return Plan(frozenset(native), choices)
+    return Treatment(frozenset(native), choices)
 
 
 def decoys(value: Any, rng: random.Random) -> list[Any]:

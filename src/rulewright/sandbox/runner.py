@@ -82,10 +82,12 @@ class Sandbox:
             limits: bounds of each run.
             strict: also run the instrumented tests; without, `strict` equals `official`.
         """
-        request = checking.Request(program, tests, kind, reference, module, files or {}, limits or Limits())
+        request = checking.CheckRequest(
+            program, tests, kind, reference, module, files or {}, limits or Limits()
+        )
         return self._checker.check(request, strict=strict)
 
-    def check_many(self, requests: Iterable[checking.Request]) -> Iterator[TestVerdict]:
+    def check_many(self, requests: Iterable[checking.CheckRequest]) -> Iterator[TestVerdict]:
         """Check on all workers; verdicts in order."""
         with ThreadPoolExecutor(self._workers) as threads:
             yield from threads.map(self._checker.check, requests)

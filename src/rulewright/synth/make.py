@@ -22,7 +22,7 @@ from rulewright.synth import instances, windows
 from rulewright.synth.grammar import of_kind, span
 from rulewright.synth.kinds import Shape
 from rulewright.synth.speech import Speech, Words, instance_words
-from rulewright.synth.templates import Template
+from rulewright.synth.templates import Codemod
 from rulewright.verdict import Verdict
 
 _SCOPES: Final[dict[Language, tuple[str, ...]]] = {
@@ -55,7 +55,7 @@ class Source:
     degrade: Callable[[instances.Code, random.Random], Degraded | str]
     """Gives the reason where it cannot."""
     could_match: Callable[[str], bool]
-    template: Template | None = None
+    template: Codemod | None = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Maker:
     def __init__(
         self,
         language: Language,
-        templates: Sequence[Template],
+        templates: Sequence[Codemod],
         families: Sequence[str],
         shapes: Sequence[Shape],
         speech: Speech,
@@ -230,7 +230,7 @@ class Maker:
     def _scoped_edit(
         self,
         source: Source,
-        template: Template,
+        template: Codemod,
         code: instances.Code,
         scope: tuple[str, bool],
         sites: list[SgNode],
@@ -297,7 +297,7 @@ class Maker:
         self.dropped[reason] += 1
 
 
-def from_template(template: Template) -> Source:
+def from_template(template: Codemod) -> Source:
     def degrade(code: instances.Code, rng: random.Random) -> Degraded | str:
         sites = _sites(code.root, template.inverse)
         if not sites:
@@ -342,7 +342,7 @@ def _sites(root: SgNode, inverse: Rule) -> list[SgNode]:
 
 
 def _degrade_at(
-    template: Template, text: str, sites: Sequence[SgNode], everywhere: bool = False
+    template: Codemod, text: str, sites: Sequence[SgNode], everywhere: bool = False
 ) -> str | None:
     """Apply the inverse at these places only; `None` where the engine refuses."""
     if not sites:

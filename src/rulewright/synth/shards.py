@@ -31,7 +31,7 @@ from rulewright.synth.kinds import Shape, WindowKind, Wording
 from rulewright.synth.make import Edit, Maker
 from rulewright.synth.sources import SourceFile
 from rulewright.synth.speech import Speech
-from rulewright.synth.windows import Limits
+from rulewright.synth.windows import WindowLimits
 from rulewright.workers import ordered_map
 
 SOURCE: Final = "synth"
@@ -41,12 +41,12 @@ _MAX_NAMES: Final = 400
 
 
 @dataclass(frozen=True)
-class Options:
+class SynthOptions:
     """What decides the content of a shard, beside its files."""
 
     seed: int
     windows: tuple[WindowKind, ...]
-    limits: Limits
+    limits: WindowLimits
     shapes: tuple[Shape, ...]
     families: tuple[str, ...]
     """Of templates and of instance edits; empty: all."""
@@ -65,41 +65,41 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Shard:
+class Batch:
     """A few files that one worker turns into one file of candidates."""
 
     number: int
     files: tuple[SourceFile, ...]
 
 
-def plan(files: Sequence[SourceFile], seed: int) -> list[Shard]:
+def plan(files: Sequence[SourceFile], seed: int) -> list[Batch]:
     """Cut the files, shuffled by hash, into shards of about equal size.
 
     Any first few shards are then a fair sample of the sources.
     """
-    shards: list[Shard] = []
+    shards: list[Batch] = []
     batch: list[SourceFile] = []
     size = 0
     for file in sorted(files, key=lambda file: uniform(f"{seed} {file.name}")):
         batch.append(file)
         size += min(file.path.stat().st_size, sources.MAX_FILE_BYTES)
         if size >= _SHARD_BYTES:
-            shards.append(Shard(len(shards), tuple(batch)))
+            shards.append(Batch(len(shards), tuple(batch)))
             batch, size = [], 0
     if batch:
-        shards.append(Shard(len(shards), tuple(batch)))
+        shards.append(Batch(len(shards), tuple(batch)))
     return shards
 
 
-def path_of(folder: Path, shard: Shard) -> Path:
+def path_of(folder: Path, shard: Batch) -> Path:
     """Where the candidates of a shard lie."""
     return folder / f"{shard.number:05}.jsonl"
 
 
 def make_all(
-    shards: Sequence[Shard],
+    shards: Sequence[Batch],
     folder: Path,
-    options: Options,
+    options: SynthOptions,
     workers: int,
     enough: Callable[[Counter[str]], bool] = lambda made: False,
 ) -> list[Path]:
@@ -125,7 +125,7 @@ def make_all(
     return paths
 
 
-def make_one(task: tuple[Shard, Path, Options]) -> dict[str, int]:
+def make_one(task: tuple[Batch, Path, SynthOptions]) -> dict[str, int]:
     """Write the candidates of one shard, unless they are there; count edits by first template.
 
     The last line is not a record: it counts what was made and dropped.
@@ -166,7 +166,7 @@ def last_line(path: Path) -> dict[str, Any]:
     return value
 
 
-def _maker(language: Language, options: Options) -> Maker:
+def _maker(language: Language, options: SynthOptions) -> Maker:
     chosen = templates.select(
         _templates(options.packaged, options.template_files), [language], options.families
     )
@@ -188,14 +188,14 @@ def family_names(packaged: bool, template_files: tuple[str, ...]) -> list[str]:
 
 
 @lru_cache(maxsize=4)
-def _templates(with_packaged: bool, files: tuple[str, ...]) -> tuple[templates.Template, ...]:
+def _templates(with_packaged: bool, files: tuple[str, ...]) -> tuple[templates.Codemod, ...]:
     found = {template.name: template for template in (templates.packaged() if with_packaged else ())}
     for file in files:
         found |= {template.name: template for template in templates.load(Path(file))}
     return tuple(found[name] for name in sorted(found))
 
 
-def _records(file: SourceFile, text: str, maker: Maker, options: Options) -> Iterator[dict[str, Any]]:
+def _records(file: SourceFile, text: str, maker: Maker, options: SynthOptions) -> Iterator[dict[str, Any]]:
     split = split_of(file.group)
     identifier = GRAMMARS[file.language].identifier
     found = {node.text() for node in of_kind(windows.parse(text, file.language), identifier)}
@@ -234,7 +234,7 @@ def held_group(template: str, split: Split) -> str:
 
 
 def _record(
-    edit: Edit, file: SourceFile, window: windows.Window, kind: str, split: Split, options: Options
+    edit: Edit, file: SourceFile, window: windows.Cut, kind: str, split: Split, options: SynthOptions
 ) -> dict[str, Any]:
     held = [(name, kept) for name in edit.sources if (kept := held_out(name, options.hold_out_rate))]
     metadata = RecordMetadata(

@@ -39,7 +39,7 @@ _WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[^\sA-Za-z0-9_(){}\[\],;:.\"'
 
 
 @dataclass(frozen=True)
-class Template:
+class Codemod:
     """One codemod, readable in both directions."""
 
     name: str
@@ -59,9 +59,9 @@ class Template:
 
 
 @lru_cache(maxsize=1)
-def packaged() -> tuple[Template, ...]:
+def packaged() -> tuple[Codemod, ...]:
     """Every template that ships with the package, sorted by name."""
-    found: dict[str, Template] = {}
+    found: dict[str, Codemod] = {}
     folder = resources.files("rulewright.synth") / "templates"
     for entry in sorted(folder.iterdir(), key=lambda item: item.name):
         if not entry.name.endswith(".yaml"):
@@ -73,7 +73,7 @@ def packaged() -> tuple[Template, ...]:
     return tuple(found[name] for name in sorted(found))
 
 
-def load(path: Path) -> tuple[Template, ...]:
+def load(path: Path) -> tuple[Codemod, ...]:
     """Read a person's own templates from `.yaml` or `.jsonl`.
 
     Raises:
@@ -91,7 +91,7 @@ def _rows(path: Path) -> Iterable[tuple[int, Mapping[str, Any]]]:
         yield line.number, line.value
 
 
-def _from_yaml(text: str, place: str) -> Iterable[Template]:
+def _from_yaml(text: str, place: str) -> Iterable[Codemod]:
     try:
         document = yaml12.load(text)
     except yaml12.YamlError as error:
@@ -114,7 +114,7 @@ def _languages(entry: Mapping[str, Any], place: str) -> list[Language]:
     return languages
 
 
-def _from_entry(entry: Mapping[str, Any], language: Language, place: str) -> Template:
+def _from_entry(entry: Mapping[str, Any], language: Language, place: str) -> Codemod:
     name = str(entry.get("name", ""))
     where = f"{place}: {name or 'a template without name'}"
     unknown = sorted(set(entry) - _KEYS)
@@ -126,7 +126,7 @@ def _from_entry(entry: Mapping[str, Any], language: Language, place: str) -> Tem
     if missing:
         raise UsageError(f"{where}: missing {', '.join(missing)}", "see docs/guide/synth.md")
     needs = entry.get("needs", () if "new_rule" in entry else _needs({"pattern": entry["new"]}))
-    return Template(
+    return Codemod(
         name=f"{language}/{name}",
         language=language,
         family=entry["family"],
@@ -163,7 +163,7 @@ def pattern(text: str, context: str | None = None, selector: str | None = None) 
     return {"context": context.replace("%s", text), "selector": selector}
 
 
-def _from_row(row: Mapping[str, Any], place: str) -> Template:
+def _from_row(row: Mapping[str, Any], place: str) -> Codemod:
     missing = [key for key in ("name", "language", "forward", "inverse", "paraphrases") if not row.get(key)]
     if missing:
         raise UsageError(f"{place}: missing {', '.join(missing)}", "see docs/guide/synth.md for the format")
@@ -174,7 +174,7 @@ def _from_row(row: Mapping[str, Any], place: str) -> Template:
         if not isinstance(given, Mapping) or "rule" not in given or "fix" not in given:
             raise UsageError(f"{place}: {side}: expected `rule` and `fix`", "see docs/guide/synth.md")
         rules.append({key: given[key] for key in EFFECTIVE_FIELDS if given.get(key) is not None})
-    return Template(
+    return Codemod(
         name=str(row["name"]),
         language=language,
         family=str(row.get("family", "given")),
@@ -200,7 +200,7 @@ def _needs(rule: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def select(
-    templates: Iterable[Template], languages: Sequence[Language], families: Sequence[str]
-) -> list[Template]:
+    templates: Iterable[Codemod], languages: Sequence[Language], families: Sequence[str]
+) -> list[Codemod]:
     """Keep the templates of the languages and, where families are named, of those."""
     return [t for t in templates if t.language in languages and (not families or t.family in families)]

@@ -43,7 +43,7 @@ PAIRED_RATE: Final = 0.5
 
 
 @dataclass(frozen=True)
-class Limits:
+class WindowLimits:
     """What fits. Both bounds hold for every window."""
 
     max_chars: int
@@ -58,7 +58,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Window:
+class Cut:
     """A dedented piece of a file that parses by itself."""
 
     text: str
@@ -66,14 +66,16 @@ class Window:
     """1-based line of the file where it begins."""
 
 
-def cut(text: str, language: Language, kind: WindowKind, limits: Limits, rng: random.Random) -> list[Window]:
+def cut(
+    text: str, language: Language, kind: WindowKind, limits: WindowLimits, rng: random.Random
+) -> list[Cut]:
     """Cut a file into windows of one kind, in file order.
 
     `statement` packs one to four neighboring statements; `function` takes the
     largest functions and classes that fit; `file` is the file, if it fits.
     """
     if kind == "file":
-        return [Window(text, 1)] if limits.fit(text) and parses(text, language) else []
+        return [Cut(text, 1)] if limits.fit(text) and parses(text, language) else []
     root = SgRoot(text, language).root()
     lines = text.split("\n")
     if kind == "function":
@@ -81,7 +83,7 @@ def cut(text: str, language: Language, kind: WindowKind, limits: Limits, rng: ra
     else:
         spans = sorted(_statements(root, language, limits, rng))
     chosen: list[tuple[int, int]] = []
-    windows: list[Window] = []
+    windows: list[Cut] = []
     for first, last in spans:
         if chosen and first <= chosen[-1][1]:
             continue
@@ -99,15 +101,15 @@ def cut(text: str, language: Language, kind: WindowKind, limits: Limits, rng: ra
     return windows
 
 
-def _window(lines: list[str], first: int, last: int, language: Language, limits: Limits) -> Window | None:
+def _window(lines: list[str], first: int, last: int, language: Language, limits: WindowLimits) -> Cut | None:
     piece = _dedent(lines, first, last)
     fits = piece is not None and limits.fit(piece) and parses(piece, language)
-    return Window(piece, first + 1) if piece is not None and fits else None
+    return Cut(piece, first + 1) if piece is not None and fits else None
 
 
 def _pair(
-    lines: list[str], one: tuple[int, int], other: tuple[int, int], language: Language, limits: Limits
-) -> Window | None:
+    lines: list[str], one: tuple[int, int], other: tuple[int, int], language: Language, limits: WindowLimits
+) -> Cut | None:
     """One window for two neighbors of the same depth with only blank lines between them."""
     between = lines[one[1] + 1 : other[0]]
     depths = [len(lines[row]) - len(lines[row].lstrip()) for row in (one[0], other[0])]
@@ -139,7 +141,7 @@ def _functions(root: SgNode, language: Language) -> Iterator[tuple[int, int]]:
 
 
 def _statements(
-    root: SgNode, language: Language, limits: Limits, rng: random.Random
+    root: SgNode, language: Language, limits: WindowLimits, rng: random.Random
 ) -> Iterator[tuple[int, int]]:
     """Tile every statement list with runs that fit; go into what does not fit."""
     lists = _LISTS[language]
