@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 VLLM := .venv-vllm
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-tiny test test-slow test-vllm lint types check bench clean
+.PHONY: help demo demo-tiny test test-slow test-vllm mutants lint types check bench clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "make %-11s %s\n", $$1, $$2}'
@@ -32,6 +32,11 @@ test-vllm: $(STAMP)  ## the tests against a real vLLM, in an environment of its 
 	sh tests/vllm/make_env.sh $(VLLM) $(PYTHON)
 	$(BIN)/rulewright fetch smollm2
 	$(BIN)/python -m pytest tests/vllm
+
+# MUTANTS="--rooms mining --sample 200" chooses.
+mutants: $(STAMP)  ## change one thing of the code at a time: does a test notice?
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt cosmic-ray
+	nice -n 19 $(BIN)/python tools/mutants.py $(MUTANTS)
 
 lint: $(STAMP)  ## ruff: style, imports, format
 	$(BIN)/ruff check .

@@ -228,10 +228,8 @@ def test_an_interrupt_does_not_wait_for_a_slow_server(chat_server, tmp_path):
     while len(chat_server.requests) < 4:
         assert process.poll() is None
         time.sleep(0.05)
-    start = time.monotonic()
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=15)
-    assert time.monotonic() - start < 10
+    process.communicate(timeout=15)  # the answers would take 20 s each
 
 
 def test_answers_run_ahead_of_a_slow_reader_by_a_few_only(chat_server):

@@ -349,3 +349,22 @@ def test_large_and_bent_actions_are_bounded() -> None:
     )
     assert similarity(odd, odd).r == 1.0
     assert 0 <= similarity(odd, teacher).r < 0.6
+
+
+def test_where_a_relation_stops_looking_counts() -> None:
+    def within(stop: Any) -> Any:
+        return action(
+            {"rule": {"pattern": "f($A)", "inside": {"kind": "block", "stopBy": stop}}, "fix": "g($A)"}
+        )
+
+    assert similarity(within("end"), within("end")).r == 1
+    assert similarity(within("end"), within({"kind": "module"})).s_field < 1
+    assert similarity(within("end"), within({"kind": "module"})).s_str < 1
+
+
+def test_many_children_of_two_counts_are_paired_as_far_as_they_go() -> None:
+    def cases(numbers: range) -> Any:
+        return action({"rule": {"any": [{"pattern": f"f{n}($A, {n})"} for n in numbers]}, "fix": "g($A)"})
+
+    few, many, others = cases(range(30)), cases(range(40)), cases(range(100, 140))
+    assert similarity(few, others).s_field < similarity(few, many).s_field < 1
