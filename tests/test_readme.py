@@ -148,3 +148,19 @@ def test_the_readme_has_every_command() -> None:
     assert not [
         name for name, command in cli.COMMANDS.items() if f"| `{name}` | {command.help} |" not in text
     ]
+
+
+def test_every_page_that_is_named_exists() -> None:
+    files = [
+        *PAGES, *(ROOT / "src").rglob("*.py"), *(ROOT / "src").rglob("*.yaml"), *ROOT.glob("*.md"),
+        *(ROOT / "src").rglob("*.jinja"),
+    ]  # fmt: skip
+    named: dict[str, str] = {}
+    for file in files:
+        text = file.read_text(encoding="utf-8")
+        named |= dict.fromkeys(re.findall(r"(?<![\w./])docs/[\w/-]+\.md", text), str(file))
+        if file.suffix == ".md":
+            links = re.findall(r"\]\(([\w/.-]+\.md)\)", text)
+            named |= dict.fromkeys((str((file.parent / link).relative_to(ROOT)) for link in links), str(file))
+    assert len(named) > 15
+    assert not {page: file for page, file in named.items() if not (ROOT / page).is_file()}
