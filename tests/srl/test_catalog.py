@@ -1,4 +1,4 @@
-"""The properties of similarity on published rules, where the folder of real data is there."""
+"""The properties of similarity on real rules: the cases of the miner, and the published catalog."""
 
 from __future__ import annotations
 
@@ -13,11 +13,23 @@ from rulewright.actions import Action, Rejection, parse_action, render_action
 from rulewright.srl.similarity import similarity
 
 
-@pytest.fixture(scope="module")
-def actions(shared: Path) -> list[Action]:
-    found = list(_actions(shared / "data" / "astgrep_catalog.jsonl"))
+@pytest.fixture(scope="module", params=["cases", "published"])
+def actions(request: pytest.FixtureRequest, root: Path) -> list[Action]:
+    """Rules of nine languages that this repository holds, or the catalog beside it."""
+    if request.param == "cases":
+        found = list(_cases(root / "tests/mining/cases"))
+    else:
+        shared: Path = request.getfixturevalue("shared")
+        found = list(_actions(shared / "data" / "astgrep_catalog.jsonl"))
     assert len(found) >= 50
     return found
+
+
+def _cases(folder: Path) -> Iterator[Action]:
+    for path in sorted(folder.rglob("rule.yml")):
+        made = parse_action(path.read_text("utf-8").rpartition("\n---\n")[0] + "\n")
+        assert isinstance(made, Action), path
+        yield made
 
 
 def _actions(path: Path) -> Iterator[Action]:
