@@ -20,6 +20,7 @@ from rulewright.languages import Language
 from rulewright.mining import callees, costs
 from rulewright.mining.candidate import Candidate
 from rulewright.mining.judge import background
+from rulewright.mining.judge.confidence import CONFIDENT, confidence
 from rulewright.mining.judge.soundness import effect
 from rulewright.mining.learn.generalize import CLAIM_BITS, anti_unify, is_reckless
 from rulewright.mining.learn.kept import Found, Kept, rank
@@ -269,12 +270,18 @@ def _graded(choice: _Choice, views: Sequence[_View], language: Language) -> list
     tier, reason = _tier(candidate, choice, views, language)
     calls = _as_calls(candidate, choice, views, language)
     if calls:
-        return [General(rule, *_call_tier(tier, reason)) for rule in calls]
+        return [General(rule, *_call_tier(rule, tier, reason)) for rule in calls]
     return [General(candidate.rule, tier, reason)]
 
 
-def _call_tier(tier: Tier, reason: str) -> tuple[Tier, str]:
-    return (tier, reason) if tier != "train" else ("train", "calls by their name and what it belongs to")
+def _call_tier(rule: Rule, tier: Tier, reason: str) -> tuple[Tier, str]:
+    """The tier of a rule about calls, which replaces one about names."""
+    sure = confidence([rule])
+    if tier == "reject":
+        return tier, reason
+    if sure < CONFIDENT:
+        return "literal", f"too doubtful: {sure:.2f} likely to be right elsewhere"
+    return "train", "calls by their name and what it belongs to"
 
 
 def _with_roles(choice: _Choice, views: Sequence[_View]) -> Candidate:
