@@ -65,6 +65,15 @@ def error(failure: RulewrightError) -> None:
     print("\n".join(lines), file=sys.stderr, flush=True)
 
 
+def plural(count: int, what: str) -> str:
+    """A number of things.
+
+    >>> plural(1, "place"), plural(2_000, "place")
+    ('1 place', '2,000 places')
+    """
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
 def decided(what: str, value: object, reason: str) -> None:
     """Report an automatic choice as *value (reason)*."""
     say(f"{what}: {value} ({reason})")

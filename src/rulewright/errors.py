@@ -55,3 +55,14 @@ def first_line(error: BaseException) -> str:
     """
     lines = str(error).strip().splitlines()
     return lines[0][:300] if lines else type(error).__name__
+
+
+def why(error: Exception) -> str:
+    """Why something could not be read or written, without the numbers of the system.
+
+    >>> why(FileNotFoundError(2, "No such file or directory", "a.py"))
+    'No such file or directory'
+    """
+    if isinstance(error, UnicodeDecodeError):
+        return f"not UTF-8 text, at byte {error.start}"
+    return (error.strerror if isinstance(error, OSError) else "") or str(error)

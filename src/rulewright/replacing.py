@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from rulewright.errors import RulewrightError, UsageError
+from rulewright.errors import RulewrightError, UsageError, why
 
 
 class Replacement(NamedTuple):
@@ -28,7 +28,7 @@ def read_text(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read ({error})", "files must be UTF-8 text") from error
+        raise UsageError(f"{path}: cannot be read ({why(error)})", "files must be UTF-8 text") from error
 
 
 def replace_all(changes: Sequence[Replacement]) -> None:
@@ -57,7 +57,7 @@ def replace_all(changes: Sequence[Replacement]) -> None:
             part.replace(target)
         ready.clear()
     except OSError as error:
-        raise RulewrightError(f"cannot write: {error}", "no file was changed") from error
+        raise RulewrightError(f"cannot write: {why(error)}", "no file was changed") from error
     finally:
         for part, _ in ready:
             part.unlink(missing_ok=True)

@@ -19,7 +19,7 @@ from rulewright import console
 from rulewright.actions import Rejection
 from rulewright.actions.rule_file import Document, read_given
 from rulewright.config import CommandConfig
-from rulewright.errors import RulewrightError, UsageError
+from rulewright.errors import RulewrightError, UsageError, why
 from rulewright.verdict import Outcome, Verdict
 
 FEW = 20
@@ -75,7 +75,7 @@ def read(name: str) -> tuple[Document, ...]:
             text = Path(name).read_bytes().decode("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(
-                f"{name}: cannot be read ({error})", "name a file that holds the action"
+                f"{name}: cannot be read ({why(error)})", "name a file that holds the action"
             ) from error
     documents = read_given(text)
     if isinstance(documents, Rejection):
@@ -98,7 +98,7 @@ def carry_out(config: Config, documents: Sequence[Document]) -> int:
     work = judging.work_on(config.files, documents, how)
     chooser = judging.Chooser(config.only, config.interactive)
     if chooser.active:
-        _narrow(work, chooser, config)
+        judging.narrow(work, chooser, config.exact)
     writes = (config.write or config.interactive) and not (config.all_or_nothing and work.failed)
     if writes:
         judging.write(work.good)
@@ -107,18 +107,6 @@ def carry_out(config: Config, documents: Sequence[Document]) -> int:
     for place in unmet:
         console.say(f"--only {place}: the rule changes nothing there")
     return 1 if work.failed or unmet else 0
-
-
-def _narrow(work: Any, chooser: Any, config: Config) -> None:
-    from rulewright.commands import judging
-
-    if config.exact and any(len(one.found.documents) > 1 for one in work.done):
-        raise UsageError(
-            "--exact with several rules is one pass of ast-grep's", "leave --only or --exact out"
-        )
-    for number, one in enumerate(work.done):
-        if not one.idle and one.outcome.post is not None:
-            work.done[number] = judging.narrowed(one, work.documents, chooser.keep(one.path), config.exact)
 
 
 def _show(config: Config, work: Any, written: bool) -> None:
@@ -163,14 +151,15 @@ def _sum_up(config: Config, work: Any, written: bool) -> None:
     what = "changed" if written else "would change"
     tidied = sum(one.outcome.tidied for one in work.good)
     note = f"; padded blank lines emptied in {tidied}" if tidied else ""
-    console.say(f"{len(work.good)} of {len(work.done)} files {what}, {places} places{note}")
+    of = f"{len(work.good)} of {console.plural(len(work.done), 'file')}"
+    console.say(f"{of} {what}, {console.plural(places, 'place')}{note}")
     idle = sum(one.idle for one in work.done)
     if idle and len(work.done) > FEW:
-        console.say(f"{idle} files have nothing to change")
+        console.say(f"{console.plural(idle, 'file')} with nothing to change")
     if not work.failed:
         return
     held = "nothing was written, because of" if config.write and not written else "left alone:"
-    console.say(f"{held} {len(work.failed)} files that failed{_way_out(work.failed)}")
+    console.say(f"{held} {console.plural(len(work.failed), 'file')} that failed{_way_out(work.failed)}")
 
 
 def _way_out(failed: Sequence[Any]) -> str:

@@ -60,20 +60,41 @@ class Audited:
 
 def run(config: Config) -> int:
     """Audit; exit code 1 where a finding is as grave as `--fail-on` says."""
-    if not config.rules:
-        raise UsageError("no rules are named", "name rule files or folders of them")
-    audited = list(_read(config.rules))
-    _join_tests(config.rules, audited)
-    _add_examples(config.examples, audited)
-    _mark_duplicates(audited)
-    for one in audited:
-        _audit_alone(one)
-    if config.against:
-        _audit_against(config.against, audited)
+    audited = audit_all(config.rules, config.against, config.examples)
     _report(config, audited)
     counts = Counter(finding.level for one in audited for finding in one.findings)
     grave = ORDER[: ORDER.index(config.fail_on) + 1] if config.fail_on != "never" else ()
     return 1 if any(counts[level] for level in grave) else 0
+
+
+def audit_all(
+    rules: Sequence[Path], against: Sequence[Path] = (), examples: Path | None = None
+) -> list[Audited]:
+    """Every rule below the paths, with what was found; the arguments are those of `Config`."""
+    if not rules:
+        raise UsageError("no rules are named", "name rule files or folders of them")
+    audited = list(_read(rules))
+    _join_tests(rules, audited)
+    _add_examples(examples, audited)
+    _mark_duplicates(audited)
+    for one in audited:
+        _audit_alone(one)
+    if against:
+        _audit_against(against, audited)
+    return audited
+
+
+def rows_of(audited: Sequence[Audited]) -> list[dict[str, Any]]:
+    """One row a finding, the gravest first."""
+    rows = [
+        {
+            "rule": one.id, "path": one.path, "line": one.line, "kind": finding.kind,
+            "level": finding.level, "detail": finding.detail, "where": finding.where,
+        }
+        for one in audited
+        for finding in one.findings
+    ]  # fmt: skip
+    return sorted(rows, key=lambda row: ORDER.index(row["level"]))
 
 
 def _read(paths: Sequence[Path]) -> Iterator[Audited]:
@@ -358,14 +379,7 @@ def _look(
 
 
 def _report(config: Config, audited: Sequence[Audited]) -> None:
-    rows = [
-        {
-            "rule": one.id, "path": one.path, "line": one.line, "kind": finding.kind,
-            "level": finding.level, "detail": finding.detail, "where": finding.where,
-        }
-        for one in audited
-        for finding in one.findings
-    ]  # fmt: skip
+    rows = rows_of(audited)
     counts = Counter(row["level"] for row in rows)
     n_rules = sum(bool(one.id) for one in audited)
     if config.json_output:
@@ -374,16 +388,16 @@ def _report(config: Config, audited: Sequence[Audited]) -> None:
         kinds = dict(sorted(Counter(row["kind"] for row in rows).items()))
         console.emit_json({"rules": n_rules, "findings": len(rows), "levels": dict(counts), "kinds": kinds})
     else:
-        for row in sorted(rows, key=lambda row: ORDER.index(row["level"])):
+        for row in rows:
             where = f" ({row['where']})" if row["where"] else ""
             name = f"{row['rule']}: " if row["rule"] else ""
             text = f"{row['path']}:{row['line']}: {row['level']}: {name}{row['kind']}: {row['detail']}{where}"
             console.emit(console.clean(text))
     if config.sarif is not None:
         jsonl.write_text(config.sarif, json.dumps(_sarif(rows), indent=1, ensure_ascii=False) + "\n")
-    told = ", ".join(f"{counts[level]} {level}s" for level in ORDER)
+    told = ", ".join(console.plural(counts[level], level) for level in ORDER)
     clean = sum(bool(one.id) and not one.findings for one in audited)
-    console.say(f"{n_rules} rules: {told}; nothing found in {clean}")
+    console.say(f"{console.plural(n_rules, 'rule')}: {told}; nothing found in {clean}")
 
 
 def _sarif(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from rulewright.engine.judge import judge_together, judge_trace
 from rulewright.engine.places import Place
 from rulewright.engine.rules import BadRule, Panicked, compile_rule
 from rulewright.engine.walk import Found, Walk, find
-from rulewright.errors import RulewrightError, UsageError
+from rulewright.errors import RulewrightError, UsageError, why
 from rulewright.replacing import Replacement, read_text, replace_all
 from rulewright.verdict import Outcome, Verdict
 
@@ -164,6 +164,21 @@ def narrowed(one: Applied, documents: Sequence[Document], keep: places.Keep, exa
     return replace(one, outcome=judge_trace(done, one.before, None))
 
 
+def narrow(work: Work, chooser: Chooser, exact: bool = False) -> None:
+    """Leave in every file only the places that a person chooses.
+
+    Raises:
+        UsageError: the rules were applied in one pass, whose places cannot be told apart.
+    """
+    if exact and any(len(one.found.documents) > 1 for one in work.done):
+        raise UsageError(
+            "--exact with several rules is one pass of ast-grep's", "leave --only or --exact out"
+        )
+    for number, one in enumerate(work.done):
+        if not one.idle and one.outcome.post is not None:
+            work.done[number] = narrowed(one, work.documents, chooser.keep(one.path), exact)
+
+
 class Chooser:
     """Which places a person names: by `--only FILE:LINE`, or asked one by one.
 
@@ -204,7 +219,7 @@ class Chooser:
         if self._rest is False:
             return None
         console.say(shown(path, place))
-        answer = _answer("change it? [y]es, [n]o, [e]dit, [a]ll the rest, [q]uit: ", "yneaq")
+        answer = pick("change it? [y]es, [n]o, [e]dit, [a]ll the rest, [q]uit: ", "yneaq")
         if answer in "aq":
             self._rest = answer == "a"
         if answer == "e":
@@ -223,7 +238,7 @@ def _same(one: Path, other: Path) -> bool:
     return one == other or os.path.normpath(one.absolute()) == os.path.normpath(other.absolute())
 
 
-def _answer(question: str, letters: str) -> str:
+def pick(question: str, letters: str) -> str:
     """One of the letters; the last one at the end of the input."""
     while True:
         line = console.ask(question)
@@ -235,7 +250,7 @@ def _answer(question: str, letters: str) -> str:
 
 def ask(question: str) -> bool:
     """Yes or no; no at the end of the input."""
-    return _answer(f"{question} [y/n] ", "yn") == "y"
+    return pick(f"{question} [y/n] ", "yn") == "y"
 
 
 def edited(text: str, suffix: str) -> str:
@@ -247,7 +262,7 @@ def edited(text: str, suffix: str) -> str:
         try:
             done = subprocess.run([*shlex.split(editor), str(file)], check=False)
         except OSError as error:
-            raise UsageError(f"{editor}: cannot be started ({error})", "set EDITOR") from error
+            raise UsageError(f"{editor}: cannot be started ({why(error)})", "set EDITOR") from error
         if done.returncode:
             raise RulewrightError(f"{editor} ended with {done.returncode}", "the place was left alone")
         new = file.read_bytes().decode("utf-8")

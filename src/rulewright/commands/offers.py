@@ -84,20 +84,32 @@ def save(path: Path | None, documents: Sequence[Document]) -> None:
 
 
 def make(offer: Offer, wish: Wish) -> int:
-    """List the places, ask or do what was asked for; give the exit code.
+    """List the places, ask or do what was asked for; give the exit code of `finish`."""
+    show(offer, wish)
+    return finish(offer, wish)
 
-    1 where writing was asked for and nothing, or not all that was named, was written.
-    """
-    listed = [(one, *_places(one, offer)) for one in offer.work.good]
-    sure = sum(not why for _, _, doubts in listed for why in doubts)
-    total = sum(len(doubts) for _, _, doubts in listed)
+
+def show(offer: Offer, wish: Wish) -> None:
+    """List the places, and what was left out."""
+    listed = listing(offer)
     _list(listed, wish)
     for warning in offer.warnings:
         console.say(f"warning: {console.clean(warning)}")
     say_failed(offer.work.failed, lambda one: f"left alone: {one.outcome.detail}")
     say_left_out(offer.work.walk)
     files = len({one.path for one, _, doubts in listed if doubts})
-    console.say(f"{_n(total, 'place')} in {_n(files, 'file')}: {sure} sure, {total - sure} possible")
+    sure, total = counts(listed)
+    where = f"{console.plural(total, 'place')} in {console.plural(files, 'file')}"
+    console.say(f"{where}: {sure} sure, {total - sure} possible")
+
+
+def finish(offer: Offer, wish: Wish) -> int:
+    """Ask, or do what was asked for.
+
+    Gives 1 where writing was asked for and nothing, or not all that was named, was written.
+    """
+    listed = listing(offer)
+    sure, total = counts(listed)
     chooser = Chooser(wish.only, wish.interactive)
     done = _carry_out(offer, wish, chooser, listed, sure)
     unmet = chooser.unmet() if chooser.active else []
@@ -110,6 +122,18 @@ def make(offer: Offer, wish: Wish) -> int:
 
 
 Listed = tuple[Applied, list[Place], list[str]]
+"""A file, its places, and the doubt about each: an empty text where it is sure."""
+
+
+def listing(offer: Offer) -> list[Listed]:
+    """The places of every file that may be written."""
+    return [(one, *_places(one, offer)) for one in offer.work.good]
+
+
+def counts(listed: Sequence[Listed]) -> tuple[int, int]:
+    """How many places are sure, and how many there are."""
+    doubts = [why for _, _, doubts in listed for why in doubts]
+    return sum(not why for why in doubts), len(doubts)
 
 
 def _places(one: Applied, offer: Offer) -> tuple[list[Place], list[str]]:
@@ -159,8 +183,8 @@ def _carry_out(offer: Offer, wish: Wish, chooser: Chooser, listed: Sequence[List
     if not total:
         return []
     writes = wish.write or wish.yes or wish.interactive
-    if not writes and not wish.only and not wish.as_json and sure and _on_terminal():
-        writes = ask(f"write the {_n(sure, 'sure place')}?")
+    if not writes and not wish.only and not wish.as_json and sure and on_terminal():
+        writes = ask(f"write the {console.plural(sure, 'sure place')}?")
     if not writes:
         console.say(_how_to_write(sure, total))
         return []
@@ -197,7 +221,7 @@ def _keep(one: Applied, offer: Offer, chooser: Chooser) -> places.Keep:
 
 def _how_to_write(sure: int, total: int) -> str:
     ways = [
-        f"--write changes the {_n(sure, 'sure place')}"
+        f"--write changes the {console.plural(sure, 'sure place')}"
         if sure
         else "no place is sure enough to be written unseen"
     ]
@@ -206,9 +230,6 @@ def _how_to_write(sure: int, total: int) -> str:
     return "; ".join(ways)
 
 
-def _n(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
-
-
-def _on_terminal() -> bool:
+def on_terminal() -> bool:
+    """Whether a person can be asked."""
     return sys.stdin.isatty() and sys.stderr.isatty()

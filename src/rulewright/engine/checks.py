@@ -8,6 +8,7 @@ from typing import Final
 
 from ast_grep_py import SgNode
 
+from rulewright.console import plural
 from rulewright.engine.applier import find_all
 from rulewright.engine.apply import Step
 from rulewright.engine.parsing import parse
@@ -44,7 +45,8 @@ def syntax(steps: Sequence[Step]) -> str:
     if after.errors <= before.errors and after.missing <= before.missing:
         return ""
     now, then = after.errors + after.missing, before.errors + before.missing
-    return f"the result has {now} syntax errors, the code before {then}; the first at line {after.first_line}"
+    told = f"the result has {plural(now, 'syntax error')}, the code before {then}"
+    return f"{told}; the first at line {after.first_line}"
 
 
 def degenerate(steps: Sequence[Step]) -> str:

@@ -142,7 +142,7 @@ def _rule_rows(
         "id": name, "rule": json.dumps(_self_contained(document, utils), ensure_ascii=False),
         "language": str(document.get("language", "")), "message": document.get("message") or "",
         "note": document.get("note") or "", "description": about.get("description") or "",
-        "pack": root.resolve().name, "path": str(file.relative_to(root)), "license": license,
+        "pack": root.resolve().name, "path": os.path.relpath(file, root), "license": license,
         "valid": held["valid"],
     }  # fmt: skip
     invalid = list(dict.fromkeys(held["invalid"]))
