@@ -36,7 +36,20 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chat_server: Any) -> An
     def run(text: str, *words: str) -> int:
         reply = {"choices": [{"message": {"content": text}, "finish_reason": "stop"}], "usage": {}}
         chat_server.script = lambda path, body, index: (200, {}, json.dumps(reply).encode())
-        return cli.main(["edit", *words, "--base-url", chat_server.url, "--model", "tiny", "--answers", "1"])
+        return cli.main(
+            [
+                "edit",
+                *words,
+                "--base-url",
+                chat_server.url,
+                "--model",
+                "tiny",
+                "--samples",
+                "1",
+                "--attempts",
+                "1",
+            ]
+        )
 
     return run
 
@@ -100,13 +113,13 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.mark.parametrize("reply", ["y", "n", ""])
+@pytest.mark.parametrize("reply", ["a", "q", ""])
 def test_a_terminal_is_asked(ask: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reply: str) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal(f"{reply}\n" if reply else ""))
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     monkeypatch.setitem(os.environ, "TERM", "dumb")
     assert ask(NONE, "Compare with `None` by identity.", "a.py") == 0
-    assert (tmp_path / "a.py").read_text() == (CODE.replace("== None", "is None") if reply == "y" else CODE)
+    assert (tmp_path / "a.py").read_text() == (CODE.replace("== None", "is None") if reply == "a" else CODE)
 
 
 def test_without_a_model_the_ways_to_one_are_named(

@@ -1,0 +1,140 @@
+"""Answers of a model that hold, grouped by what they do to a person's files; the best first.
+
+Two rules that give the same files are one candidate, however they are written. Nothing is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Final
+
+from rulewright.actions import Action
+from rulewright.actions.rule_file import Document, documents_of
+from rulewright.asking import Asked
+from rulewright.commands.judging import How, Work, one_line, work_on
+from rulewright.commands.offers import Listed, Offer, listing, rule_text
+from rulewright.commands.said import Said
+from rulewright.engine.places import Place
+from rulewright.verdict import Outcome, Verdict
+
+BROAD_LINES: Final = 5
+"""One place in so few lines is nearly everywhere …"""
+BROAD_PLACES: Final = 5
+"""… from so many places on."""
+
+
+@dataclass
+class Candidate:
+    """A rule, what it does, and how many answers do just that."""
+
+    documents: tuple[Document, ...]
+    offer: Offer
+    votes: int = 1
+    listed: list[Listed] = field(default_factory=list)
+
+    @property
+    def places(self) -> list[tuple[Path, Place]]:
+        return [(one.path, place) for one, found, _ in self.listed for place in found]
+
+    @property
+    def doubtful(self) -> int:
+        """Places that are not sure."""
+        return sum(bool(doubt) for _, _, doubts in self.listed for doubt in doubts)
+
+    @property
+    def over_broad(self) -> bool:
+        """Whether it changes places nearly everywhere."""
+        n_lines = sum(one.before.count("\n") + 1 for one, _, _ in self.listed)
+        n = len(self.places)
+        return n >= BROAD_PLACES and n * BROAD_LINES >= n_lines
+
+    def differs(self, other: Candidate) -> list[str]:
+        """What it does otherwise than another candidate, a line or two."""
+        mine, theirs = ({_mark(*place) for place in one.places} for one in (self, other))
+        lines = []
+        for title, found in (("also changes", mine - theirs), ("does not change", theirs - mine)):
+            if found:
+                path, line, old, new = min(found)
+                what = f"{old}  →  {new}" if title == "also changes" else old
+                more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+                lines.append(f"{title} {path}:{line}: {what}{more}")
+        return lines
+
+
+def _mark(path: Path, place: Place) -> tuple[str, int, str, str]:
+    return str(path), place.line, one_line(place.old), one_line(place.new)
+
+
+class Trial:
+    """What actions do to all the files that a person named; each is worked on once.
+
+    Args:
+        paths: files and folders.
+        said: the instruction's words, by which the places are judged.
+        judge_sample: what comes of an action on the file that the model saw.
+        deadline_s: processor seconds a file.
+    """
+
+    def __init__(
+        self, paths: Sequence[Path], said: Said, judge_sample: Callable[[Action], Outcome], deadline_s: float
+    ) -> None:
+        self._paths, self._said, self._how = list(paths), said, How(deadline_s=deadline_s)
+        self._judge_sample = judge_sample
+        self._works: dict[str, Work] = {}
+        self._globs: list[str] = []
+
+    def narrow(self, globs: Sequence[str]) -> None:
+        """Look only at files that one of the paths or globs names; at all, where there is none."""
+        self._globs = [glob.removeprefix("./") for glob in globs]
+
+    def judge(self, action: Action) -> Outcome:
+        """What comes of an action on the file that the model saw and on every file named."""
+        outcome = self._judge_sample(action)
+        if not outcome.ok:
+            return outcome
+        failed = self._work(action).failed
+        if failed and failed[0].outcome.verdict is not Verdict.TIMEOUT:
+            first = failed[0].outcome
+            return Outcome(first.verdict, f"in {failed[0].path.name}: {first.detail}", flags=first.flags)
+        return outcome
+
+    def candidates(self, asked: Asked) -> list[Candidate]:
+        """The answers that hold, by what they do; the one to be shown first comes first."""
+        groups: dict[frozenset[tuple[Path, str]], Candidate] = {}
+        for action in (one.action for one in asked.good if one.action is not None):
+            work = self._work(action)
+            effect = frozenset((one.path, one.outcome.post or "") for one in work.good)
+            if effect in groups:
+                groups[effect].votes += 1
+            else:
+                groups[effect] = self.candidate(documents_of(action), work)
+        return sorted(groups.values(), key=lambda one: (one.over_broad, -one.votes, one.doubtful))
+
+    def candidate(self, documents: tuple[Document, ...], work: Work | None = None) -> Candidate:
+        """What one rule does, whoever wrote it."""
+        work = work or self._worked(documents)
+        if self._globs:
+            work = replace(work, done=[one for one in work.done if self._named(one.path)])
+        offer = Offer(work, lambda path, place: self._said.doubt(place))
+        made = Candidate(documents, offer)
+        made.listed = listing(offer)
+        return made
+
+    def _named(self, path: Path) -> bool:
+        name = path.as_posix().removeprefix("./")
+        return any(
+            fnmatch(name, glob) or fnmatch(path.name, glob) or name.startswith(glob.rstrip("/") + "/")
+            for glob in self._globs
+        )
+
+    def _work(self, action: Action) -> Work:
+        return self._worked(documents_of(action))
+
+    def _worked(self, documents: tuple[Document, ...]) -> Work:
+        key = rule_text(documents)
+        if key not in self._works:
+            self._works[key] = work_on(self._paths, documents, self._how)
+        return self._works[key]

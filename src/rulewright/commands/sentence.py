@@ -1,0 +1,260 @@
+"""`edit "sentence"`: ask a model until rules hold, and let a person choose among what they do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from rulewright import console
+from rulewright.actions import Rejection
+from rulewright.actions.rule_file import Document, read_given
+from rulewright.asking import Asked, Plan, Spent, ask
+from rulewright.commands import judging, offers
+from rulewright.commands.candidates import Candidate, Trial
+from rulewright.commands.offers import Wish
+from rulewright.commands.said import Said
+from rulewright.engine import Engine, Request
+from rulewright.engine.places import Place
+from rulewright.errors import RulewrightError, UsageError, why
+from rulewright.generation import Generator, GeneratorConfig, open_generator
+from rulewright.languages import language_of_path
+
+if TYPE_CHECKING:
+    from rulewright.commands.edit import EditConfig
+
+MODELS: Final = (
+    Path("models/srl_stage2"), Path("runs/demo/models/srl_stage2"),
+    Path("models/sft_stage1_astgrep"), Path("runs/demo/models/sft_stage1_astgrep"),
+)  # fmt: skip
+"""Where the pipeline and the demo leave a model that writes rules, the best first."""
+OTHERS: Final = 3
+"""Other candidates that are described beside the one that is shown."""
+
+
+def run(config: EditConfig, wish: Wish) -> int:
+    """Ask, group, show, choose; the exit code is that of `offers.finish`.
+
+    Raises:
+        RulewrightError: no answer holds; what came of each.
+    """
+    sample = config.on or _first(config.paths)
+    code = _read(sample)
+    said = Said(config.instruction, code)
+    given: dict[str, Any] = {"model": config.model, "base_url": config.base_url}
+    spec = with_model(
+        config.generator.model_copy(update={key: value for key, value in given.items() if value})
+    )
+    plan = Plan(config.samples, config.attempts, config.temperature, config.max_new_tokens, config.seed)
+    with open_generator(spec) as generator:
+        asked, trial = propose(
+            generator, plan, config.instruction, code, sample, config.paths, config.deadline_s
+        )
+    console.say(_cost(asked.spent, config.price_in_usd_per_mtok, config.price_out_usd_per_mtok))
+    found = trial.candidates(asked)
+    if not found:
+        hint = "say it more precisely, raise --samples or --attempts, or name another --model"
+        raise RulewrightError(failures(asked, sample), hint)
+    decided = wish.write or wish.yes or wish.only or wish.interactive or wish.as_json
+    if not decided and offers.on_terminal():
+        return _Choice(config.save, trial, found, said, len(asked.good)).run()
+    best, *others = found
+    best.offer.facts = _facts(best, others, asked)
+    offers.save(config.save, best.documents)
+    if not wish.as_json:
+        console.emit(offers.rule_text(best.documents).rstrip())
+    _explain(best, others, said, len(asked.good))
+    return offers.make(best.offer, wish)
+
+
+def propose(
+    generator: Generator, plan: Plan, instruction: str, code: str, sample: Path, paths: Sequence[Path],
+    deadline_s: float,
+) -> tuple[Asked, Trial]:  # fmt: skip
+    """Ask a model about a file, judging on it and on every file named.
+
+    Raises:
+        UsageError: the file is of no language of ours.
+        RulewrightError: the model cannot be asked.
+    """
+    language = language_of_path(sample)
+    if language == "other":
+        raise UsageError(f"{sample}: of no language that we know", "name a source file with --on")
+    with Engine(workers=1, deadline_s=deadline_s) as engine:
+        trial = Trial(
+            paths, Said(instruction, code), lambda action: engine.judge(Request(action, code, language)),
+            deadline_s,
+        )  # fmt: skip
+        return ask(generator, plan, instruction, code, language, trial.judge), trial
+
+
+def with_model(spec: GeneratorConfig) -> GeneratorConfig:
+    """The model to ask: the one named, else one that training or the demo left here.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if spec.model or spec.base_url:
+        return spec
+    for path in MODELS:
+        if (path / "config.json").is_file() or (path / "adapter_config.json").is_file():
+            console.decided("model", path, "the first that is here; --model names another")
+            return spec.model_copy(update={"model": str(path)})
+    raise UsageError(
+        "no model to ask: none is named, and neither training nor the demo left one here",
+        "`make demo` trains one; or --model FOLDER (a checkpoint); or --base-url URL --model NAME",
+    )
+
+
+def failures(asked: Asked, sample: Path) -> str:
+    """What came of answers that do not hold, like ones on one line."""
+    alike = Counter(
+        f"{one.outcome.verdict}: {console.clean(one.outcome.detail)}"
+        for one in asked.tried
+        if not one.outcome.ok
+    )
+    of = len(asked.tried)
+    return "\n".join(f"{sample}: {n} of {of} answers: {why}" for why, n in alike.most_common())
+
+
+def _first(paths: Sequence[Path]) -> Path:
+    for path in paths:
+        if path.is_file():
+            return path
+        if not path.exists():
+            raise UsageError(f"{path}: no such file", "check the path")
+    raise UsageError("only folders are named", "say with --on which file the model shall see")
+
+
+def _read(sample: Path) -> str:
+    try:
+        return sample.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{sample}: cannot be read ({why(error)})", "name another file with --on") from error
+
+
+def _cost(spent: Spent, price_in: float, price_out: float) -> str:
+    usd = (spent.prompt_tokens * price_in + spent.answer_tokens * price_out) / 1e6
+    money = f", ${usd:.4f}" if usd else ""
+    tokens = f"{spent.prompt_tokens:,} prompt and {spent.answer_tokens:,} answer tokens"
+    return f"asked for {console.plural(spent.answers, 'answer')}: {tokens}, {spent.seconds:.1f} s{money}"
+
+
+def _facts(best: Candidate, others: Sequence[Candidate], asked: Asked) -> dict[str, Any]:
+    """What `--json` tells beside the places."""
+    first = best.documents[0].action
+    rules = [rule for one in best.documents for rule in one.action.rules]
+    told = [
+        {"rule": offers.rule_text(one.documents), "votes": one.votes, "places": len(one.places),
+         "doubtful": one.doubtful, "differs": one.differs(best)}
+        for one in others
+    ]  # fmt: skip
+    spent = asked.spent
+    return {
+        "action": {"language": first.language, "rules": rules}, "votes": best.votes,
+        "answers": len(asked.tried), "others": told, "prompt_tokens": spent.prompt_tokens,
+        "answer_tokens": spent.answer_tokens,
+    }  # fmt: skip
+
+
+def _explain(one: Candidate, others: Sequence[Candidate], said: Said, n_good: int) -> None:
+    """What a rule does beside what was said, and beside what the other answers do."""
+    found = [place for _, place in one.places]
+    for line in _compared(said, found):
+        console.say(line)
+    one.offer.warnings = said.missing(found)
+    if one.votes:
+        console.say(f"{one.votes} of the {console.plural(n_good, 'answer')} that hold do this")
+    for other in others[:OTHERS]:
+        does = "; ".join(other.differs(one)) or "does the same here"
+        whose = f"{console.plural(other.votes, 'answer')}" if other.votes else "your own rule"
+        console.say(f"otherwise ({whose}): {does}")
+    if len(others) > OTHERS:
+        console.say(f"… and {len(others) - OTHERS} more")
+
+
+def _compared(said: Said, found: Sequence[Place]) -> list[str]:
+    """The words that go and come at the places, and which of them the instruction mentions."""
+    lines = []
+    for title, part in (("takes away", "gone"), ("brings in", "come")):
+        words = Counter(word for place in found for word in getattr(place, part))
+        for note, wanted in (("as you said", True), ("which you did not mention", False)):
+            chosen = [word for word, _ in words.most_common() if said.mentions(word) == wanted]
+            if chosen:
+                more = f" and {len(chosen) - 8} more" if len(chosen) > 8 else ""
+                names = ", ".join(f"`{console.clean(word)[:40]}`" for word in chosen[:8])
+                lines.append(f"the rule {title} {names}{more}, {note}")
+    return lines
+
+
+class _Choice:
+    """A person before a terminal, who looks at one candidate after another."""
+
+    def __init__(
+        self, kept: Path | None, trial: Trial, found: list[Candidate], said: Said, n_good: int
+    ) -> None:
+        self._kept, self._trial, self._found = kept, trial, found
+        self._said, self._n_good = said, n_good
+        self._at = 0
+
+    def run(self) -> int:
+        """Show and ask until something is accepted, or the person has had enough."""
+        while True:
+            one = self._found[self._at]
+            console.emit(offers.rule_text(one.documents).rstrip())
+            others = [other for other in self._found if other is not one]
+            _explain(one, others, self._said, self._n_good)
+            offers.show(one.offer, Wish())
+            answer = judging.pick(*self._question(one))
+            if answer in "ap":
+                offers.save(self._kept, one.documents)
+                return offers.finish(one.offer, Wish(write=answer == "a", interactive=answer == "p"))
+            if answer == "q":
+                return 0
+            if answer == "n":
+                self._at = (self._at + 1) % len(self._found)
+            elif answer == "e":
+                self._edit(one)
+            else:
+                self._narrow()
+
+    def _question(self, one: Candidate) -> tuple[str, str]:
+        """What may be answered, and its letters; the last one stands for the end of the input."""
+        sure, total = offers.counts(one.listed)
+        ways = {}
+        if sure:
+            ways["a"] = f"[a]ccept ({console.plural(sure, 'sure place')})"
+        if total:
+            ways["p"] = "[p]lace by place"
+        if len(self._found) > 1:
+            ways["n"] = f"[n]ext rule ({self._at + 1} of {len(self._found)})"
+        ways |= {"e": "[e]dit the rule", "f": "[f]iles", "q": "[q]uit"}
+        return f"{', '.join(ways.values())}: ", "".join(ways)
+
+    def _edit(self, one: Candidate) -> None:
+        """Put what the person makes of a rule before it."""
+        text = judging.edited(offers.rule_text(one.documents), ".yml")
+        try:
+            made = self._trial.candidate(_documents(text))
+        except RulewrightError as error:
+            console.error(error)
+            return
+        made.votes = 0
+        self._found.insert(self._at, made)
+
+    def _narrow(self) -> None:
+        """Keep some of the files only, for every rule."""
+        line = console.ask("files (paths or globs, with spaces between; nothing: all): ")
+        self._trial.narrow((line or "").split())
+        for number, one in enumerate(self._found):
+            again = self._trial.candidate(one.documents)
+            self._found[number] = replace(again, votes=one.votes)
+
+
+def _documents(text: str) -> tuple[Document, ...]:
+    read = read_given(text)
+    if isinstance(read, Rejection):
+        raise RulewrightError(f"{read.verdict}: {console.clean(read.detail)}", "edit the rule again")
+    return read
