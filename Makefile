@@ -57,7 +57,7 @@ $(STAMP): pyproject.toml constraints.txt
 		echo "hint: install it (Debian: apt-get install python3 python3-venv), or run make PYTHON=/path/to/python3" >&2; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt torch
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[train,eval,gguf,dev]'
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[train,eval,gguf,mcp,dev]'
 	@touch $@
 
 clean:  ## remove environments, builds and caches

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rulewright import console, jsonl
-from rulewright.asking import Asked, Plan, Tried, ask
+from rulewright.asking import Asked, Rounds, Tried, ask
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.engine import Engine, Request
 from rulewright.evaluation.heldout import choose
@@ -56,7 +56,7 @@ def main() -> int:
     )
     spec = GeneratorConfig(model=given.model, base_url=given.base_url)
     owed = [task for task in tasks if task.metadata.id not in done]
-    plan = Plan(given.samples, given.attempts, max_new_tokens=given.max_new_tokens, seed=given.seed)
+    plan = Rounds(given.samples, given.attempts, max_new_tokens=given.max_new_tokens, seed=given.seed)
     if owed:
         with (
             open_generator(spec) as generator, Engine() as engine, jsonl.Appender(given.out) as rows,
@@ -78,10 +78,10 @@ def records(path: Path, tag: str, limit: int, seed: int) -> list[NormalizedRecor
     return choose(tagged, lambda one: one.metadata.id, limit, seed)
 
 
-def measured(generator: Generator, engine: Engine, plan: Plan, task: NormalizedRecord) -> dict[str, Any]:
+def measured(generator: Generator, engine: Engine, plan: Rounds, task: NormalizedRecord) -> dict[str, Any]:
     """One task in every way; samples are shared between ways where they are the same."""
 
-    def run(how: Plan) -> Asked:
+    def run(how: Rounds) -> Asked:
         return ask(
             generator, how, task.instruction, task.pre, task.language,
             lambda action: engine.judge(Request(action, task.pre, task.language)),
@@ -91,7 +91,7 @@ def measured(generator: Generator, engine: Engine, plan: Plan, task: NormalizedR
         return post == task.post
 
     asked = run(plan)
-    untold = run(Plan(1, plan.attempts, plan.temperature, plan.max_new_tokens, plan.seed, feedback=False))
+    untold = run(Rounds(1, plan.attempts, plan.temperature, plan.max_new_tokens, plan.seed, feedback=False))
     at_once = [one for one in asked.tried if one.attempt == 0]
     alone = [one for one in asked.tried if one.sample == 0]
     return {

@@ -20,7 +20,7 @@ from rulewright.verdict import Outcome, Verdict
 
 
 @dataclass(frozen=True)
-class Plan:
+class Rounds:
     """How often and how to ask.
 
     Args:
@@ -50,7 +50,7 @@ class Tried:
 
 
 @dataclass
-class Spent:
+class Cost:
     """What asking took."""
 
     answers: int = 0
@@ -70,7 +70,7 @@ class Asked:
     """Every answer in order, and what they took."""
 
     tried: list[Tried] = field(default_factory=list)
-    spent: Spent = field(default_factory=Spent)
+    spent: Cost = field(default_factory=Cost)
 
     @property
     def good(self) -> list[Tried]:
@@ -81,7 +81,7 @@ Judge = Callable[[Action], Outcome]
 
 
 def ask(
-    generator: Generator, plan: Plan, instruction: str, code: str, language: Language, judge: Judge
+    generator: Generator, plan: Rounds, instruction: str, code: str, language: Language, judge: Judge
 ) -> Asked:
     """Ask in rounds: all samples, then again those that failed.
 
@@ -127,8 +127,8 @@ def reason(one: Tried, code: str) -> str:
 
 
 def _answers(
-    generator: Generator, plan: Plan, instruction: str, code: str, language: Language,
-    attempt: int, owed: dict[int, str], spent: Spent,
+    generator: Generator, plan: Rounds, instruction: str, code: str, language: Language,
+    attempt: int, owed: dict[int, str], spent: Cost,
 ) -> Iterator[tuple[int, str]]:  # fmt: skip
     """The answer of every sample that is owed one; samples that are told the same share a prompt."""
     told: dict[tuple[str, bool], list[int]] = {}

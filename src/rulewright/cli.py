@@ -214,6 +214,11 @@ GROUPS: Final[dict[str, dict[str, Command]]] = {
             "a small open base model into models/base",
             ("fetch smollm2", "fetch smollm2 --from hub"),
         ),
+        "mcp": Command(
+            "mcp",
+            "the tools for coding agents, over stdio (MCP)",
+            ("mcp", "mcp src --allow-write src"),
+        ),
         "serve": Command(
             "serve",
             "a checkpoint or adapter behind an OpenAI-compatible endpoint",

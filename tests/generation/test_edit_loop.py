@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from rulewright import cli
-from rulewright.asking import Plan, ask
+from rulewright.asking import Rounds, ask
 from rulewright.engine import Engine, Request
 from rulewright.generation import GeneratorConfig, open_generator
 
@@ -136,7 +136,7 @@ def test_feedback_can_be_left_out_and_samples_differ(scripted: Any) -> None:
     spec = GeneratorConfig(model="tiny", base_url=server.url)
     with open_generator(spec) as generator, Engine() as engine:
         asked = ask(
-            generator, Plan(samples=3, attempts=2, feedback=False), "Say it.", CODE, "python",
+            generator, Rounds(samples=3, attempts=2, feedback=False), "Say it.", CODE, "python",
             lambda action: engine.judge(Request(action, CODE, "python")),
         )  # fmt: skip
     assert [(one.sample, one.attempt) for one in asked.tried] == [(s, a) for a in (0, 1) for s in range(3)]

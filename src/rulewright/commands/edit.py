@@ -22,6 +22,7 @@ from rulewright.config import CommandConfig
 from rulewright.errors import UsageError
 from rulewright.generation.open import GeneratorConfig
 
+
 class EditConfig(CommandConfig):
     """What to do, where, and who is asked."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rulewright import console
@@ -55,11 +55,6 @@ def like(
             name = f"rule {number}: " if len(rules) > 1 else ""
             console.say(f"{name}tier: {rule.tier} ({rule.reason})")
     _save(kept, learned, useful, work)
-    lacking = _lacking(work, learned)
-
-    def doubt(path: Path, place: Place) -> str:
-        return learned.doubt(path, place) or lacking.get(path, "")
-
     left = [*learned.problems, *found.left]
     facts = {
         "action": {
@@ -70,9 +65,15 @@ def like(
         "tiers": [rule.tier for rule in rules],
         "left_to_you": left,
     }
-    code = make(Offer(work, doubt, learned.hides, facts=facts), wish)
+    code = make(Offer(work, doubts(work, learned), learned.hides, facts=facts), wish)
     _say_left(left)
     return code
+
+
+def doubts(work: Work, learned: Learned) -> Callable[[Path, Place], str]:
+    """Why a place is not sure; an empty text where it is."""
+    lacking = _lacking(work, learned)
+    return lambda path, place: learned.doubt(path, place) or lacking.get(path, "")
 
 
 def _lacking(work: Work, learned: Learned) -> dict[Path, str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rulewright import console
 from rulewright.actions import Rejection
 from rulewright.actions.rule_file import Document, read_given
-from rulewright.asking import Asked, Plan, Spent, ask
+from rulewright.asking import Asked, Cost, Rounds, ask
 from rulewright.commands import judging, offers
 from rulewright.commands.candidates import Candidate, Trial
 from rulewright.commands.offers import Wish
@@ -47,7 +47,7 @@ def run(config: EditConfig, wish: Wish) -> int:
     spec = with_model(
         config.generator.model_copy(update={key: value for key, value in given.items() if value})
     )
-    plan = Plan(config.samples, config.attempts, config.temperature, config.max_new_tokens, config.seed)
+    plan = Rounds(config.samples, config.attempts, config.temperature, config.max_new_tokens, config.seed)
     with open_generator(spec) as generator:
         asked, trial = propose(
             generator, plan, config.instruction, code, sample, config.paths, config.deadline_s
@@ -70,7 +70,7 @@ def run(config: EditConfig, wish: Wish) -> int:
 
 
 def propose(
-    generator: Generator, plan: Plan, instruction: str, code: str, sample: Path, paths: Sequence[Path],
+    generator: Generator, plan: Rounds, instruction: str, code: str, sample: Path, paths: Sequence[Path],
     deadline_s: float,
 ) -> tuple[Asked, Trial]:  # fmt: skip
     """Ask a model about a file, judging on it and on every file named.
@@ -135,7 +135,7 @@ def _read(sample: Path) -> str:
         raise UsageError(f"{sample}: cannot be read ({why(error)})", "name another file with --on") from error
 
 
-def _cost(spent: Spent, price_in: float, price_out: float) -> str:
+def _cost(spent: Cost, price_in: float, price_out: float) -> str:
     usd = (spent.prompt_tokens * price_in + spent.answer_tokens * price_out) / 1e6
     money = f", ${usd:.4f}" if usd else ""
     tokens = f"{spent.prompt_tokens:,} prompt and {spent.answer_tokens:,} answer tokens"

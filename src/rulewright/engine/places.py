@@ -9,9 +9,11 @@ from typing import Final
 from ast_grep_py import SgNode
 
 from rulewright.actions.action import Action
-from rulewright.engine.applier import Edit
+from rulewright.engine import suppress
+from rulewright.engine.applier import Edit, find_all
 from rulewright.engine.apply import Step, Trace, partly, trace
 from rulewright.engine.parsing import Parsed, parse
+from rulewright.engine.rules import compile_rule
 
 _IMPORTS: Final = frozenset({"use_declaration", "preproc_include", "extern_crate_declaration"})
 _WORDS: Final = frozenset({"string_fragment", "string_content", "interpreted_string_literal_content"})
@@ -43,6 +45,19 @@ class Place:
 
 Keep = Callable[[Place], str | None]
 """The text to write at a place: `place.new`, another, or `None` to leave it alone."""
+
+
+def matches(action: Action, text: str) -> list[SgNode]:
+    """Every node that the first rule of an action finds, with a `fix` or without one.
+
+    Raises:
+        BadRule: ast-grep refuses the rule.
+        Panicked: ast-grep breaks down on it.
+    """
+    rule = compile_rule(action.rules[0], action.language)
+    root = parse(text, action.language).root
+    found = find_all(root, rule.core.config)
+    return suppress.keep(found, root, action.id_of(0)) if suppress.MARK in text else found
 
 
 def of(action: Action, text: str, *, exact: bool = False) -> list[Place]:

@@ -73,6 +73,11 @@ def read(text: str, root: Path, name: str = "the diff") -> tuple[list[Change], l
     return changes, left
 
 
+def named(text: str) -> list[str]:
+    """The files that `read` would look at, as a diff names them."""
+    return [patch.path for patch in _parse(text)]
+
+
 def _change(path: Path, content: str, patch: _Patch) -> Change:
     language = language_of_path(path)
     backward = [(start, new, old) for start, old, new in patch.hunks]

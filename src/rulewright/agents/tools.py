@@ -1,0 +1,476 @@
+"""What each tool does: the walker, the engine, the miner and the audit that the commands use.
+
+Runs in a worker process (`agents.worker`), so that a rule that breaks the engine down, or a call
+that takes too long, ends with that process. Only `apply_rule` writes, and only below the write roots.
+"""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from rulewright import console
+from rulewright.actions import Action, Rejection, render_rules
+from rulewright.actions.rule_file import Document, joined, read_given
+from rulewright.agents import forms
+from rulewright.agents.roots import Roots
+from rulewright.asking import Rounds
+from rulewright.errors import RulewrightError, UsageError
+from rulewright.generation.base import Generator
+from rulewright.generation.open import GeneratorConfig
+from rulewright.languages import Language, normalize_language, suffix_of
+from rulewright.verdict import Outcome, Verdict
+
+FILE_DEADLINE_S: Final = 10.0
+LEARN_BUDGET_S: Final = 2.0
+_NEXT: Final[dict[str, str]] = {
+    "ok": "look at the places; then apply_rule without `write` shows the whole diff",
+    "no_match": "read `nearest`, change that part of the rule, and verify again",
+    "no_change": "the rule has no `fix`, or one that gives back what it matched: change the fix",
+    "bad_rule": "`why` says what ast-grep refuses: correct it and verify again",
+    "lossy": "bind the lost code with a variable ($A, $$$A) and use it in the fix, or match less",
+    "degenerate": "match the smallest node that changes, and capture the rest",
+    "syntax_error": "look at the diff: the fix must be complete code where the match stood",
+    "wrong_result": "compare the diff with what was expected; if the rule does half of it, add a second rule",
+}
+_TOUCHES: Final = "it changes texts that must stay: narrow it by constraints, inside, not or kind"
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What the tools of one server share."""
+
+    roots: Roots
+    model: GeneratorConfig | None = None
+
+    @cached_property
+    def generator(self) -> Generator:
+        """The model, loaded when it is first asked.
+
+        Raises:
+            UsageError: none is configured.
+        """
+        from rulewright.generation import open_generator
+
+        if self.model is None:
+            raise UsageError(
+                "this server has no model", "write the rule yourself, or start the server with --model"
+            )
+        return open_generator(self.model)
+
+
+class Tool(NamedTuple):
+    """A tool as it is listed and run."""
+
+    about: str
+    arguments: type[forms.Arguments]
+    answer: type[forms.Reply]
+    run: Callable[[Workshop, Any], forms.Reply]
+    writes: bool = False
+
+
+def find(shop: Workshop, asked: forms.FindArguments) -> forms.FindAnswer:
+    """List where a rule matches."""
+    from rulewright.commands import judging
+    from rulewright.engine import places, walk
+    from rulewright.replacing import read_text
+
+    documents = _documents(asked.rule)
+    judging.check(documents)
+    walked = walk.find(shop.roots.take_all(asked.paths), documents)
+    found: list[forms.MatchRow] = []
+    total = n_files = 0
+    for file in (one for one in walked.files if one.may_match):
+        try:
+            text = read_text(file.path)
+        except UsageError as error:
+            walked.named.append((file.path, error.message.partition(": ")[2]))
+            continue
+        nodes = [node for n in file.documents for node in places.matches(documents[n].action, text)]
+        total, n_files = total + len(nodes), n_files + bool(nodes)
+        found += [
+            forms.MatchRow(path=str(file.path), line=node.range().start.line + 1, text=_cut(node.text()))
+            for node in nodes[: asked.limit - len(found)]
+        ]
+    return forms.FindAnswer(
+        matches=found, left_out=total - len(found), total=total, files_with_matches=n_files,
+        files=len(walked.files), skipped=_lines(walked.left_out()),
+    )  # fmt: skip
+
+
+def verify_rule(shop: Workshop, asked: forms.VerifyArguments) -> forms.VerifyAnswer:
+    """Say what a rule does to code, and whether it holds."""
+    from rulewright.commands.judging import How, work_on
+    from rulewright.engine import places
+
+    if not asked.code and not asked.paths:
+        raise UsageError("nothing to try the rule on", "give `code`, or `paths`")
+    documents = _documents(asked.rule)
+    action = _for_text(documents)
+    if refused := _refused(documents):
+        return _verified(Outcome(Verdict.BAD_RULE, refused))
+    shown: list[forms.PlaceRow] = []
+    outcome = Outcome(Verdict.OK)
+    lost = nearest = diff = ""
+    if asked.code:
+        outcome, lost, nearest, diff = _tried(action, asked.code, asked.expected)
+        shown += [_place("", one) for one in places.of(action, asked.code)]
+    touched = [n for n, text in enumerate(asked.leave_alone) if places.of(action, text)]
+    files: Counter[str] = Counter()
+    failures: list[forms.FailedFile] = []
+    if asked.paths:
+        work = work_on(shop.roots.take_all(asked.paths), documents, How(deadline_s=FILE_DEADLINE_S))
+        files.update(str(one.outcome.verdict) for one in work.done)
+        failures = _failures(work.failed)
+        for one in work.good:
+            own = joined([documents[n] for n in one.found.documents])
+            shown += [_place(str(one.path), place) for place in places.of(own, one.before)]
+        if outcome.ok and (work.failed or not work.good):
+            worst = next(iter(work.failed or work.done), None)
+            outcome = worst.outcome if worst else Outcome(Verdict.NO_MATCH, "no file is of its language")
+    listed = shown[: asked.limit]
+    return _verified(
+        outcome, lost=lost, nearest=nearest, places=listed, left_out=len(shown) - len(listed),
+        total=len(shown), diff=diff, touched=touched, files=dict(files), failures=failures,
+    )  # fmt: skip
+
+
+def _tried(action: Action, code: str, expected: str | None) -> tuple[Outcome, str, str, str]:
+    """What came of a text, what is lost, why nothing matches, and the diff."""
+    from rulewright import difftext
+    from rulewright.engine import checks, nomatch
+    from rulewright.engine.apply import trace
+    from rulewright.engine.judge import judge_trace
+
+    done = trace(action, code)
+    outcome = judge_trace(done, code, expected)
+    lost = checks.lossy(done.steps) if done.steps else ""
+    nearest = nomatch.explain(action, code) if outcome.verdict is Verdict.NO_MATCH else ""
+    diff = "\n".join(difftext.unified(code, outcome.post or code))
+    return outcome, lost, nearest, _cut(diff, forms.DIFF_CHARS)
+
+
+def _verified(outcome: Outcome, **facts: Any) -> forms.VerifyAnswer:
+    empty: dict[str, Any] = {
+        "lost": "", "nearest": "", "places": [], "left_out": 0, "total": 0, "diff": "", "touched": [],
+        "files": {}, "failures": [],
+    }  # fmt: skip
+    given = {**empty, **facts}
+    verdict = str(outcome.verdict)
+    step = _NEXT.get(verdict, "change the rule and verify again")
+    return forms.VerifyAnswer(
+        holds=outcome.ok and not given["touched"], verdict=verdict,
+        why=_cut(outcome.detail, forms.REASON_CHARS),
+        next=_TOUCHES if outcome.ok and given["touched"] else step, **given,
+    )  # fmt: skip
+
+
+def learn_rule(shop: Workshop, asked: forms.LearnArguments) -> forms.LearnAnswer:
+    """Rules from a change made by hand, and where else they hold."""
+    from rulewright.commands.judging import How, work_on
+    from rulewright.commands.like import doubts
+    from rulewright.commands.offers import Offer, listing
+    from rulewright.mining import by_hand, diffs
+
+    if bool(asked.diff) == bool(asked.before or asked.after):
+        raise UsageError("one change is needed", "give `diff`, or `before` and `after` with `language`")
+    left: list[str] = []
+    if asked.diff:
+        for name in diffs.named(asked.diff):
+            shop.roots.take(name)
+        changes, left = diffs.read(asked.diff, Path())
+    else:
+        language = _language(asked.language)
+        file = Path(f"before{suffix_of(language)}")
+        changes = [diffs.Change(file, language, asked.before, asked.after, now=asked.before)]
+    learned = by_hand.learn(changes, LEARN_BUDGET_S)
+    rules = [
+        forms.LearntRule(rule=render_rules(one.document.action), trust=one.tier, why=one.reason)
+        for one in learned.rules
+    ]
+    rows: list[forms.PlaceRow] = []
+    if asked.paths:
+        paths = shop.roots.take_all(asked.paths)
+        work = work_on(paths, learned.documents, How(deadline_s=FILE_DEADLINE_S))
+        rows = _offered(listing(Offer(work, doubts(work, learned), learned.hides)))
+    return forms.LearnAnswer(
+        rules=rules, not_expressed=_lines([*learned.problems, *left]),
+        next=_how_sure([one.trust for one in rules]), **_shortened(rows, asked.limit),
+    )  # fmt: skip
+
+
+def _how_sure(trust: Sequence[str]) -> str:
+    if all(one == "train" for one in trust):
+        return "look at the places; verify_rule with the rules and other code, then apply_rule"
+    return "not all rules are trusted elsewhere: write them more generally by hand, verify_rule, then apply"
+
+
+def propose_rule(shop: Workshop, asked: forms.ProposeArguments) -> forms.ProposeAnswer:
+    """Ask the configured model for a rule, judged on files."""
+    from rulewright.commands import offers, sentence
+    from rulewright.replacing import read_text
+
+    sample = shop.roots.take(asked.file)
+    if not sample.is_file():
+        raise UsageError(f"{asked.file}: is no file", "name one source file that holds such a place")
+    paths = shop.roots.take_all(asked.paths or [asked.file])
+    plan = Rounds(asked.samples, asked.attempts)
+    done, trial = sentence.propose(
+        shop.generator, plan, asked.instruction, read_text(sample), sample, paths, FILE_DEADLINE_S
+    )
+    found = trial.candidates(done)
+    if not found:
+        hint = "say it more precisely, name a file with a plainer case, or write the rule yourself"
+        raise RulewrightError(sentence.failures(done, sample), hint)
+    best, *others = found
+    told = [
+        forms.OtherRule(rule=offers.rule_text(one.documents), votes=one.votes, differs=one.differs(best))
+        for one in others[: forms.FAILURES]
+    ]
+    return forms.ProposeAnswer(
+        rule=offers.rule_text(best.documents), votes=best.votes, answers=len(done.tried), others=told,
+        tokens=done.spent.prompt_tokens + done.spent.answer_tokens,
+        next="read the places: that a rule holds is no proof that it is what was asked for; then apply_rule",
+        **_shortened(_offered(best.listed), asked.limit),
+    )  # fmt: skip
+
+
+def apply_rule(shop: Workshop, asked: forms.ApplyArguments) -> forms.ApplyAnswer:
+    """Show what a rule changes in files; with `write`, change them."""
+    from rulewright.commands import judging
+
+    paths = shop.roots.take_all(asked.paths)
+    if asked.write:
+        # The name as it was given: one behind a link is refused although its real path may be allowed.
+        shop.roots.check_write(shop.roots.home / name for name in asked.paths)
+    documents = _documents(asked.rule)
+    work = judging.work_on(paths, documents, judging.How(deadline_s=FILE_DEADLINE_S))
+    chooser = judging.Chooser(tuple(asked.only), False)
+    if chooser.active:
+        judging.narrow(work, chooser)
+    good = [one for one in work.good if one.outcome.post != one.before]
+    places = sum(one.outcome.n_matches for one in good)
+    refusal = _why_not(asked, places, len(work.failed), chooser.unmet() if chooser.active else [])
+    written = bool(asked.write and good and not refusal)
+    if written:
+        shop.roots.check_write(one.path for one in good)
+        _write(good)
+    diff = "\n".join(judging.diff(one, False) for one in good)
+    return forms.ApplyAnswer(
+        written=written, places=places, files=[str(one.path) for one in good[: forms.FILES]],
+        files_left_out=max(0, len(good) - forms.FILES), diff=_cut(diff, forms.DIFF_CHARS),
+        failures=_failures(work.failed), failures_left_out=max(0, len(work.failed) - forms.FAILURES),
+        skipped=_lines(work.walk.left_out()), next=refusal or _after(written, bool(good), bool(work.failed)),
+    )  # fmt: skip
+
+
+def _why_not(asked: forms.ApplyArguments, places: int, failed: int, unmet: Sequence[str]) -> str:
+    """Why nothing is written, although that may have been asked for."""
+    if unmet:
+        return f"the rule changes nothing at {', '.join(unmet[:5])}: name lines as the diff shows them"
+    if asked.all_or_nothing and failed:
+        return f"nothing was written: {failed} files failed; see `failures`"
+    if asked.write and asked.expect_places not in (None, places):
+        return f"nothing was written: {places} places, not {asked.expect_places}: look at the diff again"
+    return ""
+
+
+def _after(written: bool, any_good: bool, any_failed: bool) -> str:
+    if not any_good:
+        return "nothing to change: explain_no_match says why" if not any_failed else "see `failures`"
+    if written:
+        return "run the tests of the project; files in `failures` are as they were"
+    return "a dry run: with write=true and expect_places the files are changed"
+
+
+def _write(good: Sequence[Any]) -> None:
+    """All files or none: a call that is cancelled meanwhile is not stopped between two of them."""
+    from rulewright.commands import judging
+
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        judging.write(good)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def explain_no_match(shop: Workshop, asked: forms.ExplainArguments) -> forms.ExplainAnswer:
+    """Say which part of a rule leaves nothing over, and what came nearest."""
+    from rulewright.commands import judging
+    from rulewright.engine import nomatch, walk
+    from rulewright.replacing import read_text
+
+    documents = _documents(asked.rule)
+    judging.check(documents)
+    texts: list[tuple[str, Action, str]] = []
+    if asked.code:
+        texts.append(("", _for_text(documents), asked.code))
+    n_more = 0
+    if asked.paths:
+        # Files where ast-grep sees a match come first: where there is one, that is the answer.
+        files = walk.find(shop.roots.take_all(asked.paths), documents).files
+        files = sorted(files, key=lambda one: not one.may_match)
+        for file in files[: forms.FAILURES]:
+            texts.append((str(file.path), judging.action_for(file, documents), read_text(file.path)))
+        n_more = len(files) - len(files[: forms.FAILURES])
+    if not texts:
+        raise UsageError("no code to look at", "give `code`, or `paths` with files of the rule's language")
+    reasons = [
+        forms.Explained(path=path, why=_cut(nomatch.explain(action, text), forms.REASON_CHARS))
+        for path, action, text in texts
+    ]
+    return forms.ExplainAnswer(matches=any(not one.why for one in reasons), reasons=reasons, left_out=n_more)
+
+
+def check_rules(shop: Workshop, asked: forms.CheckArguments) -> forms.CheckAnswer:
+    """Audit rules."""
+    from rulewright.commands.check import audit_all, rows_of
+
+    if bool(asked.rules) == bool(asked.paths):
+        raise UsageError("no rules, or two kinds of them", "give `rules` as YAML, or `paths`")
+    against = shop.roots.take_all(asked.against)
+    with tempfile.TemporaryDirectory(prefix="rulewright-") as folder:
+        given = shop.roots.take_all(asked.paths)
+        if asked.rules:
+            given = [Path(folder) / "rules.yml"]
+            given[0].write_text(asked.rules, encoding="utf-8")
+        audited = [one for one in audit_all(given, against) if asked.rules or _inside(shop, one.path)]
+        rows = rows_of(audited)
+    if asked.rules:
+        rows = [{**row, "path": ""} for row in rows]
+    found = [
+        forms.FindingRow(**{**row, "detail": _cut(row["detail"], forms.REASON_CHARS)})
+        for row in rows[: asked.limit]
+    ]
+    return forms.CheckAnswer(
+        rules=sum(bool(one.id) for one in audited), findings=found, left_out=len(rows) - len(found),
+        levels=dict(Counter(row["level"] for row in rows)),
+    )  # fmt: skip
+
+
+def _inside(shop: Workshop, path: str) -> bool:
+    """Whether a rule file is below the roots: an sgconfig.yml may name folders elsewhere."""
+    try:
+        shop.roots.take(path)
+    except UsageError:
+        return False
+    return True
+
+
+def _documents(text: str) -> tuple[Document, ...]:
+    """The rules of a client, or an error with what is wrong with them."""
+    read = read_given(text)
+    if isinstance(read, Rejection):
+        raise RulewrightError(f"{read.verdict}: {read.detail}", "correct the rule; check_rules says more")
+    active = tuple(one for one in read if not one.off)
+    if not active:
+        raise RulewrightError("every rule has `severity: off`", "leave that out")
+    return active
+
+
+def _refused(documents: Sequence[Document]) -> str:
+    from rulewright.commands import judging
+
+    try:
+        judging.check(documents)
+    except RulewrightError as error:
+        return error.message.removeprefix(f"{Verdict.BAD_RULE}: ")
+    return ""
+
+
+def _for_text(documents: Sequence[Document]) -> Action:
+    """The rules for code that was given as text: those of the first rule's language."""
+    language = documents[0].action.language
+    return joined([one for one in documents if one.action.language == language])
+
+
+def _language(name: str) -> Language:
+    language = normalize_language(name) if name else "other"
+    if language == "other":
+        raise UsageError(f"language '{name}': not known", "name one: python, typescript, go, …")
+    return language
+
+
+def _place(path: str, place: Any, doubt: str = "") -> forms.PlaceRow:
+    return forms.PlaceRow(
+        path=path, line=place.line, old=_cut(place.old), new=_cut(place.new), doubt=console.clean(doubt)
+    )
+
+
+def _offered(listed: Iterable[tuple[Any, Sequence[Any], Sequence[str]]]) -> list[forms.PlaceRow]:
+    """Places with their doubts, sure ones first."""
+    rows = [
+        _place(str(one.path), place, doubt)
+        for one, found, doubts in listed
+        for place, doubt in zip(found, doubts, strict=True)
+    ]
+    return sorted(rows, key=lambda row: bool(row.doubt))
+
+
+def _shortened(rows: Sequence[forms.PlaceRow], limit: int) -> dict[str, Any]:
+    sure = sum(not row.doubt for row in rows)
+    kept = list(rows[:limit])
+    return {"places": kept, "left_out": len(rows) - len(kept), "sure": sure, "possible": len(rows) - sure}
+
+
+def _failures(failed: Sequence[Any]) -> list[forms.FailedFile]:
+    return [
+        forms.FailedFile(
+            path=str(one.path), verdict=str(one.outcome.verdict),
+            why=_cut(one.outcome.detail, forms.REASON_CHARS),
+        )
+        for one in failed[: forms.FAILURES]
+    ]  # fmt: skip
+
+
+def _lines(lines: Iterable[str]) -> list[str]:
+    """The first few lines, each cut; how many there are more in the last one."""
+    given = [_cut(console.clean(line), forms.REASON_CHARS) for line in lines]
+    more = len(given) - forms.FAILURES
+    return [*given[: forms.FAILURES], f"… and {more} more"] if more > 0 else given
+
+
+def _cut(text: str, most: int = forms.CUT_CHARS) -> str:
+    return text if len(text) <= most else f"{text[:most]}… ({len(text) - most} characters more)"
+
+
+TOOLS: Final[dict[str, Tool]] = {
+    "find": Tool(
+        "List the places in files that an ast-grep rule matches.",
+        forms.FindArguments, forms.FindAnswer, find,
+    ),
+    "verify_rule": Tool(
+        "Try a rule on code or files, without writing: verdict, places, what would be lost, and where "
+        "nothing matches what came nearest. Call it before apply_rule.",
+        forms.VerifyArguments, forms.VerifyAnswer, verify_rule,
+    ),
+    "learn_rule": Tool(
+        "Learn rules from a change made by hand (a diff, or code before and after), and list where else "
+        "they hold. Use it after editing one or two places of many.",
+        forms.LearnArguments, forms.LearnAnswer, learn_rule,
+    ),
+    "propose_rule": Tool(
+        "Ask the configured model for a rule from a sentence; judged on the files, its places listed by how "
+        "sure they are.",
+        forms.ProposeArguments, forms.ProposeAnswer, propose_rule,
+    ),
+    "apply_rule": Tool(
+        "Show the diff of a rule over files; with write=true change them. A file where the rule would lose "
+        "code or break the syntax is left alone and named.",
+        forms.ApplyArguments, forms.ApplyAnswer, apply_rule, True,
+    ),
+    "explain_no_match": Tool(
+        "Say why a rule matches nothing: the part that leaves no node over, and the nearest code.",
+        forms.ExplainArguments, forms.ExplainAnswer, explain_no_match,
+    ),
+    "check_rules": Tool(
+        "Audit rules: refused, can match nothing, lossy, against their own tests, never or always firing.",
+        forms.CheckArguments, forms.CheckAnswer, check_rules,
+    ),
+}  # fmt: skip

@@ -1,0 +1,76 @@
+"""Serve the tools to a coding agent over the Model Context Protocol, on standard input and output.
+
+Tools: find, verify_rule, learn_rule, propose_rule (with --model), apply_rule, explain_no_match and
+check_rules. They read files below the ROOTS only, and write only below --allow-write, never through a link.
+
+An agent starts it by a line of its own configuration: command `rulewright`, arguments `mcp`, the
+folder of code, and where it may write.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+from pydantic import Field
+
+from rulewright import console
+from rulewright.config import CommandConfig
+from rulewright.errors import MissingDependency
+from rulewright.generation.open import GeneratorConfig, require_model
+
+if TYPE_CHECKING:
+    from rulewright.agents.roots import Roots
+
+
+class Config(CommandConfig):
+    """Options of `rulewright mcp`."""
+
+    roots: Annotated[tuple[Path, ...], tyro.conf.Positional] = (Path(),)
+    """Folders that the tools may read; relative paths begin at the first."""
+    allow_write: tuple[Path, ...] = ()
+    """Folders below which apply_rule may change files; none: dry runs only."""
+    model: str = ""
+    """Checkpoint folder for propose_rule, with --base-url the model's name there; none: no such tool."""
+    base_url: str = ""
+    """An OpenAI-compatible endpoint for propose_rule."""
+    workers: int = Field(default=2, ge=1, le=64)
+    """Calls that run at once, each in a process of its own."""
+    deadline_s: float = Field(default=120.0, gt=0)
+    """Seconds that one call may take."""
+    generator: tyro.conf.Fixed[tyro.conf.Suppress[GeneratorConfig]] = GeneratorConfig()
+    """More about how the model is reached."""
+
+
+def run(config: Config) -> int:
+    """Serve until the client hangs up."""
+    try:
+        import anyio
+        import mcp  # noqa: F401
+    except ImportError as error:
+        raise MissingDependency("mcp", "`rulewright mcp`", "mcp") from error
+    from rulewright.agents.roots import Roots
+    from rulewright.agents.server import serve
+
+    roots = Roots.of(config.roots, config.allow_write)
+    where = ", ".join(map(str, roots.write)) or "nothing (--allow-write ROOT lets it)"
+    console.say(f"serving MCP on standard input and output; reads below {roots.home}, writes {where}")
+    anyio.run(serve, _settings(config, roots), config.workers, config.deadline_s)
+    return 0
+
+
+def _settings(config: Config, roots: Roots) -> dict[str, Any]:
+    """What every worker is told, as JSON."""
+    given = {"model": config.model, "base_url": config.base_url}
+    spec = config.generator.model_copy(update={key: value for key, value in given.items() if value})
+    asked = bool(spec.model or spec.base_url)
+    if asked:
+        require_model(spec)
+        # Relative folders begin where the person stands; the workers stand in the first root.
+        if not spec.base_url and Path(spec.model).exists():
+            spec = spec.model_copy(update={"model": str(Path(spec.model).resolve())})
+    return {
+        "read": list(map(str, roots.read)), "write": list(map(str, roots.write)),
+        "generator": spec.model_dump(mode="json") if asked else None,
+    }  # fmt: skip
