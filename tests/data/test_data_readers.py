@@ -350,6 +350,6 @@ def test_rows_of_any_shape_are_records_or_counted(
     work = tmp_path_factory.mktemp("work")
     options = Options(name=name, clones=str(work), window=window, max_window_chars=20, license="mit")
     job = pipeline.IngestJob(name, name, options, clean.Rules(), str(work), Fractions(), "s")
-    unit = readers.Unit(0, "rows", "x", payload=json.dumps(row).encode() + b"\n")
+    unit = readers.Unit("rows", "x", payload=json.dumps(row).encode() + b"\n")
     shard = pipeline.make_shard((unit, job))
     assert shard.n_rows == 1 and shard.n_kept + shard.dropped.total() >= 1

@@ -71,7 +71,7 @@ class Repositories:
     def units(self) -> Iterator[readers.Unit]:
         return readers.number(piece for path in self.paths for piece in self._pieces(path))
 
-    def _pieces(self, path: Path) -> Iterator[readers.Piece]:
+    def _pieces(self, path: Path) -> Iterator[readers.Unit]:
         from rulewright.data.sources import git
 
         known = {"repository": str(path), "repo": git.name_of(path), "license": git.license_at(path)}
@@ -208,13 +208,13 @@ def _listing(columns: Iterable[str]) -> str:
     return ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
 
 
-def _row_pieces(place: str, rows: Iterable[dict[str, Any]], size: int) -> Iterator[readers.Piece]:
+def _row_pieces(place: str, rows: Iterable[dict[str, Any]], size: int) -> Iterator[readers.Unit]:
     held: list[bytes] = []
     first = 1
     for count, row in enumerate(rows, start=1):
         held.append(json.dumps(row).encode() + b"\n")
         if len(held) >= size:
-            yield readers.Piece("rows", place, 0, 0, first, b"".join(held))
+            yield readers.Unit("rows", place, 0, 0, first, b"".join(held))
             held, first = [], count + 1
     if held:
-        yield readers.Piece("rows", place, 0, 0, first, b"".join(held))
+        yield readers.Unit("rows", place, 0, 0, first, b"".join(held))

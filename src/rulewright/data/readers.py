@@ -34,7 +34,6 @@ class InputRow(NamedTuple):
 class Unit(NamedTuple):
     """A piece of the input that one worker turns into one shard."""
 
-    number: int
     kind: Literal["range", "lines", "parquet", "rows"]
     path: str
     start: int = 0
@@ -46,18 +45,8 @@ class Unit(NamedTuple):
     """JSON lines, where the worker does not read the file itself."""
     skipped: tuple[tuple[int, str], ...] = ()
     """Lines left out of the payload, with the reason."""
-
-
-class Piece(NamedTuple):
-    """A unit without its number."""
-
-    kind: Literal["range", "lines", "parquet", "rows"]
-    path: str
-    start: int = 0
-    end: int = 0
-    first_line: int = 1
-    payload: bytes = b""
-    skipped: tuple[tuple[int, str], ...] = ()
+    number: int = 0
+    """Among all pieces of a run's inputs (`number`)."""
 
 
 def format_of(path: Path) -> Literal["jsonl", "gz", "parquet", "json"]:
@@ -71,12 +60,12 @@ def format_of(path: Path) -> Literal["jsonl", "gz", "parquet", "json"]:
     return "json" if path.suffix == ".json" else "jsonl"
 
 
-def pieces(path: Path, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Piece]:
+def pieces(path: Path, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Unit]:
     """Cut a file into pieces of about `chunk_bytes`."""
     match format_of(path):
         case "parquet":
             for group in range(open_parquet(path).num_row_groups):
-                yield Piece("parquet", str(path), group)
+                yield Unit("parquet", str(path), group)
         case "gz":
             yield from _unpacked(path, chunk_bytes)
         case "json":
@@ -85,10 +74,10 @@ def pieces(path: Path, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Piece]:
             yield from _ranges(path, chunk_bytes)
 
 
-def number(found: Iterable[Piece]) -> Iterator[Unit]:
+def number(found: Iterable[Unit]) -> Iterator[Unit]:
     """Number the pieces."""
     for i, piece in enumerate(found):
-        yield Unit(i, *piece)
+        yield piece._replace(number=i)
 
 
 def items(unit: Unit) -> Iterator[InputRow]:
@@ -138,7 +127,7 @@ def _parsed(raw: bytes) -> dict[str, Any] | Drop:
     return value
 
 
-def _ranges(path: Path, chunk_bytes: int) -> Iterator[Piece]:
+def _ranges(path: Path, chunk_bytes: int) -> Iterator[Unit]:
     size = path.stat().st_size
     start, line = 0, 1
     with path.open("rb") as stream:
@@ -156,7 +145,7 @@ def _ranges(path: Path, chunk_bytes: int) -> Iterator[Piece]:
                     end = _line_end(stream, end)
                     n_lines += 1
                 break
-            yield Piece("range", str(path), start, end, line)
+            yield Unit("range", str(path), start, end, line)
             start, line = end, line + n_lines
 
 
@@ -169,7 +158,7 @@ def _line_end(stream: BinaryIO, position: int) -> int:
     return position
 
 
-def _unpacked(path: Path, chunk_bytes: int) -> Iterator[Piece]:
+def _unpacked(path: Path, chunk_bytes: int) -> Iterator[Unit]:
     line, first, size = 0, 1, 0
     held: list[bytes] = []
     skipped: list[tuple[int, str]] = []
@@ -185,17 +174,17 @@ def _unpacked(path: Path, chunk_bytes: int) -> Iterator[Piece]:
                 held.append(raw)
                 size += len(raw)
                 if size >= chunk_bytes:
-                    yield Piece("lines", str(path), 0, 0, first, b"".join(held), tuple(skipped))
+                    yield Unit("lines", str(path), 0, 0, first, b"".join(held), tuple(skipped))
                     held, skipped, first, size = [], [], line + 1, 0
     except (EOFError, gzip.BadGzipFile, zlib.error, OSError) as error:
         raise RulewrightError(
             f"{path}:{line + 1}: the file breaks off ({error})", "it is truncated or damaged: fetch it again"
         ) from error
     if held:
-        yield Piece("lines", str(path), 0, 0, first, b"".join(held), tuple(skipped))
+        yield Unit("lines", str(path), 0, 0, first, b"".join(held), tuple(skipped))
 
 
-def _whole(path: Path, chunk_bytes: int) -> Iterator[Piece]:
+def _whole(path: Path, chunk_bytes: int) -> Iterator[Unit]:
     """A JSON file: an array of rows, or an object whose values are arrays: of rows (MaRV), or columns.
 
     What a data set server wraps around rows is taken off.
@@ -217,10 +206,10 @@ def _whole(path: Path, chunk_bytes: int) -> Iterator[Piece]:
         held.append(json.dumps(row).encode() + b"\n")
         count, size = count + 1, size + len(held[-1])
         if size >= chunk_bytes:
-            yield Piece("rows", str(path), 0, 0, first, b"".join(held))
+            yield Unit("rows", str(path), 0, 0, first, b"".join(held))
             held, first, size = [], count + 1, 0
     if held:
-        yield Piece("rows", str(path), 0, 0, first, b"".join(held))
+        yield Unit("rows", str(path), 0, 0, first, b"".join(held))
 
 
 def _rows_of(value: Any) -> Iterator[Any]:

@@ -16,7 +16,7 @@ from rulewright.sandbox import cgroups
 from rulewright.sandbox.job import Job, Result, Status, Tier
 from rulewright.sandbox.keeper import remove_folder
 from rulewright.sandbox.layout import Layout, free_user, interpreter, readable_by_others
-from rulewright.sandbox.worker import KeeperClient, Worker, WorkerLost, outcome_of
+from rulewright.sandbox.worker import KeeperClient, Worker, WorkerLost
 
 # A worker is replaced after so many jobs, so that nothing can build up in it.
 _JOBS_PER_WORKER: Final = 5000
@@ -143,16 +143,18 @@ class LocalPool:
             problem = ""
             for _ in range(2):
                 try:
-                    return self._worker(slot, preload).run(job)
+                    worker = self._worker(slot, preload)
+                    result = worker.run(job)
                 except WorkerLost as lost:
                     problem = str(lost)
                     self.n_infra += 1
                     self._drop(slot, preload)
-                except Exception as death:
-                    result = outcome_of(death)
+                except Exception:
                     self._drop(slot, preload)
-                    if result is None:
-                        raise
+                    raise
+                else:
+                    if not worker.usable:
+                        self._drop(slot, preload)
                     return result
             return Result(Status.INFRA, None, "", "", 0.0, 0.0, 0, self.tier, problem)
         finally:

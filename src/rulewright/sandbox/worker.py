@@ -95,6 +95,8 @@ class Worker:
         self._keeper, self._tier = keeper, layout.tier
         self.preload = preload
         self.n_jobs = 0
+        self.usable = True
+        """False once it died with a job whose outcome is known all the same; close it."""
         self._group = cgroups.Group(home, name)
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `close`)
         ours, theirs = socket.socketpair()
@@ -144,7 +146,8 @@ class Worker:
                 found = value
         except (OSError, WorkerLost) as error:
             if self._group.oom():  # the worker died for the job's memory
-                raise _Died(self._lost(job, start, Status.OOM)) from error
+                self.usable = False
+                return self._lost(job, start, Status.OOM)
             raise WorkerLost(self.errors() or f"{type(error).__name__}: {error}") from error
         if found is None:
             return self._without_report(job, value)
@@ -157,8 +160,7 @@ class Worker:
             result = self._lost(job, time.monotonic() - end["wall_s"], Status.TIMEOUT)
         else:
             raise WorkerLost(self.errors() or f"the job's supervisor died (wait status {end['wait_status']})")
-        if end["wait_status"] != 0 and not end["late"]:
-            raise _Died(result)
+        self.usable = end["wait_status"] == 0 or end["late"]
         return result
 
     def _lost(self, job: Job, start: float, status: Status) -> Result:
@@ -238,19 +240,6 @@ class Worker:
         if not known:  # its keeper died, and it with that
             remove_cgroups(self._group.paths, _PATIENCE_S)
         self._errors.close()
-
-
-class _Died(Exception):
-    """The worker is gone, but the job's outcome is known all the same."""
-
-    def __init__(self, result: Result) -> None:
-        super().__init__(result.status)
-        self.result = result
-
-
-def outcome_of(death: Exception) -> Result | None:
-    """The result that a dead worker's job has nevertheless, if it has one."""
-    return death.result if isinstance(death, _Died) else None
 
 
 def _wire(job: Job) -> dict[str, Any]:
