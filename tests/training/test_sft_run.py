@@ -77,6 +77,9 @@ def test_stage_0_then_stage_1(data, tmp_path: Path) -> None:
     card = (first / "README.md").read_text(encoding="utf-8")
     assert "repeating the input" in card.lower() and "| learning_rate | 0.01 |" in card
     assert str(result["evaluation"]["metrics"]["exact"]["value"]) in card
+    licenses = result["sources"]["licenses"]
+    assert sum(licenses.values()) == result["sources"]["n_records"]
+    assert all(f"{name} {n}" in card for name, n in licenses.items())
 
     second = tmp_path / "stage1"
     changes = {"tiny": None, "model": str(first), "task": "action", "dtype": "float32"}

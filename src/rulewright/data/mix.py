@@ -11,6 +11,7 @@ import glob
 import hashlib
 import random
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,15 +164,19 @@ class Mix:
     def manifest(self) -> dict[str, Any]:
         """What lets anyone check that a model's training data is exactly this (see `data.manifest`).
 
-        What was asked, each file's SHA-256, and a digest over the record ids in their order.
+        What was asked, each file's SHA-256, a digest over the record ids in their order, and
+        how many records have which license.
         """
         digest = hashlib.sha256()
+        licenses: Counter[str] = Counter()
         for record in self:
             digest.update(record.metadata.id.encode() + b"\n")
+            licenses[record.metadata.license] += 1
         return {
             **self._asked,
             "n_records": len(self),
             "ids_sha256": digest.hexdigest(),
+            "licenses": dict(sorted(licenses.items())),
             "sources": [
                 {"path": c.path, "n": c.n, "n_available": c.n_available, "files": c.files}
                 for c in self.contributions
