@@ -260,3 +260,22 @@ def test_models_that_cannot_be_told_apart_are_refused(oracle, record_file, tmp_p
     assert main([*asked, "--models", "a", "b", "--model", "c"]) == 2
     assert "--models names every model once" in capsys.readouterr().err
     assert oracle.n_requests == 0
+
+
+def test_readiness_counts_our_failures_and_names_runs_of_several_processes() -> None:
+    def found(infra: int, processes: int) -> dict[str, Any]:
+        return {
+            "evals": [{"result": {"verdicts": {"ok": 5, "infra": infra}}}, {"result": {}}],
+            "srl_metrics": [
+                {"kind": "train", "sampling/rollouts": 8.0, "unfiltered/infra_rate": 0.25},
+                {"kind": "dev"},
+            ],
+            "models": [{"name": "grpo_a", "weights": [], "result": {"processes": processes}}],
+            "trajectories": None,
+        }
+
+    assert stage2.executed(found(1, 1)) == (14, 3)
+    load, several = stage2.readiness(found(1, 2))[-2:]
+    assert not load["ok"] and load["seen"].startswith("14 answers") and "3 infra" in load["seen"]
+    assert several["ok"] and several["seen"] == "grpo_a in 2 processes"
+    assert not stage2.readiness(found(0, 1))[-1]["ok"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -128,6 +129,10 @@ def readiness(found: Mapping[str, Any]) -> list[Json]:
     saved = [name for name, model in models.items() if model["weights"]]
     steps = (found["trajectories"] or {}).get("steps", {})
     grpo = [name for name in models if "grpo" in name]
+    together = [
+        f"{name} in {n} processes" for name in grpo if (n := models[name]["result"].get("processes", 1)) > 1
+    ]
+    n_executed, n_infra = executed(found)
     return [
         {
             "what": "Stage 1 and SRL checkpoints are saved with weights and a finished run",
@@ -144,7 +149,30 @@ def readiness(found: Mapping[str, Any]) -> list[Json]:
             "ok": bool(grpo),
             "seen": ", ".join(grpo) or "none: rulewright train grpo --config configs/tiny/grpo.yaml",
         },
+        {
+            "what": "engine and sandbox executed answers without a failure of their own (`infra`)",
+            "ok": n_executed > 0 and n_infra == 0,
+            "seen": f"{n_executed:,} answers in evaluations and rollouts, {n_infra:,} infra",
+        },
+        {
+            "what": "a GRPO run of several processes has ended (accelerate, DeepSpeed)",
+            "ok": bool(together),
+            "seen": ", ".join(together)
+            or "none: accelerate launch --config_file configs/accelerate/tiny_ddp.yaml -m rulewright "
+            "train grpo --config configs/tiny/grpo.yaml",
+        },
     ]
+
+
+def executed(found: Mapping[str, Any]) -> tuple[int, int]:
+    """Answers executed by evaluations and in SRL's rollouts, and how many of them failed through us."""
+    verdicts: Counter[str] = Counter()
+    for run in found["evals"]:
+        verdicts.update(run["result"].get("verdicts", {}))
+    rows = [row for row in found["srl_metrics"] if "sampling/rollouts" in row]
+    n_rollouts = sum(int(row["sampling/rollouts"]) for row in rows)
+    failed = sum(row["sampling/rollouts"] * row.get("unfiltered/infra_rate", 0.0) for row in rows)
+    return sum(verdicts.values()) + n_rollouts, verdicts["infra"] + round(failed)
 
 
 def lessons(found: Mapping[str, Any]) -> list[str]:

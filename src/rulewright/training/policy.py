@@ -186,6 +186,7 @@ def _result(
         "gain": {mode: watch.gain(before[mode], best[mode]) for mode in MODES},
         "stopped_early": trainer.flat_batches >= config.sampling.max_flat_batches,
         "seconds": round(seconds, 1),
+        "processes": trainer.accelerator.num_processes,
         "device": str(trainer.args.device.type),
         "peak_gpu_gib": watch.memory.peak_gib(),
     }
