@@ -184,6 +184,11 @@ GROUPS: Final[dict[str, dict[str, Command]]] = {
             "how well mined rules reproduce and generalize",
             ("eval mining edits.jsonl", "eval mining edits.jsonl --limit 100 --workers 2"),
         ),
+        "bench rules": Command(
+            "bench_rules",
+            "RuleBench: do rules hold on hidden siblings, and leave other code alone",
+            ("bench rules --miner", "bench rules --track sentence --model models/srl_stage2"),
+        ),
         "compare": Command(
             "compare",
             "two runs, paired, with uncertainty",

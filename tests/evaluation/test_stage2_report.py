@@ -195,6 +195,7 @@ RUNS: dict[str, Callable[..., list[str]]] = {
         *asked, "--input", str(folder), "--track", "text",
     ],
     "eval mining": lambda asked, bench, records, folder, edits: [str(edits), "--n-background", "2"],
+    "bench rules": lambda asked, bench, records, folder, edits: [*asked, "--input", str(edits)],
 }  # fmt: skip
 
 
@@ -221,7 +222,7 @@ def test_every_eval_command_has_its_place_in_the_report(
         for i, r in enumerate(records[:3])
     ]  # fmt: skip
     edits.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    commands = [name for name in cli.COMMANDS if name.startswith("eval ")]
+    commands = [name for name in cli.COMMANDS if name.startswith(("eval ", "bench "))]
     assert set(commands) == set(RUNS)
     asked = ["--model", "m", "--base-url", oracle.url]
     for command in commands:

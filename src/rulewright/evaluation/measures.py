@@ -141,6 +141,27 @@ REFACTOR: Final = Measures(
     ),
 )
 
+RULES: Final = Measures(
+    "rules",
+    (
+        # At least half of the siblings exact, and no negative broken.
+        Measure("holds", _field("holds"), headline=True),
+        Measure("siblings exact", _field("siblings"), headline=True),
+        Measure("negatives kept", _field("negatives"), headline=True),
+        Measure("over-match", _field("over_match"), headline=True),
+        Measure("lossy", _field("lossy"), headline=True),
+        Measure("size", _field("size"), "number", headline=True),
+        Measure("valid", valid, headline=True),
+        Measure("examples exact", _field("own")),
+        Measure("literal", _field("literal")),
+        Measure("fires per 100 texts", _field("fires"), "number"),
+        Measure("kept: no-op", _field("noop")),
+        Measure("kept: other name", _field("other_name")),
+        Measure("kept: shadowed", _field("shadowed")),
+    ),
+    by=("source", "language", "n_examples"),
+)
+
 LITERAL_SHAPES: Final = frozenset({"literal", "run"})
 
 
@@ -184,7 +205,7 @@ MINING: Final = Measures(
 )
 
 BENCHMARKS: Final[Mapping[str, Measures]] = {
-    benchmark.name: benchmark for benchmark in (EDITS, ACTIONS, CANITEDIT, REFACTOR, MINING)
+    benchmark.name: benchmark for benchmark in (EDITS, ACTIONS, CANITEDIT, REFACTOR, MINING, RULES)
 }
 
 

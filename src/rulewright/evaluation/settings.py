@@ -236,3 +236,28 @@ class MiningConfig(CommandConfig):
     """Replace what is in the run folder."""
     json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
     """Result as JSON on stdout."""
+
+
+class RulesConfig(EvalConfig):
+    """RuleBench: rules from examples or a sentence, tried on other code."""
+
+    input: list[Path] = Field(default_factory=list)
+    """Files of edits with `pre`, `post`, `source` and `group` (the fixer); empty: held-out templates."""
+    track: Literal["examples", "sentence", "both"] = "examples"
+    """What is told: example edits, the sentence (items without one are left out), or both."""
+    miner: bool = False
+    """The rule miner answers, instead of a model."""
+    trained_on: list[Path] = Field(default_factory=list)
+    """Training records; items that overlap them are left out, and counted."""
+    hold_out_rate: float = Field(default=0.2, gt=0, lt=1)
+    """Share of the templates that training never saw; no higher than that of `synth`."""
+    n_background: int = Field(default=40, ge=0)
+    """Texts of other rules in which it is counted how often an answer fires."""
+    deadline_s: float = Field(default=5.0, gt=0)
+    """Longest time that applying one action may take."""
+    workers: int = Field(default=1, ge=1)
+    """Processes that apply actions."""
+
+    def run_folder(self, benchmark: str) -> Path:
+        name = self.name or (benchmark if self.miner else self.default_name(benchmark))
+        return self.out or Path("runs/bench") / name

@@ -37,7 +37,7 @@ def gather(
     Args:
         processed: folder of `*.metadata.json`.
         models: checkpoint folders, in the order of the stages.
-        evals: folder of evaluation runs.
+        evals: folder of evaluation runs; those of RuleBench lie in `bench` beside it.
         srl: folder of SRL's `metrics.jsonl`.
         teacher: `metrics.json` of the teacher runs.
         trajectories: `metadata.json` of the verified steps.
@@ -49,7 +49,7 @@ def gather(
     """
     order = [path.name for path in models]
     found_models = [_model(path) for path in models if (path / "run/result.json").exists()]
-    runs = benchmarks.in_order([_eval(path.parent) for path in sorted(evals.glob("*/result.json"))], order)
+    runs = benchmarks.in_order([_eval(path.parent) for path in _finished(evals)], order)
     reference = next((m["name"] for m in found_models if m["result"].get("task") == "edit"), "")
     found = {
         "data": [_json(path) for path in sorted(processed.glob("*.metadata.json"))],
@@ -88,6 +88,11 @@ def _json(path: Path) -> Any:
         raise RulewrightError(
             f"{path}: not JSON ({error})", "run that stage again, or move its folder away"
         ) from error
+
+
+def _finished(evals: Path) -> list[Path]:
+    """The results of all evaluations, and those of RuleBench beside them."""
+    return sorted([*evals.glob("*/result.json"), *evals.parent.glob("bench/*/result.json")])
 
 
 def _model(path: Path) -> Json:

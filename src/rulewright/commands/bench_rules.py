@@ -1,0 +1,24 @@
+"""RuleBench: do written rules hold on hidden siblings, and leave other code alone?
+
+An item is a sentence, or one to four example edits of one change, or both; the answer is one action.
+It is executed on further edits of the same change, on code where nothing may change, and on
+unrelated code. Without --input the items are templates that no training set holds, on the standard
+library. Writes runs/bench/NAME/.
+"""
+
+from __future__ import annotations
+
+from rulewright.evaluation.settings import RulesConfig
+
+Config = RulesConfig
+
+
+def run(config: RulesConfig) -> int:
+    """Evaluate, save, show; compare several models."""
+    from rulewright.errors import UsageError
+    from rulewright.evaluation import harness
+    from rulewright.evaluation.rulebench.run import RuleBench
+
+    if config.miner and config.track == "sentence":
+        raise UsageError("the miner reads no sentence", "choose --track examples or both")
+    return harness.run(config, RuleBench)

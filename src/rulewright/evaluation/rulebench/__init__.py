@@ -1,0 +1,1 @@
+"""RuleBench: does a written rule hold on the next file?"""

@@ -1,0 +1,60 @@
+"""Items from templates that no training set holds, on the standard library: no data is needed.
+
+A template that `synth` keeps for dev or test meets only files of that split, as there.
+Its negatives are real code on which the template's own rule finds nothing.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from functools import partial
+
+from rulewright.data.schemas import Split
+from rulewright.data.splits import split_of
+from rulewright.evaluation.rulebench.items import BenchItem, items_of
+from rulewright.mining.inputs import EditRow
+from rulewright.synth import sources, templates, windows
+from rulewright.synth.make import Maker
+from rulewright.synth.shards import held_out
+from rulewright.synth.speech import Speech
+
+_LIMITS = windows.WindowLimits(max_chars=600, max_tokens=200)
+_PER_TEMPLATE = 60
+
+
+def items(rate: float) -> list[BenchItem]:
+    """Make the items of all held-out Python templates.
+
+    Args:
+        rate: share of the templates that are held out, as `synth --hold-out-rate`.
+    """
+    kept = {t.name: t for t in templates.packaged() if t.language == "python" and held_out(t.name, rate)}
+    maker = Maker(
+        "python", list(kept.values()), (), ("single", "negative"), Speech("plain", 0), most=_PER_TEMPLATE
+    )
+    edits: list[EditRow] = []
+    noops: dict[str, list[str]] = defaultdict(list)
+    for file in sources.find([sources.standard_library()], ["python"]):
+        text, split = sources.read(file), split_of(file.group)
+        if isinstance(text, sources.Unusable) or split == "train":
+            continue
+        rng = random.Random(file.name)
+        usable = partial(_is_kept_for, split, rate)
+        for window in windows.cut(text, "python", "statement", _LIMITS, rng):
+            for edit in maker.edits(window.text, (), rng, usable):
+                name = edit.sources[0]
+                if edit.shape == "negative":
+                    noops[f"templates:{name}"].append(edit.pre)
+                else:
+                    edits.append(
+                        EditRow(
+                            f"{name}:{len(edits)}", "templates", "python", kept[name].phrasings[0],
+                            edit.pre, edit.post, name, file.name, file.license,
+                        )
+                    )  # fmt: skip
+    return items_of(edits, noops)
+
+
+def _is_kept_for(split: Split, rate: float, template: str) -> bool:
+    return held_out(template, rate) == split

@@ -1,0 +1,175 @@
+"""Items of RuleBench: examples of one change, its hidden siblings, code that must stay.
+
+Edits of one fixer are not one change: they are split by the words that go and come, and
+each part of two or more is an item (several, if it is large). Nothing is drawn by chance: hashes decide.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from rulewright.grammars import GRAMMARS
+from rulewright.languages import Language
+from rulewright.mining.inputs import EditRow, order
+
+NegativeKind = Literal["noop", "other_name", "shadowed"]
+Pair = tuple[str, str]
+"""Code before and after."""
+
+MAX_EXAMPLES: Final = 4
+MAX_SIBLINGS: Final = 8
+MAX_NEGATIVES: Final = 8
+MAX_CHARS: Final = 4_000
+"""Of one side of an edit: all examples have to fit into a prompt."""
+ALIKE: Final = 0.5
+"""Jaccard index of what goes and comes from which two edits are one change."""
+_WORD: Final = re.compile(r"\w+|[^\w\s]")
+_BRACKETS: Final = frozenset("()[]{},;.")
+_IMPORT: Final = re.compile(r"^\s*(?:import|from|use|using|export)\b|\brequire\(", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class BenchItem:
+    """One question and all that its answer is tried on."""
+
+    id: str
+    group: str
+    """The rule that a person wrote: items of one rule are not independent."""
+    source: str
+    license: str
+    language: Language
+    instruction: str
+    """A sentence; empty where the source has none."""
+    examples: tuple[Pair, ...]
+    siblings: tuple[Pair, ...]
+    negatives: tuple[tuple[NegativeKind, str], ...] = ()
+    background: tuple[str, ...] = field(default=(), repr=False)
+    """Code of other rules' items, in which it is counted how often the answer fires."""
+
+
+def items_of(edits: Iterable[EditRow], noops: Mapping[str, Sequence[str]] | None = None) -> list[BenchItem]:
+    """Make items of edits that share a fixer (`source` and `group`).
+
+    Args:
+        edits: `pre` and `post` differ; a row whose group is empty stands alone, and gives no item.
+        noops: code that a fixer leaves alone, by `source:group`.
+    """
+    by_fixer: dict[tuple[str, str, Language], list[EditRow]] = defaultdict(list)
+    for edit in edits:
+        if edit.group and max(len(edit.pre), len(edit.post)) <= MAX_CHARS:
+            by_fixer[edit.source, edit.group, edit.language].append(edit)
+    found: list[BenchItem] = []
+    for (source, group, _), rows in sorted(by_fixer.items()):
+        key = f"{source}:{group}"
+        for change in _changes(rows):
+            found += [_item(part, key, (noops or {}).get(key, ())) for part in _parts(change)]
+    return found
+
+
+def with_background(items: Sequence[BenchItem], n: int) -> Iterator[BenchItem]:
+    """Give each item code of other rules in its language: at most `n` texts, by hash."""
+    pools: dict[Language, list[tuple[int, str, str]]] = defaultdict(list)
+    for item in items:
+        for pre, _ in (*item.examples, *item.siblings):
+            pools[item.language].append((order(0, pre), item.group, pre))
+    for pool in pools.values():
+        pool.sort()
+    for item in items:
+        others = dict.fromkeys(text for _, group, text in pools[item.language] if group != item.group)
+        yield BenchItem(**{**vars(item), "background": tuple(others)[:n]})
+
+
+def words_of(pre: str, post: str) -> frozenset[str]:
+    """What goes (`-word`) and what comes (`+word`); brackets and commas only where there is nothing else.
+
+    >>> sorted(words_of("x == None", "x is None"))
+    ['+is', '-=']
+    """
+    old, new = Counter(_WORD.findall(pre)), Counter(_WORD.findall(post))
+    signed = {f"-{word}" for word in old - new} | {f"+{word}" for word in new - old}
+    return frozenset(word for word in signed if word[1:] not in _BRACKETS) or frozenset(signed)
+
+
+def _changes(rows: Sequence[EditRow]) -> list[list[EditRow]]:
+    """Edits of one fixer, split into single changes; each text once."""
+    found: list[tuple[frozenset[str], list[EditRow]]] = []
+    seen: set[tuple[str, ...]] = set()
+    for edit in sorted(rows, key=lambda row: order(0, row.pre, row.post)):
+        text = tuple(_WORD.findall(edit.pre))
+        if text in seen:
+            continue
+        seen.add(text)
+        words = words_of(edit.pre, edit.post)
+        home = next((rows for first, rows in found if _alike(first, words) >= ALIKE), None)
+        if home is None:
+            found.append((words, [edit]))
+        else:
+            home.append(edit)
+    return [change for _, change in found if len(change) > 1]
+
+
+def _parts(change: Sequence[EditRow]) -> Iterator[Sequence[EditRow]]:
+    """A change that has more edits than one item takes, as several items without common edits."""
+    for start in range(0, len(change), MAX_EXAMPLES + MAX_SIBLINGS):
+        part = change[start : start + MAX_EXAMPLES + MAX_SIBLINGS]
+        if len(part) > 1:
+            yield part
+
+
+def _alike(a: frozenset[str], b: frozenset[str]) -> float:
+    return len(a & b) / max(1, len(a | b))
+
+
+def _item(change: Sequence[EditRow], key: str, noops: Sequence[str]) -> BenchItem:
+    first = change[0]
+    n_examples = 1 + order(1, first.pre, first.post) % min(MAX_EXAMPLES, max(1, len(change) // 2))
+    pairs = [(edit.pre, edit.post) for edit in change]
+    siblings = tuple(pairs[n_examples : n_examples + MAX_SIBLINGS])
+    named = tuple(_named_negatives(pairs, siblings[0][0], first.language))
+    before = {pre for pre, _ in pairs}
+    idle = sorted({text for text in noops if text not in before}, key=lambda text: order(0, text))
+    plain: list[tuple[NegativeKind, str]] = [("noop", text) for text in idle]
+    name = "\0".join([key, *(text for pair in pairs for text in pair)])
+    instruction = next((edit.instruction for edit in change if edit.instruction), "")
+    return BenchItem(
+        hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:20],
+        key, first.source, first.license, first.language, instruction,
+        tuple(pairs[:n_examples]), siblings, (*named, *plain)[:MAX_NEGATIVES],
+    )  # fmt: skip
+
+
+def _named_negatives(
+    pairs: Sequence[Pair], code: str, language: Language
+) -> Iterator[tuple[NegativeKind, str]]:
+    """The same use of another name, and of the name where it is a parameter.
+
+    Only for a name that all edits of the change take away, that they use from elsewhere
+    (called, imported or after a dot), and that none of them declares.
+    """
+    gone = frozenset.intersection(*(words_of(pre, post) for pre, post in pairs))
+    keywords = GRAMMARS[language].keywords if language in GRAMMARS else frozenset()
+    names = [w[1:] for w in gone if w[0] == "-" and re.fullmatch(r"[^\W\d]\w{3,}", w[1:])]
+    names = sorted(
+        (n for n in names if n not in keywords and _is_foreign(n, pairs)), key=lambda n: (-len(n), n)
+    )
+    if not names:
+        return
+    name = names[0]
+    yield "other_name", re.sub(rf"\b{name}\b", f"{name}_other", code)
+    if re.search(rf"(?<![\w.]){name}\(", code) and not _IMPORT.search(code):
+        body = "".join(f"    {line}" if line.strip() else line for line in code.splitlines(keepends=True))
+        if language == "python":
+            yield "shadowed", f"def shadowed({name}):\n{body}"
+        elif language in ("javascript", "typescript", "tsx"):
+            yield "shadowed", f"function shadowed({name}) {{\n{body.rstrip()}\n}}\n"
+
+
+def _is_foreign(name: str, pairs: Sequence[Pair]) -> bool:
+    used = re.compile(rf"\.\s*{name}\b|\b{name}\s*\(|^\s*(?:import|from)\b.*\b{name}\b", re.MULTILINE)
+    bound = re.compile(rf"\b(?:def|function|class|var|let|const|func|fn)\s+{name}\b|\b{name}\s*:?=[^=]")
+    return all(used.search(pre) and not bound.search(pre) for pre, _ in pairs)

@@ -1,0 +1,203 @@
+"""`rulewright bench rules`: an answer is executed where it was not made, and where it must not act."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from statistics import fmean
+from typing import Any, Final
+
+from rulewright import jsonl
+from rulewright.actions import Action, is_literal, parse_response, render_response
+from rulewright.data.decontaminate import EvaluationIndex
+from rulewright.data.drafts import Drop
+from rulewright.data.signatures import tokens
+from rulewright.engine import Engine, Request
+from rulewright.errors import UsageError
+from rulewright.evaluation import heldout, tables
+from rulewright.evaluation.canitedit.run import GoldGenerator
+from rulewright.evaluation.harness import Answer, Benchmark, Item, Row
+from rulewright.evaluation.measures import RULES
+from rulewright.evaluation.rulebench import held_out
+from rulewright.evaluation.rulebench.items import BenchItem, items_of, with_background
+from rulewright.evaluation.settings import RulesConfig
+from rulewright.generation import Generator
+from rulewright.mining.inputs import Stream
+from rulewright.mining.judge.background import allowed
+from rulewright.mining.learn.generalize import Example, Prepared, claim, generalize
+from rulewright.mining.learn.mined import mine
+from rulewright.prompts import Style, action_prompt, fence
+from rulewright.runs import RunDir
+from rulewright.verdict import INVALID, Outcome, Verdict
+
+BY_EXAMPLE: Final = "Make the change that these examples show, everywhere it applies."
+HALF: Final = 0.5
+
+
+class RuleBench(Benchmark[RulesConfig]):
+    """RuleBench on one track."""
+
+    measures = RULES
+
+    def __init__(self, config: RulesConfig) -> None:
+        super().__init__(config)
+        self.inputs = heldout.expand([str(path) for path in (*config.input, *config.trained_on)])
+        if config.miner:
+            self.facts = {"model": "miner", "style": "full"}
+
+    @property
+    def run_name(self) -> str:
+        return f"rules_{self.config.track}" + ("_miner" if self.config.miner else "")
+
+    def open(self, run: RunDir, stack: ExitStack) -> None:
+        config = self.config
+        if config.input:
+            found = items_of(Stream([str(path) for path in config.input]))
+        else:
+            found = held_out.items(config.hold_out_rate)
+        self.skipped = {"contaminated": 0, "no_sentence": 0}
+        if config.trained_on:
+            index = EvaluationIndex.build(heldout.expand([str(path) for path in config.trained_on]))
+            clean = [item for item in found if not _is_known(item, index)]
+            self.skipped["contaminated"] = len(found) - len(clean)
+            found = clean
+        if config.track != "examples":
+            said = [item for item in found if item.instruction]
+            self.skipped["no_sentence"] = len(found) - len(said)
+            found = said
+        if not found:
+            raise UsageError(
+                f"no item to ask ({', '.join(f'{n} {reason}' for reason, n in self.skipped.items())})",
+                "--input needs two edits or more of one change, with the same `source` and `group`",
+            )
+        whole = list(with_background(found, config.n_background))
+        chosen = heldout.choose(whole, lambda item: item.id, config.limit, config.seed)
+        self.tasks = {item.id: item for item in chosen}
+        jsonl.write(run.path / "items.jsonl", (vars(item) | {"background": ()} for item in chosen))
+        self.engine = stack.enter_context(Engine(workers=config.workers, deadline_s=config.deadline_s))
+
+    def items(self, style: Style) -> list[Item]:
+        return [question(item, self.config.track, style) for item in self.tasks.values()]
+
+    def generator(self) -> Generator:
+        if not self.config.miner:
+            return super().generator()
+        return GoldGenerator(_MinedAnswers(self.items("full"), self.tasks))
+
+    def score(self, answers: Sequence[Answer]) -> Iterator[Row]:
+        for answer in answers:
+            yield scores(self.engine, answer.text, self.tasks[answer.item.task])
+
+    def summary(self, rows: Sequence[Row]) -> dict[str, Any]:
+        usable = tables.counted(rows)
+        fields = ("source", "language", "n_examples")
+        return {
+            "track": self.config.track,
+            "gold": "miner" if self.config.miner else "",
+            "skipped": self.skipped,
+            **tables.summary(rows, RULES, self.config.seed),
+            "by": tables.breakdown(usable, RULES.headline, self.config.seed, fields),
+        }
+
+    def show(self, result: dict[str, Any]) -> None:
+        title = f"{result['run']}: {result['n_tasks']} items, track {result['track']}"
+        tables.show(title, result["metrics"], RULES)
+
+
+class _MinedAnswers(dict[str, str]):
+    """What the miner answers, by the digest of the prompt; mined when it is asked for."""
+
+    def __init__(self, asked: Sequence[Item], tasks: dict[str, BenchItem]) -> None:
+        super().__init__()
+        self._tasks = {item.digest: tasks[item.task] for item in asked}
+
+    def __missing__(self, digest: str) -> str:
+        action = mined(self._tasks[digest])
+        return render_response(action) if action else ""
+
+
+def mined(item: BenchItem) -> Action | None:
+    """What several examples claim together; else the rule of one that is right on most of them."""
+    prepared = [Prepared(Example(pre, post, item.language)) for pre, post in item.examples]
+    if len(prepared) > 1 and (claimed := claim(generalize(prepared), prepared)) is not None:
+        return claimed
+    found = [mine(pre, post, item.language, instruction=item.instruction) for pre, post in item.examples]
+    sure = sorted((one for one in found if one.action), key=lambda one: -one.figures.confidence)
+    return sure[0].action if sure else None
+
+
+def question(item: BenchItem, track: str, style: Style) -> Item:
+    """An item as a question on one track; the code in it is that of the first example."""
+    said = item.instruction if track != "examples" else BY_EXAMPLE
+    if track != "sentence":
+        said = "\n\n".join([said, *(_shown(pre, post, item.language) for pre, post in item.examples)])
+    meta = {
+        "group": item.group,
+        "source": item.source,
+        "language": item.language,
+        "license": item.license,
+        "n_examples": len(item.examples),
+        "n_siblings": len(item.siblings),
+        "n_negatives": len(item.negatives),
+    }
+    prompt = action_prompt(said, item.examples[0][0], item.language, style=style)
+    return Item(item.id, prompt, meta, item.language)
+
+
+def _shown(pre: str, post: str, language: str) -> str:
+    return f"Before:\n{fence(pre, language)}\nAfter:\n{fence(post, language)}"
+
+
+def scores(engine: Engine, text: str, item: BenchItem) -> Row:
+    """Execute an answer on everything that its item holds."""
+    response = parse_response(text, item.language)
+    action = getattr(response, "action", None)
+    if not isinstance(action, Action):
+        rejected: Any = response
+        return {"verdict": rejected.verdict.value, "detail": rejected.detail, "valid": 0.0, "holds": 0.0,
+                "siblings": 0.0, "own": 0.0}  # fmt: skip
+    pairs = (*item.examples, *item.siblings)
+    stay = [(code, code) for _, code in item.negatives]
+    asked = [Request(action, pre, item.language, post) for pre, post in (*pairs, *stay)]
+    asked += [Request(action, code, item.language) for code in item.background]
+    outcomes = list(engine.judge_many(asked))
+    first = outcomes[0]
+    ours = next((one for one in outcomes if one.verdict is Verdict.INFRA), None)
+    if ours is not None:
+        return {"verdict": Verdict.INFRA.value, "detail": ours.detail}
+    right = [one.post == post for one, (_, post) in zip(outcomes, pairs, strict=False)]
+    kept = [_left(one, code) for one, (code, _) in zip(outcomes[len(pairs) :], stay, strict=False)]
+    places = sum(one.n_matches for one in outcomes[len(pairs) + len(stay) :])
+    siblings = fmean(right[len(item.examples) :])
+    invalid = first.verdict in INVALID
+    row: Row = {
+        "verdict": first.verdict.value,
+        "detail": first.detail,
+        "valid": float(not invalid),
+        "own": fmean(right[: len(item.examples)]),
+        "siblings": siblings,
+        "holds": float(siblings >= HALF and all(kept)),
+        "lossy": float(any(Verdict.LOSSY in one.flags for one in outcomes)),
+        "size": len(action.rules_json()),
+        "literal": float(is_literal(action)),
+        "n_rules": len(action.rules),
+        "flags": sorted({flag.value for one in outcomes[: len(pairs)] for flag in one.flags}),
+    }
+    if kept and not invalid:
+        row["negatives"] = fmean(kept)
+        for kind in {kind for kind, _ in item.negatives}:
+            row[kind] = fmean(k for k, (other, _) in zip(kept, item.negatives, strict=True) if other == kind)
+    if item.background and not invalid:
+        row["fires"] = 100 * places / len(item.background)
+        row["over_match"] = float(places > allowed(len(item.background)))
+    return row
+
+
+def _left(outcome: Outcome, code: str) -> bool:
+    return outcome.post is None or outcome.post == code
+
+
+def _is_known(item: BenchItem, index: EvaluationIndex) -> bool:
+    """Whether training data hold an item's text or sentence."""
+    sides = [tokens(text) for pair in (*item.examples, *item.siblings) for text in pair]
+    return isinstance(index.check(item.instruction, sides), Drop)
