@@ -208,7 +208,7 @@ def start(
     """`rulewright fetch tiny`, as it would run if the model were a known one."""
     code = (
         f"import sys\n{before}\nfrom rulewright import cli\nfrom rulewright.generation import fetching\n"
-        "source = fetching.Source.model_validate_json(sys.argv[1])\n"
+        "source = fetching.BaseModelSource.model_validate_json(sys.argv[1])\n"
         "fetching.sources = lambda: {'tiny': source}\n"
         "sys.exit(cli.main(['fetch', 'tiny', '--from', sys.argv[2], '--out', 'tiny']))"
     )
