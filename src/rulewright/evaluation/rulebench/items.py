@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from rulewright.grammars import GRAMMARS
@@ -81,7 +81,7 @@ def with_background(items: Sequence[BenchItem], n: int) -> Iterator[BenchItem]:
         pool.sort()
     for item in items:
         others = dict.fromkeys(text for _, group, text in pools[item.language] if group != item.group)
-        yield BenchItem(**{**vars(item), "background": tuple(others)[:n]})
+        yield replace(item, background=tuple(others)[:n])
 
 
 def words_of(pre: str, post: str) -> frozenset[str]:
