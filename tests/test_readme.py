@@ -61,7 +61,7 @@ def yaml_files() -> list[Path]:
 
 COMMAND_OF = {
     "stage0": "train_sft", "stage1": "train_sft", "srl": "train_srl", "grpo": "train_grpo",
-    "demo": "demo", "synth": "synth",
+    "demo": "demo", "synth": "synth", "matrix": "matrix",
 }  # fmt: skip
 
 

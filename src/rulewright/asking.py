@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rulewright.actions import Action, Rejection, parse_response
 from rulewright.engine import nomatch
@@ -123,7 +123,7 @@ def reason(one: Tried, code: str) -> str:
     detail = one.outcome.detail
     if one.outcome.verdict is Verdict.NO_MATCH and one.action is not None:
         detail = nomatch.explain(one.action, code) or detail
-    return f"{one.outcome.verdict}: {detail}"
+    return replace(one.outcome, detail=detail).said
 
 
 def _answers(

@@ -45,6 +45,11 @@ GROUPS: Final[dict[str, dict[str, Command]]] = {
             "the whole pipeline, small, on a CPU",
             ("demo --config tiny/demo", "demo --config smollm2/demo"),
         ),
+        "matrix": Command(
+            "matrix",
+            "several ways to train from one start, with several seeds, in one table",
+            ("matrix --config tiny/matrix", "matrix --config smollm2/matrix --only sft srl-gated"),
+        ),
         "configs": Command(
             "configs",
             "the configurations that come with it; their JSON Schema",

@@ -75,9 +75,14 @@ class Places(NamedTuple):
         return [word.format(**values) for word in shlex.split(text)]
 
 
-def digests(stages: Sequence[Stage], places: Places) -> list[str]:
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def digests(stages: Sequence[Stage], places: Places, stands_on: str = "") -> list[str]:
     """Name each stage by its command, its configuration, and all before it; 16 hex digits."""
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(stands_on.encode())
     names = []
     for stage in stages:
         digest.update(shlex.join(shlex.split(stage.run)).encode() + b"\n")
@@ -88,7 +93,10 @@ def digests(stages: Sequence[Stage], places: Places) -> list[str]:
 
 
 def run_stages(
-    stages: Sequence[Stage], places: Places, device: Literal["auto", "cpu"] = "cpu"
+    stages: Sequence[Stage],
+    places: Places,
+    device: Literal["auto", "cpu"] = "cpu",
+    stands_on: str = "",
 ) -> list[dict[str, Any]]:
     """Run what is not done yet, in order; give a line a stage.
 
@@ -96,6 +104,7 @@ def run_stages(
         stages: the job.
         places: its folders; `root` holds `stages.jsonl`.
         device: `cpu` hides GPUs from every stage.
+        stands_on: names an earlier job that this one reads; when that is another, all is to be done anew.
 
     Raises:
         RulewrightError: a stage failed, with the command that repeats it.
@@ -103,7 +112,7 @@ def run_stages(
     """
     path = places.root / _LOG
     done = _done(path)
-    names = digests(stages, places)
+    names = digests(stages, places, stands_on)
     if not done.keys() <= set(names):
         raise UsageError(
             f"{places.root}: holds a job whose stages or configurations were others",

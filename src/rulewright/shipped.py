@@ -16,7 +16,7 @@ ROOT: Final = Path(__file__).parent / "configs"
 # By the first word of a file's name; `accelerate launch` reads those that no command of ours does.
 _COMMANDS: Final = {
     "stage0": "train sft", "stage1": "train sft", "srl": "train srl", "grpo": "train grpo",
-    "synth": "synth", "demo": "demo",
+    "synth": "synth", "demo": "demo", "matrix": "matrix",
 }  # fmt: skip
 _FOLDERS: Final = {"data": "ingest", "accelerate": ""}
 

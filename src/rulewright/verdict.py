@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 
 class Verdict(StrEnum):
@@ -49,6 +50,10 @@ INVALID = frozenset(
 UNSOUND = frozenset({Verdict.LOSSY, Verdict.DEGENERATE, Verdict.SYNTAX_ERROR})
 
 
+# Of a `wrong_result` or failed tests, for a retry: it does not tell what is wanted.
+NOT_ASKED_FOR: Final = "the result is not what was asked for"
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What applying an action to one text came to.
@@ -77,6 +82,11 @@ class Outcome:
     @property
     def ok(self) -> bool:
         return self.verdict is Verdict.OK
+
+    @property
+    def said(self) -> str:
+        """What came of it in one line, as a retry is told."""
+        return f"{self.verdict}: {self.detail}"
 
     @property
     def unsound(self) -> frozenset[Verdict]:

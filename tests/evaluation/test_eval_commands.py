@@ -258,6 +258,40 @@ def test_actions_are_judged_and_counted(oracle, record_file, record_of, tmp_path
     assert (out / "result.json").read_bytes() == first
 
 
+def test_one_round_of_repair_asks_only_what_failed(oracle, record_file, record_of, tmp_path):
+    def answer(prompt: str, body: dict[str, Any]) -> str:
+        record = record_of(prompt)
+        gold = f"<action>{record.metadata.action}</action>"
+        number = int(record.instruction.split()[1].rstrip(":"))
+        if number == 1:
+            return gold.replace("$A is None", "not $A")  # a wrong result, whatever it is told
+        return gold if "<feedback>" in prompt or number > 3 else gold.replace("add(", "nothing(")
+
+    oracle.answer = answer
+    assert run_actions(oracle, record_file, tmp_path / "first") == 0
+    asked = oracle.n_requests
+    out = tmp_path / "repaired"
+    assert run_actions(oracle, record_file, out, "--after", str(tmp_path / "first")) == 0
+    # Two of the first four failed at rules that match nothing, one at its result.
+    assert oracle.n_requests == asked + 3
+    told = [prompt for prompt in oracle.prompts if "<feedback>" in prompt]
+    assert sum("<feedback>no_match: " in prompt for prompt in told) == 2
+    assert sum("<feedback>wrong_result: the result is not what was asked for<" in p for p in told) == 1
+    assert result(tmp_path / "first")["metrics"]["success"]["value"] == pytest.approx(9 / 12)
+    assert result(out)["metrics"]["success"]["value"] == pytest.approx(11 / 12, abs=1e-6)
+    before = rows(out)
+    assert run_actions(oracle, record_file, out, "--after", str(tmp_path / "first"), "--rescore") == 0
+    assert rows(out) == before and oracle.n_requests == asked + 3
+
+
+def test_repair_needs_a_run_of_one_answer_a_task(oracle, record_file, tmp_path, capsys):
+    assert run_actions(oracle, record_file, tmp_path / "b", "--after", str(tmp_path / "none")) == 2
+    assert "holds no run" in capsys.readouterr().err
+    assert run_actions(oracle, record_file, tmp_path / "two", "--n", "2", "--temperature", "1") == 0
+    assert run_actions(oracle, record_file, tmp_path / "b", "--after", str(tmp_path / "two")) == 2
+    assert "several answers to a task" in capsys.readouterr().err
+
+
 def _numbered(out: Path, record_file: Path) -> list[tuple[str, dict[str, Any]]]:
     instructions = {
         (r := json.loads(line))["metadata"]["id"]: r["instruction"]

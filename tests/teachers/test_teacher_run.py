@@ -24,6 +24,7 @@ from rulewright.data.schemas import NormalizedRecord, RecordMetadata, record_id
 from rulewright.data.splits import split_of
 from rulewright.state.trajectory import TrajectoryStep
 from rulewright.teachers.tasks import TeacherTask, parse_task, read_tasks
+from rulewright.training.data import Form
 
 NAMES = ["alpha", "beta", "gamma", "delta", "omega", "kappa", "sigma", "theta"]
 
@@ -206,7 +207,18 @@ def test_retries_see_the_reason_and_are_recorded(tmp_path: Path, endpoint: Any) 
     assert all("<feedback>no_match" in prompt for prompt in server.asked if "<feedback>" in prompt)
     assert rows[1].teacher.think == "Identity, not equality."
     assert rows[1].provenance.usage["completion_tokens"] == 50
-    run(tmp_path, "trajs", "make", "--raw", "trajectories/raw/teacher/t.jsonl", "--workers", "1")
+    assert [row.provenance.feedback != "" for row in rows] == [False, True] * 3
+    argv = ["trajs", "make", "--raw", "trajectories/raw/teacher/t.jsonl", "--workers", "1"]
+    run(tmp_path, *argv, "--records", "sft.jsonl", "--repairs")
+    made = [NormalizedRecord.model_validate(row) for row in jsonl.read(tmp_path / "sft.jsonl")]
+    told = [record.metadata.feedback or "" for record in made]
+    assert [text[:9] for text in told] == ["", "no_match:"] * (len(made) // 2) and made
+    assert len({record.metadata.id for record in made}) == len(made)
+    messages = [Form("action", "full").prompt(record)[-1]["content"] for record in made]
+    shown = [f"<feedback>{text}</feedback>" in message for text, message in zip(told, messages, strict=True)]
+    assert shown == [False, True] * (len(made) // 2)
+    run(tmp_path, *argv, "--records", "plain.jsonl")
+    assert len(list(jsonl.read(tmp_path / "plain.jsonl"))) == len(made) // 2
     summary = json.loads((tmp_path / "data/processed/srl/metadata.json").read_text())
     assert summary["dropped"]["no_match"] == 3
 

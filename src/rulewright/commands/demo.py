@@ -6,7 +6,6 @@ A killed demo continues where it was; ends by printing the table of results.
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from pathlib import Path
@@ -17,7 +16,7 @@ from pydantic import Field
 
 from rulewright import console, shipped
 from rulewright.config import CommandConfig
-from rulewright.demo import Places, Stage, owed, run_stages
+from rulewright.demo import Places, Stage, cores, owed, run_stages
 from rulewright.errors import UsageError
 
 
@@ -54,7 +53,7 @@ def run(config: DemoConfig) -> int:
     if config.overwrite and config.root.exists():
         shutil.rmtree(config.root)
     started = time.monotonic()
-    places = Places(config.root, shipped.locate(config.configs), Path.cwd(), config.threads or _cores())
+    places = Places(config.root, shipped.locate(config.configs), Path.cwd(), config.threads or cores())
     _announce(config, places)
     rows = run_stages(config.stages, places, config.device)
     console.say()
@@ -65,11 +64,6 @@ def run(config: DemoConfig) -> int:
     console.say(f"all stages: {total:.0f} s; this call: {time.monotonic() - started:.0f} s\n")
     _results(config)
     return 0
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _announce(config: DemoConfig, places: Places) -> None:

@@ -47,6 +47,8 @@ class TrajsConfig(CommandConfig):
     (docs/guide/teachers.md)."""
     records: Path | None = None
     """Also write the training steps as records to this file: SFT on the same steps, the control."""
+    repairs: bool = False
+    """With --records: give a step that a retry made twice, without and with what the retry was told."""
     workers: int = Field(default=2, ge=1)
     """Processes that execute actions."""
     deadline_s: float = Field(default=5.0, gt=0)
@@ -90,7 +92,9 @@ def run(config: TrajsConfig) -> int:
     for split, steps in parts.items():
         jsonl.write(config.out / f"{split}.jsonl", (step.model_dump(mode="json") for step in steps))
     if config.records is not None:
-        jsonl.write(config.records, (r.to_json() for r in make_trajs.as_records(parts["train"])))
+        jsonl.write(
+            config.records, (r.to_json() for r in make_trajs.as_records(parts["train"], config.repairs))
+        )
     groups = make_trajs.groups_of(found.steps)
     jsonl.write_json(config.out / "groups.json", groups)
     summary = {

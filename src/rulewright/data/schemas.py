@@ -60,6 +60,8 @@ class RecordMetadata(BaseModel):
     """The gold or mined action, in the wire form of the `<action>` block's JSON."""
     state_prev: Annotated[dict[str, Any] | None, AfterValidator(_readable_state)] = None
     """The state carried from earlier steps, as in a trajectory; it is part of the prompt."""
+    feedback: str | None = None
+    """Why an earlier answer failed (`verdict: reason`); it is part of the prompt."""
     provenance: dict[str, Any] | None = None
     """How the record came to be: template, sites, seed, miner version, figures measured."""
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
-from rulewright import console
+from rulewright import console, jsonl
 from rulewright.actions import is_literal
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.engine import Engine, Judged, Request, judge_answers
+from rulewright.errors import UsageError
 from rulewright.evaluation import heldout, tables
 from rulewright.evaluation.harness import Answer, Item, Row
 from rulewright.evaluation.measures import ACTIONS, valid
@@ -21,7 +23,7 @@ from rulewright.evaluation.settings import ActionsConfig
 from rulewright.prompts import Style, action_prompt
 from rulewright.runs import RunDir
 from rulewright.srl.change import change_similarity
-from rulewright.verdict import UNSOUND
+from rulewright.verdict import NOT_ASKED_FOR, UNSOUND, Outcome, Verdict
 
 
 class Actions(heldout.RecordBenchmark[ActionsConfig]):
@@ -29,14 +31,28 @@ class Actions(heldout.RecordBenchmark[ActionsConfig]):
 
     measures = ACTIONS
 
+    def __init__(self, config: ActionsConfig) -> None:
+        super().__init__(config)
+        if config.after is not None:
+            self.inputs = [*self.inputs, first_tries(config.after)]
+
     def open(self, run: RunDir, stack: ExitStack) -> None:
         super().open(run, stack)
+        self.first: dict[str, Row] = {}
+        if self.config.after is not None:
+            rows = jsonl.read(first_tries(self.config.after))
+            self.first = {row["task"]: row for row in rows if row["task"] in self.records}
+            self.records = {task: told(self.records[task], row) for task, row in self.first.items()}
         self.engine = stack.enter_context(
             Engine(workers=self.config.workers, deadline_s=self.config.deadline_s)
         )
 
     def items(self, style: Style) -> list[Item]:
         return [item(record, style) for record in self.records.values()]
+
+    def known(self) -> list[Row]:
+        """With `--after`: the answers that were right at once."""
+        return [row for row in self.first.values() if row["success"]]
 
     def score(self, answers: Sequence[Answer]) -> Iterator[Row]:
         tasks = [self.records[answer.item.task] for answer in answers]
@@ -57,8 +73,36 @@ class Actions(heldout.RecordBenchmark[ActionsConfig]):
 
 def item(record: NormalizedRecord, style: Style) -> Item:
     """A record as a question."""
-    prompt = action_prompt(record.instruction, record.pre, record.language, record.state, style=style)
+    feedback = record.metadata.feedback or ""
+    prompt = action_prompt(record.instruction, record.pre, record.language, record.state, feedback, style)
     return Item(record.metadata.id, prompt, heldout.meta_of(record), record.language)
+
+
+def first_tries(run: Path) -> Path:
+    """The rows of an earlier run.
+
+    Raises:
+        UsageError: it has none, or several to a task.
+    """
+    path = run / "rows.jsonl"
+    if not path.exists():
+        raise UsageError(f"--after {run}: holds no run (no rows.jsonl)", "name a folder of `eval actions`")
+    if any(row["sample"] for row in jsonl.read(path)):
+        raise UsageError(f"--after {run}: has several answers to a task", "name a run with --n 1")
+    return path
+
+
+def told(record: NormalizedRecord, row: Row) -> NormalizedRecord:
+    """The record as it is asked again: with the verdict on the first answer, unless that was right."""
+    if row["success"]:
+        return record
+    verdict = Verdict(row["verdict"])
+    if verdict in (Verdict.OK, Verdict.WRONG_RESULT):  # its detail would tell what is wanted
+        verdict, detail = Verdict.WRONG_RESULT, NOT_ASKED_FOR
+    else:
+        detail = row["detail"]
+    metadata = record.metadata.model_copy(update={"feedback": Outcome(verdict, detail).said})
+    return record.model_copy(update={"metadata": metadata})
 
 
 def score_all(engine: Engine, texts: Sequence[str], records: Sequence[NormalizedRecord]) -> Iterator[Row]:

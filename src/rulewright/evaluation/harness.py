@@ -129,6 +129,10 @@ class Benchmark(ABC, Generic[Config]):
     def items(self, style: Style) -> list[Item]:
         """The questions, in the prompt style of the model."""
 
+    def known(self) -> list[Row]:
+        """Rows that count without asking, beside those of the run folder."""
+        return []
+
     @abstractmethod
     def score(self, answers: Sequence[Answer]) -> Iterable[Row]:
         """Judge answers, in their order; each row holds at least `verdict` and `detail`."""
@@ -214,7 +218,7 @@ def _bring_up_to_date(benchmark: Benchmark[Any], run: RunDir) -> list[Row]:
     facts = json.loads((run.path / GENERATOR_FILE).read_text(encoding="utf-8"))
     items = {item.task: item for item in benchmark.items(as_style(facts.get("style")))}
     n = benchmark.sampling.n
-    found = run.rows()
+    found = benchmark.known() + run.rows()
     rows = {
         (row["task"], row["sample"]): row
         for row in found

@@ -145,6 +145,8 @@ class EditsConfig(RecordsConfig):
 class ActionsConfig(RecordsConfig):
     """Held-out actions: instruction and code in, ast-grep rules out, applied and compared."""
 
+    after: Path | None = None
+    """Run folder of first tries: what failed there is asked again, told the verdict; the rest counts too."""
     with_action: bool = True
     """Only records with a verified action: those that a rule can do."""
     deadline_s: float = Field(default=5.0, gt=0)

@@ -251,27 +251,46 @@ def _split(step: TrajectoryStep) -> str:
     return step.provenance.split or split_of(step.provenance.group or step.task_id)
 
 
-def as_records(steps: Iterable[TrajectoryStep]) -> Iterator[NormalizedRecord]:
-    """The same steps as records with an action: material for SFT (the control that SRL needs)."""
+def as_records(steps: Iterable[TrajectoryStep], repairs: bool = False) -> Iterator[NormalizedRecord]:
+    """The same steps as records with an action: material for SFT (the control that SRL needs).
+
+    Args:
+        steps: verified ones.
+        repairs: give each step that a retry made twice: without and with what the retry was told, so
+            that its action is learned as a first answer and as a repair.
+    """
     for step in steps:
         post = step.env.post_code
         if post is None or post == step.pre_code:
             continue
-        yield NormalizedRecord(
-            instruction=step.instruction,
-            pre=step.pre_code,
-            post=post,
-            language=step.language,
-            tags=["teacher", step.provenance.teacher],
-            metadata=RecordMetadata(
-                id=record_id(step.instruction, step.pre_code, post, step.language),
-                source="teacher",
-                license="unknown",
-                group=step.provenance.group or step.task_id,
-                action=json.dumps(step.teacher.action, ensure_ascii=False),
-                provenance={"task_id": step.task_id, "step": step.step, "model": step.provenance.model},
-            ),
-        )
+        record = _as_record(step, post)
+        yield record
+        if repairs and step.provenance.feedback:
+            yield _as_repair(record, step.provenance.feedback)
+
+
+def _as_repair(record: NormalizedRecord, feedback: str) -> NormalizedRecord:
+    digest = record_id(f"{record.instruction}\n{feedback}", record.pre, record.post, record.language)
+    metadata = record.metadata.model_copy(update={"id": digest, "feedback": feedback})
+    return record.model_copy(update={"metadata": metadata, "tags": [*record.tags, "repair"]})
+
+
+def _as_record(step: TrajectoryStep, post: str) -> NormalizedRecord:
+    return NormalizedRecord(
+        instruction=step.instruction,
+        pre=step.pre_code,
+        post=post,
+        language=step.language,
+        tags=["teacher", step.provenance.teacher],
+        metadata=RecordMetadata(
+            id=record_id(step.instruction, step.pre_code, post, step.language),
+            source="teacher",
+            license="unknown",
+            group=step.provenance.group or step.task_id,
+            action=json.dumps(step.teacher.action, ensure_ascii=False),
+            provenance={"task_id": step.task_id, "step": step.step, "model": step.provenance.model},
+        ),
+    )
 
 
 def require_steps(

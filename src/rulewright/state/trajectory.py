@@ -57,6 +57,8 @@ class Provenance(_Part):
     """Which of several episodes of one task."""
     attempt: int = 0
     """Which try at this step; a retry saw the reason why the one before it failed."""
+    feedback: str = ""
+    """What a retry was told (`verdict: reason`); empty at a first try."""
     final: bool = False
     """The last row of its episode: where it is missing, the episode was cut off and is owed again."""
     solved: bool | None = None

@@ -25,7 +25,7 @@ from rulewright.state.state import HistoryItem, State
 from rulewright.state.trajectory import Env, Provenance, TeacherTurn, Tests, TrajectoryStep
 from rulewright.teachers.base import Suggestion, Teacher, Turn
 from rulewright.teachers.tasks import TeacherTask
-from rulewright.verdict import Outcome, Verdict
+from rulewright.verdict import NOT_ASKED_FOR, Outcome, Verdict
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class Collector:
         solved, tests = self._solved(turn.task, outcome)
         if outcome.ok and last_step and solved is False:
             failed = Verdict.TESTS_FAILED if turn.task.target is None else Verdict.WRONG_RESULT
-            outcome = replace(outcome, verdict=failed, detail="the result is not what was asked for")
+            outcome = replace(outcome, verdict=failed, detail=NOT_ASKED_FOR)
         row = self._row(episode, proposal, response, outcome, tests)
         retry = not outcome.ok and turn.attempt + 1 < self._limits.attempts
         episode.over = bool(outcome.ok and (solved or last_step)) or (not outcome.ok and not retry)
@@ -146,8 +146,7 @@ class Collector:
         if outcome.ok:
             episode.turn = self._next(turn, response, outcome)
         else:
-            feedback = f"{outcome.verdict}: {outcome.detail}"
-            episode.turn = replace(turn, attempt=turn.attempt + 1, feedback=feedback)
+            episode.turn = replace(turn, attempt=turn.attempt + 1, feedback=outcome.said)
 
     def _solved(self, task: TeacherTask, outcome: Outcome) -> tuple[bool | None, Tests]:
         """Whether the task is done; `None` where nothing tells.
@@ -224,6 +223,7 @@ class Collector:
                 key=episode.key,
                 sample=turn.sample,
                 attempt=turn.attempt,
+                feedback=turn.feedback,
                 prompt_digest=proposal.prompt_digest,
                 usage=proposal.usage,
                 group=task.group,

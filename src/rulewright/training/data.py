@@ -43,7 +43,10 @@ class Form:
     def prompt(self, record: NormalizedRecord) -> list[Message]:
         if self.task == "edit":
             return edit_prompt(record.instruction, record.pre, record.language, self.style)
-        return action_prompt(record.instruction, record.pre, record.language, record.state, style=self.style)
+        feedback = record.metadata.feedback or ""
+        return action_prompt(
+            record.instruction, record.pre, record.language, record.state, feedback, self.style
+        )
 
     def answer(self, record: NormalizedRecord) -> str | Rejection:
         """What the model should write; a `Rejection` where the record's action cannot be read."""

@@ -1,0 +1,116 @@
+"""The table of methods: several ways to train from one start, each with several seeds, measured alike.
+
+Reads the finished job of `demo` (its data and its Stage 1), trains and measures every method of the
+configuration in a folder of its own, and writes one page: each measurement, paired with the
+baseline, with intervals. Killed, it continues; what is there already is on the page.
+"""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+from collections import Counter
+from pathlib import Path
+from typing import Literal
+
+import tyro
+from pydantic import Field
+
+from rulewright import console, matrix, shipped
+from rulewright.config import CommandConfig, did_you_mean
+from rulewright.demo import Places, cores, run_stages
+from rulewright.errors import UsageError
+from rulewright.locks import Lock
+from rulewright.matrix import Measured, TrainingMethod
+from rulewright.reports import methods as page
+
+
+class Config(CommandConfig):
+    """The methods, and what is measured of each."""
+
+    root: Path = Path("runs/matrix")
+    """Folder of everything that the methods make."""
+    base: Path = Path("runs/demo")
+    """The finished job that all methods start from: its data and its models."""
+    configs: Path = Path("configs/smollm2")
+    """Folder of the methods' configurations."""
+    report: Path = Path("reports/methods.md")
+    """The page."""
+    device: Literal["auto", "cpu"] = "cpu"
+    """`cpu`: hide GPUs from every stage; `auto`: let them be used."""
+    threads: int = Field(default=1, ge=0)
+    """Of the stages that compute with a model; 0: as many as there are cores."""
+    seeds: list[int] = Field(default_factory=lambda: [1, 2, 3])
+    """Of the methods that train."""
+    only: list[str] = Field(default_factory=list)
+    """Train and measure these methods only; the page shows all that there are."""
+    baseline: str = ""
+    """The method that the others are compared with; empty: the first."""
+    about: str = ""
+    """What is compared, for the head of the page."""
+    overwrite: bool = False
+    """Train and measure anew what was done already, of all methods or of those named by --only."""
+    methods: tyro.conf.Fixed[tyro.conf.Suppress[list[TrainingMethod]]] = Field(default_factory=list)
+    """The ways to train."""
+    measured: tyro.conf.Fixed[tyro.conf.Suppress[list[Measured]]] = Field(default_factory=list)
+    """What is measured of each."""
+
+
+def run(config: Config) -> int:
+    """Run what is owed, write the page."""
+    _require_sense(config)
+    base, before = config.base.resolve(), matrix.stands_on(config.base)
+    chosen = [method for method in config.methods if not config.only or method.name in config.only]
+    jobs = matrix.jobs(chosen, config.seeds)
+    threads = config.threads or cores()
+    with Lock.take(config.root):
+        for number, job in enumerate(jobs, 1):
+            folder = config.root / job.folder
+            if config.overwrite and folder.exists():
+                shutil.rmtree(folder)
+            console.say(f"\nmethod {number} of {len(jobs)}: {job.method.name}, seed {job.seed}")
+            places = Places(folder, shipped.locate(config.configs), Path.cwd(), threads)
+            run_stages(matrix.stages(job, config.measured, base), places, config.device, before)
+        found = page.gather(
+            [_trained(config, method) for method in config.methods],
+            [page.Wanted(one.name, one.about, one.best) for one in config.measured],
+            config.baseline or config.methods[0].name,
+            config.about.strip(),
+        )
+    page.write(found, config.report)
+    console.emit(page.text(found))
+    console.say(f"report: {config.report}")
+    return 0
+
+
+def _trained(config: Config, method: TrainingMethod) -> page.Trained:
+    """Where a method's models are measured, and what their training took."""
+    folders = {job.seed: config.root / job.folder for job in matrix.jobs([method], config.seeds)}
+    taken = [seconds for folder in folders.values() if (seconds := matrix.training_seconds(folder))]
+    return page.Trained(
+        method.name,
+        method.about,
+        {seed: folder / matrix.MEASURED for seed, folder in folders.items()},
+        statistics.fmean(taken) if taken else None,
+    )
+
+
+def _require_sense(config: Config) -> None:
+    """Refuse what cannot be a matrix, before anything is trained.
+
+    Raises:
+        UsageError: no method or measurement, a name twice or unknown.
+    """
+    if not config.methods or not config.measured:
+        raise UsageError(
+            "no methods are named, or nothing is measured",
+            "run it with --config tiny/matrix or smollm2/matrix; `rulewright configs` lists others",
+        )
+    names = [method.name for method in config.methods]
+    for kind, found in (("method", names), ("measurement", [one.name for one in config.measured])):
+        twice = [name for name, n in Counter(found).items() if n > 1]
+        if twice:
+            raise UsageError(f"two {kind}s are called {twice[0]}", "each needs a name of its own")
+    for name in [*config.only, *([config.baseline] if config.baseline else [])]:
+        if name not in names:
+            raise UsageError(f"no method '{name}'{did_you_mean(name, names)}", f"one of {', '.join(names)}")

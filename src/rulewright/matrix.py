@@ -1,0 +1,125 @@
+"""Several ways to train from one start, each with several seeds, measured alike.
+
+A (method, seed) is a job of its own (`demo.run_stages`) in `ROOT/METHOD/SEED`: it trains, then
+every measurement is made of its model, into `measured/NAME` there. Seeds come before methods:
+a run that is cut off has whole columns. What the rows say is `reports.methods`' business.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from rulewright import jsonl
+from rulewright.demo import Stage
+from rulewright.errors import UsageError
+
+MODEL: Final = "model"
+"""Where a job's training leaves its model, in the job's folder."""
+MEASURED: Final = "measured"
+_STAGES: Final = "stages.jsonl"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class TrainingMethod(_Part):
+    """One way to train."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    """Of its folder and its row."""
+    about: str
+    """What it does, in a few words, with its rollouts or records."""
+    run: list[str] = Field(default_factory=list)
+    """Command lines after `rulewright`; the last leaves the model in `model`. `{base}` is the finished
+    job that all methods start from, `{seed}` the seed, `{configs}` and `{threads}` are as in `demo`."""
+    model: str = MODEL
+    """What is measured; another folder where nothing is trained."""
+    seeds: list[int] | None = None
+    """Other seeds than the matrix's: one is enough where nothing is trained."""
+
+
+class Measured(_Part):
+    """One measurement of every model."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    """Of its folder and its table."""
+    about: str
+    """The heading of its table."""
+    run: str
+    """A command line that takes `--out`, with `{model}`; it is put into `measured/NAME`. Its tasks must
+    not depend on the method's seed."""
+    best: bool = False
+    """A task counts as its best answer does: success within several tries."""
+
+
+class SeededRun(NamedTuple):
+    """A method with a seed."""
+
+    method: TrainingMethod
+    seed: int
+
+    @property
+    def folder(self) -> Path:
+        """Below the matrix's root."""
+        return Path(self.method.name, str(self.seed))
+
+
+def jobs(methods: Sequence[TrainingMethod], seeds: Sequence[int]) -> list[SeededRun]:
+    """All jobs, seed by seed; methods with seeds of their own first."""
+    own = [SeededRun(method, seed) for method in methods for seed in method.seeds or ()]
+    common = [SeededRun(method, seed) for seed in seeds for method in methods if method.seeds is None]
+    return own + common
+
+
+def stages(job: SeededRun, measured: Sequence[Measured], base: Path) -> list[Stage]:
+    """The job as commands: training first, then every measurement."""
+    title = f"{job.method.name}, seed {job.seed}"
+    model = job.method.model.replace("{base}", str(base))
+    return [
+        *(Stage(name=title, run=_fill(line, job, base, model)) for line in job.method.run),
+        *(
+            Stage(
+                name=f"{title}: {one.about}",
+                run=f"{_fill(one.run, job, base, model)} --out {MEASURED}/{one.name}",
+            )
+            for one in measured
+        ),
+    ]
+
+
+def _fill(line: str, job: SeededRun, base: Path, model: str) -> str:
+    """Put in what is known of the job; `{configs}` and `{threads}` are left for its runner."""
+    words = {"{base}": shlex.quote(str(base)), "{seed}": str(job.seed), "{model}": shlex.quote(model)}
+    for word, value in words.items():
+        line = line.replace(word, value)
+    return line
+
+
+def stands_on(base: Path) -> str:
+    """A digest of the finished job that all methods start from.
+
+    Raises:
+        UsageError: there is no such job.
+    """
+    path = base / _STAGES
+    if not path.exists():
+        raise UsageError(
+            f"{base}: no finished job is here (no {_STAGES})",
+            "run `make demo` (or `make demo-tiny`) first, or name its folder with --base",
+        )
+    names = "".join(str(row["digest"]) for row in jsonl.read(path))
+    return hashlib.sha256(names.encode()).hexdigest()
+
+
+def training_seconds(folder: Path) -> float:
+    """What the finished training stages of a job took; 0 where there are none."""
+    path = folder / _STAGES
+    rows = jsonl.read(path) if path.exists() else iter(())
+    return sum(float(row["seconds"]) for row in rows if f"--out {MEASURED}/" not in str(row["command"]))

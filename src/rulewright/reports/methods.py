@@ -1,0 +1,239 @@
+"""The page of a matrix: what each method comes to, beside the baseline, from saved rows only.
+
+A task's value is its mean over samples (or its best sample), then over seeds; intervals and
+differences resample groups of tasks. Seeds are too few to resample: each one's mean is shown.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from rulewright import console, jsonl, stats, templates
+from rulewright.evaluation import compare, tables
+from rulewright.evaluation.measures import BENCHMARKS, Measure, Row
+from rulewright.reports.stage2 import markdown_table
+
+Json = dict[str, Any]
+HEAD: Final = (
+    "method",
+    "value [95 % interval]",
+    "each seed",
+    "difference to {}",
+    "literal",
+    "tasks",
+    "groups",
+)
+
+
+class Trained(NamedTuple):
+    """A method and where its models were measured."""
+
+    name: str
+    about: str
+    folders: Mapping[int, Path]
+    """By seed, those that have been measured and those that are still owed."""
+    seconds: float | None
+    """Wall time of the training, mean of the seeds; `None` where nothing is trained."""
+
+
+class Wanted(NamedTuple):
+    """A measurement."""
+
+    name: str
+    about: str
+    best: bool
+    """A task counts as its best sample does."""
+
+
+def gather(methods: Sequence[Trained], wanted: Sequence[Wanted], baseline: str, about: str) -> Json:
+    """Everything that the page shows.
+
+    Args:
+        methods: in the order of the rows.
+        wanted: in the order of the tables.
+        baseline: name of the method that the others are compared with.
+        about: for the head of the page.
+    """
+    owed = [
+        f"{method.name}, seed {seed}: {one.name}"
+        for method in methods
+        for seed, folder in method.folders.items()
+        for one in wanted
+        if not (folder / one.name / "result.json").exists()
+    ]
+    found = [_table(methods, one, baseline) for one in wanted]
+    return {
+        "about": about,
+        "baseline": baseline,
+        "methods": [
+            {"name": method.name, "about": method.about, "seconds": method.seconds} for method in methods
+        ],
+        "measured": [table for table in found if table is not None],
+        "owed": owed,
+    }
+
+
+class _Values(NamedTuple):
+    """One method on one measurement."""
+
+    tasks: dict[str, float]
+    groups: dict[str, str]
+    by_seed: list[float]
+    literal: float | None
+    """Share of the right answers that have no metavariable."""
+
+
+def _table(methods: Sequence[Trained], one: Wanted, baseline: str) -> Json | None:
+    runs = {
+        method.name: [
+            compare.read_run(folder / one.name)
+            for folder in method.folders.values()
+            if (folder / one.name / "result.json").exists()
+        ]
+        for method in methods
+    }
+    kinds = {run.benchmark for some in runs.values() for run in some}
+    if not kinds:
+        return None
+    measure = BENCHMARKS[kinds.pop()].decides
+    values = {
+        name: _values([run.rows for run in some], measure, one.best) for name, some in runs.items() if some
+    }
+    return {
+        "name": one.name,
+        "about": one.about,
+        "metric": measure.name,
+        "best": one.best,
+        "rows": [_row(name, values[name], values.get(baseline), measure) for name in values],
+    }
+
+
+def _values(runs: Sequence[Sequence[Row]], measure: Measure, best: bool) -> _Values:
+    seeds = [_by_task(tables.counted(rows), measure, best) for rows in runs]
+    together: dict[str, list[float]] = {}
+    for seed in seeds:
+        for task, value in seed.items():
+            together.setdefault(task, []).append(value)
+    rows = [row for some in runs for row in some]
+    right = [row["literal"] for row in rows if measure.read(row) and row.get("literal") is not None]
+    return _Values(
+        {task: statistics.fmean(some) for task, some in together.items()},
+        tables.groups_of(rows),
+        [statistics.fmean(seed.values()) for seed in seeds],
+        statistics.fmean(right) if right else None,
+    )
+
+
+def _by_task(rows: Sequence[Row], measure: Measure, best: bool) -> dict[str, float]:
+    if not best:
+        return tables.per_task(rows, measure.read)
+    found: dict[str, float] = {}
+    for row in rows:
+        value = measure.read(row)
+        if value is not None:
+            found[row["task"]] = max(found.get(row["task"], value), value)
+    return found
+
+
+def _row(name: str, values: _Values, baseline: _Values | None, measure: Measure) -> Json:
+    order = sorted(values.tasks)
+    groups = [values.groups[task] for task in order]
+    rate = measure.unit == "rate"
+    row: Json = {
+        "method": name,
+        "estimate": stats.estimate([values.tasks[t] for t in order], groups, rate=rate).to_dict(),
+        "by_seed": [round(value, 6) for value in values.by_seed],
+        "literal": values.literal,
+        "paired": None,
+    }
+    both = [] if baseline is None else sorted(values.tasks.keys() & baseline.tasks.keys())
+    if baseline is not None and values is not baseline and both:
+        row["paired"] = stats.paired(
+            [baseline.tasks[t] for t in both],
+            [values.tasks[t] for t in both],
+            [values.groups[t] for t in both],
+            rate=rate,
+        ).to_dict()
+    return row
+
+
+def learned(found: Json) -> list[str]:
+    """What each table shows and what it does not, in sentences."""
+    return [sentence for table in found["measured"] for sentence in _learned(table, found["baseline"])]
+
+
+def _learned(table: Json, baseline: str) -> Iterator[str]:
+    compared = [row for row in table["rows"] if row["paired"] is not None]
+    above = [row for row in compared if row["paired"]["low"] > 0]
+    below = [row for row in compared if row["paired"]["high"] < 0]
+    for word, some in (("above", above), ("below", below)):
+        if some:
+            listing = ", ".join(f"{row['method']} {tables.difference(row['paired'])}" for row in some)
+            yield f"{table['about']}: {word} {baseline}: {listing}."
+    unclear = [row for row in compared if row["paired"]["low"] <= 0 <= row["paired"]["high"]]
+    if unclear:
+        listing = ", ".join(f"{row['method']}{_least(row['paired'])}" for row in unclear)
+        yield f"{table['about']}: no difference to {baseline} is shown for {listing}."
+
+
+def _least(paired: Mapping[str, Any]) -> str:
+    """The smallest difference that would mostly have been found, where one can be given."""
+    return "" if paired["mde"] is None else f" (finds {100 * paired['mde']:.0f} points or more)"
+
+
+def rows_of(table: Json) -> list[list[str]]:
+    """A measurement's table, a row a method."""
+    return [
+        [
+            row["method"],
+            tables.with_unit(row["estimate"], "rate"),
+            " ".join(f"{100 * value:.1f}" for value in row["by_seed"]),
+            tables.difference(row["paired"]) if row["paired"] else "–",
+            f"{100 * row['literal']:.0f} %" if row["literal"] is not None else "–",
+            str(row["estimate"]["n"]),
+            str(row["estimate"]["n_groups"]),
+        ]
+        for row in table["rows"]
+    ]
+
+
+def head_of(found: Json) -> list[str]:
+    """The columns of every table."""
+    return [name.format(found["baseline"]) for name in HEAD]
+
+
+def text(found: Json) -> str:
+    """All tables for a terminal."""
+    parts = [
+        f"{table['about']}\n{console.table(head_of(found), rows_of(table))}\n" for table in found["measured"]
+    ]
+    return "\n".join([*parts, *learned(found)])
+
+
+def write(found: Json, out: Path) -> None:
+    """Write the page (.md), and its figures beside it (.json)."""
+    page = templates.render(
+        "methods.md.jinja",
+        {"table": markdown_table},
+        **found,
+        head=head_of(found),
+        shown=[(table, rows_of(table)) for table in found["measured"]],
+        costs=_costs(found["methods"]),
+        sentences=learned(found),
+    )
+    jsonl.write_text(out, page)
+    jsonl.write_json(out.with_suffix(".json"), found)
+
+
+def _costs(methods: Iterable[Mapping[str, Any]]) -> list[list[str]]:
+    return [
+        [
+            str(method["name"]),
+            str(method["about"]),
+            "–" if method["seconds"] is None else f"{method['seconds'] / 60:.1f} min",
+        ]
+        for method in methods
+    ]
