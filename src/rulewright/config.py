@@ -32,7 +32,7 @@ _STATES: Final = {
 
 
 # Another value of one of these does not make another run.
-_FREE: Final = frozenset({"resume", "overwrite", "json_output", "out", "workers", "models"})
+_FREE: Final = frozenset({"resume", "overwrite", "json_output", "out", "workers", "engine", "models"})
 
 # Values that no single flag can express; given in the file or by `--set`.
 Options = tyro.conf.Fixed[tyro.conf.Suppress[dict[str, Any]]]

@@ -33,14 +33,11 @@ class RunConfig(Protocol):
 
     @property
     def resume(self) -> bool:
-        """Continue a run of the same configuration."""
+        """Take a finished run of the same configuration as done, instead of refusing its folder."""
 
     @property
     def overwrite(self) -> bool:
         """Remove the files of an earlier run first."""
-
-    @property
-    def seed(self) -> int: ...
 
     def is_free(self, key: str) -> bool:
         """Whether a run may be continued with another value of a key."""
@@ -68,17 +65,21 @@ class RunDir:
         cls,
         path: Path,
         config: RunConfig,
-        inputs: Iterable[Path] = (),
+        inputs: Iterable[Path] | Mapping[str, str] = (),
         clear: Callable[[], None] = lambda: None,
     ) -> Self:
         """Claim a folder for a run, or continue the one that is there.
 
-        Nobody else writes the run until `finish`.
+        This is what `--resume` and `--overwrite` mean in every command: an interrupted run of the
+        same configuration continues by itself; a finished one is confirmed with `resume` (see
+        `done`) and refused without; any run is replaced with `overwrite`. A run of another
+        configuration is refused. Nobody else writes the run until `finish`.
 
         Args:
             path: the folder; created if absent.
             config: the resolved configuration.
-            inputs: files whose SHA-256 is noted, and must not have changed on resume.
+            inputs: files whose SHA-256 is noted, and must not have changed on resume; or the names
+                of inputs, each with what tells whether it has changed.
             clear: with `overwrite`, removes what an earlier run left beside its own files.
 
         Raises:
@@ -86,15 +87,17 @@ class RunDir:
                 or another process writes it.
         """
         lock = Lock.take(path)
-        digests = {str(p): file_sha256(p) for p in inputs}
+        digests = dict(inputs) if isinstance(inputs, Mapping) else {str(p): file_sha256(p) for p in inputs}
         run = cls._look(path, config, digests)
         run._lock = lock
         if config.overwrite:
+            (path / "result.json").unlink(missing_ok=True)  # first: what is half removed is not done
             clear()
             run.clear()
+        values: dict[str, Any] = json.loads(config.model_dump_json())
         if not (run.path / "run.json").exists():
-            jsonl.write_json(run.path / "run.json", _facts(config.seed, digests))
-        jsonl.write_json(run.path / "config.json", json.loads(config.model_dump_json()))
+            jsonl.write_json(run.path / "run.json", _facts(values.get("seed"), digests))
+        jsonl.write_json(run.path / "config.json", values)
         return run
 
     @classmethod
@@ -111,11 +114,10 @@ class RunDir:
         run = cls(path)
         if config.overwrite or not (path / "config.json").exists():
             return run
-        if not config.resume:
-            state = "a finished" if run.done else "an unfinished"
+        if run.done and not config.resume:
             raise UsageError(
-                f"{path}: holds {state} run already",
-                "continue it with --resume, replace it with --overwrite, or choose another folder",
+                f"{path}: holds a finished run already",
+                "confirm it with --resume, replace it with --overwrite, or choose another folder",
             )
         run._require_same(config, digests)
         return run
@@ -137,14 +139,15 @@ class RunDir:
         if differ:
             listing = "; ".join(f"{key}: was {was.get(key)!r}, now {now.get(key)!r}" for key in differ)
             raise UsageError(
-                f"{self.path}: cannot resume, the configuration differs ({listing})",
+                f"{self.path}: holds another run: the configuration differs ({listing})",
                 "run with the earlier values, use --overwrite, or choose another folder",
             )
         before = self.facts().get("inputs", {})
-        changed = [name for name, digest in digests.items() if before.get(name, digest) != digest]
+        names = sorted(before.keys() | digests.keys())
+        changed = [name for name in names if before.get(name) != digests.get(name)]
         if changed:
             raise UsageError(
-                f"{self.path}: cannot resume, these inputs have changed: {', '.join(changed)}",
+                f"{self.path}: holds another run: these inputs have changed: {', '.join(changed)}",
                 "restore them, use --overwrite, or choose another folder",
             )
 
@@ -167,9 +170,9 @@ class RunDir:
         jsonl.cut_torn_line(path)
         return list(jsonl.read(path))
 
-    def appender(self) -> jsonl.Appender:
-        """Open `rows.jsonl` for appending."""
-        return jsonl.Appender(self.path / "rows.jsonl")
+    def appender(self, sync: bool = True) -> jsonl.Appender:
+        """Open `rows.jsonl` for appending, with or without a wait for the disk at each row."""
+        return jsonl.Appender(self.path / "rows.jsonl", sync)
 
     def finish(self, result: Mapping[str, Any]) -> None:
         """Note the end and write `result.json`, last."""
@@ -243,7 +246,7 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _facts(seed: int, digests: Mapping[str, str]) -> dict[str, Any]:
+def _facts(seed: int | None, digests: Mapping[str, str]) -> dict[str, Any]:
     return {
         "command": shlex.join(["rulewright", *sys.argv[1:]]),
         "git": git_state(),

@@ -52,7 +52,8 @@ def ordered_map(
     Args:
         function: of a module, so that another process can import it.
         tasks: taken as needed.
-        workers: processes on this machine; 1 runs in this process, without a limit on time.
+        workers: processes on this machine; 0: one per core; 1 runs in this process, without a limit
+            on time.
         engine: `ray` runs tasks on the running cluster instead; it retries them by itself.
         limit_s: seconds that a task may take.
         failed: the result for a task whose worker died (`crashed`) or took too long (`timeout`).
@@ -61,9 +62,10 @@ def ordered_map(
         RulewrightError: the function raised one, or a worker died and there is no `failed`.
         WorkerFailed: the function raised anything else in a worker.
     """
+    workers = workers or os.cpu_count() or 1
     if engine == "ray":
         yield from _on_ray(function, tasks)
-    elif workers <= 1:
+    elif workers == 1:
         yield from map(function, tasks)
     else:
         yield from _in_processes(function, tasks, workers, limit_s, failed)

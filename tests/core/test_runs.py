@@ -39,7 +39,8 @@ def test_a_run_is_done_when_its_result_is_there(tmp_path: Path) -> None:
 
 def test_a_used_folder_is_refused_with_three_ways_out(tmp_path: Path) -> None:
     RunDir.open(tmp_path, Settings())
-    with pytest.raises(UsageError, match="unfinished run") as caught:
+    RunDir.open(tmp_path, Settings()).finish({})  # an interrupted one continues by itself
+    with pytest.raises(UsageError, match="holds a finished run") as caught:
         RunDir.open(tmp_path, Settings())
     assert all(way in caught.value.hint for way in ("--resume", "--overwrite", "another folder"))
 
@@ -100,7 +101,7 @@ def test_overwrite_removes_only_the_runs_own_files(tmp_path: Path) -> None:
 
 def test_overwrite_clears_before_it_claims_and_only_where_it_may(tmp_path: Path) -> None:
     state = tmp_path / "checkpoints"
-    RunDir.open(tmp_path, Settings())
+    RunDir.open(tmp_path, Settings()).finish({})
     state.mkdir()
     with pytest.raises(UsageError):
         RunDir.open(tmp_path, Settings(), clear=state.rmdir)

@@ -131,16 +131,8 @@ def test_parts_and_files_change_no_choice(seed: int, tmp_path: Path, monkeypatch
     assert set(expected.reason.tolist()) >= {0, 1, 3} and not list(tmp_path.iterdir())
 
 
-def test_the_columns_of_some_edits_are_saved_as_if_there_were_no_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(keytable, "_BLOCK", 4)
+def test_the_columns_of_several_files_are_gathered_as_if_they_were_one(tmp_path: Path) -> None:
     edits = [edit(f"a = {i}\n", f"a = {i} + 1\n", f"g{i}", ",".join(["c"] * (i % 3))) for i in range(30)]
-    for chosen in (range(30), range(0, 30, 2), range(0)):
-        keytable.save(tmp_path / "wanted", columns_of([edits[i] for i in chosen]))
-        keep = np.isin(np.arange(30), list(chosen))
-        keytable.save_some(tmp_path / "found", columns_of(edits), keep)
-        assert (tmp_path / "found").read_bytes() == (tmp_path / "wanted").read_bytes()
     for name, part in (("a", edits[:13]), ("b", edits[13:])):
         keytable.save(tmp_path / name, columns_of(part))
     keytable.save(tmp_path / "both", keytable.gather([tmp_path / "a", tmp_path / "b"], tmp_path))
@@ -215,7 +207,7 @@ def test_runs_are_polynomials(values: list[int], n: int) -> None:
 
 def test_equal_code_is_kept_once_whatever_its_white_space_at_line_ends() -> None:
     edits = [edit("a = 1 \nb\n", "a = 2\nb\n", "g1"), edit("a = 1\nb", "a = 2\nb", "g2")]
-    decision = dedup.choose(keys_of(edits), 2)
+    decision = dedup.choose(keys_of(edits), 2.0)
     assert decision.reason.tolist() == [0, 1] and decision.because.tolist() == [-1, 0]
 
 
@@ -239,6 +231,17 @@ def test_two_edits_of_one_file_are_not_copies_but_the_same_edit_twice_is() -> No
     # Of two repositories, either one would leak into the other's split.
     apart = [edit(pre, changed(3), "repo"), edit(pre, changed(40), "fork")]
     assert dedup.choose(keys_of(apart), 0.7).reason.tolist() == [0, 3]
+
+
+def test_the_threshold_is_that_of_the_later_source() -> None:
+    body = "".join(f"    step_{k} = load({k})\n" for k in range(20))
+    edits = [
+        edit(f"def f(x):\n{body}    return {i}\n", f"def f(x):\n{body}    yield {i}\n", f"g{i}")
+        for i in (1, 2)
+    ]
+    keys = keys_of(edits, source=np.arange(2, dtype=np.uint32))
+    for thresholds, reasons in (((2, 0.7), [0, 3]), ((0.7, 2), [0, 0])):
+        assert dedup.choose(keys, np.array(thresholds, dtype=np.float64)).reason.tolist() == reasons
 
 
 def test_a_commit_does_not_straddle_splits_nor_come_from_two_sources() -> None:

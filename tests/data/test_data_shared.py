@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rulewright import cli
-from rulewright.data import dedup, ingest, store
+from rulewright.data import dedup, store
 from rulewright.data import keys as keytable
 from rulewright.data.schemas import SPLITS, NormalizedRecord
 
@@ -54,9 +54,8 @@ def test_every_row_is_a_record_or_counted_and_set_aside(processed: Path, shared:
         n_rows = len((shared / "data" / file).read_bytes().splitlines())
         assert metadata.rows_in == n_rows, name
         assert metadata.num_records + sum(metadata.dropped.values()) == n_rows, name
-        aside = [processed / "rejects" / f"{name}{kind}.jsonl" for kind in ("", ".superseded")]
-        n_aside = sum(len(path.read_bytes().splitlines()) for path in aside if path.exists())
-        assert n_aside == sum(metadata.dropped.values()), name
+        aside = store.rejects_path(processed, name).read_bytes().splitlines()
+        assert len(aside) == sum(metadata.dropped.values()), name
         assert (metadata.num_records > 0) == (source != "smellycode")
 
 
@@ -105,19 +104,25 @@ def test_more_data_moves_no_record_to_another_split(
 def test_no_near_duplicates_straddle_splits(processed: Path, tmp_path: Path) -> None:
     """Every pair is compared here, not only those that share a bucket."""
     names = [name for name in INGESTED if name != "smellycode"]
-    paths = [ingest.index_path(processed, name) for name in names]
-    owners = np.repeat(np.arange(len(paths)), [len(keytable.load(path)["ids"]) for path in paths])
+    parts = [sorted((processed / ".index" / name / "shards").glob("*.keys")) for name in names]
+    paths = [path for some in parts for path in some]
+    sizes = [sum(len(keytable.load(path)["ids"]) for path in some) for some in parts]
+    owners = np.repeat(np.arange(len(names)), sizes)
     columns = keytable.gather(paths, tmp_path)
     fields = dedup.Keys.__dataclass_fields__.keys() - {"source"}
     keys = dedup.Keys(source=owners.astype(np.uint32), **{name: columns[name] for name in fields})
-    usable = np.flatnonzero(keys.n_shingles > 0)
+    is_kept = dedup.choose(keys, 0.7).reason == 0
+    for number, name in enumerate(names):
+        paths = [store.split_path(processed, split, name) for split in SPLITS]
+        written = {r.metadata.id for path in paths if path.exists() for r in store.load(path)}
+        assert written == {key.decode() for key in columns["ids"][is_kept & (owners == number)]}
+    usable = np.flatnonzero(is_kept & (keys.n_shingles > 0))
     held_out = [i for i in usable if keys.split[i] != 0]
     worst = 0.0
     for i in held_out:
         others = usable[keys.split[usable] != keys.split[i]]
         worst = max(worst, float((keys.code[others] == keys.code[i]).mean(axis=1).max()))
     assert worst < 0.7
-    assert not dedup.choose(keys, 0.7).reason.any()  # nothing is left to do
 
 
 def test_the_report_finds_nothing_wrong(processed: Path, tmp_path: Path) -> None:

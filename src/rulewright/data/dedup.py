@@ -76,14 +76,14 @@ class Decision:
     """-1 if kept."""
 
 
-def choose(keys: Keys, threshold: float, settled: int = 0, folder: Path | None = None) -> Decision:
+def choose(keys: Keys, threshold: float | NDArray[np.float64], folder: Path | None = None) -> Decision:
     """Decide which edits to keep.
 
     Args:
         keys: of all edits, fewer than 2^31.
         threshold: Jaccard similarity of 5-token shingles from which two edits are near copies;
             in one group what they change must be as similar, too. Above 1: exact copies only.
-        settled: the first so many edits are known to have no copies among themselves.
+            One for each source: that of the later source counts.
         folder: for unnamed working files; default: the system's.
     """
     n = len(keys)
@@ -91,7 +91,9 @@ def choose(keys: Keys, threshold: float, settled: int = 0, folder: Path | None =
     rank = np.empty(n, dtype=np.int32)
     rank[order] = np.arange(n, dtype=np.int32)
     pairs = _Pairs(folder)
-    for worse, better, kind in _all_pairs(keys, rank, threshold, settled, folder):
+    n_sources = int(keys.source.max(initial=0)) + 1
+    thresholds = np.full(n_sources, threshold) if isinstance(threshold, float) else threshold
+    for worse, better, kind in _all_pairs(keys, rank, thresholds, folder):
         pairs.add(rank[worse], rank[better], kind)
     reason = bytearray(n)
     because = np.full(n, -1, dtype=np.int32)
@@ -166,25 +168,25 @@ def _decoded(codes: U64, order: I32) -> tuple[list[int], list[int], list[int]]:
 
 
 def _all_pairs(
-    keys: Keys, rank: I32, threshold: float, settled: int, folder: Path | None
+    keys: Keys, rank: I32, thresholds: NDArray[np.float64], folder: Path | None
 ) -> Iterator[tuple[I32, I32, int]]:
     """Suspected copies: worse edits, better ones, and the kind."""
-    for a, b in _pairs(keys.exact[:, 0], rank, settled):
+    for a, b in _pairs(keys.exact[:, 0], rank):
         same = (keys.exact[a] == keys.exact[b]).all(axis=1)
         yield a[same], b[same], _EXACT
-    for a, b in _pairs(keys.commits, rank, 0, lambda i: np.searchsorted(keys.commit_ends, i, "right")):
+    for a, b in _pairs(keys.commits, rank, lambda i: np.searchsorted(keys.commit_ends, i, "right")):
         strange = (keys.source[a] != keys.source[b]) & ~(keys.seeded[a] | keys.seeded[b])
         yield a[strange], b[strange], _COMMIT
         apart = keys.split[a] != keys.split[b]
         yield a[apart], b[apart], _APART
-    if threshold > 1 or not len(keys):
+    if not len(keys) or thresholds.min() > 1:
         return
     with tempfile.TemporaryFile(dir=folder) as stream:
         for column in _band_columns(keys, stream):
-            for a, b in _pairs(column, rank, settled):
+            for a, b in _pairs(column, rank):
                 for start in range(0, a.size, _BLOCK):
                     some, others = a[start : start + _BLOCK], b[start : start + _BLOCK]
-                    near = _are_near(keys, some, others, threshold)
+                    near = _are_near(keys, some, others, thresholds)
                     yield some[near], others[near], _NEAR
 
 
@@ -197,8 +199,9 @@ def _band_columns(keys: Keys, stream: IO[bytes]) -> Iterator[U64]:
     yield from table
 
 
-def _are_near(keys: Keys, a: I32, b: I32, threshold: float) -> NDArray[np.bool_]:
+def _are_near(keys: Keys, a: I32, b: I32, thresholds: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which pairs have signatures that agree enough, and are not exact copies anyway."""
+    threshold = thresholds[np.maximum(keys.source[a], keys.source[b])]
     agree: NDArray[np.bool_] = (keys.code[a] == keys.code[b]).mean(axis=1) >= threshold
     agree &= (keys.n_shingles[a] > 0) & (keys.n_shingles[b] > 0)
     agree &= (keys.exact[a] != keys.exact[b]).any(axis=1)
@@ -209,20 +212,19 @@ def _are_near(keys: Keys, a: I32, b: I32, threshold: float) -> NDArray[np.bool_]
 
 
 def _pairs(
-    values: U64, rank: I32, settled: int, owner: Callable[[NDArray[np.int64]], Any] = lambda places: places
+    values: U64, rank: I32, owner: Callable[[NDArray[np.int64]], Any] = lambda places: places
 ) -> Iterator[tuple[I32, I32]]:
     """Pair the owners of equal values, the worse first.
 
     Args:
         values: hashes, so that their upper bits cut them into parts of about equal size.
         rank: of all edits by preference.
-        settled: the first so many edits are not paired with each other.
         owner: place of a value to its edit.
     """
     n_parts = -(-values.size // _PART)
     for part in range(n_parts):
         places = np.arange(values.size) if n_parts == 1 else _places(values, part, n_parts)
-        yield from _pairs_of(np.asarray(values[places]), owner(places).astype(np.int32), rank, settled)
+        yield from _pairs_of(np.asarray(values[places]), owner(places).astype(np.int32), rank)
 
 
 def _places(values: U64, part: int, n_parts: int) -> NDArray[np.int64]:
@@ -236,7 +238,7 @@ def _places(values: U64, part: int, n_parts: int) -> NDArray[np.int64]:
     return np.concatenate(found)
 
 
-def _pairs_of(values: U64, owners: I32, rank: I32, settled: int) -> Iterator[tuple[I32, I32]]:
+def _pairs_of(values: U64, owners: I32, rank: I32) -> Iterator[tuple[I32, I32]]:
     order = np.lexsort((rank[owners], values))
     values, owners = values[order], owners[order]
     # Runs of equal values: pair each member with the run's _MAX_BUCKET best before it.
@@ -248,5 +250,4 @@ def _pairs_of(values: U64, owners: I32, rank: I32, settled: int) -> Iterator[tup
         if not later.size:
             return
         a, b = owners[later], owners[first[later] + distance]
-        chosen = (a != b) & ((a >= settled) | (b >= settled))
-        yield a[chosen], b[chosen]
+        yield a[a != b], b[a != b]

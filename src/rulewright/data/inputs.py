@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from rulewright.data import files, readers, store
-from rulewright.data.ingest import Facts
+from rulewright.data.index import Facts
 from rulewright.data.sources import Options, Source
 from rulewright.errors import UsageError
 from rulewright.runs import file_sha256
@@ -31,7 +31,7 @@ class Inputs(Protocol):
     def units(self) -> Iterator[readers.Unit]:
         """The work, in order."""
 
-    def stamps(self) -> dict[str, Any]:
+    def stamps(self) -> dict[str, str]:
         """What tells these inputs from others, cheaply: a resumed run must have the same."""
 
     def facts(self) -> Facts:
@@ -48,8 +48,9 @@ class Files:
     def units(self) -> Iterator[readers.Unit]:
         return readers.number(piece for path in self.paths for piece in readers.pieces(path))
 
-    def stamps(self) -> dict[str, Any]:
-        return {str(p): [p.stat().st_size, p.stat().st_mtime_ns] for p in self.paths}
+    def stamps(self) -> dict[str, str]:
+        facts = ((path, path.stat()) for path in self.paths)
+        return {str(path): f"{stat.st_size} bytes of {stat.st_mtime_ns}" for path, stat in facts}
 
     def facts(self) -> Facts:
         digests = {str(path): file_sha256(path) for path in self.paths}
@@ -78,7 +79,7 @@ class Repositories:
         rows = ({**row, **known} for row in git.commits(path))
         return _row_pieces(str(path), rows, _COMMITS_PER_UNIT)
 
-    def stamps(self) -> dict[str, Any]:
+    def stamps(self) -> dict[str, str]:
         return dict(self.heads)
 
     def facts(self) -> Facts:
@@ -105,7 +106,7 @@ class FolderRows:
         place = str(self.paths[0])
         return readers.number(_row_pieces(place, self.rows(self.paths), _ROWS_PER_UNIT))
 
-    def stamps(self) -> dict[str, Any]:
+    def stamps(self) -> dict[str, str]:
         digest = hashlib.sha256()
         for row in self.rows(self.paths):
             digest.update(json.dumps(row, sort_keys=True).encode())

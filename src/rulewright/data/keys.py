@@ -1,17 +1,16 @@
 """What deduplication needs to know of edits: columns of fixed types, on disk.
 
-Invariant: the same edits give the same bytes. Columns are read as memory maps and written a
-block at a time, so that memory does not grow with the number of edits.
+Invariant: the same edits give the same bytes. Columns are read and gathered as memory maps, so
+that memory does not grow with the number of edits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rulewright.data import signatures
 from rulewright.data.schemas import NormalizedRecord
@@ -27,9 +26,6 @@ _TYPES: Final[dict[str, Any]] = {
     "seeded": np.bool_, "ids": "S40", "lines": np.int64, "language": np.uint8,
 }  # fmt: skip
 _WIDTHS: Final = {"exact": 2, "code": signatures.N_PERMUTATIONS, "change": signatures.N_CHANGE_PERMUTATIONS}
-_BLOCK: Final = 4096
-"""Edits in memory at a time."""
-
 Columns = Mapping[str, Any]
 """Name to array: `[n]`, `[n, width]`, and `commits` with all commits of all edits, one after another."""
 
@@ -81,56 +77,6 @@ def save(path: Path, columns: Columns) -> None:
             np.save(stream, columns[name], allow_pickle=False)
 
 
-def save_some(path: Path, columns: Columns, keep: NDArray[np.bool_]) -> None:
-    """Write the columns of some edits, a block at a time: what `save` writes of these."""
-    n_commits = sum(part.size for part in _commits_of(columns, keep))
-    with whole(path) as stream:
-        for name in COLUMNS:
-            shape = (n_commits if name == "commits" else int(keep.sum()), *columns[name].shape[1:])
-            _write_header(stream, columns[name].dtype, shape)
-            for part in _parts(name, columns, keep):
-                stream.write(np.ascontiguousarray(part).tobytes())
-
-
-def _write_header(stream: BinaryIO, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
-    described = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(stream, described)
-
-
-def _parts(name: str, columns: Columns, keep: NDArray[np.bool_]) -> Iterator[NDArray[Any]]:
-    if name == "commits":
-        yield from _commits_of(columns, keep)
-    elif name == "commit_ends":
-        done = 0
-        for counts, chosen in _commit_counts(columns, keep):
-            ends = done + np.cumsum(counts[chosen], dtype=np.int64)
-            done = int(ends[-1]) if ends.size else done
-            yield ends
-    else:
-        for start in range(0, keep.size, _BLOCK):
-            block = columns[name][start : start + _BLOCK]
-            yield block[keep[start : start + _BLOCK]]
-
-
-def _commits_of(columns: Columns, keep: NDArray[np.bool_]) -> Iterator[NDArray[np.uint64]]:
-    done = 0
-    for counts, chosen in _commit_counts(columns, keep):
-        block = columns["commits"][done : done + int(counts.sum())]
-        done += block.size
-        yield block[np.repeat(chosen, counts)]
-
-
-def _commit_counts(
-    columns: Columns, keep: NDArray[np.bool_]
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
-    """Per block of edits: how many commits each has, and whether it is chosen."""
-    before = 0
-    for start in range(0, keep.size, _BLOCK):
-        ends = np.asarray(columns["commit_ends"][start : start + _BLOCK])
-        yield np.diff(ends, prepend=before), keep[start : start + _BLOCK]
-        before = int(ends[-1])
-
-
 def load(path: Path) -> dict[str, Any]:
     """Map what `save` wrote."""
     found = {}
@@ -166,11 +112,3 @@ def _empty(folder: Path, name: str, n: int) -> Any:
     if not n:
         return np.empty(shape, _TYPES[name])
     return np.lib.format.open_memmap(folder / f"{name}.npy", "w+", _TYPES[name], shape)
-
-
-def counted(column: Any, names: Sequence[str]) -> dict[str, int]:
-    """How often each name occurs in a column of their numbers."""
-    total = np.zeros(len(names), dtype=np.int64)
-    for start in range(0, len(column), _BLOCK):
-        total += np.bincount(column[start : start + _BLOCK], minlength=len(names))
-    return {name: int(count) for name, count in zip(names, total)}

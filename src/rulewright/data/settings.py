@@ -1,0 +1,81 @@
+"""What `ingest` is asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from pydantic import Field
+
+from rulewright.config import CommandConfig
+from rulewright.data import licenses
+from rulewright.data.messages import Filter
+from rulewright.data.splits import SALT
+from rulewright.workers import WhereToRun
+
+
+class IngestConfig(CommandConfig):
+    """Options of `rulewright ingest`."""
+
+    source: Annotated[str, tyro.conf.Positional]
+    """commitpackft, editpackft, oce, canitedit, smellycode, agentpack, marv, git, rules or jsonl."""
+    input: tuple[str, ...] = ()
+    """Files, folders, globs (.jsonl, .jsonl.gz, .json, .parquet); repositories for `git`; packs, rule
+    files and .jsonl for `rules`. None: the hub."""
+    out: Path = Path("data/processed")
+    """Folder that gets {train,dev,test}/NAME.jsonl, NAME.metadata.json and rejects/NAME.jsonl."""
+    name: str = ""
+    """Name of the output files and of `metadata.source`; default: SOURCE."""
+    columns: tuple[str, ...] = ()
+    """For `jsonl`: OURS=THEIRS, e.g. pre=old_code post=new_code instruction=title."""
+    license: str = ""
+    """License of rows that state none."""
+    language: str = ""
+    """For `jsonl`: the language of rows that state none, and whose path tells none."""
+    allow_licenses: tuple[str, ...] = licenses.PERMISSIVE
+    """Licenses (SPDX ids in lower case) whose rows are used."""
+    against: tuple[str, ...] = ()
+    """Evaluation sets; what overlaps them is dropped. OUT/test/canitedit.jsonl is added where it exists."""
+    message_filter: Filter | None = None
+    """How strict to be with commit messages; default: relaxed for `git`, off elsewhere."""
+    group_by: Literal["repository", "path"] = "repository"
+    """What must not straddle splits, where a row names no group of its own."""
+    window: bool | None = None
+    """Cut files larger than `max_window_chars` to the function that was edited; default: for `git` only."""
+    max_window_chars: int = Field(default=4_000, ge=1)
+    """Bound on each side of a window, in characters."""
+    max_chars: int = Field(default=50_000, ge=1)
+    """Bound on each side of a record, in characters."""
+    near_threshold: float = Field(default=0.7, gt=0)
+    """Jaccard similarity from which two edits are near copies; above 1: exact copies only."""
+    fractions: tuple[float, float, float] = (0.90, 0.05, 0.05)
+    """Shares of the groups in train, dev and test."""
+    salt: str = SALT
+    """Another salt gives another partition into splits."""
+    rejects: Literal["rows", "reasons"] = "rows"
+    """What is kept of a row that is not used: the whole row, or only place and reason."""
+    fallback_instruction: str = "Apply the `{name}` fix to this code."
+    """For `jsonl` rows without an instruction; {name} or {words} is the fixer's. Empty: drop them."""
+    clones: str = ""
+    """For `agentpack`: folder of local clones, as OWNER/NAME."""
+    hub_languages: tuple[str, ...] = ("python", "javascript", "java", "typescript", "go", "c++", "rust")
+    """Which configurations of commitpackft to fetch from the hub."""
+    raw: Path = Path("data/raw")
+    """Where files from the hub are kept."""
+    revision: str = "main"
+    """Revision on the hub; the commit it resolves to is recorded."""
+    workers: int = Field(default=0, ge=0)
+    """Processes; 0: one per core. The result does not depend on it."""
+    engine: WhereToRun = "local"
+    """Where the work runs; the result does not depend on it."""
+    resume: bool = False
+    """Confirm a finished run instead of refusing it; an interrupted one continues by itself."""
+    overwrite: bool = False
+    """Replace an earlier run."""
+    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """Print the metadata as one JSON line."""
+
+    def is_free(self, key: str) -> bool:
+        """Where the files of the hub are kept does not matter either."""
+        return key == "raw" or super().is_free(key)
