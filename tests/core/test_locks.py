@@ -86,10 +86,10 @@ ROW = {
 @pytest.mark.parametrize(
     ("command", "target"),
     [
-        ("ingest jsonl --name own --input rows.jsonl --group-by path", "data/processed/.work/own"),
-        ("ingest jsonl --name own --input rows.jsonl --resume", "data/processed/.work/own"),
-        ("mine rows.jsonl --name own", "data/processed/.work/mine-own"),
-        ("synth --limit 3", "data/processed/.work/synth"),
+        ("ingest jsonl --name own --input rows.jsonl --group-by path", "data/processed/.index/own"),
+        ("ingest jsonl --name own --input rows.jsonl --resume", "data/processed/.index/own"),
+        ("mine rows.jsonl --name own", "data/processed/.runs/mine-own"),
+        ("synth --limit 3", "data/processed/.runs/synth"),
         ("teacher run --tasks rows.jsonl", "trajectories/raw/teacher/miner.jsonl"),
         ("teacher run --tasks rows.jsonl --overwrite", "trajectories/raw/teacher/miner.jsonl"),
         ("eval mining rows.jsonl", "runs/eval/mining"),

@@ -35,6 +35,7 @@ def test_each_source_has_its_own_records(tmp_path: Path, monkeypatch: pytest.Mon
         for record in records:
             steps = (record.metadata.model_extra or {}).get("states", [])
             assert all(step not in (record.pre, record.post) for step in steps)
-    assert not list((tmp_path / "data/processed/.work").glob("*"))
+    left = {path.name for path in (tmp_path / "data/processed/.runs/mine-edits").iterdir()}
+    assert left == {"config.json", "run.json", "result.json"}
     summary = json.loads((tmp_path / "reports/mining/edits.json").read_text(encoding="utf-8"))
     assert summary["reasons"] == {"nested more than 300 deep": 1}

@@ -140,7 +140,7 @@ def test_a_killed_run_continues_to_the_same_bytes(tmp_path: Path) -> None:
     subprocess.run(command, cwd=whole, check=True, capture_output=True)
     process = subprocess.Popen(command, cwd=broken, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     for _ in range(400):
-        work = list(broken.glob("data/processed/.work/*/rows.jsonl"))
+        work = list(broken.glob("data/processed/.runs/*/rows.jsonl"))
         if work and work[0].stat().st_size > 1_000:
             break
         time.sleep(0.02)

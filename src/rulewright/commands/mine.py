@@ -8,8 +8,11 @@ what else it would change in the files of INPUT, by how sure it is; --write chan
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from rulewright import console
 from rulewright.commands.offers import Wish
 from rulewright.mining.settings import MineConfig
 
@@ -31,6 +34,29 @@ def run(config: MineConfig) -> int:
             config.save,
             budget_s=config.budget_s,
         )
-    from rulewright.mining.dataset import build
+    from rulewright.mining import dataset
 
-    return build(config)
+    plan = dataset.plan(config)
+    folder = plan.claim()
+    if folder.done:
+        console.say(f"{folder.path}: this very run is finished already")
+    else:
+        dataset.run(plan, folder)
+    if config.json_output:
+        console.emit_json(folder.result())
+    else:
+        _say(folder.result(), config.report / f"{plan.name}.md")
+    return 0
+
+
+def _say(summary: Mapping[str, Any], page: Path) -> None:
+    n, found = summary["edits"], summary["found"]
+    rows = [["edits", n], ["with rules", found], ["with one rule", summary["one_rule"]]]
+    rows += [[f"tier {tier}", count] for tier, count in summary["tiers"].items()]
+    rows += [["rules shared by several edits", summary["shared_rules"]]]
+    console.say(console.table(["mined", "n"], rows))
+    for reason, count in {**summary["excluded"], **summary["reasons"]}.items():
+        console.say(f"  not mined: {reason} ({count:,})")
+    for source, splits in summary["written"].items():
+        console.say(f"  {source}: " + ", ".join(f"{split} {count:,}" for split, count in splits.items()))
+    console.say(f"report: {page}")

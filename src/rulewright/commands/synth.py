@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -22,7 +21,6 @@ from rulewright import console
 from rulewright.config import CommandConfig, did_you_mean
 from rulewright.errors import RulewrightError, UsageError
 from rulewright.languages import Language
-from rulewright.locks import Lock
 from rulewright.synth.kinds import SHAPES, GroupBy, Shape, WindowKind, Wording
 
 
@@ -76,18 +74,21 @@ class Config(CommandConfig):
     workers: int = Field(default=0, ge=0)
     """Processes; 0: one per core."""
     resume: bool = False
-    """Continue an interrupted run (that also happens by itself), or confirm a finished one."""
+    """Confirm a finished run instead of refusing it; an interrupted one continues by itself."""
     overwrite: bool = False
-    """Replace an earlier result."""
+    """Replace an earlier run."""
     json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
     """Print the summary as one JSON line on stdout."""
 
-
-_NOT_CONTENT = frozenset({"out", "negatives", "workers", "resume", "overwrite", "json_output", "source_dir"})
+    def is_free(self, key: str) -> bool:
+        """What the sources hold is compared, not where they lie."""
+        return key in ("source_dir", "negatives") or super().is_free(key)
 
 
 def run(config: Config) -> int:
     """Make the data set; give the exit code."""
+    from rulewright.data import store
+    from rulewright.runs import RunDir
     from rulewright.synth import shards, sources
 
     _require_families(config)
@@ -98,8 +99,21 @@ def run(config: Config) -> int:
         raise UsageError(
             f"no source file of {', '.join(config.languages)} found", "name folders of code with --source-dir"
         )
-    with Lock.take(config.out / ".work" / shards.SOURCE):
-        return _once(config, files)
+    version = _fingerprint(config, files)
+    folder = config.out / ".runs" / shards.SOURCE
+    made = folder / "shards"
+    run = RunDir.open(
+        folder, config, {"templates and sources": version}, lambda: shutil.rmtree(made, ignore_errors=True)
+    )
+    done = store.read_metadata(config.out, shards.SOURCE)
+    if run.done and done is not None:
+        console.say(f"{config.out}: holds this very set already ({done.num_records:,} records)")
+    else:
+        run.finish(_make(config, files, version, made))
+        shutil.rmtree(made)
+    if config.json_output:
+        console.emit_json(run.result())
+    return 0
 
 
 def _require_families(config: Config) -> None:
@@ -117,26 +131,8 @@ def _require_families(config: Config) -> None:
         )
 
 
-def _once(config: Config, files: list[Any]) -> int:
-    """Make the set unless it is there, alone with its files."""
-    from rulewright.data import store
-    from rulewright.synth import shards
-
-    version = _fingerprint(config, files)
-    done = store.read_metadata(config.out, shards.SOURCE)
-    if done is not None and not config.overwrite:
-        if config.resume and done.version == version:
-            console.say(f"{config.out}: holds this very set already ({done.num_records:,} records)")
-            return 0
-        raise UsageError(
-            f"{config.out}: holds a finished set '{shards.SOURCE}'",
-            "replace it with --overwrite, or choose another folder with --out",
-        )
-    _make(config, files, version)
-    return 0
-
-
-def _make(config: Config, files: list[Any], version: str) -> None:
+def _make(config: Config, files: list[Any], version: str, folder: Path) -> dict[str, Any]:
+    """Make the shards that are not there yet, and of them the data set; give its summary."""
     from rulewright.synth import dataset, shards, windows
 
     plan = shards.plan(files, config.seed)
@@ -156,16 +152,14 @@ def _make(config: Config, files: list[Any], version: str) -> None:
         # Spread over the shards, with room for those that have few.
         most=max(4, 3 * most // len(plan)) if most < config.limit else 0,
     )
-    folder = config.out / ".work" / f"{shards.SOURCE}-{version.removeprefix('sha256:')}"
-    workers = config.workers or os.cpu_count() or 1
     console.decided("sources", f"{len(files):,} files", f"groups: {len({f.group for f in files}):,}")
 
     def enough(made: Counter[str]) -> bool:
         # Duplicates take their part: make a third more than is wanted.
         return config.limit > 0 and sum(min(n, most) for n in made.values()) >= config.limit * 4 // 3
 
-    paths = shards.make_all(plan, folder, options, workers, enough)
-    summary = dataset.write(
+    paths = shards.make_all(plan, folder, options, config.workers, enough)
+    return dataset.write(
         paths,
         config.out,
         config.negatives,
@@ -174,9 +168,6 @@ def _make(config: Config, files: list[Any], version: str) -> None:
         config.max_template_share,
         config.limit,
     )
-    shutil.rmtree(folder)
-    if config.json_output:
-        console.emit_json(summary)
 
 
 def _most_a_template(config: Config) -> int:
@@ -194,7 +185,8 @@ def _fingerprint(config: Config, files: list[Any]) -> str:
     digest = hashlib.sha256(__version__.encode())
     if config.packaged:
         digest.update(repr((templates.packaged(), speech.instance_words())).encode())
-    options = {k: v for k, v in json.loads(config.model_dump_json()).items() if k not in _NOT_CONTENT}
+    values = json.loads(config.model_dump_json())
+    options = {key: value for key, value in values.items() if not config.is_free(key)}
     digest.update(json.dumps(options, sort_keys=True).encode())
     for path in config.templates:
         digest.update(file_sha256(path).encode())

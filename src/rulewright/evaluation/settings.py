@@ -53,7 +53,7 @@ class EvalConfig(CommandConfig):
     rescore: bool = False
     """Score the saved answers again; the model is not asked."""
     resume: bool = True
-    """Continue a run of the same configuration; a finished one is only shown."""
+    """Show a finished run instead of refusing it; an interrupted one continues by itself."""
     overwrite: bool = False
     """Replace what is in the run folder."""
     json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
@@ -233,7 +233,7 @@ class MiningConfig(CommandConfig):
     workers: int = Field(default=1, ge=1)
     """Processes."""
     resume: bool = True
-    """Continue a run of the same configuration; a finished one is only shown."""
+    """Show a finished run instead of refusing it; an interrupted one continues by itself."""
     overwrite: bool = False
     """Replace what is in the run folder."""
     json_output: Annotated[bool, tyro.conf.arg(name="json")] = False

@@ -6,13 +6,12 @@ appended to a work file as they come; the data set's metadata is written last.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import re
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -25,95 +24,74 @@ from rulewright.data.schemas import NormalizedRecord, RecordMetadata, Split, rec
 from rulewright.data.splits import split_of
 from rulewright.engine import export
 from rulewright.errors import UsageError
-from rulewright.locks import Lock
 from rulewright.mining import inputs, report
 from rulewright.mining.inputs import EditRow
 from rulewright.mining.judge import background
 from rulewright.mining.learn import corpus
 from rulewright.mining.learn.corpus import Result, Shared
 from rulewright.mining.settings import MineConfig
+from rulewright.runs import RunDir
 
 FALLBACK: Final = "Apply the `{}` fix to this code."
 
 
-def build(config: MineConfig) -> int:
-    """Mine the inputs that a configuration names."""
+@dataclass(frozen=True)
+class MinePlan:
+    """A mining run whose inputs were found."""
+
+    config: MineConfig
+    source: inputs.Stream
+    name: str
+    """Of the report and the run."""
+
+    def claim(self) -> RunDir:
+        """The run directory, with what is mined so far."""
+        stamps = {**self.source.stamps(), "rulewright": __version__}
+        return RunDir.open(self.config.out / ".runs" / f"mine-{self.name}", self.config, stamps)
+
+
+def plan(config: MineConfig) -> MinePlan:
+    """Find the inputs that a configuration names.
+
+    Raises:
+        UsageError: there are none, or one is not there or holds no edits.
+    """
     if not config.inputs:
         raise UsageError("nothing to mine", "name data/processed, a .jsonl file, or a git repository")
     source = inputs.Stream(config.inputs, config.max_lines, config.limit, config.name)
-    name = config.name or source.name
-    with Lock.take(config.out / ".work" / f"mine-{name}"):
-        return _build(config, source, name)
+    return MinePlan(config, source, config.name or source.name)
 
 
-def _build(config: MineConfig, source: inputs.Stream, name: str) -> int:
-    """Mine, write records and report, alone with the files of that name."""
-    version = _version(config, source)
-    marker = config.report / f"{name}.json"
-    if marker.exists() and not config.overwrite:
-        if config.resume and json.loads(marker.read_text(encoding="utf-8")).get("version") == version:
-            console.say(f"{marker}: this very run is finished already")
-            return 0
-        raise UsageError(
-            f"{marker}: holds a finished run", "replace it with --overwrite, or choose another --name"
-        )
-    work = config.out / ".work" / f"mine-{name}-{version}"
-    workers = config.workers or os.cpu_count() or 1
+def run(plan: MinePlan, folder: RunDir) -> None:
+    """Mine, write records and report; the summary is the run's result."""
+    config, source = plan.config, plan.source
     known = corpus.known_files(source, config.n_known, config.seed)
-    results = _mined(config, source, known, work / "rows.jsonl", workers)
+    results = _mined(config, source, known, folder)
     by_id = {result["id"]: result for result in results}
-    shared = corpus.share(lambda: source, by_id, config.budget_s, workers)
+    shared = corpus.share(lambda: source, by_id, config.budget_s, config.workers)
     _apply_shared(by_id, shared, known)
-    written = _write(config, source, by_id, work / "records")
-    summary = _report(config, source, results, shared, name)
-    summary |= {"version": version, "excluded": dict(source.excluded), "written": written}
+    spool = folder.path / "records"
+    written = _write(config, source, by_id, spool)
+    summary = _report(config, source, results, shared, plan.name)
+    summary |= {"excluded": dict(source.excluded), "written": written}
     if config.export is not None:
         summary["exported"] = _export(config.export, source, results, shared)
-    jsonl.write_json(marker, summary)
-    shutil.rmtree(work, ignore_errors=True)
-    if config.json_output:
-        console.emit_json(summary)
-    else:
-        _say(summary, config.report / f"{name}.md")
-    return 0
+    jsonl.write_json(config.report / f"{plan.name}.json", summary)
+    folder.finish(summary)
+    shutil.rmtree(spool)
+    (folder.path / "rows.jsonl").unlink()
 
 
-def _version(config: MineConfig, source: inputs.Stream) -> str:
-    digest = hashlib.sha256(__version__.encode())
-    options = json.loads(config.model_dump_json())
-    for key in (
-        "out",
-        "report",
-        "workers",
-        "engine",
-        "resume",
-        "overwrite",
-        "json_output",
-        "export",
-        "inputs",
-    ):
-        options.pop(key)
-    digest.update(json.dumps(options, sort_keys=True).encode())
-    for stamp in source.stamps():
-        digest.update(stamp.encode())
-    return digest.hexdigest()[:12]
-
-
-def _mined(
-    config: MineConfig, source: inputs.Stream, known: corpus.Known, path: Path, workers: int
-) -> list[Result]:
+def _mined(config: MineConfig, source: inputs.Stream, known: corpus.Known, folder: RunDir) -> list[Result]:
     """Results in the order of the edits; those of a killed run are taken over."""
-    done: list[Result] = []
-    if path.exists():
-        jsonl.cut_torn_line(path)
-        done = list(jsonl.read(path))
+    done: list[Result] = folder.rows()
     ids = {result["id"] for result in done}
     owed = (edit for edit in source if edit.id not in ids)
     if done:
-        console.decided("resume", f"{len(done):,} edits are mined already", str(path))
+        console.decided("resume", f"{len(done):,} edits are mined already", str(folder.path))
     found = sum(bool(r["rules"]) for r in done)
-    with jsonl.Appender(path, sync=False) as appender, console.progress("mine") as bar:
-        for result in corpus.mine_stream(owed, known, config.budget_s, workers, config.engine):
+    with folder.appender(sync=False) as appender, console.progress("mine") as bar:
+        for result in corpus.mine_stream(owed, known, config.budget_s, config.workers, config.engine):
             appender.append(result)
             done.append(result)
             found += bool(result["rules"])
@@ -278,16 +256,3 @@ def _export(folder: Path, source: inputs.Stream, results: Sequence[Result], shar
         ),
         folder,
     )
-
-
-def _say(summary: Mapping[str, Any], page: Path) -> None:
-    n, found = summary["edits"], summary["found"]
-    rows = [["edits", n], ["with rules", found], ["with one rule", summary["one_rule"]]]
-    rows += [[f"tier {tier}", count] for tier, count in summary["tiers"].items()]
-    rows += [["rules shared by several edits", summary["shared_rules"]]]
-    console.say(console.table(["mined", "n"], rows))
-    for reason, count in {**summary["excluded"], **summary["reasons"]}.items():
-        console.say(f"  not mined: {reason} ({count:,})")
-    for source, splits in summary["written"].items():
-        console.say(f"  {source}: " + ", ".join(f"{split} {count:,}" for split, count in splits.items()))
-    console.say(f"report: {page}")

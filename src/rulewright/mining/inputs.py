@@ -60,12 +60,13 @@ class Stream:
         first = Path(given[0])
         self.name = re.sub(r"[^\w.-]+", "-", first.resolve().name.removesuffix(".jsonl"))
 
-    def stamps(self) -> list[str]:
-        """What tells one input from another: digests of files, heads of repositories."""
+    def stamps(self) -> dict[str, str]:
+        """What tells whether an input has changed: digests of files, heads of repositories."""
         from rulewright.data.sources import git
         from rulewright.runs import file_sha256
 
-        return [file_sha256(f) for f in self.files] + [git.head_of(r) for r in self.repositories]
+        heads = {str(repository): git.head_of(repository) for repository in self.repositories}
+        return {str(file): file_sha256(file) for file in self.files} | heads
 
     def __iter__(self) -> Iterator[EditRow]:
         self.excluded.clear()

@@ -54,8 +54,12 @@ class MineConfig(CommandConfig):
     engine: WhereToRun = "local"
     """Where the work runs; the result does not depend on it."""
     resume: bool = False
-    """Continue an interrupted run (that also happens by itself), or confirm a finished one."""
+    """Confirm a finished run instead of refusing it; an interrupted one continues by itself."""
     overwrite: bool = False
-    """Replace an earlier result."""
+    """Replace an earlier run."""
     json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
     """Print the summary as one JSON line on stdout."""
+
+    def is_free(self, key: str) -> bool:
+        """Where report and rule pack go does not matter either."""
+        return key in ("report", "export") or super().is_free(key)

@@ -197,7 +197,7 @@ class SftConfig(TrainConfig):
     out: Path = Path("models/sft")
     """The checkpoint; the run's files lie in its folder run/."""
     resume: bool = False
-    """Continue an unfinished run; a finished one is only confirmed."""
+    """Confirm a finished run instead of refusing it; an interrupted one continues by itself."""
     overwrite: bool = False
     """Replace what is in `out`."""
     json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
