@@ -115,6 +115,11 @@ GROUPS: Final[dict[str, dict[str, Command]]] = {
             "one record or step: instruction, rule, diff, verdict, reward",
             ("show data/processed/train/synth.jsonl", "show data/processed/train/synth.jsonl:7 --json"),
         ),
+        "view": Command(
+            "view",
+            "rows of runs, trajectories or records as one page: filter, compare, look",
+            ("view runs/eval/actions_srl", "view runs/eval/before runs/eval/after --out after.html"),
+        ),
     },
     "training": {
         "train sft": Command(
@@ -193,6 +198,7 @@ GROUPS: Final[dict[str, dict[str, Command]]] = {
             "bench_rules",
             "RuleBench: do rules hold on hidden siblings, and leave other code alone",
             ("bench rules --miner", "bench rules --track sentence --model models/srl_stage2"),
+        ),
         ),
         "compare": Command(
             "compare",

@@ -52,6 +52,8 @@ class EditConfig(CommandConfig):
     """Of the answers after the first."""
     save: Path | None = None
     """Also write the rule to this .yml file; with --like a folder gets a rule pack with tests."""
+    html: Path | None = None
+    """Also write this page: the rule and its diff in every file, to look at in a browser."""
     write: bool = False
     """Change the sure places; without it everything is only shown (and asked for, on a terminal)."""
     yes: bool = False
@@ -77,7 +79,14 @@ Config = EditConfig
 
 def run(config: EditConfig) -> int:
     """Ask, choose, offer; with --like: learn, offer."""
-    wish = Wish(config.write, config.yes, config.only, config.interactive, config.json_output)
+    said = (
+        config.instruction
+        if not (config.like or config.staged)
+        else f"like {config.like or 'what is staged'}"
+    )
+    wish = Wish(
+        config.write, config.yes, config.only, config.interactive, config.json_output, said, config.html
+    )
     if config.like or config.staged:
         from rulewright.commands.like import like
 

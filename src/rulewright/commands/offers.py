@@ -44,6 +44,10 @@ class Wish:
     only: tuple[str, ...] = ()
     interactive: bool = False
     as_json: bool = False
+    instruction: str = ""
+    """In words; of a change by hand, where it is."""
+    html: Path | None = None
+    """A page to look at the change."""
 
     def check(self, stdin_taken: bool = False) -> None:
         """Refuse what excludes itself."""
@@ -110,6 +114,8 @@ def finish(offer: Offer, wish: Wish) -> int:
     """
     listed = listing(offer)
     sure, total = counts(listed)
+    if wish.html is not None:
+        _write_page(wish.html, wish.instruction, offer, listed)
     chooser = Chooser(wish.only, wish.interactive)
     done = _carry_out(offer, wish, chooser, listed, sure)
     unmet = chooser.unmet() if chooser.active else []
@@ -153,6 +159,32 @@ def _doubt(one: Applied, offer: Offer, place: Place) -> str:
 def _of_all(one: Applied, place: Place) -> Place:
     """A place with the number of its rule among all rules, not among those that are for the file."""
     return replace(place, rule=one.found.documents[place.rule])
+
+
+def _write_page(out: Path, instruction: str, offer: Offer, listed: Sequence[Listed]) -> None:
+    """One page with an item a file: the rule, what it does there, and how sure each place is."""
+    from rulewright.reports.lines import Shown
+    from rulewright.reports.view import Page, add_line
+
+    page = Page(instruction, ["edit"])
+    places_in = {one.path: (found, doubts) for one, found, doubts in listed}
+    for one in offer.work.done:
+        if one.idle:
+            continue
+        found, doubts = places_in.get(one.path, ((), ()))
+        sure = sum(not why for why in doubts)
+        said = {
+            "verdict": one.outcome.verdict if not one.good else "sure" if sure == len(doubts) else "possible",
+            "detail": f"{console.plural(len(doubts), 'place')}, {sure} sure"
+            if one.good
+            else one.outcome.detail,
+            **{f"line {place.line}": why or "sure" for place, why in zip(found, doubts)},
+        }
+        right = sure == len(doubts) if one.good else False
+        item = Shown("file", instruction, one.found.language, one.before, None, "", said, right=right)
+        add_line(page, str(one.path), item, one.outcome, action_for(one.found, offer.work.documents))
+    page.write(out)
+    console.say(f"{out}: {console.plural(page.n, 'file')} to look at in a browser")
 
 
 def _list(listed: Sequence[Listed], wish: Wish) -> None:

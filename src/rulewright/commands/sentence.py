@@ -59,7 +59,7 @@ def run(config: EditConfig, wish: Wish) -> int:
         raise RulewrightError(failures(asked, sample), hint)
     decided = wish.write or wish.yes or wish.only or wish.interactive or wish.as_json
     if not decided and offers.on_terminal():
-        return _Choice(config.save, trial, found, said, len(asked.good)).run()
+        return _Choice(config.save, trial, found, said, len(asked.good), wish).run()
     best, *others = found
     best.offer.facts = _facts(best, others, asked)
     offers.save(config.save, best.documents)
@@ -193,9 +193,9 @@ class _Choice:
     """A person before a terminal, who looks at one candidate after another."""
 
     def __init__(
-        self, kept: Path | None, trial: Trial, found: list[Candidate], said: Said, n_good: int
+        self, kept: Path | None, trial: Trial, found: list[Candidate], said: Said, n_good: int, wish: Wish
     ) -> None:
-        self._kept, self._trial, self._found = kept, trial, found
+        self._kept, self._trial, self._found, self._wish = kept, trial, found, wish
         self._said, self._n_good = said, n_good
         self._at = 0
 
@@ -210,7 +210,8 @@ class _Choice:
             answer = judging.pick(*self._question(one))
             if answer in "ap":
                 offers.save(self._kept, one.documents)
-                return offers.finish(one.offer, Wish(write=answer == "a", interactive=answer == "p"))
+                wish = replace(self._wish, write=answer == "a", interactive=answer == "p")
+                return offers.finish(one.offer, wish)
             if answer == "q":
                 return 0
             if answer == "n":

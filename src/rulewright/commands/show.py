@@ -9,18 +9,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from rulewright import console, jsonl
-from rulewright.actions import Action, Rejection, read_action, render_action
+from rulewright.actions import Action, render_action, render_rules
 from rulewright.config import CommandConfig
 from rulewright.errors import RulewrightError, UsageError
-from rulewright.languages import Language, normalize_language
 from rulewright.verdict import Outcome
+
+if TYPE_CHECKING:
+    from rulewright.reports.lines import Shown
 
 
 class ShowConfig(CommandConfig):
@@ -39,28 +40,17 @@ class ShowConfig(CommandConfig):
 Config = ShowConfig
 
 
-@dataclass(frozen=True)
-class Shown:
-    """What a line holds, whatever kind of line it is."""
-
-    kind: str
-    instruction: str
-    language: Language
-    pre: str
-    wanted: str | None
-    answer: str
-    """The raw answer or action text; empty where there is none."""
-    said: Mapping[str, Any]
-    """What the file says of it."""
-
-
 def run(config: ShowConfig) -> int:
     """Read the line, execute its action, print."""
+    from rulewright.engine import Engine
+    from rulewright.reports import lines
+
     path, line = _place(config.file)
-    item = read_item(_row(path, line), f"{path}:{line}")
-    answer = config.action.read_text(encoding="utf-8") if config.action else item.answer
-    outcome, action = judge(item, answer, config.deadline_s)
-    rewards = _rewards(item, action, outcome)
+    item = lines.read_line(_row(path, line), path, line)
+    answer = config.action.read_text(encoding="utf-8") if config.action else None
+    with Engine(workers=1, deadline_s=config.deadline_s) as engine:
+        outcome, action = lines.judge(item, engine, answer)
+    rewards = lines.rewards(item, action, outcome)
     if config.json_output:
         console.emit_json(_as_json(item, action, outcome, rewards))
     else:
@@ -88,70 +78,6 @@ def _row(path: Path, number: int) -> dict[str, Any]:
     raise UsageError(f"{path}:{number}: there is no such line; the last one is {last}", "lines count from 1")
 
 
-def read_item(row: Mapping[str, Any], place: str) -> Shown:
-    """Tell what kind of line it is and take its parts.
-
-    Raises:
-        UsageError: it is none that we know.
-    """
-    if "teacher" in row and "env" in row:
-        env = row["env"]
-        return Shown(
-            "trajectory step",
-            row["instruction"],
-            row["language"],
-            row["pre_code"],
-            env.get("post_code") if env["verdict"] == "ok" else row.get("target"),
-            row["teacher"].get("raw") or json.dumps(row["teacher"].get("action") or ""),
-            {**row["provenance"], "verdict": env["verdict"], "detail": env["detail"]},
-        )
-    if "pre" in row and "instruction" in row:
-        metadata = row.get("metadata", {})
-        return Shown(
-            "record",
-            row["instruction"],
-            normalize_language(str(row.get("language", ""))),
-            row["pre"],
-            row.get("post"),
-            metadata.get("action") or "",
-            {key: value for key, value in metadata.items() if key != "action"},
-        )
-    keys = ", ".join(sorted(row)[:8])
-    raise UsageError(
-        f"{place}: neither a record nor a trajectory step (keys: {keys})",
-        "show reads lines of data/processed/**.jsonl and trajectories/raw/**.jsonl",
-    )
-
-
-def judge(item: Shown, answer: str, deadline_s: float) -> tuple[Outcome | None, Action | None]:
-    """Execute an answer on an item's code; `None` where there is none."""
-    from rulewright.engine import Engine, Request
-
-    if not answer.strip():
-        return None, None
-    action = read_action(answer, item.language)
-    if isinstance(action, Rejection):
-        return Outcome(action.verdict, action.detail), None
-    with Engine(workers=1, deadline_s=deadline_s) as engine:
-        return engine.judge(Request(action, item.pre, item.language, item.wanted)), action
-
-
-def _rewards(item: Shown, action: Action | None, outcome: Outcome | None) -> dict[str, Any]:
-    """Reward by part of the shown action against the line's own."""
-    from rulewright.srl.reward_srl import gated, plain
-
-    if outcome is None or not item.answer or item.wanted is None:
-        return {}
-    reference = read_action(item.answer, item.language)
-    if isinstance(reference, Rejection):
-        return {}
-    made = {
-        "plain": plain(outcome, action, [reference]),
-        "gated": gated(outcome, action, [reference], item.pre, [item.wanted]),
-    }
-    return {name: {"value": reward.value, **reward.parts} for name, reward in made.items()}
-
-
 def _as_json(
     item: Shown, action: Action | None, outcome: Outcome | None, rewards: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -176,8 +102,7 @@ def _as_text(item: Shown, action: Action | None, outcome: Outcome | None, reward
 
     parts = [f"{item.kind}, {item.language}", "", f"instruction: {console.clean(item.instruction)}"]
     if action is not None:
-        yaml = json.loads(render_action(action, "yaml"))["action"]["rule_yaml"]
-        parts += ["", "rule:", _indent(yaml)]
+        parts += ["", "rule:", _indent(render_rules(action))]
     if outcome is None:
         parts += ["", "no action; the wanted change:", _indent(diff(item.pre, item.wanted))]
     else:

@@ -1,0 +1,68 @@
+"""Look at rows instead of reading them: one self-contained HTML page, which works offline.
+
+Each RUN is the folder of an evaluation or benchmark, or a file of rows, records or trajectory
+steps. Several runs stand side by side: filter by what was gained and lost. Answers whose rows do not
+say what they did are executed again here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import tyro
+from pydantic import Field
+
+from rulewright import console
+from rulewright.config import CommandConfig
+
+
+class ViewConfig(CommandConfig):
+    """What to look at, and where the page goes."""
+
+    runs: tyro.conf.Positional[tuple[Path, ...]]
+    """Run folders, or files of rows, records or trajectory steps; the earliest run first."""
+    out: Path = Path("reports/view.html")
+    """The page."""
+    data: list[Path] = Field(default_factory=list)
+    """Records that hold the questions of rows; default: where the run's configuration says."""
+    limit: int = Field(default=0, ge=0)
+    """At most so many items, chosen by hash; 0: all."""
+    seed: int = 0
+    """Of --limit."""
+    deadline_s: float = Field(default=5.0, gt=0)
+    """Longest processor time for executing an answer."""
+    workers: int = Field(default=1, ge=1)
+    """Processes that execute answers."""
+
+
+Config = ViewConfig
+
+
+def run(config: ViewConfig) -> int:
+    """Read, execute what is owed, write the page."""
+    from rulewright.engine import Engine
+    from rulewright.evaluation.heldout import choose
+    from rulewright.reports import lines, view
+
+    sheets = [lines.sheet_of(path, config.data) for path in config.runs]
+    keys = list(dict.fromkeys(key for sheet in sheets for key in sheet.rows))
+    chosen = choose(keys, str, config.limit, config.seed)
+    names = _names(config.runs)
+    page = view.Page(" and ".join(names), names)
+    with Engine(workers=config.workers, deadline_s=config.deadline_s) as engine:
+        view.add_sheets(page, sheets, engine, chosen)
+    page.write(config.out)
+    size = config.out.stat().st_size / 1e6
+    console.say(f"{config.out}: {console.plural(page.n, 'item')}, {size:.1f} MB; open it in a browser")
+    return 0
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """The ends of paths that tell them apart; a path that stands there twice is no other."""
+    whole = [path.resolve().parts for path in paths]
+    for n in range(1, max(map(len, whole))):
+        tails = ["/".join(parts[-n:]) for parts in whole]
+        if len(set(tails)) == len(set(whole)):
+            return tails
+    return list(map(str, paths))

@@ -1,0 +1,210 @@
+"""One self-contained page to look at lines: filter, search, and each with its rule, diff and reward.
+
+What is shown was written by models and strangers. It goes into the page as compressed, base64-coded
+JSON, and from there into text nodes only; the page's policy lets no other script, style or address in.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+from rulewright import console, jsonl, templates
+from rulewright.actions import Action, describe_action, render_rules
+from rulewright.difftext import unified
+from rulewright.engine import Engine, Request
+from rulewright.reports.lines import Sheet, Shown, judge_all, rewards
+from rulewright.verdict import Outcome, Verdict
+
+Json = dict[str, Any]
+BLOCK: Final = 100
+"""Items that are packed, and unpacked when one of them is looked at, together."""
+FACETS: Final = ("family", "source", "language", "group")
+"""What a row says of its task that the page filters by."""
+TITLE_CHARS: Final = 140
+
+
+@dataclass
+class Page:
+    """Items that were added, packed: columns to filter by, and blocks with all the rest.
+
+    Args:
+        title: what the page calls itself.
+        runs: names of the runs side by side.
+    """
+
+    title: str
+    runs: Sequence[str]
+    n: int = 0
+    _blocks: list[str] = field(default_factory=list)
+    _waiting: list[Json] = field(default_factory=list)
+    _titles: list[str] = field(default_factory=list)
+    _names: dict[str, dict[str, int]] = field(default_factory=dict)
+    _columns: dict[str, list[Any]] = field(default_factory=dict)
+
+    def add(self, name: str, task: str, facets: Mapping[str, str], item: Json) -> None:
+        """Add one item.
+
+        Args:
+            name: of the item, as its file has it.
+            task: items of one task are counted together when runs are compared.
+            facets: what it is filtered by.
+            item: everything that is shown, with an answer (or `None`) for each run.
+        """
+        self.n += 1
+        first = next((line for line in item["instruction"].splitlines() if line.strip()), name)
+        self._titles.append(first[:TITLE_CHARS])
+        self._put("task", self._number("task", task))
+        for facet in FACETS:
+            self._put(facet, self._number(facet, facets.get(facet, "")))
+        for run, answer in enumerate(item["answers"]):
+            said = answer or {"verdict": "", "right": None, "reward": None}
+            self._put(f"verdict{run}", self._number("verdict", said["verdict"]))
+            self._put(f"right{run}", -1 if said["right"] is None else int(said["right"]))
+            self._put(f"reward{run}", said.get("reward"))
+        self._waiting.append({"name": name, **item})
+        if len(self._waiting) == BLOCK:
+            self._pack()
+
+    def _put(self, column: str, value: Any) -> None:
+        self._columns.setdefault(column, []).append(value)
+
+    def _number(self, kind: str, name: str) -> int:
+        known = self._names.setdefault(kind, {})
+        return known.setdefault(name, len(known))
+
+    def _pack(self) -> None:
+        if self._waiting:
+            self._blocks.append(_packed(self._waiting))
+            self._waiting = []
+
+    def write(self, out: Path) -> None:
+        """Write the page."""
+        self._pack()
+        names = {kind: list(known) for kind, known in self._names.items() if kind != "task"}
+        index = {
+            "title": self.title, "runs": list(self.runs), "n": self.n, "block": BLOCK, "facets": list(FACETS),
+            "names": names, "columns": self._columns, "titles": self._titles,
+        }  # fmt: skip
+        style, script = _asset("view.css"), _asset("view.js")
+        page = templates.render(
+            "view.html.jinja", {}, title=self.title, style=style, script=script, style_digest=_digest(style),
+            script_digest=_digest(script), index=_packed(index), blocks=self._blocks,
+        )  # fmt: skip
+        jsonl.write_text(out, page)
+
+
+def add_line(page: Page, name: str, item: Shown, outcome: Outcome, action: Action) -> None:
+    """Add one line whose answer was judged already."""
+    page.add(name, name, _facets(item), _item(item, [_answer(item, outcome, action)]))
+
+
+def add_sheets(page: Page, sheets: Sequence[Sheet], engine: Engine, keys: Sequence[str]) -> None:
+    """Add the lines of several files side by side, those of one name as one item."""
+    waiting = iter(keys)
+    with console.progress("items", len(keys)) as bar:
+        while some := list(islice(waiting, BLOCK)):
+            read = [
+                [sheet.read(sheet.rows[key]) if key in sheet.rows else None for sheet in sheets]
+                for key in some
+            ]
+            flat = [one for line in read for one in line if one is not None]
+            judged = iter(judge_all(flat, engine))
+            for key, line in zip(some, read):
+                answers = [None if one is None else _judged(one, *next(judged), engine) for one in line]
+                first = next(one for one in line if one is not None)
+                page.add(key, _task(sheets, key), _facets(first), _item(first, answers))
+                bar.advance()
+
+
+def _task(sheets: Sequence[Sheet], key: str) -> str:
+    row = next(sheet.rows[key] for sheet in sheets if key in sheet.rows)
+    return str(row.get("task") or row.get("task_id") or key)
+
+
+def _facets(item: Shown) -> dict[str, str]:
+    provenance = item.said.get("provenance")
+    inner = provenance if isinstance(provenance, dict) else {}
+    said = {name: item.said.get(name) or inner.get(name) or "" for name in FACETS}
+    return {name: str(value) for name, value in said.items()} | {"language": item.language}
+
+
+def _item(item: Shown, answers: Sequence[Json | None]) -> Json:
+    return {
+        "kind": item.kind, "instruction": item.instruction, "language": item.language, "code": item.pre,
+        "wanted": _diff(item.pre, item.wanted), "answers": list(answers),
+    }  # fmt: skip
+
+
+def _answer(item: Shown, outcome: Outcome | None, action: Action | None, tried: Sequence[Json] = ()) -> Json:
+    verdict = str(item.said.get("verdict") or (outcome.verdict if outcome else "") or "no answer")
+    right = item.right if item.right is not None else (outcome.ok if outcome else None)
+    parts = rewards(item, action, outcome)
+    made: Json = {
+        "verdict": verdict,
+        "right": right,
+        "detail": str(item.said.get("detail") or (outcome.detail if outcome else "")),
+        "text": item.answer,
+        "diff": _diff(item.pre, outcome.post if outcome else None),
+        "rewards": parts,
+        "facts": _facts(item.said),
+        "tried": list(tried),
+    }
+    if action is not None:
+        made |= {"rule": render_rules(action), "words": describe_action(action)}
+    if parts:
+        value = parts["gated"]["value"]
+        made["reward"] = None if value is None else round(value, 3)
+    return made
+
+
+def _judged(item: Shown, outcome: Outcome | None, action: Action | None, engine: Engine) -> Json:
+    return _answer(item, outcome, action, list(_tried(item, action, engine)))
+
+
+def _tried(item: Shown, action: Action | None, engine: Engine) -> Iterator[Json]:
+    """What an answer does to further texts; without one, what they should become."""
+    asked = [Request(action, one.pre, item.language, one.wanted) for one in item.tried] if action else []
+    outcomes = list(engine.judge_many(asked)) or [Outcome(Verdict.NO_ACTION)] * len(item.tried)
+    for one, outcome in zip(item.tried, outcomes):
+        became = one.pre if outcome.post is None else outcome.post
+        right = became == one.wanted
+        yield {
+            "name": one.name, "right": right, "verdict": outcome.verdict, "diff": _diff(one.pre, became),
+            "wanted": "" if right else _diff(one.pre, one.wanted),
+        }  # fmt: skip
+
+
+def _facts(said: Mapping[str, Any]) -> dict[str, str]:
+    kept = {
+        key: value
+        for key, value in said.items()
+        if key not in ("verdict", "detail") and value not in ("", [], None)
+    }
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in kept.items()}
+
+
+def _diff(before: str, after: str | None) -> str:
+    return "" if after is None or after == before else "\n".join(unified(before, after, context=3))
+
+
+def _packed(value: Any) -> str:
+    """A value as JSON, gzipped, in base64: no character of it means anything to a page."""
+    raw = json.dumps(value, separators=(",", ":")).encode("ascii")
+    return base64.b64encode(zlib.compress(raw, 6, wbits=31)).decode("ascii")
+
+
+def _asset(name: str) -> str:
+    return resources.files(templates).joinpath(name).read_text(encoding="utf-8")
+
+
+def _digest(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
