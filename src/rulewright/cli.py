@@ -199,6 +199,13 @@ GROUPS: Final[dict[str, dict[str, Command]]] = {
             "RuleBench: do rules hold on hidden siblings, and leave other code alone",
             ("bench rules --miner", "bench rules --track sentence --model models/srl_stage2"),
         ),
+        "bench build": Command(
+            "bench_build",
+            "RuleBench's edits from clones of public repositories, pinned",
+            (
+                "bench build ~/src/pyupgrade",
+                "bench build ~/src/eslint ~/src/rust-clippy --out runs/bench/lints",
+            ),
         ),
         "compare": Command(
             "compare",
@@ -268,6 +275,7 @@ NEXT: Final[dict[str, str]] = {
     "eval actions": "report stage2",
     "eval canitedit": "report stage2",
     "eval refactor": "report stage2",
+    "bench build": "bench rules --miner --input {out}/edits.jsonl",
     "fetch": "train sft --config smollm2/stage0",
     "merge": "serve {out}",
 }

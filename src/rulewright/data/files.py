@@ -87,7 +87,7 @@ _KINDS: Final[tuple[tuple[frozenset[str], str, str], ...]] = (
     (frozenset({"messages"}), "holds chats (`messages`)", "chat"),
     (frozenset({"conversations"}), "holds chats (`conversations`)", "chat"),
     (frozenset({"conversation"}), "holds chats (`conversation`)", "chat"),
-    (frozenset({"prompt", "completion"}), "holds prompts and completions", "chat"),
+    (frozenset({"prompt", "completion"}), "holds prompts and completions", "fenced"),
     (frozenset({"prompt", "chosen", "rejected"}), "holds preferences", "chat"),
     (frozenset({"patch"}), "holds patches (`patch`), not the files that they change", "patch"),
     (frozenset({"diff"}), "holds patches (`diff`), not the files that they change", "patch"),
@@ -97,6 +97,7 @@ _KINDS: Final[tuple[tuple[frozenset[str], str, str], ...]] = (
 _WAYS: Final = {
     "chat": "take the code out of the question and of the answer first, and write rows with instruction, pre "
     "and post",
+    "fenced": "if each holds one block of code in a fence: `rulewright ingest nextcoder --input FILE`",
     "patch": "clone the repositories, and take the edits from them: `rulewright ingest git --input CLONE …`",
     "wrapped": "write what stands under `row`, one object a line",
 }

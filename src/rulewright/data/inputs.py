@@ -141,6 +141,10 @@ def find(source: Source, given: Sequence[str], options: Options, revision: str =
                 f"{absent[0]}: no such file or folder", "name rule files, rule packs or catalogs"
             )
         return FolderRows(tuple(map(Path, given)), "", rules.rows_of)
+    if source.name == "fixtures":
+        from rulewright.data.sources import fixtures
+
+        return FolderRows(tuple(map(Path, given)), "per row", fixtures.rows_of)
     if source.name == "agentpack" and not Path(options.clones or "-").is_dir():
         raise UsageError(
             "agentpack: its rows are patches without the files they apply to"

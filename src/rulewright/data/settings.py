@@ -19,10 +19,11 @@ class IngestConfig(CommandConfig):
     """Options of `rulewright ingest`."""
 
     source: Annotated[str, tyro.conf.Positional]
-    """commitpackft, editpackft, oce, canitedit, smellycode, agentpack, marv, git, rules or jsonl."""
+    """commitpackft, editpackft, oce, canitedit, smellycode, agentpack, marv, nextcoder, git, rules, fixtures
+    or jsonl."""
     input: tuple[str, ...] = ()
     """Files, folders, globs (.jsonl, .jsonl.gz, .json, .parquet); repositories for `git`; packs, rule
-    files and .jsonl for `rules`. None: the hub."""
+    files and .jsonl for `rules`; clones and folders for `fixtures`. None: the hub."""
     out: Path = Path("data/processed")
     """Folder that gets {train,dev,test}/NAME.jsonl, NAME.metadata.json and rejects/NAME.jsonl."""
     name: str = ""

@@ -72,6 +72,7 @@ _OCE_GENERAL: Final = frozenset({"code_before_purify", "code_after_purify", "ins
 _CANITEDIT: Final = frozenset({"before", "after", "instruction_descriptive", "instruction_lazy"})
 _AGENTPACK: Final = frozenset({"repo", "sha", "description", "patch"})
 _MARV: Final = frozenset({"description", "code_before", "code_after"})
+_NEXTCODER: Final = frozenset({"prompt", "completion"})
 _GIT: Final = frozenset({"commit", "subject", "path"})
 SOURCES: Final[dict[str, Source]] = {
     source.name: source
@@ -124,6 +125,15 @@ SOURCES: Final[dict[str, Source]] = {
         Source(
             "rules", (), frozenset(), "rules:normalize", rank=2,
             note="every result was made by running ast-grep; a rule's valid cases stay as they are",
+        ),
+        Source(
+            "nextcoder", (_NEXTCODER,), _NEXTCODER, "nextcoder:normalize", rank=3, license="mit",
+            note="written by models; three instructions for each piece of code, which is one group; write "
+            "its Arrow files as parquet once (datasets.load_from_disk)",
+        ),
+        Source(
+            "fixtures", (), frozenset(), "columns:normalize", rank=2,
+            note="tests of codemods and of lint rules with fixes; what their fixers leave alone is no edit",
         ),
         Source("jsonl", (), frozenset(), "columns:normalize", rank=3),
     )

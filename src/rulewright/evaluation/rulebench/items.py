@@ -11,11 +11,13 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Final, Literal
 
+from rulewright import jsonl
 from rulewright.grammars import GRAMMARS
 from rulewright.languages import Language
-from rulewright.mining.inputs import EditRow, order
+from rulewright.mining.inputs import EditRow, Stream, order
 
 NegativeKind = Literal["noop", "other_name", "shadowed"]
 Pair = tuple[str, str]
@@ -68,6 +70,17 @@ def items_of(edits: Iterable[EditRow], noops: Mapping[str, Sequence[str]] | None
         key = f"{source}:{group}"
         for change in _changes(rows):
             found += [_item(part, key, (noops or {}).get(key, ())) for part in _parts(change)]
+    return found
+
+
+def noops_of(paths: Sequence[Path]) -> dict[str, list[str]]:
+    """Code that fixers leave alone, by `source:group`: the rows whose two sides are the same."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for file in Stream(paths).files:
+        for line in jsonl.read_lines(file):
+            row = line.value or {}
+            if isinstance(row.get("pre"), str) and row["pre"] == row.get("post") and row.get("group"):
+                found[f"{row.get('source')}:{row['group']}"].append(row["pre"])
     return found
 
 

@@ -19,7 +19,7 @@ from rulewright.evaluation.canitedit.run import GoldGenerator
 from rulewright.evaluation.harness import Answer, Benchmark, Item, Row
 from rulewright.evaluation.measures import RULES
 from rulewright.evaluation.rulebench import held_out
-from rulewright.evaluation.rulebench.items import BenchItem, items_of, with_background
+from rulewright.evaluation.rulebench.items import BenchItem, items_of, noops_of, with_background
 from rulewright.evaluation.settings import RulesConfig
 from rulewright.generation import Generator
 from rulewright.mining.inputs import Stream
@@ -52,7 +52,7 @@ class RuleBench(Benchmark[RulesConfig]):
     def open(self, run: RunDir, stack: ExitStack) -> None:
         config = self.config
         if config.input:
-            found = items_of(Stream([str(path) for path in config.input]))
+            found = items_of(Stream(config.input), noops_of(config.input))
         else:
             found = held_out.items(config.hold_out_rate)
         self.skipped = {"contaminated": 0, "no_sentence": 0}

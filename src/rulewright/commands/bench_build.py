@@ -1,0 +1,77 @@
+"""Build RuleBench from clones of public repositories: the tests of codemods and of lint rules with fixes.
+
+Knows the layouts of pyupgrade and django-upgrade, ESLint's RuleTester, Error Prone's test helpers,
+clippy's `.fixed` files, Go's `.golden` files, and plain folders of inputs and outputs. Writes
+`edits.jsonl` for `bench rules --input`, and `pins.json` with commits and SHA-256. A repository at a
+commit that was published has to give the published rows.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from rulewright import console, jsonl
+from rulewright.config import CommandConfig
+from rulewright.data.licenses import PERMISSIVE
+from rulewright.errors import UsageError
+
+
+class BenchBuildConfig(CommandConfig):
+    """Which repositories, and where the rows go."""
+
+    repositories: tyro.conf.Positional[tuple[Path, ...]]
+    """Clones, or folders of fixtures."""
+    layouts: tuple[str, ...] = ()
+    """Only these layouts; default: all."""
+    allow_licenses: tuple[str, ...] = PERMISSIVE
+    """Licenses (SPDX ids in lower case) whose repositories are used."""
+    pins: Path | None = None
+    """Compare with this `pins.json`; default: the published one."""
+    out: Path = Path("runs/bench/build")
+    """Folder of edits.jsonl and pins.json."""
+    overwrite: bool = False
+    """Replace what is there."""
+    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """The pins as JSON on stdout."""
+
+
+Config = BenchBuildConfig
+
+
+def run(config: BenchBuildConfig) -> int:
+    """Read every repository, compare with pins, write."""
+    from rulewright.data.sources.fixtures import LAYOUTS
+    from rulewright.evaluation.rulebench import build
+
+    unknown = [name for name in config.layouts if name not in LAYOUTS]
+    if unknown:
+        raise UsageError(f"--layouts {unknown[0]}: no such layout", f"one of {', '.join(LAYOUTS)}")
+    edits, pins = config.out / "edits.jsonl", config.out / "pins.json"
+    if edits.exists() and not config.overwrite:
+        raise UsageError(f"{edits}: is there already", "use --overwrite, or another --out")
+    known = list(build.published())
+    if config.pins is not None:
+        known = json.loads(jsonl.require_file(config.pins).read_text(encoding="utf-8"))["repositories"]
+    rows, made = [], []
+    for repository in config.repositories:
+        found, left = build.rows_of(repository, config.layouts, config.allow_licenses)
+        one = build.pin(found, left)
+        said = build.compared(one, known)
+        console.say(
+            f"{one['repository']}: {one['edits']} edits of {one['fixers']} fixers, "
+            f"{one['noops']} texts that stay, {one['license']}" + (f"; {said}" if said else "")
+        )
+        rows += found
+        made.append(one)
+    jsonl.write(edits, rows)
+    n_items, n_groups = build.count_items(edits)
+    facts = {"repositories": made, "items": n_items, "groups": n_groups}
+    jsonl.write_json(pins, facts)
+    if config.json_output:
+        console.emit_json(facts)
+    console.say(f"{edits}: {n_items} items of {n_groups} rules; pins in {pins}")
+    return 0

@@ -1,0 +1,109 @@
+"""RuleBench from public repositories that a person has cloned: their fixers' tests, with what pins them.
+
+No text of another project is kept in this one. What is kept is `pins.json`: for each repository the
+commit and the SHA-256 of the rows that its tests give, so that a stranger who builds the rows again
+knows that they are the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from rulewright import jsonl
+from rulewright.data.sources import fixtures
+from rulewright.errors import RulewrightError, UsageError
+from rulewright.evaluation.rulebench import items
+from rulewright.mining.inputs import Stream
+
+Json = dict[str, Any]
+
+
+def rows_of(
+    repository: Path, layouts: Sequence[str], allowed: Collection[str]
+) -> tuple[list[Json], Counter[str]]:
+    """The fixture rows of one clone, each text once, and how many were left out, by reason.
+
+    Raises:
+        UsageError: it is no folder, or holds no test of a layout that is known.
+    """
+    found: dict[tuple[str, str, str], Json] = {}
+    left: Counter[str] = Counter()
+    for row in fixtures.rows_of([repository], layouts):
+        if row["license"] not in allowed:
+            left["license"] += 1
+        elif max(len(row["pre"]), len(row["post"])) > items.MAX_CHARS:
+            left["long"] += 1
+        elif (key := (row["group"], row["pre"], row["post"])) in found:
+            left["duplicate"] += 1
+        else:
+            found[key] = {
+                "id": _id(row),
+                "source": row["repo"],
+                **{k: v for k, v in row.items() if k != "repo"},
+            }
+    if not found:
+        why = ", ".join(f"{n} {reason}" for reason, n in left.items()) or "no file of a layout that is known"
+        raise UsageError(
+            f"{repository}: no fixture to take ({why})",
+            f"layouts: {', '.join(fixtures.LAYOUTS)}; another license is allowed with --allow-licenses",
+        )
+    return list(found.values()), left
+
+
+def _id(row: Json) -> str:
+    text = "\0".join(str(row[key]) for key in ("repo", "group", "pre", "post"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:20]
+
+
+def pin(rows: Sequence[Json], left: Counter[str]) -> Json:
+    """What tells the rows of one repository from others, and what is in them."""
+    first = rows[0]
+    lines = "".join(jsonl.dumps(row) + "\n" for row in rows)
+    edits = [row for row in rows if row["pre"] != row["post"]]
+    layouts = Counter(row["layout"] for row in rows)
+    return {
+        "repository": first["source"], "commit": first.get("commit", ""), "license": first["license"],
+        "layouts": dict(sorted(layouts.items())), "edits": len(edits), "noops": len(rows) - len(edits),
+        "fixers": len({row["group"] for row in edits}),
+        "with_sentence": sum(bool(row["instruction"]) for row in edits),
+        "left_out": dict(sorted(left.items())),
+        "sha256": hashlib.sha256(lines.encode("utf-8", "surrogatepass")).hexdigest(),
+    }  # fmt: skip
+
+
+def count_items(path: Path) -> tuple[int, int]:
+    """Items that a file of rows gives, and the rules that they belong to."""
+    made = items.items_of(Stream([path]), items.noops_of([path]))
+    return len(made), len({item.group for item in made})
+
+
+def published() -> Iterator[Json]:
+    """The pins of the repositories that docs/measurements.md reports."""
+    text = resources.files(__package__).joinpath("pins.json").read_text(encoding="utf-8")
+    yield from json.loads(text)["repositories"]
+
+
+def compared(made: Json, pins: Sequence[Json]) -> str:
+    """How rows stand to the pin of their repository, in words; empty where there is none.
+
+    Raises:
+        RulewrightError: the commit is the pinned one, and the rows are others.
+    """
+    wanted = next((one for one in pins if one["repository"] == made["repository"]), None)
+    if wanted is None:
+        return ""
+    if wanted["commit"] != made["commit"]:
+        return f"pinned is commit {wanted['commit'][:12]}, this is {made['commit'][:12]}"
+    if wanted["sha256"] != made["sha256"]:
+        raise RulewrightError(
+            f"{made['repository']}: at the pinned commit, and the rows are others "
+            f"(expected {wanted['sha256'][:12]}, got {made['sha256'][:12]})",
+            "restore the work tree (`git status`), and take all layouts and no further licenses",
+        )
+    return "as pinned"

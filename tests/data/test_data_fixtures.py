@@ -1,0 +1,367 @@
+"""Fixture layouts: small repositories of each, read as edits and as code that stays; ingested and built."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rulewright import jsonl
+from rulewright.cli import main
+from rulewright.data.sources import fixtures
+
+MIT = "MIT License\n\nPermission is hereby granted, free of charge, to any person obtaining a copy\n"
+
+
+def lay(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+def rows(root: Path, files: dict[str, str], *layouts: str) -> list[dict[str, Any]]:
+    return list(fixtures.rows_of([lay(root, files)], layouts))
+
+
+def sides(found: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    return [(row["pre"], row["post"]) for row in found]
+
+
+def test_parameters_and_calls_of_python_tests(tmp_path: Path) -> None:
+    found = rows(
+        tmp_path,
+        {
+            "src/fixers/old_name.py": '"""\nCall it `fresh`, not `stale`.\n\nhttps://example.org\n"""\n',
+            "tests/test_old_name.py": '''
+import pytest
+from textwrap import dedent
+
+@pytest.mark.parametrize(
+    ("s", "expected"),
+    (
+        ("stale(1)", "fresh(1)"),
+        pytest.param("stale(a, b)\\n", "fresh(a, b)\\n", id="two"),
+        ("not ( code", "neither ( code"),
+    ),
+)
+def test_it(s, expected):
+    assert fix(s) == expected
+
+@pytest.mark.parametrize("s", ["other(1)", "stale_too(1)"])
+def test_it_noop(s):
+    assert fix(s) == s
+
+def test_call():
+    check_transformed(
+        """\\
+        def f():
+            stale(x)
+        """,
+        """\\
+        def f():
+            fresh(x)
+        """,
+    )
+
+def test_names():
+    before = """
+        stale(y)
+    """
+    after = """
+        fresh(y)
+    """
+    self.assertCodemod(before, after)
+    check_noop("stay(1)")
+''',
+        },
+        "python-tests",
+    )
+    assert {row["group"] for row in found} == {"old_name"}
+    assert {row["instruction"] for row in found} == {"Call it `fresh`, not `stale`."}
+    assert ("stale(1)\n", "fresh(1)\n") in sides(found)
+    assert ("stale(a, b)\n", "fresh(a, b)\n") in sides(found)
+    assert ("def f():\n    stale(x)\n", "def f():\n    fresh(x)\n") in sides(found)
+    assert ("stale(y)\n", "fresh(y)\n") in sides(found)
+    assert {pre for pre, post in sides(found) if pre == post} == {"other(1)\n", "stale_too(1)\n", "stay(1)\n"}
+    assert len(found) == 7
+
+
+def test_rule_tester_objects_with_code_and_output(tmp_path: Path) -> None:
+    found = rows(
+        tmp_path,
+        {
+            "lib/rules/no-stale.js": "const r = { meta: { docs: { description: 'disallow `stale`' } } };\n",
+            "tests/lib/rules/no-stale.js": r"""
+const ruleTester = new RuleTester();
+ruleTester.run("no-stale", rule, {
+  valid: [
+    "fresh();",
+    { code: "other('a');", options: ["always"] },
+    `let x = ${y};`,
+  ],
+  invalid: [
+    { code: "stale(\"a\\n\");", output: "fresh(\"a\\n\");", errors: 1 },
+    { code: ["stale();", "more();"].join("\n"), output: ["fresh();", "more();"].join("\n"), errors: 1 },
+    { code: dedent`
+        if (a) {
+          stale();
+        }
+      `, output: dedent`
+        if (a) {
+          fresh();
+        }
+      `, errors: 1 },
+    { code: "let a: number = stale();" + "b();", output: "let a: number = fresh();b();", errors: 1 },
+    { code: "stale(2);", output: null, errors: 1 },
+  ],
+});
+""",
+            "src/no-test.js": "export const invalid = 1;\n",
+        },
+        "rule-tester",
+    )
+    assert {row["group"] for row in found} == {"no-stale"}
+    assert {row["instruction"] for row in found} == {"disallow `stale`"}
+    assert ('stale("a\\n");\n', 'fresh("a\\n");\n') in sides(found)
+    assert ("stale();\nmore();\n", "fresh();\nmore();\n") in sides(found)
+    assert ("if (a) {\n  stale();\n}\n", "if (a) {\n  fresh();\n}\n") in sides(found)
+    typed = next(row for row in found if "number" in row["pre"])
+    assert typed["language"] == "typescript"
+    assert {pre for pre, post in sides(found) if pre == post} == {"fresh();\n", "other('a');\n"}
+    assert len(found) == 6
+
+
+def test_error_prones_helpers(tmp_path: Path) -> None:
+    found = rows(
+        tmp_path,
+        {
+            "core/src/main/java/StaleName.java": (
+                '@BugPattern(summary = "Call " + "fresh, \\"not\\" stale", severity = WARNING)\n'
+                "class StaleName {}\n"
+            ),
+            "core/src/test/java/StaleNameTest.java": '''
+class StaleNameTest {
+  @Test void lines() {
+    helper.addInputLines("in/A.java", "class A {", "  int f() { return stale(1); }", "}")
+        .addOutputLines("in/A.java", "class A {", "  int f() { return fresh(1); }", "}")
+        .doTest();
+  }
+  @Test void block() {
+    helper.addInputLines("in/B.java", """
+        class B {
+          int f() { return stale(2); }
+        }
+        """)
+        .addOutputLines("in/B.java", """
+        class B {
+          int f() { return fresh(2); }
+        }
+        """)
+        .doTest(TestMode.TEXT_MATCH);
+  }
+  @Test void unchanged() {
+    helper.addInputLines("in/C.java", "class C { String s = \\"stale\\"; }").expectUnchanged().doTest();
+  }
+  @Test void finds() {
+    other.addSourceLines("D.java", "class D {", "  // BUG: Diagnostic contains: fresh", "  int x = f();", "}")
+        .doTest();
+    other.addSourceLines("E.java", "class E { int x = fresh(1); }").doTest();
+  }
+}
+''',
+        },
+        "java-helper",
+    )
+    assert {row["instruction"] for row in found} == {'Call fresh, "not" stale'}
+    assert {row["group"] for row in found} == {"StaleName"}
+    edits = [(pre, post) for pre, post in sides(found) if pre != post]
+    assert len(edits) == 2
+    assert edits[1] == (
+        "class B {\n  int f() { return stale(2); }\n}\n", "class B {\n  int f() { return fresh(2); }\n}\n"
+    )  # fmt: skip
+    assert {pre for pre, post in sides(found) if pre == post} == {
+        'class C { String s = "stale"; }\n', "class E { int x = fresh(1); }\n"
+    }  # fmt: skip
+
+
+def test_fixed_files_are_cut_into_functions(tmp_path: Path) -> None:
+    head = "#![warn(clippy::stale)]\n\n"
+    old = (
+        head + "fn one() {\n    stale(1);\n    //~^ stale\n}\n\n#[allow(dead_code)]\n"
+        "fn two() {\n    other();\n}\n\n"
+        "fn three() {\n    stale(3);\n    //~^ stale\n}\n"
+    )
+    found = rows(
+        tmp_path,
+        {
+            "tests/ui/stale.rs": old,
+            "tests/ui/stale.fixed": old.replace("stale(1)", "fresh(1)").replace("stale(3)", "fresh(3)"),
+            "clippy_lints/src/stale.rs": (
+                "declare_clippy_lint! {\n    /// ### What it does\n    pub STALE,\n    style,\n"
+                '    "use of `stale`"\n}\n'
+            ),
+        },
+        "fixed",
+    )
+    edits = [row for row in found if row["pre"] != row["post"]]
+    assert ["stale(1)" in edits[0]["pre"], "stale(3)" in edits[1]["pre"]] == [True, True]
+    assert all("//~" not in row["pre"] + row["post"] for row in found)
+    assert edits[0]["post"].count("fresh") == 1 and "fn two" not in edits[0]["post"]
+    [kept] = [row["pre"] for row in found if row["pre"] == row["post"]]
+    assert kept.startswith("#[allow(dead_code)]") and "fn two" in kept
+    assert {row["instruction"] for row in found} == {"use of `stale`"}
+
+
+def test_golden_files_with_one_result_and_with_several(tmp_path: Path) -> None:
+    old = "package a\n\nfunc f() {\n\tstale(1) // want `stale`\n}\n\nfunc g() {\n\tother()\n}\n"
+    first, second = old.replace("stale(1)", "fresh(1)"), old.replace("stale(1)", "newer(1)")
+    found = rows(
+        tmp_path,
+        {
+            "passes/stale/testdata/src/a/a.go": old,
+            "passes/stale/testdata/src/a/a.go.golden": first,
+            "passes/stale/doc.go": "// # Analyzer stale\n//\n// stale: find calls of stale\npackage stale\n",
+            "suite/testdata/src/two/b.go": old,
+            "suite/testdata/src/two/b.go.golden": f"-- Use fresh --\n{first}-- Use newer --\n{second}",
+        },
+        "golden",
+    )
+    assert [row["group"] for row in found if row["pre"] != row["post"]] == ["stale", "suite/two", "suite/two"]
+    assert ("func f() {\n\tstale(1)\n}\n\n", "func f() {\n\tfresh(1)\n}\n\n") in sides(found)
+    assert ("func f() {\n\tstale(1)\n}\n\n", "func f() {\n\tnewer(1)\n}\n\n") in sides(found)
+    assert {row["instruction"] for row in found if row["group"] == "stale"} == {"find calls of stale"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "group"),
+    [
+        ("renames/a.input.js", "renames/a.output.js", "renames"),
+        ("renames/__testfixtures__/b.input.js", "renames/__testfixtures__/b.output.js", "renames"),
+        ("renames/case1/before.js", "renames/case1/after.js", "case1"),
+        ("renames/input/c.js", "renames/output/c.js", "renames"),
+        ("renames/in/c.js", "renames/out/c.js", "renames"),
+        ("renames/d.js", "renames/d_expected.js", "renames"),
+        ("renames/e-before.js", "renames/e-after.js", "renames"),
+    ],
+)
+def test_plain_folders_of_pairs(tmp_path: Path, before: str, after: str, group: str) -> None:
+    [row] = rows(
+        tmp_path, {before: "stale(1);\n", after: "fresh(1);\n", "renames/lone_output.js": "x();\n"}, "pairs"
+    )
+    assert (row["pre"], row["post"], row["group"]) == ("stale(1);\n", "fresh(1);\n", group)
+
+
+def repository(root: Path) -> Path:
+    """A clone with three edits of one fixer, one of another, and code that stays."""
+    cases = "".join(f'        ("stale({n})", "fresh({n})"),\n' for n in ("alpha", "beta", "gamma"))
+    lay(
+        root,
+        {
+            "LICENSE": MIT,
+            "tests/test_stale.py": "import pytest\n@pytest.mark.parametrize(('s', 'expected'), [\n"
+            + cases
+            + "])\n"
+            "def test_it(s, expected): ...\n"
+            "@pytest.mark.parametrize('s', ['stale.alpha', 'stale'])\ndef test_noop(s): ...\n",
+            "tests/test_one.py": "def test_one():\n    check_transformed('x == None', 'x is None')\n",
+        },
+    )  # fmt: skip
+    for argv in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "Add the tests of two fixers"]):
+        subprocess.run(
+            ["git", "-c", "user.name=a", "-c", "user.email=a@b", *argv],
+            cwd=root,
+            check=True,
+            capture_output=True,
+        )
+    return root
+
+
+def test_bench_build_gives_rows_with_pins_that_bench_rules_takes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clone, out = repository(tmp_path / "fixers"), tmp_path / "bench"
+    assert main(["bench", "build", str(clone), "--out", str(out)]) == 0
+    made = list(jsonl.read(out / "edits.jsonl"))
+    assert {row["license"] for row in made} == {"mit"} and len({row["id"] for row in made}) == 6
+    [pin] = json.loads((out / "pins.json").read_text())["repositories"]
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=clone, capture_output=True, text=True, check=True)
+    assert (pin["commit"], pin["edits"], pin["noops"], pin["fixers"]) == (head.stdout.strip(), 4, 2, 2)
+    assert "1 items of 1 rules" in capsys.readouterr().err
+    assert (
+        main(
+            ["bench", "rules", "--miner", "--input", str(out / "edits.jsonl"), "--out", str(tmp_path / "run")]
+        )
+        == 0
+    )
+    [item] = jsonl.read(tmp_path / "run/items.jsonl")
+    assert ["noop", "stale\n"] in item["negatives"]
+
+
+def test_bench_build_compares_with_pins(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clone, out = repository(tmp_path / "fixers"), tmp_path / "bench"
+    assert main(["bench", "build", str(clone), "--out", str(out)]) == 0
+    pins = str(out / "pins.json")
+    assert main(["bench", "build", str(clone), "--out", str(tmp_path / "b"), "--pins", pins]) == 0
+    assert "as pinned" in capsys.readouterr().err
+    assert main(["bench", "build", str(clone), "--out", str(out)]) == 2
+    (clone / "tests/test_one.py").write_text(
+        "def test_one():\n    check_transformed('y == None', 'y is None')\n"
+    )
+    capsys.readouterr()
+    assert main(["bench", "build", str(clone), "--out", str(tmp_path / "c"), "--pins", pins]) == 1
+    assert "at the pinned commit, and the rows are others" in capsys.readouterr().err
+    assert not (tmp_path / "c/edits.jsonl").exists()
+
+
+def test_bench_build_refuses_what_it_may_not_or_cannot_take(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clone = repository(tmp_path / "fixers")
+    (clone / "LICENSE").write_text("GNU General Public License\n")
+    subprocess.run(
+        ["git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qam", "Change the license"],
+        cwd=clone, check=True,
+    )  # fmt: skip
+    assert main(["bench", "build", str(clone), "--out", str(tmp_path / "bench")]) == 2
+    assert "6 license" in capsys.readouterr().err
+    allowed = ["--allow-licenses", "gpl"]
+    assert main(["bench", "build", str(clone), "--out", str(tmp_path / "bench"), *allowed]) == 0
+    assert main(["bench", "build", str(clone), "--layouts", "goldn", "--out", str(tmp_path / "x")]) == 2
+    assert main(["bench", "build", str(tmp_path / "nowhere"), "--out", str(tmp_path / "x")]) == 2
+
+
+def test_ingest_takes_fixture_folders(tmp_path: Path) -> None:
+    clone, out = repository(tmp_path / "fixers"), tmp_path / "data"
+    assert main(["ingest", "fixtures", "--input", str(clone), "--out", str(out)]) == 0
+    found = [row for path in out.glob("t*/fixtures.jsonl") for row in jsonl.read(path)]
+    assert {(row["pre"], row["post"]) for row in found} >= {("stale(alpha)\n", "fresh(alpha)\n")}
+    assert len(found) == 4
+    metadata = json.loads((out / "fixtures.metadata.json").read_text())
+    assert metadata["dropped"] == {"no_edit": 2}
+
+
+def prompt(code: str, fence: str = "python") -> str:
+    return f"Refactor the function so that it compares by identity.\n\n```{fence}\n{code}\n```"
+
+
+def test_ingest_takes_prompts_and_completions(tmp_path: Path) -> None:
+    body = "def pick(cache, key):\n    value = cache.get(key)\n    return value "
+    good = {"prompt": prompt(body + "== None"), "completion": "```python\n" + body + "is None\n```\n"}
+    short = "total = sum(list(map(int, words)))"
+    bare = {"prompt": prompt(short), "completion": "total = sum(map(int, words))"}
+    none = {"prompt": "Write a poem.", "completion": "```python\nx = 1\n```"}
+    cobol = {"prompt": prompt("val x = 1", "cobol"), "completion": "```cobol\nval x = 2\n```"}
+    jsonl.write(tmp_path / "rows.jsonl", [good, bare, none, cobol])
+    out = tmp_path / "data"
+    assert main(["ingest", "nextcoder", "--input", str(tmp_path / "rows.jsonl"), "--out", str(out)]) == 0
+    found = [row for path in out.glob("t*/nextcoder.jsonl") for row in jsonl.read(path)]
+    assert {(row["pre"], row["post"]) for row in found} == {
+        (body + "== None\n", body + "is None\n"), (short + "\n", "total = sum(map(int, words))\n")
+    }  # fmt: skip
+    assert {row["instruction"] for row in found} == {"Refactor the function so that it compares by identity."}
+    metadata = json.loads((out / "nextcoder.metadata.json").read_text())
+    assert metadata["dropped"]["no_code"] == 1 and metadata["rows_in"] == 4
