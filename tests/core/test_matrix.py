@@ -110,7 +110,15 @@ def test_a_task_is_its_mean_over_samples_then_seeds(tmp_path: Path) -> None:
     assert by_name["sft"]["paired"]["low"] > 0 and by_name["sft"]["paired"]["n"] == 200
     assert len(by_name["sft"]["by_seed"]) == 2 and by_name["sft"]["literal"] == pytest.approx(0.5)
     assert by_name["rl"]["paired"]["low"] < 0 < by_name["rl"]["paired"]["high"]
-    assert found["owed"] == ["rl, seed 2: held-out"]
+    assert found["owed"] == ["rl, seed 2"]
+
+
+def test_a_run_that_is_half_measured_says_what_is_missing(tmp_path: Path) -> None:
+    write_run(tmp_path / "1/a", {"1": [1], "2": [0]})
+    trained = [page.Trained("m", "M", {1: tmp_path / "1", 2: tmp_path / "2"}, None)]
+    found = page.gather(trained, [page.Wanted("a", "A", False), page.Wanted("b", "B", False)], "m", "")
+    assert found["owed"] == ["m, seed 1: b", "m, seed 2"]
+    assert [table["name"] for table in found["measured"]] == ["a"]
 
 
 def test_the_best_of_several_tries_counts(tmp_path: Path) -> None:
@@ -126,7 +134,7 @@ def test_the_page_says_what_is_shown_and_what_is_not(tmp_path: Path) -> None:
     assert "no difference to start is shown for rl (finds " in said[1]
     page.write(found, tmp_path / "out/methods.md")
     text = (tmp_path / "out/methods.md").read_text()
-    assert "Not measured yet: rl, seed 2: held-out." in text
+    assert "Not measured yet: rl, seed 2." in text
     assert all(f"- {sentence}" in text for sentence in said)
     assert json.loads((tmp_path / "out/methods.json").read_text()) == found
 

@@ -11,7 +11,7 @@ import shutil
 import statistics
 from collections import Counter
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import tyro
 from pydantic import Field
@@ -71,16 +71,22 @@ def run(config: Config) -> int:
             console.say(f"\nmethod {number} of {len(jobs)}: {job.method.name}, seed {job.seed}")
             places = Places(folder, shipped.locate(config.configs), Path.cwd(), threads)
             run_stages(matrix.stages(job, config.measured, base), places, config.device, before)
-        found = page.gather(
-            [_trained(config, method) for method in config.methods],
-            [page.Wanted(one.name, one.about, one.best) for one in config.measured],
-            config.baseline or config.methods[0].name,
-            config.about.strip(),
-        )
-    page.write(found, config.report)
-    console.emit(page.text(found))
+            _write_page(config)
+    console.emit(page.text(_write_page(config)))
     console.say(f"report: {config.report}")
     return 0
+
+
+def _write_page(config: Config) -> dict[str, Any]:
+    """Render what has been measured by now."""
+    found = page.gather(
+        [_trained(config, method) for method in config.methods],
+        [page.Wanted(one.name, one.about, one.best) for one in config.measured],
+        config.baseline or config.methods[0].name,
+        config.about.strip(),
+    )
+    page.write(found, config.report)
+    return found
 
 
 def _trained(config: Config, method: TrainingMethod) -> page.Trained:

@@ -58,11 +58,10 @@ def gather(methods: Sequence[Trained], wanted: Sequence[Wanted], baseline: str, 
         about: for the head of the page.
     """
     owed = [
-        f"{method.name}, seed {seed}: {one.name}"
+        f"{method.name}, seed {seed}{missing}"
         for method in methods
         for seed, folder in method.folders.items()
-        for one in wanted
-        if not (folder / one.name / "result.json").exists()
+        if (missing := _missing(folder, wanted)) is not None
     ]
     found = [_table(methods, one, baseline) for one in wanted]
     return {
@@ -74,6 +73,14 @@ def gather(methods: Sequence[Trained], wanted: Sequence[Wanted], baseline: str, 
         "measured": [table for table in found if table is not None],
         "owed": owed,
     }
+
+
+def _missing(folder: Path, wanted: Sequence[Wanted]) -> str | None:
+    """What has not been measured, after a colon; empty: nothing has been; `None`: everything has."""
+    names = [one.name for one in wanted if not (folder / one.name / "result.json").exists()]
+    if len(names) == len(wanted):
+        return ""
+    return f": {', '.join(names)}" if names else None
 
 
 class _Values(NamedTuple):
