@@ -12,17 +12,17 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from rulewright.actions import Rejection, Response, is_literal, parse_action, parse_response, render_action
-from rulewright.data.schemas import NormalizedRecord
-from rulewright.engine import Engine, Request
-from rulewright.errors import UsageError
+from rulewright.actions import Rejection, Response, is_literal, parse_action, render_action
+from rulewright.data.schemas import NormalizedRecord, Pairs, held_out
+from rulewright.engine import Engine, Request, judge_answers
 from rulewright.languages import Language
 from rulewright.prompts import Message, Style, action_prompt
 from rulewright.srl.change import change_similarity
+from rulewright.srl.elsewhere import GENERALITY, Tried, paid, try_all
 from rulewright.srl.scoring import Scored
 from rulewright.state.state import State, count_tokens
 from rulewright.verdict import INVALID, Outcome, Verdict
@@ -67,6 +67,9 @@ class Weights(BaseModel):
     """The charges for rules and tokens together are never worse than this."""
     unsound_code: float = Field(default=0.5, ge=0, le=1)
     """Most that the similarity counts where code was dropped, broken, or a test broke."""
+    generality: float = Field(default=GENERALITY, ge=0, lt=1)
+    """Share of the pay that an answer earns only by what it does elsewhere, where the task knows code
+    elsewhere; 0: what it does there does not count."""
 
     @property
     def right_floor(self) -> float:
@@ -87,7 +90,7 @@ class Task:
         tests: statements that follow the program in one file, where there are any.
         reference_tokens: length of a known good action, by `action_tokens`; 0 where there is none.
         held_out: more code and what it should become, itself where nothing may change: a rule
-            that is too narrow or too wide fails here.
+            that is too narrow or too wide fails here. It is in no prompt.
         max_steps: actions that may follow one another.
         group: what the task is not independent of.
         state: carried from earlier steps; it is part of the first prompt.
@@ -100,30 +103,14 @@ class Task:
     target: str | None = None
     tests: str | None = None
     reference_tokens: int = 0
-    held_out: tuple[tuple[str, str], ...] = ()
+    held_out: Pairs = ()
     max_steps: int = 1
     group: str = ""
     state: State = field(default_factory=State)
 
 
-class _Sibling(BaseModel):
-    """The same change on other code, as a record's metadata carry it."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    pre: str
-    post: str
-
-
-_SIBLINGS: Final = TypeAdapter(list[_Sibling])
-
-
 def task_of(record: NormalizedRecord) -> Task:
-    """The task that a record poses; `metadata.siblings` are held out, to judge generality.
-
-    Raises:
-        UsageError: the siblings are not a list of `{"pre", "post"}`.
-    """
+    """The task that a record poses; its siblings and negatives are held out, to judge generality."""
     metadata = record.metadata
     return Task(
         id=metadata.id,
@@ -133,7 +120,7 @@ def task_of(record: NormalizedRecord) -> Task:
         target=record.post,
         tests=metadata.tests,
         reference_tokens=_reference_tokens(metadata.action, record.language),
-        held_out=_siblings(metadata.id, (metadata.model_extra or {}).get("siblings")),
+        held_out=held_out(metadata.siblings, metadata.negatives),
         group=metadata.group,
         state=record.state,
     )
@@ -151,18 +138,6 @@ def _reference_tokens(raw: str | None, language: Language) -> int:
     """Length of a record's action as a model is taught to write it."""
     action = parse_action(raw, language) if raw else None
     return 0 if action is None or isinstance(action, Rejection) else action_tokens(render_action(action))
-
-
-def _siblings(record_id: str, value: Any) -> tuple[tuple[str, str], ...]:
-    try:
-        return tuple((sibling.pre, sibling.post) for sibling in _SIBLINGS.validate_python(value or []))
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, ("siblings", *first["loc"])))
-        raise UsageError(
-            f"record {record_id}: metadata.{place}: {first['msg']}",
-            'siblings are a list of {"pre": code before, "post": code after}',
-        ) from error
 
 
 @dataclass(frozen=True)
@@ -210,9 +185,12 @@ class Executed:
     """Of the actions so far, by `action_tokens`."""
     n_rules: int = 0
     tests: Tests = Tests()
-    held_out_right: bool = True
+    general: float = 0.0
+    """How much of `Task.held_out` came out right, in [0, 1]; looked at where the own text did."""
     literal: bool = False
     """The action has no metavariable: it can make this very change only."""
+    elsewhere: tuple[str, ...] = ()
+    """The texts of `Task.held_out` after the action, where it was tried on them."""
 
 
 def score(task: Task, executed: Executed, weights: Weights) -> Scored:
@@ -220,17 +198,19 @@ def score(task: Task, executed: Executed, weights: Weights) -> Scored:
     outcome = executed.outcome
     if outcome.verdict is Verdict.INFRA:
         return Scored(None, Verdict.INFRA, False)
+    general = 0.0 if task.held_out else None
     if outcome.verdict in INVALID:
-        return _scored(outcome.verdict, False, {"add_invalid": weights.invalid})
+        return _scored(outcome.verdict, False, {"add_invalid": weights.invalid}, general)
     flags = outcome.flags | {outcome.verdict}
     if outcome.post is None or outcome.post == task.code or Verdict.DEGENERATE in flags:
-        return _scored(outcome.verdict, False, {"add_no_change": weights.no_change, "s_code": 0.0})
+        parts = {"add_no_change": weights.no_change, "s_code": 0.0}
+        return _scored(outcome.verdict, False, parts, general)
     if task.tests and executed.tests.after is None:
         return Scored(None, Verdict.INFRA, False)
     sound = not outcome.unsound and not executed.tests.broken
     similar = change_similarity(task.code, outcome.post, task.target) if task.target is not None else 0.0
     counted = similar if sound else min(similar, weights.unsound_code)
-    correct = sound and executed.held_out_right and _reached(task, executed)
+    correct = right_here(task, outcome, executed.tests)
     parts = {
         "add_code": weights.code * counted,
         "add_tests": weights.tests if executed.tests.repaired and sound else 0.0,
@@ -242,7 +222,12 @@ def score(task: Task, executed: Executed, weights: Weights) -> Scored:
         parts |= _for_correct(task, executed, weights, parts["add_code"])
     else:
         parts["add_cap"] = min(0.0, weights.wrong_cap - parts["add_code"] - parts["add_tests"])
-    return _scored(outcome.verdict, correct, parts)
+    if general is None:
+        return _scored(outcome.verdict, correct, parts)
+    general = executed.general if correct else 0.0
+    whole = _sum(parts)
+    parts["add_generality"] = paid(whole, correct, general, weights.generality, weights.wrong_cap) - whole
+    return _scored(outcome.verdict, correct and (general >= 1 or not weights.generality), parts, general)
 
 
 def _for_correct(task: Task, executed: Executed, weights: Weights, code: float) -> dict[str, float]:
@@ -259,24 +244,28 @@ def _for_correct(task: Task, executed: Executed, weights: Weights, code: float) 
     }
 
 
-def _reached(task: Task, executed: Executed) -> bool:
-    """Whether the answer does what was asked.
+def right_here(task: Task, outcome: Outcome, tests: Tests) -> bool:
+    """Whether an answer does, soundly, what was asked of the task's own code.
 
     Tests prove it only if they failed before: where they passed already, any change that
     breaks nothing would do, so the target decides too.
     """
-    at_target = executed.outcome.post == task.target
+    if outcome.post in (None, task.code) or outcome.unsound or tests.broken:
+        return False
+    at_target = outcome.post == task.target
     if not task.tests:
         return at_target
-    tests = executed.tests
     return tests.after is True and not tests.suspicious and (tests.before is False or at_target)
 
 
-def _scored(verdict: Verdict, success: bool, parts: Mapping[str, float]) -> Scored:
-    value = sum(amount for name, amount in parts.items() if name.startswith("add_"))
-    if success:
-        verdict = Verdict.OK
-    return Scored(value, verdict, success, parts)
+def _scored(
+    verdict: Verdict, success: bool, parts: Mapping[str, float], general: float | None = None
+) -> Scored:
+    return Scored(_sum(parts), Verdict.OK if success else verdict, success, parts, general)
+
+
+def _sum(parts: Mapping[str, float]) -> float:
+    return sum(amount for name, amount in parts.items() if name.startswith("add_"))
 
 
 @dataclass(frozen=True)
@@ -293,6 +282,8 @@ class Snapshot:
     """The score of the last step that changed the code."""
     penalties: float = 0.0
     """Of the steps that changed nothing, so far."""
+    elsewhere: tuple[str, ...] = ()
+    """Where `task.held_out` stands after these steps; empty: where it began."""
 
 
 @dataclass(frozen=True)
@@ -357,7 +348,8 @@ class Environment:
         if scored.value is None:
             return StepResult("", None, True, scored.verdict)
         n_steps = now.n_steps + 1
-        done = scored.success or n_steps >= task.max_steps
+        right = right_here(task, executed.outcome, executed.tests)
+        done = right or n_steps >= task.max_steps
         observation = "" if done else f"{scored.verdict.value}: {executed.outcome.detail}"
         post = executed.outcome.post
         if post is None or post == now.code or executed.outcome.verdict in INVALID:
@@ -368,10 +360,10 @@ class Environment:
             return StepResult(observation, penalty, done, executed.outcome.verdict, {"add_penalty": penalty})
         self._now = replace(
             now, code=post, n_steps=n_steps, n_rules=executed.n_rules, n_tokens=executed.n_tokens,
-            earned=scored.value,
+            earned=scored.value, elsewhere=executed.elsewhere,
         )  # fmt: skip
-        paid = now.earned + (now.penalties if scored.success else 0.0)
-        return StepResult(observation, scored.value - paid, done, scored.verdict, scored.parts)
+        given = now.earned + (now.penalties if right else 0.0)
+        return StepResult(observation, scored.value - given, done, scored.verdict, scored.parts)
 
 
 def execute(
@@ -379,52 +371,50 @@ def execute(
 ) -> list[Executed]:
     """Execute answers, each from where its episode stands; actions and tests run together."""
     tasks = [now.task for now, _ in answers]
-    parsed = [parse_response(text, now.task.language) for now, text in answers]
-    requests: list[Request] = []
-    for (now, _), response in zip(answers, parsed, strict=True):
-        if not isinstance(response, Rejection):
-            requests.append(Request(response.action, now.code, now.task.language, now.task.target))
-            requests += [
-                Request(response.action, pre, now.task.language, post) for pre, post in now.task.held_out
-            ]
-    outcomes = iter(list(engine.judge_many(requests)))
-    judged: list[tuple[Outcome, bool]] = []
-    for task, response in zip(tasks, parsed, strict=True):
-        if isinstance(response, Rejection):
-            judged.append((Outcome(response.verdict, response.detail), True))
-        else:
-            judged.append(_judged(task, next(outcomes), [next(outcomes) for _ in task.held_out]))
-    tested = _tests(tasks, [outcome for outcome, _ in judged], run_tests)
-    return [
-        _executed(now, response, outcome, held_out_right, tests)
-        for (now, _), response, (outcome, held_out_right), tests in zip(
-            answers, parsed, judged, tested, strict=True
+    requests = [Request(text, now.code, now.task.language, now.task.target) for now, text in answers]
+    judged = judge_answers(engine, requests)
+    tested = _tests(tasks, [outcome for _, outcome in judged], run_tests)
+    asked = {
+        place: (response.action, _standing(now))
+        for place, ((now, _), (response, outcome), tests) in enumerate(
+            zip(answers, judged, tested, strict=True)
         )
+        if response is not None and _goes_on(now.task, outcome, tests)
+    }
+    tried = dict(zip(asked, try_all(engine, list(asked.values())), strict=True))
+    return [
+        _executed(now, *one, tests, tried.get(place))
+        for place, ((now, _), one, tests) in enumerate(zip(answers, judged, tested, strict=True))
     ]
 
 
-def _judged(task: Task, outcome: Outcome, held_out: Sequence[Outcome]) -> tuple[Outcome, bool]:
-    """The outcome on the task's own code, and whether all held-out code became what it should."""
-    ours = next((one for one in held_out if one.verdict is Verdict.INFRA), None)
-    right = all(
-        one.ok or (pre == post and one.verdict in (Verdict.NO_MATCH, Verdict.NO_CHANGE))
-        for one, (pre, post) in zip(held_out, task.held_out, strict=True)
-    )
-    return ours or outcome, right
+def _goes_on(task: Task, outcome: Outcome, tests: Tests) -> bool:
+    """Whether an answer is tried elsewhere: if it is right here, or is a step on the way."""
+    step = task.max_steps > 1 and outcome.post not in (None, task.code)
+    return bool(task.held_out) and (step or right_here(task, outcome, tests))
+
+
+def _standing(now: Snapshot) -> Pairs:
+    """The code elsewhere as the steps so far have left it, with what it should become."""
+    texts = now.elsewhere or tuple(pre for pre, _ in now.task.held_out)
+    return tuple((text, post) for text, (_, post) in zip(texts, now.task.held_out, strict=True))
 
 
 def _executed(
-    now: Snapshot, response: Response | Rejection, outcome: Outcome, held_out_right: bool, tests: Tests
+    now: Snapshot, response: Response | None, outcome: Outcome, tests: Tests, tried: Tried | None
 ) -> Executed:
-    if isinstance(response, Rejection):
+    if response is None:
         return Executed(outcome, now.n_tokens, now.n_rules)
+    if tried is not None and tried.share is None:
+        outcome = Outcome(Verdict.INFRA)
     return Executed(
         outcome,
         now.n_tokens + action_tokens(response.block),
         now.n_rules + len(response.action.rules),
         tests,
-        held_out_right,
+        (tried.share or 0.0) if tried else 0.0,
         is_literal(response.action),
+        tried.posts if tried else now.elsewhere,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from rulewright.actions import Action, render_action, render_response
 from rulewright.data.schemas import NormalizedRecord
@@ -28,7 +29,6 @@ from rulewright.environment import (
     score,
     task_of,
 )
-from rulewright.errors import UsageError
 from rulewright.sandbox.job import Status
 from rulewright.sandbox.runner import Sandbox, open_sandbox
 from rulewright.sandbox.tiers import SandboxRefused
@@ -167,17 +167,86 @@ def test_an_over_general_rule_fails_on_held_out_code(engine: Engine) -> None:
     assert (found[1].value or 0) <= W.wrong_cap
 
 
+ELSEWHERE = {
+    "siblings": [{"pre": "a == None\n", "post": "a is None\n"}, {"pre": "a == 1\n", "post": "a == 1\n"}],
+    "negatives": ["b is None\n"],
+}
+
+
 def test_siblings_of_a_record_judge_generality(engine: Engine) -> None:
-    raw = record(
-        siblings=[{"pre": "a == None\n", "post": "a is None\n"}, {"pre": "a == 1\n", "post": "a == 1\n"}]
-    )
-    task = task_of(NormalizedRecord.model_validate(raw))
-    assert task.held_out == (("a == None\n", "a is None\n"), ("a == 1\n", "a == 1\n"))
-    scored = EnvironmentScorer([task], engine, None, W).score([0, 0], [RIGHT, TWO], [1, 1])
-    assert [one.success for one in scored] == [True, False], "two literal rules help nowhere else"
-    assert [one.parts["literal"] for one in scored] == [0.0, 1.0]
-    with pytest.raises(UsageError, match=r"record 0123456789: metadata.siblings.0.post"):
-        task_of(NormalizedRecord.model_validate(record(siblings=[{"pre": "x"}])))
+    task = task_of(NormalizedRecord.model_validate(record(**ELSEWHERE)))
+    assert task.held_out == (
+        ("a == None\n", "a is None\n"), ("a == 1\n", "a == 1\n"), ("b is None\n", "b is None\n")
+    )  # fmt: skip
+    wide = answer({"rule": {"pattern": "$X == $Y"}, "fix": "$X is $Y"})
+    texts = [RIGHT, TWO, wide, FIRST, NOTHING, "prose"]
+    scored = EnvironmentScorer([task], engine, None, W).score([0] * 6, texts, [1] * 6)
+    assert [one.success for one in scored] == [True, *[False] * 5], "two literal rules help nowhere else"
+    assert [one.general for one in scored] == [1.0, 0.0, 0.5, 0.0, 0.0, 0.0]
+    assert [one.parts["literal"] for one in scored[:2]] == [0.0, 1.0]
+    values = [one.value or 0 for one in scored]
+    kept = 1 - W.generality
+    assert values[0] == 1.5
+    alone = EnvironmentScorer([replace(task, held_out=())], engine, None, W).score([0], [TWO], [1])[0]
+    assert values[1] == pytest.approx(kept * (alone.value or 0))
+    assert values[0] > values[2] > values[1] > values[3] > values[4] == W.no_change > values[5] == W.invalid
+    off = EnvironmentScorer([task], engine, None, Weights(generality=0)).score([0], [TWO], [1])[0]
+    assert (off.value, off.success, off.general) == (alone.value, True, 0.0), "measured, not paid"
+
+
+def test_what_is_long_or_too_many_judges_nothing() -> None:
+    known = [{"pre": f"a{i} == None\n", "post": f"a{i} is None\n"} for i in range(9)]
+    big = {"pre": "x == None\n" * 500, "post": "x is None\n" * 500}
+    raw = record(siblings=[big, *known], negatives=["y" * 5_000, *(f"n{i}\n" for i in range(9))])
+    found = task_of(NormalizedRecord.model_validate(raw)).held_out
+    assert [pre for pre, _ in found] == [
+        *(f"a{i} == None\n" for i in range(4)),
+        *(f"n{i}\n" for i in range(4)),
+    ]
+    with pytest.raises(ValidationError, match=r"siblings.0.post"):
+        NormalizedRecord.model_validate(record(siblings=[{"pre": "x"}]))
+
+
+def test_an_answer_that_is_wrong_here_is_tried_nowhere_else(engine: Engine, monkeypatch: Any) -> None:
+    """What generality costs: answers that are right here only, and the same answer once."""
+    asked: list[str] = []
+    judge_many = engine.judge_many
+
+    def counting(requests: Any) -> Any:
+        requests = list(requests)
+        asked.extend(request.code for request in requests)
+        return judge_many(requests)
+
+    monkeypatch.setattr(engine, "judge_many", counting)
+    task = task_of(NormalizedRecord.model_validate(record(**ELSEWHERE)))
+    scorer = EnvironmentScorer([task], engine, None, W)
+    scorer.score([0] * 4, [FIRST, NEGATED, NOTHING, "prose"], [1] * 4)
+    assert asked == [PRE] * 3
+    asked.clear()
+    scorer.score([0] * 4, [RIGHT] * 4, [1] * 4)
+    assert asked == [PRE] * 4 + [pre for pre, _ in task.held_out]
+
+
+def test_code_elsewhere_goes_along_in_an_episode(engine: Engine) -> None:
+    """Two rules, each right for one of two changes: together they are right elsewhere too."""
+    pre, post = "a = old(1)\nb = gone(2)\n", "a = new(1)\nb = here(2)\n"
+    held_out = (("z = old(gone(3))\n", "z = new(here(3))\n"), ("older(1)\n", "older(1)\n"))
+    task = Task("t", "i", pre, "python", post, held_out=held_out, max_steps=2)
+    steps = [
+        answer({"rule": {"pattern": f"{a}($X)"}, "fix": f"{b}($X)"})
+        for a, b in (("old", "new"), ("gone", "here"))
+    ]
+    literal = answer({"rule": {"pattern": "gone(2)"}, "fix": "here(2)"})
+    totals = []
+    for texts in (steps, [steps[0], literal]):
+        environment = Environment(engine)
+        environment.reset(task)
+        made = [environment.step(text) for text in texts]
+        assert made[-1].done
+        totals.append(sum(one.reward or 0 for one in made))
+    assert totals[0] == pytest.approx(1.5 + W.per_rule)
+    # One of the two places elsewhere stays wrong: the sibling counts, the negative was kept.
+    assert totals[1] == pytest.approx((1 - W.generality) * totals[0])
 
 
 def test_the_state_of_a_record_is_in_the_first_prompt(engine: Engine) -> None:
@@ -239,11 +308,13 @@ charges = st.floats(-1000, 0)
 any_weights = st.builds(
     Weights, invalid=charges, no_change=charges, code=amounts, tests=amounts, wrong_cap=amounts,
     per_rule=charges, per_token=charges, token_cap=charges, charge_cap=charges, unsound_code=st.floats(0, 1),
+    generality=st.floats(0, 0.9),
 )  # fmt: skip
 any_task = st.builds(
     Task, id=st.just("t"), instruction=st.just("i"), code=st.just(PRE), language=st.just("python"),
     target=st.sampled_from([POST, None]), tests=st.sampled_from([None, "assert f"]),
     reference_tokens=st.integers(0, 100),
+    held_out=st.sampled_from([(), (("a == None\n", "a is None\n"), ("a == 1\n", "a == 1\n"))]),
 )  # fmt: skip
 any_executed = st.builds(
     Executed,
@@ -257,19 +328,19 @@ any_executed = st.builds(
         Tests, before=st.sampled_from([None, True, False]), after=st.sampled_from([None, True, False]),
         suspicious=st.booleans(),
     ),
-    held_out_right=st.booleans(),
+    general=st.sampled_from([0.0, 0.25, 0.5, 1.0]),
 )  # fmt: skip
 
 
 def is_right(task: Task, executed: Executed) -> bool:
-    """What counts as right, said apart from the reward."""
+    """What counts as right on the task's own code, said apart from the reward."""
     outcome, tests = executed.outcome, executed.tests
     if (
         outcome.verdict in INVALID | {Verdict.LOSSY, Verdict.DEGENERATE, Verdict.SYNTAX_ERROR}
         or outcome.flags
     ):
         return False
-    if outcome.post in (None, PRE) or not executed.held_out_right or tests.broken:
+    if outcome.post in (None, PRE) or tests.broken:
         return False
     if task.tests is None:
         return outcome.post == task.target
@@ -282,14 +353,33 @@ def is_right(task: Task, executed: Executed) -> bool:
 def test_every_right_answer_earns_more_than_every_wrong_one(
     weights: Weights, task: Task, answers: list[Executed]
 ) -> None:
-    right, wrong = [], []
-    for executed in [*answers, Executed(Outcome(Verdict.OK, post=POST), tests=Tests(False, True))]:
+    best = Executed(Outcome(Verdict.OK, post=POST), tests=Tests(False, True), general=1.0)
+    general, own, wrong = [], [], []
+    for executed in [*answers, best, replace(best, general=0.0)]:
         scored = score(task, executed, weights)
         if scored.value is not None:
-            assert scored.success == is_right(task, executed)
-            (right if scored.success else wrong).append(scored.value)
-    if right and wrong:
-        assert min(right) > max(wrong) + MARGIN / 2
+            right = is_right(task, executed)
+            everywhere = right and (not task.held_out or executed.general == 1 or not weights.generality)
+            assert scored.success == everywhere
+            assert scored.general == (executed.general * right if task.held_out else None)
+            (general if everywhere else own if right else wrong).append(scored.value)
+    if general and (own or wrong):
+        assert min(general) > max(own + wrong) + MARGIN / 2
+    if own and wrong and weights.wrong_cap > 1e-6 and weights.generality > 1e-6:
+        assert min(own) > max(wrong)
+
+
+@settings(deadline=None)
+@given(
+    executed=any_executed, shares=st.lists(st.floats(0, 1), min_size=2, max_size=6), weight=st.floats(0, 0.9)
+)
+def test_more_places_right_never_earn_less(executed: Executed, shares: list[float], weight: float) -> None:
+    task = replace(TASK, held_out=(("a == None\n", "a is None\n"),))
+    weights = Weights(generality=weight)
+    found = [score(task, replace(executed, general=share), weights).value for share in sorted(shares)]
+    earned = [value for value in found if value is not None]
+    assert earned == sorted(earned)
+    assert all(W.invalid <= value <= 2.0 for value in earned)
 
 
 def test_weights_that_are_no_numbers_are_refused() -> None:

@@ -237,6 +237,9 @@ def test_action_track(bench, tmp_path, oracle):
     assert found["metrics"]["pass@1"]["value"] == pytest.approx(1 / 3, abs=1e-6)
     assert found["actions"]["rules_per_task"]["mean"] == 1
     assert found["metrics"]["valid"]["value"] == 1
+    # All three answers spell out this very code; one of them passes.
+    assert found["metrics"]["literal"]["value"] == 1
+    assert found["metrics"]["pass@1, not literal"]["value"] == 0
 
 
 def test_killed_gold_run_goes_on(bench, tmp_path):

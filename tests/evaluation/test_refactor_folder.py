@@ -133,6 +133,7 @@ def test_text_track(folder, tmp_path, oracle):
     oracle.answer = lambda prompt, body: fence(MOVED, "python")
     found = run(folder, tmp_path / "a", oracle, "--track", "text")
     assert found["metrics"]["passed"]["value"] == 1 and found["verdicts"] == {"ok": 1}
+    assert found["metrics"]["literal"]["n"] == 0, "there is no rule in a text edit"
     oracle.answer = lambda prompt, body: fence(FORGOTTEN, "python")
     found = run(folder, tmp_path / "b", oracle, "--track", "text")
     assert found["metrics"]["passed"]["value"] == 0 and found["metrics"]["official"]["value"] == 1
@@ -162,6 +163,7 @@ def test_action_track_with_three_rules(folder, tmp_path, oracle):
     row = json.loads((tmp_path / "a" / "rows.jsonl").read_text())
     assert row["verdict"] == "ok", row["detail"]
     assert found["rules_per_task"]["mean"] == 3
+    assert row["literal"] == 0.0 and found["metrics"]["passed, not literal"]["value"] == 1
     oracle.answer = lambda prompt, b: "no"
     assert run(folder, tmp_path / "b", oracle)["verdicts"] == {"no_action": 1}
 

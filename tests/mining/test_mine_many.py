@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rulewright import cli, engine
+from rulewright import cli, engine, jsonl
 from rulewright.actions import parse_action
 from rulewright.actions.action import Action
 from rulewright.data import store
@@ -128,6 +128,39 @@ def test_the_command_writes_verified_records_report_and_pack(
     assert (tmp_path / "pack/sgconfig.yml").exists()
     assert cli.main(["mine", "edits.jsonl", "--workers", "1"]) == 2
     assert cli.main(["mine", "edits.jsonl", "--workers", "1", "--export", "pack", "--resume"]) == 0
+
+
+def test_edits_of_one_rule_know_each_other_within_their_split(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for split, n in (("train", 7), ("test", 2), ("dev", 1)):
+        (tmp_path / split).mkdir()
+        rows = [
+            {
+                "id": f"{split}{i}", "source": "demo", "language": "python", "group": f"g{split}{i}",
+                "license": "mit", "pre": f"x{i} = old_run({split}{i})\n", "post": f"x{i} = run({split}{i})\n",
+            }
+            for i in range(n)
+        ]  # fmt: skip
+        jsonl.write(tmp_path / split / "edits.jsonl", rows)
+    inputs_ = [f"{split}/edits.jsonl" for split in ("train", "test", "dev")]
+    assert cli.main(["mine", *inputs_, "--workers", "1", "--name", "all"]) == 0
+    known = {}
+    for split in ("train", "test", "dev"):
+        for record in store.load(tmp_path / f"data/processed/{split}/mined_demo.jsonl"):
+            known[record.metadata.provenance["of"]] = record.metadata
+    assert len(known) == 10
+    for name, metadata in known.items():
+        split = name.rstrip("0123456789")
+        siblings = metadata.siblings or ()
+        assert len(siblings) == {"train": 4, "test": 1, "dev": 0}[split]
+        assert metadata.negatives == (tuple(one.post for one in siblings) or None)
+        action = parse_action(metadata.action or "")
+        assert isinstance(action, Action)
+        for one in siblings:
+            assert f"old_run({split}" in one.pre and f"old_run({name})" not in one.pre
+            assert engine.apply(action, one.pre).post == one.post
 
 
 def test_a_killed_run_continues_to_the_same_bytes(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -13,8 +15,9 @@ from hypothesis import strategies as st
 from rulewright.actions import Action, render_response
 from rulewright.engine import Engine
 from rulewright.srl.change import change_similarity, changed_lines
+from rulewright.srl.elsewhere import paid
 from rulewright.srl.reward_srl import INVALID_REWARD, Kind, gated, plain
-from rulewright.srl.scoring import Scored, StepScorer, TeacherStep, join_references
+from rulewright.srl.scoring import Scored, StepScorer, TeacherStep, join_references, summarize
 from rulewright.state.state import State, StateUpdate
 from rulewright.verdict import INVALID, Outcome, Verdict
 
@@ -244,6 +247,91 @@ def test_a_lone_wrong_site_costs_part_of_the_effect(engine: Engine) -> None:
     values = [item.value or 0 for item in rewards(engine, "gated", answer(RULE), half, other)]
     assert values == sorted(values, reverse=True)
     assert values[0] > values[1] > values[2]
+
+
+ELSEWHERE = (("if z == None:\n    pass\n", "if z is None:\n    pass\n"), ("z == 3\n", "z == 3\n"))
+LITERAL = answer(
+    {"rule": {"pattern": "x == None"}, "fix": "x is None"},
+    {"rule": {"pattern": "y == None"}, "fix": "y is None"},
+)
+TOO_WIDE = answer(
+    {"rule": {"pattern": "$X == $Y", "not": {"pattern": "x == 3"}}, "fix": "$X is $Y"},
+)
+
+
+def test_full_pay_needs_siblings_right_and_negatives_kept(engine: Engine) -> None:
+    texts = [answer(RULE), STRUCTURAL, TOO_WIDE, LITERAL, NEGATED, MATCHES_NOTHING, "prose"]
+    alone = rewards(engine, "gated", *texts)
+    known = rewards(engine, "gated", *texts, of=replace(step(), held_out=ELSEWHERE))
+    assert [one.general for one in alone] == [None] * 7
+    assert [one.general for one in known] == [1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]
+    assert [one.success for one in alone] == [True, True, True, True, False, False, False]
+    assert [one.success for one in known] == [True, True, False, False, False, False, False]
+    before, after = ([one.value or 0 for one in found] for found in (alone, known))
+    assert after[:2] == before[:2], "a general answer earns what it earned"
+    for place in (2, 3, 4, 5):
+        assert after[place] == pytest.approx(0.7 * before[place])
+    assert after[6] == INVALID_REWARD
+    assert min(after[:2]) > max(after[2:4]) >= min(after[2:4]) > max(after[4:])
+    for one in known:
+        assert one.value == pytest.approx(sum(v for k, v in one.parts.items() if k.startswith("add_")))
+
+
+def test_plain_and_a_weight_of_nothing_ask_for_nothing_elsewhere(engine: Engine) -> None:
+    of = replace(step(), held_out=ELSEWHERE)
+    for kind, weight in (("plain", 0.3), ("gated", 0.0)):
+        scorers = [StepScorer([one], kind, engine, weight) for one in (step(), of)]  # type: ignore[arg-type]
+        alone, known = (scorer.score([0, 0], [LITERAL, NEGATED], [1, 1]) for scorer in scorers)
+        assert [one.value for one in alone] == [one.value for one in known]
+        assert [one.success for one in known] == [True, False]
+        assert [one.general for one in known] == [0.0, 0.0], "measured all the same"
+
+
+def test_how_many_answers_hold_elsewhere_is_counted_of_those_that_can_tell(engine: Engine) -> None:
+    scored = rewards(engine, "gated", answer(RULE), LITERAL, of=replace(step(), held_out=ELSEWHERE))
+    found = summarize([*scored, *rewards(engine, "gated", answer(RULE), NEGATED)])
+    assert (found.general_rate, found.n_general, found.n) == (0.5, 2, 4)
+    assert summarize(rewards(engine, "gated", NEGATED)).general_rate is None
+
+
+def test_code_elsewhere_that_cannot_be_run_leaves_the_answer_out(engine: Engine, monkeypatch: Any) -> None:
+    judge_many = engine.judge_many
+
+    def failing(requests: Any) -> Any:
+        for request, outcome in zip(given := list(requests), judge_many(given), strict=True):
+            yield Outcome(Verdict.INFRA) if request.code == ELSEWHERE[0][0] else outcome
+
+    monkeypatch.setattr(engine, "judge_many", failing)
+    (scored,) = rewards(engine, "gated", answer(RULE), of=replace(step(), held_out=ELSEWHERE))
+    assert (scored.value, scored.verdict, scored.general) == (None, Verdict.INFRA, None)
+
+
+def test_rows_with_two_results_know_nothing_elsewhere() -> None:
+    """Which of the two changes is wanted there, nobody knows."""
+    known = replace(step(), held_out=ELSEWHERE)
+    same, other = join_references([known, step()]), join_references([known, step(post=PRE + "\n")])
+    assert (same[0].held_out, other[0].held_out) == (ELSEWHERE, ())
+
+
+@settings(deadline=None)
+@given(
+    value=st.floats(-0.2, 1),
+    cap=st.floats(0, 1),
+    shares=st.lists(st.floats(0, 1), min_size=1, max_size=5),
+    weight=st.floats(0, 0.9),
+)
+def test_what_generality_pays(value: float, cap: float, shares: list[float], weight: float) -> None:
+    right = [paid(max(value, cap), True, share, weight, cap) for share in [*sorted(shares), 1.0]]
+    assert all(one <= other + 1e-12 for one, other in pairwise(right))
+    assert right[-1] == paid(max(value, cap), True, None, weight, cap) == max(value, cap)
+    assert all(
+        share == 1 or not weight or one <= cap + 1e-12
+        for share, one in zip(sorted(shares), right, strict=False)
+    )
+    for share in shares:
+        wrong = paid(min(value, cap), False, share, weight, cap)
+        assert wrong <= right[0] + 1e-12
+        assert (wrong == value) if value < 0 else (0 <= wrong <= value)
 
 
 lines = st.lists(st.sampled_from(["a\n", "b\n", "c = 1\n", "\n"]), max_size=12).map("".join)

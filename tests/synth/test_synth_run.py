@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from rulewright.data import store
 from rulewright.data.splits import split_of
 from rulewright.engine import judge
 from rulewright.errors import UsageError
-from rulewright.synth import collect, make, shards, sources, templates, windows
+from rulewright.synth import collect, make, shards, siblings, sources, templates, windows
 from rulewright.synth.collect import Candidate
 from rulewright.synth.speech import Speech
 from rulewright.verdict import Verdict
@@ -53,7 +54,8 @@ def arguments(out: Path, *extra: str) -> list[str]:
     return [
         "synth", "--source-dir", str(folder), "--languages", "python", "--out", str(out / "data"),
         "--negatives", str(out / "negatives.jsonl"), "--window", "statement", "function",
-        "--max-tokens", "700", "--max-chars", "2400", "--max-template-share", "1", *extra,
+        "--max-tokens", "700", "--max-chars", "2400", "--max-template-share", "1",
+        *(() if "--per-file-cap" in extra else ("--per-file-cap", "0")), *extra,
     ]  # fmt: skip
 
 
@@ -98,6 +100,64 @@ def test_every_record_is_verified_and_complete(made: Path) -> None:
     shapes = Counter(row["metadata"]["provenance"]["shape"] for _, row in found)
     assert shapes["single"] and shapes["multi"] and shapes["scoped"]
     assert {row["language"] for _, row in found} == {"python"}
+
+
+def test_the_rule_of_a_record_is_right_on_its_siblings(made: Path) -> None:
+    found = rows(made)
+    texts = {split: {text for s, row in found if s == split for text in (row["pre"], row["post"])}
+             for split in ("train", "dev", "test")}  # fmt: skip
+    n = Counter[str]()
+    for split, row in found:
+        action = parse_action(row["metadata"]["action"])
+        assert isinstance(action, Action)
+        siblings = row["metadata"].get("siblings", [])
+        negatives = row["metadata"].get("negatives", [])
+        assert len(siblings) <= 2 and len(negatives) <= 2
+        for sibling in siblings:
+            assert sibling["pre"] not in (row["pre"], sibling["post"])
+            assert judge(action, sibling["pre"], sibling["post"]).verdict is Verdict.OK
+            of_others = sibling["pre"] in texts[split]
+            n["window" if of_others else "renamed"] += 1
+            assert not any(sibling["pre"] in texts[other] for other in texts if other != split and of_others)
+        assert all(judge(action, text).verdict is Verdict.NO_MATCH for text in negatives)
+        n["negative"] += len(negatives)
+        n["known"] += bool(siblings)
+    assert n["window"] > 50 and n["renamed"] > 400 and n["negative"] > 50
+    assert n["known"] > 0.9 * len(found)
+
+
+def test_a_literal_rule_fails_on_the_copy_with_other_names() -> None:
+    text, wanted = "if count == None:\n    run(count, limit)\n", "if count is None:\n    run(count, limit)\n"
+    general = Action("python", ({"rule": {"pattern": "$X == None"}, "fix": "$X is None"},))
+    literal = Action("python", ({"rule": {"pattern": "count == None"}, "fix": "count is None"},))
+    copy = siblings.renamed(general, text, wanted, ["total", "other"], random.Random(0))
+    assert copy is not None
+    assert {"total", "other"} <= set(re.findall(r"\w+", copy.pre)) and "count" not in copy.pre
+    assert judge(general, copy.pre, copy.post).ok and judge(literal, copy.pre).verdict is Verdict.NO_MATCH
+    kept = siblings.renamed(literal, text, wanted, ["total"], random.Random(0))
+    assert kept is not None and "count == None" in kept.pre and "limit" not in kept.pre
+    assert siblings.renamed(general, "a == None\n", "a is None\n", [], random.Random(0)) is None
+
+
+def test_one_question_about_one_file_is_asked_so_often(tmp_path: Path) -> None:
+    """Forty windows of one file that ask the same must not decide the figure of a family."""
+    counts = {}
+    for cap in ("0", "3"):
+        out = tmp_path / cap
+        (out / "src").mkdir(parents=True)
+        for name in ("one", "two"):
+            pieces = [f"def f{i}(v{i}):\n    return v{i} is None\n" for i in range(40)]
+            (out / "src" / f"{name}.py").write_text("\n\n".join(pieces))
+        synth(out, "--per-file-cap", cap, "--no-hold-out-templates", "--siblings", "0")
+        asked = Counter[tuple[str, str]]()
+        for _, row in rows(out):
+            assert "siblings" not in row["metadata"]
+            path = row["metadata"]["path"]
+            asked.update((name, path) for name in row["metadata"]["provenance"]["templates"])
+        counts[cap] = asked
+    questions = {key for key in counts["0"] if key[0] == "python/is-none"}
+    assert len(questions) == 2 and min(counts["0"][key] for key in questions) > 10
+    assert max(counts["3"].values()) == 3 and all(counts["3"][key] == 3 for key in questions)
 
 
 def test_no_code_stands_in_two_splits(made: Path) -> None:

@@ -15,6 +15,8 @@ from rulewright.data.schemas import NormalizedRecord, RecordMetadata, record_id
 from rulewright.data.splits import split_of
 from rulewright.runs import file_sha256
 from rulewright.srl.literalness import is_memorized
+from rulewright.srl.train_srl import read_steps
+from rulewright.teachers.tasks import parse_task
 
 GENERAL = {"rule": {"pattern": "$A == None"}, "fix": "$A is None"}
 WORDS = ("apple", "pear", "plum", "quince", "cherry", "grape", "lemon", "olive", "fig", "date", "lime")
@@ -153,3 +155,50 @@ def test_what_repeats_code_and_what_describes_a_change():
     )
     many = "call(" + ", ".join(f"key{i}=$V{i}" for i in range(9)) + ")"
     assert not is_memorized({"rule": {"pattern": many.replace("$V", "$V_")}, "fix": many})
+
+
+def known(i: int, group: str, rules: list[dict[str, Any]], pre: str, post: str, elsewhere: dict[str, Any]):
+    return NormalizedRecord(
+        instruction=f"Do the change of {i}.", pre=pre, post=post, language="python",
+        metadata=RecordMetadata(
+            id=record_id(str(i), pre, post, "python"), source="own", license="mit", group=group,
+            action=render_action(Action("python", tuple(rules))), **elsewhere,
+        ),
+    )  # fmt: skip
+
+
+def test_siblings_reach_the_steps_and_follow_an_episode(make):
+    """In an episode of several steps, each step knows the code elsewhere as the steps before left it."""
+    old, gone = (
+        {"rule": {"pattern": f"{a}($X)"}, "fix": f"{b}($X)"} for a, b in (("old", "new"), ("gone", "here"))
+    )
+    one = known(
+        1, groups("train")[0], [old], "a = old(1)\n", "a = new(1)\n",
+        {"siblings": [{"pre": "b = old(2)\n", "post": "b = new(2)\n"}], "negatives": ["older(1)\n"]},
+    )  # fmt: skip
+    both = {"pre": "z = old(gone(3))\n", "post": "z = new(here(3))\n"}
+    other = {"pre": "z = old(4)\n", "post": "z = newer(4)\n"}
+    two = known(
+        2, groups("train")[1], [old, gone], "a = old(1)\nb = gone(2)\n", "a = new(1)\nb = here(2)\n",
+        {"siblings": [both, other], "negatives": ["older(1)\n"]},
+    )  # fmt: skip
+    code, found = make([one, two, record(3, "", groups("train")[2])])
+    assert code == 0
+    counts = found["counts"]["train"]
+    assert (counts["with_siblings"], counts["with_negatives"], sum(found["steps"].values())) == (3, 3, 4)
+    steps = list(jsonl.read(Path("data/processed/srl/train.jsonl")))
+    elsewhere = [(row["instruction"][-2], row["siblings"], row["negatives"]) for row in steps]
+    middle = "z = new(gone(3))\n"
+    assert elsewhere == [
+        ("1", [{"pre": "b = old(2)\n", "post": "b = new(2)\n"}], ["older(1)\n"]),
+        ("2", [{"pre": both["pre"], "post": middle}], ["older(1)\n"]),
+        ("2", [{"pre": middle, "post": both["post"]}], ["older(1)\n"]),
+        ("3", None, None),
+    ]
+    rows = read_steps(Path("data/processed/srl/train.jsonl"), [])
+    assert [len(row.held_out) for row in rows] == [2, 2, 2, 0]
+
+
+def test_a_row_with_broken_siblings_is_counted():
+    row = {"instruction": "i", "pre": "a\n", "post": "b\n", "language": "python", "siblings": [{"pre": "a"}]}
+    assert parse_task(row) == "bad_siblings"

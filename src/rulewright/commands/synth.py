@@ -19,6 +19,7 @@ from pydantic import Field
 
 from rulewright import console
 from rulewright.config import CommandConfig, did_you_mean
+from rulewright.data.schemas import MAX_ELSEWHERE
 from rulewright.errors import RulewrightError, UsageError
 from rulewright.languages import Language
 from rulewright.synth.kinds import SHAPES, GroupBy, Shape, WindowKind, Wording
@@ -59,6 +60,11 @@ class Config(CommandConfig):
     """At most so many records a template; 0: no absolute bound."""
     max_template_share: float = Field(default=0.015, gt=0, le=1)
     """At most this share of the records a template; 1: no bound."""
+    per_file_cap: int = Field(default=4, ge=0)
+    """At most so many records a template from one file: many windows of one file are one question; 0: all."""
+    siblings: int = Field(default=2, ge=0, le=MAX_ELSEWHERE)
+    """Code elsewhere kept with a record, to reward rules that hold there too: so many siblings (the same
+    change on other code of its split, or on a copy with other names) and negatives; 0: none."""
     limit: int = Field(default=0, ge=0)
     """Stop when there are so many records (all splits together); 0: use every file."""
     hold_out_templates: bool = True
@@ -151,6 +157,8 @@ def _make(config: Config, files: list[Any], version: str, folder: Path) -> dict[
         hold_out_rate=config.hold_out_rate if config.hold_out_templates else 0.0,
         # Spread over the shards, with room for those that have few.
         most=max(4, 3 * most // len(plan)) if most < config.limit else 0,
+        siblings=config.siblings,
+        per_file=config.per_file_cap,
     )
     console.decided("sources", f"{len(files):,} files", f"groups: {len({f.group for f in files}):,}")
 
@@ -167,6 +175,7 @@ def _make(config: Config, files: list[Any], version: str, folder: Path) -> dict[
         config.per_template_cap,
         config.max_template_share,
         config.limit,
+        config.siblings,
     )
 
 

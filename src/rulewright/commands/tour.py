@@ -171,7 +171,7 @@ def _answers(actions: Mapping[str, Action], teacher: Action, task: Task, engine:
         own, *others = engine.judge_many(
             Request(action, code, task.language, wanted) for code, wanted in places
         )
-        srl = gated(own, action, [teacher], task.code, [task.target or ""])
+        srl = gated(own, action, [teacher], task.code, [task.target or ""], grpo.general)
         made.append(TourAnswer(name, action, own, tuple(others), srl, grpo))
     return made
 

@@ -150,7 +150,8 @@ def _show(config: TrajsConfig, summary: dict[str, Any]) -> None:
         counts = summary["counts"][split]
         console.say(
             f"{config.out / split}.jsonl: {n:,} verified steps of {summary['tasks'][split]:,} tasks, "
-            f"{counts['general']:,} general, {counts['memorized']:,} memorized; tiers: "
+            f"{counts['general']:,} general, {counts['memorized']:,} memorized, "
+            f"{counts['with_siblings']:,} with siblings; tiers: "
             + (", ".join(f"{tier} {k:,}" for tier, k in counts["tiers"].items()) or "none")
         )
     where = ", ".join(f"{split} {k:,}" for split, k in sorted(summary["groups"].items()))

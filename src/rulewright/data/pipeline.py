@@ -22,7 +22,7 @@ from rulewright.data.decontaminate import EvaluationIndex, Overlap
 from rulewright.data.drafts import Draft, Drop
 from rulewright.data.schemas import SPLITS, NormalizedRecord
 from rulewright.data.shards import Shard, read_summary, shard_path, whole, write_summary
-from rulewright.data.signatures import EditTokens
+from rulewright.data.signatures import EditTokens, tokens
 from rulewright.data.sources import SOURCES, Normalize, Options
 from rulewright.data.splits import Fractions, split_of
 from rulewright.data.store import problems_of, reject_line
@@ -131,6 +131,7 @@ class _Maker:
         edit = EditTokens(record.pre, record.post)
         if self._against is None:
             return record, edit
+        record = self._without_contaminated(record, self._against)
         found = self._against.check(record.instruction, edit.sides())
         match found:
             case Drop():
@@ -144,6 +145,23 @@ class _Maker:
                 return record.model_copy(update={"metadata": marked, "tags": tags}), edit
             case None:
                 return record, edit
+
+    def _without_contaminated(self, record: NormalizedRecord, against: EvaluationIndex) -> NormalizedRecord:
+        """Take out siblings and negatives that an evaluation set holds; they are counted."""
+
+        def is_clean(*texts: str) -> bool:
+            return not isinstance(against.check("", map(tokens, texts)), Drop)
+
+        known = record.metadata
+        given = (known.siblings or (), known.negatives or ())
+        siblings = tuple(one for one in given[0] if is_clean(one.pre, one.post))
+        negatives = tuple(text for text in given[1] if is_clean(text))
+        n_out = len(given[0]) + len(given[1]) - len(siblings) - len(negatives)
+        if not n_out:
+            return record
+        self._flagged["contaminated_sibling"] += n_out
+        left = {"siblings": siblings or None, "negatives": negatives or None}
+        return record.model_copy(update={"metadata": known.model_copy(update=left)})
 
     def _enter(self, record: NormalizedRecord, edit: EditTokens, place: str) -> None:
         where: Any = split_of(record.metadata.group, self._job.salt, self._job.fractions)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
@@ -19,6 +20,13 @@ from rulewright.state.state import State
 
 Split = Literal["train", "dev", "test"]
 SPLITS: Final[tuple[Split, ...]] = ("train", "dev", "test")
+MAX_ELSEWHERE: Final = 4
+"""Siblings, and negatives, that judge one answer."""
+MAX_ELSEWHERE_CHARS: Final = 4_000
+"""Of one text: a window, not a file."""
+
+Pairs = tuple[tuple[str, str], ...]
+"""Code beside a task's own, each with what it should become: itself where nothing may change."""
 
 
 def _unix_line_ends(text: str) -> str:
@@ -37,6 +45,29 @@ def _readable_state(value: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 Source = Annotated[str, AfterValidator(_unix_line_ends)]
+
+
+class Sibling(BaseModel):
+    """The same change on other code; `pre` equal to `post` means that nothing may change."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    pre: Source
+    post: Source
+
+
+class Elsewhere(BaseModel):
+    """What a record, a task or a step knows of code beside its own."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    siblings: tuple[Sibling, ...] | None = None
+    negatives: tuple[Source, ...] | None = None
+
+    @property
+    def held_out(self) -> Pairs:
+        """What an answer is tried on: the first few of each kind that are short."""
+        return held_out(self.siblings, self.negatives)
 
 
 class RecordMetadata(BaseModel):
@@ -64,6 +95,10 @@ class RecordMetadata(BaseModel):
     """Why an earlier answer failed (`verdict: reason`); it is part of the prompt."""
     provenance: dict[str, Any] | None = None
     """How the record came to be: template, sites, seed, miner version, figures measured."""
+    siblings: tuple[Sibling, ...] | None = None
+    """The same change on other code of the same split: a rule that is too narrow fails there."""
+    negatives: tuple[Source, ...] | None = None
+    """Code of the same split that the change must leave alone: a rule that is too wide fails there."""
 
 
 class NormalizedRecord(BaseModel):
@@ -86,6 +121,18 @@ class NormalizedRecord(BaseModel):
     def to_json(self) -> str:
         """One line of JSONL, keys in schema order, absent values left out."""
         return json.dumps(self.model_dump(exclude_none=True), ensure_ascii=False)
+
+
+def held_out(siblings: Iterable[Sibling] | None, negatives: Iterable[str] | None) -> Pairs:
+    """What an answer is tried on beside its own text: the first few of each kind that are short.
+
+    >>> held_out([Sibling(pre="a", post="b")], ["c"])
+    (('a', 'b'), ('c', 'c'))
+    """
+    given = dict.fromkeys([(one.pre, one.post) for one in siblings or ()] + [(n, n) for n in negatives or ()])
+    short = [pair for pair in given if max(map(len, pair)) <= MAX_ELSEWHERE_CHARS]
+    changing, staying = ([pair for pair in short if (pair[0] == pair[1]) is same] for same in (False, True))
+    return (*changing[:MAX_ELSEWHERE], *staying[:MAX_ELSEWHERE])
 
 
 def record_id(instruction: str, pre: str, post: str, language: str) -> str:

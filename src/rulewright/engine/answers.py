@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from rulewright.actions import Response, parse_response
+from rulewright.actions import Action, Response, parse_response
 from rulewright.engine.pool import Engine
 from rulewright.engine.wire import Request
 from rulewright.verdict import Outcome
@@ -22,6 +22,11 @@ class Judged(NamedTuple):
     response: Response | None
     """`None` where there is no single valid action; then the outcome says why."""
     outcome: Outcome
+
+    @property
+    def action(self) -> Action | None:
+        """What was executed."""
+        return self.response.action if self.response else None
 
 
 def judge_answers(engine: Engine, requests: Sequence[Request]) -> list[Judged]:

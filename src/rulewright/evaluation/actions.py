@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from rulewright import console, jsonl
-from rulewright.actions import is_literal
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.engine import Engine, Judged, Request, judge_answers
 from rulewright.errors import UsageError
@@ -121,8 +120,7 @@ def _scores(judged: Judged, record: NormalizedRecord) -> Row:
         "success": float(post == record.post),
         "changed": float(post is not None and post != record.pre),
         "change_similarity": alike,
-        **tables.about(outcome),
-        "literal": float(judged.response is not None and is_literal(judged.response.action)),
+        **tables.about(outcome, judged.action),
     }
 
 

@@ -79,10 +79,18 @@ def _of_passing(name: str) -> Metric:
     return lambda row: row.get(name) if row.get("passed") else None
 
 
-def _success_if(test: Callable[[Row], bool], field: str) -> Metric:
+def _success_if(test: Callable[[Row], bool], field: str, success: str = "success") -> Metric:
     """Success of rows that have a field, counted where the test holds."""
-    return lambda row: None if field not in row else float(bool(row["success"]) and test(row))
+    return lambda row: None if field not in row else float(bool(row[success]) and test(row))
 
+
+def _general(success: str) -> Metric:
+    """Success by a rule that has a metavariable; rows of text edits have no rule."""
+    return _success_if(lambda row: not row["literal"], "literal", success)
+
+
+# Right on this code, but of no use elsewhere: a rule without any metavariable.
+_LITERAL: Final = Measure("literal", _unless_infra(_field("literal")), headline=True)
 
 _RULES: Final = Measure(
     "rules per task", lambda row: row.get("n_rules") if valid(row) else None, "number", headline=True
@@ -108,9 +116,8 @@ ACTIONS: Final = Measures(
         Measure("valid", valid, headline=True),
         Measure("changed", _field("changed")),
         Measure("change_similarity", _field("change_similarity"), headline=True),
-        # Right on this code, but of no use elsewhere: a rule without any metavariable.
-        Measure("literal", _field("literal")),
-        Measure("success_not_literal", _success_if(lambda row: not row["literal"], "literal")),
+        _LITERAL,
+        Measure("success_not_literal", _general("success"), headline=True),
         _RULES,
     ),
     by=("family",),
@@ -121,6 +128,8 @@ CANITEDIT: Final = Measures(
         Measure("pass@1", _unless_infra(_field("passed")), headline=True),
         Measure("official pass@1", _field("official_passed"), headline=True),
         Measure("valid", _unless_infra(valid), headline=True),
+        _LITERAL,
+        Measure("pass@1, not literal", _unless_infra(_general("passed")), headline=True),
         Measure(
             "ExcessCode", lambda row: row.get("excess") if row.get("official_passed") else None, headline=True
         ),
@@ -136,6 +145,8 @@ REFACTOR: Final = Measures(
         Measure("passed", _field("passed"), headline=True),
         Measure("official", _field("official_passed"), headline=True),
         Measure("valid", valid, headline=True),
+        _LITERAL,
+        Measure("passed, not literal", _general("passed"), headline=True),
         _RULES,
         Measure("changed lines", _of_passing("changed_lines"), "number", headline=True),
     ),
@@ -153,7 +164,7 @@ RULES: Final = Measures(
         Measure("size", _field("size"), "number", headline=True),
         Measure("valid", valid, headline=True),
         Measure("examples exact", _field("own")),
-        Measure("literal", _field("literal")),
+        _LITERAL,
         Measure("fires per 100 texts", _field("fires"), "number"),
         Measure("kept: no-op", _field("noop")),
         Measure("kept: other name", _field("other_name")),
@@ -165,7 +176,7 @@ RULES: Final = Measures(
 LITERAL_SHAPES: Final = frozenset({"literal", "run"})
 
 
-def _general(row: Row) -> bool:
+def _is_general(row: Row) -> bool:
     return bool(row["n_rules"] == 1 and row["shapes"][0] not in LITERAL_SHAPES)
 
 
@@ -192,11 +203,11 @@ MINING: Final = Measures(
         _share("one_rule_rate", lambda row: row["n_rules"] == 1, headline=True),
         _share(
             "compact_rule_rate",
-            lambda row: _general(row) and row["n_chars"] <= COMPACT_CHARS,
+            lambda row: _is_general(row) and row["n_chars"] <= COMPACT_CHARS,
             headline=True,
         ),
-        _share("metavariable_rate", lambda row: _general(row) and row["n_vars"] > 0),
-        _share("literal_rate", lambda row: row["n_rules"] == 1 and not _general(row), headline=True),
+        _share("metavariable_rate", lambda row: _is_general(row) and row["n_vars"] > 0),
+        _share("literal_rate", lambda row: row["n_rules"] == 1 and not _is_general(row), headline=True),
         _share("strict_up_to_5_rules_rate", lambda row: _few(row) and row["strict"]),
         _share("strict_one_rule_rate", lambda row: row["n_rules"] == 1 and row["strict"]),
     ),

@@ -174,8 +174,9 @@ def _score_text(text: str, task: Method, style: Style) -> Row:
 
 
 def _score_action(text: str, task: Method, engine: Engine) -> Row:
-    [(_, outcome)] = judge_answers(engine, [Request(text, task.code, "python")])
-    about = {"valid": outcome.verdict not in INVALID, **tables.about(outcome)}
+    [judged] = judge_answers(engine, [Request(text, task.code, "python")])
+    outcome = judged.outcome
+    about = {"valid": outcome.verdict not in INVALID, **tables.about(outcome, judged.action)}
     if outcome.post is None or outcome.post == task.code:
         return _row(outcome.verdict, outcome.detail, task, None, about)
     return _judged(task, outcome.post, about)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from rulewright import console
+from rulewright.actions import Action, is_literal
 from rulewright.evaluation.measures import Measure, Measures, Metric, Row, Unit
 from rulewright.stats import estimate, pass_at_k
 from rulewright.verdict import Outcome, Verdict
@@ -103,9 +104,10 @@ def pass_at(rows: Sequence[Row], passed: Callable[[Row], bool], seed: int = 0) -
     return found
 
 
-def about(outcome: Outcome) -> Row:
-    """What a row says of an executed action, whatever came of it."""
+def about(outcome: Outcome, action: Action | None) -> Row:
+    """What a row says of an executed action, whatever came of it; `None`: there was none to execute."""
     return {
+        "literal": float(action is not None and is_literal(action)),
         "n_rules": outcome.n_rules,
         "n_matches": outcome.n_matches,
         "matches_per_rule": list(outcome.matches_per_rule),

@@ -29,6 +29,7 @@ from rulewright.mining.inputs import EditRow
 from rulewright.mining.judge import background
 from rulewright.mining.learn import corpus
 from rulewright.mining.learn.corpus import Result, Shared
+from rulewright.mining.learn.siblings import Siblings
 from rulewright.mining.settings import MineConfig
 from rulewright.runs import RunDir
 
@@ -69,9 +70,9 @@ def run(plan: MinePlan, folder: RunDir) -> None:
     results = _mined(config, source, known, folder)
     by_id = {result["id"]: result for result in results}
     shared = corpus.share(lambda: source, by_id, config.budget_s, config.workers)
-    _apply_shared(by_id, shared, known)
+    together = _apply_shared(by_id, shared, known)
     spool = folder.path / "records"
-    written = _write(config, source, by_id, spool)
+    written = _write(config, source, by_id, together, spool)
     summary = _report(config, source, results, shared, plan.name)
     summary |= {"excluded": dict(source.excluded), "written": written}
     if config.export is not None:
@@ -99,8 +100,15 @@ def _mined(config: MineConfig, source: inputs.Stream, known: corpus.Known, folde
     return done
 
 
-def _apply_shared(results: Mapping[str, Result], shared: Sequence[Shared], known: corpus.Known) -> None:
-    """Give each edit that a shared rule reproduces exactly that rule, with its support."""
+def _apply_shared(
+    results: Mapping[str, Result], shared: Sequence[Shared], known: corpus.Known
+) -> dict[str, tuple[str, ...]]:
+    """Give each edit that a shared rule reproduces exactly that rule, with its support.
+
+    Returns:
+        by edit id, the edits that have its rule.
+    """
+    together: dict[str, tuple[str, ...]] = {}
     for one in sorted(shared, key=lambda s: s.support):
         n_elsewhere = corpus.too_general(one, known)
         for name in one.exact_ids:
@@ -108,6 +116,7 @@ def _apply_shared(results: Mapping[str, Result], shared: Sequence[Shared], known
             if len(result["rules"]) > 1:
                 continue
             result["rules"] = [one.rule]
+            together[name] = one.exact_ids
             result["shapes"] = ["pattern"] if "$" in json.dumps(one.rule["rule"]) else ["lexical"]
             result["figures"] |= {
                 "support": one.support,
@@ -116,10 +125,15 @@ def _apply_shared(results: Mapping[str, Result], shared: Sequence[Shared], known
             general = n_elsewhere > background.TOO_MANY * max(1, one.support)
             if result["tier"] == "literal" and not general and not result["figures"]["degenerate"]:
                 result["tier"], result["reason"] = "train", f"shared by {one.support} edits"
+    return together
 
 
 def _write(
-    config: MineConfig, source: inputs.Stream, results: Mapping[str, Result], spool: Path
+    config: MineConfig,
+    source: inputs.Stream,
+    results: Mapping[str, Result],
+    together: Mapping[str, Sequence[str]],
+    spool: Path,
 ) -> dict[str, dict[str, int]]:
     """Write records by source, each to the split of its input.
 
@@ -129,7 +143,8 @@ def _write(
     spool.mkdir(parents=True)
     dropped: dict[str, Counter[str]] = defaultdict(Counter)
     splits: dict[str, Split] = {}
-    for slug, record in _records(config, source, results, dropped, splits):
+    siblings = Siblings(source, together)
+    for slug, record in _records(config, source, results, siblings, dropped, splits):
         with (spool / f"{slug}.jsonl").open("a", encoding="utf-8") as file:
             file.write(record.model_dump_json() + "\n")
     written: dict[str, dict[str, int]] = {}
@@ -150,7 +165,7 @@ def _split(known: Mapping[str, Split], record: NormalizedRecord) -> Split:
 
 
 def _records(
-    config: MineConfig, source: inputs.Stream, results: Mapping[str, Result],
+    config: MineConfig, source: inputs.Stream, results: Mapping[str, Result], siblings: Siblings,
     dropped: Mapping[str, Counter[str]], splits: dict[str, Split],
 ) -> Iterator[tuple[str, NormalizedRecord]]:  # fmt: skip
     """The records with the source that each belongs to; what gives none is counted."""
@@ -170,7 +185,7 @@ def _records(
         elif result["tier"] == "literal" and 0 <= room <= n_literal[slug]:
             dropped[slug]["literal share"] += 1
         else:
-            record = _record(edit, result, slug)
+            record = _record(edit, result, slug, siblings)
             if record is None:
                 dropped[slug]["not reproduced"] += 1
                 continue
@@ -180,7 +195,7 @@ def _records(
             yield slug, record
 
 
-def _record(edit: EditRow, result: Result, slug: str) -> NormalizedRecord | None:
+def _record(edit: EditRow, result: Result, slug: str, siblings: Siblings) -> NormalizedRecord | None:
     action = Action(edit.language, tuple(result["rules"]), mode="yaml")
     made = engine.apply(action, edit.pre)
     if made.post != edit.post:
@@ -207,7 +222,7 @@ def _record(edit: EditRow, result: Result, slug: str) -> NormalizedRecord | None
     metadata = RecordMetadata(
         id=record_id(instruction, edit.pre, edit.post, edit.language), source=f"mined_{slug}",
         license=edit.license, group=edit.group or edit.source, action=render_action(action),
-        provenance=provenance, **extra,
+        provenance=provenance, **siblings.of(edit, action), **extra,
     )  # fmt: skip
     return NormalizedRecord(
         instruction=instruction,

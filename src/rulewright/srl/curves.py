@@ -37,6 +37,7 @@ def plot(metrics: Path, target: Path, title: str) -> Path:
         _line(success, chosen, "success_rate", f"dev, {mode}{_n(chosen)}", mark)
     reward.set_title("mean reward")
     _line(success, train, "unfiltered/success_rate", "train, sampled", alpha=0.6)
+    _line(success, train, "unfiltered/general_rate", "train, right elsewhere too", alpha=0.6)
     success.set_title("answers with the wanted effect")
     for name in _PARTS:
         _line(parts, train, f"parts/{name}", name)

@@ -19,10 +19,19 @@ from pydantic import ValidationError
 
 from rulewright import jsonl
 from rulewright.actions import Rejection, parse_action
-from rulewright.data.schemas import NormalizedRecord, RecordMetadata, Split, record_id
+from rulewright.data.schemas import (
+    NormalizedRecord,
+    Pairs,
+    RecordMetadata,
+    Sibling,
+    Split,
+    held_out,
+    record_id,
+)  # fmt: skip
 from rulewright.data.splits import split_of, uniform
 from rulewright.engine import Engine, Request
 from rulewright.errors import RulewrightError
+from rulewright.srl.elsewhere import try_all
 from rulewright.srl.literalness import UNTIERED, is_general, step_is_memorized, tier_of
 from rulewright.srl.rule_tree import views
 from rulewright.state.trajectory import TrajectoryStep
@@ -106,7 +115,7 @@ def sift(episodes: Iterable[Episode], engine: Engine, filters: Filters, batch: i
         found.n_rows += sum(map(len, some))
         plausible = [_accepted(episode, filters, found.dropped) for episode in some]
         candidates = [episode for episode in plausible if episode]
-        for episode in _executed(candidates, engine, filters, found.dropped):
+        for episode in carried(_executed(candidates, engine, filters, found.dropped), engine):
             task, key = episode[0].task_id, _same(episode)
             if key in seen:
                 found.dropped["duplicate"] += len(episode)
@@ -193,6 +202,8 @@ def counts_of(steps: Sequence[TrajectoryStep]) -> dict[str, Any]:
         "languages": dict(Counter(step.language for step in steps).most_common()),
         "sources": dict(Counter(step.provenance.source for step in steps).most_common()),
         "general": sum(map(is_general, steps)),
+        "with_siblings": sum(step.siblings is not None for step in steps),
+        "with_negatives": sum(step.negatives is not None for step in steps),
         "memorized": sum(map(step_is_memorized, steps)),
     }
 
@@ -220,6 +231,39 @@ def _executed(
             dropped[reason or "not_linked"] += len(episode)
         else:
             yield episode
+
+
+def carried(episodes: Iterable[Episode], engine: Engine) -> Iterator[Episode]:
+    """Give each step the code elsewhere as the steps before it leave that.
+
+    In a raw file siblings go from the task's start to its target. In an episode of several
+    steps, only those are kept that its own actions bring there.
+    """
+    for episode in episodes:
+        pairs = held_out(episode[0].siblings, episode[0].negatives)
+        one_step = len(episode) == 1 or not pairs
+        known = [pairs] * len(episode) if one_step else _stages(episode, pairs, engine)
+        yield [
+            step.model_copy(update=_as_fields(of_step)) for step, of_step in zip(episode, known, strict=True)
+        ]
+
+
+def _stages(episode: Episode, pairs: Pairs, engine: Engine) -> list[Pairs]:
+    """What each step makes of the code elsewhere that the whole episode gets right."""
+    texts = [tuple(pre for pre, _ in pairs)]
+    for step in episode:
+        action = parse_action(json.dumps(step.teacher.action), step.language)
+        assert not isinstance(action, Rejection)  # it has just been executed
+        still = tuple((text, text) for text in texts[-1])
+        texts.append(try_all(engine, [(action, still)])[0].posts or texts[-1])
+    good = [place for place, (_, post) in enumerate(pairs) if texts[-1][place] == post]
+    return [tuple((before[i], after[i]) for i in good) for before, after in pairwise(texts)]
+
+
+def _as_fields(pairs: Pairs) -> dict[str, Any]:
+    siblings = tuple(Sibling(pre=pre, post=post) for pre, post in pairs if pre != post)
+    negatives = tuple(pre for pre, post in pairs if pre == post)
+    return {"siblings": siblings or None, "negatives": negatives or None}
 
 
 def _same(episode: Episode) -> str:
@@ -288,6 +332,8 @@ def _as_record(step: TrajectoryStep, post: str) -> NormalizedRecord:
             license="unknown",
             group=step.provenance.group or step.task_id,
             action=json.dumps(step.teacher.action, ensure_ascii=False),
+            siblings=step.siblings,
+            negatives=step.negatives,
             provenance={"task_id": step.task_id, "step": step.step, "model": step.provenance.model},
         ),
     )

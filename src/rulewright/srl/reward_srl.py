@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 from rulewright.actions.action import Action
 from rulewright.srl.change import change_similarity
+from rulewright.srl.elsewhere import GENERALITY, paid
 from rulewright.srl.similarity import (
     FIELD_WEIGHT,
     STRING_WEIGHT,
@@ -22,7 +23,7 @@ from rulewright.srl.similarity import (
 )  # fmt: skip
 from rulewright.verdict import INVALID, Outcome, Verdict
 
-__all__ = ["INVALID_REWARD", "Kind", "Reward", "Similarity", "gated", "plain", "score", "similarity"]
+__all__ = ["INVALID_REWARD", "Kind", "Reward", "Similarity", "gated", "is_right", "plain", "similarity"]
 
 Kind = Literal["plain", "gated"]
 
@@ -66,12 +67,15 @@ def gated(
     references: Sequence[Action],
     pre: str,
     wanted: Sequence[str],
+    general: float | None = None,
+    generality: float = GENERALITY,
 ) -> Reward:
     """Similarity bounded by what the action does (docs/reference/rewards.md).
 
     Same effect → 0.9 + 0.1·R; no change → at most 0.2; another effect → at most
     0.4 + 0.4·(similarity of the two changes); invalid → -0.2. An action that is lossy,
-    degenerate or breaks the syntax never counts as having the same effect.
+    degenerate or breaks the syntax never counts as having the same effect. Where code
+    elsewhere is known, the same effect there too earns all of it (`elsewhere.paid`).
 
     Args:
         outcome: what the engine found for the student's answer.
@@ -79,6 +83,8 @@ def gated(
         references: verified actions.
         pre: the code before.
         wanted: results of the references, tidied as the outcome's text is.
+        general: how much came out right elsewhere, in [0, 1]; `None`: nothing is known elsewhere.
+        generality: share of the pay that only code elsewhere earns, in [0, 1).
     """
     early = _without_comparison(outcome, student)
     if early is not None or student is None:
@@ -86,29 +92,22 @@ def gated(
     found = best_similarity(student, references)
     r = _clip(found.r)
     post = pre if outcome.post is None else outcome.post
+    right = is_right(outcome, pre, wanted)
     if post == pre:
         effect, value = 0.0, min(r, NO_CHANGE_CAP)
     else:
         effect = max(change_similarity(pre, post, text) for text in wanted)
-        if post in wanted and not outcome.unsound:
-            value = RIGHT_BASE + RIGHT_SPAN * max(r, 0.0)
-        else:
-            value = min(r, WRONG_BASE + WRONG_SPAN * effect)
-    return Reward(value, _parts(found, effect, gate=value - r), outcome.verdict)
+        value = RIGHT_BASE + RIGHT_SPAN * max(r, 0.0) if right else min(r, WRONG_BASE + WRONG_SPAN * effect)
+    parts = _parts(found, effect, gate=value - r)
+    if general is not None:
+        whole, value = value, paid(value, right, general, generality, WRONG_BASE + WRONG_SPAN)
+        parts["add_generality"] = value - whole
+    return Reward(value, parts, outcome.verdict)
 
 
-def score(
-    kind: Kind,
-    outcome: Outcome,
-    student: Action | None,
-    references: Sequence[Action],
-    pre: str,
-    wanted: Sequence[str],
-) -> Reward:
-    """The reward of the given kind."""
-    if kind == "plain":
-        return plain(outcome, student, references)
-    return gated(outcome, student, references, pre, wanted)
+def is_right(outcome: Outcome, pre: str, wanted: Sequence[str]) -> bool:
+    """Whether an action has the effect of a reference, soundly."""
+    return outcome.post != pre and outcome.post in wanted and not outcome.unsound
 
 
 def _without_comparison(outcome: Outcome, student: Action | None) -> Reward | None:

@@ -14,9 +14,11 @@ from statistics import fmean
 from typing import Any, Protocol
 
 from rulewright.actions import Action, Rejection, is_literal, parse_action, render_response
+from rulewright.data.schemas import Pairs, held_out
 from rulewright.engine import Engine, Request, judge_answers
 from rulewright.prompts import Message, Style, action_prompt
-from rulewright.srl.reward_srl import Kind, score
+from rulewright.srl.elsewhere import GENERALITY, Tried, try_all
+from rulewright.srl.reward_srl import Kind, gated, is_right, plain
 from rulewright.state.state import State
 from rulewright.state.trajectory import TrajectoryStep
 from rulewright.verdict import Outcome, Verdict
@@ -30,8 +32,11 @@ class Scored:
     """`None` leaves the sample out (our fault, not the model's)."""
     verdict: Verdict
     success: bool
-    """The wanted effect, soundly."""
+    """The wanted effect, soundly; elsewhere too, where the reward pays for that."""
     parts: Mapping[str, float] = field(default_factory=dict)
+    general: float | None = None
+    """How much came out right elsewhere, 0 for what is not right on its own text; `None`: nothing is
+    known elsewhere."""
 
 
 class Scorer(Protocol):
@@ -65,6 +70,10 @@ class Evaluation:
     parts: Mapping[str, float]
     rewards: tuple[float | None, ...] = ()
     """One per answer, rows in order, samples of a row together."""
+    general_rate: float | None = None
+    """Answers that are right here and everywhere elsewhere, of those whose task knows code elsewhere."""
+    n_general: int = 0
+    """Answers whose task knows code elsewhere."""
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -72,6 +81,8 @@ class Evaluation:
             "success_rate": round(self.success_rate, 6),
             "n": self.n,
             "n_infra": self.n_infra,
+            "general_rate": None if self.general_rate is None else round(self.general_rate, 6),
+            "n_general": self.n_general,
             "verdicts": dict(self.verdicts),
             "parts": {key: round(value, 6) for key, value in self.parts.items()},
         }
@@ -81,6 +92,7 @@ def summarize(scored: Sequence[Scored]) -> Evaluation:
     """Averages over the answers that count."""
     counted = [item for item in scored if item.value is not None]
     names = sorted({name for item in counted for name in item.parts})
+    general = [item.general >= 1 for item in counted if item.general is not None]
     return Evaluation(
         mean_reward=fmean(item.value for item in counted if item.value is not None) if counted else 0.0,
         success_rate=fmean(item.success for item in counted) if counted else 0.0,
@@ -89,6 +101,8 @@ def summarize(scored: Sequence[Scored]) -> Evaluation:
         verdicts=dict(sorted(Counter(item.verdict.value for item in scored).items())),
         parts={name: fmean(item.parts.get(name, 0.0) for item in counted) for name in names},
         rewards=tuple(item.value for item in scored),
+        general_rate=fmean(general) if general else None,
+        n_general=len(general),
     )
 
 
@@ -107,6 +121,8 @@ class TeacherStep:
     """Their results, each once."""
     group: str
     """Split group of the task."""
+    held_out: Pairs = ()
+    """Code elsewhere on which an answer is tried as well, never shown to who answers."""
 
 
 def join_references(steps: Iterable[TeacherStep]) -> list[TeacherStep]:
@@ -125,8 +141,10 @@ def join_references(steps: Iterable[TeacherStep]) -> list[TeacherStep]:
 
 def _joined(first: TeacherStep, step: TeacherStep) -> TeacherStep:
     references = [*first.references, *(new for new in step.references if new not in first.references)]
-    wanted = dict.fromkeys((*first.wanted, *step.wanted))
-    return replace(first, references=tuple(references), wanted=tuple(wanted))
+    wanted = tuple(dict.fromkeys((*first.wanted, *step.wanted)))
+    # Two results here: which of the two changes is wanted elsewhere, nobody knows.
+    known = (first.held_out or step.held_out) if len(wanted) == 1 else ()
+    return replace(first, references=tuple(references), wanted=wanted, held_out=known)
 
 
 def teacher_step(step: TrajectoryStep) -> TeacherStep | str:
@@ -148,6 +166,7 @@ def teacher_step(step: TrajectoryStep) -> TeacherStep | str:
         references=(action,),
         wanted=(step.env.post_code,),
         group=step.provenance.group or step.task_id,
+        held_out=held_out(step.siblings, step.negatives),
     )
 
 
@@ -158,10 +177,14 @@ class StepScorer:
         steps: verified steps.
         kind: of the reward.
         engine: executes the students' actions.
+        generality: share of the gated pay that only code elsewhere earns; 0: none.
     """
 
-    def __init__(self, steps: Sequence[TeacherStep], kind: Kind, engine: Engine) -> None:
+    def __init__(
+        self, steps: Sequence[TeacherStep], kind: Kind, engine: Engine, generality: float = GENERALITY
+    ) -> None:
         self.steps, self._kind, self._engine = steps, kind, engine
+        self._generality = generality if kind == "gated" else 0.0
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -182,16 +205,33 @@ class StepScorer:
             Request(text, step.pre, step.language, step.wanted[0])
             for step, text in zip(steps, texts, strict=True)
         ]
-        judged = judge_answers(self._engine, requests)
-        return [
-            self._scored(step, response.action if response else None, outcome)
-            for step, (response, outcome) in zip(steps, judged, strict=True)
+        judged = [
+            (step, one.action, one.outcome)
+            for step, one in zip(steps, judge_answers(self._engine, requests), strict=True)
         ]
+        asked = {
+            place: (action, step.held_out)
+            for place, (step, action, outcome) in enumerate(judged)
+            if step.held_out and action is not None and is_right(outcome, step.pre, step.wanted)
+        }
+        tried = dict(zip(asked, try_all(self._engine, list(asked.values())), strict=True))
+        return [self._scored(*one, tried.get(place)) for place, one in enumerate(judged)]
 
-    def _scored(self, step: TeacherStep, action: Action | None, outcome: Outcome) -> Scored:
-        if outcome.verdict is Verdict.WRONG_RESULT and outcome.post in step.wanted and not outcome.unsound:
+    def _scored(
+        self, step: TeacherStep, action: Action | None, outcome: Outcome, tried: Tried | None
+    ) -> Scored:
+        if tried is not None and tried.share is None:
+            outcome = Outcome(Verdict.INFRA)
+        right = is_right(outcome, step.pre, step.wanted)
+        if outcome.verdict is Verdict.WRONG_RESULT and right:
             # The engine compared with the first result only.
             outcome = replace(outcome, verdict=Verdict.OK, detail="")
-        reward = score(self._kind, outcome, action, step.references, step.pre, step.wanted)
+        share = tried.share if tried else 0.0
+        general = share if step.held_out and outcome.verdict is not Verdict.INFRA else None
+        if self._kind == "plain":
+            reward = plain(outcome, action, step.references)
+        else:
+            reward = gated(outcome, action, step.references, step.pre, step.wanted, general, self._generality)
         literal = {} if action is None else {"literal": float(is_literal(action))}
-        return Scored(reward.value, outcome.verdict, outcome.ok, {**reward.parts, **literal})
+        success = outcome.ok and (general is None or general >= 1 or not self._generality)
+        return Scored(reward.value, outcome.verdict, success, {**reward.parts, **literal}, general)

@@ -21,6 +21,7 @@ from rulewright.data.splits import uniform
 from rulewright.engine import Engine
 from rulewright.errors import UsageError
 from rulewright.runs import RunDir
+from rulewright.srl.elsewhere import GENERALITY
 from rulewright.srl.reward_srl import Kind
 from rulewright.srl.scoring import StepScorer, TeacherStep, join_references, teacher_step
 from rulewright.state.trajectory import TrajectoryStep
@@ -37,6 +38,9 @@ class SrlConfig(PolicyConfig):
     """Verified steps to evaluate on."""
     reward: Kind = "gated"
     """plain: similarity to the teacher's action alone; gated: bounded by what the action does."""
+    generality: float = Field(default=GENERALITY, ge=0, lt=1)
+    """Share of the gated pay that an answer earns only by what it does elsewhere, where the step knows
+    siblings or negatives; 0: none."""
     limit: int = Field(default=0, ge=0)
     """At most so many training tasks, the first ones; 0: all."""
 
@@ -61,8 +65,8 @@ def train_srl(config: SrlConfig) -> dict[str, Any]:
         train = train[: config.limit]
     with Engine(workers=config.workers, deadline_s=config.deadline_s) as engine:
         tasks = Tasks(
-            StepScorer(train, config.reward, engine),
-            StepScorer(dev, config.reward, engine),
+            StepScorer(train, config.reward, engine, config.generality),
+            StepScorer(dev, config.reward, engine, config.generality),
             f"srl_{config.reward}",
             rejected,
         )

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rulewright.data.schemas import Sibling
 from rulewright.languages import Language
 from rulewright.verdict import Verdict
 
@@ -89,3 +90,7 @@ class TrajectoryStep(_Part):
     """Test program of the task, where it has one."""
     target: str | None = None
     """The wanted final text, where known: what `wrong_result` is judged against."""
+    siblings: tuple[Sibling, ...] | None = None
+    """The same change elsewhere: of the task in a raw file, of this very step in a verified one."""
+    negatives: tuple[str, ...] | None = None
+    """Code that must stay as it is."""

@@ -12,6 +12,7 @@ from rulewright.data.schemas import NormalizedRecord
 from rulewright.synth import collect
 from rulewright.synth.diversity import Diversity
 from rulewright.synth.shards import SOURCE
+from rulewright.synth.siblings import Pool
 
 PER_EDIT = 2
 """How often one edit may occur, each time in other words."""
@@ -25,6 +26,7 @@ def write(
     per_template_cap: int,
     max_share: float,
     limit: int = 0,
+    siblings: int = 0,
 ) -> dict[str, Any]:
     """Write the data set and its diversity report; give the summary.
 
@@ -35,10 +37,12 @@ def write(
     edits = [candidate for candidate in candidates if candidate.shape != "negative"]
     nothing = [candidate for candidate in candidates if candidate.shape == "negative"]
     choice = collect.choose(edits, per_template_cap, max_share, PER_EDIT, limit)
+    idle = collect.choose(nothing, per_template_cap, max_share, 1, limit)
     console.decided("most records a template", choice.cap or "no bound", choice.cap_reason)
+    pool = Pool(collect.rows(paths, choice.kept), collect.rows(paths, idle.kept)) if siblings else None
     diversity = Diversity()
     metadata = store.write_dataset(
-        _records(collect.rows(paths, choice.kept), diversity),
+        _records(collect.rows(paths, choice.kept), diversity, pool, siblings),
         out,
         SOURCE,
         license="mixed",
@@ -47,7 +51,6 @@ def write(
         dropped=choice.dropped,
         notes=["code before each edit is degraded by machine; code after it is real"],
     )
-    idle = collect.choose(nothing, per_template_cap, max_share, 1, limit)
     n_negatives = jsonl.write(negatives, map(_plain, collect.rows(paths, idle.kept))) if idle.kept else 0
     summary = {
         "num_records": metadata.num_records,
@@ -64,8 +67,12 @@ def write(
     return summary
 
 
-def _records(rows: Iterable[dict[str, Any]], diversity: Diversity) -> Iterator[NormalizedRecord]:
+def _records(
+    rows: Iterable[dict[str, Any]], diversity: Diversity, pool: Pool | None, siblings: int
+) -> Iterator[NormalizedRecord]:
     for row in rows:
+        if pool is not None:
+            row["metadata"] |= {"siblings": None} | pool.known(row, siblings)
         row = _plain(row)
         diversity.add(row)
         yield NormalizedRecord.model_validate(row)

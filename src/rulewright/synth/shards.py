@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from rulewright import console, jsonl
 from rulewright.actions import render_action
-from rulewright.data.schemas import NormalizedRecord, RecordMetadata, Split, record_id
+from rulewright.data.schemas import NormalizedRecord, RecordMetadata, Sibling, Split, record_id
 from rulewright.data.splits import Fractions, split_of, uniform
 from rulewright.grammars import GRAMMARS
 from rulewright.languages import Language
@@ -29,6 +29,7 @@ from rulewright.synth import instances, sources, templates, windows
 from rulewright.synth.grammar import of_kind
 from rulewright.synth.kinds import Shape, WindowKind, Wording
 from rulewright.synth.make import Edit, Maker
+from rulewright.synth.siblings import renamed
 from rulewright.synth.sources import SourceFile
 from rulewright.synth.speech import Speech
 from rulewright.synth.windows import WindowLimits
@@ -59,6 +60,10 @@ class SynthOptions:
     """Share of the templates that are kept whole for dev and test; 0: none."""
     most: int = 0
     """Edits of one template in one shard; 0: no bound."""
+    per_file: int = 0
+    """Edits of one template in one file, and requests with nothing to do likewise; 0: no bound."""
+    siblings: int = 0
+    """Code elsewhere that a record is to know; 0: none, and no copies with other names are made."""
 
     def digest(self) -> str:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
@@ -204,14 +209,27 @@ def _records(file: SourceFile, text: str, maker: Maker, options: SynthOptions) -
     if len(names) > _MAX_NAMES:
         names = sorted(rng.sample(names, _MAX_NAMES))
 
+    asked: Counter[tuple[str, bool]] = Counter()
+
+    def is_open(template: str, negative: bool = False) -> bool:
+        return not 0 < options.per_file <= asked[template, negative]
+
     def usable(template: str) -> bool:
-        return held_out(template, options.hold_out_rate) in (None, split)
+        return held_out(template, options.hold_out_rate) in (None, split) and is_open(template)
 
     for kind in options.windows:
-        for window in windows.cut(text, file.language, kind, options.limits, rng):
+        cuts = windows.cut(text, file.language, kind, options.limits, rng)
+        if options.per_file:  # otherwise a file's first lines would be asked about, and never its last
+            rng.shuffle(cuts)
+        for window in cuts:
             for edit in maker.edits(window.text, names, rng, usable):
-                if options.limits.fit(edit.pre) and len(edit.instruction) <= options.limits.max_chars * 2:
-                    yield _record(edit, file, window, kind, split, options)
+                questions = [(name, edit.shape == "negative") for name in edit.sources]
+                if not all(is_open(*question) for question in questions):
+                    maker.dropped["asked of its file often enough"] += 1
+                elif options.limits.fit(edit.pre) and len(edit.instruction) <= options.limits.max_chars * 2:
+                    asked.update(questions)
+                    copy = _copy(edit, names, options)
+                    yield _record(edit, file, window, kind, split, options, copy)
                 else:
                     maker.dropped["pre too long"] += 1
 
@@ -233,8 +251,22 @@ def held_group(template: str, split: Split) -> str:
     return next(name for name in names if split_of(name) == split)
 
 
+def _copy(edit: Edit, names: Sequence[str], options: SynthOptions) -> Sibling | None:
+    """The edit with other names; drawn for itself, so that it changes nothing else."""
+    if not options.siblings or edit.shape == "negative":
+        return None
+    rng = random.Random(f"{options.seed} {edit.pre}")
+    return renamed(edit.action, edit.pre, edit.post, names, rng)
+
+
 def _record(
-    edit: Edit, file: SourceFile, window: windows.Cut, kind: str, split: Split, options: SynthOptions
+    edit: Edit,
+    file: SourceFile,
+    window: windows.Cut,
+    kind: str,
+    split: Split,
+    options: SynthOptions,
+    copy: Sibling | None,
 ) -> dict[str, Any]:
     held = [(name, kept) for name in edit.sources if (kept := held_out(name, options.hold_out_rate))]
     metadata = RecordMetadata(
@@ -255,6 +287,7 @@ def _record(
             "phrasing": edit.phrasing,
             "seed": options.seed,
         },
+        siblings=(copy,) if copy else None,
     )
     tags = ["synth", edit.shape, f"window:{kind}", f"family:{edit.family}"]
     tags.append("instance" if edit.instance else "constant")

@@ -86,6 +86,8 @@ class Episode:
 def episode_key(task: TeacherTask, teacher: Teacher, sample: int, seed: int, limits: EpisodeLimits) -> str:
     """Name an episode by what decides its content; 20 hex digits."""
     said = [task.task_id, task.instruction, task.pre, task.target, task.tests]
+    if task.elsewhere.held_out:
+        said.append(task.elsewhere.model_dump_json())
     how = [teacher.name, teacher.model, teacher.params(), sample, seed, limits.max_steps, limits.attempts]
     text = json.dumps([said, how], ensure_ascii=False, sort_keys=True)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:20]
@@ -232,6 +234,8 @@ class Collector:
             ),
             tests=task.tests,
             target=task.target,
+            siblings=task.elsewhere.siblings,
+            negatives=task.elsewhere.negatives,
         )
 
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from rulewright import jsonl
-from rulewright.data.schemas import SPLITS, record_id
+from rulewright.data.schemas import SPLITS, Elsewhere, record_id
 from rulewright.data.splits import uniform
 from rulewright.errors import RulewrightError
 from rulewright.languages import Language, normalize_language
@@ -39,6 +41,8 @@ class TeacherTask:
     """The miner's word on that action, where it was mined (docs/reference/mining.md)."""
     group: str = ""
     source: str = "manifest"
+    elsewhere: Elsewhere = field(default_factory=Elsewhere)
+    """The same change on other code, and code that must stay; never shown to a teacher."""
     split: str = ""
     """Of the processed file it came from (`…/train/…`); empty elsewhere."""
 
@@ -58,6 +62,10 @@ def parse_task(row: Mapping[str, Any]) -> TeacherTask | str:
         return "unknown_language"
     if target is not None and (not isinstance(target, str) or target == pre):
         return "no_edit"
+    try:
+        elsewhere = Elsewhere.model_validate(known)
+    except ValidationError:
+        return "bad_siblings"
     given = known.get("id") or row.get("task_id") or row.get("id")
     task_id = str(given or record_id(instruction, pre, target or "", language))
     return TeacherTask(
@@ -71,6 +79,7 @@ def parse_task(row: Mapping[str, Any]) -> TeacherTask | str:
         tier=_tier(known.get("provenance")),
         group=str(known.get("group") or task_id),
         source=str(known.get("source") or "manifest"),
+        elsewhere=elsewhere,
     )
 
 

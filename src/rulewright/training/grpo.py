@@ -452,6 +452,9 @@ def _averages(answers: Sequence[Scored]) -> dict[str, float]:
     sums["unfiltered/success_rate"] = sum(answer.success for answer in counted)
     sums["unfiltered/valid_rate"] = sum(answer.verdict not in INVALID for answer in counted)
     means = {name: total / len(counted) for name, total in sums.items()}
+    general = [answer.general >= 1 for answer in counted if answer.general is not None]
+    if general:
+        means["unfiltered/general_rate"] = sum(general) / len(general)
     return means | {"unfiltered/infra_rate": 1 - len(counted) / len(answers)}
 
 

@@ -19,6 +19,7 @@ from rulewright.actions import Action, Rejection, parse_action
 from rulewright.actions.rule_text import AST_GREP_NAMES
 from rulewright.data import licenses
 from rulewright.data.drafts import Draft, Drop
+from rulewright.data.schemas import MAX_ELSEWHERE
 from rulewright.data.sources import Options, Row
 from rulewright.errors import UsageError
 
@@ -268,11 +269,11 @@ def _draft(row: Row, action: Action, before: str, options: Options) -> Draft | D
     instruction, tags = _instruction(row, action, before, options)
     if not instruction:
         return Drop("no_instruction")
-    others = [(text, verified.execute(action, text)) for text in row.get("others") or () if text]
+    others = [(text, verified.execute(action, text)) for text in _texts(row.get("others"))]
     extra: dict[str, Any] = {
         "action": row["rule"],
         "siblings": [{"pre": text, "post": made} for text, made in others if isinstance(made, str)],
-        "negatives": [text for text in row["valid"] if isinstance(text, str)][:8],
+        "negatives": _texts(row["valid"])[:MAX_ELSEWHERE],
         "provenance": {"rule": row["id"], "pack": row["pack"]},
     }
     stated = re.sub(r"\s*\(.*\)$", "", str(row["license"]))
@@ -286,6 +287,11 @@ def _draft(row: Row, action: Action, before: str, options: Options) -> Draft | D
         tags=("rule", *tags),
         extra={key: value for key, value in extra.items() if value},
     )
+
+
+def _texts(values: Any) -> list[str]:
+    """The texts of a list that a record may hold."""
+    return [text for text in values or () if isinstance(text, str) and text and "\r" not in text]
 
 
 def _instruction(row: Row, action: Action, before: str, options: Options) -> tuple[str, tuple[str, ...]]:

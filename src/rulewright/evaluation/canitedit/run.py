@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from rulewright import console
 from rulewright.actions import render_response
-from rulewright.engine import Engine, Request, judge_answers
+from rulewright.engine import Engine, Judged, Request, judge_answers
 from rulewright.errors import MissingDependency
 from rulewright.evaluation import tables
 from rulewright.evaluation.canitedit import data, protocol, summary
@@ -33,7 +33,7 @@ from rulewright.mining import mine
 from rulewright.prompts import Style, action_prompt, fence
 from rulewright.runs import RunDir
 from rulewright.sandbox.runner import open_sandbox
-from rulewright.verdict import INVALID, Outcome, Verdict
+from rulewright.verdict import INVALID, Verdict
 
 _UNTRIED: Final = INVALID | {Verdict.NO_MATCH, Verdict.NO_CHANGE, Verdict.INFRA}
 
@@ -133,8 +133,8 @@ class CanItEdit(Benchmark[CanItEditConfig]):
             return self._score_text(answer, problem)
         # One engine, one caller at a time; the time goes into running tests.
         with self._lock:
-            [(_, outcome)] = judge_answers(self.engine, [Request(answer.text, problem.before, "python")])
-        return self._score_action(outcome, problem)
+            [judged] = judge_answers(self.engine, [Request(answer.text, problem.before, "python")])
+        return self._score_action(judged, problem)
 
     def _score_text(self, answer: Answer, problem: Problem) -> Row:
         found = protocol.ours(self.prompt, answer.text, problem.before, self.style)
@@ -152,9 +152,13 @@ class CanItEdit(Benchmark[CanItEditConfig]):
         ours = official if row["same_extraction"] else self.executor.run(problem, found.code)
         return {**row, **_scores(official, ours, ours.verdict, ours.detail, problem, found.code)}
 
-    def _score_action(self, outcome: Outcome, problem: Problem) -> Row:
-        valid = outcome.verdict not in INVALID
-        about = {"action_verdict": outcome.verdict.value, "valid": valid, **tables.about(outcome)}
+    def _score_action(self, judged: Judged, problem: Problem) -> Row:
+        outcome = judged.outcome
+        about = {
+            "action_verdict": outcome.verdict.value,
+            "valid": outcome.verdict not in INVALID,
+            **tables.about(outcome, judged.action),
+        }
         if outcome.post is None or outcome.verdict in _UNTRIED:
             missing = self.executor.missing_modules(problem)
             verdict = Verdict.INFRA if missing else outcome.verdict

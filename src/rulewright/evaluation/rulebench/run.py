@@ -155,7 +155,7 @@ def scores(engine: Engine, text: str, item: BenchItem) -> Row:
     if not isinstance(action, Action):
         rejected: Any = response
         return {"verdict": rejected.verdict.value, "detail": rejected.detail, "valid": 0.0, "holds": 0.0,
-                "siblings": 0.0, "own": 0.0}  # fmt: skip
+                "siblings": 0.0, "own": 0.0, "literal": 0.0}  # fmt: skip
     pairs = (*item.examples, *item.siblings)
     stay = [(code, code) for _, code in item.negatives]
     asked = [Request(action, pre, item.language, post) for pre, post in (*pairs, *stay)]
