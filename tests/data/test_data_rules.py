@@ -105,13 +105,28 @@ def test_a_pack_becomes_records_with_executed_results(
         assert isinstance(action, Action) and judge(action, record.pre, record.post).ok
     assert "utils" in (log.metadata.action or ""), "a global utility rule travels with the rule"
     # The other case of a rule judges its generality; valid cases must stay as they are.
-    assert [pre.partition("\n")[0] for pre, _ in task_of(first).held_out] == ["x = [right == None, 1]"]
-    assert (first.metadata.model_extra or {})["negatives"] == ["a is None\n"]
+    assert [pre.partition("\n")[0] for pre, _ in task_of(first).held_out] == [
+        "x = [right == None, 1]", "a is None",
+    ]  # fmt: skip
+    assert first.metadata.negatives == ("a is None\n",)
     reasons = Counter(r["reason"] for r in lay.rejects(out, "rules"))
     assert reasons == {
         "no_fix": 1, "no_example": 1, "valid_case_changed": 1, "action_no_match": 1, "language": 1,
         "not_yaml": 1,
     }  # fmt: skip
+
+
+def test_a_sibling_that_an_evaluation_set_holds_is_taken_out(
+    pack: Path, out: Path, tmp_path: Path, ingest: Ingest, lay: SimpleNamespace
+) -> None:
+    held = {"instruction": "i", "pre": f"x = [right == None, 1]\n{filler('right')}", "post": "y = 1\n"}
+    (tmp_path / "held.jsonl").write_text(json.dumps(held) + "\n", encoding="utf-8")
+    assert ingest("rules", "--input", pack, "--against", tmp_path / "held.jsonl") == 0
+    made = {r.pre.partition("\n")[0]: r for r in lay.records(out, "rules")}
+    assert "x = [right == None, 1]" not in made
+    first = made["if left == None:"].metadata
+    assert (first.siblings, first.negatives) == (None, ("a is None\n",))
+    assert json.loads((out / "rules.metadata.json").read_text())["flagged"]["contaminated_sibling"] == 1
 
 
 def test_one_rule_file_finds_its_tests(pack: Path, out: Path, ingest: Ingest, lay: SimpleNamespace) -> None:

@@ -32,11 +32,15 @@ if TYPE_CHECKING:
 
 _EXAMPLE: Final = Path(__file__).with_name("tour.yaml")
 _BUDGET_S: Final = 2.0
-_SRL: Final = {"rule alike": "add_field", "text alike": "add_string", "effect": "add_gate"}
+_SRL: Final = {
+    "alike": ("add_field", "add_string"),
+    "effect": ("add_gate",),
+    "elsewhere": ("add_generality",),
+}
 _GRPO: Final = {
     "change": ("add_code", "add_floor"),
-    "penalty": ("add_cap", "add_no_change", "add_invalid"),
-    "length": ("add_rules", "add_tokens"),
+    "rest": ("add_cap", "add_no_change", "add_invalid", "add_rules", "add_tokens"),
+    "elsewhere": ("add_generality",),
 }
 _NEXT: Final = (
     ("edit --like change.diff src", "a change of yours, made by hand once: everywhere else"),
@@ -231,18 +235,13 @@ def _why(example: Tour, miss: TourAnswer) -> str:
 
 
 def _rewards(answers: Sequence[TourAnswer]) -> Iterator[str]:
-    yield console.wrap("SRL: how like the teacher's rule it is, bounded by what it does", "  ")
+    yield console.wrap(
+        "SRL: how like the teacher's rule it is, bounded by what it does here and elsewhere", "  "
+    )
     yield from _indented(
         console.table(
             ["answer", *_SRL, "reward"],
-            [
-                [
-                    a.name,
-                    *(_amount(a.srl.parts.get(part, 0.0)) for part in _SRL.values()),
-                    _amount(a.srl.value),
-                ]
-                for a in answers
-            ],
+            [[a.name, *_amounts(a.srl.parts, _SRL), _amount(a.srl.value)] for a in answers],
         )
     )
     yield ""
@@ -253,10 +252,7 @@ def _rewards(answers: Sequence[TourAnswer]) -> Iterator[str]:
             [
                 [
                     a.name,
-                    *(
-                        _amount(sum(a.grpo.parts.get(part, 0.0) for part in parts))
-                        for parts in _GRPO.values()
-                    ),
+                    *_amounts(a.grpo.parts, _GRPO),
                     _amount(a.grpo.value),
                     "yes" if a.grpo.success else "no",
                 ]
@@ -264,6 +260,10 @@ def _rewards(answers: Sequence[TourAnswer]) -> Iterator[str]:
             ],
         )
     )
+
+
+def _amounts(parts: Mapping[str, float], columns: Mapping[str, Sequence[str]]) -> list[str]:
+    return [_amount(sum(parts.get(part, 0.0) for part in names)) for names in columns.values()]
 
 
 def _amount(value: float | None) -> str:
