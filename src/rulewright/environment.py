@@ -22,7 +22,7 @@ from rulewright.engine import Engine, Request, judge_answers
 from rulewright.languages import Language
 from rulewright.prompts import Message, Style, action_prompt
 from rulewright.srl.change import change_similarity
-from rulewright.srl.elsewhere import GENERALITY, Tried, paid, try_all
+from rulewright.srl.elsewhere import GENERALITY, TriedElsewhere, paid, try_all
 from rulewright.srl.scoring import Scored
 from rulewright.state.state import State, count_tokens
 from rulewright.verdict import INVALID, Outcome, Verdict
@@ -401,7 +401,7 @@ def _standing(now: Snapshot) -> Pairs:
 
 
 def _executed(
-    now: Snapshot, response: Response | None, outcome: Outcome, tests: Tests, tried: Tried | None
+    now: Snapshot, response: Response | None, outcome: Outcome, tests: Tests, tried: TriedElsewhere | None
 ) -> Executed:
     if response is None:
         return Executed(outcome, now.n_tokens, now.n_rules)

@@ -56,7 +56,7 @@ class Sibling(BaseModel):
     post: Source
 
 
-class Elsewhere(BaseModel):
+class CodeElsewhere(BaseModel):
     """What a record, a task or a step knows of code beside its own."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")

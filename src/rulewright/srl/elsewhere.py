@@ -21,7 +21,7 @@ GENERALITY: Final = 0.3
 
 
 @dataclass(frozen=True)
-class Tried:
+class TriedElsewhere:
     """What an action did to code beside its task's own."""
 
     share: float | None
@@ -30,7 +30,7 @@ class Tried:
     """The texts as the action leaves them."""
 
 
-def try_all(engine: Engine, asked: Sequence[tuple[Action, Pairs]]) -> list[Tried]:
+def try_all(engine: Engine, asked: Sequence[tuple[Action, Pairs]]) -> list[TriedElsewhere]:
     """Execute actions on code with what it should become; the same question is asked once."""
     keys = [(action.language, action.rules_json(), action.ids, pairs) for action, pairs in asked]
     unique = dict(zip(keys, asked, strict=True))
@@ -46,9 +46,9 @@ def try_all(engine: Engine, asked: Sequence[tuple[Action, Pairs]]) -> list[Tried
     return [found[key] for key in keys]
 
 
-def _tried(pairs: Pairs, outcomes: Sequence[Outcome]) -> Tried:
+def _tried(pairs: Pairs, outcomes: Sequence[Outcome]) -> TriedElsewhere:
     if any(one.verdict is Verdict.INFRA for one in outcomes):
-        return Tried(None)
+        return TriedElsewhere(None)
     posts = tuple(
         pre if one.post is None else one.post for one, (pre, _) in zip(outcomes, pairs, strict=True)
     )
@@ -56,7 +56,7 @@ def _tried(pairs: Pairs, outcomes: Sequence[Outcome]) -> Tried:
     for one, made, (pre, post) in zip(outcomes, posts, pairs, strict=True):
         right[pre == post].append(made == post and one.verdict not in INVALID and not one.unsound)
     # A product: neither a rule that fires nowhere else nor one that fires everywhere may be paid.
-    return Tried(fmean(right[False] or [True]) * fmean(right[True] or [True]), posts)
+    return TriedElsewhere(fmean(right[False] or [True]) * fmean(right[True] or [True]), posts)
 
 
 def paid(value: float, right: bool, general: float | None, weight: float, cap: float) -> float:

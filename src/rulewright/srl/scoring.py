@@ -17,7 +17,7 @@ from rulewright.actions import Action, Rejection, is_literal, parse_action, rend
 from rulewright.data.schemas import Pairs, held_out
 from rulewright.engine import Engine, Request, judge_answers
 from rulewright.prompts import Message, Style, action_prompt
-from rulewright.srl.elsewhere import GENERALITY, Tried, try_all
+from rulewright.srl.elsewhere import GENERALITY, TriedElsewhere, try_all
 from rulewright.srl.reward_srl import Kind, gated, is_right, plain
 from rulewright.state.state import State
 from rulewright.state.trajectory import TrajectoryStep
@@ -218,7 +218,7 @@ class StepScorer:
         return [self._scored(*one, tried.get(place)) for place, one in enumerate(judged)]
 
     def _scored(
-        self, step: TeacherStep, action: Action | None, outcome: Outcome, tried: Tried | None
+        self, step: TeacherStep, action: Action | None, outcome: Outcome, tried: TriedElsewhere | None
     ) -> Scored:
         if tried is not None and tried.share is None:
             outcome = Outcome(Verdict.INFRA)

@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from rulewright import jsonl
-from rulewright.data.schemas import SPLITS, Elsewhere, record_id
+from rulewright.data.schemas import SPLITS, CodeElsewhere, record_id
 from rulewright.data.splits import uniform
 from rulewright.errors import RulewrightError
 from rulewright.languages import Language, normalize_language
@@ -41,7 +41,7 @@ class TeacherTask:
     """The miner's word on that action, where it was mined (docs/reference/mining.md)."""
     group: str = ""
     source: str = "manifest"
-    elsewhere: Elsewhere = field(default_factory=Elsewhere)
+    elsewhere: CodeElsewhere = field(default_factory=CodeElsewhere)
     """The same change on other code, and code that must stay; never shown to a teacher."""
     split: str = ""
     """Of the processed file it came from (`…/train/…`); empty elsewhere."""
@@ -63,7 +63,7 @@ def parse_task(row: Mapping[str, Any]) -> TeacherTask | str:
     if target is not None and (not isinstance(target, str) or target == pre):
         return "no_edit"
     try:
-        elsewhere = Elsewhere.model_validate(known)
+        elsewhere = CodeElsewhere.model_validate(known)
     except ValidationError:
         return "bad_siblings"
     given = known.get("id") or row.get("task_id") or row.get("id")
