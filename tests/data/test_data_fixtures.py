@@ -301,6 +301,17 @@ def test_bench_build_gives_rows_with_pins_that_bench_rules_takes(
     assert ["noop", "stale\n"] in item["negatives"]
 
 
+def test_bench_build_says_when_nothing_can_be_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clone = repository(tmp_path / "fixers")
+    for path in clone.rglob("test_*.py"):
+        if path.name != "test_one.py":
+            path.unlink()
+    assert main(["bench", "build", str(clone), "--out", str(tmp_path / "bench")]) == 1
+    assert "two edits of one rule" in capsys.readouterr().err
+
+
 def test_bench_build_compares_with_pins(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     clone, out = repository(tmp_path / "fixers"), tmp_path / "bench"
     assert main(["bench", "build", str(clone), "--out", str(out)]) == 0

@@ -217,6 +217,7 @@ def test_retries_see_the_reason_and_are_recorded(tmp_path: Path, endpoint: Any) 
     messages = [Form("action", "full").prompt(record)[-1]["content"] for record in made]
     shown = [f"<feedback>{text}</feedback>" in message for text, message in zip(told, messages, strict=True)]
     assert shown == [False, True] * (len(made) // 2)
+    assert run(tmp_path, *argv, "--repairs") == 2
     run(tmp_path, *argv, "--records", "plain.jsonl")
     assert len(list(jsonl.read(tmp_path / "plain.jsonl"))) == len(made) // 2
     summary = json.loads((tmp_path / "data/processed/srl/metadata.json").read_text())

@@ -17,7 +17,7 @@ import tyro
 from rulewright import console, jsonl
 from rulewright.config import CommandConfig
 from rulewright.data.licenses import PERMISSIVE
-from rulewright.errors import UsageError
+from rulewright.errors import RulewrightError, UsageError
 
 
 class BenchBuildConfig(CommandConfig):
@@ -74,4 +74,9 @@ def run(config: BenchBuildConfig) -> int:
     if config.json_output:
         console.emit_json(facts)
     console.say(f"{edits}: {n_items} items of {n_groups} rules; pins in {pins}")
+    if not n_items:
+        raise RulewrightError(
+            f"{edits}: no item: an item needs two edits of one rule",
+            "name other clones, with --overwrite",
+        )
     return 0

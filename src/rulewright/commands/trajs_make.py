@@ -67,6 +67,8 @@ def run(config: TrajsConfig) -> int:
     from rulewright.engine import Engine
     from rulewright.srl import make_trajs
 
+    if config.repairs and config.records is None:
+        raise UsageError("--repairs is about records, and none are written", "add --records FILE")
     if not config.overwrite and (config.out / "metadata.json").exists():
         raise UsageError(f"{config.out}: holds a result already", "use --overwrite, or another --out")
     paths = raw_files(config.raw)
