@@ -42,7 +42,7 @@ lint: $(STAMP)  ## ruff: style, imports, format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(STAMP)  ## mypy --strict
+types: $(STAMP)  ## mypy --strict, tests too
 	$(BIN)/mypy
 
 check: lint types test  ## lint, types and test: what CI runs

@@ -96,7 +96,7 @@ def _cpu_s(engines: tuple[Engine, ...]) -> float:
     total = time.process_time() + children.ru_utime + children.ru_stime
     tick = os.sysconf("SC_CLK_TCK")
     for engine in engines:
-        for worker in engine._workers:
+        for worker in engine.workers:
             fields = Path(f"/proc/{worker.process.pid}/stat").read_text().rpartition(")")[2].split()
             total += (int(fields[11]) + int(fields[12])) / tick
     return total
@@ -175,7 +175,7 @@ def test_memory_stays_flat(benchmark: Any) -> None:
             for tenth in range(10):
                 n = sum(1 for _ in engine.judge_many(requests(tenth * N_MEMORY // 10)))
                 assert n == N_MEMORY // 10
-                sizes.append(_resident_kb(engine._workers[0].process.pid))
+                sizes.append(_resident_kb(engine.workers[0].process.pid))
 
     benchmark.pedantic(run, rounds=1, iterations=1)
     console.say(f"\nresident kB of the worker after each tenth of {N_MEMORY:,} pairs: {sizes}")

@@ -54,3 +54,45 @@ def test_dead_code_is_found(root: Path, tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 3
     assert "nobody_calls_this" in done.stdout
+
+
+THEIRS = frozenset(
+    {
+        "_replace",  # of named tuples
+        "_exit",  # of os
+        "_cdata", "_python_dispatch", "_pytree",  # of torch
+        "_attn_implementation",  # of transformers
+        "_CHUNKED_LOGPROB_CHUNK_SIZE", "_metrics",  # of TRL, as are the methods that our trainer overrides
+        "_generate_and_score_completions", "_generate_single_turn", "_compute_loss",
+    }
+)  # fmt: skip
+"""Private names of libraries for which there is no other way in."""
+
+
+def private_names(code: str) -> set[str]:
+    """Names with a leading underscore that a test takes from something else than `self` or itself."""
+    found = set()
+    tree = ast.parse(code)
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(value=ast.Name(id="self")):
+                continue
+            case ast.Attribute(attr=name) if _is_private(name):
+                found.add(name)
+            case ast.ImportFrom(names=names):
+                found |= {name.name for name in names if _is_private(name.name)}
+            case ast.Call(func=ast.Attribute(attr="setattr"), args=[_, ast.Constant(value=str(name)), *_]):
+                found |= {part for part in name.split(".") if _is_private(part)}
+    return found
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
+
+
+def test_tests_use_public_names_only(root: Path) -> None:
+    cases = root / "tests/mining/cases"
+    files = [path for path in sorted((root / "tests").rglob("*.py")) if cases not in path.parents]
+    found = {path.name: private_names(path.read_text(encoding="utf-8")) - THEIRS for path in files}
+    assert not {name: names for name, names in found.items() if names}
+    assert private_names("a._b\nfrom c import _d\npatch.setattr(e, '_f', 1)\nself._g\n") == {"_b", "_d", "_f"}

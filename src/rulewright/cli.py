@@ -290,14 +290,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.error(failure)
         return failure.exit_code
     except KeyboardInterrupt:
-        console.say(f"\ninterrupted; to continue: {shlex.join(['rulewright', *_again(arguments)])}")
+        console.say(f"\ninterrupted; to continue: {shlex.join(['rulewright', *resume_arguments(arguments)])}")
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
 
-def _again(arguments: Sequence[str]) -> list[str]:
+def resume_arguments(arguments: Sequence[str]) -> list[str]:
     """The command line that continues an interrupted one: with `--resume` where that is needed.
 
     `--overwrite` is left out: it would throw away what is to be continued.
@@ -343,11 +343,11 @@ def _run(name: str, rest: list[str]) -> int:
     loaded = config.load(module.Config, rest, f"rulewright {name}", module.__doc__ or "", command.examples)
     code: int = module.run(loaded)
     if code == 0 and not getattr(loaded, "json_output", False):
-        _say_next(name, dict(loaded))
+        say_next(name, dict(loaded))
     return code
 
 
-def _say_next(name: str, values: Mapping[str, Any]) -> None:
+def say_next(name: str, values: Mapping[str, Any]) -> None:
     """Name the next command; not within a job, whose next stage comes by itself."""
     if name not in NEXT or values.get("dry_run") or os.environ.get(STAGE_MARK):
         return

@@ -106,11 +106,11 @@ def test_every_tool_answers_by_its_schema(code: Path) -> None:
         why = await use(client, "explain_no_match", rule=NONE.replace("==", "<>"), paths=["c.py"])
         assert not why["matches"] and why["reasons"][0]["why"]
 
-        learnt = await use(
+        learned = await use(
             client, "learn_rule", language="python", paths=["."],
             before="old_call(a, 1)\nold_call(b, 2)\n", after="new_call(a, 1)\nnew_call(b, 2)\n",
         )  # fmt: skip
-        assert "new_call" in learnt["rules"][0]["rule"] and learnt["rules"][0]["trust"]
+        assert "new_call" in learned["rules"][0]["rule"] and learned["rules"][0]["trust"]
         audit = await use(client, "check_rules", rules=lossy.replace("kind: call", "kind: cal"))
         assert audit["levels"]["error"] == 1 and audit["findings"][0]["kind"] == "refused"
 
@@ -135,8 +135,8 @@ def test_learn_from_a_diff_and_answers_that_fit_a_context(code: Path) -> None:
     diff = "--- a/a.py\n+++ b/a.py\n@@ -2,1 +2,1 @@\n-    if x == None:\n+    if x is None:\n"
 
     async def body(client: Any) -> None:
-        learnt = await use(client, "learn_rule", diff=diff, paths=["b.py"])
-        assert "is None" in learnt["rules"][0]["rule"] and learnt["places"][0]["path"] == "b.py"
+        learned = await use(client, "learn_rule", diff=diff, paths=["b.py"])
+        assert "is None" in learned["rules"][0]["rule"] and learned["places"][0]["path"] == "b.py"
         found = await use(client, "find", rule=NONE, limit=40)
         assert found["total"] == 403 and len(found["matches"]) == 40 and found["left_out"] == 363
         assert all(len(one["text"]) < forms.CUT_CHARS + 60 for one in found["matches"])

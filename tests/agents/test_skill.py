@@ -109,7 +109,7 @@ TASKS = {
         (rule("$D['k']", "$D.get('k')"), rule("$N = $D['k']", "$N = $D.get('k')")),
         ("x = y['k']\n", "x = y.get('k')\n"), ("y['k'] = x\n",), verdicts=("ok", "ok"),
     ),
-    "learnt from one change by hand": Task(
+    "learned from one change by hand": Task(
         {"a.py": "os.path.exists(p)\nos.path.exists(q)\nos.path.exists(r.s)\n"},
         {"a.py": "Path(p).exists()\nPath(q).exists()\nPath(r.s).exists()\n"}, rule("os.path.exists($A)"),
         (rule("os.path.exists($A)", "Path($A).exists()"),), ("os.path.exists(z)\n", "Path(z).exists()\n"),
@@ -170,8 +170,8 @@ class Agent:
         if self.task.change is None:
             return list(self.task.drafts)
         before, after = self.task.change
-        learnt = await self.call(2, "learn_rule", before=before, after=after, language="python")
-        trusted = [one["rule"] for one in learnt["rules"] if one["trust"] == "train"]
+        learned = await self.call(2, "learn_rule", before=before, after=after, language="python")
+        trusted = [one["rule"] for one in learned["rules"] if one["trust"] == "train"]
         return [*trusted, *self.task.drafts]
 
     async def verified(self, drafts: list[str]) -> str | None:

@@ -96,7 +96,7 @@ def test_the_next_command_is_one_that_parses(
         field: info.get_default(call_default_factory=True) for field, info in model.model_fields.items()
     }
     values |= {key: "somewhere" for key in ("out", "model") if str(values.get(key)) == "PydanticUndefined"}
-    cli._say_next(name, values)
+    cli.say_next(name, values)
     words = capsys.readouterr().err.removeprefix("next: rulewright ").split()
     follower = next(n for k in (2, 1) if (n := " ".join(words[:k])) in cli.COMMANDS)
     module = importlib.import_module(f"rulewright.commands.{cli.COMMANDS[follower].module}")

@@ -155,4 +155,5 @@ def test_color_only_where_it_is_wanted(
     if "NO_COLOR" not in variables:
         monkeypatch.delenv("NO_COLOR", raising=False)
     assert console.colored(Terminal()) is wanted  # type: ignore[arg-type]
+    assert sys.__stdin__ is not None
     assert not console.colored(sys.__stdin__) or sys.__stdin__.isatty()

@@ -19,7 +19,7 @@ from rulewright.errors import RulewrightError, UsageError
 
 
 def test_round_trip_keeps_text(tmp_path: Path) -> None:
-    rows = [{"a": "ü\n\u2028"}, {"b": [1, None]}]
+    rows: list[dict[str, object]] = [{"a": "ü\n\u2028"}, {"b": [1, None]}]
     assert jsonl.write(tmp_path / "x.jsonl", rows) == 2
     assert list(jsonl.read(tmp_path / "x.jsonl")) == rows
 
@@ -74,9 +74,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
 def test_a_full_disk_is_one_clear_message() -> None:
-    appender = jsonl.Appender.__new__(jsonl.Appender)
-    appender.path, appender._sync = Path("/dev/full"), False
-    appender._stream = Path("/dev/full").open("wb")  # noqa: SIM115
+    appender = jsonl.Appender(Path("/dev/full"), sync=False)
     with pytest.raises(RulewrightError, match="No space left") as caught:
         appender.append({"a": 1})
     assert "free some disk space" in caught.value.hint

@@ -43,7 +43,9 @@ def holder() -> Iterator[Callable[[Path], subprocess.Popen[str]]]:
         child.wait()
 
 
-def test_the_holder_is_named_and_a_kill_frees_the_lock(tmp_path, holder):
+def test_the_holder_is_named_and_a_kill_frees_the_lock(
+    tmp_path: Path, holder: Callable[[Path], subprocess.Popen[str]]
+) -> None:
     target = tmp_path / "new" / "rows.jsonl"
     child = holder(target)
     with pytest.raises(UsageError, match=f"another run writes it: process {child.pid} on .*, since 20"):
@@ -60,7 +62,9 @@ def test_the_holder_is_named_and_a_kill_frees_the_lock(tmp_path, holder):
         Lock.take(target)
 
 
-def test_waiting_ends_when_the_holder_does(tmp_path, holder, capsys):
+def test_waiting_ends_when_the_holder_does(
+    tmp_path: Path, holder: Callable[[Path], subprocess.Popen[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
     child = holder(tmp_path / "x")
     waiter = subprocess.Popen(
         [sys.executable, "-c", HOLD.replace("sys.argv[1])", "sys.argv[1]), wait=True").replace("60", "0"),
@@ -100,7 +104,14 @@ ROW = {
         ),
     ],
 )
-def test_a_second_run_is_refused_politely(tmp_path, holder, monkeypatch, capsys, command, target):
+def test_a_second_run_is_refused_politely(
+    tmp_path: Path,
+    holder: Callable[[Path], subprocess.Popen[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    target: str,
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "rows.jsonl").write_text(json.dumps(ROW) + "\n")
     (tmp_path / "records.jsonl").write_text(json.dumps(ROW) + "\n")
@@ -112,8 +123,10 @@ def test_a_second_run_is_refused_politely(tmp_path, holder, monkeypatch, capsys,
     assert sorted(tmp_path.rglob("*")) == before, "the second run wrote nothing"
 
 
-def test_what_continues_an_interrupted_command():
-    again = lambda line: " ".join(cli._again(line.split()))  # noqa: E731
+def test_what_continues_an_interrupted_command() -> None:
+    def again(line: str) -> str:
+        return " ".join(cli.resume_arguments(line.split()))
+
     assert again("teacher run --tasks a.jsonl") == "teacher run --tasks a.jsonl"
     assert again("teacher run --tasks a.jsonl --overwrite") == "teacher run --tasks a.jsonl"
     assert again("ingest git --input .") == "ingest git --input . --resume"
@@ -126,8 +139,8 @@ def test_what_continues_an_interrupted_command():
 
 
 @pytest.mark.parametrize("name", sorted(cli.COMMANDS))
-def test_the_suggestion_is_a_flag_that_the_command_has(name):
+def test_the_suggestion_is_a_flag_that_the_command_has(name: str) -> None:
     import importlib
 
     fields = importlib.import_module(f"rulewright.commands.{cli.COMMANDS[name].module}").Config.model_fields
-    assert ("--resume" in cli._again(name.split())) <= ("resume" in fields)
+    assert ("--resume" in cli.resume_arguments(name.split())) <= ("resume" in fields)

@@ -12,7 +12,7 @@ import pytest
 
 from rulewright import cli, config, jsonl, matrix, shipped
 from rulewright.commands import matrix as command
-from rulewright.demo import Places, run_stages
+from rulewright.demo import Places, Stage, run_stages
 from rulewright.errors import UsageError
 from rulewright.matrix import Measured, SeededRun, TrainingMethod
 from rulewright.reports import methods as page
@@ -47,7 +47,7 @@ def test_another_start_makes_every_job_new(tmp_path: Path) -> None:
     assert matrix.stands_on(tmp_path) != before
     places = Places(tmp_path / "root", tmp_path, tmp_path)
     places.root.mkdir()
-    stages = [matrix.Stage(name="v", run="--version")]
+    stages = [Stage(name="v", run="--version")]
     run_stages(stages, places, stands_on=before)
     with pytest.raises(UsageError, match="holds a job whose stages"):
         run_stages(stages, places, stands_on=matrix.stands_on(tmp_path))

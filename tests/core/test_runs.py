@@ -22,13 +22,13 @@ class Settings(CommandConfig):
 
 def test_a_run_is_done_when_its_result_is_there(tmp_path: Path) -> None:
     run = RunDir.open(tmp_path / "run", Settings(seed=3))
-    assert not run.done
+    before = run.done
     run.log(step=1, loss=0.5)
     run.log(step=2, loss=0.25)
     with run.appender() as rows:
         rows.append({"task": "a"})
     run.finish({"loss": 0.25})
-    assert run.done
+    assert (before, run.done) == (False, True)
     assert run.result() == {"loss": 0.25}
     assert [row["step"] for row in jsonl.read(run.path / "metrics.jsonl")] == [1, 2]
     facts = run.facts()

@@ -8,7 +8,6 @@ import pty
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -70,7 +69,7 @@ def test_another_example_gives_another_page(monkeypatch: pytest.MonkeyPatch, tmp
     text = Path(tour.__file__).with_name("tour.yaml").read_text(encoding="utf-8")
     other = tmp_path / "tour.yaml"
     other.write_text(text.replace("assertEqual", "checkSame"))
-    monkeypatch.setattr(tour, "_EXAMPLE", other)
+    monkeypatch.setattr(tour, "EXAMPLE", other)
     _, (learned, *_) = tour.compute(tour.read())
     assert "self.checkSame($A, $B)" in json.dumps(learned.action.rules)
 
@@ -100,8 +99,7 @@ def test_color_on_a_terminal_only_where_it_is_wanted() -> None:
     assert "\x1b" not in on_a_terminal(TERM="dumb")
 
 
-def test_it_takes_seconds_without_torch(tmp_path: Path) -> None:
-    started = time.process_time(), time.monotonic()
+def test_it_loads_no_torch(tmp_path: Path) -> None:
     code = (
         "import sys; from rulewright import cli; code = cli.main(['tour', '--json'])\n"
         "heavy = ('torch', 'transformers', 'huggingface_hub')\n"
@@ -113,4 +111,3 @@ def test_it_takes_seconds_without_torch(tmp_path: Path) -> None:
     )
     assert done.returncode == 0 and done.stderr.strip().endswith("[]")
     assert {answer["name"] for answer in json.loads(done.stdout)["answers"]} >= {"learned", "too wide"}
-    assert time.monotonic() - started[1] < 60  # about 2 s alone; machines that run tests are busy

@@ -7,9 +7,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.waiting import wait_until
 
 from rulewright.errors import RulewrightError
 from rulewright.workers import WorkerFailed, ordered_map
@@ -18,7 +20,7 @@ from rulewright.workers import WorkerFailed, ordered_map
 def test_results_come_in_order_and_tasks_as_needed() -> None:
     drawn = []
 
-    def tasks():
+    def tasks() -> Iterator[int]:
         for i in range(40):
             drawn.append(i)
             yield -i
@@ -31,7 +33,7 @@ def test_results_come_in_order_and_tasks_as_needed() -> None:
 
 def test_a_bug_is_a_traceback_and_a_death_is_told() -> None:
     with pytest.raises(WorkerFailed, match="TypeError"):
-        list(ordered_map(abs, ["text"], 2))
+        list(ordered_map(chr, ["text"], 2))  # type: ignore[arg-type]
     with pytest.raises(RulewrightError, match="died with exit code 3"):
         list(ordered_map(os._exit, [3], 2))
 
@@ -62,36 +64,39 @@ def test_a_worker_has_one_thread_and_leaves_stdout_alone(capfd: pytest.CaptureFi
 def _children(of: int) -> set[int]:
     done = subprocess.run(["ps", "-e", "-o", "pid=,ppid="], capture_output=True, text=True, check=True)
     pairs = [tuple(map(int, line.split())) for line in done.stdout.splitlines()]
-    found, new = set(), {of}
+    found: set[int] = set()
+    new = {of}
     while new:
         new = {pid for pid, ppid in pairs if ppid in new} - found
         found |= new
     return found
 
 
-PARENT = (
-    "import time; from rulewright.workers import ordered_map; list(ordered_map(time.sleep, [0.2] * 1000, 2))"
-)
+WORK = """
+import os, sys, time
+from pathlib import Path
+
+def work(folder):
+    Path(folder, f"{os.getpid()}.pid").touch()
+    time.sleep(0.2)
+"""
+PARENT = """
+import sys, work
+from rulewright.workers import ordered_map
+list(ordered_map(work.work, [sys.argv[1]] * 1000, 2))
+"""
 
 
 def test_killing_the_parent_leaves_no_worker(tmp_path: Path) -> None:
     program = tmp_path / "parent.py"
     program.write_text(PARENT)
-    with subprocess.Popen([sys.executable, str(program)], stderr=subprocess.DEVNULL) as parent:
-        until = time.monotonic() + 60
-        while time.monotonic() < until and len(_children(parent.pid)) < 2:
-            time.sleep(0.1)
-        time.sleep(1.0)
+    (tmp_path / "work.py").write_text(WORK)
+    with subprocess.Popen([sys.executable, str(program), str(tmp_path)], stderr=subprocess.DEVNULL) as parent:
+        assert wait_until(lambda: len(list(tmp_path.glob("*.pid"))) == 2, parent), "both workers are at work"
         started = _children(parent.pid)
         assert len(started) >= 2
         os.kill(parent.pid, signal.SIGKILL)
-    until = time.monotonic() + 20
-    while time.monotonic() < until:
-        alive = {pid for pid in started if _is_alive(pid)}
-        if not alive:
-            return
-        time.sleep(0.1)
-    pytest.fail(f"still alive: {sorted(alive)}")
+    assert wait_until(lambda: not any(map(_is_alive, started)), limit_s=60), "a worker is still alive"
 
 
 def _is_alive(pid: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,7 @@ def test_an_empty_data_set_is_refused_and_leaves_nothing(out: Path) -> None:
 def test_a_failure_while_writing_keeps_the_earlier_files(out: Path) -> None:
     write_dataset([record(1)], out, "made")
 
-    def broken():  # type: ignore[no-untyped-def]
+    def broken() -> Iterator[NormalizedRecord]:
         yield record(2)
         raise RuntimeError("stop")
 

@@ -124,7 +124,7 @@ def test_parts_and_files_change_no_choice(seed: int, tmp_path: Path, monkeypatch
     edits += edits[:30]
     keys = keys_of(edits, splits=[i % 3 for i in range(150)], source=np.arange(150, dtype=np.uint32) % 2)
     expected = dedup.choose(keys, 0.7)
-    for name, value in (("_PART", 17), ("_BLOCK", 5), ("_SPILL", 9), ("_RANGE", 20)):
+    for name, value in (("PART", 17), ("BLOCK", 5), ("_SPILL", 9), ("_RANGE", 20)):
         monkeypatch.setattr(dedup, name, value)
     found = dedup.choose(keys, 0.7, folder=tmp_path)
     assert (found.reason == expected.reason).all() and (found.because == expected.because).all()
@@ -144,8 +144,8 @@ def test_memory_grows_little_with_the_number_of_edits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Measured as the arrays that Python and numpy hold, not what lies in mapped files."""
-    monkeypatch.setattr(dedup, "_PART", 2_000)
-    monkeypatch.setattr(dedup, "_BLOCK", 64)
+    monkeypatch.setattr(dedup, "PART", 2_000)
+    monkeypatch.setattr(dedup, "BLOCK", 64)
     rng = np.random.default_rng(0)
     peaks = []
     for n in (20_000, 60_000):
@@ -198,7 +198,7 @@ def test_an_edit_read_once_gives_what_its_sides_give(pre: list[str], post: list[
 @given(st.lists(st.integers(0, 2**64 - 1), max_size=70), st.integers(1, 70))
 def test_runs_are_polynomials(values: list[int], n: int) -> None:
     hashes = np.array(values, dtype=np.uint64)
-    base = int(signatures._P)
+    base = int(signatures.BASE)
     sums = [sum(h * base ** (n - 1 - j) for j, h in enumerate(values[i : i + n])) % 2**64
             for i in range(len(values) - n + 1)]  # fmt: skip
     expected = signatures.mixed(np.array(sums, dtype=np.uint64))

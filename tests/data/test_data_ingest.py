@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -88,6 +89,10 @@ def kill_when(process: subprocess.Popen[bytes], ready: Callable[[], bool]) -> bo
     return False
 
 
+def n_keys_reach(folder: Path, n: int) -> bool:
+    return len(list(folder.glob(".index/editpackft/shards/*.keys"))) >= n
+
+
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_killed_at_any_moment_it_ends_with_the_same_bytes(
     workers: int, many: Path, twins: Path, tmp_path: Path, ingest: Ingest, lay: SimpleNamespace
@@ -101,9 +106,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(
         assert ingest("commitpackft", "--input", many, "--out", tmp_path / name) == 0
     assert begin("calm").wait() == 0
     folder = tmp_path / "killed"
-    moments: list[Callable[[], bool]] = [
-        lambda n=n: len(list(folder.glob(".index/editpackft/shards/*.keys"))) >= n for n in (2, 5)
-    ]  # type: ignore[misc]
+    moments: list[Callable[[], bool]] = [partial(n_keys_reach, folder, n) for n in (2, 5)]
     moments.append(lambda: (folder / ".index/.pass").exists())
     moments.append(lambda: not (folder / "commitpackft.metadata.json").exists())
     kills = sum(kill_when(begin("killed"), moment) for moment in moments)

@@ -135,7 +135,9 @@ def test_one_rule_file_finds_its_tests(pack: Path, out: Path, ingest: Ingest, la
     assert not lay.rejects(out, "rules")
 
 
-def test_a_folder_without_a_configuration(tmp_path: Path, out: Path, ingest: Ingest, lay: SimpleNamespace):
+def test_a_folder_without_a_configuration(
+    tmp_path: Path, out: Path, ingest: Ingest, lay: SimpleNamespace
+) -> None:
     folder = write(
         tmp_path / "mine",
         one_DOT_yml=rule("use-get-item", "fetch($$$A)", "get_item($$$A)"),
@@ -171,7 +173,9 @@ def test_catalog_rows(tmp_path: Path, out: Path, ingest: Ingest, lay: SimpleName
     assert {r["reason"] for r in lay.rejects(out, "rules")} == {"no_fix", "action_bad_rule"}
 
 
-def test_what_holds_no_rule_is_refused(tmp_path: Path, ingest: Ingest, capsys: pytest.CaptureFixture[str]):
+def test_what_holds_no_rule_is_refused(
+    tmp_path: Path, ingest: Ingest, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "empty").mkdir()
     for path, message in (("empty", "no ast-grep rule in it"), ("absent", "no such file or folder")):
         assert ingest("rules", "--input", tmp_path / path) == 2

@@ -99,7 +99,7 @@ def test_every_language_has_one(language: Language) -> None:
     reader = Reader(language)
     text = render_response(Action(language, ({"rule": {"pattern": "a"}, "fix": "b"},)))
     assert reader.taken(text) == len(text.encode())
-    other = "go" if language != "go" else "rust"
+    other: Language = "go" if language != "go" else "rust"
     wrong = render_response(Action(other, ({"rule": {"pattern": "a"}, "fix": "b"},)))
     assert reader.taken(wrong) < wrong.index(other) + len(other)
 

@@ -54,7 +54,7 @@ def test_hostile_items_get_their_reason_and_the_rest_goes_on(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with Engine(workers=2, deadline_s=0.7, memory_mb=700) as engine:
         outcomes = list(engine.judge_many(requests))
-        processes = [worker.process for worker in engine._workers]
+        processes = [worker.process for worker in engine.workers]
     verdicts = [outcome.verdict for outcome in outcomes]
     assert [verdicts[i] for i in (0, 2, 4, 7)] == [Verdict.OK] * 4
     assert verdicts[1] is Verdict.TIMEOUT
@@ -89,8 +89,8 @@ def test_a_rule_of_500_megabytes_is_refused_before_it_is_copied() -> None:
 def test_the_deadline_is_processor_time() -> None:
     with Engine(deadline_s=0.2) as engine:
         engine.judge(GOOD)
-        os.kill(engine._workers[0].process.pid, 19)  # SIGSTOP: as on a machine that is busy elsewhere
-        pid = engine._workers[0].process.pid
+        os.kill(engine.workers[0].process.pid, 19)  # SIGSTOP: as on a machine that is busy elsewhere
+        pid = engine.workers[0].process.pid
         waiting = engine.judge_many([GOOD])
         import threading
 
@@ -101,7 +101,7 @@ def test_the_deadline_is_processor_time() -> None:
 def test_a_worker_that_never_answers_is_our_fault() -> None:
     with Engine(deadline_s=5, wall_s=0.5) as engine:
         engine.judge(GOOD)
-        os.kill(engine._workers[0].process.pid, 19)
+        os.kill(engine.workers[0].process.pid, 19)
         assert engine.judge(GOOD).verdict is Verdict.INFRA
         assert engine.judge(GOOD).verdict is Verdict.OK
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -80,6 +82,26 @@ def test_the_order_of_answers(engine: Engine) -> None:
     assert found[3:] == [W.no_change, W.invalid]
 
 
+def test_the_weights_are_those_that_the_docs_give(root: Path) -> None:
+    text = (root / "docs/reference/rewards.md").read_text(encoding="utf-8").replace("−", "-")
+
+    def number(pattern: str) -> float:
+        return float(re.search(pattern, text)[1])  # type: ignore[index]
+
+    documented = {
+        "invalid": number(r"`add_invalid` \| (\S+) "), "no_change": number(r"`add_no_change` \| (\S+) "),
+        "code": number(r"`add_code` \| (\S+) "), "tests": number(r"`add_tests` \| (\S+) "),
+        "wrong_cap": number(r"`add_cap` \| down to (\S+) "), "per_rule": number(r"`add_rules` \| (\S+) "),
+        "per_token": number(r"`add_tokens` \| (\S+) "),
+        "token_cap": number(r"(\S+) at most \| only when correct"),
+        "charge_cap": -number(r"together cost at most (\S+) "), "unsound_code": 0.5,
+        "generality": number(r"\(`generality`, (\S+)\)"),
+    }  # fmt: skip
+    assert "at most half counts" in text
+    assert Weights().model_dump() == documented
+    assert number(r"`wrong_cap` - `charge_cap` \+ (\S+)\)") == MARGIN
+
+
 def test_doing_nothing_and_pasting_the_answer_earn_nothing(engine: Engine) -> None:
     for text in (NOTHING, LITERAL):
         assert values(engine, text) == [W.no_change]
@@ -151,8 +173,8 @@ def test_tests_that_passed_already_prove_nothing() -> None:
     assert not score(TESTED, idle, W).success
     assert (score(TESTED, idle, W).value or 0) < 0.5
     assert not score(replace(TESTED, target=None), idle, W).success
-    mended = Executed(Outcome(Verdict.WRONG_RESULT, post=PRE + "# done\n"), tests=Tests(False, True))
-    other = score(TESTED, mended, W)
+    repaired = Executed(Outcome(Verdict.WRONG_RESULT, post=PRE + "# done\n"), tests=Tests(False, True))
+    other = score(TESTED, repaired, W)
     assert other.success, "another way to the same behavior"
     assert (other.value or 0) >= W.wrong_cap + W.tests
 
@@ -354,7 +376,9 @@ def test_every_right_answer_earns_more_than_every_wrong_one(
     weights: Weights, task: Task, answers: list[Executed]
 ) -> None:
     best = Executed(Outcome(Verdict.OK, post=POST), tests=Tests(False, True), general=1.0)
-    general, own, wrong = [], [], []
+    general: list[float] = []
+    own: list[float] = []
+    wrong: list[float] = []
     for executed in [*answers, best, replace(best, general=0.0)]:
         scored = score(task, executed, weights)
         if scored.value is not None:
@@ -479,7 +503,7 @@ def test_tests_run_at_once_and_nothing_twice(
     together = threading.Barrier(2)  # nobody passes alone: one after the other would never end
     n_runs = 0
     checked: list[str] = []
-    real_run, real_check = sandbox._backend.run, sandbox.check_many
+    real_run, real_check = sandbox.backend.run, sandbox.check_many
 
     def run(job: Any) -> Any:
         nonlocal n_runs
@@ -493,7 +517,7 @@ def test_tests_run_at_once_and_nothing_twice(
         checked.extend(request.program for request in requests)
         return real_check(requests)
 
-    monkeypatch.setattr(sandbox._backend, "run", run)
+    monkeypatch.setattr(sandbox.backend, "run", run)
     monkeypatch.setattr(sandbox, "check_many", check_many)
     tests = SandboxTests(sandbox)
     scorer = EnvironmentScorer([SUM, MORE], engine, tests, W)

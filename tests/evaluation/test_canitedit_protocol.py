@@ -23,7 +23,7 @@ def digest(text: str) -> tuple[int, str]:
     return len(text), hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def test_prompts_are_the_official_bytes():
+def test_prompts_are_the_official_bytes() -> None:
     system, user = protocol.chat_prompt("x = 1", "Set x to 2.")
     assert digest(system["content"]) == (282, "773ce7d495379b1a")
     assert digest(user["content"]) == (73, "a02b6992ae35d015")
@@ -53,7 +53,7 @@ def test_prompts_are_the_official_bytes():
         ("````py\ns = '''\n```\n'''\n````", "s = '''", "s = '''\n", "s = '''\n```\n'''"),
     ],
 )
-def test_extraction_table(answer, base, chat, ours):
+def test_extraction_table(answer: str, base: str, chat: str, ours: str | None) -> None:
     assert protocol.official_base(answer) == base
     assert protocol.official_chat(answer) == chat
     found = protocol.ours("chat", answer, "x = 1", "full")
@@ -63,7 +63,7 @@ def test_extraction_table(answer, base, chat, ours):
         assert found.code is None and found.case == "no_fence"
 
 
-def test_cases_without_code_are_told_apart():
+def test_cases_without_code_are_told_apart() -> None:
     case = lambda kind, text: protocol.ours(kind, text, "x", "full")  # noqa: E731
     assert case("chat", "") == (None, "empty")
     assert case("chat", "<think>for ever") == (None, "thoughts_only")
@@ -75,7 +75,7 @@ def test_cases_without_code_are_told_apart():
 
 
 @given(st.lists(st.sampled_from(["a = 1", "    b", "", "# c", "d = '`'"]), min_size=1, max_size=12))
-def test_ours_loses_no_line_of_a_fenced_program(lines):
+def test_ours_loses_no_line_of_a_fenced_program(lines: list[str]) -> None:
     code = "\n".join(lines).rstrip("\n")
     if not code.strip():
         return
@@ -93,7 +93,7 @@ TOTAL        12      4    67%
 """
 
 
-def test_missing_lines_expand_ranges():
+def test_missing_lines_expand_ranges() -> None:
     assert excess.missing_lines(REPORT) == [3, 5, 6, 7, 11]
     assert excess.missing_lines(REPORT.replace("67%   3, 5-7, 11", "100%")) == []
     assert excess.missing_lines("No data to report.") is None
@@ -119,13 +119,13 @@ TESTS = (
         ("import sys\nsys.exit(0)\n" + AFTER, [3, 4], 8, 0.25),
     ],
 )
-def test_excess_of_one_completion(code, missing, lines, value):
+def test_excess_of_one_completion(code: str, missing: list[int], lines: int, value: float) -> None:
     program = f"{code}\n{TESTS}"
     assert excess.diff_lines(BEFORE, program) == lines
     assert excess.excess(BEFORE, program, missing) == pytest.approx(value, abs=1e-6)
 
 
-def test_excess_over_items():
+def test_excess_over_items() -> None:
     found = excess.aggregate({"a": [0.0, 0.2], "b": [0.0], "c": []})
     assert (found["value"], found["n_items"], found["n_completions"]) == (5.0, 2, 3)
     assert found["se"] == pytest.approx(100 * 0.05 / 2**0.5, abs=1e-5)
@@ -143,7 +143,7 @@ def row(number: int) -> dict[str, object]:
     }  # fmt: skip
 
 
-def test_problems_from_jsonl_and_parquet_are_the_same(tmp_path):
+def test_problems_from_jsonl_and_parquet_are_the_same(tmp_path: Path) -> None:
     pa = pytest.importorskip("pyarrow")
     import pyarrow.parquet as parquet
 
@@ -158,7 +158,7 @@ def test_problems_from_jsonl_and_parquet_are_the_same(tmp_path):
     assert data.digest(problems) == expected
 
 
-def test_what_is_no_benchmark_is_refused(tmp_path):
+def test_what_is_no_benchmark_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "p.jsonl"
     with pytest.raises(UsageError, match="no such file"):
         data.load(path)
@@ -185,7 +185,7 @@ def test_what_is_no_benchmark_is_refused(tmp_path):
         data.load(broken)
 
 
-def test_needed_modules_are_read_from_imports():
+def test_needed_modules_are_read_from_imports() -> None:
     problem = data.Problem(
         1, "p", "", "import numpy as np\nfrom os import path", "from a.b import c", "d", "l"
     )
@@ -193,7 +193,7 @@ def test_needed_modules_are_read_from_imports():
     assert data.imported_modules("def (") == set()
 
 
-def test_no_benchmark_text_lies_in_the_repository(root: Path):
+def test_no_benchmark_text_lies_in_the_repository(root: Path) -> None:
     """The benchmark forbids training use and its text is not ours to copy: only its id lists are here."""
     for path in sorted((root / "src" / "rulewright" / "evaluation" / "canitedit").glob("*.py")):
         assert "START TESTS" not in path.read_text() or path.name == "data.py"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.evaluation.conftest import Oracle
+from tests.waiting import wait_until
 
 from rulewright.cli import main
 from rulewright.evaluation.canitedit.data import Problem
@@ -100,7 +102,7 @@ CASES = {
 
 
 @pytest.fixture(scope="module")
-def executor():
+def executor() -> Iterator[Executor]:
     with open_sandbox() as sandbox:
         yield Executor(sandbox, wall_s=2.0)
 
@@ -112,7 +114,7 @@ def area() -> Problem:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_official_table(executor, area, name):
+def test_official_table(executor: Executor, area: Problem, name: str) -> None:
     """The nine completions whose official result is known, and how else a program can end."""
     code, official, strict, missing, value = CASES[name]
     found = executor.run(area, code)
@@ -122,7 +124,9 @@ def test_official_table(executor, area, name):
     assert found.excess == (None if value is None else pytest.approx(value, abs=1e-6))
 
 
-def test_gold_run_passes_and_its_inverse_fails(bench, tmp_path, capsys):
+def test_gold_run_passes_and_its_inverse_fails(
+    bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     after = run(bench, tmp_path / "after", "--gold", "after")
     assert after["metrics"]["pass@1"]["value"] == after["metrics"]["official pass@1"]["value"] == 1
     assert after["metrics"]["pass@1"]["n"] == 6 and after["n_infra"] == 2 and after["infra_problems"] == [9]
@@ -138,7 +142,7 @@ def test_gold_run_passes_and_its_inverse_fails(bench, tmp_path, capsys):
     assert before["diff_ratio"]["n"] == 0
 
 
-def test_gold_actions_are_mined(bench, tmp_path):
+def test_gold_actions_are_mined(bench: Path, tmp_path: Path) -> None:
     found = run(bench, tmp_path / "run", "--gold", "after", "--track", "actions", "--no-coverage")
     assert found["actions"]["rules_per_pass"]["n"] >= 4
     by_task = rows(tmp_path / "run")
@@ -158,7 +162,7 @@ def answer_text(prompt: str, body: dict[str, Any]) -> str:
     return f"<think>```a```</think>\n```py\n{AREA['after']}\n```" if body["seed"] == 0 else "```py\nx\n```"
 
 
-def test_text_track(bench, tmp_path, oracle):
+def test_text_track(bench: Path, tmp_path: Path, oracle: Oracle) -> None:
     oracle.answer = answer_text
     out = tmp_path / "run"
     options = ("--model", "m", "--base-url", oracle.url, "--n", "2", "--workers", "2", "--no-coverage")
@@ -183,7 +187,7 @@ def test_text_track(bench, tmp_path, oracle):
     assert again == found and oracle.n_requests == asked
 
 
-def test_base_prompt_uses_completions_and_stops(bench, tmp_path, oracle):
+def test_base_prompt_uses_completions_and_stops(bench: Path, tmp_path: Path, oracle: Oracle) -> None:
     stops: list[Any] = []
 
     def answer(prompt: str, body: dict[str, Any]) -> str:
@@ -207,7 +211,7 @@ def action(rule_yaml: str) -> str:
     return f"<action>{json.dumps({'action': body})}</action>"
 
 
-def test_action_track(bench, tmp_path, oracle):
+def test_action_track(bench: Path, tmp_path: Path, oracle: Oracle) -> None:
     def answer(prompt: str, body: dict[str, Any]) -> str:
         if GREET["before"] in prompt:
             return action("id: a\nlanguage: Python\nrule:\n  pattern: '\"hi \"'\nfix: '\"hello \"'\n")
@@ -242,7 +246,7 @@ def test_action_track(bench, tmp_path, oracle):
     assert found["metrics"]["pass@1, not literal"]["value"] == 0
 
 
-def test_killed_gold_run_goes_on(bench, tmp_path):
+def test_killed_gold_run_goes_on(bench: Path, tmp_path: Path) -> None:
     """SIGKILL while programs run: the rest is done on resume, and nothing of the sandbox is left."""
     out = tmp_path / "run"
     command = [
@@ -258,9 +262,7 @@ def test_killed_gold_run_goes_on(bench, tmp_path):
     ]
     process = subprocess.Popen([*command, "--gold", "after", "--no-coverage"], stderr=subprocess.DEVNULL)
     rows_path = out / "rows.jsonl"
-    while not rows_path.exists() or not rows_path.read_text().count("\n"):
-        assert process.poll() is None
-        time.sleep(0.005)
+    assert wait_until(lambda: rows_path.exists() and rows_path.read_text().count("\n"), process)
     process.kill()
     process.wait()
     kept = rows_path.read_text().count("\n")
@@ -269,13 +271,15 @@ def test_killed_gold_run_goes_on(bench, tmp_path):
     assert found["verdicts"] == {"ok": 6, "infra": 2}
 
 
-def test_a_model_that_never_passes_gives_a_result(bench, tmp_path, oracle):
+def test_a_model_that_never_passes_gives_a_result(bench: Path, tmp_path: Path, oracle: Oracle) -> None:
     oracle.answer = lambda prompt, body: "no"
     found = run(bench, tmp_path / "run", "--model", "m", "--base-url", oracle.url, "--n", "1")
     assert found["metrics"]["pass@1"]["value"] == 0 and found["excess_code"]["value"] is None
 
 
-def test_a_file_that_is_none_leaves_the_folder_to_the_right_one(bench, tmp_path, capsys):
+def test_a_file_that_is_none_leaves_the_folder_to_the_right_one(
+    bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     wrong, out = tmp_path / "wrong.jsonl", tmp_path / "run"
     wrong.write_text('{"id": 1, "pre": "x", "metadata": {}}\n')
     assert main(["eval", "canitedit", "--input", str(wrong), "--out", str(out), "--gold", "after"]) == 2

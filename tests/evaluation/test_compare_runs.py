@@ -35,7 +35,7 @@ def compared(a: Path, b: Path, capsys: pytest.CaptureFixture[str], *more: str) -
     return found
 
 
-def test_a_clear_gain(tmp_path, capsys):
+def test_a_clear_gain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rng = random.Random(0)
     tasks = [f"{group}{i}" for group in "abcdefghijklmnopqrstuvwxyz" for i in range(8)]
     before = {task: float(rng.random() < 0.4) for task in tasks}
@@ -52,7 +52,7 @@ def test_a_clear_gain(tmp_path, capsys):
     )
 
 
-def test_swapping_the_runs_swaps_the_sign(tmp_path, capsys):
+def test_swapping_the_runs_swaps_the_sign(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     a = save(tmp_path / "a", rows({"a1": 1, "b2": 0, "c3": 1, "d4": 0}))
     b = save(tmp_path / "b", rows({"a1": 0, "b2": 1, "c3": 1, "d4": 1}))
     forward, backward = compared(a, b, capsys), compared(b, a, capsys)
@@ -60,7 +60,9 @@ def test_swapping_the_runs_swaps_the_sign(tmp_path, capsys):
     assert forward["gained"] == backward["lost"] == ["b2", "d4"]
 
 
-def test_only_common_tasks_count_and_infra_never_does(tmp_path, capsys):
+def test_only_common_tasks_count_and_infra_never_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     a = save(tmp_path / "a", rows({"a1": 1, "b2": 0, "c3": 1}))
     other = [*rows({"a1": 1, "b2": 1, "d4": 1}), *rows({"c3": 0})]
     other[-1]["verdict"] = "infra"
@@ -68,14 +70,14 @@ def test_only_common_tasks_count_and_infra_never_does(tmp_path, capsys):
     assert (found["n_tasks"], found["only_in_a"], found["only_in_b"]) == (2, 1, 1)
 
 
-def test_many_samples_have_no_mcnemar(tmp_path, capsys):
+def test_many_samples_have_no_mcnemar(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     several = rows({"a1": 1, "b2": 0}) + rows({"a1": 0, "b2": 0})
     found = compared(save(tmp_path / "a", several), save(tmp_path / "b", rows({"a1": 1, "b2": 1})), capsys)
     assert found["mcnemar_p"] is None
     assert found["mean_a"]["value"] == 0.25
 
 
-def test_another_metric_and_words_for_people(tmp_path, capsys):
+def test_another_metric_and_words_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     a = save(tmp_path / "a", rows({"a1": 1, "b2": 1}, change_similarity=0.5))
     b = save(tmp_path / "b", rows({"a1": 1, "b2": 1}, change_similarity=0.75))
     assert compared(a, b, capsys, "--metric", "change_similarity")["paired"]["difference"] == 0.25
@@ -86,7 +88,7 @@ def test_another_metric_and_words_for_people(tmp_path, capsys):
     assert "B is no worse than A by 3 points: not shown" in said
 
 
-def test_what_cannot_be_compared(tmp_path, capsys):
+def test_what_cannot_be_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     a = save(tmp_path / "runs" / "a", rows({"a1": 1}))
     b = save(tmp_path / "runs" / "b", rows({"z9": 1}))
     assert main(["compare", str(a), str(b)]) == 2
@@ -96,7 +98,9 @@ def test_what_cannot_be_compared(tmp_path, capsys):
     assert main(["compare", str(a), str(a), "--metric", "absent"]) == 2
 
 
-def test_all_headline_measures_at_once_and_what_is_no_measure(tmp_path, capsys):
+def test_all_headline_measures_at_once_and_what_is_no_measure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     a = save(tmp_path / "a", rows({"a1": 1, "b2": 1, "c3": 0}, change_similarity=0.5, n_rules=3, flags=[]))
     b = save(tmp_path / "b", rows({"a1": 1, "b2": 1, "c3": 1}, change_similarity=0.75, n_rules=1, flags=[]))
     found = compared(a, b, capsys)

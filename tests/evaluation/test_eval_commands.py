@@ -8,12 +8,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.evaluation.conftest import Oracle
+from tests.waiting import wait_until
 
 from rulewright.cli import main
+from rulewright.data.schemas import NormalizedRecord
 from rulewright.prompts import fence
 
 
@@ -44,7 +48,7 @@ def without_time(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def edit_answers(oracle, record_of):
+def edit_answers(oracle: Oracle, record_of: Callable[[str], NormalizedRecord]) -> Oracle:
     """Right for calls; for None: the input, no fence, and thinking with the right answer, in turn."""
 
     def answer(prompt: str, body: dict[str, Any]) -> str:
@@ -63,7 +67,9 @@ def edit_answers(oracle, record_of):
     return oracle
 
 
-def test_edits_scores_and_breakdowns(edit_answers, record_file, tmp_path, capsys):
+def test_edits_scores_and_breakdowns(
+    edit_answers: Oracle, record_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run_edits(edit_answers, record_file, tmp_path / "run", "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found == result(tmp_path / "run")
@@ -80,7 +86,9 @@ def test_edits_scores_and_breakdowns(edit_answers, record_file, tmp_path, capsys
     assert {len(row["prompt_digest"]) for row in rows(tmp_path / "run")} == {16}
 
 
-def test_a_finished_run_asks_nothing_and_rescoring_changes_nothing(edit_answers, record_file, tmp_path):
+def test_a_finished_run_asks_nothing_and_rescoring_changes_nothing(
+    edit_answers: Oracle, record_file: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "run"
     assert run_edits(edit_answers, record_file, out) == 0
     before, asked = rows(out), edit_answers.n_requests
@@ -91,7 +99,9 @@ def test_a_finished_run_asks_nothing_and_rescoring_changes_nothing(edit_answers,
     assert rows(out) == before and (out / "result.json").read_bytes() == first
 
 
-def test_another_configuration_is_refused(edit_answers, record_file, tmp_path, capsys):
+def test_another_configuration_is_refused(
+    edit_answers: Oracle, record_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "run"
     assert run_edits(edit_answers, record_file, out) == 0
     assert run_edits(edit_answers, record_file, out, "--temperature", "0.5") == 2
@@ -100,7 +110,9 @@ def test_another_configuration_is_refused(edit_answers, record_file, tmp_path, c
     assert run_edits(edit_answers, record_file, out, "--temperature", "0.5", "--overwrite") == 0
 
 
-def test_faults_leave_answers_owed(edit_answers, record_file, tmp_path, capsys):
+def test_faults_leave_answers_owed(
+    edit_answers: Oracle, record_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     good = edit_answers.answer
     edit_answers.answer = lambda prompt, body: 500 if "Edit 3" in prompt else good(prompt, body)
     out = tmp_path / "run"
@@ -115,7 +127,9 @@ def test_faults_leave_answers_owed(edit_answers, record_file, tmp_path, capsys):
     assert result(out)["n_tasks"] == 12
 
 
-def test_what_the_server_refuses_is_infra_and_not_counted(edit_answers, record_file, tmp_path):
+def test_what_the_server_refuses_is_infra_and_not_counted(
+    edit_answers: Oracle, record_file: Path, tmp_path: Path
+) -> None:
     good = edit_answers.answer
     edit_answers.answer = lambda prompt, body: 400 if "Edit 3" in prompt else good(prompt, body)
     assert run_edits(edit_answers, record_file, tmp_path / "run") == 0
@@ -125,7 +139,9 @@ def test_what_the_server_refuses_is_infra_and_not_counted(edit_answers, record_f
     assert result(tmp_path / "run") == found
 
 
-def test_bad_lines_are_set_aside_with_reasons(edit_answers, record_file, tmp_path):
+def test_bad_lines_are_set_aside_with_reasons(
+    edit_answers: Oracle, record_file: Path, tmp_path: Path
+) -> None:
     text = record_file.read_text()
     record_file.write_text(text + '{"instruction": "x"}\nnot json\n' + text.splitlines()[0] + "\n")
     assert run_edits(edit_answers, record_file, tmp_path / "run") == 0
@@ -135,7 +151,7 @@ def test_bad_lines_are_set_aside_with_reasons(edit_answers, record_file, tmp_pat
     assert [r["line"] for r in rejects] == [13, 14]
 
 
-def test_limit_is_stable_when_data_is_added(edit_answers, record_file, tmp_path):
+def test_limit_is_stable_when_data_is_added(edit_answers: Oracle, record_file: Path, tmp_path: Path) -> None:
     assert run_edits(edit_answers, record_file, tmp_path / "a", "--limit", "5") == 0
     five = {row["task"] for row in rows(tmp_path / "a")}
     lines = record_file.read_text().splitlines(keepends=True)
@@ -144,7 +160,9 @@ def test_limit_is_stable_when_data_is_added(edit_answers, record_file, tmp_path)
     assert {row["task"] for row in rows(tmp_path / "b")} == five and len(five) == 5
 
 
-def test_samples_and_pass_at_k(oracle, record_file, record_of, tmp_path):
+def test_samples_and_pass_at_k(
+    oracle: Oracle, record_file: Path, record_of: Callable[[str], NormalizedRecord], tmp_path: Path
+) -> None:
     def answer(prompt: str, body: dict[str, Any]) -> str:
         record = record_of(prompt)
         return fence(record.post if body["seed"] % 5 == 0 else record.pre, "python")
@@ -159,7 +177,9 @@ def test_samples_and_pass_at_k(oracle, record_file, record_of, tmp_path):
     assert [(r["task"], r["sample"]) for r in rows(out)][:5] == [(rows(out)[0]["task"], k) for k in range(5)]
 
 
-def test_killed_run_resumes_to_the_same_rows(oracle, record_file, record_of, tmp_path):
+def test_killed_run_resumes_to_the_same_rows(
+    oracle: Oracle, record_file: Path, record_of: Callable[[str], NormalizedRecord], tmp_path: Path
+) -> None:
     """SIGKILL in the middle: nothing answered is asked again, and the rows come out the same."""
 
     def answer(prompt: str, body: dict[str, Any]) -> str:
@@ -175,9 +195,8 @@ def test_killed_run_resumes_to_the_same_rows(oracle, record_file, record_of, tmp
         "--set", "generator.concurrency=1",
     ]  # fmt: skip
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    while not (killed / "rows.jsonl").exists() or len((killed / "rows.jsonl").read_text().splitlines()) < 3:
-        assert process.poll() is None
-        time.sleep(0.02)
+    written = killed / "rows.jsonl"
+    assert wait_until(lambda: written.exists() and written.read_bytes().count(b"\n") >= 3, process)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     kept = len((killed / "rows.jsonl").read_text().splitlines())
@@ -190,7 +209,9 @@ def test_killed_run_resumes_to_the_same_rows(oracle, record_file, record_of, tmp
     assert without_time(rows(killed)) == without_time(rows(whole))
 
 
-def test_local_checkpoint_that_was_trained_again_is_refused(record_file, tmp_path, capsys):
+def test_local_checkpoint_that_was_trained_again_is_refused(
+    record_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     pytest.importorskip("torch")
     folder = tmp_path / "model"
     folder.mkdir()
@@ -223,7 +244,13 @@ ANSWERS = {
 }
 
 
-def test_actions_are_judged_and_counted(oracle, record_file, record_of, tmp_path, capsys):
+def test_actions_are_judged_and_counted(
+    oracle: Oracle,
+    record_file: Path,
+    record_of: Callable[[str], NormalizedRecord],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     def answer(prompt: str, body: dict[str, Any]) -> str:
         record = record_of(prompt)
         number = int(record.instruction.split()[1].rstrip(":"))
@@ -258,7 +285,9 @@ def test_actions_are_judged_and_counted(oracle, record_file, record_of, tmp_path
     assert (out / "result.json").read_bytes() == first
 
 
-def test_one_round_of_repair_asks_only_what_failed(oracle, record_file, record_of, tmp_path):
+def test_one_round_of_repair_asks_only_what_failed(
+    oracle: Oracle, record_file: Path, record_of: Callable[[str], NormalizedRecord], tmp_path: Path
+) -> None:
     def answer(prompt: str, body: dict[str, Any]) -> str:
         record = record_of(prompt)
         gold = f"<action>{record.metadata.action}</action>"
@@ -284,7 +313,9 @@ def test_one_round_of_repair_asks_only_what_failed(oracle, record_file, record_o
     assert rows(out) == before and oracle.n_requests == asked + 3
 
 
-def test_repair_needs_a_run_of_one_answer_a_task(oracle, record_file, tmp_path, capsys):
+def test_repair_needs_a_run_of_one_answer_a_task(
+    oracle: Oracle, record_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run_actions(oracle, record_file, tmp_path / "b", "--after", str(tmp_path / "none")) == 2
     assert "holds no run" in capsys.readouterr().err
     assert run_actions(oracle, record_file, tmp_path / "two", "--n", "2", "--temperature", "1") == 0
@@ -300,7 +331,9 @@ def _numbered(out: Path, record_file: Path) -> list[tuple[str, dict[str, Any]]]:
     return [(instructions[row["task"]], row) for row in rows(out)]
 
 
-def test_records_without_an_action_are_left_out_unless_wanted(oracle, record_file, tmp_path):
+def test_records_without_an_action_are_left_out_unless_wanted(
+    oracle: Oracle, record_file: Path, tmp_path: Path
+) -> None:
     lines = [json.loads(line) for line in record_file.read_text().splitlines()]
     del lines[0]["metadata"]["action"]
     record_file.write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -311,7 +344,7 @@ def test_records_without_an_action_are_left_out_unless_wanted(oracle, record_fil
     assert result(tmp_path / "b")["n_tasks"] == 12
 
 
-def test_missing_input_and_missing_model(tmp_path, capsys):
+def test_missing_input_and_missing_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["eval", "edits", "--model", "m", "--base-url", "http://x/v1", "--input", "absent"]) == 2
     assert "absent: no such file" in capsys.readouterr().err
     path = tmp_path / "r.jsonl"
@@ -327,7 +360,7 @@ def test_missing_input_and_missing_model(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("name", ["edits", "actions", "canitedit", "refactor"])
-def test_help_is_quick_and_imports_little(name, root):
+def test_help_is_quick_and_imports_little(name: str, root: Path) -> None:
     code = (
         "import sys; from rulewright.cli import main\n"
         f"try: main(['eval', '{name}', '--help'])\nexcept SystemExit: pass\n"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.evaluation.conftest import Oracle
 
 from rulewright.cli import main
 from rulewright.evaluation import refactor
@@ -87,14 +88,14 @@ def folder(tmp_path: Path) -> Path:
         (MOVED + FUNCTION, True, False, "more than once"),
     ],
 )
-def test_checks(code, official, strict, words):
+def test_checks(code: str, official: bool, strict: bool, words: str) -> None:
     method, owner = sizes()
     found = check(code, "total_of", method, "Basket", owner)
     assert (found["official"], found["strict"]) == (official, strict)
     assert words in found["strict_reason"]
 
 
-def test_a_copy_in_a_large_class_passes_the_official_check_only():
+def test_a_copy_in_a_large_class_passes_the_official_check_only() -> None:
     """The loophole: where the method is under 10 % of its class, leaving it behind is not noticed."""
     filler = "".join(
         f"    def m{i}(self):\n        return [self.items, {i}, {i} + {i}]\n\n" for i in range(80)
@@ -107,7 +108,7 @@ def test_a_copy_in_a_large_class_passes_the_official_check_only():
     assert found["strict_reason"] == "the method is still in class Basket"
 
 
-def test_loading_reads_the_tests_and_runs_nothing(folder):
+def test_loading_reads_the_tests_and_runs_nothing(folder: Path) -> None:
     tasks, skipped = refactor.load(folder)
     assert [task.name for task in tasks] == ["shop_Basket_total_of"]
     assert skipped == {"not_a_task": 1}
@@ -115,7 +116,7 @@ def test_loading_reads_the_tests_and_runs_nothing(folder):
     assert (tasks[0].method_nodes, tasks[0].class_nodes) == sizes()
 
 
-def test_a_file_that_exhausts_the_parser_is_a_verdict(folder):
+def test_a_file_that_exhausts_the_parser_is_a_verdict(folder: Path) -> None:
     [task], _ = refactor.load(folder)
     found = refactor.run_check(task, "(" * 200_000)
     assert not found["parses"] and found["strict_reason"]
@@ -129,7 +130,7 @@ def run(folder: Path, out: Path, oracle: Any, *more: str) -> dict[str, Any]:
     return json.loads((out / "result.json").read_text())
 
 
-def test_text_track(folder, tmp_path, oracle):
+def test_text_track(folder: Path, tmp_path: Path, oracle: Oracle) -> None:
     oracle.answer = lambda prompt, body: fence(MOVED, "python")
     found = run(folder, tmp_path / "a", oracle, "--track", "text")
     assert found["metrics"]["passed"]["value"] == 1 and found["verdicts"] == {"ok": 1}
@@ -140,7 +141,7 @@ def test_text_track(folder, tmp_path, oracle):
     assert found["false_passes"] == ["shop_Basket_total_of"]
 
 
-def test_action_track_with_three_rules(folder, tmp_path, oracle):
+def test_action_track_with_three_rules(folder: Path, tmp_path: Path, oracle: Oracle) -> None:
     rules = [
         "id: a\nlanguage: Python\nrule:\n  pattern: self.total_of($$$A)\nfix: total_of($$$A)\n",
         "id: b\nlanguage: Python\nrule:\n  kind: function_definition\n  has:\n    field: name\n"
@@ -168,7 +169,7 @@ def test_action_track_with_three_rules(folder, tmp_path, oracle):
     assert run(folder, tmp_path / "b", oracle)["verdicts"] == {"no_action": 1}
 
 
-def test_wrong_folders(tmp_path, capsys):
+def test_wrong_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["eval", "refactor", "--input", str(tmp_path / "absent"), "--model", "m"]) == 2
     assert "git clone" in capsys.readouterr().err
     assert main(["eval", "refactor", "--input", str(tmp_path), "--model", "m"]) == 2

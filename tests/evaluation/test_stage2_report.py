@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.evaluation.conftest import Oracle
 
 from rulewright import cli
 from rulewright.cli import main
+from rulewright.data.schemas import NormalizedRecord
 from rulewright.errors import RulewrightError
 from rulewright.evaluation.measures import BENCHMARKS, estimates_of
 from rulewright.prompts import fence
@@ -74,7 +76,9 @@ def report(tmp_path: Path, *more: str) -> tuple[int, Path]:
     return code, out
 
 
-def test_three_models_are_compared_and_stand_side_by_side_in_the_report(oracle, bench, tmp_path, capsys):
+def test_three_models_are_compared_and_stand_side_by_side_in_the_report(
+    oracle: Oracle, bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     oracle.answer = canitedit_answer
     arguments = [
         "eval", "canitedit", "--input", str(bench), "--track", "actions", "--base-url", oracle.url,
@@ -126,7 +130,9 @@ def test_three_models_are_compared_and_stand_side_by_side_in_the_report(oracle, 
     assert code == 2 and "no run 'slr'" in said and "did you mean 'srl'" in said and "base, sft, srl" in said
 
 
-def test_excess_code_is_in_results_comparisons_and_the_report(bench, tmp_path, capsys):
+def test_excess_code_is_in_results_comparisons_and_the_report(
+    bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for gold in ("after", "before"):
         code = main(
             [
@@ -154,11 +160,13 @@ def test_excess_code_is_in_results_comparisons_and_the_report(bench, tmp_path, c
     assert json.loads(out.with_suffix(".json").read_text())["comparisons"] == []
 
 
-def test_held_out_edits_are_compared_with_stage_0(oracle, record_file, record_of, tmp_path):
+def test_held_out_edits_are_compared_with_stage_0(
+    oracle: Oracle, record_file: Path, record_of: Callable[[str], NormalizedRecord], tmp_path: Path
+) -> None:
     def answer(prompt: str, body: dict[str, Any]) -> str:
         record = record_of(prompt)
         knows = {"base": (), "sft_stage0": ("is-none", "rename-call"), "srl_stage2": ("rename-call",)}
-        right = record.metadata.provenance["family"] in knows[body["model"]]
+        right = (record.metadata.provenance or {})["family"] in knows[body["model"]]
         return fence(record.post if right else record.pre, "python")
 
     oracle.answer = answer
@@ -200,12 +208,12 @@ RUNS: dict[str, Callable[..., list[str]]] = {
 
 
 def test_every_eval_command_has_its_place_in_the_report(
-    oracle,
-    bench,
-    record_file,
-    records,
-    tmp_path,
-):
+    oracle: Oracle,
+    bench: Path,
+    record_file: Path,
+    records: list[NormalizedRecord],
+    tmp_path: Path,
+) -> None:
     """A new `eval` command fails here until the report takes what it writes."""
     oracle.answer = lambda prompt, body: fence("x = 1\n", "python")
     task = tmp_path / "bench" / "shop_Basket_total"
@@ -240,7 +248,7 @@ def test_every_eval_command_has_its_place_in_the_report(
     assert "### Rule miner" in page and "### Held-out text edits by source" in page
 
 
-def test_a_result_that_no_table_takes_is_an_error(tmp_path, capsys):
+def test_a_result_that_no_table_takes_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(RulewrightError, match="no table takes the benchmark 'sums'"):
         estimates_of({"benchmark": "sums", "metrics": {}}, "runs/x/result.json")
     folder = tmp_path / "runs" / "old"
@@ -255,7 +263,9 @@ def test_a_result_that_no_table_takes_is_an_error(tmp_path, capsys):
     assert "no table takes the benchmark 'sums'" in capsys.readouterr().err
 
 
-def test_models_that_cannot_be_told_apart_are_refused(oracle, record_file, tmp_path, capsys):
+def test_models_that_cannot_be_told_apart_are_refused(
+    oracle: Oracle, record_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     asked = ["eval", "edits", "--base-url", oracle.url, "--input", str(record_file)]
     assert main([*asked, "--models", "a", "a"]) == 2
     assert main([*asked, "--models", "a", "b", "--model", "c"]) == 2

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rulewright import stats
 
 
-def test_wilson_known_values():
+def test_wilson_known_values() -> None:
     # Newcombe 1998, table I: 81 of 263, 15 of 148, 0 of 20, 1 of 29.
     for (r, n), (low, high) in {
         (81, 263): (0.2553, 0.3662),
@@ -26,20 +26,20 @@ def test_wilson_known_values():
 
 
 @given(st.integers(1, 8).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n), st.integers(1, n))))
-def test_pass_at_k_equals_the_share_of_subsets(case):
+def test_pass_at_k_equals_the_share_of_subsets(case: tuple[int, int, int]) -> None:
     n, c, k = case
     results = [True] * c + [False] * (n - c)
     subsets = list(itertools.combinations(results, k))
     assert stats.pass_at_k(n, c, k) == pytest.approx(sum(map(any, subsets)) / len(subsets))
 
 
-def test_pass_at_k_needs_k_samples():
+def test_pass_at_k_needs_k_samples() -> None:
     with pytest.raises(ValueError, match="pass@5"):
         stats.pass_at_k(4, 1, 5)
 
 
 @given(st.integers(0, 12), st.integers(0, 12))
-def test_mcnemar_is_the_binomial_test(gained, lost):
+def test_mcnemar_is_the_binomial_test(gained: int, lost: int) -> None:
     n = gained + lost
     observed = math.comb(n, gained)
     exact = sum(math.comb(n, i) for i in range(n + 1) if math.comb(n, i) <= observed) / 2**n
@@ -47,7 +47,7 @@ def test_mcnemar_is_the_binomial_test(gained, lost):
     assert stats.mcnemar_exact(gained, lost) == stats.mcnemar_exact(lost, gained)
 
 
-def test_estimate_chooses_its_method():
+def test_estimate_chooses_its_method() -> None:
     independent = stats.estimate([1, 0, 1, 1], list("abcd"))
     assert (independent.method, independent.n, independent.n_groups) == ("wilson", 4, 4)
     assert stats.estimate([1, 0, 1, 1], list("aabb")).method == "cluster bootstrap"
@@ -59,7 +59,7 @@ def test_estimate_chooses_its_method():
     assert stats.estimate([3.0, 5.0], ["a", "a"], rate=False).low is None
 
 
-def test_clustered_intervals_cover_where_naive_ones_do_not():
+def test_clustered_intervals_cover_where_naive_ones_do_not() -> None:
     """Groups that agree within: 95 % intervals must hold the truth about 95 % of the time."""
     rng = random.Random(1)
     truth, n_groups, size, n_runs = 0.5, 40, 10, 120
@@ -71,6 +71,7 @@ def test_clustered_intervals_cover_where_naive_ones_do_not():
             values += [float(rng.random() < p) for _ in range(size)]
             groups += [g] * size
         got = stats.estimate(values, groups)
+        assert got.low is not None and got.high is not None
         clustered += got.low <= 0.5 <= got.high
         low, high = stats.wilson(sum(values), len(values))
         naive += low <= 0.5 <= high
@@ -78,7 +79,7 @@ def test_clustered_intervals_cover_where_naive_ones_do_not():
     assert naive / n_runs < 0.75
 
 
-def test_cluster_se_reduces_to_the_usual_one():
+def test_cluster_se_reduces_to_the_usual_one() -> None:
     values = [1.0, 0.0, 0.0, 1.0, 1.0]
     mean = sum(values) / 5
     usual = math.sqrt(sum((v - mean) ** 2 for v in values) / 4 / 5)
@@ -91,7 +92,7 @@ def test_cluster_se_reduces_to_the_usual_one():
 @given(
     st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.integers(0, 5)), min_size=2, max_size=30),
 )
-def test_paired_is_antisymmetric_and_holds_its_difference(rows):
+def test_paired_is_antisymmetric_and_holds_its_difference(rows: list[tuple[float, float, int]]) -> None:
     a, b, groups = (list(column) for column in zip(*rows, strict=True))
     forward, backward = stats.paired(a, b, groups), stats.paired(b, a, groups)
     assert forward.difference == pytest.approx(-backward.difference)
@@ -101,7 +102,7 @@ def test_paired_is_antisymmetric_and_holds_its_difference(rows):
         assert value is None or math.isfinite(value)
 
 
-def test_equal_runs_are_not_certain_to_be_equal():
+def test_equal_runs_are_not_certain_to_be_equal() -> None:
     few = stats.paired([1.0] * 5, [1.0] * 5, range(5))
     assert few.low < -0.3 and few.high > 0.3
     assert not stats.tost(few, 0.03)["equivalent"]
@@ -109,7 +110,7 @@ def test_equal_runs_are_not_certain_to_be_equal():
     assert stats.tost(many, 0.03)["equivalent"]
 
 
-def test_tost_and_mde():
+def test_tost_and_mde() -> None:
     rng = random.Random(2)
     a = [float(rng.random() < 0.6) for _ in range(4000)]
     worse = [value if rng.random() < 0.9 else 0.0 for value in a]
@@ -122,17 +123,17 @@ def test_tost_and_mde():
         stats.tost(result, 0)
 
 
-def test_one_group_says_nothing():
+def test_one_group_says_nothing() -> None:
     result = stats.paired([0.0, 1.0], [1.0, 1.0], ["g", "g"])
     assert (result.low, result.high, result.p_value) == (-1.0, 1.0, 1.0)
     assert result.to_dict()["mde"] is None
     assert not stats.tost(result, 0.5)["not_worse"]
 
 
-def test_flips():
+def test_flips() -> None:
     assert stats.flips({"a": 1, "b": 0, "c": 0.4, "d": 1}, {"a": 0, "b": 1, "c": 0.6}) == (["b", "c"], ["a"])
 
 
-def test_bootstrap_is_reproducible():
+def test_bootstrap_is_reproducible() -> None:
     values, groups = [0.1, 0.9, 0.4, 0.6], [1, 1, 2, 3]
     assert (stats.bootstrap_means(values, groups, 3) == stats.bootstrap_means(values, groups, 3)).all()

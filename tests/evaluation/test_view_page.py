@@ -352,7 +352,8 @@ def test_many_items_stay_usable(chromium: browser.Browser, tmp_path: Path) -> No
     """Of twenty thousand only the rows in sight exist; the last one is reached, a search finds one text."""
     made = Page("many", ["run"])
     for i in range(20_000):
-        answer_ = {"verdict": "ok" if i % 3 else "no_match", "right": bool(i % 3), "detail": "",
+        answer_: dict[str, Any] = {
+                   "verdict": "ok" if i % 3 else "no_match", "right": bool(i % 3), "detail": "",
                    "text": f"answer {i}", "diff": "", "rewards": {}, "facts": {}, "tried": [],
                    "reward": i % 10 / 10}  # fmt: skip
         item = {"kind": "row", "instruction": f"Edit {i}", "language": "python", "code": f"value_{i} = {i}\n",

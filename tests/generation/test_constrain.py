@@ -12,11 +12,13 @@ from tests.engine.test_action_grammar import Reader
 from rulewright.engine.grammar import action_grammar
 from rulewright.errors import MissingDependency, UsageError
 from rulewright.generation import GeneratorConfig, Sampling, open_generator
+from rulewright.languages import Language
+from rulewright.prompts import Message
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
-PROMPTS = [[{"role": "user", "content": f"rename {name}"}] for name in "abcd"]
-LANGUAGES = ["python", "python", "go", "python"]
+PROMPTS: list[list[Message]] = [[{"role": "user", "content": f"rename {name}"}] for name in "abcd"]
+LANGUAGES: list[Language] = ["python", "python", "go", "python"]
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +45,7 @@ def test_a_random_model_writes_actions(wide: Path, monkeypatch: pytest.MonkeyPat
     pytest.importorskip("xgrammar", reason="pip install 'rulewright[grammar]'")
     if not own_loop:
         monkeypatch.setattr("rulewright.generation.decode.suits", lambda model: False)
-    options = {"n": 3, "temperature": 1.0, "max_new_tokens": 250, "seed": 3}
+    options: dict[str, Any] = {"n": 3, "temperature": 1.0, "max_new_tokens": 250, "seed": 3}
     readers = {language: Reader(language) for language in set(LANGUAGES)}
     for constrain in ("none", "action"):
         texts = [c.text for c in answers(wide, constrain, **options)]
@@ -56,7 +58,7 @@ def test_a_random_model_writes_actions(wide: Path, monkeypatch: pytest.MonkeyPat
 
 def test_the_same_answers_in_any_batch(wide: Path) -> None:
     pytest.importorskip("xgrammar", reason="pip install 'rulewright[grammar]'")
-    options = {"n": 2, "temperature": 1.0, "max_new_tokens": 120, "seed": 3}
+    options: dict[str, Any] = {"n": 2, "temperature": 1.0, "max_new_tokens": 120, "seed": 3}
     spec = GeneratorConfig(model=str(wide), constrain="action", dtype="float32", batch_size=1)
     with open_generator(spec) as generator:
         alone = [c for row in generator.generate(PROMPTS, Sampling(**options), LANGUAGES) for c in row]

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from rulewright.generation import cpu, decode  # noqa: E402
-from rulewright.generation.sampler import TokenChooser, _drawn, _first_most  # noqa: E402
+from rulewright.generation.sampler import TokenChooser, draw, first_most  # noqa: E402
 
 EOS, PAD, WORDS = 2, 0, 500
 KINDS = {
@@ -51,9 +51,9 @@ def alone(model: Any, prompt: list[int], budget: int) -> list[int]:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("shared", [0, 25])
-def test_greedy_tokens_are_those_of_generate(kind: str, shared: int, monkeypatch) -> None:
-    monkeypatch.setattr(decode, "_PREFILL_TOKENS", 64)  # the prompts are computed in several parts
-    monkeypatch.setattr(decode, "_BLOCK", 5)  # and their keys and values grow several times
+def test_greedy_tokens_are_those_of_generate(kind: str, shared: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decode, "PREFILL_TOKENS", 64)  # the prompts are computed in several parts
+    monkeypatch.setattr(decode, "BLOCK", 5)  # and their keys and values grow several times
     model = small(kind)
     asked = prompts(shared)
     budgets = [5 + 7 * (i % 4) for i in range(len(asked))]
@@ -64,7 +64,7 @@ def test_greedy_tokens_are_those_of_generate(kind: str, shared: int, monkeypatch
     assert len({len(row) for row in wanted}) > 3
     decoder = decode.Decoder(model, [EOS, end], PAD)
     decoder.share(asked)
-    assert len(decoder._prefix) == (shared if shared else 0)
+    assert len(decoder.prefix) == (shared if shared else 0)
     rows = [decode.Row(prompt, budget) for prompt, budget in zip(asked, budgets, strict=True)]
     decoder.run(rows, TokenChooser(0.0, 1.0, range(len(rows))))
     assert [row.tokens for row in rows] == wanted
@@ -180,7 +180,7 @@ def test_the_largest_logit_is_found_as_argmax_finds_it() -> None:
     generator = torch.Generator().manual_seed(0)
     for n_words in (3, 128, 129, 1000):
         logits_BV = torch.randint(0, 40, (50, n_words), generator=generator).float()  # many ties
-        assert torch.equal(_first_most(logits_BV, logits_BV.amax(-1, keepdim=True)), logits_BV.argmax(-1))
+        assert torch.equal(first_most(logits_BV, logits_BV.amax(-1, keepdim=True)), logits_BV.argmax(-1))
 
 
 def test_lots_are_drawn_by_weight_and_never_without_weight() -> None:
@@ -188,12 +188,12 @@ def test_lots_are_drawn_by_weight_and_never_without_weight() -> None:
     weights_V = torch.rand(1000, generator=generator) ** 8
     weights_V[::3] = 0
     lots_B = torch.linspace(0, 1 - 1e-12, 200_000, dtype=torch.float64)
-    tokens = _drawn(weights_V.expand(len(lots_B), -1)[:2000], lots_B[::100])
+    tokens = draw(weights_V.expand(len(lots_B), -1)[:2000], lots_B[::100])
     assert (weights_V[tokens] > 0).all()
     counts = torch.zeros(1000)
     for part in lots_B.split(20_000):
-        counts += torch.bincount(_drawn(weights_V.expand(len(part), -1), part), minlength=1000)
+        counts += torch.bincount(draw(weights_V.expand(len(part), -1), part), minlength=1000)
     assert torch.allclose(counts / len(lots_B), weights_V / weights_V.sum(), atol=2e-5)
     edge = torch.tensor([[0.0] * 300 + [1.0, 0.0]])
     for lot in (0.0, 0.5, 1 - 2**-53):
-        assert _drawn(edge, torch.tensor([lot], dtype=torch.float64)).tolist() == [300]
+        assert draw(edge, torch.tensor([lot], dtype=torch.float64)).tolist() == [300]

@@ -8,14 +8,18 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.generation.conftest import ChatServer
+from tests.waiting import wait_until
 
 from rulewright.errors import UsageError
 from rulewright.generation import GeneratorConfig, Sampling, open_generator
 from rulewright.generation.endpoint import VLLMClient
 from rulewright.generation.transport import EndpointStopped, normalize_base_url, retry_after_s
+from rulewright.prompts import Message
 
 
 def chat_reply(texts: list[str], finish: str = "stop", **message: Any) -> Any:
@@ -30,7 +34,7 @@ def error_reply(status: int, message: str, **headers: str) -> Any:
     return status, headers, json.dumps({"error": {"message": message}}).encode()
 
 
-PROMPT = [{"role": "user", "content": "hello"}]
+PROMPT: list[Message] = [{"role": "user", "content": "hello"}]
 
 
 def client(server: Any, **options: Any) -> VLLMClient:
@@ -42,11 +46,11 @@ def client(server: Any, **options: Any) -> VLLMClient:
     return generator
 
 
-def prompts(n: int) -> list[list[dict[str, str]]]:
+def prompts(n: int) -> list[list[Message]]:
     return [[{"role": "user", "content": f"task {i}"}] for i in range(n)]
 
 
-def test_answer_with_usage_reasoning_and_finish_reason(chat_server):
+def test_answer_with_usage_reasoning_and_finish_reason(chat_server: ChatServer) -> None:
     chat_server.script = lambda *_: chat_reply(["code"], finish="length", reasoning_content="because")
     with client(chat_server) as generator:
         [[got]] = generator.generate([PROMPT], Sampling(max_new_tokens=9, seed=3, stop=("END",)))
@@ -60,7 +64,7 @@ def test_answer_with_usage_reasoning_and_finish_reason(chat_server):
     }  # fmt: skip
 
 
-def test_plain_text_prompt_goes_to_completions(chat_server):
+def test_plain_text_prompt_goes_to_completions(chat_server: ChatServer) -> None:
     reply = {"choices": [{"text": "x = 2", "finish_reason": "stop"}]}
     chat_server.script = lambda *_: (200, {}, json.dumps(reply).encode())
     with client(chat_server) as generator:
@@ -70,7 +74,7 @@ def test_plain_text_prompt_goes_to_completions(chat_server):
     assert chat_server.requests[0][1]["prompt"] == "## Code Before:\n"
 
 
-def test_order_concurrency_and_thinking_switch(chat_server):
+def test_order_concurrency_and_thinking_switch(chat_server: ChatServer) -> None:
     def script(path: str, body: dict[str, Any], index: int) -> Any:
         time.sleep(0.05 if index % 2 else 0.01)
         return chat_reply([body["messages"][0]["content"].upper()])
@@ -83,7 +87,7 @@ def test_order_concurrency_and_thinking_switch(chat_server):
     assert chat_server.requests[0][1]["chat_template_kwargs"] == {"enable_thinking": False}
 
 
-def test_servers_that_ignore_n_are_asked_again(chat_server):
+def test_servers_that_ignore_n_are_asked_again(chat_server: ChatServer) -> None:
     chat_server.script = lambda path, body, index: chat_reply([f"sample {body['seed']}"])
     with client(chat_server) as generator:
         [got] = generator.generate([PROMPT], Sampling(n=3, temperature=1.0, seed=5))
@@ -106,7 +110,9 @@ def test_servers_that_ignore_n_are_asked_again(chat_server):
         (502, {}, b"<html>Bad gateway</html>"),
     ],
 )
-def test_passing_faults_are_ridden_out(chat_server, bad):
+def test_passing_faults_are_ridden_out(
+    chat_server: ChatServer, bad: tuple[int, dict[str, str], bytes]
+) -> None:
     def script(path: str, body: dict[str, Any], index: int) -> Any:
         return (bad[0], dict(bad[1]), bad[2]) if index == 0 else chat_reply(["fine"])
 
@@ -116,7 +122,7 @@ def test_passing_faults_are_ridden_out(chat_server, bad):
     assert len(chat_server.requests) == 2
 
 
-def test_lasting_faults_become_an_answer_that_is_owed(chat_server):
+def test_lasting_faults_become_an_answer_that_is_owed(chat_server: ChatServer) -> None:
     chat_server.script = lambda *_: error_reply(500, "still broken")
     with client(chat_server, max_retries=2) as generator:
         [[got]] = generator.generate([PROMPT], Sampling())
@@ -125,7 +131,7 @@ def test_lasting_faults_become_an_answer_that_is_owed(chat_server):
     assert len(chat_server.requests) == 3
 
 
-def test_rate_limit_pauses_every_thread(chat_server):
+def test_rate_limit_pauses_every_thread(chat_server: ChatServer) -> None:
     first: list[float] = []
 
     def script(path: str, body: dict[str, Any], index: int) -> Any:
@@ -141,7 +147,9 @@ def test_rate_limit_pauses_every_thread(chat_server):
 
 
 @pytest.mark.parametrize(("status", "words"), [(401, "key"), (402, "credit"), (403, "key")])
-def test_a_closed_account_stops_the_run_and_keeps_what_was_answered(chat_server, status, words):
+def test_a_closed_account_stops_the_run_and_keeps_what_was_answered(
+    chat_server: ChatServer, status: int, words: str
+) -> None:
     def script(path: str, body: dict[str, Any], index: int) -> Any:
         return chat_reply(["ok"]) if index < 3 else error_reply(status, "no")
 
@@ -154,13 +162,13 @@ def test_a_closed_account_stops_the_run_and_keeps_what_was_answered(chat_server,
     assert len(chat_server.requests) == 4, "nothing is asked after the account is closed"
 
 
-def test_unknown_model_names_what_there_is(chat_server):
+def test_unknown_model_names_what_there_is(chat_server: ChatServer) -> None:
     chat_server.script = lambda *_: error_reply(404, "no such model")
     with client(chat_server) as generator, pytest.raises(UsageError, match="offers: tiny"):
         generator.generate([PROMPT], Sampling())
 
 
-def test_a_single_refusal_is_a_row_but_refusals_from_the_start_are_a_mistake(chat_server):
+def test_a_single_refusal_is_a_row_but_refusals_from_the_start_are_a_mistake(chat_server: ChatServer) -> None:
     def script(path: str, body: dict[str, Any], index: int) -> Any:
         refused = body["messages"][0]["content"] == "task 1"
         return error_reply(400, "content policy") if refused else chat_reply(["ok"])
@@ -174,13 +182,13 @@ def test_a_single_refusal_is_a_row_but_refusals_from_the_start_are_a_mistake(cha
             generator.generate(prompts(9), Sampling())
 
 
-def test_prompt_beyond_the_context(chat_server):
+def test_prompt_beyond_the_context(chat_server: ChatServer) -> None:
     chat_server.script = lambda *_: error_reply(400, "This model's maximum context length is 512 tokens")
     with client(chat_server) as generator:
         assert generator.generate([PROMPT], Sampling())[0][0].finish_reason == "prompt_too_long"
 
 
-def test_deadline_and_no_server(chat_server):
+def test_deadline_and_no_server(chat_server: ChatServer) -> None:
     def script(*_: Any) -> Any:
         time.sleep(1)
         return chat_reply(["late"])
@@ -196,7 +204,9 @@ def test_deadline_and_no_server(chat_server):
         open_generator(GeneratorConfig(base_url="http://127.0.0.1:9/v1"))
 
 
-def test_key_goes_into_the_header_and_the_only_model_is_found(chat_server, monkeypatch):
+def test_key_goes_into_the_header_and_the_only_model_is_found(
+    chat_server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SOME_KEY", "s3cret")
     chat_server.script = lambda *_: chat_reply(["ok"])
     spec = GeneratorConfig(base_url=chat_server.url, api_key_env="SOME_KEY", extra_body={"top_k": 20})
@@ -210,7 +220,7 @@ def test_key_goes_into_the_header_and_the_only_model_is_found(chat_server, monke
         open_generator(spec)
 
 
-def test_an_interrupt_does_not_wait_for_a_slow_server(chat_server, tmp_path):
+def test_an_interrupt_does_not_wait_for_a_slow_server(chat_server: ChatServer, tmp_path: Path) -> None:
     def script(*_: Any) -> Any:
         time.sleep(20)
         return chat_reply(["late"])
@@ -225,24 +235,22 @@ def test_an_interrupt_does_not_wait_for_a_slow_server(chat_server, tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
-    while len(chat_server.requests) < 4:
-        assert process.poll() is None
-        time.sleep(0.05)
+    assert wait_until(lambda: len(chat_server.requests) >= 4, process)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=15)  # the answers would take 20 s each
 
 
-def test_answers_run_ahead_of_a_slow_reader_by_a_few_only(chat_server):
+def test_answers_run_ahead_of_a_slow_reader_by_a_few_only(chat_server: ChatServer) -> None:
     chat_server.script = lambda *_: chat_reply(["ok"])
     with client(chat_server, concurrency=2) as generator:
         stream = generator.stream(prompts(50), Sampling())
         next(stream)
         time.sleep(0.5)
         assert len(chat_server.requests) <= 6
-        stream.close()
+        stream.close()  # type: ignore[attr-defined]  # a generator
 
 
-def test_content_without_a_string(chat_server):
+def test_content_without_a_string(chat_server: ChatServer) -> None:
     parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
     replies = [None, parts, "plain"]
 
@@ -257,7 +265,7 @@ def test_content_without_a_string(chat_server):
     assert got[0].reasoning == "r"
 
 
-def test_retry_after_in_every_form():
+def test_retry_after_in_every_form() -> None:
     now = 1_000_000.0
     date = email.utils.formatdate(now + 30, usegmt=True)
     assert retry_after_s({"retry-after": "2.5"}, now) == 2.5
@@ -268,7 +276,7 @@ def test_retry_after_in_every_form():
     assert retry_after_s({}, now) is None
 
 
-def test_base_urls():
+def test_base_urls() -> None:
     assert normalize_base_url("http://h:1/v1/") == "http://h:1/v1"
     assert normalize_base_url("http://h:1") == "http://h:1/v1"
     assert normalize_base_url("https://h/api/v1/chat/completions") == "https://h/api/v1"

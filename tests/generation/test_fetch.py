@@ -21,6 +21,7 @@ pytest.importorskip("torch")
 pytest.importorskip("gguf")
 
 from tests.generation import ggufs
+from tests.waiting import wait_until
 
 from rulewright import cli
 from rulewright.errors import RulewrightError, UsageError
@@ -276,9 +277,7 @@ def test_a_wrong_file_of_a_person_is_refused(source: BaseModelSource, wheel: Pat
 def test_killed_in_the_middle_of_the_download(source: BaseModelSource, site: Site, tmp_path: Path) -> None:
     site.hang.set()
     process = start(source, tmp_path, site, "pypi")
-    deadline = time.monotonic() + 120
-    while not any(path.startswith("/files/") for path in site.asked) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    assert wait_until(lambda: any(path.startswith("/files/") for path in site.asked))
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     assert not (tmp_path / "tiny").exists()

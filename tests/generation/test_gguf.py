@@ -7,22 +7,25 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+
+from rulewright.data.schemas import NormalizedRecord
+from rulewright.prompts import Message
 
 pytest.importorskip("torch")
 pytest.importorskip("gguf")
 
 from tests.generation import ggufs
+from tests.waiting import wait_until
 
 from rulewright.errors import UsageError
 from rulewright.generation import GeneratorConfig, Sampling, checkpoint_facts, gguf, open_generator
 from rulewright.generation.open import require_checkpoint
 from rulewright.training.architecture import Architecture
 
-PROMPT = [{"role": "user", "content": "def f(x): return x == None"}]
+PROMPT: list[Message] = [{"role": "user", "content": "def f(x): return x == None"}]
 
 
 @pytest.fixture(scope="module")
@@ -163,9 +166,7 @@ def convert_in_a_process(file: Path, cwd: Path, before: str = "") -> subprocess.
 def test_killed_while_it_converts_leaves_nothing_that_looks_whole(file: Path, tmp_path: Path) -> None:
     process = convert_in_a_process(file, tmp_path)
     base = tmp_path / "models/base"
-    deadline = time.monotonic() + 120
-    while not list(base.glob(".*.part")) and time.monotonic() < deadline:
-        time.sleep(0.002)
+    assert wait_until(lambda: list(base.glob(".*.part")))
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     assert not list(base.glob("tiny-*"))
@@ -188,7 +189,7 @@ def test_a_full_disk_is_one_message(file: Path, tmp_path: Path) -> None:
         f"import sys\n{limit}\nfrom rulewright.cli import main\n"
         "sys.exit(main(['eval', 'actions', '--model', sys.argv[1], '--input', sys.argv[2]]))"
     )
-    from rulewright.data.schemas import NormalizedRecord, RecordMetadata, record_id
+    from rulewright.data.schemas import RecordMetadata, record_id
 
     record = NormalizedRecord(
         instruction="Use `b`.", pre="a\n", post="b\n", language="python", tags=[],

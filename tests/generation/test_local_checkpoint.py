@@ -8,17 +8,22 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rulewright.errors import UsageError
-from rulewright.generation import GeneratorConfig, Sampling, checkpoint_facts, open_generator
+from rulewright.generation import Completion, GeneratorConfig, Sampling, checkpoint_facts, open_generator
+from rulewright.prompts import Message
 
 torch = pytest.importorskip("torch")
 
+from rulewright.generation.local import LocalGenerator  # noqa: E402
 
-def ask(text: str) -> list[dict[str, str]]:
+
+def ask(text: str) -> list[Message]:
     return [{"role": "user", "content": text}]
 
 
@@ -26,15 +31,21 @@ PROMPTS = [ask("a" * k) for k in (1, 40, 3, 60, 2)]
 
 
 @pytest.fixture(scope="module")
-def generator(checkpoint):
-    return open_generator(GeneratorConfig(dtype="float32", model=str(checkpoint)))
+def generator(checkpoint: Path) -> LocalGenerator:
+    return local(checkpoint, dtype="float32")
 
 
-def texts(answers) -> list[list[str]]:
+def local(model: Path, **settings: Any) -> LocalGenerator:
+    found = open_generator(GeneratorConfig(model=str(model), **settings))
+    assert isinstance(found, LocalGenerator)
+    return found
+
+
+def texts(answers: Sequence[Sequence[Completion]]) -> list[list[str]]:
     return [[c.text for c in row] for row in answers]
 
 
-def test_greedy_equals_transformers_one_by_one(generator):
+def test_greedy_equals_transformers_one_by_one(generator: LocalGenerator) -> None:
     """Left padding changes nothing: each answer of a batch is the one without a batch."""
     got = generator.generate(PROMPTS, Sampling(max_new_tokens=16, n=2))
     for prompt, row in zip(PROMPTS, got, strict=True):
@@ -48,7 +59,7 @@ def test_greedy_equals_transformers_one_by_one(generator):
     assert generator.tokenizer.padding_side == "right", "the tokenizer is left as it was"
 
 
-def test_samples_do_not_depend_on_the_batch(checkpoint):
+def test_samples_do_not_depend_on_the_batch(checkpoint: Path) -> None:
     sampling = Sampling(n=3, temperature=1.0, top_p=0.95, max_new_tokens=12, seed=7)
     together = open_generator(
         GeneratorConfig(dtype="float32", model=str(checkpoint), batch_size=16)
@@ -56,7 +67,7 @@ def test_samples_do_not_depend_on_the_batch(checkpoint):
     alone = open_generator(GeneratorConfig(dtype="float32", model=str(checkpoint), batch_size=1)).generate(
         list(reversed(PROMPTS)), sampling
     )
-    assert texts(together) == texts(reversed(alone))
+    assert texts(together) == texts(list(reversed(alone)))
     assert len({c.text for c in together[0]}) > 1
     other = Sampling(n=3, temperature=1.0, top_p=0.95, max_new_tokens=12, seed=8)
     assert texts(together) != texts(
@@ -64,7 +75,7 @@ def test_samples_do_not_depend_on_the_batch(checkpoint):
     )
 
 
-def test_sampling_draws_from_the_model(generator):
+def test_sampling_draws_from_the_model(generator: LocalGenerator) -> None:
     """First-token frequencies of 3,000 draws against the softmax at that temperature."""
     temperature, n = 0.7, 3000
     ids = torch.tensor([generator.encode(PROMPTS[0])])
@@ -83,13 +94,13 @@ def test_sampling_draws_from_the_model(generator):
         assert abs(counts[text] / n - same) < 5 * math.sqrt(p * (1 - p) / n) + 1e-3
 
 
-def test_nucleus_keeps_only_the_top(generator):
+def test_nucleus_keeps_only_the_top(generator: LocalGenerator) -> None:
     [got] = generator.generate([PROMPTS[0]], Sampling(n=200, temperature=1.0, top_p=1e-6, max_new_tokens=1))
     [[greedy]] = generator.generate([PROMPTS[0]], Sampling(max_new_tokens=1))
     assert {c.text for c in got} == {greedy.text}
 
 
-def test_logprob_is_the_models_own(generator):
+def test_logprob_is_the_models_own(generator: LocalGenerator) -> None:
     """Also with a temperature: it is the log-probability under the model, not the sampler."""
     ids = torch.tensor([generator.encode(PROMPTS[1])])
     tokens = generator.model.generate(
@@ -107,7 +118,7 @@ def test_logprob_is_the_models_own(generator):
         assert got.logprob == pytest.approx(total, abs=1e-2)
 
 
-def test_stop_string_is_cut_and_counted(generator):
+def test_stop_string_is_cut_and_counted(generator: LocalGenerator) -> None:
     [[whole]] = generator.generate([PROMPTS[0]], Sampling(max_new_tokens=20))
     mark = whole.text[6:8]
     [[cut]] = generator.generate([PROMPTS[0]], Sampling(max_new_tokens=20, stop=("\0never", mark)))
@@ -115,7 +126,7 @@ def test_stop_string_is_cut_and_counted(generator):
     assert cut.finish_reason == "stop" and cut.n_tokens <= whole.n_tokens
 
 
-def test_prompts_near_and_beyond_the_context(generator):
+def test_prompts_near_and_beyond_the_context(generator: LocalGenerator) -> None:
     near, beyond, short = ask("x" * 100), ask("x" * 500), ask("x")
     got = generator.generate([beyond, near, short], Sampling(max_new_tokens=40))
     assert got[0][0].finish_reason == "prompt_too_long" and "128" in got[0][0].error
@@ -124,7 +135,7 @@ def test_prompts_near_and_beyond_the_context(generator):
     assert got[2][0].n_tokens > 0
 
 
-def test_training_mode_and_settings_are_given_back(generator):
+def test_training_mode_and_settings_are_given_back(generator: LocalGenerator) -> None:
     generator.model.train()
     kept = generator.model.generation_config
     generator.generate([PROMPTS[0]], Sampling(max_new_tokens=2))
@@ -132,7 +143,7 @@ def test_training_mode_and_settings_are_given_back(generator):
     generator.model.eval()
 
 
-def test_an_adapter_in_training_generates_and_keeps_its_settings(checkpoint):
+def test_an_adapter_in_training_generates_and_keeps_its_settings(checkpoint: Path) -> None:
     peft = pytest.importorskip("peft")
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -155,7 +166,7 @@ def test_an_adapter_in_training_generates_and_keeps_its_settings(checkpoint):
     loss.backward()
 
 
-def test_an_adapter_folder_is_a_checkpoint(checkpoint, tmp_path):
+def test_an_adapter_folder_is_a_checkpoint(checkpoint: Path, tmp_path: Path) -> None:
     peft = pytest.importorskip("peft")
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -166,7 +177,7 @@ def test_an_adapter_folder_is_a_checkpoint(checkpoint, tmp_path):
     model.save_pretrained(tmp_path / "adapter")
     AutoTokenizer.from_pretrained(checkpoint).save_pretrained(tmp_path / "adapter")
     assert not (tmp_path / "adapter" / "config.json").exists()
-    with open_generator(GeneratorConfig(dtype="float32", model=str(tmp_path / "adapter"))) as tuned:
+    with local(tmp_path / "adapter", dtype="float32") as tuned:
         ids = torch.tensor([tuned.encode(PROMPTS[1])])
         [[got]] = tuned.generate([PROMPTS[1]], Sampling(max_new_tokens=8))
         wanted = model.generate(
@@ -177,26 +188,28 @@ def test_an_adapter_folder_is_a_checkpoint(checkpoint, tmp_path):
         assert len(names) > 10 and not any("lora" in name for name in names), "adapters are merged"
 
 
-def test_the_number_format_follows_from_the_processor(checkpoint):
+def test_the_number_format_follows_from_the_processor(checkpoint: Path) -> None:
     from rulewright.generation.cpu import multiplies_bf16
 
     able = torch.cpu.get_capabilities()
     if able["architecture"] == "x86_64":
         assert multiplies_bf16() == bool(able["avx512_bf16"] or able["amx_bf16"])
-    generator = open_generator(GeneratorConfig(model=str(checkpoint), device="cpu"))
+    generator = local(checkpoint, device="cpu")
     assert generator.model.dtype == (torch.bfloat16 if multiplies_bf16() else torch.float32)
     [[got]] = generator.generate([PROMPTS[0]], Sampling(max_new_tokens=4))
-    assert got.n_tokens > 0 and got.logprob < 0
+    assert got.n_tokens > 0 and got.logprob is not None and got.logprob < 0
 
 
-def test_the_style_is_the_checkpoints(checkpoint, generator, tmp_path):
+def test_the_style_is_the_checkpoints(checkpoint: Path, generator: LocalGenerator, tmp_path: Path) -> None:
     assert generator.style == "compact"
     facts = checkpoint_facts(GeneratorConfig(model=str(checkpoint)))
     assert facts["style"] == "compact" and facts["task"] == "edit" and len(facts["digest"]) == 16
     assert checkpoint_facts(GeneratorConfig(model=str(checkpoint), style="full"))["style"] == "full"
 
 
-def test_thinking_is_as_the_checkpoint_was_trained(checkpoint, tmp_path, capsys):
+def test_thinking_is_as_the_checkpoint_was_trained(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = tmp_path / "model"
     shutil.copytree(checkpoint, folder)
     template = (folder / "chat_template.jinja").read_text()
@@ -211,7 +224,7 @@ def test_thinking_is_as_the_checkpoint_was_trained(checkpoint, tmp_path, capsys)
                 json.dumps({"prompt_style": "compact", "thinking": noted})
             )
             spec = GeneratorConfig(model=str(folder), thinking=wanted)
-            with open_generator(spec) as model:
+            with local(folder, thinking=wanted) as model:
                 asked[noted, wanted] = model.tokenizer.decode(model.encode(PROMPTS[1])).endswith("</think>")
             conflict = wanted is not None and wanted != noted
             assert ("was trained with" in capsys.readouterr().err) == conflict
@@ -222,7 +235,7 @@ def test_thinking_is_as_the_checkpoint_was_trained(checkpoint, tmp_path, capsys)
     }  # fmt: skip
 
 
-def test_wrong_folders_are_named(tmp_path):
+def test_wrong_folders_are_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such checkpoint folder"):
         open_generator(GeneratorConfig(model="models/absent"))
     with pytest.raises(UsageError, match="no model named"):
@@ -237,7 +250,7 @@ def test_wrong_folders_are_named(tmp_path):
         open_generator(GeneratorConfig(model=str(tmp_path / "checkpoint-10")))
 
 
-def test_a_hub_name_without_a_hub_fails_at_once(monkeypatch, tmp_path):
+def test_a_hub_name_without_a_hub_fails_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from huggingface_hub import constants
 
     for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
@@ -255,13 +268,13 @@ def test_a_hub_name_without_a_hub_fails_at_once(monkeypatch, tmp_path):
         assert "rulewright fetch smollm2" in caught.value.hint
 
 
-def test_impossible_sampling_is_refused():
+def test_impossible_sampling_is_refused() -> None:
     for wrong in ({"n": 0}, {"temperature": -1}, {"top_p": 0}, {"top_p": 1.5}, {"max_new_tokens": 0}):
         with pytest.raises(ValueError, match="got"):
             Sampling(**wrong)
 
 
-def test_importing_generation_needs_no_torch(root: Path):
+def test_importing_generation_needs_no_torch(root: Path) -> None:
     code = (
         "import sys, rulewright.generation, rulewright.generation.endpoint;"
         "assert not {'torch', 'transformers'} & set(sys.modules)"

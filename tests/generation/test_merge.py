@@ -6,18 +6,20 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rulewright.cli import main
 from rulewright.generation import GeneratorConfig, Sampling, open_generator
 from rulewright.generation.adapters import Adapter
+from rulewright.prompts import Message
 
 torch = pytest.importorskip("torch")
 peft = pytest.importorskip("peft")
 transformers = pytest.importorskip("transformers")
 
-PROMPT = [{"role": "user", "content": "rename f to g"}]
+PROMPT: list[Message] = [{"role": "user", "content": "rename f to g"}]
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,7 @@ def make_adapter(base: Path, folder: Path, r: int = 4) -> Path:
     return folder
 
 
-def logits(folder: Path, dtype: str) -> torch.Tensor:
+def logits(folder: Path, dtype: str) -> Any:
     """Of a few tokens, from a folder as transformers opens it (an adapter on its base)."""
     model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype))
     with torch.no_grad():

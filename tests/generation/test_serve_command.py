@@ -9,13 +9,15 @@ import sys
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rulewright.cli import main
 from rulewright.commands import serve
 from rulewright.commands.serve import Server
-from rulewright.generation.adapters import Adapter
+from rulewright.errors import UsageError
+from rulewright.generation.adapters import Adapter, is_adapter
 
 VLLM = Server("vllm", ["vllm", "serve"], "")
 
@@ -49,7 +51,7 @@ def program(path: Path, text: str = "#!/bin/sh\nexit 0\n") -> Path:
 
 
 def line(config: serve.Config) -> list[str]:
-    adapter = Adapter.read(config.model) if serve.is_adapter(config.model) else None
+    adapter = Adapter.read(config.model) if is_adapter(config.model) else None
     return serve.command_line(config, VLLM, adapter)
 
 
@@ -57,7 +59,7 @@ def flags(command: list[str]) -> dict[str, str]:
     return {a: b for a, b in pairwise(command) if a.startswith("--")}
 
 
-def test_vllm_command(folder):
+def test_vllm_command(folder: Path) -> None:
     config = serve.Config(model=str(folder), port=8123, gpus=2, max_length_tokens=4096, extra=["--seed", "1"])
     command = line(config)
     assert command[:3] == ["vllm", "serve", str(folder)]
@@ -72,7 +74,7 @@ def test_vllm_command(folder):
     assert "--enable-lora" not in command and "--default-chat-template-kwargs" not in command
 
 
-def test_an_adapter_is_served_on_its_base(adapter, folder):
+def test_an_adapter_is_served_on_its_base(adapter: Path, folder: Path) -> None:
     command = line(serve.Config(model=str(adapter)))
     pairs = flags(command)
     assert command[2] == str(folder) and "--enable-lora" in command
@@ -83,15 +85,15 @@ def test_an_adapter_is_served_on_its_base(adapter, folder):
     assert flags(line(serve.Config(model=str(adapter))))["--tokenizer"] == str(adapter)
 
 
-def test_names_of_base_and_adapter_never_collide(adapter, folder):
+def test_names_of_base_and_adapter_never_collide(adapter: Path, folder: Path) -> None:
     pairs = flags(line(serve.Config(model=str(adapter), name="sft")))
     assert pairs["--served-model-name"] == "sft-base" and pairs["--lora-modules"].startswith("sft=")
 
 
-def test_a_moved_base_is_named(adapter, folder, tmp_path):
+def test_a_moved_base_is_named(adapter: Path, folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "elsewhere"
     folder.rename(other)
-    with pytest.raises(serve.UsageError, match=r"is gone.*\nhint: .*--base"):
+    with pytest.raises(UsageError, match=r"is gone.*\nhint: .*--base"):
         line(serve.Config(model=str(adapter)))
     assert line(serve.Config(model=str(adapter), base=str(other)))[2] == str(other)
 
@@ -107,7 +109,9 @@ def test_a_moved_base_is_named(adapter, folder, tmp_path):
         ({"peft_type": "IA3"}, "IA3"),
     ],
 )
-def test_an_adapter_that_vllm_cannot_serve_is_to_be_merged(folder, tmp_path, capsys, settings, said):
+def test_an_adapter_that_vllm_cannot_serve_is_to_be_merged(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], settings: dict[str, Any], said: str
+) -> None:
     path = write_adapter(tmp_path / "odd", folder, **settings)
     vllm = program(tmp_path / "env" / "bin" / "vllm")
     assert main(["serve", str(path), "--vllm", str(vllm), "--dry-run"]) == 2
@@ -115,7 +119,9 @@ def test_an_adapter_that_vllm_cannot_serve_is_to_be_merged(folder, tmp_path, cap
     assert said in err and "rulewright merge" in err
 
 
-def test_a_rank_that_is_too_small_is_refused_before_the_server_starts(adapter, tmp_path, capsys):
+def test_a_rank_that_is_too_small_is_refused_before_the_server_starts(
+    adapter: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     vllm = program(tmp_path / "env" / "bin" / "vllm")
     common = ["serve", str(adapter), "--vllm", str(vllm), "--dry-run"]
     assert main([*common, "--lora-rank", "8"]) == 2
@@ -124,7 +130,7 @@ def test_a_rank_that_is_too_small_is_refused_before_the_server_starts(adapter, t
     assert "--max-lora-rank 64" in capsys.readouterr().out
 
 
-def test_thinking_is_asked_as_it_was_trained(folder):
+def test_thinking_is_asked_as_it_was_trained(folder: Path) -> None:
     assert "--default-chat-template-kwargs" not in line(serve.Config(model=str(folder)))
     for thinking in (False, True):
         (folder / "rulewright.json").write_text(json.dumps({"thinking": thinking}))
@@ -134,7 +140,9 @@ def test_thinking_is_asked_as_it_was_trained(folder):
     assert "--default-chat-template-kwargs" not in line(serve.Config(model=str(folder)))
 
 
-def test_a_server_for_rollouts(folder, adapter, tmp_path, capsys):
+def test_a_server_for_rollouts(
+    folder: Path, adapter: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     vllm = program(tmp_path / "env" / "bin" / "vllm")
     common = ["--vllm", str(vllm), "--rollouts", "--dry-run"]
     assert main(["serve", str(folder), *common]) == 2, "nothing says how large the adapters will be"
@@ -146,7 +154,7 @@ def test_a_server_for_rollouts(folder, adapter, tmp_path, capsys):
         assert "--enable-lora" in said and "--logprobs-mode processed_logprobs" in said
 
 
-def test_where_vllm_is_found(tmp_path, monkeypatch):
+def test_where_vllm_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A program, its environment's folder, a Python that has it, or the path; each is said."""
     vllm = program(tmp_path / "env" / "bin" / "vllm")
     assert serve.find_vllm(str(vllm)) == ([str(vllm), "serve"], str(vllm))
@@ -165,23 +173,27 @@ def test_where_vllm_is_found(tmp_path, monkeypatch):
     ("wanted", "said"), [("/nowhere/vllm", "no program there"), (sys.executable, "this Python has no vLLM")]
 )
 @pytest.mark.skipif(find_spec("vllm") is not None, reason="vLLM is installed here")
-def test_no_vllm_where_it_should_be(folder, capsys, wanted, said):
+def test_no_vllm_where_it_should_be(
+    folder: Path, capsys: pytest.CaptureFixture[str], wanted: str, said: str
+) -> None:
     assert main(["serve", str(folder), "--vllm", wanted]) == 2
     assert said in capsys.readouterr().err
 
 
-def test_transformers_command(folder, adapter):
+def test_transformers_command(folder: Path, adapter: Path) -> None:
     pytest.importorskip("transformers")
-    server = Server("transformers", [serve._transformers_program(), "serve"], "")
+    server = Server("transformers", [serve.transformers_program(), "serve"], "")
     command = serve.command_line(serve.Config(model=str(folder)), server, None)
     assert Path(command[0]).name == "transformers" and command[1:3] == ["serve", str(folder)]
     assert serve.served_name(serve.Config(model=str(folder)), "transformers") == str(folder)
-    with pytest.raises(serve.UsageError, match="rulewright merge"):
+    with pytest.raises(UsageError, match="rulewright merge"):
         serve.command_line(serve.Config(model=str(adapter)), server, Adapter.read(adapter))
 
 
 @pytest.mark.skipif(find_spec("vllm") is not None, reason="vLLM is installed here")
-def test_what_is_missing_is_said(folder, capsys, monkeypatch):
+def test_what_is_missing_is_said(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     assert main(["serve", str(folder), "--server", "vllm"]) == 2
     assert "pip install 'rulewright[vllm]'" in capsys.readouterr().err

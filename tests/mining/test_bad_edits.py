@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,11 +28,9 @@ DEEP: dict[str, tuple[Language, str, str]] = {
 @pytest.mark.parametrize("name", DEEP)
 def test_code_that_is_nested_too_deeply_is_refused(name: str) -> None:
     language, pre, post = DEEP[name]
-    start = time.process_time()
     mined = mine(pre + "\n", post + "\n", language)
     assert mined.action is None
     assert "deep" in mined.reason
-    assert time.process_time() - start < 5
 
 
 def test_depth_is_counted_in_levels() -> None:
@@ -55,10 +51,8 @@ def test_everything_shuffled_ends_soon(language: Language) -> None:
     pre = SOURCES[language] * 40
     lines = pre.split("\n")
     post = "\n".join(lines[1::2] + lines[::2])
-    start = time.process_time()
     mined = mine(pre, post, language)
     assert mined.action is None or engine.apply(mined.action, pre).post == post
-    assert time.process_time() - start < 20
 
 
 @settings(max_examples=60, deadline=None)

@@ -29,7 +29,7 @@ def test_each_source_has_its_own_records(tmp_path: Path, monkeypatch: pytest.Mon
     for number in range(3):
         files = sorted((tmp_path / "data/processed").glob(f"*/mined_demo-{number}.jsonl"))
         records = [record for file in files for record in store.load(file)]
-        assert {record.metadata.provenance["of"] for record in records} == {
+        assert {(record.metadata.provenance or {})["of"] for record in records} == {
             f"e{number}", f"e{number + 3}", f"e{number + 6}"
         }  # fmt: skip
         for record in records:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from tests.waiting import wait_until
 
 from rulewright import cli, engine, jsonl
 from rulewright.actions import parse_action
@@ -149,7 +149,7 @@ def test_edits_of_one_rule_know_each_other_within_their_split(
     known = {}
     for split in ("train", "test", "dev"):
         for record in store.load(tmp_path / f"data/processed/{split}/mined_demo.jsonl"):
-            known[record.metadata.provenance["of"]] = record.metadata
+            known[(record.metadata.provenance or {})["of"]] = record.metadata
     assert len(known) == 10
     for name, metadata in known.items():
         split = name.rstrip("0123456789")
@@ -172,11 +172,8 @@ def test_a_killed_run_continues_to_the_same_bytes(tmp_path: Path) -> None:
         _rows(folder / "edits.jsonl", 60)
     subprocess.run(command, cwd=whole, check=True, capture_output=True)
     process = subprocess.Popen(command, cwd=broken, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for _ in range(400):
-        work = list(broken.glob("data/processed/.runs/*/rows.jsonl"))
-        if work and work[0].stat().st_size > 1_000:
-            break
-        time.sleep(0.02)
+    work = lambda: broken.glob("data/processed/.runs/*/rows.jsonl")  # noqa: E731
+    wait_until(lambda: any(path.stat().st_size > 1_000 for path in work()), process)
     process.kill()
     process.wait()
     subprocess.run([*command, "--resume"], cwd=broken, check=True, capture_output=True)
@@ -224,7 +221,7 @@ def test_equal_edits_get_one_tier(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     files = sorted((tmp_path / "data/processed").glob("*/mined_*.jsonl"))
     records = [record for file in files for record in store.load(file)]
     assert len(records) == 12
-    assert len({record.metadata.provenance["tier"] for record in records}) == 1
+    assert len({(record.metadata.provenance or {})["tier"] for record in records}) == 1
 
 
 def test_rows_that_are_no_edits_at_all_are_named(

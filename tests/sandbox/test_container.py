@@ -60,7 +60,7 @@ def test_in_a_real_container(container: Container, name: str) -> None:
     assert (result.status, result.tier) == (status, "docker"), result
     assert stdout is None or result.stdout == stdout
     assert result.wall_s < job.limits.wall_s + 8
-    left = subprocess.run([container._program, "ps", "-aq"], capture_output=True, text=True, check=True)
+    left = subprocess.run([container.program, "ps", "-aq"], capture_output=True, text=True, check=True)
     assert left.stdout == ""
 
 

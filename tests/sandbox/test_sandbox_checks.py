@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rulewright.sandbox.inside.recorder import has_object, plain
 from rulewright.sandbox.instrument import instrument
 from rulewright.sandbox.job import Limits
-from rulewright.sandbox.judging import _plain, decoys, judge, read
+from rulewright.sandbox.judging import decoys, judge, read, rebuilt
 from rulewright.sandbox.runner import Sandbox
 
 SHORT = Limits(wall_s=4)
@@ -182,7 +182,7 @@ PLAIN = st.recursive(
 def test_plain_values_survive_the_wire(value: object) -> None:
     sent = plain(value)
     assert not has_object(sent)
-    back = _plain(sent)
+    back = rebuilt(sent)
     assert back == value
     assert type(back) is type(value)
 

@@ -30,6 +30,7 @@ from rulewright.training.policy_config import Keep, PolicyConfig, Tasks
 from rulewright.verdict import Verdict
 
 pytest.importorskip("trl")
+
 import torch
 from safetensors.torch import load_file
 from tests.events import scalars
@@ -37,13 +38,14 @@ from transformers import GenerationMixin
 from trl import GRPOConfig, GRPOTrainer
 from trl.trainer.utils import split_tensor_dict
 
+from rulewright.generation.local import LocalGenerator
 from rulewright.training.checkpoints import COMPLETE
 from rulewright.training.config import LoraConfig, TinyConfig
-from rulewright.training.grpo import PolicyTrainer, _cat
+from rulewright.training.grpo import PolicyTrainer, join_padded
 from rulewright.training.micro_batches import micro_batches
 from rulewright.training.models import load_tokenizer
 from rulewright.training.tiny import make_model, make_tokenizer
-from rulewright.training.watch import Watch, _in_order
+from rulewright.training.watch import Watch, in_order
 
 Rule = Callable[[int, str], float | None]
 
@@ -274,7 +276,7 @@ def test_rollouts_of_our_own_loop_are_the_policys(checkpoint: Path, tmp_path: Pa
     again, _ = trainer._generate_single_turn(prompts[:7], None, {}, 1)
     assert first == again
     trainer.args.top_k = 5
-    assert trainer._open_decoder() is None, "other sampling is left to TRL"
+    assert trainer.open_decoder() is None, "other sampling is left to TRL"
 
 
 def test_a_flat_batch_ends_after_bounded_rounds(checkpoint: Path, tmp_path: Path) -> None:
@@ -322,10 +324,10 @@ def test_batch_scaling_is_over_what_is_trained_on(checkpoint: Path, tmp_path: Pa
 
 def test_rounds_of_different_lengths_are_padded_on_the_right_side() -> None:
     one, two = torch.ones(1, 2, dtype=torch.long), torch.full((1, 3), 2)
-    assert _cat([one, two], "prompt_ids", 9).tolist() == [[9, 1, 1], [2, 2, 2]]
-    assert _cat([one, two], "completion_ids", 9).tolist() == [[1, 1, 9], [2, 2, 2]]
-    assert _cat([one, two], "completion_mask", 9).tolist() == [[1, 1, 0], [2, 2, 2]]
-    assert _cat([torch.ones(2), torch.zeros(1)], "advantages", 9).tolist() == [1, 1, 0]
+    assert join_padded([one, two], "prompt_ids", 9).tolist() == [[9, 1, 1], [2, 2, 2]]
+    assert join_padded([one, two], "completion_ids", 9).tolist() == [[1, 1, 9], [2, 2, 2]]
+    assert join_padded([one, two], "completion_mask", 9).tolist() == [[1, 1, 0], [2, 2, 2]]
+    assert join_padded([torch.ones(2), torch.zeros(1)], "advantages", 9).tolist() == [1, 1, 0]
 
 
 def test_rollouts_are_asked_as_evaluation_and_the_saved_model_are(checkpoint: Path, tmp_path: Path) -> None:
@@ -351,6 +353,7 @@ def test_rollouts_are_asked_as_evaluation_and_the_saved_model_are(checkpoint: Pa
     note = json.loads((config.out / "rulewright.json").read_text())
     assert note["thinking"] is False
     with open_generator(GeneratorConfig(model=str(config.out))) as generator:
+        assert isinstance(generator, LocalGenerator)
         wanted = [generator.encode(scorer.prompt(row, "compact")) for row in range(12)]
         assert generator.tokenizer.decode(wanted[0]).endswith("<think></think>")
     assert asked and all(ids in wanted for ids in asked)
@@ -614,7 +617,7 @@ def test_trimming_and_sorting_change_no_gradient(
     scorer = ByRule(20, lambda row, text: None if "q" in text else letters(row, text))
     config = settings(checkpoint, tmp_path, trainer=trainer_options, sampling=SamplingConfig(max_rounds=1))
     trainer = open_policy(config, scorer)
-    trainer._shares_prefixes = shared
+    trainer.shares_prefixes = shared
     trainer.model.train()
     pick = random.Random(0)
     end = trainer.processing_class.eos_token_id
@@ -726,7 +729,7 @@ def test_a_start_that_was_not_saved_in_time_is_saved_on_resume(checkpoint: Path,
         return run_policy(again, Tasks(ByRule(12, letters), ByRule(4, falls), "letters"))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Watch, "_save_best", lambda self, step: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(Watch, "save_best", lambda self, step: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             train(resume=False)
     assert not (config.out / "run/best").exists()
@@ -743,4 +746,4 @@ def test_answers_of_all_processes_stand_in_the_order_of_the_tasks() -> None:
         parts = [
             [[scored(row, k) for k in range(2)] for row in range(rank, 7, world)] for rank in range(world)
         ]
-        assert _in_order(parts) == [scored(row, k) for row in range(7) for k in range(2)]
+        assert in_order(parts) == [scored(row, k) for row in range(7) for k in range(2)]

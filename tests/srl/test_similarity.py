@@ -8,8 +8,8 @@ import random
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -316,8 +316,24 @@ def test_equal_across_processes_and_hash_seeds() -> None:
     assert len(answers) == 1
 
 
+def calls(function: Callable[[], object]) -> int:
+    """How many functions of Python are called: work, whatever the machine."""
+    n = 0
+
+    def count(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal n
+        n += event == "call"
+
+    sys.setprofile(count)
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
+    return n
+
+
 def test_large_and_bent_actions_are_bounded() -> None:
-    """10 kB in well under the time of a rollout; nothing raises."""
+    """Work grows with the size only, counted in calls; nothing raises."""
     rng = random.Random(0)
 
     def long_rule() -> dict[str, Any]:
@@ -327,16 +343,13 @@ def test_large_and_bent_actions_are_bounded() -> None:
     teacher = action(long_rule())
     similarity(teacher, teacher)
     student = action(long_rule())
-    start = time.process_time()
-    similarity(student, teacher)
-    assert time.process_time() - start < 0.1
+    assert calls(lambda: similarity(student, teacher)) < 20_000
 
     many = action({"rule": {"any": [{"pattern": f"junk{i}($A{i})"} for i in range(400)]}, "fix": "x" * 4000})
     tied = action({"rule": {"all": [{"has": {"pattern": f"$A{i}"}} for i in range(60)]}, "fix": "f()"})
-    start = time.process_time()
+    assert calls(lambda: similarity(tied, many)) < 400_000
     assert 0 <= similarity(many, teacher).r < 0.5
     assert 0 <= similarity(tied, many).r < 0.5
-    assert time.process_time() - start < 2.0
 
     deep: dict[str, Any] = {"pattern": "$A"}
     for _ in range(60):

@@ -9,12 +9,12 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.waiting import wait_until
 
 from rulewright import jsonl
 from rulewright.actions import parse_action
@@ -219,9 +219,7 @@ def test_same_bytes_again_and_after_a_kill(made: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "rulewright", *arguments(tmp_path, "--limit", "900", "--workers", "2")]
     environment = {**os.environ, "PYTHONHASHSEED": "7"}
     run = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment, start_new_session=True)
-    deadline = time.monotonic() + 90
-    while run.poll() is None and not list(tmp_path.rglob("0*.jsonl")) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_until(lambda: list(tmp_path.rglob("0*.jsonl")), run)
     os.killpg(run.pid, signal.SIGKILL)
     run.wait()
     synth(tmp_path, "--limit", "900")

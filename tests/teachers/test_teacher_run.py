@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.waiting import wait_until
 
 from rulewright import cli, jsonl
 from rulewright.actions import parse_action, render_response
@@ -176,13 +176,12 @@ def test_kill_9_then_resume_gives_the_same_bytes(tmp_path: Path) -> None:
         "2",
     ]
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    whole.mkdir(), cut.mkdir()
+    whole.mkdir()
+    cut.mkdir()
     subprocess.run(command, cwd=whole, check=True, capture_output=True, timeout=240)
     raw = cut / "trajectories/raw/teacher/miner.jsonl"
     with subprocess.Popen(command, cwd=cut, stderr=subprocess.DEVNULL, start_new_session=True) as child:
-        until = time.monotonic() + 200
-        while time.monotonic() < until and not (raw.exists() and raw.stat().st_size > 4000):
-            time.sleep(0.01)
+        assert wait_until(lambda: raw.exists() and raw.stat().st_size > 4000, child)
         os.killpg(child.pid, signal.SIGKILL)
     # A torn line, and an episode whose last row is missing: both are owed again.
     whole_rows = (whole / "trajectories/raw/teacher/miner.jsonl").read_bytes()
@@ -298,9 +297,7 @@ def test_every_episode_is_on_disk_when_it_ends_and_none_is_asked_twice(
     command = [sys.executable, "-m", "rulewright", *argv]
     raw = tmp_path / "trajectories/raw/teacher/t.jsonl"
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL, start_new_session=True) as child:
-        until = time.monotonic() + 200
-        while time.monotonic() < until and not (raw.exists() and raw.read_bytes().count(b"\n") >= 4):
-            time.sleep(0.02)
+        assert wait_until(lambda: raw.exists() and raw.read_bytes().count(b"\n") >= 4, child)
         assert run(tmp_path, *argv) == 2
         said = capsys.readouterr().err
         assert f"process {child.pid} on" in said and "another run writes it" in said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,11 @@ def groups(split: str) -> list[str]:
     return [name for i in range(2000) if split_of(name := f"project-{i}") == split]
 
 
+Make = Callable[..., tuple[int, dict[str, Any]]]
+
+
 @pytest.fixture
-def make(tmp_path, monkeypatch):
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     """Write records, let the gold teacher replay them, make trajectories; give exit code and metadata."""
     monkeypatch.chdir(tmp_path)
 
@@ -76,7 +80,7 @@ def mixed() -> list[NormalizedRecord]:
     return [*made, record(50, "train", groups("dev")[0]), record(51, "train", groups("test")[0])]
 
 
-def test_rejected_tiers_never_pass_and_memorized_rules_have_their_share(make):
+def test_rejected_tiers_never_pass_and_memorized_rules_have_their_share(make: Make) -> None:
     code, found = make(mixed())
     assert code == 0
     # 13 steps are not memorized: a tenth of all may be, so one of six.
@@ -109,12 +113,16 @@ def test_rejected_tiers_never_pass_and_memorized_rules_have_their_share(make):
          {"memorized_share": 5, "tier reject": 4, "test_split": 1}),
     ],
 )  # fmt: skip
-def test_tiers_and_shares_are_configured(make, more, n, dropped):
+def test_tiers_and_shares_are_configured(
+    make: Make, more: list[str], n: int, dropped: dict[str, int]
+) -> None:
     code, found = make(mixed(), *more)
     assert code == 0 and found["steps"]["train"] == n and found["dropped"] == dropped
 
 
-def test_the_manifest_says_what_it_was_made_from_and_where_groups_went(make, capsys):
+def test_the_manifest_says_what_it_was_made_from_and_where_groups_went(
+    make: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
     code, found = make(mixed())
     assert code == 0
     manifest = found["manifest"]
@@ -133,14 +141,16 @@ def test_the_manifest_says_what_it_was_made_from_and_where_groups_went(make, cap
     assert Path("data/processed/srl/metadata.json").read_bytes() == first
 
 
-def test_when_all_verified_steps_lie_in_dev_that_is_the_message(make, capsys):
+def test_when_all_verified_steps_lie_in_dev_that_is_the_message(
+    make: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
     dev = groups("dev")
     assert make([record(i, "train", dev[i]) for i in range(3)])[0] == 1
     said = capsys.readouterr().err
     assert "those that are verified belong 3 to dev" in said and "data/processed/train" in said
 
 
-def test_what_repeats_code_and_what_describes_a_change():
+def test_what_repeats_code_and_what_describes_a_change() -> None:
     long = "\n".join(f"    {statement(i)}" for i in range(3))
     assert is_memorized({"rule": {"pattern": statement(1)}, "fix": "pass"})
     assert is_memorized({"rule": {"pattern": f"def f($A):\n{long}"}, "fix": "pass"})
@@ -157,7 +167,9 @@ def test_what_repeats_code_and_what_describes_a_change():
     assert not is_memorized({"rule": {"pattern": many.replace("$V", "$V_")}, "fix": many})
 
 
-def known(i: int, group: str, rules: list[dict[str, Any]], pre: str, post: str, elsewhere: dict[str, Any]):
+def known(
+    i: int, group: str, rules: list[dict[str, Any]], pre: str, post: str, elsewhere: dict[str, Any]
+) -> NormalizedRecord:
     return NormalizedRecord(
         instruction=f"Do the change of {i}.", pre=pre, post=post, language="python",
         metadata=RecordMetadata(
@@ -167,7 +179,7 @@ def known(i: int, group: str, rules: list[dict[str, Any]], pre: str, post: str, 
     )  # fmt: skip
 
 
-def test_siblings_reach_the_steps_and_follow_an_episode(make):
+def test_siblings_reach_the_steps_and_follow_an_episode(make: Make) -> None:
     """In an episode of several steps, each step knows the code elsewhere as the steps before left it."""
     old, gone = (
         {"rule": {"pattern": f"{a}($X)"}, "fix": f"{b}($X)"} for a, b in (("old", "new"), ("gone", "here"))
@@ -199,6 +211,6 @@ def test_siblings_reach_the_steps_and_follow_an_episode(make):
     assert [len(row.held_out) for row in rows] == [2, 2, 2, 0]
 
 
-def test_a_row_with_broken_siblings_is_counted():
+def test_a_row_with_broken_siblings_is_counted() -> None:
     row = {"instruction": "i", "pre": "a\n", "post": "b\n", "language": "python", "siblings": [{"pre": "a"}]}
     assert parse_task(row) == "bad_siblings"

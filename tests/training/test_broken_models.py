@@ -59,7 +59,11 @@ def adapter(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def without(*names: str) -> Callable[[Path], None]:
-    return lambda folder: [(folder / name).unlink(missing_ok=True) for name in names] and None
+    def remove(folder: Path) -> None:
+        for name in names:
+            (folder / name).unlink(missing_ok=True)
+
+    return remove
 
 
 def cut(folder: Path) -> None:
@@ -93,6 +97,9 @@ class One:
     def group(self, row: int) -> str:
         return str(row)
 
+    def reference(self, row: int) -> str:
+        return ""
+
     def score(self, rows: Any, texts: Any, n_tokens: Any) -> list[Scored]:
         raise AssertionError("no answer is asked for")
 
@@ -107,7 +114,7 @@ def sft(data: Any, model: Path, out: Path, **changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("kind", BROKEN)
 @pytest.mark.parametrize("method", ["sft", "policy"])
 def test_a_broken_checkpoint_is_named_before_anything_is_claimed(
-    data, whole: Path, tmp_path: Path, kind: str, method: str
+    data: Callable[[str], str], whole: Path, tmp_path: Path, kind: str, method: str
 ) -> None:
     folder = tmp_path / "model"
     shutil.copytree(whole, folder)
@@ -123,7 +130,7 @@ def test_a_broken_checkpoint_is_named_before_anything_is_claimed(
     assert not (tmp_path / "out").exists()
 
 
-def test_an_adapter_whose_base_is_gone(data, adapter: Path, tmp_path: Path) -> None:
+def test_an_adapter_whose_base_is_gone(data: Callable[[str], str], adapter: Path, tmp_path: Path) -> None:
     shutil.copytree(adapter, tmp_path / "moved")
     config = tmp_path / "moved/adapter/adapter_config.json"
     gone = str(tmp_path / "nowhere/base")
@@ -145,7 +152,9 @@ def test_an_adapter_whose_base_is_gone(data, adapter: Path, tmp_path: Path) -> N
     assert not (tmp_path / "out").exists()
 
 
-def test_an_adapter_without_a_tokenizer_takes_its_base_s(data, adapter: Path, tmp_path: Path) -> None:
+def test_an_adapter_without_a_tokenizer_takes_its_base_s(
+    data: Callable[[str], str], adapter: Path, tmp_path: Path
+) -> None:
     assert sft(data, adapter / "adapter", tmp_path / "out", lora=LoraConfig(r=2))["steps"] == 2
 
 
@@ -175,7 +184,9 @@ def test_under_zero3_a_continued_adapter_has_the_type_of_its_base(
     assert types() == {"torch.bfloat16"}
 
 
-def test_shards_cannot_be_merged(data, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shards_cannot_be_merged(
+    data: Callable[[str], str], whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
     monkeypatch.setenv("FSDP_VERSION", "2")
     with pytest.raises(ConfigError, match="is not possible where FSDP shards"):
@@ -183,13 +194,17 @@ def test_shards_cannot_be_merged(data, whole: Path, tmp_path: Path, monkeypatch:
     assert not (tmp_path / "out").exists()
 
 
-def test_nothing_to_train_on_leaves_the_folder_free(data, whole: Path, tmp_path: Path) -> None:
+def test_nothing_to_train_on_leaves_the_folder_free(
+    data: Callable[[str], str], whole: Path, tmp_path: Path
+) -> None:
     with pytest.raises(RulewrightError, match="no record is left"):
         sft(data, whole, tmp_path / "out", max_length_tokens=16)
     assert sft(data, whole, tmp_path / "out")["steps"] == 2
 
 
-def test_a_full_disk_is_told_once_and_the_run_goes_on_after(data, whole: Path, tmp_path: Path) -> None:
+def test_a_full_disk_is_told_once_and_the_run_goes_on_after(
+    data: Callable[[str], str], whole: Path, tmp_path: Path
+) -> None:
     """No file of the process may grow beyond a bound: its writes fail as on a full disk."""
     config = SftConfig(
         model=str(whole), mix=[MixEntry(path=data("train"))], max_length_tokens=256, trainer=OPTIONS,

@@ -206,9 +206,9 @@ def test_the_saved_template_asks_alike_everywhere(plain: Any, tmp_path: Path) ->
         assert tokenizer.chat_template == once, "adapting twice is adapting once"
         tokenizer.save_pretrained(tmp_path / name)
         saved = AutoTokenizer.from_pretrained(tmp_path / name)
-        for messages in ([{"role": "user", "content": "U"}], [
-            {"role": "system", "content": "S"}, {"role": "user", "content": "U"},
-        ]):  # fmt: skip
+        user: Message = {"role": "user", "content": "U"}
+        system: Message = {"role": "system", "content": "S"}
+        for messages in ([user], [system, user]):
             ids = saved.apply_chat_template(messages, add_generation_prompt=True, return_dict=True)[
                 "input_ids"
             ]

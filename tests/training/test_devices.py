@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def test_one_process_takes_one_card(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     set_already: str | None, n_cards: int, taken: str | None,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(environment, "_count_cards", lambda: n_cards)
+    monkeypatch.setattr(environment, "count_cards", lambda: n_cards)
     if set_already is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", set_already)
     environment.prepare(1)
@@ -55,7 +56,7 @@ def test_one_process_takes_one_card(
 
 
 def test_several_processes_keep_all_cards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environment, "_count_cards", lambda: 2)
+    monkeypatch.setattr(environment, "count_cards", lambda: 2)
     environment.prepare(1, processes=2)
     assert "CUDA_VISIBLE_DEVICES" not in os.environ
     monkeypatch.setenv("RANK", "1")
@@ -67,7 +68,7 @@ def test_several_processes_keep_all_cards(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_more_processes_than_cards_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(environment, "_count_cards", lambda: 2)
+    monkeypatch.setattr(environment, "count_cards", lambda: 2)
     with pytest.raises(UsageError, match="processes: 3, but 2 GPUs"):
         job.launch(["train", "sft"], SftConfig(processes=3), tmp_path)
 
@@ -79,7 +80,10 @@ def _config(data: Any, out: Path) -> SftConfig:
 
 
 def test_cards_that_are_visible_all_the_same_are_one(
-    data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    data: Callable[[str], str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """TRL would end with a traceback about `nn.DataParallel`."""
     pytest.importorskip("trl")
@@ -99,7 +103,7 @@ def test_cards_that_are_visible_all_the_same_are_one(
 
 
 @pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
-def test_the_driver_is_asked_how_many_there_are(data, tmp_path: Path) -> None:
+def test_the_driver_is_asked_how_many_there_are(data: Callable[[str], str], tmp_path: Path) -> None:
     """A driver's library that knows of two cards, as there is none here."""
     pytest.importorskip("trl")
     source = tmp_path / "nvml.c"

@@ -161,7 +161,8 @@ def test_attention_is_sdpas(kind: str) -> None:
     def result(dtype: Any, ours: bool) -> list[Any]:
         given = [x.to(dtype).requires_grad_() for x in exact]
         if ours:
-            out, _ = cpu.attention(module, *given, mask)
+            query, key, value = given
+            out, _ = cpu.attention(module, query, key, value, mask)
             assert "_Attention" in repr(out.grad_fn.next_functions[0][0])
         else:
             key, value = (x.repeat_interleave(H // G, dim=1) for x in given[1:])

@@ -58,8 +58,10 @@ def scored(model: Any, autocast: bool = False, **options: Any) -> tuple[Any, lis
 
 @pytest.mark.parametrize("tied", [True, False])
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
-def test_values_and_gradients_are_trls(tied: bool, temperature: float, monkeypatch) -> None:
-    monkeypatch.setattr(head, "_ROWS", 64)  # several parts, and one that is not full
+def test_values_and_gradients_are_trls(
+    tied: bool, temperature: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(head, "ROWS", 64)  # several parts, and one that is not full
     theirs, ours = both(small(tied), temperature)
     (expected, wanted), (found, got) = scored(theirs), scored(ours)
     for name in FIELDS:

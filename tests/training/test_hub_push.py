@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -86,7 +86,9 @@ def hub() -> Iterator[Hub]:
     server.server_close()
 
 
-def test_a_finished_model_is_pushed_with_its_card_and_without_its_run(hub: Hub, data, tmp_path: Path) -> None:
+def test_a_finished_model_is_pushed_with_its_card_and_without_its_run(
+    hub: Hub, data: Callable[[str], str], tmp_path: Path
+) -> None:
     pytest.importorskip("trl")
     config = {
         "tiny": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,9 @@ def test_deepspeed_and_the_run_agree_on_precision(monkeypatch: pytest.MonkeyPatc
         environment.launched_in_bf16({"bf16": True})
 
 
-def test_packed_adapters_on_bf16_weights(data, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_packed_adapters_on_bf16_weights(
+    data: Callable[[str], str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     from rulewright.training import sft
 
     tiny = TinyConfig(vocab_size=320, hidden_size=16, n_layers=1, n_heads=2, mlp_size=32, n_texts=100)
@@ -70,7 +73,7 @@ def test_packed_adapters_on_bf16_weights(data, tmp_path: Path, capsys: pytest.Ca
 
 
 def test_weights_in_float32_are_multiplied_in_bf16_on_a_gpu(
-    data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import torch
     import trl

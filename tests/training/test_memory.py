@@ -62,9 +62,9 @@ def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     from trl.kernels import chunked_logprob
     from trl.trainer import utils
 
-    assert memory._HEAD_TILE == (chunked_logprob.TOKEN_CHUNK_SIZE, utils._CHUNKED_LOGPROB_CHUNK_SIZE)
+    assert memory.HEAD_TILE == (chunked_logprob.TOKEN_CHUNK_SIZE, utils._CHUNKED_LOGPROB_CHUNK_SIZE)
     # A tile for models of this size: one for large ones would hide the layers.
-    monkeypatch.setattr(memory, "_HEAD_TILE", (4096, 64))
+    monkeypatch.setattr(memory, "HEAD_TILE", (4096, 64))
     monkeypatch.setattr(utils, "_CHUNKED_LOGPROB_CHUNK_SIZE", 64)
     for name in ("_forward_tile", "_backward_tile", "_addmm_fp32"):
         monkeypatch.setattr(chunked_logprob, name, lambda *args, **kwargs: None)
@@ -188,7 +188,7 @@ def setup_of(arch: Architecture, kind: str, tokens: int, **more: Any) -> Setup:
 def unquantized(setup: Setup) -> float:
     """What the weights weigh too much where they could not be quantized."""
     if setup.quantized and not BITSANDBYTES:
-        return setup.architecture.body * (2 - memory._NF4_BYTES)
+        return setup.architecture.body * (2 - memory.NF4_BYTES)
     return 0.0
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from rulewright.data.mix import MixEntry
+from rulewright.data.schemas import NormalizedRecord
 from rulewright.errors import UsageError
 from rulewright.training import lengths, plan
 from rulewright.training.architecture import Architecture
@@ -59,7 +61,9 @@ def test_arithmetic_of_qwen3_14b(length: int, gflop: float, ceiling: float) -> N
     assert 209.5e12 / flop == pytest.approx(ceiling, abs=3)
 
 
-def test_packed_rows_cost_more_unless_flash_attention_skips_what_is_masked(data) -> None:
+def test_packed_rows_cost_more_unless_flash_attention_skips_what_is_masked(
+    data: Callable[[str], str],
+) -> None:
     masked = made(_config(data), "rtx5090", 2, "none")
     skipped = made(_config(data, attention="flash_attention_2"), "rtx5090", 2, "none")
     assert masked.total_gib - skipped.total_gib == pytest.approx(0.3, abs=0.06)
@@ -80,7 +84,7 @@ def test_the_tiny_model_counts_as_transformers_does(tmp_path: Path) -> None:
     assert Architecture.of(str(tmp_path)).total == Architecture.of_tiny(exact).total
 
 
-def _config(data, **changes: object) -> SftConfig:
+def _config(data: Callable[[str], str], **changes: object) -> SftConfig:
     values: dict[str, object] = {
         "model": "Qwen/Qwen3-14B",
         "mix": [MixEntry(path=data("train"))],
@@ -89,10 +93,10 @@ def _config(data, **changes: object) -> SftConfig:
         "quantize": "nf4",
         "trainer": {"packing": True, "per_device_train_batch_size": 1, "gradient_accumulation_steps": 8},
     }
-    return SftConfig(**{**values, **changes})  # type: ignore[arg-type]
+    return SftConfig(**{**values, **changes})
 
 
-def test_a_run_that_fits_and_one_that_does_not(data) -> None:
+def test_a_run_that_fits_and_one_that_does_not(data: Callable[[str], str]) -> None:
     fits = made(_config(data), "rtx5090", 2, "none")
     assert fits.fits and fits.total_gib == pytest.approx(19.1, abs=0.1)
     assert fits.n_rows == fits.n_records > 0
@@ -103,7 +107,7 @@ def test_a_run_that_fits_and_one_that_does_not(data) -> None:
     assert not full.fits and "Change: train adapters on 4-bit weights" in full.why
 
 
-def test_the_change_that_is_named_makes_it_fit(data) -> None:
+def test_the_change_that_is_named_makes_it_fit(data: Callable[[str], str]) -> None:
     config = _config(data, max_length_tokens=4096).model_copy(
         update={"trainer": {"packing": True, "per_device_train_batch_size": 4}}
     )
@@ -116,7 +120,7 @@ def test_the_change_that_is_named_makes_it_fit(data) -> None:
     assert f"{changed.total_gib:.1f} GiB" in tight.why
 
 
-def test_evaluation_is_counted(data) -> None:
+def test_evaluation_is_counted(data: Callable[[str], str]) -> None:
     without = made(_config(data), "rtx5090", 1, "none")
     config = _config(data, dev=[MixEntry(path=data("dev"))], eval_limit=16, eval_every_steps=1)
     asked = made(config, "rtx5090", 1, "none")
@@ -131,7 +135,9 @@ def test_evaluation_is_counted(data) -> None:
     assert not large.fits and "trainer.per_device_eval_batch_size: 1" in large.why
 
 
-def test_the_memory_of_rows_that_are_not_packed_is_that_of_the_longest_that_can_occur(data) -> None:
+def test_the_memory_of_rows_that_are_not_packed_is_that_of_the_longest_that_can_occur(
+    data: Callable[[str], str],
+) -> None:
     trainer = {"per_device_train_batch_size": 2}
     unseen = made(_config(data, trainer=trainer), "rtx5090", 1, "none")
     packed = made(_config(data, trainer={**trainer, "packing": True}), "rtx5090", 1, "none")
@@ -140,7 +146,7 @@ def test_the_memory_of_rows_that_are_not_packed_is_that_of_the_longest_that_can_
     assert unseen.memory_gib[saved] == packed.memory_gib[saved]
 
 
-def test_lengths_are_of_all_records(data, records) -> None:
+def test_lengths_are_of_all_records(data: Callable[[str], str], records: list[NormalizedRecord]) -> None:
     long = records[0].model_copy(update={"pre": "x = 1\n" * 400, "post": "x = 2\n" * 400})
     path = Path(data("train"))
     path.write_text(path.read_text() + long.to_json() + "\n")
@@ -153,12 +159,12 @@ def test_lengths_are_of_all_records(data, records) -> None:
     assert found.n_records == len(path.read_text().splitlines())
 
 
-def test_records_that_do_not_fit_are_not_counted_as_rows(data) -> None:
+def test_records_that_do_not_fit_are_not_counted_as_rows(data: Callable[[str], str]) -> None:
     with pytest.raises(UsageError, match=r"none of .* fits into 16 tokens"):
         made(_config(data, max_length_tokens=16), "rtx5090", 1, "none")
 
 
-def _policy(data, **changes: object) -> GrpoConfig:
+def _policy(data: Callable[[str], str], **changes: object) -> GrpoConfig:
     values: dict[str, object] = {
         "model": "Qwen/Qwen3-14B", "mix": [MixEntry(path=data("train"))], "dev": [MixEntry(path=data("dev"))],
         "lora": LoraConfig(r=16), "quantize": "nf4", "max_prompt_tokens": 2048, "generate_at_once": 16,
@@ -167,10 +173,10 @@ def _policy(data, **changes: object) -> GrpoConfig:
             "gradient_accumulation_steps": 8, "max_completion_length": 768,
         },
     }  # fmt: skip
-    return GrpoConfig(**{**values, **changes})  # type: ignore[arg-type]
+    return GrpoConfig(**{**values, **changes})
 
 
-def test_rollouts_of_qwen3_14b(data) -> None:
+def test_rollouts_of_qwen3_14b(data: Callable[[str], str]) -> None:
     found = made(_policy(data), "rtx5090", 2, "none")
     assert found.fits and found.steps == 100 and found.rows_per_step == 128
     assert set(found.phases_gib) == {"training", "rollouts", "answers"}
@@ -185,7 +191,7 @@ def test_rollouts_of_qwen3_14b(data) -> None:
     assert any("generate_at_once: 16" in note for note in once.notes), once.notes
 
 
-def test_a_server_generates_in_place_of_the_trainer(data) -> None:
+def test_a_server_generates_in_place_of_the_trainer(data: Callable[[str], str]) -> None:
     here = made(_policy(data), "rtx5090", 1, "none")
     served = made(_policy(data, rollouts="server"), "rtx5090", 1, "none")
     assert set(served.phases_gib) == {"training"}
@@ -195,17 +201,17 @@ def test_a_server_generates_in_place_of_the_trainer(data) -> None:
         assert 0 < served.hours_by_part[part][1] < here.hours_by_part[part][1]
 
 
-def test_rollouts_cannot_be_generated_from_shards(data) -> None:
+def test_rollouts_cannot_be_generated_from_shards(data: Callable[[str], str]) -> None:
     found = made(_policy(data, quantize="none"), "rtx5090", 2, "fsdp")
     assert not found.fits and "sharded" in found.why
 
 
-def test_a_policy_that_does_not_fit_names_what_to_change(data) -> None:
+def test_a_policy_that_does_not_fit_names_what_to_change(data: Callable[[str], str]) -> None:
     found = made(_policy(data), "rtx5090", 2, "none", gib=18.0)
     assert not found.fits and "Change: trainer.per_device_train_batch_size: 4" in found.why
 
 
-def test_more_rounds_and_evaluations_take_longer(data) -> None:
+def test_more_rounds_and_evaluations_take_longer(data: Callable[[str], str]) -> None:
     base = made(_policy(data), "h100", 1, "none")
     rounds = made(_policy(data, sampling={"max_rounds": 1}), "h100", 1, "none")
     assert rounds.hours_by_part["rollouts"][1] < base.hours_by_part["rollouts"][1]
@@ -229,7 +235,7 @@ def test_more_rounds_and_evaluations_take_longer(data) -> None:
 def test_a_configuration_is_known_by_its_fields(text: str, stage: str, tmp_path: Path) -> None:
     from rulewright import yaml12
 
-    assert plan._stage_of(yaml12.load(text))[0] == stage
+    assert plan.stage_of(yaml12.load(text))[0] == stage
 
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -255,7 +261,7 @@ def test_an_unknown_model_is_named() -> None:
         Architecture.of("Qwen/Qwen3-15B")
 
 
-def test_plan_needs_no_torch(data, tmp_path: Path) -> None:
+def test_plan_needs_no_torch(data: Callable[[str], str], tmp_path: Path) -> None:
     config = SftConfig(tiny=TinyConfig(), mix=[MixEntry(path=data("train"))], max_length_tokens=256)
     path = tmp_path / "sft.yaml"
     path.write_text(config.model_dump_json(), encoding="utf-8")
@@ -292,5 +298,5 @@ def test_doctor_says_what_can_be_trained_here(
     program.write_text(f"#!/bin/sh\nprintf '{listing}'\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    found = {finding.what: finding for finding in doctor._accelerator()}
+    found = {finding.what: finding for finding in doctor.accelerator()}
     assert said in found["training"].value

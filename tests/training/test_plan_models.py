@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rulewright.errors import UsageError
-from rulewright.training.architecture import _KNOWN, Architecture
+from rulewright.training.architecture import KNOWN_MODELS, Architecture
 
 # Parameters of the published weights, as their model pages count them.
 PUBLISHED = {
@@ -42,11 +42,11 @@ def test_parameters_as_published(name: str, n: int) -> None:
     assert Architecture.of(name).total == n
 
 
-@pytest.mark.parametrize("name", _KNOWN)
+@pytest.mark.parametrize("name", KNOWN_MODELS)
 def test_parameters_as_transformers_builds_them(name: str, tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
-    values: dict[str, Any] = _KNOWN[name]
+    values: dict[str, Any] = KNOWN_MODELS[name]
     config = transformers.AutoConfig.for_model(**values)
     with torch.device("meta"):
         model = transformers.AutoModelForCausalLM.from_config(config)
@@ -60,7 +60,7 @@ def test_parameters_as_transformers_builds_them(name: str, tmp_path: Path) -> No
 def test_a_vision_tower_that_pools(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
-    values = _KNOWN["gemma-3-4b"]
+    values = KNOWN_MODELS["gemma-3-4b"]
     vision = {**values["vision_config"], "num_hidden_layers": 2, "vision_use_head": True}
     values = {
         **values,
@@ -78,7 +78,7 @@ def test_a_folder_wins_over_the_table(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     folder = Path("Qwen/Qwen3-14B")
     folder.mkdir(parents=True)
-    values = {**_KNOWN["Qwen3-0.6B"], "num_hidden_layers": 3}
+    values = {**KNOWN_MODELS["Qwen3-0.6B"], "num_hidden_layers": 3}
     (folder / "config.json").write_text(json.dumps(values), encoding="utf-8")
     assert Architecture.of("Qwen/Qwen3-14B").layers == 3
 
@@ -87,7 +87,7 @@ def test_a_folder_wins_over_the_table(tmp_path: Path, monkeypatch: pytest.Monkey
     ("values", "said"),
     [
         ({"model_type": "mamba"}, "mamba: not an architecture"),
-        ({**_KNOWN["Qwen3-0.6B"], "num_experts": 8}, "num_experts: not an architecture"),
+        ({**KNOWN_MODELS["Qwen3-0.6B"], "num_experts": 8}, "num_experts: not an architecture"),
         ({"model_type": "llama", "hidden_size": 8}, "lacks 'num_attention_heads'"),
         ([], "expected a JSON object"),
         ("{", "cannot be read"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,9 @@ def state_types(out: Path) -> set[torch.dtype]:
     return {value.dtype for one in state.values() for value in one.values() if value.ndim}
 
 
-def test_all_weights_move(data, base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_weights_move(
+    data: Callable[[str], str], base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "out"
     train(data, base, out, FULL_RATE)
     assert moved(base / "model.safetensors", out / "model.safetensors") >= 0.95
@@ -86,14 +88,16 @@ def test_all_weights_move(data, base: Path, tmp_path: Path, capsys: pytest.Captu
 
 
 @pytest.fixture
-def adapter(data, base: Path, tmp_path: Path) -> Path:
+def adapter(data: Callable[[str], str], base: Path, tmp_path: Path) -> Path:
     """An adapter that has learned something: a new one's second half is zero."""
     train(data, base, tmp_path / "adapter", 1e-2, lora=LoraConfig(r=4))
     return tmp_path / "adapter"
 
 
 @pytest.mark.parametrize("quantize", QUANTIZE)
-def test_adapters_move_in_sft(data, adapter: Path, tmp_path: Path, quantize: str) -> None:
+def test_adapters_move_in_sft(
+    data: Callable[[str], str], adapter: Path, tmp_path: Path, quantize: str
+) -> None:
     if quantize == "nf4":
         pytest.importorskip("bitsandbytes")
     out = tmp_path / "out"

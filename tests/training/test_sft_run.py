@@ -9,13 +9,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.events import scalars
+from tests.waiting import wait_until
 
 from rulewright.data.mix import MixEntry
 from rulewright.errors import ConfigError, RulewrightError, UsageError
@@ -55,7 +55,7 @@ def _train(config: SftConfig) -> dict[str, Any]:
     return sft.train(config)
 
 
-def test_stage_0_then_stage_1(data, tmp_path: Path) -> None:
+def test_stage_0_then_stage_1(data: Callable[[str], str], tmp_path: Path) -> None:
     from rulewright.generation import GeneratorConfig, Sampling, open_generator
 
     first = tmp_path / "stage0"
@@ -117,7 +117,9 @@ def start(request: pytest.FixtureRequest) -> dict[str, Any]:
     }
 
 
-def test_killed_and_resumed_it_ends_with_the_same_weights(data, start, tmp_path: Path) -> None:
+def test_killed_and_resumed_it_ends_with_the_same_weights(
+    data: Callable[[str], str], start: dict[str, Any], tmp_path: Path
+) -> None:
     config = _config(data, tmp_path / "killed", eval_every_steps=0, eval_limit=0, dev=[], **start)
     config = config.model_copy(update={"trainer": {**TRAINER, "max_steps": 16, "save_steps": 4}})
     path = tmp_path / "sft.yaml"
@@ -126,8 +128,7 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(data, start, tmp_path:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(argv, env=environment, stderr=subprocess.DEVNULL)
     mark = tmp_path / "killed" / "run" / "checkpoints" / "checkpoint-8" / "complete.json"
-    while not mark.exists() and process.poll() is None:
-        time.sleep(0.002)
+    assert wait_until(mark.exists, process)
     process.send_signal(signal.SIGSTOP)  # it is there still, and holds its folder
     for way in ("resume", "overwrite"):
         with pytest.raises(UsageError, match=f"another run writes it: process {process.pid} "):
@@ -153,7 +154,7 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(data, start, tmp_path:
     assert steps("killed") == steps("whole"), "every step is logged once, with the same loss"
 
 
-def test_adapters_are_trained_saved_and_loaded(data, tmp_path: Path) -> None:
+def test_adapters_are_trained_saved_and_loaded(data: Callable[[str], str], tmp_path: Path) -> None:
     from transformers import AutoModelForCausalLM
 
     plain = {"eval_every_steps": 0, "eval_limit": 0, "dev": [], "trainer": {**TRAINER, "max_steps": 2}}
@@ -184,7 +185,7 @@ def test_adapters_are_trained_saved_and_loaded(data, tmp_path: Path) -> None:
     assert 0 < result["n_trained"] < result["n_parameters"] / 2
 
 
-def test_another_attention_learns_the_same(data, tmp_path: Path) -> None:
+def test_another_attention_learns_the_same(data: Callable[[str], str], tmp_path: Path) -> None:
     found = {}
     for attention in ("sdpa", "eager"):
         changes = {"eval_limit": 0, "eval_every_steps": 0, "dev": [], "attention": attention}
@@ -194,12 +195,12 @@ def test_another_attention_learns_the_same(data, tmp_path: Path) -> None:
     assert found["eager"] == pytest.approx(found["sdpa"], rel=1e-4)
 
 
-def test_errors_a_person_meets(data, tmp_path: Path) -> None:
+def test_errors_a_person_meets(data: Callable[[str], str], tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"lerning_rate.*did you mean 'learning_rate'"):
         _train(_config(data, tmp_path / "a", trainer={**TRAINER, "lerning_rate": 1}))
     with pytest.raises(ConfigError, match="trainer"):
         _train(_config(data, tmp_path / "b", trainer={**TRAINER, "lr_scheduler_type": "sideways"}))
-    assert not (tmp_path / "a").exists() and not (tmp_path / "b").exists(), "mended, it can run at once"
+    assert not (tmp_path / "a").exists() and not (tmp_path / "b").exists(), "once fixed, it can run at once"
     with pytest.raises(RulewrightError, match=r"no record is left.*too_long"):
         _train(_config(data, tmp_path / "c", max_length_tokens=16))
     with pytest.raises(UsageError, match="no such checkpoint folder"):
@@ -232,7 +233,9 @@ def _launched(
     )  # fmt: skip
 
 
-def test_two_processes_confirm_a_finished_run_and_do_it_anew(data, tmp_path: Path) -> None:
+def test_two_processes_confirm_a_finished_run_and_do_it_anew(
+    data: Callable[[str], str], tmp_path: Path
+) -> None:
     trainer = {**TRAINER, "max_steps": 2}
     config = _config(data, tmp_path / "out", eval_limit=0, eval_every_steps=0, dev=[], trainer=trainer)
     alone = _train(config)
@@ -254,7 +257,7 @@ def test_two_processes_confirm_a_finished_run_and_do_it_anew(data, tmp_path: Pat
 
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["processes", "tiny_ddp"])
-def test_two_processes_train_together(data, tmp_path: Path, launcher: str) -> None:
+def test_two_processes_train_together(data: Callable[[str], str], tmp_path: Path, launcher: str) -> None:
     alone = _config(data, tmp_path / "alone", eval_limit=0, eval_every_steps=0, dev=[])
     reference = _train(alone)
     together = alone.model_copy(
@@ -278,7 +281,9 @@ def test_two_processes_train_together(data, tmp_path: Path, launcher: str) -> No
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["zero2", "tiny_zero3"])
-def test_deepspeed_trains_in_two_processes_and_continues(data, tmp_path: Path, name: str) -> None:
+def test_deepspeed_trains_in_two_processes_and_continues(
+    data: Callable[[str], str], tmp_path: Path, name: str
+) -> None:
     """The file for GPUs with `use_cpu`; a run cut after its first checkpoint ends with the same weights."""
     pytest.importorskip("deepspeed")
     from safetensors.torch import load_file
@@ -309,7 +314,9 @@ class _Died(Exception):
     """Stands for whatever ends a process in an evaluation."""
 
 
-def test_what_is_trained_is_saved_before_it_is_evaluated(data, tmp_path: Path, monkeypatch) -> None:
+def test_what_is_trained_is_saved_before_it_is_evaluated(
+    data: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An evaluation that fails costs itself only: on resume it is done again, and nothing is trained."""
     from trl import SFTTrainer
 
@@ -347,7 +354,9 @@ def test_what_is_trained_is_saved_before_it_is_evaluated(data, tmp_path: Path, m
     assert (tmp_path / "cut" / "model.safetensors").read_bytes() == saved
 
 
-def test_an_evaluation_takes_no_larger_batches_than_training(data, tmp_path: Path) -> None:
+def test_an_evaluation_takes_no_larger_batches_than_training(
+    data: Callable[[str], str], tmp_path: Path
+) -> None:
     from rulewright.runs import RunDir
     from rulewright.training import assemble
 
@@ -362,7 +371,7 @@ def test_an_evaluation_takes_no_larger_batches_than_training(data, tmp_path: Pat
 @pytest.mark.parametrize("name", ["gradient_checkpointing", "activation_checkpointing"])
 @pytest.mark.parametrize("wanted", [False, True])
 def test_the_old_name_of_activation_checkpointing_holds(
-    data, tmp_path: Path, name: str, wanted: bool
+    data: Callable[[str], str], tmp_path: Path, name: str, wanted: bool
 ) -> None:
     """Whatever the default of the machine is: the new name, which we set, wins over the old one in TRL."""
     from rulewright.runs import RunDir
@@ -375,7 +384,7 @@ def test_the_old_name_of_activation_checkpointing_holds(
 
 @pytest.mark.parametrize("keep", ["best_loss", "best_success"])
 def test_the_best_step_is_kept_and_training_stops_without_a_better_one(
-    data, tmp_path: Path, keep: Any
+    data: Callable[[str], str], tmp_path: Path, keep: Any
 ) -> None:
     """A rate at which the loss rises soon: the result is an earlier step, and training ends early."""
     trainer = {**TRAINER, "max_steps": 200, "learning_rate": 0.5, "lr_scheduler_type": "constant"}
@@ -401,7 +410,9 @@ def test_the_best_step_is_kept_and_training_stops_without_a_better_one(
     assert again["dev_loss"] == result["dev_loss"]
 
 
-def test_a_preview_shows_what_is_trained_on(data, tmp_path: Path, capsys) -> None:
+def test_a_preview_shows_what_is_trained_on(
+    data: Callable[[str], str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     result = _train(_config(data, tmp_path / "x", dev=[], eval_every_steps=0))
     said = capsys.readouterr().err
     counts = result["data"]
@@ -425,7 +436,9 @@ def test_training_on_nothing_is_refused() -> None:
     require_labels([{"labels": [IGNORED, 5]}])
 
 
-def test_the_card_names_the_base_and_no_path_of_the_machine(data, tmp_path: Path) -> None:
+def test_the_card_names_the_base_and_no_path_of_the_machine(
+    data: Callable[[str], str], tmp_path: Path
+) -> None:
     from rulewright.yaml12 import load
 
     plain = {"eval_every_steps": 0, "eval_limit": 0, "dev": [], "trainer": {**TRAINER, "max_steps": 2}}
@@ -445,7 +458,7 @@ def test_the_card_names_the_base_and_no_path_of_the_machine(data, tmp_path: Path
         assert "from_pretrained" in card and str(tmp_path) not in card
 
 
-def test_a_tracker_gets_the_held_out_curve_too(data, tmp_path: Path) -> None:
+def test_a_tracker_gets_the_held_out_curve_too(data: Callable[[str], str], tmp_path: Path) -> None:
     pytest.importorskip("tensorboardX")
     config = _config(data, tmp_path / "x", trainer={**TRAINER, "report_to": "tensorboard"})
     result = _train(config)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rulewright.data.schemas import NormalizedRecord
 from rulewright.training import tiny
 from rulewright.training.config import TinyConfig
 from rulewright.training.data import action_answer
@@ -41,7 +42,7 @@ def test_a_name_has_the_same_tokens_wherever_it_stands() -> None:
         assert ids(text)[-len(name) :] == name
 
 
-def test_saved_and_loaded_it_cuts_alike(tmp_path: Path, records) -> None:
+def test_saved_and_loaded_it_cuts_alike(tmp_path: Path, records: list[NormalizedRecord]) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     answers = [str(action_answer(record)) for record in records]
@@ -60,7 +61,7 @@ def test_saved_and_loaded_it_cuts_alike(tmp_path: Path, records) -> None:
     assert AutoModelForCausalLM.from_pretrained(tmp_path).config.vocab_size == len(loaded)
 
 
-def test_the_frame_of_actions_is_one_token(records) -> None:
+def test_the_frame_of_actions_is_one_token(records: list[NormalizedRecord]) -> None:
     answers = [str(action_answer(record)) for record in records]
     made = tiny.make_tokenizer([record.pre for record in records], answers, TinyConfig(vocab_size=320))
     plain = tiny.make_tokenizer([record.pre for record in records], [], TinyConfig(vocab_size=320))

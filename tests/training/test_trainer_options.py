@@ -83,13 +83,13 @@ def test_an_option_as_trl_takes_it(key: str, value: Any) -> None:
 
 
 def test_without_trl_types_are_checked_and_names_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    options._known.cache_clear()
-    monkeypatch.setattr(options, "_tree", lambda package, file: None)
+    options.known_options.cache_clear()
+    monkeypatch.setattr(options, "source_tree", lambda package, file: None)
     try:
         assert problems({"max_steps": "two"}, "SFTConfig")[0].what == "expected a whole number, got 'two'"
         assert problems({"some_option": "two"}, "SFTConfig") == []
     finally:
-        options._known.cache_clear()
+        options.known_options.cache_clear()
 
 
 @pytest.mark.parametrize("config_class", [SftConfig, SrlConfig, GrpoConfig])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,9 @@ def test_where_evaluations_choose_the_step_theirs_may_not_differ() -> None:
     assert not last("trainer.learning_rate") and not last("keep")
 
 
-def test_the_dev_set_of_grpo_is_the_same_for_every_seed(data, tmp_path: Path, monkeypatch) -> None:
+def test_the_dev_set_of_grpo_is_the_same_for_every_seed(
+    data: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from rulewright.training import job, policy
     from rulewright.training import train_grpo as module
 
@@ -129,7 +132,7 @@ def test_four_bit_weights_are_counted_as_what_they_stand_for() -> None:
     torch, peft = pytest.importorskip("torch"), pytest.importorskip("peft")
     from rulewright.training import models
 
-    class Params4bit(torch.nn.Parameter):
+    class Params4bit(torch.nn.Parameter):  # type: ignore[name-defined]
         pass
 
     made = peft.get_peft_model(

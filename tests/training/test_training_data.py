@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from rulewright.actions import Rejection, parse_response
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.engine import judge
-from rulewright.prompts import action_prompt, edit_prompt
+from rulewright.prompts import Style, action_prompt, edit_prompt
 from rulewright.training import tiny
 from rulewright.training.config import TinyConfig
 from rulewright.training.data import IGNORED, Encoder, Form, action_answer, bucketed, tokenize
@@ -34,14 +34,16 @@ def tokenizer(records: list[NormalizedRecord]) -> Any:
 
 def _encode(
     records: Sequence[NormalizedRecord], tokenizer: Any, form: Form, max_length: int = 2048, drop: bool = True
-):
+) -> tuple[list[Any], Any]:
     encoder = Encoder(tokenizer, form, max_length, drop)
     return list(encoder.rows(records)), encoder.counts
 
 
 @pytest.mark.parametrize("task", ["edit", "action"])
 @pytest.mark.parametrize("style", ["compact", "brief", "full"])
-def test_labels_cover_exactly_the_answer_and_its_end(records, tokenizer, task, style) -> None:
+def test_labels_cover_exactly_the_answer_and_its_end(
+    records: list[NormalizedRecord], tokenizer: Any, task: Any, style: Any
+) -> None:
     form = Form(task, style)
     rows, counts = _encode(records[:20], tokenizer, form)
     make = edit_prompt if task == "edit" else action_prompt
@@ -59,7 +61,7 @@ def test_labels_cover_exactly_the_answer_and_its_end(records, tokenizer, task, s
     assert counts.n_answer_tokens == sum(label != IGNORED for row in rows for label in row["labels"])
 
 
-def test_the_answer_of_stage_1_does_the_edit(records) -> None:
+def test_the_answer_of_stage_1_does_the_edit(records: list[NormalizedRecord]) -> None:
     for record in records[:10]:
         answer = action_answer(record)
         assert not isinstance(answer, Rejection)
@@ -68,8 +70,12 @@ def test_the_answer_of_stage_1_does_the_edit(records) -> None:
         assert judge(response.action, record.pre, record.post).ok
 
 
-def test_the_answer_has_the_parts_that_the_prompt_asks_for(records) -> None:
-    for style, parts in (("full", ["think", "action", "state_update"]), ("brief", ["action"])):
+def test_the_answer_has_the_parts_that_the_prompt_asks_for(records: list[NormalizedRecord]) -> None:
+    asked_for: list[tuple[Style, list[str]]] = [
+        ("full", ["think", "action", "state_update"]),
+        ("brief", ["action"]),
+    ]
+    for style, parts in asked_for:
         form = Form("action", style)
         asked, answer = form.prompt(records[0])[0]["content"], form.answer(records[0])
         for part in ("think", "action", "state_update"):
@@ -85,7 +91,7 @@ def test_the_answer_has_the_parts_that_the_prompt_asks_for(records) -> None:
     assert thought.think == f"Rewrite `{old}` to `{new}`.", "what the rule does, not how it was found"
 
 
-def test_a_carried_state_is_part_of_the_prompt(records) -> None:
+def test_a_carried_state_is_part_of_the_prompt(records: list[NormalizedRecord]) -> None:
     from rulewright.evaluation import actions
 
     state = {"goals": ["rename"], "decisions": ["`a` first"]}
@@ -104,7 +110,7 @@ def test_a_carried_state_is_part_of_the_prompt(records) -> None:
         NormalizedRecord.model_validate(broken)
 
 
-def test_what_does_not_fit_is_counted(records, tokenizer) -> None:
+def test_what_does_not_fit_is_counted(records: list[NormalizedRecord], tokenizer: Any) -> None:
     form = Form("edit", "compact")
     lengths = [len(row["input_ids"]) for row in _encode(records, tokenizer, form)[0]]
     bound = sorted(lengths)[len(lengths) // 2] - 1
@@ -118,12 +124,14 @@ def test_what_does_not_fit_is_counted(records, tokenizer) -> None:
     assert all(any(label != IGNORED for label in row["labels"]) for row in rows)
 
 
-def test_a_row_without_an_answer_left_is_dropped_not_silently_masked(records, tokenizer) -> None:
+def test_a_row_without_an_answer_left_is_dropped_not_silently_masked(
+    records: list[NormalizedRecord], tokenizer: Any
+) -> None:
     rows, counts = _encode(records[:5], tokenizer, Form("edit", "compact"), 6, drop=False)
     assert rows == [] and counts.dropped == {"cut_answer_gone": 5}
 
 
-def test_a_record_without_action_is_counted(records, tokenizer) -> None:
+def test_a_record_without_action_is_counted(records: list[NormalizedRecord], tokenizer: Any) -> None:
     bare = records[0].model_copy(update={"metadata": records[0].metadata.model_copy(update={"action": None})})
     broken = records[1].model_copy(
         update={"metadata": records[1].metadata.model_copy(update={"action": "{"})}
@@ -132,7 +140,7 @@ def test_a_record_without_action_is_counted(records, tokenizer) -> None:
     assert len(rows) == 1 and counts.dropped == {"bad_json": 1, "no_action": 1}
 
 
-def test_tokens_are_made_once(records, tokenizer, tmp_path: Path) -> None:
+def test_tokens_are_made_once(records: list[NormalizedRecord], tokenizer: Any, tmp_path: Path) -> None:
     form = Form("edit", "compact")
     path = tmp_path / "train.arrow"
     first = tokenize(records, Encoder(tokenizer, form, 512, True), path, "train")

@@ -17,11 +17,12 @@ from rulewright import jsonl
 from rulewright.actions import Rejection, parse_response
 from rulewright.cli import main
 from rulewright.generation import GeneratorConfig, Sampling, open_generator
+from rulewright.languages import Language
 from rulewright.prompts import action_prompt
 from rulewright.verdict import Verdict
 
 PROMPTS = [action_prompt(instruction, pre, "python", style="compact") for instruction, pre, _, _ in edits()]
-LANGUAGES = ["python"] * len(PROMPTS)
+LANGUAGES: list[Language] = ["python"] * len(PROMPTS)
 
 
 @pytest.fixture(scope="module")

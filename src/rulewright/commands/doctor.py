@@ -62,7 +62,7 @@ class ReportLine(NamedTuple):
 def run(config: Config) -> int:
     """Examine and report; 1 where something required is broken."""
     parts: tuple[Callable[[], Iterator[ReportLine]], ...] = (
-        _machine, _ast_grep, _packages, _accelerator, _programs, _keys,
+        _machine, _ast_grep, _packages, accelerator, _programs, _keys,
     )  # fmt: skip
     with ThreadPoolExecutor(3) as threads:
         tiers = [threads.submit(_tier, tier) for tier in ("bubblewrap", "landlock")]
@@ -184,7 +184,7 @@ def _packages() -> Iterator[ReportLine]:
         )  # fmt: skip
 
 
-def _accelerator() -> Iterator[ReportLine]:
+def accelerator() -> Iterator[ReportLine]:
     """GPUs by the driver's own program: torch takes seconds to import."""
     smi = shutil.which("nvidia-smi")
     listing = ""

@@ -6,7 +6,7 @@ what most answers do comes first. That a rule holds is no proof that it means wh
 are compared with the words of the instruction, and only those that agree are sure.
 
 On a terminal you are asked (accept, next rule, edit it, narrow the files); in a script --yes
-changes the sure places. With --like, no model is asked: the rules are learnt from a change made by hand.
+changes the sure places. With --like, no model is asked: the rules are learned from a change made by hand.
 """
 
 from __future__ import annotations

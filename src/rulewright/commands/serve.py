@@ -133,7 +133,7 @@ def choose(config: Config) -> Server:
     missing = [name for name in _TRANSFORMERS_NEEDS if find_spec(name) is None]
     if not missing:
         reason = "as asked" if config.server == "transformers" else "there is no vLLM"
-        return Server("transformers", [_transformers_program(), "serve"], reason)
+        return Server("transformers", [transformers_program(), "serve"], reason)
     raise UsageError(
         f"no server to run: vLLM is not installed, and transformers' server lacks {', '.join(missing)}",
         "pip install 'rulewright[vllm]' on a GPU machine, or pip install 'rulewright[train]' "
@@ -176,7 +176,7 @@ def _as_module(python: str) -> list[str]:
     return [python, "-m", "vllm.entrypoints.cli.main", "serve"]
 
 
-def _transformers_program() -> str:
+def transformers_program() -> str:
     program = shutil.which("transformers", path=str(Path(sys.executable).parent)) or shutil.which(
         "transformers"
     )

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rulewright.srl.reward_srl import Reward
     from rulewright.srl.scoring import Scored
 
-_EXAMPLE: Final = Path(__file__).with_name("tour.yaml")
+EXAMPLE: Final = Path(__file__).with_name("tour.yaml")
 _BUDGET_S: Final = 2.0
 _SRL: Final = {
     "alike": ("add_field", "add_string"),
@@ -120,7 +120,7 @@ def run(config: Config) -> int:
 
 def read() -> Tour:
     """The example of the package."""
-    return Tour.model_validate(yaml12.load(_EXAMPLE.read_text(encoding="utf-8")))
+    return Tour.model_validate(yaml12.load(EXAMPLE.read_text(encoding="utf-8")))
 
 
 def compute(example: Tour) -> tuple[Mined, list[TourAnswer]]:
@@ -156,7 +156,7 @@ def compute(example: Tour) -> tuple[Mined, list[TourAnswer]]:
 def _parsed(miss: NearMiss) -> Action:
     action = read_action(miss.rule)
     if isinstance(action, Rejection):
-        raise RulewrightError(f"{_EXAMPLE.name}: {miss.name}: {action.detail}", "reinstall the package")
+        raise RulewrightError(f"{EXAMPLE.name}: {miss.name}: {action.detail}", "reinstall the package")
     return action
 
 

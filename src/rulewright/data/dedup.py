@@ -24,9 +24,9 @@ I32 = NDArray[np.int32]
 
 # In a bucket of very many edits each is compared with so many of the best.
 _MAX_BUCKET: Final = 64
-_PART: Final = 1 << 19
+PART: Final = 1 << 19
 """Edits whose buckets are in memory at a time."""
-_BLOCK: Final = 4096
+BLOCK: Final = 4096
 """Edits or pairs whose signatures are."""
 _SPILL: Final = 1 << 21
 """Suspected pairs in memory before they go to files."""
@@ -155,8 +155,8 @@ _NOTHING: Final = np.empty(0, dtype=np.uint64)
 
 
 def _blocks(codes: U64) -> Iterator[U64]:
-    for start in range(0, codes.size, _BLOCK):
-        yield codes[start : start + _BLOCK]
+    for start in range(0, codes.size, BLOCK):
+        yield codes[start : start + BLOCK]
 
 
 def _decoded(codes: U64, order: I32) -> tuple[list[int], list[int], list[int]]:
@@ -184,8 +184,8 @@ def _all_pairs(
     with tempfile.TemporaryFile(dir=folder) as stream:
         for column in _band_columns(keys, stream):
             for a, b in _pairs(column, rank):
-                for start in range(0, a.size, _BLOCK):
-                    some, others = a[start : start + _BLOCK], b[start : start + _BLOCK]
+                for start in range(0, a.size, BLOCK):
+                    some, others = a[start : start + BLOCK], b[start : start + BLOCK]
                     near = _are_near(keys, some, others, thresholds)
                     yield some[near], others[near], _NEAR
 
@@ -194,8 +194,8 @@ def _band_columns(keys: Keys, stream: IO[bytes]) -> Iterator[U64]:
     """One array of bucket numbers per band, on disk."""
     n = len(keys)
     table: Any = np.memmap(stream, dtype=np.uint64, mode="w+", shape=(BANDS, n))
-    for start in range(0, n, _BLOCK):
-        table[:, start : start + _BLOCK] = bands(np.asarray(keys.code[start : start + _BLOCK]))
+    for start in range(0, n, BLOCK):
+        table[:, start : start + BLOCK] = bands(np.asarray(keys.code[start : start + BLOCK]))
     yield from table
 
 
@@ -221,7 +221,7 @@ def _pairs(
         rank: of all edits by preference.
         owner: place of a value to its edit.
     """
-    n_parts = -(-values.size // _PART)
+    n_parts = -(-values.size // PART)
     for part in range(n_parts):
         places = np.arange(values.size) if n_parts == 1 else _places(values, part, n_parts)
         yield from _pairs_of(np.asarray(values[places]), owner(places).astype(np.int32), rank)
@@ -232,8 +232,8 @@ def _places(values: U64, part: int, n_parts: int) -> NDArray[np.int64]:
     low = np.uint64(part * 2**64 // n_parts)
     high = np.uint64((part + 1) * 2**64 // n_parts - 1)
     found = []
-    for start in range(0, values.size, _PART):
-        block = values[start : start + _PART]
+    for start in range(0, values.size, PART):
+        block = values[start : start + PART]
         found.append(np.flatnonzero((block >= low) & (block <= high)) + start)
     return np.concatenate(found)
 

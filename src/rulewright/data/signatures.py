@@ -28,7 +28,7 @@ N_CHANGE_PERMUTATIONS: Final = 64
 SHINGLE: Final = 5
 """Tokens in a shingle, as in StarCoder's near-deduplication."""
 
-_P: Final = np.uint64(0x9E3779B97F4A7C15 | 1)
+BASE: Final = np.uint64(0x9E3779B97F4A7C15 | 1)
 _SIZE: Final = 1 << 16
 _BLOCK: Final = 32_768
 """Numbers worked on at a time: 128 kB."""
@@ -40,12 +40,12 @@ def _powers(base: np.uint64, n: int) -> U64:
     return np.cumprod(values, dtype=np.uint64)
 
 
-_INVERSE: Final = np.uint64(pow(int(_P), -1, 2**64))
+_INVERSE: Final = np.uint64(pow(int(BASE), -1, 2**64))
 
 
 @functools.lru_cache(maxsize=2)
 def _tables(n: int) -> tuple[U64, U64]:
-    return _powers(_P, n), _powers(_INVERSE, n)
+    return _powers(BASE, n), _powers(_INVERSE, n)
 
 
 def _kind(byte: int) -> int:
@@ -113,10 +113,10 @@ def ngrams(hashes: U64, n: int) -> U64:
     # Polynomials over runs of 1, then of twice as many or one more, until it is n.
     total, size = hashes, 1
     for bit in f"{n:b}"[1:]:
-        total = total[:-size] * np.uint64(pow(int(_P), size, 2**64)) + total[size:]
+        total = total[:-size] * np.uint64(pow(int(BASE), size, 2**64)) + total[size:]
         size *= 2
         if bit == "1":
-            total = total[:-1] * _P + hashes[size:]
+            total = total[:-1] * BASE + hashes[size:]
             size += 1
     return mixed(total)
 
@@ -245,7 +245,7 @@ def bands(signatures: U32) -> U64:
     total = np.zeros((n, BANDS), dtype=np.uint64)
     with np.errstate(over="ignore"):
         for i in range(rows.shape[2]):
-            total = total * _P + rows[:, :, i]
+            total = total * BASE + rows[:, :, i]
         return np.ascontiguousarray(mixed(total).T)
 
 

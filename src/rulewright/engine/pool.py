@@ -124,7 +124,7 @@ class Engine:
         cli.check_version(allow_other_version)
         self._n, self._deadline_s, self._memory_mb = max(1, workers), deadline_s, memory_mb
         self._wall_s = wall_s if wall_s is not None else 30.0 + 20 * deadline_s
-        self._workers: list[_Worker] = []
+        self.workers: list[_Worker] = []
 
     def __enter__(self) -> Self:
         return self
@@ -136,9 +136,9 @@ class Engine:
 
     def close(self) -> None:
         """End every worker."""
-        for worker in self._workers:
+        for worker in self.workers:
             worker.end()
-        self._workers.clear()
+        self.workers.clear()
 
     def judge(self, request: Request) -> Outcome:
         """Judge one action."""
@@ -168,7 +168,7 @@ class Engine:
                     if held[0] - given > 64 * self._n or not self._place(held):
                         break
                     held = None
-                if any(worker.owed for worker in self._workers):
+                if any(worker.owed for worker in self.workers):
                     ready.update(self._collect(again))
                 elif exhausted and held is None and not again and not ready:
                     break
@@ -177,25 +177,25 @@ class Engine:
                     given += 1
         finally:
             # A consumer that stopped early leaves answers in the pipes: start afresh next time.
-            if any(worker.owed for worker in self._workers):
+            if any(worker.owed for worker in self.workers):
                 self.close()
 
     def _place(self, held: tuple[int, Request, bytes]) -> bool:
         """Send a request to the worker that owes least; start one more where all are busy."""
-        for worker in sorted(self._workers, key=lambda worker: len(worker.owed)):
-            if worker.owed and len(self._workers) < self._n:
+        for worker in sorted(self.workers, key=lambda worker: len(worker.owed)):
+            if worker.owed and len(self.workers) < self._n:
                 break
             if worker.offer(*held):
                 return True
-        if len(self._workers) < self._n:
-            self._workers.append(_Worker(self._memory_mb, self._deadline_s))
-            return self._workers[-1].offer(*held)
+        if len(self.workers) < self._n:
+            self.workers.append(_Worker(self._memory_mb, self._deadline_s))
+            return self.workers[-1].offer(*held)
         return False
 
     def _collect(self, again: deque[tuple[int, Request]]) -> list[tuple[int, Outcome]]:
         """Wait for answers."""
         done: list[tuple[int, Outcome]] = []
-        busy = [worker for worker in self._workers if worker.owed]
+        busy = [worker for worker in self.workers if worker.owed]
         poll = select.poll()
         at = {worker.out.fileno(): worker for worker in busy}
         for descriptor in at:
@@ -204,7 +204,7 @@ class Engine:
             done += self._answers(at[descriptor], again)
         now = time.monotonic()
         for worker in busy:
-            if worker in self._workers and worker.owed and now - worker.since > self._wall_s:
+            if worker in self.workers and worker.owed and now - worker.since > self._wall_s:
                 done.append(self._give_up(worker, again))
         return done
 
@@ -232,7 +232,7 @@ class Engine:
 
     def _drop(self, worker: _Worker, again: deque[tuple[int, Request]], answered: bool = False) -> int:
         """End a worker; what it owed behind the item at fault is owed again."""
-        self._workers.remove(worker)
+        self.workers.remove(worker)
         code = worker.end()
         rest = list(worker.owed)[0 if answered else 1 :]
         again.extendleft(reversed(rest))

@@ -28,13 +28,13 @@ from rulewright.generation.sampler import TokenChooser
 
 _HIDDEN: Final = -1e9
 """Added to the score of a column that a query must not see."""
-_PREFILL_TOKENS: Final = 2048
+PREFILL_TOKENS: Final = 2048
 """Prompt tokens at once: larger products are no faster, and their operands leave the cache."""
 _ROWS: Final = 128
 """Rows of a batch, at most: more are no faster on the processors that we know."""
 _CACHE_BYTES: Final = 1 << 30
 """Keys and values of a batch, at most."""
-_BLOCK: Final = 32
+BLOCK: Final = 32
 """Columns that keys and values grow by. They are multiplied whole, the unused ones hidden: products
 of a part of a block take several times as long as those of the block."""
 _WORTH_SHARING: Final = 8
@@ -104,7 +104,7 @@ class Decoder:
         self._model, self._eos, self._pad = model, frozenset(eos), pad
         model.set_attn_implementation(cpu.register())
         self._dtype = model.get_input_embeddings().weight.dtype
-        self._prefix: list[int] = []
+        self.prefix: list[int] = []
         self._prefix_layers: list[tuple[torch.Tensor, torch.Tensor]] = []
 
     def rows_at_once(self, n_tokens: int) -> int:
@@ -119,11 +119,11 @@ class Decoder:
         shared = list(prompts[0][: common_start(prompts)])
         # The logits of a prompt's last token are wanted: it is always computed.
         del shared[min(map(len, prompts)) - 1 :]
-        self._prefix = shared if len(shared) >= _WORTH_SHARING else []
+        self.prefix = shared if len(shared) >= _WORTH_SHARING else []
         self._prefix_layers = []
-        if self._prefix:
+        if self.prefix:
             cache = DynamicCache(config=self._model.config)
-            ids_1L = torch.tensor([self._prefix])
+            ids_1L = torch.tensor([self.prefix])
             self._model(input_ids=ids_1L, past_key_values=cache, use_cache=True, logits_to_keep=1)
             self._prefix_layers = [(layer.keys, layer.values) for layer in cache.layers]
 
@@ -159,7 +159,7 @@ class Decoder:
 
     def _prefilled(self, rows: list[Row]) -> _State:
         """Keys, values and next logits of all rows; each prompt is computed once."""
-        n_prefix = len(self._prefix)
+        n_prefix = len(self.prefix)
         ways: dict[tuple[int, ...], list[int]] = {}
         for at, row in enumerate(rows):
             ways.setdefault(tuple(row.prompt[n_prefix:]), []).append(at)
@@ -175,13 +175,13 @@ class Decoder:
         self, suffixes: list[tuple[int, ...]]
     ) -> tuple[torch.Tensor, list[tuple[torch.Tensor, torch.Tensor]]]:
         """Next logits [U, V], and keys and values of all layers, the prefix's first, padding after it."""
-        n, width, n_prefix = len(suffixes), max(map(len, suffixes)), len(self._prefix)
+        n, width, n_prefix = len(suffixes), max(map(len, suffixes)), len(self.prefix)
         ids_UL = torch.tensor([[self._pad] * (width - len(suffix)) + list(suffix) for suffix in suffixes])
         pads_U1 = torch.tensor([[width - len(suffix)] for suffix in suffixes])
         columns_1L = torch.arange(width)[None]
         positions_UL = (columns_1L - pads_U1).clamp(min=0) + n_prefix
         cache = DynamicCache(config=self._model.config)
-        for layer, (keys, values) in zip(cache.layers, self._prefix_layers, strict=bool(self._prefix)):
+        for layer, (keys, values) in zip(cache.layers, self._prefix_layers, strict=bool(self.prefix)):
             layer.update(keys.expand(n, -1, -1, -1), values.expand(n, -1, -1, -1))
         mask = None
         if n_prefix or bool(pads_U1.any()):
@@ -233,7 +233,7 @@ class _Room(DynamicLayer):
     def grow(self) -> None:
         """Take in another block of columns, and let go of rows that have ended."""
         keys, values = self.all
-        spare = keys.new_zeros(self.n_rows, keys.shape[1], _BLOCK, keys.shape[3])
+        spare = keys.new_zeros(self.n_rows, keys.shape[1], BLOCK, keys.shape[3])
         self.all = (
             torch.cat([keys[: self.n_rows], spare], dim=2),
             torch.cat([values[: self.n_rows], spare], dim=2),
@@ -255,9 +255,9 @@ class _State:
 
     def __init__(self, config: Any, rows: list[Row], width: int, dtype: torch.dtype) -> None:
         n_layers, n_heads, size = _shape(config)
-        shape = (len(rows), n_heads, width + _BLOCK, size)
+        shape = (len(rows), n_heads, width + BLOCK, size)
         self._layers = [_Room(shape, width, dtype) for _ in range(n_layers)]
-        columns = width + max(row.budget for row in rows) + _BLOCK
+        columns = width + max(row.budget for row in rows) + BLOCK
         self._mask_BC = torch.full((len(rows), columns), _HIDDEN, dtype=dtype)
         self._mask_BC[:, :width] = 0
         self._positions_B1 = torch.tensor([[len(row.prompt)] for row in rows])
@@ -339,6 +339,6 @@ def _parts(suffixes: list[tuple[int, ...]]) -> Iterator[list[tuple[int, ...]]]:
     """Cut a list that is sorted by length into parts of bounded size."""
     start = 0
     while start < len(suffixes):
-        n = max(1, _PREFILL_TOKENS // len(suffixes[start]))
+        n = max(1, PREFILL_TOKENS // len(suffixes[start]))
         yield suffixes[start : start + n]
         start += n

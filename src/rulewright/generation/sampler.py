@@ -50,9 +50,9 @@ class TokenChooser:
         if self._temperature > 0:
             weights_BV = self._nucleus(((logits_BV - most_B1) / self._temperature).exp_())
             lots_B = torch.tensor([self._lot(row) for row in rows], dtype=torch.float64)
-            tokens_B = _drawn(weights_BV, lots_B.to(logits_BV.device))
+            tokens_B = draw(weights_BV, lots_B.to(logits_BV.device))
         else:
-            tokens_B = _first_most(logits_BV, most_B1)
+            tokens_B = first_most(logits_BV, most_B1)
         log_sum_B1 = (logits_BV - most_B1).exp_().sum(-1, keepdim=True).log_() + most_B1
         logprobs_B1 = logits_BV.gather(1, tokens_B[:, None]) - log_sum_B1
         return tokens_B, logprobs_B1.squeeze(1)
@@ -85,7 +85,7 @@ def _blocks(values_BV: torch.Tensor, fill: float) -> torch.Tensor:
     return padded.view(len(values_BV), -1, _BLOCK)
 
 
-def _first_most(logits_BV: torch.Tensor, most_B1: torch.Tensor) -> torch.Tensor:
+def first_most(logits_BV: torch.Tensor, most_B1: torch.Tensor) -> torch.Tensor:
     """The first word with the largest logit; block by block, which is several times faster than `argmax`."""
     blocks_BKS = _blocks(logits_BV, -torch.inf)
     block_B = (blocks_BKS.amax(-1) == most_B1).byte().argmax(-1)
@@ -93,7 +93,7 @@ def _first_most(logits_BV: torch.Tensor, most_B1: torch.Tensor) -> torch.Tensor:
     return block_B * _BLOCK + (inside_BS == most_B1).byte().argmax(-1)
 
 
-def _drawn(weights_BV: torch.Tensor, lots_B: torch.Tensor) -> torch.Tensor:
+def draw(weights_BV: torch.Tensor, lots_B: torch.Tensor) -> torch.Tensor:
     """The word at which the cumulated weights pass each lot's share of their sum."""
     blocks_BKS = _blocks(weights_BV, 0.0)
     upto_BK = blocks_BKS.sum(-1, dtype=torch.float64).cumsum(-1)

@@ -32,7 +32,7 @@ MANY_LEFT: Final = 3
 
 @dataclass(frozen=True)
 class Rule:
-    """A learnt rule and how far to trust it."""
+    """A learned rule and how far to trust it."""
 
     document: Document
     tier: Tier

@@ -41,7 +41,7 @@ class _Patch:
 
 
 def read(text: str, root: Path, name: str = "the diff") -> tuple[list[Change], list[str]]:
-    """The changes of a diff, and the files of it that nothing can be learnt from, with the reason.
+    """The changes of a diff, and the files of it that nothing can be learned from, with the reason.
 
     Args:
         text: a unified diff (`git diff`, `diff -u`).

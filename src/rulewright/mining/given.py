@@ -1,7 +1,7 @@
 """Where a change made by hand comes from: a diff, a revision, the index, two files.
 
 Each gives the same: whole files before and after, the lines that a diff of them shows
-unchanged, and what was changed but cannot be learnt from. Nothing is written.
+unchanged, and what was changed but cannot be learned from. Nothing is written.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Given:
     """A change, and where it is to be made as well.
 
     Args:
-        changes: by file; of languages that rules can be learnt for.
-        left: files of the change that nothing can be learnt from, each with the reason.
+        changes: by file; of languages that rules can be learned for.
+        left: files of the change that nothing can be learned from, each with the reason.
         paths: the files and folders to look at.
         what: the change in a few words.
     """

@@ -227,6 +227,6 @@ def _known(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def order(seed: int, *parts: str) -> int:
-    """A number by which to draw without favour, the same on every machine."""
+    """A number by which to draw without favor, the same on every machine."""
     digest = hashlib.sha256("\0".join((str(seed), *parts)).encode("utf-8", "surrogatepass"))
     return int.from_bytes(digest.digest()[:8], "big")

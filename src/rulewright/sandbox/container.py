@@ -78,7 +78,7 @@ class Container:
         found = shutil.which("docker") or shutil.which("podman")
         if found is None:
             raise UsageError("neither docker nor podman is installed", "install one, or use --sandbox auto")
-        self._program = found
+        self.program = found
         # Podman's monitor leaves a file named `oom` where it was started.
         self._folder = tempfile.TemporaryDirectory(prefix="rulewright-container-")
 
@@ -86,7 +86,7 @@ class Container:
         """The command line that starts a job's container."""
         limits = job.limits
         return [
-            self._program, "run", "--rm", "-i", "--name", name, "--network", "none", "--read-only",
+            self.program, "run", "--rm", "-i", "--name", name, "--network", "none", "--read-only",
             "--cap-drop", "ALL",
             "--security-opt", "no-new-privileges", "--user", "65534:65534", "--ipc", "none",
             "--pids-limit", str(limits.pids), "--memory", str(limits.memory_bytes),
@@ -129,7 +129,7 @@ class Container:
     def _remove(self, name: str) -> None:
         """End a container at once: `rm -f` alone lets podman wait ten seconds for it."""
         for words in (("kill", name), ("rm", "-f", name)):
-            subprocess.run([self._program, *words], capture_output=True, timeout=60, check=False)
+            subprocess.run([self.program, *words], capture_output=True, timeout=60, check=False)
 
     def close(self) -> None:
         """Nothing but an empty folder is kept between jobs."""

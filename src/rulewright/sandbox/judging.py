@@ -117,12 +117,12 @@ def _problem(check: Check, letter: str, answer: Any) -> str:
     """Why an answer does not satisfy its check; empty where it does."""
     match check.form, letter:
         case "value", "v":
-            return _compared(check, _plain(answer))
+            return _compared(check, rebuilt(answer))
         case "exact", "v":
-            seen = _plain(answer) if answer and answer[0] in ("n", "b") else _SOMETHING_ELSE
+            seen = rebuilt(answer) if answer and answer[0] in ("n", "b") else _SOMETHING_ELSE
             return "" if (seen is check.expected) == check.wanted else "not the object wanted"
         case "pair", "p":
-            left, right = (_plain(part) for part in _list(answer, 2))
+            left, right = (rebuilt(part) for part in _list(answer, 2))
             return "" if _same(left, right) else "the two sides differ"
         case "pair", "c":
             return "" if answer == [True, False, False] else "the objects differ, or equal anything"
@@ -155,7 +155,7 @@ def _list(answer: Any, length: int) -> list[Any]:
     return answer
 
 
-def _plain(sent: Any, depth: int = 0) -> Any:
+def rebuilt(sent: Any, depth: int = 0) -> Any:
     """Rebuild a value from what `recorder.plain` sent.
 
     Raises:
@@ -188,13 +188,13 @@ def _rebuilt(sent: list[Any], depth: int) -> Any:
         case ["q", str() as top, str() as bottom]:
             return Fraction(int(top, 16), int(bottom, 16))
         case ["l", list() as items]:
-            return [_plain(item, depth) for item in items]
+            return [rebuilt(item, depth) for item in items]
         case ["t", list() as items]:
-            return tuple(_plain(item, depth) for item in items)
+            return tuple(rebuilt(item, depth) for item in items)
         case ["s", list() as items]:
-            return frozenset(_plain(item, depth) for item in items)
+            return frozenset(rebuilt(item, depth) for item in items)
         case ["d", list() as pairs]:
-            return {_plain(key, depth): _plain(value, depth) for key, value in (_list(p, 2) for p in pairs)}
+            return {rebuilt(key, depth): rebuilt(value, depth) for key, value in (_list(p, 2) for p in pairs)}
     raise NotPlain
 
 

@@ -24,7 +24,7 @@ from rulewright.sandbox.job import Tier
 
 _INSIDE: Final = Path(__file__).with_name("inside")
 _LINKABLE: Final = ("bin", "sbin", "lib", "lib64", "lib32")
-_ETC: Final = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime", "/etc/ssl/openssl.cnf")
+ETC: Final = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime", "/etc/ssl/openssl.cnf")
 # A range that no system assigns to people or services (systemd's own, for dynamic users).
 _USERS: Final = range(61184, 65520)
 _ENV: Final = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0",
@@ -55,7 +55,7 @@ class Layout:
         if not self._trees:
             wanted = [
                 "/usr",
-                *(p for p in _ETC if os.path.exists(p)),
+                *(p for p in ETC if os.path.exists(p)),
                 str(_INSIDE),
                 *interpreter(self.python),
             ]

@@ -61,17 +61,17 @@ class LocalPool:
         self.layout = Layout(tier, python, scratch, user=None)
         self.passed_over: tuple[str, ...] = ()
         """Better tiers that did not work, each with its reason."""
-        self._keeper = KeeperClient(scratch)
+        self.keeper = KeeperClient(scratch)
         self._lock = threading.Lock()
-        self._slots: queue.SimpleQueue[_Slot] = queue.SimpleQueue()
-        self._all = [_Slot(i) for i in range(workers)]
+        self._free: queue.SimpleQueue[_Slot] = queue.SimpleQueue()
+        self.slots = [_Slot(i) for i in range(workers)]
         self.n_infra = 0
         """Runs that failed for our reasons, before their retry."""
         try:
             self._prepare_user()
-            for slot in self._all:
-                self._slots.put(slot)
-            self._worker(self._all[0], "light")
+            for slot in self.slots:
+                self._free.put(slot)
+            self.worker_of(self.slots[0], "light")
         except BaseException:
             self.close()
             raise
@@ -89,7 +89,7 @@ class LocalPool:
         if layout.tier == "bubblewrap":
             layout.scratch.chmod(0o711)
             trees = layout.trees()
-            reply = self._keeper.ask(
+            reply = self.keeper.ask(
                 {"do": "stage", "sources": trees, "folder": str(layout.scratch / "stage")}
             )
             layout.staged = dict(zip(trees, reply["staged"], strict=True))
@@ -102,30 +102,30 @@ class LocalPool:
         user = "the caller's uid" if self.layout.user is None else "a uid of its own"
         return f"{user}; cgroup: {self._home.reason}"
 
-    def _worker(self, slot: _Slot, preload: str) -> Worker:
+    def worker_of(self, slot: _Slot, preload: str) -> Worker:
         worker = slot.workers.get(preload)
         if worker is not None and worker.n_jobs >= _JOBS_PER_WORKER:
-            self._drop(slot, preload)
+            self.drop(slot, preload)
             worker = None
         if worker is None:
             self._revive()
             slot.n_started += 1
             name = f"{self.layout.scratch.name[-8:]}-{slot.number}-{preload}-{slot.n_started}"
             with self._lock:  # the keeper answers one at a time
-                worker = Worker(self._keeper, self.layout, self._home, preload, name)
+                worker = Worker(self.keeper, self.layout, self._home, preload, name)
             slot.workers[preload] = worker
         return worker
 
     def _revive(self) -> None:
         """Replace a keeper that was killed; its workers died with it."""
         with self._lock:
-            if self._keeper.process.poll() is not None:
-                self._keeper.close()
+            if self.keeper.process.poll() is not None:
+                self.keeper.close()
                 self.layout.scratch.mkdir(mode=0o711, exist_ok=True)
-                self._keeper = KeeperClient(self.layout.scratch)
+                self.keeper = KeeperClient(self.layout.scratch)
                 self._prepare_user()
 
-    def _drop(self, slot: _Slot, preload: str) -> None:
+    def drop(self, slot: _Slot, preload: str) -> None:
         worker = slot.workers.pop(preload, None)
         if worker is not None:
             with self._lock:
@@ -138,37 +138,37 @@ class LocalPool:
                 "a sandbox was used in a forked process", "open a sandbox in each process that needs one"
             )
         preload = preload_for(job)
-        slot = self._slots.get()
+        slot = self._free.get()
         try:
             problem = ""
             for _ in range(2):
                 try:
-                    worker = self._worker(slot, preload)
+                    worker = self.worker_of(slot, preload)
                     result = worker.run(job)
                 except WorkerLost as lost:
                     problem = str(lost)
                     self.n_infra += 1
-                    self._drop(slot, preload)
+                    self.drop(slot, preload)
                 except Exception:
-                    self._drop(slot, preload)
+                    self.drop(slot, preload)
                     raise
                 else:
                     if not worker.usable:
-                        self._drop(slot, preload)
+                        self.drop(slot, preload)
                     return result
             return Result(Status.INFRA, None, "", "", 0.0, 0.0, 0, self.tier, problem)
         finally:
-            self._slots.put(slot)
+            self._free.put(slot)
 
     def close(self) -> None:
         """End every worker and remove every trace."""
         if os.getpid() != self._owner:
             return
-        for slot in self._all:
+        for slot in self.slots:
             for preload in list(slot.workers):
                 try:
-                    self._drop(slot, preload)
+                    self.drop(slot, preload)
                 except OSError:
                     continue
-        self._keeper.close()
+        self.keeper.close()
         remove_folder(self.layout.scratch)

@@ -39,23 +39,23 @@ class Sandbox:
     """Runs jobs and checks programs against tests. Thread-safe; use as a context."""
 
     def __init__(self, backend: Backend, workers: int, reason: str) -> None:
-        self._backend, self._workers = backend, workers
+        self.backend, self._workers = backend, workers
         self.reason = reason
         """Why this tier, for reports."""
         self._checker = checking.Checker(self.run)
 
     @property
     def tier(self) -> Tier:
-        return self._backend.tier
+        return self.backend.tier
 
     @property
     def user(self) -> int | None:
         """The uid that jobs have on this machine, where it is not the caller's."""
-        return getattr(getattr(self._backend, "layout", None), "user", None)
+        return getattr(getattr(self.backend, "layout", None), "user", None)
 
     def run(self, job: Job) -> Result:
         """Run one job to its end; never raises for what the program does."""
-        return self._backend.run(job)
+        return self.backend.run(job)
 
     def check(
         self,
@@ -94,7 +94,7 @@ class Sandbox:
 
     def close(self) -> None:
         """End every worker and remove every trace."""
-        self._backend.close()
+        self.backend.close()
 
     def __enter__(self) -> Self:
         return self

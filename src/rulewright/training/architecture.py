@@ -158,11 +158,11 @@ class Architecture:
             return cls.of_folder(Path(model))
         if Path(model).is_file():
             return cls.of_gguf(Path(model))
-        known = _KNOWN.get(_plain_name(model))
+        known = KNOWN_MODELS.get(_plain_name(model))
         if known is None:
             raise UsageError(
                 f"{model}: no checkpoint folder here, and not in the table of known models",
-                f"download it first, or plan with one of: {', '.join(_KNOWN)}",
+                f"download it first, or plan with one of: {', '.join(KNOWN_MODELS)}",
             )
         return replace(cls.of_config(model, known), name=model)
 
@@ -260,7 +260,7 @@ def _shape(
 
 
 # Public config.json: hidden, layers, heads, kv heads, head size, MLP, vocabulary, tied.
-_KNOWN: Final[dict[str, dict[str, Any]]] = {
+KNOWN_MODELS: Final[dict[str, dict[str, Any]]] = {
     "Qwen2.5-0.5B": _shape("qwen2", 896, 24, 14, 2, 64, 4864, 151936, True),
     "Qwen2.5-1.5B": _shape("qwen2", 1536, 28, 12, 2, 128, 8960, 151936, True),
     "Qwen2.5-3B": _shape("qwen2", 2048, 36, 16, 2, 128, 11008, 151936, True),

@@ -75,12 +75,12 @@ def visible_cards() -> list[str]:
     """
     listed = os.environ.get(_VISIBLE)
     if listed is None:
-        return [str(i) for i in range(_count_cards())]
+        return [str(i) for i in range(count_cards())]
     names = [name.strip() for name in listed.split(",") if name.strip()]
     return list(takewhile(lambda name: not name.startswith("-"), names))
 
 
-def _count_cards() -> int:
+def count_cards() -> int:
     """Ask the driver's own library (NVML); without it there is no driver, and no GPU."""
     try:
         nvml = ctypes.CDLL("libnvidia-ml.so.1")

@@ -133,7 +133,7 @@ class PolicyTrainer(GRPOTrainer):
         self.served = served
         super().__init__(reward_funcs=[self.reward], args=args, **options)
         self.reward.ends = frozenset([*self.eos_token_ids, self._tokenizer.pad_token_id])
-        self._shares_prefixes = can_share(self.model)
+        self.shares_prefixes = can_share(self.model)
         fast.speed_up(self, self.temperature)
         self.decodes_itself = self.args.device.type == "cpu"
         """Whether rollouts come from our own loop where it suits the model and the sampling."""
@@ -174,7 +174,7 @@ class PolicyTrainer(GRPOTrainer):
             )
         completions: list[list[int]] = []
         with self._clocked("generation"):
-            decoder = self._open_decoder()
+            decoder = self.open_decoder()
             if decoder is not None:
                 return self._decode(decoder, prompt_ids), None
             while len(completions) < len(prompt_ids):
@@ -213,7 +213,7 @@ class PolicyTrainer(GRPOTrainer):
                     gradient_checkpointing_kwargs=self.args.gradient_checkpointing_kwargs
                 )
 
-    def _open_decoder(self) -> Decoder | None:
+    def open_decoder(self) -> Decoder | None:
         """Our own loop, on a CPU and for plain sampling; it copies the weights as they are now."""
         args = self.args
         unusual = args.top_k or args.min_p or args.repetition_penalty != 1.0 or args.generation_kwargs
@@ -253,7 +253,7 @@ class PolicyTrainer(GRPOTrainer):
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:  # fmt: skip
         """Log-probabilities of the completions; what rollouts of a prompt share is computed once."""
         packed = None
-        if self._shares_prefixes and not compute_aux_loss and all(part is None for part in media.values()):
+        if self.shares_prefixes and not compute_aux_loss and all(part is None for part in media.values()):
             packed = pack(input_ids, attention_mask, logits_to_keep)
         if packed is None:
             return super()._get_per_token_logps_and_entropies(
@@ -354,7 +354,7 @@ class PolicyTrainer(GRPOTrainer):
             fillers = flat  # a whole batch of flat groups: no gradient, but a loss that is defined
         chosen += fillers[: wanted - len(chosen)]
         batch: dict[str, Any] = {
-            key: _cat([group[key] for group in chosen], key, self._tokenizer.pad_token_id)
+            key: join_padded([group[key] for group in chosen], key, self._tokenizer.pad_token_id)
             for key in chosen[0]
         }
         rewards_B = batch.pop("rewards")
@@ -458,7 +458,7 @@ def _averages(answers: Sequence[Scored]) -> dict[str, float]:
     return means | {"unfiltered/infra_rate": 1 - len(counted) / len(answers)}
 
 
-def _cat(pieces: list[torch.Tensor], key: str, pad_token_id: int) -> torch.Tensor:
+def join_padded(pieces: list[torch.Tensor], key: str, pad_token_id: int) -> torch.Tensor:
     if key not in PROMPT | COMPLETION or pieces[0].ndim < 2:
         return torch.cat(pieces)
     width = max(piece.shape[1] for piece in pieces)

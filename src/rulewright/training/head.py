@@ -19,7 +19,7 @@ from typing import Any, Final
 import torch
 from torch.nn import functional
 
-_ROWS: Final = 256
+ROWS: Final = 256
 """Labels at once: their logits stay in the processor's cache, and products are large enough."""
 _PLAIN: Final = {"final_logit_softcapping": None, "logit_scale": 1.0, "output_multiplier": 1.0}
 _PLAIN_TOO: Final = {"lm_head_multiplier": 1.0, "logits_scaling": 1.0, "output_router_logits": False}
@@ -132,8 +132,8 @@ class _LabelScores(torch.autograd.Function):
         # Of each label's own log-probability: the incoming gradient is one factor a row.
         slopes_ND = torch.empty_like(hidden_ND, dtype=dtype) if needs_hidden else None
         slopes_NV = hidden_ND.new_empty((n, len(weight_VD)), dtype=dtype) if needs_weight else None
-        for start in range(0, n, _ROWS):
-            rows = slice(start, start + _ROWS)
+        for start in range(0, n, ROWS):
+            rows = slice(start, start + ROWS)
             # The format is chosen here, operation by operation: autocast stays out of it.
             with torch.autocast(hidden_ND.device.type, enabled=False):
                 logits_RV = functional.linear(hidden_ND[rows].to(dtype), multiplied_VD).float() / temperature

@@ -19,11 +19,11 @@ GIB: Final = 1 << 30
 Sharding = Literal["none", "zero2", "zero3", "fsdp"]
 
 # NF4 with double quantisation: 4 bits, and 0.127 bits of constants a weight (arXiv 2305.14314).
-_NF4_BYTES: Final = (4 + 0.127) / 8
+NF4_BYTES: Final = (4 + 0.127) / 8
 # CUDA context, dequantised block, fragmentation: assumed.
 OVERHEAD_GIB: Final = 2.0
 # The fused head works on tiles of so many tokens and words (trl.kernels.chunked_logprob).
-_HEAD_TILE: Final = (4096, 32768)
+HEAD_TILE: Final = (4096, 32768)
 
 
 class _Bytes(NamedTuple):
@@ -149,7 +149,7 @@ def resident(setup: Setup) -> dict[str, float]:
     arch = setup.architecture
     weights_split = setup.devices if setup.sharding in ("zero3", "fsdp") else 1
     state_split = setup.devices if setup.sharding != "none" else 1
-    body = arch.body * (_NF4_BYTES if setup.quantized else setup.weight_bytes)
+    body = arch.body * (NF4_BYTES if setup.quantized else setup.weight_bytes)
     edge = (arch.embeddings + arch.other) * setup.weight_bytes
     found = {
         "layers' weights": body / weights_split,
@@ -211,7 +211,7 @@ def _without_gradients(setup: Setup) -> str:
 
 def evaluation(setup: Setup) -> dict[str, float]:
     """GiB that the loss of a batch adds where nothing is trained, by part."""
-    tokens, words = _HEAD_TILE
+    tokens, words = HEAD_TILE
     work = setup.tokens * _per_token(setup, _LOSS[_without_gradients(setup)])
     copies = 2.0 * setup.architecture.body if setup.kind == "all32" else 0.0
     found = {"one layer or the head at work": max(work, 2.0 * min(tokens, setup.tokens) * words) + copies}
@@ -278,7 +278,7 @@ def _head_bytes(setup: Setup, given_back: float) -> float:
     counted as given back by then, is taken off.
     """
     arch = setup.architecture
-    tokens, words = _HEAD_TILE
+    tokens, words = HEAD_TILE
     tile = 2 * min(tokens, setup.tokens) * words
     work = tile + 12.0 * arch.hidden * setup.tokens
     if setup.lora_r:

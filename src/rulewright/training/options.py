@@ -77,7 +77,7 @@ def problems(
         trl_class: the dataclass that will take them.
         decided: options that may not be set here, with the reason.
     """
-    known = _known(trl_class)
+    known = known_options(trl_class)
     found = []
     for key in sorted(options):
         if decided and key in decided:
@@ -91,25 +91,25 @@ def problems(
 
 def names(trl_class: TrlClass) -> frozenset[str]:
     """Every option that the class takes; fewer where TRL is not installed."""
-    return frozenset(_known(trl_class).options)
+    return frozenset(known_options(trl_class).options)
 
 
 @cache
-def _known(trl_class: TrlClass) -> _Known:
+def known_options(trl_class: TrlClass) -> _Known:
     options: dict[str, ast.expr] = {}
     for package, file, name in _SOURCES[trl_class]:
-        tree = _tree(package, file)
+        tree = source_tree(package, file)
         if tree is None:
             simple = {key: ast.parse(text, mode="eval").body for key, text in _WITHOUT_TRL.items()}
             return _Known(simple, {}, complete=False)
         [cls] = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name]
         options |= _fields(cls)
-    trees = [_tree(package, file) for package, file in _ENUMS]
+    trees = [source_tree(package, file) for package, file in _ENUMS]
     return _Known(options, {key: words for tree in trees if tree for key, words in _enums(tree)}, True)
 
 
 @cache
-def _tree(package: str, file: str) -> ast.Module | None:
+def source_tree(package: str, file: str) -> ast.Module | None:
     """A source file of an installed package, parsed; `None` where there is none."""
     try:
         spec = find_spec(package)

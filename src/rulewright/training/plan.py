@@ -93,7 +93,7 @@ def read(path: Path, stage: Stage | None = None) -> tuple[Stage, RunConfig]:
         ConfigError: what the command itself would refuse, with file and line.
     """
     if stage is None:
-        stage, reason = _stage_of(read_raw(path))
+        stage, reason = stage_of(read_raw(path))
         console.decided("read as", f"train {stage}", reason)
     cls = _CLASSES[stage]
     config = cls(**read_file(cls, path))
@@ -102,7 +102,7 @@ def read(path: Path, stage: Stage | None = None) -> tuple[Stage, RunConfig]:
     return stage, config
 
 
-def _stage_of(values: Mapping[str, Any]) -> tuple[Stage, str]:
+def stage_of(values: Mapping[str, Any]) -> tuple[Stage, str]:
     """The command that knows most of the keys; SFT where nothing tells."""
     trainer = values.get("trainer")
     names = set(trainer) if isinstance(trainer, dict) else set()

@@ -79,7 +79,7 @@ class Watch(TrainerCallback):
         if step in self.history:
             published = step == self.best_step and (step > 0 or self._config.keep == "start")
             if published and environment.agree(lambda: not self._is_saved(step)):
-                self._save_best(step)  # the run was killed before it was saved
+                self.save_best(step)  # the run was killed before it was saved
             return
         trainer = self._trainer
         model = trainer.accelerator.unwrap_model(trainer.model_wrapped)
@@ -95,12 +95,12 @@ class Watch(TrainerCallback):
                 generator, self._dev, mine, mode, self._config.eval_samples,
                 trainer.args.max_completion_length, trainer.args.temperature, self._config.seed,
             )  # fmt: skip
-            found[mode] = summarize(_in_order(gather_object([answers])))
+            found[mode] = summarize(in_order(gather_object([answers])))
         self.history[step] = found
         if self._main:
             self._note(step, found)
         if self._consider(step):
-            self._save_best(step)
+            self.save_best(step)
 
     def _note(self, step: int, found: dict[Mode, Evaluation]) -> None:
         with jsonl.Appender(self._rewards) as rewards:
@@ -156,7 +156,7 @@ class Watch(TrainerCallback):
         path = self._run.path / "best" / "step.json"
         return path.exists() and bool(json.loads(path.read_text(encoding="utf-8"))["step"] == step)
 
-    def _save_best(self, step: int) -> None:
+    def save_best(self, step: int) -> None:
         """Write the model beside the last best one, then swap."""
         folder = self._run.path / "best"
         fresh = self._run.path / "best.new"
@@ -184,7 +184,7 @@ class Watch(TrainerCallback):
         return paired(a, b, kept, self._config.seed).to_dict()
 
 
-def _in_order(parts: Sequence[Sequence[Sequence[Scored]]]) -> list[Scored]:
+def in_order(parts: Sequence[Sequence[Sequence[Scored]]]) -> list[Scored]:
     """The answers of all processes, task after task; task `i` was asked by process `i % n`."""
     n_rows = sum(map(len, parts))
     rows = (parts[row % len(parts)][row // len(parts)] for row in range(n_rows))

@@ -24,7 +24,7 @@ WEIGHTS: Final[Mapping[str, float]] = {
     "several lines": -1.07, "deletes": -1.6, "drops a variable": -0.88, "narrowed": 0.69,
 }  # fmt: skip
 CONFIDENT: Final = 0.72
-"""From here on a rule learnt from one edit claims to hold for others."""
+"""From here on a rule learned from one edit claims to hold for others."""
 
 
 def confidence(rules: Sequence[Mapping[str, Any]]) -> float:

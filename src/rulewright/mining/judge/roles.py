@@ -1,4 +1,4 @@
-"""What a rule silently takes for granted of the places that it was learnt from.
+"""What a rule silently takes for granted of the places that it was learned from.
 
 Parentheses that a fix adds answer to what stands inside or around them, a prefix glued
 to a variable wants a string, a name that is declared is not every use of the word. Such

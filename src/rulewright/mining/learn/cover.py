@@ -39,7 +39,7 @@ PER_HUNK: Final = 3
 MAX_CANDIDATES: Final = 240
 MAX_RULES: Final = 24
 ROUNDS: Final = 2
-"""What one rule after another is needed for is learnt from what the first ones left."""
+"""What one rule after another is needed for is learned from what the first ones left."""
 LAST_RESORT: Final = 50.0
 """Points for a literal rule: only where no general one makes the change."""
 

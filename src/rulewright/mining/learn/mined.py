@@ -235,7 +235,7 @@ def _takes_some(action: Action, steps: Sequence[Candidate], post: str) -> bool:
 def measure(
     action: Action, steps: Sequence[Candidate], outcome: Outcome, sites: int, instruction: str, work: int
 ) -> Figures:
-    """Take an action's figures from its rules and from the engine's judgement."""
+    """Take an action's figures from its rules and from the engine's judgment."""
     return Figures(
         n_rules=len(steps),
         n_vars=sum(step.n_vars for step in steps),
