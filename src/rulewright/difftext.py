@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import compress, count
 from operator import ne
 from typing import Any
@@ -51,11 +51,45 @@ def changed(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int, int,
     >>> changed(["a", "b", "c"], ["a", "x", "c", "d"])
     [(1, 2, 1, 2), (3, 3, 3, 4)]
     """
-    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
-    return [(a0, a1, b0, b1) for tag, a0, a1, b0, b1 in matcher.get_opcodes() if tag != "equal"]
+    lead, tail = common_ends(old, new)
+    # What both ends share need not be searched: most of a file, mostly.
+    inner = old[lead : len(old) - tail], new[lead : len(new) - tail]
+    matcher = difflib.SequenceMatcher(None, *inner, autojunk=False)
+    found = (op[1:] for op in matcher.get_opcodes() if op[0] != "equal")
+    return [(a0 + lead, a1 + lead, b0 + lead, b1 + lead) for a0, a1, b0, b1 in found]
+
+
+def hunks(old: Sequence[str], new: Sequence[str], context: int = 3) -> Iterator[str]:
+    """The lines of a unified diff without file names; lines keep the ends that they have.
+
+    >>> list(hunks(["a", "b", "c"], ["a", "x", "c"], 1))
+    ['@@ -1,3 +1,3 @@', ' a', '-b', '+x', ' c']
+    """
+    groups: list[list[tuple[int, int, int, int]]] = []
+    for change in changed(old, new):
+        if groups and change[0] - groups[-1][-1][1] <= 2 * context:
+            groups[-1].append(change)
+        else:
+            groups.append([change])
+    for group in groups:
+        (a0, _, b0, _), (_, a1, _, b1) = group[0], group[-1]
+        before, after = min(context, a0), min(context, len(old) - a1)
+        yield f"@@ -{_range(a0 - before, a1 + after)} +{_range(b0 - before, b1 + after)} @@"
+        at = a0 - before
+        for start, end, b_start, b_end in group:
+            yield from (" " + line for line in old[at:start])
+            yield from ("-" + line for line in old[start:end])
+            yield from ("+" + line for line in new[b_start:b_end])
+            at = end
+        yield from (" " + line for line in old[at : a1 + after])
+
+
+def _range(start: int, end: int) -> str:
+    """Lines of one side as a diff counts them: an empty range begins on the line before it."""
+    size = end - start
+    return str(start + 1) if size == 1 else f"{start + (size > 0)},{size}"
 
 
 def unified(before: str, after: str, context: int = 1) -> list[str]:
     """The lines of a unified diff without file names; none where nothing changed."""
-    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=context)
-    return list(lines)[2:]
+    return list(hunks(before.splitlines(), after.splitlines(), context))

@@ -55,6 +55,30 @@ NOT_ASKED_FOR: Final = "the result is not what was asked for"
 
 
 @dataclass(frozen=True)
+class Place:
+    """One replacement.
+
+    Args:
+        line, last_line: 1-based lines that it covers in the text before any rule.
+        old, new: the text that goes and the text that comes.
+        rule: index of the rule.
+        gone, come: names and literals of `old` that `new` lacks, and the other way round.
+    """
+
+    line: int
+    last_line: int
+    old: str
+    new: str
+    rule: int
+    gone: tuple[str, ...] = ()
+    come: tuple[str, ...] = ()
+    comments_only: bool = False
+    """Whether the code is the same before and after, comments left out."""
+    in_import: bool = False
+    """Whether it is an import, or stands in one."""
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What applying an action to one text came to.
 
@@ -78,6 +102,8 @@ class Outcome:
     """Whether the tidy step emptied whitespace-only lines that the rewrite created."""
     bytes_touched: int = 0
     flags: frozenset[Verdict] = field(default_factory=frozenset)
+    places: tuple[Place, ...] | None = field(default=None, repr=False)
+    """The single places that changed, where they were asked for."""
 
     @property
     def ok(self) -> bool:

@@ -28,6 +28,10 @@ LOSSY = [
     ("python", "assert $A", "check($A)", 'assert x, "message"\n'),
     ("python", "foo($A)", "bar($A)", "foo(\n    # keep me\n    1\n)\n"),
     ("javascript", "const $A = $B", "let $A = $B", "const a = 1, b = 2\n"),
+    # What goes stands in a longer name, in a string and behind a dot of the fix: it goes all the same.
+    ("python", "import $A", "import someone", "import os, one\n"),
+    ("python", "import $A", "import other  # 'one'", "import os, one\n"),
+    ("javascript", "foo($A)", "bar('b', $A)", "foo(/* b */ 1)\n"),
 ]
 
 

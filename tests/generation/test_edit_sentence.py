@@ -13,7 +13,7 @@ import pytest
 
 from rulewright import cli
 from rulewright.commands.said import Said
-from rulewright.engine.places import Place
+from rulewright.verdict import Place
 
 CODE = (
     "def pick(self, key):\n    if self.cache == None:\n        return conn.get(key)\n    return self.cache\n"

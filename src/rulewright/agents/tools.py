@@ -125,12 +125,13 @@ def verify_rule(shop: Workshop, asked: forms.VerifyArguments) -> forms.VerifyAns
     files: Counter[str] = Counter()
     failures: list[forms.FailedFile] = []
     if asked.paths:
-        work = work_on(shop.roots.take_all(asked.paths), documents, How(deadline_s=FILE_DEADLINE_S))
+        work = work_on(
+            shop.roots.take_all(asked.paths), documents, How(deadline_s=FILE_DEADLINE_S, listed=True)
+        )
         files.update(str(one.outcome.verdict) for one in work.done)
         failures = _failures(work.failed)
         for one in work.good:
-            own = joined([documents[n] for n in one.found.documents])
-            shown += [_place(str(one.path), place) for place in places.of(own, one.before)]
+            shown += [_place(str(one.path), place) for place in work.places(one)]
         if outcome.ok and (work.failed or not work.good):
             worst = next(iter(work.failed or work.done), None)
             outcome = worst.outcome if worst else Outcome(Verdict.NO_MATCH, "no file is of its language")
@@ -197,7 +198,7 @@ def learn_rule(shop: Workshop, asked: forms.LearnArguments) -> forms.LearnAnswer
     rows: list[forms.PlaceRow] = []
     if asked.paths:
         paths = shop.roots.take_all(asked.paths)
-        work = work_on(paths, learned.documents, How(deadline_s=FILE_DEADLINE_S))
+        work = work_on(paths, learned.documents, How(deadline_s=FILE_DEADLINE_S, listed=True))
         rows = _offered(listing(Offer(work, doubts(work, learned), learned.hides)))
     return forms.LearnAnswer(
         rules=rules, not_expressed=_lines([*learned.problems, *left]),

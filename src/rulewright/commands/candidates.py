@@ -17,8 +17,7 @@ from rulewright.asking import Asked
 from rulewright.commands.judging import How, Work, one_line, work_on
 from rulewright.commands.offers import Listed, Offer, listing, rule_text
 from rulewright.commands.said import Said
-from rulewright.engine.places import Place
-from rulewright.verdict import Outcome, Verdict
+from rulewright.verdict import Outcome, Place, Verdict
 
 BROAD_LINES: Final = 5
 """One place in so few lines is nearly everywhere …"""
@@ -81,7 +80,7 @@ class Trial:
     def __init__(
         self, paths: Sequence[Path], said: Said, judge_sample: Callable[[Action], Outcome], deadline_s: float
     ) -> None:
-        self._paths, self._said, self._how = list(paths), said, How(deadline_s=deadline_s)
+        self._paths, self._said, self._how = list(paths), said, How(deadline_s=deadline_s, listed=True)
         self._judge_sample = judge_sample
         self._works: dict[str, Work] = {}
         self._globs: list[str] = []

@@ -6,27 +6,26 @@ itself unless all or none are wanted.
 
 from __future__ import annotations
 
-import difflib
 import os
 import shlex
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from rulewright import console
+from rulewright import console, difftext
 from rulewright.actions import Action
 from rulewright.actions.rule_file import Document, joined
 from rulewright.engine import Engine, Request, places
 from rulewright.engine.judge import judge_together, judge_trace
-from rulewright.engine.places import Place
 from rulewright.engine.rules import BadRule, Panicked, compile_rule
 from rulewright.engine.walk import Found, Walk, find
 from rulewright.errors import RulewrightError, UsageError, why
 from rulewright.replacing import Replacement, read_text, replace_all
-from rulewright.verdict import Outcome, Verdict
+from rulewright.verdict import Outcome, Place, Verdict
 
 NAMED_AT_MOST: Final = 10
 SHOWN_FILES: Final = 3
@@ -67,6 +66,16 @@ class Work:
     documents: tuple[Document, ...]
     walk: Walk
     done: list[Applied] = field(default_factory=list)
+    _places: dict[Path, list[Place]] = field(default_factory=dict, repr=False)
+
+    def places(self, one: Applied) -> list[Place]:
+        """What the rules change in a file, by the number of the rule among those that are for it."""
+        if one.path not in self._places:
+            found: Sequence[Place] | None = one.outcome.places
+            if found is None:
+                found = places.of(action_for(one.found, self.documents), one.before)
+            self._places[one.path] = list(found)
+        return self._places[one.path]
 
     @property
     def good(self) -> list[Applied]:
@@ -88,6 +97,8 @@ class How:
     accepted: frozenset[str] = frozenset()
     base: Path | None = None
     """The folder of the rule file, if there is one."""
+    listed: bool = False
+    """Whether the single places will be asked for."""
 
 
 def work_on(paths: Sequence[Path], documents: Sequence[Document], how: How) -> Work:
@@ -112,7 +123,7 @@ def work_on(paths: Sequence[Path], documents: Sequence[Document], how: How) -> W
         except UsageError as error:
             walk.named.append((found.path, error.message.partition(": ")[2]))
     work.done += _judged(ready, documents, how)
-    work.done.sort(key=lambda one: one.path)
+    work.done.sort(key=lambda one: one.path.parts)
     return work
 
 
@@ -143,7 +154,9 @@ def _judged(ready: Sequence[tuple[Found, str]], documents: Sequence[Document], h
         elif ready:
             with Engine(how.workers, how.deadline_s, allow_other_version=how.allow_other_version) as engine:
                 requests = [
-                    Request(action_for(found, documents), text, found.language, exact=how.exact)
+                    Request(
+                        action_for(found, documents), text, found.language, exact=how.exact, listed=how.listed
+                    )
                     for found, text in ready
                 ]
                 for (found, text), outcome in zip(ready, engine.judge_many(requests), strict=True):
@@ -295,8 +308,9 @@ def diff(one: Applied, colored: bool) -> str:
     name = str(one.path)
     old, new = one.before.splitlines(keepends=True), (one.outcome.post or "").splitlines(keepends=True)
     lines = []
-    for number, line in enumerate(difflib.unified_diff(old, new, name, name)):
-        end = "" if line.endswith("\n") else "\n\\ No newline at end of file"
+    heads = [f"--- {name}\n", f"+++ {name}\n"]
+    for number, line in enumerate(chain(heads, difftext.hunks(old, new))):
+        end = "" if line.endswith("\n") or line.startswith("@@ ") else "\n\\ No newline at end of file"
         text = console.clean(line.rstrip("\r\n"))
         color = ("\x1b[1m" if number < 2 else _COLORS.get(line[:1], "")) if colored else ""
         lines.append(f"{color}{text}\x1b[0m{end}" if color else text + end)

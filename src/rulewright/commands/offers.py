@@ -28,9 +28,9 @@ from rulewright.commands.judging import (
     say_left_out,
     write,
 )
-from rulewright.engine import places
-from rulewright.engine.places import Place
+from rulewright.engine.places import Keep
 from rulewright.errors import UsageError
+from rulewright.verdict import Place
 
 LISTED_AT_MOST: Final = 200
 
@@ -144,8 +144,7 @@ def counts(listed: Sequence[Listed]) -> tuple[int, int]:
 
 def _places(one: Applied, offer: Offer) -> tuple[list[Place], list[str]]:
     """The places of a file that are candidates, and the doubt about each."""
-    action = action_for(one.found, offer.work.documents)
-    found = [p for p in places.of(action, one.before) if not offer.hides(one.path, p)]
+    found = [p for p in offer.work.places(one) if not offer.hides(one.path, p)]
     return found, [_doubt(one, offer, place) for place in found]
 
 
@@ -237,7 +236,7 @@ def _carry_out(offer: Offer, wish: Wish, chooser: Chooser, listed: Sequence[List
     return [one.path for one in ready]
 
 
-def _keep(one: Applied, offer: Offer, chooser: Chooser) -> places.Keep:
+def _keep(one: Applied, offer: Offer, chooser: Chooser) -> Keep:
     """Sure places, or those that the person names."""
     path = one.path
 

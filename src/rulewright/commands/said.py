@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from rulewright.engine.places import Place
+from rulewright.verdict import Place
 
 _WORD: Final = re.compile(r"[^\W\d]\w*|\d+(?:\.\d+)?")
 _PART: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")

@@ -17,10 +17,10 @@ from rulewright.commands.candidates import Candidate, Trial
 from rulewright.commands.offers import Wish
 from rulewright.commands.said import Said
 from rulewright.engine import Engine, Request
-from rulewright.engine.places import Place
 from rulewright.errors import RulewrightError, UsageError, why
 from rulewright.generation import Generator, GeneratorConfig, open_generator
 from rulewright.languages import language_of_path
+from rulewright.verdict import Place
 
 if TYPE_CHECKING:
     from rulewright.commands.edit import EditConfig

@@ -115,7 +115,7 @@ def partly(step: Step, texts: Sequence[str | None], *, exact: bool = False) -> S
         if text is not None
     ]
     edits = tuple(edit for edit, _ in chosen)
-    after, tidied = _written(step.before.source, edits), False
+    after, tidied = written(step.before.source, edits), False
     if not exact:
         after, tidied = _tidied(after, edits, "", _without_padding(step.before.source, edits))
     return replace(step, edits=edits, nodes=tuple(node for _, node in chosen), after=after, tidied=tidied)
@@ -170,7 +170,7 @@ def _step_by_cli(rule: CompiledRule, parsed: Parsed, rule_id: str, exact: bool, 
             here = applier.run_rule(rule, source, parsed.root, rule_id)
             if tuple(match.edit for match in here.matches) == edits:
                 return _step_here(rule, parsed, rule_id, exact, mark)
-    text = _written(source, edits)
+    text = written(source, edits)
     tidied = False
     if not exact:
         text, tidied = _tidied(text, edits, "", _without_padding(source, edits))
@@ -178,7 +178,8 @@ def _step_by_cli(rule: CompiledRule, parsed: Parsed, rule_id: str, exact: bool, 
     return Step(rule, parsed, edits, nodes, text, found.n_matches, tidied)
 
 
-def _written(source: str, edits: tuple[Edit, ...]) -> str:
+def written(source: str, edits: tuple[Edit, ...]) -> str:
+    """A text with edits made, before any tidying."""
     return splice(source, ((edit.start, edit.end, edit.text) for edit in edits))
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Final
 
 from ast_grep_py import SgNode
 
 from rulewright.console import plural
 from rulewright.engine.applier import find_all
-from rulewright.engine.apply import Step
-from rulewright.engine.parsing import parse
+from rulewright.engine.apply import Step, written
+from rulewright.engine.parsing import leaves, parse
 from rulewright.engine.rules import CompiledRule, weight
 from rulewright.engine.stated import Spans, capture
 from rulewright.engine.transforms import Rewrite
@@ -90,15 +91,15 @@ def lossy(steps: Sequence[Step]) -> str:
         if _deletes(step.rule):
             continue
         stated = step.rule.stated
-        for edit, node in zip(step.edits, step.nodes):
+        for number, node in enumerate(step.nodes):
             if node is None or node.is_leaf():
                 continue
             covered = _captures(step.rule, node) + stated.wildcards(node)
             said = stated.words_for(node) if stated.choices else stated.words
             said = said | stated.again(node) if stated.repeated else said
-            kept = " ".join(edit.text.split())
+            kept = _Kept(step, number)
             for lost in _uncovered(node, covered, said, keywords=stated.spells_out):
-                if " ".join(lost.text().split()) not in kept:
+                if not kept.holds(lost):
                     return (
                         f"line {lost.range().start.line + 1}: the match holds {_short(lost.text())} "
                         f"({lost.kind()}), which neither the pattern nor a variable covers: the fix drops it"
@@ -108,7 +109,37 @@ def lossy(steps: Sequence[Step]) -> str:
     return ""
 
 
-def _unjoined(rule: CompiledRule, node: SgNode, kept: str) -> str:
+class _Kept:
+    """What a fix wrote at one place, token by token: a name within a longer one is not kept."""
+
+    def __init__(self, step: Step, number: int) -> None:
+        self._step, self._number = step, number
+
+    @cached_property
+    def _tokens(self) -> list[str]:
+        step, edit = self._step, self._step.edits[self._number]
+        after = parse(written(step.before.source, step.edits), step.rule.language)
+        earlier = step.edits[: self._number]
+        start = edit.start + sum(len(one.text) - (one.end - one.start) for one in earlier)
+        return _texts(leaves(after.root, [(start, start + len(edit.text))])[0])
+
+    def holds(self, node: SgNode) -> bool:
+        """Whether the tokens of a node stand in it in a row."""
+        sought = _texts(_leaves(node))
+        n = len(sought)
+        return any(self._tokens[at : at + n] == sought for at in range(len(self._tokens) - n + 1))
+
+
+def _leaves(node: SgNode) -> list[SgNode]:
+    span = node.range()
+    return leaves(node, [(span.start.index, span.end.index)])[0]
+
+
+def _texts(tokens: Sequence[SgNode]) -> list[str]:
+    return [" ".join(node.text().split()) for node in tokens]
+
+
+def _unjoined(rule: CompiledRule, node: SgNode, kept: _Kept) -> str:
     """Code between the parts that rewriters rewrote and `joinBy` put together again; it is gone."""
     for name, transform in rule.core.transforms.items():
         if not isinstance(transform, Rewrite) or transform.join_by is None or not _writes(rule, name):
@@ -123,7 +154,7 @@ def _unjoined(rule: CompiledRule, node: SgNode, kept: str) -> str:
             for leaf in _leaves(captured):
                 start, end = leaf.range().start.index, leaf.range().end.index
                 inside = any(low <= start and end <= high for low, high in spans)
-                if not inside and _has_words(leaf.text()) and " ".join(leaf.text().split()) not in kept:
+                if not inside and _has_words(leaf.text()) and not kept.holds(leaf):
                     return (
                         f"line {leaf.range().start.line + 1}: `joinBy` leaves out {_short(leaf.text())} "
                         f"({leaf.kind()}), which no rewriter matches"
@@ -134,14 +165,6 @@ def _unjoined(rule: CompiledRule, node: SgNode, kept: str) -> str:
 def _writes(rule: CompiledRule, name: str) -> bool:
     """Whether the fix uses a transform's result."""
     return rule.core.fix is not None and any(slot.name == name for slot in rule.core.fix.template.slots)
-
-
-def _leaves(node: SgNode) -> Iterator[SgNode]:
-    inner = node.children()
-    if not inner:
-        yield node
-    for child in inner:
-        yield from _leaves(child)
 
 
 def reindented(steps: Sequence[Step]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from rulewright.actions.action import Action
-from rulewright.engine import checks, cli
+from rulewright.engine import checks, cli, places
 from rulewright.engine.apply import Trace, outcome_of, trace
 from rulewright.engine.parsing import parse
 from rulewright.verdict import Outcome, Verdict
@@ -15,7 +15,9 @@ from rulewright.verdict import Outcome, Verdict
 ORDER = (Verdict.DEGENERATE, Verdict.SYNTAX_ERROR, Verdict.LOSSY, Verdict.WRONG_RESULT)
 
 
-def judge(action: Action, code: str, expected: str | None = None, *, exact: bool = False) -> Outcome:
+def judge(
+    action: Action, code: str, expected: str | None = None, *, exact: bool = False, listed: bool = False
+) -> Outcome:
     """Apply an action and judge what it did.
 
     Args:
@@ -23,12 +25,14 @@ def judge(action: Action, code: str, expected: str | None = None, *, exact: bool
         code: the text before.
         expected: the wanted text; `None` where none is known.
         exact: leave out the tidy step.
+        listed: name the single places too.
 
     Returns:
         `ok` only where every judgment holds; `flags` has all that failed.
     """
     done = trace(action, code, exact=exact)
-    return judge_trace(done, code, expected)
+    outcome = judge_trace(done, code, expected)
+    return replace(outcome, places=tuple(places.made(done))) if listed else outcome
 
 
 def judge_together(actions: Sequence[Action], code: str) -> Outcome:

@@ -7,6 +7,8 @@ then, so a text with faults is the command line's to rewrite.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -58,3 +60,30 @@ def parse(source: str, language: Language) -> Parsed:
             continue
         first = first or node.range().start.line + 1
     return Parsed(source, language, root, errors, missing, first)
+
+
+def leaves(root: SgNode, spans: Sequence[tuple[int, int]], comments: bool = True) -> list[list[SgNode]]:
+    """The tokens below a node that each range of the text touches, in order; perhaps without comments.
+
+    Args:
+        root: the node.
+        spans: ranges in order that do not overlap.
+        comments: take those in comments too.
+    """
+    found: list[list[SgNode]] = [[] for _ in spans]
+    ends = [end for _, end in spans]
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        span = node.range()
+        first = bisect_right(ends, span.start.index)
+        if first == len(spans) or spans[first][0] >= span.end.index:
+            continue
+        if not comments and "comment" in node.kind():
+            continue
+        inner = node.children()
+        stack += reversed(inner)
+        while not inner and first < len(spans) and spans[first][0] < span.end.index:
+            found[first].append(node)
+            first += 1
+    return found

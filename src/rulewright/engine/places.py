@@ -2,45 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Final
 
-from ast_grep_py import SgNode
+from ast_grep_py import SgNode, SgRoot
 
 from rulewright.actions.action import Action
 from rulewright.engine import suppress
 from rulewright.engine.applier import Edit, find_all
-from rulewright.engine.apply import Step, Trace, partly, trace
-from rulewright.engine.parsing import Parsed, parse
+from rulewright.engine.apply import Step, Trace, partly, trace, written
+from rulewright.engine.parsing import leaves, parse
 from rulewright.engine.rules import compile_rule
+from rulewright.verdict import Place
 
+_LINE_END: Final = re.compile("\n")
 _IMPORTS: Final = frozenset({"use_declaration", "preproc_include", "extern_crate_declaration"})
 _WORDS: Final = frozenset({"string_fragment", "string_content", "interpreted_string_literal_content"})
-
-
-@dataclass(frozen=True)
-class Place:
-    """One replacement.
-
-    Args:
-        line, last_line: 1-based lines that it covers in the text before any rule.
-        old, new: the text that goes and the text that comes.
-        rule: index of the rule.
-        gone, come: names and literals of `old` that `new` lacks, and the other way round.
-    """
-
-    line: int
-    last_line: int
-    old: str
-    new: str
-    rule: int
-    gone: tuple[str, ...] = ()
-    come: tuple[str, ...] = ()
-    comments_only: bool = False
-    """Whether the code is the same before and after, comments left out."""
-    in_import: bool = False
-    """Whether it is an import, or stands in one."""
 
 
 Keep = Callable[[Place], str | None]
@@ -62,13 +41,16 @@ def matches(action: Action, text: str) -> list[SgNode]:
 
 def of(action: Action, text: str, *, exact: bool = False) -> list[Place]:
     """Every place that an action changes, rule after rule."""
+    return made(trace(action, text, exact=exact))
+
+
+def made(done: Trace) -> list[Place]:
+    """Every place that an action changed."""
+    earlier: list[_Lines] = []
     found: list[Place] = []
-
-    def note(place: Place) -> str:
-        found.append(place)
-        return place.new
-
-    change(action, text, note, exact=exact)
+    for number, step in enumerate(done.steps):
+        found += _places(number, step, earlier)
+        earlier.append(_Lines(step))
     return found
 
 
@@ -77,23 +59,17 @@ def change(action: Action, text: str, keep: Keep, *, exact: bool = False) -> Tra
 
     Replacements that change nothing are no places.
     """
-    before: list[Step] = []
+    before: list[_Lines] = []
 
     def choose(number: int, step: Step) -> Step:
-        texts: list[str | None] = []
-        after: Parsed | None = None
-        shift = 0
-        for edit, node in zip(step.edits, step.nodes, strict=True):
-            old = step.before.source[edit.start : edit.end]
-            if old != edit.text:
-                after = after or parse(_spliced(step), step.rule.language)
-                place = _place(number, step, before, edit, edit.start + shift, after)
-                texts.append(keep(replace(place, in_import=_is_import(node))))
-            else:
-                texts.append(edit.text)
-            shift += len(edit.text) - len(old)
+        found = iter(_places(number, step, before))
+        source = step.before.source
+        texts = [
+            edit.text if source[edit.start : edit.end] == edit.text else keep(next(found))
+            for edit in step.edits
+        ]
         left = partly(step, texts, exact=exact)
-        before.append(left)
+        before.append(_Lines(left))
         return left
 
     return trace(action, text, exact=exact, choose=choose)
@@ -105,66 +81,82 @@ def _is_import(node: SgNode | None) -> bool:
     )
 
 
-def _spliced(step: Step) -> str:
-    pieces: list[str] = []
-    done = 0
-    for edit in step.edits:
-        pieces += [step.before.source[done : edit.start], edit.text]
-        done = edit.end
-    return "".join([*pieces, step.before.source[done:]])
-
-
-def _place(number: int, step: Step, earlier: Sequence[Step], edit: Edit, at: int, after: Parsed) -> Place:
+def _places(number: int, step: Step, earlier: Sequence[_Lines]) -> Iterator[Place]:
+    """What a step changes, in order. Each text is walked once, however many places there are."""
     source = step.before.source
-    start, end, new = edit
-    line = source.count("\n", 0, start)
-    last = source.count("\n", 0, max(start, end - 1))
-    for one in reversed(earlier):
-        line, last = _before(line, one), _before(last, one)
-    gone, come = words(step.before.root, start, end), words(after.root, at, at + len(new))
-    return Place(
-        line + 1, last + 1, source[start:end], new, number,
-        tuple(word for word in gone if word not in come), tuple(word for word in come if word not in gone),
-        _tokens(step.before.root, start, end) == _tokens(after.root, at, at + len(new)),
-    )  # fmt: skip
-
-
-def _before(line: int, step: Step) -> int:
-    """The line (from 0) that a line of a step's result had before the step."""
-    source = step.before.source
+    spans: list[tuple[int, int]] = []
+    spans_after: list[tuple[int, int]] = []
+    changed: list[tuple[Edit, SgNode | None]] = []
     shift = 0
-    for edit in step.edits:
-        first = source.count("\n", 0, edit.start)
-        n_old, n_new = source.count("\n", edit.start, edit.end), edit.text.count("\n")
-        if line <= first + shift:
-            break
-        if line <= first + shift + n_new:
-            return min(line - shift, first + n_old)
-        shift += n_new - n_old
-    return line - shift
+    for edit, node in zip(step.edits, step.nodes, strict=True):
+        if source[edit.start : edit.end] != edit.text:
+            changed.append((edit, node))
+            spans.append((edit.start, edit.end))
+            spans_after.append((edit.start + shift, edit.start + shift + len(edit.text)))
+        shift += len(edit.text) - (edit.end - edit.start)
+    if not changed:
+        return
+    after = SgRoot(written(source, step.edits), step.rule.language).root()
+    breaks = _breaks(source)
+    sides = zip(
+        leaves(step.before.root, spans, comments=False), leaves(after, spans_after, comments=False),
+        strict=True,
+    )  # fmt: skip
+    for (edit, node), (old, new) in zip(changed, sides, strict=True):
+        line, last = bisect_left(breaks, edit.start), bisect_left(breaks, max(edit.start, edit.end - 1))
+        for one in reversed(earlier):
+            line, last = one.before(line), one.before(last)
+        gone, come = _words(old), _words(new)
+        yield Place(
+            line + 1, last + 1, source[edit.start : edit.end], edit.text, number,
+            tuple(word for word in gone if word not in come),
+            tuple(word for word in come if word not in gone),
+            _texts(old) == _texts(new), _is_import(node),
+        )  # fmt: skip
+
+
+class _Lines:
+    """Which line of a text became which line after a step."""
+
+    def __init__(self, step: Step) -> None:
+        breaks = _breaks(step.before.source)
+        self._rows: list[tuple[int, int, int, int]] = []
+        """First line of an edit before and after it, lines that it took and that it brought."""
+        shift = 0
+        for edit in step.edits:
+            first = bisect_left(breaks, edit.start)
+            n_old, n_new = bisect_left(breaks, edit.end) - first, edit.text.count("\n")
+            self._rows.append((first, first + shift, n_old, n_new))
+            shift += n_new - n_old
+
+    def before(self, line: int) -> int:
+        """The line (from 0) that a line of the result had before the step."""
+        # Of the edits on one line the first decides.
+        at = bisect_left(self._rows, line, key=lambda row: row[1])
+        if not at:
+            return line
+        first, start, n_old, n_new = self._rows[at - 1]
+        if line <= start + n_new:
+            return min(line - (start - first), first + n_old)
+        return line - (start + n_new) + (first + n_old)
+
+
+def _breaks(text: str) -> list[int]:
+    """Where the line ends are."""
+    return [found.start() for found in _LINE_END.finditer(text)]
 
 
 def words(root: SgNode, start: int, end: int) -> tuple[str, ...]:
     """Names and literals that a range of a text touches, each once, in order; no keywords."""
-    return tuple(dict.fromkeys(node.text() for node in _leaves(root, start, end) if _is_word(node)))
+    return _words(leaves(root, [(start, end)], comments=False)[0])
 
 
-def _tokens(root: SgNode, start: int, end: int) -> list[str]:
-    return [node.text() for node in _leaves(root, start, end) if node.text().strip()]
+def _words(tokens: Sequence[SgNode]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(node.text() for node in tokens if _is_word(node)))
 
 
-def _leaves(root: SgNode, start: int, end: int) -> Iterator[SgNode]:
-    """The tokens that a range of a text touches, comments left out."""
-    stack = [root]
-    while stack:
-        node = stack.pop()
-        span = node.range()
-        if span.end.index <= start or span.start.index >= end or "comment" in node.kind():
-            continue
-        inner = node.children()
-        stack += reversed(inner)
-        if not inner:
-            yield node
+def _texts(tokens: Sequence[SgNode]) -> list[str]:
+    return [text for node in tokens if (text := node.text()).strip()]
 
 
 def _is_word(node: SgNode) -> bool:

@@ -115,9 +115,13 @@ def find(
     listed = _listed(paths, documents, active, walk, base)
     if not strict:
         _take_named(paths, documents, active, listed)
-    seen: set[Path] = set()
-    for path, found in sorted(listed.items()):
-        whole = path.parent.resolve() / path.name
+    seen: set[tuple[Path, str]] = set()
+    folders: dict[Path, Path] = {}
+    for path, found in sorted(listed.items(), key=lambda one: one[0].parts):
+        folder = path.parent
+        if folder not in folders:
+            folders[folder] = folder.resolve()
+        whole = folders[folder], path.name
         if whole in seen:
             continue
         seen.add(whole)
@@ -322,18 +326,19 @@ def _count_unlisted(
     """Count the files of the languages below the folders that ast-grep did not list."""
     languages = {one.action.language for one in documents if not one.off}
     suffixes = {suffix for suffix, language in EXTENSIONS.items() if language in languages}
-    known = {Path(os.path.normpath(path)) for path in known}
+    names = {os.path.normpath(path) for path in known}
     n = 0
     for folder in paths:
         if not folder.is_dir():
             continue
-        for path, hidden in _below(folder, suffixes):
+        for name, hidden in _below(folder, suffixes):
             n += 1
             if n > MAX_ENTRIES:
                 walk.at_least = True
                 return
-            if path is None or Path(os.path.normpath(path)) in known:
+            if not name or os.path.normpath(name) in names:
                 continue
+            path = Path(name)
             if path.is_symlink():
                 walk.named.append((path, "a link: nothing is written through one"))
             elif hidden:
@@ -349,12 +354,12 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _below(folder: Path, suffixes: set[str]) -> Iterator[tuple[Path | None, bool]]:
-    """Every entry below a folder (`None` for one that is no file of the languages); is it hidden?"""
-    for base, folders, files in os.walk(folder):
+def _below(folder: Path, suffixes: set[str]) -> Iterator[tuple[str, bool]]:
+    """Every entry below a folder (empty for one that is no file of the languages); is it hidden?"""
+    top = str(folder)
+    for base, folders, files in os.walk(top):
         folders[:] = sorted(name for name in folders if name != ".git")
-        inside = Path(base).relative_to(folder)
-        hidden = any(part.startswith(".") for part in inside.parts)
+        hidden = "/." in "/" + base[len(top) :].replace(os.sep, "/")
         for name in sorted(files):
-            mine = Path(name).suffix.lower() in suffixes
-            yield (Path(base) / name if mine else None), hidden or name.startswith(".")
+            mine = os.path.splitext(name)[1].lower() in suffixes  # noqa: PTH122  (once for every file)
+            yield (os.path.join(base, name) if mine else ""), hidden or name.startswith(".")  # noqa: PTH118

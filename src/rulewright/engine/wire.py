@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Final
 
 from rulewright.actions import Action
 from rulewright.languages import Language
-from rulewright.verdict import Outcome, Verdict
+from rulewright.verdict import Outcome, Place, Verdict
 
 _LENGTH: Final = struct.Struct(">I")
 _READ_BYTES: Final = 1 << 18
@@ -26,6 +26,7 @@ class Request:
         language: of the code.
         expected: the wanted text, where known.
         exact: without the tidy step.
+        listed: with the single places.
     """
 
     action: Action | str
@@ -33,6 +34,7 @@ class Request:
     language: Language
     expected: str | None = None
     exact: bool = False
+    listed: bool = False
 
 
 def request_to_json(request: Request) -> dict[str, Any]:
@@ -46,7 +48,7 @@ def request_to_json(request: Request) -> dict[str, Any]:
         }
     return {
         "action": action, "code": request.code, "language": request.language,
-        "expected": request.expected, "exact": request.exact,
+        "expected": request.expected, "exact": request.exact, "listed": request.listed,
     }  # fmt: skip
 
 
@@ -54,7 +56,8 @@ def request_from_json(value: dict[str, Any]) -> Request:
     action = value["action"]
     if isinstance(action, dict):
         action = Action(action["language"], tuple(action["rules"]), action["mode"], ids=tuple(action["ids"]))
-    return Request(action, value["code"], value["language"], value["expected"], value["exact"])
+    given = (value[key] for key in ("code", "language", "expected", "exact", "listed"))
+    return Request(action, *given)
 
 
 def outcome_to_json(outcome: Outcome) -> dict[str, Any]:
@@ -66,6 +69,7 @@ def outcome_to_json(outcome: Outcome) -> dict[str, Any]:
         "n_rules": outcome.n_rules, "n_matches": outcome.n_matches,
         "matches_per_rule": outcome.matches_per_rule, "tidied": outcome.tidied,
         "bytes_touched": outcome.bytes_touched, "flags": sorted(outcome.flags),
+        "places": None if outcome.places is None else [list(vars(one).values()) for one in outcome.places],
     }  # fmt: skip
 
 
@@ -76,8 +80,17 @@ def outcome_from_json(value: dict[str, Any]) -> Outcome:
     return Outcome(
         Verdict(value["verdict"]), value["detail"], value["post"], value["n_rules"], value["n_matches"],
         tuple(value["matches_per_rule"]), tuple(states), value["tidied"], value["bytes_touched"],
-        frozenset(Verdict(flag) for flag in value["flags"]),
+        frozenset(Verdict(flag) for flag in value["flags"]), _places(value["places"]),
     )  # fmt: skip
+
+
+def _places(rows: list[list[Any]] | None) -> tuple[Place, ...] | None:
+    if rows is None:
+        return None
+    return tuple(
+        Place(line, last, old, new, rule, tuple(gone), tuple(come), *flags)
+        for line, last, old, new, rule, gone, come, *flags in rows
+    )
 
 
 def encode(value: Any) -> bytes:

@@ -77,7 +77,7 @@ def _answer(request: wire.Request) -> Outcome:
             Verdict.BAD_ACTION, f"the action is for {action.language}, the code is {request.language}"
         )
     try:
-        return judge(action, request.code, request.expected, exact=request.exact)
+        return judge(action, request.code, request.expected, exact=request.exact, listed=request.listed)
     except MemoryError:
         return Outcome(Verdict.CRASHED, "out of memory")
 
