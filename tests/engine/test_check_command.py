@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from rulewright import cli
@@ -192,6 +193,7 @@ def test_sarif_and_exit_codes(check: Any, tmp_path: Path) -> None:
     files = {"rules/r.yml": rule("r", {"pattern": "f($A)", "kind": "string"})}
     assert check(files, "rules", "--sarif", "out.sarif", "--fail-on", "never")[0] == 0
     log = json.loads((tmp_path / "out.sarif").read_text())
+    jsonschema.validate(log, SARIF)
     (made,) = log["runs"]
     assert log["version"] == "2.1.0" and made["tool"]["driver"]["rules"][0]["id"] == "matches-nothing"
     (result,) = made["results"]
@@ -201,6 +203,54 @@ def test_sarif_and_exit_codes(check: Any, tmp_path: Path) -> None:
     files = {"rules/r.yml": rule("r", {"pattern": "absent($A)"}), "src/a.py": "b\n"}
     assert check(files, "rules", "--against", "src")[0] == 0
     assert check(files, "rules", "--against", "src", "--fail-on", "note")[0] == 1
+
+
+def an_object(required: str, **properties: Any) -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": False, "required": required.split(),
+            "properties": properties}  # fmt: skip
+
+
+def a_list(items: dict[str, Any], unique: bool = False) -> dict[str, Any]:
+    return {"type": "array", "items": items, "uniqueItems": unique}
+
+
+TEXT = {"type": "string"}
+SAID = an_object("text", text=TEXT)
+LEVEL = {"enum": ["none", "note", "warning", "error"]}
+URI = {"type": "string", "pattern": r"^([A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*$"}
+DESCRIPTOR = an_object("id", id=TEXT, shortDescription=SAID, defaultConfiguration=an_object("", level=LEVEL))
+PLACE = an_object(
+    "",
+    physicalLocation=an_object(
+        "artifactLocation",
+        artifactLocation=an_object("uri", uri=URI),
+        region=an_object("startLine", startLine={"type": "integer", "minimum": 1}),
+    ),
+)
+RESULT = an_object(
+    "message", ruleId=TEXT, ruleIndex={"type": "integer", "minimum": -1}, level=LEVEL, message=SAID,
+    locations=a_list(PLACE),
+)  # fmt: skip
+DRIVER = an_object("name", name=TEXT, version=TEXT, rules=a_list(DESCRIPTOR, unique=True))
+RUN = an_object(
+    "tool", tool=an_object("driver", driver=DRIVER), results=a_list(RESULT),
+    columnKind={"enum": ["utf16CodeUnits", "unicodeCodePoints"]},
+)  # fmt: skip
+# What SARIF 2.1.0's own schema demands of the properties that we write; it knows more of them.
+SARIF = an_object("version runs", **{"$schema": URI, "version": {"const": "2.1.0"}, "runs": a_list(RUN)})
+
+
+def test_sarif_meets_its_schema_whatever_the_files_are_called(check: Any, tmp_path: Path) -> None:
+    names = ("rules/two words.yml", "rules/100%.yml", "rules/ä[1].yml")
+    wrong = {name: rule(f"r{n}", {"pattern": f"f{n}($A)", "kind": "string"}) for n, name in enumerate(names)}
+    assert check(wrong, "rules", "--sarif", "out.sarif")[0] == 1
+    log = json.loads((tmp_path / "out.sarif").read_text())
+    jsonschema.validate(log, SARIF)
+    uris = {one["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+            for one in log["runs"][0]["results"]}  # fmt: skip
+    assert uris == {"rules/two%20words.yml", "rules/100%25.yml", "rules/%C3%A4%5B1%5D.yml"}
+    check({"rules/a.yml": GOOD}, "rules/a.yml", "--sarif", "empty.sarif")
+    jsonschema.validate(json.loads((tmp_path / "empty.sarif").read_text()), SARIF)
 
 
 def test_every_kind_has_a_level_and_a_meaning() -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import quote
 
 import tyro
 
@@ -421,7 +422,7 @@ def _sarif(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             "locations": [
                 {
                     "physicalLocation": {
-                        "artifactLocation": {"uri": Path(row["path"]).as_posix()},
+                        "artifactLocation": {"uri": quote(Path(row["path"]).as_posix())},
                         "region": {"startLine": row["line"]},
                     }
                 }
