@@ -115,6 +115,43 @@ def test_mining_a_history_learns_from_a_change_made_in_several_files(
     assert {r["metadata"]["provenance"]["tier"] for r in found} == {"train"}
 
 
+def test_notes_beside_one_file_of_code_do_not_bar_it(
+    repository: Repository, out: Path, ingest: Ingest, lay: SimpleNamespace
+) -> None:
+    repository.commit(
+        "Add a module and some news", a_DOT_py="x = 1\n", NEWS_DOT_md="none\n", b_DOT_py="y = 1\n"
+    )
+    repository.commit("Set x to two for good", a_DOT_py="x = 2\n", NEWS_DOT_md="two\n")
+    repository.commit("Set x to three with a test", a_DOT_py="x = 3\n", c_DOT_py="new = 1\n")
+    assert ingest("git", "--input", repository.path) == 0
+    (record,) = lay.records(out, "git")
+    assert (record.metadata.path, record.post, record.tags) == ("a.py", "x = 2\n", [])
+
+
+def test_the_files_of_a_commit_are_mined_together(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each file holds another part of the change: words alone do not tell that they belong together."""
+    monkeypatch.chdir(tmp_path)
+    calls = {"a": "open_box(1, x)", "b": "open_box(2, y)\nz = shut.lid(3)", "c": "q = shut.lid(w)"}
+    new = {"a": "Box.open(1, x)", "b": "Box.open(2, y)\nz = closing.lid(3)", "c": "q = closing.lid(w)"}
+    lone = "def area(side):\n    return side * side\n"
+    before, after = (
+        {f"{name}_DOT_py": f"import shop\n\n{code}\n" for name, code in side.items()} for side in (calls, new)
+    )
+    repository.commit("Add some modules to the shop", lone_DOT_py=lone, **before)
+    lone = lone.replace("side * side", "side ** 2")
+    repository.commit("Open and close boxes in the new way", lone_DOT_py=lone, **after)
+    assert main(["mine", str(repository.path), "--name", "own", "--workers", "1"]) == 0
+    found = [json.loads(line) for line in next(Path("data").rglob("mined_*.jsonl")).read_text().splitlines()]
+    made = {record["metadata"]["path"]: record["metadata"]["provenance"] for record in found}
+    assert sorted(made) == ["a.py", "b.py", "c.py"]
+    assert {(one["tier"], one["support"]) for one in made.values()} == {("train", 2)}
+    assert made["b.py"]["n_rules"] == 2
+    summary = json.loads(Path("reports/mining/own.json").read_text())
+    assert summary["reasons"] == {"shares no rule with another file of its commit": 1}
+
+
 def test_messages_can_be_held_to_a_stricter_rule(
     repository: Repository, out: Path, ingest: Ingest, lay: SimpleNamespace
 ) -> None:

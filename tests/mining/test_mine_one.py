@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rulewright import engine
 from rulewright.languages import Language
-from rulewright.mining import learn_from, mine
+from rulewright.mining import mine
 from rulewright.mining.text.align import variants
 from rulewright.mining.text.tree import Tree
 
@@ -100,14 +100,6 @@ def test_bad_input_gives_a_reason(pre: str, post: str, language: Language, reaso
     mined = mine(pre, post, language)
     assert mined.action is None
     assert reason in mined.reason
-
-
-def test_a_change_by_hand_gives_the_rule_for_the_rest() -> None:
-    pre = "a = os.getcwdu()\nb = os.getcwdu() + c\n"
-    post = "a = os.getcwd()\nb = os.getcwdu() + c\n"
-    mined = learn_from(pre, post, "python")
-    assert mined.action is not None
-    assert engine.apply(mined.action, pre).post == "a = os.getcwd()\nb = os.getcwd() + c\n"
 
 
 def test_the_same_edit_gives_the_same_rules_in_another_process() -> None:

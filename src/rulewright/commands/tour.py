@@ -134,9 +134,9 @@ def compute(example: Tour) -> tuple[Mined, list[TourAnswer]]:
     """
     from rulewright.engine import Engine
     from rulewright.environment import Task, action_tokens
-    from rulewright.mining import learn_from
+    from rulewright.mining import mine
 
-    mined = learn_from(example.pre, example.post, example.language, _BUDGET_S)
+    mined = mine(example.pre, example.post, example.language, _BUDGET_S)
     if mined.action is None:
         raise RulewrightError(f"the miner found no rule: {mined.reason}", "rulewright doctor")
     actions = {"learned": mined.action, **{miss.name: _parsed(miss) for miss in example.near_misses}}

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rulewright.mining.learn.generalize import Example, General, claim, mine_many
-    from rulewright.mining.learn.mined import Figures, Mined, Tier, learn_from, mine
+    from rulewright.mining.learn.mined import Figures, Mined, Tier, mine
 
-__all__ = ["Example", "Figures", "General", "Mined", "Tier", "claim", "learn_from", "mine", "mine_many"]
+__all__ = ["Example", "Figures", "General", "Mined", "Tier", "claim", "mine", "mine_many"]
 
 _FROM_GENERALIZE = frozenset({"Example", "General", "claim", "mine_many"})
 

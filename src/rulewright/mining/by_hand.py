@@ -11,6 +11,7 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -18,13 +19,14 @@ from rulewright import difftext
 from rulewright.actions.action import Action
 from rulewright.actions.rule_file import Document, documents_of, joined
 from rulewright.engine import places
-from rulewright.engine.places import Place
+from rulewright.engine.parsing import parse
 from rulewright.errors import RulewrightError
 from rulewright.languages import Language
 from rulewright.mining import callees, imports, ties
 from rulewright.mining.diffs import Change
 from rulewright.mining.learn import cover
 from rulewright.mining.learn.mined import Tier, refuse
+from rulewright.verdict import Place
 
 MANY_LEFT: Final = 3
 """Like places that a person left alone, from which more than twice the changed ones tell against a rule."""
@@ -86,12 +88,30 @@ class Learned:
         change = self._change_of(path)
         if change is None:
             return False
+        if change.path not in self._lines:
+            self._lines[change.path] = _shown_now(change), _changed_now(change)
+        shown, changed = self._lines[change.path]
         lines = set(range(place.line, place.last_line + 1))
-        return bool(lines & _shown_now(change)) and not lines & _changed_now(change)
+        return bool(lines & shown) and not lines & changed
 
     def _change_of(self, path: Path) -> Change | None:
-        whole = path.resolve()
-        return next((change for change in self.changes if change.path.resolve() == whole), None)
+        if path not in self._of:
+            self._of[path] = self._by_path.get(path.resolve())
+        return self._of[path]
+
+    @cached_property
+    def _by_path(self) -> dict[Path, Change]:
+        return {change.path.resolve(): change for change in reversed(self.changes)}
+
+    @cached_property
+    def _of(self) -> dict[Path, Change | None]:
+        """Asked for each place of a file: a name is resolved once."""
+        return {}
+
+    @cached_property
+    def _lines(self) -> dict[Path, tuple[set[int], set[int]]]:
+        """Lines shown unchanged and lines changed, by file."""
+        return {}
 
 
 _RANK: Final = {"train": 0, "literal": 1, "reject": 2}
@@ -124,13 +144,15 @@ def learn(changes: Sequence[Change], budget_s: float) -> Learned:
     Raises:
         RulewrightError: no rule was found for any of it; the reasons.
     """
+    if not changes:
+        raise RulewrightError("the change is empty: there is nothing to learn from", "change a file by hand")
     rules: list[Rule] = []
     problems: list[str] = []
     brought: dict[Language, frozenset[str]] = {}
     for language in dict.fromkeys(change.language for change in changes):
         mine = [change for change in changes if change.language == language]
-        refused = {change.path: refuse(change.pre, change.post, language) for change in mine}
-        problems += [f"{path}: {why}" for path, why in refused.items() if why]
+        refused = {change.path: _refused(change) for change in mine}
+        problems += [why for why in refused.values() if why]
         fit = [change for change in mine if not refused[change.path]]
         of_names = _Names.of(fit, language)
         texts = [cover.Text(c.pre, of_names.apart.get(c.path, c.post), c.seen) for c in fit]
@@ -149,9 +171,20 @@ def learn(changes: Sequence[Change], budget_s: float) -> Learned:
     return Learned(tuple(rules), tuple(problems), tuple(changes), brought)
 
 
+def _refused(change: Change) -> str:
+    """Why nothing can be learned from a file, with the place; empty where something can."""
+    why = refuse(change.pre, change.post, change.language)
+    if why:
+        return f"{change.path}: {why}"
+    before, after = (parse(text, change.language) for text in (change.pre, change.post))
+    if after.errors + after.missing <= before.errors + before.missing:
+        return ""
+    return f"{change.path}:{after.first_line}: a syntax error after the change"
+
+
 def _needed(
-    found: Sequence[cover.General], changes: Sequence[Change], language: Language
-) -> list[cover.General]:
+    found: Sequence[cover.Graded], changes: Sequence[Change], language: Language
+) -> list[cover.Graded]:
     """The rules without those that the change comes out as well without, the least trusted first."""
     kept = list(found)
     missed = _missed([one.rule for one in kept], changes, language)
@@ -190,7 +223,7 @@ class _Names:
 
 
 def _trusted(
-    found: Sequence[cover.General], changes: Sequence[Change], names: _Names, language: Language
+    found: Sequence[cover.Graded], changes: Sequence[Change], names: _Names, language: Language
 ) -> list[Rule]:
     """The rules tied to each other, each with its tier, as far as they do the same as before."""
     by_rule = {str(one.rule): one for one in found}

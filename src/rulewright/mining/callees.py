@@ -89,11 +89,16 @@ def as_calls(action: Action, code: str, nodes: Sequence[SgNode]) -> Action | Non
     made: dict[tuple[str, str], None] = {}
     for node in nodes:
         qualifier = _qualifier(_last(node), code)
-        if qualifier is None:
+        if qualifier is None or (not qualifier[0] and _is_class(names[0], action.language)):
             return None
         made[qualifier] = None
     rules = tuple(_rule(action.language, before, names) for before, _ in made)
     return Action(action.language, rules, action.mode, action.notes)
+
+
+def _is_class(name: str, language: Language) -> bool:
+    """Whether a name that is called names a class: a capital says so, but for functions of C and Go."""
+    return name[:1].isupper() and language not in ("go", "c", "cpp")
 
 
 def _last(node: SgNode) -> SgNode:

@@ -87,12 +87,15 @@ def _mined(config: MineConfig, source: inputs.Stream, known: corpus.Known, folde
     """Results in the order of the edits; those of a killed run are taken over."""
     done: list[Result] = folder.rows()
     ids = {result["id"] for result in done}
-    owed = (edit for edit in source if edit.id not in ids)
+    # A change that a kill tore is mined again, whole: its files speak for each other.
+    owed = (change for change in corpus.changes(source) if not all(edit.id in ids for edit in change))
     if done:
         console.decided("resume", f"{len(done):,} edits are mined already", str(folder.path))
     found = sum(bool(r["rules"]) for r in done)
     with folder.appender(sync=False) as appender, console.progress("mine") as bar:
         for result in corpus.mine_stream(owed, known, config.budget_s, config.workers, config.engine):
+            if result["id"] in ids:
+                continue
             appender.append(result)
             done.append(result)
             found += bool(result["rules"])

@@ -35,6 +35,8 @@ class EditRow:
     path: str = ""
     license: str = "unknown"
     split: str = ""
+    alone: bool = True
+    """Whether it may be mined by itself; else only what another file of its commit shares counts."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -99,7 +101,7 @@ class Stream:
             yield from self._commits(repository)
 
     def _commits(self, repository: Path) -> Iterator[EditRow]:
-        """Small single-file commits, newest first."""
+        """The files of each small commit, newest first."""
         from rulewright.data.drafts import Drop
         from rulewright.data.sources import Options, git
 
@@ -108,7 +110,7 @@ class Stream:
         options = Options(name="git")
         for row in git.commits(repository):
             row |= {"repository": str(repository), "repo": name, "license": license}
-            for draft in git.normalize(row, options):
+            for draft in git.normalize(row, options, every=True):
                 if isinstance(draft, Drop):
                     self._exclude(f"{repository}@{row['commit'][:12]}", draft.reason)
                     continue
@@ -116,7 +118,8 @@ class Stream:
                 found = {"pre": pre, "post": post, "path": draft.path, "instruction": draft.instruction,
                          "source": f"git:{name or repository.resolve().name}", "license": license,
                          "group": name or repository.resolve().name,
-                         "id": f"{row['commit'][:12]}:{draft.path}", "commit": row["commit"]}  # fmt: skip
+                         "id": f"{row['commit'][:12]}:{draft.path}", "commit": row["commit"],
+                         "alone": git.UNLIKE not in draft.tags}  # fmt: skip
                 problem = _problem(found)
                 if problem:
                     self._exclude(f"{repository}@{row['commit'][:12]}", problem)
@@ -218,6 +221,7 @@ def _edit(row: Mapping[str, Any], split: str, default_source: str) -> EditRow:
         path=pick("path"),
         license=pick("license", "unknown"),
         split=split or pick("split"),
+        alone=row.get("alone") is not False,
         extra={key: meta[key] for key in ("commit", "repo") if key in meta} or _known(row),
     )
 

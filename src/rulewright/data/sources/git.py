@@ -1,8 +1,8 @@
 """The history of a local git repository as edits: commits with usable messages.
 
-A commit that changes one file is one edit. One that makes the same change in several files is
-an edit for each of them (`kinds`); what else it changes is left out, since the message does
-not tell which part it is about.
+A commit that changes one file of code is one edit, whatever notes and settings it changes beside it.
+One that makes the same change in several files is an edit for each of them (`kinds`); what else it
+changes is left out, since the message does not tell which part it is about.
 
 Nothing in the repository is run: no hooks, filters, drivers, pagers or lazy fetches. Blobs
 that a partial clone lacks are counted, not fetched.
@@ -34,6 +34,8 @@ _SAFE: Final = (
 _MAX_BLOB_BYTES: Final = 2_000_000
 MAX_FILES: Final = 200
 """Files of one commit that are looked at."""
+SEVERAL, UNLIKE = "several_files", "unlike_others"
+"""Tags of an edit that is one of several of its commit, and of one that is not like the others."""
 
 
 def _environment() -> dict[str, str]:
@@ -260,32 +262,48 @@ def candidate(row: Row, options: Options) -> Drop | str:
         return Drop("not_modified", f"status {files[0]['status']}")
     if n_files == 1 and not _readable(files[0]):
         return Drop("language", str(row["path"]))
-    if n_files > 1 and (n_files > MAX_FILES or sum(map(_readable, files)) < 2):
+    if n_files > 1 and (n_files > MAX_FILES or not _has_examples(files)):
         return Drop("multi_file", f"{n_files} files")
     return messages.check(str(row["subject"]), filter_of(options))
 
 
+def _is_code(file: Row) -> bool:
+    return language_of_path(str(file["path"])) != "other"
+
+
 def _readable(file: Row) -> bool:
-    return file["status"] == "M" and language_of_path(str(file["path"])) != "other"
+    return file["status"] == "M" and _is_code(file)
 
 
-def normalize(row: Row, options: Options) -> Sequence[Draft | Drop]:
-    """One commit, a draft a file; blobs are read from the repository that `repository` names."""
+def _has_examples(files: Sequence[Row]) -> bool:
+    """Whether a commit changes several files of code, or one and beside it only what is no code."""
+    n_changed = sum(map(_readable, files))
+    return n_changed > 1 or (n_changed == 1 and sum(map(_is_code, files)) == 1)
+
+
+def normalize(row: Row, options: Options, every: bool = False) -> Sequence[Draft | Drop]:
+    """One commit, a draft a file; blobs are read from the repository that `repository` names.
+
+    Args:
+        row: as `commits` gives it, with `repository`, `repo` and `license`.
+        options: of the ingest.
+        every: give the files, too, that make another change than most; tagged `UNLIKE`.
+    """
     instruction = candidate(row, options)
     if isinstance(instruction, Drop):
         return [instruction]
     files = [file for file in row["files"] if _readable(file)]
     sides = [_sides(row, file) for file in files]
-    if row["n_files"] == 1:
+    if len(files) == 1:
         return [_draft(row, files[0], sides[0], instruction, options)]
     read = [(file, side) for file, side in zip(files, sides, strict=True) if not isinstance(side, Drop)]
     same = kinds.alike([side for _, side in read])
-    if not any(same):
+    if not any(same) and not every:
         return [Drop("multi_file", f"{row['n_files']} files, no change that two of them share")]
     return [
-        _draft(row, file, side, instruction, options)
+        _draft(row, file, side, instruction, options, (SEVERAL,) if is_same else (SEVERAL, UNLIKE))
         for (file, side), is_same in zip(read, same, strict=True)
-        if is_same
+        if is_same or every
     ]
 
 
@@ -300,7 +318,12 @@ def _sides(row: Row, file: Row) -> tuple[str, str] | Drop:
 
 
 def _draft(
-    row: Row, file: Row, sides: tuple[str, str] | Drop, instruction: str, options: Options
+    row: Row,
+    file: Row,
+    sides: tuple[str, str] | Drop,
+    instruction: str,
+    options: Options,
+    tags: tuple[str, ...] = (),
 ) -> Draft | Drop:
     if isinstance(sides, Drop):
         return sides
@@ -314,7 +337,7 @@ def _draft(
         path=path,
         repo=repo,
         commits=(str(row["commit"]),),
-        tags=("several_files",) if row["n_files"] > 1 else (),
+        tags=tags,
     )
     return cut_to_window(draft, options)
 

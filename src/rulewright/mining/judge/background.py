@@ -1,19 +1,19 @@
 """Other files of the same repository: where a rule should find little to change.
 
 Counts places, in files that the rule was not made from. A file that lacks a word which
-the rule's pattern spells out is not even parsed.
+the rule spells out is not even parsed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 from ast_grep_py import SgRoot
 
-from rulewright.actions import visit
 from rulewright.actions.action import Action, Rule
+from rulewright.engine import literals
 from rulewright.engine.applier import NotPorted, TooLarge, run_rule
 from rulewright.engine.rules import BadRule, Panicked, compile_rule
 from rulewright.languages import Language
@@ -39,9 +39,9 @@ def count(action: Action, files: Sequence[str], cap: int = CAP) -> int:
     """Places that an action would change in files, each rule by itself; at most `cap`."""
     total = 0
     for rule in action.rules:
-        words = spelled_out(rule["rule"])
+        wanted = literals.needs(rule["rule"], action.language)
         for text in files:
-            if all(word in text for word in words):
+            if literals.may_match(text, wanted):
                 total += _places(rule, text, action.language)
                 if total >= cap:
                     return cap
@@ -62,10 +62,3 @@ def _places(rule: Rule, text: str, language: Language) -> int:
 @lru_cache(maxsize=256)
 def _parsed(text: str, language: Language) -> SgRoot:
     return SgRoot(text, language)
-
-
-def spelled_out(rule: Mapping[str, Any]) -> frozenset[str]:
-    """Words that a text must hold for the rule to match there."""
-    patterns = (part.get("pattern") for part in visit.required(rule))
-    words = (word for text in patterns if isinstance(text, str) for word in visit.words(text))
-    return frozenset(word for word in words if word[0].isalpha() or word[0] == "_")

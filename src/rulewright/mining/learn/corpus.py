@@ -10,6 +10,7 @@ import heapq
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import chain, groupby, islice
 from typing import Any, Final
 
 from rulewright import engine
@@ -18,6 +19,7 @@ from rulewright.actions.action import Action
 from rulewright.languages import Language
 from rulewright.mining.inputs import EditRow, order
 from rulewright.mining.judge import background
+from rulewright.mining.learn.change import together
 from rulewright.mining.learn.generalize import Example, Prepared, generalize
 from rulewright.mining.learn.mined import Mined, mine, nothing
 from rulewright.mining.reading import new_text, old_text
@@ -36,13 +38,25 @@ Result = dict[str, Any]
 Stream = Callable[[], Iterable[EditRow]]
 
 
+MAX_TOGETHER: Final = 12
+"""Files of a commit that are mined together; of more, so many at a time."""
+
+
 @dataclass(frozen=True)
 class Task:
-    """One edit to mine."""
+    """One edit to mine, or the files of one commit."""
 
-    edit: EditRow
-    known: tuple[str, ...]
+    edits: tuple[EditRow, ...]
+    known: tuple[tuple[str, ...], ...]
+    """For each, other files of the repository."""
     budget_s: float
+
+
+def changes(edits: Iterable[EditRow]) -> Iterator[tuple[EditRow, ...]]:
+    """Edits in a row that are of one commit, `MAX_TOGETHER` at most at a time; any other by itself."""
+    for _, found in groupby(edits, key=lambda edit: (edit.source, edit.extra.get("commit") or edit.id)):
+        while part := tuple(islice(found, MAX_TOGETHER)):
+            yield part
 
 
 def known_files(edits: Iterable[EditRow], n: int, seed: int) -> Known:
@@ -64,34 +78,50 @@ def known_files(edits: Iterable[EditRow], n: int, seed: int) -> Known:
 
 
 def mine_stream(
-    edits: Iterable[EditRow], known: Known, budget_s: float, workers: int, engine: WhereToRun = "local"
+    edits: Iterable[tuple[EditRow, ...]],
+    known: Known,
+    budget_s: float,
+    workers: int,
+    engine: WhereToRun = "local",
 ) -> Iterator[Result]:
-    """Mine each edit; results come in the order of the edits."""
-
-    def tasks() -> Iterator[Task]:
-        for edit in edits:
-            others = known.get((edit.source, edit.language), ())
-            several = len({group for _, group, _ in others}) > 1
-            files = tuple(
-                text
-                for path, group, text in others
-                if path not in (edit.path, edit.id)
-                and text != edit.pre
-                and not (several and group == edit.group)
-            )
-            yield Task(edit, files, budget_s)
-
-    yield from ordered_map(_mine, tasks(), workers, engine=engine, limit_s=TASK_LIMIT_S, failed=_failed)
+    """Mine each change (`changes`); results come in the order of the edits."""
+    tasks = (
+        Task(change, tuple(_others(edit, change, known) for edit in change), budget_s) for change in edits
+    )
+    made = ordered_map(_mine, tasks, workers, engine=engine, limit_s=TASK_LIMIT_S, failed=_failed)
+    return chain.from_iterable(made)
 
 
-def _mine(task: Task) -> Result:
-    edit = task.edit
-    mined = mine(edit.pre, edit.post, edit.language, task.budget_s, edit.instruction, task.known)
-    return _result(edit, mined)
+def _others(edit: EditRow, change: Sequence[EditRow], known: Known) -> tuple[str, ...]:
+    """Files that an edit should leave alone: not those of its own change, path or group."""
+    others = known.get((edit.source, edit.language), ())
+    several = len({group for _, group, _ in others}) > 1
+    own = {name for one in change for name in (one.path, one.id)}
+    texts = {one.pre for one in change}
+    return tuple(
+        text
+        for path, group, text in others
+        if path not in own and text not in texts and not (several and group == edit.group)
+    )
 
 
-def _failed(task: Task, reason: str) -> Result:
-    return _result(task.edit, nothing(reason))
+def _mine(task: Task) -> list[Result]:
+    """What the files of a commit share comes first; what a file says by itself where that is not enough."""
+    shared: list[Mined | None] = [None] * len(task.edits)
+    if len(task.edits) > 1:
+        examples = [Example(e.pre, e.post, e.language, e.id) for e in task.edits]
+        shared = together(examples, task.known, task.budget_s)
+    results: list[Result] = []
+    for edit, known, found in zip(task.edits, task.known, shared, strict=True):
+        if (found is None or found.tier != "train") and edit.alone:
+            own = mine(edit.pre, edit.post, edit.language, task.budget_s, edit.instruction, known)
+            found = own if found is None or own.tier == "train" else found
+        results.append(_result(edit, found or nothing("shares no rule with another file of its commit")))
+    return results
+
+
+def _failed(task: Task, reason: str) -> list[Result]:
+    return [_result(edit, nothing(reason)) for edit in task.edits]
 
 
 def _result(edit: EditRow, mined: Mined) -> Result:

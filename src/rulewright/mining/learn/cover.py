@@ -13,13 +13,12 @@ from typing import Any, Final
 
 from rulewright import difftext, engine
 from rulewright.actions.action import Action, Rule
-from rulewright.engine import places
+from rulewright.engine import literals, places
 from rulewright.engine.applier import NotPorted, TooLarge, run_rule
 from rulewright.engine.rules import BadRule, Panicked, compile_rule
 from rulewright.languages import Language
 from rulewright.mining import callees, costs
 from rulewright.mining.candidate import Candidate
-from rulewright.mining.judge import background
 from rulewright.mining.judge.confidence import CONFIDENT, confidence
 from rulewright.mining.judge.soundness import effect
 from rulewright.mining.learn.generalize import CLAIM_BITS, anti_unify, is_reckless
@@ -29,6 +28,7 @@ from rulewright.mining.learn.search import Budget, fill, guarded
 from rulewright.mining.reading import new_text, old_text
 from rulewright.mining.text.align import Edit, variants
 from rulewright.mining.text.tree import Tree
+from rulewright.verdict import Place
 
 AnyRule = Rule
 
@@ -59,12 +59,14 @@ class Text:
 
 
 @dataclass(frozen=True)
-class General:
+class Graded:
     """A chosen rule and how far to trust it."""
 
     rule: Rule
     tier: Tier
     reason: str
+    candidate: Candidate = field(repr=False)
+    """What it was made from, with this rule."""
 
 
 Part = tuple[int, int]
@@ -97,9 +99,9 @@ class _Choice:
         return self.candidate.cost + costs.STEP + literal + lines
 
 
-def rules_for(texts: Sequence[Text], language: Language, budget_s: float) -> list[General]:
+def rules_for(texts: Sequence[Text], language: Language, budget_s: float) -> list[Graded]:
     """The rules, in order; what they leave undone is for the caller to see."""
-    found: list[General] = []
+    found: list[Graded] = []
     left = list(texts)
     for _ in range(ROUNDS):
         more = _round(left, language, budget_s)
@@ -122,14 +124,14 @@ def _after(text: Text, rules: Sequence[Rule], language: Language) -> str:
         for line in (range(a0 + 1, a1 + 1) if a1 > a0 else (a0, a0 + 1))
     }  # fmt: skip
 
-    def keep(place: places.Place) -> str | None:
+    def keep(place: Place) -> str | None:
         return place.new if changed & set(range(place.line, place.last_line + 1)) else None
 
     done = places.change(Action(language, tuple(rules), mode="rule"), text.pre, keep)
     return done.steps[-1].after if done.steps and done.failure is None else text.pre
 
 
-def _round(texts: Sequence[Text], language: Language, budget_s: float) -> list[General]:
+def _round(texts: Sequence[Text], language: Language, budget_s: float) -> list[Graded]:
     views: list[_View] = []
     pool: dict[str, Candidate] = {}
     for text in texts:
@@ -164,7 +166,8 @@ def _known(readings: Sequence[Edit], pool: dict[str, Candidate]) -> _View | None
     for edit in readings:
         left = set(range(len(edit.hunks)))
         for candidate in pool.values():
-            if candidate.generalizes and _may(candidate, edit.pre.text):
+            wanted = literals.needs(candidate.rule["rule"], edit.pre.language)
+            if candidate.generalizes and literals.may_match(edit.pre.text, wanted):
                 done = effect(edit, candidate)
                 left -= done.hunks if done is not None and done.sound else frozenset()
             if not left:
@@ -224,17 +227,13 @@ def _common(views: Sequence[_View], n_known: int) -> dict[str, Candidate]:
     return found
 
 
-def _may(candidate: Candidate, text: str) -> bool:
-    """Whether a text holds the words that a candidate spells out."""
-    return all(word in text for word in background.spelled_out(candidate.rule["rule"]))
-
-
 def _choice(candidate: Candidate, views: Sequence[_View]) -> _Choice | None:
     """What a candidate does in all files; `None` if it does anything wrong, or nothing."""
     parts: set[Part] = set()
     texts: set[tuple[str, str]] = set()
+    wanted = literals.needs(candidate.rule["rule"], views[0].edit.pre.language)
     for number, view in enumerate(views):
-        if not _may(candidate, view.edit.pre.text):
+        if not literals.may_match(view.edit.pre.text, wanted):
             continue
         done = effect(view.edit, candidate)
         if done is not None and done.negatives:
@@ -264,14 +263,19 @@ def _greedy(choices: Sequence[_Choice], views: Sequence[_View]) -> list[_Choice]
     return chosen
 
 
-def _graded(choice: _Choice, views: Sequence[_View], language: Language) -> list[General]:
+def _graded(choice: _Choice, views: Sequence[_View], language: Language) -> list[Graded]:
     """A chosen candidate as the rules to use, with their trust."""
     candidate = _with_roles(choice, views)
     tier, reason = _tier(candidate, choice, views, language)
     calls = _as_calls(candidate, choice, views, language)
     if calls:
-        return [General(rule, *_call_tier(rule, tier, reason)) for rule in calls]
-    return [General(candidate.rule, tier, reason)]
+        return [
+            Graded(
+                rule, *_call_tier(rule, tier, reason), replace(candidate, rule=dict(rule), shape="pattern")
+            )
+            for rule in calls
+        ]
+    return [Graded(candidate.rule, tier, reason, candidate)]
 
 
 def _call_tier(rule: Rule, tier: Tier, reason: str) -> tuple[Tier, str]:

@@ -139,31 +139,6 @@ def mine(
         return _mine(pre, post, language, budget_s, instruction, known)
 
 
-def learn_from(pre: str, post: str, language: Language, budget_s: float = 2.0) -> Mined:
-    """Find one rule that makes an edit which a person made in some places only.
-
-    Unlike `mine`, places that the edit left alone say nothing: the rule may change them too.
-    It is checked to do what the person did where the person did it.
-    """
-    problem = refuse(pre, post, language)
-    if problem:
-        return nothing(problem)
-    with _no_collection():
-        before, after = Tree(pre, language), Tree(post, language)
-        if problem := too_deep(before, after):
-            return nothing(problem)
-        work = Budget(budget_s * EVALUATIONS_PER_SECOND, per_call=before.work)
-        plan = solve(before, after, work, strict=False)
-        if plan is None:
-            return nothing("no single rule makes the whole change", int(work.spent))
-        step = plan.steps[0]
-        action = Action(language, (step.candidate.rule,), mode="rule")
-        outcome = engine.judge(action, pre)
-        figures = measure(action, [step.candidate], outcome, len(step.effect.positives), "", int(work.spent))
-        tier, reason = grade([step.candidate], figures)
-        return Mined(action, tier, reason, (step.candidate.shape,), outcome.states, figures)
-
-
 @contextmanager
 def _no_collection() -> Iterator[None]:
     """Keep the garbage collector from walking the trees while they grow."""
@@ -203,7 +178,7 @@ def verified(
 ) -> Mined:
     """Judge a plan by the engine and measure it."""
     steps = [step.candidate for step in plan.steps]
-    action, outcome = _tied(Action(language, tuple(step.rule for step in steps), mode="rule"), pre, post)
+    action, outcome = tied(Action(language, tuple(step.rule for step in steps), mode="rule"), pre, post)
     if outcome.post != post:
         return nothing(f"not reproduced by the engine ({outcome.verdict}: {outcome.detail})", work)
     sites = sum(len(step.effect.positives) for step in plan.steps)
@@ -216,14 +191,14 @@ def verified(
     return Mined(action, tier, reason, tuple(s.shape for s in steps), outcome.states, figures)
 
 
-def _tied(action: Action, pre: str, post: str) -> tuple[Action, Outcome]:
+def tied(action: Action, pre: str, post: str) -> tuple[Action, Outcome]:
     """Several rules with what ties them to each other, where they do the same so."""
     rules = tuple(ties.tied(action.rules, action.language)) if len(action.rules) > 1 else action.rules
     if rules != action.rules:
-        tied = replace(action, rules=rules)
-        outcome = engine.judge(tied, pre, post)
+        held = replace(action, rules=rules)
+        outcome = engine.judge(held, pre, post)
         if outcome.post == post:
-            return tied, outcome
+            return held, outcome
     return action, engine.judge(action, pre, post)
 
 

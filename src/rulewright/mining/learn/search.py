@@ -137,12 +137,10 @@ class Plan:
         return self.reading_cost + rules + costs.STEP * (len(self.steps) - 1)
 
 
-def solve(
-    pre: Tree, post: Tree, budget: Budget, strict: bool = True, said: frozenset[str] = frozenset()
-) -> Plan | None:
+def solve(pre: Tree, post: Tree, budget: Budget, said: frozenset[str] = frozenset()) -> Plan | None:
     """The best plan over all readings of an edit; `None` where there is none within `MAX_RULES`."""
     best: Plan | None = None
-    for edit in variants(pre, post, strict):
+    for edit in variants(pre, post):
         if not edit.is_workable:
             continue
         plan = _plan(fill(edit, budget, said), budget)
@@ -158,9 +156,6 @@ def _plan(kept: Kept, budget: Budget) -> Plan | None:
     single = _single(kept)
     if single is not None and (len(kept.edit.hunks) == 1 or _is_compact(single.steps[0].candidate)):
         return single
-    if not kept.edit.strict:
-        # It would hold for these places only, and what a person did once in passing is no rule.
-        return single if single is not None and kept.edit.n_unlike == 1 else None
     plans = [plan for plan in (single, _cover(kept, budget)) if plan is not None]
     return min(plans, key=lambda plan: plan.cost, default=None)
 
@@ -170,8 +165,6 @@ def _single(kept: Kept) -> Plan | None:
     edit = kept.edit
     for raw in kept.full()[:MAX_TRIES]:
         found = guarded(edit, raw)
-        if not edit.strict:
-            return Plan((found,), (found.effect.text,), edit.cost)
         made = engine.apply(Action(edit.pre.language, (found.candidate.rule,)), edit.pre.text).post
         if made == edit.post.text:
             return Plan((found,), (made,), edit.cost)

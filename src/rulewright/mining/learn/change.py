@@ -1,0 +1,102 @@
+"""The files of one commit, mined together → for each file the rules that others of them share.
+
+Invariant: the action of a file was judged by the engine and gives its text after the change exactly,
+and each of its rules does so in at least two files. Files that no such rules explain get nothing here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from rulewright import engine
+from rulewright.actions.action import Action
+from rulewright.languages import Language
+from rulewright.mining.judge import background
+from rulewright.mining.learn import cover
+from rulewright.mining.learn.cover import Graded
+from rulewright.mining.learn.generalize import Example
+from rulewright.mining.learn.mined import Mined, Tier, measure, refuse, tied
+from rulewright.mining.learn.search import MAX_RULES
+
+FEWEST: Final = 2
+"""Files in which a rule must be right to be what they share."""
+
+
+def together(
+    examples: Sequence[Example], known: Sequence[Sequence[str]], budget_s: float
+) -> list[Mined | None]:
+    """The action of each file that rules shared with other files of the change reproduce.
+
+    Args:
+        examples: the files of one change.
+        known: for each, other files of the repository in which a rule should find little.
+        budget_s: nominal seconds a file.
+    """
+    found: list[Mined | None] = [None] * len(examples)
+    for language in dict.fromkeys(one.language for one in examples):
+        numbers = [
+            number
+            for number, one in enumerate(examples)
+            if one.language == language and not refuse(one.pre, one.post, language)
+        ]
+        if len(numbers) < FEWEST:
+            continue
+        rules = _rules([examples[number] for number in numbers], language, budget_s)
+        used = {number: own for number in numbers if (own := _used(examples[number], rules))}
+        while few := [number for number, own in used.items() if any(_support(n, used) < FEWEST for n in own)]:
+            for number in few:
+                del used[number]
+        for number, own in used.items():
+            support = min(_support(n, used) for n in own)
+            found[number] = _mined(examples[number], [rules[n] for n in own], support, known[number])
+    return found
+
+
+def _rules(examples: Sequence[Example], language: Language, budget_s: float) -> list[Graded]:
+    """The rules of the change; a line that a file keeps is one that they must leave alone."""
+    texts = [cover.Text(one.pre, one.post, frozenset(range(1, one.pre.count("\n") + 2))) for one in examples]
+    return [one for one in cover.rules_for(texts, language, budget_s) if one.tier != "reject"]
+
+
+def _used(example: Example, rules: Sequence[Graded]) -> list[int]:
+    """The rules that a file needs; empty where they do not give its text after the change."""
+    if not rules:
+        return []
+    action = Action(example.language, tuple(one.rule for one in rules), mode="rule")
+    outcome = engine.apply(action, example.pre)
+    if outcome.post != example.post:
+        return []
+    own = [number for number, n in enumerate(outcome.matches_per_rule) if n]
+    return own if len(own) <= MAX_RULES else []
+
+
+def _support(rule: int, used: dict[int, list[int]]) -> int:
+    return sum(rule in own for own in used.values())
+
+
+def _mined(example: Example, rules: Sequence[Graded], support: int, known: Sequence[str]) -> Mined | None:
+    """The verified action of a file, with its figures and the tier of its least trusted rule."""
+    steps = [one.candidate for one in rules]
+    plain = Action(example.language, tuple(one.rule for one in rules), mode="rule")
+    action, outcome = tied(plain, example.pre, example.post)
+    if outcome.post != example.post:
+        return None
+    figures = measure(action, steps, outcome, outcome.n_matches, "", 0)
+    figures = replace(figures, support=support)
+    if known:
+        figures = replace(figures, matches_elsewhere=background.count(action, known))
+    tier: Tier = "train"
+    reason = f"shared by {support} files of its commit"
+    for one in rules:
+        if one.tier != "train":
+            tier, reason = one.tier, one.reason
+    if figures.lossy or figures.degenerate:
+        tier, reason = "reject", "lossy or degenerate"
+    elif tier == "train" and (figures.matches_elsewhere or 0) > background.allowed(len(known)):
+        tier, reason = (
+            "literal",
+            f"too general: matches {figures.matches_elsewhere} other places of the repository",
+        )
+    return Mined(action, tier, reason, tuple(step.shape for step in steps), outcome.states, figures)
