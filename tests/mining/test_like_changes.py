@@ -164,6 +164,34 @@ def test_imports_are_tied_to_their_uses_in_every_language(
     assert (tmp_path / f"other{suffix}").read_text() == wanted
 
 
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--staged"], 0), (["--like", "HEAD..HEAD"], 0), (["--like", "../empty.diff"], 0),
+        (["--like", "three.py", "four.py"], 0), (["--like", "../modes.diff"], 0),
+        (["--like", "../words.txt"], 2), (["--like", "../new.diff"], 1),
+    ],
+)  # fmt: skip
+def test_a_change_of_nothing_is_no_failure(
+    repo: Path, words: list[str], code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    git("checkout", "-q", ".")
+    (repo / "four.py").write_text((repo / "three.py").read_text())
+    for name, text in (
+        ("empty.diff", "\n"), ("words.txt", "no diff\n"),
+        ("modes.diff", "diff --git a/x.py b/x.py\nold mode 100644\nnew mode 100755\n"),
+        ("new.diff", "--- /dev/null\n+++ b/n.py\n@@ -0,0 +1 @@\n+a = 1\n"),
+    ):  # fmt: skip
+        (repo.parent / name).write_text(text)
+    assert cli.main(["edit", *words, "--json"]) == code
+    told = capsys.readouterr()
+    if code == 0:
+        assert json.loads(told.out) == {"matches": 0, "sure": 0, "written": []}
+        assert "nothing to do" in told.err
+    if code == 1:
+        assert "n.py: a new file" in told.err
+
+
 def test_a_name_that_is_an_option_of_git_is_none(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["edit", "--like=--output=made..HEAD", "."]) == 2
     assert not list(repo.glob("made*")) and "error" in capsys.readouterr().err

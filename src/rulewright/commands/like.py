@@ -11,9 +11,11 @@ from rulewright.commands.judging import How, Work, action_for, work_on
 from rulewright.commands.offers import Offer, Wish, make, rule_text, save
 from rulewright.engine import places
 from rulewright.engine.export import Example, export
-from rulewright.engine.places import Place
+from rulewright.errors import RulewrightError
 from rulewright.mining import by_hand, given
 from rulewright.mining.by_hand import Learned
+from rulewright.mining.given import Given
+from rulewright.verdict import Place
 
 BUDGET_S = 2.0
 LEFT_AT_MOST = 40
@@ -44,9 +46,11 @@ def like(
     """
     wish.check(stdin_taken=change == "-")
     found = given.read(change, paths, staged)
+    if not found.changes:
+        return _nothing(found, wish)
     console.decided("change", found.what, _n(len(found.changes), "file"))
     learned = by_hand.learn(found.changes, budget_s)
-    work = work_on(found.paths, learned.documents, How(deadline_s=deadline_s))
+    work = work_on(found.paths, learned.documents, How(deadline_s=deadline_s, listed=True))
     useful = _useful(learned, work)
     rules = [learned.rules[number] for number in useful]
     if not wish.as_json:
@@ -68,6 +72,23 @@ def like(
     code = make(Offer(work, doubts(work, learned), learned.hides, facts=facts), wish)
     _say_left(left)
     return code
+
+
+def _nothing(found: Given, wish: Wish) -> int:
+    """Say that there is nothing to do, which is no failure; a change of which nothing can be learned is.
+
+    Raises:
+        RulewrightError: files were changed, but none that a rule can be learned from.
+    """
+    if found.left:
+        raise RulewrightError(
+            f"{found.what}: no rule can be learned from it: {'; '.join(found.left[:3])}",
+            "change a source file by hand, and name that change",
+        )
+    console.say(f"{found.what}: nothing is changed there, so there is nothing to do")
+    if wish.as_json:
+        console.emit_json({"matches": 0, "sure": 0, "written": []})
+    return 0
 
 
 def doubts(work: Work, learned: Learned) -> Callable[[Path, Place], str]:
@@ -107,8 +128,7 @@ def _useful(learned: Learned, work: Work) -> list[int]:
         for text in texts:
             fired |= {numbers[place.rule] for place in places.of(action, text)}
     for one in work.good:
-        action = action_for(one.found, work.documents)
-        fired |= {one.found.documents[place.rule] for place in places.of(action, one.before)}
+        fired |= {one.found.documents[place.rule] for place in work.places(one)}
     return sorted(fired) or list(range(len(learned.rules)))
 
 

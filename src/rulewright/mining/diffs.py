@@ -15,6 +15,8 @@ from typing import Final
 from rulewright.errors import UsageError
 from rulewright.languages import Language, language_of_path
 
+_HEADER: Final = re.compile(r"^(?:diff --git |Binary files |Only in )", re.MULTILINE)
+"""What a diff has where no text changes: names, modes, bytes."""
 _HUNK: Final = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 
 
@@ -49,10 +51,10 @@ def read(text: str, root: Path, name: str = "the diff") -> tuple[list[Change], l
         name: of the diff, for messages.
 
     Raises:
-        UsageError: it is no diff, or does not fit the files.
+        UsageError: it is no diff, or does not fit the files; an empty one is a change of nothing.
     """
     patches = _parse(text)
-    if not patches:
+    if not patches and text.strip() and _HEADER.search(text) is None:
         raise UsageError(f"{name}: no unified diff found", "give the output of `git diff` or `diff -u`")
     changes: list[Change] = []
     left: list[str] = []

@@ -30,7 +30,7 @@ class Given:
     """A change, and where it is to be made as well.
 
     Args:
-        changes: by file; of languages that rules can be learned for.
+        changes: by file; of languages that rules can be learned for. None where nothing is changed.
         left: files of the change that nothing can be learned from, each with the reason.
         paths: the files and folders to look at.
         what: the change in a few words.
@@ -83,7 +83,7 @@ def _of_pair(before: Path, paths: Sequence[Path]) -> Given:
         )
     pre, post = (_unix(path.read_bytes().decode("utf-8", "replace")) for path in (before, paths[0]))
     if pre == post:
-        raise UsageError(f"{before} and {paths[0]} are the same", "name the file before and after the change")
+        return Given((), (), tuple(paths[1:]) or _here(), f"{before} and {paths[0]}")
     change = Change(paths[0], language_of_path(before), pre, post, _seen(pre, post), post)
     return Given((change,), (), tuple(paths[1:]) or _here(), f"{before} and {paths[0]}")
 
@@ -97,14 +97,12 @@ def _of_revision(like: str, paths: Sequence[Path]) -> Given:
         return _of_git([like], paths, like)
     if not git.is_revision(top, like):
         raise UsageError(f"{like}: no such file, and no such revision", "name a diff, `-`, HEAD or A..B")
-    if like == "HEAD" and (found := _of_git(["HEAD"], paths, "what is not committed yet", False)).changes:
+    if like == "HEAD" and (found := _of_git(["HEAD"], paths, "what is not committed yet")).changes:
         return found
     return _of_git([git.parent_of(top, like), like], paths, f"the commit {like}")
 
 
-def _of_git(
-    revisions: Sequence[str], paths: Sequence[Path], what: str, needed: bool = True, staged: bool = False
-) -> Given:
+def _of_git(revisions: Sequence[str], paths: Sequence[Path], what: str, staged: bool = False) -> Given:
     """What `git diff` with these revisions shows."""
     top = git.top_of(Path())
     changes: list[Change] = []
@@ -118,9 +116,6 @@ def _of_git(
             left.append(f"{path}: of no language that we know")
         elif (old := _unix(pre)) != (new := _unix(post)):
             changes.append(Change(path, language, old, new, _seen(old, new), _now(path)))
-    if needed and not changes:
-        more = f" ({'; '.join(left[:3])})" if left else ""
-        raise UsageError(f"{what}: no file is changed there{more}", "name another change")
     return Given(tuple(changes), tuple(left), tuple(paths) or (_shown(top),), what)
 
 
