@@ -51,6 +51,10 @@ from textwrap import dedent
 def test_it(s, expected):
     assert fix(s) == expected
 
+@pytest.mark.parametrize(("s", "version"), [("stale(0)", (3, 6))])
+def test_old_noop(s, version):
+    assert fix(s) == s
+
 @pytest.mark.parametrize("s", ["other(1)", "stale_too(1)"])
 def test_it_noop(s):
     assert fix(s) == s
@@ -117,6 +121,9 @@ ruleTester.run("no-stale", rule, {
       `, errors: 1 },
     { code: "let a: number = stale();" + "b();", output: "let a: number = fresh();b();", errors: 1 },
     { code: "stale(2);", output: null, errors: 1 },
+    { code: "always();", output: "never();", options: [ "always" ], errors: 1 },
+    { code: "stale('\ud83d\ude00');", output: "fresh('\ud83d\ude00');", errors: 1 },
+    { code: "stale('\ud83d');", output: "fresh('\ud83d');", errors: 1 },
   ],
 });
 """,
@@ -124,15 +131,19 @@ ruleTester.run("no-stale", rule, {
         },
         "rule-tester",
     )
-    assert {row["group"] for row in found} == {"no-stale"}
+    assert {row["group"].partition("#")[0] for row in found} == {"no-stale"}
+    with_options = [row["pre"] for row in found if "#" in row["group"]]
+    assert with_options == ["other('a');\n", "always();\n"]
+    assert len({row["group"] for row in found}) == 2
     assert {row["instruction"] for row in found} == {"disallow `stale`"}
     assert ('stale("a\\n");\n', 'fresh("a\\n");\n') in sides(found)
     assert ("stale();\nmore();\n", "fresh();\nmore();\n") in sides(found)
     assert ("if (a) {\n  stale();\n}\n", "if (a) {\n  fresh();\n}\n") in sides(found)
+    assert ("stale('\U0001f600');\n", "fresh('\U0001f600');\n") in sides(found)
     typed = next(row for row in found if "number" in row["pre"])
     assert typed["language"] == "typescript"
     assert {pre for pre, post in sides(found) if pre == post} == {"fresh();\n", "other('a');\n"}
-    assert len(found) == 6
+    assert len(found) == 8
 
 
 def test_error_prones_helpers(tmp_path: Path) -> None:

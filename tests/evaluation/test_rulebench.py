@@ -52,7 +52,7 @@ def test_items_do_not_depend_on_the_order_of_rows() -> None:
 
 
 def test_negatives_are_another_name_a_parameter_and_what_was_given() -> None:
-    [item] = items_of(edits(), {"repo:fixer": ["untouched()\n"]})
+    [item] = items_of(edits(), {("repo", "fixer", "python"): ["untouched()\n"]})
     kinds = dict(item.negatives)
     assert kinds["noop"] == "untouched()\n"
     assert "stale_name_other(" in kinds["other_name"]

@@ -70,7 +70,7 @@ def pin(rows: Sequence[Json], left: Counter[str]) -> Json:
     return {
         "repository": first["source"], "commit": first.get("commit", ""), "license": first["license"],
         "layouts": dict(sorted(layouts.items())), "edits": len(edits), "noops": len(rows) - len(edits),
-        "fixers": len({row["group"] for row in edits}),
+        "fixers": len({row["group"].partition("#")[0] for row in edits}),
         "with_sentence": sum(bool(row["instruction"]) for row in edits),
         "left_out": dict(sorted(left.items())),
         "sha256": hashlib.sha256(lines.encode("utf-8", "surrogatepass")).hexdigest(),
@@ -80,7 +80,7 @@ def pin(rows: Sequence[Json], left: Counter[str]) -> Json:
 def count_items(path: Path) -> tuple[int, int]:
     """Items that a file of rows gives, and the rules that they belong to."""
     made = items.items_of(Stream([path]), items.noops_of([path]))
-    return len(made), len({item.group for item in made})
+    return len({item.id for item in made}), len({item.group for item in made})
 
 
 def published() -> Iterator[Json]:

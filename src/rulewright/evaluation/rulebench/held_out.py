@@ -12,7 +12,7 @@ from functools import partial
 
 from rulewright.data.schemas import Split
 from rulewright.data.splits import split_of
-from rulewright.evaluation.rulebench.items import BenchItem, items_of
+from rulewright.evaluation.rulebench.items import BenchItem, Fixer, items_of
 from rulewright.mining.inputs import EditRow
 from rulewright.synth import sources, templates, windows
 from rulewright.synth.make import Maker
@@ -34,7 +34,7 @@ def items(rate: float) -> list[BenchItem]:
         "python", list(kept.values()), (), ("single", "negative"), Speech("plain", 0), most=_PER_TEMPLATE
     )
     edits: list[EditRow] = []
-    noops: dict[str, list[str]] = defaultdict(list)
+    noops: dict[Fixer, list[str]] = defaultdict(list)
     for file in sources.find([sources.standard_library()], ["python"]):
         text, split = sources.read(file), split_of(file.group)
         if isinstance(text, sources.Unusable) or split == "train":
@@ -45,7 +45,7 @@ def items(rate: float) -> list[BenchItem]:
             for edit in maker.edits(window.text, (), rng, usable):
                 name = edit.sources[0]
                 if edit.shape == "negative":
-                    noops[f"templates:{name}"].append(edit.pre)
+                    noops["templates", name, "python"].append(edit.pre)
                 else:
                     edits.append(
                         EditRow(

@@ -16,12 +16,14 @@ from typing import Final, Literal
 
 from rulewright import jsonl
 from rulewright.grammars import GRAMMARS
-from rulewright.languages import Language
+from rulewright.languages import Language, normalize_language
 from rulewright.mining.inputs import EditRow, Stream, order
 
 NegativeKind = Literal["noop", "other_name", "shadowed"]
 Pair = tuple[str, str]
 """Code before and after."""
+Fixer = tuple[str, str, Language]
+"""Source, group and language of edits that belong together."""
 
 MAX_EXAMPLES: Final = 4
 MAX_SIBLINGS: Final = 8
@@ -54,33 +56,35 @@ class BenchItem:
     """Code of other rules' items, in which it is counted how often the answer fires."""
 
 
-def items_of(edits: Iterable[EditRow], noops: Mapping[str, Sequence[str]] | None = None) -> list[BenchItem]:
+def items_of(edits: Iterable[EditRow], noops: Mapping[Fixer, Sequence[str]] | None = None) -> list[BenchItem]:
     """Make items of edits that share a fixer (`source` and `group`).
 
     Args:
         edits: `pre` and `post` differ; a row whose group is empty stands alone, and gives no item.
-        noops: code that a fixer leaves alone, by `source:group`.
+        noops: code that a fixer leaves alone.
     """
-    by_fixer: dict[tuple[str, str, Language], list[EditRow]] = defaultdict(list)
+    by_fixer: dict[Fixer, list[EditRow]] = defaultdict(list)
     for edit in edits:
         if edit.group and max(len(edit.pre), len(edit.post)) <= MAX_CHARS:
             by_fixer[edit.source, edit.group, edit.language].append(edit)
     found: list[BenchItem] = []
-    for (source, group, _), rows in sorted(by_fixer.items()):
-        key = f"{source}:{group}"
+    for fixer, rows in sorted(by_fixer.items()):
+        # One fixer with several options is one rule that a person wrote.
+        key = f"{fixer[0]}:{fixer[1].partition('#')[0]}"
         for change in _changes(rows):
-            found += [_item(part, key, (noops or {}).get(key, ())) for part in _parts(change)]
+            found += [_item(part, key, (noops or {}).get(fixer, ())) for part in _parts(change)]
     return found
 
 
-def noops_of(paths: Sequence[Path]) -> dict[str, list[str]]:
-    """Code that fixers leave alone, by `source:group`: the rows whose two sides are the same."""
-    found: dict[str, list[str]] = defaultdict(list)
+def noops_of(paths: Sequence[Path]) -> dict[Fixer, list[str]]:
+    """Code that fixers leave alone: the rows whose two sides are the same."""
+    found: dict[Fixer, list[str]] = defaultdict(list)
     for file in Stream(paths).files:
         for line in jsonl.read_lines(file):
             row = line.value or {}
             if isinstance(row.get("pre"), str) and row["pre"] == row.get("post") and row.get("group"):
-                found[f"{row.get('source')}:{row['group']}"].append(row["pre"])
+                language = normalize_language(str(row.get("language", "")))
+                found[str(row.get("source")), row["group"], language].append(row["pre"])
     return found
 
 
