@@ -188,6 +188,31 @@ def test_rulebench_shows_what_an_answer_does_to_each_sibling(tmp_path: Path) -> 
     assert [one["name"] for one in tried if "must stay" in one["name"]]
 
 
+def test_siblings_and_negatives_of_a_record_are_tried_and_paid(
+    tmp_path: Path, records: list[NormalizedRecord]
+) -> None:
+    record = records[1]
+    beside = {
+        "siblings": [{"pre": "a == None\n", "post": "a is None\n"}],
+        "negatives": ["None == a\n", "a = None\n"],
+    }
+    held = json.loads(record.to_json())
+    held["metadata"] |= beside
+    jsonl.write(tmp_path / "records.jsonl", [held])
+    rows = rows_of([records[0], record], 2)[1:]
+    narrow = {**rows[0], "sample": 1, "text": answer("x == None", "x is None")}
+    out = tmp_path / "page.html"
+    run = write_run(tmp_path / "run", [*rows, narrow], tmp_path / "records.jsonl")
+    assert main(["view", str(run), "--out", str(out)]) == 0
+    general, literal = [item["answers"][0] for item in read_page(out)[1]]
+    assert [one["right"] for one in general["tried"]] == [True, True, True]
+    assert [one["verdict"] for one in literal["tried"]] == ["no change", "right", "right"]
+    assert "+a is None" in literal["tried"][0]["wanted"]
+    assert general["rewards"]["gated"]["add_generality"] == 0
+    assert literal["rewards"]["gated"]["add_generality"] < 0
+    assert literal["reward"] < general["reward"]
+
+
 @pytest.mark.parametrize("name", ["nothing", "empty.jsonl"])
 def test_what_is_no_run_is_named(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "empty.jsonl").write_text("")

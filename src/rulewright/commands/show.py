@@ -50,7 +50,8 @@ def run(config: ShowConfig) -> int:
     answer = config.action.read_text(encoding="utf-8") if config.action else None
     with Engine(workers=1, deadline_s=config.deadline_s) as engine:
         outcome, action = lines.judge(item, engine, answer)
-    rewards = lines.rewards(item, action, outcome)
+        tried = lines.elsewhere(item, action, outcome, engine)
+    rewards = lines.rewards(item, action, outcome, tried)
     if config.json_output:
         console.emit_json(_as_json(item, action, outcome, rewards))
     else:

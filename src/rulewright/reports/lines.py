@@ -12,8 +12,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from rulewright import console, jsonl
 from rulewright.actions import Action, Rejection, read_action
+from rulewright.data.schemas import CodeElsewhere
 from rulewright.engine import Engine, Request
 from rulewright.errors import RulewrightError, UsageError
 from rulewright.evaluation import compare, heldout
@@ -24,7 +27,8 @@ from rulewright.generation.notes import as_style
 from rulewright.languages import Language, normalize_language
 from rulewright.mining.inputs import Stream
 from rulewright.prompts import extract_edit
-from rulewright.srl.reward_srl import gated, plain
+from rulewright.srl.elsewhere import TriedElsewhere, try_all
+from rulewright.srl.reward_srl import gated, is_right, plain
 from rulewright.verdict import INVALID, Outcome, Verdict
 
 _IDLE: Final = INVALID | {Verdict.NO_MATCH, Verdict.NO_CHANGE, Verdict.INFRA}
@@ -89,7 +93,7 @@ def read_item(row: Mapping[str, Any], place: str) -> Shown:
         return Shown(
             "record", row["instruction"], normalize_language(str(row.get("language", ""))), row["pre"],
             row.get("post"), action, {key: value for key, value in metadata.items() if key != "action"},
-            action,
+            action, tried=_beside(metadata),
         )  # fmt: skip
     keys = ", ".join(sorted(row)[:8])
     raise UsageError(
@@ -106,7 +110,7 @@ def _step(row: Mapping[str, Any]) -> Shown:
         "trajectory step", row["instruction"], row["language"], row["pre_code"],
         env.get("post_code") if ok else row.get("target"), answer,
         {**row["provenance"], "verdict": env["verdict"], "detail": env["detail"]}, answer,
-        right=ok and row["provenance"].get("solved") is not False,
+        right=ok and row["provenance"].get("solved") is not False, tried=_beside(row),
     )  # fmt: skip
 
 
@@ -116,6 +120,18 @@ def read_line(row: Mapping[str, Any], path: Path, number: int) -> Shown:
         benchmark = str(_json(path.parent / "result.json").get("benchmark", ""))
         return _rows_sheet(path.parent, benchmark, [dict(row)], ()).read(dict(row))
     return read_item(row, f"{path}:{number}")
+
+
+def _beside(held: Mapping[str, Any]) -> tuple[TriedOn, ...]:
+    """The siblings and negatives of a record or step."""
+    try:
+        pairs = CodeElsewhere.model_validate(held).held_out
+    except ValidationError:
+        return ()
+    return tuple(
+        TriedOn(f"sibling {n}" if pre != post else "must stay", pre, post)
+        for n, (pre, post) in enumerate(pairs, 1)
+    )
 
 
 def judge(item: Shown, engine: Engine, answer: str | None = None) -> tuple[Outcome | None, Action | None]:
@@ -149,16 +165,33 @@ def judge_all(items: Sequence[Shown], engine: Engine) -> list[tuple[Outcome | No
     return found
 
 
-def rewards(item: Shown, action: Action | None, outcome: Outcome | None) -> dict[str, dict[str, Any]]:
-    """Reward by part of an action against the verified one."""
+def elsewhere(
+    item: Shown, action: Action | None, outcome: Outcome | None, engine: Engine
+) -> TriedElsewhere | None:
+    """What an action does to the other texts of its item.
+
+    `None` where it is not tried: there are none, or it is wrong on its own text already.
+    """
+    if action is None or outcome is None or not item.tried:
+        return None
+    if item.reference and not is_right(outcome, item.pre, [item.wanted or ""]):
+        return None
+    return try_all(engine, [(action, tuple((one.pre, one.wanted) for one in item.tried))])[0]
+
+
+def rewards(
+    item: Shown, action: Action | None, outcome: Outcome | None, tried: TriedElsewhere | None
+) -> dict[str, dict[str, Any]]:
+    """Reward by part of an action against the verified one; `tried` is what `elsewhere` found."""
     if outcome is None or not item.reference or item.wanted is None:
         return {}
+    general = (tried.share if tried else 0.0) if item.tried else None
     reference = read_action(item.reference, item.language)
     if isinstance(reference, Rejection):
         return {}
     made = {
         "plain": plain(outcome, action, [reference]),
-        "gated": gated(outcome, action, [reference], item.pre, [item.wanted]),
+        "gated": gated(outcome, action, [reference], item.pre, [item.wanted], general),
     }
     return {name: {"value": reward.value, **reward.parts} for name, reward in made.items()}
 
@@ -229,7 +262,7 @@ def _rows_sheet(
         is_code = "exact" in row or "extraction" in row
         item = replace(
             question, kind="code" if is_code else "row", answer=row.get("text") or row.get("action") or "",
-            said=said, right=_is_right(row, benchmark),
+            said=said, right=_is_right(row, benchmark), reference="" if is_code else question.reference,
         )  # fmt: skip
         return replace(item, outcome=_outcome(row, item, code(row, item.pre) if is_code else None))
 

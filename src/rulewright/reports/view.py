@@ -20,9 +20,10 @@ from typing import Any, Final
 from rulewright import console, jsonl, templates
 from rulewright.actions import Action, describe_action, render_rules
 from rulewright.difftext import unified
-from rulewright.engine import Engine, Request
-from rulewright.reports.lines import Sheet, Shown, judge_all, rewards
-from rulewright.verdict import Outcome, Verdict
+from rulewright.engine import Engine
+from rulewright.reports.lines import Sheet, Shown, elsewhere, judge_all, rewards
+from rulewright.srl.elsewhere import TriedElsewhere
+from rulewright.verdict import Outcome
 
 Json = dict[str, Any]
 BLOCK: Final = 100
@@ -144,10 +145,12 @@ def _item(item: Shown, answers: Sequence[Json | None]) -> Json:
     }  # fmt: skip
 
 
-def _answer(item: Shown, outcome: Outcome | None, action: Action | None, tried: Sequence[Json] = ()) -> Json:
+def _answer(
+    item: Shown, outcome: Outcome | None, action: Action | None, tried: TriedElsewhere | None = None
+) -> Json:
     verdict = str(item.said.get("verdict") or (outcome.verdict if outcome else "") or "no answer")
     right = item.right if item.right is not None else (outcome.ok if outcome else None)
-    parts = rewards(item, action, outcome)
+    parts = rewards(item, action, outcome, tried)
     made: Json = {
         "verdict": verdict,
         "right": right,
@@ -156,7 +159,7 @@ def _answer(item: Shown, outcome: Outcome | None, action: Action | None, tried: 
         "diff": _diff(item.pre, outcome.post if outcome else None),
         "rewards": parts,
         "facts": _facts(item.said),
-        "tried": list(tried),
+        "tried": list(_tried(item, tried)) if tried else [],
     }
     if action is not None:
         made |= {"rule": render_rules(action), "words": describe_action(action)}
@@ -167,19 +170,17 @@ def _answer(item: Shown, outcome: Outcome | None, action: Action | None, tried: 
 
 
 def _judged(item: Shown, outcome: Outcome | None, action: Action | None, engine: Engine) -> Json:
-    return _answer(item, outcome, action, list(_tried(item, action, engine)))
+    return _answer(item, outcome, action, elsewhere(item, action, outcome, engine))
 
 
-def _tried(item: Shown, action: Action | None, engine: Engine) -> Iterator[Json]:
-    """What an answer does to further texts; without one, what they should become."""
-    asked = [Request(action, one.pre, item.language, one.wanted) for one in item.tried] if action else []
-    outcomes = list(engine.judge_many(asked)) or [Outcome(Verdict.NO_ACTION)] * len(item.tried)
-    for one, outcome in zip(item.tried, outcomes):
-        became = one.pre if outcome.post is None else outcome.post
+def _tried(item: Shown, found: TriedElsewhere) -> Iterator[Json]:
+    """What an answer does to the other texts of its item."""
+    for one, became in zip(item.tried, found.posts):
         right = became == one.wanted
         yield {
-            "name": one.name, "right": right, "verdict": outcome.verdict, "diff": _diff(one.pre, became),
-            "wanted": "" if right else _diff(one.pre, one.wanted),
+            "name": one.name, "right": right,
+            "verdict": "right" if right else "no change" if became == one.pre else "wrong",
+            "diff": _diff(one.pre, became), "wanted": "" if right else _diff(one.pre, one.wanted),
         }  # fmt: skip
 
 

@@ -179,7 +179,7 @@ function triedBox(tried, language) {
       return inner;
     };
     const box = folded("", parts);
-    box.firstChild.append(pill(one.right ? "right" : one.verdict === "ok" ? "wrong" : one.verdict, one.right), ` ${one.name}`);
+    box.firstChild.append(pill(one.verdict, one.right), ` ${one.name}`);
     return box;
   });
   return el("div", "", ...boxes);
