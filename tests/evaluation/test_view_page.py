@@ -201,16 +201,26 @@ def test_siblings_and_negatives_of_a_record_are_tried_and_paid(
     jsonl.write(tmp_path / "records.jsonl", [held])
     rows = rows_of([records[0], record], 2)[1:]
     narrow = {**rows[0], "sample": 1, "text": answer("x == None", "x is None")}
+    wrong = {
+        **rows[0],
+        "sample": 2,
+        "text": answer("x == None", "y"),
+        "verdict": "wrong_result",
+        "success": 0.0,
+    }
     out = tmp_path / "page.html"
-    run = write_run(tmp_path / "run", [*rows, narrow], tmp_path / "records.jsonl")
+    run = write_run(tmp_path / "run", [*rows, narrow, wrong], tmp_path / "records.jsonl")
     assert main(["view", str(run), "--out", str(out)]) == 0
-    general, literal = [item["answers"][0] for item in read_page(out)[1]]
+    general, literal, bad = [item["answers"][0] for item in read_page(out)[1]]
     assert [one["right"] for one in general["tried"]] == [True, True, True]
     assert [one["verdict"] for one in literal["tried"]] == ["no change", "right", "right"]
     assert "+a is None" in literal["tried"][0]["wanted"]
     assert general["rewards"]["gated"]["add_generality"] == 0
     assert literal["rewards"]["gated"]["add_generality"] < 0
-    assert literal["reward"] < general["reward"]
+    assert bad["reward"] < literal["reward"] < general["reward"]
+    assert {one["verdict"] for one in bad["tried"]} == {"not tried"} and "+a is None" in bad["tried"][0][
+        "wanted"
+    ]
 
 
 @pytest.mark.parametrize("name", ["nothing", "empty.jsonl"])

@@ -61,7 +61,8 @@ class Page:
             item: everything that is shown, with an answer (or `None`) for each run.
         """
         self.n += 1
-        first = next((line for line in item["instruction"].splitlines() if line.strip()), name)
+        whole = item["instruction"] or facets.get("group") or name
+        first = next((line for line in whole.splitlines() if line.strip()), name)
         self._titles.append(first[:TITLE_CHARS])
         self._put("task", self._number("task", task))
         for facet in FACETS:
@@ -159,7 +160,7 @@ def _answer(
         "diff": _diff(item.pre, outcome.post if outcome else None),
         "rewards": parts,
         "facts": _facts(item.said),
-        "tried": list(_tried(item, tried)) if tried else [],
+        "tried": list(_tried(item, tried)),
     }
     if action is not None:
         made |= {"rule": render_rules(action), "words": describe_action(action)}
@@ -173,13 +174,14 @@ def _judged(item: Shown, outcome: Outcome | None, action: Action | None, engine:
     return _answer(item, outcome, action, elsewhere(item, action, outcome, engine))
 
 
-def _tried(item: Shown, found: TriedElsewhere) -> Iterator[Json]:
-    """What an answer does to the other texts of its item."""
-    for one, became in zip(item.tried, found.posts):
-        right = became == one.wanted
+def _tried(item: Shown, found: TriedElsewhere | None) -> Iterator[Json]:
+    """What an answer does to the other texts of its item; where it was not tried, what it should do."""
+    posts = found.posts if found and found.posts else [None] * len(item.tried)
+    for one, became in zip(item.tried, posts):
+        right = None if became is None else became == one.wanted
+        missed = "not tried" if became is None else "no change" if became == one.pre else "wrong"
         yield {
-            "name": one.name, "right": right,
-            "verdict": "right" if right else "no change" if became == one.pre else "wrong",
+            "name": one.name, "right": right, "verdict": "right" if right else missed,
             "diff": _diff(one.pre, became), "wanted": "" if right else _diff(one.pre, one.wanted),
         }  # fmt: skip
 

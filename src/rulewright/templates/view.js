@@ -173,7 +173,8 @@ const factBox = (facts) => grid(Object.entries(facts).map(([name, value]) => el(
 function triedBox(tried, language) {
   const boxes = tried.map((one) => {
     const parts = () => {
-      const inner = el("div", "", el("p", "meta", one.diff ? "What the answer does:" : "The answer changes nothing."));
+      const said = one.diff ? "What the answer does:" : one.right === null ? "" : "The answer changes nothing.";
+      const inner = el("div", "", said ? el("p", "meta", said) : "");
       if (one.diff) inner.append(diffBox(one.diff, language));
       if (one.wanted) inner.append(el("p", "meta", "What it should become:"), diffBox(one.wanted, language));
       return inner;
