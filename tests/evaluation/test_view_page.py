@@ -238,11 +238,12 @@ def test_edit_html_shows_a_change_by_hand_over_files(tmp_path: Path) -> None:
     more.write_text("def g(b, c):\n    return b == None or c == None\n")
     out = tmp_path / "change.html"
     assert main(["edit", "--like", str(old), str(new), str(more), "--html", str(out)]) == 0
-    _, items = read_page(out)
+    index, items = read_page(out)
     [item] = [one for one in items if one["name"].endswith("more.py")]
     shown = item["answers"][0]
     assert "is None" in shown["rule"] and "+    return b is None or c is None" in shown["diff"]
-    assert "line 2" in shown["facts"]
+    assert "line 2" in shown["facts"] and shown["verdict"] == "possible" and shown["right"] is None
+    assert index["good"] == "sure" and str(more) in index["titles"]
     assert "== None" in more.read_text()
 
 

@@ -165,7 +165,7 @@ def _write_page(out: Path, instruction: str, offer: Offer, listed: Sequence[List
     from rulewright.reports.lines import Shown
     from rulewright.reports.view import Page, add_line
 
-    page = Page(instruction, ["edit"])
+    page = Page(instruction, ["edit"], "sure")
     places_in = {one.path: (found, doubts) for one, found, doubts in listed}
     for one in offer.work.done:
         if one.idle:
@@ -179,8 +179,9 @@ def _write_page(out: Path, instruction: str, offer: Offer, listed: Sequence[List
             else one.outcome.detail,
             **{f"line {place.line}": why or "sure" for place, why in zip(found, doubts)},
         }
-        right = sure == len(doubts) if one.good else False
-        item = Shown("file", instruction, one.found.language, one.before, None, "", said, right=right)
+        # A possible place is neither right nor wrong: that is for the person to say.
+        right = (sure == len(doubts) or None) if one.good else False
+        item = Shown("file", "", one.found.language, one.before, None, "", said, right=right)
         add_line(page, str(one.path), item, one.outcome, action_for(one.found, offer.work.documents))
     page.write(out)
     console.say(f"{out}: {console.plural(page.n, 'file')} to look at in a browser")

@@ -40,10 +40,12 @@ class Page:
     Args:
         title: what the page calls itself.
         runs: names of the runs side by side.
+        good: the word for what is right.
     """
 
     title: str
     runs: Sequence[str]
+    good: str = "right"
     n: int = 0
     _blocks: list[str] = field(default_factory=list)
     _waiting: list[Json] = field(default_factory=list)
@@ -93,8 +95,8 @@ class Page:
         self._pack()
         names = {kind: list(known) for kind, known in self._names.items() if kind != "task"}
         index = {
-            "title": self.title, "runs": list(self.runs), "n": self.n, "block": BLOCK, "facets": list(FACETS),
-            "names": names, "columns": self._columns, "titles": self._titles,
+            "title": self.title, "good": self.good, "runs": list(self.runs), "n": self.n, "block": BLOCK,
+            "facets": list(FACETS), "names": names, "columns": self._columns, "titles": self._titles,
         }  # fmt: skip
         style, script = _asset("view.css"), _asset("view.js")
         page = templates.render(
@@ -150,7 +152,9 @@ def _answer(
     item: Shown, outcome: Outcome | None, action: Action | None, tried: TriedElsewhere | None = None
 ) -> Json:
     verdict = str(item.said.get("verdict") or (outcome.verdict if outcome else "") or "no answer")
-    right = item.right if item.right is not None else (outcome.ok if outcome else None)
+    right = item.right
+    if right is None and item.kind != "file":
+        right = outcome.ok if outcome else None
     parts = rewards(item, action, outcome, tried)
     made: Json = {
         "verdict": verdict,

@@ -201,7 +201,9 @@ function answerBox(answer, item, name) {
   if (answer.tried.length) box.append(heading("Tried on"), triedBox(answer.tried, language));
   if (Object.keys(answer.rewards).length) box.append(heading("Reward by part"), rewardBox(answer.rewards));
   if (answer.rule && answer.text) box.append(folded("The answer as it was given", () => codeBox(answer.text, "")));
-  if (Object.keys(answer.facts).length) box.append(folded("What the file says of it", () => factBox(answer.facts)));
+  const facts = Object.keys(answer.facts).length ? () => factBox(answer.facts) : null;
+  if (facts && item.kind === "file") box.append(heading("Places"), facts());
+  else if (facts) box.append(folded("What the file says of it", facts));
   return box;
 }
 
@@ -400,7 +402,7 @@ function summary(found) {
   let judged = 0;
   let good = 0;
   for (const i of found) if (right[i] >= 0) { judged++; good += right[i]; }
-  if (judged) parts.push(`${count(good)} of ${count(judged)} right`);
+  if (judged) parts.push(`${count(good)} of ${count(judged)} ${index.good}`);
   if (selects.change) {
     const [gained, lost] = ["gained", "lost"].map(changeTest);
     let [won, gone] = [0, 0];
