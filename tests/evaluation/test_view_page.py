@@ -166,6 +166,23 @@ def test_records_and_steps_and_rows_are_all_taken(
     assert "Edit 5: is-none." in shown and "+    if x is None:" in shown and "reward, gated" in shown
 
 
+def test_an_answer_that_is_code_shows_its_own_diff_and_no_reward_of_rules(
+    tmp_path: Path, records: list[NormalizedRecord], record_file: Path
+) -> None:
+    record = records[1]
+    said = record.pre.replace("x == None", "x is not None")
+    row = {"task": record.metadata.id, "sample": 0, "text": f"Here:\n```python\n{said}```\n", "detail": "",
+           "verdict": "wrong_result", "exact": 0.0, "group": "g", "language": "python"}  # fmt: skip
+    out = tmp_path / "page.html"
+    assert (
+        main(["view", str(write_run(tmp_path / "run", [row], record_file, "edits")), "--out", str(out)]) == 0
+    )
+    _, [item] = read_page(out)
+    shown = item["answers"][0]
+    assert item["kind"] == "code" and "+    if x is not None:" in shown["diff"]
+    assert shown["right"] is False and shown["rewards"] == {} and "rule" not in shown
+
+
 def test_rulebench_shows_what_an_answer_does_to_each_sibling(tmp_path: Path) -> None:
     edits = tmp_path / "edits.jsonl"
     jsonl.write(
