@@ -26,6 +26,7 @@ from rulewright.actions.codec import refuse_length
 from rulewright.engine import cli, wire
 from rulewright.engine.wire import Request
 from rulewright.errors import RulewrightError
+from rulewright.sandbox.inside.spec import frame
 from rulewright.verdict import Outcome, Verdict
 
 WINDOW: Final = 16
@@ -163,7 +164,7 @@ class Engine:
                         if (refusal := _refusal(item[1])) is not None:
                             ready[item[0]] = refusal
                             break
-                        held = (*item, wire.encode(wire.request_to_json(item[1])))
+                        held = (*item, frame(wire.request_to_json(item[1])))
                     # Far ahead of what was given out, nothing new begins.
                     if held[0] - given > 64 * self._n or not self._place(held):
                         break

@@ -1,18 +1,18 @@
-"""What goes to a worker and comes back: requests and outcomes as length-prefixed JSON."""
+"""What goes to a worker and comes back: requests and outcomes in frames of JSON."""
 
 from __future__ import annotations
 
 import json
 import os
-import struct
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, BinaryIO, Final
 
 from rulewright.actions import Action
 from rulewright.languages import Language
+from rulewright.sandbox.inside.spec import HEAD, frame, read_frame
 from rulewright.verdict import Outcome, Place, Verdict
 
-_LENGTH: Final = struct.Struct(">I")
 _READ_BYTES: Final = 1 << 18
 
 
@@ -93,23 +93,15 @@ def _places(rows: list[list[Any]] | None) -> tuple[Place, ...] | None:
     )
 
 
-def encode(value: Any) -> bytes:
-    """One message: its length and its JSON."""
-    # ASCII escapes keep lone surrogates, which UTF-8 cannot.
-    body = json.dumps(value).encode("ascii")
-    return _LENGTH.pack(len(body)) + body
-
-
 def send(stream: BinaryIO, value: Any) -> None:
     """Write one message."""
-    stream.write(encode(value))
+    stream.write(frame(value))
     stream.flush()
 
 
 def receive(stream: BinaryIO) -> Any:
     """Read one message; raises `EOFError` where the other side is gone."""
-    head = _read(stream, _LENGTH.size)
-    return json.loads(_read(stream, _LENGTH.unpack(head)[0]))
+    return read_frame(partial(_read, stream))
 
 
 class Inbox:
@@ -126,11 +118,11 @@ class Inbox:
             return None
         self._data += more
         messages = []
-        while len(self._data) >= _LENGTH.size:
-            end = _LENGTH.size + _LENGTH.unpack_from(self._data)[0]
+        while len(self._data) >= HEAD.size:
+            end = HEAD.size + HEAD.unpack_from(self._data)[0]
             if len(self._data) < end:
                 break
-            messages.append(json.loads(self._data[_LENGTH.size : end]))
+            messages.append(json.loads(self._data[HEAD.size : end]))
             del self._data[:end]
         return messages
 

@@ -23,7 +23,20 @@ values of its own (see docs/reference/sandbox.md).
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from rulewright.sandbox.job import Entry, Job, Limits, Result, Status, TestVerdict, Tier
-from rulewright.sandbox.runner import Sandbox, open_sandbox
+
+if TYPE_CHECKING:
+    from rulewright.sandbox.runner import Sandbox, open_sandbox
 
 __all__ = ["Entry", "Job", "Limits", "Result", "Sandbox", "Status", "TestVerdict", "Tier", "open_sandbox"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the runner when it is asked for: who shares only the frames needs none of it."""
+    if name in ("Sandbox", "open_sandbox"):
+        from rulewright.sandbox import runner
+
+        return getattr(runner, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

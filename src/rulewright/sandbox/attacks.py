@@ -20,7 +20,8 @@ from typing import Any, Final
 from rulewright import console, jsonl
 from rulewright.errors import UsageError
 from rulewright.sandbox import hostwatch
-from rulewright.sandbox.job import MIB, Entry, Job, Limits, Result, Status, TestVerdict
+from rulewright.sandbox.inside.spec import MIB
+from rulewright.sandbox.job import Entry, Job, Limits, Result, Status, TestVerdict
 from rulewright.sandbox.runner import Sandbox
 
 PROGRAMS: Final = ("resource", "network", "filesystem", "process")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from rulewright.sandbox.job import MIB, Limits
+from rulewright.sandbox.inside.spec import MIB, Limits
 
 # Room for the supervisor and what it reads, beside the candidate's own memory.
 _SLACK_BYTES: Final = 48 * MIB

@@ -162,15 +162,14 @@ def _official_job(request: CheckRequest) -> Job:
 
 
 def _strict_job(request: CheckRequest, program: str, instrumented: Instrumented, recorder: str) -> Job:
-    extra = {"how": request.kind, "recorder": recorder}
     if request.kind == "script":
         files = {**request.files, "main.py": f"{program}\n{instrumented.source}"}
-        return Job(files, Entry("checks", ("main.py",), extra), limits=request.limits)
+        return Job(files, Entry("checks", ("main.py",), request.kind, recorder), limits=request.limits)
     files = {**request.files, f"{request.module}.py": program}
     tests = {request.test_file: instrumented.source}
     path = f"{{tests}}/{request.test_file}"
     argv = (*_PINNED, path) if request.kind == "pytest" else (path,)
-    return Job(files, Entry("checks", argv, extra), limits=request.limits, tests=tests)
+    return Job(files, Entry("checks", argv, request.kind, recorder), limits=request.limits, tests=tests)
 
 
 def _weakest(instrumented: Instrumented, judgment: Judgment) -> Oracle:

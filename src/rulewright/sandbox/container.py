@@ -6,7 +6,6 @@ container's. It does not run the strict check's private channel: `strict` needs 
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import os
@@ -20,19 +19,9 @@ from typing import Final
 
 from rulewright import console
 from rulewright.errors import UsageError
+from rulewright.sandbox import programs
 from rulewright.sandbox.job import Job, Limits, Result, Status, Tier
 
-# Lays out the workspace from standard input, then becomes the program.
-_UNPACK: Final = (
-    "import base64,json,os,sys;"
-    "spec=json.loads(sys.stdin.buffer.readline());"
-    "[(os.makedirs(os.path.dirname(os.path.join('/ws',n)) or '/ws',exist_ok=True),"
-    "open(os.path.join('/ws',n),'wb').write(base64.b64decode(d))) for n,d in spec['files'].items()];"
-    "os.chdir('/ws');r,w=os.pipe();"
-    "os.fork() or (os.close(r),os.write(w,base64.b64decode(spec['stdin'])),os._exit(0));"
-    "os.close(w);os.dup2(r,0);os.close(r);os.write(2,b'\\0');"
-    "os.execvp(spec['argv'][0],spec['argv'])"
-)
 _READY: Final = b"\0"
 """What the container says on stderr when the program begins."""
 _START_S: Final = 30.0
@@ -96,21 +85,21 @@ class Container:
             "--tmpfs", f"/ws:rw,nosuid,nodev,exec,size={limits.workspace_bytes},mode=1777",
             "--tmpfs", f"/tmp:rw,nosuid,nodev,size={limits.workspace_bytes},mode=1777",
             *(part for key, value in job.env.items() for part in ("--env", f"{key}={value}")),
-            self._image, "python3", "-I", "-c", _UNPACK,
+            self._image, "python3", "-I", "-c", programs.text_of("unpack"),
         ]  # fmt: skip
 
     def run(self, job: Job) -> Result:
         """Run one job in a container of its own."""
         name = f"rulewright-{uuid.uuid4().hex}"
-        files = {key: _encoded(data) for key, data in (*job.files.items(), *job.tests.items())}
-        spec = {"files": files, "argv": command(job), "stdin": _encoded(job.stdin)}
+        spec = job.spec().to_json()
+        given = {"files": {**spec["files"], **spec["tests"]}, "argv": command(job), "stdin": spec["stdin"]}
         with subprocess.Popen(
             self.argv(job, name), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             cwd=self._folder.name,
         ) as process:  # fmt: skip
             assert process.stdin is not None
             with contextlib.suppress(BrokenPipeError):  # then it says why, and that is read
-                process.stdin.write(json.dumps(spec).encode() + b"\n")
+                process.stdin.write(json.dumps(given).encode() + b"\n")
                 process.stdin.close()
             output = _Output(process, job.limits)
             reason = output.read()
@@ -186,7 +175,3 @@ def _result(
     if status is Status.INFRA and texts[1].strip():
         detail = texts[1].strip().splitlines()[-1][:300]
     return Result(status, code, texts[0], texts[1], wall_s, 0.0, 0, tier, detail)
-
-
-def _encoded(data: str | bytes) -> str:
-    return base64.b64encode(data.encode() if isinstance(data, str) else data).decode()

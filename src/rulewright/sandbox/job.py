@@ -9,12 +9,12 @@ from pathlib import PurePosixPath
 from typing import Final, Literal
 
 from rulewright.errors import UsageError
+from rulewright.sandbox.inside.spec import Entry, Limits, Spec
 from rulewright.verdict import Verdict
 
-MIB: Final = 1 << 20
+__all__ = ["Entry", "Job", "Limits", "Oracle", "Result", "Status", "TestVerdict", "Tier"]
 
 Tier = Literal["bubblewrap", "landlock", "docker", "unsafe"]
-EntryKind = Literal["script", "pytest", "unittest", "argv", "checks"]
 Oracle = Literal["split", "choice", "native", "none"]
 
 
@@ -43,41 +43,6 @@ _VERDICTS: Final = {
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Bounds on one run. Defaults suit a test of a small edit; CanItEdit allows 15 s."""
-
-    wall_s: float = 10.0
-    cpu_s: int = 10
-    memory_bytes: int = 512 * MIB
-    pids: int = 64
-    """Processes and threads together."""
-    file_bytes: int = 32 * MIB
-    """The largest file that can be written."""
-    workspace_bytes: int = 64 * MIB
-    inodes: int = 4096
-    open_files: int = 256
-    output_bytes: int = 256 * 1024
-    """Of stdout and stderr each; the run is killed where one is exceeded."""
-    report_bytes: int = 8 * MIB
-    """Of what instrumented checks send."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """What to start.
-
-    Args:
-        kind: `script` (a Python file as `__main__`), `pytest` or `unittest` (arguments
-            as on their command line), or `argv` (replace the process by a program).
-        argv: for `script` the file and its arguments.
-    """
-
-    kind: EntryKind = "script"
-    argv: tuple[str, ...] = ("main.py",)
-    extra: Mapping[str, str | bool] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Job:
     """One run in a fresh workspace.
 
@@ -94,9 +59,9 @@ class Job:
     """
 
     files: Mapping[str, str | bytes] = field(default_factory=dict)
-    entry: Entry = Entry()
+    entry: Entry = field(default=Entry())
     stdin: str | bytes = b""
-    limits: Limits = Limits()
+    limits: Limits = field(default=Limits())
     tests: Mapping[str, str | bytes] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
     collect: tuple[str, ...] = ()
@@ -110,6 +75,21 @@ class Job:
                     f"sandbox job: file name {name!r} is not a relative path inside the workspace",
                     "give paths such as pkg/mod.py",
                 )
+
+    def spec(self) -> Spec:
+        """The job as its supervisor takes it."""
+        return Spec(
+            self.entry, self.limits, _all_raw(self.files), _all_raw(self.tests), _raw(self.stdin), self.env,
+            self.collect,
+        )  # fmt: skip
+
+
+def _all_raw(files: Mapping[str, str | bytes]) -> dict[str, bytes]:
+    return {name: _raw(data) for name, data in files.items()}
+
+
+def _raw(data: str | bytes) -> bytes:
+    return data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
 
 
 @dataclass(frozen=True)

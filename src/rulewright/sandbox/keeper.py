@@ -34,6 +34,7 @@ _MS_RDONLY, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_PRIVATE = 1, 32, 4096, 16384, 1 
 _MNT_DETACH: Final = 2
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _MAX_MESSAGE: Final = 1 << 20
+_SOCKET_FD: Final = 3
 _GIVE_UP_S: Final = 5.0
 _SOON_S: Final = 0.5
 
@@ -41,12 +42,15 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def main() -> None:
-    """Serve the driver on descriptor 3 until it is gone: `keeper.py SCRATCH DRIVER_PID`."""
-    scratch, driver = Path(sys.argv[1]), int(sys.argv[2])
+    """Serve the driver on a descriptor until it is gone: `keeper.py DESCRIPTOR SCRATCH DRIVER_PID`."""
+    descriptor, scratch, driver = int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+    if descriptor != _SOCKET_FD:
+        os.dup2(descriptor, _SOCKET_FD)
+        os.close(descriptor)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    keeper = Keeper(socket.socket(fileno=3), scratch)
+    keeper = Keeper(socket.socket(fileno=_SOCKET_FD), scratch)
     try:
         keeper.serve(driver)
     finally:

@@ -9,17 +9,16 @@ home, no checkout, no /etc beyond that, no environment.
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from rulewright.errors import UsageError
+from rulewright.sandbox import programs
+from rulewright.sandbox.inside.spec import Settings, Walls
 from rulewright.sandbox.job import Tier
 
 _INSIDE: Final = Path(__file__).with_name("inside")
@@ -30,11 +29,6 @@ _USERS: Final = range(61184, 65520)
 _ENV: Final = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0",
                "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
                "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # fmt: skip
-_ASK: Final = (
-    "import sys,sysconfig,json;p=sysconfig.get_paths();"
-    "print(json.dumps([sys.prefix,sys.base_prefix,sys.exec_prefix,sys.base_exec_prefix,"
-    "p['stdlib'],p['platstdlib'],p['purelib'],p['platlib']]))"
-)
 
 
 @dataclass
@@ -70,19 +64,17 @@ class Layout:
     def command(self, preload: str, *, memory_cgroup: bool) -> tuple[list[str], dict[str, str], int | None]:
         """The worker's argv, its environment and the user to start it as."""
         namespaced = self.tier == "bubblewrap"
-        settings = {
-            "tier": self.tier, "preload": preload, "memory_cgroup": memory_cgroup,
-            "own_user": self.user is not None,
-            "readable": [] if namespaced else self.trees() + _MORE_READABLE,
-            "covered": self.covered() if namespaced else [],
-            "scratch": "/tmp" if namespaced else str(self.scratch),
-            "become": None if namespaced else self.user, "keep_reading": self.keep_reading,
-        }  # fmt: skip
-        folder = "/harness" if namespaced else str(_INSIDE.parent)
-        start = (
-            f"import sys; sys.path[0] = {folder!r}; from inside.server import main; del sys.path[0]; main()"
+        walls = Walls(
+            tier=self.tier,
+            own_user=self.user is not None,
+            memory_cgroup=memory_cgroup,
+            readable=() if namespaced else (*self.trees(), *_MORE_READABLE),
+            covered=tuple(self.covered()) if namespaced else (),
+            scratch="/tmp" if namespaced else str(self.scratch),
         )
-        python = [self.python, "-s", "-B", "-X", "utf8", "-c", start, json.dumps(settings)]
+        settings = Settings(walls, preload, None if namespaced else self.user, self.keep_reading)
+        start = "/harness/inside/start.py" if namespaced else str(_INSIDE / "start.py")
+        python = [self.python, "-s", "-B", "-X", "utf8", start, settings.to_json()]
         if not namespaced:
             return python, dict(_ENV), None
         return [*self._bubblewrap(), *python], {}, self.user
@@ -141,19 +133,7 @@ def bubblewrap() -> str:
 
 def interpreter(python: str) -> list[str]:
     """The folders that an interpreter needs to start and to import its packages."""
-    if python == sys.executable:
-        import sysconfig
-
-        paths = sysconfig.get_paths()
-        asked = [sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix,
-                 *(paths[k] for k in ("stdlib", "platstdlib", "purelib", "platlib"))]  # fmt: skip
-    else:
-        done = subprocess.run(
-            [python, "-I", "-c", _ASK], capture_output=True, text=True, timeout=60, check=False
-        )
-        if done.returncode != 0:
-            raise UsageError(f"{python}: cannot be started as a Python interpreter", "name a working python3")
-        asked = json.loads(done.stdout)
+    asked, _ = programs.ask_interpreter(python)
     links = [python]
     while os.path.islink(links[-1]):
         links.append(os.path.normpath(os.path.join(os.path.dirname(links[-1]), os.readlink(links[-1]))))

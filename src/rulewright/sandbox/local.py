@@ -38,7 +38,7 @@ def preload_for(job: Job) -> str:
         return "heavy"
     if names & _NUMERIC:
         return "numeric"
-    return "tests" if job.entry.kind == "pytest" or job.entry.extra.get("how") == "pytest" else "light"
+    return "tests" if job.entry.kind == "pytest" or job.entry.how == "pytest" else "light"
 
 
 class _Slot:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import os
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
@@ -20,11 +18,11 @@ from typing import IO, Any, Final
 from rulewright import console
 from rulewright.errors import RulewrightError
 from rulewright.sandbox import cgroups
+from rulewright.sandbox.inside.spec import Hello, JobEnd, JobReport, JobStart, frame, read_frame
 from rulewright.sandbox.job import Job, Result, Status
 from rulewright.sandbox.keeper import remove_cgroups
 from rulewright.sandbox.layout import Layout
 
-_FRAME: Final = struct.Struct("!cI")
 _MAX_FRAME_BYTES: Final = 256 << 20
 # A worker that has not answered this long after the job's deadline is replaced.
 _PATIENCE_S: Final = 20.0
@@ -43,7 +41,7 @@ class KeeperClient:
         self._sock = ours
         script = Path(__file__).with_name("keeper.py")
         self.process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-B", "-c", _KEEPER, str(theirs.fileno()), str(script), str(scratch),
+            [sys.executable, "-I", "-S", "-B", str(script), str(theirs.fileno()), str(scratch),
              str(os.getpid())],
             pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             start_new_session=True, env={}, cwd="/",
@@ -79,13 +77,6 @@ class KeeperClient:
             self.process.wait()
 
 
-# Puts the socket where the keeper expects it, whatever number it had here.
-_KEEPER: Final = (
-    "import os,sys,runpy; n=int(sys.argv.pop(1)); os.dup2(n,3); n!=3 and os.close(n); "
-    "sys.argv.pop(0); runpy.run_path(sys.argv[0], run_name='__main__')"
-)
-
-
 class Worker:
     """A started fork server of one preload class."""
 
@@ -114,7 +105,7 @@ class Worker:
             message = self.errors() or str(lost)
             self.close()
             raise WorkerLost(message) from lost
-        if kind != b"H":
+        if kind != Hello.__name__:
             raise RulewrightError(f"sandbox worker spoke out of turn: {kind!r}", "report this as a bug")
         self._group.settle()
 
@@ -129,68 +120,63 @@ class Worker:
         Raises:
             WorkerLost: the worker is unusable; close it.
         """
-        payload = json.dumps(_wire(job)).encode()
-        wall_ms = int(job.limits.wall_s * 1000)
+        payload = frame(vars(JobStart(job.limits.wall_s))) + frame(job.spec().to_json())
         deadline = time.monotonic() + job.limits.wall_s + _PATIENCE_S
         self._group.arm(job.limits)
         self.n_jobs += 1
         start = time.monotonic()
-        found: dict[str, Any] | None = None
+        found: JobReport | None = None
         try:
             self._sock.settimeout(_PATIENCE_S)
-            self._sock.sendall(struct.pack("!II", len(payload), wall_ms) + payload)
+            self._sock.sendall(payload)
             while True:
                 kind, value = self._frame(deadline)
-                if kind == b"E":
+                if kind == JobEnd.__name__:
                     break
-                found = value
+                found = JobReport.from_json(value)
         except (OSError, WorkerLost) as error:
             if self._group.oom():  # the worker died for the job's memory
                 self.usable = False
                 return self._lost(job, start, Status.OOM)
             raise WorkerLost(self.errors() or f"{type(error).__name__}: {error}") from error
-        if found is None:
-            return self._without_report(job, value)
-        return self._result(job, found, value)
+        end = JobEnd(**value)
+        return self._without_report(job, end) if found is None else self._result(job, found, end)
 
-    def _without_report(self, job: Job, end: dict[str, Any]) -> Result:
+    def _without_report(self, job: Job, end: JobEnd) -> Result:
         if self._group.oom():
-            result = self._lost(job, time.monotonic() - end["wall_s"], Status.OOM)
-        elif end["late"]:
-            result = self._lost(job, time.monotonic() - end["wall_s"], Status.TIMEOUT)
+            result = self._lost(job, time.monotonic() - end.wall_s, Status.OOM)
+        elif end.late:
+            result = self._lost(job, time.monotonic() - end.wall_s, Status.TIMEOUT)
         else:
-            raise WorkerLost(self.errors() or f"the job's supervisor died (wait status {end['wait_status']})")
-        self.usable = end["wait_status"] == 0 or end["late"]
+            raise WorkerLost(self.errors() or f"the job's supervisor died (wait status {end.wait_status})")
+        self.usable = end.wait_status == 0 or end.late
         return result
 
     def _lost(self, job: Job, start: float, status: Status) -> Result:
         wall_s = time.monotonic() - start
         return Result(status, None, "", "", wall_s, 0.0, self._group.peak_bytes(), self._tier, "output lost")
 
-    def _result(self, job: Job, found: dict[str, Any], end: dict[str, Any]) -> Result:
-        wait_status = found["wait_status"]
+    def _result(self, job: Job, found: JobReport, end: JobEnd) -> Result:
+        wait_status = found.wait_status
         exit_code = (
             os.WEXITSTATUS(wait_status) if wait_status is not None and os.WIFEXITED(wait_status) else None
         )
         number = os.WTERMSIG(wait_status) if wait_status is not None and os.WIFSIGNALED(wait_status) else 0
-        status, detail = self._status(found["reason"], exit_code, number)
-        if number == signal.SIGKILL and status is Status.SIGNAL and found["cpu_s"] >= job.limits.cpu_s:
+        status, detail = self._status(found.reason, exit_code, number)
+        if number == signal.SIGKILL and status is Status.SIGNAL and found.cpu_s >= job.limits.cpu_s:
             status, detail = Status.TIMEOUT, "CPU time used up"
         return Result(
             status=status,
             exit_code=exit_code if status in (Status.OK, Status.FAIL) else None,
-            stdout=_text(found["stdout"]),
-            stderr=_text(found["stderr"]),
-            wall_s=end["wall_s"],
-            cpu_s=found["cpu_s"],
-            memory_peak_bytes=self._group.peak_bytes() or found["max_rss_bytes"],
+            stdout=_text(found.stdout),
+            stderr=_text(found.stderr),
+            wall_s=end.wall_s,
+            cpu_s=found.cpu_s,
+            memory_peak_bytes=self._group.peak_bytes() or found.max_rss_bytes,
             tier=self._tier,
             detail=detail,
-            files={
-                name: None if data is None else base64.b64decode(data)
-                for name, data in found["files"].items()
-            },
-            report=base64.b64decode(found["report"]),
+            files=found.files,
+            report=found.report,
         )
 
     def _status(self, reason: str, exit_code: int | None, number: int) -> tuple[Status, str]:
@@ -208,11 +194,15 @@ class Worker:
             return Status.SIGNAL, f"killed by {signal.Signals(number).name}"
         return Status.FAIL, f"exit code {exit_code}"
 
-    def _frame(self, deadline: float) -> tuple[bytes, dict[str, Any]]:
-        kind, length = _FRAME.unpack(self._read(_FRAME.size, deadline))
-        if length > _MAX_FRAME_BYTES:
-            raise WorkerLost(f"frame of {length} bytes")
-        value: dict[str, Any] = json.loads(self._read(length, deadline))
+    def _frame(self, deadline: float) -> tuple[str, dict[str, Any]]:
+        """The next frame's kind and content."""
+
+        def read(n: int) -> bytes:
+            if n > _MAX_FRAME_BYTES:
+                raise WorkerLost(f"frame of {n} bytes")
+            return self._read(n, deadline)
+
+        kind, value = read_frame(read)
         return kind, value
 
     def _read(self, n: int, deadline: float) -> bytes:
@@ -242,28 +232,5 @@ class Worker:
         self._errors.close()
 
 
-def _wire(job: Job) -> dict[str, Any]:
-    limits = job.limits
-    return {
-        "files": {name: _encoded(data) for name, data in job.files.items()},
-        "tests": {name: _encoded(data) for name, data in job.tests.items()},
-        "stdin": _encoded(job.stdin),
-        "entry": {"kind": job.entry.kind, "argv": list(job.entry.argv), **job.entry.extra},
-        "env": dict(job.env),
-        "collect": list(job.collect),
-        "limits": {
-            "wall_ms": int(limits.wall_s * 1000), "cpu_s": limits.cpu_s, "memory_bytes": limits.memory_bytes,
-            "pids": limits.pids, "file_bytes": limits.file_bytes, "workspace_bytes": limits.workspace_bytes,
-            "inodes": limits.inodes, "open_files": limits.open_files, "output_bytes": limits.output_bytes,
-            "report_bytes": limits.report_bytes,
-        },
-    }  # fmt: skip
-
-
-def _encoded(data: str | bytes) -> str:
-    raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
-    return base64.b64encode(raw).decode("ascii")
-
-
-def _text(encoded: str) -> str:
-    return console.clean(base64.b64decode(encoded).decode("utf-8", "replace"))
+def _text(data: bytes) -> str:
+    return console.clean(data.decode("utf-8", "replace"))

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 from rulewright.training.memory import GIB, Answers, Device, Setup, flop_per_token
@@ -38,22 +39,7 @@ _CPU_USE: Final = (0.35, 0.8)
 _CPU_GB_PER_S: Final = 10.0
 _CPU_LAUNCH_S: Final = (0.2e-3, 1e-3)
 _PROBE_S: Final = 2.0
-_PROBE: Final = """
-import json, sys, time, torch
-rows, wide, narrow, threads, seconds = map(float, sys.argv[1:])
-torch.set_num_threads(int(threads))
-found = {}
-for name in ("float32", "bfloat16"):
-    a = torch.randn(int(rows), int(wide)).to(getattr(torch, name))
-    b = torch.randn(int(wide), int(narrow)).to(getattr(torch, name))
-    a @ b
-    n, start = 0, time.perf_counter()
-    while time.perf_counter() - start < seconds / 2:
-        a @ b
-        n += 1
-    found[name] = 2e-9 * rows * wide * narrow * n / (time.perf_counter() - start)
-print(json.dumps(found))
-"""
+_MULTIPLY: Final = Path(__file__).with_name("multiply.py")
 
 
 class Range(NamedTuple):
@@ -93,7 +79,7 @@ class Cpu:
     @classmethod
     def probe(cls, hidden: int, mlp: int, threads: int) -> Self:
         """Multiply matrices of a model's size for two seconds, in a process of its own."""
-        command = [sys.executable, "-c", _PROBE, "512", str(hidden), str(mlp), str(threads), str(_PROBE_S)]
+        command = [sys.executable, str(_MULTIPLY), "512", str(hidden), str(mlp), str(threads), str(_PROBE_S)]
         environ = {**os.environ, "OMP_NUM_THREADS": str(threads), "CUDA_VISIBLE_DEVICES": ""}
         try:
             done = subprocess.run(

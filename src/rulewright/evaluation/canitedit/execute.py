@@ -6,18 +6,18 @@ Programs are what a model wrote: they run in the sandbox only. Identical program
 from __future__ import annotations
 
 import hashlib
-import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
+from pathlib import Path
 from threading import Lock
 from typing import Final
 
 from rulewright.evaluation.canitedit import excess
 from rulewright.evaluation.canitedit.data import TIMING, Problem
 from rulewright.sandbox.job import Entry, Job, Limits, Result, Status, TestVerdict
+from rulewright.sandbox.programs import ask_interpreter
 from rulewright.sandbox.runner import Sandbox
 from rulewright.verdict import Verdict
 
@@ -28,30 +28,9 @@ _MIB: Final = 1 << 20
 # How the sandbox begins a detail where the problem's own reference or tests are at fault.
 _UNJUDGEABLE: Final = ("the reference ", "the tests do not parse")
 
-# Problem 78 imports vLLM for two names only; a stand-in makes it run where vLLM is absent.
-_STAND_INS: Final = {
-    "vllm": """\
-class SamplingParams:
-    def __init__(self, *args, **kwargs):
-        self.__dict__.update(kwargs)
-
-
-class LLM:
-    def __init__(self, *args, **kwargs):
-        self.__dict__.update(kwargs)
-""",
-}
-
-_COVERAGE_DRIVER: Final = """\
-import subprocess, sys
-cover = [sys.executable, "-m", "coverage"]
-quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-if subprocess.run([*cover, "run", "--data-file=.cov", "main.py"], **quiet).returncode != 0:
-    sys.exit(1)
-with open("report.txt", "wb") as report:
-    done = subprocess.run([*cover, "report", "-m", "--data-file=.cov"], stdout=report)
-sys.exit(done.returncode)
-"""
+_PROGRAMS: Final = Path(__file__).with_name("programs")
+_STAND_INS: Final = frozenset({"vllm"})
+"""Modules that a stand-in replaces where they are absent."""
 
 
 @dataclass(frozen=True)
@@ -110,12 +89,12 @@ class Executor:
 
     def missing_modules(self, problem: Problem) -> list[str]:
         """Modules that the problem needs and the sandbox's interpreter lacks."""
-        return self._absent(problem.modules() - set(_STAND_INS))
+        return self._absent(problem.modules() - _STAND_INS)
 
     def _absent(self, needed: set[str]) -> list[str]:
         unknown = sorted(needed - set(self._installed))
         if unknown:
-            self._installed.update(_which_installed(unknown, self._python))
+            self._installed.update(ask_interpreter(self._python, unknown)[1])
         return sorted(name for name in needed if not self._installed[name])
 
     def _run(self, problem: Problem, code: str, program: str) -> Execution:
@@ -153,7 +132,7 @@ class Executor:
         )
 
     def _stand_ins(self, problem: Problem) -> dict[str, str]:
-        return {f"{name}.py": _STAND_INS[name] for name in self._absent(problem.modules() & set(_STAND_INS))}
+        return {f"{name}.py": _text(name) for name in self._absent(problem.modules() & _STAND_INS)}
 
     def coverage(self, program: str, files: Mapping[str, str] | None = None) -> tuple[int, ...] | None:
         """Uncovered lines of a program with its tests; `None` where it fails under coverage."""
@@ -163,7 +142,7 @@ class Executor:
                 **(files or {}),
                 "main.py": program,
                 ".coveragerc": excess.COVERAGE_RC,
-                "cover.py": _COVERAGE_DRIVER,
+                "cover.py": _text("cover"),
             },
             entry=Entry("script", ("cover.py",)),
             limits=limits,
@@ -179,21 +158,11 @@ class Executor:
 
 def coverage_installed(python: str = sys.executable) -> bool:
     """Whether the sandbox's interpreter has the coverage package."""
-    return _which_installed(["coverage"], python)["coverage"]
+    return ask_interpreter(python, ["coverage"])[1]["coverage"]
 
 
-def _which_installed(names: Iterable[str], python: str) -> dict[str, bool]:
-    wanted = list(names)
-    if python == sys.executable:
-        return {name: find_spec(name) is not None for name in wanted}
-    code = (
-        "import sys; from importlib.util import find_spec; "
-        "print(*[int(find_spec(name) is not None) for name in sys.argv[1:]])"
-    )
-    done = subprocess.run(
-        [python, "-c", code, *wanted], capture_output=True, text=True, timeout=60, check=True
-    )
-    return {name: flag == "1" for name, flag in zip(wanted, done.stdout.split(), strict=True)}
+def _text(name: str) -> str:
+    return (_PROGRAMS / f"{name}.py").read_text(encoding="utf-8")
 
 
 def _infra(detail: str) -> Execution:

@@ -19,29 +19,30 @@ import sys
 import tempfile
 import threading
 import types
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Final
 
 from . import recorder
+from .spec import Entry
 
 _OWN_FOLDER: Final = os.path.dirname(os.path.abspath(__file__))
 
 
-def run(entry: dict[str, Any], workspace: str, tests: str, env: dict[str, str]) -> int:
+def run(entry: Entry, workspace: str, tests: str, env: Mapping[str, str]) -> int:
     """Run what was asked; the exit code. Kind `argv` replaces this process and does not return.
 
     `{ws}` and `{tests}` in arguments stand for the two folders, whose paths differ by tier.
     """
-    argv = [a.replace("{ws}", workspace).replace("{tests}", tests) for a in entry["argv"]]
+    argv = [a.replace("{ws}", workspace).replace("{tests}", tests) for a in entry.argv]
     _set_environment(env, workspace)
-    if entry["kind"] == "argv":
+    if entry.kind == "argv":
         return _exec(argv)
-    how = entry.get("how", entry["kind"])
+    how = entry.how or entry.kind
     _renew_streams()
     _set_path(workspace, first=how == "script")
-    if entry["kind"] == "checks":
+    if entry.kind == "checks":
         channel = recorder.Channel(3)
-        setattr(builtins, entry["recorder"], recorder.Recorder(channel))
+        setattr(builtins, entry.recorder, recorder.Recorder(channel))
     actions: dict[str, Callable[[], int]] = {
         "script": lambda: _run_script(argv, workspace),
         "pytest": lambda: _run_pytest(argv),
@@ -58,7 +59,7 @@ def _exec(argv: list[str]) -> int:
     return 127
 
 
-def _set_environment(env: dict[str, str], workspace: str) -> None:
+def _set_environment(env: Mapping[str, str], workspace: str) -> None:
     os.environ.clear()
     os.environ.update(
         {

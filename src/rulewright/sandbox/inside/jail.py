@@ -14,11 +14,11 @@ import os
 import resource
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from . import kernel, landlock, seccomp
+from .spec import Limits, Walls
 
 WORKSPACE: Final = "/ws"
 TESTS: Final = "/tests"
@@ -28,28 +28,6 @@ _NAMESPACES: Final = (
     | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS
 )  # fmt: skip
 _DEVICES: Final = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
-
-
-@dataclass(frozen=True)
-class Walls:
-    """How this worker confines; decided by the driver, the same for all its jobs."""
-
-    tier: str
-    """`bubblewrap`, `landlock` or `unsafe`."""
-    own_user: bool
-    """The jobs' uid owns no file of a person."""
-    memory_cgroup: bool
-    """A cgroup limits memory, so that no per-process limit has to."""
-    readable: tuple[str, ...]
-    """What the interpreter and its libraries need; for Landlock."""
-    covered: Sequence[Sequence[str]]
-    """(place, path) of what a job's own /tmp would cover; for bubblewrap."""
-    scratch: str
-    """The folder in which workspaces are made, without namespaces."""
-
-    @property
-    def namespaced(self) -> bool:
-        return self.tier == "bubblewrap"
 
 
 def prepare_filter(walls: Walls) -> Any:
@@ -121,7 +99,7 @@ def seal_tests() -> None:
     kernel.mount("tmpfs", TESTS, None, flags)
 
 
-def confine(walls: Walls, limits: dict[str, int], prepared: Any, workspace: str) -> None:
+def confine(walls: Walls, limits: Limits, prepared: Any, workspace: str) -> None:
     """Close the walls around this process: called in the candidate, last before its code."""
     _set_limits(walls, limits)
     _offer_to_oom_killer()
@@ -151,28 +129,28 @@ def _has_reading_capability() -> bool:
     return bool(int(masks[0], 16) >> kernel.CAP_DAC_READ_SEARCH & 1)
 
 
-def _set_limits(walls: Walls, limits: dict[str, int]) -> None:
+def _set_limits(walls: Walls, limits: Limits) -> None:
     wanted = {
         resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_FSIZE: limits["file_bytes"],
-        resource.RLIMIT_NOFILE: limits["open_files"],
+        resource.RLIMIT_FSIZE: limits.file_bytes,
+        resource.RLIMIT_NOFILE: limits.open_files,
         resource.RLIMIT_MEMLOCK: 64 * 1024,
         resource.RLIMIT_STACK: 64 * 1024 * 1024,
     }
     # Without a user namespace the kernel counts all processes of the uid on the machine:
     # a limit on a shared uid would fail for reasons that are not the candidate's.
     if walls.namespaced or walls.own_user:
-        wanted[resource.RLIMIT_NPROC] = limits["pids"]
+        wanted[resource.RLIMIT_NPROC] = limits.pids
     for name in ("RLIMIT_MSGQUEUE", "RLIMIT_RTPRIO", "RLIMIT_NICE"):
         if hasattr(resource, name):
             wanted[getattr(resource, name)] = 0
     if not walls.memory_cgroup:
         # Private writable memory; RLIMIT_AS would refuse threads and mapped libraries.
-        wanted[resource.RLIMIT_DATA] = limits["memory_bytes"]
+        wanted[resource.RLIMIT_DATA] = limits.memory_bytes
     for which, value in wanted.items():
         kernel.limit(which, value)
     # SIGXCPU first, so that the cause is known; SIGKILL for whoever handles that.
-    kernel.limit(resource.RLIMIT_CPU, limits["cpu_s"], limits["cpu_s"] + 1)
+    kernel.limit(resource.RLIMIT_CPU, limits.cpu_s, limits.cpu_s + 1)
 
 
 def _offer_to_oom_killer() -> None:

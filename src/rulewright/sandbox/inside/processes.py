@@ -9,7 +9,6 @@ device or pipe, never more than the cap.
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import os
 import signal
@@ -17,7 +16,10 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:  # the keeper starts without the package
+    from .spec import Limits
 
 TICK_S: Final = 0.05
 _SCAN_S: Final = 0.25
@@ -109,7 +111,7 @@ class Usage:
         workspace: the folder to measure; `None` where its mount has a limit of its own.
     """
 
-    def __init__(self, limits: dict[str, int], workspace: str | None) -> None:
+    def __init__(self, limits: Limits, workspace: str | None) -> None:
         self._limits, self._workspace = limits, workspace
         self._next_look = time.monotonic() + TICK_S
         self._next_scan = 0.0
@@ -125,11 +127,11 @@ class Usage:
             used, count = _of(pid)
             memory += used
             threads += count
-        limit = self._limits["memory_bytes"]
+        limit = self._limits.memory_bytes
         # Pages that forks share count in each of them; the dear, exact count decides.
         if memory > limit and sum(map(_proportional, alive)) > limit:
             return "oom"
-        if threads > self._limits["pids"] + 1:
+        if threads > self._limits.pids + 1:
             return "pids_limit"
         now = time.monotonic()
         if self._workspace is not None and now >= self._next_scan:
@@ -156,11 +158,7 @@ class Usage:
                 used += facts.st_blocks * 512
                 if stat.S_ISDIR(facts.st_mode):
                     queue.append((entry.path, depth + 1))
-            if (
-                used > self._limits["workspace_bytes"]
-                or inodes > self._limits["inodes"]
-                or depth > _MAX_DEPTH
-            ):
+            if used > self._limits.workspace_bytes or inodes > self._limits.inodes or depth > _MAX_DEPTH:
                 return True
         return False
 
@@ -220,13 +218,9 @@ def remove_tree(top: str) -> None:
     os.rmdir(top)
 
 
-def collect(workspace: str, names: Iterable[str], cap: int) -> dict[str, str | None]:
-    """Read named result files back: base64, or `None` where there is no such regular file."""
-    found: dict[str, str | None] = {}
-    for name in names:
-        data = _read_regular(workspace, name, cap)
-        found[name] = None if data is None else base64.b64encode(data).decode()
-    return found
+def collect(workspace: str, names: Iterable[str], cap: int) -> dict[str, bytes | None]:
+    """Read named result files back; `None` where there is no such regular file."""
+    return {name: _read_regular(workspace, name, cap) for name in names}
 
 
 def _read_regular(workspace: str, name: str, cap: int) -> bytes | None:

@@ -1,6 +1,6 @@
 """The fork server: a preloaded interpreter that forks once per job and holds no job's data.
 
-It reads only the frame's head; the payload is read after the fork, by the job's own
+It reads only that a job comes; the job itself is read after the fork, by its own
 supervisor, so that nothing of one job is left in memory for the next. No threads.
 """
 
@@ -13,7 +13,6 @@ import contextlib
 import gc
 import importlib
 import io
-import json
 import os
 import select
 import signal
@@ -21,9 +20,11 @@ import socket
 import sys
 import tempfile
 import time
+from functools import partial
 from typing import Any, Final
 
 from . import jail, kernel, processes, supervisor
+from .spec import Hello, JobEnd, JobStart, Settings, Walls, read_frame
 
 _LIGHT: Final = (
     "abc", "argparse", "ast", "bisect", "collections", "contextlib", "copy", "csv", "dataclasses",
@@ -41,29 +42,25 @@ PRELOAD: Final[dict[str, tuple[str, ...]]] = {
 }
 # The supervisor keeps the deadline; the server steps in this much later.
 _GRACE_S: Final = 5.0
-_REQUEST_BYTES: Final = 8
 
 
 def main() -> None:
     """Serve jobs on descriptor 3 until the driver closes it."""
-    settings = json.loads(sys.argv[1])
-    if user := settings["become"]:
-        kernel.become(user, user, keep_reading=settings["keep_reading"])
+    settings = Settings.from_json(sys.argv[1])
+    walls = settings.walls
+    if user := settings.become:
+        kernel.become(user, user, keep_reading=settings.keep_reading)
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
     sock = socket.socket(fileno=3)
     sock.set_inheritable(False)
-    walls = jail.Walls(
-        tier=settings["tier"], own_user=settings["own_user"], memory_cgroup=settings["memory_cgroup"],
-        readable=tuple(settings["readable"]), covered=settings["covered"], scratch=settings["scratch"],
-    )  # fmt: skip
     if not walls.namespaced:
         kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
-    missing = _preload(settings["preload"], settings["scratch"])
+    missing = _preload(settings.preload, walls.scratch)
     prepared = jail.prepare_filter(walls)
     gc.collect()
     gc.freeze()
-    supervisor.send(sock, b"H", {"python": sys.version.split()[0], "missing": missing})
+    supervisor.send(sock, Hello(sys.version.split()[0], tuple(missing)))
     while _serve_one(sock, walls, prepared):
         pass
 
@@ -93,18 +90,17 @@ def _warm_pytest(scratch: str) -> None:
     sys.modules.pop("test_warm", None)
 
 
-def _serve_one(sock: socket.socket, walls: jail.Walls, prepared: Any) -> bool:
+def _serve_one(sock: socket.socket, walls: Walls, prepared: Any) -> bool:
     try:
-        request = supervisor.read_exactly(sock, _REQUEST_BYTES)
+        asked = JobStart(**read_frame(partial(supervisor.read_exactly, sock)))
     except (EOFError, ConnectionError):
         return False
-    n_bytes, wall_ms = int.from_bytes(request[:4], "big"), int.from_bytes(request[4:], "big")
     start = time.monotonic()
-    job = _fork_job(sock, n_bytes, walls, prepared)
-    late, status = _wait(job, start + wall_ms / 1000 + _GRACE_S)
+    job = _fork_job(sock, walls, prepared)
+    late, status = _wait(job, start + asked.wall_s + _GRACE_S)
     if not walls.namespaced:
         processes.kill_descendants()
-    supervisor.send(sock, b"E", {"late": late, "wait_status": status, "wall_s": time.monotonic() - start})
+    supervisor.send(sock, JobEnd(late, status, time.monotonic() - start))
     # A job that died before it read its payload leaves the stream out of step.
     return status == 0 or late
 
@@ -120,13 +116,13 @@ def _wait(pid: int, deadline: float) -> tuple[bool, int]:
     return late, os.waitpid(pid, 0)[1]
 
 
-def _fork_job(sock: socket.socket, n_bytes: int, walls: jail.Walls, prepared: Any) -> int:
+def _fork_job(sock: socket.socket, walls: Walls, prepared: Any) -> int:
     """Fork the job's supervisor, into namespaces where the tier has them."""
     pid = jail.fork_into_namespaces() if walls.namespaced else os.fork()
     if pid == 0:
         code = 72
         try:
-            supervisor.supervise(sock, n_bytes, walls, prepared)
+            supervisor.supervise(sock, walls, prepared)
         except BaseException as error:
             os.write(2, f"worker: {type(error).__name__}: {error}\n".encode())
         os._exit(code)

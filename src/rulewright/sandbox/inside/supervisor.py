@@ -9,30 +9,28 @@ neither. What a candidate wrote is only ever read as capped bytes.
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import fcntl
-import json
 import os
 import resource
 import select
 import signal
 import socket
-import struct
 import time
+from functools import partial
 from typing import Any, Final, NoReturn
 
 from . import candidate, jail, kernel, processes
+from .spec import Hello, JobEnd, JobReport, Spec, Walls, frame, read_frame
 
-HEAD: Final = struct.Struct("!cI")
 REPORT_FD: Final = 3
 _BLOCK: Final = 65536
 
 
-def send(sock: socket.socket, kind: bytes, value: dict[str, Any]) -> None:
-    """One frame to the driver: a letter, a length, JSON."""
-    body = json.dumps(value).encode()
-    sock.sendall(HEAD.pack(kind, len(body)) + body)
+def send(sock: socket.socket, message: Hello | JobReport | JobEnd) -> None:
+    """One frame to the driver: the message's kind and its content."""
+    value = message.to_json() if isinstance(message, JobReport) else vars(message)
+    sock.sendall(frame([type(message).__name__, value]))
 
 
 def read_exactly(sock: socket.socket, n: int) -> bytes:
@@ -47,40 +45,40 @@ def read_exactly(sock: socket.socket, n: int) -> bytes:
     return b"".join(parts)
 
 
-def supervise(sock: socket.socket, n_bytes: int, walls: jail.Walls, prepared: Any) -> NoReturn:
+def supervise(sock: socket.socket, walls: Walls, prepared: Any) -> NoReturn:
     """Be the supervisor of one job; ends the process."""
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
-    spec = json.loads(read_exactly(sock, n_bytes))
+    spec = Spec.from_json(read_frame(partial(read_exactly, sock)))
     if walls.namespaced:
         workspace, tests = jail.WORKSPACE, jail.TESTS
-        jail.mount_workspace(spec["limits"]["workspace_bytes"], spec["limits"]["inodes"], walls.covered)
+        jail.mount_workspace(spec.limits.workspace_bytes, spec.limits.inodes, walls.covered)
     else:
         kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
         workspace = processes.make_folder(walls.scratch)
         tests = os.path.join(workspace, ".tests")
     try:
         _lay_out(spec, walls, workspace, tests)
-        result = _Watch(spec, walls, prepared, (workspace, tests)).run()
+        report = _Watch(spec, walls, prepared, (workspace, tests)).run()
     finally:
         if not walls.namespaced:
             processes.kill_descendants()
             processes.remove_tree(workspace)
-    send(sock, b"R", result)
+    send(sock, report)
     os._exit(0)
 
 
-def _lay_out(spec: dict[str, Any], walls: jail.Walls, workspace: str, tests: str) -> None:
-    for name, data in spec["files"].items():
-        _write(workspace, name, base64.b64decode(data))
-    if not spec["tests"]:
+def _lay_out(spec: Spec, walls: Walls, workspace: str, tests: str) -> None:
+    for name, data in spec.files.items():
+        _write(workspace, name, data)
+    if not spec.tests:
         return
     if walls.namespaced:
-        jail.mount_tests(sum(len(data) for data in spec["tests"].values()) + (1 << 20))
+        jail.mount_tests(2 * sum(map(len, spec.tests.values())) + (1 << 20))
     else:
         os.mkdir(tests)
-    for name, data in spec["tests"].items():
-        _write(tests, name, base64.b64decode(data))
+    for name, data in spec.tests.items():
+        _write(tests, name, data)
     if walls.namespaced:
         jail.seal_tests()
 
@@ -125,21 +123,15 @@ class _Stream:
             self.open = False
             os.close(self.read_end)
 
-    @property
-    def encoded(self) -> str:
-        return base64.b64encode(self.data).decode()
-
 
 class _Watch:
     """One candidate from start to death."""
 
-    def __init__(
-        self, spec: dict[str, Any], walls: jail.Walls, prepared: Any, folders: tuple[str, str]
-    ) -> None:
+    def __init__(self, spec: Spec, walls: Walls, prepared: Any, folders: tuple[str, str]) -> None:
         self._spec, self._walls, self._prepared = spec, walls, prepared
         self._workspace, self._tests = folders
-        self._limits: dict[str, int] = spec["limits"]
-        self._reports = spec["entry"]["kind"] == "checks"
+        self._limits = spec.limits
+        self._reports = spec.entry.kind == "checks"
         # What neither a cgroup nor a mount limits has to be looked at while it runs.
         self._usage: processes.Usage | None = None
         if not walls.namespaced or not walls.memory_cgroup:
@@ -148,11 +140,11 @@ class _Watch:
         self._reason = ""
         self._status: int | None = None
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> JobReport:
         """Start the candidate, watch it to its end, and say how it went."""
         stdin = self._stdin()
-        out, err = (_Stream(self._limits["output_bytes"]) for _ in range(2))
-        report = _Stream(self._limits["report_bytes"]) if self._reports else None
+        out, err = (_Stream(self._limits.output_bytes) for _ in range(2))
+        report = _Stream(self._limits.report_bytes) if self._reports else None
         streams = [out, err] if report is None else [out, err, report]
         start = time.monotonic()
         pid = os.fork()
@@ -160,23 +152,25 @@ class _Watch:
             self._become_candidate(stdin, streams)
         for stream in streams:
             os.close(stream.write_end)
-        self._watch(pid, streams, start + self._limits["wall_ms"] / 1000)
-        wall_s = time.monotonic() - start
+        self._watch(pid, streams, start + self._limits.wall_s)
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return {
-            "reason": self._reason, "wait_status": self._status,
-            "stdout": out.encoded, "stderr": err.encoded,
-            "report": "" if report is None else report.encoded,
-            "wall_s": wall_s, "cpu_s": used.ru_utime + used.ru_stime, "max_rss_bytes": used.ru_maxrss * 1024,
-            "files": processes.collect(self._workspace, self._spec["collect"], self._limits["file_bytes"]),
-        }  # fmt: skip
+        return JobReport(
+            reason=self._reason,
+            wait_status=self._status,
+            stdout=bytes(out.data),
+            stderr=bytes(err.data),
+            report=b"" if report is None else bytes(report.data),
+            cpu_s=used.ru_utime + used.ru_stime,
+            max_rss_bytes=used.ru_maxrss * 1024,
+            files=processes.collect(self._workspace, self._spec.collect, self._limits.file_bytes),
+        )
 
     def _stdin(self) -> int:
-        if not self._spec["stdin"]:
+        if not self._spec.stdin:
             return os.open("/dev/null", os.O_RDONLY)
         fd = os.memfd_create("stdin")
         with open(fd, "wb", closefd=False) as stream:
-            stream.write(base64.b64decode(self._spec["stdin"]))
+            stream.write(self._spec.stdin)
         os.lseek(fd, 0, os.SEEK_SET)
         return fd
 
@@ -187,7 +181,7 @@ class _Watch:
             self._arrange_descriptors([stdin, *(stream.write_end for stream in streams)])
             os.chdir(self._workspace)
             jail.confine(self._walls, self._limits, self._prepared, self._workspace)
-            code = candidate.run(self._spec["entry"], self._workspace, self._tests, self._spec["env"])
+            code = candidate.run(self._spec.entry, self._workspace, self._tests, self._spec.env)
         except BaseException as error:
             os.write(2, f"sandbox: {type(error).__name__}: {error}\n".encode())
         os._exit(code)

@@ -1,0 +1,1 @@
+"""Files that go into the sandbox beside a program of the benchmark."""
