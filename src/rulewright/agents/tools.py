@@ -331,7 +331,7 @@ def explain_no_match(shop: Workshop, asked: forms.ExplainArguments) -> forms.Exp
 
 def check_rules(shop: Workshop, asked: forms.CheckArguments) -> forms.CheckAnswer:
     """Audit rules."""
-    from rulewright.commands.check import audit_all, rows_of
+    from rulewright.rule_audit import audit_all, rows_of
 
     if bool(asked.rules) == bool(asked.paths):
         raise UsageError("no rules, or two kinds of them", "give `rules` as YAML, or `paths`")

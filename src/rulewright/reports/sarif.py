@@ -1,0 +1,51 @@
+"""Findings about rules as SARIF 2.1.0, which code hosts and editors show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from rulewright import __version__
+from rulewright.engine.audit import LEVELS, MEANINGS
+
+
+def sarif(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The findings as SARIF 2.1.0, one result each, at the rule's own file."""
+    kinds = sorted({row["kind"] for row in rows})
+    rules = [
+        {
+            "id": kind, "shortDescription": {"text": MEANINGS[kind]},
+            "defaultConfiguration": {"level": LEVELS[kind]},
+        }
+        for kind in kinds
+    ]  # fmt: skip
+    results = [
+        {
+            "ruleId": row["kind"],
+            "ruleIndex": kinds.index(row["kind"]),
+            "level": row["level"],
+            "message": {"text": _message(row)},
+            "locations": [
+                {
+                    "physicalLocation": {
+                        "artifactLocation": {"uri": quote(Path(row["path"]).as_posix())},
+                        "region": {"startLine": row["line"]},
+                    }
+                }
+            ],
+        }
+        for row in rows
+    ]
+    driver = {"name": "rulewright", "version": __version__, "rules": rules}
+    return {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}],
+    }
+
+
+def _message(row: Mapping[str, Any]) -> str:
+    where = f" ({row['where']})" if row["where"] else ""
+    return f"{row['rule'] or 'the file'}: {row['detail']}{where}"

@@ -1,0 +1,343 @@
+"""Packs of ast-grep rules, audited: every rule with its own tests, and what was found about it.
+
+Reads rule files, folders of them, projects with sgconfig.yml and catalogs, as ast-grep reads them;
+what is wrong with one rule is `engine.audit`'s to say. Nothing is written.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from rulewright import console, jsonl, yaml12
+from rulewright.actions import Rejection
+from rulewright.actions.rule_file import read_given
+from rulewright.actions.rule_text import AST_GREP_NAMES, DOCUMENT_FIELDS, OTHER_LANGUAGES
+from rulewright.data.sources import rules as rule_packs
+from rulewright.engine import audit, judge, walk
+from rulewright.engine.apply import trace
+from rulewright.engine.audit import Finding, Level
+from rulewright.errors import UsageError
+from rulewright.replacing import read_text
+
+ORDER: Final[tuple[Level, ...]] = ("error", "warning", "note")
+MAX_FILES: Final = 200
+"""Files on which the effects of one rule are looked at; more are only counted."""
+EVERYWHERE_FILES, EVERYWHERE_LINES = 0.8, 5
+
+
+@dataclass
+class Audited:
+    """A rule of a pack and what was found."""
+
+    id: str
+    path: str
+    line: int = 1
+    language: str = ""
+    valid: list[str] = field(default_factory=list)
+    invalid: list[str] = field(default_factory=list)
+    pairs: list[tuple[str, str]] = field(default_factory=list)
+    document: Any = None
+    findings: list[Finding] = field(default_factory=list)
+
+
+def audit_all(
+    rules: Sequence[Path], against: Sequence[Path] = (), examples: Path | None = None
+) -> list[Audited]:
+    """Every rule below the paths, with what was found.
+
+    Args:
+        rules: rule files, folders of rules, projects with sgconfig.yml, catalogs (.jsonl).
+        against: files and folders of code to try the rules on.
+        examples: cases by rule.
+
+    Raises:
+        UsageError: a path is not there, or holds no rules.
+    """
+    if not rules:
+        raise UsageError("no rules are named", "name rule files or folders of them")
+    audited = list(_read(rules))
+    _join_tests(rules, audited)
+    _add_examples(examples, audited)
+    _mark_duplicates(audited)
+    for one in audited:
+        _audit_alone(one)
+    if against:
+        _audit_against(against, audited)
+    return audited
+
+
+def rows_of(audited: Sequence[Audited]) -> list[dict[str, Any]]:
+    """One row a finding, the gravest first."""
+    rows = [
+        {
+            "rule": one.id, "path": one.path, "line": one.line, "kind": finding.kind,
+            "level": finding.level, "detail": finding.detail, "where": finding.where,
+        }
+        for one in audited
+        for finding in one.findings
+    ]  # fmt: skip
+    return sorted(rows, key=lambda row: ORDER.index(row["level"]))
+
+
+def _read(paths: Sequence[Path]) -> Iterator[Audited]:
+    """Every rule, with its own tests; a file that is no YAML counts as one."""
+    known: dict[tuple[str, str, str], Audited] = {}
+    refused: UsageError | None = None
+    for path in paths:
+        if not path.exists():
+            raise UsageError(f"{path}: no such file or folder", "name rule files or folders of them")
+        root = path if path.is_dir() else path.parent
+        if (why := _no_rules(path)) is not None:
+            if why:
+                yield Audited("", str(path), findings=[Finding("not-yaml", why)])
+            continue
+        try:
+            rows = list(rule_packs.rows_of([path]))
+        except UsageError as error:
+            refused = refused or error
+            continue
+        for row in rows:
+            if "problem" in row:
+                yield Audited("", row["path"], findings=[Finding("not-yaml", row["problem"])])
+                continue
+            place = _place(root, path, row["path"])
+            key = (place, row["id"], row["rule"])
+            if key not in known:
+                line = _line_of(place, row["id"])
+                known[key] = Audited(row["id"], place, line, row["language"], list(row["valid"]))
+                known[key].document = row["rule"]
+            if row["before"]:
+                known[key].invalid.append(row["before"])
+    if refused is not None and not known:
+        raise refused
+    yield from known.values()
+
+
+def _join_tests(paths: Sequence[Path], audited: Sequence[Audited]) -> None:
+    """Give rules without cases those of test files under another of the paths."""
+    lacking = {one.id: one for one in audited if one.id and not one.valid and not one.invalid}
+    for path in paths if len(paths) > 1 else ():
+        for file in sorted(path.rglob("*.y*ml")) if path.is_dir() else [path]:
+            if file.suffix in (".yml", ".yaml") and "__snapshots__" not in file.parts:
+                for row in _tests_in(file):
+                    one = lacking.get(str(row.get("id", "")))
+                    if one is not None:
+                        one.valid += _texts(row.get("valid"))
+                        one.invalid += _texts(row.get("invalid"))
+
+
+def _tests_in(file: Path) -> list[dict[str, Any]]:
+    try:
+        documents = yaml12.load_all(file.read_text(encoding="utf-8"), text_keys=True)
+    except (OSError, UnicodeDecodeError, yaml12.YamlError):
+        return []
+    return [one for one in documents if isinstance(one, dict) and ("valid" in one or "invalid" in one)]
+
+
+def _no_rules(path: Path) -> str | None:
+    """Why one YAML file has no rules: no YAML, or (an empty text) tests and utils only; `None`: it has."""
+    if path.is_dir() or path.suffix not in (".yml", ".yaml"):
+        return None
+    try:
+        found = yaml12.load_all(path.read_text(encoding="utf-8"), text_keys=True)
+    except (OSError, UnicodeDecodeError, yaml12.YamlError) as error:
+        return f"not YAML: {error}"
+    if any(isinstance(one, dict) and "rule" in one for one in found) or not _tests_in(path):
+        return None
+    console.say(f"{path}: tests, which are read with their rules")
+    return ""
+
+
+def _place(root: Path, given: Path, name: str) -> str:
+    if given.is_file() and given.suffix in (".yml", ".yaml"):
+        return str(given)
+    return str(root / name) if (root / name).exists() else name
+
+
+def _line_of(place: str, name: str) -> int:
+    """The line where a rule's id stands; 1 where it cannot be found."""
+    try:
+        lines = Path(place).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return 1
+    for number, line in enumerate(lines, 1):
+        head, colon, value = line.partition(":")
+        if colon and head.strip() == "id" and value.split("#")[0].strip().strip("'\"") == name:
+            return number
+    return 1
+
+
+def _add_examples(path: Path | None, audited: Sequence[Audited]) -> None:
+    """Give each rule the cases that a file holds for it."""
+    if path is None:
+        return
+    by_id: dict[str, list[Audited]] = {}
+    for one in audited:
+        by_id.setdefault(one.id, []).append(one)
+    for row in _example_rows(path):
+        name = str(row.get("id", ""))
+        if name and name not in by_id:
+            raise UsageError(
+                f"{path}: there is no rule '{name}'", f"rules are {', '.join(sorted(by_id)[:10])}"
+            )
+        for one in by_id.get(name, audited if not name else ()):
+            one.valid += _texts(row.get("valid"))
+            one.invalid += _texts(row.get("invalid"))
+            if isinstance(row.get("pre"), str) and isinstance(row.get("post"), str):
+                one.pairs.append((row["pre"], row["post"]))
+
+
+def _texts(value: Any) -> list[str]:
+    return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
+
+
+def _example_rows(path: Path) -> Iterator[Mapping[str, Any]]:
+    if path.suffix in (".yml", ".yaml"):
+        try:
+            documents = yaml12.load_all(jsonl.require_file(path).read_text(encoding="utf-8"), text_keys=True)
+        except yaml12.YamlError as error:
+            raise UsageError(f"{path}:{error.line}: not YAML: {error}", "correct the line") from error
+        yield from (one for one in documents if isinstance(one, dict))
+        return
+    for line in jsonl.read_lines(jsonl.require_file(path)):
+        if not isinstance(line.value, dict):
+            raise UsageError(f"{path}:{line.number}: {line.problem or 'not an object'}", "correct the line")
+        yield line.value
+
+
+def _mark_duplicates(audited: Sequence[Audited]) -> None:
+    first: dict[str, Audited] = {}
+    for one in audited:
+        if one.id and one.document is not None and first.setdefault(one.id, one) is not one:
+            other = first[one.id]
+            one.findings.append(Finding("duplicate-id", f"{other.path}:{other.line} has this id, too"))
+
+
+def _audit_alone(one: Audited) -> None:
+    """The rule's form, its tests, and what it does to the cases."""
+    if one.document is None:
+        return
+    name = one.language.lower()
+    custom = name not in AST_GREP_NAMES and one.language in _custom_languages(Path(one.path))
+    if name not in AST_GREP_NAMES and (name in OTHER_LANGUAGES or custom):
+        what = "of the project's own" if custom else "that only ast-grep takes"
+        one.findings.append(Finding("not-checked", f"{one.language} is a language {what}"))
+        one.document = None
+        return
+    read = read_given(one.document)
+    if isinstance(read, Rejection):
+        one.findings.append(Finding("refused", read.detail))
+        # The rest of the rule may be looked at all the same where only keys are too many.
+        read = read_given(_known_fields(one.document))
+    if isinstance(read, Rejection):
+        one.document = None
+        return
+    one.document = read[0]
+    action = one.document.action
+    found = list(audit.form(action))
+    one.findings += found
+    if any(finding.kind in ("refused", "matches-nothing") for finding in found):
+        one.document = None
+        return
+    one.findings += audit.tests(action, one.valid, one.invalid)
+    if "fix" in action.rules[0]:
+        for number, code in enumerate(one.invalid, 1):
+            one.findings += audit.effects(action, code, f"invalid case {number}", False)
+        one.findings += _wrong(one)
+    shown = [*one.invalid, *(pre for pre, _ in one.pairs)]
+    if not any(audit.finds(action, code) for code in shown):
+        # Some patterns that are no correct code match all the same: a rule that nothing was shown to may.
+        one.findings += [
+            finding for finding in audit.broken(action) if shown or "lower case" in finding.detail
+        ]
+
+
+def _custom_languages(path: Path) -> frozenset[str]:
+    """The languages that the nearest `sgconfig.yml` above a rule file brings itself."""
+    for folder in path.resolve().parents:
+        file = folder / "sgconfig.yml"
+        if file.is_file():
+            try:
+                config = yaml12.load(file.read_text(encoding="utf-8"))
+            except (OSError, UnicodeDecodeError, yaml12.YamlError):
+                return frozenset()
+            own = config.get("customLanguages") if isinstance(config, dict) else None
+            return frozenset(own) if isinstance(own, dict) else frozenset()
+    return frozenset()
+
+
+def _known_fields(text: str) -> str:
+    """A rule's JSON without the keys that ast-grep does not know."""
+    try:
+        given = json.loads(text)
+    except ValueError:
+        return text
+    if not isinstance(given, dict) or "rule" not in given:
+        return text
+    return json.dumps({key: value for key, value in given.items() if key in DOCUMENT_FIELDS})
+
+
+def _wrong(one: Audited) -> Iterator[Finding]:
+    for number, (pre, post) in enumerate(one.pairs, 1):
+        outcome = judge(one.document.action, pre, post)
+        if outcome.post != post:
+            yield Finding("wrong-result", outcome.detail or str(outcome.verdict), f"example {number}")
+
+
+def _audit_against(paths: Sequence[Path], audited: Sequence[Audited]) -> None:
+    """What the rules do to the files of a repository."""
+    spans: dict[tuple[str, int, int], tuple[str, str]] = {}
+    for one in audited:
+        if one.document is None or one.document.off:
+            continue
+        found = walk.find(paths, [one.document], True, Path(one.path).parent).files
+        hits = [file for file in found if file.may_match]
+        if not found:
+            one.findings.append(Finding("never-fires", "no file that it is for"))
+        elif not hits:
+            one.findings.append(Finding("never-fires", f"no match in {len(found)} files"))
+            told = {finding.kind for finding in one.findings}
+            one.findings += [f for f in audit.broken(one.document.action) if f.kind not in told]
+        else:
+            one.findings = [finding for finding in one.findings if finding.kind != "broken-pattern"]
+        n_places = n_lines = 0
+        seen: set[str] = set()
+        for file in hits[:MAX_FILES]:
+            try:
+                text = read_text(file.path)
+            except UsageError:
+                continue
+            n_lines += text.count("\n") + 1
+            n_places += _look(one, str(file.path), text, seen, spans)
+        many = len(found) >= EVERYWHERE_LINES and len(hits) >= EVERYWHERE_FILES * len(found)
+        if many and n_places * EVERYWHERE_LINES >= n_lines:
+            detail = f"{n_places} places in {n_lines} lines of {len(hits)} of {len(found)} files"
+            one.findings.append(Finding("fires-everywhere", detail))
+
+
+def _look(
+    one: Audited, path: str, text: str, seen: set[str], spans: dict[tuple[str, int, int], tuple[str, str]]
+) -> int:
+    """Note what a rule does to a file, each kind of finding once; give the number of matches."""
+    action = one.document.action
+    steps = trace(action, text, exact=True).steps
+    if "fix" in action.rules[0]:
+        for finding in audit.effects(action, text, path, True):
+            if finding.kind not in seen:
+                seen.add(finding.kind)
+                one.findings.append(finding)
+        for step in steps:
+            for edit in step.edits:
+                key = (path, edit.start, edit.end)
+                other, new = spans.setdefault(key, (one.id, edit.text))
+                if other != one.id and new != edit.text and f"overlap {other}" not in seen:
+                    seen.add(f"overlap {other}")
+                    line = text.count("\n", 0, edit.start) + 1
+                    one.findings.append(
+                        Finding("overlap", f"`{other}` rewrites the same code", f"{path}:{line}")
+                    )
+    return sum(step.n_found for step in steps)
