@@ -11,10 +11,14 @@ from typing import Any
 
 import pytest
 
+from rulewright.actions import render_response
 from rulewright.actions.action import Action
+from rulewright.engine import Engine
 from rulewright.srl import rule_tree
 from rulewright.srl.reward_srl import gated
+from rulewright.srl.scoring import StepScorer, TeacherStep
 from rulewright.srl.similarity import similarity
+from rulewright.state.state import State
 from rulewright.verdict import Outcome, Verdict
 
 PRE = "".join(f"value_{i} = check({i}, other == None)\n" for i in range(100))
@@ -71,3 +75,30 @@ def test_gated(benchmark: Any) -> None:
     ((student, teacher),) = pairs(1, 8, near=True)
     outcome = Outcome(Verdict.WRONG_RESULT, post=POST.replace("is None", "is not None"))
     benchmark(lambda: gated(outcome, student, [teacher], PRE, [POST]))
+
+
+HERE = "def f(x, y):\n    if x == None:\n        return y\n    return x\n"
+ELSEWHERE = tuple(
+    (text, text.replace("== None", "is None"))
+    for text in (HERE.replace("x", "z"), HERE.replace("y", "w"), "a == 1\n", "b is None\n")
+)
+ANSWERS = [
+    render_response(Action("python", ({"rule": {"pattern": pattern}, "fix": fix},)))
+    for pattern, fix in (
+        ("$X == None", "$X is None"), ("x == None", "x is None"), ("$A == None", "$A is None"),
+        ("$X == None", "$X is not None"), ("$X == Nope", "$X"), ("$X == $Y", "$X is $Y"), ("x", "y"),
+    )
+] + ["prose"]  # fmt: skip
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["own text", "with code elsewhere"])
+def test_generality(benchmark: Any, known: bool) -> None:
+    """Eight answers to a task, half of them right, with four texts elsewhere or without."""
+    teacher = Action("python", ({"rule": {"pattern": "$X == None"}, "fix": "$X is None"},))
+    wanted = HERE.replace("== None", "is None")
+    step = TeacherStep(
+        "t/0", "i", "python", HERE, State(), (teacher,), (wanted,), "g", ELSEWHERE if known else ()
+    )
+    with Engine(workers=1) as engine:
+        scorer = StepScorer([step], "gated", engine)
+        benchmark(lambda: scorer.score([0] * len(ANSWERS), ANSWERS, [1] * len(ANSWERS)))

@@ -1,0 +1,1 @@
+"""The environment for other people's trainers: one file each, loaded by them."""

@@ -1,0 +1,89 @@
+"""What all adapters share: a record as an episode, whose reward adds up; one engine a process.
+
+Invariant: an episode earns what `rulewright.environment` pays, `None` where the fault is ours,
+and as much as an invalid answer where nothing was answered.
+"""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from rulewright import jsonl
+from rulewright.data.schemas import NormalizedRecord
+from rulewright.engine import Engine
+from rulewright.environment import Environment, Task, Weights, task_of
+from rulewright.errors import UsageError
+from rulewright.prompts import Message, Style, action_prompt
+
+MAX_STEPS: Final = 3
+"""Actions of one episode."""
+INVALID: Final = Weights().invalid
+
+
+@lru_cache(maxsize=1)
+def engine() -> Engine:
+    """The engine of this process, with one worker; it ends with the process."""
+    made = Engine(workers=1)
+    atexit.register(made.close)
+    return made
+
+
+def records(paths: Sequence[Path]) -> Iterator[NormalizedRecord]:
+    """The records of files.
+
+    Raises:
+        UsageError: a file is absent, or a line of it is no record.
+    """
+    for path in paths:
+        for line in jsonl.read_lines(path):
+            record = jsonl.validated(line, NormalizedRecord)
+            if isinstance(record, str):
+                raise UsageError(f"{path}:{line.number}: {record}", "`rulewright stats` names all such lines")
+            yield record
+
+
+def task_in(record: str) -> Task:
+    """The task that a record poses, given as one line of JSON."""
+    return task_of(NormalizedRecord.model_validate_json(record))
+
+
+def prompt_of(task: Task, style: Style = "full") -> list[Message]:
+    """The first prompt of a task."""
+    return action_prompt(task.instruction, task.code, task.language, task.state, style=style)
+
+
+class RuleEpisode:
+    """Actions on one task, one after another, until it is done.
+
+    Args:
+        record: one line of JSON.
+        max_steps: actions at most.
+    """
+
+    def __init__(self, record: str, max_steps: int = MAX_STEPS) -> None:
+        self._environment = Environment(engine())
+        task = task_in(record)
+        self.prompt = self._environment.reset(replace(task, max_steps=max_steps))
+        self.n_steps = 0
+        self.done = False
+        self._earned: float | None = 0.0
+
+    def step(self, answer: str) -> str:
+        """Try an answer; say what came of it, and how the code stands. After the end: nothing."""
+        if self.done:
+            return ""
+        made = self._environment.step(answer)
+        self.n_steps += 1
+        self.done = made.done
+        self._earned = None if made.reward is None or self._earned is None else self._earned + made.reward
+        return f"{made.observation or made.reason.value}\n\n{self._environment.snapshot().code}"
+
+    @property
+    def earned(self) -> float | None:
+        """What the episode earned so far; `None`: could not be judged, which is our fault."""
+        return self._earned if self.n_steps else INVALID
