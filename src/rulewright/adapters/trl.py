@@ -66,8 +66,10 @@ def write_rows(paths: Sequence[Path], out: Path, style: Style = "full") -> int:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 3:
-        console.say("usage: python -m rulewright.adapters.trl RECORDS.jsonl… ROWS.jsonl")
+    chosen: Style = "compact" if "--compact" in sys.argv else "full"
+    names = [name for name in sys.argv[1:] if name != "--compact"]
+    if len(names) < 2 or any(name.startswith("-") for name in names):
+        console.say("usage: python -m rulewright.adapters.trl RECORDS.jsonl… ROWS.jsonl [--compact]")
         sys.exit(2)
-    *given, target = map(Path, sys.argv[1:])
-    console.say(f"{target}: {write_rows(given, target):,} rows")
+    *given, target = map(Path, names)
+    console.say(f"{target}: {write_rows(given, target, chosen):,} rows")

@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import verifiers.v1 as vf
+from pydantic import Field
 
 from rulewright.adapters.episodes import RuleEpisode, prompt_of, records
 from rulewright.environment import task_of
 from rulewright.errors import RulewrightError
+from rulewright.prompts import Style
 
 __all__ = ["RuleEnv", "RuleTaskset"]
 
@@ -27,8 +29,10 @@ __all__ = ["RuleEnv", "RuleTaskset"]
 class RuleTasksetConfig(vf.TasksetConfig):
     """Where the tasks are."""
 
-    records: tuple[Path, ...] = ()
+    records: list[Path] = Field(default_factory=list)
     """Files of records (`data/processed/…/*.jsonl`)."""
+    style: Style = "full"
+    """How the model was taught to be asked."""
 
 
 class RuleData(vf.TaskData):
@@ -47,9 +51,10 @@ class RuleTaskset(vf.Taskset[RuleTask, RuleTasksetConfig]):
 
     def load(self) -> Iterator[RuleTask]:
         for record in records(self.config.records):
-            system, user = prompt_of(task_of(record))
+            # A compact prompt is the user's message alone.
+            *system, user = (one["content"] for one in prompt_of(task_of(record), self.config.style))
             data = RuleData(
-                id=record.metadata.id, system_prompt=system["content"], prompt=user["content"],
+                id=record.metadata.id, system_prompt="\n\n".join(system) or None, prompt=user,
                 record=record.to_json(),
             )  # fmt: skip
             yield RuleTask(data, self.config.task)
@@ -58,7 +63,8 @@ class RuleTaskset(vf.Taskset[RuleTask, RuleTasksetConfig]):
 class RuleEnvConfig(vf.EnvConfig):
     """One agent: the model that writes rules."""
 
-    writer: vf.AgentConfig = vf.AgentConfig(harness={"id": "null"})
+    # It only chats: a local process is enough.
+    writer: vf.AgentConfig = vf.AgentConfig(harness={"id": "null"}, runtime={"type": "subprocess"})
 
 
 class RuleEnv(vf.Env[RuleEnvConfig]):
