@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -143,7 +144,11 @@ def test_trls_reward_function_pays_single_answers() -> None:
         task = episodes.task_in(line)
         scorer = EnvironmentScorer([task], episodes.engine(), None, Weights())
         expected = [scored.value for scored in scorer.score([0] * len(texts), texts, [0] * len(texts))]
-        columns = {"record": [line] * len(texts), "prompts": [[]] * len(texts), "trainer_state": None}
+        columns: dict[str, Any] = {
+            "record": [line] * len(texts),
+            "prompts": [[]] * len(texts),
+            "trainer_state": None,
+        }
         assert trl.reward(texts, **columns) == expected
         messages = [[{"role": "assistant", "content": text}] for text in texts]
         assert trl.reward(messages, **columns) == expected
