@@ -33,7 +33,7 @@ test-vllm: $(STAMP)  ## the tests against a real vLLM, in an environment of its 
 	$(BIN)/rulewright fetch smollm2
 	$(BIN)/python -m pytest tests/vllm
 
-# MUTANTS="--rooms mining --sample 200" chooses.
+# MUTANTS="--rooms mining --sample 200 --minutes 30" chooses. Results stay in runs/mutants; the next run goes on from there.
 mutants: $(STAMP)  ## change one thing of the code at a time: does a test notice?
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt cosmic-ray
 	nice -n 19 $(BIN)/python tools/mutants.py $(MUTANTS)
