@@ -412,9 +412,15 @@ def test_weights_that_are_no_numbers_are_refused() -> None:
         ("per_token", float("nan")),
         ("wrong_cap", -1),
         ("invalid", 1),
+        ("code", 1000.5),
+        ("per_rule", -1000.5),
+        ("unsound_code", 1.5),
+        ("generality", 1.0),
+        ("generality", -0.1),
     ]:
         with pytest.raises(ValueError, match=name):
             Weights.model_validate({name: value})
+    assert Weights(code=1000, invalid=-1000, unsound_code=1, generality=0).code == 1000
 
 
 @settings(deadline=None)
@@ -462,6 +468,8 @@ def test_a_record_is_a_task() -> None:
     task = task_of(NormalizedRecord.model_validate(record(tests="assert f")))
     assert (task.code, task.target, task.tests, task.group) == (PRE, POST, "assert f", "g")
     assert task.reference_tokens == action_tokens(render_action(GENERAL))
+    for action in (None, "no action"):
+        assert task_of(NormalizedRecord.model_validate(record(action=action))).reference_tokens == 0
 
 
 SUM = Task(

@@ -1,0 +1,187 @@
+"""What makes a verified rule `train`, `literal` or `reject`: each bound, on both of its sides."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rulewright.actions import Action
+from rulewright.mining.candidate import COMPACT_CHARS, Candidate
+from rulewright.mining.judge import background
+from rulewright.mining.judge.confidence import BIAS, CONFIDENT, WEIGHTS, confidence, properties
+from rulewright.mining.learn.mined import MAX_VARS, Figures, grade, overlap, quoted_names
+from rulewright.mining.reading import bits, new_text, old_text, text_bits
+from rulewright.mining.text.tree import Tree
+
+RULE: dict[str, Any] = {"rule": {"pattern": "os.getcwdu($A)"}, "fix": "os.getcwd($A)"}
+ANCHOR = Tree("os.getcwdu(a)\n", "python").root
+GOOD = Figures(n_rules=1, n_vars=1, bits=6.0, confidence=0.72, sites=1)
+
+
+def step(rule: dict[str, Any] = RULE, **changes: Any) -> Candidate:
+    return replace(Candidate(rule, "pattern", ANCHOR, "call", frozenset({0}), n_vars=1), **changes)
+
+
+def tier(figures: Figures = GOOD, n_known: int = 0, **changes: Any) -> str:
+    return grade([step(**changes)], figures, n_known)[0]
+
+
+@pytest.fixture(scope="module")
+def documented(root: Path) -> str:
+    text = (root / "docs/reference/mining.md").read_text(encoding="utf-8").replace("−", "-")
+    return re.sub(r"(?<!\d)\.(?=\d)", "0.", text)
+
+
+def test_the_model_is_the_one_that_the_docs_give(documented: str) -> None:
+    _, model = documented.split("**Confidence**")
+    words = {
+        "gone": "of the removed words", "kept": "bits that stay", "new": "beyond the first",
+        "odd spacing": "rule would copy", "brings an import": "added too", "several lines": "several lines",
+        "deletes": "across a neighbor", "drops a variable": "dropped", "narrowed": "constraint or place",
+    }  # fmt: skip
+    assert words.keys() == WEIGHTS.keys()
+    flat = " ".join(model.split())
+    for name, said in words.items():
+        found = re.search(rf"{said} \(([-+]?[\d.]+)", flat)
+        assert found is not None and float(found[1]) == WEIGHTS[name], name
+    assert f"bias {BIAS}" in flat
+    assert f"a confidence of {CONFIDENT}" in documented
+
+
+def test_confidence_is_the_logistic_of_the_least_likely_rule() -> None:
+    one, two = confidence([RULE]), confidence([{**RULE, "fix": "os.getcwd()"}])
+    assert confidence([RULE, {**RULE, "fix": "os.getcwd()"}]) == min(one, two) < max(one, two)
+    # One name of 10 bits goes, five tokens stay, one name comes.
+    found = properties(RULE)
+    assert found["gone"] == 1.0 and found["new"] == 0.0
+    assert found["kept"] == pytest.approx((10.0 + 3 * 0.4) / 10)
+    assert one == pytest.approx(1 / (1 + 2.718281828459045 ** -(0.41 + 1.02 - 0.21 * 1.12)))
+
+
+def test_no_property_counts_beyond_its_bound() -> None:
+    many = " + ".join(f"some_name_{i}" for i in range(9))
+    assert properties({"rule": {"pattern": f"{many} + $A"}, "fix": "$A"})["gone"] == 2.0
+    assert properties({"rule": {"pattern": f"{many} + $A"}, "fix": f"{many} - $A"})["kept"] == 4.0
+    assert properties({"rule": {"pattern": "$A"}, "fix": f"{many} + $A"})["new"] == 4.0
+    three = {"rule": {"pattern": "$A"}, "fix": "one_thing + another_thing + third_thing + $A"}
+    assert properties(three)["new"] == 2.0, "the first word is free"
+    numbers = {"rule": {"pattern": "wait($A, 300)"}, "fix": "wait($A, 500)"}
+    assert properties(numbers)["gone"] == 0.0, "numbers are no words"
+
+
+def test_the_bits_of_a_token() -> None:
+    assert [text_bits(text) for text in ("return", "self", "key", "x", "payload", "_p", "7", "12.5")] == [
+        3.5, 3.5, 5.0, 5.0, 10.0, 10.0, 4.0, 4.0,
+    ]  # fmt: skip
+    assert [text_bits(text) for text in ("'a'", "'abc'", "'a rather long text'", "=", "{", ".")] == [
+        4.5, 7.5, 12.0, 2.0, 0.8, 0.4,
+    ]  # fmt: skip
+    assert text_bits("$A") == text_bits("$$$ARGS") == 0.0
+
+
+def test_the_bits_of_a_rule() -> None:
+    def of(rule: dict[str, Any], **more: Any) -> float:
+        return round(bits({"rule": rule, **more}), 6)
+
+    assert of({"pattern": "payload"}) == 10.0
+    assert of({"pattern": {"context": "payload", "selector": "identifier"}}) == 12.0
+    assert of({"regex": r"^payload$"}) == round(0.8 * text_bits("^payload$"), 6)
+    assert of({"kind": "identifier"}) == 1.0 and of({"kind": "with_statement"}) == 3.0
+    for relation in ("inside", "has", "precedes", "follows"):
+        assert of({relation: {"pattern": "payload"}}) == 7.0
+    assert of({"all": [{"pattern": "payload"}, {"kind": "identifier"}]}) == 11.0
+    assert of({"any": [{"pattern": "payload"}, {"kind": "identifier"}]}) == 1.0, "the least of several"
+    assert of({"not": {"pattern": "payload"}}) == of({"nthChild": 3}) == of({"field": "name"}) == 1.0
+    assert of({"pattern": "payload"}, constraints={"A": {"pattern": "payload"}}) == 17.0
+    assert of({"pattern": "payload"}, fix="much more text than that") == 10.0
+
+
+def test_old_and_new_text() -> None:
+    assert old_text({"rule": {"all": [{"pattern": "a($A)"}, {"kind": "call"}]}}) == "a($A)"
+    assert old_text({"rule": {"kind": "string", "pattern": "$T", "regex": r"^a\.b$"}}) == "a.b"
+    replaced = {"fix": "$N", "transform": {"N": {"replace": {"source": "$T", "replace": "a", "by": "b"}}}}
+    assert new_text(replaced) == "b"
+    assert new_text({"fix": {"template": "x", "expandEnd": {"regex": ","}}}) == "x"
+
+
+def test_a_good_rule_is_for_training() -> None:
+    assert grade([step()], GOOD) == ("train", "compact, general and named")
+
+
+def test_what_drops_code_is_rejected() -> None:
+    assert tier(replace(GOOD, lossy=True)) == tier(replace(GOOD, degenerate=True)) == "reject"
+
+
+def test_shapes_that_repeat_are_literal() -> None:
+    for shape in ("pattern", "transform", "delete", "insert", "rewrite", "lexical"):
+        assert tier(shape=shape) == "train"
+    assert tier(shape="literal") == tier(shape="run") == "literal"
+
+
+def test_the_longest_rule_and_the_most_variables() -> None:
+    room = COMPACT_CHARS - len(step({**RULE, "fix": ""}).key)
+    assert COMPACT_CHARS == 400 and MAX_VARS == 6
+    assert tier(rule={**RULE, "fix": "x" * room}) == "train"
+    assert tier(rule={**RULE, "fix": "x" * (room + 1)}) == "literal"
+    assert tier(n_vars=6) == "train" and tier(n_vars=7) == "literal"
+
+
+def test_an_insertion_beside_a_variable_needs_more_places_than_rules() -> None:
+    assert tier(inserts=True) == "literal"
+    assert tier(inserts=True, n_vars=0) == "train"
+    assert tier(replace(GOOD, sites=2), inserts=True) == "train"
+
+
+def test_what_is_no_change_to_learn() -> None:
+    assert tier(blanks=True) == "literal"
+    assert tier(rule={**RULE, "constraints": {"A": {"regex": "^(a|b)$"}}}) == "literal"
+    assert tier(rule={**RULE, "constraints": {"A": {"regex": "^a$"}}}) == "train"
+    assert tier(rule={"rule": {"pattern": "None"}, "fix": "0"}) == "literal"
+    assert tier(rule={"rule": {"kind": "integer", "regex": "^42$"}, "fix": "43"}) == "literal"
+    assert tier(rule={"rule": {"pattern": "None", "inside": {"kind": "call"}}, "fix": "0"}) == "train"
+
+
+def test_bits_and_confidence_that_are_just_enough() -> None:
+    assert tier(replace(GOOD, bits=5.9)) == "literal"
+    assert tier(replace(GOOD, confidence=0.719)) == "literal"
+
+
+def test_silence_of_other_files_lowers_both_bounds() -> None:
+    low = replace(GOOD, bits=5.0, confidence=0.6001, matches_elsewhere=1)
+    assert tier(low, n_known=15) == "train"
+    assert tier(low, n_known=14) == "literal"
+    assert tier(replace(low, matches_elsewhere=2), n_known=15) == "literal"
+    assert tier(replace(low, matches_elsewhere=None), n_known=15) == "literal"
+    assert tier(replace(low, bits=4.9), n_known=15) == "literal"
+    assert tier(replace(low, confidence=0.599), n_known=15) == "literal"
+
+
+def test_the_places_that_a_rule_may_match_elsewhere() -> None:
+    assert [background.allowed(n) for n in (0, 20, 40, 100, 200)] == [1, 1, 2, 5, 10]
+    assert tier(replace(GOOD, matches_elsewhere=5), n_known=100) == "train"
+    assert tier(replace(GOOD, matches_elsewhere=6), n_known=100) == "literal"
+
+
+def test_places_elsewhere_are_counted_up_to_a_bound() -> None:
+    action = Action("python", ({"rule": {"pattern": "old($A)"}, "fix": "new($A)"},))
+    files = ["old(1)\nold(2)\n", "old(3)\n"]
+    assert background.count(action, files) == 3
+    assert background.count(action, files, cap=2) == 2
+    assert background.count(action, ["old(1)\n" * 1_001]) == 1_000
+    idle = Action("python", ({"rule": {"pattern": "old($A)"}, "fix": "old($A)"},))
+    assert background.count(idle, files) == 0, "what stays as it is does not count"
+
+
+def test_names_that_an_instruction_quotes() -> None:
+    assert quoted_names("Use `a_b.go(x)` and `zz`, not go_there.") == {"a_b", "go", "zz"}
+
+
+def test_overlap_counts_the_parts_of_names() -> None:
+    action = Action("python", ({"rule": {"pattern": "getItem($A)"}, "fix": "load_row($A)"},))
+    assert overlap("Load every item", action) == pytest.approx(2 / 4)
+    assert overlap("of it", action) == 0.0
+    assert overlap("Load", Action("python", ({"rule": {"kind": "integer"}, "fix": "0"},))) == 0.0

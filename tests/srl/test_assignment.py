@@ -1,0 +1,78 @@
+"""The pairing of children is the best there is: compared with trying every one."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rulewright.actions.action import Action
+from rulewright.srl.reward_srl import (
+    INVALID_REWARD,
+    NO_CHANGE_CAP,
+    RIGHT_BASE,
+    RIGHT_SPAN,
+    WRONG_BASE,
+    WRONG_SPAN,
+)
+from rulewright.srl.rule_tree import INNER_WEIGHT, RuleNode, views
+from rulewright.srl.similarity import FIELD_WEIGHT, MAX_ASSIGNMENT, STRING_WEIGHT, dice, match, similarity
+
+cases = st.lists(
+    st.lists(st.sampled_from("abcd"), min_size=1, max_size=4).map(" ".join), min_size=1, max_size=5
+)
+
+
+def node(texts: list[str]) -> RuleNode:
+    """An `any` with a pattern for each text."""
+    return RuleNode("any", kids=tuple(RuleNode("pattern", 4.0, text) for text in texts))
+
+
+@settings(deadline=None, max_examples=300)
+@given(cases, cases)
+def test_no_other_pairing_matches_more(a: list[str], b: list[str]) -> None:
+    few, many = sorted((node(a), node(b)), key=lambda n: len(n.kids))
+    best = max(
+        sum(match(x, y) for x, y in zip(few.kids, chosen, strict=False))
+        for chosen in itertools.permutations(many.kids, len(few.kids))
+    )
+    assert match(node(a), node(b)) == pytest.approx(INNER_WEIGHT + best)
+    assert match(node(b), node(a)) == pytest.approx(INNER_WEIGHT + best)
+
+
+def test_beyond_the_bound_equal_children_are_paired_first_and_the_rest_in_order() -> None:
+    same = [f"same{i}" for i in range(MAX_ASSIGNMENT)]
+    a, b = node([*same, "x y", "p q"]), node(["p z", *reversed(same), "x z"])
+    # What is left over is sorted by text: `p q` meets `p z`, and `x y` meets `x z`, one token of two each.
+    assert match(a, b) == pytest.approx(INNER_WEIGHT + 4.0 * (MAX_ASSIGNMENT + 2 * 0.5))
+
+
+def test_documents_keep_their_order() -> None:
+    a, b, c = node(["a"]), node(["b"]), node(["c"])
+    assert dice([a, b], [a, b]) == dice([], []) == 1.0
+    # Either one pair of equal ones, or two pairs that share nothing but their label.
+    assert dice([a, b], [b, a]) == pytest.approx(2 * max(4.5, 2 * INNER_WEIGHT) / 18.0)
+    assert dice([a, b, c], [a, c]) == pytest.approx(2 * 9.0 / (13.5 + 9.0))
+    assert dice([a], []) == 0.0
+
+
+def test_the_order_of_atoms_does_not_decide_their_names() -> None:
+    one = {"rule": {"all": [{"pattern": "f($A)"}, {"pattern": "g($B)"}]}, "fix": "$A"}
+    two = {"rule": {"all": [{"pattern": "g($X)"}, {"pattern": "f($Y)"}]}, "fix": "$Y"}
+    found = similarity(Action("python", (one,)), Action("python", (two,)))
+    assert found.s_field == 1.0
+    assert found.s_str < 1.0, "there the order of atoms that bind counts"
+
+
+def test_the_weights_are_those_that_the_docs_give() -> None:
+    """docs/reference/rewards.md: pattern and fix 4, regex 3, kind 2, another leaf 1, an inner node 0.5."""
+    rule = {"rule": {"pattern": "f($A)", "kind": "call", "regex": "f"}, "fix": "g($A)"}
+    (document,) = views(Action("python", (rule,))).raw
+    sizes = {kid.label: kid.size for kid in document.kids}
+    assert sizes == {"language": 1.0, "rule": 0.5 + 4.0 + 2.0 + 3.0, "fix": 4.0}
+    assert document.size == 0.5 + sum(sizes.values())
+    assert (FIELD_WEIGHT, STRING_WEIGHT) == (0.7, 0.3)
+    assert (INVALID_REWARD, NO_CHANGE_CAP) == (-0.2, 0.2)
+    assert (WRONG_BASE, WRONG_SPAN, RIGHT_BASE, RIGHT_SPAN) == (0.4, 0.4, 0.9, 0.1)
