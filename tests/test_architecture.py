@@ -143,3 +143,16 @@ def test_only_the_console_prints(root: Path) -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     ]
     assert not wrong
+
+
+def test_only_commands_write_what_another_program_reads(root: Path) -> None:
+    """Standard output is the command's; what a package says on the way goes to standard error."""
+    wrong = [
+        f"{name}:{node.lineno}"
+        for name, tree in modules(root).items()
+        if not name.startswith("commands.") and name not in ("cli", "config", "console")  # help pages
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in ("emit", "emit_json")
+        if isinstance(node.value, ast.Name) and node.value.id == "console"
+    ]
+    assert not wrong

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from rulewright import jsonl
+from rulewright.commands.results import trained
 from rulewright.errors import ConfigError, RulewrightError, UsageError
 from rulewright.generation import GeneratorConfig, open_generator
 from rulewright.prompts import Message, Style
@@ -24,7 +25,6 @@ from rulewright.runs import RunDir
 from rulewright.srl.sampling import SamplingConfig
 from rulewright.srl.scoring import Scored
 from rulewright.training import environment
-from rulewright.training.card import tell
 from rulewright.training.policy import check_trainer, open_trainer, run_policy, trainer_arguments
 from rulewright.training.policy_config import Keep, PolicyConfig, Tasks
 from rulewright.verdict import Verdict
@@ -701,7 +701,7 @@ def test_what_is_published_is_chosen_and_said(
         "keep": keep, "n_candidates": {"best": 2, "start": 3, "last": 1}[keep], "beats_start": False,
     }  # fmt: skip
     assert result["after"]["greedy"]["mean_reward"] == pytest.approx(1.0 - 0.005 * published)
-    tell(config, result)
+    trained(config, result)
     said = capsys.readouterr().err
     card = (config.out / "README.md").read_text(encoding="utf-8")
     for text in (said, card):

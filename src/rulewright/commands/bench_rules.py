@@ -8,6 +8,7 @@ library. Writes runs/bench/NAME/.
 
 from __future__ import annotations
 
+from rulewright.commands.results import evaluated
 from rulewright.evaluation.settings import RulesConfig
 
 Config = RulesConfig
@@ -16,9 +17,8 @@ Config = RulesConfig
 def run(config: RulesConfig) -> int:
     """Evaluate, save, show; compare several models."""
     from rulewright.errors import UsageError
-    from rulewright.evaluation import harness
     from rulewright.evaluation.rulebench.run import RuleBench
 
     if config.miner and config.track == "sentence":
         raise UsageError("the miner reads no sentence", "choose --track examples or both")
-    return harness.run(config, RuleBench)
+    return evaluated(config, RuleBench)

@@ -7,6 +7,7 @@ family, tag, language and source, with intervals clustered by group. Writes runs
 
 from __future__ import annotations
 
+from rulewright.commands.results import evaluated
 from rulewright.evaluation.settings import ActionsConfig
 
 Config = ActionsConfig
@@ -14,6 +15,6 @@ Config = ActionsConfig
 
 def run(config: ActionsConfig) -> int:
     """Evaluate, save, show; compare several models."""
-    from rulewright.evaluation import actions, harness
+    from rulewright.evaluation import actions
 
-    return harness.run(config, actions.Actions)
+    return evaluated(config, actions.Actions)

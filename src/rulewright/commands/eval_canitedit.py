@@ -8,6 +8,7 @@ with their comparison. Writes runs/eval/NAME/.
 
 from __future__ import annotations
 
+from rulewright.commands.results import evaluated
 from rulewright.errors import UsageError
 from rulewright.evaluation.settings import CanItEditConfig
 
@@ -16,9 +17,8 @@ Config = CanItEditConfig
 
 def run(config: CanItEditConfig) -> int:
     """Evaluate, save, show; compare several models."""
-    from rulewright.evaluation import harness
     from rulewright.evaluation.canitedit.run import CanItEdit
 
     if config.gold and config.models:
         raise UsageError("--gold takes no model", "leave out --gold, or --models")
-    return harness.run(config, CanItEdit)
+    return evaluated(config, CanItEdit)

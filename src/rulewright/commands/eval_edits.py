@@ -6,6 +6,7 @@ language and source, with intervals clustered by group. Writes runs/eval/NAME/.
 
 from __future__ import annotations
 
+from rulewright.commands.results import evaluated
 from rulewright.evaluation.settings import EditsConfig
 
 Config = EditsConfig
@@ -13,6 +14,6 @@ Config = EditsConfig
 
 def run(config: EditsConfig) -> int:
     """Evaluate, save, show; compare several models."""
-    from rulewright.evaluation import edits, harness
+    from rulewright.evaluation import edits
 
-    return harness.run(config, edits.Edits)
+    return evaluated(config, edits.Edits)

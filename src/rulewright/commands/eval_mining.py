@@ -6,7 +6,10 @@ transfer). Writes runs/eval/mining/: rows.jsonl with the rules found, transfer.j
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from rulewright import console
 from rulewright.errors import UsageError
@@ -40,6 +43,20 @@ def run(config: MiningConfig) -> int:
     if config.json_output:
         console.emit_json(result)
     else:
-        mining.show(result)
+        _show(result)
         console.say(f"rules: {folder.path / 'rows.jsonl'}")
     return 0
+
+
+def _show(result: Mapping[str, Any]) -> None:
+    """The table for a person."""
+    lines = []
+    for name, value in result["estimates"].items():
+        low, high = value["low"], value["high"]
+        interval = f"{low:.3f} – {high:.3f}" if low is not None else ""
+        mean = "–" if value["value"] is None else f"{value['value']:.3f}"
+        lines.append([name, mean, interval, value["n"]])
+    console.emit(console.table(["measure", "value", "95 % interval", "n"], lines))
+    console.emit(f"tiers: {json.dumps(result['tiers'])}")
+    if result["reasons"]:
+        console.emit(f"nothing found: {json.dumps(result['reasons'], ensure_ascii=False)}")

@@ -7,6 +7,7 @@ Download the folder first. Writes runs/eval/NAME/.
 
 from __future__ import annotations
 
+from rulewright.commands.results import evaluated
 from rulewright.evaluation.settings import RefactorConfig
 
 Config = RefactorConfig
@@ -14,6 +15,6 @@ Config = RefactorConfig
 
 def run(config: RefactorConfig) -> int:
     """Evaluate, save, show; compare several models."""
-    from rulewright.evaluation import harness, refactor
+    from rulewright.evaluation import refactor
 
-    return harness.run(config, refactor.Refactor)
+    return evaluated(config, refactor.Refactor)

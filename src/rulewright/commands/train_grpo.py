@@ -6,7 +6,7 @@ the best checkpoint to models/grpo_stage3, metrics and curves to reports/grpo.
 
 from __future__ import annotations
 
-from rulewright.training import card
+from rulewright.commands.results import trained
 from rulewright.training.train_grpo import GrpoConfig, train_grpo
 
 Config = GrpoConfig
@@ -14,5 +14,4 @@ Config = GrpoConfig
 
 def run(config: GrpoConfig) -> int:
     """Train, and show dev before and after."""
-    card.tell(config, train_grpo(config))
-    return 0
+    return trained(config, train_grpo(config))

@@ -7,6 +7,7 @@ transformers loads, with its README, to --out, and the run's files to OUT/run.
 
 from __future__ import annotations
 
+from rulewright.commands.results import trained
 from rulewright.training.config import SftConfig
 
 Config = SftConfig
@@ -14,7 +15,6 @@ Config = SftConfig
 
 def run(config: SftConfig) -> int:
     """Train, save, show."""
-    from rulewright.training import card, sft
+    from rulewright.training import sft
 
-    card.tell(config, sft.train(config))
-    return 0
+    return trained(config, sft.train(config))

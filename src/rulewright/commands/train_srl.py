@@ -7,13 +7,12 @@ curves to reports/srl.
 
 from __future__ import annotations
 
+from rulewright.commands.results import trained
 from rulewright.srl.train_srl import SrlConfig, train_srl
-from rulewright.training import card
 
 Config = SrlConfig
 
 
 def run(config: SrlConfig) -> int:
     """Train, and show dev before and after."""
-    card.tell(config, train_srl(config))
-    return 0
+    return trained(config, train_srl(config))

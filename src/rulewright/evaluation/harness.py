@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,6 @@ from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from rulewright import console, jsonl
 from rulewright.errors import RulewrightError, UsageError
-from rulewright.evaluation import compare
 from rulewright.evaluation.measures import Measures
 from rulewright.evaluation.measures import Row as Row
 from rulewright.evaluation.settings import EvalConfig
@@ -148,31 +147,6 @@ class Benchmark(ABC, Generic[Config]):
     def generator(self) -> Generator:
         """The model that answers."""
         return open_generator(self.config.generator_config())
-
-
-def run(config: Config, kind: Callable[[Config], Benchmark[Config]]) -> int:
-    """Evaluate, save, show; with several models, compare each with the first and the one before.
-
-    Every model has a run folder of its own, as if it had been evaluated alone.
-    """
-    results = []
-    singles = config.each()
-    if config.models and not config.rescore:
-        for single in singles:  # a name that is wrong is said before the first model has run for hours
-            require_model(single.generator_config())
-    for single in singles:
-        benchmark = kind(single)
-        results.append(evaluate(benchmark))
-        if not config.json_output:
-            benchmark.show(results[-1])
-    comparisons = compare.in_order([Path(result["run"]) for result in results])
-    if config.json_output:
-        console.emit_json({"runs": results, "comparisons": comparisons} if config.models else results[0])
-    else:
-        for comparison in comparisons:
-            console.say("")
-            compare.show(comparison)
-    return 0
 
 
 def evaluate(benchmark: Benchmark[Any]) -> Result:

@@ -8,10 +8,9 @@ does it match where nothing should change (over-match). docs/reference/mining.md
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -273,17 +272,3 @@ def summarize(rows: Sequence[Row], predictions: Sequence[Row], seed: int) -> dic
     result["shapes"] = dict(Counter("+".join(r["shapes"]) for r in rows if r["n_rules"] == 1).most_common())
     result["estimates"] = {name: value.to_dict() for name, value in estimates.items()}
     return result
-
-
-def show(result: Mapping[str, Any]) -> None:
-    """The table for a person."""
-    lines = []
-    for name, value in result["estimates"].items():
-        low, high = value["low"], value["high"]
-        interval = f"{low:.3f} – {high:.3f}" if low is not None else ""
-        mean = "–" if value["value"] is None else f"{value['value']:.3f}"
-        lines.append([name, mean, interval, value["n"]])
-    console.emit(console.table(["measure", "value", "95 % interval", "n"], lines))
-    console.emit(f"tiers: {json.dumps(result['tiers'])}")
-    if result["reasons"]:
-        console.emit(f"nothing found: {json.dumps(result['reasons'], ensure_ascii=False)}")

@@ -12,7 +12,6 @@ from typing import Any
 
 from rulewright import console, jsonl, templates
 from rulewright.evaluation.tables import cell
-from rulewright.training import environment
 from rulewright.training.config import SftConfig
 from rulewright.training.policy_config import MODES, PolicyConfig
 
@@ -43,14 +42,9 @@ def shown(text: object) -> str:
     return f"{flag}{equals}{PurePath(value).name}" if PurePath(value).is_absolute() else str(text)
 
 
-def tell(config: SftConfig | PolicyConfig, result: Result) -> None:
-    """The result for whoever started the run; the processes of `processes: N` stay quiet."""
-    if not result or (environment.is_launched() and config.processes > 1):
-        return
-    if config.json_output and not environment.is_launched():
-        console.emit_json(result)
-    else:
-        console.say(_of_policy(config, result) if "before" in result else _of_sft(result))
+def told(config: SftConfig | PolicyConfig, result: Result) -> str:
+    """The result for whoever started the run."""
+    return _of_policy(config, result) if "before" in result else _of_sft(result)
 
 
 def _of_sft(result: Result) -> str:
