@@ -177,6 +177,12 @@ def make_map(room: str, to: Path) -> int:
     measured.stop()
     data = measured.get_data()
     names = sorted(watch.seconds)
+    if not names:
+        print(
+            f"{room}: no test ran, so no mutant could be killed; see {to.with_suffix('.log')}",
+            file=sys.stderr,
+        )
+        return 1
     numbers = {name: i for i, name in enumerate(names)}
     lines = {}
     for path in data.measured_files():
@@ -215,6 +221,8 @@ def _quiet(path: Path) -> Any:
 
 def tried(tests: list[str], source: Path, each_s: float, log: Path) -> str:
     """How a mutant fared: `killed`, `killed (time)` or `survived`. The tests run in a fork."""
+    if not tests:  # no test reaches the line
+        return "survived"
     child = os.fork()
     if child == 0:
         os._exit(_in_fork(tests, source, each_s, log))
