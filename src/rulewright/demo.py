@@ -35,7 +35,7 @@ ENVIRONMENT: Final = {
 
 # A figure of the demo is one of a CPU, wherever it runs.
 NO_GPU: Final = {"CUDA_VISIBLE_DEVICES": ""}
-_LOG: Final = "stages.jsonl"
+LOG: Final = "stages.jsonl"
 
 
 class Stage(BaseModel):
@@ -110,8 +110,8 @@ def run_stages(
         RulewrightError: a stage failed, with the command that repeats it.
         UsageError: `root` holds another job.
     """
-    path = places.root / _LOG
-    done = _done(path)
+    path = places.root / LOG
+    done = _done(places.root)
     names = digests(stages, places, stands_on)
     if not done.keys() <= set(names):
         raise UsageError(
@@ -139,14 +139,20 @@ def run_stages(
 
 def owed(stages: Sequence[Stage], places: Places) -> list[Stage]:
     """The stages that are still to be run."""
-    done = _done(places.root / _LOG)
+    done = _done(places.root)
     names = digests(stages, places)
     return [stage for stage, name in zip(stages, names, strict=True) if name not in done]
 
 
-def _done(path: Path) -> dict[str, dict[str, Any]]:
-    jsonl.cut_torn_line(path)
-    return {row["digest"]: row for row in jsonl.read(path)} if path.exists() else {}
+def finished(root: Path) -> list[dict[str, Any]]:
+    """The lines of a job's stages that ended well, in order; none where no job is."""
+    path = root / LOG
+    return list(jsonl.read(path)) if path.exists() else []
+
+
+def _done(root: Path) -> dict[str, dict[str, Any]]:
+    jsonl.cut_torn_line(root / LOG)
+    return {row["digest"]: row for row in finished(root)}
 
 
 def _run(stage: Stage, title: str, places: Places, device: str) -> Mapping[str, Any]:

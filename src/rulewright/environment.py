@@ -126,6 +126,11 @@ def task_of(record: NormalizedRecord) -> Task:
     )
 
 
+def prompt_of(task: Task, style: Style = "full") -> list[Message]:
+    """The first prompt of a task."""
+    return action_prompt(task.instruction, task.code, task.language, task.state, style=style)
+
+
 def action_tokens(block: str) -> int:
     """Length of an action: of the JSON inside its block, without thinking and state update.
 
@@ -455,8 +460,7 @@ class EnvironmentScorer:
         return len(self._tasks)
 
     def prompt(self, row: int, style: Style) -> list[Message]:
-        task = self._tasks[row]
-        return action_prompt(task.instruction, task.code, task.language, task.state, style=style)
+        return prompt_of(self._tasks[row], style)
 
     def group(self, row: int) -> str:
         return self._tasks[row].group or self._tasks[row].id

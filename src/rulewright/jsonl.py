@@ -115,6 +115,23 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
         yield line.value
 
 
+def read_json(path: Path, hint: str) -> Any:
+    """The value of a JSON file.
+
+    Args:
+        path: the file.
+        hint: what to do if it is not JSON.
+
+    Raises:
+        UsageError: there is no such file.
+        RulewrightError: it is not JSON.
+    """
+    try:
+        return json.loads(require_file(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RulewrightError(f"{path}: not JSON ({error})", hint) from error
+
+
 def dumps(value: Mapping[str, Any]) -> str:
     """One line of JSON, not ASCII-escaped, without the newline."""
     return json.dumps(value, ensure_ascii=False)

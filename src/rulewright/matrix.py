@@ -15,14 +15,12 @@ from typing import Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from rulewright import jsonl
-from rulewright.demo import Stage
+from rulewright.demo import LOG, Stage, finished
 from rulewright.errors import UsageError
 
 MODEL: Final = "model"
 """Where a job's training leaves its model, in the job's folder."""
 MEASURED: Final = "measured"
-_STAGES: Final = "stages.jsonl"
 
 
 class _Part(BaseModel):
@@ -108,18 +106,16 @@ def stands_on(base: Path) -> str:
     Raises:
         UsageError: there is no such job.
     """
-    path = base / _STAGES
-    if not path.exists():
+    rows = finished(base)
+    if not rows:
         raise UsageError(
-            f"{base}: no finished job is here (no {_STAGES})",
+            f"{base}: no finished job is here (no {LOG})",
             "run `make demo` (or `make demo-tiny`) first, or name its folder with --base",
         )
-    names = "".join(str(row["digest"]) for row in jsonl.read(path))
-    return hashlib.sha256(names.encode()).hexdigest()
+    return hashlib.sha256("".join(str(row["digest"]) for row in rows).encode()).hexdigest()
 
 
 def training_seconds(folder: Path) -> float:
     """What the finished training stages of a job took; 0 where there are none."""
-    path = folder / _STAGES
-    rows = jsonl.read(path) if path.exists() else iter(())
-    return sum(float(row["seconds"]) for row in rows if f"--out {MEASURED}/" not in str(row["command"]))
+    rows = (row for row in finished(folder) if f"--out {MEASURED}/" not in str(row["command"]))
+    return sum(float(row["seconds"]) for row in rows)

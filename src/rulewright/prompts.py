@@ -14,6 +14,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, Literal, TypedDict
 
+from rulewright.data.schemas import NormalizedRecord
 from rulewright.state.state import State
 
 Style = Literal["full", "brief", "compact"]
@@ -118,6 +119,12 @@ def action_prompt(
         {"role": "system", "content": system},
         {"role": "user", "content": "\n\n".join([*parts, fence(pre, language)])},
     ]
+
+
+def record_prompt(record: NormalizedRecord, style: Style) -> list[Message]:
+    """The action prompt of a record, with its state and feedback: the same in training and evaluation."""
+    feedback = record.metadata.feedback or ""
+    return action_prompt(record.instruction, record.pre, record.language, record.state, feedback, style)
 
 
 def fence(code: str, language: str) -> str:

@@ -312,6 +312,16 @@ def test_bench_build_gives_rows_with_pins_that_bench_rules_takes(
     assert ["noop", "stale\n"] in item["negatives"]
 
 
+@pytest.mark.parametrize("text", ["{", "[]", '{"repositories": 1}'])
+def test_bench_build_names_a_file_that_holds_no_pins(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clone, pins = repository(tmp_path / "fixers"), tmp_path / "pins.json"
+    pins.write_text(text)
+    assert main(["bench", "build", str(clone), "--out", str(tmp_path / "b"), "--pins", str(pins)]) == 1
+    assert f"{pins}: " in capsys.readouterr().err
+
+
 def test_bench_build_says_when_nothing_can_be_asked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -18,7 +18,6 @@ from rulewright.data.schemas import NormalizedRecord
 from rulewright.engine import Engine
 from rulewright.environment import Environment, Task, Weights, task_of
 from rulewright.errors import UsageError
-from rulewright.prompts import Message, Style, action_prompt
 
 MAX_STEPS: Final = 3
 """Actions of one episode."""
@@ -50,11 +49,6 @@ def records(paths: Sequence[Path]) -> Iterator[NormalizedRecord]:
 def task_in(record: str) -> Task:
     """The task that a record poses, given as one line of JSON."""
     return task_of(NormalizedRecord.model_validate_json(record))
-
-
-def prompt_of(task: Task, style: Style = "full") -> list[Message]:
-    """The first prompt of a task."""
-    return action_prompt(task.instruction, task.code, task.language, task.state, style=style)
 
 
 class RuleEpisode:

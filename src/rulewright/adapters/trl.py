@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from rulewright import console, jsonl
-from rulewright.adapters.episodes import INVALID, RuleEpisode, engine, prompt_of, records, task_in
-from rulewright.environment import EnvironmentScorer, Weights, task_of
+from rulewright.adapters.episodes import INVALID, RuleEpisode, engine, records, task_in
+from rulewright.environment import EnvironmentScorer, Weights, prompt_of, task_of
 from rulewright.prompts import Style
 
 

@@ -18,8 +18,8 @@ from typing import Any
 import verifiers.v1 as vf
 from pydantic import Field
 
-from rulewright.adapters.episodes import RuleEpisode, prompt_of, records
-from rulewright.environment import task_of
+from rulewright.adapters.episodes import RuleEpisode, records
+from rulewright.environment import prompt_of, task_of
 from rulewright.errors import RulewrightError
 from rulewright.prompts import Style
 

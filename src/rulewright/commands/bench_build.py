@@ -8,7 +8,6 @@ commit that was published has to give the published rows.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -55,7 +54,7 @@ def run(config: BenchBuildConfig) -> int:
         raise UsageError(f"{edits}: is there already", "use --overwrite, or another --out")
     known = list(build.published())
     if config.pins is not None:
-        known = json.loads(jsonl.require_file(config.pins).read_text(encoding="utf-8"))["repositories"]
+        known = build.pins_of(config.pins)
     rows, made = [], []
     for repository in config.repositories:
         found, left = build.rows_of(repository, config.layouts, config.allow_licenses)

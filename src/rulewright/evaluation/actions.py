@@ -11,15 +11,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from rulewright import console, jsonl
+from rulewright import console
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.engine import Engine, Judged, Request, judge_answers
 from rulewright.errors import UsageError
-from rulewright.evaluation import heldout, tables
+from rulewright.evaluation import compare, heldout, tables
 from rulewright.evaluation.harness import Answer, Item, Row
 from rulewright.evaluation.measures import ACTIONS, valid
 from rulewright.evaluation.settings import ActionsConfig
-from rulewright.prompts import Style, action_prompt
+from rulewright.prompts import Style, record_prompt
 from rulewright.runs import RunDir
 from rulewright.srl.change import change_similarity
 from rulewright.verdict import NOT_ASKED_FOR, UNSOUND, Outcome, Verdict
@@ -32,16 +32,16 @@ class Actions(heldout.RecordBenchmark[ActionsConfig]):
 
     def __init__(self, config: ActionsConfig) -> None:
         super().__init__(config)
+        self._first: list[Row] = []
         if config.after is not None:
-            self.inputs = [*self.inputs, first_tries(config.after)]
+            self._first = first_tries(config.after)
+            self.inputs = [*self.inputs, config.after / "rows.jsonl"]
 
     def open(self, run: RunDir, stack: ExitStack) -> None:
         super().open(run, stack)
-        self.first: dict[str, Row] = {}
         if self.config.after is not None:
-            rows = jsonl.read(first_tries(self.config.after))
-            self.first = {row["task"]: row for row in rows if row["task"] in self.records}
-            self.records = {task: told(self.records[task], row) for task, row in self.first.items()}
+            self._first = [row for row in self._first if row["task"] in self.records]
+            self.records = {row["task"]: told(self.records[row["task"]], row) for row in self._first}
         self.engine = stack.enter_context(
             Engine(workers=self.config.workers, deadline_s=self.config.deadline_s)
         )
@@ -51,7 +51,7 @@ class Actions(heldout.RecordBenchmark[ActionsConfig]):
 
     def known(self) -> list[Row]:
         """With `--after`: the answers that were right at once."""
-        return [row for row in self.first.values() if row["success"]]
+        return [row for row in self._first if row["success"]]
 
     def score(self, answers: Sequence[Answer]) -> Iterator[Row]:
         tasks = [self.records[answer.item.task] for answer in answers]
@@ -72,23 +72,19 @@ class Actions(heldout.RecordBenchmark[ActionsConfig]):
 
 def item(record: NormalizedRecord, style: Style) -> Item:
     """A record as a question."""
-    feedback = record.metadata.feedback or ""
-    prompt = action_prompt(record.instruction, record.pre, record.language, record.state, feedback, style)
-    return Item(record.metadata.id, prompt, heldout.meta_of(record), record.language)
+    return Item(record.metadata.id, record_prompt(record, style), heldout.meta_of(record), record.language)
 
 
-def first_tries(run: Path) -> Path:
+def first_tries(run: Path) -> list[Row]:
     """The rows of an earlier run.
 
     Raises:
         UsageError: it has none, or several to a task.
     """
-    path = run / "rows.jsonl"
-    if not path.exists():
-        raise UsageError(f"--after {run}: holds no run (no rows.jsonl)", "name a folder of `eval actions`")
-    if any(row["sample"] for row in jsonl.read(path)):
+    rows = compare.read_run(run).rows
+    if any(row["sample"] for row in rows):
         raise UsageError(f"--after {run}: has several answers to a task", "name a run with --n 1")
-    return path
+    return rows
 
 
 def told(record: NormalizedRecord, row: Row) -> NormalizedRecord:

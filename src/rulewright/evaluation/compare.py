@@ -6,7 +6,6 @@ task, resampled by group; tasks that only one run has are counted and left out.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +46,7 @@ def read_run(path: Path) -> Run:
     if not result_path.exists():
         console.say(f"{path}: the run is not finished; comparing what is there ({len(rows)} rows)")
         return Run(path, "", rows)
-    benchmark = json.loads(result_path.read_text(encoding="utf-8")).get("benchmark", "")
+    benchmark = jsonl.read_json(result_path, "run the evaluation again").get("benchmark", "")
     if benchmark == MINING.name:
         rows = [{**row, "task": row["id"], "group": group_of(row), "verdict": row["tier"]} for row in rows]
     return Run(path, benchmark, rows)

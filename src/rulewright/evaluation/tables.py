@@ -22,14 +22,16 @@ def counted(rows: Iterable[Row]) -> list[Row]:
     return [row for row in rows if row["verdict"] != Verdict.INFRA.value]
 
 
-def per_task(rows: Iterable[Row], metric: Metric) -> dict[str, float]:
-    """Mean of a metric over each task's samples."""
+def per_task(
+    rows: Iterable[Row], metric: Metric, of: Callable[[list[float]], float] = statistics.fmean
+) -> dict[str, float]:
+    """A metric by task: the mean of its samples, or what else `of` makes of them."""
     values: dict[str, list[float]] = {}
     for row in rows:
         value = metric(row)
         if value is not None:
             values.setdefault(row["task"], []).append(float(value))
-    return {task: statistics.fmean(found) for task, found in values.items()}
+    return {task: of(found) for task, found in values.items()}
 
 
 def groups_of(rows: Iterable[Row]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from rulewright import console, jsonl
 from rulewright.actions import Action, Rejection, read_action
 from rulewright.data.schemas import CodeElsewhere
 from rulewright.engine import Engine, Request
-from rulewright.errors import RulewrightError, UsageError
+from rulewright.errors import UsageError
 from rulewright.evaluation import compare, heldout
 from rulewright.evaluation.canitedit import data as canitedit
 from rulewright.evaluation.canitedit import protocol
@@ -345,10 +345,5 @@ def _here(names: Sequence[str], folder: Path) -> list[Path]:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise RulewrightError(f"{path}: not JSON ({error})", "run the evaluation again") from error
-    return value
+    found: dict[str, Any] = jsonl.read_json(path, "run the evaluation again") if path.is_file() else {}
+    return found

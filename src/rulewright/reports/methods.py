@@ -119,7 +119,8 @@ def _table(methods: Sequence[Trained], one: Wanted, baseline: str) -> Json | Non
 
 
 def _values(runs: Sequence[Sequence[Row]], measure: Measure, best: bool) -> _Values:
-    seeds = [_by_task(tables.counted(rows), measure, best) for rows in runs]
+    of = max if best else statistics.fmean
+    seeds = [tables.per_task(tables.counted(rows), measure.read, of) for rows in runs]
     together: dict[str, list[float]] = {}
     for seed in seeds:
         for task, value in seed.items():
@@ -132,17 +133,6 @@ def _values(runs: Sequence[Sequence[Row]], measure: Measure, best: bool) -> _Val
         [statistics.fmean(seed.values()) for seed in seeds],
         statistics.fmean(right) if right else None,
     )
-
-
-def _by_task(rows: Sequence[Row], measure: Measure, best: bool) -> dict[str, float]:
-    if not best:
-        return tables.per_task(rows, measure.read)
-    found: dict[str, float] = {}
-    for row in rows:
-        value = measure.read(row)
-        if value is not None:
-            found[row["task"]] = max(found.get(row["task"], value), value)
-    return found
 
 
 def _row(name: str, values: _Values, baseline: _Values | None, measure: Measure) -> Json:

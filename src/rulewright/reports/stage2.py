@@ -6,7 +6,6 @@ is judged by hand. What is not there is left out and listed as missing.
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from rulewright import console, jsonl
-from rulewright.errors import RulewrightError
 from rulewright.evaluation.measures import BENCHMARKS, estimates_of
 from rulewright.evaluation.tables import cell, with_unit
 from rulewright.reports import benchmarks
@@ -82,12 +80,7 @@ def gather(
 
 
 def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise RulewrightError(
-            f"{path}: not JSON ({error})", "run that stage again, or move its folder away"
-        ) from error
+    return jsonl.read_json(path, "run that stage again, or move its folder away")
 
 
 def _finished(evals: Path) -> list[Path]:

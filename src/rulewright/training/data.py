@@ -21,7 +21,7 @@ from rulewright.actions import Rejection, describe_action, render_response
 from rulewright.actions.codec import parse_action
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.generation import chat
-from rulewright.prompts import Message, Style, action_prompt, edit_answer, edit_prompt
+from rulewright.prompts import Message, Style, edit_answer, edit_prompt, record_prompt
 from rulewright.state.state import StateUpdate
 from rulewright.training.config import Task
 from rulewright.verdict import Verdict
@@ -43,10 +43,7 @@ class Form:
     def prompt(self, record: NormalizedRecord) -> list[Message]:
         if self.task == "edit":
             return edit_prompt(record.instruction, record.pre, record.language, self.style)
-        feedback = record.metadata.feedback or ""
-        return action_prompt(
-            record.instruction, record.pre, record.language, record.state, feedback, self.style
-        )
+        return record_prompt(record, self.style)
 
     def answer(self, record: NormalizedRecord) -> str | Rejection:
         """What the model should write; a `Rejection` where the record's action cannot be read."""

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, Self
 from rulewright.actions import Rejection, describe_action, render_response
 from rulewright.data.mix import mix
 from rulewright.data.schemas import NormalizedRecord
+from rulewright.environment import prompt_of, task_of
 from rulewright.errors import ConfigError, UsageError
 from rulewright.prompts import Style, action_prompt
 from rulewright.srl.scoring import TeacherStep
@@ -110,7 +111,7 @@ def _step_row(step: TeacherStep, style: Style, meter: Meter) -> Length:
 
 def _record_row(record: NormalizedRecord, style: Style, meter: Meter) -> Length:
     answer = action_answer(record, think=style == "full", update=style == "full")
-    prompt = action_prompt(record.instruction, record.pre, record.language, record.state, style=style)
+    prompt = prompt_of(task_of(record), style)
     return meter.row(prompt, "" if isinstance(answer, Rejection) else answer)
 
 

@@ -89,6 +89,20 @@ def published() -> Iterator[Json]:
     yield from json.loads(text)["repositories"]
 
 
+def pins_of(path: Path) -> list[Json]:
+    """The pins in a file that `bench build` wrote.
+
+    Raises:
+        RulewrightError: it is no such file; `UsageError` where it is absent.
+    """
+    hint = "name the pins.json beside the rows of an earlier `rulewright bench build`"
+    found = jsonl.read_json(path, hint)
+    if not isinstance(found, dict) or not isinstance(found.get("repositories"), list):
+        raise RulewrightError(f"{path}: holds no pins (no list `repositories`)", hint)
+    pins: list[Json] = found["repositories"]
+    return pins
+
+
 def compared(made: Json, pins: Sequence[Json]) -> str:
     """How rows stand to the pin of their repository, in words; empty where there is none.
 
