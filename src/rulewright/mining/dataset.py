@@ -193,8 +193,8 @@ def _records(
                 dropped[slug]["not reproduced"] += 1
                 continue
             n_literal[slug] += result["tier"] == "literal"
-            if edit.split in ("train", "dev", "test"):
-                splits[record.metadata.id] = edit.split  # type: ignore[assignment]
+            if edit.split:
+                splits[record.metadata.id] = edit.split
             yield slug, record
 
 
@@ -224,7 +224,7 @@ def _record(edit: EditRow, result: Result, slug: str, siblings: Siblings) -> Nor
     }  # fmt: skip
     metadata = RecordMetadata(
         id=record_id(instruction, edit.pre, edit.post, edit.language), source=f"mined_{slug}",
-        license=edit.license, group=edit.group or edit.source, action=render_action(action),
+        license=edit.license, group=edit.whole, action=render_action(action),
         provenance=provenance, **siblings.of(edit, action), **extra,
     )  # fmt: skip
     return NormalizedRecord(

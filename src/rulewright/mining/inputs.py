@@ -11,10 +11,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rulewright import jsonl
-from rulewright.data.schemas import record_id
+from rulewright.data.schemas import SPLITS, Split, record_id
+from rulewright.data.splits import split_of
 from rulewright.errors import UsageError
 from rulewright.languages import Language, language_of_path, normalize_language
 
@@ -34,10 +35,21 @@ class EditRow:
     """What shares a change (a fixer) or must not straddle splits (a repository)."""
     path: str = ""
     license: str = "unknown"
-    split: str = ""
+    split: Split | Literal[""] = ""
+    """Of the processed file that it came from (`…/train/…`); empty elsewhere."""
     alone: bool = True
     """Whether it may be mined by itself; else only what another file of its commit shares counts."""
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def whole(self) -> str:
+        """What must not straddle splits."""
+        return self.group or self.source
+
+    @property
+    def belongs_to(self) -> Split:
+        """The split of its record."""
+        return self.split or split_of(self.whole)
 
 
 class Stream:
@@ -89,14 +101,13 @@ class Stream:
 
     def _all(self) -> Iterator[EditRow]:
         for file in self.files:
-            split = file.parent.name if file.parent.name in ("train", "dev", "test") else ""
             for line in jsonl.read_lines(file):
                 row = line.value
                 problem = "not JSON" if row is None else _problem(row)
                 if row is None or problem:
                     self._exclude(f"{file}:{line.number}", problem)
                 else:
-                    yield _edit(row, split, self._default)
+                    yield _edit(row, file.parent.name, self._default)
         for repository in self.repositories:
             yield from self._commits(repository)
 
@@ -198,7 +209,12 @@ def _language(row: Mapping[str, Any]) -> Language:
     return language_of_path(str(row.get("path") or row.get("path_or_id") or ""))
 
 
-def _edit(row: Mapping[str, Any], split: str, default_source: str) -> EditRow:
+def _split(name: str) -> Split | Literal[""]:
+    """The split of that name; empty where there is none."""
+    return next((split for split in SPLITS if split == name), "")
+
+
+def _edit(row: Mapping[str, Any], folder: str, default_source: str) -> EditRow:
     held = row.get("metadata")
     meta: Mapping[str, Any] = held if isinstance(held, dict) else {}
     language = _language(row)
@@ -220,7 +236,7 @@ def _edit(row: Mapping[str, Any], split: str, default_source: str) -> EditRow:
         group=pick("group"),
         path=pick("path"),
         license=pick("license", "unknown"),
-        split=split or pick("split"),
+        split=_split(folder) or _split(pick("split")),
         alone=row.get("alone") is not False,
         extra={key: meta[key] for key in ("commit", "repo") if key in meta} or _known(row),
     )

@@ -12,7 +12,6 @@ from typing import Any, Final
 from rulewright import engine
 from rulewright.actions.action import Action
 from rulewright.data.schemas import MAX_ELSEWHERE, MAX_ELSEWHERE_CHARS, Sibling
-from rulewright.data.splits import split_of
 from rulewright.mining.inputs import EditRow, order
 from rulewright.verdict import Verdict
 
@@ -36,17 +35,16 @@ class Siblings:
         self._together = {name: few[tuple(ids)] for name, ids in together.items()}
         wanted = {name for ids in few.values() for name in ids}
         self._texts = {
-            edit.id: (_split(edit), edit.pre, edit.post)
+            edit.id: (edit.belongs_to, edit.pre, edit.post)
             for edit in (edits if wanted else ())
             if edit.id in wanted and max(len(edit.pre), len(edit.post)) <= MAX_ELSEWHERE_CHARS
         }
 
     def of(self, edit: EditRow, action: Action) -> dict[str, Any]:
         """The fields of an edit's record: `siblings` and `negatives`, where there are any."""
-        split = _split(edit)
         known = [self._texts[name] for name in self._together.get(edit.id, ()) if name in self._texts]
         others = dict.fromkeys(
-            (pre, post) for place, pre, post in known if place == split and pre != edit.pre
+            (pre, post) for place, pre, post in known if place == edit.belongs_to and pre != edit.pre
         )
         right = [pair for pair in others if engine.judge(action, *pair).verdict is Verdict.OK][:MAX_ELSEWHERE]
         done = [post for _, post in right if engine.judge(action, post).verdict is Verdict.NO_MATCH]
@@ -55,8 +53,3 @@ class Siblings:
             "negatives": tuple(done),
         }
         return {name: value for name, value in found.items() if value}
-
-
-def _split(edit: EditRow) -> str:
-    """Where the edit's record goes, as `mine` decides it."""
-    return edit.split if edit.split in ("train", "dev", "test") else split_of(edit.group or edit.source)
