@@ -74,37 +74,57 @@ TYPE_NAMES: Final = frozenset({"identifier", "type_identifier"})
 # Roles of nodes, by the kind's name.
 
 ERROR: Final = "ERROR"
-ROOTS: Final = frozenset({"program", "module", "source_file", "translation_unit", ERROR})
+ROOTS: Final = frozenset({"program", "module", "source_file", "translation_unit", "compilation_unit", ERROR})
 """A whole file, or what could not be parsed: never what a rule is about."""
 LIST: Final = re.compile(
-    r"argument|parameters|parameter_list|^list$|^tuple$|array|^object|dictionary|^set$|block$|_body$|_list$"
-    r"|initializer|named_imports|^body_statement|expression_list|element_value|literal_value"
+    r"arguments|argument_list|(?:keyword|variadic)_argument|parameters|parameter_list|^list$|^tuple$|array"
+    r"|^object|dictionary|^set$|^hash$|block$|_body$|_list$|initializer|named_imports|^body_statement|^statements$"
+    r"|expression_list|element_value|literal_value|^collection_expression$"
 )
 """Holds items in a row, of which some may be one `$$$X`."""
-NAME: Final = re.compile(r"identifier$|^name$|_name$|^self$|^this$|^super$")
-BODY: Final = re.compile(r"block$|_body$")
-STATEMENTS: Final = re.compile(r"block$|_body$|^statement_list$")
+NAME: Final = re.compile(
+    r"identifier$|^name$|_name$|^self$|^this$|^super$|^constant$|_variable$|_key_symbol$"
+)
+BODY: Final = re.compile(r"block$|_body$|^body_statement$")
+STATEMENTS: Final = re.compile(r"block$|_body$|^statement_list$|^body_statement$|^statements$")
 CLASS: Final = re.compile(r"^class")
-VALUE: Final = re.compile(r"string|number|integer|float|literal|char")
-MODIFIER: Final = re.compile(r"^modifiers$|modifier$|annotation$|^decorator$|attribute_item")
+VALUE: Final = re.compile(r"string|number|integer|float|literal|char|simple_symbol")
+MODIFIER: Final = re.compile(
+    r"^modifiers$|^modifier$|(?<!^if)(?<!^unless)(?<!^while)(?<!^until)(?<!^rescue)_modifier$|annotation$"
+    r"|^decorator$|attribute_item|^attribute_list$"
+)
 ARGUMENTS: Final = re.compile(r"argument|parameter")
-IMPORT: Final = re.compile(r"import|package_clause|^use_declaration$|include")
+IMPORT: Final = re.compile(
+    r"import|package_clause|package_header|^use_declaration$|^namespace_use|^using_directive$|include"
+)
 DECLARATOR: Final = re.compile(r"declarator$|_spec$|^assignment$|^expression_statement$")
-CALL: Final = re.compile(r"^call$|^call_expression$|^method_invocation$|^macro_invocation$")
+CALL: Final = re.compile(
+    r"^call$|^call_expression$|^method_invocation$|^macro_invocation$|^invocation_expression$"
+    r"|^(?:function|member|nullsafe_member|scoped)_call_expression$"
+)
 MEMBERS: Final = frozenset(
     {
         "attribute", "member_expression", "selector_expression", "field_expression", "scoped_identifier",
-        "qualified_identifier", "field_access",
+        "qualified_identifier", "field_access", "member_access_expression", "scope_resolution",
+        "navigation_expression", "qualified_name",
     }
 )  # fmt: skip
 """`a.b`, `a::b`: a name behind its qualifier."""
-FIXED_NAMES: Final = frozenset({"scoped_identifier", "dotted_name", "predefined_type", "primitive_type"})
+FIXED_NAMES: Final = frozenset(
+    {
+        "scoped_identifier", "dotted_name", "predefined_type", "primitive_type", "qualified_name",
+        "scope_resolution", "user_type", "named_type",
+    }
+)  # fmt: skip
 """Kinds that name what code is about though their kind is no plain name."""
 MEMBER_NAMES: Final = frozenset({"property_identifier", "field_identifier", "type_identifier"})
 APART: Final = (
     "import_statement", "import_from_statement", "import_declaration", "attribute", "string", "decorator",
     "member_expression", "field_access", "function_definition", "class_definition", "class_declaration",
     "method_declaration", "function_declaration", "call", "call_expression", "argument_list", "arguments",
+    "using_directive", "namespace_use_declaration", "import_header", "invocation_expression",
+    "member_access_expression", "function_call_expression", "member_call_expression", "navigation_expression",
+    "value_arguments",
 )  # fmt: skip
 """Places in which a word may mean something else than outside."""
 
@@ -118,8 +138,20 @@ FIELDS: Final = (
     "expression", "path", "package", "result", "element", "scope", "macro", "label", "alias", "pattern",
 )  # fmt: skip
 """Those that decide a node's role, in the order in which they are tried."""
+UNNAMED_ROLES: Final = {
+    ("call_expression", "simple_identifier"): "function",
+    ("call_expression", "navigation_expression"): "function",
+    ("navigation_suffix", "simple_identifier"): "property",
+    ("function_declaration", "simple_identifier"): "name",
+    ("enum_entry", "simple_identifier"): "name",
+    ("object_creation_expression", "name"): "type",
+    ("class_constant_access_expression", "name"): "property",
+}
+"""The role of a node, by its parent's kind and its own, where the grammar has no field for it."""
 CALLEE_FIELDS: Final = frozenset({"function", "constructor"})
-NAME_FIELDS: Final = frozenset({"property", "attribute", "field", "function", "constructor", "type"})
+NAME_FIELDS: Final = frozenset(
+    {"property", "attribute", "field", "function", "constructor", "type", "method"}
+)
 """What stands here names what the code is about."""
 DECLARED_FIELDS: Final = frozenset({"name", "left", "key", "declarator"})
 ROLE_FIELDS: Final = frozenset({"name", "attribute", "property", "field", "key", "label", "alias"})
@@ -127,13 +159,15 @@ ROLE_FIELDS: Final = frozenset({"name", "attribute", "property", "field", "key",
 CONSTANTS: Final = frozenset(
     {
         "None", "True", "False", "null", "undefined", "true", "false", "nil", "self", "this", "super", "cls",
-        "NULL", "nullptr", "iota",
+        "NULL", "nullptr", "iota", "$this", "TRUE", "FALSE",
     }
 )  # fmt: skip
 
 _IMPORT_LINE: Final[dict[Language, str]] = {
     "python": r"^\s*(?:from|import)\b.*",
     "go": r'^\s*(?:import\b.*|(?:\w+\s+)?"[\w./-]+")$',
+    "ruby": r"^\s*(?:require|require_relative|load|autoload)\b.*",
+    "csharp": r"^\s*(?:global\s+)?using\b(?!\s*\().*",
 }
 _ANY_IMPORT_LINE: Final = r"^\s*(?:import\b.*|export\b.*\bfrom\b.*|.*\brequire\(.*|use\b.*|#include.*)"
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Final, Literal, get_args
 
-Language = Literal["python", "javascript", "typescript", "tsx", "java", "go", "c", "cpp", "rust", "other"]
+Language = Literal[
+    "python", "javascript", "typescript", "tsx", "java", "go", "c", "cpp", "rust",
+    "ruby", "php", "csharp", "kotlin", "other",
+]  # fmt: skip
 LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
 
 EXTENSIONS: Final[dict[str, Language]] = {
@@ -22,6 +25,10 @@ EXTENSIONS: Final[dict[str, Language]] = {
     ".cc": "cpp", ".cpp": "cpp", ".cxx": "cpp", ".hpp": "cpp", ".hh": "cpp", ".hxx": "cpp", ".c++": "cpp",
     ".cu": "cpp", ".ino": "cpp",
     ".rs": "rust",
+    ".rb": "ruby", ".rbw": "ruby", ".gemspec": "ruby",
+    ".php": "php",
+    ".cs": "csharp",
+    ".kt": "kotlin", ".ktm": "kotlin", ".kts": "kotlin",
 }  # fmt: skip
 
 # Display names (GitHub, CommitPack), ast-grep aliases and ours, all lower case.
@@ -32,11 +39,15 @@ ALIASES: Final[dict[str, Language]] = {
     "golang": "go",
     "c++": "cpp", "cc": "cpp", "cxx": "cpp",
     "rs": "rust",
+    "rb": "ruby",
+    "c#": "csharp", "cs": "csharp",
+    "kt": "kotlin",
 }  # fmt: skip
 
 _SUFFIX: Final[dict[Language, str]] = {
     "python": ".py", "javascript": ".js", "typescript": ".ts", "tsx": ".tsx", "java": ".java",
-    "go": ".go", "c": ".c", "cpp": ".cpp", "rust": ".rs", "other": ".txt",
+    "go": ".go", "c": ".c", "cpp": ".cpp", "rust": ".rs",
+    "ruby": ".rb", "php": ".php", "csharp": ".cs", "kotlin": ".kt", "other": ".txt",
 }  # fmt: skip
 
 

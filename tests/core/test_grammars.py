@@ -28,6 +28,12 @@ def test_every_kind_and_field_of_a_row_exists(language: Language) -> None:
         ("rust", "fn f() { a.b(c); }", "call_expression"),
         ("c", "void f() { a.b(c); }", "call_expression"),
         ("cpp", "void f() { a.b(c); }", "call_expression"),
+        ("ruby", "a.b(c)", "call"),
+        ("php", "<?php $a->b($c);", "member_call_expression"),
+        ("php", "<?php b($c);", "function_call_expression"),
+        ("php", "<?php A::b($c);", "scoped_call_expression"),
+        ("csharp", "class A { void F() { a.B(c); } }", "invocation_expression"),
+        ("kotlin", "fun f() { a.b(c) }", "call_expression"),
     ],
 )
 def test_a_call_is_known_as_one_and_what_is_not_called_is_none(
@@ -49,6 +55,10 @@ def test_a_call_is_known_as_one_and_what_is_not_called_is_none(
         ("java", "import a.B;", "important(b);"),
         ("rust", "use std::io;", "user();"),
         ("c", "#include <a.h>", "int include;"),
+        ("ruby", "require_relative 'a'", "required(a)"),
+        ("php", "use A\\B;", "used();"),
+        ("csharp", "using A.B;", "using (var a = b) {"),
+        ("kotlin", "import a.B", "important(b)"),
     ],
 )
 def test_lines_that_import(language: Language, line: str, other: str) -> None:

@@ -64,7 +64,7 @@ def pack(tmp_path: Path) -> Path:
         rules__lonely_DOT_yml=rule("lonely", "old($A)", "new($A)"),
         rules__wrong_DOT_yml=rule("contradicts", "f($A)", "g($A)", "message: Call g\n"),
         rules__silent_DOT_yml=rule("silent", "absent($A)", "present($A)", "message: Call present\n"),
-        rules__ruby_DOT_yml=rule("for-ruby", "puts $A", "p $A", language="ruby"),
+        rules__lua_DOT_yml=rule("for-lua", "print($A)", "put($A)", language="lua"),
         rules__broken_DOT_yml="id: [unclosed\n",
         utils__fn_DOT_yml=(
             "id: in-function\nlanguage: python\nrule:\n  inside: {kind: function_definition, stopBy: end}\n"
@@ -81,7 +81,7 @@ def pack(tmp_path: Path) -> Path:
             "rule-tests__find-test_DOT_yml": cases_of("find-only", ["eval(x)\n"]),
             "rule-tests__wrong-test_DOT_yml": cases_of("contradicts", [f"f(1)\n{FILLER}"], ["f(2)\n"]),
             "rule-tests__silent-test_DOT_yml": cases_of("silent", [f"nothing()\n{FILLER}"]),
-            "rule-tests__ruby-test_DOT_yml": cases_of("for-ruby", ["puts 1\n"]),
+            "rule-tests__lua-test_DOT_yml": cases_of("for-lua", ["print(1)\n"]),
             "rule-tests____snapshots____none-snapshot_DOT_yml": "id: no-eq-none\nsnapshots: {}\n",
         },
     )  # fmt: skip

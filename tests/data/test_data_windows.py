@@ -71,6 +71,10 @@ def test_what_is_too_large_gives_none() -> None:
 JAVA = "class A {\n  int a() {\n    return 1;\n  }\n\n  int b() { return 2; }\n}\n" * 2
 GO = "package p\n\nfunc a() int {\n\treturn 1\n}\n\nfunc b() {}\n"
 RUST = "struct A;\nimpl A {\n    fn a() -> i32 {\n        let v = 1;\n        v\n    }\n}\n"
+RUBY = "class A\n  # first\n  def a\n    one\n  end\n\n  def self.b\n    two\n  end\nend\n"
+PHP = "<?php\nfunction a() {\n    $x = 1;\n}\nclass A {\n    public function b() {\n    c();\n    }\n}\n"
+CSHARP = "class A\n{\n    [Old]\n    int B()\n    {\n        return 1;\n    }\n\n    int C() => 2;\n}\n"
+KOTLIN = "class A {\n    fun a(): Int {\n        return 1\n    }\n\n    fun b() = 2\n}\n"
 TYPESCRIPT = "import a from 'a';\nexport function f(x: number): number {\n  return x + 1;\n}\nf(2);\n"
 
 
@@ -81,6 +85,11 @@ TYPESCRIPT = "import a from 'a';\nexport function f(x: number): number {\n  retu
         ("go", GO, "1", "2", "function_declaration"),
         ("rust", RUST, "1;", "2;", "function_item"),
         ("typescript", TYPESCRIPT, "+ 1", "+ 2", "export_statement"),
+        ("ruby", RUBY, "two", "three", "singleton_method"),
+        ("php", PHP, "1;", "3;", "function_definition"),
+        ("php", PHP, "c();", "d();", "class_declaration"),  # its method alone is a syntax error
+        ("csharp", CSHARP, "1;", "3;", "method_declaration"),
+        ("kotlin", KOTLIN, "1", "3", "function_declaration"),
     ],
 )
 def test_functions_of_other_languages(language: Language, pre: str, old: str, new: str, kind: str) -> None:

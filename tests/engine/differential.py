@@ -122,7 +122,7 @@ def _cut(code: str, rng: random.Random) -> str:
     return code[start : code.rfind("\n", start, start + MAX_CODE_CHARS) + 1]
 
 
-_COMMENT: Final[dict[str, str]] = {"python": "#"}
+_COMMENT: Final[dict[str, str]] = {"python": "#", "ruby": "#"}
 
 
 def _vary(code: str, language: Language, rule_id: str, rng: random.Random) -> str:

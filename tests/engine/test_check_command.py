@@ -55,7 +55,7 @@ CASES = [
     ("matches-nothing", rule("r", {"pattern": "f($A)", "kind": "string"}), "exclude"),
     ("matches-nothing", rule("r", {"all": [{"kind": "call"}, {"kind": "string"}]}), "exclude"),
     ("broken-pattern", rule("r", {"pattern": "f($a)"}), "upper case"),
-    ("not-checked", "id: r\nlanguage: ruby\nrule: {kind: call}\n", "ruby"),
+    ("not-checked", "id: r\nlanguage: lua\nrule: {kind: function_call}\n", "lua"),
 ]
 
 

@@ -148,7 +148,7 @@ def test_rules_for_two_languages_each_on_its_files(tree: Path) -> None:
     assert "var a = !b" in (tree / "app/g.go").read_text() and (tree / "app/a.py").read_text() == NEW
 
 
-@pytest.mark.parametrize("name", ["ruby", "json"])
+@pytest.mark.parametrize("name", ["lua", "json"])
 def test_a_language_that_only_ast_grep_takes_is_told_as_that(
     tree: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:

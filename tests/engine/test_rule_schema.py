@@ -39,7 +39,8 @@ WRONG = {
 def test_every_listed_kind_and_field_exists(language: Language) -> None:
     root = SgRoot("", language).root()
     found = kinds.names(language)
-    assert len(found.kinds) > 80 and len(found.fields) > 20
+    # The grammar of Kotlin names few fields.
+    assert len(found.kinds) > 80 and len(found.fields) > (3 if language == "kotlin" else 20)
     for kind in found.kinds:
         root.find({"rule": {"kind": kind}})
     for field in found.fields:

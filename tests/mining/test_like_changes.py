@@ -142,6 +142,18 @@ CHANGES = [
      "use kit::Z;\n\nfn f(z: Z) -> u8 {\n    z.folded(1)\n}\n",
      "use kit::old_fold;\nuse kit::Z;\n\nfn g(y: Z) -> u8 {\n    old_fold(y, 2)\n}\n",
      "use kit::Z;\n\nfn g(y: Z) -> u8 {\n    y.folded(2)\n}\n"),
+    ("a.py", '"""Doc."""\n\nimport old\nimport z\n\nz.g(old.make(1))\n',
+     '"""Doc."""\n\nimport z\nimport fresh\n\nz.g(fresh.of(1))\n',
+     '"""Other."""\n\nimport old\nimport z\n\nz.h(old.make(7))\n',
+     '"""Other."""\n\nimport z\nimport fresh\n\nz.h(fresh.of(7))\n'),
+    ("a.kt", "import a.Old\nimport a.Z\n\nfun f(): Z = Old.make(1)\n",
+     "import a.Z\nimport a.Fresh\n\nfun f(): Z = Fresh.of(1)\n",
+     "import a.Old\nimport a.Z\n\nfun g(q: Z): Z {\n    return Old.make(q)\n}\n",
+     "import a.Z\nimport a.Fresh\n\nfun g(q: Z): Z {\n    return Fresh.of(q)\n}\n"),
+    ("a.php", "<?php\n\nuse A\\Old;\nuse A\\Z;\n\nfunction f(): Z\n{\n    return Old::make(1);\n}\n",
+     "<?php\n\nuse A\\Z;\nuse A\\Fresh;\n\nfunction f(): Z\n{\n    return Fresh::of(1);\n}\n",
+     "<?php\n\nuse A\\Old;\nuse A\\Z;\n\nfunction g(Z $q): Z\n{\n    return Old::make($q);\n}\n",
+     "<?php\n\nuse A\\Z;\nuse A\\Fresh;\n\nfunction g(Z $q): Z\n{\n    return Fresh::of($q);\n}\n"),
 ]  # fmt: skip
 
 
@@ -209,6 +221,11 @@ def test_a_name_that_is_an_option_of_git_is_none(repo: Path, capsys: pytest.Capt
         ('import q "io/ioutil"', "go", "io/ioutil", {"q"}),
         ("use a::b::{C, D};", "rust", "a::b", {"C", "D"}),
         ("use a::b::C as E;", "rust", "a::b::C", {"E"}),
+        ("import a.b.C", "kotlin", "a.b.C", {"C"}),
+        ("import a.b.C as E", "kotlin", "a.b.C", {"E"}),
+        (r"use A\B\C;", "php", r"A\B\C", {"C"}),
+        (r"use A\B\{C, D as E};", "php", r"A\B", {"C", "E"}),
+        (r"use function A\f;", "php", r"A\f", {"f"}),
     ],
 )
 def test_an_import_says_what_it_binds(text: str, language: str, module: str, names: set[str]) -> None:

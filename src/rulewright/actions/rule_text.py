@@ -45,17 +45,21 @@ AST_GREP_NAMES: Final[dict[str, Language]] = {
     "c": "c",
     "cpp": "cpp", "c++": "cpp", "cc": "cpp", "cxx": "cpp",
     "rust": "rust", "rs": "rust",
+    "ruby": "ruby", "rb": "ruby",
+    "php": "php",
+    "csharp": "csharp", "cs": "csharp",
+    "kotlin": "kotlin", "kt": "kotlin",
 }  # fmt: skip
 # What ast-grep knows besides, so that a message can tell a misspelling from a limit of ours.
 OTHER_LANGUAGES: Final = frozenset(
-    ["bash", "csharp", "cs", "c#", "css", "dart", "elixir", "ex", "haskell", "hs", "hcl", "tf", "terraform",
-     "html", "htm", "json", "kotlin", "kt", "kts", "lua", "nix", "php", "ruby", "rb", "scala", "solidity",
-     "sol", "sql", "swift", "yaml", "yml", "markdown", "md", "sh", "zsh"]
+    ["bash", "css", "dart", "elixir", "ex", "haskell", "hs", "hcl", "tf", "terraform", "html", "htm", "json",
+     "lua", "nix", "scala", "solidity", "sol", "sql", "swift", "yaml", "yml", "markdown", "md", "sh", "zsh"]
 )  # fmt: skip
 # How ast-grep's documentation spells them.
 DISPLAY_NAMES: Final[dict[Language, str]] = {
     "python": "Python", "javascript": "JavaScript", "typescript": "TypeScript", "tsx": "Tsx",
-    "java": "Java", "go": "Go", "c": "C", "cpp": "Cpp", "rust": "Rust", "other": "other",
+    "java": "Java", "go": "Go", "c": "C", "cpp": "Cpp", "rust": "Rust",
+    "ruby": "Ruby", "php": "Php", "csharp": "CSharp", "kotlin": "Kotlin", "other": "other",
 }  # fmt: skip
 
 

@@ -27,7 +27,8 @@ _ALTERNATIVES: Final[dict[Language, tuple[Language, ...]]] = {
     "tsx": ("typescript",),
 }
 _GENERATED_PATH: Final = re.compile(
-    r"(\.min\.(js|css)|_pb2(_grpc)?\.py|\.pb\.(go|cc|h)|\.g\.dart|\.generated\.\w+|zz_generated[\w.]*\.go)$"
+    r"(\.min\.(js|css)|_pb2(_grpc)?\.py|\.pb\.(go|cc|h)|\.g\.dart|\.generated\.\w+|zz_generated[\w.]*\.go"
+    r"|\.(g|g\.i|Designer)\.cs)$"
     r"|(^|/)(node_modules|bower_components|third_party|vendor|site-packages)/",
 )
 _GENERATED_TEXT: Final = re.compile(

@@ -25,6 +25,8 @@ DEFINITIONS: Final = frozenset(
         "annotation_type_declaration", "type_declaration",
         "function_item", "impl_item", "struct_item", "enum_item", "trait_item", "mod_item",
         "class_specifier", "struct_specifier", "template_declaration", "namespace_definition",
+        "method", "singleton_method", "trait_declaration", "struct_declaration", "namespace_declaration",
+        "local_function_statement", "object_declaration", "companion_object", "secondary_constructor",
     }
 )  # fmt: skip
 _WRAPPERS: Final = frozenset({"decorated_definition", "export_statement", "template_declaration"})
@@ -32,7 +34,8 @@ _FUNCTIONS: Final = frozenset(
     {
         "function_definition", "decorated_definition", "function_declaration",
         "generator_function_declaration", "method_definition", "method_declaration",
-        "constructor_declaration", "function_item",
+        "constructor_declaration", "function_item", "method", "singleton_method", "local_function_statement",
+        "secondary_constructor",
     }
 )  # fmt: skip
 

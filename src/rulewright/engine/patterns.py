@@ -18,7 +18,10 @@ from ast_grep_py import SgNode, SgRoot
 from rulewright.languages import Language
 
 # The letter that stands for `$` where `$` is not part of an identifier (ast-grep's table).
-_SIGIL: Final[dict[Language, str]] = {"python": "µ", "rust": "µ", "go": "µ", "c": "𐀀", "cpp": "𐀀"}
+_SIGIL: Final[dict[Language, str]] = {
+    "python": "µ", "rust": "µ", "go": "µ", "c": "𐀀", "cpp": "𐀀",
+    "ruby": "µ", "php": "µ", "csharp": "µ", "kotlin": "µ",
+}  # fmt: skip
 _DOLLARS: Final = re.compile(r"(\$+)([A-Z_])?")
 _MULTI: Final = re.compile(r"\$\$\$([A-Z0-9_]*)")
 _SINGLE: Final = re.compile(r"\$\$?([A-Z_][A-Z0-9_]*)")
@@ -92,11 +95,10 @@ def facts(pattern: str, selector: str | None, language: Language) -> PatternFact
         else:
             (repeated if variable[0] in variables else variables).add(variable[0])
     kind: str | None = top.kind()
-    bare = variable_of(top.text(), language)
-    if selector:
-        # A contextual pattern knows its kind even where it is a bare variable.
-        kind = None if kind == _ERROR else kind
-    elif bare is not None or kind == _ERROR:
+    # ast-grep takes an error for a kind where it is one token; a contextual pattern knows its kind
+    # even where it is a bare variable.
+    bare = variable_of(top.text(), language) is not None
+    if (kind == _ERROR and not top.is_leaf()) or (bare and not selector):
         kind = None
     return PatternFacts(kind, broken, frozenset(variables), frozenset(repeated), frozenset(words), anonymous)
 

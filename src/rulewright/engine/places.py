@@ -18,8 +18,18 @@ from rulewright.engine.rules import compile_rule
 from rulewright.verdict import Place
 
 _LINE_END: Final = re.compile("\n")
-_IMPORTS: Final = frozenset({"use_declaration", "preproc_include", "extern_crate_declaration"})
-_WORDS: Final = frozenset({"string_fragment", "string_content", "interpreted_string_literal_content"})
+_IMPORTS: Final = frozenset(
+    {
+        "use_declaration", "preproc_include", "extern_crate_declaration", "namespace_use_declaration",
+        "using_directive",
+    }
+)  # fmt: skip
+_WORDS: Final = frozenset(
+    {
+        "string_fragment", "string_content", "interpreted_string_literal_content", "string_literal_content",
+        "heredoc_content",
+    }
+)  # fmt: skip
 
 
 Keep = Callable[[Place], str | None]

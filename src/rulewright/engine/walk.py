@@ -30,7 +30,8 @@ ANY: Final[dict[str, Any]] = {"kind": "ERROR"}
 ROOTS: Final[dict[Language, str]] = {
     "python": "module", "javascript": "program", "typescript": "program", "tsx": "program",
     "java": "program", "go": "source_file", "c": "translation_unit", "cpp": "translation_unit",
-    "rust": "source_file",
+    "rust": "source_file", "ruby": "program", "php": "program", "csharp": "compilation_unit",
+    "kotlin": "source_file",
 }  # fmt: skip
 """The node that every file has: a rule for it matches wherever a rule with these globs can."""
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from ast_grep_py import SgNode
+
 from rulewright import difftext
 from rulewright.actions import visit
 from rulewright.actions.action import Rule
@@ -27,12 +29,14 @@ KINDS: Final[Mapping[Language, tuple[str, ...]]] = {
     "python": ("import_statement", "import_from_statement"),
     "javascript": _SCRIPT, "typescript": _SCRIPT, "tsx": _SCRIPT,
     "java": ("import_declaration",), "go": ("import_spec",), "rust": ("use_declaration",),
+    "kotlin": ("import_header",), "php": ("namespace_use_declaration",),
 }  # fmt: skip
 """Kinds of the nodes that bring names into a file."""
 NAMES: Final[Mapping[Language, tuple[str, ...]]] = {
     "python": ("identifier",), "javascript": _SCRIPT_NAMES, "typescript": _TYPED_NAMES, "tsx": _TYPED_NAMES,
     "java": ("identifier", "type_identifier"), "go": ("identifier", "package_identifier"),
-    "rust": ("identifier", "type_identifier"),
+    "rust": ("identifier", "type_identifier"), "kotlin": ("simple_identifier", "type_identifier"),
+    "php": ("name",),
 }  # fmt: skip
 """Kinds of the nodes that use them."""
 _PARTS: Final[Mapping[Language, tuple[str, ...]]] = {
@@ -40,13 +44,19 @@ _PARTS: Final[Mapping[Language, tuple[str, ...]]] = {
     "typescript": ("import_specifier",), "tsx": ("import_specifier",),
 }  # fmt: skip
 """Kinds of one name among several of one import."""
+_HOLDERS: Final[Mapping[Language, str]] = {"kotlin": "import_list"}
+"""Kind of the node that holds the imports, where that is not the root."""
+_PATHS: Final[Mapping[Language, str]] = {"java": ".", "kotlin": ".", "rust": "::", "php": "\\"}
+"""What stands between the parts of a name, where an import is one path."""
 _NAME: Final = re.compile(r"[A-Za-z_]\w*")
 _STRING: Final = re.compile(r"""(["'])(.*?)\1""")
 _REQUIRE: Final = re.compile(
     r"^\s*(?:const|let|var)\s+(.*?)=\s*(?:await\s+)?(?:require|import)\s*\(", re.DOTALL
 )
 _PATH: Final = re.compile(
-    r"(?:import|use|pub use)\s+(?:static\s+)?([\w.:]+)((?:\.|::)\{.*\}|\s+as\s+\w+)?", re.DOTALL
+    r"(?:import|use|pub use)\s+(?:(?:static|function|const)\s+)?\\?([\w.:\\]+)"
+    r"((?:\.|::|\\)\{.*\}|\s+as\s+\w+)?",
+    re.DOTALL,
 )
 _DECLARING: Final = ("const ", "let ", "var ")
 _KEYWORDS: Final = frozenset({"import", "type", "typeof", "static", "use", "pub", "crate", "self"})
@@ -85,12 +95,12 @@ def _split(text: str, language: Language) -> tuple[str, list[str]]:
         found = re.fullmatch(r"import\s+([\w.]+(?:\s+as\s+\w+)?)", text)
         name = found[1] if found is not None else ""
         return name.split(" ")[0], [name if " as " in name else name.split(".")[0]]
-    if language in ("java", "rust"):
+    if language in _PATHS:
         found = _PATH.fullmatch(text)
-        if found is None or found[1].endswith("::"):
+        if found is None or found[1].endswith(_PATHS[language]):
             return "", []
-        listed = (found[2] or "").strip(".:{} \n")
-        return found[1], listed.split(",") if listed else [re.split(r"\.|::", found[1])[-1]]
+        listed = (found[2] or "").strip(".:\\{} \n")
+        return found[1], listed.split(",") if listed else [found[1].split(_PATHS[language])[-1]]
     string = _STRING.search(text)
     if string is None:
         return "", []
@@ -120,10 +130,15 @@ class _Statement(NamedTuple):
 
 def _statements(text: str, language: Language) -> Iterator[_Statement]:
     """The imports at the top of a file, with their lines from 0."""
-    for node in parse(text, language).root.children():
+    for node in _at_the_top(text, language):
         if node.kind() in KINDS[language] and (states := read(node.text(), language)) is not None:
             span = node.range()
             yield _Statement(node.text(), span.start.line, span.end.line, states)
+
+
+def _at_the_top(text: str, language: Language) -> Iterator[SgNode]:
+    for node in parse(text, language).root.children():
+        yield from node.children() if node.kind() == _HOLDERS.get(language) else (node,)
 
 
 def bound(text: str, language: Language) -> dict[Bound, str]:
@@ -267,7 +282,7 @@ def _alone(one: Bound, statement: str, language: Language) -> dict[str, Any]:
 
 def _kind_of(statement: str, language: Language) -> str:
     root = parse(statement, language).root.children()
-    return root[0].kind() if root else KINDS[language][0]
+    return root[0].kind() if root and language not in _HOLDERS else KINDS[language][0]
 
 
 def _of_one(one: Bound, statement: str, language: Language) -> str:
@@ -278,17 +293,20 @@ def _of_one(one: Bound, statement: str, language: Language) -> str:
         return f"from {one.module} import {name}"
     quote = '"' if '"' in statement else "'"
     end = ";" if statement.endswith(";") else ""
-    if language == "rust":
-        return f"use {one.module}::{name};"
+    if language in _PATHS:
+        return f"use {one.module}{_PATHS[language]}{name};"
     if statement.startswith(_DECLARING):
         return f"{statement.split()[0]} {{ {one.name} }} = require({quote}{one.module}{quote}){end}"
     return f"import {{ {name} }} from {quote}{one.module}{quote}{end}"
 
 
 def _removing(one: Bound, statement: str, language: Language) -> Iterator[Rule]:
-    """The whole statement with the gap before it, or at the top of a file after it; one name of several."""
+    """The whole statement with the gap after another import, or before what follows; one name of several.
+
+    What stands above the first import, mostly a blank line away, keeps its distance.
+    """
     alone = _alone(one, statement, language)
-    yield {"rule": {**alone, "follows": {"pattern": "$Z"}},
+    yield {"rule": {**alone, "follows": {"pattern": "$Z", **_kinds(KINDS[language])}},
            "fix": {"template": "$Z", "expandStart": {"regex": "."}}}  # fmt: skip
     yield {"rule": {**alone, "precedes": {"pattern": "$Z"}},
            "fix": {"template": "$Z", "expandEnd": {"regex": "."}}}  # fmt: skip
@@ -313,7 +331,7 @@ def _bringing(one: Bound, statement: str, language: Language) -> Rule:
         kinds = list(_REQUIRES)
     kind = _kinds(kinds)
     known: dict[str, Any] = {"regex": r"\brequire\("} if kinds == list(_REQUIRES) else {}
-    last = {**kind, **known, "pattern": "$LAST", "inside": {"kind": ROOTS[language]},
+    last = {**kind, **known, "pattern": "$LAST", "inside": {"kind": _HOLDERS.get(language, ROOTS[language])},
             "not": {"precedes": {**kind, **known, "stopBy": "end"}}}  # fmt: skip
     names = frozenset({one.name})
     return demanding(

@@ -40,14 +40,16 @@ def is_called(node: Node) -> bool:
         is_bare = parent.children[0] is node
         if _is_oddly_spaced(parent, node):
             return False
-        return node.field() in ("function", "name", "macro") and not (
+        return node.role() in ("function", "name", "method", "macro") and not (
             is_bare and node.sg.text()[:1].isupper()
         )
+    if parent.kind == "navigation_suffix" and parent.parent is not None:
+        parent = parent.parent
     if parent.kind not in grammars.MEMBERS or node.siblings_after() or parent.parent is None:
         return False
     if _is_oddly_spaced(parent.parent, node):
         return False
-    return grammars.CALL.search(parent.parent.kind) is not None and parent.field() == "function"
+    return grammars.CALL.search(parent.parent.kind) is not None and parent.role() == "function"
 
 
 _ODD: Final = re.compile(r"\S[ \t]+\.|\.[ \t]|\S[ \t]+\($|\([ \t]+\)|\([ \t]{2}")

@@ -334,7 +334,7 @@ class _Lifter:
         if not grammars.NAME.search(node.kind):
             if text in grammars.CONSTANTS:
                 return True
-            callee = node.parent is not None and node.field() in grammars.CALLEE_FIELDS
+            callee = node.parent is not None and node.role() in grammars.CALLEE_FIELDS
             return callee or node.kind in grammars.FIXED_NAMES
         if text in grammars.CONSTANTS or (text in self.names and not self._is_argument(node, text)):
             return True
@@ -344,7 +344,7 @@ class _Lifter:
             return True
         if text[:1].isupper() and not text.isupper():
             return True
-        field = node.field()
+        field = node.role()
         if field == "name":
             parent = node.parent.kind if node.parent else ""
             return "declarator" not in parent and "parameter" not in parent

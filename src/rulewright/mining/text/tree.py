@@ -89,6 +89,11 @@ class Node:
             self._field = self._find_field()
         return self._field
 
+    def role(self) -> str:
+        """The field, or what stands for it where the grammar has none: never part of a rule."""
+        above = self.parent.kind if self.parent is not None else ""
+        return self.field() or grammars.UNNAMED_ROLES.get((above, self.kind), "")
+
     def _find_field(self) -> str:
         if self.parent is None:
             return ""
