@@ -93,6 +93,7 @@ MODIFIER: Final = re.compile(
     r"^modifiers$|^modifier$|(?<!^if)(?<!^unless)(?<!^while)(?<!^until)(?<!^rescue)_modifier$|annotation$"
     r"|^decorator$|attribute_item|^attribute_list$"
 )
+ARGUMENT_LISTS: Final = frozenset({"argument_list", "arguments", "value_arguments", "call_suffix"})
 ARGUMENTS: Final = re.compile(r"argument|parameter")
 IMPORT: Final = re.compile(
     r"import|package_clause|package_header|^use_declaration$|^namespace_use|^using_directive$|include"

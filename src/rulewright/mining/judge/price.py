@@ -17,7 +17,7 @@ def in_place(edit: Edit, candidate: Candidate) -> Candidate:
     """Like a telling expression that is mostly replaced, dislike what only its call tells apart."""
     if (candidate.is_token or candidate.shape == "transform") and is_called(candidate.anchor):
         return replace(candidate, extra_cost=candidate.extra_cost + costs.CALLED)
-    if candidate.kind in ("argument_list", "arguments"):
+    if candidate.kind in grammars.ARGUMENT_LISTS:
         return replace(candidate, extra_cost=candidate.extra_cost + costs.NO_CALL)
     if candidate.shape != "lexical" or candidate.is_token or candidate.bits < costs.ENOUGH_BITS:
         return candidate

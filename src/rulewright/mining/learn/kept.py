@@ -126,9 +126,11 @@ def _adds_nothing(wide: Found, narrow: Found) -> bool:
 def _stands_alone(candidate: Candidate) -> bool:
     """Whether what a rule matches says enough without what is around it.
 
-    A single token does not, nor does an argument: what it means its call says.
+    A single token does not, nor does a part of a name or an argument: what it means its call says.
     """
     if candidate.is_token or candidate.adds or not candidate.generalizes:
+        return False
+    if candidate.shape == "transform" and grammars.NAME.search(candidate.kind):
         return False
     near = (candidate.anchor, candidate.anchor.parent)
     named = not any(node is not None and grammars.ARGUMENTS.search(node.kind) for node in near)

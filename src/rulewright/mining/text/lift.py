@@ -322,6 +322,8 @@ class _Lifter:
             return False
         if not node.children and not self.policy.leaves:
             return False
+        if node.children and text[0].isspace():  # it holds the line end before it: the pattern needs that
+            return False
         return not (self.policy.literal_names and self._is_name(node, text))
 
     def _is_argument(self, node: Node, text: str) -> bool:

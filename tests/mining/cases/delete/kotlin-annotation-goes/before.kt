@@ -1,0 +1,4 @@
+class A {
+    @JvmStatic
+    fun f() = 1
+}

@@ -1,0 +1,5 @@
+<?php
+
+use App\Cart;
+
+$cart = new Cart();

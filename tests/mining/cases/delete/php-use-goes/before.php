@@ -1,0 +1,6 @@
+<?php
+
+use App\Cart;
+use App\Old;
+
+$cart = new Cart();

@@ -1,0 +1,5 @@
+public class CartTests
+{
+    [Fact]
+    public void Adds() { }
+}

@@ -1,0 +1,5 @@
+public class CartTests
+{
+    [TestMethod]
+    public void Adds() { }
+}

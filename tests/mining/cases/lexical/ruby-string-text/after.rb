@@ -1,0 +1,1 @@
+puts "receive mail"

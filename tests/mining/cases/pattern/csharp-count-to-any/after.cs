@@ -1,0 +1,10 @@
+class A
+{
+    void F()
+    {
+        if (items.Any())
+        {
+            G();
+        }
+    }
+}

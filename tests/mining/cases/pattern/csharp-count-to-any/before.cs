@@ -1,0 +1,10 @@
+class A
+{
+    void F()
+    {
+        if (items.Count() > 0)
+        {
+            G();
+        }
+    }
+}

@@ -1,0 +1,7 @@
+class A
+{
+    bool F(string name)
+    {
+        return name is null;
+    }
+}

@@ -1,0 +1,8 @@
+class A
+{
+    void F(string name)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        G(name);
+    }
+}

@@ -1,0 +1,1 @@
+fun f(text: String) = text.toLowerCase()

@@ -1,0 +1,1 @@
+fun f(name: String?) = name ?: "none"

@@ -1,0 +1,1 @@
+fun f(name: String?) = if (name != null) name else "none"

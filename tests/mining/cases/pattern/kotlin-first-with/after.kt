@@ -1,0 +1,1 @@
+val name = names.first { it.length > 2 }

@@ -1,0 +1,1 @@
+val name = names.filter { it.length > 2 }.first()

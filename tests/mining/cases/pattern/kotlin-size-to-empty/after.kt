@@ -1,0 +1,4 @@
+fun f(items: List<Int>) {
+    if (items.isEmpty()) return
+    g(items)
+}

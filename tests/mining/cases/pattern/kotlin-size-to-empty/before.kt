@@ -1,0 +1,4 @@
+fun f(items: List<Int>) {
+    if (items.size == 0) return
+    g(items)
+}

@@ -1,0 +1,4 @@
+<?php
+if (str_contains($text, '@')) {
+    send($text);
+}

@@ -1,0 +1,2 @@
+<?php
+$this->mailer->send($text, 3);

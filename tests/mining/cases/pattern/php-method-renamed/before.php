@@ -1,0 +1,2 @@
+<?php
+$this->mailer->post($text, 3);

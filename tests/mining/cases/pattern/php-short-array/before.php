@@ -1,0 +1,2 @@
+<?php
+$sizes = array(1, 2, 3);

@@ -1,0 +1,3 @@
+def load(path)
+  File.exist?(path) ? File.read(path) : ''
+end

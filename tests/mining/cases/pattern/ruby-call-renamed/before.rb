@@ -1,0 +1,3 @@
+def load(path)
+  File.exists?(path) ? File.read(path) : ''
+end

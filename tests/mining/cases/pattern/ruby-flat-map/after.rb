@@ -1,0 +1,1 @@
+names = rows.flat_map { |row| row.names }

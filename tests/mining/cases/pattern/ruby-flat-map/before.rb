@@ -1,0 +1,1 @@
+names = rows.map { |row| row.names }.flatten

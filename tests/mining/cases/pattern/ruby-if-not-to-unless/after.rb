@@ -1,0 +1,3 @@
+unless ready
+  wait(3)
+end

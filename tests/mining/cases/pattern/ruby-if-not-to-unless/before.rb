@@ -1,0 +1,3 @@
+if !ready
+  wait(3)
+end

@@ -1,0 +1,5 @@
+def close(file)
+  return if file == nil
+
+  file.close
+end
