@@ -93,7 +93,10 @@ MODIFIER: Final = re.compile(
     r"^modifiers$|^modifier$|(?<!^if)(?<!^unless)(?<!^while)(?<!^until)(?<!^rescue)_modifier$|annotation$"
     r"|^decorator$|attribute_item|^attribute_list$"
 )
-ARGUMENT_LISTS: Final = frozenset({"argument_list", "arguments", "value_arguments", "call_suffix"})
+SUFFIXES: Final = frozenset({"navigation_suffix", "call_suffix", "indexing_suffix"})
+"""The end of an expression, which is none by itself: `.name`, `(…)`, `[…]`."""
+CALL_PARTS: Final = SUFFIXES | {"argument_list", "arguments", "value_arguments"}
+"""What says nothing without the call that it belongs to."""
 ARGUMENTS: Final = re.compile(r"argument|parameter")
 IMPORT: Final = re.compile(
     r"import|package_clause|package_header|^use_declaration$|^namespace_use|^using_directive$|include"
@@ -107,7 +110,7 @@ MEMBERS: Final = frozenset(
     {
         "attribute", "member_expression", "selector_expression", "field_expression", "scoped_identifier",
         "qualified_identifier", "field_access", "member_access_expression", "scope_resolution",
-        "navigation_expression", "qualified_name",
+        "navigation_expression", "navigation_suffix", "qualified_name",
     }
 )  # fmt: skip
 """`a.b`, `a::b`: a name behind its qualifier."""

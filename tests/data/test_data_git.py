@@ -80,6 +80,31 @@ def test_single_file_commits_with_usable_messages(
     assert reasons == expected.split()
 
 
+def test_a_record_of_every_language(
+    repository: Repository, out: Path, ingest: Ingest, lay: SimpleNamespace
+) -> None:
+    edits = {
+        "a.rb": "def one\n  {}\nend\n", "a.php": "<?php\nfunction one()\n{{\n    return {};\n}}\n",
+        "A.cs": "class A\n{{\n    int One() => {};\n}}\n", "A.kt": "fun one(): Int {{\n    return {}\n}}\n",
+        "a.kts": "println({})\n", "a.gemspec": "one = {}\n", "a.rs": "fn one() -> u8 {{\n    {}\n}}\n",
+    }  # fmt: skip
+    for path, text in edits.items():
+        name = path.replace(".", "_DOT_")
+        repository.commit(f"Add the first version of {path}", **{name: text.format(1)})
+        repository.commit(f"Return two instead of one in {path}", **{name: text.format(2)})
+    repository.commit("Add a file that a tool has made", A_DOT_Designer_DOT_cs="class A { int a = 1; }\n")
+    repository.commit("Set a to two in what a tool made", A_DOT_Designer_DOT_cs="class A { int a = 2; }\n")
+    assert ingest("git", "--input", repository.path) == 0
+    made = {r.metadata.path: r for r in lay.records(out, "git")}
+    assert {path: record.language for path, record in made.items()} == {
+        "a.rb": "ruby", "a.php": "php", "A.cs": "csharp", "A.kt": "kotlin", "a.kts": "kotlin",
+        "a.gemspec": "ruby", "a.rs": "rust",
+    }  # fmt: skip
+    for path, record in made.items():
+        assert (record.pre, record.post) == (edits[str(path)].format(1), edits[str(path)].format(2))
+    assert "generated" in {r["reason"] for r in lay.rejects(out, "git")}
+
+
 def test_one_change_made_in_several_files_is_an_example_for_each(
     repository: Repository, out: Path, ingest: Ingest, lay: SimpleNamespace
 ) -> None:

@@ -170,13 +170,18 @@ def test_what_scan_refuses_is_refused_with_a_reason(rule: dict[str, object], rea
         ("python", "?", True), ("python", "a ?", False), ("csharp", "name", True), ("csharp", "$A", False),
         ("csharp", {"context": "$A", "selector": "ERROR"}, True), ("php", "$A", False), ("php", "$a", True),
         ("ruby", "$a", True), ("ruby", "$A", False), ("kotlin", "$A", False), ("kotlin", "f($a)", True),
+        ("kotlin", {"context": "fun f() { @A }", "selector": "modifiers"}, False),
+        ("kotlin", {"context": "@A fun f() {}", "selector": "modifiers"}, True),
         ("kotlin", "f($A, $$$)", True), ("php", "$this->f($A)", True), ("ruby", "$$$A", False),
     ],
 )  # fmt: skip
 def test_a_pattern_that_is_one_token_or_holds_a_dollar_is_taken_as_scan_takes_it(
     language: Language, pattern: object, taken: bool
 ) -> None:
-    """Of a syntax error ast-grep knows the kind where it is one token; `$` is a letter in some languages."""
+    """Of a syntax error ast-grep knows the kind where it is one token; `$` is a letter in some languages.
+
+    Where the parser has to invent a token, the command line decides what it is.
+    """
     pair = Pair({"rule": {"pattern": pattern}, "fix": "x"}, language, "name\n", "r")
     outcome = apply(Action(language, (pair.rule,)), pair.code, exact=True)
     assert (reference.scan_single(pair) is not None) == taken

@@ -32,7 +32,11 @@ LOSSY = [
     ("python", "import $A", "import someone", "import os, one\n"),
     ("python", "import $A", "import other  # 'one'", "import os, one\n"),
     ("javascript", "foo($A)", "bar('b', $A)", "foo(/* b */ 1)\n"),
-]
+    ("ruby", "foo($A)", "bar($A)", "foo(\n  # keep me\n  1\n)\n"),
+    ("php", "if ($A) { $B }", "if (!$A) { $B }", "<?php\nif ($x) { y(); } else { z(); }\n"),
+    ("csharp", "Foo($A)", "Bar($A)", "class A { void F() { Foo(\n  // keep me\n  1); } }\n"),
+    ("kotlin", "if ($A) $B", "if (!$A) $B", "fun f() { if (x) { y() } else { z() } }\n"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("language", "pattern", "fix", "code"), LOSSY)
@@ -53,6 +57,13 @@ HONEST = [
     ("javascript", "var $A = $B;", "let $A = $B;", "var a = 1;\n"),
     ("go", {"pattern": {"context": "func f() { ioutil.ReadFile($X) }", "selector": "call_expression"}},
      "os.ReadFile($X)", "package p\nfunc g() { ioutil.ReadFile(a) }\n"),
+    ("ruby", "$A == nil", "$A.nil?", "return if file == nil\n"),
+    ("ruby", "def $F($$$P)\n  $B\nend", "def $F($$$P) = $B", "def f(a)\n  g(a)\nend\n"),
+    ("php", "strpos($A, $B) !== false", "str_contains($A, $B)",
+     "<?php\n$x = strpos($t, $_GET['a']) !== false;\n"),
+    ("csharp", {"pattern": {"context": "class C { bool x = $A == null; }", "selector": "binary_expression"}},
+     "$A is null", "class A { bool F(string a) { return a == null; } }\n"),
+    ("kotlin", "$A.filter { $B }.first()", "$A.first { $B }", "val x = y.filter { it > 1 }.first()\n"),
 ]  # fmt: skip
 
 
@@ -112,10 +123,17 @@ def test_a_whole_file_literal_is_degenerate() -> None:
     assert judge(copied, "def f():\n    " + body.replace("\n", "\n    ")).verdict is Verdict.DEGENERATE
 
 
-def test_a_broken_result_is_a_syntax_error() -> None:
-    outcome = judge(_action("foo($A)", "bar($A"), "foo(1)\n")
+@pytest.mark.parametrize(
+    ("language", "around"),
+    [
+        ("python", "{}\n"), ("ruby", "{}\n"), ("php", "<?php\n{};\n"), ("kotlin", "fun f() {{ {} }}\n"),
+        ("csharp", "class A {{ void F() {{ {}; }} }}\n"),
+    ],
+)  # fmt: skip
+def test_a_broken_result_is_a_syntax_error(language: Language, around: str) -> None:
+    outcome = judge(_action("foo($A)", "bar($A", language), around.format("foo(1)"))
     assert outcome.verdict is Verdict.SYNTAX_ERROR
-    assert outcome.post == "bar(1\n"
+    assert outcome.post == around.format("bar(1")
 
 
 def test_the_wanted_result_decides_last() -> None:

@@ -148,6 +148,24 @@ def test_rules_for_two_languages_each_on_its_files(tree: Path) -> None:
     assert "var a = !b" in (tree / "app/g.go").read_text() and (tree / "app/a.py").read_text() == NEW
 
 
+@pytest.mark.parametrize(
+    ("name", "file", "code"),
+    [
+        ("Ruby", "a.gemspec", "{}\n"), ("rb", "a.rb", "{}\n"), ("Php", "a.php", "<?php\n{};\n"),
+        ("CSharp", "A.cs", "class A\n{{\n    int b = {};\n}}\n"),
+        ("cs", "A.cs", "class A {{ int b = {}; }}\n"),
+        ("Kotlin", "a.kts", "{}\n"), ("kt", "A.kt", "fun f() = {}\n"),
+    ],
+)  # fmt: skip
+def test_files_of_a_language_are_found_by_all_its_names_and_endings(
+    tree: Path, name: str, file: str, code: str
+) -> None:
+    put(tree, rule_dot_yml=f"id: r\nlanguage: {name}\nrule: {{pattern: old($$$A)}}\nfix: fresh($$$A)\n")
+    (tree / "app" / file).write_text(code.format("old(1, 2)"))
+    assert cli.main(["apply", "rule.yml", "app", "--write"]) == 0
+    assert (tree / "app" / file).read_text() == code.format("fresh(1, 2)")
+
+
 @pytest.mark.parametrize("name", ["lua", "json"])
 def test_a_language_that_only_ast_grep_takes_is_told_as_that(
     tree: Path, capsys: pytest.CaptureFixture[str], name: str

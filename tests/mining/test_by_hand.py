@@ -183,6 +183,19 @@ CALLS = [
      "const recv = conn.recv\ntype T = {{ recv: number }}\n"),
     ("a.py", "{}\n", "old_run(1)", "run(1)", "def f(old_run):\n    return old_run\n"),
     ("a.py", "import os\n{}\n", "os.getcwdu()", "os.getcwd()", "def getcwdu():\n    return self.getcwdu()\n"),
+    ("a.rb", "def f(w)\n  {}\nend\n", "w.send_it(1)", "w.post_it(1)", "def g(send_it)\n  send_it + 1\nend\n"),
+    ("a.rb", "{}\n", "Place.nowhere?(1)", "Place.absent?(1)", "def nowhere?\n  self.nowhere?\nend\n"),
+    ("a.php", "<?php\n{};\n", "$w->send(1)", "$w->post(1)",
+     "<?php\nfunction send($a)\n{{\n    return $a->send;\n}}\n"),
+    ("a.php", "<?php\n{};\n", "Place::nowhere(1)", "Place::absent(1)",
+     "<?php\nfunction nowhere()\n{{\n    return self::nowhere();\n}}\n"),
+    ("A.cs", "class A\n{{\n    void F(W w) {{ {}; }}\n}}\n", "w.Send(1)", "w.Post(1)",
+     "class B\n{\n    int Send;\n    void G() { this.Send = 1; }\n}\n"),
+    ("A.cs", "class A\n{{\n    void F() {{ {}; }}\n}}\n", "Place.Nowhere(1)", "Place.Absent(1)",
+     "class B\n{\n    void Nowhere() { Nowhere(); }\n}\n"),
+    ("A.kt", "fun f(w: W) {{\n    {}\n}}\n", "w.send(1)", "w.post(1)",
+     "class B(val send: Int) {\n    fun g(b: B) = b.send\n}\n"),
+    ("A.kt", "fun f() {{\n    {}\n}}\n", "Place.nowhere(1)", "Place.absent(1)", "fun nowhere() = 1\n"),
 ]  # fmt: skip
 
 

@@ -8,7 +8,7 @@ then, so a text with faults is the command line's to rewrite.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -51,15 +51,21 @@ def parse(source: str, language: Language) -> Parsed:
     """Parse a text; the last few are kept, since one text often meets many rules."""
     root = SgRoot(source, language).root()
     errors = missing = first = 0
-    for node in root.find_all(**_FAULTS):
+    for node in faults(root):
         if node.kind() == "ERROR":
             errors += 1
-        elif node.is_leaf() and node.kind() not in _EMPTY_BY_RIGHT and node.parent() is not None:
-            missing += 1
         else:
-            continue
+            missing += 1
         first = first or node.range().start.line + 1
     return Parsed(source, language, root, errors, missing, first)
+
+
+def faults(root: SgNode) -> Iterator[SgNode]:
+    """What the grammar could not place (`ERROR`), and tokens that the parser had to invent."""
+    for node in root.find_all(**_FAULTS):
+        invented = node.is_leaf() and node.kind() not in _EMPTY_BY_RIGHT and node.parent() is not None
+        if invented or node.kind() == "ERROR":
+            yield node
 
 
 def leaves(root: SgNode, spans: Sequence[tuple[int, int]], comments: bool = True) -> list[list[SgNode]]:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from ast_grep_py import SgNode, SgRoot
 
+from rulewright.engine.parsing import faults
 from rulewright.languages import Language
 
 # The letter that stands for `$` where `$` is not part of an identifier (ast-grep's table).
@@ -36,6 +37,8 @@ class PatternFacts:
     """Node kind of the root; `None` where any kind can match (a bare variable) or it is broken."""
     broken: bool
     """Whether the pattern has syntax errors, as a piece of code."""
+    guessed: bool
+    """Whether its tree is a guess, which binding and command line may make differently."""
     variables: frozenset[str]
     """Names that a match defines."""
     repeated: frozenset[str]
@@ -80,8 +83,11 @@ def variable_of(text: str, language: Language) -> tuple[str | None, bool] | None
 @lru_cache(maxsize=4096)
 def facts(pattern: str, selector: str | None, language: Language) -> PatternFacts:
     """Read a pattern (or the context of one, with its selector)."""
-    root = SgRoot(to_source(pattern, language), language).root()
-    broken = root.find({"rule": {"kind": _ERROR}}) is not None
+    source = to_source(pattern, language)
+    root = SgRoot(source, language).root()
+    wrong = list(faults(root))
+    broken = any(node.kind() == _ERROR for node in wrong)
+    guessed = any(not is_plain(node, source) for node in wrong)
     top = _selected(root, selector) if selector else _single(root)
     variables: set[str] = set()
     repeated: set[str] = set()
@@ -100,7 +106,15 @@ def facts(pattern: str, selector: str | None, language: Language) -> PatternFact
     bare = variable_of(top.text(), language) is not None
     if (kind == _ERROR and not top.is_leaf()) or (bare and not selector):
         kind = None
-    return PatternFacts(kind, broken, frozenset(variables), frozenset(repeated), frozenset(words), anonymous)
+    names = frozenset(variables), frozenset(repeated), frozenset(words)
+    return PatternFacts(kind, broken, guessed, *names, anonymous)
+
+
+def is_plain(fault: SgNode, source: str) -> bool:
+    """Whether a fault leaves no choice: a text that is no statement, or one without its `;`."""
+    span = fault.range()
+    whole = span.start.index == 0 and span.end.index >= len(source.rstrip())
+    return whole if fault.kind() == _ERROR else fault.kind() == ";"
 
 
 def _selected(root: SgNode, selector: str) -> SgNode:

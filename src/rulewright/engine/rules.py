@@ -112,7 +112,7 @@ def _compile(text: str, language: Language) -> CompiledRule:
     if not _has_kinds(rule["rule"], _utils(rule), language, frozenset()):
         raise BadRule(explain.missing_kinds(rule["rule"], language))
     rewriters = _rewriters(rule, language, core)
-    return CompiledRule(language, rule, core, rewriters, _needs_cli(rule, core, rewriters))
+    return CompiledRule(language, rule, core, rewriters, _needs_cli(rule, language, core, rewriters))
 
 
 def _core(rule: Mapping[str, Any], language: Language, outer: Mapping[str, Any], where: str) -> Core:
@@ -317,8 +317,11 @@ def _pattern_has_kind(pattern: Any, language: Language) -> bool:
 _UPPER: Final = re.compile(r"\$+([A-Z_][A-Z0-9_]*)")
 
 
-def _needs_cli(rule: Mapping[str, Any], core: Core, rewriters: Mapping[str, Core]) -> str:
+def _needs_cli(rule: Mapping[str, Any], language: Language, core: Core, rewriters: Mapping[str, Core]) -> str:
     """Name the feature that only the command line does exactly; empty where there is none."""
+    for key, value in visit.pairs(rule):
+        if key == "pattern" and patterns.facts(*pattern_parts(value), language).guessed:
+            return "a pattern that is no complete code"
     for one in (core, *rewriters.values()):
         rewritten = {name for name, step in one.transforms.items() if isinstance(step, Rewrite)}
         for step in one.transforms.values():

@@ -19,7 +19,7 @@ from rulewright.languages import Language
 
 _NAME: Final = re.compile(r"[^\W\d]\w*")
 _MEMBER: Final = re.compile(r"(\$[A-Z][A-Z0-9_]*(?:\.|->|::))(\w+)(?![\w(])")
-_OWN: Final = re.compile(r"(self|this|cls|super\(\))\s*(?:\.|->|::)")
+_OWN: Final = re.compile(r"(self|\$?this|cls|super\(\))\s*(?:\.|->|::)")
 _CONTEXTS: Final[dict[Language, tuple[str, str]]] = {
     "go": ("func f() { %s }", "call_expression"),
     "c": ("void f() { %s; }", "call_expression"),
@@ -124,7 +124,7 @@ def _qualifier(node: SgNode, code: str) -> tuple[str, str] | None:
             return "", ""
         before = code[_start(owner) : _start(node)]
     else:
-        function = parent.field("function")
+        function = parent.field("function") or parent.child(0)
         if function is None or _start(function) != _start(whole) or _end(function) != _end(whole):
             return None
         before = code[_start(whole) : _start(node)]
@@ -138,8 +138,9 @@ def _kept(before: str, code: str) -> tuple[str, str]:
         return before.strip(), ""
     owner, sign = found[1].strip(), found[2]
     first = owner.split("::")[0].split(".")[0]
-    named = re.fullmatch(r"[\w.:]+", owner) is not None
-    known = sign == "::" or owner in ("self", "this", "super") or first[:1].isupper() or _imports(first, code)
+    named = owner == "$this" or re.fullmatch(r"[\w.:]+", owner) is not None
+    own = owner in ("self", "this", "super", "$this")
+    known = sign == "::" or own or first[:1].isupper() or _imports(first, code)
     return (f"{owner}{sign}" if named and known else f"$A{sign}"), sign
 
 

@@ -17,7 +17,7 @@ def in_place(edit: Edit, candidate: Candidate) -> Candidate:
     """Like a telling expression that is mostly replaced, dislike what only its call tells apart."""
     if (candidate.is_token or candidate.shape == "transform") and is_called(candidate.anchor):
         return replace(candidate, extra_cost=candidate.extra_cost + costs.CALLED)
-    if candidate.kind in grammars.ARGUMENT_LISTS:
+    if candidate.kind in grammars.CALL_PARTS:
         return replace(candidate, extra_cost=candidate.extra_cost + costs.NO_CALL)
     if candidate.shape != "lexical" or candidate.is_token or candidate.bits < costs.ENOUGH_BITS:
         return candidate
@@ -43,7 +43,11 @@ def is_called(node: Node) -> bool:
         return node.role() in ("function", "name", "method", "macro") and not (
             is_bare and node.sg.text()[:1].isupper()
         )
-    if parent.kind == "navigation_suffix" and parent.parent is not None:
+    while (
+        parent.parent is not None
+        and parent.parent.kind in grammars.MEMBERS
+        and parent.end == parent.parent.end
+    ):
         parent = parent.parent
     if parent.kind not in grammars.MEMBERS or node.siblings_after() or parent.parent is None:
         return False

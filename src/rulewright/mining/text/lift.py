@@ -311,6 +311,8 @@ class _Lifter:
     def _may(self, node: Node) -> bool:
         if not node.named or node.index in self.forbidden or node.kind == grammars.ERROR:
             return False
+        if node.kind in grammars.SUFFIXES:
+            return False
         text = self.tree.text_of(node)
         if grammars.MODIFIER.search(node.kind):
             return False

@@ -14,7 +14,8 @@ from typing import Any, Final, NamedTuple
 from ast_grep_py import SgNode, SgRoot
 
 from rulewright import grammars
-from rulewright.engine.patterns import to_source
+from rulewright.engine.parsing import faults
+from rulewright.engine.patterns import is_plain, to_source
 from rulewright.languages import Language
 
 MAX_FIT: Final = 3
@@ -198,7 +199,7 @@ def _bare(pattern: str) -> str | None:
 @lru_cache(maxsize=4096)
 def _parse(code: str, language: Language) -> Parsed:
     root = SgRoot(code, language).root()
-    if root.find(kind=grammars.ERROR) is not None:
+    if not _is_sound(root, code):
         return Parsed(False, ())
     chain: list[str] = []
     node: SgNode | None = root
@@ -212,6 +213,11 @@ def _parse(code: str, language: Language) -> Parsed:
     return Parsed(True, tuple(chain))
 
 
+def _is_sound(root: SgNode, source: str) -> bool:
+    """Whether a tree is no guess: nothing in it that the parser could not place or had to invent."""
+    return all(node.kind() != grammars.ERROR and is_plain(node, source) for node in faults(root))
+
+
 @lru_cache(maxsize=4096)
 def _first_of_kind(wrapper: str, code: str, kind: str, language: Language) -> bool:
     start = wrapper.format("\0").index("\0")
@@ -220,7 +226,7 @@ def _first_of_kind(wrapper: str, code: str, kind: str, language: Language) -> bo
         found = root.find(kind=kind)
     except RuntimeError:
         return False
-    if found is None or root.find(kind=grammars.ERROR) is not None:
+    if found is None or not _is_sound(root, wrapper.format(code)):
         return False
     span = found.range()
     return (span.start.index, span.end.index) == (start, start + len(code))
