@@ -234,6 +234,7 @@ def _records(file: SourceFile, text: str, maker: Maker, options: SynthOptions) -
                     maker.dropped["pre too long"] += 1
 
 
+@lru_cache(maxsize=4096)  # asked for each template at each window
 def held_out(template: str, rate: float) -> Split | None:
     """The split that a whole template is kept for; `None` for most, which any code may meet.
 
