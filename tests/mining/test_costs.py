@@ -23,10 +23,10 @@ from rulewright.mining.text.tree import Tree
 CASES = Path(__file__).parent / "cases"
 
 DECIDES: list[tuple[str, float, str]] = [
-    ("TOKEN", 0.0, "python-call-renamed"),
+    ("TOKEN", 0.0, "cpp-qualified-call"),
     ("PER_40_CHARS", 0.0, "python-comparison-none"),
     ("PER_TEXT", 0, "go-errors-wrap"),
-    ("FEW_VARIABLES", 0, "python-call-renamed"),
+    ("FEW_VARIABLES", 0, "python-dict-comprehension"),
     ("ENOUGH_BITS", 0.0, "python-decorator-goes"),
     ("VAGUE", 0.0, "python-decorator-goes"),
     ("VAGUE_INSERT", 0.0, "python-list-item-comes"),
@@ -53,7 +53,8 @@ DECIDES: list[tuple[str, float, str]] = [
     ("NEIGHBOR_KIND_ASKED", 0.01, "java-import-comes"),
     ("NEIGHBOR_TEXT", 0.01, "java-import-comes"),
     ("NOT_INSIDE", 0.01, "python-parameter-comes"),
-    ("CALLED", 0.0, "python-call-renamed"),
+    ("BY_CALL", 0.0, "javascript-substr"),
+    ("CALLED", 0.0, "java-static-call"),
     ("STEP", 50.0, "python-import-and-calls"),
     ("TELLING", 0.0, "python-annotation-optional"),
     ("SATISFIED", 0.0, "cpp-make-unique"),
@@ -167,6 +168,7 @@ SIGNS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("deletes", RULE, {**RULE, "fix": {"template": "getcwd($A)", "expandEnd": {"regex": "^,$"}}}),
     ("drops a variable", RULE, {**RULE, "fix": "getcwd()"}),
     ("narrowed", RULE, {**RULE, "constraints": {"A": {"kind": "string"}}}),
+    ("narrowed", RULE, {**RULE, "rule": {"all": [RULE["rule"], {"inside": {"kind": "block"}}]}}),
 ]
 """A property, a rule, and the same rule with more of it and nothing else that is weighed."""
 

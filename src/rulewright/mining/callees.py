@@ -1,31 +1,30 @@
 """A rename by a bare name → the same rename where the name is called, with its qualifier.
 
 A rule that renames every token of one spelling also renames variables, parameters and members of
-other types. Where all that changed are calls, the rule can say so: `Place::nowhere($$$A)`,
-`$A.recv($$$B)`. Nothing is judged here; whoever asks verifies.
+other types. Where all that changed are calls, the rule can say so by a relation to the call, and the
+arguments stay as they are written. Nothing is judged here; whoever asks verifies.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from ast_grep_py import SgNode
 
 from rulewright import grammars
-from rulewright.actions.action import Action
+from rulewright.actions import visit
+from rulewright.actions.action import Action, Rule
+from rulewright.actions.visit import regex_escape
 from rulewright.languages import Language
 
 _NAME: Final = re.compile(r"[^\W\d]\w*")
 _MEMBER: Final = re.compile(r"(\$[A-Z][A-Z0-9_]*(?:\.|->|::))(\w+)(?![\w(])")
 _OWN: Final = re.compile(r"(self|\$?this|cls|super\(\))\s*(?:\.|->|::)")
-_CONTEXTS: Final[dict[Language, tuple[str, str]]] = {
-    "go": ("func f() { %s }", "call_expression"),
-    "c": ("void f() { %s; }", "call_expression"),
-    "cpp": ("void f() { %s; }", "call_expression"),
-    "java": ("class C { void f() { %s; } }", "method_invocation"),
-}
+_OWN_NAME: Final = re.compile(r"\^\\?(self|\$?this|cls)\$")
+_CALLED: Final = ("function", "name", "method", "macro")
+"""What a call calls, by its fields; only the first of them may be a member of something."""
 _IMPORT: Final = re.compile(r"^\s*(?:import|from|use|using|const \w+ = require|#include)\b.*$", re.MULTILINE)
 
 
@@ -44,12 +43,21 @@ def bare_name(action: Action) -> tuple[str, str] | None:
 
 def own_member(action: Action) -> str:
     """`self` or `this`, if a rule of the action is about a member of it; else nothing."""
-    for rule in action.rules:
-        pattern = rule.get("rule", {}).get("pattern")
+    for matcher in (part for rule in action.rules for part in visit.required(rule.get("rule"))):
+        pattern = matcher.get("pattern")
         found = _OWN.match(pattern) if isinstance(pattern, str) else None
+        found = found or next(filter(None, map(_OWN_NAME.fullmatch, _owners(matcher))), None)
         if found is not None:
             return found[1]
     return ""
+
+
+def _owners(matcher: Mapping[str, Any]) -> Iterator[str]:
+    """What the places around a matched node must hold, as regular expressions."""
+    around = matcher.get("inside")
+    while isinstance(around, Mapping):
+        yield str(around.get("has", {}).get("regex", ""))
+        around = around.get("inside")
 
 
 def _member(rule: Any, fix: Any) -> tuple[str, str] | None:
@@ -65,6 +73,8 @@ def _member(rule: Any, fix: Any) -> tuple[str, str] | None:
 
 def _spelled(rule: Any) -> str | None:
     """The name that a rule spells out whole, if it asks for no more than where it stands."""
+    if _asks_for_call(rule):
+        return None
     if isinstance(rule.get("any"), list):
         names = {_spelled(one) for one in rule["any"]}
         return names.pop() if len(names) == 1 else None
@@ -73,6 +83,13 @@ def _spelled(rule: Any) -> str | None:
     if text is None and isinstance(regex, str) and regex.startswith("^") and regex.endswith("$"):
         text = regex[1:-1]
     return text if isinstance(text, str) and _NAME.fullmatch(text) else None
+
+
+def _asks_for_call(rule: Any) -> bool:
+    inside = rule.get("inside")
+    return isinstance(inside, dict) and (
+        "inside" in inside or bool(grammars.CALL.search(inside.get("kind", "")))
+    )
 
 
 def as_calls(action: Action, code: str, nodes: Sequence[SgNode]) -> Action | None:
@@ -86,14 +103,21 @@ def as_calls(action: Action, code: str, nodes: Sequence[SgNode]) -> Action | Non
     names = bare_name(action)
     if names is None or not nodes:
         return None
-    made: dict[tuple[str, str], None] = {}
+    made: dict[str, Rule] = {}
     for node in nodes:
-        qualifier = _qualifier(_last(node), code)
-        if qualifier is None or (not qualifier[0] and _is_class(names[0], action.language)):
+        name = _last(node)
+        called = in_call(name, code)
+        if called is None or (_is_bare(called) and _is_class(names[0], action.language)):
             return None
-        made[qualifier] = None
-    rules = tuple(_rule(action.language, before, names) for before, _ in made)
-    return Action(action.language, rules, action.mode, action.notes)
+        matcher = {"kind": name.kind(), "regex": f"^{regex_escape(names[0])}$", "inside": called}
+        rule: Rule = {"rule": matcher, "fix": names[1]}
+        made.setdefault(str(rule), rule)
+    return Action(action.language, tuple(made.values()), action.mode, action.notes)
+
+
+def _is_bare(called: dict[str, Any]) -> bool:
+    """Whether nothing stands before the name of a call, as far as its relation tells."""
+    return called.get("field") not in _CALLED[1:] and "inside" not in called
 
 
 def _is_class(name: str, language: Language) -> bool:
@@ -108,52 +132,68 @@ def _last(node: SgNode) -> SgNode:
     return node
 
 
-def _qualifier(node: SgNode, code: str) -> tuple[str, str] | None:
-    """What stands before a called name (`$A.`, `Place::`, nothing); `None` where it is not called."""
-    whole = node
-    parent = node.parent()
-    while parent is not None and parent.kind() in grammars.MEMBERS and _end(parent) == _end(node):
-        whole, parent = parent, parent.parent()
-    if parent is None or not grammars.CALL.search(parent.kind()):
-        return None
-    if parent.kind() == "method_invocation":
-        owner, name = parent.field("object"), parent.field("name")
-        if name is None or name.text() != node.text() or _start(name) != _start(node):
+def in_call(name: SgNode, code: str) -> dict[str, Any] | None:
+    """The call that a name stands in, as a relation to it; `None` where it is not what is called.
+
+    A type, module or `self` before the name is asked for, a value is not.
+    """
+    node, parent = name, name.parent()
+    around: list[dict[str, Any]] = []
+    has_owner = False
+    while parent is not None and not name.children():
+        held: dict[str, Any] = {"kind": parent.kind(), **_by_field(parent, node)}
+        if not has_owner and (owner := _owner(parent, name, code)):
+            held["has"], has_owner = owner, True
+        around.append(held)
+        if grammars.CALL.search(parent.kind()):
+            role = held.get("field") or grammars.UNNAMED_ROLES.get((parent.kind(), node.kind()))
+            return _nested(around) if role in (_CALLED if node is name else _CALLED[:1]) else None
+        if parent.kind() not in grammars.MEMBERS or _end(parent) != _end(name):
             return None
-        if owner is None:
-            return "", ""
-        before = code[_start(owner) : _start(node)]
-    else:
-        function = parent.field("function") or parent.child(0)
-        if function is None or _start(function) != _start(whole) or _end(function) != _end(whole):
-            return None
-        before = code[_start(whole) : _start(node)]
-    return _kept(before, code)
+        node, parent = parent, parent.parent()
+    return None
 
 
-def _kept(before: str, code: str) -> tuple[str, str]:
-    """A qualifier as the rule says it: a type, module or `self` by name, a value as a variable."""
+def _nested(around: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One relation within the other, the innermost node first."""
+    *inner, relation = around
+    for held in reversed(inner):
+        relation = {**held, "inside": relation}
+    return relation
+
+
+def _owner(parent: SgNode, name: SgNode, code: str) -> dict[str, Any]:
+    """A demand for what stands before a name, if it says what the name is of."""
+    first = parent.children()[0]
+    owner = _named(code[_start(parent) : _start(name)], code) if _start(first) < _start(name) else ""
+    return {**_by_field(parent, first), "regex": f"^{regex_escape(owner)}$"} if owner else {}
+
+
+def _by_field(parent: SgNode, node: SgNode) -> dict[str, str]:
+    """The field by which a node is held; nothing where it is by none."""
+    for name in grammars.FIELDS:
+        if any(
+            _start(held) == _start(node) and _end(held) == _end(node) for held in parent.field_children(name)
+        ):
+            return {"field": name}
+    return {}
+
+
+def _named(before: str, code: str) -> str:
+    """A type, module or `self` before a name; an empty text for a value."""
     found = re.fullmatch(r"(.*?)(\.|::|->|\?\.)\s*", before, re.DOTALL)
     if found is None:
-        return before.strip(), ""
+        return ""
     owner, sign = found[1].strip(), found[2]
     first = owner.split("::")[0].split(".")[0]
     named = owner == "$this" or re.fullmatch(r"[\w.:]+", owner) is not None
     own = owner in ("self", "this", "super", "$this")
     known = sign == "::" or own or first[:1].isupper() or _imports(first, code)
-    return (f"{owner}{sign}" if named and known else f"$A{sign}"), sign
+    return owner if named and known else ""
 
 
 def _imports(name: str, code: str) -> bool:
     return any(re.search(rf"\b{re.escape(name)}\b", line) for line in _IMPORT.findall(code))
-
-
-def _rule(language: Language, before: str, names: tuple[str, str]) -> dict[str, Any]:
-    old, new = (f"{before}{name}($$$ARGS)" for name in names)
-    if language in _CONTEXTS:
-        context, selector = _CONTEXTS[language]
-        return {"rule": {"pattern": {"context": context % old, "selector": selector}}, "fix": new}
-    return {"rule": {"pattern": old}, "fix": new}
 
 
 def _start(node: SgNode) -> int:

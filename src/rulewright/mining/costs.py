@@ -106,6 +106,8 @@ NEIGHBOR_TEXT: Final = 2.4
 NOT_INSIDE: Final = 2.2
 """Not within a kind: it says where the change was not made, not why."""
 
+BY_CALL: Final = -0.6
+"""For a called name by its call: the receiver and the arguments stay as they are written."""
 CALLED: Final = 1.0
 """For the bare name of what is called: other things may have the name, the call says which is meant."""
 STEP: Final = 2.0

@@ -11,11 +11,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from rulewright.actions import visit
 from rulewright.actions.visit import variables
 from rulewright.mining.reading import new_text, old_text, text_bits, words_of
 
 _ODD: Final = re.compile(r"\S {2,}\S|[(\[] +\S|\S +[)\]]")
 _VALUE: Final = re.compile(r"(?i:true|false|null|none|nil|undefined)|[\d.]\w*")
+_LETTER: Final = re.compile(r"[A-Za-z]")
 _IMPORT: Final = re.compile(r"^\s*(?:from\s+\S+\s+)?import\b|\brequire\(", re.MULTILINE)
 
 BIAS: Final = 0.41
@@ -47,7 +49,7 @@ def properties(rule: Mapping[str, Any]) -> dict[str, float]:
     old, new = old_text(rule), new_text(rule)
     before, after = words_of(old), words_of(new)
     came = [word for word in after - before if word[0].isalpha() or word[0] == "_"]
-    matcher = rule["rule"]
+    placed = any({"inside", "follows", "not"} & set(part) for part in visit.required(rule["rule"]))
     return {
         "gone": min(20.0, _bits({word for word in before - after if not word[0].isdigit()})) / 10,
         "kept": min(40.0, _bits(before & after)) / 10,
@@ -57,7 +59,7 @@ def properties(rule: Mapping[str, Any]) -> dict[str, float]:
         "several lines": float("\n" in old.strip() or "\n" in new.strip()),
         "deletes": float(isinstance(rule["fix"], Mapping)),
         "drops a variable": float(bool(variables(old) - variables(new))),
-        "narrowed": float("constraints" in rule or any(k in matcher for k in ("inside", "follows", "not"))),
+        "narrowed": float("constraints" in rule or placed),
     }
 
 
@@ -68,8 +70,10 @@ def lists_values(rule: Mapping[str, Any]) -> bool:
 
 
 def is_bare_value(rule: Mapping[str, Any]) -> bool:
-    """Whether a rule asks for nothing but a constant or a number, wherever it stands."""
-    return set(rule["rule"]) <= {"kind", "regex", "pattern"} and bool(_VALUE.fullmatch(old_text(rule)))
+    """Whether a rule asks for nothing but a constant or a number, or for a name of one letter."""
+    old, matcher = old_text(rule), set(rule["rule"])
+    is_value = matcher <= {"kind", "regex", "pattern"} and _VALUE.fullmatch(old) is not None
+    return is_value or _LETTER.fullmatch(old) is not None
 
 
 def drops_unnamed(rule: Mapping[str, Any]) -> bool:

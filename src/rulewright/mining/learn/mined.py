@@ -254,7 +254,7 @@ def grade(steps: Sequence[Candidate], figures: Figures, n_known: int = 0) -> tup
     if any(lists_values(step.rule) for step in steps):
         return "literal", "holds for the values only that were seen"
     if any(is_bare_value(step.rule) for step in steps):
-        return "literal", "a constant or number by itself"
+        return "literal", "a constant, a number or one letter by itself"
     if figures.bits < _enough(figures, n_known):
         return "literal", f"too general: asks for {figures.bits:.0f} bits only"
     if figures.confidence < CONFIDENT - (SILENCE_GAIN if _is_silent(figures, n_known) else 0.0):

@@ -73,11 +73,11 @@ def fill(edit: Edit, budget: Budget, said: frozenset[str] = frozenset()) -> Kept
             enough = partial(kept.is_enough, number)
             for candidate in proposals.for_hunk(edit, number, names, kept.places, enough):
                 if kept.wants(candidate, number):
-                    priced = price.in_place(edit, candidate)
-                    kept.seen.add(priced.key)
-                    found = _tried(edit, priced, budget)
-                    if found is not None:
-                        kept.keep(found)
+                    for priced in price.in_place(edit, candidate):
+                        kept.seen.add(priced.key)
+                        found = _tried(edit, priced, budget)
+                        if found is not None:
+                            kept.keep(found)
         _join(kept, budget, several.renamed)
         if len(edit.hunks) > 1 and not any(_is_compact(f.candidate) for f in kept.full()):
             _join(kept, budget, several.combined)

@@ -43,7 +43,8 @@ def renamed(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> Iterator[C
     words: dict[tuple[str, str], dict[str, tuple[Candidate, Effect]]] = {}
     for candidate, done in found:
         fix = candidate.rule["fix"]
-        if candidate.is_token and isinstance(fix, str) and set(candidate.rule) == {"rule", "fix"}:
+        is_bare = set(candidate.rule) == {"rule", "fix"} and "inside" not in candidate.rule["rule"]
+        if candidate.is_token and isinstance(fix, str) and is_bare:
             by_kind = words.setdefault((edit.pre.text_of(candidate.anchor), fix), {})
             by_kind.setdefault(candidate.kind, (candidate, done))
     for (text, fix), by_kind in words.items():
