@@ -182,6 +182,16 @@ def test_a_variable_is_no_type() -> None:
     assert "any" not in rule["rule"]
 
 
+def test_what_the_instruction_quotes_before_a_called_name_stays() -> None:
+    mined = mine(
+        "os.remove(path)\n", "os.unlink(path)\n", "python", instruction="Not `os.remove`: `os.unlink`."
+    )
+    assert mined.action is not None
+    assert engine.apply(mined.action, "os.remove(other)\nitems.remove(3)\n").post == (
+        "os.unlink(other)\nitems.remove(3)\n"
+    )
+
+
 def test_names_that_the_instruction_quotes_stay() -> None:
     pre, post = "x = out.strip()\n", "x = check(out.strip())\n"
     said = mine(pre, post, "python", instruction="Wrap calls of `out.strip` in `check(...)`.")

@@ -132,17 +132,17 @@ def _last(node: SgNode) -> SgNode:
     return node
 
 
-def in_call(name: SgNode, code: str) -> dict[str, Any] | None:
+def in_call(name: SgNode, code: str, said: frozenset[str] = frozenset()) -> dict[str, Any] | None:
     """The call that a name stands in, as a relation to it; `None` where it is not what is called.
 
-    A type, module or `self` before the name is asked for, a value is not.
+    A type, module or `self` before the name is asked for, and what is `said`; any other value is not.
     """
     node, parent = name, name.parent()
     around: list[dict[str, Any]] = []
     has_owner = False
     while parent is not None and not name.children():
         held: dict[str, Any] = {"kind": parent.kind(), **_by_field(parent, node)}
-        if not has_owner and (owner := _owner(parent, name, code)):
+        if not has_owner and (owner := _owner(parent, name, code, said)):
             held["has"], has_owner = owner, True
         around.append(held)
         if grammars.CALL.search(parent.kind()):
@@ -162,10 +162,10 @@ def _nested(around: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return relation
 
 
-def _owner(parent: SgNode, name: SgNode, code: str) -> dict[str, Any]:
+def _owner(parent: SgNode, name: SgNode, code: str, said: frozenset[str]) -> dict[str, Any]:
     """A demand for what stands before a name, if it says what the name is of."""
     first = parent.children()[0]
-    owner = _named(code[_start(parent) : _start(name)], code) if _start(first) < _start(name) else ""
+    owner = _named(code[_start(parent) : _start(name)], code, said) if _start(first) < _start(name) else ""
     return {**_by_field(parent, first), "regex": f"^{regex_escape(owner)}$"} if owner else {}
 
 
@@ -179,7 +179,7 @@ def _by_field(parent: SgNode, node: SgNode) -> dict[str, str]:
     return {}
 
 
-def _named(before: str, code: str) -> str:
+def _named(before: str, code: str, said: frozenset[str]) -> str:
     """A type, module or `self` before a name; an empty text for a value."""
     found = re.fullmatch(r"(.*?)(\.|::|->|\?\.)\s*", before, re.DOTALL)
     if found is None:
@@ -187,7 +187,7 @@ def _named(before: str, code: str) -> str:
     owner, sign = found[1].strip(), found[2]
     first = owner.split("::")[0].split(".")[0]
     named = owner == "$this" or re.fullmatch(r"[\w.:]+", owner) is not None
-    own = owner in ("self", "this", "super", "$this")
+    own = owner in ("self", "this", "super", "$this") or first in said
     known = sign == "::" or own or first[:1].isupper() or _imports(first, code)
     return owner if named and known else ""
 

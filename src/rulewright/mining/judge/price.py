@@ -12,9 +12,15 @@ from rulewright.mining.text.align import Edit
 from rulewright.mining.text.tree import Node
 
 
-def in_place(edit: Edit, candidate: Candidate) -> Iterator[Candidate]:
-    """The candidate at its price in this place; the name of a call by its call first."""
-    called = callees.in_call(candidate.anchor.sg, edit.pre.text) if _is_renamed(candidate) else None
+def in_place(edit: Edit, candidate: Candidate, said: frozenset[str]) -> Iterator[Candidate]:
+    """The candidate at its price in this place; the name of a call by its call first.
+
+    Args:
+        edit: the edit.
+        candidate: a rule for a part of it.
+        said: names that the instruction quotes: one before a called name stays in the rule.
+    """
+    called = callees.in_call(candidate.anchor.sg, edit.pre.text, said) if _is_renamed(candidate) else None
     # Behind a type or module a pattern says the same, and reads better.
     if called is not None and "has" not in called and "inside" not in candidate.rule["rule"]:
         rule = {**candidate.rule, "rule": {**candidate.rule["rule"], "inside": called}}

@@ -73,7 +73,7 @@ def fill(edit: Edit, budget: Budget, said: frozenset[str] = frozenset()) -> Kept
             enough = partial(kept.is_enough, number)
             for candidate in proposals.for_hunk(edit, number, names, kept.places, enough):
                 if kept.wants(candidate, number):
-                    for priced in price.in_place(edit, candidate):
+                    for priced in price.in_place(edit, candidate, said):
                         kept.seen.add(priced.key)
                         found = _tried(edit, priced, budget)
                         if found is not None:
