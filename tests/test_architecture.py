@@ -145,14 +145,39 @@ def test_only_the_console_prints(root: Path) -> None:
     assert not wrong
 
 
-def test_only_commands_write_what_another_program_reads(root: Path) -> None:
+SPEAKS = ("commands.", "cli", "config", "console")
+"""What writes to standard output, reads standard input and asks; `cli` and `config` print help pages."""
+PROGRAMS = (
+    "sandbox.inside",
+    "sandbox.programs",
+    "engine.worker",
+    "evaluation.refactor_check",
+    "evaluation.canitedit.programs",
+)
+"""Programs of their own, started as child processes: their standard streams are how they are spoken to."""
+
+
+def test_only_commands_speak_with_the_person(root: Path) -> None:
     """Standard output is the command's; what a package says on the way goes to standard error."""
+    theirs = {("console", name) for name in ("emit", "emit_json", "ask", "error")}
+    theirs |= {("sys", "stdin"), ("sys", "stdout")}
     wrong = [
         f"{name}:{node.lineno}"
         for name, tree in modules(root).items()
-        if not name.startswith("commands.") and name not in ("cli", "config", "console")  # help pages
+        if not name.startswith((*SPEAKS, *PROGRAMS))
         for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and node.attr in ("emit", "emit_json")
-        if isinstance(node.value, ast.Name) and node.value.id == "console"
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+        if (node.value.id, node.attr) in theirs
+    ]
+    assert not wrong
+
+
+def test_nobody_imports_a_command(root: Path) -> None:
+    wrong = [
+        f"{name} imports {imported}"
+        for name, tree in modules(root).items()
+        if not name.startswith("commands.")
+        for imported in imports(tree)
+        if imported.startswith(f"{PACKAGE}.commands")
     ]
     assert not wrong

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rulewright import cli
-from rulewright.commands import tour
+from rulewright import cli, tour
 from rulewright.verdict import Verdict
 
 TOUR = [sys.executable, "-m", "rulewright", "tour"]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rulewright import cli
-from rulewright.commands.said import Said
+from rulewright.codemod.said import Said
 from rulewright.verdict import Place
 
 CODE = (

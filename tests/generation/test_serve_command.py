@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from rulewright.cli import main
-from rulewright.commands import serve
-from rulewright.commands.serve import Server
 from rulewright.errors import UsageError
+from rulewright.generation import serving
 from rulewright.generation.adapters import Adapter, is_adapter
+from rulewright.generation.serving import ServeConfig, Server
 
 VLLM = Server("vllm", ["vllm", "serve"], "")
 
@@ -50,9 +50,9 @@ def program(path: Path, text: str = "#!/bin/sh\nexit 0\n") -> Path:
     return path
 
 
-def line(config: serve.Config) -> list[str]:
+def line(config: ServeConfig) -> list[str]:
     adapter = Adapter.read(config.model) if is_adapter(config.model) else None
-    return serve.command_line(config, VLLM, adapter)
+    return serving.command_line(config, VLLM, adapter)
 
 
 def flags(command: list[str]) -> dict[str, str]:
@@ -60,7 +60,7 @@ def flags(command: list[str]) -> dict[str, str]:
 
 
 def test_vllm_command(folder: Path) -> None:
-    config = serve.Config(model=str(folder), port=8123, gpus=2, max_length_tokens=4096, extra=["--seed", "1"])
+    config = ServeConfig(model=str(folder), port=8123, gpus=2, max_length_tokens=4096, extra=["--seed", "1"])
     command = line(config)
     assert command[:3] == ["vllm", "serve", str(folder)]
     pairs = flags(command)
@@ -75,18 +75,18 @@ def test_vllm_command(folder: Path) -> None:
 
 
 def test_an_adapter_is_served_on_its_base(adapter: Path, folder: Path) -> None:
-    command = line(serve.Config(model=str(adapter)))
+    command = line(ServeConfig(model=str(adapter)))
     pairs = flags(command)
     assert command[2] == str(folder) and "--enable-lora" in command
     assert pairs["--max-lora-rank"] == "32", "the least that vLLM takes and that holds rank 24"
     assert pairs["--lora-modules"] == f"stage1={adapter}" and pairs["--served-model-name"] == "sft"
     assert "--tokenizer" not in command, "it has none: the base's is used"
     (adapter / "tokenizer.json").write_text("{}")
-    assert flags(line(serve.Config(model=str(adapter))))["--tokenizer"] == str(adapter)
+    assert flags(line(ServeConfig(model=str(adapter))))["--tokenizer"] == str(adapter)
 
 
 def test_names_of_base_and_adapter_never_collide(adapter: Path, folder: Path) -> None:
-    pairs = flags(line(serve.Config(model=str(adapter), name="sft")))
+    pairs = flags(line(ServeConfig(model=str(adapter), name="sft")))
     assert pairs["--served-model-name"] == "sft-base" and pairs["--lora-modules"].startswith("sft=")
 
 
@@ -94,8 +94,8 @@ def test_a_moved_base_is_named(adapter: Path, folder: Path, tmp_path: Path) -> N
     other = tmp_path / "elsewhere"
     folder.rename(other)
     with pytest.raises(UsageError, match=r"is gone.*\nhint: .*--base"):
-        line(serve.Config(model=str(adapter)))
-    assert line(serve.Config(model=str(adapter), base=str(other)))[2] == str(other)
+        line(ServeConfig(model=str(adapter)))
+    assert line(ServeConfig(model=str(adapter), base=str(other)))[2] == str(other)
 
 
 @pytest.mark.parametrize(
@@ -131,13 +131,13 @@ def test_a_rank_that_is_too_small_is_refused_before_the_server_starts(
 
 
 def test_thinking_is_asked_as_it_was_trained(folder: Path) -> None:
-    assert "--default-chat-template-kwargs" not in line(serve.Config(model=str(folder)))
+    assert "--default-chat-template-kwargs" not in line(ServeConfig(model=str(folder)))
     for thinking in (False, True):
         (folder / "rulewright.json").write_text(json.dumps({"thinking": thinking}))
-        pairs = flags(line(serve.Config(model=str(folder))))
+        pairs = flags(line(ServeConfig(model=str(folder))))
         assert json.loads(pairs["--default-chat-template-kwargs"]) == {"enable_thinking": thinking}
     (folder / "rulewright.json").write_text(json.dumps({"thinking": None}))
-    assert "--default-chat-template-kwargs" not in line(serve.Config(model=str(folder)))
+    assert "--default-chat-template-kwargs" not in line(ServeConfig(model=str(folder)))
 
 
 def test_a_server_for_rollouts(
@@ -157,16 +157,16 @@ def test_a_server_for_rollouts(
 def test_where_vllm_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A program, its environment's folder, a Python that has it, or the path; each is said."""
     vllm = program(tmp_path / "env" / "bin" / "vllm")
-    assert serve.find_vllm(str(vllm)) == ([str(vllm), "serve"], str(vllm))
-    assert serve.find_vllm(str(tmp_path / "env")) == ([str(vllm), "serve"], str(vllm))
+    assert serving.find_vllm(str(vllm)) == ([str(vllm), "serve"], str(vllm))
+    assert serving.find_vllm(str(tmp_path / "env")) == ([str(vllm), "serve"], str(vllm))
     python = program(tmp_path / "other" / "bin" / "python3")
-    assert serve.find_vllm(str(python)) == (
+    assert serving.find_vllm(str(python)) == (
         [str(python), "-m", "vllm.entrypoints.cli.main", "serve"], str(python),
     )  # fmt: skip
     monkeypatch.setenv("PATH", f"{vllm.parent}{os.pathsep}{os.environ['PATH']}")
     if find_spec("vllm") is None:
-        assert serve.find_vllm("") == ([str(vllm), "serve"], f"on the path: {vllm}")
-    assert serve.choose(serve.Config(model="x", server="vllm")).kind == "vllm"
+        assert serving.find_vllm("") == ([str(vllm), "serve"], f"on the path: {vllm}")
+    assert serving.choose(ServeConfig(model="x", server="vllm")).kind == "vllm"
 
 
 @pytest.mark.parametrize(
@@ -182,12 +182,12 @@ def test_no_vllm_where_it_should_be(
 
 def test_transformers_command(folder: Path, adapter: Path) -> None:
     pytest.importorskip("transformers")
-    server = Server("transformers", [serve.transformers_program(), "serve"], "")
-    command = serve.command_line(serve.Config(model=str(folder)), server, None)
+    server = Server("transformers", [serving.transformers_program(), "serve"], "")
+    command = serving.command_line(ServeConfig(model=str(folder)), server, None)
     assert Path(command[0]).name == "transformers" and command[1:3] == ["serve", str(folder)]
-    assert serve.served_name(serve.Config(model=str(folder)), "transformers") == str(folder)
+    assert serving.served_name(ServeConfig(model=str(folder)), "transformers") == str(folder)
     with pytest.raises(UsageError, match="rulewright merge"):
-        serve.command_line(serve.Config(model=str(adapter)), server, Adapter.read(adapter))
+        serving.command_line(ServeConfig(model=str(adapter)), server, Adapter.read(adapter))
 
 
 @pytest.mark.skipif(find_spec("vllm") is not None, reason="vLLM is installed here")

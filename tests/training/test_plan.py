@@ -291,12 +291,12 @@ def test_plan_needs_no_torch(data: Callable[[str], str], tmp_path: Path) -> None
 def test_doctor_says_what_can_be_trained_here(
     listing: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rulewright.commands import doctor
+    from rulewright import machine
 
     # The driver's program cannot be here: a real one that prints what it prints.
     program = tmp_path / "nvidia-smi"
     program.write_text(f"#!/bin/sh\nprintf '{listing}'\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    found = {finding.what: finding for finding in doctor.accelerator()}
+    found = {finding.what: finding for finding in machine.accelerator()}
     assert said in found["training"].value

@@ -15,16 +15,26 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from rulewright import console
+from rulewright import console, difftext
 from rulewright.actions import Action, Rejection, render_rules
 from rulewright.actions.rule_file import Document, joined, read_given
 from rulewright.agents import forms
 from rulewright.agents.roots import Roots
 from rulewright.asking import Rounds
+from rulewright.codemod.candidates import propose, why_none_holds
+from rulewright.codemod.offer import offer_learned, rule_text
+from rulewright.codemod.work import Chooser, How, action_for, check, narrow, work_on, write
+from rulewright.codemod.work import diff as file_diff
+from rulewright.engine import checks, nomatch, places, walk
+from rulewright.engine.apply import trace
+from rulewright.engine.judge import judge_trace
 from rulewright.errors import RulewrightError, UsageError
 from rulewright.generation.base import Generator
 from rulewright.generation.open import GeneratorConfig
 from rulewright.languages import Language, normalize_language, suffix_of
+from rulewright.mining import by_hand, diffs
+from rulewright.replacing import read_text
+from rulewright.rule_audit import audit_all, rows_of
 from rulewright.verdict import Outcome, Verdict
 
 FILE_DEADLINE_S: Final = 10.0
@@ -77,12 +87,8 @@ class Tool(NamedTuple):
 
 def find(shop: Workshop, asked: forms.FindArguments) -> forms.FindAnswer:
     """List where a rule matches."""
-    from rulewright.commands import judging
-    from rulewright.engine import places, walk
-    from rulewright.replacing import read_text
-
     documents = _documents(asked.rule)
-    judging.check(documents)
+    check(documents)
     walked = walk.find(shop.roots.take_all(asked.paths), documents)
     found: list[forms.MatchRow] = []
     total = n_files = 0
@@ -106,9 +112,6 @@ def find(shop: Workshop, asked: forms.FindArguments) -> forms.FindAnswer:
 
 def verify_rule(shop: Workshop, asked: forms.VerifyArguments) -> forms.VerifyAnswer:
     """Say what a rule does to code, and whether it holds."""
-    from rulewright.commands.judging import How, work_on
-    from rulewright.engine import places
-
     if not asked.code and not asked.paths:
         raise UsageError("nothing to try the rule on", "give `code`, or `paths`")
     documents = _documents(asked.rule)
@@ -144,11 +147,6 @@ def verify_rule(shop: Workshop, asked: forms.VerifyArguments) -> forms.VerifyAns
 
 def _tried(action: Action, code: str, expected: str | None) -> tuple[Outcome, str, str, str]:
     """What came of a text, what is lost, why nothing matches, and the diff."""
-    from rulewright import difftext
-    from rulewright.engine import checks, nomatch
-    from rulewright.engine.apply import trace
-    from rulewright.engine.judge import judge_trace
-
     done = trace(action, code)
     outcome = judge_trace(done, code, expected)
     lost = checks.lossy(done.steps) if done.steps else ""
@@ -174,11 +172,6 @@ def _verified(outcome: Outcome, **facts: Any) -> forms.VerifyAnswer:
 
 def learn_rule(shop: Workshop, asked: forms.LearnArguments) -> forms.LearnAnswer:
     """Rules from a change made by hand, and where else they hold."""
-    from rulewright.commands.judging import How, work_on
-    from rulewright.commands.like import doubts
-    from rulewright.commands.offers import Offer, listing
-    from rulewright.mining import by_hand, diffs
-
     if bool(asked.diff) == bool(asked.before or asked.after):
         raise UsageError("one change is needed", "give `diff`, or `before` and `after` with `language`")
     left: list[str] = []
@@ -199,7 +192,7 @@ def learn_rule(shop: Workshop, asked: forms.LearnArguments) -> forms.LearnAnswer
     if asked.paths:
         paths = shop.roots.take_all(asked.paths)
         work = work_on(paths, learned.documents, How(deadline_s=FILE_DEADLINE_S, listed=True))
-        rows = _offered(listing(Offer(work, doubts(work, learned), learned.hides)))
+        rows = _offered(offer_learned(work, learned).listing())
     return forms.LearnAnswer(
         rules=rules, not_expressed=_lines([*learned.problems, *left]),
         next=_how_sure([one.trust for one in rules]), **_shortened(rows, asked.limit),
@@ -214,28 +207,25 @@ def _how_sure(trust: Sequence[str]) -> str:
 
 def propose_rule(shop: Workshop, asked: forms.ProposeArguments) -> forms.ProposeAnswer:
     """Ask the configured model for a rule, judged on files."""
-    from rulewright.commands import offers, sentence
-    from rulewright.replacing import read_text
-
     sample = shop.roots.take(asked.file)
     if not sample.is_file():
         raise UsageError(f"{asked.file}: is no file", "name one source file that holds such a place")
     paths = shop.roots.take_all(asked.paths or [asked.file])
     plan = Rounds(asked.samples, asked.attempts)
-    done, trial = sentence.propose(
+    done, trial = propose(
         shop.generator, plan, asked.instruction, read_text(sample), sample, paths, FILE_DEADLINE_S
     )
     found = trial.candidates(done)
     if not found:
         hint = "say it more precisely, name a file with a plainer case, or write the rule yourself"
-        raise RulewrightError(sentence.failures(done, sample), hint)
+        raise RulewrightError(why_none_holds(done, sample), hint)
     best, *others = found
     told = [
-        forms.OtherRule(rule=offers.rule_text(one.documents), votes=one.votes, differs=one.differs(best))
+        forms.OtherRule(rule=rule_text(one.documents), votes=one.votes, differs=one.differs(best))
         for one in others[: forms.FAILURES]
     ]
     return forms.ProposeAnswer(
-        rule=offers.rule_text(best.documents), votes=best.votes, answers=len(done.tried), others=told,
+        rule=rule_text(best.documents), votes=best.votes, answers=len(done.tried), others=told,
         tokens=done.spent.prompt_tokens + done.spent.answer_tokens,
         next="read the places: that a rule holds is no proof that it is what was asked for; then apply_rule",
         **_shortened(_offered(best.listed), asked.limit),
@@ -244,41 +234,39 @@ def propose_rule(shop: Workshop, asked: forms.ProposeArguments) -> forms.Propose
 
 def apply_rule(shop: Workshop, asked: forms.ApplyArguments) -> forms.ApplyAnswer:
     """Show what a rule changes in files; with `write`, change them."""
-    from rulewright.commands import judging
-
     paths = shop.roots.take_all(asked.paths)
     if asked.write:
         # The name as it was given: one behind a link is refused although its real path may be allowed.
         shop.roots.check_write(shop.roots.home / name for name in asked.paths)
     documents = _documents(asked.rule)
-    work = judging.work_on(paths, documents, judging.How(deadline_s=FILE_DEADLINE_S))
-    chooser = judging.Chooser(tuple(asked.only), False)
+    work = work_on(paths, documents, How(deadline_s=FILE_DEADLINE_S))
+    chooser = Chooser(tuple(asked.only))
     if chooser.active:
-        judging.narrow(work, chooser)
+        narrow(work, chooser)
     good = [one for one in work.good if one.outcome.post != one.before]
-    places = sum(one.outcome.n_matches for one in good)
-    refusal = _why_not(asked, places, len(work.failed), chooser.unmet() if chooser.active else [])
+    n_places = sum(one.outcome.n_matches for one in good)
+    refusal = _why_not(asked, n_places, len(work.failed), chooser.unmet() if chooser.active else [])
     written = bool(asked.write and good and not refusal)
     if written:
         shop.roots.check_write(one.path for one in good)
         _write(good)
-    diff = "\n".join(judging.diff(one, False) for one in good)
+    diff = "\n".join(file_diff(one, False) for one in good)
     return forms.ApplyAnswer(
-        written=written, places=places, files=[str(one.path) for one in good[: forms.FILES]],
+        written=written, places=n_places, files=[str(one.path) for one in good[: forms.FILES]],
         files_left_out=max(0, len(good) - forms.FILES), diff=_cut(diff, forms.DIFF_CHARS),
         failures=_failures(work.failed), failures_left_out=max(0, len(work.failed) - forms.FAILURES),
         skipped=_lines(work.walk.left_out()), next=refusal or _after(written, bool(good), bool(work.failed)),
     )  # fmt: skip
 
 
-def _why_not(asked: forms.ApplyArguments, places: int, failed: int, unmet: Sequence[str]) -> str:
+def _why_not(asked: forms.ApplyArguments, n_places: int, failed: int, unmet: Sequence[str]) -> str:
     """Why nothing is written, although that may have been asked for."""
     if unmet:
         return f"the rule changes nothing at {', '.join(unmet[:5])}: name lines as the diff shows them"
     if asked.all_or_nothing and failed:
         return f"nothing was written: {failed} files failed; see `failures`"
-    if asked.write and asked.expect_places not in (None, places):
-        return f"nothing was written: {places} places, not {asked.expect_places}: look at the diff again"
+    if asked.write and asked.expect_places not in (None, n_places):
+        return f"nothing was written: {n_places} places, not {asked.expect_places}: look at the diff again"
     return ""
 
 
@@ -292,23 +280,17 @@ def _after(written: bool, any_good: bool, any_failed: bool) -> str:
 
 def _write(good: Sequence[Any]) -> None:
     """All files or none: a call that is cancelled meanwhile is not stopped between two of them."""
-    from rulewright.commands import judging
-
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
-        judging.write(good)
+        write(good)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def explain_no_match(shop: Workshop, asked: forms.ExplainArguments) -> forms.ExplainAnswer:
     """Say which part of a rule leaves nothing over, and what came nearest."""
-    from rulewright.commands import judging
-    from rulewright.engine import nomatch, walk
-    from rulewright.replacing import read_text
-
     documents = _documents(asked.rule)
-    judging.check(documents)
+    check(documents)
     texts: list[tuple[str, Action, str]] = []
     if asked.code:
         texts.append(("", _for_text(documents), asked.code))
@@ -318,7 +300,7 @@ def explain_no_match(shop: Workshop, asked: forms.ExplainArguments) -> forms.Exp
         files = walk.find(shop.roots.take_all(asked.paths), documents).files
         files = sorted(files, key=lambda one: not one.may_match)
         for file in files[: forms.FAILURES]:
-            texts.append((str(file.path), judging.action_for(file, documents), read_text(file.path)))
+            texts.append((str(file.path), action_for(file, documents), read_text(file.path)))
         n_more = len(files) - len(files[: forms.FAILURES])
     if not texts:
         raise UsageError("no code to look at", "give `code`, or `paths` with files of the rule's language")
@@ -331,8 +313,6 @@ def explain_no_match(shop: Workshop, asked: forms.ExplainArguments) -> forms.Exp
 
 def check_rules(shop: Workshop, asked: forms.CheckArguments) -> forms.CheckAnswer:
     """Audit rules."""
-    from rulewright.rule_audit import audit_all, rows_of
-
     if bool(asked.rules) == bool(asked.paths):
         raise UsageError("no rules, or two kinds of them", "give `rules` as YAML, or `paths`")
     against = shop.roots.take_all(asked.against)
@@ -376,10 +356,8 @@ def _documents(text: str) -> tuple[Document, ...]:
 
 
 def _refused(documents: Sequence[Document]) -> str:
-    from rulewright.commands import judging
-
     try:
-        judging.check(documents)
+        check(documents)
     except RulewrightError as error:
         return error.message.removeprefix(f"{Verdict.BAD_RULE}: ")
     return ""

@@ -18,9 +18,13 @@ import tyro
 from rulewright import console
 from rulewright.actions import Rejection
 from rulewright.actions.rule_file import Document, read_given
+from rulewright.codemod.work import Applied, Chooser, How, Work, action_for, diff, narrow, work_on, write
+from rulewright.commands.choosing import PlaceByPlace, say_failed, say_left_out
 from rulewright.config import CommandConfig
+from rulewright.engine import nomatch
 from rulewright.errors import RulewrightError, UsageError, why
-from rulewright.verdict import Outcome, Verdict
+from rulewright.replacing import read_text
+from rulewright.verdict import Verdict
 
 FEW = 20
 """Files up to which each gets a line of its own."""
@@ -86,22 +90,20 @@ def read(name: str) -> tuple[Document, ...]:
 
 def carry_out(config: Config, documents: Sequence[Document]) -> int:
     """Apply rules that were read already; the exit code as of `run`."""
-    from rulewright.commands import judging
-
     if all(one.off for one in documents):
         console.say("every rule has `severity: off`: nothing is changed, as with ast-grep")
         return 0
-    how = judging.How(
+    how = How(
         config.exact, config.workers, config.deadline_s, config.allow_other_version, frozenset(config.accept),
         None if config.action == "-" else Path(config.action).parent,
     )  # fmt: skip
-    work = judging.work_on(config.files, documents, how)
-    chooser = judging.Chooser(config.only, config.interactive)
+    work = work_on(config.files, documents, how)
+    chooser = Chooser(config.only, PlaceByPlace() if config.interactive else None)
     if chooser.active:
-        judging.narrow(work, chooser, config.exact)
+        narrow(work, chooser, config.exact)
     writes = (config.write or config.interactive) and not (config.all_or_nothing and work.failed)
     if writes:
-        judging.write(work.good)
+        write(work.good)
     _show(config, work, writes)
     unmet = chooser.unmet()
     for place in unmet:
@@ -109,16 +111,14 @@ def carry_out(config: Config, documents: Sequence[Document]) -> int:
     return 1 if work.failed or unmet else 0
 
 
-def _show(config: Config, work: Any, written: bool) -> None:
-    from rulewright.commands import judging
-
+def _show(config: Config, work: Work, written: bool) -> None:
     colored = config.color == "always" or (config.color == "auto" and console.colored(sys.stdout))
     few = len(work.done) <= FEW
     for one in work.done:
         if config.json_output:
             console.emit_json(_row(one, _why(one, work.documents, few), written))
         elif one.outcome.post is not None and one.outcome.post != one.before and not config.interactive:
-            console.emit(judging.diff(one, colored))
+            console.emit(diff(one, colored))
         if one.good and one.outcome.detail and not config.json_output:
             console.say(f"{one.path}: note: {console.clean(one.outcome.detail)}")
         if few and one.idle and not config.json_output:
@@ -127,26 +127,20 @@ def _show(config: Config, work: Any, written: bool) -> None:
     for path, why in work.walk.named if config.json_output else ():
         console.emit_json({"file": str(path), "verdict": "skipped", "detail": why, "written": False})
     if not config.json_output:
-        judging.say_failed(work.failed, lambda one: one.outcome.detail)
-    judging.say_left_out(work.walk)
+        say_failed(work.failed, lambda one: one.outcome.detail)
+    say_left_out(work.walk)
     _sum_up(config, work, written)
 
 
-def _why(one: Any, documents: Sequence[Document], few: bool) -> str:
-    outcome: Outcome = one.outcome
+def _why(one: Applied, documents: Sequence[Document], few: bool) -> str:
+    outcome = one.outcome
     if outcome.verdict is not Verdict.NO_MATCH or not few:
         return outcome.detail
-    from rulewright.commands import judging
-    from rulewright.engine import nomatch
-    from rulewright.replacing import read_text
-
-    return (
-        nomatch.explain(judging.action_for(one.found, documents), one.before or read_text(one.path))
-        or outcome.detail
-    )
+    reason = nomatch.explain(action_for(one.found, documents), one.before or read_text(one.path))
+    return reason or outcome.detail
 
 
-def _sum_up(config: Config, work: Any, written: bool) -> None:
+def _sum_up(config: Config, work: Work, written: bool) -> None:
     places = sum(one.outcome.n_matches for one in work.good)
     what = "changed" if written else "would change"
     tidied = sum(one.outcome.tidied for one in work.good)
@@ -162,7 +156,7 @@ def _sum_up(config: Config, work: Any, written: bool) -> None:
     console.say(f"{held} {console.plural(len(work.failed), 'file')} that failed{_way_out(work.failed)}")
 
 
-def _way_out(failed: Sequence[Any]) -> str:
+def _way_out(failed: Sequence[Applied]) -> str:
     """What helps: only judgments can be accepted, only a deadline can be raised."""
     verdicts = {one.outcome.verdict for one in failed}
     flags = sorted({str(flag) for one in failed for flag in one.outcome.unsound})
@@ -172,9 +166,7 @@ def _way_out(failed: Sequence[Any]) -> str:
     return "".join(f"; {way}" for way in ways)
 
 
-def _row(one: Any, why: str, written: bool) -> dict[str, Any]:
-    from rulewright.commands import judging
-
+def _row(one: Applied, why: str, written: bool) -> dict[str, Any]:
     outcome = one.outcome
     return {
         "file": str(one.path),
@@ -186,5 +178,5 @@ def _row(one: Any, why: str, written: bool) -> dict[str, Any]:
         "bytes_touched": outcome.bytes_touched,
         "tidied": outcome.tidied,
         "written": written and one.good,
-        "diff": judging.diff(one, False) if outcome.post is not None else "",
+        "diff": diff(one, False) if outcome.post is not None else "",
     }

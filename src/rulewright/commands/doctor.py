@@ -6,41 +6,13 @@ shown. Exit code 1 only where something that everything needs is broken.
 
 from __future__ import annotations
 
-import os
-import platform
-import re
-import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from importlib import metadata
-from pathlib import Path
-from typing import Annotated, Final, Literal, NamedTuple
+from typing import Annotated
 
 import tyro
 
-from rulewright import __version__, console
+from rulewright import console, machine
 from rulewright.config import CommandConfig
-from rulewright.errors import RulewrightError
-
-Verdict = Literal["ok", "absent", "limited", "broken"]
-
-_KEYS: Final = (
-    ("HF_TOKEN", "gated models and data sets"),
-    ("OPENAI_API_KEY", "an OpenAI-compatible teacher"),
-    ("ANTHROPIC_API_KEY", "a teacher behind Anthropic's endpoint"),
-    ("OPENROUTER_API_KEY", "a teacher behind OpenRouter"),
-    ("WANDB_API_KEY", "logging to Weights & Biases"),
-)  # fmt: skip
-_PROGRAMS: Final = (
-    ("git", "reading repositories as a source", "apt-get install git"),
-    ("node", "running JavaScript tests", "apt-get install nodejs"),
-)
-_NEEDED_DISK_GB: Final = 5
-_NEEDED_MEMORY_GB: Final = 4
-_TRAINED_TOKENS: Final = 2048
-"""Of a micro-batch, that training is judged by."""
 
 
 class Config(CommandConfig):
@@ -50,24 +22,9 @@ class Config(CommandConfig):
     """One JSON object a line of the report on stdout."""
 
 
-class ReportLine(NamedTuple):
-    """One line of the report."""
-
-    what: str
-    value: str
-    verdict: Verdict
-    fix: str = ""
-
-
 def run(config: Config) -> int:
     """Examine and report; 1 where something required is broken."""
-    parts: tuple[Callable[[], Iterator[ReportLine]], ...] = (
-        _machine, _ast_grep, _packages, accelerator, _programs, _keys,
-    )  # fmt: skip
-    with ThreadPoolExecutor(3) as threads:
-        tiers = [threads.submit(_tier, tier) for tier in ("bubblewrap", "landlock")]
-        findings = [finding for part in parts for finding in part()]
-        findings += _sandbox([tier.result() for tier in tiers])
+    findings = machine.examine()
     if config.json_output:
         for finding in findings:
             console.emit_json(finding._asdict())
@@ -79,7 +36,7 @@ def run(config: Config) -> int:
     return 1 if broken else 0
 
 
-def _show(finding: ReportLine) -> None:
+def _show(finding: machine.ReportLine) -> None:
     """The verdict, what was looked at and its value; below it what to do, where there is something."""
     margin = " " * 9
     lines = console.wrap(f"{finding.what}: {finding.value}", margin, margin + "  ")
@@ -89,190 +46,3 @@ def _show(finding: ReportLine) -> None:
     console.emit(verdict + lines[len(margin) :])
     if finding.fix:
         console.emit(console.wrap(f"→ {finding.fix}", margin + "  ", margin + "    "))
-
-
-def _machine() -> Iterator[ReportLine]:
-    yield ReportLine("rulewright", __version__, "ok")
-    python = platform.python_version()
-    new_enough = sys.version_info >= (3, 11)
-    yield ReportLine(
-        "python",
-        python,
-        "ok" if new_enough else "broken",
-        "" if new_enough else "install Python 3.11 or newer",
-    )
-    linux = sys.platform == "linux"
-    yield ReportLine(
-        "system", f"{platform.system()} {platform.release()} {platform.machine()}",
-        "ok" if linux else "limited",
-        "" if linux else "the sandbox needs Linux; data, rules and training do not",
-    )  # fmt: skip
-    yield ReportLine("processors", str(len(os.sched_getaffinity(0)) if linux else os.cpu_count()), "ok")
-    memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    enough = memory_gb >= _NEEDED_MEMORY_GB
-    yield ReportLine(
-        "memory", f"{memory_gb:.0f} GB", "ok" if enough else "limited",
-        "" if enough else f"the demo wants {_NEEDED_MEMORY_GB} GB",
-    )  # fmt: skip
-    free_gb = shutil.disk_usage(Path.cwd()).free / 1e9
-    enough = free_gb >= _NEEDED_DISK_GB
-    yield ReportLine(
-        "disk here", f"{free_gb:.0f} GB free", "ok" if enough else "limited",
-        "" if enough else f"free {_NEEDED_DISK_GB} GB, or work elsewhere",
-    )  # fmt: skip
-
-
-def _ast_grep() -> Iterator[ReportLine]:
-    from rulewright.engine import cli
-
-    wanted = f"{cli.SUPPORTED[0]}.{cli.SUPPORTED[1]}"
-    fix = f"pip install 'ast-grep-cli=={wanted}.*' 'ast-grep-py=={wanted}.*'"
-    try:
-        done = subprocess.run(
-            [cli.binary(), "--version"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-        program = (done.stdout.split() or ["not an ast-grep"])[-1]
-    except (OSError, RulewrightError, subprocess.TimeoutExpired):
-        program = "absent"
-    try:
-        binding = metadata.version("ast-grep-py")
-    except metadata.PackageNotFoundError:
-        binding = "absent"
-    for what, version in (("ast-grep program", program), ("ast-grep binding", binding)):
-        pinned = version.startswith(f"{wanted}.")
-        yield ReportLine(what, version, "ok" if pinned else "broken", "" if pinned else fix)
-
-
-def _packages() -> Iterator[ReportLine]:
-    """Every requirement of this package, by extra: is a fitting version installed."""
-    from packaging.requirements import Requirement
-
-    try:
-        requirements = [Requirement(line) for line in metadata.requires("rulewright") or []]
-    except metadata.PackageNotFoundError:
-        yield ReportLine(
-            "package", "rulewright is not installed, only on the path", "limited", "pip install -e ."
-        )
-        return
-    for requirement in requirements:
-        extra = "" if requirement.marker is None else str(requirement.marker).split('"')[1]
-        if extra == "dev" or requirement.name.startswith("ast-grep"):
-            continue
-        needed = "required" if not extra else f"extra {extra}"
-        try:
-            version = metadata.version(requirement.name)
-        except metadata.PackageNotFoundError:
-            fix = (
-                f"pip install 'rulewright[{extra}]'"
-                if extra
-                else f"pip install '{requirement.name}{requirement.specifier}'"
-            )
-            yield ReportLine(
-                f"{requirement.name} ({needed})", "not installed", "absent" if extra else "broken", fix
-            )
-            continue
-        fits = requirement.specifier.contains(version, prereleases=True)
-        verdict: Verdict = "ok" if fits else "limited" if extra else "broken"
-        yield ReportLine(
-            f"{requirement.name} ({needed})", version, verdict,
-            "" if fits else f"pip install '{requirement.name}{requirement.specifier}'",
-        )  # fmt: skip
-
-
-def accelerator() -> Iterator[ReportLine]:
-    """GPUs by the driver's own program: torch takes seconds to import."""
-    smi = shutil.which("nvidia-smi")
-    listing = ""
-    if smi:
-        query = [smi, "--query-gpu=name,memory.total", "--format=csv,noheader"]
-        try:
-            listing = subprocess.run(query, capture_output=True, text=True, timeout=5, check=False).stdout
-        except subprocess.TimeoutExpired:
-            yield ReportLine("GPU", "nvidia-smi does not answer", "limited", "restart the driver")
-            return
-    gpus = [line.strip() for line in listing.splitlines() if "," in line]
-    if not gpus:
-        yield ReportLine("GPU", "none", "absent", "not needed for data, rules, evaluation and the demo")
-    for gpu in gpus:
-        yield ReportLine("GPU", gpu, "ok")
-    yield _trainable(gpus)
-
-
-def _trainable(gpus: list[str]) -> ReportLine:
-    """The largest model of the plan's family that this machine trains, by what `plan` counts."""
-    from rulewright.training.architecture import Architecture
-    from rulewright.training.memory import Setup, parts
-
-    found = [int(n) for n in re.findall(r",\s*(\d+) MiB", "\n".join(gpus))]
-    if found:
-        # The driver's own share of a card is about half a GiB.
-        free_gib, names = max(found) / 1024 - 0.6, ("32B", "14B", "8B", "4B", "1.7B", "0.6B")
-        for name in (f"Qwen3-{size}" for size in names):
-            step = Setup(Architecture.of(name), _TRAINED_TOKENS, 16, quantized=True, weight_bytes=2)
-            if sum(parts(step).values()) <= free_gib:
-                return ReportLine("training", f"up to {name}, QLoRA, {_TRAINED_TOKENS:,} tokens", "ok")
-        return ReportLine(
-            "training", "no model of the plan fits this GPU", "limited", "train on the CPU: device: cpu"
-        )
-    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
-    for name in ("SmolLM2-360M", "SmolLM2-135M"):
-        step = Setup(Architecture.of(name), _TRAINED_TOKENS, 16, False, 2, checkpointing=False)
-        if sum(parts(step).values()) <= memory_gib / 2:
-            return ReportLine("training", f"up to {name}, LoRA, {_TRAINED_TOKENS:,} tokens, on the CPU", "ok")
-    return ReportLine(
-        "training", "the tiny model only", "limited", f"{_NEEDED_MEMORY_GB} GB for a pretrained one"
-    )
-
-
-def _programs() -> Iterator[ReportLine]:
-    for name, purpose, fix in _PROGRAMS:
-        found = shutil.which(name)
-        yield ReportLine(
-            f"{name} ({purpose})", found or "not installed", "ok" if found else "absent", "" if found else fix
-        )
-    yield _docker()
-
-
-def _docker() -> ReportLine:
-    """The program without its daemon runs nothing."""
-    what, sockets = "docker (the docker sandbox)", ("/var/run/docker.sock", "/run/podman/podman.sock")
-    program = shutil.which("docker") or shutil.which("podman")
-    if program is None:
-        return ReportLine(what, "not installed", "absent", "see docs.docker.com/engine/install")
-    if program.endswith("docker") and not any(Path(s).exists() for s in sockets):
-        return ReportLine(what, f"{program}, no daemon", "limited", "start the docker daemon")
-    return ReportLine(what, program, "ok")
-
-
-def _keys() -> Iterator[ReportLine]:
-    for name, purpose in _KEYS:
-        present = bool(os.environ.get(name))
-        fix = "" if present else f"export {name}=… (only for {purpose})"
-        yield ReportLine(name, "set" if present else "not set", "ok" if present else "absent", fix)
-
-
-def _tier(tier: Literal["bubblewrap", "landlock"]) -> ReportLine:
-    from rulewright.sandbox import tiers
-
-    probe = tiers.probe(tier)
-    verdict: Verdict = "ok" if probe.works else "absent"
-    return ReportLine(
-        f"sandbox {tier}",
-        f"{'works' if probe.works else 'does not work'}: {probe.reason}",
-        verdict,
-        probe.fix,
-    )
-
-
-def _sandbox(tiers: list[ReportLine]) -> Iterator[ReportLine]:
-    yield from tiers
-    working = [finding.what.split()[-1] for finding in tiers if finding.verdict == "ok"]
-    yield ReportLine(
-        "sandbox used by auto", working[0] if working else "none: untrusted code is refused",
-        "ok" if working else "limited", "" if working else "fix a tier above, or accept --sandbox unsafe",
-    )  # fmt: skip

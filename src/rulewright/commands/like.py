@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rulewright import console
 from rulewright.actions.rule_file import joined
-from rulewright.commands.judging import How, Work, action_for, work_on
-from rulewright.commands.offers import Offer, Wish, make, rule_text, save
+from rulewright.codemod.offer import offer_learned, rule_text
+from rulewright.codemod.work import How, Work, work_on
+from rulewright.commands.offers import Wish, make, save
 from rulewright.engine import places
 from rulewright.engine.export import Example, export
 from rulewright.errors import RulewrightError
 from rulewright.mining import by_hand, given
 from rulewright.mining.by_hand import Learned
 from rulewright.mining.given import Given
-from rulewright.verdict import Place
 
 BUDGET_S = 2.0
 LEFT_AT_MOST = 40
@@ -45,7 +47,8 @@ def like(
         deadline_s: processor seconds a file.
     """
     wish.check(stdin_taken=change == "-")
-    found = given.read(change, paths, staged)
+    diff = sys.stdin.buffer.read().decode("utf-8", "replace") if change == "-" and not staged else ""
+    found = given.read(change, paths, staged, diff)
     if not found.changes:
         return _nothing(found, wish)
     console.decided("change", found.what, _n(len(found.changes), "file"))
@@ -69,7 +72,7 @@ def like(
         "tiers": [rule.tier for rule in rules],
         "left_to_you": left,
     }
-    code = make(Offer(work, doubts(work, learned), learned.hides, facts=facts), wish)
+    code = make(replace(offer_learned(work, learned), facts=facts), wish)
     _say_left(left)
     return code
 
@@ -89,23 +92,6 @@ def _nothing(found: Given, wish: Wish) -> int:
     if wish.as_json:
         console.emit_json({"matches": 0, "sure": 0, "written": []})
     return 0
-
-
-def doubts(work: Work, learned: Learned) -> Callable[[Path, Place], str]:
-    """Why a place is not sure; an empty text where it is."""
-    lacking = _lacking(work, learned)
-    return lambda path, place: learned.doubt(path, place) or lacking.get(path, "")
-
-
-def _lacking(work: Work, learned: Learned) -> dict[Path, str]:
-    """Files in which the rules would use a name that nothing imports, each with that as a doubt."""
-    found: dict[Path, str] = {}
-    for one in work.good:
-        language = action_for(one.found, work.documents).language
-        name = learned.lacks(one.outcome.post or "", language)
-        if name:
-            found[one.path] = f"nothing in the file imports `{name}`, which comes in"
-    return found
 
 
 def _say_left(left: Sequence[str]) -> None:

@@ -7,27 +7,16 @@ or said yes to (`--interactive`), a file where a rule would lose code or break t
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from rulewright import console, jsonl
-from rulewright.actions import render_rules
 from rulewright.actions.rule_file import Document
-from rulewright.commands.judging import (
-    Applied,
-    Chooser,
-    Work,
-    action_for,
-    ask,
-    diff,
-    narrowed,
-    one_line,
-    say_failed,
-    say_left_out,
-    write,
-)
+from rulewright.codemod.offer import Listed, Offer, counts, rule_text
+from rulewright.codemod.work import Applied, Chooser, action_for, diff, narrowed, one_line, write
+from rulewright.commands.choosing import PlaceByPlace, pick, say_failed, say_left_out
 from rulewright.engine.places import Keep
 from rulewright.errors import UsageError
 from rulewright.verdict import Place
@@ -56,30 +45,6 @@ class Wish:
             raise UsageError(f"--interactive and {other} exclude each other", "leave one of them out")
 
 
-@dataclass
-class Offer:
-    """What a rule would do, and how sure each place is.
-
-    Args:
-        work: the judged files.
-        doubt: why a place is not sure; an empty text where it is.
-        hides: whether a place is no candidate at all.
-        warnings: what the person should know of the rule itself.
-        facts: what `--json` adds to its last line.
-    """
-
-    work: Work
-    doubt: Callable[[Path, Place], str]
-    hides: Callable[[Path, Place], bool] = lambda path, place: False
-    warnings: Sequence[str] = ()
-    facts: dict[str, Any] = field(default_factory=dict)
-
-
-def rule_text(documents: Sequence[Document]) -> str:
-    """Rules as one ast-grep rule file."""
-    return "---\n".join(render_rules(one.action) for one in documents)
-
-
 def save(path: Path | None, documents: Sequence[Document]) -> None:
     """Write the rule file that was asked for, and say so."""
     if path is not None:
@@ -95,7 +60,7 @@ def make(offer: Offer, wish: Wish) -> int:
 
 def show(offer: Offer, wish: Wish) -> None:
     """List the places, and what was left out."""
-    listed = listing(offer)
+    listed = offer.listing()
     _list(listed, wish)
     for warning in offer.warnings:
         console.say(f"warning: {console.clean(warning)}")
@@ -112,11 +77,11 @@ def finish(offer: Offer, wish: Wish) -> int:
 
     Gives 1 where writing was asked for and nothing, or not all that was named, was written.
     """
-    listed = listing(offer)
+    listed = offer.listing()
     sure, total = counts(listed)
     if wish.html is not None:
         _write_page(wish.html, wish.instruction, offer, listed)
-    chooser = Chooser(wish.only, wish.interactive)
+    chooser = Chooser(wish.only, PlaceByPlace() if wish.interactive else None)
     done = _carry_out(offer, wish, chooser, listed, sure)
     unmet = chooser.unmet() if chooser.active else []
     for place in unmet:
@@ -125,39 +90,6 @@ def finish(offer: Offer, wish: Wish) -> int:
         console.emit_json({**offer.facts, "matches": total, "sure": sure, "written": list(map(str, done))})
     wanted = (wish.write or wish.yes) and total > 0
     return 1 if unmet or (wanted and not done) else 0
-
-
-Listed = tuple[Applied, list[Place], list[str]]
-"""A file, its places, and the doubt about each: an empty text where it is sure."""
-
-
-def listing(offer: Offer) -> list[Listed]:
-    """The places of every file that may be written."""
-    return [(one, *_places(one, offer)) for one in offer.work.good]
-
-
-def counts(listed: Sequence[Listed]) -> tuple[int, int]:
-    """How many places are sure, and how many there are."""
-    doubts = [why for _, _, doubts in listed for why in doubts]
-    return sum(not why for why in doubts), len(doubts)
-
-
-def _places(one: Applied, offer: Offer) -> tuple[list[Place], list[str]]:
-    """The places of a file that are candidates, and the doubt about each."""
-    found = [p for p in offer.work.places(one) if not offer.hides(one.path, p)]
-    return found, [_doubt(one, offer, place) for place in found]
-
-
-def _doubt(one: Applied, offer: Offer, place: Place) -> str:
-    """Why a place is not sure; empty where it is."""
-    if one.outcome.detail and "\n" in place.old:
-        return one.outcome.detail
-    return offer.doubt(one.path, _of_all(one, place))
-
-
-def _of_all(one: Applied, place: Place) -> Place:
-    """A place with the number of its rule among all rules, not among those that are for the file."""
-    return replace(place, rule=one.found.documents[place.rule])
 
 
 def _write_page(out: Path, instruction: str, offer: Offer, listed: Sequence[Listed]) -> None:
@@ -216,7 +148,7 @@ def _carry_out(offer: Offer, wish: Wish, chooser: Chooser, listed: Sequence[List
         return []
     writes = wish.write or wish.yes or wish.interactive
     if not writes and not wish.only and not wish.as_json and sure and on_terminal():
-        writes = ask(f"write the {console.plural(sure, 'sure place')}?")
+        writes = pick(f"write the {console.plural(sure, 'sure place')}? [y/n] ", "yn") == "y"
     if not writes:
         console.say(_how_to_write(sure, total))
         return []
@@ -246,7 +178,7 @@ def _keep(one: Applied, offer: Offer, chooser: Chooser) -> Keep:
             return None
         if chooser.active:
             return chooser.keep(path)(place)
-        return place.new if not _doubt(one, offer, place) else None
+        return place.new if not offer.doubt_about(one, place) else None
 
     return keep
 

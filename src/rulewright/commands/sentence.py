@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 from rulewright import console
 from rulewright.actions import Rejection
 from rulewright.actions.rule_file import Document, read_given
-from rulewright.asking import Asked, Cost, Rounds, ask
-from rulewright.commands import judging, offers
-from rulewright.commands.candidates import Candidate, Trial
+from rulewright.asking import Asked, Cost, Rounds
+from rulewright.codemod.candidates import Candidate, Trial, propose, why_none_holds
+from rulewright.codemod.offer import counts, rule_text
+from rulewright.codemod.said import Said
+from rulewright.commands import choosing, offers
 from rulewright.commands.offers import Wish
-from rulewright.commands.said import Said
-from rulewright.engine import Engine, Request
 from rulewright.errors import RulewrightError, UsageError, why
-from rulewright.generation import Generator, GeneratorConfig, open_generator
-from rulewright.languages import language_of_path
+from rulewright.generation import GeneratorConfig, open_generator
 from rulewright.verdict import Place
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def run(config: EditConfig, wish: Wish) -> int:
     found = trial.candidates(asked)
     if not found:
         hint = "say it more precisely, raise --samples or --attempts, or name another --model"
-        raise RulewrightError(failures(asked, sample), hint)
+        raise RulewrightError(why_none_holds(asked, sample), hint)
     decided = wish.write or wish.yes or wish.only or wish.interactive or wish.as_json
     if not decided and offers.on_terminal():
         return _Choice(config.save, trial, found, said, len(asked.good), wish).run()
@@ -64,30 +63,9 @@ def run(config: EditConfig, wish: Wish) -> int:
     best.offer.facts = _facts(best, others, asked)
     offers.save(config.save, best.documents)
     if not wish.as_json:
-        console.emit(offers.rule_text(best.documents).rstrip())
+        console.emit(rule_text(best.documents).rstrip())
     _explain(best, others, said, len(asked.good))
     return offers.make(best.offer, wish)
-
-
-def propose(
-    generator: Generator, plan: Rounds, instruction: str, code: str, sample: Path, paths: Sequence[Path],
-    deadline_s: float,
-) -> tuple[Asked, Trial]:  # fmt: skip
-    """Ask a model about a file, judging on it and on every file named.
-
-    Raises:
-        UsageError: the file is of no language of ours.
-        RulewrightError: the model cannot be asked.
-    """
-    language = language_of_path(sample)
-    if language == "other":
-        raise UsageError(f"{sample}: of no language that we know", "name a source file with --on")
-    with Engine(workers=1, deadline_s=deadline_s) as engine:
-        trial = Trial(
-            paths, Said(instruction, code), lambda action: engine.judge(Request(action, code, language)),
-            deadline_s,
-        )  # fmt: skip
-        return ask(generator, plan, instruction, code, language, trial.judge), trial
 
 
 def with_model(spec: GeneratorConfig) -> GeneratorConfig:
@@ -106,17 +84,6 @@ def with_model(spec: GeneratorConfig) -> GeneratorConfig:
         "no model to ask: none is named, and neither training nor the demo left one here",
         "`make demo` trains one; or --model FOLDER (a checkpoint); or --base-url URL --model NAME",
     )
-
-
-def failures(asked: Asked, sample: Path) -> str:
-    """What came of answers that do not hold, like ones on one line."""
-    alike = Counter(
-        f"{one.outcome.verdict}: {console.clean(one.outcome.detail)}"
-        for one in asked.tried
-        if not one.outcome.ok
-    )
-    of = len(asked.tried)
-    return "\n".join(f"{sample}: {n} of {of} answers: {why}" for why, n in alike.most_common())
 
 
 def _first(paths: Sequence[Path]) -> Path:
@@ -147,7 +114,7 @@ def _facts(best: Candidate, others: Sequence[Candidate], asked: Asked) -> dict[s
     first = best.documents[0].action
     rules = [rule for one in best.documents for rule in one.action.rules]
     told = [
-        {"rule": offers.rule_text(one.documents), "votes": one.votes, "places": len(one.places),
+        {"rule": rule_text(one.documents), "votes": one.votes, "places": len(one.places),
          "doubtful": one.doubtful, "differs": one.differs(best)}
         for one in others
     ]  # fmt: skip
@@ -203,11 +170,11 @@ class _Choice:
         """Show and ask until something is accepted, or the person has had enough."""
         while True:
             one = self._found[self._at]
-            console.emit(offers.rule_text(one.documents).rstrip())
+            console.emit(rule_text(one.documents).rstrip())
             others = [other for other in self._found if other is not one]
             _explain(one, others, self._said, self._n_good)
             offers.show(one.offer, Wish())
-            answer = judging.pick(*self._question(one))
+            answer = choosing.pick(*self._question(one))
             if answer in "ap":
                 offers.save(self._kept, one.documents)
                 wish = replace(self._wish, write=answer == "a", interactive=answer == "p")
@@ -223,7 +190,7 @@ class _Choice:
 
     def _question(self, one: Candidate) -> tuple[str, str]:
         """What may be answered, and its letters; the last one stands for the end of the input."""
-        sure, total = offers.counts(one.listed)
+        sure, total = counts(one.listed)
         ways = {}
         if sure:
             ways["a"] = f"[a]ccept ({console.plural(sure, 'sure place')})"
@@ -236,7 +203,7 @@ class _Choice:
 
     def _edit(self, one: Candidate) -> None:
         """Put what the person makes of a rule before it."""
-        text = judging.edited(offers.rule_text(one.documents), ".yml")
+        text = choosing.edited(rule_text(one.documents), ".yml")
         try:
             made = self._trial.candidate(_documents(text))
         except RulewrightError as error:

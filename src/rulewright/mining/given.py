@@ -7,7 +7,6 @@ unchanged, and what was changed but cannot be learned from. Nothing is written.
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,15 +41,16 @@ class Given:
     what: str
 
 
-def read(like: str, paths: Sequence[Path], staged: bool = False) -> Given:
+def read(like: str, paths: Sequence[Path], staged: bool = False, diff: str = "") -> Given:
     """The change that a person means.
 
     Args:
-        like: a file with a diff, `-` for one on standard input, a revision (`HEAD`: what is not committed
+        like: a file with a diff, `-` for `diff`, a revision (`HEAD`: what is not committed
             yet, else that commit), a range `A..B`, or a source file: then the first of `paths` is the
             same file after the change.
         paths: where to look; none: the repository, or the folder where the command runs.
         staged: what is in the index.
+        diff: the text of standard input, for `-`.
 
     Raises:
         UsageError: it is none of these.
@@ -58,8 +58,7 @@ def read(like: str, paths: Sequence[Path], staged: bool = False) -> Given:
     if staged:
         return _of_git([], paths, "what is staged", staged=True)
     if like == "-":
-        text = sys.stdin.buffer.read().decode("utf-8", "replace")
-        return _of_diff(text, "standard input", paths)
+        return _of_diff(diff, "standard input", paths)
     file = Path(like)
     if not file.is_file():
         return _of_revision(like, paths)

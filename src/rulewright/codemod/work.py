@@ -1,4 +1,4 @@
-"""Rules over a person's files: walk, judge, narrow to some places, write. For several commands.
+"""Rules on files: walk, judge, narrow to some places, write. For commands and agents.
 
 Nothing is written but by `write`, and there only what was judged good, each file for
 itself unless all or none are wanted.
@@ -7,9 +7,6 @@ itself unless all or none are wanted.
 from __future__ import annotations
 
 import os
-import shlex
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -23,12 +20,10 @@ from rulewright.engine import Engine, Request, places
 from rulewright.engine.judge import judge_together, judge_trace
 from rulewright.engine.rules import BadRule, Panicked, compile_rule
 from rulewright.engine.walk import Found, Walk, find
-from rulewright.errors import RulewrightError, UsageError, why
+from rulewright.errors import RulewrightError, UsageError
 from rulewright.replacing import Replacement, read_text, replace_all
 from rulewright.verdict import Outcome, Place, Verdict
 
-NAMED_AT_MOST: Final = 10
-SHOWN_FILES: Final = 3
 NOTHING: Final = Outcome(Verdict.NO_MATCH, "no rule matched anything")
 
 
@@ -197,47 +192,35 @@ class Chooser:
 
     Args:
         only: `FILE:LINE` texts; empty: every place.
-        interactive: ask at each place.
+        ask: what a person makes of a place: its new text, or `None` to leave it; without, nobody is asked.
     """
 
-    def __init__(self, only: Sequence[str], interactive: bool) -> None:
+    def __init__(self, only: Sequence[str], ask: Callable[[Path, Place], str | None] | None = None) -> None:
         self._only = [_file_and_line(text) for text in only]
         self._met: set[tuple[Path, int]] = set()
-        self._ask = interactive
-        self._rest: bool | None = None
+        self._ask = ask
 
     @property
     def active(self) -> bool:
-        return bool(self._only) or self._ask
+        return bool(self._only) or self._ask is not None
 
     def keep(self, path: Path) -> places.Keep:
         """The choice for a file."""
-        return lambda place: self._choose(path, place)
+
+        def choose(place: Place) -> str | None:
+            near = [
+                one for one in self._only if _same(one[0], path) and place.line <= one[1] <= place.last_line
+            ]
+            self._met.update(near)
+            if self._only and not near:
+                return None
+            return place.new if self._ask is None else self._ask(path, place)
+
+        return choose
 
     def unmet(self) -> list[str]:
         """What was named with `--only`, and is no place of the rule."""
         return [f"{path}:{line}" for path, line in self._only if (path, line) not in self._met]
-
-    def names(self, path: Path, place: Place) -> bool:
-        """Whether a place was named (all are, where none is)."""
-        near = [one for one in self._only if _same(one[0], path) and place.line <= one[1] <= place.last_line]
-        self._met.update(near)
-        return bool(near) or not self._only
-
-    def _choose(self, path: Path, place: Place) -> str | None:
-        if not self.names(path, place):
-            return None
-        if not self._ask or self._rest:
-            return place.new
-        if self._rest is False:
-            return None
-        console.say(shown(path, place))
-        answer = pick("change it? [y]es, [n]o, [e]dit, [a]ll the rest, [q]uit: ", "yneaq")
-        if answer in "aq":
-            self._rest = answer == "a"
-        if answer == "e":
-            return edited(place.new, path.suffix)
-        return place.new if answer in "ya" else None
 
 
 def _file_and_line(text: str) -> tuple[Path, int]:
@@ -249,46 +232,6 @@ def _file_and_line(text: str) -> tuple[Path, int]:
 
 def _same(one: Path, other: Path) -> bool:
     return one == other or os.path.normpath(one.absolute()) == os.path.normpath(other.absolute())
-
-
-def pick(question: str, letters: str) -> str:
-    """One of the letters; the last one at the end of the input."""
-    while True:
-        line = console.ask(question)
-        if line is None:
-            return letters[-1]
-        if line and line[0].lower() in letters:
-            return line[0].lower()
-
-
-def ask(question: str) -> bool:
-    """Yes or no; no at the end of the input."""
-    return pick(f"{question} [y/n] ", "yn") == "y"
-
-
-def edited(text: str, suffix: str) -> str:
-    """The text as a person left it in their editor ($VISUAL, $EDITOR, vi)."""
-    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
-    with tempfile.TemporaryDirectory(prefix="rulewright-") as folder:
-        file = Path(folder) / f"place{suffix}"
-        file.write_text(text, encoding="utf-8", newline="")
-        try:
-            done = subprocess.run([*shlex.split(editor), str(file)], check=False)
-        except OSError as error:
-            raise UsageError(f"{editor}: cannot be started ({why(error)})", "set EDITOR") from error
-        if done.returncode:
-            raise RulewrightError(f"{editor} ended with {done.returncode}", "the place was left alone")
-        new = file.read_bytes().decode("utf-8")
-    # Editors end a file with a newline that the code does not have.
-    return new[:-1] if new.endswith("\n") and not text.endswith("\n") else new
-
-
-def shown(path: Path, place: Place) -> str:
-    """A place as its lines before and after."""
-    lines = [f"{path}:{place.line}"]
-    lines += [f"- {console.clean(line)}" for line in place.old.splitlines() or [""]]
-    lines += [f"+ {console.clean(line)}" for line in place.new.splitlines() or [""]]
-    return "\n".join(lines)
 
 
 def one_line(text: str, limit: int = 70) -> str:
@@ -318,23 +261,3 @@ def diff(one: Applied, colored: bool) -> str:
 
 
 _COLORS: Final = {"+": "\x1b[32m", "-": "\x1b[31m", "@": "\x1b[36m"}
-
-
-def say_left_out(walk: Walk) -> None:
-    """What was left out, and why; a few names of many."""
-    lines = walk.left_out()
-    for line in lines[:NAMED_AT_MOST]:
-        console.say(f"left out: {console.clean(line)}")
-    if len(lines) > NAMED_AT_MOST:
-        console.say(f"left out: {len(lines) - NAMED_AT_MOST} more files")
-
-
-def say_failed(failed: Sequence[Applied], why: Callable[[Applied], str]) -> None:
-    """Files that failed, those that failed alike on one line."""
-    alike: dict[tuple[str, str], list[Path]] = {}
-    for one in failed:
-        alike.setdefault((str(one.outcome.verdict), console.clean(why(one))), []).append(one.path)
-    for (verdict, reason), paths in alike.items():
-        names = ", ".join(map(str, paths[:SHOWN_FILES]))
-        more = f" and {len(paths) - SHOWN_FILES} more files" if len(paths) > SHOWN_FILES else ""
-        console.say(f"{names}{more}: {verdict}: {reason}")

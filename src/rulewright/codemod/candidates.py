@@ -1,22 +1,28 @@
 """Answers of a model that hold, grouped by what they do to a person's files; the best first.
 
-Two rules that give the same files are one candidate, however they are written. Nothing is written.
+Two rules that give the same files are one candidate, whatever their text. No file is changed.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Final
 
+from rulewright import console
 from rulewright.actions import Action
 from rulewright.actions.rule_file import Document, documents_of
-from rulewright.asking import Asked
-from rulewright.commands.judging import How, Work, one_line, work_on
-from rulewright.commands.offers import Listed, Offer, listing, rule_text
-from rulewright.commands.said import Said
+from rulewright.asking import Asked, Rounds, ask
+from rulewright.codemod.offer import Listed, Offer, rule_text
+from rulewright.codemod.said import Said
+from rulewright.codemod.work import How, Work, one_line, work_on
+from rulewright.engine import Engine, Request
+from rulewright.errors import UsageError
+from rulewright.generation.base import Generator
+from rulewright.languages import language_of_path
 from rulewright.verdict import Outcome, Place, Verdict
 
 BROAD_LINES: Final = 5
@@ -94,7 +100,7 @@ class Trial:
         outcome = self._judge_sample(action)
         if not outcome.ok:
             return outcome
-        failed = self._work(action).failed
+        failed = self._worked(documents_of(action)).failed
         if failed and failed[0].outcome.verdict is not Verdict.TIMEOUT:
             first = failed[0].outcome
             return Outcome(first.verdict, f"in {failed[0].path.name}: {first.detail}", flags=first.flags)
@@ -104,7 +110,7 @@ class Trial:
         """The answers that hold, by what they do; the one to be shown first comes first."""
         groups: dict[frozenset[tuple[Path, str]], Candidate] = {}
         for action in (one.action for one in asked.good if one.action is not None):
-            work = self._work(action)
+            work = self._worked(documents_of(action))
             effect = frozenset((one.path, one.outcome.post or "") for one in work.good)
             if effect in groups:
                 groups[effect].votes += 1
@@ -118,9 +124,7 @@ class Trial:
         if self._globs:
             work = replace(work, done=[one for one in work.done if self._named(one.path)])
         offer = Offer(work, lambda path, place: self._said.doubt(place))
-        made = Candidate(documents, offer)
-        made.listed = listing(offer)
-        return made
+        return Candidate(documents, offer, listed=offer.listing())
 
     def _named(self, path: Path) -> bool:
         name = path.as_posix().removeprefix("./")
@@ -129,11 +133,40 @@ class Trial:
             for glob in self._globs
         )
 
-    def _work(self, action: Action) -> Work:
-        return self._worked(documents_of(action))
-
     def _worked(self, documents: tuple[Document, ...]) -> Work:
         key = rule_text(documents)
         if key not in self._works:
             self._works[key] = work_on(self._paths, documents, self._how)
         return self._works[key]
+
+
+def propose(
+    generator: Generator, plan: Rounds, instruction: str, code: str, sample: Path, paths: Sequence[Path],
+    deadline_s: float,
+) -> tuple[Asked, Trial]:  # fmt: skip
+    """Ask a model about a file, judging on it and on every file named.
+
+    Raises:
+        UsageError: the file is of no language of ours.
+        RulewrightError: the model cannot be asked.
+    """
+    language = language_of_path(sample)
+    if language == "other":
+        raise UsageError(f"{sample}: of no language that we know", "name a source file with --on")
+    with Engine(workers=1, deadline_s=deadline_s) as engine:
+        trial = Trial(
+            paths, Said(instruction, code), lambda action: engine.judge(Request(action, code, language)),
+            deadline_s,
+        )  # fmt: skip
+        return ask(generator, plan, instruction, code, language, trial.judge), trial
+
+
+def why_none_holds(asked: Asked, sample: Path) -> str:
+    """What came of answers that do not hold, like ones on one line."""
+    alike = Counter(
+        f"{one.outcome.verdict}: {console.clean(one.outcome.detail)}"
+        for one in asked.tried
+        if not one.outcome.ok
+    )
+    of = len(asked.tried)
+    return "\n".join(f"{sample}: {n} of {of} answers: {why}" for why, n in alike.most_common())

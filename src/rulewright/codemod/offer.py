@@ -1,0 +1,73 @@
+"""What rules would do to files, place by place, and how sure each place is. Nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from rulewright.actions import render_rules
+from rulewright.actions.rule_file import Document
+from rulewright.codemod.work import Applied, Work, action_for
+from rulewright.mining.by_hand import Learned
+from rulewright.verdict import Place
+
+Listed = tuple[Applied, list[Place], list[str]]
+"""A file, its places, and the doubt about each: an empty text where it is sure."""
+
+
+@dataclass
+class Offer:
+    """What a rule would do, and how sure each place is.
+
+    Args:
+        work: the judged files.
+        doubt: why a place is not sure; an empty text where it is.
+        hides: whether a place is no candidate at all.
+        warnings: what the person should know of the rule itself.
+        facts: what `--json` adds to its last line.
+    """
+
+    work: Work
+    doubt: Callable[[Path, Place], str]
+    hides: Callable[[Path, Place], bool] = lambda path, place: False
+    warnings: Sequence[str] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def listing(self) -> list[Listed]:
+        """The places of every file that may be written."""
+        listed: list[Listed] = []
+        for one in self.work.good:
+            found = [place for place in self.work.places(one) if not self.hides(one.path, place)]
+            listed.append((one, found, [self.doubt_about(one, place) for place in found]))
+        return listed
+
+    def doubt_about(self, one: Applied, place: Place) -> str:
+        """Why a place of a file is not sure; empty where it is."""
+        if one.outcome.detail and "\n" in place.old:
+            return one.outcome.detail
+        # A place has the number of its rule among those that are for the file.
+        return self.doubt(one.path, replace(place, rule=one.found.documents[place.rule]))
+
+
+def offer_learned(work: Work, learned: Learned) -> Offer:
+    """What the rules of a change do elsewhere, with the doubts that follow from the change."""
+    lacking: dict[Path, str] = {}
+    for one in work.good:
+        language = action_for(one.found, work.documents).language
+        name = learned.lacks(one.outcome.post or "", language)
+        if name:
+            lacking[one.path] = f"nothing in the file imports `{name}`, which comes in"
+    return Offer(work, lambda path, place: learned.doubt(path, place) or lacking.get(path, ""), learned.hides)
+
+
+def counts(listed: Sequence[Listed]) -> tuple[int, int]:
+    """How many places are sure, and how many there are."""
+    doubts = [why for _, _, doubts in listed for why in doubts]
+    return sum(not why for why in doubts), len(doubts)
+
+
+def rule_text(documents: Sequence[Document]) -> str:
+    """Rules as one ast-grep rule file."""
+    return "---\n".join(render_rules(one.action) for one in documents)

@@ -1,0 +1,143 @@
+"""The whole of `synth`: sources → shards of candidates → the data set. A killed run goes on by itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rulewright import __version__, console
+from rulewright.config import did_you_mean
+from rulewright.errors import RulewrightError, UsageError
+from rulewright.runs import RunDir, file_sha256
+from rulewright.synth import dataset, shards, sources, speech, templates, windows
+from rulewright.synth.settings import SynthConfig
+from rulewright.synth.sources import SourceFile
+
+
+@dataclass(frozen=True)
+class SynthPlan:
+    """What is made of which files."""
+
+    config: SynthConfig
+    files: Sequence[SourceFile]
+    version: str
+    """Digest of what decides the bytes."""
+
+    @property
+    def folder(self) -> Path:
+        return self.config.out / ".runs" / shards.SOURCE
+
+    @property
+    def made(self) -> Path:
+        """Where the shards wait for the data set."""
+        return self.folder / "shards"
+
+    def claim(self) -> RunDir:
+        """The run's folder: new, interrupted or finished."""
+        inputs = {"templates and sources": self.version}
+        return RunDir.open(
+            self.folder, self.config, inputs, lambda: shutil.rmtree(self.made, ignore_errors=True)
+        )
+
+
+def plan(config: SynthConfig) -> SynthPlan:
+    """Find the sources.
+
+    Raises:
+        UsageError: there is no such family, or no source file.
+    """
+    _require_families(config)
+    files = sources.find(
+        config.source_dir or (sources.standard_library(),), config.languages, config.group_by, config.license
+    )
+    if not files:
+        raise UsageError(
+            f"no source file of {', '.join(config.languages)} found", "name folders of code with --source-dir"
+        )
+    return SynthPlan(config, files, _fingerprint(config, files))
+
+
+def run(plan: SynthPlan, folder: RunDir) -> None:
+    """Make the shards that are not there yet, and of them the data set."""
+    config, made = plan.config, plan.made
+    batches = shards.plan(plan.files, config.seed)
+    # The cap that will hold when `limit` is reached; `limit` where there is none.
+    bounds = [config.limit, int(config.max_template_share * config.limit)]
+    most = min(bounds + ([config.per_template_cap] if config.per_template_cap else []))
+    options = shards.SynthOptions(
+        seed=config.seed,
+        windows=config.window,
+        limits=windows.WindowLimits(config.max_chars, config.max_tokens),
+        shapes=config.shapes,
+        families=config.families,
+        template_files=tuple(map(str, config.templates)),
+        packaged=config.packaged,
+        wording=config.wording,
+        phrasings=config.phrasings,
+        per_window=config.per_window,
+        hold_out_rate=config.hold_out_rate if config.hold_out_templates else 0.0,
+        # Spread over the shards, with room for those that have few.
+        most=max(4, 3 * most // len(batches)) if most < config.limit else 0,
+        siblings=config.siblings,
+        per_file=config.per_file_cap,
+    )
+    groups = {file.group for file in plan.files}
+    console.decided("sources", f"{len(plan.files):,} files", f"groups: {len(groups):,}")
+
+    def enough(counts: Counter[str]) -> bool:
+        # Duplicates take their part: make a third more than is wanted.
+        return config.limit > 0 and sum(min(n, most) for n in counts.values()) >= config.limit * 4 // 3
+
+    paths = shards.make_all(batches, made, options, config.workers, enough)
+    summary = dataset.write(
+        paths,
+        config.out,
+        config.negatives,
+        plan.version,
+        config.per_template_cap,
+        config.max_template_share,
+        config.limit,
+        config.siblings,
+    )
+    folder.finish(summary)
+    shutil.rmtree(made)
+
+
+def _require_families(config: SynthConfig) -> None:
+    """Refuse the name of a family that there is none of: it would silently give nothing."""
+    if not config.families:
+        return
+    known = shards.family_names(config.packaged, tuple(str(path) for path in config.templates))
+    wrong = [name for name in config.families if name not in known]
+    if wrong:
+        raise UsageError(
+            "\n".join(f"--families: no family '{name}'{did_you_mean(name, known)}" for name in wrong),
+            f"known: {', '.join(known)}",
+        )
+
+
+def _fingerprint(config: SynthConfig, files: Sequence[SourceFile]) -> str:
+    """One digest of what decides the bytes: options, templates given, and the sources."""
+    digest = hashlib.sha256(__version__.encode())
+    if config.packaged:
+        digest.update(repr((templates.packaged(), speech.instance_words())).encode())
+    values = json.loads(config.model_dump_json())
+    options = {key: value for key, value in values.items() if not config.is_free(key)}
+    digest.update(json.dumps(options, sort_keys=True).encode())
+    for path in config.templates:
+        digest.update(file_sha256(path).encode())
+    for file in files:
+        try:
+            content = file.path.read_bytes()
+        except OSError as error:
+            raise RulewrightError(
+                f"{file.path}: cannot be read ({error.strerror})", "fix its permissions"
+            ) from error
+        digest.update(f"{file.name}\0{file.group}\0{len(content)}\0".encode("utf-8", "surrogateescape"))
+        digest.update(content)
+    return f"sha256:{digest.hexdigest()[:16]}"
