@@ -46,6 +46,12 @@ def ask(question: str) -> str | None:
     return line.strip() if line else None
 
 
+def say_all(lines: Iterable[str]) -> None:
+    """Lines for the person, one after another."""
+    for line in lines:
+        say(line)
+
+
 def emit(text: str) -> None:
     """Text that is the command's result, on stdout."""
     print(text, flush=True)
@@ -207,8 +213,6 @@ def progress(what: str, total: int | None = None) -> Iterator[Progress]:
             print("\r\x1b[2K" + bar.line(), file=sys.stderr, flush=True)
 
 
-def summary(title: str, counts: Mapping[str, object]) -> None:
-    """A titled `key: value` list on stderr."""
-    say(title)
-    for key, value in counts.items():
-        say(f"  {key}: {value}")
+def counted(title: str, counts: Mapping[str, object]) -> str:
+    """A titled list of `key: value`."""
+    return "\n".join([title, *(f"  {key}: {value}" for key, value in counts.items())])

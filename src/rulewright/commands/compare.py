@@ -46,5 +46,5 @@ def run(config: Config) -> int:
     if config.json_output:
         console.emit_json(result)
     else:
-        compare.show(result)
+        console.say_all(compare.report(result))
     return 0

@@ -47,11 +47,13 @@ def _show(plan: IngestPlan, seconds: float | None) -> None:
         console.emit_json(metadata.model_dump(mode="json"))
     took = f" in {seconds:.1f} s" if seconds is not None else ""
     console.say(f"{name}: {metadata.rows_in:,} rows in, {metadata.num_records:,} records out{took}")
-    console.summary("splits", metadata.splits)
+    console.say(console.counted("splits", metadata.splits))
     if metadata.dropped:
-        console.summary(f"dropped (see {store.rejects_path(config.out, name)})", metadata.dropped)
+        console.say(
+            console.counted(f"dropped (see {store.rejects_path(config.out, name)})", metadata.dropped)
+        )
     if metadata.flagged:
-        console.summary("kept, but marked", metadata.flagged)
+        console.say(console.counted("kept, but marked", metadata.flagged))
     for note in metadata.notes:
         console.say(f"note: {note}")
     if metadata.num_records and not plan.source.evaluation_only:

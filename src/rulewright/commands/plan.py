@@ -58,5 +58,5 @@ def run(config: Config) -> int:
     if config.json_output:
         console.emit_json(plan.to_json(made))
     else:
-        plan.show(made)
+        console.say_all(plan.report(made))
     return 0 if made.fits else 1

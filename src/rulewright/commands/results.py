@@ -35,14 +35,14 @@ def evaluated(config: C, kind: Callable[[C], Benchmark[C]]) -> int:
         benchmark = kind(single)
         results.append(evaluate(benchmark))
         if not config.json_output:
-            benchmark.show(results[-1])
+            console.say_all(benchmark.report(results[-1]))
     comparisons = compare.in_order([Path(result["run"]) for result in results])
     if config.json_output:
         console.emit_json({"runs": results, "comparisons": comparisons} if config.models else results[0])
     else:
         for comparison in comparisons:
             console.say("")
-            compare.show(comparison)
+            console.say_all(compare.report(comparison))
     return 0
 
 

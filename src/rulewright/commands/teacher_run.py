@@ -165,9 +165,10 @@ def _estimate(config: TeacherConfig, tasks: Sequence[TeacherTask]) -> int:
         "tasks_that_nothing_verifies": sum(t.target is None and t.tests is None for t in tasks),
         "usd_at_most": round(spending.usd, 2),
     }
-    console.emit_json(summary) if config.json_output else console.summary(
-        "dry run: nothing is asked", summary
-    )
+    if config.json_output:
+        console.emit_json(summary)
+    else:
+        console.say(console.counted("dry run: nothing is asked", summary))
     return 0
 
 

@@ -89,7 +89,7 @@ def run(config: Config) -> int:
     if config.json_output:
         console.emit_json({"summary": dict(counts), "checked": checked, "failed": failed})
     else:
-        console.summary(f"{checked} claims checked, {failed} failed", dict(counts.most_common()))
+        console.say(console.counted(f"{checked} claims checked, {failed} failed", dict(counts.most_common())))
     return 1 if failed else 0
 
 

@@ -60,14 +60,13 @@ class Actions(heldout.RecordBenchmark[ActionsConfig]):
     def summary(self, rows: Sequence[Row]) -> dict[str, Any]:
         return {"skipped": self.skipped, **summarize(rows, self.config.seed)}
 
-    def show(self, result: dict[str, Any]) -> None:
-        tables.show(f"{result['run']}: {result['n_tasks']} tasks", result["metrics"], ACTIONS)
-        console.summary("verdicts:", result["verdicts"])
+    def report(self, result: dict[str, Any]) -> Iterator[str]:
+        yield tables.text(f"{result['run']}: {result['n_tasks']} tasks", result["metrics"], ACTIONS)
+        yield console.counted("verdicts:", result["verdicts"])
         rules = result["rules_per_task"]
         if rules["n"]:
-            console.say(
-                f"rules per valid action: mean {rules['mean']}, median {rules['median']}, max {rules['max']}"
-            )
+            mean, median, most = rules["mean"], rules["median"], rules["max"]
+            yield f"rules per valid action: mean {mean}, median {median}, max {most}"
 
 
 def item(record: NormalizedRecord, style: Style) -> Item:

@@ -6,7 +6,7 @@ task, resampled by group; tasks that only one run has are counted and left out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -228,11 +228,11 @@ def _by(name: str, a: Run, b: Run, pair: _Pair) -> dict[str, Any]:
     return {value: pair.paired(sorted(some)).to_dict() for value, some in tasks.items()}
 
 
-def show(result: dict[str, Any]) -> None:
+def report(result: dict[str, Any]) -> Iterator[str]:
     """The comparison for a person: every headline measure, then how sure the deciding one is."""
     paired, unit = result["paired"], result["unit"]
-    console.say(f"A {result['a']}\nB {result['b']}")
-    console.say(f"{result['n_tasks']} tasks in {result['n_groups']} groups; paired, groups resampled:")
+    yield f"A {result['a']}\nB {result['b']}"
+    yield f"{result['n_tasks']} tasks in {result['n_groups']} groups; paired, groups resampled:"
     decides = {"mean_a": result["mean_a"], "mean_b": result["mean_b"], "unit": unit, **paired}
     lines = [
         [
@@ -245,25 +245,25 @@ def show(result: dict[str, Any]) -> None:
         ]
         for name, value in {result["metric"]: decides, **result["other_metrics"]}.items()
     ]
-    console.say(console.table(["measure", "A [95 %]", "B [95 %]", "B − A [95 %]", "", "tasks"], lines))
+    yield console.table(["measure", "A [95 %]", "B [95 %]", "B − A [95 %]", "", "tasks"], lines)
     for field, parts in result["by"].items():
         if len(parts) > 1:
             rows = [[value, tables.difference(part, unit), part["n"]] for value, part in parts.items()]
-            console.say(console.table([f"{result['metric']} by {field}", "B − A [95 %]", "tasks"], rows))
+            yield console.table([f"{result['metric']} by {field}", "B − A [95 %]", "tasks"], rows)
     if result["n_groups"] < _FEW_GROUPS:
-        console.say(f"caution: with {result['n_groups']} groups the intervals are too narrow")
+        yield f"caution: with {result['n_groups']} groups the intervals are too narrow"
     exact = "" if result["mcnemar_p"] is None else f"; McNemar {_p(result['mcnemar_p'])}"
-    console.say(f"{result['metric']}: gained {result['n_gained']}, lost {result['n_lost']}{exact}")
+    yield f"{result['metric']}: gained {result['n_gained']}, lost {result['n_lost']}{exact}"
     if unit == "rate":
         if paired["mde"] is not None:
             found = 100 * paired["mde"]
-            console.say(f"smallest difference this comparison would find (80 %): {found:.1f} points")
+            yield f"smallest difference this comparison would find (80 %): {found:.1f} points"
         equivalence = result["equivalence"]
         for key, words in (("not_worse", "B is no worse than A by"), ("equivalent", "B equals A within")):
             shown = "shown" if equivalence[key] else "not shown"
-            console.say(f"{words} {100 * equivalence['margin']:g} points: {shown}")
+            yield f"{words} {100 * equivalence['margin']:g} points: {shown}"
     if result["only_in_a"] or result["only_in_b"]:
-        console.say(f"left out: {result['only_in_a']} tasks only in A, {result['only_in_b']} only in B")
+        yield f"left out: {result['only_in_a']} tasks only in A, {result['only_in_b']} only in B"
 
 
 def _p(value: float) -> str:

@@ -37,11 +37,11 @@ class Edits(heldout.RecordBenchmark[EditsConfig]):
     def summary(self, rows: Sequence[Row]) -> dict[str, Any]:
         return {"skipped": self.skipped, **summarize(rows, self.records.values(), self.config.seed)}
 
-    def show(self, result: dict[str, Any]) -> None:
-        tables.show(f"{result['run']}: {result['n_tasks']} tasks", result["metrics"], EDITS)
+    def report(self, result: dict[str, Any]) -> Iterator[str]:
+        yield tables.text(f"{result['run']}: {result['n_tasks']} tasks", result["metrics"], EDITS)
         baseline = result["repeat_input"]
         shown = {k: baseline[k] for k in ("exact", "change_similarity", "file_similarity")}
-        tables.show("repeating the input:", shown, EDITS)
+        yield tables.text("repeating the input:", shown, EDITS)
 
 
 def item(record: NormalizedRecord, style: Style) -> Item:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -141,8 +141,8 @@ class Benchmark(ABC, Generic[Config]):
         """Everything the rows say."""
 
     @abstractmethod
-    def show(self, result: Result) -> None:
-        """The result for a person."""
+    def report(self, result: Result) -> Iterator[str]:
+        """The result for a person, in lines and tables."""
 
     def generator(self) -> Generator:
         """The model that answers."""

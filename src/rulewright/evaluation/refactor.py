@@ -94,9 +94,9 @@ class Refactor(Benchmark[RefactorConfig]):
             "changed_lines": tables.spread(changed),
         }
 
-    def show(self, result: dict[str, Any]) -> None:
-        tables.show(f"{result['run']}: {result['n_tasks']} tasks", result["metrics"], REFACTOR)
-        console.summary("verdicts:", result["verdicts"])
+    def report(self, result: dict[str, Any]) -> Iterator[str]:
+        yield tables.text(f"{result['run']}: {result['n_tasks']} tasks", result["metrics"], REFACTOR)
+        yield console.counted("verdicts:", result["verdicts"])
 
 
 def load(folder: Path) -> tuple[list[Method], dict[str, int]]:

@@ -162,12 +162,11 @@ def difference(paired: Mapping[str, Any], unit: Unit = "rate") -> str:
     return f"{scale * paired['difference']:+.{digits}f}{interval}{word}"
 
 
-def show(title: str, metrics: Mapping[str, Mapping[str, Any]], measures: Measures) -> None:
-    """Say a table of estimates, rates in percent."""
+def text(title: str, metrics: Mapping[str, Mapping[str, Any]], measures: Measures) -> str:
+    """A titled table of estimates, rates in percent."""
     lines = []
     for name, value in metrics.items():
         measure = measures.find(name)
         unit = measure.unit if measure else "rate"
         lines.append([name, with_unit(value, unit), value["n"], value["n_groups"]])
-    console.say(title)
-    console.say(console.table(["metric", "value [95 % interval]", "tasks", "groups"], lines))
+    return f"{title}\n" + console.table(["metric", "value [95 % interval]", "tasks", "groups"], lines)

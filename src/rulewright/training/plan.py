@@ -361,25 +361,20 @@ def _why(run: PlannedRun, available: float) -> str:
     return f"{said}. No single change is enough: a larger device, or a smaller model"
 
 
-def show(plan: TrainingPlan) -> None:
+def report(plan: TrainingPlan) -> Iterator[str]:
     """The plan for a person."""
-    console.say(
-        f"{plan.model}: {plan.n_parameters / 1e6:,.2f} M parameters, {plan.n_trained / 1e6:,.2f} M trained"
-    )
-    console.say(
-        f"data: {plan.n_rows:,} of {plan.n_records:,} records fit, "
-        f"{plan.tokens_per_row:,.0f} tokens each ({plan.counted})"
-    )
+    yield f"{plan.model}: {plan.n_parameters / 1e6:,.2f} M parameters, {plan.n_trained / 1e6:,.2f} M trained"
+    fit = f"{plan.n_rows:,} of {plan.n_records:,} records fit"
+    yield f"data: {fit}, {plan.tokens_per_row:,.0f} tokens each ({plan.counted})"
     rows = "rows" if plan.stage == "sft" else "rollouts"
-    console.say(f"steps: {plan.steps:,} of {plan.rows_per_step:,} {rows}, {plan.n_tokens:,} tokens in all")
-    for note in plan.notes:
-        console.say(note)
-    console.say(_memory_table(plan))
+    yield f"steps: {plan.steps:,} of {plan.rows_per_step:,} {rows}, {plan.n_tokens:,} tokens in all"
+    yield from plan.notes
+    yield _memory_table(plan)
     times = {**plan.hours_by_part, "total": plan.hours}
     rows_of_time = [[part, *map(_duration, span)] for part, span in times.items()]
-    console.say(console.table([f"time on {plan.devices} × {plan.device}", "from", "to"], rows_of_time))
-    console.say(f"time is estimated from: {plan.rates}")
-    console.say(f"{'fits' if plan.fits else 'DOES NOT FIT'}: {plan.why}")
+    yield console.table([f"time on {plan.devices} × {plan.device}", "from", "to"], rows_of_time)
+    yield f"time is estimated from: {plan.rates}"
+    yield f"{'fits' if plan.fits else 'DOES NOT FIT'}: {plan.why}"
 
 
 def _memory_table(plan: TrainingPlan) -> str:

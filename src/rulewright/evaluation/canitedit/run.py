@@ -176,8 +176,8 @@ class CanItEdit(Benchmark[CanItEditConfig]):
             **summary.summarize(rows, self.config.seed),
         }
 
-    def show(self, result: dict[str, Any]) -> None:
-        summary.show(result)
+    def report(self, result: dict[str, Any]) -> Iterator[str]:
+        return summary.report(result)
 
 
 class GoldGenerator(Generator):

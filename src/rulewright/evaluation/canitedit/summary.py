@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rulewright import console
@@ -68,9 +68,9 @@ def _actions(rows: Sequence[Row], seed: int) -> dict[str, Any]:
     }
 
 
-def show(result: Mapping[str, Any]) -> None:
+def report(result: Mapping[str, Any]) -> Iterator[str]:
     """The result for a person."""
-    console.say(f"{result['run']}: {result['n_problems']} problems, {result['n_samples']} answers")
+    yield f"{result['run']}: {result['n_problems']} problems, {result['n_samples']} answers"
     lines = []
     for measure in CANITEDIT.headline:
         parts = [*(part["metrics"] for part in result["kinds"].values()), result["metrics"]]
@@ -78,15 +78,15 @@ def show(result: Mapping[str, Any]) -> None:
             lines.append([measure.name, *(tables.with_unit(p[measure.name], measure.unit) for p in parts)])
     excess = [*(part["excess_code"] for part in result["kinds"].values()), result["excess_code"]]
     lines.append(["ExcessCode ± SE, official", *map(_excess_cell, excess)])
-    console.say(console.table(["", *KINDS, "all"], lines))
+    yield console.table(["", *KINDS, "all"], lines)
     ratio = result["diff_ratio"]
     if ratio["n"]:
-        console.say(f"changed lines over the reference's: median {ratio['median']}, p90 {ratio['p90']}")
-    console.summary("verdicts:", result["verdicts"])
+        yield f"changed lines over the reference's: median {ratio['median']}, p90 {ratio['p90']}"
+    yield console.counted("verdicts:", result["verdicts"])
     if result["infra_problems"]:
-        console.say(f"not run here (infra): problems {', '.join(map(str, result['infra_problems']))}")
+        yield f"not run here (infra): problems {', '.join(map(str, result['infra_problems']))}"
     if not result["known_data"]:
-        console.say("the data is not the known copy of the benchmark: do not compare with published numbers")
+        yield "the data is not the known copy of the benchmark: do not compare with published numbers"
 
 
 def _excess_cell(excess: Mapping[str, Any]) -> str:

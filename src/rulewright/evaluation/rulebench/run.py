@@ -99,9 +99,9 @@ class RuleBench(Benchmark[RulesConfig]):
             "by": tables.breakdown(usable, RULES.headline, self.config.seed, fields),
         }
 
-    def show(self, result: dict[str, Any]) -> None:
+    def report(self, result: dict[str, Any]) -> Iterator[str]:
         title = f"{result['run']}: {result['n_tasks']} items, track {result['track']}"
-        tables.show(title, result["metrics"], RULES)
+        yield tables.text(title, result["metrics"], RULES)
 
 
 class _MinedAnswers(dict[str, str]):
