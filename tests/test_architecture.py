@@ -145,15 +145,12 @@ def test_only_the_console_prints(root: Path) -> None:
     assert not wrong
 
 
-SPEAKS = ("commands.", "cli", "config", "console")
-"""What writes to standard output, reads standard input and asks; `cli` and `config` print help pages."""
+SPEAKS = ("commands.", "cli", "config", "console", "helptext")
+"""What writes to standard output, reads standard input and asks; three of them print help pages."""
 PROGRAMS = (
-    "sandbox.inside",
-    "sandbox.programs",
-    "engine.worker",
-    "evaluation.refactor_check",
-    "evaluation.canitedit.programs",
-)
+    "sandbox.inside", "sandbox.programs", "engine.worker", "evaluation.refactor_check",
+    "evaluation.canitedit.programs", "training.multiply",
+)  # fmt: skip
 """Programs of their own, started as child processes: their standard streams are how they are spoken to."""
 
 

@@ -1,11 +1,8 @@
-"""The environment's reward: pure scoring, episodes through the real engine, tests in the sandbox."""
+"""The environment's reward, as executed answers and as drawn ones earn it."""
 
 from __future__ import annotations
 
-import json
 import re
-import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,16 +11,30 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from tests.environment.tasks import (
+    FIRST,
+    GENERAL,
+    LITERAL,
+    NEGATED,
+    NOTHING,
+    POST,
+    PRE,
+    RIGHT,
+    TASK,
+    TWO,
+    W,
+    answer,
+    record,
+    values,
+)
 
-from rulewright.actions import Action, render_action, render_response
+from rulewright.actions import render_action, render_response
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.engine import Engine
 from rulewright.environment import (
     MARGIN,
-    Environment,
     EnvironmentScorer,
     Executed,
-    SandboxTests,
     Task,
     Tests,
     Weights,
@@ -31,46 +42,7 @@ from rulewright.environment import (
     score,
     task_of,
 )
-from rulewright.sandbox.job import Status
-from rulewright.sandbox.runner import Sandbox, open_sandbox
-from rulewright.sandbox.tiers import SandboxRefused
 from rulewright.verdict import INVALID, Outcome, Verdict
-
-PRE = "def f(x, y):\n    if x == None:\n        return y == None\n    return x\n"
-POST = "def f(x, y):\n    if x is None:\n        return y is None\n    return x\n"
-W = Weights()
-GENERAL = Action("python", ({"rule": {"pattern": "$X == None"}, "fix": "$X is None"},))
-TASK = Task("t", "use `is None`", PRE, "python", POST, reference_tokens=action_tokens(render_action(GENERAL)))
-
-
-def answer(*rules: dict[str, Any]) -> str:
-    return render_response(Action("python", rules))
-
-
-RIGHT = render_response(GENERAL)
-FIRST = answer({"rule": {"pattern": "x == None"}, "fix": "x is None"})
-SECOND = answer({"rule": {"pattern": "y == None"}, "fix": "y is None"})
-TWO = answer(
-    {"rule": {"pattern": "x == None"}, "fix": "x is None"},
-    {"rule": {"pattern": "y == None"}, "fix": "y is None"},
-)
-NEGATED = answer({"rule": {"pattern": "$X == None"}, "fix": "$X is not None"})
-NOTHING = answer({"rule": {"pattern": "zzz"}, "fix": "z"})
-LITERAL = answer({"rule": {"kind": "module"}, "fix": POST.rstrip("\n")})
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with Engine(workers=1, deadline_s=5.0) as engine:
-        yield engine
-
-
-def values(engine: Engine, *answers: str, task: Task = TASK) -> list[float]:
-    scorer = EnvironmentScorer([task], engine, None, W)
-    found = scorer.score([0] * len(answers), answers, [60] * len(answers))
-    for scored in found:
-        assert scored.value == pytest.approx(sum(v for k, v in scored.parts.items() if k.startswith("add_")))
-    return [scored.value for scored in found if scored.value is not None]
 
 
 def test_the_order_of_answers(engine: Engine) -> None:
@@ -249,80 +221,12 @@ def test_an_answer_that_is_wrong_here_is_tried_nowhere_else(engine: Engine, monk
     assert asked == [PRE] * 4 + [pre for pre, _ in task.held_out]
 
 
-def test_code_elsewhere_goes_along_in_an_episode(engine: Engine) -> None:
-    """Two rules, each right for one of two changes: together they are right elsewhere too."""
-    pre, post = "a = old(1)\nb = gone(2)\n", "a = new(1)\nb = here(2)\n"
-    held_out = (("z = old(gone(3))\n", "z = new(here(3))\n"), ("older(1)\n", "older(1)\n"))
-    task = Task("t", "i", pre, "python", post, held_out=held_out, max_steps=2)
-    steps = [
-        answer({"rule": {"pattern": f"{a}($X)"}, "fix": f"{b}($X)"})
-        for a, b in (("old", "new"), ("gone", "here"))
-    ]
-    literal = answer({"rule": {"pattern": "gone(2)"}, "fix": "here(2)"})
-    totals = []
-    for texts in (steps, [steps[0], literal]):
-        environment = Environment(engine)
-        environment.reset(task)
-        made = [environment.step(text) for text in texts]
-        assert made[-1].done
-        totals.append(sum(one.reward or 0 for one in made))
-    assert totals[0] == pytest.approx(1.5 + W.per_rule)
-    # One of the two places elsewhere stays wrong: the sibling counts, the negative was kept.
-    assert totals[1] == pytest.approx((1 - W.generality) * totals[0])
-
-
-def test_the_state_of_a_record_is_in_the_first_prompt(engine: Engine) -> None:
-    raw = record(state_prev={"decisions": ["keep the old name"]})
-    task = task_of(NormalizedRecord.model_validate(raw))
-    scorer, environment = EnvironmentScorer([task], engine, None, W), Environment(engine)
-    for prompt in (scorer.prompt(0, "full"), environment.reset(task)):
-        assert "keep the old name" in prompt[-1]["content"]
-
-
-def test_an_episode_of_two_steps(engine: Engine) -> None:
-    task = Task("t", "use `is None`", PRE, "python", POST, max_steps=3)
-    environment = Environment(engine)
-    prompt = environment.reset(task)
-    assert PRE in prompt[-1]["content"]
-    first = environment.step(FIRST)
-    assert not first.done
-    assert first.observation.startswith("wrong_result")
-    middle = environment.snapshot()
-    assert "x is None" in middle.code
-    second = environment.step(SECOND)
-    assert second.done
-    assert second.reason is Verdict.OK
-    assert (first.reward or 0) + (second.reward or 0) == pytest.approx(1.5 + W.per_rule)
-    # From a snapshot on, the same answers earn the same.
-    environment.restore(middle)
-    missed = environment.step(NOTHING)
-    assert missed.reward == W.no_change
-    assert not missed.done
-    assert environment.snapshot().code == middle.code
-    # What ends right earns its score in all, detours or not: only their tokens cost.
-    last = environment.step(SECOND)
-    assert last.reward == pytest.approx((second.reward or 0) - W.no_change)
-
-
-def test_an_episode_ends_at_its_bound(engine: Engine) -> None:
-    environment = Environment(engine)
-    environment.reset(Task("t", "i", PRE, "python", POST, max_steps=2))
-    assert not environment.step("prose").done
-    last = environment.step("prose")
-    assert last.done
-    assert last.reward == W.invalid
-    with pytest.raises(RuntimeError, match="reset"):
-        Environment(engine).snapshot()
-
-
-def test_episodes_and_the_scorer_agree(engine: Engine) -> None:
-    """The contract of every adapter: scripted episodes earn the same by both ways in."""
-    answers = [RIGHT, TWO, FIRST, SECOND, NEGATED, NOTHING, LITERAL, "prose", RIGHT + RIGHT, ""]
-    for text in answers:
-        environment = Environment(engine)
-        environment.reset(TASK)
-        step = environment.step(text)
-        assert [step.reward] == pytest.approx(values(engine, text))
+def test_a_record_is_a_task() -> None:
+    task = task_of(NormalizedRecord.model_validate(record(tests="assert f")))
+    assert (task.code, task.target, task.tests, task.group) == (PRE, POST, "assert f", "g")
+    assert task.reference_tokens == action_tokens(render_action(GENERAL))
+    for action in (None, "no action"):
+        assert task_of(NormalizedRecord.model_validate(record(action=action))).reference_tokens == 0
 
 
 amounts = st.floats(0, 1000)
@@ -452,122 +356,3 @@ def test_bounds(
     if scored.success:
         assert post == POST or (tested and after)
         assert scored.verdict is Verdict.OK
-
-
-def record(**metadata: Any) -> dict[str, Any]:
-    return {
-        "instruction": "i", "pre": PRE, "post": POST, "language": "python",
-        "metadata": {
-            "id": "0123456789", "source": "s", "license": "mit", "group": "g",
-            "action": json.dumps(json.loads(render_action(GENERAL)), indent=4), **metadata,
-        },
-    }  # fmt: skip
-
-
-def test_a_record_is_a_task() -> None:
-    task = task_of(NormalizedRecord.model_validate(record(tests="assert f")))
-    assert (task.code, task.target, task.tests, task.group) == (PRE, POST, "assert f", "g")
-    assert task.reference_tokens == action_tokens(render_action(GENERAL))
-    for action in (None, "no action"):
-        assert task_of(NormalizedRecord.model_validate(record(action=action))).reference_tokens == 0
-
-
-SUM = Task(
-    "sum", "add, do not subtract", "def add(a, b):\n    return a - b\n", "python",
-    "def add(a, b):\n    return a + b\n", tests="assert add(1, 2) == 3\nassert add(5, 5) == 10\n",
-)  # fmt: skip
-MORE = replace(
-    SUM, id="more", code="def inc(a):\n    return a - 1\n", target="def inc(a):\n    return a + 1\n",
-    tests="assert inc(1) == 2\n",
-)  # fmt: skip
-PLUS = answer({"rule": {"pattern": "$A - $B"}, "fix": "$A + $B"})
-SWAPPED = answer({"rule": {"pattern": "$A - $B"}, "fix": "$B + $A"})
-TIMES = answer({"rule": {"pattern": "$A - $B"}, "fix": "$A * $B"})
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    try:
-        opened = open_sandbox(workers=2)
-    except SandboxRefused as refused:
-        pytest.skip(f"no sandbox works here: {refused.message}")
-    with opened:
-        yield opened
-
-
-def test_tests_run_in_the_sandbox(engine: Engine, sandbox: Sandbox) -> None:
-    scorer = EnvironmentScorer([SUM], engine, SandboxTests(sandbox), W)
-    found = scorer.score([0] * 3, [PLUS, SWAPPED, TIMES], [1] * 3)
-    assert [scored.success for scored in found] == [True, True, False]
-    assert found[0].value == 2.0
-    assert found[1].parts["add_tests"] == 0.5
-    assert found[2].parts["add_tests"] == 0.0
-    assert (found[2].value or 0) < (found[1].value or 0)
-
-
-def test_tests_run_at_once_and_nothing_twice(
-    engine: Engine, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    together = threading.Barrier(2)  # nobody passes alone: one after the other would never end
-    n_runs = 0
-    checked: list[str] = []
-    real_run, real_check = sandbox.backend.run, sandbox.check_many
-
-    def run(job: Any) -> Any:
-        nonlocal n_runs
-        n_runs += 1
-        if n_runs <= 2:
-            together.wait(timeout=60)
-        return real_run(job)
-
-    def check_many(requests: Any) -> Any:
-        requests = list(requests)
-        checked.extend(request.program for request in requests)
-        return real_check(requests)
-
-    monkeypatch.setattr(sandbox.backend, "run", run)
-    monkeypatch.setattr(sandbox, "check_many", check_many)
-    tests = SandboxTests(sandbox)
-    scorer = EnvironmentScorer([SUM, MORE], engine, tests, W)
-    rows, texts = [0] * 6 + [1] * 4, [PLUS] * 4 + [TIMES, SWAPPED] + [PLUS] * 3 + [TIMES]
-    first = scorer.score(rows, texts, [1] * 10)
-    # Two starts, and five programs among the ten answers; not twenty.
-    assert sorted(checked) == sorted(set(checked))
-    assert len(checked) == 2 + 5
-    # A new answer costs its own program only: the start of the task is remembered.
-    assert scorer.score(rows, texts, [1] * 10) == first
-    literal = answer({"rule": {"pattern": "a - b"}, "fix": "sum([a, b])"})
-    assert scorer.score([0], [literal], [1])[0].success
-    assert len(checked) == 8
-
-
-def test_the_starts_of_tasks_are_never_forgotten_and_faults_of_ours_are_tried_again(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real_check = sandbox.check_many
-    checked: list[str] = []
-    broken = True
-
-    def check_many(requests: Any) -> Any:
-        for request, verdict in zip(requests, real_check(requests), strict=True):
-            checked.append(request.program)
-            yield replace(verdict, status=Status.INFRA) if broken else verdict
-
-    monkeypatch.setattr(sandbox, "check_many", check_many)
-    tests = SandboxTests(sandbox, room=1)
-    assert tests([(SUM.code, SUM)])[0].passed is None
-    broken = False
-    others = ["def add(a, b):\n    return 0\n", SUM.target or ""]
-    for program in (SUM.code, *others, *others, SUM.code):
-        tests([(program, SUM)])
-    assert checked == [SUM.code, SUM.code, *others, *others]
-
-
-def test_what_the_wanted_program_holds_is_no_forgery(sandbox: Sandbox) -> None:
-    target = "import sys\ndef f():\n    return 2\nif f() == 3:\n    sys.exit(1)\n"
-    task = replace(
-        SUM, id="exit", code=target.replace("return 2", "return 1"), target=target, tests="assert f() == 2\n"
-    )
-    runs = SandboxTests(sandbox)([(target, task), (target + "\n# more\n", task)])
-    assert [run.passed for run in runs] == [True, True]
-    assert [run.suspicious for run in runs] == [False, True]

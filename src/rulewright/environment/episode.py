@@ -1,0 +1,93 @@
+"""Episodes: a task, one answer after another, and what each step earns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from rulewright.engine import Engine
+from rulewright.environment.executing import Snapshot, execute
+from rulewright.environment.reward import Weights, right_here, score
+from rulewright.environment.task import Task, TestRunner
+from rulewright.prompts import Message, Style, action_prompt
+from rulewright.verdict import INVALID, Verdict
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What one answer came to."""
+
+    observation: str
+    """For the next prompt: what happened, empty where the episode is over."""
+    reward: float | None
+    """The gain in score; `None`: our fault, leave the episode out."""
+    done: bool
+    reason: Verdict
+    parts: Mapping[str, float] = field(default_factory=dict)
+
+
+class Environment:
+    """One episode at a time: `reset(task)`, then `step(answer)` until done.
+
+    A step that changes the code is judged by the change from the task's code to where the
+    episode stands then, and earns the gain in score; one that changes nothing, or is
+    invalid, earns its penalty. The step that makes the code right gives the penalties back,
+    so that an episode that ends right earns its score, and more than any that does not.
+
+    Args:
+        engine: executes actions.
+        tests: runs tests; without, tasks with tests are judged by their target.
+        weights: of the reward.
+    """
+
+    def __init__(
+        self, engine: Engine, tests: TestRunner | None = None, weights: Weights | None = None
+    ) -> None:
+        self._engine, self._tests, self._weights = engine, tests, weights or Weights()
+        self._now: Snapshot | None = None
+
+    def reset(self, task: Task, style: Style = "full") -> list[Message]:
+        """Start an episode; give its prompt."""
+        self._now = Snapshot(task if self._tests else replace(task, tests=None), task.code, task.state)
+        return self.prompt(style)
+
+    def snapshot(self) -> Snapshot:
+        """Where the episode stands."""
+        if self._now is None:
+            raise RuntimeError("no episode: reset(task) first")
+        return self._now
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go on from a snapshot, e.g. from any step of a teacher."""
+        self._now = snapshot
+
+    def prompt(self, style: Style = "full", feedback: str = "") -> list[Message]:
+        """The prompt of the next step."""
+        now = self.snapshot()
+        return action_prompt(now.task.instruction, now.code, now.task.language, now.state, feedback, style)
+
+    def step(self, answer: str) -> StepResult:
+        """Execute an answer: a model's raw text."""
+        now = self.snapshot()
+        task = now.task
+        executed = execute([(now, answer)], self._engine, self._tests)[0]
+        scored = score(task, executed, self._weights)
+        if scored.value is None:
+            return StepResult("", None, True, scored.verdict)
+        n_steps = now.n_steps + 1
+        right = right_here(task, executed.outcome, executed.tests)
+        done = right or n_steps >= task.max_steps
+        observation = "" if done else f"{scored.verdict.value}: {executed.outcome.detail}"
+        post = executed.outcome.post
+        if post is None or post == now.code or executed.outcome.verdict in INVALID:
+            penalty = min(scored.value, self._weights.no_change)
+            self._now = replace(
+                now, n_steps=n_steps, n_tokens=executed.n_tokens, penalties=now.penalties + penalty
+            )
+            return StepResult(observation, penalty, done, executed.outcome.verdict, {"add_penalty": penalty})
+        self._now = replace(
+            now, code=post, n_steps=n_steps, n_rules=executed.n_rules, n_tokens=executed.n_tokens,
+            earned=scored.value, elsewhere=executed.elsewhere,
+        )  # fmt: skip
+        given = now.earned + (now.penalties if right else 0.0)
+        return StepResult(observation, scored.value - given, done, scored.verdict, scored.parts)

@@ -1,0 +1,116 @@
+"""A task of the environment: what is asked, and its tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from rulewright.actions import Rejection, parse_action, render_action
+from rulewright.data.schemas import NormalizedRecord, Pairs, held_out
+from rulewright.languages import Language
+from rulewright.prompts import Message, Style, action_prompt
+from rulewright.state.state import State, count_tokens
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is asked, and how the answer is judged.
+
+    Args:
+        id: stable.
+        instruction: what to change.
+        code: as it is.
+        language: of the code.
+        target: the wanted code, where known.
+        tests: statements that follow the program in one file, where there are any.
+        reference_tokens: length of a known good action, by `action_tokens`; 0 where there is none.
+        held_out: more code and what it should become, itself where nothing may change: a rule
+            that is too narrow or too wide fails here. It is in no prompt.
+        max_steps: actions that may follow one another.
+        group: what the task is not independent of.
+        state: carried from earlier steps; it is part of the first prompt.
+    """
+
+    id: str
+    instruction: str
+    code: str
+    language: Language
+    target: str | None = None
+    tests: str | None = None
+    reference_tokens: int = 0
+    held_out: Pairs = ()
+    max_steps: int = 1
+    group: str = ""
+    state: State = field(default_factory=State)
+
+
+def task_of(record: NormalizedRecord) -> Task:
+    """The task that a record poses; its siblings and negatives are held out, to judge generality."""
+    metadata = record.metadata
+    return Task(
+        id=metadata.id,
+        instruction=record.instruction,
+        code=record.pre,
+        language=record.language,
+        target=record.post,
+        tests=metadata.tests,
+        reference_tokens=_reference_tokens(metadata.action, record.language),
+        held_out=held_out(metadata.siblings, metadata.negatives),
+        group=metadata.group,
+        state=record.state,
+    )
+
+
+def prompt_of(task: Task, style: Style = "full") -> list[Message]:
+    """The first prompt of a task."""
+    return action_prompt(task.instruction, task.code, task.language, task.state, style=style)
+
+
+def action_tokens(block: str) -> int:
+    """Length of an action: of the JSON inside its block, without thinking and state update.
+
+    Counted with no tokenizer, so that answers and references are measured alike.
+    """
+    return count_tokens(block)
+
+
+def _reference_tokens(raw: str | None, language: Language) -> int:
+    """Length of a record's action as a model is taught to write it."""
+    action = parse_action(raw, language) if raw else None
+    return 0 if action is None or isinstance(action, Rejection) else action_tokens(render_action(action))
+
+
+@dataclass(frozen=True)
+class Tests:
+    """Whether the task's tests pass, before and after; `None`: not run."""
+
+    __test__ = False  # not a test class for pytest
+
+    before: bool | None = None
+    after: bool | None = None
+    suspicious: bool = False
+    """The program holds constructs that can forge a pass."""
+
+    @property
+    def repaired(self) -> bool:
+        return self.before is False and self.after is True and not self.suspicious
+
+    @property
+    def broken(self) -> bool:
+        return self.before is True and self.after is False
+
+
+@dataclass(frozen=True)
+class TestRun:
+    """A task's tests on one program."""
+
+    __test__ = False  # not a test class for pytest
+
+    passed: bool | None
+    """`None`: could not be run, which is our fault."""
+    suspicious: bool
+    """The program holds constructs that can forge a pass."""
+
+
+# Runs the tests of tasks on programs, as many at a time as it can; results in order.
+TestRunner = Callable[[Sequence[tuple[str, Task]]], Sequence[TestRun]]
