@@ -96,7 +96,9 @@ def load(
         )
     # tyro hands such values through as text; ours are already checked.
     built = cast(C, parsed)
-    return built.model_copy(update={name: defaults[name] for name in _file_only(cls)})
+    return built.model_copy(
+        update={name: defaults[name] for name, field in cls.model_fields.items() if helptext.file_only(field)}
+    )
 
 
 def _refuse(event: tyro_errors.ParseErrorEvent, cls: type[BaseModel], prog: str) -> None:
@@ -203,10 +205,6 @@ def _spelled(cls: type[BaseModel], argv: Sequence[str]) -> list[str]:
             value = items.pop(0)
         words += [flag, _STATES.get(value.lower(), value) if value else "True"]
     return words
-
-
-def _file_only(cls: type[BaseModel]) -> list[str]:
-    return [name for name, field in cls.model_fields.items() if helptext.file_only(field)]
 
 
 def _default(field: Any) -> Any:
@@ -368,7 +366,7 @@ def _check(
     if issubclass(cls, CommandConfig):
         problems += [(_loc_path(where, lines), _plain(what)) for where, what in cls.mistakes(result)]
     if problems:
-        placed = sorted((lines.get(where, 0), _dotted(where), what) for where, what in problems)
+        placed = sorted((lines.get(where, 0), ".".join(map(str, where)), what) for where, what in problems)
         listing = "\n".join(
             f"{place}:{line}: {what.format(key=key)}" if line else f"{place}: {what.format(key=key)}"
             for line, key, what in placed
@@ -409,10 +407,6 @@ def _loc_path(loc: tuple[str | int, ...], lines: dict[yaml12.Path, int]) -> yaml
     while path and path not in lines:
         path = path[:-1]
     return path
-
-
-def _dotted(path: yaml12.Path) -> str:
-    return ".".join(str(part) for part in path)
 
 
 def _unknown_keys(annotation: Any, value: Any, path: yaml12.Path) -> list[tuple[yaml12.Path, str]]:

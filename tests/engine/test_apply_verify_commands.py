@@ -110,3 +110,16 @@ def test_verify_says_a_verdict_a_line(tmp_path: Path, capsys: pytest.CaptureFixt
     shown = capsys.readouterr()
     assert ":6 record-0001 wrong_result: line 1 is 'x is None', wanted 'x'" in shown.out
     assert ":7  unreadable" in shown.out and "5 claims checked, 2 failed" in shown.err
+
+
+@pytest.mark.parametrize("n", [1, 4096, 4097])
+def test_verify_counts_every_line_of_a_long_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], n: int
+) -> None:
+    row = {"pre": "x == None\n", "post": "x is None\n", "language": "python"}
+    path = tmp_path / "rows.jsonl"
+    claimed = json.dumps({**row, "action": json.loads(ACTION)}) + "\n"
+    path.write_text((json.dumps(row) + "\n") * (n - 1) + claimed)
+    assert cli.main(["verify", str(path), "--json", "--failures-only"]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["checked"] == 1 and summary["summary"].get("no action", 0) == n - 1

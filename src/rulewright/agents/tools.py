@@ -31,7 +31,7 @@ from rulewright.engine.judge import judge_trace
 from rulewright.errors import RulewrightError, UsageError
 from rulewright.generation.base import Generator
 from rulewright.generation.open import GeneratorConfig
-from rulewright.languages import Language, normalize_language, suffix_of
+from rulewright.languages import normalize_language, suffix_of
 from rulewright.mining import by_hand, diffs
 from rulewright.replacing import read_text
 from rulewright.rule_audit import audit_all, rows_of
@@ -180,7 +180,9 @@ def learn_rule(shop: Workshop, asked: forms.LearnArguments) -> forms.LearnAnswer
             shop.roots.take(name)
         changes, left = diffs.read(asked.diff, Path())
     else:
-        language = _language(asked.language)
+        language = normalize_language(asked.language) if asked.language else "other"
+        if language == "other":
+            raise UsageError(f"language '{asked.language}': not known", "name one: python, typescript, go, …")
         file = Path(f"before{suffix_of(language)}")
         changes = [diffs.Change(file, language, asked.before, asked.after, now=asked.before)]
     learned = by_hand.learn(changes, LEARN_BUDGET_S)
@@ -367,13 +369,6 @@ def _for_text(documents: Sequence[Document]) -> Action:
     """The rules for code that was given as text: those of the first rule's language."""
     language = documents[0].action.language
     return joined([one for one in documents if one.action.language == language])
-
-
-def _language(name: str) -> Language:
-    language = normalize_language(name) if name else "other"
-    if language == "other":
-        raise UsageError(f"language '{name}': not known", "name one: python, typescript, go, …")
-    return language
 
 
 def _place(path: str, place: Any, doubt: str = "") -> forms.PlaceRow:

@@ -30,7 +30,10 @@ def main() -> None:
     calls = os.fdopen(os.dup(0), "rb")
     # What a tool starts must not read the wire either.
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    shop = _workshop(json.loads(calls.readline()))
+    settings = json.loads(calls.readline())
+    read, write = (tuple(map(Path, settings[key])) for key in ("read", "write"))
+    given = settings["generator"]
+    shop = Workshop(Roots(read, write), GeneratorConfig.model_validate(given) if given else None)
     os.chdir(shop.roots.home)
     for line in calls:
         call = json.loads(line)
@@ -41,12 +44,6 @@ def main() -> None:
 
 def _end(number: int, frame: object) -> NoReturn:
     raise SystemExit(128 + number)
-
-
-def _workshop(settings: dict[str, Any]) -> Workshop:
-    read, write = (tuple(map(Path, settings[key])) for key in ("read", "write"))
-    given = settings["generator"]
-    return Workshop(Roots(read, write), GeneratorConfig.model_validate(given) if given else None)
 
 
 def answered(shop: Workshop, name: str, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def _explain_rule(rule: CompiledRule, parsed: Parsed, rule_id: str) -> str:
     found = applier.find_all(parsed.root, loose)
     if found and config.get("constraints"):
         return _explain_constraints(config, found)
-    return _explain_parts(rule, parsed)
+    return _explain(config["rule"], rule, parsed)
 
 
 def _explain_constraints(config: Mapping[str, Any], found: list[SgNode]) -> str:
@@ -71,10 +71,6 @@ def _explain_constraints(config: Mapping[str, Any], found: list[SgNode]) -> str:
                 f"at line {line} ${name} is {quoted(value.text())}"
             )
     return f"the rule matches {_times(len(found))}, but `constraints` leave none"
-
-
-def _explain_parts(rule: CompiledRule, parsed: Parsed) -> str:
-    return _explain(rule.core.config["rule"], rule, parsed)
 
 
 def _explain(whole: Mapping[str, Any], rule: CompiledRule, parsed: Parsed, depth: int = 0) -> str:

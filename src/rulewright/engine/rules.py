@@ -132,7 +132,9 @@ def _core(rule: Mapping[str, Any], language: Language, outer: Mapping[str, Any],
     transforms = read_transforms(config.get("transform", {}), BadRule, where)
     _try_binding(config, language, where)
     variables = _defined(config, language)
-    _check_constraints(config, variables, where)
+    for constrained in config.get("constraints", {}):
+        if constrained not in variables:
+            raise BadRule(where + explain.undefined(constrained, "constraints", variables))
     every = _check_transforms(transforms, variables, where)
     return Core(config, frozenset(every), transforms, tuple(_fixes(rule.get("fix"), language, where)))
 
@@ -177,12 +179,6 @@ def _defined(config: Mapping[str, Any], language: Language) -> set[str]:
     given = [config["rule"], *config.get("constraints", {}).values(), *config.get("utils", {}).values()]
     found = (rule["pattern"] for one in given for rule in visit.objects(one) if "pattern" in rule)
     return {name for pattern in found for name in patterns.facts(*pattern_parts(pattern), language).variables}
-
-
-def _check_constraints(config: Mapping[str, Any], variables: set[str], where: str) -> None:
-    for name in config.get("constraints", {}):
-        if name not in variables:
-            raise BadRule(where + explain.undefined(name, "constraints", variables))
 
 
 def _check_transforms(transforms: Transforms, variables: set[str], where: str) -> set[str]:

@@ -11,7 +11,7 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -184,7 +184,8 @@ def _within(paths: Sequence[Path], document: Document, base: Path | None) -> set
     if not document.scoped:
         return None
     language = document.action.language
-    globs = {key: list(value) for key, value in _globs(document).items() if value}
+    globs = {"files": list(document.files), "ignores": list(document.ignores)}
+    globs = {key: value for key, value in globs.items() if value}
     rules = [(language, {"rule": {"kind": ROOTS[language]}, **globs})]
     found = {_whole(path) for path in _scan(paths, rules).matched}
     if base is None:
@@ -194,10 +195,6 @@ def _within(paths: Sequence[Path], document: Document, base: Path | None) -> set
     below = [Path(name) for name in dict.fromkeys(_from(home, _whole(path)) for path in paths) if name]
     inside = _scan(below, rules, base).matched if below else set()
     return outside | {_whole(Path(home) / path) for path in inside}
-
-
-def _globs(document: Document) -> dict[str, tuple[Any, ...]]:
-    return {"files": document.files, "ignores": document.ignores}
 
 
 def _is_below(path: str, folder: str) -> bool:
@@ -310,15 +307,13 @@ def _check_languages(
     others = [path for path in paths if path.is_file() and path not in listed and path not in told]
     for path in others:
         if path.stat().st_size and language_of_path(path) not in languages:
-            walk.named.append((path, f"is {language_of_path(path)}, the rule is for {_names(languages)}"))
+            walk.named.append(
+                (path, f"is {language_of_path(path)}, the rule is for {' and '.join(sorted(languages))}")
+            )
     if not walk.files and not walk.out_of_scope and others and all(path.is_file() for path in paths):
         said = [f"{path}: {why}" for path, why in walk.named if path in others]
         if said:
             raise UsageError("\n".join(said), "name files of the rule's language, or change its `language`")
-
-
-def _names(languages: Iterable[str]) -> str:
-    return " and ".join(sorted(languages))
 
 
 def _count_unlisted(

@@ -150,13 +150,10 @@ def _families(found: Mapping[str, Any]) -> tuple[Sequence[str], list[list[str]]]
         row = [name]
         for run in runs:
             value = run["result"]["by"]["family"].get(name)
-            row.append(_short(value and value[run["headline"]]))
+            rate = value and value[run["headline"]]
+            row.append(f"{100 * rate['value']:.0f} % (n {rate['n']})" if rate and rate["n"] else "–")
         rows.append(row)
     return ("family", *(run["name"] for run in runs)), rows
-
-
-def _short(value: Mapping[str, Any] | None) -> str:
-    return f"{100 * value['value']:.0f} % (n {value['n']})" if value and value["n"] else "–"
 
 
 def curves(found: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -34,7 +34,7 @@ def normalize(row: Row, options: Options) -> Sequence[Draft | Drop]:
         if isinstance(checked, Drop):
             return [checked]
         instruction = checked
-    read = [(new, *_sides(clone, sha, old, new)) for old, new in files]
+    read = [(new, blob_at(clone, f"{sha}^", old), blob_at(clone, sha, new)) for old, new in files]
     held = [(new, pre, post) for new, pre, post in read if pre is not None and post is not None]
     if len(files) == 1 and not held:
         return [Drop("missing_blob", f"{repo}@{sha}: {files[0][1]}")]
@@ -58,10 +58,6 @@ def normalize(row: Row, options: Options) -> Sequence[Draft | Drop]:
         for (path, pre, post), is_same in zip(held, same, strict=True)
         if is_same
     ]
-
-
-def _sides(clone: Path, sha: str, old: str, new: str) -> tuple[str | None, str | None]:
-    return blob_at(clone, f"{sha}^", old), blob_at(clone, sha, new)
 
 
 def _draft(about: Draft, path: str, pre: str, post: str, options: Options) -> Draft | Drop:

@@ -28,7 +28,7 @@ from rulewright.mining.learn.generalize import Example, Prepared, claim, general
 from rulewright.mining.learn.mined import mine
 from rulewright.prompts import Style, action_prompt, fence
 from rulewright.runs import RunDir
-from rulewright.verdict import INVALID, Outcome, Verdict
+from rulewright.verdict import INVALID, Verdict
 
 BY_EXAMPLE: Final = "Make the change that these examples show, everywhere it applies."
 HALF: Final = 0.5
@@ -130,7 +130,11 @@ def question(item: BenchItem, track: str, style: Style) -> Item:
     """An item as a question on one track; the code in it is that of the first example."""
     said = item.instruction if track != "examples" else BY_EXAMPLE
     if track != "sentence":
-        said = "\n\n".join([said, *(_shown(pre, post, item.language) for pre, post in item.examples)])
+        examples = [
+            f"Before:\n{fence(pre, item.language)}\nAfter:\n{fence(post, item.language)}"
+            for pre, post in item.examples
+        ]
+        said = "\n\n".join([said, *examples])
     meta = {
         "group": item.group,
         "source": item.source,
@@ -142,10 +146,6 @@ def question(item: BenchItem, track: str, style: Style) -> Item:
     }
     prompt = action_prompt(said, item.examples[0][0], item.language, style=style)
     return Item(item.id, prompt, meta, item.language)
-
-
-def _shown(pre: str, post: str, language: str) -> str:
-    return f"Before:\n{fence(pre, language)}\nAfter:\n{fence(post, language)}"
 
 
 def scores(engine: Engine, text: str, item: BenchItem) -> Row:
@@ -166,7 +166,7 @@ def scores(engine: Engine, text: str, item: BenchItem) -> Row:
     if ours is not None:
         return {"verdict": Verdict.INFRA.value, "detail": ours.detail}
     right = [one.post == post for one, (_, post) in zip(outcomes, pairs, strict=False)]
-    kept = [_left(one, code) for one, (code, _) in zip(outcomes[len(pairs) :], stay, strict=False)]
+    kept = [one.post in (None, code) for one, (code, _) in zip(outcomes[len(pairs) :], stay, strict=False)]
     places = sum(one.n_matches for one in outcomes[len(pairs) + len(stay) :])
     siblings = fmean(right[len(item.examples) :])
     invalid = first.verdict in INVALID
@@ -191,10 +191,6 @@ def scores(engine: Engine, text: str, item: BenchItem) -> Row:
         row["fires"] = 100 * places / len(item.background)
         row["over_match"] = float(places > allowed(len(item.background)))
     return row
-
-
-def _left(outcome: Outcome, code: str) -> bool:
-    return outcome.post is None or outcome.post == code
 
 
 def _is_known(item: BenchItem, index: EvaluationIndex) -> bool:

@@ -1,0 +1,89 @@
+"""What the lines of a file claim: records, steps or rows with an action, and the code that it gives."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rulewright import jsonl
+from rulewright.engine import Engine, Request
+from rulewright.languages import Language, normalize_language
+from rulewright.verdict import Outcome, Verdict
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A line of the file: the action it claims, or why it claims none."""
+
+    line: int
+    name: str
+    action: str
+    pre: str
+    post: str | None
+    language: Language
+    skip: str = ""
+    """`no action`, `rejected step`: nothing is claimed."""
+    problem: str = ""
+    """The line cannot be read at all; it fails."""
+
+    @property
+    def is_checked(self) -> bool:
+        return not self.skip and not self.problem
+
+
+def judged(path: Path, limit: int | None, engine: Engine) -> Iterator[tuple[Claim, Outcome]]:
+    """Each claim of a file, in order, with what came of its action; `ok` where there is none."""
+    waiting: deque[Claim] = deque()
+
+    def requests() -> Iterator[Request]:
+        for claim in _claims(path, limit):
+            waiting.append(claim)
+            if claim.is_checked:
+                yield Request(claim.action, claim.pre, claim.language, claim.post)
+
+    for outcome in engine.judge_many(requests()):
+        while not waiting[0].is_checked:
+            yield waiting.popleft(), Outcome(Verdict.OK)
+        yield waiting.popleft(), outcome
+    for claim in waiting:
+        yield claim, Outcome(Verdict.OK)
+
+
+def _claims(path: Path, limit: int | None) -> Iterator[Claim]:
+    for number, line in enumerate(jsonl.read_lines(path)):
+        if limit is not None and number >= limit:
+            return
+        if line.value is None:
+            yield _broken(line.number, line.problem)
+        else:
+            yield _claim(line.number, line.value)
+
+
+def _broken(line: int, problem: str, name: str = "") -> Claim:
+    return Claim(line, name, "", "", None, "other", problem=problem)
+
+
+def _claim(line: int, row: dict[str, Any]) -> Claim:
+    metadata: dict[str, Any] = row["metadata"] if isinstance(row.get("metadata"), dict) else {}
+    if "pre_code" in row and isinstance(row.get("teacher"), dict):
+        env = row.get("env") or {}
+        name = f"{row.get('task_id', '')}/{row.get('step', 0)}"
+        pre, post, action = row["pre_code"], env.get("post_code"), row["teacher"].get("action")
+        skip = "" if env.get("verdict") == "ok" else "rejected step"
+    else:
+        name = str(metadata.get("id") or row.get("id") or "")
+        pre, post = row.get("pre"), row.get("post")
+        action = metadata.get("action") or row.get("action")
+        skip = "" if action else "no action"
+    if skip:
+        return Claim(line, name, "", "", None, "other", skip=skip)
+    given = str(row.get("language", ""))
+    language = normalize_language(given)
+    if not isinstance(pre, str) or not isinstance(post, str):
+        return _broken(line, "the code before and after must be text", name)
+    text = action if isinstance(action, str) else json.dumps(action, ensure_ascii=False)
+    return Claim(line, name, text, pre, post, language)
