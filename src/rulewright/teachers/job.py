@@ -1,0 +1,156 @@
+"""The whole of `teacher run`: every task asked and executed, each episode written as it ends."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from rulewright import console, jsonl
+from rulewright.engine import Engine
+from rulewright.errors import UsageError
+from rulewright.generation import Sampling, open_generator
+from rulewright.locks import Lock
+from rulewright.prompts import action_prompt
+from rulewright.state.state import count_tokens
+from rulewright.teachers.base import GoldTeacher, MinerTeacher, ModelTeacher, Teacher
+from rulewright.teachers.config import TeacherConfig
+from rulewright.teachers.metrics import render, tally
+from rulewright.teachers.srl_teacher import Collector, EpisodeLimits, Spending, collect
+from rulewright.teachers.tasks import TeacherTask
+
+
+def require_different_samples(config: TeacherConfig) -> None:
+    """Refuse to ask for more answers than can differ.
+
+    Raises:
+        UsageError: the teacher, at this temperature, gives the same answer again.
+    """
+    if config.samples == 1:
+        return
+    if config.teacher in ("miner", "gold"):
+        raise UsageError(
+            f"--samples {config.samples}: the {config.teacher} teacher gives one answer to a task",
+            "leave out --samples",
+        )
+    if config.temperature == 0:
+        raise UsageError(
+            f"--samples {config.samples} at temperature 0 asks for the same answer {config.samples} times",
+            "add --temperature 0.8, or leave out --samples",
+        )
+
+
+def spending_of(config: TeacherConfig) -> Spending:
+    """The prices and bounds of a run, with nothing spent yet."""
+    return Spending(
+        config.max_usd, config.max_tokens, config.price_in_usd_per_mtok, config.price_out_usd_per_mtok
+    )
+
+
+def run(config: TeacherConfig, tasks: Sequence[TeacherTask], spending: Spending) -> Counter[str]:
+    """Ask for what is owed; give the counts of this run. `spending` says what it took.
+
+    Raises:
+        UsageError: the output file holds episodes, and nobody said what becomes of them.
+    """
+    out = config.output()
+    counts: Counter[str] = Counter()
+    with ExitStack() as stack:
+        stack.enter_context(Lock.take(out))
+        _begin(config, out)
+        collector = _collector(config, tasks, stack)
+        episodes = collect(collector, tasks, out, config.samples, config.batch_size, spending)
+        with console.progress("episodes", len(tasks) * config.samples) as bar:
+            for episode in episodes:
+                if episode.failed:
+                    counts["failed"] += 1
+                    counts[f"failed: {episode.failed}"] += 1
+                else:
+                    counts["episodes"] += 1
+                    counts["steps"] += len(episode.rows)
+                    counts["solved"] += episode.rows[-1].provenance.solved is True
+                rate = 100 * counts["solved"] / max(1, counts["episodes"])
+                spent: dict[str, object] = {}
+                if spending.tokens_in:
+                    spent["tokens"] = f"{spending.tokens_in + spending.tokens_out:,}"
+                if spending.usd:
+                    spent["$"] = f"{spending.usd:.2f}"
+                bar.advance(solved=f"{rate:.1f} %", **spent)
+    return counts
+
+
+def _begin(config: TeacherConfig, out: Path) -> None:
+    """Make way for the output file, or say that there is one."""
+    if config.overwrite:
+        out.unlink(missing_ok=True)
+    elif not config.resume and out.exists():
+        raise UsageError(
+            f"{out}: holds episodes already",
+            "continue with --resume, replace them with --overwrite, or --name",
+        )
+
+
+def _collector(config: TeacherConfig, tasks: Sequence[TeacherTask], stack: ExitStack) -> Collector:
+    sandbox = None
+    if any(task.tests for task in tasks):
+        from rulewright.sandbox.runner import open_sandbox
+
+        sandbox = stack.enter_context(open_sandbox())
+    engine = stack.enter_context(Engine(workers=config.workers, deadline_s=config.deadline_s))
+    limits = EpisodeLimits(config.max_steps, config.attempts)
+    return Collector(_teacher(config, stack), engine, limits, config.seed, sandbox)
+
+
+def _teacher(config: TeacherConfig, stack: ExitStack) -> Teacher:
+    match config.teacher:
+        case "miner":
+            return MinerTeacher(config.deadline_s)
+        case "gold":
+            return GoldTeacher()
+        case "endpoint" if not config.base_url and not config.generator.base_url:
+            raise UsageError("the endpoint teacher has no --base-url", "e.g. http://127.0.0.1:8000/v1")
+    sampling = Sampling(
+        temperature=config.temperature,
+        top_p=config.top_p,
+        max_new_tokens=config.max_new_tokens,
+        seed=config.seed,
+    )
+    generator = stack.enter_context(open_generator(config.generator_config()))
+    return ModelTeacher(config.teacher, generator, sampling)
+
+
+def estimate(config: TeacherConfig, tasks: Sequence[TeacherTask]) -> dict[str, Any]:
+    """What asking for all of it would take at most; nothing is asked."""
+    prompt_tokens = sum(
+        count_tokens(message["content"])
+        for task in tasks
+        for message in action_prompt(task.instruction, task.pre, task.language)
+    )
+    calls = len(tasks) * config.samples
+    most_in = prompt_tokens * config.samples * config.attempts * config.max_steps
+    most_out = calls * config.attempts * config.max_steps * config.max_new_tokens
+    spending = spending_of(config)
+    spending.tokens_in, spending.tokens_out = most_in, most_out
+    return {
+        "tasks": len(tasks),
+        "episodes": calls,
+        "prompt_tokens_at_most": most_in,
+        "completion_tokens_at_most": most_out,
+        "tasks_that_nothing_verifies": sum(t.target is None and t.tests is None for t in tasks),
+        "usd_at_most": round(spending.usd, 2),
+    }
+
+
+def write_figures(config: TeacherConfig) -> list[dict[str, Any]]:
+    """The figures over all raw files of the folder, written and given."""
+    files = sorted(config.out.glob("*.jsonl"))
+    tallies = tally(files)
+    jsonl.write_text(config.metrics, render(tallies, files))
+    summary = [
+        {"teacher": teacher, "model": model, "source": source, **count.to_dict()}
+        for (teacher, model, source), count in tallies.items()
+    ]
+    jsonl.write_json(config.metrics.with_suffix(".json"), summary)
+    return summary
