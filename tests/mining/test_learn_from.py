@@ -107,5 +107,8 @@ def test_blanks_where_nobody_puts_any_are_no_part_of_a_rule(pre: str, post: str)
 def test_nothing_is_learned_from_what_does_not_parse_after_the_change() -> None:
     with pytest.raises(RulewrightError, match=r"a:2: a syntax error after the change"):
         learned("x = 1\ny = old(2)\n", "x = 1\ny = new(2\n", "python")
+    # One fault went and another came: what `apply` says of a rule's result holds for a change by hand.
+    with pytest.raises(RulewrightError, match=r"a:2: a syntax error after the change"):
+        learned("a b c\ny = old(2);\n", "a;\ny = fresh(2;\n", "javascript")
     broken = "print 'a'\ny = old(2)\n"
     assert engine.apply(learned(broken, broken.replace("old", "new"), "python"), broken).post is not None

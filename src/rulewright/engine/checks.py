@@ -43,7 +43,7 @@ def syntax(steps: Sequence[Step]) -> str:
     """Whether the result parses worse than the text before."""
     before, last = steps[0].before, steps[-1]
     after = parse(last.after, last.rule.language)
-    if after.errors <= before.errors and after.missing <= before.missing:
+    if not after.is_worse_than(before):
         return ""
     now, then = after.errors + after.missing, before.errors + before.missing
     told = f"the result has {plural(now, 'syntax error')}, the code before {then}"

@@ -59,7 +59,7 @@ def judge_together(actions: Sequence[Action], code: str) -> Outcome:
         flag: one.detail for one in alone for flag in one.flags if flag is not Verdict.SYNTAX_ERROR
     }
     before, after = parse(code, first.language), parse(post, first.language)
-    if after.errors > before.errors or after.missing > before.missing:
+    if after.is_worse_than(before):
         flagged[Verdict.SYNTAX_ERROR] = f"the result has a syntax error at line {after.first_line}"
     verdict = next((flag for flag in ORDER if flag in flagged), Verdict.OK)
     detail = flagged.get(verdict, "")

@@ -45,6 +45,10 @@ class Parsed:
         """Whether the tree is a guess in places."""
         return self.errors + self.missing > 0
 
+    def is_worse_than(self, before: Parsed) -> bool:
+        """Whether there are more faults of either kind: fewer of one do not make up for more of the other."""
+        return self.errors > before.errors or self.missing > before.missing
+
 
 @lru_cache(maxsize=8)
 def parse(source: str, language: Language) -> Parsed:

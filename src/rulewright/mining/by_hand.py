@@ -177,7 +177,7 @@ def _refused(change: Change) -> str:
     if why:
         return f"{change.path}: {why}"
     before, after = (parse(text, change.language) for text in (change.pre, change.post))
-    if after.errors + after.missing <= before.errors + before.missing:
+    if not after.is_worse_than(before):
         return ""
     return f"{change.path}:{after.first_line}: a syntax error after the change"
 
