@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, Self, TypeVar
 
-from rulewright.errors import RulewrightError, UsageError
+from rulewright.errors import RulewrightError, UsageError, first_line
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -97,7 +97,7 @@ def _parse(number: int, raw: bytes) -> Line | None:
     try:
         value = json.loads(raw)
     except (ValueError, RecursionError) as error:
-        return Line(number, None, f"not JSON: {str(error).splitlines()[0]}")
+        return Line(number, None, f"not JSON: {first_line(error)}")
     if not isinstance(value, dict):
         return Line(number, None, f"expected a JSON object, got {type(value).__name__}")
     return Line(number, value)

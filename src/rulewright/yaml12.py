@@ -15,6 +15,8 @@ from typing import Any, Final, cast
 
 import yaml
 
+from rulewright.errors import first_line
+
 try:
     from yaml import CSafeLoader as _BaseLoader
 except ImportError:  # pragma: no cover  (a PyYAML built without libyaml)
@@ -194,7 +196,7 @@ def load_all(
         mark = error.problem_mark or error.context_mark
         raise YamlError(error.problem or str(error), mark.line + 1 if mark else 0) from error
     except (yaml.YAMLError, RecursionError) as error:
-        raise YamlError(str(error).splitlines()[0]) from error
+        raise YamlError(first_line(error)) from error
     return documents
 
 

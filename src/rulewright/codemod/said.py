@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from rulewright.codemod.work import one_line
 from rulewright.verdict import Place
 
 _WORD: Final = re.compile(r"[^\W\d]\w*|\d+(?:\.\d+)?")
@@ -63,9 +64,9 @@ class Said:
         for verb, words in (("goes", place.gone), ("comes", place.come)):
             strange = [word for word in words if not self.mentions(word)]
             if strange:
-                return f"`{_short(strange[0])}` {verb}, which you did not mention"
+                return f"`{one_line(strange[0], 40)}` {verb}, which you did not mention"
         if self.about and not self.about & set(_WORD.findall(f"{place.old} {place.new}")):
-            names = ", ".join(f"`{_short(word)}`" for word in sorted(self.about)[:4])
+            names = ", ".join(f"`{one_line(word, 40)}`" for word in sorted(self.about)[:4])
             return f"it holds nothing of what you named ({names})"
         return ""
 
@@ -75,10 +76,5 @@ class Said:
         strange = [word for word in self.quoted if word not in held]
         if not strange or not places:
             return []
-        names = ", ".join(f"`{_short(word)}`" for word in strange)
+        names = ", ".join(f"`{one_line(word, 40)}`" for word in strange)
         return [f"you named {names}, and the rule changes no place that holds it"]
-
-
-def _short(text: str) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= 40 else flat[:37] + "…"

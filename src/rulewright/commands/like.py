@@ -51,7 +51,7 @@ def like(
     found = given.read(change, paths, staged, diff)
     if not found.changes:
         return _nothing(found, wish)
-    console.decided("change", found.what, _n(len(found.changes), "file"))
+    console.decided("change", found.what, console.plural(len(found.changes), "file"))
     learned = by_hand.learn(found.changes, budget_s)
     work = work_on(found.paths, learned.documents, How(deadline_s=deadline_s, listed=True))
     useful = _useful(learned, work)
@@ -130,9 +130,5 @@ def _save(kept: Path | None, learned: Learned, useful: Sequence[int], work: Work
         before = [change.pre for change in learned.changes if change.language == language]
         before += [one.before for one in work.good if one.found.language == language][:MAX_EXAMPLES]
         examples.append(Example(f"learned-{language}", action, before, "learned from a change by hand"))
-    n = export(examples, kept)
-    console.say(f"{_n(n, 'rule')} with tests saved in {kept}: `ast-grep scan -c {kept / 'sgconfig.yml'}`")
-
-
-def _n(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+    rules = console.plural(export(examples, kept), "rule")
+    console.say(f"{rules} with tests saved in {kept}: `ast-grep scan -c {kept / 'sgconfig.yml'}`")

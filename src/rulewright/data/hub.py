@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from rulewright import console
 from rulewright.data.sources import Source
-from rulewright.errors import MissingDependency, RulewrightError
+from rulewright.errors import MissingDependency, RulewrightError, first_line
 from rulewright.runs import file_sha256
 
 
@@ -51,8 +51,7 @@ def fetch(source: Source, revision: str, languages: Sequence[str], folder: Path)
             )
     except (HfHubHTTPError, OSError) as error:
         raise RulewrightError(
-            f"{source.hub}: cannot be fetched from the hub ({type(error).__name__}: "
-            f"{(str(error).splitlines() or [''])[0]})",
+            f"{source.hub}: cannot be fetched from the hub ({type(error).__name__}: {first_line(error)})",
             "check the network; for a gated set accept its terms on its page and log in; "
             "or download the files and name them with --input",
         ) from error

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, Final, Literal, NamedTuple
 
 from rulewright import jsonl
 from rulewright.data.drafts import Drop
-from rulewright.errors import RulewrightError, UsageError
+from rulewright.errors import RulewrightError, UsageError, first_line
 
 CHUNK_BYTES: Final = 4 * 1024 * 1024
 MAX_JSON_BYTES: Final = 1024 * 1024 * 1024
@@ -121,7 +121,7 @@ def _parsed(raw: bytes) -> dict[str, Any] | Drop:
     except UnicodeDecodeError as error:
         return Drop("undecodable", f"not UTF-8 at byte {error.start:,} of the line")
     except (ValueError, RecursionError) as error:
-        return Drop("not_json", str(error).splitlines()[0])
+        return Drop("not_json", first_line(error))
     if not isinstance(value, dict):
         return Drop("not_json", f"expected a JSON object, got {type(value).__name__}")
     return value
@@ -198,7 +198,7 @@ def _whole(path: Path, chunk_bytes: int) -> Iterator[Unit]:
             yield from _ranges(path, chunk_bytes)  # JSON Lines under another name
             return
         raise UsageError(
-            f"{path}: not JSON: {str(error).splitlines()[0]}", "correct it there, or write it once more"
+            f"{path}: not JSON: {first_line(error)}", "correct it there, or write it once more"
         ) from error
     held: list[bytes] = []
     first, count, size = 1, 0, 0
@@ -244,7 +244,7 @@ def open_parquet(path: Path) -> Any:
         return pyarrow.parquet.ParquetFile(path)
     except (pyarrow.ArrowException, OSError) as error:
         raise UsageError(
-            f"{path}: cannot be read as parquet ({str(error).splitlines()[0]})",
+            f"{path}: cannot be read as parquet ({first_line(error)})",
             "it is truncated or another format: fetch it again",
         ) from error
 
@@ -261,6 +261,6 @@ def _parquet_items(path: Path, group: int) -> Iterator[InputRow]:
                 yield InputRow(f"{path}:{row}", value)
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise RulewrightError(
-            f"{path}: row group {group} cannot be read ({str(error).splitlines()[0]})",
+            f"{path}: row group {group} cannot be read ({first_line(error)})",
             "the file is damaged: fetch it again",
         ) from error

@@ -13,6 +13,7 @@ from ast_grep_py import Config, SgNode
 from rulewright.engine import suppress, template, tidy
 from rulewright.engine.rules import CompiledRule, Core, Fix, Panicked
 from rulewright.engine.transforms import Rewrite
+from rulewright.errors import first_line
 
 GROWTH: Final = 20
 MIN_CAP_CHARS: Final = 4_000_000
@@ -63,7 +64,7 @@ def find_all(root: SgNode, config: Mapping[str, Any]) -> list[SgNode]:
     except BaseException as error:
         if type(error).__name__ != "PanicException":
             raise
-        raise Panicked(f"ast-grep panics: {str(error).splitlines()[0]}") from error
+        raise Panicked(f"ast-grep panics: {first_line(error)}") from error
     return found
 
 

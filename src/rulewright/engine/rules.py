@@ -22,6 +22,7 @@ from rulewright.actions.suggest import did_you_mean
 from rulewright.actions.visit import pattern_parts
 from rulewright.engine import explain, patterns, selectors, stated, template
 from rulewright.engine.transforms import Rewrite, Transforms, read_transforms
+from rulewright.errors import first_line
 from rulewright.languages import Language
 
 FIX_KEYS: Final = ("template", "expandStart", "expandEnd", "title")
@@ -163,7 +164,7 @@ def _try_binding(config: Mapping[str, Any], language: Language, where: str) -> N
     except BaseException as error:
         if type(error).__name__ != "PanicException":
             raise
-        raise Panicked(f"{where}ast-grep panics: {str(error).splitlines()[0]}") from error
+        raise Panicked(f"{where}ast-grep panics: {first_line(error)}") from error
 
 
 def _complaint(error: Exception, config: Mapping[str, Any], language: Language) -> str:

@@ -50,12 +50,12 @@ def probe(tier: Tier, python: str = sys.executable, *, keep: bool = False, worke
         pool = LocalPool(tier, python=python, workers=workers)
     except (OSError, UsageError, WorkerLost) as error:
         message = error.message if isinstance(error, RulewrightError) else str(error)
-        return Probe(tier, False, _first_line(message), _fix(tier, message))
+        return Probe(tier, False, _last_line(message), _fix(tier, message))
     try:
         reached = _self_test(pool)
     except (OSError, WorkerLost, RulewrightError) as error:
         pool.close()
-        return Probe(tier, False, _first_line(str(error)), _fix(tier, str(error)))
+        return Probe(tier, False, _last_line(str(error)), _fix(tier, str(error)))
     if reached:
         pool.close()
         return Probe(tier, False, f"its self-test reached {', '.join(reached)}", "report this as a bug")
@@ -120,7 +120,7 @@ def choose(tier: Tier | str, python: str, workers: int) -> LocalPool:
     return found.pool
 
 
-def _first_line(text: str) -> str:
+def _last_line(text: str) -> str:
     lines = [line for line in text.splitlines() if line.strip()]
     return lines[-1][:300] if lines else "no reason given"
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from rulewright import jsonl
-from rulewright.errors import MissingDependency, RulewrightError, UsageError
+from rulewright.errors import MissingDependency, RulewrightError, UsageError, first_line
 
 Kind = Literal["descriptive", "lazy"]
 KINDS: Final[tuple[Kind, ...]] = ("descriptive", "lazy")
@@ -128,7 +128,7 @@ def _hub_rows(revision: str) -> Iterator[Mapping[str, Any]]:
         )
     except Exception as error:  # the client raises its own, httpx's and OSError alike
         raise RulewrightError(
-            f"{HUB_NAME} cannot be fetched ({type(error).__name__}: {str(error).splitlines()[0]})",
+            f"{HUB_NAME} cannot be fetched ({type(error).__name__}: {first_line(error)})",
             "fetch its parquet file elsewhere and name it with --input",
         ) from error
     return _parquet_rows(sorted(Path(folder).rglob("*.parquet")))
