@@ -8,9 +8,11 @@ something of what the instruction is about.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Final
 
+from rulewright import console
 from rulewright.codemod.work import one_line
 from rulewright.verdict import Place
 
@@ -78,3 +80,14 @@ class Said:
             return []
         names = ", ".join(f"`{one_line(word, 40)}`" for word in strange)
         return [f"you named {names}, and the rule changes no place that holds it"]
+
+    def compared(self, places: Sequence[Place]) -> Iterator[str]:
+        """The words that go and come at the places, and which of them the instruction mentions."""
+        for title, part in (("takes away", "gone"), ("brings in", "come")):
+            words = Counter(word for place in places for word in getattr(place, part))
+            for note, wanted in (("as you said", True), ("which you did not mention", False)):
+                chosen = [word for word, _ in words.most_common() if self.mentions(word) == wanted]
+                if chosen:
+                    more = f" and {len(chosen) - 8} more" if len(chosen) > 8 else ""
+                    names = ", ".join(f"`{console.clean(word)[:40]}`" for word in chosen[:8])
+                    yield f"the rule {title} {names}{more}, {note}"

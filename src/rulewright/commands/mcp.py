@@ -62,8 +62,7 @@ def run(config: Config) -> int:
 
 def _settings(config: Config, roots: Roots) -> dict[str, Any]:
     """What every worker is told, as JSON."""
-    given = {"model": config.model, "base_url": config.base_url}
-    spec = config.generator.model_copy(update={key: value for key, value in given.items() if value})
+    spec = config.generator.having(model=config.model, base_url=config.base_url)
     asked = bool(spec.model or spec.base_url)
     if asked:
         require_model(spec)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,17 +17,12 @@ from rulewright.codemod.said import Said
 from rulewright.commands import choosing, offers
 from rulewright.commands.offers import Wish
 from rulewright.errors import RulewrightError, UsageError, why
-from rulewright.generation import GeneratorConfig, open_generator
-from rulewright.verdict import Place
+from rulewright.generation import open_generator
+from rulewright.generation.open import one_that_is_here
 
 if TYPE_CHECKING:
     from rulewright.commands.edit import EditConfig
 
-MODELS: Final = (
-    Path("models/srl_stage2"), Path("runs/demo/models/srl_stage2"),
-    Path("models/sft_stage1_astgrep"), Path("runs/demo/models/sft_stage1_astgrep"),
-)  # fmt: skip
-"""Where the pipeline and the demo leave a model that writes rules, the best first."""
 OTHERS: Final = 3
 """Other candidates that are described beside the one that is shown."""
 
@@ -42,10 +36,7 @@ def run(config: EditConfig, wish: Wish) -> int:
     sample = config.on or _first(config.paths)
     code = _read(sample)
     said = Said(config.instruction, code)
-    given: dict[str, Any] = {"model": config.model, "base_url": config.base_url}
-    spec = with_model(
-        config.generator.model_copy(update={key: value for key, value in given.items() if value})
-    )
+    spec = one_that_is_here(config.generator.having(model=config.model, base_url=config.base_url))
     plan = Rounds(config.samples, config.attempts, config.temperature, config.max_new_tokens, config.seed)
     with open_generator(spec) as generator:
         asked, trial = propose(
@@ -66,24 +57,6 @@ def run(config: EditConfig, wish: Wish) -> int:
         console.emit(rule_text(best.documents).rstrip())
     _explain(best, others, said, len(asked.good))
     return offers.make(best.offer, wish)
-
-
-def with_model(spec: GeneratorConfig) -> GeneratorConfig:
-    """The model to ask: the one named, else one that training or the demo left here.
-
-    Raises:
-        UsageError: there is none.
-    """
-    if spec.model or spec.base_url:
-        return spec
-    for path in MODELS:
-        if (path / "config.json").is_file() or (path / "adapter_config.json").is_file():
-            console.decided("model", path, "the first that is here; --model names another")
-            return spec.model_copy(update={"model": str(path)})
-    raise UsageError(
-        "no model to ask: none is named, and neither training nor the demo left one here",
-        "`make demo` trains one; or --model FOLDER (a checkpoint); or --base-url URL --model NAME",
-    )
 
 
 def _first(paths: Sequence[Path]) -> Path:
@@ -129,8 +102,7 @@ def _facts(best: Candidate, others: Sequence[Candidate], asked: Asked) -> dict[s
 def _explain(one: Candidate, others: Sequence[Candidate], said: Said, n_good: int) -> None:
     """What a rule does beside what was said, and beside what the other answers do."""
     found = [place for _, place in one.places]
-    for line in _compared(said, found):
-        console.say(line)
+    console.say_all(said.compared(found))
     one.offer.warnings = said.missing(found)
     if one.votes:
         console.say(f"{one.votes} of the {console.plural(n_good, 'answer')} that hold do this")
@@ -140,20 +112,6 @@ def _explain(one: Candidate, others: Sequence[Candidate], said: Said, n_good: in
         console.say(f"otherwise ({whose}): {does}")
     if len(others) > OTHERS:
         console.say(f"… and {len(others) - OTHERS} more")
-
-
-def _compared(said: Said, found: Sequence[Place]) -> list[str]:
-    """The words that go and come at the places, and which of them the instruction mentions."""
-    lines = []
-    for title, part in (("takes away", "gone"), ("brings in", "come")):
-        words = Counter(word for place in found for word in getattr(place, part))
-        for note, wanted in (("as you said", True), ("which you did not mention", False)):
-            chosen = [word for word, _ in words.most_common() if said.mentions(word) == wanted]
-            if chosen:
-                more = f" and {len(chosen) - 8} more" if len(chosen) > 8 else ""
-                names = ", ".join(f"`{console.clean(word)[:40]}`" for word in chosen[:8])
-                lines.append(f"the rule {title} {names}{more}, {note}")
-    return lines
 
 
 class _Choice:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 import tyro
 from pydantic import Field
@@ -63,12 +63,7 @@ class EvalConfig(CommandConfig):
 
     def generator_config(self) -> GeneratorConfig:
         """The generator with this command's own flags put in."""
-        update: dict[str, Any] = {"batch_size": self.batch_size}
-        if self.model:
-            update["model"] = self.model
-        if self.base_url:
-            update["base_url"] = self.base_url
-        return self.generator.model_copy(update=update)
+        return self.generator.having(model=self.model, base_url=self.base_url, batch_size=self.batch_size)
 
     def each(self) -> list[Self]:
         """One configuration a model: itself, or one for each of `--models`.

@@ -25,6 +25,13 @@ _REACH_S: Final = 5.0
 """Longest wait for a connection to the hub, before it counts as out of reach."""
 
 
+MODELS: Final = (
+    Path("models/srl_stage2"), Path("runs/demo/models/srl_stage2"),
+    Path("models/sft_stage1_astgrep"), Path("runs/demo/models/sft_stage1_astgrep"),
+)  # fmt: skip
+"""Where the pipeline and the demo leave a model that writes rules, the best first."""
+
+
 class GeneratorConfig(BaseModel):
     """Which model answers, and how it is reached."""
 
@@ -68,6 +75,28 @@ class GeneratorConfig(BaseModel):
     @property
     def is_endpoint(self) -> bool:
         return bool(self.base_url)
+
+    def having(self, **given: Any) -> GeneratorConfig:
+        """This, with a command's own flags put in, where they say anything."""
+        return self.model_copy(update={name: value for name, value in given.items() if value})
+
+
+def one_that_is_here(spec: GeneratorConfig) -> GeneratorConfig:
+    """The model to ask: the one named, else one that training or the demo left here.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if spec.model or spec.base_url:
+        return spec
+    for path in MODELS:
+        if (path / "config.json").is_file() or (path / "adapter_config.json").is_file():
+            console.decided("model", path, "the first that is here; --model names another")
+            return spec.model_copy(update={"model": str(path)})
+    raise UsageError(
+        "no model to ask: none is named, and neither training nor the demo left one here",
+        "`make demo` trains one; or --model FOLDER (a checkpoint); or --base-url URL --model NAME",
+    )
 
 
 def require_model(spec: GeneratorConfig) -> None:

@@ -73,8 +73,7 @@ class TeacherConfig(CommandConfig):
 
     def generator_config(self) -> GeneratorConfig:
         """The generator with this command's own flags put in."""
-        given = {"model": self.model, "base_url": self.base_url}
-        return self.generator.model_copy(update={key: value for key, value in given.items() if value})
+        return self.generator.having(model=self.model, base_url=self.base_url)
 
     def output(self) -> Path:
         """The raw file of this teacher."""
