@@ -10,7 +10,7 @@ import pytest
 
 from rulewright.actions import Action
 from rulewright.engine import cli
-from rulewright.engine.export import Example, export
+from rulewright.engine.export import PackRule, export
 from rulewright.errors import RulewrightError
 
 NONE_EQ = Action("python", ({"rule": {"pattern": "$A == None"}, "fix": "$A is None"},))
@@ -29,9 +29,9 @@ def _ast_grep(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_pack_passes_and_rewrites_as_we_do(tmp_path: Path) -> None:
     examples = [
-        Example("none eq/..", NONE_EQ, ["x == None\n", "if y == None:\n    pass\n"], "Use `is None`."),
-        Example("two", TWO, ["var a = 1;\nlog(x)\nlog(y)\n"]),
-        Example("two", NONE_EQ, ["z == None"]),
+        PackRule("none eq/..", NONE_EQ, ["x == None\n", "if y == None:\n    pass\n"], "Use `is None`."),
+        PackRule("two", TWO, ["var a = 1;\nlog(x)\nlog(y)\n"]),
+        PackRule("two", NONE_EQ, ["z == None"]),
     ]
     assert export(examples, tmp_path) == 4
     assert sorted(path.name for path in (tmp_path / "rules").iterdir()) == [
@@ -47,4 +47,4 @@ def test_a_pack_passes_and_rewrites_as_we_do(tmp_path: Path) -> None:
 
 def test_an_action_without_effect_is_not_exported(tmp_path: Path) -> None:
     with pytest.raises(RulewrightError, match="changes none of its 1 texts"):
-        export([Example("x", NONE_EQ, ["a is None\n"])], tmp_path)
+        export([PackRule("x", NONE_EQ, ["a is None\n"])], tmp_path)

@@ -24,7 +24,7 @@ from rulewright.data.splits import split_of
 from rulewright.engine import judge
 from rulewright.errors import UsageError
 from rulewright.synth import collect, make, shards, siblings, sources, templates, windows
-from rulewright.synth.collect import Candidate
+from rulewright.synth.collect import ShardRow
 from rulewright.synth.speech import Speech
 from rulewright.verdict import Verdict
 
@@ -256,8 +256,8 @@ def test_no_source_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixtur
 # The choice of what stays
 
 
-def candidate(number: int, template: str, split: str = "train", edit: int = -1, code: int = -1) -> Candidate:
-    return Candidate(
+def candidate(number: int, template: str, split: str = "train", edit: int = -1, code: int = -1) -> ShardRow:
+    return ShardRow(
         0, number, f"id{number}", split, (template,), "single",
         str(edit if edit >= 0 else number).encode(), str(code if code >= 0 else number).encode(),
     )  # fmt: skip

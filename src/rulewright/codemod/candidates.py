@@ -32,7 +32,7 @@ BROAD_PLACES: Final = 5
 
 
 @dataclass
-class Candidate:
+class OfferedRule:
     """A rule, what it does, and how many answers do just that."""
 
     documents: tuple[Document, ...]
@@ -56,7 +56,7 @@ class Candidate:
         n = len(self.places)
         return n >= BROAD_PLACES and n * BROAD_LINES >= n_lines
 
-    def differs(self, other: Candidate) -> list[str]:
+    def differs(self, other: OfferedRule) -> list[str]:
         """What it does otherwise than another candidate, a line or two."""
         mine, theirs = ({_mark(*place) for place in one.places} for one in (self, other))
         lines = []
@@ -106,9 +106,9 @@ class Trial:
             return Outcome(first.verdict, f"in {failed[0].path.name}: {first.detail}", flags=first.flags)
         return outcome
 
-    def candidates(self, asked: Asked) -> list[Candidate]:
+    def candidates(self, asked: Asked) -> list[OfferedRule]:
         """The answers that hold, by what they do; the one to be shown first comes first."""
-        groups: dict[frozenset[tuple[Path, str]], Candidate] = {}
+        groups: dict[frozenset[tuple[Path, str]], OfferedRule] = {}
         for action in (one.action for one in asked.good if one.action is not None):
             work = self._worked(documents_of(action))
             effect = frozenset((one.path, one.outcome.post or "") for one in work.good)
@@ -118,13 +118,13 @@ class Trial:
                 groups[effect] = self.candidate(documents_of(action), work)
         return sorted(groups.values(), key=lambda one: (one.over_broad, -one.votes, one.doubtful))
 
-    def candidate(self, documents: tuple[Document, ...], work: Work | None = None) -> Candidate:
+    def candidate(self, documents: tuple[Document, ...], work: Work | None = None) -> OfferedRule:
         """What one rule does, whoever wrote it."""
         work = work or self._worked(documents)
         if self._globs:
             work = replace(work, done=[one for one in work.done if self._named(one.path)])
         offer = Offer(work, lambda path, place: self._said.doubt(place))
-        return Candidate(documents, offer, listed=offer.listing())
+        return OfferedRule(documents, offer, listed=offer.listing())
 
     def _named(self, path: Path) -> bool:
         name = path.as_posix().removeprefix("./")

@@ -9,11 +9,11 @@ from typing import Any
 
 from rulewright.actions import render_rules
 from rulewright.actions.rule_file import Document
-from rulewright.codemod.work import Applied, Work, action_for
+from rulewright.codemod.work import JudgedFile, Work, action_for
 from rulewright.mining.by_hand import Learned
 from rulewright.verdict import Place
 
-Listed = tuple[Applied, list[Place], list[str]]
+Listed = tuple[JudgedFile, list[Place], list[str]]
 """A file, its places, and the doubt about each: an empty text where it is sure."""
 
 
@@ -43,7 +43,7 @@ class Offer:
             listed.append((one, found, [self.doubt_about(one, place) for place in found]))
         return listed
 
-    def doubt_about(self, one: Applied, place: Place) -> str:
+    def doubt_about(self, one: JudgedFile, place: Place) -> str:
         """Why a place of a file is not sure; empty where it is."""
         if one.outcome.detail and "\n" in place.old:
             return one.outcome.detail

@@ -19,7 +19,7 @@ from rulewright.actions.rule_file import Document, joined
 from rulewright.engine import Engine, Request, places
 from rulewright.engine.judge import judge_together, judge_trace
 from rulewright.engine.rules import BadRule, Panicked, compile_rule
-from rulewright.engine.walk import Found, Walk, find
+from rulewright.engine.walk import Walk, WalkedFile, find
 from rulewright.errors import RulewrightError, UsageError
 from rulewright.replacing import Replacement, read_text, replace_all
 from rulewright.verdict import Outcome, Place, Verdict
@@ -28,10 +28,10 @@ NOTHING: Final = Outcome(Verdict.NO_MATCH, "no rule matched anything")
 
 
 @dataclass(frozen=True)
-class Applied:
+class JudgedFile:
     """A file, its bytes as text, and what came of it."""
 
-    found: Found
+    found: WalkedFile
     before: str
     outcome: Outcome
     accepted: frozenset[str] = frozenset()
@@ -60,10 +60,10 @@ class Work:
 
     documents: tuple[Document, ...]
     walk: Walk
-    done: list[Applied] = field(default_factory=list)
+    done: list[JudgedFile] = field(default_factory=list)
     _places: dict[Path, list[Place]] = field(default_factory=dict, repr=False)
 
-    def places(self, one: Applied) -> list[Place]:
+    def places(self, one: JudgedFile) -> list[Place]:
         """What the rules change in a file, by the number of the rule among those that are for it."""
         if one.path not in self._places:
             found: Sequence[Place] | None = one.outcome.places
@@ -73,11 +73,11 @@ class Work:
         return self._places[one.path]
 
     @property
-    def good(self) -> list[Applied]:
+    def good(self) -> list[JudgedFile]:
         return [one for one in self.done if one.good]
 
     @property
-    def failed(self) -> list[Applied]:
+    def failed(self) -> list[JudgedFile]:
         return [one for one in self.done if not one.good and not one.idle]
 
 
@@ -108,10 +108,10 @@ def work_on(paths: Sequence[Path], documents: Sequence[Document], how: How) -> W
     check(documents)
     walk = find(paths, documents, how.exact, how.base)
     work = Work(tuple(documents), walk)
-    ready: list[tuple[Found, str]] = []
+    ready: list[tuple[WalkedFile, str]] = []
     for found in walk.files:
         if not found.may_match:
-            work.done.append(Applied(found, "", NOTHING, how.accepted))
+            work.done.append(JudgedFile(found, "", NOTHING, how.accepted))
             continue
         try:
             ready.append((found, read_text(found.path)))
@@ -138,13 +138,15 @@ def check(documents: Sequence[Document]) -> None:
         raise RulewrightError("\n".join(f"{Verdict.BAD_RULE}: {one}" for one in problems), "correct the rule")
 
 
-def _judged(ready: Sequence[tuple[Found, str]], documents: Sequence[Document], how: How) -> Iterator[Applied]:
+def _judged(
+    ready: Sequence[tuple[WalkedFile, str]], documents: Sequence[Document], how: How
+) -> Iterator[JudgedFile]:
     together = how.exact and any(len(found.documents) > 1 for found, _ in ready)
     with console.progress("apply", len(ready) if len(ready) > 20 else None) as bar:
         if together:
             for found, text in ready:
                 actions = [documents[number].action for number in found.documents]
-                yield Applied(found, text, judge_together(actions, text), how.accepted)
+                yield JudgedFile(found, text, judge_together(actions, text), how.accepted)
                 bar.advance()
         elif ready:
             with Engine(how.workers, how.deadline_s, allow_other_version=how.allow_other_version) as engine:
@@ -155,16 +157,18 @@ def _judged(ready: Sequence[tuple[Found, str]], documents: Sequence[Document], h
                     for found, text in ready
                 ]
                 for (found, text), outcome in zip(ready, engine.judge_many(requests), strict=True):
-                    yield Applied(found, text, outcome, how.accepted)
+                    yield JudgedFile(found, text, outcome, how.accepted)
                     bar.advance()
 
 
-def action_for(found: Found, documents: Sequence[Document]) -> Action:
+def action_for(found: WalkedFile, documents: Sequence[Document]) -> Action:
     """The rules that are for a file, as one action."""
     return joined([documents[number] for number in found.documents])
 
 
-def narrowed(one: Applied, documents: Sequence[Document], keep: places.Keep, exact: bool = False) -> Applied:
+def narrowed(
+    one: JudgedFile, documents: Sequence[Document], keep: places.Keep, exact: bool = False
+) -> JudgedFile:
     """What comes of a file where only some places change."""
     done = places.change(action_for(one.found, documents), one.before, keep, exact=exact)
     if done.failure is None and not any(step.edits for step in done.steps):
@@ -240,13 +244,13 @@ def one_line(text: str, limit: int = 70) -> str:
     return flat if len(flat) <= limit else flat[: limit - 3] + "…"
 
 
-def write(files: Sequence[Applied]) -> None:
+def write(files: Sequence[JudgedFile]) -> None:
     """Change files to what came of them: all or, where writing fails, none."""
     changes = [Replacement(one.path, one.before, one.outcome.post or "") for one in files]
     replace_all([change for change in changes if change.after != change.before])
 
 
-def diff(one: Applied, colored: bool) -> str:
+def diff(one: JudgedFile, colored: bool) -> str:
     """A unified diff of a file."""
     name = str(one.path)
     old, new = one.before.splitlines(keepends=True), (one.outcome.post or "").splitlines(keepends=True)

@@ -18,7 +18,7 @@ import tyro
 from rulewright import console
 from rulewright.actions import Rejection
 from rulewright.actions.rule_file import Document, read_given
-from rulewright.codemod.work import Applied, Chooser, How, Work, action_for, diff, narrow, work_on, write
+from rulewright.codemod.work import Chooser, How, JudgedFile, Work, action_for, diff, narrow, work_on, write
 from rulewright.commands.choosing import PlaceByPlace, say_failed, say_left_out
 from rulewright.config import CommandConfig
 from rulewright.engine import nomatch
@@ -132,7 +132,7 @@ def _show(config: Config, work: Work, written: bool) -> None:
     _sum_up(config, work, written)
 
 
-def _why(one: Applied, documents: Sequence[Document], few: bool) -> str:
+def _why(one: JudgedFile, documents: Sequence[Document], few: bool) -> str:
     outcome = one.outcome
     if outcome.verdict is not Verdict.NO_MATCH or not few:
         return outcome.detail
@@ -156,7 +156,7 @@ def _sum_up(config: Config, work: Work, written: bool) -> None:
     console.say(f"{held} {console.plural(len(work.failed), 'file')} that failed{_way_out(work.failed)}")
 
 
-def _way_out(failed: Sequence[Applied]) -> str:
+def _way_out(failed: Sequence[JudgedFile]) -> str:
     """What helps: only judgments can be accepted, only a deadline can be raised."""
     verdicts = {one.outcome.verdict for one in failed}
     flags = sorted({str(flag) for one in failed for flag in one.outcome.unsound})
@@ -166,7 +166,7 @@ def _way_out(failed: Sequence[Applied]) -> str:
     return "".join(f"; {way}" for way in ways)
 
 
-def _row(one: Applied, why: str, written: bool) -> dict[str, Any]:
+def _row(one: JudgedFile, why: str, written: bool) -> dict[str, Any]:
     outcome = one.outcome
     return {
         "file": str(one.path),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from rulewright import console
-from rulewright.codemod.work import Applied
+from rulewright.codemod.work import JudgedFile
 from rulewright.engine.walk import Walk
 from rulewright.errors import RulewrightError, UsageError, why
 from rulewright.verdict import Place
@@ -78,7 +78,7 @@ def say_left_out(walk: Walk) -> None:
         console.say(f"left out: {len(lines) - NAMED_AT_MOST} more files")
 
 
-def say_failed(failed: Sequence[Applied], why: Callable[[Applied], str]) -> None:
+def say_failed(failed: Sequence[JudgedFile], why: Callable[[JudgedFile], str]) -> None:
     """Files that failed, those that failed alike on one line."""
     alike: dict[tuple[str, str], list[Path]] = {}
     for one in failed:

@@ -13,7 +13,7 @@ from rulewright.codemod.offer import offer_learned, rule_text
 from rulewright.codemod.work import How, Work, work_on
 from rulewright.commands.offers import Wish, make, save
 from rulewright.engine import places
-from rulewright.engine.export import Example, export
+from rulewright.engine.export import PackRule, export
 from rulewright.errors import RulewrightError
 from rulewright.mining import by_hand, given
 from rulewright.mining.by_hand import Learned
@@ -129,6 +129,6 @@ def _save(kept: Path | None, learned: Learned, useful: Sequence[int], work: Work
         action = joined([one for one in documents if one.action.language == language])
         before = [change.pre for change in learned.changes if change.language == language]
         before += [one.before for one in work.good if one.found.language == language][:MAX_EXAMPLES]
-        examples.append(Example(f"learned-{language}", action, before, "learned from a change by hand"))
+        examples.append(PackRule(f"learned-{language}", action, before, "learned from a change by hand"))
     rules = console.plural(export(examples, kept), "rule")
     console.say(f"{rules} with tests saved in {kept}: `ast-grep scan -c {kept / 'sgconfig.yml'}`")

@@ -15,7 +15,7 @@ from typing import Final
 from rulewright import console, jsonl
 from rulewright.actions.rule_file import Document
 from rulewright.codemod.offer import Listed, Offer, counts, rule_text
-from rulewright.codemod.work import Applied, Chooser, action_for, diff, narrowed, one_line, write
+from rulewright.codemod.work import Chooser, JudgedFile, action_for, diff, narrowed, one_line, write
 from rulewright.commands.choosing import PlaceByPlace, pick, say_failed, say_left_out
 from rulewright.engine.places import Keep
 from rulewright.errors import UsageError
@@ -169,7 +169,7 @@ def _carry_out(offer: Offer, wish: Wish, chooser: Chooser, listed: Sequence[List
     return [one.path for one in ready]
 
 
-def _keep(one: Applied, offer: Offer, chooser: Chooser) -> Keep:
+def _keep(one: JudgedFile, offer: Offer, chooser: Chooser) -> Keep:
     """Sure places, or those that the person names."""
     path = one.path
 

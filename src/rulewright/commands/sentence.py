@@ -11,7 +11,7 @@ from rulewright import console
 from rulewright.actions import Rejection
 from rulewright.actions.rule_file import Document, read_given
 from rulewright.asking import Asked, Cost, Rounds
-from rulewright.codemod.candidates import Candidate, Trial, propose, why_none_holds
+from rulewright.codemod.candidates import OfferedRule, Trial, propose, why_none_holds
 from rulewright.codemod.offer import counts, rule_text
 from rulewright.codemod.said import Said
 from rulewright.commands import choosing, offers
@@ -82,7 +82,7 @@ def _cost(spent: Cost, price_in: float, price_out: float) -> str:
     return f"asked for {console.plural(spent.answers, 'answer')}: {tokens}, {spent.seconds:.1f} s{money}"
 
 
-def _facts(best: Candidate, others: Sequence[Candidate], asked: Asked) -> dict[str, Any]:
+def _facts(best: OfferedRule, others: Sequence[OfferedRule], asked: Asked) -> dict[str, Any]:
     """What `--json` tells beside the places."""
     first = best.documents[0].action
     rules = [rule for one in best.documents for rule in one.action.rules]
@@ -99,7 +99,7 @@ def _facts(best: Candidate, others: Sequence[Candidate], asked: Asked) -> dict[s
     }  # fmt: skip
 
 
-def _explain(one: Candidate, others: Sequence[Candidate], said: Said, n_good: int) -> None:
+def _explain(one: OfferedRule, others: Sequence[OfferedRule], said: Said, n_good: int) -> None:
     """What a rule does beside what was said, and beside what the other answers do."""
     found = [place for _, place in one.places]
     console.say_all(said.compared(found))
@@ -118,7 +118,7 @@ class _Choice:
     """A person before a terminal, who looks at one candidate after another."""
 
     def __init__(
-        self, kept: Path | None, trial: Trial, found: list[Candidate], said: Said, n_good: int, wish: Wish
+        self, kept: Path | None, trial: Trial, found: list[OfferedRule], said: Said, n_good: int, wish: Wish
     ) -> None:
         self._kept, self._trial, self._found, self._wish = kept, trial, found, wish
         self._said, self._n_good = said, n_good
@@ -146,7 +146,7 @@ class _Choice:
             else:
                 self._narrow()
 
-    def _question(self, one: Candidate) -> tuple[str, str]:
+    def _question(self, one: OfferedRule) -> tuple[str, str]:
         """What may be answered, and its letters; the last one stands for the end of the input."""
         sure, total = counts(one.listed)
         ways = {}
@@ -159,7 +159,7 @@ class _Choice:
         ways |= {"e": "[e]dit the rule", "f": "[f]iles", "q": "[q]uit"}
         return f"{', '.join(ways.values())}: ", "".join(ways)
 
-    def _edit(self, one: Candidate) -> None:
+    def _edit(self, one: OfferedRule) -> None:
         """Put what the person makes of a rule before it."""
         text = choosing.edited(rule_text(one.documents), ".yml")
         try:

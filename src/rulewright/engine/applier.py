@@ -27,7 +27,7 @@ class NotPorted(Exception):
     """A case that only the command line can decide; what it does then is the result."""
 
 
-class Edit(NamedTuple):
+class MatchEdit(NamedTuple):
     """Replace `source[start:end]` by `text`."""
 
     start: int
@@ -39,7 +39,7 @@ class Match(NamedTuple):
     """A match that was replaced."""
 
     node: SgNode
-    edit: Edit
+    edit: MatchEdit
 
 
 class Applied(NamedTuple):
@@ -99,7 +99,7 @@ def run_rule(rule: CompiledRule, source: str, root: SgNode, rule_id: str, mark: 
         start, end = _range(node, rule.core.fix)
         if start < done:
             continue
-        edit = Edit(start, end, maker.replacement(node, rule.core))
+        edit = MatchEdit(start, end, maker.replacement(node, rule.core))
         pieces += [source[done:start], edit.text]
         size += len(edit.text)
         if size > limit:
@@ -201,7 +201,7 @@ class _Maker:
         )
         return template.dedent_slice(text, self._source, start)
 
-    def _rewrites(self, node: SgNode, step: Rewrite) -> list[Edit]:
+    def _rewrites(self, node: SgNode, step: Rewrite) -> list[MatchEdit]:
         """What the rewriters make inside a node: outer first, first rewriter that matches wins."""
         best: dict[tuple[int, int, int], tuple[SgNode, Core]] = {}
         for name in step.rewriters:
@@ -215,10 +215,10 @@ class _Maker:
         for _, (found, core) in sorted(best.items(), key=lambda item: item[0]):
             assert core.fix is not None
             start, end = _range(found, core.fix)
-            edits.append(Edit(start, end, self.replacement(found, core)))
+            edits.append(MatchEdit(start, end, self.replacement(found, core)))
         return edits
 
-    def _joined(self, edits: Sequence[Edit], joiner: str) -> str:
+    def _joined(self, edits: Sequence[MatchEdit], joiner: str) -> str:
         parts: list[str] = []
         done = -1
         for edit in edits:
@@ -227,7 +227,7 @@ class _Maker:
                 done = edit.end
         return joiner.join(parts)
 
-    def _spliced(self, edits: Sequence[Edit], start: int, end: int) -> str:
+    def _spliced(self, edits: Sequence[MatchEdit], start: int, end: int) -> str:
         parts: list[str] = []
         done = start
         for edit in edits:

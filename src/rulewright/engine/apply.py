@@ -15,8 +15,8 @@ from ast_grep_py import SgNode
 from rulewright.actions.action import Action
 from rulewright.difftext import splice
 from rulewright.engine import applier, cli, tidy
-from rulewright.engine.applier import Edit
-from rulewright.engine.parsing import Parsed, parse
+from rulewright.engine.applier import MatchEdit
+from rulewright.engine.parsing import ParsedCode, parse
 from rulewright.engine.rules import BadRule, CompiledRule, Panicked, compile_rule
 from rulewright.languages import Language
 from rulewright.verdict import Outcome, Verdict
@@ -27,8 +27,8 @@ class Step:
     """What one rule did: the parsed text before it and the edits it made."""
 
     rule: CompiledRule
-    before: Parsed
-    edits: tuple[Edit, ...]
+    before: ParsedCode
+    edits: tuple[MatchEdit, ...]
     nodes: tuple[SgNode | None, ...]
     """The matched node of each edit; `None` where only the command line found it."""
     after: str
@@ -121,7 +121,7 @@ def partly(step: Step, texts: Sequence[str | None], *, exact: bool = False) -> S
     return replace(step, edits=edits, nodes=tuple(node for _, node in chosen), after=after, tidied=tidied)
 
 
-def _without_padding(source: str, edits: Sequence[Edit]) -> tuple[Edit, ...]:
+def _without_padding(source: str, edits: Sequence[MatchEdit]) -> tuple[MatchEdit, ...]:
     """The edits over text without padded lines: which of these were there before cannot be told."""
     return tuple(edit for edit in edits if not tidy.holds_padding(source[edit.start : edit.end]))
 
@@ -147,7 +147,7 @@ def _step(rule: CompiledRule, source: str, rule_id: str, exact: bool) -> Step:
         return _step_by_cli(rule, parsed, rule_id, exact, mark)
 
 
-def _step_here(rule: CompiledRule, parsed: Parsed, rule_id: str, exact: bool, mark: str) -> Step:
+def _step_here(rule: CompiledRule, parsed: ParsedCode, rule_id: str, exact: bool, mark: str) -> Step:
     done = applier.run_rule(rule, parsed.source, parsed.root, rule_id, mark)
     edits = tuple(match.edit for match in done.matches)
     text, tidied = (done.text, False) if exact else _tidied(done.text, edits, mark)
@@ -155,7 +155,7 @@ def _step_here(rule: CompiledRule, parsed: Parsed, rule_id: str, exact: bool, ma
     return Step(rule, parsed, edits, nodes, text, done.n_found, tidied)
 
 
-def _step_by_cli(rule: CompiledRule, parsed: Parsed, rule_id: str, exact: bool, mark: str) -> Step:
+def _step_by_cli(rule: CompiledRule, parsed: ParsedCode, rule_id: str, exact: bool, mark: str) -> Step:
     source = parsed.source
     found = cli.scan(rule.source, rule.language, source, rule_id)
     applied: list[cli.CliEdit] = []
@@ -164,7 +164,7 @@ def _step_by_cli(rule: CompiledRule, parsed: Parsed, rule_id: str, exact: bool, 
         if one.start >= done:
             applied.append(one)
             done = one.end
-    edits = tuple(Edit(one.start, one.end, one.text) for one in applied)
+    edits = tuple(MatchEdit(one.start, one.end, one.text) for one in applied)
     if not rule.needs_cli:
         with contextlib.suppress(applier.NotPorted):
             here = applier.run_rule(rule, source, parsed.root, rule_id)
@@ -178,12 +178,12 @@ def _step_by_cli(rule: CompiledRule, parsed: Parsed, rule_id: str, exact: bool, 
     return Step(rule, parsed, edits, nodes, text, found.n_matches, tidied)
 
 
-def written(source: str, edits: tuple[Edit, ...]) -> str:
+def written(source: str, edits: tuple[MatchEdit, ...]) -> str:
     """A text with edits made, before any tidying."""
     return splice(source, ((edit.start, edit.end, edit.text) for edit in edits))
 
 
-def _nodes_at(parsed: Parsed, rule: CompiledRule, edits: list[cli.CliEdit]) -> tuple[SgNode | None, ...]:
+def _nodes_at(parsed: ParsedCode, rule: CompiledRule, edits: list[cli.CliEdit]) -> tuple[SgNode | None, ...]:
     """The nodes that our own tree has where the command line matched."""
     known: dict[tuple[int, int], SgNode] = {}
     for node in applier.find_all(parsed.root, rule.core.config):
@@ -193,7 +193,7 @@ def _nodes_at(parsed: Parsed, rule: CompiledRule, edits: list[cli.CliEdit]) -> t
 
 
 def _tidied(
-    text: str, edits: tuple[Edit, ...], mark: str, only: tuple[Edit, ...] | None = None
+    text: str, edits: tuple[MatchEdit, ...], mark: str, only: tuple[MatchEdit, ...] | None = None
 ) -> tuple[str, bool]:
     spans: list[tuple[int, int]] = []
     shift = 0

@@ -29,7 +29,7 @@ _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True)
-class Example:
+class PackRule:
     """An action and texts on which it was verified.
 
     Args:
@@ -45,7 +45,7 @@ class Example:
     message: str = ""
 
 
-def export(examples: Iterable[Example], folder: Path) -> int:
+def export(examples: Iterable[PackRule], folder: Path) -> int:
     """Write a rule pack; give the number of rules.
 
     Raises:
@@ -64,7 +64,7 @@ def export(examples: Iterable[Example], folder: Path) -> int:
     return len(taken)
 
 
-def _one(example: Example, folder: Path, taken: set[str]) -> None:
+def _one(example: PackRule, folder: Path, taken: set[str]) -> None:
     texts = list(example.before)
     many = len(example.action.rules) > 1
     for number, rule in enumerate(example.action.rules):
@@ -93,7 +93,7 @@ def _name(text: str, taken: set[str]) -> str:
     return name
 
 
-def _cases(example: Example, number: int, texts: Sequence[str], name: str) -> tuple[list[str], list[str]]:
+def _cases(example: PackRule, number: int, texts: Sequence[str], name: str) -> tuple[list[str], list[str]]:
     """Texts that the rule matches, and every text after it."""
     one = Action(example.action.language, (example.action.rules[number],), ids=(name,))
     invalid, after = [], []

@@ -17,7 +17,7 @@ from rulewright.actions.suggest import quoted
 from rulewright.actions.visit import RELATIONS, pattern_parts
 from rulewright.engine import applier, patterns, suppress
 from rulewright.engine.apply import trace
-from rulewright.engine.parsing import Parsed, parse
+from rulewright.engine.parsing import ParsedCode, parse
 from rulewright.engine.rules import BadRule, CompiledRule, Panicked, compile_rule
 
 # Cheap and telling parts first; the relations come last, as in ast-grep itself.
@@ -47,7 +47,7 @@ def explain(action: Action, code: str) -> str:
     return ""
 
 
-def _explain_rule(rule: CompiledRule, parsed: Parsed, rule_id: str) -> str:
+def _explain_rule(rule: CompiledRule, parsed: ParsedCode, rule_id: str) -> str:
     config = rule.core.config
     found = applier.find_all(parsed.root, config)
     if found:
@@ -73,7 +73,7 @@ def _explain_constraints(config: Mapping[str, Any], found: list[SgNode]) -> str:
     return f"the rule matches {_times(len(found))}, but `constraints` leave none"
 
 
-def _explain(whole: Mapping[str, Any], rule: CompiledRule, parsed: Parsed, depth: int = 0) -> str:
+def _explain(whole: Mapping[str, Any], rule: CompiledRule, parsed: ParsedCode, depth: int = 0) -> str:
     """Why no node matches a rule, or a rule inside it: the first part that leaves none."""
     config = rule.core.config
     context = {key: config[key] for key in ("utils",) if key in config}
@@ -93,7 +93,7 @@ def _explain(whole: Mapping[str, Any], rule: CompiledRule, parsed: Parsed, depth
     return "no node meets all parts of the rule at once"
 
 
-def _found(parsed: Parsed, config: Mapping[str, Any]) -> list[SgNode]:
+def _found(parsed: ParsedCode, config: Mapping[str, Any]) -> list[SgNode]:
     """The matches of a part of a rule; none where ast-grep takes no such part alone."""
     try:
         return applier.find_all(parsed.root, config)
@@ -122,7 +122,7 @@ def _keys(kept: Mapping[str, Any]) -> list[str]:
 
 
 def _reach_hint(
-    kept: Mapping[str, Any], key: str, value: Any, context: Mapping[str, Any], parsed: Parsed
+    kept: Mapping[str, Any], key: str, value: Any, context: Mapping[str, Any], parsed: ParsedCode
 ) -> str:
     """Without `stopBy: end` a relation looks at direct neighbors only: the commonest slip."""
     if key not in RELATIONS or not isinstance(value, dict) or value.get("stopBy") == "end":
@@ -132,7 +132,7 @@ def _reach_hint(
     return f"; with `stopBy: end` in it there would be {n}" if n else ""
 
 
-def _explain_first(key: str, value: Any, rule: CompiledRule, parsed: Parsed, depth: int) -> str:
+def _explain_first(key: str, value: Any, rule: CompiledRule, parsed: ParsedCode, depth: int) -> str:
     if key == "any" and depth < MAX_DEPTH:
         reasons = [_explain(one, rule, parsed, depth + 1) for one in value[:MAX_SHOWN]]
         more = f"; and {len(value) - MAX_SHOWN} more" if len(value) > MAX_SHOWN else ""
@@ -173,7 +173,7 @@ def _nearest(text: str, nodes: list[SgNode]) -> SgNode:
     return max(nodes[:MAX_NEAR], key=score)
 
 
-def _kinds_near(kind: str, parsed: Parsed) -> str:
+def _kinds_near(kind: str, parsed: ParsedCode) -> str:
     kinds: set[str] = set()
     stack = [parsed.root]
     while stack and len(kinds) < MAX_NEAR:

@@ -24,7 +24,7 @@ _EMPTY_BY_RIGHT: Final = frozenset({"", "\n", "automatic_semicolon"})
 
 
 @dataclass(frozen=True)
-class Parsed:
+class ParsedCode:
     """A text and its tree.
 
     Attributes:
@@ -45,13 +45,13 @@ class Parsed:
         """Whether the tree is a guess in places."""
         return self.errors + self.missing > 0
 
-    def is_worse_than(self, before: Parsed) -> bool:
+    def is_worse_than(self, before: ParsedCode) -> bool:
         """Whether there are more faults of either kind: fewer of one do not make up for more of the other."""
         return self.errors > before.errors or self.missing > before.missing
 
 
 @lru_cache(maxsize=8)
-def parse(source: str, language: Language) -> Parsed:
+def parse(source: str, language: Language) -> ParsedCode:
     """Parse a text; the last few are kept, since one text often meets many rules."""
     root = SgRoot(source, language).root()
     errors = missing = first = 0
@@ -61,7 +61,7 @@ def parse(source: str, language: Language) -> Parsed:
         else:
             missing += 1
         first = first or node.range().start.line + 1
-    return Parsed(source, language, root, errors, missing, first)
+    return ParsedCode(source, language, root, errors, missing, first)
 
 
 def faults(root: SgNode) -> Iterator[SgNode]:

@@ -11,7 +11,7 @@ from ast_grep_py import SgNode, SgRoot
 
 from rulewright.actions.action import Action
 from rulewright.engine import suppress
-from rulewright.engine.applier import Edit, find_all
+from rulewright.engine.applier import MatchEdit, find_all
 from rulewright.engine.apply import Step, Trace, partly, trace, written
 from rulewright.engine.parsing import leaves, parse
 from rulewright.engine.rules import compile_rule
@@ -96,7 +96,7 @@ def _places(number: int, step: Step, earlier: Sequence[_Lines]) -> Iterator[Plac
     source = step.before.source
     spans: list[tuple[int, int]] = []
     spans_after: list[tuple[int, int]] = []
-    changed: list[tuple[Edit, SgNode | None]] = []
+    changed: list[tuple[MatchEdit, SgNode | None]] = []
     shift = 0
     for edit, node in zip(step.edits, step.nodes, strict=True):
         if source[edit.start : edit.end] != edit.text:

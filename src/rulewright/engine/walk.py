@@ -43,7 +43,7 @@ _REASONS: Final = {
 
 
 @dataclass(frozen=True)
-class Found:
+class WalkedFile:
     """A file to look at.
 
     Args:
@@ -63,7 +63,7 @@ class Found:
 class Walk:
     """Files in order of their names, and what was left out."""
 
-    files: list[Found] = field(default_factory=list)
+    files: list[WalkedFile] = field(default_factory=list)
     named: list[tuple[Path, str]] = field(default_factory=list)
     """Files that cannot be taken, each with the reason."""
     ignored: int = 0
@@ -139,12 +139,12 @@ def find(
 
 def _listed(
     paths: Sequence[Path], documents: Sequence[Document], active: Sequence[int], walk: Walk, base: Path | None
-) -> dict[Path, Found]:
+) -> dict[Path, WalkedFile]:
     """Every file of the rules' languages that ast-grep lists, with the rules that are for it."""
     languages = {documents[number].action.language for number in active}
     seen, exact = _seen(paths, documents, active)
     within = {number: _within(paths, documents[number], base) for number in active}
-    listed: dict[Path, Found] = {}
+    listed: dict[Path, WalkedFile] = {}
     for path, language in seen.files.items():
         if language in languages:
             mine = tuple(
@@ -152,7 +152,7 @@ def _listed(
                 for number in active
                 if documents[number].action.language == language and _holds(within[number], path)
             )
-            listed[path] = Found(path, language, mine, not exact or path in seen.matched)
+            listed[path] = WalkedFile(path, language, mine, not exact or path in seen.matched)
     walk.named += [(path, _REASONS[why]) for path, why in sorted(seen.skipped.items()) if why in _REASONS]
     return listed
 
@@ -281,7 +281,10 @@ _TWINS: Final = frozenset({"c", "cpp"})
 
 
 def _take_named(
-    paths: Sequence[Path], documents: Sequence[Document], active: Sequence[int], listed: dict[Path, Found]
+    paths: Sequence[Path],
+    documents: Sequence[Document],
+    active: Sequence[int],
+    listed: dict[Path, WalkedFile],
 ) -> None:
     """Take files that a person named though ast-grep sees no language, or C for C++, in them."""
     languages = list(dict.fromkeys(documents[number].action.language for number in active))
@@ -295,11 +298,11 @@ def _take_named(
             chosen = next((one for one in languages if one == own or {one, own} == _TWINS), None)
         numbers = [n for n in active if documents[n].action.language == chosen and not documents[n].scoped]
         if chosen is not None and numbers and path.stat().st_size:
-            listed[path] = Found(path, chosen, tuple(numbers))
+            listed[path] = WalkedFile(path, chosen, tuple(numbers))
 
 
 def _check_languages(
-    paths: Sequence[Path], documents: Sequence[Document], listed: Mapping[Path, Found], walk: Walk
+    paths: Sequence[Path], documents: Sequence[Document], listed: Mapping[Path, WalkedFile], walk: Walk
 ) -> None:
     """Name files that are for no rule; refuse if nothing else was named."""
     languages = {one.action.language for one in documents}

@@ -269,7 +269,9 @@ def _export(folder: Path, source: inputs.Stream, results: Sequence[Result], shar
     texts = {edit.id: edit for edit in source if edit.id in wanted}
     return export.export(
         (
-            export.Example(f"mined-{number:04d}", action, [texts[name].pre], words or texts[name].instruction)
+            export.PackRule(
+                f"mined-{number:04d}", action, [texts[name].pre], words or texts[name].instruction
+            )
             for number, (action, name, words) in enumerate(chosen.values(), 1)
         ),
         folder,

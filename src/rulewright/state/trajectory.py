@@ -15,7 +15,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class Tests(_Part):
+class TestCounts(_Part):
     """How many checks passed and failed; 0 and 0 where the task has no tests."""
 
     passed: int = 0
@@ -40,7 +40,7 @@ class Env(_Part):
     detail: str = ""
     diff: str = ""
     post_code: str | None = None
-    tests: Tests = Tests()
+    tests: TestCounts = TestCounts()
 
 
 class Provenance(_Part):

@@ -24,7 +24,7 @@ MIN_FOR_SHARE: Final = 1_000
 
 
 @dataclass(frozen=True)
-class Candidate:
+class ShardRow:
     """What the choice needs to know of a record; its text stays on disk."""
 
     shard: int
@@ -41,7 +41,7 @@ class Candidate:
 
 
 @dataclass
-class Choice:
+class ChosenRows:
     """Which records stay, and why the others do not."""
 
     kept: set[tuple[int, int]] = field(default_factory=set)
@@ -51,9 +51,9 @@ class Choice:
     cap_reason: str = ""
 
 
-def scan(paths: Sequence[Path]) -> tuple[list[Candidate], Counter[str]]:
+def scan(paths: Sequence[Path]) -> tuple[list[ShardRow], Counter[str]]:
     """Read the candidates of all shards, and what was dropped while making them."""
-    candidates: list[Candidate] = []
+    candidates: list[ShardRow] = []
     dropped: Counter[str] = Counter()
     for number, path in enumerate(paths):
         for line, row in enumerate(jsonl.read(path)):
@@ -62,7 +62,7 @@ def scan(paths: Sequence[Path]) -> tuple[list[Candidate], Counter[str]]:
                 continue
             provenance = row["metadata"]["provenance"]
             candidates.append(
-                Candidate(
+                ShardRow(
                     number, line, row["metadata"]["id"], row["split"], tuple(provenance["templates"]),
                     provenance["shape"], _digest(row["language"], row["pre"], row["post"]),
                     _digest(row["language"], _SPACE.sub("", row["post"])),
@@ -76,12 +76,12 @@ def _digest(*parts: str) -> bytes:
 
 
 def choose(
-    candidates: Sequence[Candidate],
+    candidates: Sequence[ShardRow],
     per_template_cap: int,
     max_share: float,
     per_edit: int,
     limit: int = 0,
-) -> Choice:
+) -> ChosenRows:
     """Deduplicate, keep splits apart, then cap every template.
 
     Args:
@@ -91,11 +91,11 @@ def choose(
         per_edit: how often one edit may occur, in other words each time.
         limit: keep at most so many, chosen by hash; 0: all.
     """
-    choice = Choice()
+    choice = ChosenRows()
     in_train = {candidate.code for candidate in candidates if candidate.split == "train"}
     ids: set[str] = set()
     edits: Counter[bytes] = Counter()
-    unique: list[Candidate] = []
+    unique: list[ShardRow] = []
     for candidate in candidates:
         if candidate.id in ids:
             choice.dropped["duplicate"] += 1
@@ -120,14 +120,14 @@ def choose(
     return choice
 
 
-def _count(choice: Choice, reason: str, n: int) -> None:
+def _count(choice: ChosenRows, reason: str, n: int) -> None:
     if n:
         choice.dropped[reason] += n
 
 
 def _within_share(
-    candidates: Sequence[Candidate], absolute: int, share: float
-) -> tuple[int, str, list[Candidate]]:
+    candidates: Sequence[ShardRow], absolute: int, share: float
+) -> tuple[int, str, list[ShardRow]]:
     """Find a bound under which no template exceeds its share of what is left, and what is left."""
     # By hash, so that which of a template's records stay depends on nothing else.
     drawn = sorted(candidates, key=lambda candidate: uniform(candidate.id))
@@ -135,7 +135,7 @@ def _within_share(
     return bound, reason, [candidate for candidate in candidates if candidate.id in kept]
 
 
-def _bound(drawn: Sequence[Candidate], absolute: int, share: float) -> tuple[int, str, set[str]]:
+def _bound(drawn: Sequence[ShardRow], absolute: int, share: float) -> tuple[int, str, set[str]]:
     as_asked, counts = _capped(drawn, absolute)
     if share >= 1 or len(as_asked) < MIN_FOR_SHARE:
         why = "as asked" if absolute else "none asked for, or too few records for a share"
@@ -154,7 +154,7 @@ def _bound(drawn: Sequence[Candidate], absolute: int, share: float) -> tuple[int
     return bound, f"keeps every template within {share:.1%}", kept
 
 
-def _capped(drawn: Sequence[Candidate], cap: int) -> tuple[set[str], Counter[str]]:
+def _capped(drawn: Sequence[ShardRow], cap: int) -> tuple[set[str], Counter[str]]:
     """Take the first `cap` records of every template; give their ids, and the counts."""
     used: Counter[str] = Counter()
     kept: set[str] = set()

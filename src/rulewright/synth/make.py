@@ -46,7 +46,7 @@ class Degraded(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Source:
+class EditSource:
     """Something that can degrade real code: a template, or a family of instance edits."""
 
     name: str
@@ -59,7 +59,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Edit:
+class MadeEdit:
     """A verified edit and all that its record needs."""
 
     sources: tuple[str, ...]
@@ -114,7 +114,7 @@ class Maker:
 
     def edits(
         self, text: str, names: Sequence[str], rng: random.Random, usable: Callable[[str], bool]
-    ) -> Iterator[Edit]:
+    ) -> Iterator[MadeEdit]:
         """Yield verified edits whose `post` is the window (scoped ones: the window but for the scope).
 
         Args:
@@ -142,17 +142,19 @@ class Maker:
                 yield edit
         yield from self._others(order, code, rng)
 
-    def _spent(self, source: Source) -> bool:
+    def _spent(self, source: EditSource) -> bool:
         return 0 < self._most <= self._made[source.name]
 
-    def _others(self, order: Sequence[Source], code: instances.Code, rng: random.Random) -> Iterator[Edit]:
+    def _others(
+        self, order: Sequence[EditSource], code: instances.Code, rng: random.Random
+    ) -> Iterator[MadeEdit]:
         for shape, make in (("multi", self._multi), ("scoped", self._scoped), ("negative", self._negative)):
             if shape in self._shapes:
                 edit = make(order, code, rng)
                 if edit is not None:
                     yield edit
 
-    def _single(self, source: Source, code: instances.Code, rng: random.Random) -> Edit | None:
+    def _single(self, source: EditSource, code: instances.Code, rng: random.Random) -> MadeEdit | None:
         found = source.degrade(code, rng)
         if isinstance(found, str):
             self._drop(found)
@@ -163,15 +165,17 @@ class Maker:
         self._made[source.name] += 1
         number, say = self._speech.choose(source.words, found.slots, rng)
         say = self._speech.dress(say, source.words.reason, found.pre, code.text, rng)
-        return Edit(
+        return MadeEdit(
             (source.name,), source.family, "single", say, found.pre, code.text, action,
             found.sites, found.candidates, number, source.template is None,
         )  # fmt: skip
 
-    def _multi(self, order: Sequence[Source], code: instances.Code, rng: random.Random) -> Edit | None:
+    def _multi(
+        self, order: Sequence[EditSource], code: instances.Code, rng: random.Random
+    ) -> MadeEdit | None:
         """Degrade twice or three times; the rules undo it in the opposite order."""
         wanted = 3 if rng.random() < 0.25 else 2
-        steps: list[tuple[Source, Degraded]] = []
+        steps: list[tuple[EditSource, Degraded]] = []
         text = code.text
         for source in order:
             if any(source.family == other.family for other, _ in steps):
@@ -194,14 +198,16 @@ class Maker:
         says = [self._speech.choose(source.words, found.slots, rng) for source, found in steps]
         for source, _ in steps:
             self._made[source.name] += 1
-        return Edit(
+        return MadeEdit(
             tuple(source.name for source, _ in steps), "multi", "multi",
             self._speech.join([say for _, say in says], rng), text, code.text, action,
             sum(found.sites for _, found in steps), sum(found.candidates for _, found in steps),
             says[0][0], any(source.template is None for source, _ in steps),
         )  # fmt: skip
 
-    def _scoped(self, order: Sequence[Source], code: instances.Code, rng: random.Random) -> Edit | None:
+    def _scoped(
+        self, order: Sequence[EditSource], code: instances.Code, rng: random.Random
+    ) -> MadeEdit | None:
         """The change in one function or class only, or everywhere but there."""
         scopes = _scopes(code.root, self.language)
         if len(scopes) < 2:
@@ -229,14 +235,14 @@ class Maker:
 
     def _scoped_edit(
         self,
-        source: Source,
+        source: EditSource,
         template: Codemod,
         code: instances.Code,
         scope: tuple[str, bool],
         sites: list[SgNode],
         stays: list[SgNode],
         rng: random.Random,
-    ) -> Edit | None:
+    ) -> MadeEdit | None:
         name, outside = scope
         pre = _degrade_at(template, code.text, sites)
         post = _degrade_at(template, code.text, stays)
@@ -250,12 +256,14 @@ class Maker:
         self._made[source.name] += 1
         number, say = self._speech.choose(source.words, {}, rng)
         say = self._speech.scope(say, name, outside, rng)
-        return Edit(
+        return MadeEdit(
             (source.name,), source.family, "scoped", say, pre, post, action,
             len(sites) - len(stays), len(sites), number, False,
         )  # fmt: skip
 
-    def _negative(self, order: Sequence[Source], code: instances.Code, rng: random.Random) -> Edit | None:
+    def _negative(
+        self, order: Sequence[EditSource], code: instances.Code, rng: random.Random
+    ) -> MadeEdit | None:
         """A request for which there is nothing to do: the code is already as wanted."""
         for source in order:
             if source.template is None or not _sites(code.root, source.template.inverse):
@@ -264,7 +272,7 @@ class Maker:
             if judge(action, code.text).verdict is not Verdict.NO_MATCH:
                 continue
             number, say = self._speech.choose(source.words, {}, rng)
-            return Edit(
+            return MadeEdit(
                 (source.name,),
                 source.family,
                 "negative",
@@ -297,7 +305,7 @@ class Maker:
         self.dropped[reason] += 1
 
 
-def from_template(template: Codemod) -> Source:
+def from_template(template: Codemod) -> EditSource:
     def degrade(code: instances.Code, rng: random.Random) -> Degraded | str:
         sites = _sites(code.root, template.inverse)
         if not sites:
@@ -311,10 +319,10 @@ def from_template(template: Codemod) -> Source:
         return Degraded(pre, (template.forward,), {}, len(chosen), len(sites))
 
     words = Words(template.reason, template.phrasings)
-    return Source(template.name, template.family, words, degrade, template.could_match, template)
+    return EditSource(template.name, template.family, words, degrade, template.could_match, template)
 
 
-def _from_family(name: str, language: Language) -> Source:
+def _from_family(name: str, language: Language) -> EditSource:
     propose = instances.FAMILIES[name]
 
     def degrade(code: instances.Code, rng: random.Random) -> Degraded | str:
@@ -323,7 +331,7 @@ def _from_family(name: str, language: Language) -> Source:
             return "instance: nothing to change"
         return Degraded(proposal.pre, proposal.rules, proposal.slots, proposal.sites, proposal.sites)
 
-    return Source(f"{language}/{name}", name, instance_words()[name], degrade, lambda code: True)
+    return EditSource(f"{language}/{name}", name, instance_words()[name], degrade, lambda code: True)
 
 
 def _sites(root: SgNode, inverse: Rule) -> list[SgNode]:

@@ -28,7 +28,7 @@ from rulewright.languages import Language
 from rulewright.synth import instances, sources, templates, windows
 from rulewright.synth.grammar import of_kind
 from rulewright.synth.kinds import Shape, WindowKind, Wording
-from rulewright.synth.make import Edit, Maker
+from rulewright.synth.make import MadeEdit, Maker
 from rulewright.synth.siblings import renamed
 from rulewright.synth.sources import SourceFile
 from rulewright.synth.speech import Speech
@@ -252,7 +252,7 @@ def held_group(template: str, split: Split) -> str:
     return next(name for name in names if split_of(name) == split)
 
 
-def _copy(edit: Edit, names: Sequence[str], options: SynthOptions) -> Sibling | None:
+def _copy(edit: MadeEdit, names: Sequence[str], options: SynthOptions) -> Sibling | None:
     """The edit with other names; drawn for itself, so that it changes nothing else."""
     if not options.siblings or edit.shape == "negative":
         return None
@@ -261,7 +261,7 @@ def _copy(edit: Edit, names: Sequence[str], options: SynthOptions) -> Sibling | 
 
 
 def _record(
-    edit: Edit,
+    edit: MadeEdit,
     file: SourceFile,
     window: windows.Cut,
     kind: str,

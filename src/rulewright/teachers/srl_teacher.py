@@ -22,7 +22,7 @@ from rulewright.difftext import unified
 from rulewright.engine import Engine, Request, judge_answers
 from rulewright.sandbox.runner import Sandbox
 from rulewright.state.state import HistoryItem, State
-from rulewright.state.trajectory import Env, Provenance, TeacherTurn, Tests, TrajectoryStep
+from rulewright.state.trajectory import Env, Provenance, TeacherTurn, TestCounts, TrajectoryStep
 from rulewright.teachers.base import Suggestion, Teacher, Turn
 from rulewright.teachers.tasks import TeacherTask
 from rulewright.verdict import NOT_ASKED_FOR, Outcome, Verdict
@@ -150,22 +150,22 @@ class Collector:
         else:
             episode.turn = replace(turn, attempt=turn.attempt + 1, feedback=outcome.said)
 
-    def _solved(self, task: TeacherTask, outcome: Outcome) -> tuple[bool | None, Tests]:
+    def _solved(self, task: TeacherTask, outcome: Outcome) -> tuple[bool | None, TestCounts]:
         """Whether the task is done; `None` where nothing tells.
 
         Tests tell only if they failed before: where they passed already, as those of a
         refactoring do, any change that breaks nothing would pass for the one that was asked for.
         """
         if outcome.post is None or not outcome.ok:
-            return (False if task.target is not None or task.tests else None), Tests()
+            return (False if task.target is not None or task.tests else None), TestCounts()
         at_target = outcome.post == task.target
         if task.tests and self._sandbox is not None:
             verdict = self._sandbox.check(outcome.post, task.tests)
-            counts = Tests(passed=verdict.n_passed, failed=verdict.n_failed)
+            counts = TestCounts(passed=verdict.n_passed, failed=verdict.n_failed)
             if at_target or not verdict.strict or self._fails_before(task, task.tests):
                 return at_target or bool(verdict.strict), counts
             return (None if task.target is None else False), counts
-        return (at_target if task.target is not None else None), Tests()
+        return (at_target if task.target is not None else None), TestCounts()
 
     def _fails_before(self, task: TeacherTask, tests: str) -> bool:
         assert self._sandbox is not None
@@ -191,7 +191,7 @@ class Collector:
         proposal: Suggestion,
         response: Response | None,
         outcome: Outcome,
-        tests: Tests,
+        tests: TestCounts,
     ) -> TrajectoryStep:
         turn, task = episode.turn, episode.turn.task
         said = TeacherTurn(action=None, raw=proposal.text)
