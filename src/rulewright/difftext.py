@@ -93,3 +93,8 @@ def _range(start: int, end: int) -> str:
 def unified(before: str, after: str, context: int = 1) -> list[str]:
     """The lines of a unified diff without file names; none where nothing changed."""
     return list(hunks(before.splitlines(), after.splitlines(), context))
+
+
+def shown(before: str, after: str | None, context: int = 1) -> str:
+    """A unified diff without file names as text; empty where nothing changed, or nothing came of it."""
+    return "" if after is None else "\n".join(unified(before, after, context))

@@ -151,7 +151,7 @@ def _tried(action: Action, code: str, expected: str | None) -> tuple[Outcome, st
     outcome = judge_trace(done, code, expected)
     lost = checks.lossy(done.steps) if done.steps else ""
     nearest = nomatch.explain(action, code) if outcome.verdict is Verdict.NO_MATCH else ""
-    diff = "\n".join(difftext.unified(code, outcome.post or code))
+    diff = difftext.shown(code, outcome.post)
     return outcome, lost, nearest, _cut(diff, forms.DIFF_CHARS)
 
 

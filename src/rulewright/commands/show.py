@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from rulewright import console, jsonl
+from rulewright import console, difftext, jsonl
 from rulewright.actions import Action, render_action, render_rules
 from rulewright.config import CommandConfig
 from rulewright.errors import RulewrightError, UsageError
@@ -99,15 +99,13 @@ def _as_json(
 
 
 def _as_text(item: Shown, action: Action | None, outcome: Outcome | None, rewards: Mapping[str, Any]) -> str:
-    from rulewright.teachers.srl_teacher import diff
-
     parts = [f"{item.kind}, {item.language}", "", f"instruction: {console.clean(item.instruction)}"]
     if action is not None:
         parts += ["", "rule:", _indent(render_rules(action))]
     if outcome is None:
-        parts += ["", "no action; the wanted change:", _indent(diff(item.pre, item.wanted))]
+        parts += ["", "no action; the wanted change:", _indent(difftext.shown(item.pre, item.wanted))]
     else:
-        parts += ["", "diff:", _indent(diff(item.pre, outcome.post) or "(nothing changes)")]
+        parts += ["", "diff:", _indent(difftext.shown(item.pre, outcome.post) or "(nothing changes)")]
         parts += ["", f"verdict: {outcome.verdict}" + (f" ({outcome.detail})" if outcome.detail else "")]
         parts.append(f"rules {outcome.n_rules}, places {outcome.n_matches}")
     for name, values in rewards.items():

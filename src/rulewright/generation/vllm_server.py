@@ -101,10 +101,6 @@ class VllmServer:
         listed = self._transport.model_cards()
         return {str(card["id"]): str(card.get("root") or "") for card in listed if not card.get("parent")}
 
-    def adapters(self) -> list[str]:
-        """Names of the adapters that it has."""
-        return [str(card["id"]) for card in self._transport.model_cards() if card.get("parent")]
-
     def load(self, name: str, folder: Path) -> None:
         """Make the server load an adapter under a name that it has not had.
 

@@ -17,9 +17,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from rulewright import console, jsonl, templates
+from rulewright import console, difftext, jsonl, templates
 from rulewright.actions import Action, describe_action, render_rules
-from rulewright.difftext import unified
 from rulewright.engine import Engine
 from rulewright.reports.lines import Sheet, Shown, elsewhere, judge_all, rewards
 from rulewright.srl.elsewhere import TriedElsewhere
@@ -144,7 +143,7 @@ def _facets(item: Shown) -> dict[str, str]:
 def _item(item: Shown, answers: Sequence[Json | None]) -> Json:
     return {
         "kind": item.kind, "instruction": item.instruction, "language": item.language, "code": item.pre,
-        "wanted": _diff(item.pre, item.wanted), "answers": list(answers),
+        "wanted": difftext.shown(item.pre, item.wanted, 3), "answers": list(answers),
     }  # fmt: skip
 
 
@@ -161,7 +160,7 @@ def _answer(
         "right": right,
         "detail": str(item.said.get("detail") or (outcome.detail if outcome else "")),
         "text": item.answer,
-        "diff": _diff(item.pre, outcome.post if outcome else None),
+        "diff": difftext.shown(item.pre, outcome.post if outcome else None, 3),
         "rewards": parts,
         "facts": _facts(item.said),
         "tried": list(_tried(item, tried)),
@@ -186,7 +185,8 @@ def _tried(item: Shown, found: TriedElsewhere | None) -> Iterator[Json]:
         missed = "not tried" if became is None else "no change" if became == one.pre else "wrong"
         yield {
             "name": one.name, "right": right, "verdict": "right" if right else missed,
-            "diff": _diff(one.pre, became), "wanted": "" if right else _diff(one.pre, one.wanted),
+            "diff": difftext.shown(one.pre, became, 3),
+            "wanted": "" if right else difftext.shown(one.pre, one.wanted, 3),
         }  # fmt: skip
 
 
@@ -197,10 +197,6 @@ def _facts(said: Mapping[str, Any]) -> dict[str, str]:
         if key not in ("verdict", "detail") and value not in ("", [], None)
     }
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in kept.items()}
-
-
-def _diff(before: str, after: str | None) -> str:
-    return "" if after is None or after == before else "\n".join(unified(before, after, context=3))
 
 
 def _packed(value: Any) -> str:

@@ -12,7 +12,6 @@ from rulewright.engine import Engine
 from rulewright.errors import UsageError
 from rulewright.runs import file_sha256, git_state, versions
 from rulewright.srl.make_trajs import (
-    Filters,
     as_records,
     by_split,
     counts_of,
@@ -38,22 +37,12 @@ def make(config: TrajsConfig) -> dict[str, Any]:
         raise UsageError(f"{config.out}: holds a result already", "use --overwrite, or another --out")
     paths = raw_files(config.raw)
     manifest = _manifest(config, paths)
-    filters = Filters(
-        config.max_per_task,
-        config.max_rule_chars,
-        config.max_steps,
-        config.allow_flags,
-        frozenset(config.tiers),
-        config.literal_share,
-        config.memorized_share,
-    )
     unread: Counter[str] = Counter()
     with Engine(workers=config.workers, deadline_s=config.deadline_s) as engine:
-        found = sift(read_episodes(paths, unread), engine, filters)
+        found = sift(read_episodes(paths, unread), engine, config)
     dropped = found.dropped + unread
     parts = {
-        split: limit_shares(steps, filters, dropped)
-        for split, steps in by_split(found.steps, dropped).items()
+        split: limit_shares(steps, config, dropped) for split, steps in by_split(found.steps, dropped).items()
     }
     require_steps(parts, dropped, paths)
     for split, steps in parts.items():

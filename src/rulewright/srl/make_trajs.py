@@ -32,32 +32,13 @@ from rulewright.data.splits import split_of, uniform
 from rulewright.engine import Engine, Request
 from rulewright.errors import RulewrightError
 from rulewright.srl.elsewhere import try_all
-from rulewright.srl.literalness import UNTIERED, is_general, step_is_memorized, tier_of
+from rulewright.srl.literalness import is_general, step_is_memorized, tier_of
 from rulewright.srl.rule_tree import views
+from rulewright.srl.settings import TrajsConfig
 from rulewright.state.trajectory import TrajectoryStep
 from rulewright.verdict import Verdict
 
 Episode = list[TrajectoryStep]
-
-
-@dataclass(frozen=True)
-class Filters:
-    """What a verified step must be like to be kept."""
-
-    max_per_task: int = 4
-    """Episodes of one task, the first found."""
-    max_rule_chars: int = 2000
-    """Longest action, as JSON."""
-    max_steps: int = 8
-    """Longest episode."""
-    allow_flags: bool = False
-    """Keep actions judged `lossy` or `degenerate` although the result is right."""
-    tiers: frozenset[str] = frozenset({"train", "literal", UNTIERED})
-    """Tiers that are kept."""
-    literal_share: float = 1.0
-    """At most this share of a split's steps of tier `literal`."""
-    memorized_share: float = 1.0
-    """At most this share of a split's steps whose rules mostly repeat code."""
 
 
 @dataclass
@@ -97,7 +78,7 @@ def _rows(path: Path, dropped: Counter[str]) -> Iterator[TrajectoryStep]:
             dropped["not_a_step"] += 1
 
 
-def sift(episodes: Iterable[Episode], engine: Engine, filters: Filters, batch: int = 256) -> Sifted:
+def sift(episodes: Iterable[Episode], engine: Engine, filters: TrajsConfig, batch: int = 256) -> Sifted:
     """Keep the steps that may teach.
 
     Args:
@@ -128,7 +109,7 @@ def sift(episodes: Iterable[Episode], engine: Engine, filters: Filters, batch: i
     return found
 
 
-def _accepted(episode: Episode, filters: Filters, dropped: Counter[str]) -> Episode:
+def _accepted(episode: Episode, filters: TrajsConfig, dropped: Counter[str]) -> Episode:
     """The steps of an episode that changed the code, if it got where it should; else none."""
     kept = []
     for step in episode:
@@ -153,7 +134,7 @@ def _accepted(episode: Episode, filters: Filters, dropped: Counter[str]) -> Epis
     return kept
 
 
-def limit_shares(steps: Sequence[TrajectoryStep], filters: Filters, dropped: Counter[str]) -> Episode:
+def limit_shares(steps: Sequence[TrajectoryStep], filters: TrajsConfig, dropped: Counter[str]) -> Episode:
     """Leave out episodes, chosen by hash, until no kind of step has more than its share.
 
     Args:
@@ -209,7 +190,7 @@ def counts_of(steps: Sequence[TrajectoryStep]) -> dict[str, Any]:
 
 
 def _executed(
-    episodes: Sequence[Episode], engine: Engine, filters: Filters, dropped: Counter[str]
+    episodes: Sequence[Episode], engine: Engine, filters: TrajsConfig, dropped: Counter[str]
 ) -> Iterator[Episode]:
     """Execute every step again; yield the episodes whose every step gives what was noted."""
     steps = [step for episode in episodes for step in episode]

@@ -6,7 +6,6 @@ never on how many workers there are or which ran it; it appears when complete.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import os
@@ -14,7 +13,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -64,9 +63,6 @@ class SynthOptions:
     """Edits of one template in one file, and requests with nothing to do likewise; 0: no bound."""
     siblings: int = 0
     """Code elsewhere that a record is to know; 0: none, and no copies with other names are made."""
-
-    def digest(self) -> str:
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

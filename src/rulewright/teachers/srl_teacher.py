@@ -16,9 +16,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from rulewright import jsonl
+from rulewright import difftext, jsonl
 from rulewright.actions import Response, render_action
-from rulewright.difftext import unified
 from rulewright.engine import Engine, Request, judge_answers
 from rulewright.sandbox.runner import Sandbox
 from rulewright.state.state import HistoryItem, State
@@ -213,7 +212,7 @@ class Collector:
             env=Env(
                 verdict=outcome.verdict,
                 detail=outcome.detail or str(proposal.usage.get("reason", "")),
-                diff=diff(turn.code, outcome.post),
+                diff=difftext.shown(turn.code, outcome.post),
                 post_code=outcome.post,
                 tests=tests,
             ),
@@ -242,13 +241,6 @@ class Collector:
 def action_id(response: Response) -> str:
     """Eight hex digits that name an action in a history."""
     return hashlib.sha256(response.action.rules_json().encode()).hexdigest()[:8]
-
-
-def diff(before: str, after: str | None) -> str:
-    """Unified diff without file names, one line of context; empty where nothing changed."""
-    if after is None or before == after:
-        return ""
-    return "\n".join(unified(before, after))
 
 
 def finished_keys(path: Path) -> set[str]:
