@@ -42,7 +42,7 @@ DECIDES: list[tuple[str, float, str]] = [
     ("NO_CALL", 0.0, "python-keyword-goes"),
     ("AROUND", 0.0, "python-decorator-goes"),
     ("TELLING_BITS", 0.0, "go-comparison"),
-    ("TOKEN_READING", 0.0, "python-loop-to-comprehension"),
+    ("TOKEN_READING", 1.0, "python-dict-comprehension"),
     ("VARIABLE_KIND", 0.01, "python-only-strings"),
     ("VARIABLE_TEXT", 0.01, "python-only-strings"),
     ("PARENT_KIND", 0.01, "python-parameter-comes"),

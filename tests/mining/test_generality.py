@@ -202,6 +202,13 @@ def test_names_that_the_instruction_quotes_stay() -> None:
     assert engine.apply(unsaid.action, other).post == "y = check(name.strip())\n"
 
 
+def test_a_body_that_goes_stays_in_the_rule_where_nothing_else_is_named() -> None:
+    rule = rule_of("try:\n    go()\nfinally:\n    pass\n", "go()\n")
+    assert after(rule, "try:\n    run()\nfinally:\n    pass\n") == "run()\n"
+    other = "try:\n    run()\nfinally:\n    close()\n"
+    assert after(rule, other) == other
+
+
 def test_what_is_done_with_a_name_that_goes_is_part_of_the_rule() -> None:
     rule = rule_of("for x in rows():\n    yield x\n", "yield from rows()\n")
     other = "for y in rows():\n    yield y + 1\n"

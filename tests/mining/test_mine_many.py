@@ -57,6 +57,20 @@ def test_a_group_claims_nothing_that_asks_for_next_to_nothing() -> None:
     assert claim(rules, group) is None
 
 
+def test_a_group_renames_a_name_in_its_role_only() -> None:
+    group = [Prepared(example(f"run({i}, newlines=True)\n", f"run({i}, text=True)\n")) for i in range(3)]
+    action = claim(generalize(group), group)
+    assert action is not None
+    assert engine.apply(action, "run(newlines=newlines)\n").post == "run(text=newlines)\n"
+
+
+def test_a_group_claims_nothing_of_a_name_of_one_letter() -> None:
+    group = [Prepared(example(f"n = {i}\n", f"size = {i}\n")) for i in range(3)]
+    rules = generalize(group)
+    assert rules[0].support == 3
+    assert claim(rules, group) is None
+
+
 def test_signature_says_what_goes_and_comes() -> None:
     assert signature({"rule": {"pattern": "foo($A)"}, "fix": "bar($A)"}) == "foo → bar"
     assert signature({"rule": {"pattern": "{ $A }"}, "fix": "{$A}"}) == ""

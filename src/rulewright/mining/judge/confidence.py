@@ -81,12 +81,12 @@ def drops_unnamed(rule: Mapping[str, Any]) -> bool:
 
     >>> drops_unnamed({"rule": {"pattern": "super($A, self)"}, "fix": "super()"})
     False
-    >>> drops_unnamed({"rule": {"pattern": "$A(1)"}, "fix": "OSError(1)"})
+    >>> drops_unnamed({"rule": {"pattern": "@$A($$$B)"}, "fix": "@$A"})
     True
     """
     old = old_text(rule)
     dropped = variables(old) - variables(new_text(rule))
-    return not all(re.search(r"\w\([^()]*" + re.escape(name), old) for name in dropped)
+    return not all(re.search(r"(?<![\w$])\w+\([^()]*" + re.escape(name), old) for name in dropped)
 
 
 def _bits(words: Iterable[str]) -> float:

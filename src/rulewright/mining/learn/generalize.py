@@ -18,11 +18,11 @@ from rulewright.actions.action import Action, Rule
 from rulewright.difftext import common_ends
 from rulewright.languages import Language
 from rulewright.mining.candidate import Candidate, Effect
-from rulewright.mining.judge.confidence import drops_unnamed, properties
+from rulewright.mining.judge.confidence import drops_unnamed, is_bare_value, properties
 from rulewright.mining.judge.soundness import effect
 from rulewright.mining.learn.kept import Found, Kept, rank
 from rulewright.mining.learn.mined import EVALUATIONS_PER_SECOND, refuse
-from rulewright.mining.learn.search import MAX_RULES, Budget, fill, imported_names
+from rulewright.mining.learn.search import MAX_RULES, Budget, fill, guarded, imported_names
 from rulewright.mining.text.align import Edit, variants
 from rulewright.mining.text.lift import MAXIMAL, lift
 from rulewright.mining.text.snippets import selector_rule
@@ -68,6 +68,8 @@ class Prepared:
         found: dict[str, Found] = {}
         for pool in self.pools:
             for one in pool.found:
+                # A name by its role: the word alone may be another name in the next example.
+                one = guarded(pool.edit, one) if one.candidate.is_token else one
                 known = found.get(one.candidate.key)
                 if known is None or len(one.hunks) > len(known.hunks):
                     found[one.candidate.key] = one
@@ -121,7 +123,7 @@ class General:
 
     @cached_property
     def reckless(self) -> bool:
-        """Whether it puts imports beside the code, or drops what no name stands for."""
+        """Whether it does what two examples do not make likely elsewhere."""
         return is_reckless(self.candidate.rule)
 
     @property
@@ -139,8 +141,8 @@ class General:
 
 
 def is_reckless(rule: Rule) -> bool:
-    """Whether a rule puts imports beside the code, or drops what no name stands for."""
-    return properties(rule)["brings an import"] > 0 or drops_unnamed(rule)
+    """Whether a rule puts imports beside the code, drops what no name stands for, or names a bare value."""
+    return properties(rule)["brings an import"] > 0 or drops_unnamed(rule) or is_bare_value(rule)
 
 
 def mine_many(examples: Sequence[Example]) -> list[General]:

@@ -263,8 +263,15 @@ class _Lifter:
         if grammars.BODY.search(node.kind):
             # What is done with a name that stands before it is part of what goes.
             heads = self._heads(node)
-            return not any(self._is_bound(leaf, heads) for leaf in node.leaves())
+            return self._is_headed(node) and not any(self._is_bound(leaf, heads) for leaf in node.leaves())
         return self._is_bound(node, self.twice)
+
+    def _is_headed(self, body: Node) -> bool:
+        """Whether what goes names something outside of bodies; of `else: pass` the body says what goes."""
+        hunk = next(h for h in self.hunks if h.a0 <= body.start and body.end <= h.a1)
+        inner = [n for n in self.tree.within(hunk.a0, hunk.a1) if grammars.BODY.search(n.kind)]
+        names = (n for n in self.tree.within(hunk.a0, hunk.a1) if grammars.NAME.search(n.kind))
+        return any(not any(_lies_in(name, held) for held in inner) for name in names)
 
     def _is_bound(self, node: Node, names: frozenset[str]) -> bool:
         """Whether a node is one of the names that the removed code uses twice or more."""
