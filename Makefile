@@ -51,6 +51,7 @@ bench: $(STAMP)  ## benchmarks, as ratios within one run
 	$(BIN)/python -m pytest benchmarks --benchmark-only -p no:xdist -s
 	$(BIN)/python benchmarks/bench_sandbox.py
 	$(BIN)/python benchmarks/bench_training.py
+	$(BIN)/python benchmarks/bench_apply.py
 
 $(STAMP): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "error: no Python >= 3.11 with venv found" >&2; \
