@@ -131,7 +131,7 @@ def final_newline(edit: Edit, number: int) -> Iterator[Candidate]:
         yield Candidate({"rule": matcher, "fix": fix}, "pattern", last, last.kind, frozenset((number,)), 1)
 
 
-def _sibling(edit: Edit, node: Node, pattern: str, head: bool = False) -> dict[str, Any]:
+def _sibling(edit: Edit, node: Node, pattern: str, head: bool) -> dict[str, Any]:
     """How one sibling of a run is matched; with `head`, an unchanged one by its first line too."""
     text = edit.pre.text_of(node)
     if not node.named:
