@@ -11,6 +11,7 @@ from rulewright import engine
 from rulewright.actions import Action, Rejection, parse_action, rule_text
 from rulewright.actions.action import MAX_ID_CHARS, safe_id
 from rulewright.actions.codec import MAX_RESPONSE_CHARS, parse_response
+from rulewright.actions.rule_file import read_rule_file
 from rulewright.actions.suggest import did_you_mean, quoted
 from rulewright.actions.words import describe_rule
 from rulewright.engine.applier import GROWTH
@@ -62,6 +63,33 @@ def test_the_longest_rule_text_and_the_longest_answer() -> None:
     assert isinstance(long, Rejection) and "at most 1,000,000 are read" in long.detail
     almost = parse_response("x" * 1_000_000)
     assert isinstance(almost, Rejection) and "are read" not in almost.detail
+
+
+@pytest.mark.parametrize(
+    ("code", "taken"), [(0xD7FF, True), (0xD800, False), (0xDFFF, False), (0xE000, True)]
+)
+def test_halves_of_a_character_are_refused(code: int, taken: bool) -> None:
+    given = f"id: r\nlanguage: Python\nrule:\n  pattern: a\nfix: b{chr(code)}\n"
+    assert isinstance(parse_action(given, "python"), Action) is taken
+
+
+def test_a_rule_file_of_a_person_may_be_long_and_deep() -> None:
+    rule = "id: r\nlanguage: Python\nrule:\n  pattern: a\nfix: b\n"
+    for depth, taken in ((62, True), (65, False)):
+        given = f"{rule}metadata: {'{a: ' * (depth - 1)}1{'}' * (depth - 1)}\n"
+        assert isinstance(read_rule_file(given), tuple) is taken, depth
+    long = rule + "".join(f"# {'x' * 120}\n" for _ in range(20_000))
+    assert 2_000_000 < len(long) < 4_000_000 and isinstance(read_rule_file(long), tuple)
+    assert isinstance(read_rule_file(rule + "# " + "x" * 4_000_000), Rejection)
+
+
+def test_values_in_messages_are_cut() -> None:
+    assert rule_text.describe("x" * 38) == f'text ("{"x" * 38}")'
+    assert rule_text.describe("x" * 39) == f'text ("{"x" * 36}...)'
+    told = map(rule_text.describe, [None, {}, [], True, 1, 1.5])
+    assert list(told) == [
+        "nothing (null)", "a mapping", "a list", "a boolean (true)", "a number (1)", "a number (1.5)",
+    ]  # fmt: skip
 
 
 def test_ids_that_are_kept() -> None:

@@ -176,6 +176,7 @@ def test_carriage_returns_stay() -> None:
 
 WHY = [
     ({"pattern": "fooo($A)"}, "foo(1)\n", "the nearest, at line 1, is `foo(1)`"),
+    ({"pattern": "fooo($A)"}, "zzz(1)\nfoo(1)\n", "the nearest, at line 2, is `foo(1)`"),
     ({"pattern": "lambda: $A"}, "foo(1)\n", "the code has none"),
     ({"kind": "call", "inside": {"kind": "class_definition"}}, "class A:\n  foo(1)\n",
      "with `stopBy: end` in it there would be 1"),
@@ -190,7 +191,7 @@ def test_it_says_why_nothing_matched(rule: dict[str, object], code: str, reason:
 
 def test_it_says_that_a_constraint_or_a_comment_is_why() -> None:
     constrained = _action("foo($A)", "x", constraints={"A": {"regex": "z"}})
-    assert "`constraints` leave none: at line 1 $A is `1`" in nomatch.explain(constrained, "foo(1)\n")
+    assert "`constraints` leave none: at line 1 $A is `1`" in nomatch.explain(constrained, "foo(1)\nfoo(2)\n")
     assert "suppressed" in nomatch.explain(_action("foo($A)", "x"), "foo(1)  # ast-grep-ignore\n")
 
 

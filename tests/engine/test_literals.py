@@ -48,3 +48,9 @@ def test_no_match_is_ever_ruled_out(samples: list[tuple[str, Language]]) -> None
 )  # fmt: skip
 def test_what_a_rule_needs(rule: dict[str, Any], wanted: list[set[str]]) -> None:
     assert [set(one) for one in literals.needs(rule, "python")] == wanted
+
+
+@pytest.mark.parametrize(("n", "told"), [(16, 16), (17, 1)])
+def test_many_alternatives_rule_nothing_out(n: int, told: int) -> None:
+    wanted = literals.needs({"any": [{"regex": f"^name{i}$"} for i in range(n)]}, "python")
+    assert len(wanted) == told and (wanted == literals.NOTHING) is (n > 16)

@@ -64,6 +64,18 @@ def test_an_insertion_at_an_edge_counts_in_or_out() -> None:
     assert held == {frozenset(), frozenset({0})}
 
 
+def test_a_hunk_slides_no_further_than_to_the_one_before() -> None:
+    edit = first("python", "f(1)\nf(1)\n", "f(1, 1)\nf(1, 1)\nf(1)\n")
+    assert [(h.a0, h.a1) for h in edit.hunks] == [(3, 3), (5, 5)]
+    assert edit.slides == ((-1, 0), (-2, 3))
+
+
+def test_a_second_hunk_settles_on_a_whole_statement_too() -> None:
+    pre = "f(a, b)\nf(1, 1)\n"
+    by_token = list(variants(Tree(pre, "python"), Tree("x = [1, 1, 2]\nf(a, b)\n", "python")))[1]
+    assert [pre[h.a0 : h.a1] for h in by_token.hunks] == ["", "\nf(1, 1)"]
+
+
 @pytest.mark.parametrize(
     ("hunks", "workable"), [(1, True), (200, True), (201, False)]
 )  # fmt: skip

@@ -71,6 +71,7 @@ def test_no_property_counts_beyond_its_bound() -> None:
     assert properties(three)["new"] == 2.0, "the first word is free"
     numbers = {"rule": {"pattern": "wait($A, 300)"}, "fix": "wait($A, 500)"}
     assert properties(numbers)["gone"] == 0.0, "numbers are no words"
+    assert properties({"rule": {"pattern": "md5($A)"}, "fix": "$A"})["gone"] > 1.0, "md5 is"
 
 
 def test_the_bits_of_a_token() -> None:

@@ -72,7 +72,12 @@ def test_what_a_row_does_not_say_is_looked_up_elsewhere(tmp_path: Path) -> None:
     assert (plain.source, plain.license, plain.instruction) == ("unknown", "unknown", "")
     assert plain.id and plain.split == plain.belongs_to == "train" and plain.alone
     told = first(path, metadata={"repo": "r", "commit": "c"}, alone=False, path="x.py")
-    assert (told.source, told.whole, told.extra, told.alone) == ("r", "r", {"repo": "r", "commit": "c"}, False)
+    assert (told.source, told.whole, told.extra, told.alone) == (
+        "r",
+        "r",
+        {"repo": "r", "commit": "c"},
+        False,
+    )
     assert first(path, metadata={"repo": "r"}, source="s", group="g").whole == "g"
     assert first(path, repo="r", commit="c").extra == {"repo": "r", "commit": "c"}
     assert first(tmp_path / "e.jsonl", split="dev").split == "dev"

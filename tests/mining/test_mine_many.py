@@ -32,9 +32,25 @@ def test_what_differs_between_two_examples_becomes_a_variable() -> None:
     ]
     rules = mine_many(group)
     assert rules[0].support == 2
-    assert not rules[0].wrong
+    assert rules[0].exact == (0, 1) and rules[0].partial == ()
     action = rules[0].action("python")
     assert engine.apply(action, "return_(apply_all(f(x), mode=None))\n").post == "return_(run(f(x)))\n"
+
+
+def test_a_rule_that_another_example_contradicts_is_left_out() -> None:
+    group = [example("x = old(1)\n", "x = new(1)\n"), example("x = old(1)\ny = a\n", "x = old(1)\ny = b\n")]
+    rules = mine_many(group)
+    assert rules and all(rule.support == 1 for rule in rules)
+    assert not any("old" in str(rule.candidate.rule) for rule in rules)
+
+
+def test_a_whole_example_counts_twice_as_much_as_a_part() -> None:
+    group = [
+        example("old(a)\nold(b)\n", "new(a)\nnew(b)\n"),
+        example("old(c)\nstop(1)\n", "new(c)\nhalt(1)\n"),
+    ]
+    [rule] = mine_many(group)
+    assert (rule.exact, rule.partial, rule.rank[0]) == ((0,), (1,), -1.5)
 
 
 def test_a_group_without_agreement_abstains() -> None:

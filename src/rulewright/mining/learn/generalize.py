@@ -2,8 +2,8 @@
 
 Candidates come from every example and from pairs of examples (what two anchors have in
 common stays, what differs becomes a variable); each is tried on every other example.
-Invariant: a rule with support n reproduces n of the examples exactly, and what
-contradicts it (a wrong change in any example) is counted, not hidden.
+Invariant: a rule with support n reproduces n of the examples, wholly or in part, and
+changes none of the others wrongly: a rule that does is left out.
 """
 
 from __future__ import annotations
@@ -104,9 +104,6 @@ class General:
     exact: tuple[int, ...]
     """Examples that it reproduces, by their place in the group."""
     partial: tuple[int, ...]
-    wrong: tuple[int, ...]
-    origins: tuple[int, ...]
-    """Examples that it was made from."""
 
     @property
     def support(self) -> int:
@@ -114,12 +111,12 @@ class General:
 
     @property
     def claims(self) -> bool:
-        """Whether it claims to hold beyond its examples: two agree, none speaks against it.
+        """Whether it claims to hold beyond its examples: two agree.
 
         What asks for little matches much that no example shows: it claims nothing.
         """
         telling = self.candidate.bits >= CLAIM_BITS
-        return telling and not self.wrong and self.support >= 2 and not self.reckless
+        return telling and self.support >= 2 and not self.reckless
 
     @cached_property
     def reckless(self) -> bool:
@@ -133,7 +130,7 @@ class General:
 
     @property
     def rank(self) -> tuple[float, ...]:
-        evidence = len(self.exact) + 0.5 * len(self.partial) - 2.0 * len(self.wrong)
+        evidence = len(self.exact) + 0.5 * len(self.partial)
         return (-evidence, self.candidate.cost)
 
     def action(self, language: Language) -> Action:
@@ -160,23 +157,20 @@ def mine_many(examples: Sequence[Example]) -> list[General]:
 
 def generalize(group: Sequence[Prepared]) -> list[General]:
     """`mine_many` on examples that are prepared already."""
-    candidates: dict[str, tuple[Candidate, set[int]]] = {}
-    for number, prepared in enumerate(group):
-        for found in prepared.best:
-            candidates.setdefault(found.candidate.key, (found.candidate, set()))[1].add(number)
-    for candidate, origins in _common(group):
-        candidates.setdefault(candidate.key, (candidate, set()))[1].update(origins)
+    candidates: dict[str, Candidate] = {}
+    for candidate in (*(found.candidate for one in group for found in one.best), *_common(group)):
+        candidates.setdefault(candidate.key, candidate)
     rules: list[General] = []
-    for candidate, made_from in candidates.values():
+    for candidate in candidates.values():
         fates = [prepared.fate(candidate) for prepared in group]
+        if "wrong" in fates:
+            continue
         rule = General(
             candidate,
             tuple(i for i, fate in enumerate(fates) if fate == "exact"),
             tuple(i for i, fate in enumerate(fates) if fate == "partial"),
-            tuple(i for i, fate in enumerate(fates) if fate == "wrong"),
-            tuple(sorted(made_from)),
         )
-        if rule.support and not rule.wrong:
+        if rule.support:
             rules.append(rule)
     return _without_idle(sorted(rules, key=lambda r: (r.rank, r.candidate.key)))
 
@@ -216,7 +210,7 @@ def _without_idle(rules: list[General]) -> list[General]:
     return kept
 
 
-def _common(group: Sequence[Prepared]) -> Iterator[tuple[Candidate, set[int]]]:
+def _common(group: Sequence[Prepared]) -> Iterator[Candidate]:
     """Candidates from pairs of examples: the least general rule of two anchors."""
     tried = 0
     for i, left in enumerate(group):
@@ -224,8 +218,7 @@ def _common(group: Sequence[Prepared]) -> Iterator[tuple[Candidate, set[int]]]:
             if i == j or tried >= MAX_PAIRS * 2:
                 continue
             tried += 1
-            for candidate in anti_unify(left.pools, right.pools):
-                yield candidate, {i, j}
+            yield from anti_unify(left.pools, right.pools)
 
 
 def anti_unify(left: Sequence[Kept], right: Sequence[Kept]) -> Iterator[Candidate]:
