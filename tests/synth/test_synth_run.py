@@ -253,6 +253,18 @@ def test_no_source_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert code == 2 and "no source file" in capsys.readouterr().err
 
 
+def test_a_language_of_rules_that_has_no_templates_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rulewright.cli import main
+
+    (tmp_path / "a.rs").write_text("fn f() -> u8 {\n    1\n}\n")
+    words = ["synth", "--languages", "python", "rust", "--source-dir", str(tmp_path)]
+    assert main([*words, "--out", str(tmp_path / "d")]) == 2
+    said = capsys.readouterr().err
+    assert "made of rust" in said and "python, javascript" in said and not (tmp_path / "d").exists()
+
+
 # The choice of what stays
 
 

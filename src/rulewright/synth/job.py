@@ -49,8 +49,9 @@ def plan(config: SynthConfig) -> SynthPlan:
     """Find the sources.
 
     Raises:
-        UsageError: there is no such family, or no source file.
+        UsageError: there is no such family, no edits are made of a language, or no source file.
     """
+    _require_languages(config)
     _require_families(config)
     files = sources.find(
         config.source_dir or (sources.standard_library(),), config.languages, config.group_by, config.license
@@ -106,6 +107,15 @@ def run(plan: SynthPlan, folder: RunDir) -> None:
     )
     folder.finish(summary)
     shutil.rmtree(made)
+
+
+def _require_languages(config: SynthConfig) -> None:
+    """Refuse a language that rules are applied to but that no edits are made of."""
+    if wrong := [name for name in config.languages if name not in windows.LANGUAGES]:
+        raise UsageError(
+            f"--languages: no edits are made of {', '.join(wrong)} here",
+            f"it can be: {', '.join(windows.LANGUAGES)}",
+        )
 
 
 def _require_families(config: SynthConfig) -> None:
