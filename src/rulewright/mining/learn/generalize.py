@@ -265,7 +265,7 @@ def _differ(a_tree: Tree, a: Node, b_tree: Tree, b: Node, only: set[int]) -> boo
     """Collect the smallest nodes below `a` that differ from theirs in `b`; `False` if `a` itself does."""
     if a.size == b.size and a_tree.text_of(a) == b_tree.text_of(b):
         return True
-    if a.kind != b.kind or not a.children or not b.children:
+    if a.kind != b.kind or not b.children:
         return False
     kids_a = [c for c in a.children if c.size]
     kids_b = [c for c in b.children if c.size]
