@@ -222,8 +222,7 @@ def _named_ancestor(tree: Tree, good: list[Node], up: Node) -> Iterator[Option]:
 
         def holds(node: Node, kind: str = up.kind, field: str = field, text: str = text) -> bool:
             return any(
-                a.kind == kind
-                and any(c.field() == field and tree.text_of(c) == text for c in a.children)
+                a.kind == kind and any(c.field() == field and tree.text_of(c) == text for c in a.children)
                 for a in node.ancestors()
             )
 
