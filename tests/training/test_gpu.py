@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,8 @@ import pytest
 
 from rulewright import jsonl
 from rulewright.data.mix import MixEntry
-from rulewright.prompts import Message, Style
 from rulewright.srl.sampling import SamplingConfig
-from rulewright.srl.scoring import Scored
 from rulewright.training.config import LoraConfig, SftConfig, TinyConfig
-from rulewright.verdict import Verdict
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("trl")
@@ -160,28 +157,10 @@ def test_packed_documents_do_not_see_each_other(dtype: str, tolerance: float) ->
     assert (leaking - apart).abs().mean() > 10 * spread, "otherwise the comparison shows nothing"
 
 
-class Letters:
-    """Tasks whose reward is the share of letters: something that a random model can learn."""
-
-    def __len__(self) -> int:
-        return 12
-
-    def prompt(self, row: int, style: Style) -> list[Message]:
-        return [{"role": "user", "content": f"task {row} " + "1" * (row % 5)}]
-
-    def group(self, row: int) -> str:
-        return str(row)
-
-    def reference(self, row: int) -> str:
-        return f"reference {row}"
-
-    def score(self, rows: Sequence[int], texts: Sequence[str], n_tokens: Sequence[int]) -> list[Scored]:
-        values = [sum(c.isalpha() for c in text) / max(1, len(text)) for text in texts]
-        return [Scored(value, Verdict.OK, value > 0.5, {"letters": value}) for value in values]
-
-
 @pytest.mark.parametrize("adapters", ["all weights", "lora", "qlora"])
 def test_rewards_are_learnt(base: Path, tmp_path: Path, adapters: str) -> None:
+    from tests.srl.by_rule import ByRule, letters
+
     from rulewright.training.policy import run_policy
     from rulewright.training.policy_config import PolicyConfig, Tasks
 
@@ -199,7 +178,8 @@ def test_rewards_are_learnt(base: Path, tmp_path: Path, adapters: str) -> None:
         lora=None if adapters == "all weights" else LoraConfig(r=8),
         quantize="nf4" if adapters == "qlora" else "none",
     )  # fmt: skip
-    result = run_policy(config, Tasks(Letters(), Letters(), "letters"))
+    tasks = ByRule(12, letters)
+    result = run_policy(config, Tasks(tasks, tasks, "letters"))
     assert result["device"] == "cuda" and result["peak_gpu_gib"]["allocated"] > 0
     assert result["steps"] == 12
     rows = [row for row in jsonl.read(config.reports / "metrics.jsonl") if row["kind"] == "train"]

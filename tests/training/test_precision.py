@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,7 @@ import pytest
 
 from rulewright import jsonl
 from rulewright.data.mix import MixEntry
-from rulewright.prompts import Message, Style
-from rulewright.srl.scoring import Scored
 from rulewright.training.config import LoraConfig, SftConfig, TinyConfig, weights_dtype
-from rulewright.verdict import Verdict
 
 pytest.importorskip("trl")
 import torch
@@ -108,30 +105,12 @@ def test_adapters_move_in_sft(
     assert state_types(out) == {torch.float32}
 
 
-class Letters:
-    """Tasks whose reward is the share of letters: a random model's answers differ in it."""
-
-    def __len__(self) -> int:
-        return 8
-
-    def prompt(self, row: int, style: Style) -> list[Message]:
-        return [{"role": "user", "content": f"task {row}"}]
-
-    def group(self, row: int) -> str:
-        return str(row)
-
-    def reference(self, row: int) -> str:
-        return "letters"
-
-    def score(self, rows: Sequence[int], texts: Sequence[str], n_tokens: Sequence[int]) -> list[Scored]:
-        values = [sum(c.isalpha() for c in text) / max(1, len(text)) for text in texts]
-        return [Scored(value, Verdict.OK, False, {"letters": value}) for value in values]
-
-
 @pytest.mark.parametrize("quantize", QUANTIZE)
 def test_adapters_move_in_a_policy_run(adapter: Path, tmp_path: Path, quantize: str) -> None:
     if quantize == "nf4":
         pytest.importorskip("bitsandbytes")
+    from tests.srl.by_rule import ByRule, letters
+
     from rulewright.training.policy import run_policy
     from rulewright.training.policy_config import PolicyConfig, Tasks
 
@@ -144,7 +123,8 @@ def test_adapters_move_in_a_policy_run(adapter: Path, tmp_path: Path, quantize: 
         eval_every_steps=3, lora=LoraConfig(r=4), trainer=trainer,
         quantize="nf4" if quantize == "nf4" else "none",
     )  # fmt: skip
-    run_policy(config, Tasks(Letters(), Letters(), "letters"))
+    tasks = ByRule(8, letters)
+    run_policy(config, Tasks(tasks, tasks, "letters"))
     file = "adapter_model.safetensors"
     assert moved(adapter / file, config.out / file) >= 0.95
     assert state_types(config.out) == {torch.float32}

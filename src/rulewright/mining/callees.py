@@ -18,6 +18,7 @@ from rulewright.actions import visit
 from rulewright.actions.action import Action, Rule
 from rulewright.actions.visit import regex_escape
 from rulewright.languages import Language
+from rulewright.mining.text.tree import field_of
 
 _NAME: Final = re.compile(r"[^\W\d]\w*")
 _MEMBER: Final = re.compile(r"(\$[A-Z][A-Z0-9_]*(?:\.|->|::))(\w+)(?![\w(])")
@@ -170,13 +171,9 @@ def _owner(parent: SgNode, name: SgNode, code: str, said: frozenset[str]) -> dic
 
 
 def _by_field(parent: SgNode, node: SgNode) -> dict[str, str]:
-    """The field by which a node is held; nothing where it is by none."""
-    for name in grammars.FIELDS:
-        if any(
-            _start(held) == _start(node) and _end(held) == _end(node) for held in parent.field_children(name)
-        ):
-            return {"field": name}
-    return {}
+    """The field by which a node is held, as a relation asks for it; nothing where it is by none."""
+    name = field_of(node, parent)
+    return {"field": name} if name else {}
 
 
 def _named(before: str, code: str, said: frozenset[str]) -> str:

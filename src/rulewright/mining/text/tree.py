@@ -19,6 +19,17 @@ from rulewright.languages import Language
 OPENERS: Final = "([{<"
 
 
+def field_of(node: SgNode, parent: SgNode) -> str:
+    """The field by which its parent holds a node; an empty text where it is by none."""
+    span, kind = node.range(), node.kind()
+    for name in grammars.FIELDS:
+        for held in parent.field_children(name):
+            around = held.range()
+            if around.start == span.start and around.end == span.end and held.kind() == kind:
+                return name
+    return ""
+
+
 class Node:
     """One node of the tree, named or not; its children are read when they are first asked for."""
 
@@ -95,14 +106,7 @@ class Node:
         return self.field() or grammars.UNNAMED_ROLES.get((above, self.kind), "")
 
     def _find_field(self) -> str:
-        if self.parent is None:
-            return ""
-        for name in grammars.FIELDS:
-            for held in self.parent.sg.field_children(name):
-                span = held.range()
-                if (span.start.index, span.end.index) == (self.start, self.end) and held.kind() == self.kind:
-                    return name
-        return ""
+        return "" if self.parent is None else field_of(self.sg, self.parent.sg)
 
     def walk(self) -> Iterator[Node]:
         """This node and all below it, in pre-order."""
