@@ -1,15 +1,16 @@
 """Several ways to train from one start, each with several seeds, measured alike.
 
 A (method, seed) is a job of its own (`demo.run_stages`) in `ROOT/METHOD/SEED`: it trains, then
-every measurement is made of its model, into `measured/NAME` there. Seeds come before methods:
-a run that is cut off has whole columns. What the rows say is `reports.methods`' business.
+every measurement is made of its model, into `measured/NAME` there. Data that several of them read
+is made once before, in `ROOT/shared`. Seeds come before methods: a run that is cut off has whole
+columns. What the rows say is `reports.methods`' business.
 """
 
 from __future__ import annotations
 
 import hashlib
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -20,6 +21,8 @@ from rulewright.errors import UsageError
 
 MODEL: Final = "model"
 """Where a job's training leaves its model, in the job's folder."""
+SHARED: Final = "shared"
+"""Folder, below the matrix's root, of what several jobs read."""
 MEASURED: Final = "measured"
 
 
@@ -36,11 +39,17 @@ class TrainingMethod(_Part):
     """What it does, in a few words, with its rollouts or records."""
     run: list[str] = Field(default_factory=list)
     """Command lines after `rulewright`; the last leaves the model in `model`. `{base}` is the finished
-    job that all methods start from, `{seed}` the seed, `{configs}` and `{threads}` are as in `demo`."""
+    job that all methods start from, `{shared}` the folder of what is made once for several methods,
+    `{seed}` the seed; `{configs}` and `{threads}` are as in `demo`."""
     model: str = MODEL
     """What is measured; another folder where nothing is trained."""
     seeds: list[int] | None = None
     """Other seeds than the matrix's: one is enough where nothing is trained."""
+
+    @property
+    def reads_shared(self) -> bool:
+        """Whether it needs what is made once for several methods."""
+        return any("{shared}" in line for line in self.run)
 
 
 class Measured(_Part):
@@ -76,27 +85,36 @@ def jobs(methods: Sequence[TrainingMethod], seeds: Sequence[int]) -> list[Seeded
     return own + common
 
 
-def stages(job: SeededRun, measured: Sequence[Measured], base: Path) -> list[Stage]:
+def stages(job: SeededRun, measured: Sequence[Measured], base: Path, root: Path) -> list[Stage]:
     """The job as commands: training first, then every measurement."""
     title = f"{job.method.name}, seed {job.seed}"
-    model = job.method.model.replace("{base}", str(base))
+    words = {
+        "base": str(base),
+        "shared": str(root / SHARED),
+        "seed": str(job.seed),
+        "model": job.method.model.replace("{base}", str(base)),
+    }
     return [
-        *(Stage(name=title, run=_fill(line, job, base, model)) for line in job.method.run),
+        *(Stage(name=title, run=_fill(line, words)) for line in job.method.run),
         *(
             Stage(
                 name=f"{title}: {one.about}",
-                run=f"{_fill(one.run, job, base, model)} --out {MEASURED}/{one.name}",
+                run=f"{_fill(one.run, words)} --out {MEASURED}/{one.name}",
             )
             for one in measured
         ),
     ]
 
 
-def _fill(line: str, job: SeededRun, base: Path, model: str) -> str:
+def shared_stages(lines: Sequence[str], base: Path) -> list[Stage]:
+    """What is made once, before the jobs that read it."""
+    return [Stage(name="data of several methods", run=_fill(line, {"base": str(base)})) for line in lines]
+
+
+def _fill(line: str, words: Mapping[str, str]) -> str:
     """Put in what is known of the job; `{configs}` and `{threads}` are left for its runner."""
-    words = {"{base}": shlex.quote(str(base)), "{seed}": str(job.seed), "{model}": shlex.quote(model)}
     for word, value in words.items():
-        line = line.replace(word, value)
+        line = line.replace(f"{{{word}}}", shlex.quote(value))
     return line
 
 

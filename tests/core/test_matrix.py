@@ -30,11 +30,11 @@ def test_a_run_that_is_cut_off_has_whole_seeds() -> None:
 
 def test_a_job_trains_and_then_measures_its_own_model(tmp_path: Path) -> None:
     base = tmp_path / "a b"
-    lines = [shlex.split(stage.run) for stage in matrix.stages(SeededRun(SFT, 7), [EVAL], base)]
+    lines = [shlex.split(stage.run) for stage in matrix.stages(SeededRun(SFT, 7), [EVAL], base, tmp_path)]
     assert lines[0] == ["train", "sft", "--model", f"{base}/m", "--seed", "7", "--out", "model"]
     assert lines[1] == ["eval", "actions", "--model", "model", "--input", f"{base}/x.jsonl", "--out",
                         "measured/held-out"]  # fmt: skip
-    [only] = [shlex.split(stage.run) for stage in matrix.stages(SeededRun(START, 0), [EVAL], base)]
+    [only] = [shlex.split(stage.run) for stage in matrix.stages(SeededRun(START, 0), [EVAL], base, tmp_path)]
     assert only[3] == f"{base}/m"
 
 
@@ -53,6 +53,39 @@ def test_another_start_makes_every_job_new(tmp_path: Path) -> None:
         run_stages(stages, places, stands_on=matrix.stands_on(tmp_path))
 
 
+def test_what_several_methods_read_is_made_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran: list[tuple[Path, str, str]] = []
+
+    def recorded(stages: list[Stage], places: Places, device: str, stands_on: str) -> None:
+        ran.append((places.root, stages[0].run, stands_on))
+        row = {"digest": f"{places.root.name} {stages[0].run}", "command": stages[0].run, "seconds": 1.0}
+        jsonl.write(places.root / "stages.jsonl", [row])
+
+    monkeypatch.setattr(command, "run_stages", recorded)
+    jsonl.write(tmp_path / "base/stages.jsonl", [{"digest": "a"}])
+    reader = TrainingMethod(name="reader", about="r", run=["train srl --train {shared}/x.jsonl --out model"])
+    settings: dict[str, Any] = {
+        "root": tmp_path / "root", "base": tmp_path / "base", "report": tmp_path / "m.md", "seeds": [1, 2],
+        "methods": [RL, reader], "measured": [EVAL], "configs": tmp_path,
+    }  # fmt: skip
+    made = tmp_path / "root/shared"
+    command.run(command.Config(**settings, shared=["synth --siblings 4"]))
+    assert [(root, run) for root, run, _ in ran if root == made] == [(made, "synth --siblings 4")]
+    assert f"--train {made}/x.jsonl" in ran[2][1]
+    # What the data was made by is part of what its readers stand on, and of nothing else.
+    rl, before = ran[1][2], ran[2][2]
+    ran.clear()
+    command.run(command.Config(**settings, shared=["synth --siblings 5"]))
+    assert ran[1][2] == rl and ran[2][2] != before
+    ran.clear()
+    command.run(command.Config(**settings, shared=["synth"], only=["rl"]))
+    assert [root.parent.name for root, _, _ in ran] == ["rl", "rl"]
+    with pytest.raises(UsageError, match=r"reads \{shared\}, which nothing makes"):
+        command.run(command.Config(**settings))
+
+
 @pytest.mark.parametrize("name", ["tiny/matrix", "smollm2/matrix"])
 def test_every_line_of_the_shipped_matrices_is_a_command(name: str, tmp_path: Path) -> None:
     loaded = config.load(command.Config, ["--config", name], "matrix")
@@ -60,9 +93,10 @@ def test_every_line_of_the_shipped_matrices_is_a_command(name: str, tmp_path: Pa
     assert {job.method.name for job in matrix.jobs(loaded.methods, loaded.seeds)} >= {
         "stage1", "sft", "rft", "feedback", "srl-plain", "srl-gated", "srl-general", "grpo", "srl-grpo",
     }  # fmt: skip
+    shared = matrix.shared_stages(loaded.shared, tmp_path)
     for job in matrix.jobs(loaded.methods, loaded.seeds[:1]):
-        stages = matrix.stages(job, loaded.measured, tmp_path)
-        for stage in stages:
+        stages = matrix.stages(job, loaded.measured, tmp_path, tmp_path)
+        for stage in [*shared, *stages]:
             words = places.fill(stage.run)
             n_words = 2 if " ".join(words[:2]) in cli.COMMANDS else 1
             entry = cli.COMMANDS[" ".join(words[:n_words])]

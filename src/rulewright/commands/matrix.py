@@ -50,6 +50,8 @@ class Config(CommandConfig):
     """What is compared, for the head of the page."""
     overwrite: bool = False
     """Train and measure anew what was done already, of all methods or of those named by --only."""
+    shared: tyro.conf.Fixed[tyro.conf.Suppress[list[str]]] = Field(default_factory=list)
+    """Commands whose results several methods read, as `{shared}`: run once, before them."""
     methods: tyro.conf.Fixed[tyro.conf.Suppress[list[TrainingMethod]]] = Field(default_factory=list)
     """The ways to train."""
     measured: tyro.conf.Fixed[tyro.conf.Suppress[list[Measured]]] = Field(default_factory=list)
@@ -59,22 +61,35 @@ class Config(CommandConfig):
 def run(config: Config) -> int:
     """Run what is owed, write the page."""
     _require_sense(config)
-    base, before = config.base.resolve(), matrix.stands_on(config.base)
+    base, root, before = config.base.resolve(), config.root.resolve(), matrix.stands_on(config.base)
     chosen = [method for method in config.methods if not config.only or method.name in config.only]
     jobs = matrix.jobs(chosen, config.seeds)
     threads = config.threads or cores()
+    configs = shipped.locate(config.configs)
     with Lock.take(config.root):
+        made = root / matrix.SHARED
+        if any(method.reads_shared for method in chosen):
+            _clear(made, config.overwrite)
+            shared = matrix.shared_stages(config.shared, base)
+            run_stages(shared, Places(made, configs, Path.cwd(), threads), config.device, before)
         for number, job in enumerate(jobs, 1):
             folder = config.root / job.folder
-            if config.overwrite and folder.exists():
-                shutil.rmtree(folder)
+            _clear(folder, config.overwrite)
             console.say(f"\nmethod {number} of {len(jobs)}: {job.method.name}, seed {job.seed}")
-            places = Places(folder, shipped.locate(config.configs), Path.cwd(), threads)
-            run_stages(matrix.stages(job, config.measured, base), places, config.device, before)
+            stands_on = before + (matrix.stands_on(made) if job.method.reads_shared else "")
+            places = Places(folder, configs, Path.cwd(), threads)
+            stages = matrix.stages(job, config.measured, base, root)
+            run_stages(stages, places, config.device, stands_on)
             _write_page(config)
     console.emit(page.text(_write_page(config)))
     console.say(f"report: {config.report}")
     return 0
+
+
+def _clear(folder: Path, anew: bool) -> None:
+    """Forget an earlier job where all is done anew."""
+    if anew and folder.exists():
+        shutil.rmtree(folder)
 
 
 def _write_page(config: Config) -> dict[str, Any]:
@@ -117,6 +132,12 @@ def _require_sense(config: Config) -> None:
         twice = [name for name, n in Counter(found).items() if n > 1]
         if twice:
             raise UsageError(f"two {kind}s are called {twice[0]}", "each needs a name of its own")
+    for method in config.methods:
+        if method.reads_shared and not config.shared:
+            raise UsageError(
+                f"the method '{method.name}' reads {{shared}}, which nothing makes",
+                "list its commands under `shared:` in the configuration",
+            )
     for name in [*config.only, *([config.baseline] if config.baseline else [])]:
         if name not in names:
             raise UsageError(f"no method '{name}'{did_you_mean(name, names)}", f"one of {', '.join(names)}")
