@@ -154,6 +154,41 @@ CHANGES = [
      "<?php\n\nuse A\\Z;\nuse A\\Fresh;\n\nfunction f(): Z\n{\n    return Fresh::of(1);\n}\n",
      "<?php\n\nuse A\\Old;\nuse A\\Z;\n\nfunction g(Z $q): Z\n{\n    return Old::make($q);\n}\n",
      "<?php\n\nuse A\\Z;\nuse A\\Fresh;\n\nfunction g(Z $q): Z\n{\n    return Fresh::of($q);\n}\n"),
+    # The path of what goes is more than a word.
+    ("a.js", "import odd from 'is-odd';\nimport q from './lib/q';\n\nq(odd(3));\n",
+     "import q from './lib/q';\n\nq(3 % 2 === 1);\n",
+     "import r from './lib/r';\nimport odd from 'is-odd';\n\nr(odd(5), 1);\n",
+     "import r from './lib/r';\n\nr(5 % 2 === 1, 1);\n"),
+    # A package that a file imports already is not imported twice.
+    ("a.go", 'package p\n\nimport (\n\t"fmt"\n\t"io/ioutil"\n)\n\nfunc f() { fmt.P(ioutil.ReadFile()) }\n',
+     'package p\n\nimport (\n\t"fmt"\n\t"os"\n)\n\nfunc f() { fmt.P(os.ReadFile()) }\n',
+     'package p\n\nimport (\n\t"io/ioutil"\n\t"os"\n)\n\nfunc g() { os.Exit(len(ioutil.ReadFile(n))) }\n',
+     'package p\n\nimport (\n\t"os"\n)\n\nfunc g() { os.Exit(len(os.ReadFile(n))) }\n'),
+    # What the new package has of the old one is known of `ReadFile` only.
+    ("a.go", 'package p\n\nimport "io/ioutil"\n\nfunc f() { ioutil.ReadFile("a") }\n',
+     'package p\n\nimport "os"\n\nfunc f() { os.ReadFile("a") }\n',
+     *['package p\n\nimport "io/ioutil"\n\nfunc g() { ioutil.ReadFile(ioutil.TempDir("", "")) }\n'] * 2),
+    ("A.java", "import a.Old;\nimport a.Z;\n\nclass A {\n    Z f() { return Old.same(1); }\n}\n",
+     "import a.Z;\nimport b.New;\n\nclass A {\n    Z f() { return New.same(1); }\n}\n",
+     "import a.Old;\nimport a.Z;\n\nclass B {\n    Z g() { Old.same(Old.other()); }\n}\n",
+     "import a.Old;\nimport a.Z;\nimport b.New;\n\nclass B {\n    Z g() { New.same(Old.other()); }\n}\n"),
+    # A class from another package, by itself.
+    ("A.java", "import a.Old;\nimport a.Z;\n\nclass A {\n    Z f(Old o) { return new Old(o); }\n}\n",
+     "import a.Z;\nimport b.New;\n\nclass A {\n    Z f(New o) { return new New(o); }\n}\n",
+     "import a.Old;\nimport a.Z;\n\nclass B {\n    Z g() { return new Old(1); }\n}\n",
+     "import a.Z;\nimport b.New;\n\nclass B {\n    Z g() { return new New(1); }\n}\n"),
+    # A name that only comes from elsewhere: alone, beside another one, already there.
+    ("a.py", "from kit import Map\nfrom z import y\n\nprint(isinstance(y, Map))\n",
+     "from kit.base import Map\nfrom z import y\n\nprint(isinstance(y, Map))\n",
+     "from kit import Map, Order\nfrom kit.base import Seq\n\nf(Map, Order, Seq)\n",
+     "from kit import Order\nfrom kit.base import Seq\nfrom kit.base import Map\n\nf(Map, Order, Seq)\n"),
+    ("a.py", "import os\nfrom kit import (\n    Map,\n    Seq,\n)\n\nf(Map, Seq)\n",
+     "import os\nfrom base import (\n    Map,\n    Seq,\n)\n\nf(Map, Seq)\n",
+     "from kit import (\n    Map,\n    Seq,\n)\nfrom kit import Other\n\ng(Map)\n",
+     "from base import (\n    Map,\n    Seq,\n)\nfrom kit import Other\n\ng(Map)\n"),
+    ("a.py", "import a.cTree as ET\n\nET.parse(1)\n", "import a.Tree as ET\n\nET.parse(1)\n",
+     "import json\nimport a.cTree as ET\n\nET.dump(2)\n",
+     "import json\nimport a.Tree as ET\n\nET.dump(2)\n"),
 ]  # fmt: skip
 
 
@@ -202,6 +237,22 @@ def test_a_change_of_nothing_is_no_failure(
         assert "nothing to do" in told.err
     if code == 1:
         assert "n.py: a new file" in told.err
+
+
+def test_a_version_before_may_have_a_name_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.py.orig").write_text("x = os.getcwdu()\n")
+    (tmp_path / "a.py").write_text("x = os.getcwd()\n")
+    (tmp_path / "b.py").write_text("y = os.getcwdu()\n")
+    (tmp_path / "b.js").write_text("y = 1\n")
+    assert cli.main(["edit", "--like", "a.py.orig", "a.py", "b.py", "--write"]) == 0
+    assert (tmp_path / "b.py").read_text() == "y = os.getcwd()\n"
+    assert cli.main(["edit", "--like", "a.py", "b.js", "b.py"]) == 2
+    assert "b.js: after the change of a.py, a file of python was expected" in capsys.readouterr().err
+    assert cli.main(["edit", "--like", "a.py", "nowhere.py"]) == 2
+    assert "no file after the change is named" in capsys.readouterr().err
 
 
 def test_a_name_that_is_an_option_of_git_is_none(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,6 +19,8 @@ Spans = list[tuple[int, int]]
 """Character ranges of a text."""
 
 _WORD: Final = re.compile(r"[A-Za-z_]\w*")
+_RUN: Final = re.compile(r"[^\s\"'`()\[\]{};,|]+")
+"""A text without blanks within quotes or brackets, as the path of an import is."""
 _WILD: Final = "RWANY"
 _MAX_WILDCARDS: Final = 24
 _ANONYMOUS: Final = re.compile(r"\$\$\$(?:_[A-Z0-9_]*)?(?![A-Z0-9_])|\$\$?_[A-Z0-9_]*")
@@ -145,7 +147,7 @@ def _words(config: Mapping[str, Any], language: Language) -> frozenset[str]:
         if key == "pattern":
             words |= patterns.facts(*pattern_parts(value), language).words
         elif key == "regex" and isinstance(value, str):
-            words |= set(_WORD.findall(value))
+            words |= {*_WORD.findall(value), *_RUN.findall(visit.unescaped(value))}
     return frozenset(words)
 
 

@@ -17,7 +17,9 @@ from typing import Final
 
 from rulewright import difftext
 from rulewright.actions.action import Action
+from rulewright.actions.action import Rule as AnyRule
 from rulewright.actions.rule_file import Document, documents_of, joined
+from rulewright.actions.visit import regex_escape
 from rulewright.engine import places
 from rulewright.engine.parsing import parse
 from rulewright.errors import RulewrightError
@@ -209,9 +211,10 @@ class _Names:
         names = cls({}, {}, {})
         for change in changes:
             text = imports.apart(change.pre, change.post, language)
-            if text is None:
+            if text is not None:
+                names.apart[change.path] = text
+            elif language != "go":
                 continue
-            names.apart[change.path] = text
             old, new = imports.bound(change.pre, language), imports.bound(change.post, language)
             names.gone.update({one: old[one] for one in old if one not in new})
             names.come.update({one: new[one] for one in new if one not in old})
@@ -231,32 +234,71 @@ def _trusted(
     tied = ties.tied(plain, language)
     if tied != plain and _missed(tied, changes, language) > _missed(plain, changes, language):
         tied = plain
-    tied = [ties.held(rule, names.imports, language) for rule in tied]
+    if names.apart:
+        tied = [ties.held(rule, names.imports, language) for rule in tied]
+    beside = imports.rules(names.gone, names.come, language)
+    elsewhere = [ties.outside_imports(rule, language) for rule in tied]
+    if _missed([*elsewhere, *beside], changes, language) < _missed([*tied, *beside], changes, language):
+        tied = elsewhere
+    narrow = [
+        _for_members(before, rule, changes, names, language) for before, rule in zip(plain, tied, strict=True)
+    ]
+    if narrow != tied and _missed(narrow, changes, language) > _missed(tied, changes, language):
+        narrow = tied
     made: list[Rule] = []
-    for before, rule in zip(plain, tied, strict=True):
+    for before, wide, rule in zip(plain, tied, narrow, strict=True):
         general = by_rule[str(before)]
         tier, reason = general.tier, general.reason
         action = Action(language, (rule,), mode="rule")
         if tier == "train":
             before_tie = Action(language, (before,), mode="rule")
-            tier, reason = _doubted(before_tie, action, changes, reason)
+            tier, reason = _doubted(before_tie, action, changes, reason, rule is not wide)
         made.append(Rule(documents_of(action)[0], tier, reason))
-    beside = imports.rules(names.gone, names.come, language)
     made += [
         Rule(documents_of(Action(language, (rule,), mode="rule"))[0], "train", _BESIDE) for rule in beside
     ]
     return _together(made, len(made) - len(beside), language)
 
 
-_BESIDE: Final = "an import where one of its names is used and nothing binds it"
+_BESIDE: Final = "an import, by what the file uses and binds"
 
 
-def _doubted(plain: Action, action: Action, changes: Sequence[Change], reason: str) -> tuple[Tier, str]:
+def _for_members(
+    plain: AnyRule, rule: AnyRule, changes: Sequence[Change], names: _Names, language: Language
+) -> AnyRule:
+    """The rename of a module or class to another one, only for what the change takes from it.
+
+    That the other has a `close` says nothing of its `open`. A Go file that takes more is left alone: its
+    new import could not stand beside the old one.
+    """
+    matcher = {
+        key: part for key, part in plain["rule"].items() if key != "any" or "regex" not in plain["rule"]
+    }
+    renamed = callees.bare_name(Action(language, ({**plain, "rule": matcher},), mode="rule"))
+    old, new = renamed or ("", "")
+    modules = [
+        {one.module for one in side if one.name == name}
+        for side, name in ((names.gone, old), (names.come, new))
+    ]
+    if not all(modules) or modules[0] & modules[1]:
+        return rule
+    members = _members(old, changes)
+    uses = re.compile(rf"(?<![\w.]){re.escape(old)}\b(?!\s*(?:\.|::|->)\s*\w)")
+    if not members or any(uses.search("\n".join(imports.body(one.pre, language))) for one in changes):
+        return rule
+    taken = {"regex": rf"^{regex_escape(old)}\s*(\.|::|->)\s*({'|'.join(sorted(members))})\b"}
+    more = {"not": imports.uses(frozenset({old}), language, {**taken, "stopBy": "neighbor"})}
+    return imports.demanding(rule, {"inside": taken}, *([more] if language == "go" else []))
+
+
+def _doubted(
+    plain: Action, action: Action, changes: Sequence[Change], reason: str, of_members: bool
+) -> tuple[Tier, str]:
     """The tier of a rule that looks right: what speaks against it elsewhere."""
     names = callees.bare_name(plain)
     if names is not None and not names[0][:1].isupper() and plain == action:
         return "literal", f"it renames every `{names[0]}`, whatever that stands for"
-    if names is not None and len(members := _members(names[0], changes)) == 1:
+    if names is not None and not of_members and len(members := _members(names[0], changes)) == 1:
         return "literal", f"of `{names[0]}` the change shows `{members.pop()}` only"
     if owner := callees.own_member(plain):
         return "literal", f"`{owner}` is of another class elsewhere"
@@ -294,7 +336,7 @@ def _is_guarded(rule: Rule) -> bool:
     return "stopBy" in str(rule.document.action.rules[0]["rule"])
 
 
-def _missed(rules: Sequence[cover.AnyRule], changes: Sequence[Change], language: Language) -> int:
+def _missed(rules: Sequence[AnyRule], changes: Sequence[Change], language: Language) -> int:
     """How many parts of the change the rules do not make."""
     action = Action(language, tuple(rules), mode="rule") if rules else None
     return sum(len(_unexplained(action, change, True)) for change in changes)

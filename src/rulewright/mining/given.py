@@ -15,7 +15,7 @@ from typing import Final
 from rulewright import difftext, jsonl
 from rulewright.data.sources import git
 from rulewright.errors import UsageError
-from rulewright.languages import language_of_path
+from rulewright.languages import Language, language_of_path
 from rulewright.mining import diffs
 from rulewright.mining.diffs import Change
 
@@ -63,7 +63,7 @@ def read(like: str, paths: Sequence[Path], staged: bool = False, diff: str = "")
     if not file.is_file():
         return _of_revision(like, paths)
     text = jsonl.require_file(file).read_bytes().decode("utf-8", "replace")
-    if _HUNK.search(text) is None and language_of_path(file) != "other":
+    if _HUNK.search(text) is None and _language_of(file, *paths[:1]) != "other":
         return _of_pair(file, paths)
     return _of_diff(text, like, paths)
 
@@ -73,18 +73,29 @@ def _of_diff(text: str, name: str, paths: Sequence[Path]) -> Given:
     return Given(tuple(changes), tuple(left), tuple(paths) or _here(), f"the diff {name}")
 
 
+_PAIR: Final = "--like BEFORE AFTER PATH…, or --like FILE.diff PATH…"
+
+
 def _of_pair(before: Path, paths: Sequence[Path]) -> Given:
     """The two files; the second is the one to leave alone later, if it lies among the paths."""
-    if not paths or not paths[0].is_file() or language_of_path(paths[0]) != language_of_path(before):
+    language = _language_of(before, *paths[:1])
+    if not paths or not paths[0].is_file():
+        raise UsageError(f"{before}: no diff, and no file after the change is named", _PAIR)
+    if language_of_path(paths[0]) not in (language, "other"):
         raise UsageError(
-            f"{before}: no diff, and no file after the change is named",
-            "--like BEFORE AFTER PATH…, or --like FILE.diff PATH…",
+            f"{paths[0]}: after the change of {before}, a file of {language} was expected", _PAIR
         )
     pre, post = (_unix(path.read_bytes().decode("utf-8", "replace")) for path in (before, paths[0]))
     if pre == post:
         return Given((), (), tuple(paths[1:]) or _here(), f"{before} and {paths[0]}")
-    change = Change(paths[0], language_of_path(before), pre, post, _seen(pre, post), post)
+    change = Change(paths[0], language, pre, post, _seen(pre, post), post)
     return Given((change,), (), tuple(paths[1:]) or _here(), f"{before} and {paths[0]}")
+
+
+def _language_of(before: Path, *after: Path) -> Language:
+    """Of two versions of a file: `pick.py.orig` is what `pick.py` beside it is."""
+    both = [language_of_path(path) for path in (before, *(path for path in after if path.is_file()))]
+    return next((one for one in both if one != "other"), "other")
 
 
 def _of_revision(like: str, paths: Sequence[Path]) -> Given:

@@ -44,7 +44,7 @@ _PARTS: Final[Mapping[Language, tuple[str, ...]]] = {
     "typescript": ("import_specifier",), "tsx": ("import_specifier",),
 }  # fmt: skip
 """Kinds of one name among several of one import."""
-_HOLDERS: Final[Mapping[Language, str]] = {"kotlin": "import_list"}
+_HOLDERS: Final[Mapping[Language, str]] = {"kotlin": "import_list", "go": "import_declaration"}
 """Kind of the node that holds the imports, where that is not the root."""
 _PATHS: Final[Mapping[Language, str]] = {"java": ".", "kotlin": ".", "rust": "::", "php": "\\"}
 """What stands between the parts of a name, where an import is one path."""
@@ -138,7 +138,10 @@ def _statements(text: str, language: Language) -> Iterator[_Statement]:
 
 def _at_the_top(text: str, language: Language) -> Iterator[SgNode]:
     for node in parse(text, language).root.children():
-        yield from node.children() if node.kind() == _HOLDERS.get(language) else (node,)
+        if node.kind() == _HOLDERS.get(language):
+            yield from node.find_all(kind=KINDS[language][0])
+        else:
+            yield node
 
 
 def bound(text: str, language: Language) -> dict[Bound, str]:
@@ -153,14 +156,16 @@ def bound(text: str, language: Language) -> dict[Bound, str]:
 
 
 def apart(pre: str, post: str, language: Language) -> str | None:
-    """`post` with the imports of `pre`; `None` where both bind the same names, or Go, or neither parses.
+    """`post` with the imports of `pre`; `None` where both bind the same, or Go, or neither parses.
 
-    What a change does to names is what `rules` is for; a change of their modules alone is like any other.
+    What a change does to names is what `rules` is for; a change of their modules alone is like any other,
+    but in Python, where a module is as often left by one of its names as moved with all of them.
     """
     old, new = bound(pre, language), bound(post, language)
-    if language not in KINDS or language == "go" or {one.name for one in old} == {one.name for one in new}:
+    if language not in KINDS or language == "go":
         return None
-    return _with_imports_of(pre, post, language)
+    same = set(old) == set(new) if language == "python" else {o.name for o in old} == {n.name for n in new}
+    return None if same else _with_imports_of(pre, post, language)
 
 
 def _with_imports_of(pre: str, post: str, language: Language) -> str:
@@ -218,7 +223,7 @@ def _any_of(names: frozenset[str]) -> str:
 
 
 def _module(module: str) -> str:
-    return rf"(^|[^\w./]){regex_escape(module)}([^\w/]|$)"
+    return rf"(^|[^\w./]){regex_escape(module)}([^\w./]|$)"
 
 
 def imports(one: Import, language: Language) -> dict[str, Any]:
@@ -233,11 +238,11 @@ def binds(names: frozenset[str], language: Language) -> dict[str, Any]:
 
 
 def uses(names: frozenset[str], language: Language, but: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The file uses one of the names, outside of imports and of what `but` matches."""
+    """The file uses one of the names, outside of imports and of what `but` matches around it."""
     apart = [kind for kind in KINDS[language] if kind not in _REQUIRES]
     outside: list[dict[str, Any]] = [{"inside": {"kind": kind, "stopBy": "end"}} for kind in apart]
     if but is not None:
-        outside.append({"inside": {**but, "stopBy": "end"}})
+        outside.append({"inside": {**but, "stopBy": but.get("stopBy", "end")}})
     if language == "python":
         outside.append({"inside": {"kind": "attribute", "field": "attribute"}})
     held = {**_kinds(NAMES[language]), "regex": f"^({_any_of(names)})$"}
@@ -259,21 +264,37 @@ def demanding(rule: Rule, *guards: Mapping[str, Any]) -> Rule:
 
 
 def rules(gone: Mapping[Bound, str], come: Mapping[Bound, str], language: Language) -> list[Rule]:
-    """Rules that take names away where nothing uses them, and bring names where something does."""
+    """Rules that take names away where nothing uses them, and bring names where something does.
+
+    A name that only comes from another module is brought from there and taken away where it was. The path of
+    a Go import is learned like any text; where the new one stands already, the old one goes.
+    """
     made: list[Rule] = []
+    if language == "go":
+        return [rule for one, statement in gone.items() for rule in removing(one, statement, language)]
+    moved = {old: new for old in gone for new in come if old.name == new.name}
+    for was, now in dict.fromkeys((gone[one], come[new]) for one, new in moved.items()):
+        old_one, new_one = read(was, language), read(now, language)
+        if old_one and new_one and len(old_one.names) > 1 and old_one.names == new_one.names:
+            made.append({"rule": _exactly(was, language), "fix": now})
+    for one, new in moved.items():
+        made += _moving(one, new, gone[one], come[new], language)
+    gone = {one: statement for one, statement in gone.items() if one not in moved}
+    come = {one: statement for one, statement in come.items() if one not in moved.values()}
     for one, statement in gone.items():
-        guard = {"not": uses(frozenset({one.name}), language, _alone(one, statement, language))}
-        made += [demanding(rule, guard) for rule in _removing(one, statement, language)]
+        made += removing(one, statement, language)
     for one, statement in come.items():
         made.append(_bringing(one, statement, language))
     return made
 
 
 def _alone(one: Bound, statement: str, language: Language) -> dict[str, Any]:
-    """The statement that binds this name and no other: all of it, since a pattern fits longer ones too."""
-    stated = read(statement, language)
-    if stated is None or len(stated.names) > 1:
-        statement = _of_one(one, statement, language)
+    """The statement that binds this name and no other."""
+    return _exactly(_of_one(one, statement, language), language)
+
+
+def _exactly(statement: str, language: Language) -> dict[str, Any]:
+    """All of a statement, since a pattern fits longer ones too."""
     words = re.sub(r"(?:\\s)?\s+", r"\\s+", regex_escape(statement.rstrip(";")))
     quoted = re.sub(r"""\\?["']""", """["']""", words)
     own = _kind_of(statement, language)
@@ -287,6 +308,9 @@ def _kind_of(statement: str, language: Language) -> str:
 
 def _of_one(one: Bound, statement: str, language: Language) -> str:
     """The part of a statement that binds this name, as a statement of its own."""
+    stated = read(statement, language)
+    if stated is not None and len(stated.names) == 1:
+        return statement
     own = re.search(rf"[\w.]+\s+as\s+{one.name}\b", statement)
     name = own[0] if own is not None else one.name
     if language == "python":
@@ -321,11 +345,34 @@ def _removing(one: Bound, statement: str, language: Language) -> Iterator[Rule]:
                "fix": {"template": "", "expandStart": {"regex": r"^,$"}}}  # fmt: skip
 
 
+def removing(one: Bound, statement: str, language: Language) -> list[Rule]:
+    """Rules that take a name away where no other import or use of the file needs it."""
+    guard = {"not": uses(frozenset({one.name}), language, _alone(one, statement, language))}
+    return [demanding(rule, guard) for rule in _removing(one, statement, language)]
+
+
+def _moving(old: Bound, new: Bound, was: str, now: str, language: Language) -> Iterator[Rule]:
+    """The whole statement in its place; one name of several as a statement, then out of its list."""
+    statement = _of_one(new, now, language)
+    yield {"rule": _alone(old, was, language), "fix": statement}
+    there, here = (imports(Import(frozenset({old.name}), one.module), language) for one in (old, new))
+    yield demanding(_after_imports(statement, language), there, {"not": here})
+    for rule in _removing(old, was, language):
+        yield demanding(rule, here)
+
+
 def _bringing(one: Bound, statement: str, language: Language) -> Rule:
     """The statement, or one for this name alone, after the last import of a file."""
-    stated = read(statement, language)
-    if stated is None or len(stated.names) > 1:
-        statement = _of_one(one, statement, language)
+    names = frozenset({one.name})
+    return demanding(
+        _after_imports(_of_one(one, statement, language), language),
+        uses(names, language, _alone(one, statement, language)),
+        {"not": binds(names, language)},
+    )
+
+
+def _after_imports(statement: str, language: Language) -> Rule:
+    """A statement after the last import of a file."""
     kinds = [kind for kind in KINDS[language] if kind not in _REQUIRES]
     if statement.startswith(_DECLARING):
         kinds = list(_REQUIRES)
@@ -333,12 +380,7 @@ def _bringing(one: Bound, statement: str, language: Language) -> Rule:
     known: dict[str, Any] = {"regex": r"\brequire\("} if kinds == list(_REQUIRES) else {}
     last = {**kind, **known, "pattern": "$LAST", "inside": {"kind": _HOLDERS.get(language, ROOTS[language])},
             "not": {"precedes": {**kind, **known, "stopBy": "end"}}}  # fmt: skip
-    names = frozenset({one.name})
-    return demanding(
-        {"rule": last, "fix": f"$LAST\n{statement}"},
-        uses(names, language, _alone(one, statement, language)),
-        {"not": binds(names, language)},
-    )
+    return {"rule": last, "fix": f"$LAST\n{statement}"}
 
 
 def lacking(text: str, names: frozenset[str], language: Language) -> str:

@@ -42,6 +42,8 @@ def tied(rules: Sequence[Rule], language: Language) -> list[Rule]:
         guards: list[dict[str, Any]] = []
         if goes is not None and (left := goes.names - (comes.names if comes is not None else frozenset())):
             guards.append({"not": imports.uses(left, language, _matcher(rule))})
+        if comes is not None and goes is not None and comes.names != goes.names:
+            guards.append({"not": imports.imports(comes, language)})
         if comes is not None and goes is None:
             guards += [imports.uses(comes.names, language), {"not": imports.binds(comes.names, language)}]
         made.append(demanding(rule, *guards))
@@ -52,6 +54,14 @@ def held(rule: Rule, gone: Sequence[Import], language: Language) -> Rule:
     """A rule for a name that an import binds, only where a file imports it from there."""
     own = [one for one in gone if _names_of(rule) & one.names]
     return demanding(rule, imports.imports(own[0], language)) if len(own) == 1 else rule
+
+
+def outside_imports(rule: Rule, language: Language) -> Rule:
+    """A rule for uses, where it would match the same words of an import too."""
+    if is_import(rule, language) or language not in imports.KINDS:
+        return rule
+    kinds = [{"inside": {"kind": kind, "stopBy": "end"}} for kind in imports.KINDS[language]]
+    return demanding(rule, {"not": {"any": kinds} if len(kinds) > 1 else kinds[0]})
 
 
 def order(rules: Sequence[Rule], language: Language) -> list[Rule]:
@@ -84,7 +94,7 @@ def _brought(rule: Rule, language: Language) -> Import | None:
 def _sides(rule: Rule, language: Language) -> tuple[str, str]:
     """What goes and what comes; the path of a Go import as the string that it is part of."""
     old, new = old_text(rule), new_text(rule)
-    if language == "go" and rule["rule"].get("kind") == "interpreted_string_literal_content":
+    if language == "go" and _matcher(rule).get("kind") == "interpreted_string_literal_content":
         return f'"{old.strip("^$")}"', f'"{new}"'
     return old, new
 
