@@ -111,3 +111,9 @@ def test_why_a_composed_rule_matches_nothing(rule: dict[str, Any], words: list[s
 def test_a_util_from_elsewhere_is_told_as_that() -> None:
     outcome = apply(action("python", {"kind": "call", "has": {"matches": "is-lit"}}, "x"), "f(1)\n")
     assert outcome.verdict is Verdict.BAD_RULE and "utilDirs" in outcome.detail
+
+
+@pytest.mark.parametrize("comment", ["/* why */", "/**/", "// why\n", "//\n"])
+def test_a_comment_between_receiver_and_dot_is_a_loss_even_without_words(comment: str) -> None:
+    outcome = judge(action("javascript", {"pattern": "$A.bind(b)"}, "$A"), f"var a = f() {comment}.bind(b)\n")
+    assert Verdict.LOSSY in outcome.flags and comment.strip() in outcome.detail

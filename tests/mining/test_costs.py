@@ -11,7 +11,7 @@ import pytest
 
 from rulewright.actions.codec import render_rules
 from rulewright.languages import Language, language_of_path
-from rulewright.mining import costs, mine
+from rulewright.mining import Example, costs, mine, mine_many
 from rulewright.mining.candidate import Candidate
 from rulewright.mining.judge.confidence import WEIGHTS, confidence, properties
 from rulewright.mining.judge.soundness import effect
@@ -75,7 +75,7 @@ CHARGED: list[tuple[str, Language, str, str]] = [
 ]  # fmt: skip
 """A number, and an edit with candidates that pay it."""
 
-ELSEWHERE = {"PER_CROWDED_VARIABLE", "GOOD", "BASE.rewrite"}
+ELSEWHERE = {"PER_CROWDED_VARIABLE", "GOOD", "BASE.rewrite", "AS_WRITTEN"}
 """Shown by tests of their own below."""
 
 
@@ -183,3 +183,10 @@ def test_the_sign_of_a_weight(name: str, less: dict[str, Any], more: dict[str, A
     assert {key for key in here if here[key] != there[key]} == {name}
     assert there[name] > here[name]
     assert (confidence([more]) > confidence([less])) is (WEIGHTS[name] > 0)
+
+
+def test_of_two_forms_of_a_rule_the_one_that_rewrites_less_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    group = [Example(f"x = ask({name})\n", f"x = checked(ask({name}))\n", "python") for name in "ab"]
+    assert mine_many(group)[0].candidate.rule["fix"] == "checked($W)"
+    change(monkeypatch, "AS_WRITTEN", 1.0)
+    assert mine_many(group)[0].candidate.rule["fix"] == "checked(ask($$$A))"

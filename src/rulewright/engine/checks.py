@@ -230,7 +230,7 @@ def _uncovered(
             continue
         touched = any(low < end and start < high for low, high in covered)
         if child.is_leaf() or (not touched and not _mentions(child, said)):
-            if _has_words(text):
+            if _has_words(text) or "comment" in child.kind():
                 yield child
         else:
             yield from _uncovered(child, covered, said, keywords)

@@ -113,6 +113,9 @@ CALLED: Final = 1.0
 STEP: Final = 2.0
 """For each rule after the first: several small rules beat one that spells out all that lies between."""
 
+AS_WRITTEN: Final = -0.1
+"""For the form of a rule that leaves more of what it matches as it is written (`propose.as_written`)."""
+
 # When to stop. Points.
 
 GOOD: Final = 4.0

@@ -86,9 +86,19 @@ def _matched(part: Mapping[str, Any]) -> Iterator[str]:
 
 
 def new_text(rule: Mapping[str, Any]) -> str:
-    """What a rule puts in its place: the fix, or what its transformations put in."""
-    steps = [step["replace"] for step in rule.get("transform", {}).values() if "replace" in step]
-    return "\n".join(str(step["by"]) for step in steps) if steps else visit.template_of(rule["fix"])
+    """What a rule puts in its place: the fix, or what its transformations put in.
+
+    A variable that is cut out of another counts as that other one.
+    """
+    transform = rule.get("transform", {})
+    steps = [step["replace"] for step in transform.values() if "replace" in step]
+    if steps:
+        return "\n".join(str(step["by"]) for step in steps)
+    text = visit.template_of(rule["fix"])
+    for name, step in transform.items():
+        if "substring" in step:
+            text = re.sub(rf"\${name}(?!\w)", str(step["substring"]["source"]), text)
+    return text
 
 
 _STRING: Final = re.compile(r"""(["'`]).*?\1""")

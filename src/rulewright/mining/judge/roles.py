@@ -36,6 +36,21 @@ def guarded(edit: Edit, candidate: Candidate, done: Effect) -> Candidate | None:
     return added(candidate, options) if options else None
 
 
+def takes_lines_after(edit: Edit, candidate: Candidate) -> bool:
+    """Whether a deletion takes along the line ends between what goes and what follows."""
+    others = (node for node in candidate.anchor.siblings_after() if node.size)
+    after = next(others, None) if "precedes" in candidate.rule["rule"] else None
+    return after is not None and "\n" in edit.pre.text[candidate.anchor.end : after.start]
+
+
+def as_first(edit: Edit, candidate: Candidate, done: Effect) -> Candidate | None:
+    """A rule asked to match the first of its siblings only; `None` where it matched another."""
+    good = nodes_of(edit.pre, done.positives, candidate.kind)
+    if not good or any(before.named for node in good for before in node.siblings_before()):
+        return None
+    return added(candidate, [Option("nthChild", {"position": 1}, 0.0, _anything)])
+
+
 def _variables(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[Option]:
     """Kinds of the variables that the fix puts into parentheses or behind a prefix."""
     fix = candidate.rule["fix"]

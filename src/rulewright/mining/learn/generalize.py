@@ -18,11 +18,13 @@ from rulewright.actions.action import Action, Rule
 from rulewright.difftext import common_ends
 from rulewright.languages import Language
 from rulewright.mining.candidate import Candidate, Effect
+from rulewright.mining.judge import roles
 from rulewright.mining.judge.confidence import drops_unnamed, is_bare_value, properties
 from rulewright.mining.judge.soundness import effect
 from rulewright.mining.learn.kept import Found, Kept, rank
 from rulewright.mining.learn.mined import EVALUATIONS_PER_SECOND, refuse
 from rulewright.mining.learn.search import MAX_RULES, Budget, fill, guarded, imported_names
+from rulewright.mining.propose.as_written import as_written
 from rulewright.mining.text.align import Edit, variants
 from rulewright.mining.text.lift import MAXIMAL, lift
 from rulewright.mining.text.snippets import selector_rule
@@ -63,18 +65,18 @@ class Prepared:
                     self.pools.append(fill(edit, work))
 
     @cached_property
-    def best(self) -> list[Found]:
-        """The better half of what covers most, over all readings."""
-        found: dict[str, Found] = {}
+    def best(self) -> list[Candidate]:
+        """The better half of what covers most, over all readings; each also as it rewrites less."""
+        found: dict[str, tuple[Found, Edit]] = {}
         for pool in self.pools:
-            for one in pool.found:
-                # A name by its role: the word alone may be another name in the next example.
-                one = guarded(pool.edit, one) if one.candidate.is_token else one
+            for one in filter(None, (_held(pool.edit, one) for one in pool.found)):
                 known = found.get(one.candidate.key)
-                if known is None or len(one.hunks) > len(known.hunks):
-                    found[one.candidate.key] = one
-        general = [f for f in found.values() if f.candidate.generalizes]
-        return sorted(general, key=lambda f: (-len(f.hunks), rank(f)))[:KEPT_PER_EXAMPLE]
+                if known is None or len(one.hunks) > len(known[0].hunks):
+                    found[one.candidate.key] = (one, pool.edit)
+        general = [(one, edit) for one, edit in found.values() if one.candidate.generalizes]
+        best = sorted(general, key=lambda pair: (-len(pair[0].hunks), rank(pair[0])))[:KEPT_PER_EXAMPLE]
+        sparing = [other for one, edit in best for other in as_written(edit, one.candidate)]
+        return [one.candidate for one, _ in best] + sparing
 
     def fate(self, candidate: Candidate) -> Fate:
         """What a rule does to this example."""
@@ -86,6 +88,21 @@ class Prepared:
             if word in fates:
                 return word
         return "wrong" if fates else "silent"
+
+
+def _held(edit: Edit, found: Found) -> Found | None:
+    """A rule with what its example alone cannot show; `None` where that would be an accident of it.
+
+    A name is asked for in its role: the word alone may be another name in the next example. Lines
+    that go take the gap after them along only where nothing stands before them.
+    """
+    candidate = found.candidate
+    if candidate.is_token:
+        return guarded(edit, found)
+    if candidate.shape != "delete" or not roles.takes_lines_after(edit, candidate):
+        return found
+    first = roles.as_first(edit, candidate, found.effect)
+    return Found(first, found.effect) if first is not None else None
 
 
 def _fate(edit: Edit, done: Effect) -> Fate:
@@ -158,8 +175,10 @@ def mine_many(examples: Sequence[Example]) -> list[General]:
 def generalize(group: Sequence[Prepared]) -> list[General]:
     """`mine_many` on examples that are prepared already."""
     candidates: dict[str, Candidate] = {}
-    for candidate in (*(found.candidate for one in group for found in one.best), *_common(group)):
-        candidates.setdefault(candidate.key, candidate)
+    for candidate in (*(candidate for one in group for candidate in one.best), *_common(group)):
+        known = candidates.setdefault(candidate.key, candidate)
+        if candidate.cost < known.cost:
+            candidates[candidate.key] = candidate
     rules: list[General] = []
     for candidate in candidates.values():
         fates = [prepared.fate(candidate) for prepared in group]
@@ -258,7 +277,9 @@ def _pair(edit: Edit, one: Node, other: Edit, two: Node) -> Iterator[Candidate]:
         if matcher is None:
             continue
         rule: dict[str, Any] = {"rule": matcher, "fix": lifted.fix}
-        yield Candidate(rule, "pattern", one, one.kind, mapped.hunks, lifted.n_vars, 0.0, lifted)
+        candidate = Candidate(rule, "pattern", one, one.kind, mapped.hunks, lifted.n_vars, 0.0, lifted)
+        yield candidate
+        yield from as_written(edit, candidate)
 
 
 def _differ(a_tree: Tree, a: Node, b_tree: Tree, b: Node, only: set[int]) -> bool:
