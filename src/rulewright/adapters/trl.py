@@ -8,15 +8,32 @@ TRL itself is not imported: it takes plain functions and classes.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rulewright import console, jsonl
 from rulewright.adapters.episodes import INVALID, RuleEpisode, engine, records, task_in
 from rulewright.environment import EnvironmentScorer, Weights, prompt_of, task_of
 from rulewright.prompts import Style
+
+# Templates without tools take what came of a call for the next message of the user.
+_RESULTS_AS_MESSAGES: Final = (
+    "{%- set told = namespace(messages=[]) -%}"
+    "{%- for message in messages -%}"
+    "{%- if message.role == 'tool' -%}"
+    "{%- set told.messages = told.messages + [{'role': 'user', 'content': message.content}] -%}"
+    "{%- elif message.tool_calls -%}"
+    "{%- set calls = message.tool_calls | tojson -%}"
+    "{%- set told.messages = told.messages + [{'role': 'assistant', 'content': calls}] -%}"
+    "{%- else -%}"
+    "{%- set told.messages = told.messages + [message] -%}"
+    "{%- endif -%}"
+    "{%- endfor -%}"
+    "{%- set messages = told.messages -%}"
+)
 
 
 def reward(completions: Sequence[Any], record: Sequence[str], **_: Any) -> list[float | None]:
@@ -33,7 +50,10 @@ def reward(completions: Sequence[Any], record: Sequence[str], **_: Any) -> list[
 
 
 class TrlEnvironment:
-    """An episode of several actions: `GRPOTrainer(environment_factory=TrlEnvironment)`."""
+    """An episode of several actions: `GRPOTrainer(environment_factory=TrlEnvironment)`.
+
+    The model must call tools, or its tokenizer be `answering`.
+    """
 
     def __init__(self) -> None:
         self._episode: RuleEpisode | None = None
@@ -57,6 +77,39 @@ class TrlEnvironment:
     def get_reward(self) -> float | None:
         """What the episode earned; one without any action counts as an invalid answer."""
         return self._episode.earned if self._episode else INVALID
+
+
+def answering(tokenizer: Any) -> Any:
+    """Let a chat model that writes `<action>` blocks, and calls no tools, act in `TrlEnvironment`.
+
+    An answer with a block in it is read as a call of `apply_rule`, what came of it becomes the next
+    message of the user, and an answer without one ends the episode.
+
+    Args:
+        tokenizer: of transformers; its `chat_template` and `response_template` are replaced.
+    """
+    asked = [{"role": "user", "content": "?"}]
+    without, with_head = (
+        tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=head)
+        for head in (False, True)
+    )
+    end = rf"{re.escape(tokenizer.eos_token)}|$"
+    call = {"name": "apply_rule", "arguments": {"answer": "{content}"}}
+    tokenizer.chat_template = _RESULTS_AS_MESSAGES + tokenizer.chat_template
+    tokenizer.response_template = {
+        "defaults": {"role": "assistant"},
+        "start_anchor": with_head.removeprefix(without),
+        "fields": {
+            "tool_calls": {
+                "open_pattern": r"(?=[\s\S]*<action>)",
+                "close_pattern": end,
+                "repeats": True,
+                "transform": {"type": "function", "function": call},
+            },
+            "content": {"close_pattern": end},
+        },
+    }
+    return tokenizer
 
 
 def write_rows(paths: Sequence[Path], out: Path, style: Style = "full") -> int:
