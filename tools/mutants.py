@@ -59,6 +59,8 @@ ROOMS = {
          "tests/srl/test_assignment.py", "tests/srl/test_literalness.py", "tests/environment"),
     ),
 }  # fmt: skip
+STARTED_BY = {"engine/worker.py": "engine/pool.py"}
+"""Modules that run only in processes of their own, where no line is watched, and who starts them."""
 OUTSIDE = ("test_differential", "test_the_peak")
 """Tests that take minutes: they compare with the command line, and are left out here."""
 LIBRARIES = (
@@ -92,6 +94,9 @@ class Map:
         if not reached:
             for name in assigned(code, mutant.line):
                 reached |= self._readers(name)
+        starter = STARTED_BY.get(mutant.place.module)
+        if not reached and starter is not None:
+            reached = self._at(starter, self.lines.get(starter, ()))
         return sorted(reached or self.seconds, key=lambda test: self.seconds.get(test, 99.0))
 
     def _at(self, module: str, lines: Iterable[int]) -> set[str]:

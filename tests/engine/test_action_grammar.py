@@ -75,6 +75,10 @@ RICH: tuple[dict[str, Any], ...] = (
         "fix": "é 日本 𝄞\n",
     },
     {"rule": {"pattern": "x", "inside": {"kind": "module", "stopBy": {"kind": "call"}}}, "fix": "yes"},
+    {
+        "rule": {"all": [{"kind": "call", "regex": "^f"}, {"any": [{"pattern": "a", "kind": "list"}]}]},
+        "fix": "x",
+    },
     {"utils": {"u": {"matches": "v"}, "v": {"pattern": "~"}}, "rule": {"matches": "u"}, "fix": "\ttab"},
 )
 

@@ -43,6 +43,9 @@ def test_a_rule_is_degenerate_from_half_of_the_code_and_60_characters_on() -> No
     half = "aaaa()\nbbbb()\n"
     assert Verdict.DEGENERATE in flags("aaaa()", "z" * 60, half)
     assert Verdict.DEGENERATE not in flags("aaaa()", "z" * 59, half), "short"
+    even = f"{'a' * 58}()\n{'b' * 58}()\n"
+    assert Verdict.DEGENERATE in flags(f"{'a' * 58}()", "z" * 60, even), "half of the result is its own"
+    assert Verdict.DEGENERATE not in flags(f"{'a' * 58}()", "z" * 60, even.replace("b()", "bb()"))
     assert Verdict.DEGENERATE not in flags("aaaa()", "z" * 60, "aaaa()\nbbbbb()\n"), "less than half goes"
     assert Verdict.DEGENERATE not in flags("aaaa($A)", f"{'z' * 60}($A)", f"aaaa({'q' * 80})\n"), "it stays"
 

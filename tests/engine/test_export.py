@@ -46,5 +46,5 @@ def test_a_pack_passes_and_rewrites_as_we_do(tmp_path: Path) -> None:
 
 
 def test_an_action_without_effect_is_not_exported(tmp_path: Path) -> None:
-    with pytest.raises(RulewrightError, match="changes none of its 1 texts"):
+    with pytest.raises(RulewrightError, match="x: rule 1 changes none of its 1 texts"):
         export([PackRule("x", NONE_EQ, ["a is None\n"])], tmp_path)

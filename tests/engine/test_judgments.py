@@ -134,6 +134,9 @@ def test_a_broken_result_is_a_syntax_error(language: Language, around: str) -> N
     outcome = judge(_action("foo($A)", "bar($A", language), around.format("foo(1)"))
     assert outcome.verdict is Verdict.SYNTAX_ERROR
     assert outcome.post == around.format("bar(1")
+    code = around.format("foo(1)")
+    line = code[: code.index("foo")].count("\n") + 1
+    assert f"1 syntax error, the code before 0; the first at line {line}" in outcome.detail
 
 
 def test_the_wanted_result_decides_last() -> None:
@@ -167,6 +170,7 @@ def test_tidying_empties_only_the_lines_that_the_rewrite_made() -> None:
 def test_tidying_empties_the_line_of_a_deleted_statement() -> None:
     outcome = apply(_action("foo()", ""), "if x:\n    foo()\n    bar()\n")
     assert outcome.post == "if x:\n\n    bar()\n" and outcome.tidied
+    assert not apply(_action("foo()", "baz()"), "if x:\n    foo()\n").tidied
 
 
 def test_carriage_returns_stay() -> None:

@@ -82,6 +82,10 @@ def test_a_changed_text_of_a_long_string_is_said() -> None:
     outcome = judge(wrap, code)
     assert outcome.verdict is Verdict.OK and "line 1: the text of a multi-line string" in outcome.detail
     assert judge(wrap, "run(\n    1\n)\n").detail == ""
+    last = action("python", {"pattern": "x = $A"}, "with db:\n    x = $A")
+    assert "multi-line string" in judge(last, 'x = """\nselect 1\n"""\n').detail, (
+        "it ends where the match does"
+    )
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,8 @@ def test_a_place_has_the_lines_that_it_takes() -> None:
         ("long(1)\nx = 1\nlong(2)\nold(3)\n", LONGER, 4),
         ("short(1,\n    2)\nold(3)\n", SHORTER, 3),
         ("short(1,\n    2)\nlong(3)\nold(4)\n", SHORTER, 4),
+        ("short(1,\n    2)\nshort(3,\n    4)\nold(5)\n", SHORTER, 5),
+        ("long(\n1)\nlong(\n2)\nold(5)\n", LONGER, 5),
     ],
 )
 def test_a_later_rule_counts_lines_as_they_were(code: str, first: dict[str, Any], line: int) -> None:
@@ -41,3 +43,99 @@ def test_a_later_rule_counts_lines_as_they_were(code: str, first: dict[str, Any]
 def test_what_an_earlier_rule_wrote_stands_where_that_did_its_work() -> None:
     wrote = {"rule": {"pattern": "long($A)"}, "fix": "one($A)\nold($A)"}
     assert lines("x = 1\nlong(2)\n", wrote, RENAMED) == [(0, 2, 2), (1, 2, 2)]
+
+
+@pytest.mark.parametrize(
+    ("language", "code", "rule", "fix", "gone", "come"),
+    [
+        ("python", "old(a, 'x')\n", {"pattern": "old($$$A)"}, "new($$$A)", ("old",), ("new",)),
+        ("python", "f(a, a)\n", {"pattern": "f($A, $A)"}, "f(b, $A, b)", (), ("b",)),
+        ("python", "log('old', b)\n", {"pattern": "log($A, $B)"}, "log('new', $B)", ("old",), ("new",)),
+        ("python", "a == None\n", {"pattern": "$A == None"}, "$A is None", (), ()),
+        ("javascript", "this.a(true)\n", {"pattern": "this.a($A)"}, "that.a(false)", (), ("that",)),
+        ("go", 'package p\nvar a = f("x")\n', {"pattern": 'f("x")'}, 'g("y")', ("f", "x"), ("g", "y")),
+        ("rust", 'fn m() { f("x") }\n', {"pattern": 'f("x")'}, 'f("y")', ("x",), ("y",)),
+        ("ruby", "f(<<~A)\n  x y\nA\n", {"pattern": "f($A)"}, "g($A)", ("f",), ("g",)),
+        ("python", "f(1)\n", {"pattern": "f(1)"}, "f(1)  # why", (), ()),
+    ],
+)  # fmt: skip
+def test_the_words_that_go_and_come(
+    language: Language,
+    code: str,
+    rule: dict[str, Any],
+    fix: str,
+    gone: tuple[str, ...],
+    come: tuple[str, ...],
+) -> None:
+    (place,) = places.of(Action(language, ({"rule": rule, "fix": fix},)), code)
+    assert (place.gone, place.come) == (gone, come)
+
+
+@pytest.mark.parametrize(
+    ("code", "rule", "fix", "comments_only"),
+    [
+        ("f()  # old\n", {"kind": "comment"}, "# new", True),
+        ("f()\n", {"pattern": "f()"}, "f()  # new", True),
+        ("f()\n", {"pattern": "f()"}, "f( )", True),
+        ("f()\n", {"pattern": "f()"}, "g()  # new", False),
+        ("f(a)\n", {"pattern": "f(a)"}, "f(a, a)", False),
+    ],
+)
+def test_whether_only_comments_change(code: str, rule: dict[str, Any], fix: str, comments_only: bool) -> None:
+    (place,) = places.of(Action("python", ({"rule": rule, "fix": fix},)), code)
+    assert place.comments_only is comments_only
+
+
+@pytest.mark.parametrize(
+    ("language", "code", "rule", "fix", "in_import"),
+    [
+        ("python", "import a\n", {"pattern": "import a"}, "import b", True),
+        ("python", "from m import a\n", {"kind": "dotted_name", "regex": "^a$"}, "b", True),
+        ("python", "a()\n", {"pattern": "a()"}, "b()", False),
+        ("c", "#include <a.h>\n", {"kind": "system_lib_string"}, "<b.h>", True),
+        ("rust", "use a::b;\n", {"kind": "identifier", "regex": "^b$"}, "c", True),
+        ("csharp", "using A;\n", {"kind": "identifier", "regex": "^A$"}, "B", True),
+        ("php", "<?php\nuse A\\B;\n", {"kind": "name", "regex": "^B$"}, "C", True),
+    ],
+)
+def test_whether_a_place_stands_in_an_import(
+    language: Language, code: str, rule: dict[str, Any], fix: str, in_import: bool
+) -> None:
+    (place,) = places.of(Action(language, ({"rule": rule, "fix": fix},)), code)
+    assert place.in_import is in_import
+
+
+def test_a_place_ends_where_its_text_does() -> None:
+    block = {"rule": {"pattern": "if a:\n    $B"}, "fix": "$B"}
+    assert lines("if a:\n    b()\nold(1)\n", block, RENAMED) == [(0, 1, 2), (1, 3, 3)]
+    assert lines("x = 1\nold(\n1\n)", RENAMED) == [(0, 2, 4)]
+
+
+def test_what_is_written_back_unchanged_is_no_place() -> None:
+    same = Action("python", ({"rule": {"pattern": "f($A)"}, "fix": "f($A)"},))
+    assert places.of(same, "f(1)\n") == []
+    some = Action("python", ({"rule": {"pattern": "f($A)"}, "fix": "f(1)"},))
+    assert [place.line for place in places.of(some, "f(1)\nf(2)\nf(1)\nf(3)\n")] == [2, 4]
+
+
+def test_only_the_places_that_are_kept_change() -> None:
+    action = Action("python", (RENAMED, {"rule": {"pattern": "new($A)"}, "fix": "newer($A)"}))
+    code = "old(1)\nold(2)\nold(3)\n"
+    wanted = {(0, 1): None, (0, 2): "mine(2)"}
+    seen: list[tuple[int, int]] = []
+
+    def keep(place: Any) -> str | None:
+        seen.append((place.rule, place.line))
+        return wanted.get((place.rule, place.line), place.new)
+
+    done = places.change(action, code, keep)
+    assert done.steps[-1].after == "old(1)\nmine(2)\nnewer(3)\n"
+    assert seen == [(0, 1), (0, 2), (0, 3), (1, 3)]
+
+
+def test_matches_are_found_with_a_fix_or_without_but_not_where_a_comment_silences_them() -> None:
+    code = "f(1)\nf(2)  # ast-grep-ignore: r\nf(3)  # ast-grep-ignore: other\n"
+    for more in ({}, {"fix": "g($A)"}):
+        action = Action("python", ({"rule": {"pattern": "f($A)"}, **more},), ids=("r",))
+        assert [node.range().start.line for node in places.matches(action, code)] == [0, 2]
+    assert len(places.matches(Action("python", (RENAMED,)), "old(1)\nold(2)\n")) == 2

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from rulewright import cli
+from rulewright.actions import Rejection
 from rulewright.actions.rule_file import read_given, read_rule_file
 from rulewright.engine.cli import binary
 
@@ -267,6 +268,14 @@ def test_asked_at_each_place(
     assert (tree / "app/a.py").read_text() == OLD + NEW + "x is not Ellipsis\n" + OLD + OLD
     assert "app/a.py:4" in capsys.readouterr().err
     assert cli.main(["apply", "-", "app/a.py", "--interactive"]) == 2
+
+
+def test_documents_are_counted_from_one() -> None:
+    for text, says in ((f"{RULE}---\nid: x\n", "document 2: "), (f"id: x\n---\n{RULE}", "document 1: ")):
+        found = read_rule_file(text)
+        assert isinstance(found, Rejection) and found.detail.startswith(says)
+    alone = read_rule_file("id: x\n")
+    assert isinstance(alone, Rejection) and "document" not in alone.detail
 
 
 def test_documents_keep_their_scope() -> None:

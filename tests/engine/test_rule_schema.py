@@ -56,6 +56,13 @@ def test_the_schema_is_closed_finite_and_ordered(language: Language) -> None:
     assert list(top) == ["id", "language", "rule", "utils", "constraints", "transform", "rewriters", "fix"]
 
 
+def test_only_relations_to_what_is_inside_or_around_name_a_field() -> None:
+    definitions = action_schema("python")["$defs"]
+    for name, has in (("within1", True), ("relation1", False), ("rule1", False)):
+        assert ("field" in definitions[name]["properties"]) is has, name
+    assert definitions["rule1"]["properties"]["follows"] == {"$ref": "#/$defs/relation1"}
+
+
 def test_what_it_takes_parses() -> None:
     assert isinstance(parse_action(VALID, "python"), Action)
 

@@ -30,6 +30,8 @@ def kept(code: str, rule_id: str = "r") -> list[int]:
         ("f()\n# see ast-grep-ignore\nf()\n", [1, 3]),
         ("f()\nx = '# ast-grep-ignore'\nf()\n", [1, 3]),
         ("# ast-grep-ignore: other\n\nf()\n", [3]),
+        ("# ast-grep-ignore: other\n\nf()\n# ast-grep-ignore\nf()\n", [3]),
+        ("# ast-grep-ignore\n\nf()\n# ast-grep-ignore: other\nf()\n", []),
         ("f()\n# ast-grep-ignore: other\n# ast-grep-ignore: r\nf()\n", [1]),
     ],
 )

@@ -44,6 +44,8 @@ def test_a_template_is_split_at_its_variables(
         ("  " + "a" * (LOOK_BACK_BYTES - 2), LOOK_BACK_BYTES, 2),
         ("\n  " + "é" * 300, 303, 0),
         ("\n  " + "é" * 200, 203, 2),
+        ("\n  " + "é" * 255, 258, 0),
+        ("\n " + "é" * 255, 257, 1),
     ],
 )
 def test_the_indentation_of_a_line_within_the_look_back(text: str, offset: int, indent: int) -> None:

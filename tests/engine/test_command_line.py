@@ -1,0 +1,96 @@
+"""How the command line is read: what each way to end means, and edits in characters."""
+
+# ruff: noqa: E501  (tables of cases read best unbroken)
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rulewright.engine import cli
+from rulewright.errors import RulewrightError
+
+RULE: dict[str, Any] = {"rule": {"pattern": "old($A)"}, "fix": "new($A)"}
+
+
+def scan_by(script: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> cli.CliScan:
+    """Scan with a program in the place of ast-grep."""
+    program = folder / "ast-grep"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(cli, "binary", lambda: str(program))
+    return cli.scan(RULE, "python", "old(1)\n", "r")
+
+
+@pytest.mark.parametrize(
+    ("script", "kind", "says"),
+    [
+        ("echo 'thread main panicked at x' >&2; exit 0", cli.Crash, "ast-grep panicked"),
+        ("echo 'Error: it' >&2; echo '  ╰▻ the last cause' >&2; echo >&2; exit 8", cli.Refusal, "the last cause"),
+        ("exit 8", cli.Refusal, "refused without a reason"),
+        ("exit 101", cli.Crash, "ast-grep ended with 101"),
+        ("kill -ABRT $$", cli.Crash, "ast-grep ended with -6"),
+        ("kill -SEGV $$", cli.Crash, "ast-grep ended with -11"),
+        ("kill -XFSZ $$", cli.Crash, "ast-grep ended with -25"),
+        ("kill -KILL $$", cli.Slow, "more than 20 s of processor time"),
+        ("kill -XCPU $$", cli.Slow, "more than 20 s of processor time"),
+        ("echo first >&2; echo second >&2; exit 2", RulewrightError, "ast-grep ended with 2: second"),
+        ("exit 3", RulewrightError, "ast-grep ended with 3: \n"),
+    ],
+)  # fmt: skip
+def test_every_way_to_end_has_its_meaning(
+    script: str, kind: type[Exception], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(kind, match=says):
+        scan_by(script, tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_that_it_found_something_is_no_failure(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert scan_by(f"exit {code}", tmp_path, monkeypatch) == cli.CliScan(0, [])
+
+
+def test_processor_time_and_the_clock_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "WALL_SECONDS", 0.3)
+    with pytest.raises(cli.Slow):
+        scan_by("exec sleep 30", tmp_path, monkeypatch)
+    monkeypatch.setattr(cli, "WALL_SECONDS", 60)
+    monkeypatch.setattr(cli, "CPU_SECONDS", 1)
+    with pytest.raises(cli.Slow):
+        scan_by("while :; do :; done", tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("before", ["", "é = '日本 𝄞'\n"])
+def test_edits_are_in_characters_and_outer_before_inner(before: str) -> None:
+    code = f"{before}old(old(1))\nold(2)\n"
+    found = cli.scan({**RULE, "message": "calls $A"}, "python", code, "r")
+    at = len(before)
+    assert found.n_matches == 3 and found.message == "calls old(1)"
+    assert [(one.start, one.end, one.text) for one in found.edits] == [
+        (at, at + 11, "new(old(1))"), (at + 4, at + 10, "new(1)"), (at + 12, at + 18, "new(2)"),
+    ]  # fmt: skip
+    assert [(one.match_start, one.match_end) for one in found.edits] == [
+        (e.start, e.end) for e in found.edits
+    ]
+
+
+def test_matches_without_a_fix_are_counted() -> None:
+    found = cli.scan({"rule": {"pattern": "old($A)"}}, "python", "old(1)\nold(2)\n", "r")
+    assert (found.n_matches, found.edits, found.message) == (2, [], "")
+
+
+@pytest.mark.parametrize(
+    ("version", "fits"), [("0.51.0", True), ("0.51.9", True), ("0.50.9", False), ("1.51.0", False)]
+)
+def test_only_the_minor_version_counts(version: str, fits: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "versions", lambda: {"ast-grep-cli": version})
+    if fits:
+        cli.check_version()
+    else:
+        with pytest.raises(RulewrightError, match=r"expected 0\.51\.x") as raised:
+            cli.check_version()
+        assert raised.value.hint is not None and "ast-grep-cli>=0.51,<0.52" in raised.value.hint
+        cli.check_version(allow_other=True)

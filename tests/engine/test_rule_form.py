@@ -1,0 +1,157 @@
+"""What a rule shows by its own text: parts that exclude each other, its variables, what it needs the CLI for."""
+
+# ruff: noqa: E501  (tables of cases read best unbroken)
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rulewright.actions import Action
+from rulewright.engine import audit, judge, patterns
+from rulewright.engine.rules import compile_rule
+from rulewright.languages import Language
+from rulewright.verdict import Verdict
+
+CALL, STRING, ANY = {"kind": "call"}, {"kind": "string"}, {"regex": "a"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "utils", "excludes"),
+    [
+        ({"kind": "call", "pattern": "f($A)"}, {}, False),
+        ({"kind": "string", "pattern": "f($A)"}, {}, True),
+        ({"all": [CALL, STRING]}, {}, True),
+        ({"all": [CALL, CALL]}, {}, False),
+        ({"any": [CALL, STRING]}, {}, False),
+        ({"kind": "call", "any": [CALL, STRING]}, {}, False),
+        ({"kind": "list", "any": [CALL, STRING]}, {}, True),
+        ({"kind": "list", "any": [CALL, ANY]}, {}, False),
+        ({"kind": "string", "matches": "u"}, {"u": CALL}, True),
+        ({"kind": "call", "matches": "u"}, {"u": CALL}, False),
+        ({"kind": "string", "all": [{"matches": "u"}]}, {"u": {"matches": "v"}, "v": CALL}, True),
+        ({"kind": "string", "has": CALL}, {}, False),
+        ({"kind": "string", "not": CALL}, {}, False),
+        ({"kind": "string", "pattern": {"context": "f($A)", "strictness": "template"}}, {}, False),
+        ({"kind": "string", "pattern": {"context": "f($A)", "strictness": "ast"}}, {}, True),
+        ({"kind": "string", "pattern": "$A"}, {}, False),
+    ],
+)
+def test_parts_that_exclude_each_other(rule: dict[str, Any], utils: dict[str, Any], excludes: bool) -> None:
+    given = {"rule": rule, **({"utils": utils} if utils else {})}
+    found = [one.kind for one in audit.form(Action("python", (given,)))]
+    assert found == (["matches-nothing"] if excludes else [])
+
+
+@pytest.mark.parametrize(
+    ("fix", "cases", "kinds"),
+    [
+        ("f($A)", ["f(1)"], set()),  # writes itself
+        ("g($A)", ["f(f(f(f(f(1)))))"], set()),  # five passes are enough for five levels
+        ("g($A)", ["f(" * 6 + "1" + ")" * 6], {"no-rest"}),
+        ("f($A, 1)", ["f(1)"], set()),
+        ("f(f($A))", ["f(1)"], {"no-rest"}),
+    ],
+)
+def test_a_rule_comes_to_rest_within_five_passes(fix: str, cases: list[str], kinds: set[str]) -> None:
+    action = Action("python", ({"rule": {"pattern": "f($A)"}, "fix": fix},))
+    found = {one.kind for code in cases for one in audit.effects(action, code, "x", whole_file=False)}
+    assert found == kinds
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_case_of_a_test_may_be_replaced_as_a_whole(whole: bool) -> None:
+    action = Action("python", ({"rule": {"kind": "module"}, "fix": "z" * 70},))
+    found = [one.kind for one in audit.effects(action, "aaaa()\n", "x", whole_file=whole)]
+    assert ("degenerate" in found) is whole
+
+
+@pytest.mark.parametrize(
+    ("language", "pattern", "broken", "kind"),
+    [
+        ("python", "f($A)", False, "call"),
+        ("python", "f(", True, None),
+        ("python", "$A", False, None),
+        ("javascript", "a = 1", False, "assignment_expression"),
+        ("go", "f($A)", True, "call_expression"),
+        ("rust", "f($A)", True, "call_expression"),
+    ],
+)
+def test_what_a_pattern_says(language: Language, pattern: str, broken: bool, kind: str | None) -> None:
+    facts = patterns.facts(pattern, None, language)
+    assert (facts.broken, facts.root_kind) == (broken, kind)
+
+
+@pytest.mark.parametrize(
+    ("language", "pattern", "source"),
+    [
+        ("python", "f($A)", "f(µA)"),
+        ("python", "f($$$A)", "f(µµµA)"),
+        ("python", "f($$$)", "f(µµµ)"),
+        ("python", "f($a, '$5')", "f($a, '$5')"),
+        ("python", "f($$)", "f($$)"),
+        ("python", "f($_)", "f(µ_)"),
+        ("javascript", "f($A)", "f($A)"),
+        ("c", "f($A)", "f(𐀀A)"),
+    ],
+)
+def test_the_text_that_is_parsed_for_a_pattern(language: Language, pattern: str, source: str) -> None:
+    assert patterns.to_source(pattern, language) == source
+
+
+@pytest.mark.parametrize(
+    ("pattern", "variables", "repeated", "anonymous"),
+    [
+        ("f($A, $B)", {"A", "B"}, set(), False),
+        ("f($A, $A)", {"A"}, {"A"}, False),
+        ("f($_, $A)", {"A"}, set(), True),
+        ("f($_A)", set(), set(), True),
+        ("f($$$)", set(), set(), True),
+        ("f($$$_X)", set(), set(), True),
+        ("f($$$X)", {"X"}, set(), False),
+        ("f(x)", set(), set(), False),
+    ],
+)
+def test_the_variables_of_a_pattern(
+    pattern: str, variables: set[str], repeated: set[str], anonymous: bool
+) -> None:
+    facts = patterns.facts(pattern, None, "python")
+    assert (set(facts.variables), set(facts.repeated), facts.anonymous) == (variables, repeated, anonymous)
+
+
+CLI = [
+    ({"rule": {"pattern": "f($A)"}, "fix": "g($A)"}, ""),
+    ({"rule": {"kind": "call"}, "fix": {"template": "x", "expandEnd": {"regex": ","}}}, ""),
+    ({"rule": {"kind": "call"}, "fix": {"template": "x", "expandEnd": {"pattern": "$B"}}}, "a variable inside"),
+    ({"rule": {"kind": "call"}, "utils": {"u": {"kind": "call"}},
+      "fix": {"template": "x", "expandStart": {"matches": "u"}}}, "a util inside"),
+    ({"rule": {"pattern": "f($A)"}, "fix": "$C",
+      "rewriters": [{"id": "r", "rule": {"kind": "integer", "pattern": "$N"}, "fix": "<$N>"}],
+      "transform": {"C": {"rewrite": {"source": "$A", "rewriters": ["r"]}}}}, ""),
+    ({"rule": {"pattern": "f($A)"}, "fix": "$C",
+      "rewriters": [{"id": "r", "rule": {"kind": "integer", "pattern": "$A"}, "fix": "<$A>"}],
+      "transform": {"C": {"rewrite": {"source": "$A", "rewriters": ["r"]}}}}, "a rewriter that shares $A"),
+    ({"rule": {"pattern": "f($A)"}, "fix": "$D",
+      "rewriters": [{"id": "r", "rule": {"kind": "integer", "pattern": "$N"}, "fix": "<$N>"}],
+      "transform": {"C": {"rewrite": {"source": "$A", "rewriters": ["r"]}},
+                    "D": {"replace": {"source": "$C", "replace": "a", "by": "b"}}}}, "reads a rewrite result"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rule", "reason"), CLI)
+def test_what_only_the_command_line_does(rule: dict[str, Any], reason: str) -> None:
+    needs = compile_rule(rule, "python").needs_cli
+    assert reason in needs if reason else needs == ""
+
+
+def test_an_empty_fix_means_what_it_drops_and_a_fix_of_blanks_too() -> None:
+    for fix, verdict in (("", Verdict.OK), (" ", Verdict.OK), ("x()", Verdict.LOSSY)):
+        rule = {"rule": {"kind": "assert_statement", "pattern": "assert $A"}, "fix": fix}
+        assert judge(Action("python", (rule,)), "b = 1\nassert a, c\n").verdict is verdict, fix
+
+
+def test_a_loss_is_told_with_its_line_and_cut() -> None:
+    rule = {"rule": {"pattern": "import $A"}, "fix": "import new"}
+    outcome = judge(Action("python", (rule,)), f"x = 1\nimport a, {'b' * 70}\n")
+    assert outcome.verdict is Verdict.LOSSY and outcome.detail.startswith("line 2: the match holds ")
+    assert f"'{'b' * 57}...' (dotted_name)" in outcome.detail

@@ -1,0 +1,164 @@
+"""Which files a walk takes, which it names with a reason, and which it only counts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rulewright.actions.rule_file import Document, read_rule_file
+from rulewright.engine import cli, walk
+from rulewright.errors import RulewrightError, UsageError
+
+PYTHON = "id: p\nlanguage: Python\nrule: {pattern: old($A)}\nfix: new($A)\n"
+GO = "id: g\nlanguage: Go\nrule: {pattern: old($A)}\nfix: new($A)\n"
+CPP = "id: c\nlanguage: Cpp\nrule: {pattern: old($A)}\nfix: new($A)\n"
+
+
+def documents(*texts: str) -> tuple[Document, ...]:
+    found = read_rule_file("---\n".join(texts))
+    assert isinstance(found, tuple)
+    return found
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def put(folder: Path, *names: str, text: str = "old(1)\n") -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
+def taken(found: walk.Walk) -> dict[str, tuple[int, ...]]:
+    return {str(one.path): one.documents for one in found.files}
+
+
+def test_each_file_has_the_rules_of_its_language(here: Path) -> None:
+    put(here, "a/x.py", "a/y.go", "a/z.rb")
+    found = walk.find([Path("a")], documents(PYTHON, GO, PYTHON))
+    assert taken(found) == {"a/x.py": (0, 2), "a/y.go": (1,)}
+    assert found.left_out() == []
+
+
+def test_a_rule_that_is_off_takes_no_file(here: Path) -> None:
+    put(here, "a/x.py", "a/y.go")
+    assert taken(walk.find([Path("a")], documents(PYTHON + "severity: off\n", GO))) == {"a/y.go": (1,)}
+    assert walk.find([Path("a")], documents(PYTHON + "severity: off\n")) == walk.Walk()
+
+
+def test_a_file_says_whether_a_rule_may_match_in_it(here: Path) -> None:
+    put(here, "a/x.py")
+    put(here, "a/y.py", text="fresh(1)\n")
+    found = walk.find([Path("a")], documents(PYTHON))
+    assert {str(one.path): one.may_match for one in found.files} == {"a/x.py": True, "a/y.py": False}
+
+
+def test_a_file_that_is_named_is_taken_whatever_it_is_called(here: Path) -> None:
+    put(here, "script", "note.txt", "code.h", "code.c")
+    names = [Path("script"), Path("note.txt")]
+    assert taken(walk.find(names, documents(PYTHON, GO))) == {"note.txt": (0,), "script": (0,)}
+    with pytest.raises(UsageError, match="script"):
+        walk.find(names, documents(PYTHON), strict=True)
+    assert taken(walk.find([Path("code.c")], documents(CPP))) == {"code.c": (0,)}
+    scoped = documents(PYTHON + 'files: ["a/**"]\n')
+    with pytest.raises(UsageError):
+        walk.find([Path("script")], scoped)
+
+
+def test_an_empty_file_is_not_taken(here: Path) -> None:
+    put(here, "script", "x.py", text="")
+    put(here, "y.py")
+    found = walk.find([Path("script"), Path("x.py"), Path("y.py")], documents(PYTHON))
+    assert taken(found) == {"y.py": (0,)} and found.named == []
+
+
+def test_a_file_of_another_language_is_named_and_alone_refused(here: Path) -> None:
+    put(here, "x.py", "y.go")
+    found = walk.find([Path("x.py"), Path("y.go")], documents(PYTHON))
+    assert found.named == [(Path("y.go"), "is go, the rule is for python")]
+    with pytest.raises(UsageError, match=r"y\.go: is go, the rule is for cpp and python"):
+        walk.find([Path("y.go")], documents(PYTHON, CPP))
+
+
+def test_one_file_by_two_names_is_taken_once(here: Path) -> None:
+    put(here, "a/x.py")
+    (here / "b").symlink_to("a")
+    found = walk.find([Path("a"), Path("./a/x.py"), Path("b")], documents(PYTHON))
+    assert len(found.files) == 1
+
+
+def test_what_is_left_out_is_counted(here: Path) -> None:
+    put(here, "a/x.py", "a/.d/x.py", "a/.d/y.py", "a/.d/z.go", "a/made/m.py", "a/made/n.py", "a/other.txt")
+    put(here, "a/made/empty.py", text="")
+    put(here, "a/.ignore", text="made/\n")
+    found = walk.find([Path("a")], documents(PYTHON))
+    assert (found.hidden, found.ignored, found.out_of_scope, found.at_least) == (2, 2, 0, False)
+    assert found.left_out() == [
+        "2 files that an ignore file names (.gitignore, .ignore)", "2 files hidden",
+    ]  # fmt: skip
+    scoped = walk.find([Path("a")], documents(PYTHON + 'files: ["nowhere/**"]\n'))
+    assert (taken(scoped), scoped.out_of_scope) == ({}, 1)
+    assert "1 file outside the `files` and `ignores` of the rules" in scoped.left_out()
+
+
+@pytest.mark.parametrize(("most", "at_least"), [(4, False), (3, True)])
+def test_counting_ends_at_a_bound(
+    here: Path, monkeypatch: pytest.MonkeyPatch, most: int, at_least: bool
+) -> None:
+    monkeypatch.setattr(walk, "MAX_ENTRIES", most)
+    put(here, "a/.d/b.py", "a/.d/c.py", "a/.d/d.py", "a/x.py")
+    found = walk.find([Path("a")], documents(PYTHON))
+    assert found.at_least is at_least
+    assert found.left_out() == ["at least 2 files hidden" if at_least else "3 files hidden"]
+
+
+def test_paths_that_are_not_there(here: Path) -> None:
+    (here / "gone.py").symlink_to("nowhere")
+    with pytest.raises(UsageError, match=r"x\.py: no such file or folder"):
+        walk.find([Path("x.py")], documents(PYTHON))
+    with pytest.raises(UsageError, match=r"gone\.py: a link to nowhere"):
+        walk.find([Path("gone.py")], documents(PYTHON))
+
+
+def test_globs_hold_from_the_folder_of_the_rule_file(here: Path) -> None:
+    put(here, "a/x.py", "b/a/y.py", "b/z.py")
+    scoped = documents(PYTHON + 'files: ["a/*"]\n')
+    assert taken(walk.find([Path(), Path("b")], scoped, base=here)) == {"a/x.py": (0,)}
+    assert taken(walk.find([Path("b")], scoped, base=here / "b")) == {"b/a/y.py": (0,)}
+
+
+@pytest.mark.parametrize(
+    ("script", "kind", "says"),
+    [
+        ("echo 'Error: it' >&2; echo '╰▻ a glob' >&2; exit 5", RulewrightError, "cannot walk here: a glob\n"),
+        ("exit 5", RulewrightError, "cannot walk here: exit 5\n"),
+        ("echo 'thread panicked at x' >&2; exit 0", cli.Crash, "panicked"),
+        ("kill -SEGV $$", cli.Crash, "panicked"),
+        ("exit 101", cli.Crash, "panicked"),
+    ],
+)  # fmt: skip
+def test_a_walk_that_fails_says_why(
+    here: Path, monkeypatch: pytest.MonkeyPatch, script: str, kind: type[Exception], says: str
+) -> None:
+    put(here, "x.py")
+    (here / "ast-grep").write_text(f"#!/bin/sh\n{script}\n")
+    (here / "ast-grep").chmod(0o755)
+    monkeypatch.setattr(cli, "binary", lambda: str(here / "ast-grep"))
+    with pytest.raises(kind, match=says):
+        walk.find([Path("x.py")], documents(PYTHON))
+
+
+def test_a_rule_that_breaks_ast_grep_down_leaves_every_file_to_be_tried(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(here, "x.py", text="fresh(1)\n")
+    real = cli.binary()
+    (here / "ast-grep").write_text(f'#!/bin/sh\ngrep -q old $3 && exit 101\nexec {real} "$@"\n')
+    (here / "ast-grep").chmod(0o755)
+    monkeypatch.setattr(cli, "binary", lambda: str(here / "ast-grep"))
+    (found,) = walk.find([Path("x.py")], documents(PYTHON)).files
+    assert found.may_match

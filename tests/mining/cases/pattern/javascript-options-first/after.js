@@ -1,1 +1,0 @@
-request({ method: verb }, url);

@@ -1,1 +1,0 @@
-request(url, { method: verb });

@@ -1,1 +1,0 @@
-user = Users.where({"id": uid}).first

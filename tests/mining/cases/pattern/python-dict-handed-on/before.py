@@ -1,1 +1,0 @@
-user = Users.find("first", {"id": uid})

@@ -1,1 +1,0 @@
-names = list([first, last])

@@ -1,3 +1,0 @@
-fn f() {
-    let s = [a, b].summed(&env);
-}

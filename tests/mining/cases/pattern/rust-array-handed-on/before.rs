@@ -1,3 +1,0 @@
-fn f() {
-    let s = sum_of(&env, [a, b]);
-}
