@@ -177,6 +177,15 @@ CHANGES = [
      "import a.Z;\nimport b.New;\n\nclass A {\n    Z f(New o) { return new New(o); }\n}\n",
      "import a.Old;\nimport a.Z;\n\nclass B {\n    Z g() { return new Old(1); }\n}\n",
      "import a.Z;\nimport b.New;\n\nclass B {\n    Z g() { return new New(1); }\n}\n"),
+    # One class of a package moves, others stay.
+    ("A.java", "package k.in;\n\nimport k.in.make.Mode;\nimport k.in.make.Z;\n\nclass A { Mode m; Z z; }\n",
+     "package k.in;\n\nimport k.make.Mode;\nimport k.in.make.Z;\n\nclass A { Mode m; Z z; }\n",
+     "package k.in.other;\n\nimport k.in.make.Mode;\nimport k.in.make.ModeFactory;\n\nclass B { Mode m; }\n",
+     "package k.in.other;\n\nimport k.make.Mode;\nimport k.in.make.ModeFactory;\n\nclass B { Mode m; }\n"),
+    # A file that defines the name does not import it.
+    ("a.py", "import os\n\n\ndef f(x):\n    return os.look(x)\n",
+     "import os\nfrom kit import look\n\n\ndef f(x):\n    return look(x)\n",
+     *["import sys\n\n\ndef look(x):\n    return sys.path\n\n\nlook(1)\n"] * 2),
     # A name that only comes from elsewhere: alone, beside another one, already there.
     ("a.py", "from kit import Map\nfrom z import y\n\nprint(isinstance(y, Map))\n",
      "from kit.base import Map\nfrom z import y\n\nprint(isinstance(y, Map))\n",
@@ -237,6 +246,31 @@ def test_a_change_of_nothing_is_no_failure(
         assert "nothing to do" in told.err
     if code == 1:
         assert "n.py: a new file" in told.err
+
+
+@pytest.mark.parametrize(
+    ("suffix", "pre", "post", "other", "why"),
+    [
+        (".java", "class A {\n    void f() {\n        filterAll();\n    }\n}\n",
+         "class A {\n    void f() {\n        filterSome();\n    }\n}\n",
+         "class B {\n    void g() {\n        filterAll();\n        x.filterAll();\n    }\n}\n", "literal"),
+        (".py", 'def f():\n    """Returns it all."""\n\ndef g():\n    """Returns a part, or nothing."""\n',
+         'def f():\n    """Return it all."""\n\ndef g():\n    """Return a part, or nothing."""\n',
+         'def g():\n    """Returns more of it."""\n', "only words of a text change"),
+    ],
+)  # fmt: skip
+def test_what_may_mean_something_else_there_is_only_possible(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    suffix: str, pre: str, post: str, other: str, why: str,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    for name, text in (("before", pre), ("after", post), ("other", other)):
+        (tmp_path / f"{name}{suffix}").write_text(text)
+    words = [f"before{suffix}", f"after{suffix}", f"other{suffix}"]
+    cli.main(["edit", "--like", *words, "--json", "--write"])
+    *rows, last = map(json.loads, capsys.readouterr().out.splitlines())
+    assert rows and last["sure"] == 0 and last["written"] == []
+    assert all(why in row["why"] for row in rows)
 
 
 def test_a_version_before_may_have_a_name_of_its_own(

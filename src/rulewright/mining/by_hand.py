@@ -28,6 +28,7 @@ from rulewright.mining import callees, imports, ties
 from rulewright.mining.diffs import Change
 from rulewright.mining.learn import cover
 from rulewright.mining.learn.mined import Tier, refuse
+from rulewright.mining.reading import old_text
 from rulewright.verdict import Place
 
 MANY_LEFT: Final = 3
@@ -75,6 +76,8 @@ class Learned:
             return f"the rule is of tier {rule.tier}"
         if place.comments_only:
             return "only a comment changes"
+        if _is_prose(rule.document.action, place.old):
+            return "only words of a text change"
         if _in_longer_word(rule.document.action, place.old):
             return "it is a part of a longer word there"
         if self._change_of(path) is not None:
@@ -117,6 +120,12 @@ class Learned:
 
 
 _RANK: Final = {"train": 0, "literal": 1, "reject": 2}
+
+
+def _is_prose(action: Action, old: str) -> bool:
+    """Whether a part of a string of several words is what a rule replaces."""
+    matcher = action.rules[0]["rule"]
+    return "transform" in action.rules[0] and "string" in str(matcher.get("kind")) and " " in old.strip()
 
 
 def _in_longer_word(action: Action, old: str) -> bool:
@@ -302,8 +311,33 @@ def _doubted(
         return "literal", f"of `{names[0]}` the change shows `{members.pop()}` only"
     if owner := callees.own_member(plain):
         return "literal", f"`{owner}` is of another class elsewhere"
+    if own := _own_method(action, changes):
+        return "literal", f"`{own}` is a method of another class elsewhere"
     left = _left_alone(action, changes)
     return ("literal", left) if left else ("train", reason)
+
+
+def _own_method(action: Action, changes: Sequence[Change]) -> str:
+    """A method that the changed code calls without a receiver, if a rule is about such a call.
+
+    In Java and C# that is a method of the class itself, or of what it derives from, unless it is imported.
+    """
+    if action.language not in ("java", "csharp"):
+        return ""
+    text = old_text(action.rules[0])
+    names = {text} if re.fullmatch(r"\w+", text) else set(_BARE_CALL.findall(text))
+    for change in changes:
+        lines = change.pre.splitlines()
+        changed = "\n".join(lines[n - 1] for n in _changed(change.pre, change.post) if 0 < n <= len(lines))
+        for name in names & set(_BARE_CALL.findall(changed)):
+            if not re.search(rf"import\s+static\s.*(?:\b{re.escape(name)}|\*)\s*;", change.pre):
+                return name
+    return ""
+
+
+_BARE_CALL: Final = re.compile(
+    r"(?<![\w.$])(?<!new )(?!(?:if|for|while|switch|catch|return|this|super)\b)(\w+)\s*\("
+)
 
 
 def _members(name: str, changes: Sequence[Change]) -> set[str]:

@@ -46,6 +46,14 @@ _PARTS: Final[Mapping[Language, tuple[str, ...]]] = {
 """Kinds of one name among several of one import."""
 _HOLDERS: Final[Mapping[Language, str]] = {"kotlin": "import_list", "go": "import_declaration"}
 """Kind of the node that holds the imports, where that is not the root."""
+_SCRIPT_DEFINITIONS: Final = ("function_declaration", "class_declaration", "variable_declarator")
+_DEFINITIONS: Final[Mapping[Language, tuple[str, ...]]] = {
+    "python": ("function_definition", "class_definition"), "javascript": _SCRIPT_DEFINITIONS,
+    "typescript": _SCRIPT_DEFINITIONS, "tsx": _SCRIPT_DEFINITIONS,
+    "java": ("class_declaration", "interface_declaration", "enum_declaration"),
+    "rust": ("function_item", "struct_item", "enum_item", "trait_item"),
+}  # fmt: skip
+"""Kinds of the nodes that define a name, by their field `name`."""
 _PATHS: Final[Mapping[Language, str]] = {"java": ".", "kotlin": ".", "rust": "::", "php": "\\"}
 """What stands between the parts of a name, where an import is one path."""
 _NAME: Final = re.compile(r"[A-Za-z_]\w*")
@@ -158,13 +166,14 @@ def bound(text: str, language: Language) -> dict[Bound, str]:
 def apart(pre: str, post: str, language: Language) -> str | None:
     """`post` with the imports of `pre`; `None` where both bind the same, or Go, or neither parses.
 
-    What a change does to names is what `rules` is for; a change of their modules alone is like any other,
-    but in Python, where a module is as often left by one of its names as moved with all of them.
+    What a change does to names is what `rules` is for. In JavaScript a change of their modules alone is like
+    any other; elsewhere a module is as often left by one of its names as moved with all of them.
     """
     old, new = bound(pre, language), bound(post, language)
     if language not in KINDS or language == "go":
         return None
-    same = set(old) == set(new) if language == "python" else {o.name for o in old} == {n.name for n in new}
+    by_path = language == "python" or language in _PATHS
+    same = set(old) == set(new) if by_path else {o.name for o in old} == {n.name for n in new}
     return None if same else _with_imports_of(pre, post, language)
 
 
@@ -235,6 +244,13 @@ def imports(one: Import, language: Language) -> dict[str, Any]:
 def binds(names: frozenset[str], language: Language) -> dict[str, Any]:
     """Some import of the file binds one of the names."""
     return _within(language, {**_kinds(KINDS[language]), "regex": rf"\b({_any_of(names)})\b"})
+
+
+def _defines(names: frozenset[str], language: Language) -> Iterator[dict[str, Any]]:
+    """The file itself defines one of the names."""
+    if kinds := _DEFINITIONS.get(language):
+        held = {**_kinds(NAMES[language]), "regex": f"^({_any_of(names)})$"}
+        yield _within(language, {**held, "inside": {**_kinds(kinds), "field": "name"}})
 
 
 def uses(names: frozenset[str], language: Language, but: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -368,6 +384,7 @@ def _bringing(one: Bound, statement: str, language: Language) -> Rule:
         _after_imports(_of_one(one, statement, language), language),
         uses(names, language, _alone(one, statement, language)),
         {"not": binds(names, language)},
+        *[{"not": one} for one in _defines(names, language)],
     )
 
 
