@@ -8,32 +8,29 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from rulewright.synth import shards, sources, windows
-from rulewright.synth.kinds import SHAPES, Shape, WindowKind
+from rulewright.synth.kinds import WindowKind
+from rulewright.synth.settings import SynthConfig
 from rulewright.synth.windows import WindowLimits
 
 LIBRARY = sources.standard_library()
 
 
-def options(kind: WindowKind, limits: WindowLimits, shapes: tuple[Shape, ...]) -> shards.SynthOptions:
-    return shards.SynthOptions(
-        seed=0, windows=(kind,), limits=limits, shapes=shapes, families=(), template_files=(),
-        packaged=True, wording="rich", phrasings=0, per_window=3, hold_out_rate=0.0,
-    )  # fmt: skip
-
-
 @pytest.mark.parametrize(
-    ("kind", "limits"), [("statement", WindowLimits(160, 80)), ("function", WindowLimits(2_400, 700))]
+    ("kind", "max_chars", "max_tokens"), [("statement", 160, 80), ("function", 2_400, 700)]
 )
 def test_records_from_three_real_files(
-    benchmark: BenchmarkFixture, tmp_path: Path, kind: WindowKind, limits: WindowLimits
+    benchmark: BenchmarkFixture, tmp_path: Path, kind: WindowKind, max_chars: int, max_tokens: int
 ) -> None:
     paths = [LIBRARY / name for name in ("argparse.py", "tarfile.py", "typing.py")]
     shard = shards.Batch(0, tuple(sources.find(paths, ["python"])))
-    chosen = options(kind, limits, SHAPES)
+    config = SynthConfig(
+        window=(kind,), max_chars=max_chars, max_tokens=max_tokens,
+        per_file_cap=0, siblings=0, hold_out_templates=False,
+    )  # fmt: skip
 
     def again() -> int:
         shards.path_of(tmp_path, shard).unlink(missing_ok=True)
-        return sum(shards.make_one((shard, tmp_path, chosen)).values())
+        return sum(shards.make_one((shard, tmp_path, config, 0)).values())
 
     made = benchmark.pedantic(again, rounds=2, iterations=1, warmup_rounds=0)
     benchmark.extra_info["records"] = made

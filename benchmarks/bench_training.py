@@ -38,16 +38,16 @@ def records(folder: Path, n: int) -> list[Any]:
     from rulewright import jsonl
     from rulewright.data.schemas import NormalizedRecord
     from rulewright.synth import shards, sources
-    from rulewright.synth.windows import WindowLimits
+    from rulewright.synth.settings import SynthConfig
 
-    options = shards.SynthOptions(
-        seed=0, windows=("statement",), limits=WindowLimits(200, 100), shapes=("single",), families=(),
-        template_files=(), packaged=True, wording="rich", phrasings=0, per_window=2, hold_out_rate=0.0,
+    config = SynthConfig(
+        window=("statement",), max_chars=200, max_tokens=100, shapes=("single",), per_window=2,
+        per_file_cap=0, siblings=0, hold_out_templates=False,
     )  # fmt: skip
     library = sources.standard_library()
     paths = [library / name for name in FILES if (library / name).is_file()]
     shard = shards.Batch(0, tuple(sources.find(paths, ["python"])))
-    shards.make_one((shard, folder, options))
+    shards.make_one((shard, folder, config, 0))
     *made, _ = jsonl.read(shards.path_of(folder, shard))
     random.Random(0).shuffle(made)
     known = NormalizedRecord.model_fields

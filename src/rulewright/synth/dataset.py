@@ -11,6 +11,7 @@ from rulewright.data import store
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.synth import collect
 from rulewright.synth.diversity import Diversity
+from rulewright.synth.settings import SynthConfig
 from rulewright.synth.shards import SOURCE
 from rulewright.synth.siblings import Pool
 
@@ -18,16 +19,7 @@ PER_EDIT = 2
 """How often one edit may occur, each time in other words."""
 
 
-def write(
-    paths: Sequence[Path],
-    out: Path,
-    negatives: Path,
-    version: str,
-    per_template_cap: int,
-    max_share: float,
-    limit: int = 0,
-    siblings: int = 0,
-) -> dict[str, Any]:
+def write(paths: Sequence[Path], config: SynthConfig, version: str) -> dict[str, Any]:
     """Write the data set and its diversity report; give the summary.
 
     Raises:
@@ -36,14 +28,15 @@ def write(
     candidates, dropped = collect.scan(paths)
     edits = [candidate for candidate in candidates if candidate.shape != "negative"]
     nothing = [candidate for candidate in candidates if candidate.shape == "negative"]
-    choice = collect.choose(edits, per_template_cap, max_share, PER_EDIT, limit)
-    idle = collect.choose(nothing, per_template_cap, max_share, 1, limit)
+    bounds = config.per_template_cap, config.max_template_share
+    choice = collect.choose(edits, *bounds, PER_EDIT, config.limit)
+    idle = collect.choose(nothing, *bounds, 1, config.limit)
     console.decided("most records a template", choice.cap or "no bound", choice.cap_reason)
-    pool = Pool(collect.rows(paths, choice.kept), collect.rows(paths, idle.kept)) if siblings else None
+    pool = Pool(collect.rows(paths, choice.kept), collect.rows(paths, idle.kept)) if config.siblings else None
     diversity = Diversity()
     metadata = store.write_dataset(
-        _records(collect.rows(paths, choice.kept), diversity, pool, siblings),
-        out,
+        _records(collect.rows(paths, choice.kept), diversity, pool, config.siblings),
+        config.out,
         SOURCE,
         license="mixed",
         version=version,
@@ -51,7 +44,8 @@ def write(
         dropped=choice.dropped,
         notes=["code before each edit is degraded by machine; code after it is real"],
     )
-    n_negatives = jsonl.write(negatives, map(_plain, collect.rows(paths, idle.kept))) if idle.kept else 0
+    rows = map(_plain, collect.rows(paths, idle.kept))
+    n_negatives = jsonl.write(config.negatives, rows) if idle.kept else 0
     summary = {
         "num_records": metadata.num_records,
         "splits": metadata.splits,
@@ -62,7 +56,7 @@ def write(
         "most_per_template": choice.cap,
         "diversity": diversity.summary(),
     }
-    jsonl.write_json(out / f"{SOURCE}.diversity.json", summary)
+    jsonl.write_json(config.out / f"{SOURCE}.diversity.json", summary)
     console.say(diversity.page(metadata.splits, n_negatives))
     return summary
 

@@ -70,23 +70,8 @@ def run(plan: SynthPlan, folder: RunDir) -> None:
     # The cap that will hold when `limit` is reached; `limit` where there is none.
     bounds = [config.limit, int(config.max_template_share * config.limit)]
     most = min(bounds + ([config.per_template_cap] if config.per_template_cap else []))
-    options = shards.SynthOptions(
-        seed=config.seed,
-        windows=config.window,
-        limits=windows.WindowLimits(config.max_chars, config.max_tokens),
-        shapes=config.shapes,
-        families=config.families,
-        template_files=tuple(map(str, config.templates)),
-        packaged=config.packaged,
-        wording=config.wording,
-        phrasings=config.phrasings,
-        per_window=config.per_window,
-        hold_out_rate=config.hold_out_rate if config.hold_out_templates else 0.0,
-        # Spread over the shards, with room for those that have few.
-        most=max(4, 3 * most // len(batches)) if most < config.limit else 0,
-        siblings=config.siblings,
-        per_file=config.per_file_cap,
-    )
+    # Spread over the shards, with room for those that have few.
+    per_shard = max(4, 3 * most // len(batches)) if most < config.limit else 0
     groups = {file.group for file in plan.files}
     console.decided("sources", f"{len(plan.files):,} files", f"groups: {len(groups):,}")
 
@@ -94,18 +79,8 @@ def run(plan: SynthPlan, folder: RunDir) -> None:
         # Duplicates take their part: make a third more than is wanted.
         return config.limit > 0 and sum(min(n, most) for n in counts.values()) >= config.limit * 4 // 3
 
-    paths = shards.make_all(batches, made, options, config.workers, enough)
-    summary = dataset.write(
-        paths,
-        config.out,
-        config.negatives,
-        plan.version,
-        config.per_template_cap,
-        config.max_template_share,
-        config.limit,
-        config.siblings,
-    )
-    folder.finish(summary)
+    paths = shards.make_all(batches, made, config, per_shard, enough)
+    folder.finish(dataset.write(paths, config, plan.version))
     shutil.rmtree(made)
 
 
@@ -122,7 +97,7 @@ def _require_families(config: SynthConfig) -> None:
     """Refuse the name of a family that there is none of: it would silently give nothing."""
     if not config.families:
         return
-    known = shards.family_names(config.packaged, tuple(str(path) for path in config.templates))
+    known = shards.family_names(config)
     wrong = [name for name in config.families if name not in known]
     if wrong:
         raise UsageError(

@@ -75,6 +75,11 @@ class SynthConfig(CommandConfig):
     json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
     """Print the summary as one JSON line on stdout."""
 
+    @property
+    def held_out_rate(self) -> float:
+        """Share of the templates that are kept whole for dev and test; 0: none."""
+        return self.hold_out_rate if self.hold_out_templates else 0.0
+
     def is_free(self, key: str) -> bool:
         """What the sources hold is compared, not where they lie."""
         return key in ("source_dir", "negatives") or super().is_free(key)

@@ -26,8 +26,8 @@ from rulewright.grammars import GRAMMARS
 from rulewright.languages import Language
 from rulewright.synth import instances, sources, templates, windows
 from rulewright.synth.grammar import of_kind
-from rulewright.synth.kinds import Shape, WindowKind, Wording
 from rulewright.synth.make import MadeEdit, Maker
+from rulewright.synth.settings import SynthConfig
 from rulewright.synth.siblings import renamed
 from rulewright.synth.sources import SourceFile
 from rulewright.synth.speech import Speech
@@ -38,31 +38,6 @@ SOURCE: Final = "synth"
 _SHARD_BYTES: Final = 400_000
 _WAVE: Final = 4
 _MAX_NAMES: Final = 400
-
-
-@dataclass(frozen=True)
-class SynthOptions:
-    """What decides the content of a shard, beside its files."""
-
-    seed: int
-    windows: tuple[WindowKind, ...]
-    limits: WindowLimits
-    shapes: tuple[Shape, ...]
-    families: tuple[str, ...]
-    """Of templates and of instance edits; empty: all."""
-    template_files: tuple[str, ...]
-    packaged: bool
-    wording: Wording
-    phrasings: int
-    per_window: int
-    hold_out_rate: float
-    """Share of the templates that are kept whole for dev and test; 0: none."""
-    most: int = 0
-    """Edits of one template in one shard; 0: no bound."""
-    per_file: int = 0
-    """Edits of one template in one file, and requests with nothing to do likewise; 0: no bound."""
-    siblings: int = 0
-    """Code elsewhere that a record is to know; 0: none, and no copies with other names are made."""
 
 
 @dataclass(frozen=True)
@@ -100,22 +75,22 @@ def path_of(folder: Path, shard: Batch) -> Path:
 def make_all(
     shards: Sequence[Batch],
     folder: Path,
-    options: SynthOptions,
-    workers: int,
-    enough: Callable[[Counter[str]], bool] = lambda made: False,
+    config: SynthConfig,
+    most: int,
+    enough: Callable[[Counter[str]], bool],
 ) -> list[Path]:
     """Make every shard that is not there yet; give the paths of those that count.
 
     Args:
         shards: in order.
         folder: where their files go.
-        options: what decides their content.
-        workers: processes.
+        config: what decides their content.
+        most: edits of one template in one shard; 0: no bound.
         enough: given the candidates by template after each wave of shards; true ends it.
     """
     paths: list[Path] = []
     made: Counter[str] = Counter()
-    results = ordered_map(make_one, [(shard, folder, options) for shard in shards], workers)
+    results = ordered_map(make_one, [(shard, folder, config, most) for shard in shards], config.workers)
     with console.progress("synth: shards", len(shards)) as bar, closing(results):
         for shard, counts in zip(shards, results, strict=True):
             made.update(counts)
@@ -126,12 +101,12 @@ def make_all(
     return paths
 
 
-def make_one(task: tuple[Batch, Path, SynthOptions]) -> dict[str, int]:
+def make_one(task: tuple[Batch, Path, SynthConfig, int]) -> dict[str, int]:
     """Write the candidates of one shard, unless they are there; count edits by first template.
 
     The last line is not a record: it counts what was made and dropped.
     """
-    shard, folder, options = task
+    shard, folder, config, most = task
     path = path_of(folder, shard)
     if path.exists():
         return dict(last_line(path)["made"])
@@ -145,8 +120,8 @@ def make_one(task: tuple[Batch, Path, SynthOptions]) -> dict[str, int]:
             dropped[f"file: {text.reason}"] += 1
             continue
         if file.language not in makers:
-            makers[file.language] = _maker(file.language, options)
-        for row in _records(file, text, makers[file.language], options):
+            makers[file.language] = _maker(file.language, config, most)
+        for row in _records(file, text, makers[file.language], config):
             if row["metadata"]["id"] not in seen:
                 seen.add(row["metadata"]["id"])
                 rows.append(row)
@@ -167,65 +142,67 @@ def last_line(path: Path) -> dict[str, Any]:
     return value
 
 
-def _maker(language: Language, options: SynthOptions) -> Maker:
-    chosen = templates.select(
-        _templates(options.packaged, options.template_files), [language], options.families
-    )
+def _maker(language: Language, config: SynthConfig, most: int) -> Maker:
+    chosen = [
+        template
+        for template in _templates(config.packaged, config.templates)
+        if template.language == language and (not config.families or template.family in config.families)
+    ]
     families = [
         name
         for name in instances.FAMILIES
-        if options.packaged
-        and (not options.families or name in options.families)
+        if config.packaged
+        and (not config.families or name in config.families)
         and (language == "python" or name not in instances.PYTHON_ONLY)
     ]
-    speech = Speech(options.wording, options.phrasings)
-    return Maker(language, chosen, families, options.shapes, speech, options.per_window, options.most)
+    speech = Speech(config.wording, config.phrasings)
+    return Maker(language, chosen, families, config.shapes, speech, config.per_window, most)
 
 
-def family_names(packaged: bool, template_files: tuple[str, ...]) -> list[str]:
+def family_names(config: SynthConfig) -> list[str]:
     """Every family of edits that could be asked for."""
-    static = {template.family for template in _templates(packaged, template_files)}
-    return sorted(static | (set(instances.FAMILIES) if packaged else set()))
+    static = {template.family for template in _templates(config.packaged, config.templates)}
+    return sorted(static | (set(instances.FAMILIES) if config.packaged else set()))
 
 
 @lru_cache(maxsize=4)
-def _templates(with_packaged: bool, files: tuple[str, ...]) -> tuple[templates.Codemod, ...]:
+def _templates(with_packaged: bool, files: tuple[Path, ...]) -> tuple[templates.Codemod, ...]:
     found = {template.name: template for template in (templates.packaged() if with_packaged else ())}
     for file in files:
-        found |= {template.name: template for template in templates.load(Path(file))}
+        found |= {template.name: template for template in templates.load(file)}
     return tuple(found[name] for name in sorted(found))
 
 
-def _records(file: SourceFile, text: str, maker: Maker, options: SynthOptions) -> Iterator[dict[str, Any]]:
+def _records(file: SourceFile, text: str, maker: Maker, config: SynthConfig) -> Iterator[dict[str, Any]]:
     split = split_of(file.group)
+    limits = WindowLimits(config.max_chars, config.max_tokens)
     identifier = GRAMMARS[file.language].identifier
     found = {node.text() for node in of_kind(windows.parse(text, file.language), identifier)}
     names = sorted(name for name in found if 1 < len(name) <= 24)
-    rng = random.Random(f"{options.seed} {file.name}")
+    rng = random.Random(f"{config.seed} {file.name}")
     if len(names) > _MAX_NAMES:
         names = sorted(rng.sample(names, _MAX_NAMES))
 
     asked: Counter[tuple[str, bool]] = Counter()
 
     def is_open(template: str, negative: bool = False) -> bool:
-        return not 0 < options.per_file <= asked[template, negative]
+        return not 0 < config.per_file_cap <= asked[template, negative]
 
     def usable(template: str) -> bool:
-        return held_out(template, options.hold_out_rate) in (None, split) and is_open(template)
+        return held_out(template, config.held_out_rate) in (None, split) and is_open(template)
 
-    for kind in options.windows:
-        cuts = windows.cut(text, file.language, kind, options.limits, rng)
-        if options.per_file:  # otherwise a file's first lines would be asked about, and never its last
+    for kind in config.window:
+        cuts = windows.cut(text, file.language, kind, limits, rng)
+        if config.per_file_cap:  # otherwise a file's first lines would be asked about, and never its last
             rng.shuffle(cuts)
         for window in cuts:
             for edit in maker.edits(window.text, names, rng, usable):
                 questions = [(name, edit.shape == "negative") for name in edit.sources]
                 if not all(is_open(*question) for question in questions):
                     maker.dropped["asked of its file often enough"] += 1
-                elif options.limits.fit(edit.pre) and len(edit.instruction) <= options.limits.max_chars * 2:
+                elif limits.fit(edit.pre) and len(edit.instruction) <= limits.max_chars * 2:
                     asked.update(questions)
-                    copy = _copy(edit, names, options)
-                    yield _record(edit, file, window, kind, split, options, copy)
+                    yield _record(edit, file, window, kind, split, config, _copy(edit, names, config))
                 else:
                     maker.dropped["pre too long"] += 1
 
@@ -248,11 +225,11 @@ def held_group(template: str, split: Split) -> str:
     return next(name for name in names if split_of(name) == split)
 
 
-def _copy(edit: MadeEdit, names: Sequence[str], options: SynthOptions) -> Sibling | None:
+def _copy(edit: MadeEdit, names: Sequence[str], config: SynthConfig) -> Sibling | None:
     """The edit with other names; drawn for itself, so that it changes nothing else."""
-    if not options.siblings or edit.shape == "negative":
+    if not config.siblings or edit.shape == "negative":
         return None
-    rng = random.Random(f"{options.seed} {edit.pre}")
+    rng = random.Random(f"{config.seed} {edit.pre}")
     return renamed(edit.action, edit.pre, edit.post, names, rng)
 
 
@@ -262,10 +239,10 @@ def _record(
     window: windows.Cut,
     kind: str,
     split: Split,
-    options: SynthOptions,
+    config: SynthConfig,
     copy: Sibling | None,
 ) -> dict[str, Any]:
-    held = [(name, kept) for name in edit.sources if (kept := held_out(name, options.hold_out_rate))]
+    held = [(name, kept) for name in edit.sources if (kept := held_out(name, config.held_out_rate))]
     metadata = RecordMetadata(
         id=record_id(edit.instruction, edit.pre, edit.post, file.language),
         source=SOURCE,
@@ -282,7 +259,7 @@ def _record(
             "sites": edit.sites,
             "candidates": edit.candidates,
             "phrasing": edit.phrasing,
-            "seed": options.seed,
+            "seed": config.seed,
         },
         siblings=(copy,) if copy else None,
     )

@@ -197,10 +197,3 @@ def _needs(rule: Mapping[str, Any]) -> tuple[str, ...]:
     if not isinstance(plain, str):
         plain = str(plain["context"]) if isinstance(plain, Mapping) and "selector" not in plain else ""
     return tuple(sorted(set(_WORD.findall(without_variables(plain)))))
-
-
-def select(
-    templates: Iterable[Codemod], languages: Sequence[Language], families: Sequence[str]
-) -> list[Codemod]:
-    """Keep the templates of the languages and, where families are named, of those."""
-    return [t for t in templates if t.language in languages and (not families or t.family in families)]
