@@ -123,7 +123,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(
         for step in (
             "store.Writer.__enter__",
             "store.Writer.__exit__",
-            "store.write_metadata",
+            "store.Writer.finish",
             "jsonl.write_text",
         )
         for times in (1, 2)
@@ -143,9 +143,9 @@ def test_interrupted_between_two_files_it_finishes_both(
         owner = getattr(owner, part)
     original, calls = getattr(owner, name), []
 
-    def interrupted(*arguments: Any) -> Any:
+    def interrupted(*arguments: Any, **named: Any) -> Any:
         calls.append(1)
-        result = original(*arguments)
+        result = original(*arguments, **named)
         if len(calls) == times:
             raise KeyboardInterrupt
         return result

@@ -17,10 +17,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rulewright.data import clean, files, pipeline, readers
+from rulewright.data import files, pipeline, readers
 from rulewright.data.drafts import Drop
-from rulewright.data.sources import SOURCES, Options
-from rulewright.data.splits import Fractions
+from rulewright.data.settings import IngestConfig
+from rulewright.data.sources import SOURCES
 from rulewright.errors import RulewrightError, UsageError
 
 Ingest = Callable[..., int]
@@ -348,8 +348,10 @@ def test_rows_of_any_shape_are_records_or_counted(
 ) -> None:
     row = {column: f"{text} = {i}\n" for i, column in enumerate(COLUMNS)} | odd
     work = tmp_path_factory.mktemp("work")
-    options = Options(name=name, clones=str(work), window=window, max_window_chars=20, license="mit")
-    job = pipeline.IngestJob(name, name, options, clean.Rules(), str(work), Fractions(), "s")
+    config = IngestConfig(
+        source=name, name=name, clones=str(work), window=window, max_window_chars=20, license="mit"
+    )
+    job = pipeline.IngestJob(config, work)
     unit = readers.Unit("rows", "x", payload=json.dumps(row).encode() + b"\n")
     shard = pipeline.make_shard((unit, job))
     assert shard.n_rows == 1 and shard.n_kept + shard.dropped.total() >= 1

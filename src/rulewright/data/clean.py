@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import compress
 from operator import ne
 from typing import Any, Final
@@ -17,6 +16,7 @@ from typing import Any, Final
 from rulewright.data import licenses
 from rulewright.data.drafts import Draft, Drop
 from rulewright.data.schemas import NormalizedRecord, RecordMetadata, record_id
+from rulewright.data.settings import IngestConfig
 from rulewright.languages import Language, language_of_path
 
 # Tried in this order where the declared language does not parse.
@@ -43,16 +43,10 @@ _UNDECODABLE: Final = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\ufffd\ud800-\udff
 _CONTROLS: Final = bytes(range(9)) + bytes(range(0x0E, 0x1B)) + bytes(range(0x1C, 0x20))
 
 
-@dataclass(frozen=True)
-class Rules:
-    """What is let through; all bounds are on one side of an edit."""
-
-    allow_licenses: tuple[str, ...] = licenses.PERMISSIVE
-    max_line_chars: int = 1_000
-    max_chars: int = 50_000
-    max_instruction_chars: int = 4_000
-    max_error_rate: float = 0.2
-    """Share of a text that may lie in syntax errors, in [0, 1]."""
+MAX_LINE_CHARS: Final = 1_000
+MAX_INSTRUCTION_CHARS: Final = 4_000
+MAX_ERROR_RATE: Final = 0.2
+"""Share of a text that may lie in syntax errors, in [0, 1]."""
 
 
 def text_of(text: str) -> str:
@@ -60,7 +54,7 @@ def text_of(text: str) -> str:
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
-def clean(draft: Draft, source: str, rules: Rules) -> NormalizedRecord | Drop:
+def clean(draft: Draft, config: IngestConfig) -> NormalizedRecord | Drop:
     """Check and normalize a draft; the reasons are those of the table in docs/reference/data.md."""
     instruction = (
         " ".join(text_of(draft.instruction).split())
@@ -69,20 +63,20 @@ def clean(draft: Draft, source: str, rules: Rules) -> NormalizedRecord | Drop:
     )
     pre, post = text_of(draft.pre), text_of(draft.post)
     drop = (
-        _license_drop(draft, rules)
-        or _text_drop(instruction, pre, post, rules)
+        _license_drop(draft, config)
+        or _text_drop(instruction, pre, post, config.max_chars)
         or _generated_drop(draft.path, pre)
     )
     if drop:
         return drop
-    parsed = _language(draft, pre, post, rules)
+    parsed = _language(draft, pre, post)
     if isinstance(parsed, Drop):
         return parsed
     language, tags = parsed
     metadata: dict[str, Any] = {
         **draft.extra,
         "id": record_id(instruction, pre, post, language),
-        "source": source,
+        "source": config.name,
         "license": licenses.normalize(draft.license),
         "group": draft.group or record_id(instruction, pre, post, language),
         "commit": ",".join(draft.commits) or None,
@@ -99,17 +93,17 @@ def clean(draft: Draft, source: str, rules: Rules) -> NormalizedRecord | Drop:
     )
 
 
-def _license_drop(draft: Draft, rules: Rules) -> Drop | None:
+def _license_drop(draft: Draft, config: IngestConfig) -> Drop | None:
     license = licenses.normalize(draft.license) if draft.license else licenses.UNKNOWN
-    if licenses.allowed(license, rules.allow_licenses):
+    if licenses.allowed(license, config.allow_licenses):
         return None
     return Drop("license", f"{license} (as given: {draft.license[:80]!r})")
 
 
-def _text_drop(instruction: str, pre: str, post: str, rules: Rules) -> Drop | None:
+def _text_drop(instruction: str, pre: str, post: str, max_chars: int) -> Drop | None:
     if not instruction:
         return Drop("no_instruction")
-    if len(instruction) > rules.max_instruction_chars:
+    if len(instruction) > MAX_INSTRUCTION_CHARS:
         return Drop("instruction_long", f"{len(instruction):,} characters")
     if not pre.strip():
         return Drop("empty_pre", "a file creation is not an edit")
@@ -123,11 +117,11 @@ def _text_drop(instruction: str, pre: str, post: str, rules: Rules) -> Drop | No
         if found:
             return Drop("undecodable", f"U+{ord(found.group()):04X} at character {found.start():,}")
     longest = max(len(pre), len(post))
-    if longest > rules.max_chars:
-        return Drop("too_long", f"{longest:,} characters, bound {rules.max_chars:,}")
+    if longest > max_chars:
+        return Drop("too_long", f"{longest:,} characters, bound {max_chars:,}")
     line = max(max(map(len, old)), max(map(len, new)))
-    if line > rules.max_line_chars:
-        return Drop("long_line", f"{line:,} characters, bound {rules.max_line_chars:,}")
+    if line > MAX_LINE_CHARS:
+        return Drop("long_line", f"{line:,} characters, bound {MAX_LINE_CHARS:,}")
     if any(mark in post for mark in _CONFLICT_MARKS) and _CONFLICT.search(post):
         return Drop("merge_conflict", "conflict markers in the new side")
     return None
@@ -161,7 +155,7 @@ def _generated_drop(path: str, pre: str) -> Drop | None:
     return Drop("generated", f"it says {found.group()[:60]!r}") if found else None
 
 
-def _language(draft: Draft, pre: str, post: str, rules: Rules) -> tuple[Language, list[str]] | Drop:
+def _language(draft: Draft, pre: str, post: str) -> tuple[Language, list[str]] | Drop:
     """Decide the language: extension, then declaration, confirmed by parsing."""
     by_path = language_of_path(draft.path) if draft.path else "other"
     language = by_path if by_path != "other" else draft.language
@@ -179,7 +173,7 @@ def _language(draft: Draft, pre: str, post: str, rules: Rules) -> tuple[Language
         if after < bound and (before := error_rate(pre, other)) + after < bound:
             best = (other, before, after)
     language, before, after = best
-    if min(before, after) > rules.max_error_rate:
+    if min(before, after) > MAX_ERROR_RATE:
         return Drop(
             "unparsable", f"{before:.0%} and {after:.0%} of the sides lie in {language} syntax errors"
         )
@@ -192,18 +186,17 @@ def error_rate(code: str, language: Language) -> float:
     """Share of a text that is syntax errors, in [0, 1]; a missing token counts as one character."""
     from ast_grep_py import SgRoot
 
-    root = SgRoot(code, language).root()
+    from rulewright.engine.parsing import faults
+
     n_wrong = 0
     end = -1
-    for node in root.find_all(any=[{"kind": "ERROR"}, {"regex": "^$"}]):
-        if node.kind() == "ERROR":
-            span = node.range()
-            if span.start.index >= end:
-                n_wrong += max(1, span.end.index - span.start.index)
-                end = span.end.index
-        # A token that the parser had to make up is an empty leaf.
-        elif node.is_leaf() and node.kind() not in ("", "\n") and node.parent():
+    for node in faults(SgRoot(code, language).root()):
+        span = node.range()
+        if node.kind() != "ERROR":
             n_wrong += 1
+        elif span.start.index >= end:
+            n_wrong += max(1, span.end.index - span.start.index)
+            end = span.end.index
     return min(1.0, n_wrong / max(1, len(code)))
 
 

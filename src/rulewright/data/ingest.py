@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Final
 
 from rulewright import console, jsonl
-from rulewright.config import did_you_mean
-from rulewright.data import clean, files, hub, index, inputs, pipeline, publish, readers, store
+from rulewright.data import files, hub, index, inputs, pipeline, publish, readers, store
 from rulewright.data.decontaminate import EvaluationIndex
 from rulewright.data.index import Ingested
 from rulewright.data.settings import IngestConfig
-from rulewright.data.sources import SOURCES, Options, Source
+from rulewright.data.sources import SOURCES, Source
 from rulewright.data.splits import Fractions
-from rulewright.errors import UsageError
+from rulewright.errors import UsageError, did_you_mean
 from rulewright.languages import LANGUAGES, normalize_language
 from rulewright.locks import Lock
 from rulewright.runs import RunDir, file_sha256
@@ -38,14 +37,19 @@ class IngestPlan:
     """A source whose inputs and options were checked."""
 
     config: IngestConfig
+    """As it was given."""
     source: Source
-    name: str
-    """Of the output files."""
-    options: Options
+    options: IngestConfig
+    """With what the source decides filled in."""
     inputs: inputs.Inputs
     against: Mapping[str, str]
     """Evaluation sets to keep clear of, with their SHA-256."""
     evaluation: EvaluationIndex | None
+
+    @property
+    def name(self) -> str:
+        """Of the output files."""
+        return self.options.name
 
     def claim(self) -> RunDir:
         """The run directory of the source."""
@@ -65,14 +69,21 @@ def plan(config: IngestConfig) -> IngestPlan:
         UsageError: an option is impossible, or an input is absent or not what it should be.
     """
     source = _source(config)
-    name = config.name or source.name
-    options = _options(config, source, name)
+    _check(config)
     Fractions(*config.fractions).checked()
+    options = config.model_copy(
+        update={
+            "name": config.name or source.name,
+            "license": config.license or source.license,
+            "message_filter": config.message_filter or source.message_filter,
+            "window": (source.name == "git") if config.window is None else config.window,
+        }
+    )
     given, revision = _fetched(config, source)
     found = inputs.find(source, given, options, revision)
     against = _against(config, source)
     evaluation = EvaluationIndex.build([Path(path) for path in against]) if against else None
-    return IngestPlan(config, source, name, options, found, against, evaluation)
+    return IngestPlan(config, source, options, found, against, evaluation)
 
 
 def run(plan: IngestPlan, folder: RunDir) -> None:
@@ -89,8 +100,11 @@ def run(plan: IngestPlan, folder: RunDir) -> None:
 
 def _ingested(plan: IngestPlan, folder: RunDir) -> Ingested:
     """Make every shard that is not there yet."""
-    config = plan.config
-    job = _job(plan, folder.path)
+    config, work = plan.config, folder.path
+    saved = work / "against.npz" if plan.evaluation is not None else None
+    if saved is not None and plan.evaluation is not None and not saved.exists():
+        plan.evaluation.save(saved)
+    job = pipeline.IngestJob(plan.options, work, saved)
     n_units = n_kept = 0
     with console.progress(f"ingest {plan.name}") as bar:
         tasks = ((unit, job) for unit in plan.inputs.units())
@@ -109,7 +123,7 @@ def _ingested(plan: IngestPlan, folder: RunDir) -> Ingested:
         whole_rejects=config.rejects == "rows",
         facts=dataclasses.replace(
             plan.inputs.facts(),
-            license=config.license or plan.source.license or "per row",
+            license=plan.options.license or "per row",
             against=dict(plan.against),
             notes=[plan.source.note] if plan.source.note else [],
         ),
@@ -136,8 +150,8 @@ def _source(config: IngestConfig) -> Source:
     return source
 
 
-def _options(config: IngestConfig, source: Source, name: str) -> Options:
-    columns = {}
+def _check(config: IngestConfig) -> None:
+    """Refuse what the types of the options cannot: a column, a template, a language."""
     for pair in config.columns:
         ours, equals, theirs = pair.partition("=")
         if not equals or not theirs or ours not in _COLUMNS:
@@ -145,7 +159,6 @@ def _options(config: IngestConfig, source: Source, name: str) -> Options:
             raise UsageError(
                 f"--columns {pair}: expected OURS=THEIRS{near}", f"OURS is one of {', '.join(_COLUMNS)}"
             )
-        columns[ours] = theirs
     try:
         config.fallback_instruction.format(name="", words="")
     except (KeyError, IndexError, ValueError) as error:
@@ -153,28 +166,12 @@ def _options(config: IngestConfig, source: Source, name: str) -> Options:
             f"--fallback-instruction {config.fallback_instruction!r}: {type(error).__name__}: {error}",
             "only {name} and {words} can stand in it; other braces are doubled",
         ) from error
-    return Options(
-        name=name,
-        columns=columns,
-        license=config.license or source.license,
-        language=_language(config),
-        message_filter=config.message_filter or source.message_filter,
-        group_by=config.group_by,
-        window=(source.name == "git") if config.window is None else config.window,
-        max_window_chars=config.max_window_chars,
-        fallback_instruction=config.fallback_instruction,
-        clones=config.clones,
-    )
-
-
-def _language(config: IngestConfig) -> str:
     if config.language and normalize_language(config.language) == "other":
-        ours = [name for name in LANGUAGES if name != "other"]
-        near = did_you_mean(config.language.lower(), ours)
+        known = [name for name in LANGUAGES if name != "other"]
+        near = did_you_mean(config.language.lower(), known)
         raise UsageError(
-            f"--language {config.language}: no language of ours{near}", f"one of {', '.join(ours)}"
+            f"--language {config.language}: no language of ours{near}", f"one of {', '.join(known)}"
         )
-    return config.language
 
 
 def _fetched(config: IngestConfig, source: Source) -> tuple[tuple[str, ...], str]:
@@ -199,24 +196,6 @@ def _against(config: IngestConfig, source: Source) -> dict[str, str]:
             console.decided("against", path, "an evaluation set that was ingested")
             paths.append(path)
     return {str(path): file_sha256(path) for path in paths}
-
-
-def _job(plan: IngestPlan, work: Path) -> pipeline.IngestJob:
-    saved = work / "against.npz"
-    if plan.evaluation is not None and not saved.exists():
-        plan.evaluation.save(saved)
-    config = plan.config
-    return pipeline.IngestJob(
-        source=plan.source.name,
-        name=plan.name,
-        options=plan.options,
-        rules=clean.Rules(allow_licenses=config.allow_licenses, max_chars=config.max_chars),
-        work=str(work),
-        fractions=Fractions(*config.fractions),
-        salt=config.salt,
-        against=str(saved) if plan.evaluation is not None else "",
-        whole_rejects=config.rejects == "rows",
-    )
 
 
 def _write_tasks(plan: IngestPlan) -> None:

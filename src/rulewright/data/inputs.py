@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,8 @@ from typing import Any, Final, Protocol
 
 from rulewright.data import files, readers, store
 from rulewright.data.index import Facts
-from rulewright.data.sources import Options, Source
+from rulewright.data.settings import IngestConfig
+from rulewright.data.sources import Source
 from rulewright.errors import UsageError
 from rulewright.runs import file_sha256
 
@@ -77,7 +78,7 @@ class Repositories:
 
         known = {"repository": str(path), "repo": git.name_of(path), "license": git.license_at(path)}
         rows = ({**row, **known} for row in git.commits(path))
-        return _row_pieces(str(path), rows, _COMMITS_PER_UNIT)
+        return readers.packed(str(path), rows, n_rows=_COMMITS_PER_UNIT)
 
     def stamps(self) -> dict[str, str]:
         return dict(self.heads)
@@ -104,7 +105,7 @@ class FolderRows:
 
     def units(self) -> Iterator[readers.Unit]:
         place = str(self.paths[0])
-        return readers.number(_row_pieces(place, self.rows(self.paths), _ROWS_PER_UNIT))
+        return readers.number(readers.packed(place, self.rows(self.paths), n_rows=_ROWS_PER_UNIT))
 
     def stamps(self) -> dict[str, str]:
         digest = hashlib.sha256()
@@ -120,7 +121,7 @@ class FolderRows:
         )
 
 
-def find(source: Source, given: Sequence[str], options: Options, revision: str = "") -> Inputs:
+def find(source: Source, given: Sequence[str], config: IngestConfig, revision: str = "") -> Inputs:
     """Check the inputs of a source.
 
     Raises:
@@ -145,16 +146,16 @@ def find(source: Source, given: Sequence[str], options: Options, revision: str =
         from rulewright.data.sources import fixtures
 
         return FolderRows(tuple(map(Path, given)), "per row", fixtures.rows_of)
-    if source.name == "agentpack" and not Path(options.clones or "-").is_dir():
+    if source.name == "agentpack" and not Path(config.clones or "-").is_dir():
         raise UsageError(
             "agentpack: its rows are patches without the files they apply to"
-            + (f", and {options.clones} is no folder" if options.clones else ""),
+            + (f", and {config.clones} is no folder" if config.clones else ""),
             "give --clones FOLDER with local clones of the repositories (OWNER/NAME); "
             "rows without a clone are counted as `no_clone`",
         )
     paths = files.find(given)
     for path in paths:
-        _check_columns(source, path, options)
+        _check_columns(source, path, config.mapping)
     return Files(paths, revision)
 
 
@@ -167,7 +168,7 @@ def _repositories(given: Sequence[str]) -> Repositories:
     return Repositories(paths, {str(path): git.head_of(path) for path in paths})
 
 
-def _check_columns(source: Source, path: Path, options: Options) -> None:
+def _check_columns(source: Source, path: Path, mapping: Mapping[str, str]) -> None:
     columns = files.columns_of(path)
     if source.name == "jsonl":
         from rulewright.data.sources.columns import missing
@@ -177,7 +178,7 @@ def _check_columns(source: Source, path: Path, options: Options) -> None:
                 f"{path}: this is CanItEdit, which is for evaluation only",
                 "use `rulewright ingest canitedit`: it goes to the test split and nowhere else",
             )
-        lacking = missing(columns, options.columns)
+        lacking = missing(columns, mapping)
         if lacking and (what := files.rows_of_another_kind(columns)):
             raise UsageError(f"{path}: {what[0]}; expected rows with an old and a new side", what[1])
         if lacking:
@@ -211,15 +212,3 @@ def _better_source(columns: set[str], path: Path) -> str:
 def _listing(columns: Iterable[str]) -> str:
     names = list(columns)
     return ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
-
-
-def _row_pieces(place: str, rows: Iterable[dict[str, Any]], size: int) -> Iterator[readers.Unit]:
-    held: list[bytes] = []
-    first = 1
-    for count, row in enumerate(rows, start=1):
-        held.append(json.dumps(row).encode() + b"\n")
-        if len(held) >= size:
-            yield readers.Unit("rows", place, 0, 0, first, b"".join(held))
-            held, first = [], count + 1
-    if held:
-        yield readers.Unit("rows", place, 0, 0, first, b"".join(held))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Collection
+from pathlib import Path
 from typing import Final
 
 UNKNOWN: Final = "unknown"
@@ -68,6 +69,15 @@ def normalize(name: str) -> str:
 def allowed(license: str, allow: Collection[str]) -> bool:
     """Whether every license of a normalized name is on the list."""
     return all(part in allow for part in license.split(" and "))
+
+
+def of_folder(folder: Path, above: int) -> str:
+    """What the license file of a folder says, or else that of the nearest of so many folders above it."""
+    for place in (folder, *folder.resolve().parents[:above]):
+        for file in sorted(place.glob("[Ll][Ii][Cc][Ee][Nn][CcSs][Ee]*")):
+            if file.is_file():
+                return of_text(file.read_text(encoding="utf-8", errors="replace"))
+    return ""
 
 
 def of_text(text: str) -> str:

@@ -71,7 +71,7 @@ def tidy(subject: str) -> str:
     return subject[:1].upper() + subject[1:]
 
 
-def check(message: str, how: Filter) -> str | Drop:
+def check(message: str, how: Filter | None) -> str | Drop:
     """Give the instruction that a commit message makes, or why it makes none.
 
     Args:
@@ -86,7 +86,7 @@ def check(message: str, how: Filter) -> str | Drop:
     subject = subject_of(message)
     if not subject:
         return Drop("message_empty")
-    if how == "off":
+    if how in (None, "off"):
         return subject
     if how == "relaxed":
         subject = tidy(subject)

@@ -21,8 +21,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rulewright import console, jsonl
 from rulewright.data.schemas import NormalizedRecord
-from rulewright.data.store import EVALUATION_ONLY, problems_of
-from rulewright.errors import UsageError
+from rulewright.data.store import EVALUATION_ONLY
+from rulewright.errors import UsageError, problems_of
 
 Policy = Literal["undersample", "repeat", "all"]
 

@@ -21,11 +21,13 @@ from rulewright.data import clean, keys, readers
 from rulewright.data.decontaminate import EvaluationIndex, Overlap
 from rulewright.data.drafts import Draft, Drop
 from rulewright.data.schemas import SPLITS, NormalizedRecord
+from rulewright.data.settings import IngestConfig
 from rulewright.data.shards import Shard, read_summary, shard_path, whole, write_summary
 from rulewright.data.signatures import EditTokens, tokens
-from rulewright.data.sources import SOURCES, Normalize, Options
+from rulewright.data.sources import SOURCES, Normalize
 from rulewright.data.splits import Fractions, split_of
-from rulewright.data.store import problems_of, reject_line
+from rulewright.data.store import reject_line
+from rulewright.errors import problems_of
 from rulewright.languages import LANGUAGES
 
 _Made = tuple[NormalizedRecord, EditTokens]
@@ -35,32 +37,25 @@ _Made = tuple[NormalizedRecord, EditTokens]
 class IngestJob:
     """All that decides what becomes of a row; the same for every unit of a run."""
 
-    source: str
-    name: str
-    """Of the output files."""
-    options: Options
-    rules: clean.Rules
-    work: str
-    fractions: Fractions
-    salt: str
-    against: str = ""
+    config: IngestConfig
+    """With what the source decides filled in."""
+    work: Path
+    against: Path | None = None
     """The saved `EvaluationIndex`, if any."""
-    whole_rejects: bool = True
 
 
 def make_shard(task: tuple[readers.Unit, IngestJob]) -> Shard:
     """Turn a unit into a shard, unless that is done already."""
     unit, job = task
-    done = shard_path(Path(job.work), unit.number, "keys")
-    if done.exists():
-        return read_summary(Path(job.work), unit.number)
+    if shard_path(job.work, unit.number, "keys").exists():
+        return read_summary(job.work, unit.number)
     return _Maker(unit, job).make()
 
 
 class _Maker:
     def __init__(self, unit: readers.Unit, job: IngestJob) -> None:
         self._unit, self._job = unit, job
-        self._source = SOURCES[job.source]
+        self._source = SOURCES[job.config.source]
         self._normalize = _normalizer(self._source.normalize)
         self._against = _evaluation(job.against) if job.against else None
         self._columns: dict[str, list[Any]] = {name: [] for name in keys.COLUMNS}
@@ -69,7 +64,7 @@ class _Maker:
         self._n_rows = 0
 
     def make(self) -> Shard:
-        work, number = Path(self._job.work), self._unit.number
+        work, number = self._job.work, self._unit.number
         with (
             whole(shard_path(work, number, "records")) as records,
             whole(shard_path(work, number, "rejects")) as rejects,
@@ -81,8 +76,9 @@ class _Maker:
                         self._dropped[result.reason] += 1
                         row = item.value if isinstance(item.value, dict) else None
                         line = reject_line(
-                            result.reason, item.place, row if self._job.whole_rejects else None, result.detail
-                        )
+                            result.reason, item.place,
+                            row if self._job.config.rejects == "rows" else None, result.detail,
+                        )  # fmt: skip
                         rejects.write(line.encode() + b"\n")
                     else:
                         record, edit = result
@@ -108,14 +104,14 @@ class _Maker:
         if strange:
             yield Drop("not_text", f"{strange[0]} holds {type(row[strange[0]]).__name__}, expected text")
             return
-        for draft in self._normalize(row, self._job.options):
+        for draft in self._normalize(row, self._job.config):
             yield self._checked(draft)
 
     def _checked(self, draft: Draft | Drop) -> _Made | Drop:
         if isinstance(draft, Drop):
             return draft
         try:
-            record = clean.clean(draft, self._job.name, self._job.rules)
+            record = clean.clean(draft, self._job.config)
         except ValidationError as error:
             return Drop("invalid", problems_of(error))
         if isinstance(record, Drop):
@@ -164,7 +160,8 @@ class _Maker:
         return record.model_copy(update={"metadata": known.model_copy(update=left)})
 
     def _enter(self, record: NormalizedRecord, edit: EditTokens, place: str) -> None:
-        where: Any = split_of(record.metadata.group, self._job.salt, self._job.fractions)
+        config = self._job.config
+        where: Any = split_of(record.metadata.group, config.salt, Fractions(*config.fractions))
         if self._source.evaluation_only:
             where = "test"
         columns = self._columns
@@ -190,5 +187,5 @@ def _normalizer(name: str) -> Normalize:
 
 
 @lru_cache(maxsize=1)
-def _evaluation(path: str) -> EvaluationIndex:
-    return EvaluationIndex.load(Path(path))
+def _evaluation(path: Path) -> EvaluationIndex:
+    return EvaluationIndex.load(path)

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from rulewright import jsonl
 from rulewright.data import dedup, index, keys, store
 from rulewright.data.index import Ingested
-from rulewright.data.schemas import SPLITS, DatasetMetadata
+from rulewright.data.schemas import SPLITS
 from rulewright.data.shards import Shard, read_summary, shard_path
 from rulewright.data.sources import SOURCES
 from rulewright.errors import RulewrightError
@@ -164,26 +164,13 @@ def _write(out: Path, source: Ingested, fates: _Fates) -> None:
             raise _nothing_left(out, source, dropped, n_rows)
     facts = source.facts
     others = {one.name: store.read_metadata(out, one.name) for one in fates.earlier()}
-    store.write_metadata(
-        out,
-        DatasetMetadata(
-            source=source.name,
-            version=facts.version,
-            license=facts.license,
-            downloaded_at=facts.downloaded_at,
-            sha256=store.digest_of(out, source.name),
-            num_records=writer.splits.total(),
-            rows_in=n_rows,
-            splits={name: writer.splits[name] for name in SPLITS},
-            languages=dict(sorted(writer.languages.items())),
-            dropped=dict(sorted(dropped.items())),
-            inputs=facts.inputs,
-            flagged=dict(sorted(sum((shard.flagged for shard in shards), Counter[str]()).items())),
-            compared_with={name: other.sha256 for name, other in others.items() if other is not None},
-            against=facts.against,
-            notes=facts.notes,
-            made_by=index.MADE_BY,
-        ),
+    writer.finish(
+        **vars(facts),
+        rows_in=n_rows,
+        dropped=dict(sorted(dropped.items())),
+        flagged=dict(sorted(sum((shard.flagged for shard in shards), Counter[str]()).items())),
+        compared_with={name: other.sha256 for name, other in others.items() if other is not None},
+        made_by=index.MADE_BY,
     )
 
 

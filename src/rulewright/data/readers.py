@@ -43,8 +43,8 @@ class Unit(NamedTuple):
     first_line: int = 1
     payload: bytes = b""
     """JSON lines, where the worker does not read the file itself."""
-    skipped: tuple[tuple[int, str], ...] = ()
-    """Lines left out of the payload, with the reason."""
+    skipped: tuple[int, ...] = ()
+    """Lines left out of the payload, for they are too long."""
     number: int = 0
     """Among all pieces of a run's inputs (`number`)."""
 
@@ -88,43 +88,23 @@ def items(unit: Unit) -> Iterator[InputRow]:
                 stream.seek(unit.start)
                 yield from _items(stream, unit, unit.end - unit.start)
         case "lines" | "rows":
-            for line, problem in unit.skipped:
-                yield InputRow(f"{unit.path}:{line}", Drop("json_line_long", problem))
+            for number in unit.skipped:
+                yield from _item(unit, number, None)
             yield from _items(io.BytesIO(unit.payload), unit, len(unit.payload))
         case "parquet":
             yield from _parquet_items(Path(unit.path), unit.start)
 
 
 def _items(stream: BinaryIO, unit: Unit, n_bytes: int) -> Iterator[InputRow]:
-    line, done = unit.first_line - 1, 0
-    while done < n_bytes:
-        raw = stream.readline(jsonl.MAX_LINE_BYTES + 1)
-        if not raw:
-            return
-        line, done = line + 1, done + len(raw)
-        place = f"{unit.path}:{line}"
-        if len(raw) > jsonl.MAX_LINE_BYTES:
-            while raw and not raw.endswith(b"\n"):
-                raw = stream.readline(jsonl.MAX_LINE_BYTES)
-                done += len(raw)
-            yield InputRow(place, Drop("json_line_long", f"longer than {jsonl.MAX_LINE_BYTES:,} bytes"))
-            continue
-        if line == 1:
-            raw = raw.removeprefix(b"\xef\xbb\xbf")
-        if raw.strip():
-            yield InputRow(place, _parsed(raw))
+    for number, raw in enumerate(jsonl.raw_lines(stream, n_bytes), unit.first_line):
+        yield from _item(unit, number, raw)
 
 
-def _parsed(raw: bytes) -> dict[str, Any] | Drop:
-    try:
-        value = json.loads(raw.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        return Drop("undecodable", f"not UTF-8 at byte {error.start:,} of the line")
-    except (ValueError, RecursionError) as error:
-        return Drop("not_json", first_line(error))
-    if not isinstance(value, dict):
-        return Drop("not_json", f"expected a JSON object, got {type(value).__name__}")
-    return value
+def _item(unit: Unit, number: int, raw: bytes | None) -> Iterator[InputRow]:
+    """The row of a line, if there is one."""
+    if (line := jsonl.parse(number, raw)) is not None:
+        wrong = Drop(line.reason, line.problem.removeprefix("not JSON: "))
+        yield InputRow(f"{unit.path}:{number}", wrong if line.value is None else line.value)
 
 
 def _ranges(path: Path, chunk_bytes: int) -> Iterator[Unit]:
@@ -161,18 +141,14 @@ def _line_end(stream: BinaryIO, position: int) -> int:
 def _unpacked(path: Path, chunk_bytes: int) -> Iterator[Unit]:
     line, first, size = 0, 1, 0
     held: list[bytes] = []
-    skipped: list[tuple[int, str]] = []
+    skipped: list[int] = []
     try:
         with gzip.open(path, "rb") as stream:
-            while raw := stream.readline(jsonl.MAX_LINE_BYTES + 1):
-                line += 1
-                if len(raw) > jsonl.MAX_LINE_BYTES:
-                    while raw and not raw.endswith(b"\n"):
-                        raw = stream.readline(jsonl.MAX_LINE_BYTES)
-                    skipped.append((line, f"longer than {jsonl.MAX_LINE_BYTES:,} bytes"))
-                    raw = b"\n"
-                held.append(raw)
-                size += len(raw)
+            for line, raw in enumerate(jsonl.raw_lines(stream), 1):  # type: ignore[arg-type]
+                if raw is None:
+                    skipped.append(line)
+                held.append(raw or b"\n")
+                size += len(held[-1])
                 if size >= chunk_bytes:
                     yield Unit("lines", str(path), 0, 0, first, b"".join(held), tuple(skipped))
                     held, skipped, first, size = [], [], line + 1, 0
@@ -200,16 +176,23 @@ def _whole(path: Path, chunk_bytes: int) -> Iterator[Unit]:
         raise UsageError(
             f"{path}: not JSON: {first_line(error)}", "correct it there, or write it once more"
         ) from error
+    yield from packed(str(path), _rows_of(value), chunk_bytes)
+
+
+def packed(
+    place: str, rows: Iterable[Any], chunk_bytes: int = CHUNK_BYTES, n_rows: int | None = None
+) -> Iterator[Unit]:
+    """Rows that are made here, as pieces of about so many bytes, or of so many rows."""
     held: list[bytes] = []
-    first, count, size = 1, 0, 0
-    for row in _rows_of(value):
+    first, size = 1, 0
+    for count, row in enumerate(rows, 1):
         held.append(json.dumps(row).encode() + b"\n")
-        count, size = count + 1, size + len(held[-1])
-        if size >= chunk_bytes:
-            yield Unit("rows", str(path), 0, 0, first, b"".join(held))
+        size += len(held[-1])
+        if size >= chunk_bytes or len(held) == n_rows:
+            yield Unit("rows", place, 0, 0, first, b"".join(held))
             held, first, size = [], count + 1, 0
     if held:
-        yield Unit("rows", str(path), 0, 0, first, b"".join(held))
+        yield Unit("rows", place, 0, 0, first, b"".join(held))
 
 
 def _rows_of(value: Any) -> Iterator[Any]:

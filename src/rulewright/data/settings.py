@@ -8,14 +8,14 @@ from typing import Annotated, Literal
 import tyro
 from pydantic import Field
 
-from rulewright.config import CommandConfig
+from rulewright.config import StageConfig
 from rulewright.data import licenses
 from rulewright.data.messages import Filter
 from rulewright.data.splits import SALT
 from rulewright.workers import WhereToRun
 
 
-class IngestConfig(CommandConfig):
+class IngestConfig(StageConfig):
     """Options of `rulewright ingest`."""
 
     source: Annotated[str, tyro.conf.Positional]
@@ -66,16 +66,13 @@ class IngestConfig(CommandConfig):
     """Where files from the hub are kept."""
     revision: str = "main"
     """Revision on the hub; the commit it resolves to is recorded."""
-    workers: int = Field(default=0, ge=0)
-    """Processes; 0: one per core. The result does not depend on it."""
     engine: WhereToRun = "local"
     """Where the work runs; the result does not depend on it."""
-    resume: bool = False
-    """Confirm a finished run instead of refusing it; an interrupted one continues by itself."""
-    overwrite: bool = False
-    """Replace an earlier run."""
-    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
-    """Print the metadata as one JSON line."""
+
+    @property
+    def mapping(self) -> dict[str, str]:
+        """`columns`, ours to theirs."""
+        return dict(pair.split("=", 1) for pair in self.columns)
 
     def is_free(self, key: str) -> bool:
         """Where the files of the hub are kept does not matter either."""

@@ -5,19 +5,12 @@ Invariant: of a shard's files `keys` is written last; where it exists, the shard
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
 
-from rulewright.errors import RulewrightError
-
-_CANNOT_WRITE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES})
+from rulewright import jsonl
 
 
 @dataclass(frozen=True)
@@ -38,26 +31,9 @@ def shard_path(work: Path, number: int, kind: str) -> Path:
     return work / "shards" / f"{number:07d}.{kind}"
 
 
-@contextmanager
-def whole(path: Path) -> Iterator[BinaryIO]:
-    """A file that appears only when complete, as far as kills go.
-
-    Unlike `jsonl.atomic` it is not forced to disk: that would cost more than the work, and
-    work that a power cut damages can be done again (`--overwrite`).
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as stream:
-            yield stream
-        part.replace(path)
-    except OSError as error:
-        if error.errno not in _CANNOT_WRITE:
-            raise
-        raise RulewrightError(
-            f"{path}: cannot be written ({error.strerror or error})",
-            "free some disk space, then run again with --resume: finished shards are kept",
-        ) from error
+def whole(path: Path) -> jsonl.atomic:
+    """A file of a shard: to force each to disk would cost more than the work, which can be done again."""
+    return jsonl.atomic(path, sync=False)
 
 
 def write_summary(work: Path, shard: Shard) -> None:

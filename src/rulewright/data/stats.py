@@ -24,7 +24,7 @@ from rulewright.data import readers, store, windows
 from rulewright.data.drafts import Drop
 from rulewright.data.schemas import SPLITS, NormalizedRecord
 from rulewright.data.signatures import U64, text_key, tokens, unique
-from rulewright.errors import UsageError
+from rulewright.errors import UsageError, problems_of
 from rulewright.workers import ordered_map
 
 _KEYS: Final = ("groups", "commits", "ids")
@@ -91,7 +91,7 @@ def measure(task: tuple[readers.Unit, str]) -> FileStats:
                 _enter(stats, record, keys)
                 problem = _misplaced(record, split)
             except ValidationError as error:
-                problem = store.problems_of(error)
+                problem = problems_of(error)
         if problem:
             stats.n_invalid += 1
             if len(stats.problems) < _LISTED:

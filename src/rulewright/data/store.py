@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from rulewright import jsonl
 from rulewright.data.schemas import SPLITS, DatasetMetadata, NormalizedRecord, Split
 from rulewright.data.splits import split_of
-from rulewright.errors import RulewrightError, UsageError
+from rulewright.errors import RulewrightError, UsageError, problems_of
 from rulewright.runs import file_sha256
 
 # Records of these sources measure models; they must never teach one.
@@ -38,29 +38,13 @@ def load(path: Path | str) -> Iterator[NormalizedRecord]:
     """
     path = Path(path)
     for line in jsonl.read_lines(path):
-        if line.value is None:
-            raise RulewrightError(f"{path}:{line.number}: {line.problem}", "fix or remove the line")
-        try:
-            yield NormalizedRecord.model_validate(line.value)
-        except ValidationError as error:
+        record = jsonl.validated(line, NormalizedRecord)
+        if isinstance(record, str):
             raise RulewrightError(
-                f"{path}:{line.number}: not a valid record: {problems_of(error)}",
+                f"{path}:{line.number}: not a valid record: {record}",
                 "`rulewright stats` lists every such line; ingest the source again",
-            ) from error
-
-
-def problems_of(error: ValidationError) -> str:
-    """One line for all that a record's validation found wrong.
-
-    >>> try: NormalizedRecord.model_validate({"instruction": "x"})
-    ... except ValidationError as error: problems_of(error)[:19]
-    'pre: field required'
-    """
-    found = [
-        f"{'.'.join(map(str, item['loc'])) or 'record'}: {item['msg'][:1].lower()}{item['msg'][1:]}"
-        for item in error.errors(include_url=False)
-    ]
-    return "; ".join(found)
+            )
+        yield record
 
 
 def split_path(out: Path, split: Split, source: str) -> Path:
@@ -174,10 +158,18 @@ class Writer:
         self.splits[split] += 1
         self.languages[language] += 1
 
-
-def write_metadata(out: Path, metadata: DatasetMetadata) -> None:
-    """Write a source's metadata: the last step, which makes the source exist."""
-    jsonl.write_text(metadata_path(out, metadata.source), metadata.model_dump_json(indent=2) + "\n")
+    def finish(self, **facts: Any) -> DatasetMetadata:
+        """Write the metadata, with what else is known: the last step, which makes the source exist."""
+        metadata = DatasetMetadata(
+            source=self.source,
+            sha256=digest_of(self.out, self.source),
+            num_records=self.splits.total(),
+            splits={name: self.splits[name] for name in SPLITS},
+            languages=dict(sorted(self.languages.items())),
+            **facts,
+        )
+        jsonl.write_text(metadata_path(self.out, self.source), metadata.model_dump_json(indent=2) + "\n")
+        return metadata
 
 
 def write_dataset(
@@ -218,22 +210,15 @@ def write_dataset(
         if not writer.splits.total():
             raise empty(source, reasons, rows_in or sum(reasons.values()))
     digests = {str(path): file_sha256(path) for path in inputs}
-    metadata = DatasetMetadata(
-        source=source,
+    return writer.finish(
         version=version or combined(digests),
         license=license,
         downloaded_at=as_of(inputs),
-        sha256=digest_of(out, source),
-        num_records=writer.splits.total(),
         rows_in=rows_in if rows_in is not None else writer.splits.total() + sum(reasons.values()),
-        splits={name: writer.splits[name] for name in SPLITS},
-        languages=dict(sorted(writer.languages.items())),
         dropped=dict(sorted(reasons.items())),
         inputs=digests,
         notes=list(notes),
     )
-    write_metadata(out, metadata)
-    return metadata
 
 
 def empty(source: str, reasons: Mapping[str, int], rows_in: int) -> RulewrightError:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
+from rulewright.difftext import common_ends
 from rulewright.languages import Language
 
 # Node kinds of tree-sitter grammars that stand for themselves.
@@ -79,13 +80,7 @@ class Span(NamedTuple):
 
 def changed(pre: list[str], post: list[str]) -> Span:
     """The smallest span of lines outside which two files are equal."""
-    shorter = min(len(pre), len(post))
-    start = 0
-    while start < shorter and pre[start] == post[start]:
-        start += 1
-    tail = 0
-    while tail < shorter - start and pre[-1 - tail] == post[-1 - tail]:
-        tail += 1
+    start, tail = common_ends(pre, post)
     return Span(start, len(pre) - tail, len(post) - tail)
 
 

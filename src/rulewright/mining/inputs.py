@@ -114,14 +114,15 @@ class Stream:
     def _commits(self, repository: Path) -> Iterator[EditRow]:
         """The files of each small commit, newest first."""
         from rulewright.data.drafts import Drop
-        from rulewright.data.sources import Options, git
+        from rulewright.data.settings import IngestConfig
+        from rulewright.data.sources import git
 
         git.require_repository(repository)
         name, license = git.name_of(repository), git.license_at(repository) or "unknown"
-        options = Options(name="git")
+        config = IngestConfig(source="git")
         for row in git.commits(repository):
             row |= {"repository": str(repository), "repo": name, "license": license}
-            for draft in git.normalize(row, options, every=True):
+            for draft in git.normalize(row, config, every=True):
                 if isinstance(draft, Drop):
                     self._exclude(f"{repository}@{row['commit'][:12]}", draft.reason)
                     continue

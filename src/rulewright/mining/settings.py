@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import tyro
 from pydantic import Field
 
-from rulewright.config import CommandConfig
+from rulewright.config import StageConfig
 from rulewright.workers import WhereToRun
 
 
-class MineConfig(CommandConfig):
+class MineConfig(StageConfig):
     """`rulewright mine`."""
 
     inputs: tyro.conf.Positional[tuple[str, ...]] = ()
@@ -49,16 +49,8 @@ class MineConfig(CommandConfig):
     """At most so many edits, the first ones; 0: all."""
     seed: int = 0
     """Of the draws."""
-    workers: int = Field(default=0, ge=0)
-    """Processes; 0: one per core. The result does not depend on it."""
     engine: WhereToRun = "local"
     """Where the work runs; the result does not depend on it."""
-    resume: bool = False
-    """Confirm a finished run instead of refusing it; an interrupted one continues by itself."""
-    overwrite: bool = False
-    """Replace an earlier run."""
-    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
-    """Print the summary as one JSON line on stdout."""
 
     def is_free(self, key: str) -> bool:
         """Where report and rule pack go does not matter either."""

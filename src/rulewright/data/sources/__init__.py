@@ -7,35 +7,18 @@ from a row to drafts. Reading, cleaning, deduplication and writing are the same 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from rulewright.data.drafts import Draft, Drop
+from rulewright.data.messages import Filter
+from rulewright.data.settings import IngestConfig
 
 Row = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Options:
-    """What a person can say about how rows are understood."""
-
-    name: str = ""
-    columns: Mapping[str, str] = field(default_factory=dict)
-    """Ours to theirs (source `jsonl`), e.g. `{"pre": "old_code"}`."""
-    license: str = ""
-    """For rows that state none."""
-    language: str = ""
-    """For rows that state none, and whose path tells none."""
-    message_filter: str = "off"
-    group_by: str = "repository"
-    window: bool = False
-    max_window_chars: int = 4_000
-    fallback_instruction: str = "Apply the `{name}` fix to this code."
-    repo: str = ""
-    clones: str = ""
-
-
-Normalize = Callable[[Row, Options], Sequence[Draft | Drop]]
+Normalize = Callable[[Row, IngestConfig], Sequence[Draft | Drop]]
+"""What becomes of a row, by the configuration with what the source decides filled in."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +37,7 @@ class Source:
     license: str = ""
     """Where every row has the same and states none."""
     note: str = ""
-    message_filter: str = "off"
+    message_filter: Filter = "off"
     hub: str = ""
     """Name on the Hugging Face hub."""
     hub_files: str = ""

@@ -10,27 +10,27 @@ from pathlib import Path
 from rulewright.data import messages
 from rulewright.data.clean import canonical_repo
 from rulewright.data.drafts import Draft, Drop
-from rulewright.data.sources import Options, Row, kinds
-from rulewright.data.sources.commitpack import filter_of
+from rulewright.data.settings import IngestConfig
+from rulewright.data.sources import Row, kinds
 from rulewright.data.sources.cutting import cut_to_window
 from rulewright.data.sources.git import MAX_FILES, blob_at, license_at
 
 
-def normalize(row: Row, options: Options) -> Sequence[Draft | Drop]:
+def normalize(row: Row, config: IngestConfig) -> Sequence[Draft | Drop]:
     """One row, a draft for its file, or for each file that it changes in the same way (`kinds`)."""
     files = re.findall(r"^diff --git a/(\S+) b/(\S+)$", str(row.get("patch") or ""), re.MULTILINE)
     if not 0 < len(files) <= MAX_FILES:
         return [Drop("multi_file" if files else "no_file", f"the patch changes {len(files)} files")]
     repo, sha = str(row.get("repo") or ""), str(row.get("sha") or "")
     repo = re.sub(r"^https?://github\.com/|\.git$", "", repo)
-    clone = _clone(Path(options.clones), repo)
+    clone = _clone(Path(config.clones), repo)
     if clone is None:
-        return [Drop("no_clone", f"no clone of {repo} under {options.clones}")]
+        return [Drop("no_clone", f"no clone of {repo} under {config.clones}")]
     if not re.fullmatch(r"[0-9a-f]{7,40}", sha):
         return [Drop("bad_commit", sha[:60])]
     instruction = str(row.get("description") or "").strip()
-    if filter_of(options) != "off":
-        checked = messages.check(instruction, filter_of(options))
+    if config.message_filter not in (None, "off"):
+        checked = messages.check(instruction, config.message_filter)
         if isinstance(checked, Drop):
             return [checked]
         instruction = checked
@@ -48,21 +48,21 @@ def normalize(row: Row, options: Options) -> Sequence[Draft | Drop]:
         pre="",
         post="",
         group=name,
-        license=license_at(clone) or options.license,
+        license=license_at(clone) or config.license,
         repo=name,
         commits=(sha,),
         tags=tags if len(files) == 1 else (*tags, "several_files"),
     )
     return [
-        _draft(about, path, pre, post, options)
+        _draft(about, path, pre, post, config)
         for (path, pre, post), is_same in zip(held, same, strict=True)
         if is_same
     ]
 
 
-def _draft(about: Draft, path: str, pre: str, post: str, options: Options) -> Draft | Drop:
-    group = f"{about.repo}:{path}" if options.group_by == "path" else about.group
-    return cut_to_window(replace(about, pre=pre, post=post, path=path, group=group), options)
+def _draft(about: Draft, path: str, pre: str, post: str, config: IngestConfig) -> Draft | Drop:
+    group = f"{about.repo}:{path}" if config.group_by == "path" else about.group
+    return cut_to_window(replace(about, pre=pre, post=post, path=path, group=group), config)
 
 
 def _clone(root: Path, repo: str) -> Path | None:

@@ -14,8 +14,8 @@ from typing import Any, Final
 from rulewright.data import messages
 from rulewright.data.clean import canonical_repo, names_in
 from rulewright.data.drafts import Draft, Drop
-from rulewright.data.sources import Options, Row
-from rulewright.data.sources.commitpack import filter_of
+from rulewright.data.settings import IngestConfig
+from rulewright.data.sources import Row
 from rulewright.data.sources.cutting import cut_to_window
 from rulewright.languages import normalize_language
 
@@ -48,9 +48,10 @@ def missing(columns: Sequence[str], mapping: Mapping[str, str]) -> list[str]:
     return lacking
 
 
-def normalize(row: Row, options: Options) -> Sequence[Draft | Drop]:
+def normalize(row: Row, config: IngestConfig) -> Sequence[Draft | Drop]:
     """One row, one draft."""
-    value = {ours: _value(row, ours, options.columns) for ours in USUAL}
+    mapping = config.mapping
+    value = {ours: _value(row, ours, mapping) for ours in USUAL}
     if not isinstance(value["pre"], str) or not isinstance(value["post"], str):
         return [Drop("not_text", "pre and post must be strings")]
     metadata = row.get("metadata")
@@ -58,8 +59,8 @@ def normalize(row: Row, options: Options) -> Sequence[Draft | Drop]:
     repo = _repo(_text(value["repo"]) or _text(known.get("repo")))
     path = _text(value["path"]) or _text(known.get("path"))
     commit = _text(value["commit"]) or _text(known.get("commit"))
-    group = _group(_text(value["group"]) or _text(known.get("group")), repo, path, commit, options)
-    instruction, tags = _instruction(value["instruction"], group, options)
+    group = _group(_text(value["group"]) or _text(known.get("group")), repo, path, commit, config)
+    instruction, tags = _instruction(value["instruction"], group, config)
     if isinstance(instruction, Drop):
         return [instruction]
     return [
@@ -69,15 +70,15 @@ def normalize(row: Row, options: Options) -> Sequence[Draft | Drop]:
                 pre=value["pre"],
                 post=value["post"],
                 group=group,
-                language=normalize_language(_text(value["language"]) or options.language),
-                license=_license(_text(value["license"]) or _text(known.get("license")), options),
+                language=normalize_language(_text(value["language"]) or config.language),
+                license=_license(_text(value["license"]) or _text(known.get("license")), config),
                 path=path,
                 repo=repo,
                 commits=tuple(filter(None, commit.split(","))),
                 tags=(*_tags(row), *tags),
                 extra=_action(value["action"] or known.get("action")),
             ),
-            options,
+            config,
         )
     ]
 
@@ -107,22 +108,22 @@ def _tags(row: Row) -> list[str]:
     return [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
 
 
-def _license(stated: str, options: Options) -> str:
+def _license(stated: str, config: IngestConfig) -> str:
     from rulewright.data import licenses
 
     if licenses.normalize(stated) != licenses.UNKNOWN if stated else False:
         return stated
-    return options.license or stated
+    return config.license or stated
 
 
-def _instruction(given: Any, group: str, options: Options) -> tuple[str | Drop, list[str]]:
+def _instruction(given: Any, group: str, config: IngestConfig) -> tuple[str | Drop, list[str]]:
     if isinstance(given, str) and given.strip():
-        how = filter_of(options)
-        return (messages.check(given, how) if how != "off" else given), []
+        how = config.message_filter
+        return (given if how in (None, "off") else messages.check(given, how)), []
     name = group.rsplit(":", 1)[-1]
     words = re.sub(r"[_\-./]+|(?<=[a-z0-9])(?=[A-Z])", " ", name).strip()
-    made = options.fallback_instruction.format(name=name, words=words)
-    if not made or not (name or _says_all(options.fallback_instruction)):
+    made = config.fallback_instruction.format(name=name, words=words)
+    if not made or not (name or _says_all(config.fallback_instruction)):
         return Drop("no_instruction"), []
     return made, ["instruction_fallback"]
 
@@ -146,12 +147,12 @@ def _repo(text: str) -> str:
     return canonical_repo([name for name in names if re.fullmatch(r"\s*[\w.-]+/[\w.-]+\s*", name)])
 
 
-def _group(stated: str, repo: str, path: str, commit: str, options: Options) -> str:
+def _group(stated: str, repo: str, path: str, commit: str, config: IngestConfig) -> str:
     """What must not straddle splits: the stated group within its repository, or the repository."""
     if stated:
         name = codemod_name(stated)
         return f"{repo}:{name}" if repo else name
-    if options.group_by == "path" and path:
+    if config.group_by == "path" and path:
         return f"{repo}:{path}" if repo else path
     return repo or commit or path  # else the record's own id
 

@@ -7,16 +7,17 @@ from collections.abc import Sequence
 from rulewright.data import messages
 from rulewright.data.clean import canonical_repo, names_in
 from rulewright.data.drafts import Draft, Drop
-from rulewright.data.sources import Options, Row
+from rulewright.data.settings import IngestConfig
+from rulewright.data.sources import Row
 from rulewright.data.sources.cutting import cut_to_window
 from rulewright.languages import normalize_language
 
 
-def normalize(row: Row, options: Options) -> Sequence[Draft | Drop]:
+def normalize(row: Row, config: IngestConfig) -> Sequence[Draft | Drop]:
     """One row, one draft. `subject` is cleaner than `message`; `repos` is comma-joined with repeats."""
     own = str(row.get("instruction") or "").strip()
     instruction = own or messages.check(
-        str(row.get("subject") or row.get("message") or ""), filter_of(options)
+        str(row.get("subject") or row.get("message") or ""), config.message_filter
     )
     if isinstance(instruction, Drop):
         return [instruction]
@@ -27,22 +28,11 @@ def normalize(row: Row, options: Options) -> Sequence[Draft | Drop]:
         instruction=instruction,
         pre=str(row.get("old_contents") or ""),
         post=str(row.get("new_contents") or ""),
-        group=(new_file or commit) if options.group_by == "path" else (repo or commit or new_file),
+        group=(new_file or commit) if config.group_by == "path" else (repo or commit or new_file),
         language=normalize_language(str(row.get("lang") or "")),
-        license=str(row.get("license") or options.license),
+        license=str(row.get("license") or config.license),
         path=new_file or old_file,
         repo=repo,
         commits=(commit,) if commit else (),
     )
-    return [cut_to_window(draft, options)]
-
-
-def filter_of(options: Options) -> messages.Filter:
-    """The message filter asked for."""
-    match options.message_filter:
-        case "strict":
-            return "strict"
-        case "relaxed":
-            return "relaxed"
-        case _:
-            return "off"
+    return [cut_to_window(draft, config)]

@@ -21,8 +21,8 @@ from typing import Any, Final
 from rulewright.data import licenses, messages
 from rulewright.data.clean import canonical_repo
 from rulewright.data.drafts import Draft, Drop
-from rulewright.data.sources import Options, Row, kinds
-from rulewright.data.sources.commitpack import filter_of
+from rulewright.data.settings import IngestConfig
+from rulewright.data.sources import Row, kinds
 from rulewright.data.sources.cutting import cut_to_window
 from rulewright.errors import RulewrightError, UsageError
 from rulewright.languages import language_of_path
@@ -253,7 +253,7 @@ def _file(modes: bytes, path: bytes) -> dict[str, str]:
     }
 
 
-def candidate(row: Row, options: Options) -> Drop | str:
+def candidate(row: Row, config: IngestConfig) -> Drop | str:
     """The instruction of a commit worth reading, or why it is not: needs no blob."""
     files, n_files = row["files"], row["n_files"]
     if not n_files:
@@ -264,7 +264,7 @@ def candidate(row: Row, options: Options) -> Drop | str:
         return Drop("language", str(row["path"]))
     if n_files > 1 and (n_files > MAX_FILES or not _has_examples(files)):
         return Drop("multi_file", f"{n_files} files")
-    return messages.check(str(row["subject"]), filter_of(options))
+    return messages.check(str(row["subject"]), config.message_filter)
 
 
 def _is_code(file: Row) -> bool:
@@ -281,27 +281,27 @@ def _has_examples(files: Sequence[Row]) -> bool:
     return n_changed > 1 or (n_changed == 1 and sum(map(_is_code, files)) == 1)
 
 
-def normalize(row: Row, options: Options, every: bool = False) -> Sequence[Draft | Drop]:
+def normalize(row: Row, config: IngestConfig, every: bool = False) -> Sequence[Draft | Drop]:
     """One commit, a draft a file; blobs are read from the repository that `repository` names.
 
     Args:
         row: as `commits` gives it, with `repository`, `repo` and `license`.
-        options: of the ingest.
+        config: of the ingest, with what the source decides.
         every: give the files, too, that make another change than most; tagged `UNLIKE`.
     """
-    instruction = candidate(row, options)
+    instruction = candidate(row, config)
     if isinstance(instruction, Drop):
         return [instruction]
     files = [file for file in row["files"] if _readable(file)]
     sides = [_sides(row, file) for file in files]
     if len(files) == 1:
-        return [_draft(row, files[0], sides[0], instruction, options)]
+        return [_draft(row, files[0], sides[0], instruction, config)]
     read = [(file, side) for file, side in zip(files, sides, strict=True) if not isinstance(side, Drop)]
     same = kinds.alike([side for _, side in read])
     if not any(same) and not every:
         return [Drop("multi_file", f"{row['n_files']} files, no change that two of them share")]
     return [
-        _draft(row, file, side, instruction, options, (SEVERAL,) if is_same else (SEVERAL, UNLIKE))
+        _draft(row, file, side, instruction, config, (SEVERAL,) if is_same else (SEVERAL, UNLIKE))
         for (file, side), is_same in zip(read, same, strict=True)
         if is_same or every
     ]
@@ -322,24 +322,24 @@ def _draft(
     file: Row,
     sides: tuple[str, str] | Drop,
     instruction: str,
-    options: Options,
+    config: IngestConfig,
     tags: tuple[str, ...] = (),
 ) -> Draft | Drop:
     if isinstance(sides, Drop):
         return sides
-    path, repo = str(file["path"]), options.repo or str(row["repo"])
+    path, repo = str(file["path"]), str(row["repo"])
     draft = Draft(
         instruction=instruction,
         pre=sides[0],
         post=sides[1],
-        group=f"{repo}:{path}" if options.group_by == "path" else repo,
-        license=options.license or str(row["license"]),
+        group=f"{repo}:{path}" if config.group_by == "path" else repo,
+        license=config.license or str(row["license"]),
         path=path,
         repo=repo,
         commits=(str(row["commit"]),),
         tags=tags,
     )
-    return cut_to_window(draft, options)
+    return cut_to_window(draft, config)
 
 
 class BlobReader:

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from rulewright.data.clean import canonical_repo
 from rulewright.data.drafts import Draft, Drop
-from rulewright.data.sources import Options, Row
+from rulewright.data.settings import IngestConfig
+from rulewright.data.sources import Row
 
 
-def normalize(row: Row, options: Options) -> Sequence[Draft | Drop]:
+def normalize(row: Row, config: IngestConfig) -> Sequence[Draft | Drop]:
     """One item, one draft; two votes must sum to 2, as its published consumers require."""
     given = row.get("evaluations")
     votes = [e.get("vote") for e in given if isinstance(e, Mapping)] if isinstance(given, list) else []
@@ -30,7 +31,7 @@ def normalize(row: Row, options: Options) -> Sequence[Draft | Drop]:
             post=str(row.get("code_after") or ""),
             group=repo or commit or f"marv:{row.get('refactoring_id')}",
             language="java",
-            license=str(row.get("license") or options.license),
+            license=str(row.get("license") or config.license),
             path=str(row.get("file_path") or ""),
             repo=repo,
             commits=(commit,) if commit else (),

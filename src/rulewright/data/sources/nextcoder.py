@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from rulewright.data.drafts import Draft, Drop
-from rulewright.data.sources import Options, Row
+from rulewright.data.settings import IngestConfig
+from rulewright.data.sources import Row
 from rulewright.languages import normalize_language
 
 _FENCE: Final = re.compile(
@@ -16,7 +17,7 @@ _FENCE: Final = re.compile(
 )
 
 
-def normalize(row: Row, options: Options) -> Sequence[Draft | Drop]:
+def normalize(row: Row, config: IngestConfig) -> Sequence[Draft | Drop]:
     """One row, one draft: the prompt's only code block is `pre`, the text around it the instruction."""
     prompt, completion = str(row.get("prompt") or ""), str(row.get("completion") or "")
     blocks = list(_FENCE.finditer(prompt))
@@ -38,7 +39,7 @@ def normalize(row: Row, options: Options) -> Sequence[Draft | Drop]:
             post=post if post.endswith("\n") else post + "\n",
             # Three instructions were written for one piece of code: they belong to one group.
             group=f"nextcoder:{hashlib.sha256(block[2].encode()).hexdigest()[:16]}",
-            language=normalize_language(block[1] or options.language),
-            license=options.license,
+            language=normalize_language(block[1] or config.language),
+            license=config.license,
         )
     ]

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from rulewright.data.drafts import Draft, Drop
-from rulewright.data.sources import Options, Row
+from rulewright.data.settings import IngestConfig
+from rulewright.data.sources import Row
 
 _HEADINGS: Final = frozenset({"## Code Before:", "## Instruction:", "## Code After:"})
 
 
-def normalize(row: Row, options: Options) -> Sequence[Draft | Drop]:
+def normalize(row: Row, config: IngestConfig) -> Sequence[Draft | Drop]:
     """One row, one draft; its `commit` names two seed commits, and the smaller one groups it."""
     commits = tuple(sorted({c.strip() for c in str(row.get("commit") or "").split(",") if c.strip()}))
     kind = str(row.get("instr_type") or "")
@@ -30,7 +31,7 @@ def normalize(row: Row, options: Options) -> Sequence[Draft | Drop]:
             post=post,
             group=commits[0] if commits else f"oce:{instruction[:80]}",
             language="python",
-            license=str(row.get("license") or options.license),
+            license=str(row.get("license") or config.license),
             commits=commits,
             tags=tuple(part for part in (f"instr:{kind}" if kind else "",) if part),
         )

@@ -20,7 +20,8 @@ from rulewright.actions.rule_text import AST_GREP_NAMES
 from rulewright.data import licenses
 from rulewright.data.drafts import Draft, Drop
 from rulewright.data.schemas import MAX_ELSEWHERE
-from rulewright.data.sources import Options, Row
+from rulewright.data.settings import IngestConfig
+from rulewright.data.sources import Row
 from rulewright.errors import UsageError
 
 _YAML: Final = (".yml", ".yaml")
@@ -86,7 +87,7 @@ def _pack_rows(root: Path, only: Path | None) -> Iterator[dict[str, Any]]:
             f"{only or root}: no ast-grep rule in it", "expected YAML documents with id, language and rule"
         )
     yield from problems if only is None else ()
-    license = _license_of(root)
+    license = licenses.of_folder(root, 2)
     for file, document in rules:
         yield from _rule_rows(root, file, document, cases, utils, license)
 
@@ -116,15 +117,6 @@ def _yaml_files(folder: Path) -> list[Path]:
         folders[:] = sorted(f for f in folders if f not in _SKIPPED and not f.startswith("."))
         files += [Path(name) / n for n in sorted(names) if n.endswith(_YAML) and n != _CONFIG]
     return files
-
-
-def _license_of(root: Path) -> str:
-    """What the nearest license file says, from the pack upward."""
-    for folder in (root, *root.resolve().parents[:2]):
-        for file in sorted(folder.glob("[Ll][Ii][Cc][Ee][Nn][CcSs][Ee]*")):
-            if file.is_file():
-                return licenses.of_text(file.read_text(encoding="utf-8", errors="replace"))
-    return ""
 
 
 def _rule_rows(
@@ -233,7 +225,7 @@ def _run_line(line: str, language: str) -> str:
     return shlex.join(words)
 
 
-def normalize(row: Row, options: Options) -> Sequence[Draft | Drop]:
+def normalize(row: Row, config: IngestConfig) -> Sequence[Draft | Drop]:
     """One rule and one case: an edit made by executing the rule, or why there is none."""
     if row.get("problem"):
         return [Drop("not_yaml", f"{row['path']}: {row['problem']}")]
@@ -252,10 +244,10 @@ def normalize(row: Row, options: Options) -> Sequence[Draft | Drop]:
         return [Drop(f"action_{action.verdict.value}", action.detail)]
     if not all("fix" in one for one in action.rules):
         return [Drop("no_fix", f"rule {row['id']}: it finds, and changes nothing")]
-    return [_draft(row, action, before, options)]
+    return [_draft(row, action, before, config)]
 
 
-def _draft(row: Row, action: Action, before: str, options: Options) -> Draft | Drop:
+def _draft(row: Row, action: Action, before: str, config: IngestConfig) -> Draft | Drop:
     from rulewright.data import verified
 
     after = verified.execute(action, before)
@@ -266,7 +258,7 @@ def _draft(row: Row, action: Action, before: str, options: Options) -> Draft | D
         return Drop(
             "valid_case_changed", f"rule {row['id']}: changes what its tests call valid: {hit[:80]!r}"
         )
-    instruction, tags = _instruction(row, action, before, options)
+    instruction, tags = _instruction(row, action, before, config)
     if not instruction:
         return Drop("no_instruction")
     others = [(text, verified.execute(action, text)) for text in _texts(row.get("others"))]
@@ -283,7 +275,7 @@ def _draft(row: Row, action: Action, before: str, options: Options) -> Draft | D
         post=after,
         group=f"{row['pack']}:{re.sub(r'-(pg|r|cli)?[0-9.]+$', '', str(row['id']))}",
         language=action.language,
-        license=stated if licenses.normalize(stated) != licenses.UNKNOWN else options.license,
+        license=stated if licenses.normalize(stated) != licenses.UNKNOWN else config.license,
         tags=("rule", *tags),
         extra={key: value for key, value in extra.items() if value},
     )
@@ -294,7 +286,7 @@ def _texts(values: Any) -> list[str]:
     return [text for text in values or () if isinstance(text, str) and text and "\r" not in text]
 
 
-def _instruction(row: Row, action: Action, before: str, options: Options) -> tuple[str, tuple[str, ...]]:
+def _instruction(row: Row, action: Action, before: str, config: IngestConfig) -> tuple[str, tuple[str, ...]]:
     """What a person would ask for: the message, else the note, else the description's beginning."""
     from rulewright.data import verified
 
@@ -305,7 +297,7 @@ def _instruction(row: Row, action: Action, before: str, options: Options) -> tup
     for text in (message, str(row["note"]).strip(), first):
         if text:
             return text, ()
-    if row["id"] and options.fallback_instruction:
+    if row["id"] and config.fallback_instruction:
         words = re.sub(r"[_\-./]+", " ", str(row["id"])).strip()
-        return options.fallback_instruction.format(name=row["id"], words=words), ("instruction_fallback",)
+        return config.fallback_instruction.format(name=row["id"], words=words), ("instruction_fallback",)
     return "", ()

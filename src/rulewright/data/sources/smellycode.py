@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from rulewright.data.drafts import Draft, Drop
-from rulewright.data.sources import Options, Row
+from rulewright.data.settings import IngestConfig
+from rulewright.data.sources import Row
 from rulewright.languages import language_of_path
 
 _HEADERS: Final = frozenset({".h", ".hh", ".hpp"})
 _TASK: Final = "Refactor this code to remove the smell `{smell}` in `{where}`, keeping its behavior: {why}"
 
 
-def normalize(row: Row, options: Options) -> Sequence[Draft | Drop]:
+def normalize(row: Row, config: IngestConfig) -> Sequence[Draft | Drop]:
     """Never a draft: a task, noted by the pipeline (`tasks`), and the drop that says so."""
     return [Drop("no_fixed_version", "has smells and no refactored version: a task, not an edit")]
 
