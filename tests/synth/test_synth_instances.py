@@ -12,7 +12,7 @@ from rulewright.actions.action import Action
 from rulewright.difftext import splice
 from rulewright.engine import judge
 from rulewright.languages import Language
-from rulewright.synth import instances, naming, speech, windows
+from rulewright.synth import instances, naming, speech
 from rulewright.synth.instances import FAMILIES, Code
 
 NAMES = ("alpha", "betaValue", "count_items", "fetch", "limit", "MAX_SIZE", "Widget", "z9")
@@ -57,7 +57,7 @@ SNIPPETS: dict[Language, str] = {
 
 
 def propose(family: str, language: Language, text: str, seed: int) -> instances.Proposal | None:
-    code = Code(text, windows.parse(text, language), language, NAMES)
+    code = Code(text, language, NAMES)
     return FAMILIES[family](code, random.Random(seed))
 
 

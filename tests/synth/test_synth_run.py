@@ -22,8 +22,9 @@ from rulewright.actions.action import Action
 from rulewright.data import store
 from rulewright.data.splits import split_of
 from rulewright.engine import judge
+from rulewright.engine.parsing import parse
 from rulewright.errors import UsageError
-from rulewright.synth import collect, make, shards, siblings, sources, templates, windows
+from rulewright.synth import collect, make, shards, siblings, sources, templates
 from rulewright.synth.collect import ShardRow
 from rulewright.synth.speech import Speech
 from rulewright.verdict import Verdict
@@ -94,7 +95,7 @@ def test_every_record_is_verified_and_complete(made: Path) -> None:
         assert isinstance(action, Action)
         outcome = judge(action, row["pre"], row["post"])
         assert outcome.ok, (row["metadata"]["provenance"], outcome.detail)
-        assert windows.parses(row["pre"], "python") and windows.parses(row["post"], "python")
+        assert not parse(row["pre"], "python").broken and not parse(row["post"], "python").broken
         assert split_of(row["metadata"]["group"]) == split
     assert store.read_metadata(made / "data", "synth") is not None
     shapes = Counter(row["metadata"]["provenance"]["shape"] for _, row in found)

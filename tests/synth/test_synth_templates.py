@@ -15,7 +15,7 @@ from rulewright.engine import judge
 from rulewright.engine.cli import binary
 from rulewright.errors import UsageError
 from rulewright.languages import Language, suffix_of
-from rulewright.synth import make, templates, windows
+from rulewright.synth import make, templates
 from rulewright.synth.instances import Code
 from rulewright.synth.templates import Codemod
 
@@ -24,9 +24,8 @@ LANGUAGES: tuple[Language, ...] = ("python", "javascript", "typescript", "tsx", 
 
 
 def degraded(template: Codemod) -> make.Degraded | str:
-    root = windows.parse(template.example, template.language)
     source = make.from_template(template)
-    return source.degrade(Code(template.example, root, template.language, []), random.Random(0))
+    return source.degrade(Code(template.example, template.language, []), random.Random(0))
 
 
 def test_there_are_enough_in_every_language() -> None:

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rulewright import __version__, console
-from rulewright.config import did_you_mean
-from rulewright.errors import RulewrightError, UsageError
+from rulewright.errors import RulewrightError, UsageError, did_you_mean
 from rulewright.runs import RunDir, file_sha256
 from rulewright.synth import dataset, shards, sources, speech, templates, windows
 from rulewright.synth.settings import SynthConfig

@@ -17,8 +17,9 @@ from ast_grep_py import SgNode
 
 from rulewright.actions.action import Action, Rule
 from rulewright.engine import apply, judge
+from rulewright.engine.parsing import parse
 from rulewright.languages import Language
-from rulewright.synth import instances, windows
+from rulewright.synth import instances
 from rulewright.synth.grammar import of_kind, span
 from rulewright.synth.kinds import Shape
 from rulewright.synth.speech import Speech, Words, instance_words
@@ -123,7 +124,7 @@ class Maker:
             rng: decides everything that is left to chance.
             usable: whether the template of a name may be used on this code (hold-out).
         """
-        code = instances.Code(text, windows.parse(text, self.language), self.language, names)
+        code = instances.Code(text, self.language, names)
         static, families = (
             [source for source in sources if usable(source.name) and not self._spent(source)]
             for sources in (self._static, self._instance)
@@ -180,10 +181,8 @@ class Maker:
         for source in order:
             if any(source.family == other.family for other, _ in steps):
                 continue
-            found = source.degrade(
-                instances.Code(text, windows.parse(text, self.language), self.language, code.names), rng
-            )
-            if isinstance(found, str) or not windows.parses(found.pre, self.language):
+            found = source.degrade(instances.Code(text, self.language, code.names), rng)
+            if isinstance(found, str) or parse(found.pre, self.language).broken:
                 continue
             steps.insert(0, (source, found))
             text = found.pre
@@ -289,9 +288,8 @@ class Maker:
 
     def _verified(self, pre: str, rules: Sequence[Rule], post: str) -> Action | None:
         """The action, if it leads from `pre` to `post` in every respect."""
-        reason = (
-            "no change" if pre == post else "" if windows.parses(pre, self.language) else "pre does not parse"
-        )
+        reason = "no change" if pre == post else ""
+        reason = reason or ("pre does not parse" if parse(pre, self.language).broken else "")
         action = Action(self.language, tuple(rules))
         if not reason:
             verdict = judge(action, pre, post).verdict

@@ -10,11 +10,13 @@ import random
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from ast_grep_py import SgNode
 
 from rulewright.actions.action import Rule
 from rulewright.difftext import splice
+from rulewright.engine.parsing import parse
 from rulewright.grammars import GRAMMARS, Grammar
 from rulewright.languages import Language
 from rulewright.synth.grammar import of_kind, span
@@ -22,13 +24,16 @@ from rulewright.synth.grammar import of_kind, span
 
 @dataclass(frozen=True)
 class Code:
-    """A window of real code, parsed, and the names used elsewhere in its file."""
+    """A window of real code, and the names used elsewhere in its file."""
 
     text: str
-    root: SgNode
     language: Language
     names: Sequence[str]
     """Identifiers of the file, sorted."""
+
+    @cached_property
+    def root(self) -> SgNode:
+        return parse(self.text, self.language).root
 
     @property
     def grammar(self) -> Grammar:

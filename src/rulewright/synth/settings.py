@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import tyro
 from pydantic import Field
 
-from rulewright.config import CommandConfig
+from rulewright.config import StageConfig
 from rulewright.data.schemas import MAX_ELSEWHERE
 from rulewright.languages import Language
 from rulewright.synth.kinds import SHAPES, GroupBy, Shape, WindowKind, Wording
 
 
-class SynthConfig(CommandConfig):
+class SynthConfig(StageConfig):
     """`rulewright synth`."""
 
     source_dir: tuple[Path, ...] = ()
@@ -66,14 +64,6 @@ class SynthConfig(CommandConfig):
     """SPDX id of the sources; empty: from the nearest package.json, `psf-2.0` for the standard library."""
     seed: int = 0
     """The same seed and sources give the same bytes."""
-    workers: int = Field(default=0, ge=0)
-    """Processes; 0: one per core."""
-    resume: bool = False
-    """Confirm a finished run instead of refusing it; an interrupted one continues by itself."""
-    overwrite: bool = False
-    """Replace an earlier run."""
-    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
-    """Print the summary as one JSON line on stdout."""
 
     @property
     def held_out_rate(self) -> float:

@@ -22,6 +22,7 @@ from rulewright import console, jsonl
 from rulewright.actions import render_action
 from rulewright.data.schemas import NormalizedRecord, RecordMetadata, Sibling, Split, record_id
 from rulewright.data.splits import Fractions, split_of, uniform
+from rulewright.engine.parsing import parse
 from rulewright.grammars import GRAMMARS
 from rulewright.languages import Language
 from rulewright.synth import instances, sources, templates, windows
@@ -177,7 +178,7 @@ def _records(file: SourceFile, text: str, maker: Maker, config: SynthConfig) -> 
     split = split_of(file.group)
     limits = WindowLimits(config.max_chars, config.max_tokens)
     identifier = GRAMMARS[file.language].identifier
-    found = {node.text() for node in of_kind(windows.parse(text, file.language), identifier)}
+    found = {node.text() for node in of_kind(parse(text, file.language).root, identifier)}
     names = sorted(name for name in found if 1 < len(name) <= 24)
     rng = random.Random(f"{config.seed} {file.name}")
     if len(names) > _MAX_NAMES:

@@ -18,8 +18,8 @@ from rulewright.data.schemas import Sibling
 from rulewright.data.splits import uniform
 from rulewright.difftext import splice
 from rulewright.engine import judge
+from rulewright.engine.parsing import parse
 from rulewright.grammars import GRAMMARS
-from rulewright.synth import windows
 from rulewright.synth.grammar import of_kind, span
 from rulewright.verdict import Verdict
 
@@ -62,12 +62,12 @@ def renamed(action: Action, pre: str, post: str, names: Sequence[str], rng: rand
 
 
 def _identifiers(text: str, action: Action) -> Iterator[str]:
-    root = windows.parse(text, action.language)
+    root = parse(text, action.language).root
     return (node.text() for node in of_kind(root, GRAMMARS[action.language].identifier))
 
 
 def _with_names(text: str, new: Mapping[str, str], action: Action) -> str:
-    root = windows.parse(text, action.language)
+    root = parse(text, action.language).root
     found = of_kind(root, GRAMMARS[action.language].identifier)
     return splice(text, [(*span(node), new[node.text()]) for node in found if node.text() in new])
 

@@ -14,7 +14,7 @@ rules; JSON Lines gives `forward` and `inverse` in full:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ast_grep_py import SgNode, SgRoot
+from ast_grep_py import SgNode
 
+from rulewright.engine.parsing import parse
 from rulewright.languages import Language
 from rulewright.state.state import count_tokens
 from rulewright.synth.kinds import WindowKind
@@ -75,8 +76,8 @@ def cut(
     largest functions and classes that fit; `file` is the file, if it fits.
     """
     if kind == "file":
-        return [Cut(text, 1)] if limits.fit(text) and parses(text, language) else []
-    root = SgRoot(text, language).root()
+        return [Cut(text, 1)] if limits.fit(text) and not parse(text, language).broken else []
+    root = parse(text, language).root
     lines = text.split("\n")
     if kind == "function":
         spans = list(_functions(root, language))
@@ -103,7 +104,7 @@ def cut(
 
 def _window(lines: list[str], first: int, last: int, language: Language, limits: WindowLimits) -> Cut | None:
     piece = _dedent(lines, first, last)
-    fits = piece is not None and limits.fit(piece) and parses(piece, language)
+    fits = piece is not None and limits.fit(piece) and not parse(piece, language).broken
     return Cut(piece, first + 1) if piece is not None and fits else None
 
 
@@ -116,21 +117,6 @@ def _pair(
     if depths[0] != depths[1] or any(line.strip() for line in between):
         return None
     return _window(lines, one[0], other[1], language, limits)
-
-
-def parse(text: str, language: Language) -> SgNode:
-    """The root node of a text."""
-    return SgRoot(text, language).root()
-
-
-def parses(text: str, language: Language) -> bool:
-    """Whether a text parses with no error node and no token missing."""
-    root = parse(text, language)
-    if root.find({"rule": {"kind": "ERROR"}}) is not None:
-        return False
-    # A token that tree-sitter had to invent is a leaf without text.
-    empty = root.find_all({"rule": {"regex": "^$"}})
-    return not any(node.is_leaf() and node.kind() not in ("", "\n") and node.parent() for node in empty)
 
 
 def _functions(root: SgNode, language: Language) -> Iterator[tuple[int, int]]:
