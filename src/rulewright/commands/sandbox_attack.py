@@ -8,7 +8,7 @@ action-cli. Exit code 1 where a case was not contained.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -52,7 +52,7 @@ def run(config: Config) -> int:
         for report in attacks.run_folder(config.folder, sandbox, limits, config.only):
             reports.append(report)
             if config.json_output:
-                console.emit_json(report.row())
+                console.emit_json(asdict(report))
     if not config.json_output:
         rows = [
             [r.name, r.kind, r.tier, r.outcome, "yes" if r.contained else "NO", f"{r.seconds:.2f} s"]

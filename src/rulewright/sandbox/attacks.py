@@ -13,16 +13,18 @@ import json
 import re
 import time
 from collections.abc import Collection, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from rulewright import console, jsonl
+from rulewright.engine import Engine, Request
 from rulewright.errors import UsageError
 from rulewright.sandbox import hostwatch
 from rulewright.sandbox.inside.spec import MIB
 from rulewright.sandbox.job import Entry, Job, Limits, Result, Status, TestVerdict
 from rulewright.sandbox.runner import Sandbox
+from rulewright.verdict import Verdict
 
 PROGRAMS: Final = ("resource", "network", "filesystem", "process")
 KINDS: Final = (*PROGRAMS, "verdict", "workspace", "action-yaml", "action-cli")
@@ -59,10 +61,6 @@ class Report:
     contained: bool
     detail: str = ""
     seconds: float = 0.0
-
-    def row(self) -> dict[str, Any]:
-        """The line for `--json`."""
-        return asdict(self)
 
 
 def read_index(folder: Path) -> list[Case]:
@@ -101,23 +99,15 @@ def run_folder(
             raise UsageError(
                 f"{folder / _TEST_FILES[0]}: no such file", f"cases of kind {case.kind} are judged by it"
             )
-    runner = _Runner(folder, sandbox, limits, tests)
-    with runner:
-        for case in cases:
-            yield runner.run(case)
+    with Engine(workers=1, deadline_s=5.0, memory_mb=512) as engine:
+        runner = _Runner(folder, sandbox, limits, tests, engine)
+        yield from map(runner.run, cases)
 
 
 class _Runner:
-    def __init__(self, folder: Path, sandbox: Sandbox, limits: Limits, tests: str) -> None:
+    def __init__(self, folder: Path, sandbox: Sandbox, limits: Limits, tests: str, engine: Engine) -> None:
         self._folder, self._sandbox, self._limits, self._tests = folder, sandbox, limits, tests
-        self._engine: Any = None
-
-    def __enter__(self) -> _Runner:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._engine is not None:
-            self._engine.close()
+        self._engine = engine
 
     def run(self, case: Case) -> Report:
         """Run one case and compare the host before and after."""
@@ -135,18 +125,13 @@ class _Runner:
         if case.kind in PROGRAMS:
             return self._program(case)
         if case.kind == "verdict":
-            program = self._read(case)
-            return self._verdict(case, {}, program, wants_pass=bool(re.search(r"\bPASS\b", case.expected)))
+            return self._verdict(case, {"mod.py": self._read(case)})
         if case.kind == "workspace":
-            files = json.loads(self._read(case))
-            program = files.pop("mod.py", "")
-            return self._verdict(case, files, program, wants_pass=bool(re.search(r"\bPASS\b", case.expected)))
+            return self._verdict(case, json.loads(self._read(case)))
         return self._action(case)
 
     def _read(self, case: Case) -> str:
-        path = self._folder / case.file
-        jsonl.require_file(path)
-        return path.read_bytes().decode("utf-8", "replace")
+        return jsonl.require_file(self._folder / case.file).read_bytes().decode("utf-8", "replace")
 
     def _program(self, case: Case) -> tuple[str, str, str]:
         name = Path(case.file).name
@@ -156,9 +141,8 @@ class _Runner:
         result = self._sandbox.run(job)
         return _outcome(result), _program_problem(result), result.tier
 
-    def _verdict(
-        self, case: Case, files: dict[str, str], program: str, *, wants_pass: bool
-    ) -> tuple[str, str, str]:
+    def _verdict(self, case: Case, files: dict[str, str]) -> tuple[str, str, str]:
+        wants_pass, program = bool(re.search(r"\bPASS\b", case.expected)), files.pop("mod.py", "")
         kind = "pytest" if re.search(r"^def test_", self._tests, re.MULTILINE) else "unittest"
         verdict = self._sandbox.check(program, self._tests, kind=kind, files=files, limits=self._limits)  # type: ignore[arg-type]
         words = "pass" if verdict.strict else "timeout" if verdict.status is Status.TIMEOUT else "fail"
@@ -166,18 +150,12 @@ class _Runner:
         return outcome, _verdict_problem(verdict, wants_pass), verdict.tier
 
     def _action(self, case: Case) -> tuple[str, str, str]:
-        from rulewright.engine import Engine
-        from rulewright.engine import Request as ActionRequest
-        from rulewright.verdict import Verdict
-
-        if self._engine is None:
-            self._engine = Engine(workers=1, deadline_s=5.0, memory_mb=512).__enter__()
         mode, key = ("yaml", "rule_yaml") if case.kind == "action-yaml" else ("cli", "cli")
         text = json.dumps(
             {"action": {"type": "ast_grep", "language": "python", "mode": mode, key: self._read(case)}}
         )
         start = time.monotonic()
-        outcome = self._engine.judge(ActionRequest(text, _CODE, "python"))
+        outcome = self._engine.judge(Request(text, _CODE, "python"))
         took = time.monotonic() - start
         problem = ""
         if outcome.verdict is Verdict.INFRA:

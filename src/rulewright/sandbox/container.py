@@ -109,11 +109,14 @@ class Container:
         code = process.returncode
         if reason is None and (code in (125, 126) or output.began is None):  # docker's own failures
             reason = Status.INFRA
-        status = Status.OK if code == 0 else Status.SIGNAL if code == _KILLED else Status.FAIL
-        return _result(
-            reason or status, None if reason else code, bytes(output.out), bytes(output.err),
-            output.wall_s, self.tier, job,
-        )  # fmt: skip
+        status = reason or (Status.OK if code == 0 else Status.SIGNAL if code == _KILLED else Status.FAIL)
+        cap = job.limits.output_bytes
+        out, err = (console.clean(data[:cap].decode("utf-8", "replace")) for data in (output.out, output.err))
+        detail = "" if status is Status.OK else str(reason) if reason else f"exit code {code}"
+        if status is Status.INFRA and err.strip():
+            detail = err.strip().splitlines()[-1][:300]
+        exit_code = None if reason else code
+        return Result(status, exit_code, out, err, output.wall_s, 0.0, 0, self.tier, detail)
 
     def _remove(self, name: str) -> None:
         """End a container at once: `rm -f` alone lets podman wait ten seconds for it."""
@@ -162,16 +165,3 @@ class _Output:
             if max(len(self.out), len(self.err)) > self._limits.output_bytes:
                 return Status.OUTPUT_LIMIT
         return None
-
-
-def _result(
-    status: Status, code: int | None, out: bytes, err: bytes, wall_s: float, tier: Tier, job: Job
-) -> Result:
-    cap = job.limits.output_bytes
-    if len(out) > cap or len(err) > cap:
-        status, code = Status.OUTPUT_LIMIT, None
-    texts = [console.clean(data[:cap].decode("utf-8", "replace")) for data in (out, err)]
-    detail = "" if status is Status.OK else f"exit code {code}" if code is not None else str(status)
-    if status is Status.INFRA and texts[1].strip():
-        detail = texts[1].strip().splitlines()[-1][:300]
-    return Result(status, code, texts[0], texts[1], wall_s, 0.0, 0, tier, detail)

@@ -12,7 +12,6 @@ removes what they left and ends itself. Standard library only; runs no untrusted
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import select
@@ -25,20 +24,16 @@ from typing import Any, Final, NoReturn
 
 if __name__ == "__main__":  # started by path, without the package
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    from inside import kernel  # type: ignore[import-not-found]
     from inside.processes import remove_tree  # type: ignore[import-not-found]
 else:
+    from rulewright.sandbox.inside import kernel
     from rulewright.sandbox.inside.processes import remove_tree
 
-_CLONE_NEWNS: Final = 0x00020000
-_MS_RDONLY, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_PRIVATE = 1, 32, 4096, 16384, 1 << 18
-_MNT_DETACH: Final = 2
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _MAX_MESSAGE: Final = 1 << 20
 _SOCKET_FD: Final = 3
 _GIVE_UP_S: Final = 5.0
 _SOON_S: Final = 0.5
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def main() -> None:
@@ -49,7 +44,7 @@ def main() -> None:
         os.close(descriptor)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
     keeper = Keeper(socket.socket(fileno=_SOCKET_FD), scratch)
     try:
         keeper.serve(driver)
@@ -107,20 +102,19 @@ class Keeper:
 
     def _do_stage(self, _: list[int], sources: list[str], folder: str) -> dict[str, Any]:
         """Bind folders where every user may look them up, in a mount namespace of our own."""
-        if _libc.unshare(_CLONE_NEWNS) == -1:
-            raise OSError(ctypes.get_errno(), "unshare(mount namespace) refused")
-        _mount("none", "/", None, _MS_REC | _MS_PRIVATE)
+        kernel.unshare(kernel.CLONE_NEWNS)
+        kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
         os.makedirs(folder, exist_ok=True)
-        _mount("tmpfs", folder, "tmpfs", 0, "mode=0755,size=16m")
+        kernel.mount("tmpfs", folder, "tmpfs", 0, "mode=0755,size=16m")
         self._staged = folder
         staged = []
         for i, source in enumerate(sources):
             target = os.path.join(folder, str(i))
             if os.path.isdir(source):
                 os.mkdir(target)
-                _mount(source, target, None, _MS_BIND | _MS_REC)
+                kernel.mount(source, target, None, kernel.MS_BIND | kernel.MS_REC)
                 # The originals: nothing here, not even a mistake of ours, may write to them.
-                _mount("none", target, None, _MS_REMOUNT | _MS_BIND | _MS_RDONLY)
+                kernel.mount("none", target, None, kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY)
             else:
                 # A copy: a mount of a file that is replaced meanwhile (ld.so.cache, at every
                 # installation) cannot be mounted again for the next worker.
@@ -194,7 +188,7 @@ class Keeper:
         self._kill_strays([])
         remove_cgroups(self._busy, _GIVE_UP_S)
         if self._staged:
-            _libc.umount2(os.fsencode(self._staged), _MNT_DETACH)
+            kernel.detach(self._staged)
         remove_folder(self._scratch)
 
 
@@ -205,10 +199,8 @@ def _exec_worker(
         for path in cgroups:
             Path(path, "cgroup.procs").write_text(str(os.getpid()), encoding="ascii")
         if user is not None:
-            os.setgroups([])
-            os.setresgid(user, user, user)
-            os.setresuid(user, user, user)
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            kernel.become(user, user)
+        kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
         os.setsid()
@@ -222,16 +214,6 @@ def _exec_worker(
     except OSError as error:
         os.write(2, f"cannot start {argv[0]}: {error}\n".encode())
     os._exit(127)
-
-
-def _mount(source: str, target: str, kind: str | None, flags: int, data: str = "") -> None:
-    result = _libc.mount(
-        os.fsencode(source), os.fsencode(target), kind.encode() if kind else None, ctypes.c_ulong(flags),
-        data.encode() or None,
-    )  # fmt: skip
-    if result == -1:
-        number = ctypes.get_errno()
-        raise OSError(number, f"mount on {target}: {os.strerror(number)}")
 
 
 def _children() -> list[int]:

@@ -25,6 +25,7 @@ MS_REMOUNT: Final = 32
 MS_BIND: Final = 4096
 MS_REC: Final = 16384
 MS_PRIVATE: Final = 1 << 18
+_MNT_DETACH: Final = 2
 
 PR_SET_PDEATHSIG: Final = 1
 PR_SET_DUMPABLE: Final = 4
@@ -66,10 +67,15 @@ def unshare(flags: int) -> None:
 def mount(source: str, target: str, kind: str | None, flags: int, data: str = "") -> None:
     """mount(2)."""
     result = libc.mount(
-        source.encode(), os.fsencode(target), kind.encode() if kind else None,
+        os.fsencode(source), os.fsencode(target), kind.encode() if kind else None,
         ctypes.c_ulong(flags), data.encode() or None,
     )  # fmt: skip
     _check(result, f"mount {kind or ''} on {target}")
+
+
+def detach(target: str) -> None:
+    """Unmount as soon as nobody uses it; does nothing where nothing is mounted."""
+    libc.umount2(os.fsencode(target), _MNT_DETACH)
 
 
 def syscall(number: int, *arguments: object) -> int:
