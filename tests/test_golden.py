@@ -48,7 +48,8 @@ MISTAKES = (
     "ingest jsonl --input pointer.jsonl --out data", "ingest jsonl --input other.jsonl --out data",
     "ingest comitpackft", "ingest jsonl --name canitedit --input broken.jsonl", "synth --config typo.yaml",
     "synth --config type.yaml", "synth --limt 3", "train sft --config steps.yaml", "stats nowhere",
-    "compare nowhere1 nowhere2", "show code.py", "init --config nowhere.yaml",
+    "compare nowhere1 nowhere2", "show code.py", "init --config nowhere.yaml", "serve --model nowhere",
+    "ingest fixtures --input rule.yml --out data",
 )  # fmt: skip
 
 Same = Callable[[str, str], None]

@@ -360,7 +360,7 @@ def _unknown(arguments: list[str]) -> int:
     if family and (len(arguments) == 1 or arguments[1] in {"-h", "--help"}):
         console.emit("\n".join(_line(f"rulewright {name}", COMMANDS[name].help, 28) for name in family))
         return 0 if len(arguments) > 1 else 2
-    from rulewright.config import did_you_mean
+    from rulewright.errors import did_you_mean
 
     word = " ".join(arguments[:2]) if family else arguments[0]
     near = did_you_mean(word, family or COMMANDS)

@@ -13,15 +13,15 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Annotated, Any, Final, TypeVar, cast
 
 import tyro
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticUndefined
 from tyro import _errors as tyro_errors  # its hook is the only way to word errors ourselves
 
 from rulewright import console, helptext, paths, shipped, yaml12
-from rulewright.errors import ConfigError
+from rulewright.errors import ConfigError, did_you_mean
 
 C = TypeVar("C", bound="CommandConfig")
 _STATES: Final = {
@@ -63,6 +63,19 @@ class CommandConfig(BaseModel):
         return key in _FREE
 
 
+class StageConfig(CommandConfig):
+    """What every command takes that makes a data set."""
+
+    workers: int = Field(default=0, ge=0)
+    """Processes; 0: one per core. The result does not depend on it."""
+    resume: bool = False
+    """Confirm a finished run instead of refusing it; an interrupted one continues by itself."""
+    overwrite: bool = False
+    """Replace an earlier run."""
+    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """Print the summary (of `ingest` the metadata) as one JSON line on stdout."""
+
+
 def load(
     cls: type[C], argv: Sequence[str], prog: str, description: str = "", examples: Sequence[str] = ()
 ) -> C:
@@ -86,6 +99,14 @@ def load(
         source = f"\n\nThe values in [ ] are those of {path}." if path else ""
         console.emit(helptext.page(cls, defaults, prog, description + source, examples))
         raise SystemExit(0)
+    for name, field in cls.model_fields.items():
+        flag = helptext.flag_name(name, field)
+        if helptext.is_positional(field) and flag in {word.partition("=")[0] for word in rest}:
+            word = _typed(cls, name)
+            raise ConfigError(
+                f"{prog}: unknown option {flag}; {word} is given by its place, without a flag",
+                f"e.g. {prog} {word}; see `{prog} --help`",
+            )
     with tyro_errors.on_parse_error(lambda event: _refuse(event, cls, prog)):
         parsed = tyro.cli(
             cls,
@@ -444,13 +465,3 @@ def _model_of(annotation: Any) -> type[BaseModel] | None:
         models = [m for m in map(_model_of, typing.get_args(annotation)) if m is not None]
         return models[0] if len(models) == 1 else None
     return None
-
-
-def did_you_mean(word: str, known: Sequence[str] | typing.Iterable[str]) -> str:
-    """Give `; did you mean 'x'?` for the nearest known word, or nothing.
-
-    >>> did_you_mean("wieght", ["weight", "seed"])
-    "; did you mean 'weight'?"
-    """
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"; did you mean '{near[0]}'?" if near else ""

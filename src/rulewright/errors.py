@@ -7,6 +7,13 @@ run that cannot go on.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
 
 class RulewrightError(Exception):
     """A run that failed for a reason a person can act on.
@@ -55,6 +62,32 @@ def first_line(error: BaseException) -> str:
     """
     lines = str(error).strip().splitlines()
     return lines[0][:300] if lines else type(error).__name__
+
+
+def did_you_mean(word: str, known: Iterable[str], n: int = 1, mark: str = "'") -> str:
+    """Give `; did you mean 'x'?` for the nearest known words, or nothing.
+
+    >>> did_you_mean("wieght", ["weight", "seed"])
+    "; did you mean 'weight'?"
+    """
+    near = difflib.get_close_matches(word[:100], list(known), n=n, cutoff=0.6)
+    return f"; did you mean {' or '.join(f'{mark}{one}{mark}' for one in near)}?" if near else ""
+
+
+def problems_of(error: ValidationError) -> str:
+    """What a model's validation found wrong, on one line and without the values: those may be huge.
+
+    >>> from rulewright.data.schemas import NormalizedRecord
+    >>> try: NormalizedRecord.model_validate({"instruction": "x"})
+    ... except ValueError as error: problems_of(error)[:19]
+    'pre: field required'
+    """
+    found = [
+        f"{'.'.join(map(str, item['loc'])) or 'record'}: {item['msg'][:1].lower()}{item['msg'][1:]}"[:200]
+        for item in error.errors(include_url=False, include_input=False)
+    ]
+    more = f"; and {len(found) - 5} more" if len(found) > 5 else ""
+    return "; ".join(found[:5]) + more
 
 
 def why(error: Exception) -> str:

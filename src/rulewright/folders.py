@@ -6,15 +6,13 @@ half of it. What a killed process left beside it is removed by the next one.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
-from rulewright import console
 from rulewright.errors import RulewrightError
+from rulewright.locks import Lock
 
 
 def make_whole(folder: Path, make: Callable[[Path], None], is_whole: Callable[[], bool]) -> bool:
@@ -31,8 +29,7 @@ def make_whole(folder: Path, make: Callable[[Path], None], is_whole: Callable[[]
         RulewrightError: the disk is full, or the folder cannot be written.
     """
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(folder.parent):
+        with Lock.take(folder, wait=True):
             for left in folder.parent.glob(f".{folder.name}.*.part"):
                 shutil.rmtree(left, ignore_errors=True)
             if is_whole():
@@ -57,18 +54,3 @@ def cannot_write(folder: Path, reason: str) -> RulewrightError:
         f"{folder}: cannot be written ({reason})",
         "free some disk space or choose another folder, then run again; nothing half done was left",
     )
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; it goes with the process, however that ends."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            console.say(f"{folder}: another process writes here; waiting for it")
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

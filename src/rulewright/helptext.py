@@ -7,7 +7,6 @@ Parses nothing.
 from __future__ import annotations
 
 import sys
-import textwrap
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,11 +19,14 @@ from pydantic.fields import FieldInfo
 
 from rulewright import console
 
-_WIDEST: Final = 100
 _MARGIN: Final = 22
 _WORDS: Final[dict[Any, str]] = {str: "TEXT", int: "N", float: "NUMBER", Path: "PATH", bool: "yes|no"}
 # What a wrong value is told to be.
 _KINDS: Final[dict[str, str]] = {"N": "a whole number", "NUMBER": "a number", "yes|no": "yes or no"}
+
+
+SHARED: Final = ("workers", "engine", "resume", "overwrite", "json_output")
+"""What several commands take alike."""
 
 
 class HelpOption(NamedTuple):
@@ -52,27 +54,26 @@ def page(
         text: the command's docstring: a line, then paragraphs.
         examples: command lines, without `rulewright`.
     """
-    width = min(console.width(), _WIDEST)
     found = list(options(cls, defaults))
     positional = [one for one in found if one.positional]
     usage = " ".join([prog, *(one.names if one.required else f"[{one.names}]" for one in positional)])
     first, *rest = [" ".join(part.split()) for part in text.strip().split("\n\n")]
-    lines = [*_fill(f"usage: {usage} [options]", width, " " * 7), "", *_fill(first, width)]
+    lines = [*_fill(f"usage: {usage} [options]", " " * 7), "", *_fill(first)]
     if examples:
         # Not wrapped: they are to be copied.
         lines += ["", _title("examples:"), *(f"  rulewright {example}" for example in examples)]
     for paragraph in rest:
-        lines += ["", *_fill(paragraph, width)]
+        lines += ["", *_fill(paragraph)]
     if positional:
-        lines += ["", _title("arguments:"), *_listing(positional, width)]
+        lines += ["", _title("arguments:"), *_listing(positional)]
     flags = [one for one in found if not one.positional]
-    lines += ["", _title("options:"), *_listing([*flags, *_common(cls)], width)]
+    lines += ["", _title("options:"), *_listing([*flags, *_common(cls)])]
     return "\n".join(lines)
 
 
 def options(cls: type[BaseModel], defaults: Mapping[str, Any]) -> Iterator[HelpOption]:
-    """The arguments of a configuration, but for those that only a file can give."""
-    for name, field in cls.model_fields.items():
+    """The arguments of a configuration, but for those that only a file can give; shared ones last."""
+    for name, field in sorted(cls.model_fields.items(), key=lambda item: item[0] in SHARED):
         if file_only(field):
             continue
         default = defaults.get(name, tyro.MISSING)
@@ -184,14 +185,14 @@ def _common(cls: type[BaseModel]) -> Iterator[HelpOption]:
     yield HelpOption("", "-h, --help", False, False, "This page.", "")
 
 
-def _listing(found: Sequence[HelpOption], width: int) -> Iterator[str]:
-    margin = _MARGIN if width >= 60 else 8
+def _listing(found: Sequence[HelpOption]) -> Iterator[str]:
+    margin = _MARGIN if console.width() >= 60 else 8
     for one in found:
         about = one.about + (f" [{one.default}]" if one.default else "")
         head = f"  {one.names}"
-        lines = _fill(about, width, " " * margin, " " * margin)
+        lines = _fill(about, " " * margin, " " * margin)
         if len(head) + 2 > margin:
-            yield from _fill(head.strip(), width, " " * 4, "  ")
+            yield from _fill(head.strip(), " " * 4, "  ")
         else:
             lines[:1] = [head.ljust(margin) + lines[0].lstrip()] if lines else [head]
         yield from lines
@@ -201,8 +202,5 @@ def _title(text: str) -> str:
     return console.paint(text, "bold", sys.stdout)
 
 
-def _fill(text: str, width: int, later: str = "", first: str = "") -> list[str]:
-    return textwrap.wrap(
-        text, max(width, 30), initial_indent=first, subsequent_indent=later,
-        break_long_words=False, break_on_hyphens=False,
-    )  # fmt: skip
+def _fill(text: str, later: str = "", first: str = "") -> list[str]:
+    return console.wrap(text, first, later).splitlines()

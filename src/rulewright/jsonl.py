@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, Self, TypeVar
 
-from rulewright.errors import RulewrightError, UsageError, first_line
+from rulewright.errors import RulewrightError, UsageError, first_line, problems_of
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -33,6 +33,8 @@ class Line(NamedTuple):
     value: dict[str, Any] | None
     """`None` where the line is not a JSON object; `problem` says why."""
     problem: str = ""
+    reason: str = ""
+    """One word for the problem: `not_json`, `undecodable`, `json_line_long`."""
 
 
 def require_file(path: Path) -> Path:
@@ -72,15 +74,8 @@ def read_lines(path: Path) -> Iterator[Line]:
     number = 0
     try:
         with _open(path) as stream:
-            while raw := stream.readline(MAX_LINE_BYTES + 1):
-                number += 1
-                if len(raw) > MAX_LINE_BYTES:
-                    while raw and not raw.endswith(b"\n"):
-                        raw = stream.readline(MAX_LINE_BYTES)
-                    yield Line(number, None, f"line longer than {MAX_LINE_BYTES} bytes")
-                    continue
-                line = _parse(number, raw)
-                if line is not None:
+            for number, raw in enumerate(raw_lines(stream), 1):
+                if (line := parse(number, raw)) is not None:
                     yield line
     except (EOFError, gzip.BadGzipFile, OSError) as error:
         raise RulewrightError(
@@ -89,17 +84,39 @@ def read_lines(path: Path) -> Iterator[Line]:
         ) from error
 
 
-def _parse(number: int, raw: bytes) -> Line | None:
+def raw_lines(stream: BinaryIO, n_bytes: int | None = None) -> Iterator[bytes | None]:
+    """The lines of a stream, or of its next bytes; `None` for one that is too long, which is passed over."""
+    done = 0
+    while n_bytes is None or done < n_bytes:
+        raw = stream.readline(MAX_LINE_BYTES + 1)
+        if not raw:
+            return
+        done += len(raw)
+        if len(raw) <= MAX_LINE_BYTES:
+            yield raw
+            continue
+        while raw and not raw.endswith(b"\n"):
+            raw = stream.readline(MAX_LINE_BYTES)
+            done += len(raw)
+        yield None
+
+
+def parse(number: int, raw: bytes | None) -> Line | None:
+    """A line of `raw_lines` by its number, from 1; `None` where it is empty."""
+    if raw is None:
+        return Line(number, None, f"longer than {MAX_LINE_BYTES:,} bytes", "json_line_long")
     if number == 1:
         raw = raw.removeprefix(b"\xef\xbb\xbf")
     if not raw.strip():
         return None
     try:
-        value = json.loads(raw)
+        value = json.loads(raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        return Line(number, None, f"not UTF-8 at byte {error.start:,} of the line", "undecodable")
     except (ValueError, RecursionError) as error:
-        return Line(number, None, f"not JSON: {first_line(error)}")
+        return Line(number, None, f"not JSON: {first_line(error)}", "not_json")
     if not isinstance(value, dict):
-        return Line(number, None, f"expected a JSON object, got {type(value).__name__}")
+        return Line(number, None, f"expected a JSON object, got {type(value).__name__}", "not_json")
     return Line(number, value)
 
 
@@ -149,10 +166,15 @@ def write(path: Path, rows: Iterable[Mapping[str, Any] | str]) -> int:
 
 
 class atomic:  # noqa: N801  (used like `open`)
-    """`with atomic(path) as stream:` a binary file that replaces `path` on success only."""
+    """`with atomic(path) as stream:` a binary file that replaces `path` on success only.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    Args:
+        path: of the file.
+        sync: wait until it is on disk; without, it is whole as far as kills go, not power cuts.
+    """
+
+    def __init__(self, path: Path, sync: bool = True) -> None:
+        self._path, self._sync = path, sync
         self._part = path.with_name(f".{path.name}.{os.getpid()}.part")
 
     def __enter__(self) -> BinaryIO:
@@ -167,7 +189,7 @@ class atomic:  # noqa: N801  (used like `open`)
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if kind is None:
+            if kind is None and self._sync:
                 self._stream.flush()
                 os.fsync(self._stream.fileno())
             self._stream.close()
@@ -178,7 +200,7 @@ class atomic:  # noqa: N801  (used like `open`)
             raise _cannot_write(self._path, failure) from failure
         if kind is not None:
             self._part.unlink(missing_ok=True)
-            if isinstance(error, OSError):
+            if isinstance(error, OSError) and error.errno in _CANNOT_WRITE:
                 raise _cannot_write(self._path, error) from error
 
 
@@ -191,6 +213,9 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write one JSON value, indented, as a file that appears only when complete."""
     write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+_CANNOT_WRITE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES})
 
 
 def _cannot_write(path: Path, error: OSError) -> RulewrightError:
@@ -270,5 +295,4 @@ def validated(line: Line, model: type[M]) -> M | str:
     try:
         return model.model_validate(line.value)
     except ValidationError as error:
-        first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        return problems_of(error)

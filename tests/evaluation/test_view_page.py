@@ -166,6 +166,22 @@ def test_records_and_steps_and_rows_are_all_taken(
     assert "Edit 5: is-none." in shown and "+    if x is None:" in shown and "reward, gated" in shown
 
 
+def test_edits_and_the_rules_mined_from_them_are_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither has the fields of a record: an edit has no instruction, a row of the miner no verdict."""
+    edits = tmp_path / "edits.jsonl"
+    pre, post = "if x == None:\n    go()\n", "if x is None:\n    go()\n"
+    jsonl.write(edits, [{"id": "one", "pre": pre, "post": post, "language": "python"}])
+    assert main(["eval", "mining", str(edits), "--out", str(tmp_path / "run")]) == 0
+    capsys.readouterr()
+    assert main(["show", str(edits)]) == 0
+    assert "+if x is None:" in capsys.readouterr().out
+    assert main(["show", f"{tmp_path / 'run'}/rows.jsonl"]) == 0
+    shown = capsys.readouterr().out
+    assert "rule:" in shown and "+if x is None:" in shown and "verdict: ok" in shown
+
+
 def test_an_answer_that_is_code_shows_its_own_diff_and_no_reward_of_rules(
     tmp_path: Path, records: list[NormalizedRecord], record_file: Path
 ) -> None:
@@ -343,6 +359,25 @@ def test_an_item_shows_its_parts_in_colors(chromium: browser.Browser, page: Path
     assert chromium.run("document.querySelector('#item .line.add mark').textContent") == "is"
     chromium.run("document.dispatchEvent(new KeyboardEvent('keydown', {key: 'j'}))")
     chromium.wait("document.getElementById('item').innerText.includes('Edit 2')")
+    assert chromium.complaints == []
+
+
+@pytest.mark.parametrize(
+    ("language", "code", "colored"),
+    [
+        ("ruby", "unless x # end\n  y = 'do'\nelsif", "unless elsif"),
+        ("php", "foreach ($a as $b) # use\n  echo 'if';", "foreach as echo"),
+        ("csharp", "foreach (var x in y) // using", "foreach var in"),
+        ("kotlin", "fun f() = when (x) // val", "fun when"),
+    ],
+)
+def test_words_of_more_languages_are_colored(
+    chromium: browser.Browser, page: Path, language: str, code: str, colored: str
+) -> None:
+    opened(chromium, page, 1400, "#item=1")
+    call = f"((to) => {{ to.append(paint({json.dumps(code)}, {json.dumps(language)})); return to; }})"
+    words = f"[...{call}(el('pre')).querySelectorAll('.word')].map((one) => one.textContent).join(' ')"
+    assert chromium.run(words) == colored
     assert chromium.complaints == []
 
 

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
+from functools import partial
+from typing import Final
 
+from rulewright import errors
 
-def did_you_mean(word: str, known: Iterable[str], n: int = 1) -> str:
-    """Give `; did you mean `x`?` for the nearest known words, or nothing.
-
-    >>> did_you_mean("patern", ["pattern", "kind"])
-    '; did you mean `pattern`?'
-    """
-    near = difflib.get_close_matches(word[:100], list(known), n=n, cutoff=0.6)
-    if not near:
-        return ""
-    return "; did you mean " + " or ".join(f"`{item}`" for item in near) + "?"
+did_you_mean: Final = partial(errors.did_you_mean, mark="`")
 
 
 def quoted(text: str, most: int = 80) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, get_type_hints
 
 from rulewright import console, difftext
 from rulewright.actions import Action, Rejection, render_rules
@@ -79,10 +79,18 @@ class Tool(NamedTuple):
     """A tool as it is listed and run."""
 
     about: str
-    arguments: type[forms.Arguments]
-    answer: type[forms.Reply]
     run: Callable[[Workshop, Any], forms.Reply]
     writes: bool = False
+
+    @property
+    def arguments(self) -> type[forms.Arguments]:
+        found: type[forms.Arguments] = get_type_hints(self.run)["asked"]
+        return found
+
+    @property
+    def answer(self) -> type[forms.Reply]:
+        found: type[forms.Reply] = get_type_hints(self.run)["return"]
+        return found
 
 
 def find(shop: Workshop, asked: forms.FindArguments) -> forms.FindAnswer:
@@ -415,36 +423,29 @@ def _cut(text: str, most: int = forms.CUT_CHARS) -> str:
 
 
 TOOLS: Final[dict[str, Tool]] = {
-    "find": Tool(
-        "List the places in files that an ast-grep rule matches.",
-        forms.FindArguments, forms.FindAnswer, find,
-    ),
+    "find": Tool("List the places in files that an ast-grep rule matches.", find),
     "verify_rule": Tool(
         "Try a rule on code or files, without writing: verdict, places, what would be lost, and where "
-        "nothing matches what came nearest. Call it before apply_rule.",
-        forms.VerifyArguments, forms.VerifyAnswer, verify_rule,
+        "nothing matches what came nearest. Call it before apply_rule.", verify_rule,
     ),
     "learn_rule": Tool(
         "Learn rules from a change made by hand (a diff, or code before and after), and list where else "
-        "they hold. Use it after editing one or two places of many.",
-        forms.LearnArguments, forms.LearnAnswer, learn_rule,
+        "they hold. Use it after editing one or two places of many.", learn_rule,
     ),
     "propose_rule": Tool(
         "Ask the configured model for a rule from a sentence; judged on the files, its places listed by how "
-        "sure they are.",
-        forms.ProposeArguments, forms.ProposeAnswer, propose_rule,
+        "sure they are.", propose_rule,
     ),
     "apply_rule": Tool(
         "Show the diff of a rule over files; with write=true change them. A file where the rule would lose "
-        "code or break the syntax is left alone and named.",
-        forms.ApplyArguments, forms.ApplyAnswer, apply_rule, True,
+        "code or break the syntax is left alone and named.", apply_rule, True,
     ),
     "explain_no_match": Tool(
         "Say why a rule matches nothing: the part that leaves no node over, and the nearest code.",
-        forms.ExplainArguments, forms.ExplainAnswer, explain_no_match,
+        explain_no_match,
     ),
     "check_rules": Tool(
         "Audit rules: refused, can match nothing, lossy, against their own tests, never or always firing.",
-        forms.CheckArguments, forms.CheckAnswer, check_rules,
+        check_rules,
     ),
 }  # fmt: skip

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from rulewright.agents.roots import Roots
 from rulewright.agents.tools import TOOLS, Workshop
-from rulewright.errors import RulewrightError
+from rulewright.errors import RulewrightError, problems_of
 from rulewright.generation.open import GeneratorConfig
 
 
@@ -52,19 +52,12 @@ def answered(shop: Workshop, name: str, arguments: dict[str, Any]) -> dict[str, 
     try:
         return {"answer": tool.run(shop, tool.arguments.model_validate(arguments)).model_dump(mode="json")}
     except ValidationError as error:
-        return {"error": _mistakes(error), "hint": f"see the input schema of {name}"}
+        return {"error": problems_of(error), "hint": f"see the input schema of {name}"}
     except RulewrightError as error:
         return {"error": error.message, "hint": error.hint}
     except Exception as error:
         traceback.print_exc()
         return {"error": f"a bug in {name}: {type(error).__name__}", "hint": "report it with the call"}
-
-
-def _mistakes(error: ValidationError) -> str:
-    """What is wrong with the arguments, without their values: those may be huge."""
-    said = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_input=False)]
-    more = f"; and {len(said) - 5} more" if len(said) > 5 else ""
-    return "; ".join(line[:200] for line in said[:5]) + more
 
 
 if __name__ == "__main__":

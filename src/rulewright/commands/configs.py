@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import textwrap
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,8 +15,8 @@ import tyro
 
 from rulewright import config as loader
 from rulewright import console, shipped
-from rulewright.config import CommandConfig, did_you_mean
-from rulewright.errors import UsageError
+from rulewright.config import CommandConfig
+from rulewright.errors import UsageError, did_you_mean
 
 
 class Config(CommandConfig):
@@ -91,13 +90,12 @@ def _command_of(name: str) -> str:
 def _list() -> None:
     """By folder: the name, the command that reads it, and what it is."""
     everything = shipped.everything()
-    width = max(40, console.width())
     for folder in dict.fromkeys(Path(one.name).parent for one in everything):
         console.emit(f"{folder}/")
         for one in (one for one in everything if Path(one.name).parent == folder):
             reader = one.command or "accelerate launch"
             console.emit(f"  {one.name}  ({reader})")
-            console.emit(textwrap.fill(one.about, width, initial_indent="      ", subsequent_indent="      "))
+            console.emit(console.wrap(one.about, "      "))
     console.say(
         "\nrulewright COMMAND --config NAME uses one; `rulewright init DIR` copies them to be changed; "
         "`rulewright configs NAME` prints one"

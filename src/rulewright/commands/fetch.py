@@ -13,8 +13,8 @@ from typing import Annotated
 import tyro
 
 from rulewright import console
-from rulewright.config import CommandConfig, did_you_mean
-from rulewright.errors import UsageError
+from rulewright.config import CommandConfig
+from rulewright.errors import UsageError, did_you_mean
 
 
 class Config(CommandConfig):

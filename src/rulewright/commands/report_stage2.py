@@ -13,8 +13,8 @@ import tyro
 from pydantic import Field
 
 from rulewright import console
-from rulewright.config import CommandConfig, did_you_mean
-from rulewright.errors import ConfigError, RulewrightError, UsageError
+from rulewright.config import CommandConfig
+from rulewright.errors import ConfigError, RulewrightError, UsageError, did_you_mean
 
 
 class ReportConfig(CommandConfig):

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rulewright import console, jsonl, stats
-from rulewright.config import did_you_mean
-from rulewright.errors import UsageError
+from rulewright.errors import UsageError, did_you_mean
 from rulewright.evaluation import tables
 from rulewright.evaluation.measures import BENCHMARKS, MINING, Measure, Measures, Row, group_of
 
@@ -47,9 +46,14 @@ def read_run(path: Path) -> Run:
         console.say(f"{path}: the run is not finished; comparing what is there ({len(rows)} rows)")
         return Run(path, "", rows)
     benchmark = jsonl.read_json(result_path, "run the evaluation again").get("benchmark", "")
-    if benchmark == MINING.name:
-        rows = [{**row, "task": row["id"], "group": group_of(row), "verdict": row["tier"]} for row in rows]
-    return Run(path, benchmark, rows)
+    return Run(path, benchmark, [named(row, benchmark) for row in rows])
+
+
+def named(row: Row, benchmark: str) -> Row:
+    """A row with `task`, `group` and `verdict`, which the miner's rows have under other names."""
+    if benchmark != MINING.name:
+        return row
+    return {**row, "task": row["id"], "group": group_of(row), "verdict": row["tier"]}
 
 
 def compare(

@@ -6,7 +6,6 @@ the run folder; it never stops a run.
 
 from __future__ import annotations
 
-import glob
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rulewright import jsonl
+from rulewright.data.mix import resolve
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.errors import UsageError
 from rulewright.evaluation.harness import Benchmark
@@ -51,22 +51,7 @@ def expand(patterns: Sequence[str]) -> list[Path]:
     Raises:
         UsageError: one of them names nothing.
     """
-    found: list[Path] = []
-    for pattern in patterns:
-        path = Path(pattern)
-        if path.is_dir():
-            matches = sorted(path.glob("*.jsonl"))
-        elif path.exists():
-            matches = [path]
-        else:
-            matches = sorted(Path(name) for name in glob.glob(pattern, recursive=True))  # noqa: PTH207
-        if not matches:
-            raise UsageError(
-                f"{pattern}: no such file, and no *.jsonl in it",
-                "create the records first: rulewright ingest",
-            )
-        found += [match for match in matches if match not in found]
-    return found
+    return list(dict.fromkeys(path for pattern in patterns for path in resolve(pattern)))
 
 
 def load(

@@ -87,12 +87,13 @@ def read_item(row: Mapping[str, Any], place: str) -> Shown:
     """
     if "teacher" in row and "env" in row:
         return _step(row)
-    if "pre" in row and "instruction" in row:
-        metadata = row.get("metadata", {})
+    if "pre" in row and ("instruction" in row or "post" in row):
+        metadata = row.get("metadata") or {}
         action = metadata.get("action") or ""
+        language = normalize_language(str(row.get("language", "")))
         return Shown(
-            "record", row["instruction"], normalize_language(str(row.get("language", ""))), row["pre"],
-            row.get("post"), action, {key: value for key, value in metadata.items() if key != "action"},
+            "record", row.get("instruction") or "", language, row["pre"], row.get("post"), action,
+            {key: value for key, value in metadata.items() if key != "action"},
             action, tried=_beside(metadata),
         )  # fmt: skip
     keys = ", ".join(sorted(row)[:8])
@@ -116,9 +117,10 @@ def _step(row: Mapping[str, Any]) -> Shown:
 
 def read_line(row: Mapping[str, Any], path: Path, number: int) -> Shown:
     """One line of a file of any kind; the question of a run's row is looked up."""
-    if _is_row(row):
-        benchmark = str(_json(path.parent / "result.json").get("benchmark", ""))
-        return _rows_sheet(path.parent, benchmark, [dict(row)], ()).read(dict(row))
+    benchmark = str(_json(path.parent / "result.json").get("benchmark", ""))
+    named = compare.named(dict(row), benchmark) if path.name == "rows.jsonl" else row
+    if _is_row(named):
+        return _rows_sheet(path.parent, benchmark, [dict(named)], ()).read(dict(named))
     return read_item(row, f"{path}:{number}")
 
 

@@ -31,15 +31,23 @@ const plainly = (text) => text.replace(UNSEEN, (c) => "\\u" + c.charCodeAt(0).to
 const words = (text) => new Set(text.split(" "));
 const PYTHON = words("False None True and as assert async await break case class continue def del elif else except finally for from global if import in is lambda match nonlocal not or pass raise return try while with yield");
 const BRACES = words("abstract as async await bool boolean break case catch chan char class const constexpr continue crate default defer delete do double else enum export extends extern final finally float fn for from func function go goto if impl implements import in instanceof int interface let long loop match mod module move mut namespace new nil null nullptr of package private protected pub public raise range return select self short signed sizeof static std string struct super switch template this throw throws trait true false try type typedef typename typeof undefined union unsafe unsigned use using var virtual void volatile where while with yield");
+const RUBY = words("BEGIN END alias and attr_accessor attr_reader attr_writer begin break case class def defined? do else elsif end ensure extend false for if in include lambda loop module next nil not or private proc protected public raise redo require require_relative rescue retry return self super then true undef unless until when while yield");
+const PHP = words("abstract and array as break callable case catch class clone const continue declare default do echo else elseif empty enum extends false final finally fn for foreach function global goto if implements include include_once instanceof insteadof interface isset list match namespace new null or print private protected public readonly require require_once return self static switch throw trait true try unset use var while xor yield");
+const CSHARP = words("abstract as async await base bool break byte case catch char class const continue decimal default delegate do double else enum event explicit extern false finally fixed float for foreach get if implicit in init int interface internal is lock long namespace new null object operator out override params partial private protected public readonly record ref return sealed set short sizeof static string struct switch this throw true try typeof uint ulong unsafe using var virtual void volatile when where while with yield");
+const KOTLIN = words("abstract actual annotation as break by catch class companion const constructor continue crossinline data do else enum expect external false final finally for fun get if import in infix init inline inner interface internal is lateinit noinline null object open operator out override package private protected public reified return sealed set super suspend tailrec this throw true try typealias val value var vararg when where while");
 const TEXTS = String.raw`"(?:[^"\\\n]|\\.)*"?`;
 const HOLE = String.raw`(?<hole>\$\$?\$?[A-Z_][A-Z0-9_]*)`;
 const REST = String.raw`(?<number>\b\d[\w.]*)|(?<name>[A-Za-z_]\w*)`;
 const hash = new RegExp(String.raw`(?<text>"""[^]*?(?:"""|$)|'''[^]*?(?:'''|$)|${TEXTS}|'(?:[^'\\\n]|\\.)*'?)|(?<quiet>#.*)|${HOLE}|${REST}`, "g");
-const slash = (single) => new RegExp(String.raw`(?<text>${TEXTS}|${single}|${"`"}(?:[^${"`"}\\]|\\[^])*${"`"}?)|(?<quiet>\/\/.*|\/\*[^]*?(?:\*\/|$))|${HOLE}|${REST}`, "g");
+const slash = (single, line = String.raw`\/\/`) => new RegExp(String.raw`(?<text>${TEXTS}|${single}|${"`"}(?:[^${"`"}\\]|\\[^])*${"`"}?)|(?<quiet>(?:${line}).*|\/\*[^]*?(?:\*\/|$))|${HOLE}|${REST}`, "g");
 const script = slash(String.raw`'(?:[^'\\\n]|\\.)*'?`);
+const php = slash(String.raw`'(?:[^'\\]|\\[^])*'?`, String.raw`\/\/|#(?!\[)`);
 const chars = slash(String.raw`'(?:[^'\\\n]|\\.[^'\n]{0,8})'`);
 const yaml = new RegExp(String.raw`(?<key>^[ \t]*(?:- )*[\w-]+(?=:(?:\s|$)))|(?<quiet>(?<=^|\s)#.*)|(?<text>${TEXTS}|'(?:[^'\n]|'')*'?)|${HOLE}|(?<number>\b\d+\b)`, "gm");
-const GRAMMAR = { python: [hash, PYTHON], yaml: [yaml, null], javascript: [script, BRACES], typescript: [script, BRACES], tsx: [script, BRACES] };
+const GRAMMAR = {
+  python: [hash, PYTHON], yaml: [yaml, null], javascript: [script, BRACES], typescript: [script, BRACES], tsx: [script, BRACES],
+  ruby: [hash, RUBY], php: [php, PHP], csharp: [chars, CSHARP], kotlin: [chars, KOTLIN],
+};
 
 // A text in colors; what lies between `from` and `to` is marked.
 function paint(text, language, from = 0, to = 0) {

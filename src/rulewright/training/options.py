@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
-from rulewright.config import did_you_mean
+from rulewright.errors import did_you_mean
 
 TrlClass = Literal["SFTConfig", "GRPOConfig"]
 
