@@ -21,13 +21,12 @@ from rulewright.errors import UsageError
 SHELLS: Final = ("bash", "zsh", "fish")
 
 
-def script(shell: str, commands: Mapping[str, str], prog: str = "rulewright") -> str:
+def script(shell: str, commands: Mapping[str, str]) -> str:
     """The completion script of a shell.
 
     Args:
         shell: one of `SHELLS`.
         commands: a command's words → its module in `rulewright.commands`.
-        prog: the program's name.
 
     Raises:
         UsageError: another shell.
@@ -35,13 +34,13 @@ def script(shell: str, commands: Mapping[str, str], prog: str = "rulewright") ->
     if shell not in SHELLS:
         raise UsageError(
             f"--print-completion {shell or '?'}: no such shell",
-            f"one of {', '.join(SHELLS)}, e.g. {prog} --print-completion bash",
+            f"one of {', '.join(SHELLS)}, e.g. rulewright --print-completion bash",
         )
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
         tyro.cli(
             _tree(commands),
-            prog=prog,
+            prog="rulewright",
             args=["--tyro-print-completion", shell],
             config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
         )

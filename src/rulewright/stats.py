@@ -48,12 +48,11 @@ def _rounded(value: object) -> object:
     return round(value, 6) if math.isfinite(value) else None
 
 
-def z_value(confidence: float = 0.95) -> float:
-    """The two-sided normal quantile."""
-    return NormalDist().inv_cdf(0.5 + confidence / 2)
+_Z: Final = NormalDist().inv_cdf(0.975)
+"""The two-sided normal quantile of 95 %."""
 
 
-def wilson(successes: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
+def wilson(successes: float, n: int) -> tuple[float, float]:
     """Wilson's score interval of a rate (Wilson 1927).
 
     >>> [round(x, 3) for x in wilson(0, 20)]
@@ -61,7 +60,7 @@ def wilson(successes: float, n: int, confidence: float = 0.95) -> tuple[float, f
     """
     if n == 0:
         return 0.0, 1.0
-    z2 = z_value(confidence) ** 2
+    z2 = _Z**2
     p = successes / n
     middle = (p + z2 / (2 * n)) / (1 + z2 / n)
     half = math.sqrt(z2) / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
@@ -98,17 +97,15 @@ def estimate(
     return Estimate(mean, low, high, n, n_groups, "cluster bootstrap" if n_groups < n else "bootstrap")
 
 
-def bootstrap_means(
-    values: Sequence[float], groups: Sequence[Hashable], seed: int = 0, n_resamples: int = N_RESAMPLES
-) -> Floats:
-    """Means of resamples of whole groups with replacement, [n_resamples]."""
+def bootstrap_means(values: Sequence[float], groups: Sequence[Hashable], seed: int = 0) -> Floats:
+    """Means of resamples of whole groups with replacement, [N_RESAMPLES]."""
     sums, sizes = _by_group(values, groups)
     n_groups = len(sums)
     rng = np.random.default_rng(seed)
     means: list[Floats] = []
     step = max(1, _CHUNK_CELLS // n_groups)
-    for start in range(0, n_resamples, step):
-        drawn = rng.integers(0, n_groups, size=(min(step, n_resamples - start), n_groups))
+    for start in range(0, N_RESAMPLES, step):
+        drawn = rng.integers(0, n_groups, size=(min(step, N_RESAMPLES - start), n_groups))
         means.append(sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1))
     return np.concatenate(means)
 
@@ -123,8 +120,8 @@ def _by_group(values: Sequence[float], groups: Sequence[Hashable]) -> tuple[Floa
     return np.array([sums[g] for g in order]), np.array([float(sizes[g]) for g in order])
 
 
-def _percentiles(means: Floats, confidence: float = 0.95) -> tuple[float, float]:
-    tail = (1 - confidence) / 2
+def _percentiles(means: Floats) -> tuple[float, float]:
+    tail = (1 - 0.95) / 2
     low, high = np.quantile(means, [tail, 1 - tail])
     return float(low), float(high)
 
@@ -216,11 +213,11 @@ def paired(
     if alike:
         # All alike is not certainty: another outcome may be as likely as none in G groups allows.
         half = wilson(0, n_groups)[1]
-        low, high, se = max(-1.0, mean - half), min(1.0, mean + half), half / z_value()
+        low, high, se = max(-1.0, mean - half), min(1.0, mean + half), half / _Z
     else:
         low, high = _percentiles(bootstrap_means(differences, groups, seed))
     p_value = 2 * (1 - NormalDist().cdf(abs(mean) / se))
-    mde = (z_value(0.95) + NormalDist().inv_cdf(0.8)) * se
+    mde = (_Z + NormalDist().inv_cdf(0.8)) * se
     return Paired(mean, low, high, se, len(a), n_groups, p_value, mde)
 
 

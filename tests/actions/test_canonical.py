@@ -1,8 +1,8 @@
 """The normal form: what does not count is gone, what counts stays."""
 
-# ruff: noqa: E501  (tables of cases read best unbroken)
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -33,7 +33,7 @@ SAME: list[tuple[dict[str, Any], dict[str, Any]]] = [
 @pytest.mark.parametrize(("one", "other"), SAME)
 def test_the_same_rewrite_has_one_form(one: dict[str, Any], other: dict[str, Any]) -> None:
     assert _form(one) == _form(other)
-    assert canonical.dump(_form(one)) == canonical.dump(_form(other))
+    assert json.dumps(_form(one)) == json.dumps(_form(other))
 
 
 DIFFERENT: list[tuple[dict[str, Any], dict[str, Any]]] = [
@@ -54,14 +54,3 @@ def test_documents_are_a_sequence() -> None:
     assert canonical.normal_form(Action("python", (one, two))) != canonical.normal_form(
         Action("python", (two, one))
     )
-
-
-def test_consistent_names_do_not_count_in_alpha() -> None:
-    one = {"rule": {"pattern": "foo($X, $$$REST, $_)"}, "constraints": {"X": {"regex": "X"}},
-           "transform": {"UP": {"convert": {"source": "$X", "toCase": "upperCase"}}}, "fix": "bar($UP, $$$REST)"}  # fmt: skip
-    other = {"rule": {"pattern": "foo($Q, $$$ALL, $_)"}, "constraints": {"Q": {"regex": "X"}},
-             "transform": {"BIG": {"convert": {"source": "$Q", "toCase": "upperCase"}}}, "fix": "bar($BIG, $$$ALL)"}  # fmt: skip
-    assert _form(one) != _form(other)
-    assert canonical.alpha(_form(one)) == canonical.alpha(_form(other))
-    swapped = {**other, "fix": "bar($Q, $$$ALL)"}
-    assert canonical.alpha(_form(one)) != canonical.alpha(_form(swapped))

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rulewright import jsonl
 from rulewright.data import (
     Fractions,
     NormalizedRecord,
@@ -264,7 +265,7 @@ def test_a_manifest_tells_changed_data(tmp_path: Path) -> None:
     entries = [MixEntry(path=a, weight=2), MixEntry(path=b)]
     made = mix(entries, seed=5, limit=20)
     path = tmp_path / "data_manifest.json"
-    manifest.write(path, made)
+    jsonl.write_json(path, made.manifest())
     assert manifest.check(path) == []
     Path(a).write_text(Path(a).read_text().replace("is None", "is not None", 1))
     assert manifest.check(path) == [f"{a}: has changed (SHA-256 differs)"]

@@ -15,7 +15,7 @@ from rulewright.engine import judge
 from rulewright.engine.cli import binary
 from rulewright.errors import UsageError
 from rulewright.languages import Language, suffix_of
-from rulewright.synth import make, templates
+from rulewright.synth import instances, make, templates
 from rulewright.synth.instances import Code
 from rulewright.synth.templates import Codemod
 
@@ -23,7 +23,7 @@ PACKAGED = templates.packaged()
 LANGUAGES: tuple[Language, ...] = ("python", "javascript", "typescript", "tsx", "java", "go")
 
 
-def degraded(template: Codemod) -> make.Degraded | str:
+def degraded(template: Codemod) -> instances.Proposal | str:
     source = make.from_template(template)
     return source.degrade(Code(template.example, template.language, []), random.Random(0))
 

@@ -1,15 +1,13 @@
 """The normal form of an action: yaml, cli and rule forms of one rewrite are equal here.
 
-Plain JSON-like documents, in the order in which they apply. Two views: `normal_form`
-keeps the names of metavariables, `alpha` renumbers them by first use. Similarity is
-scored elsewhere (`srl`); nothing here asks whether ast-grep takes the rule.
+Plain JSON-like documents, in the order in which they apply, with the names of metavariables as
+they are. Similarity is scored elsewhere (`srl`); nothing here asks whether ast-grep takes the rule.
 
 Invariant: two actions with equal normal forms do the same to every text.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -38,38 +36,6 @@ def normal_form(action: Action) -> list[Document]:
     return [_document(action.language, rule) for rule in action.rules]
 
 
-def alpha(document: Document) -> Document:
-    """Renumber the metavariables of a document by first use: `$X == None` → `$V1 == None`.
-
-    `$_X` binds nothing and stays. Names are told apart from text by their place (patterns,
-    fixes, sources) and, in `constraints` and `transform`, by being keys.
-    """
-    numbering = visit.Numbering()
-    defined = set(document.get("constraints", {})) | set(document.get("transform", {}))
-
-    def renumber(value: Any, key: str) -> Any:
-        if isinstance(value, str):
-            if key not in ("pattern", "context", "template", "source", "call"):
-                return value
-            return numbering.text(value)
-        if isinstance(value, list):
-            return [renumber(item, key) for item in value]
-        if isinstance(value, dict):
-            if key in ("constraints", "transform"):
-                return {
-                    numbering.name(name) if name in defined else name: renumber(inner, "")
-                    for name, inner in value.items()
-                }
-            return {name: renumber(inner, name) for name, inner in value.items()}
-        return value
-
-    renamed = {key: renumber(value, key) for key, value in document.items()}
-    return {
-        key: _sorted(value) if key in ("constraints", "transform") else value
-        for key, value in renamed.items()
-    }
-
-
 def is_literal(action: Action) -> bool:
     """Whether no rule has a metavariable and all spell out what they match.
 
@@ -87,11 +53,6 @@ def is_literal(action: Action) -> bool:
         and not any(_ANY_VARIABLE.search(text) for key, text in found if key != "regex")
         for found in texts
     )
-
-
-def dump(document: Document) -> str:
-    """A document as one line of text: equal documents, equal lines."""
-    return json.dumps(document, ensure_ascii=False)
 
 
 def _document(language: str, rule: Mapping[str, Any]) -> Document:

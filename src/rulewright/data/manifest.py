@@ -11,16 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from rulewright import jsonl
-from rulewright.data.mix import Mix, MixEntry, mix
+from rulewright.data.mix import MixEntry, mix
 from rulewright.errors import RulewrightError, UsageError
 from rulewright.runs import file_sha256
 
 NAME = "data_manifest.json"
-
-
-def write(path: Path, made: Mix) -> None:
-    """Write the manifest of a mix; a trainer puts it beside, or into, its other run files."""
-    jsonl.write_json(path, made.manifest())
 
 
 def check(path: Path) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from typing import Final
 
@@ -233,11 +233,6 @@ def _only(lines: list[str], others: list[str]) -> list[str]:
     return [line for line in lines if line in gone] if gone else []
 
 
-def similarity(a: U32, b: U32) -> float:
-    """Estimated Jaccard similarity of two signatures, in [0, 1]."""
-    return float(np.count_nonzero(a == b)) / a.size
-
-
 def bands(signatures: U32) -> U64:
     """Hash each band of each signature: `[n, N_PERMUTATIONS]` to `[BANDS, n]`."""
     n = signatures.shape[0]
@@ -252,8 +247,3 @@ def bands(signatures: U32) -> U64:
 def text_key(text: str) -> int:
     """64 bits for a short text such as a group or a commit."""
     return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8], "big")
-
-
-def text_keys(texts: Iterable[str]) -> U64:
-    """`text_key` of each text."""
-    return np.array([text_key(text) for text in texts], dtype=np.uint64)

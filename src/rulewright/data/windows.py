@@ -43,6 +43,8 @@ _FUNCTIONS: Final = frozenset(
 
 # A smaller window of statements or lines is used only if there is no larger one.
 _MIN_CHARS: Final = 40
+_CONTEXT_LINES: Final = 3
+"""Around a window of bare lines."""
 
 
 class Window(NamedTuple):
@@ -84,9 +86,7 @@ def changed(pre: list[str], post: list[str]) -> Span:
     return Span(start, len(pre) - tail, len(post) - tail)
 
 
-def cut(
-    pre: str, post: str, language: Language, max_chars: int = 4_000, context_lines: int = 3
-) -> Window | None:
+def cut(pre: str, post: str, language: Language, max_chars: int = 4_000) -> Window | None:
     """Cut the smallest useful window around an edit.
 
     Preferred is the innermost function (with its decorators and the comments above it)
@@ -99,7 +99,6 @@ def cut(
         post: the new file.
         language: of both.
         max_chars: bound on each side of the window.
-        context_lines: lines around a window of bare lines.
 
     Returns:
         The window, or `None` if no window around the change is within `max_chars`.
@@ -109,7 +108,7 @@ def cut(
     root = _parse(pre, language)
     tolerated = root is None or _has_error(root) or _has_error(_parse(post, language))
     fallback = None
-    for kind, start, end in _candidates(root, old, span, context_lines):
+    for kind, start, end in _candidates(root, old, span):
         window = _window(old, new, span, kind, start, end)
         if max(len(window.pre), len(window.post)) > max_chars or not (
             window.pre.strip() and window.post.strip()
@@ -147,7 +146,7 @@ def dedent(lines: list[str]) -> tuple[str, str]:
     return _strip(lines, indent), indent
 
 
-def _candidates(root: Any, old: list[str], span: Span, context: int) -> Iterator[tuple[str, int, int]]:
+def _candidates(root: Any, old: list[str], span: Span) -> Iterator[tuple[str, int, int]]:
     """Spans of old lines that hold the change, best first."""
     chain = _chain(root, span) if root is not None else []
     wrapped = {i + 1 for i, node in enumerate(chain) if node.kind() in _WRAPPERS}
@@ -161,7 +160,7 @@ def _candidates(root: Any, old: list[str], span: Span, context: int) -> Iterator
         yield kind, _with_comments(old, start), end
     for node in reversed(chain):
         yield "statements", *_run(node, span)
-    for around in (context, 1, 0):
+    for around in (_CONTEXT_LINES, 1, 0):
         yield "lines", max(0, span.start - around), min(len(old), span.end + around)
 
 

@@ -30,7 +30,7 @@ _USER_PROCESSES: Final = 16_384
 _KILLED: Final = 137
 
 
-def command(job: Job, python: str = "python3") -> list[str]:
+def command(job: Job) -> list[str]:
     """The program that a job's entry amounts to, outside a warm worker.
 
     Raises:
@@ -39,11 +39,9 @@ def command(job: Job, python: str = "python3") -> list[str]:
     argv = [argument.replace("{ws}", "/ws").replace("{tests}", "/ws") for argument in job.entry.argv]
     match job.entry.kind:
         case "script":
-            return [python, *argv]
-        case "pytest":
-            return [python, "-m", "pytest", *argv]
-        case "unittest":
-            return [python, "-m", "unittest", *argv]
+            return ["python3", *argv]
+        case "pytest" | "unittest":
+            return ["python3", "-m", job.entry.kind, *argv]
         case "argv":
             return argv
     raise UsageError("strict checks run in a local sandbox only", "use --sandbox auto")
@@ -84,7 +82,6 @@ class Container:
             "--ulimit", "core=0", "--ulimit", f"nproc={_USER_PROCESSES}",
             "--tmpfs", f"/ws:rw,nosuid,nodev,exec,size={limits.workspace_bytes},mode=1777",
             "--tmpfs", f"/tmp:rw,nosuid,nodev,size={limits.workspace_bytes},mode=1777",
-            *(part for key, value in job.env.items() for part in ("--env", f"{key}={value}")),
             self._image, "python3", "-I", "-c", programs.text_of("unpack"),
         ]  # fmt: skip
 

@@ -53,9 +53,7 @@ class Job:
         limits: bounds.
         tests: path → content in a folder of their own that the program cannot change
             (`/tests` in the bubblewrap tier).
-        env: added to a minimal environment.
         collect: names of result files to read back; links and large files are not.
-        preload: which warm interpreter; `auto` looks at the imports.
     """
 
     files: Mapping[str, str | bytes] = field(default_factory=dict)
@@ -63,9 +61,7 @@ class Job:
     stdin: str | bytes = b""
     limits: Limits = field(default=Limits())
     tests: Mapping[str, str | bytes] = field(default_factory=dict)
-    env: Mapping[str, str] = field(default_factory=dict)
     collect: tuple[str, ...] = ()
-    preload: str = "auto"
 
     def __post_init__(self) -> None:
         for name in (*self.files, *self.tests, *self.collect):
@@ -79,7 +75,7 @@ class Job:
     def spec(self) -> Spec:
         """The job as its supervisor takes it."""
         return Spec(
-            self.entry, self.limits, _all_raw(self.files), _all_raw(self.tests), _raw(self.stdin), self.env,
+            self.entry, self.limits, _all_raw(self.files), _all_raw(self.tests), _raw(self.stdin),
             self.collect,
         )  # fmt: skip
 

@@ -27,8 +27,6 @@ _NUMERIC: Final = frozenset({"numpy", "pandas", "scipy", "sklearn", "autograd"})
 
 def preload_for(job: Job) -> str:
     """The class of worker whose preloaded modules suit a job, by its imports."""
-    if job.preload != "auto":
-        return job.preload
     names: set[str] = set()
     for content in (*job.files.values(), *job.tests.values()):
         text = content if isinstance(content, str) else content.decode("utf-8", "replace")

@@ -11,7 +11,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from ast_grep_py import SgNode
 
@@ -36,16 +36,6 @@ _SCOPES: Final[dict[Language, tuple[str, ...]]] = {
 }
 
 
-class Degraded(NamedTuple):
-    """Code before a change, and the rules that make the change."""
-
-    pre: str
-    rules: tuple[Rule, ...]
-    slots: Mapping[str, str]
-    sites: int
-    candidates: int
-
-
 @dataclass(frozen=True)
 class EditSource:
     """Something that can degrade real code: a template, or a family of instance edits."""
@@ -53,7 +43,7 @@ class EditSource:
     name: str
     family: str
     words: Words
-    degrade: Callable[[instances.Code, random.Random], Degraded | str]
+    degrade: Callable[[instances.Code, random.Random], instances.Proposal | str]
     """Gives the reason where it cannot."""
     could_match: Callable[[str], bool]
     template: Codemod | None = None
@@ -126,7 +116,7 @@ class Maker:
         """
         code = instances.Code(text, self.language, names)
         static, families = (
-            [source for source in sources if usable(source.name) and not self._spent(source)]
+            [one for one in sources if usable(one.name) and not 0 < self._most <= self._made[one.name]]
             for sources in (self._static, self._instance)
         )
         order = [source for source in static if source.could_match(text)]
@@ -141,19 +131,9 @@ class Maker:
             if edit is not None:
                 made += 1
                 yield edit
-        yield from self._others(order, code, rng)
-
-    def _spent(self, source: EditSource) -> bool:
-        return 0 < self._most <= self._made[source.name]
-
-    def _others(
-        self, order: Sequence[EditSource], code: instances.Code, rng: random.Random
-    ) -> Iterator[MadeEdit]:
         for shape, make in (("multi", self._multi), ("scoped", self._scoped), ("negative", self._negative)):
-            if shape in self._shapes:
-                edit = make(order, code, rng)
-                if edit is not None:
-                    yield edit
+            if shape in self._shapes and (edit := make(order, code, rng)) is not None:
+                yield edit
 
     def _single(self, source: EditSource, code: instances.Code, rng: random.Random) -> MadeEdit | None:
         found = source.degrade(code, rng)
@@ -168,7 +148,7 @@ class Maker:
         say = self._speech.dress(say, source.words.reason, found.pre, code.text, rng)
         return MadeEdit(
             (source.name,), source.family, "single", say, found.pre, code.text, action,
-            found.sites, found.candidates, number, source.template is None,
+            found.sites, found.candidates or found.sites, number, source.template is None,
         )  # fmt: skip
 
     def _multi(
@@ -176,7 +156,7 @@ class Maker:
     ) -> MadeEdit | None:
         """Degrade twice or three times; the rules undo it in the opposite order."""
         wanted = 3 if rng.random() < 0.25 else 2
-        steps: list[tuple[EditSource, Degraded]] = []
+        steps: list[tuple[EditSource, instances.Proposal]] = []
         text = code.text
         for source in order:
             if any(source.family == other.family for other, _ in steps):
@@ -200,7 +180,8 @@ class Maker:
         return MadeEdit(
             tuple(source.name for source, _ in steps), "multi", "multi",
             self._speech.join([say for _, say in says], rng), text, code.text, action,
-            sum(found.sites for _, found in steps), sum(found.candidates for _, found in steps),
+            sum(found.sites for _, found in steps),
+            sum(found.candidates or found.sites for _, found in steps),
             says[0][0], any(source.template is None for source, _ in steps),
         )  # fmt: skip
 
@@ -304,7 +285,7 @@ class Maker:
 
 
 def from_template(template: Codemod) -> EditSource:
-    def degrade(code: instances.Code, rng: random.Random) -> Degraded | str:
+    def degrade(code: instances.Code, rng: random.Random) -> instances.Proposal | str:
         sites = _sites(code.root, template.inverse)
         if not sites:
             return "inverse: no site"
@@ -314,7 +295,7 @@ def from_template(template: Codemod) -> EditSource:
         pre = _degrade_at(template, code.text, chosen, everywhere=len(chosen) == len(sites))
         if pre is None:
             return "inverse: does not apply"
-        return Degraded(pre, (template.forward,), {}, len(chosen), len(sites))
+        return instances.Proposal(pre, (template.forward,), {}, len(chosen), len(sites))
 
     words = Words(template.reason, template.phrasings)
     return EditSource(template.name, template.family, words, degrade, template.could_match, template)
@@ -323,11 +304,8 @@ def from_template(template: Codemod) -> EditSource:
 def _from_family(name: str, language: Language) -> EditSource:
     propose = instances.FAMILIES[name]
 
-    def degrade(code: instances.Code, rng: random.Random) -> Degraded | str:
-        proposal = propose(code, rng)
-        if proposal is None:
-            return "instance: nothing to change"
-        return Degraded(proposal.pre, proposal.rules, proposal.slots, proposal.sites, proposal.sites)
+    def degrade(code: instances.Code, rng: random.Random) -> instances.Proposal | str:
+        return propose(code, rng) or "instance: nothing to change"
 
     return EditSource(f"{language}/{name}", name, instance_words()[name], degrade, lambda code: True)
 

@@ -48,6 +48,8 @@ class Proposal:
     rules: tuple[Rule, ...]
     slots: Mapping[str, str] = field(default_factory=dict)
     sites: int = 1
+    candidates: int = 0
+    """Places that could have been degraded; 0: no more than `sites`."""
 
 
 Family = Callable[[Code, random.Random], Proposal | None]

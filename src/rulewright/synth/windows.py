@@ -10,13 +10,14 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from ast_grep_py import SgNode
 
 from rulewright.engine.parsing import parse
 from rulewright.languages import Language
 from rulewright.state.state import count_tokens
+from rulewright.synth.grammar import of_kind
 from rulewright.synth.kinds import WindowKind
 
 # Nodes whose named children are statements or members.
@@ -39,6 +40,9 @@ _FUNCTIONS: Final[dict[Language, tuple[str, ...]]] = {
     "go": ("function_declaration", "method_declaration"),
 }  # fmt: skip
 LANGUAGES: Final = tuple(_LISTS)
+_MIN_CHARS: Final = 12
+_MAX_LINES: Final = 6
+"""Of a `statement` window."""
 PAIRED_RATE: Final = 0.5
 """How often a function window takes its neighbor in, if both fit."""
 
@@ -50,12 +54,9 @@ class WindowLimits:
     max_chars: int
     max_tokens: int
     """By `state.count_tokens`: an upper-side estimate for byte-level BPE."""
-    min_chars: int = 12
-    max_lines: int = 6
-    """Of a `statement` window."""
 
     def fit(self, text: str) -> bool:
-        return self.min_chars <= len(text) <= self.max_chars and count_tokens(text) <= self.max_tokens
+        return _MIN_CHARS <= len(text) <= self.max_chars and count_tokens(text) <= self.max_tokens
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,8 @@ def cut(
         return [Cut(text, 1)] if limits.fit(text) and not parse(text, language).broken else []
     root = parse(text, language).root
     lines = text.split("\n")
-    if kind == "function":
-        spans = list(_functions(root, language))
+    if kind == "function":  # in pre-order: the outermost that fits is taken
+        spans = [_rows(node) for node in of_kind(root, *_FUNCTIONS[language])]
     else:
         spans = sorted(_statements(root, language, limits, rng))
     chosen: list[tuple[int, int]] = []
@@ -119,13 +120,6 @@ def _pair(
     return _window(lines, one[0], other[1], language, limits)
 
 
-def _functions(root: SgNode, language: Language) -> Iterator[tuple[int, int]]:
-    """Functions and classes in pre-order; `cut` takes the outermost that fits."""
-    rule: Any = {"rule": {"any": [{"kind": kind} for kind in _FUNCTIONS[language]]}}
-    for node in root.find_all(rule):
-        yield _rows(node)
-
-
 def _statements(
     root: SgNode, language: Language, limits: WindowLimits, rng: random.Random
 ) -> Iterator[tuple[int, int]]:
@@ -146,25 +140,20 @@ def _statements(
             first, last = _rows(child)
             if child.kind() == "comment" or child.kind().endswith("_comment"):
                 continue
-            size = _size(child)
-            if last - first + 1 > limits.max_lines or size > limits.max_chars:
+            size = len(child.text())
+            if last - first + 1 > _MAX_LINES or size > limits.max_chars:
                 inner.append(child)
                 if run:
                     yield run[0][0], run[-1][1]
                     run = []
                 continue
-            if run and (len(run) >= wanted or last - run[0][0] + 1 > limits.max_lines):
+            if run and (len(run) >= wanted or last - run[0][0] + 1 > _MAX_LINES):
                 yield run[0][0], run[-1][1]
                 run, wanted = [], rng.randint(1, 4)
             run.append((first, last))
         if run:
             yield run[0][0], run[-1][1]
         stack.extend(reversed(inner))
-
-
-def _size(node: SgNode) -> int:
-    span = node.range()
-    return span.end.index - span.start.index
 
 
 def _rows(node: SgNode) -> tuple[int, int]:

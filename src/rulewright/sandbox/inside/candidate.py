@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
 
 from . import recorder
@@ -28,13 +28,13 @@ from .spec import Entry
 _OWN_FOLDER: Final = os.path.dirname(os.path.abspath(__file__))
 
 
-def run(entry: Entry, workspace: str, tests: str, env: Mapping[str, str]) -> int:
+def run(entry: Entry, workspace: str, tests: str) -> int:
     """Run what was asked; the exit code. Kind `argv` replaces this process and does not return.
 
     `{ws}` and `{tests}` in arguments stand for the two folders, whose paths differ by tier.
     """
     argv = [a.replace("{ws}", workspace).replace("{tests}", tests) for a in entry.argv]
-    _set_environment(env, workspace)
+    _set_environment(workspace)
     if entry.kind == "argv":
         return _exec(argv)
     how = entry.how or entry.kind
@@ -59,7 +59,7 @@ def _exec(argv: list[str]) -> int:
     return 127
 
 
-def _set_environment(env: Mapping[str, str], workspace: str) -> None:
+def _set_environment(workspace: str) -> None:
     os.environ.clear()
     os.environ.update(
         {
@@ -70,7 +70,6 @@ def _set_environment(env: Mapping[str, str], workspace: str) -> None:
             "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
         }
     )  # fmt: skip
-    os.environ.update(env)
     tempfile.tempdir = None
 
 

@@ -140,14 +140,12 @@ class Spec:
     files: Mapping[str, bytes] = field(default_factory=dict)
     tests: Mapping[str, bytes] = field(default_factory=dict)
     stdin: bytes = b""
-    env: Mapping[str, str] = field(default_factory=dict)
     collect: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
             "entry": asdict(self.entry), "limits": asdict(self.limits), "files": _texts(self.files),
-            "tests": _texts(self.tests), "stdin": _text(self.stdin), "env": dict(self.env),
-            "collect": self.collect,
+            "tests": _texts(self.tests), "stdin": _text(self.stdin), "collect": self.collect,
         }  # fmt: skip
 
     @classmethod
@@ -155,7 +153,7 @@ class Spec:
         entry = {**value["entry"], "argv": tuple(value["entry"]["argv"])}
         return cls(
             Entry(**entry), Limits(**value["limits"]), _contents(value["files"]), _contents(value["tests"]),
-            base64.b64decode(value["stdin"]), value["env"], tuple(value["collect"]),
+            base64.b64decode(value["stdin"]), tuple(value["collect"]),
         )  # fmt: skip
 
 

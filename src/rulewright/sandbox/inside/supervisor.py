@@ -181,7 +181,7 @@ class _Watch:
             self._arrange_descriptors([stdin, *(stream.write_end for stream in streams)])
             os.chdir(self._workspace)
             jail.confine(self._walls, self._limits, self._prepared, self._workspace)
-            code = candidate.run(self._spec.entry, self._workspace, self._tests, self._spec.env)
+            code = candidate.run(self._spec.entry, self._workspace, self._tests)
         except BaseException as error:
             os.write(2, f"sandbox: {type(error).__name__}: {error}\n".encode())
         os._exit(code)
