@@ -73,7 +73,7 @@ class StageConfig(CommandConfig):
     overwrite: bool = False
     """Replace an earlier run."""
     json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
-    """Print the summary (of `ingest` the metadata) as one JSON line on stdout."""
+    """Print what came of it as one JSON line on stdout."""
 
 
 def load(

@@ -16,6 +16,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -78,19 +79,19 @@ def _in_processes(
     limit_s: float | None,
     failed: Callable[[T, str], R] | None,
 ) -> Generator[R]:
-    idle: SimpleQueue[_Worker | None] = SimpleQueue()
+    idle: SimpleQueue[Worker | None] = SimpleQueue()
     for _ in range(workers):
         idle.put(None)
-    started: list[_Worker] = []
+    started: list[Worker] = []
 
     def call(task: T) -> R:
         worker = idle.get()
         try:
             if worker is None:
-                worker = _Worker(function)
+                worker = Worker(function)
                 started.append(worker)
             result: R = worker.call(task, limit_s)
-        except _Died as death:
+        except Died as death:
             worker = None
             if failed is None:
                 raise RulewrightError(
@@ -119,7 +120,7 @@ def _in_processes(
         threads.shutdown()
 
 
-class _Died(Exception):
+class Died(Exception):
     """A worker is gone; `reason` is `crashed` or `timeout`."""
 
     def __init__(self, reason: str, words: str) -> None:
@@ -127,10 +128,16 @@ class _Died(Exception):
         self.reason = reason
 
 
-class _Worker:
-    """One process and the pipe to it: a fresh interpreter, that inherits nothing but the path."""
+class Worker:
+    """One process and the pipe to it: a fresh interpreter, that inherits nothing but the path.
 
-    def __init__(self, function: Callable[[Any], Any]) -> None:
+    Args:
+        function: what it does with each task, one at a time.
+        grace_s: between asking it to end and killing it.
+    """
+
+    def __init__(self, function: Callable[[Any], Any], grace_s: float = 0.0) -> None:
+        self._grace_s = grace_s
         # Modules may come from folders that only this process knows.
         path = os.pathsep.join([_PACKAGE_ROOT, *filter(None, sys.path)])
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
@@ -139,20 +146,26 @@ class _Worker:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "rulewright.workers", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=environment,
+                start_new_session=True,
             )  # fmt: skip
         self._pipe.send(function)
 
     def call(self, task: Any, limit_s: float | None) -> Any:
+        """What the function makes of a task.
+
+        Raises:
+            Died: it took too long, or broke the process down.
+        """
         try:
             self._pipe.send(task)
             if not self._pipe.poll(limit_s):
                 self.end()
-                raise _Died("timeout", f"took longer than {limit_s:g} s")
+                raise Died("timeout", f"took longer than {limit_s:g} s")
             kind, value = self._pipe.recv()
         except (EOFError, OSError) as error:
             code = self._process.wait()
             killed = " (killed: out of memory?)" if code == -signal.SIGKILL else ""
-            raise _Died("crashed", f"died with exit code {code}{killed}") from error
+            raise Died("crashed", f"died with exit code {code}{killed}") from error
         if kind == "error":
             raise value
         if kind == "bug":
@@ -160,7 +173,13 @@ class _Worker:
         return value
 
     def end(self) -> None:
-        self._process.kill()
+        """Stop the process, and what it started."""
+        if self._grace_s:
+            self._process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(self._grace_s)
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
 

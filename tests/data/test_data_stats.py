@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from rulewright import cli
+from rulewright import cli, jsonl
 from rulewright.data import readers
 
 Ingest = Callable[..., int]
@@ -119,7 +119,7 @@ def test_a_manifest_is_checked(processed: Path, tmp_path: Path, capsys: pytest.C
 
     entries = [MixEntry(path=str(processed / "train" / "commitpackft.jsonl"))]
     path = tmp_path / manifest.NAME
-    manifest.write(path, mix(entries, seed=1))
+    jsonl.write_json(path, mix(entries, seed=1).manifest())
     assert cli.main(["stats", "--manifest", str(path)]) == 0
     assert "exactly those files" in capsys.readouterr().err
     result = tmp_path / "result.json"  # as a training run writes it

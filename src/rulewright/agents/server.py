@@ -6,17 +6,12 @@ others go on. Nothing of a client's is run or looked at in this process.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import signal
-import sys
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import anyio
-from anyio.abc import Process
-from anyio.streams.buffered import BufferedByteReceiveStream
+from anyio import to_thread
 from mcp.server import Server
 from mcp.server.stdio import stdio_server
 from mcp.types import CallToolRequestParams, CallToolResult, ListToolsResult, TextContent, ToolAnnotations
@@ -24,9 +19,10 @@ from mcp.types import Tool as Listed
 
 from rulewright import __version__
 from rulewright.agents.tools import TOOLS
+from rulewright.agents.worker import answered
 from rulewright.errors import RulewrightError
+from rulewright.workers import Died, Worker
 
-MAX_ANSWER_BYTES: Final = 4_000_000
 GRACE_S: Final = 2.0
 """Between asking a worker to end and killing it."""
 INSTRUCTIONS: Final = (
@@ -46,9 +42,11 @@ class Crew:
     """
 
     def __init__(self, settings: dict[str, Any], n: int, deadline_s: float) -> None:
-        self._settings, self._deadline_s = settings, deadline_s
+        self._run, self._deadline_s = partial(answered, json.dumps(settings)), deadline_s
         self._room = anyio.Semaphore(n)
-        self._idle: list[_Worker] = []
+        # Calls that were given up hold their thread until their worker has ended.
+        self._threads = anyio.CapacityLimiter(4 * n)
+        self._idle: list[Worker] = []
 
     async def call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """Run a tool.
@@ -57,70 +55,38 @@ class Crew:
             RulewrightError: it took too long, or broke its worker down.
         """
         async with self._room:
-            worker = self._idle.pop() if self._idle else await _Worker.start(self._settings)
+            worker = self._idle.pop() if self._idle else Worker(self._run, GRACE_S)
             try:
-                with anyio.fail_after(self._deadline_s):
-                    answer = await worker.ask({"tool": tool, "arguments": arguments})
+                answer: dict[str, Any] = await to_thread.run_sync(
+                    worker.call, (tool, arguments), self._deadline_s,
+                    abandon_on_cancel=True, limiter=self._threads,
+                )  # fmt: skip
                 self._idle.append(worker)
                 return answer
-            except TimeoutError as error:
-                said = f"{tool} took more than {self._deadline_s:g} s"
-                raise RulewrightError(said, "name fewer files, or a simpler rule") from error
-            except (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError) as error:
-                said = f"{tool} broke its process down"
-                raise RulewrightError(said, "the rule or the code is beyond ast-grep: simplify it") from error
+            except Died as death:
+                if death.reason == "timeout":
+                    said, hint = (
+                        f"took more than {self._deadline_s:g} s",
+                        "name fewer files, or a simpler rule",
+                    )
+                else:
+                    said, hint = (
+                        "broke its process down",
+                        "the rule or the code is beyond ast-grep: simplify it",
+                    )
+                raise RulewrightError(f"{tool} {said}", hint) from death
             finally:
                 if worker not in self._idle:
-                    with anyio.CancelScope(shield=True):
-                        await worker.end()
+                    await self._end(worker)
 
     async def close(self) -> None:
         """End the workers."""
+        while self._idle:
+            await self._end(self._idle.pop())
+
+    async def _end(self, worker: Worker) -> None:
         with anyio.CancelScope(shield=True):
-            while self._idle:
-                await self._idle.pop().end()
-
-
-@dataclass(eq=False)
-class _Worker:
-    process: Process
-    answers: BufferedByteReceiveStream = field(init=False)
-
-    def __post_init__(self) -> None:
-        assert self.process.stdout is not None
-        self.answers = BufferedByteReceiveStream(self.process.stdout)
-
-    @classmethod
-    async def start(cls, settings: dict[str, Any]) -> _Worker:
-        with anyio.CancelScope(shield=True):
-            command = [sys.executable, "-m", "rulewright.agents.worker"]
-            worker = cls(await anyio.open_process(command, stderr=None, start_new_session=True))
-        try:
-            await worker._send(settings)
-        except BaseException:
-            with anyio.CancelScope(shield=True):
-                await worker.end()
-            raise
-        return worker
-
-    async def ask(self, call: dict[str, Any]) -> dict[str, Any]:
-        await self._send(call)
-        answer: dict[str, Any] = json.loads(await self.answers.receive_until(b"\n", MAX_ANSWER_BYTES))
-        return answer
-
-    async def _send(self, value: dict[str, Any]) -> None:
-        assert self.process.stdin is not None
-        await self.process.stdin.send(json.dumps(value).encode() + b"\n")
-
-    async def end(self) -> None:
-        """Stop the process, gently first, and what it started."""
-        with contextlib.suppress(ProcessLookupError):
-            self.process.terminate()
-        with anyio.move_on_after(GRACE_S):
-            await self.process.wait()
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        await self.process.aclose()
+            await to_thread.run_sync(worker.end, limiter=self._threads)
 
 
 def server(crew: Crew, may_write: bool, has_model: bool) -> Server[Any]:
