@@ -138,8 +138,12 @@ def _refuse(event: tyro_errors.ParseErrorEvent, cls: type[BaseModel], prog: str)
             names = [_name_of(cls, item.arg) for item in missing]
             raise ConfigError(f"{prog}: missing {', '.join(names)}", f"give it, or {see}")
         case tyro_errors.BadValue(argument=argument, offending_value=value):
-            wanted = _metavar_of(cls, argument)
-            lacking = f"expects a value: {wanted}" if wanted else "expects a value"
+            name = argument.field.intern_name
+            field = cls.model_fields.get(name)
+            is_valued = field is not None and not helptext.is_switch(field)
+            lacking = "expects a value" + (
+                f": {helptext.metavar(name, field)}" if field and is_valued else ""
+            )
             what = lacking if value is None else f"takes no value here (got {value!r})"
             raise ConfigError(f"{prog}: {_name_of(cls, argument)} {what}", see)
         case tyro_errors.InvalidChoice(argument=argument, value=value, choices=choices):
@@ -184,12 +188,6 @@ def _typed(cls: type[BaseModel], name: str) -> str:
 
 def _name_of(cls: type[BaseModel], argument: Any) -> str:
     return _typed(cls, argument.field.intern_name)
-
-
-def _metavar_of(cls: type[BaseModel], argument: Any) -> str:
-    name = argument.field.intern_name
-    field = cls.model_fields.get(name)
-    return helptext.metavar(name, field) if field is not None and not helptext.is_switch(field) else ""
 
 
 def _flat(text: str) -> str:

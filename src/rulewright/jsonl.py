@@ -57,12 +57,6 @@ def require_file(path: Path) -> Path:
     return path
 
 
-def _open(path: Path) -> BinaryIO:
-    with path.open("rb") as stream:
-        gzipped = stream.read(2) == b"\x1f\x8b"
-    return gzip.open(path, "rb") if gzipped else path.open("rb")  # type: ignore[return-value]
-
-
 def read_lines(path: Path) -> Iterator[Line]:
     """Yield every non-empty line of a `.jsonl` or gzipped `.jsonl` file, good or bad.
 
@@ -73,7 +67,10 @@ def read_lines(path: Path) -> Iterator[Line]:
     require_file(path)
     number = 0
     try:
-        with _open(path) as stream:
+        with path.open("rb") as plain:
+            is_gzip = plain.read(2) == b"\x1f\x8b"
+        opened: Any = gzip.open(path, "rb") if is_gzip else path.open("rb")
+        with opened as stream:
             for number, raw in enumerate(raw_lines(stream), 1):
                 if (line := parse(number, raw)) is not None:
                     yield line

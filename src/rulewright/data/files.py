@@ -45,7 +45,11 @@ def find(inputs: Sequence[str]) -> list[Path]:
         except OSError as error:
             raise UsageError(f"{given[:80]}: cannot be looked up ({error.strerror})", "check it") from error
         found.update(dict.fromkeys(names))
-    return [_required(path) for path in found]
+    for path in found:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise UsageError(f"{path}: is not a regular file", "write it to a file first")
+        jsonl.require_file(path)
+    return list(found)
 
 
 def _named(given: str) -> list[Path]:
@@ -107,12 +111,6 @@ def rows_of_another_kind(columns: Sequence[str]) -> tuple[str, str] | None:
     """What rows with these columns are, if they are known to be no edits, and the way out."""
     names = set(columns)
     return next(((what, _WAYS[way]) for mark, what, way in _KINDS if mark <= names), None)
-
-
-def _required(path: Path) -> Path:
-    if path.exists() and not path.is_file() and not path.is_dir():
-        raise UsageError(f"{path}: is not a regular file", "write it to a file first")
-    return jsonl.require_file(path)
 
 
 def _is_data(path: Path) -> bool:

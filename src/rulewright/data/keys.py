@@ -16,15 +16,12 @@ from rulewright.data import signatures
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.data.shards import whole
 
-COLUMNS: Final = (
-    "exact", "code", "change", "n_shingles", "group", "commits", "commit_ends", "split", "preference",
-    "seeded", "ids", "lines", "language",
-)  # fmt: skip
 _TYPES: Final[dict[str, Any]] = {
     "exact": np.uint64, "code": np.uint32, "change": np.uint32, "n_shingles": np.uint32, "group": np.uint64,
     "commits": np.uint64, "commit_ends": np.int64, "split": np.uint8, "preference": np.uint32,
     "seeded": np.bool_, "ids": "S40", "lines": np.int64, "language": np.uint8,
 }  # fmt: skip
+COLUMNS: Final = tuple(_TYPES)
 _WIDTHS: Final = {"exact": 2, "code": signatures.N_PERMUTATIONS, "change": signatures.N_CHANGE_PERMUTATIONS}
 Columns = Mapping[str, Any]
 """Name to array: `[n]`, `[n, width]`, and `commits` with all commits of all edits, one after another."""

@@ -189,7 +189,8 @@ class _Rewriter:
 
     def _assert(self, node: ast.stmt, test: ast.expr) -> list[ast.stmt]:
         if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
-            return [new for part in test.values for new in self._assert(_assert_of(part, node), part)]
+            parts = [(ast.copy_location(ast.Assert(part, None), node), part) for part in test.values]
+            return [new for alone, part in parts for new in self._assert(alone, part)]
         if _has_walrus_or_wait(test):
             return self._native(node, ast.unparse(test))
         wanted = True
@@ -221,7 +222,7 @@ class _Rewriter:
         if name in _EXACT and arguments:
             return self._exact(node, arguments[0], None, _EXACT[name])
         if _is_raising(call):
-            return [_expression(self._context(call), node)]
+            return [ast.copy_location(ast.Expr(self._context(call)), node)]
         if name.startswith("assert") and isinstance(call.func, ast.Attribute):
             return self._native(node, ast.unparse(call))
         return [node]
@@ -235,7 +236,8 @@ class _Rewriter:
                 )
         if operator == "==":
             return self._record(node, "pair", [left, right])
-        return self._truth(node, ast.Compare(left, [_operator_of(operator)], [right]), True)
+        kind = next(kind for kind, word in _OPERATORS.items() if word == operator)
+        return self._truth(node, ast.Compare(left, [kind()], [right]), True)
 
     def _exact(self, node: ast.stmt, seen: ast.expr, expected: object, wanted: bool) -> list[ast.stmt]:
         return self._record(node, "exact", [seen], expected=expected, wanted=wanted)
@@ -252,7 +254,7 @@ class _Rewriter:
         if number in self._plan.native:
             return expression
         keywords = [k for k in call.keywords if k.arg != "msg"]
-        return _call_of(self._recorder, method, [ast.Constant(number), *call.args], keywords, expression)
+        return self._asked(method, number, call.args, expression, keywords).value
 
     def _record(self, node: ast.stmt, form: Form, seen: list[ast.expr], **facts: Any) -> list[ast.stmt]:
         text = ast.unparse(node)
@@ -263,21 +265,27 @@ class _Rewriter:
             options, answers = chosen
             number = self._add("choice", node, text, answers=answers)
             listing = ast.List([ast.parse(option, mode="eval").body for option in options], ast.Load())
-            return [
-                _expression(
-                    _call_of(self._recorder, "choose", [ast.Constant(number), seen[0], listing], [], node),
-                    node,
-                )
-            ]
-        number = self._add(form, node, text, **facts)
-        return [_expression(_call_of(self._recorder, form, [ast.Constant(number), *seen], [], node), node)]
+            return [self._asked("choose", number, [seen[0], listing], node)]
+        return [self._asked(form, self._add(form, node, text, **facts), seen, node)]
 
     def _native(self, node: ast.stmt, text: str) -> list[ast.stmt]:
         return [node, *self._mark(node, text)]
 
     def _mark(self, node: ast.AST, text: str) -> list[ast.stmt]:
-        number = self._add("mark", node, text)
-        return [_expression(_call_of(self._recorder, "reached", [ast.Constant(number)], [], node), node)]
+        return [self._asked("reached", self._add("mark", node, text), [], node)]
+
+    def _asked(
+        self,
+        method: str,
+        number: int,
+        args: list[ast.expr],
+        at: ast.AST,
+        keywords: Sequence[ast.keyword] = (),
+    ) -> ast.Expr:
+        """A call of the recorder that stands for a check."""
+        function = ast.Attribute(ast.Name(self._recorder, ast.Load()), method, ast.Load())
+        call = ast.Call(function, [ast.Constant(number), *args], list(keywords))
+        return ast.copy_location(ast.Expr(ast.copy_location(call, at)), at)
 
     def _add(self, form: Form, node: ast.AST, text: str, **facts: Any) -> int:
         number = self._number
@@ -285,25 +293,6 @@ class _Rewriter:
         line = getattr(node, "lineno", 0)
         self.checks[number] = Check(number, form, line, text[:200], self._certain, **facts)
         return number
-
-
-def _call_of(
-    recorder: str, method: str, args: list[ast.expr], keywords: list[ast.keyword], at: ast.AST
-) -> ast.Call:
-    function = ast.Attribute(ast.Name(recorder, ast.Load()), method, ast.Load())
-    return ast.copy_location(ast.Call(function, args, keywords), at)
-
-
-def _expression(value: ast.expr, at: ast.AST) -> ast.stmt:
-    return ast.copy_location(ast.Expr(value), at)
-
-
-def _assert_of(test: ast.expr, at: ast.stmt) -> ast.stmt:
-    return ast.copy_location(ast.Assert(test, None), at)
-
-
-def _operator_of(text: str) -> ast.cmpop:
-    return next(kind for kind, word in _OPERATORS.items() if word == text)()
 
 
 def _literal(node: ast.expr) -> tuple[Any] | None:

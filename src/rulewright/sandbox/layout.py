@@ -13,6 +13,7 @@ import os
 import random
 import shutil
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -42,24 +43,17 @@ class Layout:
     """The uid that workers drop to; `None` keeps the caller's."""
     keep_reading: bool = False
     staged: dict[str, str] = field(default_factory=dict)
-    _trees: list[str] = field(default_factory=list)
 
+    @cached_property
     def trees(self) -> list[str]:
         """Every folder and file that a worker may read, outermost only."""
-        if not self._trees:
-            wanted = [
-                "/usr",
-                *(p for p in ETC if os.path.exists(p)),
-                str(_INSIDE),
-                *interpreter(self.python),
-            ]
-            wanted += [f"/{n}" for n in _LINKABLE if os.path.isdir(f"/{n}") and not os.path.islink(f"/{n}")]
-            kept: list[str] = []
-            for path in sorted(set(wanted), key=len):
-                if path != "/" and not any(path == k or path.startswith(k + "/") for k in kept):
-                    kept.append(path)
-            self._trees = kept
-        return self._trees
+        wanted = ["/usr", *filter(os.path.exists, ETC), str(_INSIDE), *interpreter(self.python)]
+        wanted += [f"/{n}" for n in _LINKABLE if os.path.isdir(f"/{n}") and not os.path.islink(f"/{n}")]
+        kept: list[str] = []
+        for path in sorted(set(wanted), key=len):
+            if path != "/" and not any(path == k or path.startswith(k + "/") for k in kept):
+                kept.append(path)
+        return kept
 
     def command(self, preload: str, *, memory_cgroup: bool) -> tuple[list[str], dict[str, str], int | None]:
         """The worker's argv, its environment and the user to start it as."""
@@ -68,7 +62,7 @@ class Layout:
             tier=self.tier,
             own_user=self.user is not None,
             memory_cgroup=memory_cgroup,
-            readable=() if namespaced else (*self.trees(), *_MORE_READABLE),
+            readable=() if namespaced else (*self.trees, *_MORE_READABLE),
             covered=tuple(self.covered()) if namespaced else (),
             scratch="/tmp" if namespaced else str(self.scratch),
         )
@@ -81,7 +75,7 @@ class Layout:
 
     def covered(self) -> list[tuple[str, str]]:
         """(where it is kept, path) of each tree that a job's own /tmp would cover."""
-        below = [path for path in self.trees() if path.startswith("/tmp/") and path != str(_INSIDE)]
+        below = [path for path in self.trees if path.startswith("/tmp/") and path != str(_INSIDE)]
         return [(f"/harness/kept/{i}", path) for i, path in enumerate(below)]
 
     def _bubblewrap(self) -> list[str]:
@@ -92,7 +86,7 @@ class Layout:
         # The server's own /tmp, for warming up; each job mounts another over it. What must be
         # readable and lies below /tmp (a checkout there) is also kept where no job covers it.
         argv += ["--tmpfs", "/tmp"]
-        for path in self.trees():
+        for path in self.trees:
             target = "/harness/inside" if path == str(_INSIDE) else path
             argv += ["--ro-bind", self.staged.get(path, path), target]
         for place, path in self.covered():

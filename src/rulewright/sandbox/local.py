@@ -86,7 +86,7 @@ class LocalPool:
         layout.user = free_user()
         if layout.tier == "bubblewrap":
             layout.scratch.chmod(0o711)
-            trees = layout.trees()
+            trees = layout.trees
             reply = self.keeper.ask(
                 {"do": "stage", "sources": trees, "folder": str(layout.scratch / "stage")}
             )

@@ -11,17 +11,15 @@ import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Protocol, Self
 
 from rulewright.sandbox import checking
 from rulewright.sandbox.job import Entry, Job, Limits, Result, Status, TestVerdict, Tier
 
 __all__ = [
-    "TIERS", "Backend", "Entry", "Job", "Limits", "Result", "Sandbox", "Status", "TestVerdict", "Tier",
+    "Backend", "Entry", "Job", "Limits", "Result", "Sandbox", "Status", "TestVerdict", "Tier",
     "open_sandbox",
 ]  # fmt: skip
-
-TIERS: Final = ("auto", "bubblewrap", "landlock", "docker", "unsafe")
 
 
 class Backend(Protocol):
@@ -111,7 +109,7 @@ def open_sandbox(
     """Open a sandbox and prove it by a short hostile self-test.
 
     Args:
-        tier: `auto` (bubblewrap, else Landlock, else refuse), or one of `TIERS`.
+        tier: `auto` (bubblewrap, else Landlock, else refuse), or a `Tier`.
         workers: jobs at a time.
         python: the interpreter that runs Python jobs.
         where: the image for `docker`.

@@ -71,9 +71,7 @@ def _self_test(pool: LocalPool) -> list[str]:
         if name in os.environ
     ]
     outside = ["/etc/shadow", "/proc/1/mem", str(Path(__file__).resolve())]
-    outside = [
-        path for path in outside if not any(path.startswith(tree + "/") for tree in pool.layout.trees())
-    ]
+    outside = [path for path in outside if not any(path.startswith(tree + "/") for tree in pool.layout.trees)]
     arguments = json.dumps([secrets, outside, str(pool.layout.scratch)])
     result = pool.run(
         Job(

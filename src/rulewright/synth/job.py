@@ -50,8 +50,20 @@ def plan(config: SynthConfig) -> SynthPlan:
     Raises:
         UsageError: there is no such family, no edits are made of a language, or no source file.
     """
-    _require_languages(config)
-    _require_families(config)
+    if wrong := [name for name in config.languages if name not in windows.LANGUAGES]:
+        raise UsageError(
+            f"--languages: no edits are made of {', '.join(wrong)} here",
+            f"it can be: {', '.join(windows.LANGUAGES)}",
+        )
+    # The name of a family that there is none of would silently give nothing.
+    known = shards.family_names(config) if config.families else []
+    if wrong_families := [name for name in config.families if name not in known]:
+        raise UsageError(
+            "\n".join(
+                f"--families: no family '{name}'{did_you_mean(name, known)}" for name in wrong_families
+            ),
+            f"known: {', '.join(known)}",
+        )
     files = sources.find(
         config.source_dir or (sources.standard_library(),), config.languages, config.group_by, config.license
     )
@@ -81,28 +93,6 @@ def run(plan: SynthPlan, folder: RunDir) -> None:
     paths = shards.make_all(batches, made, config, per_shard, enough)
     folder.finish(dataset.write(paths, config, plan.version))
     shutil.rmtree(made)
-
-
-def _require_languages(config: SynthConfig) -> None:
-    """Refuse a language that rules are applied to but that no edits are made of."""
-    if wrong := [name for name in config.languages if name not in windows.LANGUAGES]:
-        raise UsageError(
-            f"--languages: no edits are made of {', '.join(wrong)} here",
-            f"it can be: {', '.join(windows.LANGUAGES)}",
-        )
-
-
-def _require_families(config: SynthConfig) -> None:
-    """Refuse the name of a family that there is none of: it would silently give nothing."""
-    if not config.families:
-        return
-    known = shards.family_names(config)
-    wrong = [name for name in config.families if name not in known]
-    if wrong:
-        raise UsageError(
-            "\n".join(f"--families: no family '{name}'{did_you_mean(name, known)}" for name in wrong),
-            f"known: {', '.join(known)}",
-        )
 
 
 def _fingerprint(config: SynthConfig, files: Sequence[SourceFile]) -> str:

@@ -10,8 +10,10 @@ import heapq
 import random
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
+
+from ast_grep_py import SgNode
 
 from rulewright.actions import Action
 from rulewright.data.schemas import Sibling
@@ -47,29 +49,25 @@ def renamed(action: Action, pre: str, post: str, names: Sequence[str], rng: rand
     said = set(_WORD.findall(action.rules_json()))
     used = set(_WORD.findall(pre)) | set(_WORD.findall(post))
     keywords = GRAMMARS[action.language].keywords
-    found = {name for name in _identifiers(pre, action) if len(name) > 1 and not name.startswith("__")}
-    old = sorted(found - said - keywords)
+    found = {node.text() for node in _identifiers(pre, action)}
+    old = sorted(n for n in found - said - keywords if len(n) > 1 and not n.startswith("__"))
     fresh = [name for name in names if name not in used | said | keywords and not name.startswith("__")]
     if not old:
         return None
     chosen = rng.sample(fresh, min(len(fresh), len(old)))
     chosen += [f"{name}_other" for name in old[len(chosen) :]]
     new = dict(zip(old, chosen, strict=True))
-    before, after = (_with_names(text, new, action) for text in (pre, post))
+    before, after = (
+        splice(text, [(*span(n), new[n.text()]) for n in _identifiers(text, action) if n.text() in new])
+        for text in (pre, post)
+    )
     if max(len(before), len(after)) > MAX_CHARS or judge(action, before, after).verdict is not Verdict.OK:
         return None
     return Sibling(pre=before, post=after)
 
 
-def _identifiers(text: str, action: Action) -> Iterator[str]:
-    root = parse(text, action.language).root
-    return (node.text() for node in of_kind(root, GRAMMARS[action.language].identifier))
-
-
-def _with_names(text: str, new: Mapping[str, str], action: Action) -> str:
-    root = parse(text, action.language).root
-    found = of_kind(root, GRAMMARS[action.language].identifier)
-    return splice(text, [(*span(node), new[node.text()]) for node in found if node.text() in new])
+def _identifiers(text: str, action: Action) -> list[SgNode]:
+    return of_kind(parse(text, action.language).root, GRAMMARS[action.language].identifier)
 
 
 class Pool:
