@@ -69,8 +69,8 @@ def read_lines(path: Path) -> Iterator[Line]:
     try:
         with path.open("rb") as plain:
             is_gzip = plain.read(2) == b"\x1f\x8b"
-        opened: Any = gzip.open(path, "rb") if is_gzip else path.open("rb")
-        with opened as stream:
+            plain.seek(0)
+            stream: Any = gzip.GzipFile(fileobj=plain) if is_gzip else plain
             for number, raw in enumerate(raw_lines(stream), 1):
                 if (line := parse(number, raw)) is not None:
                     yield line

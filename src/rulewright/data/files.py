@@ -11,12 +11,13 @@ import gzip
 import re
 import zlib
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from rulewright import jsonl
 from rulewright.data.drafts import Drop
-from rulewright.data.readers import format_of, items, number, open_parquet, pieces
+from rulewright.data.readers import format_of, items, open_parquet, pieces
 from rulewright.errors import UsageError
 
 _PEEK_ROWS: Final = 20
@@ -128,18 +129,11 @@ def columns_of(path: Path) -> list[str]:
         return _parquet_columns(path)
     seen: dict[str, None] = {}
     problems = []
-    n = 0
-    for piece in number(pieces(path)):
-        for item in items(piece):
-            n += 1
-            if isinstance(item.value, Drop):
-                problems.append(f"{item.place}: {item.value.detail}")
-            else:
-                seen.update(dict.fromkeys(item.value))
-            if n >= _PEEK_ROWS:
-                break
-        if n >= _PEEK_ROWS:
-            break
+    for item in islice((item for piece in pieces(path) for item in items(piece)), _PEEK_ROWS):
+        if isinstance(item.value, Drop):
+            problems.append(f"{item.place}: {item.value.detail}")
+        else:
+            seen.update(dict.fromkeys(item.value))
     if not seen:
         raise UsageError(*_not_data(path, problems))
     return list(seen)

@@ -113,18 +113,10 @@ def _ranges(path: Path, chunk_bytes: int) -> Iterator[Unit]:
     with path.open("rb") as stream:
         while start < size:
             stream.seek(start)
-            end, n_lines = start, 0
-            while end < size:
-                block = stream.read(min(1 << 20, max(1, start + chunk_bytes - end)))
-                if end + len(block) < start + chunk_bytes and end + len(block) < size:
-                    end, n_lines = end + len(block), n_lines + block.count(b"\n")
-                    continue
-                # The last block of the chunk: go on to the next line end.
-                end, n_lines = end + len(block), n_lines + block.count(b"\n")
-                if not block.endswith(b"\n") and end < size:
-                    end = _line_end(stream, end)
-                    n_lines += 1
-                break
+            chunk = stream.read(chunk_bytes)
+            end, n_lines = start + len(chunk), chunk.count(b"\n")
+            if not chunk.endswith(b"\n") and end < size:  # go on to the next line end
+                end, n_lines = _line_end(stream, end), n_lines + 1
             yield Unit("range", str(path), start, end, line)
             start, line = end, line + n_lines
 

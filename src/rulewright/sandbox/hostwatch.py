@@ -1,10 +1,11 @@
 """The host before and after: what a contained run may not have changed."""
 
 # Descriptors, links and /proc: the calls of `os` say what is meant.
-# ruff: noqa: PTH109, PTH116, PTH208
+# ruff: noqa: PTH109, PTH208
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,22 +50,14 @@ def take(user: int | None, watched: tuple[Path, ...] = ()) -> HostState:
 def _files(user: int | None) -> frozenset[str]:
     found = set()
     for folder in (*_FOLDERS, os.getcwd(), str(Path.home())):
-        try:
-            entries = list(os.scandir(folder))
-        except OSError:
-            continue
-        for entry in entries:
-            if _MARK in entry.name or (user is not None and _owner(entry) == user):
-                found.add(f"{folder}/{entry.name}")
+        with contextlib.suppress(OSError):
+            for name in os.listdir(folder):
+                path = f"{folder}/{name}"
+                with contextlib.suppress(OSError):
+                    if _MARK in name or (user is not None and os.lstat(path).st_uid == user):
+                        found.add(path)
     # The workers' own scratch folder belongs to the same uid.
     return frozenset(f for f in found if "/rulewright-sandbox-" not in f)
-
-
-def _owner(entry: os.DirEntry[str]) -> int:
-    try:
-        return entry.stat(follow_symlinks=False).st_uid
-    except OSError:
-        return -1
 
 
 def _facts(watched: tuple[Path, ...]) -> frozenset[tuple[str, int, int, int]]:
@@ -86,23 +79,10 @@ def _processes(user: int | None) -> frozenset[str]:
     if user is None:
         return frozenset()
     found = set()
-    for name in os.listdir("/proc"):
-        if not name.isdigit():
-            continue
-        try:
-            if os.stat(f"/proc/{name}").st_uid == user or _real_user(name) == user:
-                found.add(f"{name} {_command(name)}")
-        except OSError:
-            continue
+    for process in filter(lambda path: path.name.isdigit(), Path("/proc").iterdir()):
+        with contextlib.suppress(OSError):
+            lines = (process / "status").read_text("utf-8", "replace").splitlines()
+            real = next((int(line.split()[1]) for line in lines if line.startswith("Uid:")), -1)
+            if user in (process.stat().st_uid, real):
+                found.add(f"{process.name} {(process / 'comm').read_text('utf-8', 'replace').strip()}")
     return frozenset(found)
-
-
-def _real_user(pid: str) -> int:
-    for line in Path(f"/proc/{pid}/status").read_text("utf-8").splitlines():
-        if line.startswith("Uid:"):
-            return int(line.split()[1])
-    return -1
-
-
-def _command(pid: str) -> str:
-    return Path(f"/proc/{pid}/comm").read_text("utf-8", "replace").strip()

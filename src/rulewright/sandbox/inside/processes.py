@@ -13,7 +13,6 @@ import contextlib
 import os
 import signal
 import stat
-import tempfile
 import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
@@ -26,11 +25,6 @@ _SCAN_S: Final = 0.25
 _GIVE_UP_S: Final = 5.0
 # Deeper trees than this are an attack on whoever has to walk them.
 _MAX_DEPTH: Final = 100
-
-
-def make_folder(parent: str) -> str:
-    """A new private workspace."""
-    return tempfile.mkdtemp(prefix="job-", dir=parent)
 
 
 def descendants() -> list[int]:

@@ -16,6 +16,7 @@ import resource
 import select
 import signal
 import socket
+import tempfile
 import time
 from functools import partial
 from typing import Any, Final, NoReturn
@@ -55,7 +56,7 @@ def supervise(sock: socket.socket, walls: Walls, prepared: Any) -> NoReturn:
         jail.mount_workspace(spec.limits.workspace_bytes, spec.limits.inodes, walls.covered)
     else:
         kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
-        workspace = processes.make_folder(walls.scratch)
+        workspace = tempfile.mkdtemp(prefix="job-", dir=walls.scratch)
         tests = os.path.join(workspace, ".tests")
     try:
         _lay_out(spec, walls, workspace, tests)
