@@ -59,14 +59,11 @@ def _tree(commands: Mapping[str, str]) -> Any:
             alone = inner.pop("")
             members.append(Annotated[alone, tyro.conf.subcommand(head)])
         else:
-            family = create_model(head, command=(_union(inner), ...))
+            parts = [Annotated[model, tyro.conf.subcommand(name)] for name, model in inner.items()]
+            one_of: Any = Union[tuple(parts)]  # noqa: UP007
+            family = create_model(head, command=(one_of, ...))
             members.append(Annotated[family, tyro.conf.subcommand(head)])
     return Union[tuple(members)]  # noqa: UP007 (the members are known only now)
-
-
-def _union(inner: Mapping[str, Any]) -> Any:
-    members = [Annotated[model, tyro.conf.subcommand(name)] for name, model in inner.items()]
-    return Union[tuple(members)]  # noqa: UP007
 
 
 def _options(module: str) -> type[BaseModel]:

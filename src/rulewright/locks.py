@@ -15,6 +15,7 @@ import shlex
 import socket
 import sys
 import time
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Self
@@ -103,8 +104,9 @@ def _try(path: Path) -> int | None:
         except OSError as error:  # a file system without locks
             console.say(f"{path}: no lock here ({error.strerror}); let only one run write at a time")
         # The earlier holder may have removed the file that we opened.
-        if _same(handle, path):
-            break
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(handle), path.stat()):
+                break
         os.close(handle)
     holder = {
         "pid": os.getpid(),
@@ -115,13 +117,6 @@ def _try(path: Path) -> int | None:
     os.truncate(handle, 0)
     os.write(handle, json.dumps(holder).encode() + b"\n")
     return handle
-
-
-def _same(handle: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(handle), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 def _holder(path: Path) -> str:

@@ -45,7 +45,9 @@ def run(config: ShowConfig) -> int:
     from rulewright.engine import Engine
     from rulewright.reports import lines
 
-    path, line = _place(config.file)
+    placed = re.fullmatch(r"(.+):(\d+)", config.file)
+    is_placed = placed is not None and not Path(config.file).exists()
+    path, line = (Path(placed[1]), int(placed[2])) if placed and is_placed else (Path(config.file), 1)
     item = lines.read_line(_row(path, line), path, line)
     answer = config.action.read_text(encoding="utf-8") if config.action else None
     with Engine(workers=1, deadline_s=config.deadline_s) as engine:
@@ -57,13 +59,6 @@ def run(config: ShowConfig) -> int:
     else:
         console.emit(_as_text(item, action, outcome, rewards))
     return 0
-
-
-def _place(text: str) -> tuple[Path, int]:
-    found = re.fullmatch(r"(.+):(\d+)", text)
-    if found and not Path(text).exists():
-        return Path(found[1]), int(found[2])
-    return Path(text), 1
 
 
 def _row(path: Path, number: int) -> dict[str, Any]:

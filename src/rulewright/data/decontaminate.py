@@ -65,7 +65,10 @@ class EvaluationIndex:
                 )
             for place, row in _rows(path):
                 _enter(found, row, len(names))
-                names.append(_name(path, place, row))
+                metadata = row.get("metadata")
+                known = metadata if isinstance(metadata, Mapping) else {}
+                name = known.get("problem_name") or row.get("full_name") or row.get("id") or known.get("id")
+                names.append(f"{path.stem}:{name}" if name else place)
         return cls(names, {kind: _sorted(pairs) for kind, pairs in found.items()})
 
     def save(self, path: Path) -> None:
@@ -128,13 +131,6 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         for item in readers.items(unit):
             if not isinstance(item.value, Drop):
                 yield item.place, item.value
-
-
-def _name(path: Path, place: str, row: Mapping[str, Any]) -> str:
-    metadata = row.get("metadata")
-    known = metadata if isinstance(metadata, Mapping) else {}
-    name = known.get("problem_name") or row.get("full_name") or row.get("id") or known.get("id")
-    return f"{path.stem}:{name}" if name else place
 
 
 def _enter(found: dict[str, list[tuple[int, int]]], row: Mapping[str, Any], owner: int) -> None:

@@ -128,7 +128,12 @@ def find(source: Source, given: Sequence[str], config: IngestConfig, revision: s
         UsageError: one is absent, is not data, or has not the columns the source needs.
     """
     if source.name == "git":
-        return _repositories(given)
+        from rulewright.data.sources import git
+
+        repositories = [
+            git.require_repository(inner) for path in given for inner in git.repositories_in(Path(path))
+        ]
+        return Repositories(repositories, {str(path): git.head_of(path) for path in repositories})
     if source.name == "smellycode" and len(given) == 1 and list(Path(given[0]).glob("*/SmellyUnannotated")):
         from rulewright.data.sources import smellycode
 
@@ -157,15 +162,6 @@ def find(source: Source, given: Sequence[str], config: IngestConfig, revision: s
     for path in paths:
         _check_columns(source, path, config.mapping)
     return Files(paths, revision)
-
-
-def _repositories(given: Sequence[str]) -> Repositories:
-    from rulewright.data.sources import git
-
-    if not given:
-        raise UsageError("git: no repository is named", "give --input PATH of one or more local repositories")
-    paths = [git.require_repository(inner) for path in given for inner in git.repositories_in(Path(path))]
-    return Repositories(paths, {str(path): git.head_of(path) for path in paths})
 
 
 def _check_columns(source: Source, path: Path, mapping: Mapping[str, str]) -> None:

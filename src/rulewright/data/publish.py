@@ -45,7 +45,12 @@ def publish(out: Path, newest: Ingested) -> None:
     Raises:
         RulewrightError: no record of the newest source is left; nothing is written.
     """
-    others = [one for one in index.others(out, newest.name) if not _is_removed(out, one)]
+    # Without those whose files a person took away after they were written.
+    others = [
+        one
+        for one in index.others(out, newest.name)
+        if store.metadata_path(out, one.name).exists() or not index.published_mark(out, one.name).exists()
+    ]
     sources = sorted([*others, newest], key=lambda one: one.order)
     with _scratch(out / ".index" / ".pass") as folder:
         choice = _choose(out, [one for one in sources if one.is_compared], folder)
@@ -56,12 +61,6 @@ def publish(out: Path, newest: Ingested) -> None:
                 mark.unlink(missing_ok=True)
                 _write(out, source, fates)
                 jsonl.write_text(mark, digest)
-
-
-def _is_removed(out: Path, source: Ingested) -> bool:
-    """Whether a person took a source's files away after they were written."""
-    is_there = store.metadata_path(out, source.name).exists()
-    return index.published_mark(out, source.name).exists() and not is_there
 
 
 @contextmanager

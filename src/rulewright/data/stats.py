@@ -89,7 +89,10 @@ def measure(task: tuple[readers.Unit, str]) -> FileStats:
             try:
                 record = NormalizedRecord.model_validate(item.value)
                 _enter(stats, record, keys)
-                problem = _misplaced(record, split)
+                source = record.metadata.source
+                misplaced = source in store.EVALUATION_ONLY and split != "test"
+                problem = f"a record of {source}, which is for evaluation only, in the split '{split}'"
+                problem = problem if misplaced else ""
             except ValidationError as error:
                 problem = problems_of(error)
         if problem:
@@ -99,12 +102,6 @@ def measure(task: tuple[readers.Unit, str]) -> FileStats:
     for name, values in keys.items():
         setattr(stats, name, [unique(np.array(values, dtype=np.uint64))])
     return stats
-
-
-def _misplaced(record: NormalizedRecord, split: str) -> str:
-    if record.metadata.source in store.EVALUATION_ONLY and split != "test":
-        return f"a record of {record.metadata.source}, which is for evaluation only, in the split '{split}'"
-    return ""
 
 
 def _enter(stats: FileStats, record: NormalizedRecord, keys: dict[str, list[int]]) -> None:
@@ -200,9 +197,9 @@ def _of(files: list[FileStats]) -> dict[str, Any]:
     def total(name: str) -> Counter[Any]:
         return sum((getattr(f, name) for f in files), Counter[Any]())
 
-    lines = total("changed_lines")
+    lines, n_records = total("changed_lines"), sum(f.n_records for f in files)
     return {
-        "n_records": sum(f.n_records for f in files),
+        "n_records": n_records,
         "n_invalid": sum(f.n_invalid for f in files),
         "n_groups": int(_all(files, "groups").size),
         "n_bytes": sum(f.n_bytes for f in files),
@@ -215,7 +212,7 @@ def _of(files: list[FileStats]) -> dict[str, Any]:
         "changed_lines": quantiles(lines),
         "changed_lines_histogram": histogram(lines),
         "hunks": quantiles(total("hunks")),
-        "one_hunk_rate": _rate(total("hunks")[1], sum(f.n_records for f in files)),
+        "one_hunk_rate": round(total("hunks")[1] / n_records, 4) if n_records else None,
         "pre_chars": quantiles(total("pre_chars")),
         "optional_fields": {name: total("fields")[name] for name in OPTIONAL},
     }
@@ -224,10 +221,6 @@ def _of(files: list[FileStats]) -> dict[str, Any]:
 def _all(files: Iterable[FileStats], what: str) -> U64:
     """All keys of one kind, without repeats."""
     return unique(np.concatenate([_NOTHING, *(part for f in files for part in getattr(f, what))]))
-
-
-def _rate(n: int, total: int) -> float | None:
-    return round(n / total, 4) if total else None
 
 
 def quantiles(counts: Counter[int]) -> dict[str, int]:

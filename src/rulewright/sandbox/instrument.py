@@ -103,9 +103,12 @@ class _Rewriter:
         self._certain = True
         calls = {_dotted(n.func) for n in ast.walk(tree) if isinstance(n, ast.Call)}
         self._runs_classes = kind != "script" or "unittest.main" in calls or "main" in calls
+        guarded = [
+            s for one in tree.body if isinstance(one, ast.If) and _is_main_guard(one) for s in one.body
+        ]
         self._called = {
             _dotted(s.value.func)
-            for s in _top_level(tree.body)
+            for s in (*tree.body, *guarded)
             if isinstance(s, ast.Expr) and isinstance(s.value, ast.Call)
         }
 
@@ -166,7 +169,8 @@ class _Rewriter:
         before, self._certain = self._certain, self._certain and runs
         start = self._certain
         node.body = self._body(node.body)
-        if start and not isinstance(node.body[-1], ast.Return | ast.Raise) and not _is_generator(node):
+        generates = any(isinstance(inner, ast.Yield | ast.YieldFrom) for inner in ast.walk(node))
+        if start and not isinstance(node.body[-1], ast.Return | ast.Raise) and not generates:
             node.body += self._mark(node, f"end of {node.name}")
         self._certain = before
         return [node]
@@ -324,21 +328,12 @@ def _is_main_guard(node: ast.If) -> bool:
     return isinstance(node.test, ast.Compare) and _dotted(node.test.left) == "__name__" and not node.orelse
 
 
-def _top_level(body: list[ast.stmt]) -> list[ast.stmt]:
-    inner = [s for node in body if isinstance(node, ast.If) and _is_main_guard(node) for s in node.body]
-    return [*body, *inner]
-
-
 def _is_skipped(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> bool:
     words = [ast.unparse(d) for d in node.decorator_list]
     if not isinstance(node, ast.ClassDef):
         words += [_dotted(c.func) for c in ast.walk(node) if isinstance(c, ast.Call)]
         words += [_dotted(r.exc) if r.exc else "" for r in ast.walk(node) if isinstance(r, ast.Raise)]
     return any(mark in word for word in words for mark in (*_SKIPPING, "SkipTest", "importorskip"))
-
-
-def _is_generator(node: ast.AST) -> bool:
-    return any(isinstance(inner, ast.Yield | ast.YieldFrom) for inner in ast.walk(node))
 
 
 def _has_walrus_or_wait(node: ast.AST) -> bool:

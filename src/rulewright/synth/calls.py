@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Final
 
 from ast_grep_py import SgNode
 
@@ -21,6 +22,11 @@ from rulewright.synth.proposals import (
     rule_of,
 )
 
+_UNORDERED: Final = frozenset(
+    ["keyword_argument", "list_splat", "dictionary_splat", "spread_element", "generator_expression"]
+)
+"""Arguments whose place says nothing."""
+
 
 def swap_arguments(code: Code, rng: random.Random) -> Proposal | None:
     """`f(a, b)` → `f(b, a)`."""
@@ -31,19 +37,13 @@ def swap_arguments(code: Code, rng: random.Random) -> Proposal | None:
     edits = []
     for call in calls:
         given = arguments(call, code.grammar)
-        if given is None or len(given) != 2 or not all(map(_positional, given)):
+        if given is None or len(given) != 2 or any(node.kind() in _UNORDERED for node in given):
             return None
         first, second = given
         edits += [(*span(first), second.text()), (*span(second), first.text())]
     pattern = expression(code.language, f"{name}($A, $B)", code.grammar.call)
     made = proposal(code, edits, rule_of(pattern, f"{name}($B, $A)"), call=name)
     return made and Proposal(made.pre, made.rules, made.slots, len(calls))
-
-
-def _positional(node: SgNode) -> bool:
-    return node.kind() not in (
-        "keyword_argument", "list_splat", "dictionary_splat", "spread_element", "generator_expression",
-    )  # fmt: skip
 
 
 def add_argument(code: Code, rng: random.Random) -> Proposal | None:

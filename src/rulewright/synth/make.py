@@ -198,7 +198,11 @@ class Maker:
                 continue
             sites = _sites(code.root, template.inverse)
             by_scope = {
-                name: [site for site in sites if any(_within(site, place) for place in places)]
+                name: [
+                    site
+                    for site in sites
+                    if any(a <= span(site)[0] and span(site)[1] <= b for a, b in map(span, places))
+                ]
                 for name, places in scopes.items()
             }
             mixed = sorted(name for name, inner in by_scope.items() if 0 < len(inner) < len(sites))
@@ -359,10 +363,6 @@ def _scopes(root: SgNode, language: Language) -> dict[str, list[SgNode]]:
         if name.text().startswith("test") and name.text() != "test":
             found.setdefault("test", []).append(node)
     return found
-
-
-def _within(site: SgNode, place: SgNode) -> bool:
-    return span(place)[0] <= span(site)[0] and span(site)[1] <= span(place)[1]
 
 
 def _limit(rule: Mapping[str, Any], language: Language, scope: str, outside: bool) -> dict[str, Any]:

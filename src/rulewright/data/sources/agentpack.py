@@ -53,16 +53,12 @@ def normalize(row: Row, config: IngestConfig) -> Sequence[Draft | Drop]:
         commits=(sha,),
         tags=tags if len(files) == 1 else (*tags, "several_files"),
     )
+    changed = [edit for edit, is_same in zip(held, same, strict=True) if is_same]
+    groups = [f"{name}:{path}" if config.group_by == "path" else name for path, _, _ in changed]
     return [
-        _draft(about, path, pre, post, config)
-        for (path, pre, post), is_same in zip(held, same, strict=True)
-        if is_same
+        cut_to_window(replace(about, pre=pre, post=post, path=path, group=group), config)
+        for (path, pre, post), group in zip(changed, groups)
     ]
-
-
-def _draft(about: Draft, path: str, pre: str, post: str, config: IngestConfig) -> Draft | Drop:
-    group = f"{about.repo}:{path}" if config.group_by == "path" else about.group
-    return cut_to_window(replace(about, pre=pre, post=post, path=path, group=group), config)
 
 
 def _clone(root: Path, repo: str) -> Path | None:

@@ -262,7 +262,9 @@ def candidate(row: Row, config: IngestConfig) -> Drop | str:
         return Drop("not_modified", f"status {files[0]['status']}")
     if n_files == 1 and not _readable(files[0]):
         return Drop("language", str(row["path"]))
-    if n_files > 1 and (n_files > MAX_FILES or not _has_examples(files)):
+    # Several files of code, or one and beside it only what is no code.
+    n_changed, n_code = sum(map(_readable, files)), sum(map(_is_code, files))
+    if n_files > 1 and (n_files > MAX_FILES or not (n_changed > 1 or n_changed == n_code == 1)):
         return Drop("multi_file", f"{n_files} files")
     return messages.check(str(row["subject"]), config.message_filter)
 
@@ -273,12 +275,6 @@ def _is_code(file: Row) -> bool:
 
 def _readable(file: Row) -> bool:
     return file["status"] == "M" and _is_code(file)
-
-
-def _has_examples(files: Sequence[Row]) -> bool:
-    """Whether a commit changes several files of code, or one and beside it only what is no code."""
-    n_changed = sum(map(_readable, files))
-    return n_changed > 1 or (n_changed == 1 and sum(map(_is_code, files)) == 1)
 
 
 def normalize(row: Row, config: IngestConfig, every: bool = False) -> Sequence[Draft | Drop]:

@@ -43,7 +43,9 @@ def rows_of(paths: Sequence[Path]) -> Iterator[dict[str, Any]]:
         if path.is_dir():
             yield from _pack_rows(path, None)
         elif path.suffix in _YAML:
-            yield from _pack_rows(_root_of(path), path)
+            # The pack that it belongs to: the nearest folder with `sgconfig.yml`, else its own.
+            near = (folder for folder in path.parents[:4] if (folder / _CONFIG).is_file())
+            yield from _pack_rows(next(near, path.parent), path)
         elif path.name.endswith((".jsonl", ".jsonl.gz")):
             yield from _catalog_rows(path)
         else:
@@ -51,12 +53,6 @@ def rows_of(paths: Sequence[Path]) -> Iterator[dict[str, Any]]:
                 f"{path}: no rule file, rule pack or catalog",
                 "name a .yml file, a folder with sgconfig.yml or rule files, or a .jsonl file of rules",
             )
-
-
-def _root_of(file: Path) -> Path:
-    """The pack that a rule file belongs to: the nearest folder with `sgconfig.yml`, else its own."""
-    near = [file.parent, *file.parent.parents[:3]]
-    return next((folder for folder in near if (folder / _CONFIG).is_file()), file.parent)
 
 
 def _pack_rows(root: Path, only: Path | None) -> Iterator[dict[str, Any]]:
