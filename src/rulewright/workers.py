@@ -79,16 +79,16 @@ def _in_processes(
     limit_s: float | None,
     failed: Callable[[T, str], R] | None,
 ) -> Generator[R]:
-    idle: SimpleQueue[Worker | None] = SimpleQueue()
+    idle: SimpleQueue[WorkerProcess | None] = SimpleQueue()
     for _ in range(workers):
         idle.put(None)
-    started: list[Worker] = []
+    started: list[WorkerProcess] = []
 
     def call(task: T) -> R:
         worker = idle.get()
         try:
             if worker is None:
-                worker = Worker(function)
+                worker = WorkerProcess(function)
                 started.append(worker)
             result: R = worker.call(task, limit_s)
         except Died as death:
@@ -128,7 +128,7 @@ class Died(Exception):
         self.reason = reason
 
 
-class Worker:
+class WorkerProcess:
     """One process and the pipe to it: a fresh interpreter, that inherits nothing but the path.
 
     Args:

@@ -21,7 +21,7 @@ from rulewright import __version__
 from rulewright.agents.tools import TOOLS
 from rulewright.agents.worker import answered
 from rulewright.errors import RulewrightError
-from rulewright.workers import Died, Worker
+from rulewright.workers import Died, WorkerProcess
 
 GRACE_S: Final = 2.0
 """Between asking a worker to end and killing it."""
@@ -46,7 +46,7 @@ class Crew:
         self._room = anyio.Semaphore(n)
         # Calls that were given up hold their thread until their worker has ended.
         self._threads = anyio.CapacityLimiter(4 * n)
-        self._idle: list[Worker] = []
+        self._idle: list[WorkerProcess] = []
 
     async def call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """Run a tool.
@@ -55,7 +55,7 @@ class Crew:
             RulewrightError: it took too long, or broke its worker down.
         """
         async with self._room:
-            worker = self._idle.pop() if self._idle else Worker(self._run, GRACE_S)
+            worker = self._idle.pop() if self._idle else WorkerProcess(self._run, GRACE_S)
             try:
                 answer: dict[str, Any] = await to_thread.run_sync(
                     worker.call, (tool, arguments), self._deadline_s,
@@ -84,7 +84,7 @@ class Crew:
         while self._idle:
             await self._end(self._idle.pop())
 
-    async def _end(self, worker: Worker) -> None:
+    async def _end(self, worker: WorkerProcess) -> None:
         with anyio.CancelScope(shield=True):
             await to_thread.run_sync(worker.end, limiter=self._threads)
 
