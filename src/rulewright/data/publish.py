@@ -164,7 +164,12 @@ def _write(out: Path, source: Ingested, fates: _Fates) -> None:
     facts = source.facts
     others = {one.name: store.read_metadata(out, one.name) for one in fates.earlier()}
     writer.finish(
-        **vars(facts),
+        version=facts.version,
+        license=facts.license,
+        downloaded_at=facts.downloaded_at,
+        inputs=facts.inputs,
+        against=facts.against,
+        notes=facts.notes,
         rows_in=n_rows,
         dropped=dict(sorted(dropped.items())),
         flagged=dict(sorted(sum((shard.flagged for shard in shards), Counter[str]()).items())),
