@@ -6,10 +6,12 @@ import json
 from typing import Any
 
 import pytest
+from ast_grep_py import SgRoot
 
 from rulewright import engine
+from rulewright.actions import Action
 from rulewright.languages import Language
-from rulewright.mining import Mined, mine
+from rulewright.mining import Mined, callees, mine
 from rulewright.mining.text.align import variants
 from rulewright.mining.text.tree import Tree
 
@@ -237,3 +239,22 @@ def test_a_member_comes_first_in_a_long_class_with_lines_around_it() -> None:
     pre = f"abstract class Loop extends Base {{\n  {member}\n}}\n"
     post = f"abstract class Loop extends Base {{\n\n  static final long ID = 0;\n\n  {member}\n}}\n"
     one_rule("java", pre, post)
+
+
+@pytest.mark.parametrize(
+    ("language", "before", "other", "after"),
+    [
+        ("java", "class A { void f() { filter.old(1); } }",
+         "class B { void g() { x.old(2); old(3); } }", "class B { void g() { x.fresh(2); old(3); } }"),
+        ("ruby", "filter.old(1)\n", "x.old(2)\nold(3)\n", "x.fresh(2)\nold(3)\n"),
+        ("java", "class A { void f() { old(1); } }",
+         "class B { void g() { old(3); } }", "class B { void g() { fresh(3); } }"),
+    ],
+)  # fmt: skip
+def test_a_call_of_a_value_is_none_without_a_receiver(
+    language: Language, before: str, other: str, after: str
+) -> None:
+    rename: dict[str, Any] = {"rule": {"kind": "identifier", "regex": "^old$"}, "fix": "fresh"}
+    nodes = SgRoot(before, language).root().find_all(kind="identifier", regex="^old$")
+    action = callees.as_calls(Action(language, (rename,), mode="rule"), before, nodes)
+    assert action is not None and engine.apply(action, other).post == after

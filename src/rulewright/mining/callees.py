@@ -26,6 +26,9 @@ _OWN: Final = re.compile(r"(self|\$?this|cls|super\(\))\s*(?:\.|->|::)")
 _OWN_NAME: Final = re.compile(r"\^\\?(self|\$?this|cls)\$")
 _CALLED: Final = ("function", "name", "method", "macro")
 """What a call calls, by its fields; only the first of them may be a member of something."""
+_RECEIVER: Final = ("object", "receiver")
+_WITH_OR_WITHOUT: Final = ("method_invocation", "call")
+"""Calls of Java and Ruby, of which only some have a receiver."""
 _IMPORT: Final = re.compile(r"^\s*(?:import|from|use|using|const \w+ = require|#include)\b.*$", re.MULTILINE)
 
 
@@ -164,10 +167,16 @@ def _nested(around: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _owner(parent: SgNode, name: SgNode, code: str, said: frozenset[str]) -> dict[str, Any]:
-    """A demand for what stands before a name, if it says what the name is of."""
+    """A demand for what stands before a name: that it is there, and which if it says what the name is of."""
     first = parent.children()[0]
-    owner = _named(code[_start(parent) : _start(name)], code, said) if _start(first) < _start(name) else ""
-    return {**_by_field(parent, first), "regex": f"^{regex_escape(owner)}$"} if owner else {}
+    if _start(first) >= _start(name):
+        return {}
+    owner, held = _named(code[_start(parent) : _start(name)], code, said), _by_field(parent, first)
+    if owner:
+        return {**held, "regex": f"^{regex_escape(owner)}$"}
+    # A call without a receiver may be of the same kind.
+    fields = [field for field in _RECEIVER if parent.field(field) == first] if name.parent() == parent else []
+    return {"field": fields[0], "regex": "."} if fields and parent.kind() in _WITH_OR_WITHOUT else {}
 
 
 def _by_field(parent: SgNode, node: SgNode) -> dict[str, str]:
