@@ -82,6 +82,10 @@ LIST: Final = re.compile(
     r"|expression_list|element_value|literal_value|^collection_expression$"
 )
 """Holds items in a row, of which some may be one `$$$X`."""
+BRACKETED: Final = re.compile(
+    r"^(?:list|array|tuple|set|hash|dictionary|object)(?:_expression|_creation_expression|_literal)?$"
+)
+"""A value that begins and ends with brackets; a list of arguments does so and is none."""
 NAME: Final = re.compile(
     r"identifier$|^name$|_name$|^self$|^this$|^super$|^constant$|_variable$|_key_symbol$"
 )

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from rulewright.actions import Action
+from rulewright.languages import Language
+from rulewright.mining import mine
 from rulewright.mining.candidate import COMPACT_CHARS, Candidate
 from rulewright.mining.judge import background
 from rulewright.mining.judge.confidence import BIAS, CONFIDENT, WEIGHTS, confidence, properties
@@ -121,6 +123,33 @@ def test_shapes_that_repeat_are_literal() -> None:
     for shape in ("pattern", "transform", "delete", "insert", "rewrite", "lexical"):
         assert tier(shape=shape) == "train"
     assert tier(shape="literal") == tier(shape="run") == "literal"
+
+
+@pytest.mark.parametrize(
+    ("language", "pre", "post", "name"),
+    [
+        ("java", "class A {\n  void f(Object oldOne) {\n    this.it = oldOne;\n  }\n}\n",
+         "class A {\n  void f(Object newOne) {\n    this.it = newOne;\n  }\n}\n", "oldOne"),
+        ("java", "class A {\n  void f(Box held) {\n    held.map(value -> show(held.read()));\n  }\n}\n",
+         "class A {\n  void f(Box held) {\n    held.map(value -> show(value));\n  }\n}\n", "value"),
+        ("go", "package p\n\nfunc f() {\n\toldOne := g()\n\th(oldOne)\n}\n",
+         "package p\n\nfunc f() {\n\tnewOne := g()\n\th(newOne)\n}\n", "oldOne"),
+        ("rust", "fn f() {\n    let old_one = g();\n    h(old_one);\n}\n",
+         "fn f() {\n    let new_one = g();\n    h(new_one);\n}\n", "old_one"),
+    ],
+)  # fmt: skip
+def test_a_variable_of_the_code_is_none_of_other_code(
+    language: Language, pre: str, post: str, name: str
+) -> None:
+    mined = mine(pre, post, language)
+    assert (mined.tier, mined.reason) == ("literal", f"`{name}` is a variable of this code")
+
+
+def test_a_name_of_the_code_may_stay_in_a_rule() -> None:
+    pre = "def view(request):\n    return request.REQUEST\n"
+    assert mine(pre, pre.replace("REQUEST", "GET"), "python").tier == "train"
+    # What no function declares is not a variable.
+    assert mine("use(get_old_one)\n", "use(get_new_one)\n", "python").tier == "train"
 
 
 def test_the_longest_rule_and_the_most_variables() -> None:

@@ -101,6 +101,19 @@ def new_text(rule: Mapping[str, Any]) -> str:
     return text
 
 
+_STRING: Final = re.compile(r"""(["'`]).*?\1""")
+_PLAIN: Final = re.compile(r"(?<![\w.$>:])[A-Za-z_]\w*\b(?!\s*[=:(](?!=))")
+
+
+def plain_names(text: str) -> frozenset[str]:
+    """Names that stand by themselves in a pattern or fix: no members, keywords of a call, or strings.
+
+    >>> sorted(plain_names("$A.get(key, default=other, at='here')"))
+    ['key', 'other']
+    """
+    return frozenset(_PLAIN.findall(_STRING.sub("", text)))
+
+
 def words(rule: Mapping[str, Any]) -> frozenset[str]:
     """The words and signs that a rule asks for."""
     return frozenset(words_of(old_text(rule)))

@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
-from rulewright import engine
+from rulewright import engine, grammars
 from rulewright.actions import visit
 from rulewright.actions.action import Action
 from rulewright.languages import Language
-from rulewright.mining import ties
+from rulewright.mining import reading, ties
 from rulewright.mining.candidate import COMPACT_CHARS, Candidate, Shape
 from rulewright.mining.judge import background
 from rulewright.mining.judge.confidence import CONFIDENT, confidence, is_bare_value, lists_values
@@ -255,6 +255,8 @@ def grade(steps: Sequence[Candidate], figures: Figures, n_known: int = 0) -> tup
         return "literal", "holds for the values only that were seen"
     if any(is_bare_value(step.rule) for step in steps):
         return "literal", "a constant, a number or one letter by itself"
+    if local := next(filter(None, map(_local_name, steps)), ""):
+        return "literal", f"`{local}` is a variable of this code"
     if figures.bits < _enough(figures, n_known):
         return "literal", f"too general: asks for {figures.bits:.0f} bits only"
     if figures.confidence < CONFIDENT - (SILENCE_GAIN if _is_silent(figures, n_known) else 0.0):
@@ -263,6 +265,17 @@ def grade(steps: Sequence[Candidate], figures: Figures, n_known: int = 0) -> tup
     if elsewhere > background.allowed(n_known):
         return "literal", f"too general: matches {elsewhere} other places of the repository"
     return "train", "compact, general and named"
+
+
+def _local_name(step: Candidate) -> str:
+    """A variable of the example that a rule renames, or that it brings; empty where there is none."""
+    old, new = (
+        reading.plain_names(reading.old_text(step.rule)),
+        reading.plain_names(reading.new_text(step.rule)),
+    )
+    renamed = old if reading.old_text(step.rule) in old else frozenset[str]()
+    sought = sorted((new - old | renamed) - grammars.CONSTANTS)
+    return next((name for name in sought if step.anchor.tree.has_local(name)), "")
 
 
 _QUOTED: Final = re.compile(r"`([^`\n]+)`")

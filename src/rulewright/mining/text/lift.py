@@ -250,7 +250,10 @@ class _Lifter:
 
     def _moved(self, node: Node) -> bool:
         text = self.tree.text_of(node)
-        if node.index in self.forbidden or (node.children and text[0] in OPENERS and text[-1] in CLOSERS):
+        brackets = node.children and text[0] in OPENERS and text[-1] in CLOSERS
+        # What is all that is left says what the change is about.
+        a_value = grammars.BRACKETED.search(node.kind) and text not in map(str.strip, self.brought)
+        if node.index in self.forbidden or (brackets and not a_value):
             return False
         if "string" in node.kind and len(text) > 2 and any(text in new for new in self.brought):
             return self._may(node)
@@ -323,7 +326,8 @@ class _Lifter:
         text = self.tree.text_of(node)
         if grammars.MODIFIER.search(node.kind):
             return False
-        if text[0] in OPENERS and node.children and grammars.LIST.search(node.kind):
+        listed = grammars.LIST.search(node.kind) and not grammars.BRACKETED.search(node.kind)
+        if text[0] in OPENERS and node.children and listed:
             before = self.tree.text[node.start - 1 : node.start]
             if not before.isspace():
                 return False

@@ -6,8 +6,9 @@ their parent. Nothing here knows about edits or rules.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from ast_grep_py import SgNode, SgRoot
@@ -66,6 +67,11 @@ class Node:
         self._field: str | None = None
 
     @property
+    def tree(self) -> Tree:
+        """The tree that it is of."""
+        return self._tree
+
+    @property
     def children(self) -> list[Node]:
         """In order."""
         if self._children is None:
@@ -119,6 +125,27 @@ class Node:
     def leaves(self) -> Iterator[Node]:
         """The nodes without children, in order; empty ones left out."""
         return (node for node in self.walk() if not node.children and node.end > node.start)
+
+
+_FUNCTION: Final = re.compile(r"function|method|lambda|closure|func_literal|constructor")
+_VARIABLES: Final[Mapping[Language, str]] = {"kotlin": "simple_identifier", "php": "variable_name"}
+"""Kind of the name of a variable, where it is not `identifier`."""
+_DECLARES: Final = re.compile(r"declarator$|declaration$|assignment$|^for|range_clause")
+
+
+def _is_declared(name: SgNode) -> bool:
+    """Whether a name stands where a function declares a parameter or a variable."""
+    parent = name.parent()
+    while parent is not None and parent.kind() in ("expression_list", "pattern_list"):
+        name, parent = parent, parent.parent()
+    if parent is None:
+        return False
+    if "parameter" in parent.kind() or name in (parent.field("parameters"), parent.field("parameter")):
+        return True
+    first = next((child for child in parent.children() if child.is_named()), None)
+    named = parent.field("name") or parent.field("pattern") or parent.field("left") or first
+    inside = any(_FUNCTION.search(above.kind()) for above in parent.ancestors())
+    return named == name and inside and _DECLARES.search(parent.kind()) is not None
 
 
 class Tree:
@@ -222,3 +249,9 @@ class Tree:
             if inner and inner[0].start == start and inner[-1].end == end:
                 return inner
         return []
+
+    def has_local(self, name: str) -> bool:
+        """Whether a function of the code declares a parameter or variable of this name."""
+        kind = _VARIABLES.get(self.language, "identifier")
+        found = self.root.sg.find_all({"rule": {"kind": kind, "regex": f"^{re.escape(name)}$"}})
+        return any(_is_declared(node) for node in found)

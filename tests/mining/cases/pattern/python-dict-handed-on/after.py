@@ -1,0 +1,1 @@
+user = Users.where({"id": uid}).first

@@ -1,0 +1,1 @@
+user = Users.find("first", {"id": uid})

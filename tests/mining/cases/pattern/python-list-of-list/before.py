@@ -1,0 +1,1 @@
+names = list([first, last])

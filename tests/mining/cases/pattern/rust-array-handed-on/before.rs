@@ -1,0 +1,3 @@
+fn f() {
+    let s = sum_of(&env, [a, b]);
+}
