@@ -125,6 +125,37 @@ FIXED_NAMES: Final = frozenset(
     }
 )  # fmt: skip
 """Kinds that name what code is about though their kind is no plain name."""
+LOOSE: Final = (
+    (
+        "named_expression", "assignment_expression", "augmented_assignment_expression",
+        "compound_assignment_expr", "operator_assignment", "lambda", "lambda_expression", "arrow_function",
+        "closure_expression",
+    ),
+    ("conditional_expression", "ternary_expression", "conditional", "range_expression", "elvis_expression"),
+    ("boolean_operator", "disjunction_expression", "conjunction_expression"),
+    ("not_operator",),
+    ("comparison_operator", "comparison_expression", "equality_expression", "check_expression"),
+    (
+        "binary_operator", "binary_expression", "binary", "instanceof_expression", "as_expression",
+        "satisfies_expression", "infix_expression", "additive_expression",
+    ),
+    ("multiplicative_expression", "type_cast_expression"),
+    (
+        "unary_operator", "unary_expression", "unary", "unary_op_expression", "prefix_expression",
+        "prefix_unary_expression", "cast_expression", "pointer_expression", "reference_expression",
+        "update_expression",
+    ),
+    ("await", "await_expression"),
+)  # fmt: skip
+"""Expressions by how tightly they hold together, the loosest first: what needs parentheses where a tighter
+one is wanted. Kinds of several languages; within a language they do not cross."""
+INDEXED: Final = frozenset(
+    {
+        "subscript", "subscript_expression", "index_expression", "array_access", "element_reference",
+        "element_access_expression", "indexing_expression",
+    }
+)  # fmt: skip
+"""`a[b]`."""
 MEMBER_NAMES: Final = frozenset({"property_identifier", "field_identifier", "type_identifier"})
 APART: Final = (
     "import_statement", "import_from_statement", "import_declaration", "attribute", "string", "decorator",

@@ -57,7 +57,7 @@ DECIDES: list[tuple[str, float, str]] = [
     ("CALLED", 0.0, "java-static-call"),
     ("STEP", 50.0, "python-import-and-calls"),
     ("TELLING", 0.0, "python-annotation-optional"),
-    ("SATISFIED", 0.0, "cpp-make-unique"),
+    ("SATISFIED", 0.0, "javascript-ternary"),
     ("BASE.pattern", 0.0, "python-argument-dropped"),
     ("BASE.transform", 0.0, "python-keyword-renamed"),
     ("BASE.lexical", 0.0, "python-dict-comprehension"),

@@ -218,3 +218,75 @@ def test_what_is_done_with_a_name_that_goes_is_part_of_the_rule() -> None:
 def test_the_name_of_a_class_whose_bases_change_is_of_no_account() -> None:
     rule = rule_of("class Parser(object, B): pass\n", "class Parser(B): pass\n")
     assert after(rule, "class Reader(object, Base): pass\n") == "class Reader(Base): pass\n"
+
+
+@pytest.mark.parametrize(
+    ("pre", "post", "language", "other", "wanted"),
+    [
+        ("x = client.fetch(url)\n", "x = await client.fetch(url)\n", "python",
+         "f(await a.fetch(b), c.fetch(d))\n", "f(await a.fetch(b), await c.fetch(d))\n"),
+        ("for k in d.keys():\n    go(k)\n", "for k in list(d.keys()):\n    go(k)\n", "python",
+         "list(d.keys())\nlist(f(d.keys()))\n", "list(d.keys())\nlist(f(list(d.keys())))\n"),
+        ("x = load(a)\n", "x = store(1, key=load(a))\n", "python",
+         "store(1, key=load(b))\nstore(2, key=load(b))\n",
+         "store(1, key=load(b))\nstore(2, key=store(1, key=load(b)))\n"),
+        ("save(a)\n", "void save(a)\n", "typescript",
+         "void save(b)\n!save(b)\n", "void save(b)\n!void save(b)\n"),
+    ],
+)  # fmt: skip
+def test_what_is_wrapped_already_is_not_wrapped_again(
+    pre: str, post: str, language: Language, other: str, wanted: str
+) -> None:
+    rule = rule_of(pre, post, language)
+    assert after(rule, post, language) in (None, post)
+    assert after(rule, other, language) == wanted
+
+
+@pytest.mark.parametrize(
+    ("pre", "post", "language", "other", "wanted"),
+    [
+        ("x = Math.pow(a, b)\n", "x = a ** b\n", "javascript",
+         "y = Math.pow(a + 1, b)\ny = Math.pow(f(a), (b - 1))\n",
+         "y = Math.pow(a + 1, b)\ny = f(a) ** (b - 1)\n"),
+        ("x = d.has_key(k)\n", "x = k in d\n", "python",
+         "y = d.has_key(a or b)\ny = d.has_key(a + b)\n", "y = d.has_key(a or b)\ny = a + b in d\n"),
+        ("x = size(a)\n", "x = a.size\n", "javascript",
+         "y = size(await a)\ny = size(a[0])\n", "y = size(await a)\ny = a[0].size\n"),
+        ("if len(a) == 0:\n    go()\n", "if not a:\n    go()\n", "python",
+         "x = len(a or b) == 0\nx = len(a + b) == 0\n", "x = len(a or b) == 0\nx = not a + b\n"),
+        ("class A { boolean f() { return Texts.isEmpty(s); } }\n",
+         "class A { boolean f() { return s.isEmpty(); } }\n", "java",
+         "class A { boolean f() { return Texts.isEmpty(s + t) || Texts.isEmpty(g(t)); } }\n",
+         "class A { boolean f() { return Texts.isEmpty(s + t) || g(t).isEmpty(); } }\n"),
+    ],
+)  # fmt: skip
+def test_an_operand_that_would_need_parentheses_in_its_new_place_is_left(
+    pre: str, post: str, language: Language, other: str, wanted: str
+) -> None:
+    assert after(rule_of(pre, post, language), other, language) == wanted
+
+
+def test_an_operand_that_an_example_moves_bare_may_be_such_a_one() -> None:
+    rule = rule_of("x = Math.pow(-a, b)\n", "x = -a ** b\n", "javascript")
+    assert after(rule, "y = Math.pow(-c, d)\n", "javascript") == "y = -c ** d\n"
+
+
+@pytest.mark.parametrize(
+    ("pre", "post", "language"),
+    [
+        ("x: Optional[int] = a\n", "x: int | None = a\n", "python"),
+        ("f = function (x) { return g(x) }\n", "f = (x) => g(x)\n", "javascript"),
+        ("x = total(a, b)\n", "x = total(b, a)\n", "python"),
+    ],
+)
+def test_nothing_is_asked_of_what_no_loose_operand_can_be(pre: str, post: str, language: Language) -> None:
+    assert "'A': {'not'" not in str(rule_of(pre, post, language).get("constraints"))
+
+
+def test_a_value_is_asked_for_where_it_stands_unless_it_is_only_written_otherwise() -> None:
+    rule = rule_of("retry(times=3)\n", "retry(times=5)\n")
+    assert after(rule, "retry(times=3, wait=3)\n") == "retry(times=5, wait=3)\n"
+    rule = rule_of("APPS = ['auth', 'admin']\n", "APPS = ['auth', 'sites', 'admin']\n")
+    assert after(rule, "ROLES = ['auth', 'admin']\n") == "ROLES = ['auth', 'admin']\n"
+    rule = rule_of("mode = 0644\n", "mode = 0o644\n")
+    assert after(rule, "other = 0644\n") == "other = 0o644\n"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final, Literal, NamedTuple
 
@@ -74,6 +74,10 @@ class Candidate:
         vague = max(0.0, costs.ENOUGH_BITS - self.bits) * doubt
         crowd = costs.PER_CROWDED_VARIABLE * max(0, self.n_vars - costs.FEW_VARIABLES)
         return base + costs.PER_40_CHARS * _length(self.rule) / 40 + vague + crowd + self.extra_cost
+
+    def at_price_of(self, other: Candidate, more: float = 0.0) -> Candidate:
+        """This rule at another's price: it says the same, though in more words."""
+        return replace(self, extra_cost=self.extra_cost + other.cost + more - self.cost)
 
     @property
     def is_token(self) -> bool:

@@ -49,7 +49,7 @@ def properties(rule: Mapping[str, Any]) -> dict[str, float]:
     old, new = old_text(rule), new_text(rule)
     before, after = words_of(old), words_of(new)
     came = [word for word in after - before if word[0].isalpha() or word[0] == "_"]
-    placed = any({"inside", "follows", "not"} & set(part) for part in visit.required(rule["rule"]))
+    placed = any({"inside", "follows"} & set(part) or _parted(part) for part in visit.required(rule["rule"]))
     return {
         "gone": min(20.0, _bits({word for word in before - after if not word[0].isdigit()})) / 10,
         "kept": min(40.0, _bits(before & after)) / 10,
@@ -59,8 +59,13 @@ def properties(rule: Mapping[str, Any]) -> dict[str, float]:
         "several lines": float("\n" in old.strip() or "\n" in new.strip()),
         "deletes": float(isinstance(rule["fix"], Mapping)),
         "drops a variable": float(bool(variables(old) - variables(new))),
-        "narrowed": float("constraints" in rule or placed),
+        "narrowed": float(placed or any("not" not in one for one in rule.get("constraints", {}).values())),
     }
+
+
+def _parted(part: Mapping[str, Any]) -> bool:
+    """Whether a rule is kept out of some kind of place at any depth, which an example showed."""
+    return "stopBy" in part.get("not", {}).get("inside", {})
 
 
 def lists_values(rule: Mapping[str, Any]) -> bool:

@@ -187,7 +187,7 @@ def _around(tree: Tree, good: list[Node], first: Node) -> Iterator[Option]:
             yield Option(
                 "inside", {"kind": up.kind, "stopBy": "end"}, costs.ANCESTOR_KIND, _ancestor_test(up.kind)
             )
-        yield from _named_ancestor(tree, good, up)
+        yield from named_ancestor(tree, good, up)
     here = {a.kind for n in good for a in n.ancestors()}
     for kind in grammars.APART:
         if kind not in here:
@@ -209,7 +209,7 @@ def _ancestor_test(kind: str, wanted: bool = True) -> Callable[[Node], bool]:
     return holds
 
 
-def _named_ancestor(tree: Tree, good: list[Node], up: Node) -> Iterator[Option]:
+def named_ancestor(tree: Tree, good: list[Node], up: Node) -> Iterator[Option]:
     """In a function, class, call or pair of this name."""
     for field in ("name", "function", "key", "left"):
         held = next((c for c in up.children if c.named and c.size <= 60 and c.field() == field), None)

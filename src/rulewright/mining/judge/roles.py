@@ -10,14 +10,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Final
+from dataclasses import replace
+from typing import Any, Final
 
 from rulewright import grammars
+from rulewright.actions import visit
+from rulewright.engine.kinds import names as names_of
 from rulewright.mining.candidate import Candidate, Effect
-from rulewright.mining.judge.refine import Option, added, hole_parts
-from rulewright.mining.judge.soundness import nodes_of
+from rulewright.mining.judge.confidence import is_bare_value
+from rulewright.mining.judge.refine import Option, added, hole_parts, named_ancestor
+from rulewright.mining.judge.soundness import finds, nodes_of
+from rulewright.mining.propose.as_written import put_around
 from rulewright.mining.reading import old_text
-from rulewright.mining.text.align import Edit
+from rulewright.mining.text.align import Edit, Mapped
+from rulewright.mining.text.lift import placed
+from rulewright.mining.text.snippets import selector_rule
 from rulewright.mining.text.tree import Node
 
 MAX_KINDS: Final = 3
@@ -31,9 +38,12 @@ def guarded(edit: Edit, candidate: Candidate, done: Effect) -> Candidate | None:
     good = nodes_of(edit.pre, done.positives, candidate.kind)
     if not good or len(good) < len(done.positives) or not isinstance(candidate.rule["fix"], str):
         return None
-    options = [*_variables(edit, candidate, good), *_place(candidate, good)]
+    options = [
+        *_variables(edit, candidate, good), *_place(candidate, good), *_once(edit, candidate),
+        *_named_place(edit, candidate, good),
+    ]  # fmt: skip
     options = [o for o in options if all(o.holds(node) for node in good)]
-    return added(candidate, options) if options else None
+    return added(candidate, options).at_price_of(candidate) if options else None
 
 
 def takes_lines_after(edit: Edit, candidate: Candidate) -> bool:
@@ -65,6 +75,78 @@ def _variables(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[O
         if 0 < len(kinds) <= MAX_KINDS:
             rule = {"kind": kinds[0]} if len(kinds) == 1 else {"any": [{"kind": kind} for kind in kinds]}
             yield Option(f"constraints.{name}", rule, 0.0, _anything)
+    yield from _operands(edit, candidate, good, wanted | set(have))
+
+
+def _operands(edit: Edit, candidate: Candidate, good: list[Node], known: set[str]) -> Iterator[Option]:
+    """No loose expressions for the variables that move to where these would need parentheses."""
+    lifted = candidate.lifted
+    mapped = _mapped(edit, candidate)
+    if lifted is None or mapped is None or "type" in candidate.kind:
+        return
+    made = [(ref, edit.post.at(start, end)) for start, end, ref in placed(edit, mapped, lifted.holes)]
+    there = set(names_of(edit.pre.language).kinds)
+    for name in sorted({hole.name for hole in lifted.holes if not hole.multi} - known):
+        held = [edit.pre.at(h.start, h.end)[0] for h in lifted.holes if h.name == name and not h.multi]
+        tight = max((_tightness(nodes[0]) for ref, nodes in made if ref == f"${name}" and nodes), default=0)
+        if tight <= max(map(_tightness, held)) or any(_is_declared(node) for node in held):
+            continue
+        seen = {part.kind for part in hole_parts(edit.pre, good, candidate, name)}
+        loose = [kind for level in grammars.LOOSE[:tight] for kind in level if kind in there - seen]
+        if loose:
+            yield Option(f"constraints.{name}", {"not": {"kind": ", ".join(loose)}}, 0.0, _anything)
+
+
+def _mapped(edit: Edit, candidate: Candidate) -> Mapped | None:
+    """What a candidate's anchor became."""
+    became = edit.map_range(candidate.anchor.start, candidate.anchor.end)
+    return next((mapped for mapped in became if mapped.hunks == candidate.hunks), None)
+
+
+def _is_declared(node: Node) -> bool:
+    """Whether a node is a name that the code binds here, so that no expression stands for it."""
+    above, field = node.parent.kind if node.parent is not None else "", node.field()
+    return "parameter" in above or (
+        field in grammars.DECLARED_FIELDS and (field != "left" or "assign" in above)
+    )
+
+
+def _tightness(node: Node) -> int:
+    """How many levels of `grammars.LOOSE` need parentheses where a node stands."""
+    parent = node.parent
+    if parent is None:
+        return 0
+    of_something = parent.kind in grammars.MEMBERS | grammars.INDEXED or grammars.CALL.search(parent.kind)
+    if of_something and node.slot == 0:
+        return len(grammars.LOOSE)
+    level = next((n for n, level in enumerate(grammars.LOOSE) if parent.kind in level), 0)
+    return level + 1 if level else 0
+
+
+def _once(edit: Edit, candidate: Candidate) -> Iterator[Option]:
+    """Not within what the fix puts around a match: there it was done already."""
+    old, anchor = old_text(candidate.rule), candidate.anchor
+    around = put_around(old, candidate.rule["fix"], "$_") if old else None
+    mapped = _mapped(edit, candidate)
+    start = edit.post.text.find(edit.pre.text_of(anchor), *mapped[:2]) if mapped is not None else -1
+    if around is None or mapped is None or start < 0:
+        return
+    there = edit.post.at(start, start + anchor.size)
+    inner = next((node for node in there if node.kind == anchor.kind), None)
+    if inner is None or not finds(edit.post, candidate, inner.start, inner.end):
+        return
+    held = [inner]
+    for up in inner.ancestors():
+        if up.size > held[-1].size and mapped.start <= up.start and up.end <= mapped.end:
+            held.append(up)
+    *between, outer = held[1:] or [inner]
+    if outer is inner or (outer.start, outer.end) != mapped[:2] or outer.kind in grammars.ROOTS:
+        return
+    pattern = visit.VARIABLE.sub(lambda found: "$$$" if found.group().startswith("$$$") else "$_", around)
+    relation = selector_rule(pattern, outer.kind, edit.pre.language) or {"kind": outer.kind}
+    for node in reversed(between):
+        relation = {"kind": node.kind, "inside": relation}
+    yield Option("not", {"inside": relation}, 0.0, _anything)
 
 
 def _place(candidate: Candidate, good: list[Node]) -> Iterator[Option]:
@@ -82,6 +164,41 @@ def _place(candidate: Candidate, good: list[Node]) -> Iterator[Option]:
         fields = {node.field() for node in good}
         if len(fields) == 1 and fields <= grammars.ROLE_FIELDS and "import" not in kind:
             yield Option("inside", {"kind": kind, "field": next(iter(fields))}, 0.0, _anything)
+
+
+def _named_place(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[Option]:
+    """The name of what holds a value: alone it says nothing of why it changes, or what comes beside it."""
+    if "inside" in candidate.rule["rule"] or candidate.shape != "lexical":
+        return
+    is_value = candidate.is_token and is_bare_value(candidate.rule) and not _is_notation(candidate)
+    if is_value or _brings_item(candidate):
+        for up in good[0].ancestors():
+            named = next((o for o in named_ancestor(edit.pre, good, up) if all(map(o.holds, good))), None)
+            if named is not None:
+                yield replace(named, rule=_without_owner(named.rule), cost=0.0)
+                return
+
+
+def _without_owner(named: dict[str, Any]) -> dict[str, Any]:
+    """A demand for the name of a call, whatever it is called on."""
+    regex = named["has"]["regex"]
+    name = re.search(r"\w+(?=\$$)", regex)
+    if named["has"]["field"] != "function" or name is None or regex == f"^{name[0]}$":
+        return named
+    return {**named, "has": {**named["has"], "regex": rf"\b{name[0]}$"}}
+
+
+def _brings_item(candidate: Candidate) -> bool:
+    """Whether a value stays and gets another one beside it, in a list that others may have too."""
+    beside = put_around(old_text(candidate.rule), candidate.rule["fix"], "")
+    is_value = grammars.VALUE.search(candidate.kind) is not None
+    return is_value and beside is not None and "," in (beside.strip()[:1], beside.strip()[-1:])
+
+
+def _is_notation(candidate: Candidate) -> bool:
+    """Whether a number stays the number that it is, written in another way."""
+    old, new = (re.findall(r"\d", text) for text in (old_text(candidate.rule), candidate.rule["fix"]))
+    return bool(old) and old == new
 
 
 def _is_name(candidate: Candidate) -> bool:

@@ -7,6 +7,10 @@ word on a mined rule is `engine.judge`, not this.
 
 from __future__ import annotations
 
+from typing import cast
+
+from ast_grep_py import Config
+
 from rulewright.engine.applier import NotPorted, TooLarge, run_rule
 from rulewright.engine.rules import BadRule, Panicked, compile_rule
 from rulewright.mining.candidate import Candidate, Effect
@@ -46,6 +50,16 @@ def effect(edit: Edit, candidate: Candidate, cap: int = 200) -> Effect | None:
             hunks |= held
             positives.append(place)
     return Effect(hunks, tuple(positives), tuple(negatives), applied.text)
+
+
+def finds(tree: Tree, candidate: Candidate, start: int, end: int) -> bool:
+    """Whether a candidate matches the node that spans this range of a text."""
+    rule = {key: candidate.rule[key] for key in ("rule", "constraints") if key in candidate.rule}
+    try:
+        found = tree.root.sg.find_all(cast(Config, rule))
+    except RuntimeError:
+        return False
+    return any((node.range().start.index, node.range().end.index) == (start, end) for node in found)
 
 
 def _right(edit: Edit, start: int, end: int, text: str) -> frozenset[int] | None:

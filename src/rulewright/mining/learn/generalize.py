@@ -75,6 +75,7 @@ class Prepared:
                     found[one.candidate.key] = (one, pool.edit)
         general = [(one, edit) for one, edit in found.values() if one.candidate.generalizes]
         best = sorted(general, key=lambda pair: (-len(pair[0].hunks), rank(pair[0])))[:KEPT_PER_EXAMPLE]
+        best = [(guarded(edit, one), edit) for one, edit in best]
         sparing = [other for one, edit in best for other in as_written(edit, one.candidate)]
         return [one.candidate for one, _ in best] + sparing
 

@@ -61,8 +61,7 @@ def _token(edit: Edit, candidate: Candidate, anchor: Node) -> Iterator[Candidate
         return
     rule = {**candidate.rule, "rule": {**by_text(edit.pre, leaf), "inside": _around(candidate, leaf)}}
     rule["fix"] = new
-    yield _at_price(candidate, replace(candidate, rule=rule, shape="lexical", anchor=leaf, kind=leaf.kind,
-                                       n_vars=0, lifted=None))  # fmt: skip
+    yield _form(candidate, rule=rule, shape="lexical", anchor=leaf, kind=leaf.kind, n_vars=0, lifted=None)
 
 
 def _around(candidate: Candidate, leaf: Node) -> dict[str, Any]:
@@ -77,15 +76,25 @@ def _around(candidate: Candidate, leaf: Node) -> dict[str, Any]:
 
 def _whole(candidate: Candidate, lifted: Lifted) -> Iterator[Candidate]:
     """What is matched as one variable, where the fix only puts something around it."""
-    pattern, fix = lifted.pattern, candidate.rule["fix"]
-    found = list(re.finditer(rf"(?<![\w$]){re.escape(pattern)}(?!\w)", fix))
-    if len(found) != 1 or fix == pattern or f"${WHOLE}" in pattern:
+    around = put_around(lifted.pattern, candidate.rule["fix"], f"${WHOLE}")
+    if around is None or f"${WHOLE}" in lifted.pattern:
         return
-    around = fix[: found[0].start()] + f"${WHOLE}" + fix[found[0].end() :]
     used = visit.variables(around) | {f"${name}" for name in candidate.rule.get("constraints", {})}
     matcher = _unnamed(candidate.rule["rule"], used)
     rule = {**candidate.rule, "rule": {"all": [{"pattern": f"${WHOLE}"}, matcher]}, "fix": around}
-    yield _at_price(candidate, replace(candidate, rule=rule, lifted=None))
+    yield _form(candidate, rule=rule, lifted=None)
+
+
+def put_around(pattern: str, fix: str, name: str) -> str | None:
+    """The fix with a name for all that the pattern matches; `None` where it is not in there once, whole.
+
+    >>> put_around("$A.keys()", "list($A.keys())", "$W")
+    'list($W)'
+    """
+    found = list(re.finditer(rf"(?<![\w$]){re.escape(pattern)}(?!\w)", fix))
+    if len(found) != 1 or fix == pattern:
+        return None
+    return fix[: found[0].start()] + name + fix[found[0].end() :]
 
 
 def _unnamed(matcher: dict[str, Any], used: set[str]) -> dict[str, Any]:
@@ -121,7 +130,7 @@ def _inner(edit: Edit, candidate: Candidate, lifted: Lifted) -> Iterator[Candida
             "transform": {INNER: {"substring": {"source": f"${LISTED}", "startChar": 1, "endChar": -1}}},
             "fix": fix.replace(hole.ref, f"${INNER}"),
         }  # fmt: skip
-        yield _at_price(candidate, replace(candidate, rule=rule, lifted=None))
+        yield _form(candidate, rule=rule, lifted=None)
 
 
 def _list_of(edit: Edit, hole: Hole) -> Node | None:
@@ -136,7 +145,6 @@ def _list_of(edit: Edit, hole: Hole) -> Node | None:
     return None
 
 
-def _at_price(first: Candidate, other: Candidate) -> Candidate:
-    """The other form at a little less than the first: what it says is the same."""
-    bare = replace(other, extra_cost=0.0)
-    return replace(other, extra_cost=first.cost + costs.AS_WRITTEN - bare.cost)
+def _form(candidate: Candidate, **changes: Any) -> Candidate:
+    """Another form at a little less: what it says is the same."""
+    return replace(candidate, **changes).at_price_of(candidate, costs.AS_WRITTEN)

@@ -187,7 +187,7 @@ class Edit:
             return False
         return not any(low < end and start < high for low, high in self.shown)
 
-    def _after(self, position: int) -> int:
+    def after(self, position: int) -> int:
         """Where a position between hunks lies in post, after a hunk that ends there."""
         shift = 0
         for hunk in self.hunks:

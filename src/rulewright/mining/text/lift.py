@@ -117,7 +117,7 @@ def lift(
         else:
             spans += lifter.below(anchor) if only is None else lifter.chosen(anchor, only)
     holes = _name_holes(edit.pre, spans, lifter.fresh)
-    places = _places(edit, mapped, holes)
+    places = placed(edit, mapped, holes)
     taken = [(hole.start, hole.end, hole.ref) for hole in holes]
     if _forged(edit.post.text, mapped.start, mapped.end, places):
         return None
@@ -396,7 +396,7 @@ def _is_value(tree: Tree, span: _Span) -> bool:
     return any(grammars.VALUE.search(node.kind) for node in tree.at(span.start, span.end))
 
 
-def _places(edit: Edit, mapped: Mapped, holes: list[Hole]) -> list[tuple[int, int, str]]:
+def placed(edit: Edit, mapped: Mapped, holes: Sequence[Hole]) -> list[tuple[int, int, str]]:
     """Where the variables stand in the fix: by mapped position, then by equal text."""
     places: list[tuple[int, int, str]] = []
     texts: dict[str, str] = {}
@@ -404,7 +404,7 @@ def _places(edit: Edit, mapped: Mapped, holes: list[Hole]) -> list[tuple[int, in
         if not hole.multi:
             texts.setdefault(edit.pre.text[hole.start : hole.end], hole.ref)
         if not hole.moved:
-            start = edit._after(hole.start)
+            start = edit.after(hole.start)
             places.append((start, start + hole.end - hole.start, hole.ref))
     for i in sorted(mapped.hunks):
         rows = [row for hole in holes if hole.multi and hole.moved for row in _row(edit, i, hole)]
