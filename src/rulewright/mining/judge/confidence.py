@@ -75,9 +75,11 @@ def lists_values(rule: Mapping[str, Any]) -> bool:
 
 
 def is_bare_value(rule: Mapping[str, Any]) -> bool:
-    """Whether a rule asks for nothing but a constant or a number, or for a name of one letter."""
-    old, matcher = old_text(rule), set(rule["rule"])
-    is_value = matcher <= {"kind", "regex", "pattern"} and _VALUE.fullmatch(old) is not None
+    """Whether a rule takes but a constant or a number, maybe in something of one name, or a letter."""
+    matcher, old = dict(rule["rule"]), old_text(rule)
+    if "has" in matcher.get("inside", {}):
+        del matcher["inside"]
+    is_value = set(matcher) <= {"kind", "regex", "pattern"} and _VALUE.fullmatch(old) is not None
     return is_value or _LETTER.fullmatch(old) is not None
 
 
