@@ -87,7 +87,7 @@ def model_of(arch: Architecture, setup: Setup, folder: Any) -> Any:
     model: Any = Qwen3ForCausalLM(config).to(dtype)
     if setup.quantized and BITSANDBYTES:
         model.save_pretrained(folder)
-        model = Qwen3ForCausalLM.from_pretrained(folder, dtype=dtype, quantization_config=models.nf4())
+        model = Qwen3ForCausalLM.from_pretrained(folder, dtype=dtype, quantization_config=nf4())
     add_fused_lm_head(model, outputs=("log_probs", "entropy", "is_top1"))
     if setup.lora_r:
         model = get_peft_model(model, models.peft_config(LoraConfig(r=setup.lora_r)))

@@ -55,11 +55,6 @@ class Adapter:
         own = [int(self.settings.get("r") or 0)]
         return max(own + [int(r) for r in (self.settings.get("rank_pattern") or {}).values()])
 
-    @property
-    def has_tokenizer(self) -> bool:
-        """Whether the tokenizer that it was trained with lies beside it."""
-        return any((self.path / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json"))
-
     def require_base(self, instead: str = "") -> str:
         """The base to use, checked to be there where it is a folder.
 

@@ -390,18 +390,24 @@ def _placement(spec: GeneratorConfig, device: str) -> dict[str, Any]:
     if device == "map":
         options["device_map"] = "auto"
     if spec.load_in_4bit:
-        from importlib.util import find_spec
-
-        if find_spec("bitsandbytes") is None:
-            raise MissingDependency("bitsandbytes", "4-bit weights", "qlora")
-        import torch
-        from transformers import BitsAndBytesConfig
-
-        options["quantization_config"] = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
-            load_in_4bit=True,
-            bnb_4bit_quant_type="nf4",
-            bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=torch.bfloat16,
-        )
+        options["quantization_config"] = nf4()
         options.setdefault("device_map", {"": device})
     return options
+
+
+def nf4() -> Any:
+    """4-bit base weights, as in QLoRA (arXiv 2305.14314): NF4, double quantisation, bf16 compute."""
+    try:
+        import bitsandbytes  # noqa: F401
+    except ImportError as error:
+        raise MissingDependency("bitsandbytes", "4-bit weights", "qlora") from error
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+        bnb_4bit_quant_storage=torch.bfloat16,
+    )

@@ -15,11 +15,23 @@ from rulewright.prompts import STYLES, Style
 
 NOTE_FILE: Final = "rulewright.json"
 ADAPTER_FILE: Final = "adapter_config.json"
+# What transformers makes tokenizers from.
+_TOKENIZERS: Final = ("tokenizer.json", "*.model", "vocab.*", "*.tiktoken", "tekken.json")
 
 
 def looks_like_path(model: str) -> bool:
     """Whether a name means a folder here rather than a model of the hub (`owner/name`)."""
     return model.startswith((".", "/", "~", "models/", "runs/")) or model.count("/") != 1
+
+
+def holds_model(folder: Path) -> bool:
+    """Whether a folder holds a checkpoint or an adapter."""
+    return any((folder / name).is_file() for name in ("config.json", ADAPTER_FILE))
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Whether a tokenizer lies in a folder."""
+    return any(next(folder.glob(pattern), None) for pattern in _TOKENIZERS)
 
 
 def adapter_settings(folder: str | Path) -> dict[str, Any] | None:

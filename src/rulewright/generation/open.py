@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from rulewright import console
 from rulewright.errors import UsageError
 from rulewright.generation import gguf
-from rulewright.generation.notes import adapter_base, as_style, checkpoint_note, looks_like_path
+from rulewright.generation.notes import adapter_base, as_style, checkpoint_note, holds_model, looks_like_path
 from rulewright.languages import Language
 from rulewright.prompts import Style
 from rulewright.runs import file_sha256
@@ -90,7 +90,7 @@ def one_that_is_here(spec: GeneratorConfig) -> GeneratorConfig:
     if spec.model or spec.base_url:
         return spec
     for path in MODELS:
-        if (path / "config.json").is_file() or (path / "adapter_config.json").is_file():
+        if holds_model(path):
             console.decided("model", path, "the first that is here; --model names another")
             return spec.model_copy(update={"model": str(path)})
     raise UsageError(
@@ -122,7 +122,7 @@ def require_checkpoint(model: str) -> None:
             )
         require_hub(model)
         return
-    if not any((folder / name).exists() for name in ("config.json", "adapter_config.json")):
+    if not holds_model(folder):
         inner = sorted(str(p.parent) for p in folder.glob("*/config.json") if p.parent.name != "run")
         hint = f"did you mean {inner[-1]}?" if inner else "a checkpoint holds config.json and the weights"
         raise UsageError(f"{model}: holds no checkpoint (no config.json)", hint)

@@ -18,7 +18,7 @@ from pydantic import Field
 from rulewright.config import CommandConfig
 from rulewright.errors import UsageError
 from rulewright.generation.adapters import Adapter
-from rulewright.generation.notes import checkpoint_note
+from rulewright.generation.notes import checkpoint_note, has_tokenizer
 
 _TRANSFORMERS_NEEDS: Final = ("torch", "transformers", "uvicorn", "fastapi", "openai")
 # What `--max-lora-rank` of vLLM takes (0.32).
@@ -203,7 +203,7 @@ def _lora(config: ServeConfig, adapter: Adapter | None) -> list[str]:
             f"leave --lora-rank out, or give {adapter.rank}",
         )
     flags = ["--enable-lora", "--max-lora-rank", str(rank)]
-    if adapter.has_tokenizer:
+    if has_tokenizer(adapter.path):
         flags += ["--tokenizer", str(adapter.path)]
     return [*flags, "--lora-modules", f"{served_name(config, 'vllm')}={adapter.path.resolve()}"]
 

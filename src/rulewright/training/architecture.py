@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, Self
 
 from rulewright.errors import UsageError
 from rulewright.generation import gguf
-from rulewright.generation.notes import ADAPTER_FILE, adapter_base
+from rulewright.generation.notes import adapter_base, holds_model
 from rulewright.training.config import TinyConfig
 
 Family = Literal["qwen3", "qwen2", "llama", "gemma3"]
@@ -154,7 +154,7 @@ class Architecture:
         Raises:
             UsageError: neither.
         """
-        if (Path(model) / "config.json").is_file() or (Path(model) / ADAPTER_FILE).is_file():
+        if holds_model(Path(model)):
             return cls.of_folder(Path(model))
         if Path(model).is_file():
             return cls.of_gguf(Path(model))

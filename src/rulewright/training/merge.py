@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, NamedTuple
 from rulewright import folders, jsonl
 from rulewright.errors import MissingDependency, UsageError, first_line
 from rulewright.generation.adapters import Adapter
-from rulewright.generation.notes import NOTE_FILE, checkpoint_note
+from rulewright.generation.notes import NOTE_FILE, checkpoint_note, has_tokenizer
 
 Dtype = Literal["auto", "bfloat16", "float16", "float32"]
 STAGING: Final = ".merging"
@@ -34,7 +34,7 @@ def merge(adapter: str | Path, out: Path, dtype: Dtype = "auto", base: str = "")
     """Merge an adapter into its base, without quantization, and write a checkpoint.
 
     Tokenizer, chat template, generation settings and the note on how the model is asked
-    come with it. Training calls this too (`lora.merge`).
+    come with it.
 
     Args:
         adapter: folder with `adapter_config.json`.
@@ -78,7 +78,7 @@ def _load(adapter: Adapter, base: str, dtype: Dtype) -> tuple[Any, Any]:
     wanted = "auto" if dtype == "auto" else getattr(torch, dtype)
     try:
         model = AutoModelForCausalLM.from_pretrained(base, dtype=wanted)
-        tokenizer = AutoTokenizer.from_pretrained(str(adapter.path) if adapter.has_tokenizer else base)
+        tokenizer = AutoTokenizer.from_pretrained(str(adapter.path) if has_tokenizer(adapter.path) else base)
     except (OSError, ValueError, KeyError) as error:
         raise UsageError(f"{base}: cannot be loaded ({first_line(error)})", "is it complete?") from error
     if getattr(model.config, "quantization_config", None) is not None:

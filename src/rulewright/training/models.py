@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from rulewright import console
-from rulewright.errors import ConfigError, MissingDependency, UsageError, first_line
+from rulewright.errors import UsageError, first_line
 from rulewright.generation import chat
-from rulewright.generation.notes import adapter_base, looks_like_path
+from rulewright.generation.local import nf4
+from rulewright.generation.notes import adapter_base, has_tokenizer, looks_like_path
 from rulewright.generation.open import require_checkpoint, require_hub
 from rulewright.training import environment
-from rulewright.training.config import LoraConfig, SftConfig, weights_dtype
-
-# What transformers makes tokenizers from.
-_TOKENIZERS: Final = ("tokenizer.json", "*.model", "vocab.*", "*.tiktoken", "tekken.json")
+from rulewright.training.config import LoraConfig, TrainConfig, weights_dtype
 
 
 def load_tokenizer(model: str, thinking: bool | None = None) -> Any:
@@ -39,9 +37,9 @@ def load_tokenizer(model: str, thinking: bool | None = None) -> Any:
 
     base = adapter_base(model)
     # Adapters from elsewhere often come without the tokenizer, which is their base's.
-    source = base if base and not _has_tokenizer(Path(model)) else model
+    source = base if base and not has_tokenizer(Path(model)) else model
     try:
-        if Path(source).is_dir() and not _has_tokenizer(Path(source)):
+        if Path(source).is_dir() and not has_tokenizer(Path(source)):
             # transformers would make an empty one, after the architecture.
             raise UsageError("no tokenizer.json, tokenizer.model or vocab.json in it")
         tokenizer = AutoTokenizer.from_pretrained(source)
@@ -61,11 +59,7 @@ def load_tokenizer(model: str, thinking: bool | None = None) -> Any:
     return tokenizer
 
 
-def _has_tokenizer(folder: Path) -> bool:
-    return any(next(folder.glob(pattern), None) for pattern in _TOKENIZERS)
-
-
-def load_model(config: SftConfig) -> Any:
+def load_model(config: TrainConfig) -> Any:
     """The model of a checkpoint, ready for training but for new adapters (`peft_config`)."""
     import torch
     from transformers import AutoModelForCausalLM
@@ -106,7 +100,7 @@ def _cannot_load(model: str, base: str | None, error: Exception) -> UsageError:
     return UsageError(f"{what} cannot be loaded ({first_line(error)})", hint)
 
 
-def _dtype(config: SftConfig) -> Any:
+def _dtype(config: TrainConfig) -> Any:
     import torch
 
     from rulewright.generation.cpu import multiplies_bf16
@@ -203,13 +197,11 @@ def set_attention(model: Any, wanted: str) -> None:
         ) from error
 
 
-def _with_adapter(model: Any, config: SftConfig) -> Any:
+def _with_adapter(model: Any, config: TrainConfig) -> Any:
     from peft import PeftModel
     from transformers.integrations import is_deepspeed_zero3_enabled
 
     if config.lora is None:
-        if config.quantize != "none":
-            raise ConfigError(f"{config.model}: an adapter on 4-bit weights needs `lora`", "add the section")
         console.decided(
             "adapter", "merged into its base", f"{config.model} is an adapter, no `lora` is asked"
         )
@@ -219,24 +211,6 @@ def _with_adapter(model: Any, config: SftConfig) -> Any:
     one_type = is_deepspeed_zero3_enabled() and config.quantize == "none"
     return PeftModel.from_pretrained(
         model, config.model, is_trainable=True, autocast_adapter_dtype=not one_type
-    )
-
-
-def nf4() -> Any:
-    """4-bit base weights, as in QLoRA (arXiv 2305.14314): NF4, double quantisation, bf16 compute."""
-    try:
-        import bitsandbytes  # noqa: F401
-    except ImportError as error:
-        raise MissingDependency("bitsandbytes", "`quantize: nf4`", "qlora") from error
-    import torch
-    from transformers import BitsAndBytesConfig
-
-    return BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16,
-        bnb_4bit_quant_storage=torch.bfloat16,
     )
 
 
