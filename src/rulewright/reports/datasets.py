@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from rulewright import jsonl, templates
 
 _COLORS: Final = ("#3b6ea5", "#d08a3c", "#5a9367")
-_FILTERS: Final[dict[str, Callable[..., str]]] = {
-    "thousands": lambda n: "–" if n is None else f"{n:,}",
-    "millions": lambda n: f"{n / 1e6:,.2f} M",
-    "bytes": lambda n: f"{n / 1e9:,.2f} GB" if n >= 1e9 else f"{n / 1e6:,.2f} MB",
-    "percent": lambda rate: "–" if rate is None else f"{rate:.1%}",
-    "quantiles": lambda q: ", ".join(f"{name} {value:,}" for name, value in q.items()) or "–",
-}
 
 
 def write(summary: Path, out: Path, plots: bool = True) -> None:
@@ -29,10 +22,10 @@ def write(summary: Path, out: Path, plots: bool = True) -> None:
     """
     found: dict[str, Any] = json.loads(summary.read_bytes())
     drawn = _draw(found, out) if plots and found["total"]["n_records"] else []
-    page = templates.render("datasets.md.jinja", _FILTERS, **found, plots=drawn)
+    page = templates.render("datasets.md.jinja", **found, plots=drawn)
     jsonl.write_text(out / "summary.md", page)
     for name, source in found["sources"].items():
-        page = templates.render("dataset_card.md.jinja", _FILTERS, name=name, s=source, m=source["metadata"])
+        page = templates.render("dataset_card.md.jinja", name=name, s=source, m=source["metadata"])
         jsonl.write_text(out / f"{name}.md", page)
 
 

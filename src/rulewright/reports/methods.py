@@ -14,7 +14,6 @@ from typing import Any, Final, NamedTuple
 from rulewright import console, jsonl, stats, templates
 from rulewright.evaluation import compare, tables
 from rulewright.evaluation.measures import BENCHMARKS, Measure, Row
-from rulewright.reports.stage2 import markdown_table
 
 Json = dict[str, Any]
 HEAD: Final = (
@@ -214,7 +213,6 @@ def write(found: Json, out: Path) -> None:
     """Write the page (.md), and its figures beside it (.json)."""
     page = templates.render(
         "methods.md.jinja",
-        {"table": markdown_table},
         **found,
         head=head_of(found),
         shown=[(table, rows_of(table)) for table in found["measured"]],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,20 +11,16 @@ from rulewright import jsonl, templates
 from rulewright.reports import benchmarks, stage2
 
 _COLORS: Final = ("#2f6690", "#c8553d", "#588157", "#7b5ea7")
-_FILTERS: Final[dict[str, Callable[..., str]]] = {
-    "thousands": lambda n: "–" if n is None else f"{n:,}",
-    "table": stage2.markdown_table,
-}
 
 
 def render_markdown(found: Mapping[str, Any], notes: str) -> str:
     """The page `stage2.md`."""
-    return templates.render("stage2.md.jinja", _FILTERS, **_view(found, notes))
+    return templates.render("stage2.md.jinja", **_view(found, notes))
 
 
 def render_html(found: Mapping[str, Any], notes: str) -> str:
     """The page `stage2.html`, with the curves drawn into it."""
-    return templates.render("stage2.html.jinja", _FILTERS, **_view(found, notes), curves=curves(found))
+    return templates.render("stage2.html.jinja", **_view(found, notes), curves=curves(found))
 
 
 def write(found: dict[str, Any], out: Path, notes: str = "") -> list[Path]:

@@ -99,7 +99,7 @@ class Page:
         }  # fmt: skip
         style, script = _asset("view.css"), _asset("view.js")
         page = templates.render(
-            "view.html.jinja", {}, title=self.title, style=style, script=script, style_digest=_digest(style),
+            "view.html.jinja", title=self.title, style=style, script=script, style_digest=_digest(style),
             script_digest=_digest(script), index=_packed(index), blocks=self._blocks,
         )  # fmt: skip
         jsonl.write_text(out, page)

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from rulewright import console, jsonl
+from rulewright import console, jsonl, templates
 from rulewright.engine import Engine
 from rulewright.errors import UsageError
 from rulewright.generation import Sampling, open_generator
@@ -17,7 +17,7 @@ from rulewright.prompts import action_prompt
 from rulewright.state.state import count_tokens
 from rulewright.teachers.base import GoldTeacher, MinerTeacher, ModelTeacher, Teacher
 from rulewright.teachers.config import TeacherConfig
-from rulewright.teachers.metrics import render, tally
+from rulewright.teachers.metrics import tally
 from rulewright.teachers.srl_teacher import Collector, EpisodeLimits, Spending, collect
 from rulewright.teachers.tasks import TeacherTask
 
@@ -146,11 +146,11 @@ def estimate(config: TeacherConfig, tasks: Sequence[TeacherTask]) -> dict[str, A
 def write_figures(config: TeacherConfig) -> list[dict[str, Any]]:
     """The figures over all raw files of the folder, written and given."""
     files = sorted(config.out.glob("*.jsonl"))
-    tallies = tally(files)
-    jsonl.write_text(config.metrics, render(tallies, files))
     summary = [
         {"teacher": teacher, "model": model, "source": source, **count.to_dict()}
-        for (teacher, model, source), count in tallies.items()
+        for (teacher, model, source), count in tally(files).items()
     ]
+    page = templates.render("teachers.md.jinja", files=[file.name for file in files], rows=summary)
+    jsonl.write_text(config.metrics, page)
     jsonl.write_json(config.metrics.with_suffix(".json"), summary)
     return summary

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,45 +77,3 @@ def tally(paths: Iterable[Path]) -> dict[tuple[str, str, str], Tally]:
             said = row.provenance
             found[said.teacher, said.model, said.source].add(row)
     return dict(sorted(found.items()))
-
-
-def render(tallies: dict[tuple[str, str, str], Tally], files: Sequence[Path]) -> str:
-    """The page `reports/teacher/metrics.md`."""
-    lines = [
-        "# Teacher runs",
-        "",
-        "An episode is solved when its last code equals the target, or the tests pass. Rates with 95 %",
-        "Wilson intervals. Made by `rulewright teacher run` from "
-        + ", ".join(f"`{f.name}`" for f in files)
-        + ".",
-        "",
-        "| teacher | model | source | tasks | episodes | solved | steps | retries | tokens in / out |",
-        "|---|---|---|--:|--:|--:|--:|--:|--:|",
-    ]
-    for (teacher, model, source), count in tallies.items():
-        low, high = wilson(count.solved, count.episodes)
-        rate = count.solved / count.episodes if count.episodes else 0.0
-        solved = f"{100 * rate:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
-        lines.append(
-            f"| {teacher} | {model} | {source} | {len(count.tasks):,} | {count.episodes:,} | {solved} "
-            f"| {count.rows:,} | {count.retries:,} | {count.tokens_in:,} / {count.tokens_out:,} |"
-        )
-    lines += ["", "## Steps by verdict", "", "| teacher | source | verdict | steps |", "|---|---|---|--:|"]
-    for (teacher, _, source), count in tallies.items():
-        lines += [
-            f"| {teacher} | {source} | {verdict} | {n:,} |" for verdict, n in count.verdicts.most_common()
-        ]
-    lines += [
-        "",
-        "## Steps that gave what they should, by tier",
-        "",
-        "Tiers are the miner's (docs/reference/mining.md);",
-        "memorized: the rules mostly repeat code (docs/guide/teachers.md).",
-        "",
-        "| teacher | source | tier | steps |",
-        "|---|---|---|--:|",
-    ]
-    for (teacher, _, source), count in tallies.items():
-        of_tiers = [*count.tiers.most_common(), ("memorized, of any tier", count.memorized)]
-        lines += [f"| {teacher} | {source} | {tier} | {n:,} |" for tier, n in of_tiers]
-    return "\n".join(lines) + "\n"

@@ -7,42 +7,31 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from pathlib import PurePath
 from typing import Any
 
 from rulewright import console, jsonl, templates
 from rulewright.evaluation.tables import cell
-from rulewright.training.config import SftConfig
-from rulewright.training.policy_config import MODES, PolicyConfig
+from rulewright.training.config import TrainConfig
+from rulewright.training.policy_config import MODES
 
 Result = Mapping[str, Any]
 
 
-def write(config: SftConfig | PolicyConfig, result: Result, facts: Mapping[str, Any]) -> None:
+def write(config: TrainConfig, result: Result, facts: Mapping[str, Any]) -> None:
     """Render `README.md` beside the weights; absolute paths are cut to their names."""
     jsonl.write_text(config.out / "README.md", render(config, result, facts))
 
 
-def render(config: SftConfig | PolicyConfig, result: Result, facts: Mapping[str, Any]) -> str:
+def render(config: TrainConfig, result: Result, facts: Mapping[str, Any]) -> str:
     """Fill the template with what was asked, done and measured."""
-    command = shlex.join(shown(part) for part in shlex.split(facts["command"]))
+    command = shlex.join(templates.published(part) for part in shlex.split(facts["command"]))
     values = {"config": config, "result": result, "command": command}
     if "before" not in result:
-        return templates.render("card.md.jinja", {"shown": shown}, **values)
-    return templates.render("policy_card.md.jinja", {"shown": shown}, **values, selected=selected(result))
+        return templates.render("card.md.jinja", **values)
+    return templates.render("policy_card.md.jinja", **values, selected=selected(result))
 
 
-def shown(text: object) -> str:
-    """A word as it may be published: of an absolute path, its name.
-
-    >>> shown("/home/me/data/train.jsonl"), shown("--out=/tmp/x"), shown("models/a"), shown("a/b c")
-    ('train.jsonl', '--out=x', 'models/a', 'a/b c')
-    """
-    flag, equals, value = str(text).rpartition("=")
-    return f"{flag}{equals}{PurePath(value).name}" if PurePath(value).is_absolute() else str(text)
-
-
-def told(config: SftConfig | PolicyConfig, result: Result) -> str:
+def told(config: TrainConfig, result: Result) -> str:
     """The result for whoever started the run."""
     return _of_policy(config, result) if "before" in result else _of_sft(result)
 
@@ -69,7 +58,7 @@ def _of_sft(result: Result) -> str:
     return "\n".join(lines)
 
 
-def _of_policy(config: SftConfig | PolicyConfig, result: Result) -> str:
+def _of_policy(config: TrainConfig, result: Result) -> str:
     rows = []
     for mode in MODES:
         before, after, gain = result["before"][mode], result["after"][mode], result["gain"][mode]
