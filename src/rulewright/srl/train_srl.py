@@ -11,6 +11,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ from rulewright import console, jsonl
 from rulewright.data.splits import uniform
 from rulewright.engine import Engine
 from rulewright.errors import UsageError
-from rulewright.runs import RunDir
 from rulewright.srl.elsewhere import GENERALITY
 from rulewright.srl.reward_srl import Kind
 from rulewright.srl.scoring import StepScorer, TeacherStep, join_references, teacher_step
@@ -48,32 +48,18 @@ class SrlConfig(PolicyConfig):
 def train_srl(config: SrlConfig) -> dict[str, Any]:
     """Run SRL as configured; give what `result.json` holds."""
     config = job.prepare(config)
-    inputs = [config.train, config.dev]
 
-    def preflight(run: RunDir) -> None:
-        from rulewright.training import policy
+    def tasks(engine: Engine, _: ExitStack) -> Tasks:
+        rejected: list[dict[str, Any]] = []
+        train = _rows(config.train, rejected)
+        dev = spread(_rows(config.dev, rejected), config.eval_rows)
+        scorers = [
+            StepScorer(steps, config.reward, engine, config.generality)
+            for steps in (train[: config.limit or None], dev)
+        ]
+        return Tasks(*scorers, f"srl_{config.reward}", rejected)
 
-        policy.preflight(config, run)
-
-    result = job.settled("srl", config, inputs, preflight)
-    if result is not None:
-        return result
-    rejected: list[dict[str, Any]] = []
-    train = _rows(config.train, rejected)
-    dev = spread(_rows(config.dev, rejected), config.eval_rows)
-    if config.limit:
-        train = train[: config.limit]
-    with Engine(workers=config.workers, deadline_s=config.deadline_s) as engine:
-        tasks = Tasks(
-            StepScorer(train, config.reward, engine, config.generality),
-            StepScorer(dev, config.reward, engine, config.generality),
-            f"srl_{config.reward}",
-            rejected,
-        )
-        job.require_libraries()
-        from rulewright.training.policy import run_policy
-
-        return run_policy(config, tasks, inputs)
+    return job.train_on("srl", config, [config.train, config.dev], tasks)
 
 
 def _rows(path: Path, rejected: list[dict[str, Any]]) -> list[TeacherStep]:

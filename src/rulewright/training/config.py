@@ -105,11 +105,37 @@ class TrainConfig(CommandConfig):
     owned: ClassVar[Mapping[str, str]]
     """Options of TRL that the run decides, and what to do instead of setting them."""
 
+    model: str = ""
+    out: Path = Path("models")
     trainer: Options = Field(default_factory=dict)
     """Options of trl.SFTConfig (`train sft`) or trl.GRPOConfig: learning_rate, max_steps,
     per_device_train_batch_size, …"""
     lora: tyro.conf.Fixed[tyro.conf.Suppress[LoraConfig | None]] = None
     """Train adapters instead of all weights."""
+    thinking: bool | None = None
+    """Switch a chat template's thinking on or off (Qwen3: `enable_thinking`), in training and whenever the
+    result is asked; unset: as noted in the checkpoint, else the template's default."""
+    quantize: Literal["none", "nf4"] = "none"
+    """`nf4`: 4-bit base weights (QLoRA; needs `lora` and bitsandbytes)."""
+    dtype: Dtype = "auto"
+    """Of the weights in memory; auto: float32 where all are trained, bfloat16 where they are frozen."""
+    device: Device = "auto"
+    """`cpu`: leave GPUs alone; `auto`: the first visible one, or one for each of `processes`."""
+    attention: str = "sdpa"
+    """Of transformers: sdpa, eager, flex_attention, flash_attention_2 (a package that skips what `sdpa`
+    computes and masks in packed rows), or a kernel of the hub such as kernels-community/flash-attn2."""
+    processes: int = Field(default=1, ge=1)
+    """Data-parallel processes on this machine (gloo on a CPU, NCCL on GPUs); more: `accelerate launch`."""
+    threads: int = Field(default=1, ge=1)
+    """CPU threads of each process; small models are fastest with one."""
+    seed: int = 0
+    """Of weights, data, sampling and evaluation."""
+    resume: bool = False
+    """Confirm a finished run instead of refusing it; an interrupted one continues by itself."""
+    overwrite: bool = False
+    """Replace what is in `out`."""
+    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """Result as JSON on stdout."""
 
     @classmethod
     def mistakes(cls, values: Mapping[str, Any]) -> list[tuple[yaml12.Path, str]]:
@@ -159,28 +185,12 @@ class SftConfig(TrainConfig):
     nothing of the form. `auto`: as noted in the checkpoint; `compact` for a new tiny model, else `brief`."""
     think: bool | None = None
     """`action`: begin the answer with what its rules do, as `<think>…</think>`; unset: as the prompt asks."""
-    thinking: bool | None = None
-    """Switch a chat template's thinking on or off (Qwen3: `enable_thinking`), in training and whenever the
-    result is asked; unset: as noted in the checkpoint, else the template's default."""
     max_length_tokens: int = Field(default=2048, ge=16)
     """Longest prompt and answer together; what is longer is cut at the end, and counted."""
     drop_long: bool = True
     """Leave records out that are longer (counted), instead of training on a cut answer."""
     bucket: bool = False
     """Batches of similar length, in an order fixed by the seed (without packing)."""
-    quantize: Literal["none", "nf4"] = "none"
-    """`nf4`: 4-bit base weights (QLoRA; needs `lora` and bitsandbytes)."""
-    dtype: Dtype = "auto"
-    """Of the weights in memory; auto: float32 where all are trained, bfloat16 where they are frozen."""
-    device: Device = "auto"
-    """`cpu`: leave GPUs alone; `auto`: the first visible one, or one for each of `processes`."""
-    attention: str = "sdpa"
-    """Of transformers: sdpa, eager, flex_attention, flash_attention_2 (a package that skips what `sdpa`
-    computes and masks in packed rows), or a kernel of the hub such as kernels-community/flash-attn2."""
-    processes: int = Field(default=1, ge=1)
-    """Data-parallel processes on this machine (gloo on a CPU, NCCL on GPUs); more: `accelerate launch`."""
-    threads: int = Field(default=1, ge=1)
-    """CPU threads of each process; small models are fastest with one."""
     eval_limit: int = Field(default=64, ge=0)
     """Held-out records to answer at the end; 0: none."""
     eval_every_steps: int = Field(default=0, ge=0)
@@ -192,16 +202,8 @@ class SftConfig(TrainConfig):
     right among those that `eval_every_steps` evaluates."""
     patience: int = Field(default=0, ge=0)
     """Stop after so many evaluations without a better one (by `keep`); 0: train to the end."""
-    seed: int = 0
-    """Of the weights, the mix and the order."""
     out: Path = Path("models/sft")
     """The checkpoint; the run's files lie in its folder run/."""
-    resume: bool = False
-    """Confirm a finished run instead of refusing it; an interrupted one continues by itself."""
-    overwrite: bool = False
-    """Replace what is in `out`."""
-    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
-    """Result as JSON on stdout."""
 
     trl_class = "SFTConfig"
     owned = OWNED

@@ -11,20 +11,21 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from rulewright import console, jsonl
+from rulewright.engine import Engine
 from rulewright.errors import ConfigError, MissingDependency, RulewrightError, UsageError
 from rulewright.generation.gguf import checkpoint
 from rulewright.generation.open import require_checkpoint
 from rulewright.runs import RunDir
 from rulewright.training import checkpoints, environment, hub
-from rulewright.training.config import SftConfig
-from rulewright.training.policy_config import PolicyConfig
+from rulewright.training.config import SftConfig, TrainConfig
+from rulewright.training.policy_config import PolicyConfig, Tasks
 
-Config = SftConfig | PolicyConfig
-C = TypeVar("C", bound=SftConfig | PolicyConfig)
+C = TypeVar("C", bound=TrainConfig)
 Result = dict[str, Any]
 
 
@@ -52,7 +53,7 @@ def require_libraries() -> None:
     environment.quiet()
 
 
-def look(config: Config, inputs: Sequence[Path]) -> RunDir:
+def look(config: TrainConfig, inputs: Sequence[Path]) -> RunDir:
     """The run's folder, where this run may take it; nothing is changed yet.
 
     Raises:
@@ -65,7 +66,7 @@ def look(config: Config, inputs: Sequence[Path]) -> RunDir:
     return RunDir.look(config.out / "run", config, inputs)
 
 
-def claim(config: Config, inputs: Sequence[Path]) -> RunDir:
+def claim(config: TrainConfig, inputs: Sequence[Path]) -> RunDir:
     """Open `out/run`, for this run alone; with `overwrite`, remove what an earlier one left.
 
     A policy run replaces the published model when it ends: it may be what the run starts from.
@@ -75,13 +76,13 @@ def claim(config: Config, inputs: Sequence[Path]) -> RunDir:
     return RunDir.open(path, config, inputs, lambda: checkpoints.clear(config.out, published))
 
 
-def is_done(config: Config, inputs: Sequence[Path]) -> bool:
+def is_done(config: TrainConfig, inputs: Sequence[Path]) -> bool:
     """Whether this very run has ended already, for all of its processes alike."""
     return environment.agree(lambda: look(config, inputs).done and not config.overwrite)
 
 
 def settled(
-    command: str, config: Config, inputs: Sequence[Path], preflight: Callable[[RunDir], object]
+    command: str, config: TrainConfig, inputs: Sequence[Path], preflight: Callable[[RunDir], object]
 ) -> Result | None:
     """The result of a run that is finished, or that `processes` do; `None` where this one is to train.
 
@@ -107,7 +108,36 @@ def settled(
     return run.result()
 
 
-def confirmed(config: Config) -> Result:
+def train_on(
+    command: str, config: PolicyConfig, inputs: Sequence[Path], tasks: Callable[[Engine, ExitStack], Tasks]
+) -> Result:
+    """Train a policy, or continue, or confirm: what `train srl` and `train grpo` share.
+
+    Args:
+        command: of `rulewright train`.
+        config: prepared.
+        inputs: files that must not have changed.
+        tasks: makes what is trained and evaluated on; what has to be closed goes onto the stack.
+    """
+
+    def preflight(run: RunDir) -> None:
+        from rulewright.training import policy
+
+        policy.preflight(config, run)
+
+    result = settled(command, config, inputs, preflight)
+    if result is not None:
+        return result
+    with ExitStack() as stack:
+        engine = stack.enter_context(Engine(workers=config.workers, deadline_s=config.deadline_s))
+        made = tasks(engine, stack)
+        require_libraries()
+        from rulewright.training.policy import run_policy
+
+        return run_policy(config, made, inputs)
+
+
+def confirmed(config: TrainConfig) -> Result:
     """The result of a finished run; push it to the hub again, in case that failed."""
     if not environment.is_main():
         return {}
@@ -116,7 +146,7 @@ def confirmed(config: Config) -> Result:
     return RunDir(config.out / "run").result()
 
 
-def launch(command: list[str], config: Config, run_folder: Path) -> None:
+def launch(command: list[str], config: TrainConfig, run_folder: Path) -> None:
     """Run `rulewright COMMAND` in `processes` processes under torchrun, and wait.
 
     On a CPU they speak gloo over the loopback interface. More than one machine, DeepSpeed

@@ -13,10 +13,9 @@ from dataclasses import replace
 from typing import Final, NamedTuple, Self
 
 from rulewright.actions import Rejection, describe_action, render_response
-from rulewright.data.mix import mix
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.environment import prompt_of, task_of
-from rulewright.errors import ConfigError, UsageError
+from rulewright.errors import UsageError
 from rulewright.prompts import Style, action_prompt
 from rulewright.srl.scoring import TeacherStep
 from rulewright.srl.train_srl import SrlConfig, read_steps
@@ -29,7 +28,7 @@ from rulewright.training.lengths import Length, Meter
 from rulewright.training.memory import Answers, Setup
 from rulewright.training.plan_parts import Data, Forecast, Phases, PlannedRun
 from rulewright.training.policy_config import DEFAULTS
-from rulewright.training.train_grpo import GrpoConfig
+from rulewright.training.train_grpo import GrpoConfig, records_of
 
 _EPOCHS: Final = 3.0
 _DEV_BATCH: Final = 16
@@ -84,10 +83,7 @@ def data(config: SrlConfig | GrpoConfig, style: Style | None) -> Data:
         train, n_dev, tested = (_step_row(step, written, meter) for step in steps), len(held_out), 0
         dev = (_step_row(step, written, meter) for step in held_out)
     else:
-        if not config.mix or not config.dev:
-            raise ConfigError("`mix` and `dev` must name records", "see configs/tiny/grpo.yaml")
-        records = mix(config.mix, config.seed, config.limit or None, config.mix_policy)
-        others = mix(config.dev, config.seed, config.eval_rows, "undersample", training=False)
+        records, others = records_of(config)
         train, n_dev = (_record_row(record, written, meter) for record in records), len(others)
         dev = (_record_row(record, written, meter) for record in others)
         tested = sum(bool(record.metadata.tests) for record in records) if config.tests == "auto" else 0

@@ -28,7 +28,6 @@ from rulewright.runs import RunDir
 from rulewright.srl.scoring import Scorer
 from rulewright.training import callbacks, card, checkpoints, environment, hub, job, models, preview
 from rulewright.training.assemble import trl_arguments
-from rulewright.training.config import SftConfig
 from rulewright.training.grpo import PolicyTrainer
 from rulewright.training.origin import origin_of
 from rulewright.training.policy_config import DEFAULTS, MODES, PolicyConfig, Tasks
@@ -218,11 +217,7 @@ def open_trainer(config: PolicyConfig, tasks: Tasks, arguments: GRPOConfig) -> P
         served = ServedPolicy(config.server, config.out / "run", adapter_base(config.model) or config.model)
         listed = ", ".join(served.server.base_models())
         console.decided("rollouts", served.server.url, f"it serves {listed}")
-    base = SftConfig(
-        model=config.model, lora=config.lora, quantize=config.quantize, attention=config.attention,
-        dtype=config.dtype, trainer={"model_init_kwargs": config.trainer.get("model_init_kwargs") or {}},
-    )  # fmt: skip
-    model = models.load_model(base)
+    model = models.load_model(config)
     models.set_attention(model, config.attention)
     adapter = models.trained_weights(model)
     fresh = config.lora is not None and not hasattr(model, "peft_config")

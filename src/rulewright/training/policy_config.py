@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import tyro
 from pydantic import Field
@@ -14,7 +14,7 @@ from rulewright.generation.vllm_server import ServerConfig
 from rulewright.srl.sampling import SamplingConfig
 from rulewright.srl.scoring import Scorer
 from rulewright.training import environment
-from rulewright.training.config import Device, Dtype, TrainConfig
+from rulewright.training.config import TrainConfig
 
 Mode = Literal["greedy", "sampled"]
 Keep = Literal["best", "last", "start"]
@@ -59,8 +59,6 @@ class PolicyConfig(TrainConfig):
     """The best checkpoint goes here, the run's files into run/ below."""
     reports: Path = Path("reports/srl")
     """Metrics and curves, copied from the run."""
-    thinking: bool | None = None
-    """Switch a chat template's thinking on or off; unset: as noted in the checkpoint, else its default."""
     max_prompt_tokens: int = Field(default=4096, ge=1)
     """Tasks with a longer prompt are left out, and counted."""
     eval_rows: int = Field(default=128, ge=1)
@@ -82,28 +80,8 @@ class PolicyConfig(TrainConfig):
     """Where answers are sampled: here, by transformers, or by a vLLM server (`server:`; needs `lora`)."""
     server: tyro.conf.Fixed[tyro.conf.Suppress[ServerConfig]] = ServerConfig()
     """`rollouts: server`: base_url, concurrency, timeout_s, max_retries, max_logprob_gap, …"""
-    quantize: Literal["none", "nf4"] = "none"
-    """`nf4`: 4-bit base weights (QLoRA; needs `lora` and bitsandbytes)."""
-    dtype: Dtype = "auto"
-    """Of the weights in memory; auto: float32 where all are trained, bfloat16 where they are frozen."""
-    device: Device = "auto"
-    """`cpu`: leave GPUs alone; `auto`: the first visible one, or one for each of `processes`."""
-    processes: int = Field(default=1, ge=1)
-    """Data-parallel processes on this machine; more, or DeepSpeed and FSDP: `accelerate launch`."""
-    threads: int = Field(default=1, ge=1)
-    """CPU threads of each process; small models are fastest with one."""
-    seed: int = 0
-    """Of shuffling, sampling and evaluation."""
     sampling: tyro.conf.Fixed[tyro.conf.Suppress[SamplingConfig]] = SamplingConfig()
     """Dynamic sampling: enabled, epsilon, criterion, max_rounds, max_flat_batches."""
-    attention: str = "sdpa"
-    """Of transformers: sdpa, eager, flash_attention_2, or a kernel of the hub."""
-    resume: bool = False
-    """Continue a run that was cut off."""
-    overwrite: bool = False
-    """Replace what an earlier run left in OUT."""
-    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
-    """Result as JSON on stdout."""
 
     trl_class = "GRPOConfig"
     owned = OURS

@@ -11,11 +11,10 @@ import tyro
 from pydantic import Field
 
 from rulewright import console
-from rulewright.data.mix import MixEntry, Policy, mix
+from rulewright.data.mix import Mix, MixEntry, Policy, mix
 from rulewright.engine import Engine
 from rulewright.environment import EnvironmentScorer, SandboxTests, Task, TestRunner, Weights, task_of
 from rulewright.errors import ConfigError, UsageError
-from rulewright.runs import RunDir
 from rulewright.training import job
 from rulewright.training.policy_config import PolicyConfig, Tasks
 
@@ -45,40 +44,39 @@ class GrpoConfig(PolicyConfig):
     """What the parts of the reward are worth."""
 
 
-def train_grpo(config: GrpoConfig) -> dict[str, Any]:
-    """Run GRPO as configured; give what `result.json` holds."""
+def records_of(config: GrpoConfig) -> tuple[Mix, Mix]:
+    """The records to train and to evaluate on.
+
+    Raises:
+        ConfigError: none are named.
+    """
     if not config.mix or not config.dev:
         raise ConfigError(
             "`mix` and `dev` must name records",
             "give a configuration: --config tiny/grpo shows one (nothing has run yet)",
         )
-    config = job.prepare(config)
-    train_mix = mix(config.mix, config.seed, config.limit or None, config.mix_policy)
+    train = mix(config.mix, config.seed, config.limit or None, config.mix_policy)
     # The same dev tasks for every seed, or seeds could not be compared.
-    dev_mix = mix(config.dev, DEV_SEED, config.eval_rows, "undersample", training=False)
+    return train, mix(config.dev, DEV_SEED, config.eval_rows, "undersample", training=False)
+
+
+def train_grpo(config: GrpoConfig) -> dict[str, Any]:
+    """Run GRPO as configured; give what `result.json` holds."""
+    train_mix, dev_mix = records_of(config)
+    config = job.prepare(config)
     inputs = [
         Path(name) for part in (*train_mix.contributions, *dev_mix.contributions) for name in part.files
     ]
 
-    def preflight(run: RunDir) -> None:
-        from rulewright.training import policy
-
-        policy.preflight(config, run)
-
-    result = job.settled("grpo", config, inputs, preflight)
-    if result is not None:
-        return result
-    train, dev = [task_of(record) for record in train_mix], [task_of(record) for record in dev_mix]
-    if not train or not dev:
-        raise UsageError(f"{len(train)} training and {len(dev)} dev records", "name files that have some")
-    with ExitStack() as stack:
-        engine = stack.enter_context(Engine(workers=config.workers, deadline_s=config.deadline_s))
+    def tasks(engine: Engine, stack: ExitStack) -> Tasks:
+        train, dev = [task_of(record) for record in train_mix], [task_of(record) for record in dev_mix]
+        if not train or not dev:
+            raise UsageError(f"{len(train)} training and {len(dev)} dev records", "name files that have some")
         runner = _runner(config, [*train, *dev], stack)
-        scorers = [EnvironmentScorer(tasks, engine, runner, config.weights) for tasks in (train, dev)]
-        job.require_libraries()
-        from rulewright.training.policy import run_policy
+        scorers = [EnvironmentScorer(some, engine, runner, config.weights) for some in (train, dev)]
+        return Tasks(*scorers, "environment")
 
-        return run_policy(config, Tasks(scorers[0], scorers[1], "environment"), inputs)
+    return job.train_on("grpo", config, inputs, tasks)
 
 
 def _runner(config: GrpoConfig, tasks: Sequence[Task], stack: ExitStack) -> TestRunner | None:
