@@ -15,9 +15,11 @@ from rulewright import jsonl
 from rulewright.actions import Action, render_action, render_response
 from rulewright.cli import main
 from rulewright.data.schemas import record_id
+from rulewright.data.splits import draw
 from rulewright.errors import UsageError
 from rulewright.prompts import action_prompt
-from rulewright.srl.train_srl import read_steps, spread
+from rulewright.srl.scoring import TeacherStep
+from rulewright.srl.train_srl import read_steps
 
 pytest.importorskip("trl")
 import torch
@@ -125,14 +127,18 @@ def test_dev_steps_come_from_everywhere(tmp_path: Path) -> None:
         row["provenance"]["group"] = f"file{i // 40}"
     jsonl.write(tmp_path / "steps.jsonl", rows)
     steps = read_steps(tmp_path / "steps.jsonl", [])
-    chosen = spread(steps, 40)
+
+    def name(one: TeacherStep) -> str:
+        return one.id
+
+    chosen = draw(steps, 40, name)
     ids = [item.id for item in chosen]
     assert len(set(ids)) == 40
     assert len({item.group for item in chosen}) > 7
     assert ids == [item.id for item in steps if item.id in set(ids)]
-    fewer = {item.id for item in spread(steps[:-1], 40)}
+    fewer = {item.id for item in draw(steps[:-1], 40, name)}
     assert len(fewer & set(ids)) >= 39  # by hash: one step less does not reshuffle the others
-    assert spread(steps, 1000) == steps
+    assert draw(steps, 1000, name) == draw(steps, 0, name) == steps
 
 
 def test_a_file_of_steps_becomes_one_row_for_each_task(

@@ -76,6 +76,7 @@ def model_of(arch: Architecture, setup: Setup, folder: Any) -> Any:
     from transformers import Qwen3Config, Qwen3ForCausalLM
     from trl.trainer.utils import add_fused_lm_head
 
+    from rulewright.generation.local import nf4
     from rulewright.training import models
 
     config = Qwen3Config(

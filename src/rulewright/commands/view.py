@@ -41,13 +41,13 @@ Config = ViewConfig
 
 def run(config: ViewConfig) -> int:
     """Read, execute what is owed, write the page."""
+    from rulewright.data.splits import draw
     from rulewright.engine import Engine
-    from rulewright.evaluation.heldout import choose
     from rulewright.reports import lines, view
 
     sheets = [lines.sheet_of(path, config.data) for path in config.runs]
     keys = list(dict.fromkeys(key for sheet in sheets for key in sheet.rows))
-    chosen = choose(keys, str, config.limit, config.seed)
+    chosen = draw(keys, config.limit, lambda key: f"{config.seed}:{key}")
     names = _names(config.runs)
     page = view.Page(" and ".join(names), names)
     with Engine(workers=config.workers, deadline_s=config.deadline_s) as engine:

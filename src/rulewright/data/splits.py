@@ -7,10 +7,14 @@ fractions, so adding or removing data moves no record between splits.
 from __future__ import annotations
 
 import hashlib
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable
+from heapq import nsmallest
+from typing import Final, NamedTuple, TypeVar
 
 from rulewright.data.schemas import Split
 from rulewright.errors import ConfigError
+
+T = TypeVar("T")
 
 SALT: Final = "rulewright-1"
 
@@ -60,3 +64,15 @@ def uniform(text: str) -> float:
     """Hash a text to a number in [0, 1), the same on every machine."""
     raw = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
     return int.from_bytes(raw[:8], "big") / 2**64
+
+
+def draw(items: Iterable[T], n: int, name: Callable[[T], str]) -> list[T]:
+    """At most `n` items (0: all) by the hashes of their names, in their order.
+
+    The choice depends on the names only: more items do not reshuffle it.
+    """
+    if not n:
+        return list(items)
+    chosen = nsmallest(n, enumerate(items), key=lambda item: uniform(name(item[1])))
+    return [item for _, item in sorted(chosen, key=lambda item: item[0])]
+

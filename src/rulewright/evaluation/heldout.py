@@ -6,9 +6,8 @@ the run folder; it never stops a run.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,13 +15,11 @@ from typing import Any, TypeVar
 from rulewright import jsonl
 from rulewright.data.mix import resolve
 from rulewright.data.schemas import NormalizedRecord
+from rulewright.data.splits import draw
 from rulewright.errors import UsageError
 from rulewright.evaluation.harness import Benchmark
 from rulewright.evaluation.settings import RecordsConfig
 from rulewright.runs import RunDir
-
-T = TypeVar("T")
-
 
 Config = TypeVar("Config", bound=RecordsConfig)
 
@@ -41,17 +38,17 @@ class RecordBenchmark(Benchmark[Config]):
     def open(self, run: RunDir, stack: ExitStack) -> None:
         config = self.config
         records, self.skipped = load(self.inputs, run.path / "rejects.jsonl", config.leaves_out)
-        chosen = choose(records, lambda record: record.metadata.id, config.limit, config.seed)
+        chosen = draw(records, config.limit, lambda record: f"{config.seed}:{record.metadata.id}")
         self.records = {record.metadata.id: record for record in chosen}
 
 
-def expand(patterns: Sequence[str]) -> list[Path]:
-    """Files, folders (their `*.jsonl`) and globs → files, sorted.
+def expand(patterns: Iterable[object]) -> list[Path]:
+    """Files, folders (their `*.jsonl`) and globs → files, each once.
 
     Raises:
         UsageError: one of them names nothing.
     """
-    return list(dict.fromkeys(path for pattern in patterns for path in resolve(pattern)))
+    return list(dict.fromkeys(path for pattern in patterns for path in resolve(str(pattern))))
 
 
 def load(
@@ -82,21 +79,6 @@ def load(
             "name other records with --input; those without an action need --no-with-action",
         )
     return list(records.values()), dict(skipped)
-
-
-def choose(items: Sequence[T], key: Callable[[T], str], limit: int, seed: int) -> list[T]:
-    """At most `limit` items (0: all) by hash of their keys and the seed, in their order.
-
-    The choice depends on each key and the seed only: adding data does not reshuffle it.
-    """
-    if not limit or len(items) <= limit:
-        return list(items)
-
-    def lot(item: T) -> str:
-        return hashlib.sha256(f"{seed}:{key(item)}".encode()).hexdigest()
-
-    picked = {key(item) for item in sorted(items, key=lot)[:limit]}
-    return [item for item in items if key(item) in picked]
 
 
 def meta_of(record: NormalizedRecord) -> dict[str, Any]:

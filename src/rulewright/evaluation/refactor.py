@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from rulewright import console
+from rulewright.data.splits import draw
 from rulewright.engine import Engine, Request, judge_answers
 from rulewright.errors import UsageError
 from rulewright.evaluation import tables
 from rulewright.evaluation.harness import Answer, Benchmark, Item, Row
-from rulewright.evaluation.heldout import choose
 from rulewright.evaluation.measures import REFACTOR
 from rulewright.evaluation.settings import RefactorConfig
 from rulewright.evaluation.similarity import diff_size
@@ -57,7 +57,7 @@ class Refactor(Benchmark[RefactorConfig]):
         if config.max_chars:
             self.skipped["too_long"] = sum(len(task.code) > config.max_chars for task in tasks)
             tasks = [task for task in tasks if len(task.code) <= config.max_chars]
-        chosen = choose(tasks, lambda task: task.name, config.limit, config.seed)
+        chosen = draw(tasks, config.limit, lambda task: f"{config.seed}:{task.name}")
         self.tasks = {task.name: task for task in chosen}
         self.inputs = [task.path for task in chosen]
 

@@ -320,7 +320,7 @@ def _questions(
             e.id: Shown("edit", e.instruction, e.language, e.pre, e.post, "") for e in edits if e.id in wanted
         }
     found = {}
-    for path in heldout.expand([str(path) for path in paths]):
+    for path in heldout.expand(paths):
         for line in jsonl.read_lines(path):
             row = line.value
             if row is not None and (name := _name(row)) in wanted and "pre" in row:

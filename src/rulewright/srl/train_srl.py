@@ -8,9 +8,7 @@ the first one included.
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
-from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ from typing import Any
 from pydantic import Field
 
 from rulewright import console, jsonl
-from rulewright.data.splits import uniform
+from rulewright.data.splits import draw
 from rulewright.engine import Engine
 from rulewright.errors import UsageError
 from rulewright.srl.elsewhere import GENERALITY
@@ -52,7 +50,8 @@ def train_srl(config: SrlConfig) -> dict[str, Any]:
     def tasks(engine: Engine, _: ExitStack) -> Tasks:
         rejected: list[dict[str, Any]] = []
         train = _rows(config.train, rejected)
-        dev = spread(_rows(config.dev, rejected), config.eval_rows)
+        # The first ones of a file would be of a few groups only.
+        dev = draw(_rows(config.dev, rejected), config.eval_rows, lambda step: f"dev {step.id}")
         scorers = [
             StepScorer(steps, config.reward, engine, config.generality)
             for steps in (train[: config.limit or None], dev)
@@ -93,9 +92,3 @@ def read_steps(path: Path, rejected: list[dict[str, Any]]) -> list[TeacherStep]:
         listing = "; ".join(f"{n} × {reason}" for reason, n in reasons.most_common(3)) or "it is empty"
         raise UsageError(f"{path}: no usable step ({listing})", "make steps first: rulewright trajs make")
     return steps
-
-
-def spread(steps: Sequence[TeacherStep], n: int) -> list[TeacherStep]:
-    """Choose `n` steps by hash, in their order: the first ones of a file would be of a few groups only."""
-    chosen = heapq.nsmallest(n, range(len(steps)), key=lambda row: uniform(f"dev {steps[row].id}"))
-    return [steps[row] for row in sorted(chosen)]

@@ -7,7 +7,6 @@ A manifest row is a `NormalizedRecord`, or an object with `instruction`, `pre` (
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +17,7 @@ from pydantic import ValidationError
 
 from rulewright import jsonl
 from rulewright.data.schemas import SPLITS, CodeElsewhere, record_id
-from rulewright.data.splits import uniform
+from rulewright.data.splits import draw
 from rulewright.errors import RulewrightError
 from rulewright.languages import Language, normalize_language
 
@@ -107,17 +106,9 @@ def read_tasks(
     """
     seen: set[str] = set()
     for path in paths:
-        tasks = _of_one(path, rejected, seen)
-        if limit:
-            chosen = heapq.nsmallest(
-                limit, enumerate(tasks), key=lambda item: uniform(f"{seed} {item[1].task_id}")
-            )
-            tasks = iter([task for _, task in sorted(chosen, key=lambda item: item[0])])
-        found = False
-        for task in tasks:
-            found = True
-            yield task
-        if not found:
+        tasks = draw(_of_one(path, rejected, seen), limit, lambda task: f"{seed} {task.task_id}")
+        yield from tasks
+        if not tasks:
             reasons = ", ".join(f"{reason} {n}" for reason, n in rejected.most_common(3)) or "it is empty"
             raise RulewrightError(
                 f"{path}: no task in it ({reasons})",

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from rulewright import console
 from rulewright.actions import render_response
+from rulewright.data.splits import draw
 from rulewright.engine import Engine, Judged, Request, judge_answers
 from rulewright.errors import MissingDependency
 from rulewright.evaluation import tables
@@ -23,7 +24,6 @@ from rulewright.evaluation.canitedit import data, protocol, summary
 from rulewright.evaluation.canitedit.data import Kind, Problem
 from rulewright.evaluation.canitedit.execute import Execution, Executor, coverage_installed
 from rulewright.evaluation.harness import Answer, Benchmark, Item, Row
-from rulewright.evaluation.heldout import choose
 from rulewright.evaluation.measures import CANITEDIT
 from rulewright.evaluation.settings import CanItEditConfig
 from rulewright.evaluation.similarity import diff_size
@@ -70,7 +70,7 @@ class CanItEdit(Benchmark[CanItEditConfig]):
         config = self.config
         problems = self._given if self._given is not None else data.load(config.input, config.revision)
         self.data_digest = data.digest(problems)
-        chosen = choose(problems, lambda problem: str(problem.id), config.limit, config.seed)
+        chosen = draw(problems, config.limit, lambda problem: f"{config.seed}:{problem.id}")
         kinds = data.KINDS if config.kinds == "both" else (config.kinds,)
         self.tasks = {f"{p.id}_{kind}": (p, kind) for p in chosen for kind in kinds}
         python = config.python or executable

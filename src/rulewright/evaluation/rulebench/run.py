@@ -12,6 +12,7 @@ from rulewright.actions import Action, is_literal, parse_response, render_respon
 from rulewright.data.decontaminate import EvaluationIndex
 from rulewright.data.drafts import Drop
 from rulewright.data.signatures import tokens
+from rulewright.data.splits import draw
 from rulewright.engine import Engine, Request
 from rulewright.errors import UsageError
 from rulewright.evaluation import heldout, tables
@@ -41,7 +42,7 @@ class RuleBench(Benchmark[RulesConfig]):
 
     def __init__(self, config: RulesConfig) -> None:
         super().__init__(config)
-        self.inputs = heldout.expand([str(path) for path in (*config.input, *config.trained_on)])
+        self.inputs = heldout.expand([*config.input, *config.trained_on])
         if config.miner:
             self.facts = {"model": "miner", "style": "full"}
 
@@ -57,7 +58,7 @@ class RuleBench(Benchmark[RulesConfig]):
             found = held_out.items(config.hold_out_rate)
         self.skipped = {"contaminated": 0, "no_sentence": 0}
         if config.trained_on:
-            index = EvaluationIndex.build(heldout.expand([str(path) for path in config.trained_on]))
+            index = EvaluationIndex.build(heldout.expand(config.trained_on))
             clean = [item for item in found if not _is_known(item, index)]
             self.skipped["contaminated"] = len(found) - len(clean)
             found = clean
@@ -71,7 +72,7 @@ class RuleBench(Benchmark[RulesConfig]):
                 "--input needs two edits or more of one change, with the same `source` and `group`",
             )
         whole = list(with_background(found, config.n_background))
-        chosen = heldout.choose(whole, lambda item: item.id, config.limit, config.seed)
+        chosen = draw(whole, config.limit, lambda item: f"{config.seed}:{item.id}")
         self.tasks = {item.id: item for item in chosen}
         jsonl.write(run.path / "items.jsonl", (vars(item) | {"background": ()} for item in chosen))
         self.engine = stack.enter_context(Engine(workers=config.workers, deadline_s=config.deadline_s))
