@@ -38,12 +38,16 @@ _FREE: Final = frozenset({"resume", "overwrite", "json_output", "out", "workers"
 Options = tyro.conf.Fixed[tyro.conf.Suppress[dict[str, Any]]]
 
 
-class CommandConfig(BaseModel):
-    """The base of every command's configuration: frozen, no unknown fields."""
+class Section(BaseModel):
+    """Values that a person writes: frozen, no unknown ones."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=()
     )
+
+
+class CommandConfig(Section):
+    """The base of every command's configuration."""
 
     @classmethod
     def mistakes(cls, values: Mapping[str, Any]) -> list[tuple[yaml12.Path, str]]:

@@ -19,9 +19,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
-
 from rulewright import console, jsonl
+from rulewright.config import Section
 from rulewright.errors import RulewrightError, UsageError
 
 # No stage asks a hub.
@@ -38,10 +37,8 @@ NO_GPU: Final = {"CUDA_VISIBLE_DEVICES": ""}
 LOG: Final = "stages.jsonl"
 
 
-class Stage(BaseModel):
+class Stage(Section):
     """One command of the job."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     name: str
     """A few words for the person who watches."""

@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from rulewright.config import Section
 from rulewright.demo import LOG, Stage, finished
 from rulewright.errors import UsageError
 
@@ -26,11 +27,7 @@ SHARED: Final = "shared"
 MEASURED: Final = "measured"
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class TrainingMethod(_Part):
+class TrainingMethod(Section):
     """One way to train."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
@@ -52,7 +49,7 @@ class TrainingMethod(_Part):
         return any("{shared}" in line for line in self.run)
 
 
-class Measured(_Part):
+class Measured(Section):
     """One measurement of every model."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")

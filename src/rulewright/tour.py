@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pydantic import BaseModel, ConfigDict
-
 from rulewright import yaml12
 from rulewright.actions import Action, Rejection, read_action, render_action, render_response
+from rulewright.config import Section
 from rulewright.errors import RulewrightError
 from rulewright.languages import Language
 from rulewright.verdict import Outcome
@@ -30,10 +29,8 @@ EXAMPLE: Final = Path(__file__).with_name("tour.yaml")
 _BUDGET_S: Final = 2.0
 
 
-class Elsewhere(BaseModel):
+class Elsewhere(Section):
     """Code where the rule was not learned."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: str
     code: str
@@ -41,19 +38,15 @@ class Elsewhere(BaseModel):
     """What a person wants of it; `None`: nothing may change."""
 
 
-class NearMiss(BaseModel):
+class NearMiss(Section):
     """A rule that a model might write instead."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     rule: str
 
 
-class Tour(BaseModel):
+class Tour(Section):
     """What is given: everything that is shown beside it is computed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     instruction: str
     language: Language

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from rulewright.config import Section
 from rulewright.environment.task import Task, Tests
 from rulewright.srl.change import change_similarity
 from rulewright.srl.elsewhere import GENERALITY, paid
@@ -25,15 +26,13 @@ _Amount = Annotated[float, Field(allow_inf_nan=False, ge=0, le=1000)]
 _Charge = Annotated[float, Field(allow_inf_nan=False, ge=-1000, le=0)]
 
 
-class Weights(BaseModel):
+class Weights(Section):
     """What the parts of the reward are worth (docs/reference/rewards.md).
 
     Any weights keep every correct answer above every incorrect one: an incorrect answer
     earns at most `wrong_cap`, and a correct one at least `wrong_cap` and `MARGIN` after
     all charges.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     invalid: _Charge = -0.5
     """An action that could not be tried."""

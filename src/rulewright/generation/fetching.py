@@ -20,9 +20,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict
-
 from rulewright import console, folders, jsonl
+from rulewright.config import Section
 from rulewright.errors import MissingDependency, RulewrightError, UsageError, first_line
 from rulewright.generation import gguf
 from rulewright.generation.notes import NOTE_FILE, checkpoint_note
@@ -31,10 +30,8 @@ from rulewright.runs import file_sha256
 _PR_SET_PDEATHSIG: Final = 1
 
 
-class Pinned(BaseModel):
+class Pinned(Section):
     """A file that must be exactly this one."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     name: str
     size: int
@@ -42,10 +39,8 @@ class Pinned(BaseModel):
     sha256: str
 
 
-class BaseModelSource(BaseModel):
+class BaseModelSource(Section):
     """A base model, and the two places where it can be had; they stand in `base_models.json`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     name: str
     title: str

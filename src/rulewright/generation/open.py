@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from rulewright import console
+from rulewright.config import Section
 from rulewright.errors import UsageError
 from rulewright.generation import gguf
 from rulewright.generation.notes import adapter_base, as_style, checkpoint_note, holds_model, looks_like_path
@@ -32,12 +33,8 @@ MODELS: Final = (
 """Where the pipeline and the demo leave a model that writes rules, the best first."""
 
 
-class GeneratorConfig(BaseModel):
+class GeneratorConfig(Section):
     """Which model answers, and how it is reached."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=()
-    )
 
     model: str = ""
     """A checkpoint or adapter folder, a GGUF file or a hub name; with `base_url` the model's name there

@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from rulewright.config import Section
 from rulewright.errors import RulewrightError
 from rulewright.generation.transport import Failure, Transport
 
@@ -28,12 +29,8 @@ _TOO_LONG: Final = re.compile(r"context|max_model_len|max_tokens|too long", re.I
 START: Final = "rulewright serve BASE_OR_ADAPTER --rollouts"
 
 
-class ServerConfig(BaseModel):
+class ServerConfig(Section):
     """The server that rollouts come from, and how far it may part from the trainer."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=()
-    )
 
     base_url: str = "http://127.0.0.1:8000/v1"
     """Of the server that `rulewright serve BASE --rollouts` started; it must see the run's folder."""

@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from statistics import pstdev
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from rulewright.config import Section
 
 
-class SamplingConfig(BaseModel):
+class SamplingConfig(Section):
     """How groups are kept and replaced."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     enabled: bool = True
     """Replace groups that teach nothing; off: train on every group as it comes."""

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 import tyro
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from rulewright import yaml12
-from rulewright.config import CommandConfig, Options
+from rulewright.config import CommandConfig, Options, Section
 from rulewright.data.mix import MixEntry, Policy
 from rulewright.errors import ConfigError
 from rulewright.prompts import Style
@@ -26,13 +26,7 @@ Device = Literal["auto", "cpu"]
 Keep = Literal["last", "best_loss", "best_success"]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=()
-    )
-
-
-class TinyConfig(_Section):
+class TinyConfig(Section):
     """A Qwen3 made from nothing, and its byte-level BPE tokenizer, made from the training data."""
 
     vocab_size: int = Field(default=384, ge=280)
@@ -49,7 +43,7 @@ class TinyConfig(_Section):
     """Longest prompt and answer together, in tokens."""
 
 
-class LoraConfig(_Section):
+class LoraConfig(Section):
     """Low-rank adapters (PEFT)."""
 
     r: int = Field(default=16, ge=1)
