@@ -48,6 +48,11 @@ class ReportLine(NamedTuple):
     fix: str = ""
 
 
+def _line(what: str, value: str, good: bool, otherwise: Verdict, fix: str) -> ReportLine:
+    """A line that needs no fix where all is well."""
+    return ReportLine(what, value, "ok") if good else ReportLine(what, value, otherwise, fix)
+
+
 def examine() -> list[ReportLine]:
     """Everything that is looked at, in the order of the report."""
     parts: tuple[Callable[[], Iterator[ReportLine]], ...] = (
@@ -61,33 +66,18 @@ def examine() -> list[ReportLine]:
 
 def _machine() -> Iterator[ReportLine]:
     yield ReportLine("rulewright", __version__, "ok")
-    python = platform.python_version()
     new_enough = sys.version_info >= (3, 11)
-    yield ReportLine(
-        "python",
-        python,
-        "ok" if new_enough else "broken",
-        "" if new_enough else "install Python 3.11 or newer",
-    )
+    yield _line("python", platform.python_version(), new_enough, "broken", "install Python 3.11 or newer")
     linux = sys.platform == "linux"
-    yield ReportLine(
-        "system", f"{platform.system()} {platform.release()} {platform.machine()}",
-        "ok" if linux else "limited",
-        "" if linux else "the sandbox needs Linux; data, rules and training do not",
-    )  # fmt: skip
+    system = f"{platform.system()} {platform.release()} {platform.machine()}"
+    yield _line("system", system, linux, "limited", "the sandbox needs Linux; data, rules and training do not")
     yield ReportLine("processors", str(len(os.sched_getaffinity(0)) if linux else os.cpu_count()), "ok")
     memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    enough = memory_gb >= _NEEDED_MEMORY_GB
-    yield ReportLine(
-        "memory", f"{memory_gb:.0f} GB", "ok" if enough else "limited",
-        "" if enough else f"the demo wants {_NEEDED_MEMORY_GB} GB",
-    )  # fmt: skip
+    fix = f"the demo wants {_NEEDED_MEMORY_GB} GB"
+    yield _line("memory", f"{memory_gb:.0f} GB", memory_gb >= _NEEDED_MEMORY_GB, "limited", fix)
     free_gb = shutil.disk_usage(Path.cwd()).free / 1e9
-    enough = free_gb >= _NEEDED_DISK_GB
-    yield ReportLine(
-        "disk here", f"{free_gb:.0f} GB free", "ok" if enough else "limited",
-        "" if enough else f"free {_NEEDED_DISK_GB} GB, or work elsewhere",
-    )  # fmt: skip
+    fix = f"free {_NEEDED_DISK_GB} GB, or work elsewhere"
+    yield _line("disk here", f"{free_gb:.0f} GB free", free_gb >= _NEEDED_DISK_GB, "limited", fix)
 
 
 def _ast_grep() -> Iterator[ReportLine]:
@@ -112,8 +102,7 @@ def _ast_grep() -> Iterator[ReportLine]:
     except metadata.PackageNotFoundError:
         binding = "absent"
     for what, version in (("ast-grep program", program), ("ast-grep binding", binding)):
-        pinned = version.startswith(f"{wanted}.")
-        yield ReportLine(what, version, "ok" if pinned else "broken", "" if pinned else fix)
+        yield _line(what, version, version.startswith(f"{wanted}."), "broken", fix)
 
 
 def _packages() -> Iterator[ReportLine]:
@@ -131,25 +120,16 @@ def _packages() -> Iterator[ReportLine]:
         extra = "" if requirement.marker is None else str(requirement.marker).split('"')[1]
         if extra == "dev" or requirement.name.startswith("ast-grep"):
             continue
-        needed = "required" if not extra else f"extra {extra}"
+        what = f"{requirement.name} ({f'extra {extra}' if extra else 'required'})"
+        pinned = f"pip install '{requirement.name}{requirement.specifier}'"
         try:
             version = metadata.version(requirement.name)
         except metadata.PackageNotFoundError:
-            fix = (
-                f"pip install 'rulewright[{extra}]'"
-                if extra
-                else f"pip install '{requirement.name}{requirement.specifier}'"
-            )
-            yield ReportLine(
-                f"{requirement.name} ({needed})", "not installed", "absent" if extra else "broken", fix
-            )
+            fix = f"pip install 'rulewright[{extra}]'" if extra else pinned
+            yield ReportLine(what, "not installed", "absent" if extra else "broken", fix)
             continue
         fits = requirement.specifier.contains(version, prereleases=True)
-        verdict: Verdict = "ok" if fits else "limited" if extra else "broken"
-        yield ReportLine(
-            f"{requirement.name} ({needed})", version, verdict,
-            "" if fits else f"pip install '{requirement.name}{requirement.specifier}'",
-        )  # fmt: skip
+        yield _line(what, version, fits, "limited" if extra else "broken", pinned)
 
 
 def accelerator() -> Iterator[ReportLine]:
@@ -200,9 +180,7 @@ def _trainable(gpus: list[str]) -> ReportLine:
 def _programs() -> Iterator[ReportLine]:
     for name, purpose, fix in _PROGRAMS:
         found = shutil.which(name)
-        yield ReportLine(
-            f"{name} ({purpose})", found or "not installed", "ok" if found else "absent", "" if found else fix
-        )
+        yield _line(f"{name} ({purpose})", found or "not installed", bool(found), "absent", fix)
     yield _docker()
 
 
@@ -220,27 +198,21 @@ def _docker() -> ReportLine:
 def _keys() -> Iterator[ReportLine]:
     for name, purpose in _KEYS:
         present = bool(os.environ.get(name))
-        fix = "" if present else f"export {name}=… (only for {purpose})"
-        yield ReportLine(name, "set" if present else "not set", "ok" if present else "absent", fix)
+        fix = f"export {name}=… (only for {purpose})"
+        yield _line(name, "set" if present else "not set", present, "absent", fix)
 
 
 def _tier(tier: Literal["bubblewrap", "landlock"]) -> ReportLine:
     from rulewright.sandbox import tiers
 
     probe = tiers.probe(tier)
-    verdict: Verdict = "ok" if probe.works else "absent"
-    return ReportLine(
-        f"sandbox {tier}",
-        f"{'works' if probe.works else 'does not work'}: {probe.reason}",
-        verdict,
-        probe.fix,
-    )
+    value = f"{'works' if probe.works else 'does not work'}: {probe.reason}"
+    return ReportLine(f"sandbox {tier}", value, "ok" if probe.works else "absent", probe.fix)
 
 
 def _sandbox(tiers: list[ReportLine]) -> Iterator[ReportLine]:
     yield from tiers
     working = [finding.what.split()[-1] for finding in tiers if finding.verdict == "ok"]
-    yield ReportLine(
-        "sandbox used by auto", working[0] if working else "none: untrusted code is refused",
-        "ok" if working else "limited", "" if working else "fix a tier above, or accept --sandbox unsafe",
-    )  # fmt: skip
+    value = working[0] if working else "none: untrusted code is refused"
+    fix = "fix a tier above, or accept --sandbox unsafe"
+    yield _line("sandbox used by auto", value, bool(working), "limited", fix)

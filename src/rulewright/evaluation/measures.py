@@ -20,8 +20,6 @@ Metric = Callable[[Row], float | None]
 """A row's value, or `None` where the row has none (it then does not count)."""
 Unit = Literal["rate", "number"]
 
-_INVALID: Final = frozenset(verdict.value for verdict in INVALID)
-
 
 @dataclass(frozen=True)
 class Measure:
@@ -68,11 +66,11 @@ def _field(name: str) -> Metric:
 
 def valid(row: Row) -> float:
     """Whether the action could be executed."""
-    return float(row.get("valid", row["verdict"] not in _INVALID))
+    return float(row.get("valid", row["verdict"] not in INVALID))
 
 
 def _unless_infra(read: Metric) -> Metric:
-    return lambda row: None if row["verdict"] == Verdict.INFRA.value else read(row)
+    return lambda row: None if row["verdict"] == Verdict.INFRA else read(row)
 
 
 def _of_passing(name: str) -> Metric:
@@ -104,7 +102,7 @@ EDITS: Final = Measures(
         Measure("change_similarity", _field("change_similarity"), headline=True),
         Measure("changed_line_overlap", _field("changed_line_overlap"), headline=True),
         Measure("file_similarity", _field("file_similarity")),
-        Measure("answered", lambda row: row["verdict"] != Verdict.NO_ACTION.value, headline=True),
+        Measure("answered", lambda row: row["verdict"] != Verdict.NO_ACTION, headline=True),
     ),
     by=("family", "source"),
 )

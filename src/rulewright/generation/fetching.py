@@ -232,12 +232,11 @@ def _from_hub(source: BaseModelSource, part: Path) -> None:
     """The original files at the pinned revision."""
     try:
         from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
         from huggingface_hub.utils.tqdm import disable_progress_bars
+
+        from rulewright.generation.transport import HUB_FAILURES
     except ImportError as error:
         raise MissingDependency("huggingface-hub", "--from hub", "hub") from error
-    import httpx
-
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     if not sys.stderr.isatty():
         disable_progress_bars()
@@ -245,7 +244,7 @@ def _from_hub(source: BaseModelSource, part: Path) -> None:
     for wanted in source.files:
         try:
             hf_hub_download(source.repo, wanted.name, revision=source.revision, local_dir=part)
-        except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, httpx.HTTPError) as error:
+        except HUB_FAILURES as error:
             raise RulewrightError(
                 f"{source.repo}: {wanted.name} could not be downloaded ({first_line(error)})",
                 "check the network (and HF_HUB_OFFLINE, HF_ENDPOINT) and run again, "

@@ -24,6 +24,8 @@ from rulewright.errors import RulewrightError, UsageError
 
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
 RETRIED_STATUS: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
+HUB_FAILURES: Final = (httpx.HTTPError, OSError, ValueError)
+"""What the hub's client raises: HTTP, offline mode and missing files (an `OSError` each), wrong names."""
 _FIRST_WAIT_S: Final = 0.5
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 

@@ -19,7 +19,6 @@ TRL is pinned: the methods hooked here are private (`tests/srl/test_policy_train
 from __future__ import annotations
 
 import json
-import math
 import shutil
 import time
 from collections import Counter
@@ -31,8 +30,8 @@ from typing import Any, Final
 
 import torch
 from accelerate.utils import gather_object
-from torch.nn.functional import pad
 from trl import GRPOConfig, GRPOTrainer
+from trl.trainer.utils import pad
 
 from rulewright import console
 from rulewright.errors import RulewrightError
@@ -40,12 +39,12 @@ from rulewright.generation.decode import Decoder, Row, open_decoder
 from rulewright.generation.sampler import TokenChooser
 from rulewright.prompts import Style
 from rulewright.srl.sampling import PromptStream, SamplingConfig, is_informative
-from rulewright.srl.scoring import Scored, Scorer
+from rulewright.srl.scoring import Scored, Scorer, summarize
 from rulewright.training import fast
 from rulewright.training.micro_batches import COMPLETION, PROMPT, micro_batches
 from rulewright.training.rollouts import ServedPolicy
 from rulewright.training.shared_prefix import can_share, pack
-from rulewright.verdict import INVALID
+from rulewright.verdict import INVALID, Verdict
 
 STREAM_FILE: Final = "refill.json"
 """In a checkpoint folder: where the stream of fresh prompts stood."""
@@ -441,35 +440,25 @@ def _is_checkpointing(model: torch.nn.Module) -> bool:
 
 def _averages(answers: Sequence[Scored]) -> dict[str, float]:
     """Unfiltered means: of everything that was generated, not of what was kept."""
-    counted = [answer for answer in answers if answer.value is not None]
-    if not counted:
+    found = summarize(answers)
+    if not found.n:
         return {"unfiltered/infra_rate": 1.0}
-    sums: Counter[str] = Counter()
-    for answer in counted:
-        sums.update({f"parts/{name}": value for name, value in answer.parts.items()})
-        sums[f"verdict/{answer.verdict.value}"] += 1
-    sums["unfiltered/reward"] = math.fsum(answer.value for answer in counted if answer.value is not None)  # type: ignore[assignment]
-    sums["unfiltered/success_rate"] = sum(answer.success for answer in counted)
-    sums["unfiltered/valid_rate"] = sum(answer.verdict not in INVALID for answer in counted)
-    means = {name: total / len(counted) for name, total in sums.items()}
-    general = [answer.general >= 1 for answer in counted if answer.general is not None]
-    if general:
-        means["unfiltered/general_rate"] = sum(general) / len(general)
-    return means | {"unfiltered/infra_rate": 1 - len(counted) / len(answers)}
+    shares = {word: n / found.n for word, n in found.verdicts.items() if word != Verdict.INFRA}
+    means = {
+        "unfiltered/reward": found.mean_reward,
+        "unfiltered/success_rate": found.success_rate,
+        "unfiltered/valid_rate": sum(share for word, share in shares.items() if word not in INVALID),
+        "unfiltered/infra_rate": found.n_infra / len(answers),
+    }
+    if found.general_rate is not None:
+        means["unfiltered/general_rate"] = found.general_rate
+    means |= {f"parts/{name}": value for name, value in found.parts.items()}
+    return means | {f"verdict/{word}": share for word, share in shares.items()}
 
 
 def join_padded(pieces: list[torch.Tensor], key: str, pad_token_id: int) -> torch.Tensor:
+    """Rows of several batches as one, padded as TRL pads them; what is no sequence is joined as it is."""
     if key not in PROMPT | COMPLETION or pieces[0].ndim < 2:
         return torch.cat(pieces)
-    width = max(piece.shape[1] for piece in pieces)
     fill = {"prompt_ids": pad_token_id, "completion_ids": pad_token_id, "tool_mask": 1}.get(key, 0)
-    return torch.cat(
-        [
-            pad(
-                piece,
-                (width - piece.shape[1], 0) if key in PROMPT else (0, width - piece.shape[1]),
-                value=fill,
-            )
-            for piece in pieces
-        ]
-    )
+    return pad([row for piece in pieces for row in piece], fill, "left" if key in PROMPT else "right")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rulewright import console
-from rulewright.errors import MissingDependency, RulewrightError
+from rulewright.errors import MissingDependency, RulewrightError, first_line
 
 _STAY: Final = ["run/**", "*.log", ".merging/**"]
 
@@ -34,11 +34,10 @@ def push(out: Path, options: Mapping[str, Any]) -> None:
     repository = options.get("hub_model_id") or out.name
     try:
         from huggingface_hub import HfApi
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+
+        from rulewright.generation.transport import HUB_FAILURES
     except ImportError as error:
         raise MissingDependency("huggingface-hub", "`push_to_hub`", "hub") from error
-    import httpx
-
     api = HfApi()
     try:
         made = api.create_repo(repository, private=options.get("hub_private_repo"), exist_ok=True)
@@ -48,10 +47,9 @@ def push(out: Path, options: Mapping[str, Any]) -> None:
             ignore_patterns=_STAY,
             commit_message="Upload by rulewright",
         )
-    except (HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, httpx.HTTPError, OSError) as error:
-        reason = str(error).strip().splitlines()
+    except HUB_FAILURES as error:
         raise RulewrightError(
-            f"{out}: trained and saved, but the hub did not take it ({reason[0] if reason else error!r})",
+            f"{out}: trained and saved, but the hub did not take it ({first_line(error)})",
             "hf auth login, then run again with --resume, or: "
             f"hf upload {repository} {out} --exclude 'run/**'",
         ) from error

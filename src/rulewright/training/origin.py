@@ -70,13 +70,13 @@ def _front_matter(path: Path) -> dict[str, Any]:
 def _hub_license(model: str) -> str:
     """What the hub says, where it can be asked; a card is no reason to fail."""
     try:
-        import httpx
         from huggingface_hub import HfApi
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+
+        from rulewright.generation.transport import HUB_FAILURES
     except ImportError:
         return ""
     try:
         card = HfApi().model_info(model, timeout=10).card_data
-    except (HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, httpx.HTTPError, OSError):
+    except HUB_FAILURES:
         return ""
     return _first(card.get("license")) if card else ""
