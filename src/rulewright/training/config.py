@@ -24,6 +24,8 @@ Task = Literal["edit", "action"]
 Dtype = Literal["auto", "float32", "bfloat16"]
 Device = Literal["auto", "cpu"]
 Keep = Literal["last", "best_loss", "best_success"]
+CURVE_SHARE: Final = 4
+"""A curve during training asks one in so many of the questions that are asked at the end."""
 
 
 class TinyConfig(Section):
@@ -206,6 +208,17 @@ class SftConfig(TrainConfig):
         if key.startswith("eval_"):  # where evaluations choose the step, they decide the weights
             return self.keep == "last"
         return super().is_free(key)
+
+    def answer_tokens(self, longest: int) -> int:
+        """How many tokens an answer may have: as configured, or the longest right one and 10 % more.
+
+        >>> SftConfig().answer_tokens(100), SftConfig(eval_max_new_tokens=64).answer_tokens(100)
+        (110, 64)
+        """
+        if self.eval_max_new_tokens != "auto":
+            return self.eval_max_new_tokens
+        # Nothing could be measured: none of the records has an answer that can be written.
+        return -(-longest * 11 // 10) if longest else 512
 
 
 # What the fields of a configuration decide about loading; the rest of `model_init_kwargs` goes through.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from rulewright.training.architecture import Architecture
 from rulewright.training.config import weights_dtype
 from rulewright.training.duration import Machine, Range
 from rulewright.training.lengths import Lengths
-from rulewright.training.memory import Setup, Sharding
+from rulewright.training.memory import Answers, Setup, Sharding
 
 Stage = Literal["sft", "srl", "grpo"]
 Phases = dict[str, dict[str, float]]
@@ -22,8 +23,8 @@ HALVED: Final = ("rollouts", "answers")
 
 # TRL's and our own default of `per_device_train_batch_size`.
 BATCH: Final = 8
-# Where the longest answer's length is left to the run: this much beyond the longest right one.
-_LONGER: Final = 1.1
+# TRL's and transformers' default of `num_train_epochs`.
+_EPOCHS: Final = 3.0
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,16 @@ class PlannedRun(ABC):
         rows = int(self.option("per_device_train_batch_size", BATCH))
         return rows, int(self.option("gradient_accumulation_steps", 1))
 
+    def epochs(self) -> float:
+        """Passes over the data, where `max_steps` does not say more."""
+        return float(self.option("num_train_epochs", _EPOCHS))
+
+    def asking(self, step: Setup, usual: Answers, most: Answers, n: int) -> Range:
+        """Seconds for so many answers, batch after batch, of the usual length to the longest."""
+        machine = self.place.machine
+        ends = Range(machine.generation_s(step, usual).low, machine.generation_s(step, most).high)
+        return ends.times(math.ceil(n / max(1, most.rows)))
+
     def recomputes(self) -> bool:
         """Whether a layer's intermediates are computed again in the backward pass."""
         for name in ("activation_checkpointing", "gradient_checkpointing"):
@@ -144,8 +155,3 @@ class PlannedRun(ABC):
             yield self.with_options(
                 {"per_device_train_batch_size": rows, "gradient_accumulation_steps": accumulated}
             )
-
-
-def longest_answer(wanted: object, answers: Lengths) -> int:
-    """Tokens that a held-out answer may have; `auto`: the longest right one and 10 % more."""
-    return wanted if isinstance(wanted, int) else round(_LONGER * answers.longest_answer)

@@ -30,7 +30,6 @@ from rulewright.training.plan_parts import Data, Forecast, Phases, PlannedRun
 from rulewright.training.policy_config import DEFAULTS
 from rulewright.training.train_grpo import GrpoConfig, records_of
 
-_EPOCHS: Final = 3.0
 _DEV_BATCH: Final = 16
 # A reward without tests takes the engine milliseconds; tests run in the sandbox, twice: seconds, assumed.
 _SCORED_S: Final = (0.005, 0.05)
@@ -166,8 +165,7 @@ class PolicyRun(PlannedRun):
         rows_per_step = batch.rows * batch.accumulated * self.place.machine.devices
         steps = int(self.option("max_steps", -1))
         if steps <= 0:
-            epochs = float(self.option("num_train_epochs", _EPOCHS))
-            steps = max(1, math.ceil(train.n * batch.group / rows_per_step * epochs))
+            steps = max(1, math.ceil(train.n * batch.group / rows_per_step * self.epochs()))
         answer = max(1, min(batch.completion, round(_USUAL * train.mean_answer)))
         usual = Answers(self._at_once, round(train.mean_prompt), answer)
         most = Answers(self._at_once, train.prompt_at(0.9), batch.completion)
@@ -225,14 +223,12 @@ class PolicyRun(PlannedRun):
 
     def _answering(self, usual: Answers, most: Answers) -> Range:
         """Seconds of one evaluation: greedy answers and sampled ones, each device its share of the rows."""
-        step, machine, at_once = self.setup(), self.place.machine, self._ask_at_once
+        step, at_once = self.setup(), self._ask_at_once
         if self._served:
             n = self.data.n_dev * (1 + self.config.eval_samples)
             return Range(self._serving(step, usual, n).low, self._serving(step, most, n).high)
-        n = math.ceil(self.data.n_dev / machine.devices) * (1 + self.config.eval_samples)
-        low = machine.generation_s(step, usual._replace(rows=at_once)).low
-        high = machine.generation_s(step, most._replace(rows=at_once)).high
-        return Range(low, high).times(math.ceil(n / at_once))
+        n = math.ceil(self.data.n_dev / self.place.machine.devices) * (1 + self.config.eval_samples)
+        return self.asking(step, usual._replace(rows=at_once), most._replace(rows=at_once), n)
 
     def _notes(self, usual: Answers) -> list[str]:
         sampling, train = self.config.sampling, self.data.train

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final, Self
@@ -13,18 +12,15 @@ from rulewright.data.schemas import NormalizedRecord
 from rulewright.errors import UsageError
 from rulewright.prompts import Style
 from rulewright.training import lengths, memory
-from rulewright.training.config import LoraConfig, SftConfig, style_of
+from rulewright.training.config import CURVE_SHARE, LoraConfig, SftConfig, style_of
 from rulewright.training.data import Form
 from rulewright.training.duration import Range
 from rulewright.training.lengths import Length, Lengths, Meter
 from rulewright.training.memory import Answers, Setup
-from rulewright.training.plan_parts import Data, Forecast, Phases, PlannedRun, longest_answer
+from rulewright.training.plan_parts import Data, Forecast, Phases, PlannedRun
 
-# TRL's and transformers' defaults, where the configuration says nothing.
-_EPOCHS: Final = 3.0
 # Of the probe (`training.probe`): held-out answers are generated so many at once.
 _ASKED_AT_ONCE: Final = 32
-_CURVE_SHARE: Final = 4
 _SHORTEST: Final = 512
 
 
@@ -87,7 +83,7 @@ class SftRun(PlannedRun):
 
     def _answers(self) -> Answers:
         dev = self.data.dev if self.data.dev.n else self.data.train
-        completion = longest_answer(self.config.eval_max_new_tokens, dev)
+        completion = self.config.answer_tokens(dev.longest_answer)
         prompt = min(dev.longest_prompt, self.config.max_length_tokens)
         return Answers(min(_ASKED_AT_ONCE, self.data.n_dev, self.place.ask_at_once), prompt, completion)
 
@@ -99,7 +95,7 @@ class SftRun(PlannedRun):
         rows_per_step = max(1, round(rows * accumulated * machine.devices * per_row))
         steps = int(self.option("max_steps", -1))
         if steps <= 0:
-            steps = max(1, round(train.n / rows_per_step * float(self.option("num_train_epochs", _EPOCHS))))
+            steps = max(1, round(train.n / rows_per_step * self.epochs()))
         n_tokens = round(steps * rows_per_step * train.mean)
         seconds = {"training": machine.training_s(step, n_tokens / machine.devices, train.mean)}
         notes = []
@@ -107,7 +103,7 @@ class SftRun(PlannedRun):
         if n_dev:
             # All are asked before and after; between, a quarter of them, and the loss of all.
             between = steps // config.eval_every_steps if config.eval_every_steps else 0
-            n_asked = 2 * n_dev + between * max(1, n_dev // _CURVE_SHARE)
+            n_asked = 2 * n_dev + between * max(1, n_dev // CURVE_SHARE)
             seconds["dev loss"] = machine.forward_s(step, (1 + between) * n_dev * self.data.dev.mean)
             if self.place.sharded:
                 notes.append(
@@ -123,9 +119,7 @@ class SftRun(PlannedRun):
         usual = most._replace(
             prompt=round(dev.mean_prompt), completion=min(most.completion, round(1.5 * dev.mean_answer))
         )
-        n_batches = math.ceil(n / max(1, most.rows))
-        low = self.place.machine.generation_s(step, usual).low
-        return Range(n_batches * low, n_batches * self.place.machine.generation_s(step, most).high)
+        return self.asking(step, usual, most, n)
 
     def halved(self, phase: str) -> tuple[Self, int] | None:
         n = self._answers().rows // 2

@@ -7,7 +7,7 @@ rule is applied, and the result must be the wanted text.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from rulewright import jsonl
 from rulewright.data.schemas import NormalizedRecord
@@ -19,10 +19,8 @@ from rulewright.generation.local import LocalGenerator
 from rulewright.prompts import Style
 from rulewright.runs import RunDir
 from rulewright.stats import paired
-from rulewright.training.config import SftConfig, Task
+from rulewright.training.config import CURVE_SHARE, SftConfig, Task
 
-# A mid-training curve needs fewer answers than the final measurement.
-_CURVE_SHARE: Final = 4
 BEFORE: Final = "before.jsonl"
 
 
@@ -66,7 +64,7 @@ class Prober:
         """A point of the learning curve, into `metrics.jsonl` and to the trackers."""
         if not self._records:
             return {}
-        share = self._records[: max(1, len(self._records) // _CURVE_SHARE)]
+        share = self._records[: max(1, len(self._records) // CURVE_SHARE)]
         return self._note(step, self._ask(share))
 
     def _note(self, step: int, rows: Sequence[Row]) -> dict[str, float]:
@@ -111,18 +109,6 @@ class Prober:
     def _ask(self, records: Sequence[NormalizedRecord]) -> list[Row]:
         limit = self._max_new_tokens
         return ask(self._model(), self._tokenizer, records, self._config.task, self._style, limit)
-
-
-def longest(wanted: int | Literal["auto"], longest_answer: int) -> int:
-    """How many tokens an answer may have: as configured, or the longest right one and 10 % more.
-
-    >>> longest("auto", 100), longest(64, 100), longest("auto", 0)
-    (110, 64, 512)
-    """
-    if wanted != "auto":
-        return wanted
-    # Nothing could be measured: none of the records has an answer that can be written.
-    return -(-longest_answer * 11 // 10) if longest_answer else 512
 
 
 def ask(

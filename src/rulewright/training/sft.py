@@ -23,7 +23,7 @@ from rulewright.training.assemble import PreparedData, prepare
 from rulewright.training.config import SftConfig, check
 from rulewright.training.data import Counts
 from rulewright.training.origin import origin_of
-from rulewright.training.probe import Prober, longest
+from rulewright.training.probe import Prober
 
 
 def train(config: SftConfig) -> dict[str, Any]:
@@ -274,7 +274,7 @@ def _prober(
         console.decided(
             "answers to held-out questions", "none", "the weights are sharded; use `rulewright eval`"
         )
-    limit = longest(config.eval_max_new_tokens, dev.longest_answer)
+    limit = config.answer_tokens(dev.longest_answer)
     if config.eval_max_new_tokens == "auto" and prepared.dev and not sharded and environment.is_main():
         console.decided(
             "longest answer", f"{limit} tokens", f"the longest right one has {dev.longest_answer}"
