@@ -113,7 +113,7 @@ class Benchmark(ABC, Generic[Config]):
         """Files that must not change on resume."""
         self.facts: Row | None = None
         """What stands in for the model, if something does (`generator`)."""
-        self.sampling = config.sampling()
+        self.sampling = config.sampling(config.n)
 
     @property
     def run_name(self) -> str:

@@ -32,21 +32,16 @@ def check(code: str, method: str, method_nodes: int, class_name: str, class_node
     Returns:
         `parses`, `official` and `strict`, and the first `reason` against each.
     """
+    tree = None
     try:
         tree = ast.parse(code)
     except (SyntaxError, ValueError) as error:
-        reason = f"does not parse: {error}"
-        return {
-            "parses": False,
-            "official": False,
-            "strict": False,
-            "reason": reason,
-            "strict_reason": reason,
-        }
-    reason = _official(tree, method, method_nodes, class_name, class_nodes)
-    strict = reason or _strict(tree, method, class_name)
+        reason = strict = f"does not parse: {error}"
+    else:
+        reason = _official(tree, method, method_nodes, class_name, class_nodes)
+        strict = reason or _strict(tree, method, class_name)
     return {
-        "parses": True,
+        "parses": tree is not None,
         "official": not reason,
         "strict": not strict,
         "reason": reason,

@@ -13,8 +13,7 @@ from rulewright.config import CommandConfig
 from rulewright.data.mix import MixEntry
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.errors import UsageError
-from rulewright.generation.base import Sampling
-from rulewright.generation.open import GeneratorConfig
+from rulewright.generation.open import AskingConfig, GeneratorConfig
 
 # How fast an answer comes does not change which answer it is.
 _OPERATIONAL: Final = frozenset(
@@ -22,30 +21,18 @@ _OPERATIONAL: Final = frozenset(
 )
 
 
-class EvalConfig(CommandConfig):
+class EvalConfig(AskingConfig):
     """Fields that all model evaluations share."""
 
-    model: str = ""
-    """Checkpoint folder (or hub name); with --base-url the model's name there."""
     models: list[str] = Field(default_factory=list)
     """Several models, the one to compare with first: each has its run folder, NAME_MODEL; ends with
     their comparison."""
-    base_url: str = ""
-    """An OpenAI-compatible endpoint, e.g. http://127.0.0.1:8000/v1; empty: the checkpoint runs here."""
     name: str = ""
     """Name of the run; empty: after the benchmark and the model."""
     out: Path | None = None
     """Run folder; default runs/eval/NAME."""
     n: int = Field(default=1, ge=1)
     """Samples per task."""
-    temperature: float = Field(default=0.0, ge=0)
-    """0: greedy."""
-    top_p: float = Field(default=1.0, gt=0, le=1)
-    """Nucleus sampling."""
-    max_new_tokens: int = Field(default=1024, ge=1)
-    """Longest answer, in tokens."""
-    seed: int = 0
-    """Of the samples, of --limit and of the resampling."""
     limit: int = Field(default=0, ge=0)
     """At most so many tasks, chosen by hash; 0: all."""
     batch_size: int = Field(default=0, ge=0)
@@ -56,14 +43,9 @@ class EvalConfig(CommandConfig):
     """Show a finished run instead of refusing it; an interrupted one continues by itself."""
     overwrite: bool = False
     """Replace what is in the run folder."""
-    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
-    """Result as JSON on stdout."""
-    generator: tyro.conf.Fixed[tyro.conf.Suppress[GeneratorConfig]] = GeneratorConfig()
-    """More about how the model is reached, e.g. generator.concurrency."""
 
     def generator_config(self) -> GeneratorConfig:
-        """The generator with this command's own flags put in."""
-        return self.generator.having(model=self.model, base_url=self.base_url, batch_size=self.batch_size)
+        return super().generator_config().having(batch_size=self.batch_size)
 
     def each(self) -> list[Self]:
         """One configuration a model: itself, or one for each of `--models`.
@@ -95,9 +77,6 @@ class EvalConfig(CommandConfig):
             )
             for model, path, tail in zip(self.models, paths, tails, strict=True)
         ]
-
-    def sampling(self, stop: tuple[str, ...] = ()) -> Sampling:
-        return Sampling(self.n, self.temperature, self.top_p, self.max_new_tokens, self.seed, stop)
 
     def run_folder(self, benchmark: str) -> Path:
         """`--out`, or `runs/eval/<name>`."""

@@ -7,15 +7,17 @@ import os
 import socket
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
+import tyro
 from pydantic import Field
 
 from rulewright import console
-from rulewright.config import Section
+from rulewright.config import CommandConfig, Section
 from rulewright.errors import UsageError
 from rulewright.generation import gguf
+from rulewright.generation.base import Sampling
 from rulewright.generation.notes import adapter_base, as_style, checkpoint_note, holds_model, looks_like_path
 from rulewright.languages import Language
 from rulewright.prompts import Style
@@ -76,6 +78,35 @@ class GeneratorConfig(Section):
     def having(self, **given: Any) -> GeneratorConfig:
         """This, with a command's own flags put in, where they say anything."""
         return self.model_copy(update={name: value for name, value in given.items() if value})
+
+
+class AskingConfig(CommandConfig):
+    """What commands share that ask a model many questions."""
+
+    model: str = ""
+    """Checkpoint folder (or hub name); with --base-url the model's name there."""
+    base_url: str = ""
+    """An OpenAI-compatible endpoint, e.g. http://127.0.0.1:8000/v1; empty: the checkpoint runs here."""
+    temperature: float = Field(default=0.0, ge=0)
+    """0: greedy; several answers to one question need more, for greedy ones are all the same."""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    """Nucleus sampling."""
+    max_new_tokens: int = Field(default=1024, ge=1)
+    """Longest answer, in tokens."""
+    seed: int = 0
+    """Of the answers, of --limit and of the resampling."""
+    generator: tyro.conf.Fixed[tyro.conf.Suppress[GeneratorConfig]] = GeneratorConfig()
+    """More about how the model is reached, e.g. generator.concurrency."""
+    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """Result as JSON on stdout."""
+
+    def generator_config(self) -> GeneratorConfig:
+        """The generator with this command's own flags put in."""
+        return self.generator.having(model=self.model, base_url=self.base_url)
+
+    def sampling(self, n: int = 1, stop: tuple[str, ...] = ()) -> Sampling:
+        """How the model is asked."""
+        return Sampling(n, self.temperature, self.top_p, self.max_new_tokens, self.seed, stop)
 
 
 def one_that_is_here(spec: GeneratorConfig) -> GeneratorConfig:

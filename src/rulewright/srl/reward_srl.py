@@ -33,7 +33,7 @@ WRONG_BASE: Final = 0.4
 WRONG_SPAN: Final = 0.4
 RIGHT_BASE: Final = 0.9
 RIGHT_SPAN: Final = 0.1
-# An action with one of these does not earn the reward of the right effect, whatever its result.
+_UNTRIED: Final = INVALID | {Verdict.INFRA}
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,8 @@ def plain(outcome: Outcome, student: Action | None, references: Sequence[Action]
         student: the parsed action; `None` where there was none.
         references: the teacher's verified action, first; others that are as good.
     """
-    early = _without_comparison(outcome, student)
-    if early is not None or student is None:
-        return early or _invalid(outcome)
+    if student is None or outcome.verdict in _UNTRIED:
+        return _untried(outcome)
     found = best_similarity(student, references)
     return Reward(_clip(found.r), _parts(found, effect=0.0), outcome.verdict)
 
@@ -86,9 +85,8 @@ def gated(
         general: how much came out right elsewhere, in [0, 1]; `None`: nothing is known elsewhere.
         generality: share of the pay that only code elsewhere earns, in [0, 1).
     """
-    early = _without_comparison(outcome, student)
-    if early is not None or student is None:
-        return early or _invalid(outcome)
+    if student is None or outcome.verdict in _UNTRIED:
+        return _untried(outcome)
     found = best_similarity(student, references)
     r = _clip(found.r)
     post = pre if outcome.post is None else outcome.post
@@ -110,15 +108,10 @@ def is_right(outcome: Outcome, pre: str, wanted: Sequence[str]) -> bool:
     return outcome.post != pre and outcome.post in wanted and not outcome.unsound
 
 
-def _without_comparison(outcome: Outcome, student: Action | None) -> Reward | None:
+def _untried(outcome: Outcome) -> Reward:
+    """Of what could not be compared: nothing where that is our fault, else the penalty."""
     if outcome.verdict is Verdict.INFRA:
         return Reward(None, {}, Verdict.INFRA)
-    if student is None or outcome.verdict in INVALID:
-        return _invalid(outcome)
-    return None
-
-
-def _invalid(outcome: Outcome) -> Reward:
     reason = outcome.verdict if outcome.verdict in INVALID else Verdict.NO_ACTION
     return Reward(INVALID_REWARD, {"add_invalid": INVALID_REWARD}, reason)
 

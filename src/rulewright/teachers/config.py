@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-import tyro
 from pydantic import Field
 
-from rulewright.config import CommandConfig
-from rulewright.generation.open import GeneratorConfig
+from rulewright.generation.open import AskingConfig
 
 
-class TeacherConfig(CommandConfig):
+class TeacherConfig(AskingConfig):
     """Who teaches what, within which limits, and where it is written."""
 
     tasks: list[Path] = Field(default_factory=lambda: [Path("data/processed/train/synth.jsonl")])
@@ -20,10 +18,6 @@ class TeacherConfig(CommandConfig):
     teacher: Literal["miner", "gold", "checkpoint", "endpoint"] = "miner"
     """miner: rules from each task's edit, no model. gold: the record's own verified action.
     checkpoint: a model folder here. endpoint: an OpenAI-compatible server (vLLM)."""
-    model: str = ""
-    """Checkpoint folder, or the model's name at the endpoint."""
-    base_url: str = ""
-    """Of the endpoint, e.g. http://127.0.0.1:8000/v1."""
     name: str = ""
     """Of the output file; empty: after the teacher and model."""
     out: Path = Path("trajectories/raw/teacher")
@@ -36,14 +30,6 @@ class TeacherConfig(CommandConfig):
     """Rules applied one after another, at most; miner and gold decide this themselves."""
     attempts: int = Field(default=1, ge=1)
     """Tries at one step; each retry is told why the one before it failed."""
-    temperature: float = Field(default=0.0, ge=0)
-    """0: greedy. Several samples need more: greedy ones are all the same."""
-    top_p: float = Field(default=1.0, gt=0, le=1)
-    """Nucleus sampling."""
-    max_new_tokens: int = Field(default=1024, ge=1)
-    """Longest answer, in tokens."""
-    seed: int = 0
-    """Of the samples and of --limit."""
     limit: int = Field(default=0, ge=0)
     """At most so many tasks of each manifest, chosen by hash; 0: all."""
     batch_size: int = Field(default=64, ge=1)
@@ -66,14 +52,6 @@ class TeacherConfig(CommandConfig):
     """Continue the output file: whole episodes in it are not run again."""
     overwrite: bool = False
     """Replace the output file instead of continuing it."""
-    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
-    """Summary as JSON on stdout."""
-    generator: tyro.conf.Fixed[tyro.conf.Suppress[GeneratorConfig]] = GeneratorConfig()
-    """More about how the model is reached, e.g. generator.concurrency."""
-
-    def generator_config(self) -> GeneratorConfig:
-        """The generator with this command's own flags put in."""
-        return self.generator.having(model=self.model, base_url=self.base_url)
 
     def output(self) -> Path:
         """The raw file of this teacher."""

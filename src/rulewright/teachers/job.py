@@ -11,7 +11,7 @@ from typing import Any
 from rulewright import console, jsonl, templates
 from rulewright.engine import Engine
 from rulewright.errors import UsageError
-from rulewright.generation import Sampling, open_generator
+from rulewright.generation import open_generator
 from rulewright.locks import Lock
 from rulewright.prompts import action_prompt
 from rulewright.state.state import count_tokens
@@ -111,14 +111,8 @@ def _teacher(config: TeacherConfig, stack: ExitStack) -> Teacher:
             return GoldTeacher()
         case "endpoint" if not config.base_url and not config.generator.base_url:
             raise UsageError("the endpoint teacher has no --base-url", "e.g. http://127.0.0.1:8000/v1")
-    sampling = Sampling(
-        temperature=config.temperature,
-        top_p=config.top_p,
-        max_new_tokens=config.max_new_tokens,
-        seed=config.seed,
-    )
     generator = stack.enter_context(open_generator(config.generator_config()))
-    return ModelTeacher(config.teacher, generator, sampling)
+    return ModelTeacher(config.teacher, generator, config.sampling())
 
 
 def estimate(config: TeacherConfig, tasks: Sequence[TeacherTask]) -> dict[str, Any]:

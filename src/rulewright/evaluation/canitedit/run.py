@@ -60,7 +60,7 @@ class CanItEdit(Benchmark[CanItEditConfig]):
             self.facts = {"model": f"gold-{config.gold}", "style": "full"}
             self.sampling = Sampling(n=1)
         elif config.track == "text" and config.prompt == "base":
-            self.sampling = config.sampling(protocol.BASE_STOPS)
+            self.sampling = config.sampling(config.n, protocol.BASE_STOPS)
 
     @property
     def run_name(self) -> str:
