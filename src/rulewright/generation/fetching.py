@@ -20,7 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from rulewright import console, folders, jsonl
+from rulewright import console, folders, jsonl, templates
 from rulewright.config import Section
 from rulewright.errors import MissingDependency, RulewrightError, UsageError, first_line
 from rulewright.generation import gguf
@@ -254,48 +254,16 @@ def _from_hub(source: BaseModelSource, part: Path) -> None:
     shutil.rmtree(part / ".cache", ignore_errors=True)
 
 
-_README: Final = """# {title}
-
-{title}, license {license}, by its authors at https://huggingface.co/{repo}.
-
-{provenance}
-
-Put here by `rulewright fetch {name}`; `{note}` holds the SHA-256 of every file.
-"""
-_FROM_PACKAGE: Final = (
-    "The weights are those of `{member}` in the package `{requirement}` (SHA-256 `{sha256}`), unpacked from "
-    "{quantization} to bfloat16. What that quantization lost is lost: they are a little worse than the "
-    "original, which `rulewright fetch {name} --from hub` brings."
-)
-_FROM_HUB: Final = "The files are the original ones, of revision `{revision}`."
-
-
 def _note(source: BaseModelSource, folder: Path, kind: str) -> None:
-    provenance = _FROM_HUB.format(revision=source.revision) if kind == "hub" else _FROM_PACKAGE.format(
-        member=source.gguf.name, requirement=source.requirement, sha256=source.gguf.sha256,
-        quantization=source.quantization, name=source.name,
-    )  # fmt: skip
-    page = _README.format(
-        title=source.title, license=source.license, repo=source.repo, provenance=provenance,
-        name=source.name, note=NOTE_FILE,
-    )  # fmt: skip
+    page = templates.render("base_model.md.jinja", kind=kind, note=NOTE_FILE, **dict(source))
     jsonl.write_text(folder / "README.md", page)
     written = sorted(path for path in folder.iterdir() if path.name != NOTE_FILE)
+    origin = {"revision": source.revision} if kind == "hub" else {
+        "package": source.requirement, "gguf_sha256": source.gguf.sha256, "weights": source.quantization,
+    }  # fmt: skip
     fetched = {
-        "model": source.name,
-        "title": source.title,
-        "license": source.license,
-        "from": kind,
-        "repo": source.repo,
-        **(
-            {"revision": source.revision}
-            if kind == "hub"
-            else {
-                "package": source.requirement,
-                "gguf_sha256": source.gguf.sha256,
-                "weights": source.quantization,
-            }
-        ),
-    }
+        "model": source.name, "title": source.title, "license": source.license, "from": kind,
+        "repo": source.repo, **origin,
+    }  # fmt: skip
     note = {"fetched": fetched, "sha256": {path.name: file_sha256(path) for path in written}}
     jsonl.write_json(folder / NOTE_FILE, note)

@@ -104,6 +104,11 @@ def shards(arguments: Any) -> str | None:
     return "FSDP" if arguments.fsdp or _is_set("ACCELERATE_USE_FSDP") else None
 
 
+def is_sharded(trainer: Any) -> bool:
+    """Whether a trainer's processes hold shards of the weights, or DeepSpeed keeps them."""
+    return bool(trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled)
+
+
 def keeps_masters() -> bool:
     """Whether the optimizer of this launch updates float32 copies of 16-bit weights: ZeRO and FSDP do."""
     sharding = _is_set("ACCELERATE_USE_FSDP") or _is_set("ACCELERATE_USE_DEEPSPEED")

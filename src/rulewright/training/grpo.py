@@ -40,7 +40,7 @@ from rulewright.generation.sampler import TokenChooser
 from rulewright.prompts import Style
 from rulewright.srl.sampling import PromptStream, SamplingConfig, is_informative
 from rulewright.srl.scoring import Scored, Scorer, summarize
-from rulewright.training import fast
+from rulewright.training import environment, fast
 from rulewright.training.micro_batches import COMPLETION, PROMPT, micro_batches
 from rulewright.training.rollouts import ServedPolicy
 from rulewright.training.shared_prefix import can_share, pack
@@ -185,7 +185,7 @@ class PolicyTrainer(GRPOTrainer):
                             part, None, multimodal_fields, num_generations
                         )
                 except torch.OutOfMemoryError:
-                    if len(part) == 1 or self.is_fsdp_enabled or self.is_deepspeed_enabled:
+                    if len(part) == 1 or environment.is_sharded(self):
                         raise
                 else:
                     completions += found

@@ -34,6 +34,7 @@ from rulewright.generation.base import Completion, FinishReason, Generator, Prom
 from rulewright.generation.local import LocalGenerator
 from rulewright.generation.vllm_server import AdapterLost, Draw, Rollout, ServerConfig, VllmServer
 from rulewright.languages import Language
+from rulewright.training import environment
 
 if TYPE_CHECKING:
     from rulewright.training.grpo import PolicyTrainer
@@ -244,8 +245,7 @@ def write_adapter(trainer: PolicyTrainer, folder: Path) -> None:
     """Write the trained adapter as PEFT does, gathered where the weights are sharded."""
     accelerator = trainer.accelerator
     model = accelerator.unwrap_model(trainer.model_wrapped)
-    sharded = trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled
-    state = accelerator.get_state_dict(trainer.model_wrapped) if sharded else None
+    state = accelerator.get_state_dict(trainer.model_wrapped) if environment.is_sharded(trainer) else None
     if accelerator.is_main_process:
         model.save_pretrained(
             folder, state_dict=state, selected_adapters=["default"], save_embedding_layers=False

@@ -152,7 +152,7 @@ def _assemble(config: SftConfig, prepared: PreparedData, run: RunDir, args: Any,
     callbacks.remove_printers(trainer)
     models.hold_in_float32(trainer, adapter)
     fast.speed_up(trainer)
-    if environment.shards(args) and not (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
+    if environment.shards(args) and not environment.is_sharded(trainer):
         console.decided("shards", "none, whole copies", "accelerate shards on accelerators only")
     callbacks.keep_logs_in(trainer, run.path / "logs")
     preview.require_labels(trainer.train_dataset)
@@ -184,7 +184,7 @@ def _fit(config: SftConfig, made: Assembled, run: RunDir, start: Path | None) ->
         lambda: checkpoints.is_over(start, made.steps, config.patience)
     )
     loss = None
-    if over and start is not None and not _is_sharded(trainer):
+    if over and start is not None and not environment.is_sharded(trainer):
         console.decided("training", "done already", "what is left is to save and to evaluate")
         checkpoints.load(trainer, start)
     else:
@@ -258,16 +258,12 @@ def _result(
     }
 
 
-def _is_sharded(trainer: Any) -> bool:
-    return bool(trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled)
-
-
 def _prober(
     config: SftConfig, prepared: PreparedData, run: RunDir, trainer: Any, tokenizer: Any, dev: Counts
 ) -> Prober:
     from rulewright.training import callbacks
 
-    sharded = _is_sharded(trainer)
+    sharded = environment.is_sharded(trainer)
     if sharded and config.keep == "best_success":
         raise ConfigError("`keep: best_success`: with sharded weights nothing is answered", "keep: best_loss")
     if sharded and prepared.dev and environment.is_main():
