@@ -229,7 +229,7 @@ def resolve(path: str) -> list[Path]:
         hint = (
             f"there are: {', '.join(near)}"
             if near
-            else "write it first (`rulewright ingest`, `synth`, `mine`)"
+            else "write it first (`rulewright ingest`, `synth`, `mine`, `teacher run`)"
         )
         place = "" if named.is_absolute() else f" (looked for in {Path.cwd()})"
         raise UsageError(f"{path}: no such data file{place}", hint)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rulewright import jsonl
+from rulewright.data.mix import resolve
 from rulewright.engine import Engine
 from rulewright.errors import UsageError
 from rulewright.runs import file_sha256, git_state, versions
@@ -35,7 +36,7 @@ def make(config: TrajsConfig) -> dict[str, Any]:
         raise UsageError("--repairs is about records, and none are written", "add --records FILE")
     if not config.overwrite and (config.out / "metadata.json").exists():
         raise UsageError(f"{config.out}: holds a result already", "use --overwrite, or another --out")
-    paths = raw_files(config.raw)
+    paths = [path for given in config.raw for path in resolve(str(given))]
     manifest = _manifest(config, paths)
     unread: Counter[str] = Counter()
     with Engine(workers=config.workers, deadline_s=config.deadline_s) as engine:
@@ -76,20 +77,3 @@ def _manifest(config: TrajsConfig, paths: list[Path]) -> dict[str, Any]:
         "git": git_state(),
         "config": json.loads(config.model_dump_json(exclude={"workers", "overwrite", "json_output"})),
     }
-
-
-def raw_files(given: list[Path]) -> list[Path]:
-    """The files meant by files and folders.
-
-    Raises:
-        UsageError: one is absent, or a folder has no file.
-    """
-    paths: list[Path] = []
-    for path in given:
-        if not path.exists():
-            raise UsageError(f"{path}: no such file or folder", "run `rulewright teacher run` first")
-        inside = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
-        if not inside:
-            raise UsageError(f"{path}: no *.jsonl in it", "run `rulewright teacher run` first")
-        paths += inside
-    return paths

@@ -43,7 +43,6 @@ class Reward:
     value: float | None
     parts: dict[str, float] = field(default_factory=dict)
     """Components that were computed; those named `add_…` sum to the value."""
-    reason: Verdict = Verdict.OK
 
 
 def plain(outcome: Outcome, student: Action | None, references: Sequence[Action]) -> Reward:
@@ -57,7 +56,7 @@ def plain(outcome: Outcome, student: Action | None, references: Sequence[Action]
     if student is None or outcome.verdict in _UNTRIED:
         return _untried(outcome)
     found = best_similarity(student, references)
-    return Reward(_clip(found.r), _parts(found, effect=0.0), outcome.verdict)
+    return Reward(_clip(found.r), _parts(found, effect=0.0))
 
 
 def gated(
@@ -100,7 +99,7 @@ def gated(
     if general is not None:
         whole, value = value, paid(value, right, general, generality, WRONG_BASE + WRONG_SPAN)
         parts["add_generality"] = value - whole
-    return Reward(value, parts, outcome.verdict)
+    return Reward(value, parts)
 
 
 def is_right(outcome: Outcome, pre: str, wanted: Sequence[str]) -> bool:
@@ -111,9 +110,8 @@ def is_right(outcome: Outcome, pre: str, wanted: Sequence[str]) -> bool:
 def _untried(outcome: Outcome) -> Reward:
     """Of what could not be compared: nothing where that is our fault, else the penalty."""
     if outcome.verdict is Verdict.INFRA:
-        return Reward(None, {}, Verdict.INFRA)
-    reason = outcome.verdict if outcome.verdict in INVALID else Verdict.NO_ACTION
-    return Reward(INVALID_REWARD, {"add_invalid": INVALID_REWARD}, reason)
+        return Reward(None)
+    return Reward(INVALID_REWARD, {"add_invalid": INVALID_REWARD})
 
 
 def _parts(found: Similarity, effect: float, gate: float = 0.0) -> dict[str, float]:

@@ -21,18 +21,19 @@ from torch.nn import functional
 
 ROWS: Final = 256
 """Labels at once: their logits stay in the processor's cache, and products are large enough."""
-_PLAIN: Final = {"final_logit_softcapping": None, "logit_scale": 1.0, "output_multiplier": 1.0}
-_PLAIN_TOO: Final = {"lm_head_multiplier": 1.0, "logits_scaling": 1.0, "output_router_logits": False}
+_PLAIN: Final = {
+    "final_logit_softcapping": None, "logit_scale": 1.0, "output_multiplier": 1.0,
+    "lm_head_multiplier": 1.0, "logits_scaling": 1.0, "output_router_logits": False,
+}  # fmt: skip
 _Grads = tuple[torch.Tensor | None, torch.Tensor | None, None, None, None]
 
 
 def suits(model: Any) -> bool:
     """Whether a causal language model's logits are just hidden states times the head's weight."""
     config = model.config.get_text_config()
-    plain = {**_PLAIN, **_PLAIN_TOO}
     head = model.get_output_embeddings()
     return (
-        all(getattr(config, name, None) in (None, value) for name, value in plain.items())
+        all(getattr(config, name, None) in (None, value) for name, value in _PLAIN.items())
         and type(head) is torch.nn.Linear
         and head.bias is None
     )
