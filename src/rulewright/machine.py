@@ -70,7 +70,8 @@ def _machine() -> Iterator[ReportLine]:
     yield _line("python", platform.python_version(), new_enough, "broken", "install Python 3.11 or newer")
     linux = sys.platform == "linux"
     system = f"{platform.system()} {platform.release()} {platform.machine()}"
-    yield _line("system", system, linux, "limited", "the sandbox needs Linux; data, rules and training do not")
+    fix = "the sandbox needs Linux; data, rules and training do not"
+    yield _line("system", system, linux, "limited", fix)
     yield ReportLine("processors", str(len(os.sched_getaffinity(0)) if linux else os.cpu_count()), "ok")
     memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     fix = f"the demo wants {_NEEDED_MEMORY_GB} GB"

@@ -75,4 +75,3 @@ def draw(items: Iterable[T], n: int, name: Callable[[T], str]) -> list[T]:
         return list(items)
     chosen = nsmallest(n, enumerate(items), key=lambda item: uniform(name(item[1])))
     return [item for _, item in sorted(chosen, key=lambda item: item[0])]
-

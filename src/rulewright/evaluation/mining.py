@@ -50,9 +50,13 @@ def evaluate(edits: Sequence[EditRow], run: RunDir, options: MiningConfig) -> di
     """Mine every edit, measure, and give the summary; rows go to `rows.jsonl` as they come."""
     rows = {row["id"]: row for row in run.rows()}
     owed = [edit for edit in edits if edit.id not in rows]
+
+    def failed(task: Hidden, reason: str) -> Row:
+        return _row(task, nothing(reason), TASK_LIMIT_S)
+
     with run.appender() as appender, console.progress("mine", len(owed)) as bar:
         tasks = _tasks(edits, owed, options)
-        for row in ordered_map(_measure, tasks, options.workers, limit_s=TASK_LIMIT_S, failed=_failed):
+        for row in ordered_map(_measure, tasks, options.workers, limit_s=TASK_LIMIT_S, failed=failed):
             appender.append(row)
             rows[row["id"]] = row
             bar.advance(found=sum(r["n_rules"] > 0 for r in rows.values()))
@@ -81,10 +85,6 @@ def _tasks(edits: Sequence[EditRow], owed: Sequence[EditRow], options: MiningCon
         names = list(files)
         share = max(1, round(len(names) * options.n_known / max(1, options.n_known + options.n_background)))
         yield Hidden(edit, tuple(names[:share]), tuple(names[share:]), options)
-
-
-def _failed(task: Hidden, reason: str) -> Row:
-    return _row(task, nothing(reason), TASK_LIMIT_S)
 
 
 def _measure(task: Hidden) -> Row:

@@ -7,7 +7,7 @@ differences resample groups of tasks. Seeds are too few to resample: each one's 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -171,13 +171,13 @@ def _learned(table: Json, baseline: str) -> Iterator[str]:
             yield f"{table['about']}: {word} {baseline}: {listing}."
     unclear = [row for row in compared if row["paired"]["low"] <= 0 <= row["paired"]["high"]]
     if unclear:
-        listing = ", ".join(f"{row['method']}{_least(row['paired'])}" for row in unclear)
+        # The smallest difference that would mostly have been found, where one can be given.
+        finds = [row["paired"]["mde"] for row in unclear]
+        listing = ", ".join(
+            row["method"] + ("" if mde is None else f" (finds {100 * mde:.0f} points or more)")
+            for row, mde in zip(unclear, finds, strict=True)
+        )
         yield f"{table['about']}: no difference to {baseline} is shown for {listing}."
-
-
-def _least(paired: Mapping[str, Any]) -> str:
-    """The smallest difference that would mostly have been found, where one can be given."""
-    return "" if paired["mde"] is None else f" (finds {100 * paired['mde']:.0f} points or more)"
 
 
 def rows_of(table: Json) -> list[list[str]]:
@@ -216,19 +216,11 @@ def write(found: Json, out: Path) -> None:
         **found,
         head=head_of(found),
         shown=[(table, rows_of(table)) for table in found["measured"]],
-        costs=_costs(found["methods"]),
+        costs=[
+            [one["name"], one["about"], "–" if one["seconds"] is None else f"{one['seconds'] / 60:.1f} min"]
+            for one in found["methods"]
+        ],
         sentences=learned(found),
     )
     jsonl.write_text(out, page)
     jsonl.write_json(out.with_suffix(".json"), found)
-
-
-def _costs(methods: Iterable[Mapping[str, Any]]) -> list[list[str]]:
-    return [
-        [
-            str(method["name"]),
-            str(method["about"]),
-            "–" if method["seconds"] is None else f"{method['seconds'] / 60:.1f} min",
-        ]
-        for method in methods
-    ]

@@ -47,7 +47,8 @@ def gather(
     """
     order = [path.name for path in models]
     found_models = [_model(path) for path in models if (path / "run/result.json").exists()]
-    runs = benchmarks.in_order([_eval(path.parent) for path in _finished(evals)], order)
+    finished = sorted([*evals.glob("*/result.json"), *evals.parent.glob("bench/*/result.json")])
+    runs = benchmarks.in_order([_eval(path.parent) for path in finished], order)
     reference = next((m["name"] for m in found_models if m["result"].get("task") == "edit"), "")
     found = {
         "data": [_json(path) for path in sorted(processed.glob("*.metadata.json"))],
@@ -81,11 +82,6 @@ def gather(
 
 def _json(path: Path) -> Any:
     return jsonl.read_json(path, "run that stage again, or move its folder away")
-
-
-def _finished(evals: Path) -> list[Path]:
-    """The results of all evaluations, and those of RuleBench beside them."""
-    return sorted([*evals.glob("*/result.json"), *evals.parent.glob("bench/*/result.json")])
 
 
 def _model(path: Path) -> Json:

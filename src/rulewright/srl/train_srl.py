@@ -52,11 +52,11 @@ def train_srl(config: SrlConfig) -> dict[str, Any]:
         train = _rows(config.train, rejected)
         # The first ones of a file would be of a few groups only.
         dev = draw(_rows(config.dev, rejected), config.eval_rows, lambda step: f"dev {step.id}")
-        scorers = [
+        learn, watch = (
             StepScorer(steps, config.reward, engine, config.generality)
             for steps in (train[: config.limit or None], dev)
-        ]
-        return Tasks(*scorers, f"srl_{config.reward}", rejected)
+        )
+        return Tasks(learn, watch, f"srl_{config.reward}", rejected)
 
     return job.train_on("srl", config, [config.train, config.dev], tasks)
 

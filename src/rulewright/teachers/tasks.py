@@ -65,6 +65,8 @@ def parse_task(row: Mapping[str, Any]) -> TeacherTask | str:
         elsewhere = CodeElsewhere.model_validate(known)
     except ValidationError:
         return "bad_siblings"
+    said = known.get("provenance")
+    provenance: Mapping[str, Any] = said if isinstance(said, dict) else {}
     given = known.get("id") or row.get("task_id") or row.get("id")
     task_id = str(given or record_id(instruction, pre, target or "", language))
     return TeacherTask(
@@ -75,15 +77,11 @@ def parse_task(row: Mapping[str, Any]) -> TeacherTask | str:
         target=target.replace("\r\n", "\n") if target is not None else None,
         tests=_text(known.get("tests")),
         action=_text(known.get("action")),
-        tier=_tier(known.get("provenance")),
+        tier=_text(provenance.get("tier")) or "",
         group=str(known.get("group") or task_id),
         source=str(known.get("source") or "manifest"),
         elsewhere=elsewhere,
     )
-
-
-def _tier(provenance: object) -> str:
-    return _text(provenance.get("tier")) or "" if isinstance(provenance, dict) else ""
 
 
 def _text(value: object) -> str | None:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from rulewright import console, jsonl
 from rulewright.engine import Engine
@@ -36,7 +36,7 @@ def prepare(config: C) -> C:
     """
     hub = "push_to_hub" in config.trainer
     environment.prepare(config.threads, config.model, config.device, config.processes, hub)
-    return cast(C, config.model_copy(update={"model": checkpoint(config.model)}))
+    return config.model_copy(update={"model": checkpoint(config.model)})
 
 
 def require_libraries() -> None:

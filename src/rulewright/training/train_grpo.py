@@ -73,8 +73,8 @@ def train_grpo(config: GrpoConfig) -> dict[str, Any]:
         if not train or not dev:
             raise UsageError(f"{len(train)} training and {len(dev)} dev records", "name files that have some")
         runner = _runner(config, [*train, *dev], stack)
-        scorers = [EnvironmentScorer(some, engine, runner, config.weights) for some in (train, dev)]
-        return Tasks(*scorers, "environment")
+        learn, watch = (EnvironmentScorer(some, engine, runner, config.weights) for some in (train, dev))
+        return Tasks(learn, watch, "environment")
 
     return job.train_on("grpo", config, inputs, tasks)
 
