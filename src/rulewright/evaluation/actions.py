@@ -61,7 +61,7 @@ class Actions(heldout.RecordBenchmark[ActionsConfig]):
         return {"skipped": self.skipped, **summarize(rows, self.config.seed)}
 
     def report(self, result: dict[str, Any]) -> Iterator[str]:
-        yield tables.text(f"{result['run']}: {result['n_tasks']} tasks", result["metrics"], ACTIONS)
+        yield from super().report(result)
         yield console.counted("verdicts:", result["verdicts"])
         rules = result["rules_per_task"]
         if rules["n"]:

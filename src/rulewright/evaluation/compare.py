@@ -87,7 +87,7 @@ def compare(
             "compare runs on the same data; --metric names a measure, or a field of their rows",
         )
     groups = {**tables.groups_of(a.rows), **tables.groups_of(b.rows)}
-    found = _Pair(values_a, values_b, groups, measure, seed)
+    found = PairedValues(values_a, values_b, groups, measure, seed)
     paired = found.paired(both)
     gained, lost = stats.flips({t: values_a[t] for t in both}, {t: values_b[t] for t in both})
     single = all(value in (0, 1) for t in both for value in (values_a[t], values_b[t]))
@@ -138,8 +138,8 @@ def share_tasks(a: Run, b: Run) -> bool:
 
 
 @dataclass(frozen=True)
-class _Pair:
-    """Values of one measure in both runs, by task."""
+class PairedValues:
+    """Values of one measure on two sides, by task."""
 
     a: dict[str, float]
     b: dict[str, float]
@@ -215,7 +215,7 @@ def _others(a: Run, b: Run, measures: Sequence[Measure], groups: dict[str, str],
         values_a, values_b = _values(a, measure), _values(b, measure)
         both = sorted(set(values_a) & set(values_b))
         if both:
-            pair = _Pair(values_a, values_b, groups, measure, seed)
+            pair = PairedValues(values_a, values_b, groups, measure, seed)
             found[measure.name] = {
                 "unit": measure.unit,
                 "mean_a": pair.mean(values_a, both),
@@ -225,7 +225,7 @@ def _others(a: Run, b: Run, measures: Sequence[Measure], groups: dict[str, str],
     return found
 
 
-def _by(name: str, a: Run, b: Run, pair: _Pair) -> dict[str, Any]:
+def _by(name: str, a: Run, b: Run, pair: PairedValues) -> dict[str, Any]:
     """Paired differences within each value of a field, most tasks first."""
     rows = [row for row in (*a.rows, *b.rows) if row["task"] in pair.a and row["task"] in pair.b]
     tasks = {value: {row["task"] for row in part} for value, part in tables.parts(rows, name).items()}

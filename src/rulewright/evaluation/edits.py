@@ -38,7 +38,7 @@ class Edits(heldout.RecordBenchmark[EditsConfig]):
         return {"skipped": self.skipped, **summarize(rows, self.records.values(), self.config.seed)}
 
     def report(self, result: dict[str, Any]) -> Iterator[str]:
-        yield tables.text(f"{result['run']}: {result['n_tasks']} tasks", result["metrics"], EDITS)
+        yield from super().report(result)
         baseline = result["repeat_input"]
         shown = {k: baseline[k] for k in ("exact", "change_similarity", "file_similarity")}
         yield tables.text("repeating the input:", shown, EDITS)

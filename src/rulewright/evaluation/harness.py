@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from rulewright import console, jsonl
 from rulewright.errors import RulewrightError, UsageError
+from rulewright.evaluation import tables
 from rulewright.evaluation.measures import Measures
 from rulewright.evaluation.measures import Row as Row
 from rulewright.evaluation.settings import EvalConfig
@@ -140,9 +141,9 @@ class Benchmark(ABC, Generic[Config]):
     def summary(self, rows: Sequence[Row]) -> Result:
         """Everything the rows say."""
 
-    @abstractmethod
     def report(self, result: Result) -> Iterator[str]:
         """The result for a person, in lines and tables."""
+        yield tables.text(f"{result['run']}: {result['n_tasks']} tasks", result["metrics"], self.measures)
 
     def generator(self) -> Generator:
         """The model that answers."""

@@ -95,7 +95,7 @@ class Refactor(Benchmark[RefactorConfig]):
         }
 
     def report(self, result: dict[str, Any]) -> Iterator[str]:
-        yield tables.text(f"{result['run']}: {result['n_tasks']} tasks", result["metrics"], REFACTOR)
+        yield from super().report(result)
         yield console.counted("verdicts:", result["verdicts"])
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from rulewright import console, jsonl, stats, templates
+from rulewright import console, jsonl, templates
 from rulewright.evaluation import compare, tables
 from rulewright.evaluation.measures import BENCHMARKS, Measure, Row
 
@@ -135,25 +135,16 @@ def _values(runs: Sequence[Sequence[Row]], measure: Measure, best: bool) -> _Val
 
 
 def _row(name: str, values: _Values, baseline: _Values | None, measure: Measure) -> Json:
-    order = sorted(values.tasks)
-    groups = [values.groups[task] for task in order]
-    rate = measure.unit == "rate"
-    row: Json = {
+    other = values if baseline is None else baseline
+    pair = compare.PairedValues(other.tasks, values.tasks, values.groups, measure, 0)
+    both = sorted(values.tasks.keys() & other.tasks.keys())
+    return {
         "method": name,
-        "estimate": stats.estimate([values.tasks[t] for t in order], groups, rate=rate).to_dict(),
+        "estimate": pair.mean(values.tasks, sorted(values.tasks)),
         "by_seed": [round(value, 6) for value in values.by_seed],
         "literal": values.literal,
-        "paired": None,
+        "paired": pair.paired(both).to_dict() if other is not values and both else None,
     }
-    both = [] if baseline is None else sorted(values.tasks.keys() & baseline.tasks.keys())
-    if baseline is not None and values is not baseline and both:
-        row["paired"] = stats.paired(
-            [baseline.tasks[t] for t in both],
-            [values.tasks[t] for t in both],
-            [values.groups[t] for t in both],
-            rate=rate,
-        ).to_dict()
-    return row
 
 
 def learned(found: Json) -> list[str]:

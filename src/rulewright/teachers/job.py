@@ -140,10 +140,7 @@ def estimate(config: TeacherConfig, tasks: Sequence[TeacherTask]) -> dict[str, A
 def write_figures(config: TeacherConfig) -> list[dict[str, Any]]:
     """The figures over all raw files of the folder, written and given."""
     files = sorted(config.out.glob("*.jsonl"))
-    summary = [
-        {"teacher": teacher, "model": model, "source": source, **count.to_dict()}
-        for (teacher, model, source), count in tally(files).items()
-    ]
+    summary = tally(files)
     page = templates.render("teachers.md.jinja", files=[file.name for file in files], rows=summary)
     jsonl.write_text(config.metrics, page)
     jsonl.write_json(config.metrics.with_suffix(".json"), summary)

@@ -6,7 +6,7 @@ finds; the official status, on what the official extraction finds, stands beside
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import cache
@@ -112,8 +112,7 @@ class CanItEdit(Benchmark[CanItEditConfig]):
         if not self.config.gold:
             return super().generator()
         golds = cache(self._gold_answer)
-        items = zip(self.items("full"), self.tasks.values(), strict=True)
-        return GoldGenerator({item.digest: golds(problem) for item, (problem, _) in items})
+        return GoldGenerator(self.items("full"), lambda task: golds(self.tasks[task][0]))
 
     def _gold_answer(self, problem: Problem) -> str:
         wanted = problem.after if self.config.gold == "after" else problem.before
@@ -181,19 +180,19 @@ class CanItEdit(Benchmark[CanItEditConfig]):
 
 
 class GoldGenerator(Generator):
-    """Gives prepared answers, by the digest of the prompt."""
+    """Something other than a model that answers questions, each when it is asked."""
 
     name = "gold"
     style: Style = "full"
 
-    def __init__(self, texts: Mapping[str, str]) -> None:
-        self._texts = texts
+    def __init__(self, items: Sequence[Item], answer: Callable[[str], str]) -> None:
+        self._tasks, self._answer = {item.digest: item.task for item in items}, answer
 
     def stream(
         self, prompts: Sequence[Prompt], sampling: Sampling, languages: Sequence[Language] | None = None
     ) -> Iterator[tuple[int, list[Completion]]]:
         for i, prompt in enumerate(prompts):
-            text = self._texts[Item("", prompt).digest]
+            text = self._answer(self._tasks[Item("", prompt).digest])
             yield i, [Completion(text, 0, "stop")] * sampling.n
 
 

@@ -83,7 +83,12 @@ class RuleBench(Benchmark[RulesConfig]):
     def generator(self) -> Generator:
         if not self.config.miner:
             return super().generator()
-        return GoldGenerator(_MinedAnswers(self.items("full"), self.tasks))
+
+        def answer(task: str) -> str:
+            action = mined(self.tasks[task])
+            return render_response(action) if action else ""
+
+        return GoldGenerator(self.items("full"), answer)
 
     def score(self, answers: Sequence[Answer]) -> Iterator[Row]:
         for answer in answers:
@@ -103,18 +108,6 @@ class RuleBench(Benchmark[RulesConfig]):
     def report(self, result: dict[str, Any]) -> Iterator[str]:
         title = f"{result['run']}: {result['n_tasks']} items, track {result['track']}"
         yield tables.text(title, result["metrics"], RULES)
-
-
-class _MinedAnswers(dict[str, str]):
-    """What the miner answers, by the digest of the prompt; mined when it is asked for."""
-
-    def __init__(self, asked: Sequence[Item], tasks: dict[str, BenchItem]) -> None:
-        super().__init__()
-        self._tasks = {item.digest: tasks[item.task] for item in asked}
-
-    def __missing__(self, digest: str) -> str:
-        action = mined(self._tasks[digest])
-        return render_response(action) if action else ""
 
 
 def mined(item: BenchItem) -> Action | None:
