@@ -346,7 +346,7 @@ def test_records_without_an_action_are_left_out_unless_wanted(
 
 def test_missing_input_and_missing_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["eval", "edits", "--model", "m", "--base-url", "http://x/v1", "--input", "absent"]) == 2
-    assert "absent: no such file" in capsys.readouterr().err
+    assert "absent: no such data file" in capsys.readouterr().err
     path = tmp_path / "r.jsonl"
     path.write_text("")
     command = ["eval", "edits", "--input", str(path), "--out", str(tmp_path / "o")]

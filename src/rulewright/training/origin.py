@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from rulewright import yaml12
+import yaml
+
 from rulewright.generation.notes import adapter_base, checkpoint_note
 
 _DEPTH: Final = 16
@@ -53,18 +53,12 @@ def _first(value: Any) -> str:
 
 def _front_matter(path: Path) -> dict[str, Any]:
     """The YAML at the head of a model's card; empty where there is none that can be read."""
+    from huggingface_hub import metadata_load
+
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+        return metadata_load(path) or {}
+    except (OSError, ValueError, yaml.YAMLError):
         return {}
-    found = re.match(r"---\n(.*?)\n---(\n|\Z)", text, re.DOTALL)
-    if found is None:
-        return {}
-    try:
-        value = yaml12.load(found.group(1))
-    except yaml12.YamlError:
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _hub_license(model: str) -> str:
