@@ -97,8 +97,8 @@ def test_what_comes_with_the_weights(adapter: Path, base: Path, tmp_path: Path) 
     assert answers[0] == answers[1]
 
 
-def test_merging_from_training_keeps_the_run(adapter: Path, tmp_path: Path) -> None:
-    """`lora.merge` writes into a folder that holds `run/`, and may hold the adapter itself."""
+def test_merging_into_the_own_folder_keeps_the_run(adapter: Path, tmp_path: Path) -> None:
+    """A folder that training wrote holds `run/`, and the adapter itself."""
     from rulewright.training.merge import merge
 
     out = tmp_path / "model"

@@ -184,16 +184,6 @@ def test_under_zero3_a_continued_adapter_has_the_type_of_its_base(
     assert types() == {"torch.bfloat16"}
 
 
-def test_shards_cannot_be_merged(
-    data: Callable[[str], str], whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
-    monkeypatch.setenv("FSDP_VERSION", "2")
-    with pytest.raises(ConfigError, match="is not possible where FSDP shards"):
-        sft(data, whole, tmp_path / "out", lora=LoraConfig(r=2, merge=True))
-    assert not (tmp_path / "out").exists()
-
-
 def test_nothing_to_train_on_leaves_the_folder_free(
     data: Callable[[str], str], whole: Path, tmp_path: Path
 ) -> None:

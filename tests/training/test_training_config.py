@@ -65,12 +65,6 @@ def test_model_and_tiny_exclude_each_other() -> None:
             check(config)
 
 
-def test_merging_into_four_bit_weights_is_refused() -> None:
-    config = SftConfig(mix=MIX, model="m", quantize="nf4", lora=LoraConfig(merge=True))
-    with pytest.raises(ConfigError, match=r"lora\.merge"):
-        check(config)
-
-
 @pytest.mark.parametrize(("style", "think"), [("full", False), ("brief", True)])
 def test_an_answer_without_what_the_prompt_asks_for_is_refused(style: Any, think: bool) -> None:
     config = SftConfig(mix=MIX, model="m", task="action", prompt_style=style, think=think)

@@ -106,12 +106,6 @@ def arguments(config: SftConfig, prepared: PreparedData, run: RunDir) -> SFTConf
     if config.bucket:
         ours["train_sampling_strategy"] = "sequential"
     made = trl_arguments(SFTConfig, {**ours, **options})
-    sharded = environment.shards(made)
-    if sharded and config.lora is not None and config.lora.merge:
-        raise ConfigError(
-            f"`lora.merge` is not possible where {sharded} shards the weights",
-            "train the adapter, and merge it afterwards: rulewright merge",
-        )
     if "per_device_eval_batch_size" not in options:
         # An evaluation packs rows and joins a batch into one as training does: it must not be larger.
         made.per_device_eval_batch_size = made.per_device_train_batch_size

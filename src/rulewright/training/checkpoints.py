@@ -139,12 +139,7 @@ def write_note(folder: Path, style: Style, thinking: bool | None, task: str, bas
 
 def save(config: SftConfig, style: Style, thinking: bool | None, trainer: Any, tokenizer: Any) -> None:
     """Write what transformers loads: weights (or adapter), tokenizer, and how to ask it."""
-    if config.lora is not None and config.lora.merge:
-        merged = trainer.accelerator.unwrap_model(trainer.model).merge_and_unload()
-        if environment.is_main():
-            merged.save_pretrained(config.out)
-    else:
-        trainer.save_model(str(config.out))
+    trainer.save_model(str(config.out))
     if not environment.is_main():
         return
     tokenizer.save_pretrained(config.out)

@@ -53,8 +53,6 @@ class LoraConfig(Section):
     dropout: float = Field(default=0.0, ge=0, lt=1)
     target_modules: str | list[str] = "all-linear"
     """`all-linear` (every linear layer but the head), or names of modules."""
-    merge: bool = False
-    """Write merged full weights instead of the adapter (not with `quantize`)."""
 
 
 # Options of trl.SFTConfig that follow from fields below.
@@ -243,8 +241,6 @@ def check(config: SftConfig) -> None:
         found.append("`mix` is empty: no training records are named")
     if config.quantize != "none" and config.lora is None:
         found.append("`quantize: nf4` trains adapters only: add a `lora` section")
-    if config.quantize != "none" and config.lora is not None and config.lora.merge:
-        found.append("`lora.merge` is not possible with `quantize: nf4`: merge into the unquantised base")
     if config.quantize != "none" and config.tiny is not None:
         found.append("`quantize` needs a checkpoint, not a new tiny model")
     if config.tiny is not None and config.tiny.hidden_size % config.tiny.n_heads:

@@ -84,7 +84,7 @@ def _train(config: PolicyConfig, tasks: Tasks, inputs: Sequence[Path]) -> dict[s
     callbacks.close_logs(trainer)
     result: dict[str, Any] = {}
     if trainer.accelerator.is_main_process:
-        _publish_best(run.path / "best", config)
+        _publish_best(run.path / "best", config.out)
         result = _result(config, tasks, trainer, watch, time.monotonic() - started)
         publish(run, config, curves=True)
         card.write(config, result, run.facts())
@@ -285,16 +285,9 @@ def _dataset(scorer: Scorer, tokenizer: Any, style: Any, max_prompt_tokens: int)
     return Dataset.from_list(rows)
 
 
-def _publish_best(best: Path, config: PolicyConfig) -> None:
-    """Put the best checkpoint into the model folder: as it is, or an adapter merged into its base."""
-    config.out.mkdir(parents=True, exist_ok=True)
-    if config.lora is not None and config.lora.merge:
-        from peft import AutoPeftModelForCausalLM
-
-        dtype = "auto" if config.dtype == "auto" else getattr(torch, config.dtype)
-        merged = AutoPeftModelForCausalLM.from_pretrained(best, dtype=dtype)
-        merged.merge_and_unload().save_pretrained(config.out)
+def _publish_best(best: Path, out: Path) -> None:
+    """Put the best checkpoint into the model folder."""
+    out.mkdir(parents=True, exist_ok=True)
     for path in sorted(best.iterdir()):
-        weights = path.name.startswith("adapter_") and config.lora is not None and config.lora.merge
-        if path.name not in ("step.json", "training_args.bin", "README.md") and not weights:
-            shutil.copy(path, config.out / path.name)
+        if path.name not in ("step.json", "training_args.bin", "README.md"):
+            shutil.copy(path, out / path.name)
