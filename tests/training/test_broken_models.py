@@ -16,7 +16,7 @@ import pytest
 
 from rulewright import jsonl
 from rulewright.data.mix import MixEntry
-from rulewright.errors import ConfigError, RulewrightError, UsageError
+from rulewright.errors import RulewrightError, UsageError
 from rulewright.generation.open import GeneratorConfig, checkpoint_facts
 from rulewright.prompts import Message, Style
 from rulewright.srl.scoring import Scored

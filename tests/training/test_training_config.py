@@ -14,7 +14,6 @@ from rulewright.data.mix import MixEntry
 from rulewright.errors import ConfigError
 from rulewright.training.config import (
     OWNED,
-    LoraConfig,
     SftConfig,
     TinyConfig,
     check,
