@@ -14,11 +14,15 @@ from rulewright.stats import wilson
 from rulewright.verdict import Verdict
 
 
+Key = tuple[str, str, str]
+
+
 def tally(paths: Iterable[Path]) -> list[dict[str, Any]]:
     """What the rows of raw files come to, for each teacher, model and source in order."""
-    counts: defaultdict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
-    verdicts, tiers = defaultdict(Counter[str]), defaultdict(Counter[str])
-    tasks: defaultdict[tuple[str, str, str], set[str]] = defaultdict(set)
+    counts: defaultdict[Key, Counter[str]] = defaultdict(Counter)
+    verdicts: defaultdict[Key, Counter[str]] = defaultdict(Counter)
+    tiers: defaultdict[Key, Counter[str]] = defaultdict(Counter)
+    tasks: defaultdict[Key, set[str]] = defaultdict(set)
     for path in paths:
         for value in jsonl.read(path):
             row = TrajectoryStep.model_validate(value)
