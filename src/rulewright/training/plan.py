@@ -25,7 +25,7 @@ from rulewright.training.architecture import Architecture
 from rulewright.training.config import SftConfig, TinyConfig, check
 from rulewright.training.duration import Cpu, Machine, Range
 from rulewright.training.memory import DEVICES, GIB, Device, Sharding
-from rulewright.training.plan_parts import HALVED, PlannedRun, Site, Stage
+from rulewright.training.plan_parts import HALVED, PlannedRun, Stage
 from rulewright.training.train_grpo import GrpoConfig
 
 RunConfig = SftConfig | SrlConfig | GrpoConfig
@@ -243,12 +243,12 @@ def make(stage: Stage, config: RunConfig, source: Start, where: Machine, shardin
     Raises:
         UsageError: the data are not there, not valid, or none of them fits.
     """
-    place = Site(where, source.architecture, sharding)
+    place = (where, source.architecture, sharding)
     run: PlannedRun
     if isinstance(config, SftConfig):
-        run = plan_sft.SftRun(config, plan_sft.data(config, source.style), place)
+        run = plan_sft.SftRun(config, plan_sft.data(config, source.style), *place)
     else:
-        run = plan_policy.PolicyRun(config, plan_policy.data(config, source.style), place)
+        run = plan_policy.PolicyRun(config, plan_policy.data(config, source.style), *place)
     available = round(where.device.memory_gib / (where.devices if where.is_cpu else 1), 1)
     usual = run.forecast()
     halved, halvings = _halve(run, available)
@@ -295,7 +295,7 @@ def _halve(run: PlannedRun, available: float) -> tuple[PlannedRun, list[str]]:
     notes = []
     for phase in HALVED:
         first, n = 0.0, 0
-        while not run.place.sharded and (total := sum(_needed(run).get(phase, {}).values())) > available:
+        while not run.sharded and (total := sum(_needed(run).get(phase, {}).values())) > available:
             smaller = run.halved(phase)
             if smaller is None:
                 break
@@ -313,7 +313,7 @@ def _halve(run: PlannedRun, available: float) -> tuple[PlannedRun, list[str]]:
 def _needed(run: PlannedRun) -> dict[str, dict[str, float]]:
     """GiB of each phase, by part, with what is there all the time."""
     there = memory.resident(run.setup())
-    if run.place.machine.is_cpu:
+    if run.machine.is_cpu:
         there[_CONTEXT] = _CPU_CONTEXT_GIB
     return {name: there | added for name, added in run.phases().items()}
 

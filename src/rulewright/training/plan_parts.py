@@ -1,4 +1,4 @@
-"""What the plans of all stages share: the place of a run, and what an estimate holds."""
+"""What the plans of all stages share: a run with its place, and what an estimate holds."""
 
 from __future__ import annotations
 
@@ -25,22 +25,6 @@ HALVED: Final = ("rollouts", "answers")
 BATCH: Final = 8
 # TRL's and transformers' default of `num_train_epochs`.
 _EPOCHS: Final = 3.0
-
-
-@dataclass(frozen=True)
-class Site:
-    """Where a run is to take place, and what it trains there."""
-
-    machine: Machine
-    architecture: Architecture
-    sharding: Sharding
-    ask_at_once: int = 1 << 30
-    """Held-out answers that are generated together, at most: memory does not suffice for more."""
-
-    @property
-    def sharded(self) -> bool:
-        """Whether no device holds all weights."""
-        return self.sharding in ("fsdp", "zero3") and self.machine.devices > 1
 
 
 class Data(NamedTuple):
@@ -72,7 +56,16 @@ class PlannedRun(ABC):
 
     config: Any
     data: Data
-    place: Site
+    machine: Machine
+    architecture: Architecture
+    sharding: Sharding
+    ask_at_once: int = 1 << 30
+    """Held-out answers that are generated together, at most: memory does not suffice for more."""
+
+    @property
+    def sharded(self) -> bool:
+        """Whether no device holds all weights."""
+        return self.sharding in ("fsdp", "zero3") and self.machine.devices > 1
 
     @abstractmethod
     def setup(self) -> Setup:
@@ -113,7 +106,7 @@ class PlannedRun(ABC):
 
     def asking(self, step: Setup, usual: Answers, most: Answers, n: int) -> Range:
         """Seconds for so many answers, batch after batch, of the usual length to the longest."""
-        machine = self.place.machine
+        machine = self.machine
         ends = Range(machine.generation_s(step, usual).low, machine.generation_s(step, most).high)
         return ends.times(math.ceil(n / max(1, most.rows)))
 
@@ -122,19 +115,19 @@ class PlannedRun(ABC):
         for name in ("activation_checkpointing", "gradient_checkpointing"):
             if self.option(name, None) is not None:
                 return bool(self.option(name, None))
-        return not self.place.machine.is_cpu
+        return not self.machine.is_cpu
 
     def micro_batch(self, tokens: int, rows: int, masked: bool) -> Setup:
         """A micro-batch of this run."""
-        config, place = self.config, self.place
+        config = self.config
         four_bits = config.quantize == "nf4"
         held, _ = weights_dtype(
             config.dtype, adapters=config.lora is not None, quantized=four_bits,
-            masters=place.sharding != "none", fast=place.machine.fast_bf16,
+            masters=self.sharding != "none", fast=self.machine.fast_bf16,
         )  # fmt: skip
         return Setup(
-            place.architecture, tokens, config.lora.r if config.lora else 0, four_bits,
-            4 if held == "float32" else 2, place.sharding, place.machine.devices,
+            self.architecture, tokens, config.lora.r if config.lora else 0, four_bits,
+            4 if held == "float32" else 2, self.sharding, self.machine.devices,
             checkpointing=self.recomputes(), masked=masked, rows=rows,
         )  # fmt: skip
 

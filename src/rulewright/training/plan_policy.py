@@ -59,19 +59,6 @@ class _Batch(NamedTuple):
     """Forward passes over the rollouts beside the one that is trained on."""
 
 
-def _batch(run: PolicyRun) -> _Batch:
-    options, devices = {**DEFAULTS, **run.config.trainer}, run.place.machine.devices
-    rows, accumulated = run.batches()
-    whole = options.get("generation_batch_size")
-    windows = whole // (rows * devices) if whole else options.get("steps_per_generation") or accumulated
-    micro_steps = max(1, windows) * int(options.get("num_iterations", 1))
-    forwards = int(accumulated % micro_steps != 0) + int(float(options["beta"]) > 0)
-    return _Batch(
-        rows, accumulated, rows * max(1, windows), micro_steps / accumulated,
-        int(options["num_generations"]), int(options["max_completion_length"]), forwards,
-    )  # fmt: skip
-
-
 def data(config: SrlConfig | GrpoConfig, style: Style | None) -> Data:
     """Lengths of all tasks: prompts, and the answers that the data hold."""
     meter = Meter(config.model, None)
@@ -117,7 +104,16 @@ class PolicyRun(PlannedRun):
 
     @property
     def _batch(self) -> _Batch:
-        return _batch(self)
+        options, devices = {**DEFAULTS, **self.config.trainer}, self.machine.devices
+        rows, accumulated = self.batches()
+        whole = options.get("generation_batch_size")
+        windows = whole // (rows * devices) if whole else options.get("steps_per_generation") or accumulated
+        micro_steps = max(1, windows) * int(options.get("num_iterations", 1))
+        forwards = int(accumulated % micro_steps != 0) + int(float(options["beta"]) > 0)
+        return _Batch(
+            rows, accumulated, rows * max(1, windows), micro_steps / accumulated,
+            int(options["num_generations"]), int(options["max_completion_length"]), forwards,
+        )  # fmt: skip
 
     @property
     def _served(self) -> bool:
@@ -143,7 +139,7 @@ class PolicyRun(PlannedRun):
     @property
     def _ask_at_once(self) -> int:
         """Held-out answers that are generated together."""
-        return min(max(_DEV_BATCH, self._batch.rows), max(1, self.data.n_dev), self.place.ask_at_once)
+        return min(max(_DEV_BATCH, self._batch.rows), max(1, self.data.n_dev), self.ask_at_once)
 
     def phases(self) -> Phases:
         step, prompt, dev = self.setup(), self._longest_prompt, self.data.dev
@@ -162,7 +158,7 @@ class PolicyRun(PlannedRun):
 
     def forecast(self) -> Forecast:
         config, train, batch = self.config, self.data.train, self._batch
-        rows_per_step = batch.rows * batch.accumulated * self.place.machine.devices
+        rows_per_step = batch.rows * batch.accumulated * self.machine.devices
         steps = int(self.option("max_steps", -1))
         if steps <= 0:
             steps = max(1, math.ceil(train.n * batch.group / rows_per_step * self.epochs()))
@@ -187,7 +183,7 @@ class PolicyRun(PlannedRun):
 
     def _generating(self, usual: Answers, most: Answers) -> Range:
         """Seconds of one generation batch: one round of usual answers, to all rounds of the longest."""
-        step, machine = self.setup(), self.place.machine
+        step, machine = self.setup(), self.machine
         if self._served:
             wanted = [n * machine.devices for n in self._rounds()]
             low = self._serving(step, usual, wanted[0]).low
@@ -198,9 +194,9 @@ class PolicyRun(PlannedRun):
 
     def _serving(self, step: Setup, answers: Answers, n: float) -> Range:
         """Seconds of the server for so many answers, as many at once as all processes ask."""
-        asked = self.config.server.concurrency * self._batch.group * self.place.machine.devices
+        asked = self.config.server.concurrency * self._batch.group * self.machine.devices
         at_once = min(math.ceil(n), asked)
-        batch = self.place.machine.served_s(step, answers._replace(rows=at_once))
+        batch = self.machine.served_s(step, answers._replace(rows=at_once))
         return batch.times(math.ceil(n / at_once))
 
     def _scoring(self) -> Range:
@@ -218,7 +214,7 @@ class PolicyRun(PlannedRun):
             tokens, rows = self._joined(answers.prompt, answers.completion)
             step = replace(worst, tokens=tokens, rows=rows)
             all_tokens = batch.accumulated * tokens
-            ends.append(self.place.machine.training_s(step, all_tokens, tokens / rows, batch.forwards))
+            ends.append(self.machine.training_s(step, all_tokens, tokens / rows, batch.forwards))
         return Range(ends[0].low, ends[1].high)
 
     def _answering(self, usual: Answers, most: Answers) -> Range:
@@ -227,7 +223,7 @@ class PolicyRun(PlannedRun):
         if self._served:
             n = self.data.n_dev * (1 + self.config.eval_samples)
             return Range(self._serving(step, usual, n).low, self._serving(step, most, n).high)
-        n = math.ceil(self.data.n_dev / self.place.machine.devices) * (1 + self.config.eval_samples)
+        n = math.ceil(self.data.n_dev / self.machine.devices) * (1 + self.config.eval_samples)
         return self.asking(step, usual._replace(rows=at_once), most._replace(rows=at_once), n)
 
     def _notes(self, usual: Answers) -> list[str]:
@@ -243,7 +239,7 @@ class PolicyRun(PlannedRun):
         ]
 
     def refused(self) -> str:
-        if not self.place.sharded:
+        if not self.sharded:
             return ""
         return (
             "train refuses sharded weights here: rollouts cannot be generated from shards. "
@@ -255,7 +251,7 @@ class PolicyRun(PlannedRun):
         if not n:
             return None
         if phase == "answers":
-            return replace(self, place=replace(self.place, ask_at_once=n)), n
+            return replace(self, ask_at_once=n), n
         return self.changed(generate_at_once=n), n
 
     def knobs(self, phase: str) -> Iterator[tuple[str, Self]]:
@@ -281,7 +277,7 @@ class PolicyRun(PlannedRun):
         groups = math.ceil(batch.rows / batch.group)
         joined = groups * prompt + batch.rows * completion
         # A window of its own on what a layer sees leaves no room for the mask that joins rows.
-        if self.place.architecture.local_layers or joined > (1 - _WORTH_JOINING) * plain:
+        if self.architecture.local_layers or joined > (1 - _WORTH_JOINING) * plain:
             return plain, batch.rows
         return joined, groups
 

@@ -77,7 +77,7 @@ class SftRun(PlannedRun):
             trained, _ = self.batches()
             rows = int(self.option("per_device_eval_batch_size", trained))
             added["dev loss"] = memory.evaluation(replace(step, tokens=step.tokens * rows // trained))
-            if not self.place.sharded:
+            if not self.sharded:
                 added["answers"] = memory.generation(step, self._answers())
         return added
 
@@ -85,10 +85,10 @@ class SftRun(PlannedRun):
         dev = self.data.dev if self.data.dev.n else self.data.train
         completion = self.config.answer_tokens(dev.longest_answer)
         prompt = min(dev.longest_prompt, self.config.max_length_tokens)
-        return Answers(min(_ASKED_AT_ONCE, self.data.n_dev, self.place.ask_at_once), prompt, completion)
+        return Answers(min(_ASKED_AT_ONCE, self.data.n_dev, self.ask_at_once), prompt, completion)
 
     def forecast(self) -> Forecast:
-        config, machine, train = self.config, self.place.machine, self.data.train
+        config, machine, train = self.config, self.machine, self.data.train
         step = self.setup()
         rows, accumulated = self.batches()
         per_row = config.max_length_tokens / max(1.0, train.mean) if self._packed else 1.0
@@ -105,7 +105,7 @@ class SftRun(PlannedRun):
             between = steps // config.eval_every_steps if config.eval_every_steps else 0
             n_asked = 2 * n_dev + between * max(1, n_dev // CURVE_SHARE)
             seconds["dev loss"] = machine.forward_s(step, (1 + between) * n_dev * self.data.dev.mean)
-            if self.place.sharded:
+            if self.sharded:
                 notes.append(
                     "no held-out answers: the weights are sharded; `rulewright eval` asks afterwards"
                 )
@@ -123,7 +123,7 @@ class SftRun(PlannedRun):
 
     def halved(self, phase: str) -> tuple[Self, int] | None:
         n = self._answers().rows // 2
-        return (replace(self, place=replace(self.place, ask_at_once=n)), n) if n else None
+        return (replace(self, ask_at_once=n), n) if n else None
 
     def knobs(self, phase: str) -> Iterator[tuple[str, Self]]:
         config = self.config
@@ -144,8 +144,8 @@ class SftRun(PlannedRun):
                 else "train adapters on 4-bit weights (`lora`, `quantize: nf4`)"
             )
             yield change, self.changed(lora=config.lora or LoraConfig(), quantize="nf4")
-            if self.place.sharding == "none" and self.place.machine.devices > 1:
-                sharded = replace(self, place=replace(self.place, sharding="fsdp"))
+            if self.sharding == "none" and self.machine.devices > 1:
+                sharded = replace(self, sharding="fsdp")
                 yield "shard the weights (--sharding fsdp, configs/accelerate/fsdp2.yaml)", sharded
         length = config.max_length_tokens
         while length // 2 >= _SHORTEST:

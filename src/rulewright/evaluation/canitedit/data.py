@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from rulewright import jsonl
+from rulewright.data.readers import open_parquet
 from rulewright.errors import MissingDependency, RulewrightError, UsageError, first_line
 
 Kind = Literal["descriptive", "lazy"]
@@ -88,7 +89,7 @@ def load(source: Path | None, revision: str = "main") -> list[Problem]:
         rows, place = _hub_rows(revision), HUB_NAME
     else:
         path, place = jsonl.require_file(source), str(source)
-        rows = _parquet_rows([path]) if path.suffix == ".parquet" else jsonl.read(path)
+        rows = open_parquet(path).read().to_pylist() if path.suffix == ".parquet" else jsonl.read(path)
     problems = [_problem(row, f"{place}, row {number}") for number, row in enumerate(rows, start=1)]
     if not problems:
         raise UsageError(f"{place}: holds no problem", "it should have 105")
@@ -106,17 +107,6 @@ def digest(problems: Sequence[Problem]) -> str:
     return sha.hexdigest()[:16]
 
 
-def _parquet_rows(paths: Sequence[Path]) -> Iterator[Mapping[str, Any]]:
-    import pyarrow.parquet as parquet
-    from pyarrow import ArrowException
-
-    for path in paths:
-        try:
-            yield from parquet.read_table(path).to_pylist()
-        except (ArrowException, OSError) as error:
-            raise UsageError(f"{path}: not a readable parquet file ({error})", "fetch it again") from error
-
-
 def _hub_rows(revision: str) -> Iterator[Mapping[str, Any]]:
     try:
         from huggingface_hub import snapshot_download
@@ -131,7 +121,8 @@ def _hub_rows(revision: str) -> Iterator[Mapping[str, Any]]:
             f"{HUB_NAME} cannot be fetched ({type(error).__name__}: {first_line(error)})",
             "fetch its parquet file elsewhere and name it with --input",
         ) from error
-    return _parquet_rows(sorted(Path(folder).rglob("*.parquet")))
+    for path in sorted(Path(folder).rglob("*.parquet")):
+        yield from open_parquet(path).read().to_pylist()
 
 
 def _problem(row: Mapping[str, Any], place: str) -> Problem:
