@@ -11,11 +11,13 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from rulewright import jsonl
-from rulewright.data.readers import open_parquet
+from rulewright.data import readers
+from rulewright.data.drafts import Drop
 from rulewright.errors import MissingDependency, RulewrightError, UsageError, first_line
 
 Kind = Literal["descriptive", "lazy"]
@@ -88,8 +90,7 @@ def load(source: Path | None, revision: str = "main") -> list[Problem]:
     if source is None:
         rows, place = _hub_rows(revision), HUB_NAME
     else:
-        path, place = jsonl.require_file(source), str(source)
-        rows = open_parquet(path).read().to_pylist() if path.suffix == ".parquet" else jsonl.read(path)
+        rows, place = _rows(jsonl.require_file(source)), str(source)
     problems = [_problem(row, f"{place}, row {number}") for number, row in enumerate(rows, start=1)]
     if not problems:
         raise UsageError(f"{place}: holds no problem", "it should have 105")
@@ -107,6 +108,14 @@ def digest(problems: Sequence[Problem]) -> str:
     return sha.hexdigest()[:16]
 
 
+def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
+    """The rows of a file; one that is none ends it: a benchmark is whole or not used."""
+    for item in chain.from_iterable(map(readers.items, readers.pieces(path))):
+        if isinstance(item.value, Drop):
+            raise RulewrightError(f"{item.place}: {item.value.detail}", "fetch it again")
+        yield item.value
+
+
 def _hub_rows(revision: str) -> Iterator[Mapping[str, Any]]:
     try:
         from huggingface_hub import snapshot_download
@@ -122,7 +131,7 @@ def _hub_rows(revision: str) -> Iterator[Mapping[str, Any]]:
             "fetch its parquet file elsewhere and name it with --input",
         ) from error
     for path in sorted(Path(folder).rglob("*.parquet")):
-        yield from open_parquet(path).read().to_pylist()
+        yield from _rows(path)
 
 
 def _problem(row: Mapping[str, Any], place: str) -> Problem:
