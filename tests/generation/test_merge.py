@@ -97,19 +97,6 @@ def test_what_comes_with_the_weights(adapter: Path, base: Path, tmp_path: Path) 
     assert answers[0] == answers[1]
 
 
-def test_merging_into_the_own_folder_keeps_the_run(adapter: Path, tmp_path: Path) -> None:
-    """A folder that training wrote holds `run/`, and the adapter itself."""
-    from rulewright.training.merge import merge
-
-    out = tmp_path / "model"
-    shutil.copytree(adapter, out)
-    (out / "run").mkdir()
-    (out / "run" / "result.json").write_text("{}")
-    merge(adapter, out, "float32")
-    assert (out / "run" / "result.json").exists() and not (out / "adapter_config.json").exists()
-    assert torch.allclose(logits(adapter, "float32"), logits(out, "float32"), atol=2e-4)
-
-
 def no_folder(adapter: Path, tmp_path: Path) -> list[str]:
     return [str(tmp_path / "absent"), str(tmp_path / "out")]
 
@@ -185,10 +172,10 @@ def test_bad_input_is_one_message_and_leaves_nothing(
 
 
 def test_a_torn_merge_is_done_again(adapter: Path, tmp_path: Path) -> None:
-    """Killed while writing, it left a hidden folder only; the same command starts over."""
-    out = tmp_path / "merged"
-    (out / ".merging").mkdir(parents=True)
-    (out / ".merging" / "model.safetensors").write_bytes(b"half")
+    """Killed while writing, it left a hidden folder beside only; the same command starts over."""
+    out, part = tmp_path / "merged", tmp_path / ".merged.1.part"
+    part.mkdir()
+    (part / "model.safetensors").write_bytes(b"half")
     assert main(["merge", str(adapter), str(out), "--dtype", "float32"]) == 0
-    assert not (out / ".merging").exists()
+    assert not part.exists()
     assert torch.allclose(logits(adapter, "float32"), logits(out, "float32"), atol=2e-4)

@@ -37,12 +37,12 @@ def run(config: Config) -> int:
     """Check, merge, say what is there now."""
     from rulewright.generation.adapters import Adapter
     from rulewright.training import environment
-    from rulewright.training.merge import STAGING, merge
+    from rulewright.training.merge import merge
 
     if config.out.exists():
         if not config.out.is_dir():
             raise UsageError(f"{config.out}: is a file", "name a new folder")
-        if left := sorted(path.name for path in config.out.iterdir() if path.name != STAGING):
+        if left := sorted(path.name for path in config.out.iterdir()):
             raise UsageError(
                 f"{config.out}: not empty ({', '.join(left[:3])}); nothing is overwritten",
                 "name a new folder",

@@ -13,7 +13,7 @@ from typing import Any, Final
 from rulewright import console
 from rulewright.errors import MissingDependency, RulewrightError, first_line
 
-_STAY: Final = ["run/**", "*.log", ".merging/**"]
+_STAY: Final = ["run/**", "*.log"]
 
 
 def push(out: Path, options: Mapping[str, Any]) -> None:

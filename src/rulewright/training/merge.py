@@ -1,15 +1,14 @@
 """A LoRA adapter and its base → one plain checkpoint that any server loads.
 
-Invariant: the folder is whole or not there. Everything is written into a hidden folder
-inside it first and moved out at the end, the note (`rulewright.json`) last; what stood in the
-folder before stays. The base is loaded without quantization, whatever it was trained on.
+Invariant: the folder is whole or not there. The base is loaded without quantization,
+whatever the adapter was trained on.
 """
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from rulewright import folders, jsonl
 from rulewright.errors import MissingDependency, UsageError, first_line
@@ -17,8 +16,6 @@ from rulewright.generation.adapters import Adapter
 from rulewright.generation.notes import NOTE_FILE, checkpoint_note, has_tokenizer
 
 Dtype = Literal["auto", "bfloat16", "float16", "float32"]
-STAGING: Final = ".merging"
-"""In the folder that is written: what is not whole yet."""
 
 
 class Merged(NamedTuple):
@@ -38,7 +35,7 @@ def merge(adapter: str | Path, out: Path, dtype: Dtype = "auto", base: str = "")
 
     Args:
         adapter: folder with `adapter_config.json`.
-        out: folder to write to; other files in it stay.
+        out: folder to write, new or empty.
         dtype: of the merged weights; `auto`: as the base is stored.
         base: where the base is now, if not where the adapter says.
 
@@ -50,18 +47,19 @@ def merge(adapter: str | Path, out: Path, dtype: Dtype = "auto", base: str = "")
     source = found.require_base(base)
     model, tokenizer = _load(found, source, dtype)
     _require_space(model, out)
-    staging = out / STAGING
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
-    try:
-        model.save_pretrained(staging)
-        tokenizer.save_pretrained(staging)
+
+    def make(part: Path) -> None:
+        from safetensors import SafetensorError
+
+        try:
+            model.save_pretrained(part)
+        except (SafetensorError, RuntimeError) as error:  # a full disk, as the libraries tell it
+            raise OSError(None, str(error)) from error
+        tokenizer.save_pretrained(part)
         note = {**checkpoint_note(str(adapter)), "base": source, "merged": str(adapter)}
-        jsonl.write_json(staging / NOTE_FILE, note)
-    except (OSError, RuntimeError) as error:
-        shutil.rmtree(staging, ignore_errors=True)
-        raise folders.cannot_write(out, str(error)) from error
-    _move_out(staging, out)
+        jsonl.write_json(part / NOTE_FILE, note)
+
+    folders.make_whole(out, make, lambda: False)
     kept = str(next(model.parameters()).dtype).removeprefix("torch.")
     return Merged(out, source, kept, int(model.num_parameters()))
 
@@ -110,13 +108,3 @@ def _require_space(model: Any, out: Path) -> None:
             f"{out}: the merged weights take {needed / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB are free",
             "free the disk, or choose another folder",
         )
-
-
-def _move_out(staging: Path, out: Path) -> None:
-    """Move what is whole into place; the note is last, so its existence means done."""
-    for path in sorted(staging.iterdir(), key=lambda p: (p.name == NOTE_FILE, p.name)):
-        path.replace(out / path.name)
-    staging.rmdir()
-    # Merged into its own folder, the adapter would be loaded on top of itself.
-    for name in ("adapter_config.json", "adapter_model.safetensors"):
-        (out / name).unlink(missing_ok=True)
