@@ -11,7 +11,8 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 from trl.trainer.utils import add_fused_lm_head
 
-from rulewright.training.shared_prefix import IGNORED, can_share, pack
+from rulewright.training.data import IGNORED
+from rulewright.training.shared_prefix import can_share, pack
 
 PAD = 0
 

@@ -17,6 +17,8 @@ from rulewright.mining.text.lift import Lifted
 from rulewright.mining.text.tree import Node
 
 Shape = Literal["pattern", "transform", "delete", "insert", "rewrite", "lexical", "literal", "run"]
+REPEATING: Final = frozenset({"literal", "run"})
+"""Shapes that repeat statements as they stand."""
 
 MAX_ANCHOR_CHARS: Final = 2_500
 SNIPPET_CHARS: Final = 12

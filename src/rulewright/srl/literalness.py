@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from rulewright.actions import Rejection, parse_action, visit
+from rulewright.mining.candidate import REPEATING
 from rulewright.state.trajectory import TrajectoryStep
 
 FREE_TOKENS: Final = 12
@@ -22,8 +23,6 @@ TOKENS_A_VARIABLE: Final = 8
 FREE_NEW_TOKENS: Final = 24
 """Tokens that a fix may spell out beyond what it replaces."""
 UNTIERED: Final = "untiered"
-REPEATING: Final = frozenset({"literal", "run"})
-"""Shapes in which the miner repeats statements as they stand."""
 
 _MATCHED: Final = frozenset({"pattern", "context", "regex"})
 _FIXES: Final = frozenset({"fix", "template"})

@@ -13,7 +13,6 @@ from rulewright.state.trajectory import TrajectoryStep
 from rulewright.stats import wilson
 from rulewright.verdict import Verdict
 
-
 Key = tuple[str, str, str]
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
+from rulewright import folders
 from rulewright.data.mix import Mix, mix
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.errors import ConfigError, first_line
@@ -132,11 +134,12 @@ def tokenizer(config: SftConfig, prepared: PreparedData, run: RunDir) -> Any:
         return models.load_tokenizer(config.model, prepared.thinking)
     from transformers import AutoTokenizer
 
-    folder = run.path / "tokenizer"
-    if not (folder / "complete").exists():
-        made = tiny.make_tokenizer(*_texts(config, config.tiny, prepared), config.tiny)
-        made.save_pretrained(folder)
-        (folder / "complete").touch()
+    wanted, folder = config.tiny, run.path / "tokenizer"
+
+    def make(part: Path) -> None:
+        tiny.make_tokenizer(*_texts(config, wanted, prepared), wanted).save_pretrained(part)
+
+    folders.make_whole(folder, make, folder.exists)
     return AutoTokenizer.from_pretrained(folder)
 
 

@@ -20,8 +20,8 @@ import torch
 
 from rulewright.difftext import common_start
 from rulewright.generation.cpu import ATTENTION
+from rulewright.training.data import IGNORED
 
-IGNORED: Final = -100
 MIN_SAVED: Final = 0.2
 """Packing is worth its mask where it saves at least this share of the tokens."""
 

@@ -18,7 +18,7 @@ from rulewright.engine.applier import NotPorted, TooLarge, run_rule
 from rulewright.engine.rules import BadRule, Panicked, compile_rule
 from rulewright.languages import Language
 from rulewright.mining import callees, costs
-from rulewright.mining.candidate import Candidate
+from rulewright.mining.candidate import REPEATING, Candidate
 from rulewright.mining.judge.confidence import CONFIDENT, confidence
 from rulewright.mining.judge.soundness import effect
 from rulewright.mining.learn.generalize import CLAIM_BITS, anti_unify, is_reckless
@@ -94,7 +94,7 @@ class _Choice:
 
     @property
     def price(self) -> float:
-        literal = LAST_RESORT if self.candidate.shape in ("literal", "run") else 0.0
+        literal = LAST_RESORT if self.candidate.shape in REPEATING else 0.0
         lines = SEVERAL_LINES if "\n" in old_text(self.candidate.rule) else 0.0
         return self.candidate.cost + costs.STEP + literal + lines
 
