@@ -223,7 +223,8 @@ def resolve(path: str) -> list[Path]:
     named = Path(path)
     if named.is_dir():
         return resolve(str(named / "*.jsonl"))
-    found = sorted(Path(name) for name in glob.glob(path, recursive=True))  # noqa: PTH207  (absolute globs)
+    names = [path] if named.exists() else glob.glob(path, recursive=True)  # noqa: PTH207  (absolute globs)
+    found = sorted(map(Path, names))
     if not found:
         near = sorted(str(p) for p in named.parent.glob("*.jsonl"))[:5] if named.parent.is_dir() else []
         hint = (
