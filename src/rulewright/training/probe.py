@@ -13,7 +13,7 @@ from rulewright import jsonl
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.engine import Engine
 from rulewright.evaluation import actions, edits, measures
-from rulewright.evaluation.harness import Row
+from rulewright.evaluation.harness import Answer, Row
 from rulewright.generation.base import Sampling
 from rulewright.generation.local import LocalGenerator
 from rulewright.prompts import Style
@@ -107,45 +107,20 @@ class Prober:
         return {"metric": name, **paired(values[0], values[1], groups, self._config.seed).to_dict()}
 
     def _ask(self, records: Sequence[NormalizedRecord]) -> list[Row]:
-        limit = self._max_new_tokens
-        return ask(self._model(), self._tokenizer, records, self._config.task, self._style, limit)
-
-
-def ask(
-    model: Any,
-    tokenizer: Any,
-    records: Sequence[NormalizedRecord],
-    task: Task,
-    style: Style,
-    max_new_tokens: int,
-    batch_size: int = 0,
-) -> list[Row]:
-    """Answer greedily and score; one row a record, in order."""
-    generator = LocalGenerator(model, tokenizer, style, "in training", batch_size)
-    items = edits.item if task == "edit" else actions.item
-    asked = [items(record, style) for record in records]
-    sampling = Sampling(max_new_tokens=max_new_tokens)
-    answers = [found[0] for found in generator.generate([item.prompt for item in asked], sampling)]
-    texts = [answer.text for answer in answers]
-    if task == "edit":
-        scores = [edits.score_edit(text, r, style) for text, r in zip(texts, records, strict=True)]
-    else:
-        with Engine(workers=1) as engine:
-            scores = list(actions.score_all(engine, texts, records))
-    return [
-        {
-            "task": item.task,
-            "sample": 0,
-            "prompt_digest": item.digest,
-            "text": answer.text,
-            "finish_reason": answer.finish_reason,
-            "n_tokens": answer.n_tokens,
-            "n_prompt_tokens": answer.n_prompt_tokens,
-            **item.meta,
-            **score,
-        }
-        for item, answer, score in zip(asked, answers, scores, strict=True)
-    ]
+        """Answer greedily and score; one row a record, in order."""
+        task, style = self._config.task, self._style
+        generator = LocalGenerator(self._model(), self._tokenizer, style, "in training")
+        asked = [(edits if task == "edit" else actions).item(record, style) for record in records]
+        sampling = Sampling(max_new_tokens=self._max_new_tokens)
+        found = generator.generate([item.prompt for item in asked], sampling)
+        answers = [Answer(item, 0, one) for item, (one,) in zip(asked, found, strict=True)]
+        texts = [answer.text for answer in answers]
+        if task == "edit":
+            scores = [edits.score_edit(text, r, style) for text, r in zip(texts, records, strict=True)]
+        else:
+            with Engine(workers=1) as engine:
+                scores = list(actions.score_all(engine, texts, records))
+        return [{**answer.row(), **score} for answer, score in zip(answers, scores, strict=True)]
 
 
 def headline_name(task: Task) -> str:
