@@ -290,14 +290,10 @@ def as_records(steps: Iterable[TrajectoryStep], repairs: bool = False) -> Iterat
             continue
         record = _as_record(step, post)
         yield record
-        if repairs and step.provenance.feedback:
-            yield _as_repair(record, step.provenance.feedback)
-
-
-def _as_repair(record: NormalizedRecord, feedback: str) -> NormalizedRecord:
-    digest = record_id(f"{record.instruction}\n{feedback}", record.pre, record.post, record.language)
-    metadata = record.metadata.model_copy(update={"id": digest, "feedback": feedback})
-    return record.model_copy(update={"metadata": metadata, "tags": [*record.tags, "repair"]})
+        if repairs and (said := step.provenance.feedback):
+            digest = record_id(f"{step.instruction}\n{said}", step.pre_code, post, step.language)
+            metadata = record.metadata.model_copy(update={"id": digest, "feedback": said})
+            yield record.model_copy(update={"metadata": metadata, "tags": [*record.tags, "repair"]})
 
 
 def _as_record(step: TrajectoryStep, post: str) -> NormalizedRecord:

@@ -37,22 +37,17 @@ def writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        reason = _of_the_disk(error)
-        if reason is None:
+        # Rust's libraries give the error number in their text.
+        told = re.search(r"os error (\d+)", str(error))
+        number = error.errno if isinstance(error, OSError) else None
+        number = int(told[1]) if number is None and told else number
+        if number is None or number not in _DISK:
             raise
         free = shutil.disk_usage(folder if folder.exists() else Path.cwd()).free / 1e9
         raise RulewrightError(
-            f"{folder}: cannot be written ({reason}; {free:.1f} GB are free)",
+            f"{folder}: cannot be written ({os.strerror(number)}; {free:.1f} GB are free)",
             "free some disk space, then continue with --resume: the last whole checkpoint is kept",
         ) from error
-
-
-def _of_the_disk(error: BaseException) -> str | None:
-    """Why a file could not be written; Rust's libraries give the error number in their text."""
-    number = error.errno if isinstance(error, OSError) else None
-    if number is None and (found := re.search(r"os error (\d+)", str(error))):
-        number = int(found[1])
-    return os.strerror(number) if number in _DISK else None
 
 
 def step_of(folder: Path) -> int:

@@ -141,7 +141,10 @@ class _LabelScores(torch.autograd.Function):
                 found = _scores(logits_RV, labels_N[rows, None])
                 logprobs_N[rows], entropy_N[rows], top1_N[rows], probs_RV = found
                 if needs_hidden or needs_weight:
-                    rounded_RV = _slopes(probs_RV, labels_N[rows, None], temperature).to(dtype)
+                    # Derivative of each label's log-probability by the logits, in place of the probabilities.
+                    slopes_RV, labels_R1 = probs_RV.neg_(), labels_N[rows, None]
+                    slopes_RV.scatter_add_(1, labels_R1, torch.ones_like(labels_R1, dtype=slopes_RV.dtype))
+                    rounded_RV = slopes_RV.div_(temperature).to(dtype)
                 if slopes_ND is not None:
                     slopes_ND[rows] = rounded_RV @ multiplied_VD
                 if slopes_NV is not None:
@@ -175,10 +178,3 @@ def _scores(
     probs_NV /= sum_N1
     entropy_N = log_sum_N1.squeeze(1) - torch.linalg.vecdot(probs_NV, logits_NV)
     return (chosen_N1 - log_sum_N1).squeeze(1), entropy_N, (chosen_N1 == most_N1).squeeze(1).float(), probs_NV
-
-
-def _slopes(probs_NV: torch.Tensor, labels_N1: torch.Tensor, temperature: float) -> torch.Tensor:
-    """Derivative of each label's log-probability by the logits; in place of the probabilities."""
-    slopes_NV = probs_NV.neg_()
-    slopes_NV.scatter_add_(1, labels_N1, torch.ones_like(labels_N1, dtype=slopes_NV.dtype))
-    return slopes_NV.div_(temperature)

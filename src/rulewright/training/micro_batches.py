@@ -40,7 +40,12 @@ def micro_batches(batch: Batch, n: int, per_step: int, group: int) -> list[Batch
     """
     order = _order(batch, n, per_step, group)
     size = len(order) // n
-    return [trimmed(_rows(batch, order[start : start + size])) for start in range(0, n * size, size)]
+    parts = [order[start : start + size] for start in range(0, n * size, size)]
+    rowed = {key for key, value in batch.items() if torch.is_tensor(value) and value.ndim}
+    return [
+        trimmed({key: value[rows] if key in rowed else value for key, value in batch.items()})
+        for rows in parts
+    ]
 
 
 def trimmed(batch: Batch) -> Batch:
@@ -82,9 +87,3 @@ def _order(batch: Batch, n: int, per_step: int, group: int) -> list[int]:
             for i in range(0, n_rows, window)
         )
     )
-
-
-def _rows(batch: Batch, rows: list[int]) -> Batch:
-    return {
-        key: value[rows] if torch.is_tensor(value) and value.ndim else value for key, value in batch.items()
-    }
