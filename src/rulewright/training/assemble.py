@@ -16,7 +16,7 @@ from rulewright.generation.open import resolve_thinking
 from rulewright.prompts import Style
 from rulewright.runs import RunDir
 from rulewright.training import environment, models, tiny
-from rulewright.training.config import SftConfig, TinyConfig, style_of
+from rulewright.training.config import SftConfig, TinyConfig, TrainConfig, style_of
 from rulewright.training.data import Counts, Encoder, Form, action_answer, bucketed, tokenize
 from rulewright.training.probe import headline_name
 
@@ -25,6 +25,15 @@ if TYPE_CHECKING:
 
 
 Arguments = TypeVar("Arguments")
+COMMON: Final = {
+    # Every trained weight takes part in every step; to look for others costs a walk over the graph.
+    "ddp_find_unused_parameters": False,
+    "ddp_timeout": environment.PATIENCE_S,
+    "report_to": "none",
+    "disable_tqdm": True,
+    "save_total_limit": 2,
+}
+"""Options of every training, where a configuration does not say otherwise."""
 # Names that TRL's options had before transformers 5; the new ones hold where both are given.
 RENAMED: Final = {
     "gradient_checkpointing": "activation_checkpointing",
@@ -77,21 +86,13 @@ def arguments(config: SftConfig, prepared: PreparedData, run: RunDir) -> SFTConf
     launched = environment.launched_in_bf16(options)
     bf16 = torch.cuda.is_bf16_supported() if cuda else multiplies_bf16() and config.tiny is None
     ours: dict[str, Any] = {
-        "output_dir": str(run.path / "checkpoints"),
-        "seed": config.seed,
         "data_seed": config.seed,
         "max_length": config.max_length_tokens,
         "use_cpu": not cuda,
         # Autocast: weights in float32 too are multiplied in bfloat16, and updated in float32.
         "bf16": bf16 if launched is None else launched,
         "activation_checkpointing": cuda,
-        "report_to": "none",
-        "disable_tqdm": True,
-        "save_total_limit": 2,
         "dataloader_pin_memory": cuda,
-        # Every trained weight takes part in every step; to look for others costs a walk over the graph.
-        "ddp_find_unused_parameters": False,
-        "ddp_timeout": environment.PATIENCE_S,
     }
     if prepared.dev and config.eval_every_steps:
         ours |= {"eval_strategy": "steps", "eval_steps": config.eval_every_steps}
@@ -107,19 +108,22 @@ def arguments(config: SftConfig, prepared: PreparedData, run: RunDir) -> SFTConf
         ours["dataset_kwargs"] = {"skip_prepare_dataset": True}
     if config.bucket:
         ours["train_sampling_strategy"] = "sequential"
-    made = trl_arguments(SFTConfig, {**ours, **options})
+    made = trl_arguments(SFTConfig, config, run, {**ours, **options})
     if "per_device_eval_batch_size" not in options:
         # An evaluation packs rows and joins a batch into one as training does: it must not be larger.
         made.per_device_eval_batch_size = made.per_device_train_batch_size
     return made
 
 
-def trl_arguments(cls: Callable[..., Arguments], values: Mapping[str, Any]) -> Arguments:
+def trl_arguments(
+    cls: Callable[..., Arguments], config: TrainConfig, run: RunDir, options: Mapping[str, Any]
+) -> Arguments:
     """TRL's configuration, for one card where one process trains.
 
     Raises:
         ConfigError: a value that it refuses.
     """
+    values = {"output_dir": str(run.path / "checkpoints"), "seed": config.seed, **COMMON, **options}
     try:
         made = cls(**values)
     except (TypeError, ValueError, ImportError, RuntimeError) as error:

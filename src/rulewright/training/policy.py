@@ -251,18 +251,8 @@ def trainer_arguments(config: PolicyConfig, run: RunDir) -> GRPOConfig:
         values |= {key: value for key, value in cpu.items() if key not in options}
     if launched is not None:
         values["bf16"] = launched
-    return trl_arguments(
-        GRPOConfig,
-        {
-            "output_dir": str(run.path / "checkpoints"),
-            "seed": config.seed,
-            "eval_strategy": "no",
-            "save_strategy": "steps",
-            "remove_unused_columns": False,
-            "disable_tqdm": True,
-            **values,
-        },
-    )
+    ours = {"eval_strategy": "no", "save_strategy": "steps", "remove_unused_columns": False}
+    return trl_arguments(GRPOConfig, config, run, {**ours, **values})
 
 
 def _dataset(scorer: Scorer, tokenizer: Any, style: Any, max_prompt_tokens: int) -> Dataset:

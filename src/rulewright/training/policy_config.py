@@ -13,7 +13,6 @@ from rulewright import console, jsonl
 from rulewright.generation.vllm_server import ServerConfig
 from rulewright.srl.sampling import SamplingConfig
 from rulewright.srl.scoring import Scorer
-from rulewright.training import environment
 from rulewright.training.config import TrainConfig
 
 Mode = Literal["greedy", "sampled"]
@@ -21,9 +20,6 @@ Keep = Literal["best", "last", "start"]
 MODES: Final[tuple[Mode, ...]] = ("greedy", "sampled")
 
 DEFAULTS: Final[dict[str, Any]] = {
-    # Every trained weight takes part in every step; to look for others costs a walk over the graph.
-    "ddp_find_unused_parameters": False,
-    "ddp_timeout": environment.PATIENCE_S,
     # Rewards are on one scale already; dividing by a group's deviation blows small differences up.
     "scale_rewards": "none",
     "loss_type": "dapo",
@@ -35,8 +31,6 @@ DEFAULTS: Final[dict[str, Any]] = {
     "max_completion_length": 512,
     "logging_steps": 1,
     "save_steps": 20,
-    "save_total_limit": 2,
-    "report_to": "none",
 }
 # The run decides these; a configuration that sets them is refused.
 OURS: Final = dict.fromkeys(
