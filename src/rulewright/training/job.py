@@ -19,9 +19,9 @@ from rulewright import console, jsonl
 from rulewright.engine import Engine
 from rulewright.errors import ConfigError, MissingDependency, RulewrightError, UsageError
 from rulewright.generation.gguf import checkpoint
-from rulewright.generation.open import require_checkpoint
+from rulewright.generation.open import require_checkpoint, resolve_thinking
 from rulewright.runs import RunDir
-from rulewright.training import checkpoints, environment, hub
+from rulewright.training import checkpoints, environment, hub, models
 from rulewright.training.config import SftConfig, TrainConfig
 from rulewright.training.policy_config import PolicyConfig, Tasks
 
@@ -82,7 +82,7 @@ def is_done(config: TrainConfig, inputs: Sequence[Path]) -> bool:
 
 
 def settled(
-    command: str, config: TrainConfig, inputs: Sequence[Path], preflight: Callable[[RunDir], object]
+    command: str, config: TrainConfig, inputs: Sequence[Path], arguments: Callable[[RunDir], object]
 ) -> Result | None:
     """The result of a run that is finished, or that `processes` do; `None` where this one is to train.
 
@@ -90,7 +90,7 @@ def settled(
         command: of `rulewright train`.
         config: resolved.
         inputs: files that must not have changed.
-        preflight: finds the person's mistakes before `processes` meet them.
+        arguments: makes TRL's configuration: a person's mistakes are found before `processes` meet them.
 
     Raises:
         UsageError: as `look`; for `processes` also what would end each of them at its start.
@@ -103,7 +103,10 @@ def settled(
     if config.processes == 1:
         return None
     require_libraries()
-    preflight(run)
+    if not environment.visible_cards():  # there they would start CUDA here too, and keep its memory
+        arguments(run)
+    if config.model:
+        models.load_tokenizer(config.model, resolve_thinking(config.model, config.thinking))
     launch(["train", command], config, run.path)
     return run.result()
 
@@ -120,12 +123,12 @@ def train_on(
         tasks: makes what is trained and evaluated on; what has to be closed goes onto the stack.
     """
 
-    def preflight(run: RunDir) -> None:
-        from rulewright.training import policy
+    def arguments(run: RunDir) -> object:
+        from rulewright.training.policy import trainer_arguments
 
-        policy.preflight(config, run)
+        return trainer_arguments(config, run)
 
-    result = settled(command, config, inputs, preflight)
+    result = settled(command, config, inputs, arguments)
     if result is not None:
         return result
     with ExitStack() as stack:

@@ -94,13 +94,6 @@ def _train(config: PolicyConfig, tasks: Tasks, inputs: Sequence[Path]) -> dict[s
     return result
 
 
-def preflight(config: PolicyConfig, run: RunDir) -> None:
-    """Find the person's mistakes before other processes meet them."""
-    if not environment.visible_cards():  # there they would start CUDA here too, and keep its memory
-        trainer_arguments(config, run)
-    models.load_tokenizer(config.model, resolve_thinking(config.model, config.thinking))
-
-
 def check_trainer(arguments: GRPOConfig, n_train: int) -> None:
     """Refuse settings that would silently train on nothing, or resume somewhere else.
 

@@ -41,15 +41,12 @@ def train(config: SftConfig) -> dict[str, Any]:
     prepared = prepare(config)
     inputs = [Path(name) for part in prepared.train.contributions for name in part.files]
 
-    def preflight(run: RunDir) -> None:
+    def arguments(run: RunDir) -> object:
         from rulewright.training import assemble
 
-        if not environment.visible_cards():  # there they would start CUDA here too, and keep its memory
-            assemble.arguments(config, prepared, run)
-        if config.model:
-            models.load_tokenizer(config.model, prepared.thinking)
+        return assemble.arguments(config, prepared, run)
 
-    result = job.settled("sft", config, inputs, preflight)
+    result = job.settled("sft", config, inputs, arguments)
     if result is not None:
         return result
     with checkpoints.writing(config.out):
