@@ -35,8 +35,8 @@ _EMPTY: Final = (
 _SWITCHES: Final = ("enable_thinking", "thinking")
 """Names by which templates know the switch (Qwen3, GLM, Nemotron; DeepSeek, Granite)."""
 
-_SYSTEM: Final = "Rewrite only what you are told."
-_USER: Final = "Rename `alpha` to `beta`."
+_SYSTEM: Final[Message] = {"role": "system", "content": "Rewrite only what you are told."}
+_USER: Final[Message] = {"role": "user", "content": "Rename `alpha` to `beta`."}
 _ANSWER: Final = '<action>{"action": {"mode": "cli"}}</action>'
 _THOUGHT: Final = "One name becomes another."
 
@@ -68,12 +68,12 @@ def adapt(tokenizer: Any, name: str, thinking: bool | None = None, own_system: b
         saved.split(_FOLD)[0].split(_EMPTY)[0] if thinking is None else _switch(tokenizer, name, thinking)
     )
     system = ""
-    if not _keeps(tokenizer, [_system(), _user()]):
+    if not _keeps(tokenizer, [_SYSTEM, _USER]):
         system = _FOLD
     elif own_system or _EMPTY in saved:
-        default = _length(tokenizer, [_user()])
+        default = _length(tokenizer, [_USER])
         _set(tokenizer, _EMPTY, plain)
-        system = _EMPTY if _keeps(tokenizer, [_user()]) and _length(tokenizer, [_user()]) < default else ""
+        system = _EMPTY if _keeps(tokenizer, [_USER]) and _length(tokenizer, [_USER]) < default else ""
     _set(tokenizer, switch + system, plain)
     _probe(tokenizer, name)
 
@@ -157,7 +157,7 @@ def _switch(tokenizer: Any, name: str, thinking: bool) -> str:
     """Set the switch where the template has one, under each name that makes a difference."""
 
     def written(**options: bool) -> str:
-        messages = [_user()]
+        messages = [_USER]
         return str(
             tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **options)
         )
@@ -173,14 +173,6 @@ def _switch(tokenizer: Any, name: str, thinking: bool) -> str:
 
 
 # Trying it
-
-
-def _system() -> Message:
-    return {"role": "system", "content": _SYSTEM}
-
-
-def _user() -> Message:
-    return {"role": "user", "content": _USER}
 
 
 def _keeps(tokenizer: Any, messages: Sequence[Message]) -> bool:
@@ -204,7 +196,7 @@ def _probe(tokenizer: Any, name: str) -> None:
 
     reason = ""
     try:
-        for messages in ([_user()], [_system(), _user()]):
+        for messages in ([_USER], [_SYSTEM, _USER]):
             asked = ask(tokenizer, messages)
             lost = [message["content"] for message in messages if message["content"] not in asked]
             if lost:

@@ -157,7 +157,20 @@ class TrainConfig(CommandConfig):
         return {key: value for key, value in self.trainer.items() if key not in NOT_THE_TRAINERS}
 
 
-class SftConfig(TrainConfig):
+class OnRecords(CommandConfig):
+    """Which records are trained and evaluated on."""
+
+    mix: tyro.conf.Fixed[tyro.conf.Suppress[list[MixEntry]]] = Field(default_factory=list)
+    """Training records: path, weight, filters, for each part."""
+    mix_policy: Policy = "undersample"
+    """How weights become counts: `undersample`, `repeat` or `all`."""
+    dev: tyro.conf.Fixed[tyro.conf.Suppress[list[MixEntry]]] = Field(default_factory=list)
+    """Held-out records, for the loss and for answers that are really executed; SFT does without."""
+    limit: int = Field(default=0, ge=0)
+    """At most so many training records; 0: all."""
+
+
+class SftConfig(TrainConfig, OnRecords):
     """Supervised fine-tuning: Stage 0 (`task: edit`) and Stage 1 (`task: action`)."""
 
     task: Task = "edit"
@@ -166,14 +179,6 @@ class SftConfig(TrainConfig):
     """Checkpoint or adapter folder, GGUF file or hub name to start from; empty: a new model (`tiny:`)."""
     tiny: tyro.conf.Fixed[tyro.conf.Suppress[TinyConfig | None]] = None
     """Make a new tiny model and tokenizer (instead of `model`)."""
-    mix: tyro.conf.Fixed[tyro.conf.Suppress[list[MixEntry]]] = Field(default_factory=list)
-    """Training records: path, weight, filters, for each part."""
-    mix_policy: Policy = "undersample"
-    """How weights become counts: `undersample`, `repeat` or `all`."""
-    dev: tyro.conf.Fixed[tyro.conf.Suppress[list[MixEntry]]] = Field(default_factory=list)
-    """Held-out records, for the loss and for answers that are really executed; empty: no evaluation."""
-    limit: int = Field(default=0, ge=0)
-    """At most so many training records; 0: all."""
     prompt_style: Literal["auto", "full", "brief", "compact"] = "auto"
     """`full` asks for thought, action and state update, `brief` for the action alone, `compact` says
     nothing of the form. `auto`: as noted in the checkpoint; `compact` for a new tiny model, else `brief`."""

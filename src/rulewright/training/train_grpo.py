@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import tyro
-from pydantic import Field
 
 from rulewright import console
-from rulewright.data.mix import Mix, MixEntry, Policy, mix
+from rulewright.data.mix import Mix, mix
 from rulewright.engine import Engine
 from rulewright.environment import EnvironmentScorer, SandboxTests, Task, TestRunner, Weights, task_of
 from rulewright.errors import ConfigError, UsageError
 from rulewright.training import job
+from rulewright.training.config import OnRecords
 from rulewright.training.policy_config import PolicyConfig, Tasks
 
 DEV_SEED: Final = 0
 
 
-class GrpoConfig(PolicyConfig):
+class GrpoConfig(PolicyConfig, OnRecords):
     """Configuration of `train grpo`."""
 
     model: str = "models/srl_stage2"
@@ -30,14 +30,6 @@ class GrpoConfig(PolicyConfig):
     """The best checkpoint goes here, the run's files into run/ below."""
     reports: Path = Path("reports/grpo")
     """Metrics and curves, copied from the run."""
-    mix: tyro.conf.Fixed[tyro.conf.Suppress[list[MixEntry]]] = Field(default_factory=list)
-    """Training records: path, weight, filters, for each part."""
-    mix_policy: Policy = "undersample"
-    """How weights become counts: `undersample`, `repeat` or `all`."""
-    dev: tyro.conf.Fixed[tyro.conf.Suppress[list[MixEntry]]] = Field(default_factory=list)
-    """Held-out records to evaluate on."""
-    limit: int = Field(default=0, ge=0)
-    """At most so many training records; 0: all."""
     tests: Literal["auto", "off"] = "auto"
     """auto: tasks that have tests are judged by them, in the sandbox; off: by their target only."""
     weights: tyro.conf.Fixed[tyro.conf.Suppress[Weights]] = Weights()
