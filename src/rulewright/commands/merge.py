@@ -15,7 +15,6 @@ import tyro
 
 from rulewright import console
 from rulewright.config import CommandConfig
-from rulewright.errors import UsageError
 
 
 class Config(CommandConfig):
@@ -39,14 +38,6 @@ def run(config: Config) -> int:
     from rulewright.training import environment
     from rulewright.training.merge import merge
 
-    if config.out.exists():
-        if not config.out.is_dir():
-            raise UsageError(f"{config.out}: is a file", "name a new folder")
-        if left := sorted(path.name for path in config.out.iterdir()):
-            raise UsageError(
-                f"{config.out}: not empty ({', '.join(left[:3])}); nothing is overwritten",
-                "name a new folder",
-            )
     adapter = Adapter.read(config.adapter)
     environment.prepare(os.cpu_count() or 1, adapter.require_base(config.base))
     merged = merge(config.adapter, config.out, config.dtype, config.base)

@@ -40,9 +40,16 @@ def merge(adapter: str | Path, out: Path, dtype: Dtype = "auto", base: str = "")
         base: where the base is now, if not where the adapter says.
 
     Raises:
-        UsageError: no adapter, its base is gone or of another shape, or the disk is too small.
+        UsageError: no adapter, its base is gone or of another shape, the disk is too small, or
+            `out` is not empty.
         MissingDependency: PEFT or torch is not installed.
     """
+    if out.is_file():
+        raise UsageError(f"{out}: is a file", "name a new folder")
+    if left := sorted(path.name for path in out.glob("*")):
+        raise UsageError(
+            f"{out}: not empty ({', '.join(left[:3])}); nothing is overwritten", "name a new folder"
+        )
     found = Adapter.read(adapter)
     source = found.require_base(base)
     model, tokenizer = _load(found, source, dtype)
