@@ -4,9 +4,9 @@ r"""Are the places that `edit --like` is sure of what a person changed there?
 
 For commits (not merges, drawn by hash) in which three or more files of a suffix change by a dozen lines
 or fewer and share a changed word: rules are learned from one file, and their sure places are written to the
-others as they were before the commit. A place is right if its lines stand in the person's version. It is
-counted wrong where the person did otherwise, left it for later, or sorted an import elsewhere: the share is
-a lower bound.
+others as they were before the commit. A place is right if its lines stand in the person's version; imports
+are left out, since people sort them. It is counted wrong where the person did otherwise, or left it for
+another commit: the share is a lower bound.
 """
 
 from __future__ import annotations
@@ -24,12 +24,22 @@ from typing import Final, NamedTuple
 from rulewright import console, difftext
 from rulewright.data.drafts import Drop
 from rulewright.data.sources import git
+from rulewright.languages import language_of_path
+from rulewright.mining import imports
 from rulewright.stats import estimate
 
 MOST_LINES: Final = 12
 """Lines that a commit may take from a file, and bring to it."""
 FILES: Final = (3, 40)
 MOST_CHARS: Final = 60_000
+
+
+class Place(NamedTuple):
+    """Lines that a rule wrote, and whether the person made the same of them."""
+
+    old: str
+    new: str
+    right: bool
 
 
 class Sides(NamedTuple):
@@ -46,6 +56,7 @@ def main() -> int:
     parser.add_argument("clones", type=Path, nargs="+")
     parser.add_argument("--suffix", default=".py")
     parser.add_argument("--commits", type=int, default=25)
+    parser.add_argument("--show", action="store_true", help="print what was not as the person made it")
     given = parser.parse_args()
     lines = []
     all_values: list[float] = []
@@ -58,10 +69,13 @@ def main() -> int:
             if n == given.commits:
                 break
             n += 1
-            found = [right for one in written(files, given.suffix) for right in one]
+            found = list(written(files, given.suffix))
             silent += not found
-            values += found
+            values += [float(place.right) for place in found]
             groups += [commit] * len(found)
+            for place in found if given.show else ():
+                if not place.right:
+                    console.say(f"{commit[:10]} {place.old!r}  →  {place.new!r}")
         lines.append([git.name_of(clone), str(n), str(n - silent), str(len(values)), share(values, groups)])
         all_values += values
         all_groups += groups
@@ -120,8 +134,8 @@ def words_of(lines: Sequence[str]) -> set[str]:
     return set(re.findall(r"\w{4,}", "\n".join(lines)))
 
 
-def written(files: Sequence[Sides], suffix: str) -> Iterator[list[float]]:
-    """What the sure places of the first file's rules did to each other file: 1 where right, else 0."""
+def written(files: Sequence[Sides], suffix: str) -> Iterator[Place]:
+    """What the sure places of the first file's rules did to the other files."""
     first, *others = files
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -136,18 +150,18 @@ def written(files: Sequence[Sides], suffix: str) -> Iterator[list[float]]:
             [sys.executable, "-m", "rulewright", *command], cwd=folder, check=False, capture_output=True
         )
         for path, other in zip(paths, others, strict=True):
-            yield places(other, path.read_text())
+            yield from places(other, path.read_text(), suffix)
 
 
-def places(file: Sides, now: str) -> list[float]:
-    """Each place that was written, against the person's version."""
-    old, new, wanted = (text.splitlines() for text in (file.pre, now, file.post))
+def places(file: Sides, now: str, suffix: str) -> Iterator[Place]:
+    """Each place that was written, against the person's version; where imports stand is left out."""
+    language = language_of_path(Path(f"x{suffix}"))
+    old, new, wanted = (imports.body(text, language) for text in (file.pre, now, file.post))
     other = {line for _, _, b0, b1 in difftext.changed(wanted, new) for line in range(b0, b1)}
-    found: list[float] = []
     for a0, a1, b0, b1 in difftext.changed(old, new):
         gone = all(line not in wanted for line in old[a0:a1])
-        found.append(float(not other & set(range(b0, b1)) if b1 > b0 else gone))
-    return found
+        right = not other & set(range(b0, b1)) if b1 > b0 else gone
+        yield Place(" ".join(old[a0:a1]).strip(), " ".join(new[b0:b1]).strip(), right)
 
 
 if __name__ == "__main__":
