@@ -19,6 +19,7 @@ import tyro
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticUndefined
 from tyro import _errors as tyro_errors  # its hook is the only way to word errors ourselves
+from tyro import _resolver as tyro_resolver
 
 from rulewright import console, helptext, paths, shipped, yaml12
 from rulewright.errors import ConfigError, did_you_mean
@@ -36,6 +37,25 @@ _FREE: Final = frozenset({"resume", "overwrite", "json_output", "out", "workers"
 
 # Values that no single flag can express; given in the file or by `--set`.
 Options = tyro.conf.Fixed[tyro.conf.Suppress[dict[str, Any]]]
+
+
+_tyro_is_instance = tyro_resolver.is_instance
+
+
+def _is_instance(typ: Any, value: Any) -> bool:
+    """What tyro asks of a default; of a container's items it need not know: pydantic has checked them.
+
+    To look at them it would load typeguard and with it `unittest.mock`: a tenth of the start of any command.
+    """
+    origin = typing.get_origin(typ) or typ
+    if isinstance(origin, type) and issubclass(origin, tuple | list | dict | BaseModel):
+        return isinstance(value, origin)
+    if origin is types.UnionType:
+        return any(_is_instance(one, value) for one in typing.get_args(typ))
+    return _tyro_is_instance(typ, value)
+
+
+tyro_resolver.is_instance = _is_instance
 
 
 class Section(BaseModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,7 +31,7 @@ def read_text(path: Path) -> str:
         raise UsageError(f"{path}: cannot be read ({why(error)})", "files must be UTF-8 text") from error
 
 
-def replace_all(changes: Sequence[Replacement]) -> None:
+def replace_all(changes: Iterable[Replacement]) -> None:
     """Write every file beside its target first, then put all in place.
 
     Permissions are kept; a link is refused, for what it names may lie anywhere.

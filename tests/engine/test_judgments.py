@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from rulewright.actions import Action, parse_action
-from rulewright.engine import apply, judge, nomatch
+from rulewright.engine import apply, judge, nomatch, parsing
 from rulewright.languages import Language
 from rulewright.verdict import Verdict
 
@@ -137,6 +138,43 @@ def test_a_broken_result_is_a_syntax_error(language: Language, around: str) -> N
     code = around.format("foo(1)")
     line = code[: code.index("foo")].count("\n") + 1
     assert f"1 syntax error, the code before 0; the first at line {line}" in outcome.detail
+
+
+LONG: dict[Language, str] = {
+    "python": "\n\ndef f{n}(a):\n    return foo(a)\n",
+    "typescript": "\nfunction f{n}(a: number) {{\n  return foo(a);\n}}\n",
+    "go": "\nfunc f{n}(a int) int {{\n\treturn foo(a)\n}}\n",
+    "rust": "\nfn f{n}(a: i32) -> i32 {{\n    foo(a)\n}}\n",
+    "ruby": "\ndef f{n}(a)\n  foo(a)\nend\n",
+}
+FIXES = ("bar($A)", "bar($A", '"', "bar($A) /*", "bar(`$A)", "'''", "#{$A", "=begin", "else", "return", "}")
+
+
+@pytest.mark.parametrize("language", LONG)
+@pytest.mark.parametrize("places", [(3,), (3, 300), (0, 599)])
+def test_a_long_text_of_which_the_changed_part_is_parsed_is_judged_as_if_it_were_all(
+    language: Language, places: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = [LONG[language].format(n=n) for n in range(600)]
+    code = "".join(part if n in places else part.replace("foo", "other") for n, part in enumerate(parts))
+    parsed: set[str] = set()
+
+    def parse(text: str, language: Language) -> parsing.ParsedCode:
+        parsed.add(text)
+        return parsing.parse(text, language)
+
+    for name in ("apply", "checks"):
+        monkeypatch.setattr(import_module(f"rulewright.engine.{name}"), "parse", parse)
+    for fix in FIXES:
+        outcome = judge(_action("foo($A)", fix, language), code)
+        assert outcome.post is not None
+        before, after = (parsing.parse(text, language) for text in (code, outcome.post))
+        assert not before.broken
+        assert (Verdict.SYNTAX_ERROR in outcome.flags) == after.is_worse_than(before), fix
+    parsed.clear()
+    judge(_action("foo($A)", FIXES[0], language), code)
+    assert len(parsed) == 2
+    assert all(len(text) < len(code) / 20 for text in parsed - {code}), "the whole text was parsed again"
 
 
 def test_the_wanted_result_decides_last() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from rulewright.actions import Action
 from rulewright.engine import places
+from rulewright.engine.apply import LONG_CHARS
 from rulewright.languages import Language
 
 LONGER: dict[str, Any] = {"rule": {"pattern": "long($A)"}, "fix": "one($A)\ntwo($A)\nthree($A)"}
@@ -139,3 +141,22 @@ def test_matches_are_found_with_a_fix_or_without_but_not_where_a_comment_silence
         action = Action("python", ({"rule": {"pattern": "f($A)"}, **more},), ids=("r",))
         assert [node.range().start.line for node in places.matches(action, code)] == [0, 2]
     assert len(places.matches(Action("python", (RENAMED,)), "old(1)\nold(2)\n")) == 2
+
+
+def test_places_of_a_long_text_are_those_of_its_statements() -> None:
+    """Of a long text only the changed statements are parsed after the rule."""
+    rest = "\n\ndef other(a):\n    return a\n"
+    rules = {"rule": {"pattern": "old($A)"}, "fix": "fresh('as', $A)  "}, {**RENAMED, "fix": "old($A)"}
+    for code in ("x = old(1)\n", "def f():\n    import old  # and\n    return [old(a), old(b)]\n"):
+        long = rest * 300 + code + rest * 300 + code
+        assert len(long) > LONG_CHARS
+        for rule in rules:
+            few = places.of(Action("python", (rule,)), code)
+            shifts = (rest * 300).count("\n"), (rest * 600 + code).count("\n")
+            wanted = [
+                replace(one, line=one.line + shift, last_line=one.last_line + shift)
+                for shift in shifts
+                for one in few
+            ]
+            assert places.of(Action("python", (rule,)), long) == wanted
+            assert bool(few) == (rule is rules[0])

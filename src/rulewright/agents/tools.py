@@ -253,7 +253,7 @@ def apply_rule(shop: Workshop, asked: forms.ApplyArguments) -> forms.ApplyAnswer
     chooser = Chooser(tuple(asked.only))
     if chooser.active:
         narrow(work, chooser)
-    good = [one for one in work.good if one.outcome.post != one.before]
+    good = [one for one in work.good if one.changes]
     n_places = sum(one.outcome.n_matches for one in good)
     refusal = _why_not(asked, n_places, len(work.failed), chooser.unmet() if chooser.active else [])
     written = bool(asked.write and good and not refusal)

@@ -52,7 +52,7 @@ class OfferedRule:
     @property
     def over_broad(self) -> bool:
         """Whether it changes places nearly everywhere."""
-        n_lines = sum(one.before.count("\n") + 1 for one, _, _ in self.listed)
+        n_lines = sum(one.texts()[0].count("\n") + 1 for one, _, _ in self.listed)
         n = len(self.places)
         return n >= BROAD_PLACES and n * BROAD_LINES >= n_lines
 
@@ -111,7 +111,7 @@ class Trial:
         groups: dict[frozenset[tuple[Path, str]], OfferedRule] = {}
         for action in (one.action for one in asked.good if one.action is not None):
             work = self._worked(documents_of(action))
-            effect = frozenset((one.path, one.outcome.post or "") for one in work.good)
+            effect = frozenset((one.path, one.texts()[1] or "") for one in work.good)
             if effect in groups:
                 groups[effect].votes += 1
             else:

@@ -56,7 +56,7 @@ def offer_learned(work: Work, learned: Learned) -> Offer:
     lacking: dict[Path, str] = {}
     for one in work.good:
         language = action_for(one.found, work.documents).language
-        name = learned.lacks(one.outcome.post or "", language)
+        name = learned.lacks(one.texts()[1] or "", language)
         if name:
             lacking[one.path] = f"nothing in the file imports `{name}`, which comes in"
     return Offer(work, lambda path, place: learned.doubt(path, place) or lacking.get(path, ""), learned.hides)

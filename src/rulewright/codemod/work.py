@@ -6,8 +6,11 @@ itself unless all or none are wanted.
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -27,18 +30,59 @@ from rulewright.verdict import Outcome, Place, Verdict
 NOTHING: Final = Outcome(Verdict.NO_MATCH, "no rule matched anything")
 
 
+Texts = tuple[str, str | None]
+"""The text of a file, and the one after the rules; `None` where nothing was produced."""
+
+
+class Aside:
+    """Texts in a file without a name: those of a whole repository need not lie in memory."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as a text may be asked for)
+
+    def put(self, texts: Texts) -> Callable[[], Texts]:
+        """Lay texts aside; what gives them back."""
+        start = self._file.seek(0, os.SEEK_END)
+        self._file.write(json.dumps(texts).encode("ascii") + b"\n")
+
+        def get() -> Texts:
+            self._file.seek(start)
+            before, after = json.loads(self._file.readline())
+            return before, after
+
+        return get
+
+
 @dataclass(frozen=True)
 class JudgedFile:
-    """A file, its bytes as text, and what came of it."""
+    """A file, and what came of it.
+
+    Args:
+        found: the file.
+        outcome: without texts.
+        accepted: judgments that do not stop a change.
+        texts: gives them; of a file that was not read none.
+    """
 
     found: WalkedFile
-    before: str
     outcome: Outcome
     accepted: frozenset[str] = frozenset()
+    texts: Callable[[], Texts] = field(default=lambda: ("", None), repr=False)
+
+    def came_to(self, outcome: Outcome, before: str, aside: Aside) -> JudgedFile:
+        """The file with what came of a text, the texts laid aside."""
+        texts = aside.put((before, outcome.post))
+        return replace(self, outcome=replace(outcome, post=None, states=()), texts=texts)
 
     @property
     def path(self) -> Path:
         return self.found.path
+
+    @property
+    def changes(self) -> bool:
+        """Whether its text after the rules is another."""
+        before, after = self.texts()
+        return after is not None and after != before
 
     @property
     def good(self) -> bool:
@@ -61,6 +105,7 @@ class Work:
     documents: tuple[Document, ...]
     walk: Walk
     done: list[JudgedFile] = field(default_factory=list)
+    aside: Aside = field(default_factory=Aside, repr=False)
     _places: dict[Path, list[Place]] = field(default_factory=dict, repr=False)
 
     def places(self, one: JudgedFile) -> list[Place]:
@@ -68,7 +113,7 @@ class Work:
         if one.path not in self._places:
             found: Sequence[Place] | None = one.outcome.places
             if found is None:
-                found = places.of(action_for(one.found, self.documents), one.before)
+                found = places.of(action_for(one.found, self.documents), one.texts()[0])
             self._places[one.path] = list(found)
         return self._places[one.path]
 
@@ -108,16 +153,8 @@ def work_on(paths: Sequence[Path], documents: Sequence[Document], how: How) -> W
     check(documents)
     walk = find(paths, documents, how.exact, how.base)
     work = Work(tuple(documents), walk)
-    ready: list[tuple[WalkedFile, str]] = []
-    for found in walk.files:
-        if not found.may_match:
-            work.done.append(JudgedFile(found, "", NOTHING, how.accepted))
-            continue
-        try:
-            ready.append((found, read_text(found.path)))
-        except UsageError as error:
-            walk.named.append((found.path, error.message.partition(": ")[2]))
-    work.done += _judged(ready, documents, how)
+    work.done = [JudgedFile(found, NOTHING, how.accepted) for found in walk.files if not found.may_match]
+    work.done += _judged([found for found in walk.files if found.may_match], work, how)
     work.done.sort(key=lambda one: one.path.parts)
     return work
 
@@ -138,27 +175,43 @@ def check(documents: Sequence[Document]) -> None:
         raise RulewrightError("\n".join(f"{Verdict.BAD_RULE}: {one}" for one in problems), "correct the rule")
 
 
-def _judged(
-    ready: Sequence[tuple[WalkedFile, str]], documents: Sequence[Document], how: How
-) -> Iterator[JudgedFile]:
-    together = how.exact and any(len(found.documents) > 1 for found, _ in ready)
-    with console.progress("apply", len(ready) if len(ready) > 20 else None) as bar:
-        if together:
-            for found, text in ready:
-                actions = [documents[number].action for number in found.documents]
-                yield JudgedFile(found, text, judge_together(actions, text), how.accepted)
-                bar.advance()
-        elif ready:
-            with Engine(how.workers, how.deadline_s, allow_other_version=how.allow_other_version) as engine:
-                requests = [
-                    Request(
-                        action_for(found, documents), text, found.language, exact=how.exact, listed=how.listed
-                    )
-                    for found, text in ready
-                ]
-                for (found, text), outcome in zip(ready, engine.judge_many(requests), strict=True):
-                    yield JudgedFile(found, text, outcome, how.accepted)
-                    bar.advance()
+def _judged(files: Sequence[WalkedFile], work: Work, how: How) -> Iterator[JudgedFile]:
+    """Read and judge files, one after another; those that cannot be read are named in the walk."""
+    owed: deque[tuple[WalkedFile, str]] = deque()
+
+    def read() -> Iterator[tuple[WalkedFile, str]]:
+        for found in files:
+            try:
+                owed.append((found, read_text(found.path)))
+            except UsageError as error:
+                work.walk.named.append((found.path, error.message.partition(": ")[2]))
+            else:
+                yield owed[-1]
+
+    together = how.exact and any(len(found.documents) > 1 for found in files)
+    judge = _judge_together if together else _judge_apart
+    with console.progress("apply", len(files) if len(files) > 20 else None) as bar:
+        for outcome in judge(read(), work.documents, how) if files else ():
+            found, before = owed.popleft()
+            yield JudgedFile(found, outcome, how.accepted).came_to(outcome, before, work.aside)
+            bar.advance()
+
+
+def _judge_together(
+    files: Iterable[tuple[WalkedFile, str]], documents: Sequence[Document], how: How
+) -> Iterator[Outcome]:
+    for found, text in files:
+        yield judge_together([documents[number].action for number in found.documents], text)
+
+
+def _judge_apart(
+    files: Iterable[tuple[WalkedFile, str]], documents: Sequence[Document], how: How
+) -> Iterator[Outcome]:
+    with Engine(how.workers, how.deadline_s, allow_other_version=how.allow_other_version) as engine:
+        yield from engine.judge_many(
+            Request(action_for(found, documents), text, found.language, exact=how.exact, listed=how.listed)
+            for found, text in files
+        )
 
 
 def action_for(found: WalkedFile, documents: Sequence[Document]) -> Action:
@@ -166,14 +219,13 @@ def action_for(found: WalkedFile, documents: Sequence[Document]) -> Action:
     return joined([documents[number] for number in found.documents])
 
 
-def narrowed(
-    one: JudgedFile, documents: Sequence[Document], keep: places.Keep, exact: bool = False
-) -> JudgedFile:
+def narrowed(one: JudgedFile, work: Work, keep: places.Keep, exact: bool = False) -> JudgedFile:
     """What comes of a file where only some places change."""
-    done = places.change(action_for(one.found, documents), one.before, keep, exact=exact)
+    before, _ = one.texts()
+    done = places.change(action_for(one.found, work.documents), before, keep, exact=exact)
     if done.failure is None and not any(step.edits for step in done.steps):
-        return replace(one, outcome=Outcome(Verdict.NO_CHANGE, "no place was chosen"))
-    return replace(one, outcome=judge_trace(done, one.before, None))
+        return one.came_to(Outcome(Verdict.NO_CHANGE, "no place was chosen"), before, work.aside)
+    return one.came_to(judge_trace(done, before, None), before, work.aside)
 
 
 def narrow(work: Work, chooser: Chooser, exact: bool = False) -> None:
@@ -187,8 +239,8 @@ def narrow(work: Work, chooser: Chooser, exact: bool = False) -> None:
             "--exact with several rules is one pass of ast-grep's", "leave --only or --exact out"
         )
     for number, one in enumerate(work.done):
-        if not one.idle and one.outcome.post is not None:
-            work.done[number] = narrowed(one, work.documents, chooser.keep(one.path), exact)
+        if not one.idle and one.texts()[1] is not None:
+            work.done[number] = narrowed(one, work, chooser.keep(one.path), exact)
 
 
 class Chooser:
@@ -246,14 +298,17 @@ def one_line(text: str, limit: int = 70) -> str:
 
 def write(files: Sequence[JudgedFile]) -> None:
     """Change files to what came of them: all or, where writing fails, none."""
-    changes = [Replacement(one.path, one.before, one.outcome.post or "") for one in files]
-    replace_all([change for change in changes if change.after != change.before])
+    made = ((one.path, *one.texts()) for one in files)
+    replace_all(Replacement(path, old, new) for path, old, new in made if new is not None and new != old)
 
 
 def diff(one: JudgedFile, colored: bool) -> str:
-    """A unified diff of a file."""
+    """A unified diff of a file; empty where nothing was produced."""
+    before, after = one.texts()
+    if after is None:
+        return ""
     name = str(one.path)
-    old, new = one.before.splitlines(keepends=True), (one.outcome.post or "").splitlines(keepends=True)
+    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
     lines = []
     heads = [f"--- {name}\n", f"+++ {name}\n"]
     for number, line in enumerate(chain(heads, difftext.hunks(old, new))):

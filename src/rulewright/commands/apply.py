@@ -117,7 +117,7 @@ def _show(config: Config, work: Work, written: bool) -> None:
     for one in work.done:
         if config.json_output:
             console.emit_json(_row(one, _why(one, work.documents, few), written))
-        elif one.outcome.post is not None and one.outcome.post != one.before and not config.interactive:
+        elif not config.interactive and one.changes:
             console.emit(diff(one, colored))
         if one.good and one.outcome.detail and not config.json_output:
             console.say(f"{one.path}: note: {console.clean(one.outcome.detail)}")
@@ -136,7 +136,7 @@ def _why(one: JudgedFile, documents: Sequence[Document], few: bool) -> str:
     outcome = one.outcome
     if outcome.verdict is not Verdict.NO_MATCH or not few:
         return outcome.detail
-    reason = nomatch.explain(action_for(one.found, documents), one.before or read_text(one.path))
+    reason = nomatch.explain(action_for(one.found, documents), one.texts()[0] or read_text(one.path))
     return reason or outcome.detail
 
 
@@ -178,5 +178,5 @@ def _row(one: JudgedFile, why: str, written: bool) -> dict[str, Any]:
         "bytes_touched": outcome.bytes_touched,
         "tidied": outcome.tidied,
         "written": written and one.good,
-        "diff": diff(one, False) if outcome.post is not None else "",
+        "diff": diff(one, False),
     }

@@ -128,7 +128,7 @@ def _save(kept: Path | None, learned: Learned, useful: Sequence[int], work: Work
     for language in dict.fromkeys(one.action.language for one in documents):
         action = joined([one for one in documents if one.action.language == language])
         before = [change.pre for change in learned.changes if change.language == language]
-        before += [one.before for one in work.good if one.found.language == language][:MAX_EXAMPLES]
+        before += [one.texts()[0] for one in work.good if one.found.language == language][:MAX_EXAMPLES]
         examples.append(PackRule(f"learned-{language}", action, before, "learned from a change by hand"))
     rules = console.plural(export(examples, kept), "rule")
     console.say(f"{rules} with tests saved in {kept}: `ast-grep scan -c {kept / 'sgconfig.yml'}`")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -113,8 +113,10 @@ def _write_page(out: Path, instruction: str, offer: Offer, listed: Sequence[List
         }
         # A possible place is neither right nor wrong: that is for the person to say.
         right = (sure == len(doubts) or None) if one.good else False
-        item = Shown("file", "", one.found.language, one.before, None, "", said, right=right)
-        add_line(page, str(one.path), item, one.outcome, action_for(one.found, offer.work.documents))
+        before, after = one.texts()
+        item = Shown("file", "", one.found.language, before, None, "", said, right=right)
+        outcome = replace(one.outcome, post=after)
+        add_line(page, str(one.path), item, outcome, action_for(one.found, offer.work.documents))
     page.write(out)
     console.say(f"{out}: {console.plural(page.n, 'file')} to look at in a browser")
 
@@ -152,9 +154,8 @@ def _carry_out(offer: Offer, wish: Wish, chooser: Chooser, listed: Sequence[List
     if not writes:
         console.say(_how_to_write(sure, total))
         return []
-    documents = offer.work.documents
-    made = [narrowed(one, documents, _keep(one, offer, chooser)) for one in offer.work.good]
-    ready = [one for one in made if one.good and one.outcome.post != one.before]
+    made = [narrowed(one, offer.work, _keep(one, offer, chooser)) for one in offer.work.good]
+    ready = [one for one in made if one.good and one.changes]
     say_failed(
         [one for one in made if not one.good and not one.idle],
         lambda one: f"left alone: {one.outcome.detail}",

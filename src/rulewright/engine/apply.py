@@ -7,8 +7,11 @@ we made ourselves. What a model wrote goes through `Engine`, which survives it.
 from __future__ import annotations
 
 import contextlib
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Final, NamedTuple
 
 from ast_grep_py import SgNode
 
@@ -20,6 +23,21 @@ from rulewright.engine.parsing import ParsedCode, parse
 from rulewright.engine.rules import BadRule, CompiledRule, Panicked, compile_rule
 from rulewright.languages import Language
 from rulewright.verdict import Outcome, Verdict
+
+LONG_CHARS: Final = 10_000
+"""Characters from which it pays to parse the changed statements of a text alone."""
+
+
+class Parts(NamedTuple):
+    """The statements of a text that a rule changed, by themselves.
+
+    Args:
+        root: of the tree of their new texts, which has no faults.
+        spans: where the text of each edit stands there.
+    """
+
+    root: SgNode
+    spans: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -34,6 +52,46 @@ class Step:
     after: str
     n_found: int
     tidied: bool
+
+    @cached_property
+    def parts(self) -> Parts | None:
+        """The changed statements of a long text without faults, if they parse by themselves as before.
+
+        Then the whole text after the rule (before any tidying) has no faults either, and need not be
+        parsed. `None`: that cannot be told so.
+        """
+        source = self.before.source
+        if len(source) < LONG_CHARS or self.before.broken:
+            return None
+        edits = deque(self.edits)
+        kinds: list[str] = []
+        spans: list[tuple[int, int]] = []
+        texts: list[str] = []
+        size = 0
+        for child in self.before.root.children():
+            start, end = child.range().start.index, child.range().end.index
+            shift = size - start
+            inside = []
+            while edits and start <= edits[0].start and edits[0].end <= end:
+                edit = edits.popleft()
+                inside.append(edit)
+                spans.append((edit.start + shift, edit.start + shift + len(edit.text)))
+                shift += len(edit.text) - (edit.end - edit.start)
+            if not inside:
+                continue
+            text = written(source[:end], inside)[start:]
+            begins = not start or source[start - 1] == "\n"
+            ends = source[end - 1] == "\n" or not source[end:].partition("\n")[0].strip()
+            if not begins or not ends or text[-1:] != source[end - 1]:
+                return None
+            kinds.append(child.kind())
+            texts.append(text)
+            size += len(text) + 1
+        if edits or 2 * size > len(source):
+            return None
+        after = parse("\n".join([*texts, ""]), self.rule.language)
+        same = [one.kind() for one in after.root.children() if one.is_named()] == kinds
+        return Parts(after.root, tuple(spans)) if same and not after.broken else None
 
 
 @dataclass(frozen=True)
@@ -178,7 +236,7 @@ def _step_by_cli(rule: CompiledRule, parsed: ParsedCode, rule_id: str, exact: bo
     return Step(rule, parsed, edits, nodes, text, found.n_matches, tidied)
 
 
-def written(source: str, edits: tuple[MatchEdit, ...]) -> str:
+def written(source: str, edits: Sequence[MatchEdit]) -> str:
     """A text with edits made, before any tidying."""
     return splice(source, ((edit.start, edit.end, edit.text) for edit in edits))
 

@@ -42,6 +42,8 @@ def _short(text: str) -> str:
 def syntax(steps: Sequence[Step]) -> str:
     """Whether the result parses worse than the text before."""
     before, last = steps[0].before, steps[-1]
+    if len(steps) == 1 and last.parts is not None and not last.tidied:
+        return ""
     after = parse(last.after, last.rule.language)
     if not after.is_worse_than(before):
         return ""
@@ -54,9 +56,10 @@ def degenerate(steps: Sequence[Step]) -> str:
     """Whether rules replace the whole text, or most of it, by a literal."""
     for step in steps:
         literal = step.rule.literal_weight
-        whole = max(1, weight(step.before.source))
-        if literal < LITERAL_SHARE * max(1, weight(step.after)):
+        # Mostly the beginning of the text tells already that the rule did not write half of it.
+        if any(literal < LITERAL_SHARE * max(1, weight(text)) for text in (step.after[:1000], step.after)):
             continue
+        whole = max(1, weight(step.before.source))
         for edit, node in zip(step.edits, step.nodes):
             replaced = weight(step.before.source[edit.start : edit.end])
             if replaced < LITERAL_SHARE * whole:

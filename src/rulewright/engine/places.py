@@ -11,8 +11,8 @@ from ast_grep_py import SgNode, SgRoot
 
 from rulewright.actions.action import Action
 from rulewright.engine import suppress
-from rulewright.engine.applier import MatchEdit, find_all
-from rulewright.engine.apply import Step, Trace, partly, trace, written
+from rulewright.engine.applier import find_all
+from rulewright.engine.apply import Parts, Step, Trace, partly, trace, written
 from rulewright.engine.parsing import leaves, parse
 from rulewright.engine.rules import compile_rule
 from rulewright.verdict import Place
@@ -94,22 +94,18 @@ def _is_import(node: SgNode | None) -> bool:
 def _places(number: int, step: Step, earlier: Sequence[_Lines]) -> Iterator[Place]:
     """What a step changes, in order. Each text is walked once, however many places there are."""
     source = step.before.source
-    spans: list[tuple[int, int]] = []
-    spans_after: list[tuple[int, int]] = []
-    changed: list[tuple[MatchEdit, SgNode | None]] = []
-    shift = 0
-    for edit, node in zip(step.edits, step.nodes, strict=True):
-        if source[edit.start : edit.end] != edit.text:
-            changed.append((edit, node))
-            spans.append((edit.start, edit.end))
-            spans_after.append((edit.start + shift, edit.start + shift + len(edit.text)))
-        shift += len(edit.text) - (edit.end - edit.start)
+    edits = zip(step.edits, step.nodes, strict=True)
+    changed = [(edit, node) for edit, node in edits if source[edit.start : edit.end] != edit.text]
     if not changed:
         return
-    after = SgRoot(written(source, step.edits), step.rule.language).root()
+    after = step.parts or _whole(step)
+    spans_after = [
+        span for edit, span in zip(step.edits, after.spans) if source[edit.start : edit.end] != edit.text
+    ]
+    spans = [(edit.start, edit.end) for edit, _ in changed]
     breaks = _breaks(source)
     sides = zip(
-        leaves(step.before.root, spans, comments=False), leaves(after, spans_after, comments=False),
+        leaves(step.before.root, spans, comments=False), leaves(after.root, spans_after, comments=False),
         strict=True,
     )  # fmt: skip
     for (edit, node), (old, new) in zip(changed, sides, strict=True):
@@ -123,6 +119,16 @@ def _places(number: int, step: Step, earlier: Sequence[_Lines]) -> Iterator[Plac
             tuple(word for word in come if word not in gone),
             _texts(old) == _texts(new), _is_import(node),
         )  # fmt: skip
+
+
+def _whole(step: Step) -> Parts:
+    """The whole text after a step."""
+    spans: list[tuple[int, int]] = []
+    shift = 0
+    for edit in step.edits:
+        spans.append((edit.start + shift, edit.start + shift + len(edit.text)))
+        shift += len(edit.text) - (edit.end - edit.start)
+    return Parts(SgRoot(written(step.before.source, step.edits), step.rule.language).root(), tuple(spans))
 
 
 class _Lines:

@@ -9,6 +9,7 @@ worker that waits for something, and is `infra`.
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import os
 import select
 import shutil
@@ -19,6 +20,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final, Self, cast
 
@@ -34,27 +36,73 @@ PIPE_BYTES: Final = 48 * 1024
 _ENVIRONMENT: Final = {"RUST_BACKTRACE": "0", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
+class _Copy:
+    """A worker as a copy of this process, which shares its memory, with what `Popen` has of one."""
+
+    def __init__(self, memory_mb: int, deadline_s: float, scratch: str) -> None:
+        (requests, into), (out, answers) = os.pipe(), os.pipe()
+        self.pid = os.fork()
+        if not self.pid:
+            try:
+                _become_worker(requests, answers, memory_mb, deadline_s, scratch)
+            finally:
+                os._exit(1)
+        os.close(requests)
+        os.close(answers)
+        self.stdin, self.stdout = open(into, "wb"), open(out, "rb")  # noqa: SIM115, PTH123 (ends of pipes)
+        self._code: int | None = None
+
+    def poll(self) -> int | None:
+        return self._code
+
+    def wait(self) -> int:
+        if self._code is None:
+            self._code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self._code
+
+
+def _become_worker(requests: int, answers: int, memory_mb: int, deadline_s: float, scratch: str) -> None:
+    """Be a worker to the end of this process, with nothing open of what its parent had."""
+    from rulewright.engine import worker
+
+    os.setsid()
+    faulthandler.disable()
+    os.environ.update(_ENVIRONMENT)
+    sys.dont_write_bytecode = True
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    for number, stream in enumerate((requests, answers, nothing)):
+        os.dup2(stream, number)
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    os._exit(worker.main([str(memory_mb + _address_space_mb()), str(deadline_s), scratch]))
+
+
+def _address_space_mb() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    return pages * os.sysconf("SC_PAGE_SIZE") >> 20
+
+
+def _can_be_copied() -> bool:
+    """Whether this process has one thread: only that one would go on in a copy, whatever others hold."""
+    return sys.platform == "linux" and len(list(Path("/proc/self/task").iterdir())) == 1
+
+
+def _started(memory_mb: int, deadline_s: float, scratch: str) -> subprocess.Popen[bytes] | _Copy:
+    if _can_be_copied():
+        return _Copy(memory_mb, deadline_s, scratch)
+    return subprocess.Popen(
+        [sys.executable, "-m", "rulewright.engine.worker", str(memory_mb), str(deadline_s), scratch],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        env={**os.environ, **_ENVIRONMENT}, start_new_session=True,
+    )  # fmt: skip
+
+
 class _Worker:
     """A worker process and the requests it owes answers to, oldest first."""
 
     def __init__(self, memory_mb: int, deadline_s: float) -> None:
         # One that is killed while ast-grep runs cannot remove what it wrote.
         self._scratch = tempfile.mkdtemp(prefix="rulewright-engine-")
-        self.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "rulewright.engine.worker",
-                str(memory_mb),
-                str(deadline_s),
-                self._scratch,
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, **_ENVIRONMENT},
-            start_new_session=True,
-        )
+        self.process = _started(memory_mb, deadline_s, self._scratch)
         self.owed: deque[tuple[int, Request]] = deque()
         self._sizes: deque[int] = deque()
         self.since = time.monotonic()

@@ -14,21 +14,25 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Sequence
 from typing import Final
 
 from rulewright.actions import Action, Rejection, read_action
 from rulewright.engine import wire
 from rulewright.engine.judge import judge
+from rulewright.engine.parsing import parse
 from rulewright.verdict import Outcome, Verdict
 
 COLLECT_EVERY: Final = 500
 """Items between two collections of reference cycles."""
+LARGE_CHARS: Final = 10_000
+"""A text of more characters is not kept parsed for the next item."""
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """Serve requests on stdin and stdout until stdin ends: `MEMORY_MB DEADLINE_S SCRATCH_FOLDER`."""
-    memory_mb, deadline_s = int(sys.argv[1]), float(sys.argv[2])
-    tempfile.tempdir = sys.argv[3]
+    memory_mb, deadline_s = int(arguments[0]), float(arguments[1])
+    tempfile.tempdir = arguments[2]
     requests = os.fdopen(os.dup(0), "rb")
     answers = os.fdopen(os.dup(1), "wb")
     # Nothing that native code prints may reach the protocol.
@@ -50,6 +54,9 @@ def main() -> int:
         outcome = _answer(request)
         signal.setitimer(signal.ITIMER_PROF, 0)
         wire.send(answers, wire.outcome_to_json(outcome))
+        if len(request.code) > LARGE_CHARS:
+            # The tree of a text takes a hundred times its size.
+            parse.cache_clear()
         if outcome.verdict is Verdict.CRASHED:
             # What a panic left behind is not to be trusted.
             return 0
@@ -83,4 +90,4 @@ def _answer(request: wire.Request) -> Outcome:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -7,7 +7,7 @@ import is one in every file, wherever it stands there and whatever is imported b
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -402,7 +402,12 @@ def _after_imports(statement: str, language: Language) -> Rule:
 
 def lacking(text: str, names: frozenset[str], language: Language) -> str:
     """A name that a text uses and no import of it binds; empty where there is none."""
-    have = {one.name for one in bound(text, language)}
-    code = "\n".join(body(text, language))
-    missing = (name for name in sorted(names - have) if re.search(rf"(?<![\w.]){re.escape(name)}\b", code))
-    return next(missing, "")
+
+    def used(names: Iterable[str], text: str) -> list[str]:
+        return [name for name in sorted(names) if re.search(rf"(?<![\w.]){re.escape(name)}\b", text)]
+
+    # Most files hold none of them, and need not be parsed.
+    if not (there := used(names, text)):
+        return ""
+    missing = {*there} - {one.name for one in bound(text, language)}
+    return next(iter(used(missing, "\n".join(body(text, language)))), "")

@@ -1,0 +1,72 @@
+"""What `apply` over many files does without: texts in memory, modules that it never needs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from rulewright import commands
+from rulewright.actions.rule_file import Document, read_rule_file
+from rulewright.codemod.work import How, Work, diff, work_on, write
+
+RULE = "id: r\nlanguage: python\nrule:\n  pattern: foo($A)\nfix: bar($A)\n"
+N_FILES = 24
+LINES = "x = 'ein längerer Text, der im Speicher läge'  # 😀\n" * 4000
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Work:
+    for number in range(N_FILES):
+        (tmp_path / f"m{number:02}.py").write_text(f"foo({number})\n{LINES}", "utf-8")
+    documents = read_rule_file(RULE)
+    assert isinstance(documents, tuple) and isinstance(documents[0], Document)
+    tracemalloc.start()
+    try:
+        return work_on([tmp_path], documents, How())
+    finally:
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        # Each text takes four bytes a character as a `str`, and a file has two.
+        assert peak < N_FILES / 4 * 2 * 4 * len(LINES)
+
+
+def test_texts_of_judged_files_are_not_held_and_come_back_as_they_were(work: Work) -> None:
+    assert len(work.good) == N_FILES
+    for number, one in enumerate(work.done):
+        assert one.outcome.post is None and one.outcome.states == ()
+        assert one.texts() == (f"foo({number})\n{LINES}", f"bar({number})\n{LINES}")
+    assert diff(work.done[3], False).splitlines()[3:5] == ["-foo(3)", "+bar(3)"]
+    write(work.good)
+    assert work.done[7].path.read_text("utf-8") == f"bar(7)\n{LINES}"
+
+
+def test_apply_loads_nothing_that_it_never_needs(tmp_path: Path) -> None:
+    (tmp_path / "rule.yml").write_text(RULE)
+    (tmp_path / "m.py").write_text("foo(1)\n")
+    code = "import json, sys; from rulewright.cli import main; code = main(sys.argv[1:]);"
+    code += "print(json.dumps([code, *sys.modules]))"
+    argv = [sys.executable, "-c", code, "apply", "rule.yml", "m.py", "--accept", "lossy", "--only", "m.py:1"]
+    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=True)
+    status, *loaded = json.loads(done.stdout.splitlines()[-1])
+    assert status == 0 and "+bar(1)" in done.stdout
+    needless = {
+        "typeguard",
+        "unittest.mock",
+        "asyncio",
+        "multiprocessing",
+        "numpy",
+        "rich",
+        "rulewright.mining",
+    }
+    assert not needless & set(loaded)
+    others = {path.stem for path in Path(commands.__file__).parent.glob("*.py")} - {
+        "__init__",
+        "apply",
+        "choosing",
+    }
+    assert not {f"rulewright.commands.{name}" for name in others} & set(loaded)
