@@ -62,7 +62,7 @@ def test_a_process_of_several_threads_is_not_copied() -> None:
     thread = threading.Thread(target=held.wait)
     thread.start()
     try:
-        assert not pool._can_be_copied()
+        assert not pool.can_be_copied()
         with Engine() as engine:
             assert engine.judge(GOOD).ok
             command = Path(f"/proc/{engine.workers[0].process.pid}/cmdline").read_bytes()

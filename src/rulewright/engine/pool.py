@@ -81,13 +81,13 @@ def _address_space_mb() -> int:
     return pages * os.sysconf("SC_PAGE_SIZE") >> 20
 
 
-def _can_be_copied() -> bool:
+def can_be_copied() -> bool:
     """Whether this process has one thread: only that one would go on in a copy, whatever others hold."""
     return sys.platform == "linux" and len(list(Path("/proc/self/task").iterdir())) == 1
 
 
 def _started(memory_mb: int, deadline_s: float, scratch: str) -> subprocess.Popen[bytes] | _Copy:
-    if _can_be_copied():
+    if can_be_copied():
         return _Copy(memory_mb, deadline_s, scratch)
     return subprocess.Popen(
         [sys.executable, "-m", "rulewright.engine.worker", str(memory_mb), str(deadline_s), scratch],

@@ -25,6 +25,7 @@ from rulewright.srl.scoring import StepScorer, TeacherStep, join_references, tea
 from rulewright.state.trajectory import TrajectoryStep
 from rulewright.training import environment, job
 from rulewright.training.policy_config import PolicyConfig, Tasks
+from rulewright.training.train_policy import train_on
 
 
 class SrlConfig(PolicyConfig):
@@ -58,7 +59,7 @@ def train_srl(config: SrlConfig) -> dict[str, Any]:
         )
         return Tasks(learn, watch, f"srl_{config.reward}", rejected)
 
-    return job.train_on("srl", config, [config.train, config.dev], tasks)
+    return train_on("srl", config, [config.train, config.dev], tasks)
 
 
 def _rows(path: Path, rejected: list[dict[str, Any]]) -> list[TeacherStep]:

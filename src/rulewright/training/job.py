@@ -11,19 +11,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
 from rulewright import console, jsonl
-from rulewright.engine import Engine
 from rulewright.errors import ConfigError, MissingDependency, RulewrightError, UsageError
 from rulewright.generation.gguf import checkpoint
 from rulewright.generation.open import require_checkpoint, resolve_thinking
 from rulewright.runs import RunDir
 from rulewright.training import checkpoints, environment, hub, models
 from rulewright.training.config import SftConfig, TrainConfig
-from rulewright.training.policy_config import PolicyConfig, Tasks
 
 C = TypeVar("C", bound=TrainConfig)
 Result = dict[str, Any]
@@ -109,35 +106,6 @@ def settled(
         models.load_tokenizer(config.model, resolve_thinking(config.model, config.thinking))
     launch(["train", command], config, run.path)
     return run.result()
-
-
-def train_on(
-    command: str, config: PolicyConfig, inputs: Sequence[Path], tasks: Callable[[Engine, ExitStack], Tasks]
-) -> Result:
-    """Train a policy, or continue, or confirm: what `train srl` and `train grpo` share.
-
-    Args:
-        command: of `rulewright train`.
-        config: prepared.
-        inputs: files that must not have changed.
-        tasks: makes what is trained and evaluated on; what has to be closed goes onto the stack.
-    """
-
-    def arguments(run: RunDir) -> object:
-        from rulewright.training.policy import trainer_arguments
-
-        return trainer_arguments(config, run)
-
-    result = settled(command, config, inputs, arguments)
-    if result is not None:
-        return result
-    with ExitStack() as stack:
-        engine = stack.enter_context(Engine(workers=config.workers, deadline_s=config.deadline_s))
-        made = tasks(engine, stack)
-        require_libraries()
-        from rulewright.training.policy import run_policy
-
-        return run_policy(config, made, inputs)
 
 
 def confirmed(config: TrainConfig) -> Result:

@@ -17,6 +17,7 @@ from rulewright.errors import ConfigError, UsageError
 from rulewright.training import job
 from rulewright.training.config import OnRecords
 from rulewright.training.policy_config import PolicyConfig, Tasks
+from rulewright.training.train_policy import train_on
 
 DEV_SEED: Final = 0
 
@@ -68,7 +69,7 @@ def train_grpo(config: GrpoConfig) -> dict[str, Any]:
         learn, watch = (EnvironmentScorer(some, engine, runner, config.weights) for some in (train, dev))
         return Tasks(learn, watch, "environment")
 
-    return job.train_on("grpo", config, inputs, tasks)
+    return train_on("grpo", config, inputs, tasks)
 
 
 def _runner(config: GrpoConfig, tasks: Sequence[Task], stack: ExitStack) -> TestRunner | None:
