@@ -122,7 +122,7 @@ def test_the_next_command_is_named_at_the_end_but_not_within_a_job(tmp_path: Pat
         ("show empty.jsonl", 2, "empty.jsonl: the file is empty", "name a file"),
         ("mine empty.jsonl", 2, "empty.jsonl: the file is empty", ""),
         ("synth --families comparisn", 2, "no family 'comparisn'; did you mean 'comparison'?", "known: "),
-        ("trajs make", 2, "trajectories/raw/teacher: no such file or folder", "rulewright teacher run"),
+        ("trajs make", 2, "trajectories/raw/teacher: no such data file", "rulewright teacher run"),
         ("train sft", 2, "give either `model`", "--config smollm2/stage0"),
         ("demo", 2, "no job is named", "--config smollm2/demo"),
         ("train sft --config folder", 2, "folder: is a folder, not a configuration file", "name a YAML file"),
