@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -214,24 +214,27 @@ def mix(
     return Mix(entries, parts, seed, limit, policy, filtered=keep is not None)
 
 
-def resolve(path: str) -> list[Path]:
+MADE_BY: Final = "write it first (`rulewright ingest`, `synth`, `mine`, `teacher run`)"
+
+
+def resolve(path: str, made_by: str = MADE_BY) -> list[Path]:
     """Files that an entry's path names, sorted.
+
+    Args:
+        path: of a file or folder, or a pattern.
+        made_by: what to run where there are none.
 
     Raises:
         UsageError: none.
     """
     named = Path(path)
     if named.is_dir():
-        return resolve(str(named / "*.jsonl"))
+        return resolve(str(named / "*.jsonl"), made_by)
     names = [path] if named.exists() else glob.glob(path, recursive=True)  # noqa: PTH207  (absolute globs)
     found = sorted(map(Path, names))
     if not found:
         near = sorted(str(p) for p in named.parent.glob("*.jsonl"))[:5] if named.parent.is_dir() else []
-        hint = (
-            f"there are: {', '.join(near)}"
-            if near
-            else "write it first (`rulewright ingest`, `synth`, `mine`, `teacher run`)"
-        )
+        hint = f"there are: {', '.join(near)}" if near else made_by
         place = "" if named.is_absolute() else f" (looked for in {Path.cwd()})"
         raise UsageError(f"{path}: no such data file{place}", hint)
     return [jsonl.require_file(file) for file in found]

@@ -36,7 +36,9 @@ def make(config: TrajsConfig) -> dict[str, Any]:
         raise UsageError("--repairs is about records, and none are written", "add --records FILE")
     if not config.overwrite and (config.out / "metadata.json").exists():
         raise UsageError(f"{config.out}: holds a result already", "use --overwrite, or another --out")
-    paths = [path for given in config.raw for path in resolve(str(given))]
+    paths = [
+        path for given in config.raw for path in resolve(str(given), "run `rulewright teacher run` first")
+    ]
     manifest = _manifest(config, paths)
     unread: Counter[str] = Counter()
     with Engine(workers=config.workers, deadline_s=config.deadline_s) as engine:
