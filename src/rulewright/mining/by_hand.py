@@ -246,9 +246,10 @@ def _trusted(
     if names.apart:
         tied = [ties.held(rule, names.imports, language) for rule in tied]
     beside = imports.rules(names.gone, names.come, language)
-    elsewhere = [ties.outside_imports(rule, language) for rule in tied]
-    if _missed([*elsewhere, *beside], changes, language) < _missed([*tied, *beside], changes, language):
-        tied = elsewhere
+    if missed := _missed([*tied, *beside], changes, language):
+        elsewhere = [ties.outside_imports(rule, language) for rule in tied]
+        if _missed([*elsewhere, *beside], changes, language) < missed:
+            tied = elsewhere
     narrow = [
         _for_members(before, rule, changes, names, language) for before, rule in zip(plain, tied, strict=True)
     ]

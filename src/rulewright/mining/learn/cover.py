@@ -30,8 +30,6 @@ from rulewright.mining.text.align import Edit, variants
 from rulewright.mining.text.tree import Tree
 from rulewright.verdict import Place
 
-AnyRule = Rule
-
 MAX_LEARNT: Final = 12
 """Files from which candidates are made; the others only tell how these fare."""
 PER_HUNK: Final = 3
