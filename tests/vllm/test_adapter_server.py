@@ -32,10 +32,13 @@ def server(adapter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield served
 
 
-def ask(server: Served, model: str, max_new_tokens: int = 120, **options: Any) -> list[str]:
+def ask(
+    server: Served, model: str, max_new_tokens: int = 120, temperature: float = 0.0, **options: Any
+) -> list[str]:
     spec = GeneratorConfig(base_url=server.url, model=model, **options)
+    sampling = Sampling(max_new_tokens=max_new_tokens, temperature=temperature)
     with open_generator(spec) as generator:
-        found = generator.generate(PROMPTS, Sampling(max_new_tokens=max_new_tokens), LANGUAGES)
+        found = generator.generate(PROMPTS, sampling, LANGUAGES)
     return [row[0].text for row in found]
 
 
@@ -64,20 +67,23 @@ def test_the_teacher_asks_it(server: Served, adapter: Path, tasks: Path, tmp_pat
     assert len(solved) >= 4, "verified by execution"
 
 
-def test_a_model_that_knows_nothing_writes_actions(server: Served, count: Any) -> None:
-    """The base was never trained on this: free it writes prose, held it writes actions."""
-    free = [parse_response(text, "python") for text in ask(server, "smollm2")]
-    assert all(isinstance(parsed, Rejection) for parsed in free)
-    texts = ask(server, "smollm2", 300, constrain="action", timeout_s=1200)
-    held = [parse_response(text, "python") for text in texts]
-    whole = [p for p, text in zip(held, texts, strict=True) if "</action>" in text]
-    valid = sum(not isinstance(parsed, Rejection) for parsed in whole)
-    count(
-        f"vllm: of the untrained base's 8 answers none is an action; held to the grammar {len(whole)} end, "
-        f"{valid} are valid"
+def test_what_is_held_to_the_grammar_is_an_action(server: Served, adapter: Path, count: Any) -> None:
+    """Where free answers fall apart (temperature 1.8), a held one that ends is an action, if not a good one."""
+    free, held = (
+        ask(server, adapter.name, 200, temperature=1.8, constrain=constrain, timeout_s=1200)
+        for constrain in ("none", "action")
     )
-    assert all(text.startswith(("<action>", "<think>")) for text in texts)
-    assert all(not isinstance(p, Rejection) or p.verdict is Verdict.BAD_RULE for p in whole)
+    whole = [text for text in held if text.endswith("</action>")]
+    wrong, refused = (
+        [parsed for text in texts if isinstance(parsed := parse_response(text, "python"), Rejection)]
+        for texts in (free, whole)
+    )
+    count(
+        f"vllm: at temperature 1.8, {len(wrong)} of {len(free)} free answers are no action; held to the "
+        f"grammar, {len(whole)} end and {len(whole) - len(refused)} of them are valid"
+    )
+    assert len(wrong) >= 4 and len(whole) >= 4
+    assert {rejection.verdict for rejection in refused} <= {Verdict.BAD_RULE}
 
 
 def srl(out: Path, adapter: Path, tasks: Path, url: str, **changes: Any) -> Path:
