@@ -68,7 +68,7 @@ def test_the_teacher_asks_it(server: Served, adapter: Path, tasks: Path, tmp_pat
 
 
 def test_what_is_held_to_the_grammar_is_an_action(server: Served, adapter: Path, count: Any) -> None:
-    """Where free answers fall apart (temperature 1.8), a held one that ends is an action, if not a good one."""
+    """Where free answers fall apart (temperature 1.8), a held one that ends is an action."""
     free, held = (
         ask(server, adapter.name, 200, temperature=1.8, constrain=constrain, timeout_s=1200)
         for constrain in ("none", "action")
