@@ -24,7 +24,7 @@ def lay(root: Path, files: dict[str, str]) -> Path:
 
 
 def rows(root: Path, files: dict[str, str], *layouts: str) -> list[dict[str, Any]]:
-    return list(fixtures.rows_of([lay(root, files)], layouts))
+    return [row for row in fixtures.rows_of([lay(root, files)], layouts) if "dropped" not in row]
 
 
 def sides(found: list[dict[str, Any]]) -> list[tuple[str, str]]:
@@ -252,7 +252,19 @@ def test_golden_files_with_one_result_and_with_several(tmp_path: Path) -> None:
     [
         ("renames/a.input.js", "renames/a.output.js", "renames"),
         ("renames/__testfixtures__/b.input.js", "renames/__testfixtures__/b.output.js", "renames"),
-        ("renames/case1/before.js", "renames/case1/after.js", "case1"),
+        ("renames/case1/before.js", "renames/case1/after.js", "renames"),
+        ("case1/before.js", "case1/after.js", "case1"),
+        ("suite/renames/actual.spec.js", "suite/renames/expected.spec.js", "renames"),
+        ("packages/renames/tests/case1/input.js", "packages/renames/tests/case1/expected.js", "renames"),
+        ("test/fixtures/renames/case1/before.js", "test/fixtures/renames/case1/result.js", "renames"),
+        (
+            "x/fixtures/renames-deep2.input.js",
+            "x/fixtures/renames-deep2.output.js",
+            "renames",
+        ),
+        ("x/__testfixtures__/other.input.js", "x/__testfixtures__/other.output.js", "x"),
+        ("renames/samples_in/sub/f.js", "renames/expected_out/sub/f.js", "sub"),
+        ("renames/samples_in/f.js", "renames/expected_out/f.js", "renames"),
         ("renames/input/c.js", "renames/output/c.js", "renames"),
         ("renames/in/c.js", "renames/out/c.js", "renames"),
         ("renames/d.js", "renames/d_expected.js", "renames"),
@@ -260,10 +272,87 @@ def test_golden_files_with_one_result_and_with_several(tmp_path: Path) -> None:
     ],
 )
 def test_plain_folders_of_pairs(tmp_path: Path, before: str, after: str, group: str) -> None:
-    [row] = rows(
-        tmp_path, {before: "stale(1);\n", after: "fresh(1);\n", "renames/lone_output.js": "x();\n"}, "pairs"
-    )
+    files = {before: "stale(1);\n", after: "fresh(1);\n", "renames/lone_output.js": "x();\n"}
+    transforms = {"suite/renames/index.js": "run();\n", "x/renames.js": "run();\n", "x/ren.js": "run();\n"}
+    [row] = rows(tmp_path, {**files, **transforms}, "pairs")
     assert (row["pre"], row["post"], row["group"]) == ("stale(1);\n", "fresh(1);\n", group)
+
+
+def test_a_folder_of_results_goes_with_the_inputs_that_are_named_alike(tmp_path: Path) -> None:
+    found = rows(
+        tmp_path,
+        {
+            "join/samples_in/a.py": "stale(1)\n", "join/expected_out/a.py": "fresh(1)\n",
+            "join/samples_in_deep/a.py": "stale(2)\n", "join/expected_out_deep/a.py": "fresh(2)\n",
+            "join/samples/a.py": "stale(3)\n",
+            "join/in_use/b.py": "a(1)\n", "join/a-result-cache/b.py": "a(2)\n",
+        },
+        "pairs",
+    )  # fmt: skip
+    assert {(row["pre"], row["post"]) for row in found} == {
+        ("stale(1)\n", "fresh(1)\n"), ("stale(2)\n", "fresh(2)\n")
+    }  # fmt: skip
+    assert sorted(row["group"].partition("#")[::2] for row in found)[0] == ("join", "")
+    assert len({row["group"] for row in found}) == 2
+
+
+def test_what_ends_in_js_may_hold_types_and_what_ends_in_ts_elements(tmp_path: Path) -> None:
+    found = rows(
+        tmp_path,
+        {
+            "r/a.input.js": "let a: T = stale();\n", "r/a.output.js": "let a: T = fresh();\n",
+            "r/b.input.ts": "let a: T = <b>{old}</b>;\n", "r/b.output.ts": "let a: T = <b>{now}</b>;\n",
+        },
+        "pairs",
+    )  # fmt: skip
+    assert {row["language"] for row in found} == {"typescript", "tsx"}
+
+
+def test_both_sides_in_one_file(tmp_path: Path) -> None:
+    old, new = "<?php\n\nstale(1);\n\n?>\n", "<?php\n\nfresh(1);\n\n?>\n"
+    found = rows(
+        tmp_path,
+        {
+            "tests/Call/StaleRector/Fixture/one.php.inc": f"{old}-----\n{new}",
+            "tests/Call/StaleRector/Fixture/skip.php.inc": new,
+            "tests/Call/StaleRector/FixturePhp80/two.php.inc": f"{old}-----\n{new}",
+            "tests/Call/StaleRector/Fixture/three.php.inc": f"{old}-----\n{old}-----\n{new}",
+        },
+    )
+    assert {(row["pre"], row["post"]) for row in found} == {(old, new), (new, new)}
+    assert [row["group"].partition("#")[0] for row in found] == ["StaleRector"] * 3
+    assert len({row["group"] for row in found}) == 2 and {row["language"] for row in found} == {"php"}
+
+
+def test_inline_tests_in_javascript(tmp_path: Path) -> None:
+    found = rows(
+        tmp_path,
+        {
+            "src/stale.test.js": r"""
+const input = `stale(named);`;
+defineInlineTest(transform, {}, `stale(1);`, `fresh(1);`, 'calls it fresh');
+defineInlineTest(transform, { deep: true }, 'stale(2);\n', 'fresh(2);\n');
+test('more', () => {
+  const output = `fresh(named);`;
+  expectTransformation(input, output);
+  expect(applyTransform(stale, `stale(x);`)).toBe(`fresh(x);`);
+  expect(applyTransform(`stale(3);`)).toBe(`fresh(3);`);
+  expect(await transform(`stale(4);`)).toMatchInlineSnapshot(`fresh(4);`);
+  assert.equal(transform("stale(5);"), "fresh(5);");
+  expect(name("stale(6);")).toBe("fresh(6);");
+  expectTransformation('input-file', 'output-file');
+  expectTransformation(`stale(7);`, `stale(7);`);
+  expectTransformation(`stale(8);`, `a b`);
+});
+""",
+        },
+    )
+    assert {row["group"].partition("#")[0] for row in found} == {"stale"}
+    assert len({row["group"] for row in found}) == 2
+    names = ("1", "2", "named", "3", "4", "5")
+    assert {(f"stale({n});\n", f"fresh({n});\n") for n in names} | {("stale(7);\n", "stale(7);\n")} == set(
+        sides(found)
+    )
 
 
 def repository(root: Path) -> Path:
@@ -378,6 +467,29 @@ def test_ingest_takes_fixture_folders(tmp_path: Path) -> None:
 
 def prompt(code: str, fence: str = "python") -> str:
     return f"Refactor the function so that it compares by identity.\n\n```{fence}\n{code}\n```"
+
+
+def test_what_is_left_out_is_said_with_its_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clone = repository(tmp_path / "fixers")
+    sides = {
+        "a.input.js": "stale( (;\n", "a.output.js": "x();\n", "b.input.vue": "a", "b.output.vue": "b",
+        "c.input.js": "stale();\n", "c.output.js": "",
+    }  # fmt: skip
+    lay(clone, {f"f/{name}": text for name, text in sides.items()})
+    assert main(["bench", "build", str(clone), "--out", str(tmp_path / "bench")]) == 0
+    assert "1 unparsable, 1 language, 1 empty_post" in " ".join(capsys.readouterr().err.split())
+    out = tmp_path / "data"
+    assert main(["ingest", "fixtures", "--input", str(clone), "--out", str(out)]) == 0
+    dropped = json.loads((out / "fixtures.metadata.json").read_text())["dropped"]
+    assert dropped == {"no_edit": 2, "unparsable": 1, "language": 1, "empty_post": 1}
+
+
+def test_the_license_of_the_nearest_package_counts_where_the_repository_has_none(tmp_path: Path) -> None:
+    pair = {"packages/a/r/x.input.js": "stale();\n", "packages/a/r/x.output.js": "fresh();\n"}
+    stated = {"packages/a/package.json": '{\n  "name": "a",\n  "license": "ISC"\n}\n'}
+    assert [row["license"] for row in rows(tmp_path, {**pair, **stated})] == ["isc"]
+    (tmp_path / "LICENSE").write_text(MIT)
+    assert [row["license"] for row in rows(tmp_path, {})] == ["mit"]
 
 
 def test_ingest_takes_prompts_and_completions(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Build RuleBench from clones of public repositories: the tests of codemods and of lint rules with fixes.
 
 Knows the layouts of pyupgrade and django-upgrade, ESLint's RuleTester, Error Prone's test helpers,
-clippy's `.fixed` files, Go's `.golden` files, and plain folders of inputs and outputs. Writes
+clippy's `.fixed` files, Go's `.golden` files, Rector's `.php.inc`, tests in JavaScript with both sides as
+texts, and plain folders of inputs and outputs (jscodeshift's `__testfixtures__`, `in` and `out`). Writes
 `edits.jsonl` for `bench rules --input`, and `pins.json` with commits and SHA-256. A repository at a
 commit that was published has to give the published rows.
 """
@@ -62,7 +63,9 @@ def run(config: BenchBuildConfig) -> int:
         said = build.compared(one, known)
         console.say(
             f"{one['repository']}: {one['edits']} edits of {one['fixers']} fixers, "
-            f"{one['noops']} texts that stay, {one['license']}" + (f"; {said}" if said else "")
+            f"{one['noops']} texts that stay, {one['license']}"
+            + (f"; left out: {build.reasons(left)}" if left else "")
+            + (f"; {said}" if said else "")
         )
         rows += found
         made.append(one)

@@ -49,7 +49,9 @@ def missing(columns: Sequence[str], mapping: Mapping[str, str]) -> list[str]:
 
 
 def normalize(row: Row, config: IngestConfig) -> Sequence[Draft | Drop]:
-    """One row, one draft."""
+    """One row, one draft; a row that its reader has dropped says why."""
+    if "dropped" in row:
+        return [Drop(_text(row["dropped"]))]
     mapping = config.mapping
     value = {ours: _value(row, ours, mapping) for ours in USUAL}
     if not isinstance(value["pre"], str) or not isinstance(value["post"], str):

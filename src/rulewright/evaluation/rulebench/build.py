@@ -35,7 +35,9 @@ def rows_of(
     found: dict[tuple[str, str, str], Json] = {}
     left: Counter[str] = Counter()
     for row in fixtures.rows_of([repository], layouts):
-        if row["license"] not in allowed:
+        if "dropped" in row:
+            left[row["dropped"]] += 1
+        elif row["license"] not in allowed:
             left["license"] += 1
         elif max(len(row["pre"]), len(row["post"])) > items.MAX_CHARS:
             left["long"] += 1
@@ -48,12 +50,17 @@ def rows_of(
                 **{k: v for k, v in row.items() if k != "repo"},
             }
     if not found:
-        why = ", ".join(f"{n} {reason}" for reason, n in left.items()) or "no file of a layout that is known"
+        why = reasons(left) or "no file of a layout that is known"
         raise UsageError(
             f"{repository}: no fixture to take ({why})",
             f"layouts: {', '.join(fixtures.LAYOUTS)}; another license is allowed with --allow-licenses",
         )
     return list(found.values()), left
+
+
+def reasons(left: Counter[str]) -> str:
+    """How many were left out for what, the most first."""
+    return ", ".join(f"{n} {reason}" for reason, n in left.most_common())
 
 
 def _id(row: Json) -> str:
