@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from tests.mining.test_cases import CASES, case
 
 from rulewright.difftext import common_ends, splice
-from rulewright.languages import Language
+from rulewright.languages import Language, language_of_path
 from rulewright.mining.text.align import Edit, blocks, variants
 from rulewright.mining.text.tree import Tree
 
@@ -111,3 +114,118 @@ def test_blocks_cover_both_sequences_in_order() -> None:
 )
 def test_common_ends_never_overlap(a: str, b: str, ends: tuple[int, int]) -> None:
     assert common_ends(a, b) == ends
+
+
+SOME = CASES[::4]
+
+
+def readings(folder: Path) -> list[Edit]:
+    before, after, *_ = case(folder)
+    language = language_of_path(next(folder.glob("before.*")))
+    return list(variants(Tree(before, language), Tree(after, language)))
+
+
+def moved(edit: Edit, number: int, by: int) -> str:
+    """The text after, with one hunk made so many characters further right."""
+    hunk = edit.hunks[number]
+    a0, a1, b0, b1 = (at + by for at in hunk)
+    places = [(h.a0, h.a1, edit.post.text[h.b0 : h.b1]) for h in edit.hunks]
+    places[number] = a0, a1, edit.post.text[b0:b1]
+    return splice(edit.pre.text, places)
+
+
+@pytest.mark.parametrize("folder", SOME, ids=lambda folder: folder.name)
+def test_a_hunk_holds_no_more_than_what_differs(folder: Path) -> None:
+    for edit in readings(folder):
+        assert splice(edit.pre.text, ((h.a0, h.a1, edit.post.text[h.b0 : h.b1]) for h in edit.hunks)) == (
+            edit.post.text
+        )
+        for before, after in zip(edit.hunks, edit.hunks[1:], strict=False):
+            assert before.a1 <= after.a0 and before.b1 <= after.b0
+            assert edit.pre.text[before.a1 : after.a0] == edit.post.text[before.b1 : after.b0]
+        for hunk in edit.hunks:
+            old, new = edit.pre.text[hunk.a0 : hunk.a1], edit.post.text[hunk.b0 : hunk.b1]
+            assert old != new
+            for one, other in ((old[:1], new[:1]), (old[-1:], new[-1:])):
+                assert one != other or not one.isspace(), "blanks that both have are no change"
+
+
+@pytest.mark.parametrize("folder", SOME, ids=lambda folder: folder.name)
+def test_a_hunk_may_lie_as_far_aside_as_the_text_after_stays_the_same(folder: Path) -> None:
+    for edit in readings(folder):
+        ends = [0, *(hunk.a1 for hunk in edit.hunks)]
+        starts = [*(hunk.a0 for hunk in edit.hunks[1:]), len(edit.pre.text)]
+        for number, (hunk, (low, high)) in enumerate(zip(edit.hunks, edit.slides, strict=True)):
+            assert low <= 0 <= high
+            assert {moved(edit, number, by) for by in range(low, high + 1)} == {edit.post.text}
+            left, right = hunk.a0 + low == ends[number], hunk.a1 + high == starts[number]
+            assert left or edit.pre.text[hunk.a1 + low - 1] != edit.post.text[hunk.b1 + low - 1]
+            assert right or edit.pre.text[hunk.a0 + high] != edit.post.text[hunk.b0 + high]
+
+
+@pytest.mark.parametrize("folder", SOME, ids=lambda folder: folder.name)
+def test_what_a_range_became(folder: Path) -> None:
+    for edit in readings(folder):
+        pre, post = edit.pre.text, edit.post.text
+        for node in edit.pre.root.walk():
+            found = edit.map_range(node.start, node.end)
+            assert len({one.hunks for one in found}) == len(found), "each choice of hunks once"
+            for one in found:
+                first = min(one.hunks, default=None)
+                if not one.hunks:
+                    assert post[one.start : one.end] == pre[node.start : node.end]
+                    continue
+                assert first is not None and one.hunks == {*range(first, max(one.hunks) + 1)}, "in a row"
+                grown = sum(
+                    (h.b1 - h.b0) - (h.a1 - h.a0) for i, h in enumerate(edit.hunks) if i in one.hunks
+                )
+                assert one.end - one.start == node.size + grown
+                before = sum((h.b1 - h.b0) - (h.a1 - h.a0) for h in edit.hunks[:first])
+                assert one.start == node.start + before
+            sizes = [len(one.hunks) for one in found]
+            assert not sizes or sizes[0] == max(sizes), "what holds most hunks comes first"
+
+
+@pytest.mark.parametrize("folder", SOME, ids=lambda folder: folder.name)
+def test_what_a_hunk_touches_takes_and_brings(folder: Path) -> None:
+    for edit in readings(folder):
+        for node in edit.pre.root.walk():
+            inside = [h for h in edit.hunks if h.a0 < node.end and h.a1 > node.start]
+            touched = any(h.a1 > h.a0 or h.a0 > node.start for h in inside)
+            assert edit.touches(node.start, node.end) is touched
+        for number, hunk in enumerate(edit.hunks):
+            nodes = [n for n in edit.post.root.walk() if n.size and hunk.b0 <= n.start and n.end <= hunk.b1]
+            assert [n for n in edit.brought(number) if n.size] == nodes
+            texts = {edit.post.text_of(n) for n in nodes if n.named and not n.is_comment}
+            assert edit.fresh_texts(frozenset({number})) - {""} == texts - {""}
+            assert edit.after(hunk.a1) == hunk.b1
+
+
+def test_names_that_go_twice_are_those_that_the_code_binds_itself() -> None:
+    edit = first("python", "x = [n for n in rows if n]\n", "x = 1\n")
+    assert edit.removed_twice(frozenset(range(len(edit.hunks)))) == {"n"}
+    assert edit.removed_twice(frozenset()) == frozenset()
+
+
+def test_outside_of_what_a_diff_shows_more_may_change_than_did() -> None:
+    pre, post = "f(1)\ng(2)\nf(3)\n", "h(1)\ng(2)\nf(3)\n"
+    trees = Tree(pre, "python"), Tree(post, "python")
+    strict, loose, shown = (
+        next(variants(*trees, *how)) for how in ((), (False,), (False, ((pre.index("f(3)"), len(pre)),)))
+    )
+    there, changed = (pre.index("f(3)"), pre.index("f(3)") + 4), (0, 4)
+    assert [edit.left_alone(*there) for edit in (strict, loose, shown)] == [False, True, False]
+    assert not any(edit.left_alone(*changed) for edit in (strict, loose, shown)), "it did change there"
+    assert shown.left_alone(pre.index("g"), pre.index("f(3)")), "it ends where the shown lines begin"
+
+
+@pytest.mark.parametrize(
+    ("a", "b"), [("abcde", "axcye"), ("", "ab"), ("ab", ""), ("abab", "baba"), ("xaay", "xay"), ("ab", "ab")]
+)
+def test_blocks_say_what_is_equal_and_leave_nothing_out(a: str, b: str) -> None:
+    at = (0, 0)
+    for equal, i1, i2, j1, j2 in blocks(a, b):
+        assert (i1, j1) == at and (i2 > i1 or j2 > j1)
+        assert equal is (a[i1:i2] == b[j1:j2])
+        at = i2, j2
+    assert at == (len(a), len(b))
