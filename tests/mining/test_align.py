@@ -176,9 +176,7 @@ def test_what_a_range_became(folder: Path) -> None:
                     assert post[one.start : one.end] == pre[node.start : node.end]
                     continue
                 assert first is not None and one.hunks == {*range(first, max(one.hunks) + 1)}, "in a row"
-                grown = sum(
-                    (h.b1 - h.b0) - (h.a1 - h.a0) for i, h in enumerate(edit.hunks) if i in one.hunks
-                )
+                grown = sum((h.b1 - h.b0) - (h.a1 - h.a0) for i, h in enumerate(edit.hunks) if i in one.hunks)
                 assert one.end - one.start == node.size + grown
                 before = sum((h.b1 - h.b0) - (h.a1 - h.a0) for h in edit.hunks[:first])
                 assert one.start == node.start + before

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import pytest
@@ -65,8 +65,8 @@ def test_the_nodes_at_around_and_within_a_range(tree: Tree) -> None:
 def test_of_nodes_with_one_range_the_outer_comes_first(tree: Tree) -> None:
     for start, end in ranges(tree):
         at, around = tree.at(start, end), tree.covering(start, end)
-        assert all(outer in inner.ancestors() for outer, inner in zip(at, at[1:], strict=False))
-        assert all(outer in inner.ancestors() for inner, outer in zip(around, around[1:], strict=False))
+        assert all(outer in inner.ancestors() for outer, inner in pairwise(at))
+        assert all(outer in inner.ancestors() for inner, outer in pairwise(around))
 
 
 def test_siblings_that_span_a_range(tree: Tree) -> None:

@@ -1,0 +1,128 @@
+"""What becomes a variable, and that the variables filled in give back both sides of the change."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from tests.mining.test_cases import CASES, case
+
+from rulewright.languages import language_of_path
+from rulewright.mining.text.align import Edit, Mapped, variants
+from rulewright.mining.text.lift import GENERAL, MAXIMAL, PLAIN, POLICIES, TIGHT, Hole, Lifted, Policy, lift
+from rulewright.mining.text.tree import Node, Tree
+
+
+def reading(before: str, after: str, language: str = "python") -> Edit:
+    return next(variants(Tree(before, language), Tree(after, language)))  # type: ignore[arg-type]
+
+
+def anchors(edit: Edit) -> list[tuple[Node, Mapped]]:
+    """Every node around a change with what it became."""
+    return [
+        (node, mapped)
+        for node in edit.pre.root.walk()
+        if node.named and edit.touches(node.start, node.end)
+        for mapped in edit.map_range(node.start, node.end)
+        if mapped.hunks
+    ]
+
+
+def filled(lifted: Lifted, template: str, edit: Edit) -> str:
+    texts = {hole.ref: edit.pre.text[hole.start : hole.end] for hole in lifted.holes}
+    return re.sub(r"(?:\$\$\$|\$)[A-Z]\d*", lambda found: texts[found.group()], template)
+
+
+def plain(text: str) -> str:
+    """A text whatever its lines are indented by."""
+    return "\n".join(line.strip() for line in text.split("\n"))
+
+
+def _is_split(edit: Edit, hole: Hole) -> bool:
+    """Whether something comes between the items that one variable stands for: such a rule is never sound."""
+    return hole.multi and not hole.moved and edit.touches(hole.start, hole.end)
+
+
+@pytest.mark.parametrize("folder", CASES[1::3], ids=lambda folder: folder.name)
+def test_variables_filled_in_give_back_both_sides(folder: Path) -> None:
+    before, after, *_ = case(folder)
+    if "$" in before + after:
+        return
+    edit = reading(before, after, language_of_path(next(folder.glob("before.*"))))
+    n_holes = 0
+    for node, mapped in anchors(edit):
+        for policy in POLICIES:
+            lifted = lift(edit, [node], mapped, policy, frozenset())
+            if lifted is None or any(_is_split(edit, hole) for hole in lifted.holes):
+                continue
+            n_holes += len(lifted.holes)
+            assert plain(filled(lifted, lifted.pattern, edit)) == plain(edit.pre.text_of(node))
+            became = edit.post.text[mapped.start : mapped.end]
+            assert plain(filled(lifted, lifted.fix, edit)) == plain(became)
+            assert (lifted.hunks, lifted.anchors) == (mapped.hunks, (node,))
+    assert n_holes or "$" not in (folder / "rule.yml").read_text("utf-8"), "a rule with variables needs some"
+
+
+def pattern(before: str, after: str, policy: Policy, language: str = "python", **more: object) -> str:
+    """The pattern and the fix of the smallest construct around the whole change."""
+    edit = reading(before, after, language)
+    every = frozenset(range(len(edit.hunks)))
+    node, mapped = min(
+        ((n, m) for n, m in anchors(edit) if m.hunks == every and n.children), key=lambda pair: pair[0].size
+    )
+    lifted = lift(edit, [node], mapped, policy, more.get("names", frozenset()))  # type: ignore[arg-type]
+    assert lifted is not None
+    return f"{lifted.pattern} → {lifted.fix}"
+
+
+@pytest.mark.parametrize(
+    ("policy", "wanted"),
+    [
+        (GENERAL, "old($$$A) → new($$$A)"),
+        (PLAIN, "old($A, $B, $C) → new($A, $B, $C)"),
+        (TIGHT, "old($$$A) → new($$$A)"),
+    ],
+)
+def test_arguments_in_a_row_are_one_variable_unless_they_shall_stand_alone(
+    policy: Policy, wanted: str
+) -> None:
+    assert pattern("old(a, b.c, 3)\n", "new(a, b.c, 3)\n", policy) == wanted
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "policy", "wanted"),
+    [
+        # A name that is called stays, unless all names shall go.
+        ("x = a.f(*old)\n", "x = a.f(*new)\n", GENERAL, "*old → *new"),
+        ("x = old(a).f\n", "x = new(a).g\n", GENERAL, "old($$$A).f → new($$$A).g"),
+        ("a.f(1).g(2)\n", "a.f(3).g(4)\n", GENERAL, "$A.f(1).g(2) → $A.f(3).g(4)"),
+        ("a.f(1).g(2)\n", "a.f(3).g(4)\n", MAXIMAL, "$A(1).$B(2) → $A(3).$B(4)"),
+        # A single token may vary, unless tokens shall stay.
+        ("x = a + 1\n", "x = a + 2\n", GENERAL, "$A + 1 → $A + 2"),
+        ("x = a + 1\n", "x = a + 2\n", TIGHT, "a + 1 → a + 2"),
+        # What moves from one side to the other is one variable.
+        ("x = a or b\n", "x = b or a\n", GENERAL, "$A or $B → $B or $A"),
+        # Equal names are one thing; equal numbers may be so by chance.
+        ("x = old(a)(a)\n", "x = new(a)(a)\n", PLAIN, "old($A) → new($A)"),
+        ("f(1, old, 1)\n", "f(1, new, 1)\n", PLAIN, "($A, old, $B) → ($A, new, $B)"),
+        ("f(a, old, a)\n", "f(a, new, a)\n", PLAIN, "($A, old, $A) → ($A, new, $A)"),
+    ],
+)
+def test_what_becomes_a_variable(before: str, after: str, policy: Policy, wanted: str) -> None:
+    assert pattern(before, after, policy) == wanted
+
+
+def test_an_imported_name_stays_but_where_it_is_handed_on() -> None:
+    names = frozenset({"os"})
+    assert pattern("x = os + 1\n", "x = os + 2\n", GENERAL, names=names) == "os + 1 → os + 2"
+    assert pattern("f(os, 1, *b)\n", "f(os, 2, *b)\n", PLAIN, names=names).startswith("($A, 1, $B)")
+
+
+@pytest.mark.parametrize("name", ["$A", "$_", "$$$", "a$B"])
+def test_a_text_that_would_read_as_a_variable_is_not_lifted(name: str) -> None:
+    edit = reading(f"{name}(old)\n", f"{name}(new)\n", "javascript")
+    found = [lift(edit, [n], m, TIGHT, frozenset()) for n, m in anchors(edit) if n.kind != "arguments"]
+    assert found[0] is None
+    usual = reading("$a(old)\n", "$a(new)\n", "javascript")
+    assert all(lift(usual, [node], mapped, TIGHT, frozenset()) for node, mapped in anchors(usual))
