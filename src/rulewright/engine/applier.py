@@ -5,7 +5,7 @@ Equal to `ast-grep scan -U` byte for byte, or not done here (`CompiledRule.needs
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, cast
 
 from ast_grep_py import Config, SgNode
@@ -194,10 +194,11 @@ class _Maker:
         if any(edit.start < start or edit.end > end for edit in edits):
             # ast-grep slices out of range here, and panics or not by the place.
             raise NotPorted("a rewriter whose expansion leaves the captured node")
+        apart = _apart(edits, start)
         text = (
-            self._joined(edits, step.join_by)
+            step.join_by.join(edit.text for edit in apart)
             if step.join_by is not None
-            else self._spliced(edits, start, end)
+            else self._spliced(apart, start, end)
         )
         return template.dedent_slice(text, self._source, start)
 
@@ -218,27 +219,25 @@ class _Maker:
             edits.append(MatchEdit(start, end, self.replacement(found, core)))
         return edits
 
-    def _joined(self, edits: Sequence[MatchEdit], joiner: str) -> str:
-        parts: list[str] = []
-        done = -1
-        for edit in edits:
-            if edit.start >= done:
-                parts.append(edit.text)
-                done = edit.end
-        return joiner.join(parts)
-
-    def _spliced(self, edits: Sequence[MatchEdit], start: int, end: int) -> str:
+    def _spliced(self, edits: Iterable[MatchEdit], start: int, end: int) -> str:
         parts: list[str] = []
         done = start
         for edit in edits:
-            if edit.start >= done:
-                parts += [self._kept(done, edit.start), edit.text]
-                done = edit.end
+            parts += [self._kept(done, edit.start), edit.text]
+            done = edit.end
         return "".join([*parts, self._kept(done, end)])
 
     def _kept(self, start: int, end: int) -> str:
         text = self._source[start:end]
         return mark_blank_lines(text, self._mark) if self._mark else text
+
+
+def _apart(edits: Iterable[MatchEdit], start: int) -> Iterator[MatchEdit]:
+    """The edits from a place on, without those that begin within an earlier one."""
+    for edit in edits:
+        if edit.start >= start:
+            yield edit
+            start = edit.end
 
 
 def mark_blank_lines(text: str, mark: str) -> str:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from rulewright.errors import UsageError
 from rulewright.languages import Language, language_of_path
@@ -34,12 +35,24 @@ class Change:
     """The file as it is: as before the change, as after it, or changed since."""
 
 
+class _Hunk(NamedTuple):
+    """Lines with their line ends, and where they begin on each side (from 1)."""
+
+    start: int
+    old: list[str]
+    new: list[str]
+    start_new: int
+
+    @property
+    def backward(self) -> _Hunk:
+        return _Hunk(self.start_new, self.new, self.old, self.start)
+
+
 @dataclass
 class _Patch:
     path: str
-    hunks: list[tuple[int, list[str], list[str]]]
-    """First line (1-based, of the old side), old lines, new lines; with their line ends."""
-    is_new: bool = False
+    hunks: list[_Hunk]
+    is_new: bool
 
 
 def read(text: str, root: Path, name: str = "the diff") -> tuple[list[Change], list[str]]:
@@ -82,8 +95,9 @@ def named(text: str) -> list[str]:
 
 def _change(path: Path, content: str, patch: _Patch) -> Change:
     language = language_of_path(path)
-    backward = [(start, new, old) for start, old, new in patch.hunks]
-    for hunks, is_post in ((backward, True), (patch.hunks, False)):
+    ways = [([hunk.backward for hunk in patch.hunks], True), (patch.hunks, False)]
+    # A side without any line fits everywhere, and so tells nothing.
+    for hunks, is_post in sorted(ways, key=lambda way: not any(hunk.old for hunk in way[0])):
         other = _patched(content, hunks)
         if other is not None:
             pre, post = (other, content) if is_post else (content, other)
@@ -94,12 +108,12 @@ def _change(path: Path, content: str, patch: _Patch) -> Change:
     )
 
 
-def _seen(pre: str, hunks: list[tuple[int, list[str], list[str]]]) -> frozenset[int]:
+def _seen(pre: str, hunks: Sequence[_Hunk]) -> frozenset[int]:
     """The lines of the old text that stand in a hunk on both sides."""
     lines = pre.splitlines(keepends=True)
     seen: set[int] = set()
     done = 0
-    for start, old, new in hunks:
+    for start, old, new, _ in hunks:
         at = _place(lines, old, start, done)
         if at is None:
             continue
@@ -144,16 +158,17 @@ def _hunk(lines: list[str], i: int, found: re.Match[str], patch: _Patch) -> int:
             if mark in (" ", "+", "\n"):
                 new.append(rest if mark != "\n" else "\n")
         i += 1
-    patch.hunks.append((int(found[1]), old, new))
+    # Of a side without lines a diff names the line before.
+    patch.hunks.append(_Hunk(int(found[1]) + (not old), old, new, int(found[3]) + (not new)))
     return i
 
 
-def _patched(content: str, hunks: list[tuple[int, list[str], list[str]]]) -> str | None:
+def _patched(content: str, hunks: Sequence[_Hunk]) -> str | None:
     """Replace each hunk's lines where they stand, nearest to where they should; `None` if they do not."""
     lines = content.splitlines(keepends=True)
     done = 0
     out: list[str] = []
-    for start, old, new in hunks:
+    for start, old, new, _ in hunks:
         at = _place(lines, old, start, done)
         if at is None:
             return None

@@ -1,0 +1,159 @@
+"""Diffs and pairs of files as a person gives them: both sides whole, and the lines that were seen."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+import pytest
+
+from rulewright.errors import UsageError
+from rulewright.mining import diffs, given
+from rulewright.mining.diffs import Change
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def unified(old: str, new: str, name: str = "x.py", context: int = 3) -> str:
+    sides = old.splitlines(keepends=True), new.splitlines(keepends=True)
+    made = difflib.unified_diff(*sides, f"a/{name}", f"b/{name}", n=context)
+    return "".join(
+        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in made
+    )
+
+
+def read(folder: Path, text: str, content: str, name: str = "x.py") -> Change:
+    (folder / name).write_text(content, encoding="utf-8")
+    [change], left = diffs.read(text, folder)
+    assert not left
+    return change
+
+
+TEN = "".join(f"{n}\n" for n in range(1, 11))
+CHANGES = [
+    (TEN, TEN.replace("5\n", "five\n")),
+    (TEN, TEN.replace("5\n", "")),
+    (TEN, TEN.replace("5\n", "5\n5a\n5b\n")),
+    (TEN, "0\n" + TEN),
+    (TEN, TEN + "11\n"),
+    (TEN, TEN.replace("1\n", "one\n", 1).replace("9\n", "nine\n")),
+    # Only one of the sides, or neither, ends with a line end.
+    (TEN, TEN[:-1]),
+    (TEN[:-1], TEN),
+    ("a\nb", "a\nc"),
+    ("a\nb", "A\nb"),
+    ("one\n\n\ntwo\n", "one\n\n\nthree\n"),
+    # The same line stands elsewhere too, further up after the change.
+    ("same\ny\nsame\ny\nother\ny\nsame\n", "n\n" * 4 + "same\ny\nsame\ny\nsame\ny\nsame\n"),
+]
+
+
+@pytest.mark.parametrize(("old", "new"), CHANGES)
+@pytest.mark.parametrize("context", [0, 1, 3])
+@pytest.mark.parametrize("is_post", [False, True])
+def test_both_sides_of_a_diff_are_told_from_the_file_on_either(
+    tmp_path: Path, old: str, new: str, context: int, is_post: bool
+) -> None:
+    change = read(tmp_path, unified(old, new, context=context), new if is_post else old)
+    assert (change.pre, change.post, change.now) == (old, new, new if is_post else old)
+
+
+def lines_kept(old: str, new: str, context: int) -> set[int]:
+    """The lines of the old text that a diff prints with a blank before them, by their numbers."""
+    kept: set[int] = set()
+    at = 0
+    for line in unified(old, new, context=context).splitlines()[2:]:
+        if line.startswith("@@"):
+            at = int(line.split("-")[1].split(",")[0].split(" ")[0])
+        elif not line.startswith(("+", "\\")):
+            kept |= {at} if line.startswith(" ") else set()
+            at += 1
+    return kept
+
+
+@pytest.mark.parametrize(("old", "new"), CHANGES[:6])
+@pytest.mark.parametrize("context", [1, 3])
+def test_the_lines_that_a_diff_shows_unchanged_were_seen(
+    tmp_path: Path, old: str, new: str, context: int
+) -> None:
+    change = read(tmp_path, unified(old, new, context=context), old)
+    assert change.seen == lines_kept(old, new, context)
+
+
+@pytest.mark.parametrize(("old", "new"), CHANGES[:6])
+def test_of_two_files_the_lines_are_seen_that_a_diff_would_show(here: Path, old: str, new: str) -> None:
+    (here / "before.py").write_text(old)
+    (here / "x.py").write_text(new)
+    found = given.read("before.py", [Path("x.py")])
+    assert found.changes[0].seen == lines_kept(old, new, 3)
+    assert (found.changes[0].pre, found.changes[0].post) == (old, new)
+
+
+def test_counts_of_one_may_be_left_out(tmp_path: Path) -> None:
+    change = read(
+        tmp_path, "--- a/x.py\n+++ b/x.py\n@@ -2 +2 @@\n-b\n+B\n@@ -4 +4 @@\n-d\n+D\n", "a\nb\nc\nd\n"
+    )
+    assert change.post == "a\nB\nc\nD\n"
+
+
+@pytest.mark.parametrize(("start", "changed"), [(1, 0), (3, 1), (5, 2), (9, 2)])
+def test_a_change_is_made_nearest_to_where_the_diff_says(tmp_path: Path, start: int, changed: int) -> None:
+    lines = ["same\n", "x\n"] * 3
+    change = read(
+        tmp_path, f"--- a/x.py\n+++ b/x.py\n@@ -{start},1 +{start},1 @@\n-same\n+other\n", "".join(lines)
+    )
+    lines[2 * changed] = "other\n"
+    assert change.post == "".join(lines)
+
+
+def test_a_second_part_is_never_looked_for_before_the_first(tmp_path: Path) -> None:
+    text = "--- a/x.py\n+++ b/x.py\n@@ -3 +3 @@\n-same\n+one\n@@ -1 +1 @@\n-same\n+two\n"
+    assert read(tmp_path, text, "same\nx\nsame\ny\nsame\n").post == "same\nx\none\ny\ntwo\n"
+
+
+def test_an_empty_line_without_its_blank_is_one_of_both_sides(tmp_path: Path) -> None:
+    change = read(tmp_path, "--- a/x.py\n+++ b/x.py\n@@ -1,3 +1,3 @@\n a\n\n-b\n+B\n", "a\n\nb\n")
+    assert change.post == "a\n\nB\n" and change.seen == {1, 2}
+
+
+def test_windows_line_ends_of_the_file_are_no_difference(tmp_path: Path) -> None:
+    (tmp_path / "x.py").write_bytes(b"a\r\nb\r\n")
+    [change], _ = diffs.read(unified("a\nb\n", "a\nc\n"), tmp_path)
+    assert (change.pre, change.post) == ("a\nb\n", "a\nc\n")
+
+
+def test_each_file_of_a_diff_is_a_change_or_is_named_with_its_reason(tmp_path: Path) -> None:
+    (tmp_path / "x.py").write_text("a\n")
+    (tmp_path / "y.py").write_text("c\n")
+    (tmp_path / "note.xyz").write_text("a\n")
+    new = "--- /dev/null\n+++ b/n.py\n@@ -0,0 +1 @@\n+a = 1\n"
+    gone = "--- a/g.py\n+++ /dev/null\n@@ -1 +0,0 @@\n-a = 1\n"
+    one, two, odd = unified("a\n", "b\n"), unified("c\n", "d\n", "y.py"), unified("a\n", "b\n", "note.xyz")
+    changes, left = diffs.read(one + new + gone + odd + two, tmp_path)
+    assert [(change.path.name, change.post) for change in changes] == [("x.py", "b\n"), ("y.py", "d\n")]
+    assert left == [f"{tmp_path}/n.py: a new file", f"{tmp_path}/note.xyz: of no language that we know"]
+    assert diffs.named(one + new + two) == ["x.py", "n.py", "y.py"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\n", "diff --git a/x b/y\nrename from x\n", "Binary files a and b differ\n"]
+)
+def test_a_diff_without_lines_is_a_change_of_nothing(tmp_path: Path, text: str) -> None:
+    assert diffs.read(text, tmp_path) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(None, "named in the diff, but there is no such file"), ("q\n", "fits neither before nor after")],
+)
+def test_a_diff_that_does_not_fit_is_refused(tmp_path: Path, content: str | None, says: str) -> None:
+    if content is not None:
+        (tmp_path / "x.py").write_text(content)
+    with pytest.raises(UsageError, match=says):
+        diffs.read(unified("a\n", "b\n"), tmp_path)
+    with pytest.raises(UsageError, match="mine: no unified diff found"):
+        diffs.read("words\n", tmp_path, "mine")
