@@ -1,0 +1,4 @@
+class A {
+    [Obsolete]
+    void F() { }
+}

@@ -1,0 +1,4 @@
+import os
+import old_kit
+import older_kit
+run()

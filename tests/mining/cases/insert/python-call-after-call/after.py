@@ -1,0 +1,4 @@
+def f(c):
+    c.open()
+    c.check()
+    c.read()

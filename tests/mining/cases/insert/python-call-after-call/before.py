@@ -1,0 +1,3 @@
+def f(c):
+    c.open()
+    c.read()

@@ -1,0 +1,4 @@
+package p
+
+// F makes it.
+func F() {}

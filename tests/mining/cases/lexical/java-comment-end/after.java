@@ -1,0 +1,4 @@
+class A {
+  // gives the token
+  int a;
+}

@@ -1,0 +1,3 @@
+start();
+go(a);
+run(b);

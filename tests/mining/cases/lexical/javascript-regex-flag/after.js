@@ -1,0 +1,1 @@
+s.match(/a b/gi);

@@ -1,0 +1,1 @@
+get("http://kit.example/a");

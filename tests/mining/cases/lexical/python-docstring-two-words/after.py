@@ -1,0 +1,2 @@
+def f():
+    """Receive the message."""

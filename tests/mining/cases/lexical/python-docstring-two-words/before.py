@@ -1,0 +1,2 @@
+def f():
+    """Recieve the mesage."""

@@ -1,0 +1,3 @@
+fn f() {
+    read_to_string(a);
+}

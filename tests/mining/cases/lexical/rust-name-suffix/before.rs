@@ -1,0 +1,3 @@
+fn f() {
+    read_to_str(a);
+}

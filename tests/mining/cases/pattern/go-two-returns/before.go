@@ -1,0 +1,6 @@
+package p
+
+func f() error {
+	err := g()
+	return err
+}

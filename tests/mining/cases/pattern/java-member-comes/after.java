@@ -1,0 +1,4 @@
+class Box {
+  int a;
+  int b;
+}

@@ -1,0 +1,1 @@
+send(a, { old: true }, b);

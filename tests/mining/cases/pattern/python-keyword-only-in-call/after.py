@@ -1,0 +1,2 @@
+run(kind=1)
+mode = 2

@@ -1,0 +1,2 @@
+run(mode=1)
+mode = 2

@@ -1,0 +1,3 @@
+def f():
+    a = started()
+    return a

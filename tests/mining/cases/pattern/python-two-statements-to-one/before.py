@@ -1,0 +1,4 @@
+def f():
+    a = open_it()
+    a.start()
+    return a

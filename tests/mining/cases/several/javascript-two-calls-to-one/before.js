@@ -1,0 +1,3 @@
+init(a);
+start(a);
+wait();

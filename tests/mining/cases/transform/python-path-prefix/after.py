@@ -1,0 +1,2 @@
+load("data/new/a.csv")
+load("data/new/b.csv")

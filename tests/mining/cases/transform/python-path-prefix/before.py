@@ -1,0 +1,2 @@
+load("data/raw/a.csv")
+load("data/raw/b.csv")
