@@ -211,6 +211,11 @@ def test_tidying_empties_the_line_of_a_deleted_statement() -> None:
     assert not apply(_action("foo()", "baz()"), "if x:\n    foo()\n").tidied
 
 
+def test_tidying_leaves_the_blanks_at_the_ends_of_the_lines_beside_it() -> None:
+    outcome = apply(_action("foo()", ""), "if x: \n    foo()\n    bar() \n")
+    assert outcome.post == "if x: \n\n    bar() \n"
+
+
 def test_carriage_returns_stay() -> None:
     outcome = apply(_action("foo()", ""), "if x:\r\n    foo()\r\n    bar()\r\n")
     assert outcome.post == "if x:\r\n\r\n    bar()\r\n"

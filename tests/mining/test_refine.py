@@ -11,17 +11,20 @@ from rulewright.mining.candidate import Candidate
 from rulewright.mining.judge.refine import refinements
 from rulewright.mining.judge.soundness import effect
 from rulewright.mining.propose import proposals
-from rulewright.mining.text.align import variants
+from rulewright.mining.text.align import Edit, variants
 from rulewright.mining.text.tree import Tree
+
+
+def proposed(language: Language, pre: str, post: str, pattern: str) -> tuple[Edit, Candidate]:
+    """The edit, and the first candidate for it with this pattern."""
+    edit = next(variants(Tree(pre, language), Tree(post, language)))
+    found = proposals.for_hunk(edit, 0, frozenset(), set(), lambda: False)
+    return edit, next(c for c in found if c.rule["rule"].get("pattern") == pattern)
 
 
 def narrowed(language: Language, pre: str, post: str, pattern: str) -> dict[str, Any]:
     """The first sound refinement of the candidate with this pattern: what was added to it."""
-    edit = next(variants(Tree(pre, language), Tree(post, language)))
-    candidate = next(
-        c for c in proposals.for_hunk(edit, 0, frozenset(), set(), lambda: False)
-        if c.rule["rule"].get("pattern") == pattern
-    )  # fmt: skip
+    edit, candidate = proposed(language, pre, post, pattern)
     done = effect(edit, candidate)
     assert done is not None and done.hunks and done.negatives
     better = next(c for c in refinements(edit, candidate, done) if _is_sound(edit, c))
@@ -62,3 +65,44 @@ def test_the_cheapest_demand_that_tells_them_apart(
     language: Language, pre: str, post: str, pattern: str, added: dict[str, Any]
 ) -> None:
     assert narrowed(language, pre, post, pattern) == added
+
+
+PLACES: list[tuple[Language, str, str]] = [
+    ("python", "a + f(a, 1)\nb - f(a, 1)\n", "a + g(a, 1)\nb - f(a, 1)\n"),
+    ("python", "f(a, 1) + a\nf(a, 1) - b\n", "g(a, 1) + a\nf(a, 1) - b\n"),
+    ("rust", "fn m() { f(a, 1) }\nfn n() { let x = 1; f(a, 1) }\nfn o() { h(); f(a, 1) }\n",
+     "fn m() { f(a, 1) }\nfn n() { let x = 1; g(a, 1) }\nfn o() { h(); f(a, 1) }\n"),
+    ("python", "h(key=f(a, 1), b=f(a, 1))\n", "h(key=g(a, 1), b=f(a, 1))\n"),
+    ("python", "def a():\n    f(a, 1)\ndef b():\n    f(a, 1)\n",
+     "def a():\n    g(a, 1)\ndef b():\n    f(a, 1)\n"),
+    ("python", "class A:\n    f(a, 1)\nf(a, 1)\n", "class A:\n    g(a, 1)\nf(a, 1)\n"),
+    ("python", "class A:\n    f(a, 1)\nf(a, 1)\n", "class A:\n    f(a, 1)\ng(a, 1)\n"),
+    ("python", "f(a, 1)\nf(b.c, 1)\nf('x', 1)\n", "g(a, 1)\nf(b.c, 1)\nf('x', 1)\n"),
+    ("python", "f(a, 1)\nf(a, 2)\nf(b, 1)\n", "g(a, 1)\nf(a, 2)\nf(b, 1)\n"),
+    ("javascript", "x.y = f(a, 1)\nz = f(a, 1)\n", "x.y = g(a, 1)\nz = f(a, 1)\n"),
+    ("javascript", "const o = { k: f(a, 1), m: f(a, 1) }\n", "const o = { k: g(a, 1), m: f(a, 1) }\n"),
+]  # fmt: skip
+"""Edits that change some of the places that `f($A, $B)` matches."""
+
+
+@pytest.mark.parametrize(("language", "pre", "post"), PLACES)
+def test_every_refinement_leaves_the_wrong_places_alone_and_keeps_the_right_ones(
+    language: Language, pre: str, post: str
+) -> None:
+    edit, candidate = proposed(language, pre, post, "f($A, $B)")
+    done = effect(edit, candidate)
+    assert done is not None and done.negatives
+    found = list(refinements(edit, candidate, done))
+    assert found and all(better.cost > candidate.cost for better in found)
+    for better in found:
+        after = effect(edit, better)
+        assert after is not None and after.sound and after.positives == done.positives, better.rule
+
+
+@pytest.mark.parametrize(("n", "told"), [(60, True), (61, False)])
+def test_too_many_wrong_places_are_not_told_apart(n: int, told: bool) -> None:
+    pre = "f('a', 1)\n" + "f(a, 1)\n" * n
+    edit, candidate = proposed("python", pre, pre.replace("f('a'", "g('a'"), "f($A, $B)")
+    done = effect(edit, candidate)
+    assert done is not None and len(done.negatives) == n
+    assert bool(list(refinements(edit, candidate, done))) is told
