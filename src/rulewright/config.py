@@ -35,6 +35,9 @@ _STATES: Final = {
 # Another value of one of these does not make another run.
 _FREE: Final = frozenset({"resume", "overwrite", "json_output", "out", "workers", "engine", "models"})
 
+# The line of a value that `--set` gave.
+_BY_SET: Final = -1
+
 # Values that no single flag can express; given in the file or by `--set`.
 Options = tyro.conf.Fixed[tyro.conf.Suppress[dict[str, Any]]]
 
@@ -315,6 +318,7 @@ def _read(path: Path | None, overrides: Sequence[str]) -> tuple[dict[str, Any], 
         if not equals:
             raise ConfigError(f"--set {override}: expected KEY.PATH=VALUE", "e.g. --set mix.0.weight=2")
         _assign(values, key.split("."), yaml12.load(text), override)
+        _mark(lines, tuple(int(part) if part.isdecimal() else part for part in key.split(".")))
     return values, lines, str(path) if path is not None else "--set"
 
 
@@ -343,6 +347,14 @@ def _assign(values: dict[str, Any], keys: list[str], value: Any, override: str) 
             target[keys[-1]] = value
     except (ValueError, IndexError, TypeError, AttributeError) as error:
         raise ConfigError(f"--set {override}: no such place ({error})", "lists count from 0") from error
+
+
+def _mark(lines: dict[yaml12.Path, int], path: yaml12.Path) -> None:
+    """Note that a value and what lies in it came by `--set`, so no line of the file is blamed for it."""
+    for inner in [known for known in lines if known[: len(path)] == path]:
+        del lines[inner]
+    for depth in range(1, len(path) + 1):
+        lines.setdefault(path[:depth], _BY_SET)
 
 
 def _parse(path: Path, lines: dict[yaml12.Path, int]) -> dict[str, Any]:
@@ -411,7 +423,7 @@ def _check(
     if problems:
         placed = sorted((lines.get(where, 0), ".".join(map(str, where)), what) for where, what in problems)
         listing = "\n".join(
-            f"{place}:{line}: {what.format(key=key)}" if line else f"{place}: {what.format(key=key)}"
+            f"{'--set' if line == _BY_SET else f'{place}:{line}' if line else place}: {what.format(key=key)}"
             for line, key, what in placed
         )
         raise ConfigError(listing, "fix it (nothing has run yet)")

@@ -89,6 +89,22 @@ def test_wrong_flags_have_one_clear_message(argv: list[str], message: str) -> No
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("rate=-1", "--set: 'rate': input should be greater than 0 (got -1)"),
+        ("mix.0.weight=x", "--set: 'mix.0.weight': "),
+        ("mix.0.wait=1", "--set: unknown key 'mix.0.wait'"),
+        ("sed=1", "--set: unknown key 'sed'"),
+    ],
+)
+def test_the_file_is_not_blamed_for_an_override(override: str, message: str, tmp_path: Path) -> None:
+    path = write(tmp_path, "rate: 0.1\nmix:\n  - path: a.jsonl\n    weight: 2\n")
+    with pytest.raises(ConfigError) as caught:
+        load("alpha", "--config", path, "--set", override)
+    assert caught.value.message.startswith(message)
+
+
 def test_bad_yaml_names_file_and_line(tmp_path: Path) -> None:
     path = write(tmp_path, "seed: 1\nseed: 2\n")
     with pytest.raises(ConfigError, match=r"example\.yaml:2: not valid YAML: duplicate key 'seed'"):
