@@ -56,9 +56,9 @@ JOIN = {
     ("code", "lost"),
     [
         ("take(jar, pot)\n", ""),
-        ("take(jar,  # the good one\n     pot)\n", "the good one"),
-        ("take(jar, 'lid')\n", "lid"),
-        ("take(jar, pot if cup else mug)\n", "if"),
+        ("take(jar,  # the good one\n     pot)\n", "line 1: `joinBy` leaves out '# the good one'"),
+        ("take(jar,\n     'lid')\n", "line 2: `joinBy` leaves out 'lid'"),
+        ("pass\ntake(jar, pot if cup else mug)\n", "line 2: `joinBy` leaves out 'if'"),
     ],
 )
 def test_code_between_joined_parts_is_a_loss(code: str, lost: str) -> None:
