@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from rulewright.errors import RulewrightError
 from rulewright.languages import Language
 from rulewright.mining import by_hand
 from rulewright.mining.diffs import Change
+from rulewright.verdict import Place
 
 
 def learned(pre: str, post: str, language: Language) -> Action:
@@ -112,3 +114,91 @@ def test_nothing_is_learned_from_what_does_not_parse_after_the_change() -> None:
         learned("a b c\ny = old(2);\n", "a;\ny = fresh(2;\n", "javascript")
     broken = "print 'a'\ny = old(2)\n"
     assert engine.apply(learned(broken, broken.replace("old", "new"), "python"), broken).post is not None
+
+
+def of(
+    pre: str, post: str, language: Language = "python", now: str | None = None, **more: Any
+) -> by_hand.Learned:
+    change = Change(Path("a"), language, pre, post, now=pre if now is None else now, **more)
+    return by_hand.learn([change], 2.0)
+
+
+LEFT = "b = os.getcwdu() + c\n"
+JAVA = "class A {\n  void f() {\n    go(1);\n  }\n}\n"
+TRUST: list[tuple[Language, str, str, str, str]] = [
+    ("python", "x = load(a)\n", "x = read(a)\n", "train", "compact, general and named"),
+    ("python", "raise Old(1)\n", "raise New(1)\n", "train", "compact, general and named"),
+    ("python", "def stop(self):\n    pass\n", "def halt(self):\n    pass\n", "literal",
+     "it renames every `stop`"),
+    ("python", "class A:\n    def f(self):\n        self.old(1)\n",
+     "class A:\n    def f(self):\n        self.new(1)\n", "literal", "`self` is of another class elsewhere"),
+    ("java", JAVA, JAVA.replace("go", "run"), "literal", "`go` is a method of another class elsewhere"),
+    *(("java", static + JAVA, static + JAVA.replace("go", "run"), "train", "")
+      for static in ("import static a.B.go;\n", "import static a.B.*;\n")),
+    ("python", "a = os.getcwdu()\n" + LEFT * 2, "a = os.getcwd()\n" + LEFT * 2, "train", ""),
+    ("python", "a = os.getcwdu()\n" + LEFT * 3, "a = os.getcwd()\n" + LEFT * 3, "literal",
+     "hold 3 more places like the 1 that you changed"),
+    ("python", "a = os.getcwdu()\n" * 2 + LEFT * 4, "a = os.getcwd()\n" * 2 + LEFT * 4, "train", ""),
+    ("python", "a = os.getcwdu()\n" * 2 + LEFT * 5, "a = os.getcwd()\n" * 2 + LEFT * 5, "literal",
+     "hold 5 more places like the 2 that you changed"),
+    ("python", "import old\nx = old.run(1)\n", "import new\nx = new.run(1)\n", "literal",
+     "of `old` the change shows `run` only"),
+    ("python", "import old\nx = old.run(1)\ny = old.go(2)\n", "import new\nx = new.run(1)\ny = new.go(2)\n",
+     "train", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("language", "pre", "post", "tier", "reason"), TRUST)
+def test_how_far_a_learned_rule_is_trusted(
+    language: Language, pre: str, post: str, tier: str, reason: str
+) -> None:
+    first = of(pre, post, language).rules[0]
+    assert first.tier == tier and reason in first.reason
+
+
+def test_the_rules_of_an_import_are_trusted_as_its_uses_are() -> None:
+    doubted = of("import old\nx = old.run(1)\n", "import new\nx = new.run(1)\n")
+    assert [rule.tier for rule in doubted.rules[:3]] == ["literal"] * 3
+    assert all(rule.reason.startswith("as its uses: of `old`") for rule in doubted.rules[1:3])
+    good = of("import old\nx = old.run(1)\ny = old.go(2)\n", "import new\nx = new.run(1)\ny = new.go(2)\n")
+    assert [rule.reason for rule in good.rules[1:3]] == ["goes and comes with its uses"] * 2
+    assert doubted.worst.tier == "literal" and good.worst.tier == "train"
+
+
+@pytest.mark.parametrize(
+    ("pre", "post", "problem"),
+    [
+        ("a = os.getcwdu()\nx = 1\n", "a = os.getcwd()\nx = 1", "a:2: the end of the file"),
+        ("import a\nx = load(1)\n", "import a\nimport b\nx = read(1)\n", "a: no import of `b` from b"),
+        (
+            "import b\nimport old\nold.run(1)\n",
+            "import b\nold.run(1)\n",
+            "a: the import of `old` from old stays",
+        ),
+    ],
+)
+def test_what_no_rule_makes_is_told_with_its_place(pre: str, post: str, problem: str) -> None:
+    assert of(pre, post).problems == (problem,)
+
+
+def test_a_name_that_the_rules_bring_must_be_imported_where_it_is_used() -> None:
+    done = of("import a\nx = load(1)\n", "import a\nimport b\nx = b.read(1)\n")
+    assert done.brought == {"python": {"b"}}
+    assert done.lacks("import a\ny = b.read(2)\n", "python") == "b"
+    assert done.lacks("import b\ny = b.read(2)\n", "python") == ""
+    assert done.lacks("import a\ny = 2\n", "python") == ""
+
+
+def test_places_in_the_changed_file_are_hidden_where_the_diff_shows_them_unchanged() -> None:
+    pre = "a = os.getcwdu()\nx = 1\nb = os.getcwdu()\n" + "x = 1\n" * 5 + "c = os.getcwdu()\n"
+    post = pre.replace("u()\nx", "()\nx", 1)
+    place = {line: Place(line, line, "getcwdu", "getcwd", 0) for line in range(1, 12)}
+    done = of(pre, post, seen=frozenset({2, 3, 4}))
+    assert [n for n in place if done.hides(Path("a"), place[n])] == [2, 3, 4]
+    assert not any(done.hides(Path("b"), place[n]) for n in place), "the diff shows nothing of another file"
+    across = Place(1, 2, "", "", 0)
+    assert not done.hides(Path("a"), across), "a part of it was changed"
+    later = of(pre, post, now="# new\n# new\n" + post, seen=frozenset({2, 3, 4}))
+    assert [n for n in place if later.hides(Path("a"), place[n])] == [4, 5, 6], "two lines came before them"
+    assert "you left it as it was" in done.doubt(Path("a"), place[9])
+    assert done.doubt(Path("b"), place[9]) == ""
