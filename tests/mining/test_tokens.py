@@ -1,0 +1,108 @@
+"""What is replaced within a string, comment or name: the change, its word, and as much as tells it apart."""
+
+from __future__ import annotations
+
+import pytest
+
+from rulewright.languages import Language
+from rulewright.mining import costs
+from rulewright.mining.candidate import Candidate
+from rulewright.mining.judge.soundness import effect
+from rulewright.mining.propose import tokens
+from rulewright.mining.text.align import Edit, variants
+from rulewright.mining.text.tree import Tree
+
+
+def proposed(pre: str, post: str, language: Language = "python") -> tuple[Edit, list[Candidate]]:
+    edit = next(variants(Tree(pre, language), Tree(post, language)))
+    return edit, list(tokens.inside_token(edit, 0))
+
+
+def replaced(pre: str, post: str, language: Language = "python") -> list[str]:
+    """What each proposal for the smallest token replaces, `old → new`, several with commas."""
+    _, found = proposed(pre, post, language)
+    return [
+        ", ".join(
+            f"{step['replace']['replace']} → {step['replace']['by']}"
+            for step in one.rule["transform"].values()
+        )
+        for one in found
+        if one.kind == found[0].kind
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pre", "post", "wanted"),
+    [
+        # A word, and the word with what it is tied to.
+        ("'a.old.b'", "'a.new.b'", ["old → new", r"^a\.old → a.new"]),
+        ("'self.width and x'", "'self.height and x'", ["width → height", r"^self\.width → self.height"]),
+        ("'x/old and'", "'x/new and'", ["old → new", "^x/old → x/new"]),
+        # At an end the change alone; what is more than a part of a word goes by the whole word.
+        ("name_one = 1", "name_two = 1", ["one$ → two"]),
+        ("# see the manuel", "# see the manual", ["manuel$ → manual"]),
+        # A sign that comes belongs to the word before it; a blank that goes stands for itself.
+        ("'a b'", "'a, b'", ["^a → a,"]),
+        ("'one  two'", "'one two'", ["  → ", "   →  ", " two$ → two"]),
+        # What stands there twice is widened, by the words before it or after it, until it stands once.
+        ("'x an old an y'", "'x an old on y'", ["an → on", "old an → old on", "an y$ → on y"]),
+        ("'a b a'", "'c b a'", ["^a → c", "^a  → c "]),
+        # Several words one by one, or all of the stretch.
+        ("'ab cd ef gh'", "'xb cd ef yh'", ["^ab cd ef g → xb cd ef y", "^ab → xb, gh$ → yh"]),
+        # A sign to which one is put stands in every such string: nothing is proposed.
+        ("'+'", "'+-'", []),
+        ("10", "100", []),
+    ],
+)
+def test_what_is_replaced(pre: str, post: str, wanted: list[str]) -> None:
+    assert replaced(pre + "\n", post + "\n") == wanted
+
+
+def test_a_long_stretch_is_named_by_its_first_and_last_words() -> None:
+    def of(n: int) -> str:
+        words = [f"word{i}" for i in range(n)]
+        return replaced(f"'a {' '.join(words)} z'\n", "'a b z'\n")[0].partition(" → ")[0]
+
+    assert of(13) == " ".join(f"word{i}" for i in range(13))
+    assert of(15) == r"word0 word1 word2 word3[\s\S]*?word12 word13 word14"
+
+
+@pytest.mark.parametrize(("n", "told"), [(6, True), (7, False)])
+def test_so_many_words_are_replaced_one_by_one(n: int, told: bool) -> None:
+    pre = " = ".join(f"old{i}" for i in range(n))
+    assert any(", " in one for one in replaced(f"'{pre}'\n", f"'{pre.replace('old', 'new')}'\n")) is told
+
+
+def test_a_change_across_lines_costs_more() -> None:
+    _, [here, *_] = proposed("# a\nf('one two')\n", "# a\nf('one three')\n")
+    _, found = proposed('f("""one\ntwo""")\n', 'f("""three\nfour""")\n')
+    assert here.extra_cost == 0.0
+    assert {one.extra_cost for one in found if len(one.rule["transform"]) == 1} == {costs.LINES_IN_TOKEN}
+
+
+def test_a_long_comment_is_found_by_a_line_of_its_own_where_its_word_stands_elsewhere() -> None:
+    def text(word: str) -> str:
+        return f'def f():\n    """{word}.\n\n    Two words.\n    """\n\n\ndef g():\n    """One.\n    """\n'
+
+    edit, found = proposed(text("One"), text("Own"))
+    named = [one for one in found if one.rule["rule"]["regex"] == r"Two words\."]
+    assert named, "`One` stands in two of them"
+    for one in named:
+        done = effect(edit, one)
+        assert done is not None and done.sound
+    alone = 'def f():\n    """One.\n\n    Two words.\n    """\n'
+    assert not any("Two" in str(one.rule["rule"]) for one in proposed(alone, alone.replace("One", "Own"))[1])
+
+
+def test_a_proposal_matches_what_it_replaces() -> None:
+    for pre, post in (
+        ("f('a.old.b', 'old')\n", "f('a.new.b', 'old')\n"),
+        ("f('$x costs 1')\n", "f('$x costs 2')\n"),
+        ("f(`x ${y} old`)\n", "f(`x ${y} new`)\n"),
+        ("f('a|b|c')\n", "f('a|x|c')\n"),
+    ):
+        edit, found = proposed(pre, post, "javascript")
+        assert found
+        for one in found:
+            done = effect(edit, one)
+            assert done is not None and (done.hunks == {0} or done.negatives), one.rule
