@@ -10,6 +10,7 @@ import pytest
 from rulewright import engine
 from rulewright.actions import Action
 from rulewright.actions.rule_file import joined
+from rulewright.engine import places
 from rulewright.errors import RulewrightError
 from rulewright.languages import Language
 from rulewright.mining import by_hand
@@ -202,3 +203,30 @@ def test_places_in_the_changed_file_are_hidden_where_the_diff_shows_them_unchang
     assert [n for n in place if later.hides(Path("a"), place[n])] == [4, 5, 6], "two lines came before them"
     assert "you left it as it was" in done.doubt(Path("a"), place[9])
     assert done.doubt(Path("b"), place[9]) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "doubt"),
+    [
+        ("c/old/z", ""),
+        ("old", ""),
+        ("c/olds/z", "it is a part of a longer word there"),
+        ("cold/z", "it is a part of a longer word there"),
+        ("an old one", "only words of a text change"),
+    ],
+)
+def test_a_part_of_a_string_is_doubted_in_prose_and_in_longer_words(text: str, doubt: str) -> None:
+    done = of("f('a/old/x')\ng('b/old/y')\n", "f('a/new/x')\ng('b/new/y')\n")
+    [place] = places.of(joined(done.documents), f"h('{text}')\n")
+    assert done.doubt(Path("b"), place) == doubt
+
+
+def test_a_comment_alone_is_doubted() -> None:
+    done = of("f(1)  # teh word\n", "f(1)  # the word\n")
+    [place] = places.of(joined(done.documents), "g()  # teh word\n")
+    assert done.doubt(Path("b"), place) == "only a comment changes"
+
+
+def test_of_nothing_nothing_is_learned() -> None:
+    with pytest.raises(RulewrightError, match="the change is empty"):
+        by_hand.learn([], 2.0)

@@ -10,9 +10,9 @@ import pytest
 from tests.mining.test_cases import CASES, case
 
 from rulewright.languages import Language, language_of_path
-from rulewright.mining.candidate import Candidate
+from rulewright.mining.candidate import Candidate, Effect
 from rulewright.mining.judge.soundness import effect
-from rulewright.mining.propose import deletions, insertions, siblings, tokens
+from rulewright.mining.propose import deletions, insertions, proposals, several, siblings, tokens
 from rulewright.mining.text.align import Edit, variants
 from rulewright.mining.text.tree import Tree
 
@@ -84,6 +84,8 @@ def fixes(operator: Operator, language: Language, pre: str, post: str) -> set[st
         # The end of a file.
         (siblings.final_newline, "python", "a()\nb()", "a()\nb()\n", {"$T\n"}),
         (siblings.final_newline, "go", "package p\n\nvar a = 1", "package p\n\nvar a = 1\n", {"$T\n"}),
+        (siblings.final_newline, "go", "package p\n\nvar a = 1\n", "package p\n\nvar a = 1", {"> $T"}),
+        (siblings.final_newline, "python", "a()\nb()\n", "a()\nb()", set()),
         (siblings.final_newline, "python", "a()\nb()\n", "a()\n\nb()\n", set()),
     ],
 )  # fmt: skip
@@ -102,3 +104,42 @@ def test_a_long_insertion_is_not_spelled_out() -> None:
     for size, told in ((990, True), (1_010, False)):
         new = "x" * size
         assert bool(fixes(insertions.insertions, "python", "a()\nc()\n", f"a()\n{new}\nc()\n")) is told
+
+
+def sound(edit: Edit) -> list[tuple[Candidate, Effect]]:
+    tried = (
+        (candidate, effect(edit, candidate))
+        for number in range(len(edit.hunks))
+        for candidate in proposals.for_hunk(edit, number, frozenset(), set(), lambda: True)
+    )
+    return [(candidate, done) for candidate, done in tried if done is not None and done.sound]
+
+
+WORK = "import os\n\n\ndef work(a):\n    x = os.getcwdu()\n    y = a\n    raise Wrong, 'bad'\n"
+
+
+def test_unlike_changes_in_a_definition_are_rewritten_within_it() -> None:
+    after = WORK.replace("getcwdu", "getcwd").replace("raise Wrong, 'bad'", "raise Wrong('bad')")
+    edit = next(variants(Tree(WORK, "python"), Tree(after, "python")))
+    found = [(one, done) for one, done in sound(edit) if len(done.hunks) == 1]
+    made = list(several.combined(edit, found))
+    assert made and all(one.shape == "rewrite" and one.hunks == {0, 1} for one in made)
+    named = {"kind": "function_definition", "has": {"field": "name", "regex": "^work$"}, "pattern": "$W"}
+    assert named in [one.rule["rule"] for one in made]
+    for one in made:
+        done = effect(edit, one)
+        assert done is not None and done.sound and done.hunks == {0, 1}
+        assert [part["id"] for part in one.rule["rewriters"]] == ["a", "b"]
+        assert one.rule["transform"] == {"NEW": "rewrite($W, rewriters=[a, b])"}
+        used = [next(c for c, _ in found if c.rule["rule"] == p["rule"]) for p in one.rule["rewriters"]]
+        assert one.n_vars == 1 + sum(part.n_vars for part in used)
+    assert list(several.combined(edit, [(c, d) for c, d in found if 0 in d.hunks])) == [], "one is left"
+    assert list(several.combined(edit, [])) == []
+
+
+def test_a_change_is_not_rewritten_within_a_whole_file() -> None:
+    pre = "x = os.getcwdu()\ny = 1\nraise Wrong, 'bad'\n"
+    after = pre.replace("getcwdu", "getcwd").replace("raise Wrong, 'bad'", "raise Wrong('bad')")
+    edit = next(variants(Tree(pre, "python"), Tree(after, "python")))
+    found = [(one, done) for one, done in sound(edit) if len(done.hunks) == 1]
+    assert len(found) > 1 and list(several.combined(edit, found)) == []
