@@ -84,7 +84,7 @@ def fixes(operator: Operator, language: Language, pre: str, post: str) -> set[st
         # The end of a file.
         (siblings.final_newline, "python", "a()\nb()", "a()\nb()\n", {"$T\n"}),
         (siblings.final_newline, "go", "package p\n\nvar a = 1", "package p\n\nvar a = 1\n", {"$T\n"}),
-        (siblings.final_newline, "go", "package p\n\nvar a = 1\n", "package p\n\nvar a = 1", {"> $T"}),
+        (siblings.final_newline, "go", "package p\n\nvar a = 1\n", "package p\n\nvar a = 1", set()),
         (siblings.final_newline, "python", "a()\nb()\n", "a()\nb()", set()),
         (siblings.final_newline, "python", "a()\nb()\n", "a()\n\nb()\n", set()),
     ],

@@ -111,24 +111,21 @@ def _last_of(edit: Edit, nodes: list[Node], matcher: dict[str, Any]) -> dict[str
 
 
 def final_newline(edit: Edit, number: int) -> Iterator[Candidate]:
-    """A newline at the end of the file, added or taken away, through the last node."""
+    """Blanks that come at the end of the file, written after the last node."""
     hunk, text, root = edit.hunks[number], edit.pre.text, edit.pre.root
     nodes = [n for n in root.children if n.named and n.size]
     if hunk.a1 != len(text) or not nodes or text[nodes[-1].end : hunk.a0].strip():
         return
     last = nodes[-1]
     old, new = text[last.end :], text[last.end : hunk.a0] + edit.post.text[hunk.b0 : hunk.b1]
-    if old.strip() or new.strip():
+    if old.strip() or new.strip() or not new.startswith(old):
         return
     matcher = {
         "kind": last.kind, "pattern": "$T", "inside": {"kind": root.kind},
         "nthChild": {"position": 1, "reverse": True},
     }  # fmt: skip
-    fix: Any = "$T" + new[len(old) :] if new.startswith(old) else None
-    if fix is None and last.siblings_after():
-        fix = {"template": "$T" + new, "expandEnd": {"regex": r"^\s*$"}}
-    if fix is not None:
-        yield Candidate({"rule": matcher, "fix": fix}, "pattern", last, last.kind, frozenset((number,)), 1)
+    rule = {"rule": matcher, "fix": "$T" + new[len(old) :]}
+    yield Candidate(rule, "pattern", last, last.kind, frozenset((number,)), 1)
 
 
 def _sibling(edit: Edit, node: Node, pattern: str, head: bool) -> dict[str, Any]:
