@@ -57,7 +57,7 @@ class Learned:
 
     rules: tuple[Rule, ...]
     problems: tuple[str, ...]
-    changes: tuple[Change, ...] = field(repr=False)
+    changes: tuple[Change, ...]
     brought: Mapping[Language, frozenset[str]] = field(default_factory=dict)
 
     @property

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final, Literal, NamedTuple
 
@@ -39,7 +39,7 @@ class Candidate:
     hunks: frozenset[int]
     n_vars: int = 0
     extra_cost: float = 0.0
-    lifted: Lifted | None = field(default=None, compare=False)
+    lifted: Lifted | None = None
     inserts: bool = False
     """Whether whole lines come in beside code that stays as it is."""
     adds: bool = False

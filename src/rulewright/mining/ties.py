@@ -81,20 +81,20 @@ def words(rule: Rule) -> set[str]:
 
 def _gone(rule: Rule, language: Language) -> Import | None:
     """The import that a rule takes away."""
-    old, new = _sides(rule, language)
+    old, new = _sides(rule)
     return _difference(old, new, language)
 
 
 def _brought(rule: Rule, language: Language) -> Import | None:
     """The import that a rule brings."""
-    old, new = _sides(rule, language)
+    old, new = _sides(rule)
     return _difference(new, old, language)
 
 
-def _sides(rule: Rule, language: Language) -> tuple[str, str]:
+def _sides(rule: Rule) -> tuple[str, str]:
     """What goes and what comes; the path of a Go import as the string that it is part of."""
     old, new = old_text(rule), new_text(rule)
-    if language == "go" and _matcher(rule).get("kind") == "interpreted_string_literal_content":
+    if _matcher(rule).get("kind") == "interpreted_string_literal_content":
         return f'"{old.strip("^$")}"', f'"{new}"'
     return old, new
 

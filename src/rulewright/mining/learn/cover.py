@@ -63,7 +63,7 @@ class Graded:
     rule: Rule
     tier: Tier
     reason: str
-    candidate: Candidate = field(repr=False)
+    candidate: Candidate
     """What it was made from, with this rule."""
 
 

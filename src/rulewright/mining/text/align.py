@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, NamedTuple
 
@@ -69,9 +69,6 @@ class Edit:
     """Whether what the edit left alone was meant to stay: a rule must not change it."""
     shown: tuple[tuple[int, int], ...] = ()
     """Stretches of `pre` that were meant to stay where the edit is not strict."""
-    _brought: dict[int, list[Node]] = field(default_factory=dict, compare=False, repr=False)
-    _fresh: dict[frozenset[int], frozenset[str]] = field(default_factory=dict, compare=False, repr=False)
-    _twice: dict[frozenset[int], frozenset[str]] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def slides(self) -> tuple[tuple[int, int], ...]:
@@ -143,34 +140,39 @@ class Edit:
         hunk, (low, high) = self.hunks[number], self.slides[number]
         return max(low, start - hunk.a0) <= min(high, end - hunk.a1)
 
+    @cached_property
+    def _brought(self) -> tuple[list[Node], ...]:
+        return tuple(self.post.within(h.b0, h.b1) if h.b1 > h.b0 else [] for h in self.hunks)
+
     def brought(self, number: int) -> list[Node]:
         """The nodes of post that lie within what a hunk brought in, outer before inner."""
-        known = self._brought.get(number)
-        if known is None:
-            hunk = self.hunks[number]
-            known = self.post.within(hunk.b0, hunk.b1) if hunk.b1 > hunk.b0 else []
-            self._brought[number] = known
-        return known
+        return self._brought[number]
+
+    @cached_property
+    def _fresh(self) -> tuple[frozenset[str], ...]:
+        return tuple(
+            frozenset(self.post.text_of(node) for node in nodes if node.named and not node.is_comment)
+            for nodes in self._brought
+        )
 
     def fresh_texts(self, numbers: frozenset[int]) -> frozenset[str]:
         """Texts of the nodes that hunks brought in."""
-        if numbers not in self._fresh:
-            nodes = (node for i in numbers for node in self.brought(i))
-            self._fresh[numbers] = frozenset(
-                self.post.text_of(node) for node in nodes if node.named and not node.is_comment
-            )
-        return self._fresh[numbers]
+        return frozenset[str]().union(*(self._fresh[i] for i in numbers))
+
+    @cached_property
+    def _removed(self) -> tuple[Counter[str], ...]:
+        gone = (self.pre.within(h.a0, h.a1) if h.a1 > h.a0 else [] for h in self.hunks)
+        return tuple(
+            Counter(self.pre.text_of(node) for node in nodes if node.named and not node.children)
+            for nodes in gone
+        )
 
     def removed_twice(self, numbers: frozenset[int]) -> frozenset[str]:
         """Texts of leaves that hunks take away twice or more: names that the code binds itself."""
-        if numbers not in self._twice:
-            count: Counter[str] = Counter()
-            for hunk in (self.hunks[i] for i in sorted(numbers)):
-                for node in self.pre.within(hunk.a0, hunk.a1) if hunk.a1 > hunk.a0 else ():
-                    if node.named and not node.children:
-                        count[self.pre.text_of(node)] += 1
-            self._twice[numbers] = frozenset(text for text, n in count.items() if n > 1)
-        return self._twice[numbers]
+        count: Counter[str] = Counter()
+        for number in numbers:
+            count += self._removed[number]
+        return frozenset(text for text, n in count.items() if n > 1)
 
     def touches(self, start: int, end: int) -> bool:
         """Whether a hunk changes something strictly inside a range of pre."""
