@@ -22,6 +22,11 @@ def mined(*edits: EditRow, known: Known | None = None) -> list[dict[str, Any]]:
     return list(mine_stream(changes(edits), known or {}, 2.0, 1))
 
 
+def rest(*files: tuple[str, str, str]) -> Known:
+    """Other files of the repository: path, group, text."""
+    return {("repo", "python"): files}
+
+
 def renamed(number: int, **more: Any) -> EditRow:
     return edit(number, f"x = fetch_all({number})\n", f"x = fetch({number})\n", **more)
 
@@ -80,11 +85,10 @@ def test_a_file_that_does_more_than_the_others_is_not_explained_by_them() -> Non
 
 
 def test_a_shared_rule_that_matches_much_of_the_rest_is_literal() -> None:
-    rest = {("repo", "python"): (("other.py", "", "fetch_all(0)\n" * 9),)}
-    first, _ = mined(renamed(1), renamed(2), known=rest)
+    first, _ = mined(renamed(1), renamed(2), known=rest(("other.py", "", "fetch_all(0)\n" * 9)))
     assert first["tier"] == "literal" and "matches 9 other places of the repository" in first["reason"]
     assert first["figures"]["matches_elsewhere"] == 9
-    quiet = {("repo", "python"): (("other.py", "", "fetch_all(0)\n"),)}
+    quiet = rest(("other.py", "", "fetch_all(0)\n"))
     assert mined(renamed(1), renamed(2), known=quiet)[0]["tier"] == "train"
 
 
@@ -93,12 +97,11 @@ def test_the_rest_of_a_repository_is_neither_the_edit_nor_its_commit_nor_its_gro
     for path, group, own, counted in (
         ("1.py", "", "", False), ("2.py", "", "", False), ("3.py", "", "", True), ("3.py", "g", "g", True),
     ):  # fmt: skip
-        known = {("repo", "python"): ((path, group, text),)}
-        first = mined(renamed(1, group=own), renamed(2, group=own), known=known)[0]
+        first = mined(renamed(1, group=own), renamed(2, group=own), known=rest((path, group, text)))[0]
         assert bool(first["figures"]["matches_elsewhere"]) is counted, (path, group)
-    several = {("repo", "python"): (("3.py", "g", text), ("4.py", "h", "pass\n"))}
+    several = rest(("3.py", "g", text), ("4.py", "h", "pass\n"))
     assert mined(renamed(1, group="g"), renamed(2, group="g"), known=several)[0]["tier"] == "train"
-    same = {("repo", "python"): (("3.py", "", renamed(1).pre),)}
+    same = rest(("3.py", "", renamed(1).pre))
     assert not mined(renamed(1), renamed(2), known=same)[0]["figures"]["matches_elsewhere"]
 
 
