@@ -315,7 +315,7 @@ def test_both_sides_in_one_file(tmp_path: Path) -> None:
         {
             "tests/Call/StaleRector/Fixture/one.php.inc": f"{old}-----\n{new}",
             "tests/Call/StaleRector/Fixture/skip.php.inc": new,
-            "tests/Call/StaleRector/FixturePhp80/two.php.inc": f"{old}-----\n{new}",
+            "tests/Call/StaleRector/FixturePhp80/Sorted/two.php.inc": f"{old}-----\n{new}",
             "tests/Call/StaleRector/Fixture/three.php.inc": f"{old}-----\n{old}-----\n{new}",
         },
     )

@@ -227,3 +227,11 @@ def test_blocks_say_what_is_equal_and_leave_nothing_out(a: str, b: str) -> None:
         assert equal is (a[i1:i2] == b[j1:j2])
         at = i2, j2
     assert at == (len(a), len(b))
+
+
+def test_names_that_share_words_are_a_change_each() -> None:
+    pre = "x = <Sheet\n  tallRows\n  wideRows\n  otherThing\n/>;\n"
+    post = "x = <Sheet\n  tallLines\n  wideLines\n  lastThing\n/>;\n"
+    edit = first("tsx", pre, post)
+    assert [pre[h.a0 : h.a1] for h in edit.hunks] == ["tallRows", "wideRows", "otherThing"]
+    assert [post[h.b0 : h.b1] for h in edit.hunks] == ["tallLines", "wideLines", "lastThing"]

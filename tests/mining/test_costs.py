@@ -16,6 +16,7 @@ from rulewright.mining.candidate import Candidate
 from rulewright.mining.judge.confidence import WEIGHTS, confidence, properties
 from rulewright.mining.judge.soundness import effect
 from rulewright.mining.learn.kept import Found, Kept
+from rulewright.mining.learn.search import Budget, Plan, fill
 from rulewright.mining.propose import proposals
 from rulewright.mining.text.align import Edit, variants
 from rulewright.mining.text.tree import Tree
@@ -55,7 +56,7 @@ DECIDES: list[tuple[str, float, str]] = [
     ("NOT_INSIDE", 0.01, "python-parameter-comes"),
     ("BY_CALL", 0.0, "javascript-substr"),
     ("CALLED", 0.0, "java-static-call"),
-    ("STEP", 50.0, "python-import-and-calls"),
+    ("STEP", 100.0, "python-import-and-calls"),
     ("TELLING", 0.0, "python-annotation-optional"),
     ("SATISFIED", 0.0, "javascript-ternary"),
     ("BASE.pattern", 0.0, "python-argument-dropped"),
@@ -64,7 +65,9 @@ DECIDES: list[tuple[str, float, str]] = [
     ("BASE.delete", 0.0, "python-keyword-goes"),
     ("BASE.insert", 0.0, "python-import-comes"),
     ("BASE.literal", 0.0, "python-except-name"),
-    ("BASE.run", 0.0, "python-import-and-calls"),
+    ("BASE.run", 0.0, "csharp-attribute-renamed"),
+    ("BASE.sequence", 0.0, "java-statements-together"),
+    ("BASE.table", 60.0, "tsx-many-attributes"),
 ]
 """A number, what it is changed to, and a case whose rule then changes."""
 
@@ -75,7 +78,7 @@ CHARGED: list[tuple[str, Language, str, str]] = [
 ]  # fmt: skip
 """A number, and an edit with candidates that pay it."""
 
-ELSEWHERE = {"PER_CROWDED_VARIABLE", "GOOD", "BASE.rewrite", "AS_WRITTEN"}
+ELSEWHERE = {"PER_CROWDED_VARIABLE", "GOOD", "BASE.rewrite", "AS_WRITTEN", "LAST_RESORT", "FEW_WORDS"}
 """Shown by tests of their own below."""
 
 
@@ -139,7 +142,18 @@ def test_variables_beyond_the_fifth_are_paid_for() -> None:
 
 
 def test_shapes_that_fit_more_places_cost_less() -> None:
-    order = ["pattern", "transform", "lexical", "delete", "insert", "rewrite", "literal", "run"]
+    order = [
+        "pattern",
+        "transform",
+        "lexical",
+        "delete",
+        "insert",
+        "rewrite",
+        "table",
+        "literal",
+        "sequence",
+        "run",
+    ]
     assert sorted(costs.BASE, key=lambda shape: costs.BASE[shape]) == order
 
 
@@ -190,3 +204,30 @@ def test_of_two_forms_of_a_rule_the_one_that_rewrites_less_is_taken(monkeypatch:
     assert mine_many(group)[0].candidate.rule["fix"] == "checked($W)"
     change(monkeypatch, "AS_WRITTEN", 1.0)
     assert mine_many(group)[0].candidate.rule["fix"] == "checked(ask($$$A))"
+
+
+def found(language: Language, pre: str, post: str) -> list[Found]:
+    return fill(edit_of(language, pre, post), Budget(1200)).found
+
+
+def test_a_plan_with_a_literal_rule_is_the_last_resort(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = found("javascript", "start();\nold(a);\nstop();\n", "start();\nfresh(a);\nstop();\n")
+    general = next(one for one in both if one.candidate.generalizes)
+    literal = replace(general, candidate=replace(general.candidate, shape="literal"))
+    usual = [Plan((general,), ("",), 0.0).cost, Plan((literal,), ("",), 0.0).cost]
+    monkeypatch.setattr(costs, "LAST_RESORT", costs.LAST_RESORT + 10.0)
+    again = [Plan((general,), ("",), 0.0).cost, Plan((literal,), ("",), 0.0).cost]
+    assert again == [usual[0], pytest.approx(usual[1] + 10.0)]
+    # Five general rules of the usual price come before a single literal one.
+    assert costs.LAST_RESORT > 5 * costs.GOOD + 4 * costs.STEP
+
+
+def test_a_table_of_few_words_costs_more_than_a_rule_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    pre = "tall(a);\nstay();\nwide(b);\nstay();\nflat(c);\n"
+    post = "high(a);\nstay();\nbroad(b);\nstay();\nlow(c);\n"
+    [table] = [one.candidate for one in found("javascript", pre, post) if one.candidate.shape == "table"]
+    rules = [one.candidate.cost for one in found("javascript", pre, post) if one.candidate.is_token]
+    assert table.cost > 3 * min(rules) + 2 * costs.STEP
+    monkeypatch.setattr(costs, "FEW_WORDS", 0.0)
+    [cheap] = [one.candidate for one in found("javascript", pre, post) if one.candidate.shape == "table"]
+    assert cheap.cost < table.cost

@@ -92,6 +92,8 @@ def test_the_bits_of_a_rule() -> None:
 
     assert of({"pattern": "payload"}) == 10.0
     assert of({"pattern": {"context": "payload", "selector": "identifier"}}) == 12.0
+    empty = {"context": "function f() {}", "selector": "formal_parameters"}
+    assert of({"pattern": empty}) < 6.0, "the snippet around it is no part of what it asks for"
     assert of({"regex": r"^payload$"}) == round(0.8 * text_bits("^payload$"), 6)
     assert of({"kind": "identifier"}) == 1.0 and of({"kind": "with_statement"}) == 3.0
     for relation in ("inside", "has", "precedes", "follows"):

@@ -16,9 +16,13 @@ from rulewright.mining import costs, reading
 from rulewright.mining.text.lift import Lifted
 from rulewright.mining.text.tree import Node
 
-Shape = Literal["pattern", "transform", "delete", "insert", "rewrite", "lexical", "literal", "run"]
+Shape = Literal[
+    "pattern", "transform", "delete", "insert", "rewrite", "lexical", "sequence", "table", "literal", "run"
+]
 REPEATING: Final = frozenset({"literal", "run"})
 """Shapes that repeat statements as they stand."""
+LONG: Final = frozenset({"sequence", "table"})
+"""Shapes of general rules that say at once what several smaller ones say, where these are not too many."""
 
 MAX_ANCHOR_CHARS: Final = 2_500
 SNIPPET_CHARS: Final = 12
@@ -93,7 +97,7 @@ class Candidate:
 
     @property
     def generalizes(self) -> bool:
-        return self.shape in ("pattern", "transform", "delete", "insert", "rewrite", "lexical")
+        return self.shape not in REPEATING
 
 
 class Effect(NamedTuple):

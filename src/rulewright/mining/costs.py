@@ -22,7 +22,9 @@ BASE: Final[Mapping[str, float]] = {
     "delete": 2.0,  # what goes must be named well, since nothing of it is kept
     "insert": 2.2,  # only the neighbor says where
     "rewrite": 2.5,  # rewriters within a construct: long to read
+    "table": 4.0,  # words with their new ones: long to read
     "literal": 6.0,  # a long text as it stands: fits this place alone
+    "sequence": 8.0,  # several statements, each with variables: smaller rules say it where they can
     "run": 8.0,  # several statements as they stand: fits this place alone, and is long
 }
 TOKEN: Final = 0.6
@@ -67,6 +69,8 @@ OVER_NEIGHBOR: Final = 0.5
 """For a neighbor that is rewritten to itself, so that the gap goes or comes too."""
 LINES_IN_TOKEN: Final = 0.4
 """For each part of a token that is replaced across lines: it depends on the wrapping."""
+FEW_WORDS: Final = 20.0
+"""For a table of words of which each could have a rule of its own."""
 SAME_NAME: Final = -0.4
 """For one word in nodes of several kinds: one rule instead of one for each kind."""
 
@@ -112,6 +116,9 @@ CALLED: Final = 1.0
 """For the bare name of what is called: other things may have the name, the call says which is meant."""
 STEP: Final = 2.0
 """For each rule after the first: several small rules beat one that spells out all that lies between."""
+
+LAST_RESORT: Final = 50.0
+"""For a plan with a literal rule or a run: only where no general rules make the change."""
 
 AS_WRITTEN: Final = -0.1
 """For the form of a rule that leaves more of what it matches as it is written (`propose.as_written`)."""

@@ -38,9 +38,6 @@ MAX_CANDIDATES: Final = 240
 MAX_RULES: Final = 24
 ROUNDS: Final = 2
 """What one rule after another is needed for is learned from what the first ones left."""
-LAST_RESORT: Final = 50.0
-"""Points for a literal rule: only where no general one makes the change."""
-
 MAX_NEW_LINES: Final = 3
 """Lines that a rule may bring beyond those that it takes."""
 SEVERAL_LINES: Final = 8.0
@@ -92,7 +89,7 @@ class _Choice:
 
     @property
     def price(self) -> float:
-        literal = LAST_RESORT if self.candidate.shape in REPEATING else 0.0
+        literal = costs.LAST_RESORT if self.candidate.shape in REPEATING else 0.0
         lines = SEVERAL_LINES if "\n" in old_text(self.candidate.rule) else 0.0
         return self.candidate.cost + costs.STEP + literal + lines
 

@@ -76,7 +76,7 @@ class Kept:
             return candidate.is_token or not self._lifts(candidate)
         if candidate.generalizes:
             return True
-        if candidate.shape == "run" and self._has_general():
+        if candidate.shape in ("run", "sequence") and self._has_general():
             return False
         if min((f.candidate.cost for f in self.full()), default=math.inf) < candidate.cost:
             return False

@@ -17,11 +17,11 @@ from typing import Final
 from rulewright import engine, grammars
 from rulewright.actions.action import Action
 from rulewright.mining import costs
-from rulewright.mining.candidate import Candidate, Effect
+from rulewright.mining.candidate import LONG, Candidate, Effect
 from rulewright.mining.judge import price, refine, roles
 from rulewright.mining.judge.soundness import effect
 from rulewright.mining.learn.kept import Found, Kept, rank
-from rulewright.mining.propose import proposals, several
+from rulewright.mining.propose import proposals, several, tokens
 from rulewright.mining.text.align import Edit, variants
 from rulewright.mining.text.tree import Tree
 
@@ -79,6 +79,7 @@ def fill(edit: Edit, budget: Budget, said: frozenset[str] = frozenset()) -> Kept
                         if found is not None:
                             kept.keep(found)
         _join(kept, budget, several.renamed)
+        _join(kept, budget, several.tabled)
         if len(edit.hunks) > 1 and not any(_is_compact(f.candidate) for f in kept.full()):
             _join(kept, budget, several.combined)
     except Spent:
@@ -93,6 +94,10 @@ def _tried(edit: Edit, candidate: Candidate, budget: Budget) -> Found | None:
     if done is None or not done.hunks:
         return None
     if done.sound:
+        more = tokens.shared(edit, candidate, done.positives) if candidate.shape == "transform" else None
+        again = effect(edit, more) if more is not None else None
+        if more is not None and again is not None and again.positives == done.positives:
+            return Found(more, again)
         return Found(candidate, done)
     for better in refine.refinements(edit, candidate, done):
         budget.take()
@@ -134,7 +139,8 @@ class Plan:
     @property
     def cost(self) -> float:
         rules = sum(step.candidate.cost for step in self.steps)
-        return self.reading_cost + rules + costs.STEP * (len(self.steps) - 1)
+        repeats = not all(step.candidate.generalizes for step in self.steps)
+        return self.reading_cost + rules + costs.STEP * (len(self.steps) - 1) + costs.LAST_RESORT * repeats
 
 
 def solve(pre: Tree, post: Tree, budget: Budget, said: frozenset[str] = frozenset()) -> Plan | None:
@@ -156,8 +162,8 @@ def _plan(kept: Kept, budget: Budget) -> Plan | None:
     single = _single(kept)
     if single is not None and (len(kept.edit.hunks) == 1 or _is_compact(single.steps[0].candidate)):
         return single
-    plans = [plan for plan in (single, _cover(kept, budget)) if plan is not None]
-    return min(plans, key=lambda plan: plan.cost, default=None)
+    plans = [plan for plan in (single, _cover(kept, budget, _choices)) if plan is not None]
+    return min(plans, key=lambda plan: plan.cost, default=None) or _cover(kept, budget, lambda k, _: k.found)
 
 
 def _single(kept: Kept) -> Plan | None:
@@ -186,13 +192,13 @@ def _says_all(plan: Plan) -> bool:
     return len(plan.steps) == 1 and candidate.generalizes and (candidate.n_vars > 0 or candidate.is_token)
 
 
-def _cover(kept: Kept, budget: Budget) -> Plan | None:
+def _cover(kept: Kept, budget: Budget, choices_of: Callable[[Kept, int], list[Found]]) -> Plan | None:
     """Greedy: the rule with most new hunks first, then the next on the text it left."""
     edit, carried = kept.edit, kept
     steps: list[Found] = []
     states: list[str] = []
     while len(steps) < MAX_RULES:
-        choices = sorted(_choices(carried, MAX_RULES - len(steps)), key=lambda f: (-len(f.hunks), rank(f)))
+        choices = sorted(choices_of(carried, MAX_RULES - len(steps)), key=lambda f: (-len(f.hunks), rank(f)))
         if not choices:
             return None
         step = guarded(edit, choices[0])
@@ -211,17 +217,20 @@ def _cover(kept: Kept, budget: Budget) -> Plan | None:
 
 
 def _choices(kept: Kept, n_steps: int) -> list[Found]:
-    """The compact rules that generalize, where so many of them are enough; else all."""
-    compact = [f for f in kept.found if _is_compact(f.candidate)]
-    left = frozenset(range(len(kept.edit.hunks)))
-    for _ in range(n_steps):
-        best = max(compact, key=lambda f: (len(f.hunks & left), -f.candidate.cost), default=None)
-        left -= best.hunks if best is not None else frozenset()
-    return kept.found if left else compact
+    """The compact rules that generalize, where so many of them are enough; else all that do; else all."""
+    general = [f for f in kept.found if f.candidate.generalizes]
+    for some in ([f for f in general if _is_compact(f.candidate)], general):
+        left = frozenset(range(len(kept.edit.hunks)))
+        for _ in range(n_steps):
+            best = max(some, key=lambda f: (len(f.hunks & left), -f.candidate.cost), default=None)
+            left -= best.hunks if best is not None else frozenset()
+        if not left:
+            return some
+    return kept.found
 
 
 def _is_compact(candidate: Candidate) -> bool:
-    return candidate.generalizes and candidate.is_short
+    return candidate.generalizes and candidate.is_short and candidate.shape not in LONG
 
 
 def _rest(edit: Edit, text: str) -> Edit:

@@ -1,6 +1,6 @@
 """Several rules that are sound by themselves as one.
 
-A word that is replaced in nodes of several kinds: `any` of the kinds. Unlike changes within
+A word that is replaced in nodes of several kinds: `any` of the kinds; many words: a table. Unlike changes in
 one construct: the construct is matched, rewriters change its parts; it is a named definition,
 a statement or an expression, never the whole file.
 """
@@ -20,6 +20,10 @@ from rulewright.mining.text.align import Edit
 from rulewright.mining.text.tree import Node
 
 MAX_PARTS: Final = 4
+MIN_WORDS: Final = 3
+FEW_WORDS: Final = 5
+"""So many words can be rules of their own."""
+MAX_WORDS: Final = 40
 MAX_PART_CHARS: Final = 300
 MAX_RULE_CHARS: Final = 600
 MAX_CONSTRUCT: Final = 30_000
@@ -40,14 +44,7 @@ def renamed(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> Iterator[C
         edit: the edit.
         found: sound candidates and what they do.
     """
-    words: dict[tuple[str, str], dict[str, tuple[Candidate, Effect]]] = {}
-    for candidate, done in found:
-        fix = candidate.rule["fix"]
-        is_bare = set(candidate.rule) == {"rule", "fix"} and "inside" not in candidate.rule["rule"]
-        if candidate.is_token and isinstance(fix, str) and is_bare:
-            by_kind = words.setdefault((edit.pre.text_of(candidate.anchor), fix), {})
-            by_kind.setdefault(candidate.kind, (candidate, done))
-    for (text, fix), by_kind in words.items():
+    for (text, fix), by_kind in _words(edit, found).items():
         kinds = set(by_kind)
         if edit.pre.language in grammars.TYPED and text[:1].isupper() and kinds & grammars.TYPE_NAMES:
             kinds |= grammars.TYPE_NAMES
@@ -58,6 +55,50 @@ def renamed(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> Iterator[C
         first = next(candidate for candidate, _ in by_kind.values())
         rule = {"rule": matcher, "fix": fix}
         yield Candidate(rule, "lexical", first.anchor, first.kind, hunks, extra_cost=costs.SAME_NAME)
+
+
+def tabled(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> Iterator[Candidate]:
+    """One rule for many words, each of which becomes another one: a table, as codemods have it.
+
+    Args:
+        edit: the edit.
+        found: sound candidates and what they do.
+    """
+    words = _words(edit, found)
+    kinds = sorted({kind for by_kind in words.values() for kind in by_kind})
+    for some in ([kinds] if len(kinds) > 1 else []) + [[kind] for kind in kinds]:
+        pairs = {text: fix for (text, fix), by_kind in words.items() if set(some) & set(by_kind)}
+        if not MIN_WORDS <= len(pairs) <= MAX_WORDS or set(pairs) & set(pairs.values()):
+            continue
+        steps: dict[str, Any] = {}
+        source = "$T"
+        for number, (text, fix) in enumerate(pairs.items(), 1):
+            name = "NEW" if number == len(pairs) else f"NEW{number}"
+            by = fix.replace("$", "$$")
+            steps[name] = {"replace": {"source": source, "replace": f"^{regex_escape(text)}$", "by": by}}
+            source = f"${name}"
+        of_kind = {"kind": some[0]} if len(some) == 1 else {"any": [{"kind": kind} for kind in some]}
+        matcher = {**of_kind, "pattern": "$T", "regex": f"^({'|'.join(map(regex_escape, pairs))})$"}
+        parts = [one for key, by_kind in words.items() if key[0] in pairs for one in by_kind.values()]
+        hunks = frozenset[int]().union(*(done.hunks for _, done in parts))
+        first = parts[0][0]
+        rule = {"rule": matcher, "transform": steps, "fix": "$NEW"}
+        extra = costs.FEW_WORDS if len(pairs) <= FEW_WORDS else 0.0
+        yield Candidate(rule, "table", first.anchor, first.kind, hunks, 1, extra)
+
+
+def _words(
+    edit: Edit, found: Sequence[tuple[Candidate, Effect]]
+) -> dict[tuple[str, str], dict[str, tuple[Candidate, Effect]]]:
+    """Words that become others wherever they stand in nodes of a kind: old and new, by kind."""
+    words: dict[tuple[str, str], dict[str, tuple[Candidate, Effect]]] = {}
+    for candidate, done in found:
+        fix = candidate.rule["fix"]
+        is_bare = set(candidate.rule) == {"rule", "fix"} and "inside" not in candidate.rule["rule"]
+        if candidate.is_token and isinstance(fix, str) and is_bare:
+            by_kind = words.setdefault((edit.pre.text_of(candidate.anchor), fix), {})
+            by_kind.setdefault(candidate.kind, (candidate, done))
+    return words
 
 
 def combined(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> Iterator[Candidate]:

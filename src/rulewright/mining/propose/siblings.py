@@ -1,4 +1,4 @@
-"""Neighboring nodes that change together, rewritten as one stretch.
+"""Neighboring nodes that change together, rewritten as one stretch (shapes `sequence` and `run`).
 
 One node is matched, `expandStart` or `expandEnd` reaches to the last of them.
 """
@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from rulewright.actions import visit
 from rulewright.actions.visit import regex_escape
 from rulewright.mining.candidate import Candidate
 from rulewright.mining.propose.naming import MAX_HEAD, by_text
+from rulewright.mining.reading import old_text, words_of
 from rulewright.mining.text.align import Edit
-from rulewright.mining.text.lift import FORGED_HOLE, GENERAL, TIGHT, lift
+from rulewright.mining.text.lift import FORGED_HOLE, GENERAL, TIGHT, Lifted, lift
 from rulewright.mining.text.snippets import selector_rule
 from rulewright.mining.text.tree import Node
 
@@ -88,7 +90,7 @@ def _run(edit: Edit, nodes: list[Node], names: frozenset[str], number: int) -> I
                 fix = {"template": lifted.fix, "expandEnd": _last_of(edit, nodes, matchers[-1])}
             yield Candidate(
                 {"rule": rule, "fix": fix},
-                "run",
+                "sequence" if all(map(_is_general, matchers)) and _keeps_names(edit, lifted) else "run",
                 first,
                 first.kind,
                 mapped.hunks,
@@ -96,6 +98,18 @@ def _run(edit: Edit, nodes: list[Node], names: frozenset[str], number: int) -> I
                 0.0,
                 lifted,
             )
+
+
+def _keeps_names(edit: Edit, lifted: Lifted) -> bool:
+    """Whether no name is a variable in one sibling and itself in another, where they were the same."""
+    words = {word for pattern in lifted.patterns for word in words_of(pattern)}
+    return not any(edit.pre.text[hole.start : hole.end] in words for hole in lifted.holes)
+
+
+def _is_general(matcher: dict[str, Any]) -> bool:
+    """Whether a sibling of a run is asked for by a pattern with variables and words of its own."""
+    text = old_text({"rule": matcher})
+    return "regex" not in matcher and bool(visit.variables(text)) and bool(words_of(text))
 
 
 def _last_of(edit: Edit, nodes: list[Node], matcher: dict[str, Any]) -> dict[str, Any]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
+from rulewright.actions import visit
 from rulewright.actions.visit import regex_escape
 from rulewright.difftext import common_ends
 from rulewright.mining import costs
@@ -44,8 +46,9 @@ def inside_token(edit: Edit, number: int) -> Iterator[Candidate]:
 
 
 _WORD: Final = re.compile(r"\w")
-_JOINED_LEFT: Final = re.compile(r"\w+(?:[.:/-]|::|->)$")
-"""A word that is tied to the next one: `self.` before `width`."""
+_NAME: Final = re.compile(r"[A-Za-z_]\w*")
+_JOINED_LEFT: Final = re.compile(r"\w+(?:[.:/-]|::|->)$|@\w+[ \t]+$")
+"""A word that is tied to the next one: `self.` before `width`, the tag of a comment before its type."""
 
 
 def _token_rules(edit: Edit, node: Node, mapped: Mapped) -> Iterator[Candidate]:
@@ -99,6 +102,30 @@ def _replacing(
     if telling:
         named = {"rule": {**matcher, "regex": regex_escape(telling)}, "transform": steps, "fix": "$NEW"}
         yield Candidate(named, "transform", node, node.kind, mapped.hunks, 1, extra)
+
+
+def shared(edit: Edit, candidate: Candidate, spans: Sequence[tuple[int, int]]) -> Candidate | None:
+    """A rule for the beginning of names, about all that those which it changes begin with.
+
+    `Old` at the beginning of `OldCart` and `OldCartItem` says less than `OldCart` does.
+
+    Args:
+        edit: the edit.
+        candidate: what replaces the beginning of a name.
+        spans: of the nodes that it changes rightly.
+    """
+    step = candidate.rule.get("transform", {}).get("NEW", {}).get("replace", {})
+    names = {edit.pre.text[start:end] for start, end in spans}
+    lead = min(names, default="")[: common_ends(min(names, default=""), max(names, default=""))[0]]
+    core = visit.unescaped(step.get("replace", "")).removeprefix("^")
+    if len(names) < 2 or len(candidate.rule["transform"]) > 1 or not _NAME.fullmatch(lead):
+        return None
+    if not step["replace"].startswith("^") or not lead.startswith(core) or len(lead) == len(core):
+        return None
+    regex = "^" + regex_escape(lead)
+    replace_by = {"source": "$T", "replace": regex, "by": step["by"] + lead[len(core) :]}
+    rule = {**candidate.rule, "rule": {**candidate.rule["rule"], "regex": regex}}
+    return replace(candidate, rule={**rule, "transform": {"NEW": {"replace": replace_by}}})
 
 
 def _is_telling(core: str, by: str) -> bool:
@@ -187,8 +214,9 @@ def _cores(old: str, start: int, end: int) -> Iterator[tuple[int, int]]:
             wide_start -= 1
     if (start == 0 or end == len(old)) and (wide_start, wide_end) != (start, end):
         yield start, end
-    yield wide_start, wide_end
     joined = _JOINED_LEFT.search(old, max(0, wide_start - MAX_JOINED), wide_start)
+    if joined is None or not joined[0].startswith("@") or wide_start == wide_end:
+        yield wide_start, wide_end
     if joined is not None and wide_start < wide_end:
         yield joined.start(), wide_end
     if old.count(old[wide_start:wide_end]) > 1:

@@ -23,6 +23,8 @@ from rulewright.mining.text.tree import Node, Tree
 MIN_DICE: Final = 0.34
 MAX_BLOCK: Final = 40
 """Larger unequal blocks of children are aligned by order, not by likeness."""
+_NAME: Final = re.compile(r"[A-Za-z_$]\w*")
+_WORDS: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _IN_WORD: Final = re.compile(r"\w\w")
 MAX_SLIDE: Final = 400
 """Characters that a hunk is moved at most."""
@@ -361,9 +363,18 @@ def _alike(pre: Tree, post: Tree, a: Sequence[Node], b: Sequence[Node]) -> list[
 
 
 def _dice(pre: Tree, post: Tree, a: Node, b: Node) -> float:
-    bag_a, bag_b = pre.bag(a), post.bag(b)
-    total = bag_a.total() + bag_b.total()
-    return 2 * (bag_a & bag_b).total() / total if total else 0.0
+    """Likeness by tokens; of two names, by the words that they are made of."""
+    found = _shared(pre.bag(a), post.bag(b))
+    if not found:
+        names = pre.text_of(a), post.text_of(b)
+        if all(map(_NAME.fullmatch, names)):
+            found = _shared(*(Counter(map(str.lower, _WORDS.findall(name))) for name in names))
+    return found
+
+
+def _shared(a: Counter[str], b: Counter[str]) -> float:
+    total = a.total() + b.total()
+    return 2 * (a & b).total() / total if total else 0.0
 
 
 def _token_segments(pre: Tree, post: Tree) -> Iterator[Segment]:

@@ -235,9 +235,9 @@ def _first_of_kind(wrapper: str, code: str, kind: str, language: Language) -> bo
 def unwrapped(context: str) -> str:
     """What a snippet with a selector is about: its text without the wrapper.
 
-    >>> unwrapped("class C { Object x = ($A); }")
-    '($A)'
+    >>> unwrapped("class C { Object x = ($A); }"), unwrapped("function f() {}")
+    ('($A)', '{}')
     """
     fit = [(len(a) + len(b), a, b) for a, b in _ENDS if context.startswith(a) and context.endswith(b)]
-    size, before, after = max(fit, default=(0, "", ""))
-    return context[len(before) : len(context) - len(after)] if size < len(context) else context
+    _, before, after = max((one for one in fit if one[0] < len(context)), default=(0, "", ""))
+    return context[len(before) : len(context) - len(after)]

@@ -1,0 +1,3 @@
+import { alpha, beta } from "new-kit";
+
+alpha(beta);

@@ -1,0 +1,4 @@
+import { alpha } from "old-kit";
+import { beta } from "old-kit";
+
+alpha(beta);

@@ -1,0 +1,14 @@
+<?php
+
+class Shelf
+{
+    /**
+     * All labels as an array.
+     *
+     * @return string[]
+     */
+    public function labels()
+    {
+        return [];
+    }
+}
