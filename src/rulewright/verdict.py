@@ -76,6 +76,9 @@ class Place:
     """Whether the code is the same before and after, comments left out."""
     in_import: bool = False
     """Whether it is an import, or stands in one."""
+    role: str = ""
+    """What the name of a class is used for there (`definition`, `base`, `new`, `type`, `value`), or whose it
+    is (`of Owner`); nothing of what is no such name."""
 
 
 @dataclass(frozen=True)

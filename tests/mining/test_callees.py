@@ -89,13 +89,18 @@ CALLS: list[tuple[Language, str, str]] = [
     ("java", "class A { void f() { a.old(1); } }\n", "method_invocation.name=."),
     ("java", "class A { void f() { Place.old(1); } }\n", "method_invocation.name=Place"),
     ("go", "package p\n\nfunc f() { a.old(1) }\n", "selector_expression.field call_expression.function"),
+    (
+        "go",
+        'package p\n\nimport (\n\t"x/a"\n)\n\nfunc f() { a.old(1) }\n',
+        "selector_expression.field=a call_expression.function",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("language", "code", "wanted"), CALLS)
 def test_the_call_that_a_name_stands_in(language: Language, code: str, wanted: str) -> None:
     [name] = [n for n in SgRoot(code, language).root().find_all({"rule": {"regex": "^old$"}}) if n.is_leaf()]
-    told, around = [], callees.in_call(name, code)
+    told, around = [], callees.in_call(name, code, language)
     while around is not None:
         owner = str(around.get("has", {}).get("regex", "")).strip("^$").replace("\\", "")
         told.append(f"{around['kind']}.{around.get('field')}" + (f"={owner}" if owner else ""))
@@ -106,7 +111,7 @@ def test_the_call_that_a_name_stands_in(language: Language, code: str, wanted: s
 def test_what_is_said_before_a_name_is_asked_for() -> None:
     code = "a.old(1)\n"
     [name] = SgRoot(code, "python").root().find_all({"rule": {"kind": "identifier", "regex": "^old$"}})
-    said = callees.in_call(name, code, frozenset({"a"}))
+    said = callees.in_call(name, code, "python", frozenset({"a"}))
     assert said is not None and said["has"] == {"field": "object", "regex": "^a$"}
 
 

@@ -14,7 +14,14 @@ from rulewright.languages import Language
 from rulewright.mining import mine
 from rulewright.mining.candidate import COMPACT_CHARS, Candidate
 from rulewright.mining.judge import background
-from rulewright.mining.judge.confidence import BIAS, CONFIDENT, WEIGHTS, confidence, properties
+from rulewright.mining.judge.confidence import (
+    BIAS,
+    CONFIDENT,
+    WEIGHTS,
+    confidence,
+    drops_unnamed,
+    properties,
+)
 from rulewright.mining.learn.mined import MAX_VARS, Figures, grade, overlap, quoted_names
 from rulewright.mining.reading import bits, new_text, old_text, text_bits
 from rulewright.mining.text.tree import Tree
@@ -174,7 +181,18 @@ def test_what_is_no_change_to_learn() -> None:
     assert tier(rule={**RULE, "constraints": {"A": {"regex": "^a$"}}}) == "train"
     assert tier(rule={"rule": {"pattern": "None"}, "fix": "0"}) == "literal"
     assert tier(rule={"rule": {"kind": "integer", "regex": "^42$"}, "fix": "43"}) == "literal"
-    assert tier(rule={"rule": {"pattern": "None", "inside": {"kind": "call"}}, "fix": "0"}) == "train"
+    held: dict[str, Any] = {"kind": "call"}
+    assert tier(rule={"rule": {"pattern": "None", "inside": held}, "fix": "0"}) == "literal"
+    held = {"pattern": "read_all($$$, None)"}
+    assert tier(rule={"rule": {"pattern": "None", "inside": held}, "fix": "0"}) == "train"
+
+
+def test_a_deletion_that_takes_a_sibling_of_any_text() -> None:
+    matcher = {"pattern": "// note", "follows": {"pattern": "$Z"}}
+    fix = {"template": "$Z", "expandStart": {"kind": "method_declaration"}}
+    assert not drops_unnamed({"rule": matcher, "fix": fix})
+    assert drops_unnamed({"rule": matcher, "fix": {**fix, "expandEnd": {"kind": "method_declaration"}}})
+    assert not drops_unnamed({"rule": matcher, "fix": {**fix, "expandEnd": {"pattern": "void f() {}"}}})
 
 
 def test_bits_and_confidence_that_are_just_enough() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,19 +47,32 @@ class Offer:
         """Why a place of a file is not sure; empty where it is."""
         if one.outcome.detail and "\n" in place.old:
             return one.outcome.detail
-        # A place has the number of its rule among those that are for the file.
-        return self.doubt(one.path, replace(place, rule=one.found.documents[place.rule]))
+        return self.doubt(one.path, one.numbered(place))
 
 
 def offer_learned(work: Work, learned: Learned) -> Offer:
     """What the rules of a change do elsewhere, with the doubts that follow from the change."""
     lacking: dict[Path, str] = {}
+    unsure: dict[Path, dict[str, str]] = {}
     for one in work.good:
         language = action_for(one.found, work.documents).language
-        name = learned.lacks(one.texts()[1] or "", language)
-        if name:
-            lacking[one.path] = f"nothing in the file imports `{name}`, which comes in"
-    return Offer(work, lambda path, place: learned.doubt(path, place) or lacking.get(path, ""), learned.hides)
+        before, after = one.texts()
+        if name := learned.lacks(before, after or "", language):
+            lacking[one.path] = f"nothing in the file imports or defines `{name}`, which comes in"
+        unsure[one.path] = {
+            word: why
+            for place in work.places(one)
+            if not place.in_import and (why := learned.doubt(one.path, one.numbered(place)))
+            for word in place.gone
+        }
+
+    def doubt(path: Path, place: Place) -> str:
+        """An import is no surer than the uses of what it binds."""
+        uses = unsure[path] if place.in_import and path in unsure else {}
+        why = learned.doubt(path, place) or lacking.get(path, "")
+        return why or next((uses[word] for word in place.gone if word in uses), "")
+
+    return Offer(work, doubt, learned.hides)
 
 
 def counts(listed: Sequence[Listed]) -> tuple[int, int]:

@@ -78,6 +78,10 @@ class JudgedFile:
     def path(self) -> Path:
         return self.found.path
 
+    def numbered(self, place: Place) -> Place:
+        """A place with the number of its rule among all, not among those that are for this file."""
+        return replace(place, rule=self.found.documents[place.rule])
+
     @property
     def changes(self) -> bool:
         """Whether its text after the rules is another."""

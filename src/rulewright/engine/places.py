@@ -9,12 +9,14 @@ from typing import Final
 
 from ast_grep_py import SgNode, SgRoot
 
+from rulewright import grammars
 from rulewright.actions.action import Action
 from rulewright.engine import suppress
 from rulewright.engine.applier import find_all
 from rulewright.engine.apply import Parts, Step, Trace, partly, trace, written
 from rulewright.engine.parsing import leaves, parse
 from rulewright.engine.rules import compile_rule
+from rulewright.languages import Language
 from rulewright.verdict import Place
 
 _LINE_END: Final = re.compile("\n")
@@ -30,6 +32,27 @@ _WORDS: Final = frozenset(
         "heredoc_content",
     }
 )  # fmt: skip
+
+
+_CLASS_NAME: Final = re.compile(r"[A-Z]\w*[a-z]\w*")
+_DEFINES: Final = re.compile(
+    r"class|interface|struct|enum|trait|record|module|type_spec|type_alias|type_item"
+)
+_BASES: Final = re.compile(r"super|base_|extends|heritage|delegation|constructor_invocation|impl_item")
+_MAKES: Final = frozenset(
+    {
+        "object_creation_expression", "new_expression", "composite_literal", "compound_literal_expression",
+        "struct_expression",
+    }
+)  # fmt: skip
+_OF_ONE: Final = grammars.MEMBERS | {
+    "generic_type", "generic_name", "qualified_type", "scoped_type_identifier", "user_type",
+}  # fmt: skip
+"""A name with its qualifier or its arguments."""
+_OF_SEVERAL: Final = frozenset({"binary_operator", "binary_expression", "union_type", "tuple"})
+"""What joins types in an annotation, or values in an expression."""
+_FUNCTIONS: Final = frozenset({"go", "c"})
+"""Languages in which a capital letter does not tell a class from a function."""
 
 
 Keep = Callable[[Place], str | None]
@@ -91,6 +114,40 @@ def _is_import(node: SgNode | None) -> bool:
     )
 
 
+def _role(node: SgNode | None, language: Language) -> str:
+    """What the name of a class is used for, or whose it is; nothing of any other node."""
+    if node is None or not _CLASS_NAME.fullmatch(node.text()):
+        return ""
+    while inner := node.children():
+        node = inner[0]
+    is_type = node.kind() == "type_identifier"
+    parent = node.parent()
+    while parent is not None and parent.kind() in _OF_ONE:
+        is_type |= "type" in parent.kind()
+        first = parent.children()[0]
+        if first == node and parent.kind() in grammars.MEMBERS:
+            break
+        owner = re.split(r"\W+", first.text())[-1]
+        if first != node and owner[:1].isupper():
+            return f"of {owner}"
+        node, parent = parent, parent.parent()
+    while parent is not None and parent.kind() in _OF_SEVERAL:
+        node, parent = parent, parent.parent()
+    if parent is None:
+        return "value"
+    kind = parent.kind()
+    is_called = parent.field("function") == node or (kind, node.kind()) in grammars.UNNAMED_ROLES
+    if kind in _MAKES or (is_called and language not in _FUNCTIONS):
+        return "new"
+    if _DEFINES.search(kind) and parent.field("name") == node:
+        return "definition"
+    above = parent.parent()
+    if _BASES.search(kind) or (above is not None and above.kind() == "class_definition"):
+        return "base"
+    is_type |= "type" in kind or parent.field("type") == node
+    return "type" if is_type else "value"
+
+
 def _places(number: int, step: Step, earlier: Sequence[_Lines]) -> Iterator[Place]:
     """What a step changes, in order. Each text is walked once, however many places there are."""
     source = step.before.source
@@ -117,7 +174,7 @@ def _places(number: int, step: Step, earlier: Sequence[_Lines]) -> Iterator[Plac
             line + 1, last + 1, source[edit.start : edit.end], edit.text, number,
             tuple(word for word in gone if word not in come),
             tuple(word for word in come if word not in gone),
-            _texts(old) == _texts(new), _is_import(node),
+            _texts(old) == _texts(new), _is_import(node), _role(node, step.rule.language),
         )  # fmt: skip
 
 

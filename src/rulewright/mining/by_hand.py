@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -24,15 +24,13 @@ from rulewright.engine import places
 from rulewright.engine.parsing import parse
 from rulewright.errors import RulewrightError
 from rulewright.languages import Language
-from rulewright.mining import callees, imports, ties
-from rulewright.mining.diffs import Change
+from rulewright.mining import callees, doubts, imports, ties
+from rulewright.mining.diffs import Change, lines_of
 from rulewright.mining.learn import cover
 from rulewright.mining.learn.mined import Tier, refuse
-from rulewright.mining.reading import old_text
+from rulewright.mining.reading import new_text, old_text
+from rulewright.mining.text.tree import Tree
 from rulewright.verdict import Place
-
-MANY_LEFT: Final = 3
-"""Like places that a person left alone, from which more than twice the changed ones tell against a rule."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +40,8 @@ class Rule:
     document: Document
     tier: Tier
     reason: str
+    roles: frozenset[str] = frozenset()
+    """Of a class that becomes another one: how the change shows it used. Empty: it may be used in any way."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,14 @@ class Learned:
         problems: what could not be expressed, one line a hunk: `FILE:LINE: old → new`.
         changes: the change, by file.
         brought: names that it imports anew.
+        defined: names that its rules bring and that the changed files define themselves.
     """
 
     rules: tuple[Rule, ...]
     problems: tuple[str, ...]
     changes: tuple[Change, ...]
     brought: Mapping[Language, frozenset[str]] = field(default_factory=dict)
+    defined: Mapping[Language, frozenset[str]] = field(default_factory=dict)
 
     @property
     def documents(self) -> tuple[Document, ...]:
@@ -73,20 +75,32 @@ class Learned:
         """Why a place is not sure; empty where it is."""
         rule = self.rules[place.rule]
         if rule.tier != "train":
-            return f"the rule is of tier {rule.tier}"
+            return f"the rule is of tier {rule.tier}: {rule.reason}"
         if place.comments_only:
             return "only a comment changes"
-        if _is_prose(rule.document.action, place.old):
+        if doubts.is_prose(rule.document.action, place.old):
             return "only words of a text change"
-        if _in_longer_word(rule.document.action, place.old):
+        if doubts.in_longer_word(rule.document.action, place.old):
             return "it is a part of a longer word there"
         if self._change_of(path) is not None:
             return "you left it as it was in a file that you changed"
+        if rule.roles and place.role not in rule.roles and not place.in_import:
+            used = doubts.ROLES.get(place.role, f"it is {place.role} there")
+            return f"{used}, which your change does not show"
         return ""
 
-    def lacks(self, text: str, language: Language) -> str:
-        """A name that the rules bring and that a file with this text, changed, would not import."""
-        return imports.lacking(text, self.brought.get(language, frozenset()), language)
+    def lacks(self, before: str, after: str, language: Language) -> str:
+        """A name that the rules bring and that a file would not have after the change."""
+        brought, defined = (names.get(language, frozenset()) for names in (self.brought, self.defined))
+        if not brought | defined:
+            return ""
+        # What an import brings is another thing than what the changed files define under the same name.
+        own = [name for name in sorted(defined) if re.search(rf"(?<![\w.]){re.escape(name)}\b", after)]
+        sought = [*filter(None, [imports.lacking(after, brought - defined, language)]), *own]
+        known = {one.name for one in imports.bound(before, language)} if sought else set()
+        return next(
+            (one for one in sought if one not in known and not Tree(before, language).defines(one)), ""
+        )
 
     def hides(self, path: Path, place: Place) -> bool:
         """Whether a place is one that the diff itself shows unchanged: no candidate at all."""
@@ -122,33 +136,6 @@ class Learned:
 _RANK: Final = {"train": 0, "literal": 1, "reject": 2}
 
 
-def _is_prose(action: Action, old: str) -> bool:
-    """Whether a part of a string of several words is what a rule replaces."""
-    matcher = action.rules[0]["rule"]
-    return "transform" in action.rules[0] and "string" in str(matcher.get("kind")) and " " in old.strip()
-
-
-def _in_longer_word(action: Action, old: str) -> bool:
-    """Whether a part of a token that the rule replaces stands within a longer word at a place."""
-    for step in (action.rules[0].get("transform") or {}).values():
-        given = step.get("replace") if isinstance(step, dict) else None
-        if not isinstance(given, dict):
-            continue
-        try:
-            found = list(re.finditer(str(given.get("replace", "")), old))
-        except re.error:
-            return True
-        for one in found:
-            before, after = old[: one.start()][-1:], old[one.end() :][:1]
-            if _joins(before, one.group()[:1]) or _joins(one.group()[-1:], after):
-                return True
-    return False
-
-
-def _joins(left: str, right: str) -> bool:
-    return bool(re.fullmatch(r"\w\w", left + right))
-
-
 def learn(changes: Sequence[Change], budget_s: float) -> Learned:
     """Find the smallest set of general rules that make a change.
 
@@ -160,6 +147,7 @@ def learn(changes: Sequence[Change], budget_s: float) -> Learned:
     rules: list[Rule] = []
     problems: list[str] = []
     brought: dict[Language, frozenset[str]] = {}
+    defined: dict[Language, frozenset[str]] = {}
     for language in dict.fromkeys(change.language for change in changes):
         mine = [change for change in changes if change.language == language]
         refused = {change.path: _refused(change) for change in mine}
@@ -171,6 +159,7 @@ def learn(changes: Sequence[Change], budget_s: float) -> Learned:
         found = _needed([one for one in found if one.tier != "reject"] or found, fit, language)
         rules += _trusted(found, fit, of_names, language)
         brought[language] = frozenset(one.name for one in of_names.come)
+        defined[language] = doubts.defined([one.rule for one in found], fit, language)
         problems += [
             line for c in fit for line in _unexplained(_of(rules, language), c, c.path in of_names.apart)
         ]
@@ -179,7 +168,7 @@ def learn(changes: Sequence[Change], budget_s: float) -> Learned:
             "no rule found for any part of the change: " + "; ".join(problems[:8]),
             "make the change smaller, one kind of change at a time",
         )
-    return Learned(tuple(rules), tuple(problems), tuple(changes), brought)
+    return Learned(tuple(rules), tuple(problems), tuple(changes), brought, defined)
 
 
 def _refused(change: Change) -> str:
@@ -251,7 +240,8 @@ def _trusted(
         if _missed([*elsewhere, *beside], changes, language) < missed:
             tied = elsewhere
     narrow = [
-        _for_members(before, rule, changes, names, language) for before, rule in zip(plain, tied, strict=True)
+        _for_members(before, rule, plain, changes, names, language)
+        for before, rule in zip(plain, tied, strict=True)
     ]
     if narrow != tied and _missed(narrow, changes, language) > _missed(tied, changes, language):
         narrow = tied
@@ -262,29 +252,62 @@ def _trusted(
         action = Action(language, (rule,), mode="rule")
         if tier == "train":
             before_tie = Action(language, (before,), mode="rule")
-            tier, reason = _doubted(before_tie, action, changes, reason, rule is not wide)
-        made.append(Rule(documents_of(action)[0], tier, reason))
+            tier, reason = doubts.doubted(before_tie, action, changes, reason, rule is not wide)
+        made.append(Rule(documents_of(action)[0], tier, reason, doubts.roles(action, changes)))
+    made = _whole(made, changes, language)
     made += [
         Rule(documents_of(Action(language, (rule,), mode="rule"))[0], "train", _BESIDE) for rule in beside
     ]
     return _together(made, len(made) - len(beside), language)
 
 
+def _whole(rules: Sequence[Rule], changes: Sequence[Change], language: Language) -> list[Rule]:
+    """The rules; less trusted those that make no line as it is now without rules that are not trusted.
+
+    What changes only together with something else is half a change where that other thing is not there.
+    """
+    made = list(rules)
+    while True:
+        sure = [one for one in made if one.tier == "train"]
+        action = _of(sure, language)
+        if action is None:
+            return made
+        right = {number for change in changes for number in doubts.right(action, change)}
+        weak = [
+            one
+            for number, one in enumerate(sure)
+            if number not in right and not ties.is_import(one.document.action.rules[0], language)
+        ]
+        if not weak:
+            return made
+        made = [replace(one, tier="literal", reason=_HALF) if one in weak else one for one in made]
+
+
+_HALF: Final = "in your change it is always a part of a larger change"
+
+
 _BESIDE: Final = "an import, by what the file uses and binds"
 
 
 def _for_members(
-    plain: AnyRule, rule: AnyRule, changes: Sequence[Change], names: _Names, language: Language
+    plain: AnyRule,
+    rule: AnyRule,
+    rules: Sequence[AnyRule],
+    changes: Sequence[Change],
+    names: _Names,
+    language: Language,
 ) -> AnyRule:
     """The rename of a module or class to another one, only for what the change takes from it.
 
-    That the other has a `close` says nothing of its `open`. A Go file that takes more is left alone: its
-    new import could not stand beside the old one.
+    That the other has a `close` says nothing of its `open`. A Go file that takes more is left alone where
+    one of the rules replaces the import itself: the new one could not stand beside the old one.
     """
     matcher = {
         key: part for key, part in plain["rule"].items() if key != "any" or "regex" not in plain["rule"]
     }
-    renamed = callees.bare_name(Action(language, ({**plain, "rule": matcher},), mode="rule"))
+    # Of `log.out` what an import binds is `log`.
+    fix = re.sub(r"^(\w+)(?:\.|::|->)[\w.]+$", r"\1", str(plain["fix"]))
+    renamed = callees.bare_name(Action(language, ({**plain, "rule": matcher, "fix": fix},), mode="rule"))
     old, new = renamed or ("", "")
     modules = [
         {one.module for one in side if one.name == name}
@@ -292,59 +315,19 @@ def _for_members(
     ]
     if not all(modules) or modules[0] & modules[1]:
         return rule
-    members = _members(old, changes)
+    members = doubts.members(old, changes)
+    is_replaced = any(
+        one in old_text(other) and two in new_text(other)
+        for other in rules
+        for one in modules[0]
+        for two in modules[1]
+    )
     uses = re.compile(rf"(?<![\w.]){re.escape(old)}\b(?!\s*(?:\.|::|->)\s*\w)")
     if not members or any(uses.search("\n".join(imports.body(one.pre, language))) for one in changes):
         return rule
     taken = {"regex": rf"^{regex_escape(old)}\s*(\.|::|->)\s*({'|'.join(sorted(members))})\b"}
     more = {"not": imports.uses(frozenset({old}), language, {**taken, "stopBy": "neighbor"})}
-    return imports.demanding(rule, {"inside": taken}, *([more] if language == "go" else []))
-
-
-def _doubted(
-    plain: Action, action: Action, changes: Sequence[Change], reason: str, of_members: bool
-) -> tuple[Tier, str]:
-    """The tier of a rule that looks right: what speaks against it elsewhere."""
-    names = callees.bare_name(plain)
-    if names is not None and not names[0][:1].isupper() and plain == action:
-        return "literal", f"it renames every `{names[0]}`, whatever that stands for"
-    if names is not None and not of_members and len(members := _members(names[0], changes)) == 1:
-        return "literal", f"of `{names[0]}` the change shows `{members.pop()}` only"
-    if owner := callees.own_member(plain):
-        return "literal", f"`{owner}` is of another class elsewhere"
-    if own := _own_method(action, changes):
-        return "literal", f"`{own}` is a method of another class elsewhere"
-    left = _left_alone(action, changes)
-    return ("literal", left) if left else ("train", reason)
-
-
-def _own_method(action: Action, changes: Sequence[Change]) -> str:
-    """A method that the changed code calls without a receiver, if a rule is about such a call.
-
-    In Java and C# that is a method of the class itself, or of what it derives from, unless it is imported.
-    """
-    if action.language not in ("java", "csharp"):
-        return ""
-    text = old_text(action.rules[0])
-    names = {text} if re.fullmatch(r"\w+", text) else set(_BARE_CALL.findall(text))
-    for change in changes:
-        lines = change.pre.splitlines()
-        changed = "\n".join(lines[n - 1] for n in _changed(change.pre, change.post) if 0 < n <= len(lines))
-        for name in names & set(_BARE_CALL.findall(changed)):
-            if not re.search(rf"import\s+static\s.*(?:\b{re.escape(name)}|\*)\s*;", change.pre):
-                return name
-    return ""
-
-
-_BARE_CALL: Final = re.compile(
-    r"(?<![\w.$])(?<!new )(?!(?:if|for|while|switch|catch|return|this|super)\b)(\w+)\s*\("
-)
-
-
-def _members(name: str, changes: Sequence[Change]) -> set[str]:
-    """What is taken from a name in the changed files: `b` of `a.b`."""
-    sought = re.compile(rf"(?<![\w.]){re.escape(name)}(?:\.|::|->)(\w+)")
-    return {word for change in changes for word in sought.findall(change.pre)}
+    return imports.demanding(rule, {"inside": taken}, *([more] if language == "go" and is_replaced else []))
 
 
 def _together(rules: Sequence[Rule], n_learned: int, language: Language) -> list[Rule]:
@@ -392,7 +375,7 @@ def _unexplained(action: Action | None, change: Change, names: bool = False) -> 
     whole = change.pre.splitlines()
     lines = []
     for a0, a1, b0, b1 in difftext.changed(old, new):
-        line = _line_before(a0, shift)
+        line = doubts.line_before(a0, shift)
         at = whole.index(start[line]) if names and line < len(start) else line
         lines.append(f"{change.path}:{at + 1}: {_short(old[a0:a1])}  →  {_short(new[b0:b1])}")
     if names:
@@ -410,16 +393,6 @@ def _unexplained(action: Action | None, change: Change, names: bool = False) -> 
     return lines
 
 
-def _line_before(line: int, shift: Sequence[tuple[int, int, int, int]]) -> int:
-    """The line (from 0) that a line of a changed text had before."""
-    for a0, a1, b0, b1 in reversed(shift):
-        if line >= b1:
-            return line - b1 + a1
-        if line >= b0:
-            return min(a0 + line - b0, max(a0, a1 - 1))
-    return line
-
-
 def _short(lines: Sequence[str]) -> str:
     text = " ".join(" ".join(lines).split())
     return f"`{text[:60]}…`" if len(text) > 60 else f"`{text}`" if text else "(nothing)"
@@ -427,7 +400,7 @@ def _short(lines: Sequence[str]) -> str:
 
 def _made(action: Action, change: Change, names: bool = False) -> str:
     """The text that the rules give where the person changed something, with `names` in its imports too."""
-    changed = _changed(change.pre, change.post)
+    changed = change.changed
 
     def keep(place: Place) -> str | None:
         near = set(range(place.line, place.last_line + 1)) & changed
@@ -437,40 +410,16 @@ def _made(action: Action, change: Change, names: bool = False) -> str:
     return done.steps[-1].after if done.steps and done.failure is None else change.pre
 
 
-def _left_alone(action: Action, changes: Sequence[Change]) -> str:
-    """Whether the changed files hold many more such places that were left; the reason, or nothing."""
-    made = left = 0
-    for change in changes:
-        changed = _changed(change.pre, change.post)
-        for place in places.of(action, change.pre):
-            touches = bool(set(range(place.line, place.last_line + 1)) & changed)
-            made, left = made + touches, left + (not touches)
-    if left >= MANY_LEFT and left > 2 * made:
-        return f"the files that you changed hold {left} more places like the {made} that you changed"
-    return ""
-
-
 def _of(rules: Sequence[Rule], language: Language) -> Action | None:
     mine = [one.document for one in rules if one.document.action.language == language]
     return joined(mine) if mine else None
 
 
-def _changed(pre: str, post: str) -> set[int]:
-    """The lines of `pre` (from 1) that a change touches; for an insertion those beside it."""
-    return set(_lines_of(pre, post, old_side=True))
-
-
-def _lines_of(pre: str, post: str, old_side: bool) -> Iterator[int]:
-    for a0, a1, b0, b1 in difftext.changed(pre.splitlines(), post.splitlines()):
-        start, end = (a0, a1) if old_side else (b0, b1)
-        yield from range(start + 1, end + 1) if end > start else (start, start + 1)
-
-
 def _changed_now(change: Change) -> set[int]:
     """The lines of the file as it is that the change touched."""
     if change.now == change.pre:
-        return _changed(change.pre, change.post)
-    return set(_lines_of(change.pre, change.now, old_side=False))
+        return set(change.changed)
+    return set(lines_of(change.pre, change.now, old_side=False))
 
 
 def _shown_now(change: Change) -> set[int]:

@@ -29,7 +29,6 @@ _CALLED: Final = ("function", "name", "method", "macro")
 _RECEIVER: Final = ("object", "receiver")
 _WITH_OR_WITHOUT: Final = ("method_invocation", "call")
 """Calls of Java and Ruby, of which only some have a receiver."""
-_IMPORT: Final = re.compile(r"^\s*(?:import|from|use|using|const \w+ = require|#include)\b.*$", re.MULTILINE)
 
 
 def bare_name(action: Action) -> tuple[str, str] | None:
@@ -110,7 +109,7 @@ def as_calls(action: Action, code: str, nodes: Sequence[SgNode]) -> Action | Non
     made: dict[str, Rule] = {}
     for node in nodes:
         name = _last(node)
-        called = in_call(name, code)
+        called = in_call(name, code, action.language)
         if called is None or (_is_bare(called) and _is_class(names[0], action.language)):
             return None
         matcher = {"kind": name.kind(), "regex": f"^{regex_escape(names[0])}$", "inside": called}
@@ -136,7 +135,9 @@ def _last(node: SgNode) -> SgNode:
     return node
 
 
-def in_call(name: SgNode, code: str, said: frozenset[str] = frozenset()) -> dict[str, Any] | None:
+def in_call(
+    name: SgNode, code: str, language: Language, said: frozenset[str] = frozenset()
+) -> dict[str, Any] | None:
     """The call that a name stands in, as a relation to it; `None` where it is not what is called.
 
     A type, module or `self` before the name is asked for, and what is `said`; any other value is not.
@@ -146,7 +147,7 @@ def in_call(name: SgNode, code: str, said: frozenset[str] = frozenset()) -> dict
     has_owner = False
     while parent is not None and not name.children():
         held: dict[str, Any] = {"kind": parent.kind(), **_by_field(parent, node)}
-        if not has_owner and (owner := _owner(parent, name, code, said)):
+        if not has_owner and (owner := _owner(parent, name, code, language, said)):
             held["has"], has_owner = owner, True
         around.append(held)
         if grammars.CALL.search(parent.kind()):
@@ -166,12 +167,14 @@ def _nested(around: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return relation
 
 
-def _owner(parent: SgNode, name: SgNode, code: str, said: frozenset[str]) -> dict[str, Any]:
+def _owner(
+    parent: SgNode, name: SgNode, code: str, language: Language, said: frozenset[str]
+) -> dict[str, Any]:
     """A demand for what stands before a name: that it is there, and which if it says what the name is of."""
     first = parent.children()[0]
     if _start(first) >= _start(name):
         return {}
-    owner, held = _named(code[_start(parent) : _start(name)], code, said), _by_field(parent, first)
+    owner, held = _named(code[_start(parent) : _start(name)], code, language, said), _by_field(parent, first)
     if owner:
         return {**held, "regex": f"^{regex_escape(owner)}$"}
     # A call without a receiver may be of the same kind.
@@ -185,7 +188,7 @@ def _by_field(parent: SgNode, node: SgNode) -> dict[str, str]:
     return {"field": name} if name else {}
 
 
-def _named(before: str, code: str, said: frozenset[str]) -> str:
+def _named(before: str, code: str, language: Language, said: frozenset[str]) -> str:
     """A type, module or `self` before a name; an empty text for a value."""
     found = re.fullmatch(r"(.*?)(\.|::|->|\?\.)\s*", before, re.DOTALL)
     if found is None:
@@ -194,12 +197,13 @@ def _named(before: str, code: str, said: frozenset[str]) -> str:
     first = owner.split("::")[0].split(".")[0]
     named = owner == "$this" or re.fullmatch(r"[\w.:]+", owner) is not None
     own = owner in ("self", "this", "super", "$this") or first in said
-    known = sign == "::" or own or first[:1].isupper() or _imports(first, code)
+    known = sign == "::" or own or first[:1].isupper() or _imports(first, code, language)
     return owner if named and known else ""
 
 
-def _imports(name: str, code: str) -> bool:
-    return any(re.search(rf"\b{re.escape(name)}\b", line) for line in _IMPORT.findall(code))
+def _imports(name: str, code: str, language: Language) -> bool:
+    lines = grammars.import_line(language).findall(code)
+    return any(re.search(rf"\b{re.escape(name)}\b", line) for line in lines)
 
 
 def _start(node: SgNode) -> int:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from rulewright import difftext
 from rulewright.errors import UsageError
 from rulewright.languages import Language, language_of_path
 
@@ -33,6 +35,18 @@ class Change:
     """Lines of `pre` (from 1) that the diff shows unchanged: whoever made it looked at them."""
     now: str = ""
     """The file as it is: as before the change, as after it, or changed since."""
+
+    @cached_property
+    def changed(self) -> frozenset[int]:
+        """The lines of `pre` (from 1) that the change touches; for an insertion those beside it."""
+        return frozenset(lines_of(self.pre, self.post, old_side=True))
+
+
+def lines_of(pre: str, post: str, old_side: bool) -> Iterator[int]:
+    """The lines (from 1) of one side that two texts differ in; where there are none, those beside it."""
+    for a0, a1, b0, b1 in difftext.changed(pre.splitlines(), post.splitlines()):
+        start, end = (a0, a1) if old_side else (b0, b1)
+        yield from range(start + 1, end + 1) if end > start else (start, start + 1)
 
 
 class _Hunk(NamedTuple):

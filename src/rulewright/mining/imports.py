@@ -287,7 +287,7 @@ def rules(gone: Mapping[Bound, str], come: Mapping[Bound, str], language: Langua
     """
     made: list[Rule] = []
     if language == "go":
-        return [rule for one, statement in gone.items() for rule in removing(one, statement, language)]
+        return [rule for one, statement in gone.items() for rule in removing_unused(one, statement, language)]
     moved = {old: new for old in gone for new in come if old.name == new.name}
     for was, now in dict.fromkeys((gone[one], come[new]) for one, new in moved.items()):
         old_one, new_one = read(was, language), read(now, language)
@@ -298,7 +298,7 @@ def rules(gone: Mapping[Bound, str], come: Mapping[Bound, str], language: Langua
     gone = {one: statement for one, statement in gone.items() if one not in moved}
     come = {one: statement for one, statement in come.items() if one not in moved.values()}
     for one, statement in gone.items():
-        made += removing(one, statement, language)
+        made += removing_unused(one, statement, language)
     for one, statement in come.items():
         made.append(_bringing(one, statement, language))
     return made
@@ -361,7 +361,7 @@ def _removing(one: Bound, statement: str, language: Language) -> Iterator[Rule]:
                "fix": {"template": "", "expandStart": {"regex": r"^,$"}}}  # fmt: skip
 
 
-def removing(one: Bound, statement: str, language: Language) -> list[Rule]:
+def removing_unused(one: Bound, statement: str, language: Language) -> list[Rule]:
     """Rules that take a name away where no other import or use of the file needs it."""
     guard = {"not": uses(frozenset({one.name}), language, _alone(one, statement, language))}
     return [demanding(rule, guard) for rule in _removing(one, statement, language)]

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
+from rulewright import grammars
 from rulewright.actions import visit
 from rulewright.mining.text.snippets import unwrapped
 
@@ -101,17 +102,32 @@ def new_text(rule: Mapping[str, Any]) -> str:
     return text
 
 
+def said(text: str) -> frozenset[str]:
+    """The names, numbers, strings and constants of a pattern or fix: what it is about.
+
+    >>> sorted(said("return $A if f(None) else 'x'"))
+    ["'x'", 'None', 'f']
+    """
+    words = (word for word in words_of(text) if word[0].isalnum() or word[0] in "_\"'")
+    return frozenset(word for word in words if word not in _KEYWORDS or word in grammars.CONSTANTS)
+
+
 _STRING: Final = re.compile(r"""(["'`]).*?\1""")
-_PLAIN: Final = re.compile(r"(?<![\w.$>:])[A-Za-z_]\w*\b(?!\s*[=:(](?!=))")
+_PLAIN: Final = re.compile(r"(?<![\w.$>:])(?:\$[a-z_]\w*|[A-Za-z_]\w*)\b(?!\s*[=:(](?!=))")
 
 
-def plain_names(text: str) -> frozenset[str]:
+_ASSIGNED: Final = re.compile(r"^(?:(?:const|final|let|mut|val|var)\s+)*([A-Za-z_]\w*)\s*:?=(?![=>])")
+
+
+def own_names(text: str) -> frozenset[str]:
     """Names that stand by themselves in a pattern or fix: no members, keywords of a call, or strings.
 
-    >>> sorted(plain_names("$A.get(key, default=other, at='here')"))
+    >>> sorted(own_names("$A.get(key, default=other, at='here')"))
     ['key', 'other']
+    >>> sorted(own_names("found = $A.find()"))
+    ['found']
     """
-    return frozenset(_PLAIN.findall(_STRING.sub("", text)))
+    return frozenset([*_PLAIN.findall(_STRING.sub("", text)), *_ASSIGNED.findall(text.lstrip())])
 
 
 def words(rule: Mapping[str, Any]) -> frozenset[str]:

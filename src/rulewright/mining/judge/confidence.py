@@ -13,7 +13,9 @@ from typing import Any, Final
 
 from rulewright.actions import visit
 from rulewright.actions.visit import variables
-from rulewright.mining.reading import new_text, old_text, text_bits, words_of
+from rulewright.grammars import CONSTANTS
+from rulewright.mining.reading import new_text, old_text, said, text_bits, words_of
+from rulewright.mining.text.snippets import unwrapped
 
 _ODD: Final = re.compile(r"\S {2,}\S|[(\[] +\S|\S +[)\]]")
 _VALUE: Final = re.compile(r"(?i:true|false|null|none|nil|undefined)|[\d.]\w*")
@@ -75,25 +77,59 @@ def lists_values(rule: Mapping[str, Any]) -> bool:
 
 
 def is_bare_value(rule: Mapping[str, Any]) -> bool:
-    """Whether a rule takes but a constant or a number, maybe in something of one name, or a letter."""
+    """Whether a rule takes but a constant or a number, maybe in something of a name or kind, or a letter."""
     matcher, old = dict(rule["rule"]), old_text(rule)
-    if "has" in matcher.get("inside", {}):
+    if "pattern" not in matcher.get("inside", {"pattern": ""}):
         del matcher["inside"]
     is_value = set(matcher) <= {"kind", "regex", "pattern"} and _VALUE.fullmatch(old) is not None
     return is_value or _LETTER.fullmatch(old) is not None
 
 
+def names_nothing(rule: Mapping[str, Any]) -> bool:
+    """Whether a rule asks for no name and no value of its own, but brings or drops one.
+
+    >>> names_nothing({"rule": {"pattern": "$A == None"}, "fix": "$A is None"})
+    False
+    >>> names_nothing({"rule": {"pattern": "$A * $B"}, "fix": "mul($A, $B)"})
+    True
+    """
+    asked = visit.texts([rule["rule"], rule.get("constraints", {})], _ASKS_FOR_NO_NAME)
+    if any(key == "regex" or _names(unwrapped(text) if key == "context" else text) for key, text in asked):
+        return False
+    return said(old_text(rule)) != said(new_text(rule))
+
+
+_ASKS_FOR_NO_NAME: Final = frozenset({"not", "kind", "selector", "field", "stopBy"})
+
+
+def _names(text: str) -> bool:
+    return any(not word[0].isdigit() for word in said(text) - CONSTANTS)
+
+
 def drops_unnamed(rule: Mapping[str, Any]) -> bool:
-    """Whether a rule drops a variable that is no argument of a call that it names.
+    """Whether a rule drops a variable that is no argument of a call that it names, or a sibling by its kind.
 
     >>> drops_unnamed({"rule": {"pattern": "super($A, self)"}, "fix": "super()"})
     False
     >>> drops_unnamed({"rule": {"pattern": "@$A($$$B)"}, "fix": "@$A"})
     True
     """
+    if _takes_sibling(rule):
+        return True
     old = old_text(rule)
     dropped = variables(old) - variables(new_text(rule))
     return not all(re.search(r"(?<![\w$])\w+\([^()]*" + re.escape(name), old) for name in dropped)
+
+
+def _takes_sibling(rule: Mapping[str, Any]) -> bool:
+    """Whether a deletion takes along a sibling, other than the one that it writes again, of unknown text."""
+    fix = rule["fix"]
+    if not isinstance(fix, Mapping):
+        return False
+    parts = list(visit.required(rule["rule"]))
+    sides = (("expandStart", "follows"), ("expandEnd", "precedes"))
+    taken = [fix[side] for side, near in sides if side in fix and not any(near in part for part in parts)]
+    return not all({"pattern", "regex"} & set(matcher) for matcher in taken)
 
 
 def _bits(words: Iterable[str]) -> float:

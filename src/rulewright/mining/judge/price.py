@@ -20,7 +20,11 @@ def in_place(edit: Edit, candidate: Candidate, said: frozenset[str]) -> Iterator
         candidate: a rule for a part of it.
         said: names that the instruction quotes: one before a called name stays in the rule.
     """
-    called = callees.in_call(candidate.anchor.sg, edit.pre.text, said) if _is_renamed(candidate) else None
+    called = (
+        callees.in_call(candidate.anchor.sg, edit.pre.text, edit.pre.language, said)
+        if _is_renamed(candidate)
+        else None
+    )
     # Behind a type or module a pattern says the same, and reads better.
     if called is not None and "has" not in called and "inside" not in candidate.rule["rule"]:
         rule = {**candidate.rule, "rule": {**candidate.rule["rule"], "inside": called}}
@@ -52,6 +56,6 @@ def is_called(node: Node) -> bool:
 
     A capital letter without a qualifier names a class, which is more than what is called.
     """
-    called = callees.in_call(node.sg, "")
+    called = callees.in_call(node.sg, "", node.tree.language)
     is_bare = called is not None and "inside" not in called and node.slot == 0
     return called is not None and not (is_bare and node.sg.text()[:1].isupper())

@@ -268,13 +268,9 @@ def grade(steps: Sequence[Candidate], figures: Figures, n_known: int = 0) -> tup
 
 
 def _local_name(step: Candidate) -> str:
-    """A variable of the example that a rule renames, or that it brings; empty where there is none."""
-    old, new = (
-        reading.plain_names(reading.old_text(step.rule)),
-        reading.plain_names(reading.new_text(step.rule)),
-    )
-    renamed = old if reading.old_text(step.rule) in old else frozenset[str]()
-    sought = sorted((new - old | renamed) - grammars.CONSTANTS)
+    """A variable or type parameter of the example that a rule drops or brings; empty where there is none."""
+    old, new = (reading.own_names(text(step.rule)) for text in (reading.old_text, reading.new_text))
+    sought = [name for name in (*sorted(new - old), *sorted(old - new)) if name not in grammars.CONSTANTS]
     return next((name for name in sought if step.anchor.tree.has_local(name)), "")
 
 

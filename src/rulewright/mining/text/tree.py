@@ -130,12 +130,15 @@ class Node:
 _FUNCTION: Final = re.compile(r"function|method|lambda|closure|func_literal|constructor")
 _VARIABLES: Final[Mapping[Language, str]] = {"kotlin": "simple_identifier", "php": "variable_name"}
 """Kind of the name of a variable, where it is not `identifier`."""
+_DEFINES: Final = re.compile(r"declarator$|declaration$|definition$|_item$|_spec$|^assignment$")
 _DECLARES: Final = re.compile(r"declarator$|declaration$|assignment$|^for|range_clause")
 
 
 def _is_declared(name: SgNode) -> bool:
-    """Whether a name stands where a function declares a parameter or a variable."""
+    """Whether a name stands where a function declares a variable, or anything a type parameter."""
     parent = name.parent()
+    if name.kind() == "type_identifier":
+        return parent is not None and parent.kind().startswith("type_parameter")
     while parent is not None and parent.kind() in ("expression_list", "pattern_list"):
         name, parent = parent, parent.parent()
     if parent is None:
@@ -250,8 +253,21 @@ class Tree:
                 return inner
         return []
 
+    def defines(self, name: str) -> bool:
+        """Whether the code defines a function, class, field or variable of this name, wherever."""
+        found = self.root.sg.find_all({"rule": {"regex": f"^{re.escape(name)}$"}})
+        holders = ((node, parent) for node in found if (parent := node.parent()) is not None)
+        return any(
+            _DEFINES.search(parent.kind()) and node in (parent.field("name"), parent.field("left"))
+            for node, parent in holders
+        )
+
     def has_local(self, name: str) -> bool:
-        """Whether a function of the code declares a parameter or variable of this name."""
-        kind = _VARIABLES.get(self.language, "identifier")
-        found = self.root.sg.find_all({"rule": {"kind": kind, "regex": f"^{re.escape(name)}$"}})
+        """Whether a function declares a variable of this name, or anything a type parameter."""
+        kinds = [_VARIABLES.get(self.language, "identifier")]
+        if self.language in grammars.TYPED:
+            kinds.append("type_identifier")
+        found = self.root.sg.find_all(
+            {"rule": {"any": [{"kind": kind} for kind in kinds], "regex": f"^{re.escape(name)}$"}}
+        )
         return any(_is_declared(node) for node in found)

@@ -1,0 +1,170 @@
+"""What a change made by hand does not show: such places elsewhere are possible, or no places at all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from rulewright import cli
+
+
+class Case(NamedTuple):
+    """A file before and after a change by hand, another file, and why its places are not sure."""
+
+    suffix: str
+    pre: str
+    post: str
+    other: str
+    why: str
+
+
+def like(
+    folder: Path, case: Case, capsys: pytest.CaptureFixture[str]
+) -> tuple[list[dict[str, Any]], str, str]:
+    """The places in the other file, its text after the sure ones were written, and what was said."""
+    for name, text in (("before", case.pre), ("after", case.post), ("other", case.other)):
+        (folder / f"{name}{case.suffix}").write_text(text)
+    names = [str(folder / f"{name}{case.suffix}") for name in ("before", "after", "other")]
+    cli.main(["edit", "--like", *names, "--json", "--write"])
+    told = capsys.readouterr()
+    rows = [json.loads(line) for line in told.out.splitlines()][:-1]
+    said = " ".join([told.err, *(row["why"] for row in rows)])
+    return rows, (folder / f"other{case.suffix}").read_text(), said
+
+
+_TEXTS = (
+    "import form\n\n\ndef b(it):\n    return form.text_of(it)\n\n\n"
+    "def c(it, n):\n    return form.text_of(it.all(n))\n"
+)
+_LONG_TEXTS = _TEXTS.replace("form\n", "form\n\nLONG = True\n", 1).replace(")\n\n", ", LONG)\n\n")
+_LONG_TEXTS = _LONG_TEXTS.replace("n))", "n), LONG)").replace("def b(it, LONG)", "def b(it)")
+
+POSSIBLE = {
+    "a value between values of its kind": Case(
+        ".py", 'EDGE = (2, 1, 0)\n\nLABEL = ".".join(EDGE[0:3])\n',
+        'EDGE = (2, 1, 0, "rc")\n\nLABEL = ".".join(EDGE[0:3])\n', "SIZE = (0, 4, 0)\n",
+        "a constant, a number or one letter",
+    ),
+    "a pattern of no name": Case(
+        ".py", "class A:\n    name: str = None\n    size: int = None\n",
+        "class A:\n    name: str\n    size: int\n", "class B:\n    held: Rows = None\n",
+        "it asks for no name",
+    ),
+    "one call that is put into something": Case(
+        ".py", "x = join(xs) + 1\n", "x = (await join(xs)) + 1\n", "y = join(ys) + 2\n",
+        "one place alone shows that something is put around it",
+    ),
+    "a part of a larger change": Case(
+        ".py", "def f(it):\n    it.check_depth(3)\n    go(it)\n    it.check_depth(size=40)\n",
+        "def f(it):\n    it.check_levels(7)\n    go(it)\n    it.check_levels(size=90)\n",
+        "it.check_depth(9)\n", "it is always a part of a larger change",
+    ),
+    "a name that only the changed file defines": Case(
+        ".py", _TEXTS, _LONG_TEXTS, "import form\n\nform.text_of(that)\n",
+        "nothing in the file imports or defines `LONG`",
+    ),
+    "a variable that is declared under another name": Case(
+        ".js", "function f(graph) {\n  const used = graph.getUsed(it);\n  hash(used === null);\n}\n",
+        "function f(graph) {\n  const names = graph.getNames(it).all;\n"
+        "  for (const one of names) hash(one);\n}\n",
+        "function g(graph) {\n  const used = graph.getUsed(it);\n  return used;\n}\n",
+        "is a variable of this code",
+    ),
+    "a condition that is dropped with what it is about": Case(
+        ".py", "def stop(self):\n    if self._task is not None and not self._task.finished():\n"
+        "        go()\n",
+        "def stop(self):\n    if self._task is not None:\n        go()\n",
+        "if worker and not reader.finished():\n    halt()\n", "",
+    ),
+    "a type parameter": Case(
+        ".ts", "export function pick<T>(from: Source<T>): Source<T> {\n  return from;\n}\n",
+        "export function pick(from: Source<any>): Source<any> {\n  return from;\n}\n",
+        "export function drop<T>(it: Source<T>): number {\n  return 1;\n}\n",
+        "`T` is a variable of this code",
+    ),
+    "a class that is made elsewhere": Case(
+        ".java", "import java.util.LinkedList;\n\nclass A {\n    LinkedList<String> all = read();\n}\n",
+        "import java.util.List;\n\nclass A {\n    List<String> all = read();\n}\n",
+        "import java.util.LinkedList;\n\nclass B {\n    Object x = new LinkedList<>();\n}\n",
+        "an object of it is made there, which your change does not show",
+    ),
+    "a class that is a type elsewhere": Case(
+        ".py", "from typing import Shape\n\nok = isinstance(x, Shape)\n",
+        "from abc import BaseShape\n\nok = isinstance(x, BaseShape)\n",
+        "from typing import Shape\n\ndef area(of: Shape | None) -> int: ...\n",
+        "it is a type there, which your change does not show",
+    ),
+    "a name of another owner": Case(
+        ".rs", "fn f(x: Tone) -> bool {\n    x == Tone::High\n}\n",
+        "fn f(x: Tone) -> bool {\n    x == Tone::Shrill\n}\n",
+        "fn g(x: Level) -> bool {\n    x == Level::High\n}\n", "it is of Level there",
+    ),
+    "a statement that becomes an unlike one": Case(
+        ".rs", "extern crate cloth;\n\nfn main() {}\n", "mod helpers;\n\nfn main() {}\n",
+        "extern crate cloth;\n\nfn other() {}\n", "nothing of what it takes away stays",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", POSSIBLE.values(), ids=POSSIBLE.keys())
+def test_what_the_change_does_not_show_is_not_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], case: Case
+) -> None:
+    rows, text, said = like(tmp_path, case, capsys)
+    assert text == case.other
+    assert not [row for row in rows if row["sure"]]
+    assert case.why in said
+
+
+SURE = {
+    "two unlike calls that are put into another": Case(
+        ".py", "a = load_rows(one)\nb = load_rows(two(2))\n",
+        "a = tidied(load_rows(one))\nb = tidied(load_rows(two(2)))\n",
+        "c = load_rows(3)\n", "c = tidied(load_rows(3))\n",
+    ),
+    "a name that the other file defines, too": Case(
+        ".py", _TEXTS, _LONG_TEXTS, "import form\n\nLONG = 2\nform.text_of(that)\n",
+        "import form\n\nLONG = 2\nform.text_of(that, LONG)\n",
+    ),
+    "a class that is renamed where it is defined": Case(
+        ".java", "class Finder {\n    Finder next;\n}\n", "class Seeker {\n    Seeker next;\n}\n",
+        "class B {\n    Finder x = new Finder();\n}\n", "class B {\n    Seeker x = new Seeker();\n}\n",
+    ),
+    "a package of Go before a call": Case(
+        ".go", 'package p\n\nimport (\n\t"a/journal"\n)\n\nvar x = journal.New(1)\n',
+        'package p\n\nimport (\n\t"a/journal"\n)\n\nvar x = journal.NewPlain(1)\n',
+        'package p\n\nimport (\n\t"a/cache"\n\t"a/journal"\n)\n\nvar x = cache.New(journal.New(2))\n',
+        'package p\n\nimport (\n\t"a/cache"\n\t"a/journal"\n)\n\nvar x = cache.New(journal.NewPlain(2))\n',
+    ),
+    "what the change takes from a package": Case(
+        ".go", 'package p\n\nimport (\n\t"fmt"\n\t"os"\n)\n\n'
+        'func f() {\n\tfmt.Println(1)\n\tfmt.Printf("%d", 2)\n}\n',
+        'package p\n\nimport (\n\t"os"\n\tlog "a/talk"\n)\n\n'
+        'func f() {\n\tlog.OUT.Println(1)\n\tlog.OUT.Printf("%d", 2)\n}\n',
+        'package p\n\nimport (\n\t"fmt"\n\t"os"\n)\n\n'
+        'func g() error {\n\tfmt.Println(3)\n\treturn fmt.Errorf("no")\n}\n',
+        'package p\n\nimport (\n\t"fmt"\n\t"os"\n\tlog "a/talk"\n)\n\n'
+        'func g() error {\n\tlog.OUT.Println(3)\n\treturn fmt.Errorf("no")\n}\n',
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SURE.values(), ids=SURE.keys())
+def test_what_the_change_shows_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], case: Case
+) -> None:
+    _, text, _ = like(tmp_path, case, capsys)
+    assert text == case.why
+
+
+def test_an_import_is_no_surer_than_the_uses_of_its_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pre = "from shapes import Shape\n\nok = isinstance(x, Shape)\n"
+    other = "from shapes import Shape\n\n\ndef area(of: Shape) -> int: ...\n"
+    case = Case(".py", pre, pre.replace("Shape", "AnyShape"), other, "")
+    rows, text, _ = like(tmp_path, case, capsys)
+    assert text == other and len(rows) == 2
