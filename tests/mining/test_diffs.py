@@ -28,7 +28,7 @@ def unified(old: str, new: str, name: str = "x.py", context: int = 3) -> str:
 
 def read(folder: Path, text: str, content: str, name: str = "x.py") -> Change:
     (folder / name).write_text(content, encoding="utf-8")
-    [change], left = diffs.read(text, folder)
+    [change], left = diffs.read(text, diffs.below(folder))
     assert not left
     return change
 
@@ -122,7 +122,7 @@ def test_an_empty_line_without_its_blank_is_one_of_both_sides(tmp_path: Path) ->
 
 def test_windows_line_ends_of_the_file_are_no_difference(tmp_path: Path) -> None:
     (tmp_path / "x.py").write_bytes(b"a\r\nb\r\n")
-    [change], _ = diffs.read(unified("a\nb\n", "a\nc\n"), tmp_path)
+    [change], _ = diffs.read(unified("a\nb\n", "a\nc\n"), diffs.below(tmp_path))
     assert (change.pre, change.post) == ("a\nb\n", "a\nc\n")
 
 
@@ -133,17 +133,18 @@ def test_each_file_of_a_diff_is_a_change_or_is_named_with_its_reason(tmp_path: P
     new = "--- /dev/null\n+++ b/n.py\n@@ -0,0 +1 @@\n+a = 1\n"
     gone = "--- a/g.py\n+++ /dev/null\n@@ -1 +0,0 @@\n-a = 1\n"
     one, two, odd = unified("a\n", "b\n"), unified("c\n", "d\n", "y.py"), unified("a\n", "b\n", "note.xyz")
-    changes, left = diffs.read(one + new + gone + odd + two, tmp_path)
+    changes, left = diffs.read(one + new + gone + odd + two, diffs.below(tmp_path))
     assert [(change.path.name, change.post) for change in changes] == [("x.py", "b\n"), ("y.py", "d\n")]
-    assert left == [f"{tmp_path}/n.py: a new file", f"{tmp_path}/note.xyz: of no language that we know"]
-    assert diffs.named(one + new + two) == ["x.py", "n.py", "y.py"]
+    assert left == [
+        "n.py: a new file", "g.py: a file that went", f"{tmp_path}/note.xyz: of no language that we know",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     "text", ["", "\n", "diff --git a/x b/y\nrename from x\n", "Binary files a and b differ\n"]
 )
 def test_a_diff_without_lines_is_a_change_of_nothing(tmp_path: Path, text: str) -> None:
-    assert diffs.read(text, tmp_path) == ([], [])
+    assert diffs.read(text, diffs.below(tmp_path)) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -154,6 +155,6 @@ def test_a_diff_that_does_not_fit_is_refused(tmp_path: Path, content: str | None
     if content is not None:
         (tmp_path / "x.py").write_text(content)
     with pytest.raises(UsageError, match=says):
-        diffs.read(unified("a\n", "b\n"), tmp_path)
+        diffs.read(unified("a\n", "b\n"), diffs.below(tmp_path))
     with pytest.raises(UsageError, match="mine: no unified diff found"):
-        diffs.read("words\n", tmp_path, "mine")
+        diffs.read("words\n", diffs.below(tmp_path), "mine")

@@ -119,12 +119,12 @@ def test_a_diff_fits_the_file_before_or_after(tmp_path: Path, is_post: bool) -> 
     old, new = "a\nb\nc\nd\n", "a\nB\nc\nd\n"
     (tmp_path / "x.py").write_text(new if is_post else old, encoding="utf-8")
     diff = "--- a/x.py\n+++ b/x.py\n@@ -1,3 +1,3 @@\n a\n-b\n+B\n c\n"
-    (change,), _ = diffs.read(diff, tmp_path)
+    (change,), _ = diffs.read(diff, diffs.below(tmp_path))
     assert (change.pre, change.post) == (old, new)
     with pytest.raises(UsageError):
-        diffs.read(diff.replace("-b", "-q").replace("+B", "+Q"), tmp_path)
+        diffs.read(diff.replace("-b", "-q").replace("+B", "+Q"), diffs.below(tmp_path))
     with pytest.raises(UsageError):
-        diffs.read("hello", tmp_path)
+        diffs.read("hello", diffs.below(tmp_path))
 
 
 def _rows(path: Path, n: int) -> None:

@@ -184,9 +184,7 @@ def learn_rule(shop: Workshop, asked: forms.LearnArguments) -> forms.LearnAnswer
         raise UsageError("one change is needed", "give `diff`, or `before` and `after` with `language`")
     left: list[str] = []
     if asked.diff:
-        for name in diffs.named(asked.diff):
-            shop.roots.take(name)
-        changes, left = diffs.read(asked.diff, Path())
+        changes, left = diffs.read(asked.diff, shop.roots.take)
     else:
         language = normalize_language(asked.language) if asked.language else "other"
         if language == "other":

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from rulewright import console
 from rulewright.config import CommandConfig
+from rulewright.errors import UsageError
 
 
 class ViewConfig(CommandConfig):
@@ -45,6 +46,8 @@ def run(config: ViewConfig) -> int:
     from rulewright.engine import Engine
     from rulewright.reports import lines, view
 
+    if not config.runs:
+        raise UsageError("no runs are named", "name folders of runs, or files of rows, records or steps")
     sheets = [lines.sheet_of(path, config.data) for path in config.runs]
     keys = list(dict.fromkeys(key for sheet in sheets for key in sheet.rows))
     chosen = draw(keys, config.limit, lambda key: f"{config.seed}:{key}")

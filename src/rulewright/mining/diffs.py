@@ -7,9 +7,10 @@ trying. Nothing is written.
 from __future__ import annotations
 
 import difflib
+import os
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -18,9 +19,20 @@ from rulewright import difftext
 from rulewright.errors import UsageError
 from rulewright.languages import Language, language_of_path
 
-_HEADER: Final = re.compile(r"^(?:diff --git |Binary files |Only in )", re.MULTILINE)
-"""What a diff has where no text changes: names, modes, bytes."""
+MARKS: Final = re.compile(r"^(?:\x1b\[[0-9;]*m)*(?:@@ -\d|diff --git |Binary files |Only in )", re.MULTILINE)
+"""What a diff has: changes of text, or of names, modes and bytes."""
 _HUNK: Final = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
+_COLOR: Final = re.compile(r"\x1b\[[0-9;]*[mK]")
+_COLORED: Final = re.compile(r"^\x1b\[[0-9;]*m(?:diff |@@ |--- )", re.MULTILINE)
+_LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")
+_PREFIX: Final = re.compile(r"[a-z1-2]/")
+"""What git puts before a name: `a/` and `b/`, and with `diff.mnemonicPrefix` i, w, c, o, 1 and 2."""
+_ESCAPE: Final = re.compile(rb"\\([0-7]{3}|.)", re.DOTALL)
+_ESCAPED: Final = {b"a": b"\a", b"b": b"\b", b"t": b"\t", b"n": b"\n", b"v": b"\v", b"f": b"\f", b"r": b"\r"}
+_NOWHERE: Final = "/dev/null"
+
+Locate = Callable[[str], Path]
+"""The file that a name of a diff means; a `UsageError` where there is none."""
 
 
 @dataclass(frozen=True)
@@ -42,58 +54,75 @@ class Change:
         return frozenset(lines_of(self.pre, self.post, old_side=True))
 
 
+def lines(text: str) -> list[str]:
+    """The lines of a text with their ends, as diffs count them: a form feed, say, ends none."""
+    return _LINE.findall(text)
+
+
 def lines_of(pre: str, post: str, old_side: bool) -> Iterator[int]:
     """The lines (from 1) of one side that two texts differ in; where there are none, those beside it."""
-    for a0, a1, b0, b1 in difftext.changed(pre.splitlines(), post.splitlines()):
+    for a0, a1, b0, b1 in difftext.changed(lines(pre), lines(post)):
         start, end = (a0, a1) if old_side else (b0, b1)
         yield from range(start + 1, end + 1) if end > start else (start, start + 1)
 
 
 class _Hunk(NamedTuple):
-    """Lines with their line ends, and where they begin on each side (from 1)."""
+    """Lines that become others; where they stand in the old and the new text, from 0."""
 
-    start: int
+    at_old: int
+    at_new: int
     old: list[str]
     new: list[str]
-    start_new: int
 
     @property
-    def backward(self) -> _Hunk:
-        return _Hunk(self.start_new, self.new, self.old, self.start)
+    def back(self) -> _Hunk:
+        """The change undone."""
+        return _Hunk(self.at_new, self.at_old, self.new, self.old)
 
 
 @dataclass
 class _Patch:
-    path: str
-    hunks: list[_Hunk]
-    is_new: bool
+    """What a diff says of one file: its names before and after, `/dev/null` where there is none."""
+
+    old: str
+    new: str
+    hunks: list[_Hunk] = field(default_factory=list)
+
+    @property
+    def names(self) -> list[str]:
+        """What the file may be called, the likeliest first: with git's prefix or without it."""
+        found: list[str] = []
+        for name in (one for one in (self.new, self.old) if one != _NOWHERE):
+            bare = name.partition("/")[2]
+            whole = _PREFIX.match(name) is None or (self.old == self.new and name[:2] not in ("a/", "b/"))
+            found += (name, bare) if whole else (bare, name)
+        return [name for name in found if name]
 
 
-def read(text: str, root: Path, name: str = "the diff") -> tuple[list[Change], list[str]]:
+def read(text: str, locate: Locate, name: str = "the diff") -> tuple[list[Change], list[str]]:
     """The changes of a diff, and the files of it that nothing can be learned from, with the reason.
 
     Args:
-        text: a unified diff (`git diff`, `diff -u`).
-        root: the folder that its paths are relative to.
+        text: a unified diff (`git diff`, `diff -u`), colored or with the line ends of another system.
+        locate: finds the files that it names.
         name: of the diff, for messages.
 
     Raises:
         UsageError: it is no diff, or does not fit the files; an empty one is a change of nothing.
     """
+    text = text.replace("\r\n", "\n")
+    if _COLORED.search(text):
+        text = _COLOR.sub("", text)
     patches = _parse(text)
-    if not patches and text.strip() and _HEADER.search(text) is None:
+    if not patches and text.strip() and MARKS.search(text) is None:
         raise UsageError(f"{name}: no unified diff found", "give the output of `git diff` or `diff -u`")
     changes: list[Change] = []
     left: list[str] = []
     for patch in patches:
-        path = root / patch.path
-        if patch.is_new:
-            left.append(f"{path}: a new file")
+        if _NOWHERE in (patch.old, patch.new):
+            left.append(f"{patch.names[0]}: {'a new file' if patch.old == _NOWHERE else 'a file that went'}")
             continue
-        if not path.is_file():
-            raise UsageError(
-                f"{path}: named in the diff, but there is no such file", "run in the diff's own folder"
-            )
+        path = _located(patch, locate)
         content = path.read_bytes().decode("utf-8", "replace").replace("\r\n", "\n")
         if language_of_path(path) == "other":
             left.append(f"{path}: of no language that we know")
@@ -102,68 +131,109 @@ def read(text: str, root: Path, name: str = "the diff") -> tuple[list[Change], l
     return changes, left
 
 
-def named(text: str) -> list[str]:
-    """The files that `read` would look at, as a diff names them."""
-    return [patch.path for patch in _parse(text)]
+def below(*roots: Path) -> Locate:
+    """Look for files from these folders, one after another."""
+
+    def locate(name: str) -> Path:
+        for root in roots:
+            if (root / name).is_file():
+                return root / name
+        raise UsageError(
+            f"{roots[0] / name}: named in the diff, but there is no such file",
+            "run it where the names in the diff begin",
+        )
+
+    return locate
+
+
+def _located(patch: _Patch, locate: Locate) -> Path:
+    failure: UsageError | None = None
+    for name in patch.names:
+        try:
+            return locate(name)
+        except UsageError as error:
+            failure = failure or error
+    assert failure is not None
+    raise failure
 
 
 def _change(path: Path, content: str, patch: _Patch) -> Change:
-    language = language_of_path(path)
-    ways = [([hunk.backward for hunk in patch.hunks], True), (patch.hunks, False)]
-    # A side without any line fits everywhere, and so tells nothing.
-    for hunks, is_post in sorted(ways, key=lambda way: not any(hunk.old for hunk in way[0])):
-        other = _patched(content, hunks)
-        if other is not None:
-            pre, post = (other, content) if is_post else (content, other)
-            return Change(path, language, pre, post, _seen(pre, patch.hunks), content)
-    raise UsageError(
-        f"{path}: the diff fits neither before nor after the change",
-        "make the diff again from the file as it is",
-    )
+    """The edit of one file: the side that the file is not, made from the side that it is."""
+    done = _patched(content, [hunk.back for hunk in patch.hunks])
+    owed = _patched(content, patch.hunks)
+    if done is None and owed is None:
+        raise UsageError(
+            f"{path}: the diff fits neither before nor after the change",
+            "make the diff again from the file as it is",
+        )
+    # Without context both may fit: a hunk that only inserts finds room anywhere.
+    is_post = owed is None or (done is not None and done.fit >= owed.fit)
+    if is_post:
+        assert done is not None
+        pre, post = done.text, content
+    else:
+        assert owed is not None
+        pre, post = content, owed.text
+    return Change(path, language_of_path(path), pre, post, _seen(pre, patch.hunks), content)
 
 
-def _seen(pre: str, hunks: Sequence[_Hunk]) -> frozenset[int]:
+def _seen(pre: str, hunks: list[_Hunk]) -> frozenset[int]:
     """The lines of the old text that stand in a hunk on both sides."""
-    lines = pre.splitlines(keepends=True)
+    known = lines(pre)
     seen: set[int] = set()
     done = 0
-    for start, old, new, _ in hunks:
-        at = _place(lines, old, start, done)
+    for hunk in hunks:
+        at = _place(known, hunk, done)
         if at is None:
             continue
-        for block in difflib.SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks():
+        for block in difflib.SequenceMatcher(None, hunk.old, hunk.new, autojunk=False).get_matching_blocks():
             seen.update(range(at + block.a + 1, at + block.a + block.size + 1))
-        done = at + len(old)
+        done = at + len(hunk.old)
     return frozenset(seen)
 
 
 def _parse(text: str) -> list[_Patch]:
     patches: list[_Patch] = []
-    lines = text.splitlines(keepends=True)
+    said = lines(text)
     i = 0
-    while i < len(lines):
-        line = lines[i]
-        if line.startswith("+++ "):
-            name = line[4:].split("\t")[0].strip()
-            is_new = i > 0 and lines[i - 1].startswith("--- /dev/null")
-            patches.append(_Patch(re.sub(r"^[ab]/", "", name), [], is_new))
+    while i < len(said):
+        line = said[i]
+        if line.startswith("+++ ") and i and said[i - 1].startswith("--- "):
+            patches.append(_Patch(_name(said[i - 1]), _name(line)))
         found = _HUNK.match(line)
         if found and patches:
-            i = _hunk(lines, i + 1, found, patches[-1])
+            i = _hunk(said, i + 1, found, patches[-1])
             continue
         i += 1
-    return [patch for patch in patches if patch.hunks and patch.path != "/dev/null"]
+    return [patch for patch in patches if patch.hunks]
 
 
-def _hunk(lines: list[str], i: int, found: re.Match[str], patch: _Patch) -> int:
+def _name(line: str) -> str:
+    r"""The name on a line `--- a/name` or `+++ b/name`; git quotes one with unusual characters.
+
+    >>> _name(r'+++ "b/uml\303\244ut.py"'), _name("--- a/x y.py\t2024-01-01")
+    ('b/umläut.py', 'a/x y.py')
+    """
+    name = line[4:].split("\t")[0].strip()
+    if len(name) < 2 or not name.startswith('"') or not name.endswith('"'):
+        return name
+    raw = _ESCAPE.sub(lambda found: _unescaped(found[1]), name[1:-1].encode("utf-8", "surrogateescape"))
+    return os.fsdecode(raw)
+
+
+def _unescaped(what: bytes) -> bytes:
+    return bytes([int(what, 8) & 0xFF]) if len(what) == 3 else _ESCAPED.get(what, what)
+
+
+def _hunk(said: list[str], i: int, found: re.Match[str], patch: _Patch) -> int:
     n_old, n_new = int(found[2] or 1), int(found[4] or 1)
     old: list[str] = []
     new: list[str] = []
-    while i < len(lines) and (len(old) < n_old or len(new) < n_new or lines[i].startswith("\\")):
-        mark, rest = lines[i][:1], lines[i][1:]
+    while i < len(said) and (len(old) < n_old or len(new) < n_new or said[i].startswith("\\")):
+        mark, rest = said[i][:1], said[i][1:]
         if mark == "\\":
             for side in (
-                (old, new) if lines[i - 1][:1] == " " else (old,) if lines[i - 1][:1] == "-" else (new,)
+                (old, new) if said[i - 1][:1] == " " else (old,) if said[i - 1][:1] == "-" else (new,)
             ):
                 side[-1] = side[-1].removesuffix("\n")
         else:
@@ -172,26 +242,35 @@ def _hunk(lines: list[str], i: int, found: re.Match[str], patch: _Patch) -> int:
             if mark in (" ", "+", "\n"):
                 new.append(rest if mark != "\n" else "\n")
         i += 1
-    # Of a side without lines a diff names the line before.
-    patch.hunks.append(_Hunk(int(found[1]) + (not old), old, new, int(found[3]) + (not new)))
+    # A side without lines is given by the line before it.
+    patch.hunks.append(_Hunk(int(found[1]) - bool(n_old), int(found[3]) - bool(n_new), old, new))
     return i
 
 
-def _patched(content: str, hunks: Sequence[_Hunk]) -> str | None:
+class _Patched(NamedTuple):
+    text: str
+    fit: tuple[int, int]
+    """How well the hunks fit: lines off their places, less is more; lines that they found."""
+
+
+def _patched(content: str, hunks: list[_Hunk]) -> _Patched | None:
     """Replace each hunk's lines where they stand, nearest to where they should; `None` if they do not."""
-    lines = content.splitlines(keepends=True)
-    done = 0
+    known = lines(content)
+    done = off = found = 0
     out: list[str] = []
-    for start, old, new, _ in hunks:
-        at = _place(lines, old, start, done)
+    for hunk in hunks:
+        at = _place(known, hunk, done)
         if at is None:
             return None
-        out += [*lines[done:at], *new]
-        done = at + len(old)
-    return "".join([*out, *lines[done:]])
+        off += abs(at - hunk.at_old)
+        found += len(hunk.old)
+        out += [*known[done:at], *hunk.new]
+        done = at + len(hunk.old)
+    return _Patched("".join([*out, *known[done:]]), (-off, found))
 
 
-def _place(lines: list[str], old: list[str], start: int, done: int) -> int | None:
+def _place(known: list[str], hunk: _Hunk, done: int) -> int | None:
     """Where a hunk's lines stand (from 0), nearest to where they should; `None` if they do not."""
-    places = [i for i in range(done, len(lines) - len(old) + 1) if lines[i : i + len(old)] == old]
-    return min(places, key=lambda i: abs(i - (start - 1))) if places else None
+    old = hunk.old
+    places = [i for i in range(done, len(known) - len(old) + 1) if known[i : i + len(old)] == old]
+    return min(places, key=lambda i: abs(i - hunk.at_old)) if places else None

@@ -6,7 +6,6 @@ unchanged, and what was changed but cannot be learned from. Nothing is written.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,6 @@ from rulewright.mining.diffs import Change
 
 SHOWN: Final = 3
 """Lines around a change that a diff shows."""
-_HUNK: Final = re.compile(r"^@@ -\d", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -63,13 +61,14 @@ def read(like: str, paths: Sequence[Path], staged: bool = False, diff: str = "")
     if not file.is_file():
         return _of_revision(like, paths)
     text = jsonl.require_file(file).read_bytes().decode("utf-8", "replace")
-    if _HUNK.search(text) is None and _language_of(file, *paths[:1]) != "other":
+    if text.strip() and not diffs.MARKS.search(text) and _language_of(file, *paths[:1]) != "other":
         return _of_pair(file, paths)
     return _of_diff(text, like, paths)
 
 
 def _of_diff(text: str, name: str, paths: Sequence[Path]) -> Given:
-    changes, left = diffs.read(text, Path(), name)
+    # The names in a diff of git begin at the top of the repository, wherever one stands in it.
+    changes, left = diffs.read(text, diffs.below(Path(), *_here()), name)
     return Given(tuple(changes), tuple(left), tuple(paths) or _here(), f"the diff {name}")
 
 
@@ -120,12 +119,14 @@ def _of_git(revisions: Sequence[str], paths: Sequence[Path], what: str, staged: 
     for name, status, pre, post in git.changed(top, revisions, staged):
         path = _shown(top / name)
         language = language_of_path(path)
-        if status != "M" or pre is None or post is None:
+        if status not in ("M", "R") or pre is None or post is None:
             left.append(f"{path}: {_STATUS.get(status, 'not a text file')}")
         elif language == "other":
             left.append(f"{path}: of no language that we know")
         elif (old := _unix(pre)) != (new := _unix(post)):
             changes.append(Change(path, language, old, new, _seen(old, new), _now(path)))
+        elif status == "R":
+            left.append(f"{path}: a new name")
     return Given(tuple(changes), tuple(left), tuple(paths) or (_shown(top),), what)
 
 
@@ -134,10 +135,10 @@ _STATUS: Final = {"A": "a new file", "D": "a file that went", "T": "a link or mo
 
 def _seen(pre: str, post: str) -> frozenset[int]:
     """The lines of the old text that a diff with the usual context shows unchanged."""
-    old = pre.splitlines()
+    old = diffs.lines(pre)
     changed: set[int] = set()
     shown: set[int] = set()
-    for a0, a1, _, _ in difftext.changed(old, post.splitlines()):
+    for a0, a1, _, _ in difftext.changed(old, diffs.lines(post)):
         changed.update(range(a0 + 1, a1 + 1))
         shown.update(range(max(0, a0 - SHOWN) + 1, min(len(old), a1 + SHOWN) + 1))
     return frozenset(shown - changed)

@@ -151,8 +151,9 @@ def changed(
 ) -> Iterator[tuple[str, str, str | None, str | None]]:
     """Every file that `git diff` with these revisions shows: path, status, text before, text after.
 
-    A text that is not UTF-8, or not there, is `None`. A side that is in no commit is read from the
-    work tree.
+    One with a new name has the status `R`, and the new path.
+    A text that is not UTF-8, or not there, is `None`. With one revision
+    the text after is that of the work tree.
 
     Raises:
         UsageError: git does not know the revisions.
@@ -162,7 +163,7 @@ def changed(
         "--raw",
         "-z",
         "--abbrev=40",
-        "--no-renames",
+        "--find-renames",
         "--no-ext-diff",
         "--no-textconv",
     ]
@@ -173,18 +174,23 @@ def changed(
             f"git diff {' '.join(revisions)}: {said[0] if said else 'fails'}",
             "name revisions of this repository",
         )
-    fields = done.stdout.split(b"\0")
-    for modes, path in zip(fields[::2], fields[1::2], strict=False):
-        file = _file(modes, path)
-        yield file["path"], file["status"], _side(repo, file, "old_blob"), _side(repo, file, "new_blob")
+    in_tree = not staged and len(revisions) == 1 and ".." not in revisions[0]
+    fields = iter(done.stdout.split(b"\0"))
+    for modes, path in zip(fields, fields, strict=False):
+        moved = modes.rpartition(b" ")[2].startswith(b"R")
+        file = _file(modes, next(fields) if moved else path)
+        # To find renames git names blobs of the work tree that it does not hold.
+        new = _in_tree(repo, file["path"]) if in_tree else _of_blob(repo, file["new_blob"])
+        yield file["path"], file["status"], _of_blob(repo, file["old_blob"]), new
 
 
-def _side(repo: Path, file: Row, key: str) -> str | None:
-    name = str(file[key])
-    if name.strip("0"):
-        text = reader_of(str(repo)).read(name)
-        return None if isinstance(text, Drop) else text
-    path = repo / str(file["path"])
+def _of_blob(repo: Path, name: str) -> str | None:
+    text = reader_of(str(repo)).read(name) if name.strip("0") else None
+    return None if isinstance(text, Drop) else text
+
+
+def _in_tree(repo: Path, name: str) -> str | None:
+    path = repo / name
     if path.is_symlink() or not path.is_file():
         return None
     try:
@@ -247,7 +253,8 @@ def _file(modes: bytes, path: bytes) -> dict[str, str]:
     old_mode, new_mode, old, new, status = modes.decode().lstrip(":").split(" ")
     return {
         "path": path.decode("utf-8", "replace"),
-        "status": status if old_mode != "120000" and new_mode != "160000" else "T",
+        # Git says how alike the two are after the letter of a rename.
+        "status": status[:1] if old_mode != "120000" and new_mode != "160000" else "T",
         "old_blob": old,
         "new_blob": new,
     }
