@@ -142,3 +142,13 @@ def test_wrong_input_is_told_with_the_way_out(
     said = capsys.readouterr().err
     assert message in said and "Errno" not in said
     assert hint in said.partition("hint: ")[2]
+
+
+@pytest.mark.parametrize("command", ["view", "check", "apply rule.yml", "bench build", "mine"])
+def test_a_command_without_its_files_says_which_to_name(
+    command: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(command.split()) == 2
+    assert "hint: name" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -47,6 +47,8 @@ def run(config: BenchBuildConfig) -> int:
     from rulewright.data.sources.fixtures import LAYOUTS
     from rulewright.evaluation.rulebench import build
 
+    if not config.repositories:
+        raise UsageError("no repositories are named", "name clones, or folders of fixtures")
     unknown = [name for name in config.layouts if name not in LAYOUTS]
     if unknown:
         raise UsageError(f"--layouts {unknown[0]}: no such layout", f"one of {', '.join(LAYOUTS)}")
