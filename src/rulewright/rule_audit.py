@@ -91,9 +91,8 @@ def _read(paths: Sequence[Path]) -> Iterator[Audited]:
         if not path.exists():
             raise UsageError(f"{path}: no such file or folder", "name rule files or folders of them")
         root = path if path.is_dir() else path.parent
-        if (why := _no_rules(path)) is not None:
-            if why:
-                yield Audited("", str(path), findings=[Finding("not-yaml", why)])
+        if (instead := _no_rules(path)) is not None:
+            yield from instead
             continue
         try:
             rows = list(rule_packs.rows_of([path]))
@@ -102,7 +101,8 @@ def _read(paths: Sequence[Path]) -> Iterator[Audited]:
             continue
         for row in rows:
             if "problem" in row:
-                yield Audited("", row["path"], findings=[Finding("not-yaml", row["problem"])])
+                found = [Finding("not-yaml", row["problem"])]
+                yield Audited("", row["path"], row.get("line", 1), findings=found)
                 continue
             place = _place(root, path, row["path"])
             key = (place, row["id"], row["rule"])
@@ -138,18 +138,19 @@ def _tests_in(file: Path) -> list[dict[str, Any]]:
     return [one for one in documents if isinstance(one, dict) and ("valid" in one or "invalid" in one)]
 
 
-def _no_rules(path: Path) -> str | None:
-    """Why one YAML file has no rules: no YAML, or (an empty text) tests and utils only; `None`: it has."""
+def _no_rules(path: Path) -> list[Audited] | None:
+    """What one file without rules gives: that it is no YAML, or (of tests) nothing; `None`: it has rules."""
     if path.is_dir() or path.suffix not in (".yml", ".yaml"):
         return None
     try:
         found = yaml12.load_all(path.read_text(encoding="utf-8"), text_keys=True)
     except (OSError, UnicodeDecodeError, yaml12.YamlError) as error:
-        return f"not YAML: {error}"
+        line = getattr(error, "line", 0) or 1
+        return [Audited("", str(path), line, findings=[Finding("not-yaml", f"not YAML: {error}")])]
     if any(isinstance(one, dict) and "rule" in one for one in found) or not _tests_in(path):
         return None
     console.say(f"{path}: tests, which are read with their rules")
-    return ""
+    return []
 
 
 def _place(root: Path, given: Path, name: str) -> str:

@@ -194,7 +194,11 @@ def load_all(
         if "nesting depth" in str(error):
             raise BoundError("nested deeper than the reader goes") from error
         mark = error.problem_mark or error.context_mark
-        raise YamlError(error.problem or str(error), mark.line + 1 if mark else 0) from error
+        line = mark.line + 1 if mark else 0
+        said = error.problem or str(error)
+        if "cannot start any token" in said and "\t" in (text.split("\n")[line - 1] if line else ""):
+            said += ": a tab, and YAML is indented by blanks"
+        raise YamlError(said, line) from error
     except (yaml.YAMLError, RecursionError) as error:
         raise YamlError(first_line(error)) from error
     return documents

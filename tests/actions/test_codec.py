@@ -83,7 +83,7 @@ WRONG = [
     (f"<action>{_wire(mode='yaml', rule_yaml=3)}</action>", Verdict.BAD_ACTION, "must be text"),
     (f"<action>{_yaml(RULE + 'serverity: hint')}</action>", Verdict.BAD_RULE, "did you mean `severity`"),
     (f"<action>{_yaml(RULE + 'kind: call')}</action>", Verdict.BAD_RULE, "belongs under `rule:`"),
-    (f"<action>{_yaml(RULE.replace('id: r', ''))}</action>", Verdict.BAD_RULE, "missing field `id`"),
+    (f"<action>{_yaml(RULE.replace('language: python', ''))}</action>", Verdict.BAD_RULE, "missing field `language`"),
     (f"<action>{_yaml(RULE + '---' + chr(10) + RULE.replace('rule:', 'ruel:'))}</action>", Verdict.BAD_RULE, "document 2"),
     (f"<action>{_yaml(RULE + 'fix: again')}</action>", Verdict.BAD_RULE, "duplicate"),
     (f"<action>{_yaml(RULE + '<<: {note: x}')}</action>", Verdict.BAD_RULE, "merge"),

@@ -54,6 +54,32 @@ CASES = [
     ("not-yaml", "id: [r\n", "not YAML"),
     ("matches-nothing", rule("r", {"pattern": "f($A)", "kind": "string"}), "exclude"),
     ("matches-nothing", rule("r", {"all": [{"kind": "call"}, {"kind": "string"}]}), "exclude"),
+    ("matches-nothing", rule("r", {"kind": "call", "any": []}), "exclude"),
+    ("refused", rule("r", {"pattern": "f($A); g($A)"}), "`f($A); g($A)` is several nodes"),
+    ("refused", rule("r", {"kind": "call", "nthChild": "2n+z"}), "`nthChild`: "),
+    (
+        "refused",
+        rule(
+            "r", {"pattern": "f($A)"}, transform={"B": {"convert": {"source": "$A", "toCase": "x"}}}, fix="$B"
+        ),
+        "transform `B`: ",
+    ),
+    ("refused", "id: r\nlanguage: Python\nfix: x\n", "missing field `rule`"),
+    (
+        "no-effect",
+        rule("r", {"pattern": "f($A)"}, fix={"template": "g($A)", "expandStrt": {"regex": ","}}),
+        "did you mean `expandStart`",
+    ),
+    (
+        "no-effect",
+        rule(
+            "r",
+            {"pattern": "f($A)"},
+            fix="g($B)",
+            transform={"B": {"rewrite": {"rewriters": ["q"], "source": "$A"}}},
+        ),
+        "no rewriter `q`",
+    ),
     ("broken-pattern", rule("r", {"pattern": "f($a)"}), "upper case"),
     ("not-checked", "id: r\nlanguage: lua\nrule: {kind: function_call}\n", "lua"),
 ]
@@ -263,3 +289,37 @@ def test_mistakes_of_a_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert cli.main(["check"]) == 2
     assert cli.main(["check", "none.yml"]) == 2
     assert cli.main(["check", "empty"]) == 2
+
+
+def test_a_rule_without_an_id_is_called_as_its_file(check: Any) -> None:
+    text = GOOD.replace("id: good\n", "")
+    code, rows, last = check(
+        {"rules/one.yml": text, "rules/bad.yml": f"{text}---\n{text}".replace("Python", "Pyton", 1)}
+    )
+    assert (code, [row["rule"] for row in rows], last["rules"]) == (1, ["bad-0"], 3)
+
+
+@pytest.mark.parametrize("text", ["", "- id: a\n", "words\n"], ids=["empty", "list", "text"])
+def test_a_file_without_rules_is_no_clean_one(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    put(tmp_path, {"a.yml": text, "other.yml": "a: [\n"})
+    assert cli.main(["check", "a.yml"]) == 2
+    assert "no ast-grep rule in it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("named", [(), ("rules/tab.yml",)], ids=["folder", "file"])
+def test_a_text_that_is_no_yaml_is_shown_at_its_line(check: Any, named: tuple[str, ...]) -> None:
+    _, rows, last = check({"rules/tab.yml": "id: r\nrule:\n\tkind: call\n"}, *named)
+    assert [(row["kind"], row["line"]) for row in rows] == [("not-yaml", 3)]
+    assert "a tab" in rows[0]["detail"] and last["rules"] == 0
+
+
+def test_a_project_names_the_folder_that_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    put(tmp_path, {"sgconfig.yml": "ruleDirs: [here, gone]\n", "here/good.yml": GOOD})
+    assert cli.main(["check", "."]) == 2
+    assert "no folder `gone`" in capsys.readouterr().err

@@ -285,3 +285,24 @@ def test_documents_keep_their_scope() -> None:
     assert "files" not in found[0].action.rules[0]
     flow = read_given("{id: r, language: Python, rule: {kind: pass_statement}, severity: off}")
     assert isinstance(flow, tuple) and flow[0].off
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        RULE.replace("id: r\n", ""),
+        f"{RULE.replace('id: r', '')}---\n{RULE.replace('id: r', '')}",
+        "id: q\nlanguage: Python\nrule: {pattern: $A == None}\nfix: f($B, $C)\ntransform:\n"
+        "  B: {rewrite: {rewriters: [gone], source: $A}}\n"
+        "  C: {rewrite: {rewriters: [gone], source: $A, joinBy: ', '}}\n",
+    ],
+    ids=["no id", "no ids", "no such rewriter"],
+)
+def test_what_ast_grep_takes_without_saying_is_taken_alike(tree: Path, rule: str) -> None:
+    texts = [
+        f"x == None  # ast-grep-ignore{name}\ny == None\n" for name in ("", ": rule", ": rule-0", ": rule-1")
+    ]
+    put(tree, rule_dot_yml=rule, **{f"app__i{n}_dot_py": text for n, text in enumerate(texts)})
+    ours, theirs = both(tree, "rule.yml", "app")
+    assert ours == theirs
+    assert ours["app/i0.py"] != texts[0].encode()

@@ -137,7 +137,9 @@ def refuse_length(text: str) -> Rejection | None:
 
 def _is_rule(value: Any) -> bool:
     """Whether a JSON object is a rule file (JSON is YAML), not the wire form."""
-    return isinstance(value, dict) and "rule" in value and "mode" not in value and "type" not in value
+    if not isinstance(value, dict) or "mode" in value or "type" in value:
+        return False
+    return "rule" in value or ("language" in value and "fix" in value)
 
 
 def _split_think(text: str) -> tuple[str, str]:

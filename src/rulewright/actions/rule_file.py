@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rulewright.actions.action import Action, Rejection, safe_id
+from rulewright.actions.action import DEFAULT_ID, Action, Rejection, safe_id
 from rulewright.actions.codec import looks_like_action, read_action
 from rulewright.actions.rule_text import (
     PERSON_BOUNDS,
@@ -44,31 +44,38 @@ class Document:
         return bool(self.files or self.ignores)
 
 
-def read_given(text: str) -> tuple[Document, ...] | Rejection:
+def read_given(text: str, name: str = DEFAULT_ID) -> tuple[Document, ...] | Rejection:
     """Read what a person hands to `apply`: a rule file, an action's JSON, a model's answer."""
     if looks_like_action(text):
         action = read_action(text)
         return action if isinstance(action, Rejection) else documents_of(action)
-    return read_rule_file(text)
+    return read_rule_file(text, name)
 
 
-def read_rule_file(text: str) -> tuple[Document, ...] | Rejection:
-    """Read a rule file as ast-grep would, one `Document` a rule."""
+def read_rule_file(text: str, name: str = DEFAULT_ID) -> tuple[Document, ...] | Rejection:
+    """Read a rule file as ast-grep would, one `Document` a rule; `name` is the file's, without suffix."""
     try:
         found = read_documents(text, PERSON_BOUNDS)
         return tuple(
-            _document(given, f"document {number}: " if len(found) > 1 else "")
+            _document(
+                given, name_of(name, number, len(found)), f"document {number}: " if len(found) > 1 else ""
+            )
             for number, given in enumerate(found, 1)
         )
     except Refused as refused:
         return refused.rejection
 
 
-def _document(given: Any, where: str) -> Document:
+def name_of(file: str, number: int, n: int) -> str:
+    """What ast-grep calls a rule without an id: as its file, with the place among several."""
+    return file if n == 1 else f"{file}-{number - 1}"
+
+
+def _document(given: Any, name: str, where: str) -> Document:
     checked = check_document(given, where, complete=True)
     language = language_named(checked["language"], where)
     _, rules, _ = rules_of([checked], language, complete=True)
-    action = Action(language, rules, "yaml", "", (safe_id(str(checked["id"])),))
+    action = Action(language, rules, "yaml", "", (safe_id(str(checked.get("id", name))),))
     files, ignores = (tuple(checked.get(key) or ()) for key in ("files", "ignores"))
     return Document(action, files, ignores, checked.get("severity") == "off")
 

@@ -88,7 +88,7 @@ def read_documents(text: str, bounds: yaml12.Bounds = BOUNDS) -> list[Any]:
     # ast-grep passes over empty documents, such as a trailing `---` leaves.
     documents = [document for document in documents if document is not None]
     if not documents:
-        raise Refused(Verdict.BAD_RULE, "the rule text is empty; expected `id`, `language`, `rule`, `fix`")
+        raise Refused(Verdict.BAD_RULE, "the rule text is empty; expected `language`, `rule`, `fix`")
     return documents
 
 
@@ -170,7 +170,7 @@ def rules_of(
     Args:
         documents: plain data, one rule each.
         language: what the rules must be for; `None` takes it from them.
-        complete: whether `id` and `language` must be there, as in a rule file.
+        complete: whether `language` must be there, as in a rule file.
 
     Raises:
         Refused: with the number of the document where there are several.
@@ -211,7 +211,7 @@ def check_document(document: Any, where: str, complete: bool) -> dict[str, Any]:
         if key not in DOCUMENT_FIELDS:
             near = _misplaced(key) or did_you_mean(key, DOCUMENT_FIELDS)
             raise Refused(Verdict.BAD_RULE, f"{where}unknown field `{key[:60]}`{near}")
-    for key in ("id", "language", "rule") if complete else ("rule",):
+    for key in ("language", "rule") if complete else ("rule",):
         if key not in document:
             raise Refused(Verdict.BAD_RULE, f"{where}missing field `{key}`")
     _check_inert(document, where)

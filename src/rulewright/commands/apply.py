@@ -81,10 +81,10 @@ def read(name: str) -> tuple[Document, ...]:
             raise UsageError(
                 f"{name}: cannot be read ({why(error)})", "name a file that holds the action"
             ) from error
-    documents = read_given(text)
+    documents = read_given(text, Path(name).stem)
     if isinstance(documents, Rejection):
         said = f"{name}: {documents.verdict}: {console.clean(documents.detail)}"
-        raise RulewrightError(said, "correct the action")
+        raise RulewrightError(said, "correct the file")
     return documents
 
 

@@ -57,7 +57,8 @@ def _report(config: Config, audited: Sequence[Audited]) -> None:
 
     rows = rule_audit.rows_of(audited)
     counts = Counter(row["level"] for row in rows)
-    n_rules = sum(bool(one.id) for one in audited)
+    rules = [one for one in audited if all(finding.kind != "not-yaml" for finding in one.findings)]
+    n_rules = len(rules)
     if config.json_output:
         for row in rows:
             console.emit_json(row)
@@ -72,5 +73,5 @@ def _report(config: Config, audited: Sequence[Audited]) -> None:
     if config.sarif is not None:
         jsonl.write_text(config.sarif, json.dumps(sarif(rows), indent=1, ensure_ascii=False) + "\n")
     told = ", ".join(console.plural(counts[level], level) for level in rule_audit.ORDER)
-    clean = sum(bool(one.id) and not one.findings for one in audited)
+    clean = sum(not one.findings for one in rules)
     console.say(f"{console.plural(n_rules, 'rule')}: {told}; nothing found in {clean}")

@@ -206,7 +206,10 @@ class _Maker:
         """What the rewriters make inside a node: outer first, first rewriter that matches wins."""
         best: dict[tuple[int, int, int], tuple[SgNode, Core]] = {}
         for name in step.rewriters:
-            core = self._rule.rewriters[name]
+            core = self._rule.rewriters.get(name)
+            if core is None:
+                # A rule without `rewriters` may name some all the same: they rewrite nothing.
+                continue
             for found in find_all(node, core.config):
                 span = found.range()
                 # A parent and its only child span the same text: depth tells them apart.

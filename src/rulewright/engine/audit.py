@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from rulewright.actions.action import Action
-from rulewright.actions.suggest import quoted
+from rulewright.actions.suggest import did_you_mean, quoted
 from rulewright.actions.visit import VARIABLE, own, pattern_parts
 from rulewright.engine import patterns
 from rulewright.engine.apply import apply, trace
 from rulewright.engine.judge import judge
-from rulewright.engine.rules import BadRule, Panicked, compile_rule
+from rulewright.engine.rules import FIX_KEYS, BadRule, Panicked, compile_rule
 from rulewright.languages import Language
 from rulewright.verdict import Verdict
 
@@ -26,7 +26,7 @@ LEVELS: Final[dict[str, Level]] = {
     "not-yaml": "error", "refused": "error", "duplicate-id": "error", "matches-nothing": "error",
     "test-missing": "error", "test-noisy": "error", "wrong-result": "error",
     "syntax-error": "error", "lossy": "warning", "degenerate": "warning", "no-rest": "warning",
-    "broken-pattern": "warning", "fires-everywhere": "warning", "overlap": "warning",
+    "no-effect": "warning", "broken-pattern": "warning", "fires-everywhere": "warning", "overlap": "warning",
     "never-fires": "note", "not-checked": "note",
 }  # fmt: skip
 MEANINGS: Final[dict[str, str]] = {
@@ -41,6 +41,7 @@ MEANINGS: Final[dict[str, str]] = {
     "lossy": "The fix drops code that the rule does not name",
     "degenerate": "The fix replaces a whole file, or most of it, by a text of its own",
     "no-rest": "Applied again and again, the rule goes on changing its own result",
+    "no-effect": "A part of the rule does nothing",
     "broken-pattern": "A pattern is no correct code, and the rule matched nothing that was shown to it",
     "fires-everywhere": "The rule matches nearly everywhere",
     "overlap": "Two rules rewrite the same code to different texts",
@@ -82,6 +83,23 @@ def form(action: Action) -> Iterator[Finding]:
         return
     if _kinds(rule["rule"], rule.get("utils") or {}, action.language) == frozenset():
         yield Finding("matches-nothing", "its kinds and patterns exclude each other: no node has all of them")
+    yield from _idle(rule)
+
+
+def _idle(rule: Mapping[str, Any]) -> Iterator[Finding]:
+    """Parts that ast-grep takes and passes over."""
+    known = [str(one.get("id")) for one in rule.get("rewriters") or ()]
+    for name, item in (rule.get("transform") or {}).items():
+        options = item.get("rewrite") if isinstance(item, dict) else None
+        for rewriter in options.get("rewriters", ()) if isinstance(options, dict) else ():
+            if rewriter not in known:
+                yield Finding("no-effect", f"transform `{name}`: there is no rewriter `{rewriter}`")
+    fixes = rule.get("fix")
+    for fix in fixes if isinstance(fixes, list) else [fixes]:
+        for key in fix if isinstance(fix, dict) else ():
+            if key not in FIX_KEYS:
+                near = did_you_mean(key, FIX_KEYS)
+                yield Finding("no-effect", f"unknown field `{key}` in `fix`{near}")
 
 
 def _kinds(rule: Mapping[str, Any], utils: Mapping[str, Any], language: Language, depth: int = 8) -> Any:
@@ -98,7 +116,7 @@ def _kinds(rule: Mapping[str, Any], utils: Mapping[str, Any], language: Language
                 found = _both(found, _kinds(item, utils, language, depth))
         elif key == "any":
             each = [_kinds(item, utils, language, depth) for item in value]
-            part = None if not each or None in each else frozenset().union(*each)
+            part = None if None in each else frozenset().union(*each)
         elif key == "matches" and isinstance(value, str) and value in utils and depth:
             part = _kinds(utils[value], utils, language, depth - 1)
         found = _both(found, part)

@@ -152,6 +152,7 @@ def _unjoined(rule: CompiledRule, node: SgNode, kept: _Kept) -> str:
             spans = [
                 (found.range().start.index, found.range().end.index)
                 for rewriter in transform.rewriters
+                if rewriter in rule.rewriters
                 for found in find_all(captured, rule.rewriters[rewriter].config)
             ]
             for leaf in _leaves(captured):

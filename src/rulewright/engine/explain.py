@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from rulewright.actions.suggest import did_you_mean, quoted
 from rulewright.actions.visit import RELATIONS, RULE_KEYS, pairs
-from rulewright.engine import kinds
+from rulewright.engine import kinds, patterns
 from rulewright.languages import Language
+
+CASES: Final = (
+    "lowerCase", "upperCase", "capitalize", "camelCase", "snakeCase", "kebabCase", "pascalCase",
+)  # fmt: skip
 
 
 def undefined(name: str, part: str, known: Iterable[str]) -> str:
@@ -36,9 +40,10 @@ def binding_error(error: Exception, config: Mapping[str, Any], language: Languag
     head, _, chain = text.partition("Caused by:")
     causes = re.findall(r"^ +\d+: (.*(?:\n {7,}.*)*)", chain, re.MULTILINE)
     last = causes[-1] if causes else (chain.strip() or head.strip())
-    reason = re.sub(r"\s+", " ", last).strip()
-    part = re.search(r"`(constraints|utils|transform)` is not configured", chain)
-    where = f"`{part.group(1)}`: " if part else ""
+    # ast-grep shows patterns with the letter that stands for `$` in this language.
+    reason = patterns.from_source(re.sub(r"\s+", " ", last).strip(), language)
+    part = re.search(r"`(constraints|utils|transform)` is not configured|invalid (nthChild|range)", chain)
+    where = f"`{part.group(1) or part.group(2)}`: " if part else ""
     return where + _improved(reason, config, language)
 
 
@@ -59,6 +64,12 @@ def _improved(reason: str, config: Mapping[str, Any], language: Language) -> str
         return (
             f"util `{found.group(1)}` is not defined{did_you_mean(found.group(1), config.get('utils', {}))}"
             "; only the `utils` of the rule itself are known here, not those of `utilDirs`"
+        )
+    if "untagged enum Transformation" in reason:
+        names = ", ".join(f"`{name}`" for name in config.get("transform", {}))
+        return (
+            f"transform {names}: `replace` takes `replace` (a valid regex) and `by`; `substring` takes "
+            f"`startChar` and `endChar`; `convert` takes `toCase` ({', '.join(CASES)}) and `separatedBy`"
         )
     if "must have one positive matcher" in reason:
         return "a rule has no matcher" + _misspelled(config)

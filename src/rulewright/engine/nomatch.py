@@ -133,6 +133,8 @@ def _reach_hint(
 
 
 def _explain_first(key: str, value: Any, rule: CompiledRule, parsed: ParsedCode, depth: int) -> str:
+    if key == "any" and not value:
+        return "`any` has no alternatives, and so matches nothing"
     if key == "any" and depth < MAX_DEPTH:
         reasons = [_explain(one, rule, parsed, depth + 1) for one in value[:MAX_SHOWN]]
         more = f"; and {len(value) - MAX_SHOWN} more" if len(value) > MAX_SHOWN else ""

@@ -62,6 +62,18 @@ def to_source(pattern: str, language: Language) -> str:
     return _DOLLARS.sub(swap, pattern)
 
 
+def from_source(text: str, language: Language) -> str:
+    """Put the dollars of variables back where the letter stands for them.
+
+    >>> from_source("f(µA, µµµB, µm)", "python")
+    'f($A, $$$B, µm)'
+    """
+    sigil = _SIGIL.get(language)
+    if sigil is None:
+        return text
+    return re.sub(f"({sigil}+)(?=[A-Z_])", lambda found: "$" * len(found[1]), text)
+
+
 def variable_of(text: str, language: Language) -> tuple[str | None, bool] | None:
     """Read a node's text as a metavariable: its name (`None` if anonymous) and whether a list."""
     sigil = _SIGIL.get(language)

@@ -342,6 +342,8 @@ def _count_unlisted(
                 walk.named.append((path, "a link: nothing is written through one"))
             elif hidden:
                 walk.hidden += 1
+            elif "\n" in name:
+                walk.named.append((path, "a line break in its name"))
             elif _size(path):
                 walk.ignored += 1
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from rulewright import jsonl, yaml12
 from rulewright.actions import Action, Rejection, parse_action
+from rulewright.actions.rule_file import name_of
 from rulewright.actions.rule_text import AST_GREP_NAMES
 from rulewright.data import licenses
 from rulewright.data.drafts import Draft, Drop
@@ -65,20 +66,24 @@ def _pack_rows(root: Path, only: Path | None) -> Iterator[dict[str, Any]]:
         try:
             documents = yaml12.load_all(file.read_text(encoding="utf-8"), text_keys=True)
         except (OSError, UnicodeDecodeError, yaml12.YamlError) as error:
-            problems.append({"path": str(file), "problem": f"not YAML: {error}"})
+            line = getattr(error, "line", 0) or 1
+            problems.append({"path": str(file), "line": line, "problem": f"not YAML: {error}"})
             continue
-        for document in documents:
+        rest = [document for document in documents if document is not None]
+        for number, document in enumerate(rest, 1):
             if not isinstance(document, dict):
                 continue
+            if "rule" in document and "id" not in document:
+                document = {"id": name_of(file.stem, number, len(rest)), **document}
             if "valid" in document or "invalid" in document:
                 held = cases.setdefault(str(document.get("id", "")), {"valid": [], "invalid": []})
                 for key, texts in held.items():
                     texts += [text for text in document.get(key) or () if isinstance(text, str)]
             elif is_util and "rule" in document:
                 utils[str(document.get("id", ""))] = document["rule"]
-            elif "rule" in document and (only is None or file.samefile(only)):
+            elif _is_meant(document) and (only is None or file.samefile(only)):
                 rules.append((file, document))
-    if not rules and not problems:
+    if not rules and (only is not None or not problems):
         raise UsageError(
             f"{only or root}: no ast-grep rule in it", "expected YAML documents with id, language and rule"
         )
@@ -86,6 +91,11 @@ def _pack_rows(root: Path, only: Path | None) -> Iterator[dict[str, Any]]:
     license = licenses.of_folder(root, 2)
     for file, document in rules:
         yield from _rule_rows(root, file, document, cases, utils, license)
+
+
+def _is_meant(document: Mapping[str, Any]) -> bool:
+    """Whether a document is a rule, or was to be one: it says for which language, and what to write."""
+    return "rule" in document or ("language" in document and "fix" in document)
 
 
 def _places(root: Path) -> list[tuple[Path, bool]]:
@@ -99,6 +109,12 @@ def _places(root: Path) -> list[tuple[Path, bool]]:
     if not isinstance(config, dict) or not config.get("ruleDirs"):
         return [(file, False) for file in _yaml_files(root)]
     tests = [t.get("testDir") for t in config.get("testConfigs") or () if isinstance(t, dict)]
+    for folder in (*config["ruleDirs"], *(config.get("utilDirs") or ())):
+        if not (root / str(folder)).is_dir():
+            raise UsageError(
+                f"{root / _CONFIG}: no folder `{folder}`, so ast-grep reads no rule of this project",
+                "correct ruleDirs and utilDirs, or name the folder of rules",
+            )
     found: dict[Path, bool] = {}
     for folder in (*config["ruleDirs"], *filter(None, tests)):
         found.update(dict.fromkeys(_yaml_files(root / str(folder)), False))
