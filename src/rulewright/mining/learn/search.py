@@ -217,16 +217,17 @@ def _cover(kept: Kept, budget: Budget, choices_of: Callable[[Kept, int], list[Fo
 
 
 def _choices(kept: Kept, n_steps: int) -> list[Found]:
-    """The compact rules that generalize, where so many of them are enough; else all that do; else all."""
+    """The compact rules that generalize, where so many of them are enough; else all that generalize.
+
+    These need not be enough: what the first one leaves may be simpler.
+    """
     general = [f for f in kept.found if f.candidate.generalizes]
-    for some in ([f for f in general if _is_compact(f.candidate)], general):
-        left = frozenset(range(len(kept.edit.hunks)))
-        for _ in range(n_steps):
-            best = max(some, key=lambda f: (len(f.hunks & left), -f.candidate.cost), default=None)
-            left -= best.hunks if best is not None else frozenset()
-        if not left:
-            return some
-    return kept.found
+    compact = [f for f in general if _is_compact(f.candidate)]
+    left = frozenset(range(len(kept.edit.hunks)))
+    for _ in range(n_steps):
+        best = max(compact, key=lambda f: (len(f.hunks & left), -f.candidate.cost), default=None)
+        left -= best.hunks if best is not None else frozenset()
+    return general if left else compact
 
 
 def _is_compact(candidate: Candidate) -> bool:

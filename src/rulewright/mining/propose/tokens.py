@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -105,27 +105,39 @@ def _replacing(
 
 
 def shared(edit: Edit, candidate: Candidate, spans: Sequence[tuple[int, int]]) -> Candidate | None:
-    """A rule for the beginning of names, about all that those which it changes begin with.
+    """A rule for one end of names, about all that those which it changes have in common at that end.
 
     `Old` at the beginning of `OldCart` and `OldCartItem` says less than `OldCart` does.
 
     Args:
         edit: the edit.
-        candidate: what replaces the beginning of a name.
+        candidate: what replaces the beginning or the end of a name.
         spans: of the nodes that it changes rightly.
     """
     step = candidate.rule.get("transform", {}).get("NEW", {}).get("replace", {})
-    names = {edit.pre.text[start:end] for start, end in spans}
-    lead = min(names, default="")[: common_ends(min(names, default=""), max(names, default=""))[0]]
-    core = visit.unescaped(step.get("replace", "")).removeprefix("^")
-    if len(names) < 2 or len(candidate.rule["transform"]) > 1 or not _NAME.fullmatch(lead):
+    regex, names = str(step.get("replace", "")), {edit.pre.text[start:end] for start, end in spans}
+    if len(names) < 2 or len(candidate.rule["transform"]) > 1 or not all(map(_NAME.fullmatch, names)):
         return None
-    if not step["replace"].startswith("^") or not lead.startswith(core) or len(lead) == len(core):
+    core = visit.unescaped(regex.removeprefix("^").removesuffix("$"))
+    if regex == "^" + regex_escape(core):
+        same = _lead(names)
+        regex, by = "^" + regex_escape(same), step["by"] + same[len(core) :]
+    elif regex == regex_escape(core) + "$":
+        same = _lead({name[::-1] for name in names})[::-1]
+        regex, by = regex_escape(same) + "$", same[: len(same) - len(core)] + step["by"]
+    else:
         return None
-    regex = "^" + regex_escape(lead)
-    replace_by = {"source": "$T", "replace": regex, "by": step["by"] + lead[len(core) :]}
+    if len(same) <= len(core):
+        return None
     rule = {**candidate.rule, "rule": {**candidate.rule["rule"], "regex": regex}}
-    return replace(candidate, rule={**rule, "transform": {"NEW": {"replace": replace_by}}})
+    step = {"source": "$T", "replace": regex, "by": by}
+    return replace(candidate, rule={**rule, "transform": {"NEW": {"replace": step}}})
+
+
+def _lead(texts: Collection[str]) -> str:
+    """What all texts begin with."""
+    first, last = min(texts), max(texts)
+    return first[: common_ends(first, last)[0]]
 
 
 def _is_telling(core: str, by: str) -> bool:

@@ -1,0 +1,6 @@
+export function pick(shape: Shape) {
+  if (shape.form === "round") {
+    roll(shape);
+  }
+  return shape;
+}

@@ -1,0 +1,8 @@
+import { isRound } from "shapes-kit";
+
+export function pick(shape: Shape) {
+  if (isRound(shape)) {
+    roll(shape);
+  }
+  return shape;
+}

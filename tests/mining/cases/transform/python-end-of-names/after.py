@@ -1,0 +1,4 @@
+from kit import LargeShelf, Shelf
+
+shelf = Shelf()
+large = LargeShelf(shelf)
