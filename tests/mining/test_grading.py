@@ -157,6 +157,9 @@ def test_a_variable_of_the_code_is_none_of_other_code(
 def test_a_name_of_the_code_may_stay_in_a_rule() -> None:
     pre = "def view(request):\n    return request.REQUEST\n"
     assert mine(pre, pre.replace("REQUEST", "GET"), "python").tier == "train"
+    # Nor is the type of a parameter one.
+    pre = "class A {\n  void F(Fault x) {\n    G(typeof(Fault));\n  }\n}\n"
+    assert not Tree(pre, "csharp").has_local("Fault") and Tree(pre, "csharp").has_local("x")
     # What no function declares is not a variable.
     assert mine("use(get_old_one)\n", "use(get_new_one)\n", "python").tier == "train"
 

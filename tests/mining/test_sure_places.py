@@ -120,6 +120,17 @@ def test_what_the_change_does_not_show_is_not_written(
 
 
 SURE = {
+    "a class that the change makes": Case(
+        ".cs", "class A {\n    object x = new FakeClock();\n}\n",
+        "class A {\n    object x = new MockClock();\n}\n",
+        "class B {\n    FakeClock y = read();\n}\n", "class B {\n    MockClock y = read();\n}\n",
+    ),
+    "a call that becomes an unlike one": Case(
+        ".php", "<?php\nif (extension_loaded('trace')) { f(); }\n",
+        "<?php\nif (Tracer::isActive()) { f(); }\n",
+        "<?php\nif (extension_loaded('trace') && g()) { h(); }\n",
+        "<?php\nif (Tracer::isActive() && g()) { h(); }\n",
+    ),
     "two unlike calls that are put into another": Case(
         ".py", "a = load_rows(one)\nb = load_rows(two(2))\n",
         "a = tidied(load_rows(one))\nb = tidied(load_rows(two(2)))\n",

@@ -65,8 +65,10 @@ def doubted(
 
 
 def _is_unlike(rule: Rule) -> bool:
-    """Whether code of several words becomes other code, without a name or variable that stays."""
+    """Whether code of several words that calls nothing becomes other code, and no name or variable stays."""
     old, new = old_text(rule), new_text(rule)
+    if "(" in old:
+        return False
     several = sum(re.match(r"[\w\"']", word) is not None for word in words_of(old)) > 1
     return several and bool(said(new)) and not said(old) & said(new) and not variables(old) & variables(new)
 
@@ -107,14 +109,15 @@ def members(name: str, changes: Sequence[Change]) -> set[str]:
 
 
 def roles(action: Action, changes: Sequence[Change]) -> frozenset[str]:
-    """How a class that a rule replaces by another one is used in the change; empty where it is renamed there.
+    """How a class that a rule replaces by another is used in the change; empty: any use is as good.
 
     That a list is declared by its interface says nothing of where it is made: `new List()` is an error.
+    What is made as another class, or defined under another name, is that class everywhere.
     """
     made = [place for place in _shown(action, changes)[0] if not place.in_import]
     found = frozenset(place.role for place in made)
     is_same = any(re.search(rf"\b{re.escape(place.old)}$", place.new) for place in made)
-    return frozenset() if is_same or found & {"", "definition"} else found
+    return frozenset() if is_same or found & {"", "definition", "new"} else found
 
 
 def _shown(action: Action, changes: Sequence[Change]) -> tuple[list[Place], list[Place]]:

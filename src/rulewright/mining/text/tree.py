@@ -143,6 +143,8 @@ def _is_declared(name: SgNode) -> bool:
         name, parent = parent, parent.parent()
     if parent is None:
         return False
+    if name == parent.field("type"):
+        return False
     if "parameter" in parent.kind() or name in (parent.field("parameters"), parent.field("parameter")):
         return True
     first = next((child for child in parent.children() if child.is_named()), None)
