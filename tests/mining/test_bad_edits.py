@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from rulewright import engine
 from rulewright.languages import Language
 from rulewright.mining import mine
+from rulewright.mining.learn.mined import MAX_CHARS
 from rulewright.mining.text.tree import Tree
 
 SOURCES: dict[Language, str] = {
@@ -72,3 +73,13 @@ def test_a_damaged_text_gives_an_exact_action_or_a_reason(language: Language, da
         assert mined.reason
     else:
         assert engine.apply(mined.action, pre).post == post
+
+
+def test_a_long_file_is_mined_and_one_beyond_the_bound_is_refused() -> None:
+    pre = "".join(f"def f{i}(a):\n    return g(a, [{i}, {i}])\n\n\n" for i in range(2_500))
+    post = pre.replace("g(a, [7, 7])", "h(a, [7, 7])")
+    assert 100_000 < len(pre) < MAX_CHARS
+    mined = mine(pre, post, "python")
+    assert mined.action is not None and engine.apply(mined.action, pre).post == post
+    longer = pre + "x = 1\n" * MAX_CHARS
+    assert "longer than" in mine(longer, longer.replace("f7(", "h7("), "python").reason

@@ -166,7 +166,7 @@ def learn(changes: Sequence[Change], budget_s: float) -> Learned:
     if not rules:
         raise RulewrightError(
             "no rule found for any part of the change: " + "; ".join(problems[:8]),
-            "make the change smaller, one kind of change at a time",
+            "the reason stands after each file; one kind of change at a time is learned best",
         )
     return Learned(tuple(rules), tuple(problems), tuple(changes), brought, defined)
 

@@ -28,7 +28,7 @@ from rulewright.verdict import Outcome, Verdict
 
 Tier = Literal["train", "literal", "reject"]
 
-MAX_CHARS: Final = 60_000
+MAX_CHARS: Final = 150_000
 MAX_DEPTH: Final = 300
 MAX_VARS: Final = 6
 FEW_BITS: Final = 6.0
