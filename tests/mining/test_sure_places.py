@@ -125,6 +125,11 @@ SURE = {
         "class A {\n    object x = new MockClock();\n}\n",
         "class B {\n    FakeClock y = read();\n}\n", "class B {\n    MockClock y = read();\n}\n",
     ),
+    "a text of several words": Case(
+        ".rb", "a = { 'Media-Kind' => 'text' }\nb = { 'Media-Kind' => page }\n",
+        "a = { 'media-kind' => 'text' }\nb = { 'media-kind' => page }\n",
+        "c = { 'Media-Kind' => other }\n", "c = { 'media-kind' => other }\n",
+    ),
     "a call that becomes an unlike one": Case(
         ".php", "<?php\nif (extension_loaded('trace')) { f(); }\n",
         "<?php\nif (Tracer::isActive()) { f(); }\n",
