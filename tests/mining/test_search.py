@@ -1,10 +1,12 @@
-"""What the search for rules may spend."""
+"""What the search for rules may spend, and when it has enough."""
 
 from __future__ import annotations
 
 import pytest
 
-from rulewright.mining.learn.search import Budget, Spent
+from rulewright.mining.learn.search import Budget, Spent, fill, solve
+from rulewright.mining.text.align import variants
+from rulewright.mining.text.tree import Tree
 
 
 def test_a_budget_pays_for_as_many_calls_as_it_holds() -> None:
@@ -16,3 +18,21 @@ def test_a_budget_pays_for_as_many_calls_as_it_holds() -> None:
     with pytest.raises(Spent):
         budget.take()
     assert budget.spent == 3.0
+
+
+@pytest.mark.parametrize(
+    ("pre", "post", "ends"),
+    [
+        ("print a\n", "print(a)\n", True),
+        ("x = d.has_key(k)\n", "x = k in d\n", True),
+        ("print a\nraise Wrong, 'b'\nx = 1\n", "print(a)\nraise Wrong('b')\nx = 1\n", False),
+    ],
+)
+def test_one_good_general_rule_ends_the_search(pre: str, post: str, ends: bool) -> None:
+    trees = Tree(pre, "python"), Tree(post, "python")
+    readings = list(variants(*trees))
+    assert len(readings) == 2
+    one, all_ = Budget(1_000.0), Budget(1_000.0)
+    fill(readings[0], one)
+    assert solve(*trees, all_) is not None
+    assert (all_.spent == one.spent) is ends, "the second reading costs more tries"

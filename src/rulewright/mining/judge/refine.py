@@ -59,7 +59,7 @@ def refinements(edit: Edit, candidate: Candidate, done: Effect) -> Iterator[Cand
         rest = [(o, e & left) for o, e in scored if e & left and all(o.place != c.place for c in chosen)]
         if not rest:
             return
-        option, excluded = max(rest, key=lambda s: (len(s[1]) / s[0].cost, -s[0].cost, s[0].place))
+        option, excluded = max(rest, key=lambda s: (len(s[1]) / s[0].cost, s[0].place))
         chosen.append(option)
         left -= excluded
     if not left and len(chosen) > 1:
