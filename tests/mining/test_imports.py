@@ -1,0 +1,141 @@
+"""What a file imports, and what the rules for a change of its imports do to another file."""
+
+from __future__ import annotations
+
+import pytest
+
+from rulewright import engine
+from rulewright.actions import Action
+from rulewright.languages import Language
+from rulewright.mining import imports
+from rulewright.mining.imports import Bound
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "names"),
+    [
+        ("python", "import a.b\nfrom m import (\n    c as d,\n    e,\n)\n\n\ndef f():\n    import g\n",
+         {("a.b", "a"), ("m", "d"), ("m", "e")}),
+        ("javascript", "import { a, b as c } from 'm';\nconst { d } = require('n');\nconst e = 1;\n",
+         {("m", "a"), ("m", "c"), ("n", "d")}),
+        ("go", 'package p\n\nimport (\n\t"io/ioutil"\n\tq "x/y"\n)\n',
+         {("io/ioutil", "ioutil"), ("x/y", "q")}),
+        ("java", "import a.B;\nimport static c.D.e;\n\nclass A {}\n", {("a.B", "B"), ("c.D.e", "e")}),
+        ("rust", "use a::{B, C};\n", {("a", "B"), ("a", "C")}),
+        ("kotlin", "import a.B\nimport c.D as E\n\nval x = 1\n", {("a.B", "B"), ("c.D", "E")}),
+        ("ruby", "require 'a'\n", set()),
+    ],
+)  # fmt: skip
+def test_the_names_that_a_file_imports(language: Language, text: str, names: set[tuple[str, str]]) -> None:
+    assert {(one.module, one.name) for one in imports.bound(text, language)} == names
+
+
+def test_the_lines_of_a_file_without_its_imports() -> None:
+    text = "# top\n\nimport a\nfrom b import (\n    c,\n)\n\n\nx = 1\n\ny = 2\n"
+    assert imports.body(text, "python") == ["# top", "x = 1", "", "y = 2"]
+    assert imports.body("x = 1\n\ny = 2\n", "python") == ["x = 1", "", "y = 2"]
+    assert imports.body("require 'a'\nx = 1\n", "ruby") == ["require 'a'", "x = 1"]
+
+
+@pytest.mark.parametrize(
+    ("language", "pre", "post", "apart"),
+    [
+        ("python", "import a\nx = a.f(1)\n", "import b\nx = b.f(1)\n", "import a\nx = b.f(1)\n"),
+        ("python", "import a\nx = f(1)\n", "import a\nimport b\nx = b.f(1)\n", "import a\nx = b.f(1)\n"),
+        ("python", "import a\nimport b\n\nx = b.f(1)\n", "import a\n\nx = f(1)\n",
+         "import a\nimport b\n\nx = f(1)\n"),
+        ("python", "import a\nx = f(1)\n", "import a\nx = g(1)\n", None),
+        ("javascript", "import { a } from 'm';\na(1);\n", "import { a } from 'n';\na(2);\n", None),
+        ("javascript", "import { a } from 'm';\na(1);\n", "import { b } from 'm';\nb(1);\n",
+         "import { a } from 'm';\nb(1);\n"),
+        ("go", 'package p\n\nimport "a"\n', 'package p\n\nimport "b"\n', None),
+    ],
+)  # fmt: skip
+def test_a_change_is_told_apart_from_that_of_its_imports(
+    language: Language, pre: str, post: str, apart: str | None
+) -> None:
+    assert imports.apart(pre, post, language) == apart
+
+
+def test_a_name_that_is_used_must_come_from_somewhere() -> None:
+    names = frozenset({"b", "c"})
+    assert imports.lacking("import a\nx = b.f(1)\n", names, "python") == "b"
+    assert imports.lacking("import b\nx = b.f(1)\n", names, "python") == ""
+    assert imports.lacking("import b\nx = b.f(c)\n", names, "python") == "c"
+    assert imports.lacking("x = a.b(1)\n", names, "python") == "", "a member is another thing"
+    assert imports.lacking("x = bc\n", names, "python") == ""
+
+
+def after(
+    language: Language, gone: dict[tuple[str, str], str], come: dict[tuple[str, str], str], code: str
+) -> str:
+    made = imports.rules(
+        {Bound(*one): text for one, text in gone.items()},
+        {Bound(*one): text for one, text in come.items()},
+        language,
+    )
+    return engine.apply(Action(language, tuple(made)), code).post or code
+
+
+OS = {("os", "os"): "import os"}
+PATH = {("pathlib", "Path"): "from pathlib import Path"}
+MAP = {("kit", "Map"): "from kit import Map"}, {("kit.base", "Map"): "from kit.base import Map"}
+
+
+@pytest.mark.parametrize(
+    ("gone", "come", "code", "wanted"),
+    [
+        # An import goes where nothing uses it any more, wherever it stands.
+        (OS, {}, "import os\nimport sys\nsys.exit(1)\n", "import sys\nsys.exit(1)\n"),
+        (OS, {}, "import sys\nimport os\nsys.exit(1)\n", "import sys\nsys.exit(1)\n"),
+        (OS, {}, "import os\nos.exit(1)\n", "import os\nos.exit(1)\n"),
+        (OS, {}, "import os\nsys.os(1)\n", "sys.os(1)\n"),
+        # One of several names goes from their list.
+        (PATH, {}, "from pathlib import Path, PurePath\nf(PurePath)\n",
+         "from pathlib import PurePath\nf(PurePath)\n"),
+        (PATH, {}, "from pathlib import PurePath, Path\nf(PurePath)\n",
+         "from pathlib import PurePath\nf(PurePath)\n"),
+        # One comes, after the last, where a name is used that nothing binds.
+        ({}, PATH, "import sys\nx = Path(1)\n", "import sys\nfrom pathlib import Path\nx = Path(1)\n"),
+        ({}, PATH, "import sys\nx = 1\n", "import sys\nx = 1\n"),
+        ({}, PATH, "import Path\nx = Path(1)\n", "import Path\nx = Path(1)\n"),
+        ({}, PATH, "import sys\nclass Path: pass\nx = Path(1)\n",
+         "import sys\nclass Path: pass\nx = Path(1)\n"),
+        # One moves, whole or out of its list.
+        (*MAP, "from kit import Map\nf(Map)\n", "from kit.base import Map\nf(Map)\n"),
+        (*MAP, "from kit import Seq\nf(Seq)\n", "from kit import Seq\nf(Seq)\n"),
+        (*MAP, "from kit import Map, Seq\nf(Map, Seq)\n",
+         "from kit import Seq\nfrom kit.base import Map\nf(Map, Seq)\n"),
+    ],
+)  # fmt: skip
+def test_what_the_rules_for_imports_do_to_another_file(
+    gone: dict[tuple[str, str], str], come: dict[tuple[str, str], str], code: str, wanted: str
+) -> None:
+    assert after("python", gone, come, code) == wanted
+
+
+@pytest.mark.parametrize(
+    ("language", "gone", "come", "code", "wanted"),
+    [
+        ("javascript", {("m", "a"): "const { a } = require('m');"}, {},
+         "const { b } = require('n');\nconst { a } = require('m');\n\nb(1);\n",
+         "const { b } = require('n');\n\nb(1);\n"),
+        ("javascript", {}, {("m", "a"): "import { a, b } from 'm';"}, "import { c } from 'n';\n\na(c);\n",
+         "import { c } from 'n';\nimport { a } from 'm';\n\na(c);\n"),
+        ("javascript", {}, {("m", "a"): "const { a, b } = require('m');"},
+         "const { c } = require('n');\n\na(c);\n",
+         "const { c } = require('n');\nconst { a } = require('m');\n\na(c);\n"),
+        ("rust", {}, {("a", "B"): "use a::{B, C};"}, "use x::Y;\n\nfn f(y: Y) -> B { g(y) }\n",
+         "use x::Y;\nuse a::B;\n\nfn f(y: Y) -> B { g(y) }\n"),
+        ("java", {("a.B", "B"): "import a.B;"}, {}, "import a.B;\nimport c.D;\n\nclass E { D d; }\n",
+         "import c.D;\n\nclass E { D d; }\n"),
+    ],
+)  # fmt: skip
+def test_imports_of_other_languages(
+    language: Language,
+    gone: dict[tuple[str, str], str],
+    come: dict[tuple[str, str], str],
+    code: str,
+    wanted: str,
+) -> None:
+    assert after(language, gone, come, code) == wanted
