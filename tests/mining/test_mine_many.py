@@ -254,6 +254,22 @@ def test_equal_edits_get_one_tier(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert len({(record.metadata.provenance or {})["tier"] for record in records}) == 1
 
 
+@pytest.mark.parametrize(("share", "kept"), [("0.25", 2), ("0", 0), ("1", 4)])
+def test_literal_rules_are_at_most_a_share_of_the_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: str, kept: int
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _rows(tmp_path / "edits.jsonl", 6)
+    with (tmp_path / "edits.jsonl").open("a", encoding="utf-8") as file:
+        for i in range(4):
+            row = {"id": f"n{i}", "source": "demo/repo", "language": "python", "license": "mit"}
+            file.write(json.dumps({**row, "pre": f"n{i} = 5{i}\n", "post": f"n{i} = 6{i}\n"}) + "\n")
+    assert cli.main(["mine", "edits.jsonl", "--workers", "1", "--literal-share", share]) == 0
+    files = sorted((tmp_path / "data/processed").glob("*/mined_*.jsonl"))
+    tiers = [(r.metadata.provenance or {})["tier"] for file in files for r in store.load(file)]
+    assert (tiers.count("train"), tiers.count("literal")) == (6, kept)
+
+
 def test_rows_that_are_no_edits_at_all_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
