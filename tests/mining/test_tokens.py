@@ -73,6 +73,13 @@ def test_so_many_words_are_replaced_one_by_one(n: int, told: bool) -> None:
     assert any(", " in one for one in replaced(f"'{pre}'\n", f"'{pre.replace('old', 'new')}'\n")) is told
 
 
+@pytest.mark.parametrize(("n", "told"), [(1_998, True), (1_999, False)])
+def test_the_words_of_a_very_long_text_are_not_told_apart(n: int, told: bool) -> None:
+    # Each word with its blank, and one word without: 4,000 at most.
+    pre = "old1 " + "w " * n + "old2"
+    assert any(", " in one for one in replaced(f"'{pre}'\n", f"'{pre.replace('old', 'new')}'\n")) is told
+
+
 def test_a_change_across_lines_costs_more() -> None:
     _, [here, *_] = proposed("# a\nf('one two')\n", "# a\nf('one three')\n")
     _, found = proposed('f("""one\ntwo""")\n', 'f("""three\nfour""")\n')

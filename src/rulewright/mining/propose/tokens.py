@@ -23,6 +23,8 @@ MAX_TELLING: Final = 60
 MAX_JOINED: Final = 40
 MAX_WIDER: Final = 40
 """Words by which a stretch is widened until it stands once."""
+MAX_WORDS: Final = 4_000
+"""Words, blanks and signs of a token; of a longer one no words are told apart."""
 LONG_CORE: Final = 90
 """Longer stretches are named by their ends."""
 
@@ -185,7 +187,7 @@ def _word_changes(old: str, new: str) -> list[tuple[int, int, str]]:
     """The changed runs of words between two texts, widened until each stands once in the old."""
     words_a = [(m.start(), m.group()) for m in _WORDS.finditer(old)]
     words_b = [m.group() for m in _WORDS.finditer(new)]
-    if len(words_a) > 4000 or len(words_b) > 4000:
+    if max(len(words_a), len(words_b)) > MAX_WORDS:
         return []
     found: list[tuple[int, int, str]] = []
     for equal, i1, i2, j1, j2 in blocks([w for _, w in words_a], words_b):
