@@ -411,7 +411,11 @@ def _check(
         if name not in cls.model_fields:
             continue
         try:
-            result[name] = _validate_field(cls, name, value)
+            field = cls.model_fields[name]
+            annotation: Any = field.annotation
+            if field.metadata:
+                annotation = typing.Annotated[(annotation, *field.metadata)]
+            result[name] = TypeAdapter(annotation).validate_python(value)
         except ValidationError as error:
             problems += [
                 (_loc_path((name, *item["loc"]), lines), _readable(item))
@@ -428,14 +432,6 @@ def _check(
         )
         raise ConfigError(listing, "fix it (nothing has run yet)")
     return result
-
-
-def _validate_field(cls: type[BaseModel], name: str, value: Any) -> Any:
-    field = cls.model_fields[name]
-    annotation: Any = field.annotation
-    if field.metadata:
-        annotation = typing.Annotated[(annotation, *field.metadata)]
-    return TypeAdapter(annotation).validate_python(value)
 
 
 def _readable(item: Any) -> str:

@@ -97,7 +97,9 @@ def _scalar(text: str) -> str:
         return f"'{text}'"
     if "\n" not in text and '"' in text and not _UNSAFE_IN_BLOCK.search(text) and "\t" not in text:
         return "'" + text.replace("'", "''") + "'"
-    return _double(text)
+    # A double-quoted scalar, escaped as YAML (not JSON) escapes.
+    quoted = json.dumps(text, ensure_ascii=False)
+    return _UNSAFE_IN_BLOCK.sub(lambda m: f"\\u{ord(m.group()):04x}", quoted)
 
 
 def _is_plain(text: str) -> bool:
@@ -113,9 +115,3 @@ def _is_plain(text: str) -> bool:
         and not _NUMBERISH.fullmatch(text)
         and yaml12.resolve_plain(text) == text
     )
-
-
-def _double(text: str) -> str:
-    """A double-quoted scalar, escaped as YAML (not JSON) escapes."""
-    quoted = json.dumps(text, ensure_ascii=False)
-    return _UNSAFE_IN_BLOCK.sub(lambda m: f"\\u{ord(m.group()):04x}", quoted)

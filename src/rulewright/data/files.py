@@ -126,7 +126,17 @@ def columns_of(path: Path) -> list[str]:
     """
     _refuse_other_formats(path)
     if format_of(path) == "parquet":
-        return _parquet_columns(path)
+        file = open_parquet(path)
+        names = list(file.schema_arrow.names)
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise UsageError(
+                f"{path}: has the column {', '.join(map(repr, twice))} more than once",
+                "write it again with a name for each column",
+            )
+        if not file.metadata.num_rows:
+            raise UsageError(f"{path}: has no rows", "name a file that has some")
+        return names
     seen: dict[str, None] = {}
     problems = []
     for item in islice((item for piece in pieces(path) for item in items(piece)), _PEEK_ROWS):
@@ -137,20 +147,6 @@ def columns_of(path: Path) -> list[str]:
     if not seen:
         raise UsageError(*_not_data(path, problems))
     return list(seen)
-
-
-def _parquet_columns(path: Path) -> list[str]:
-    file = open_parquet(path)
-    names = list(file.schema_arrow.names)
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise UsageError(
-            f"{path}: has the column {', '.join(map(repr, twice))} more than once",
-            "write it again with a name for each column",
-        )
-    if not file.metadata.num_rows:
-        raise UsageError(f"{path}: has no rows", "name a file that has some")
-    return names
 
 
 def _head(path: Path) -> bytes:

@@ -232,22 +232,18 @@ def _step_by_cli(rule: CompiledRule, parsed: ParsedCode, rule_id: str, exact: bo
     tidied = False
     if not exact:
         text, tidied = _tidied(text, edits, "", _without_padding(source, edits))
-    nodes = _nodes_at(parsed, rule, applied)
+    # The nodes that our own tree has where the command line matched.
+    known: dict[tuple[int, int], SgNode] = {}
+    for node in applier.find_all(parsed.root, rule.core.config):
+        span = node.range()
+        known.setdefault((span.start.index, span.end.index), node)
+    nodes = tuple(known.get((edit.match_start, edit.match_end)) for edit in applied)
     return Step(rule, parsed, edits, nodes, text, found.n_matches, tidied)
 
 
 def written(source: str, edits: Sequence[MatchEdit]) -> str:
     """A text with edits made, before any tidying."""
     return splice(source, ((edit.start, edit.end, edit.text) for edit in edits))
-
-
-def _nodes_at(parsed: ParsedCode, rule: CompiledRule, edits: list[cli.CliEdit]) -> tuple[SgNode | None, ...]:
-    """The nodes that our own tree has where the command line matched."""
-    known: dict[tuple[int, int], SgNode] = {}
-    for node in applier.find_all(parsed.root, rule.core.config):
-        span = node.range()
-        known.setdefault((span.start.index, span.end.index), node)
-    return tuple(known.get((edit.match_start, edit.match_end)) for edit in edits)
 
 
 def _tidied(

@@ -124,7 +124,14 @@ def _core(rule: Mapping[str, Any], language: Language, outer: Mapping[str, Any],
     for key in ("constraints", "transform"):
         if rule.get(key) is not None:
             config[key] = rule[key]
-    utils = _merged_utils(rule, outer, where)
+    # The rule's own utils and those it inherits (a rewriter sees the rule's).
+    own = rule.get("utils") if rule.get("utils") is not None else {}
+    if not isinstance(own, dict):
+        raise BadRule(f"{where}`utils` must be a mapping, got {describe(own)}")
+    for name in own:
+        if name in outer:
+            raise BadRule(f"{where}the util `{name}` is defined in the rule already; choose another name")
+    utils = {**outer, **own}
     if utils:
         config["utils"] = utils
     for key in ("constraints", "transform"):
@@ -138,17 +145,6 @@ def _core(rule: Mapping[str, Any], language: Language, outer: Mapping[str, Any],
             raise BadRule(where + explain.undefined(constrained, "constraints", variables))
     every = _check_transforms(transforms, variables, where)
     return Core(config, frozenset(every), transforms, tuple(_fixes(rule.get("fix"), language, where)))
-
-
-def _merged_utils(rule: Mapping[str, Any], outer: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The rule's own utils and those it inherits (a rewriter sees the rule's)."""
-    own = rule.get("utils") if rule.get("utils") is not None else {}
-    if not isinstance(own, dict):
-        raise BadRule(f"{where}`utils` must be a mapping, got {describe(own)}")
-    for name in own:
-        if name in outer:
-            raise BadRule(f"{where}the util `{name}` is defined in the rule already; choose another name")
-    return {**outer, **own}
 
 
 def _utils(rule: Mapping[str, Any]) -> dict[str, Any]:

@@ -63,20 +63,16 @@ def indent_at(text: str, offset: int) -> int:
     """
     start = text.rfind("\n", max(0, offset - LOOK_BACK_BYTES), offset) + 1
     if start == 0 and offset > 0:
-        return _indent_without_newline(text, offset)
+        head = text[:offset]
+        if len(head.encode("utf-8", "surrogatepass")) > LOOK_BACK_BYTES:
+            return 0
+        return len(head) - len(head.lstrip(" "))
     if not text.isascii() and len(text[start:offset].encode("utf-8", "surrogatepass")) >= LOOK_BACK_BYTES:
         return 0
     end = start
     while end < offset and text[end] == " ":
         end += 1
     return end - start
-
-
-def _indent_without_newline(text: str, offset: int) -> int:
-    head = text[:offset]
-    if len(head.encode("utf-8", "surrogatepass")) > LOOK_BACK_BYTES:
-        return 0
-    return len(head) - len(head.lstrip(" "))
 
 
 def reindent(text: str, old: int, new: int) -> str:

@@ -132,7 +132,14 @@ def _task(folder: Path) -> Method | None:
         return None
     source = tests[0].with_name(tests[0].name.removesuffix("_test.py") + ".py")
     try:
-        facts = _constants(tests[0].read_text(encoding="utf-8"))
+        # The names that a test file assigns constants to: what it checks, without running it.
+        facts = {
+            node.targets[0].id: node.value.value
+            for node in ast.walk(ast.parse(tests[0].read_text(encoding="utf-8")))
+            if isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Name)
+            and isinstance(node.value, ast.Constant)
+        }
         code = source.read_text(encoding="utf-8").replace("\r\n", "\n")
         instruction = (folder / ".docs" / "instructions.md").read_text(encoding="utf-8").strip()
     except (OSError, SyntaxError, ValueError):
@@ -140,17 +147,6 @@ def _task(folder: Path) -> Method | None:
     if any(name not in facts for name in _CONSTANTS):
         return None
     return Method(folder.name, source, code, instruction, *(facts[name] for name in _CONSTANTS))
-
-
-def _constants(test: str) -> dict[str, Any]:
-    """The names that a test file assigns constants to: what it checks, without running it."""
-    return {
-        node.targets[0].id: node.value.value
-        for node in ast.walk(ast.parse(test))
-        if isinstance(node, ast.Assign)
-        and isinstance(node.targets[0], ast.Name)
-        and isinstance(node.value, ast.Constant)
-    }
 
 
 def item(task: Method, track: str, style: Style) -> Item:

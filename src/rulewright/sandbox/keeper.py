@@ -149,7 +149,8 @@ class Keeper:
     def _kill(self, pid: int) -> None:
         cgroups = self._workers.pop(pid)
         _signal(pid)
-        _wait(pid)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, 0)
         self._kill_strays(cgroups)
         self._busy += remove_cgroups(cgroups, _SOON_S)
 
@@ -274,11 +275,6 @@ def _remove_cgroup(path: str) -> bool:
 def _signal(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-
-
-def _wait(pid: int) -> None:
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, 0)
 
 
 if __name__ == "__main__":

@@ -58,18 +58,14 @@ def dice(a: Sequence[RuleNode], b: Sequence[RuleNode]) -> float:
     total = sum(node.size for node in (*a, *b))
     if a == b or not total:
         return 1.0
-    return 2 * _in_sequence(a, b) / total
-
-
-def _in_sequence(a: Sequence[RuleNode], b: Sequence[RuleNode]) -> float:
-    """The best total match that keeps order on both sides: documents run one after another."""
+    # The best total match that keeps order on both sides: documents run one after another.
     above = [0.0] * (len(b) + 1)
     for left in a:
         row = [0.0]
         for j, right in enumerate(b):
             row.append(max(above[j + 1], row[j], above[j] + match(left, right)))
         above = row
-    return above[-1]
+    return 2 * above[-1] / total
 
 
 def match(a: RuleNode, b: RuleNode) -> float:

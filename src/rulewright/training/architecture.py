@@ -93,7 +93,14 @@ class Architecture:
         base = adapter_base(str(folder))
         if base is not None:
             return cls.of(base)
-        return cls.of_config(str(folder), _read_json(folder / "config.json"))
+        path = folder / "config.json"
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{path}: cannot be read ({error})", "is the checkpoint complete?") from error
+        if not isinstance(values, dict):
+            raise UsageError(f"{path}: expected a JSON object", "is the checkpoint complete?")
+        return cls.of_config(str(folder), values)
 
     @classmethod
     def of_config(cls, name: str, values: Mapping[str, Any]) -> Self:
@@ -165,16 +172,6 @@ class Architecture:
                 f"download it first, or plan with one of: {', '.join(KNOWN_MODELS)}",
             )
         return replace(cls.of_config(model, known), name=model)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: cannot be read ({error})", "is the checkpoint complete?") from error
-    if not isinstance(values, dict):
-        raise UsageError(f"{path}: expected a JSON object", "is the checkpoint complete?")
-    return values
 
 
 def _plain_name(model: str) -> str:

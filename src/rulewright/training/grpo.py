@@ -291,7 +291,9 @@ class PolicyTrainer(GRPOTrainer):
             missing = self._most(wanted - len(kept)) if self.sampling.enabled else 0
             if missing <= 0 or n_rounds >= self.sampling.max_rounds:
                 break
-            inputs = self._fresh(missing)
+            # Draw prompts for another round, each repeated for its group.
+            rows = self.stream.take(missing, self.accelerator.process_index, self.accelerator.num_processes)
+            inputs = [dict(self.train_dataset[row]) for row in rows for _ in range(self.num_generations)]
         made.n_kept, made.n_flat = len(kept), len(flat)
         self._log_sampling(made, n_rounds)
         return self._joined(kept, flat, wanted)
@@ -338,11 +340,6 @@ class PolicyTrainer(GRPOTrainer):
     def _most(self, n: int) -> int:
         """The largest of a number over all ranks, so that all decide alike."""
         return int(self.accelerator.gather(torch.tensor([n], device=self.accelerator.device)).max().item())
-
-    def _fresh(self, n_prompts: int) -> list[dict[str, Any]]:
-        """Draw prompts for another round, each repeated for its group."""
-        rows = self.stream.take(n_prompts, self.accelerator.process_index, self.accelerator.num_processes)
-        return [dict(self.train_dataset[row]) for row in rows for _ in range(self.num_generations)]
 
     def _joined(self, kept: list[_Group], flat: list[_Group], wanted: int) -> dict[str, Any]:
         """One batch of `wanted` groups, with its number of loss tokens over all ranks."""

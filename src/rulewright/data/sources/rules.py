@@ -48,7 +48,11 @@ def rows_of(paths: Sequence[Path]) -> Iterator[dict[str, Any]]:
             near = (folder for folder in path.parents[:4] if (folder / _CONFIG).is_file())
             yield from _pack_rows(next(near, path.parent), path)
         elif path.name.endswith((".jsonl", ".jsonl.gz")):
-            yield from _catalog_rows(path)
+            for line in jsonl.read_lines(path):
+                if line.value is None:
+                    yield {"path": f"{path}:{line.number}", "problem": line.problem}
+                else:
+                    yield _catalog_row(line.value)
         else:
             raise UsageError(
                 f"{path}: no rule file, rule pack or catalog",
@@ -176,14 +180,6 @@ def _named(value: Any) -> set[str]:
         found = {value["matches"]} if isinstance(value.get("matches"), str) else set()
         return found.union(*map(_named, value.values()))
     return set().union(*map(_named, value)) if isinstance(value, list) else set()
-
-
-def _catalog_rows(path: Path) -> Iterator[dict[str, Any]]:
-    for line in jsonl.read_lines(path):
-        if line.value is None:
-            yield {"path": f"{path}:{line.number}", "problem": line.problem}
-        else:
-            yield _catalog_row(line.value)
 
 
 def _catalog_row(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,7 +36,11 @@ def run(entry: Entry, workspace: str, tests: str) -> int:
     argv = [a.replace("{ws}", workspace).replace("{tests}", tests) for a in entry.argv]
     _set_environment(workspace)
     if entry.kind == "argv":
-        return _exec(argv)
+        try:
+            os.execvpe(argv[0], argv, dict(os.environ))
+        except OSError as error:
+            os.write(2, f"{argv[0]}: {error.strerror}\n".encode())
+        return 127
     how = entry.how or entry.kind
     _renew_streams()
     _set_path(workspace, first=how == "script")
@@ -49,14 +53,6 @@ def run(entry: Entry, workspace: str, tests: str) -> int:
         "unittest": lambda: _run_unittest(argv),
     }
     return _leave(actions[how])
-
-
-def _exec(argv: list[str]) -> int:
-    try:
-        os.execvpe(argv[0], argv, dict(os.environ))
-    except OSError as error:
-        os.write(2, f"{argv[0]}: {error.strerror}\n".encode())
-    return 127
 
 
 def _set_environment(workspace: str) -> None:
@@ -132,20 +128,16 @@ def _run_unittest(argv: list[str]) -> int:
     sys.argv = ["unittest", *argv]
     suite = unittest.TestSuite()
     for path in argv:
-        suite.addTests(unittest.defaultTestLoader.loadTestsFromModule(_load_file(path)))
+        name = os.path.splitext(os.path.basename(path))[0]
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None:
+            raise ImportError(f"cannot import {path}")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+        suite.addTests(unittest.defaultTestLoader.loadTestsFromModule(module))
     result = unittest.TextTestRunner(stream=sys.stderr).run(suite)
     return 0 if result.wasSuccessful() else 1
-
-
-def _load_file(path: str) -> types.ModuleType:
-    name = os.path.splitext(os.path.basename(path))[0]
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"cannot import {path}")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def _leave(action: Callable[[], int]) -> int:
@@ -155,7 +147,12 @@ def _leave(action: Callable[[], int]) -> int:
     except SystemExit as leaving:
         code = _exit_code(leaving)
     except BaseException as error:
-        _show(error)
+        # Print the traceback as Python would, without the frames of this module.
+        trace = error.__traceback__
+        while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OWN_FOLDER):
+            trace = trace.tb_next
+        error.__traceback__ = trace
+        sys.excepthook(type(error), error, trace)
         code = 130 if isinstance(error, KeyboardInterrupt) else 1
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
@@ -174,12 +171,3 @@ def _exit_code(leaving: SystemExit) -> int:
         return leaving.code
     sys.stderr.write(f"{leaving.code}\n")
     return 1
-
-
-def _show(error: BaseException) -> None:
-    """Print the traceback as Python would, without the frames of this module."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OWN_FOLDER):
-        trace = trace.tb_next
-    error.__traceback__ = trace
-    sys.excepthook(type(error), error, trace)

@@ -106,7 +106,9 @@ def confine(walls: Walls, limits: Limits, prepared: Any, workspace: str) -> None
     if walls.tier == "landlock":
         landlock.restrict((*walls.readable, "/proc/self"), (workspace,), _DEVICES)
     if walls.tier != "unsafe":
-        kernel.set_capabilities(_kept(walls))
+        # Reading another user's interpreter may need one capability; Landlock bounds what it reads.
+        reading = walls.tier == "landlock" and _has_reading_capability()
+        kernel.set_capabilities(frozenset({kernel.CAP_DAC_READ_SEARCH}) if reading else frozenset())
         seccomp.install(prepared)
     # Its own /proc/self must look as usual to it.
     kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
@@ -115,12 +117,6 @@ def confine(walls: Walls, limits: Limits, prepared: Any, workspace: str) -> None
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def _kept(walls: Walls) -> frozenset[int]:
-    """Reading another user's interpreter may need one capability; Landlock bounds what it reads."""
-    reading = walls.tier == "landlock" and _has_reading_capability()
-    return frozenset({kernel.CAP_DAC_READ_SEARCH}) if reading else frozenset()
 
 
 def _has_reading_capability() -> bool:

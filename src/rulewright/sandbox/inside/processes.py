@@ -62,7 +62,8 @@ def kill_descendants() -> list[tuple[int, int]]:
         alive = descendants()
         for number in (signal.SIGSTOP, signal.SIGKILL):
             for pid in alive:
-                _signal(pid, number)
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, number)
         time.sleep(0.001)
         ended += reap()
     return ended
@@ -75,11 +76,6 @@ def _has_children() -> bool:
     except ChildProcessError:
         return False
     return True
-
-
-def _signal(pid: int, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, number)
 
 
 def reap() -> list[tuple[int, int]]:
