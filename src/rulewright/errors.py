@@ -52,6 +52,7 @@ class MissingDependency(UsageError, ImportError):
             f"{package} is not installed, and {needed_for} needs it",
             f"pip install 'rulewright[{extra}]'",
         )
+        self.args = (package, needed_for, extra)  # what pickle makes it of again, in another process
 
 
 def first_line(error: BaseException) -> str:

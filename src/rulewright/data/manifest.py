@@ -34,7 +34,7 @@ def check(path: Path) -> list[str]:
             elif file_sha256(file) != digest:
                 differences.append(f"{name}: has changed (SHA-256 differs)")
     if differences or value.get("filtered", True):
-        return differences  # by a condition of the trainer's own, so it cannot be mixed again here
+        return differences  # mixed by a condition that the manifest does not hold
     entries = [MixEntry.model_validate(entry) for entry in value["entries"]]
     try:
         again = mix(entries, value["seed"], value["limit"], value["policy"]).manifest()

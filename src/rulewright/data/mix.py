@@ -12,7 +12,7 @@ import hashlib
 import random
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -94,13 +94,7 @@ class Mix:
     """
 
     def __init__(
-        self,
-        entries: Sequence[MixEntry],
-        parts: list[_Part],
-        seed: int,
-        limit: int | None,
-        policy: Policy,
-        filtered: bool,
+        self, entries: Sequence[MixEntry], parts: list[_Part], seed: int, limit: int | None, policy: Policy
     ) -> None:
         self._parts, self._seed = parts, seed
         self._asked = {
@@ -108,7 +102,7 @@ class Mix:
             "seed": seed,
             "limit": limit,
             "policy": policy,
-            "filtered": filtered,
+            "filtered": False,
         }
         total_weight = sum(entry.weight for entry in entries)
         shares = [entry.weight / total_weight for entry in entries]
@@ -189,7 +183,6 @@ def mix(
     seed: int = 0,
     limit: int | None = None,
     policy: Policy = "undersample",
-    keep: Callable[[NormalizedRecord], bool] | None = None,
     training: bool = True,
 ) -> Mix:
     """Mix records of several sources by weight.
@@ -201,7 +194,6 @@ def mix(
         policy: `undersample`: exact weights, no record twice (the scarcest source sets the
             size); `repeat`: exact weights, every record of the most plentiful source once,
             others repeated; `all`: every record once, weights ignored.
-        keep: a further condition on records.
         training: refuse evaluation-only sources.
 
     Raises:
@@ -210,8 +202,8 @@ def mix(
     """
     if not entries:
         raise UsageError("the mix is empty: no source is named", "give at least one entry with `path:`")
-    parts = [_index(entry, keep, training) for entry in entries]
-    return Mix(entries, parts, seed, limit, policy, filtered=keep is not None)
+    parts = [_index(entry, training) for entry in entries]
+    return Mix(entries, parts, seed, limit, policy)
 
 
 MADE_BY: Final = "write it first (`rulewright ingest`, `synth`, `mine`, `teacher run`)"
@@ -240,7 +232,7 @@ def resolve(path: str, made_by: str = MADE_BY) -> list[Path]:
     return [jsonl.require_file(file) for file in found]
 
 
-def _index(entry: MixEntry, keep: Callable[[NormalizedRecord], bool] | None, training: bool) -> _Part:
+def _index(entry: MixEntry, training: bool) -> _Part:
     files = resolve(entry.path)
     index: array[int] = array("Q")
     digests: dict[str, str] = {}
@@ -249,7 +241,7 @@ def _index(entry: MixEntry, keep: Callable[[NormalizedRecord], bool] | None, tra
         with path.open("rb") as stream:
             for line_number, raw in enumerate(stream, start=1):
                 digest.update(raw)
-                if raw.strip() and _wanted(entry, keep, training, raw, f"{path}:{line_number}"):
+                if raw.strip() and _wanted(entry, training, raw, f"{path}:{line_number}"):
                     index.extend((number, offset))
                 offset += len(raw)
         digests[str(path)] = digest.hexdigest()
@@ -261,9 +253,7 @@ def _index(entry: MixEntry, keep: Callable[[NormalizedRecord], bool] | None, tra
     return _Part(files, index, digests)
 
 
-def _wanted(
-    entry: MixEntry, keep: Callable[[NormalizedRecord], bool] | None, training: bool, raw: bytes, place: str
-) -> bool:
+def _wanted(entry: MixEntry, training: bool, raw: bytes, place: str) -> bool:
     """Whether the entry takes a line; validated here, so that no later pass meets an invalid record."""
     try:
         record = NormalizedRecord.model_validate_json(raw)
@@ -278,7 +268,7 @@ def _wanted(
             f"{place}: the record is from {source}, which is for evaluation only",
             "name another file: its license forbids training on it",
         )
-    return entry.takes(record) and (keep is None or keep(record))
+    return entry.takes(record)
 
 
 def _counts(sizes: list[int], shares: list[float], limit: int | None, policy: Policy) -> list[int]:

@@ -50,14 +50,13 @@ update ::= "\n<state_update>{\"decisions\": " strings ", \"constraints\": " stri
 
 
 @cache
-def action_grammar(language: Language, depth: int = DEPTH) -> str:
+def action_grammar(language: Language) -> str:
     """The grammar of a whole answer; its start is `root`.
 
     Args:
         language: of the code; the action must name it.
-        depth: as in `rule_schema`.
     """
-    schema = rule_schema(language, depth)
+    schema = rule_schema(language, DEPTH)
     writer = _Writer(schema["$defs"])
     document = writer.document(schema)
     opening = f'{{"action": {{"type": "ast_grep", "language": "{language}", "mode": "yaml", "rule_yaml": "'

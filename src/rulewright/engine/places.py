@@ -219,11 +219,6 @@ def _breaks(text: str) -> list[int]:
     return [found.start() for found in _LINE_END.finditer(text)]
 
 
-def words(root: SgNode, start: int, end: int) -> tuple[str, ...]:
-    """Names and literals that a range of a text touches, each once, in order; no keywords."""
-    return _words(leaves(root, [(start, end)], comments=False)[0])
-
-
 def _words(tokens: Sequence[SgNode]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(node.text() for node in tokens if _is_word(node)))
 

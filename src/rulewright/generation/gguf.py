@@ -59,9 +59,9 @@ class Header:
     def architecture(self) -> str:
         return str(self.metadata.get("general.architecture", ""))
 
-    def value(self, key: str, default: Any = None) -> Any:
+    def value(self, key: str) -> Any:
         """A value of the architecture's own, e.g. `block_count`."""
-        return self.metadata.get(f"{self.architecture}.{key}", default)
+        return self.metadata.get(f"{self.architecture}.{key}")
 
 
 def checkpoint(model: str) -> str:

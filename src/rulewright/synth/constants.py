@@ -94,47 +94,33 @@ def change_import(code: Code, rng: random.Random) -> Proposal | None:
     node = rng.choice(found)
     match code.language:
         case "python":
-            module = node.field("module_name")
-            if module is None or node.kind() != "import_from_statement" or module.text().startswith("."):
+            source = node.field("module_name")
+            if node.kind() != "import_from_statement" or (source and source.text().startswith(".")):
                 return None
-            new, start = module.text(), span(module)[0]
-            old = naming.other_module(new, code.names, code.text, rng, ".")
-            if old is None or "(" in node.text() or "*" in node.text():
-                return None
-            rule = rule_of(f"from {old} import $$$NAMES", f"from {new} import $$$NAMES")
-            return proposal(code, [(start, start + len(new), old)], rule, old=old, new=new)
-        case "javascript" | "typescript" | "tsx":
-            source = node.field("source")
-            if source is None:
-                return None
-            quote, new = source.text()[0], source.text()[1:-1]
-            old = naming.other_module(new, code.names, code.text, rng, "/")
-            if old is None:
-                return None
-            rule = rule_of(f"{quote}{old}{quote}", f"{quote}{new}{quote}")
-            return proposal(code, [(*span(source), f"{quote}{old}{quote}")], rule, old=old, new=new)
         case "java":
-            path = next((child for child in node.children() if child.kind() == "scoped_identifier"), None)
-            if path is None:
-                return None
-            new = path.text()
-            old = naming.other_module(new, code.names, code.text, rng, ".")
-            if old is None:
-                return None
-            pattern = {"context": f"import {old};", "selector": "scoped_identifier"}
-            return proposal(code, [(*span(path), old)], rule_of(pattern, new), old=old, new=new)
+            source = next((child for child in node.children() if child.kind() == "scoped_identifier"), None)
         case "go":
             source = node.field("path")
-            if source is None:
-                return None
-            new = source.text()[1:-1]
-            old = naming.other_module(new, code.names, code.text, rng, "/")
-            if old is None:
-                return None
-            return proposal(
-                code, [(*span(source), f'"{old}"')], rule_of(f'"{old}"', f'"{new}"'), old=old, new=new
-            )
-    return None
+        case "javascript" | "typescript" | "tsx":
+            source = node.field("source")
+        case _:
+            source = None
+    if source is None:
+        return None
+    is_name = code.language in ("python", "java")
+    new = source.text() if is_name else source.text()[1:-1]
+    old = naming.other_module(new, code.names, code.text, rng, "." if is_name else "/")
+    if old is None:
+        return None
+    quote = "" if is_name else '"' if code.language == "go" else source.text()[0]
+    rule = rule_of(f"{quote}{old}{quote}", f"{quote}{new}{quote}")
+    if code.language == "python":
+        if "(" in node.text() or "*" in node.text():
+            return None
+        rule = rule_of(f"from {old} import $$$NAMES", f"from {new} import $$$NAMES")
+    elif code.language == "java":
+        rule = rule_of({"context": f"import {old};", "selector": "scoped_identifier"}, new)
+    return proposal(code, [(*span(source), f"{quote}{old}{quote}")], rule, old=old, new=new)
 
 
 def change_decorator(code: Code, rng: random.Random) -> Proposal | None:
