@@ -121,7 +121,9 @@ def load(
     """
     path, overrides, rest = _split(argv)
     given = _check(cls, *_read(path, overrides))
-    defaults = {name: given.get(name, _default(field)) for name, field in cls.model_fields.items()}
+    fields = cls.model_fields.items()
+    defaults = {name: field.get_default(call_default_factory=True) for name, field in fields} | given
+    defaults = {name: tyro.MISSING if v is PydanticUndefined else v for name, v in defaults.items()}
     if {"-h", "--help"} & set(rest):
         source = f"\n\nThe values in [ ] are those of {path}." if path else ""
         console.emit(helptext.page(cls, defaults, prog, description + source, examples))
@@ -251,12 +253,6 @@ def _spelled(cls: type[BaseModel], argv: Sequence[str]) -> list[str]:
             value = items.pop(0)
         words += [flag, _STATES.get(value.lower(), value) if value else "True"]
     return words
-
-
-def _default(field: Any) -> Any:
-    if field.default_factory is not None:
-        return field.default_factory()
-    return tyro.MISSING if field.default is PydanticUndefined else field.default
 
 
 def _split(argv: Sequence[str]) -> tuple[Path | None, list[str], list[str]]:

@@ -209,7 +209,8 @@ def check_document(document: Any, where: str, complete: bool) -> dict[str, Any]:
         )
     for key in document:
         if key not in DOCUMENT_FIELDS:
-            near = _misplaced(key) or did_you_mean(key, DOCUMENT_FIELDS)
+            belongs = f"; `{key}` belongs under `rule:`"
+            near = belongs if key in RULE_KEYS else did_you_mean(key, DOCUMENT_FIELDS)
             raise Refused(Verdict.BAD_RULE, f"{where}unknown field `{key[:60]}`{near}")
     for key in ("language", "rule") if complete else ("rule",):
         if key not in document:
@@ -217,10 +218,6 @@ def check_document(document: Any, where: str, complete: bool) -> dict[str, Any]:
     _check_inert(document, where)
     # In a rule file an absent option may be written as null.
     return {k: v for k, v in document.items() if v is not None or k in ("id", "language", "rule")}
-
-
-def _misplaced(key: str) -> str:
-    return f"; `{key}` belongs under `rule:`" if key in RULE_KEYS else ""
 
 
 def _check_inert(document: Mapping[str, Any], where: str) -> None:

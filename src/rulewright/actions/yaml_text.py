@@ -42,7 +42,9 @@ def _entry(head: str, value: Any, indent: int) -> list[str]:
     if isinstance(value, list | tuple) and value:
         return [head, *_sequence(value, indent + 2)]
     if isinstance(value, str) and _blockable(value):
-        return _block(head, value, indent + 2)
+        mark = "|" if value.endswith("\n") else "|-"
+        body = value.removesuffix("\n").split("\n")
+        return [f"{head} {mark}", *(" " * (indent + 2) + line if line else "" for line in body)]
     return [f"{head} {_inline(value)}"]
 
 
@@ -76,12 +78,6 @@ def _blockable(text: str) -> bool:
     if not lines[0] or lines[0][0] in " \t" or text.endswith("\n\n"):
         return False
     return not _UNSAFE_IN_BLOCK.search(text)
-
-
-def _block(head: str, text: str, indent: int) -> list[str]:
-    mark = "|" if text.endswith("\n") else "|-"
-    body = text.removesuffix("\n").split("\n")
-    return [f"{head} {mark}", *(" " * indent + line if line else "" for line in body)]
 
 
 def _scalar(text: str) -> str:

@@ -150,6 +150,12 @@ def register() -> str:
     return ATTENTION
 
 
+def product_dtype(factor: torch.Tensor) -> torch.dtype:
+    """The format of a product: autocast's, else the factor's own."""
+    kind = factor.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else factor.dtype
+
+
 def attention(
     module: Any,
     query_BHQD: torch.Tensor,
@@ -168,13 +174,12 @@ def attention(
     usual = dropout == 0 and not options.get("softcap") and options.get("position_bias") is None
     scale = D**-0.5 if scaling is None else scaling
     if usual and query_BHQD.requires_grad and B * H * Q * key_BGKD.shape[2] <= _SAVED_SCORES:
-        kind = query_BHQD.device.type
-        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else query_BHQD.dtype
+        dtype = product_dtype(query_BHQD)
         if dtype == torch.bfloat16:
             causal = options.get("is_causal")
             bias = _bias(attention_mask, Q, key_BGKD.shape[2], module.is_causal if causal is None else causal)
             given = (query_BHQD.to(dtype), key_BGKD.to(dtype), value_BGKD.to(dtype))
-            with torch.autocast(kind, enabled=False):
+            with torch.autocast(query_BHQD.device.type, enabled=False):
                 return _Attention.apply(*given, bias, scale).transpose(1, 2), None
     if Q > 1 or not usual:
         from transformers.integrations.sdpa_attention import sdpa_attention_forward

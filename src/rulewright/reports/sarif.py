@@ -26,7 +26,10 @@ def sarif(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             "ruleId": row["kind"],
             "ruleIndex": kinds.index(row["kind"]),
             "level": row["level"],
-            "message": {"text": _message(row)},
+            "message": {
+                "text": f"{row['rule'] or 'the file'}: {row['detail']}"
+                + (f" ({row['where']})" if row["where"] else "")
+            },
             "locations": [
                 {
                     "physicalLocation": {
@@ -44,8 +47,3 @@ def sarif(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "version": "2.1.0",
         "runs": [{"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}],
     }
-
-
-def _message(row: Mapping[str, Any]) -> str:
-    where = f" ({row['where']})" if row["where"] else ""
-    return f"{row['rule'] or 'the file'}: {row['detail']}{where}"

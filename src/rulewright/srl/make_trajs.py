@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, islice, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -39,6 +39,8 @@ from rulewright.state.trajectory import TrajectoryStep
 from rulewright.verdict import Verdict
 
 Episode = list[TrajectoryStep]
+_TOGETHER: Final = 256
+"""Episodes executed together."""
 
 
 @dataclass
@@ -78,20 +80,19 @@ def _rows(path: Path, dropped: Counter[str]) -> Iterator[TrajectoryStep]:
             dropped["not_a_step"] += 1
 
 
-def sift(episodes: Iterable[Episode], engine: Engine, filters: TrajsConfig, batch: int = 256) -> Sifted:
+def sift(episodes: Iterable[Episode], engine: Engine, filters: TrajsConfig) -> Sifted:
     """Keep the steps that may teach.
 
     Args:
         episodes: whole ones, in order.
         engine: executes every kept action again.
         filters: beyond being verified.
-        batch: episodes executed together.
     """
     found = Sifted()
     taken: Counter[str] = Counter()
     seen: set[str] = set()
     stream = iter(episodes)
-    while some := list(islice(stream, batch)):
+    while some := list(islice(stream, _TOGETHER)):
         found.n_episodes += len(some)
         found.n_rows += sum(map(len, some))
         plausible = [_accepted(episode, filters, found.dropped) for episode in some]

@@ -19,6 +19,8 @@ from typing import Any, Final
 import torch
 from torch.nn import functional
 
+from rulewright.generation.cpu import product_dtype
+
 ROWS: Final = 256
 """Labels at once: their logits stay in the processor's cache, and products are large enough."""
 _PLAIN: Final = {
@@ -84,7 +86,7 @@ def _score(model: Any, temperature: float, args: tuple[Any, ...], options: dict[
         model.get_output_embeddings().weight,
         labels_BL[mask_BL],
         temperature,
-        _dtype(hidden_BLD),
+        product_dtype(hidden_BLD),
     )
 
     def spread(values_N: torch.Tensor) -> torch.Tensor:
@@ -106,12 +108,6 @@ def _pads_right(options: dict[str, Any]) -> bool:
     if mask_BL is None or mask_BL.ndim != 2 or options.get("position_ids") is not None:
         return False
     return bool((mask_BL[:, 1:] <= mask_BL[:, :-1]).all())
-
-
-def _dtype(hidden: torch.Tensor) -> torch.dtype:
-    """The format of the product: autocast's, else the hidden states' own."""
-    kind = hidden.device.type
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
 
 
 class _LabelScores(torch.autograd.Function):

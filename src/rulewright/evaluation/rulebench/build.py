@@ -44,8 +44,9 @@ def rows_of(
         elif (key := (row["group"], row["pre"], row["post"])) in found:
             left["duplicate"] += 1
         else:
+            named = "\0".join(str(row[field]) for field in ("repo", "group", "pre", "post"))
             found[key] = {
-                "id": _id(row),
+                "id": hashlib.sha256(named.encode("utf-8", "surrogatepass")).hexdigest()[:20],
                 "source": row["repo"],
                 **{k: v for k, v in row.items() if k != "repo"},
             }
@@ -61,11 +62,6 @@ def rows_of(
 def reasons(left: Counter[str]) -> str:
     """How many were left out for what, the most first."""
     return ", ".join(f"{n} {reason}" for reason, n in left.most_common())
-
-
-def _id(row: Json) -> str:
-    text = "\0".join(str(row[key]) for key in ("repo", "group", "pre", "post"))
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:20]
 
 
 def pin(rows: Sequence[Json], left: Counter[str]) -> Json:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from functools import partial
 
-from rulewright.data.schemas import Split
 from rulewright.data.splits import split_of
 from rulewright.evaluation.rulebench.items import BenchItem, Fixer, items_of
 from rulewright.mining.inputs import EditRow
@@ -40,9 +38,9 @@ def items(rate: float) -> list[BenchItem]:
         if isinstance(text, sources.Unusable) or split == "train":
             continue
         rng = random.Random(file.name)
-        usable = partial(_is_kept_for, split, rate)
+        usable = {name for name in kept if held_out(name, rate) == split}
         for window in windows.cut(text, "python", "statement", _LIMITS, rng):
-            for edit in maker.edits(window.text, (), rng, usable):
+            for edit in maker.edits(window.text, (), rng, usable.__contains__):
                 name = edit.sources[0]
                 if edit.shape == "negative":
                     noops["templates", name, "python"].append(edit.pre)
@@ -54,7 +52,3 @@ def items(rate: float) -> list[BenchItem]:
                         )
                     )  # fmt: skip
     return items_of(edits, noops)
-
-
-def _is_kept_for(split: Split, rate: float, template: str) -> bool:
-    return held_out(template, rate) == split
