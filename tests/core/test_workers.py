@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.waiting import wait_until
 
-from rulewright.errors import RulewrightError
+from rulewright.errors import MissingDependency, RulewrightError
 from rulewright.workers import WorkerFailed, ordered_map
 
 
@@ -36,6 +36,16 @@ def test_a_bug_is_a_traceback_and_a_death_is_told() -> None:
         list(ordered_map(chr, ["text"], 2))  # type: ignore[arg-type]
     with pytest.raises(RulewrightError, match="died with exit code 3"):
         list(ordered_map(os._exit, [3], 2))
+
+
+def _lack(package: str) -> None:
+    raise MissingDependency(package, "a worker", "train")
+
+
+def test_an_error_of_a_worker_arrives_with_its_hint() -> None:
+    with pytest.raises(MissingDependency, match="torch is not installed, and a worker needs it") as raised:
+        list(ordered_map(_lack, ["torch"], 2))
+    assert raised.value.hint == "pip install 'rulewright[train]'"
 
 
 def _square_die_or_sleep(n: int) -> int:

@@ -8,6 +8,7 @@ not being one of them.
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from typing import Any, Final
 
 from rulewright.actions.action import Rule
@@ -45,9 +46,7 @@ def parse(line: str) -> tuple[Language | None, Rule]:
         near = did_you_mean(strictness, STRICTNESS)
         raise Refused(Verdict.BAD_ACTION, f"unknown strictness `{strictness[:40]}`{near}")
     language = language_named(given["lang"], "-l: ") if "lang" in given else None
-    pattern, more = given["pattern"], {key: given[key] for key in ("selector", "strictness") if key in given}
-    matched = {"context": pattern, **more} if more else pattern
-    return language, {"rule": {"pattern": matched}, "fix": given["rewrite"]}
+    return language, {"rule": {"pattern": _pattern(given)}, "fix": given["rewrite"]}
 
 
 def _split(line: str) -> list[str]:
@@ -91,6 +90,11 @@ def _options(words: list[str]) -> dict[str, str]:
         given[name] = words[position + 1]
         position += 2
     return given
+
+
+def _pattern(given: Mapping[str, str]) -> str | dict[str, str]:
+    more = {key: given[key] for key in ("selector", "strictness") if key in given}
+    return {"context": given["pattern"], **more} if more else given["pattern"]
 
 
 def can_render(rules: tuple[Rule, ...]) -> bool:

@@ -43,7 +43,7 @@ MAX_TOGETHER: Final = 12
 
 
 @dataclass(frozen=True)
-class Task:
+class MiningTask:
     """One edit to mine, or the files of one commit."""
 
     edits: tuple[EditRow, ...]
@@ -86,7 +86,8 @@ def mine_stream(
 ) -> Iterator[Result]:
     """Mine each change (`changes`); results come in the order of the edits."""
     tasks = (
-        Task(change, tuple(_others(edit, change, known) for edit in change), budget_s) for change in edits
+        MiningTask(change, tuple(_others(edit, change, known) for edit in change), budget_s)
+        for change in edits
     )
     made = ordered_map(_mine, tasks, workers, engine=engine, limit_s=TASK_LIMIT_S, failed=_failed)
     return chain.from_iterable(made)
@@ -105,7 +106,7 @@ def _others(edit: EditRow, change: Sequence[EditRow], known: Known) -> tuple[str
     )
 
 
-def _mine(task: Task) -> list[Result]:
+def _mine(task: MiningTask) -> list[Result]:
     """What the files of a commit share comes first; what a file says by itself where that is not enough."""
     shared: list[Mined | None] = [None] * len(task.edits)
     if len(task.edits) > 1:
@@ -120,7 +121,7 @@ def _mine(task: Task) -> list[Result]:
     return results
 
 
-def _failed(task: Task, reason: str) -> list[Result]:
+def _failed(task: MiningTask, reason: str) -> list[Result]:
     return [_result(edit, nothing(reason)) for edit in task.edits]
 
 
