@@ -133,7 +133,7 @@ def _task(folder: Path) -> Method | None:
     source = tests[0].with_name(tests[0].name.removesuffix("_test.py") + ".py")
     try:
         # The names that a test file assigns constants to: what it checks, without running it.
-        facts = {
+        facts: dict[str, Any] = {
             node.targets[0].id: node.value.value
             for node in ast.walk(ast.parse(tests[0].read_text(encoding="utf-8")))
             if isinstance(node, ast.Assign)
