@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from rulewright import engine
 from rulewright.languages import Language
 from rulewright.mining import mine
+from rulewright.mining.learn.mined import MAX_CHARS
 from rulewright.mining.text.align import variants
 from rulewright.mining.text.tree import Tree
 
@@ -91,7 +92,7 @@ def test_other_files_lower_the_tier() -> None:
         ("", "a\n", "python", "empty"),
         ("a\0b", "c", "python", "binary"),
         ("a\r\n", "b\n", "python", "line ends"),
-        ("x" * 70_000, "y", "python", "longer than"),
+        ("x" * (MAX_CHARS + 1), "y", "python", "longer than"),
         ("a", "b", "other", "not supported"),
         ("a = '\ud800'", "b", "python", "Unicode"),
     ],
