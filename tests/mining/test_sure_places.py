@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from rulewright import cli
+from rulewright.actions.action import Action
+from rulewright.mining import doubts
+from rulewright.mining.diffs import Change
 
 
 class Case(NamedTuple):
@@ -184,3 +187,10 @@ def test_an_import_is_no_surer_than_the_uses_of_its_name(
     case = Case(".py", pre, pre.replace("Shape", "AnyShape"), other, "")
     rows, text, _ = like(tmp_path, case, capsys)
     assert text == other and len(rows) == 2
+
+
+def test_a_form_feed_ends_no_line() -> None:
+    """The line above the place is not made by the rule; the place is, whatever stands before both."""
+    action = Action("python", ({"rule": {"pattern": "old($A)"}, "fix": "new($A)"},), mode="rule")
+    change = Change(Path("a.py"), "python", "\fb = 2\na = old(1)\n", "\fb = 3\na = new(1)\n")
+    assert doubts.right(action, change) == {0}

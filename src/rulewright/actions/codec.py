@@ -22,6 +22,7 @@ from rulewright.actions.rule_text import (
     Refused,
     check_bounds,
     describe,
+    is_meant_as_rule,
     read_documents,
     rules_of,
 )
@@ -137,9 +138,7 @@ def refuse_length(text: str) -> Rejection | None:
 
 def _is_rule(value: Any) -> bool:
     """Whether a JSON object is a rule file (JSON is YAML), not the wire form."""
-    if not isinstance(value, dict) or "mode" in value or "type" in value:
-        return False
-    return "rule" in value or ("language" in value and "fix" in value)
+    return isinstance(value, dict) and is_meant_as_rule(value) and "mode" not in value and "type" not in value
 
 
 def _split_think(text: str) -> tuple[str, str]:

@@ -71,6 +71,11 @@ class Refused(Exception):
         self.rejection = Rejection(verdict, detail)
 
 
+def is_meant_as_rule(document: Mapping[str, Any]) -> bool:
+    """Whether a document is a rule, or was to be one: it says for which language, and what to write."""
+    return "rule" in document or ("language" in document and "fix" in document)
+
+
 def read_documents(text: str, bounds: yaml12.Bounds = BOUNDS) -> list[Any]:
     """Every document of a rule text as plain data, within the bounds.
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 from rulewright import jsonl, yaml12
 from rulewright.actions import Action, Rejection, parse_action
 from rulewright.actions.rule_file import name_of
-from rulewright.actions.rule_text import AST_GREP_NAMES
+from rulewright.actions.rule_text import AST_GREP_NAMES, is_meant_as_rule
 from rulewright.data import licenses
 from rulewright.data.drafts import Draft, Drop
 from rulewright.data.schemas import MAX_ELSEWHERE
@@ -85,7 +85,7 @@ def _pack_rows(root: Path, only: Path | None) -> Iterator[dict[str, Any]]:
                     texts += [text for text in document.get(key) or () if isinstance(text, str)]
             elif is_util and "rule" in document:
                 utils[str(document.get("id", ""))] = document["rule"]
-            elif _is_meant(document) and (only is None or file.samefile(only)):
+            elif is_meant_as_rule(document) and (only is None or file.samefile(only)):
                 rules.append((file, document))
     if not rules and (only is not None or not problems):
         raise UsageError(
@@ -95,11 +95,6 @@ def _pack_rows(root: Path, only: Path | None) -> Iterator[dict[str, Any]]:
     license = licenses.of_folder(root, 2)
     for file, document in rules:
         yield from _rule_rows(root, file, document, cases, utils, license)
-
-
-def _is_meant(document: Mapping[str, Any]) -> bool:
-    """Whether a document is a rule, or was to be one: it says for which language, and what to write."""
-    return "rule" in document or ("language" in document and "fix" in document)
 
 
 def _places(root: Path) -> list[tuple[Path, bool]]:
