@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from rulewright.mining.inputs import EditRow
+from rulewright.mining.learn.change import together
 from rulewright.mining.learn.corpus import MAX_TOGETHER, Known, changes, known_files, mine_stream
 
 
@@ -43,6 +45,31 @@ def test_what_two_files_of_a_commit_do_alike_is_their_rule() -> None:
     assert {one["reason"] for one in mined(renamed(1), renamed(2), renamed(3))} == {
         "shared by 3 files of its commit"
     }
+
+
+def test_files_that_hold_other_names_at_the_same_place_share_a_rule() -> None:
+    """What stands around a change is read in the file that the rule was learned from."""
+    names = ("UsageError", "Problem")
+    before = [f"from pkg.errors import {name}\n\nraise {name}\n" for name in names]
+    both = [edit(i, pre, f"from pkg.config import Section\n{pre}") for i, pre in enumerate(before)]
+    for change in (both, both[::-1]):
+        for found in mined(*change):
+            assert found["rules"][0]["rule"] == {"pattern": "from pkg.errors import $A"}
+            assert found["reason"] == "shared by 2 files of its commit"
+
+
+def test_a_fault_of_the_miner_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    def faulty(examples: Sequence[Any], *rest: Any) -> Any:
+        if "bound_3" in examples[0].post:
+            raise IndexError("list index out of range")
+        return together(examples, *rest)
+
+    monkeypatch.setattr("rulewright.mining.learn.corpus.together", faulty)
+    found = mined(renamed(1), renamed(2), odd(3, commit="d"), odd(4, commit="d"))
+    assert [one["tier"] for one in found] == ["train", "train", "reject", "reject"]
+    assert all(
+        "fault of the miner, please report: IndexError at test_commits.py:" in f["reason"] for f in found[2:]
+    )
 
 
 def test_files_of_two_commits_or_two_languages_share_nothing() -> None:

@@ -7,10 +7,12 @@ members of clusters are held in memory.
 from __future__ import annotations
 
 import heapq
+import traceback
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain, groupby, islice
+from pathlib import Path
 from typing import Any, Final
 
 from rulewright import engine
@@ -107,6 +109,16 @@ def _others(edit: EditRow, change: Sequence[EditRow], known: Known) -> tuple[str
 
 
 def _mine(task: MiningTask) -> list[Result]:
+    """Mine one change; a fault of the miner on it does not end the run over thousands of others."""
+    try:
+        return _mine_change(task)
+    except Exception as fault:
+        where = traceback.extract_tb(fault.__traceback__)[-1]
+        place = f"{Path(where.filename).name}:{where.lineno}"
+        return _failed(task, f"fault of the miner, please report: {type(fault).__name__} at {place}")
+
+
+def _mine_change(task: MiningTask) -> list[Result]:
     """What the files of a commit share comes first; what a file says by itself where that is not enough."""
     shared: list[Mined | None] = [None] * len(task.edits)
     if len(task.edits) > 1:

@@ -284,18 +284,15 @@ def _call_tier(rule: Rule, tier: Tier, reason: str) -> tuple[Tier, str]:
 
 
 def _with_roles(choice: _Choice, views: Sequence[_View]) -> Candidate:
-    """The candidate with the roles that it relies on, as long as it makes the same change."""
-    for number in sorted({number for number, _ in choice.parts}):
-        edit = views[number].edit
-        done = effect(edit, choice.candidate)
-        if done is None:
-            continue
-        better = guarded(edit, Found(choice.candidate, done)).candidate
-        again = _choice(better, views)
-        if again is not None and again.parts == choice.parts:
-            return better
-        break
-    return choice.candidate
+    """The candidate with the roles that its own text shows, as long as it changes the same places."""
+    candidate = choice.candidate
+    own = next((view.edit for view in views if view.edit.pre is candidate.anchor.tree), None)
+    done = effect(own, candidate) if own is not None else None
+    if own is None or done is None:
+        return candidate
+    better = guarded(own, Found(candidate, done)).candidate
+    again = _choice(better, views)
+    return better if again is not None and again.parts == choice.parts else candidate
 
 
 def _tier(
