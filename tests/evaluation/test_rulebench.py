@@ -144,6 +144,27 @@ def test_training_data_take_their_items_out(edit_file: Path, tmp_path: Path, cap
     assert json.loads(capsys.readouterr().out)["skipped"]["contaminated"] == 1
 
 
+@pytest.mark.parametrize(
+    ("source", "metadata"),
+    [
+        ("templates", {"source": "synth", "group": "json", "provenance": {"templates": ["fixer"]}}),
+        ("repo", {"source": "repo", "group": "fixer#option"}),
+    ],
+)
+def test_rules_that_training_records_were_made_by_are_left_out(
+    source: str, metadata: dict[str, Any], tmp_path: Path, capsys: Any
+) -> None:
+    """Another text of a rule that was trained on is no new question."""
+    rows = [{**vars(row), "source": source} for row in (*edits(), *_others())]
+    items, known = tmp_path / "edits.jsonl", tmp_path / "train.jsonl"
+    items.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    known.write_text(json.dumps({"instruction": "", "pre": "a", "post": "b", "metadata": metadata}), "utf-8")
+    argv = ["bench", "rules", "--miner", "--input", str(items), "--trained-on", str(known), "--json"]
+    assert main([*argv, "--out", str(tmp_path / "run")]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["skipped"]["known_rule"] == 1 and found["n_tasks"] == 1
+
+
 def test_a_model_is_asked_with_examples_and_sentence(
     oracle: Any, edit_file: Path, tmp_path: Path, capsys: Any
 ) -> None:

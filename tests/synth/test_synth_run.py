@@ -26,6 +26,7 @@ from rulewright.engine.parsing import parse
 from rulewright.errors import UsageError
 from rulewright.synth import collect, make, shards, siblings, sources, templates
 from rulewright.synth.collect import ShardRow
+from rulewright.synth.kinds import HOLD_OUT_RATE
 from rulewright.synth.speech import Speech
 from rulewright.verdict import Verdict
 
@@ -172,9 +173,9 @@ def test_no_code_stands_in_two_splits(made: Path) -> None:
 def test_held_out_templates_are_only_in_their_split(made: Path) -> None:
     for split, row in rows(made):
         for name in row["metadata"]["provenance"]["templates"]:
-            assert shards.held_out(name, 0.1) in (None, split)
+            assert shards.held_out(name, HOLD_OUT_RATE) in (None, split)
     names = [template.name for template in templates.packaged()]
-    held = [name for name in names if shards.held_out(name, 0.1)]
+    held = [name for name in names if shards.held_out(name, HOLD_OUT_RATE)]
     assert 0.03 < len(held) / len(names) < 0.25
 
 

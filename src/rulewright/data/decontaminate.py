@@ -63,7 +63,7 @@ class EvaluationIndex:
                     f"{path}: no code to compare with; its columns are {', '.join(columns)}",
                     f"expected at least one of {', '.join(_CODE)}",
                 )
-            for place, row in _rows(path):
+            for place, row in rows_in(path):
                 _enter(found, row, len(names))
                 metadata = row.get("metadata")
                 known = metadata if isinstance(metadata, Mapping) else {}
@@ -126,7 +126,7 @@ class EvaluationIndex:
         return found
 
 
-def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def rows_in(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     for unit in readers.number(readers.pieces(path)):
         for item in readers.items(unit):
             if not isinstance(item.value, Drop):

@@ -14,6 +14,7 @@ from rulewright.data.mix import MixEntry
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.errors import UsageError
 from rulewright.generation.open import AskingConfig, GeneratorConfig
+from rulewright.synth.kinds import HOLD_OUT_RATE
 
 # How fast an answer comes does not change which answer it is.
 _OPERATIONAL: Final = frozenset(
@@ -224,8 +225,8 @@ class RulesConfig(EvalConfig):
     miner: bool = False
     """The rule miner answers, instead of a model."""
     trained_on: list[Path] = Field(default_factory=list)
-    """Training records; items that overlap them are left out, and counted."""
-    hold_out_rate: float = Field(default=0.2, gt=0, lt=1)
+    """Training records; items of their rules, and items that overlap them, are left out and counted."""
+    hold_out_rate: float = Field(default=HOLD_OUT_RATE, gt=0, lt=1)
     """Share of the templates that training never saw; no higher than that of `synth`."""
     n_background: int = Field(default=40, ge=0)
     """Texts of other rules in which it is counted how often an answer fires."""

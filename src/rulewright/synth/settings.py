@@ -9,7 +9,7 @@ from pydantic import Field
 from rulewright.config import StageConfig
 from rulewright.data.schemas import MAX_ELSEWHERE
 from rulewright.languages import Language
-from rulewright.synth.kinds import SHAPES, GroupBy, Shape, WindowKind, Wording
+from rulewright.synth.kinds import HOLD_OUT_RATE, SHAPES, GroupBy, Shape, WindowKind, Wording
 
 
 class SynthConfig(StageConfig):
@@ -56,7 +56,7 @@ class SynthConfig(StageConfig):
     """Stop when there are so many records (all splits together); 0: use every file."""
     hold_out_templates: bool = True
     """Keep some templates and families whole for dev or test, so that edits never trained on can be asked."""
-    hold_out_rate: float = Field(default=0.1, gt=0, lt=1)
+    hold_out_rate: float = Field(default=HOLD_OUT_RATE, gt=0, lt=1)
     """What share of them, by hash: half for dev, half for test."""
     group_by: GroupBy = "package"
     """What must not straddle splits: the `package` a file belongs to, or each `file` by itself."""

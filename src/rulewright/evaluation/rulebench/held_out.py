@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
+from typing import Final
 
 from rulewright.data.splits import split_of
 from rulewright.evaluation.rulebench.items import BenchItem, Fixer, items_of
@@ -17,6 +18,8 @@ from rulewright.synth.make import Maker
 from rulewright.synth.shards import held_out
 from rulewright.synth.speech import Speech
 
+SOURCE: Final = "templates"
+"""What the items name as their source."""
 _LIMITS = windows.WindowLimits(max_chars=600, max_tokens=200)
 _PER_TEMPLATE = 60
 
@@ -43,11 +46,11 @@ def items(rate: float) -> list[BenchItem]:
             for edit in maker.edits(window.text, (), rng, usable.__contains__):
                 name = edit.sources[0]
                 if edit.shape == "negative":
-                    noops["templates", name, "python"].append(edit.pre)
+                    noops[SOURCE, name, "python"].append(edit.pre)
                 else:
                     edits.append(
                         EditRow(
-                            f"{name}:{len(edits)}", "templates", "python", kept[name].phrasings[0],
+                            f"{name}:{len(edits)}", SOURCE, "python", kept[name].phrasings[0],
                             edit.pre, edit.post, name, file.name, file.license,
                         )
                     )  # fmt: skip

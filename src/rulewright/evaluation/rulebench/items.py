@@ -56,6 +56,15 @@ class BenchItem:
     """Code of other rules' items, in which it is counted how often the answer fires."""
 
 
+def rule_key(source: str, group: str) -> str:
+    """Name the rule that a person wrote: a fixer with several options (`group#option`) is one.
+
+    >>> rule_key("pyupgrade", "fstrings#py38")
+    'pyupgrade:fstrings'
+    """
+    return f"{source}:{group.partition('#')[0]}"
+
+
 def items_of(edits: Iterable[EditRow], noops: Mapping[Fixer, Sequence[str]] | None = None) -> list[BenchItem]:
     """Make items of edits that share a fixer (`source` and `group`).
 
@@ -69,10 +78,9 @@ def items_of(edits: Iterable[EditRow], noops: Mapping[Fixer, Sequence[str]] | No
             by_fixer[edit.source, edit.group, edit.language].append(edit)
     found: list[BenchItem] = []
     for fixer, rows in sorted(by_fixer.items()):
-        # One fixer with several options is one rule that a person wrote.
-        key = f"{fixer[0]}:{fixer[1].partition('#')[0]}"
+        rule = rule_key(fixer[0], fixer[1])
         for change in _changes(rows):
-            found += [_item(part, key, (noops or {}).get(fixer, ())) for part in _parts(change)]
+            found += [_item(part, rule, (noops or {}).get(fixer, ())) for part in _parts(change)]
     return found
 
 

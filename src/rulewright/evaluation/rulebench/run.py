@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from statistics import fmean
 from typing import Any, Final
 
 from rulewright import jsonl
 from rulewright.actions import Action, is_literal, parse_response, render_response
-from rulewright.data.decontaminate import EvaluationIndex
+from rulewright.data.decontaminate import EvaluationIndex, rows_in
 from rulewright.data.drafts import Drop
 from rulewright.data.signatures import tokens
 from rulewright.data.splits import draw
@@ -20,7 +21,7 @@ from rulewright.evaluation.canitedit.run import GoldGenerator
 from rulewright.evaluation.harness import Answer, Benchmark, Item, Row
 from rulewright.evaluation.measures import RULES
 from rulewright.evaluation.rulebench import held_out
-from rulewright.evaluation.rulebench.items import BenchItem, items_of, noops_of, with_background
+from rulewright.evaluation.rulebench.items import BenchItem, items_of, noops_of, rule_key, with_background
 from rulewright.evaluation.settings import RulesConfig
 from rulewright.generation import Generator
 from rulewright.mining.inputs import Stream
@@ -56,12 +57,15 @@ class RuleBench(Benchmark[RulesConfig]):
             found = items_of(Stream(config.input), noops_of(config.input))
         else:
             found = held_out.items(config.hold_out_rate)
-        self.skipped = {"contaminated": 0, "no_sentence": 0}
+        self.skipped = {"contaminated": 0, "known_rule": 0, "no_sentence": 0}
         if config.trained_on:
-            index = EvaluationIndex.build(heldout.expand(config.trained_on))
-            clean = [item for item in found if not _is_known(item, index)]
-            self.skipped["contaminated"] = len(found) - len(clean)
-            found = clean
+            training = heldout.expand(config.trained_on)
+            known = _rules_in(training)
+            new = [item for item in found if item.group not in known]
+            self.skipped["known_rule"] = len(found) - len(new)
+            index = EvaluationIndex.build(training)
+            found = [item for item in new if not _is_known(item, index)]
+            self.skipped["contaminated"] = len(new) - len(found)
         if config.track != "examples":
             said = [item for item in found if item.instruction]
             self.skipped["no_sentence"] = len(found) - len(said)
@@ -185,6 +189,17 @@ def scores(engine: Engine, text: str, item: BenchItem) -> Row:
         row["fires"] = 100 * places / len(item.background)
         row["over_match"] = float(places > allowed(len(item.background)))
     return row
+
+
+def _rules_in(paths: Sequence[Path]) -> set[str]:
+    """The rules that training records were made by, as `BenchItem.group` names them."""
+    found: set[str] = set()
+    for row in (row for path in paths for _, row in rows_in(path)):
+        if isinstance(about := row.get("metadata"), dict):
+            made = about.get("provenance") or {}
+            found |= {rule_key(held_out.SOURCE, name) for name in made.get("templates") or ()}
+            found.add(rule_key(str(about.get("source")), str(about.get("group"))))
+    return found
 
 
 def _is_known(item: BenchItem, index: EvaluationIndex) -> bool:
