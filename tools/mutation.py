@@ -135,8 +135,15 @@ class Mutant:
 
 
 def places(room: str, source: Path, patterns: tuple[str, ...]) -> Iterator[Place]:
-    """All changes that are possible in the modules that the patterns name below `source`."""
-    for path in sorted({path for pattern in patterns for path in source.glob(pattern)}):
+    """All changes that are possible in the modules that the patterns name below `source`.
+
+    Raises:
+        FileNotFoundError: a pattern names no module.
+    """
+    found = {pattern: list(source.glob(pattern)) for pattern in patterns}
+    if missing := [pattern for pattern, paths in found.items() if not paths]:
+        raise FileNotFoundError(f"room {room}: no module of {source} matches {', '.join(missing)}")
+    for path in sorted({path for paths in found.values() for path in paths}):
         nodes = list(ast_nodes(get_ast(path.read_text(encoding="utf-8"))))
         module = str(path.relative_to(source))
         for kind, names in KINDS.items():
