@@ -63,6 +63,20 @@ def small_smollm2(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @pytest.fixture
+def same(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Compare a text with the one of a name in tests/golden, or write it."""
+
+    def compare(name: str, text: str) -> None:
+        path = ROOT / "tests/golden" / name
+        if request.config.getoption("--write-golden"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        assert text == path.read_text(encoding="utf-8")
+
+    return compare
+
+
+@pytest.fixture
 def count(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
     """Put a line of counts under the run's results, from whichever process the test runs in."""
     return lambda line: record_property("count", line)

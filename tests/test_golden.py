@@ -15,7 +15,6 @@ import pytest
 
 from rulewright import cli
 
-GOLDEN = Path(__file__).parent / "golden"
 PAGES = (
     "apply", "compare", "configs", "doctor", "ingest", "init", "merge", "show", "stats", "verify",
 )  # fmt: skip
@@ -53,20 +52,6 @@ MISTAKES = (
 )  # fmt: skip
 
 Same = Callable[[str, str], None]
-
-
-@pytest.fixture
-def same(request: pytest.FixtureRequest) -> Same:
-    """Compare a text with the golden one of a name, or write it."""
-
-    def compare(name: str, text: str) -> None:
-        path = GOLDEN / name
-        if request.config.getoption("--write-golden"):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        assert text == path.read_text(encoding="utf-8")
-
-    return compare
 
 
 @pytest.fixture

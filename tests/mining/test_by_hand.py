@@ -5,11 +5,15 @@ from __future__ import annotations
 import difflib
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rulewright import cli
+from rulewright.mining.by_hand import Learned
+from rulewright.mining.diffs import Change
+from rulewright.verdict import Place
 
 
 def change(folder: Path, name: str, pre: str, post: str, context: int = 3) -> None:
@@ -284,3 +288,13 @@ def test_a_method_of_ones_own_class_is_none_of_another(here: Path) -> None:
     (here / "src/b.py").write_text(other)
     cli.main(["edit", "--like", "hand.diff", "src", "--write"])
     assert (here / "src/b.py").read_text() == other
+
+
+def test_lines_that_the_diff_shows_are_known_in_the_file_as_it_is() -> None:
+    """Those that stayed, wherever they stand now, however often such a line stands in the file."""
+    pre = "old(a)\n" + "go()\n" * 300 + "last()\n"
+    change = Change(Path("a.py"), "python", pre, pre.replace("old(a)", "new(a)"), frozenset({2, 3, 302}))
+    for top, wanted in (("", {2, 3, 302}), ("# top\n", {3, 4, 303})):
+        learned = Learned((), (), (replace(change, now=top + pre),))
+        places = {line: Place(line, line, "", "", 0) for line in range(1, 305)}
+        assert {line for line, place in places.items() if learned.hides(Path("a.py"), place)} == wanted

@@ -18,7 +18,7 @@ from rulewright.errors import UsageError
 from rulewright.mining import Example, claim, diffs, inputs, mine_many
 from rulewright.mining.judge import background
 from rulewright.mining.learn.corpus import signature
-from rulewright.mining.learn.generalize import Prepared, generalize
+from rulewright.mining.learn.generalize import Prepared, anti_unify, generalize
 
 
 def example(pre: str, post: str) -> Example:
@@ -35,6 +35,23 @@ def test_what_differs_between_two_examples_becomes_a_variable() -> None:
     assert rules[0].exact == (0, 1) and rules[0].partial == ()
     action = rules[0].action("python")
     assert engine.apply(action, "return_(apply_all(f(x), mode=None))\n").post == "return_(run(f(x)))\n"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "pattern", "fix"),
+    [
+        # Lists of unlike length: their equal ends stay.
+        ("call(it, a(1), b(2), end)", "call(it, c(3), end)", "call(it, $$$A, end)", "fresh(it, $$$A, end)"),
+        # What is no item of a list is one node.
+        ("if Alpha.call(x): go()", "if Beta.call(x): go()", "$A.call(x)", "$A.fresh(x)"),
+    ],
+)  # fmt: skip
+def test_what_two_examples_have_in_common(one: str, other: str, pattern: str, fix: str) -> None:
+    pools = [
+        Prepared(example(f"{code}\n", f"{code}\n".replace("call", "fresh"))).pools for code in (one, other)
+    ]
+    found = [(rule.rule["rule"], rule.rule["fix"]) for rule in anti_unify(*pools)]
+    assert ({"pattern": pattern}, fix) in found
 
 
 def test_a_rule_that_another_example_contradicts_is_left_out() -> None:

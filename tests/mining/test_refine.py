@@ -55,6 +55,8 @@ def _is_sound(edit: Any, candidate: Candidate) -> bool:
                 "kind": "class_definition", "has": {"field": "name", "regex": "^A$"}, "stopBy": "end",
             }},
         ),
+        ("python", "f(a, 1)\nf(b, 1)\nf(c, 1)\n", "g(a, 1)\ng(b, 1)\nf(c, 1)\n", "f($A, $B)",
+         {"A": {"regex": "^(a|b)$"}}),
         ("python", "x = f(a, 1)\nf(a, 1)\n", "x = g(a, 1)\nf(a, 1)\n", "f($A, $B)",
          {"inside": {"kind": "assignment"}}),
         ("javascript", "f(a, 1)\nlet x = f(a, 1)\n", "g(a, 1)\nlet x = f(a, 1)\n", "f($A, $B)",
@@ -106,3 +108,12 @@ def test_too_many_wrong_places_are_not_told_apart(n: int, told: bool) -> None:
     done = effect(edit, candidate)
     assert done is not None and len(done.negatives) == n
     assert bool(list(refinements(edit, candidate, done))) is told
+
+
+@pytest.mark.parametrize(("n", "told"), [(60, True), (61, False)])
+def test_a_place_is_named_by_a_name_that_a_person_can_read(n: int, told: bool) -> None:
+    pre = f"class {'A' * n}:\n    x = f(a, 1)\nclass B:\n    x = f(a, 1)\n"
+    edit, candidate = proposed("python", pre, pre.replace("f(", "g(", 1), "f($A, $B)")
+    done = effect(edit, candidate)
+    assert done is not None
+    assert any("A" * n in better.key for better in refinements(edit, candidate, done)) is told

@@ -36,3 +36,13 @@ def test_one_good_general_rule_ends_the_search(pre: str, post: str, ends: bool) 
     fill(readings[0], one)
     assert solve(*trees, all_) is not None
     assert (all_.spent == one.spent) is ends, "the second reading costs more tries"
+
+
+@pytest.mark.parametrize(("n", "shapes"), [(5, ["pattern"] * 5), (6, ["run"])])
+def test_at_most_five_rules_make_an_edit(n: int, shapes: list[str]) -> None:
+    parts = ["v.k()", "z(v, 1)", "[v]", "not v", "v + 1", "y[v]"][:n]
+    pre = "".join(f"old_{i}(v)\nkeep_{i}()\n" for i in range(n))
+    post = "".join(f"{part}\nkeep_{i}()\n" for i, part in enumerate(parts))
+    plan = solve(Tree(pre, "python"), Tree(post, "python"), Budget(4000))
+    assert plan is not None and [step.candidate.shape for step in plan.steps] == shapes
+    assert plan.states[-1] == post

@@ -52,6 +52,8 @@ def replaced(pre: str, post: str, language: Language = "python") -> list[str]:
         # A sign to which one is put stands in every such string: nothing is proposed.
         ("'+'", "'+-'", []),
         ("10", "100", []),
+        # Both ends of a text, each a sign that stands twice in it.
+        ("'x y'", '"x y"', ["^' → \", y'$ → y\""]),
     ],
 )
 def test_what_is_replaced(pre: str, post: str, wanted: list[str]) -> None:

@@ -7,7 +7,6 @@ which the diff shows unchanged is not taken, and places in the rest of a changed
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,7 +23,7 @@ from rulewright.engine import places
 from rulewright.engine.parsing import parse
 from rulewright.errors import RulewrightError
 from rulewright.languages import Language
-from rulewright.mining import callees, doubts, imports, ties
+from rulewright.mining import callees, diffs, doubts, imports, ties
 from rulewright.mining.diffs import Change, lines_of
 from rulewright.mining.learn import cover
 from rulewright.mining.learn.mined import Tier, refuse
@@ -42,6 +41,12 @@ class Rule:
     reason: str
     roles: frozenset[str] = frozenset()
     """Of a class that becomes another one: how the change shows it used. Empty: it may be used in any way."""
+
+    @property
+    def written(self) -> AnyRule:
+        """The one rule of its document."""
+        [rule] = self.document.action.rules
+        return rule
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ class Learned:
     @property
     def worst(self) -> Rule:
         """The least trusted rule."""
-        return max(self.rules, key=lambda rule: _RANK[rule.tier])
+        return max(self.rules, key=lambda rule: _WORSE.index(rule.tier))
 
     def doubt(self, path: Path, place: Place) -> str:
         """Why a place is not sure; empty where it is."""
@@ -133,7 +138,8 @@ class Learned:
         return {}
 
 
-_RANK: Final = {"train": 0, "literal": 1, "reject": 2}
+_WORSE: Final = ("train", "literal", "reject")
+"""Tiers, each less trusted than the one before."""
 
 
 def learn(changes: Sequence[Change], budget_s: float) -> Learned:
@@ -188,7 +194,7 @@ def _needed(
     """The rules without those that the change comes out as well without, the least trusted first."""
     kept = list(found)
     missed = _missed([one.rule for one in kept], changes, language)
-    for one in sorted(found, key=lambda one: -_RANK[one.tier]):
+    for one in sorted(found, key=lambda one: -_WORSE.index(one.tier)):
         fewer = [other for other in kept if other is not one]
         if fewer and (now := _missed([rule.rule for rule in fewer], changes, language)) <= missed:
             kept, missed = fewer, now
@@ -276,7 +282,7 @@ def _whole(rules: Sequence[Rule], changes: Sequence[Change], language: Language)
         weak = [
             one
             for number, one in enumerate(sure)
-            if number not in right and not ties.is_import(one.document.action.rules[0], language)
+            if number not in right and not ties.is_import(one.written, language)
         ]
         if not weak:
             return made
@@ -333,15 +339,14 @@ def _for_members(
 def _together(rules: Sequence[Rule], n_learned: int, language: Language) -> list[Rule]:
     """A rule for an import is as good as the rules for its uses: its guards say where it holds."""
     beside = [
-        number >= n_learned or ties.is_import(rule.document.action.rules[0], language)
-        for number, rule in enumerate(rules)
+        number >= n_learned or ties.is_import(rule.written, language) for number, rule in enumerate(rules)
     ]
     uses = [rule for rule, is_import in zip(rules, beside, strict=True) if not is_import]
     made = []
     for rule, is_import in zip(rules, beside, strict=True):
-        words = ties.words(rule.document.action.rules[0])
-        own = [one for one in uses if ties.words(one.document.action.rules[0]) & words]
-        worst = max(own, key=lambda one: _RANK[one.tier], default=None)
+        words = ties.words(rule.written)
+        own = [one for one in uses if ties.words(one.written) & words]
+        worst = max(own, key=lambda one: _WORSE.index(one.tier), default=None)
         if is_import and worst is not None and rule.tier != "reject" and _is_guarded(rule):
             good = worst.tier == "train"
             reason = "goes and comes with its uses" if good else f"as its uses: {worst.reason}"
@@ -351,7 +356,7 @@ def _together(rules: Sequence[Rule], n_learned: int, language: Language) -> list
 
 
 def _is_guarded(rule: Rule) -> bool:
-    return "stopBy" in str(rule.document.action.rules[0]["rule"])
+    return "stopBy" in str(rule.written["rule"])
 
 
 def _missed(rules: Sequence[AnyRule], changes: Sequence[Change], language: Language) -> int:
@@ -424,10 +429,8 @@ def _changed_now(change: Change) -> set[int]:
 
 def _shown_now(change: Change) -> set[int]:
     """The lines of the file as it is that the diff shows unchanged."""
-    if change.now == change.pre:
-        return set(change.seen)
-    now: set[int] = set()
-    matcher = difflib.SequenceMatcher(None, change.pre.splitlines(), change.now.splitlines(), autojunk=False)
-    for a, b, size in matcher.get_matching_blocks():
-        now.update(b + i + 1 for i in range(size) if a + i + 1 in change.seen)
-    return now
+    old, now = diffs.lines(change.pre), diffs.lines(change.now)
+    shift = difftext.changed(old, now)
+    touched = {line for _, _, b0, b1 in shift for line in range(b0, b1)}
+    stayed = (line for line in range(len(now)) if line not in touched)
+    return {line + 1 for line in stayed if doubts.line_before(line, shift) + 1 in change.seen}

@@ -203,7 +203,7 @@ def _record(edit: EditRow, result: Result, slug: str, siblings: Siblings) -> Nor
     made = engine.apply(action, edit.pre)
     if made.post != edit.post:
         return None
-    named = re.sub(r"\W+", "-", edit.group.rsplit("/", 1)[-1].rsplit(":", 1)[-1]).strip("-")
+    named = re.sub(r"\W+", "-", re.split("[/:]", edit.group)[-1]).strip("-")
     instruction = edit.instruction or FALLBACK.format(named or edit.source)
     overlap = result["figures"]["instruction_overlap"]
     tags = ["mined", f"tier:{result['tier']}", *sorted({f"shape:{shape}" for shape in result["shapes"]})]

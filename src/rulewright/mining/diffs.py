@@ -215,7 +215,7 @@ def _name(line: str) -> str:
     ('b/umläut.py', 'a/x y.py')
     """
     name = line[4:].split("\t")[0].strip()
-    if len(name) < 2 or not name.startswith('"') or not name.endswith('"'):
+    if not name.startswith('"'):
         return name
     raw = _ESCAPE.sub(lambda found: _unescaped(found[1]), name[1:-1].encode("utf-8", "surrogateescape"))
     return os.fsdecode(raw)

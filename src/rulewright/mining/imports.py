@@ -114,7 +114,7 @@ def _split(text: str, language: Language) -> tuple[str, list[str]]:
         return "", []
     if language == "go":
         before = text[: string.start()].replace("import", "").strip()
-        return string[2], [before or string[2].rsplit("/", 1)[-1]]
+        return string[2], [before or string[2].rpartition("/")[-1]]
     required = _REQUIRE.match(text)
     if required is not None:
         return string[2], required[1].strip("{} \n").split(",")

@@ -103,9 +103,8 @@ def _variables(tree: Tree, good: list[Node], candidate: Candidate) -> Iterator[O
             )
         texts = sorted({tree.text_of(p) for p in parts})
         if len(texts) <= 4 and all(len(t) <= 40 and "\n" not in t for t in texts):
-            regex = "^" + "|".join(map(regex_escape, texts)) + "$"
-            if len(texts) > 1:
-                regex = f"^({regex[1:-1]})$"
+            either = "|".join(map(regex_escape, texts))
+            regex = f"^({either})$" if len(texts) > 1 else f"^{either}$"
             cost = costs.VARIABLE_TEXT + costs.PER_CHAR * sum(map(len, texts))
             yield Option(
                 f"constraints.{hole.name}", {"regex": regex}, cost, _text_test(tree, path, frozenset(texts))
@@ -171,22 +170,18 @@ def _follow(node: Node, path: tuple[int, ...]) -> Node | None:
 
 
 def _around(tree: Tree, good: list[Node], first: Node) -> Iterator[Option]:
-    parents = {n.parent.kind for n in good if n.parent is not None}
-    if len(parents) == 1 and all(n.parent is not None and n.parent.parent is not None for n in good):
-        kind = next(iter(parents))
-        field = first.field()
+    if first.parent is not None and first.parent.parent is not None:
+        kind, field = first.parent.kind, first.field()
         yield Option("inside", {"kind": kind}, costs.PARENT_KIND, _parent_test(kind))
-        if field and all(n.field() == field for n in good):
+        if field:
             yield Option(
                 "inside", {"kind": kind, "field": field}, costs.PARENT_FIELD, _parent_test(kind, field)
             )
     for up in first.ancestors():
         if up.parent is None:
             break
-        if all(any(a.kind == up.kind for a in n.ancestors()) for n in good):
-            yield Option(
-                "inside", {"kind": up.kind, "stopBy": "end"}, costs.ANCESTOR_KIND, _ancestor_test(up.kind)
-            )
+        around = {"kind": up.kind, "stopBy": "end"}
+        yield Option("inside", around, costs.ANCESTOR_KIND, _ancestor_test(up.kind))
         yield from named_ancestor(tree, good, up)
     here = {a.kind for n in good for a in n.ancestors()}
     for kind in grammars.APART:

@@ -35,7 +35,6 @@ MAX_LEARNT: Final = 12
 PER_HUNK: Final = 3
 """Candidates of a file that are kept for each hunk, and again for what covers most."""
 MAX_CANDIDATES: Final = 240
-MAX_RULES: Final = 24
 ROUNDS: Final = 2
 """What one rule after another is needed for is learned from what the first ones left."""
 MAX_NEW_LINES: Final = 3
@@ -244,7 +243,7 @@ def _greedy(choices: Sequence[_Choice], views: Sequence[_View]) -> list[_Choice]
     """The cheapest for what each adds, until nothing is added; none that the others make needless."""
     left = {(number, hunk) for number, view in enumerate(views) for hunk in view.all}
     chosen: list[_Choice] = []
-    while left and len(chosen) < MAX_RULES:
+    while left:
         useful = [one for one in choices if one.parts & left]
         if not useful:
             break

@@ -21,6 +21,7 @@ from rulewright.mining.text.align import Edit
 from rulewright.mining.text.lift import FORGED_HOLE, Hole, Lifted
 from rulewright.mining.text.tree import OPENERS, Node
 
+_WORD: Final = re.compile(r"\w")
 WHOLE: Final = "W"
 """The variable that holds all that is matched."""
 LISTED: Final = "L"
@@ -49,9 +50,9 @@ def as_written(edit: Edit, candidate: Candidate) -> Iterator[Candidate]:
 def _token(edit: Edit, candidate: Candidate, anchor: Node) -> Iterator[Candidate]:
     """The one token that changes, inside of what the pattern matches."""
     hunks = [edit.hunks[number] for number in candidate.hunks]
-    start, end = min(h.a0 for h in hunks), max(h.a1 for h in hunks)
+    end = max(h.a1 for h in hunks)
     leaves = (c for c in anchor.children if c.named and c.size and not c.children)
-    leaf = next((c for c in leaves if c.start <= start and end <= c.end), None)
+    leaf = next((c for c in leaves if end <= c.end), None)
     places = edit.map_range(leaf.start, leaf.end) if leaf is not None else []
     mapped = next((place for place in places if place.hunks == candidate.hunks), None)
     if leaf is None or mapped is None or not leaf.field():
@@ -69,7 +70,7 @@ def _around(candidate: Candidate, leaf: Node) -> dict[str, Any]:
     role = {"field": leaf.field()}
     others = candidate.words - {leaf.sg.text()}
     plain = set(candidate.rule) == {"rule", "fix"} and set(candidate.rule["rule"]) == {"pattern"}
-    if plain and leaf.parent is not None and not any(word[0].isalnum() or word[0] == "_" for word in others):
+    if plain and leaf.parent is not None and not any(map(_WORD.match, others)):
         return {"kind": leaf.parent.kind, **role}
     return {**candidate.rule["rule"], **role}
 
@@ -91,10 +92,8 @@ def put_around(pattern: str, fix: str, name: str) -> str | None:
     >>> put_around("$A.keys()", "list($A.keys())", "$W")
     'list($W)'
     """
-    found = list(re.finditer(rf"(?<![\w$]){re.escape(pattern)}(?!\w)", fix))
-    if len(found) != 1 or fix == pattern:
-        return None
-    return fix[: found[0].start()] + name + fix[found[0].end() :]
+    around, n = re.subn(rf"(?<![\w$]){re.escape(pattern)}(?!\w)", lambda _: name, fix)
+    return around if n == 1 and fix != pattern else None
 
 
 def _unnamed(matcher: dict[str, Any], used: set[str]) -> dict[str, Any]:
