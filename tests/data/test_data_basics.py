@@ -267,6 +267,9 @@ def test_a_manifest_tells_changed_data(tmp_path: Path) -> None:
     path = tmp_path / "data_manifest.json"
     jsonl.write_json(path, made.manifest())
     assert manifest.check(path) == []
+    jsonl.write_json(path, {**made.manifest(), "seed": 6})
+    assert manifest.check(path) == ["the same files and options give another sequence of records"]
+    jsonl.write_json(path, made.manifest())
     Path(a).write_text(Path(a).read_text().replace("is None", "is not None", 1))
     assert manifest.check(path) == [f"{a}: has changed (SHA-256 differs)"]
     Path(a).unlink()

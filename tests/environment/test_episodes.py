@@ -75,8 +75,10 @@ def test_an_episode_of_two_steps(engine: Engine) -> None:
     assert second.done
     assert second.reason is Verdict.OK
     assert (first.reward or 0) + (second.reward or 0) == pytest.approx(1.5 + W.per_rule)
-    # From a snapshot on, the same answers earn the same.
-    environment.restore(middle)
+    # The same first answer again, and a detour after it.
+    environment.reset(task)
+    assert environment.step(FIRST) == first
+    assert environment.snapshot() == middle
     missed = environment.step(NOTHING)
     assert missed.reward == W.no_change
     assert not missed.done

@@ -102,7 +102,6 @@ class Mix:
             "seed": seed,
             "limit": limit,
             "policy": policy,
-            "filtered": False,
         }
         total_weight = sum(entry.weight for entry in entries)
         shares = [entry.weight / total_weight for entry in entries]

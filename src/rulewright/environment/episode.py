@@ -58,10 +58,6 @@ class Environment:
             raise RuntimeError("no episode: reset(task) first")
         return self._now
 
-    def restore(self, snapshot: Snapshot) -> None:
-        """Go on from a snapshot, e.g. from any step of a teacher."""
-        self._now = snapshot
-
     def prompt(self, style: Style = "full", feedback: str = "") -> list[Message]:
         """The prompt of the next step."""
         now = self.snapshot()
