@@ -57,7 +57,7 @@ def records(folder: Path, n: int) -> list[Any]:
 def rows(tokenizer: Any, found: Sequence[Any]) -> list[dict[str, list[int]]]:
     from rulewright.training.data import Encoder, Form
 
-    return list(Encoder(tokenizer, Form("action", "compact"), 512, True).rows(found))
+    return list(Encoder(tokenizer, Form("action", "compact"), 512).rows(found))
 
 
 class Clock:

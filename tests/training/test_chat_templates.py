@@ -134,7 +134,7 @@ def test_every_template_is_handled_or_refused_by_name(
     styles: list[tuple[Style, bool]] = [("compact", False), ("brief", False), ("full", True)]
     for style, thought in styles:
         form = Form("action", style)
-        (row,) = Encoder(tokenizer, form, 1 << 20, True).rows(records[:1])
+        (row,) = Encoder(tokenizer, form, 1 << 20).rows(records[:1])
         prompt = form.prompt(records[0])
         n = sum(label == IGNORED for label in row["labels"])
         assert row["input_ids"][:n] == generator.encode(prompt), "asked as in generation"

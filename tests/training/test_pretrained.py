@@ -50,7 +50,7 @@ def test_the_prompt_is_that_of_inference_and_the_answer_is_what_is_learned(
     shutil.copytree(small_smollm2, trained)
     tokenizer.save_pretrained(trained)
     form = Form(task, style)
-    encoder = Encoder(tokenizer, form, 512, True)
+    encoder = Encoder(tokenizer, form, 512)
     rows = list(encoder.rows(records[:20]))
     assert len(rows) == 20
     start, end = tokenizer.convert_tokens_to_ids(["<|im_start|>", "<|im_end|>"])

@@ -33,9 +33,9 @@ def tokenizer(records: list[NormalizedRecord]) -> Any:
 
 
 def _encode(
-    records: Sequence[NormalizedRecord], tokenizer: Any, form: Form, max_length: int = 2048, drop: bool = True
+    records: Sequence[NormalizedRecord], tokenizer: Any, form: Form, max_length: int = 2048
 ) -> tuple[list[Any], Any]:
-    encoder = Encoder(tokenizer, form, max_length, drop)
+    encoder = Encoder(tokenizer, form, max_length)
     return list(encoder.rows(records)), encoder.counts
 
 
@@ -118,17 +118,7 @@ def test_what_does_not_fit_is_counted(records: list[NormalizedRecord], tokenizer
     rows, counts = _encode(records, tokenizer, form, bound)
     assert counts.n_rows == len(rows) == sum(n <= bound for n in lengths)
     assert counts.dropped == {"too_long": sum(n > bound for n in lengths)}
-    rows, counts = _encode(records, tokenizer, form, bound, drop=False)
-    assert counts.truncated == sum(n > bound for n in lengths)
-    assert max(len(row["input_ids"]) for row in rows) == bound
     assert all(any(label != IGNORED for label in row["labels"]) for row in rows)
-
-
-def test_a_row_without_an_answer_left_is_dropped_not_silently_masked(
-    records: list[NormalizedRecord], tokenizer: Any
-) -> None:
-    rows, counts = _encode(records[:5], tokenizer, Form("edit", "compact"), 6, drop=False)
-    assert rows == [] and counts.dropped == {"cut_answer_gone": 5}
 
 
 def test_a_record_without_action_is_counted(records: list[NormalizedRecord], tokenizer: Any) -> None:
@@ -143,9 +133,9 @@ def test_a_record_without_action_is_counted(records: list[NormalizedRecord], tok
 def test_tokens_are_made_once(records: list[NormalizedRecord], tokenizer: Any, tmp_path: Path) -> None:
     form = Form("edit", "compact")
     path = tmp_path / "train.arrow"
-    first = tokenize(records, Encoder(tokenizer, form, 512, True), path, "train")
+    first = tokenize(records, Encoder(tokenizer, form, 512), path, "train")
     stamp = path.stat().st_mtime_ns
-    again = tokenize([], Encoder(tokenizer, form, 512, True), path, "train")
+    again = tokenize([], Encoder(tokenizer, form, 512), path, "train")
     assert again == first and path.stat().st_mtime_ns == stamp
 
 

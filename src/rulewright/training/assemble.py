@@ -167,7 +167,7 @@ def tokens(config: SftConfig, prepared: PreparedData, made: Any, run: RunDir) ->
     """Tokenize training and held-out records into the run's folder, once; what became of each."""
 
     def one(records: Iterable[NormalizedRecord], name: str, what: str) -> Counts:
-        encoder = Encoder(made, prepared.form(config), config.max_length_tokens, config.drop_long)
+        encoder = Encoder(made, prepared.form(config), config.max_length_tokens)
         return tokenize(records, encoder, run.path / "tokens" / f"{name}.arrow", what)
 
     dev = one(prepared.dev, dev_name(prepared), "held-out data") if prepared.dev else Counts()

@@ -185,9 +185,7 @@ class SftConfig(TrainConfig, OnRecords):
     think: bool | None = None
     """`action`: begin the answer with what its rules do, as `<think>…</think>`; unset: as the prompt asks."""
     max_length_tokens: int = Field(default=2048, ge=16)
-    """Longest prompt and answer together; what is longer is cut at the end, and counted."""
-    drop_long: bool = True
-    """Leave records out that are longer (counted), instead of training on a cut answer."""
+    """Longest prompt and answer together; a record that is longer is left out, and counted."""
     bucket: bool = False
     """Batches of similar length, in an order fixed by the seed (without packing)."""
     eval_limit: int = Field(default=64, ge=0)

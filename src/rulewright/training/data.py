@@ -85,16 +85,14 @@ class Counts:
     longest_answer: int = 0
     """Of all records, those left out for their length too."""
     dropped: dict[str, int] | None = None
-    """Reason to count: `too_long`, `cut_answer_gone`, or an action's verdict."""
-    truncated: int = 0
+    """Reason to count: `too_long`, or an action's verdict."""
 
 
 class Encoder:
     """Tokenizes records; keeps count."""
 
-    def __init__(self, tokenizer: Any, form: Form, max_length: int, drop_long: bool) -> None:
-        self._tokenizer, self._form = tokenizer, form
-        self._max_length, self._drop_long = max_length, drop_long
+    def __init__(self, tokenizer: Any, form: Form, max_length: int) -> None:
+        self._tokenizer, self._form, self._max_length = tokenizer, form, max_length
         self.counts = Counts()
         self._dropped: Counter[str] = Counter()
 
@@ -131,14 +129,8 @@ class Encoder:
     def _row(self, prompt: list[int], answer: list[int]) -> dict[str, list[int]] | None:
         self.counts.longest_answer = max(self.counts.longest_answer, len(answer))
         if len(prompt) + len(answer) > self._max_length:
-            if self._drop_long:
-                self._dropped["too_long"] += 1
-                return None
-            if len(prompt) >= self._max_length:
-                self._dropped["cut_answer_gone"] += 1
-                return None
-            self.counts.truncated += 1
-            answer = answer[: self._max_length - len(prompt)]
+            self._dropped["too_long"] += 1
+            return None
         counts = self.counts
         counts.n_rows += 1
         counts.n_tokens += len(prompt) + len(answer)
@@ -181,8 +173,6 @@ def _say(what: str, counts: Counts) -> None:
         f"longest {counts.longest:,}",
     ]
     parts += [f"{n:,} left out: {reason}" for reason, n in (counts.dropped or {}).items()]
-    if counts.truncated:
-        parts.append(f"{counts.truncated:,} answers cut")
     console.say(f"{what}: " + ", ".join(parts))
 
 

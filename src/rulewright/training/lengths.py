@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -123,22 +123,20 @@ class Meter:
         return self._real and not self._n_estimated
 
 
-def of(rows: Iterator[Length | None], meter: Meter, max_length: int, drop_long: bool) -> Lengths:
+def of(rows: Iterable[Length | None], meter: Meter, max_length: int | None = None) -> Lengths:
     """Gather the rows that fit.
 
     Args:
         rows: one for each record; `None` for one that cannot be trained on.
         meter: what counted them.
-        max_length: of prompt and answer together.
-        drop_long: leave longer ones out, rather than cut them.
+        max_length: of prompt and answer together; what is longer is left out.
     """
     kept: list[Length] = []
     n_records = 0
     for row in rows:
         n_records += 1
-        if row is None or (drop_long and sum(row) > max_length) or row.prompt >= max_length:
-            continue
-        kept.append(Length(row.prompt, min(row.answer, max_length - row.prompt)))
+        if row is not None and (max_length is None or sum(row) <= max_length):
+            kept.append(row)
     return Lengths(n_records, kept, meter.how, meter.exact)
 
 

@@ -74,13 +74,13 @@ def data(config: SrlConfig | GrpoConfig, style: Style | None) -> Data:
         dev = (_record_row(record, written, meter) for record in others)
         tested = sum(bool(record.metadata.tests) for record in records) if config.tests == "auto" else 0
     fits = (row if row.prompt <= config.max_prompt_tokens else None for row in train)
-    kept = lengths.of(fits, meter, 1 << 30, drop_long=False)
+    kept = lengths.of(fits, meter)
     if not kept.n:
         raise UsageError(
             f"all {kept.n_records} training tasks have prompts longer than {config.max_prompt_tokens} tokens",
             "raise max_prompt_tokens",
         )
-    held = lengths.of(dev, meter, 1 << 30, drop_long=False)
+    held = lengths.of(dev, meter)
     return Data(kept, held, min(n_dev, config.eval_rows), tested / kept.n_records)
 
 

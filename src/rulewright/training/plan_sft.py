@@ -36,7 +36,7 @@ def data(config: SftConfig, style: Style | None) -> Data:
             "raise max_length_tokens, or name other records",
         )
     if not (config.dev and config.eval_limit):
-        return Data(train, lengths.of(iter(()), meter, 1, True), 0)
+        return Data(train, lengths.of((), meter), 0)
     held_out = mix(config.dev, config.seed, None, "undersample", training=False)
     dev = _lengths(held_out, form, meter, config)
     return Data(train, dev, min(len(held_out), config.eval_limit))
@@ -47,7 +47,7 @@ def _lengths(records: Mix, form: Form, meter: Meter, config: SftConfig) -> Lengt
         answer = form.answer(record)
         return None if isinstance(answer, Rejection) else meter.row(form.prompt(record), answer)
 
-    return lengths.of(map(row, records), meter, config.max_length_tokens, config.drop_long)
+    return lengths.of(map(row, records), meter, config.max_length_tokens)
 
 
 class SftRun(PlannedRun):
