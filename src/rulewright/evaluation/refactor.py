@@ -17,16 +17,17 @@ from typing import Any, Final, NamedTuple
 
 from rulewright import console
 from rulewright.data.splits import draw
-from rulewright.engine import Engine, Request, judge_answers
+from rulewright.engine import Judged
 from rulewright.errors import UsageError
 from rulewright.evaluation import tables
-from rulewright.evaluation.harness import Answer, Benchmark, Item, Row
+from rulewright.evaluation.harness import Answer, Item, Row
 from rulewright.evaluation.measures import REFACTOR
 from rulewright.evaluation.settings import RefactorConfig
 from rulewright.evaluation.similarity import diff_size
+from rulewright.evaluation.tracks import TwoTracks
 from rulewright.prompts import Style, action_prompt, edit_prompt, extract_edit
 from rulewright.runs import RunDir
-from rulewright.verdict import INVALID, Verdict
+from rulewright.verdict import Verdict
 
 _CHECK_S: Final = 60
 _CONSTANTS: Final = ("method", "method_children", "class_name", "class_children")
@@ -45,11 +46,10 @@ class Method(NamedTuple):
     class_nodes: int
 
 
-class Refactor(Benchmark[RefactorConfig]):
+class Refactor(TwoTracks[RefactorConfig]):
     """`rulewright eval refactor`."""
 
     measures = REFACTOR
-    style: Style
 
     def __init__(self, config: RefactorConfig) -> None:
         super().__init__(config)
@@ -61,35 +61,32 @@ class Refactor(Benchmark[RefactorConfig]):
         self.tasks = {task.name: task for task in chosen}
         self.inputs = [task.path for task in chosen]
 
-    @property
-    def run_name(self) -> str:
-        return "refactor" if self.config.track == "text" else "refactor_actions"
-
     def open(self, run: RunDir, stack: ExitStack) -> None:
-        if self.config.track == "actions":
-            self.engine = stack.enter_context(Engine(deadline_s=self.config.deadline_s))
+        self.open_engine(stack, self.config.deadline_s)
+
+    def program(self, task: str) -> str:
+        return self.tasks[task].code
 
     def items(self, style: Style) -> list[Item]:
         self.style = style
         return [item(task, self.config.track, style) for task in self.tasks.values()]
 
     def score(self, answers: Sequence[Answer]) -> Iterator[Row]:
-        for answer in answers:
+        for answer, judged in zip(answers, self.applied(answers), strict=True):
             task = self.tasks[answer.item.task]
-            if self.config.track == "actions":
-                yield _score_action(answer.text, task, self.engine)
-            else:
+            if judged is None:
                 yield _score_text(answer.text, task, self.style)
+            else:
+                yield _score_action(judged, task)
 
     def summary(self, rows: Sequence[Row]) -> dict[str, Any]:
         usable = tables.counted(rows)
         rules = [row["n_rules"] for row in usable if row["valid"] and "n_rules" in row]
         changed = [row["changed_lines"] for row in usable if row["changed_lines"] is not None]
         return {
-            "track": self.config.track,
+            **super().summary(rows),
             "skipped": self.skipped,
             **tables.summary(rows, REFACTOR, self.config.seed),
-            "false_passes": sorted({r["task"] for r in usable if r["official_passed"] and not r["passed"]}),
             "rules_per_task": tables.spread(rules),
             "changed_lines": tables.spread(changed),
         }
@@ -169,10 +166,9 @@ def _score_text(text: str, task: Method, style: Style) -> Row:
     return _judged(task, code, {"valid": True})
 
 
-def _score_action(text: str, task: Method, engine: Engine) -> Row:
-    [judged] = judge_answers(engine, [Request(text, task.code, "python")])
+def _score_action(judged: Judged, task: Method) -> Row:
     outcome = judged.outcome
-    about = {"valid": outcome.verdict not in INVALID, **tables.about(outcome, judged.action)}
+    about = tables.about(outcome, judged.action)
     if outcome.post is None or outcome.post == task.code:
         return _row(outcome.verdict, outcome.detail, task, None, about)
     return _judged(task, outcome.post, about)

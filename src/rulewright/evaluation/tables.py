@@ -11,7 +11,7 @@ from rulewright import console
 from rulewright.actions import Action, is_literal
 from rulewright.evaluation.measures import Measure, Measures, Metric, Row, Unit
 from rulewright.stats import estimate, pass_at_k
-from rulewright.verdict import Outcome, Verdict
+from rulewright.verdict import INVALID, Outcome, Verdict
 
 BREAKDOWNS: Final = ("family", "tags", "language", "source")
 _PASS_AT: Final = frozenset({1, 5, 10, 20, 100})
@@ -109,6 +109,7 @@ def pass_at(rows: Sequence[Row], passed: Callable[[Row], bool], seed: int = 0) -
 def about(outcome: Outcome, action: Action | None) -> Row:
     """What a row says of an executed action, whatever came of it; `None`: there was none to execute."""
     return {
+        "valid": outcome.verdict not in INVALID,
         "literal": float(action is not None and is_literal(action)),
         "n_rules": outcome.n_rules,
         "n_matches": outcome.n_matches,

@@ -11,22 +11,22 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import cache
 from sys import executable
-from threading import Lock
 from typing import Any, Final
 
 from rulewright import console
 from rulewright.actions import render_response
 from rulewright.data.splits import draw
-from rulewright.engine import Engine, Judged, Request, judge_answers
+from rulewright.engine import Judged
 from rulewright.errors import MissingDependency
 from rulewright.evaluation import tables
 from rulewright.evaluation.canitedit import data, protocol, summary
 from rulewright.evaluation.canitedit.data import Kind, Problem
 from rulewright.evaluation.canitedit.execute import Execution, Executor, coverage_installed
-from rulewright.evaluation.harness import Answer, Benchmark, Item, Row
+from rulewright.evaluation.harness import Answer, Item, Row
 from rulewright.evaluation.measures import CANITEDIT
 from rulewright.evaluation.settings import CanItEditConfig
 from rulewright.evaluation.similarity import diff_size
+from rulewright.evaluation.tracks import TwoTracks
 from rulewright.generation import Completion, Generator, Prompt, Sampling
 from rulewright.languages import Language
 from rulewright.mining import mine
@@ -38,7 +38,7 @@ from rulewright.verdict import INVALID, Verdict
 _UNTRIED: Final = INVALID | {Verdict.NO_MATCH, Verdict.NO_CHANGE, Verdict.INFRA}
 
 
-class CanItEdit(Benchmark[CanItEditConfig]):
+class CanItEdit(TwoTracks[CanItEditConfig]):
     """`rulewright eval canitedit`."""
 
     measures = CANITEDIT
@@ -46,8 +46,6 @@ class CanItEdit(Benchmark[CanItEditConfig]):
     executor: Executor
     data_digest: str
     sandbox_tier: str
-    engine: Engine | None = None
-    style: Style = "full"
     prompt: protocol.PromptKind = "chat"
 
     def __init__(self, config: CanItEditConfig) -> None:
@@ -55,16 +53,11 @@ class CanItEdit(Benchmark[CanItEditConfig]):
         self.inputs = [config.input] if config.input else []
         # Read first: a file that is none must leave the run's folder unclaimed.
         self._given = data.load(config.input, config.revision) if config.input else None
-        self._lock = Lock()
         if config.gold:
             self.facts = {"model": f"gold-{config.gold}", "style": "full"}
             self.sampling = Sampling(n=1)
         elif config.track == "text" and config.prompt == "base":
             self.sampling = config.sampling(config.n, protocol.BASE_STOPS)
-
-    @property
-    def run_name(self) -> str:
-        return "canitedit" if self.config.track == "text" else "canitedit_actions"
 
     def open(self, run: RunDir, stack: ExitStack) -> None:
         config = self.config
@@ -87,8 +80,10 @@ class CanItEdit(Benchmark[CanItEditConfig]):
                 f"{len(lacking)} of {len(chosen)} problems need modules that are absent ({names}): counted "
                 "as infra; install them, or name an interpreter that has them with --python"
             )
-        if config.track == "actions":
-            self.engine = stack.enter_context(Engine())
+        self.open_engine(stack)
+
+    def program(self, task: str) -> str:
+        return self.tasks[task][0].before
 
     def items(self, style: Style) -> list[Item]:
         """Every problem with every instruction, as the model is asked."""
@@ -124,16 +119,11 @@ class CanItEdit(Benchmark[CanItEditConfig]):
     def score(self, answers: Sequence[Answer]) -> Iterator[Row]:
         """Score one task's answers on all sandbox workers; rows in their order."""
         with ThreadPoolExecutor(self.config.workers) as threads:
-            yield from threads.map(self._score, answers)
+            yield from threads.map(self._score, answers, self.applied(answers))
 
-    def _score(self, answer: Answer) -> Row:
+    def _score(self, answer: Answer, judged: Judged | None) -> Row:
         problem, _ = self.tasks[answer.item.task]
-        if self.engine is None:
-            return self._score_text(answer, problem)
-        # One engine, one caller at a time; the time goes into running tests.
-        with self._lock:
-            [judged] = judge_answers(self.engine, [Request(answer.text, problem.before, "python")])
-        return self._score_action(judged, problem)
+        return self._score_text(answer, problem) if judged is None else self._score_action(judged, problem)
 
     def _score_text(self, answer: Answer, problem: Problem) -> Row:
         found = protocol.ours(self.prompt, answer.text, problem.before, self.style)
@@ -153,11 +143,7 @@ class CanItEdit(Benchmark[CanItEditConfig]):
 
     def _score_action(self, judged: Judged, problem: Problem) -> Row:
         outcome = judged.outcome
-        about = {
-            "action_verdict": outcome.verdict.value,
-            "valid": outcome.verdict not in INVALID,
-            **tables.about(outcome, judged.action),
-        }
+        about = {"action_verdict": outcome.verdict.value, **tables.about(outcome, judged.action)}
         if outcome.post is None or outcome.verdict in _UNTRIED:
             missing = self.executor.missing_modules(problem)
             verdict = Verdict.INFRA if missing else outcome.verdict
@@ -167,7 +153,7 @@ class CanItEdit(Benchmark[CanItEditConfig]):
 
     def summary(self, rows: Sequence[Row]) -> dict[str, Any]:
         return {
-            "track": self.config.track,
+            **super().summary(rows),
             "gold": self.config.gold,
             "data_digest": self.data_digest,
             "known_data": self.data_digest == data.KNOWN_DIGEST,

@@ -34,7 +34,6 @@ def summarize(rows: Sequence[Row], seed: int) -> dict[str, Any]:
         "official_pass_at": tables.pass_at(ran, lambda row: row["official_passed"] == 1, seed),
         "excess_code": excess_code(ran),
         "diff_ratio": tables.spread([r["diff_ratio"] for r in usable if r["diff_ratio"] is not None]),
-        "false_passes": sorted({r["task"] for r in usable if r["official_passed"] and not r["passed"]}),
         "official": dict(Counter(row.get("official", "infra") for row in rows).most_common()),
         "extraction": dict(Counter(row["extraction"] for row in rows if "extraction" in row).most_common()),
         "without_78": tables.estimates(without_78, CANITEDIT.all, seed),
