@@ -96,15 +96,34 @@ def hub(lay: SimpleNamespace) -> Iterator[Hub]:
         thread.join()
 
 
-def ingest(hub: Hub, tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def python(hub: Hub, tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """In a process of its own, as the client reads its address when it is imported."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGING"))}
     environment |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_DISABLE_XET": "1"}
-    words = ["commitpackft", "--hub-languages", "python", "java", "--raw", "raw", "--workers", "1"]
     return subprocess.run(
-        [sys.executable, "-m", "rulewright", "ingest", *words, *arguments],
+        [sys.executable, *arguments],
         cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
+
+
+def ingest(hub: Hub, tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    words = ["commitpackft", "--hub-languages", "python", "java", "--raw", "raw", "--workers", "1"]
+    return python(hub, tmp_path, "-m", "rulewright", "ingest", *words, *arguments)
+
+
+_WITHOUT_A_FOLDER = """
+from rulewright.data import hub
+from rulewright.data.sources import SOURCES
+print(*hub.fetch(SOURCES["commitpackft"], "v1", ["python"]).paths)
+"""
+
+
+def test_without_a_folder_files_are_in_the_clients_cache(hub: Hub, tmp_path: Path) -> None:
+    done = python(hub, tmp_path, "-c", _WITHOUT_A_FOLDER)
+    assert done.returncode == 0, done.stderr
+    path = Path(done.stdout.strip())
+    assert path.is_relative_to(tmp_path / "hf")
+    assert path.read_bytes() == hub.files["data/python/data.jsonl"]
 
 
 def test_files_come_from_the_commit_and_are_checked(hub: Hub, tmp_path: Path) -> None:

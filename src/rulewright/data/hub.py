@@ -26,8 +26,16 @@ class Fetched(NamedTuple):
     revision: str
 
 
-def fetch(source: Source, revision: str, languages: Sequence[str], folder: Path) -> Fetched:
-    """Fetch a source's data files to `folder/SOURCE/COMMIT/`; files already there stay.
+def fetch(
+    source: Source, revision: str, languages: Sequence[str] = (), folder: Path | None = None
+) -> Fetched:
+    """Fetch a source's data files; those already there stay.
+
+    Args:
+        source: which data set.
+        revision: a branch, tag or commit.
+        languages: where its files are apart by language.
+        folder: they go to `folder/SOURCE/COMMIT/`; without, to the hub client's own cache.
 
     Raises:
         MissingDependency: huggingface_hub is not installed.
@@ -44,20 +52,22 @@ def fetch(source: Source, revision: str, languages: Sequence[str], folder: Path)
         files = {sibling.rfilename: sibling for sibling in info.siblings}
         wanted = _wanted(source, sorted(files), languages)
         console.say(f"{source.hub}@{info.sha}: {len(wanted)} files")
-        target = folder / source.name / info.sha
+        target = folder / source.name / info.sha if folder is not None else None
+        paths = []
         for name in wanted:
-            huggingface_hub.hf_hub_download(
+            there = huggingface_hub.hf_hub_download(
                 source.hub, name, repo_type="dataset", revision=info.sha, local_dir=target
             )
+            paths.append(Path(there) if target is None else target / name)
     except (HfHubHTTPError, OSError) as error:
         raise RulewrightError(
             f"{source.hub}: cannot be fetched from the hub ({type(error).__name__}: {first_line(error)})",
             "check the network; for a gated set accept its terms on its page and log in; "
             "or download the files and name them with --input",
         ) from error
-    for name in wanted:
-        _check(target / name, files[name])
-    return Fetched([target / name for name in wanted], info.sha)
+    for name, path in zip(wanted, paths, strict=True):
+        _check(path, files[name])
+    return Fetched(paths, info.sha)
 
 
 def _check(path: Path, stated: Any) -> None:

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from rulewright import jsonl
-from rulewright.data import readers
+from rulewright.data import hub, readers
 from rulewright.data.drafts import Drop
-from rulewright.errors import MissingDependency, RulewrightError, UsageError, first_line
+from rulewright.data.sources import SOURCES
+from rulewright.errors import RulewrightError, UsageError
 
 Kind = Literal["descriptive", "lazy"]
 KINDS: Final[tuple[Kind, ...]] = ("descriptive", "lazy")
-HUB_NAME: Final = "nuprl/CanItEdit"
+HUB_NAME: Final = SOURCES["canitedit"].hub
 START_TESTS: Final = "### START TESTS ###"
 
 KNOWN_DIGEST: Final = "9d3cd26166a9c11e"
@@ -117,20 +118,7 @@ def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
 
 
 def _hub_rows(revision: str) -> Iterator[Mapping[str, Any]]:
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError as error:
-        raise MissingDependency("huggingface_hub", f"fetching {HUB_NAME}", "hub") from error
-    try:
-        folder = snapshot_download(
-            HUB_NAME, repo_type="dataset", revision=revision, allow_patterns=["*.parquet"]
-        )
-    except Exception as error:  # the client raises its own, httpx's and OSError alike
-        raise RulewrightError(
-            f"{HUB_NAME} cannot be fetched ({type(error).__name__}: {first_line(error)})",
-            "fetch its parquet file elsewhere and name it with --input",
-        ) from error
-    for path in sorted(Path(folder).rglob("*.parquet")):
+    for path in hub.fetch(SOURCES["canitedit"], revision).paths:
         yield from _rows(path)
 
 
