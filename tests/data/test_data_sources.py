@@ -292,3 +292,27 @@ def test_the_wrong_source_says_which_is_right(
     assert "lacks code_after, code_before, description" in told and "it looks like" in told
     assert ingest("comitpackft", "--input", path) == 2
     assert "did you mean 'commitpackft'" in capsys.readouterr().err
+
+
+def prompt(code: str, fence: str = "python") -> str:
+    return f"Refactor the function so that it compares by identity.\n\n```{fence}\n{code}\n```"
+
+
+def test_nextcoder(tmp_path: Path, out: Path, ingest: Ingest, lay: SimpleNamespace) -> None:
+    body = "def pick(cache, key):\n    value = cache.get(key)\n    return value "
+    good = {"prompt": prompt(body + "== None"), "completion": "```python\n" + body + "is None\n```\n"}
+    short = "total = sum(list(map(int, words)))"
+    bare = {"prompt": prompt(short), "completion": "total = sum(map(int, words))"}
+    none = {"prompt": "Write a poem.", "completion": "```python\nx = 1\n```"}
+    cobol = {"prompt": prompt("val x = 1", "cobol"), "completion": "```cobol\nval x = 2\n```"}
+    path = lay.write(tmp_path / "rows.jsonl", [good, bare, none, cobol])
+    assert ingest("nextcoder", "--input", path) == 0
+    found = lay.records(out, "nextcoder")
+    assert {(record.pre, record.post) for record in found} == {
+        (body + "== None\n", body + "is None\n"), (short + "\n", "total = sum(map(int, words))\n")
+    }  # fmt: skip
+    assert {record.instruction for record in found} == {
+        "Refactor the function so that it compares by identity."
+    }
+    metadata = json.loads((out / "nextcoder.metadata.json").read_text())
+    assert metadata["dropped"]["no_code"] == 1 and metadata["rows_in"] == 4
