@@ -14,6 +14,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, Literal, TypedDict
 
+from rulewright.actions.thought import split_thought
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.state.state import State
 
@@ -74,7 +75,7 @@ def extract_edit(answer: str, pre: str, style: Style = "full") -> str | None:
     Thinking is ignored, no code line is lost, an unclosed fence gives the code so far.
     Whether the text ends in a newline follows `pre`: a fence cannot say it.
     """
-    answer = strip_think(answer)
+    _, answer = split_thought(answer)
     if style != "compact":
         opened = re.search(r"^[ \t]*(`{3,}|~{3,})[^\n`]*\n", answer, re.MULTILINE)
         if opened is None:
@@ -133,16 +134,6 @@ def fence(code: str, language: str) -> str:
     mark = "`" * (longest + 1)
     end = "" if code.endswith("\n") else "\n"
     return f"{mark}{language}\n{code}{end}{mark}"
-
-
-def strip_think(answer: str) -> str:
-    """Remove `<think>…</think>` blocks; an unclosed one hides all that follows."""
-    answer = re.sub(r"<think>.*?</think>", "", answer, flags=re.DOTALL)
-    head, opened, _ = answer.partition("<think>")
-    if opened:
-        return head
-    # Some servers cut the opening tag off: what stands before a lone closing tag is thought.
-    return answer.rpartition("</think>")[2]
 
 
 def digest(messages: Sequence[Message]) -> str:

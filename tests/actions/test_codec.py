@@ -23,6 +23,7 @@ from rulewright.actions import (
     render_rules,
     yaml_text,
 )
+from rulewright.prompts import extract_edit
 from rulewright.state.state import StateUpdate
 from rulewright.verdict import Verdict
 
@@ -61,6 +62,13 @@ def test_an_answer_by_part() -> None:
 def test_tags_inside_texts_are_text() -> None:
     action = Action("tsx", ({"rule": {"pattern": "<action>$A</action>"}, "fix": "</action>"},), "rule")
     assert parse_response(render_response(action)) == Response(action)
+
+
+def test_thoughts_end_at_the_last_closing_tag_before_the_action() -> None:
+    closing = Action("tsx", ({"rule": {"pattern": "'</think>'"}, "fix": "''"},), "rule")
+    parsed = parse_response(f"first</think>second</think>{render_response(closing)}")
+    assert parsed == Response(closing, "first\nsecond")
+    assert extract_edit("first</think>second</think>\n```\nx\n```\n", "") == "x"
 
 
 WRONG = [

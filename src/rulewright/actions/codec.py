@@ -27,6 +27,7 @@ from rulewright.actions.rule_text import (
     rules_of,
 )
 from rulewright.actions.suggest import did_you_mean
+from rulewright.actions.thought import split_thought
 from rulewright.languages import Language, normalize_language
 from rulewright.state.state import StateUpdate
 from rulewright.verdict import Verdict
@@ -63,7 +64,7 @@ def parse_response(text: str, language: Language | None = None) -> Response | Re
     try:
         if (refusal := refuse_length(text)) is not None:
             return refusal
-        think, rest = _split_think(text)
+        think, rest = split_thought(text, _OPEN)
         before, found, after = rest.partition(_OPEN)
         if not found:
             raise Refused(Verdict.NO_ACTION, "no <action> block" + _near_action(text, rest))
@@ -139,19 +140,6 @@ def refuse_length(text: str) -> Rejection | None:
 def _is_rule(value: Any) -> bool:
     """Whether a JSON object is a rule file (JSON is YAML), not the wire form."""
     return isinstance(value, dict) and is_meant_as_rule(value) and "mode" not in value and "type" not in value
-
-
-def _split_think(text: str) -> tuple[str, str]:
-    """Take `<think>…</think>` out; some servers cut the opening tag off."""
-    thoughts = re.findall(r"<think>(.*?)</think>", text, re.DOTALL)
-    rest = re.sub(r"<think>.*?</think>", "", text, flags=re.DOTALL)
-    rest, opened, unclosed = rest.partition("<think>")
-    if opened:
-        return "\n".join([*thoughts, unclosed]).strip(), rest
-    lone, closed, tail = rest.partition("</think>")
-    if closed and _OPEN not in lone:
-        return "\n".join([lone, *thoughts]).strip(), tail
-    return "\n".join(thoughts).strip(), rest
 
 
 def _near_action(text: str, rest: str) -> str:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from typing import Final, Literal, NamedTuple
 
+from rulewright.actions.thought import split_thought
 from rulewright.generation.base import Prompt
-from rulewright.prompts import Message, Style, edit_prompt, extract_edit, strip_think
+from rulewright.prompts import Message, Style, edit_prompt, extract_edit
 
 PromptKind = Literal["chat", "base", "ours"]
 
@@ -98,7 +99,7 @@ def official(kind: PromptKind, answer: str) -> str:
 
 def ours(kind: PromptKind, answer: str, before: str, style: Style) -> Extracted:
     """Find the code without losing a line: thinking is ignored, any fence will do."""
-    spoken = strip_think(answer)
+    _, spoken = split_thought(answer)
     if not spoken.strip():
         return Extracted(None, "empty" if not answer.strip() else "thoughts_only")
     if kind == "ours" and style == "compact":
