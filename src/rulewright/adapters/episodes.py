@@ -7,17 +7,17 @@ and as much as an invalid answer where nothing was answered.
 from __future__ import annotations
 
 import atexit
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from rulewright import jsonl
+from rulewright.data import store
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.engine import Engine
 from rulewright.environment import Environment, Task, Weights, task_of
-from rulewright.errors import UsageError
 
 MAX_STEPS: Final = 3
 """Actions of one episode."""
@@ -32,18 +32,9 @@ def engine() -> Engine:
     return made
 
 
-def records(paths: Sequence[Path]) -> Iterator[NormalizedRecord]:
-    """The records of files.
-
-    Raises:
-        UsageError: a file is absent, or a line of it is no record.
-    """
-    for path in paths:
-        for line in jsonl.read_lines(path):
-            record = jsonl.validated(line, NormalizedRecord)
-            if isinstance(record, str):
-                raise UsageError(f"{path}:{line.number}: {record}", "`rulewright stats` names all such lines")
-            yield record
+def records(paths: Iterable[Path]) -> Iterator[NormalizedRecord]:
+    """The records of files; fails as `data.store.load` does."""
+    return chain.from_iterable(map(store.load, paths))
 
 
 def task_in(record: str) -> Task:

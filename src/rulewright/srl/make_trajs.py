@@ -15,8 +15,6 @@ from itertools import groupby, islice, pairwise
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import ValidationError
-
 from rulewright import jsonl
 from rulewright.actions import Rejection, parse_action
 from rulewright.data.schemas import (
@@ -71,13 +69,11 @@ def read_episodes(paths: Sequence[Path], dropped: Counter[str]) -> Iterator[Epis
 
 def _rows(path: Path, dropped: Counter[str]) -> Iterator[TrajectoryStep]:
     for line in jsonl.read_lines(path):
-        if line.value is None:
-            dropped["not_json"] += 1
-            continue
-        try:
-            yield TrajectoryStep.model_validate(line.value)
-        except ValidationError:
-            dropped["not_a_step"] += 1
+        step = jsonl.validated(line, TrajectoryStep)
+        if isinstance(step, TrajectoryStep):
+            yield step
+        else:
+            dropped["not_json" if line.value is None else "not_a_step"] += 1
 
 
 def sift(episodes: Iterable[Episode], engine: Engine, filters: TrajsConfig) -> Sifted:
