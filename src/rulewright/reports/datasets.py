@@ -31,10 +31,7 @@ def write(summary: Path, out: Path, plots: bool = True) -> None:
 
 def _draw(found: Mapping[str, Any], out: Path) -> list[dict[str, str]]:
     import matplotlib
-
-    matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "rulewright"  # the same figures give the same bytes
-    from matplotlib import pyplot
+    from matplotlib.figure import Figure
 
     drawn = []
     n_sources = sum(source["n_records"] > 0 for source in found["sources"].values())
@@ -42,11 +39,14 @@ def _draw(found: Mapping[str, Any], out: Path) -> list[dict[str, str]]:
         ("records", "Records by source and split", _draw_records),
         ("edit_size", "Lines changed per edit, by source", _draw_sizes),
     ):
-        figure, axes = pyplot.subplots(figsize=(7, max(3.2, 1 + 0.3 * n_sources)), layout="constrained")
-        draw(axes, found)
-        with jsonl.atomic(out / f"{name}.svg") as stream:
+        figure = Figure(figsize=(7, max(3.2, 1 + 0.3 * n_sources)), layout="constrained")
+        draw(figure.add_subplot(), found)
+        # The same figures give the same bytes.
+        with (
+            matplotlib.rc_context({"svg.hashsalt": "rulewright"}),
+            jsonl.atomic(out / f"{name}.svg") as stream,
+        ):
             figure.savefig(stream, format="svg", metadata={"Date": None})
-        pyplot.close(figure)
         drawn.append({"file": f"{name}.svg", "alt": alt})
     return drawn
 

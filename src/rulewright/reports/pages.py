@@ -192,12 +192,10 @@ Series = tuple[str, Sequence[tuple[float, float]], int]
 def _svg(series: Sequence[Series], labels: tuple[str, str]) -> str:
     """A small line chart; a series with axis 1 is drawn against the right-hand scale."""
     import matplotlib
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context({"svg.hashsalt": "rulewright", "font.size": 9}):
         figure = Figure(figsize=(5.2, 2.9), layout="constrained")
-        FigureCanvasSVG(figure)
         left = figure.add_subplot()
         axes = [left, left.twinx() if any(axis for _, _, axis in series) else left]
         for (name, points, axis), color in zip(series, _COLORS, strict=False):

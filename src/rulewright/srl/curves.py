@@ -19,14 +19,12 @@ def plot(metrics: Path, target: Path, title: str) -> Path:
         target: a PNG file, replaced when complete.
         title: above the panels.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     rows = list(jsonl.read(metrics))
     train = [row for row in rows if row.get("kind") == "train"]
     dev = [row for row in rows if row.get("kind") == "dev"]
     figure = Figure(figsize=(10, 6.5), layout="constrained")
-    FigureCanvasAgg(figure)
     figure.suptitle(title)
     reward, success, parts, sampling = figure.subplots(2, 2).flat
 
