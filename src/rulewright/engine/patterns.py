@@ -45,8 +45,6 @@ class PatternFacts:
     """Those that it names more than once."""
     words: frozenset[str]
     """Texts of all leaves that are not variables."""
-    anonymous: bool
-    """Whether it holds `$_` or `$$$`, which match without capturing."""
 
 
 def to_source(pattern: str, language: Language) -> str:
@@ -104,13 +102,10 @@ def facts(pattern: str, selector: str | None, language: Language) -> PatternFact
     variables: set[str] = set()
     repeated: set[str] = set()
     words: set[str] = set()
-    anonymous = False
     for variable, word in _leaves(top, language):
         if variable is None:
             words.add(word)
-        elif variable[0] is None:
-            anonymous = True
-        else:
+        elif variable[0] is not None:  # `$_` and `$$$` capture nothing
             (repeated if variable[0] in variables else variables).add(variable[0])
     kind: str | None = top.kind()
     # ast-grep takes an error for a kind where it is one token; a contextual pattern knows its kind
@@ -118,8 +113,7 @@ def facts(pattern: str, selector: str | None, language: Language) -> PatternFact
     bare = variable_of(top.text(), language) is not None
     if (kind == _ERROR and not top.is_leaf()) or (bare and not selector):
         kind = None
-    names = frozenset(variables), frozenset(repeated), frozenset(words)
-    return PatternFacts(kind, broken, guessed, *names, anonymous)
+    return PatternFacts(kind, broken, guessed, frozenset(variables), frozenset(repeated), frozenset(words))
 
 
 def is_plain(fault: SgNode, source: str) -> bool:

@@ -53,9 +53,8 @@ class Range(NamedTuple):
             return NotImplemented
         return Range(self.low + other.low, self.high + other.high)
 
-    def times(self, low: float, high: float | None = None) -> Range:
-        """Scaled, each end by its own factor."""
-        return Range(self.low * low, self.high * (low if high is None else high))
+    def times(self, factor: float) -> Range:
+        return Range(self.low * factor, self.high * factor)
 
 
 @dataclass(frozen=True)
