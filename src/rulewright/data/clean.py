@@ -186,17 +186,17 @@ def error_rate(code: str, language: Language) -> float:
     """Share of a text that is syntax errors, in [0, 1]; a missing token counts as one character."""
     from ast_grep_py import SgRoot
 
-    from rulewright.engine.parsing import faults
+    from rulewright.engine.parsing import faults, span
 
     n_wrong = 0
     end = -1
     for node in faults(SgRoot(code, language).root()):
-        span = node.range()
+        begin, stop = span(node)
         if node.kind() != "ERROR":
             n_wrong += 1
-        elif span.start.index >= end:
-            n_wrong += max(1, span.end.index - span.start.index)
-            end = span.end.index
+        elif begin >= end:
+            n_wrong += max(1, stop - begin)
+            end = stop
     return min(1.0, n_wrong / max(1, len(code)))
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple, cast
 from ast_grep_py import Config, SgNode
 
 from rulewright.engine import suppress, template, tidy
+from rulewright.engine.parsing import span
 from rulewright.engine.rules import CompiledRule, Core, Fix, Panicked
 from rulewright.engine.transforms import Rewrite
 from rulewright.errors import first_line
@@ -111,14 +112,13 @@ def run_rule(rule: CompiledRule, source: str, root: SgNode, rule_id: str, mark: 
 
 
 def _range(node: SgNode, fix: Fix) -> tuple[int, int]:
-    span = node.range()
-    start, end = span.start.index, span.end.index
+    start, end = span(node)
     if fix.expand_start is not None:
         reached = _reach(node, fix.expand_start, forward=False)
-        start = reached.range().start.index if reached is not None else start
+        start = span(reached)[0] if reached is not None else start
     if fix.expand_end is not None:
         reached = _reach(node, fix.expand_end, forward=True)
-        end = reached.range().end.index if reached is not None else end
+        end = span(reached)[1] if reached is not None else end
     return start, end
 
 
@@ -153,7 +153,7 @@ class _Maker:
         text = "".join(parts)
         if "\n" not in text:
             return text
-        return template.reindent(text, 0, template.indent_at(self._source, node.range().start.index))
+        return template.reindent(text, 0, template.indent_at(self._source, span(node)[0]))
 
     def _slot(self, node: SgNode, core: Core, slot: template.Slot) -> str:
         if slot.multiple:
@@ -162,14 +162,13 @@ class _Maker:
                 nodes = self._outer.get_multiple_matches(slot.name)
             if not nodes:
                 return ""
-            return self._capture(nodes[0].range().start.index, nodes[-1].range().end.index, slot.indent)
+            return self._capture(span(nodes[0])[0], span(nodes[-1])[1], slot.indent)
         for owner, its in ((node, core), (self._outer, self._rule.core)):
             if slot.name in its.transforms:
                 return template.reindent(self.transformed(owner, its, slot.name), 0, slot.indent)
             one = owner.get_match(slot.name)
             if one is not None:
-                span = one.range()
-                return self._capture(span.start.index, span.end.index, slot.indent)
+                return self._capture(*span(one), slot.indent)
         return ""
 
     def _capture(self, start: int, end: int, indent: int) -> str:
@@ -189,7 +188,7 @@ class _Maker:
         captured = [one for one in nodes if one is not None]
         if not captured:
             return ""
-        start, end = captured[0].range().start.index, captured[-1].range().end.index
+        start, end = span(captured[0])[0], span(captured[-1])[1]
         edits = [edit for one in captured for edit in self._rewrites(one, step)]
         if any(edit.start < start or edit.end > end for edit in edits):
             # ast-grep slices out of range here, and panics or not by the place.
@@ -211,9 +210,9 @@ class _Maker:
                 # A rule without `rewriters` may name some all the same: they rewrite nothing.
                 continue
             for found in find_all(node, core.config):
-                span = found.range()
+                begin, stop = span(found)
                 # A parent and its only child span the same text: depth tells them apart.
-                key = (span.start.index, -span.end.index, len(found.ancestors()))
+                key = (begin, -stop, len(found.ancestors()))
                 best.setdefault(key, (found, core))
         edits = []
         for _, (found, core) in sorted(best.items(), key=lambda item: item[0]):

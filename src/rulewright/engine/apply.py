@@ -7,6 +7,7 @@ we made ourselves. What a model wrote goes through `Engine`, which survives it.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,13 +20,16 @@ from rulewright.actions.action import Action
 from rulewright.difftext import splice
 from rulewright.engine import applier, cli, tidy
 from rulewright.engine.applier import MatchEdit
-from rulewright.engine.parsing import ParsedCode, parse
+from rulewright.engine.parsing import ParsedCode, parse, span
 from rulewright.engine.rules import BadRule, CompiledRule, Panicked, compile_rule
 from rulewright.languages import Language
 from rulewright.verdict import Outcome, Verdict
 
 LONG_CHARS: Final = 10_000
 """Characters from which it pays to parse the changed statements of a text alone."""
+
+_REST: Final = re.compile(r"[^\S\n]*(?:\n|\Z)")
+"""Nothing more on the line."""
 
 
 class Parts(NamedTuple):
@@ -69,7 +73,7 @@ class Step:
         texts: list[str] = []
         size = 0
         for child in self.before.root.children():
-            start, end = child.range().start.index, child.range().end.index
+            start, end = span(child)
             shift = size - start
             inside = []
             while edits and start <= edits[0].start and edits[0].end <= end:
@@ -79,9 +83,11 @@ class Step:
                 shift += len(edit.text) - (edit.end - edit.start)
             if not inside:
                 continue
-            text = written(source[:end], inside)[start:]
+            text = splice(
+                source[start:end], ((one.start - start, one.end - start, one.text) for one in inside)
+            )
             begins = not start or source[start - 1] == "\n"
-            ends = source[end - 1] == "\n" or not source[end:].partition("\n")[0].strip()
+            ends = source[end - 1] == "\n" or _REST.match(source, end) is not None
             if not begins or not ends or text[-1:] != source[end - 1]:
                 return None
             kinds.append(child.kind())
@@ -179,9 +185,9 @@ def partly(step: Step, texts: Sequence[str | None], *, exact: bool = False) -> S
     return replace(step, edits=edits, nodes=tuple(node for _, node in chosen), after=after, tidied=tidied)
 
 
-def _without_padding(source: str, edits: Sequence[MatchEdit]) -> tuple[MatchEdit, ...]:
+def _without_padding(source: str, edits: Sequence[MatchEdit]) -> frozenset[MatchEdit]:
     """The edits over text without padded lines: which of these were there before cannot be told."""
-    return tuple(edit for edit in edits if not tidy.holds_padding(source[edit.start : edit.end]))
+    return frozenset(edit for edit in edits if not tidy.holds_padding(source[edit.start : edit.end]))
 
 
 def _refuse_text(code: str, language: Language) -> Outcome | None:
@@ -235,8 +241,7 @@ def _step_by_cli(rule: CompiledRule, parsed: ParsedCode, rule_id: str, exact: bo
     # The nodes that our own tree has where the command line matched.
     known: dict[tuple[int, int], SgNode] = {}
     for node in applier.find_all(parsed.root, rule.core.config):
-        span = node.range()
-        known.setdefault((span.start.index, span.end.index), node)
+        known.setdefault(span(node), node)
     nodes = tuple(known.get((edit.match_start, edit.match_end)) for edit in applied)
     return Step(rule, parsed, edits, nodes, text, found.n_matches, tidied)
 
@@ -246,16 +251,22 @@ def written(source: str, edits: Sequence[MatchEdit]) -> str:
     return splice(source, ((edit.start, edit.end, edit.text) for edit in edits))
 
 
-def _tidied(
-    text: str, edits: tuple[MatchEdit, ...], mark: str, only: tuple[MatchEdit, ...] | None = None
-) -> tuple[str, bool]:
+def spans_after(edits: Sequence[MatchEdit]) -> list[tuple[int, int]]:
+    """Where the text of each edit stands when all are made."""
     spans: list[tuple[int, int]] = []
     shift = 0
     for edit in edits:
-        start = edit.start + shift
-        if only is None or edit in only:
-            spans.append((start, start + len(edit.text)))
+        spans.append((edit.start + shift, edit.start + shift + len(edit.text)))
         shift += len(edit.text) - (edit.end - edit.start)
+    return spans
+
+
+def _tidied(
+    text: str, edits: tuple[MatchEdit, ...], mark: str, only: frozenset[MatchEdit] | None = None
+) -> tuple[str, bool]:
+    spans = [
+        place for edit, place in zip(edits, spans_after(edits), strict=True) if only is None or edit in only
+    ]
     return tidy.tidy(text, spans, mark)
 
 

@@ -11,8 +11,8 @@ from ast_grep_py import SgNode
 
 from rulewright.console import plural
 from rulewright.engine.applier import find_all
-from rulewright.engine.apply import Step, written
-from rulewright.engine.parsing import leaves, parse
+from rulewright.engine.apply import Step, spans_after, written
+from rulewright.engine.parsing import leaves, parse, span
 from rulewright.engine.rules import CompiledRule, weight
 from rulewright.engine.stated import Spans, capture
 from rulewright.engine.transforms import Rewrite
@@ -85,7 +85,7 @@ def _captures(rule: CompiledRule, node: SgNode, used_only: bool = False) -> Span
         used = {slot.name for slot in rule.core.fix.template.slots}
         sources = {rule.core.transforms[name].variable for name in used if name in rule.core.transforms}
         names &= used | sources
-    return [span for name in sorted(names) for span in capture(node, name)]
+    return [held for name in sorted(names) for held in capture(node, name)]
 
 
 def lossy(steps: Sequence[Step]) -> str:
@@ -94,55 +94,53 @@ def lossy(steps: Sequence[Step]) -> str:
         if _deletes(step.rule):
             continue
         stated = step.rule.stated
+        kept = _Kept(step)
         for number, node in enumerate(step.nodes):
             if node is None or node.is_leaf():
                 continue
             covered = _captures(step.rule, node) + stated.wildcards(node)
             said = stated.words_for(node) if stated.choices else stated.words
             said = said | stated.again(node) if stated.repeated else said
-            kept = _Kept(step, number)
             for lost in _uncovered(node, covered, said, keywords=stated.spells_out):
-                if not kept.holds(lost):
+                if not kept.holds(lost, number):
                     return (
                         f"line {lost.range().start.line + 1}: the match holds {_short(lost.text())} "
                         f"({lost.kind()}), which neither the pattern nor a variable covers: the fix drops it"
                     )
-            if dropped := _unjoined(step.rule, node, kept):
+            if dropped := _unjoined(step.rule, node, kept, number):
                 return dropped
     return ""
 
 
 class _Kept:
-    """What a fix wrote at one place, token by token: a name within a longer one is not kept."""
+    """What the fixes of a step wrote, token by token: a name within a longer one is not kept."""
 
-    def __init__(self, step: Step, number: int) -> None:
-        self._step, self._number = step, number
+    def __init__(self, step: Step) -> None:
+        self._step = step
 
     @cached_property
-    def _tokens(self) -> list[str]:
-        step, edit = self._step, self._step.edits[self._number]
+    def _tokens(self) -> list[list[str]]:
+        """Of each edit its tokens."""
+        step = self._step
         after = parse(written(step.before.source, step.edits), step.rule.language)
-        earlier = step.edits[: self._number]
-        start = edit.start + sum(len(one.text) - (one.end - one.start) for one in earlier)
-        return _texts(leaves(after.root, [(start, start + len(edit.text))])[0])
+        return [_texts(tokens) for tokens in leaves(after.root, spans_after(step.edits))]
 
-    def holds(self, node: SgNode) -> bool:
-        """Whether the tokens of a node stand in it in a row."""
-        sought = _texts(_leaves(node))
+    def holds(self, node: SgNode, number: int) -> bool:
+        """Whether the tokens of a node stand in a row in what an edit wrote."""
+        sought, tokens = _texts(_leaves(node)), self._tokens[number]
         n = len(sought)
-        return any(self._tokens[at : at + n] == sought for at in range(len(self._tokens) - n + 1))
+        return any(tokens[at : at + n] == sought for at in range(len(tokens) - n + 1))
 
 
 def _leaves(node: SgNode) -> list[SgNode]:
-    span = node.range()
-    return leaves(node, [(span.start.index, span.end.index)])[0]
+    return leaves(node, [span(node)])[0]
 
 
 def _texts(tokens: Sequence[SgNode]) -> list[str]:
     return [" ".join(node.text().split()) for node in tokens]
 
 
-def _unjoined(rule: CompiledRule, node: SgNode, kept: _Kept) -> str:
+def _unjoined(rule: CompiledRule, node: SgNode, kept: _Kept, number: int) -> str:
     """Code between the parts that rewriters rewrote and `joinBy` put together again; it is gone."""
     for name, transform in rule.core.transforms.items():
         if not isinstance(transform, Rewrite) or transform.join_by is None or not _writes(rule, name):
@@ -150,15 +148,15 @@ def _unjoined(rule: CompiledRule, node: SgNode, kept: _Kept) -> str:
         one = node.get_match(transform.variable)
         for captured in [one] if one is not None else node.get_multiple_matches(transform.variable):
             spans = [
-                (found.range().start.index, found.range().end.index)
+                span(found)
                 for rewriter in transform.rewriters
                 if rewriter in rule.rewriters
                 for found in find_all(captured, rule.rewriters[rewriter].config)
             ]
             for leaf in _leaves(captured):
-                start, end = leaf.range().start.index, leaf.range().end.index
+                start, end = span(leaf)
                 inside = any(low <= start and end <= high for low, high in spans)
-                if not inside and _has_words(leaf.text()) and not kept.holds(leaf):
+                if not inside and _has_words(leaf.text()) and not kept.holds(leaf, number):
                     return (
                         f"line {leaf.range().start.line + 1}: `joinBy` leaves out {_short(leaf.text())} "
                         f"({leaf.kind()}), which no rewriter matches"
@@ -174,11 +172,12 @@ def _writes(rule: CompiledRule, name: str) -> bool:
 def reindented(steps: Sequence[Step]) -> str:
     """Where indentation changed the text of a multi-line string that the rule only carried along."""
     for step in steps:
-        for edit in step.edits:
+        for edit, node in zip(step.edits, step.nodes, strict=True):
             old = step.before.source[edit.start : edit.end]
             if "\n" not in old or "\n" not in edit.text or old == edit.text:
                 continue
-            for text, line in _long_strings(step, edit.start, edit.end):
+            within = node if node is not None else step.before.root
+            for text, line in _long_strings(within, edit.start, edit.end):
                 if text not in edit.text and _flush(text) in _flush(edit.text):
                     return f"line {line}: the text of a multi-line string changes by its new indentation"
     return ""
@@ -188,16 +187,16 @@ def _flush(text: str) -> str:
     return "\n".join(line.strip() for line in text.split("\n"))
 
 
-def _long_strings(step: Step, start: int, end: int) -> Iterator[tuple[str, int]]:
-    """Strings of several lines within a range, and the line of each."""
-    stack = [step.before.root]
+def _long_strings(within: SgNode, first: int, last: int) -> Iterator[tuple[str, int]]:
+    """Strings of several lines below a node and within a range, and the line of each."""
+    stack = [within]
     while stack:
         node = stack.pop()
-        span = node.range()
-        if span.end.index <= start or span.start.index >= end or span.start.line == span.end.line:
+        start, end = span(node)
+        if end <= first or start >= last or "\n" not in node.text():
             continue
-        if start <= span.start.index and span.end.index <= end and _STRING.search(node.kind()):
-            yield node.text(), span.start.line + 1
+        if first <= start and end <= last and _STRING.search(node.kind()):
+            yield node.text(), node.range().start.line + 1
         else:
             stack += node.children()
 
@@ -221,8 +220,7 @@ def _uncovered(
             out, one more is a loss; where the rule names a kind, they belong to it.
     """
     for child in node.children():
-        span = child.range()
-        start, end = span.start.index, span.end.index
+        start, end = span(child)
         if start == end or any(low <= start and end <= high for low, high in covered):
             continue
         text = child.text()

@@ -13,7 +13,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib import metadata
@@ -195,7 +196,7 @@ def _check_exit(code: int, complaint: str) -> None:
 
 def _edits(output: bytes, source: str) -> CliScan:
     raw = source.encode("utf-8")
-    to_chars = (lambda offset: offset) if source.isascii() else _offsets(raw)
+    to_chars: Callable[[int], int] = (lambda offset: offset) if source.isascii() else _offsets(raw)
     edits = []
     n_matches = 0
     message = ""
@@ -216,12 +217,7 @@ def _edits(output: bytes, source: str) -> CliScan:
     return CliScan(n_matches, edits, message)
 
 
-def _offsets(raw: bytes) -> Any:
-    table: dict[int, int] = {}
-
-    def convert(offset: int) -> int:
-        if offset not in table:
-            table[offset] = len(raw[:offset].decode("utf-8"))
-        return table[offset]
-
-    return convert
+def _offsets(raw: bytes) -> Callable[[int], int]:
+    """From an offset in UTF-8 to one in characters."""
+    begins = [at for at, byte in enumerate(raw) if byte & 0xC0 != 0x80]
+    return lambda offset: bisect_left(begins, offset)

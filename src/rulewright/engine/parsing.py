@@ -72,6 +72,15 @@ def faults(root: SgNode) -> Iterator[SgNode]:
             yield node
 
 
+def span(node: SgNode) -> tuple[int, int]:
+    """Where a node begins and ends in its text, in characters.
+
+    `SgNode.range` says so too, but counts the columns as well: on one long line of n matches that takes n².
+    """
+    edit = node.replace("")
+    return edit.start_pos, edit.end_pos
+
+
 def leaves(root: SgNode, spans: Sequence[tuple[int, int]], comments: bool = True) -> list[list[SgNode]]:
     """The tokens below a node that each range of the text touches, in order; perhaps without comments.
 
@@ -85,15 +94,15 @@ def leaves(root: SgNode, spans: Sequence[tuple[int, int]], comments: bool = True
     stack = [root]
     while stack:
         node = stack.pop()
-        span = node.range()
-        first = bisect_right(ends, span.start.index)
-        if first == len(spans) or spans[first][0] >= span.end.index:
+        start, end = span(node)
+        first = bisect_right(ends, start)
+        if first == len(spans) or spans[first][0] >= end:
             continue
         if not comments and "comment" in node.kind():
             continue
         inner = node.children()
         stack += reversed(inner)
-        while not inner and first < len(spans) and spans[first][0] < span.end.index:
+        while not inner and first < len(spans) and spans[first][0] < end:
             found[first].append(node)
             first += 1
     return found

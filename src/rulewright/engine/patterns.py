@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from ast_grep_py import SgNode, SgRoot
 
-from rulewright.engine.parsing import faults
+from rulewright.engine.parsing import faults, span
 from rulewright.languages import Language
 
 # The letter that stands for `$` where `$` is not part of an identifier (ast-grep's table).
@@ -118,8 +118,8 @@ def facts(pattern: str, selector: str | None, language: Language) -> PatternFact
 
 def is_plain(fault: SgNode, source: str) -> bool:
     """Whether a fault leaves no choice: a text that is no statement, or one without its `;`."""
-    span = fault.range()
-    whole = span.start.index == 0 and span.end.index >= len(source.rstrip())
+    start, end = span(fault)
+    whole = start == 0 and end >= len(source.rstrip())
     return whole if fault.kind() == _ERROR else fault.kind() == ";"
 
 
@@ -139,8 +139,8 @@ def _single(node: SgNode) -> SgNode:
 
 
 def _is_empty(node: SgNode) -> bool:
-    span = node.range()
-    return bool(node.kind() == "" or span.start.index == span.end.index)
+    start, end = span(node)
+    return node.kind() == "" or start == end
 
 
 def _leaves(node: SgNode, language: Language) -> Iterator[tuple[Any, str]]:

@@ -13,7 +13,7 @@ from rulewright import grammars
 from rulewright.actions.action import Action
 from rulewright.engine import suppress
 from rulewright.engine.applier import find_all
-from rulewright.engine.apply import Parts, Step, Trace, partly, trace, written
+from rulewright.engine.apply import Parts, Step, Trace, partly, spans_after, trace, written
 from rulewright.engine.parsing import leaves, parse
 from rulewright.engine.rules import compile_rule
 from rulewright.languages import Language
@@ -180,12 +180,10 @@ def _places(number: int, step: Step, earlier: Sequence[_Lines]) -> Iterator[Plac
 
 def _whole(step: Step) -> Parts:
     """The whole text after a step."""
-    spans: list[tuple[int, int]] = []
-    shift = 0
-    for edit in step.edits:
-        spans.append((edit.start + shift, edit.start + shift + len(edit.text)))
-        shift += len(edit.text) - (edit.end - edit.start)
-    return Parts(SgRoot(written(step.before.source, step.edits), step.rule.language).root(), tuple(spans))
+    return Parts(
+        SgRoot(written(step.before.source, step.edits), step.rule.language).root(),
+        tuple(spans_after(step.edits)),
+    )
 
 
 class _Lines:

@@ -13,6 +13,7 @@ from ast_grep_py import Config, SgNode
 from rulewright.actions import visit
 from rulewright.actions.visit import pattern_parts
 from rulewright.engine import patterns
+from rulewright.engine.parsing import span
 from rulewright.languages import Language
 
 Spans = list[tuple[int, int]]
@@ -138,7 +139,7 @@ def capture(node: SgNode, name: str) -> Spans:
     """The range that a variable holds, if it holds anything."""
     one = node.get_match(name)
     many = [one] if one is not None else node.get_multiple_matches(name)
-    return [(many[0].range().start.index, many[-1].range().end.index)] if many else []
+    return [(span(many[0])[0], span(many[-1])[1])] if many else []
 
 
 def _words(config: Mapping[str, Any], language: Language) -> frozenset[str]:

@@ -8,10 +8,14 @@ counts. All by the line on which a match begins.
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from ast_grep_py import SgNode
+
+from rulewright.engine.parsing import span
 
 MARK: Final = "ast-grep-ignore"
 
@@ -29,9 +33,13 @@ def keep(found: Sequence[SgNode], root: SgNode, rule_id: str) -> list[SgNode]:
     whole, lines = _collect(root)
     if whole is not None and whole.holds_for(rule_id):
         return []
+    if not lines:
+        return list(found)
+    begin, line = span(root)[0], root.range().start.line
+    breaks = [begin + found.start() for found in re.finditer("\n", root.text())]
     kept = []
     for node in found:
-        at = lines.get(node.range().start.line)
+        at = lines.get(line + bisect_left(breaks, span(node)[0]))
         if at is None or not at.holds_for(rule_id):
             kept.append(node)
     return kept

@@ -49,11 +49,11 @@ def tidy(text: str, spans: Sequence[tuple[int, int]], mark: str) -> tuple[str, b
     done = 0
     changed = False
     for start, end in spans:
-        first = max(done, text.rfind("\n", 0, start) + 1)
+        if parts and end <= done:
+            continue
+        first = max(done, text.rfind("\n", done, start) + 1)
         last = text.find("\n", end)
         last = len(text) if last < 0 else last
-        if last <= done:
-            continue
         block = text[first:last]
         emptied = _PADDED.sub(_keep_return, block)
         changed = changed or emptied != block

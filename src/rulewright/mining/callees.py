@@ -17,6 +17,7 @@ from rulewright import grammars
 from rulewright.actions import visit
 from rulewright.actions.action import Action, Rule
 from rulewright.actions.visit import regex_escape
+from rulewright.engine.parsing import span
 from rulewright.languages import Language
 from rulewright.mining.text.tree import field_of
 
@@ -207,8 +208,8 @@ def _imports(name: str, code: str, language: Language) -> bool:
 
 
 def _start(node: SgNode) -> int:
-    return node.range().start.index
+    return span(node)[0]
 
 
 def _end(node: SgNode) -> int:
-    return node.range().end.index
+    return span(node)[1]

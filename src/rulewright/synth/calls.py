@@ -7,8 +7,9 @@ from typing import Final
 
 from ast_grep_py import SgNode
 
+from rulewright.engine.parsing import span
 from rulewright.synth import naming
-from rulewright.synth.grammar import arguments, expression, of_kind, span
+from rulewright.synth.grammar import arguments, expression, of_kind
 from rulewright.synth.proposals import (
     Code,
     Proposal,

@@ -6,9 +6,10 @@ import random
 import re
 from typing import Final
 
+from rulewright.engine.parsing import span
 from rulewright.languages import Language
 from rulewright.synth import naming
-from rulewright.synth.grammar import of_kind, span
+from rulewright.synth.grammar import of_kind
 from rulewright.synth.proposals import Code, Proposal, proposal, rule_of
 
 

@@ -44,9 +44,3 @@ def arguments(call: SgNode, grammar: Grammar) -> list[SgNode] | None:
         return None
     inner = [child for child in held.children() if child.is_named()]
     return None if any("comment" in child.kind() for child in inner) else inner
-
-
-def span(node: SgNode) -> tuple[int, int]:
-    """Start and end, in characters."""
-    place = node.range()
-    return place.start.index, place.end.index

@@ -17,10 +17,10 @@ from ast_grep_py import SgNode
 
 from rulewright.actions.action import Action, Rule
 from rulewright.engine import apply, judge
-from rulewright.engine.parsing import parse
+from rulewright.engine.parsing import parse, span
 from rulewright.languages import Language
 from rulewright.synth import instances
-from rulewright.synth.grammar import of_kind, span
+from rulewright.synth.grammar import of_kind
 from rulewright.synth.kinds import Shape
 from rulewright.synth.speech import Speech, Words, instance_words
 from rulewright.synth.templates import Codemod

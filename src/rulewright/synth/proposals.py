@@ -16,10 +16,10 @@ from ast_grep_py import SgNode
 
 from rulewright.actions.action import Rule
 from rulewright.difftext import splice
-from rulewright.engine.parsing import parse
+from rulewright.engine.parsing import parse, span
 from rulewright.grammars import GRAMMARS, Grammar
 from rulewright.languages import Language
-from rulewright.synth.grammar import of_kind, span
+from rulewright.synth.grammar import of_kind
 
 
 @dataclass(frozen=True)

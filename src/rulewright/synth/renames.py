@@ -7,8 +7,9 @@ import re
 
 from ast_grep_py import SgNode
 
+from rulewright.engine.parsing import span
 from rulewright.synth import naming
-from rulewright.synth.grammar import expression, leaves, of_kind, span
+from rulewright.synth.grammar import expression, leaves, of_kind
 from rulewright.synth.proposals import (
     Code,
     Proposal,

@@ -20,9 +20,9 @@ from rulewright.data.schemas import Sibling
 from rulewright.data.splits import uniform
 from rulewright.difftext import splice
 from rulewright.engine import judge
-from rulewright.engine.parsing import parse
+from rulewright.engine.parsing import parse, span
 from rulewright.grammars import GRAMMARS
-from rulewright.synth.grammar import of_kind, span
+from rulewright.synth.grammar import of_kind
 from rulewright.verdict import Verdict
 
 MAX_CHARS: Final = 1_200

@@ -12,6 +12,7 @@ from typing import cast
 from ast_grep_py import Config
 
 from rulewright.engine.applier import NotPorted, TooLarge, run_rule
+from rulewright.engine.parsing import span
 from rulewright.engine.rules import BadRule, Panicked, compile_rule
 from rulewright.mining.candidate import Candidate, Effect
 from rulewright.mining.text.align import Edit
@@ -37,8 +38,7 @@ def effect(edit: Edit, candidate: Candidate, cap: int = 200) -> Effect | None:
     positives: list[tuple[int, int]] = []
     negatives: list[tuple[int, int]] = []
     for node, change in applied.matches:
-        span = node.range()
-        place = (span.start.index, span.end.index)
+        place = span(node)
         held = _right(edit, change.start, change.end, change.text)
         if held is None:
             if edit.left_alone(change.start, change.end):
@@ -59,7 +59,7 @@ def finds(tree: Tree, candidate: Candidate, start: int, end: int) -> bool:
         found = tree.root.sg.find_all(cast(Config, rule))
     except RuntimeError:
         return False
-    return any((node.range().start.index, node.range().end.index) == (start, end) for node in found)
+    return any(span(node) == (start, end) for node in found)
 
 
 def _right(edit: Edit, start: int, end: int, text: str) -> frozenset[int] | None:

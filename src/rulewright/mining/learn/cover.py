@@ -15,6 +15,7 @@ from rulewright import difftext, engine
 from rulewright.actions.action import Action, Rule
 from rulewright.engine import literals, places
 from rulewright.engine.applier import NotPorted, TooLarge, run_rule
+from rulewright.engine.parsing import span
 from rulewright.engine.rules import BadRule, Panicked, compile_rule
 from rulewright.languages import Language
 from rulewright.mining import callees, costs
@@ -331,7 +332,7 @@ def _as_calls(
             matches = run_rule(compile_rule(candidate.rule, language), tree.text, tree.root.sg, "").matches
         except (BadRule, Panicked, TooLarge, NotPorted):
             return ()
-        nodes = [node for node, _ in matches if (node.range().start.index, node.range().end.index) in spans]
+        nodes = [node for node, _ in matches if span(node) in spans]
         calls = callees.as_calls(action, tree.text, nodes)
         if calls is None:
             return ()

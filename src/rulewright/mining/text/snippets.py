@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from ast_grep_py import SgNode, SgRoot
 
 from rulewright import grammars
-from rulewright.engine.parsing import faults
+from rulewright.engine.parsing import faults, span
 from rulewright.engine.patterns import is_plain, to_source
 from rulewright.languages import Language
 
@@ -228,8 +228,7 @@ def _first_of_kind(wrapper: str, code: str, kind: str, language: Language) -> bo
         return False
     if found is None or not _is_sound(root, wrapper.format(code)):
         return False
-    span = found.range()
-    return (span.start.index, span.end.index) == (start, start + len(code))
+    return span(found) == (start, start + len(code))
 
 
 def unwrapped(context: str) -> str:

@@ -15,6 +15,7 @@ from ast_grep_py import SgNode, SgRoot
 
 from rulewright import grammars
 from rulewright.actions.visit import WORD
+from rulewright.engine.parsing import span
 from rulewright.languages import Language
 
 OPENERS: Final = "([{<"
@@ -22,11 +23,10 @@ OPENERS: Final = "([{<"
 
 def field_of(node: SgNode, parent: SgNode) -> str:
     """The field by which its parent holds a node; an empty text where it is by none."""
-    span, kind = node.range(), node.kind()
+    place, kind = span(node), node.kind()
     for name in grammars.FIELDS:
         for held in parent.field_children(name):
-            around = held.range()
-            if around.start == span.start and around.end == span.end and held.kind() == kind:
+            if span(held) == place and held.kind() == kind:
                 return name
     return ""
 
@@ -50,11 +50,9 @@ class Node:
     )
 
     def __init__(self, sg: SgNode, parent: Node | None, slot: int, tree: Tree) -> None:
-        span = sg.range()
         self.sg = sg
         self.kind = sg.kind()
-        self.start = span.start.index
-        self.end = span.end.index
+        self.start, self.end = span(sg)
         self.named = sg.is_named()
         self.parent = parent
         self.slot = slot
