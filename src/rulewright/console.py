@@ -1,7 +1,7 @@
 """The one module that prints.
 
 What machines read goes to stdout (`emit`, `emit_json`); what people read goes to
-stderr. Progress is a bar on a terminal and a line every 5 % elsewhere.
+stderr. Progress is a bar on a terminal; elsewhere it is a line every 5 %, of jobs of some seconds.
 """
 
 from __future__ import annotations
@@ -160,14 +160,22 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join([line(headers), "  ".join("-" * w for w in widths), *map(line, cells)])
 
 
+QUIET_S: Final = 5.0
+"""Seconds after which a job without a terminal says how far it is, and between two such lines."""
+
+
 class Progress:
     """Counts items; carries the counters that matter (valid, applied, reward, $)."""
 
-    def __init__(self, what: str, total: int | None, tty: bool, every_s: float = 0.2) -> None:
-        self._what, self._total, self._tty, self._every_s = what, total, tty, every_s
+    def __init__(
+        self, what: str, total: int | None, tty: bool, every_s: float = 0.2, quiet_s: float = QUIET_S
+    ) -> None:
+        self._what, self._total, self._tty = what, total, tty
+        self._every_s = every_s if tty else quiet_s if total else 2 * quiet_s
         self._done = 0
         self._start = self._last = time.monotonic()
         self._next_mark = 5
+        self._said = ""
         self._counters: dict[str, object] = {}
 
     def advance(self, n: int = 1, /, **counters: object) -> None:
@@ -175,30 +183,36 @@ class Progress:
         self._done += n
         self._counters.update(counters)
         now = time.monotonic()
+        if now - self._last < self._every_s:
+            return
         if self._tty:
-            if now - self._last >= self._every_s:
-                self._last = now
-                print("\r\x1b[2K" + self.line()[: width() - 1], end="", file=sys.stderr, flush=True)
-        elif self._total and self._done * 100 >= self._next_mark * self._total:
-            while self._done * 100 >= self._next_mark * self._total:
-                self._next_mark += 5
-            say(self.line())
-        elif not self._total and now - self._last >= 10:
             self._last = now
+            print("\r\x1b[2K" + self.line()[: width() - 1], end="", file=sys.stderr, flush=True)
+        elif not self._total or self._done * 100 >= self._next_mark * self._total:
+            self._last = now
+            self._next_mark = self._done * 100 // (self._total or 100) // 5 * 5 + 5
+            self._said = self.line()
+            say(self._said)
+
+    def end(self) -> None:
+        """Show how it ended; without a terminal only if there were lines before."""
+        if self._tty:
+            print("\r\x1b[2K" + self.line(), file=sys.stderr, flush=True)
+        elif self._said and not self._said.startswith(self._count()):
             say(self.line())
 
     def line(self) -> str:
         """The current state as one line."""
         seconds = max(time.monotonic() - self._start, 1e-9)
         rate = self._done / seconds
-        parts = [f"{self._what}: {self._done:,}"]
-        if self._total:
-            parts[0] += f"/{self._total:,}"
-        parts.append(f"{rate:,.1f}/s")
+        parts = [self._count(), f"{rate:,.1f}/s"]
         if self._total and 0 < self._done < self._total:
             parts.append(f"ETA {(self._total - self._done) / rate:,.0f} s")
         parts += [f"{key} {value}" for key, value in self._counters.items()]
         return "  ".join(parts)
+
+    def _count(self) -> str:
+        return f"{self._what}: {self._done:,}" + (f"/{self._total:,}" if self._total else "")
 
 
 @contextmanager
@@ -209,8 +223,7 @@ def progress(what: str, total: int | None = None) -> Iterator[Progress]:
     try:
         yield bar
     finally:
-        if tty:
-            print("\r\x1b[2K" + bar.line(), file=sys.stderr, flush=True)
+        bar.end()
 
 
 def counted(title: str, counts: Mapping[str, object]) -> str:

@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import compress, count
 from operator import ne
-from typing import Any
+from typing import Any, Final
+
+_LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")
+
+
+def lines(text: str) -> list[str]:
+    r"""The lines of a text with their ends, as diffs and ast-grep count them: only `\n` ends one.
+
+    >>> lines("a\fb\r\nc")
+    ['a\x0cb\r\n', 'c']
+    """
+    return _LINE.findall(text)
+
+
+def rows(text: str) -> list[str]:
+    """The lines of a text without their ends."""
+    return [line.removesuffix("\n") for line in lines(text)]
 
 
 def common_ends(a: Sequence[object], b: Sequence[object]) -> tuple[int, int]:
@@ -92,7 +109,7 @@ def _range(start: int, end: int) -> str:
 
 def unified(before: str, after: str, context: int = 1) -> list[str]:
     """The lines of a unified diff without file names; none where nothing changed."""
-    return list(hunks(before.splitlines(), after.splitlines(), context))
+    return list(hunks(rows(before), rows(after), context))
 
 
 def shown(before: str, after: str | None, context: int = 1) -> str:

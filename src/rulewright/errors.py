@@ -98,5 +98,6 @@ def why(error: Exception) -> str:
     'No such file or directory'
     """
     if isinstance(error, UnicodeDecodeError):
-        return f"not UTF-8 text, at byte {error.start}"
+        line = error.object.count(b"\n", 0, error.start) + 1
+        return f"not UTF-8 text, at byte {error.start} (line {line})"
     return (error.strerror if isinstance(error, OSError) else "") or str(error)

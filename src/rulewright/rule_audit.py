@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from rulewright import console, jsonl, yaml12
+from rulewright import console, difftext, jsonl, yaml12
 from rulewright.actions import Rejection
 from rulewright.actions.rule_file import read_given
 from rulewright.actions.rule_text import AST_GREP_NAMES, DOCUMENT_FIELDS, OTHER_LANGUAGES
@@ -162,7 +162,7 @@ def _place(root: Path, given: Path, name: str) -> str:
 def _line_of(place: str, name: str) -> int:
     """The line where a rule's id stands; 1 where it cannot be found."""
     try:
-        lines = Path(place).read_text(encoding="utf-8").splitlines()
+        lines = difftext.rows(Path(place).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):
         return 1
     for number, line in enumerate(lines, 1):

@@ -17,12 +17,34 @@ def test_errors_have_message_and_hint(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_progress_without_a_terminal_says_every_5_percent(capsys: pytest.CaptureFixture[str]) -> None:
-    with console.progress("mine", 200) as bar:
-        for i in range(200):
-            bar.advance(verified=i)
+    bar = console.Progress("mine", 200, tty=False, quiet_s=0)
+    for i in range(200):
+        bar.advance(verified=i)
+    bar.end()
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 20
     assert "200/200" in lines[-1] and "verified 199" in lines[-1]
+
+
+def test_the_last_line_of_progress_says_how_it_ended(capsys: pytest.CaptureFixture[str]) -> None:
+    bar = console.Progress("mine", 30, tty=False, quiet_s=0)
+    bar.advance(29)
+    bar.advance(0)
+    bar.end()
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    bar.advance()
+    bar.end()
+    assert "30/30" in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("total", [200, None])
+def test_a_job_of_a_moment_says_nothing_without_a_terminal(
+    total: int | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with console.progress("apply", total) as bar:
+        for _ in range(200):
+            bar.advance()
+    assert capsys.readouterr().err == ""
 
 
 def test_foreign_text_cannot_drive_a_terminal() -> None:
@@ -55,4 +77,4 @@ def test_progress_on_a_dumb_terminal_has_no_escapes(monkeypatch: pytest.MonkeyPa
     with console.progress("mine", 20) as bar:
         for _ in range(20):
             bar.advance()
-    assert "\x1b" not in screen.getvalue() and "20/20" in screen.getvalue()
+    assert "\x1b" not in screen.getvalue()

@@ -11,6 +11,7 @@ import pytest
 from rulewright import cli
 from rulewright.engine.cli import binary
 from rulewright.mining import imports
+from rulewright.verdict import Place
 
 ONE = "import os\nfrom old_kit import choose\n\n\ndef f(xs):\n    return choose(xs, 3)\n\n\ndef g(p):\n    return os.path.join(p, 'x')\n"  # noqa: E501
 TWO = "import os\nfrom old_kit import choose, other\n\n\ndef f(ys):\n    print(choose(ys, 4))\n    return other(ys)\n"  # noqa: E501
@@ -320,3 +321,75 @@ def test_an_import_says_what_it_binds(text: str, language: str, module: str, nam
 def test_what_is_no_import_binds_nothing() -> None:
     assert imports.read("x = require", "javascript") is None and imports.read("a.b()", "python") is None
     assert imports.body("import a\n\n\nx = 1\n", "python") == ["x = 1"]
+
+
+def test_a_change_that_is_no_utf8_is_named_and_the_rest_goes_on(
+    repo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where nothing else is uncommitted, the last commit is meant; the file is named all the same."""
+    (repo / "old.py").write_text("a = 1\nname = 'x'\n")
+    git("add", "-A")
+    git("commit", "-qm", "second")
+    (repo / "old.py").write_bytes(b"a = 1\nname = '\xe9'\n")
+    assert cli.main(["edit", "--like", "HEAD"]) == 0
+    told = capsys.readouterr()
+    assert told.err.count("old.py: not UTF-8 text, at byte 14 (line 2)") == 1
+    assert "x.take" in told.out or ".take(" in told.out
+    (repo / "one.py").write_text(ONE_AFTER.replace("x'", "z'"))
+    assert cli.main(["edit", "--like", "HEAD"]) == 0
+    assert capsys.readouterr().err.count("old.py: not UTF-8 text, at byte 14 (line 2)") == 1
+
+
+@pytest.mark.parametrize("named", ["hand.diff", "before.py"])
+def test_a_file_that_is_no_utf8_is_not_learned_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], named: str
+) -> None:
+    """Read with marks for what is no text, it would be learned from as something else than it is."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "before.py").write_bytes(b"x = old(1)  # \xe9\n")
+    (tmp_path / "after.py").write_bytes(b"x = new(1)  # \xe9\n")
+    diff = "--- a/after.py\n+++ b/after.py\n@@ -1 +1 @@\n-x = old(1)  # \ufffd\n+x = new(1)  # \ufffd\n"
+    (tmp_path / "hand.diff").write_text(diff)
+    words = [named, "."] if named == "hand.diff" else [named, "after.py", "."]
+    assert cli.main(["edit", "--like", *words]) != 0
+    assert "not UTF-8 text, at byte 14 (line 1)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("sign", ["\f", "\u2028", "\x85"], ids=["form feed", "U+2028", "U+0085"])
+def test_only_a_newline_ends_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], sign: str
+) -> None:
+    """What no rule makes is named by its line as diffs count it, and the diff has that many lines."""
+    monkeypatch.chdir(tmp_path)
+    before = f"# {sign} {sign}\nx = old(1)\ny = 2\n"
+    files = {"before.py": before, "after.py": before.replace("old", "new"), "other.py": f"# {sign}\nold(3)\n"}
+    for name, text in files.items():
+        (tmp_path / name).write_bytes(text.encode())
+    cli.main(["edit", "--like", "before.py", "after.py", "other.py", "--write"])
+    told = capsys.readouterr()
+    assert "other.py:2: old  →  new" in told.out
+    assert "left to you" not in told.err
+    assert (tmp_path / "other.py").read_bytes() == f"# {sign}\nnew(3)\n".encode()
+    assert "@@ -1,2 +1,2 @@" in told.err
+
+
+def test_a_doubt_is_asked_for_once_a_place(tmp_path: Path) -> None:
+    from rulewright.codemod.offer import offer_learned
+    from rulewright.codemod.work import How, work_on
+    from rulewright.mining import by_hand
+    from rulewright.mining.diffs import Change
+
+    (tmp_path / "a.py").write_text("old(1)\nold(2)\n")
+    change = Change(tmp_path / "one.py", "python", "x = old(1)\n", "x = new(1)\n")
+    asked: list[int] = []
+
+    class Asked(by_hand.Learned):
+        def doubt(self, path: Path, place: Place) -> str:
+            asked.append(place.line)
+            return super().doubt(path, place)
+
+    found = by_hand.learn([change], 1.0)
+    learned = Asked(found.rules, found.problems, found.changes, found.brought, found.defined)
+    offer = offer_learned(work_on([tmp_path], learned.documents, How(listed=True)), learned)
+    assert [len(places) for _, places, _ in (*offer.listing(), *offer.listing())] == [2, 2]
+    assert sorted(asked) == [1, 2]

@@ -39,3 +39,25 @@ def test_each_source_has_its_own_records(tmp_path: Path, monkeypatch: pytest.Mon
     assert left == {"config.json", "run.json", "result.json"}
     summary = json.loads((tmp_path / "reports/mining/edits.json").read_text(encoding="utf-8"))
     assert summary["reasons"] == {"nested more than 300 deep": 1}
+
+
+def test_literal_rules_are_a_share_of_the_records_of_their_own_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The general rules of one source make no room for the literal ones of another."""
+    monkeypatch.chdir(tmp_path)
+    row = {"language": "python", "license": "mit"}
+    rows = [
+        {**row, "id": f"g{i}", "source": "demo/general", "pre": f"if a{i} == None:\n    f({i})\n",
+         "post": f"if a{i} is None:\n    f({i})\n"}
+        for i in range(6)
+    ]  # fmt: skip
+    rows += [
+        {**row, "id": f"n{i}", "source": "demo/literal", "pre": f"n{i} = 5{i}\n", "post": f"n{i} = 6{i}\n"}
+        for i in range(3)
+    ]
+    Path("edits.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    assert cli.main(["mine", "edits.jsonl", "--workers", "1", "--literal-share", "0.25"]) == 0
+    files = sorted((tmp_path / "data/processed").glob("*/mined_*.jsonl"))
+    tiers = [(r.metadata.provenance or {})["tier"] for file in files for r in store.load(file)]
+    assert (tiers.count("train"), tiers.count("literal")) == (6, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,8 @@ class Offer:
 def offer_learned(work: Work, learned: Learned) -> Offer:
     """What the rules of a change do elsewhere, with the doubts that follow from the change."""
     lacking: dict[Path, str] = {}
+    # Each place comes up several times: in the list, for the imports of its names, and when it is written.
+    asked = cache(learned.doubt)
     unsure: dict[Path, dict[str, str]] = {}
     for one in work.good:
         language = action_for(one.found, work.documents).language
@@ -62,14 +65,14 @@ def offer_learned(work: Work, learned: Learned) -> Offer:
         unsure[one.path] = {
             word: why
             for place in work.places(one)
-            if not place.in_import and (why := learned.doubt(one.path, one.numbered(place)))
+            if not place.in_import and (why := asked(one.path, one.numbered(place)))
             for word in place.gone
         }
 
     def doubt(path: Path, place: Place) -> str:
         """An import is no surer than the uses of what it binds."""
         uses = unsure[path] if place.in_import and path in unsure else {}
-        why = learned.doubt(path, place) or lacking.get(path, "")
+        why = asked(path, place) or lacking.get(path, "")
         return why or next((uses[word] for word in place.gone if word in uses), "")
 
     return Offer(work, doubt, learned.hides)

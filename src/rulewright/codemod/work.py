@@ -312,7 +312,7 @@ def diff(one: JudgedFile, colored: bool) -> str:
     if after is None:
         return ""
     name = str(one.path)
-    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    old, new = difftext.lines(before), difftext.lines(after)
     lines = []
     heads = [f"--- {name}\n", f"+++ {name}\n"]
     for number, line in enumerate(chain(heads, difftext.hunks(old, new))):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from rulewright import console
+from rulewright import console, difftext
 from rulewright.codemod.work import JudgedFile
 from rulewright.engine.walk import Walk
 from rulewright.errors import RulewrightError, UsageError, why
@@ -41,8 +41,8 @@ class PlaceByPlace:
         if self._rest is not None:
             return place.new if self._rest else None
         lines = [f"{path}:{place.line}"]
-        lines += [f"- {console.clean(line)}" for line in place.old.splitlines() or [""]]
-        lines += [f"+ {console.clean(line)}" for line in place.new.splitlines() or [""]]
+        lines += [f"- {console.clean(line)}" for line in difftext.rows(place.old) or [""]]
+        lines += [f"+ {console.clean(line)}" for line in difftext.rows(place.new) or [""]]
         console.say("\n".join(lines))
         answer = pick("change it? [y]es, [n]o, [e]dit, [a]ll the rest, [q]uit: ", "yneaq")
         if answer in "aq":

@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 from pydantic import ValidationError
 
-from rulewright import console
+from rulewright import console, difftext
 from rulewright.data import readers, store, windows
 from rulewright.data.drafts import Drop
 from rulewright.data.schemas import SPLITS, NormalizedRecord
@@ -126,7 +126,7 @@ def edit_size(pre: str, post: str) -> tuple[int, int]:
     >>> edit_size("a\nb\nc\n", "a\nB\nc\nd\n")
     (2, 2)
     """
-    old, new = pre.splitlines(), post.splitlines()
+    old, new = difftext.rows(pre), difftext.rows(post)
     span = windows.changed(old, new)
     old, new = old[span.start : span.end], new[span.start : span.post_end]
     if not old or not new:

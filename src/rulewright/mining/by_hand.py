@@ -23,7 +23,7 @@ from rulewright.engine import places
 from rulewright.engine.parsing import parse
 from rulewright.errors import RulewrightError
 from rulewright.languages import Language
-from rulewright.mining import callees, diffs, doubts, imports, ties
+from rulewright.mining import callees, doubts, imports, ties
 from rulewright.mining.diffs import Change, lines_of
 from rulewright.mining.learn import cover
 from rulewright.mining.learn.mined import Tier, refuse
@@ -374,10 +374,10 @@ def _unexplained(action: Action | None, change: Change, names: bool = False) -> 
     if made == change.post:
         return []
     language = change.language
-    old, new = (imports.body(one, language) if names else one.splitlines() for one in (made, change.post))
-    start = imports.body(change.pre, language) if names else change.pre.splitlines()
+    old, new = (imports.body(one, language) if names else difftext.rows(one) for one in (made, change.post))
+    start = imports.body(change.pre, language) if names else difftext.rows(change.pre)
     shift = difftext.changed(start, old)
-    whole = change.pre.splitlines()
+    whole = difftext.rows(change.pre)
     lines = []
     for a0, a1, b0, b1 in difftext.changed(old, new):
         line = doubts.line_before(a0, shift)
@@ -429,7 +429,7 @@ def _changed_now(change: Change) -> set[int]:
 
 def _shown_now(change: Change) -> set[int]:
     """The lines of the file as it is that the diff shows unchanged."""
-    old, now = diffs.lines(change.pre), diffs.lines(change.now)
+    old, now = difftext.lines(change.pre), difftext.lines(change.now)
     shift = difftext.changed(old, now)
     touched = {line for _, _, b0, b1 in shift for line in range(b0, b1)}
     stayed = (line for line in range(len(now)) if line not in touched)

@@ -173,19 +173,14 @@ def _records(
 ) -> Iterator[tuple[str, NormalizedRecord]]:  # fmt: skip
     """The records with the source that each belongs to; what gives none is counted."""
     n_literal: Counter[str] = Counter()
-    train = sum(r["tier"] == "train" for r in results.values())
-    room = (
-        int(config.literal_share / max(1e-9, 1 - config.literal_share) * train)
-        if config.literal_share < 1
-        else -1
-    )
+    room = _room(config.literal_share, source, results)
     for edit in source:
         slug, result = _slug(edit.source), results[edit.id]
         if not result["rules"]:
             dropped[slug][result["reason"].split(" (")[0]] += 1
         elif result["tier"] not in config.tiers:
             dropped[slug][f"tier {result['tier']}"] += 1
-        elif result["tier"] == "literal" and 0 <= room <= n_literal[slug]:
+        elif result["tier"] == "literal" and room is not None and room[slug] <= n_literal[slug]:
             dropped[slug]["literal share"] += 1
         else:
             record = _record(edit, result, slug, siblings)
@@ -196,6 +191,14 @@ def _records(
             if edit.split:
                 splits[record.metadata.id] = edit.split
             yield slug, record
+
+
+def _room(share: float, source: inputs.Stream, results: Mapping[str, Result]) -> Counter[str] | None:
+    """How many literal records each source may have beside its general ones; `None`: any number."""
+    if share == 1:
+        return None
+    general = Counter(_slug(edit.source) for edit in source if results[edit.id]["tier"] == "train")
+    return Counter({slug: int(share / (1 - share) * n) for slug, n in general.items()})
 
 
 def _record(edit: EditRow, result: Result, slug: str, siblings: Siblings) -> NormalizedRecord | None:

@@ -16,15 +16,16 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from rulewright import difftext
+from rulewright.difftext import lines
 from rulewright.errors import UsageError
 from rulewright.languages import Language, language_of_path
+from rulewright.replacing import read_text
 
 MARKS: Final = re.compile(r"^(?:\x1b\[[0-9;]*m)*(?:@@ -\d|diff --git |Binary files |Only in )", re.MULTILINE)
 """What a diff has: changes of text, or of names, modes and bytes."""
 _HUNK: Final = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 _COLOR: Final = re.compile(r"\x1b\[[0-9;]*[mK]")
 _COLORED: Final = re.compile(r"^\x1b\[[0-9;]*m(?:diff |@@ |--- )", re.MULTILINE)
-_LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")
 _PREFIX: Final = re.compile(r"[a-z1-2]/")
 """What git puts before a name: `a/` and `b/`, and with `diff.mnemonicPrefix` i, w, c, o, 1 and 2."""
 _ESCAPE: Final = re.compile(rb"\\([0-7]{3}|.)", re.DOTALL)
@@ -52,11 +53,6 @@ class Change:
     def changed(self) -> frozenset[int]:
         """The lines of `pre` (from 1) that the change touches; for an insertion those beside it."""
         return frozenset(lines_of(self.pre, self.post, old_side=True))
-
-
-def lines(text: str) -> list[str]:
-    """The lines of a text with their ends, as diffs count them: a form feed, say, ends none."""
-    return _LINE.findall(text)
 
 
 def lines_of(pre: str, post: str, old_side: bool) -> Iterator[int]:
@@ -123,9 +119,13 @@ def read(text: str, locate: Locate, name: str = "the diff") -> tuple[list[Change
             left.append(f"{patch.names[0]}: {'a new file' if patch.old == _NOWHERE else 'a file that went'}")
             continue
         path = _located(patch, locate)
-        content = path.read_bytes().decode("utf-8", "replace").replace("\r\n", "\n")
         if language_of_path(path) == "other":
             left.append(f"{path}: of no language that we know")
+            continue
+        try:
+            content = read_text(path).replace("\r\n", "\n")
+        except UsageError as error:
+            left.append(error.message)
         else:
             changes.append(_change(path, content, patch))
     return changes, left

@@ -89,7 +89,7 @@ def _own_method(action: Action, changes: Sequence[Change]) -> str:
     text = old_text(action.rules[0])
     names = {text} if re.fullmatch(r"\w+", text) else set(_BARE_CALL.findall(text))
     for change in changes:
-        lines = change.pre.split("\n")
+        lines = difftext.rows(change.pre)
         changed = "\n".join(lines[n - 1] for n in change.changed if 0 < n <= len(lines))
         for name in names & set(_BARE_CALL.findall(changed)):
             if not re.search(rf"import\s+static\s.*(?:\b{re.escape(name)}|\*)\s*;", change.pre):
@@ -143,8 +143,7 @@ def right(action: Action, change: Change) -> set[int]:
 
     done = places.change(action, change.pre, keep)
     text = done.steps[-1].after if done.steps and done.failure is None else change.pre
-    # Places count lines by `\n` alone; a form feed ends none.
-    pre, now, post = (one.split("\n") for one in (change.pre, text, change.post))
+    pre, now, post = map(difftext.rows, (change.pre, text, change.post))
     shift = difftext.changed(pre, now)
     others = (line for a0, a1, _, _ in difftext.changed(now, post) for line in range(a0, a1))
     wrong = {line_before(line, shift) + 1 for line in others}

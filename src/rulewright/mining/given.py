@@ -7,16 +7,18 @@ unchanged, and what was changed but cannot be learned from. Nothing is written.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from rulewright import difftext, jsonl
+from rulewright.data.drafts import Drop
 from rulewright.data.sources import git
 from rulewright.errors import UsageError
 from rulewright.languages import Language, language_of_path
 from rulewright.mining import diffs
 from rulewright.mining.diffs import Change
+from rulewright.replacing import read_text
 
 SHOWN: Final = 3
 """Lines around a change that a diff shows."""
@@ -31,12 +33,14 @@ class Given:
         left: files of the change that nothing can be learned from, each with the reason.
         paths: the files and folders to look at.
         what: the change in a few words.
+        unread: those of `left` that are no UTF-8 text, or not at hand.
     """
 
     changes: tuple[Change, ...]
     left: tuple[str, ...]
     paths: tuple[Path, ...]
     what: str
+    unread: tuple[str, ...] = ()
 
 
 def read(like: str, paths: Sequence[Path], staged: bool = False, diff: str = "") -> Given:
@@ -51,7 +55,7 @@ def read(like: str, paths: Sequence[Path], staged: bool = False, diff: str = "")
         diff: the text of standard input, for `-`.
 
     Raises:
-        UsageError: it is none of these.
+        UsageError: it is none of these, or one of two files is no UTF-8 text.
     """
     if staged:
         return _of_git([], paths, "what is staged", staged=True)
@@ -84,7 +88,7 @@ def _of_pair(before: Path, paths: Sequence[Path]) -> Given:
         raise UsageError(
             f"{paths[0]}: after the change of {before}, a file of {language} was expected", _PAIR
         )
-    pre, post = (_unix(path.read_bytes().decode("utf-8", "replace")) for path in (before, paths[0]))
+    pre, post = (_unix(read_text(path)) for path in (before, paths[0]))
     if pre == post:
         return Given((), (), tuple(paths[1:]) or _here(), f"{before} and {paths[0]}")
     change = Change(paths[0], language, pre, post, _seen(pre, post), post)
@@ -106,9 +110,11 @@ def _of_revision(like: str, paths: Sequence[Path]) -> Given:
         return _of_git([like], paths, like)
     if not git.is_revision(top, like):
         raise UsageError(f"{like}: no such file, and no such revision", "name a diff, `-`, HEAD or A..B")
-    if like == "HEAD" and (found := _of_git(["HEAD"], paths, "what is not committed yet")).changes:
-        return found
-    return _of_git([git.parent_of(top, like), like], paths, f"the commit {like}")
+    now = _of_git(["HEAD"], paths, "what is not committed yet") if like == "HEAD" else None
+    if now is not None and now.changes:
+        return now
+    found = _of_git([git.parent_of(top, like), like], paths, f"the commit {like}")
+    return replace(found, left=(*now.unread, *found.left)) if now is not None else found
 
 
 def _of_git(revisions: Sequence[str], paths: Sequence[Path], what: str, staged: bool = False) -> Given:
@@ -116,18 +122,23 @@ def _of_git(revisions: Sequence[str], paths: Sequence[Path], what: str, staged: 
     top = git.top_of(Path())
     changes: list[Change] = []
     left: list[str] = []
+    unread: list[str] = []
     for name, status, pre, post in git.changed(top, revisions, staged):
         path = _shown(top / name)
         language = language_of_path(path)
-        if status not in ("M", "R") or pre is None or post is None:
+        if status not in ("M", "R"):
             left.append(f"{path}: {_STATUS.get(status, 'not a text file')}")
         elif language == "other":
             left.append(f"{path}: of no language that we know")
-        elif (old := _unix(pre)) != (new := _unix(post)):
-            changes.append(Change(path, language, old, new, _seen(old, new), _now(path)))
-        elif status == "R":
-            left.append(f"{path}: a new name")
-    return Given(tuple(changes), tuple(left), tuple(paths) or (_shown(top),), what)
+        elif isinstance(pre, str) and isinstance(post, str):
+            if (old := _unix(pre)) != (new := _unix(post)):
+                changes.append(Change(path, language, old, new, _seen(old, new), _now(path)))
+            elif status == "R":
+                left.append(f"{path}: a new name")
+        else:
+            unread += [f"{path}: {side.detail}" for side in (pre, post) if isinstance(side, Drop)][:1]
+    where = tuple(paths) or (_shown(top),)
+    return Given(tuple(changes), (*left, *unread), where, what, tuple(unread))
 
 
 _STATUS: Final = {"A": "a new file", "D": "a file that went", "T": "a link or module"}
@@ -135,10 +146,10 @@ _STATUS: Final = {"A": "a new file", "D": "a file that went", "T": "a link or mo
 
 def _seen(pre: str, post: str) -> frozenset[int]:
     """The lines of the old text that a diff with the usual context shows unchanged."""
-    old = diffs.lines(pre)
+    old = difftext.lines(pre)
     changed: set[int] = set()
     shown: set[int] = set()
-    for a0, a1, _, _ in difftext.changed(old, diffs.lines(post)):
+    for a0, a1, _, _ in difftext.changed(old, difftext.lines(post)):
         changed.update(range(a0 + 1, a1 + 1))
         shown.update(range(max(0, a0 - SHOWN) + 1, min(len(old), a1 + SHOWN) + 1))
     return frozenset(shown - changed)

@@ -178,7 +178,7 @@ def apart(pre: str, post: str, language: Language) -> str | None:
 
 
 def _with_imports_of(pre: str, post: str, language: Language) -> str:
-    old, new = pre.splitlines(keepends=True), post.splitlines(keepends=True)
+    old, new = difftext.lines(pre), difftext.lines(post)
     of_old, of_new = _lines(pre, language), _lines(post, language)
     made: list[str] = []
     done = 0
@@ -201,9 +201,9 @@ def _lines(text: str, language: Language) -> set[int]:
 def body(text: str, language: Language) -> list[str]:
     """The lines of a file without its imports and without the blank ones around them."""
     if language not in KINDS:
-        return text.splitlines()
+        return difftext.rows(text)
     drop = _lines(text, language)
-    lines = text.splitlines()
+    lines = difftext.rows(text)
     for line in sorted(drop):
         after = line + 1
         while after < len(lines) and not lines[after].strip():

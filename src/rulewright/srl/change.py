@@ -10,6 +10,8 @@ from functools import lru_cache
 
 from rapidfuzz.distance import Indel
 
+from rulewright.difftext import lines
+
 
 def change_similarity(pre: str, ours: str, wanted: str) -> float:
     r"""Similarity in [0, 1] of the changes pre → ours and pre → wanted.
@@ -30,9 +32,9 @@ def change_similarity(pre: str, ours: str, wanted: str) -> float:
 @lru_cache(maxsize=4096)
 def changed_lines(pre: str, post: str) -> str:
     """The lines taken out (`-`) and put in (`+`), in order, without context."""
-    before, after = pre.splitlines(keepends=True), post.splitlines(keepends=True)
+    before, after = lines(pre), lines(post)
     ids: dict[str, int] = {}
-    left, right = ([ids.setdefault(line, len(ids)) for line in lines] for lines in (before, after))
+    left, right = ([ids.setdefault(line, len(ids)) for line in side] for side in (before, after))
     changes: list[str] = []
     for step in Indel.opcodes(left, right):
         if step.tag in ("delete", "replace"):

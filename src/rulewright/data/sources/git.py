@@ -24,7 +24,7 @@ from rulewright.data.drafts import Draft, Drop
 from rulewright.data.settings import IngestConfig
 from rulewright.data.sources import Row, kinds
 from rulewright.data.sources.cutting import cut_to_window
-from rulewright.errors import RulewrightError, UsageError
+from rulewright.errors import RulewrightError, UsageError, why
 from rulewright.languages import language_of_path
 
 _SAFE: Final = (
@@ -148,12 +148,12 @@ _EMPTY_TREE: Final = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
 def changed(
     repo: Path, revisions: Sequence[str], staged: bool = False
-) -> Iterator[tuple[str, str, str | None, str | None]]:
+) -> Iterator[tuple[str, str, str | Drop | None, str | Drop | None]]:
     """Every file that `git diff` with these revisions shows: path, status, text before, text after.
 
     One with a new name has the status `R`, and the new path.
-    A text that is not UTF-8, or not there, is `None`. With one revision
-    the text after is that of the work tree.
+    A text that is not there is `None`, one that cannot be read a `Drop`. With one
+    revision the text after is that of the work tree.
 
     Raises:
         UsageError: git does not know the revisions.
@@ -184,19 +184,18 @@ def changed(
         yield file["path"], file["status"], _of_blob(repo, file["old_blob"]), new
 
 
-def _of_blob(repo: Path, name: str) -> str | None:
-    text = reader_of(str(repo)).read(name) if name.strip("0") else None
-    return None if isinstance(text, Drop) else text
+def _of_blob(repo: Path, name: str) -> str | Drop | None:
+    return reader_of(str(repo)).read(name) if name.strip("0") else None
 
 
-def _in_tree(repo: Path, name: str) -> str | None:
+def _in_tree(repo: Path, name: str) -> str | Drop | None:
     path = repo / name
     if path.is_symlink() or not path.is_file():
         return None
     try:
         return path.read_bytes().decode("utf-8")
-    except (OSError, UnicodeDecodeError):
-        return None
+    except (OSError, UnicodeDecodeError) as error:
+        return Drop("undecodable", why(error))
 
 
 def commits(repo: Path) -> Iterator[dict[str, Any]]:
@@ -371,7 +370,7 @@ class BlobReader:
         try:
             return raw.decode("utf-8")
         except UnicodeDecodeError as error:
-            return Drop("undecodable", f"not UTF-8 at byte {error.start:,}")
+            return Drop("undecodable", why(error))
 
     def _raw(self, name: str) -> bytes | None:
         stdin, stdout = self._process.stdin, self._process.stdout

@@ -115,7 +115,7 @@ def rules_for(texts: Sequence[Text], language: Language, budget_s: float) -> lis
 def _after(text: Text, rules: Sequence[Rule], language: Language) -> str:
     """The text with the rules applied where it was changed."""
     changed = {
-        line for a0, a1, _, _ in difftext.changed(text.pre.splitlines(), text.post.splitlines())
+        line for a0, a1, _, _ in difftext.changed(difftext.rows(text.pre), difftext.rows(text.post))
         for line in (range(a0 + 1, a1 + 1) if a1 > a0 else (a0, a0 + 1))
     }  # fmt: skip
 
@@ -149,7 +149,7 @@ def _round(texts: Sequence[Text], language: Language, budget_s: float) -> list[G
 def _spans(text: Text) -> tuple[tuple[int, int], ...]:
     """The stretches of `pre` that the diff shows unchanged."""
     spans, at = [], 0
-    for number, line in enumerate(text.pre.splitlines(keepends=True), 1):
+    for number, line in enumerate(difftext.lines(text.pre), 1):
         if number in text.seen:
             spans.append((at, at + len(line)))
         at += len(line)
