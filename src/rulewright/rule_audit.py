@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from rulewright import console, difftext, jsonl, yaml12
 from rulewright.actions import Rejection
 from rulewright.actions.rule_file import read_given
 from rulewright.actions.rule_text import AST_GREP_NAMES, DOCUMENT_FIELDS, OTHER_LANGUAGES
+from rulewright.actions.suggest import quoted
 from rulewright.data.sources import rules as rule_packs
 from rulewright.engine import audit, judge, walk
 from rulewright.engine.apply import trace
@@ -297,8 +298,10 @@ def _audit_against(paths: Sequence[Path], audited: Sequence[Audited]) -> None:
             continue
         found = walk.find(paths, [one.document], True, Path(one.path).parent).files
         hits = [file for file in found if file.may_match]
+        idle = [glob for glob in one.document.files if not _takes(glob, one, paths)]
+        one.findings += [Finding("never-fires", f"`files`: no file is {_glob(glob)}") for glob in idle]
         if not found:
-            one.findings.append(Finding("never-fires", "no file that it is for"))
+            one.findings += [] if idle else [Finding("never-fires", "no file that it is for")]
         elif not hits:
             one.findings.append(Finding("never-fires", f"no match in {len(found)} files"))
             told = {finding.kind for finding in one.findings}
@@ -318,6 +321,16 @@ def _audit_against(paths: Sequence[Path], audited: Sequence[Audited]) -> None:
         if many and n_places * EVERYWHERE_LINES >= n_lines:
             detail = f"{n_places} places in {n_lines} lines of {len(hits)} of {len(found)} files"
             one.findings.append(Finding("fires-everywhere", detail))
+
+
+def _takes(glob: Any, one: Audited, paths: Sequence[Path]) -> bool:
+    """Whether a glob of a rule's `files` holds for any file of its language."""
+    document = replace(one.document, files=(glob,), ignores=())
+    return bool(walk.find(paths, [document], True, Path(one.path).parent).files)
+
+
+def _glob(value: Any) -> str:
+    return quoted(str(value.get("glob") if isinstance(value, dict) else value))
 
 
 def _look(

@@ -55,6 +55,20 @@ CASES = [
     ("matches-nothing", rule("r", {"pattern": "f($A)", "kind": "string"}), "exclude"),
     ("matches-nothing", rule("r", {"all": [{"kind": "call"}, {"kind": "string"}]}), "exclude"),
     ("matches-nothing", rule("r", {"kind": "call", "any": []}), "exclude"),
+    (
+        "matches-nothing",
+        rule(
+            "r", {"pattern": "f($A)"}, constraints={"A": {"all": [{"kind": "string"}, {"kind": "integer"}]}}
+        ),
+        "constraint on `$A`: its kinds",
+    ),
+    (
+        "matches-nothing",
+        rule("r", {"pattern": "f($A)", "inside": {"kind": "call", "pattern": "[$B]"}}),
+        "`inside`",
+    ),
+    ("matches-nothing", rule("r", {"kind": "call", "nthChild": 0}), "count from 1"),
+    ("matches-nothing", rule("r", {"kind": "call", "nthChild": {"position": "-2n"}}), "count from 1"),
     ("refused", rule("r", {"pattern": "f($A); g($A)"}), "`f($A); g($A)` is several nodes"),
     ("refused", rule("r", {"kind": "call", "nthChild": "2n+z"}), "`nthChild`: "),
     (
@@ -147,6 +161,34 @@ def test_what_a_repository_shows(check: Any) -> None:
         ("other", "overlap"),
         ("go", "never-fires"),
     }
+
+
+EMPTY = {"all": [{"kind": "string"}, {"kind": "integer"}]}
+
+
+@pytest.mark.parametrize(
+    ("matcher", "more", "code"),
+    [
+        ({"pattern": "f($$$A)"}, {"constraints": {"A": EMPTY}}, "f(1)\n"),
+        ({"any": [{"pattern": "f($A)"}, {"pattern": "g($B)"}]}, {"constraints": {"A": EMPTY}}, "g(1)\n"),
+        ({"pattern": "f($A)", "any": [{"inside": EMPTY}, {"regex": "f"}]}, {}, "f(1)\n"),
+        ({"pattern": "f($A)", "not": {"inside": EMPTY}}, {}, "f(1)\n"),
+        ({"kind": "identifier", "nthChild": "-n + 1"}, {}, "f(1)\n"),
+    ],
+)
+def test_a_rule_that_ast_grep_finds_is_none_that_matches_nothing(
+    check: Any, matcher: dict[str, Any], more: dict[str, Any], code: str
+) -> None:
+    files = {"rules/r.yml": rule("r", matcher, **more), "src/a.py": code + "\n" * 30}
+    assert check(files, "rules", "--against", "src")[1] == []
+
+
+def test_a_glob_that_holds_for_no_file_is_named(check: Any) -> None:
+    files = {"src/a.py": "f(1)\n" + "\n" * 30, "lib/b.py": "x\n"}
+    files["rules/r.yml"] = rule("r", {"pattern": "f($A)"}, files=["**/src/**", "**/app/**/*.py"])
+    rows = check(files, "rules", "--against", "src", "lib")[1]
+    assert [row["kind"] for row in rows if "app/**/*.py" in row["detail"]] == ["never-fires"]
+    assert not [row for row in rows if "src/**" in row["detail"]], rows
 
 
 def test_examples_of_ones_own(check: Any) -> None:

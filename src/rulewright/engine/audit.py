@@ -6,13 +6,14 @@ something that the rule did when it was executed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from rulewright.actions.action import Action
 from rulewright.actions.suggest import did_you_mean, quoted
-from rulewright.actions.visit import VARIABLE, own, pattern_parts
+from rulewright.actions.visit import RELATIONS, VARIABLE, own, pattern_parts, required
 from rulewright.engine import patterns
 from rulewright.engine.apply import apply, trace
 from rulewright.engine.judge import judge
@@ -81,8 +82,8 @@ def form(action: Action) -> Iterator[Finding]:
     except (BadRule, Panicked) as error:
         yield Finding("refused", str(error))
         return
-    if _kinds(rule["rule"], rule.get("utils") or {}, action.language) == frozenset():
-        yield Finding("matches-nothing", "its kinds and patterns exclude each other: no node has all of them")
+    if why := _unmeetable(rule, action.language):
+        yield Finding("matches-nothing", why)
     yield from _idle(rule)
 
 
@@ -100,6 +101,63 @@ def _idle(rule: Mapping[str, Any]) -> Iterator[Finding]:
             if key not in FIX_KEYS:
                 near = did_you_mean(key, FIX_KEYS)
                 yield Finding("no-effect", f"unknown field `{key}` in `fix`{near}")
+
+
+def _unmeetable(rule: Mapping[str, Any], language: Language) -> str:
+    """Why no node can meet a rule; empty where some may."""
+    utils = rule.get("utils") or {}
+    if why := _excluded(rule["rule"], utils, language):
+        return why
+    bound = {name for text in _needed(rule["rule"]) for name in _ONE.findall(text)}
+    for name, constraint in (rule.get("constraints") or {}).items():
+        # ast-grep passes over the constraint of a variable that holds nothing, or several nodes.
+        if name in bound and (why := _excluded(constraint, utils, language)):
+            return f"constraint on `${name}`: {why}"
+    return ""
+
+
+_ONE: Final = re.compile(r"(?<!\$)\$([A-Z][A-Z0-9_]*)")
+"""A variable that holds one node."""
+
+
+def _needed(rule: Mapping[str, Any]) -> Iterator[str]:
+    """The patterns that each match has met."""
+    return (pattern_parts(part["pattern"])[0] for part in required(rule) if "pattern" in part)
+
+
+def _excluded(rule: Mapping[str, Any], utils: Mapping[str, Any], language: Language) -> str:
+    """Why no node can meet a rule object and those that stand in relation to it."""
+    if _kinds(rule, utils, language) == frozenset():
+        return "its kinds and patterns exclude each other: no node has all of them"
+    for part in required(rule):
+        if "nthChild" in part and not _has_position(part["nthChild"]):
+            return f"`nthChild: {_position(part['nthChild'])}` is no position: they count from 1"
+        for key in RELATIONS:
+            if isinstance(part.get(key), dict) and (why := _excluded(part[key], utils, language)):
+                return f"`{key}`: {why}"
+    return ""
+
+
+def _position(value: Any) -> Any:
+    return value.get("position") if isinstance(value, dict) else value
+
+
+_STEPS: Final = re.compile(r"([+-]?\d*)n(?:([+-]\d+))?|([+-]?\d+)")
+
+
+def _has_position(value: Any) -> bool:
+    """Whether a position, `An+B` with n from 0 on, can be one of a child: 1 or more.
+
+    >>> [_has_position(one) for one in (0, 1, "-n", "-n + 3", "2n", "odd", {"position": 0})]
+    [False, True, False, True, True, True, False]
+    """
+    found = _STEPS.fullmatch("".join(str(_position(value)).split()))
+    if found is None:
+        return True
+    step, offset, alone = found.groups()
+    if alone is not None:
+        return int(alone) >= 1
+    return int(offset or 0) >= 1 or int(step + "1" if step in ("", "+", "-") else step) >= 1
 
 
 def _kinds(rule: Mapping[str, Any], utils: Mapping[str, Any], language: Language, depth: int = 8) -> Any:
