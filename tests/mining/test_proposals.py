@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tests.mining.test_cases import CASES, case
 
+from rulewright.actions import visit
 from rulewright.languages import Language, language_of_path
 from rulewright.mining.candidate import Candidate, Effect
 from rulewright.mining.judge.soundness import effect
@@ -32,6 +33,11 @@ OPERATORS: list[Operator] = [
 ]  # fmt: skip
 
 
+def n_variables(matcher: dict[str, Any]) -> int:
+    """Variables that whoever reads a matcher has to follow."""
+    return len({name.lstrip("$") for _, text in visit.texts(matcher) for name in visit.variables(text)})
+
+
 @pytest.mark.parametrize("folder", CASES[2::4], ids=lambda folder: folder.name)
 def test_a_proposal_that_hits_nothing_else_makes_its_change(folder: Path) -> None:
     before, after, *_ = case(folder)
@@ -44,6 +50,7 @@ def test_a_proposal_that_hits_nothing_else_makes_its_change(folder: Path) -> Non
                     assert number in candidate.hunks
                     if done is not None and done.positives and not done.negatives:
                         assert done.hunks >= candidate.hunks, candidate.rule
+                        assert candidate.n_vars == n_variables(candidate.rule["rule"]), candidate.rule
 
 
 def written(rule: dict[str, Any]) -> str:
@@ -135,6 +142,14 @@ def test_unlike_changes_in_a_definition_are_rewritten_within_it() -> None:
         assert one.n_vars == 1 + sum(part.n_vars for part in used)
     assert list(several.combined(edit, [(c, d) for c, d in found if 0 in d.hunks])) == [], "one is left"
     assert list(several.combined(edit, [])) == []
+
+
+def test_a_part_that_makes_several_changes_is_one_rewriter() -> None:
+    pre = WORK.replace("    y = a\n", "    y = a\n    z = os.getcwdu()\n")
+    after = pre.replace("getcwdu", "getcwd").replace("raise Wrong, 'bad'", "raise Wrong('bad')")
+    edit = next(variants(Tree(pre, "python"), Tree(after, "python")))
+    made = list(several.combined(edit, [(one, done) for one, done in sound(edit) if len(done.hunks) < 3]))
+    assert made and all(len(one.rule["rewriters"]) == 2 for one in made)
 
 
 def test_a_change_is_not_rewritten_within_a_whole_file() -> None:

@@ -60,6 +60,10 @@ POSSIBLE = {
         ".py", "x = join(xs) + 1\n", "x = (await join(xs)) + 1\n", "y = join(ys) + 2\n",
         "one place alone shows that something is put around it",
     ),
+    "a value by its spelling, whatever it is called then": Case(
+        ".py", "size = depth_limit\n", "size = DepthLimit\n", "print(depth_limit)\n",
+        "it renames every `depth_limit`",
+    ),
     "a part of a larger change": Case(
         ".py", "def f(it):\n    it.check_depth(3)\n    go(it)\n    it.check_depth(size=40)\n",
         "def f(it):\n    it.check_levels(7)\n    go(it)\n    it.check_levels(size=90)\n",
