@@ -139,3 +139,8 @@ def test_imports_of_other_languages(
     wanted: str,
 ) -> None:
     assert after(language, gone, come, code) == wanted
+
+
+def test_what_a_file_binds_comes_in_one_order_in_every_run() -> None:
+    found = imports.bound("from kit import h, c, a, g, b, f, e, d\n", "python")
+    assert [one.name for one in found] == [*"abcdefgh"]

@@ -159,7 +159,7 @@ def bound(text: str, language: Language) -> dict[Bound, str]:
     return {
         Bound(one.states.module, name): one.text
         for one in _statements(text, language)
-        for name in one.states.names
+        for name in sorted(one.states.names)
     }
 
 
