@@ -43,11 +43,6 @@ class TrainingMethod(Section):
     seeds: list[int] | None = None
     """Other seeds than the matrix's: one is enough where nothing is trained."""
 
-    @property
-    def reads_shared(self) -> bool:
-        """Whether it needs what is made once for several methods."""
-        return any("{shared}" in line for line in self.run)
-
 
 class Measured(Section):
     """One measurement of every model."""
@@ -57,8 +52,8 @@ class Measured(Section):
     about: str
     """The heading of its table."""
     run: str
-    """A command line that takes `--out`, with `{model}`; it is put into `measured/NAME`. Its tasks must
-    not depend on the method's seed."""
+    """A command line that takes `--out` (it is put into `measured/NAME`), with `{model}` and the words of a
+    method's lines. Its tasks must not depend on the method's seed."""
     best: bool = False
     """A task counts as its best answer does: success within several tries."""
 
@@ -73,6 +68,11 @@ class SeededRun(NamedTuple):
     def folder(self) -> Path:
         """Below the matrix's root."""
         return Path(self.method.name, str(self.seed))
+
+
+def reads_shared(method: TrainingMethod, measured: Sequence[Measured]) -> bool:
+    """Whether a method, or a measurement of it, needs what is made once for several."""
+    return any("{shared}" in line for line in (*method.run, *(one.run for one in measured)))
 
 
 def jobs(methods: Sequence[TrainingMethod], seeds: Sequence[int]) -> list[SeededRun]:

@@ -84,6 +84,12 @@ def test_what_several_methods_read_is_made_once(
     assert [root.parent.name for root, _, _ in ran] == ["rl", "rl"]
     with pytest.raises(UsageError, match=r"reads \{shared\}, which nothing makes"):
         command.run(command.Config(**settings))
+    # A measurement that reads it needs it as a method does.
+    ran.clear()
+    elsewhere = Measured(name="other", about="Others", run="eval actions --model {model} --input {shared}/x")
+    settings |= {"measured": [EVAL, elsewhere]}
+    command.run(command.Config(**settings, shared=["synth --siblings 5"], only=["rl"], overwrite=True))
+    assert [root for root, _, _ in ran][:2] == [made, tmp_path / "root/rl/1"] and ran[1][2] != rl
 
 
 @pytest.mark.parametrize("name", ["tiny/matrix", "smollm2/matrix"])

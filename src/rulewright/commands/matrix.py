@@ -68,7 +68,7 @@ def run(config: Config) -> int:
     configs = shipped.locate(config.configs)
     with Lock.take(config.root):
         made = root / matrix.SHARED
-        if any(method.reads_shared for method in chosen):
+        if any(matrix.reads_shared(method, config.measured) for method in chosen):
             _clear(made, config.overwrite)
             shared = matrix.shared_stages(config.shared, base)
             run_stages(shared, Places(made, configs, Path.cwd(), threads), config.device, before)
@@ -76,7 +76,8 @@ def run(config: Config) -> int:
             folder = config.root / job.folder
             _clear(folder, config.overwrite)
             console.say(f"\nmethod {number} of {len(jobs)}: {job.method.name}, seed {job.seed}")
-            stands_on = before + (matrix.stands_on(made) if job.method.reads_shared else "")
+            reads_shared = matrix.reads_shared(job.method, config.measured)
+            stands_on = before + (matrix.stands_on(made) if reads_shared else "")
             places = Places(folder, configs, Path.cwd(), threads)
             stages = matrix.stages(job, config.measured, base, root)
             run_stages(stages, places, config.device, stands_on)
@@ -133,9 +134,9 @@ def _require_sense(config: Config) -> None:
         if twice:
             raise UsageError(f"two {kind}s are called {twice[0]}", "each needs a name of its own")
     for method in config.methods:
-        if method.reads_shared and not config.shared:
+        if matrix.reads_shared(method, config.measured) and not config.shared:
             raise UsageError(
-                f"the method '{method.name}' reads {{shared}}, which nothing makes",
+                f"the method '{method.name}', or a measurement, reads {{shared}}, which nothing makes",
                 "list its commands under `shared:` in the configuration",
             )
     for name in [*config.only, *([config.baseline] if config.baseline else [])]:
