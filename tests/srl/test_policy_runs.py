@@ -129,6 +129,8 @@ def parted_ranks(out: Path, checkpoint: Path) -> None:
     dev = ByRule(4, lambda row, text: 0.5 + slope * next(calls))
     config = settings(checkpoint, out, trainer={"max_steps": 4}, eval_every_steps=1)
     run_policy(config, Tasks(ByRule(12, letters), dev, "letters"))
+    left = [path.read_text() for path in Path("/proc/self/task").glob("*/comm")]
+    assert not [name for name in left if "gloo" in name], "they can abort the process as it ends"
 
 
 def test_ranks_that_answer_differently_keep_the_same_step(checkpoint: Path, tmp_path: Path) -> None:

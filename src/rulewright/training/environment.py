@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import warnings
 from collections.abc import Callable, Mapping
@@ -193,8 +194,13 @@ def agree(decide: Callable[[], T]) -> T:
 
 
 def leave() -> None:
-    """Leave the group of a run's processes, where there is nothing more to do together."""
+    """Leave the group of a run's processes, where there is nothing more to do together.
+
+    The trainer must be out of scope. It holds the group, and in reference cycles: a group
+    that lives until the interpreter ends has threads that can abort the process then.
+    """
     if is_launched():
         from accelerate import PartialState
 
         PartialState().destroy_process_group()
+        gc.collect()

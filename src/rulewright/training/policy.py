@@ -52,7 +52,9 @@ def run_policy(config: PolicyConfig, tasks: Tasks, inputs: Sequence[Path] = ()) 
         RulewrightError: nothing could be learned from the start.
     """
     with checkpoints.writing(config.out):
-        return _train(config, tasks, inputs)
+        result = _train(config, tasks, inputs)
+    environment.leave()
+    return result
 
 
 def _train(config: PolicyConfig, tasks: Tasks, inputs: Sequence[Path]) -> dict[str, Any]:
@@ -63,7 +65,6 @@ def _train(config: PolicyConfig, tasks: Tasks, inputs: Sequence[Path]) -> dict[s
     run = RunDir(config.out / "run")
     arguments = trainer_arguments(config, run)
     if job.is_done(config, inputs):
-        environment.leave()
         return job.confirmed(config)
     trainer = open_trainer(config, tasks, arguments)
     run = environment.agree(lambda: job.claim(config, inputs))
@@ -90,7 +91,6 @@ def _train(config: PolicyConfig, tasks: Tasks, inputs: Sequence[Path]) -> dict[s
         card.write(config, result, run.facts())
         run.finish(result)
         hub.push(config.out, config.trainer)
-    trainer.accelerator.end_training()
     return result
 
 

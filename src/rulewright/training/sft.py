@@ -50,7 +50,9 @@ def train(config: SftConfig) -> dict[str, Any]:
     if result is not None:
         return result
     with checkpoints.writing(config.out):
-        return _train(config, prepared, inputs)
+        result = _train(config, prepared, inputs)
+    environment.leave()
+    return result
 
 
 def _train(config: SftConfig, prepared: PreparedData, inputs: Sequence[Path]) -> dict[str, Any]:
@@ -64,7 +66,6 @@ def _train(config: SftConfig, prepared: PreparedData, inputs: Sequence[Path]) ->
     run = RunDir(config.out / "run")
     args = assemble.arguments(config, prepared, run)
     if job.is_done(config, inputs):
-        environment.leave()
         return job.confirmed(config)
     loaded = assemble.loaded(config, prepared)
     run = environment.agree(lambda: job.claim(config, inputs))
@@ -81,7 +82,6 @@ def _train(config: SftConfig, prepared: PreparedData, inputs: Sequence[Path]) ->
         card.write(config, result, run.facts())
         run.finish(result)
         hub.push(config.out, config.trainer)
-    made.trainer.accelerator.end_training()
     return result if environment.is_main() else {}
 
 
