@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -162,3 +163,28 @@ def test_a_rule_that_breaks_ast_grep_down_leaves_every_file_to_be_tried(
     monkeypatch.setattr(cli, "binary", lambda: str(here / "ast-grep"))
     (found,) = walk.find([Path("x.py")], documents(PYTHON)).files
     assert found.may_match
+
+
+def test_names_that_cannot_be_told_on_a_line_are_named_and_never_break_the_walk(here: Path) -> None:
+    put(here, "a/x.py", "a/one\nline.py")
+    odd = Path(os.fsdecode(b"a/caf\xe9.py"))
+    odd.write_text("old(1)\n")
+    found = walk.find([Path("a")], documents(PYTHON))
+    assert taken(found) == {"a/x.py": (0,)}
+    assert found.left_out() == [
+        "a/caf\ufffd.py: a name that is not UTF-8 text", "a/one\\nline.py: a line break in its name",
+    ]  # fmt: skip
+    with pytest.raises(UsageError, match="a name that is not UTF-8 text") as caught:
+        walk.find([odd], documents(PYTHON))
+    assert "name its folder" in caught.value.hint
+    assert taken(walk.find([Path("a/one\nline.py")], documents(PYTHON))) == {"a/one\nline.py": (0,)}
+
+
+def test_a_file_that_ast_grep_does_not_take_is_named_once_with_its_reason(here: Path) -> None:
+    put(here, "a/x.py", "big.PY")
+    (here / "old.py").write_bytes(b"s = '\xe9'\nold(1)\n")
+    found = walk.find([Path("old.py"), Path("a")], documents(PYTHON))
+    assert (taken(found), found.named) == ({"a/x.py": (0,)}, [(Path("old.py"), "not UTF-8 text")])
+    assert walk.find([Path()], documents(PYTHON)).ignored == 0
+    named = walk.find([Path("big.PY"), Path("a")], documents(PYTHON), strict=True).named
+    assert named == [(Path("big.PY"), "ast-grep takes no `.PY` for python")]

@@ -23,7 +23,7 @@ from rulewright.agents.roots import Roots
 from rulewright.asking import Rounds
 from rulewright.codemod.candidates import propose, why_none_holds
 from rulewright.codemod.offer import offer_learned, rule_text
-from rulewright.codemod.work import Chooser, How, action_for, check, narrow, work_on, write
+from rulewright.codemod.work import Chooser, How, action_for, bar_unwritable, check, narrow, work_on, write
 from rulewright.codemod.work import diff as file_diff
 from rulewright.engine import checks, nomatch, places, walk
 from rulewright.engine.apply import trace
@@ -251,6 +251,8 @@ def apply_rule(shop: Workshop, asked: forms.ApplyArguments) -> forms.ApplyAnswer
     chooser = Chooser(tuple(asked.only))
     if chooser.active:
         narrow(work, chooser)
+    if asked.write:
+        bar_unwritable(work)
     good = [one for one in work.good if one.changes]
     n_places = sum(one.outcome.n_matches for one in good)
     refusal = _why_not(asked, n_places, len(work.failed), chooser.unmet() if chooser.active else [])

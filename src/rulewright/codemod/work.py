@@ -24,7 +24,7 @@ from rulewright.engine.judge import judge_together, judge_trace
 from rulewright.engine.rules import BadRule, Panicked, compile_rule
 from rulewright.engine.walk import Walk, WalkedFile, find
 from rulewright.errors import RulewrightError, UsageError
-from rulewright.replacing import Replacement, read_text, replace_all
+from rulewright.replacing import Replacement, read_text, replace_all, why_not_writable
 from rulewright.verdict import Outcome, Place, Verdict
 
 NOTHING: Final = Outcome(Verdict.NO_MATCH, "no rule matched anything")
@@ -298,6 +298,14 @@ def one_line(text: str, limit: int = 70) -> str:
     """A text on one line, cut at the limit."""
     flat = " ".join(console.clean(text).split())
     return flat if len(flat) <= limit else flat[: limit - 3] + "…"
+
+
+def bar_unwritable(work: Work) -> list[tuple[Path, str]]:
+    """Leave out, and name in the walk, the files that would change and that this person may not write."""
+    refused = {one.path: why for one in work.good if one.changes and (why := why_not_writable(one.path))}
+    work.done = [one for one in work.done if one.path not in refused]
+    work.walk.named += refused.items()
+    return list(refused.items())
 
 
 def write(files: Sequence[JudgedFile]) -> None:

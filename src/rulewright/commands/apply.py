@@ -18,7 +18,18 @@ import tyro
 from rulewright import console
 from rulewright.actions import Rejection
 from rulewright.actions.rule_file import Document, read_given
-from rulewright.codemod.work import Chooser, How, JudgedFile, Work, action_for, diff, narrow, work_on, write
+from rulewright.codemod.work import (
+    Chooser,
+    How,
+    JudgedFile,
+    Work,
+    action_for,
+    bar_unwritable,
+    diff,
+    narrow,
+    work_on,
+    write,
+)
 from rulewright.commands.choosing import PlaceByPlace, say_failed, say_left_out
 from rulewright.config import CommandConfig
 from rulewright.engine import nomatch
@@ -101,14 +112,16 @@ def carry_out(config: Config, documents: Sequence[Document]) -> int:
     chooser = Chooser(config.only, PlaceByPlace() if config.interactive else None)
     if chooser.active:
         narrow(work, chooser, config.exact)
-    writes = (config.write or config.interactive) and not (config.all_or_nothing and work.failed)
+    asked = config.write or config.interactive
+    barred = bar_unwritable(work) if asked else []
+    writes = asked and not (config.all_or_nothing and (work.failed or barred))
     if writes:
         write(work.good)
     _show(config, work, writes)
     unmet = chooser.unmet()
     for place in unmet:
         console.say(f"--only {place}: the rule changes nothing there")
-    return 1 if work.failed or unmet else 0
+    return 1 if work.failed or barred or unmet else 0
 
 
 def _show(config: Config, work: Work, written: bool) -> None:
@@ -150,6 +163,8 @@ def _sum_up(config: Config, work: Work, written: bool) -> None:
     idle = sum(one.idle for one in work.done)
     if idle and len(work.done) > FEW:
         console.say(f"{console.plural(idle, 'file')} with nothing to change")
+    if config.all_or_nothing and config.write and not written and not work.failed:
+        console.say("nothing was written, because a file cannot be changed")
     if not work.failed:
         return
     held = "nothing was written, because of" if config.write and not written else "left alone:"

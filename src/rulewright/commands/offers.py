@@ -15,7 +15,16 @@ from typing import Final
 from rulewright import console, jsonl
 from rulewright.actions.rule_file import Document
 from rulewright.codemod.offer import Listed, Offer, counts, rule_text
-from rulewright.codemod.work import Chooser, JudgedFile, action_for, diff, narrowed, one_line, write
+from rulewright.codemod.work import (
+    Chooser,
+    JudgedFile,
+    action_for,
+    bar_unwritable,
+    diff,
+    narrowed,
+    one_line,
+    write,
+)
 from rulewright.commands.choosing import PlaceByPlace, pick, say_failed, say_left_out
 from rulewright.engine.places import Keep
 from rulewright.errors import UsageError
@@ -154,6 +163,8 @@ def _carry_out(offer: Offer, wish: Wish, chooser: Chooser, listed: Sequence[List
     if not writes:
         console.say(_how_to_write(sure, total))
         return []
+    for path, why in bar_unwritable(offer.work):
+        console.say(f"left alone: {path}: {why}")
     made = [narrowed(one, offer.work, _keep(one, offer, chooser)) for one in offer.work.good]
     ready = [one for one in made if one.good and one.changes]
     say_failed(

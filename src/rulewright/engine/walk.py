@@ -19,7 +19,7 @@ from typing import Any, Final
 from rulewright.actions.rule_file import Document
 from rulewright.actions.rule_text import AST_GREP_NAMES
 from rulewright.engine import cli
-from rulewright.errors import RulewrightError, UsageError
+from rulewright.errors import RulewrightError, UsageError, why
 from rulewright.languages import EXTENSIONS, Language, language_of_path
 
 WALL_SECONDS: Final = 300
@@ -34,6 +34,8 @@ ROOTS: Final[dict[Language, str]] = {
     "kotlin": "source_file",
 }  # fmt: skip
 """The node that every file has: a rule for it matches wherever a rule with these globs can."""
+
+NO_NAME: Final = "a name that is not UTF-8 text"
 
 _REASONS: Final = {
     "invalidUtf8": "not UTF-8 text",
@@ -107,6 +109,10 @@ def find(
     """
     active = [number for number, one in enumerate(documents) if not one.off]
     for path in paths:
+        if not str(path).isprintable() and "\ufffd" in shown(str(path)):
+            raise UsageError(
+                f"{shown(str(path))}: {NO_NAME}, which ast-grep cannot take", "rename it, or name its folder"
+            )
         if not path.exists():
             what = "a link to nowhere" if path.is_symlink() else "no such file or folder"
             raise UsageError(f"{path}: {what}", "check the path")
@@ -115,7 +121,8 @@ def find(
     walk = Walk()
     listed = _listed(paths, documents, active, walk, base)
     if not strict:
-        _take_named(paths, documents, active, listed)
+        refused = {path for path, _ in walk.named}
+        _take_named([path for path in paths if path not in refused], documents, active, listed)
     seen: set[tuple[Path, str]] = set()
     folders: dict[Path, Path] = {}
     for path, found in sorted(listed.items(), key=lambda one: one[0].parts):
@@ -146,7 +153,8 @@ def _listed(
     within = {number: _within(paths, documents[number], base) for number in active}
     listed: dict[Path, WalkedFile] = {}
     for path, language in seen.files.items():
-        if language in languages:
+        # ast-grep tells a name that is not UTF-8 with other characters: `_count_unlisted` names it.
+        if language in languages and not ("\ufffd" in str(path) and not path.exists()):
             mine = tuple(
                 number
                 for number in active
@@ -309,10 +317,13 @@ def _check_languages(
     told = {path for path, _ in walk.named}
     others = [path for path in paths if path.is_file() and path not in listed and path not in told]
     for path in others:
-        if path.stat().st_size and language_of_path(path) not in languages:
-            walk.named.append(
-                (path, f"is {language_of_path(path)}, the rule is for {' and '.join(sorted(languages))}")
-            )
+        if not path.stat().st_size:
+            continue
+        own = language_of_path(path)
+        if own not in languages:
+            walk.named.append((path, f"is {own}, the rule is for {' and '.join(sorted(languages))}"))
+        elif path.suffix not in EXTENSIONS:
+            walk.named.append((path, f"ast-grep takes no `{path.suffix}` for {own}"))
     if not walk.files and not walk.out_of_scope and others and all(path.is_file() for path in paths):
         said = [f"{path}: {why}" for path, why in walk.named if path in others]
         if said:
@@ -330,7 +341,7 @@ def _count_unlisted(
     for folder in paths:
         if not folder.is_dir():
             continue
-        for name, hidden in _below(folder, suffixes):
+        for name, hidden in _below(folder, suffixes, walk):
             n += 1
             if n > MAX_ENTRIES:
                 walk.at_least = True
@@ -339,11 +350,15 @@ def _count_unlisted(
                 continue
             path = Path(name)
             if path.is_symlink():
-                walk.named.append((path, "a link: nothing is written through one"))
+                walk.named.append((Path(shown(name)), "a link: nothing is written through one"))
             elif hidden:
                 walk.hidden += 1
             elif "\n" in name:
-                walk.named.append((path, "a line break in its name"))
+                walk.named.append((Path(shown(name)), "a line break in its name"))
+            elif shown(name) != name:
+                walk.named.append((Path(shown(name)), NO_NAME))
+            elif not os.access(path, os.R_OK):
+                walk.named.append((path, "cannot be read (Permission denied)"))
             elif _size(path):
                 walk.ignored += 1
 
@@ -355,12 +370,25 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _below(folder: Path, suffixes: set[str]) -> Iterator[tuple[str, bool]]:
+def shown(name: str) -> str:
+    r"""A file's name as it can be printed on one line; the same where nothing bars that.
+
+    >>> shown("a\nb.py"), shown("a.py")
+    ('a\\nb.py', 'a.py')
+    """
+    return os.fsencode(name).decode("utf-8", "replace").replace("\n", "\\n")
+
+
+def _below(folder: Path, suffixes: set[str], walk: Walk) -> Iterator[tuple[str, bool]]:
     """Every entry below a folder (empty for one that is no file of the languages); is it hidden?"""
     top = str(folder)
-    for base, folders, files in os.walk(top):
+
+    def closed(error: OSError) -> None:
+        walk.named.append((Path(shown(str(error.filename))), f"cannot be read ({why(error)})"))
+
+    for base, folders, files in os.walk(top, onerror=closed):
         folders[:] = sorted(name for name in folders if name != ".git")
         hidden = "/." in "/" + base[len(top) :].replace(os.sep, "/")
         for name in sorted(files):
-            mine = os.path.splitext(name)[1].lower() in suffixes  # noqa: PTH122  (once for every file)
+            mine = os.path.splitext(name)[1] in suffixes  # noqa: PTH122  (once for every file)
             yield (os.path.join(base, name) if mine else ""), hidden or name.startswith(".")  # noqa: PTH118
