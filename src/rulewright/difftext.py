@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import compress, count
 from operator import ne
@@ -71,9 +73,45 @@ def changed(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int, int,
     lead, tail = common_ends(old, new)
     # What both ends share need not be searched: most of a file, mostly.
     inner = old[lead : len(old) - tail], new[lead : len(new) - tail]
-    matcher = difflib.SequenceMatcher(None, *inner, autojunk=False)
-    found = (op[1:] for op in matcher.get_opcodes() if op[0] != "equal")
-    return [(a0 + lead, a1 + lead, b0 + lead, b1 + lead) for a0, a1, b0, b1 in found]
+    found: list[tuple[int, int, int, int]] = []
+    a, b = 0, 0
+    for a_end, b_end in [*_anchors(*inner), (len(inner[0]), len(inner[1]))]:
+        # Between two anchors: over a whole file of a thousand like lines the search takes seconds.
+        matcher = difflib.SequenceMatcher(None, inner[0][a:a_end], inner[1][b:b_end], autojunk=False)
+        for name, a0, a1, b0, b1 in matcher.get_opcodes() if (a, b) != (a_end, b_end) else ():
+            if name != "equal":
+                found.append((a0 + a + lead, a1 + a + lead, b0 + b + lead, b1 + b + lead))
+        a, b = a_end + 1, b_end + 1
+    return found
+
+
+def _anchors(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
+    """Where lines stand that both have once, as many as come in the same order in both.
+
+    >>> _anchors(["x", "a", "x", "b", "c"], ["x", "c", "a", "b"])
+    [(1, 2), (3, 3)]
+    """
+    once = {line for line, n in Counter(old).items() if n == 1}
+    once &= {line for line, n in Counter(new).items() if n == 1}
+    at = {line: number for number, line in enumerate(new) if line in once}
+    ends: list[int] = []
+    chains: list[_Chain] = []
+    """By length less one: the chain of that length that ends first in `new`, its end apart in `ends`."""
+    for number, line in enumerate(old):
+        if line in once:
+            place = bisect_left(ends, at[line])
+            ends[place : place + 1] = [at[line]]
+            chains[place : place + 1] = [((number, at[line]), chains[place - 1] if place else None)]
+    found: list[tuple[int, int]] = []
+    chain = chains[-1] if chains else None
+    while chain is not None:
+        pair, chain = chain
+        found.append(pair)
+    return found[::-1]
+
+
+_Chain = tuple[tuple[int, int], "_Chain | None"]
+"""A pair of lines, and the pairs before it."""
 
 
 def hunks(old: Sequence[str], new: Sequence[str], context: int = 3) -> Iterator[str]:

@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rulewright import difftext
 from rulewright.actions import Action, Rejection, canonical, cli_line, parse_action, yaml_text
@@ -259,3 +262,23 @@ def test_lines_that_come_or_go_alone() -> None:
     assert list(difftext.hunks(["a", "x", "b"], ["a", "b"], 0)) == ["@@ -2 +1,0 @@", "-x"]
     assert list(difftext.hunks([], ["a"], 3)) == ["@@ -0,0 +1 @@", "+a"]
     assert difftext.unified("a\n", "a\n") == [] and difftext.shown("a", None) == ""
+
+
+@given(st.lists(st.sampled_from("aabcx\n"), max_size=12), st.lists(st.sampled_from("aabcy\n"), max_size=12))
+def test_changes_make_one_text_of_the_other_and_leave_lines_between(old: list[str], new: list[str]) -> None:
+    made: list[str] = []
+    done = 0
+    ranges = difftext.changed(old, new)
+    for a0, a1, b0, b1 in ranges:
+        assert (a0 < a1 or b0 < b1) and (a0 > done or not made)
+        made += old[done:a0] + new[b0:b1]
+        done = a1
+    assert made + old[done:] == new
+
+
+def test_a_thousand_like_lines_take_no_time() -> None:
+    old = [line for n in range(2000) for line in (f"def test_{n}():\n", "    assert f(x) == y\n", "\n")]
+    new = [f"{line[:-1]}  # {n}\n" if n % 100 == 1 else line for n, line in enumerate(old)]
+    began = time.process_time()
+    assert len(difftext.changed(old, new)) == 60
+    assert time.process_time() - began < 0.5
