@@ -10,6 +10,7 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from rulewright import console
@@ -293,7 +294,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.say(f"\ninterrupted; to continue: {shlex.join(['rulewright', *resume_arguments(arguments)])}")
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
 
@@ -337,6 +337,10 @@ def _dispatch(arguments: list[str]) -> int:
 
 def _run(name: str, rest: list[str]) -> int:
     command = COMMANDS[name]
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise UsageError("the folder that you stand in is gone", "cd to one that is there") from error
     module = importlib.import_module(f"rulewright.commands.{command.module}")
     from rulewright import config
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, Literal, TextIO
 
-from rulewright.errors import RulewrightError
+from rulewright.errors import RulewrightError, why
 
 _CONTROL: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f\x80-\x9f]")
 
@@ -53,13 +53,27 @@ def say_all(lines: Iterable[str]) -> None:
 
 
 def emit(text: str) -> None:
-    """Text that is the command's result, on stdout."""
-    print(text, flush=True)
+    """Text that is the command's result, on stdout.
+
+    Raises:
+        RulewrightError: it cannot be written: a full disk.
+        BrokenPipeError: nobody reads it any more.
+    """
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        # What is left in the buffer would fail once more when the process ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise RulewrightError(
+            f"standard output: cannot be written ({why(error)})", "send it to a place with room"
+        ) from error
 
 
 def emit_json(value: Any) -> None:
     """One JSON value a line on stdout, for `--json`."""
-    print(json.dumps(value, ensure_ascii=False, default=str), flush=True)
+    emit(json.dumps(value, ensure_ascii=False, default=str))
 
 
 def error(failure: RulewrightError) -> None:

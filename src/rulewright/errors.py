@@ -8,6 +8,7 @@ run that cannot go on.
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -63,6 +64,24 @@ def first_line(error: BaseException) -> str:
     """
     lines = str(error).strip().splitlines()
     return lines[0][:300] if lines else type(error).__name__
+
+
+def json_problem(error: Exception) -> str:
+    r"""What is wrong with a text that should be JSON, and where; the line only where there are several.
+
+    >>> import json
+    >>> try: json.loads("hello")
+    ... except ValueError as error: json_problem(error)
+    'expected a value at column 1'
+    """
+    if not isinstance(error, json.JSONDecodeError):
+        return first_line(error) if str(error) else "nested too deeply"
+    said = error.msg.replace("Expecting value", "expected a value").replace("Expecting", "expected")
+    said = f"{said[:1].lower()}{said[1:]}".removesuffix(" at")
+    if error.pos >= len(error.doc.rstrip()):
+        return f"{said} at the end"
+    line = f"line {error.lineno}, " if "\n" in error.doc.strip() else ""
+    return f"{said} at {line}column {error.colno}"
 
 
 def did_you_mean(word: str, known: Iterable[str], n: int = 1, mark: str = "'") -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, Self, TypeVar
 
-from rulewright.errors import RulewrightError, UsageError, first_line, problems_of
+from rulewright.errors import RulewrightError, UsageError, json_problem, problems_of
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -111,7 +111,7 @@ def parse(number: int, raw: bytes | None) -> Line | None:
     except UnicodeDecodeError as error:
         return Line(number, None, f"not UTF-8 at byte {error.start:,} of the line", "undecodable")
     except (ValueError, RecursionError) as error:
-        return Line(number, None, f"not JSON: {first_line(error)}", "not_json")
+        return Line(number, None, f"not JSON: {json_problem(error)}", "not_json")
     if not isinstance(value, dict):
         return Line(number, None, f"expected a JSON object, got {type(value).__name__}", "not_json")
     return Line(number, value)
@@ -143,7 +143,7 @@ def read_json(path: Path, hint: str) -> Any:
     try:
         return json.loads(require_file(path).read_text(encoding="utf-8"))
     except ValueError as error:
-        raise RulewrightError(f"{path}: not JSON ({error})", hint) from error
+        raise RulewrightError(f"{path}: not JSON ({json_problem(error)})", hint) from error
 
 
 def dumps(value: Mapping[str, Any]) -> str:

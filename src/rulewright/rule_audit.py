@@ -102,13 +102,17 @@ def _read(paths: Sequence[Path]) -> Iterator[Audited]:
             continue
         for row in rows:
             if "problem" in row:
-                found = [Finding("not-yaml", row["problem"])]
+                found = [Finding(row.get("kind", "not-yaml"), row["problem"])]
                 yield Audited("", row["path"], row.get("line", 1), findings=found)
                 continue
             place = _place(root, path, row["path"])
             key = (place, row["id"], row["rule"])
+            if not row["rule"]:
+                found = [Finding("refused", "no rule in the row: expected `rule_yaml`, `rule` or `cli`")]
+                yield Audited(row["id"], place, row.get("line", 1), findings=found)
+                continue
             if key not in known:
-                line = _line_of(place, row["id"])
+                line = row.get("line") or _line_of(place, row["id"])
                 known[key] = Audited(row["id"], place, line, row["language"], list(row["valid"]))
                 known[key].document = row["rule"]
             if row["before"]:
@@ -146,8 +150,8 @@ def _no_rules(path: Path) -> list[Audited] | None:
     try:
         found = yaml12.load_all(path.read_text(encoding="utf-8"), text_keys=True)
     except (OSError, UnicodeDecodeError, yaml12.YamlError) as error:
-        line = getattr(error, "line", 0) or 1
-        return [Audited("", str(path), line, findings=[Finding("not-yaml", f"not YAML: {error}")])]
+        line, said = rule_packs.unread(error)
+        return [Audited("", str(path), line, findings=[Finding("not-yaml", said)])]
     if any(isinstance(one, dict) and "rule" in one for one in found) or not _tests_in(path):
         return None
     console.say(f"{path}: tests, which are read with their rules")
@@ -241,6 +245,8 @@ def _audit_alone(one: Audited) -> None:
     one.document = read[0]
     action = one.document.action
     found = list(audit.form(action))
+    if refused := walk.refused_globs(one.document):
+        found.append(Finding("refused", refused))
     one.findings += found
     if any(finding.kind in ("refused", "matches-nothing") for finding in found):
         one.document = None

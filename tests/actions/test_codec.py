@@ -77,7 +77,7 @@ WRONG = [
     (_yaml(RULE), Verdict.NO_ACTION, "between <action> and </action>"),
     (f"<action>{_yaml(RULE)}</action><action>{_yaml(RULE)}</action>", Verdict.MULTIPLE_ACTIONS, "more than one"),
     (f"<action>[{_yaml(RULE)}]</action>", Verdict.MULTIPLE_ACTIONS, "list"),
-    (f"<action>{_yaml(RULE)[:-9]}</action>", Verdict.BAD_JSON, "line 1"),
+    (f"<action>{_yaml(RULE)[:-9]}</action>", Verdict.BAD_JSON, "unterminated string starting at column"),
     (f"<action>{_yaml(RULE)[:40]}", Verdict.BAD_JSON, "cut off"),
     (f"<action>{_yaml(RULE)}", Verdict.BAD_JSON, "closing"),
     (f"<action>{_yaml(RULE)} more</action>", Verdict.BAD_JSON, "after the JSON"),

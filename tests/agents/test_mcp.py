@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -341,3 +343,29 @@ def test_without_the_package_one_line_says_how_to_get_it(
 def test_a_root_that_is_no_folder_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["mcp", "nowhere"]) == 2
     assert "nowhere: no such folder" in capsys.readouterr().err
+
+
+def test_every_answer_that_is_no_leads_on(code: Path) -> None:
+    async def body(client: Any) -> None:
+        near = await use(client, "verify_rule", rule=NONE.replace("None", "Nil"), paths=["."])
+        assert near["verdict"] == "no_match" and near["nearest"].startswith("a.py: the pattern `$A == Nil`")
+        said = await refused(client, "find", rule=NONE, path="a.py")
+        assert "path: extra inputs" in said and "next: find takes rule, paths, limit" in said
+        said = await refused(client, "no_such_tool")
+        assert "find" in said and "propose_rule" not in said
+        said = await refused(client, "check_rules", rules="words")
+        assert said.startswith("rules: no ast-grep rule in it")
+        (code / "old.py").write_bytes(b"x = '\xe9'\n")
+        found = await use(client, "find", rule=NONE, paths=["old.py"])
+        assert (found["files"], found["skipped"]) == (0, ["old.py: not UTF-8 text"])
+
+    talk(body, ".", cwd=code)
+
+
+def test_an_interrupt_ends_the_server_while_it_waits(code: Path) -> None:
+    argv = [sys.executable, "-m", "rulewright", "mcp", "."]
+    with subprocess.Popen(argv, cwd=code, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as server:
+        assert server.stderr is not None
+        assert b"serving MCP" in server.stderr.readline()
+        server.send_signal(signal.SIGINT)
+        assert server.wait(10) == -signal.SIGINT

@@ -135,3 +135,30 @@ def test_one_thing_is_not_called_several(
         and "1 rule: 0 errors" in said
     )
     assert not re.search(r"\b1 \w+s\b", said.replace("syntax_error", ""))
+
+
+@pytest.mark.parametrize("line", ["check .", "apply rule.yml x.py", "doctor", "configs", "--help"])
+def test_output_that_finds_no_room_is_told_without_a_traceback(tmp_path: Path, line: str) -> None:
+    rule = "id: r\nlanguage: python\nrule: {pattern: f($A)}\nfix: $B\n"
+    (tmp_path / "rule.yml").write_text(rule if line == "check ." else rule.replace("$B", "g($A)"))
+    (tmp_path / "x.py").write_text("f(1)\n")
+    with Path("/dev/full").open("w") as full:
+        argv = [sys.executable, "-m", "rulewright", *line.split()]
+        done = subprocess.run(argv, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: standard output: cannot be written (No space left on device)")
+    assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+
+
+@pytest.mark.parametrize("line", ["check rule.yml", "apply rule.yml .", "doctor", "mcp", "tour"])
+def test_a_folder_that_is_gone_is_told(tmp_path: Path, line: str) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    script = 'rmdir "$PWD" && exec "$0" -m rulewright "$@"'
+    argv = ["sh", "-c", script, sys.executable, *line.split()]
+    done = subprocess.run(
+        argv, cwd=gone, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        2, "error: the folder that you stand in is gone",
+    )  # fmt: skip

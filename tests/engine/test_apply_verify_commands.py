@@ -123,3 +123,33 @@ def test_verify_counts_every_line_of_a_long_file(
     assert cli.main(["verify", str(path), "--json", "--failures-only"]) == 0
     summary = json.loads(capsys.readouterr().out)
     assert summary["checked"] == 1 and summary["summary"].get("no action", 0) == n - 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "rule.yml: is empty"),
+        (
+            RULE.replace("pattern: $A == None", "kind: calll"),
+            "rule.yml: bad_rule: kind `calll`",
+        ),
+        (
+            RULE + "---\n" + RULE.replace("$A is", "$B is"),
+            "rule.yml: bad_rule: document 2: undefined",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_rule_file_is_said_with_its_name(
+    folder: Path, text: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "rule.yml").write_text(text)
+    assert cli.main(["apply", str(folder / "rule.yml"), str(folder)]) != 0
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("bound", [("--workers", "0"), ("--deadline-s", "-1")])
+def test_bounds_that_make_no_sense_are_refused(
+    folder: Path, bound: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["apply", str(folder / "rule.yml"), str(folder), *bound]) == 2
+    assert f"{bound[0]}: must be greater than" in capsys.readouterr().err

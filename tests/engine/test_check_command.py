@@ -51,6 +51,7 @@ CASES = [
     ("refused", rule("r", {"pattern": "f($A)"}, fix="$B"), "undefined variable `$B`"),
     ("refused", rule("r", {"pattern": "f($A)"}, fixx="x"), "unknown field `fixx`"),
     ("refused", "id: r\nlanguage: Pyton\nrule: {kind: call}\n", "unknown language"),
+    ("refused", rule("r", {"kind": "call"}, files=["src/["]), "unclosed character class"),
     ("not-yaml", "id: [r\n", "not YAML"),
     ("matches-nothing", rule("r", {"pattern": "f($A)", "kind": "string"}), "exclude"),
     ("matches-nothing", rule("r", {"all": [{"kind": "call"}, {"kind": "string"}]}), "exclude"),
@@ -365,3 +366,29 @@ def test_a_project_names_the_folder_that_is_not_there(
     put(tmp_path, {"sgconfig.yml": "ruleDirs: [here, gone]\n", "here/good.yml": GOOD})
     assert cli.main(["check", "."]) == 2
     assert "no folder `gone`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["- id: a\n", "words\n", f"{GOOD}---\n- a\n", "id: a\n"])
+def test_what_is_no_rule_in_a_folder_of_rules_is_refused_as_by_ast_grep(check: Any, text: str) -> None:
+    files = {"sgconfig.yml": "ruleDirs: [rules]\n", "rules/good.yml": GOOD.replace("good", "other")}
+    code, rows, _ = check({**files, "rules/odd.yml": text, "elsewhere/odd.yml": text}, ".")
+    assert (code, [(Path(row["path"]).name, row["kind"]) for row in rows]) == (1, [("odd.yml", "refused")])
+
+
+def test_a_row_of_a_catalog_without_a_rule_is_shown_at_its_line(check: Any) -> None:
+    code, rows, _ = check({"rows.jsonl": '{"rule": "' + '"}\n{"a": 1}\nhello\n'}, "rows.jsonl")
+    assert code == 1
+    assert [(row["path"], row["line"], row["kind"]) for row in rows] == [
+        ("rows.jsonl", 1, "refused"), ("rows.jsonl", 2, "refused"), ("rows.jsonl", 3, "not-yaml"),
+    ]  # fmt: skip
+    assert "expected `rule_yaml`, `rule` or `cli`" in rows[0]["detail"]
+
+
+@pytest.mark.parametrize("named", [(), ("rules/old.yml",)], ids=["folder", "file"])
+def test_a_rule_file_in_another_encoding_is_shown_at_its_line(
+    tmp_path: Path, check: Any, named: tuple[str, ...]
+) -> None:
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules/old.yml").write_bytes(f"{GOOD}note: ".encode() + b"\xe9\n")
+    _, rows, _ = check({}, *named)
+    assert [(row["line"], row["detail"]) for row in rows] == [(5, "not UTF-8 text")]

@@ -28,6 +28,7 @@ from rulewright.actions.rule_text import (
 )
 from rulewright.actions.suggest import did_you_mean
 from rulewright.actions.thought import split_thought
+from rulewright.errors import json_problem
 from rulewright.languages import Language, normalize_language
 from rulewright.state.state import StateUpdate
 from rulewright.verdict import Verdict
@@ -164,7 +165,7 @@ def _leading_json(text: str) -> tuple[Any, str, str]:
         block = body.split(_CLOSE)[0]
         if not block.strip():
             raise Refused(Verdict.BAD_JSON, "the action block is empty") from error
-        raise Refused(Verdict.BAD_JSON, f"the action is not JSON: {_json_problem(error)}") from error
+        raise Refused(Verdict.BAD_JSON, f"the action is not JSON: {json_problem(error)}") from error
     tail = body[end:].lstrip()
     if not tail.startswith(_CLOSE):
         if not tail:
@@ -177,13 +178,7 @@ def _json(text: str) -> Any:
     try:
         return _DECODER.decode(text)
     except (ValueError, RecursionError) as error:
-        raise Refused(Verdict.BAD_JSON, f"the action is not JSON: {_json_problem(error)}") from error
-
-
-def _json_problem(error: Exception) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        return f"{error.msg} at line {error.lineno}, column {error.colno}"
-    return str(error).splitlines()[0] if str(error) else "nested too deeply"
+        raise Refused(Verdict.BAD_JSON, f"the action is not JSON: {json_problem(error)}") from error
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

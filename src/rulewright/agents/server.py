@@ -91,14 +91,14 @@ class Crew:
 
 def server(crew: Crew, may_write: bool, has_model: bool) -> Server[Any]:
     """The protocol's side: tools listed, calls passed on, answers given as text and as data."""
+    names = [name for name in TOOLS if has_model or name != "propose_rule"]
 
     async def list_tools(context: Any, params: Any) -> ListToolsResult:
-        names = [name for name in TOOLS if has_model or name != "propose_rule"]
         return ListToolsResult(tools=[_listed(name, may_write) for name in names])
 
     async def call_tool(context: Any, params: CallToolRequestParams) -> CallToolResult:
         if params.name not in TOOLS:
-            return _failed(f"no tool '{params.name[:80]}'", f"tools are {', '.join(TOOLS)}")
+            return _failed(f"no tool '{params.name[:80]}'", f"tools are {', '.join(names)}")
         try:
             answer = await crew.call(params.name, params.arguments or {})
         except RulewrightError as error:

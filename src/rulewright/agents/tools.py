@@ -146,6 +146,9 @@ def verify_rule(shop: Workshop, asked: forms.VerifyArguments) -> forms.VerifyAns
         if outcome.ok and (work.failed or not work.good):
             worst = next(iter(work.failed or work.done), None)
             outcome = worst.outcome if worst else Outcome(Verdict.NO_MATCH, "no file is of its language")
+            if worst and outcome.verdict is Verdict.NO_MATCH:
+                said = nomatch.explain(action_for(worst.found, documents), read_text(worst.path))
+                nearest = f"{worst.path}: {said}"
     listed = shown[: asked.limit]
     return _verified(
         outcome, lost=lost, nearest=nearest, places=listed, left_out=len(shown) - len(listed),
@@ -274,9 +277,10 @@ def _why_not(asked: forms.ApplyArguments, n_places: int, failed: int, unmet: Seq
     if unmet:
         return f"the rule changes nothing at {', '.join(unmet[:5])}: name lines as the diff shows them"
     if asked.all_or_nothing and failed:
-        return f"nothing was written: {failed} files failed; see `failures`"
+        return f"nothing was written: {console.plural(failed, 'file')} failed; see `failures`"
     if asked.write and asked.expect_places not in (None, n_places):
-        return f"nothing was written: {n_places} places, not {asked.expect_places}: look at the diff again"
+        said = console.plural(n_places, "place")
+        return f"nothing was written: {said}, not {asked.expect_places}: look at the diff again"
     return ""
 
 
@@ -331,7 +335,11 @@ def check_rules(shop: Workshop, asked: forms.CheckArguments) -> forms.CheckAnswe
         if asked.rules:
             given = [Path(folder) / "rules.yml"]
             given[0].write_text(asked.rules, encoding="utf-8")
-        audited = [one for one in audit_all(given, against) if asked.rules or _inside(shop, one.path)]
+        try:
+            audited = [one for one in audit_all(given, against) if asked.rules or _inside(shop, one.path)]
+        except UsageError as error:
+            said = error.message.replace(str(Path(folder) / "rules.yml"), "rules")
+            raise UsageError(said, error.hint) from error
         rows = rows_of(audited)
     if asked.rules:
         rows = [{**row, "path": ""} for row in rows]

@@ -34,7 +34,7 @@ def answered(settings: str, call: tuple[str, dict[str, Any]]) -> dict[str, Any]:
         given = tool.arguments.model_validate(arguments)
         return {"answer": tool.run(_workshop(settings), given).model_dump(mode="json")}
     except ValidationError as error:
-        return {"error": problems_of(error), "hint": f"see the input schema of {name}"}
+        return {"error": problems_of(error), "hint": f"{name} takes {', '.join(tool.arguments.model_fields)}"}
     except RulewrightError as error:
         return {"error": error.message, "hint": error.hint}
     except Exception as error:

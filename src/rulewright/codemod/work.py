@@ -163,8 +163,8 @@ def work_on(paths: Sequence[Path], documents: Sequence[Document], how: How) -> W
     return work
 
 
-def check(documents: Sequence[Document]) -> None:
-    """Compile every rule; raises `RulewrightError` with all that is wrong with them."""
+def check(documents: Sequence[Document], file: str = "") -> None:
+    """Compile every rule; raises `RulewrightError` with all that is wrong with them, and their file."""
     problems = []
     for number, one in enumerate(documents, 1):
         where = f"document {number}: " if len(documents) > 1 else ""
@@ -176,7 +176,8 @@ def check(documents: Sequence[Document]) -> None:
             except (BadRule, Panicked) as error:
                 problems.append(f"{where}{error}")
     if problems:
-        raise RulewrightError("\n".join(f"{Verdict.BAD_RULE}: {one}" for one in problems), "correct the rule")
+        head = f"{file}: {Verdict.BAD_RULE}" if file else Verdict.BAD_RULE
+        raise RulewrightError("\n".join(f"{head}: {one}" for one in problems), "correct the rule")
 
 
 def _judged(files: Sequence[WalkedFile], work: Work, how: How) -> Iterator[JudgedFile]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
+from pydantic import Field
 
 from rulewright import console
 from rulewright.actions import Rejection
@@ -25,6 +26,7 @@ from rulewright.codemod.work import (
     Work,
     action_for,
     bar_unwritable,
+    check,
     diff,
     narrow,
     work_on,
@@ -60,9 +62,9 @@ class Config(CommandConfig):
     """The bare result of `ast-grep scan -U`: several rules in one pass, padded blank lines kept."""
     accept: tuple[Literal["lossy", "degenerate", "syntax_error"], ...] = ()
     """Judgments that do not stop a change: the file is written all the same."""
-    deadline_s: float = 10.0
+    deadline_s: float = Field(default=10.0, gt=0)
     """Processor seconds per file."""
-    workers: int = 1
+    workers: int = Field(default=1, ge=1)
     """Processes."""
     color: Literal["auto", "always", "never"] = "auto"
     """Colors in the diff; auto: on a terminal, unless NO_COLOR is set."""
@@ -92,10 +94,16 @@ def read(name: str) -> tuple[Document, ...]:
             raise UsageError(
                 f"{name}: cannot be read ({why(error)})", "name a file that holds the action"
             ) from error
+    where = "stdin" if name == "-" else name
+    if not text.strip():
+        raise UsageError(
+            f"{where}: is empty", "expected an ast-grep rule file, an action or a model's answer"
+        )
     documents = read_given(text, Path(name).stem)
     if isinstance(documents, Rejection):
-        said = f"{name}: {documents.verdict}: {console.clean(documents.detail)}"
+        said = f"{where}: {documents.verdict}: {console.clean(documents.detail)}"
         raise RulewrightError(said, "correct the file")
+    check(documents, where)
     return documents
 
 

@@ -9,6 +9,7 @@ folder of code, and where it may write.
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -55,6 +56,8 @@ def run(config: Config) -> int:
 
     roots = Roots.of(config.roots, config.allow_write)
     where = ", ".join(map(str, roots.write)) or "nothing (--allow-write ROOT lets it)"
+    # The thread that reads the input cannot be stopped: an interrupt ends the process, and so its workers.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     console.say(f"serving MCP on standard input and output; reads below {roots.home}, writes {where}")
     anyio.run(serve, _settings(config, roots), config.workers, config.deadline_s)
     return 0

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, Final, Literal, NamedTuple
 
 from rulewright import jsonl
 from rulewright.data.drafts import Drop
-from rulewright.errors import RulewrightError, UsageError, first_line
+from rulewright.errors import RulewrightError, UsageError, first_line, json_problem
 
 CHUNK_BYTES: Final = 4 * 1024 * 1024
 MAX_JSON_BYTES: Final = 1024 * 1024 * 1024
@@ -166,7 +166,7 @@ def _whole(path: Path, chunk_bytes: int) -> Iterator[Unit]:
             yield from _ranges(path, chunk_bytes)  # JSON Lines under another name
             return
         raise UsageError(
-            f"{path}: not JSON: {first_line(error)}", "correct it there, or write it once more"
+            f"{path}: not JSON: {json_problem(error)}", "correct it there, or write it once more"
         ) from error
     yield from packed(str(path), _rows_of(value), chunk_bytes)
 

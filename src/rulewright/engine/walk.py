@@ -35,6 +35,7 @@ ROOTS: Final[dict[Language, str]] = {
 }  # fmt: skip
 """The node that every file has: a rule for it matches wherever a rule with these globs can."""
 
+NO_WALK: Final = "ast-grep cannot walk here"
 NO_NAME: Final = "a name that is not UTF-8 text"
 
 _REASONS: Final = {
@@ -175,6 +176,16 @@ def _seen(paths: Sequence[Path], documents: Sequence[Document], active: Sequence
         return _scan(paths, [(one.language, {"rule": ANY}) for one in rules]), False
 
 
+def refused_globs(document: Document) -> str:
+    """Why ast-grep refuses the `files` and `ignores` of a rule; empty where it takes them."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="rulewright-") as folder:
+            _within([Path(folder)], document, None)
+    except RulewrightError as error:
+        return error.message.removeprefix(f"{NO_WALK}: ")
+    return ""
+
+
 def _holds(within: set[str] | None, path: Path) -> bool:
     return within is None or _whole(path) in within
 
@@ -262,7 +273,7 @@ def _check(code: int, told: bytes) -> None:
         lines = [line.strip(" ╰▻│├") for line in told.decode("utf-8", "replace").splitlines() if line.strip()]
         reasons = [line for line in lines if not line.startswith("sg: ")]
         raise RulewrightError(
-            f"ast-grep cannot walk here: {reasons[-1] if reasons else f'exit {code}'}",
+            f"{NO_WALK}: {reasons[-1] if reasons else f'exit {code}'}",
             "look at sgconfig.yml and the globs of the rule",
         )
 

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from rulewright.errors import UsageError
+from rulewright.errors import UsageError, json_problem
 from rulewright.prompts import STYLES, Style
 
 NOTE_FILE: Final = "rulewright.json"
@@ -74,7 +74,7 @@ def checkpoint_note(model: str) -> dict[str, Any]:
     try:
         note = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise UsageError(f"{path}: not JSON ({error})", "remove it, or train again") from error
+        raise UsageError(f"{path}: not JSON ({json_problem(error)})", "remove it, or train again") from error
     return note if isinstance(note, dict) else {}
 
 

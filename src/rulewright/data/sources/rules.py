@@ -23,7 +23,7 @@ from rulewright.data.drafts import Draft, Drop
 from rulewright.data.schemas import MAX_ELSEWHERE
 from rulewright.data.settings import IngestConfig
 from rulewright.data.sources import Row
-from rulewright.errors import UsageError
+from rulewright.errors import UsageError, why
 
 _YAML: Final = (".yml", ".yaml")
 _SKIPPED: Final = frozenset({"node_modules", "__snapshots__", ".git"})
@@ -50,9 +50,10 @@ def rows_of(paths: Sequence[Path]) -> Iterator[dict[str, Any]]:
         elif path.name.endswith((".jsonl", ".jsonl.gz")):
             for line in jsonl.read_lines(path):
                 if line.value is None:
-                    yield {"path": f"{path}:{line.number}", "problem": line.problem}
+                    yield {"path": str(path), "line": line.number, "problem": line.problem}
                 else:
-                    yield _catalog_row(line.value)
+                    row = _catalog_row(line.value)
+                    yield row if row["path"] else {**row, "path": str(path), "line": line.number}
         else:
             raise UsageError(
                 f"{path}: no rule file, rule pack or catalog",
@@ -66,15 +67,18 @@ def _pack_rows(root: Path, only: Path | None) -> Iterator[dict[str, Any]]:
     problems: list[dict[str, Any]] = []
     utils: dict[str, Any] = {}
     places = _places(root)
-    for file, is_util in places:
+    for file, kind in places:
         try:
             documents = yaml12.load_all(file.read_text(encoding="utf-8"), text_keys=True)
         except (OSError, UnicodeDecodeError, yaml12.YamlError) as error:
-            line = getattr(error, "line", 0) or 1
-            problems.append({"path": str(file), "line": line, "problem": f"not YAML: {error}"})
+            line, said = unread(error)
+            problems.append({"path": str(file), "line": line, "problem": said})
             continue
         rest = [document for document in documents if document is not None]
         for number, document in enumerate(rest, 1):
+            if kind == "rule" and not (isinstance(document, dict) and is_meant_as_rule(document)):
+                said = "no rule, so ast-grep reads no rule of this project"
+                problems.append({"path": str(file), "line": 1, "problem": said, "kind": "refused"})
             if not isinstance(document, dict):
                 continue
             if "rule" in document and "id" not in document:
@@ -83,7 +87,7 @@ def _pack_rows(root: Path, only: Path | None) -> Iterator[dict[str, Any]]:
                 held = cases.setdefault(str(document.get("id", "")), {"valid": [], "invalid": []})
                 for key, texts in held.items():
                     texts += [text for text in document.get(key) or () if isinstance(text, str)]
-            elif is_util and "rule" in document:
+            elif kind == "util" and "rule" in document:
                 utils[str(document.get("id", ""))] = document["rule"]
             elif is_meant_as_rule(document) and (only is None or file.samefile(only)):
                 rules.append((file, document))
@@ -97,8 +101,18 @@ def _pack_rows(root: Path, only: Path | None) -> Iterator[dict[str, Any]]:
         yield from _rule_rows(root, file, document, cases, utils, license)
 
 
-def _places(root: Path) -> list[tuple[Path, bool]]:
-    """The YAML files of a pack, and whether each holds a global utility rule."""
+def unread(error: OSError | UnicodeDecodeError | yaml12.YamlError) -> tuple[int, str]:
+    """The line, from 1, where a rule file cannot be read, and why."""
+    match error:
+        case yaml12.YamlError():
+            return error.line or 1, f"not YAML: {error}"
+        case UnicodeDecodeError():
+            return error.object.count(b"\n", 0, error.start) + 1, "not UTF-8 text"
+    return 1, f"cannot be read ({why(error)})"
+
+
+def _places(root: Path) -> list[tuple[Path, str]]:
+    """The YAML files of a pack, each with what it must hold: `rule`, `util`, `test`, or `any` of them."""
     config: Any = {}
     if (root / _CONFIG).is_file():
         try:
@@ -106,7 +120,7 @@ def _places(root: Path) -> list[tuple[Path, bool]]:
         except yaml12.YamlError as error:
             raise UsageError(f"{root / _CONFIG}: not YAML: {error}", "fix the file") from error
     if not isinstance(config, dict) or not config.get("ruleDirs"):
-        return [(file, False) for file in _yaml_files(root)]
+        return [(file, "any") for file in _yaml_files(root)]
     tests = [t.get("testDir") for t in config.get("testConfigs") or () if isinstance(t, dict)]
     for folder in (*config["ruleDirs"], *(config.get("utilDirs") or ())):
         if not (root / str(folder)).is_dir():
@@ -114,11 +128,11 @@ def _places(root: Path) -> list[tuple[Path, bool]]:
                 f"{root / _CONFIG}: no folder `{folder}`, so ast-grep reads no rule of this project",
                 "correct ruleDirs and utilDirs, or name the folder of rules",
             )
-    found: dict[Path, bool] = {}
-    for folder in (*config["ruleDirs"], *filter(None, tests)):
-        found.update(dict.fromkeys(_yaml_files(root / str(folder)), False))
-    for folder in config.get("utilDirs") or ():
-        found.update(dict.fromkeys(_yaml_files(root / str(folder)), True))
+    found: dict[Path, str] = {}
+    kinds = {"rule": config["ruleDirs"], "test": filter(None, tests), "util": config.get("utilDirs") or ()}
+    for kind, folders in kinds.items():
+        for folder in folders:
+            found.update(dict.fromkeys(_yaml_files(root / str(folder)), kind))
     return list(found.items())
 
 
