@@ -112,21 +112,19 @@ def test_a_line_that_the_diff_shows_unchanged_stays(here: Path, capsys: pytest.C
 def test_places_that_were_left_in_a_changed_file_are_possible_ones(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pre = "a = os.getcwdu()\n" + "pass\n" * 9 + "b = os.getcwdu() + c\n"
-    change(here, "one.py", pre, pre.replace("getcwdu()\npass", "getcwd()\npass"))
+    pre = "a = os.getcwdu()\n" * 4 + "pass\n" * 9 + "b = os.getcwdu() + c\n"
+    change(here, "one.py", pre, pre.replace("getcwdu()\n", "getcwd()\n"))
     (here / "two.py").write_text("d = os.getcwdu()\n")
     assert cli.main(["edit", "--like", "hand.diff", "one.py", "two.py", "--json", "--write"]) == 0
     *rows, last = map(json.loads, capsys.readouterr().out.splitlines())
     assert [(row["path"], row["line"], row["sure"]) for row in rows] == [
-        ("one.py", 11, False),
+        ("one.py", 14, False),
         ("two.py", 1, True),
     ]
     assert last["written"] == ["two.py"]
 
 
-def test_many_places_that_were_left_tell_against_a_rule(
-    here: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_places_that_were_left_tell_against_a_rule(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pre = "a = os.getcwdu()\n" + "pass\n" * 9 + "b = os.getcwdu() + c\n" * 6
     change(here, "one.py", pre, pre.replace("getcwdu()\npass", "getcwd()\npass"))
     (here / "two.py").write_text("d = os.getcwdu()\n")

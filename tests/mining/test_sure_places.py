@@ -45,6 +45,9 @@ _TEXTS = (
 _LONG_TEXTS = _TEXTS.replace("form\n", "form\n\nLONG = True\n", 1).replace(")\n\n", ", LONG)\n\n")
 _LONG_TEXTS = _LONG_TEXTS.replace("n))", "n), LONG)").replace("def b(it, LONG)", "def b(it)")
 
+FAR = "b = 2\n" * 9
+"""Lines between a change and what its diff does not show."""
+
 POSSIBLE = {
     "a value between values of its kind": Case(
         ".py", 'EDGE = (2, 1, 0)\n\nLABEL = ".".join(EDGE[0:3])\n',
@@ -109,6 +112,63 @@ POSSIBLE = {
         "fn f(x: Tone) -> bool {\n    x == Tone::Shrill\n}\n",
         "fn g(x: Level) -> bool {\n    x == Level::High\n}\n", "it is of Level there",
     ),
+    "a place like the one that was left": Case(
+        ".py", f"a = load_rows(1)\n{FAR}c = load_rows(3)\n", f"a = load_lines(1)\n{FAR}c = load_rows(3)\n",
+        "d = load_rows(4)\n", "the files that you changed hold one more place like the 1",
+    ),
+    "a name of another number": Case(
+        ".go", "package p\n\nconst _ = wire.SupportsVersion8\n",
+        "package p\n\nconst _ = wire.SupportsVersion9\n",
+        "package q\n\nconst _ = wire.SupportsVersion8\n", "only a number in it changes",
+    ),
+    "a condition of the build": Case(
+        ".cs", "class A {\n#if POCKET_EDITION\n    int x;\n#endif\n}\n",
+        "class A {\n#if PHONE_EDITION\n    int x;\n#endif\n}\n",
+        "class B {\n#if POCKET_EDITION\n    int y;\n#endif\n}\n", "a condition of the build",
+    ),
+    "a type of the language": Case(
+        ".ts", "function load(options: unknown): Rows {\n  return it;\n}\n",
+        "function load(options: Settings): Rows {\n  return it;\n}\n",
+        "function init(of: unknown): void {}\n", "`unknown` may be anything elsewhere",
+    ),
+    "a member that is dropped": Case(
+        ".ts", "raise(left.location, a);\nraise(right.location, b);\n", "raise(left, a);\nraise(right, b);\n",
+        "fault.location = here;\n", "what it drops is a member",
+    ),
+    "the object that the code is of": Case(
+        ".java", "class A {\n    void f() {\n        errors.missingBinding(key);\n    }\n}\n",
+        "class A {\n    void f() {\n        errors.missingBindingHint(key, this);\n    }\n}\n",
+        "class B {\n    void g() {\n        errors.missingBinding(other);\n    }\n}\n",
+        "`this` is another thing elsewhere",
+    ),
+    "a text of one place": Case(
+        ".py", "def f(x):\n    raise InvalidSettings(x)\n",
+        'def f(x):\n    raise WrongSettings(x, "the depth is unknown")\n',
+        "def g(y):\n    raise InvalidSettings(y)\n", "a text comes in",
+    ),
+    "a part of a condition": Case(
+        ".js", "if (isReady(a) && !window.oldEngine) go();\n", "if (isReady(a)) go();\n",
+        "if (isDone(b) && !window.oldEngine) stop();\n", "a part of a condition goes",
+    ),
+    "a getter of anything": Case(
+        ".java", "class A {\n    Object x = find(lookup.getBindingKey());\n}\n",
+        "class A {\n    Object x = find(lookup.getDependency());\n}\n",
+        "class B {\n    Object y = binding.getBindingKey();\n}\n", "a member of anything is meant",
+    ),
+    "a path from its file": Case(
+        ".rb", "load File.join(HERE, '../lib/shapes/round')\n", "load File.join(HERE, '../lib/shapes')\n",
+        "load File.join(HERE, '../lib/shapes/round')\n", "a path depends on its file",
+    ),
+    "a variable that only the changed code declares": Case(
+        ".py", "def text(of):\n    return quoted_text(of)\n",
+        "def text(of, sink):\n    return sink.quoted(of)\n",
+        "def other(it):\n    return quoted_text(it)\n", "`sink` is a variable of the code that you changed",
+    ),
+    "a name that only the changed file imports": Case(
+        ".py", "import shapes\n\n\ndef f(it):\n    return shapes.area(it) + deep_copy(it)\n",
+        "import shapes\n\n\ndef f(it):\n    return shapes.area(it) + shapes.copy(it)\n",
+        "x = deep_copy(y)\n", "nothing in the file imports or defines `shapes`",
+    ),
     "a statement that becomes an unlike one": Case(
         ".rs", "extern crate cloth;\n\nfn main() {}\n", "mod helpers;\n\nfn main() {}\n",
         "extern crate cloth;\n\nfn other() {}\n", "nothing of what it takes away stays",
@@ -162,6 +222,19 @@ SURE = {
         'package p\n\nimport (\n\t"a/cache"\n\t"a/journal"\n)\n\nvar x = cache.New(journal.New(2))\n',
         'package p\n\nimport (\n\t"a/cache"\n\t"a/journal"\n)\n\nvar x = cache.New(journal.NewPlain(2))\n',
     ),
+    "what the change takes from a class, and no more": Case(
+        ".java", "import a.B;\nimport old.Things;\n\nclass A {\n    String x = Things.describe(this);\n}\n",
+        "import a.B;\nimport old.MoreThings;\n\nclass A {\n    String x = MoreThings.describe(this);\n}\n",
+        "import old.Things;\n\nclass C {\n    String x = Things.describe(1);\n"
+        "    int y = Things.hash(2);\n}\n",
+        "import old.Things;\nimport old.MoreThings;\n\nclass C {\n    String x = MoreThings.describe(1);\n"
+        "    int y = Things.hash(2);\n}\n",
+    ),
+    "a member that becomes a call": Case(
+        ".java", "class A {\n    int x = a.rowCount;\n    int y = b.rowCount;\n}\n",
+        "class A {\n    int x = a.rowCount();\n    int y = b.rowCount();\n}\n",
+        "class B {\n    int z = c.rowCount;\n}\n", "class B {\n    int z = c.rowCount();\n}\n",
+    ),
     "what the change takes from a package": Case(
         ".go", 'package p\n\nimport (\n\t"fmt"\n\t"os"\n)\n\n'
         'func f() {\n\tfmt.Println(1)\n\tfmt.Printf("%d", 2)\n}\n',
@@ -181,6 +254,21 @@ def test_what_the_change_shows_is_written(
 ) -> None:
     _, text, _ = like(tmp_path, case, capsys)
     assert text == case.why
+
+
+@pytest.mark.parametrize(
+    ("rule", "fix", "why"),
+    [
+        ({"pattern": "$A.push", "inside": {"kind": "else_clause", "stopBy": "end"}}, "$A!.push", "signs"),
+        ({"pattern": "{ return $A; }", "inside": {"kind": "if_statement"}}, "{ $A; }", "no name"),
+        ({"pattern": '"string"'}, '"path"', "a word in quotes"),
+        ({"pattern": "DESCRIPTOR_0"}, '"shapes.proto"', "a text stands for a name"),
+    ],
+)
+def test_a_rule_that_says_too_little_is_not_trusted(rule: dict[str, Any], fix: str, why: str) -> None:
+    action = Action("typescript", ({"rule": rule, "fix": fix},), mode="rule")
+    tier, reason = doubts.doubted(action, action, (), "good", of_members=False)
+    assert tier == "literal" and why in reason
 
 
 def test_an_import_is_no_surer_than_the_uses_of_its_name(

@@ -249,8 +249,11 @@ def _trusted(
         _for_members(before, rule, plain, changes, names, language)
         for before, rule in zip(plain, tied, strict=True)
     ]
-    if narrow != tied and _missed(narrow, changes, language) > _missed(tied, changes, language):
-        narrow = tied
+    if narrow != tied:
+        # A wide rule may rename the import as well, which for a narrow one the rules for imports do.
+        missed = _missed([*tied, *beside], changes, language)
+        if _missed([*narrow, *beside], changes, language) > missed:
+            narrow = tied
     made: list[Rule] = []
     for before, wide, rule in zip(plain, tied, narrow, strict=True):
         general = by_rule[str(before)]
@@ -319,9 +322,9 @@ def _for_members(
         {one.module for one in side if one.name == name}
         for side, name in ((names.gone, old), (names.come, new))
     ]
-    if not all(modules) or modules[0] & modules[1]:
+    if not modules[0] or modules[0] & modules[1]:
         return rule
-    members = doubts.members(old, changes)
+    members = doubts.members_changed(old, changes)
     is_replaced = any(
         one in old_text(other) and two in new_text(other)
         for other in rules
@@ -329,11 +332,13 @@ def _for_members(
         for two in modules[1]
     )
     uses = re.compile(rf"(?<![\w.]){re.escape(old)}\b(?!\s*(?:\.|::|->)\s*\w)")
-    if not members or any(uses.search("\n".join(imports.body(one.pre, language))) for one in changes):
+    if not members or any(map(uses.search, doubts.changed_code(changes, language))):
         return rule
     taken = {"regex": rf"^{regex_escape(old)}\s*(\.|::|->)\s*({'|'.join(sorted(members))})\b"}
-    more = {"not": imports.uses(frozenset({old}), language, {**taken, "stopBy": "neighbor"})}
-    return imports.demanding(rule, {"inside": taken}, *([more] if language == "go" and is_replaced else []))
+    if language != "go" or not is_replaced:
+        return imports.demanding(rule, {"inside": taken})
+    more = imports.uses(frozenset({old}), language, {**taken, "stopBy": "neighbor"})
+    return imports.demanding(rule, {"inside": taken}, {"not": more})
 
 
 def _together(rules: Sequence[Rule], n_learned: int, language: Language) -> list[Rule]:

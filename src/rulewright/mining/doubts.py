@@ -11,20 +11,19 @@ from typing import Final
 
 from rulewright import difftext
 from rulewright.actions.action import Action, Rule
-from rulewright.actions.visit import variables
 from rulewright.engine import places
+from rulewright.grammars import CONSTANTS
 from rulewright.languages import Language
-from rulewright.mining import callees
+from rulewright.mining import callees, imports, telling
 from rulewright.mining.diffs import Change
 from rulewright.mining.judge.confidence import drops_unnamed, names_nothing
 from rulewright.mining.learn.mined import Tier
-from rulewright.mining.propose.as_written import put_around
-from rulewright.mining.reading import new_text, old_text, said, words_of
+from rulewright.mining.reading import new_text, old_text, own_names, said
 from rulewright.mining.text.tree import Tree
 from rulewright.verdict import Place
 
-MANY_LEFT: Final = 3
-"""Like places that a person left alone, from which more than twice the changed ones tell against a rule."""
+LEFT_RATE: Final = 1 / 3
+"""Like places that a person left alone, per changed one, from which they tell against a rule."""
 ROLES: Final[Mapping[str, str]] = {
     "definition": "it is defined there",
     "base": "it is inherited from there",
@@ -42,7 +41,7 @@ def doubted(
     rule = plain.rules[0]
     if names is not None and not names[0][:1].isupper() and plain == action:
         return "literal", f"it renames every `{names[0]}`, whatever that stands for"
-    if names is not None and not of_members and len(known := members(names[0], changes)) == 1:
+    if names is not None and not of_members and len(known := members_changed(names[0], changes)) == 1:
         return "literal", f"of `{names[0]}` the change shows `{known.pop()}` only"
     if owner := callees.own_member(plain):
         return "literal", f"`{owner}` is of another class elsewhere"
@@ -52,31 +51,40 @@ def doubted(
         return "literal", "too general: it asks for no name"
     if "rewriters" not in rule and drops_unnamed(rule):
         return "literal", "it drops code that it does not name"
-    if _is_unlike(rule):
-        return "literal", "nothing of what it takes away stays: it may mean something else elsewhere"
+    if why := telling.too_little(rule):
+        return "literal", why
     made, left = _shown(action, changes)
-    if len({place.old for place in made}) < 2 and _puts_around(rule):
-        return "literal", "one place alone shows that something is put around it"
-    if len(left) >= MANY_LEFT and len(left) > 2 * len(made):
+    if len({place.old for place in made}) < 2 and (why := telling.too_little_from_one(rule)):
+        return "literal", f"one place alone shows that {why}"
+    if left and len(left) >= LEFT_RATE * len(made):
         return "literal", (
-            f"the files that you changed hold {len(left)} more places like the {len(made)} that you changed"
+            f"the files that you changed hold {_as_many(len(left))} like the {len(made)} that you changed"
         )
+    directives = [line for change in changes for line in _changed_lines(change) if _DIRECTIVE.match(line)]
+    if any(place.old in line for place in made for line in directives):
+        return "literal", "a condition of the build decides for its own code"
+    if local := next((name for name in sorted(_come(rule)) if _is_local(name, changes)), ""):
+        return "literal", f"`{local}` is a variable of the code that you changed"
     return "train", reason
 
 
-def _is_unlike(rule: Rule) -> bool:
-    """Whether code of several words that calls nothing becomes other code, and no name or variable stays."""
-    old, new = old_text(rule), new_text(rule)
-    if "(" in old or "regex" in rule["rule"]:
-        return False
-    several = sum(re.match(r"[\w\"']", word) is not None for word in words_of(old)) > 1
-    return several and bool(said(new)) and not said(old) & said(new) and not variables(old) & variables(new)
+_DIRECTIVE: Final = re.compile(r"\ufeff?\s*#\s*(?:if|elif)\b")
 
 
-def _puts_around(rule: Rule) -> bool:
-    """Whether all that a rule matches stays, and something comes around it."""
-    fix = rule["fix"]
-    return isinstance(fix, str) and put_around(old_text(rule), fix, "$_") is not None
+def _as_many(n: int) -> str:
+    return "one more place" if n == 1 else f"{n} more places"
+
+
+def _come(rule: Rule) -> frozenset[str]:
+    """Names that a rule brings, which stand by themselves."""
+    return own_names(new_text(rule)) - own_names(old_text(rule)) - CONSTANTS
+
+
+def _is_local(name: str, changes: Sequence[Change]) -> bool:
+    """Whether the code after the change declares a variable of a name."""
+    return any(
+        name in change.post and Tree(change.post, change.language).has_local(name) for change in changes
+    )
 
 
 def _own_method(action: Action, changes: Sequence[Change]) -> str:
@@ -89,8 +97,7 @@ def _own_method(action: Action, changes: Sequence[Change]) -> str:
     text = old_text(action.rules[0])
     names = {text} if re.fullmatch(r"\w+", text) else set(_BARE_CALL.findall(text))
     for change in changes:
-        lines = difftext.rows(change.pre)
-        changed = "\n".join(lines[n - 1] for n in change.changed if 0 < n <= len(lines))
+        changed = "\n".join(_changed_lines(change))
         for name in names & set(_BARE_CALL.findall(changed)):
             if not re.search(rf"import\s+static\s.*(?:\b{re.escape(name)}|\*)\s*;", change.pre):
                 return name
@@ -102,10 +109,33 @@ _BARE_CALL: Final = re.compile(
 )
 
 
-def members(name: str, changes: Sequence[Change]) -> set[str]:
-    """What is taken from a name in the changed files: `b` of `a.b`."""
-    sought = re.compile(rf"(?<![\w.]){re.escape(name)}(?:\.|::|->)(\w+)")
-    return {word for change in changes for word in sought.findall(change.pre)}
+def members_changed(name: str, changes: Sequence[Change]) -> set[str]:
+    """What is taken from a name on the changed lines: `b` of `a.b`."""
+    return {
+        word for change in changes for line in _changed_lines(change) for word in _members(name).findall(line)
+    }
+
+
+def _members(name: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![\w.]){re.escape(name)}(?:\.|::|->)(\w+)")
+
+
+def changed_code(changes: Sequence[Change], language: Language) -> list[str]:
+    """The lines of code that a change takes away, without its imports."""
+    lines = (
+        line
+        for change in changes
+        for line in sorted({*_changed_lines(change)} & {*imports.body(change.pre, language)})
+    )
+    return [line for line in lines if not _COMMENT.match(line)]
+
+
+_COMMENT: Final = re.compile(r"\s*(?://|\*|/\*|#(?!\[)|--)")
+
+
+def _changed_lines(change: Change) -> list[str]:
+    lines = difftext.rows(change.pre)
+    return [lines[n - 1] for n in sorted(change.changed) if 0 < n <= len(lines)]
 
 
 def roles(action: Action, changes: Sequence[Change]) -> frozenset[str]:
@@ -147,7 +177,10 @@ def right(action: Action, change: Change) -> set[int]:
     shift = difftext.changed(pre, now)
     others = (line for a0, a1, _, _ in difftext.changed(now, post) for line in range(a0, a1))
     wrong = {line_before(line, shift) + 1 for line in others}
-    return {place.rule for place in near if not wrong.intersection(range(place.line, place.last_line + 1))}
+    made = [place for place in near if not wrong.intersection(range(place.line, place.last_line + 1))]
+    # Where a name is used tells more than that it is imported.
+    used = {place.rule for place in near if not place.in_import}
+    return {place.rule for place in made if not place.in_import or place.rule not in used}
 
 
 def line_before(line: int, shift: Sequence[tuple[int, int, int, int]]) -> int:
@@ -161,7 +194,7 @@ def line_before(line: int, shift: Sequence[tuple[int, int, int, int]]) -> int:
 
 
 def defined(rules: Sequence[Rule], changes: Sequence[Change], language: Language) -> frozenset[str]:
-    """Names that rules bring by themselves, and that the changed files define on their own."""
+    """Names that rules bring by themselves, and that the changed files define, or import already."""
     if language not in _SEEN_BY_IMPORT:
         return frozenset()
     sides = [(_free_names(old_text(one)), _free_names(new_text(one))) for one in rules]
@@ -169,7 +202,8 @@ def defined(rules: Sequence[Rule], changes: Sequence[Change], language: Language
     # A class of the same package needs no import.
     come = {name for name in come if language not in ("java", "csharp") or not name[:1].isupper()}
     trees = [Tree(change.post, language) for change in changes] if come else []
-    return frozenset(name for name in come if any(tree.defines(name) for tree in trees))
+    imported = {one.name for change in changes if come for one in imports.bound(change.pre, language)}
+    return frozenset(name for name in come if name in imported or any(tree.defines(name) for tree in trees))
 
 
 _SEEN_BY_IMPORT: Final = frozenset({"python", "javascript", "typescript", "tsx", "java", "csharp"})

@@ -1,0 +1,92 @@
+"""What the text of a rule tells of other places: whether it says which code is meant.
+
+Each answer is why it does not, or an empty text. Nothing here looks at files.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Final
+
+from rulewright.actions.action import Rule
+from rulewright.actions.visit import tokens, variables
+from rulewright.mining.propose.as_written import put_around
+from rulewright.mining.reading import new_text, old_text, said, words_of
+
+
+def too_little(rule: Rule) -> str:
+    """Why what a rule takes away does not tell where else it goes; empty where it may."""
+    old, new = old_text(rule), new_text(rule)
+    if _is_unlike(old, new) and "regex" not in rule["rule"]:
+        return "nothing of what it takes away stays: it may mean something else elsewhere"
+    if old != new and re.sub(r"\d+", "", old) == re.sub(r"\d+", "", new):
+        return "only a number in it changes, as versions do"
+    if _FLOW & words_of(old) ^ _FLOW & words_of(new) and not said(old) | said(new):
+        return "it asks for no name"
+    if re.fullmatch(r"[\"']?(?:[a-z]+|\.{1,2}/.*)[\"']?", old) and _is_of_text(rule):
+        return "a word in quotes may mean anything elsewhere, and a path depends on its file"
+    if old in _TYPES and new not in _TYPES:
+        return f"`{old}` may be anything elsewhere"
+    if re.fullmatch(r"\$\w+\??\.\w+", old) and variables(old) == variables(new) == {new}:
+        return "what it drops is a member, and what it is of may be anything"
+    if brought := words_of(new) & _OWN_WORDS - words_of(old):
+        return f"`{brought.pop()}` is another thing elsewhere"
+    return ""
+
+
+_TYPES: Final = frozenset(
+    """
+    Object any bool boolean dict dynamic float int list long mixed never number object str string tuple
+    unknown void
+    """.split()  # noqa: SIM905  (a list of so many words reads worse)
+)
+"""Types that every file has."""
+_OWN_WORDS: Final = frozenset({"self", "this"})
+_FLOW: Final = frozenset({"async", "await", "const", "final", "mut", "readonly", "return", "static", "yield"})
+"""Words that a place has or lacks for reasons that the place alone does not show."""
+
+
+def _is_of_text(rule: Rule) -> bool:
+    """Whether a rule is about a string, or about what stands in one."""
+    return old_text(rule)[:1] in ("'", '"') or "string" in str(rule["rule"].get("kind"))
+
+
+def too_little_from_one(rule: Rule) -> str:
+    """What a rule does that one place alone does not tell of others; empty where it may."""
+    old, new = old_text(rule), new_text(rule)
+    fix = rule["fix"]
+    if isinstance(fix, str) and put_around(old, fix, "$_") is not None:
+        return "something is put around it"
+    if _adds_signs(old, new):
+        return "signs are put beside it"
+    if re.fullmatch(r"\$\w+\.\w+(?:\(\))?", old):
+        return "a member of anything is meant"
+    if re.search(r"&&|\|\||\b(?:and|or)\b", old) and Counter(tokens(new)) <= Counter(tokens(old)):
+        return "a part of a condition goes"
+    if re.fullmatch(r"\w+", old) and new[:1] in ("'", '"'):
+        return "a text stands for a name"
+    if any(" " in word for word in words_of(new) - words_of(old) if word[0] in "\"'`"):
+        return "a text comes in"
+    return ""
+
+
+def _adds_signs(old: str, new: str) -> bool:
+    """Whether all of a code stays, and signs come between its parts; a call's brackets are none.
+
+    >>> _adds_signs("$A.push", "$A!.push"), _adds_signs("$A.size", "$A.size()")
+    (True, False)
+    """
+    before, after = tokens(old), tokens(new)
+    come = list((Counter(after) - Counter(before)).elements())
+    rest = iter(after)
+    stays = all(token in rest for token in before)
+    return bool(come) and stays and not any(re.match(r"[\w\"'$(]", token) for token in come)
+
+
+def _is_unlike(old: str, new: str) -> bool:
+    """Whether code of several words that calls nothing becomes other code, and no name or variable stays."""
+    if "(" in old:
+        return False
+    several = sum(re.match(r"[\w\"']", word) is not None for word in words_of(old)) > 1
+    return several and bool(said(new)) and not said(old) & said(new) and not variables(old) & variables(new)
