@@ -145,6 +145,18 @@ def test_a_project_is_read_as_ast_grep_reads_it(check: Any) -> None:
     assert [row["kind"] for row in check(files, "p")[1]] == ["test-noisy"]
 
 
+def test_a_global_utility_rule_brings_its_own_ones(check: Any) -> None:
+    shared = "id: {id}\nlanguage: Python\nrule: {{any: [{{matches: plain}}, {{kind: tuple, has: {{matches: {other}}}}}]}}\nutils: {{plain: {{kind: {kind}}}}}\n"  # noqa: E501
+    files = {
+        "p/sgconfig.yml": "ruleDirs: [mine]\ntestConfigs: [{testDir: tests}]\nutilDirs: [shared]\n",
+        "p/mine/uses.yml": rule("uses", {"pattern": "f($A)", "has": {"matches": "one", "stopBy": "end"}}),
+        "p/shared/one.yml": shared.format(id="one", other="two", kind="integer"),
+        "p/shared/two.yml": shared.format(id="two", other="one", kind="string"),
+        "p/tests/uses.yml": "id: uses\nvalid: ['f(a)', \"f('s')\"]\ninvalid: ['f(1)', \"f(('s',))\"]\n",
+    }
+    assert check(files, "p")[:2] == (0, [])
+
+
 def test_what_a_repository_shows(check: Any) -> None:
     code = "def f(a):\n    return a == None\n" + "pass\n" * 10
     files = {f"src/m{n}.py": code for n in range(6)} | {

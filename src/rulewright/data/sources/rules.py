@@ -88,7 +88,7 @@ def _pack_rows(root: Path, only: Path | None) -> Iterator[dict[str, Any]]:
                 for key, texts in held.items():
                     texts += [text for text in document.get(key) or () if isinstance(text, str)]
             elif kind == "util" and "rule" in document:
-                utils[str(document.get("id", ""))] = document["rule"]
+                utils.update(_with_own(document))
             elif is_meant_as_rule(document) and (only is None or file.samefile(only)):
                 rules.append((file, document))
     if not rules and (only is not None or not problems):
@@ -181,6 +181,29 @@ def _self_contained(document: dict[str, Any], utils: Mapping[str, Any]) -> dict[
             own[name] = utils[name]
             owed |= _named(utils[name])
     return {**document, "utils": own} if own else document
+
+
+def _with_own(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A global utility rule and its own ones, which no other rule sees: their names get its id before them.
+
+    >>> _with_own({"id": "is-loop", "rule": {"matches": "for"}, "utils": {"for": {"kind": "for_statement"}}})
+    {'is-loop': {'matches': 'is-loop: for'}, 'is-loop: for': {'kind': 'for_statement'}}
+    """
+    name, own = str(document.get("id", "")), document.get("utils")
+    names = {inner: f"{name}: {inner}" for inner in own} if isinstance(own, dict) else {}
+    made = {name: _renamed(document["rule"], names)}
+    return made | {long: _renamed(own[inner], names) for inner, long in names.items()}
+
+
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """A rule that refers to utility rules by other names."""
+    if isinstance(value, list):
+        return [_renamed(one, names) for one in value]
+    if not isinstance(value, dict):
+        return value
+    made = {key: _renamed(one, names) for key, one in value.items()}
+    called = value.get("matches")
+    return {**made, "matches": names.get(called, called)} if isinstance(called, str) else made
 
 
 def _named(value: Any) -> set[str]:
