@@ -87,17 +87,9 @@ def _ast_grep() -> Iterator[ReportLine]:
     wanted = f"{cli.SUPPORTED[0]}.{cli.SUPPORTED[1]}"
     fix = f"pip install 'ast-grep-cli=={wanted}.*' 'ast-grep-py=={wanted}.*'"
     try:
-        done = subprocess.run(
-            [cli.binary(), "--version"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-        program = (done.stdout.split() or ["not an ast-grep"])[-1]
-    except (OSError, RulewrightError, subprocess.TimeoutExpired):
-        program = "absent"
+        program = cli.said_version()
+    except RulewrightError as error:
+        program = error.message
     try:
         binding = metadata.version("ast-grep-py")
     except metadata.PackageNotFoundError:

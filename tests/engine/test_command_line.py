@@ -4,11 +4,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from rulewright.engine import cli
+from rulewright.actions import Action
+from rulewright.actions.rule_file import Document, read_rule_file
+from rulewright.cli import main
+from rulewright.engine import cli, walk
+from rulewright.engine.export import PackRule, export
 from rulewright.errors import RulewrightError
 
 RULE: dict[str, Any] = {"rule": {"pattern": "old($A)"}, "fix": "new($A)"}
@@ -94,3 +98,60 @@ def test_only_the_minor_version_counts(version: str, fits: bool, monkeypatch: py
             cli.check_version()
         assert raised.value.hint is not None and "ast-grep-cli>=0.51,<0.52" in raised.value.hint
         cli.check_version(allow_other=True)
+
+
+BROKEN = {
+    "not executable": (None, "Permission denied"),
+    "no program": ("no program at all\n", "Exec format error"),
+    "of a gone interpreter": ("#!/no/such/interpreter\n", "No such file"),
+    "that crashes": ("#!/bin/sh\nkill -SEGV $$\n", "is no ast-grep that works: exit -11"),
+    "that fails": ("#!/bin/sh\necho no libc >&2\nexit 127\n", "is no ast-grep that works: no libc"),
+    "that is another": ("#!/bin/sh\necho sg 1.2\n", "is no ast-grep that works: sg 1.2"),
+    "that is old": ("#!/bin/sh\necho ast-grep 0.38.1\n", "ast-grep-cli 0.38.1 is installed, expected 0.51"),
+}
+
+
+@pytest.fixture(params=BROKEN)
+def broken(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Put a program that is no use in the place of ast-grep; give what shall be said of it."""
+    text, says = BROKEN[request.param]
+    program = tmp_path / "ast-grep"
+    program.write_text(text or "#!/bin/sh\n")
+    program.chmod(0o644 if text is None else 0o755)
+    monkeypatch.setattr(cli, "binary", lambda: str(program))
+    return says
+
+
+@pytest.fixture
+def code(tmp_path: Path) -> Path:
+    (tmp_path / "x.py").write_text("old(1)\n")
+    (tmp_path / "r.yml").write_text("id: r\nlanguage: Python\nrule: {pattern: old($A)}\nfix: new($A)\n")
+    return tmp_path
+
+
+def test_a_broken_program_is_named_with_the_next_step(
+    broken: str, code: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["apply", str(code / "r.yml"), str(code / "x.py"), "--write"]) == 1
+    said = capsys.readouterr().err
+    assert broken in said and "pip install" in said and "ast-grep-cli>=0.51,<0.52" in said
+    assert (code / "x.py").read_text() == "old(1)\n"
+    assert main(["doctor"]) == 1
+    assert "broken: ast-grep program" in capsys.readouterr().err
+
+
+def test_a_program_that_cannot_be_started_is_named_wherever_it_is(
+    code: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    action = Action("python", ({"rule": {"pattern": "$A == None"}, "fix": "$A is None"},))
+    (document,) = cast(tuple[Document, ...], read_rule_file((code / "r.yml").read_text()))
+    monkeypatch.setattr(cli, "binary", lambda: str(code / "ast-grep"))
+    for attempt in (
+        lambda: cli.scan(action.rules[0], "python", "a == None\n", "r"),
+        lambda: cli.update(action.rules[0], "python", "a == None\n", "r"),
+        lambda: walk.find([code], [document]),
+        lambda: export([PackRule("x", action, ["a == None\n"])], code / "pack"),
+    ):
+        with pytest.raises(RulewrightError, match="cannot be started") as raised:
+            attempt()
+        assert "pip install" in raised.value.hint

@@ -19,7 +19,7 @@ from typing import Final
 from rulewright import console, difftext
 from rulewright.actions import Action
 from rulewright.actions.rule_file import Document, joined
-from rulewright.engine import Engine, Request, places
+from rulewright.engine import Engine, Request, cli, places
 from rulewright.engine.judge import judge_together, judge_trace
 from rulewright.engine.rules import BadRule, Panicked, compile_rule
 from rulewright.engine.walk import Walk, WalkedFile, find
@@ -149,12 +149,14 @@ def work_on(paths: Sequence[Path], documents: Sequence[Document], how: How) -> W
     """Judge rules on every file that they are for.
 
     Raises:
-        RulewrightError: a rule is one that ast-grep refuses: said once, before any file is read.
+        RulewrightError: a rule is one that ast-grep refuses: said once, before any file is read;
+            or ast-grep itself is absent, broken or of another version.
         UsageError: a path is not there, or no file is named.
     """
     if not paths:
         raise UsageError("no files to apply the rule to", "name files or folders")
     check(documents)
+    cli.check_version(how.allow_other_version)
     walk = find(paths, documents, how.exact, how.base)
     work = Work(tuple(documents), walk)
     work.done = [JudgedFile(found, NOTHING, how.accepted) for found in walk.files if not found.may_match]

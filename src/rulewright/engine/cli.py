@@ -22,10 +22,13 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from rulewright.actions.action import Rule
-from rulewright.errors import RulewrightError
+from rulewright.errors import RulewrightError, why
 from rulewright.languages import Language, suffix_of
 
 SUPPORTED: Final = (0, 51)
+PINNED: Final = f"ast-grep-cli>={SUPPORTED[0]}.{SUPPORTED[1]},<{SUPPORTED[0]}.{SUPPORTED[1] + 1}"
+REINSTALL: Final = f"pip install --force-reinstall '{PINNED}'; `rulewright doctor` tells whether it works"
+VERSION_SECONDS: Final = 10
 MAX_OUTPUT_BYTES: Final = 64 * 1024 * 1024
 CPU_SECONDS: Final = 20
 WALL_SECONDS: Final = 300
@@ -64,13 +67,53 @@ def binary() -> str:
     beside = Path(sys.executable).parent / "ast-grep"
     found = str(beside) if beside.exists() else shutil.which("ast-grep")
     if found is None:
-        raise RulewrightError("no `ast-grep` executable", "pip install 'ast-grep-cli>=0.51,<0.52'")
+        raise RulewrightError("no `ast-grep` executable", f"pip install '{PINNED}'")
     return found
 
 
+def start(*words: str, **how: Any) -> subprocess.Popen[bytes]:
+    """Start ast-grep with nothing to read: the one place that does.
+
+    Args:
+        words: what follows the program's name.
+        how: what `Popen` takes: folder, streams, environment.
+
+    Raises:
+        RulewrightError: there is none, or it is none that can be started.
+    """
+    try:
+        return subprocess.Popen([binary(), *words], stdin=subprocess.DEVNULL, **how)
+    except OSError as error:
+        raise RulewrightError(f"{binary()}: cannot be started ({why(error)})", REINSTALL) from error
+
+
+def said_version() -> str:
+    """The version that the command line says it has.
+
+    Raises:
+        RulewrightError: there is none, it cannot be started, or it says something else.
+    """
+    return _said_version(binary())
+
+
+@lru_cache(maxsize=1)
+def _said_version(program: str) -> str:
+    with start("--version", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=ENVIRONMENT) as running:
+        try:
+            told = running.communicate(timeout=VERSION_SECONDS)[0].decode("utf-8", "replace").strip()
+        except subprocess.TimeoutExpired:
+            running.kill()
+            raise RulewrightError(f"{program}: says nothing for {VERSION_SECONDS} s", REINSTALL) from None
+    name, _, version = told.partition(" ")
+    if running.returncode or name != "ast-grep" or not version[:1].isdigit():
+        last = told.splitlines()[-1] if told else f"exit {running.returncode}"
+        raise RulewrightError(f"{program}: is no ast-grep that works: {last[:200]}", REINSTALL)
+    return version
+
+
 def versions() -> dict[str, str]:
-    """Installed versions of the binding and the command line, by package."""
-    return {name: metadata.version(name) for name in ("ast-grep-py", "ast-grep-cli")}
+    """Versions of the binding and the command line that are used, by package."""
+    return {"ast-grep-py": metadata.version("ast-grep-py"), "ast-grep-cli": said_version()}
 
 
 def check_version(allow_other: bool = False) -> None:
@@ -108,8 +151,8 @@ def scan(rule: Rule, language: Language, source: str, rule_id: str) -> CliScan:
     with _prepared([(rule, rule_id)], language, source) as (rule_file, code):
         output = code.parent.parent / "out"
         options = ["--json=stream", "--no-ignore", "hidden", "-j", "1"]
-        argv = [binary(), "scan", "--rule", str(rule_file), *options, str(code)]
-        status, complaint = _run(argv, code.parent, output)
+        words = ["scan", "--rule", str(rule_file), *options, str(code)]
+        status, complaint = _run(words, code.parent, output)
         _check_exit(status, complaint)
         return _edits(output.read_bytes(), source)
 
@@ -131,8 +174,8 @@ def update_all(rules: Sequence[tuple[Rule, str]], language: Language, source: st
     """
     with _prepared(rules, language, source) as (rule_file, code):
         options = ["-U", "--no-ignore", "hidden", "-j", "1"]
-        argv = [binary(), "scan", "--rule", str(rule_file), *options, str(code)]
-        status, complaint = _run(argv, code.parent, code.parent.parent / "out")
+        words = ["scan", "--rule", str(rule_file), *options, str(code)]
+        status, complaint = _run(words, code.parent, code.parent.parent / "out")
         _check_exit(status, complaint)
         return code.read_bytes().decode("utf-8")
 
@@ -157,12 +200,10 @@ def _prepared(
         yield folder / "rule.yml", code
 
 
-def _run(argv: list[str], folder: Path, output: Path) -> tuple[int, str]:
+def _run(words: list[str], folder: Path, output: Path) -> tuple[int, str]:
     """Run with bounds on processor time, output and the clock; give exit status and complaint."""
     with output.open("wb") as stream:
-        process = subprocess.Popen(
-            argv, cwd=folder, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.PIPE, env=ENVIRONMENT
-        )
+        process = start(*words, cwd=folder, stdout=stream, stderr=subprocess.PIPE, env=ENVIRONMENT)
         if hasattr(resource, "prlimit"):  # Linux; elsewhere the clock alone bounds it
             resource.prlimit(process.pid, resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
             resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (MAX_OUTPUT_BYTES, MAX_OUTPUT_BYTES))

@@ -126,12 +126,11 @@ def _valid(action: Action, number: int, after: Sequence[str]) -> list[str]:
 
 
 def _run(folder: Path, *words: str) -> None:
-    done = subprocess.run(
-        [cli.binary(), *words], cwd=folder, stdin=subprocess.DEVNULL, capture_output=True,
-        env=cli.ENVIRONMENT, check=False, timeout=600,
-    )  # fmt: skip
-    if done.returncode != 0:
-        lines = (done.stdout + done.stderr).decode("utf-8", "replace").strip().splitlines()
-        what = f"{folder}: `ast-grep {words[0]}` fails on the exported pack ({done.returncode})"
+    how = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "env": cli.ENVIRONMENT}
+    with cli.start(*words, cwd=folder, **how) as running:
+        told = running.communicate()[0]
+    if running.returncode:
+        lines = told.decode("utf-8", "replace").strip().splitlines()
+        what = f"{folder}: `ast-grep {words[0]}` fails on the exported pack ({running.returncode})"
         what += f": {lines[-1] if lines else ''}"
         raise RulewrightError(what, "the pack is left there for inspection")

@@ -107,6 +107,7 @@ def find(
 
     Raises:
         UsageError: a path is not there, or no file of the rules' languages is named.
+        RulewrightError: ast-grep cannot be started, or cannot walk here.
     """
     active = [number for number, one in enumerate(documents) if not one.off]
     for path in paths:
@@ -120,7 +121,10 @@ def find(
     if not active:
         return Walk()
     walk = Walk()
-    listed = _listed(paths, documents, active, walk, base)
+    try:
+        listed = _listed(paths, documents, active, walk, base)
+    except (cli.Crash, cli.Slow) as error:
+        raise RulewrightError(f"{error}, and whatever the rule", cli.REINSTALL) from error
     if not strict:
         refused = {path for path, _ in walk.named}
         _take_named([path for path in paths if path not in refused], documents, active, listed)
@@ -247,18 +251,20 @@ def _scan(
         rule_file.write_text("\n---\n".join(texts), encoding="utf-8")
         options = ["--inspect", "entity", "--files-with-matches", "--color", "never"]
         given = [str(path) if not str(path).startswith("-") else f"./{path}" for path in paths]
-        argv = [cli.binary(), "scan", "--rule", str(rule_file), *options, *given]
+        words = ["scan", "--rule", str(rule_file), *options, *given]
         environment = {**cli.ENVIRONMENT, **{k: os.environ[k] for k in _OF_GIT if k in os.environ}}
-        with output.open("wb") as out, errors.open("wb") as err:
+        with (
+            output.open("wb") as out,
+            errors.open("wb") as err,
+            cli.start(*words, stdout=out, stderr=err, env=environment, cwd=folder) as running,
+        ):
             try:
-                done = subprocess.run(
-                    argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment,
-                    check=False, timeout=WALL_SECONDS, cwd=folder,
-                )  # fmt: skip
+                code = running.wait(WALL_SECONDS)
             except subprocess.TimeoutExpired as error:
+                running.kill()
                 raise cli.Slow(f"ast-grep took more than {WALL_SECONDS} s to walk") from error
         told = errors.read_bytes()
-        _check(done.returncode, told)
+        _check(code, told)
         return _read(told, output.read_bytes())
 
 

@@ -189,8 +189,9 @@ def _with_own(document: Mapping[str, Any]) -> dict[str, Any]:
     >>> _with_own({"id": "is-loop", "rule": {"matches": "for"}, "utils": {"for": {"kind": "for_statement"}}})
     {'is-loop': {'matches': 'is-loop: for'}, 'is-loop: for': {'kind': 'for_statement'}}
     """
-    name, own = str(document.get("id", "")), document.get("utils")
-    names = {inner: f"{name}: {inner}" for inner in own} if isinstance(own, dict) else {}
+    name, given = str(document.get("id", "")), document.get("utils")
+    own = given if isinstance(given, dict) else {}
+    names = {inner: f"{name}: {inner}" for inner in own}
     made = {name: _renamed(document["rule"], names)}
     return made | {long: _renamed(own[inner], names) for inner, long in names.items()}
 
