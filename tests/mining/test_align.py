@@ -235,3 +235,19 @@ def test_names_that_share_words_are_a_change_each() -> None:
     edit = first("tsx", pre, post)
     assert [pre[h.a0 : h.a1] for h in edit.hunks] == ["tallRows", "wideRows", "otherThing"]
     assert [post[h.b0 : h.b1] for h in edit.hunks] == ["tallLines", "wideLines", "lastThing"]
+
+
+def test_of_children_in_another_order_those_stay_that_are_most_alike() -> None:
+    come = "beta(rr, ss, tt, uu)\ngamma(vv, ww, xx, yy)"
+    pre = "alpha(one, two, three, four, five)\nbeta(aa)\ngamma(cc)\n"
+    post = f"{come}\nalpha(one, two, three, four, six)\n"
+    edit = first("python", pre, post)
+    texts = [(pre[h.a0 : h.a1].strip(), post[h.b0 : h.b1].strip()) for h in edit.hunks]
+    assert ("five", "six") in texts
+    assert ("", come) in texts
+
+
+def test_what_follows_a_child_that_goes_is_compared_with_what_comes() -> None:
+    pre, post = "go(a, b, c)\nstay(d, e, f)\n", "stay(d, e, g)\n"
+    edit = first("python", pre, post)
+    assert [(pre[h.a0 : h.a1], post[h.b0 : h.b1]) for h in edit.hunks] == [("go(a, b, c)\n", ""), ("f", "g")]

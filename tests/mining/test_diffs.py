@@ -158,3 +158,58 @@ def test_a_diff_that_does_not_fit_is_refused(tmp_path: Path, content: str | None
         diffs.read(unified("a\n", "b\n"), diffs.below(tmp_path))
     with pytest.raises(UsageError, match="mine: no unified diff found"):
         diffs.read("words\n", diffs.below(tmp_path), "mine")
+
+
+@pytest.mark.parametrize(
+    ("pre", "post", "old", "new"),
+    [
+        ("a\nb\nc\n", "a\nB\nC\nc\n", [2], [2, 3]),
+        # Nothing stands on the one side: the lines beside it.
+        ("a\nb\n", "a\nx\nb\n", [1, 2], [2]),
+        ("a\nx\nb\n", "a\nb\n", [2], [1, 2]),
+        ("a\n", "x\na\n", [0, 1], [1]),
+    ],
+)
+def test_the_lines_of_a_side_that_differ(pre: str, post: str, old: list[int], new: list[int]) -> None:
+    assert list(diffs.lines_of(pre, post, old_side=True)) == old
+    assert list(diffs.lines_of(pre, post, old_side=False)) == new
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "tried"),
+    [
+        ("a/src/x.py", "b/src/x.py", ["src/x.py", "b/src/x.py", "a/src/x.py"]),
+        ("src/x.py.orig", "src/x.py", ["src/x.py", "x.py", "src/x.py.orig", "x.py.orig"]),
+        ("x.py.orig", "x.py", ["x.py", "x.py.orig"]),
+        # A folder that is called as git calls a side.
+        ("i/x.py", "i/x.py", ["i/x.py", "x.py"]),
+        ("i/x.py", "w/x.py", ["x.py", "w/x.py", "i/x.py"]),
+        ("a/x.py", "a/x.py", ["x.py", "a/x.py"]),
+    ],
+)
+def test_the_names_that_a_file_of_a_diff_may_have(old: str, new: str, tried: list[str]) -> None:
+    asked: list[str] = []
+
+    def locate(name: str) -> Path:
+        asked.append(name)
+        raise UsageError("not here", "")
+
+    with pytest.raises(UsageError):
+        diffs.read(f"--- {old}\n+++ {new}\n@@ -1 +1 @@\n-a\n+b\n", locate)
+    assert list(dict.fromkeys(asked)) == tried
+
+
+def test_each_part_of_a_diff_is_seen_where_it_was_put(tmp_path: Path) -> None:
+    many = "".join(f"x{n % 3}\n" for n in range(300))
+    old = f"{many}same\nold\n{many}same\nodd\nend\n"
+    new = old.replace("old\n", "new\n").replace("odd\n", "even\n")
+    made = read(tmp_path, unified(old, new, context=999), new)
+    assert made.pre == old and made.seen == frozenset(range(1, 606)) - {302, 604}
+
+
+def test_equal_sides_and_other_places_to_look_at(here: Path) -> None:
+    for name in ("old.py", "new.py"):
+        (here / name).write_text("a\n", encoding="utf-8")
+    found = given.read("old.py", [Path("new.py"), Path("lib")])
+    assert found.changes == () and found.paths == (Path("lib"),)
+    assert given.read("old.py", [Path("new.py")]).paths != ()

@@ -144,3 +144,16 @@ def test_imports_of_other_languages(
 def test_what_a_file_binds_comes_in_one_order_in_every_run() -> None:
     found = imports.bound("from kit import h, c, a, g, b, f, e, d\n", "python")
     assert [one.name for one in found] == [*"abcdefgh"]
+
+
+def test_what_a_file_must_use_outside_of_its_imports() -> None:
+    root = {"kind": "program", "stopBy": "end"}
+    kinds = {"any": [{"kind": "identifier"}, {"kind": "type_identifier"}], "regex": "^(Old)$"}
+    away = {"inside": {"kind": "import_declaration", "stopBy": "end"}}
+    assert imports.uses(frozenset({"Old"}), "java") == {
+        "inside": {**root, "has": {**kinds, "not": away, "stopBy": "end"}}
+    }
+    [first, second] = imports.uses(frozenset({"Old"}), "java", {"kind": "block"})["inside"]["has"]["not"][
+        "any"
+    ]
+    assert (first, second) == (away, {"inside": {"kind": "block", "stopBy": "end"}})

@@ -126,3 +126,18 @@ def test_a_text_that_would_read_as_a_variable_is_not_lifted(name: str) -> None:
     assert found[0] is None
     usual = reading("$a(old)\n", "$a(new)\n", "javascript")
     assert all(lift(usual, [node], mapped, TIGHT, frozenset()) for node, mapped in anchors(usual))
+
+
+def test_chosen_items_are_one_variable_that_moves_where_any_of_them_changes() -> None:
+    for post, moved, fix in (("g(a, c)\n", True, "g(a, c)"), ("g(a, b)\n", False, "g($$$A)")):
+        edit = next(variants(Tree("f(a, b)\n", "python"), Tree(post, "python")))
+        items = next(node for node in edit.pre.root.walk() if node.kind == "argument_list")
+        call = items.parent
+        assert call is not None
+        only = frozenset(item.index for item in items.children if item.named)
+        [lifted] = [
+            lift(edit, [call], mapped, MAXIMAL, frozenset(), frozenset(), only)
+            for mapped in edit.map_range(call.start, call.end)
+        ]
+        assert lifted is not None and lifted.pattern == "f($$$A)" and lifted.fix == fix
+        assert [hole.moved for hole in lifted.holes] == [moved]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,13 @@ from rulewright import cli, engine, jsonl
 from rulewright.actions import parse_action
 from rulewright.actions.action import Action
 from rulewright.data import store
+from rulewright.engine.rules import compile_rule
 from rulewright.errors import UsageError
 from rulewright.mining import Example, claim, diffs, inputs, mine_many
 from rulewright.mining.judge import background
+from rulewright.mining.judge.soundness import effect
 from rulewright.mining.learn.corpus import signature
-from rulewright.mining.learn.generalize import Prepared, anti_unify, generalize
+from rulewright.mining.learn.generalize import KEPT_PER_EXAMPLE, Prepared, anti_unify, generalize
 
 
 def example(pre: str, post: str) -> Example:
@@ -112,6 +115,22 @@ def test_signature_says_what_goes_and_comes() -> None:
 def test_background_counts_places() -> None:
     action = Action("python", ({"rule": {"pattern": "old($A)"}, "fix": "new($A)"},))
     assert background.count(action, ["old(1)\nold(2)\n", "nothing\n", "old(old(3))\n"]) == 3
+    assert background.count(action, ["old(1)\nold(2)\n"] * 3, cap=4) == 4
+    idle = replace(action, rules=({**action.rules[0], "fix": "old($A)"},))
+    assert background.count(idle, ["old(1)\n"]) == 0
+
+
+def test_of_a_rule_that_only_the_command_line_does_no_places_are_counted() -> None:
+    rewritten = {"rewrite": {"source": "$X", "rewriters": ["a"]}}
+    again = {"replace": {"source": "$A", "replace": "x", "by": "y"}}
+    rule = {
+        "rule": {"pattern": "old($X)"}, "transform": {"A": rewritten, "B": again}, "fix": "new($B)",
+        "rewriters": [{"id": "a", "rule": {"pattern": "x"}, "fix": "y"}],
+    }  # fmt: skip
+    assert compile_rule(rule, "python").needs_cli
+    assert background.count(Action("python", (rule,)), ["old(x)\n"]) == 0
+    plain = {**rule, "fix": "new($A)", "transform": {"A": rewritten}}
+    assert background.count(Action("python", (plain,)), ["old(x)\n"]) == 1
 
 
 def test_rows_that_are_no_edits_are_counted(tmp_path: Path) -> None:
@@ -298,3 +317,27 @@ def test_rows_that_are_no_edits_at_all_are_named(
         (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
         assert cli.main(["mine", "rows.jsonl", "--workers", "1"]) == 2
         assert words in capsys.readouterr().err
+
+
+def prepared(pre: str, post: str) -> Prepared:
+    return Prepared(example(pre, post))
+
+
+def test_what_a_pair_has_in_common_is_asked_for() -> None:
+    """Each by itself opens the name and the word, or neither: only the two together tell which differs."""
+    rules = mine_many([example(f"{name}(timeout, None)\n", f"{name}(timeout)\n") for name in ("one", "two")])
+    assert rules[0].candidate.rule == {"rule": {"pattern": "$A(timeout, None)"}, "fix": "$A(timeout)"}
+
+
+def test_a_part_that_has_other_parts_differs_as_a_whole() -> None:
+    left, right = (prepared(f"old({inner})\n", f"fresh({inner})\n") for inner in ("k, a[1:2]", "m, a[1:]"))
+    found = list(anti_unify(left.pools, right.pools))
+    assert "old($A, a[$B])" in [one.rule["rule"]["pattern"] for one in found]
+    assert not any("1:" in one.key for one in found)
+
+
+def test_what_covers_most_of_an_example_comes_first() -> None:
+    one = prepared("a = old(b)\nc = old(d)\ngone(e)\n", "a = fresh(b)\nc = fresh(d)\nwent(e)\n")
+    done = [effect(one.pools[0].edit, candidate) for candidate in one.best]
+    sizes = [len(each.hunks) for each in done if each is not None][:KEPT_PER_EXAMPLE]
+    assert len(set(sizes)) == 3 and sizes == sorted(sizes, reverse=True)

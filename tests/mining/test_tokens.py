@@ -115,3 +115,11 @@ def test_a_proposal_matches_what_it_replaces() -> None:
         for one in found:
             done = effect(edit, one)
             assert done is not None and (done.hunks == {0} or done.negatives), one.rule
+
+
+@pytest.mark.parametrize(("more", "told"), [(2, True), (3, False)])
+def test_what_is_replaced_is_named_in_so_many_characters(more: int, told: bool) -> None:
+    words = [f"{'w' * 54}{n}" for n in range(9)]
+    found = replaced(f"'a {' '.join(words)}{'w' * more} z'\n", "'a b z'\n")
+    assert [len(one.partition(" → ")[0]) for one in found] == ([400] * len(found) if told else [])
+    assert bool(found) is told

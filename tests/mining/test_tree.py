@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from tests.mining.test_cases import CASES, case
 
+from rulewright import grammars
 from rulewright.languages import Language, language_of_path
+from rulewright.mining.text.snippets import WRAPPERS
 from rulewright.mining.text.tree import Node, Tree
 
 TEXTS: list[tuple[Language, str]] = [
@@ -116,3 +118,9 @@ def test_errors_and_work_of_a_text(folder: Path) -> None:
     assert tree.n_errors() == sum(node.kind == "ERROR" for node in everything(tree))
     assert tree.work == 0.2, "a short text is not free"
     assert Tree("x = 1\n" * 5_000, "python").work == 3.0, "30,000 characters are three times 10,000"
+
+
+@pytest.mark.parametrize("language", sorted(WRAPPERS))
+def test_the_whole_of_every_file_is_known_as_that(language: Language) -> None:
+    assert Tree("", language).root.kind in grammars.ROOTS
+    assert Tree("x\n", language).root.kind in grammars.ROOTS

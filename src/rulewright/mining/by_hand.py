@@ -370,7 +370,7 @@ def _missed(rules: Sequence[AnyRule], changes: Sequence[Change], language: Langu
     return sum(len(_unexplained(action, change, True)) for change in changes)
 
 
-def _unexplained(action: Action | None, change: Change, names: bool = False) -> list[str]:
+def _unexplained(action: Action | None, change: Change, names: bool) -> list[str]:
     """The parts of a change that the rules do not make, `FILE:LINE: old → new`.
 
     With `names`, imports are compared by what they bind, not by where they stand.
@@ -408,7 +408,7 @@ def _short(lines: Sequence[str]) -> str:
     return f"`{text[:60]}…`" if len(text) > 60 else f"`{text}`" if text else "(nothing)"
 
 
-def _made(action: Action, change: Change, names: bool = False) -> str:
+def _made(action: Action, change: Change, names: bool) -> str:
     """The text that the rules give where the person changed something, with `names` in its imports too."""
     changed = change.changed
 

@@ -6,7 +6,6 @@ trying. Nothing is written.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -170,25 +169,19 @@ def _change(path: Path, content: str, patch: _Patch) -> Change:
     is_post = owed is None or (done is not None and done.fit >= owed.fit)
     if is_post:
         assert done is not None
-        pre, post = done.text, content
+        pre, post, starts = done.text, content, done.made
     else:
         assert owed is not None
-        pre, post = content, owed.text
-    return Change(path, language_of_path(path), pre, post, _seen(pre, patch.hunks), content)
+        pre, post, starts = content, owed.text, owed.found
+    return Change(path, language_of_path(path), pre, post, _seen(patch.hunks, starts), content)
 
 
-def _seen(pre: str, hunks: list[_Hunk]) -> frozenset[int]:
-    """The lines of the old text that stand in a hunk on both sides."""
-    known = lines(pre)
+def _seen(hunks: list[_Hunk], starts: list[int]) -> frozenset[int]:
+    """The lines (from 1) of the old text that stand in a hunk on both sides; hunks begin on lines from 0."""
     seen: set[int] = set()
-    done = 0
-    for hunk in hunks:
-        at = _place(known, hunk, done)
-        if at is None:
-            continue
-        for block in difflib.SequenceMatcher(None, hunk.old, hunk.new, autojunk=False).get_matching_blocks():
-            seen.update(range(at + block.a + 1, at + block.a + block.size + 1))
-        done = at + len(hunk.old)
+    for hunk, start in zip(hunks, starts, strict=True):
+        gone = {line for a0, a1, _, _ in difftext.changed(hunk.old, hunk.new) for line in range(a0, a1)}
+        seen.update(start + line for line in range(1, len(hunk.old) + 1) if line - 1 not in gone)
     return frozenset(seen)
 
 
@@ -251,22 +244,31 @@ class _Patched(NamedTuple):
     text: str
     fit: tuple[int, int]
     """How well the hunks fit: lines off their places, less is more; lines that they found."""
+    found: list[int]
+    """Where each hunk's old lines stood, from 0."""
+    made: list[int]
+    """Where its new ones stand now."""
 
 
 def _patched(content: str, hunks: list[_Hunk]) -> _Patched | None:
     """Replace each hunk's lines where they stand, nearest to where they should; `None` if they do not."""
     known = lines(content)
-    done = off = found = 0
+    done = off = 0
     out: list[str] = []
+    found: list[int] = []
+    made: list[int] = []
     for hunk in hunks:
         at = _place(known, hunk, done)
         if at is None:
             return None
         off += abs(at - hunk.at_old)
-        found += len(hunk.old)
-        out += [*known[done:at], *hunk.new]
+        out += known[done:at]
+        found.append(at)
+        made.append(len(out))
+        out += hunk.new
         done = at + len(hunk.old)
-    return _Patched("".join([*out, *known[done:]]), (-off, found))
+    fit = -off, sum(len(hunk.old) for hunk in hunks)
+    return _Patched("".join([*out, *known[done:]]), fit, found, made)
 
 
 def _place(known: list[str], hunk: _Hunk, done: int) -> int | None:

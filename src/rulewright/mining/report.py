@@ -62,8 +62,6 @@ def shown(results: Sequence[Result], shared: Sequence[Shared]) -> set[str]:
 def _examples(ids: Sequence[str], texts: Mapping[str, tuple[str, str, str]]) -> list[str]:
     lines: list[str] = []
     for name in ids[:2]:
-        if name not in texts:
-            continue
         instruction, pre, post = texts[name]
         lines += ["", f"`{name}`" + (f": {instruction}" if instruction else ""), ""]
         lines += ["```diff", *diff(pre, post), "```"]

@@ -19,7 +19,6 @@ from rulewright.mining.text.align import Edit
 from rulewright.mining.text.lift import Hole
 from rulewright.mining.text.tree import Node, Tree
 
-MAX_OPTIONS: Final = 4
 MAX_NEGATIVES: Final = 60
 
 
@@ -55,7 +54,7 @@ def refinements(edit: Edit, candidate: Candidate, done: Effect) -> Iterator[Cand
                 break
     chosen: list[Option] = []
     left = frozenset(range(len(bad)))
-    while left and len(chosen) < MAX_OPTIONS:
+    while left:
         rest = [(o, e & left) for o, e in scored if e & left and all(o.place != c.place for c in chosen)]
         if not rest:
             return
@@ -123,7 +122,7 @@ def _holes(
     lifted = candidate.lifted
     if lifted is None:
         return
-    anchor = lifted.anchors[0]
+    anchor = candidate.anchor
     for hole in lifted.holes:
         if hole.multi or not anchor.start <= hole.start <= hole.end <= anchor.end:
             continue

@@ -55,10 +55,7 @@ def effect(edit: Edit, candidate: Candidate, cap: int = 200) -> Effect | None:
 def finds(tree: Tree, candidate: Candidate, start: int, end: int) -> bool:
     """Whether a candidate matches the node that spans this range of a text."""
     rule = {key: candidate.rule[key] for key in ("rule", "constraints") if key in candidate.rule}
-    try:
-        found = tree.root.sg.find_all(cast(Config, rule))
-    except RuntimeError:
-        return False
+    found = tree.root.sg.find_all(cast(Config, rule))
     return any(span(node) == (start, end) for node in found)
 
 

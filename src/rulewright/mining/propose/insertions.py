@@ -41,9 +41,7 @@ def neighbors(tree: Tree, start: int, end: int) -> tuple[Node | None, Node | Non
         start -= 1
     while end < len(text) and text[end].isspace():
         end += 1
-    parent = next((n for n in tree.covering(start, end) if n.start < start or n.end > end), None)
-    if parent is None:
-        return None, None
+    parent = next((n for n in tree.covering(start, end) if n.start < start or n.end > end), tree.root)
     before = next((c for c in parent.children if c.size and c.end == start), None)
     after = next((c for c in parent.children if c.size and c.start == end), None)
     return before, after

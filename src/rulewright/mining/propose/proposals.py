@@ -100,7 +100,7 @@ def _anchors(edit: Edit, number: int) -> list[Node]:
 
 def _around(tree: Tree, start: int, end: int) -> Iterator[Node]:
     for node in tree.covering(start, end):
-        if node.parent is None or node.size > MAX_ANCHOR_CHARS:
+        if node.size > MAX_ANCHOR_CHARS:
             return
         if node.named and node.size and node.kind not in grammars.ROOTS:
             yield node
@@ -209,7 +209,7 @@ def _with_kind_of_change(edit: Edit, candidate: Candidate) -> Candidate:
 
 
 def _first_in(tree: Tree, start: int) -> list[Node]:
-    return [node for node in tree.covering(start, start + 1) if node.start == start]
+    return [node for node in tree.covering(start, start) if node.start == start]
 
 
 def _literal(edit: Edit, anchor: Node, mapped: Mapped) -> Iterator[Candidate]:

@@ -162,7 +162,7 @@ def _constructs(edit: Edit, start: int, end: int) -> Iterator[tuple[Node, list[d
     """The smallest nodes around all parts that have a name or a telling first line, and how to match them."""
     count = 0
     for node in edit.pre.covering(start, end):
-        if node.parent is None or node.size > MAX_CONSTRUCT or count >= MAX_CONSTRUCTS:
+        if node.size > MAX_CONSTRUCT or count >= MAX_CONSTRUCTS:
             return
         if not node.named or node.kind in grammars.ROOTS or (node.start, node.end) == (start, end):
             continue

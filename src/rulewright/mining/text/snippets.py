@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from ast_grep_py import SgNode, SgRoot
 
@@ -139,13 +139,6 @@ _ENDS: Final = sorted(
 )
 
 
-class Parsed(NamedTuple):
-    """How a snippet parses: whether without error, and the kinds from its root to the pattern node."""
-
-    clean: bool
-    chain: tuple[str, ...]
-
-
 def selector_rule(
     pattern: str, kind: str, language: Language, literal: str = "", strict: bool = False
 ) -> dict[str, Any] | None:
@@ -165,9 +158,9 @@ def selector_rule(
     if bare is not None:
         return {"kind": kind, "pattern": pattern}
     code = to_source(pattern, language)
-    parsed = _parse(code, language)
-    if parsed.clean and kind in parsed.chain:
-        if strict and parsed.chain[-1] != kind:
+    chain = _parse(code, language)
+    if kind in chain:
+        if strict and chain[-1] != kind:
             return {"pattern": {"context": pattern, "selector": kind}}
         return {"pattern": pattern}
     wrappers = _wrappers_for(literal, kind, language) if literal else WRAPPERS.get(language, ())
@@ -179,8 +172,7 @@ def selector_rule(
 
 def parses_as(text: str, kind: str, language: Language) -> bool:
     """Whether a text, alone or in one of the snippets, is a node of a kind."""
-    parsed = _parse(text, language)
-    return (parsed.clean and kind in parsed.chain) or bool(_wrappers_for(text, kind, language))
+    return kind in _parse(text, language) or bool(_wrappers_for(text, kind, language))
 
 
 @lru_cache(maxsize=1024)
@@ -197,10 +189,11 @@ def _bare(pattern: str) -> str | None:
 
 
 @lru_cache(maxsize=4096)
-def _parse(code: str, language: Language) -> Parsed:
+def _parse(code: str, language: Language) -> tuple[str, ...]:
+    """The kinds from a snippet's root to the pattern node; none where it does not parse."""
     root = SgRoot(code, language).root()
     if not _is_sound(root, code):
-        return Parsed(False, ())
+        return ()
     chain: list[str] = []
     node: SgNode | None = root
     while node is not None:
@@ -209,8 +202,8 @@ def _parse(code: str, language: Language) -> Parsed:
         single = len(children) == 1 or (len(children) == 2 and not children[1].text())
         node = children[0] if single else None
     if len(chain) == 1 and len(root.children()) > 1:
-        return Parsed(False, ())
-    return Parsed(True, tuple(chain))
+        return ()
+    return tuple(chain)
 
 
 def _is_sound(root: SgNode, source: str) -> bool:
@@ -222,10 +215,7 @@ def _is_sound(root: SgNode, source: str) -> bool:
 def _first_of_kind(wrapper: str, code: str, kind: str, language: Language) -> bool:
     start = wrapper.format("\0").index("\0")
     root = SgRoot(wrapper.format(code), language).root()
-    try:
-        found = root.find(kind=kind)
-    except RuntimeError:
-        return False
+    found = root.find(kind=kind)
     if found is None or not _is_sound(root, wrapper.format(code)):
         return False
     return span(found) == (start, start + len(code))

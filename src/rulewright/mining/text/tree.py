@@ -23,11 +23,10 @@ OPENERS: Final = "([{<"
 
 def field_of(node: SgNode, parent: SgNode) -> str:
     """The field by which its parent holds a node; an empty text where it is by none."""
-    place, kind = span(node), node.kind()
+    place = span(node)
     for name in grammars.FIELDS:
-        for held in parent.field_children(name):
-            if span(held) == place and held.kind() == kind:
-                return name
+        if any(span(held) == place for held in parent.field_children(name)):
+            return name
     return ""
 
 
