@@ -88,6 +88,21 @@ CALLS: list[tuple[Language, str, str]] = [
     ("java", "class A { void f() { old(1); } }\n", "method_invocation.name"),
     ("java", "class A { void f() { a.old(1); } }\n", "method_invocation.name=."),
     ("java", "class A { void f() { Place.old(1); } }\n", "method_invocation.name=Place"),
+    ("php", "<?php\n$this->old(1);\n", "member_call_expression.name=$this"),
+    ("php", "<?php\n$a->old(1);\n", "member_call_expression.name"),
+    ("php", "<?php\nPlace::old(1);\n", "scoped_call_expression.name=Place"),
+    ("ruby", "a.old(1)\n", "call.method=."),
+    (
+        "csharp",
+        "class A { void F() { this.old(1); } }\n",
+        "member_access_expression.name=this invocation_expression.function",
+    ),
+    ("cpp", "void f() { a->old(1); }\n", "field_expression.field call_expression.function"),
+    (
+        "kotlin",
+        "fun f() { Place.old(1) }\n",
+        "navigation_suffix.None navigation_expression.None=Place call_expression.None",
+    ),
     ("go", "package p\n\nfunc f() { a.old(1) }\n", "selector_expression.field call_expression.function"),
     (
         "go",

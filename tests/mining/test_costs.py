@@ -13,7 +13,7 @@ from rulewright.actions.codec import render_rules
 from rulewright.languages import Language, language_of_path
 from rulewright.mining import Example, costs, mine, mine_many
 from rulewright.mining.candidate import Candidate
-from rulewright.mining.judge.confidence import WEIGHTS, confidence, properties
+from rulewright.mining.judge.confidence import WEIGHTS, confidence, drops_unnamed, properties
 from rulewright.mining.judge.soundness import effect
 from rulewright.mining.learn.kept import Found, Kept
 from rulewright.mining.learn.search import Budget, Plan, fill
@@ -231,3 +231,11 @@ def test_a_table_of_few_words_costs_more_than_a_rule_for_each(monkeypatch: pytes
     monkeypatch.setattr(costs, "FEW_WORDS", 0.0)
     [cheap] = [one.candidate for one in found("javascript", pre, post) if one.candidate.shape == "table"]
     assert cheap.cost < table.cost
+
+
+def test_a_fix_that_speaks_of_an_expansion_is_none() -> None:
+    assert not drops_unnamed({"rule": {"pattern": "old"}, "fix": "expandStart"})
+    takes = {"template": "", "expandStart": {"kind": "comment"}}
+    assert drops_unnamed({"rule": {"pattern": "old"}, "fix": takes})
+    assert not drops_unnamed({"rule": {"pattern": "old", "follows": {"kind": "comment"}}, "fix": takes})
+    assert not drops_unnamed({"rule": {"pattern": "old"}, "fix": {**takes, "expandStart": {"regex": "^,$"}}})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -167,3 +168,11 @@ def test_real_commits(shared: Path) -> None:
             found += 1
             assert engine.apply(mined.action, row["pre"]).post == row["post"]
     assert found >= 0.7 * len(rows)
+
+
+def test_of_what_was_not_mined_nothing_was_measured() -> None:
+    refused = mine("a\n", "a\n", "python")
+    assert (refused.found, refused.tier, refused.shapes, refused.states) == (False, "reject", (), ())
+    figures = asdict(refused.figures)
+    assert (figures.pop("support"), figures.pop("lossy"), figures.pop("degenerate")) == (1, False, False)
+    assert not any(figures.values())

@@ -158,3 +158,25 @@ def test_a_change_is_not_rewritten_within_a_whole_file() -> None:
     edit = next(variants(Tree(pre, "python"), Tree(after, "python")))
     found = [(one, done) for one, done in sound(edit) if len(done.hunks) == 1]
     assert len(found) > 1 and list(several.combined(edit, found)) == []
+
+
+def test_a_neighbor_of_a_run_is_told_by_its_first_line_too() -> None:
+    """With variables for single words with and without it, and with the words as they stand only with it."""
+    pre = "a(0)\ny = b\nc()\n"
+    edit = next(variants(Tree(pre, "python"), Tree(pre.replace("b", "d"), "python")))
+    of_statements = [one for one in run(edit, 0) if "expression_statement" in one.key]
+    ways = {("regex" in str(one.rule["rule"]), "y = b" in one.key) for one in of_statements}
+    assert ways == {(False, False), (True, False), (True, True)}
+
+
+def test_a_larger_construct_must_have_a_name() -> None:
+    """The block is told by its first line, the loops around it are left out, the function has a name."""
+    pre = (
+        "import os\n\n\ndef work(a):\n    while a:\n        for b in a:\n            x = os.getcwdu()\n"
+        "            y = a\n            raise Wrong, 'bad'\n"
+    )
+    after = pre.replace("getcwdu", "getcwd").replace("raise Wrong, 'bad'", "raise Wrong('bad')")
+    edit = next(variants(Tree(pre, "python"), Tree(after, "python")))
+    made = list(several.combined(edit, [(one, done) for one, done in sound(edit) if len(done.hunks) == 1]))
+    assert [one.kind for one in made] == ["block", "function_definition", "function_definition"]
+    assert [sorted(one.rule["rule"])[0] for one in made] == ["kind", "has", "kind"]

@@ -6,7 +6,7 @@ import pytest
 
 from rulewright.actions.action import Action
 from rulewright.data.schemas import MAX_ELSEWHERE, MAX_ELSEWHERE_CHARS
-from rulewright.mining.inputs import EditRow
+from rulewright.mining.inputs import EditRow, order
 from rulewright.mining.learn.siblings import Siblings
 
 RULE = Action("python", ({"rule": {"pattern": "old($A)"}, "fix": "new($A)"},), mode="rule")
@@ -36,3 +36,15 @@ def test_a_few_siblings_are_named_and_not_the_edit_itself() -> None:
 
 def test_an_edit_without_a_shared_rule_has_none() -> None:
     assert Siblings([edit("a")], {}).of(edit("a"), RULE) == {}
+
+
+def test_many_edits_of_one_rule_choose_from_a_few_of_them() -> None:
+    edits = [edit(f"n{number}") for number in range(40)]
+    names = tuple(one.id for one in edits)
+    chosen = {
+        sibling.pre
+        for one in edits
+        for sibling in Siblings(edits, dict.fromkeys(names, names)).of(one, RULE)["siblings"]
+    }
+    drawn = sorted(edits, key=lambda one: order(0, one.id))[: MAX_ELSEWHERE + 1]
+    assert chosen == {one.pre for one in drawn}

@@ -143,7 +143,7 @@ def _write(
     The inputs are read once: records wait in a file per source, since there may be thousands.
     """
     shutil.rmtree(spool, ignore_errors=True)
-    spool.mkdir(parents=True)
+    spool.mkdir()
     dropped: dict[str, Counter[str]] = defaultdict(Counter)
     splits: dict[str, Split] = {}
     siblings = Siblings(source, together)

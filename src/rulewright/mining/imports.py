@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Final, NamedTuple
 
 from ast_grep_py import SgNode
@@ -198,21 +199,20 @@ def _lines(text: str, language: Language) -> set[int]:
     return {line for one in _statements(text, language) for line in range(one.first, one.last + 1)}
 
 
+def _is_blank(line: str) -> bool:
+    return not line.strip()
+
+
 def body(text: str, language: Language) -> list[str]:
     """The lines of a file without its imports and without the blank ones around them."""
     if language not in KINDS:
         return difftext.rows(text)
-    drop = _lines(text, language)
     lines = difftext.rows(text)
-    for line in sorted(drop):
-        after = line + 1
-        while after < len(lines) and not lines[after].strip():
-            drop.add(after)
-            after += 1
-    before = min(drop, default=0)
-    while before > 0 and not lines[before - 1].strip():
-        before -= 1
-        drop.add(before)
+    drop = _lines(text, language)
+    first = min(drop, default=0)
+    above = takewhile(_is_blank, reversed(lines[:first]))
+    below = (line + n for line in drop for n, _ in enumerate(takewhile(_is_blank, lines[line + 1 :]), 1))
+    drop = {*drop, *(first - n for n, _ in enumerate(above, 1)), *below}
     return [line for number, line in enumerate(lines) if number not in drop]
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import accumulate
 from typing import Any, Final
 
 from rulewright import grammars
@@ -214,14 +215,9 @@ def _wrapped(text: str) -> bool:
     >>> _wrapped("($A in $B)"), _wrapped("(f)(x)"), _wrapped("f(x)")
     (True, False, False)
     """
-    if not text.startswith("(") or not text.endswith(")"):
-        return False
-    depth = 0
-    for place, sign in enumerate(text):
-        depth += (sign == "(") - (sign == ")")
-        if depth == 0:
-            return place == len(text) - 1
-    return False
+    depths = accumulate((sign == "(") - (sign == ")") for sign in text)
+    closed = next((place for place, depth in enumerate(depths) if not depth), -1)
+    return text.startswith("(") and closed == len(text) - 1
 
 
 def _anything(_: Node) -> bool:

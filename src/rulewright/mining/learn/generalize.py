@@ -70,9 +70,7 @@ class Prepared:
         found: dict[str, tuple[Found, Edit]] = {}
         for pool in self.pools:
             for one in filter(None, (_held(pool.edit, one) for one in pool.found)):
-                known = found.get(one.candidate.key)
-                if known is None or len(one.hunks) > len(known[0].hunks):
-                    found[one.candidate.key] = (one, pool.edit)
+                found.setdefault(one.candidate.key, (one, pool.edit))
         general = [(one, edit) for one, edit in found.values() if one.candidate.generalizes]
         best = sorted(general, key=lambda pair: (-len(pair[0].hunks), rank(pair[0])))[:KEPT_PER_EXAMPLE]
         best = [(guarded(edit, one), edit) for one, edit in best]

@@ -191,8 +191,8 @@ class Tree:
 
     def is_edge_to_edge(self, start: int, end: int) -> bool:
         """Whether nodes begin and end here; not always the same or neighboring ones."""
-        begins = any(node.start == start for node in self.covering(start, min(start + 1, end)))
-        return begins and any(node.end == end for node in self.covering(max(start, end - 1), end))
+        begins = any(node.start == start for node in self.covering(start, start))
+        return begins and any(node.end == end for node in self.covering(end, end))
 
     def is_deeper_than(self, levels: int) -> bool:
         """Whether nodes are nested in more levels than this."""
