@@ -136,6 +136,7 @@ def load(
                 f"{prog}: unknown option {flag}; {word} is given by its place, without a flag",
                 f"e.g. {prog} {word}; see `{prog} --help`",
             )
+    _refuse_empty(cls, defaults, rest, prog)
     with tyro_errors.on_parse_error(lambda event: _refuse(event, cls, prog)):
         parsed = tyro.cli(
             cls,
@@ -149,6 +150,19 @@ def load(
     return built.model_copy(
         update={name: defaults[name] for name, field in cls.model_fields.items() if helptext.file_only(field)}
     )
+
+
+def _refuse_empty(cls: type[BaseModel], defaults: Mapping[str, Any], rest: Sequence[str], prog: str) -> None:
+    """Refuse the option of a list without values: it would mean the same as leaving it out.
+
+    `--write --only $PLACES` must not write everywhere where `PLACES` is empty.
+    """
+    flags = {helptext.flag_name(name, field): name for name, field in cls.model_fields.items()}
+    for word, after in zip(rest, [*rest[1:], "--"]):
+        name = flags.get(word, "")
+        if after.startswith("--") and isinstance(defaults.get(name), list | tuple) and not defaults[name]:
+            what = helptext.metavar(name, cls.model_fields[name])
+            raise ConfigError(f"{prog}: {word} expects a value: {what}", f"see `{prog} --help`")
 
 
 def _refuse(event: tyro_errors.ParseErrorEvent, cls: type[BaseModel], prog: str) -> None:

@@ -148,3 +148,13 @@ def test_help_shows_the_defaults_of_the_file(tmp_path: Path, capsys: pytest.Capt
     text = capsys.readouterr().out
     assert "0.25" in text
     assert "Only in the file or by --set: mix, trainer" in " ".join(text.split())
+
+
+@pytest.mark.parametrize("argv", [("alpha", "--inputs"), ("alpha", "--inputs", "--seed", "1")])
+def test_a_list_without_values_is_refused_where_it_would_mean_nothing(
+    tmp_path: Path, argv: tuple[str, ...]
+) -> None:
+    with pytest.raises(ConfigError, match="--inputs expects a value: PATH"):
+        load(*argv)
+    path = write(tmp_path, "inputs: [a, b]\n")
+    assert load(*argv, "--config", path).inputs == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -153,3 +154,23 @@ def test_bounds_that_make_no_sense_are_refused(
 ) -> None:
     assert cli.main(["apply", str(folder / "rule.yml"), str(folder), *bound]) == 2
     assert f"{bound[0]}: must be greater than" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("only", [("--only",), ("--only=",), ("--only", "")])
+def test_no_place_after_only_is_not_every_place(folder: Path, only: tuple[str, ...]) -> None:
+    before = (folder / "a.py").read_bytes()
+    assert cli.main(["apply", str(folder / "rule.yml"), str(folder), "--write", *only]) == 2
+    assert (folder / "a.py").read_bytes() == before
+
+
+@pytest.mark.parametrize("editor", ["false", "sh -c 'printf \\\\351 > $0'", "no-such-editor"])
+def test_a_place_whose_editor_fails_is_left_alone_and_the_others_are_asked_for(
+    folder: Path, editor: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "a.py").write_text("x == None\ny == None\n")
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setenv("EDITOR", editor)
+    monkeypatch.setattr("sys.stdin", io.StringIO("e\ny\n"))
+    assert cli.main(["apply", str(folder / "rule.yml"), str(folder / "a.py"), "--interactive"]) == 0
+    assert "the place is left alone" in capsys.readouterr().err
+    assert (folder / "a.py").read_text() == "x == None\ny is None\n"

@@ -63,6 +63,23 @@ def edit(server: Any, *words: str) -> int:
     return cli.main(line)
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (json.dumps({"choices": [{"message": {"content": IDENTITY}}]}).encode(), "tokens not told"),
+        (b"<html>Bad gateway</html>", "/v1: the answer is not JSON, but '<html>Bad gateway</html>'"),
+    ],
+)
+def test_a_server_that_does_not_speak_the_protocol_well_is_told_by_its_address(
+    scripted: Any, body: bytes, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = scripted("")
+    server.script = lambda *_: (200, {}, body)
+    extra = ("--set", "generator.max_retries=0")
+    edit(server, "a.py", "--samples", "1", *extra)
+    assert said in capsys.readouterr().err
+
+
 def test_a_failed_answer_is_asked_again_with_the_reason(
     scripted: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -298,6 +298,6 @@ def test_that_nothing_listens_is_said_at_the_first_try_and_once(capsys: pytest.C
     spec = GeneratorConfig(model="m", base_url="http://127.0.0.1:9/v1", max_retries=2, max_wait_s=0.05)
     with open_generator(spec) as generator:
         answers = generator.generate([PROMPT] * 2, Sampling(max_new_tokens=4))
-    assert "nothing listens there" in answers[0][0].error
+    assert answers[0][0].error == "http://127.0.0.1:9/v1: nothing listens there (Connection refused)"
     said = capsys.readouterr().err
     assert said.count("nothing listens there") == 1 and "rulewright serve MODEL" in said

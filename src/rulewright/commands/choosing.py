@@ -14,6 +14,7 @@ from rulewright import console, difftext
 from rulewright.codemod.work import JudgedFile
 from rulewright.engine.walk import Walk
 from rulewright.errors import RulewrightError, UsageError, why
+from rulewright.replacing import read_text
 from rulewright.verdict import Place
 
 NAMED_AT_MOST: Final = 10
@@ -48,7 +49,11 @@ class PlaceByPlace:
         if answer in "aq":
             self._rest = answer == "a"
         if answer == "e":
-            return edited(place.new, path.suffix)
+            try:
+                return edited(place.new, path.suffix)
+            except RulewrightError as error:
+                console.say(f"{error.message}; the place is left alone")
+                return None
         return place.new if answer in "ya" else None
 
 
@@ -63,8 +68,8 @@ def edited(text: str, suffix: str) -> str:
         except OSError as error:
             raise UsageError(f"{editor}: cannot be started ({why(error)})", "set EDITOR") from error
         if done.returncode:
-            raise RulewrightError(f"{editor} ended with {done.returncode}", "the place was left alone")
-        new = file.read_bytes().decode("utf-8")
+            raise RulewrightError(f"{editor} ended with {done.returncode}", "nothing was written")
+        new = read_text(file)
     # Editors end a file with a newline that the code does not have.
     return new[:-1] if new.endswith("\n") and not text.endswith("\n") else new
 

@@ -78,7 +78,12 @@ def _read(sample: Path) -> str:
 def _cost(spent: Cost, price_in: float, price_out: float) -> str:
     usd = (spent.prompt_tokens * price_in + spent.answer_tokens * price_out) / 1e6
     money = f", ${usd:.4f}" if usd else ""
-    tokens = f"{spent.prompt_tokens:,} prompt and {spent.answer_tokens:,} answer tokens"
+    told = spent.prompt_tokens or spent.answer_tokens
+    tokens = (
+        f"{spent.prompt_tokens:,} prompt and {spent.answer_tokens:,} answer tokens"
+        if told
+        else "tokens not told by the server"
+    )
     return f"asked for {console.plural(spent.answers, 'answer')}: {tokens}, {spent.seconds:.1f} s{money}"
 
 

@@ -11,6 +11,7 @@ import email.utils
 import hashlib
 import json
 import random
+import re
 import threading
 import time
 from collections.abc import Mapping
@@ -27,6 +28,7 @@ RETRIED_STATUS: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 
 HUB_FAILURES: Final = (httpx.HTTPError, OSError, ValueError)
 """What the hub's client raises: HTTP, offline mode and missing files (an `OSError` each), wrong names."""
 _FIRST_WAIT_S: Final = 0.5
+_NUMBER: Final = re.compile(r"^\[Errno -?\d+\] ")
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -163,7 +165,8 @@ class Transport:
                     f"{self.base_url}: nothing listens there; is the server up (`rulewright serve MODEL`), "
                     "and the address right? trying again for a while"
                 )
-            return Failure(0, f"nothing listens there ({error})"[:300], permanent=False), None
+            reason = _NUMBER.sub("", str(error))[:250]
+            return Failure(0, f"nothing listens there ({reason})", permanent=False), None
         except httpx.HTTPError as error:
             return Failure(0, f"{type(error).__name__}: {error}"[:300], permanent=False), None
         if raw is None:
@@ -235,7 +238,7 @@ def _json_object(raw: bytes) -> dict[str, Any] | Failure:
     try:
         value = json.loads(raw)
     except (ValueError, RecursionError):
-        return Failure(0, f"the answer is not JSON ({len(raw)} bytes)", permanent=False)
+        return Failure(0, f"the answer is not JSON, but '{_message(raw[:400])[:80]}'", permanent=False)
     if not isinstance(value, dict):
         return Failure(0, f"the answer is a JSON {type(value).__name__}, not an object", permanent=False)
     # Some gateways wrap an upstream failure in a 200.
