@@ -148,8 +148,8 @@ class EndpointGenerator(Generator):
         if failure.permanent and _TOO_LONG.search(failure.detail):
             return Completion("", 0, "prompt_too_long", error=failure.detail)
         where = f"{self.transport.base_url}: " if not failure.status else ""
-        kind = "refused" if failure.permanent else "error"
-        return Completion("", 0, kind, error=f"{where}{failure.detail}")
+        said = f"{where}{failure.detail}"
+        return Completion("", 0, "refused" if failure.permanent else "error", error=said)
 
 
 class _Asking:
