@@ -159,7 +159,7 @@ def places(file: Sides, now: str, suffix: str) -> Iterator[Place]:
     old, new, wanted = (imports.body(text, language) for text in (file.pre, now, file.post))
     other = {line for _, _, b0, b1 in difftext.changed(wanted, new) for line in range(b0, b1)}
     for a0, a1, b0, b1 in difftext.changed(old, new):
-        gone = all(line not in wanted for line in old[a0:a1])
+        gone = all(line not in wanted for line in old[a0:a1] if line.strip())
         right = not other & set(range(b0, b1)) if b1 > b0 else gone
         yield Place(" ".join(old[a0:a1]).strip(), " ".join(new[b0:b1]).strip(), right)
 

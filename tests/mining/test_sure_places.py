@@ -72,6 +72,13 @@ POSSIBLE = {
         "def f(it):\n    it.check_levels(7)\n    go(it)\n    it.check_levels(size=90)\n",
         "it.check_depth(9)\n", "it is always a part of a larger change",
     ),
+    "a line of a hunk that is not made": Case(
+        ".java",
+        "class A {\n    int get(Errors errors)\n        throws OldException {\n        return 1;\n    }\n}\n",
+        "class A {\n    int get()\n        throws FreshException {\n        return 1;\n    }\n}\n",
+        "class B {\n    int set()\n        throws OldException {\n        return 2;\n    }\n}\n",
+        "it is always a part of a larger change",
+    ),
     "a name that only the changed file defines": Case(
         ".py", _TEXTS, _LONG_TEXTS, "import form\n\nform.text_of(that)\n",
         "nothing in the file imports or defines `LONG`",
@@ -284,5 +291,5 @@ def test_an_import_is_no_surer_than_the_uses_of_its_name(
 def test_a_form_feed_ends_no_line() -> None:
     """The line above the place is not made by the rule; the place is, whatever stands before both."""
     action = Action("python", ({"rule": {"pattern": "old($A)"}, "fix": "new($A)"},), mode="rule")
-    change = Change(Path("a.py"), "python", "\fb = 2\na = old(1)\n", "\fb = 3\na = new(1)\n")
+    change = Change(Path("a.py"), "python", "\fb = 2\n\na = old(1)\n", "\fb = 3\n\na = new(1)\n")
     assert doubts.right(action, change) == {0}

@@ -162,7 +162,7 @@ def _shown(action: Action, changes: Sequence[Change]) -> tuple[list[Place], list
 
 
 def right(action: Action, change: Change) -> set[int]:
-    """The rules of an action that make a place of a change, or a part of one, as it is after it."""
+    """The rules of an action that make a place of a change, or a part of one, with its whole hunk."""
     near: list[Place] = []
 
     def keep(place: Place) -> str | None:
@@ -177,6 +177,9 @@ def right(action: Action, change: Change) -> set[int]:
     shift = difftext.changed(pre, now)
     others = (line for a0, a1, _, _ in difftext.changed(now, post) for line in range(a0, a1))
     wrong = {line_before(line, shift) + 1 for line in others}
+    # What stands with it in a hunk and is not made tells as much as the line itself.
+    hunks = (set(range(a0 + 1, max(a1, a0 + 1) + 1)) for a0, a1, _, _ in difftext.changed(pre, post))
+    wrong |= {line for hunk in hunks if hunk & wrong for line in hunk}
     made = [place for place in near if not wrong.intersection(range(place.line, place.last_line + 1))]
     # Where a name is used tells more than that it is imported.
     used = {place.rule for place in near if not place.in_import}

@@ -62,7 +62,7 @@ def too_little_from_one(rule: Rule) -> str:
         return "signs are put beside it"
     if re.fullmatch(r"\$\w+\.\w+(?:\(\))?", old):
         return "a member of anything is meant"
-    if re.search(r"&&|\|\||\b(?:and|or)\b", old) and Counter(tokens(new)) <= Counter(tokens(old)):
+    if re.search(r"&|\||\b(?:and|or)\b", old) and Counter(tokens(new)) <= Counter(tokens(old)):
         return "a part of a condition goes"
     if re.fullmatch(r"\w+", old) and new[:1] in ("'", '"'):
         return "a text stands for a name"
