@@ -50,13 +50,17 @@ class Room:
 
 
 ROOMS = {
-    "engine": Room(("engine/*.py", "actions/*.py", "difftext.py"), ("tests/engine", "tests/actions")),
-    "mining": Room(("mining/**/*.py", "grammars.py"), ("tests/mining",)),
+    "engine": Room(
+        ("engine/*.py", "actions/*.py", "difftext.py"),
+        ("tests/engine", "tests/actions", "tests/test_doctests.py"),
+    ),
+    "mining": Room(("mining/**/*.py", "grammars.py"), ("tests/mining", "tests/test_doctests.py")),
     "rewards": Room(
         ("srl/change.py", "srl/rule_tree.py", "srl/similarity.py", "srl/reward_srl.py", "srl/literalness.py",
          "environment/*.py"),
         ("tests/srl/test_reward.py", "tests/srl/test_similarity.py", "tests/srl/test_catalog.py",
-         "tests/srl/test_assignment.py", "tests/srl/test_literalness.py", "tests/environment"),
+         "tests/srl/test_assignment.py", "tests/srl/test_literalness.py", "tests/environment",
+         "tests/test_doctests.py"),
     ),
 }  # fmt: skip
 STARTED_BY = {"engine/worker.py": "engine/pool.py"}

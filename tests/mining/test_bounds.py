@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from rulewright.mining import costs
+from rulewright.mining import Example, costs, mine_many
+from rulewright.mining.candidate import Candidate
+from rulewright.mining.inputs import EditRow
 from rulewright.mining.judge.soundness import effect
+from rulewright.mining.learn import corpus
+from rulewright.mining.learn.generalize import MAX_EXAMPLES
+from rulewright.mining.learn.search import Budget, Spent
 from rulewright.mining.propose import deletions, proposals, several, siblings
-from rulewright.mining.text.align import Edit, variants
+from rulewright.mining.text.align import Edit, Hunk, variants
 from rulewright.mining.text.tree import Tree
 
 
@@ -63,3 +68,100 @@ def test_a_run_of_so_many_statements(n: int, told: bool) -> None:
     edit = edit_of(pre, "made = [\n    1,\n]\n")
     runs = list(siblings.runs(edit, 0, frozenset()))
     assert bool(runs) is told
+
+
+def proposed(pre: str, post: str) -> list[Candidate]:
+    return list(proposals.for_hunk(edit_of(pre, post), 0, frozenset(), set(), lambda: False))
+
+
+@pytest.mark.parametrize(("n", "shape"), [(60, "lexical"), (61, "literal")])
+def test_a_text_of_so_many_characters_is_short(n: int, shape: str) -> None:
+    found = proposed(f"x = '{'a' * (n - 2)}'\n", "x = b\n")
+    shapes = {one.shape for one in found if one.anchor.kind == "string"}
+    assert shapes & {"lexical", "literal"} == {shape}
+
+
+@pytest.mark.parametrize(("n", "told"), [(2_500, True), (2_501, False)])
+def test_a_place_of_so_many_characters_is_still_one(n: int, told: bool) -> None:
+    found = proposed(f"f(a, '{'b' * (n - 8)}')\n", f"g(a, '{'b' * (n - 8)}')\n")
+    assert (n in {one.anchor.size for one in found if one.anchor.kind == "call"}) is told
+
+
+@pytest.mark.parametrize(("n", "ways"), [(700, 2), (701, 1)])
+def test_a_large_place_is_lifted_in_one_way_only(n: int, ways: int) -> None:
+    text = f"f(a.x, b, '{'b' * (n - 13)}')"
+    found = proposed(f"{text}\n", f"{text.replace('f(', 'g(')}\n")
+    patterns = {one.key for one in found if one.anchor.size == n and one.shape == "pattern"}
+    assert len(text) == n and len(patterns) == ways
+
+
+def test_so_many_places_around_a_change_are_tried() -> None:
+    deep = "a"
+    for n in range(12):
+        deep = f"f{n}({deep})"
+    found = proposed(f"{deep}\n", f"{deep.replace('a', 'b')}\n")
+    places = {one.anchor.index for one in found if one.shape in ("pattern", "lexical", "literal")}
+    assert len(places) == proposals.MAX_ANCHORS == 8
+
+
+@pytest.mark.parametrize(("n", "told"), [(4, True), (5, False)])
+def test_so_many_unlike_parts_are_rewritten_within_a_definition(n: int, told: bool) -> None:
+    pre = "def work():\n" + "".join(f"    old{i}()\n    stay()\n" for i in range(n))
+    edit = edit_of(pre, pre.replace("old", "new"))
+    found = [
+        (one, done)
+        for number in range(n)
+        for one in proposals.for_hunk(edit, number, frozenset(), set(), lambda: True)
+        if one.is_token and (done := effect(edit, one)) is not None and done.sound
+    ]
+    assert bool(list(several.combined(edit, found))) is told
+
+
+@pytest.mark.parametrize(("n", "told"), [(4_000, True), (4_001, False)])
+def test_a_run_of_so_many_changed_characters(n: int, told: bool) -> None:
+    text = f"b('{'x' * (n - 5)}')"
+    edit = edit_of(f"a()\n{text}\nc()\n", f"a()\nd{text[1:]}\nc()\n")
+    found = list(siblings.runs(edit, 0, frozenset()))
+    assert len(text) == n and any("expression_statement" in one.key for one in found) is told
+
+
+@pytest.mark.parametrize(("n", "alike"), [(40, True), (41, False)])
+def test_so_many_children_are_paired_by_likeness(n: int, alike: bool) -> None:
+    """Beyond it by their order: then what goes at the front makes all others differ."""
+    pre = "first(one, two, three)\n" + "".join(f"call_{i}(a{i}, b{i}, c{i})\n" for i in range(n - 1))
+    post = "".join(f"call_{i}(a{i}, b{i}, d{i})\n" for i in range(n - 1))
+    edit = edit_of(pre, post)
+    gone = [pre[h.a0 : h.a1] for h in edit.hunks]
+    assert (gone[0] == "first(one, two, three)\n") is alike
+
+
+@pytest.mark.parametrize(("n", "slide"), [(399, 399), (400, 400), (401, 400)])
+def test_a_change_is_moved_aside_so_far(n: int, slide: int) -> None:
+    pre = "x" * n
+    edit = Edit(Tree(f"'{pre}'\n", "python"), Tree(f"'{pre}x'\n", "python"), (Hunk(1, 1, 1, 2),))
+    assert edit.slides == ((0, slide),)
+    back = Edit(edit.pre, edit.post, (Hunk(n + 1, n + 1, n + 1, n + 2),))
+    assert back.slides == ((-slide, 0),)
+
+
+def test_a_group_of_more_examples_is_cut() -> None:
+    group = [Example(f"x{i} = old(a)\n", f"x{i} = fresh(a)\n", "python") for i in range(26)]
+    assert max(n for rule in mine_many(group) for n in rule.exact) == MAX_EXAMPLES - 1 == 23
+
+
+def test_the_files_of_a_commit_are_mined_so_many_at_a_time() -> None:
+    def row(n: int, commit: str) -> EditRow:
+        return EditRow(str(n), "repo", "python", "", "a\n", "b\n", extra={"commit": commit} if commit else {})
+
+    edits = [row(n, "c") for n in range(25)] + [row(25, "d"), row(26, ""), row(27, "")]
+    assert [len(part) for part in corpus.changes(edits)] == [12, 12, 1, 1, 1, 1]
+
+
+def test_a_budget_is_spent_when_nothing_of_it_is_left() -> None:
+    budget = Budget(2.0)
+    budget.take()
+    assert not budget.is_spent
+    budget.take()
+    assert budget.is_spent and budget.spent == 2.0
+    with pytest.raises(Spent):
+        budget.take()

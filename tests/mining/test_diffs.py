@@ -213,3 +213,13 @@ def test_equal_sides_and_other_places_to_look_at(here: Path) -> None:
     found = given.read("old.py", [Path("new.py"), Path("lib")])
     assert found.changes == () and found.paths == (Path("lib"),)
     assert given.read("old.py", [Path("new.py")]).paths != ()
+
+
+def test_a_file_is_looked_for_in_one_folder_after_another(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b/x.py").write_text("x\n")
+    locate = diffs.below(tmp_path / "a", tmp_path / "b")
+    assert locate("x.py") == tmp_path / "b/x.py"
+    with pytest.raises(UsageError) as told:
+        locate("y.py")
+    assert str(tmp_path / "a/y.py") in told.value.message

@@ -78,6 +78,10 @@ def test_a_group_without_agreement_abstains() -> None:
     assert claim(generalize(group), group) is None
 
 
+def test_no_examples_claim_nothing() -> None:
+    assert claim([], []) is None
+
+
 def test_a_group_that_agrees_claims() -> None:
     group = [Prepared(example(f"x = old({i})\n", f"x = new({i})\n")) for i in range(3)]
     action = claim(generalize(group), group)

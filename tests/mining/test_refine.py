@@ -117,3 +117,54 @@ def test_a_place_is_named_by_a_name_that_a_person_can_read(n: int, told: bool) -
     done = effect(edit, candidate)
     assert done is not None
     assert any("A" * n in better.key for better in refinements(edit, candidate, done)) is told
+
+
+def demands(right: list[str], wrong: str) -> list[str]:
+    """What tells the first arguments of the right calls from that of the wrong one, as text."""
+    pre = "".join(f"f({one}, 1)\n" for one in (*right, wrong))
+    post = "".join(f"g({one}, 1)\n" for one in right) + f"f({wrong}, 1)\n"
+    edit, candidate = proposed("python", pre, post, "f($A, $B)")
+    done = effect(edit, candidate)
+    assert done is not None
+    found = (one.rule.get("constraints", {}).get("A", {}) for one in refinements(edit, candidate, done))
+    return [str(one) for one in found if one]
+
+
+@pytest.mark.parametrize(("right", "told"), [(["'a'", "b"], True), (["'a'", "b", "c.d"], False)])
+def test_a_variable_of_so_many_kinds(right: list[str], told: bool) -> None:
+    assert any("kind" in one for one in demands(right, "[]")) is told
+
+
+@pytest.mark.parametrize(("right", "told"), [
+    (["a", "b", "c", "d"], True), (["a", "b", "c", "d", "e"], False),
+    (["a" * 40], True), (["a" * 41], False),
+])  # fmt: skip
+def test_a_variable_of_so_many_texts(right: list[str], told: bool) -> None:
+    assert any("regex" in one for one in demands(right, "z")) is told
+
+
+def test_one_text_is_asked_for_without_parentheses() -> None:
+    assert "{'regex': '^a$'}" in demands(["a"], "z")
+    assert "{'regex': '^(a|b)$'}" in demands(["a", "b"], "z")
+
+
+@pytest.mark.parametrize(
+    ("before", "other", "told"),
+    [
+        ("let x = 1;", "let x = 1;", True),
+        # Each right place has another one before it.
+        ("let x = 1;", "let x = 3;", False),
+        (f"let x = {'a' * 71};", f"let x = {'a' * 71};", True),
+        (f"let x = {'a' * 72};", f"let x = {'a' * 72};", False),
+        ("let x =\n1;", "let x =\n1;", False),
+    ],
+)
+def test_the_text_of_a_neighbor_is_asked_for_where_it_is_one_short_line(
+    before: str, other: str, told: bool
+) -> None:
+    pre = "".join(f"fn m() {{ {line} f(a, 1) }}\n" for line in (before, other, "let y = 2;"))
+    edit, candidate = proposed("rust", pre, pre.replace("f(a", "g(a", 2), "f($A, $B)")
+    done = effect(edit, candidate)
+    assert done is not None and len(done.positives) == 2 and len(done.negatives) == 1
+    found = [one.rule["rule"].get("follows", {}) for one in refinements(edit, candidate, done)]
+    assert any("regex" in one for one in found) is told

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from rulewright.mining import report
 from rulewright.mining.learn.corpus import Shared
 
@@ -56,3 +58,23 @@ def test_the_counts() -> None:
     assert counts["tiers"] == {"literal": 1, "reject": 3, "train": 3}
     assert counts["reasons"] == {"too large": 2, "no rule": 1}
     assert counts["shared"][0]["support"] == 3
+
+
+@pytest.mark.parametrize(("n", "last"), [(12, "+row_11()"), (13, "… 2 more lines")])
+def test_a_long_diff_is_cut(n: int, last: str) -> None:
+    lines = [f"line_{i}()" for i in range(n)]
+    old = "\n".join(lines)
+    made = report.diff(old, old.replace("line", "row"), limit=25)
+    assert made[-1] == last and len(made) <= 26
+
+
+def test_so_many_rules_are_shown() -> None:
+    many = [result(f"r{n:02}", "train", [rule(f"old{n}($A)", "new($A)")]) for n in range(61)]
+    shared = [
+        Shared(rule(f"old{n}($A)", "new"), "python", f"old{n}", (f"s{n:02}", f"t{n:02}"), ())
+        for n in range(61)
+    ]
+    ids = {one["id"] for one in many[:60]} | {name for one in shared[:60] for name in one.ids}
+    assert report.shown(many, shared) == ids
+    page = report.page("demo", many, shared, dict.fromkeys(ids, ("", "a\n", "b\n")))
+    assert page.count("\n### ") == 120 and "r60" not in page and "### old60" not in page

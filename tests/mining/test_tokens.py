@@ -123,3 +123,11 @@ def test_what_is_replaced_is_named_in_so_many_characters(more: int, told: bool) 
     found = replaced(f"'a {' '.join(words)}{'w' * more} z'\n", "'a b z'\n")
     assert [len(one.partition(" → ")[0]) for one in found] == ([400] * len(found) if told else [])
     assert bool(found) is told
+
+
+@pytest.mark.parametrize(("n", "whole"), [(90, True), (91, False)])
+def test_a_stretch_of_so_many_characters_is_spelled_out(n: int, whole: bool) -> None:
+    core = "word words " * 7 + "w" * (n - 77)
+    found = replaced(f"'a {core} z'\n", "'a b z'\n")
+    assert (f"{core} → b" in found) is whole
+    assert any(r"[\s\S]" in one for one in found) is not whole

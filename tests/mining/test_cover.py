@@ -1,0 +1,58 @@
+"""The few rules that make a change of several files: what they may spell out, and from how many files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rulewright.mining.learn.cover import MAX_LEARNT, ROUNDS, Graded, Text, rules_for
+
+
+def learned(*texts: tuple[str, str, set[int]]) -> list[Graded]:
+    return rules_for([Text(pre, post, frozenset(seen)) for pre, post, seen in texts], "python", 2.0)
+
+
+def written(*texts: tuple[str, str, set[int]]) -> list[dict[str, Any]]:
+    return [dict(one.rule) for one in learned(*texts)]
+
+
+@pytest.mark.parametrize(("n", "whole"), [(3, True), (4, False)])
+def test_a_rule_brings_so_many_lines(n: int, whole: bool) -> None:
+    more = "".join(f"    more{i}()\n" for i in range(n))
+    [rule] = written(("def f():\n    start(a)\n", f"def f():\n    begin(a)\n{more}", set()))
+    assert ("more" in str(rule["fix"])) is whole
+
+
+@pytest.mark.parametrize(("n", "found"), [(24, 24), (25, 24)])
+def test_rules_are_made_from_so_many_files(n: int, found: int) -> None:
+    assert MAX_LEARNT * ROUNDS == 24
+    assert len(written(*[(f"f{i}(a)\n", f"g{i}(a)\n", set()) for i in range(n)])) == found
+
+
+CALLS = {"rule": {"pattern": "f", "inside": {"kind": "call", "field": "function"}}, "fix": "g"}
+
+
+@pytest.mark.parametrize(
+    ("seen", "rule"),
+    [
+        # The line that was left alone says nothing, unless the person saw it.
+        (set(), CALLS),
+        ({1}, CALLS),
+        ({4}, {"rule": {"pattern": "f($A)"}, "constraints": {"A": {"kind": "integer"}}, "fix": "g($A)"}),
+    ],
+)
+def test_a_line_that_was_seen_stays(seen: set[int], rule: dict[str, Any]) -> None:
+    assert written(("go()\nf(1)\nf(2)\nf('x')\n", "go()\ng(1)\ng(2)\nf('x')\n", seen)) == [rule]
+
+
+def test_one_rule_for_two_files_and_none_that_the_others_make_needless() -> None:
+    change = [
+        ("a = old(1)\nb = odd(1)\n", "a = new(1)\nb = even(1)\n", set[int]()),
+        ("old(2)\n", "new(2)\n", set[int]()),
+    ]
+    assert sorted(str(rule["fix"]) for rule in written(*change)) == ["even", "new"]
+
+
+def test_a_file_that_changes_nothing_teaches_nothing() -> None:
+    assert learned(("a\n", "a\n", set())) == []
