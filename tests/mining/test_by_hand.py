@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from rulewright import cli
-from rulewright.mining.by_hand import Learned
+from rulewright.errors import RulewrightError
+from rulewright.mining.by_hand import Learned, learn
 from rulewright.mining.diffs import Change
 from rulewright.verdict import Place
 
@@ -296,3 +297,12 @@ def test_lines_that_the_diff_shows_are_known_in_the_file_as_it_is() -> None:
         learned = Learned((), (), (replace(change, now=top + pre),))
         places = {line: Place(line, line, "", "", 0) for line in range(1, 305)}
         assert {line for line, place in places.items() if learned.hides(Path("a.py"), place)} == wanted
+
+
+def test_a_message_names_so_many_reasons() -> None:
+    changes = [Change(Path(f"{n}.py"), "python", "a\n", "b\0\n") for n in range(9)]
+    with pytest.raises(RulewrightError) as told:
+        learn(changes, 1.0)
+    assert told.value.message.endswith("; ".join(f"{n}.py: binary" for n in range(8)))
+    with pytest.raises(RulewrightError, match="the change is empty"):
+        learn([], 1.0)
