@@ -125,6 +125,8 @@ def of(
 
 
 LEFT = "b = os.getcwdu() + c\n"
+MADE = 6
+"""Places that were changed, of which a third is two."""
 JAVA = "class A {\n  void f() {\n    go(1);\n  }\n}\n"
 TRUST: list[tuple[Language, str, str, str, str]] = [
     ("python", "x = load(a)\n", "x = read(a)\n", "train", "compact, general and named"),
@@ -136,12 +138,12 @@ TRUST: list[tuple[Language, str, str, str, str]] = [
     ("java", JAVA, JAVA.replace("go", "run"), "literal", "`go` is a method of another class elsewhere"),
     *(("java", static + JAVA, static + JAVA.replace("go", "run"), "train", "")
       for static in ("import static a.B.go;\n", "import static a.B.*;\n")),
-    ("python", "a = os.getcwdu()\n" + LEFT * 2, "a = os.getcwd()\n" + LEFT * 2, "train", ""),
-    ("python", "a = os.getcwdu()\n" + LEFT * 3, "a = os.getcwd()\n" + LEFT * 3, "literal",
-     "hold 3 more places like the 1 that you changed"),
-    ("python", "a = os.getcwdu()\n" * 2 + LEFT * 4, "a = os.getcwd()\n" * 2 + LEFT * 4, "train", ""),
-    ("python", "a = os.getcwdu()\n" * 2 + LEFT * 5, "a = os.getcwd()\n" * 2 + LEFT * 5, "literal",
-     "hold 5 more places like the 2 that you changed"),
+    ("python", "a = os.getcwdu()\n", "a = os.getcwd()\n", "train", ""),
+    ("python", "a = os.getcwdu()\n" + LEFT, "a = os.getcwd()\n" + LEFT, "literal",
+     "hold one more place like the 1 that you changed"),
+    *(("python", "a = os.getcwdu()\n" * n + LEFT * 2, "a = os.getcwd()\n" * n + LEFT * 2, *trusted)
+      for n, trusted in ((MADE, ("literal", f"hold 2 more places like the {MADE} that you changed")),
+                         (MADE + 1, ("train", "")))),
     ("python", "import old\nx = old.run(1)\n", "import new\nx = new.run(1)\n", "literal",
      "of `old` the change shows `run` only"),
     ("python", "import old\nx = old.run(1)\ny = old.go(2)\n", "import new\nx = new.run(1)\ny = new.go(2)\n",
@@ -208,15 +210,15 @@ def test_places_in_the_changed_file_are_hidden_where_the_diff_shows_them_unchang
 @pytest.mark.parametrize(
     ("text", "doubt"),
     [
-        ("c/old/z", ""),
-        ("old", ""),
-        ("c/olds/z", "it is a part of a longer word there"),
-        ("cold/z", "it is a part of a longer word there"),
-        ("an old one", "only words of a text change"),
+        ("c/old_v/z", ""),
+        ("old_v", ""),
+        ("c/old_vs/z", "it is a part of a longer word there"),
+        ("cold_v/z", "it is a part of a longer word there"),
+        ("an old_v one", "only words of a text change"),
     ],
 )
 def test_a_part_of_a_string_is_doubted_in_prose_and_in_longer_words(text: str, doubt: str) -> None:
-    done = of("f('a/old/x')\ng('b/old/y')\n", "f('a/new/x')\ng('b/new/y')\n")
+    done = of("f('a/old_v/x')\ng('b/old_v/y')\n", "f('a/new_v/x')\ng('b/new_v/y')\n")
     [place] = places.of(joined(done.documents), f"h('{text}')\n")
     assert done.doubt(Path("b"), place) == doubt
 
