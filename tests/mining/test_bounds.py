@@ -158,10 +158,10 @@ def test_the_files_of_a_commit_are_mined_so_many_at_a_time() -> None:
 
 
 def test_a_budget_is_spent_when_nothing_of_it_is_left() -> None:
-    budget = Budget(2.0)
-    budget.take()
-    assert not budget.is_spent
-    budget.take()
-    assert budget.is_spent and budget.spent == 2.0
+    budget, states = Budget(2.0), []
+    for _ in range(2):
+        budget.take()
+        states.append((budget.spent, budget.is_spent))
+    assert states == [(1.0, False), (2.0, True)]
     with pytest.raises(Spent):
         budget.take()
