@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rulewright.actions.action import Action
 from rulewright.srl.reward_srl import (
     INVALID_REWARD,
-    NO_CHANGE_CAP,
+    NO_CHANGE_SPAN,
     RIGHT_BASE,
     RIGHT_SPAN,
     WRONG_BASE,
@@ -74,5 +74,5 @@ def test_the_weights_are_those_that_the_docs_give() -> None:
     assert sizes == {"language": 1.0, "rule": 0.5 + 4.0 + 2.0 + 3.0, "fix": 4.0}
     assert document.size == 0.5 + sum(sizes.values())
     assert (FIELD_WEIGHT, STRING_WEIGHT) == (0.7, 0.3)
-    assert (INVALID_REWARD, NO_CHANGE_CAP) == (-0.2, 0.2)
+    assert (INVALID_REWARD, NO_CHANGE_SPAN) == (-0.2, 0.2)
     assert (WRONG_BASE, WRONG_SPAN, RIGHT_BASE, RIGHT_SPAN) == (0.4, 0.4, 0.9, 0.1)

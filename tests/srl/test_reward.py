@@ -102,8 +102,19 @@ def test_plain_does_not(engine: Engine) -> None:
 
 def test_no_change_earns_little(engine: Engine) -> None:
     for scored in rewards(engine, "gated", MATCHES_NOTHING, CHANGES_NOTHING):
-        assert scored.value == pytest.approx(0.2)
+        assert scored.value is not None
+        assert 0.15 < scored.value < 0.2
         assert scored.verdict in (Verdict.NO_MATCH, Verdict.NO_CHANGE)
+
+
+def test_answers_that_fail_alike_are_ranked_by_similarity(engine: Engine) -> None:
+    """A group without one right answer still has something to teach."""
+    near, far = MATCHES_NOTHING, answer({"rule": {"pattern": "f($$$A)"}, "fix": "g($$$A)"})
+    wrong_near, wrong_far = NEGATED, answer({"rule": {"kind": "none"}, "fix": "1"})
+    for better, worse in ((near, far), (wrong_near, wrong_far)):
+        one, other = (scored.value for scored in rewards(engine, "gated", better, worse))
+        assert one is not None and other is not None
+        assert one > other + 0.02
 
 
 @pytest.mark.parametrize("kind", ["plain", "gated"])

@@ -28,7 +28,7 @@ __all__ = ["INVALID_REWARD", "Kind", "Reward", "Similarity", "gated", "is_right"
 Kind = Literal["plain", "gated"]
 
 INVALID_REWARD: Final = -0.2
-NO_CHANGE_CAP: Final = 0.2
+NO_CHANGE_SPAN: Final = 0.2
 WRONG_BASE: Final = 0.4
 WRONG_SPAN: Final = 0.4
 RIGHT_BASE: Final = 0.9
@@ -68,12 +68,14 @@ def gated(
     general: float | None = None,
     generality: float = GENERALITY,
 ) -> Reward:
-    """Similarity bounded by what the action does (docs/reference/rewards.md).
+    """Similarity scaled by what the action does (docs/reference/rewards.md).
 
-    Same effect → 0.9 + 0.1·R; no change → at most 0.2; another effect → at most
-    0.4 + 0.4·(similarity of the two changes); invalid → -0.2. An action that is lossy,
-    degenerate or breaks the syntax never counts as having the same effect. Where code
-    elsewhere is known, the same effect there too earns all of it (`elsewhere.paid`).
+    Same effect → 0.9 + 0.1·R; no change → 0.2·R; another effect →
+    (0.4 + 0.4·(similarity of the two changes))·R; invalid → -0.2. The bounds scale R
+    rather than cut it: where all answers to a prompt fail, the one that is most like the
+    reference still earns most. An action that is lossy, degenerate or breaks the syntax
+    never counts as having the same effect. Where code elsewhere is known, the same effect
+    there too earns all of it (`elsewhere.paid`).
 
     Args:
         outcome: what the engine found for the student's answer.
@@ -91,10 +93,10 @@ def gated(
     post = pre if outcome.post is None else outcome.post
     right = is_right(outcome, pre, wanted)
     if post == pre:
-        effect, value = 0.0, min(r, NO_CHANGE_CAP)
+        effect, value = 0.0, NO_CHANGE_SPAN * r
     else:
         effect = max(change_similarity(pre, post, text) for text in wanted)
-        value = RIGHT_BASE + RIGHT_SPAN * max(r, 0.0) if right else min(r, WRONG_BASE + WRONG_SPAN * effect)
+        value = RIGHT_BASE + RIGHT_SPAN * r if right else (WRONG_BASE + WRONG_SPAN * effect) * r
     parts = _parts(found, effect, gate=value - r)
     if general is not None:
         whole, value = value, paid(value, right, general, generality, WRONG_BASE + WRONG_SPAN)
