@@ -177,7 +177,8 @@ class Paired:
     p_value: float
     """Two-sided, from the clustered standard error (normal)."""
     mde: float
-    """Smallest true difference found with 80 % power at 5 % (two-sided), at this n and spread."""
+    """Smallest true difference found with 80 % power at 5 % (two-sided), at this n and spread;
+    infinite where the spread is not known."""
 
     def to_dict(self) -> dict[str, Any]:
         return {key: _rounded(value) for key, value in asdict(self).items()}
@@ -217,7 +218,8 @@ def paired(
     else:
         low, high = _percentiles(bootstrap_means(differences, groups, seed))
     p_value = 2 * (1 - NormalDist().cdf(abs(mean) / se))
-    mde = (_Z + NormalDist().inv_cdf(0.8)) * se
+    # Differences that are all alike tell nothing of their spread.
+    mde = math.inf if alike else (_Z + NormalDist().inv_cdf(0.8)) * se
     return Paired(mean, low, high, se, len(a), n_groups, p_value, mde)
 
 

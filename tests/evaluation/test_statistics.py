@@ -119,6 +119,7 @@ def test_tost_and_mde() -> None:
     assert not stats.tost(result, 0.03)["not_worse"]
     assert stats.tost(result, 0.10)["equivalent"]
     assert stats.paired(worse, a, range(4000)).mde == pytest.approx(2.8016 * result.se, rel=1e-3)
+    assert stats.paired(a, a, range(4000)).mde == math.inf, "no difference at all tells nothing of the spread"
     with pytest.raises(ValueError, match="positive"):
         stats.tost(result, 0)
 
