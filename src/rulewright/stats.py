@@ -17,6 +17,8 @@ import numpy.typing as npt
 
 N_RESAMPLES: Final = 4000
 _CHUNK_CELLS: Final = 2_000_000
+_NO_SPREAD: Final = 1e-12
+"""A standard error below this is rounding."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -72,8 +74,8 @@ def estimate(
 ) -> Estimate:
     """Mean over tasks with a 95 % interval that respects groups.
 
-    Wilson for independent yes/no values; else a bootstrap over groups. Where all values
-    agree a bootstrap has no width: then Wilson with the groups as its n, for rates.
+    Wilson for independent yes/no values; else a bootstrap over groups. Where all groups
+    have one mean a bootstrap has no width: then Wilson with the groups as its n, for rates.
 
     Args:
         values: one a task.
@@ -88,7 +90,7 @@ def estimate(
     binary = rate and all(value in (0, 1) for value in values)
     if binary and n_groups == n:
         return Estimate(mean, *wilson(sum(values), n), n, n_groups, "wilson")
-    if rate and (min(values) == max(values) or n_groups == 1):
+    if rate and (n_groups == 1 or cluster_se(values, groups) < _NO_SPREAD):
         low, high = wilson(mean * n_groups, n_groups)
         return Estimate(mean, low, high, n, n_groups, "wilson over groups")
     if n_groups == 1:
@@ -206,13 +208,13 @@ def paired(
     mean = float(np.mean(differences))
     se = cluster_se(differences, groups)
     n_groups = len(set(groups))
-    # With one group nothing can be said about its spread.
-    alike = max(differences) == min(differences)
+    # Groups that all have one mean have no spread; with one group nothing can be said of it.
+    alike = se < _NO_SPREAD
     if n_groups == 1 or (alike and not rate):
         bound = 1.0 if rate else math.inf
         return Paired(mean, -bound, bound, math.inf, len(a), n_groups, 1.0, math.inf)
     if alike:
-        # All alike is not certainty: another outcome may be as likely as none in G groups allows.
+        # Alike is not certainty: another outcome may be as likely as none in G groups allows.
         half = wilson(0, n_groups)[1]
         low, high, se = max(-1.0, mean - half), min(1.0, mean + half), half / _Z
     else:

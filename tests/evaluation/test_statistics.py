@@ -55,6 +55,8 @@ def test_estimate_chooses_its_method() -> None:
     alike = stats.estimate([0.0] * 100, ["a", "b"] * 50)
     assert alike.method == "wilson over groups"
     assert alike.high == pytest.approx(stats.wilson(0, 2)[1]), "two groups are two observations"
+    halves = stats.estimate([0.0, 1.0] * 2, list("aabb"))
+    assert (halves.method, halves.low) == ("wilson over groups", pytest.approx(stats.wilson(1, 2)[0]))
     assert math.isnan(stats.estimate([], []).value)
     assert stats.estimate([3.0, 5.0], ["a", "a"], rate=False).low is None
 
@@ -122,6 +124,13 @@ def test_tost_and_mde() -> None:
     assert stats.paired(a, a, range(4000)).mde == math.inf, "no difference at all tells nothing of the spread"
     with pytest.raises(ValueError, match="positive"):
         stats.tost(result, 0)
+
+
+def test_groups_that_all_gain_and_lose_as_much_are_not_certain() -> None:
+    result = stats.paired([0, 1, 0, 1], [1, 0, 1, 0], list("aabb"))
+    assert result.difference == 0
+    assert (result.low, result.high) == pytest.approx((-stats.wilson(0, 2)[1], stats.wilson(0, 2)[1]))
+    assert result.p_value == 1 and result.mde == math.inf
 
 
 def test_one_group_says_nothing() -> None:
