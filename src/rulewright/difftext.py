@@ -77,8 +77,9 @@ def changed(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int, int,
     a, b = 0, 0
     for a_end, b_end in [*_anchors(*inner), (len(inner[0]), len(inner[1]))]:
         # Between two anchors: over a whole file of a thousand like lines the search takes seconds.
-        matcher = difflib.SequenceMatcher(None, inner[0][a:a_end], inner[1][b:b_end], autojunk=False)
-        for name, a0, a1, b0, b1 in matcher.get_opcodes() if (a, b) != (a_end, b_end) else ():
+        between = inner[0][a:a_end], inner[1][b:b_end]
+        matcher = difflib.SequenceMatcher(None, *between, autojunk=False) if ne(*between) else None
+        for name, a0, a1, b0, b1 in matcher.get_opcodes() if matcher is not None else ():
             if name != "equal":
                 found.append((a0 + a + lead, a1 + a + lead, b0 + b + lead, b1 + b + lead))
         a, b = a_end + 1, b_end + 1
