@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -188,3 +189,92 @@ def test_a_file_that_ast_grep_does_not_take_is_named_once_with_its_reason(here: 
     assert walk.find([Path()], documents(PYTHON)).ignored == 0
     named = walk.find([Path("big.PY"), Path("a")], documents(PYTHON), strict=True).named
     assert named == [(Path("big.PY"), "ast-grep takes no `.PY` for python")]
+
+
+TREE = {
+    "x.py": "old(1)\n", "plain.py": "fresh(1)\n", "empty.py": "", ".hidden.py": "old(1)\n",
+    "made/m.py": "old(1)\n", "made/.m.py": "old(1)\n", "deep/.n.py": "old(1)\n", "deep/a: b.py": "old(1)\n",
+    ".d/x.py": "old(1)\n", ".d/.y.py": "old(1)\n", ".d/e/.z.py": "old(1)\n", "UPPER.PY": "old(1)\n",
+    ".open/o.py": "old(1)\n", "line\nbreak.py": "old(1)\n", "page.html": "<script>old(1)</script>\n",
+    "y.js": "old(1)\n", "z.go": "old(1)\n", "deep/note.txt": "old(1)\n", ".ignore": "made/\n!.open/\n",
+}  # fmt: skip
+JAVASCRIPT = PYTHON.replace("Python", "JavaScript")
+
+
+@pytest.mark.parametrize(
+    "roots", [["."], ["deep", "."], [".d"], [".d", "x.py", ".open"], ["y.js", "z.go", "x.py"]]
+)
+@pytest.mark.parametrize(
+    "text", [PYTHON, GO, JAVASCRIPT, f"{PYTHON}---\n{GO}", PYTHON + "ignores: ['deep/**']\n"]
+)
+@pytest.mark.parametrize("without", [(), (".open/o.py",), ("page.html", ".d/x.py")])
+def test_a_walk_that_parses_nothing_is_the_same_walk(
+    here: Path, roots: list[str], text: str, without: tuple[str, ...]
+) -> None:
+    for name, content in TREE.items():
+        if name not in without:
+            put(here, name, text=content)
+    (here / "deep" / "link.py").symlink_to("../x.py")
+    (here / "latin.py").write_bytes(b"old('\xe4')\n")
+    (here / os.fsdecode(b"deep/n\xe4me.py")).write_text("old(1)\n")
+    rules = documents(*text.split("---\n"))
+    paths = [Path(root) for root in roots]
+    try:
+        scanned = walk.find(paths, rules)
+    except UsageError:
+        with pytest.raises(UsageError):
+            walk.find(paths, rules, judged=True)
+        return
+    judged = walk.find(paths, rules, judged=True)
+    assert {one.path for one in scanned.files if one.may_match} <= {
+        one.path for one in judged.files if one.may_match
+    }
+    assert not {one.path.name for one in judged.files if one.may_match} & {"plain.py"}
+    for one in (scanned, judged):
+        one.files = [dataclasses.replace(file, may_match=True) for file in one.files]
+        one.named.sort()
+    assert judged == scanned
+
+
+def test_words_tell_where_files_are_judged_anyway(here: Path) -> None:
+    put(here, "a/x.py")
+    put(here, "a/y.py", text="older = old\n")
+    put(here, "a/z.py", text="fresh(1)\n")
+    for judged in (False, True):
+        found = walk.find([Path("a")], documents(PYTHON), judged=judged)
+        assert [one.may_match for one in found.files] == [True, judged, False]
+
+
+def test_words_that_are_common_and_seldom_match_leave_it_to_the_scan(here: Path) -> None:
+    put(here, *(f"a/{n}.py" for n in range(60)), text="older = old\n")
+    put(here, "a/x.py")
+    found = walk.find([Path("a")], documents(PYTHON), judged=True)
+    assert [str(one.path) for one in found.files if one.may_match] == ["a/x.py"]
+    put(here, *(f"a/{n}.py" for n in range(40)), text="old(1)\n")
+    found = walk.find([Path("a")], documents(PYTHON), judged=True)
+    assert all(one.may_match for one in found.files)
+
+
+@pytest.mark.parametrize("key", ["languageGlobs: {python: ['*.pyx']}", "ruleDirs: []", "ruleDirs: ["])
+def test_a_project_may_give_files_another_language(here: Path, key: str) -> None:
+    put(here, "sgconfig.yml", text=f"{key}\n")
+    put(here, "a/x.pyx", "a/y.py")
+    put(here, "a/z.py", text="fresh(1)\n")
+    try:
+        scanned = walk.find([Path("a")], documents(PYTHON))
+    except RulewrightError as error:
+        with pytest.raises(RulewrightError, match="cannot walk here"):
+            walk.find([Path("a")], documents(PYTHON), judged=True)
+        assert "cannot walk here" in error.message
+    else:
+        assert walk.find([Path("a")], documents(PYTHON), judged=True) == scanned
+
+
+def test_code_within_another_language_is_named(here: Path) -> None:
+    put(here, "page.html", text="<script>old(1)</script>\n")
+    put(here, "other.html", text="<script>fresh(1)</script>\n")
+    put(here, "y.js")
+    for judged in (False, True):
+        found = walk.find([Path()], documents(JAVASCRIPT), judged=judged)
+        assert taken(found) == {"y.js": (0,)}
+        assert found.named == [(Path("page.html"), "code within another language")]

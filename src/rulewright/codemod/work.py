@@ -157,7 +157,8 @@ def work_on(paths: Sequence[Path], documents: Sequence[Document], how: How) -> W
         raise UsageError("no files to apply the rule to", "name files or folders")
     check(documents)
     cli.check_version(how.allow_other_version)
-    walk = find(paths, documents, how.exact, how.base)
+    together = how.exact and len(documents) > 1
+    walk = find(paths, documents, how.exact, how.base, judged=not together)
     work = Work(tuple(documents), walk)
     work.done = [JudgedFile(found, NOTHING, how.accepted) for found in walk.files if not found.may_match]
     work.done += _judged([found for found in walk.files if found.may_match], work, how)

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from rulewright import yaml12
 from rulewright.actions.rule_file import Document
 from rulewright.actions.rule_text import AST_GREP_NAMES
-from rulewright.engine import cli
+from rulewright.engine import cli, literals
 from rulewright.errors import RulewrightError, UsageError, why
 from rulewright.languages import EXTENSIONS, Language, language_of_path
 
@@ -37,6 +39,17 @@ ROOTS: Final[dict[Language, str]] = {
 
 NO_WALK: Final = "ast-grep cannot walk here"
 NO_NAME: Final = "a name that is not UTF-8 text"
+
+HOSTS: Final = frozenset({".html", ".htm", ".xhtml"})
+"""Files that may hold code of the languages `EMBEDDED`."""
+EMBEDDED: Final[frozenset[Language]] = frozenset({"javascript", "typescript", "tsx"})
+MAX_BYTES: Final = 3_000_000
+MAX_LINES: Final = 200_000
+"""ast-grep passes over files of more bytes and of more lines."""
+SAMPLE: Final = 32
+"""Files by which it is told how many of those that hold a rule's words match."""
+COMMON: Final = 0.25
+"""Share of files from which words, or matches, are common."""
 
 _REASONS: Final = {
     "invalidUtf8": "not UTF-8 text",
@@ -94,7 +107,11 @@ class Walk:
 
 
 def find(
-    paths: Sequence[Path], documents: Sequence[Document], strict: bool = False, base: Path | None = None
+    paths: Sequence[Path],
+    documents: Sequence[Document],
+    strict: bool = False,
+    base: Path | None = None,
+    judged: bool = False,
 ) -> Walk:
     """Walk as `ast-grep scan` does with these rules, those with `severity: off` left out.
 
@@ -104,6 +121,7 @@ def find(
         strict: a file that is named is taken only if ast-grep takes it; else one of an
             unknown language is taken for that of the first rule, and C for C++ and back.
         base: the folder of the rule file, from which its globs are read; `None`: it has none.
+        judged: whatever may match is judged anyway, so that it need not be parsed to tell whether it does.
 
     Raises:
         UsageError: a path is not there, or no file of the rules' languages is named.
@@ -122,7 +140,7 @@ def find(
         return Walk()
     walk = Walk()
     try:
-        listed = _listed(paths, documents, active, walk, base)
+        listed = _listed(paths, documents, active, walk, base, judged)
     except (cli.Crash, cli.Slow) as error:
         raise RulewrightError(f"{error}, and whatever the rule", cli.REINSTALL) from error
     if not strict:
@@ -150,16 +168,21 @@ def find(
 
 
 def _listed(
-    paths: Sequence[Path], documents: Sequence[Document], active: Sequence[int], walk: Walk, base: Path | None
+    paths: Sequence[Path],
+    documents: Sequence[Document],
+    active: Sequence[int],
+    walk: Walk,
+    base: Path | None,
+    judged: bool,
 ) -> dict[Path, WalkedFile]:
     """Every file of the rules' languages that ast-grep lists, with the rules that are for it."""
     languages = {documents[number].action.language for number in active}
-    seen, exact = _seen(paths, documents, active)
+    seen, exact = _seen(paths, documents, active, judged)
     within = {number: _within(paths, documents[number], base) for number in active}
     listed: dict[Path, WalkedFile] = {}
     for path, language in seen.files.items():
         # ast-grep tells a name that is not UTF-8 with other characters: `_count_unlisted` names it.
-        if language in languages and not ("\ufffd" in str(path) and not path.exists()):
+        if language in languages and not _garbled(path):
             mine = tuple(
                 number
                 for number in active
@@ -167,17 +190,127 @@ def _listed(
             )
             listed[path] = WalkedFile(path, language, mine, not exact or path in seen.matched)
     walk.named += [(path, _REASONS[why]) for path, why in sorted(seen.skipped.items()) if why in _REASONS]
+    walk.named += [(path, "code within another language") for path in sorted(seen.hosts & seen.matched)]
     return listed
 
 
-def _seen(paths: Sequence[Path], documents: Sequence[Document], active: Sequence[int]) -> tuple[_Seen, bool]:
+def _seen(
+    paths: Sequence[Path], documents: Sequence[Document], active: Sequence[int], judged: bool
+) -> tuple[_Seen, bool]:
     """The walk with the rules themselves, without their globs; and whether its matches can be relied on."""
-    rules = [documents[number].action for number in active]
+    rules = [(documents[number].action.language, documents[number].action.rules[0]) for number in active]
     try:
-        return _scan(paths, [(one.language, one.rules[0]) for one in rules]), True
+        return (judged and _by_words(paths, rules)) or _scan(paths, rules), True
     except (cli.Crash, cli.Slow):
         # A rule breaks ast-grep down: list the files, and let the engine say it file by file.
-        return _scan(paths, [(one.language, {"rule": ANY}) for one in rules]), False
+        return _scan(paths, [(language, {"rule": ANY}) for language, _ in rules]), False
+
+
+def _by_words(paths: Sequence[Path], rules: Sequence[tuple[Language, Mapping[str, Any]]]) -> _Seen | None:
+    """The walk, and the files that hold what a rule needs; `None` where only a scan can tell.
+
+    To parse a file costs a hundred times what it costs to look for some words in it, and a file that is
+    judged is parsed anyway. Where a rule matches in few of the files that hold its words, a scan costs less.
+    """
+    wanted: dict[Language, list[literals.Needs]] = {}
+    for language, rule in rules:
+        wanted.setdefault(language, []).append(literals.needs(rule["rule"], language))
+    seen = _unread(paths, wanted.keys())
+    if seen is None:
+        return None
+    for path in sorted([*seen.files, *seen.hosts]):
+        data, why = _content(path)
+        if path in seen.hosts:
+            needed = [one for language in EMBEDDED & wanted.keys() for one in wanted[language]]
+            if any(literals.may_match(data, one) for one in needed):
+                return None
+        elif why:
+            seen.skipped[path] = why
+            del seen.files[path]
+        elif any(literals.may_match(data, one) for one in wanted[seen.files[path]]):
+            seen.matched.add(path)
+    seen.hosts.clear()
+    if len(seen.matched) > max(SAMPLE, COMMON * len(seen.files)):
+        some = sorted(seen.matched)[:: len(seen.matched) // SAMPLE]
+        if len(_scan(some, rules).matched) < COMMON * len(some):
+            return None
+    return seen
+
+
+def _content(path: Path) -> tuple[bytes, str]:
+    """What a file holds, and why ast-grep passes over it, in its words; empty where it does not."""
+    try:
+        data = path.read_bytes()
+        data.decode("utf-8")
+    except OSError:
+        return b"", "ioError"
+    except UnicodeDecodeError:
+        return b"", "invalidUtf8"
+    too_large = len(data) > MAX_BYTES and data.count(b"\n") > MAX_LINES
+    return data, "fileTooLarge" if too_large else "" if data else "emptyFile"
+
+
+def _unread(paths: Sequence[Path], languages: Collection[Language]) -> _Seen | None:
+    """The files of some languages that a scan would read, none of them read; `None`: that cannot be told.
+
+    `run` names every file before it finds that no language has such a kind, and goes on to the next.
+    """
+    words = ["run", "--kind", "no_such_kind", "--inspect", "entity", "--color", "never"]
+    told, _ = _run(words, paths)
+    if _has_own_languages(told):
+        return None
+    shown = dict(_entities(told))
+    if any(facts.get("skipped") != "error" for facts in shown.values()):
+        return None
+    listed = {path for path in shown if EXTENSIONS.get(path.suffix) in languages}
+    # A hidden file in a folder that is walked: `scan` takes it by its suffix, `run` does not.
+    every = {path for path, _ in _entities(_run([*words, "--no-ignore", "hidden"], paths)[0])}
+    for path in every - listed:
+        if not path.name.startswith(".") or EXTENSIONS.get(path.suffix) not in languages:
+            continue
+        above = _hidden_above(path, paths)
+        if above is not None:
+            if any(above in one.parents for one in listed) or not any(
+                above in one.parents and _hidden_above(one, [above]) is None for one in every - {path}
+            ):
+                return None
+            continue
+        listed.add(path)
+    hosts = {path for path in shown if path.suffix in HOSTS} if EMBEDDED & set(languages) else set()
+    named = sorted(path for path in listed if not _garbled(path))
+    return _Seen({path: EXTENSIONS[path.suffix] for path in named}, {}, set(), hosts)
+
+
+def _garbled(path: Path) -> bool:
+    """Whether a name that ast-grep told is not the file's: that one is no UTF-8."""
+    return "\ufffd" in str(path) and not path.exists()
+
+
+def _hidden_above(path: Path, roots: Iterable[Path]) -> Path | None:
+    """The first hidden folder between a path that is walked and a file below it."""
+    for root in roots:
+        if root in path.parents:
+            for number, part in enumerate(path.relative_to(root).parts[:-1], 1):
+                if part.startswith("."):
+                    return Path(root, *path.relative_to(root).parts[:number])
+    return None
+
+
+def _has_own_languages(told: bytes) -> bool:
+    """Whether the project here may give files another language than their suffix does."""
+    found = _PROJECT.search(told)
+    if found is None:
+        return False
+    try:
+        text = Path(os.fsdecode(found[1]), "sgconfig.yml").read_text(encoding="utf-8")
+        config = yaml12.load(text)
+    except (OSError, UnicodeDecodeError, yaml12.YamlError):
+        return True
+    return not isinstance(config, dict) or not _OF_LANGUAGES.isdisjoint(config)
+
+
+_PROJECT: Final = re.compile(rb"^sg: summary\|project: isProject=true,projectDir=(.*)$", re.M)
+_OF_LANGUAGES: Final = frozenset({"customLanguages", "languageGlobs", "languageInjections"})
 
 
 def refused_globs(document: Document) -> str:
@@ -236,6 +369,8 @@ class _Seen:
     files: dict[Path, Language]
     skipped: dict[Path, str]
     matched: set[Path]
+    hosts: set[Path]
+    """Files of another language that hold code of ours (JavaScript in HTML)."""
 
 
 def _scan(
@@ -246,26 +381,33 @@ def _scan(
         json.dumps({"id": f"walk-{number}", "language": language, **rule}, ensure_ascii=False)
         for number, (language, rule) in enumerate(rules)
     ]
+    options = ["--inspect", "entity", "--files-with-matches", "--color", "never"]
+    # In a folder of its own: globs are read from there for what lies in it.
     with tempfile.TemporaryDirectory(prefix="rulewright-") as name:
-        rule_file, output, errors = (Path(name) / part for part in ("rules.yml", "out", "err"))
+        rule_file = Path(name, "rules.yml")
         rule_file.write_text("\n---\n".join(texts), encoding="utf-8")
-        options = ["--inspect", "entity", "--files-with-matches", "--color", "never"]
-        given = [str(path) if not str(path).startswith("-") else f"./{path}" for path in paths]
-        words = ["scan", "--rule", str(rule_file), *options, *given]
-        environment = {**cli.ENVIRONMENT, **{k: os.environ[k] for k in _OF_GIT if k in os.environ}}
-        with (
-            output.open("wb") as out,
-            errors.open("wb") as err,
-            cli.start(*words, stdout=out, stderr=err, env=environment, cwd=folder) as running,
-        ):
-            try:
-                code = running.wait(WALL_SECONDS)
-            except subprocess.TimeoutExpired as error:
-                running.kill()
-                raise cli.Slow(f"ast-grep took more than {WALL_SECONDS} s to walk") from error
-        told = errors.read_bytes()
+        return _read(*_run(["scan", "--rule", str(rule_file), *options], paths, folder))
+
+
+def _run(words: Sequence[str], paths: Sequence[Path], folder: Path | None = None) -> tuple[bytes, bytes]:
+    """Run ast-grep where the person stands; what it tells on the way, and what it puts out."""
+    given = [str(path) if not str(path).startswith("-") else f"./{path}" for path in paths]
+    environment = {**cli.ENVIRONMENT, **{k: os.environ[k] for k in _OF_GIT if k in os.environ}}
+    with (
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as err,
+        cli.start(*words, *given, stdout=out, stderr=err, env=environment, cwd=folder) as running,
+    ):
+        try:
+            code = running.wait(WALL_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            running.kill()
+            raise cli.Slow(f"ast-grep took more than {WALL_SECONDS} s to walk") from error
+        err.seek(0)
+        out.seek(0)
+        told = err.read()
         _check(code, told)
-        return _read(told, output.read_bytes())
+        return told, out.read()
 
 
 # Where git's own list of ignored files may lie.
@@ -285,21 +427,27 @@ def _check(code: int, told: bytes) -> None:
 
 
 def _read(told: bytes, matches: bytes) -> _Seen:
-    seen = _Seen({}, {}, {Path(os.fsdecode(line)) for line in matches.splitlines() if line})
-    mark = b"sg: entity|file|"
-    for line in told.splitlines():
-        if not line.startswith(mark):
-            continue
-        name, colon, what = line[len(mark) :].rpartition(b": ")
-        if not colon:
-            continue
-        path = Path(os.fsdecode(name))
-        facts = dict(part.partition("=")[::2] for part in what.decode("utf-8", "replace").split(","))
+    seen = _Seen({}, {}, {Path(os.fsdecode(line)) for line in matches.splitlines() if line}, set())
+    first: dict[Path, str] = {}
+    for path, facts in _entities(told):
+        name = facts.get("language", "").lower()
         if "skipped" in facts:
             seen.skipped[path] = facts["skipped"]
-        elif language := AST_GREP_NAMES.get(facts.get("language", "").lower()):
+        elif first.setdefault(path, name) != name:
+            seen.hosts.add(path)
+        elif language := AST_GREP_NAMES.get(name):
             seen.files[path] = language
     return seen
+
+
+def _entities(told: bytes) -> Iterator[tuple[Path, dict[str, str]]]:
+    """The files that ast-grep names as it goes, and what it says of each."""
+    mark = b"sg: entity|file|"
+    for line in told.splitlines():
+        name, colon, what = line[len(mark) :].rpartition(b": ")
+        if line.startswith(mark) and colon:
+            facts = what.decode("utf-8", "replace").split(",")
+            yield Path(os.fsdecode(name)), dict(part.partition("=")[::2] for part in facts)
 
 
 _TWINS: Final = frozenset({"c", "cpp"})
