@@ -1,12 +1,14 @@
-"""`apply` and `edit --like` over a whole folder, beside `ast-grep scan` of the same rule on the same files.
+"""`apply` and `edit --like` over a whole folder, beside `ast-grep scan -U` of the same rule.
 
-    python benchmarks/bench_apply.py [FOLDER] [--rounds 5]
+    python benchmarks/bench_apply.py [FOLDER] [--language typescript] [--rounds 5]
 
-FOLDER is Python code; by default the running Python's standard library. Two rules: one whose call is in few
-files and one whose call is in a tenth of them. Nothing is written. Each round runs the commands one after the
-other; printed are medians of the rounds, with the smallest and the largest: processor seconds (user and
-system, all processes), and the peak of memory (proportional set size, summed over the processes, looked at
-every 50 ms), each also as a ratio to the scan of that round.
+FOLDER is code; by default the running Python's standard library. Three rules that rename a call: one in few
+files, one in about a tenth of them, and the one that is in most. Each round runs the commands one after the
+other, each on a fresh copy of the folder (`edit --like` writes nothing). Printed are medians of the rounds,
+with the smallest and the largest: processor seconds (user and system, all processes), and two peaks of memory
+summed over the processes, looked at every 50 ms: the proportional set size, in which a page that two
+processes share counts once, and the resident set size, in which it counts twice. Each also as a ratio to the
+scan of that round.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from ast_grep_py import SgRoot
 
 from rulewright import console
 from rulewright.engine import cli
+from rulewright.languages import Language, language_of_path, suffix_of
 
 LOOK_EVERY_S: Final = 0.05
 FEW: Final = (2, 5)
@@ -38,44 +41,64 @@ WIDE: Final = 0.1
 """Share of the files that a wide call is in, about."""
 
 
+Cost = tuple[float, float, float]
+"""Processor seconds of a command, and its peaks of memory in MB: PSS, RSS."""
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--language", choices=["python", "typescript", "javascript"], default="python")
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
+    runs: dict[str, list[Cost]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         folder = given.folder or library(Path(scratch, "library"))
-        files = sorted(folder.rglob("*.py"))
-        where = counted(files)
-        rare = min(name for name, n in where.items() if FEW[0] <= n <= FEW[1])
-        wide = min(where, key=lambda name: (abs(where[name] - len(files) * WIDE), name))
-        commands: dict[str, list[str]] = {}
-        for sort, name in (("rare", rare), ("wide", wide)):
-            rule, old, new = (Path(scratch, f"{sort}{end}") for end in (".yml", "_old.py", "_new.py"))
-            rule.write_text(f"id: r\nlanguage: Python\nrule:\n  pattern: {name}($$$A)\nfix: {name}_($$$A)\n")
-            old.write_text(f"{name}(x, 1)\n")
-            new.write_text(f"{name}_(x, 1)\n")
-            rulewright = [sys.executable, "-m", "rulewright"]
-            commands |= {
-                f"ast-grep scan, {sort}": [cli.binary(), "scan", "--rule", str(rule), "--json=stream"],
-                f"apply, {sort}": [*rulewright, "apply", str(rule), "--json"],
-                f"edit --like, {sort}": [*rulewright, "edit", "--like", str(old), str(new)],
-            }
-        runs: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
+        files = [
+            path
+            for path in sorted(folder.rglob("*"))
+            if path.is_file() and language_of_path(path) == given.language
+        ]
+        where = counted(files, given.language)
+        names = {
+            "rare": min(name for name, n in where.items() if FEW[0] <= n <= FEW[1]),
+            "wide": min(where, key=lambda name: (abs(where[name] - len(files) * WIDE), name)),
+            "common": max(where, key=lambda name: (where[name], name)),
+        }
         for _ in range(given.rounds):
-            for name, argv in commands.items():
-                runs[name].append(cost([*argv, str(folder)]))
+            for sort, name in names.items():
+                for command, argv in commands(Path(scratch), sort, name, given.language).items():
+                    copy = Path(shutil.copytree(folder, Path(scratch, "copy"), symlinks=True))
+                    runs.setdefault(f"{command}, {sort}", []).append(cost([*argv, str(copy)]))
+                    shutil.rmtree(copy)
     rows = []
     for name, costs in runs.items():
-        beside = runs[f"ast-grep scan, {name.rsplit(' ', 1)[1]}"]
+        beside = runs[f"ast-grep scan -U, {name.rsplit(' ', 1)[1]}"]
         ratios = [tuple(map(truediv, ours, theirs)) for ours, theirs in zip(costs, beside, strict=True)]
         figures = (*zip(*costs, strict=True), *zip(*ratios, strict=True))
         rows.append((name, *map(spread, figures)))
-    console.emit(f"{len(files):,} files; rare: {rare} in {where[rare]}, wide: {wide} in {where[wide]}")
-    console.emit(console.table(("command", "CPU s", "peak MB", "CPU ratio", "memory ratio"), rows))
+    called = ", ".join(f"{sort}: {name} in {where[name]}" for sort, name in names.items())
+    console.emit(f"{len(files):,} files; {called}")
+    heads = ("command", "CPU s", "PSS MB", "RSS MB", "CPU ratio", "PSS ratio", "RSS ratio")
+    console.emit(console.table(heads, rows))
     return 0
+
+
+def commands(scratch: Path, sort: str, name: str, language: Language) -> dict[str, list[str]]:
+    """The command lines that rename a call, without the folder."""
+    suffix = suffix_of(language)
+    rule, old, new = (scratch / f"{sort}{end}" for end in (".yml", f"_old{suffix}", f"_new{suffix}"))
+    rule.write_text(f"id: r\nlanguage: {language}\nrule:\n  pattern: {name}($$$A)\nfix: {name}_($$$A)\n")
+    old.write_text(f"{name}(x, 1)\n")
+    new.write_text(f"{name}_(x, 1)\n")
+    rulewright = [sys.executable, "-m", "rulewright"]
+    return {
+        "ast-grep scan -U": [cli.binary(), "scan", "--rule", str(rule), "-U"],
+        "apply --write": [*rulewright, "apply", str(rule), "--write", "--json"],
+        "edit --like": [*rulewright, "edit", "--like", str(old), str(new)],
+    }
 
 
 def library(copy: Path) -> Path:
@@ -84,49 +107,53 @@ def library(copy: Path) -> Path:
     return Path(shutil.copytree(sysconfig.get_paths()["stdlib"], copy, ignore=ignored))
 
 
-def counted(files: list[Path]) -> Counter[str]:
+def counted(files: list[Path], language: Language) -> Counter[str]:
     """In how many of the files each plain name is called."""
+    kind = "call" if language == "python" else "call_expression"
     found: Counter[str] = Counter()
     for path in files:
-        calls = SgRoot(path.read_bytes().decode("utf-8", "replace"), "python").root().find_all(kind="call")
+        calls = SgRoot(path.read_bytes().decode("utf-8", "replace"), language).root().find_all(kind=kind)
         functions = {call.field("function") for call in calls}
         found.update({f.text() for f in functions if f is not None and f.kind() == "identifier"})
     return found
 
 
-def cost(argv: list[str]) -> tuple[float, float]:
-    """Run a command to its end: its processor seconds, and its peak of memory in MB.
+def cost(argv: list[str]) -> Cost:
+    """Run a command to its end.
 
     Raises:
         RuntimeError: it could not do its work (an exit code above 1).
     """
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    peak = 0
+    pss = rss = 0
     with (
         tempfile.TemporaryFile() as words,
         subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=words) as running,
     ):
         process = psutil.Process(running.pid)
         while running.poll() is None:
-            peak = max(peak, held(process))
+            held_pss, held_rss = held(process)
+            pss, rss = max(pss, held_pss), max(rss, held_rss)
             time.sleep(LOOK_EVERY_S)
         words.seek(0)
         said = words.read()
     if running.returncode > 1:
         raise RuntimeError(f"{argv}: {said.decode()[-500:]}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, peak / 1e6
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, pss / 1e6, rss / 1e6
 
 
-def held(process: psutil.Process) -> int:
-    """Bytes of memory that a process and those below it hold now; 0 where one of them just ended."""
-    total = 0
+def held(process: psutil.Process) -> tuple[int, int]:
+    """Bytes of memory that a process and those below it hold now, PSS and RSS; 0 where one just ended."""
+    pss = rss = 0
     try:
         for one in (process, *process.children(recursive=True)):
-            total += one.memory_full_info().pss
+            memory = one.memory_full_info()
+            pss += memory.pss
+            rss += memory.rss
     except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return 0
-    return total
+        return 0, 0
+    return pss, rss
 
 
 def spread(values: tuple[float, ...]) -> str:
