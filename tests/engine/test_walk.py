@@ -60,15 +60,45 @@ def test_a_file_says_whether_a_rule_may_match_in_it(here: Path) -> None:
 
 
 def test_a_file_that_is_named_is_taken_whatever_it_is_called(here: Path) -> None:
-    put(here, "script", "note.txt", "code.h", "code.c")
-    names = [Path("script"), Path("note.txt")]
-    assert taken(walk.find(names, documents(PYTHON, GO))) == {"note.txt": (0,), "script": (0,)}
+    put(here, "script", "code.h", "code.c")
+    assert taken(walk.find([Path("script")], documents(PYTHON, GO))) == {"script": (0,)}
     with pytest.raises(UsageError, match="script"):
-        walk.find(names, documents(PYTHON), strict=True)
+        walk.find([Path("script")], documents(PYTHON), strict=True)
     assert taken(walk.find([Path("code.c")], documents(CPP))) == {"code.c": (0,)}
     scoped = documents(PYTHON + 'files: ["a/**"]\n')
     with pytest.raises(UsageError):
         walk.find([Path("script")], scoped)
+
+
+def test_of_a_list_of_files_only_source_is_taken_and_scripts_by_their_first_line(here: Path) -> None:
+    others = ["README.md", "style.css", "Makefile", "note.txt"]
+    put(here, "x.py", *others)
+    put(here, "tool", text="#!/usr/bin/env -S python3.12 -u\nold(1)\n")
+    put(here, "serve", text="#!/usr/bin/node\nold(1)\n")
+    found = walk.find([Path(name) for name in ["x.py", "tool", "serve", *others]], documents(GO, PYTHON))
+    assert taken(found) == {"tool": (1,), "x.py": (1,)}
+    why = "is of no language that we know, the rule is for go and python"
+    assert dict(found.named) == {Path(name): why for name in ["serve", *others]}
+    with pytest.raises(UsageError, match=r"README\.md: is of no language that we know"):
+        walk.find([Path("README.md")], documents(PYTHON))
+
+
+SCRIPT = "id: s\nlanguage: JavaScript\nrule: {pattern: old($A)}\nfix: new($A)\n"
+PAGE = "<html><body><p>{old(1)}</p>\n<script>\nold(1);\n</script></body></html>\n"
+
+
+@pytest.mark.parametrize("paths", [["a"], ["a/page.html"], ["a/page.html", "a/x.js"]])
+def test_code_inside_another_language_is_named_and_never_read_as_the_whole_file(
+    here: Path, paths: list[str]
+) -> None:
+    put(here, "a/page.html", text=PAGE)
+    put(here, "a/none.html", text="<html><body><p>{old(1)}</p></body></html>\n")
+    put(here, "a/x.js")
+    found = walk.find([Path(path) for path in paths], documents(SCRIPT))
+    assert taken(found) == ({"a/x.js": (0,)} if paths != ["a/page.html"] else {})
+    assert found.named == [
+        (Path("a/page.html"), "code within another language")
+    ]  # fmt: skip
 
 
 def test_an_empty_file_is_not_taken(here: Path) -> None:

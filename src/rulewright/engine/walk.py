@@ -118,8 +118,8 @@ def find(
     Args:
         paths: files and folders, as a person names them.
         documents: rules that ast-grep accepts.
-        strict: a file that is named is taken only if ast-grep takes it; else one of an
-            unknown language is taken for that of the first rule, and C for C++ and back.
+        strict: a file that is named is taken only if ast-grep takes it; else a script is taken by its
+            first line or, named alone, for the first rule's language, and C for C++ and back.
         base: the folder of the rule file, from which its globs are read; `None`: it has none.
         judged: whatever may match is judged anyway, so that it need not be parsed to tell whether it does.
 
@@ -459,19 +459,44 @@ def _take_named(
     active: Sequence[int],
     listed: dict[Path, WalkedFile],
 ) -> None:
-    """Take files that a person named though ast-grep sees no language, or C for C++, in them."""
+    """Take files that a person named though ast-grep does not: scripts by their first line, C for C++.
+
+    A file without a suffix is taken for the first rule's language where nothing else is named; any other
+    of an unknown language is not: in a list of changed files are texts and style sheets, too.
+    """
     languages = list(dict.fromkeys(documents[number].action.language for number in active))
     for path in paths:
         own = language_of_path(path)
         if path in listed or not path.is_file():
             continue
+        chosen: Language | None
         if own == "other":
-            chosen: Language | None = languages[0]
+            chosen = _interpreted(path, languages)
+            if chosen is None and not path.suffix and len(paths) == 1:
+                chosen = languages[0]
         else:
             chosen = next((one for one in languages if one == own or {one, own} == _TWINS), None)
         numbers = [n for n in active if documents[n].action.language == chosen and not documents[n].scoped]
         if chosen is not None and numbers and path.stat().st_size:
             listed[path] = WalkedFile(path, chosen, tuple(numbers))
+
+
+_INTERPRETERS: Final[dict[str, tuple[Language, ...]]] = {
+    "python": ("python",), "ruby": ("ruby",), "php": ("php",), "kotlin": ("kotlin",),
+    "node": ("javascript",), "deno": ("typescript", "javascript"), "bun": ("typescript", "javascript"),
+}  # fmt: skip
+
+
+def _interpreted(path: Path, languages: Sequence[Language]) -> Language | None:
+    """The language among these whose interpreter the first line of a script names."""
+    try:
+        with path.open("rb") as stream:
+            first = stream.readline(200).decode("utf-8", "replace")
+    except OSError:
+        return None
+    words = re.split(r"[\s/]+", first.removeprefix("#!")) if first.startswith("#!") else []
+    known = [one for word in words for one in _INTERPRETERS.get(word.rstrip("0123456789."), ())]
+    return next((one for one in known if one in languages), None)
 
 
 def _check_languages(
@@ -486,7 +511,8 @@ def _check_languages(
             continue
         own = language_of_path(path)
         if own not in languages:
-            walk.named.append((path, f"is {own}, the rule is for {' and '.join(sorted(languages))}"))
+            what = own if own != "other" else "of no language that we know"
+            walk.named.append((path, f"is {what}, the rule is for {' and '.join(sorted(languages))}"))
         elif path.suffix not in EXTENSIONS:
             walk.named.append((path, f"ast-grep takes no `{path.suffix}` for {own}"))
     if not walk.files and not walk.out_of_scope and others and all(path.is_file() for path in paths):
