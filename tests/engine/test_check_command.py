@@ -46,6 +46,8 @@ def test_a_good_rule_has_no_findings(check: Any) -> None:
 
 CASES = [
     ("refused", rule("r", {"kind": "calll"}), "did you mean `call`"),
+    ("refused", rule("r", {"kind": "call_expression"}), "did you mean `call`?"),
+    ("refused", rule("r", {"kind": "import_declaration"}), "or `import_statement`"),
     ("refused", rule("r", {"pattern": "f($A)", "inside": {"kind": "module", "field": "bdy"}}), "field `bdy`"),
     ("refused", rule("r", {"regex": "x"}), "kind"),
     ("refused", rule("r", {"pattern": "f($A)"}, fix="$B"), "undefined variable `$B`"),

@@ -80,10 +80,16 @@ def _improved(reason: str, config: Mapping[str, Any], language: Language) -> str
 
 def _near_kind(kind: str, language: Language) -> str:
     known = kinds.names(language).kinds
+    # Grammars differ by the last word: `call_expression` here is `call` there.
+    words = kind.split("_")
+    for n in range(len(words) - 1, 0, -1):
+        if (shorter := "_".join(words[:n])) in known:
+            return f"; did you mean `{shorter}`?"
     near = did_you_mean(kind, known, n=3)
     if near:
         return near
     inside = [name for name in known if len(kind) > 3 and (kind in name or name in kind)]
+    inside = inside or [name for name in sorted(known) if name.startswith(f"{words[0]}_")]
     return f"; did you mean {' or '.join(f'`{name}`' for name in inside[:3])}?" if inside else ""
 
 
