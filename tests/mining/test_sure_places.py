@@ -128,6 +128,16 @@ POSSIBLE = {
         "package p\n\nconst _ = wire.SupportsVersion9\n",
         "package q\n\nconst _ = wire.SupportsVersion8\n", "only a number in it changes",
     ),
+    "a function that was imported before": Case(
+        ".py", "from kit import as_bytes, as_text\n\nx = as_text(1)\nwarn(as_bytes(x))\n",
+        "from kit import as_text\n\nx = as_text(1)\nwarn(as_text(x))\n",
+        "from kit import as_bytes, as_text\n\ny = as_text(2)\nsend(as_bytes(y))\n",
+        "one place alone shows `as_text`, which was there before",
+    ),
+    "a number of another size": Case(
+        ".kt", "var freeSegments: Long = next()\n", "var freeSegments: Int = next()\n",
+        "var allSegments: Long = other()\n", "`Long` may be anything elsewhere",
+    ),
     "a condition of the build": Case(
         ".cs", "class A {\n#if POCKET_EDITION\n    int x;\n#endif\n}\n",
         "class A {\n#if PHONE_EDITION\n    int x;\n#endif\n}\n",

@@ -56,6 +56,10 @@ def doubted(
     made, left = _shown(action, changes)
     if len({place.old for place in made}) < 2 and (why := telling.too_little_from_one(rule)):
         return "literal", f"one place alone shows that {why}"
+    used = [place for place in made if not place.in_import]
+    old, new = old_text(rule), new_text(rule)
+    if len(used) == 1 and _NAME.fullmatch(old) and _imports(new, changes, action.language):
+        return "literal", f"one place alone shows `{new}`, which was there before, in place of `{old}`"
     if left and len(left) >= LEFT_RATE * len(made):
         return "literal", (
             f"the files that you changed hold {_as_many(len(left))} like the {len(made)} that you changed"
@@ -68,11 +72,17 @@ def doubted(
     return "train", reason
 
 
+_NAME: Final = re.compile(r"\w+")
 _DIRECTIVE: Final = re.compile(r"\ufeff?\s*#\s*(?:if|elif)\b")
 
 
 def _as_many(n: int) -> str:
     return "one more place" if n == 1 else f"{n} more places"
+
+
+def _imports(name: str, changes: Sequence[Change], language: Language) -> bool:
+    """Whether a file imported a name before it was changed."""
+    return any(name == one.name for change in changes for one in imports.bound(change.pre, language))
 
 
 def _come(rule: Rule) -> frozenset[str]:

@@ -26,7 +26,7 @@ def too_little(rule: Rule) -> str:
         return "it asks for no name"
     if re.fullmatch(r"[\"']?(?:[a-z]+|\.{1,2}/.*)[\"']?", old) and _is_of_text(rule):
         return "a word in quotes may mean anything elsewhere, and a path depends on its file"
-    if old in _TYPES and new not in _TYPES:
+    if old in _TYPES or _NUMBER.fullmatch(old):
         return f"`{old}` may be anything elsewhere"
     if re.fullmatch(r"\$\w+\??\.\w+", old) and variables(old) == variables(new) == {new}:
         return "what it drops is a member, and what it is of may be anything"
@@ -42,6 +42,10 @@ _TYPES: Final = frozenset(
     """.split()  # noqa: SIM905  (a list of so many words reads worse)
 )
 """Types that every file has."""
+_NUMBER: Final = re.compile(
+    r"(?:[iuf]|u?int|float)(?:8|16|32|64|128|size)|U?(?:Int|Long|Short|Byte)|Float|Double"
+)
+"""Types of numbers."""
 _OWN_WORDS: Final = frozenset({"self", "this"})
 _FLOW: Final = frozenset({"async", "await", "const", "final", "mut", "readonly", "return", "static", "yield"})
 """Words that a place has or lacks for reasons that the place alone does not show."""
@@ -89,4 +93,9 @@ def _is_unlike(old: str, new: str) -> bool:
     if "(" in old:
         return False
     several = sum(re.match(r"[\w\"']", word) is not None for word in words_of(old)) > 1
-    return several and bool(said(new)) and not said(old) & said(new) and not variables(old) & variables(new)
+    return (
+        several
+        and bool(said(new))
+        and not said(old) & said(new) - _FLOW
+        and not variables(old) & variables(new)
+    )
