@@ -107,18 +107,25 @@ class Map:
         here = self.lines.get(module, {})
         return {test for line in lines for test in here.get(line, ()) if test in self.seconds}
 
-    def _readers(self, name: str, known: frozenset[str] = frozenset()) -> set[str]:
+    def _readers(self, name: str) -> set[str]:
         """The tests of a name's readers: functions, the tests' own files, and what is made of it."""
-        word, found = re.compile(rf"\b{re.escape(name)}\b"), set()
-        for module in self.lines:
-            code = (SOURCE / module).read_text(encoding="utf-8")
-            reading = [n for n, line in enumerate(code.splitlines(), 1) if word.search(line)]
-            found |= self._at(module, reading)
-            for other in {made for n in reading for made in assigned(code, n)} - known - {name}:
-                found |= self._readers(other, known | {name})
-        for file in {test.partition("::")[0] for test in self.seconds}:
-            if word.search((ROOT / file).read_text(encoding="utf-8")):
-                found |= {test for test in self.seconds if test.startswith(f"{file}::")}
+        sought, found, known = [name], set[str](), {name}
+        codes = {module: (SOURCE / module).read_text(encoding="utf-8") for module in self.lines}
+        while sought:
+            word = re.compile(rf"\b{re.escape(sought.pop())}\b")
+            for module, code in codes.items():
+                for n, line in enumerate(code.splitlines(), 1):
+                    if not word.search(line):
+                        continue
+                    if tests := self._at(module, range(n, n + 1)):
+                        found |= tests
+                    else:
+                        made = assigned(code, n) - known
+                        known |= made
+                        sought += made
+            for file in {test.partition("::")[0] for test in self.seconds}:
+                if word.search((ROOT / file).read_text(encoding="utf-8")):
+                    found |= {test for test in self.seconds if test.startswith(f"{file}::")}
         return found
 
 

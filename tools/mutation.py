@@ -219,7 +219,9 @@ def _parses(text: str) -> bool:
 def assigned(code: str, line: int) -> set[str]:
     """Names that a statement outside of functions gives a value: constants and fields."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(code)):
+    module = ast.parse(code)
+    classes = [inner for node in module.body if isinstance(node, ast.ClassDef) for inner in node.body]
+    for node in (*module.body, *classes):
         if isinstance(node, ast.Assign | ast.AnnAssign) and node.lineno <= line <= (node.end_lineno or 0):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             names |= {

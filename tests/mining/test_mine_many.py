@@ -192,7 +192,7 @@ def test_the_command_writes_verified_records_report_and_pack(
         action = parse_action(record.metadata.action or "")
         assert isinstance(action, Action)
         assert engine.apply(action, record.pre).post == record.post
-        assert "tier:train" in record.tags
+        assert "tier:train" in record.tags and record.instruction == "Use run instead of old_run"
     page = (tmp_path / "reports/mining/edits.md").read_text(encoding="utf-8")
     assert "old_run → run (python, 6 edits)" in page
     assert (tmp_path / "pack/sgconfig.yml").exists()

@@ -1,0 +1,85 @@
+"""What the text of a rule tells of other places, rule by rule, each with a neighbor that is trusted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rulewright.mining import telling
+
+
+def rule(old: str, new: str, **more: Any) -> dict[str, Any]:
+    return {"rule": {"pattern": old, **more}, "fix": new}
+
+
+UNLIKE = "nothing of what it takes away stays"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        # Several words become others, and nothing stays.
+        ("a1 + b1", "c1", UNLIKE),
+        ("a1", "c1", ""),
+        ("a1(b1)", "c1", ""),
+        ("a1 + b1", "a1 + c1", ""),
+        ("$A + b1", "c1($A)", ""),
+        ("a1 + b1", "", ""),
+        # Only a number becomes another one.
+        ("f(3.11)", "f(3.12)", "only a number in it changes"),
+        ("f(3.11)", "g(3.12)", ""),
+        # A word of the language comes or goes, and no name is asked for.
+        ("return $A", "$A", "it asks for no name"),
+        ("return $A", "return await $A", "it asks for no name"),
+        ("return f($A)", "f($A)", ""),
+        ("$A + $B", "$A - $B", ""),
+        # A word in quotes, or a path.
+        ("'old'", "'fresh'", "a word in quotes may mean anything"),
+        ("'./old.js'", "'./fresh.js'", "a word in quotes may mean anything"),
+        ("'old_one'", "'fresh_one'", ""),
+        ("old", "fresh", ""),
+        # A type that every file has.
+        ("Object", "Cart", "`Object` may be anything elsewhere"),
+        ("Object", "string", ""),
+        ("Basket", "Cart", ""),
+        # A member that is dropped.
+        ("$A.value", "$A", "what it drops is a member"),
+        ("$A?.value", "$A", "what it drops is a member"),
+        ("$A.value", "$A.text", ""),
+        # What is another thing in each place.
+        ("old($A)", "self.old($A)", "`self` is another thing elsewhere"),
+        ("self.old($A)", "self.fresh($A)", ""),
+    ],
+)
+def test_a_rule_that_tells_too_little(old: str, new: str, why: str) -> None:
+    told = telling.too_little(rule(old, new))
+    assert told.startswith(why) and bool(told) is bool(why)
+
+
+def test_a_word_is_one_of_a_text_by_the_kind_of_its_node_too() -> None:
+    for kind, told in (("string_content", True), ("identifier", False)):
+        assert bool(telling.too_little({"rule": {"kind": kind, "regex": "^old$"}, "fix": "fresh"})) is told
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("old($A)", "checked(old($A))", "something is put around it"),
+        ("$A.push", "$A!.push", "signs are put beside it"),
+        ("$A.size", "$B.size", "a member of anything is meant"),
+        ("$A.size()", "size($A)", "a member of anything is meant"),
+        ("$A.size(1)", "size($A)", ""),
+        ("$A and ready", "$A", "a part of a condition goes"),
+        ("f($A || $B)", "f($A)", "a part of a condition goes"),
+        ("$A and ready", "$A or ready", ""),
+        ("f($A, ready)", "f($A)", ""),
+        ("LIMIT", "'limit'", "a text stands for a name"),
+        ("LIMIT", "MOST", ""),
+        ("f(1)", "g('a text')", "a text comes in"),
+        ("f(1)", "g('text')", ""),
+        ("f('a text')", "g('a text')", ""),
+    ],
+)
+def test_what_one_place_alone_does_not_tell(old: str, new: str, why: str) -> None:
+    assert telling.too_little_from_one(rule(old, new)) == why
