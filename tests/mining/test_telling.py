@@ -41,7 +41,7 @@ UNLIKE = "nothing of what it takes away stays"
         ("old", "fresh", ""),
         # A type that every file has.
         ("Object", "Cart", "`Object` may be anything elsewhere"),
-        ("Object", "string", ""),
+        ("Object", "string", "`Object` may be anything elsewhere"),
         ("Basket", "Cart", ""),
         # A member that is dropped.
         ("$A.value", "$A", "what it drops is a member"),
