@@ -313,7 +313,7 @@ def bar_unwritable(work: Work) -> list[tuple[Path, str]]:
 
 
 def write(files: Sequence[JudgedFile]) -> None:
-    """Change files to what came of them: all or, where writing fails, none."""
+    """Change files to what came of them, all or none as far as the system lets it (`replace_all`)."""
     made = ((one.path, *one.texts()) for one in files)
     replace_all(Replacement(path, old, new) for path, old, new in made if new is not None and new != old)
 
