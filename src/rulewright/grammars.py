@@ -74,7 +74,14 @@ TYPE_NAMES: Final = frozenset({"identifier", "type_identifier"})
 # Roles of nodes, by the kind's name.
 
 ERROR: Final = "ERROR"
-ROOTS: Final = frozenset({"program", "module", "source_file", "translation_unit", "compilation_unit", ERROR})
+ROOT: Final[dict[Language, str]] = {
+    "python": "module", "javascript": "program", "typescript": "program", "tsx": "program",
+    "java": "program", "go": "source_file", "c": "translation_unit", "cpp": "translation_unit",
+    "rust": "source_file", "ruby": "program", "php": "program", "csharp": "compilation_unit",
+    "kotlin": "source_file",
+}  # fmt: skip
+"""The node that every file has."""
+ROOTS: Final = frozenset({*ROOT.values(), ERROR})
 """A whole file, or what could not be parsed: never what a rule is about."""
 LIST: Final = re.compile(
     r"arguments|argument_list|(?:keyword|variadic)_argument|parameters|parameter_list|^list$|^tuple$|array"

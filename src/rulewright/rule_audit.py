@@ -18,7 +18,7 @@ from rulewright.actions.rule_file import read_given
 from rulewright.actions.rule_text import AST_GREP_NAMES, DOCUMENT_FIELDS, OTHER_LANGUAGES
 from rulewright.actions.suggest import quoted
 from rulewright.data.sources import rules as rule_packs
-from rulewright.engine import audit, judge, walk
+from rulewright.engine import audit, globs, judge, walk
 from rulewright.engine.apply import trace
 from rulewright.engine.audit import Finding, Level
 from rulewright.errors import UsageError
@@ -245,7 +245,7 @@ def _audit_alone(one: Audited) -> None:
     one.document = read[0]
     action = one.document.action
     found = list(audit.form(action))
-    if refused := walk.refused_globs(one.document):
+    if refused := globs.refused(one.document):
         found.append(Finding("refused", refused))
     one.findings += found
     if any(finding.kind in ("refused", "matches-nothing") for finding in found):

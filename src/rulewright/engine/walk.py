@@ -7,50 +7,23 @@ file; whatever else is left out is named with its reason. Nothing is written.
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import subprocess
-import tempfile
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from rulewright import yaml12
+from rulewright import grammars
 from rulewright.actions.rule_file import Document
-from rulewright.actions.rule_text import AST_GREP_NAMES
-from rulewright.engine import cli, literals
+from rulewright.engine import by_words, cli, globs
+from rulewright.engine.listing import Listing, garbled, scan
 from rulewright.errors import RulewrightError, UsageError, why
 from rulewright.languages import EXTENSIONS, Language, language_of_path
 
-WALL_SECONDS: Final = 300
 MAX_ENTRIES: Final = 100_000
 """Folder entries to look at when counting what was left out."""
-ANY: Final[dict[str, Any]] = {"kind": "ERROR"}
-"""A rule that compiles for every language: only the list of files is wanted."""
-ROOTS: Final[dict[Language, str]] = {
-    "python": "module", "javascript": "program", "typescript": "program", "tsx": "program",
-    "java": "program", "go": "source_file", "c": "translation_unit", "cpp": "translation_unit",
-    "rust": "source_file", "ruby": "program", "php": "program", "csharp": "compilation_unit",
-    "kotlin": "source_file",
-}  # fmt: skip
-"""The node that every file has: a rule for it matches wherever a rule with these globs can."""
-
-NO_WALK: Final = "ast-grep cannot walk here"
 NO_NAME: Final = "a name that is not UTF-8 text"
-
-HOSTS: Final = frozenset({".html", ".htm", ".xhtml"})
-"""Files that may hold code of the languages `EMBEDDED`."""
-EMBEDDED: Final[frozenset[Language]] = frozenset({"javascript", "typescript", "tsx"})
-MAX_BYTES: Final = 3_000_000
-MAX_LINES: Final = 200_000
-"""ast-grep passes over files of more bytes and of more lines."""
-SAMPLE: Final = 32
-"""Files by which it is told how many of those that hold a rule's words match."""
-COMMON: Final = 0.25
-"""Share of files from which words, or matches, are common."""
-
 _REASONS: Final = {
     "invalidUtf8": "not UTF-8 text",
     "fileTooLarge": "too large for ast-grep",
@@ -178,15 +151,15 @@ def _listed(
     """Every file of the rules' languages that ast-grep lists, with the rules that are for it."""
     languages = {documents[number].action.language for number in active}
     seen, exact = _seen(paths, documents, active, judged)
-    within = {number: _within(paths, documents[number], base) for number in active}
+    within = {number: globs.within(paths, documents[number], base) for number in active}
     listed: dict[Path, WalkedFile] = {}
     for path, language in seen.files.items():
         # ast-grep tells a name that is not UTF-8 with other characters: `_count_unlisted` names it.
-        if language in languages and not _garbled(path):
+        if language in languages and not garbled(path):
             mine = tuple(
                 number
                 for number in active
-                if documents[number].action.language == language and _holds(within[number], path)
+                if documents[number].action.language == language and within[number](path)
             )
             listed[path] = WalkedFile(path, language, mine, not exact or path in seen.matched)
     walk.named += [(path, _REASONS[why]) for path, why in sorted(seen.skipped.items()) if why in _REASONS]
@@ -196,258 +169,15 @@ def _listed(
 
 def _seen(
     paths: Sequence[Path], documents: Sequence[Document], active: Sequence[int], judged: bool
-) -> tuple[_Seen, bool]:
+) -> tuple[Listing, bool]:
     """The walk with the rules themselves, without their globs; and whether its matches can be relied on."""
     rules = [(documents[number].action.language, documents[number].action.rules[0]) for number in active]
     try:
-        return (judged and _by_words(paths, rules)) or _scan(paths, rules), True
+        return (judged and by_words.listing(paths, rules)) or scan(paths, rules), True
     except (cli.Crash, cli.Slow):
-        # A rule breaks ast-grep down: list the files, and let the engine say it file by file.
-        return _scan(paths, [(language, {"rule": ANY}) for language, _ in rules]), False
-
-
-def _by_words(paths: Sequence[Path], rules: Sequence[tuple[Language, Mapping[str, Any]]]) -> _Seen | None:
-    """The walk, and the files that hold what a rule needs; `None` where only a scan can tell.
-
-    To parse a file costs a hundred times what it costs to look for some words in it, and a file that is
-    judged is parsed anyway. Where a rule matches in few of the files that hold its words, a scan costs less.
-    """
-    wanted: dict[Language, list[literals.Needs]] = {}
-    for language, rule in rules:
-        wanted.setdefault(language, []).append(literals.needs(rule["rule"], language))
-    seen = _unread(paths, wanted.keys())
-    if seen is None:
-        return None
-    for path in sorted([*seen.files, *seen.hosts]):
-        data, why = _content(path)
-        if path in seen.hosts:
-            needed = [one for language in EMBEDDED & wanted.keys() for one in wanted[language]]
-            if any(literals.may_match(data, one) for one in needed):
-                return None
-        elif why:
-            seen.skipped[path] = why
-            del seen.files[path]
-        elif any(literals.may_match(data, one) for one in wanted[seen.files[path]]):
-            seen.matched.add(path)
-    seen.hosts.clear()
-    if len(seen.matched) > max(SAMPLE, COMMON * len(seen.files)):
-        some = sorted(seen.matched)[:: len(seen.matched) // SAMPLE]
-        if len(_scan(some, rules).matched) < COMMON * len(some):
-            return None
-    return seen
-
-
-def _content(path: Path) -> tuple[bytes, str]:
-    """What a file holds, and why ast-grep passes over it, in its words; empty where it does not."""
-    try:
-        data = path.read_bytes()
-        data.decode("utf-8")
-    except OSError:
-        return b"", "ioError"
-    except UnicodeDecodeError:
-        return b"", "invalidUtf8"
-    too_large = len(data) > MAX_BYTES and data.count(b"\n") > MAX_LINES
-    return data, "fileTooLarge" if too_large else "" if data else "emptyFile"
-
-
-def _unread(paths: Sequence[Path], languages: Collection[Language]) -> _Seen | None:
-    """The files of some languages that a scan would read, none of them read; `None`: that cannot be told.
-
-    `run` names every file before it finds that no language has such a kind, and goes on to the next.
-    """
-    words = ["run", "--kind", "no_such_kind", "--inspect", "entity", "--color", "never"]
-    told, _ = _run(words, paths)
-    if _has_own_languages(told):
-        return None
-    shown = dict(_entities(told))
-    if any(facts.get("skipped") != "error" for facts in shown.values()):
-        return None
-    listed = {path for path in shown if EXTENSIONS.get(path.suffix) in languages}
-    # A hidden file in a folder that is walked: `scan` takes it by its suffix, `run` does not.
-    every = {path for path, _ in _entities(_run([*words, "--no-ignore", "hidden"], paths)[0])}
-    for path in every - listed:
-        if not path.name.startswith(".") or EXTENSIONS.get(path.suffix) not in languages:
-            continue
-        above = _hidden_above(path, paths)
-        if above is not None:
-            if any(above in one.parents for one in listed) or not any(
-                above in one.parents and _hidden_above(one, [above]) is None for one in every - {path}
-            ):
-                return None
-            continue
-        listed.add(path)
-    hosts = {path for path in shown if path.suffix in HOSTS} if EMBEDDED & set(languages) else set()
-    named = sorted(path for path in listed if not _garbled(path))
-    return _Seen({path: EXTENSIONS[path.suffix] for path in named}, {}, set(), hosts)
-
-
-def _garbled(path: Path) -> bool:
-    """Whether a name that ast-grep told is not the file's: that one is no UTF-8."""
-    return "\ufffd" in str(path) and not path.exists()
-
-
-def _hidden_above(path: Path, roots: Iterable[Path]) -> Path | None:
-    """The first hidden folder between a path that is walked and a file below it."""
-    for root in roots:
-        if root in path.parents:
-            for number, part in enumerate(path.relative_to(root).parts[:-1], 1):
-                if part.startswith("."):
-                    return Path(root, *path.relative_to(root).parts[:number])
-    return None
-
-
-def _has_own_languages(told: bytes) -> bool:
-    """Whether the project here may give files another language than their suffix does."""
-    found = _PROJECT.search(told)
-    if found is None:
-        return False
-    try:
-        text = Path(os.fsdecode(found[1]), "sgconfig.yml").read_text(encoding="utf-8")
-        config = yaml12.load(text)
-    except (OSError, UnicodeDecodeError, yaml12.YamlError):
-        return True
-    return not isinstance(config, dict) or not _OF_LANGUAGES.isdisjoint(config)
-
-
-_PROJECT: Final = re.compile(rb"^sg: summary\|project: isProject=true,projectDir=(.*)$", re.M)
-_OF_LANGUAGES: Final = frozenset({"customLanguages", "languageGlobs", "languageInjections"})
-
-
-def refused_globs(document: Document) -> str:
-    """Why ast-grep refuses the `files` and `ignores` of a rule; empty where it takes them."""
-    try:
-        with tempfile.TemporaryDirectory(prefix="rulewright-") as folder:
-            _within([Path(folder)], document, None)
-    except RulewrightError as error:
-        return error.message.removeprefix(f"{NO_WALK}: ")
-    return ""
-
-
-def _holds(within: set[str] | None, path: Path) -> bool:
-    return within is None or _whole(path) in within
-
-
-def _whole(path: Path) -> str:
-    return os.path.abspath(path)  # noqa: PTH100  (links stay what they are)
-
-
-def _within(paths: Sequence[Path], document: Document, base: Path | None) -> set[str] | None:
-    """The files within the globs of a rule, whole names; `None` for a rule without globs.
-
-    ast-grep reads globs from the folder of the rule file for what lies in it, and as the paths are
-    walked for the rest. It tells by a rule that matches the root of every file.
-    """
-    if not document.scoped:
-        return None
-    language = document.action.language
-    globs = {"files": list(document.files), "ignores": list(document.ignores)}
-    globs = {key: value for key, value in globs.items() if value}
-    rules = [(language, {"rule": {"kind": ROOTS[language]}, **globs})]
-    found = {_whole(path) for path in _scan(paths, rules).matched}
-    if base is None:
-        return found
-    home = _whole(base)
-    outside = {path for path in found if not _is_below(path, home)}
-    below = [Path(name) for name in dict.fromkeys(_from(home, _whole(path)) for path in paths) if name]
-    inside = _scan(below, rules, base).matched if below else set()
-    return outside | {_whole(Path(home) / path) for path in inside}
-
-
-def _is_below(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip("/") + "/")
-
-
-def _from(folder: str, path: str) -> str:
-    """What to walk from a folder for the part of a path that lies in it; empty where none does."""
-    if _is_below(path, folder):
-        return os.path.relpath(path, folder)
-    return "." if _is_below(folder, path) else ""
-
-
-@dataclass
-class _Seen:
-    files: dict[Path, Language]
-    skipped: dict[Path, str]
-    matched: set[Path]
-    hosts: set[Path]
-    """Files of another language that hold code of ours (JavaScript in HTML)."""
-
-
-def _scan(
-    paths: Sequence[Path], rules: Sequence[tuple[Language, Mapping[str, Any]]], folder: Path | None = None
-) -> _Seen:
-    """Run `ast-grep scan` where the person stands; read its list of files and of files that match."""
-    texts = [
-        json.dumps({"id": f"walk-{number}", "language": language, **rule}, ensure_ascii=False)
-        for number, (language, rule) in enumerate(rules)
-    ]
-    options = ["--inspect", "entity", "--files-with-matches", "--color", "never"]
-    # In a folder of its own: globs are read from there for what lies in it.
-    with tempfile.TemporaryDirectory(prefix="rulewright-") as name:
-        rule_file = Path(name, "rules.yml")
-        rule_file.write_text("\n---\n".join(texts), encoding="utf-8")
-        return _read(*_run(["scan", "--rule", str(rule_file), *options], paths, folder))
-
-
-def _run(words: Sequence[str], paths: Sequence[Path], folder: Path | None = None) -> tuple[bytes, bytes]:
-    """Run ast-grep where the person stands; what it tells on the way, and what it puts out."""
-    given = [str(path) if not str(path).startswith("-") else f"./{path}" for path in paths]
-    environment = {**cli.ENVIRONMENT, **{k: os.environ[k] for k in _OF_GIT if k in os.environ}}
-    with (
-        tempfile.TemporaryFile() as out,
-        tempfile.TemporaryFile() as err,
-        cli.start(*words, *given, stdout=out, stderr=err, env=environment, cwd=folder) as running,
-    ):
-        try:
-            code = running.wait(WALL_SECONDS)
-        except subprocess.TimeoutExpired as error:
-            running.kill()
-            raise cli.Slow(f"ast-grep took more than {WALL_SECONDS} s to walk") from error
-        err.seek(0)
-        out.seek(0)
-        told = err.read()
-        _check(code, told)
-        return told, out.read()
-
-
-# Where git's own list of ignored files may lie.
-_OF_GIT: Final = ("HOME", "XDG_CONFIG_HOME")
-
-
-def _check(code: int, told: bytes) -> None:
-    if b"panicked at" in told or code < 0 or code == 101:
-        raise cli.Crash("ast-grep panicked")
-    if code not in (0, 1):
-        lines = [line.strip(" ╰▻│├") for line in told.decode("utf-8", "replace").splitlines() if line.strip()]
-        reasons = [line for line in lines if not line.startswith("sg: ")]
-        raise RulewrightError(
-            f"{NO_WALK}: {reasons[-1] if reasons else f'exit {code}'}",
-            "look at sgconfig.yml and the globs of the rule",
-        )
-
-
-def _read(told: bytes, matches: bytes) -> _Seen:
-    seen = _Seen({}, {}, {Path(os.fsdecode(line)) for line in matches.splitlines() if line}, set())
-    first: dict[Path, str] = {}
-    for path, facts in _entities(told):
-        name = facts.get("language", "").lower()
-        if "skipped" in facts:
-            seen.skipped[path] = facts["skipped"]
-        elif first.setdefault(path, name) != name:
-            seen.hosts.add(path)
-        elif language := AST_GREP_NAMES.get(name):
-            seen.files[path] = language
-    return seen
-
-
-def _entities(told: bytes) -> Iterator[tuple[Path, dict[str, str]]]:
-    """The files that ast-grep names as it goes, and what it says of each."""
-    mark = b"sg: entity|file|"
-    for line in told.splitlines():
-        name, colon, what = line[len(mark) :].rpartition(b": ")
-        if line.startswith(mark) and colon:
-            facts = what.decode("utf-8", "replace").split(",")
-            yield Path(os.fsdecode(name)), dict(part.partition("=")[::2] for part in facts)
+        # A rule breaks ast-grep down: list the files by one that compiles for every language, and let
+        # the engine say it file by file.
+        return scan(paths, [(language, {"rule": {"kind": grammars.ERROR}}) for language, _ in rules]), False
 
 
 _TWINS: Final = frozenset({"c", "cpp"})

@@ -19,7 +19,7 @@ from rulewright.actions import visit
 from rulewright.actions.action import Rule
 from rulewright.actions.visit import regex_escape
 from rulewright.engine.parsing import parse
-from rulewright.engine.walk import ROOTS
+from rulewright.grammars import ROOT
 from rulewright.languages import Language
 
 _REQUIRES: Final = ("variable_declaration", "lexical_declaration")
@@ -220,7 +220,7 @@ def body(text: str, language: Language) -> list[str]:
 
 
 def _within(language: Language, held: Mapping[str, Any]) -> dict[str, Any]:
-    return {"inside": {"kind": ROOTS[language], "stopBy": "end", "has": {**held, "stopBy": "end"}}}
+    return {"inside": {"kind": ROOT[language], "stopBy": "end", "has": {**held, "stopBy": "end"}}}
 
 
 def _kinds(kinds: Sequence[str]) -> dict[str, Any]:
@@ -395,7 +395,7 @@ def _after_imports(statement: str, language: Language) -> Rule:
         kinds = list(_REQUIRES)
     kind = _kinds(kinds)
     known: dict[str, Any] = {"regex": r"\brequire\("} if kinds == list(_REQUIRES) else {}
-    last = {**kind, **known, "pattern": "$LAST", "inside": {"kind": _HOLDERS.get(language, ROOTS[language])},
+    last = {**kind, **known, "pattern": "$LAST", "inside": {"kind": _HOLDERS.get(language, ROOT[language])},
             "not": {"precedes": {**kind, **known, "stopBy": "end"}}}  # fmt: skip
     return {"rule": last, "fix": f"$LAST\n{statement}"}
 

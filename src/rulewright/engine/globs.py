@@ -1,0 +1,75 @@
+"""Which files the `files` and `ignores` of a rule leave in, as ast-grep itself reads these globs.
+
+It reads them from the folder of the rule file for what lies in it, and as the paths are walked for the rest.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rulewright import grammars
+from rulewright.actions.rule_file import Document
+from rulewright.engine.listing import NO_WALK, scan
+from rulewright.errors import RulewrightError
+
+
+def within(paths: Sequence[Path], document: Document, base: Path | None) -> Callable[[Path], bool]:
+    """Tell which files below some paths are within the globs of a rule.
+
+    Args:
+        paths: files and folders that are walked.
+        document: a rule.
+        base: the folder of the rule file; `None`: it has none.
+
+    Raises:
+        RulewrightError: ast-grep refuses the globs.
+        Crash, Slow: what ast-grep did instead.
+    """
+    if not document.scoped:
+        return lambda path: True
+    names = _names(paths, document, base)
+    return lambda path: _whole(path) in names
+
+
+def refused(document: Document) -> str:
+    """Why ast-grep refuses the `files` and `ignores` of a rule; empty where it takes them."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="rulewright-") as folder:
+            within([Path(folder)], document, None)
+    except RulewrightError as error:
+        return error.message.removeprefix(f"{NO_WALK}: ")
+    return ""
+
+
+def _names(paths: Sequence[Path], document: Document, base: Path | None) -> set[str]:
+    """The whole names of the files: ast-grep tells them by a rule that matches the root of every file."""
+    language = document.action.language
+    globs = {"files": list(document.files), "ignores": list(document.ignores)}
+    globs = {key: value for key, value in globs.items() if value}
+    rules = [(language, {"rule": {"kind": grammars.ROOT[language]}, **globs})]
+    found = {_whole(path) for path in scan(paths, rules).matched}
+    if base is None:
+        return found
+    home = _whole(base)
+    outside = {path for path in found if not _is_below(path, home)}
+    below = [Path(name) for name in dict.fromkeys(_from(home, _whole(path)) for path in paths) if name]
+    inside = scan(below, rules, base).matched if below else set()
+    return outside | {_whole(Path(home) / path) for path in inside}
+
+
+def _whole(path: Path) -> str:
+    return os.path.abspath(path)  # noqa: PTH100  (links stay what they are)
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def _from(folder: str, path: str) -> str:
+    """What to walk from a folder for the part of a path that lies in it; empty where none does."""
+    if _is_below(path, folder):
+        return os.path.relpath(path, folder)
+    return "." if _is_below(folder, path) else ""

@@ -1,0 +1,117 @@
+"""What ast-grep itself tells of the files it walks: which it lists, which it passes over, where rules match.
+
+It runs where the person stands, over their own files, and writes none.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from rulewright.actions.rule_text import AST_GREP_NAMES
+from rulewright.engine import cli
+from rulewright.errors import RulewrightError
+from rulewright.languages import Language
+
+NO_WALK: Final = "ast-grep cannot walk here"
+
+
+@dataclass
+class Listing:
+    """The files that ast-grep named."""
+
+    files: dict[Path, Language]
+    skipped: dict[Path, str]
+    """Why it passes over a file, in its word: `invalidUtf8`, `fileTooLarge`, `ioError`, `emptyFile`."""
+    matched: set[Path]
+    """Files in which a rule matches, or may."""
+    hosts: set[Path]
+    """Files of another language that hold code of ours (JavaScript in HTML)."""
+
+
+def scan(
+    paths: Sequence[Path], rules: Sequence[tuple[Language, Mapping[str, Any]]], folder: Path | None = None
+) -> Listing:
+    """Run `ast-grep scan` where the person stands; read its list of files and of files that match."""
+    texts = [
+        json.dumps({"id": f"walk-{number}", "language": language, **rule}, ensure_ascii=False)
+        for number, (language, rule) in enumerate(rules)
+    ]
+    options = ["--inspect", "entity", "--files-with-matches", "--color", "never"]
+    # In a folder of its own: globs are read from there for what lies in it.
+    with tempfile.TemporaryDirectory(prefix="rulewright-") as name:
+        rule_file = Path(name, "rules.yml")
+        rule_file.write_text("\n---\n".join(texts), encoding="utf-8")
+        return _read(*run(["scan", "--rule", str(rule_file), *options], paths, folder))
+
+
+def run(words: Sequence[str], paths: Sequence[Path], folder: Path | None = None) -> tuple[bytes, bytes]:
+    """Run ast-grep where the person stands; what it tells on the way, and what it puts out."""
+    given = [str(path) if not str(path).startswith("-") else f"./{path}" for path in paths]
+    environment = {**cli.ENVIRONMENT, **{k: os.environ[k] for k in _OF_GIT if k in os.environ}}
+    with (
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as err,
+        cli.start(*words, *given, stdout=out, stderr=err, env=environment, cwd=folder) as running,
+    ):
+        try:
+            code = running.wait(cli.WALL_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            running.kill()
+            raise cli.Slow(f"ast-grep took more than {cli.WALL_SECONDS} s to walk") from error
+        err.seek(0)
+        out.seek(0)
+        told = err.read()
+        _check(code, told)
+        return told, out.read()
+
+
+# Where git's own list of ignored files may lie.
+_OF_GIT: Final = ("HOME", "XDG_CONFIG_HOME")
+
+
+def _check(code: int, told: bytes) -> None:
+    if b"panicked at" in told or code < 0 or code == 101:
+        raise cli.Crash("ast-grep panicked")
+    if code not in (0, 1):
+        lines = [line.strip(" ╰▻│├") for line in told.decode("utf-8", "replace").splitlines() if line.strip()]
+        reasons = [line for line in lines if not line.startswith("sg: ")]
+        raise RulewrightError(
+            f"{NO_WALK}: {reasons[-1] if reasons else f'exit {code}'}",
+            "look at sgconfig.yml and the globs of the rule",
+        )
+
+
+def _read(told: bytes, matches: bytes) -> Listing:
+    seen = Listing({}, {}, {Path(os.fsdecode(line)) for line in matches.splitlines() if line}, set())
+    first: dict[Path, str] = {}
+    for path, facts in entities(told):
+        name = facts.get("language", "").lower()
+        if "skipped" in facts:
+            seen.skipped[path] = facts["skipped"]
+        elif first.setdefault(path, name) != name:
+            seen.hosts.add(path)
+        elif language := AST_GREP_NAMES.get(name):
+            seen.files[path] = language
+    return seen
+
+
+def entities(told: bytes) -> Iterator[tuple[Path, dict[str, str]]]:
+    """The files that ast-grep names as it goes, and what it says of each."""
+    mark = b"sg: entity|file|"
+    for line in told.splitlines():
+        name, colon, what = line[len(mark) :].rpartition(b": ")
+        if line.startswith(mark) and colon:
+            facts = what.decode("utf-8", "replace").split(",")
+            yield Path(os.fsdecode(name)), dict(part.partition("=")[::2] for part in facts)
+
+
+def garbled(path: Path) -> bool:
+    """Whether a name that ast-grep told is not the file's: that one is no UTF-8."""
+    return "\ufffd" in str(path) and not path.exists()
