@@ -21,6 +21,20 @@ from rulewright import console
 
 _MARGIN: Final = 22
 _WORDS: Final[dict[Any, str]] = {str: "TEXT", int: "N", float: "NUMBER", Path: "PATH", bool: "yes|no"}
+_BY_NAME: Final[dict[str, str]] = {
+    "model": "MODEL", "models": "MODEL", "base": "MODEL", "base_url": "URL", "name": "NAME", "by": "FIELD",
+    "license": "SPDX-ID", "allow_licenses": "SPDX-ID", "language": "LANGUAGE", "hub_languages": "LANGUAGE",
+    "tags": "TAG", "without_tags": "TAG", "families": "FAMILY", "tiers": "TIER", "layouts": "LAYOUT",
+    "columns": "OURS=THEIRS", "compare": "EARLIER:LATER", "metric": "FIELD", "revision": "REVISION",
+    "python": "PYTHON", "input": "PATH", "against": "PATH", "clones": "PATH", "like": "CHANGE",
+    "from_diff": "FILE", "only": "FILE:LINE", "host": "ADDRESS", "where": "IMAGE", "vllm": "PROGRAM", "attention": "NAME",
+    "baseline": "METHOD", "max_usd": "USD", "near_threshold": "SHARE", "fractions": "SHARE",
+    "generality": "SHARE", "margin": "SHARE", "memory_gib": "GIB", "sandbox": "TIER",
+}  # fmt: skip
+"""What the value of an option is, by the option's name: it is the same for every command."""
+_BY_UNIT: Final[dict[str, str]] = {
+    "_s": "SECONDS", "_usd_per_mtok": "USD", "_share": "SHARE", "_rate": "SHARE",
+}  # fmt: skip
 # What a wrong value is told to be.
 _KINDS: Final[dict[str, str]] = {"N": "a whole number", "NUMBER": "a number", "yes|no": "yes or no"}
 
@@ -94,8 +108,17 @@ def metavar(name: str, field: FieldInfo) -> str:
     """A value in a person's words: `N`, `PATH`, `fast|slow`, `TEXT...`; of a positional its name."""
     inner, many = _inner(_bare(field.annotation))
     noted = next((note.metavar for note in field.metadata if getattr(note, "metavar", None)), None)
-    word = str(noted or (name.upper() if is_positional(field) else "|".join(_words(inner))))
+    word = noted or (name.upper() if is_positional(field) else _word(name, inner))
     return f"{word} ..." if many == 1 and not word.endswith("...") else " ".join([word] * max(many, 1))
+
+
+def _word(name: str, inner: Any) -> str:
+    """What the value of an option is called: choices by themselves, others by the option's name or unit."""
+    words = _words(inner)
+    if words not in (["TEXT"], ["NUMBER"]):
+        return "|".join(words)
+    unit = next((word for end, word in _BY_UNIT.items() if name.endswith(end)), words[0])
+    return _BY_NAME.get(name, unit)
 
 
 def expected(cls: type[BaseModel], name: str) -> str:

@@ -44,6 +44,13 @@ def test_help_fits_the_terminal_and_speaks_words(
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)
+def test_a_value_has_a_name_that_says_what_it_is(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    found = re.findall(r"^  (--\S+) (?:TEXT|NUMBER)\b", page(name, capsys), re.MULTILINE)
+    prose = {"--about", "--fallback-instruction", "--salt", "--temperature", "--top-p"}
+    assert set(found) <= prose, "a value that is neither prose nor a plain number needs a word of its own"
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
 def test_every_example_is_a_command_line_that_parses(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,7 +85,13 @@ def test_help_in_front_is_help_behind(capsys: pytest.CaptureFixture[str]) -> Non
             "--eval-max-new-tokens: expected auto or a whole number, got 'x'",
         ),
         ("eval actions --n 0", "--n: must be greater than or equal to 1 (got 0)"),
-        ("ingest git --fractions 1 2", "--fractions expects a value: NUMBER NUMBER NUMBER"),
+        ("ingest git --fractions 1 2", "--fractions expects a value: SHARE SHARE SHARE"),
+        ("apply rule.yml src --write --only", "--only expects a value: FILE:LINE ..."),
+        ("edit --like HEAD --only --write", "--only expects a value: FILE:LINE ..."),
+        ("matrix --only", "--only expects a value: METHOD ..."),
+        ("check rules --against", "--against expects a value: PATH ..."),
+        ("edit --like", "--like expects a value: CHANGE"),
+        ("apply rule.yml src --deadline-s", "--deadline-s expects a value: SECONDS"),
         ("doctor foo", "does not expect 'foo' here"),
         ("plan", "missing CONFIG"),
         ("mine --tiers trian", "--tiers: no choice 'trian'; did you mean 'train'?"),

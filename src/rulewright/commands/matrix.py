@@ -11,7 +11,7 @@ import shutil
 import statistics
 from collections import Counter
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 from pydantic import Field
@@ -42,7 +42,7 @@ class Config(CommandConfig):
     """Of the stages that compute with a model; 0: as many as there are cores."""
     seeds: list[int] = Field(default_factory=lambda: [1, 2, 3])
     """Of the methods that train."""
-    only: list[str] = Field(default_factory=list)
+    only: Annotated[list[str], tyro.conf.arg(metavar="METHOD")] = Field(default_factory=list)
     """Train and measure these methods only; the page shows all that there are."""
     baseline: str = ""
     """The method that the others are compared with; empty: the first."""

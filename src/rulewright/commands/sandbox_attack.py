@@ -28,7 +28,7 @@ class Config(CommandConfig):
     """The tier; `auto` takes the first that works."""
     wall_s: float = 5.0
     """Seconds that one run may take."""
-    only: tuple[str, ...] = ()
+    only: Annotated[tuple[str, ...], tyro.conf.arg(metavar="CASE")] = ()
     """Names of cases to run; all by default."""
     json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
     """One JSON object a case on stdout."""
