@@ -27,9 +27,9 @@ _BY_NAME: Final[dict[str, str]] = {
     "tags": "TAG", "without_tags": "TAG", "families": "FAMILY", "tiers": "TIER", "layouts": "LAYOUT",
     "columns": "OURS=THEIRS", "compare": "EARLIER:LATER", "metric": "FIELD", "revision": "REVISION",
     "python": "PYTHON", "input": "PATH", "against": "PATH", "clones": "PATH", "like": "CHANGE",
-    "from_diff": "FILE", "only": "FILE:LINE", "host": "ADDRESS", "where": "IMAGE", "vllm": "PROGRAM", "attention": "NAME",
-    "baseline": "METHOD", "max_usd": "USD", "near_threshold": "SHARE", "fractions": "SHARE",
-    "generality": "SHARE", "margin": "SHARE", "memory_gib": "GIB", "sandbox": "TIER",
+    "from_diff": "FILE", "only": "FILE:LINE", "host": "ADDRESS", "where": "IMAGE", "vllm": "PROGRAM",
+    "attention": "NAME", "baseline": "METHOD", "max_usd": "USD", "near_threshold": "SHARE",
+    "fractions": "SHARE", "generality": "SHARE", "margin": "SHARE", "memory_gib": "GIB", "sandbox": "TIER",
 }  # fmt: skip
 """What the value of an option is, by the option's name: it is the same for every command."""
 _BY_UNIT: Final[dict[str, str]] = {
