@@ -18,7 +18,7 @@ from rulewright.actions.rule_file import read_given
 from rulewright.actions.rule_text import AST_GREP_NAMES, DOCUMENT_FIELDS, OTHER_LANGUAGES
 from rulewright.actions.suggest import quoted
 from rulewright.data.sources import rules as rule_packs
-from rulewright.engine import audit, globs, judge, walk
+from rulewright.engine import audit, globs, judge, project, walk
 from rulewright.engine.apply import trace
 from rulewright.engine.audit import Finding, Level
 from rulewright.errors import UsageError
@@ -61,7 +61,7 @@ def audit_all(
     if not rules:
         raise UsageError("no rules are named", "name rule files or folders of them")
     audited = list(_read(rules))
-    _join_tests(rules, audited)
+    audited += _join_tests(rules, audited)
     _add_examples(examples, audited)
     _mark_duplicates(audited)
     for one in audited:
@@ -91,7 +91,6 @@ def _read(paths: Sequence[Path]) -> Iterator[Audited]:
     for path in paths:
         if not path.exists():
             raise UsageError(f"{path}: no such file or folder", "name rule files or folders of them")
-        root = path if path.is_dir() else path.parent
         if (instead := _no_rules(path)) is not None:
             yield from instead
             continue
@@ -105,7 +104,7 @@ def _read(paths: Sequence[Path]) -> Iterator[Audited]:
                 found = [Finding(row.get("kind", "not-yaml"), row["problem"])]
                 yield Audited("", row["path"], row.get("line", 1), findings=found)
                 continue
-            place = _place(root, path, row["path"])
+            place = str(row.get("file") or row["path"])
             key = (place, row["id"], row["rule"])
             if not row["rule"]:
                 found = [Finding("refused", "no rule in the row: expected `rule_yaml`, `rule` or `cli`")]
@@ -114,7 +113,10 @@ def _read(paths: Sequence[Path]) -> Iterator[Audited]:
             if key not in known:
                 line = row.get("line") or _line_of(place, row["id"])
                 known[key] = Audited(row["id"], place, line, row["language"], list(row["valid"]))
-                known[key].document = row["rule"]
+                if row.get("apart"):
+                    known[key].findings.append(Finding("not-checked", row["apart"]))
+                else:
+                    known[key].document = row["rule"]
             if row["before"]:
                 known[key].invalid.append(row["before"])
     if refused is not None and not known:
@@ -122,17 +124,27 @@ def _read(paths: Sequence[Path]) -> Iterator[Audited]:
     yield from known.values()
 
 
-def _join_tests(paths: Sequence[Path], audited: Sequence[Audited]) -> None:
-    """Give rules without cases those of test files under another of the paths."""
-    lacking = {one.id: one for one in audited if one.id and not one.valid and not one.invalid}
+def _join_tests(paths: Sequence[Path], audited: Sequence[Audited]) -> list[Audited]:
+    """Give rules without cases those of test files under another of the paths.
+
+    Gives the test files that are for no rule: only of folders, for beside single files there are others.
+    """
+    known = {one.id: one for one in audited if one.id}
+    lacking = {name: one for name, one in known.items() if not one.valid and not one.invalid}
+    of_none: list[Audited] = []
     for path in paths if len(paths) > 1 else ():
-        for file in sorted(path.rglob("*.y*ml")) if path.is_dir() else [path]:
-            if file.suffix in (".yml", ".yaml") and "__snapshots__" not in file.parts:
-                for row in _tests_in(file):
-                    one = lacking.get(str(row.get("id", "")))
-                    if one is not None:
-                        one.valid += _texts(row.get("valid"))
-                        one.invalid += _texts(row.get("invalid"))
+        home = project.above(path)
+        is_all = all(map(Path.is_dir, paths)) and not (home and home.rule_dirs)
+        for file in project.yaml_files(path) if path.is_dir() else [path]:
+            for row in _tests_in(file) if file.suffix in project.YAML else ():
+                name = str(row.get("id", ""))
+                if name in lacking:
+                    lacking[name].valid += _texts(row.get("valid"))
+                    lacking[name].invalid += _texts(row.get("invalid"))
+                elif is_all and name not in known:
+                    found = [Finding("test-of-none", rule_packs.no_rule(name, list(known)))]
+                    of_none.append(Audited("", str(file), findings=found))
+    return of_none
 
 
 def _tests_in(file: Path) -> list[dict[str, Any]]:
@@ -150,18 +162,12 @@ def _no_rules(path: Path) -> list[Audited] | None:
     try:
         found = yaml12.load_all(path.read_text(encoding="utf-8"), text_keys=True)
     except (OSError, UnicodeDecodeError, yaml12.YamlError) as error:
-        line, said = rule_packs.unread(error)
+        line, said = project.unread(error)
         return [Audited("", str(path), line, findings=[Finding("not-yaml", said)])]
     if any(isinstance(one, dict) and "rule" in one for one in found) or not _tests_in(path):
         return None
     console.say(f"{path}: tests, which are read with their rules")
     return []
-
-
-def _place(root: Path, given: Path, name: str) -> str:
-    if given.is_file() and given.suffix in (".yml", ".yaml"):
-        return str(given)
-    return str(root / name) if (root / name).exists() else name
 
 
 def _line_of(place: str, name: str) -> int:

@@ -7,7 +7,7 @@ Documents may be for several languages here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,18 +44,28 @@ class Document:
         return bool(self.files or self.ignores)
 
 
-def read_given(text: str, name: str = DEFAULT_ID) -> tuple[Document, ...] | Rejection:
-    """Read what a person hands to `apply`: a rule file, an action's JSON, a model's answer."""
+def read_given(
+    text: str, name: str = DEFAULT_ID, complete: Callable[[Any], Any] = lambda given: given
+) -> tuple[Document, ...] | Rejection:
+    """Read what a person hands to `apply`: a rule file, an action's JSON, a model's answer.
+
+    Args:
+        text: the text.
+        name: of the file, without suffix.
+        complete: gives each document of a rule file with what it takes from its project.
+    """
     if looks_like_action(text):
         action = read_action(text)
         return action if isinstance(action, Rejection) else documents_of(action)
-    return read_rule_file(text, name)
+    return read_rule_file(text, name, complete)
 
 
-def read_rule_file(text: str, name: str = DEFAULT_ID) -> tuple[Document, ...] | Rejection:
-    """Read a rule file as ast-grep would, one `Document` a rule; `name` is the file's, without suffix."""
+def read_rule_file(
+    text: str, name: str = DEFAULT_ID, complete: Callable[[Any], Any] = lambda given: given
+) -> tuple[Document, ...] | Rejection:
+    """Read a rule file as ast-grep would, one `Document` a rule; arguments as of `read_given`."""
     try:
-        found = read_documents(text, PERSON_BOUNDS)
+        found = [complete(given) for given in read_documents(text, PERSON_BOUNDS)]
         return tuple(
             _document(
                 given, name_of(name, number, len(found)), f"document {number}: " if len(found) > 1 else ""

@@ -152,6 +152,15 @@ def binds(text: str) -> bool:
     return _BOUND.search(text) is not None
 
 
+def unbound(text: str) -> str:
+    """A pattern whose variables take what they took, and bind nothing.
+
+    >>> unbound("f($A, $_B, $$$ARGS)")
+    'f($_A, $_B, $$$_ARGS)'
+    """
+    return _BOUND.sub(lambda found: f"{found[1]}_{found[2]}", text)
+
+
 class Numbering:
     """New names for metavariables by first use: V1, V2 …"""
 

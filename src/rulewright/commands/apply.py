@@ -34,7 +34,7 @@ from rulewright.codemod.work import (
 )
 from rulewright.commands.choosing import PlaceByPlace, say_failed, say_left_out
 from rulewright.config import CommandConfig
-from rulewright.engine import nomatch
+from rulewright.engine import nomatch, project
 from rulewright.errors import RulewrightError, UsageError, why
 from rulewright.replacing import read_text
 from rulewright.verdict import Verdict
@@ -99,7 +99,12 @@ def read(name: str) -> tuple[Document, ...]:
         raise UsageError(
             f"{where}: is empty", "expected an ast-grep rule file, an action or a model's answer"
         )
-    documents = read_given(text, Path(name).stem)
+    try:
+        documents = read_given(text, Path(name).stem, project.completer(None if name == "-" else Path(name)))
+    except project.NotAlone as error:
+        raise RulewrightError(
+            f"{where}: {error}", f"`ast-grep scan --rule {name} -U` in the project applies it"
+        ) from error
     if isinstance(documents, Rejection):
         said = f"{where}: {documents.verdict}: {console.clean(documents.detail)}"
         raise RulewrightError(said, "correct the file")

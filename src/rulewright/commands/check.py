@@ -57,7 +57,11 @@ def _report(config: Config, audited: Sequence[Audited]) -> None:
 
     rows = rule_audit.rows_of(audited)
     counts = Counter(row["level"] for row in rows)
-    rules = [one for one in audited if all(finding.kind != "not-yaml" for finding in one.findings)]
+    rules = [
+        one
+        for one in audited
+        if all(finding.kind not in ("not-yaml", "test-of-none") for finding in one.findings)
+    ]
     n_rules = len(rules)
     if config.json_output:
         for row in rows:

@@ -25,7 +25,7 @@ Level = Literal["error", "warning", "note"]
 
 LEVELS: Final[dict[str, Level]] = {
     "not-yaml": "error", "refused": "error", "duplicate-id": "error", "matches-nothing": "error",
-    "test-missing": "error", "test-noisy": "error", "wrong-result": "error",
+    "test-of-none": "warning", "test-missing": "error", "test-noisy": "error", "wrong-result": "error",
     "syntax-error": "error", "lossy": "warning", "degenerate": "warning", "no-rest": "warning",
     "no-effect": "warning", "broken-pattern": "warning", "fires-everywhere": "warning", "overlap": "warning",
     "never-fires": "note", "not-checked": "note",
@@ -43,6 +43,7 @@ MEANINGS: Final[dict[str, str]] = {
     "degenerate": "The fix replaces a whole file, or most of it, by a text of its own",
     "no-rest": "Applied again and again, the rule goes on changing its own result",
     "no-effect": "A part of the rule does nothing",
+    "test-of-none": "Tests are for an id that no rule has, so that `ast-grep test` passes over them",
     "broken-pattern": "A pattern is no correct code, and the rule matched nothing that was shown to it",
     "fires-everywhere": "The rule matches nearly everywhere",
     "overlap": "Two rules rewrite the same code to different texts",

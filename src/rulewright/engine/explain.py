@@ -63,7 +63,7 @@ def _improved(reason: str, config: Mapping[str, Any], language: Language) -> str
     if found := re.fullmatch(r"Rule `(.*)` is not defined\.", reason):
         return (
             f"util `{found.group(1)}` is not defined{did_you_mean(found.group(1), config.get('utils', {}))}"
-            "; only the `utils` of the rule itself are known here, not those of `utilDirs`"
+            "; neither the rule's `utils` nor the `utilDirs` of its project have it"
         )
     if "untagged enum Transformation" in reason:
         names = ", ".join(f"`{name}`" for name in config.get("transform", {}))

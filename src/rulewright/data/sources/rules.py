@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,17 +19,16 @@ from rulewright import jsonl, yaml12
 from rulewright.actions import Action, Rejection, parse_action
 from rulewright.actions.rule_file import name_of
 from rulewright.actions.rule_text import AST_GREP_NAMES, is_meant_as_rule
+from rulewright.actions.suggest import did_you_mean
 from rulewright.data import licenses
 from rulewright.data.drafts import Draft, Drop
 from rulewright.data.schemas import MAX_ELSEWHERE
 from rulewright.data.settings import IngestConfig
 from rulewright.data.sources import Row
-from rulewright.errors import UsageError, why
+from rulewright.engine import project
+from rulewright.errors import UsageError
 
-_YAML: Final = (".yml", ".yaml")
-_SKIPPED: Final = frozenset({"node_modules", "__snapshots__", ".git"})
 _VARIABLE: Final = re.compile(r"\$[A-Z_]")
-_CONFIG: Final = "sgconfig.yml"
 
 
 def rows_of(paths: Sequence[Path]) -> Iterator[dict[str, Any]]:
@@ -41,12 +41,8 @@ def rows_of(paths: Sequence[Path]) -> Iterator[dict[str, Any]]:
         UsageError: one is none of these.
     """
     for path in paths:
-        if path.is_dir():
-            yield from _pack_rows(path, None)
-        elif path.suffix in _YAML:
-            # The pack that it belongs to: the nearest folder with `sgconfig.yml`, else its own.
-            near = (folder for folder in path.parents[:4] if (folder / _CONFIG).is_file())
-            yield from _pack_rows(next(near, path.parent), path)
+        if path.is_dir() or path.suffix in project.YAML:
+            yield from _pack_rows(path)
         elif path.name.endswith((".jsonl", ".jsonl.gz")):
             for line in jsonl.read_lines(path):
                 if line.value is None:
@@ -61,87 +57,87 @@ def rows_of(paths: Sequence[Path]) -> Iterator[dict[str, Any]]:
             )
 
 
-def _pack_rows(root: Path, only: Path | None) -> Iterator[dict[str, Any]]:
+def _pack_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rules of a file or folder; tests and shared utility rules are those of its project."""
+    home = project.above(path if path.is_dir() else path.parent)
+    is_whole = home is not None and path.resolve() == home.root.resolve()
+    if home is not None and home.rule_dirs and (is_whole or home.holds(path)):
+        root, only = home.root, None if is_whole else path.resolve()
+    else:
+        root, only = (path, None) if path.is_dir() else (path.parent, path.resolve())
     rules: list[tuple[Path, dict[str, Any]]] = []
     cases: dict[str, dict[str, list[str]]] = {}
+    tests: dict[str, Path] = {}
     problems: list[dict[str, Any]] = []
-    utils: dict[str, Any] = {}
-    places = _places(root)
-    for file, kind in places:
+    for file, kind in _places(root):
         try:
             documents = yaml12.load_all(file.read_text(encoding="utf-8"), text_keys=True)
         except (OSError, UnicodeDecodeError, yaml12.YamlError) as error:
-            line, said = unread(error)
+            line, said = project.unread(error)
             problems.append({"path": str(file), "line": line, "problem": said})
             continue
         rest = [document for document in documents if document is not None]
+        if kind == "util" and (said := project.misplaced_util(rest)):
+            problems.append(_refused(file, said))
         for number, document in enumerate(rest, 1):
             if kind == "rule" and not (isinstance(document, dict) and is_meant_as_rule(document)):
-                said = "no rule, so ast-grep reads no rule of this project"
-                problems.append({"path": str(file), "line": 1, "problem": said, "kind": "refused"})
+                problems.append(_refused(file, "no rule"))
             if not isinstance(document, dict):
                 continue
             if "rule" in document and "id" not in document:
                 document = {"id": name_of(file.stem, number, len(rest)), **document}
             if "valid" in document or "invalid" in document:
-                held = cases.setdefault(str(document.get("id", "")), {"valid": [], "invalid": []})
+                name = str(document.get("id", ""))
+                tests.setdefault(name, file)
+                held = cases.setdefault(name, {"valid": [], "invalid": []})
                 for key, texts in held.items():
                     texts += [text for text in document.get(key) or () if isinstance(text, str)]
-            elif kind == "util" and "rule" in document:
-                utils.update(_with_own(document))
-            elif is_meant_as_rule(document) and (only is None or file.samefile(only)):
+            elif kind != "util" and is_meant_as_rule(document) and _is_within(file, only):
                 rules.append((file, document))
     if not rules and (only is not None or not problems):
         raise UsageError(
-            f"{only or root}: no ast-grep rule in it", "expected YAML documents with id, language and rule"
+            f"{path}: no ast-grep rule in it", "expected YAML documents with id, language and rule"
         )
+    known = [str(document.get("id", "")) for _, document in rules]
+    for name, file in tests.items():
+        if only is None and name not in known:
+            said = no_rule(name, known)
+            problems.append({"path": str(file), "line": 1, "problem": said, "kind": "test-of-none"})
     yield from problems if only is None else ()
     license = licenses.of_folder(root, 2)
+    utils: dict[str, Any] = {}
+    if home is not None and any(project.missing(one) for _, one in rules):
+        # What is wrong with such a file of the whole project has been told above.
+        with suppress(UsageError) if is_whole else nullcontext():
+            utils = home.utils()
     for file, document in rules:
         yield from _rule_rows(root, file, document, cases, utils, license)
 
 
-def unread(error: OSError | UnicodeDecodeError | yaml12.YamlError) -> tuple[int, str]:
-    """The line, from 1, where a rule file cannot be read, and why."""
-    match error:
-        case yaml12.YamlError():
-            return error.line or 1, f"not YAML: {error}"
-        case UnicodeDecodeError():
-            return error.object.count(b"\n", 0, error.start) + 1, "not UTF-8 text"
-    return 1, f"cannot be read ({why(error)})"
+def no_rule(name: str, known: Sequence[str]) -> str:
+    """That tests are for a rule that is not there."""
+    return f"no rule has the id `{name}`{did_you_mean(name, known)}"
+
+
+def _refused(file: Path, what: str) -> dict[str, Any]:
+    said = f"{what}, so ast-grep reads no rule of this project"
+    return {"path": str(file), "line": 1, "problem": said, "kind": "refused"}
+
+
+def _is_within(file: Path, only: Path | None) -> bool:
+    return only is None or only in (file.resolve(), *file.resolve().parents)
 
 
 def _places(root: Path) -> list[tuple[Path, str]]:
     """The YAML files of a pack, each with what it must hold: `rule`, `util`, `test`, or `any` of them."""
-    config: Any = {}
-    if (root / _CONFIG).is_file():
-        try:
-            config = yaml12.load((root / _CONFIG).read_text(encoding="utf-8")) or {}
-        except yaml12.YamlError as error:
-            raise UsageError(f"{root / _CONFIG}: not YAML: {error}", "fix the file") from error
-    if not isinstance(config, dict) or not config.get("ruleDirs"):
-        return [(file, "any") for file in _yaml_files(root)]
-    tests = [t.get("testDir") for t in config.get("testConfigs") or () if isinstance(t, dict)]
-    for folder in (*config["ruleDirs"], *(config.get("utilDirs") or ())):
-        if not (root / str(folder)).is_dir():
-            raise UsageError(
-                f"{root / _CONFIG}: no folder `{folder}`, so ast-grep reads no rule of this project",
-                "correct ruleDirs and utilDirs, or name the folder of rules",
-            )
+    home = project.read(root)
+    if home is None or not home.rule_dirs:
+        return [(file, "any") for file in project.yaml_files(root)]
     found: dict[Path, str] = {}
-    kinds = {"rule": config["ruleDirs"], "test": filter(None, tests), "util": config.get("utilDirs") or ()}
-    for kind, folders in kinds.items():
+    for kind, folders in (("rule", home.rule_dirs), ("test", home.test_dirs), ("util", home.util_dirs)):
         for folder in folders:
-            found.update(dict.fromkeys(_yaml_files(root / str(folder)), kind))
+            found.update(dict.fromkeys(project.yaml_files(folder), kind))
     return list(found.items())
-
-
-def _yaml_files(folder: Path) -> list[Path]:
-    files = []
-    for name, folders, names in os.walk(folder):
-        folders[:] = sorted(f for f in folders if f not in _SKIPPED and not f.startswith("."))
-        files += [Path(name) / n for n in sorted(names) if n.endswith(_YAML) and n != _CONFIG]
-    return files
 
 
 def _rule_rows(
@@ -156,11 +152,16 @@ def _rule_rows(
     held = cases.get(name, {"valid": [], "invalid": []})
     metadata = document.get("metadata")
     about = metadata if isinstance(metadata, dict) else {}
+    try:
+        whole, apart = project.with_utils(document, utils), ""
+    except project.NotAlone as error:
+        whole, apart = document, str(error)
     row = {
-        "id": name, "rule": json.dumps(_self_contained(document, utils), ensure_ascii=False),
+        "id": name, "rule": json.dumps(whole, ensure_ascii=False), "apart": apart,
         "language": str(document.get("language", "")), "message": document.get("message") or "",
         "note": document.get("note") or "", "description": about.get("description") or "",
-        "pack": root.resolve().name, "path": os.path.relpath(file, root), "license": license,
+        "pack": root.resolve().name, "path": os.path.relpath(file, root), "file": str(file),
+        "license": license,
         "valid": held["valid"],
     }  # fmt: skip
     invalid = list(dict.fromkeys(held["invalid"]))
@@ -169,50 +170,6 @@ def _rule_rows(
         yield {**row, "before": before, "others": others[:8]}
     if not invalid:
         yield {**row, "before": ""}
-
-
-def _self_contained(document: dict[str, Any], utils: Mapping[str, Any]) -> dict[str, Any]:
-    """A rule with the global utility rules that it uses put into it."""
-    own = dict(document.get("utils") or {})
-    owed = _named({key: document.get(key) for key in ("rule", "constraints", "utils", "rewriters")})
-    while owed:
-        name = owed.pop()
-        if name not in own and name in utils:
-            own[name] = utils[name]
-            owed |= _named(utils[name])
-    return {**document, "utils": own} if own else document
-
-
-def _with_own(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A global utility rule and its own ones, which no other rule sees: their names get its id before them.
-
-    >>> _with_own({"id": "is-loop", "rule": {"matches": "for"}, "utils": {"for": {"kind": "for_statement"}}})
-    {'is-loop': {'matches': 'is-loop: for'}, 'is-loop: for': {'kind': 'for_statement'}}
-    """
-    name, given = str(document.get("id", "")), document.get("utils")
-    own = given if isinstance(given, dict) else {}
-    names = {inner: f"{name}: {inner}" for inner in own}
-    made = {name: _renamed(document["rule"], names)}
-    return made | {long: _renamed(own[inner], names) for inner, long in names.items()}
-
-
-def _renamed(value: Any, names: Mapping[str, str]) -> Any:
-    """A rule that refers to utility rules by other names."""
-    if isinstance(value, list):
-        return [_renamed(one, names) for one in value]
-    if not isinstance(value, dict):
-        return value
-    made = {key: _renamed(one, names) for key, one in value.items()}
-    called = value.get("matches")
-    return {**made, "matches": names.get(called, called)} if isinstance(called, str) else made
-
-
-def _named(value: Any) -> set[str]:
-    """The utility rules that a rule refers to by `matches`."""
-    if isinstance(value, dict):
-        found = {value["matches"]} if isinstance(value.get("matches"), str) else set()
-        return found.union(*map(_named, value.values()))
-    return set().union(*map(_named, value)) if isinstance(value, list) else set()
 
 
 def _catalog_row(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -269,13 +226,16 @@ def _run_line(line: str, language: str) -> str:
 def normalize(row: Row, config: IngestConfig) -> Sequence[Draft | Drop]:
     """One rule and one case: an edit made by executing the rule, or why there is none."""
     if row.get("problem"):
-        return [Drop("not_yaml", f"{row['path']}: {row['problem']}")]
+        kind = str(row.get("kind", "not-yaml")).replace("-", "_")
+        return [Drop(kind, f"{row['path']}: {row['problem']}")]
     name = str(row.get("language", ""))
     if name.lower() not in AST_GREP_NAMES:
         return [Drop("language", f"{name or 'no language'}: none that rules are written for here")]
     before, rule = row.get("before"), row.get("rule")
     if not isinstance(rule, str) or not rule:
         return [Drop("no_rule", "neither a rule nor a command line")]
+    if row.get("apart"):
+        return [Drop("shared_utils", f"rule {row['id']}: {row['apart']}")]
     if not isinstance(before, str) or not before.strip():
         return [Drop("no_example", f"rule {row['id']}: no invalid case in its tests")]
     action = parse_action(rule, AST_GREP_NAMES[name.lower()])

@@ -1,0 +1,228 @@
+"""ast-grep projects: the nearest `sgconfig.yml`, its folders, and the utility rules that its rules share.
+
+Read as ast-grep reads them. A shared utility rule has variables of its own, which nothing outside
+sees; put into the rule that uses it, they bind nothing. Where a rule could then match something else
+than with ast-grep, it is not put together. Nothing is written.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from rulewright import yaml12
+from rulewright.actions import visit
+from rulewright.actions.rule_text import AST_GREP_NAMES
+from rulewright.errors import UsageError, why
+
+CONFIG: Final = "sgconfig.yml"
+YAML: Final = (".yml", ".yaml")
+SKIPPED: Final = frozenset({"node_modules", "__snapshots__", ".git"})
+OWNERS: Final = ("rule", "constraints", "utils", "rewriters", "fix")
+"""The parts of a rule that may name utility rules."""
+
+Document = dict[str, Any]
+
+
+class NotAlone(Exception):
+    """A rule that is not the same without its project's utility rules as with them; why."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with `sgconfig.yml`, and the folders that it names; without `ruleDirs` it has none."""
+
+    root: Path
+    rule_dirs: tuple[Path, ...] = ()
+    test_dirs: tuple[Path, ...] = ()
+    util_dirs: tuple[Path, ...] = ()
+
+    def holds(self, path: Path) -> bool:
+        """Whether a path is a folder of its rules or lies in one."""
+        whole = path.resolve()
+        return any(folder.resolve() in (whole, *whole.parents) for folder in self.rule_dirs)
+
+    def utils(self) -> dict[str, Document]:
+        """The shared utility rules, by id.
+
+        Raises:
+            UsageError: a file is one for which ast-grep reads no rule of this project.
+        """
+        found: dict[str, Document] = {}
+        for file in (file for folder in self.util_dirs for file in yaml_files(folder)):
+            try:
+                documents = yaml12.load_all(file.read_text(encoding="utf-8"), text_keys=True)
+            except (OSError, UnicodeDecodeError, yaml12.YamlError) as error:
+                raise UsageError(f"{file}: {unread(error)[1]}", "correct the file") from error
+            if said := misplaced_util(documents):
+                raise UsageError(f"{file}: {said}", "correct the file")
+            found[str(documents[0]["id"])] = documents[0]
+        return found
+
+
+def misplaced_util(documents: list[Any]) -> str:
+    """Why ast-grep takes no file of utility rules that holds this; empty where it does."""
+    if len(documents) > 1:
+        return f"{len(documents)} documents, and a file of `utilDirs` holds one rule"
+    one = documents[0] if documents else None
+    lacking = [key for key in ("id", "language", "rule") if not isinstance(one, dict) or key not in one]
+    return f"missing field `{lacking[0]}` of a utility rule" if lacking else ""
+
+
+def unread(error: OSError | UnicodeDecodeError | yaml12.YamlError) -> tuple[int, str]:
+    """The line, from 1, where a rule file cannot be read, and why."""
+    match error:
+        case yaml12.YamlError():
+            return error.line or 1, f"not YAML: {error}"
+        case UnicodeDecodeError():
+            return error.object.count(b"\n", 0, error.start) + 1, "not UTF-8 text"
+    return 1, f"cannot be read ({why(error)})"
+
+
+def read(root: Path) -> Project | None:
+    """The project of a folder; `None` where no `sgconfig.yml` lies in it.
+
+    Raises:
+        UsageError: the file is no YAML, or names a folder that is not there.
+    """
+    file = root / CONFIG
+    if not file.is_file():
+        return None
+    try:
+        config = yaml12.load(file.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml12.YamlError) as error:
+        raise UsageError(f"{file}: {unread(error)[1]}", "correct the file") from error
+    if not isinstance(config, dict) or not config.get("ruleDirs"):
+        return Project(root)
+    for name in (*config["ruleDirs"], *(config.get("utilDirs") or ())):
+        if not (root / str(name)).is_dir():
+            raise UsageError(
+                f"{file}: no folder `{name}`, so ast-grep reads no rule of this project",
+                "correct ruleDirs and utilDirs, or name the folder of rules",
+            )
+    tests = [one.get("testDir") for one in config.get("testConfigs") or () if isinstance(one, dict)]
+    rule_dirs, test_dirs, util_dirs = (
+        tuple(root / str(name) for name in names)
+        for names in (config["ruleDirs"], filter(None, tests), config.get("utilDirs") or ())
+    )
+    return Project(root, rule_dirs, test_dirs, util_dirs)
+
+
+def above(path: Path) -> Project | None:
+    """The project that a file or folder lies in: that of the nearest `sgconfig.yml`, as ast-grep finds it."""
+    start = path.resolve()
+    for folder in (start, *start.parents):
+        if (folder / CONFIG).is_file():
+            # As a person names it, where that is possible: messages and findings name files in it.
+            return read(next((one for one in (path, *path.parents) if one.resolve() == folder), folder))
+    return None
+
+
+def yaml_files(folder: Path) -> Iterator[Path]:
+    """The YAML files below a folder that ast-grep reads there."""
+    for name, folders, names in os.walk(folder):
+        folders[:] = sorted(one for one in folders if one not in SKIPPED and not one.startswith("."))
+        yield from (Path(name) / one for one in sorted(names) if one.endswith(YAML) and one != CONFIG)
+
+
+def completer(file: Path | None) -> Callable[[Any], Any]:
+    """What puts the shared utility rules into a rule that names some: those of its file's project.
+
+    ast-grep takes the project where the command runs; that one counts for a rule that lies in none.
+    """
+
+    def complete(document: Any) -> Any:
+        if not isinstance(document, dict) or not missing(document):
+            return document
+        home = (file is not None and above(file.parent)) or above(Path())
+        return with_utils(document, home.utils()) if home else document
+
+    return complete
+
+
+def missing(document: Mapping[str, Any]) -> set[str]:
+    """The utility rules that a rule names and does not define."""
+    return _named({key: document.get(key) for key in OWNERS}) - set(_own(document))
+
+
+def with_utils(document: Document, utils: Mapping[str, Document]) -> Document:
+    """A rule with the shared utility rules that it uses put into it.
+
+    Raises:
+        NotAlone: one of them cannot be, and be the same.
+    """
+    own = _own(document)
+    made: dict[str, Any] = {}
+    # A shared rule that uses another one does not see what the rule itself calls the same.
+    names = {name: name if name not in own else f"shared: {name}" for name in utils}
+    owed = missing(document) & utils.keys()
+    while owed:
+        name = owed.pop()
+        if names[name] in made:
+            continue
+        _check_alone(name, utils[name], document)
+        parts = _own(utils[name])
+        seen = {**names, **{one: f"{name}: {one}" for one in parts}}
+        made |= {seen[one]: _unbound(_renamed(part, seen)) for one, part in parts.items()}
+        made[names[name]] = _unbound(_renamed(utils[name]["rule"], seen))
+        owed |= (_named([utils[name]["rule"], *parts.values()]) - parts.keys()) & utils.keys()
+    return {**document, "utils": {**own, **made}} if made else document
+
+
+def _own(document: Mapping[str, Any]) -> dict[str, Any]:
+    given = document.get("utils")
+    return given if isinstance(given, dict) else {}
+
+
+def _check_alone(name: str, util: Document, document: Document) -> None:
+    """Raise `NotAlone` for a utility rule that would not be the same within another rule."""
+    where = f"the shared utility rule `{name}`"
+    languages = [AST_GREP_NAMES.get(str(one.get("language", "")).lower()) for one in (util, document)]
+    if languages[0] != languages[1]:
+        raise NotAlone(f"{where} is for {util.get('language')}, the rule for {document.get('language')}")
+    if util.get("constraints"):
+        raise NotAlone(f"{where} has `constraints`, which only ast-grep can apply")
+    used = [text for part in (util["rule"], _own(util)) for text in _bound(part)]
+    twice = next((one for one in used if used.count(one) > 1), None)
+    if twice is not None:
+        raise NotAlone(f"{where} uses {twice} twice, which only ast-grep can compare")
+
+
+def _bound(part: Any) -> Iterator[str]:
+    for pattern in (value for key, value in visit.pairs(part) if key == "pattern"):
+        text = pattern.get("context", "") if isinstance(pattern, dict) else str(pattern)
+        yield from (one for one in visit.VARIABLE.findall(text) if visit.binds(one))
+
+
+def _unbound(part: Any) -> Any:
+    """A rule whose patterns bind nothing: what a shared utility rule binds, no other rule sees."""
+    if isinstance(part, list):
+        return [_unbound(one) for one in part]
+    if not isinstance(part, dict):
+        return part
+    made = {key: _unbound(one) for key, one in part.items()}
+    match part.get("pattern"):
+        case str(text):
+            made["pattern"] = visit.unbound(text)
+        case {"context": str(text), **rest}:
+            made["pattern"] = {**rest, "context": visit.unbound(text)}
+    return made
+
+
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """A rule that refers to utility rules by other names."""
+    if isinstance(value, list):
+        return [_renamed(one, names) for one in value]
+    if not isinstance(value, dict):
+        return value
+    made = {key: _renamed(one, names) for key, one in value.items()}
+    called = value.get("matches")
+    return {**made, "matches": names.get(called, called)} if isinstance(called, str) else made
+
+
+def _named(value: Any) -> set[str]:
+    """The utility rules that a rule refers to by `matches`."""
+    return {name for key, name in visit.pairs(value) if key == "matches" and isinstance(name, str)}
