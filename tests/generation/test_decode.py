@@ -101,6 +101,38 @@ def test_a_row_does_not_depend_on_its_neighbours() -> None:
     assert together[3] != together[8], "equal prompts draw by their own seeds"
 
 
+def test_answers_that_are_alike_so_far_are_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twelve answers to each of three prompts: what each draws alone, in fewer and more rows as they part."""
+    monkeypatch.setattr(decode, "BLOCK", 4)
+    model = small(initializer_range=0.2)
+    asked = [prompt for prompt in prompts(20)[:3] for _ in range(12)]
+    budgets = [3 + i % 12 for i in range(len(asked))]
+    widths = []
+
+    def answered(which: list[int]) -> list[list[int]]:
+        decoder = decode.Decoder(model, [EOS], PAD)
+        decoder.share([asked[i] for i in which])
+        rows = [decode.Row(asked[i], budgets[i]) for i in which]
+        chooser = TokenChooser(0.25, 1.0, [7 * i for i in which])
+        with monkeypatch.context() as patch:
+            forward = model.forward
+
+            def counted(*args: Any, **options: Any) -> Any:
+                widths.append(len(options["input_ids"]))
+                return forward(*args, **options)
+
+            patch.setattr(model, "forward", counted)
+            decoder.run(rows, chooser)
+        return [row.tokens for row in rows]
+
+    alone = [answered([i])[0] for i in range(len(asked))]
+    widths.clear()
+    assert answered(list(range(len(asked)))) == alone
+    steps = [len({(i // 12, *row[:n]) for i, row in enumerate(alone) if len(row) > n}) for n in range(1, 14)]
+    assert widths == [3, *(n for n in steps if n)]
+    assert steps[0] < 18 < max(steps) < 36, "some part at once, some later, some end together"
+
+
 def test_what_ends_an_answer_is_asked_for_each_token() -> None:
     model = small()
     decoder = decode.Decoder(model, [EOS], PAD)
@@ -188,12 +220,20 @@ def test_lots_are_drawn_by_weight_and_never_without_weight() -> None:
     weights_V = torch.rand(1000, generator=generator) ** 8
     weights_V[::3] = 0
     lots_B = torch.linspace(0, 1 - 1e-12, 200_000, dtype=torch.float64)
-    tokens = draw(weights_V.expand(len(lots_B), -1)[:2000], lots_B[::100])
-    assert (weights_V[tokens] > 0).all()
+
+    def drawn(weights: Any, lots: Any) -> Any:
+        return draw(weights[None], lots, torch.zeros(len(lots), dtype=torch.long))
+
+    assert (weights_V[drawn(weights_V, lots_B[::100])] > 0).all()
     counts = torch.zeros(1000)
     for part in lots_B.split(20_000):
-        counts += torch.bincount(draw(weights_V.expand(len(part), -1), part), minlength=1000)
+        counts += torch.bincount(drawn(weights_V, part), minlength=1000)
     assert torch.allclose(counts / len(lots_B), weights_V / weights_V.sum(), atol=2e-5)
-    edge = torch.tensor([[0.0] * 300 + [1.0, 0.0]])
-    for lot in (0.0, 0.5, 1 - 2**-53):
-        assert draw(edge, torch.tensor([lot], dtype=torch.float64)).tolist() == [300]
+    edge_V = torch.tensor([0.0] * 300 + [1.0, 0.0])
+    assert drawn(edge_V, torch.tensor([0.0, 0.5, 1 - 2**-53], dtype=torch.float64)).tolist() == [300] * 3
+
+
+def test_lots_are_drawn_from_the_weights_that_they_name() -> None:
+    weights_UV = torch.eye(3).repeat(1, 100)[:, :290]
+    tokens = draw(weights_UV, torch.rand(60, dtype=torch.float64), torch.arange(60) % 3)
+    assert (tokens % 3).tolist() == [i % 3 for i in range(60)]

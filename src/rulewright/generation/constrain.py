@@ -69,11 +69,14 @@ class HeldChooser(TokenChooser):
         super().__init__(temperature, top_p, seeds)
         self._matchers = matchers
 
-    def choose(self, logits_BV: torch.Tensor, rows: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+    def choose(
+        self, logits_UV: torch.Tensor, rows: Sequence[int], source: Sequence[int] | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """As `Chooser.choose`, of what the grammar allows next."""
         import xgrammar
 
-        logits_BV = logits_BV.float()
+        # Rows of one text may be held to different languages.
+        logits_BV = (logits_UV if source is None else logits_UV[torch.tensor(source)]).float()
         mask_BW = xgrammar.allocate_token_bitmask(len(rows), logits_BV.shape[1])
         for i, row in enumerate(rows):
             # A row that has ended may be padded on by `generate`: anything goes.

@@ -1,7 +1,8 @@
 """A decoding loop for CPUs: what `generate` does, without what it does for nothing.
 
-- The beginning that all prompts share (system prompt, examples) is computed once, and a
-  prompt once, whatever number of samples is wanted of it.
+- The beginning that all prompts share (system prompt, examples) is computed once.
+- Answers to one prompt are one row of the batch for as long as they are alike: a model that
+  is sure of most tokens gives eight answers for little more than one.
 - Keys and values are written where they stay, in blocks that grow now and then; `generate` copies all
   of them for every token.
 - A row that has ended leaves the batch.
@@ -11,7 +12,7 @@ rounding), and what a row draws depends on its seed and its prompt only.
 """
 
 # ruff: noqa: N803, N806  (tensors carry shape suffixes)
-# B rows, U prompts, L columns of suffixes, C of the cache, G key-value heads, D width of a head, V words
+# B answers, U rows of the batch (distinct texts), L columns of suffixes, C of the cache, V words
 from __future__ import annotations
 
 import inspect
@@ -139,36 +140,32 @@ class Decoder:
             stopped: whether these new tokens hold something that ends the answer.
         """
         state = self._prefilled(rows)
-        while True:
-            tokens, logprobs = chooser.choose(state.logits_BV, state.order)
-            for at, token, logprob in zip(state.order, tokens.tolist(), logprobs.tolist(), strict=True):
-                rows[at].tokens.append(token)
-                rows[at].logprobs.append(logprob)
-            kept = [
-                i
-                for i, row in enumerate(rows[at] for at in state.order)
-                if row.tokens[-1] not in self._eos
-                and len(row.tokens) < row.budget
-                and not (stopped and stopped(row.tokens))
-            ]
-            if not kept:
-                return
-            if len(kept) < len(state.order):
-                tokens = tokens[state.keep(kept)]
-            state.logits_BV = state.step(self._model, tokens)
+        while state.owners:
+            order = [at for owners in state.owners for at in owners]
+            source = [u for u, owners in enumerate(state.owners) for _ in owners]
+            tokens, logprobs = chooser.choose(state.logits_UV, order, source)
+            ways: list[dict[int, list[int]]] = [{} for _ in state.owners]
+            chosen = zip(order, source, tokens.tolist(), logprobs.tolist(), strict=True)
+            for at, u, token, logprob in chosen:
+                row = rows[at]
+                row.tokens.append(token)
+                row.logprobs.append(logprob)
+                ended = token in self._eos or len(row.tokens) == row.budget
+                if not ended and not (stopped and stopped(row.tokens)):
+                    ways[u].setdefault(token, []).append(at)
+            state.go_on(self._model, ways)
 
     def _prefilled(self, rows: list[Row]) -> _State:
-        """Keys, values and next logits of all rows; each prompt is computed once."""
+        """Keys, values and next logits of all prompts."""
         n_prefix = len(self.prefix)
-        ways: dict[tuple[int, ...], list[int]] = {}
+        owners: dict[tuple[int, ...], list[int]] = {}
         for at, row in enumerate(rows):
-            ways.setdefault(tuple(row.prompt[n_prefix:]), []).append(at)
-        suffixes = sorted(ways, key=len, reverse=True)
-        width = n_prefix + len(suffixes[0])
-        state = _State(self._model.config, rows, width, self._dtype)
+            owners.setdefault(tuple(row.prompt[n_prefix:]), []).append(at)
+        suffixes = sorted(owners, key=len, reverse=True)
+        longest = max(row.budget for row in rows)
+        state = _State(self._model.config, suffixes, owners, n_prefix, longest, self._dtype)
         for part in _parts(suffixes):
-            logits_UV, layers = self._compute(part)
-            state.put(part, [ways[suffix] for suffix in part], n_prefix, logits_UV, layers)
+            state.put(*self._compute(part))
         return state
 
     def _compute(
@@ -201,19 +198,24 @@ class Decoder:
         return out.logits[:, -1], [(layer.keys, layer.values) for layer in cache.layers]
 
 
+_Text = tuple[int, int, list[int]]
+"""The row that a text goes on from, the token that it goes on with, and the answers that it is of."""
+
+
 class _Room(DynamicLayer):
-    """One layer's keys and values, with some columns to spare.
+    """One layer's keys and values, with some rows and columns to spare.
 
     Args:
         shape: rows, key-value heads, columns, width of a head.
         length: how many of the columns will be filled to begin with.
+        most: rows that there can be.
     """
 
-    def __init__(self, shape: tuple[int, int, int, int], length: int, dtype: torch.dtype) -> None:
+    def __init__(self, shape: tuple[int, int, int, int], length: int, most: int, dtype: torch.dtype) -> None:
         super().__init__()
         # Spare columns are hidden, but multiplied: they must not hold NaN.
         self.all = (torch.zeros(shape, dtype=dtype), torch.zeros(shape, dtype=dtype))
-        self.n_rows, self.length = shape[0], length
+        self.n_rows, self.length, self.most = shape[0], length, most
         self.dtype, self.device, self.is_initialized = dtype, torch.device("cpu"), True
 
     def update(
@@ -230,101 +232,122 @@ class _Room(DynamicLayer):
     def n_columns(self) -> int:
         return self.all[0].shape[2]
 
-    def grow(self) -> None:
-        """Take in another block of columns, and let go of rows that have ended."""
-        keys, values = self.all
-        spare = keys.new_zeros(self.n_rows, keys.shape[1], BLOCK, keys.shape[3])
-        self.all = (
-            torch.cat([keys[: self.n_rows], spare], dim=2),
-            torch.cat([values[: self.n_rows], spare], dim=2),
-        )
-
     def get_seq_length(self) -> int:
         return self.length
 
-    def keep(self, holes: torch.Tensor, movers: torch.Tensor, n_rows: int) -> None:
-        """Move the rows at the end into the rows that are free."""
+    def become(self, n_rows: int, copies_2N: torch.Tensor) -> None:
+        """Copy some rows to where others were or none is yet; have room for the next column.
+
+        Args:
+            n_rows: how many rows there are then.
+            copies_2N: from where, and to where; no row is both.
+        """
+        have, n_heads, n_columns, size = self.all[0].shape
+        spare = BLOCK if self.length == n_columns else 0
+        if n_rows > have or spare:
+            rows = min(2 * have, self.most) if n_rows > have else self.n_rows
+            shape = (max(n_rows, rows), n_heads, n_columns + spare, size)
+            self.all = (_grown(self.all[0], shape, self.n_rows), _grown(self.all[1], shape, self.n_rows))
         self.n_rows = n_rows
-        if len(holes):
+        if copies_2N.shape[1]:
+            source, target = copies_2N
             for states in self.all:
-                states[holes, :, : self.length] = states[movers, :, : self.length]
+                states[target, :, : self.length] = states[source, :, : self.length]
 
 
 class _State:
-    """A batch under way: whose rows are left, what they have seen, what comes next."""
+    """A batch under way: the distinct texts so far, whose they are, and what comes next.
 
-    def __init__(self, config: Any, rows: list[Row], width: int, dtype: torch.dtype) -> None:
-        n_layers, n_heads, size = _shape(config)
-        shape = (len(rows), n_heads, width + BLOCK, size)
-        self._layers = [_Room(shape, width, dtype) for _ in range(n_layers)]
-        columns = width + max(row.budget for row in rows) + BLOCK
-        self._mask_BC = torch.full((len(rows), columns), _HIDDEN, dtype=dtype)
-        self._mask_BC[:, :width] = 0
-        self._positions_B1 = torch.tensor([[len(row.prompt)] for row in rows])
-        self.order = list(range(len(rows)))
-        """Which row of the beginning each row is."""
-        self.logits_BV: torch.Tensor = torch.empty(0)
+    Args:
+        suffixes: prompts without what they all share, the longest first.
+        owners: whose prompt each is.
+        n_prefix: tokens of what they share.
+        budget: tokens of the longest answer.
+        dtype: of keys and values.
+    """
 
-    def put(
+    def __init__(
         self,
+        config: Any,
         suffixes: list[tuple[int, ...]],
-        owners: list[list[int]],
+        owners: dict[tuple[int, ...], list[int]],
         n_prefix: int,
-        logits_UV: torch.Tensor,
-        layers: list[tuple[torch.Tensor, torch.Tensor]],
+        budget: int,
+        dtype: torch.dtype,
     ) -> None:
-        """Copy what was computed of some prompts to their rows, aligned at the right."""
-        at_B = torch.tensor([at for rows in owners for at in rows])
-        from_B = torch.tensor([u for u, rows in enumerate(owners) for _ in rows])
-        if not len(self.logits_BV):
-            self.logits_BV = logits_UV.new_empty(len(self.order), logits_UV.shape[1])
-        self.logits_BV[at_B] = logits_UV[from_B]
+        n_layers, n_heads, size = _shape(config)
+        width = n_prefix + len(suffixes[0])
+        shape = (len(suffixes), n_heads, width + BLOCK, size)
+        most = sum(map(len, owners.values()))
+        self._layers = [_Room(shape, width, most, dtype) for _ in range(n_layers)]
+        self._mask_UC = torch.full((len(suffixes), width + budget + BLOCK), _HIDDEN, dtype=dtype)
+        for u, suffix in enumerate(suffixes):
+            self._mask_UC[u, :n_prefix] = 0
+            self._mask_UC[u, width - len(suffix) : width] = 0
+        self._positions_U1 = torch.tensor([[n_prefix + len(suffix)] for suffix in suffixes])
+        self._n_prefix, self._n_put = n_prefix, 0
+        self.owners = [owners[suffix] for suffix in suffixes]
+        """Which answers each row is the text of."""
+        self.logits_UV: torch.Tensor = torch.empty(0)
+
+    def put(self, logits_UV: torch.Tensor, layers: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
+        """Take in what was computed of the next prompts, aligned at the right."""
+        if not self._n_put:
+            self.logits_UV = logits_UV.new_empty(len(self.owners), logits_UV.shape[1])
+        rows = slice(self._n_put, self._n_put + len(logits_UV))
+        self._n_put = rows.stop
+        self.logits_UV[rows] = logits_UV
         end = self._layers[0].length
-        start = end - (layers[0][0].shape[2] - n_prefix)
+        start = end - (layers[0][0].shape[2] - self._n_prefix)
         for room, computed in zip(self._layers, layers, strict=True):
             for states, found in zip(room.all, computed, strict=True):
-                states[at_B, :, :n_prefix] = found[from_B, :, :n_prefix]
-                states[at_B, :, start:end] = found[from_B, :, n_prefix:]
-        for suffix, rows in zip(suffixes, owners, strict=True):
-            self._mask_BC[rows, n_prefix : end - len(suffix)] = _HIDDEN
+                states[rows, :, : self._n_prefix] = found[:, :, : self._n_prefix]
+                states[rows, :, start:end] = found[:, :, self._n_prefix :]
 
-    def keep(self, kept: list[int]) -> torch.Tensor:
-        """Drop all rows but these; the last ones move into the gaps.
+    def go_on(self, model: Any, ways: list[dict[int, list[int]]]) -> None:
+        """Take the next tokens in, and compute the logits after them.
 
-        Returns:
-            Where each row that is left was before.
+        Args:
+            ways: of each row, the answers that take a token; a row that several tokens
+                follow becomes several, one that none follows is gone.
         """
-        n = len(kept)
-        left = set(kept)
-        holes = [i for i in range(n) if i not in left]
-        movers = [i for i in kept if i >= n]
+        n_rows = sum(map(len, ways))
+        if not n_rows:
+            self.owners = []
+            return
+        # The first text that goes on from a row stays in its place, the others go where there is room.
+        texts: dict[int, _Text] = {}
+        moved: list[_Text] = []
+        for u, found in enumerate(ways):
+            for token, owners in found.items():
+                if u < n_rows and u not in texts:
+                    texts[u] = (u, token, owners)
+                else:
+                    moved.append((u, token, owners))
+        free = [u for u in range(n_rows) if u not in texts]
+        texts |= zip(free, moved, strict=True)
+        sources, tokens, self.owners = map(list, zip(*(texts[u] for u in range(n_rows)), strict=True))
+        copies_2N = torch.tensor([[u for u, _, _ in moved], free])
         for room in self._layers:
-            room.keep(torch.tensor(holes), torch.tensor(movers), n)
-        source = list(range(n))
-        for hole, mover in zip(holes, movers, strict=True):
-            source[hole] = mover
-        index_B = torch.tensor(source)
-        self._mask_BC, self._positions_B1 = self._mask_BC[index_B], self._positions_B1[index_B]
-        self.order = [self.order[i] for i in source]
-        return index_B
-
-    def step(self, model: Any, tokens_B: torch.Tensor) -> torch.Tensor:
-        """Take one token a row in; give the logits of the next, [B, V]."""
-        at = self._layers[0].length
-        if at == self._layers[0].n_columns():
-            for room in self._layers:
-                room.grow()
-        self._mask_BC[:, at] = 0
+            room.become(n_rows, copies_2N)
+        self._mask_UC, self._positions_U1 = self._mask_UC[sources], self._positions_U1[sources]
+        self._mask_UC[:, self._layers[0].length] = 0
         out = model(
-            input_ids=tokens_B[:, None],
-            position_ids=self._positions_B1,
-            attention_mask=self._mask_BC[:, None, None, : self._layers[0].n_columns()],
+            input_ids=torch.tensor(tokens)[:, None],
+            position_ids=self._positions_U1,
+            attention_mask=self._mask_UC[:, None, None, : self._layers[0].n_columns()],
             past_key_values=Cache(layers=self._layers),
             use_cache=True,
         )
-        self._positions_B1 = self._positions_B1 + 1
-        logits_BV: torch.Tensor = out.logits[:, -1]
-        return logits_BV
+        self._positions_U1 = self._positions_U1 + 1
+        self.logits_UV = out.logits[:, -1]
+
+
+def _grown(states: torch.Tensor, shape: tuple[int, ...], n_rows: int) -> torch.Tensor:
+    """These rows of keys or values, with zeros around them."""
+    grown = states.new_zeros(shape)
+    grown[:n_rows, :, : states.shape[2]] = states[:n_rows]
+    return grown
 
 
 def _shape(config: Any) -> tuple[int, int, int]:

@@ -1,7 +1,7 @@
 """Choosing tokens from logits with a random stream per row, and stop strings.
 
-Imported only where torch already is. Shape suffixes: B rows of the batch, V vocabulary,
-T new tokens, K blocks of the vocabulary, S words of a block.
+Imported only where torch already is. Shape suffixes: B rows of the batch, U logits that rows
+share, V vocabulary, T new tokens, K blocks of the vocabulary, S words of a block.
 """
 
 # ruff: noqa: N803, N806  (tensors carry shape suffixes)
@@ -38,24 +38,28 @@ class TokenChooser:
         self._drawn: list[list[float]] = [[] for _ in seeds]
         self._used = [0] * len(seeds)
 
-    def choose(self, logits_BV: torch.Tensor, rows: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+    def choose(
+        self, logits_UV: torch.Tensor, rows: Sequence[int], source: Sequence[int] | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Tokens [B], and their log-probabilities under the model's own distribution [B].
 
         Args:
-            logits_BV: of the next token.
-            rows: which of the seeds' rows each of them is.
+            logits_UV: of the next token.
+            rows: which of the seeds' rows each token is for.
+            source: which of the logits it is chosen from; without it, row by row.
         """
-        logits_BV = logits_BV.float()
-        most_B1 = logits_BV.amax(-1, keepdim=True)
+        logits_UV = logits_UV.float()
+        source_B = torch.arange(len(rows)) if source is None else torch.tensor(source)
+        source_B = source_B.to(logits_UV.device)
+        most_U1 = logits_UV.amax(-1, keepdim=True)
         if self._temperature > 0:
-            weights_BV = self._nucleus(((logits_BV - most_B1) / self._temperature).exp_())
+            weights_UV = self._nucleus(((logits_UV - most_U1) / self._temperature).exp_())
             lots_B = torch.tensor([self._lot(row) for row in rows], dtype=torch.float64)
-            tokens_B = draw(weights_BV, lots_B.to(logits_BV.device))
+            tokens_B = draw(weights_UV, lots_B.to(logits_UV.device), source_B)
         else:
-            tokens_B = first_most(logits_BV, most_B1)
-        log_sum_B1 = (logits_BV - most_B1).exp_().sum(-1, keepdim=True).log_() + most_B1
-        logprobs_B1 = logits_BV.gather(1, tokens_B[:, None]) - log_sum_B1
-        return tokens_B, logprobs_B1.squeeze(1)
+            tokens_B = first_most(logits_UV, most_U1)[source_B]
+        log_sum_U1 = (logits_UV - most_U1).exp_().sum(-1, keepdim=True).log_() + most_U1
+        return tokens_B, logits_UV[source_B, tokens_B] - log_sum_U1[source_B, 0]
 
     def _lot(self, row: int) -> float:
         at = self._used[row]
@@ -93,16 +97,21 @@ def first_most(logits_BV: torch.Tensor, most_B1: torch.Tensor) -> torch.Tensor:
     return block_B * _BLOCK + (inside_BS == most_B1).byte().argmax(-1)
 
 
-def draw(weights_BV: torch.Tensor, lots_B: torch.Tensor) -> torch.Tensor:
-    """The word at which the cumulated weights pass each lot's share of their sum."""
-    blocks_BKS = _blocks(weights_BV, 0.0)
-    upto_BK = blocks_BKS.sum(-1, dtype=torch.float64).cumsum(-1)
+def draw(weights_UV: torch.Tensor, lots_B: torch.Tensor, source_B: torch.Tensor) -> torch.Tensor:
+    """The words [B] at which the cumulated weights pass each lot's share of their sum.
+
+    Args:
+        weights_UV: of the words, not negative.
+        lots_B: each in [0, 1).
+        source_B: whose weights a lot is drawn from.
+    """
+    blocks_UKS = _blocks(weights_UV, 0.0)
+    upto_BK = blocks_UKS.sum(-1, dtype=torch.float64).cumsum(-1)[source_B]
     wanted_B1 = (lots_B * upto_BK[:, -1])[:, None]
     last = upto_BK.shape[1] - 1
     block_B1 = torch.searchsorted(upto_BK, wanted_B1, right=True).clamp_(max=last)
     before_B1 = upto_BK.gather(1, (block_B1 - 1).clamp(min=0)).masked_fill(block_B1 == 0, 0.0)
-    rows_B = torch.arange(len(lots_B), device=lots_B.device)
-    inside_BS = blocks_BKS[rows_B, block_B1.squeeze(1)]
+    inside_BS = blocks_UKS[source_B, block_B1.squeeze(1)]
     upto_BS = inside_BS.double().cumsum(-1)
     # Rounding must neither pass the block's end nor stop at a word of no weight.
     at_B = torch.searchsorted(upto_BS, wanted_B1 - before_B1, right=True).squeeze(1)
