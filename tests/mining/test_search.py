@@ -46,3 +46,13 @@ def test_at_most_five_rules_make_an_edit(n: int, shapes: list[str]) -> None:
     plan = solve(Tree(pre, "python"), Tree(post, "python"), Budget(4000))
     assert plan is not None and [step.candidate.shape for step in plan.steps] == shapes
     assert plan.states[-1] == post
+
+
+def test_a_rule_after_another_keeps_the_roles_that_its_own_text_shows() -> None:
+    pre = "import { old } from './a-rather-long-name';\nold(first);\nold(second);\nx = Math.pow(a, b);\n"
+    post = pre.replace("old", "fresh").replace("Math.pow(a, b)", "a ** b")
+    plan = solve(Tree(pre, "javascript"), Tree(post, "javascript"), Budget(4000))
+    assert plan is not None and plan.states[-1] == post
+    first, second = (step.candidate.rule for step in plan.steps)
+    assert (first["fix"], second["fix"]) == ("fresh", "$A ** $B")
+    assert all("binary_expression" in one["not"]["kind"] for one in second["constraints"].values())

@@ -177,9 +177,16 @@ def _single(kept: Kept) -> Plan | None:
     return None
 
 
-def guarded(edit: Edit, found: Found) -> Found:
-    """A sound rule with the roles that it relies on, as long as it does the same here."""
-    better = roles.guarded(edit, found.candidate, found.effect)
+def guarded(edit: Edit, found: Found, made: Edit | None = None) -> Found:
+    """A sound rule with the roles that it relies on, as long as it does the same here.
+
+    Args:
+        edit: where it is used.
+        found: the rule, with what it does there.
+        made: the edit that it was made from, where that is an earlier one: only this shows its roles.
+    """
+    shown = effect(made, found.candidate) if made is not None else found.effect
+    better = roles.guarded(made or edit, found.candidate, shown) if shown is not None else None
     done = effect(edit, better) if better is not None else None
     if better is None or done is None or done.positives != found.effect.positives or not done.sound:
         return found
@@ -195,13 +202,14 @@ def _says_all(plan: Plan) -> bool:
 def _cover(kept: Kept, budget: Budget, choices_of: Callable[[Kept, int], list[Found]]) -> Plan | None:
     """Greedy: the rule with most new hunks first, then the next on the text it left."""
     edit, carried = kept.edit, kept
+    read = {id(edit.pre): edit}
     steps: list[Found] = []
     states: list[str] = []
     while len(steps) < MAX_RULES:
         choices = sorted(choices_of(carried, MAX_RULES - len(steps)), key=lambda f: (-len(f.hunks), rank(f)))
         if not choices:
             return None
-        step = guarded(edit, choices[0])
+        step = guarded(edit, choices[0], read.get(id(choices[0].candidate.anchor.tree)))
         steps.append(step)
         text = engine.apply(Action(edit.pre.language, (step.candidate.rule,)), edit.pre.text).post
         if text is None:
@@ -213,6 +221,7 @@ def _cover(kept: Kept, budget: Budget, choices_of: Callable[[Kept, int], list[Fo
         if not edit.hunks:
             return None
         carried = _again(edit, carried, budget)
+        read[id(edit.pre)] = edit
     return None
 
 
