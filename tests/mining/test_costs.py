@@ -134,11 +134,15 @@ def one(language: Language, pre: str, post: str) -> Candidate:
     return next(candidates(language, pre, post))
 
 
-def test_variables_beyond_the_fifth_are_paid_for() -> None:
-    candidate = one("python", "f(a)\n", "g(a)\n")
-    five, eight = replace(candidate, n_vars=5), replace(candidate, n_vars=8)
-    assert eight.cost - five.cost == pytest.approx(3 * costs.PER_CROWDED_VARIABLE)
+def test_variables_beyond_the_fifth_are_paid_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = one("python", "f(a)\n", "g(a)\n")
     assert costs.PER_CROWDED_VARIABLE > 0
+    for names, crowded in (("ABCDE", 0), ("ABCDEFGH", 3)):
+        rule = {"rule": {"pattern": f"f({', '.join(f'${name}' for name in names)})"}, "fix": "g()"}
+        cost = replace(usual, rule=rule).cost
+        with monkeypatch.context() as changed:
+            changed.setattr(costs, "PER_CROWDED_VARIABLE", costs.PER_CROWDED_VARIABLE + 10.0)
+            assert replace(usual, rule=rule).cost - cost == pytest.approx(10.0 * crowded)
 
 
 def test_shapes_that_fit_more_places_cost_less() -> None:

@@ -32,7 +32,7 @@ GOOD = Figures(n_rules=1, n_vars=1, bits=6.0, confidence=0.72, sites=1)
 
 
 def step(rule: dict[str, Any] = RULE, **changes: Any) -> Candidate:
-    return replace(Candidate(rule, "pattern", ANCHOR, "call", frozenset({0}), n_vars=1), **changes)
+    return replace(Candidate(rule, "pattern", ANCHOR, "call", frozenset({0})), **changes)
 
 
 def tier(figures: Figures = GOOD, n_known: int = 0, **changes: Any) -> str:
@@ -169,12 +169,14 @@ def test_the_longest_rule_and_the_most_variables() -> None:
     assert COMPACT_CHARS == 400 and MAX_VARS == 6
     assert tier(rule={**RULE, "fix": "x" * room}) == "train"
     assert tier(rule={**RULE, "fix": "x" * (room + 1)}) == "literal"
-    assert tier(n_vars=6) == "train" and tier(n_vars=7) == "literal"
+    for names, wanted in (("ABCDEF", "train"), ("ABCDEFG", "literal")):
+        many = {"pattern": f"os.getcwdu({', '.join(f'${name}' for name in names)})"}
+        assert tier(rule={**RULE, "rule": many}) == wanted
 
 
 def test_an_insertion_beside_a_variable_needs_more_places_than_rules() -> None:
     assert tier(inserts=True) == "literal"
-    assert tier(inserts=True, n_vars=0) == "train"
+    assert tier(inserts=True, rule={**RULE, "rule": {"pattern": "os.getcwdu()"}}) == "train"
     assert tier(replace(GOOD, sites=2), inserts=True) == "train"
 
 

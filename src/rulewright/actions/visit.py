@@ -161,6 +161,16 @@ def unbound(text: str) -> str:
     return _BOUND.sub(lambda found: f"{found[1]}_{found[2]}", text)
 
 
+def bound(rule: Any) -> set[str]:
+    """The metavariables, without dollars, to which a match of a rule object gives a value.
+
+    >>> sorted(bound({"pattern": "f($A, $_B)", "regex": "$C", "not": {"has": {"pattern": "$D"}}}))
+    ['A']
+    """
+    matched = (text for key, text in texts(rule, skip={"not"}) if key in ("pattern", "context"))
+    return {name for text in matched for _, name in _BOUND.findall(text)}
+
+
 class Numbering:
     """New names for metavariables by first use: V1, V2 …"""
 

@@ -41,7 +41,6 @@ class Candidate:
     kind: str
     """The node kind that the rule matches."""
     hunks: frozenset[int]
-    n_vars: int = 0
     extra_cost: float = 0.0
     lifted: Lifted | None = None
     inserts: bool = False
@@ -59,6 +58,12 @@ class Candidate:
     def is_short(self) -> bool:
         """Whether the rule's JSON can be read at a glance."""
         return len(self.key) <= COMPACT_CHARS
+
+    @cached_property
+    def n_vars(self) -> int:
+        """Variables that whoever reads the rule has to follow, those of each rewriter for themselves."""
+        parts = (self.rule, *self.rule.get("rewriters", ()))
+        return sum(len(visit.bound(part["rule"])) for part in parts)
 
     @cached_property
     def bits(self) -> float:

@@ -276,7 +276,7 @@ def _pair(edit: Edit, one: Node, other: Edit, two: Node) -> Iterator[Candidate]:
         if matcher is None:
             continue
         rule: dict[str, Any] = {"rule": matcher, "fix": lifted.fix}
-        candidate = Candidate(rule, "pattern", one, one.kind, mapped.hunks, lifted.n_vars, 0.0, lifted)
+        candidate = Candidate(rule, "pattern", one, one.kind, mapped.hunks, 0.0, lifted)
         yield candidate
         yield from as_written(edit, candidate)
 

@@ -62,7 +62,7 @@ def _token(edit: Edit, candidate: Candidate, anchor: Node) -> Iterator[Candidate
         return
     rule = {**candidate.rule, "rule": {**by_text(edit.pre, leaf), "inside": _around(candidate, leaf)}}
     rule["fix"] = new
-    yield _form(candidate, rule=rule, shape="lexical", anchor=leaf, kind=leaf.kind, n_vars=0, lifted=None)
+    yield _form(candidate, rule=rule, shape="lexical", anchor=leaf, kind=leaf.kind, lifted=None)
 
 
 def _around(candidate: Candidate, leaf: Node) -> dict[str, Any]:

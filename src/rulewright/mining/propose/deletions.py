@@ -56,9 +56,9 @@ def _delete_alone(edit: Edit, node: Node, number: int, names: frozenset[str]) ->
     """A node goes and all that is around it stays: an empty line, or nothing else in the file."""
     places = (m for m in edit.map_range(node.start, node.end) if number in m.hunks)
     if node.kind != grammars.ERROR and any(mapped.start == mapped.end for mapped in places):
-        for matcher, n_vars, extra in _node_matchers(edit, node, names):
+        for matcher, extra in _node_matchers(edit, node, names):
             rule = {"rule": matcher, "fix": ""}
-            yield Candidate(rule, "delete", node, node.kind, frozenset((number,)), n_vars, extra)
+            yield Candidate(rule, "delete", node, node.kind, frozenset((number,)), extra)
 
 
 def _delete_several(edit: Edit, gone: list[Node], other: Node, number: int, side: str) -> Iterator[Candidate]:
@@ -72,8 +72,7 @@ def _delete_several(edit: Edit, gone: list[Node], other: Node, number: int, side
     reach = {**_brief(edit, last), **({} if len(gone) == 2 else {"stopBy": "end"})}
     rule = {**_brief(edit, node), relation: seen}
     fix = {"template": template, side: what, far: reach}
-    n_vars = int(other.named)
-    yield Candidate({"rule": rule, "fix": fix}, "delete", node, node.kind, frozenset((number,)), n_vars)
+    yield Candidate({"rule": rule, "fix": fix}, "delete", node, node.kind, frozenset((number,)))
 
 
 def _brief(edit: Edit, node: Node) -> dict[str, Any]:
@@ -84,10 +83,8 @@ def _brief(edit: Edit, node: Node) -> dict[str, Any]:
     return next(by_name(edit.pre, node), {"kind": node.kind})
 
 
-def _node_matchers(
-    edit: Edit, node: Node, names: frozenset[str]
-) -> Iterator[tuple[dict[str, Any], int, float]]:
-    """Ways to say which node goes, by a pattern with variables or by its text; variables, extra cost.
+def _node_matchers(edit: Edit, node: Node, names: frozenset[str]) -> Iterator[tuple[dict[str, Any], float]]:
+    """Ways to say which node goes, by a pattern with variables or by its text; extra cost.
 
     What it declares stays literal: another name would be another thing. Of imports all does,
     unless one rule takes out several.
@@ -102,8 +99,8 @@ def _node_matchers(
         if lifted is not None and lifted.holes:
             matcher = selector_rule(lifted.pattern, node.kind, edit.pre.language, strict=True)
             if matcher is not None:
-                yield matcher, lifted.n_vars, doubt
-    yield by_text(edit.pre, node), 0, 0.0
+                yield matcher, doubt
+    yield by_text(edit.pre, node), 0.0
 
 
 def _declared(node: Node) -> Iterator[Node]:
@@ -120,9 +117,9 @@ def _delete_comma(
     edit: Edit, node: Node, comma: Node, number: int, side: str, names: frozenset[str]
 ) -> Iterator[Candidate]:
     token = {"regex": f"^{regex_escape(edit.pre.text_of(comma))}$"}
-    for matcher, n_vars, extra in _node_matchers(edit, node, names):
+    for matcher, extra in _node_matchers(edit, node, names):
         rule = {"rule": matcher, "fix": {"template": "", side: token}}
-        yield Candidate(rule, "delete", node, node.kind, frozenset((number,)), n_vars, extra)
+        yield Candidate(rule, "delete", node, node.kind, frozenset((number,)), extra)
 
 
 def _delete_over(
@@ -131,7 +128,7 @@ def _delete_over(
     """Rewrite a neighbor to itself, and so remove what lies between as well."""
     relation = "follows" if side == "expandStart" else "precedes"
     near = abs(other.slot - node.slot) == 1
-    for matcher, n_vars, extra in _node_matchers(edit, node, names):
+    for matcher, extra in _node_matchers(edit, node, names):
         for what in _neighbor(edit, other, near):
             seen = {"pattern": "$Z", **what} if other.named else what
             # The next node is what `$Z` stands for: nothing more need be said to reach over it.
@@ -140,7 +137,7 @@ def _delete_over(
             rule = {"rule": {**matcher, relation: seen}, "fix": {"template": template, side: reach}}
             cost = costs.OVER_NEIGHBOR + extra
             hunks = frozenset((number,))
-            yield Candidate(rule, "delete", node, node.kind, hunks, n_vars + other.named, cost)
+            yield Candidate(rule, "delete", node, node.kind, hunks, cost)
 
 
 def _neighbor(edit: Edit, other: Node, near: bool) -> Iterator[dict[str, Any]]:

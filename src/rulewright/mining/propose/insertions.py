@@ -68,8 +68,7 @@ def _beside(edit: Edit, number: int, node: Node) -> Iterator[Candidate]:
             fix = _around(edit, node, new, name)
             if fix is not None:
                 rule = {"rule": matcher, "fix": fix}
-                n_vars = int(name == "$A")
-                yield Candidate(rule, "insert", node, node.kind, mapped.hunks, n_vars)
+                yield Candidate(rule, "insert", node, node.kind, mapped.hunks)
 
 
 def _around(edit: Edit, node: Node, new: str, name: str) -> str | None:
@@ -106,8 +105,7 @@ def _between(edit: Edit, number: int, before: Node, after: Node) -> Iterator[Can
                     continue
                 seen = {**what, "pattern": ref} if ref == "$Z" else what
                 rule = {"rule": {**matcher, relation: seen}, "fix": {"template": template, side: what}}
-                n_vars = int(name == "$A") + int(ref == "$Z")
-                yield Candidate(rule, "insert", node, node.kind, mapped.hunks, n_vars, costs.OVER_NEIGHBOR)
+                yield Candidate(rule, "insert", node, node.kind, mapped.hunks, costs.OVER_NEIGHBOR)
 
 
 def _other(tree: Tree, node: Node) -> tuple[dict[str, Any], str]:

@@ -177,7 +177,7 @@ def _patterns(
             )
             yield Candidate(
                 {"rule": matcher, "fix": lifted.fix}, "pattern", anchor, anchor.kind, mapped.hunks,
-                lifted.n_vars, extra, lifted,
+                extra, lifted,
             )  # fmt: skip
             return
         largest = sorted((h for h in lifted.holes if not h.moved), key=lambda h: h.start - h.end)
@@ -231,6 +231,4 @@ def _literal(edit: Edit, anchor: Node, mapped: Mapped) -> Iterator[Candidate]:
         yield Candidate({"rule": matcher, "fix": fix}, shape, anchor, anchor.kind, mapped.hunks)
     if matcher is None or not anchor.children or (wrapped and len(text) <= SHORT_CHARS):
         regex = {"kind": anchor.kind, "regex": f"^{regex_escape(text)}$"}
-        yield Candidate(
-            {"rule": regex, "fix": fix}, shape, anchor, anchor.kind, mapped.hunks, 0, costs.BY_REGEX
-        )
+        yield Candidate({"rule": regex, "fix": fix}, shape, anchor, anchor.kind, mapped.hunks, costs.BY_REGEX)

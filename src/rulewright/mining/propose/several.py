@@ -84,7 +84,7 @@ def tabled(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> Iterator[Ca
         first = parts[0][0]
         rule = {"rule": matcher, "transform": steps, "fix": "$NEW"}
         extra = costs.FEW_WORDS if len(pairs) <= FEW_WORDS else 0.0
-        yield Candidate(rule, "table", first.anchor, first.kind, hunks, 1, extra)
+        yield Candidate(rule, "table", first.anchor, first.kind, hunks, extra)
 
 
 def _words(
@@ -126,8 +126,7 @@ def combined(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> Iterator[
                 "transform": {"NEW": step}, "fix": "$NEW",
             }  # fmt: skip
             if len(json.dumps(rule, ensure_ascii=False)) <= MAX_RULE_CHARS:
-                n_vars = 1 + sum(candidate.n_vars for candidate, _ in parts)
-                yield Candidate(rule, "rewrite", node, node.kind, frozenset(range(len(edit.hunks))), n_vars)
+                yield Candidate(rule, "rewrite", node, node.kind, frozenset(range(len(edit.hunks))))
 
 
 def _cover(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> list[tuple[Candidate, Effect]]:

@@ -88,13 +88,14 @@ def _run(edit: Edit, nodes: list[Node], names: frozenset[str], number: int) -> I
                 for matcher in matchers[-2::-1]:
                     rule = {**matcher, "precedes": rule}
                 fix = {"template": lifted.fix, "expandEnd": _last_of(edit, nodes, matchers[-1])}
+            if not visit.bound({"pattern": lifted.fix}) <= visit.bound(rule):
+                continue
             yield Candidate(
                 {"rule": rule, "fix": fix},
                 "sequence" if all(map(_is_general, matchers)) and _keeps_names(edit, lifted) else "run",
                 first,
                 first.kind,
                 mapped.hunks,
-                lifted.n_vars,
                 0.0,
                 lifted,
             )
@@ -139,7 +140,7 @@ def final_newline(edit: Edit, number: int) -> Iterator[Candidate]:
         "nthChild": {"position": 1, "reverse": True},
     }  # fmt: skip
     rule = {"rule": matcher, "fix": "$T" + new[len(old) :]}
-    yield Candidate(rule, "pattern", last, last.kind, frozenset((number,)), 1)
+    yield Candidate(rule, "pattern", last, last.kind, frozenset((number,)))
 
 
 def _sibling(edit: Edit, node: Node, pattern: str, head: bool) -> dict[str, Any]:

@@ -97,13 +97,12 @@ def _replacing(
         node,
         node.kind,
         mapped.hunks,
-        1,
         extra,
     )
     telling = _telling_line(edit, node, mapped, first)
     if telling:
         named = {"rule": {**matcher, "regex": regex_escape(telling)}, "transform": steps, "fix": "$NEW"}
-        yield Candidate(named, "transform", node, node.kind, mapped.hunks, 1, extra)
+        yield Candidate(named, "transform", node, node.kind, mapped.hunks, extra)
 
 
 def shared(edit: Edit, candidate: Candidate, spans: Sequence[tuple[int, int]]) -> Candidate | None:

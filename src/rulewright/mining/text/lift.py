@@ -81,10 +81,6 @@ class Lifted:
         """The first anchor's, which is the only one unless this is a run of siblings."""
         return self.patterns[0]
 
-    @property
-    def n_vars(self) -> int:
-        return len({hole.name for hole in self.holes})
-
 
 def lift(
     edit: Edit,
