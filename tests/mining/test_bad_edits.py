@@ -83,3 +83,9 @@ def test_a_long_file_is_mined_and_one_beyond_the_bound_is_refused() -> None:
     assert mined.action is not None and engine.apply(mined.action, pre).post == post
     longer = pre + "x = 1\n" * MAX_CHARS
     assert "longer than" in mine(longer, longer.replace("f7(", "h7("), "python").reason
+
+
+def test_a_rule_that_was_made_of_an_earlier_text_does_not_break_the_next_step_down() -> None:
+    pre = SOURCES["python"]
+    mined = mine(pre, pre.replace("\n    # sum", "\n \n  # sum"), "python")
+    assert mined.action is None or engine.apply(mined.action, pre).post != pre

@@ -91,7 +91,7 @@ def _options(tree: Tree, good: list[Node], candidate: Candidate) -> Iterator[Opt
 
 def _variables(tree: Tree, good: list[Node], candidate: Candidate) -> Iterator[Option]:
     """A variable's kind or text, found through its path below the anchor."""
-    for hole, path, parts in _holes(tree, good, candidate):
+    for hole, path, parts in _holes(good, candidate):
         kinds = sorted({p.kind for p in parts})
         if len(kinds) <= 2:
             rule: dict[str, Any] = (
@@ -110,14 +110,12 @@ def _variables(tree: Tree, good: list[Node], candidate: Candidate) -> Iterator[O
             )
 
 
-def hole_parts(tree: Tree, good: list[Node], candidate: Candidate, name: str) -> list[Node]:
+def hole_parts(good: list[Node], candidate: Candidate, name: str) -> list[Node]:
     """The nodes that a variable stands for at each of the places; empty where they cannot be told."""
-    return next((parts for hole, _, parts in _holes(tree, good, candidate) if hole.name == name), [])
+    return next((parts for hole, _, parts in _holes(good, candidate) if hole.name == name), [])
 
 
-def _holes(
-    tree: Tree, good: list[Node], candidate: Candidate
-) -> Iterator[tuple[Hole, tuple[int, ...], list[Node]]]:
+def _holes(good: list[Node], candidate: Candidate) -> Iterator[tuple[Hole, tuple[int, ...], list[Node]]]:
     """A candidate's single variables, each with its path below the anchor and its node at every place."""
     lifted = candidate.lifted
     if lifted is None:
@@ -126,7 +124,7 @@ def _holes(
     for hole in lifted.holes:
         if hole.multi or not anchor.start <= hole.start <= hole.end <= anchor.end:
             continue
-        node = next((n for n in tree.at(hole.start, hole.end)), None)
+        node = next((n for n in anchor.tree.at(hole.start, hole.end)), None)
         path = _path(anchor, node) if node is not None else None
         if node is None or path is None:
             continue

@@ -47,11 +47,11 @@ def guarded(edit: Edit, candidate: Candidate, done: Effect) -> Candidate | None:
     return added(candidate, options).at_price_of(candidate) if options else None
 
 
-def takes_lines_after(edit: Edit, candidate: Candidate) -> bool:
+def takes_lines_after(candidate: Candidate) -> bool:
     """Whether a deletion takes along the line ends between what goes and what follows."""
     others = (node for node in candidate.anchor.siblings_after() if node.size)
     after = next(others, None) if "precedes" in candidate.rule["rule"] else None
-    return after is not None and "\n" in edit.pre.text[candidate.anchor.end : after.start]
+    return after is not None and "\n" in candidate.anchor.tree.text[candidate.anchor.end : after.start]
 
 
 def as_first(edit: Edit, candidate: Candidate, done: Effect) -> Candidate | None:
@@ -71,7 +71,7 @@ def _variables(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[O
         wanted |= set(sign.findall(fix)) - set(sign.findall(old))
     have = candidate.rule.get("constraints", {})
     for name in sorted(wanted - set(have)):
-        parts = hole_parts(edit.pre, good, candidate, name)
+        parts = hole_parts(good, candidate, name)
         kinds = sorted({part.kind for part in parts})
         if 0 < len(kinds) <= MAX_KINDS:
             rule = {"kind": kinds[0]} if len(kinds) == 1 else {"any": [{"kind": kind} for kind in kinds]}
@@ -92,7 +92,7 @@ def _operands(edit: Edit, candidate: Candidate, good: list[Node], known: set[str
         tight = max((_tightness(nodes[0]) for ref, nodes in made if ref == f"${name}" and nodes), default=0)
         if tight <= max(map(_tightness, held)) or any(_is_declared(node) for node in held):
             continue
-        seen = {part.kind for part in hole_parts(edit.pre, good, candidate, name)}
+        seen = {part.kind for part in hole_parts(good, candidate, name)}
         loose = [kind for level in grammars.LOOSE[:tight] for kind in level if kind in there - seen]
         if loose:
             yield Option(f"constraints.{name}", {"not": {"kind": ", ".join(loose)}}, 0.0, _anything)

@@ -98,7 +98,7 @@ def _held(edit: Edit, found: Found) -> Found | None:
     candidate = found.candidate
     if candidate.is_token:
         return guarded(edit, found)
-    if candidate.shape != "delete" or not roles.takes_lines_after(edit, candidate):
+    if candidate.shape != "delete" or not roles.takes_lines_after(candidate):
         return found
     first = roles.as_first(edit, candidate, found.effect)
     return Found(first, found.effect) if first is not None else None

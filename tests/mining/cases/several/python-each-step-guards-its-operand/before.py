@@ -1,0 +1,2 @@
+p = first(q)
+r = second(s)
