@@ -41,7 +41,7 @@ def test_texts_of_judged_files_are_not_held_and_come_back_as_they_were(work: Wor
         assert one.outcome.post is None and one.outcome.states == ()
         assert one.texts() == (f"foo({number})\n{LINES}", f"bar({number})\n{LINES}")
     assert diff(work.done[3], False).splitlines()[3:5] == ["-foo(3)", "+bar(3)"]
-    write(work.good)
+    assert write(work, work.good) == []
     assert work.done[7].path.read_text("utf-8") == f"bar(7)\n{LINES}"
 
 

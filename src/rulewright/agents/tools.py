@@ -23,7 +23,18 @@ from rulewright.agents.roots import Roots
 from rulewright.asking import Rounds
 from rulewright.codemod.candidates import propose, why_none_holds
 from rulewright.codemod.offer import offer_learned, rule_text
-from rulewright.codemod.work import Chooser, How, action_for, bar_unwritable, check, narrow, work_on, write
+from rulewright.codemod.work import (
+    Chooser,
+    How,
+    JudgedFile,
+    Work,
+    action_for,
+    bar_unwritable,
+    check,
+    narrow,
+    work_on,
+    write,
+)
 from rulewright.codemod.work import diff as file_diff
 from rulewright.engine import checks, nomatch, places, walk
 from rulewright.engine.apply import trace
@@ -254,15 +265,17 @@ def apply_rule(shop: Workshop, asked: forms.ApplyArguments) -> forms.ApplyAnswer
     chooser = Chooser(tuple(asked.only))
     if chooser.active:
         narrow(work, chooser)
-    if asked.write:
-        bar_unwritable(work)
+    barred = bar_unwritable(work) if asked.write else []
     good = [one for one in work.good if one.changes]
     n_places = sum(one.outcome.n_matches for one in good)
-    refusal = _why_not(asked, n_places, len(work.failed), chooser.unmet() if chooser.active else [])
+    refusal = _why_not(
+        asked, n_places, len(work.failed) + len(barred), chooser.unmet() if chooser.active else []
+    )
     written = bool(asked.write and good and not refusal)
     if written:
         shop.roots.check_write(one.path for one in good)
-        _write(good)
+        refused = _write(work, good, asked.all_or_nothing)
+        good = [one for one in good if one.path not in refused]
     diff = "\n".join(file_diff(one, False) for one in good)
     return forms.ApplyAnswer(
         written=written, places=n_places, files=[str(one.path) for one in good[: forms.FILES]],
@@ -277,7 +290,7 @@ def _why_not(asked: forms.ApplyArguments, n_places: int, failed: int, unmet: Seq
     if unmet:
         return f"the rule changes nothing at {', '.join(unmet[:5])}: name lines as the diff shows them"
     if asked.all_or_nothing and failed:
-        return f"nothing was written: {console.plural(failed, 'file')} failed; see `failures`"
+        return f"nothing was written: {console.plural(failed, 'file')} failed; see `failures` and `skipped`"
     if asked.write and asked.expect_places not in (None, n_places):
         said = console.plural(n_places, "place")
         return f"nothing was written: {said}, not {asked.expect_places}: look at the diff again"
@@ -292,11 +305,14 @@ def _after(written: bool, any_good: bool, any_failed: bool) -> str:
     return "a dry run: with write=true and expect_places the files are changed"
 
 
-def _write(good: Sequence[Any]) -> None:
-    """All files or none: a call that is cancelled meanwhile is not stopped between two of them."""
+def _write(work: Work, good: Sequence[JudgedFile], whole: bool) -> set[Path]:
+    """Write files; give those that could not be.
+
+    A call that is cancelled meanwhile is not stopped between two of them.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
-        write(good)
+        return {path for path, _ in write(work, good, whole)}
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

@@ -24,7 +24,7 @@ from rulewright.engine.judge import judge_together, judge_trace
 from rulewright.engine.rules import BadRule, Panicked, compile_rule
 from rulewright.engine.walk import Walk, WalkedFile, find
 from rulewright.errors import RulewrightError, UsageError
-from rulewright.replacing import Replacement, read_text, replace_all, why_not_writable
+from rulewright.replacing import Replacement, clear, read_text, replace_all, why_not_writable
 from rulewright.verdict import Outcome, Place, Verdict
 
 NOTHING: Final = Outcome(Verdict.NO_MATCH, "no rule matched anything")
@@ -312,10 +312,20 @@ def bar_unwritable(work: Work) -> list[tuple[Path, str]]:
     return list(refused.items())
 
 
-def write(files: Sequence[JudgedFile]) -> None:
-    """Change files to what came of them, all or none as far as the system lets it (`replace_all`)."""
+def write(work: Work, files: Sequence[JudgedFile], whole: bool = False) -> list[tuple[Path, str]]:
+    """Change files to what came of them; remove what a killed run left below the paths that were walked.
+
+    Gives the files that could not be replaced, named in the walk as well; with `whole` no file is changed
+    then (`replacing.replace_all`).
+    """
+    clear(work.walk.left_behind)
     made = ((one.path, *one.texts()) for one in files)
-    replace_all(Replacement(path, old, new) for path, old, new in made if new is not None and new != old)
+    changes = (Replacement(path, old, new) for path, old, new in made if new is not None and new != old)
+    refused = replace_all(changes, whole)
+    names = {path for path, _ in refused}
+    work.done = [one for one in work.done if one.path not in names]
+    work.walk.named += refused
+    return refused
 
 
 def diff(one: JudgedFile, colored: bool) -> str:

@@ -57,7 +57,7 @@ class Config(CommandConfig):
     interactive: bool = False
     """Ask at each place, as `ast-grep scan -i` does: y, n, e(dit), a(ll), q; writes what was said yes to."""
     all_or_nothing: bool = False
-    """Write no file if one of them fails."""
+    """Write no file if one of them fails, or cannot be written."""
     exact: bool = False
     """The bare result of `ast-grep scan -U`: several rules in one pass, padded blank lines kept."""
     accept: tuple[Literal["lossy", "degenerate", "syntax_error"], ...] = ()
@@ -129,7 +129,7 @@ def carry_out(config: Config, documents: Sequence[Document]) -> int:
     barred = bar_unwritable(work) if asked else []
     writes = asked and not (config.all_or_nothing and (work.failed or barred))
     if writes:
-        write(work.good)
+        barred += write(work, work.good, config.all_or_nothing)
     _show(config, work, writes)
     unmet = chooser.unmet()
     for place in unmet:

@@ -156,6 +156,8 @@ def _carry_out(offer: Offer, wish: Wish, chooser: Chooser, listed: Sequence[List
     """Write what may be written; give the files."""
     total = sum(len(doubts) for _, _, doubts in listed)
     if not total:
+        if wish.write or wish.yes:
+            write(offer.work, [])
         return []
     writes = wish.write or wish.yes or wish.interactive
     if not writes and not wish.only and not wish.as_json and sure and on_terminal():
@@ -171,7 +173,10 @@ def _carry_out(offer: Offer, wish: Wish, chooser: Chooser, listed: Sequence[List
         [one for one in made if not one.good and not one.idle],
         lambda one: f"left alone: {one.outcome.detail}",
     )
-    write(ready)
+    refused = dict(write(offer.work, ready))
+    for path, why in refused.items():
+        console.say(f"left alone: {path}: {why}")
+    ready = [one for one in ready if one.path not in refused]
     for one in ready:
         console.say(f"changed {one.path}")
         if not wish.as_json:

@@ -20,6 +20,7 @@ from rulewright.engine import by_words, cli, globs
 from rulewright.engine.listing import Listing, garbled, scan
 from rulewright.errors import RulewrightError, UsageError, why
 from rulewright.languages import EXTENSIONS, Language, language_of_path
+from rulewright.replacing import PREFIX
 
 MAX_ENTRIES: Final = 100_000
 """Folder entries to look at when counting what was left out."""
@@ -61,6 +62,8 @@ class Walk:
     """Files of the languages whose name, or folder, begins with a dot."""
     out_of_scope: int = 0
     """Files of the languages that are outside the `files` and `ignores` of every rule."""
+    left_behind: list[Path] = field(default_factory=list)
+    """Files that look like those that a killed run of ours leaves; they are no code, and never taken."""
     at_least: bool = False
     """Whether the counts stopped at `MAX_ENTRIES`."""
 
@@ -311,5 +314,7 @@ def _below(folder: Path, suffixes: set[str], walk: Walk) -> Iterator[tuple[str, 
         folders[:] = sorted(name for name in folders if name != ".git")
         hidden = "/." in "/" + base[len(top) :].replace(os.sep, "/")
         for name in sorted(files):
+            if name.startswith(PREFIX):
+                walk.left_behind.append(Path(base, name))
             mine = os.path.splitext(name)[1] in suffixes  # noqa: PTH122  (once for every file)
             yield (os.path.join(base, name) if mine else ""), hidden or name.startswith(".")  # noqa: PTH118

@@ -108,7 +108,13 @@ def read(text: str, locate: Locate, name: str = "the diff") -> tuple[list[Change
     text = text.replace("\r\n", "\n")
     if _COLORED.search(text):
         text = _COLOR.sub("", text)
-    patches = _parse(text)
+    try:
+        patches = _parse(text)
+    except _NoDiffLine as error:
+        raise UsageError(
+            f"{name}:{error}: no line of a unified diff",
+            "give the output of `git diff` as it is, without --word-diff and --color-words",
+        ) from error
     if not patches and text.strip() and MARKS.search(text) is None:
         raise UsageError(f"{name}: no unified diff found", "give the output of `git diff` or `diff -u`")
     changes: list[Change] = []
@@ -185,6 +191,10 @@ def _seen(hunks: list[_Hunk], starts: list[int]) -> frozenset[int]:
     return frozenset(seen)
 
 
+class _NoDiffLine(Exception):
+    """A line within a hunk that begins with no mark; its number, from 1."""
+
+
 def _parse(text: str) -> list[_Patch]:
     patches: list[_Patch] = []
     said = lines(text)
@@ -229,6 +239,8 @@ def _hunk(said: list[str], i: int, found: re.Match[str], patch: _Patch) -> int:
                 (old, new) if said[i - 1][:1] == " " else (old,) if said[i - 1][:1] == "-" else (new,)
             ):
                 side[-1] = side[-1].removesuffix("\n")
+        elif mark not in (" ", "-", "+", "\n"):
+            raise _NoDiffLine(i + 1)
         else:
             if mark in (" ", "-", "\n"):
                 old.append(rest if mark != "\n" else "\n")

@@ -6,8 +6,9 @@ unchanged, and what was changed but cannot be learned from. Nothing is written.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -108,13 +109,18 @@ def _of_revision(like: str, paths: Sequence[Path]) -> Given:
         raise UsageError(f"{like}: no such file, and no git repository here", "name a diff, or `-`") from None
     if ".." in like:
         return _of_git([like], paths, like)
+    if not git.is_revision(top, "HEAD"):
+        raise UsageError(f"{like}: there is no commit here yet, so nothing tells what was before", _NO_COMMIT)
     if not git.is_revision(top, like):
-        raise UsageError(f"{like}: no such file, and no such revision", "name a diff, `-`, HEAD or A..B")
+        ways = git.DEEPEN if git.is_shallow(top) else "name a diff, `-`, HEAD or A..B"
+        raise UsageError(f"{like}: no such file, and no such revision", ways)
     now = _of_git(["HEAD"], paths, "what is not committed yet") if like == "HEAD" else None
     if now is not None and now.changes:
         return now
+    if git.is_cut_off(top, like):
+        raise UsageError(f"the commit {like}: what was before it is not in this clone", git.DEEPEN)
     found = _of_git([git.parent_of(top, like), like], paths, f"the commit {like}")
-    return replace(found, left=(*now.unread, *found.left)) if now is not None else found
+    return replace(found, left=_once(now.unread, found.left)) if now is not None else found
 
 
 def _of_git(revisions: Sequence[str], paths: Sequence[Path], what: str, staged: bool = False) -> Given:
@@ -126,7 +132,9 @@ def _of_git(revisions: Sequence[str], paths: Sequence[Path], what: str, staged: 
     for name, status, pre, post in git.changed(top, revisions, staged):
         path = _shown(top / name)
         language = language_of_path(path)
-        if status not in ("M", "R"):
+        if status == "S":
+            unread.append(f"{path}: a submodule: learn from its own changes there, `cd {path}`")
+        elif status not in ("M", "R"):
             left.append(f"{path}: {_STATUS.get(status, 'not a text file')}")
         elif language == "other":
             left.append(f"{path}: of no language that we know")
@@ -138,10 +146,15 @@ def _of_git(revisions: Sequence[str], paths: Sequence[Path], what: str, staged: 
         else:
             unread += [f"{path}: {side.detail}" for side in (pre, post) if isinstance(side, Drop)][:1]
     where = tuple(paths) or (_shown(top),)
-    return Given(tuple(changes), (*left, *unread), where, what, tuple(unread))
+    return Given(tuple(changes), _once(left, unread), where, what, tuple(unread))
 
 
-_STATUS: Final = {"A": "a new file", "D": "a file that went", "T": "a link or module"}
+def _once(*lines: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(chain(*lines)))
+
+
+_STATUS: Final = {"A": "a new file", "D": "a file that went", "T": "a link"}
+_NO_COMMIT: Final = "commit what was before the change, or name the old file before the new one"
 
 
 def _seen(pre: str, post: str) -> frozenset[int]:

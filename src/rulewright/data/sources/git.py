@@ -138,11 +138,25 @@ def is_revision(repo: Path, name: str) -> bool:
     return not done.returncode
 
 
+def is_shallow(repo: Path) -> bool:
+    """Whether a clone holds only the last commits."""
+    return _git(repo, "rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
+
+
+def is_cut_off(repo: Path, name: str) -> bool:
+    """Whether a commit has parents that a shallow clone does not hold."""
+    if is_revision(repo, f"{name}^"):
+        return False
+    raw = _git(repo, "cat-file", "commit", f"{name}^{{commit}}").stdout
+    return raw.partition(b"\n\n")[0].count(b"\nparent ") > 0
+
+
 def parent_of(repo: Path, name: str) -> str:
     """The first parent of a commit; of a first commit the empty tree."""
     return f"{name}^" if is_revision(repo, f"{name}^") else _EMPTY_TREE
 
 
+DEEPEN: Final = "this clone is shallow: `git fetch --unshallow` brings the commits before it"
 _EMPTY_TREE: Final = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
 
@@ -151,7 +165,7 @@ def changed(
 ) -> Iterator[tuple[str, str, str | Drop | None, str | Drop | None]]:
     """Every file that `git diff` with these revisions shows: path, status, text before, text after.
 
-    One with a new name has the status `R`, and the new path.
+    One with a new name has the status `R`, and the new path; a submodule the status `S`.
     A text that is not there is `None`, one that cannot be read a `Drop`. With one
     revision the text after is that of the work tree.
 
@@ -171,8 +185,8 @@ def changed(
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()
         raise UsageError(
-            f"git diff {' '.join(revisions)}: {said[0] if said else 'fails'}",
-            "name revisions of this repository",
+            f"git diff {' '.join(revisions)}: {said[0].removeprefix('fatal: ') if said else 'fails'}",
+            DEEPEN if is_shallow(repo) else "name revisions of this repository",
         )
     in_tree = not staged and len(revisions) == 1 and ".." not in revisions[0]
     fields = iter(done.stdout.split(b"\0"))
@@ -248,12 +262,16 @@ def _commit(part: bytes) -> dict[str, Any]:
     }
 
 
+_BY_MODE: Final = {"120000": "T", "160000": "S"}
+"""Links and submodules, which are no text whatever became of them."""
+
+
 def _file(modes: bytes, path: bytes) -> dict[str, str]:
     old_mode, new_mode, old, new, status = modes.decode().lstrip(":").split(" ")
     return {
         "path": path.decode("utf-8", "replace"),
         # Git says how alike the two are after the letter of a rename.
-        "status": status[:1] if old_mode != "120000" and new_mode != "160000" else "T",
+        "status": _BY_MODE.get(old_mode) or _BY_MODE.get(new_mode) or status[:1],
         "old_blob": old,
         "new_blob": new,
     }
