@@ -133,7 +133,7 @@ def _join_tests(paths: Sequence[Path], audited: Sequence[Audited]) -> list[Audit
     lacking = {name: one for name, one in known.items() if not one.valid and not one.invalid}
     of_none: list[Audited] = []
     for path in paths if len(paths) > 1 else ():
-        home = project.above(path)
+        home = rule_packs.home_of(path)
         is_all = all(map(Path.is_dir, paths)) and not (home and home.rule_dirs)
         for file in project.yaml_files(path) if path.is_dir() else [path]:
             for row in _tests_in(file) if file.suffix in project.YAML else ():

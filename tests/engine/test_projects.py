@@ -153,3 +153,14 @@ def test_tests_of_a_rule_that_is_not_there_are_told(
     assert _kinds(capsys, "rules", "tests") == {("test-of-none", "tests/old.yml")}
     (project / "rules/old.yml").write_text("id: plaim\nvalid: ['x']\n")
     assert _kinds(capsys, "rules") == {("test-of-none", "rules/old.yml")}
+
+
+def test_rules_below_a_project_that_cannot_be_read_are_read_by_themselves(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "sgconfig.yml").write_text(CONFIG.replace("utils", "__UTILS__"))
+    shutil.rmtree(project / "rules")
+    (project / "rules").mkdir()
+    (project / "rules/plain.yml").write_text("id: plain\nlanguage: Python\nrule: {pattern: f($A)}\n")
+    assert _kinds(capsys, "rules") == _kinds(capsys, "rules/plain.yml") == set()
+    assert cli.main(["check", "."]) == 2 and "no folder `__UTILS__`" in capsys.readouterr().err

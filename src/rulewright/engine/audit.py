@@ -17,6 +17,7 @@ from rulewright.actions.visit import RELATIONS, VARIABLE, own, pattern_parts, re
 from rulewright.engine import patterns
 from rulewright.engine.apply import apply, trace
 from rulewright.engine.judge import judge
+from rulewright.engine.nesting import nesting_of
 from rulewright.engine.rules import FIX_KEYS, BadRule, Panicked, compile_rule
 from rulewright.languages import Language
 from rulewright.verdict import Verdict
@@ -128,13 +129,22 @@ def _needed(rule: Mapping[str, Any]) -> Iterator[str]:
 
 def _excluded(rule: Mapping[str, Any], utils: Mapping[str, Any], language: Language) -> str:
     """Why no node can meet a rule object and those that stand in relation to it."""
-    if _kinds(rule, utils, language) == frozenset():
+    nested = nesting_of(language)
+    kinds = _kinds(rule, utils, language)
+    if kinds == frozenset():
         return "its kinds and patterns exclude each other: no node has all of them"
+    if group := nested.group_among(kinds):
+        return f"no node has the kind `{group}`: it is the grammar's name for several kinds"
     for part in required(rule):
         if "nthChild" in part and not _has_position(part["nthChild"]):
             return f"`nthChild: {_position(part['nthChild'])}` is no position: they count from 1"
         for key in RELATIONS:
-            if isinstance(part.get(key), dict) and (why := _excluded(part[key], utils, language)):
+            if not isinstance(part.get(key), dict):
+                continue
+            if why := _excluded(part[key], utils, language):
+                return f"`{key}`: {why}"
+            far = part[key].get("stopBy", "neighbor") != "neighbor"
+            if why := nested.why_never(key, kinds, _kinds(part[key], utils, language), far):
                 return f"`{key}`: {why}"
     return ""
 

@@ -59,7 +59,7 @@ def rows_of(paths: Sequence[Path]) -> Iterator[dict[str, Any]]:
 
 def _pack_rows(path: Path) -> Iterator[dict[str, Any]]:
     """The rules of a file or folder; tests and shared utility rules are those of its project."""
-    home = project.above(path if path.is_dir() else path.parent)
+    home = home_of(path)
     is_whole = home is not None and path.resolve() == home.root.resolve()
     if home is not None and home.rule_dirs and (is_whole or home.holds(path)):
         root, only = home.root, None if is_whole else path.resolve()
@@ -112,6 +112,17 @@ def _pack_rows(path: Path) -> Iterator[dict[str, Any]]:
             utils = home.utils()
     for file, document in rules:
         yield from _rule_rows(root, file, document, cases, utils, license)
+
+
+def home_of(path: Path) -> project.Project | None:
+    """The project that a file or folder lies in; what lies in one that cannot be read is read by itself."""
+    folder = path if path.is_dir() else path.parent
+    try:
+        return project.above(folder)
+    except UsageError:
+        if (path / project.CONFIG).is_file():
+            raise
+        return None
 
 
 def no_rule(name: str, known: Sequence[str]) -> str:
