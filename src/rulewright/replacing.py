@@ -110,7 +110,7 @@ def _prepare(change: Replacement, ready: list[_Ready]) -> None:
         raise RulewrightError(f"{at}: {refused}", "no file was changed; leave it out, or allow writing")
     if all(one.target.parent != target.parent for one in ready[-1:]):
         clear(target.parent.glob(f"{PREFIX}*"))
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=_prefix())
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=name_begin())
     ready.append(_Ready(Path(name), target, at))
     with os.fdopen(handle, "wb") as stream:
         stream.write(change.after.encode("utf-8"))
@@ -153,7 +153,7 @@ def _all_in_place(ready: Sequence[_Ready]) -> list[tuple[Path, str]]:
 
 def _second_name(target: Path) -> Path:
     """Another name for what a file is now; a copy where the file system has one name a file."""
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=_prefix())
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=name_begin())
     os.close(handle)
     second = Path(name)
     second.unlink()
@@ -206,7 +206,8 @@ def _is_left_behind(path: Path) -> bool:
     return False
 
 
-def _prefix() -> str:
+def name_begin() -> str:
+    """How the names begin of the files that this process writes beside others."""
     return f"{PREFIX}{_machine()}-{os.getpid()}-"
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from rulewright import cli
 from rulewright.errors import RulewrightError
-from rulewright.replacing import Replacement, _prefix, replace_all
+from rulewright.replacing import Replacement, name_begin, replace_all
 
 RULE = "id: r\nlanguage: python\nrule:\n  pattern: $A == None\nfix: $A is None\n"
 BEFORE, AFTER = "x == None\n", "x is None\n"
@@ -114,7 +114,7 @@ WRITE = """
 import sys
 import tempfile
 from pathlib import Path
-from rulewright.replacing import Replacement, _prefix, replace_all
+from rulewright.replacing import Replacement, name_begin, replace_all
 files = sorted(Path().glob("m/*/*.py"))
 replace_all([Replacement(path, "x == None\\n", "x is None\\n") for path in files], {whole})
 """
@@ -156,7 +156,8 @@ def _changed(here: Path) -> int:
 
 def test_what_another_run_is_writing_is_left_alone(here: Path) -> None:
     with subprocess.Popen(["sleep", "60"]) as other:
-        handle, name = tempfile.mkstemp(prefix=_prefix().replace(str(os.getpid()), str(other.pid)), dir="a")
+        begin = name_begin().replace(str(os.getpid()), str(other.pid))
+        handle, name = tempfile.mkstemp(prefix=begin, dir="a")
         os.close(handle)
         try:
             assert cli.main(["apply", "rule.yml", ".", "--write"]) == 0

@@ -18,7 +18,7 @@ from rulewright.actions.rule_file import Document, documents_of
 from rulewright.asking import Asked, Rounds, ask
 from rulewright.codemod.offer import Listed, Offer, rule_text
 from rulewright.codemod.said import Said
-from rulewright.codemod.work import How, Work, one_line, work_on
+from rulewright.codemod.work import How, Work, one_line_each, work_on
 from rulewright.engine import Engine, Request
 from rulewright.errors import UsageError
 from rulewright.generation.base import Generator
@@ -70,7 +70,7 @@ class OfferedRule:
 
 
 def _mark(path: Path, place: Place) -> tuple[str, int, str, str]:
-    return str(path), place.line, one_line(place.old), one_line(place.new)
+    return str(path), place.line, *one_line_each(place.old, place.new)
 
 
 class Trial:

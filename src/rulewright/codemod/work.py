@@ -27,6 +27,10 @@ from rulewright.errors import RulewrightError, UsageError
 from rulewright.replacing import Replacement, clear, read_text, replace_all, why_not_writable
 from rulewright.verdict import Outcome, Place, Verdict
 
+LINE: Final = 70
+"""Characters of a place that are shown on a line."""
+SHARED: Final = 15
+"""Those that stay of what two versions of a long one begin with alike."""
 NOTHING: Final = Outcome(Verdict.NO_MATCH, "no rule matched anything")
 
 
@@ -298,10 +302,23 @@ def _same(one: Path, other: Path) -> bool:
     return one == other or os.path.normpath(one.absolute()) == os.path.normpath(other.absolute())
 
 
-def one_line(text: str, limit: int = 70) -> str:
+def one_line(text: str, limit: int = LINE) -> str:
     """A text on one line, cut at the limit."""
     flat = " ".join(console.clean(text).split())
     return flat if len(flat) <= limit else flat[: limit - 3] + "…"
+
+
+def one_line_each(old: str, new: str) -> tuple[str, str]:
+    """Two versions of a text, each on one line; of long ones the part where they differ.
+
+    >>> one_line_each("f(" + "a" * 99 + ", b)", "f(" + "a" * 99 + ", c)")
+    ('…aaaaaaaaaaaaa, b)', '…aaaaaaaaaaaaa, c)')
+    """
+    one, other = (" ".join(console.clean(text).split()) for text in (old, new))
+    alike, _ = difftext.common_ends(one, other)
+    if alike + SHARED > LINE:
+        one, other = (f"…{text[alike - SHARED :]}" for text in (one, other))
+    return one_line(one), one_line(other)
 
 
 def bar_unwritable(work: Work) -> list[tuple[Path, str]]:

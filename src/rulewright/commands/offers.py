@@ -22,7 +22,7 @@ from rulewright.codemod.work import (
     bar_unwritable,
     diff,
     narrowed,
-    one_line,
+    one_line_each,
     write,
 )
 from rulewright.commands.choosing import PlaceByPlace, pick, say_failed, say_left_out
@@ -147,7 +147,8 @@ def _list(listed: Sequence[Listed], wish: Wish) -> None:
             console.say(f"{title}:")
         for path, place, why in group[:LISTED_AT_MOST]:
             note = f"   ({why})" if why else ""
-            console.emit(f"{path}:{place.line}: {one_line(place.old)}  →  {one_line(place.new)}{note}")
+            old, new = one_line_each(place.old, place.new)
+            console.emit(f"{path}:{place.line}: {old}  →  {new}{note}")
         if len(group) > LISTED_AT_MOST:
             console.say(f"… and {len(group) - LISTED_AT_MOST} more")
 
