@@ -84,8 +84,7 @@ def _machine() -> Iterator[ReportLine]:
 def _ast_grep() -> Iterator[ReportLine]:
     from rulewright.engine import cli
 
-    wanted = f"{cli.SUPPORTED[0]}.{cli.SUPPORTED[1]}"
-    fix = f"pip install 'ast-grep-cli=={wanted}.*' 'ast-grep-py=={wanted}.*'"
+    fix = " ".join(["pip install", *(f"'{required}'" for required in cli.REQUIRED.values())])
     try:
         program = cli.said_version()
     except RulewrightError as error:
@@ -95,7 +94,7 @@ def _ast_grep() -> Iterator[ReportLine]:
     except metadata.PackageNotFoundError:
         binding = "absent"
     for what, version in (("ast-grep program", program), ("ast-grep binding", binding)):
-        yield _line(what, version, version.startswith(f"{wanted}."), "broken", fix)
+        yield _line(what, version, cli.is_supported(version), "broken", fix)
 
 
 def _packages() -> Iterator[ReportLine]:

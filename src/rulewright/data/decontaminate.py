@@ -8,7 +8,7 @@ it is mostly boilerplate. What is found is exact; hashes have 64 bits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -48,8 +48,14 @@ class EvaluationIndex:
         self._tables = tables
 
     @classmethod
-    def build(cls, paths: Sequence[Path]) -> Self:
+    def build(
+        cls, paths: Sequence[Path], also: Callable[[Mapping[str, Any]], object] = lambda row: None
+    ) -> Self:
         """Read evaluation sets (records, CanItEdit's rows, or any rows with such columns).
+
+        Args:
+            paths: files of rows.
+            also: called with every row, for what else there is to learn from them.
 
         Raises:
             UsageError: a file has no column that could be an evaluation problem's.
@@ -63,8 +69,9 @@ class EvaluationIndex:
                     f"{path}: no code to compare with; its columns are {', '.join(columns)}",
                     f"expected at least one of {', '.join(_CODE)}",
                 )
-            for place, row in rows_in(path):
+            for place, row in _rows_in(path):
                 _enter(found, row, len(names))
+                also(row)
                 metadata = row.get("metadata")
                 known = metadata if isinstance(metadata, Mapping) else {}
                 name = known.get("problem_name") or row.get("full_name") or row.get("id") or known.get("id")
@@ -126,7 +133,7 @@ class EvaluationIndex:
         return found
 
 
-def rows_in(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def _rows_in(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     for unit in readers.number(readers.pieces(path)):
         for item in readers.items(unit):
             if not isinstance(item.value, Drop):

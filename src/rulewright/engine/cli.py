@@ -26,8 +26,14 @@ from rulewright.errors import RulewrightError, why
 from rulewright.languages import Language, suffix_of
 
 SUPPORTED: Final = (0, 51)
-PINNED: Final = f"ast-grep-cli>={SUPPORTED[0]}.{SUPPORTED[1]},<{SUPPORTED[0]}.{SUPPORTED[1] + 1}"
-REINSTALL: Final = f"pip install --force-reinstall '{PINNED}'; `rulewright doctor` tells whether it works"
+REQUIRED: Final = {
+    package: f"{package}>={SUPPORTED[0]}.{SUPPORTED[1]},<{SUPPORTED[0]}.{SUPPORTED[1] + 1}"
+    for package in ("ast-grep-cli", "ast-grep-py")
+}
+"""The command line and the binding, each as pip takes it."""
+REINSTALL: Final = (
+    f"pip install --force-reinstall '{REQUIRED['ast-grep-cli']}'; `rulewright doctor` tells whether it works"
+)
 VERSION_SECONDS: Final = 10
 MAX_OUTPUT_BYTES: Final = 64 * 1024 * 1024
 CPU_SECONDS: Final = 20
@@ -67,7 +73,7 @@ def binary() -> str:
     beside = Path(sys.executable).parent / "ast-grep"
     found = str(beside) if beside.exists() else shutil.which("ast-grep")
     if found is None:
-        raise RulewrightError("no `ast-grep` executable", f"pip install '{PINNED}'")
+        raise RulewrightError("no `ast-grep` executable", f"pip install '{REQUIRED['ast-grep-cli']}'")
     return found
 
 
@@ -116,6 +122,15 @@ def versions() -> dict[str, str]:
     return {"ast-grep-py": metadata.version("ast-grep-py"), "ast-grep-cli": said_version()}
 
 
+def is_supported(version: str) -> bool:
+    """Whether a version is of the release whose results are taken as they are.
+
+    >>> is_supported("0.51.3"), is_supported("0.5.1"), is_supported("absent")
+    (True, False, False)
+    """
+    return version.split(".")[:2] == [str(part) for part in SUPPORTED]
+
+
 def check_version(allow_other: bool = False) -> None:
     """Refuse to judge with an ast-grep of another minor version.
 
@@ -123,12 +138,12 @@ def check_version(allow_other: bool = False) -> None:
         RulewrightError: naming what is installed and why it matters.
     """
     for package, version in versions().items():
-        if tuple(int(part) for part in version.split(".")[:2]) != SUPPORTED and not allow_other:
+        if not is_supported(version) and not allow_other:
             wanted = ".".join(str(part) for part in SUPPORTED)
             raise RulewrightError(
                 f"{package} {version} is installed, expected {wanted}.x: "
                 "the same rule gives other results in other releases",
-                f"pip install '{package}>={wanted},<{SUPPORTED[0]}.{SUPPORTED[1] + 1}', "
+                f"pip install '{REQUIRED[package]}', "
                 "or allow another version explicitly and do not compare the figures",
             )
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from statistics import fmean
 from typing import Any, Final
 
 from rulewright import jsonl
 from rulewright.actions import Action, is_literal, parse_response, render_response
-from rulewright.data.decontaminate import EvaluationIndex, rows_in
+from rulewright.data.decontaminate import EvaluationIndex
 from rulewright.data.drafts import Drop
 from rulewright.data.signatures import tokens
 from rulewright.data.splits import draw
@@ -59,11 +58,11 @@ class RuleBench(Benchmark[RulesConfig]):
             found = held_out.items(config.hold_out_rate)
         self.skipped = {"contaminated": 0, "known_rule": 0, "no_sentence": 0}
         if config.trained_on:
+            known: set[str] = set()
             training = heldout.expand(config.trained_on)
-            known = _rules_in(training)
+            index = EvaluationIndex.build(training, lambda row: known.update(_rules_of(row)))
             new = [item for item in found if item.group not in known]
             self.skipped["known_rule"] = len(found) - len(new)
-            index = EvaluationIndex.build(training)
             found = [item for item in new if not _is_known(item, index)]
             self.skipped["contaminated"] = len(new) - len(found)
         if config.track != "examples":
@@ -191,15 +190,12 @@ def scores(engine: Engine, text: str, item: BenchItem) -> Row:
     return row
 
 
-def _rules_in(paths: Sequence[Path]) -> set[str]:
-    """The rules that training records were made by, as `BenchItem.group` names them."""
-    found: set[str] = set()
-    for row in (row for path in paths for _, row in rows_in(path)):
-        if isinstance(about := row.get("metadata"), dict):
-            made = about.get("provenance") or {}
-            found |= {rule_key(held_out.SOURCE, name) for name in made.get("templates") or ()}
-            found.add(rule_key(str(about.get("source")), str(about.get("group"))))
-    return found
+def _rules_of(row: Mapping[str, Any]) -> Iterator[str]:
+    """The rules that a training record was made by, as `BenchItem.group` names them."""
+    if isinstance(about := row.get("metadata"), dict):
+        made = about.get("provenance") or {}
+        yield from (rule_key(held_out.SOURCE, name) for name in made.get("templates") or ())
+        yield rule_key(str(about.get("source")), str(about.get("group")))
 
 
 def _is_known(item: BenchItem, index: EvaluationIndex) -> bool:
