@@ -122,6 +122,9 @@ def test_a_continued_adapter_is_held_to_itself_and_saved_alone(checkpoint: Path,
     assert kl[1] > 0
 
 
+THREADS = Path("/proc/self/task")
+
+
 def parted_ranks(out: Path, checkpoint: Path) -> None:
     """One of two processes: its part of the dev rewards falls, the first one's rises, and more so."""
     slope = 2e-5 if environment.is_main() else -1e-5
@@ -129,11 +132,14 @@ def parted_ranks(out: Path, checkpoint: Path) -> None:
     dev = ByRule(4, lambda row, text: 0.5 + slope * next(calls))
     config = settings(checkpoint, out, trainer={"max_steps": 4}, eval_every_steps=1)
     run_policy(config, Tasks(ByRule(12, letters), dev, "letters"))
-    left = [path.read_text() for path in Path("/proc/self/task").glob("*/comm")]
-    assert not [name for name in left if "gloo" in name], "they can abort the process as it ends"
+    left = "".join(path.read_text() for path in THREADS.glob("*/comm"))
+    (out / f"threads-{os.environ['RANK']}").write_text(left)
 
 
-def test_ranks_that_answer_differently_keep_the_same_step(checkpoint: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def parted(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two ranks wrote whose dev rewards go apart, with the names of the threads left in each."""
+    tmp_path = tmp_path_factory.mktemp("parted")
     script = tmp_path / "rank.py"
     script.write_text(
         "import sys\nfrom pathlib import Path\n"
@@ -152,7 +158,17 @@ def test_ranks_that_answer_differently_keep_the_same_step(checkpoint: Path, tmp_
         capture_output=True, text=True, timeout=280, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    assert RunDir(tmp_path / "out/model/run").result()["best_step"] == 4
+    return tmp_path / "out"
+
+
+def test_ranks_that_answer_differently_keep_the_same_step(parted: Path) -> None:
+    assert RunDir(parted / "model/run").result()["best_step"] == 4
+
+
+@pytest.mark.skipif(not THREADS.is_dir(), reason="only Linux names the threads of a process, in /proc")
+def test_a_rank_leaves_no_thread_that_can_abort_it_as_it_ends(parted: Path) -> None:
+    left = [(parted / f"threads-{rank}").read_text() for rank in range(2)]
+    assert all(left) and not any("gloo" in names for names in left)
 
 
 @pytest.mark.parametrize("keep", ["best", "start", "last"])
