@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rulewright.mining import Example, costs, mine_many
-from rulewright.mining.candidate import Candidate
+from rulewright.mining.candidate import Candidate, Effect
 from rulewright.mining.inputs import EditRow
 from rulewright.mining.judge.soundness import effect
 from rulewright.mining.learn import corpus
@@ -23,6 +23,15 @@ def edit_of(pre: str, post: str) -> Edit:
 def renames(n: int, like: bool) -> Edit:
     pre = "".join(f"f{'' if like else i}()\nstay{i}()\n" for i in range(n))
     return edit_of(pre, pre.replace("f", "g"))
+
+
+def sound_tokens(edit: Edit) -> list[tuple[Candidate, Effect]]:
+    return [
+        (one, done)
+        for number in range(len(edit.hunks))
+        for one in proposals.for_hunk(edit, number, frozenset(), set(), lambda: True)
+        if one.is_token and (done := effect(edit, one)) is not None and done.sound
+    ]
 
 
 @pytest.mark.parametrize(("n", "like", "told"), [
@@ -108,13 +117,51 @@ def test_so_many_places_around_a_change_are_tried() -> None:
 def test_so_many_unlike_parts_are_rewritten_within_a_definition(n: int, told: bool) -> None:
     pre = "def work():\n" + "".join(f"    old{i}()\n    stay()\n" for i in range(n))
     edit = edit_of(pre, pre.replace("old", "new"))
-    found = [
-        (one, done)
-        for number in range(n)
-        for one in proposals.for_hunk(edit, number, frozenset(), set(), lambda: True)
-        if one.is_token and (done := effect(edit, one)) is not None and done.sound
-    ]
-    assert bool(list(several.combined(edit, found))) is told
+    assert bool(list(several.combined(edit, sound_tokens(edit)))) is told
+
+
+@pytest.mark.parametrize(("size", "kinds"), [
+    (6_000, ["block", "function_definition", "function_definition"]),
+    (6_001, ["block", "function_definition"]),
+    (6_016, ["block", "function_definition"]),
+    (6_017, ["function_definition"]),
+    (30_000, ["function_definition"]),
+    (30_001, []),
+])  # fmt: skip
+def test_a_construct_of_so_many_characters_and_one_without_a_name(size: int, kinds: list[str]) -> None:
+    """The block, 16 characters smaller, has no name; the function is told by its name and its first line."""
+    frame = "def work():\n    old0()\n    # {}\n    old1()"
+    pre = frame.format("x" * (size - len(frame) + 2))
+    edit = edit_of(pre, pre.replace("old", "new"))
+    assert [one.kind for one in several.combined(edit, sound_tokens(edit))] == kinds
+
+
+def test_so_many_constructs_around_a_change_are_tried() -> None:
+    pre = (
+        "class A:\n class B:\n  class C:\n   class D:\n"
+        "    def work():\n     old0()\n     stay()\n     old1()\n"
+    )
+    edit = edit_of(pre, pre.replace("old", "new"))
+    made = list(several.combined(edit, sound_tokens(edit)))
+    assert len({one.anchor.index for one in made}) == several.MAX_CONSTRUCTS == 3
+
+
+@pytest.mark.parametrize(("first", "second", "told"), [
+    (260, 4, True), (261, 4, False),  # a part of 300 characters and one of 301
+    (241, 100, True), (242, 100, False),  # a rule of 600 characters and one of 601
+])  # fmt: skip
+def test_a_rewrite_of_so_many_characters(first: int, second: int, told: bool) -> None:
+    pre = "def work():\n    old0()\n    stay()\n    old1()\n"
+    edit = edit_of(pre, pre.replace("old0", "n" * first).replace("old1", "m" * second))
+    assert bool(list(several.combined(edit, sound_tokens(edit)))) is told
+
+
+@pytest.mark.parametrize(("n", "told"), [(1_496, True), (1_497, False)])
+def test_a_run_of_so_many_characters_in_its_patterns(n: int, told: bool) -> None:
+    """`$A` beside the statement that changes, and two parentheses: 1,500 in all."""
+    edit = edit_of(f"a()\n{'b' * n}()\nc()\n", "a()\nd()\nc()\n")
+    found = list(siblings.runs(edit, 0, frozenset()))
+    assert any("expression_statement" in one.key for one in found) is told
 
 
 @pytest.mark.parametrize(("n", "told"), [(4_000, True), (4_001, False)])

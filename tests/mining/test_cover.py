@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from rulewright.mining.learn.cover import MAX_LEARNT, ROUNDS, Graded, Text, rules_for
+from rulewright.mining.learn.cover import MAX_LEARNT, ROUNDS, Graded, Text, needed, rules_for
+from rulewright.mining.learn.mined import Tier
 
 
 def learned(*texts: tuple[str, str, set[int]]) -> list[Graded]:
@@ -56,3 +58,38 @@ def test_one_rule_for_two_files_and_none_that_the_others_make_needless() -> None
 
 def test_a_file_that_changes_nothing_teaches_nothing() -> None:
     assert learned(("a\n", "a\n", set())) == []
+
+
+def renamed(code: str) -> list[dict[str, Any]]:
+    return written((code, code.replace("old", "fresh"), set()))
+
+
+def test_a_name_that_is_called_on_several_things_is_renamed_by_call() -> None:
+    call = {"kind": "call", "field": "function"}
+    member = {"kind": "attribute", "field": "attribute"}
+    called = [rule["rule"]["inside"] for rule in renamed("import os\nos.old(1)\nself.old(2)\nold(3)\n")]
+    assert called == [
+        {**member, "has": {"field": "object", "regex": "^os$"}, "inside": call},
+        {**member, "has": {"field": "object", "regex": "^self$"}, "inside": call},
+        call,
+    ]
+    # Any other value before the name is one like another.
+    called = [rule["rule"]["inside"] for rule in renamed("old(3)\nx.old(2)\nx.y.old(4)\n")]
+    assert called == [call, {**member, "inside": call}]
+
+
+def test_a_name_that_is_not_only_called_is_renamed_as_that() -> None:
+    assert renamed("old(3)\nx.old(2)\nz = old\n") == [{"rule": {"pattern": "old"}, "fix": "fresh"}]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "stays"),
+    [("train", "literal", "train"), ("literal", "train", "train"), ("reject", "literal", "literal")],
+)
+def test_of_two_rules_that_do_the_same_the_more_trusted_one_stays(
+    one: Tier, other: Tier, stays: Tier
+) -> None:
+    [rule] = learned(("f(a)\n", "g(a)\n", set()))
+    found = [replace(rule, tier=one), replace(rule, tier=other)]
+    assert [kept.tier for kept in needed(found, lambda some: 0 if some else 1)] == [stays]
+    assert needed(found, lambda some: 2 - len(some)) == found

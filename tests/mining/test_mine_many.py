@@ -340,6 +340,12 @@ def test_a_part_that_has_other_parts_differs_as_a_whole() -> None:
     assert not any("1:" in one.key for one in found)
 
 
+def test_what_one_example_has_less_of_in_a_list_is_open() -> None:
+    left, right = (prepared(f"old({inner})\n", f"fresh({inner})\n") for inner in ("[x], a", "[x, y], b"))
+    patterns = [one.rule["rule"]["pattern"] for one in anti_unify(left.pools, right.pools)]
+    assert "old($$$A)" in patterns and not any("[x]" in pattern for pattern in patterns)
+
+
 def test_what_covers_most_of_an_example_comes_first() -> None:
     one = prepared("a = old(b)\nc = old(d)\ngone(e)\n", "a = fresh(b)\nc = fresh(d)\nwent(e)\n")
     done = [effect(one.pools[0].edit, candidate) for candidate in one.best]

@@ -26,7 +26,7 @@ from rulewright.languages import Language
 from rulewright.mining import callees, doubts, imports, ties
 from rulewright.mining.diffs import Change, lines_of
 from rulewright.mining.learn import cover
-from rulewright.mining.learn.mined import Tier, refuse
+from rulewright.mining.learn.mined import TIERS, Tier, refuse
 from rulewright.mining.reading import new_text, old_text
 from rulewright.mining.text.tree import Tree
 from rulewright.verdict import Place
@@ -74,7 +74,7 @@ class Learned:
     @property
     def worst(self) -> Rule:
         """The least trusted rule."""
-        return max(self.rules, key=lambda rule: _WORSE.index(rule.tier))
+        return max(self.rules, key=lambda rule: TIERS.index(rule.tier))
 
     def doubt(self, path: Path, place: Place) -> str:
         """Why a place is not sure; empty where it is."""
@@ -138,10 +138,6 @@ class Learned:
         return {}
 
 
-_WORSE: Final = ("train", "literal", "reject")
-"""Tiers, each less trusted than the one before."""
-
-
 def learn(changes: Sequence[Change], budget_s: float) -> Learned:
     """Find the smallest set of general rules that make a change.
 
@@ -191,14 +187,7 @@ def _refused(change: Change) -> str:
 def _needed(
     found: Sequence[cover.Graded], changes: Sequence[Change], language: Language
 ) -> list[cover.Graded]:
-    """The rules without those that the change comes out as well without, the least trusted first."""
-    kept = list(found)
-    missed = _missed([one.rule for one in kept], changes, language)
-    for one in sorted(found, key=lambda one: -_WORSE.index(one.tier)):
-        fewer = [other for other in kept if other is not one]
-        if fewer and (now := _missed([rule.rule for rule in fewer], changes, language)) <= missed:
-            kept, missed = fewer, now
-    return kept
+    return cover.needed(found, lambda some: _missed([one.rule for one in some], changes, language))
 
 
 @dataclass(frozen=True)
@@ -351,7 +340,7 @@ def _together(rules: Sequence[Rule], n_learned: int, language: Language) -> list
     for rule, is_import in zip(rules, beside, strict=True):
         words = ties.words(rule.written)
         own = [one for one in uses if ties.words(one.written) & words]
-        worst = max(own, key=lambda one: _WORSE.index(one.tier), default=None)
+        worst = max(own, key=lambda one: TIERS.index(one.tier), default=None)
         if is_import and worst is not None and rule.tier != "reject" and _is_guarded(rule):
             good = worst.tier == "train"
             reason = "goes and comes with its uses" if good else f"as its uses: {worst.reason}"

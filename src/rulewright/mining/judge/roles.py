@@ -171,7 +171,7 @@ def _named_place(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator
     """The name of what holds a value: alone it says nothing of why it changes, or what comes beside it."""
     if "inside" in candidate.rule["rule"] or candidate.shape != "lexical":
         return
-    is_value = candidate.is_token and is_bare_value(candidate.rule) and not _is_notation(candidate)
+    is_value = is_bare_value(candidate.rule) and not _is_notation(candidate)
     if is_value or _brings_item(candidate):
         for up in good[0].ancestors():
             named = next((o for o in named_ancestor(edit.pre, good, up) if all(map(o.holds, good))), None)

@@ -7,7 +7,7 @@ is strict here: what the change left alone says nothing, but for the lines that 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ from rulewright.mining.judge.confidence import CONFIDENT, confidence
 from rulewright.mining.judge.soundness import effect
 from rulewright.mining.learn.generalize import CLAIM_BITS, anti_unify, is_reckless
 from rulewright.mining.learn.kept import Found, Kept, rank
-from rulewright.mining.learn.mined import EVALUATIONS_PER_SECOND, Tier, grade, measure, too_deep
+from rulewright.mining.learn.mined import EVALUATIONS_PER_SECOND, TIERS, Tier, grade, measure, too_deep
 from rulewright.mining.learn.search import Budget, fill, guarded
 from rulewright.mining.reading import new_text, old_text
 from rulewright.mining.text.align import Edit, variants
@@ -110,6 +110,22 @@ def rules_for(texts: Sequence[Text], language: Language, budget_s: float) -> lis
         if not left:
             break
     return found
+
+
+def needed(found: Sequence[Graded], n_missed: Callable[[Sequence[Graded]], int]) -> list[Graded]:
+    """The rules without those that the change comes out as well without, the least trusted first.
+
+    Args:
+        found: rules in order.
+        n_missed: how many parts of the change some of them do not make.
+    """
+    kept = list(found)
+    missed = n_missed(kept)
+    for one in sorted(found, key=lambda one: -TIERS.index(one.tier)):
+        fewer = [other for other in kept if other is not one]
+        if fewer and (now := n_missed(fewer)) <= missed:
+            kept, missed = fewer, now
+    return kept
 
 
 def _after(text: Text, rules: Sequence[Rule], language: Language) -> str:
@@ -337,11 +353,7 @@ def _as_calls(
         if calls is None:
             return ()
         made |= {str(rule): rule for rule in calls.rules}
-    covered: set[Part] = set()
-    for rule in made.values():
-        done = _choice(replace(candidate, rule=dict(rule)), views)
-        covered |= done.parts if done is not None else frozenset()
-    return tuple(made.values()) if choice.parts <= covered else ()
+    return tuple(made.values())
 
 
 def _positives(edit: Edit, candidate: Candidate) -> set[Any]:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from rulewright import engine, grammars
 from rulewright.actions import visit
@@ -27,6 +27,8 @@ from rulewright.mining.text.tree import Tree
 from rulewright.verdict import Outcome, Verdict
 
 Tier = Literal["train", "literal", "reject"]
+TIERS: Final[tuple[Tier, ...]] = get_args(Tier)
+"""Each less trusted than the one before."""
 
 MAX_CHARS: Final = 150_000
 MAX_DEPTH: Final = 300

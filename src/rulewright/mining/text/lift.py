@@ -290,11 +290,10 @@ class _Lifter:
 
     def _runs(self, node: Node) -> list[tuple[Node, Node]]:
         """Runs of unchanged list items, separators and comments inside, delimiters outside."""
-        inner = [c for c in node.children if c.size]
-        items = [c for c in inner if c.named and not c.is_comment]
+        items = [c for c in node.children if c.named and not c.is_comment]
         runs: list[tuple[Node, Node]] = []
         current: list[Node] = []
-        for child in [*inner, None]:
+        for child in [*node.children, None]:
             if child is not None and self._in_run(child):
                 if current or (child.named and not child.is_comment):
                     current.append(child)

@@ -1,0 +1,2 @@
+INSTALLED = ['one']
+start()

@@ -1,0 +1,3 @@
+class Limits:
+    low = 60
+    high = 60

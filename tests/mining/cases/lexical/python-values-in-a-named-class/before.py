@@ -1,0 +1,3 @@
+class Limits:
+    low = 30
+    high = 30

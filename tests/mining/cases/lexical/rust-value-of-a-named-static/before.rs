@@ -1,0 +1,1 @@
+static KEEP: bool = true;
