@@ -323,6 +323,11 @@ def _read(path: Path | None, overrides: Sequence[str]) -> tuple[dict[str, Any], 
     """Give the raw values, the line of each key, and the name of their place."""
     lines: dict[yaml12.Path, int] = {}
     values = _expanded(_parse(path, lines), lines, path) if path is not None else {}
+    if "ruleDirs" in values:
+        raise ConfigError(
+            f"--config {path}: is the file of an ast-grep project, not values of this command",
+            "leave it out: the project of a rule is found from where its file lies",
+        )
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals:

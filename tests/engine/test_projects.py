@@ -164,3 +164,9 @@ def test_rules_below_a_project_that_cannot_be_read_are_read_by_themselves(
     (project / "rules/plain.yml").write_text("id: plain\nlanguage: Python\nrule: {pattern: f($A)}\n")
     assert _kinds(capsys, "rules") == _kinds(capsys, "rules/plain.yml") == set()
     assert cli.main(["check", "."]) == 2 and "no folder `__UTILS__`" in capsys.readouterr().err
+
+
+def test_the_file_of_a_project_is_no_configuration(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["apply", "rules/plain.yml", "a.py", "--config", "sgconfig.yml"]) == 2
+    said = capsys.readouterr().err
+    assert "is the file of an ast-grep project" in said and "found from where its file lies" in said
