@@ -163,6 +163,8 @@ INDEXED: Final = frozenset(
     }
 )  # fmt: skip
 """`a[b]`."""
+OPTIONS: Final = frozenset({"array_element_initializer", "keyed_element", "pair", "pair_pattern"})
+"""A key with its value, one of several: what holds them says what the key means."""
 MEMBER_NAMES: Final = frozenset({"property_identifier", "field_identifier", "type_identifier"})
 APART: Final = (
     "import_statement", "import_from_statement", "import_declaration", "attribute", "string", "decorator",

@@ -290,3 +290,52 @@ def test_a_value_is_asked_for_where_it_stands_unless_it_is_only_written_otherwis
     assert after(rule, "ROLES = ['auth', 'admin']\n") == "ROLES = ['auth', 'admin']\n"
     rule = rule_of("mode = 0644\n", "mode = 0o644\n")
     assert after(rule, "other = 0644\n") == "other = 0o644\n"
+
+
+DOCUMENTED = "<?php\nclass A\n{\n    /**\n     * {0}\n     */\n    public function run() { return 1; }\n}\n"
+ATTRIBUTED = "<?php\nclass A\n{\n    {0}\n    public function run() { return 1; }\n}\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "attribute", "other", "wanted"),
+    [
+        ("@small", "#[Small]", "/** @small */", "#[Small]"),
+        ("@covers \\Kit\\Shelf", "#[Covers(\\Kit\\Shelf::class)]", "// @covers Box", "#[Covers(Box::class)]"),
+        ("@uses Shelf::row", "#[Uses(Shelf::class, 'row')]", "/** @uses A::b */", "#[Uses(A::class, 'b')]"),
+        ("@price $five", "#[Price('$five')]", "/** @price $six */", "#[Price('$six')]"),
+        ("@small", "#[Small]", "/** @small and more */", "/** @small and more */"),
+        ("@covers \\Kit\\Shelf", "#[Covers(\\Kit\\Shelf::class)]", "/** @covers */", "/** @covers */"),
+    ],
+)
+def test_a_comment_that_becomes_code_may_be_laid_out_in_any_way(
+    said: str, attribute: str, other: str, wanted: str
+) -> None:
+    rule = rule_of(DOCUMENTED.replace("{0}", said), ATTRIBUTED.replace("{0}", attribute), "php")
+    assert after(rule, ATTRIBUTED.replace("{0}", other), "php") == ATTRIBUTED.replace("{0}", wanted)
+
+
+@pytest.mark.parametrize(
+    ("pre", "post"),
+    [
+        (
+            DOCUMENTED.replace("{0}", "@small\n     * @slow"),
+            ATTRIBUTED.replace("{0}", "#[Small]\n    #[Slow]"),
+        ),
+        (DOCUMENTED.replace("{0}", "Sets a shelf"), ATTRIBUTED.replace("{0}", "/** Takes a shelf */")),
+        (DOCUMENTED.replace("{0}", "return 2;"), ATTRIBUTED.replace("{0}", "use X; /* a */ const B = 3;")),
+    ],
+    ids=["two lines", "another comment", "a comment beside code"],
+)
+def test_a_comment_that_says_more_or_stays_one_is_matched_as_it_stands(pre: str, post: str) -> None:
+    assert "[\\s/*#]*" not in str(rule_of(pre, post, "php"))
+
+
+def test_a_key_with_its_value_says_too_little_of_where_it_stands() -> None:
+    code = "<?php\nfunction f($b) {\n  return [{0}, 'x' => 1];\n}\n"
+    before, done = code.replace("{0}", "'read_only' => $b"), code.replace("{0}", "$b")
+    mined = mine(before, done, "php")
+    assert (mined.tier, mined.reason) == ("literal", "a key with its value: what holds it is not said")
+    twice = "<?php\nfunction f($b, $c) {\n  return [{0}, g([{1}, 2])];\n}\n"
+    pre = twice.replace("{0}", "'read_only' => $b").replace("{1}", "'read_only' => $c")
+    mined = mine(pre, twice.replace("{0}", "$b").replace("{1}", "$c"), "php")
+    assert (mined.tier, mined.figures.sites) == ("train", 2)

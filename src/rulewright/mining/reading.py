@@ -37,6 +37,17 @@ _COMMON: Final = frozenset(
 _STRUCTURAL: Final = re.compile(r"^(?:call|identifier|expression_statement|string|block|integer|comment)")
 
 
+MARGIN: Final = r"[\s/*#]*"
+"""In a regular expression: what stands around the text of a comment."""
+ANY_NAME: Final = r"([\w\\]+)"
+"""In a regular expression: a name, with its qualifiers, that the replacement repeats."""
+
+
+def _as_code(regex: str) -> str:
+    """A regular expression without what it leaves open; a name that it leaves open as a variable."""
+    return regex.replace(MARGIN, "").replace(ANY_NAME, "$_")
+
+
 def bits(rule: Mapping[str, Any]) -> float:
     """Bits asked for by a rule's matcher and its constraints; a fix asks for nothing."""
     found = _of(rule.get("rule", {}))
@@ -52,7 +63,7 @@ def _of(rule: Any) -> float:
         if key == "pattern":
             total += text_bits(value) if isinstance(value, str) else _context_bits(value)
         elif key == "regex":
-            total += 0.8 * text_bits(re.sub(r"\\(.)", r"\1", str(value)))
+            total += 0.8 * text_bits(re.sub(r"\\(.)", r"\1", _as_code(str(value))))
         elif key == "kind":
             total += 1.0 if _STRUCTURAL.match(str(value)) else 3.0
         elif key in ("inside", "has", "precedes", "follows"):
@@ -83,7 +94,7 @@ def _matched(part: Mapping[str, Any]) -> Iterator[str]:
     elif pattern is not None and "regex" not in part:
         yield str(pattern)
     if "regex" in part:
-        yield visit.unescaped(str(part["regex"]))
+        yield visit.unescaped(_as_code(str(part["regex"])))
 
 
 def new_text(rule: Mapping[str, Any]) -> str:

@@ -263,10 +263,17 @@ def grade(steps: Sequence[Candidate], figures: Figures, n_known: int = 0) -> tup
         return "literal", f"too general: asks for {figures.bits:.0f} bits only"
     if figures.confidence < CONFIDENT - (SILENCE_GAIN if _is_silent(figures, n_known) else 0.0):
         return "literal", f"too doubtful: {figures.confidence:.2f} likely to be right elsewhere"
+    if figures.sites <= len(steps) and any(map(_is_option, steps)):
+        return "literal", "a key with its value: what holds it is not said"
     elsewhere = figures.matches_elsewhere or 0
     if elsewhere > background.allowed(n_known):
         return "literal", f"too general: matches {elsewhere} other places of the repository"
     return "train", "compact, general and named"
+
+
+def _is_option(step: Candidate) -> bool:
+    """Whether a rule is about one key with its value, wherever that stands."""
+    return step.kind in grammars.OPTIONS and not any("inside" in p for p in visit.required(step.rule["rule"]))
 
 
 def _local_name(step: Candidate) -> str:

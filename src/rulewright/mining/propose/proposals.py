@@ -71,6 +71,7 @@ def _all(
     placed = list(_placed(edit, _anchors(edit, number), number))
     for anchor, mapped in placed:
         if not anchor.children:
+            yield from tokens.whole_comment(edit, anchor, mapped)
             yield from _literal(edit, anchor, mapped)
     for policy in POLICIES:
         for level, (anchor, mapped) in enumerate(placed):
