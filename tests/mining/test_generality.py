@@ -339,3 +339,37 @@ def test_a_key_with_its_value_says_too_little_of_where_it_stands() -> None:
     pre = twice.replace("{0}", "'read_only' => $b").replace("{1}", "'read_only' => $c")
     mined = mine(pre, twice.replace("{0}", "$b").replace("{1}", "$c"), "php")
     assert (mined.tier, mined.figures.sites) == ("train", 2)
+
+
+@pytest.mark.parametrize(
+    ("pre", "post", "language", "tier"),
+    [
+        (
+            "from old_kit import Shelf\nShelf(1)\n",
+            "from new_kit import Shelf\nShelf(1)\n",
+            "python",
+            "literal",
+        ),
+        (
+            "from old_kit import Shelf, Box\nBox(1)\n",
+            "from new_kit import Shelf, Box\nBox(1)\n",
+            "python",
+            "train",
+        ),
+        ("import old_kit as kit\nkit.run(1)\n", "import new_kit as kit\nkit.run(1)\n", "python", "train"),
+        (
+            "import traverse from 'traverse';\ntraverse(1);\n",
+            "import traverse from 'neotraverse/legacy';\ntraverse(1);\n",
+            "javascript",
+            "train",
+        ),
+        ("import a.old_kit.Shelf;\nclass A {}\n", "import a.new_kit.Shelf;\nclass A {}\n", "java", "literal"),
+    ],
+)
+def test_one_name_of_a_module_says_nothing_of_its_others(
+    pre: str, post: str, language: Language, tier: str
+) -> None:
+    mined = mine(pre, post, language)
+    assert (mined.tier, "the edit shows `Shelf` only" in mined.reason) == (tier, tier == "literal"), (
+        mined.reason
+    )

@@ -216,6 +216,25 @@ def body(text: str, language: Language) -> list[str]:
     return [line for number, line in enumerate(lines) if number not in drop]
 
 
+def member_of(word: str, text: str, language: Language) -> str:
+    r"""The one name that a file imports from a module that a word names, wholly or in part; else nothing.
+
+    >>> member_of("kit", "from kit import Shelf\n", "python")
+    'Shelf'
+    >>> member_of("kit", "from kit import Shelf, Box\n", "python"), member_of("kit", "import kit\n", "python")
+    ('', '')
+    """
+    found = [
+        (one.name, statement)
+        for one, statement in bound(text, language).items()
+        if word == one.module or word in re.split(r"[^\w-]+", one.module)
+    ]
+    if len(found) != 1 or found[0][0] == word:
+        return ""
+    is_named = language in _PATHS or "{" in found[0][1] or found[0][1].startswith("from ")
+    return found[0][0] if is_named else ""
+
+
 # Demands on a file, as relations to its root
 
 

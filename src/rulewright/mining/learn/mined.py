@@ -17,7 +17,7 @@ from rulewright import engine, grammars
 from rulewright.actions import visit
 from rulewright.actions.action import Action
 from rulewright.languages import Language
-from rulewright.mining import reading, ties
+from rulewright.mining import imports, reading, ties
 from rulewright.mining.candidate import COMPACT_CHARS, Candidate, Shape
 from rulewright.mining.judge import background
 from rulewright.mining.judge.confidence import CONFIDENT, confidence, is_bare_value, lists_values
@@ -190,7 +190,16 @@ def verified(
     tier, reason = grade(steps, figures, len(known))
     if tier == "train" and _takes_some(action, steps, post):
         tier, reason = "literal", "takes away some only of what it matches"
+    if tier == "train" and (why := next(filter(None, (_one_member(s, pre) for s in steps)), "")):
+        tier, reason = "literal", why
     return Mined(action, tier, reason, tuple(s.shape for s in steps), outcome.states, figures)
+
+
+def _one_member(step: Candidate, pre: str) -> str:
+    """Why a rule that renames a module says too much: the others of its names may stay there."""
+    word = reading.old_text(step.rule)
+    name = imports.member_of(word, pre, step.anchor.tree.language) if step.is_token else ""
+    return f"of `{word}` the edit shows `{name}` only" if name else ""
 
 
 def tied(action: Action, pre: str, post: str) -> tuple[Action, Outcome]:
