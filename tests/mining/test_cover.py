@@ -79,7 +79,10 @@ def test_a_name_that_is_called_on_several_things_is_renamed_by_call() -> None:
 
 
 def test_a_name_that_is_not_only_called_is_renamed_as_that() -> None:
-    assert renamed("old(3)\nx.old(2)\nz = old\n") == [{"rule": {"pattern": "old"}, "fix": "fresh"}]
+    code = "old(3)\nx.old(2)\nz = old\n"
+    assert renamed(code) == [{"rule": {"pattern": "old"}, "fix": "fresh"}]
+    # A use that was left alone is none of those that changed.
+    assert len(written((code, code.replace("old(", "fresh("), set()))) == 2
 
 
 @pytest.mark.parametrize(

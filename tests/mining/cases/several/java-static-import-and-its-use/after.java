@@ -1,0 +1,7 @@
+import a.Lists;
+
+class A {
+  List f() {
+    return Lists.of();
+  }
+}

@@ -1,0 +1,7 @@
+import static a.Names.EMPTY;
+
+class A {
+  List f() {
+    return EMPTY;
+  }
+}
