@@ -306,3 +306,11 @@ def test_a_message_names_so_many_reasons() -> None:
     assert told.value.message.endswith("; ".join(f"{n}.py: binary" for n in range(8)))
     with pytest.raises(RulewrightError, match="the change is empty"):
         learn([], 1.0)
+
+
+def test_imports_that_change_places_teach_nothing_that_is_trusted() -> None:
+    """What is imported stays: a rule that moves one makes no part of the change."""
+    pre = "import a.Names.single;\nimport b.List;\n\nclass A {\n  List f() {\n    return go();\n  }\n}\n"
+    post = pre.replace("import a.Names.single;\nimport b.List;", "import b.List;\nimport a.Names.single;")
+    learned = learn([Change(Path("A.java"), "java", pre, post)], 2.0)
+    assert [rule.tier for rule in learned.rules] == ["literal"]
