@@ -30,7 +30,8 @@ CALL, STRING, ANY = {"kind": "call"}, {"kind": "string"}, {"regex": "a"}
         ({"kind": "string", "matches": "u"}, {"u": CALL}, True),
         ({"kind": "call", "matches": "u"}, {"u": CALL}, False),
         ({"kind": "string", "all": [{"matches": "u"}]}, {"u": {"matches": "v"}, "v": CALL}, True),
-        ({"kind": "string", "has": CALL}, {}, False),
+        ({"kind": "string", "has": CALL}, {}, True),  # only an interpolation has one
+        ({"kind": "string", "has": {**CALL, "stopBy": "end"}}, {}, False),
         ({"kind": "string", "not": CALL}, {}, False),
         ({"kind": "string", "pattern": {"context": "f($A)", "strictness": "template"}}, {}, False),
         ({"kind": "string", "pattern": {"context": "f($A)", "strictness": "ast"}}, {}, True),

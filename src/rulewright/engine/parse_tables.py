@@ -4,8 +4,8 @@ A node is made where a table reduces what lies on the stack: going back from the
 gives what can have been its children. What hidden rules hold is held by those around them; an alias
 has the children of what it names. Nothing is missed, so that what is not found cannot be.
 
-The tables have no public names: `nm` tells where they lie. For development only; `nesting.json` holds
-the result. To renew it after an upgrade: `python -m rulewright.engine.parse_tables`.
+The tables have no public names: `nm` tells where they lie. For development on Linux only; `nesting.json`
+holds the result. To renew it after an upgrade: `python -m rulewright.engine.parse_tables`.
 """
 
 from __future__ import annotations
@@ -108,8 +108,8 @@ def _address(name: str) -> int:
     listed = subprocess.run(["nm", str(library)], capture_output=True, text=True, check=True).stdout
     at = re.search(rf"^([0-9a-f]+) t tree_sitter_{name}$", listed, re.MULTILINE)
     assert at is not None, f"{library} holds no grammar {name}"
-    mapped = Path("/proc/self/maps").read_text().splitlines()
-    base = min(int(line.partition("-")[0], 16) for line in mapped if line.endswith(library.name))
+    # A handle is the loader's record of the library, which begins with where it was loaded (<link.h>).
+    base = ctypes.c_size_t.from_address(ctypes.CDLL(str(library))._handle).value
     give = ctypes.CFUNCTYPE(ctypes.c_void_p)(base + int(at[1], 16))
     address: int = give()
     return address
