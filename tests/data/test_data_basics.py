@@ -27,6 +27,7 @@ from rulewright.data import (
 )
 from rulewright.data.drafts import Drop
 from rulewright.data.mix import MixEntry, mix
+from rulewright.data.splits import draw_each
 from rulewright.errors import ConfigError, RulewrightError, UsageError
 
 
@@ -274,3 +275,13 @@ def test_a_manifest_tells_changed_data(tmp_path: Path) -> None:
     assert manifest.check(path) == [f"{a}: has changed (SHA-256 differs)"]
     Path(a).unlink()
     assert manifest.check(path) == [f"{a}: no longer there"]
+
+
+def test_a_draw_of_each_group_is_bounded_ordered_and_stable() -> None:
+    names = [f"a{i}" for i in range(50)] + [f"b{i}" for i in range(3)]
+    few = draw_each(names, 5, lambda name: name[0], str)
+    assert Counter(name[0] for name in few) == {"a": 5, "b": 3}
+    assert few == sorted(few, key=names.index)
+    assert draw_each(names, 0, lambda name: name[0], str) == names
+    # What is added elsewhere, and the order, change nothing.
+    assert set(draw_each([*reversed(names), "c0"], 5, lambda name: name[0], str)) == {*few, "c0"}

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,14 @@ def test_limit_is_stable_when_data_is_added(edit_answers: Oracle, record_file: P
     record_file.write_text("".join(line for line in reversed(lines)))
     assert run_edits(edit_answers, record_file, tmp_path / "b", "--limit", "5") == 0
     assert {row["task"] for row in rows(tmp_path / "b")} == five and len(five) == 5
+
+
+def test_no_group_gives_more_than_its_share(edit_answers: Oracle, record_file: Path, tmp_path: Path) -> None:
+    text = record_file.read_text()
+    record_file.write_text(text.replace('"group1"', '"group0"').replace('"group2"', '"group0"'))
+    assert run_edits(edit_answers, record_file, tmp_path / "run", "--per-group", "2", "--limit", "3") == 0
+    groups = Counter(row["group"] for row in rows(tmp_path / "run"))
+    assert groups.total() == 3 and set(groups) == {"group0", "group3"}
 
 
 def test_samples_and_pass_at_k(

@@ -7,8 +7,10 @@ fractions, so adding or removing data moves no record between splits.
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from heapq import nsmallest
+from itertools import chain
 from typing import Final, NamedTuple, TypeVar
 
 from rulewright.data.schemas import Split
@@ -75,3 +77,13 @@ def draw(items: Iterable[T], n: int, name: Callable[[T], str]) -> list[T]:
         return list(items)
     chosen = nsmallest(n, enumerate(items), key=lambda item: uniform(name(item[1])))
     return [item for _, item in sorted(chosen, key=lambda item: item[0])]
+
+
+def draw_each(items: Iterable[T], n: int, group: Callable[[T], str], name: Callable[[T], str]) -> list[T]:
+    """At most `n` items of each group (0: all) by the hashes of their names, in their order."""
+    listed = list(items)
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, item in enumerate(listed):
+        places[group(item)].append(place)
+    chosen = (draw(inside, n, lambda place: name(listed[place])) for inside in places.values())
+    return [listed[place] for place in sorted(chain.from_iterable(chosen))]

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from rulewright import jsonl
 from rulewright.data.mix import resolve
 from rulewright.data.schemas import NormalizedRecord
-from rulewright.data.splits import draw
+from rulewright.data.splits import draw, draw_each
 from rulewright.errors import UsageError
 from rulewright.evaluation.harness import Benchmark
 from rulewright.evaluation.settings import RecordsConfig
@@ -29,7 +29,7 @@ class RecordBenchmark(Benchmark[Config]):
 
     records: dict[str, NormalizedRecord]
     skipped: dict[str, int]
-    """Reason to count; what `--limit` left out is not among them."""
+    """Reason to count; what `--per-group` and `--limit` left out is not among them."""
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
@@ -38,7 +38,12 @@ class RecordBenchmark(Benchmark[Config]):
     def open(self, run: RunDir, stack: ExitStack) -> None:
         config = self.config
         records, self.skipped = load(self.inputs, run.path / "rejects.jsonl", config.leaves_out)
-        chosen = draw(records, config.limit, lambda record: f"{config.seed}:{record.metadata.id}")
+
+        def name(record: NormalizedRecord) -> str:
+            return f"{config.seed}:{record.metadata.id}"
+
+        spread = draw_each(records, config.per_group, lambda record: record.metadata.group, name)
+        chosen = draw(spread, config.limit, name)
         self.records = {record.metadata.id: record for record in chosen}
 
 

@@ -106,6 +106,9 @@ class RecordsConfig(EvalConfig):
     """Only records that carry all of these tags, e.g. held-out-template: edits never trained on."""
     without_tags: list[str] = Field(default_factory=list)
     """No record that carries one of these tags."""
+    per_group: int = Field(default=0, ge=0)
+    """At most so many of one group (a package, a template), chosen by hash before `--limit`; 0: all.
+    Intervals are clustered by group: those of a few large ones mostly ask how often these are drawn."""
 
     def leaves_out(self, record: NormalizedRecord) -> str | None:
         """Why a record is none of those asked for; `None` where it is one."""
