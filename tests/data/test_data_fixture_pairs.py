@@ -87,6 +87,21 @@ def test_plain_folders_of_pairs(tmp_path: Path, before: str, after: str, group: 
     assert (row["pre"], row["post"], row["group"]) == ("stale(1);\n", "fresh(1);\n", group)
 
 
+def test_a_fixture_belongs_to_the_test_that_its_name_begins_with(tmp_path: Path) -> None:
+    """The tests lie above the fixtures, the transforms somewhere else."""
+    found = rows(
+        tmp_path,
+        {
+            "codemod/src/test/__testfixtures__/rename-a-deep.input.ts": "stale(1);\n",
+            "codemod/src/test/__testfixtures__/rename-a-deep.output.ts": "fresh(1);\n",
+            "codemod/src/test/rename-a.test.ts": "run();\n",
+            "codemod/src/codemods/v1/rename-a.ts": "run();\n",
+        },
+        "pairs",
+    )
+    assert [row["group"] for row in found] == ["rename-a"]
+
+
 def test_a_folder_of_results_goes_with_the_inputs_that_are_named_alike(tmp_path: Path) -> None:
     found = rows(
         tmp_path,

@@ -27,6 +27,12 @@ from textwrap import dedent
 def test_it(s, expected):
     assert fix(s) == expected
 
+BEFORE = "stale(z)"
+AFTER = "fresh(z)"
+
+def test_constants():
+    check_on_input(BEFORE, AFTER)
+
 @pytest.mark.parametrize(("s", "version"), [("stale(0)", (3, 6))])
 def test_old_noop(s, version):
     assert fix(s) == s
@@ -66,8 +72,34 @@ def test_names():
     assert ("stale(a, b)\n", "fresh(a, b)\n") in sides(found)
     assert ("def f():\n    stale(x)\n", "def f():\n    fresh(x)\n") in sides(found)
     assert ("stale(y)\n", "fresh(y)\n") in sides(found)
+    assert ("stale(z)\n", "fresh(z)\n") in sides(found)
     assert {pre for pre, post in sides(found) if pre == post} == {"other(1)\n", "stale_too(1)\n", "stay(1)\n"}
-    assert len(found) == 7
+    assert len(found) == 8
+
+
+def test_examples_in_the_class_of_a_rule(tmp_path: Path) -> None:
+    found = rows(
+        tmp_path,
+        {
+            "src/rules/stale_name.py": """
+class StaleName(LintRule):
+    MESSAGE = "Call it fresh."
+    VALID = [Valid("fresh(1)"), "other(1)", Valid(made(1))]
+    INVALID = [
+        Invalid("stale(1)", expected_replacement="fresh(1)"),
+        InvalidTestCase(code="stale(2)", kind="IG1", expected_replacement="fresh(" + "2)"),
+        Invalid("stale(3)"),
+        "stale(4)",
+    ]
+"""
+        },
+        "rule-examples",
+    )
+    assert {row["group"] for row in found} == {"StaleName"}
+    assert sides(found) == [
+        ("fresh(1)\n", "fresh(1)\n"), ("other(1)\n", "other(1)\n"),
+        ("stale(1)\n", "fresh(1)\n"), ("stale(2)\n", "fresh(2)\n"),
+    ]  # fmt: skip
 
 
 def test_rule_tester_objects_with_code_and_output(tmp_path: Path) -> None:
@@ -175,10 +207,128 @@ class StaleNameTest {
     }  # fmt: skip
 
 
+def test_sources_that_a_recipe_is_run_on(tmp_path: Path) -> None:
+    found = rows(
+        tmp_path,
+        {
+            "src/test/java/StaleNameTest.java": '''
+class StaleNameTest {
+  @Test void renames() {
+    rewriteRun(
+      //language=java
+      java("class Dependency {}"),
+      java(
+        """
+          class A {
+            int f() { return stale(1); }
+          }
+          """,
+        """
+          class A {
+            int f() { return fresh(1); }
+          }
+          """,
+        spec -> spec.path("A.java")
+      )
+    );
+  }
+  @Test void options() {
+    rewriteRun(spec -> spec.recipe(new StaleName("x")), kotlin("fun f() = stale(2)", "fun f() = x(2)"));
+    rewriteRun(properties("a=1", "a=2"));
+    run(java("class B { int stale; }", "class B { int fresh; }"));
+  }
+}
+'''
+        },
+        "java-helper",
+    )
+    assert [(row["language"], row["group"].partition("#")[0], "#" in row["group"]) for row in found] == [
+        ("java", "StaleName", False), ("java", "StaleName", False), ("kotlin", "StaleName", True)
+    ]  # fmt: skip
+    assert sides(found) == [
+        ("class Dependency {}\n", "class Dependency {}\n"),
+        ("class A {\n  int f() { return stale(1); }\n}\n", "class A {\n  int f() { return fresh(1); }\n}\n"),
+        ("fun f() = stale(2)\n", "fun f() = x(2)\n"),
+    ]
+
+
+def test_rubocops_specs(tmp_path: Path) -> None:
+    found = rows(
+        tmp_path,
+        {
+            "spec/rubocop/cop/style/stale_name_spec.rb": r"""
+RSpec.describe RuboCop::Cop::Style::StaleName, :config do
+  it 'corrects' do
+    expect_offense(<<~RUBY)
+      a = stale(1)
+          ^^^^^^^^ Call it `fresh`.
+      b
+    RUBY
+
+    expect_correction(<<~RUBY)
+      a = fresh(1)
+      b
+    RUBY
+  end
+
+  it 'finds only' do
+    expect_offense(<<~RUBY)
+      stale(2)
+      ^^^^^^^^ Call it `fresh`.
+    RUBY
+
+    expect_no_corrections
+  end
+
+  it 'is made by the test' do
+    expect_offense(<<~RUBY, name: name)
+      #{name}(3)
+      ^{name}^^^ Call it `fresh`.
+    RUBY
+
+    expect_correction(<<~RUBY)
+      fresh(3)
+    RUBY
+  end
+
+  context 'otherwise' do
+    let(:cop_config) { { 'Name' => 'other' } }
+
+    it 'says so' do
+      expect_offense(<<~'RUBY')
+        stale("#{a}")
+        ^^^^^^^^^^^^^ Call it `other`.
+      RUBY
+
+      expect_correction(<<~'RUBY')
+        other("#{a}")
+      RUBY
+    end
+
+    it 'leaves the rest' do
+      expect_no_offenses(<<~RUBY)
+        fresh("\#{4}")
+      RUBY
+    end
+  end
+end
+"""
+        },
+    )
+    assert sides(found) == [
+        ("a = stale(1)\nb\n", "a = fresh(1)\nb\n"), ('stale("#{a}")\n', 'other("#{a}")\n'),
+        ('fresh("#{4}")\n', 'fresh("#{4}")\n'),
+    ]  # fmt: skip
+    assert [row["group"].partition("#")[0] for row in found] == ["stale_name"] * 3
+    assert len({row["group"] for row in found}) == 2
+
+
 def test_inline_tests_in_javascript(tmp_path: Path) -> None:
     found = rows(
         tmp_path,
         {
+            "test/staleTest.js": "expectTransform('stale(9);').toReturn('fresh(9);');\n"
+            "expectNoChange('b();');\n",
             "src/stale.test.js": r"""
 const input = `stale(named);`;
 defineInlineTest(transform, {}, `stale(1);`, `fresh(1);`, 'calls it fresh');
@@ -200,7 +350,6 @@ test('more', () => {
     )
     assert {row["group"].partition("#")[0] for row in found} == {"stale"}
     assert len({row["group"] for row in found}) == 2
-    names = ("1", "2", "named", "3", "4", "5")
-    assert {(f"stale({n});\n", f"fresh({n});\n") for n in names} | {("stale(7);\n", "stale(7);\n")} == set(
-        sides(found)
-    )
+    names = ("1", "2", "named", "3", "4", "5", "9")
+    stay = {("stale(7);\n", "stale(7);\n"), ("b();\n", "b();\n")}
+    assert {(f"stale({n});\n", f"fresh({n});\n") for n in names} | stay == set(sides(found))

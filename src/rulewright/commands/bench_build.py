@@ -1,8 +1,9 @@
 """Build RuleBench from clones of public repositories: the tests of codemods and of lint rules with fixes.
 
-Knows the layouts of pyupgrade and django-upgrade, ESLint's RuleTester, Error Prone's test helpers,
-clippy's `.fixed` files, Go's `.golden` files, Rector's `.php.inc`, tests in JavaScript with both sides as
-texts, and plain folders of inputs and outputs (jscodeshift's `__testfixtures__`, `in` and `out`). Writes
+Knows the layouts of pyupgrade and django-upgrade, Fixit's rules, ESLint's RuleTester, Error Prone's test
+helpers, OpenRewrite's `rewriteRun`, RuboCop's specs, clippy's `.fixed` files, Go's `.golden` files, Rector's
+`.php.inc`, tests in JavaScript with both sides as texts, and plain folders of inputs and outputs
+(jscodeshift's `__testfixtures__`, `in` and `out`). Writes
 `edits.jsonl` for `bench rules --input`, and `pins.json` with commits and SHA-256. A repository at a
 commit that was published has to give the published rows.
 """
