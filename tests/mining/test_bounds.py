@@ -55,7 +55,8 @@ def test_a_table_of_so_many_words(n: int, told: bool) -> None:
     ]
     tables = list(several.tabled(edit, found))
     assert bool(tables) is told
-    assert all(table.extra_cost == (costs.FEW_WORDS if n <= 5 else 0.0) for table in tables)
+    own = n * (costs.GOOD + costs.STEP)
+    assert all(table.extra_cost == (own if n <= 5 else 0.0) for table in tables)
     assert all(table.anchor.sg.text() == "f0" for table in tables), "the first of the words"
     assert not any(table.adds or table.inserts or table.blanks for table in tables)
 

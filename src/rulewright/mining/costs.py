@@ -69,8 +69,6 @@ OVER_NEIGHBOR: Final = 0.5
 """For a neighbor that is rewritten to itself, so that the gap goes or comes too."""
 LINES_IN_TOKEN: Final = 0.4
 """For each part of a token that is replaced across lines: it depends on the wrapping."""
-FEW_WORDS: Final = 20.0
-"""For a table of words of which each could have a rule of its own."""
 SAME_NAME: Final = -0.4
 """For one word in nodes of several kinds: one rule instead of one for each kind."""
 

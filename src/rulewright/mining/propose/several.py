@@ -22,7 +22,7 @@ from rulewright.mining.text.tree import Node
 MAX_PARTS: Final = 4
 MIN_WORDS: Final = 3
 FEW_WORDS: Final = 5
-"""So many words can be rules of their own."""
+"""So many words can be rules of their own: a table costs more than these would."""
 MAX_WORDS: Final = 40
 MAX_PART_CHARS: Final = 300
 MAX_RULE_CHARS: Final = 600
@@ -83,7 +83,7 @@ def tabled(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> Iterator[Ca
         hunks = frozenset[int]().union(*(done.hunks for _, done in parts))
         first = parts[0][0]
         rule = {"rule": matcher, "transform": steps, "fix": "$NEW"}
-        extra = costs.FEW_WORDS if len(pairs) <= FEW_WORDS else 0.0
+        extra = len(pairs) * (costs.GOOD + costs.STEP) if len(pairs) <= FEW_WORDS else 0.0
         yield Candidate(rule, "table", first.anchor, first.kind, hunks, extra)
 
 

@@ -78,8 +78,6 @@ def _run(edit: Edit, nodes: list[Node], names: frozenset[str], number: int) -> I
             if lifted is None or sum(map(len, lifted.patterns)) > MAX_RUN_CHARS:
                 continue
             matchers = [_sibling(edit, n, p, heads) for n, p in zip(nodes, lifted.patterns, strict=True)]
-            if sum(len(str(matcher)) for matcher in matchers) > 2 * MAX_RUN_CHARS:
-                continue
             if lead is not None:
                 rule = {**matchers[1], "follows": matchers[0]}
                 fix: dict[str, Any] = {"template": lifted.fix, "expandStart": matchers[0]}
