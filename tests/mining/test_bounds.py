@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from rulewright.mining import Example, costs, mine_many
@@ -10,7 +12,7 @@ from rulewright.mining.inputs import EditRow
 from rulewright.mining.judge.soundness import effect
 from rulewright.mining.learn import corpus
 from rulewright.mining.learn.generalize import MAX_EXAMPLES
-from rulewright.mining.learn.search import Budget, Spent
+from rulewright.mining.learn.search import Budget, Spent, fill
 from rulewright.mining.propose import deletions, proposals, several, siblings
 from rulewright.mining.text.align import Edit, Hunk, variants
 from rulewright.mining.text.tree import Tree
@@ -59,6 +61,14 @@ def test_a_table_of_so_many_words(n: int, told: bool) -> None:
     assert all(table.extra_cost == (own if n <= 5 else 0.0) for table in tables)
     assert all(table.anchor.sg.text() == "f0" for table in tables), "the first of the words"
     assert not any(table.adds or table.inserts or table.blanks for table in tables)
+
+
+def test_words_that_change_where_they_are_called_are_no_table() -> None:
+    pre = "".join(f"f{i}()\nstay(f{i})\n" for i in range(6))
+    edit = edit_of(pre, re.sub(r"f(\d)\(", r"g\1(", pre))
+    found = [(one.candidate, one.effect) for one in fill(edit, Budget(300.0)).found]
+    assert len({one.anchor.start for one, _ in found if one.is_token}) == 6, "each asks for its call"
+    assert not list(several.tabled(edit, found))
 
 
 @pytest.mark.parametrize(("n", "told"), [(12, True), (13, False)])

@@ -30,6 +30,35 @@ def test_the_names_that_a_file_imports(language: Language, text: str, names: set
     assert {(one.module, one.name) for one in imports.bound(text, language)} == names
 
 
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("python", "from a import *"), ("python", "imported = 1"), ("python", "import $A"),
+        ("javascript", "import 'a';"), ("javascript", "require('a');"), ("javascript", "export { b } from 'a';"),
+        ("java", "import a.*;"), ("rust", "use a::{self};"), ("go", "f()"), ("ruby", "require 'a'"),
+    ],
+)  # fmt: skip
+def test_what_binds_no_name_is_no_import(language: Language, text: str) -> None:
+    assert imports.read(text, language) is None
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "module", "names"),
+    [
+        ("javascript", "import type { A, B as C } from 'a';", "a", {"A", "C"}),
+        ("javascript", "import d, { e } from 'a';", "a", {"d", "e"}),
+        ("javascript", "const f = await import('a');", "a", {"f"}),
+        ("javascript", "var { g: h } = require('a')", "a", {"h"}),
+        ("rust", "pub use a::b::{self, C};", "a::b", {"C"}),
+        ("php", "use function A\\B\\c;", "A\\B\\c", {"c"}),
+        ("go", 'd "a/b"', "a/b", {"d"}),
+        ("python", "import a.b as c", "a.b", {"c"}),
+    ],
+)  # fmt: skip
+def test_what_an_import_binds(language: Language, text: str, module: str, names: set[str]) -> None:
+    assert imports.read(text, language) == imports.Import(frozenset(names), module)
+
+
 def test_the_lines_of_a_file_without_its_imports() -> None:
     text = "# top\n\nimport a\nfrom b import (\n    c,\n)\n\n\nx = 1\n\ny = 2\n"
     assert imports.body(text, "python") == ["# top", "x = 1", "", "y = 2"]

@@ -92,7 +92,7 @@ def read(text: str, language: Language) -> Import | None:
         return None
     module, bound = _split(text.strip().rstrip(";"), language)
     names = frozenset(name for part in bound if (name := _bound(part)) and name not in _KEYWORDS)
-    return Import(names, module) if names and module else None
+    return Import(names, module) if names else None
 
 
 def _split(text: str, language: Language) -> tuple[str, list[str]]:

@@ -129,15 +129,13 @@ def _atom(key: str, value: Any) -> RuleNode:
         return _relation(key, value)
     if key == "pattern" and isinstance(value, Mapping):
         return _leaf("pattern", value.get("context", ""), _parts(value, without="context"))
-    if key == "nthChild" and isinstance(value, Mapping):
+    if key == "nthChild":
         position = [_leaf("position", value.get("position"))]
         rule = [_rule(value["ofRule"], "ofRule")] if "ofRule" in value else []
         return RuleNode(
             "nthChild", kids=(*position, *rule, *(_parts(value, without="position", and_="ofRule")))
         )
-    if key == "range" and isinstance(value, Mapping):
-        return _plain("range", value)
-    return _leaf(key, value)
+    return _plain(key, value)
 
 
 def _parts(value: Mapping[str, Any], without: str, and_: str = "") -> list[RuleNode]:

@@ -94,7 +94,7 @@ def _words(
     words: dict[tuple[str, str], dict[str, tuple[Candidate, Effect]]] = {}
     for candidate, done in found:
         fix = candidate.rule["fix"]
-        is_bare = set(candidate.rule) == {"rule", "fix"} and "inside" not in candidate.rule["rule"]
+        is_bare = set(candidate.rule["rule"]) <= {"kind", "pattern", "regex"}
         if candidate.is_token and isinstance(fix, str) and is_bare:
             by_kind = words.setdefault((edit.pre.text_of(candidate.anchor), fix), {})
             by_kind.setdefault(candidate.kind, (candidate, done))
