@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from ast_grep_py import SgRoot
 
+from rulewright import engine
 from rulewright.actions import Action
 from rulewright.languages import Language
 from rulewright.mining import callees
@@ -151,3 +152,10 @@ def test_a_rename_where_all_that_changed_are_calls(
     made = callees.as_calls(action({"pattern": name}, "fresh", language), code, nodes)
     assert (len(made.rules) if made is not None else None) == n_rules
     assert callees.as_calls(action({"pattern": name}, "fresh", language), code, []) is None
+
+
+def test_a_rename_of_a_member_of_anything_is_one_of_its_calls() -> None:
+    code = "a.b.old(1)\n"
+    nodes = SgRoot(code, "python").root().find_all({"rule": {"pattern": "$A.old"}})
+    made = callees.as_calls(action({"pattern": "$A.old"}, "$A.fresh"), code, nodes)
+    assert made is not None and engine.apply(made, code).post == "a.b.fresh(1)\n"

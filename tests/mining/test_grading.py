@@ -78,6 +78,8 @@ def test_no_property_counts_beyond_its_bound() -> None:
     assert properties({"rule": {"pattern": "$A"}, "fix": f"{many} + $A"})["new"] == 4.0
     three = {"rule": {"pattern": "$A"}, "fix": "one_thing + another_thing + third_thing + $A"}
     assert properties(three)["new"] == 2.0, "the first word is free"
+    odd = {"rule": {"pattern": "$A"}, "fix": "f1 + _g + h2 + 7 + 2e3 + 'i' + $A"}
+    assert properties(odd)["new"] == 2.0, "neither numbers, strings nor signs are words"
     numbers = {"rule": {"pattern": "wait($A, 300)"}, "fix": "wait($A, 500)"}
     assert properties(numbers)["gone"] == 0.0, "numbers are no words"
     assert properties({"rule": {"pattern": "md5($A)"}, "fix": "$A"})["gone"] > 1.0, "md5 is"

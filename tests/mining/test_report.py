@@ -50,6 +50,12 @@ def test_the_page_of_a_run_that_found_nothing() -> None:
     assert "1 edits: 0 train, 0 literal, 1 reject" in page and "(0 rules)" in page and "None." in page
 
 
+def test_a_diff_is_cut_where_it_is_longer_than_the_limit() -> None:
+    whole = report.diff("a\nb\n", "c\nd\n")
+    assert report.diff("a\nb\n", "c\nd\n", limit=len(whole)) == whole
+    assert report.diff("a\nb\n", "c\nd\n", len(whole) - 1) == [*whole[:-1], "… 1 more lines"]
+
+
 def test_the_counts() -> None:
     counts = report.summary(RESULTS, SHARED)
     assert {key: counts[key] for key in ("edits", "found", "one_rule", "shared_rules")} == {

@@ -151,6 +151,11 @@ def words_of(text: str) -> set[str]:
     return {token for token in visit.tokens(text) if not token.startswith("$")}
 
 
+def is_name(token: str) -> bool:
+    """Whether a token is a name or a keyword: no number, string or sign."""
+    return token[0].isalpha() or token[0] == "_"
+
+
 @lru_cache(maxsize=8192)
 def text_bits(text: str) -> float:
     """Bits of a pattern's literal tokens; metavariables are free.
@@ -162,7 +167,7 @@ def text_bits(text: str) -> float:
     for token in visit.tokens(text):
         if token.startswith("$"):
             continue
-        if token[0].isalpha() or token[0] == "_":
+        if is_name(token):
             if token in _KEYWORDS:
                 total += 3.5
             elif token in _COMMON or len(token) == 1:

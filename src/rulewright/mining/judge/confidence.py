@@ -14,7 +14,7 @@ from typing import Any, Final
 from rulewright.actions import visit
 from rulewright.actions.visit import variables
 from rulewright.grammars import CONSTANTS
-from rulewright.mining.reading import new_text, old_text, said, text_bits, words_of
+from rulewright.mining.reading import is_name, new_text, old_text, said, text_bits, words_of
 from rulewright.mining.text.snippets import unwrapped
 
 _ODD: Final = re.compile(r"\S {2,}\S|[(\[] +\S|\S +[)\]]")
@@ -50,7 +50,7 @@ def properties(rule: Mapping[str, Any]) -> dict[str, float]:
     """
     old, new = old_text(rule), new_text(rule)
     before, after = words_of(old), words_of(new)
-    came = [word for word in after - before if word[0].isalpha() or word[0] == "_"]
+    came = [word for word in after - before if is_name(word)]
     placed = any({"inside", "follows"} & set(part) or _parted(part) for part in visit.required(rule["rule"]))
     return {
         "gone": min(20.0, _bits({word for word in before - after if not word[0].isdigit()})) / 10,
