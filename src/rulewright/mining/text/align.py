@@ -313,25 +313,17 @@ def _pair(pre: Tree, post: Tree, a: Node, b: Node) -> Iterator[Segment]:
 
 def blocks(a: Sequence[object], b: Sequence[object]) -> Iterator[tuple[bool, int, int, int, int]]:
     """Equal and unequal blocks of two sequences, by longest common subsequence."""
-    lead, tail = common_ends(a, b)
-    if lead:
-        yield True, 0, lead, 0, lead
     numbers: dict[object, int] = {}
-    mid_a = [numbers.setdefault(x, len(numbers)) for x in a[lead : len(a) - tail]]
-    mid_b = [numbers.setdefault(x, len(numbers)) for x in b[lead : len(b) - tail]]
-    if mid_a or mid_b:
-        ops = LCSseq.opcodes(mid_a, mid_b)
-        i1 = j1 = 0
-        for op in ops:
-            if op.tag == "equal":
-                if op.src_start > i1 or op.dest_start > j1:
-                    yield False, lead + i1, lead + op.src_start, lead + j1, lead + op.dest_start
-                yield True, lead + op.src_start, lead + op.src_end, lead + op.dest_start, lead + op.dest_end
-                i1, j1 = op.src_end, op.dest_end
-        if len(mid_a) > i1 or len(mid_b) > j1:
-            yield False, lead + i1, lead + len(mid_a), lead + j1, lead + len(mid_b)
-    if tail:
-        yield True, len(a) - tail, len(a), len(b) - tail, len(b)
+    ids_a, ids_b = ([numbers.setdefault(x, len(numbers)) for x in side] for side in (a, b))
+    i1 = j1 = 0
+    for op in LCSseq.opcodes(ids_a, ids_b):
+        if op.tag == "equal":
+            if op.src_start > i1 or op.dest_start > j1:
+                yield False, i1, op.src_start, j1, op.dest_start
+            yield True, op.src_start, op.src_end, op.dest_start, op.dest_end
+            i1, j1 = op.src_end, op.dest_end
+    if len(a) > i1 or len(b) > j1:
+        yield False, i1, len(a), j1, len(b)
 
 
 def _alike(pre: Tree, post: Tree, a: Sequence[Node], b: Sequence[Node]) -> list[tuple[int, int]]:

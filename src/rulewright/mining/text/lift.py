@@ -34,8 +34,6 @@ class Policy:
     """Whether single tokens may become variables at all."""
     lists: bool = True
     """Whether runs in lists become `$$$X`."""
-    moved: bool = True
-    """Whether a removed part that shows up again elsewhere becomes a variable."""
 
     @property
     def cost(self) -> float:
@@ -177,10 +175,10 @@ class _Lifter:
     ) -> None:
         self.edit, self.policy, self.names, self.forbidden = edit, policy, names, forbidden
         self.tree = edit.pre
-        self.fresh = edit.fresh_texts(mapped.hunks) if policy.moved else frozenset()
-        self.hunks = [edit.hunks[i] for i in sorted(mapped.hunks)] if policy.moved else []
+        self.fresh = edit.fresh_texts(mapped.hunks)
+        self.hunks = [edit.hunks[i] for i in sorted(mapped.hunks)]
         self.brought = [edit.post.text[h.b0 : h.b1] for h in self.hunks]
-        self.twice = edit.removed_twice(mapped.hunks) if policy.moved else frozenset()
+        self.twice = edit.removed_twice(mapped.hunks)
 
     def below(self, node: Node) -> Iterator[_Span]:
         listed = self.policy.lists and grammars.LIST.search(node.kind)
