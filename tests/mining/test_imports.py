@@ -35,7 +35,8 @@ def test_the_names_that_a_file_imports(language: Language, text: str, names: set
     [
         ("python", "from a import *"), ("python", "imported = 1"), ("python", "import $A"),
         ("javascript", "import 'a';"), ("javascript", "require('a');"),
-        ("javascript", "export { b } from 'a';"), ("java", "import a.*;"), ("rust", "use a::{self};"), ("go", "f()"), ("ruby", "require 'a'"),
+        ("javascript", "export { b } from 'a';"), ("java", "import a.*;"),
+        ("rust", "use a::{self};"), ("go", "f()"), ("ruby", "require 'a'"),
     ],
 )  # fmt: skip
 def test_what_binds_no_name_is_no_import(language: Language, text: str) -> None:

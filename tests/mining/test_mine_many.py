@@ -196,6 +196,7 @@ def test_the_command_writes_verified_records_report_and_pack(
     page = (tmp_path / "reports/mining/edits.md").read_text(encoding="utf-8")
     assert "old_run → run (python, 6 edits)" in page
     assert (tmp_path / "pack/sgconfig.yml").exists()
+    assert [file.name for file in (tmp_path / "pack/rules").iterdir()] == ["mined-0001.yml"]
     assert cli.main(["mine", "edits.jsonl", "--workers", "1"]) == 2
     assert cli.main(["mine", "edits.jsonl", "--workers", "1", "--export", "pack", "--resume"]) == 0
 

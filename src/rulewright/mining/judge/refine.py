@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 from rulewright import grammars
 from rulewright.actions.visit import regex_escape
 from rulewright.mining import costs
 from rulewright.mining.candidate import Candidate, Effect
-from rulewright.mining.judge.soundness import nodes_of
+from rulewright.mining.judge.soundness import MAX_NEGATIVES, nodes_of
 from rulewright.mining.text.align import Edit
 from rulewright.mining.text.lift import Hole
 from rulewright.mining.text.tree import Node, Tree
-
-MAX_NEGATIVES: Final = 60
 
 
 @dataclass(frozen=True)

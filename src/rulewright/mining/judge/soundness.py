@@ -7,7 +7,7 @@ word on a mined rule is `engine.judge`, not this.
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Final, cast
 
 from ast_grep_py import Config
 
@@ -18,14 +18,16 @@ from rulewright.mining.candidate import Candidate, Effect
 from rulewright.mining.text.align import Edit
 from rulewright.mining.text.tree import Node, Tree
 
+MAX_NEGATIVES: Final = 60
+"""A rule that goes wrong in more places is not narrowed; no more of them are looked for."""
 
-def effect(edit: Edit, candidate: Candidate, cap: int = 200) -> Effect | None:
+
+def effect(edit: Edit, candidate: Candidate) -> Effect | None:
     """Apply a candidate to `edit.pre` and compare; `None` where ast-grep refuses the rule.
 
     Args:
         edit: the pair to compare with.
         candidate: the rule.
-        cap: stop looking after this many negatives.
     """
     try:
         compiled = compile_rule(candidate.rule, edit.pre.language)
@@ -44,7 +46,7 @@ def effect(edit: Edit, candidate: Candidate, cap: int = 200) -> Effect | None:
             if edit.left_alone(change.start, change.end):
                 continue
             negatives.append(place)
-            if len(negatives) >= cap:
+            if len(negatives) > MAX_NEGATIVES:
                 break
         elif held:
             hunks |= held
