@@ -92,10 +92,10 @@ def test_matches_without_a_fix_are_counted() -> None:
 def test_only_the_minor_version_counts(version: str, fits: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli, "versions", lambda: {"ast-grep-cli": version})
     if fits:
-        cli.check_version()
+        cli.check_version(allow_other=False)
     else:
         with pytest.raises(RulewrightError, match=r"expected 0\.51\.x") as raised:
-            cli.check_version()
+            cli.check_version(allow_other=False)
         assert raised.value.hint is not None and "ast-grep-cli>=0.51,<0.52" in raised.value.hint
         cli.check_version(allow_other=True)
 

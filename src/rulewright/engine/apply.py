@@ -163,7 +163,7 @@ def trace(action: Action, code: str, *, exact: bool = False, choose: Chooser | N
     return Trace(tuple(steps))
 
 
-def partly(step: Step, texts: Sequence[str | None], *, exact: bool = False) -> Step:
+def partly(step: Step, texts: Sequence[str | None], *, exact: bool) -> Step:
     """Keep some edits of a step only.
 
     Args:

@@ -131,7 +131,7 @@ def is_supported(version: str) -> bool:
     return version.split(".")[:2] == [str(part) for part in SUPPORTED]
 
 
-def check_version(allow_other: bool = False) -> None:
+def check_version(allow_other: bool) -> None:
     """Refuse to judge with an ast-grep of another minor version.
 
     Raises:

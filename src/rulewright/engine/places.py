@@ -72,9 +72,9 @@ def matches(action: Action, text: str) -> list[SgNode]:
     return suppress.keep(found, root, action.id_of(0)) if suppress.MARK in text else found
 
 
-def of(action: Action, text: str, *, exact: bool = False) -> list[Place]:
+def of(action: Action, text: str) -> list[Place]:
     """Every place that an action changes, rule after rule."""
-    return made(trace(action, text, exact=exact))
+    return made(trace(action, text))
 
 
 def made(done: Trace) -> list[Place]:

@@ -257,7 +257,7 @@ class Engine:
     def _answers(self, worker: _Worker, again: deque[tuple[int, Request]]) -> list[tuple[int, Outcome]]:
         messages = worker.inbox.read()
         if messages is None:
-            number, _ = worker.owed[0]
+            number = worker.answered()
             return [(number, _of_exit(self._drop(worker, again), self._deadline_s))]
         done = []
         for message in messages:
@@ -265,23 +265,22 @@ class Engine:
             outcome = wire.outcome_from_json(message)
             done.append((number, outcome))
             if outcome.verdict is Verdict.CRASHED:
-                self._drop(worker, again, answered=True)
+                self._drop(worker, again)
         worker.since = time.monotonic()
         return done
 
     def _give_up(self, worker: _Worker, again: deque[tuple[int, Request]]) -> tuple[int, Outcome]:
-        number, _ = worker.owed[0]
+        number = worker.answered()
         self._drop(worker, again)
         return number, Outcome(
             Verdict.INFRA, f"no answer within {self._wall_s:g} s by the clock, though processor time was left"
         )
 
-    def _drop(self, worker: _Worker, again: deque[tuple[int, Request]], answered: bool = False) -> int:
-        """End a worker; what it owed behind the item at fault is owed again."""
+    def _drop(self, worker: _Worker, again: deque[tuple[int, Request]]) -> int:
+        """End a worker; what it still owed is owed again."""
         self.workers.remove(worker)
         code = worker.end()
-        rest = list(worker.owed)[0 if answered else 1 :]
-        again.extendleft(reversed(rest))
+        again.extendleft(reversed(worker.owed))
         return code
 
 
