@@ -270,7 +270,7 @@ def _pair(edit: Edit, one: Node, other: Edit, two: Node) -> Iterator[Candidate]:
         if not mapped.hunks:
             continue
         lifted = lift(edit, [one], mapped, MAXIMAL, names, frozenset(), frozenset(only))
-        if lifted is None or not lifted.holes:
+        if lifted is None:
             continue
         matcher = selector_rule(lifted.pattern, one.kind, edit.pre.language)
         if matcher is None:
