@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from rulewright.mining.candidate import Candidate, Effect, Shape
+from rulewright.mining.learn.kept import Found, Kept
 from rulewright.mining.learn.search import Budget, Spent, fill, solve
-from rulewright.mining.text.align import variants
+from rulewright.mining.text.align import Edit, Hunk, variants
 from rulewright.mining.text.tree import Tree
 
 
@@ -56,3 +60,55 @@ def test_a_rule_after_another_keeps_the_roles_that_its_own_text_shows() -> None:
     first, second = (step.candidate.rule for step in plan.steps)
     assert (first["fix"], second["fix"]) == ("fresh", "$A ** $B")
     assert all("binary_expression" in one["not"]["kind"] for one in second["constraints"].values())
+
+
+PRE = "f(a)\ng()\nf(b)\n"
+EDIT = Edit(
+    Tree(PRE, "python"), Tree(PRE.replace("f", "h"), "python"), (Hunk(0, 1, 0, 1), Hunk(9, 10, 9, 10))
+)
+
+
+def kept_of(*found: Found, edit: Edit = EDIT) -> Kept:
+    kept = Kept(edit)
+    for one in found:
+        kept.keep(one)
+    return kept
+
+
+def found_for(hunks: set[int], pattern: str = "f($A)", shape: Shape = "pattern") -> Found:
+    call = EDIT.pre.at(0, 4)[-1]
+    rule = {"rule": {"pattern": pattern}, "fix": pattern.replace("f", "h")}
+    candidate = Candidate(rule, shape, call, "call", frozenset(hunks))
+    return Found(candidate, Effect(frozenset(hunks), ((0, 4),), (), ""))
+
+
+@pytest.mark.parametrize(
+    ("strict", "hunks", "pattern", "solved"),
+    [
+        (True, {0, 1}, "f(\n$A)", {0, 1}),
+        # By hand, several changes on several lines want rules of their own.
+        (False, {0, 1}, "f(\n$A)", set()),
+        (False, {0}, "f(\n$A)", {0}),
+        (False, {0, 1}, "f($A)", {0, 1}),
+        # What nobody can read at a glance, or what costs too much, solves nothing.
+        (True, {0, 1}, f"f({'a' * 400})", set()),
+        (True, {0}, f"f({', '.join(f'$A{i}' for i in range(20))})", set()),
+    ],
+)
+def test_a_hunk_is_solved_by_a_short_and_good_rule(
+    strict: bool, hunks: set[int], pattern: str, solved: set[int]
+) -> None:
+    kept = kept_of(found_for(hunks, pattern), edit=replace(EDIT, strict=strict))
+    assert {number for number in (0, 1) if kept.is_solved(number)} == solved
+
+
+def test_a_literal_rule_is_tried_where_nothing_as_good_is_known() -> None:
+    literal, run = found_for({0}, "f(a)", "literal").candidate, found_for({0}, "f(a)", "run").candidate
+    assert kept_of().wants(literal, 0) and kept_of().wants(run, 0)
+    # A rule with variables for one hunk is cheaper there; for all of them, no run is needed any more.
+    assert not kept_of(found_for({0})).wants(literal, 0) and kept_of(found_for({0})).wants(literal, 1)
+    assert not kept_of(found_for({1}), found_for({0}, "f(a)", "lexical")).wants(run, 1)
+    assert kept_of(found_for({0}, "f(a)", "run")).wants(replace(literal, hunks=frozenset({0, 1})), 0)
+    assert not kept_of(found_for({0, 1})).wants(replace(run, extra_cost=-50.0), 0)
+    assert kept_of(found_for({0, 1})).wants(replace(literal, extra_cost=-50.0), 0)
+    assert not kept_of(found_for({0, 1})).wants(replace(literal, hunks=frozenset({0, 1})), 0)
