@@ -98,6 +98,13 @@ def test_an_unset_variable_is_written_as_nothing() -> None:
     assert run("f(1)\ng(3, 4)\n", either, "h($A|$B|$$$C)").post == "h(1||)\nh(|3|4)\n"
 
 
+def test_a_message_names_the_document_where_there_are_several() -> None:
+    good, bad = {"rule": {"pattern": "f($A)"}, "fix": "g($A)"}, {"rule": {"kind": "no_kind"}, "fix": ""}
+    alone, second = apply(Action("python", (bad,)), "f(1)\n"), apply(Action("python", (good, bad)), "f(1)\n")
+    assert alone.verdict == second.verdict == Verdict.BAD_RULE
+    assert second.detail == f"document 2: {alone.detail}"
+
+
 def test_of_several_fixes_the_first_is_applied() -> None:
     fixes = [{"title": "one", "template": "g($A)"}, {"title": "two", "template": "h($A)"}]
     assert run("f(1)\n", {"pattern": "f($A)"}, fixes).post == "g(1)\n"

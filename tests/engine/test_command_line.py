@@ -81,6 +81,11 @@ def test_edits_are_in_characters_and_outer_before_inner(before: str) -> None:
     ]
 
 
+def test_of_matches_that_begin_together_the_outer_one_comes_first() -> None:
+    found = cli.scan({"rule": {"pattern": "$A.x"}, "fix": "$A.y"}, "python", "a.x.x\n", "r")
+    assert [(one.match_start, one.match_end) for one in found.edits] == [(0, 5), (0, 3)]
+
+
 def test_matches_without_a_fix_are_counted() -> None:
     found = cli.scan({"rule": {"pattern": "old($A)"}}, "python", "old(1)\nold(2)\n", "r")
     assert (found.n_matches, found.edits, found.message) == (2, [], "")

@@ -136,7 +136,7 @@ def test_tests_count_when_failing_ones_pass_and_none_broke() -> None:
     assert forged.value == W.wrong_cap
     assert not forged.success
     ours = score(TESTED, Executed(outcome, tests=Tests(before=False, after=None)), W)
-    assert ours.value is None
+    assert ours.value is None and not ours.success
 
 
 def test_tests_that_passed_already_prove_nothing() -> None:
@@ -346,6 +346,7 @@ def test_bounds(
     scored = score(TESTED if tested else TASK, executed, W)
     if scored.value is None:
         assert verdict is Verdict.INFRA or (tested and after is None)
+        assert scored.verdict is Verdict.INFRA and not scored.success
         return
     assert W.invalid <= scored.value <= 2.0
     assert scored.success or scored.value <= W.wrong_cap

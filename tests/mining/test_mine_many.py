@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.waiting import wait_until
@@ -20,7 +21,7 @@ from rulewright.errors import UsageError
 from rulewright.mining import Example, claim, diffs, inputs, mine_many
 from rulewright.mining.judge import background
 from rulewright.mining.judge.soundness import effect
-from rulewright.mining.learn.corpus import signature
+from rulewright.mining.learn.corpus import clusters, signature
 from rulewright.mining.learn.generalize import KEPT_PER_EXAMPLE, Prepared, anti_unify, generalize
 
 
@@ -114,6 +115,23 @@ def test_a_group_claims_nothing_of_a_name_of_one_letter() -> None:
 def test_signature_says_what_goes_and_comes() -> None:
     assert signature({"rule": {"pattern": "foo($A)"}, "fix": "bar($A)"}) == "foo → bar"
     assert signature({"rule": {"pattern": "{ $A }"}, "fix": "{$A}"}) == ""
+
+
+def test_edits_with_rules_alike_come_together_the_largest_groups_first() -> None:
+    def result(name: str, language: str, *olds: str) -> dict[str, Any]:
+        rules = [{"rule": {"pattern": f"{old}($A)"}, "fix": "new($A)"} for old in olds]
+        return {"id": name, "language": language, "rules": rules}
+
+    found = clusters([
+        result("a", "python", "b", "c"), result("d", "python", "b", "c"), result("e", "python", "c"),
+        result("f", "go", "c"), result("g", "go", "c"),
+        result("h", "python", "i", "i"), result("j", "python", "k"),
+    ])  # fmt: skip
+    assert [(one.language, one.signature, one.members) for one in found] == [
+        ("python", "c → new", [("a", 1), ("d", 1), ("e", 0)]),
+        ("go", "c → new", [("f", 0), ("g", 0)]),
+        ("python", "b → new", [("a", 0), ("d", 0)]),
+    ]
 
 
 def test_background_counts_places() -> None:

@@ -69,6 +69,16 @@ def test_a_long_stretch_is_named_by_its_first_and_last_words() -> None:
     assert of(15) == r"word0 word1 word2 word3[\s\S]*?word12 word13 word14"
 
 
+@pytest.mark.parametrize(("n", "named"), [(1, ["all"]), (6, ["all"]), (7, ["ends"])])
+def test_a_long_stretch_of_few_words_is_spelled_out(n: int, named: list[str]) -> None:
+    words = [f"w{i}" + "x" * (140 // n) for i in range(n)]
+    found = replaced(f"'a {' '.join(words)} z'\n", "'a b z'\n")
+    ends = rf"{' '.join(words[:4])}[\s\S]*?{' '.join(words[-3:])}"
+    assert [
+        name for name, one in (("all", " ".join(words)), ("ends", ends)) if f"{one} → b" in found
+    ] == named
+
+
 @pytest.mark.parametrize(("n", "told"), [(6, True), (7, False)])
 def test_so_many_words_are_replaced_one_by_one(n: int, told: bool) -> None:
     pre = " = ".join(f"old{i}" for i in range(n))

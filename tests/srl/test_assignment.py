@@ -73,6 +73,8 @@ def test_the_weights_are_those_that_the_docs_give() -> None:
     sizes = {kid.label: kid.size for kid in document.kids}
     assert sizes == {"language": 1.0, "rule": 0.5 + 4.0 + 2.0 + 3.0, "fix": 4.0}
     assert document.size == 0.5 + sum(sizes.values())
+    texts = 'pattern="f($A)" kind="call" regex="f"'
+    assert document.dump() == f'document(language="python" rule({texts}) fix="g($A)")'
     assert (FIELD_WEIGHT, STRING_WEIGHT) == (0.7, 0.3)
     assert (INVALID_REWARD, NO_CHANGE_SPAN) == (-0.2, 0.2)
     assert (WRONG_BASE, WRONG_SPAN, RIGHT_BASE, RIGHT_SPAN) == (0.4, 0.4, 0.9, 0.1)

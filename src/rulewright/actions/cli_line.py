@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from rulewright.actions.action import Rule
 from rulewright.actions.rule_text import DISPLAY_NAMES, Refused, check_text, language_named
-from rulewright.actions.suggest import did_you_mean
+from rulewright.actions.suggest import did_you_mean, quoted
 from rulewright.languages import Language
 from rulewright.verdict import Verdict
 
@@ -44,7 +44,7 @@ def parse(line: str) -> tuple[Language | None, Rule]:
     strictness = given.get("strictness")
     if strictness is not None and strictness not in STRICTNESS:
         near = did_you_mean(strictness, STRICTNESS)
-        raise Refused(Verdict.BAD_ACTION, f"unknown strictness `{strictness[:40]}`{near}")
+        raise Refused(Verdict.BAD_ACTION, f"unknown strictness {quoted(strictness)}{near}")
     language = language_named(given["lang"], "-l: ") if "lang" in given else None
     return language, {"rule": {"pattern": _pattern(given)}, "fix": given["rewrite"]}
 
@@ -72,10 +72,9 @@ def _options(words: list[str]) -> dict[str, str]:
         word = words[position]
         flag, equals, value = word.partition("=") if word.startswith("--") else (word[:2], word[2:], word[2:])
         if flag not in _OPTIONS or not word.startswith("-"):
-            shown = word if len(word) <= 40 else word[:37] + "..."
             raise Refused(
                 Verdict.BAD_ACTION,
-                f"`{shown}` is not taken: only -p, -r, -l, --selector and --strictness are",
+                f"{quoted(word)} is not taken: only -p, -r, -l, --selector and --strictness are",
             )
         name = _OPTIONS[flag]
         if name in given:

@@ -26,7 +26,7 @@ from rulewright.actions.rule_text import (
     read_documents,
     rules_of,
 )
-from rulewright.actions.suggest import did_you_mean
+from rulewright.actions.suggest import did_you_mean, quoted
 from rulewright.actions.thought import split_thought
 from rulewright.errors import json_problem
 from rulewright.languages import Language, normalize_language
@@ -170,7 +170,7 @@ def _leading_json(text: str) -> tuple[Any, str, str]:
     if not tail.startswith(_CLOSE):
         if not tail:
             raise Refused(Verdict.BAD_JSON, "the action block lacks its closing </action>")
-        raise Refused(Verdict.BAD_JSON, f"text after the JSON in the action block: {tail[:40]!r}")
+        raise Refused(Verdict.BAD_JSON, f"text after the JSON in the action block: {quoted(tail)}")
     return value, body[:end], tail[len(_CLOSE) :]
 
 
@@ -219,7 +219,7 @@ def _action_of(value: Any, language: Language | None) -> Action:
         if key not in _ACTION_FIELDS:
             raise Refused(
                 Verdict.BAD_ACTION,
-                f"unknown field `{key[:60]}` in the action{did_you_mean(key, _ACTION_FIELDS)}",
+                f"unknown field {quoted(key)} in the action{did_you_mean(key, _ACTION_FIELDS)}",
             )
     if value.get("type") != "ast_grep":
         raise Refused(Verdict.BAD_ACTION, f'`type` must be "ast_grep", got {describe(value.get("type"))}')

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from rulewright import yaml12
 from rulewright.actions.action import DEFAULT_ID, EFFECTIVE_FIELDS, Rejection, Rule, safe_id
-from rulewright.actions.suggest import did_you_mean
+from rulewright.actions.suggest import did_you_mean, quoted
 from rulewright.actions.visit import RULE_KEYS
 from rulewright.languages import Language
 from rulewright.verdict import Verdict
@@ -160,10 +160,10 @@ def language_named(name: Any, where: str) -> Language:
     if known is None:
         ours = ", ".join(shown for name, shown in DISPLAY_NAMES.items() if name != "other")
         if name.lower() in OTHER_LANGUAGES:
-            said = f"{where}`{name[:40]}` is a language of ast-grep's that rulewright does not take"
+            said = f"{where}{quoted(name)} is a language of ast-grep's that rulewright does not take"
             raise Refused(Verdict.BAD_RULE, f"{said}; it takes {ours}")
         near = did_you_mean(name.lower(), AST_GREP_NAMES) or f"; expected one of {ours}"
-        raise Refused(Verdict.BAD_RULE, f"{where}unknown language `{name[:40]}`{near}")
+        raise Refused(Verdict.BAD_RULE, f"{where}unknown language {quoted(name)}{near}")
     return known
 
 
@@ -216,7 +216,7 @@ def check_document(document: Any, where: str, complete: bool) -> dict[str, Any]:
         if key not in DOCUMENT_FIELDS:
             belongs = f"; `{key}` belongs under `rule:`"
             near = belongs if key in RULE_KEYS else did_you_mean(key, DOCUMENT_FIELDS)
-            raise Refused(Verdict.BAD_RULE, f"{where}unknown field `{key[:60]}`{near}")
+            raise Refused(Verdict.BAD_RULE, f"{where}unknown field {quoted(key)}{near}")
     for key in ("language", "rule") if complete else ("rule",):
         if key not in document:
             raise Refused(Verdict.BAD_RULE, f"{where}missing field `{key}`")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from rulewright import yaml12
-from rulewright.actions.suggest import did_you_mean
+from rulewright.actions.suggest import did_you_mean, quoted
 
 KINDS: Final = ("substring", "replace", "convert", "rewrite")
 _SOURCE: Final = re.compile(r"\$\$\$([A-Z0-9_]+)|\$\$?([A-Z_][A-Z0-9_]*)")
@@ -64,7 +64,7 @@ def _read(name: str, item: Any, bad: Callable[[str], Exception], where: str) -> 
     found = _SOURCE.fullmatch(source)
     if found is None or (found.group(1) or found.group(2)).startswith("_"):
         # An anonymous variable makes ast-grep panic.
-        raise bad(f"{where}`source` must be a named variable such as $A, got `{source[:40]}`")
+        raise bad(f"{where}`source` must be a named variable such as $A, got {quoted(source)}")
     variable = found.group(1) or found.group(2)
     if kind != "rewrite":
         return Transform(source, variable)
@@ -82,13 +82,13 @@ def _split_call(text: str, bad: Callable[[str], Exception], where: str) -> tuple
     kind, opened, rest = text.strip().partition("(")
     source, comma, rest = rest.rstrip(")").partition(",")
     if not opened or not comma:
-        raise bad(f"{where}expected e.g. replace($A, replace=x, by=y), got `{text[:60]}`")
+        raise bad(f"{where}expected e.g. replace($A, replace=x, by=y), got {quoted(text)}")
     options: dict[str, Any] = {"source": source.strip()}
     rest = rest.strip()
     while rest:
         key, equals, after = rest.partition("=")
         if not equals:
-            raise bad(f"{where}expected name=value, got `{rest[:40]}`")
+            raise bad(f"{where}expected name=value, got {quoted(rest)}")
         after = after.lstrip()
         value, rest = _value(after, bad, where)
         try:
@@ -107,5 +107,5 @@ def _value(text: str, bad: Callable[[str], Exception], where: str) -> tuple[str,
     else:
         end = text.find(closing, 1) + 1
         if end == 0:
-            raise bad(f"{where}`{text[:40]}` lacks its closing {closing}")
+            raise bad(f"{where}{quoted(text)} lacks its closing {closing}")
     return text[:end], text[end:]

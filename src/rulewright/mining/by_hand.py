@@ -18,6 +18,7 @@ from rulewright import difftext
 from rulewright.actions.action import Action
 from rulewright.actions.action import Rule as AnyRule
 from rulewright.actions.rule_file import Document, documents_of, joined
+from rulewright.actions.suggest import quoted
 from rulewright.actions.visit import regex_escape
 from rulewright.engine import places
 from rulewright.engine.parsing import parse
@@ -393,8 +394,8 @@ def _unexplained(action: Action | None, change: Change, names: bool) -> list[str
 
 
 def _short(lines: Sequence[str]) -> str:
-    text = " ".join(" ".join(lines).split())
-    return f"`{text[:60]}…`" if len(text) > 60 else f"`{text}`" if text else "(nothing)"
+    text = " ".join(lines).strip()
+    return quoted(text) if text else "(nothing)"
 
 
 def _made(action: Action, change: Change, names: bool) -> str:

@@ -188,11 +188,11 @@ def _is_telling(core: str, by: str) -> bool:
 
 def _between(core: str) -> str:
     """A long stretch by its first and last words, and whatever is between."""
-    head = re.match(r"\s*(?:\S+\s+){0,3}\S+", core)
-    tail = re.search(r"\S+(?:\s+\S+){0,2}\s*$", core)
-    if head is None or tail is None or head.end() > tail.start():
+    words = list(re.finditer(r"\S+", core))
+    if len(words) < 7:  # four at the front and three at the end
         return regex_escape(core)
-    return f"{regex_escape(head.group())}[\\s\\S]*?{regex_escape(tail.group())}"
+    head, tail = core[: words[3].end()], core[words[-3].start() :]
+    return f"{regex_escape(head)}[\\s\\S]*?{regex_escape(tail)}"
 
 
 def _line_of(text: str) -> str:
