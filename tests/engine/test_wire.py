@@ -45,14 +45,18 @@ def test_a_request_comes_as_it_went(request_: Request) -> None:
         Outcome(Verdict.BAD_RULE, "why"),
         replace(OUTCOME, places=None),
         replace(OUTCOME, places=()),
+        replace(OUTCOME, states=("b\n",)),
         replace(OUTCOME, states=("b\n", "m\n")),
+        replace(OUTCOME, states=("m\n", "n\n", "b\n")),
         replace(OUTCOME, post="", states=("m\n", "")),
         replace(OUTCOME, post=None, states=("",)),
         replace(OUTCOME, tidied=False, flags=frozenset()),
     ],
 )
 def test_an_outcome_comes_as_it_went(outcome: Outcome) -> None:
-    assert wire.outcome_from_json(wire.outcome_to_json(outcome)) == outcome
+    sent = wire.outcome_to_json(outcome)
+    assert not outcome.post or [outcome.post] != sent["states"][-1:], "the result is sent once"
+    assert wire.outcome_from_json(sent) == outcome
 
 
 def test_a_request_asks_for_the_tidy_step_and_no_places_unless_told() -> None:

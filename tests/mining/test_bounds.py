@@ -13,7 +13,7 @@ from rulewright.mining.judge.soundness import effect
 from rulewright.mining.learn import corpus
 from rulewright.mining.learn.generalize import MAX_EXAMPLES
 from rulewright.mining.learn.search import Budget, Spent, fill
-from rulewright.mining.propose import deletions, proposals, several, siblings
+from rulewright.mining.propose import deletions, insertions, proposals, several, siblings
 from rulewright.mining.text.align import Edit, Hunk, variants
 from rulewright.mining.text.tree import Tree
 
@@ -99,6 +99,14 @@ def test_a_text_of_so_many_characters_is_short(n: int, shape: str) -> None:
     found = proposed(f"x = '{'a' * (n - 2)}'\n", "x = b\n")
     shapes = {one.shape for one in found if one.anchor.kind == "string"}
     assert shapes & {"lexical", "literal"} == {shape}
+
+
+@pytest.mark.parametrize(("n", "by"), [(60, {"pattern"}), (61, {"kind", "pattern", "regex"})])
+def test_a_neighbor_of_so_many_characters_is_named_by_all_of_its_text(n: int, by: set[str]) -> None:
+    text = f"a('{'b' * (n - 5)}')"
+    edit = edit_of(f"{text}\n", f"{text}\nc()\n")
+    found = [one.rule["rule"] for one in insertions.insertions(edit, 0)]
+    assert len(text) == n and {frozenset(one) for one in found} == {frozenset(by)}
 
 
 @pytest.mark.parametrize(("n", "told"), [(2_500, True), (2_501, False)])

@@ -103,6 +103,9 @@ def test_arguments_in_a_row_are_one_variable_unless_they_shall_stand_alone(
         ("x = a + 1\n", "x = a + 2\n", TIGHT, "a + 1 → a + 2"),
         # What moves from one side to the other is one variable.
         ("x = a or b\n", "x = b or a\n", GENERAL, "$A or $B → $B or $A"),
+        # Items on both sides of one that changes are a variable each, a single one of several by itself.
+        ("f(a, b, old, c, d)\n", "f(a, b, new, c, d)\n", GENERAL, "($$$A, old, $$$B) → ($$$A, new, $$$B)"),
+        ("f(a, old)\n", "f(a, new)\n", GENERAL, "($A, old) → ($A, new)"),
         # Equal names are one thing; equal numbers may be so by chance.
         ("x = old(a)(a)\n", "x = new(a)(a)\n", PLAIN, "old($A) → new($A)"),
         ("f(1, old, 1)\n", "f(1, new, 1)\n", PLAIN, "($A, old, $B) → ($A, new, $B)"),

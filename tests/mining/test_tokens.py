@@ -69,6 +69,14 @@ def test_a_long_stretch_is_named_by_its_first_and_last_words() -> None:
     assert of(15) == r"word0 word1 word2 word3[\s\S]*?word12 word13 word14"
 
 
+@pytest.mark.parametrize(("n", "told"), [(19, True), (20, False)])
+def test_a_stretch_is_widened_by_at_most_40_words_and_blanks(n: int, told: bool) -> None:
+    same = "a " * n
+    left = replaced(f"'u {same}x, v {same}x.'\n", f"'u {same}x, v {same}y.'\n")
+    right = replaced(f"'x {same}u, x {same}v.'\n", f"'y {same}u, x {same}v.'\n")
+    assert (f"v {same}x → v {same}y" in left) is (f"^x {same}u → y {same}u" in right) is told
+
+
 @pytest.mark.parametrize(("n", "named"), [(1, ["all"]), (6, ["all"]), (7, ["ends"])])
 def test_a_long_stretch_of_few_words_is_spelled_out(n: int, named: list[str]) -> None:
     words = [f"w{i}" + "x" * (140 // n) for i in range(n)]

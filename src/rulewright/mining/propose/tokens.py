@@ -231,7 +231,7 @@ def _word_changes(old: str, new: str) -> list[tuple[int, int, str]]:
             continue
         while i1 > 0 and (i1 == i2 or old.count("".join(w for _, w in words_a[i1:i2])) > 1):
             i1, j1 = i1 - 1, j1 - 1
-        start = words_a[i1][0] if i1 < len(words_a) else len(old)
+        start = words_a[i1][0]
         end = words_a[i2][0] if i2 < len(words_a) else len(old)
         if found and start < found[-1][1]:
             return []
