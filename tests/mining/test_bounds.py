@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 
 import pytest
 
-from rulewright.mining import Example, costs, mine_many
+from rulewright.mining import Example, costs, mine, mine_many
 from rulewright.mining.candidate import Candidate, Effect
 from rulewright.mining.inputs import EditRow
 from rulewright.mining.judge.soundness import effect
-from rulewright.mining.learn import corpus
+from rulewright.mining.learn import corpus, generalize
 from rulewright.mining.learn.generalize import MAX_EXAMPLES
+from rulewright.mining.learn.kept import Kept
 from rulewright.mining.learn.search import Budget, Spent, fill
 from rulewright.mining.propose import deletions, insertions, proposals, several, siblings
 from rulewright.mining.text.align import Edit, Hunk, variants
@@ -208,6 +210,38 @@ def test_a_change_is_moved_aside_so_far(n: int, slide: int) -> None:
     assert edit.slides == ((0, slide),)
     back = Edit(edit.pre, edit.post, (Hunk(n + 1, n + 1, n + 1, n + 2),))
     assert back.slides == ((-slide, 0),)
+
+
+@pytest.mark.parametrize(("n", "compared"), [(9, 72), (10, 80)])
+def test_so_many_pairs_of_examples_are_compared(
+    n: int, compared: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs, usual = [], generalize.anti_unify
+
+    def counted(left: Sequence[Kept], right: Sequence[Kept]) -> Iterator[Candidate]:
+        pairs.append((left, right))
+        return usual(left, right)
+
+    one = generalize.Prepared(Example("old(a)\n", "fresh(a)\n", "python"))
+    monkeypatch.setattr(generalize, "anti_unify", counted)
+    generalize.generalize([one] * n)
+    assert len(pairs) == compared
+
+
+@pytest.mark.parametrize(("n", "told"), [(20, True), (21, False)])
+def test_code_with_so_many_errors_is_mined(n: int, told: bool) -> None:
+    pre = "".join(f"f{i}(a b)\n" for i in range(n))
+    assert Tree(pre, "python").n_errors() == n
+    assert mine(pre, pre.replace("f0(", "g("), "python").found is told
+
+
+@pytest.mark.parametrize(("n", "kinds"), [(2, 2), (3, 3), (4, 0)])
+def test_a_variable_in_parentheses_is_of_so_many_kinds(n: int, kinds: int) -> None:
+    values = ["a", "1", "'s'", "b.c"][:n]
+    pre, post = ("".join(f"x = !{way.format(one)};\nstay();\n" for one in values) for way in ("{}", "({})"))
+    action = mine(pre, post, "javascript").action
+    assert action is not None and len(action.rules) == 1
+    assert len(action.rules[0].get("constraints", {}).get("A", {"any": []})["any"]) == kinds
 
 
 def test_a_group_of_more_examples_is_cut() -> None:

@@ -19,10 +19,12 @@ from rulewright.data import store
 from rulewright.engine.rules import compile_rule
 from rulewright.errors import UsageError
 from rulewright.mining import Example, claim, diffs, inputs, mine_many
+from rulewright.mining.candidate import Candidate
 from rulewright.mining.judge import background
 from rulewright.mining.judge.soundness import effect
 from rulewright.mining.learn.corpus import clusters, signature
-from rulewright.mining.learn.generalize import KEPT_PER_EXAMPLE, Prepared, anti_unify, generalize
+from rulewright.mining.learn.generalize import KEPT_PER_EXAMPLE, General, Prepared, anti_unify, generalize
+from rulewright.mining.text.tree import Tree
 
 
 def example(pre: str, post: str) -> Example:
@@ -105,11 +107,39 @@ def test_a_group_renames_a_name_in_its_role_only() -> None:
     assert engine.apply(action, "run(newlines=newlines)\n").post == "run(text=newlines)\n"
 
 
+def general(exact: tuple[int, ...], partial: tuple[int, ...] = (), old: str = "f = $A") -> General:
+    rule = {"rule": {"pattern": old}, "fix": "g = $A"}
+    anchor = Tree("f = 1\n", "python").root
+    return General(Candidate(rule, "pattern", anchor, "assignment", frozenset({0})), exact, partial)
+
+
+def test_a_rule_claims_what_two_examples_show_if_it_asks_for_enough() -> None:
+    assert general((0, 1)).claims and general((0,), (1,)).claims and general((), (0, 1)).claims
+    assert general((0, 1)).candidate.bits == 7.0 and general((0, 1), old="f: $A").candidate.bits < 7.0
+    assert not general((0,)).claims and not general((0, 1), old="f: $A").claims
+    assert general((0, 1)).suffices and not general((0,), (1,)).suffices and not general((0,)).suffices
+
+
+def test_an_example_that_is_done_in_part_counts_half() -> None:
+    ranks = [general((0, 1)), general((0,), (1, 2)), general((0,), (1,)), general((0,)), general((), (0, 1))]
+    assert [one.rank[0] for one in ranks] == [-2.0, -2.0, -1.5, -1.0, -1.0]
+    long, short = (general((0,), old=old) for old in ("alpha.beta.gamma.delta = $A", "alpha.beta = $A"))
+    assert short.rank < long.rank, "then by price"
+
+
 def test_a_group_claims_nothing_of_a_name_of_one_letter() -> None:
     group = [Prepared(example(f"n = {i}\n", f"size = {i}\n")) for i in range(3)]
     rules = generalize(group)
     assert rules[0].support == 3
     assert claim(rules, group) is None
+
+
+def test_a_group_claims_nothing_that_leaves_one_of_its_examples_half_done() -> None:
+    whole = [Prepared(example(f"old({i}, a)\n", f"fresh({i}, a)\n")) for i in range(2)]
+    half = Prepared(example("old(3, a)\nx = 1\n", "fresh(3, a)\ny = z\n"))
+    rules = generalize([*whole, half])
+    assert rules[0].exact == (0, 1) and rules[0].partial == (2,) and rules[0].claims
+    assert claim(rules, whole) is not None and claim(rules, [*whole, half]) is None
 
 
 def test_signature_says_what_goes_and_comes() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice, permutations
 from typing import Any, Final, Literal
 
 from rulewright import engine, grammars
@@ -37,7 +38,7 @@ CLAIM_BITS: Final = 7.0
 """What a rule that claims to hold beyond its examples must ask for."""
 KEPT_PER_EXAMPLE: Final = 12
 MAX_EXAMPLES: Final = 24
-MAX_PAIRS: Final = 40
+MAX_PAIRS: Final = 80
 
 
 @dataclass(frozen=True)
@@ -230,13 +231,8 @@ def _without_idle(rules: list[General]) -> list[General]:
 
 def _common(group: Sequence[Prepared]) -> Iterator[Candidate]:
     """Candidates from pairs of examples: the least general rule of two anchors."""
-    tried = 0
-    for i, left in enumerate(group):
-        for j, right in enumerate(group):
-            if i == j or tried >= MAX_PAIRS * 2:
-                continue
-            tried += 1
-            yield from anti_unify(left.pools, right.pools)
+    for left, right in islice(permutations(group, 2), MAX_PAIRS):
+        yield from anti_unify(left.pools, right.pools)
 
 
 def anti_unify(left: Sequence[Kept], right: Sequence[Kept]) -> Iterator[Candidate]:
@@ -247,7 +243,7 @@ def anti_unify(left: Sequence[Kept], right: Sequence[Kept]) -> Iterator[Candidat
             for one in _anchors(pool):
                 for two in _anchors(other):
                     place = (one.start, one.end, two.start, two.end)
-                    if one.kind != two.kind or place in seen or len(seen) > 60:
+                    if one.kind != two.kind or place in seen:
                         continue
                     seen.add(place)
                     yield from _pair(pool.edit, one, other.edit, two)
