@@ -236,18 +236,12 @@ def is_prose(action: Action, old: str) -> bool:
 
 def in_longer_word(action: Action, old: str) -> bool:
     """Whether a part of a token that the rule replaces stands within a longer word at a place."""
-    for step in (action.rules[0].get("transform") or {}).values():
-        given = step.get("replace") if isinstance(step, dict) else None
-        if not isinstance(given, dict):
-            continue
-        try:
-            found = list(re.finditer(str(given.get("replace", "")), old))
-        except re.error:
+    steps = action.rules[0].get("transform", {}).values()
+    parts = [step["replace"]["replace"] for step in steps if isinstance(step, dict) and "replace" in step]
+    for one in (found for part in parts for found in re.finditer(part, old)):
+        before, after = old[: one.start()][-1:], old[one.end() :][:1]
+        if _joins(before, one.group()[:1]) or _joins(one.group()[-1:], after):
             return True
-        for one in found:
-            before, after = old[: one.start()][-1:], old[one.end() :][:1]
-            if _joins(before, one.group()[:1]) or _joins(one.group()[-1:], after):
-                return True
     return False
 
 
