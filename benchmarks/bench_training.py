@@ -91,7 +91,7 @@ def train_ways(model: str, data: list[dict[str, list[int]]], batch: int, lora: b
     from rulewright.training.data import bucketed
 
     tokenizer = AutoTokenizer.from_pretrained(model)
-    peft = models.peft_config(LoraConfig(r=LORA_RANK, alpha=2 * LORA_RANK, dropout=0.0)) if lora else None
+    adapters = LoraConfig(r=LORA_RANK, alpha=2 * LORA_RANK, dropout=0.0)
     common = {
         "per_device_train_batch_size": batch, "max_steps": 1 + len(data) // batch, "use_cpu": True,
         "report_to": "none", "save_strategy": "no", "disable_tqdm": True, "logging_steps": 1000,
@@ -115,7 +115,7 @@ def train_ways(model: str, data: list[dict[str, list[int]]], batch: int, lora: b
                     args=SFTConfig(output_dir=folder, **{**common, **changes}),
                     train_dataset=Dataset.from_list(chosen),
                     processing_class=tokenizer,
-                    peft_config=peft,
+                    peft_config=models.peft_config(adapters, loaded) if lora else None,
                     callbacks=[clock.callback],
                 )
                 if ours:
@@ -211,8 +211,9 @@ def save_adapter(model: str, folder: Path) -> None:
     from rulewright.training import models
     from rulewright.training.config import LoraConfig
 
-    config = models.peft_config(LoraConfig(r=LORA_RANK, alpha=2 * LORA_RANK, dropout=0.0))
-    adapted = get_peft_model(AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32), config)
+    plain = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
+    lora = LoraConfig(r=LORA_RANK, alpha=2 * LORA_RANK, dropout=0.0)
+    adapted = get_peft_model(plain, models.peft_config(lora, plain))
     adapted.save_pretrained(folder)
     AutoTokenizer.from_pretrained(model).save_pretrained(folder)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import pytest
 
 from rulewright.errors import ConfigError, RulewrightError, UsageError
 from rulewright.generation import GeneratorConfig, open_generator
+from rulewright.generation.base import Completion, Generator, Sampling
 from rulewright.srl.sampling import SamplingConfig
 from rulewright.srl.scoring import Scored
 from rulewright.training.policy import check_trainer, run_policy
-from rulewright.training.policy_config import Tasks
+from rulewright.training.policy_config import MODES, Tasks
 from rulewright.verdict import Verdict
 
 pytest.importorskip("trl")
@@ -29,7 +31,7 @@ from rulewright.generation.local import LocalGenerator
 from rulewright.training.config import LoraConfig
 from rulewright.training.grpo import PolicyTrainer, join_padded
 from rulewright.training.models import load_tokenizer
-from rulewright.training.watch import in_order
+from rulewright.training.watch import ask, in_order
 
 
 def test_the_hooked_methods_are_there() -> None:
@@ -75,6 +77,32 @@ def test_flat_groups_are_replaced(checkpoint: Path, tmp_path: Path) -> None:
     assert torch.allclose(batch["advantages"].view(2, 4).sum(dim=1), torch.zeros(2), atol=1e-5)
     # Groups left flat fill the batch, but no token of theirs counts.
     assert bool((batch["completion_mask"].view(2, 4, -1).sum(dim=(1, 2)) > 0).eq(informative).all())
+
+
+def test_answers_are_scored_as_they_were_written(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a tokenizer says how answers are read, TRL reads thoughts and calls of tools out of them."""
+    from trl.chat_template_utils import qwen3_template
+
+    shutil.copytree(checkpoint, tmp_path / "reads")
+    tokenizer = load_tokenizer(str(checkpoint))
+    tokenizer.response_template = qwen3_template
+    tokenizer.save_pretrained(tmp_path / "reads")
+    texts: list[str] = []
+
+    def keep(row: int, text: str) -> float:
+        texts.append(text)
+        return len(texts)
+
+    trainer = open_policy(settings(tmp_path / "reads", tmp_path), ByRule(20, keep))
+    written = ["<think>rename it</think>\nfix", "<think>cut off", '<tool_call>{"name": "a"}</tool_call>', "b"]
+    ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in written]
+    monkeypatch.setattr(trainer, "_generate_single_turn", lambda *_: (ids * 2, None))
+    trainer.model.train()
+    trainer._generate_and_score_completions(rows_of(trainer, [2, 3]))
+    assert texts == written * 2
+    assert trainer.processing_class.response_template == qwen3_template, "saved with what is trained"
 
 
 def test_rollouts_are_generated_in_parts(
@@ -280,6 +308,24 @@ def arguments(tmp_path: Path, **values: Any) -> GRPOConfig:
     )  # fmt: skip
 
 
+def test_a_process_without_dev_tasks_asks_too() -> None:
+    """Behind a server all of them load the adapter together: one that stays away lets the others wait."""
+    asked: list[int] = []
+
+    class Together(Generator):
+        style = "compact"
+
+        def stream(
+            self, prompts: Sequence[Any], sampling: Sampling, languages: Any = None
+        ) -> Iterator[tuple[int, list[Completion]]]:
+            asked.append(len(prompts))
+            yield from ()
+
+    for mode in MODES:
+        assert ask(Together(), ByRule(1, letters), range(1, 1), mode, 2, 8, 1.0, 0) == []
+    assert asked == [0, 0]
+
+
 def test_settings_that_cannot_work_are_refused(tmp_path: Path) -> None:
     check_trainer(arguments(tmp_path), 1)
     two_processes = arguments(tmp_path, num_generations=8, generation_batch_size=8)
@@ -288,8 +334,6 @@ def test_settings_that_cannot_work_are_refused(tmp_path: Path) -> None:
         check_trainer(two_processes, 100)
     with pytest.raises(ConfigError, match="resumed inside a window"):
         check_trainer(arguments(tmp_path, num_iterations=2, save_steps=3), 100)
-    with pytest.raises(ConfigError, match="save_total_limit"):
-        check_trainer(arguments(tmp_path, save_total_limit=1), 100)
     with pytest.raises(UsageError, match="no step at all"):
         check_trainer(arguments(tmp_path, per_device_train_batch_size=8), 1)
 

@@ -17,13 +17,14 @@ import pytest
 from rulewright import jsonl
 from rulewright.data.mix import MixEntry
 from rulewright.errors import RulewrightError, UsageError
+from rulewright.generation import Sampling, open_generator
 from rulewright.generation.open import GeneratorConfig, checkpoint_facts
 from rulewright.prompts import Message, Style
 from rulewright.srl.scoring import Scored
 from rulewright.training.config import LoraConfig, SftConfig, TinyConfig
 
 pytest.importorskip("trl")
-from rulewright.training import models
+from rulewright.training import checkpoints, models
 from rulewright.training.policy import run_policy
 from rulewright.training.policy_config import PolicyConfig, Tasks
 from rulewright.training.tiny import make_model, make_tokenizer
@@ -50,9 +51,8 @@ def adapter(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     root = tmp_path_factory.mktemp("adapter")
     shutil.copytree(whole, root / "base")
-    model = get_peft_model(
-        AutoModelForCausalLM.from_pretrained(root / "base"), models.peft_config(LoraConfig(r=2))
-    )
+    model = AutoModelForCausalLM.from_pretrained(root / "base")
+    model = get_peft_model(model, models.peft_config(LoraConfig(r=2), model))
     model.save_pretrained(root / "adapter")
     jsonl.write_json(root / "adapter/rulewright.json", {"prompt_style": "compact"})
     return root
@@ -156,6 +156,8 @@ def test_an_adapter_without_a_tokenizer_takes_its_base_s(
     data: Callable[[str], str], adapter: Path, tmp_path: Path
 ) -> None:
     assert sft(data, adapter / "adapter", tmp_path / "out", lora=LoraConfig(r=2))["steps"] == 2
+    with open_generator(GeneratorConfig(model=str(adapter / "adapter"), device="cpu")) as generator:
+        assert generator.generate([[{"role": "user", "content": "a"}]], Sampling(max_new_tokens=2))
 
 
 def test_the_digest_of_an_adapter_covers_its_base(adapter: Path, tmp_path: Path) -> None:
@@ -190,6 +192,21 @@ def test_nothing_to_train_on_leaves_the_folder_free(
     with pytest.raises(RulewrightError, match="no record is left"):
         sft(data, whole, tmp_path / "out", max_length_tokens=16)
     assert sft(data, whole, tmp_path / "out")["steps"] == 2
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_a_full_disk_is_told_where_the_optimizer_is_written(tmp_path: Path) -> None:
+    """PyTorch's writer gives no error number, only that its file is too short."""
+    import torch
+
+    with (
+        pytest.raises(RulewrightError, match=r"cannot be written \(a file was cut short; .* are free\)"),
+        checkpoints.writing(tmp_path),
+    ):
+        torch.save({"exp_avg": torch.zeros(100_000)}, "/dev/full")
+    with pytest.raises(RuntimeError, match="failed finding central"), checkpoints.writing(tmp_path):
+        (tmp_path / "cut.pt").write_bytes(b"PK\x03\x04" + b"0" * 100)
+        torch.load(tmp_path / "cut.pt")
 
 
 def test_a_full_disk_is_told_once_and_the_run_goes_on_after(

@@ -129,7 +129,7 @@ def test_every_template_is_handled_or_refused_by_name(
             chat.adapt(_tokenizer(plain, name), name)
         return
     tokenizer = _tokenizer(plain, name, expected.eos)
-    chat.adapt(tokenizer, name, own_system=True)
+    chat.adapt(tokenizer, name, training=True)
     generator = LocalGenerator(model, tokenizer)
     styles: list[tuple[Style, bool]] = [("compact", False), ("brief", False), ("full", True)]
     for style, thought in styles:
@@ -160,7 +160,7 @@ def test_how_the_system_text_is_written(plain: Any, name: str) -> None:
     user: Message = {"role": "user", "content": "U-text"}
     system: Message = {"role": "system", "content": "S-text"}
     before = len(tokenizer(chat.ask(tokenizer, [user]))["input_ids"])
-    chat.adapt(tokenizer, name, own_system=True)
+    chat.adapt(tokenizer, name, training=True)
     with_system, without = chat.ask(tokenizer, [system, user]), chat.ask(tokenizer, [user])
     assert with_system.count("S-text") == 1 and without.count("U-text") == 1
     assert expected.system != "fold" or "S-text\n\nU-text" in with_system
@@ -200,9 +200,9 @@ def test_the_saved_template_asks_alike_everywhere(plain: Any, tmp_path: Path) ->
 
     for name, thinking in (("gemma", None), ("qwen2_5", None), ("qwen3", False)):
         tokenizer = _tokenizer(plain, name)
-        chat.adapt(tokenizer, name, thinking, own_system=True)
+        chat.adapt(tokenizer, name, thinking, training=True)
         once = tokenizer.chat_template
-        chat.adapt(tokenizer, name, thinking, own_system=True)
+        chat.adapt(tokenizer, name, thinking, training=True)
         assert tokenizer.chat_template == once, "adapting twice is adapting once"
         tokenizer.save_pretrained(tmp_path / name)
         saved = AutoTokenizer.from_pretrained(tmp_path / name)
@@ -217,6 +217,40 @@ def test_the_saved_template_asks_alike_everywhere(plain: Any, tmp_path: Path) ->
         assert saved.chat_template == once, "opened again, it stays as it was trained"
     chat.adapt(saved, "qwen3", True)
     assert "<think>" not in chat.ask(saved, [{"role": "user", "content": "U"}])
+
+
+@pytest.mark.parametrize("name", ["gptoss", "llama3_2"])
+def test_what_is_trained_today_is_asked_alike_tomorrow(
+    plain: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """These templates write the date of the day."""
+    messages: list[Message] = [{"role": "system", "content": "S"}, {"role": "user", "content": "U"}]
+    expected = TABLE[name]
+    assert isinstance(expected, Expected)
+    untouched = _tokenizer(plain, name, expected.eos)
+    trained = _tokenizer(plain, name, expected.eos)
+    chat.adapt(trained, name, training=True)
+    opened = copy.deepcopy(trained)
+    chat.adapt(opened, name)
+    assert opened.chat_template == trained.chat_template
+    ours, theirs = (chat.ask(tokenizer, messages) for tokenizer in (trained, untouched))
+    assert ours != theirs and ("26 Jul 2024" in ours or "2024-07-26" in ours)
+    _set_clock(monkeypatch, 2031)
+    assert [chat.ask(tokenizer, messages) for tokenizer in (trained, opened)] == [ours, ours]
+    assert "2031" in chat.ask(untouched, messages) and "2031" not in theirs
+
+
+def _set_clock(monkeypatch: pytest.MonkeyPatch, year: int) -> None:
+    from datetime import datetime
+
+    from transformers.utils import chat_template_utils
+
+    class Then(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Then:
+            return cls(year, 1, 1)
+
+    monkeypatch.setattr(chat_template_utils, "datetime", Then)
 
 
 def test_an_answer_that_a_template_leaves_out_is_refused(plain: Any) -> None:

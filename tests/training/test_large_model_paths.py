@@ -93,4 +93,4 @@ def test_weights_in_float32_are_multiplied_in_bf16_on_a_gpu(
         monkeypatch.setattr(torch.cuda, name, lambda *_: True)
     for dtype in ("float32", "bfloat16"):
         config = SftConfig(model="x", mix=[MixEntry(path=data("train"))], dtype=dtype)
-        assert assemble.arguments(config, assemble.prepare(config), RunDir(tmp_path)).bf16
+        assert assemble.arguments(config, RunDir(tmp_path), has_dev=False).bf16

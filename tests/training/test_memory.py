@@ -91,7 +91,7 @@ def model_of(arch: Architecture, setup: Setup, folder: Any) -> Any:
         model = Qwen3ForCausalLM.from_pretrained(folder, dtype=dtype, quantization_config=nf4())
     add_fused_lm_head(model, outputs=("log_probs", "entropy", "is_top1"))
     if setup.lora_r:
-        model = get_peft_model(model, models.peft_config(LoraConfig(r=setup.lora_r)))
+        model = get_peft_model(model, models.peft_config(LoraConfig(r=setup.lora_r), model))
         model.enable_input_require_grads()
         for parameter in model.parameters() if setup.adapter_bytes == 2 else ():
             if parameter.requires_grad:

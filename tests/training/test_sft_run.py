@@ -358,11 +358,32 @@ def test_an_evaluation_takes_no_larger_batches_than_training(
     from rulewright.training import assemble
 
     config = _config(data, tmp_path / "x", trainer={**TRAINER, "per_device_train_batch_size": 2})
-    prepared = assemble.prepare(config)
-    args = assemble.arguments(config, prepared, RunDir(tmp_path / "x/run"))
+    args = assemble.arguments(config, RunDir(tmp_path / "x/run"), has_dev=True)
     assert args.eval_batch_size == args.train_batch_size == 2
     chosen = config.model_copy(update={"trainer": {**config.trainer, "per_device_eval_batch_size": 5}})
-    assert assemble.arguments(chosen, prepared, RunDir(tmp_path / "x/run")).eval_batch_size == 5
+    assert assemble.arguments(chosen, RunDir(tmp_path / "x/run"), has_dev=True).eval_batch_size == 5
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"dataloader_drop_last": True}, {"gradient_accumulation_steps": 2}, {"max_steps": 7}]
+)
+def test_steps_are_counted_as_they_are_taken(
+    data: Callable[[str], str], tmp_path: Path, options: dict[str, Any]
+) -> None:
+    """A run that is resumed ends where they say."""
+    import torch
+    from transformers import Trainer
+
+    from rulewright.runs import RunDir
+    from rulewright.training import assemble
+
+    rows = [{"x": row} for row in range(11)]
+    for epochs in (0.1, 0.5, 1, 1.5, 2.5):
+        trainer = {"per_device_train_batch_size": 3, "num_train_epochs": epochs, **options}
+        args = assemble.arguments(_config(data, tmp_path / "x", trainer=trainer), RunDir(tmp_path), False)
+        taken = Trainer(torch.nn.Linear(1, 1), args, train_dataset=rows)
+        wanted = taken.set_initial_training_values(args, taken.get_train_dataloader())[-1]
+        assert assemble.steps(args, len(rows)) == wanted, epochs
 
 
 @pytest.mark.parametrize("name", ["gradient_checkpointing", "activation_checkpointing"])
@@ -375,7 +396,7 @@ def test_the_old_name_of_activation_checkpointing_holds(
     from rulewright.training import assemble
 
     config = _config(data, tmp_path / "x", trainer={**TRAINER, name: wanted})
-    args = assemble.arguments(config, assemble.prepare(config), RunDir(tmp_path / "x/run"))
+    args = assemble.arguments(config, RunDir(tmp_path / "x/run"), has_dev=True)
     assert args.activation_checkpointing is wanted
 
 

@@ -58,6 +58,14 @@ def test_all_mistakes_are_told_at_once() -> None:
     assert len(message.splitlines()) >= 6
 
 
+@pytest.mark.parametrize("option", [{"save_only_model": True}, {"save_total_limit": 1}])
+def test_what_leaves_nothing_to_go_on_from_is_refused(option: dict[str, Any]) -> None:
+    """A checkpoint without an optimizer would be gone on from with a new one, and another rate."""
+    config = SftConfig(model="m", mix=[MixEntry(path="x")], trainer=option)
+    with pytest.raises(ConfigError, match=f"trainer.{next(iter(option))}"):
+        check(config)
+
+
 def test_model_and_tiny_exclude_each_other() -> None:
     for config in (SftConfig(mix=MIX), SftConfig(mix=MIX, model="m", tiny=TinyConfig())):
         with pytest.raises(ConfigError, match="either `model`"):

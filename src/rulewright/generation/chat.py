@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import date
 from typing import Any, Final
 
 from rulewright import console
@@ -32,6 +33,9 @@ _EMPTY: Final = (
     "{%- set messages = [{'role': 'system', 'content': ''}] + messages -%}"
     "{%- endif -%}"
 )
+_DATE: Final = date(2024, 7, 26)
+"""Today, for templates that write it: Llama 3's own where it has no clock."""
+_CLOCK: Final = re.compile(r"strftime_now\(\s*(['\"])(.*?)\1\s*\)")
 _SWITCHES: Final = ("enable_thinking", "thinking")
 """Names by which templates know the switch (Qwen3, GLM, Nemotron; DeepSeek, Granite)."""
 
@@ -41,7 +45,7 @@ _ANSWER: Final = '<action>{"action": {"mode": "cli"}}</action>'
 _THOUGHT: Final = "One name becomes another."
 
 
-def adapt(tokenizer: Any, name: str, thinking: bool | None = None, own_system: bool = False) -> None:
+def adapt(tokenizer: Any, name: str, thinking: bool | None = None, training: bool = False) -> None:
     """Change a tokenizer's chat template so that prompts can be written, and try it.
 
     Adapting twice is adapting once, by the later settings.
@@ -51,7 +55,9 @@ def adapt(tokenizer: Any, name: str, thinking: bool | None = None, own_system: b
         name: of the model, for messages.
         thinking: what the template's switch for thinking is where a caller does not set it;
             `None` leaves it as the template has it.
-        own_system: write an empty system turn where the template would put in a longer one of its own.
+        training: write an empty system turn where the template would put in a longer one of its own,
+            and a date that stays where it would write today's (Llama 3.2): what is learned today is
+            asked for on other days.
 
     Raises:
         UsageError: no template, or one that cannot write our prompts or answers, with the reason.
@@ -64,17 +70,22 @@ def adapt(tokenizer: Any, name: str, thinking: bool | None = None, own_system: b
     named = tokenizer.chat_template  # a tokenizer may have several, by name
     saved, plain = _parts(str(named["default"] if isinstance(named, dict) else named))
     _set(tokenizer, "", plain)
+    clock = _stopped_clock(plain)
+    if not training and clock not in saved:
+        clock = ""
     switch = (
-        saved.split(_FOLD)[0].split(_EMPTY)[0] if thinking is None else _switch(tokenizer, name, thinking)
+        saved.removeprefix(clock).split(_FOLD)[0].split(_EMPTY)[0]
+        if thinking is None
+        else _switch(tokenizer, name, thinking)
     )
     system = ""
     if not _keeps(tokenizer, [_SYSTEM, _USER]):
         system = _FOLD
-    elif own_system or _EMPTY in saved:
+    elif training or _EMPTY in saved:
         default = _length(tokenizer, [_USER])
         _set(tokenizer, _EMPTY, plain)
         system = _EMPTY if _keeps(tokenizer, [_USER]) and _length(tokenizer, [_USER]) < default else ""
-    _set(tokenizer, switch + system, plain)
+    _set(tokenizer, clock + switch + system, plain)
     _probe(tokenizer, name)
 
 
@@ -151,6 +162,18 @@ def _set(tokenizer: Any, preamble: str, plain: str) -> None:
     template = _BEGIN + preamble + _END + plain if preamble else plain
     named = tokenizer.chat_template
     tokenizer.chat_template = {**named, "default": template} if isinstance(named, dict) else template
+
+
+def _stopped_clock(template: str) -> str:
+    """A macro in place of the clock that templates are given; empty where the template has none.
+
+    >>> _stopped_clock("{{ strftime_now('%d %b %Y') }}")
+    "{%- macro strftime_now(form) -%}{{- {'%d %b %Y': '26 Jul 2024'}[form] -}}{%- endmacro -%}"
+    """
+    forms = {found[2]: _DATE.strftime(found[2]) for found in _CLOCK.finditer(template)}
+    if not forms:
+        return ""
+    return f"{{%- macro strftime_now(form) -%}}{{{{- {forms!r}[form] -}}}}{{%- endmacro -%}}"
 
 
 def _switch(tokenizer: Any, name: str, thinking: bool) -> str:

@@ -27,6 +27,7 @@ from rulewright.errors import MissingDependency, RulewrightError, UsageError, fi
 from rulewright.generation import chat
 from rulewright.generation.base import Completion, Generator, Prompt, Sampling
 from rulewright.generation.gguf import checkpoint
+from rulewright.generation.notes import tokenizer_source
 from rulewright.generation.open import GeneratorConfig, require_languages, resolve_style, resolve_thinking
 from rulewright.languages import Language
 from rulewright.prompts import Style
@@ -96,7 +97,7 @@ class LocalGenerator(Generator):
         source, device = checkpoint(spec.model), _device(spec.device)
         options = {"dtype": _dtype(spec.dtype, device), **_placement(spec, device)}
         try:
-            tokenizer = AutoTokenizer.from_pretrained(source)
+            tokenizer = AutoTokenizer.from_pretrained(tokenizer_source(source))
             model: Any = AutoModelForCausalLM.from_pretrained(source, **options)
         except (OSError, ValueError, KeyError) as error:
             reason = first_line(error)

@@ -34,6 +34,16 @@ def has_tokenizer(folder: Path) -> bool:
     return any(next(folder.glob(pattern), None) for pattern in _TOKENIZERS)
 
 
+def tokenizer_source(model: str) -> str:
+    """Where the tokenizer of a model is; adapters from elsewhere often come without their base's.
+
+    Args:
+        model: folder or hub name.
+    """
+    base = adapter_base(model)
+    return base if base and not has_tokenizer(Path(model)) else model
+
+
 def adapter_settings(folder: str | Path) -> dict[str, Any] | None:
     """PEFT's configuration of an adapter folder, with its base; `None` for a full checkpoint.
 

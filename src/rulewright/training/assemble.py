@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from pathlib import Path
@@ -67,8 +68,13 @@ def prepare(config: SftConfig) -> PreparedData:
     return PreparedData(style_of(config, noted), thinking, train, dev)
 
 
-def arguments(config: SftConfig, prepared: PreparedData, run: RunDir) -> SFTConfig:
+def arguments(config: SftConfig, run: RunDir, has_dev: bool) -> SFTConfig:
     """TRL's configuration: ours, then the `trainer:` mapping.
+
+    Args:
+        config: of the run.
+        run: its folder.
+        has_dev: whether held-out records were found.
 
     Raises:
         ConfigError: an option that TRL does not have, or a value that it refuses.
@@ -94,7 +100,7 @@ def arguments(config: SftConfig, prepared: PreparedData, run: RunDir) -> SFTConf
         "activation_checkpointing": cuda,
         "dataloader_pin_memory": cuda,
     }
-    if prepared.dev and config.eval_every_steps:
+    if has_dev and config.eval_every_steps:
         ours |= {"eval_strategy": "steps", "eval_steps": config.eval_every_steps}
     if config.keep != "last":
         ours |= {
@@ -205,10 +211,18 @@ def batch_size(args: SFTConfig) -> int:
 
 
 def steps(args: SFTConfig, n_rows: int) -> int:
-    """Optimizer steps of the run; `n_rows` as they are trained, packed ones counted as one."""
+    """Optimizer steps of the run, as transformers counts them.
+
+    Args:
+        args: TRL's configuration.
+        n_rows: as they are trained, packed ones counted as one.
+    """
     if args.max_steps > 0:
         return int(args.max_steps)
-    return max(1, round(-(-n_rows // batch_size(args)) * args.num_train_epochs))
+    at_once = args.per_device_train_batch_size * args.world_size
+    batches = n_rows // at_once if args.dataloader_drop_last else -(-n_rows // at_once)
+    in_a_pass = max(1, -(-batches // args.gradient_accumulation_steps))
+    return math.ceil(args.num_train_epochs * in_a_pass)
 
 
 def loaded(config: SftConfig, prepared: PreparedData) -> Any:
@@ -223,9 +237,9 @@ def loaded(config: SftConfig, prepared: PreparedData) -> Any:
 
 def model(config: SftConfig, made: Any, loaded: Any) -> tuple[Any, Any]:
     """The model, and PEFT's configuration where new adapters are to be added by TRL."""
-    peft = models.peft_config(config.lora) if config.lora else None
+    found = loaded
     if config.tiny is not None:
-        fresh = tiny.make_model(made, config.tiny, config.seed)
-        models.set_attention(fresh, config.attention)
-        return fresh, peft
-    return loaded, None if hasattr(loaded, "peft_config") else peft
+        found = tiny.make_model(made, config.tiny, config.seed)
+        models.set_attention(found, config.attention)
+    new = config.lora is not None and not hasattr(found, "peft_config")
+    return found, models.peft_config(config.lora, found) if new and config.lora else None

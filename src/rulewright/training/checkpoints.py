@@ -37,17 +37,26 @@ def writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        # Rust's libraries give the error number in their text.
-        told = re.search(r"os error (\d+)", str(error))
-        number = error.errno if isinstance(error, OSError) else None
-        number = int(told[1]) if number is None and told else number
-        if number is None or number not in _DISK:
+        reason = _not_written(error)
+        if reason is None:
             raise
         free = shutil.disk_usage(folder if folder.exists() else Path.cwd()).free / 1e9
         raise RulewrightError(
-            f"{folder}: cannot be written ({os.strerror(number)}; {free:.1f} GB are free)",
+            f"{folder}: cannot be written ({reason}; {free:.1f} GB are free)",
             "free some disk space, then continue with --resume: the last whole checkpoint is kept",
         ) from error
+
+
+def _not_written(error: Exception) -> str | None:
+    """Why a file could not be written; `None` for any other error."""
+    # PyTorch only notices that its file is shorter than what it has written.
+    if isinstance(error, RuntimeError) and re.search("PytorchStreamWriter|unexpected pos", str(error)):
+        return "a file was cut short"
+    # Rust's libraries give the error number in their text.
+    told = re.search(r"os error (\d+)", str(error))
+    number = error.errno if isinstance(error, OSError) else None
+    number = int(told[1]) if number is None and told else number
+    return os.strerror(number) if number is not None and number in _DISK else None
 
 
 def step_of(folder: Path) -> int:

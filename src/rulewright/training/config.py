@@ -68,6 +68,7 @@ OWNED: Final = {
         "completion_only_loss": "nothing: the loss is always on the answer only",
         "assistant_only_loss": "nothing: the loss is always on the answer only",
         "resume_from_checkpoint": "resume",
+        "save_only_model": "nothing: a run that was killed goes on from its optimizer's state too",
         "dataloader_num_workers": "nothing: records are tokenized beforehand",
         "eval_strategy": "eval_every_steps",
         "eval_steps": "eval_every_steps",

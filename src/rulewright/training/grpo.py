@@ -155,6 +155,20 @@ class PolicyTrainer(GRPOTrainer):
         # Float sums, in a Counter for its zero.
         self._seconds[part] += time.monotonic() - start  # type: ignore[assignment]
 
+    def _generate(self, prompts: list[Any]) -> Any:
+        """Generate, and take answers as they were written, as every evaluation does.
+
+        Where a tokenizer says how answers are read, TRL would read them by that: thoughts and
+        whatever looks like a call of a tool would be missing from what is scored.
+        """
+        tokenizer = self._tokenizer
+        reading = getattr(tokenizer, "response_template", None)
+        tokenizer.response_template = None
+        try:
+            return super()._generate(prompts)
+        finally:
+            tokenizer.response_template = reading
+
     def _generate_single_turn(
         self, prompt_ids: list[list[int]], images: Any, multimodal_fields: Any, num_generations: int,
         *rest: Any, **options: Any,

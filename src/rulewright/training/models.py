@@ -6,7 +6,8 @@ adapter, which is continued where `lora` is asked for and merged otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from rulewright import console
 from rulewright.errors import UsageError, first_line
 from rulewright.generation import chat
 from rulewright.generation.local import nf4
-from rulewright.generation.notes import adapter_base, has_tokenizer, looks_like_path
+from rulewright.generation.notes import adapter_base, has_tokenizer, looks_like_path, tokenizer_source
 from rulewright.generation.open import require_checkpoint, require_hub
 from rulewright.training import environment
 from rulewright.training.config import LoraConfig, TrainConfig, weights_dtype
@@ -35,9 +36,7 @@ def load_tokenizer(model: str, thinking: bool | None = None) -> Any:
     require_checkpoint(model)
     from transformers import AutoTokenizer
 
-    base = adapter_base(model)
-    # Adapters from elsewhere often come without the tokenizer, which is their base's.
-    source = base if base and not has_tokenizer(Path(model)) else model
+    source = tokenizer_source(model)
     try:
         if Path(source).is_dir() and not has_tokenizer(Path(source)):
             # transformers would make an empty one, after the architecture.
@@ -55,7 +54,7 @@ def load_tokenizer(model: str, thinking: bool | None = None) -> Any:
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
         console.decided("pad token", tokenizer.pad_token, "the tokenizer has none; the end token is used")
-    chat.adapt(tokenizer, model, thinking, own_system=True)
+    chat.adapt(tokenizer, model, thinking, training=True)
     return tokenizer
 
 
@@ -80,6 +79,7 @@ def load_model(config: TrainConfig) -> Any:
         raise _cannot_load(config.model, base, error) from error
     if base is not None:
         model = _with_adapter(model, config)
+    _freeze_beside_text(model)
     model.config.use_cache = False
     return model
 
@@ -214,14 +214,54 @@ def _with_adapter(model: Any, config: TrainConfig) -> Any:
     )
 
 
-def peft_config(lora: LoraConfig) -> Any:
-    """PEFT's own configuration of a new adapter."""
+def beside_text(model: Any) -> list[str]:
+    """Names of the parts that text does not pass through: of a model of images, what sees them.
+
+    Args:
+        model: of transformers, without an adapter around it.
+    """
+    used = {
+        id(weight)
+        for part in (model.get_decoder(), model.get_output_embeddings())
+        if part is not None
+        for weight in part.parameters()
+    }
+
+    def below(module: Any, prefix: str) -> Iterator[str]:
+        for name, part in module.named_children():
+            weights = {id(weight) for weight in part.parameters()}
+            if weights and not weights & used:
+                yield prefix + name
+            elif weights - used:
+                yield from below(part, f"{prefix}{name}.")
+
+    return list(below(model, ""))
+
+
+def _freeze_beside_text(model: Any) -> None:
+    """Train nothing that text does not pass through.
+
+    It would take memory and never get a gradient, and several processes would end at once, for
+    each expects one of every trained weight.
+    """
+    inner = model.get_base_model() if hasattr(model, "peft_config") else model
+    parts = beside_text(inner)
+    for name in parts:
+        inner.get_submodule(name).requires_grad_(False)
+    if parts:
+        console.decided("not trained", ", ".join(parts), "text does not pass through it")
+
+
+def peft_config(lora: LoraConfig, model: Any) -> Any:
+    """PEFT's own configuration of a new adapter for a model, for what text passes through."""
     from peft import LoraConfig as PeftLora
 
+    parts = "|".join(map(re.escape, beside_text(model)))
     return PeftLora(
         r=lora.r,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
         target_modules=lora.target_modules,
+        exclude_modules=rf"({parts})(\..*)?" if parts else None,
         task_type="CAUSAL_LM",
     )

@@ -38,12 +38,13 @@ _WITHOUT_TRL: Final = {
     "max_completion_length": "int | None", "steps_per_generation": "int | None",
     "generation_batch_size": "int | None", "num_iterations": "int", "beta": "float", "optim": "str",
 }  # fmt: skip
-# Less than this means nothing, and some of it is divided by.
+# Less than this means nothing, and some of it is divided by; a single checkpoint would be gone where a run
+# is killed while it saves the next.
 _AT_LEAST: Final = {
     "per_device_train_batch_size": 1, "per_device_eval_batch_size": 1, "gradient_accumulation_steps": 1,
     "num_generations": 2, "max_completion_length": 1, "steps_per_generation": 1, "generation_batch_size": 1,
     "num_iterations": 1, "num_train_epochs": 0, "learning_rate": 0, "warmup_steps": 0, "beta": 0,
-    "temperature": 0, "max_grad_norm": 0, "weight_decay": 0, "save_total_limit": 1,
+    "temperature": 0, "max_grad_norm": 0, "weight_decay": 0, "save_total_limit": 2,
 }  # fmt: skip
 _WORDS: Final = {
     "int": "a whole number", "float": "a number", "bool": "true or false", "str": "text", "dict": "a mapping",

@@ -117,11 +117,6 @@ def check_trainer(arguments: GRPOConfig, n_train: int) -> None:
             f"steps_per_generation × num_iterations = {window}: a run resumed inside a window would differ",
             f"save_steps: a multiple of {window // math.gcd(window, arguments.gradient_accumulation_steps)}",
         )
-    if (arguments.save_total_limit or 2) < 2:
-        raise ConfigError(
-            "trainer: save_total_limit = 1 leaves no checkpoint if the run is killed while saving",
-            "save_total_limit: 2 or more",
-        )
     prompts = arguments.generation_batch_size // group
     if n_train < prompts:
         raise UsageError(
@@ -225,7 +220,7 @@ def open_trainer(config: PolicyConfig, tasks: Tasks, arguments: GRPOConfig) -> P
         prompt_style=style,
         generate_at_once=config.generate_at_once,
         served=served,
-        peft_config=models.peft_config(config.lora) if fresh and config.lora else None,
+        peft_config=models.peft_config(config.lora, model) if fresh and config.lora else None,
         callbacks=[callbacks.MarkComplete()],
     )
     trainer.thinking = thinking

@@ -44,7 +44,7 @@ def train(config: SftConfig) -> dict[str, Any]:
     def arguments(run: RunDir) -> object:
         from rulewright.training import assemble
 
-        return assemble.arguments(config, prepared, run)
+        return assemble.arguments(config, run, bool(prepared.dev))
 
     result = job.settled("sft", config, inputs, arguments)
     if result is not None:
@@ -64,7 +64,7 @@ def _train(config: SftConfig, prepared: PreparedData, inputs: Sequence[Path]) ->
 
     torch.set_num_threads(config.threads)
     run = RunDir(config.out / "run")
-    args = assemble.arguments(config, prepared, run)
+    args = assemble.arguments(config, run, bool(prepared.dev))
     if job.is_done(config, inputs):
         return job.confirmed(config)
     loaded = assemble.loaded(config, prepared)

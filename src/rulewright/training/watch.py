@@ -195,9 +195,11 @@ def ask(
     generator: Any, scorer: Scorer, rows: Sequence[int], mode: Mode, samples: int, max_new_tokens: int,
     temperature: float, seed: int,
 ) -> list[list[Scored]]:  # fmt: skip
-    """Answer each task once (greedy) or `samples` times; the scores of each task's answers."""
-    if not rows:  # more processes than tasks
-        return []
+    """Answer each task once (greedy) or `samples` times; the scores of each task's answers.
+
+    A process without tasks (there are more processes than tasks) asks too: behind a server all of
+    them load the adapter and look at the answers together, and would wait for it.
+    """
     greedy = mode == "greedy"
     n = 1 if greedy else samples
     sampling = Sampling(n, 0.0 if greedy else temperature, 1.0, max_new_tokens, seed)
