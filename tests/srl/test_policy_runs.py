@@ -122,6 +122,21 @@ def test_a_continued_adapter_is_held_to_itself_and_saved_alone(checkpoint: Path,
     assert kl[1] > 0
 
 
+def test_a_run_leaves_nothing_of_what_was_published_before(checkpoint: Path, tmp_path: Path) -> None:
+    """An adapter's configuration beside all weights would ask the base and the old adapter."""
+    from rulewright.generation.notes import adapter_base
+
+    scorer = ByRule(12, letters)
+    for lora in (LoraConfig(r=2), None):
+        config = settings(checkpoint, tmp_path, trainer={"max_steps": 2}, lora=lora, overwrite=True)
+        run_policy(config, Tasks(scorer, scorer, "letters"))
+        (config.out / "notes.txt").write_text("of somebody", encoding="utf-8")
+        assert (adapter_base(str(config.out)) is not None) == (lora is not None)
+    best = {path.name for path in (config.out / "run/best").iterdir()}
+    here = {path.name for path in config.out.iterdir()}
+    assert here == best - {"step.json", "training_args.bin"} | {"run", "README.md", "notes.txt"}
+
+
 THREADS = Path("/proc/self/task")
 
 

@@ -129,10 +129,32 @@ def clear(out: Path, published: bool = True) -> None:
     for name in ("checkpoints", "tokens", "tokenizer", "best", "best.new"):
         shutil.rmtree(out / "run" / name, ignore_errors=True)
     (out / "run" / "dev.jsonl").unlink(missing_ok=True)
-    if published and (out / NOTE_FILE).exists():
-        for pattern in ("*.safetensors", "*.json", "README.md", "chat_template.jinja"):
-            for path in out.glob(pattern):
-                path.unlink()
+    if published:
+        for path in _published(out):
+            path.unlink()
+
+
+def _published(out: Path) -> list[Path]:
+    """The files of the checkpoint that a run has put into a folder."""
+    if not (out / NOTE_FILE).exists():
+        return []
+    patterns = ("*.safetensors", "*.json", "README.md", "chat_template.jinja")
+    return [path for pattern in patterns for path in out.glob(pattern)]
+
+
+def publish(best: Path, out: Path) -> None:
+    """Put a checkpoint into the model folder, in place of one that an earlier run has put there.
+
+    Nothing of that one stays: an adapter's configuration would make an adapter of all weights.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    left_out = {"step.json", "training_args.bin", "README.md"}
+    names = {path.name for path in best.iterdir()} - left_out
+    for path in _published(out):
+        if path.name not in names:
+            path.unlink()
+    for name in sorted(names):
+        shutil.copy(best / name, out / name)
 
 
 def write_note(folder: Path, style: Style, thinking: bool | None, task: str, base: str | None) -> None:

@@ -8,7 +8,6 @@ Dev is evaluated greedily and sampled, seeded per row, before, during and after 
 from __future__ import annotations
 
 import math
-import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -85,7 +84,7 @@ def _train(config: PolicyConfig, tasks: Tasks, inputs: Sequence[Path]) -> dict[s
     callbacks.close_logs(trainer)
     result: dict[str, Any] = {}
     if trainer.accelerator.is_main_process:
-        _publish_best(run.path / "best", config.out)
+        checkpoints.publish(run.path / "best", config.out)
         result = _result(config, tasks, trainer, watch, time.monotonic() - started)
         publish(run, config, curves=True)
         card.write(config, result, run.facts())
@@ -261,11 +260,3 @@ def _dataset(scorer: Scorer, tokenizer: Any, style: Any, max_prompt_tokens: int)
             "raise --max-prompt-tokens",
         )
     return Dataset.from_list(rows)
-
-
-def _publish_best(best: Path, out: Path) -> None:
-    """Put the best checkpoint into the model folder."""
-    out.mkdir(parents=True, exist_ok=True)
-    for path in sorted(best.iterdir()):
-        if path.name not in ("step.json", "training_args.bin", "README.md"):
-            shutil.copy(path, out / path.name)
