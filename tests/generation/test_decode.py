@@ -3,6 +3,7 @@
 # ruff: noqa: N806  (tensors carry shape suffixes: B rows, V vocabulary)
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -190,6 +191,76 @@ def test_a_twin_answers_as_the_adapter_in_training_and_leaves_it_alone() -> None
     assert not any(value.requires_grad for value in twin.parameters())
     for name, value in model.state_dict().items():
         assert name not in before or torch.equal(before[name], value)
+
+
+def nearly_nothing() -> Any:
+    """LoRA of random directions whose changes are far smaller than the weights' last bits in bfloat16."""
+    import peft
+
+    model = peft.get_peft_model(
+        small().bfloat16(), peft.LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False)
+    )
+    for name, weight in model.named_parameters():
+        if "lora_B" in name:
+            weight.data *= 1e-3
+    return model
+
+
+def test_what_an_adapter_learned_is_not_rounded_away() -> None:
+    """Merged in bfloat16, little of a short training would be left, and the base would answer."""
+    pytest.importorskip("peft")
+    model = nearly_nothing()
+    adapted = {
+        name: layer for name, layer in model.base_model.model.named_modules() if hasattr(layer, "base_layer")
+    }
+    assert cpu.rounded_away(list(adapted.values()), torch.bfloat16) > 0.9
+    assert cpu.rounded_away(list(adapted.values()), torch.float32) == 0
+    twin = cpu.answering_twin(model, torch.bfloat16)
+    cpu.pack(twin)
+    generator = torch.Generator().manual_seed(0)
+    kept = []
+    for name, layer in adapted.items():
+        x = torch.randn(512, layer.in_features, generator=generator).bfloat16()
+        exact = x.float() @ layer.get_delta_weight("default").detach().T.float()
+        with torch.no_grad():
+            found = twin.get_submodule(name)(x).float() - layer.get_base_layer()(x).float()
+        kept.append(float((found * exact).sum() / exact.square().sum()))
+    assert min(kept) > 0.8 and max(kept) < 1.2, kept
+    decoder = decode.open_decoder(model, [EOS], PAD, torch.bfloat16)
+    assert decoder is not None
+    rows = [decode.Row(prompt, 3) for prompt in prompts(0)]
+    decoder.share([row.prompt for row in rows])
+    decoder.run(rows, TokenChooser(0.0, 1.0, range(len(rows))))
+    assert all(row.tokens for row in rows)
+
+
+def test_old_weights_are_freed_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that fills a card is opened with its adapter where there is no room for a second one."""
+    import weakref
+
+    peft = pytest.importorskip("peft")
+    small().bfloat16().save_pretrained(tmp_path / "base")
+    base = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "base")
+    lora = peft.LoraConfig(r=2, target_modules="all-linear", task_type="CAUSAL_LM")
+    peft.get_peft_model(base, lora).save_pretrained(tmp_path / "adapter")
+    model = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "adapter")
+    old = [weakref.ref(layer.base_layer) for layer in model.modules() if hasattr(layer, "base_layer")]
+    left, put = [], model.set_submodule
+
+    def watched(name: str, layer: Any) -> None:
+        left.append(sum(one() is not None for one in old))
+        put(name, layer)
+
+    monkeypatch.setattr(model, "set_submodule", watched)
+    cpu.settle_adapters(model)
+    assert left == list(range(len(old), 0, -1))
+
+
+def test_a_large_adapter_is_merged_in_bf16_too() -> None:
+    peft = pytest.importorskip("peft")
+    lora = peft.LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False)
+    twin = cpu.answering_twin(peft.get_peft_model(small().bfloat16(), lora), torch.bfloat16)
+    assert not any(isinstance(layer, cpu.AdaptedLinear) for layer in twin.modules())
 
 
 def test_models_that_the_loop_does_not_know_are_left_to_generate() -> None:

@@ -76,6 +76,23 @@ def test_auto_keeps_the_type_of_the_base(adapter: Path, tmp_path: Path) -> None:
     assert (exact - rounded).abs().mean() < 0.05 * exact.std(), "no more than rounding to bf16"
 
 
+def test_an_adapter_too_small_for_the_weights_is_told(
+    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Steps of 1e-5 are less than half a unit in the last place of most weights in bf16."""
+    from safetensors.torch import load_file, save_file
+
+    folder = make_adapter(base, tmp_path / "short")
+    weights = load_file(folder / "adapter_model.safetensors")
+    small = {name: 1e-3 * weight if "lora_B" in name else weight for name, weight in weights.items()}
+    save_file(small, folder / "adapter_model.safetensors")
+    assert main(["merge", str(folder), str(tmp_path / "rounded")]) == 0
+    told = capsys.readouterr().err
+    assert "lost: 9" in told and "too small for bfloat16: --dtype float32 keeps it" in told
+    assert main(["merge", str(folder), str(tmp_path / "exact"), "--dtype", "float32"]) == 0
+    assert "too small" not in capsys.readouterr().err
+
+
 def test_what_comes_with_the_weights(adapter: Path, base: Path, tmp_path: Path) -> None:
     out = tmp_path / "merged"
     assert main(["merge", str(adapter), str(out), "--dtype", "float32"]) == 0

@@ -45,5 +45,12 @@ def run(config: Config) -> int:
         console.emit_json({**merged._asdict(), "out": str(merged.out)})
         return 0
     console.decided("base", merged.base, "as asked" if config.base else "as the adapter says")
+    from rulewright.generation.cpu import ROUNDED_AWAY
+
+    if merged.rounded_away > ROUNDED_AWAY:
+        console.decided(
+            "lost", f"{100 * merged.rounded_away:.0f} % of what the adapter changes",
+            f"too small for {merged.dtype}: --dtype float32 keeps it, and so does serving it in float32",
+        )  # fmt: skip
     console.say(f"{merged.out}: {merged.n_parameters:,} parameters in {merged.dtype}")
     return 0

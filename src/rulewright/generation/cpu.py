@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import copy
 import functools
+import math
+import random
+from collections.abc import Sequence
 from typing import Any, Final
 
 import torch
@@ -19,6 +22,8 @@ ATTENTION: Final = "rulewright_cpu"
 """Our attention's name among transformers' implementations, once `register` was called."""
 _SAVED_SCORES: Final = 1 << 22
 """Attention probabilities of one layer that are kept for the gradient, at most: 8 MiB."""
+ROUNDED_AWAY: Final = 0.3
+"""From here on an adapter stays beside the weights: merged, too little of what was trained would be left."""
 _Grads = tuple[torch.Tensor, torch.Tensor, torch.Tensor, None, None]
 
 
@@ -37,20 +42,77 @@ def multiplies_bf16() -> bool:
     return bool(able.get("bf16")) and not torch.backends.mps.is_built()
 
 
-def merge_adapters(model: Any) -> None:
-    """Add LoRA adapters to the weights they adapt, in place; a model without adapters stays as it is.
+def settle_adapters(model: Any) -> None:
+    """Make plain layers of those with LoRA, in place; a model without adapters stays as it is.
 
-    One product in place of three for every linear layer of every token.
+    Where rounding allows it (`rounded_away`), an adapter is merged into the weights: one product in
+    place of three for every linear layer of every token.
     """
     if not getattr(model, "_hf_peft_config_loaded", False):
         return
     from peft.tuners.tuners_utils import BaseTunerLayer
 
-    for name, layer in list(model.named_modules()):
-        if isinstance(layer, BaseTunerLayer):
+    layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, BaseTunerLayer)}
+    if all(map(is_plain_lora, layers.values())):
+        _settle(model, layers, model.dtype)
+    else:
+        for name, layer in layers.items():
             layer.merge()
             model.set_submodule(name, layer.get_base_layer())
     model._hf_peft_config_loaded = False
+
+
+def rounded_away(layers: Sequence[Any], dtype: torch.dtype) -> float:
+    """How much of what LoRA layers change would be lost if they were merged in a format.
+
+    In bfloat16 a change smaller than 1/512 of its weight is rounded away; those of a short or
+    careful training mostly are. Looks at no more than 16 layers.
+
+    Args:
+        layers: of PEFT.
+        dtype: of the merged weights.
+
+    Returns:
+        The root mean square of what is missing or too much, as a share of that of the change:
+        0 where nothing is lost, near 1 where nothing is left.
+    """
+    if dtype == torch.float32:
+        return 0.0
+    lost = total = 0.0
+    for layer in random.Random(0).sample(layers, min(16, len(layers))):
+        weight, delta = layer.get_base_layer().weight.detach().float(), _delta(layer)
+        if delta is not None:
+            merged = (weight + delta).to(dtype).float() - weight.to(dtype).float()
+            lost += float((merged - delta).square().sum())
+            total += float(delta.square().sum())
+    return math.sqrt(lost / total) if total else 0.0
+
+
+class AdaptedLinear(nn.Module):
+    """A linear layer with an adapter beside its weights: `[x, x A^T] [W, B]^T + bias`.
+
+    One product, rounded once: what is added to an output that is rounded already is rounded away
+    just as what is added to a weight.
+    """
+
+    def __init__(self, base: nn.Linear, down_RI: torch.Tensor, up_OR: torch.Tensor) -> None:
+        super().__init__()
+        self.in_features, self.out_features = base.in_features, base.out_features
+        self.down = _linear(down_RI, None)
+        self.wide = _linear(torch.cat([base.weight, up_OR], dim=1), base.bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.wide(torch.cat([x, self.down(x)], dim=-1))
+        return out
+
+
+def _linear(weight_OI: torch.Tensor, bias_O: torch.Tensor | None) -> nn.Linear:
+    """A frozen linear layer of these weights."""
+    made = nn.Linear(1, 1, bias=False, device="meta")
+    made.out_features, made.in_features = weight_OI.shape
+    made.weight = nn.Parameter(weight_OI, requires_grad=False)
+    made.bias = None if bias_O is None else nn.Parameter(bias_O, requires_grad=False)
+    return made
 
 
 class PackedLinear(nn.Module):
@@ -81,9 +143,9 @@ def pack(model: nn.Module) -> None:
 def answering_twin(model: Any, dtype: torch.dtype) -> Any:
     """A model that gives the same answers as one in training, for reading only.
 
-    It shares all tensors that already have the right format, has adapters merged, and knows
-    nothing of what a trainer has put around the model's forward. It answers as the model
-    stood when it was made.
+    It shares all tensors that already have the right format, has plain layers in place of adapted
+    ones, and knows nothing of what a trainer has put around the model's forward. It answers as the
+    model stood when it was made.
 
     Args:
         model: a causal language model, or PEFT's LoRA around one; on a CPU.
@@ -94,9 +156,8 @@ def answering_twin(model: Any, dtype: torch.dtype) -> Any:
     twin = copy.deepcopy(base, {id(tensor): tensor for tensor in tensors})
     # Trainers wrap `forward` of the instance; the class's own is what we want.
     twin.__dict__.pop("forward", None)
-    for name, layer in list(twin.named_modules()):
-        if hasattr(layer, "base_layer"):
-            twin.set_submodule(name, _merged(layer, dtype))
+    adapted = {name: layer for name, layer in twin.named_modules() if hasattr(layer, "base_layer")}
+    _settle(twin, adapted, dtype)
     made: dict[int, nn.Parameter] = {}  # tied weights stay tied
     for layer in twin.modules():
         for name, parameter in layer._parameters.items():
@@ -114,30 +175,55 @@ def has_twin(model: Any) -> bool:
         return False
     marks = ("base_layer", "original_module")
     adapted = [layer for layer in base.modules() if any(hasattr(layer, mark) for mark in marks)]
-    if not adapted:
-        return True
+    return all(map(is_plain_lora, adapted))
+
+
+def is_plain_lora(layer: Any) -> bool:
+    """Whether a layer of PEFT adds `(x A^T) B^T` to a linear layer, and nothing else."""
     from peft.tuners.lora import Linear
 
-    return all(
-        type(layer) is Linear and not layer.lora_variant and type(layer.get_base_layer()) is nn.Linear
-        for layer in adapted
+    return (
+        type(layer) is Linear
+        and not layer.lora_variant
+        and not any(layer.lora_bias.values())
+        and type(layer.get_base_layer()) is nn.Linear
     )
 
 
-def _merged(layer: Any, dtype: torch.dtype) -> nn.Linear:
-    """The linear layer that a LoRA layer amounts to."""
+def _settle(model: Any, layers: dict[str, Any], dtype: torch.dtype) -> None:
+    """Put plain layers in place of LoRA layers, by name, merged where rounding allows it.
+
+    Each is taken out of `layers`: the old weights are freed one by one, or two models would need room.
+    """
+    merged = rounded_away(list(layers.values()), dtype) <= ROUNDED_AWAY
+    for name in list(layers):
+        model.set_submodule(name, _plain(layers.pop(name), dtype, merged))
+
+
+def _plain(layer: Any, dtype: torch.dtype, merged: bool) -> nn.Module:
+    """What a LoRA layer amounts to, with the adapter in its weights or beside them."""
     base = layer.get_base_layer()
-    plain = nn.Linear(1, 1, bias=False, device="meta")
-    plain.in_features, plain.out_features = base.in_features, base.out_features
-    weight = base.weight.detach()
-    active = [] if layer.disable_adapters or layer.merged else layer.active_adapters
-    deltas = [layer.get_delta_weight(name).detach() for name in active if name in layer.lora_A]
-    if deltas:
-        weight = weight.float() + sum(delta.float() for delta in deltas)
-    plain.weight = nn.Parameter(weight.to(dtype), requires_grad=False)
-    if base.bias is not None:
-        plain.bias = nn.Parameter(base.bias.detach().to(dtype), requires_grad=False)
-    return plain
+    weight, delta = base.weight.detach(), _delta(layer)
+    if merged and delta is not None:
+        weight = weight.float() + delta
+    plain = _linear(weight.to(dtype), None if base.bias is None else base.bias.detach().to(dtype))
+    if merged or delta is None:
+        return plain
+    active = _active(layer)
+    down_RI = torch.cat([layer.lora_A[name].weight.detach() for name in active])
+    up_OR = torch.cat([layer.lora_B[name].weight.detach() * layer.scaling[name] for name in active], dim=1)
+    return AdaptedLinear(plain, down_RI.to(dtype), up_OR.to(dtype))
+
+
+def _active(layer: Any) -> list[str]:
+    names = [] if layer.disable_adapters or layer.merged else layer.active_adapters
+    return [name for name in names if name in layer.lora_A]
+
+
+def _delta(layer: Any) -> torch.Tensor | None:
+    """What the active adapters of a layer add to its weight, in float32."""
+    deltas = [layer.get_delta_weight(name).detach().float() for name in _active(layer)]
+    return sum(deltas[1:], deltas[0]) if deltas else None
 
 
 def register() -> str:

@@ -90,7 +90,7 @@ class LocalGenerator(Generator):
             from transformers import AutoModelForCausalLM, AutoTokenizer
             from transformers.utils import logging
 
-            from rulewright.generation.cpu import merge_adapters
+            from rulewright.generation.cpu import settle_adapters
         except ImportError as error:
             raise MissingDependency("torch with transformers", "a local checkpoint", "train") from error
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -105,7 +105,7 @@ class LocalGenerator(Generator):
         if "device_map" not in options:
             model = model.to(torch.device(device))
         if not spec.load_in_4bit:
-            merge_adapters(model)
+            settle_adapters(model)
         model.eval()
         if tokenizer.chat_template:
             chat.adapt(tokenizer, spec.model, resolve_thinking(spec.model, spec.thinking))

@@ -25,6 +25,8 @@ class Merged(NamedTuple):
     base: str
     dtype: str
     n_parameters: int
+    rounded_away: float
+    """How much of what the adapter changes is lost in this format (`generation.cpu.rounded_away`)."""
 
 
 def merge(adapter: str | Path, out: Path, dtype: Dtype = "auto", base: str = "") -> Merged:
@@ -52,7 +54,7 @@ def merge(adapter: str | Path, out: Path, dtype: Dtype = "auto", base: str = "")
         )
     found = Adapter.read(adapter)
     source = found.require_base(base)
-    model, tokenizer = _load(found, source, dtype)
+    model, tokenizer, lost = _load(found, source, dtype)
     _require_space(model, out)
 
     def make(part: Path) -> None:
@@ -68,16 +70,18 @@ def merge(adapter: str | Path, out: Path, dtype: Dtype = "auto", base: str = "")
 
     folders.make_whole(out, make, lambda: False)
     kept = str(next(model.parameters()).dtype).removeprefix("torch.")
-    return Merged(out, source, kept, int(model.num_parameters()))
+    return Merged(out, source, kept, int(model.num_parameters()), round(lost, 3))
 
 
-def _load(adapter: Adapter, base: str, dtype: Dtype) -> tuple[Any, Any]:
-    """The merged model on the CPU, and the tokenizer it was trained with."""
+def _load(adapter: Adapter, base: str, dtype: Dtype) -> tuple[Any, Any, float]:
+    """The merged model on the CPU, the tokenizer it was trained with, and what is rounded away."""
     try:
         import torch
         from peft import PeftModel
         from safetensors import SafetensorError
         from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        from rulewright.generation.cpu import is_plain_lora, rounded_away
     except ImportError as error:
         raise MissingDependency("peft with torch", "merging an adapter", "train") from error
     wanted = "auto" if dtype == "auto" else getattr(torch, dtype)
@@ -102,7 +106,9 @@ def _load(adapter: Adapter, base: str, dtype: Dtype) -> tuple[Any, Any]:
             f"{adapter.path}: does not fit {base} ({first_line(error)})",
             "name the base that it was trained on: --base FOLDER_OR_HUB_NAME",
         ) from error
-    return wrapped.merge_and_unload(safe_merge=True), tokenizer
+    layers = [layer for layer in wrapped.modules() if hasattr(layer, "base_layer")]
+    lost = rounded_away(list(filter(is_plain_lora, layers)), model.dtype)
+    return wrapped.merge_and_unload(safe_merge=True), tokenizer, lost
 
 
 def _require_space(model: Any, out: Path) -> None:
