@@ -63,7 +63,11 @@ def audit_all(
     audited = list(_read(rules))
     audited += _join_tests(rules, audited)
     _add_examples(examples, audited)
-    _mark_duplicates(audited)
+    first: dict[str, Audited] = {}
+    for one in audited:
+        if one.id and one.document is not None and first.setdefault(one.id, one) is not one:
+            other = first[one.id]
+            one.findings.append(Finding("duplicate-id", f"{other.path}:{other.line} has this id, too"))
     for one in audited:
         _audit_alone(one)
     if against:
@@ -219,14 +223,6 @@ def _example_rows(path: Path) -> Iterator[Mapping[str, Any]]:
         if not isinstance(line.value, dict):
             raise UsageError(f"{path}:{line.number}: {line.problem or 'not an object'}", "correct the line")
         yield line.value
-
-
-def _mark_duplicates(audited: Sequence[Audited]) -> None:
-    first: dict[str, Audited] = {}
-    for one in audited:
-        if one.id and one.document is not None and first.setdefault(one.id, one) is not one:
-            other = first[one.id]
-            one.findings.append(Finding("duplicate-id", f"{other.path}:{other.line} has this id, too"))
 
 
 def _audit_alone(one: Audited) -> None:

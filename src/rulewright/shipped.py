@@ -78,14 +78,11 @@ def _shipped(path: Path) -> Shipped:
     relative = path.relative_to(ROOT)
     kind = path.stem.partition("_")[0]
     command = _FOLDERS.get(relative.parts[0], _COMMANDS.get(kind, ""))
-    return Shipped(relative.with_suffix("").as_posix(), path, command, _about(path))
-
-
-def _about(path: Path) -> str:
-    """The first sentence of the comment at the head of a file."""
+    # The first sentence of the comment at the head of a file.
     head = []
     for line in path.read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):
             break
         head.append(line.lstrip("#").strip())
-    return re.split(r"(?<=[.])\s", " ".join(head), maxsplit=1)[0]
+    about = re.split(r"(?<=[.])\s", " ".join(head), maxsplit=1)[0]
+    return Shipped(relative.with_suffix("").as_posix(), path, command, about)

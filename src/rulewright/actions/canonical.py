@@ -108,7 +108,15 @@ def _atoms(rule: Mapping[str, Any]) -> list[Any]:
 
 def _atom(key: str, value: Any) -> Any:
     if key == "pattern":
-        return _pattern(value)
+        if isinstance(value, str):
+            return {"context": value}
+        if isinstance(value, Mapping):
+            return {
+                key: value[key]
+                for key in ("context", "selector", "strictness")
+                if value.get(key) is not None and value[key] != _DEFAULTS.get(key)
+            }
+        return value
     if key in RELATIONS and isinstance(value, Mapping):
         inner = {name: part for name, part in value.items() if name not in ("stopBy", "field")}
         made: dict[str, Any] = {"rule": _rule(inner)}
@@ -124,18 +132,6 @@ def _atom(key: str, value: Any) -> Any:
         return _rule(value)
     if key == "nthChild":
         return _nth_child(value)
-    return value
-
-
-def _pattern(value: Any) -> Any:
-    if isinstance(value, str):
-        return {"context": value}
-    if isinstance(value, Mapping):
-        return {
-            key: value[key]
-            for key in ("context", "selector", "strictness")
-            if value.get(key) is not None and value[key] != _DEFAULTS.get(key)
-        }
     return value
 
 

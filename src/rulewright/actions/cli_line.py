@@ -8,7 +8,6 @@ not being one of them.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
 from typing import Any, Final
 
 from rulewright.actions.action import Rule
@@ -46,7 +45,9 @@ def parse(line: str) -> tuple[Language | None, Rule]:
         near = did_you_mean(strictness, STRICTNESS)
         raise Refused(Verdict.BAD_ACTION, f"unknown strictness {quoted(strictness)}{near}")
     language = language_named(given["lang"], "-l: ") if "lang" in given else None
-    return language, {"rule": {"pattern": _pattern(given)}, "fix": given["rewrite"]}
+    more: dict[str, str] = {key: given[key] for key in ("selector", "strictness") if key in given}
+    pattern = {"context": given["pattern"], **more} if more else given["pattern"]
+    return language, {"rule": {"pattern": pattern}, "fix": given["rewrite"]}
 
 
 def _split(line: str) -> list[str]:
@@ -89,11 +90,6 @@ def _options(words: list[str]) -> dict[str, str]:
         given[name] = words[position + 1]
         position += 2
     return given
-
-
-def _pattern(given: Mapping[str, str]) -> str | dict[str, str]:
-    more = {key: given[key] for key in ("selector", "strictness") if key in given}
-    return {"context": given["pattern"], **more} if more else given["pattern"]
 
 
 def can_render(rules: tuple[Rule, ...]) -> bool:

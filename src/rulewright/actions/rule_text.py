@@ -106,17 +106,13 @@ def _load(text: str, bounds: yaml12.Bounds) -> list[Any]:
     except yaml12.YamlError as error:
         if "Unicode character escape" not in str(error):
             raise
-        return yaml12.load_all(_join_surrogates(text), bounds, text_keys=True)
+        # Write JSON's escaped surrogate pairs as one YAML escape: libyaml takes only that.
 
+        def join(found: re.Match[str]) -> str:
+            high, low = (int(half, 16) for half in found.groups())
+            return f"\\U{0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00):08X}"
 
-def _join_surrogates(text: str) -> str:
-    """Write JSON's escaped surrogate pairs as one YAML escape: libyaml takes only that."""
-
-    def join(found: re.Match[str]) -> str:
-        high, low = (int(half, 16) for half in found.groups())
-        return f"\\U{0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00):08X}"
-
-    return _PAIR.sub(join, text)
+        return yaml12.load_all(_PAIR.sub(join, text), bounds, text_keys=True)
 
 
 def check_text(text: str, what: str, max_chars: int = MAX_CHARS) -> None:
@@ -246,10 +242,6 @@ def _check_inert(document: Mapping[str, Any], where: str) -> None:
                 isinstance(item, dict) and isinstance(item.get("glob"), str)
             ):
                 raise Refused(Verdict.BAD_RULE, f"{where}`{key}` is a list of globs, got {describe(item)}")
-    _check_labels(document, where)
-
-
-def _check_labels(document: Mapping[str, Any], where: str) -> None:
     text = json.dumps([document.get(key) for key in ("rule", "constraints", "utils")])
     for name, label in (document.get("labels") or {}).items():
         if not isinstance(label, dict) or label.get("style") not in ("primary", "secondary"):

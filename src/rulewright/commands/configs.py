@@ -45,7 +45,17 @@ def run(config: Config) -> int:
         for one in shipped.everything():
             console.emit_json({**one._asdict(), "path": str(one.path)})
     else:
-        _list()
+        everything = shipped.everything()
+        for folder in dict.fromkeys(Path(one.name).parent for one in everything):
+            console.emit(f"{folder}/")
+            for one in (one for one in everything if Path(one.name).parent == folder):
+                reader = one.command or "accelerate launch"
+                console.emit(f"  {one.name}  ({reader})")
+                console.emit(console.wrap(one.about, "      "))
+        console.say(
+            "\nrulewright COMMAND --config NAME uses one; `rulewright init DIR` copies them to be changed; "
+            "`rulewright configs NAME` prints one"
+        )
     return 0
 
 
@@ -84,19 +94,4 @@ def _command_of(name: str) -> str:
     raise UsageError(
         f"--schema {name}: neither a command nor a configuration{near}",
         "a command (`train sft`) or a name of `rulewright configs`",
-    )
-
-
-def _list() -> None:
-    """By folder: the name, the command that reads it, and what it is."""
-    everything = shipped.everything()
-    for folder in dict.fromkeys(Path(one.name).parent for one in everything):
-        console.emit(f"{folder}/")
-        for one in (one for one in everything if Path(one.name).parent == folder):
-            reader = one.command or "accelerate launch"
-            console.emit(f"  {one.name}  ({reader})")
-            console.emit(console.wrap(one.about, "      "))
-    console.say(
-        "\nrulewright COMMAND --config NAME uses one; `rulewright init DIR` copies them to be changed; "
-        "`rulewright configs NAME` prints one"
     )

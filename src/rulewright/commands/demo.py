@@ -62,7 +62,15 @@ def run(config: DemoConfig) -> int:
     ]))  # fmt: skip
     total = sum(row["seconds"] for row in rows)
     console.say(f"all stages: {total:.0f} s; this call: {time.monotonic() - started:.0f} s\n")
-    _results(config)
+    summary = config.report.with_suffix(".json")
+    if summary.exists():
+        import json
+
+        from rulewright.reports.stage2 import results_table
+
+        console.emit(results_table(json.loads(summary.read_text(encoding="utf-8"))))
+    page = config.report.with_suffix(".html")
+    console.say(f"report: {config.report}" + (f", {page}" if page.exists() else ""))
     return 0
 
 
@@ -77,15 +85,3 @@ def _announce(config: DemoConfig, places: Places) -> None:
         console.say(f"  {stage.name}" + (f": about {stage.minutes:g} min" if stage.minutes else ""))
     if total := sum(stage.minutes for stage in left):
         console.say(f"about {total:.0f} min in all on two cores; {places.threads} thread(s) here")
-
-
-def _results(config: DemoConfig) -> None:
-    summary = config.report.with_suffix(".json")
-    if summary.exists():
-        import json
-
-        from rulewright.reports.stage2 import results_table
-
-        console.emit(results_table(json.loads(summary.read_text(encoding="utf-8"))))
-    page = config.report.with_suffix(".html")
-    console.say(f"report: {config.report}" + (f", {page}" if page.exists() else ""))

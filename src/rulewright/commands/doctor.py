@@ -30,19 +30,15 @@ def run(config: Config) -> int:
             console.emit_json(finding._asdict())
     else:
         for finding in findings:
-            _show(finding)
+            # The verdict, what was looked at and its value; below it what to do, where there is something.
+            margin = " " * 9
+            lines = console.wrap(f"{finding.what}: {finding.value}", margin, margin + "  ")
+            verdict = finding.verdict.ljust(len(margin))
+            if finding.verdict != "absent":
+                verdict = console.paint(verdict, "good" if finding.verdict == "ok" else "bad", sys.stdout)
+            console.emit(verdict + lines[len(margin) :])
+            if finding.fix:
+                console.emit(console.wrap(f"→ {finding.fix}", margin + "  ", margin + "    "))
     broken = [finding.what for finding in findings if finding.verdict == "broken"]
     console.say(f"broken: {', '.join(broken)}" if broken else "nothing that is required is broken")
     return 1 if broken else 0
-
-
-def _show(finding: machine.ReportLine) -> None:
-    """The verdict, what was looked at and its value; below it what to do, where there is something."""
-    margin = " " * 9
-    lines = console.wrap(f"{finding.what}: {finding.value}", margin, margin + "  ")
-    verdict = finding.verdict.ljust(len(margin))
-    if finding.verdict != "absent":
-        verdict = console.paint(verdict, "good" if finding.verdict == "ok" else "bad", sys.stdout)
-    console.emit(verdict + lines[len(margin) :])
-    if finding.fix:
-        console.emit(console.wrap(f"→ {finding.fix}", margin + "  ", margin + "    "))

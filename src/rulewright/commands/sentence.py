@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rulewright import console
 from rulewright.actions import Rejection
-from rulewright.actions.rule_file import Document, read_given
+from rulewright.actions.rule_file import read_given
 from rulewright.asking import Asked, Cost, Rounds
 from rulewright.codemod.candidates import OfferedRule, Trial, propose, why_none_holds
 from rulewright.codemod.offer import counts, rule_text
@@ -168,7 +168,10 @@ class _Choice:
         """Put what the person makes of a rule before it."""
         text = choosing.edited(rule_text(one.documents), ".yml")
         try:
-            made = self._trial.candidate(_documents(text))
+            read = read_given(text)
+            if isinstance(read, Rejection):
+                raise RulewrightError(f"{read.verdict}: {console.clean(read.detail)}", "edit the rule again")
+            made = self._trial.candidate(read)
         except RulewrightError as error:
             console.error(error)
             return
@@ -182,10 +185,3 @@ class _Choice:
         for number, one in enumerate(self._found):
             again = self._trial.candidate(one.documents)
             self._found[number] = replace(again, votes=one.votes)
-
-
-def _documents(text: str) -> tuple[Document, ...]:
-    read = read_given(text)
-    if isinstance(read, Rejection):
-        raise RulewrightError(f"{read.verdict}: {console.clean(read.detail)}", "edit the rule again")
-    return read

@@ -44,20 +44,16 @@ def run(config: ServeConfig) -> int:
     console.say(
         f"endpoint: http://{config.host}:{config.port}/v1, model {serving.served_name(config, server.kind)}"
     )
-    _say_how_to_ask(config, server.kind)
-    sys.stdout.flush()
-    os.execvpe(command[0], command, {**os.environ, **environment})
-
-
-def _say_how_to_ask(config: ServeConfig, kind: str) -> None:
-    """What clients need to know of the model, and of an open door."""
+    # What clients need to know of the model, and of an open door.
     note = checkpoint_note(config.model)
     style = note.get("prompt_style", "full")
     if style != "full":
         console.say(f"its prompts are of the {style} style: clients need --set generator.style={style}")
     thinking = note.get("thinking")
-    if thinking is not None and kind == "transformers":
+    if thinking is not None and server.kind == "transformers":
         console.say(f"it was trained with thinking {'on' if thinking else 'off'}: clients need "
                     f"--set generator.thinking={str(thinking).lower()}")  # fmt: skip
     if config.rollouts and config.host not in _LOOPBACK:
         console.say(f"whoever reaches {config.host}:{config.port} can make it load adapters from its disk")
+    sys.stdout.flush()
+    os.execvpe(command[0], command, {**os.environ, **environment})

@@ -38,7 +38,14 @@ class Config(CommandConfig):
 def run(config: Config) -> int:
     """Measure, write the report, say what is wrong."""
     if config.manifest is not None:
-        return _check_manifest(config.manifest)
+        from rulewright.data import manifest
+
+        differences = manifest.check(config.manifest)
+        for difference in differences:
+            console.say(f"problem: {difference}")
+        if not differences:
+            console.say(f"{config.manifest}: the training data are exactly those files")
+        return 1 if differences else 0
     from rulewright.data import stats
     from rulewright.reports import datasets
 
@@ -78,14 +85,3 @@ def _table(found: dict[str, Any]) -> str:
     ]
     headers = ["source", "train", "dev", "test", "invalid", "groups", "size", "M tokens", "dropped"]
     return console.table(headers, rows)
-
-
-def _check_manifest(path: Path) -> int:
-    from rulewright.data import manifest
-
-    differences = manifest.check(path)
-    for difference in differences:
-        console.say(f"problem: {difference}")
-    if not differences:
-        console.say(f"{path}: the training data are exactly those files")
-    return 1 if differences else 0

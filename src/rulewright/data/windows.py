@@ -109,7 +109,10 @@ def cut(pre: str, post: str, language: Language, max_chars: int = 4_000) -> Wind
     tolerated = root is None or _has_error(root) or _has_error(_parse(post, language))
     fallback = None
     for kind, start, end in _candidates(root, old, span):
-        window = _window(old, new, span, kind, start, end)
+        grown = span.post_end - span.end
+        before, after = old[start:end], new[start : end + grown]
+        indent = _common_indent(before + after)
+        window = Window(_strip(before, indent), _strip(after, indent), start + 1, end, indent, kind)
         if max(len(window.pre), len(window.post)) > max_chars or not (
             window.pre.strip() and window.post.strip()
         ):
@@ -191,13 +194,6 @@ def _run(node: Any, span: Span) -> tuple[int, int]:
         return (before[-1][0] if before else start), (after[0][1] if after else end)
     touched = [(first, last) for first, last in children if first < end and last > start]
     return min([start, *(t[0] for t in touched)]), max([end, *(t[1] for t in touched)])
-
-
-def _window(old: list[str], new: list[str], span: Span, kind: str, start: int, end: int) -> Window:
-    grown = span.post_end - span.end
-    before, after = old[start:end], new[start : end + grown]
-    indent = _common_indent(before + after)
-    return Window(_strip(before, indent), _strip(after, indent), start + 1, end, indent, kind)
 
 
 def _strip(lines: list[str], indent: str) -> str:

@@ -86,11 +86,7 @@ def form(action: Action) -> Iterator[Finding]:
         return
     if why := _unmeetable(rule, action.language):
         yield Finding("matches-nothing", why)
-    yield from _idle(rule)
-
-
-def _idle(rule: Mapping[str, Any]) -> Iterator[Finding]:
-    """Parts that ast-grep takes and passes over."""
+    # Parts that ast-grep takes and passes over.
     known = [str(one.get("id")) for one in rule.get("rewriters") or ()]
     for name, item in (rule.get("transform") or {}).items():
         options = item.get("rewrite") if isinstance(item, dict) else None

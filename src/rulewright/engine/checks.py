@@ -91,7 +91,9 @@ def _captures(rule: CompiledRule, node: SgNode, used_only: bool = False) -> Span
 def lossy(steps: Sequence[Step]) -> str:
     """Named code inside a match that neither the pattern nor a capture covers, and that is gone."""
     for step in steps:
-        if _deletes(step.rule):
+        # Without a fix nothing goes; an empty one says that all of the match shall go.
+        fix = step.rule.core.fix
+        if fix is None or (not fix.template.slots and not any(f.strip() for f in fix.template.fragments)):
             continue
         stated = step.rule.stated
         kept = _Kept(step)
@@ -199,12 +201,6 @@ def _long_strings(within: SgNode, first: int, last: int) -> Iterator[tuple[str, 
             yield node.text(), node.range().start.line + 1
         else:
             stack += node.children()
-
-
-def _deletes(rule: CompiledRule) -> bool:
-    """Whether the rule has no fix, or says with an empty one that all of the match shall go."""
-    fix = rule.core.fix
-    return fix is None or (not fix.template.slots and not any(f.strip() for f in fix.template.fragments))
 
 
 def _uncovered(

@@ -54,7 +54,23 @@ def export(examples: Iterable[PackRule], folder: Path) -> int:
     """
     taken: set[str] = set()
     for example in examples:
-        _one(example, folder, taken)
+        texts = list(example.before)
+        many = len(example.action.rules) > 1
+        for number, rule in enumerate(example.action.rules):
+            name = _name(f"{example.name}-{number + 1}" if many else example.name, taken)
+            invalid, after = _cases(example, number, texts, name)
+            document: dict[str, Any] = {"id": name, "language": DISPLAY_NAMES[example.action.language]}
+            if example.message:
+                document["message"] = example.message
+            document |= {"severity": "hint", **{key: rule[key] for key in EFFECTIVE_FIELDS if key in rule}}
+            jsonl.write_text(folder / "rules" / f"{name}.yml", yaml_text.dump(document))
+            cases: dict[str, Any] = {
+                "id": name,
+                "valid": _valid(example.action, number, after),
+                "invalid": invalid,
+            }
+            jsonl.write_text(folder / "tests" / f"{name}-test.yml", yaml_text.dump(cases))
+            texts = after
     config = {"ruleDirs": ["rules"], "testConfigs": [{"testDir": "tests"}]}
     jsonl.write_text(folder / "sgconfig.yml", yaml_text.dump(config))
     if taken:
@@ -62,26 +78,6 @@ def export(examples: Iterable[PackRule], folder: Path) -> int:
         _run(folder, "test")
         _run(folder, "scan", "--json=compact", "sgconfig.yml")
     return len(taken)
-
-
-def _one(example: PackRule, folder: Path, taken: set[str]) -> None:
-    texts = list(example.before)
-    many = len(example.action.rules) > 1
-    for number, rule in enumerate(example.action.rules):
-        name = _name(f"{example.name}-{number + 1}" if many else example.name, taken)
-        invalid, after = _cases(example, number, texts, name)
-        document: dict[str, Any] = {"id": name, "language": DISPLAY_NAMES[example.action.language]}
-        if example.message:
-            document["message"] = example.message
-        document |= {"severity": "hint", **{key: rule[key] for key in EFFECTIVE_FIELDS if key in rule}}
-        jsonl.write_text(folder / "rules" / f"{name}.yml", yaml_text.dump(document))
-        cases: dict[str, Any] = {
-            "id": name,
-            "valid": _valid(example.action, number, after),
-            "invalid": invalid,
-        }
-        jsonl.write_text(folder / "tests" / f"{name}-test.yml", yaml_text.dump(cases))
-        texts = after
 
 
 def _name(text: str, taken: set[str]) -> str:

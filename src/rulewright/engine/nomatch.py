@@ -57,20 +57,16 @@ def _explain_rule(rule: CompiledRule, parsed: ParsedCode, rule_id: str) -> str:
     loose = {key: value for key, value in config.items() if key not in ("constraints", "transform")}
     found = applier.find_all(parsed.root, loose)
     if found and config.get("constraints"):
-        return _explain_constraints(config, found)
+        for name in config["constraints"]:
+            value = found[0].get_match(name)
+            if value is not None:
+                line = found[0].range().start.line + 1
+                return (
+                    f"the rule matches {_times(len(found))}, but `constraints` leave none: "
+                    f"at line {line} ${name} is {quoted(value.text())}"
+                )
+        return f"the rule matches {_times(len(found))}, but `constraints` leave none"
     return _explain(config["rule"], rule, parsed)
-
-
-def _explain_constraints(config: Mapping[str, Any], found: list[SgNode]) -> str:
-    for name in config["constraints"]:
-        value = found[0].get_match(name)
-        if value is not None:
-            line = found[0].range().start.line + 1
-            return (
-                f"the rule matches {_times(len(found))}, but `constraints` leave none: "
-                f"at line {line} ${name} is {quoted(value.text())}"
-            )
-    return f"the rule matches {_times(len(found))}, but `constraints` leave none"
 
 
 def _explain(whole: Mapping[str, Any], rule: CompiledRule, parsed: ParsedCode, depth: int = 0) -> str:

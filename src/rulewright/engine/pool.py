@@ -72,12 +72,9 @@ def _become_worker(requests: int, answers: int, memory_mb: int, deadline_s: floa
     for number, stream in enumerate((requests, answers, nothing)):
         os.dup2(stream, number)
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
-    os._exit(worker.main([str(memory_mb + _address_space_mb()), str(deadline_s), scratch]))
-
-
-def _address_space_mb() -> int:
     pages = int(Path("/proc/self/statm").read_text().split()[0])
-    return pages * os.sysconf("SC_PAGE_SIZE") >> 20
+    memory_mb += pages * os.sysconf("SC_PAGE_SIZE") >> 20  # what it has of its parent's
+    os._exit(worker.main([str(memory_mb), str(deadline_s), scratch]))
 
 
 def can_be_copied() -> bool:

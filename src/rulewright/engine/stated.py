@@ -103,7 +103,12 @@ def read(config: Mapping[str, Any], language: Language) -> Stated:
         repeated |= facts.repeated
         named |= facts.variables
     # A variable that stands in a relation, too, is bound there: outside the match.
-    repeated |= {name for name, n in _uses(config, language).items() if n > 1 and name in named}
+    # In how many patterns of a rule each variable stands.
+    uses: Counter[str] = Counter()
+    for key, value in visit.pairs(config):
+        if key == "pattern":
+            uses.update(patterns.facts(*pattern_parts(value), language).variables)
+    repeated |= {name for name, n in uses.items() if n > 1 and name in named}
     wild = tuple(named for named in map(_named, own) if named is not None)
     choices, rest = _choices(config["rule"], language)
     common = _words({**config, "rule": rest}, language)
@@ -124,15 +129,6 @@ def _choices(
         found += [choice for inner, _ in parts for choice in inner]
         rest["all"] = [left for _, left in parts]
     return found, rest
-
-
-def _uses(config: Mapping[str, Any], language: Language) -> Counter[str]:
-    """In how many patterns of a rule each variable stands."""
-    uses: Counter[str] = Counter()
-    for key, value in visit.pairs(config):
-        if key == "pattern":
-            uses.update(patterns.facts(*pattern_parts(value), language).variables)
-    return uses
 
 
 def capture(node: SgNode, name: str) -> Spans:

@@ -90,22 +90,18 @@ def _split_call(text: str, bad: Callable[[str], Exception], where: str) -> tuple
         if not equals:
             raise bad(f"{where}expected name=value, got {quoted(rest)}")
         after = after.lstrip()
-        value, rest = _value(after, bad, where)
+        closing = {"'": "'", '"': '"', "[": "]"}.get(after[:1])
+        if closing is None:
+            end = after.find(",")
+            end = len(after) if end < 0 else end
+        else:
+            end = after.find(closing, 1) + 1
+            if end == 0:
+                raise bad(f"{where}{quoted(after)} lacks its closing {closing}")
+        value, rest = after[:end], after[end:]
         try:
             options[key.strip()] = yaml12.load(value)
         except yaml12.YamlError as error:
             raise bad(f"{where}`{key.strip()}`: {error}") from error
         rest = rest.lstrip().lstrip(",").strip()
     return kind.strip(), options
-
-
-def _value(text: str, bad: Callable[[str], Exception], where: str) -> tuple[str, str]:
-    closing = {"'": "'", '"': '"', "[": "]"}.get(text[:1])
-    if closing is None:
-        end = text.find(",")
-        end = len(text) if end < 0 else end
-    else:
-        end = text.find(closing, 1) + 1
-        if end == 0:
-            raise bad(f"{where}{quoted(text)} lacks its closing {closing}")
-    return text[:end], text[end:]

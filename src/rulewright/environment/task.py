@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from rulewright.actions import Rejection, parse_action, render_action
+from rulewright.actions import Action, parse_action, render_action
 from rulewright.data.schemas import NormalizedRecord, Pairs, held_out
 from rulewright.languages import Language
 from rulewright.prompts import Message, Style, action_prompt
@@ -47,6 +47,8 @@ class Task:
 def task_of(record: NormalizedRecord) -> Task:
     """The task that a record poses; its siblings and negatives are held out, to judge generality."""
     metadata = record.metadata
+    # Length of a record's action as a model is taught to write it.
+    action = parse_action(metadata.action, record.language) if metadata.action else None
     return Task(
         id=metadata.id,
         instruction=record.instruction,
@@ -54,7 +56,7 @@ def task_of(record: NormalizedRecord) -> Task:
         language=record.language,
         target=record.post,
         tests=metadata.tests,
-        reference_tokens=_reference_tokens(metadata.action, record.language),
+        reference_tokens=action_tokens(render_action(action)) if isinstance(action, Action) else 0,
         held_out=held_out(metadata.siblings, metadata.negatives),
         group=metadata.group,
         state=record.state,
@@ -72,12 +74,6 @@ def action_tokens(block: str) -> int:
     Counted with no tokenizer, so that answers and references are measured alike.
     """
     return count_tokens(block)
-
-
-def _reference_tokens(raw: str | None, language: Language) -> int:
-    """Length of a record's action as a model is taught to write it."""
-    action = parse_action(raw, language) if raw else None
-    return 0 if action is None or isinstance(action, Rejection) else action_tokens(render_action(action))
 
 
 @dataclass(frozen=True)

@@ -156,27 +156,15 @@ def evaluate(benchmark: Benchmark[Any]) -> Result:
     Raises:
         RulewrightError: some answers could not be had; what was answered is kept.
     """
-    folder = _claim(benchmark)
-    if folder.done and not benchmark.config.rescore:
-        return folder.result()
-    with ExitStack() as stack:
-        benchmark.open(folder, stack)
-        rows = _bring_up_to_date(benchmark, folder)
-        result = {"benchmark": benchmark.measures.name, "run": str(folder.path), **benchmark.summary(rows)}
-    folder.finish(result)
-    return result
-
-
-def _claim(benchmark: Benchmark[Any]) -> RunDir:
-    """Open the run folder; refuse to mix it with another configuration or a retrained checkpoint."""
+    # Open the run folder; refuse to mix it with another configuration or a retrained checkpoint.
     config, facts = benchmark.config, benchmark.facts
     if facts is None and not config.rescore:
         require_model(config.generator_config())
     path = config.run_folder(benchmark.run_name)
-    run = RunDir.open(path, config, inputs=benchmark.inputs)
+    folder = RunDir.open(path, config, inputs=benchmark.inputs)
     facts = checkpoint_facts(config.generator_config()) if facts is None else facts
     saved = path / GENERATOR_FILE
-    if saved.exists() and run.rows():
+    if saved.exists() and folder.rows():
         earlier = json.loads(saved.read_text(encoding="utf-8"))
         if not config.rescore and earlier.get("digest") != facts.get("digest"):
             raise UsageError(
@@ -185,7 +173,14 @@ def _claim(benchmark: Benchmark[Any]) -> RunDir:
             )
     else:
         jsonl.write_json(saved, facts)
-    return run
+    if folder.done and not benchmark.config.rescore:
+        return folder.result()
+    with ExitStack() as stack:
+        benchmark.open(folder, stack)
+        rows = _bring_up_to_date(benchmark, folder)
+        result = {"benchmark": benchmark.measures.name, "run": str(folder.path), **benchmark.summary(rows)}
+    folder.finish(result)
+    return result
 
 
 def _bring_up_to_date(benchmark: Benchmark[Any], run: RunDir) -> list[Row]:

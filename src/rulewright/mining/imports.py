@@ -332,13 +332,9 @@ def _exactly(statement: str, language: Language) -> dict[str, Any]:
     """All of a statement, since a pattern fits longer ones too."""
     words = re.sub(r"(?:\\s)?\s+", r"\\s+", regex_escape(statement.rstrip(";")))
     quoted = re.sub(r"""\\?["']""", """["']""", words)
-    own = _kind_of(statement, language)
-    return {"kind": own, "regex": rf"^{quoted};?$"}
-
-
-def _kind_of(statement: str, language: Language) -> str:
     root = parse(statement, language).root.children()
-    return root[0].kind() if root and language not in _HOLDERS else KINDS[language][0]
+    own = root[0].kind() if root and language not in _HOLDERS else KINDS[language][0]
+    return {"kind": own, "regex": rf"^{quoted};?$"}
 
 
 def _of_one(one: Bound, statement: str, language: Language) -> str:

@@ -86,7 +86,15 @@ def read_item(row: Mapping[str, Any], place: str) -> Shown:
         UsageError: it is none that says what was asked.
     """
     if "teacher" in row and "env" in row:
-        return _step(row)
+        env, teacher = row["env"], row["teacher"]
+        answer = teacher.get("raw") or json.dumps(teacher.get("action") or "")
+        ok = env["verdict"] == Verdict.OK
+        return Shown(
+            "trajectory step", row["instruction"], row["language"], row["pre_code"],
+            env.get("post_code") if ok else row.get("target"), answer,
+            {**row["provenance"], "verdict": env["verdict"], "detail": env["detail"]}, answer,
+            right=ok and row["provenance"].get("solved") is not False, tried=_beside(row),
+        )  # fmt: skip
     if "pre" in row and ("instruction" in row or "post" in row):
         metadata = row.get("metadata") or {}
         action = metadata.get("action") or ""
@@ -101,18 +109,6 @@ def read_item(row: Mapping[str, Any], place: str) -> Shown:
         f"{place}: neither a record nor a trajectory step (keys: {keys})",
         "show reads lines of data/processed/**.jsonl and trajectories/raw/**.jsonl; view reads runs, too",
     )
-
-
-def _step(row: Mapping[str, Any]) -> Shown:
-    env, teacher = row["env"], row["teacher"]
-    answer = teacher.get("raw") or json.dumps(teacher.get("action") or "")
-    ok = env["verdict"] == Verdict.OK
-    return Shown(
-        "trajectory step", row["instruction"], row["language"], row["pre_code"],
-        env.get("post_code") if ok else row.get("target"), answer,
-        {**row["provenance"], "verdict": env["verdict"], "detail": env["detail"]}, answer,
-        right=ok and row["provenance"].get("solved") is not False, tried=_beside(row),
-    )  # fmt: skip
 
 
 def read_line(row: Mapping[str, Any], path: Path, number: int) -> Shown:

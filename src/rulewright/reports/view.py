@@ -124,13 +124,10 @@ def add_sheets(page: Page, sheets: Sequence[Sheet], engine: Engine, keys: Sequen
             for key, line in zip(some, read):
                 answers = [None if one is None else _judged(one, *next(judged), engine) for one in line]
                 first = next(one for one in line if one is not None)
-                page.add(key, _task(sheets, key), _facets(first), _item(first, answers))
+                row = next(sheet.rows[key] for sheet in sheets if key in sheet.rows)
+                name = str(row.get("task") or row.get("task_id") or key)
+                page.add(key, name, _facets(first), _item(first, answers))
                 bar.advance()
-
-
-def _task(sheets: Sequence[Sheet], key: str) -> str:
-    row = next(sheet.rows[key] for sheet in sheets if key in sheet.rows)
-    return str(row.get("task") or row.get("task_id") or key)
 
 
 def _facets(item: Shown) -> dict[str, str]:

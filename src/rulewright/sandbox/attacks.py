@@ -123,7 +123,12 @@ class _Runner:
 
     def _run(self, case: Case) -> tuple[str, str, str]:
         if case.kind in PROGRAMS:
-            return self._program(case)
+            name = Path(case.file).name
+            job = Job(
+                {name: (self._folder / case.file).read_bytes()}, Entry("script", (name,)), limits=self._limits
+            )
+            result = self._sandbox.run(job)
+            return _outcome(result), _program_problem(result), result.tier
         if case.kind == "verdict":
             return self._verdict(case, {"mod.py": self._read(case)})
         if case.kind == "workspace":
@@ -132,14 +137,6 @@ class _Runner:
 
     def _read(self, case: Case) -> str:
         return jsonl.require_file(self._folder / case.file).read_bytes().decode("utf-8", "replace")
-
-    def _program(self, case: Case) -> tuple[str, str, str]:
-        name = Path(case.file).name
-        job = Job(
-            {name: (self._folder / case.file).read_bytes()}, Entry("script", (name,)), limits=self._limits
-        )
-        result = self._sandbox.run(job)
-        return _outcome(result), _program_problem(result), result.tier
 
     def _verdict(self, case: Case, files: dict[str, str]) -> tuple[str, str, str]:
         wants_pass, program = bool(re.search(r"\bPASS\b", case.expected)), files.pop("mod.py", "")

@@ -147,10 +147,7 @@ class _Rewriter:
             case ast.If() if _is_main_guard(node):
                 node.body = self._body(node.body)
                 return [node]
-        return self._compound(node)
-
-    def _compound(self, node: ast.stmt) -> list[ast.stmt]:
-        """Rewrite blocks that may run any number of times; nothing in them is certain."""
+        # Rewrite blocks that may run any number of times; nothing in them is certain.
         before, self._certain = self._certain, False
         for name in ("body", "orelse", "finalbody"):
             block = getattr(node, name, None)

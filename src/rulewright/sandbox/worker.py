@@ -200,26 +200,23 @@ class Worker:
         def read(n: int) -> bytes:
             if n > _MAX_FRAME_BYTES:
                 raise WorkerLost(f"frame of {n} bytes")
-            return self._read(n, deadline)
+            data = bytearray()
+            while len(data) < n:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise WorkerLost("no answer in time")
+                self._sock.settimeout(left)
+                try:
+                    part = self._sock.recv(min(n - len(data), 1 << 20))
+                except OSError as error:
+                    raise WorkerLost(f"no answer ({error})") from error
+                if not part:
+                    raise WorkerLost("the worker ended")
+                data += part
+            return bytes(data)
 
         kind, value = read_frame(read)
         return kind, value
-
-    def _read(self, n: int, deadline: float) -> bytes:
-        data = bytearray()
-        while len(data) < n:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise WorkerLost("no answer in time")
-            self._sock.settimeout(left)
-            try:
-                part = self._sock.recv(min(n - len(data), 1 << 20))
-            except OSError as error:
-                raise WorkerLost(f"no answer ({error})") from error
-            if not part:
-                raise WorkerLost("the worker ended")
-            data += part
-        return bytes(data)
 
     def close(self) -> None:
         """End the worker and everything in it."""

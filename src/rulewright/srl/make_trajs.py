@@ -285,32 +285,28 @@ def as_records(steps: Iterable[TrajectoryStep], repairs: bool = False) -> Iterat
         post = step.env.post_code
         if post is None or post == step.pre_code:
             continue
-        record = _as_record(step, post)
+        record = NormalizedRecord(
+            instruction=step.instruction,
+            pre=step.pre_code,
+            post=post,
+            language=step.language,
+            tags=["teacher", step.provenance.teacher],
+            metadata=RecordMetadata(
+                id=record_id(step.instruction, step.pre_code, post, step.language),
+                source="teacher",
+                license="unknown",
+                group=step.provenance.group or step.task_id,
+                action=json.dumps(step.teacher.action, ensure_ascii=False),
+                siblings=step.siblings,
+                negatives=step.negatives,
+                provenance={"task_id": step.task_id, "step": step.step, "model": step.provenance.model},
+            ),
+        )
         yield record
         if repairs and (said := step.provenance.feedback):
             digest = record_id(f"{step.instruction}\n{said}", step.pre_code, post, step.language)
             metadata = record.metadata.model_copy(update={"id": digest, "feedback": said})
             yield record.model_copy(update={"metadata": metadata, "tags": [*record.tags, "repair"]})
-
-
-def _as_record(step: TrajectoryStep, post: str) -> NormalizedRecord:
-    return NormalizedRecord(
-        instruction=step.instruction,
-        pre=step.pre_code,
-        post=post,
-        language=step.language,
-        tags=["teacher", step.provenance.teacher],
-        metadata=RecordMetadata(
-            id=record_id(step.instruction, step.pre_code, post, step.language),
-            source="teacher",
-            license="unknown",
-            group=step.provenance.group or step.task_id,
-            action=json.dumps(step.teacher.action, ensure_ascii=False),
-            siblings=step.siblings,
-            negatives=step.negatives,
-            provenance={"task_id": step.task_id, "step": step.step, "model": step.provenance.model},
-        ),
-    )
 
 
 def require_steps(

@@ -111,22 +111,18 @@ def _assigned(a: list[RuleNode], b: list[RuleNode]) -> float:
     if len(a) == 1 or len(b) == 1:
         return max(match(x, y) for x in a for y in b)
     if max(len(a), len(b)) > MAX_ASSIGNMENT:
-        return _assigned_many(a, b)
+        total = 0.0
+        left, right = _counted(a), _counted(b)
+        for key in sorted(left.keys() & right.keys()):
+            common = min(len(left[key]), len(right[key]))
+            total += sum(node.size for node in left[key][:common])
+            del left[key][:common], right[key][:common]
+        rest_a = [node for key in sorted(left) for node in left[key]]
+        rest_b = [node for key in sorted(right) for node in right[key]]
+        return total + sum(match(x, y) for x, y in zip(rest_a, rest_b, strict=False))
     if len(a) > len(b):
         a, b = b, a
     return _hungarian([[match(x, y) for y in b] for x in a])
-
-
-def _assigned_many(a: list[RuleNode], b: list[RuleNode]) -> float:
-    total = 0.0
-    left, right = _counted(a), _counted(b)
-    for key in sorted(left.keys() & right.keys()):
-        common = min(len(left[key]), len(right[key]))
-        total += sum(node.size for node in left[key][:common])
-        del left[key][:common], right[key][:common]
-    rest_a = [node for key in sorted(left) for node in left[key]]
-    rest_b = [node for key in sorted(right) for node in right[key]]
-    return total + sum(match(x, y) for x, y in zip(rest_a, rest_b, strict=False))
 
 
 def _counted(nodes: Sequence[RuleNode]) -> dict[str, list[RuleNode]]:

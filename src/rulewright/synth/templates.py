@@ -139,17 +139,13 @@ def _from_entry(entry: Mapping[str, Any], language: Language, place: str) -> Cod
     )
 
 
-def _side(entry: Mapping[str, Any], side: str) -> dict[str, Any]:
-    """The `rule` of one side: given in full, or the pattern with its context and exceptions."""
-    rule = entry.get(f"{side}_rule")
-    if rule is None:
-        rule = {"pattern": pattern(entry[side], entry.get("context"), entry.get("selector"))}
-    unless = entry.get(f"{side}_unless")
-    return {**rule, "not": unless} if unless is not None else dict(rule)
-
-
 def _rule(entry: Mapping[str, Any], side: str, fix: Any) -> Rule:
-    rule: dict[str, Any] = {"rule": _side(entry, side)}
+    # The `rule` of one side: given in full, or the pattern with its context and exceptions.
+    matcher = entry.get(f"{side}_rule")
+    if matcher is None:
+        matcher = {"pattern": pattern(entry[side], entry.get("context"), entry.get("selector"))}
+    unless = entry.get(f"{side}_unless")
+    rule: dict[str, Any] = {"rule": {**matcher, "not": unless} if unless is not None else dict(matcher)}
     for key, field in (("where", "constraints"), ("transform", "transform")):
         if entry.get(f"{side}_{key}"):
             rule[field] = entry[f"{side}_{key}"]

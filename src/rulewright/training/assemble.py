@@ -17,7 +17,7 @@ from rulewright.generation.open import resolve_thinking
 from rulewright.prompts import Style
 from rulewright.runs import RunDir
 from rulewright.training import environment, models, tiny
-from rulewright.training.config import SftConfig, TinyConfig, TrainConfig, style_of
+from rulewright.training.config import SftConfig, TrainConfig, style_of
 from rulewright.training.data import Counts, Encoder, Form, action_answer, bucketed, tokenize
 from rulewright.training.probe import headline_name
 
@@ -147,26 +147,22 @@ def tokenizer(config: SftConfig, prepared: PreparedData, run: RunDir) -> Any:
     wanted, folder = config.tiny, run.path / "tokenizer"
 
     def make(part: Path) -> None:
-        tiny.make_tokenizer(*_texts(config, wanted, prepared), wanted).save_pretrained(part)
+        # What a new tokenizer is made from: contents of prompts and answers, and answers in wire form.
+        form = prepared.form(config)
+        texts: list[str] = []
+        answers: list[str] = []
+        for record in islice(prepared.train, wanted.n_texts):
+            texts += [message["content"] for message in form.prompt(record)]
+            answer = form.answer(record)
+            if isinstance(answer, str):
+                (texts if config.task == "edit" else answers).append(answer)
+        if wanted.answers:
+            later = mix(wanted.answers, config.seed, wanted.n_texts, "undersample")
+            answers += [text for text in map(action_answer, later) if isinstance(text, str)]
+        tiny.make_tokenizer(texts, answers, wanted).save_pretrained(part)
 
     folders.make_whole(folder, make, folder.exists)
     return AutoTokenizer.from_pretrained(folder)
-
-
-def _texts(config: SftConfig, wanted: TinyConfig, prepared: PreparedData) -> tuple[list[str], list[str]]:
-    """What a new tokenizer is made from: contents of prompts and answers, and answers in wire form."""
-    form = prepared.form(config)
-    texts: list[str] = []
-    answers: list[str] = []
-    for record in islice(prepared.train, wanted.n_texts):
-        texts += [message["content"] for message in form.prompt(record)]
-        answer = form.answer(record)
-        if isinstance(answer, str):
-            (texts if config.task == "edit" else answers).append(answer)
-    if wanted.answers:
-        later = mix(wanted.answers, config.seed, wanted.n_texts, "undersample")
-        answers += [text for text in map(action_answer, later) if isinstance(text, str)]
-    return texts, answers
 
 
 def tokens(config: SftConfig, prepared: PreparedData, made: Any, run: RunDir) -> tuple[Counts, Counts]:

@@ -162,11 +162,7 @@ def tokenize(records: Iterable[NormalizedRecord], encoder: Encoder, path: Path, 
         return Counts(**json.loads(noted.read_text(encoding="utf-8")))
     write_tokens(encoder.rows(records), path)
     jsonl.write_json(noted, asdict(encoder.counts))
-    _say(what, encoder.counts)
-    return encoder.counts
-
-
-def _say(what: str, counts: Counts) -> None:
+    counts = encoder.counts
     parts = [
         f"{counts.n_rows:,} of {counts.n_records:,} records",
         f"{counts.n_tokens:,} tokens ({counts.n_answer_tokens:,} of them answers)",
@@ -174,6 +170,7 @@ def _say(what: str, counts: Counts) -> None:
     ]
     parts += [f"{n:,} left out: {reason}" for reason, n in (counts.dropped or {}).items()]
     console.say(f"{what}: " + ", ".join(parts))
+    return counts
 
 
 def bucketed(lengths: Sequence[int], batch_size: int, n_batches: int, seed: int) -> list[int]:

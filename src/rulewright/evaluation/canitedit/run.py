@@ -93,7 +93,20 @@ class CanItEdit(TwoTracks[CanItEditConfig]):
         else:
             self.prompt = self.config.prompt
         return [
-            Item(task, self._ask(problem, problem.instruction(kind)), _meta(problem, kind))
+            Item(
+                task,
+                self._ask(problem, problem.instruction(kind)),
+                {
+                    "group": str(problem.id),
+                    "problem": problem.id,
+                    "kind": kind,
+                    "change_kind": problem.change_kind,
+                    "in_place": problem.id in data.CHANGE_IN_PLACE,
+                    "family": problem.change_kind or "unknown",
+                    "language": "python",
+                    "source": "canitedit",
+                },
+            )
             for task, (problem, kind) in self.tasks.items()
         ]
 
@@ -180,19 +193,6 @@ class GoldGenerator(Generator):
         for i, prompt in enumerate(prompts):
             text = self._answer(self._tasks[Item("", prompt).digest])
             yield i, [Completion(text, 0, "stop")] * sampling.n
-
-
-def _meta(problem: Problem, kind: Kind) -> dict[str, Any]:
-    return {
-        "group": str(problem.id),
-        "problem": problem.id,
-        "kind": kind,
-        "change_kind": problem.change_kind,
-        "in_place": problem.id in data.CHANGE_IN_PLACE,
-        "family": problem.change_kind or "unknown",
-        "language": "python",
-        "source": "canitedit",
-    }
 
 
 def _scores(

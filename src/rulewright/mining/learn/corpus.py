@@ -111,26 +111,23 @@ def _others(edit: EditRow, change: Sequence[EditRow], known: Known) -> tuple[str
 def _mine(task: MiningTask) -> list[Result]:
     """Mine one change; a fault of the miner on it does not end the run over thousands of others."""
     try:
-        return _mine_change(task)
+        # What the files of a commit share comes first; what a file says by itself where that is not
+        # enough.
+        shared: list[Mined | None] = [None] * len(task.edits)
+        if len(task.edits) > 1:
+            examples = [Example(e.pre, e.post, e.language, e.id) for e in task.edits]
+            shared = together(examples, task.known, task.budget_s)
+        results: list[Result] = []
+        for edit, known, found in zip(task.edits, task.known, shared, strict=True):
+            if (found is None or found.tier != "train") and edit.alone:
+                own = mine(edit.pre, edit.post, edit.language, task.budget_s, edit.instruction, known)
+                found = own if found is None or own.tier == "train" else found
+            results.append(_result(edit, found or nothing("shares no rule with another file of its commit")))
+        return results
     except Exception as fault:
         where = traceback.extract_tb(fault.__traceback__)[-1]
         place = f"{Path(where.filename).name}:{where.lineno}"
         return _failed(task, f"fault of the miner, please report: {type(fault).__name__} at {place}")
-
-
-def _mine_change(task: MiningTask) -> list[Result]:
-    """What the files of a commit share comes first; what a file says by itself where that is not enough."""
-    shared: list[Mined | None] = [None] * len(task.edits)
-    if len(task.edits) > 1:
-        examples = [Example(e.pre, e.post, e.language, e.id) for e in task.edits]
-        shared = together(examples, task.known, task.budget_s)
-    results: list[Result] = []
-    for edit, known, found in zip(task.edits, task.known, shared, strict=True):
-        if (found is None or found.tier != "train") and edit.alone:
-            own = mine(edit.pre, edit.post, edit.language, task.budget_s, edit.instruction, known)
-            found = own if found is None or own.tier == "train" else found
-        results.append(_result(edit, found or nothing("shares no rule with another file of its commit")))
-    return results
 
 
 def _failed(task: MiningTask, reason: str) -> list[Result]:

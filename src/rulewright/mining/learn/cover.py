@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
 from rulewright import difftext, engine
 from rulewright.actions.action import Action, Rule
@@ -343,7 +343,8 @@ def _as_calls(
     made: dict[str, Rule] = {}
     for number in sorted({number for number, _ in choice.parts}):
         tree = views[number].edit.pre
-        spans = _positives(views[number].edit, candidate)
+        done = effect(views[number].edit, candidate)
+        spans = set(done.positives) if done is not None else set()
         try:
             matches = run_rule(compile_rule(candidate.rule, language), tree.text, tree.root.sg, "").matches
         except (BadRule, Panicked, TooLarge, NotPorted):
@@ -354,8 +355,3 @@ def _as_calls(
             return ()
         made |= {str(rule): rule for rule in calls.rules}
     return tuple(made.values())
-
-
-def _positives(edit: Edit, candidate: Candidate) -> set[Any]:
-    done = effect(edit, candidate)
-    return set(done.positives) if done is not None else set()

@@ -191,7 +191,16 @@ def generalize(group: Sequence[Prepared]) -> list[General]:
         )
         if rule.support:
             rules.append(rule)
-    return _without_idle(sorted(rules, key=lambda r: (r.rank, r.candidate.key)))
+    # Drop rules whose examples are all covered by better ones.
+    ranked = sorted(rules, key=lambda r: (r.rank, r.candidate.key))
+    kept: list[General] = []
+    covered: set[int] = set()
+    for rule in ranked:
+        mine = {*rule.exact, *rule.partial}
+        if not mine <= covered:
+            kept.append(rule)
+            covered |= mine
+    return kept
 
 
 def claim(rules: Sequence[General], group: Sequence[Prepared]) -> Action | None:
@@ -215,18 +224,6 @@ def claim(rules: Sequence[General], group: Sequence[Prepared]) -> Action | None:
 def _holds(action: Action, example: Example) -> bool:
     made = engine.apply(action, example.pre).post
     return made is None or made in (example.pre, example.post)
-
-
-def _without_idle(rules: list[General]) -> list[General]:
-    """Drop rules whose examples are all covered by better ones."""
-    kept: list[General] = []
-    covered: set[int] = set()
-    for rule in rules:
-        mine = {*rule.exact, *rule.partial}
-        if not mine <= covered:
-            kept.append(rule)
-            covered |= mine
-    return kept
 
 
 def _common(group: Sequence[Prepared]) -> Iterator[Candidate]:
@@ -294,13 +291,9 @@ def _differ(a_tree: Tree, a: Node, b_tree: Tree, b: Node, only: set[int]) -> boo
         return True
     if not grammars.LIST.search(a.kind):
         return False
-    return _differ_list(a_tree, kids_a, b_tree, kids_b, only)
-
-
-def _differ_list(a_tree: Tree, a: list[Node], b_tree: Tree, b: list[Node], only: set[int]) -> bool:
-    """Lists of unlike length: equal ends stay, the middle becomes one variable."""
-    lead, tail = common_ends([a_tree.text_of(n) for n in a], [b_tree.text_of(n) for n in b])
-    middle = [n for n in a[lead : len(a) - tail] if n.named]
+    # Lists of unlike length: equal ends stay, the middle becomes one variable.
+    lead, tail = common_ends([a_tree.text_of(n) for n in kids_a], [b_tree.text_of(n) for n in kids_b])
+    middle = [n for n in kids_a[lead : len(kids_a) - tail] if n.named]
     if not middle:
         return False
     only.update(n.index for n in middle)

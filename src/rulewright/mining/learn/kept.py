@@ -73,7 +73,14 @@ class Kept:
         if candidate.key in self.seen:
             return False
         if candidate.shape == "lexical":
-            return candidate.is_token or not self._lifts(candidate)
+            # Whether a pattern that keeps the names stands at a candidate's anchor already.
+            return candidate.is_token or not any(
+                f.candidate.shape == "pattern"
+                and f.candidate.anchor is candidate.anchor
+                and f.candidate.hunks == candidate.hunks
+                and f.candidate.extra_cost < costs.ALL_NAMES_OPEN
+                for f in self.found
+            )
         if candidate.generalizes:
             return True
         if candidate.shape in ("run", "sequence") and self._has_general():
@@ -90,16 +97,6 @@ class Kept:
             and f.candidate.generalizes
             and f.candidate.n_vars
             and f.candidate.cost <= cost
-            for f in self.found
-        )
-
-    def _lifts(self, candidate: Candidate) -> bool:
-        """Whether a pattern that keeps the names stands at a candidate's anchor already."""
-        return any(
-            f.candidate.shape == "pattern"
-            and f.candidate.anchor is candidate.anchor
-            and f.candidate.hunks == candidate.hunks
-            and f.candidate.extra_cost < costs.ALL_NAMES_OPEN
             for f in self.found
         )
 

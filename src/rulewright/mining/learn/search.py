@@ -217,7 +217,9 @@ def _cover(kept: Kept, budget: Budget, choices_of: Callable[[Kept, int], list[Fo
         states.append(text)
         if text == edit.post.text:
             return Plan(tuple(steps), tuple(states), kept.edit.cost)
-        edit = _rest(edit, text)
+        # The edit that is left after a step that gave this text.
+        left = Tree(text, edit.pre.language)
+        edit = min(variants(left, edit.post), key=lambda e: (len(e.hunks), e.hunks))
         if not edit.hunks:
             return None
         carried = _again(edit, carried, budget)
@@ -241,12 +243,6 @@ def _choices(kept: Kept, n_steps: int) -> list[Found]:
 
 def _is_compact(candidate: Candidate) -> bool:
     return candidate.generalizes and candidate.is_short and candidate.shape not in LONG
-
-
-def _rest(edit: Edit, text: str) -> Edit:
-    """The edit that is left after a step that gave this text."""
-    left = Tree(text, edit.pre.language)
-    return min(variants(left, edit.post), key=lambda e: (len(e.hunks), e.hunks))
 
 
 def _again(edit: Edit, kept: Kept, budget: Budget) -> Kept:

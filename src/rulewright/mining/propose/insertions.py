@@ -29,7 +29,15 @@ def insertions(edit: Edit, number: int) -> Iterator[Candidate]:
     before, after = neighbors(edit.pre, hunk.a0, hunk.a1)
     for node in (after, before):
         if node is not None and node.named:
-            yield from _beside(edit, number, node)
+            for mapped in edit.map_range(node.start, node.end):
+                if mapped.hunks != {number}:
+                    continue
+                new = edit.post.text[mapped.start : mapped.end]
+                for matcher, name in _matchers(edit.pre, node):
+                    fix = _around(edit, node, new, name)
+                    if fix is not None:
+                        rule = {"rule": matcher, "fix": fix}
+                        yield Candidate(rule, "insert", node, node.kind, mapped.hunks)
     if before is not None and after is not None and before.parent is after.parent:
         yield from _between(edit, number, before, after)
 
@@ -57,18 +65,6 @@ def _matchers(tree: Tree, node: Node) -> Iterator[tuple[dict[str, Any], str]]:
             return
     for matcher in by_name(tree, node):
         yield {**matcher, "pattern": "$A"}, "$A"
-
-
-def _beside(edit: Edit, number: int, node: Node) -> Iterator[Candidate]:
-    for mapped in edit.map_range(node.start, node.end):
-        if mapped.hunks != {number}:
-            continue
-        new = edit.post.text[mapped.start : mapped.end]
-        for matcher, name in _matchers(edit.pre, node):
-            fix = _around(edit, node, new, name)
-            if fix is not None:
-                rule = {"rule": matcher, "fix": fix}
-                yield Candidate(rule, "insert", node, node.kind, mapped.hunks)
 
 
 def _around(edit: Edit, node: Node, new: str, name: str) -> str | None:

@@ -59,7 +59,16 @@ def for_hunk(
     for candidate in _all(edit, number, names, done, enough):
         if candidate.key not in seen:
             seen.add(candidate.key)
-            yield _with_kind_of_change(edit, candidate)
+            # Note what sort of change the hunks of a candidate are.
+            old = [edit.pre.text[h.a0 : h.a1] for h in (edit.hunks[i] for i in candidate.hunks)]
+            new = [edit.post.text[h.b0 : h.b1] for h in (edit.hunks[i] for i in candidate.hunks)]
+            adds = not any(text.strip() for text in old)
+            yield replace(
+                candidate,
+                adds=adds,
+                inserts=adds and all("\n" in text for text in new),
+                blanks=all("".join(a.split()) == "".join(b.split()) for a, b in zip(old, new, strict=True)),
+            )
 
 
 def _all(
@@ -135,11 +144,11 @@ def _is_chain(edit: Edit, anchor: Node, mapped: Mapped, start: int, end: int) ->
     if anchor.parent is not None and "string" in anchor.parent.kind:
         return False
     more = text[len(own) :].lstrip()
-    return text.startswith(own) and more[:1] in LINKS and _is_balanced(more)
-
-
-def _is_balanced(text: str) -> bool:
-    return all(text.count(left) == text.count(right) for left, right in ("()", "[]", "{}"))
+    return (
+        text.startswith(own)
+        and more[:1] in LINKS
+        and all(more.count(left) == more.count(right) for left, right in ("()", "[]", "{}"))
+    )
 
 
 def _in_like_place(anchor: Node, became: Node) -> bool:
@@ -194,19 +203,6 @@ def _copies(tree: Tree, lifted: Lifted) -> bool:
         return False
     gone = {word for hole in dropped for word in _WORD.findall(tree.text[hole.start : hole.end])}
     return len(gone & set(_WORD.findall(lifted.fix)) - set(_WORD.findall(lifted.pattern))) > 1
-
-
-def _with_kind_of_change(edit: Edit, candidate: Candidate) -> Candidate:
-    """Note what sort of change the hunks of a candidate are."""
-    old = [edit.pre.text[h.a0 : h.a1] for h in (edit.hunks[i] for i in candidate.hunks)]
-    new = [edit.post.text[h.b0 : h.b1] for h in (edit.hunks[i] for i in candidate.hunks)]
-    adds = not any(text.strip() for text in old)
-    return replace(
-        candidate,
-        adds=adds,
-        inserts=adds and all("\n" in text for text in new),
-        blanks=all("".join(a.split()) == "".join(b.split()) for a, b in zip(old, new, strict=True)),
-    )
 
 
 def _first_in(tree: Tree, start: int) -> list[Node]:

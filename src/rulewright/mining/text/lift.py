@@ -376,17 +376,17 @@ def _name_holes(tree: Tree, spans: list[_Span], fresh: frozenset[str]) -> list[H
     holes: list[Hole] = []
     for span in spans:
         text = tree.text[span.start : span.end]
-        chance = not span.moved and text not in fresh and _is_value(tree, span)
+        chance = (
+            not span.moved
+            and text not in fresh
+            and any(grammars.VALUE.search(node.kind) for node in tree.at(span.start, span.end))
+        )
         key = (text, span.multi, span.start if chance else -1)
         if key not in names:
             serial = len(names)
             names[key] = NAMES[serial] if serial < 26 else f"V{serial}"
         holes.append(Hole(span.start, span.end, names[key], span.multi, span.moved))
     return holes
-
-
-def _is_value(tree: Tree, span: _Span) -> bool:
-    return any(grammars.VALUE.search(node.kind) for node in tree.at(span.start, span.end))
 
 
 def placed(edit: Edit, mapped: Mapped, holes: Sequence[Hole]) -> list[tuple[int, int, str]]:

@@ -100,16 +100,13 @@ class Node:
     def field(self) -> str:
         """The field by which the parent holds this node, or an empty string."""
         if self._field is None:
-            self._field = self._find_field()
+            self._field = "" if self.parent is None else field_of(self.sg, self.parent.sg)
         return self._field
 
     def role(self) -> str:
         """The field, or what stands for it where the grammar has none: never part of a rule."""
         above = self.parent.kind if self.parent is not None else ""
         return self.field() or grammars.UNNAMED_ROLES.get((above, self.kind), "")
-
-    def _find_field(self) -> str:
-        return "" if self.parent is None else field_of(self.sg, self.parent.sg)
 
     def walk(self) -> Iterator[Node]:
         """This node and all below it, in pre-order."""

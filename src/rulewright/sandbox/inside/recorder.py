@@ -107,13 +107,14 @@ class Raising:
         return self
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
-        fits = error is not None and _isinstance(error, self._expected) and self._matches(error)
+        fits = (
+            error is not None
+            and _isinstance(error, self._expected)
+            and (self._match is None or re.search(self._match, str(error)) is not None)
+        )
         self._channel.send(self._number, "x", [fits, _isinstance(object(), self._expected)])
         self.exception = error
         return fits
-
-    def _matches(self, error: BaseException) -> bool:
-        return self._match is None or re.search(self._match, str(error)) is not None
 
     # pytest's names for the same things.
     @property
@@ -175,7 +176,13 @@ class _Describer:
         for base, describe in self._BASES:
             if base in kinds:
                 return describe(self, value, depth + 1)
-        return self._other(value, _type(value), depth)
+        kind = _type(value)
+        module, name = kind.__module__, kind.__name__
+        if module == "fractions" and name == "Fraction":
+            return ["q", hex(value.numerator), hex(value.denominator)]
+        if module.partition(".")[0] == "numpy" and getattr(value, "ndim", None) == 0:
+            return self.describe(value.item(), depth + 1)
+        return ["o", f"{module}.{name}"]
 
     def _items(self, values: Any, depth: int) -> list[Any]:
         return [self.describe(item, depth) for item in values]
@@ -183,14 +190,6 @@ class _Describer:
     def _dict(self, value: Any, depth: int) -> list[Any]:
         pairs = dict.items(value)
         return ["d", [[self.describe(key, depth), self.describe(item, depth)] for key, item in pairs]]
-
-    def _other(self, value: Any, kind: type, depth: int) -> list[Any]:
-        module, name = kind.__module__, kind.__name__
-        if module == "fractions" and name == "Fraction":
-            return ["q", hex(value.numerator), hex(value.denominator)]
-        if module.partition(".")[0] == "numpy" and getattr(value, "ndim", None) == 0:
-            return self.describe(value.item(), depth + 1)
-        return ["o", f"{module}.{name}"]
 
     _BASES: Final[tuple[tuple[type, Callable[..., list[Any]]], ...]] = (
         (bool, lambda self, v, d: ["b", v is True]),

@@ -73,21 +73,17 @@ def _preload(which: str, scratch: str) -> list[str]:
         except ImportError:
             missing.append(name)
     if "pytest" in PRELOAD[which] and "pytest" not in missing:
-        _warm_pytest(scratch)
+        # Run a small session in a child-free way: it imports what pytest imports lazily.
+        import pytest
+
+        with tempfile.TemporaryDirectory(dir=scratch) as folder:
+            path = os.path.join(folder, "test_warm.py")
+            with open(path, "w", encoding="utf-8") as stream:
+                stream.write("def test_warm():\n    assert True\n")
+            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+                pytest.main(["-q", "-c", "/dev/null", "-p", "no:cacheprovider", "--rootdir", folder, path])
+        sys.modules.pop("test_warm", None)
     return missing
-
-
-def _warm_pytest(scratch: str) -> None:
-    """Run a small session in a child-free way: it imports what pytest imports lazily."""
-    import pytest
-
-    with tempfile.TemporaryDirectory(dir=scratch) as folder:
-        path = os.path.join(folder, "test_warm.py")
-        with open(path, "w", encoding="utf-8") as stream:
-            stream.write("def test_warm():\n    assert True\n")
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            pytest.main(["-q", "-c", "/dev/null", "-p", "no:cacheprovider", "--rootdir", folder, path])
-    sys.modules.pop("test_warm", None)
 
 
 def _serve_one(sock: socket.socket, walls: Walls, prepared: Any) -> bool:
@@ -96,7 +92,15 @@ def _serve_one(sock: socket.socket, walls: Walls, prepared: Any) -> bool:
     except (EOFError, ConnectionError):
         return False
     start = time.monotonic()
-    job = _fork_job(sock, walls, prepared)
+    # Fork the job's supervisor, into namespaces where the tier has them.
+    job = jail.fork_into_namespaces() if walls.namespaced else os.fork()
+    if job == 0:
+        code = 72
+        try:
+            supervisor.supervise(sock, walls, prepared)
+        except BaseException as error:
+            os.write(2, f"worker: {type(error).__name__}: {error}\n".encode())
+        os._exit(code)
     late, status = _wait(job, start + asked.wall_s + _GRACE_S)
     if not walls.namespaced:
         processes.kill_descendants()
@@ -114,16 +118,3 @@ def _wait(pid: int, deadline: float) -> tuple[bool, int]:
         os.kill(pid, signal.SIGKILL)
     os.close(pidfd)
     return late, os.waitpid(pid, 0)[1]
-
-
-def _fork_job(sock: socket.socket, walls: Walls, prepared: Any) -> int:
-    """Fork the job's supervisor, into namespaces where the tier has them."""
-    pid = jail.fork_into_namespaces() if walls.namespaced else os.fork()
-    if pid == 0:
-        code = 72
-        try:
-            supervisor.supervise(sock, walls, prepared)
-        except BaseException as error:
-            os.write(2, f"worker: {type(error).__name__}: {error}\n".encode())
-        os._exit(code)
-    return pid
