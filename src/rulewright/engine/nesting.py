@@ -1,7 +1,7 @@
 """Which kinds of node can stand in which, in code without syntax errors.
 
-What is not possible here is so by the parse tables of the pinned grammars (`parse_tables` reads them,
-`nesting.json` holds what it found); kinds that they do not know may be anywhere.
+What is not possible here is so by the parse tables of the pinned grammars (`tools/node_kinds.py` reads
+them, `nesting.json` holds what it found); kinds that they do not know may be anywhere.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Any, Final
 
 from rulewright.engine.kinds import names
-from rulewright.engine.parse_tables import FILE
 from rulewright.languages import Language
 
+FILE: Final = Path(__file__).with_name("nesting.json")
 Kinds = frozenset[str] | None
 """Kinds of node that may match; `None`: any, or it cannot be told."""
 SHOWN: Final = 3

@@ -1,11 +1,14 @@
-"""The kinds of node that can stand in each other, read off the parse tables in the pinned binding.
+"""What the grammars in the pinned binding can name, and which kinds of node can stand in each other.
 
-A node is made where a table reduces what lies on the stack: going back from there along the states
-gives what can have been its children. What hidden rules hold is held by those around them; an alias
-has the children of what it names. Nothing is missed, so that what is not found cannot be.
+    python tools/node_kinds.py
 
-The tables have no public names: `nm` tells where they lie. For development on Linux only; `nesting.json`
-holds the result. To renew it after an upgrade: `python -m rulewright.engine.parse_tables`.
+writes `kinds.json` and `nesting.json` of `rulewright.engine` anew, after an upgrade; on Linux only.
+
+The names lie as strings in the binary: `discover` tries them all. What can stand in what is read off the
+parse tables, which have no public names: `nm` tells where they lie. A node is made where a table reduces
+what lies on the stack: going back from there along the states gives what can have been its children. What
+hidden rules hold is held by those around them; an alias has the children of what it names. Nothing is
+missed, so that what is not found cannot be.
 """
 
 from __future__ import annotations
@@ -17,14 +20,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import ast_grep_py
+from ast_grep_py import Config, SgNode, SgRoot
 
+from rulewright.engine import kinds
+from rulewright.engine import nesting as table
 from rulewright.languages import LANGUAGES, Language
 
-FILE: Final = Path(__file__).with_name("nesting.json")
+_NAME: Final = re.compile(rb"([a-z_][a-z0-9_]{0,60})\0")
 _CALLED: Final[dict[str, str]] = {"csharp": "c_sharp", "php": "php_only"}
 _COUNTS: Final = (
     "version", "symbols", "aliases", "tokens", "external_tokens", "states", "large_states", "productions",
@@ -36,6 +43,41 @@ _POINTERS: Final = (
 )  # fmt: skip
 _NO_LEXING: Final = 0xFFFF
 """The lexer's state where an extra that is no token ends."""
+
+
+def discover(language: Language) -> kinds.Names:
+    """Find every name that the binding accepts as a kind or a field. Takes some seconds."""
+    root = SgRoot("", language).root()
+    words = _words()
+    found = [word for word in words if _accepts(root, {"rule": {"kind": word}})]
+    fields = [
+        word
+        for word in words
+        if _accepts(root, {"rule": {"kind": "ERROR", "has": {"regex": "x", "field": word}}})
+    ]
+    return kinds.Names(tuple(found), tuple(fields))
+
+
+def _accepts(root: SgNode, config: dict[str, Any]) -> bool:
+    try:
+        root.find(cast(Config, config))
+    except RuntimeError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=1)
+def _words() -> tuple[str, ...]:
+    """Everything in the binding's binary that could be a name.
+
+    A linker stores a string that ends another only once, so every ending counts.
+    """
+    found: set[str] = set()
+    for path in Path(ast_grep_py.__file__).parent.glob("ast_grep_py*.so"):
+        for run in _NAME.finditer(path.read_bytes()):
+            word = run.group(1).decode("ascii")
+            found |= {word[i:] for i in range(len(word)) if not word[i].isdigit()}
+    return tuple(sorted(found))
 
 
 class _Tables(ctypes.Structure):
@@ -75,9 +117,9 @@ def nesting(language: Language) -> dict[str, Any]:
     visible, named = ([bool(metadata[3 * symbol + i]) for symbol in range(n)] for i in (0, 1))
     found = _automaton(tables)
     held = _held(tables, found)
-    kinds = sorted({names[x] for x in range(n) if visible[x] and named[x]})
+    known = sorted({names[x] for x in range(n) if visible[x] and named[x]})
     anywhere = {names[x] for x in found.extras if visible[x] and named[x]}
-    children: dict[str, set[str]] = {kind: set() for kind in kinds}
+    children: dict[str, set[str]] = {kind: set() for kind in known}
 
     def below(symbol: int) -> set[str]:
         """The nodes that a rule makes, hidden rules within it opened."""
@@ -98,8 +140,8 @@ def nesting(language: Language) -> dict[str, Any]:
     for inner, alias in set().union(*held.values()):
         if alias and visible[alias] and named[alias] and inner >= tables.tokens:
             children[names[alias]] |= below(inner)
-    rows = [sum(1 << kinds.index(one) for one in children[kind]) for kind in kinds]
-    return {"kinds": " ".join(kinds), "children": " ".join(f"{row:x}" for row in rows)}
+    rows = [sum(1 << known.index(one) for one in children[kind]) for kind in known]
+    return {"kinds": " ".join(known), "children": " ".join(f"{row:x}" for row in rows)}
 
 
 def _address(name: str) -> int:
@@ -210,9 +252,15 @@ def _bits(number: int) -> Iterator[int]:
 
 
 def main() -> int:
-    """Write `nesting.json` anew."""
-    made = {language: nesting(language) for language in LANGUAGES if language != "other"}
-    FILE.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
+    """Write both files anew."""
+    languages = [language for language in LANGUAGES if language != "other"]
+    known = {language: discover(language) for language in languages}
+    names = {
+        language: {key: " ".join(found) for key, found in one._asdict().items()}
+        for language, one in known.items()
+    }
+    for file, made in ((kinds.FILE, names), (table.FILE, {one: nesting(one) for one in languages})):
+        file.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
     return 0
 
 
