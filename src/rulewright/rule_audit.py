@@ -230,7 +230,8 @@ def _audit_alone(one: Audited) -> None:
     if one.document is None:
         return
     name = one.language.lower()
-    custom = name not in AST_GREP_NAMES and one.language in _custom_languages(Path(one.path))
+    home = rule_packs.home_of(Path(one.path)) if name not in AST_GREP_NAMES else None
+    custom = home is not None and one.language in (home.settings.get("customLanguages") or ())
     if name not in AST_GREP_NAMES and (name in OTHER_LANGUAGES or custom):
         what = "of the project's own" if custom else "that only ast-grep takes"
         one.findings.append(Finding("not-checked", f"{one.language} is a language {what}"))
@@ -264,20 +265,6 @@ def _audit_alone(one: Audited) -> None:
         one.findings += [
             finding for finding in audit.broken(action) if shown or "lower case" in finding.detail
         ]
-
-
-def _custom_languages(path: Path) -> frozenset[str]:
-    """The languages that the nearest `sgconfig.yml` above a rule file brings itself."""
-    for folder in path.resolve().parents:
-        file = folder / "sgconfig.yml"
-        if file.is_file():
-            try:
-                config = yaml12.load(file.read_text(encoding="utf-8"))
-            except (OSError, UnicodeDecodeError, yaml12.YamlError):
-                return frozenset()
-            own = config.get("customLanguages") if isinstance(config, dict) else None
-            return frozenset(own) if isinstance(own, dict) else frozenset()
-    return frozenset()
 
 
 def _known_fields(text: str) -> str:

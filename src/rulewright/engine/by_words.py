@@ -13,9 +13,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from rulewright import yaml12
-from rulewright.engine import literals
+from rulewright.engine import literals, project
 from rulewright.engine.listing import Listing, entities, garbled, run, scan
+from rulewright.errors import UsageError
 from rulewright.languages import EXTENSIONS, Language
 
 HOSTS: Final = frozenset({".html", ".htm", ".xhtml"})
@@ -120,11 +120,8 @@ def _hidden_above(path: Path, roots: Iterable[Path]) -> Path | None:
 def _has_own_languages(told: bytes) -> bool:
     """Whether the project here may give files another language than their suffix does."""
     found = _PROJECT.search(told)
-    if found is None:
-        return False
     try:
-        text = Path(os.fsdecode(found[1]), "sgconfig.yml").read_text(encoding="utf-8")
-        config = yaml12.load(text)
-    except (OSError, UnicodeDecodeError, yaml12.YamlError):
+        home = project.read(Path(os.fsdecode(found[1]))) if found is not None else None
+    except UsageError:
         return True
-    return not isinstance(config, dict) or not _OF_LANGUAGES.isdisjoint(config)
+    return home is not None and not _OF_LANGUAGES.isdisjoint(home.settings)

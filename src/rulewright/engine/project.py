@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +39,8 @@ class Project:
     rule_dirs: tuple[Path, ...] = ()
     test_dirs: tuple[Path, ...] = ()
     util_dirs: tuple[Path, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """All that the file says."""
 
     def holds(self, path: Path) -> bool:
         """Whether a path is a folder of its rules or lies in one."""
@@ -96,7 +98,7 @@ def read(root: Path) -> Project | None:
     except (OSError, UnicodeDecodeError, yaml12.YamlError) as error:
         raise UsageError(f"{file}: {unread(error)[1]}", "correct the file") from error
     if not isinstance(config, dict) or not config.get("ruleDirs"):
-        return Project(root)
+        return Project(root, settings=config if isinstance(config, dict) else {})
     for name in (*config["ruleDirs"], *(config.get("utilDirs") or ())):
         if not (root / str(name)).is_dir():
             raise UsageError(
@@ -108,7 +110,7 @@ def read(root: Path) -> Project | None:
         tuple(root / str(name) for name in names)
         for names in (config["ruleDirs"], filter(None, tests), config.get("utilDirs") or ())
     )
-    return Project(root, rule_dirs, test_dirs, util_dirs)
+    return Project(root, rule_dirs, test_dirs, util_dirs, config)
 
 
 def above(path: Path) -> Project | None:
