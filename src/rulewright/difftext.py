@@ -1,4 +1,4 @@
-"""Two versions of a text: what they share, how to make one of the other, how to show the difference."""
+"""The lines of a text; two versions of it: what they share, one made of the other, the difference shown."""
 
 from __future__ import annotations
 
@@ -28,6 +28,23 @@ def lines(text: str) -> list[str]:
 def rows(text: str) -> list[str]:
     """The lines of a text without their ends."""
     return [line.removesuffix("\n") for line in lines(text)]
+
+
+def dedent(text: str, indent: str) -> str | None:
+    r"""Take an indent off every line after the first; `None` if a line has less.
+
+    >>> dedent("if a:\n    b\n\n  c", "  "), dedent("if a:\nb", "  ")
+    ('if a:\n  b\n\nc', None)
+    """
+    first, *rest = text.split("\n")
+    if any(line.strip() and not line.startswith(indent) for line in rest):
+        return None
+    return "\n".join([first, *(line[len(indent) :] if line.startswith(indent) else "" for line in rest)])
+
+
+def unix(text: str) -> str:
+    """A text with the line ends of Unix."""
+    return text.replace("\r\n", "\n")
 
 
 def common_ends(a: Sequence[object], b: Sequence[object]) -> tuple[int, int]:

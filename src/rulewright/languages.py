@@ -22,7 +22,7 @@ EXTENSIONS: Final[dict[str, Language]] = {
     ".java": "java",
     ".go": "go",
     ".c": "c", ".h": "c",
-    ".cc": "cpp", ".cpp": "cpp", ".cxx": "cpp", ".hpp": "cpp", ".hh": "cpp", ".hxx": "cpp", ".c++": "cpp",
+    ".cpp": "cpp", ".cc": "cpp", ".cxx": "cpp", ".hpp": "cpp", ".hh": "cpp", ".hxx": "cpp", ".c++": "cpp",
     ".cu": "cpp", ".ino": "cpp",
     ".rs": "rust",
     ".rb": "ruby", ".rbw": "ruby", ".gemspec": "ruby",
@@ -44,12 +44,6 @@ ALIASES: Final[dict[str, Language]] = {
     "kt": "kotlin",
 }  # fmt: skip
 
-_SUFFIX: Final[dict[Language, str]] = {
-    "python": ".py", "javascript": ".js", "typescript": ".ts", "tsx": ".tsx", "java": ".java",
-    "go": ".go", "c": ".c", "cpp": ".cpp", "rust": ".rs",
-    "ruby": ".rb", "php": ".php", "csharp": ".cs", "kotlin": ".kt", "other": ".txt",
-}  # fmt: skip
-
 
 def normalize_language(name: str) -> Language:
     """Map any usual name of a language to ours; `other` where there is none.
@@ -69,4 +63,4 @@ def language_of_path(path: str | PurePath) -> Language:
 
 def suffix_of(language: Language) -> str:
     """Give the file extension by which ast-grep recognizes the language."""
-    return _SUFFIX[language]
+    return next((suffix for suffix, name in EXTENSIONS.items() if name == language), ".txt")

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rulewright import difftext
 from rulewright.data import windows
 from rulewright.data.clean import error_rate
 from rulewright.languages import Language
@@ -37,8 +38,8 @@ class Shop:
 
 def put_back(pre: str, window: windows.Window) -> str:
     """Give the old file with the window's new side in the place of its old side: the new file."""
-    lines = windows.lines_of(pre)
-    indented = [window.indent + line if line.strip() else line for line in windows.lines_of(window.post)]
+    lines = difftext.lines(pre)
+    indented = [window.indent + line if line.strip() else line for line in difftext.lines(window.post)]
     return "".join(lines[: window.start_line - 1] + indented + lines[window.end_line :])
 
 

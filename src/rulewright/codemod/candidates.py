@@ -58,7 +58,10 @@ class OfferedRule:
 
     def differs(self, other: OfferedRule) -> list[str]:
         """What it does otherwise than another candidate, a line or two."""
-        mine, theirs = ({_mark(*place) for place in one.places} for one in (self, other))
+        mine, theirs = (
+            {(str(path), place.line, *one_line_each(place.old, place.new)) for path, place in one.places}
+            for one in (self, other)
+        )
         lines = []
         for title, found in (("also changes", mine - theirs), ("does not change", theirs - mine)):
             if found:
@@ -67,10 +70,6 @@ class OfferedRule:
                 more = f" and {len(found) - 1} more" if len(found) > 1 else ""
                 lines.append(f"{title} {path}:{line}: {what}{more}")
         return lines
-
-
-def _mark(path: Path, place: Place) -> tuple[str, int, str, str]:
-    return str(path), place.line, *one_line_each(place.old, place.new)
 
 
 class Trial:

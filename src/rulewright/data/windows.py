@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
+from rulewright import difftext
 from rulewright.difftext import common_ends
 from rulewright.languages import Language
 
@@ -62,16 +63,6 @@ class Window(NamedTuple):
     """Kind of the syntax node, or `lines`."""
 
 
-def lines_of(text: str) -> list[str]:
-    r"""Lines with their ends, cut at `\n` only, as syntax trees count them.
-
-    >>> lines_of("a\x0cb\nc")
-    ['a\x0cb\n', 'c']
-    """
-    *whole, last = text.split("\n")
-    return [line + "\n" for line in whole] + ([last] if last else [])
-
-
 class Span(NamedTuple):
     """0-based lines `[start, end)` of the old file, and the end in the new file."""
 
@@ -103,7 +94,7 @@ def cut(pre: str, post: str, language: Language, max_chars: int = 4_000) -> Wind
     Returns:
         The window, or `None` if no window around the change is within `max_chars`.
     """
-    old, new = lines_of(pre), lines_of(post)
+    old, new = difftext.lines(pre), difftext.lines(post)
     span = changed(old, new)
     root = _parse(pre, language)
     tolerated = root is None or _has_error(root) or _has_error(_parse(post, language))
@@ -131,7 +122,7 @@ def functions(code: str, language: Language, max_chars: int = 4_000) -> Iterator
     apart from its class.
     """
     root = _parse(code, language)
-    lines = lines_of(code)
+    lines = difftext.lines(code)
     stack = [root] if root is not None else []
     while stack:
         node = stack.pop()

@@ -10,11 +10,13 @@ from typing import Any, Final, NamedTuple, cast
 
 from ast_grep_py import Config, SgNode
 
+from rulewright.actions.action import Rule
 from rulewright.engine import suppress, template, tidy
 from rulewright.engine.parsing import span
-from rulewright.engine.rules import CompiledRule, Core, Fix, Panicked
+from rulewright.engine.rules import BadRule, CompiledRule, Core, Fix, Panicked, compile_rule
 from rulewright.engine.transforms import Rewrite
 from rulewright.errors import first_line
+from rulewright.languages import Language
 
 GROWTH: Final = 20
 MIN_CAP_CHARS: Final = 4_000_000
@@ -67,6 +69,15 @@ def find_all(root: SgNode, config: Mapping[str, Any]) -> list[SgNode]:
             raise
         raise Panicked(f"ast-grep panics: {first_line(error)}") from error
     return found
+
+
+def ran(rule: Rule, language: Language, source: str, root: SgNode) -> Applied | None:
+    """What a rule does to a parsed text; `None` where it is refused, or only the command line can tell."""
+    try:
+        compiled = compile_rule(rule, language)
+        return None if compiled.needs_cli else run_rule(compiled, source, root, "")
+    except (BadRule, Panicked, TooLarge, NotPorted):
+        return None
 
 
 def run_rule(rule: CompiledRule, source: str, root: SgNode, rule_id: str, mark: str = "") -> Applied:

@@ -87,6 +87,12 @@ def made(done: Trace) -> list[Place]:
     return found
 
 
+def after(action: Action, text: str, keep: Keep) -> str:
+    """The text with an action applied at some places only; as it was where the action fails."""
+    done = change(action, text, keep)
+    return done.steps[-1].after if done.steps and done.failure is None else text
+
+
 def change(action: Action, text: str, keep: Keep, *, exact: bool = False) -> Trace:
     """Apply an action at some places only; a later rule sees what the earlier ones left.
 
@@ -229,8 +235,9 @@ def _is_word(node: SgNode) -> bool:
     kind = node.kind()
     if kind in _WORDS:
         return True
-    return node.is_named() and any(char.isalnum() for char in node.text()) and not _is_keyword(kind)
+    return node.is_named() and any(char.isalnum() for char in node.text()) and kind not in _KEYWORDS
 
 
-def _is_keyword(kind: str) -> bool:
-    return kind in ("none", "null", "true", "false", "null_literal", "nil", "self", "this", "primitive_type")
+_KEYWORDS: Final = frozenset(
+    {"none", "null", "true", "false", "null_literal", "nil", "self", "this", "primitive_type"}
+)

@@ -342,16 +342,17 @@ def _together(rules: Sequence[Rule], n_learned: int, language: Language) -> list
         words = ties.words(rule.written)
         own = [one for one in uses if ties.words(one.written) & words]
         worst = max(own, key=lambda one: TIERS.index(one.tier), default=None)
-        if is_import and worst is not None and rule.tier != "reject" and _is_guarded(rule):
+        if (
+            is_import
+            and worst is not None
+            and rule.tier != "reject"
+            and "stopBy" in str(rule.written["rule"])
+        ):
             good = worst.tier == "train"
             reason = "goes and comes with its uses" if good else f"as its uses: {worst.reason}"
             rule = replace(rule, tier=worst.tier, reason=reason)
         made.append(rule)
     return made
-
-
-def _is_guarded(rule: Rule) -> bool:
-    return "stopBy" in str(rule.written["rule"])
 
 
 def _missed(rules: Sequence[AnyRule], changes: Sequence[Change], language: Language) -> int:
@@ -406,8 +407,7 @@ def _made(action: Action, change: Change, names: bool) -> str:
         near = set(range(place.line, place.last_line + 1)) & changed
         return place.new if near or (names and place.in_import) else None
 
-    done = places.change(action, change.pre, keep)
-    return done.steps[-1].after if done.steps and done.failure is None else change.pre
+    return places.after(action, change.pre, keep)
 
 
 def _of(rules: Sequence[Rule], language: Language) -> Action | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from rulewright import difftext
-from rulewright.difftext import lines
+from rulewright.difftext import lines, unix
 from rulewright.errors import UsageError
 from rulewright.languages import Language, language_of_path
 from rulewright.replacing import read_text
@@ -105,7 +105,7 @@ def read(text: str, locate: Locate, name: str = "the diff") -> tuple[list[Change
     Raises:
         UsageError: it is no diff, or does not fit the files; an empty one is a change of nothing.
     """
-    text = text.replace("\r\n", "\n")
+    text = unix(text)
     if _COLORED.search(text):
         text = _COLOR.sub("", text)
     try:
@@ -128,7 +128,7 @@ def read(text: str, locate: Locate, name: str = "the diff") -> tuple[list[Change
             left.append(f"{path}: of no language that we know")
             continue
         try:
-            content = read_text(path).replace("\r\n", "\n")
+            content = unix(read_text(path))
         except UsageError as error:
             left.append(error.message)
         else:

@@ -121,13 +121,8 @@ _BARE_CALL: Final = re.compile(
 
 def members_changed(name: str, changes: Sequence[Change]) -> set[str]:
     """What is taken from a name on the changed lines: `b` of `a.b`."""
-    return {
-        word for change in changes for line in _changed_lines(change) for word in _members(name).findall(line)
-    }
-
-
-def _members(name: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<![\w.]){re.escape(name)}(?:\.|::|->)(\w+)")
+    member = re.compile(rf"(?<![\w.]){re.escape(name)}(?:\.|::|->)(\w+)")
+    return {word for change in changes for line in _changed_lines(change) for word in member.findall(line)}
 
 
 def changed_code(changes: Sequence[Change], language: Language) -> list[str]:
@@ -181,8 +176,7 @@ def right(action: Action, change: Change) -> set[int]:
         near.append(place)
         return place.new
 
-    done = places.change(action, change.pre, keep)
-    text = done.steps[-1].after if done.steps and done.failure is None else change.pre
+    text = places.after(action, change.pre, keep)
     pre, now, post = map(difftext.rows, (change.pre, text, change.post))
     shift = difftext.changed(pre, now)
     others = (line for a0, a1, _, _ in difftext.changed(now, post) for line in range(a0, a1))

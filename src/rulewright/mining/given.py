@@ -15,6 +15,7 @@ from typing import Final
 from rulewright import difftext, jsonl
 from rulewright.data.drafts import Drop
 from rulewright.data.sources import git
+from rulewright.difftext import unix
 from rulewright.errors import UsageError
 from rulewright.languages import Language, language_of_path
 from rulewright.mining import diffs
@@ -89,7 +90,7 @@ def _of_pair(before: Path, paths: Sequence[Path]) -> Given:
         raise UsageError(
             f"{paths[0]}: after the change of {before}, a file of {language} was expected", _PAIR
         )
-    pre, post = (_unix(read_text(path)) for path in (before, paths[0]))
+    pre, post = (unix(read_text(path)) for path in (before, paths[0]))
     if pre == post:
         return Given((), (), tuple(paths[1:]) or _here(), f"{before} and {paths[0]}")
     change = Change(paths[0], language, pre, post, _seen(pre, post), post)
@@ -139,8 +140,9 @@ def _of_git(revisions: Sequence[str], paths: Sequence[Path], what: str, staged: 
         elif language == "other":
             left.append(f"{path}: of no language that we know")
         elif isinstance(pre, str) and isinstance(post, str):
-            if (old := _unix(pre)) != (new := _unix(post)):
-                changes.append(Change(path, language, old, new, _seen(old, new), _now(path)))
+            if (old := unix(pre)) != (new := unix(post)):
+                now = unix(path.read_bytes().decode("utf-8", "replace")) if path.is_file() else ""
+                changes.append(Change(path, language, old, new, _seen(old, new), now))
             elif status == "R":
                 left.append(f"{path}: a new name")
         else:
@@ -166,14 +168,6 @@ def _seen(pre: str, post: str) -> frozenset[int]:
         changed.update(range(a0 + 1, a1 + 1))
         shown.update(range(max(0, a0 - SHOWN) + 1, min(len(old), a1 + SHOWN) + 1))
     return frozenset(shown - changed)
-
-
-def _now(path: Path) -> str:
-    return _unix(path.read_bytes().decode("utf-8", "replace")) if path.is_file() else ""
-
-
-def _unix(text: str) -> str:
-    return text.replace("\r\n", "\n")
 
 
 def _shown(path: Path) -> Path:

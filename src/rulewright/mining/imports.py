@@ -7,7 +7,7 @@ import is one in every file, wherever it stands there and whatever is imported b
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any, Final, NamedTuple
@@ -21,6 +21,7 @@ from rulewright.actions.visit import regex_escape
 from rulewright.engine.parsing import parse
 from rulewright.grammars import ROOT
 from rulewright.languages import Language
+from rulewright.mining.text.snippets import of_kinds
 
 _REQUIRES: Final = ("variable_declaration", "lexical_declaration")
 _SCRIPT: Final = ("import_statement", *_REQUIRES)
@@ -91,7 +92,9 @@ def read(text: str, language: Language) -> Import | None:
     if language not in KINDS or visit.VARIABLE.search(text):
         return None
     module, bound = _split(text.strip().rstrip(";"), language)
-    names = frozenset(name for part in bound if (name := _bound(part)) and name not in _KEYWORDS)
+    # The name that a part binds is the last one of `a as b` and `a: b`.
+    last = (name for part in bound for name in _NAME.findall(part)[-1:])
+    names = frozenset(name for name in last if name not in _KEYWORDS)
     return Import(names, module) if names else None
 
 
@@ -122,12 +125,6 @@ def _split(text: str, language: Language) -> tuple[str, list[str]]:
     if not re.match(r"import\b", text):
         return "", []
     return string[2], re.split(r"[,{}]", text[: string.start()].removeprefix("import").rpartition("from")[0])
-
-
-def _bound(part: str) -> str:
-    """The name that a part binds: the last one of `a as b` and `a: b`."""
-    found = _NAME.findall(part)
-    return found[-1] if found else ""
 
 
 class _Statement(NamedTuple):
@@ -242,10 +239,6 @@ def _within(language: Language, held: Mapping[str, Any]) -> dict[str, Any]:
     return {"inside": {"kind": ROOT[language], "stopBy": "end", "has": {**held, "stopBy": "end"}}}
 
 
-def _kinds(kinds: Sequence[str]) -> dict[str, Any]:
-    return {"any": [{"kind": kind} for kind in kinds]} if len(kinds) > 1 else {"kind": kinds[0]}
-
-
 def _any_of(names: frozenset[str]) -> str:
     return "|".join(map(regex_escape, sorted(names)))
 
@@ -257,19 +250,19 @@ def _module(module: str) -> str:
 def imports(one: Import, language: Language) -> dict[str, Any]:
     """The file imports the names from there."""
     words = [rf"\b({_any_of(one.names)})\b", _module(one.module)]
-    return _within(language, {**_kinds(KINDS[language]), "all": [{"regex": word} for word in words]})
+    return _within(language, {**of_kinds(KINDS[language]), "all": [{"regex": word} for word in words]})
 
 
 def binds(names: frozenset[str], language: Language) -> dict[str, Any]:
     """Some import of the file binds one of the names."""
-    return _within(language, {**_kinds(KINDS[language]), "regex": rf"\b({_any_of(names)})\b"})
+    return _within(language, {**of_kinds(KINDS[language]), "regex": rf"\b({_any_of(names)})\b"})
 
 
 def _defines(names: frozenset[str], language: Language) -> Iterator[dict[str, Any]]:
     """The file itself defines one of the names."""
     if kinds := _DEFINITIONS.get(language):
-        held = {**_kinds(NAMES[language]), "regex": f"^({_any_of(names)})$"}
-        yield _within(language, {**held, "inside": {**_kinds(kinds), "field": "name"}})
+        held = {**of_kinds(NAMES[language]), "regex": f"^({_any_of(names)})$"}
+        yield _within(language, {**held, "inside": {**of_kinds(kinds), "field": "name"}})
 
 
 def uses(names: frozenset[str], language: Language, but: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -280,7 +273,7 @@ def uses(names: frozenset[str], language: Language, but: Mapping[str, Any] | Non
         outside.append({"inside": {**but, "stopBy": but.get("stopBy", "end")}})
     if language == "python":
         outside.append({"inside": {"kind": "attribute", "field": "attribute"}})
-    held = {**_kinds(NAMES[language]), "regex": f"^({_any_of(names)})$"}
+    held = {**of_kinds(NAMES[language]), "regex": f"^({_any_of(names)})$"}
     return _within(language, {**held, "not": {"any": outside} if len(outside) > 1 else outside[0]})
 
 
@@ -361,15 +354,15 @@ def _removing(one: Bound, statement: str, language: Language) -> Iterator[Rule]:
     What stands above the first import, mostly a blank line away, keeps its distance.
     """
     alone = _alone(one, statement, language)
-    yield {"rule": {**alone, "follows": {"pattern": "$Z", **_kinds(KINDS[language])}},
+    yield {"rule": {**alone, "follows": {"pattern": "$Z", **of_kinds(KINDS[language])}},
            "fix": {"template": "$Z", "expandStart": {"regex": "."}}}  # fmt: skip
     yield {"rule": {**alone, "precedes": {"pattern": "$Z"}},
            "fix": {"template": "$Z", "expandEnd": {"regex": "."}}}  # fmt: skip
     if language in _PARTS and statement.startswith(("import {", "from ")):
         held = {"kind": KINDS[language][-1] if language == "python" else "import_statement",
                 "regex": _module(one.module), "stopBy": "end"}  # fmt: skip
-        part = {**_kinds(_PARTS[language]), "regex": rf"(^|\s){one.name}$", "inside": held}
-        after = {**_kinds(_PARTS[language]), "stopBy": "end"}
+        part = {**of_kinds(_PARTS[language]), "regex": rf"(^|\s){one.name}$", "inside": held}
+        after = {**of_kinds(_PARTS[language]), "stopBy": "end"}
         yield {"rule": {**part, "precedes": {"pattern": "$Z", **after}},
                "fix": {"template": "$Z", "expandEnd": after}}  # fmt: skip
         yield {"rule": {**part, "follows": {"regex": "^,$"}},
@@ -408,7 +401,7 @@ def _after_imports(statement: str, language: Language) -> Rule:
     kinds = [kind for kind in KINDS[language] if kind not in _REQUIRES]
     if statement.startswith(_DECLARING):
         kinds = list(_REQUIRES)
-    kind = _kinds(kinds)
+    kind = of_kinds(kinds)
     known: dict[str, Any] = {"regex": r"\brequire\("} if kinds == list(_REQUIRES) else {}
     last = {**kind, **known, "pattern": "$LAST", "inside": {"kind": _HOLDERS.get(language, ROOT[language])},
             "not": {"precedes": {**kind, **known, "stopBy": "end"}}}  # fmt: skip

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from rulewright import jsonl
 from rulewright.data.schemas import SPLITS, Split, record_id
 from rulewright.data.splits import split_of
+from rulewright.difftext import unix
 from rulewright.errors import UsageError
 from rulewright.languages import Language, language_of_path, normalize_language
 
@@ -126,7 +127,7 @@ class Stream:
                 if isinstance(draft, Drop):
                     self._exclude(f"{repository}@{row['commit'][:12]}", draft.reason)
                     continue
-                pre, post = _unix(draft.pre), _unix(draft.post)
+                pre, post = unix(draft.pre), unix(draft.post)
                 found = {"pre": pre, "post": post, "path": draft.path, "instruction": draft.instruction,
                          "source": f"git:{name or repository.resolve().name}", "license": license,
                          "group": name or repository.resolve().name,
@@ -147,10 +148,6 @@ def changed_lines(pre: str, post: str) -> int:
     """Lines that are on one side only, counted as a bag: the larger of removed and added."""
     old, new = Counter(pre.split("\n")), Counter(post.split("\n"))
     return max((old - new).total(), (new - old).total())
-
-
-def _unix(text: str) -> str:
-    return text.replace("\r\n", "\n")
 
 
 def _files(path: Path) -> list[Path]:
@@ -221,7 +218,7 @@ def _edit(row: Mapping[str, Any], folder: str, default_source: str) -> EditRow:
     language = _language(row)
     instruction = row.get("instruction")
     instruction = instruction if isinstance(instruction, str) and instruction != "None" else ""
-    pre, post = _unix(row["pre"]), _unix(row["post"])
+    pre, post = unix(row["pre"]), unix(row["post"])
 
     def pick(key: str, default: str = "") -> str:
         value = row.get(key) or meta.get(key)

@@ -14,6 +14,7 @@ from typing import Final
 
 from ast_grep_py import SgNode
 
+from rulewright import difftext
 from rulewright.engine.parsing import parse
 from rulewright.languages import Language
 from rulewright.state.state import count_tokens
@@ -104,9 +105,11 @@ def cut(
 
 
 def _window(lines: list[str], first: int, last: int, language: Language, limits: WindowLimits) -> Cut | None:
-    piece = _dedent(lines, first, last)
-    fits = piece is not None and limits.fit(piece) and not parse(piece, language).broken
-    return Cut(piece, first + 1) if piece is not None and fits else None
+    indent = lines[first][: len(lines[first]) - len(lines[first].lstrip())]
+    text = difftext.dedent("\n".join(lines[first : last + 1]).removeprefix(indent), indent)
+    piece = f"{text}\n"
+    fits = text is not None and limits.fit(piece) and not parse(piece, language).broken
+    return Cut(piece, first + 1) if fits else None
 
 
 def _pair(
@@ -160,18 +163,3 @@ def _rows(node: SgNode) -> tuple[int, int]:
     span = node.range()
     # A node that ends at column 0 ends with the newline of the line before.
     return span.start.line, span.end.line - (span.end.column == 0 and span.end.line > span.start.line)
-
-
-def _dedent(lines: list[str], first: int, last: int) -> str | None:
-    """Whole lines, without the first one's indent; `None` where a line has less of it."""
-    head = lines[first]
-    indent = head[: len(head) - len(head.lstrip())]
-    piece = []
-    for line in lines[first : last + 1]:
-        if line.startswith(indent):
-            piece.append(line[len(indent) :])
-        elif not line.strip():
-            piece.append("")
-        else:
-            return None
-    return "\n".join(piece) + "\n"

@@ -89,7 +89,9 @@ def load(source: Path | None, revision: str = "main") -> list[Problem]:
         RulewrightError: a row that cannot be a problem: a benchmark is whole or not used.
     """
     if source is None:
-        rows, place = _hub_rows(revision), HUB_NAME
+        fetched = hub.fetch(SOURCES["canitedit"], revision)
+        rows: Iterator[Mapping[str, Any]] = chain.from_iterable(map(_rows, fetched.paths))
+        place = HUB_NAME
     else:
         rows, place = _rows(jsonl.require_file(source)), str(source)
     problems = [_problem(row, f"{place}, row {number}") for number, row in enumerate(rows, start=1)]
@@ -115,11 +117,6 @@ def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
         if isinstance(item.value, Drop):
             raise RulewrightError(f"{item.place}: {item.value.detail}", "fetch it again")
         yield item.value
-
-
-def _hub_rows(revision: str) -> Iterator[Mapping[str, Any]]:
-    for path in hub.fetch(SOURCES["canitedit"], revision).paths:
-        yield from _rows(path)
 
 
 def _problem(row: Mapping[str, Any], place: str) -> Problem:

@@ -14,8 +14,7 @@ from ast_grep_py import SgRoot
 
 from rulewright.actions.action import Action, Rule
 from rulewright.engine import literals
-from rulewright.engine.applier import NotPorted, TooLarge, run_rule
-from rulewright.engine.rules import BadRule, Panicked, compile_rule
+from rulewright.engine.applier import ran
 from rulewright.languages import Language
 
 TOO_MANY: Final = 5
@@ -49,14 +48,9 @@ def count(action: Action, files: Sequence[str], cap: int = CAP) -> int:
 
 
 def _places(rule: Rule, text: str, language: Language) -> int:
-    try:
-        compiled = compile_rule(rule, language)
-        if compiled.needs_cli:
-            return 0
-        applied = run_rule(compiled, text, _parsed(text, language).root(), "")
-    except (BadRule, Panicked, TooLarge, NotPorted):
-        return 0
-    return sum(match.edit.text != text[match.edit.start : match.edit.end] for match in applied.matches)
+    applied = ran(rule, language, text, _parsed(text, language).root())
+    edits = [match.edit for match in applied.matches] if applied is not None else []
+    return sum(edit.text != text[edit.start : edit.end] for edit in edits)
 
 
 @lru_cache(maxsize=256)

@@ -33,12 +33,8 @@ CONFIDENT: Final = 0.72
 
 def confidence(rules: Sequence[Mapping[str, Any]]) -> float:
     """The least likely of an action's rules to be right elsewhere, between 0 and 1."""
-    return min(1 / (1 + math.exp(-_score(rule))) for rule in rules)
-
-
-def _score(rule: Mapping[str, Any]) -> float:
-    found = properties(rule)
-    return BIAS + sum(weight * found[name] for name, weight in WEIGHTS.items())
+    scores = (BIAS + sum(WEIGHTS[name] * n for name, n in properties(rule).items()) for rule in rules)
+    return min(1 / (1 + math.exp(-score)) for score in scores)
 
 
 def properties(rule: Mapping[str, Any]) -> dict[str, float]:

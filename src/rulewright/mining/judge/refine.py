@@ -6,8 +6,9 @@ an enclosing name, neighbors); each has a cost and excludes some negatives.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from rulewright import grammars
@@ -17,6 +18,7 @@ from rulewright.mining.candidate import Candidate, Effect
 from rulewright.mining.judge.soundness import MAX_NEGATIVES, nodes_of
 from rulewright.mining.text.align import Edit
 from rulewright.mining.text.lift import Hole
+from rulewright.mining.text.snippets import of_kinds
 from rulewright.mining.text.tree import Node, Tree
 
 
@@ -40,7 +42,8 @@ def refinements(edit: Edit, candidate: Candidate, done: Effect) -> Iterator[Cand
     bad = nodes_of(tree, done.negatives, candidate.kind)
     if not good or not bad:
         return
-    options = [o for o in _options(tree, good, candidate) if all(o.holds(n) for n in good)]
+    options = [*_variables(tree, good, candidate), *_around(tree, good, good[0]), *_neighbors(tree, good)]
+    options = [o for o in options if all(o.holds(n) for n in good)]
     scored = [(o, frozenset(i for i, n in enumerate(bad) if not o.holds(n))) for o in options]
     scored = sorted((s for s in scored if s[1]), key=lambda s: (s[0].cost, s[0].place, str(s[0].rule)))
     tried = 0
@@ -81,31 +84,19 @@ def added(candidate: Candidate, options: list[Option]) -> Candidate:
     return replace(candidate, rule={k: rule[k] for k in order if k in rule}, extra_cost=extra)
 
 
-def _options(tree: Tree, good: list[Node], candidate: Candidate) -> Iterator[Option]:
-    yield from _variables(tree, good, candidate)
-    yield from _around(tree, good, good[0])
-    yield from _neighbors(tree, good)
-
-
 def _variables(tree: Tree, good: list[Node], candidate: Candidate) -> Iterator[Option]:
     """A variable's kind or text, found through its path below the anchor."""
     for hole, path, parts in _holes(good, candidate):
+        place, reached = f"constraints.{hole.name}", partial(_follow, path=path)
         kinds = sorted({p.kind for p in parts})
         if len(kinds) <= 2:
-            rule: dict[str, Any] = (
-                {"kind": kinds[0]} if len(kinds) == 1 else {"any": [{"kind": k} for k in kinds]}
-            )
-            yield Option(
-                f"constraints.{hole.name}", rule, costs.VARIABLE_KIND, _kind_test(path, frozenset(kinds))
-            )
+            yield Option(place, of_kinds(kinds), costs.VARIABLE_KIND, _of_kind(reached, kinds))
         texts = sorted({tree.text_of(p) for p in parts})
         if len(texts) <= 4 and all(len(t) <= 40 and "\n" not in t for t in texts):
             either = "|".join(map(regex_escape, texts))
             regex = f"^({either})$" if len(texts) > 1 else f"^{either}$"
             cost = costs.VARIABLE_TEXT + costs.PER_CHAR * sum(map(len, texts))
-            yield Option(
-                f"constraints.{hole.name}", {"regex": regex}, cost, _text_test(tree, path, frozenset(texts))
-            )
+            yield Option(place, {"regex": regex}, cost, _of_text(reached, texts, tree))
 
 
 def hole_parts(good: list[Node], candidate: Candidate, name: str) -> list[Node]:
@@ -131,20 +122,16 @@ def _holes(good: list[Node], candidate: Candidate) -> Iterator[tuple[Hole, tuple
             yield hole, path, parts
 
 
-def _kind_test(path: tuple[int, ...], kinds: frozenset[str]) -> Callable[[Node], bool]:
-    def holds(node: Node) -> bool:
-        part = _follow(node, path)
-        return part is not None and part.kind in kinds
-
-    return holds
+def _of_kind(reached: Callable[[Node], Node | None], kinds: Collection[str]) -> Callable[[Node], bool]:
+    """Whether what is reached from a node is of one of the kinds."""
+    return lambda node: (part := reached(node)) is not None and part.kind in kinds
 
 
-def _text_test(tree: Tree, path: tuple[int, ...], texts: frozenset[str]) -> Callable[[Node], bool]:
-    def holds(node: Node) -> bool:
-        part = _follow(node, path)
-        return part is not None and tree.text_of(part) in texts
-
-    return holds
+def _of_text(
+    reached: Callable[[Node], Node | None], texts: Collection[str], tree: Tree
+) -> Callable[[Node], bool]:
+    """Whether what is reached from a node is one of the texts."""
+    return lambda node: (part := reached(node)) is not None and tree.text_of(part) in texts
 
 
 def _path(top: Node, node: Node) -> tuple[int, ...] | None:
@@ -167,11 +154,13 @@ def _follow(node: Node, path: tuple[int, ...]) -> Node | None:
 def _around(tree: Tree, good: list[Node], first: Node) -> Iterator[Option]:
     if first.parent is not None and first.parent.parent is not None:
         kind, field = first.parent.kind, first.field()
-        yield Option("inside", {"kind": kind}, costs.PARENT_KIND, _parent_test(kind))
+        is_alike = _of_kind(lambda node: node.parent, {kind})
+        yield Option("inside", {"kind": kind}, costs.PARENT_KIND, is_alike)
         if field:
             yield Option(
-                "inside", {"kind": kind, "field": field}, costs.PARENT_FIELD, _parent_test(kind, field)
-            )
+                "inside", {"kind": kind, "field": field}, costs.PARENT_FIELD,
+                lambda node: is_alike(node) and node.field() == field,
+            )  # fmt: skip
     for up in first.ancestors():
         if up.parent is None:
             break
@@ -185,18 +174,8 @@ def _around(tree: Tree, good: list[Node], first: Node) -> Iterator[Option]:
             yield Option("not", rule, costs.NOT_INSIDE, _ancestor_test(kind, wanted=False))
 
 
-def _parent_test(kind: str, field: str = "") -> Callable[[Node], bool]:
-    def holds(node: Node) -> bool:
-        return node.parent is not None and node.parent.kind == kind and (not field or node.field() == field)
-
-    return holds
-
-
 def _ancestor_test(kind: str, wanted: bool = True) -> Callable[[Node], bool]:
-    def holds(node: Node) -> bool:
-        return any(a.kind == kind for a in node.ancestors()) == wanted
-
-    return holds
+    return lambda node: any(a.kind == kind for a in node.ancestors()) == wanted
 
 
 def named_ancestor(tree: Tree, good: list[Node], up: Node) -> Iterator[Option]:
@@ -221,42 +200,20 @@ def named_ancestor(tree: Tree, good: list[Node], up: Node) -> Iterator[Option]:
 
 
 def _neighbors(tree: Tree, good: list[Node]) -> Iterator[Option]:
-    for key, near in (("follows", _before), ("precedes", _after)):
+    for key in ("follows", "precedes"):
+        near = partial(_beside, key=key)
         nodes = [b for b in map(near, good) if b is not None]
         if len(nodes) < len(good):
             continue
         kind, named = nodes[0].kind, nodes[0].named
         if named and all(b.kind == kind for b in nodes):
-            yield Option(key, {"kind": kind}, costs.NEIGHBOR_KIND_ASKED, _near_test(near, kind))
+            yield Option(key, {"kind": kind}, costs.NEIGHBOR_KIND_ASKED, _of_kind(near, {kind}))
         text = tree.text_of(nodes[0])
         if len(text) <= 80 and "\n" not in text and all(tree.text_of(b) == text for b in nodes):
             rule = {"regex": f"^{regex_escape(text)}$"} | ({"kind": kind} if named else {})
-            yield Option(
-                key, rule, costs.NEIGHBOR_TEXT + costs.PER_CHAR * len(text), _near_text_test(near, tree, text)
-            )
+            cost = costs.NEIGHBOR_TEXT + costs.PER_CHAR * len(text)
+            yield Option(key, rule, cost, _of_text(near, {text}, tree))
 
 
-def _near_test(near: Callable[[Node], Node | None], kind: str) -> Callable[[Node], bool]:
-    def holds(node: Node) -> bool:
-        beside = near(node)
-        return beside is not None and beside.kind == kind
-
-    return holds
-
-
-def _near_text_test(near: Callable[[Node], Node | None], tree: Tree, text: str) -> Callable[[Node], bool]:
-    def holds(node: Node) -> bool:
-        beside = near(node)
-        return beside is not None and tree.text_of(beside) == text
-
-    return holds
-
-
-def _before(node: Node) -> Node | None:
-    before = node.siblings_before()
-    return before[0] if before else None
-
-
-def _after(node: Node) -> Node | None:
-    after = node.siblings_after()
-    return after[0] if after else None
+def _beside(node: Node, key: str) -> Node | None:
+    return next(iter(node.siblings_before() if key == "follows" else node.siblings_after()), None)

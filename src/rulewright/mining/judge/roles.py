@@ -25,7 +25,7 @@ from rulewright.mining.propose.as_written import put_around
 from rulewright.mining.reading import old_text
 from rulewright.mining.text.align import Edit, Mapped
 from rulewright.mining.text.lift import placed
-from rulewright.mining.text.snippets import selector_rule
+from rulewright.mining.text.snippets import of_kinds, selector_rule
 from rulewright.mining.text.tree import Node
 
 MAX_KINDS: Final = 3
@@ -74,8 +74,7 @@ def _variables(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[O
         parts = hole_parts(good, candidate, name)
         kinds = sorted({part.kind for part in parts})
         if 0 < len(kinds) <= MAX_KINDS:
-            rule = {"kind": kinds[0]} if len(kinds) == 1 else {"any": [{"kind": kind} for kind in kinds]}
-            yield Option(f"constraints.{name}", rule, 0.0, _anything)
+            yield Option(f"constraints.{name}", of_kinds(kinds), 0.0, _anything)
     yield from _operands(edit, candidate, good, wanted | set(have))
 
 

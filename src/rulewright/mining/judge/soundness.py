@@ -11,9 +11,8 @@ from typing import Final, cast
 
 from ast_grep_py import Config
 
-from rulewright.engine.applier import NotPorted, TooLarge, run_rule
+from rulewright.engine.applier import ran
 from rulewright.engine.parsing import span
-from rulewright.engine.rules import BadRule, Panicked, compile_rule
 from rulewright.mining.candidate import Candidate, Effect
 from rulewright.mining.text.align import Edit
 from rulewright.mining.text.tree import Node, Tree
@@ -29,12 +28,8 @@ def effect(edit: Edit, candidate: Candidate) -> Effect | None:
         edit: the pair to compare with.
         candidate: the rule.
     """
-    try:
-        compiled = compile_rule(candidate.rule, edit.pre.language)
-        if compiled.needs_cli:
-            return None
-        applied = run_rule(compiled, edit.pre.text, edit.pre.root.sg, "")
-    except (BadRule, Panicked, TooLarge, NotPorted):
+    applied = ran(candidate.rule, edit.pre.language, edit.pre.text, edit.pre.root.sg)
+    if applied is None:
         return None
     hunks: frozenset[int] = frozenset()
     positives: list[tuple[int, int]] = []

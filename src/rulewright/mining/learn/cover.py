@@ -14,12 +14,12 @@ from typing import Final
 from rulewright import difftext, engine
 from rulewright.actions.action import Action, Rule
 from rulewright.engine import literals, places
-from rulewright.engine.applier import NotPorted, TooLarge, run_rule
+from rulewright.engine.applier import ran
 from rulewright.engine.parsing import span
-from rulewright.engine.rules import BadRule, Panicked, compile_rule
 from rulewright.languages import Language
 from rulewright.mining import callees, costs
 from rulewright.mining.candidate import REPEATING, Candidate
+from rulewright.mining.diffs import lines_of
 from rulewright.mining.judge.confidence import CONFIDENT, confidence
 from rulewright.mining.judge.soundness import effect
 from rulewright.mining.learn.generalize import CLAIM_BITS, anti_unify, is_reckless
@@ -130,16 +130,12 @@ def needed(found: Sequence[Graded], n_missed: Callable[[Sequence[Graded]], int])
 
 def _after(text: Text, rules: Sequence[Rule], language: Language) -> str:
     """The text with the rules applied where it was changed."""
-    changed = {
-        line for a0, a1, _, _ in difftext.changed(difftext.rows(text.pre), difftext.rows(text.post))
-        for line in (range(a0 + 1, a1 + 1) if a1 > a0 else (a0, a0 + 1))
-    }  # fmt: skip
+    changed = set(lines_of(text.pre, text.post, old_side=True))
 
     def keep(place: Place) -> str | None:
         return place.new if changed & set(range(place.line, place.last_line + 1)) else None
 
-    done = places.change(Action(language, tuple(rules), mode="rule"), text.pre, keep)
-    return done.steps[-1].after if done.steps and done.failure is None else text.pre
+    return places.after(Action(language, tuple(rules), mode="rule"), text.pre, keep)
 
 
 def _round(texts: Sequence[Text], language: Language, budget_s: float) -> list[Graded]:
@@ -345,11 +341,8 @@ def _as_calls(
         tree = views[number].edit.pre
         done = effect(views[number].edit, candidate)
         spans = set(done.positives) if done is not None else set()
-        try:
-            matches = run_rule(compile_rule(candidate.rule, language), tree.text, tree.root.sg, "").matches
-        except (BadRule, Panicked, TooLarge, NotPorted):
-            return ()
-        nodes = [node for node, _ in matches if span(node) in spans]
+        applied = ran(candidate.rule, language, tree.text, tree.root.sg)
+        nodes = [node for node, _ in applied.matches if span(node) in spans] if applied is not None else []
         calls = callees.as_calls(action, tree.text, nodes)
         if calls is None:
             return ()

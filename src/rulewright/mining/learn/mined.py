@@ -236,11 +236,6 @@ def measure(
     )
 
 
-def _enough(figures: Figures, n_known: int) -> float:
-    """Bits to ask for: fewer where other files were looked at and hold next to nothing."""
-    return FEW_BITS - (1.0 if _is_silent(figures, n_known) else 0.0)
-
-
 def _is_silent(figures: Figures, n_known: int) -> bool:
     """Whether many other files of the repository were looked at and hold next to nothing."""
     elsewhere = figures.matches_elsewhere
@@ -268,7 +263,8 @@ def grade(steps: Sequence[Candidate], figures: Figures, n_known: int = 0) -> tup
         return "literal", "a constant, a number or one letter by itself"
     if local := next(filter(None, map(_local_name, steps)), ""):
         return "literal", f"`{local}` is a variable of this code"
-    if figures.bits < _enough(figures, n_known):
+    # Fewer bits will do where other files were looked at and hold next to nothing.
+    if figures.bits < FEW_BITS - _is_silent(figures, n_known):
         return "literal", f"too general: asks for {figures.bits:.0f} bits only"
     if figures.confidence < CONFIDENT - (SILENCE_GAIN if _is_silent(figures, n_known) else 0.0):
         return "literal", f"too doubtful: {figures.confidence:.2f} likely to be right elsewhere"

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from rulewright.actions.visit import regex_escape
+from rulewright.difftext import dedent
 from rulewright.mining import costs
 from rulewright.mining.candidate import Candidate
 from rulewright.mining.propose.naming import SHORT, by_name
 from rulewright.mining.text.align import Edit, Mapped
-from rulewright.mining.text.lift import FORGED_HOLE, dedent, leading_spaces
+from rulewright.mining.text.lift import FORGED_HOLE, leading_spaces
 from rulewright.mining.text.snippets import selector_rule
 from rulewright.mining.text.tree import Node, Tree
 

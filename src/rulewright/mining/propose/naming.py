@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from rulewright.actions.visit import WORD, regex_escape
-from rulewright.mining.text.lift import FORGED_HOLE, dedent, leading_spaces
+from rulewright.difftext import dedent
+from rulewright.mining.text.lift import FORGED_HOLE, leading_spaces
 from rulewright.mining.text.snippets import selector_rule
 from rulewright.mining.text.tree import Node, Tree
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from rulewright import grammars
 from rulewright.actions.visit import regex_escape
+from rulewright.difftext import dedent
 from rulewright.mining import costs
 from rulewright.mining.candidate import MAX_ANCHOR_CHARS, Candidate, Shape
 from rulewright.mining.propose import deletions, insertions, siblings, tokens
@@ -19,7 +20,6 @@ from rulewright.mining.text.lift import (
     POLICIES,
     Lifted,
     Policy,
-    dedent,
     leading_spaces,
     lift,
     stripped,

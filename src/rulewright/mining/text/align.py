@@ -236,13 +236,9 @@ def _settled(pre: Tree, post: Tree, hunks: tuple[Hunk, ...]) -> tuple[Hunk, ...]
             continue
         floor = settled[-1].a1 - hunk.a0 if settled else low
         shifts = sorted(range(max(low, floor), high + 1), key=lambda s: (abs(s), s))
-        settled.append(next((h for h in _moved(hunk, shifts) if _whole(pre, post, h)), hunk))
+        moved = (Hunk(hunk.a0 + s, hunk.a1 + s, hunk.b0 + s, hunk.b1 + s) for s in shifts)
+        settled.append(next((h for h in moved if _whole(pre, post, h)), hunk))
     return tuple(settled)
-
-
-def _moved(hunk: Hunk, shifts: Sequence[int]) -> Iterator[Hunk]:
-    for s in shifts:
-        yield Hunk(hunk.a0 + s, hunk.a1 + s, hunk.b0 + s, hunk.b1 + s)
 
 
 def _whole(pre: Tree, post: Tree, hunk: Hunk) -> bool:

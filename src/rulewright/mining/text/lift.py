@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from rulewright import grammars
+from rulewright.difftext import dedent
 from rulewright.mining import costs
 from rulewright.mining.text.align import Edit, Mapped
 from rulewright.mining.text.tree import OPENERS, Node, Tree
@@ -133,20 +134,6 @@ def leading_spaces(tree: Tree, position: int) -> str:
     """The spaces (tabs do not count for ast-grep) that begin the line of a position."""
     indent = tree.line_indent(position)
     return indent[: len(indent) - len(indent.lstrip(" "))]
-
-
-def dedent(text: str, indent: str) -> str | None:
-    """Take an indent off every line after the first; `None` if a line has less."""
-    first, *rest = text.split("\n")
-    lines = [first]
-    for line in rest:
-        if line.startswith(indent):
-            lines.append(line[len(indent) :])
-        elif not line.strip():
-            lines.append("")
-        else:
-            return None
-    return "\n".join(lines)
 
 
 def stripped(text: str, start: int, end: int) -> tuple[int, int]:

@@ -7,6 +7,7 @@ something else. A wrapper plus `selector` says what is meant. Nothing is matched
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import islice
 from typing import Any, Final
@@ -139,6 +140,11 @@ _ENDS: Final = sorted(
 )
 
 
+def of_kinds(kinds: Sequence[str]) -> dict[str, Any]:
+    """A matcher for a node of one of these kinds."""
+    return {"any": [{"kind": kind} for kind in kinds]} if len(kinds) > 1 else {"kind": kinds[0]}
+
+
 def selector_rule(
     pattern: str, kind: str, language: Language, literal: str = "", strict: bool = False
 ) -> dict[str, Any] | None:
@@ -154,8 +160,7 @@ def selector_rule(
             of this kind are not tried.
         strict: match nodes of `kind` only, not their only descendant as well.
     """
-    bare = _bare(pattern)
-    if bare is not None:
+    if re.fullmatch(r"\$(?:\$\$)?[A-Z_][A-Z0-9_]*", pattern.strip()):
         return {"kind": kind, "pattern": pattern}
     code = to_source(pattern, language)
     chain = _parse(code, language)
@@ -181,11 +186,6 @@ def _wrappers_for(text: str, kind: str, language: Language) -> tuple[str, ...]:
     wrappers = WRAPPERS.get(language, ())
     fit = (wrapper for wrapper in wrappers if _first_of_kind(wrapper, text, kind, language))
     return tuple(islice(fit, MAX_FIT))
-
-
-def _bare(pattern: str) -> str | None:
-    found = re.fullmatch(r"\$(?:\$\$)?[A-Z_][A-Z0-9_]*", pattern.strip())
-    return found.group() if found else None
 
 
 @lru_cache(maxsize=4096)
