@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -54,6 +55,15 @@ class MissingDependency(UsageError, ImportError):
             f"pip install 'rulewright[{extra}]'",
         )
         self.args = (package, needed_for, extra)  # what pickle makes it of again, in another process
+
+
+@contextmanager
+def needed(package: str, needed_for: str, extra: str) -> Iterator[None]:
+    """Import an optional package in here: where it is absent, a `MissingDependency` says so."""
+    try:
+        yield
+    except ImportError as error:
+        raise MissingDependency(package, needed_for, extra) from error
 
 
 def first_line(error: BaseException) -> str:

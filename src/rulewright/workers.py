@@ -24,7 +24,7 @@ from queue import SimpleQueue
 from typing import Any, Final, Literal, TypeVar
 
 import rulewright
-from rulewright.errors import MissingDependency, RulewrightError
+from rulewright.errors import RulewrightError, needed
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -204,10 +204,8 @@ def _serve(pipe: Connection) -> None:
 
 def _on_ray(function: Callable[[T], R], tasks: Iterable[T]) -> Generator[R]:
     """The same on a Ray cluster, whose machines must all see the files that tasks name."""
-    try:
+    with needed("ray", "`--engine ray`", "ray"):
         import ray
-    except ImportError:
-        raise MissingDependency("ray", "`--engine ray`", "ray") from None
     if not ray.is_initialized():
         ray.init(address=os.environ.get("RAY_ADDRESS") or None, log_to_driver=False)
     remote: Any = ray.remote(max_retries=1)(function)

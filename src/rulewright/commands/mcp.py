@@ -18,7 +18,7 @@ from pydantic import Field
 
 from rulewright import console
 from rulewright.config import CommandConfig
-from rulewright.errors import MissingDependency
+from rulewright.errors import needed
 from rulewright.generation.open import GeneratorConfig, require_model
 
 if TYPE_CHECKING:
@@ -46,11 +46,9 @@ class Config(CommandConfig):
 
 def run(config: Config) -> int:
     """Serve until the client hangs up."""
-    try:
+    with needed("mcp", "`rulewright mcp`", "mcp"):
         import anyio
         import mcp  # noqa: F401
-    except ImportError as error:
-        raise MissingDependency("mcp", "`rulewright mcp`", "mcp") from error
     from rulewright.agents.roots import Roots
     from rulewright.agents.server import serve
 

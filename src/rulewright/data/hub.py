@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from rulewright import console
 from rulewright.data.sources import Source
-from rulewright.errors import MissingDependency, RulewrightError, first_line
+from rulewright.errors import RulewrightError, first_line, needed
 from rulewright.runs import file_sha256
 
 
@@ -41,11 +41,9 @@ def fetch(
         MissingDependency: huggingface_hub is not installed.
         RulewrightError: the hub is out of reach, or the set asks for consent first.
     """
-    try:
+    with needed("huggingface_hub", f"fetching {source.hub} from the hub", "hub"):
         import huggingface_hub
         from huggingface_hub.errors import HfHubHTTPError
-    except ImportError:
-        raise MissingDependency("huggingface_hub", f"fetching {source.hub} from the hub", "hub") from None
     api: Any = huggingface_hub.HfApi()
     try:
         info = api.dataset_info(source.hub, revision=revision, files_metadata=True)

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from rulewright.engine.grammar import action_grammar
-from rulewright.errors import MissingDependency
+from rulewright.errors import needed
 from rulewright.generation.sampler import TokenChooser
 from rulewright.languages import Language
 
@@ -34,10 +34,8 @@ class Grammars:
     """
 
     def __init__(self, tokenizer: Any, n_words: int, eos: Sequence[int]) -> None:
-        try:
+        with needed("xgrammar", "generator.constrain", "grammar"):
             import xgrammar
-        except ImportError as error:
-            raise MissingDependency("xgrammar", "generator.constrain", "grammar") from error
         self._xgrammar = xgrammar
         info = xgrammar.TokenizerInfo.from_huggingface(
             tokenizer, vocab_size=n_words, stop_token_ids=list(eos)

@@ -22,7 +22,7 @@ from typing import Final
 
 from rulewright import console, folders, jsonl, templates
 from rulewright.config import Section
-from rulewright.errors import MissingDependency, RulewrightError, UsageError, first_line
+from rulewright.errors import MissingDependency, RulewrightError, UsageError, first_line, needed
 from rulewright.generation import gguf
 from rulewright.generation.notes import NOTE_FILE, checkpoint_note
 from rulewright.runs import file_sha256
@@ -230,13 +230,11 @@ def _check(path: Path, wanted: Pinned, downloaded: bool) -> None:
 
 def _from_hub(source: BaseModelSource, part: Path) -> None:
     """The original files at the pinned revision."""
-    try:
+    with needed("huggingface-hub", "--from hub", "hub"):
         from huggingface_hub import hf_hub_download
         from huggingface_hub.utils.tqdm import disable_progress_bars
 
         from rulewright.generation.transport import HUB_FAILURES
-    except ImportError as error:
-        raise MissingDependency("huggingface-hub", "--from hub", "hub") from error
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     if not sys.stderr.isatty():
         disable_progress_bars()

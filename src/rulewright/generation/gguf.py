@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from rulewright import console, folders, jsonl
-from rulewright.errors import MissingDependency, UsageError, first_line
+from rulewright.errors import UsageError, first_line, needed
 from rulewright.generation.notes import NOTE_FILE, checkpoint_note
 from rulewright.runs import file_sha256
 
@@ -122,10 +122,8 @@ def require(path: Path) -> Header:
 
 
 def _require_architecture(path: Path, architecture: str) -> None:
-    try:
+    with needed("transformers with torch", "a GGUF file", "train"):
         from transformers import modeling_gguf_pytorch_utils as legacy
-    except ImportError as error:
-        raise MissingDependency("transformers with torch", "a GGUF file", "train") from error
     known = set(legacy.GGUF_SUPPORTED_ARCHITECTURES) - {"general", "tokenizer"}
     try:
         from transformers.integrations.gguf.gguf_conversion_mapping import GGUF_ARCHS
@@ -145,10 +143,8 @@ def _require_architecture(path: Path, architecture: str) -> None:
 
 
 def _require_all_weights(path: Path, header: Header) -> None:
-    try:
+    with needed("gguf", "a GGUF file", "gguf"):
         from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
-    except ImportError as error:
-        raise MissingDependency("gguf", "a GGUF file", "gguf") from error
     if not header.tensors:
         raise UsageError(f"{path}: holds no weights", "use a GGUF of a whole language model")
     end = header.data_start

@@ -23,7 +23,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from rulewright import console
-from rulewright.errors import MissingDependency, RulewrightError, UsageError, first_line
+from rulewright.errors import RulewrightError, UsageError, first_line, needed
 from rulewright.generation import chat
 from rulewright.generation.base import Completion, Generator, Prompt, Sampling
 from rulewright.generation.gguf import checkpoint
@@ -85,14 +85,12 @@ class LocalGenerator(Generator):
     @classmethod
     def load(cls, spec: GeneratorConfig) -> Self:
         """Load a checkpoint (a plain folder, a LoRA adapter, a GGUF file) for inference."""
-        try:
+        with needed("torch with transformers", "a local checkpoint", "train"):
             import torch
             from transformers import AutoModelForCausalLM, AutoTokenizer
             from transformers.utils import logging
 
             from rulewright.generation.cpu import settle_adapters
-        except ImportError as error:
-            raise MissingDependency("torch with transformers", "a local checkpoint", "train") from error
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         source, device = checkpoint(spec.model), _device(spec.device)
         options = {"dtype": _dtype(spec.dtype, device), **_placement(spec, device)}
@@ -398,10 +396,8 @@ def _placement(spec: GeneratorConfig, device: str) -> dict[str, Any]:
 
 def nf4() -> Any:
     """4-bit base weights, as in QLoRA (arXiv 2305.14314): NF4, double quantisation, bf16 compute."""
-    try:
+    with needed("bitsandbytes", "4-bit weights", "qlora"):
         import bitsandbytes  # noqa: F401
-    except ImportError as error:
-        raise MissingDependency("bitsandbytes", "4-bit weights", "qlora") from error
     import torch
     from transformers import BitsAndBytesConfig
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rulewright import console
-from rulewright.errors import MissingDependency, RulewrightError, first_line
+from rulewright.errors import RulewrightError, first_line, needed
 
 _STAY: Final = ["run/**", "*.log"]
 
@@ -32,12 +32,10 @@ def push(out: Path, options: Mapping[str, Any]) -> None:
     if not options.get("push_to_hub"):
         return
     repository = options.get("hub_model_id") or out.name
-    try:
+    with needed("huggingface-hub", "`push_to_hub`", "hub"):
         from huggingface_hub import HfApi
 
         from rulewright.generation.transport import HUB_FAILURES
-    except ImportError as error:
-        raise MissingDependency("huggingface-hub", "`push_to_hub`", "hub") from error
     api = HfApi()
     try:
         made = api.create_repo(repository, private=options.get("hub_private_repo"), exist_ok=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rulewright import console, jsonl
-from rulewright.errors import ConfigError, MissingDependency, RulewrightError, UsageError
+from rulewright.errors import ConfigError, RulewrightError, UsageError, needed
 from rulewright.generation.gguf import checkpoint
 from rulewright.generation.open import require_checkpoint, resolve_thinking
 from rulewright.runs import RunDir
@@ -42,11 +42,9 @@ def require_libraries() -> None:
     Raises:
         MissingDependency: they are not installed.
     """
-    try:
+    with needed("trl with torch", "training", "train"):
         import torch  # noqa: F401
         import trl  # noqa: F401
-    except ImportError as error:
-        raise MissingDependency("trl with torch", "training", "train") from error
     environment.quiet()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from rulewright import folders, jsonl
-from rulewright.errors import MissingDependency, UsageError, first_line
+from rulewright.errors import UsageError, first_line, needed
 from rulewright.generation.adapters import Adapter
 from rulewright.generation.notes import NOTE_FILE, checkpoint_note, has_tokenizer
 
@@ -75,15 +75,13 @@ def merge(adapter: str | Path, out: Path, dtype: Dtype = "auto", base: str = "")
 
 def _load(adapter: Adapter, base: str, dtype: Dtype) -> tuple[Any, Any, float]:
     """The merged model on the CPU, the tokenizer it was trained with, and what is rounded away."""
-    try:
+    with needed("peft with torch", "merging an adapter", "train"):
         import torch
         from peft import PeftModel
         from safetensors import SafetensorError
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         from rulewright.generation.cpu import is_plain_lora, rounded_away
-    except ImportError as error:
-        raise MissingDependency("peft with torch", "merging an adapter", "train") from error
     wanted = "auto" if dtype == "auto" else getattr(torch, dtype)
     try:
         model = AutoModelForCausalLM.from_pretrained(base, dtype=wanted)
