@@ -87,8 +87,8 @@ class RunDir:
                 or another process writes it.
         """
         lock = Lock.take(path)
-        digests = dict(inputs) if isinstance(inputs, Mapping) else {str(p): file_sha256(p) for p in inputs}
-        run = cls._look(path, config, digests)
+        digests = _digests(inputs)
+        run = cls.look(path, config, digests)
         run._lock = lock
         if config.overwrite:
             (path / "result.json").unlink(missing_ok=True)  # first: what is half removed is not done
@@ -101,17 +101,13 @@ class RunDir:
         return run
 
     @classmethod
-    def look(cls, path: Path, config: RunConfig, inputs: Iterable[Path] = ()) -> Self:
+    def look(cls, path: Path, config: RunConfig, inputs: Iterable[Path] | Mapping[str, str] = ()) -> Self:
         """Check, as `open` will, that a run may take the folder; change nothing.
 
         Raises:
             UsageError: the folder holds another run.
         """
-        return cls._look(path, config, {str(p): file_sha256(p) for p in inputs})
-
-    @classmethod
-    def _look(cls, path: Path, config: RunConfig, digests: Mapping[str, str]) -> Self:
-        run = cls(path)
+        run, digests = cls(path), _digests(inputs)
         if config.overwrite or not (path / "config.json").exists():
             return run
         if run.done and not config.resume:
@@ -206,13 +202,14 @@ def _by_key(config: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _digests(inputs: Iterable[Path] | Mapping[str, str]) -> dict[str, str]:
+    return dict(inputs) if isinstance(inputs, Mapping) else {str(p): file_sha256(p) for p in inputs}
+
+
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, in hex."""
-    digest = hashlib.sha256()
     with jsonl.require_file(path).open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def versions() -> dict[str, str]:

@@ -75,9 +75,7 @@ def _check(path: Path, stated: Any) -> None:
     elif stated.blob_id:
         digest = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
         with path.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-        found, expected = digest.hexdigest(), stated.blob_id
+            found, expected = hashlib.file_digest(stream, lambda: digest).hexdigest(), stated.blob_id
     else:
         return
     if found != expected:
