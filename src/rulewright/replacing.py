@@ -45,7 +45,7 @@ class _Ready(NamedTuple):
     """The target as it was named."""
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, hint: str = "files must be UTF-8 text") -> str:
     """The text of a file, line ends as they are.
 
     Raises:
@@ -54,7 +54,7 @@ def read_text(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read ({why(error)})", "files must be UTF-8 text") from error
+        raise UsageError(f"{path}: cannot be read ({why(error)})", hint) from error
 
 
 def why_not_writable(path: Path) -> str:

@@ -35,7 +35,7 @@ from rulewright.codemod.work import (
 from rulewright.commands.choosing import PlaceByPlace, say_failed, say_left_out
 from rulewright.config import CommandConfig
 from rulewright.engine import nomatch, project
-from rulewright.errors import RulewrightError, UsageError, why
+from rulewright.errors import RulewrightError, UsageError
 from rulewright.replacing import read_text
 from rulewright.verdict import Verdict
 
@@ -85,15 +85,7 @@ def run(config: Config) -> int:
 
 def read(name: str) -> tuple[Document, ...]:
     """The rules that a person names: a file, or `-` for stdin."""
-    if name == "-":
-        text = sys.stdin.read()
-    else:
-        try:
-            text = Path(name).read_bytes().decode("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(
-                f"{name}: cannot be read ({why(error)})", "name a file that holds the action"
-            ) from error
+    text = sys.stdin.read() if name == "-" else read_text(Path(name), "name a file that holds the action")
     where = "stdin" if name == "-" else name
     if not text.strip():
         raise UsageError(
