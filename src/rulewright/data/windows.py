@@ -128,16 +128,11 @@ def functions(code: str, language: Language, max_chars: int = 4_000) -> Iterator
         node = stack.pop()
         if node.kind() in _FUNCTIONS and node.parent().kind() not in _WRAPPERS | {"ERROR"}:
             start, end = _lines_of(node)
-            text, _ = dedent(lines[start:end])
+            inside = lines[start:end]
+            text = _strip(inside, _common_indent(inside))
             if len(text) <= max_chars:
                 yield start + 1, end, text
         stack.extend(reversed(node.children()))
-
-
-def dedent(lines: list[str]) -> tuple[str, str]:
-    """Join lines without their common indentation; give both."""
-    indent = _common_indent(lines)
-    return _strip(lines, indent), indent
 
 
 def _candidates(root: Any, old: list[str], span: Span) -> Iterator[tuple[str, int, int]]:

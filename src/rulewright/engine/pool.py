@@ -248,7 +248,10 @@ class Engine:
         now = time.monotonic()
         for worker in busy:
             if worker in self.workers and worker.owed and now - worker.since > self._wall_s:
-                done.append(self._give_up(worker, again))
+                number = worker.answered()
+                self._drop(worker, again)
+                reason = f"no answer within {self._wall_s:g} s by the clock, though processor time was left"
+                done.append((number, Outcome(Verdict.INFRA, reason)))
         return done
 
     def _answers(self, worker: _Worker, again: deque[tuple[int, Request]]) -> list[tuple[int, Outcome]]:
@@ -265,13 +268,6 @@ class Engine:
                 self._drop(worker, again)
         worker.since = time.monotonic()
         return done
-
-    def _give_up(self, worker: _Worker, again: deque[tuple[int, Request]]) -> tuple[int, Outcome]:
-        number = worker.answered()
-        self._drop(worker, again)
-        return number, Outcome(
-            Verdict.INFRA, f"no answer within {self._wall_s:g} s by the clock, though processor time was left"
-        )
 
     def _drop(self, worker: _Worker, again: deque[tuple[int, Request]]) -> int:
         """End a worker; what it still owed is owed again."""

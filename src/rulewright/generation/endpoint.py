@@ -175,16 +175,13 @@ class _Asking:
             index, answer = self._ready.get()
             if isinstance(answer, BaseException):
                 self.close()
-                yield from self._rest()
+                # What is there already is handed over before a failure ends the run.
+                while not self._ready.empty():
+                    index, other = self._ready.get()
+                    if not isinstance(other, BaseException):
+                        yield index, other
                 raise answer
             yield index, answer
-
-    def _rest(self) -> Iterator[tuple[int, list[Completion]]]:
-        """What is there already is handed over before a failure ends the run."""
-        while not self._ready.empty():
-            index, answer = self._ready.get()
-            if not isinstance(answer, BaseException):
-                yield index, answer
 
     def _work(self) -> None:
         while not (self._stopped.is_set() or self._failed.is_set()):

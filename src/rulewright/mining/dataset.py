@@ -73,7 +73,10 @@ def run(plan: MinePlan, folder: RunDir) -> None:
     together = _apply_shared(by_id, shared, known)
     spool = folder.path / "records"
     written = _write(config, source, by_id, together, spool)
-    summary = _report(config, source, results, shared, plan.name)
+    wanted = report.shown(results, shared)
+    texts = {e.id: (e.instruction, e.pre, e.post) for e in source if e.id in wanted}
+    jsonl.write_text(config.report / f"{plan.name}.md", report.page(plan.name, results, shared, texts))
+    summary = report.summary(results, shared)
     summary |= {"excluded": dict(source.excluded), "written": written}
     if config.export is not None:
         summary["exported"] = _export(config.export, source, results, shared)
@@ -247,15 +250,6 @@ def _slug(source: str) -> str:
     'commit-golang-tools'
     """
     return re.sub(r"[^a-z0-9_]+", "-", source.lower().removeprefix("mined_")).strip("-") or "edits"
-
-
-def _report(
-    config: MineConfig, source: inputs.Stream, results: Sequence[Result], shared: Sequence[Shared], name: str
-) -> dict[str, Any]:
-    wanted = report.shown(results, shared)
-    texts = {e.id: (e.instruction, e.pre, e.post) for e in source if e.id in wanted}
-    jsonl.write_text(config.report / f"{name}.md", report.page(name, results, shared, texts))
-    return report.summary(results, shared)
 
 
 def _export(folder: Path, source: inputs.Stream, results: Sequence[Result], shared: Sequence[Shared]) -> int:
