@@ -102,8 +102,7 @@ def read(config: Mapping[str, Any], language: Language) -> Stated:
         facts = patterns.facts(*pattern_parts(pattern), language)
         repeated |= facts.repeated
         named |= facts.variables
-    # A variable that stands in a relation, too, is bound there: outside the match.
-    # In how many patterns of a rule each variable stands.
+    # A variable that stands in the pattern of a relation, too, is bound there: outside the match.
     uses: Counter[str] = Counter()
     for key, value in visit.pairs(config):
         if key == "pattern":

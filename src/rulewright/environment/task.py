@@ -47,7 +47,7 @@ class Task:
 def task_of(record: NormalizedRecord) -> Task:
     """The task that a record poses; its siblings and negatives are held out, to judge generality."""
     metadata = record.metadata
-    # Length of a record's action as a model is taught to write it.
+    # Its length counts as a model is taught to write it.
     action = parse_action(metadata.action, record.language) if metadata.action else None
     return Task(
         id=metadata.id,
