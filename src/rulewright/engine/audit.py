@@ -174,8 +174,8 @@ def _kinds(rule: Mapping[str, Any], utils: Mapping[str, Any], language: Language
         part: frozenset[str] | None = None
         if key == "kind" and str(value).isidentifier():
             part = frozenset({str(value)})
-        elif key == "pattern":
-            part = _kind_of(value, language)
+        elif key == "pattern" and (kind := patterns.kind_of(value, language)) is not None:
+            part = frozenset({kind})
         elif key == "all":
             for item in value:
                 found = _both(found, _kinds(item, utils, language, depth))
@@ -192,13 +192,6 @@ def _both(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset
     if one is None or other is None:
         return one if other is None else other
     return one & other
-
-
-def _kind_of(pattern: Any, language: Language) -> frozenset[str] | None:
-    if isinstance(pattern, dict) and pattern.get("strictness") == "template":
-        return None
-    kind = patterns.facts(*pattern_parts(pattern), language).root_kind
-    return frozenset({str(kind)}) if kind is not None else None
 
 
 def finds(action: Action, code: str) -> bool:

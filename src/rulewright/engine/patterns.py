@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from ast_grep_py import SgNode, SgRoot
 
+from rulewright.actions.visit import pattern_parts
 from rulewright.engine.parsing import faults, span
 from rulewright.languages import Language
 
@@ -114,6 +115,13 @@ def facts(pattern: str, selector: str | None, language: Language) -> PatternFact
     if (kind == _ERROR and not top.is_leaf()) or (bare and not selector):
         kind = None
     return PatternFacts(kind, broken, guessed, frozenset(variables), frozenset(repeated), frozenset(words))
+
+
+def kind_of(pattern: Any, language: Language) -> str | None:
+    """The kind of node that a rule's `pattern` matches; `None` where any: `template` compares text alone."""
+    if isinstance(pattern, dict) and pattern.get("strictness") == "template":
+        return None
+    return facts(*pattern_parts(pattern), language).root_kind
 
 
 def is_plain(fault: SgNode, source: str) -> bool:

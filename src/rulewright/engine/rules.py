@@ -280,7 +280,7 @@ def _has_kinds(rule: Any, utils: Mapping[str, Any], language: Language, seen: fr
     for key, value in rule.items():
         if key == "kind" and selectors.has_kinds(str(value)):
             return True
-        if key == "pattern" and _pattern_has_kind(value, language):
+        if key == "pattern" and patterns.kind_of(value, language) is not None:
             return True
         if key == "all" and any(_has_kinds(item, utils, language, seen) for item in value):
             return True
@@ -298,13 +298,6 @@ def _has_kinds(rule: Any, utils: Mapping[str, Any], language: Language, seen: fr
         if isinstance(of_rule, dict) and _has_kinds(of_rule, utils, language, seen):
             return True
     return False
-
-
-def _pattern_has_kind(pattern: Any, language: Language) -> bool:
-    # Strictness `template` compares text alone, so any kind may match.
-    if isinstance(pattern, dict) and pattern.get("strictness") == "template":
-        return False
-    return patterns.facts(*pattern_parts(pattern), language).root_kind is not None
 
 
 _UPPER: Final = re.compile(r"\$+([A-Z_][A-Z0-9_]*)")
