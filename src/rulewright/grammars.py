@@ -136,7 +136,7 @@ LOOSE: Final = (
     (
         "named_expression", "assignment_expression", "augmented_assignment_expression",
         "compound_assignment_expr", "operator_assignment", "lambda", "lambda_expression", "arrow_function",
-        "closure_expression",
+        "closure_expression", "method_reference",
     ),
     ("conditional_expression", "ternary_expression", "conditional", "range_expression", "elvis_expression"),
     ("boolean_operator", "disjunction_expression", "conjunction_expression"),
@@ -156,6 +156,17 @@ LOOSE: Final = (
 )  # fmt: skip
 """Expressions by how tightly they hold together, the loosest first: what needs parentheses where a tighter
 one is wanted. Kinds of several languages; within a language they do not cross."""
+MEMBER_FIELDS: Final = frozenset({"attribute", "field", "method", "name", "property"})
+"""Where the name of a member stands in what takes or calls it."""
+PREFIXES: Final = frozenset({kind for level in LOOSE[7:] for kind in level})
+"""Expressions that begin with their operator."""
+OWNERS: Final = frozenset(
+    {
+        "attribute", "member_expression", "selector_expression", "field_expression", "field_access",
+        "member_access_expression", "navigation_expression",
+    }
+)  # fmt: skip
+"""`a.b`, where `a` may be any expression."""
 INDEXED: Final = frozenset(
     {
         "subscript", "subscript_expression", "index_expression", "array_access", "element_reference",

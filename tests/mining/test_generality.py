@@ -283,6 +283,74 @@ def test_nothing_is_asked_of_what_no_loose_operand_can_be(pre: str, post: str, l
     assert "'A': {'not'" not in str(rule_of(pre, post, language).get("constraints"))
 
 
+@pytest.mark.parametrize(
+    ("pre", "post", "language", "other", "wanted"),
+    [
+        ("class A { boolean f(S s) { return s.equals(null); } }\n",
+         "class A { boolean f(S s) { return s == null; } }\n", "java",
+         "class B { boolean g(S s) { return !s.equals(null) || t.equals(null); } }\n",
+         "class B { boolean g(S s) { return !s.equals(null) || t == null; } }\n"),
+        ("x = concat(a, b);\n", "x = a + b;\n", "javascript",
+         "y = concat(a, b).length;\ny = f(concat(c, d));\n", "y = concat(a, b).length;\ny = f(c + d);\n"),
+        ("a = String.new('')\n", "a = +''\n", "ruby",
+         "b = String.new('c').size\nd = String.new('e')\n", "b = String.new('c').size\nd = +'e'\n"),
+        ("x = both(a, b)\n", "x = a and b\n", "python",
+         "y = -both(a, b)\nif both(c, d):\n    pass\n", "y = -both(a, b)\nif c and d:\n    pass\n"),
+    ],
+)  # fmt: skip
+def test_what_would_need_parentheses_where_it_comes_is_left(
+    pre: str, post: str, language: Language, other: str, wanted: str
+) -> None:
+    assert after(rule_of(pre, post, language), other, language) == wanted
+
+
+def test_what_an_example_puts_bare_into_a_place_may_stand_there() -> None:
+    rule = rule_of("x = !isNone(a);\n", "x = !-a;\n", "javascript")
+    assert after(rule, "y = !isNone(b);\n", "javascript") == "y = !-b;\n"
+
+
+def test_a_reference_to_a_method_is_no_receiver() -> None:
+    rule = rule_of("class A { P f = Ps.and(x, y); }\n", "class A { P f = x.and(y); }\n", "java")
+    other = "class B { P f = Ps.and(Q::isSet, y); P g = Ps.and(q(), Q::isSet); }\n"
+    assert after(rule, other, "java") == "class B { P f = Ps.and(Q::isSet, y); P g = q().and(Q::isSet); }\n"
+
+
+def test_what_a_lambda_gives_in_parentheses_is_left() -> None:
+    rule = rule_of("mock.make(() => 5);\n", "mock.give(5);\n", "javascript")
+    other = "fake.make(() => ({ a: 1 }));\nfake.make(() => f(1));\n"
+    assert after(rule, other, "javascript") == "fake.make(() => ({ a: 1 }));\nfake.give(f(1));\n"
+
+
+@pytest.mark.parametrize(
+    ("pre", "post", "language", "other", "wanted"),
+    [
+        ("text.letters[42]\n", "text[42]\n", "ruby",
+         "name.letters[1]\nname.letters.first\n", "name[1]\nname.letters.first\n"),
+        ("n = text.chars().length;\n", "n = text.length;\n", "javascript",
+         "m = a.chars().length;\nb = a.chars().sort();\n", "m = a.length;\nb = a.chars().sort();\n"),
+        ("class A { int f() { return s.stream().count(); } }\n",
+         "class A { int f() { return s.count(); } }\n", "java",
+         "class B { int f() { return t.stream().count() + t.stream().sum(); } }\n",
+         "class B { int f() { return t.count() + t.stream().sum(); } }\n"),
+    ],
+)  # fmt: skip
+def test_a_link_of_a_chain_goes_before_the_same_link_only(
+    pre: str, post: str, language: Language, other: str, wanted: str
+) -> None:
+    assert after(rule_of(pre, post, language), other, language) == wanted
+
+
+def test_a_call_that_no_link_follows_may_go_anywhere() -> None:
+    rule = rule_of("for x in f.xlines(): go(x)\n", "for x in f: go(x)\n")
+    assert after(rule, "y = g.xlines()\n") == "y = g\n"
+
+
+def test_no_quotes_come_into_an_f_string() -> None:
+    rule = rule_of('x = "a: {}".format(y)\n', 'x = f"a: {y}"\n')
+    other = 'u = "a: {}".format(d["k"])\nv = "a: {}".format(d.k)\n'
+    assert after(rule, other) == 'u = "a: {}".format(d["k"])\nv = f"a: {d.k}"\n'
+
+
 def test_a_value_is_asked_for_where_it_stands_unless_it_is_only_written_otherwise() -> None:
     rule = rule_of("retry(times=3)\n", "retry(times=5)\n")
     assert after(rule, "retry(times=3, wait=3)\n") == "retry(times=5, wait=3)\n"
@@ -364,8 +432,9 @@ def test_a_key_with_its_value_says_too_little_of_where_it_stands() -> None:
             "train",
         ),
         ("import a.old_kit.Shelf;\nclass A {}\n", "import a.new_kit.Shelf;\nclass A {}\n", "java", "literal"),
+        ("import old.a.B;\nimport old.b.C;\n", "import new_kit.a.B;\nimport new_kit.b.C;\n", "java", "train"),
     ],
-)
+)  # fmt: skip
 def test_one_name_of_a_module_says_nothing_of_its_others(
     pre: str, post: str, language: Language, tier: str
 ) -> None:
@@ -373,3 +442,16 @@ def test_one_name_of_a_module_says_nothing_of_its_others(
     assert (mined.tier, "the edit shows `Shelf` only" in mined.reason) == (tier, tier == "literal"), (
         mined.reason
     )
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import {0}.box.*;\nclass A {}\n",
+        "import {0}.box.Shelf;\nimport {0}.box.Lid;\nclass A {}\n",
+        "@{0}.box.Shelf class A {}\n",
+    ],
+)
+def test_one_package_of_several_says_nothing_of_the_others(code: str) -> None:
+    mined = mine(code.replace("{0}", "oldkit"), code.replace("{0}", "newkit"), "java")
+    assert (mined.tier, mined.reason) == ("literal", "of `oldkit` the edit shows `box` only")

@@ -23,7 +23,14 @@ from rulewright.mining.candidate import Candidate
 from rulewright.mining.judge import background
 from rulewright.mining.judge.soundness import effect
 from rulewright.mining.learn.corpus import clusters, signature
-from rulewright.mining.learn.generalize import KEPT_PER_EXAMPLE, General, Prepared, anti_unify, generalize
+from rulewright.mining.learn.generalize import (
+    KEPT_PER_EXAMPLE,
+    General,
+    Prepared,
+    anti_unify,
+    generalize,
+    is_reckless,
+)
 from rulewright.mining.text.tree import Tree
 
 
@@ -125,6 +132,23 @@ def test_an_example_that_is_done_in_part_counts_half() -> None:
     assert [one.rank[0] for one in ranks] == [-2.0, -2.0, -1.5, -1.0, -1.0]
     long, short = (general((0,), old=old) for old in ("alpha.beta.gamma.delta = $A", "alpha.beta = $A"))
     assert short.rank < long.rank, "then by price"
+
+
+def test_a_group_claims_nothing_that_brings_a_variable_of_its_code() -> None:
+    def method(name: str, given: str) -> str:
+        return f"def {name}(a, &given)\n  go(a) if {given}\nend\n"
+
+    group = [
+        Prepared(Example(method(name, "block_given?"), method(name, "given"), "ruby")) for name in ("f", "g")
+    ]
+    rules = generalize(group)
+    assert rules[0].support == 2
+    assert claim(rules, group) is None
+
+
+def test_a_member_of_several_values_is_reckless() -> None:
+    assert is_reckless({"rule": {"pattern": "$A.matches($$$B)"}, "fix": "$$$B.matches($A)"})
+    assert not is_reckless({"rule": {"pattern": "$A.matches($$$B)"}, "fix": "$A.fits($$$B)"})
 
 
 def test_a_group_claims_nothing_of_a_name_of_one_letter() -> None:

@@ -52,12 +52,13 @@ class Candidate:
 
     @cached_property
     def key(self) -> str:
-        return json.dumps(self.rule, ensure_ascii=False, sort_keys=True)
+        return _json(self.rule)
 
     @property
     def is_short(self) -> bool:
-        """Whether the rule's JSON can be read at a glance."""
-        return len(self.key) <= COMPACT_CHARS
+        """Whether the rule's JSON can be read at a glance, without the places that it keeps out of."""
+        matcher = {key: value for key, value in self.rule["rule"].items() if key != "not"}
+        return len(_json({**self.rule, "rule": matcher})) <= COMPACT_CHARS
 
     @cached_property
     def n_vars(self) -> int:
@@ -118,6 +119,10 @@ class Effect(NamedTuple):
     @property
     def sound(self) -> bool:
         return bool(self.hunks) and not self.negatives
+
+
+def _json(rule: Mapping[str, Any]) -> str:
+    return json.dumps(rule, ensure_ascii=False, sort_keys=True)
 
 
 def _length(rule: Mapping[str, Any]) -> int:

@@ -216,16 +216,24 @@ def body(text: str, language: Language) -> list[str]:
 def member_of(word: str, text: str, language: Language) -> str:
     r"""The one name that a file imports from a module that a word names, wholly or in part; else nothing.
 
+    Where packages are paths of their own (Java, Kotlin), the one that follows it in all paths to a class.
+
     >>> member_of("kit", "from kit import Shelf\n", "python")
     'Shelf'
     >>> member_of("kit", "from kit import Shelf, Box\n", "python"), member_of("kit", "import kit\n", "python")
     ('', '')
+    >>> member_of("kit", "import kit.box.*;\nclass A extends kit.box.Lid {}\n", "java")
+    'box'
     """
     found = [
         (one.name, statement)
         for one, statement in bound(text, language).items()
         if word == one.module or word in re.split(r"[^\w-]+", one.module)
     ]
+    if _PATHS.get(language) == "." and word == word.lower():
+        after = set(re.findall(rf"(?<![\w.]){re.escape(word)}\.([a-z]\w*)(?:\.[a-z]\w*)*\.[A-Z*]", text))
+        if after:
+            return after.pop() if len(after) == 1 else ""
     if len(found) != 1 or found[0][0] == word:
         return ""
     is_named = language in _PATHS or "{" in found[0][1] or found[0][1].startswith("from ")

@@ -72,9 +72,15 @@ def _of(rule: Any) -> float:
             total += sum(_of(part) for part in value)
         elif key == "any":
             total += min((_of(part) for part in value), default=0.0)
-        elif key in ("not", "field", "nthChild"):
+        elif key in ("field", "nthChild") or (key == "not" and not _is_role(value)):
             total += 1.0
     return total
+
+
+def _is_role(demand: Mapping[str, Any]) -> bool:
+    """Whether a rule is kept out of what a match stands in itself: that asks for nothing."""
+    outer = [one.get("inside") for one in demand.get("any", [demand])]
+    return all(one is not None and "stopBy" not in one for one in outer)
 
 
 def _context_bits(value: Mapping[str, Any]) -> float:

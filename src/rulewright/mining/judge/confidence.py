@@ -20,6 +20,7 @@ from rulewright.mining.text.snippets import unwrapped
 _ODD: Final = re.compile(r"\S {2,}\S|[(\[] +\S|\S +[)\]]")
 _VALUE: Final = re.compile(r"(?i:true|false|null|none|nil|undefined)|[\d.]\w*")
 _LETTER: Final = re.compile(r"[A-Za-z]")
+_OWNED: Final = re.compile(r"\$\$\$[A-Z]\w*(?:\?\.|\.|->|::)\w")
 _IMPORT: Final = re.compile(r"^\s*(?:from\s+\S+\s+)?import\b|\brequire\(", re.MULTILINE)
 
 BIAS: Final = 0.41
@@ -100,6 +101,15 @@ _ASKS_FOR_NO_NAME: Final = frozenset({"not", "kind", "selector", "field", "stopB
 
 def _names(text: str) -> bool:
     return any(not word[0].isdigit() for word in said(text) - CONSTANTS)
+
+
+def owns_several(rule: Mapping[str, Any]) -> bool:
+    """Whether the fix takes a member of a variable that stands for any number of values.
+
+    >>> owns_several({"rule": {"pattern": "has($$$A)"}, "fix": "$$$A.isSet()"})
+    True
+    """
+    return bool(_OWNED.search(new_text(rule))) and not _OWNED.search(old_text(rule))
 
 
 def drops_unnamed(rule: Mapping[str, Any]) -> bool:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from rulewright import grammars
 from rulewright.actions import visit
+from rulewright.actions.visit import regex_escape
 from rulewright.engine.kinds import names as names_of
 from rulewright.mining.candidate import Candidate, Effect
 from rulewright.mining.judge.confidence import is_bare_value
@@ -30,7 +31,13 @@ from rulewright.mining.text.tree import Node
 
 MAX_KINDS: Final = 3
 
+_FORMAT: Final = re.compile(r"(?<!\w)[fF][rR]?[\"']")
+_FORMATTED: Final = re.compile(r"\{\$([A-Z])(?=[!:}])")
+_QUOTES: Final = re.compile(r"[\"'\\\n]")
+"""What an expression within an f-string may not have, before Python 3.12."""
+_PARENTHESES: Final = "parenthesized_expression"
 _GLUED: Final = re.compile(r"(?<![\w$])[A-Za-z_]\w*\$([A-Z])(?![A-Z0-9_])")
+_LINK: Final = re.compile(r"(\$[A-Z])(?:\.|\?\.|&\.|->|\?->)\w+(?:\([^()]*\))?$")
 _PAREN: Final = re.compile(r"(?<![\w\])$])\(\$([A-Z])\)")
 
 
@@ -41,9 +48,13 @@ def guarded(edit: Edit, candidate: Candidate, done: Effect) -> Candidate | None:
         return None
     options = [
         *_variables(edit, candidate, good), *_place(candidate, good), *_once(edit, candidate),
-        *_named_place(edit, candidate, good),
+        *_named_place(edit, candidate, good), *_whole(edit, candidate, good), *_consumer(candidate, good),
     ]  # fmt: skip
     options = [o for o in options if all(o.holds(node) for node in good)]
+    apart = [option.rule for option in options if option.place == "not"]
+    if len(apart) > 1:
+        options = [o for o in options if o.place != "not"]
+        options.append(Option("not", {"any": apart}, 0.0, _anything))
     return added(candidate, options).at_price_of(candidate) if options else None
 
 
@@ -63,7 +74,7 @@ def as_first(edit: Edit, candidate: Candidate, done: Effect) -> Candidate | None
 
 
 def _variables(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[Option]:
-    """Kinds of the variables that the fix puts into parentheses or behind a prefix."""
+    """Kinds of the variables that the fix puts into parentheses, behind a prefix or into an f-string."""
     fix = candidate.rule["fix"]
     old = str(candidate.rule["rule"].get("pattern", ""))
     wanted: set[str] = set()
@@ -75,11 +86,19 @@ def _variables(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[O
         kinds = sorted({part.kind for part in parts})
         if 0 < len(kinds) <= MAX_KINDS:
             yield Option(f"constraints.{name}", of_kinds(kinds), 0.0, _anything)
-    yield from _operands(edit, candidate, good, wanted | set(have))
+    formatted = set(_FORMATTED.findall(fix)) if _FORMAT.search(fix) and not _FORMAT.search(old) else set()
+    for name in sorted(formatted - wanted - set(have)):
+        texts = [part.sg.text() for part in hole_parts(good, candidate, name)]
+        if texts and not any(map(_QUOTES.search, texts)):
+            yield Option(f"constraints.{name}", {"not": {"regex": _QUOTES.pattern}}, 0.0, _anything)
+    yield from _operands(edit, candidate, good, wanted | formatted | set(have))
 
 
 def _operands(edit: Edit, candidate: Candidate, good: list[Node], known: set[str]) -> Iterator[Option]:
-    """No loose expressions for the variables that move to where these would need parentheses."""
+    """No loose expressions for the variables that move to where these would need parentheses.
+
+    None in parentheses where all that a lambda gives moves to where an object needs none.
+    """
     lifted = candidate.lifted
     mapped = _mapped(edit, candidate)
     if lifted is None or mapped is None or "type" in candidate.kind:
@@ -89,18 +108,79 @@ def _operands(edit: Edit, candidate: Candidate, good: list[Node], known: set[str
     for name in sorted({hole.name for hole in lifted.holes if not hole.multi} - known):
         held = [edit.pre.at(h.start, h.end)[0] for h in lifted.holes if h.name == name and not h.multi]
         tight = max((_tightness(nodes[0]) for ref, nodes in made if ref == f"${name}" and nodes), default=0)
-        if tight <= max(map(_tightness, held)) or any(_is_declared(node) for node in held):
+        was, seen = max(map(_tightness, held)), {part.kind for part in hole_parts(good, candidate, name)}
+        if not tight and any(map(_is_body, held)) and _PARENTHESES in there - seen:
+            yield Option(f"constraints.{name}", {"not": {"kind": _PARENTHESES}}, 0.0, _anything)
+        if tight <= was or any(_is_declared(node) for node in held):
             continue
-        seen = {part.kind for part in hole_parts(good, candidate, name)}
         loose = [kind for level in grammars.LOOSE[:tight] for kind in level if kind in there - seen]
         if loose:
             yield Option(f"constraints.{name}", {"not": {"kind": ", ".join(loose)}}, 0.0, _anything)
+
+
+def _whole(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[Option]:
+    """Not where what a match becomes would need parentheses that the match itself does without."""
+    mapped = _mapped(edit, candidate)
+    made = edit.post.at(*mapped[:2]) if mapped is not None else []
+    was, now = (_looseness(kind) for kind in (candidate.kind, made[0].kind if made else ""))
+    is_operand = was < len(grammars.LOOSE) or _is_link(candidate.kind)
+    if now >= was or not is_operand:
+        return
+    tighter = {kind for level in grammars.LOOSE[now + 1 : was] for kind in level} - {"update_expression"}
+    # A prefix stands before another one as it is.
+    tighter -= grammars.PREFIXES if now >= _looseness("unary_expression") else frozenset()
+    there = names_of(edit.pre.language).kinds
+    owners = [kind for kind in there if kind in grammars.OWNERS or grammars.CALL.search(kind)]
+    seen = {node.parent.kind for node in good if node.parent is not None}
+    kinds = {kind for kind in there if kind in tighter} | {*(owners if was == len(grammars.LOOSE) else ())}
+    if kinds - seen:
+        yield Option("not", {"inside": {"kind": ", ".join(sorted(kinds - seen))}}, 0.0, _anything)
+
+
+def _is_link(kind: str) -> bool:
+    """Whether a kind is a call, a member or an element of something."""
+    return kind in grammars.OWNERS | grammars.INDEXED or grammars.CALL.search(kind) is not None
+
+
+def _looseness(kind: str) -> int:
+    """The level of `grammars.LOOSE` that a kind is of; their number for what holds together by itself."""
+    return next((n for n, level in enumerate(grammars.LOOSE) if kind in level), len(grammars.LOOSE))
+
+
+def _consumer(candidate: Candidate, good: list[Node]) -> Iterator[Option]:
+    """The next link, where one of a chain goes (`$A.toList().size()` to `$A.size()`): that is why it can."""
+    link = _LINK.match(old_text(candidate.rule).strip())
+    if link is None or link[1] != candidate.rule["fix"] or not grammars.CALL.search(candidate.kind):
+        return
+    users = [node.parent for node in good if node.parent is not None]
+    if "inside" in candidate.rule["rule"] or len({(user.kind, _member(user)) for user in users}) != 1:
+        return
+    if not _is_link(users[0].kind):
+        return
+    field = good[0].field()
+    user: dict[str, Any] = {"kind": users[0].kind} | ({"field": field} if field else {})
+    if name := _member(users[0]):
+        user["has"] = {"field": name[0], "regex": f"^{regex_escape(name[1])}$"}
+    yield Option("inside", user, 0.0, _anything)
+
+
+def _member(node: Node) -> tuple[str, str] | None:
+    """The field and the name of the member that a node takes or calls; `None` where it does neither."""
+    named = (child for child in node.children if child.field() in grammars.MEMBER_FIELDS)
+    found = next(named, None)
+    return (found.field(), found.tree.text_of(found)) if found is not None else None
 
 
 def _mapped(edit: Edit, candidate: Candidate) -> Mapped | None:
     """What a candidate's anchor became."""
     became = edit.map_range(candidate.anchor.start, candidate.anchor.end)
     return next((mapped for mapped in became if mapped.hunks == candidate.hunks), None)
+
+
+def _is_body(node: Node) -> bool:
+    """Whether an expression is all that a lambda gives, where an object stands in parentheses."""
+    parent = node.parent
+    return parent is not None and parent.kind in grammars.LOOSE[0] and node.field() == "body"
 
 
 def _is_declared(node: Node) -> bool:

@@ -20,10 +20,10 @@ from rulewright.difftext import common_ends
 from rulewright.languages import Language
 from rulewright.mining.candidate import Candidate, Effect
 from rulewright.mining.judge import roles
-from rulewright.mining.judge.confidence import drops_unnamed, is_bare_value, properties
+from rulewright.mining.judge.confidence import drops_unnamed, is_bare_value, owns_several, properties
 from rulewright.mining.judge.soundness import effect
 from rulewright.mining.learn.kept import Found, Kept, rank
-from rulewright.mining.learn.mined import EVALUATIONS_PER_SECOND, refuse
+from rulewright.mining.learn.mined import EVALUATIONS_PER_SECOND, local_names, refuse
 from rulewright.mining.learn.search import MAX_RULES, Budget, fill, guarded, imported_names
 from rulewright.mining.propose.as_written import as_written
 from rulewright.mining.text.align import Edit, variants
@@ -138,7 +138,7 @@ class General:
     @cached_property
     def reckless(self) -> bool:
         """Whether it does what two examples do not make likely elsewhere."""
-        return is_reckless(self.candidate.rule)
+        return is_reckless(self.candidate.rule) or bool(local_names(self.candidate)[1])
 
     @property
     def suffices(self) -> bool:
@@ -155,8 +155,12 @@ class General:
 
 
 def is_reckless(rule: Rule) -> bool:
-    """Whether a rule puts imports beside the code, drops what no name stands for, or names a bare value."""
-    return properties(rule)["brings an import"] > 0 or drops_unnamed(rule) or is_bare_value(rule)
+    """Whether a rule puts imports beside the code, drops what no name stands for, or names a bare value.
+
+    Or takes a member of what may be several values.
+    """
+    brings = properties(rule)["brings an import"] > 0
+    return brings or drops_unnamed(rule) or is_bare_value(rule) or owns_several(rule)
 
 
 def mine_many(examples: Sequence[Example]) -> list[General]:

@@ -20,7 +20,13 @@ from rulewright.languages import Language
 from rulewright.mining import imports, reading, ties
 from rulewright.mining.candidate import COMPACT_CHARS, Candidate, Shape
 from rulewright.mining.judge import background
-from rulewright.mining.judge.confidence import CONFIDENT, confidence, is_bare_value, lists_values
+from rulewright.mining.judge.confidence import (
+    CONFIDENT,
+    confidence,
+    is_bare_value,
+    lists_values,
+    owns_several,
+)
 from rulewright.mining.learn.search import Budget, Plan, solve
 from rulewright.mining.text import snippets
 from rulewright.mining.text.tree import Tree
@@ -198,7 +204,8 @@ def verified(
 def _one_member(step: Candidate, pre: str) -> str:
     """Why a rule that renames a module says too much: the others of its names may stay there."""
     word = reading.old_text(step.rule)
-    name = imports.member_of(word, pre, step.anchor.tree.language) if step.is_token else ""
+    is_name = step.is_token or re.fullmatch(r"[a-z]\w*(\.[a-z]\w*)+", word)
+    name = imports.member_of(word, pre, step.anchor.tree.language) if is_name else ""
     return f"of `{word}` the edit shows `{name}` only" if name else ""
 
 
@@ -261,8 +268,10 @@ def grade(steps: Sequence[Candidate], figures: Figures, n_known: int = 0) -> tup
         return "literal", "holds for the values only that were seen"
     if any(is_bare_value(step.rule) for step in steps):
         return "literal", "a constant, a number or one letter by itself"
-    if local := next(filter(None, map(_local_name, steps)), ""):
+    if local := next((name for step in steps for names in local_names(step)[::-1] for name in names), ""):
         return "literal", f"`{local}` is a variable of this code"
+    if any(owns_several(step.rule) for step in steps):
+        return "literal", "takes a member of what may be several values"
     # Fewer bits will do where other files were looked at and hold next to nothing.
     if figures.bits < FEW_BITS - _is_silent(figures, n_known):
         return "literal", f"too general: asks for {figures.bits:.0f} bits only"
@@ -281,11 +290,15 @@ def _is_option(step: Candidate) -> bool:
     return step.kind in grammars.OPTIONS and not any("inside" in p for p in visit.required(step.rule["rule"]))
 
 
-def _local_name(step: Candidate) -> str:
-    """A variable or type parameter of the example that a rule drops or brings; empty where there is none."""
+def local_names(step: Candidate) -> tuple[list[str], list[str]]:
+    """The variables and type parameters of the example that a rule drops, and those that it brings."""
     old, new = (reading.own_names(text(step.rule)) for text in (reading.old_text, reading.new_text))
-    sought = [name for name in (*sorted(new - old), *sorted(old - new)) if name not in grammars.CONSTANTS]
-    return next((name for name in sought if step.anchor.tree.has_local(name)), "")
+    tree = step.anchor.tree
+    gone, came = (
+        [name for name in sorted(names - grammars.CONSTANTS) if tree.has_local(name)]
+        for names in (old - new, new - old)
+    )
+    return gone, came
 
 
 _QUOTED: Final = re.compile(r"`([^`\n]+)`")
