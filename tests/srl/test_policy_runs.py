@@ -104,6 +104,23 @@ def test_a_killed_run_resumes_to_the_same_weights(checkpoint: Path, tmp_path: Pa
     assert state["position"] > 0
 
 
+def test_a_run_killed_while_it_noted_an_evaluation_notes_it_again(checkpoint: Path, tmp_path: Path) -> None:
+    def train(**changes: Any) -> dict[str, Any]:
+        config = settings(checkpoint, tmp_path, trainer={"max_steps": 2}, **changes)
+        return run_policy(config, Tasks(ByRule(12, letters), ByRule(4, letters), "letters"))
+
+    whole, run = train(), tmp_path / "model/run"
+    (run / "result.json").unlink()
+    for path in (run / "dev.jsonl", run / "metrics.jsonl"):
+        rows = [row for row in jsonl.read(path) if (row["step"], row.get("mode")) != (2, "sampled")]
+        jsonl.write(path, rows)
+    again = train(resume=True)
+    for key in ("steps", "best_step", "before", "after", "last", "gain"):
+        assert again[key] == whole[key], key
+    notes = [(row["step"], row["mode"]) for row in jsonl.read(run / "metrics.jsonl") if "mode" in row]
+    assert notes == [(step, mode) for step in (0, 2) for mode in ("greedy", "sampled")]
+
+
 def test_a_continued_adapter_is_held_to_itself_and_saved_alone(checkpoint: Path, tmp_path: Path) -> None:
     """With `beta` TRL keeps a frozen copy of the adapter that training starts from."""
     scorer = ByRule(12, letters)

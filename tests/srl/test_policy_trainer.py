@@ -105,6 +105,23 @@ def test_answers_are_scored_as_they_were_written(
     assert trainer.processing_class.response_template == qwen3_template, "saved with what is trained"
 
 
+def test_a_verdict_s_share_is_of_all_batches_since_the_last_log(checkpoint: Path, tmp_path: Path) -> None:
+    words = iter([Verdict.OK, Verdict.NO_MATCH, Verdict.OK])
+
+    class Fares(ByRule):
+        def score(self, rows: Sequence[int], texts: Sequence[str], n_tokens: Sequence[int]) -> list[Scored]:
+            word = next(words)
+            return [Scored(0.5, word, False) for _ in texts]
+
+    config = settings(checkpoint, tmp_path, sampling=SamplingConfig(enabled=False))
+    trainer = open_policy(config, Fares(20, letters))
+    trainer.model.train()
+    for _ in range(3):
+        trainer._generate_and_score_completions(rows_of(trainer, [2, 3]))
+    assert trainer._metrics["train"]["verdict/ok"] == [1, 0, 1]
+    assert trainer._metrics["train"]["verdict/no_match"] == [0, 1, 0]
+
+
 def test_rollouts_are_generated_in_parts(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

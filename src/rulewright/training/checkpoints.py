@@ -80,7 +80,7 @@ def agree_on_start(folder: Path) -> Path | None:
     return environment.agree(lambda: last_whole(folder))
 
 
-def is_over(folder: Path, steps: int, patience: int) -> bool:
+def is_over(folder: Path, patience: int = 0) -> bool:
     """Whether training ended at this checkpoint: the last step, or no patience left.
 
     Training again from it would take one step more.
@@ -88,7 +88,7 @@ def is_over(folder: Path, steps: int, patience: int) -> bool:
     state = json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))
     stopped = (state.get("stateful_callbacks") or {}).get("EarlyStoppingCallback") or {}
     waited = (stopped.get("attributes") or {}).get("early_stopping_patience_counter", 0)
-    return bool(state["global_step"] >= steps or (patience and waited >= patience))
+    return bool(state["global_step"] >= state["max_steps"] or (patience and waited >= patience))
 
 
 def mean_loss(history: Sequence[Mapping[str, float]]) -> float | None:

@@ -395,8 +395,12 @@ class PolicyTrainer(GRPOTrainer):
         n_rollouts = n_groups * self.num_generations
         self.n_prompts += n_groups
         metrics = self._metrics["train"]
-        for name, value in _averages([answer for one in everywhere for answer in one.scored]).items():
-            metrics[name].append(value)
+        found = _averages([answer for one in everywhere for answer in one.scored])
+        n_before = len(metrics["sampling/rounds"])
+        for name in {*found, *(name for name in metrics if name.startswith("verdict/"))}:
+            if name.startswith("verdict/"):  # where nobody fared so, the share is 0, and counts in the mean
+                metrics[name] += [0.0] * (n_before - len(metrics[name]))
+            metrics[name].append(found.get(name, 0.0))
         metrics["unfiltered/clipped_ratio"].append(sum(one.n_cut for one in everywhere) / n_rollouts)
         metrics["sampling/kept_rate"].append(n_kept / n_groups)
         metrics["sampling/kept_clipped_rate"].append(
@@ -438,11 +442,15 @@ class PolicyTrainer(GRPOTrainer):
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         super()._load_optimizer_and_scheduler(checkpoint)
         if checkpoint is not None:
-            state = json.loads((Path(checkpoint) / STREAM_FILE).read_text(encoding="utf-8"))
-            self.stream.position = state["position"]
-            self.n_prompts = state["n_prompts"]
-            self.flat_batches = state["flat_batches"]
-            self.n_updates = state["n_updates"]
+            self.restore(Path(checkpoint))
+
+    def restore(self, checkpoint: Path) -> None:
+        """Take up the stream of prompts, and what was counted, where a checkpoint was saved."""
+        state = json.loads((checkpoint / STREAM_FILE).read_text(encoding="utf-8"))
+        self.stream.position = state["position"]
+        self.n_prompts = state["n_prompts"]
+        self.flat_batches = state["flat_batches"]
+        self.n_updates = state["n_updates"]
 
 
 def _is_checkpointing(model: torch.nn.Module) -> bool:

@@ -222,7 +222,7 @@ def beside_text(model: Any) -> list[str]:
     """
     used = {
         id(weight)
-        for part in (model.get_decoder(), model.get_output_embeddings())
+        for part in (model.get_input_embeddings(), model.get_decoder(), model.get_output_embeddings())
         if part is not None
         for weight in part.parameters()
     }

@@ -78,7 +78,12 @@ def _train(config: PolicyConfig, tasks: Tasks, inputs: Sequence[Path]) -> dict[s
     watch.evaluate(0)
     if start is not None:
         console.decided("start", start.name, "the newest whole checkpoint of this run")
-    trainer.train(resume_from_checkpoint=str(start) if start else None)
+    if start is not None and environment.agree(lambda: checkpoints.is_over(start)):
+        console.decided("training", "done already", "what is left is to evaluate and to publish")
+        checkpoints.load(trainer, start)
+        trainer.restore(start)
+    else:
+        trainer.train(resume_from_checkpoint=str(start) if start else None)
     _require_signal(trainer, config)
     watch.evaluate(trainer.state.global_step)
     callbacks.close_logs(trainer)

@@ -177,9 +177,7 @@ def _fit(config: SftConfig, made: Assembled, run: RunDir, start: Path | None) ->
             preview.show_rows(rows, made.counts, made.tokenizer)
             made.prober.before()
     began = time.monotonic()
-    over = start is not None and environment.agree(
-        lambda: checkpoints.is_over(start, made.steps, config.patience)
-    )
+    over = start is not None and environment.agree(lambda: checkpoints.is_over(start, config.patience))
     loss = None
     if over and start is not None and not environment.is_sharded(trainer):
         console.decided("training", "done already", "what is left is to save and to evaluate")

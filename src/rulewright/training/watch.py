@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,9 +50,21 @@ class Watch(TrainerCallback):
         if self._main:
             for path in (run.path / "metrics.jsonl", self._rewards):
                 checkpoints.forget_after(path, resumed_at)
+            self._forget_half()
         self.history = environment.agree(self._restored)
         for step in sorted(self.history):
             self._consider(step)
+
+    def _forget_half(self) -> None:
+        """Drop an evaluation that the run was killed in the middle of writing; it is done again."""
+        written: Counter[int] = Counter()
+        if self._rewards.exists():
+            written.update(row["step"] for row in jsonl.read(self._rewards))
+        for path in (self._run.path / "metrics.jsonl", self._rewards):
+            rows = list(jsonl.read(path)) if path.exists() else []
+            kept = [row for row in rows if "mode" not in row or written[row["step"]] == len(MODES)]
+            if kept != rows:
+                jsonl.write(path, kept)
 
     def _restored(self) -> dict[int, dict[Mode, Evaluation]]:
         history: dict[int, dict[Mode, Evaluation]] = {}
