@@ -293,7 +293,7 @@ def _audit_against(paths: Sequence[Path], audited: Sequence[Audited]) -> None:
             continue
         found = walk.find(paths, [one.document], True, Path(one.path).parent).files
         hits = [file for file in found if file.may_match]
-        idle = [glob for glob in one.document.files if not _takes(glob, one, paths)]
+        idle = [glob for glob in one.document.files or () if not _takes(glob, one, paths)]
         one.findings += [Finding("never-fires", f"`files`: no file is {_glob(glob)}") for glob in idle]
         if not found:
             one.findings += [] if idle else [Finding("never-fires", "no file that it is for")]

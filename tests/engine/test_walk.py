@@ -52,6 +52,15 @@ def test_a_rule_that_is_off_takes_no_file(here: Path) -> None:
     assert walk.find([Path("a")], documents(PYTHON + "severity: off\n")) == walk.Walk()
 
 
+def test_an_empty_list_of_files_is_for_none(here: Path) -> None:
+    put(here, "a/x.py", "y.py")
+    for paths in ([Path()], [Path("y.py")]):
+        found = walk.find(paths, documents(PYTHON + "files: []\n"))
+        assert taken(found) == {}
+        assert found.out_of_scope == 2 - (paths == [Path("y.py")])
+    assert len(taken(walk.find([Path()], documents(PYTHON + "files:\nignores: []\n")))) == 2
+
+
 def test_a_file_says_whether_a_rule_may_match_in_it(here: Path) -> None:
     put(here, "a/x.py")
     put(here, "a/y.py", text="fresh(1)\n")

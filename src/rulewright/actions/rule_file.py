@@ -29,19 +29,20 @@ class Document:
 
     Args:
         action: the rule alone.
-        files, ignores: globs as ast-grep takes them; empty: every file of the language.
+        files, ignores: globs as ast-grep takes them. Without `files` the rule is for every file of its
+            language, with an empty list for none.
         off: whether its `severity` is `off`.
     """
 
     action: Action
-    files: tuple[Any, ...] = ()
+    files: tuple[Any, ...] | None = None
     ignores: tuple[Any, ...] = ()
     off: bool = False
 
     @property
     def scoped(self) -> bool:
         """Whether it is for some files of its language only."""
-        return bool(self.files or self.ignores)
+        return self.files is not None or bool(self.ignores)
 
 
 def read_given(
@@ -86,8 +87,13 @@ def _document(given: Any, name: str, where: str) -> Document:
     language = language_named(checked["language"], where)
     _, rules, _ = rules_of([checked], language, complete=True)
     action = Action(language, rules, "yaml", "", (safe_id(str(checked.get("id", name))),))
-    files, ignores = (tuple(checked.get(key) or ()) for key in ("files", "ignores"))
-    return Document(action, files, ignores, checked.get("severity") == "off")
+    files = checked.get("files")
+    return Document(
+        action,
+        None if files is None else tuple(files),
+        tuple(checked.get("ignores") or ()),
+        checked.get("severity") == "off",
+    )
 
 
 def documents_of(action: Action) -> tuple[Document, ...]:

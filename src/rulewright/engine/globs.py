@@ -47,8 +47,9 @@ def refused(document: Document) -> str:
 def _names(paths: Sequence[Path], document: Document, base: Path | None) -> set[str]:
     """The whole names of the files: ast-grep tells them by a rule that matches the root of every file."""
     language = document.action.language
-    globs = {"files": list(document.files), "ignores": list(document.ignores)}
-    globs = {key: value for key, value in globs.items() if value}
+    globs = {"ignores": list(document.ignores)}
+    if document.files is not None:
+        globs["files"] = list(document.files)
     rules = [(language, {"rule": {"kind": grammars.ROOT[language]}, **globs})]
     found = {_whole(path) for path in scan(paths, rules).matched}
     if base is None:
