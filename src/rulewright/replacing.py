@@ -25,7 +25,7 @@ SHOWN: Final = 5
 PREFIX: Final = ".rulewright-"
 OLD_S: Final = 24 * 3600
 """After so many seconds no run still writes a file, wherever it ran."""
-_OURS: Final = re.compile(rf"{re.escape(PREFIX)}([0-9a-f]{{8}})-([0-9]+)-[a-z0-9_]{{8}}")
+_OURS: Final = re.compile(r"(\.?[a-z-]+-)([0-9a-f]{8})-([0-9]+)-[a-z0-9_]{8}")
 
 
 class Replacement(NamedTuple):
@@ -191,14 +191,18 @@ def clear(found: Iterable[Path]) -> None:
 def _is_left_behind(path: Path) -> bool:
     """Whether a file is one of ours whose writer is gone."""
     named = _OURS.fullmatch(path.name)
-    if named is None or path.is_symlink() or not path.is_file():
+    if named is None or named[1] != PREFIX or path.is_symlink() or not path.is_file():
         return False
-    if time.time() - path.stat().st_mtime > OLD_S:
-        return True
-    if named[1] != _machine():
+    return time.time() - path.stat().st_mtime > OLD_S or maker_is_gone(path)
+
+
+def maker_is_gone(path: Path) -> bool:
+    """Whether a name begins as `name_begin` says, for a process of this machine that has ended."""
+    named = _OURS.fullmatch(path.name)
+    if named is None or named[2] != _machine():
         return False
     try:
-        os.kill(int(named[2]), 0)
+        os.kill(int(named[3]), 0)
     except ProcessLookupError:
         return True
     except (OSError, OverflowError):
@@ -206,9 +210,9 @@ def _is_left_behind(path: Path) -> bool:
     return False
 
 
-def name_begin() -> str:
-    """How the names begin of the files that this process writes beside others."""
-    return f"{PREFIX}{_machine()}-{os.getpid()}-"
+def name_begin(prefix: str = PREFIX) -> str:
+    """How the names begin of what this process makes and may have to leave behind."""
+    return f"{prefix}{_machine()}-{os.getpid()}-"
 
 
 @cache

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -145,3 +148,30 @@ def test_hostile_actions_of_the_collection(shared: Path, tmp_path: Path) -> None
         wanted = {Verdict.BAD_ACTION} if row["kind"] == "action-cli" else ATTACKS.get(row["name"])
         if wanted is not None:
             assert outcome.verdict in wanted, (row["name"], outcome.verdict, outcome.detail)
+
+
+def test_the_next_run_removes_the_folders_of_a_killed_one(tmp_path: Path) -> None:
+    """What lies there of a process that lives, of another machine or of someone else stays."""
+    before, after = (
+        "import os, signal\nfrom rulewright.actions import Action\n"
+        "from rulewright.engine import Engine, Request\n"
+        "rule = {'rule': {'pattern': 'a'}, 'fix': 'b'}\n"
+        "with Engine() as engine:\n"
+        "    print(engine.judge(Request(Action('python', (rule,)), 'a', 'python')).verdict)\n" + end
+        for end in ("    os.kill(os.getpid(), signal.SIGKILL)\n", "")
+    )  # fmt: skip
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    killed = subprocess.run([sys.executable, "-c", before], env=environment, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    [left] = tmp_path.iterdir()
+    begin, number, end = left.name.rsplit("-", 2)
+    others = {
+        f"{begin}-{os.getpid()}-{end}",
+        f"rulewright-engine-00000000-{number}-{end}",
+        f"rulewright-engine-{end}",
+    }
+    for name in others:
+        (tmp_path / name).mkdir()
+    (tmp_path / f"{left.name[:-1]}_").symlink_to(tmp_path / left.name)
+    subprocess.run([sys.executable, "-c", after], env=environment, check=True)
+    assert {path.name for path in tmp_path.iterdir() if not path.is_symlink()} == others

@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO, Final, Self, cast
 
@@ -27,10 +28,13 @@ from rulewright.actions.codec import refuse_length
 from rulewright.engine import cli, wire
 from rulewright.engine.wire import Request
 from rulewright.errors import RulewrightError
+from rulewright.replacing import maker_is_gone, name_begin
 from rulewright.sandbox.inside.spec import frame
 from rulewright.verdict import Outcome, Verdict
 
 WINDOW: Final = 16
+SCRATCH: Final = "rulewright-engine-"
+"""How the folders begin in which workers keep what a kill would leave behind."""
 PIPE_BYTES: Final = 48 * 1024
 _ENVIRONMENT: Final = {"RUST_BACKTRACE": "0", "PYTHONDONTWRITEBYTECODE": "1"}
 
@@ -92,12 +96,21 @@ def _started(memory_mb: int, deadline_s: float, scratch: str) -> subprocess.Pope
     )  # fmt: skip
 
 
+@cache
+def _clear_left() -> None:
+    """Remove the folders of killed runs, once in a process."""
+    for path in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*"):
+        with contextlib.suppress(OSError):
+            if path.lstat().st_uid == os.getuid() and maker_is_gone(path):
+                shutil.rmtree(path, ignore_errors=True)
+
+
 class _Worker:
     """A worker process and the requests it owes answers to, oldest first."""
 
     def __init__(self, memory_mb: int, deadline_s: float) -> None:
         # One that is killed while ast-grep runs cannot remove what it wrote.
-        self._scratch = tempfile.mkdtemp(prefix="rulewright-engine-")
+        self._scratch = tempfile.mkdtemp(prefix=name_begin(SCRATCH))
         self.process = _started(memory_mb, deadline_s, self._scratch)
         self.owed: deque[tuple[int, Request]] = deque()
         self._sizes: deque[int] = deque()
@@ -170,6 +183,7 @@ class Engine:
         self._n, self._deadline_s, self._memory_mb = max(1, workers), deadline_s, memory_mb
         self._wall_s = wall_s if wall_s is not None else 30.0 + 20 * deadline_s
         self.workers: list[_Worker] = []
+        _clear_left()
 
     def __enter__(self) -> Self:
         return self
