@@ -99,3 +99,16 @@ def test_a_folder_gives_its_rows_but_not_what_was_made_of_them(tmp_path: Path) -
         Stream([tmp_path / "nothing"])
     with pytest.raises(UsageError, match="has no `post`"):
         Stream([rows(tmp_path / "no" / "c.jsonl", {"pre": "a"})])
+
+
+def test_a_file_of_which_no_row_can_be_an_edit_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    numbers = rows(tmp_path / "n.jsonl", {"pre": 1, "post": 2}, {"pre": ["a"], "post": ["b"]})
+    with pytest.raises(UsageError, match="`pre` and `post` are no texts in its first rows") as refused:
+        Stream([numbers])
+    assert "rulewright ingest jsonl" in refused.value.hint
+    for text in (json.dumps([ROW]), json.dumps({"pre": [ROW["pre"]], "post": [ROW["post"]]})):
+        (tmp_path / "a.json").write_text(text)
+        with pytest.raises(UsageError, match="one JSON text") as refused:
+            Stream([tmp_path / "a.json"])
+        assert "rulewright ingest jsonl" in refused.value.hint
+    assert len(list(Stream([rows(tmp_path / "m.jsonl", {"pre": 1, "post": 2}, ROW)]))) == 1

@@ -10,8 +10,9 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from rulewright import jsonl
 from rulewright.data.schemas import SPLITS, Split, record_id
@@ -19,6 +20,9 @@ from rulewright.data.splits import split_of
 from rulewright.difftext import unix
 from rulewright.errors import UsageError
 from rulewright.languages import Language, language_of_path, normalize_language
+
+FIRST_ROWS: Final = 20
+"""Rows by which it is told whether a file holds edits."""
 
 
 @dataclass(frozen=True)
@@ -174,10 +178,16 @@ def _require_edits(path: Path) -> None:
     from rulewright.data import files
 
     lacking = {"pre", "post"} - set(files.columns_of(path))
-    if path.suffix == ".parquet" or lacking:
-        found = (
-            f"has no {' and no '.join(f'`{name}`' for name in sorted(lacking))}" if lacking else "is parquet"
-        )
+    other = {".parquet": "is parquet", ".json": "is one JSON text, not one object a line"}.get(
+        path.suffix, ""
+    )
+    if not lacking and not other:
+        # A column of that name may hold numbers, or lists.
+        rows = [line.value for line in islice(jsonl.read_lines(path), FIRST_ROWS)]
+        if rows and not any(row is not None and _has_texts(row) for row in rows):
+            other = "`pre` and `post` are no texts in its first rows"
+    if lacking or other:
+        found = f"has no {' and no '.join(f'`{name}`' for name in sorted(lacking))}" if lacking else other
         what = files.rows_of_another_kind(files.columns_of(path))
         raise UsageError(
             f"{path}: {found}" + (f": it {what[0]}" if what else ""),
@@ -185,6 +195,10 @@ def _require_edits(path: Path) -> None:
             if what
             else f"`rulewright ingest jsonl --input {path}` turns it into records; mine those",
         )
+
+
+def _has_texts(row: Mapping[str, Any]) -> bool:
+    return all(isinstance(row.get(key), str) for key in ("pre", "post"))
 
 
 def _problem(row: Mapping[str, Any]) -> str:
