@@ -33,6 +33,15 @@ UNLIKE = "nothing of what it takes away stays"
         ("return $A", "$A", "it asks for no name"),
         ("return $A", "return await $A", "it asks for no name"),
         ("return f($A)", "f($A)", ""),
+        # So do words that say who may use a declaration, and how; a type that every file has says nothing.
+        ("export function $A($B: $C) { $$$D }", "function $A($B: $C) { $$$D }", "it asks for no name"),
+        ("export const $A;", "const $A;", "it asks for no name"),
+        ("function $A() {}", "export function $A() {}", "it asks for no name"),
+        ("private String $A;", "private final String $A;", "it asks for no name"),
+        ("var $A: Int", "lateinit var $A: Int", "it asks for no name"),
+        ("internal $A", "public $A", "it asks for no name"),
+        ("private Logger $A;", "private final Logger $A;", ""),
+        ("@Test public void $A() { $$$B }", "@Test void $A() { $$$B }", ""),
         ("$A + $B", "$A - $B", ""),
         # A word in quotes, or a path.
         ("'old'", "'fresh'", "a word in quotes may mean anything"),

@@ -22,7 +22,7 @@ def too_little(rule: Rule) -> str:
         return "nothing of what it takes away stays: it may mean something else elsewhere"
     if old != new and re.sub(r"\d+", "", old) == re.sub(r"\d+", "", new):
         return "only a number in it changes, as versions do"
-    if _FLOW & words_of(old) ^ _FLOW & words_of(new) and not said(old) | said(new):
+    if _FLOW & words_of(old) ^ _FLOW & words_of(new) and not any(map(_is_name, said(old) | said(new))):
         return "it asks for no name"
     if re.fullmatch(r"[\"']?(?:[a-z]+|\.{1,2}/.*)[\"']?", old) and _is_of_text(rule):
         return "a word in quotes may mean anything elsewhere, and a path depends on its file"
@@ -47,8 +47,19 @@ _NUMBER: Final = re.compile(
 )
 """Types of numbers."""
 _OWN_WORDS: Final = frozenset({"self", "this"})
-_FLOW: Final = frozenset({"async", "await", "const", "final", "mut", "readonly", "return", "static", "yield"})
+_FLOW: Final = frozenset(
+    """
+    abstract async await const default export extern final inline internal lateinit mut override private
+    protected pub public readonly return sealed static synchronized transient unsafe virtual volatile yield
+    """.split()  # noqa: SIM905  (a list of so many words reads worse)
+)
 """Words that a place has or lacks for reasons that the place alone does not show."""
+
+
+def _is_name(word: str) -> bool:
+    """Whether a word says which code is meant: no word of the above, and no type that every file has."""
+    is_type = word in _TYPES or word in ("Boolean", "Int", "Integer", "String") or _NUMBER.fullmatch(word)
+    return word not in _FLOW and not is_type
 
 
 def _is_of_text(rule: Rule) -> bool:
