@@ -40,6 +40,40 @@ def test_it_shows_the_diff_and_writes_only_when_told(
     assert not list(folder.glob(".*"))
 
 
+def test_of_a_folder_only_a_rule_that_matches_nowhere_is_explained(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(30):
+        (folder / f"c{number:02}.py").write_text("x != 1\n")
+    arguments = ["apply", str(folder / "rule.yml"), str(folder)]
+    assert cli.main(arguments) == 0
+    said = capsys.readouterr().err
+    assert "no_match" not in said and "31 files with nothing to change" in said
+    (folder / "a.py").unlink()
+    assert cli.main(arguments) == 0
+    assert capsys.readouterr().err.count("no_match: the pattern `$A == None`") == 3
+    (folder / "c17.py").write_text("load_rows(1)\n")
+    (folder / "rule.yml").write_text(RULE.replace("$A == None", "load_row($A)"))
+    assert cli.main(arguments) == 0
+    assert "c17.py: no_match" in capsys.readouterr().err, "the file that holds the nearest word"
+    (folder / "rule.yml").write_text(
+        RULE.replace("$A == None", "load_rows($A)").replace("$A is None", "load_rows($A)")
+    )
+    assert cli.main(arguments) == 0
+    told = capsys.readouterr().err
+    assert "c17.py: no_change" in told and "no_match" not in told
+
+
+def test_a_rule_without_a_fix_lists_its_places(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "rule.yml").write_text(RULE.partition("fix")[0])
+    (folder / "b.py").write_text("x = 1\nif y == None: f(z == None)\n")
+    assert cli.main(["apply", str(folder / "rule.yml"), str(folder), "--write"]) == 0
+    shown = capsys.readouterr()
+    lines = [line.removeprefix(f"{folder}/") for line in shown.out.splitlines()]
+    assert lines == ["a.py:1: x == None", "b.py:2: y == None", "b.py:2: z == None"]
+    assert "3 places in 2 files; nothing to change: there is no `fix`" in shown.err
+
+
 def test_one_file_that_fails_bars_the_others_only_if_asked(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

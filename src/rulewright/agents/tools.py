@@ -32,6 +32,7 @@ from rulewright.codemod.work import (
     bar_unwritable,
     check,
     narrow,
+    nearest,
     work_on,
     write,
 )
@@ -329,9 +330,12 @@ def explain_no_match(shop: Workshop, asked: forms.ExplainArguments) -> forms.Exp
         # Files where ast-grep sees a match come first: where there is one, that is the answer.
         files = walk.find(shop.roots.take_all(asked.paths), documents).files
         files = sorted(files, key=lambda one: not one.may_match)
-        for file in files[: forms.FAILURES]:
-            texts.append((str(file.path), action_for(file, documents), read_text(file.path)))
-        n_more = len(files) - len(files[: forms.FAILURES])
+        if files and files[0].may_match:
+            chosen = [(file, read_text(file.path)) for file in files[: forms.FAILURES]]
+        else:
+            chosen = nearest(files, documents, forms.FAILURES)
+        texts += [(str(file.path), action_for(file, documents), text) for file, text in chosen]
+        n_more = len(files) - len(chosen)
     if not texts:
         raise UsageError("no code to look at", "give `code`, or `paths` with files of the rule's language")
     reasons = [

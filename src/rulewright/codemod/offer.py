@@ -10,7 +10,7 @@ from typing import Any
 
 from rulewright.actions import render_rules
 from rulewright.actions.rule_file import Document
-from rulewright.codemod.work import JudgedFile, Work, action_for
+from rulewright.codemod.work import JudgedFile, Work, action_for, spare
 from rulewright.mining.by_hand import Learned
 from rulewright.verdict import Place
 
@@ -52,7 +52,11 @@ class Offer:
 
 
 def offer_learned(work: Work, learned: Learned) -> Offer:
-    """What the rules of a change do elsewhere, with the doubts that follow from the change."""
+    """What the rules of a change do elsewhere, with the doubts that follow from the change.
+
+    A place where they lose code or break the syntax does not bar the others of its file.
+    """
+    bad = spare(work)
     lacking: dict[Path, str] = {}
     # Each place comes up several times: in the list, for the imports of its names, and when it is written.
     asked = cache(learned.doubt)
@@ -71,6 +75,8 @@ def offer_learned(work: Work, learned: Learned) -> Offer:
 
     def doubt(path: Path, place: Place) -> str:
         """An import is no surer than the uses of what it binds."""
+        if (path, place) in bad:
+            return bad[path, place]
         uses = unsure[path] if place.in_import and path in unsure else {}
         why = asked(path, place) or lacking.get(path, "")
         return why or next((uses[word] for word in place.gone if word in uses), "")

@@ -10,7 +10,8 @@ import json
 import os
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Final
 from rulewright import console, difftext
 from rulewright.actions import Action
 from rulewright.actions.rule_file import Document, joined
-from rulewright.engine import Engine, Request, cli, places
+from rulewright.engine import Engine, Request, cli, nomatch, places
 from rulewright.engine.judge import judge_together, judge_trace
 from rulewright.engine.rules import BadRule, Panicked, compile_rule
 from rulewright.engine.walk import Walk, WalkedFile, find
@@ -31,6 +32,10 @@ LINE: Final = 70
 """Characters of a place that are shown on a line."""
 SHARED: Final = 15
 """Those that stay of what two versions of a long one begin with alike."""
+MAX_TRIED: Final = 40
+"""Places of a file that fails up to which each is tried by itself."""
+LOOKED_THROUGH: Final = 1000
+"""Files among which those are sought by which it is explained that a rule matches nowhere."""
 NOTHING: Final = Outcome(Verdict.NO_MATCH, "no rule matched anything")
 
 
@@ -170,6 +175,18 @@ def work_on(paths: Sequence[Path], documents: Sequence[Document], how: How) -> W
     return work
 
 
+def nearest(
+    files: Sequence[WalkedFile], documents: Sequence[Document], most: int
+) -> list[tuple[WalkedFile, str]]:
+    """Files with their texts by which to explain that rules match nowhere, the likeliest first."""
+    read: list[tuple[WalkedFile, str]] = []
+    for found in files[:LOOKED_THROUGH]:
+        with suppress(UsageError):
+            read.append((found, read_text(found.path)))
+    rules = [rule for one in documents for rule in one.action.rules]
+    return [read[number] for number in nomatch.likeliest(rules, [text for _, text in read], most)]
+
+
 def check(documents: Sequence[Document], file: str = "") -> None:
     """Compile every rule; raises `RulewrightError` with all that is wrong with them, and their file."""
     problems = []
@@ -238,6 +255,31 @@ def narrowed(one: JudgedFile, work: Work, keep: places.Keep, exact: bool = False
     if done.failure is None and not any(step.edits for step in done.steps):
         return one.came_to(Outcome(Verdict.NO_CHANGE, "no place was chosen"), before, work.aside)
     return one.came_to(judge_trace(done, before, None), before, work.aside)
+
+
+def spare(work: Work) -> dict[tuple[Path, Place], str]:
+    """Take files that fail only by some of their places without these; give these, each with its reason."""
+    found: dict[tuple[Path, Place], str] = {}
+    for number, one in enumerate(work.done):
+        if one.good or one.idle or not one.outcome.unsound or one.texts()[1] is None:
+            continue
+        all_places = work.places(one)
+        if not 1 < len(all_places) <= MAX_TRIED:
+            continue
+        bad: dict[Place, str] = {}
+        for place in all_places:
+            alone = narrowed(one, work, _these({place}))
+            if not alone.good and not alone.idle:
+                bad[place] = alone.outcome.detail
+        rest = narrowed(one, work, _these({*all_places} - {*bad}))
+        if rest.good and rest.changes:
+            work.done[number] = rest
+            found |= {(one.path, one.numbered(place)): why for place, why in bad.items()}
+    return found
+
+
+def _these(chosen: Collection[Place]) -> places.Keep:
+    return lambda place: place.new if place in chosen else None
 
 
 def narrow(work: Work, chooser: Chooser, exact: bool = False) -> None:

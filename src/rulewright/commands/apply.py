@@ -29,18 +29,22 @@ from rulewright.codemod.work import (
     check,
     diff,
     narrow,
+    nearest,
+    one_line,
     work_on,
     write,
 )
 from rulewright.commands.choosing import PlaceByPlace, say_failed, say_left_out
 from rulewright.config import CommandConfig
-from rulewright.engine import nomatch, project
+from rulewright.engine import nomatch, places, project
 from rulewright.errors import RulewrightError, UsageError
 from rulewright.replacing import read_text
 from rulewright.verdict import Verdict
 
 FEW = 20
-"""Files up to which each gets a line of its own."""
+"""Files up to which each that is named gets a line of its own, and each gets its reason with --json."""
+EXPLAINED = 3
+"""Files of folders that tell why a rule matches nowhere: those that come nearest."""
 
 
 class Config(CommandConfig):
@@ -130,8 +134,12 @@ def carry_out(config: Config, documents: Sequence[Document]) -> int:
 
 
 def _show(config: Config, work: Work, written: bool) -> None:
+    if not config.json_output and not any("fix" in one.action.rules[0] for one in work.documents):
+        _list(work)
+        return
     colored = config.color == "always" or (config.color == "auto" and console.colored(sys.stdout))
     few = len(work.done) <= FEW
+    told = _to_explain(config, work)
     for one in work.done:
         if config.json_output:
             console.emit_json(_row(one, _why(one, work.documents, few), written))
@@ -139,8 +147,8 @@ def _show(config: Config, work: Work, written: bool) -> None:
             console.emit(diff(one, colored))
         if one.good and one.outcome.detail and not config.json_output:
             console.say(f"{one.path}: note: {console.clean(one.outcome.detail)}")
-        if few and one.idle and not config.json_output:
-            why = console.clean(_why(one, work.documents, few))
+        if one.path in told and not config.json_output:
+            why = console.clean(_why(one, work.documents, True))
             console.say(f"{one.path}: {one.outcome.verdict}: {why}")
     for path, why in work.walk.named if config.json_output else ():
         console.emit_json({"file": str(path), "verdict": "skipped", "detail": why, "written": False})
@@ -148,6 +156,36 @@ def _show(config: Config, work: Work, written: bool) -> None:
         say_failed(work.failed, lambda one: one.outcome.detail)
     say_left_out(work.walk)
     _sum_up(config, work, written)
+
+
+def _list(work: Work) -> None:
+    """The places of rules that change nothing, because none of them has a `fix`."""
+    n_places = n_files = 0
+    for one in work.done:
+        text = one.texts()[0] if one.found.may_match else ""
+        numbers = one.found.documents if text else ()
+        found = [node for n in numbers for node in places.matches(work.documents[n].action, text)]
+        for node in sorted(found, key=lambda node: node.range().start.index):
+            console.emit(f"{one.path}:{node.range().start.line + 1}: {one_line(node.text())}")
+        n_places, n_files = n_places + len(found), n_files + bool(found)
+    say_failed(work.failed, lambda one: one.outcome.detail)
+    say_left_out(work.walk)
+    where = f"{console.plural(n_places, 'place')} in {console.plural(n_files, 'file')}"
+    console.say(f"{where}; nothing to change: there is no `fix`")
+
+
+def _to_explain(config: Config, work: Work) -> set[Path]:
+    """Files whose lack of places is explained: those that a person named, or a few where nothing is done."""
+    idle = [one.path for one in work.done if one.idle]
+    named = {path.absolute() for path in config.files if path.is_file()}
+    mine = {path for path in idle if path.absolute() in named}
+    if mine and len(named) <= FEW:
+        return mine
+    if len(idle) < len(work.done):
+        return set()
+    if same := [one.path for one in work.done if one.outcome.verdict is Verdict.NO_CHANGE]:
+        return set(same[:EXPLAINED])
+    return {found.path for found, _ in nearest([one.found for one in work.done], work.documents, EXPLAINED)}
 
 
 def _why(one: JudgedFile, documents: Sequence[Document], few: bool) -> str:
@@ -159,14 +197,14 @@ def _why(one: JudgedFile, documents: Sequence[Document], few: bool) -> str:
 
 
 def _sum_up(config: Config, work: Work, written: bool) -> None:
-    places = sum(one.outcome.n_matches for one in work.good)
+    n_places = sum(one.outcome.n_matches for one in work.good)
     what = "changed" if written else "would change"
     tidied = sum(one.outcome.tidied for one in work.good)
     note = f"; padded blank lines emptied in {tidied}" if tidied else ""
     of = f"{len(work.good)} of {console.plural(len(work.done), 'file')}"
-    console.say(f"{of} {what}, {console.plural(places, 'place')}{note}")
+    console.say(f"{of} {what}, {console.plural(n_places, 'place')}{note}")
     idle = sum(one.idle for one in work.done)
-    if idle and len(work.done) > FEW:
+    if idle and len(work.done) > EXPLAINED:
         console.say(f"{console.plural(idle, 'file')} with nothing to change")
     if config.all_or_nothing and config.write and not written and not work.failed:
         console.say("nothing was written, because a file cannot be changed")

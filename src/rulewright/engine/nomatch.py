@@ -7,14 +7,17 @@ judging does not call it.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ast_grep_py import SgNode
 
-from rulewright.actions.action import Action
+from rulewright.actions.action import Action, Rule
 from rulewright.actions.suggest import quoted
-from rulewright.actions.visit import RELATIONS, pattern_parts
+from rulewright.actions.visit import RELATIONS, pattern_parts, texts
 from rulewright.engine import applier, patterns, suppress
 from rulewright.engine.apply import trace
 from rulewright.engine.parsing import ParsedCode, parse
@@ -22,6 +25,7 @@ from rulewright.engine.rules import BadRule, CompiledRule, Panicked, compile_rul
 
 # Cheap and telling parts first; the relations come last, as in ast-grep itself.
 _ORDER: Final = ("pattern", "kind", "matches", "regex", "nthChild", "range", "all", "any", "not", *RELATIONS)
+_WORD: Final = re.compile(r"[^\W\d]\w{2,}")
 MAX_NEAR: Final = 400
 MAX_DEPTH: Final = 3
 MAX_SHOWN: Final = 3
@@ -45,6 +49,37 @@ def explain(action: Action, code: str) -> str:
             return where + str(error)
         return where + _explain_rule(compiled, parse(text, action.language), action.id_of(number))
     return ""
+
+
+def likeliest(rules: Sequence[Rule], codes: Sequence[str], most: int) -> list[int]:
+    """Which of some texts to explain it by: those that hold the rules' words, or words like them.
+
+    Args:
+        rules: they match in none of them.
+        codes: the texts.
+        most: how many to give; their numbers, the likeliest first.
+
+    >>> rule = {"rule": {"pattern": "asserEqual($A)"}, "fix": "ok($A)"}
+    >>> likeliest([rule], ["f(1)", "assertEqual(1)", "equal(2)"], 1)
+    [1]
+    """
+    wanted = {
+        word
+        for rule in rules
+        for key, text in texts([rule["rule"], rule.get("constraints", {})])
+        if key in ("pattern", "context", "regex")
+        for word in _WORD.findall(re.sub(r"\$+\w+", " ", text))
+    }
+    held = [frozenset(_WORD.findall(code)) for code in codes]
+    n_with = Counter(word for words in held for word in words)
+    score = [0.0] * len(codes)
+    for word in sorted(wanted):
+        like = [word] if word in n_with else difflib.get_close_matches(word, n_with, n=MAX_SHOWN)
+        for one in like:
+            # What every text holds tells none from another.
+            weight = math.log((1 + len(codes)) / n_with[one])
+            score = [old + weight * (one in words) for old, words in zip(score, held, strict=True)]
+    return sorted(range(len(codes)), key=lambda number: -score[number])[:most]
 
 
 def _explain_rule(rule: CompiledRule, parsed: ParsedCode, rule_id: str) -> str:
