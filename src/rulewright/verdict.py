@@ -78,7 +78,7 @@ class Place:
     """Whether it is an import, or stands in one."""
     role: str = ""
     """What the name of a class is used for there (`definition`, `base`, `new`, `type`, `value`), or whose it
-    is (`of Owner`); nothing of what is no such name."""
+    is (`of Owner`); of a method that is called and whose name goes, on what (`of cache`); else nothing."""
 
 
 @dataclass(frozen=True)

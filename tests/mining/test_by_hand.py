@@ -230,11 +230,25 @@ def test_one_prefix_before_two_names_is_two_names(here: Path) -> None:
     change(here, "src/a.py", pre, pre.replace("recv", "arecv").replace("shut", "ashut"))
     other = "def size(name):\n    return len(name.read())\n"
     (here / "src/b.py").write_text(other)
-    (here / "src/c.py").write_text("x.recv(1)\n")
+    (here / "src/c.py").write_text("self.link.recv(1)\n")
     assert cli.main(["edit", "--like", "hand.diff", "src", "--write"]) == 0
     assert (here / "src/b.py").read_text() == other
-    assert (here / "src/c.py").read_text() == "x.arecv(1)\n"
+    assert (here / "src/c.py").read_text() == "self.link.arecv(1)\n"
     assert "aarecv" not in (here / "src/a.py").read_text()
+
+
+def test_a_place_that_would_break_does_not_bar_the_others_of_its_file(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pre = "run(one)\nrun(two, at=place)\n"
+    change(here, "a.py", pre, pre.replace(")", ", check=True)"))
+    (here / "b.py").write_text("run(x)\nrun(\n    y,\n)\nrun()\nrun(z, 1)\n")
+    assert cli.main(["edit", "--like", "hand.diff", "b.py", "--write"]) == 0
+    wanted = "run(x, check=True)\nrun(\n    y,\n)\nrun()\nrun(z, 1, check=True)\n"
+    assert (here / "b.py").read_text() == wanted
+    said = capsys.readouterr()
+    assert "2 sure, 2 possible" in said.err
+    assert "b.py:5: run()  →  run(, check=True)   (the result has 1 syntax error" in said.out
 
 
 def test_a_word_that_was_corrected_is_no_part_of_others(
@@ -266,9 +280,9 @@ def test_a_long_string_that_would_be_indented_is_a_possible_place(here: Path) ->
 
 def test_several_renames_at_once_are_calls_each(here: Path) -> None:
     change(here, "src/a.js", "db.find(x)\ndb.save(y)\n", "db.findAsync(x)\ndb.saveAsync(y)\n")
-    (here / "src/b.js").write_text("const f = el.find\nother.find(1)\n")
+    (here / "src/b.js").write_text("const f = el.find\nrows.find(1)\ndb.find(2)\n")
     assert cli.main(["edit", "--like", "hand.diff", "src", "--write"]) == 0
-    assert (here / "src/b.js").read_text() == "const f = el.find\nother.findAsync(1)\n"
+    assert (here / "src/b.js").read_text() == "const f = el.find\nrows.find(1)\ndb.findAsync(2)\n"
 
 
 def test_a_package_that_was_replaced_is_not_replaced_where_it_does_more(here: Path) -> None:

@@ -14,7 +14,10 @@ from rulewright.engine import places
 from rulewright.errors import RulewrightError
 from rulewright.languages import Language
 from rulewright.mining import by_hand
+from rulewright.mining.candidate import Candidate
 from rulewright.mining.diffs import Change
+from rulewright.mining.learn import cover
+from rulewright.mining.text.tree import Tree
 from rulewright.verdict import Place
 
 
@@ -232,3 +235,28 @@ def test_a_comment_alone_is_doubted() -> None:
 def test_of_nothing_nothing_is_learned() -> None:
     with pytest.raises(RulewrightError, match="the change is empty"):
         by_hand.learn([], 2.0)
+
+
+def test_a_file_is_made_anew_only_without_a_rule_that_changed_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many rules for many files each is left out once; that must not cost rules times files."""
+    asked: list[str] = []
+    change_places = places.change
+
+    def counted(action: Action, text: str, keep: places.Keep, **more: bool) -> object:
+        asked.append(text)
+        return change_places(action, text, keep, **more)
+
+    root = Tree("", "python").root
+    names = ["getcwdu", "mktempu", "splitextu", "joinpathu", "listdiru", "renamesu"]
+    changes = [
+        Change(Path(name), "python", f"x = os.{name}(1)\n", f"x = os.{name[:-1]}(1)\n") for name in names
+    ]
+    found = [
+        cover.Graded(rule, "train", "", Candidate(rule, "pattern", root, "call", frozenset()))
+        for name in [*names, "unheardof"]
+        for rule in [{"rule": {"pattern": f"os.{name}"}, "fix": f"os.{name[:-1]}"}]
+    ]
+    monkeypatch.setattr(places, "change", counted)
+    kept = by_hand.needed(found, changes, "python")
+    assert [one.rule for one in kept] == [one.rule for one in found[:-1]]
+    assert len(asked) == 2 * len(names), "once with all rules, once without its own"

@@ -134,6 +134,19 @@ POSSIBLE = {
         "from kit import as_bytes, as_text\n\ny = as_text(2)\nsend(as_bytes(y))\n",
         "one place alone shows `as_text`, which was there before",
     ),
+    "a method of something else": Case(
+        ".py", "row = cache.fetch(1)\n", "row = cache.load(1)\n", "row = db.fetch(2)\n",
+        "it is of db there, which your change does not show",
+    ),
+    "a method of what a call gives": Case(
+        ".java", "class A {\n    int x = store.fetch(1);\n    int y = store.fetch(two(2));\n}\n",
+        "class A {\n    int x = store.load(1);\n    int y = store.load(two(2));\n}\n",
+        "class B {\n    int x = stores.get(1)\n        .fetch(2);\n}\n", "it is of get there",
+    ),
+    "a method of a value": Case(
+        ".go", "package p\n\nfunc f() { clock.Fail(1) }\n", "package p\n\nfunc f() { clock.Stop(1) }\n",
+        "package p\n\nfunc g(t T) { (t).Fail(1) }\n", "it is of a value there",
+    ),
     "a number of another size": Case(
         ".kt", "var freeSegments: Long = next()\n", "var freeSegments: Int = next()\n",
         "var allSegments: Long = other()\n", "`Long` may be anything elsewhere",
@@ -246,6 +259,40 @@ SURE = {
         "    int y = Things.hash(2);\n}\n",
         "import old.Things;\nimport old.MoreThings;\n\nclass C {\n    String x = MoreThings.describe(1);\n"
         "    int y = Things.hash(2);\n}\n",
+    ),
+    "a method of the same": Case(
+        ".py", "row = cache.fetch(1)\n", "row = cache.load(1)\n", "row = self._cache.fetch(2)\n",
+        "row = self._cache.load(2)\n",
+    ),
+    "a method that the change shows of unlike things": Case(
+        ".py", "row = cache.fetch(1)\nx = store.fetch(row)\n", "row = cache.load(1)\nx = store.load(row)\n",
+        "row = db.fetch(2)\n", "row = db.load(2)\n",
+    ),
+    "a method of several words": Case(
+        ".js", "f(cache.fetchRow(1));\n", "f(cache.loadRow(1));\n", "f(db.fetchRow(2));\n",
+        "f(db.loadRow(2));\n",
+    ),
+    "a method with its arguments": Case(
+        ".java", 'class A {\n    boolean x = a.equals("");\n}\n',
+        "class A {\n    boolean x = a.isEmpty();\n}\n",
+        'class B {\n    boolean x = b.equals("");\n}\n', "class B {\n    boolean x = b.isEmpty();\n}\n",
+    ),
+    "a keyword argument where it is not there yet": Case(
+        ".py", "run(one)\nrun(two, at=place)\n", "run(one, check=True)\nrun(two, at=place, check=True)\n",
+        "run(a, check=False)\nrun(b, at=c, check=True)\nrun(d)\n",
+        "run(a, check=False)\nrun(b, at=c, check=True)\nrun(d, check=True)\n",
+    ),
+    "a statement after another where it is not there yet": Case(
+        ".py", "def f(a):\n    a.start_it(1)\n\n\ndef g(b):\n    b.start_it(two)\n",
+        "def f(a):\n    a.start_it(1)\n    a.mark()\n\n\ndef g(b):\n    b.start_it(two)\n    b.mark()\n",
+        "def h(q):\n    q.start_it(3)\n    q.mark()\n    q.start_it(4)\n    y.mark()\n",
+        "def h(q):\n    q.start_it(3)\n    q.mark()\n    q.start_it(4)\n    q.mark()\n    y.mark()\n",
+    ),
+    "a statement before another where it is not there yet": Case(
+        ".js", "start_it(1);\nx = 1;\nstart_it(two);\n",
+        "trace_it();\nstart_it(1);\nx = 1;\ntrace_it();\nstart_it(two);\n",
+        "trace_it();\nstart_it(3);\nx = 2;\nstart_it(4);\n",
+        "trace_it();\nstart_it(3);\nx = 2;\ntrace_it();\nstart_it(4);\n",
     ),
     "a member that becomes a call": Case(
         ".java", "class A {\n    int x = a.rowCount;\n    int y = b.rowCount;\n}\n",

@@ -12,7 +12,7 @@ from ast_grep_py import SgNode, SgRoot
 from rulewright import grammars
 from rulewright.actions.action import Action
 from rulewright.engine import suppress
-from rulewright.engine.applier import find_all
+from rulewright.engine.applier import MatchEdit, find_all
 from rulewright.engine.apply import Parts, Step, Trace, partly, spans_after, trace, written
 from rulewright.engine.parsing import leaves, parse
 from rulewright.engine.rules import compile_rule
@@ -154,6 +154,53 @@ def _role(node: SgNode | None, language: Language) -> str:
     return "type" if is_type else "value"
 
 
+_WORD: Final = re.compile(r"[A-Z]?[a-z]+")
+"""A name of one word, as methods of unlike classes have."""
+_CALLS: Final = re.compile(r"\s*(?:\(|\{|::<)")
+_OWNED: Final = re.compile(r"[?!]*\s*(?:\.|->)\s*$")
+_LAST_NAME: Final = re.compile(r"\w+$")
+_CLOSING: Final = {")": "(", "]": "["}
+_REACH: Final = 400
+"""Characters to look back for what a method is called on."""
+
+
+def _whose(source: str, edit: MatchEdit, gone: Sequence[str], come: Sequence[str], language: Language) -> str:
+    """Whose method is called at a place where nothing but its name, one plain word, changes; else nothing.
+
+    >>> _whose("self.cache.fetch(1)", MatchEdit(11, 16, "load"), ["fetch"], ["load"], "python")
+    'of cache'
+    """
+    if len(gone) != 1 or len(come) != 1 or not _WORD.fullmatch(gone[0]):
+        return ""
+    old, name = source[edit.start : edit.end], gone[0]
+    found = re.search(rf"(?:^|[.>]\s*)({name})\b", old)
+    if found is None or (_dense(old[: found.start(1)] + come[0] + old[found.end(1) :]) != _dense(edit.text)):
+        return ""
+    start, end = edit.start + found.start(1), edit.start + found.end(1)
+    before = source[max(0, start - _REACH) : start]
+    sign = _OWNED.search(before)
+    if sign is None or not (language == "ruby" or _CALLS.match(source, end)):
+        return ""
+    owner = _LAST_NAME.search(_without_arguments(before[: sign.start()]))
+    return f"of {owner[0].strip('_') or owner[0]}" if owner is not None else "of a value"
+
+
+def _dense(text: str) -> str:
+    return "".join(text.split())
+
+
+def _without_arguments(text: str) -> str:
+    """A text up to the brackets that it ends with."""
+    while text[-1:] in _CLOSING:
+        closing, depth = text[-1], 0
+        for at in range(len(text) - 1, -1, -1):
+            depth += (text[at] == closing) - (text[at] == _CLOSING[closing])
+            if not depth:
+                break
+        text = text[:at].rstrip()
+    return text
+
+
 def _places(number: int, step: Step, earlier: Sequence[_Lines]) -> Iterator[Place]:
     """What a step changes, in order. Each text is walked once, however many places there are."""
     source = step.before.source
@@ -176,11 +223,12 @@ def _places(number: int, step: Step, earlier: Sequence[_Lines]) -> Iterator[Plac
         for one in reversed(earlier):
             line, last = one.before(line), one.before(last)
         gone, come = _words(old), _words(new)
+        only_gone = tuple(word for word in gone if word not in come)
+        only_come = tuple(word for word in come if word not in gone)
+        owner = _whose(source, edit, only_gone, only_come, step.rule.language)
         yield Place(
-            line + 1, last + 1, source[edit.start : edit.end], edit.text, number,
-            tuple(word for word in gone if word not in come),
-            tuple(word for word in come if word not in gone),
-            _texts(old) == _texts(new), _is_import(node), _role(node, step.rule.language),
+            line + 1, last + 1, source[edit.start : edit.end], edit.text, number, only_gone, only_come,
+            _texts(old) == _texts(new), _is_import(node), owner or _role(node, step.rule.language),
         )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from rulewright import difftext
 from rulewright.actions.action import Action
@@ -24,7 +24,7 @@ from rulewright.engine import places
 from rulewright.engine.parsing import parse
 from rulewright.errors import RulewrightError
 from rulewright.languages import Language
-from rulewright.mining import callees, doubts, imports, ties
+from rulewright.mining import callees, doubts, imports, resting, ties
 from rulewright.mining.diffs import Change, lines_of
 from rulewright.mining.learn import cover
 from rulewright.mining.learn.mined import TIERS, Tier, refuse
@@ -81,7 +81,7 @@ class Learned:
         """Why a place is not sure; empty where it is."""
         rule = self.rules[place.rule]
         if rule.tier != "train":
-            return f"the rule is of tier {rule.tier}: {rule.reason}"
+            return f"the rule is of tier {rule.tier}"
         if place.comments_only:
             return "only a comment changes"
         if doubts.is_prose(rule.document.action, place.old):
@@ -91,7 +91,7 @@ class Learned:
         if self._change_of(path) is not None:
             return "you left it as it was in a file that you changed"
         if rule.roles and place.role not in rule.roles and not place.in_import:
-            used = doubts.ROLES.get(place.role, f"it is {place.role} there")
+            used = doubts.ROLES.get(place.role, f"it is {place.role or 'not called'} there")
             return f"{used}, which your change does not show"
         return ""
 
@@ -159,7 +159,7 @@ def learn(changes: Sequence[Change], budget_s: float) -> Learned:
         of_names = _Names.of(fit, language)
         texts = [cover.Text(c.pre, of_names.apart.get(c.path, c.post), c.seen) for c in fit]
         found = cover.rules_for([one for one in texts if one.pre != one.post], language, budget_s)
-        found = _needed([one for one in found if one.tier != "reject"] or found, fit, language)
+        found = needed([one for one in found if one.tier != "reject"] or found, fit, language)
         rules += _trusted(found, fit, of_names, language)
         brought[language] = frozenset(one.name for one in of_names.come)
         defined[language] = doubts.defined([one.rule for one in found], fit, language)
@@ -185,10 +185,39 @@ def _refused(change: Change) -> str:
     return f"{change.path}:{after.first_line}: a syntax error after the change"
 
 
-def _needed(
+def needed(
     found: Sequence[cover.Graded], changes: Sequence[Change], language: Language
 ) -> list[cover.Graded]:
-    return cover.needed(found, lambda some: _missed([one.rule for one in some], changes, language))
+    """The rules without those that the change comes out as well without (`cover.needed`)."""
+    known: list[list[_Run]] = [[] for _ in changes]
+
+    def missed(some: Sequence[cover.Graded]) -> int:
+        return sum(
+            _missed_of(some, change, runs, language) for change, runs in zip(changes, known, strict=True)
+        )
+
+    return cover.needed(found, missed)
+
+
+class _Run(NamedTuple):
+    """How many parts of a change some rules do not make, and which of them did anything."""
+
+    given: frozenset[str]
+    used: frozenset[str]
+    missed: int
+
+
+def _missed_of(some: Sequence[cover.Graded], change: Change, runs: list[_Run], language: Language) -> int:
+    """How many parts of a change rules do not make; a run without those that did nothing is none anew."""
+    names = [str(one.rule) for one in some]
+    given = frozenset(names)
+    for run in runs:
+        if run.used <= given <= run.given:
+            return run.missed
+    made, used = _made(Action(language, tuple(one.rule for one in some), mode="rule"), change, True)
+    run = _Run(given, frozenset(names[n] for n in used), len(_left(made, change, True)))
+    runs.append(run)
+    return run.missed
 
 
 @dataclass(frozen=True)
@@ -246,12 +275,16 @@ def _trusted(
             narrow = tied
     made: list[Rule] = []
     for before, wide, rule in zip(plain, tied, narrow, strict=True):
+        rests = resting.once(rule, changes, language)
         general = by_rule[str(before)]
         tier, reason = general.tier, general.reason
         action = Action(language, (rule,), mode="rule")
         if tier == "train":
             before_tie = Action(language, (before,), mode="rule")
             tier, reason = doubts.doubted(before_tie, action, changes, reason, rule is not wide)
+        if tier == "train" and rests is None:
+            tier, reason = "literal", "it changes again what it made"
+        action = Action(language, (rests or rule,), mode="rule")
         made.append(Rule(documents_of(action)[0], tier, reason, doubts.roles(action, changes)))
     made = _whole(made, changes, language)
     made += [
@@ -366,7 +399,11 @@ def _unexplained(action: Action | None, change: Change, names: bool) -> list[str
 
     With `names`, imports are compared by what they bind, not by where they stand.
     """
-    made = _made(action, change, names) if action is not None else change.pre
+    return _left(_made(action, change, names)[0] if action is not None else change.pre, change, names)
+
+
+def _left(made: str, change: Change, names: bool) -> list[str]:
+    """The parts of a change that a text lacks, as `_unexplained` tells them."""
     if made == change.post:
         return []
     language = change.language
@@ -399,15 +436,22 @@ def _short(lines: Sequence[str]) -> str:
     return quoted(text) if text else "(nothing)"
 
 
-def _made(action: Action, change: Change, names: bool) -> str:
-    """The text that the rules give where the person changed something, with `names` in its imports too."""
+def _made(action: Action, change: Change, names: bool) -> tuple[str, frozenset[int]]:
+    """The text that the rules give where the person changed something, with `names` in its imports too.
+
+    With the numbers of the rules that did anything.
+    """
     changed = change.changed
 
     def keep(place: Place) -> str | None:
         near = set(range(place.line, place.last_line + 1)) & changed
         return place.new if near or (names and place.in_import) else None
 
-    return places.after(action, change.pre, keep)
+    done = places.change(action, change.pre, keep)
+    if not done.steps or done.failure is not None:
+        return change.pre, frozenset(range(len(action.rules)))
+    used = (number for number, step in enumerate(done.steps) if step.after != step.before.source)
+    return done.steps[-1].after, frozenset(used)
 
 
 def _of(rules: Sequence[Rule], language: Language) -> Action | None:

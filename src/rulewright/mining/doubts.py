@@ -18,7 +18,7 @@ from rulewright.mining import callees, imports, telling
 from rulewright.mining.diffs import Change
 from rulewright.mining.judge.confidence import drops_unnamed, names_nothing
 from rulewright.mining.learn.mined import Tier
-from rulewright.mining.reading import new_text, old_text, own_names, said
+from rulewright.mining.reading import new_text, old_text, own_names, said, words_of
 from rulewright.mining.text.tree import Tree
 from rulewright.verdict import Place
 
@@ -147,10 +147,15 @@ def roles(action: Action, changes: Sequence[Change]) -> frozenset[str]:
     """How a class that a rule replaces by another is used in the change; empty: any use is as good.
 
     That a list is declared by its interface says nothing of where it is made: `new List()` is an error.
-    What is made as another class, or defined under another name, is that class everywhere.
+    What is made as another class, or defined under another name, is that class everywhere. A method is
+    another one on something else, unless the change shows it on unlike things.
     """
     made = [place for place in _shown(action, changes)[0] if not place.in_import]
     found = frozenset(place.role for place in made)
+    values = {role for role in found if role.startswith("of ") and not role[3].isupper()}
+    asked = {f"of {word}" for word in words_of(old_text(action.rules[0]))}
+    if len(values) > 1 or values & asked:
+        return frozenset()
     is_same = any(re.search(rf"\b{re.escape(place.old)}$", place.new) for place in made)
     return frozenset() if is_same or found & {"", "definition", "new"} else found
 

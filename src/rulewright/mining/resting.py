@@ -1,0 +1,138 @@
+"""A rule that finds its own result again, told to pass over it.
+
+`f($$$A)` to `f($$$A, key=1)` matches what it made, and with it every call that has the key already.
+Nothing is judged here but that: whether what a rule made stays as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from ast_grep_py import SgNode
+
+from rulewright import grammars
+from rulewright.actions.action import Action, Rule
+from rulewright.actions.visit import regex_escape
+from rulewright.engine import places
+from rulewright.engine.apply import Step, spans_after, trace
+from rulewright.languages import Language
+from rulewright.mining.diffs import Change
+from rulewright.mining.imports import demanding
+from rulewright.verdict import Place
+
+_KEY: Final = re.compile(r"([\w$\"'-]+)\s*(=>|=|:)(?![=:])")
+"""A keyed argument up to its value."""
+
+
+def once(rule: Rule, changes: Sequence[Change], language: Language) -> Rule | None:
+    """The rule, held back from what it makes; `None` where it cannot be.
+
+    Args:
+        rule: a rule.
+        changes: files that it changes, where they were changed.
+        language: of the files.
+    """
+    again = [pair for change in changes for pair in _again(rule, change, language)]
+    if not again:
+        return rule
+    guards: dict[str, dict[str, Any]] = {}
+    for old, new in again:
+        guard = _brought(old, new) or _stands_beside(rule, new)
+        if guard is None:
+            return None
+        guards.setdefault(str(guard), {"not": guard})
+    held = demanding(rule, *guards.values())
+    if any(list(_again(held, change, language)) for change in changes):
+        return None
+    same = all(_made(rule, change, language) == _made(held, change, language) for change in changes)
+    return held if same else None
+
+
+def _made(rule: Rule, change: Change, language: Language) -> str:
+    step = _step(rule, change, language)
+    return step.after if step is not None else change.pre
+
+
+def _step(rule: Rule, change: Change, language: Language) -> Step | None:
+    """What a rule does where a file was changed."""
+
+    def keep(place: Place) -> str | None:
+        return place.new if change.changed.intersection(range(place.line, place.last_line + 1)) else None
+
+    done = places.change(Action(language, (rule,), mode="rule"), change.pre, keep, exact=True)
+    return done.steps[-1] if done.steps and done.failure is None else None
+
+
+def _again(rule: Rule, change: Change, language: Language) -> Iterator[tuple[SgNode, SgNode]]:
+    """What a rule changed and changes again: the node before, and the one in its place after."""
+    step = _step(rule, change, language)
+    if step is None:
+        return
+    second = trace(Action(language, (rule,), mode="rule"), step.after, exact=True)
+    if second.failure is not None or not second.steps:
+        return
+    [found] = second.steps
+    source = step.after
+    for (start, end), old in zip(spans_after(step.edits), step.nodes, strict=True):
+        for edit, new in zip(found.edits, found.nodes, strict=True):
+            meets = max(start, edit.start) < min(end, edit.end)
+            if meets and source[edit.start : edit.end] != edit.text and old is not None and new is not None:
+                yield old, new
+
+
+def _brought(old: SgNode, new: SgNode) -> dict[str, Any] | None:
+    """What a list within a node got, as what the node must not have; `None` where it is no such thing."""
+    path: list[str] = []
+    while old.kind() == new.kind():
+        had = [one.text() for one in _parts(old)]
+        has = _parts(new)
+        come = [one for one in has if one.text() not in had]
+        if grammars.LIST.search(new.kind()) and len(come) == len(has) - len(had) == 1:
+            [it] = come
+            key = _KEY.match(it.text())
+            regex = rf"^{regex_escape(key[1])}\s*{key[2]}" if key else f"^{regex_escape(it.text())}$"
+            held: dict[str, Any] = {"has": {"kind": it.kind(), "regex": regex}}
+            for kind in reversed(path):
+                held = {"has": {"kind": kind, **held}}
+            return held
+        apart = [(one, two) for one, two in zip(_parts(old), has, strict=False) if one.text() != two.text()]
+        if len(had) != len(has) or len(apart) != 1:
+            return None
+        old, new = apart[0]
+        path.append(new.kind())
+    return None
+
+
+def _stands_beside(rule: Rule, new: SgNode) -> dict[str, Any] | None:
+    """The line that a rule puts beside what it matches, as what must not stand there."""
+    old, fix = rule["rule"].get("pattern"), rule["fix"]
+    if not isinstance(old, str) or not isinstance(fix, str):
+        return None
+    first, sign, last = fix.partition("\n")
+    if not sign or old not in (first, last):
+        return None
+    kinds: list[str] = []
+    node, parent = new, new.parent()
+    while parent is not None and not (
+        grammars.STATEMENTS.search(parent.kind()) or parent.kind() in grammars.ROOTS
+    ):
+        node, parent = parent, parent.parent()
+        kinds.append(node.kind())
+    text, sibling, side = (last, node.next(), "precedes") if old == first else (first, node.prev(), "follows")
+    if sibling is None:
+        return None
+    found: dict[str, Any] = {"pattern": text}
+    inner = sibling.child(0)
+    if inner is not None and inner.text() == sibling.text():
+        # A pattern is the call, not the statement that holds nothing else.
+        found = {"kind": sibling.kind(), "has": found}
+    held: dict[str, Any] = {side: found}
+    for kind in reversed(kinds):
+        held = {"inside": {"kind": kind, **held}}
+    return held
+
+
+def _parts(node: SgNode) -> list[SgNode]:
+    return [one for one in node.children() if one.is_named() and "comment" not in one.kind()]
