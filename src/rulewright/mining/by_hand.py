@@ -81,7 +81,7 @@ class Learned:
         """Why a place is not sure; empty where it is."""
         rule = self.rules[place.rule]
         if rule.tier != "train":
-            return f"the rule is of tier {rule.tier}"
+            return f"the rule is of tier {rule.tier}: {rule.reason}"
         if place.comments_only:
             return "only a comment changes"
         if doubts.is_prose(rule.document.action, place.old):
