@@ -66,6 +66,18 @@ def test_the_order_of_atoms_does_not_decide_their_names() -> None:
     assert found.s_str < 1.0, "there the order of atoms that bind counts"
 
 
+@pytest.mark.parametrize(("n", "same"), [(2, True), (5, True), (6, False)])
+def test_the_names_of_so_many_atoms_that_look_alike_do_not_count(n: int, same: bool) -> None:
+    def of(names: str, mark: str) -> Action:
+        atoms = [{"has": {"pattern": f"f(${mark}{name})"}} for name in names]
+        fix = ", ".join(f"${mark}{name}" for name in sorted(names))
+        return Action("python", ({"rule": {"all": atoms}, "fix": f"g({fix})"},))
+
+    names = "ABCDEF"[:n]
+    found = similarity(of(names, "X"), of(names[::-1], "Y"))
+    assert (found.s_field == 1.0) is same
+
+
 def test_the_weights_are_those_that_the_docs_give() -> None:
     """docs/reference/rewards.md: pattern and fix 4, regex 3, kind 2, another leaf 1, an inner node 0.5."""
     rule = {"rule": {"pattern": "f($A)", "kind": "call", "regex": "f"}, "fix": "g($A)"}

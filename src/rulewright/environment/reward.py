@@ -101,7 +101,7 @@ def score(task: Task, executed: Executed, weights: Weights) -> Scored:
     correct = right_here(task, outcome, executed.tests)
     parts = {
         "add_code": weights.code * counted,
-        "add_tests": weights.tests if executed.tests.repaired and sound else 0.0,
+        "add_tests": weights.tests if executed.tests.repaired and correct else 0.0,
         "s_code": similar,
         "tests": float(executed.tests.after is True),
         "literal": float(executed.literal),
@@ -109,7 +109,7 @@ def score(task: Task, executed: Executed, weights: Weights) -> Scored:
     if correct:
         parts |= _for_correct(task, executed, weights, parts["add_code"])
     else:
-        parts["add_cap"] = min(0.0, weights.wrong_cap - parts["add_code"] - parts["add_tests"])
+        parts["add_cap"] = min(0.0, weights.wrong_cap - parts["add_code"])
     if general is None:
         return _scored(outcome.verdict, correct, parts)
     general = executed.general if correct else 0.0
