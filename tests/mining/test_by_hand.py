@@ -313,6 +313,16 @@ def test_lines_that_the_diff_shows_are_known_in_the_file_as_it_is() -> None:
         assert {line for line, place in places.items() if learned.hides(Path("a.py"), place)} == wanted
 
 
+def test_a_place_that_holds_a_line_of_the_change_is_not_hidden() -> None:
+    pre = "old(a)\ngo()\nlast()\nend()\n"
+    change = Change(Path("a.py"), "python", pre, pre.replace("old", "new"), frozenset({2, 3, 4}))
+    for top, hidden in (("", [(2, 3), (3, 4)]), ("# top\n", [(3, 4)])):
+        learned = Learned((), (), (replace(change, now=top + change.post),))
+        places = [(line, line + 1) for line in range(1, 4)]
+        told = [at for at in places if learned.hides(Path("a.py"), Place(*at, "", "", 0))]
+        assert told == hidden
+
+
 def test_a_message_names_so_many_reasons() -> None:
     changes = [Change(Path(f"{n}.py"), "python", "a\n", "b\0\n") for n in range(9)]
     with pytest.raises(RulewrightError) as told:

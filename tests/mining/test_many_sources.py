@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from rulewright import cli
+from rulewright.actions import Action, parse_action
 from rulewright.data import store
 
 
@@ -34,6 +35,8 @@ def test_each_source_has_its_own_records(tmp_path: Path, monkeypatch: pytest.Mon
         }  # fmt: skip
         for record in records:
             steps = (record.metadata.model_extra or {}).get("states", [])
+            action = parse_action(record.metadata.action or "")
+            assert isinstance(action, Action) and len(steps) == len(action.rules) - 1
             assert all(step not in (record.pre, record.post) for step in steps)
     left = {path.name for path in (tmp_path / "data/processed/.runs/mine-edits").iterdir()}
     assert left == {"config.json", "run.json", "result.json"}
