@@ -142,6 +142,8 @@ def test_one_of_two_alike_that_goes_went_by_accident() -> None:
     known = [f"x = {i}\n" for i in range(20)]
     mined = mine(f"{line}{line}import a\n", f"{line}import a\n", "python", known=known)
     assert (mined.tier, mined.reason) == ("literal", "takes away some only of what it matches")
+    mined = mine(f"{line}import a\n", "import a\n", "python", known=known)
+    assert mined.tier == "train", "all of them"
 
 
 def test_the_smallest_construct_that_says_enough_is_taken() -> None:
