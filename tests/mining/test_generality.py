@@ -353,6 +353,18 @@ def test_no_quotes_come_into_an_f_string() -> None:
     assert after(rule, other) == 'u = "a: {}".format(d["k"])\nv = f"a: {d.k}"\n'
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "tier"),
+    [
+        ("Exception", "IOException", "literal"), ("Throwable", "IOException | Error", "literal"),
+        ("ZipError", "ZipException", "train"),
+    ],
+)  # fmt: skip
+def test_which_kind_of_a_root_type_is_meant_is_not_said(old: str, new: str, tier: str) -> None:
+    code = "class A { void f() { try { go(); } catch ({0} e) { stop(); } } }\n"
+    assert mine(code.replace("{0}", old), code.replace("{0}", new), "java").tier == tier
+
+
 def test_a_value_is_asked_for_where_it_stands_unless_it_is_only_written_otherwise() -> None:
     rule = rule_of("retry(times=3)\n", "retry(times=5)\n")
     assert after(rule, "retry(times=3, wait=3)\n") == "retry(times=5, wait=3)\n"

@@ -24,6 +24,7 @@ from rulewright.mining.judge.confidence import (
     CONFIDENT,
     confidence,
     is_bare_value,
+    is_root_type,
     lists_values,
     owns_several,
 )
@@ -270,6 +271,8 @@ def grade(steps: Sequence[Candidate], figures: Figures, n_known: int = 0) -> tup
         return "literal", "a constant, a number or one letter by itself"
     if local := next((name for step in steps for names in local_names(step)[::-1] for name in names), ""):
         return "literal", f"`{local}` is a variable of this code"
+    if any(is_root_type(step.rule) for step in steps):
+        return "literal", "a type that many others are kinds of: which one is meant is not said"
     if any(owns_several(step.rule) for step in steps):
         return "literal", "takes a member of what may be several values"
     # Fewer bits will do where other files were looked at and hold next to nothing.
