@@ -152,13 +152,18 @@ def test_hostile_actions_of_the_collection(shared: Path, tmp_path: Path) -> None
 
 def test_the_next_run_removes_the_folders_of_a_killed_one(tmp_path: Path) -> None:
     """What lies there of a process that lives, of another machine or of someone else stays."""
+    # The worker first: it would remove the folder a moment after the other's death.
+    kill = (
+        "    [worker] = psutil.Process().children()\n    worker.kill()\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
     before, after = (
-        "import os, signal\nfrom rulewright.actions import Action\n"
+        "import os, psutil, signal\nfrom rulewright.actions import Action\n"
         "from rulewright.engine import Engine, Request\n"
         "rule = {'rule': {'pattern': 'a'}, 'fix': 'b'}\n"
         "with Engine() as engine:\n"
         "    print(engine.judge(Request(Action('python', (rule,)), 'a', 'python')).verdict)\n" + end
-        for end in ("    os.kill(os.getpid(), signal.SIGKILL)\n", "")
+        for end in (kill, "")
     )  # fmt: skip
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     killed = subprocess.run([sys.executable, "-c", before], env=environment, check=False)
