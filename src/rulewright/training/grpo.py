@@ -4,7 +4,8 @@ A batch is generated and scored; groups whose rewards differ are kept; fresh pro
 replace the others, for a bounded number of rounds. All ranks do equally many rounds,
 each keeps its own whole groups, and every decision is taken on gathered counts. Groups
 left flat at the end fill the batch but count for nothing: their tokens leave the loss
-and its denominator.
+and, where it divides by all tokens (`dapo`, our default, `cispo`, `vespo`), its denominator.
+Losses that divide by answers count them there, so their steps are shorter.
 
 An answer that was cut at `max_completion_length` counts with what it earns, which is that
 of an invalid one as a rule, so that rambling is pushed down. With TRL's
