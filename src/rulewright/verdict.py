@@ -5,6 +5,7 @@ One vocabulary for the engine, the sandbox, teachers, rewards and evaluation.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -79,6 +80,10 @@ class Place:
     role: str = ""
     """What the name of a class is used for there (`definition`, `base`, `new`, `type`, `value`), or whose it
     is (`of Owner`); of a method that is called and whose name goes, on what (`of cache`); else nothing."""
+
+    def touches(self, lines: Container[int]) -> bool:
+        """Whether any of some lines (from 1) is one that it covers."""
+        return any(line in lines for line in range(self.line, self.last_line + 1))
 
 
 @dataclass(frozen=True)

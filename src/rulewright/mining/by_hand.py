@@ -116,8 +116,7 @@ class Learned:
         if change.path not in self._lines:
             self._lines[change.path] = _shown_now(change), _changed_now(change)
         shown, changed = self._lines[change.path]
-        lines = set(range(place.line, place.last_line + 1))
-        return bool(lines & shown) and not lines & changed
+        return place.touches(shown) and not place.touches(changed)
 
     def _change_of(self, path: Path) -> Change | None:
         if path not in self._of:
@@ -441,11 +440,9 @@ def _made(action: Action, change: Change, names: bool) -> tuple[str, frozenset[i
 
     With the numbers of the rules that did anything.
     """
-    changed = change.changed
 
     def keep(place: Place) -> str | None:
-        near = set(range(place.line, place.last_line + 1)) & changed
-        return place.new if near or (names and place.in_import) else None
+        return place.new if place.touches(change.changed) or (names and place.in_import) else None
 
     done = places.change(action, change.pre, keep)
     if not done.steps or done.failure is not None:

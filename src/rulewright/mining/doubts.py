@@ -166,8 +166,7 @@ def _shown(action: Action, changes: Sequence[Change]) -> tuple[list[Place], list
     left: list[Place] = []
     for change in changes:
         for place in places.of(action, change.pre):
-            touches = change.changed.intersection(range(place.line, place.last_line + 1))
-            (made if touches else left).append(place)
+            (made if place.touches(change.changed) else left).append(place)
     return made, left
 
 
@@ -176,7 +175,7 @@ def right(action: Action, change: Change) -> set[int]:
     near: list[Place] = []
 
     def keep(place: Place) -> str | None:
-        if not change.changed.intersection(range(place.line, place.last_line + 1)):
+        if not place.touches(change.changed):
             return None
         near.append(place)
         return place.new
@@ -189,7 +188,7 @@ def right(action: Action, change: Change) -> set[int]:
     # What stands with it in a hunk and is not made tells as much as the line itself.
     hunks = (set(range(a0 + 1, max(a1, a0 + 1) + 1)) for a0, a1, _, _ in difftext.changed(pre, post))
     wrong |= {line for hunk in hunks if hunk & wrong for line in hunk}
-    made = [place for place in near if not wrong.intersection(range(place.line, place.last_line + 1))]
+    made = [place for place in near if not place.touches(wrong)]
     # Where a name is used tells more than that it is imported.
     used = {place.rule for place in near if not place.in_import}
     return {place.rule for place in made if not place.in_import or place.rule not in used}

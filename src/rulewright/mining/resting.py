@@ -59,7 +59,7 @@ def _step(rule: Rule, change: Change, language: Language) -> Step | None:
     """What a rule does where a file was changed."""
 
     def keep(place: Place) -> str | None:
-        return place.new if change.changed.intersection(range(place.line, place.last_line + 1)) else None
+        return place.new if place.touches(change.changed) else None
 
     done = places.change(Action(language, (rule,), mode="rule"), change.pre, keep, exact=True)
     return done.steps[-1] if done.steps and done.failure is None else None

@@ -133,7 +133,7 @@ def _after(text: Text, rules: Sequence[Rule], language: Language) -> str:
     changed = set(lines_of(text.pre, text.post, old_side=True))
 
     def keep(place: Place) -> str | None:
-        return place.new if changed & set(range(place.line, place.last_line + 1)) else None
+        return place.new if place.touches(changed) else None
 
     return places.after(Action(language, tuple(rules), mode="rule"), text.pre, keep)
 
