@@ -77,6 +77,36 @@ def code(tmp_path: Path) -> Path:
     return root
 
 
+def test_utility_rules_of_the_project_are_those_of_the_tools(code: Path) -> None:
+    """Those of the nearest sgconfig.yml, but no folders above the roots."""
+    util = "id: nothing\nlanguage: Python\nrule:\n  kind: none\n"
+    (code.parent / "utils").mkdir()
+    (code.parent / "utils" / "nothing.yml").write_text(util)
+    (code / "shared").mkdir()
+    (code / "shared" / "nothing.yml").write_text(util)
+    rule = (
+        "id: identity\nlanguage: Python\nrule:\n  pattern: $A == $B\n"
+        "constraints:\n  B:\n    matches: nothing\n"
+        "fix: $A is $B\n"
+    )
+
+    async def within(client: Any) -> None:
+        for folder in ("shared", "../utils"):
+            (code / "sgconfig.yml").write_text(f"ruleDirs: [.]\nutilDirs: [{folder}]\n")
+            if folder == "shared":
+                done = await use(client, "apply_rule", rule=rule, paths=["."])
+                assert done["places"] == 2 and "is None" in done["diff"]
+                assert (await use(client, "find", rule=rule, paths=["."]))["total"] == 2
+                assert (await use(client, "verify_rule", rule=rule, code=CODE))["holds"]
+            else:
+                assert "nothing" in await refused(client, "apply_rule", rule=rule, paths=["."])
+        (code / "sgconfig.yml").unlink()
+        (code.parent / "sgconfig.yml").write_text("ruleDirs: [repo]\nutilDirs: [utils]\n")
+        assert "nothing" in await refused(client, "apply_rule", rule=rule, paths=["."])
+
+    talk(within, cwd=code)
+
+
 def test_every_tool_answers_by_its_schema(code: Path) -> None:
     async def body(client: Any) -> None:
         listed = {tool.name: tool for tool in (await client.list_tools()).tools}

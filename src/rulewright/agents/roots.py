@@ -52,7 +52,7 @@ class Roots:
         if "\0" in name or not name:
             raise UsageError("a path is empty or holds a NUL", "name a file or folder")
         real = Path(os.path.realpath(self.home / name))
-        if not _below(real, self.read):
+        if not self.reads(real):
             # Whether such a file exists is not said either.
             raise UsageError(
                 f"{name}: outside of the folders that this server reads",
@@ -65,6 +65,10 @@ class Roots:
         if not there:
             raise UsageError(f"{name}: no such file or folder", f"relative paths begin at {self.home}")
         return Path(os.path.relpath(real, self.home)) if _below(real, (self.home,)) else real
+
+    def reads(self, path: Path) -> bool:
+        """Whether a real path lies below a root."""
+        return _below(path, self.read)
 
     def take_all(self, names: Iterable[str]) -> list[Path]:
         """Several paths, each once."""

@@ -37,7 +37,7 @@ from rulewright.codemod.work import (
     write,
 )
 from rulewright.codemod.work import diff as file_diff
-from rulewright.engine import checks, nomatch, places, walk
+from rulewright.engine import checks, nomatch, places, project, walk
 from rulewright.engine.apply import trace
 from rulewright.engine.judge import judge_trace
 from rulewright.errors import RulewrightError, UsageError
@@ -107,7 +107,7 @@ class Tool(NamedTuple):
 
 def find(shop: Workshop, asked: forms.FindArguments) -> forms.FindAnswer:
     """List where a rule matches."""
-    documents = _documents(asked.rule)
+    documents = _documents(shop, asked.rule)
     check(documents)
     walked = walk.find(shop.roots.take_all(asked.paths), documents)
     found: list[forms.MatchRow] = []
@@ -134,7 +134,7 @@ def verify_rule(shop: Workshop, asked: forms.VerifyArguments) -> forms.VerifyAns
     """Say what a rule does to code, and whether it holds."""
     if not asked.code and not asked.paths:
         raise UsageError("nothing to try the rule on", "give `code`, or `paths`")
-    documents = _documents(asked.rule)
+    documents = _documents(shop, asked.rule)
     action = _for_text(documents)
     if refused := _refused(documents):
         return _verified(Outcome(Verdict.BAD_RULE, refused))
@@ -261,7 +261,7 @@ def apply_rule(shop: Workshop, asked: forms.ApplyArguments) -> forms.ApplyAnswer
     if asked.write:
         # The name as it was given: one behind a link is refused although its real path may be allowed.
         shop.roots.check_write(shop.roots.home / name for name in asked.paths)
-    documents = _documents(asked.rule)
+    documents = _documents(shop, asked.rule)
     work = work_on(paths, documents, How(deadline_s=FILE_DEADLINE_S))
     chooser = Chooser(tuple(asked.only))
     if chooser.active:
@@ -320,7 +320,7 @@ def _write(work: Work, good: Sequence[JudgedFile], whole: bool) -> set[Path]:
 
 def explain_no_match(shop: Workshop, asked: forms.ExplainArguments) -> forms.ExplainAnswer:
     """Say which part of a rule leaves nothing over, and what came nearest."""
-    documents = _documents(asked.rule)
+    documents = _documents(shop, asked.rule)
     check(documents)
     texts: list[tuple[str, Action, str]] = []
     if asked.code:
@@ -382,9 +382,12 @@ def _inside(shop: Workshop, path: str) -> bool:
     return True
 
 
-def _documents(text: str) -> tuple[Document, ...]:
-    """The rules of a client, or an error with what is wrong with them."""
-    read = read_given(text)
+def _documents(shop: Workshop, text: str) -> tuple[Document, ...]:
+    """The rules of a client, with the utility rules of the project around; or what is wrong with them."""
+    try:
+        read = read_given(text, complete=project.completer(None, shop.roots.reads))
+    except project.NotAlone as error:
+        raise RulewrightError(str(error), "write that utility rule into `utils` of the rule") from error
     if isinstance(read, Rejection):
         raise RulewrightError(f"{read.verdict}: {read.detail}", "correct the rule; check_rules says more")
     active = tuple(one for one in read if not one.off)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -113,11 +113,16 @@ def read(root: Path) -> Project | None:
     return Project(root, rule_dirs, test_dirs, util_dirs, config)
 
 
-def above(path: Path) -> Project | None:
-    """The project that a file or folder lies in: that of the nearest `sgconfig.yml`, as ast-grep finds it."""
+def above(path: Path, allowed: Callable[[Path], bool] = lambda folder: True) -> Project | None:
+    """The project that a file or folder lies in: that of the nearest `sgconfig.yml`, as ast-grep finds it.
+
+    Args:
+        path: the file or folder.
+        allowed: whether a folder may be looked at, given its real path.
+    """
     start = path.resolve()
     for folder in (start, *start.parents):
-        if (folder / CONFIG).is_file():
+        if allowed(folder) and (folder / CONFIG).is_file():
             # As a person names it, where that is possible: messages and findings name files in it.
             return read(next((one for one in (path, *path.parents) if one.resolve() == folder), folder))
     return None
@@ -130,17 +135,26 @@ def yaml_files(folder: Path) -> Iterator[Path]:
         yield from (Path(name) / one for one in sorted(names) if one.endswith(YAML) and one != CONFIG)
 
 
-def completer(file: Path | None) -> Callable[[Any], Any]:
+def completer(
+    file: Path | None, allowed: Callable[[Path], bool] = lambda folder: True
+) -> Callable[[Any], Any]:
     """What puts the shared utility rules into a rule that names some: those of its file's project.
 
     ast-grep takes the project where the command runs; that one counts for a rule that lies in none.
+
+    Args:
+        file: of the rule, if it lies in one.
+        allowed: whether a folder may be read, given its real path; the rules of others are not there.
     """
 
     def complete(document: Any) -> Any:
         if not isinstance(document, dict) or not missing(document):
             return document
-        home = (file is not None and above(file.parent)) or above(Path())
-        return with_utils(document, home.utils()) if home else document
+        home = (file is not None and above(file.parent, allowed)) or above(Path(), allowed)
+        if not home:
+            return document
+        folders = tuple(one for one in home.util_dirs if allowed(one.resolve()))
+        return with_utils(document, replace(home, util_dirs=folders).utils())
 
     return complete
 
