@@ -106,7 +106,10 @@ class _Automaton:
 
 
 def nesting(language: Language) -> dict[str, Any]:
-    """The kinds of node of a language, sorted, and of each the children as bits in hexadecimal digits."""
+    """The kinds of node of a language, sorted, and of each the children and the fields that it can have.
+
+    Both as bits in hexadecimal digits, fields by their number among `fields`.
+    """
     tables: Any = _Tables.from_address(_address(_CALLED.get(language, language)))
     n = tables.symbols + tables.aliases
     names = [
@@ -137,11 +140,36 @@ def nesting(language: Language) -> dict[str, Any]:
     for symbol in range(tables.tokens, tables.symbols):
         if visible[symbol] and named[symbol]:
             children[names[symbol]] |= below(symbol)
+    own: dict[int, set[str]] = {}
+    for symbol, _, production in found.ends:
+        own.setdefault(symbol, set()).update(_fields(tables, production))
+    fields = {kind: set[str]() for kind in known}
+    for symbol in range(tables.tokens, tables.symbols):
+        if visible[symbol] and named[symbol]:
+            fields[names[symbol]] |= own.get(symbol, set())
     for inner, alias in set().union(*held.values()):
         if alias and visible[alias] and named[alias] and inner >= tables.tokens:
             children[names[alias]] |= below(inner)
-    rows = [sum(1 << known.index(one) for one in children[kind]) for kind in known]
-    return {"kinds": " ".join(known), "children": " ".join(f"{row:x}" for row in rows)}
+            fields[names[alias]] |= own.get(inner, set())
+    called = sorted(set().union(*fields.values()))
+    return {
+        "kinds": " ".join(known), "children": _as_bits(known, known, children),
+        "fields": " ".join(called), "with": _as_bits(known, called, fields),
+    }  # fmt: skip
+
+
+def _as_bits(kinds: list[str], names: list[str], of: dict[str, set[str]]) -> str:
+    return " ".join(f"{sum(1 << names.index(one) for one in of[kind]):x}" for kind in kinds)
+
+
+def _fields(tables: Any, production: int) -> Iterator[str]:
+    """The fields of a rule's children, those of hidden ones included."""
+    first, n = (_u16(tables.field_slices + 4 * production + i) for i in (0, 2)) if tables.fields else (0, 0)
+    for number in range(first, first + n):
+        field = _u16(tables.field_entries + 4 * number)
+        yield ctypes.string_at(
+            ctypes.c_void_p.from_address(tables.field_names + 8 * field).value or 0
+        ).decode()
 
 
 def _address(name: str) -> int:

@@ -37,7 +37,8 @@ def test_the_file_holds_what_the_binding_does(language: Language, root: Path) ->
 def test_every_kind_of_node_is_a_name_of_the_grammar(language: Language) -> None:
     entry = json.loads(nesting.FILE.read_text())[language]
     kinds = entry["kinds"].split()
-    assert len(entry["children"].split()) == len(kinds) > 100
+    assert len(entry["children"].split()) == len(entry["with"].split()) == len(kinds) > 100
+    assert set(entry["fields"].split()) <= set(names(language).fields)
     assert {kind for kind in kinds if kind[0].islower()} <= set(names(language).kinds)
 
 
@@ -48,10 +49,16 @@ def _pairs(node: SgNode) -> Iterator[tuple[str, str]]:
         yield from _pairs(child)
 
 
+def _fields(node: SgNode, known: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    yield from ((node.kind(), name) for name in known if node.field(name) is not None)
+    for child in node.children():
+        yield from _fields(child, known)
+
+
 def test_whatever_stands_in_real_code_may_stand_there() -> None:
     folder = Path(__file__).parent
     files = [*folder.glob("samples/*"), *folder.glob("test_*.py"), *Path(audit.__file__).parent.glob("*.py")]
-    n = 0
+    n = n_fields = 0
     for file in files[:60]:
         language = language_of_path(file)
         if language == "other":
@@ -68,7 +75,10 @@ def test_whatever_stands_in_real_code_may_stand_there() -> None:
                 inner,
             )
             assert not table.why_never("inside", frozenset({inner}), frozenset({outer}), True)
-    assert n > 1000
+        for kind, name in set(_fields(root, names(language).fields)):
+            n_fields += 1
+            assert not table.why_no_field(name, frozenset({kind})), (file, kind, name)
+    assert n > 1000 and n_fields > 500
 
 
 def _found(language: Language, rule: dict[str, Any], **more: Any) -> list[str]:
@@ -89,6 +99,14 @@ NEVER: list[tuple[Language, dict[str, Any], str]] = [
     ("javascript", {"pattern": "await $A", "inside": {"kind": "statement_block"}}, "`inside`: "),
     ("go", {"kind": "call_expression", "has": {"kind": "block", "field": "arguments"}}, "`has`: "),
     ("java", {"kind": "identifier", "has": {"kind": "identifier", "stopBy": "end"}}, "`identifier` holds no"),
+    ("python", {"kind": "call", "has": {"field": "body", "regex": "x"}}, "`has`: `call` has no `body`"),
+    ("python", {"kind": "list", "inside": {"kind": "call", "field": "name"}}, "`call` has no `name`"),
+    (
+        "python",
+        {"kind": "call", "any": [{"has": {"kind": "module"}}, {"inside": {"kind": "block"}}]},
+        "`any`: `has`: `module` stands in no node",
+    ),
+    ("python", {"kind": "call", "any": [{"kind": "list"}, {"has": {"field": "name", "kind": "set"}}]}, "any"),
 ]  # fmt: skip
 
 
@@ -113,6 +131,12 @@ def test_a_relation_that_no_tree_has_is_told(language: Language, rule: dict[str,
             {"kind": "call", "any": [{"has": {"kind": "module"}}, {"regex": "x"}]},
         ),
         ("python", {"any": [{"kind": "expression"}, {"kind": "call"}]}),
+        ("python", {"kind": "call", "has": {"field": "function", "regex": "x"}}),
+        (
+            "python",
+            {"any": [{"kind": "call"}, {"kind": "block"}], "has": {"field": "arguments", "regex": "x"}},
+        ),
+        ("python", {"kind": "identifier", "inside": {"regex": "x", "field": "body"}}),
         ("python", {"kind": "if_statement", "follows": {"kind": "comment"}}),
         ("javascript", {"pattern": "await $A", "inside": {"kind": "for_statement", "stopBy": "end"}}),
         ("ruby", {"kind": "heredoc_body", "has": {"kind": "call", "stopBy": "end"}}),

@@ -123,10 +123,12 @@ def _needed(rule: Mapping[str, Any]) -> Iterator[str]:
     return (pattern_parts(part["pattern"])[0] for part in required(rule) if "pattern" in part)
 
 
-def _excluded(rule: Mapping[str, Any], utils: Mapping[str, Any], language: Language) -> str:
-    """Why no node can meet a rule object and those that stand in relation to it."""
+def _excluded(
+    rule: Mapping[str, Any], utils: Mapping[str, Any], language: Language, of: frozenset[str] | None = None
+) -> str:
+    """Why no node, or none of some kinds, can meet a rule object and those that stand in relation to it."""
     nested = nesting_of(language)
-    kinds = _kinds(rule, utils, language)
+    kinds = _both(of, _kinds(rule, utils, language))
     if kinds == frozenset():
         return "its kinds and patterns exclude each other: no node has all of them"
     if group := nested.group_among(kinds):
@@ -134,13 +136,19 @@ def _excluded(rule: Mapping[str, Any], utils: Mapping[str, Any], language: Langu
     for part in required(rule):
         if "nthChild" in part and not _has_position(part["nthChild"]):
             return f"`nthChild: {_position(part['nthChild'])}` is no position: they count from 1"
+        # Each alternative may be impossible for a reason of its own; the first is told.
+        each = [_excluded(one, utils, language, kinds) for one in part.get("any", ())]
+        if each and all(each):
+            return f"`any`: {each[0]}"
         for key in RELATIONS:
             if not isinstance(part.get(key), dict):
                 continue
             if why := _excluded(part[key], utils, language):
                 return f"`{key}`: {why}"
+            other, field = _kinds(part[key], utils, language), part[key].get("field")
             far = part[key].get("stopBy", "neighbor") != "neighbor"
-            if why := nested.why_never(key, kinds, _kinds(part[key], utils, language), far):
+            why = nested.why_no_field(str(field), other if key == "inside" else kinds) if field else ""
+            if why := why or nested.why_never(key, kinds, other, far):
                 return f"`{key}`: {why}"
     return ""
 

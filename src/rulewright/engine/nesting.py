@@ -1,4 +1,4 @@
-"""Which kinds of node can stand in which, in code without syntax errors.
+"""Which kinds of node can stand in which, and which fields they can have, in code without syntax errors.
 
 What is not possible here is so by the parse tables of the pinned grammars (`tools/node_kinds.py` reads
 them, `nesting.json` holds what it found); kinds that they do not know may be anywhere.
@@ -29,18 +29,31 @@ def _all() -> dict[str, Any]:
 
 
 class Nesting:
-    """The kinds of node of one language, and the children that they can have, as bits."""
+    """The kinds of node of one language, and the children and fields that they can have, as bits."""
 
     def __init__(self, language: Language) -> None:
         entry = _all()[language]
         self._kinds: list[str] = entry["kinds"].split()
         self._at = {kind: number for number, kind in enumerate(self._kinds)}
         self._children = [int(row, 16) for row in entry["children"].split()]
+        self._fields: list[str] = entry["fields"].split()
+        self._with = [int(row, 16) for row in entry["with"].split()]
         self._groups = frozenset(names(language).kinds) - self._at.keys()
 
     def group_among(self, kinds: Kinds) -> str:
         """A name of the grammar that no node has, where none of these kinds is one of a node; else empty."""
         return min(kinds) if kinds and kinds <= self._groups else ""
+
+    def why_no_field(self, field: str, kinds: Kinds) -> str:
+        """Why no node of these kinds has a field; empty where one may, or it cannot be told."""
+        if self._bits(kinds) is None or not kinds:
+            return ""
+        bit = 1 << self._fields.index(field) if field in self._fields else 0
+        return (
+            ""
+            if any(self._with[self._at[kind]] & bit for kind in kinds)
+            else f"{_any_of(kinds)} has no `{field}`"
+        )
 
     def why_never(self, relation: str, own: Kinds, other: Kinds, far: bool) -> str:
         """Why no node of one kind has one of another in a relation; empty where one may.
