@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,49 @@ def test_packed_adapters_on_bf16_weights(
     assert (tmp_path / "packed" / "adapter_config.json").exists()
     n = result["steps"]
     assert f"{n:,} steps of 1 rows (1.0 passes over {n:,} packed rows)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["opt", "lfm2"])
+def test_a_model_that_mixes_documents_is_not_packed(
+    data: Callable[[str], str], tmp_path: Path, small_smollm2: Path, kind: str
+) -> None:
+    """OPT heeds no positions, and says nothing; the convolutions of LFM2 raise where kernels are missing."""
+    import transformers
+
+    from rulewright.errors import UsageError
+    from rulewright.training import sft
+
+    if kind == "lfm2" and find_spec("causal_conv1d"):
+        pytest.skip("its kernels are installed: they keep documents apart")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(small_smollm2)
+    narrow = {
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "vocab_size": len(tokenizer),
+    }
+    own: dict[str, dict[str, Any]] = {
+        "opt": {"ffn_dim": 32, "word_embed_proj_dim": 16, "init_std": 0.1},
+        "lfm2": {
+            "intermediate_size": 32,
+            "layer_types": ["conv", "full_attention"],
+            "num_key_value_heads": 2,
+        },
+    }
+    config = transformers.CONFIG_MAPPING[kind](**narrow, **own[kind])
+    base = tmp_path / "base"
+    transformers.AutoModelForCausalLM.from_config(config).save_pretrained(base)
+    tokenizer.save_pretrained(base)
+    packed = SftConfig(
+        model=str(base), mix=[MixEntry(path=data("train"))], max_length_tokens=256, out=tmp_path / "packed",
+        trainer={"max_steps": 1, "per_device_train_batch_size": 1, "packing": True},
+    )  # fmt: skip
+    with pytest.raises(UsageError, match=rf"trainer\.packing: {kind} .* apart") as error:
+        sft.train(packed)
+    assert "causal_conv1d" in str(error.value) or kind == "opt"
+    assert not packed.out.exists()
+    apart = packed.model_copy(update={"trainer": {**packed.trainer, "packing": False}})
+    assert sft.train(apart)["steps"] == 1
 
 
 def test_weights_in_float32_are_multiplied_in_bf16_on_a_gpu(

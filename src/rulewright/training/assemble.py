@@ -221,13 +221,16 @@ def steps(args: SFTConfig, n_rows: int) -> int:
     return math.ceil(args.num_train_epochs * in_a_pass)
 
 
-def loaded(config: SftConfig, prepared: PreparedData) -> Any:
+def loaded(config: SftConfig, prepared: PreparedData, args: SFTConfig) -> Any:
     """The model of a checkpoint, before the run's folder is claimed; `None` where a tiny one is made."""
     if config.tiny is not None:
         return None
     models.load_tokenizer(config.model, prepared.thinking)
     found = models.load_model(config)
     models.set_attention(found, config.attention)
+    # Shards cannot be asked; the strategy `wrapped` joins documents on purpose.
+    if args.packing and args.packing_strategy != "wrapped" and not environment.shards(args):
+        models.require_apart(found, config.attention)
     return found
 
 

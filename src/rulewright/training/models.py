@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rulewright import console
 from rulewright.errors import UsageError, first_line
@@ -195,6 +195,52 @@ def set_attention(model: Any, wanted: str) -> None:
             f"attention: {wanted} cannot be used here ({first_line(error)})",
             f"install its package (pip install {'kernels' if hub else 'flash-attn'}), or use attention: sdpa",
         ) from error
+
+
+_DOCUMENT: Final = 8
+"""Tokens of each document of the rows that `require_apart` asks about."""
+
+
+def require_apart(model: Any, attention: str) -> None:
+    """Refuse to pack rows for a model that reads one document of a row into the next.
+
+    Some attention heeds no positions, and layers with a state (convolutions, linear attention)
+    go on with it where their kernels are not installed. So it is asked: the second document of
+    two rows that differ in their first one must get the same logits.
+
+    Args:
+        model: loaded, on one device.
+        attention: its name, for the message.
+
+    Raises:
+        UsageError: it does not keep them apart, or says itself that it cannot.
+    """
+    import torch
+    from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
+
+    collate = DataCollatorForLanguageModeling(pad_token_id=0, padding_free=True)
+    size = model.config.get_text_config().vocab_size
+
+    def second(start: int) -> torch.Tensor:
+        ids = [i % size for i in (*range(start, start + _DOCUMENT), *range(100, 100 + _DOCUMENT))]
+        batch = collate([{"input_ids": ids, "seq_lengths": [_DOCUMENT, _DOCUMENT]}])
+        del batch["labels"]
+        inputs = {k: v.to(model.device) if isinstance(v, torch.Tensor) else v for k, v in batch.items()}
+        with torch.no_grad():
+            logits: torch.Tensor = model(**inputs, use_cache=False).logits[0, _DOCUMENT:].float()
+        return logits
+
+    try:
+        one, other = second(10), second(40)
+        apart, reason = bool((one - other).norm() < 0.01 * one.norm()), ""
+    except (ValueError, TypeError) as error:
+        apart, reason = False, f" ({first_line(error)})"
+    if not apart:
+        raise UsageError(
+            f"trainer.packing: {model.config.model_type} with attention {attention} does not keep the "
+            f"documents of a packed row apart{reason}: it would be trained on their mixture",
+            "leave out trainer.packing (`bucket: true` pads little), or install the kernels that it asks for",
+        )
 
 
 def _with_adapter(model: Any, config: TrainConfig) -> Any:

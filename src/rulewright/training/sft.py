@@ -67,7 +67,7 @@ def _train(config: SftConfig, prepared: PreparedData, inputs: Sequence[Path]) ->
     args = assemble.arguments(config, run, bool(prepared.dev))
     if job.is_done(config, inputs):
         return job.confirmed(config)
-    loaded = assemble.loaded(config, prepared)
+    loaded = assemble.loaded(config, prepared, args)
     run = environment.agree(lambda: job.claim(config, inputs))
     made = _assemble(config, prepared, run, args, loaded)
     start = checkpoints.agree_on_start(Path(args.output_dir))
