@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import ClassVar, Final
 
 
 class Verdict(StrEnum):
@@ -49,6 +49,13 @@ INVALID = frozenset(
 # The action did something that nobody wants, whatever else it did: it loses code, replaces most of a
 # file by a literal, or breaks the syntax. It is not written, not rewarded as right, and not learned from.
 UNSOUND = frozenset({Verdict.LOSSY, Verdict.DEGENERATE, Verdict.SYNTAX_ERROR})
+
+
+class RuleFailed(Exception):
+    """A rule that ast-grep refuses, or that brings it down; the message says what to fix."""
+
+    verdict: ClassVar[Verdict]
+    """What an action with this rule comes to."""
 
 
 # Of a `wrong_result` or failed tests, for a retry: it does not tell what is wanted.

@@ -153,7 +153,7 @@ def test_a_program_that_cannot_be_started_is_named_wherever_it_is(
     monkeypatch.setattr(cli, "binary", lambda: str(code / "ast-grep"))
     for attempt in (
         lambda: cli.scan(action.rules[0], "python", "a == None\n", "r"),
-        lambda: cli.update(action.rules[0], "python", "a == None\n", "r"),
+        lambda: cli.update([(action.rules[0], "r")], "python", "a == None\n"),
         lambda: walk.find([code], [document]),
         lambda: export([PackRule("x", action, ["a == None\n"])], code / "pack"),
     ):

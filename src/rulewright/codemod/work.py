@@ -10,7 +10,7 @@ import json
 import os
 import tempfile
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -22,11 +22,11 @@ from rulewright.actions import Action
 from rulewright.actions.rule_file import Document, joined
 from rulewright.engine import Engine, Request, cli, nomatch, places
 from rulewright.engine.judge import judge_together, judge_trace
-from rulewright.engine.rules import BadRule, Panicked, compile_rule
+from rulewright.engine.rules import compile_rule
 from rulewright.engine.walk import Walk, WalkedFile, find
 from rulewright.errors import RulewrightError, UsageError
 from rulewright.replacing import Replacement, clear, read_text, replace_all, why_not_writable
-from rulewright.verdict import Outcome, Place, Verdict
+from rulewright.verdict import Outcome, Place, RuleFailed, Verdict
 
 LINE: Final = 70
 """Characters of a place that are shown on a line."""
@@ -195,9 +195,7 @@ def check(documents: Sequence[Document], file: str = "") -> None:
         for rule in one.action.rules:
             try:
                 compile_rule(rule, one.action.language)
-            except RecursionError:
-                problems.append(f"{where}the rule is nested too deeply")
-            except (BadRule, Panicked) as error:
+            except RuleFailed as error:
                 problems.append(f"{where}{error}")
     if problems:
         head = f"{file}: {Verdict.BAD_RULE}" if file else Verdict.BAD_RULE
@@ -217,30 +215,23 @@ def _judged(files: Sequence[WalkedFile], work: Work, how: How) -> Iterator[Judge
             else:
                 yield owed[-1]
 
-    together = how.exact and any(len(found.documents) > 1 for found in files)
-    judge = _judge_together if together else _judge_apart
+    def outcomes() -> Iterator[Outcome]:
+        if how.exact and any(len(found.documents) > 1 for found in files):
+            for found, text in read():
+                yield judge_together([work.documents[number].action for number in found.documents], text)
+        elif files:
+            with Engine(how.workers, how.deadline_s, allow_other_version=how.allow_other_version) as engine:
+                yield from engine.judge_many(
+                    Request(action_for(found, work.documents), text, found.language,
+                            exact=how.exact, listed=how.listed)
+                    for found, text in read()
+                )  # fmt: skip
+
     with console.progress("apply", len(files) if len(files) > 20 else None) as bar:
-        for outcome in judge(read(), work.documents, how) if files else ():
+        for outcome in outcomes():
             found, before = owed.popleft()
             yield JudgedFile(found, outcome, how.accepted).came_to(outcome, before, work.aside)
             bar.advance()
-
-
-def _judge_together(
-    files: Iterable[tuple[WalkedFile, str]], documents: Sequence[Document], how: How
-) -> Iterator[Outcome]:
-    for found, text in files:
-        yield judge_together([documents[number].action for number in found.documents], text)
-
-
-def _judge_apart(
-    files: Iterable[tuple[WalkedFile, str]], documents: Sequence[Document], how: How
-) -> Iterator[Outcome]:
-    with Engine(how.workers, how.deadline_s, allow_other_version=how.allow_other_version) as engine:
-        yield from engine.judge_many(
-            Request(action_for(found, documents), text, found.language, exact=how.exact, listed=how.listed)
-            for found, text in files
-        )
 
 
 def action_for(found: WalkedFile, documents: Sequence[Document]) -> Action:
@@ -306,7 +297,12 @@ class Chooser:
     """
 
     def __init__(self, only: Sequence[str], ask: Callable[[Path, Place], str | None] | None = None) -> None:
-        self._only = [_file_and_line(text) for text in only]
+        self._only: list[tuple[Path, int]] = []
+        for text in only:
+            name, _, line = text.rpartition(":")
+            if not name or not line.isdigit():
+                raise UsageError(f"--only {text}: expected FILE:LINE", "name a place as it is listed")
+            self._only.append((Path(name), int(line)))
         self._met: set[tuple[Path, int]] = set()
         self._ask = ask
 
@@ -316,11 +312,11 @@ class Chooser:
 
     def keep(self, path: Path) -> places.Keep:
         """The choice for a file."""
+        whole = os.path.normpath(path.absolute())
+        mine = [one for one in self._only if os.path.normpath(one[0].absolute()) == whole]
 
         def choose(place: Place) -> str | None:
-            near = [
-                one for one in self._only if _same(one[0], path) and place.line <= one[1] <= place.last_line
-            ]
+            near = [one for one in mine if place.line <= one[1] <= place.last_line]
             self._met.update(near)
             if self._only and not near:
                 return None
@@ -331,17 +327,6 @@ class Chooser:
     def unmet(self) -> list[str]:
         """What was named with `--only`, and is no place of the rule."""
         return [f"{path}:{line}" for path, line in self._only if (path, line) not in self._met]
-
-
-def _file_and_line(text: str) -> tuple[Path, int]:
-    name, _, line = text.rpartition(":")
-    if not name or not line.isdigit():
-        raise UsageError(f"--only {text}: expected FILE:LINE", "name a place as it is listed")
-    return Path(name), int(line)
-
-
-def _same(one: Path, other: Path) -> bool:
-    return one == other or os.path.normpath(one.absolute()) == os.path.normpath(other.absolute())
 
 
 def one_line(text: str, limit: int = LINE) -> str:

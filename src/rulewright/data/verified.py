@@ -12,7 +12,7 @@ from rulewright.actions import Action, Rejection, parse_action, render_action
 from rulewright.data.drafts import Drop
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.engine import Engine, Request, cli
-from rulewright.verdict import Verdict
+from rulewright.verdict import RuleFailed, Verdict
 
 _DEADLINE_S = 5.0
 
@@ -51,9 +51,9 @@ def execute(action: Action, code: str) -> str | Drop:
     text = code
     for number, rule in enumerate(action.rules):
         try:
-            text = cli.update(rule, action.language, text, action.id_of(number))
-        except (cli.Refusal, cli.Crash, cli.Slow) as failure:
-            return Drop(f"action_{_VERDICTS[type(failure)].value}", str(failure))
+            text = cli.update([(rule, action.id_of(number))], action.language, text)
+        except RuleFailed as failure:
+            return Drop(f"action_{failure.verdict.value}", str(failure))
     if text == code:
         return Drop("action_no_match", "ast-grep changes nothing")
     exact = _engine().judge(Request(action, code, action.language, exact=True))
@@ -61,9 +61,6 @@ def execute(action: Action, code: str) -> str | Drop:
         return Drop("not_reproduced", f"ast-grep and the engine differ ({exact.verdict}: {exact.detail})")
     tidied = _engine().judge(Request(action, code, action.language))
     return tidied.post if tidied.post is not None else Drop("not_reproduced", tidied.detail)
-
-
-_VERDICTS = {cli.Refusal: Verdict.BAD_RULE, cli.Crash: Verdict.CRASHED, cli.Slow: Verdict.TIMEOUT}
 
 
 def matches(action: Action, code: str) -> bool:
@@ -76,6 +73,6 @@ def message_of(action: Action, message: str, code: str) -> str:
     """A rule's message with its variables filled in from the first match, as ast-grep says it."""
     try:
         scanned = cli.scan({**action.rules[0], "message": message}, action.language, code, action.id_of(0))
-    except (cli.Refusal, cli.Crash, cli.Slow):
+    except RuleFailed:
         return message
     return scanned.message or message

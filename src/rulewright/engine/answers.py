@@ -30,12 +30,7 @@ class Judged(NamedTuple):
 
 
 def judge_answers(engine: Engine, requests: Sequence[Request]) -> list[Judged]:
-    """Judge raw answers, in order.
-
-    Args:
-        engine: executes those that hold an action.
-        requests: each with the raw answer as its `action`.
-    """
+    """Judge raw answers, the `action` of each request, in order."""
     parsed = [parse_response(str(request.action), request.language) for request in requests]
     outcomes = engine.judge_many(
         replace(request, action=answer.action)

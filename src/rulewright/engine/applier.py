@@ -5,7 +5,7 @@ Equal to `ast-grep scan -U` byte for byte, or not done here (`CompiledRule.needs
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, cast
 
 from ast_grep_py import Config, SgNode
@@ -13,17 +13,20 @@ from ast_grep_py import Config, SgNode
 from rulewright.actions.action import Rule
 from rulewright.engine import suppress, template, tidy
 from rulewright.engine.parsing import span
-from rulewright.engine.rules import BadRule, CompiledRule, Core, Fix, Panicked, compile_rule
+from rulewright.engine.rules import CompiledRule, Core, Fix, Panicked, compile_rule
 from rulewright.engine.transforms import Rewrite
 from rulewright.errors import first_line
 from rulewright.languages import Language
+from rulewright.verdict import RuleFailed, Verdict
 
 GROWTH: Final = 20
 MIN_CAP_CHARS: Final = 4_000_000
 
 
-class TooLarge(Exception):
+class TooLarge(RuleFailed):
     """A rule that writes more than any sensible rewrite: a bound of ours."""
+
+    verdict = Verdict.BAD_ACTION
 
 
 class NotPorted(Exception):
@@ -76,7 +79,7 @@ def ran(rule: Rule, language: Language, source: str, root: SgNode) -> Applied | 
     try:
         compiled = compile_rule(rule, language)
         return None if compiled.needs_cli else run_rule(compiled, source, root, "")
-    except (BadRule, Panicked, TooLarge, NotPorted):
+    except (RuleFailed, NotPorted):
         return None
 
 
@@ -123,18 +126,15 @@ def run_rule(rule: CompiledRule, source: str, root: SgNode, rule_id: str, mark: 
 
 
 def _range(node: SgNode, fix: Fix) -> tuple[int, int]:
-    start, end = span(node)
-    if fix.expand_start is not None:
-        reached = _reach(node, fix.expand_start, forward=False)
-        start = span(reached)[0] if reached is not None else start
-    if fix.expand_end is not None:
-        reached = _reach(node, fix.expand_end, forward=True)
-        end = span(reached)[1] if reached is not None else end
-    return start, end
+    first = _reach(node, fix.expand_start, forward=False)
+    last = _reach(node, fix.expand_end, forward=True)
+    return span(first or node)[0], span(last or node)[1]
 
 
-def _reach(node: SgNode, relation: Mapping[str, Any], forward: bool) -> SgNode | None:
-    """The sibling that an expansion goes to, as ast-grep's `stopBy` searches."""
+def _reach(node: SgNode, relation: Mapping[str, Any] | None, forward: bool) -> SgNode | None:
+    """The sibling that an expansion goes to, as ast-grep's `stopBy` searches; `None`: it stays."""
+    if relation is None:
+        return None
     rule = {key: value for key, value in relation.items() if key not in ("stopBy", "field")}
     stop = relation.get("stopBy") or "neighbor"
     if stop == "neighbor":
@@ -186,15 +186,13 @@ class _Maker:
         text = self._source[start:end]
         if "\n" not in text:
             return text
-        if self._mark:
-            text = mark_blank_lines(text, self._mark)
+        text = mark_blank_lines(text, self._mark)
         return template.reindent(text, template.indent_at(self._source, start), indent)
 
     def transformed(self, node: SgNode, core: Core, name: str) -> str:
         step = core.transforms[name]
         if not isinstance(step, Rewrite):
-            text = node.get_transformed(name) or ""
-            return mark_blank_lines(text, self._mark) if self._mark else text
+            return mark_blank_lines(node.get_transformed(name) or "", self._mark)
         nodes = node.get_multiple_matches(step.variable) if step.multiple else [node.get_match(step.variable)]
         captured = [one for one in nodes if one is not None]
         if not captured:
@@ -204,12 +202,15 @@ class _Maker:
         if any(edit.start < start or edit.end > end for edit in edits):
             # ast-grep slices out of range here, and panics or not by the place.
             raise NotPorted("a rewriter whose expansion leaves the captured node")
-        apart = _apart(edits, start)
-        text = (
-            step.join_by.join(edit.text for edit in apart)
-            if step.join_by is not None
-            else self._spliced(apart, start, end)
-        )
+        # What is between two rewritten parts, and these, in turns; of those that overlap the first.
+        parts: list[str] = []
+        done = start
+        for edit in edits:
+            if edit.start >= done:
+                parts += [mark_blank_lines(self._source[done : edit.start], self._mark), edit.text]
+                done = edit.end
+        parts.append(mark_blank_lines(self._source[done:end], self._mark))
+        text = "".join(parts) if step.join_by is None else step.join_by.join(parts[1::2])
         return template.dedent_slice(text, self._source, start)
 
     def _rewrites(self, node: SgNode, step: Rewrite) -> list[MatchEdit]:
@@ -232,30 +233,10 @@ class _Maker:
             edits.append(MatchEdit(start, end, self.replacement(found, core)))
         return edits
 
-    def _spliced(self, edits: Iterable[MatchEdit], start: int, end: int) -> str:
-        parts: list[str] = []
-        done = start
-        for edit in edits:
-            parts += [self._kept(done, edit.start), edit.text]
-            done = edit.end
-        return "".join([*parts, self._kept(done, end)])
-
-    def _kept(self, start: int, end: int) -> str:
-        text = self._source[start:end]
-        return mark_blank_lines(text, self._mark) if self._mark else text
-
-
-def _apart(edits: Iterable[MatchEdit], start: int) -> Iterator[MatchEdit]:
-    """The edits from a place on, without those that begin within an earlier one."""
-    for edit in edits:
-        if edit.start >= start:
-            yield edit
-            start = edit.end
-
 
 def mark_blank_lines(text: str, mark: str) -> str:
     """Put a mark at the end of each padded line but the first and last: blanks, not just a line end."""
-    if "\n" not in text:
+    if not mark or "\n" not in text:
         return text
     first, *inner, last = text.split("\n")
     return "\n".join([first, *(line + mark if tidy.is_padded(line) else line for line in inner), last])

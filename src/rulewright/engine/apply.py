@@ -17,13 +17,12 @@ from typing import Final, NamedTuple
 from ast_grep_py import SgNode
 
 from rulewright.actions.action import Action
-from rulewright.difftext import splice
+from rulewright.difftext import common_ends, splice
 from rulewright.engine import applier, cli, tidy
 from rulewright.engine.applier import MatchEdit
 from rulewright.engine.parsing import ParsedCode, parse, span
-from rulewright.engine.rules import BadRule, CompiledRule, Panicked, compile_rule
-from rulewright.languages import Language
-from rulewright.verdict import Outcome, Verdict
+from rulewright.engine.rules import CompiledRule, compile_rule
+from rulewright.verdict import Outcome, RuleFailed, Verdict
 
 LONG_CHARS: Final = 10_000
 """Characters from which it pays to parse the changed statements of a text alone."""
@@ -129,34 +128,22 @@ Chooser = Callable[[int, Step], Step]
 
 def trace(action: Action, code: str, *, exact: bool = False, choose: Chooser | None = None) -> Trace:
     """Apply an action and keep what each rule did, or what `choose` leaves of it."""
-    failure = _refuse_text(code, action.language)
-    if failure is not None:
-        return Trace(failure=failure)
+    if action.language == "other":
+        why = "ast-grep rules need one of our languages, got `other`"
+        return Trace(failure=Outcome(Verdict.BAD_ACTION, why))
+    try:
+        code.encode("utf-8")
+    except UnicodeEncodeError:
+        return Trace(failure=Outcome(Verdict.INFRA, "the code is not valid Unicode (a lone surrogate)"))
     steps: list[Step] = []
     text = code
     many = len(action.rules) > 1
     for number, rule in enumerate(action.rules):
         where = f"document {number + 1}: " if many else ""
         try:
-            compiled = compile_rule(rule, action.language)
-        except BadRule as error:
-            return Trace(failure=Outcome(Verdict.BAD_RULE, where + str(error)))
-        except Panicked as error:
-            return Trace(failure=Outcome(Verdict.CRASHED, where + str(error)))
-        except RecursionError:
-            return Trace(failure=Outcome(Verdict.BAD_ACTION, f"{where}the rule is nested too deeply"))
-        try:
-            step = _step(compiled, text, action.id_of(number), exact)
-        except Panicked as error:
-            return Trace(tuple(steps), Outcome(Verdict.CRASHED, where + str(error)))
-        except applier.TooLarge as error:
-            return Trace(tuple(steps), Outcome(Verdict.BAD_ACTION, where + str(error)))
-        except cli.Refusal as error:
-            return Trace(tuple(steps), Outcome(Verdict.BAD_RULE, where + str(error)))
-        except cli.Crash as error:
-            return Trace(tuple(steps), Outcome(Verdict.CRASHED, where + str(error)))
-        except cli.Slow as error:
-            return Trace(tuple(steps), Outcome(Verdict.TIMEOUT, where + str(error)))
+            step = _step(compile_rule(rule, action.language), text, action.id_of(number), exact)
+        except RuleFailed as error:
+            return Trace(tuple(steps), Outcome(error.verdict, where + str(error)))
         step = choose(number, step) if choose is not None else step
         steps.append(step)
         text = step.after
@@ -166,10 +153,7 @@ def trace(action: Action, code: str, *, exact: bool = False, choose: Chooser | N
 def partly(step: Step, texts: Sequence[str | None], *, exact: bool) -> Step:
     """Keep some edits of a step only.
 
-    Args:
-        step: what a rule did.
-        texts: for each edit the text to write, its own or another; `None` leaves the place alone.
-        exact: leave out the tidy step.
+    `texts` has for each edit the text to write, its own or another; `None` leaves the place alone.
     """
     if all(text == edit.text for text, edit in zip(texts, step.edits, strict=True)):
         return step
@@ -188,16 +172,6 @@ def partly(step: Step, texts: Sequence[str | None], *, exact: bool) -> Step:
 def _without_padding(source: str, edits: Sequence[MatchEdit]) -> frozenset[MatchEdit]:
     """The edits over text without padded lines: which of these were there before cannot be told."""
     return frozenset(edit for edit in edits if not tidy.holds_padding(source[edit.start : edit.end]))
-
-
-def _refuse_text(code: str, language: Language) -> Outcome | None:
-    if language == "other":
-        return Outcome(Verdict.BAD_ACTION, "ast-grep rules need one of our languages, got `other`")
-    try:
-        code.encode("utf-8")
-    except UnicodeEncodeError:
-        return Outcome(Verdict.INFRA, "the code is not valid Unicode (a lone surrogate)")
-    return None
 
 
 def _step(rule: CompiledRule, source: str, rule_id: str, exact: bool) -> Step:
@@ -278,14 +252,16 @@ def outcome_of(done: Trace, code: str) -> Outcome:
     post = steps[-1].after if steps else code
     counts = tuple(len(step.edits) for step in steps)
     states = tuple(step.after for step in steps)
+    replaced = [(step.before.source[e.start : e.end], e.text) for step in steps for e in step.edits]
     common = {
         "post": post,
         "n_rules": len(steps),
-        "n_matches": sum(_n_changes(step) for step in steps),
+        # Edits that give another text than the one that they replace.
+        "n_matches": sum(old != new for old, new in replaced),
         "matches_per_rule": counts,
         "states": states,
         "tidied": any(step.tidied for step in steps),
-        "bytes_touched": sum(_touched(step) for step in steps),
+        "bytes_touched": sum(_touched(old, new) for old, new in replaced),
     }
     if not any(step.n_found for step in steps):
         return Outcome(Verdict.NO_MATCH, "no rule matched anything", **common)  # type: ignore[arg-type]
@@ -296,26 +272,7 @@ def outcome_of(done: Trace, code: str) -> Outcome:
     return Outcome(Verdict.OK, "", **common)  # type: ignore[arg-type]
 
 
-def _n_changes(step: Step) -> int:
-    """Edits that give another text than the one that they replace."""
-    source = step.before.source
-    return sum(source[edit.start : edit.end] != edit.text for edit in step.edits)
-
-
-def _touched(step: Step) -> int:
-    """Bytes that the edits removed or wrote, whichever is more, without what they left alone."""
-    total = 0
-    for edit in step.edits:
-        old, new = step.before.source[edit.start : edit.end], edit.text
-        if old == new:
-            continue
-        head = 0
-        limit = min(len(old), len(new))
-        while head < limit and old[head] == new[head]:
-            head += 1
-        tail = 0
-        while tail < limit - head and old[-1 - tail] == new[-1 - tail]:
-            tail += 1
-        old, new = old[head : len(old) - tail], new[head : len(new) - tail]
-        total += max(len(old.encode("utf-8")), len(new.encode("utf-8")))
-    return total
+def _touched(old: str, new: str) -> int:
+    """Bytes that an edit removed or wrote, whichever is more, without what it left alone."""
+    lead, tail = common_ends(old, new)
+    return max(len(text[lead : len(text) - tail].encode("utf-8")) for text in (old, new))

@@ -18,39 +18,39 @@ from rulewright.engine import patterns
 from rulewright.engine.apply import apply, trace
 from rulewright.engine.judge import judge
 from rulewright.engine.nesting import nesting_of
-from rulewright.engine.rules import FIX_KEYS, BadRule, Panicked, compile_rule
+from rulewright.engine.rules import FIX_KEYS, compile_rule
 from rulewright.languages import Language
-from rulewright.verdict import Verdict
+from rulewright.verdict import RuleFailed, Verdict
 
 Level = Literal["error", "warning", "note"]
 
-LEVELS: Final[dict[str, Level]] = {
-    "not-yaml": "error", "refused": "error", "duplicate-id": "error", "matches-nothing": "error",
-    "test-of-none": "warning", "test-missing": "error", "test-noisy": "error", "wrong-result": "error",
-    "syntax-error": "error", "lossy": "warning", "degenerate": "warning", "no-rest": "warning",
-    "no-effect": "warning", "broken-pattern": "warning", "fires-everywhere": "warning", "overlap": "warning",
-    "never-fires": "note", "not-checked": "note",
-}  # fmt: skip
-MEANINGS: Final[dict[str, str]] = {
-    "not-yaml": "The file is not YAML",
-    "refused": "The pinned ast-grep refuses the rule",
-    "duplicate-id": "Two rules have one id",
-    "matches-nothing": "No node can meet all parts of the rule",
-    "test-missing": "An invalid case of the rule's tests is not found",
-    "test-noisy": "A valid case of the rule's tests is found",
-    "wrong-result": "The fix does not give the text that an example wants",
-    "syntax-error": "The fix breaks the syntax",
-    "lossy": "The fix drops code that the rule does not name",
-    "degenerate": "The fix replaces a whole file, or most of it, by a text of its own",
-    "no-rest": "Applied again and again, the rule goes on changing its own result",
-    "no-effect": "A part of the rule does nothing",
-    "test-of-none": "Tests are for an id that no rule has, so that `ast-grep test` passes over them",
-    "broken-pattern": "A pattern is no correct code, and the rule matched nothing that was shown to it",
-    "fires-everywhere": "The rule matches nearly everywhere",
-    "overlap": "Two rules rewrite the same code to different texts",
-    "never-fires": "The rule matches nothing in the files that were looked at",
-    "not-checked": "The rule is for a language that is not checked here",
+KINDS: Final[dict[str, tuple[Level, str]]] = {
+    "not-yaml": ("error", "The file is not YAML"),
+    "refused": ("error", "The pinned ast-grep refuses the rule"),
+    "duplicate-id": ("error", "Two rules have one id"),
+    "matches-nothing": ("error", "No node can meet all parts of the rule"),
+    "test-of-none": (
+        "warning",
+        "Tests are for an id that no rule has, so that `ast-grep test` passes over them",
+    ),
+    "test-missing": ("error", "An invalid case of the rule's tests is not found"),
+    "test-noisy": ("error", "A valid case of the rule's tests is found"),
+    "wrong-result": ("error", "The fix does not give the text that an example wants"),
+    "syntax-error": ("error", "The fix breaks the syntax"),
+    "lossy": ("warning", "The fix drops code that the rule does not name"),
+    "degenerate": ("warning", "The fix replaces a whole file, or most of it, by a text of its own"),
+    "no-rest": ("warning", "Applied again and again, the rule goes on changing its own result"),
+    "no-effect": ("warning", "A part of the rule does nothing"),
+    "broken-pattern": (
+        "warning",
+        "A pattern is no correct code, and the rule matched nothing that was shown to it",
+    ),
+    "fires-everywhere": ("warning", "The rule matches nearly everywhere"),
+    "overlap": ("warning", "Two rules rewrite the same code to different texts"),
+    "never-fires": ("note", "The rule matches nothing in the files that were looked at"),
+    "not-checked": ("note", "The rule is for a language that is not checked here"),
 }
+"""What can be found: how grave it is, and what it means."""
 MAX_PASSES: Final = 5
 
 
@@ -59,7 +59,7 @@ class Finding:
     """One thing that is wrong, or to be known.
 
     Args:
-        kind: a key of `LEVELS`.
+        kind: a key of `KINDS`.
         detail: what exactly, in one line.
         where: a file and line of code, or a case, that shows it.
     """
@@ -70,7 +70,7 @@ class Finding:
 
     @property
     def level(self) -> Level:
-        return LEVELS[self.kind]
+        return KINDS[self.kind][0]
 
 
 def form(action: Action) -> Iterator[Finding]:
@@ -78,10 +78,7 @@ def form(action: Action) -> Iterator[Finding]:
     rule = action.rules[0]
     try:
         compile_rule(rule, action.language)
-    except RecursionError:
-        yield Finding("refused", "the rule is nested too deeply")
-        return
-    except (BadRule, Panicked) as error:
+    except RuleFailed as error:
         yield Finding("refused", str(error))
         return
     if why := _unmeetable(rule, action.language):
@@ -106,7 +103,9 @@ def _unmeetable(rule: Mapping[str, Any], language: Language) -> str:
     utils = rule.get("utils") or {}
     if why := _excluded(rule["rule"], utils, language):
         return why
-    bound = {name for text in _needed(rule["rule"]) for name in _ONE.findall(text)}
+    # The patterns that each match has met.
+    needed = (pattern_parts(part["pattern"])[0] for part in required(rule["rule"]) if "pattern" in part)
+    bound = {name for text in needed for name in _ONE.findall(text)}
     for name, constraint in (rule.get("constraints") or {}).items():
         # ast-grep passes over the constraint of a variable that holds nothing, or several nodes.
         if name in bound and (why := _excluded(constraint, utils, language)):
@@ -116,11 +115,6 @@ def _unmeetable(rule: Mapping[str, Any], language: Language) -> str:
 
 _ONE: Final = re.compile(r"(?<!\$)\$([A-Z][A-Z0-9_]*)")
 """A variable that holds one node."""
-
-
-def _needed(rule: Mapping[str, Any]) -> Iterator[str]:
-    """The patterns that each match has met."""
-    return (pattern_parts(part["pattern"])[0] for part in required(rule) if "pattern" in part)
 
 
 def _excluded(
@@ -218,13 +212,9 @@ def tests(action: Action, valid: Sequence[str], invalid: Sequence[str]) -> Itera
 
 
 def effects(action: Action, code: str, where: str, whole_file: bool) -> Iterator[Finding]:
-    """What the rule's fix does to a text that it matches.
+    """What the fix of one rule does to a text that it matches.
 
-    Args:
-        action: one rule with a fix.
-        code: the text.
-        where: its name.
-        whole_file: whether it is a file; a case of a test may well be replaced as a whole.
+    Not a whole file but a case of a test may well be replaced as a whole.
     """
     outcome = judge(action, code)
     for flag, kind in (
@@ -233,19 +223,17 @@ def effects(action: Action, code: str, where: str, whole_file: bool) -> Iterator
         (Verdict.DEGENERATE, "degenerate"),
     ):
         if flag in outcome.flags and (whole_file or flag is not Verdict.DEGENERATE):
-            yield Finding(kind, outcome.detail if outcome.verdict is flag else MEANINGS[kind].lower(), where)
-    if outcome.post is not None and outcome.post != code and not _rests(action, outcome.post):
-        yield Finding("no-rest", f"after {MAX_PASSES} passes it still changes what it wrote", where)
-
-
-def _rests(action: Action, text: str) -> bool:
-    """Whether a rule stops to change its own result after a few passes (nested matches take some)."""
+            yield Finding(kind, outcome.detail if outcome.verdict is flag else KINDS[kind][1].lower(), where)
+    if outcome.post in (None, code):
+        return
+    text = outcome.post
+    # Nested matches take some passes.
     for _ in range(MAX_PASSES):
-        after = apply(action, text).post
-        if after is None or after == text:
-            return True
+        after = apply(action, text or "").post
+        if after in (None, text):
+            return
         text = after
-    return False
+    yield Finding("no-rest", f"after {MAX_PASSES} passes it still changes what it wrote", where)
 
 
 def broken(action: Action) -> Iterator[Finding]:

@@ -83,7 +83,13 @@ def _unread(paths: Sequence[Path], languages: Collection[Language]) -> Listing |
     """
     words = ["run", "--kind", "no_such_kind", "--inspect", "entity", "--color", "never"]
     told, _ = run(words, paths)
-    if _has_own_languages(told):
+    # The project here may give files another language than their suffix does.
+    found = _PROJECT.search(told)
+    try:
+        home = project.read(Path(os.fsdecode(found[1]))) if found is not None else None
+    except UsageError:
+        return None
+    if home is not None and not _OF_LANGUAGES.isdisjoint(home.settings):
         return None
     shown = dict(entities(told))
     if any(facts.get("skipped") != "error" for facts in shown.values()):
@@ -115,13 +121,3 @@ def _hidden_above(path: Path, roots: Iterable[Path]) -> Path | None:
                 if part.startswith("."):
                     return Path(root, *path.relative_to(root).parts[:number])
     return None
-
-
-def _has_own_languages(told: bytes) -> bool:
-    """Whether the project here may give files another language than their suffix does."""
-    found = _PROJECT.search(told)
-    try:
-        home = project.read(Path(os.fsdecode(found[1]))) if found is not None else None
-    except UsageError:
-        return True
-    return home is not None and not _OF_LANGUAGES.isdisjoint(home.settings)

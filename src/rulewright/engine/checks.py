@@ -64,19 +64,13 @@ def degenerate(steps: Sequence[Step]) -> str:
             replaced = weight(step.before.source[edit.start : edit.end])
             if replaced < LITERAL_SHARE * whole:
                 continue
-            uncovered = replaced - _captured_weight(step, node)
+            spans = _captures(step.rule, node, used_only=True) if node is not None else []
+            uncovered = replaced - sum(weight(step.before.source[start:end]) for start, end in spans)
             root = node is not None and node.parent() is None
             if uncovered >= LITERAL_SHARE * whole and (root or literal >= LITERAL_CHARS):
                 share = round(100 * uncovered / whole)
                 return f"one fix writes {literal} characters of its own over {share} % of the code"
     return ""
-
-
-def _captured_weight(step: Step, node: SgNode | None) -> int:
-    if node is None:
-        return 0
-    spans = _captures(step.rule, node, used_only=True)
-    return sum(weight(step.before.source[start:end]) for start, end in spans)
 
 
 def _captures(rule: CompiledRule, node: SgNode, used_only: bool = False) -> Spans:
@@ -144,8 +138,9 @@ def _texts(tokens: Sequence[SgNode]) -> list[str]:
 
 def _unjoined(rule: CompiledRule, node: SgNode, kept: _Kept, number: int) -> str:
     """Code between the parts that rewriters rewrote and `joinBy` put together again; it is gone."""
+    written = {slot.name for slot in rule.core.fix.template.slots} if rule.core.fix is not None else set()
     for name, transform in rule.core.transforms.items():
-        if not isinstance(transform, Rewrite) or transform.join_by is None or not _writes(rule, name):
+        if not isinstance(transform, Rewrite) or transform.join_by is None or name not in written:
             continue
         one = node.get_match(transform.variable)
         for captured in [one] if one is not None else node.get_multiple_matches(transform.variable):
@@ -164,11 +159,6 @@ def _unjoined(rule: CompiledRule, node: SgNode, kept: _Kept, number: int) -> str
                         f"({leaf.kind()}), which no rewriter matches"
                     )
     return ""
-
-
-def _writes(rule: CompiledRule, name: str) -> bool:
-    """Whether the fix uses a transform's result."""
-    return rule.core.fix is not None and any(slot.name == name for slot in rule.core.fix.template.slots)
 
 
 def reindented(steps: Sequence[Step]) -> str:

@@ -16,7 +16,7 @@ import tempfile
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -24,6 +24,7 @@ from typing import Any, Final, NamedTuple
 from rulewright.actions.action import Rule
 from rulewright.errors import RulewrightError, why
 from rulewright.languages import Language, suffix_of
+from rulewright.verdict import RuleFailed, Verdict
 
 SUPPORTED: Final = (0, 51)
 REQUIRED: Final = {
@@ -41,16 +42,22 @@ WALL_SECONDS: Final = 300
 ENVIRONMENT: Final = {"RUST_BACKTRACE": "0", "NO_COLOR": "1", "PATH": os.defpath}
 
 
-class Refusal(Exception):
+class Refusal(RuleFailed):
     """ast-grep refuses the rule; the last cause it names."""
 
+    verdict = Verdict.BAD_RULE
 
-class Crash(Exception):
+
+class Crash(RuleFailed):
     """ast-grep panicked, overflowed its stack or was killed."""
 
+    verdict = Verdict.CRASHED
 
-class Slow(Exception):
+
+class Slow(RuleFailed):
     """ast-grep ran out of processor time."""
+
+    verdict = Verdict.TIMEOUT
 
 
 class CliEdit(NamedTuple):
@@ -78,11 +85,7 @@ def binary() -> str:
 
 
 def start(*words: str, **how: Any) -> subprocess.Popen[bytes]:
-    """Start ast-grep with nothing to read: the one place that does.
-
-    Args:
-        words: what follows the program's name.
-        how: what `Popen` takes: folder, streams, environment.
+    """Start ast-grep with nothing to read, as `Popen` is told: the one place that does.
 
     Raises:
         RulewrightError: there is none, or it is none that can be started.
@@ -163,72 +166,53 @@ def scan(rule: Rule, language: Language, source: str, rule_id: str) -> CliScan:
     Raises:
         Refusal, Crash, Slow: what the command line did instead.
     """
-    with _prepared([(rule, rule_id)], language, source) as (rule_file, code):
-        output = code.parent.parent / "out"
-        options = ["--json=stream", "--no-ignore", "hidden", "-j", "1"]
-        words = ["scan", "--rule", str(rule_file), *options, str(code)]
-        status, complaint = _run(words, code.parent, output)
-        _check_exit(status, complaint)
+    with _ran([(rule, rule_id)], language, source, "--json=stream") as (_, output):
         return _edits(output.read_bytes(), source)
 
 
-def update(rule: Rule, language: Language, source: str, rule_id: str) -> str:
-    """The text that `ast-grep scan -U` makes of a text with one rule.
-
-    Raises:
-        Refusal, Crash, Slow: what the command line did instead.
-    """
-    return update_all([(rule, rule_id)], language, source)
-
-
-def update_all(rules: Sequence[tuple[Rule, str]], language: Language, source: str) -> str:
+def update(rules: Sequence[tuple[Rule, str]], language: Language, source: str) -> str:
     """The text that one pass of `ast-grep scan -U` makes of a text with rules and their ids.
 
     Raises:
         Refusal, Crash, Slow: what the command line did instead.
     """
-    with _prepared(rules, language, source) as (rule_file, code):
-        options = ["-U", "--no-ignore", "hidden", "-j", "1"]
-        words = ["scan", "--rule", str(rule_file), *options, str(code)]
-        status, complaint = _run(words, code.parent, code.parent.parent / "out")
-        _check_exit(status, complaint)
+    with _ran(rules, language, source, "-U") as (code, _):
         return code.read_bytes().decode("utf-8")
 
 
 @contextmanager
-def _prepared(
-    rules: Sequence[tuple[Rule, str]], language: Language, source: str
+def _ran(
+    rules: Sequence[tuple[Rule, str]], language: Language, source: str, option: str
 ) -> Iterator[tuple[Path, Path]]:
-    """A rule file, and a file of the text in an empty folder of its own."""
+    """Scan a text with rules, in an empty folder of its own: its file, and what ast-grep put out.
+
+    With bounds on processor time, output and the clock.
+    """
     documents = [
         json.dumps({"id": rule_id, "language": language, **rule}, ensure_ascii=False)
         for rule, rule_id in rules
     ]
     # Empty files are skipped silently; there is nothing in them to match.
     with tempfile.TemporaryDirectory(prefix="rulewright-") as name:
-        folder = Path(name)
-        (folder / "work").mkdir()
-        (folder / "rule.yml").write_text("\n---\n".join(documents), encoding="utf-8")
-        (folder / "work" / "sgconfig.yml").write_text("ruleDirs: []\n")
-        code = folder / "work" / f"code{suffix_of(language)}"
+        rule_file, output, work = (Path(name, part) for part in ("rule.yml", "out", "work"))
+        rule_file.write_text("\n---\n".join(documents), encoding="utf-8")
+        work.mkdir()
+        (work / "sgconfig.yml").write_text("ruleDirs: []\n")
+        code = work / f"code{suffix_of(language)}"
         code.write_bytes(source.encode("utf-8"))
-        yield folder / "rule.yml", code
-
-
-def _run(words: list[str], folder: Path, output: Path) -> tuple[int, str]:
-    """Run with bounds on processor time, output and the clock; give exit status and complaint."""
-    with output.open("wb") as stream:
-        process = start(*words, cwd=folder, stdout=stream, stderr=subprocess.PIPE, env=ENVIRONMENT)
-        if hasattr(resource, "prlimit"):  # Linux; elsewhere the clock alone bounds it
-            resource.prlimit(process.pid, resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
-            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (MAX_OUTPUT_BYTES, MAX_OUTPUT_BYTES))
-        try:
-            _, complaint = process.communicate(timeout=WALL_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            return -9, ""
-        return process.returncode, complaint.decode("utf-8", "replace")
+        words = ["scan", "--rule", str(rule_file), option, "--no-ignore", "hidden", "-j", "1", str(code)]
+        with output.open("wb") as stream:
+            process = start(*words, cwd=work, stdout=stream, stderr=subprocess.PIPE, env=ENVIRONMENT)
+            if hasattr(resource, "prlimit"):  # Linux; elsewhere the clock alone bounds it
+                resource.prlimit(process.pid, resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+                resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (MAX_OUTPUT_BYTES, MAX_OUTPUT_BYTES))
+            try:
+                _, complaint = process.communicate(timeout=WALL_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                _, complaint = process.communicate()
+        _check_exit(process.returncode, complaint.decode("utf-8", "replace"))
+        yield code, output
 
 
 def _check_exit(code: int, complaint: str) -> None:
@@ -251,8 +235,11 @@ def _check_exit(code: int, complaint: str) -> None:
 
 
 def _edits(output: bytes, source: str) -> CliScan:
-    raw = source.encode("utf-8")
-    to_chars: Callable[[int], int] = (lambda offset: offset) if source.isascii() else _offsets(raw)
+    # From an offset in UTF-8 to one in characters.
+    to_chars: Callable[[int], int] = lambda offset: offset  # noqa: E731
+    if not source.isascii():
+        begins = [at for at, byte in enumerate(source.encode("utf-8")) if byte & 0xC0 != 0x80]
+        to_chars = partial(bisect_left, begins)
     edits = []
     n_matches = 0
     message = ""
@@ -271,9 +258,3 @@ def _edits(output: bytes, source: str) -> CliScan:
         )  # fmt: skip
     edits.sort(key=lambda edit: (edit.match_start, -edit.match_end))
     return CliScan(n_matches, edits, message)
-
-
-def _offsets(raw: bytes) -> Callable[[int], int]:
-    """From an offset in UTF-8 to one in characters."""
-    begins = [at for at, byte in enumerate(raw) if byte & 0xC0 != 0x80]
-    return lambda offset: bisect_left(begins, offset)

@@ -11,6 +11,7 @@ import re
 import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,18 +58,26 @@ def export(examples: Iterable[PackRule], folder: Path) -> int:
         texts = list(example.before)
         many = len(example.action.rules) > 1
         for number, rule in enumerate(example.action.rules):
-            name = _name(f"{example.name}-{number + 1}" if many else example.name, taken)
+            wanted = f"{example.name}-{number + 1}" if many else example.name
+            base = name = _UNSAFE.sub("-", wanted).strip("-")[:56] or "rule"
+            again = count(2)
+            while name in taken:
+                name = f"{base}-{next(again)}"
+            taken.add(name)
             invalid, after = _cases(example, number, texts, name)
             document: dict[str, Any] = {"id": name, "language": DISPLAY_NAMES[example.action.language]}
             if example.message:
                 document["message"] = example.message
             document |= {"severity": "hint", **{key: rule[key] for key in EFFECTIVE_FIELDS if key in rule}}
             jsonl.write_text(folder / "rules" / f"{name}.yml", yaml_text.dump(document))
-            cases: dict[str, Any] = {
-                "id": name,
-                "valid": _valid(example.action, number, after),
-                "invalid": invalid,
-            }
+            compiled = compile_rule(rule, example.action.language)
+            # Results that the rule does not match again: it may match what it wrote.
+            valid = [
+                text
+                for text in dict.fromkeys(filter(None, after))
+                if not applier.find_all(parse(text, compiled.language).root, compiled.core.config)
+            ]
+            cases: dict[str, Any] = {"id": name, "valid": valid, "invalid": invalid}
             jsonl.write_text(folder / "tests" / f"{name}-test.yml", yaml_text.dump(cases))
             texts = after
     config = {"ruleDirs": ["rules"], "testConfigs": [{"testDir": "tests"}]}
@@ -78,15 +87,6 @@ def export(examples: Iterable[PackRule], folder: Path) -> int:
         _run(folder, "test")
         _run(folder, "scan", "--json=compact", "sgconfig.yml")
     return len(taken)
-
-
-def _name(text: str, taken: set[str]) -> str:
-    base = _UNSAFE.sub("-", text).strip("-")[:56] or "rule"
-    name, number = base, 2
-    while name in taken:
-        name, number = f"{base}-{number}", number + 1
-    taken.add(name)
-    return name
 
 
 def _cases(example: PackRule, number: int, texts: Sequence[str], name: str) -> tuple[list[str], list[str]]:
@@ -107,18 +107,6 @@ def _cases(example: PackRule, number: int, texts: Sequence[str], name: str) -> t
             "export verified actions",
         )
     return invalid, after
-
-
-def _valid(action: Action, number: int, after: Sequence[str]) -> list[str]:
-    """Results that the rule does not match again; a rule may match what it wrote."""
-    compiled = compile_rule(action.rules[number], action.language)
-    return list(
-        dict.fromkeys(
-            text
-            for text in after
-            if text and not applier.find_all(parse(text, action.language).root, compiled.core.config)
-        )
-    )
 
 
 def _run(folder: Path, *words: str) -> None:

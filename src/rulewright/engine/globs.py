@@ -17,12 +17,7 @@ from rulewright.errors import RulewrightError
 
 
 def within(paths: Sequence[Path], document: Document, base: Path | None) -> Callable[[Path], bool]:
-    """Tell which files below some paths are within the globs of a rule.
-
-    Args:
-        paths: files and folders that are walked.
-        document: a rule.
-        base: the folder of the rule file; `None`: it has none.
+    """Tell which files below some paths are within the globs of a rule, whose file may lie in `base`.
 
     Raises:
         RulewrightError: ast-grep refuses the globs.
@@ -56,8 +51,14 @@ def _names(paths: Sequence[Path], document: Document, base: Path | None) -> set[
         return found
     home = _whole(base)
     outside = {path for path in found if not _is_below(path, home)}
-    below = [Path(name) for name in dict.fromkeys(_from(home, _whole(path)) for path in paths) if name]
-    inside = scan(below, rules, base).matched if below else set()
+    # What to walk from that folder for the part of each path that lies in it.
+    below: dict[Path, None] = {}
+    for whole in map(_whole, paths):
+        if _is_below(whole, home):
+            below[Path(os.path.relpath(whole, home))] = None
+        elif _is_below(home, whole):
+            below[Path()] = None
+    inside = scan(list(below), rules, base).matched if below else set()
     return outside | {_whole(Path(home) / path) for path in inside}
 
 
@@ -67,10 +68,3 @@ def _whole(path: Path) -> str:
 
 def _is_below(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip("/") + "/")
-
-
-def _from(folder: str, path: str) -> str:
-    """What to walk from a folder for the part of a path that lies in it; empty where none does."""
-    if _is_below(path, folder):
-        return os.path.relpath(path, folder)
-    return "." if _is_below(folder, path) else ""

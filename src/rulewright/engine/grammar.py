@@ -51,11 +51,7 @@ update ::= "\n<state_update>{\"decisions\": " strings ", \"constraints\": " stri
 
 @cache
 def action_grammar(language: Language) -> str:
-    """The grammar of a whole answer; its start is `root`.
-
-    Args:
-        language: of the code; the action must name it.
-    """
+    """The grammar of a whole answer about code of a language; its start is `root`."""
     schema = rule_schema(language, DEPTH)
     writer = _Writer(schema["$defs"])
     document = writer.document(schema)
@@ -116,7 +112,11 @@ class _Writer:
                 item = f"{_blanks(indent)} {_literal('- ')} {self._item(schema['items'], indent)}"
                 return f"nl {item} ({item})*"
             case "string":
-                return f"{_literal(' ')} (scalar nl | {self._block(indent)})"
+                # On the line, or a literal block: lines at an indent, the first one with something on it.
+                blanks = _blanks(indent)
+                line = self._name(f"line{indent}", f"{blanks} line-char line-char* nl | nl")
+                body = f'("|" | "|-") nl {blanks} line-start line-char* nl {line}*'
+                return f"{_literal(' ')} (scalar nl | {self._name(f'block{indent}', body)})"
         return f"{_literal(' ')} {self._word(schema)} nl"
 
     def _item(self, schema: Schema, indent: int) -> str:
@@ -133,36 +133,26 @@ class _Writer:
 
     def _mapping(self, schema: Schema, indent: int) -> str:
         """One or more entries; the blanks before the first have been written already."""
-        key = (id(schema), indent)
-        if key not in self._mappings:
-            self._mappings[key] = self._new_mapping(schema, indent)
-        return self._mappings[key]
-
-    def _new_mapping(self, schema: Schema, indent: int) -> str:
+        place = (id(schema), indent)
+        if place in self._mappings:
+            return self._mappings[place]
         named = schema.get("properties")
         if named and schema.get("required"):
-            return self._name(f"map{indent}", self._in_order(named, schema["required"], indent))
-        if named:
-            entries = [self._entry(key, inner, indent) for key, inner in named.items()]
+            body = self._in_order(named, schema["required"], indent)
         else:
-            value = schema["additionalProperties"]
-            entries = [f"ident {_literal(':')} {self.after_key(value, indent + 2)}"]
-        entry = self._name(f"entry{indent}", " | ".join(entries))
-        return self._name(f"map{indent}", f"{entry} ({_blanks(indent)} {entry})*")
-
-    def _block(self, indent: int) -> str:
-        """A literal block: lines at an indent, the first one with something on it."""
-        blanks = _blanks(indent)
-        line = self._name(f"line{indent}", f"{blanks} line-char line-char* nl | nl")
-        body = f'("|" | "|-") nl {blanks} line-start line-char* nl {line}*'
-        return self._name(f"block{indent}", body)
+            if named:
+                entries = [self._entry(key, inner, indent) for key, inner in named.items()]
+            else:
+                value = schema["additionalProperties"]
+                entries = [f"ident {_literal(':')} {self.after_key(value, indent + 2)}"]
+            entry = self._name(f"entry{indent}", " | ".join(entries))
+            body = f"{entry} ({_blanks(indent)} {entry})*"
+        self._mappings[place] = self._name(f"map{indent}", body)
+        return self._mappings[place]
 
     def _word(self, schema: Schema) -> str:
-        match schema.get("type"):
-            case "integer":
-                return "integer"
-            case "boolean":
-                return "boolean"
+        if (kind := schema.get("type")) in ("integer", "boolean"):
+            return str(kind)
         return self._name("word", " | ".join(_literal(str(word)) for word in schema["enum"]))
 
     def _parts(self, schema: Schema) -> list[Schema]:

@@ -9,7 +9,7 @@ from rulewright.actions.action import Action
 from rulewright.engine import checks, cli, places
 from rulewright.engine.apply import Trace, outcome_of, trace
 from rulewright.engine.parsing import parse
-from rulewright.verdict import Outcome, Verdict
+from rulewright.verdict import Outcome, RuleFailed, Verdict
 
 # Which judgment gives the verdict where several are true.
 ORDER = (Verdict.DEGENERATE, Verdict.SYNTAX_ERROR, Verdict.LOSSY, Verdict.WRONG_RESULT)
@@ -42,13 +42,9 @@ def judge_together(actions: Sequence[Action], code: str) -> Outcome:
     """
     first = actions[0]
     try:
-        post = cli.update_all([(one.rules[0], one.id_of(0)) for one in actions], first.language, code)
-    except cli.Refusal as error:
-        return Outcome(Verdict.BAD_RULE, str(error))
-    except cli.Crash as error:
-        return Outcome(Verdict.CRASHED, str(error))
-    except cli.Slow as error:
-        return Outcome(Verdict.TIMEOUT, str(error))
+        post = cli.update([(one.rules[0], one.id_of(0)) for one in actions], first.language, code)
+    except RuleFailed as error:
+        return Outcome(error.verdict, str(error))
     alone = [judge(one, code, exact=True) for one in actions]
     matches = tuple(one.n_matches for one in alone)
     counts = {"post": post, "n_rules": len(actions), "n_matches": sum(matches), "matches_per_rule": matches}

@@ -7,9 +7,9 @@ found, so that messages can say what was meant and the grammar of mode `rule` ca
 from __future__ import annotations
 
 import json
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from rulewright.languages import Language
 
@@ -23,13 +23,8 @@ class Names(NamedTuple):
     fields: tuple[str, ...]
 
 
-@lru_cache(maxsize=1)
-def _all() -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
-    return loaded
-
-
+@cache
 def names(language: Language) -> Names:
     """The kinds and fields of a language, sorted."""
-    entry = _all()[language]
+    entry = json.loads(FILE.read_text(encoding="utf-8"))[language]
     return Names(tuple(entry["kinds"].split()), tuple(entry["fields"].split()))

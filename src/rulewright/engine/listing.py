@@ -48,7 +48,18 @@ def scan(
     with tempfile.TemporaryDirectory(prefix="rulewright-") as name:
         rule_file = Path(name, "rules.yml")
         rule_file.write_text("\n---\n".join(texts), encoding="utf-8")
-        return _read(*run(["scan", "--rule", str(rule_file), *options], paths, folder))
+        told, matches = run(["scan", "--rule", str(rule_file), *options], paths, folder)
+    seen = Listing({}, {}, {Path(os.fsdecode(line)) for line in matches.splitlines() if line}, set())
+    first: dict[Path, str] = {}
+    for path, facts in entities(told):
+        known = facts.get("language", "").lower()
+        if "skipped" in facts:
+            seen.skipped[path] = facts["skipped"]
+        elif first.setdefault(path, known) != known:
+            seen.hosts.add(path)
+        elif language := AST_GREP_NAMES.get(known):
+            seen.files[path] = language
+    return seen
 
 
 def run(words: Sequence[str], paths: Sequence[Path], folder: Path | None = None) -> tuple[bytes, bytes]:
@@ -68,38 +79,20 @@ def run(words: Sequence[str], paths: Sequence[Path], folder: Path | None = None)
         err.seek(0)
         out.seek(0)
         told = err.read()
-        _check(code, told)
+        if b"panicked at" in told or code < 0 or code == 101:
+            raise cli.Crash("ast-grep panicked")
+        if code not in (0, 1):
+            said = (line.strip(" ╰▻│├") for line in told.decode("utf-8", "replace").splitlines())
+            reasons = [line for line in said if line and not line.startswith("sg: ")]
+            raise RulewrightError(
+                f"{NO_WALK}: {reasons[-1] if reasons else f'exit {code}'}",
+                "look at sgconfig.yml and the globs of the rule",
+            )
         return told, out.read()
 
 
 # Where git's own list of ignored files may lie.
 _OF_GIT: Final = ("HOME", "XDG_CONFIG_HOME")
-
-
-def _check(code: int, told: bytes) -> None:
-    if b"panicked at" in told or code < 0 or code == 101:
-        raise cli.Crash("ast-grep panicked")
-    if code not in (0, 1):
-        lines = [line.strip(" ╰▻│├") for line in told.decode("utf-8", "replace").splitlines() if line.strip()]
-        reasons = [line for line in lines if not line.startswith("sg: ")]
-        raise RulewrightError(
-            f"{NO_WALK}: {reasons[-1] if reasons else f'exit {code}'}",
-            "look at sgconfig.yml and the globs of the rule",
-        )
-
-
-def _read(told: bytes, matches: bytes) -> Listing:
-    seen = Listing({}, {}, {Path(os.fsdecode(line)) for line in matches.splitlines() if line}, set())
-    first: dict[Path, str] = {}
-    for path, facts in entities(told):
-        name = facts.get("language", "").lower()
-        if "skipped" in facts:
-            seen.skipped[path] = facts["skipped"]
-        elif first.setdefault(path, name) != name:
-            seen.hosts.add(path)
-        elif language := AST_GREP_NAMES.get(name):
-            seen.files[path] = language
-    return seen
 
 
 def entities(told: bytes) -> Iterator[tuple[Path, dict[str, str]]]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, reduce
+from operator import and_
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from rulewright.engine.kinds import names
 from rulewright.languages import Language
@@ -22,17 +23,11 @@ SHOWN: Final = 3
 """Kinds that a message names."""
 
 
-@lru_cache(maxsize=1)
-def _all() -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
-    return loaded
-
-
 class Nesting:
     """The kinds of node of one language, and the children and fields that they can have, as bits."""
 
     def __init__(self, language: Language) -> None:
-        entry = _all()[language]
+        entry = json.loads(FILE.read_text(encoding="utf-8"))[language]
         self._kinds: list[str] = entry["kinds"].split()
         self._at = {kind: number for number, kind in enumerate(self._kinds)}
         self._children = [int(row, 16) for row in entry["children"].split()]
@@ -67,7 +62,7 @@ class Nesting:
         if relation in ("precedes", "follows"):
             both = [self._parents(kinds) for kinds in (own, other)]
             known = [parents for parents in both if parents is not None]
-            if not known or self._meet(known):
+            if not known or reduce(and_, known):
                 return ""
             alone = own if both[0] == 0 else other if both[1] == 0 else None
             if alone is not None:
@@ -102,13 +97,6 @@ class Nesting:
         if sought is None:
             return None
         return sum(1 << at for at, row in enumerate(self._children) if row & sought)
-
-    @staticmethod
-    def _meet(parents: list[int]) -> bool:
-        common = parents[0]
-        for one in parents[1:]:
-            common &= one
-        return bool(common)
 
     @cached_property
     def _below(self) -> list[int]:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from ast_grep_py import SgNode
+from rapidfuzz import fuzz
 
 from rulewright.actions.action import Action, Rule
 from rulewright.actions.suggest import quoted
@@ -21,7 +21,8 @@ from rulewright.actions.visit import RELATIONS, pattern_parts, texts
 from rulewright.engine import applier, patterns, suppress
 from rulewright.engine.apply import trace
 from rulewright.engine.parsing import ParsedCode, parse
-from rulewright.engine.rules import BadRule, CompiledRule, Panicked, compile_rule
+from rulewright.engine.rules import CompiledRule, compile_rule
+from rulewright.verdict import RuleFailed
 
 # Cheap and telling parts first; the relations come last, as in ast-grep itself.
 _ORDER: Final = ("pattern", "kind", "matches", "regex", "nthChild", "range", "all", "any", "not", *RELATIONS)
@@ -45,7 +46,7 @@ def explain(action: Action, code: str) -> str:
         where = f"document {number + 1}: " if len(action.rules) > 1 else ""
         try:
             compiled = compile_rule(rule, action.language)
-        except (BadRule, Panicked) as error:
+        except RuleFailed as error:
             return where + str(error)
         return where + _explain_rule(compiled, parse(text, action.language), action.id_of(number))
     return ""
@@ -111,25 +112,24 @@ def _explain(whole: Mapping[str, Any], rule: CompiledRule, parsed: ParsedCode, d
     kept: dict[str, Any] = {}
     before = 0
     for key, value in _parts(whole):
-        trial = _with(kept, key, value)
-        found = _found(parsed, {"rule": trial, **context})
+        # A second part of the same key goes under `all`.
+        more = {key: value} if key not in kept else {"all": [*kept.get("all", []), {key: value}]}
+        trial = {**kept, **more}
+        try:
+            found = applier.find_all(parsed.root, {"rule": trial, **context})
+        except RuntimeError:
+            found = []  # ast-grep takes no such part alone
         if found:
             kept, before = trial, len(found)
             continue
         if not kept:
             return _explain_first(key, value, rule, parsed, depth)
         hint = _reach_hint(kept, key, value, context, parsed)
-        verb = "matches" if len(_keys(kept)) == 1 else "match"
-        return f"{_names(kept)} {verb} {_times(before)}, but `{key}` leaves none{hint}"
+        below = (key for item in kept.get("all", []) for key in item)
+        keys = list(dict.fromkeys([*(key for key in kept if key != "all"), *below]))
+        said = " and ".join(f"`{key}`" for key in keys) + (" matches" if len(keys) == 1 else " match")
+        return f"{said} {_times(before)}, but `{key}` leaves none{hint}"
     return "no node meets all parts of the rule at once"
-
-
-def _found(parsed: ParsedCode, config: Mapping[str, Any]) -> list[SgNode]:
-    """The matches of a part of a rule; none where ast-grep takes no such part alone."""
-    try:
-        return applier.find_all(parsed.root, config)
-    except RuntimeError:
-        return []
 
 
 def _parts(whole: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -138,18 +138,6 @@ def _parts(whole: Mapping[str, Any]) -> list[tuple[str, Any]]:
     for item in whole.get("all", []):
         parts += _parts(item)
     return sorted(parts, key=lambda part: _ORDER.index(part[0]))
-
-
-def _with(kept: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
-    """A rule with one more part; a second of the same key goes under `all`."""
-    if key not in kept:
-        return {**kept, key: value}
-    return {**kept, "all": [*kept.get("all", []), {key: value}]}
-
-
-def _keys(kept: Mapping[str, Any]) -> list[str]:
-    names = [key for key in kept if key != "all"]
-    return list(dict.fromkeys(names + [key for item in kept.get("all", []) for key in item]))
 
 
 def _reach_hint(
@@ -187,23 +175,12 @@ def _explain_first(key: str, value: Any, rule: CompiledRule, parsed: ParsedCode,
     nodes = parsed.root.find_all(kind=facts.root_kind)
     if not nodes:
         return f"the pattern {shown} is a `{facts.root_kind}`, and the code has none{note}"
-    near = _nearest(text, nodes)
+    near = max(nodes[:MAX_NEAR], key=lambda node: fuzz.ratio(text, node.text()[: 2 * len(text) + 40]))
     line = near.range().start.line + 1
     return (
         f"the pattern {shown} matches none of the {len(nodes)} `{facts.root_kind}` nodes; "
         f"the nearest, at line {line}, is {quoted(near.text())}{note}"
     )
-
-
-def _nearest(text: str, nodes: list[SgNode]) -> SgNode:
-    matcher = difflib.SequenceMatcher(autojunk=False)
-    matcher.set_seq2(text)
-
-    def score(node: SgNode) -> float:
-        matcher.set_seq1(node.text()[: 2 * len(text) + 40])
-        return matcher.ratio()
-
-    return max(nodes[:MAX_NEAR], key=score)
 
 
 def _kinds_near(kind: str, parsed: ParsedCode) -> str:
@@ -216,10 +193,6 @@ def _kinds_near(kind: str, parsed: ParsedCode) -> str:
         stack += node.children()
     near = difflib.get_close_matches(kind, sorted(kinds), n=3, cutoff=0.5)
     return f" (it has {', '.join(f'`{one}`' for one in near)})" if near else ""
-
-
-def _names(parts: Mapping[str, Any]) -> str:
-    return " and ".join(f"`{key}`" for key in _keys(parts))
 
 
 def _times(n: int) -> str:

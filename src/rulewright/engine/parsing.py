@@ -84,10 +84,7 @@ def span(node: SgNode) -> tuple[int, int]:
 def leaves(root: SgNode, spans: Sequence[tuple[int, int]], comments: bool = True) -> list[list[SgNode]]:
     """The tokens below a node that each range of the text touches, in order; perhaps without comments.
 
-    Args:
-        root: the node.
-        spans: ranges in order that do not overlap.
-        comments: take those in comments too.
+    The ranges come in order and do not overlap.
     """
     found: list[list[SgNode]] = [[] for _ in spans]
     ends = [end for _, end in spans]

@@ -99,7 +99,8 @@ def facts(pattern: str, selector: str | None, language: Language) -> PatternFact
     wrong = list(faults(root))
     broken = any(node.kind() == _ERROR for node in wrong)
     guessed = any(not is_plain(node, source) for node in wrong)
-    top = _selected(root, selector) if selector else _single(root)
+    selected = root.find({"rule": {"kind": selector}}) if selector else _single(root)
+    top = selected if selected is not None else root
     variables: set[str] = set()
     repeated: set[str] = set()
     words: set[str] = set()
@@ -131,24 +132,14 @@ def is_plain(fault: SgNode, source: str) -> bool:
     return whole if fault.kind() == _ERROR else fault.kind() == ";"
 
 
-def _selected(root: SgNode, selector: str) -> SgNode:
-    found = root.find({"rule": {"kind": selector}})
-    return found if found is not None else root
-
-
 def _single(node: SgNode) -> SgNode:
     """Go down while there is one child (or one and an empty second), as ast-grep does."""
     while True:
         children = node.children()
-        if len(children) == 1 or (len(children) == 2 and _is_empty(children[1])):
+        if len(children) == 1 or (len(children) == 2 and not children[1].text()):
             node = children[0]
         else:
             return node
-
-
-def _is_empty(node: SgNode) -> bool:
-    start, end = span(node)
-    return node.kind() == "" or start == end
 
 
 def _leaves(node: SgNode, language: Language) -> Iterator[tuple[Any, str]]:

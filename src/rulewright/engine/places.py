@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Final
 
 from ast_grep_py import SgNode, SgRoot
@@ -72,6 +72,11 @@ def matches(action: Action, text: str) -> list[SgNode]:
     return suppress.keep(found, root, action.id_of(0)) if suppress.MARK in text else found
 
 
+def where(lines: Container[int]) -> Keep:
+    """Change the places that touch some lines (from 1), and no others."""
+    return lambda place: place.new if place.touches(lines) else None
+
+
 def of(action: Action, text: str) -> list[Place]:
     """Every place that an action changes, rule after rule."""
     return made(trace(action, text))
@@ -112,12 +117,6 @@ def change(action: Action, text: str, keep: Keep, *, exact: bool = False) -> Tra
         return left
 
     return trace(action, text, exact=exact, choose=choose)
-
-
-def _is_import(node: SgNode | None) -> bool:
-    return node is not None and any(
-        "import" in one.kind() or one.kind() in _IMPORTS for one in (node, *node.ancestors())
-    )
 
 
 def _role(node: SgNode | None, language: Language) -> str:
@@ -208,14 +207,16 @@ def _places(number: int, step: Step, earlier: Sequence[_Lines]) -> Iterator[Plac
     changed = [(edit, node) for edit, node in edits if source[edit.start : edit.end] != edit.text]
     if not changed:
         return
-    after = step.parts or _whole(step)
-    spans_after = [
+    after = step.parts or Parts(
+        SgRoot(written(source, step.edits), step.rule.language).root(), tuple(spans_after(step.edits))
+    )
+    spans_new = [
         span for edit, span in zip(step.edits, after.spans) if source[edit.start : edit.end] != edit.text
     ]
     spans = [(edit.start, edit.end) for edit, _ in changed]
     breaks = _breaks(source)
     sides = zip(
-        leaves(step.before.root, spans, comments=False), leaves(after.root, spans_after, comments=False),
+        leaves(step.before.root, spans, comments=False), leaves(after.root, spans_new, comments=False),
         strict=True,
     )  # fmt: skip
     for (edit, node), (old, new) in zip(changed, sides, strict=True):
@@ -226,18 +227,12 @@ def _places(number: int, step: Step, earlier: Sequence[_Lines]) -> Iterator[Plac
         only_gone = tuple(word for word in gone if word not in come)
         only_come = tuple(word for word in come if word not in gone)
         owner = _whose(source, edit, only_gone, only_come, step.rule.language)
+        around = (node, *node.ancestors()) if node is not None else ()
+        in_import = any("import" in one.kind() or one.kind() in _IMPORTS for one in around)
         yield Place(
             line + 1, last + 1, source[edit.start : edit.end], edit.text, number, only_gone, only_come,
-            _texts(old) == _texts(new), _is_import(node), owner or _role(node, step.rule.language),
+            _texts(old) == _texts(new), in_import, owner or _role(node, step.rule.language),
         )  # fmt: skip
-
-
-def _whole(step: Step) -> Parts:
-    """The whole text after a step."""
-    return Parts(
-        SgRoot(written(step.before.source, step.edits), step.rule.language).root(),
-        tuple(spans_after(step.edits)),
-    )
 
 
 class _Lines:
@@ -272,18 +267,18 @@ def _breaks(text: str) -> list[int]:
 
 
 def _words(tokens: Sequence[SgNode]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(node.text() for node in tokens if _is_word(node)))
+    """The names, literals and words of texts among some tokens, each once."""
+    found: dict[str, None] = {}
+    for node in tokens:
+        kind, text = node.kind(), node.text()
+        is_word = node.is_named() and any(map(str.isalnum, text)) and kind not in _KEYWORDS
+        if is_word or kind in _WORDS:
+            found[text] = None
+    return tuple(found)
 
 
 def _texts(tokens: Sequence[SgNode]) -> list[str]:
     return [text for node in tokens if (text := node.text()).strip()]
-
-
-def _is_word(node: SgNode) -> bool:
-    kind = node.kind()
-    if kind in _WORDS:
-        return True
-    return node.is_named() and any(char.isalnum() for char in node.text()) and kind not in _KEYWORDS
 
 
 _KEYWORDS: Final = frozenset(

@@ -86,16 +86,6 @@ def can_be_copied() -> bool:
     return sys.platform == "linux" and len(list(Path("/proc/self/task").iterdir())) == 1
 
 
-def _started(memory_mb: int, deadline_s: float, scratch: str) -> subprocess.Popen[bytes] | _Copy:
-    if can_be_copied():
-        return _Copy(memory_mb, deadline_s, scratch)
-    return subprocess.Popen(
-        [sys.executable, "-m", "rulewright.engine.worker", str(memory_mb), str(deadline_s), scratch],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        env={**os.environ, **_ENVIRONMENT}, start_new_session=True,
-    )  # fmt: skip
-
-
 @cache
 def _clear_left() -> None:
     """Remove the folders of killed runs, once in a process."""
@@ -111,7 +101,16 @@ class _Worker:
     def __init__(self, memory_mb: int, deadline_s: float) -> None:
         # One that is killed while ast-grep runs cannot remove what it wrote.
         self._scratch = tempfile.mkdtemp(prefix=name_begin(SCRATCH))
-        self.process = _started(memory_mb, deadline_s, self._scratch)
+        self.process: subprocess.Popen[bytes] | _Copy
+        if can_be_copied():
+            self.process = _Copy(memory_mb, deadline_s, self._scratch)
+        else:
+            words = [str(memory_mb), str(deadline_s), self._scratch]
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "rulewright.engine.worker", *words],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                env={**os.environ, **_ENVIRONMENT}, start_new_session=True,
+            )  # fmt: skip
         self.owed: deque[tuple[int, Request]] = deque()
         self._sizes: deque[int] = deque()
         self.since = time.monotonic()
@@ -217,8 +216,10 @@ class Engine:
                         if item is None:
                             exhausted = True
                             break
-                        if (refusal := _refusal(item[1])) is not None:
-                            ready[item[0]] = refusal
+                        # What can be refused is not copied to a worker.
+                        text = item[1].action
+                        if isinstance(text, str) and (refusal := refuse_length(text)) is not None:
+                            ready[item[0]] = Outcome(refusal.verdict, refusal.detail)
                             break
                         held = (*item, frame(wire.request_to_json(item[1])))
                     # Far ahead of what was given out, nothing new begins.
@@ -271,8 +272,12 @@ class Engine:
     def _answers(self, worker: _Worker, again: deque[tuple[int, Request]]) -> list[tuple[int, Outcome]]:
         messages = worker.inbox.read()
         if messages is None:
-            number = worker.answered()
-            return [(number, _of_exit(self._drop(worker, again), self._deadline_s))]
+            number, code = worker.answered(), self._drop(worker, again)
+            if code == -signal.SIGPROF:
+                reason = f"more than {self._deadline_s:g} s of processor time"
+                return [(number, Outcome(Verdict.TIMEOUT, reason))]
+            how = f"exit {code}" if code >= 0 else signal.Signals(-code).name
+            return [(number, Outcome(Verdict.CRASHED, f"the action brought ast-grep down ({how})"))]
         done = []
         for message in messages:
             number = worker.answered()
@@ -289,18 +294,3 @@ class Engine:
         code = worker.end()
         again.extendleft(reversed(worker.owed))
         return code
-
-
-def _refusal(request: Request) -> Outcome | None:
-    """What can be refused before it is copied to a worker."""
-    rejection = refuse_length(request.action) if isinstance(request.action, str) else None
-    return Outcome(rejection.verdict, rejection.detail) if rejection is not None else None
-
-
-def _of_exit(code: int, deadline_s: float) -> Outcome:
-    if code == -signal.SIGPROF:
-        return Outcome(Verdict.TIMEOUT, f"more than {deadline_s:g} s of processor time")
-    if code < 0:
-        name = signal.Signals(-code).name
-        return Outcome(Verdict.CRASHED, f"the action brought ast-grep down ({name})")
-    return Outcome(Verdict.CRASHED, f"the action brought its worker down (exit {code})")

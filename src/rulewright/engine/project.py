@@ -201,16 +201,12 @@ def _check_alone(name: str, util: Document, document: Document) -> None:
         raise NotAlone(f"{where} is for {util.get('language')}, the rule for {document.get('language')}")
     if util.get("constraints"):
         raise NotAlone(f"{where} has `constraints`, which only ast-grep can apply")
-    used = [text for part in (util["rule"], _own(util)) for text in _bound(part)]
+    patterns = (value for key, value in visit.pairs([util["rule"], _own(util)]) if key == "pattern")
+    texts = (one.get("context", "") if isinstance(one, dict) else str(one) for one in patterns)
+    used = [one for text in texts for one in visit.VARIABLE.findall(text) if visit.binds(one)]
     twice = next((one for one in used if used.count(one) > 1), None)
     if twice is not None:
         raise NotAlone(f"{where} uses {twice} twice, which only ast-grep can compare")
-
-
-def _bound(part: Any) -> Iterator[str]:
-    for pattern in (value for key, value in visit.pairs(part) if key == "pattern"):
-        text = pattern.get("context", "") if isinstance(pattern, dict) else str(pattern)
-        yield from (one for one in visit.VARIABLE.findall(text) if visit.binds(one))
 
 
 def _unbound(part: Any) -> Any:

@@ -24,16 +24,27 @@ from rulewright.engine import explain, patterns, selectors, stated, template
 from rulewright.engine.transforms import Rewrite, Transforms, read_transforms
 from rulewright.errors import first_line
 from rulewright.languages import Language
+from rulewright.verdict import RuleFailed, Verdict
 
 FIX_KEYS: Final = ("template", "expandStart", "expandEnd", "title")
 
 
-class BadRule(Exception):
+class BadRule(RuleFailed):
     """A rule that ast-grep's `scan` would refuse, with what to fix."""
 
+    verdict = Verdict.BAD_RULE
 
-class Panicked(Exception):
+
+class TooDeep(BadRule):
+    """A rule that is nested more deeply than can be followed: a bound of ours."""
+
+    verdict = Verdict.BAD_ACTION
+
+
+class Panicked(RuleFailed):
     """ast-grep broke down on this rule (it would exit with 101)."""
+
+    verdict = Verdict.CRASHED
 
 
 @dataclass(frozen=True)
@@ -100,7 +111,10 @@ def compile_rule(rule: Rule, language: Language) -> CompiledRule:
         BadRule: `scan` would refuse it.
         Panicked: ast-grep itself broke down.
     """
-    return _compile(json.dumps(rule, ensure_ascii=False), language)
+    try:
+        return _compile(json.dumps(rule, ensure_ascii=False), language)
+    except RecursionError:
+        raise TooDeep("the rule is nested too deeply") from None
 
 
 @lru_cache(maxsize=2048)
@@ -110,7 +124,7 @@ def _compile(text: str, language: Language) -> CompiledRule:
         if key not in EFFECTIVE_FIELDS:
             raise BadRule(f"unknown field `{key}`{did_you_mean(key, EFFECTIVE_FIELDS)}")
     core = _core(rule, language, {}, "")
-    if not _has_kinds(rule["rule"], _utils(rule), language, frozenset()):
+    if not _has_kinds(rule["rule"], rule.get("utils") or {}, language, frozenset()):
         raise BadRule(explain.missing_kinds(rule["rule"], language))
     rewriters = _rewriters(rule, language, core)
     return CompiledRule(language, rule, core, rewriters, _needs_cli(rule, language, core, rewriters))
@@ -147,29 +161,21 @@ def _core(rule: Mapping[str, Any], language: Language, outer: Mapping[str, Any],
     return Core(config, frozenset(every), transforms, tuple(_fixes(rule.get("fix"), language, where)))
 
 
-def _utils(rule: Mapping[str, Any]) -> dict[str, Any]:
-    return rule.get("utils") or {}
-
-
 def _try_binding(config: Mapping[str, Any], language: Language, where: str) -> None:
     """Let ast-grep compile it; put its complaint in words that help."""
     try:
         SgRoot("", language).root().find(cast(Config, config))
     except Exception as error:
-        raise BadRule(where + _complaint(error, config, language)) from error
+        reason = explain.binding_error(error, config, language)
+        if found := re.search(r"Undefined meta var `(.*?)` used in `(.*?)`", reason):
+            # Everything else in it compiled, so its patterns can be read.
+            names = _defined(config, language) | set(config.get("transform", {}))
+            reason = explain.undefined(found.group(1), found.group(2), names)
+        raise BadRule(where + reason) from error
     except BaseException as error:
         if type(error).__name__ != "PanicException":
             raise
         raise Panicked(f"{where}ast-grep panics: {first_line(error)}") from error
-
-
-def _complaint(error: Exception, config: Mapping[str, Any], language: Language) -> str:
-    reason = explain.binding_error(error, config, language)
-    if found := re.search(r"Undefined meta var `(.*?)` used in `(.*?)`", reason):
-        # Everything else in it compiled, so its patterns can be read.
-        names = _defined(config, language) | set(config.get("transform", {}))
-        return explain.undefined(found.group(1), found.group(2), names)
-    return reason
 
 
 def _defined(config: Mapping[str, Any], language: Language) -> set[str]:
@@ -237,12 +243,11 @@ def _expansion(value: Any, key: str, language: Language, where: str) -> Mapping[
 
 def _rewriters(rule: Mapping[str, Any], language: Language, core: Core) -> dict[str, Core]:
     given = rule.get("rewriters")
-    if given is None:
-        _check_fix(core, core.variables, "")
-        return {}
-    if not isinstance(given, list):
+    if not isinstance(given, list | None):
         raise BadRule(f"`rewriters` must be a list, got {describe(given)}")
     _check_fix(core, core.variables, "")
+    if given is None:  # then ast-grep takes names of rewriters, whatever they are
+        return {}
     made: dict[str, Core] = {}
     for number, item in enumerate(given, 1):
         where = f"rewriter {number}: "
@@ -252,20 +257,16 @@ def _rewriters(rule: Mapping[str, Any], language: Language, core: Core) -> dict[
         where = f"rewriter `{name}`: "
         if item.get("fix") is None:
             raise BadRule(f"{where}it needs a `fix`")
-        inner = _core(item, language, _utils(rule), where)
+        inner = _core(item, language, rule.get("utils") or {}, where)
         _check_fix(inner, inner.variables | core.variables, where)
         made[name] = inner
-    for name, one in {"": core, **made}.items():
-        _check_rewriter_names(one.transforms, made, f"rewriter `{name}`: " if name else "")
+    for owner, one in {"": core, **made}.items():
+        steps = (step for step in one.transforms.values() if isinstance(step, Rewrite))
+        for name in (name for step in steps for name in step.rewriters):
+            if name not in made:
+                where = f"rewriter `{owner}`: " if owner else ""
+                raise BadRule(f"{where}undefined rewriter `{name}`{did_you_mean(name, made)}")
     return made
-
-
-def _check_rewriter_names(transforms: Transforms, known: Mapping[str, Core], where: str) -> None:
-    for step in transforms.values():
-        if isinstance(step, Rewrite):
-            for name in step.rewriters:
-                if name not in known:
-                    raise BadRule(f"{where}undefined rewriter `{name}`{did_you_mean(name, known)}")
 
 
 def _check_fix(core: Core, variables: frozenset[str], where: str) -> None:

@@ -35,10 +35,11 @@ def rule_schema(language: Language, depth: int = MAX_DEPTH) -> Schema:
         language: its node kinds and fields, and the only `language` the rule may name.
         depth: how many levels of sub-rules may stand below the first.
     """
+    parts = {"context": _TEXT, "selector": _ref("kind"), "strictness": {"enum": list(STRICTNESS)}}
     definitions: Schema = {
         "kind": {"enum": list(kinds.names(language).kinds)},
         "field": {"enum": list(kinds.names(language).fields)},
-        "pattern": _pattern(),
+        "pattern": {"anyOf": [_TEXT, _object(parts, ("context",))]},
         "position": {"anyOf": [{"type": "integer"}, _TEXT]},
     }
     for level in range(depth + 1):
@@ -103,11 +104,6 @@ def _map(values: Schema) -> Schema:
 
 def _ref(name: str) -> Schema:
     return {"$ref": f"#/$defs/{name}"}
-
-
-def _pattern() -> Schema:
-    parts = {"context": _TEXT, "selector": _ref("kind"), "strictness": {"enum": list(STRICTNESS)}}
-    return {"anyOf": [_TEXT, _object(parts, ("context",))]}
 
 
 def _rule(level: int) -> Schema:

@@ -19,19 +19,12 @@ def has_kinds(selector: str) -> bool:
     >>> has_kinds("call > identifier"), has_kinds("call, :has(x)"), has_kinds(":is(call)")
     (True, False, True)
     """
-    return all(_subject_has_kind(one) for one in _split(selector, ","))
-
-
-def _subject_has_kind(selector: str) -> bool:
-    parts = list(_split(selector.strip(), " >+~\t\n"))
-    subject = parts[-1] if parts else ""
-    if _NAME.match(subject):
-        return True
-    for found in _IS.finditer(subject):
-        inner = next(_split(subject[found.end() :], ")"), "")
-        if has_kinds(inner):
-            return True
-    return False
+    for one in _split(selector, ","):
+        *_, subject = ["", *_split(one.strip(), " >+~\t\n")]
+        inner = (next(_split(subject[found.end() :], ")"), "") for found in _IS.finditer(subject))
+        if not _NAME.match(subject) and not any(map(has_kinds, inner)):
+            return False
+    return True
 
 
 def _split(text: str, marks: str) -> Iterator[str]:

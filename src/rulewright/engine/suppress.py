@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from ast_grep_py import SgNode
 
@@ -20,61 +20,51 @@ from rulewright.engine.parsing import span
 MARK: Final = "ast-grep-ignore"
 
 
-class _Suppression(NamedTuple):
-    ids: frozenset[str] | None
-    """`None`: every rule."""
-
-    def holds_for(self, rule_id: str) -> bool:
-        return self.ids is None or rule_id in self.ids
+Ids = frozenset[str] | None
+"""The rules that a comment silences; `None`: every rule."""
 
 
 def keep(found: Sequence[SgNode], root: SgNode, rule_id: str) -> list[SgNode]:
     """Leave out the matches that a comment suppresses."""
     whole, lines = _collect(root)
-    if whole is not None and whole.holds_for(rule_id):
+    if any(ids is None or rule_id in ids for ids in whole):
         return []
     if not lines:
         return list(found)
     begin, line = span(root)[0], root.range().start.line
     breaks = [begin + found.start() for found in re.finditer("\n", root.text())]
-    kept = []
-    for node in found:
-        at = lines.get(line + bisect_left(breaks, span(node)[0]))
-        if at is None or not at.holds_for(rule_id):
-            kept.append(node)
-    return kept
+    silent = {number for number, ids in lines.items() if ids is None or rule_id in ids}
+    return [node for node in found if line + bisect_left(breaks, span(node)[0]) not in silent]
 
 
-def _collect(root: SgNode) -> tuple[_Suppression | None, dict[int, _Suppression]]:
-    whole: _Suppression | None = None
-    lines: dict[int, _Suppression] = {}
+def _collect(root: SgNode) -> tuple[list[Ids], dict[int, Ids]]:
+    """Of the whole file, and by line, what is silenced."""
+    whole: list[Ids] = []
+    lines: dict[int, Ids] = {}
     stack = [root]
     while stack:
         node = stack.pop()
-        if MARK not in node.text():
+        text = node.text()
+        if MARK not in text:
             continue
-        if "comment" in node.kind() and _begins(node.text()):
-            suppression = _Suppression(_ids(node.text()))
+        letters = next((i for i, char in enumerate(text) if char.isalpha()), 0)
+        if "comment" in node.kind() and text.startswith(MARK, letters):
+            ids = _ids(text)
             line = node.range().start.line
             previous, following = node.prev(), node.next()
             if previous is not None and previous.range().end.line == line:
-                lines[previous.range().start.line] = suppression
+                lines[previous.range().start.line] = ids
             elif line == 0 and (following is None or following.range().start.line >= 2):
-                whole = suppression
-                if suppression.ids is None:
+                whole = [ids]
+                if ids is None:
                     break
             else:
-                lines[line + 1] = suppression
+                lines[line + 1] = ids
         stack += reversed(node.children())
     return whole, lines
 
 
-def _begins(comment: str) -> bool:
-    start = next((i for i, char in enumerate(comment) if char.isalpha()), 0)
-    return comment.startswith(MARK, start)
-
-
-def _ids(comment: str) -> frozenset[str] | None:
+def _ids(comment: str) -> Ids:
     after = comment.strip().partition(MARK)[2].strip()
     if not after:
         return None

@@ -55,15 +55,11 @@ def tidy(text: str, spans: Sequence[tuple[int, int]], mark: str) -> tuple[str, b
         last = text.find("\n", end)
         last = len(text) if last < 0 else last
         block = text[first:last]
-        emptied = _PADDED.sub(_keep_return, block)
+        # A carriage return at the end is part of the line end, not of the line.
+        emptied = _PADDED.sub(lambda found: "\r" if found[0].endswith("\r") else "", block)
         changed = changed or emptied != block
         parts += [text[done:first], emptied]
         done = last
     parts.append(text[done:])
     joined = "".join(parts)
     return (joined.replace(mark, "") if mark else joined), changed
-
-
-def _keep_return(found: re.Match[str]) -> str:
-    """A carriage return at the end is part of the line end, not of the line."""
-    return "\r" if found.group().endswith("\r") else ""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -283,15 +284,9 @@ def _count_unlisted(
                 walk.named.append((Path(shown(name)), NO_NAME))
             elif not os.access(path, os.R_OK):
                 walk.named.append((path, "cannot be read (Permission denied)"))
-            elif _size(path):
-                walk.ignored += 1
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
+            else:
+                with suppress(OSError):
+                    walk.ignored += path.stat().st_size > 0
 
 
 def shown(name: str) -> str:

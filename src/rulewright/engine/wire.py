@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, BinaryIO, Final
 
 from rulewright.actions import Action
@@ -77,20 +76,20 @@ def outcome_from_json(value: dict[str, Any]) -> Outcome:
     states = value["states"]
     if states and not states[-1] and value["post"]:
         states[-1] = value["post"]
+    rows = value["places"]
+    places = (
+        None
+        if rows is None
+        else tuple(
+            Place(line, last, old, new, rule, tuple(gone), tuple(come), *flags)
+            for line, last, old, new, rule, gone, come, *flags in rows
+        )
+    )
     return Outcome(
         Verdict(value["verdict"]), value["detail"], value["post"], value["n_rules"], value["n_matches"],
         tuple(value["matches_per_rule"]), tuple(states), value["tidied"], value["bytes_touched"],
-        frozenset(Verdict(flag) for flag in value["flags"]), _places(value["places"]),
+        frozenset(Verdict(flag) for flag in value["flags"]), places,
     )  # fmt: skip
-
-
-def _places(rows: list[list[Any]] | None) -> tuple[Place, ...] | None:
-    if rows is None:
-        return None
-    return tuple(
-        Place(line, last, old, new, rule, tuple(gone), tuple(come), *flags)
-        for line, last, old, new, rule, gone, come, *flags in rows
-    )
 
 
 def send(stream: BinaryIO, value: Any) -> None:
@@ -100,8 +99,15 @@ def send(stream: BinaryIO, value: Any) -> None:
 
 
 def receive(stream: BinaryIO) -> Any:
-    """Read one message; raises `EOFError` where the other side is gone."""
-    return read_frame(partial(_read, stream))
+    """Read one message from a buffered stream; raises `EOFError` where the other side is gone."""
+
+    def read(size: int) -> bytes:
+        data = stream.read(size)
+        if len(data) < size:
+            raise EOFError
+        return data
+
+    return read_frame(read)
 
 
 class Inbox:
@@ -125,13 +131,3 @@ class Inbox:
             messages.append(json.loads(self._data[HEAD.size : end]))
             del self._data[:end]
         return messages
-
-
-def _read(stream: BinaryIO, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        more = stream.read(size - len(data))
-        if not more:
-            raise EOFError
-        data += more
-    return data

@@ -37,7 +37,11 @@ def main(arguments: Sequence[str]) -> int:
     answers = os.fdopen(os.dup(1), "wb")
     # Nothing that native code prints may reach the protocol.
     os.dup2(2, 1)
-    _limit(memory_mb)
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if memory_mb:
+        resource.setrlimit(resource.RLIMIT_AS, (memory_mb << 20, memory_mb << 20))
     # A judgment leaves next to no cycles, but thousands of objects that make the collector look for them.
     gc.freeze()
     gc.disable()
@@ -63,15 +67,6 @@ def main(arguments: Sequence[str]) -> int:
         done += 1
         if done % COLLECT_EVERY == 0:
             gc.collect()
-
-
-def _limit(memory_mb: int) -> None:
-    signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if memory_mb:
-        size = memory_mb * 1024 * 1024
-        resource.setrlimit(resource.RLIMIT_AS, (size, size))
 
 
 def _answer(request: wire.Request) -> Outcome:

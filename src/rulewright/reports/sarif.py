@@ -8,19 +8,16 @@ from typing import Any
 from urllib.parse import quote
 
 from rulewright import __version__
-from rulewright.engine.audit import LEVELS, MEANINGS
+from rulewright.engine.audit import KINDS
 
 
 def sarif(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The findings as SARIF 2.1.0, one result each, at the rule's own file."""
     kinds = sorted({row["kind"] for row in rows})
     rules = [
-        {
-            "id": kind, "shortDescription": {"text": MEANINGS[kind]},
-            "defaultConfiguration": {"level": LEVELS[kind]},
-        }
-        for kind in kinds
-    ]  # fmt: skip
+        {"id": kind, "shortDescription": {"text": meaning}, "defaultConfiguration": {"level": level}}
+        for kind, (level, meaning) in ((kind, KINDS[kind]) for kind in kinds)
+    ]
     results = [
         {
             "ruleId": row["kind"],
