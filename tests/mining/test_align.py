@@ -193,7 +193,7 @@ def test_what_a_hunk_touches_takes_and_brings(folder: Path) -> None:
             assert edit.touches(node.start, node.end) is touched
         for number, hunk in enumerate(edit.hunks):
             nodes = [n for n in edit.post.root.walk() if n.size and hunk.b0 <= n.start and n.end <= hunk.b1]
-            assert [n for n in edit.brought(number) if n.size] == nodes
+            assert [n for n in edit.brought[number] if n.size] == nodes
             texts = {edit.post.text_of(n) for n in nodes if n.named and not n.is_comment}
             assert edit.fresh_texts(frozenset({number})) - {""} == texts - {""}
             assert edit.after(hunk.a1) == hunk.b1

@@ -8,9 +8,9 @@ which the diff shows unchanged is not taken, and places in the rest of a changed
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -113,29 +113,19 @@ class Learned:
         change = self._change_of(path)
         if change is None:
             return False
-        if change.path not in self._lines:
-            self._lines[change.path] = _shown_now(change), _changed_now(change)
-        shown, changed = self._lines[change.path]
+        shown, changed = self._lines_of(change)
         return place.touches(shown) and not place.touches(changed)
 
-    def _change_of(self, path: Path) -> Change | None:
-        if path not in self._of:
-            self._of[path] = self._by_path.get(path.resolve())
-        return self._of[path]
+    @cached_property
+    def _change_of(self) -> Callable[[Path], Change | None]:
+        """The change of a file; asked for each of its places, and a name is resolved once."""
+        by_path = {change.path.resolve(): change for change in reversed(self.changes)}
+        return cache(lambda path: by_path.get(path.resolve()))
 
     @cached_property
-    def _by_path(self) -> dict[Path, Change]:
-        return {change.path.resolve(): change for change in reversed(self.changes)}
-
-    @cached_property
-    def _of(self) -> dict[Path, Change | None]:
-        """Asked for each place of a file: a name is resolved once."""
-        return {}
-
-    @cached_property
-    def _lines(self) -> dict[Path, tuple[set[int], set[int]]]:
-        """Lines shown unchanged and lines changed, by file."""
-        return {}
+    def _lines_of(self) -> Callable[[Change], tuple[set[int], set[int]]]:
+        """Lines shown unchanged and lines changed."""
+        return cache(_lines_now)
 
 
 def learn(changes: Sequence[Change], budget_s: float) -> Learned:
@@ -456,17 +446,13 @@ def _of(rules: Sequence[Rule], language: Language) -> Action | None:
     return joined(mine) if mine else None
 
 
-def _changed_now(change: Change) -> set[int]:
-    """The lines of the file as it is that the change touched."""
+def _lines_now(change: Change) -> tuple[set[int], set[int]]:
+    """The lines of a file as it is that its diff shows unchanged, and those that the change touched."""
+    now = difftext.lines(change.now)
+    shift = difftext.changed(difftext.lines(change.pre), now)
+    moved = {line for _, _, b0, b1 in shift for line in range(b0, b1)}
+    stayed = (line for line in range(len(now)) if line not in moved)
+    shown = {line + 1 for line in stayed if doubts.line_before(line, shift) + 1 in change.seen}
     if change.now == change.pre:
-        return set(change.changed)
-    return set(lines_of(change.pre, change.now, old_side=False))
-
-
-def _shown_now(change: Change) -> set[int]:
-    """The lines of the file as it is that the diff shows unchanged."""
-    old, now = difftext.lines(change.pre), difftext.lines(change.now)
-    shift = difftext.changed(old, now)
-    touched = {line for _, _, b0, b1 in shift for line in range(b0, b1)}
-    stayed = (line for line in range(len(now)) if line not in touched)
-    return {line + 1 for line in stayed if doubts.line_before(line, shift) + 1 in change.seen}
+        return shown, set(change.changed)
+    return shown, set(lines_of(change.pre, change.now, old_side=False))

@@ -8,7 +8,8 @@ arguments stay as they are written. Nothing is judged here; whoever asks verifie
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import Any, Final
 
 from ast_grep_py import SgNode
@@ -50,18 +51,14 @@ def own_member(action: Action) -> str:
     for matcher in (part for rule in action.rules for part in visit.required(rule.get("rule"))):
         pattern = matcher.get("pattern")
         found = _OWN.match(pattern) if isinstance(pattern, str) else None
-        found = found or next(filter(None, map(_OWN_NAME.fullmatch, _owners(matcher))), None)
+        around = matcher.get("inside")
+        while found is None and isinstance(around, Mapping):
+            # What the places around a matched node must hold, as a regular expression.
+            found = _OWN_NAME.fullmatch(str(around.get("has", {}).get("regex", "")))
+            around = around.get("inside")
         if found is not None:
             return found[1]
     return ""
-
-
-def _owners(matcher: Mapping[str, Any]) -> Iterator[str]:
-    """What the places around a matched node must hold, as regular expressions."""
-    around = matcher.get("inside")
-    while isinstance(around, Mapping):
-        yield str(around.get("has", {}).get("regex", ""))
-        around = around.get("inside")
 
 
 def _member(rule: Any, fix: Any) -> tuple[str, str] | None:
@@ -77,8 +74,10 @@ def _member(rule: Any, fix: Any) -> tuple[str, str] | None:
 
 def _spelled(rule: Any) -> str | None:
     """The name that a rule spells out whole, if it asks for no more than where it stands."""
-    if _asks_for_call(rule):
-        return None
+    around = rule.get("inside")
+    kind = around.get("kind", "") if isinstance(around, dict) else ""
+    if isinstance(around, dict) and ("inside" in around or grammars.CALL.search(kind)):
+        return None  # it asks for a call
     if isinstance(rule.get("any"), list):
         names = {_spelled(one) for one in rule["any"]}
         return names.pop() if len(names) == 1 else None
@@ -89,51 +88,28 @@ def _spelled(rule: Any) -> str | None:
     return text if isinstance(text, str) and _NAME.fullmatch(text) else None
 
 
-def _asks_for_call(rule: Any) -> bool:
-    inside = rule.get("inside")
-    return isinstance(inside, dict) and (
-        "inside" in inside or bool(grammars.CALL.search(inside.get("kind", "")))
-    )
-
-
 def as_calls(action: Action, code: str, nodes: Sequence[SgNode]) -> Action | None:
-    """The rename as rules about calls; `None` where one of the places is none.
-
-    Args:
-        action: one that `bare_name` knows.
-        code: the text before.
-        nodes: the names that changed in it.
-    """
+    """The rename that `bare_name` knows as rules about calls; `None` where a changed name is not called."""
     names = bare_name(action)
     if names is None or not nodes:
         return None
     made: dict[str, Rule] = {}
     for node in nodes:
-        name = _last(node)
+        name = node
+        while inner := name.children():
+            name = inner[-1]  # of a member, its name
         called = in_call(name, code, action.language)
-        if called is None or (_is_bare(called) and _is_class(names[0], action.language)):
+        if called is None:
+            return None
+        # Nothing stands before the name, as far as the relation tells, and a capital says that it names a
+        # class, but for functions of C and Go.
+        is_bare = called.get("field") not in _CALLED[1:] and "inside" not in called
+        if is_bare and names[0][:1].isupper() and action.language not in ("go", "c", "cpp"):
             return None
         matcher = {"kind": name.kind(), "regex": f"^{regex_escape(names[0])}$", "inside": called}
         rule: Rule = {"rule": matcher, "fix": names[1]}
         made.setdefault(str(rule), rule)
     return Action(action.language, tuple(made.values()), action.mode, action.notes)
-
-
-def _is_bare(called: dict[str, Any]) -> bool:
-    """Whether nothing stands before the name of a call, as far as its relation tells."""
-    return called.get("field") not in _CALLED[1:] and "inside" not in called
-
-
-def _is_class(name: str, language: Language) -> bool:
-    """Whether a name that is called names a class: a capital says so, but for functions of C and Go."""
-    return name[:1].isupper() and language not in ("go", "c", "cpp")
-
-
-def _last(node: SgNode) -> SgNode:
-    """The last token of a node: of a member, its name."""
-    while inner := node.children():
-        node = inner[-1]
-    return node
 
 
 def in_call(
@@ -153,19 +129,13 @@ def in_call(
         around.append(held)
         if grammars.CALL.search(parent.kind()):
             role = held.get("field") or grammars.UNNAMED_ROLES.get((parent.kind(), node.kind()))
-            return _nested(around) if role in (_CALLED if node is name else _CALLED[:1]) else None
+            # One relation within the other, the innermost node first.
+            nested = reduce(lambda outer, held: {**held, "inside": outer}, reversed(around))
+            return nested if role in (_CALLED if node is name else _CALLED[:1]) else None
         if parent.kind() not in grammars.MEMBERS or _end(parent) != _end(name):
             return None
         node, parent = parent, parent.parent()
     return None
-
-
-def _nested(around: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """One relation within the other, the innermost node first."""
-    *inner, relation = around
-    for held in reversed(inner):
-        relation = {**held, "inside": relation}
-    return relation
 
 
 def _owner(
@@ -198,13 +168,9 @@ def _named(before: str, code: str, language: Language, said: frozenset[str]) -> 
     first = owner.split("::")[0].split(".")[0]
     named = owner == "$this" or re.fullmatch(r"[\w.:]+", owner) is not None
     own = owner in ("self", "this", "super", "$this") or first in said
-    known = sign == "::" or own or first[:1].isupper() or _imports(first, code, language)
-    return owner if named and known else ""
-
-
-def _imports(name: str, code: str, language: Language) -> bool:
     lines = grammars.import_line(language).findall(code)
-    return any(re.search(rf"\b{re.escape(name)}\b", line) for line in lines)
+    imported = any(re.search(rf"\b{re.escape(first)}\b", line) for line in lines)
+    return owner if named and (sign == "::" or own or first[:1].isupper() or imported) else ""
 
 
 def _start(node: SgNode) -> int:

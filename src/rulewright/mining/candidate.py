@@ -85,7 +85,12 @@ class Candidate:
             base, doubt = costs.TOKEN, costs.VAGUE_TOKEN
         vague = max(0.0, costs.ENOUGH_BITS - self.bits) * doubt
         crowd = costs.PER_CROWDED_VARIABLE * max(0, self.n_vars - costs.FEW_VARIABLES)
-        return base + costs.PER_40_CHARS * _length(self.rule) / 40 + vague + crowd + self.extra_cost
+        # Characters that a person has to read: patterns and fixes, wrappers left out.
+        n_chars = sum(
+            max(0, len(text) - SNIPPET_CHARS) if key == "context" else len(text) + costs.PER_TEXT
+            for key, text in visit.texts(self.rule, skip=frozenset({"selector"}))
+        )
+        return base + costs.PER_40_CHARS * n_chars / 40 + vague + crowd + self.extra_cost
 
     def at_price_of(self, other: Candidate, more: float = 0.0) -> Candidate:
         """This rule at another's price: it says the same, though in more words."""
@@ -123,12 +128,3 @@ class Effect(NamedTuple):
 
 def _json(rule: Mapping[str, Any]) -> str:
     return json.dumps(rule, ensure_ascii=False, sort_keys=True)
-
-
-def _length(rule: Mapping[str, Any]) -> int:
-    """Characters that a person has to read: patterns and fixes, wrappers left out."""
-    texts = visit.texts(rule, skip=frozenset({"selector"}))
-    return sum(
-        max(0, len(text) - SNIPPET_CHARS) if key == "context" else len(text) + costs.PER_TEXT
-        for key, text in texts
-    )

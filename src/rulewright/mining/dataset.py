@@ -12,7 +12,6 @@ import shutil
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -159,15 +158,12 @@ def _write(
         with path.open(encoding="utf-8") as lines:
             metadata = store.write_dataset(
                 map(NormalizedRecord.model_validate_json, lines), config.out, f"mined_{slug}",
-                dropped=dropped[slug], inputs=source.files, split=partial(_split, splits),
+                dropped=dropped[slug], inputs=source.files,
+                split=lambda one: splits.get(one.metadata.id) or split_of(one.metadata.group),
                 notes=["every action was applied by the engine and gives `post` exactly"],
             )  # fmt: skip
         written[f"mined_{slug}"] = dict(metadata.splits)
     return written
-
-
-def _split(known: Mapping[str, Split], record: NormalizedRecord) -> Split:
-    return known.get(record.metadata.id) or split_of(record.metadata.group)
 
 
 def _records(
@@ -176,14 +172,17 @@ def _records(
 ) -> Iterator[tuple[str, NormalizedRecord]]:  # fmt: skip
     """The records with the source that each belongs to; what gives none is counted."""
     n_literal: Counter[str] = Counter()
-    room = _room(config.literal_share, source, results)
+    # How many literal records each source may have beside its general ones.
+    share = config.literal_share
+    general = Counter(_slug(edit.source) for edit in source if results[edit.id]["tier"] == "train")
+    room = {slug: int(share / (1 - share) * n) for slug, n in general.items()} if share < 1 else None
     for edit in source:
         slug, result = _slug(edit.source), results[edit.id]
         if not result["rules"]:
             dropped[slug][result["reason"].split(" (")[0]] += 1
         elif result["tier"] not in config.tiers:
             dropped[slug][f"tier {result['tier']}"] += 1
-        elif result["tier"] == "literal" and room is not None and room[slug] <= n_literal[slug]:
+        elif result["tier"] == "literal" and room is not None and room.get(slug, 0) <= n_literal[slug]:
             dropped[slug]["literal share"] += 1
         else:
             record = _record(edit, result, slug, siblings)
@@ -194,14 +193,6 @@ def _records(
             if edit.split:
                 splits[record.metadata.id] = edit.split
             yield slug, record
-
-
-def _room(share: float, source: inputs.Stream, results: Mapping[str, Result]) -> Counter[str] | None:
-    """How many literal records each source may have beside its general ones; `None`: any number."""
-    if share == 1:
-        return None
-    general = Counter(_slug(edit.source) for edit in source if results[edit.id]["tier"] == "train")
-    return Counter({slug: int(share / (1 - share) * n) for slug, n in general.items()})
 
 
 def _record(edit: EditRow, result: Result, slug: str, siblings: Siblings) -> NormalizedRecord | None:

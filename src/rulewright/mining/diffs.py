@@ -179,16 +179,12 @@ def _change(path: Path, content: str, patch: _Patch) -> Change:
     else:
         assert owed is not None
         pre, post, starts = content, owed.text, owed.found
-    return Change(path, language_of_path(path), pre, post, _seen(patch.hunks, starts), content)
-
-
-def _seen(hunks: list[_Hunk], starts: list[int]) -> frozenset[int]:
-    """The lines (from 1) of the old text that stand in a hunk on both sides; hunks begin on lines from 0."""
+    # The lines (from 1) of the old text that stand in a hunk on both sides; hunks begin on lines from 0.
     seen: set[int] = set()
-    for hunk, start in zip(hunks, starts, strict=True):
+    for hunk, start in zip(patch.hunks, starts, strict=True):
         gone = {line for a0, a1, _, _ in difftext.changed(hunk.old, hunk.new) for line in range(a0, a1)}
         seen.update(start + line for line in range(1, len(hunk.old) + 1) if line - 1 not in gone)
-    return frozenset(seen)
+    return Change(path, language_of_path(path), pre, post, frozenset(seen), content)
 
 
 class _NoDiffLine(Exception):
@@ -220,12 +216,12 @@ def _name(line: str) -> str:
     name = line[4:].split("\t")[0].strip()
     if not name.startswith('"'):
         return name
-    raw = _ESCAPE.sub(lambda found: _unescaped(found[1]), name[1:-1].encode("utf-8", "surrogateescape"))
-    return os.fsdecode(raw)
 
+    def unescaped(found: re.Match[bytes]) -> bytes:
+        what = found[1]
+        return bytes([int(what, 8) & 0xFF]) if len(what) == 3 else _ESCAPED.get(what, what)
 
-def _unescaped(what: bytes) -> bytes:
-    return bytes([int(what, 8) & 0xFF]) if len(what) == 3 else _ESCAPED.get(what, what)
+    return os.fsdecode(_ESCAPE.sub(unescaped, name[1:-1].encode("utf-8", "surrogateescape")))
 
 
 def _hunk(said: list[str], i: int, found: re.Match[str], patch: _Patch) -> int:
@@ -270,9 +266,11 @@ def _patched(content: str, hunks: list[_Hunk]) -> _Patched | None:
     found: list[int] = []
     made: list[int] = []
     for hunk in hunks:
-        at = _place(known, hunk, done)
-        if at is None:
+        old = hunk.old
+        places = [i for i in range(done, len(known) - len(old) + 1) if known[i : i + len(old)] == old]
+        if not places:
             return None
+        at = min(places, key=lambda i: abs(i - hunk.at_old))
         off += abs(at - hunk.at_old)
         out += known[done:at]
         found.append(at)
@@ -281,10 +279,3 @@ def _patched(content: str, hunks: list[_Hunk]) -> _Patched | None:
         done = at + len(hunk.old)
     fit = -off, sum(len(hunk.old) for hunk in hunks)
     return _Patched("".join([*out, *known[done:]]), fit, found, made)
-
-
-def _place(known: list[str], hunk: _Hunk, done: int) -> int | None:
-    """Where a hunk's lines stand (from 0), nearest to where they should; `None` if they do not."""
-    old = hunk.old
-    places = [i for i in range(done, len(known) - len(old) + 1) if known[i : i + len(old)] == old]
-    return min(places, key=lambda i: abs(i - hunk.at_old)) if places else None

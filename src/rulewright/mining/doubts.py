@@ -58,43 +58,25 @@ def doubted(
         return "literal", f"one place alone shows that {why}"
     used = [place for place in made if not place.in_import]
     old, new = old_text(rule), new_text(rule)
-    if len(used) == 1 and _NAME.fullmatch(old) and _imports(new, changes, action.language):
+    imported = (one for change in changes for one in imports.bound(change.pre, action.language))
+    if len(used) == 1 and _NAME.fullmatch(old) and any(new == one.name for one in imported):
         return "literal", f"one place alone shows `{new}`, which was there before, in place of `{old}`"
     if left and len(left) >= LEFT_RATE * len(made):
-        return "literal", (
-            f"the files that you changed hold {_as_many(len(left))} like the {len(made)} that you changed"
-        )
+        more = "one more place" if len(left) == 1 else f"{len(left)} more places"
+        return "literal", f"the files that you changed hold {more} like the {len(made)} that you changed"
     directives = [line for change in changes for line in _changed_lines(change) if _DIRECTIVE.match(line)]
     if any(place.old in line for place in made for line in directives):
         return "literal", "a condition of the build decides for its own code"
-    if local := next((name for name in sorted(_come(rule)) if _is_local(name, changes)), ""):
-        return "literal", f"`{local}` is a variable of the code that you changed"
+    # Names that it brings, which stand by themselves.
+    for name in sorted(own_names(new) - own_names(old) - CONSTANTS):
+        holding = (change for change in changes if name in change.post)
+        if any(Tree(change.post, change.language).has_local(name) for change in holding):
+            return "literal", f"`{name}` is a variable of the code that you changed"
     return "train", reason
 
 
 _NAME: Final = re.compile(r"\w+")
 _DIRECTIVE: Final = re.compile(r"\ufeff?\s*#\s*(?:if|elif)\b")
-
-
-def _as_many(n: int) -> str:
-    return "one more place" if n == 1 else f"{n} more places"
-
-
-def _imports(name: str, changes: Sequence[Change], language: Language) -> bool:
-    """Whether a file imported a name before it was changed."""
-    return any(name == one.name for change in changes for one in imports.bound(change.pre, language))
-
-
-def _come(rule: Rule) -> frozenset[str]:
-    """Names that a rule brings, which stand by themselves."""
-    return own_names(new_text(rule)) - own_names(old_text(rule)) - CONSTANTS
-
-
-def _is_local(name: str, changes: Sequence[Change]) -> bool:
-    """Whether the code after the change declares a variable of a name."""
-    return any(
-        name in change.post and Tree(change.post, change.language).has_local(name) for change in changes
-    )
 
 
 def _own_method(action: Action, changes: Sequence[Change]) -> str:

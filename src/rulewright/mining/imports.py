@@ -136,18 +136,14 @@ class _Statement(NamedTuple):
 
 def _statements(text: str, language: Language) -> Iterator[_Statement]:
     """The imports at the top of a file, with their lines from 0."""
-    for node in _at_the_top(text, language):
+    top: list[SgNode] = []
+    for node in parse(text, language).root.children():
+        is_holder = node.kind() == _HOLDERS.get(language)
+        top += node.find_all(kind=KINDS[language][0]) if is_holder else [node]
+    for node in top:
         if node.kind() in KINDS[language] and (states := read(node.text(), language)) is not None:
             span = node.range()
             yield _Statement(node.text(), span.start.line, span.end.line, states)
-
-
-def _at_the_top(text: str, language: Language) -> Iterator[SgNode]:
-    for node in parse(text, language).root.children():
-        if node.kind() == _HOLDERS.get(language):
-            yield from node.find_all(kind=KINDS[language][0])
-        else:
-            yield node
 
 
 def bound(text: str, language: Language) -> dict[Bound, str]:
@@ -264,13 +260,6 @@ def imports(one: Import, language: Language) -> dict[str, Any]:
 def binds(names: frozenset[str], language: Language) -> dict[str, Any]:
     """Some import of the file binds one of the names."""
     return _within(language, {**of_kinds(KINDS[language]), "regex": rf"\b({_any_of(names)})\b"})
-
-
-def _defines(names: frozenset[str], language: Language) -> Iterator[dict[str, Any]]:
-    """The file itself defines one of the names."""
-    if kinds := _DEFINITIONS.get(language):
-        held = {**of_kinds(NAMES[language]), "regex": f"^({_any_of(names)})$"}
-        yield _within(language, {**held, "inside": {**of_kinds(kinds), "field": "name"}})
 
 
 def uses(names: frozenset[str], language: Language, but: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -396,11 +385,15 @@ def _moving(old: Bound, new: Bound, was: str, now: str, language: Language) -> I
 def _bringing(one: Bound, statement: str, language: Language) -> Rule:
     """The statement, or one for this name alone, after the last import of a file."""
     names = frozenset({one.name})
+    defines: list[dict[str, Any]] = []
+    if kinds := _DEFINITIONS.get(language):  # the file may define the name itself
+        held = {**of_kinds(NAMES[language]), "regex": f"^({_any_of(names)})$"}
+        defines = [_within(language, {**held, "inside": {**of_kinds(kinds), "field": "name"}})]
     return demanding(
         _after_imports(_of_one(one, statement, language), language),
         uses(names, language, _alone(one, statement, language)),
         {"not": binds(names, language)},
-        *[{"not": one} for one in _defines(names, language)],
+        *[{"not": one} for one in defines],
     )
 
 

@@ -184,7 +184,8 @@ def _require_edits(path: Path) -> None:
     if not lacking and not other:
         # A column of that name may hold numbers, or lists.
         rows = [line.value for line in islice(jsonl.read_lines(path), FIRST_ROWS)]
-        if rows and not any(row is not None and _has_texts(row) for row in rows):
+        sides = ([(row or {}).get(key) for key in ("pre", "post")] for row in rows)
+        if rows and not any(all(isinstance(side, str) for side in pair) for pair in sides):
             other = "`pre` and `post` are no texts in its first rows"
     if lacking or other:
         found = f"has no {' and no '.join(f'`{name}`' for name in sorted(lacking))}" if lacking else other
@@ -195,10 +196,6 @@ def _require_edits(path: Path) -> None:
             if what
             else f"`rulewright ingest jsonl --input {path}` turns it into records; mine those",
         )
-
-
-def _has_texts(row: Mapping[str, Any]) -> bool:
-    return all(isinstance(row.get(key), str) for key in ("pre", "post"))
 
 
 def _problem(row: Mapping[str, Any]) -> str:
@@ -250,12 +247,9 @@ def _edit(row: Mapping[str, Any], folder: str, default_source: str) -> EditRow:
         license=pick("license", "unknown"),
         split=_split(folder) or _split(pick("split")),
         alone=row.get("alone") is not False,
-        extra={key: meta[key] for key in ("commit", "repo") if key in meta} or _known(row),
+        extra={key: meta[key] for key in ("commit", "repo") if key in meta}
+        or {key: row[key] for key in ("commit", "repo") if isinstance(row.get(key), str)},
     )
-
-
-def _known(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: row[key] for key in ("commit", "repo") if isinstance(row.get(key), str)}
 
 
 def order(seed: int, *parts: str) -> int:

@@ -7,7 +7,7 @@ about: `{ $A($B); }` asks for almost nothing and hits everything; `os.getcwdu()`
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -61,7 +61,9 @@ def _of(rule: Any) -> float:
     total = 0.0
     for key, value in rule.items():
         if key == "pattern":
-            total += text_bits(value) if isinstance(value, str) else _context_bits(value)
+            # Of a wrapped pattern the wrapper asks for nothing but the kind.
+            is_plain = isinstance(value, str)
+            total += text_bits(value) if is_plain else text_bits(unwrapped(value.get("context", ""))) + 2.0
         elif key == "regex":
             total += 0.8 * text_bits(re.sub(r"\\(.)", r"\1", _as_code(str(value))))
         elif key == "kind":
@@ -83,24 +85,18 @@ def _is_role(demand: Mapping[str, Any]) -> bool:
     return all(one is not None and "stopBy" not in one for one in outer)
 
 
-def _context_bits(value: Mapping[str, Any]) -> float:
-    """A wrapped pattern: the wrapper asks for nothing but the kind."""
-    return text_bits(unwrapped(str(value.get("context", "")))) + 2.0
-
-
 def old_text(rule: Mapping[str, Any]) -> str:
     """What a rule matches, as code; the regular expression where it matches a token."""
-    return "\n".join(text for part in visit.required(rule["rule"]) for text in _matched(part))
-
-
-def _matched(part: Mapping[str, Any]) -> Iterator[str]:
-    pattern = part.get("pattern")
-    if isinstance(pattern, Mapping):
-        yield unwrapped(str(pattern["context"]))
-    elif pattern is not None and "regex" not in part:
-        yield str(pattern)
-    if "regex" in part:
-        yield visit.unescaped(_as_code(str(part["regex"])))
+    lines: list[str] = []
+    for part in visit.required(rule["rule"]):
+        pattern = part.get("pattern")
+        if isinstance(pattern, Mapping):
+            lines.append(unwrapped(str(pattern["context"])))
+        elif pattern is not None and "regex" not in part:
+            lines.append(str(pattern))
+        if "regex" in part:
+            lines.append(visit.unescaped(_as_code(str(part["regex"]))))
+    return "\n".join(lines)
 
 
 def new_text(rule: Mapping[str, Any]) -> str:

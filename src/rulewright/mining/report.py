@@ -18,14 +18,7 @@ MAX_DIFF_LINES: Final = 24
 def page(
     name: str, results: Sequence[Result], shared: Sequence[Shared], texts: Mapping[str, tuple[str, str, str]]
 ) -> str:
-    """Markdown for a person.
-
-    Args:
-        name: of what was mined.
-        results: one per edit.
-        shared: rules with support, most first.
-        texts: instruction, pre and post of the edits that examples are shown of.
-    """
+    """Markdown for a person; `texts`: instruction, pre and post of the edits that examples are shown of."""
     tiers = Counter(result["tier"] for result in results)
     lines = [f"# Rules mined from {name}", "", f"{len(results):,} edits: "]
     lines[-1] += ", ".join(f"{tiers[tier]:,} {tier}" for tier in ("train", "literal", "reject"))
@@ -39,9 +32,7 @@ def page(
         lines += _examples(one.ids, texts)
     if not shared:
         lines += ["", "None."]
-    once = sorted(
-        (r for r in results if r["tier"] == "train"), key=lambda r: (-r["figures"]["sites"], r["id"])
-    )
+    once = _once(results)
     lines += ["", f"## Changes made once, by places changed ({len(once):,} of tier `train`)"]
     for result in once[:MAX_RULES]:
         action = Action(result["language"], tuple(result["rules"]), mode="rule")
@@ -53,10 +44,14 @@ def page(
 
 def shown(results: Sequence[Result], shared: Sequence[Shared]) -> set[str]:
     """Ids of the edits that `page` shows."""
-    once = sorted(
-        (r for r in results if r["tier"] == "train"), key=lambda r: (-r["figures"]["sites"], r["id"])
-    )
-    return {i for one in shared[:MAX_RULES] for i in one.ids[:2]} | {r["id"] for r in once[:MAX_RULES]}
+    several = {i for one in shared[:MAX_RULES] for i in one.ids[:2]}
+    return several | {result["id"] for result in _once(results)[:MAX_RULES]}
+
+
+def _once(results: Sequence[Result]) -> list[Result]:
+    """Those of tier `train`, by places changed."""
+    trained = (result for result in results if result["tier"] == "train")
+    return sorted(trained, key=lambda result: (-result["figures"]["sites"], result["id"]))
 
 
 def _examples(ids: Sequence[str], texts: Mapping[str, tuple[str, str, str]]) -> list[str]:

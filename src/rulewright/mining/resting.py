@@ -20,20 +20,13 @@ from rulewright.engine.apply import Step, spans_after, trace
 from rulewright.languages import Language
 from rulewright.mining.diffs import Change
 from rulewright.mining.imports import demanding
-from rulewright.verdict import Place
 
 _KEY: Final = re.compile(r"([\w$\"'-]+)\s*(=>|=|:)(?![=:])")
 """A keyed argument up to its value."""
 
 
 def once(rule: Rule, changes: Sequence[Change], language: Language) -> Rule | None:
-    """The rule, held back from what it makes; `None` where it cannot be.
-
-    Args:
-        rule: a rule.
-        changes: files that it changes, where they were changed.
-        language: of the files.
-    """
+    """The rule, held back from what it makes where the files were changed; `None` where it cannot be."""
     again = [pair for change in changes for pair in _again(rule, change, language)]
     if not again:
         return rule
@@ -57,10 +50,7 @@ def _made(rule: Rule, change: Change, language: Language) -> str:
 
 def _step(rule: Rule, change: Change, language: Language) -> Step | None:
     """What a rule does where a file was changed."""
-
-    def keep(place: Place) -> str | None:
-        return place.new if place.touches(change.changed) else None
-
+    keep = places.where(change.changed)
     done = places.change(Action(language, (rule,), mode="rule"), change.pre, keep, exact=True)
     return done.steps[-1] if done.steps and done.failure is None else None
 

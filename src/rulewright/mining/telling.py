@@ -22,9 +22,14 @@ def too_little(rule: Rule) -> str:
         return "nothing of what it takes away stays: it may mean something else elsewhere"
     if old != new and re.sub(r"\d+", "", old) == re.sub(r"\d+", "", new):
         return "only a number in it changes, as versions do"
-    if _FLOW & words_of(old) ^ _FLOW & words_of(new) and not any(map(_is_name, said(old) | said(new))):
-        return "it asks for no name"
-    if re.fullmatch(r"[\"']?(?:[a-z]+|\.{1,2}/.*)[\"']?", old) and _is_of_text(rule):
+    if _FLOW & words_of(old) ^ _FLOW & words_of(new):
+        # Neither a word of flow nor a type that every file has says which code is meant.
+        plain = _FLOW | _TYPES | {"Boolean", "Int", "Integer", "String"}
+        if all(word in plain or _NUMBER.fullmatch(word) for word in said(old) | said(new)):
+            return "it asks for no name"
+    # It is about a string, or about what stands in one.
+    of_text = old[:1] in ("'", '"') or "string" in str(rule["rule"].get("kind"))
+    if of_text and re.fullmatch(r"[\"']?(?:[a-z]+|\.{1,2}/.*)[\"']?", old):
         return "a word in quotes may mean anything elsewhere, and a path depends on its file"
     if old in _TYPES or _NUMBER.fullmatch(old):
         return f"`{old}` may be anything elsewhere"
@@ -54,17 +59,6 @@ _FLOW: Final = frozenset(
     """.split()  # noqa: SIM905  (a list of so many words reads worse)
 )
 """Words that a place has or lacks for reasons that the place alone does not show."""
-
-
-def _is_name(word: str) -> bool:
-    """Whether a word says which code is meant: no word of the above, and no type that every file has."""
-    is_type = word in _TYPES or word in ("Boolean", "Int", "Integer", "String") or _NUMBER.fullmatch(word)
-    return word not in _FLOW and not is_type
-
-
-def _is_of_text(rule: Rule) -> bool:
-    """Whether a rule is about a string, or about what stands in one."""
-    return old_text(rule)[:1] in ("'", '"') or "string" in str(rule["rule"].get("kind"))
 
 
 def too_little_from_one(rule: Rule) -> str:

@@ -52,7 +52,9 @@ def tied(rules: Sequence[Rule], language: Language) -> list[Rule]:
 
 def held(rule: Rule, gone: Sequence[Import], language: Language) -> Rule:
     """A rule for a name that an import binds, only where a file imports it from there."""
-    own = [one for one in gone if _names_of(rule) & one.names]
+    # The words that the rule asks for, without those behind a dot.
+    asked = set(re.findall(r"(?<![\w.$'\"])[A-Za-z_]\w*", old_text(rule)))
+    own = [one for one in gone if asked & one.names]
     return demanding(rule, imports.imports(own[0], language)) if len(own) == 1 else rule
 
 
@@ -111,11 +113,6 @@ def _difference(text: str, other: str, language: Language) -> Import | None:
 
 def _lines(text: str) -> list[str]:
     return [line.strip() for line in text.split("\n") if line.strip()]
-
-
-def _names_of(rule: Rule) -> set[str]:
-    """The words that a rule asks for, without those behind a dot."""
-    return set(re.findall(r"(?<![\w.$'\"])[A-Za-z_]\w*", old_text(rule)))
 
 
 def _matcher(rule: Rule) -> dict[str, Any]:

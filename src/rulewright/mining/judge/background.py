@@ -12,7 +12,7 @@ from typing import Final
 
 from ast_grep_py import SgRoot
 
-from rulewright.actions.action import Action, Rule
+from rulewright.actions.action import Action
 from rulewright.engine import literals
 from rulewright.engine.applier import ran
 from rulewright.languages import Language
@@ -41,16 +41,12 @@ def count(action: Action, files: Sequence[str], cap: int = CAP) -> int:
         wanted = literals.needs(rule["rule"], action.language)
         for text in files:
             if literals.may_match(text, wanted):
-                total += _places(rule, text, action.language)
+                done = ran(rule, action.language, text, _parsed(text, action.language).root())
+                edits = [match.edit for match in done.matches] if done is not None else []
+                total += sum(edit.text != text[edit.start : edit.end] for edit in edits)
                 if total >= cap:
                     return cap
     return total
-
-
-def _places(rule: Rule, text: str, language: Language) -> int:
-    applied = ran(rule, language, text, _parsed(text, language).root())
-    edits = [match.edit for match in applied.matches] if applied is not None else []
-    return sum(edit.text != text[edit.start : edit.end] for edit in edits)
 
 
 @lru_cache(maxsize=256)

@@ -49,7 +49,11 @@ def properties(rule: Mapping[str, Any]) -> dict[str, float]:
     old, new = old_text(rule), new_text(rule)
     before, after = words_of(old), words_of(new)
     came = [word for word in after - before if is_name(word)]
-    placed = any({"inside", "follows"} & set(part) or _parted(part) for part in visit.required(rule["rule"]))
+    # Kept out of some kind of place at any depth counts too: an example showed it.
+    placed = any(
+        {"inside", "follows"} & set(part) or "stopBy" in part.get("not", {}).get("inside", {})
+        for part in visit.required(rule["rule"])
+    )
     return {
         "gone": min(20.0, _bits({word for word in before - after if not word[0].isdigit()})) / 10,
         "kept": min(40.0, _bits(before & after)) / 10,
@@ -61,11 +65,6 @@ def properties(rule: Mapping[str, Any]) -> dict[str, float]:
         "drops a variable": float(bool(variables(old) - variables(new))),
         "narrowed": float(placed or any("not" not in one for one in rule.get("constraints", {}).values())),
     }
-
-
-def _parted(part: Mapping[str, Any]) -> bool:
-    """Whether a rule is kept out of some kind of place at any depth, which an example showed."""
-    return "stopBy" in part.get("not", {}).get("inside", {})
 
 
 def lists_values(rule: Mapping[str, Any]) -> bool:
@@ -92,16 +91,14 @@ def names_nothing(rule: Mapping[str, Any]) -> bool:
     True
     """
     asked = visit.texts([rule["rule"], rule.get("constraints", {})], _ASKS_FOR_NO_NAME)
-    if any(key == "regex" or _names(unwrapped(text) if key == "context" else text) for key, text in asked):
-        return False
+    for key, text in asked:
+        names = said(unwrapped(text) if key == "context" else text) - CONSTANTS
+        if key == "regex" or not all(word[0].isdigit() for word in names):
+            return False
     return said(old_text(rule)) != said(new_text(rule))
 
 
 _ASKS_FOR_NO_NAME: Final = frozenset({"not", "kind", "selector", "field", "stopBy"})
-
-
-def _names(text: str) -> bool:
-    return any(not word[0].isdigit() for word in said(text) - CONSTANTS)
 
 
 def is_root_type(rule: Mapping[str, Any]) -> bool:

@@ -15,26 +15,17 @@ from rulewright.mining.text.tree import Node
 def in_place(edit: Edit, candidate: Candidate, said: frozenset[str]) -> Iterator[Candidate]:
     """The candidate at its price in this place; the name of a call by its call first.
 
-    Args:
-        edit: the edit.
-        candidate: a rule for a part of it.
-        said: names that the instruction quotes: one before a called name stays in the rule.
+    A name that the instruction quotes (`said`) before a called name stays in the rule.
     """
-    called = (
-        callees.in_call(candidate.anchor.sg, edit.pre.text, edit.pre.language, said)
-        if _is_renamed(candidate)
-        else None
-    )
+    # Whether one name becomes another, whole.
+    renamed = candidate.is_token and is_called(candidate.anchor) and isinstance(candidate.rule["fix"], str)
+    anchor = candidate.anchor.sg
+    called = callees.in_call(anchor, edit.pre.text, edit.pre.language, said) if renamed else None
     # Behind a type or module a pattern says the same, and reads better.
     if called is not None and "has" not in called and "inside" not in candidate.rule["rule"]:
         rule = {**candidate.rule, "rule": {**candidate.rule["rule"], "inside": called}}
         yield replace(candidate, rule=rule, extra_cost=candidate.extra_cost + costs.BY_CALL)
     yield _priced(edit, candidate)
-
-
-def _is_renamed(candidate: Candidate) -> bool:
-    """Whether one name becomes another, whole."""
-    return candidate.is_token and is_called(candidate.anchor) and isinstance(candidate.rule["fix"], str)
 
 
 def _priced(edit: Edit, candidate: Candidate) -> Candidate:

@@ -109,7 +109,9 @@ def _operands(edit: Edit, candidate: Candidate, good: list[Node], known: set[str
         held = [edit.pre.at(h.start, h.end)[0] for h in lifted.holes if h.name == name and not h.multi]
         tight = max((_tightness(nodes[0]) for ref, nodes in made if ref == f"${name}" and nodes), default=0)
         was, seen = max(map(_tightness, held)), {part.kind for part in hole_parts(good, candidate, name)}
-        if not tight and any(map(_is_body, held)) and _PARENTHESES in there - seen:
+        # All that a lambda gives: an object stands there in parentheses.
+        bodies = (node.parent.kind for node in held if node.parent and node.field() == "body")
+        if not tight and any(kind in grammars.LOOSE[0] for kind in bodies) and _PARENTHESES in there - seen:
             yield Option(f"constraints.{name}", {"not": {"kind": _PARENTHESES}}, 0.0, _anything)
         if tight <= was or any(_is_declared(node) for node in held):
             continue
@@ -177,12 +179,6 @@ def _mapped(edit: Edit, candidate: Candidate) -> Mapped | None:
     return next((mapped for mapped in became if mapped.hunks == candidate.hunks), None)
 
 
-def _is_body(node: Node) -> bool:
-    """Whether an expression is all that a lambda gives, where an object stands in parentheses."""
-    parent = node.parent
-    return parent is not None and parent.kind in grammars.LOOSE[0] and node.field() == "body"
-
-
 def _is_declared(node: Node) -> bool:
     """Whether a node is a name that the code binds here, so that no expression stands for it."""
     above, field = node.parent.kind if node.parent is not None else "", node.field()
@@ -240,7 +236,10 @@ def _place(candidate: Candidate, good: list[Node]) -> Iterator[Option]:
     kind = next(iter(parents))
     if _wrapped(fix) and not _wrapped(old_text(candidate.rule).strip() or "()"):
         yield Option("inside", {"kind": kind}, 0.0, _anything)
-    elif candidate.is_token and _is_name(candidate):
+        return
+    # A name that its kind does not tell from other names.
+    told = "identifier" in candidate.kind and "regex" not in matcher
+    if candidate.is_token and (candidate.kind == "identifier" or told):
         fields = {node.field() for node in good}
         if len(fields) == 1 and fields <= grammars.ROLE_FIELDS and "import" not in kind:
             yield Option("inside", {"kind": kind, "field": next(iter(fields))}, 0.0, _anything)
@@ -250,8 +249,14 @@ def _named_place(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator
     """The name of what holds a value: alone it says nothing of why it changes, or what comes beside it."""
     if "inside" in candidate.rule["rule"] or candidate.shape != "lexical":
         return
-    is_value = is_bare_value(candidate.rule) and not _is_notation(candidate)
-    if is_value or _brings_item(candidate):
+    old, new = old_text(candidate.rule), candidate.rule["fix"]
+    # A number that stays what it is, written in another way, says enough by itself.
+    same_number = bool(re.search(r"\d", old)) and re.findall(r"\d", old) == re.findall(r"\d", new)
+    is_value = is_bare_value(candidate.rule) and not same_number
+    # A value that stays and gets another one beside it, in a list that others may have too.
+    beside = put_around(old, new, "") if grammars.VALUE.search(candidate.kind) else None
+    brings_item = beside is not None and "," in (beside.strip()[:1], beside.strip()[-1:])
+    if is_value or brings_item:
         for up in good[0].ancestors():
             named = next((o for o in named_ancestor(edit.pre, good, up) if all(map(o.holds, good))), None)
             if named is not None:
@@ -266,26 +271,6 @@ def _without_owner(named: dict[str, Any]) -> dict[str, Any]:
     if named["has"]["field"] != "function" or name is None or regex == f"^{name[0]}$":
         return named
     return {**named, "has": {**named["has"], "regex": rf"\b{name[0]}$"}}
-
-
-def _brings_item(candidate: Candidate) -> bool:
-    """Whether a value stays and gets another one beside it, in a list that others may have too."""
-    beside = put_around(old_text(candidate.rule), candidate.rule["fix"], "")
-    is_value = grammars.VALUE.search(candidate.kind) is not None
-    return is_value and beside is not None and "," in (beside.strip()[:1], beside.strip()[-1:])
-
-
-def _is_notation(candidate: Candidate) -> bool:
-    """Whether a number stays the number that it is, written in another way."""
-    old, new = (re.findall(r"\d", text) for text in (old_text(candidate.rule), candidate.rule["fix"]))
-    return bool(old) and old == new
-
-
-def _is_name(candidate: Candidate) -> bool:
-    """Whether a token is a name that its kind does not tell from other names."""
-    return candidate.kind == "identifier" or (
-        "identifier" in candidate.kind and "regex" not in candidate.rule["rule"]
-    )
 
 
 def _wrapped(text: str) -> bool:

@@ -22,12 +22,7 @@ MAX_NEGATIVES: Final = 60
 
 
 def effect(edit: Edit, candidate: Candidate) -> Effect | None:
-    """Apply a candidate to `edit.pre` and compare; `None` where ast-grep refuses the rule.
-
-    Args:
-        edit: the pair to compare with.
-        candidate: the rule.
-    """
+    """What a candidate does to `edit.pre`, against the edit; `None` where ast-grep refuses the rule."""
     applied = ran(candidate.rule, edit.pre.language, edit.pre.text, edit.pre.root.sg)
     if applied is None:
         return None
@@ -36,7 +31,8 @@ def effect(edit: Edit, candidate: Candidate) -> Effect | None:
     negatives: list[tuple[int, int]] = []
     for node, change in applied.matches:
         place = span(node)
-        held = _right(edit, change.start, change.end, change.text)
+        became = edit.map_range(change.start, change.end)
+        held = next((m.hunks for m in became if same(change.text, edit.post.text[m.start : m.end])), None)
         if held is None:
             if edit.left_alone(change.start, change.end):
                 continue
@@ -54,14 +50,6 @@ def finds(tree: Tree, candidate: Candidate, start: int, end: int) -> bool:
     rule = {key: candidate.rule[key] for key in ("rule", "constraints") if key in candidate.rule}
     found = tree.root.sg.find_all(cast(Config, rule))
     return any(span(node) == (start, end) for node in found)
-
-
-def _right(edit: Edit, start: int, end: int, text: str) -> frozenset[int] | None:
-    """The hunks that a replacement covers rightly; `None` if it is wrong."""
-    for mapped in edit.map_range(start, end):
-        if same(text, edit.post.text[mapped.start : mapped.end]):
-            return mapped.hunks
-    return None
 
 
 def same(made: str, wanted: str) -> bool:

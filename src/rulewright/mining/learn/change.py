@@ -12,7 +12,6 @@ from typing import Final
 
 from rulewright import engine
 from rulewright.actions.action import Action
-from rulewright.languages import Language
 from rulewright.mining.judge import background
 from rulewright.mining.learn import cover
 from rulewright.mining.learn.cover import Graded
@@ -27,12 +26,9 @@ FEWEST: Final = 2
 def together(
     examples: Sequence[Example], known: Sequence[Sequence[str]], budget_s: float
 ) -> list[Mined | None]:
-    """The action of each file that rules shared with other files of the change reproduce.
+    """The action of each file of a change that rules shared with others of them reproduce.
 
-    Args:
-        examples: the files of one change.
-        known: for each, other files of the repository in which a rule should find little.
-        budget_s: nominal seconds a file.
+    `known` holds for each file others of the repository, in which a rule should find little.
     """
     found: list[Mined | None] = [None] * len(examples)
     for language in dict.fromkeys(one.language for one in examples):
@@ -43,7 +39,12 @@ def together(
         ]
         if len(numbers) < FEWEST:
             continue
-        rules = _rules([examples[number] for number in numbers], language, budget_s)
+        # A line that a file keeps is one that the rules must leave alone.
+        texts = [
+            cover.Text(one.pre, one.post, frozenset(range(1, one.pre.count("\n") + 2)))
+            for one in (examples[number] for number in numbers)
+        ]
+        rules = [one for one in cover.rules_for(texts, language, budget_s) if one.tier != "reject"]
         used = {number: own for number in numbers if (own := _used(examples[number], rules))}
         while few := [number for number, own in used.items() if any(_support(n, used) < FEWEST for n in own)]:
             for number in few:
@@ -52,12 +53,6 @@ def together(
             support = min(_support(n, used) for n in own)
             found[number] = _mined(examples[number], [rules[n] for n in own], support, known[number])
     return found
-
-
-def _rules(examples: Sequence[Example], language: Language, budget_s: float) -> list[Graded]:
-    """The rules of the change; a line that a file keeps is one that they must leave alone."""
-    texts = [cover.Text(one.pre, one.post, frozenset(range(1, one.pre.count("\n") + 2))) for one in examples]
-    return [one for one in cover.rules_for(texts, language, budget_s) if one.tier != "reject"]
 
 
 def _used(example: Example, rules: Sequence[Graded]) -> list[int]:

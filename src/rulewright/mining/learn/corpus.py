@@ -245,14 +245,12 @@ def _group(
     examples = []
     for member, number in cluster.members[:MAX_MEMBERS]:
         pre, post = texts[member]
-        states = [pre, *_states(results[member], pre)] if len(results[member]["rules"]) > 1 else [pre, post]
+        states, rules = [pre, post], tuple(results[member]["rules"])
+        if len(rules) > 1:
+            # The text after each rule is made again, since all of them would fill the memory.
+            states = [pre, *engine.apply(Action(cluster.language, rules), pre).states]
         examples.append(Example(states[number], states[number + 1], cluster.language, member))
     return _Group(cluster, tuple(examples), budget_s)
-
-
-def _states(result: Result, pre: str) -> tuple[str, ...]:
-    """The text after each rule; made again, since all of them would fill the memory."""
-    return engine.apply(Action(result["language"], tuple(result["rules"])), pre).states
 
 
 def _share(group: _Group) -> list[Shared]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from typing import Final
 
 from rulewright import difftext, engine
@@ -29,7 +30,6 @@ from rulewright.mining.learn.search import Budget, fill, guarded
 from rulewright.mining.reading import new_text, old_text
 from rulewright.mining.text.align import Edit, variants
 from rulewright.mining.text.tree import Tree
-from rulewright.verdict import Place
 
 MAX_LEARNT: Final = 12
 """Files from which candidates are made; the others only tell how these fare."""
@@ -105,8 +105,13 @@ def rules_for(texts: Sequence[Text], language: Language, budget_s: float) -> lis
         if not more:
             break
         found += more
-        left = [replace(one, pre=made, seen=frozenset()) for one in left
-                if (made := _after(one, [g.rule for g in more], language)) != one.post]  # fmt: skip
+        action = Action(language, tuple(one.rule for one in more), mode="rule")
+        changed = (set(lines_of(one.pre, one.post, old_side=True)) for one in left)
+        made = [
+            (one, places.after(action, one.pre, places.where(lines)))
+            for one, lines in zip(left, changed, strict=True)
+        ]
+        left = [replace(one, pre=text, seen=frozenset()) for one, text in made if text != one.post]
         if not left:
             break
     return found
@@ -115,9 +120,7 @@ def rules_for(texts: Sequence[Text], language: Language, budget_s: float) -> lis
 def needed(found: Sequence[Graded], n_missed: Callable[[Sequence[Graded]], int]) -> list[Graded]:
     """The rules without those that the change comes out as well without, the least trusted first.
 
-    Args:
-        found: rules in order.
-        n_missed: how many parts of the change some of them do not make.
+    `n_missed` tells how many parts of the change some of them do not make.
     """
     kept = list(found)
     missed = n_missed(kept)
@@ -128,22 +131,15 @@ def needed(found: Sequence[Graded], n_missed: Callable[[Sequence[Graded]], int])
     return kept
 
 
-def _after(text: Text, rules: Sequence[Rule], language: Language) -> str:
-    """The text with the rules applied where it was changed."""
-    changed = set(lines_of(text.pre, text.post, old_side=True))
-
-    def keep(place: Place) -> str | None:
-        return place.new if place.touches(changed) else None
-
-    return places.after(Action(language, tuple(rules), mode="rule"), text.pre, keep)
-
-
 def _round(texts: Sequence[Text], language: Language, budget_s: float) -> list[Graded]:
     views: list[_View] = []
     pool: dict[str, Candidate] = {}
     for text in texts:
         before, after = Tree(text.pre, language), Tree(text.post, language)
-        readings = [] if too_deep(before, after) else list(variants(before, after, False, _spans(text)))
+        # The stretches of `pre` that the diff shows unchanged.
+        ends = [0, *accumulate(map(len, difftext.lines(text.pre)))]
+        shown = tuple((ends[n - 1], ends[n]) for n in range(1, len(ends)) if n in text.seen)
+        readings = [] if too_deep(before, after) else list(variants(before, after, False, shown))
         readings = [one for one in readings if one.is_workable]
         if not readings:
             continue
@@ -156,16 +152,6 @@ def _round(texts: Sequence[Text], language: Language, budget_s: float) -> list[G
     pool |= _common(views, len(pool))
     choices = [one for one in (_choice(candidate, views) for candidate in pool.values()) if one is not None]
     return [general for one in _greedy(choices, views) for general in _graded(one, views, language)]
-
-
-def _spans(text: Text) -> tuple[tuple[int, int], ...]:
-    """The stretches of `pre` that the diff shows unchanged."""
-    spans, at = [], 0
-    for number, line in enumerate(difftext.lines(text.pre), 1):
-        if number in text.seen:
-            spans.append((at, at + len(line)))
-        at += len(line)
-    return tuple(spans)
 
 
 def _known(readings: Sequence[Edit], pool: dict[str, Candidate]) -> _View | None:
@@ -274,25 +260,17 @@ def _graded(choice: _Choice, views: Sequence[_View], language: Language) -> list
     """A chosen candidate as the rules to use, with their trust."""
     candidate = _with_roles(choice, views)
     tier, reason = _tier(candidate, choice, views, language)
-    calls = _as_calls(candidate, choice, views, language)
-    if calls:
-        return [
-            Graded(
-                rule, *_call_tier(rule, tier, reason), replace(candidate, rule=dict(rule), shape="pattern")
-            )
-            for rule in calls
-        ]
-    return [Graded(candidate.rule, tier, reason, candidate)]
-
-
-def _call_tier(rule: Rule, tier: Tier, reason: str) -> tuple[Tier, str]:
-    """The tier of a rule about calls, which replaces one about names."""
-    sure = confidence([rule])
-    if tier == "reject":
-        return tier, reason
-    if sure < CONFIDENT:
-        return "literal", f"too doubtful: {sure:.2f} likely to be right elsewhere"
-    return "train", "calls by their name and what it belongs to"
+    graded: list[Graded] = []
+    for rule in _as_calls(candidate, choice, views, language):
+        about_call, sure = replace(candidate, rule=dict(rule), shape="pattern"), confidence([rule])
+        if tier == "reject":
+            graded.append(Graded(rule, tier, reason, about_call))
+        elif sure < CONFIDENT:
+            why = f"too doubtful: {sure:.2f} likely to be right elsewhere"
+            graded.append(Graded(rule, "literal", why, about_call))
+        else:
+            graded.append(Graded(rule, "train", "calls by their name and what it belongs to", about_call))
+    return graded or [Graded(candidate.rule, tier, reason, candidate)]
 
 
 def _with_roles(choice: _Choice, views: Sequence[_View]) -> Candidate:
@@ -319,16 +297,13 @@ def _tier(
         if len(choice.texts) < 2:
             figures = replace(figures, sites=1)
         tier, reason = grade([candidate], figures)
-        if tier == "literal" and "doubtful" in reason and _is_supported(candidate, choice):
+        # Several unlike places agree on a rule that says enough.
+        agree = len(choice.texts) > 1 and candidate.bits >= CLAIM_BITS and not is_reckless(candidate.rule)
+        if tier == "literal" and "doubtful" in reason and agree:
             tier, reason = "train", f"{len(choice.texts)} unlike places agree"
         if tier == "reject" or worst[0] == "train":
             worst = tier, reason
     return worst
-
-
-def _is_supported(candidate: Candidate, choice: _Choice) -> bool:
-    """Whether several unlike places agree on a rule that says enough."""
-    return len(choice.texts) > 1 and candidate.bits >= CLAIM_BITS and not is_reckless(candidate.rule)
 
 
 def _as_calls(

@@ -18,7 +18,7 @@ from rulewright import engine, grammars
 from rulewright.actions.action import Action, Rule
 from rulewright.difftext import common_ends
 from rulewright.languages import Language
-from rulewright.mining.candidate import Candidate, Effect
+from rulewright.mining.candidate import Candidate
 from rulewright.mining.judge import roles
 from rulewright.mining.judge.confidence import drops_unnamed, is_bare_value, owns_several, properties
 from rulewright.mining.judge.soundness import effect
@@ -83,7 +83,12 @@ class Prepared:
         fates: list[Fate] = []
         for pool in self.pools:
             done = effect(pool.edit, candidate)
-            fates.append("silent" if done is None else _fate(pool.edit, done))
+            if done is None or not (done.hunks or done.negatives):
+                fates.append("silent")
+            elif done.negatives:
+                fates.append("wrong")
+            else:
+                fates.append("exact" if len(done.hunks) == len(pool.edit.hunks) else "partial")
         for word in _GOOD_FATES:
             if word in fates:
                 return word
@@ -103,14 +108,6 @@ def _held(edit: Edit, found: Found) -> Found | None:
         return found
     first = roles.as_first(edit, candidate, found.effect)
     return Found(first, found.effect) if first is not None else None
-
-
-def _fate(edit: Edit, done: Effect) -> Fate:
-    if done.negatives:
-        return "wrong"
-    if len(done.hunks) == len(edit.hunks):
-        return "exact"
-    return "partial" if done.hunks else "silent"
 
 
 @dataclass(frozen=True)
@@ -179,7 +176,9 @@ def mine_many(examples: Sequence[Example]) -> list[General]:
 def generalize(group: Sequence[Prepared]) -> list[General]:
     """`mine_many` on examples that are prepared already."""
     candidates: dict[str, Candidate] = {}
-    for candidate in (*(candidate for one in group for candidate in one.best), *_common(group)):
+    pairs = islice(permutations(group, 2), MAX_PAIRS)
+    common = (one for left, right in pairs for one in anti_unify(left.pools, right.pools))
+    for candidate in (*(candidate for one in group for candidate in one.best), *common):
         known = candidates.setdefault(candidate.key, candidate)
         if candidate.cost < known.cost:
             candidates[candidate.key] = candidate
@@ -219,21 +218,11 @@ def claim(rules: Sequence[General], group: Sequence[Prepared]) -> Action | None:
     for chosen in ([r for r in rules if r.claims], [r for r in rules if r.suffices]):
         while chosen:
             action = Action(language, tuple(r.candidate.rule for r in chosen[:MAX_RULES]), mode="rule")
-            if all(_holds(action, prepared.example) for prepared in group):
+            made = ((engine.apply(action, one.example.pre).post, one.example) for one in group)
+            if all(post in (None, example.pre, example.post) for post, example in made):
                 return action
             chosen = chosen[:-1]
     return None
-
-
-def _holds(action: Action, example: Example) -> bool:
-    made = engine.apply(action, example.pre).post
-    return made is None or made in (example.pre, example.post)
-
-
-def _common(group: Sequence[Prepared]) -> Iterator[Candidate]:
-    """Candidates from pairs of examples: the least general rule of two anchors."""
-    for left, right in islice(permutations(group, 2), MAX_PAIRS):
-        yield from anti_unify(left.pools, right.pools)
 
 
 def anti_unify(left: Sequence[Kept], right: Sequence[Kept]) -> Iterator[Candidate]:

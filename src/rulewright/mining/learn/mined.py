@@ -120,6 +120,19 @@ def refuse(pre: str, post: str, language: Language) -> str:
     return ""
 
 
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep the garbage collector from walking the trees while they grow."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@_no_collection()
 def mine(
     pre: str,
     post: str,
@@ -144,31 +157,6 @@ def mine(
     problem = refuse(pre, post, language)
     if problem:
         return nothing(problem)
-    with _no_collection():
-        return _mine(pre, post, language, budget_s, instruction, known)
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Keep the garbage collector from walking the trees while they grow."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-def too_deep(before: Tree, after: Tree) -> str:
-    """Why trees are too deep to walk; empty where they are not."""
-    too_deep = before.is_deeper_than(MAX_DEPTH) or after.is_deeper_than(MAX_DEPTH)
-    return f"nested more than {MAX_DEPTH} deep" if too_deep else ""
-
-
-def _mine(
-    pre: str, post: str, language: Language, budget_s: float, instruction: str, known: Sequence[str]
-) -> Mined:
     before, after = Tree(pre, language), Tree(post, language)
     if before.n_errors() > 20:
         return nothing("pre does not parse")
@@ -180,6 +168,12 @@ def _mine(
         spent = work.is_spent
         return nothing("deadline" if spent else "no short sequence of rules found", int(work.spent))
     return verified(plan, pre, post, language, instruction, known, int(work.spent))
+
+
+def too_deep(before: Tree, after: Tree) -> str:
+    """Why trees are too deep to walk; empty where they are not."""
+    too_deep = before.is_deeper_than(MAX_DEPTH) or after.is_deeper_than(MAX_DEPTH)
+    return f"nested more than {MAX_DEPTH} deep" if too_deep else ""
 
 
 def verified(
@@ -195,19 +189,18 @@ def verified(
     if known:
         figures = replace(figures, matches_elsewhere=background.count(action, known))
     tier, reason = grade(steps, figures, len(known))
-    if tier == "train" and _takes_some(action, steps, post):
+    # A deletion that would go on in `post`: which one goes was an accident.
+    deletes = any(step.shape == "delete" for step in steps)
+    if tier == "train" and deletes and engine.apply(action, post).post not in (None, post):
         tier, reason = "literal", "takes away some only of what it matches"
-    if tier == "train" and (why := next(filter(None, (_one_member(s, pre) for s in steps)), "")):
-        tier, reason = "literal", why
+    for step in steps if tier == "train" else ():
+        # A rule that renames a module says too much: the others of its names may stay there.
+        word = reading.old_text(step.rule)
+        is_name = step.is_token or re.fullmatch(r"[a-z]\w*(\.[a-z]\w*)+", word)
+        if is_name and (name := imports.member_of(word, pre, step.anchor.tree.language)):
+            tier, reason = "literal", f"of `{word}` the edit shows `{name}` only"
+            break
     return Mined(action, tier, reason, tuple(s.shape for s in steps), outcome.states, figures)
-
-
-def _one_member(step: Candidate, pre: str) -> str:
-    """Why a rule that renames a module says too much: the others of its names may stay there."""
-    word = reading.old_text(step.rule)
-    is_name = step.is_token or re.fullmatch(r"[a-z]\w*(\.[a-z]\w*)+", word)
-    name = imports.member_of(word, pre, step.anchor.tree.language) if is_name else ""
-    return f"of `{word}` the edit shows `{name}` only" if name else ""
 
 
 def tied(action: Action, pre: str, post: str) -> tuple[Action, Outcome]:
@@ -219,11 +212,6 @@ def tied(action: Action, pre: str, post: str) -> tuple[Action, Outcome]:
         if outcome.post == post:
             return held, outcome
     return action, engine.judge(action, pre, post)
-
-
-def _takes_some(action: Action, steps: Sequence[Candidate], post: str) -> bool:
-    """Whether a deletion would go on in `post`, so that which one goes was an accident."""
-    return any(s.shape == "delete" for s in steps) and engine.apply(action, post).post not in (None, post)
 
 
 def measure(
@@ -280,17 +268,14 @@ def grade(steps: Sequence[Candidate], figures: Figures, n_known: int = 0) -> tup
         return "literal", f"too general: asks for {figures.bits:.0f} bits only"
     if figures.confidence < CONFIDENT - (SILENCE_GAIN if _is_silent(figures, n_known) else 0.0):
         return "literal", f"too doubtful: {figures.confidence:.2f} likely to be right elsewhere"
-    if figures.sites <= len(steps) and any(map(_is_option, steps)):
+    options = (step.rule["rule"] for step in steps if step.kind in grammars.OPTIONS)
+    anywhere = not all(any("inside" in part for part in visit.required(rule)) for rule in options)
+    if figures.sites <= len(steps) and anywhere:
         return "literal", "a key with its value: what holds it is not said"
     elsewhere = figures.matches_elsewhere or 0
     if elsewhere > background.allowed(n_known):
         return "literal", f"too general: matches {elsewhere} other places of the repository"
     return "train", "compact, general and named"
-
-
-def _is_option(step: Candidate) -> bool:
-    """Whether a rule is about one key with its value, wherever that stands."""
-    return step.kind in grammars.OPTIONS and not any("inside" in p for p in visit.required(step.rule["rule"]))
 
 
 def local_names(step: Candidate) -> tuple[list[str], list[str]]:

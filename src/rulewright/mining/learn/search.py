@@ -59,10 +59,7 @@ class Budget:
 def fill(edit: Edit, budget: Budget, said: frozenset[str] = frozenset()) -> Kept:
     """Propose, price, try and keep rules for every hunk until each has a good one or the budget is spent.
 
-    Args:
-        edit: one reading of an edit.
-        budget: what may be spent on trying.
-        said: names that the instruction quotes: they stay literal.
+    Names that the instruction quotes (`said`) stay literal.
     """
     kept = Kept(edit, said)
     names = imported_names(edit.pre) | said
@@ -152,8 +149,11 @@ def solve(pre: Tree, post: Tree, budget: Budget, said: frozenset[str] = frozense
         plan = _plan(fill(edit, budget, said), budget)
         if plan is not None and (best is None or plan.cost < best.cost):
             best = plan
-        if best is not None and best.cost <= costs.SATISFIED and _says_all(best):
-            break
+        if best is not None and best.cost <= costs.SATISFIED and len(best.steps) == 1:
+            # Is another reading likely to give a better rule?
+            step = best.steps[0].candidate
+            if step.generalizes and (step.n_vars or step.is_token):
+                break
     return best
 
 
@@ -180,10 +180,7 @@ def _single(kept: Kept) -> Plan | None:
 def guarded(edit: Edit, found: Found, made: Edit | None = None) -> Found:
     """A sound rule with the roles that it relies on, as long as it does the same here.
 
-    Args:
-        edit: where it is used.
-        found: the rule, with what it does there.
-        made: the edit that it was made from, where that is an earlier one: only this shows its roles.
+    Only the edit that it was made from shows these: `made`, where that is an earlier one.
     """
     shown = effect(made, found.candidate) if made is not None else found.effect
     better = roles.guarded(made or edit, found.candidate, shown) if shown is not None else None
@@ -191,12 +188,6 @@ def guarded(edit: Edit, found: Found, made: Edit | None = None) -> Found:
     if better is None or done is None or done.positives != found.effect.positives or not done.sound:
         return found
     return Found(better, done)
-
-
-def _says_all(plan: Plan) -> bool:
-    """Whether no other reading of the edit is likely to give a better rule."""
-    candidate = plan.steps[0].candidate
-    return len(plan.steps) == 1 and candidate.generalizes and (candidate.n_vars > 0 or candidate.is_token)
 
 
 def _cover(kept: Kept, budget: Budget, choices_of: Callable[[Kept, int], list[Found]]) -> Plan | None:

@@ -31,12 +31,7 @@ INNER: Final = "IN"
 
 
 def as_written(edit: Edit, candidate: Candidate) -> Iterator[Candidate]:
-    """The same rule in forms that leave more of what they match as it is.
-
-    Args:
-        edit: the edit that the candidate was made from.
-        candidate: a pattern with a fix, maybe narrowed.
-    """
+    """A pattern with a fix, maybe narrowed, in forms that leave more of what they match as it is."""
     rule, lifted = candidate.rule, candidate.lifted
     if candidate.shape != "pattern" or lifted is None or len(lifted.anchors) != 1:
         return

@@ -35,13 +35,19 @@ def deletions(edit: Edit, number: int, names: frozenset[str]) -> Iterator[Candid
     if not 1 <= len(named) <= MAX_GONE or any(edit.pre.text_of(n) not in ",;" for n in gone if not n.named):
         return
     after, before = gone[-1].siblings_after(), gone[0].siblings_before()
-    if len(gone) == 1:
-        yield from _delete_alone(edit, named[0], number, names)
+    if len(gone) == 1 and named[0].kind != grammars.ERROR:
+        became = (m for m in edit.map_range(named[0].start, named[0].end) if number in m.hunks)
+        if any(mapped.start == mapped.end for mapped in became):
+            # All that is around it stays: an empty line, or nothing else in the file.
+            for matcher, cost in _node_matchers(edit, named[0], names):
+                yield _candidate(named[0], number, matcher, "", cost)
     if len(named) == 1:
         node = named[0]
         for extra in (n for n in gone if n is not node):
             side = "expandEnd" if extra.slot > node.slot else "expandStart"
-            yield from _delete_comma(edit, node, extra, number, side, names)
+            comma = {"regex": f"^{regex_escape(edit.pre.text_of(extra))}$"}
+            for matcher, cost in _node_matchers(edit, node, names):
+                yield _candidate(node, number, matcher, {"template": "", side: comma}, cost)
     for others, side in ((before, "expandStart"), (after, "expandEnd")):
         other = next((n for n in others if n.size), None)
         if other is None:
@@ -50,15 +56,6 @@ def deletions(edit: Edit, number: int, names: frozenset[str]) -> Iterator[Candid
             yield from _delete_over(edit, named[0], other, number, side, names)
         elif gone[0].named and gone[-1].named:
             yield from _delete_several(edit, gone, other, number, side)
-
-
-def _delete_alone(edit: Edit, node: Node, number: int, names: frozenset[str]) -> Iterator[Candidate]:
-    """A node goes and all that is around it stays: an empty line, or nothing else in the file."""
-    places = (m for m in edit.map_range(node.start, node.end) if number in m.hunks)
-    if node.kind != grammars.ERROR and any(mapped.start == mapped.end for mapped in places):
-        for matcher, extra in _node_matchers(edit, node, names):
-            rule = {"rule": matcher, "fix": ""}
-            yield Candidate(rule, "delete", node, node.kind, frozenset((number,)), extra)
 
 
 def _delete_several(edit: Edit, gone: list[Node], other: Node, number: int, side: str) -> Iterator[Candidate]:
@@ -70,9 +67,8 @@ def _delete_several(edit: Edit, gone: list[Node], other: Node, number: int, side
     template = "$Z" if other.named else edit.pre.text_of(other)
     seen = {"pattern": "$Z", **what} if other.named else what
     reach = {**_brief(edit, last), **({} if len(gone) == 2 else {"stopBy": "end"})}
-    rule = {**_brief(edit, node), relation: seen}
-    fix = {"template": template, side: what, far: reach}
-    yield Candidate({"rule": rule, "fix": fix}, "delete", node, node.kind, frozenset((number,)))
+    matcher = {**_brief(edit, node), relation: seen}
+    yield _candidate(node, number, matcher, {"template": template, side: what, far: reach})
 
 
 def _brief(edit: Edit, node: Node) -> dict[str, Any]:
@@ -113,15 +109,6 @@ def _declared(node: Node) -> Iterator[Node]:
             yield from _declared(child)
 
 
-def _delete_comma(
-    edit: Edit, node: Node, comma: Node, number: int, side: str, names: frozenset[str]
-) -> Iterator[Candidate]:
-    token = {"regex": f"^{regex_escape(edit.pre.text_of(comma))}$"}
-    for matcher, extra in _node_matchers(edit, node, names):
-        rule = {"rule": matcher, "fix": {"template": "", side: token}}
-        yield Candidate(rule, "delete", node, node.kind, frozenset((number,)), extra)
-
-
 def _delete_over(
     edit: Edit, node: Node, other: Node, number: int, side: str, names: frozenset[str]
 ) -> Iterator[Candidate]:
@@ -134,10 +121,15 @@ def _delete_over(
             # The next node is what `$Z` stands for: nothing more need be said to reach over it.
             reach = {"regex": "."} if other.named and not what else what
             template = "$Z" if other.named else edit.pre.text_of(other)
-            rule = {"rule": {**matcher, relation: seen}, "fix": {"template": template, side: reach}}
-            cost = costs.OVER_NEIGHBOR + extra
-            hunks = frozenset((number,))
-            yield Candidate(rule, "delete", node, node.kind, hunks, cost)
+            fix = {"template": template, side: reach}
+            yield _candidate(node, number, {**matcher, relation: seen}, fix, costs.OVER_NEIGHBOR + extra)
+
+
+def _candidate(
+    node: Node, number: int, matcher: dict[str, Any], fix: str | dict[str, Any], cost: float = 0.0
+) -> Candidate:
+    rule = {"rule": matcher, "fix": fix}
+    return Candidate(rule, "delete", node, node.kind, frozenset((number,)), cost)
 
 
 def _neighbor(edit: Edit, other: Node, near: bool) -> Iterator[dict[str, Any]]:

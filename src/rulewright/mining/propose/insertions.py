@@ -94,7 +94,10 @@ def _between(edit: Edit, number: int, before: Node, after: Node) -> Iterator[Can
             if not node.named:
                 continue
             for matcher, name in _matchers(edit.pre, node):
-                what, ref = _other(edit.pre, other)
+                text = edit.pre.text_of(other)
+                what, ref = {"regex": f"^{regex_escape(text)}$"}, text
+                if other.named:
+                    what, ref = {"kind": other.kind}, "$Z"
                 names = (ref, name) if node is after else (name, ref)
                 indent = leading_spaces(edit.pre, node.start)
                 template = _both(edit, before, after, names, mapped, indent)
@@ -103,13 +106,6 @@ def _between(edit: Edit, number: int, before: Node, after: Node) -> Iterator[Can
                 seen = {**what, "pattern": ref} if ref == "$Z" else what
                 rule = {"rule": {**matcher, relation: seen}, "fix": {"template": template, side: what}}
                 yield Candidate(rule, "insert", node, node.kind, mapped.hunks, costs.OVER_NEIGHBOR)
-
-
-def _other(tree: Tree, node: Node) -> tuple[dict[str, Any], str]:
-    if node.named:
-        return {"kind": node.kind}, "$Z"
-    text = tree.text_of(node)
-    return {"regex": f"^{regex_escape(text)}$"}, text
 
 
 def _both(

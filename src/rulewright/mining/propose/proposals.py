@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import takewhile
 from typing import Final
 
 from rulewright import grammars
@@ -77,7 +78,13 @@ def _all(
     yield from tokens.inside_token(edit, number)
     yield from siblings.final_newline(edit, number)
     yield from deletions.deletions(edit, number, names)
-    placed = list(_placed(edit, _anchors(edit, number), number))
+    # Anchors with the well-formed ranges that they may have become.
+    placed = [
+        (anchor, mapped)
+        for anchor in _anchors(edit, number)
+        for mapped in edit.map_range(anchor.start, anchor.end)
+        if number in mapped.hunks and _well_formed(edit, anchor, mapped)
+    ]
     for anchor, mapped in placed:
         if not anchor.children:
             yield from tokens.whole_comment(edit, anchor, mapped)
@@ -103,25 +110,11 @@ def _anchors(edit: Edit, number: int) -> list[Node]:
     hunk, (low, high) = edit.hunks[number], edit.slides[number]
     found: dict[tuple[int, int, str], Node] = {}
     for shift in sorted({0, low, high}):
-        for node in _around(edit.pre, hunk.a0 + shift, hunk.a1 + shift):
-            found.setdefault((node.start, node.end, node.kind), node)
+        around = edit.pre.covering(hunk.a0 + shift, hunk.a1 + shift)
+        for node in takewhile(lambda node: node.size <= MAX_ANCHOR_CHARS, around):
+            if node.named and node.size and node.kind not in grammars.ROOTS:
+                found.setdefault((node.start, node.end, node.kind), node)
     return sorted(found.values(), key=lambda node: (node.size, -node.index))[:MAX_ANCHORS]
-
-
-def _around(tree: Tree, start: int, end: int) -> Iterator[Node]:
-    for node in tree.covering(start, end):
-        if node.size > MAX_ANCHOR_CHARS:
-            return
-        if node.named and node.size and node.kind not in grammars.ROOTS:
-            yield node
-
-
-def _placed(edit: Edit, anchors: Sequence[Node], number: int) -> Iterator[tuple[Node, Mapped]]:
-    """Anchors with the well-formed ranges that they may have become."""
-    for anchor in anchors:
-        for mapped in edit.map_range(anchor.start, anchor.end):
-            if number in mapped.hunks and _well_formed(edit, anchor, mapped):
-                yield anchor, mapped
 
 
 def _well_formed(edit: Edit, anchor: Node, mapped: Mapped) -> bool:
@@ -131,7 +124,8 @@ def _well_formed(edit: Edit, anchor: Node, mapped: Mapped) -> bool:
     became = edit.post.siblings_spanning(start, end)
     if len(became) > 1:
         named = became[0].named or became[-1].named
-        return anchor.parent is not None and named and _in_like_place(anchor, became[0])
+        above, now = anchor.parent, became[0].parent
+        return named and above is not None and now is not None and above.kind == now.kind
     return bool(became) or _is_chain(edit, anchor, mapped, start, end)
 
 
@@ -148,13 +142,6 @@ def _is_chain(edit: Edit, anchor: Node, mapped: Mapped, start: int, end: int) ->
         text.startswith(own)
         and more[:1] in LINKS
         and all(more.count(left) == more.count(right) for left, right in ("()", "[]", "{}"))
-    )
-
-
-def _in_like_place(anchor: Node, became: Node) -> bool:
-    """Whether an anchor stands where a run of siblings may stand: in a parent of the same kind."""
-    return (
-        anchor.parent is not None and became.parent is not None and anchor.parent.kind == became.parent.kind
     )
 
 
@@ -193,7 +180,9 @@ def _patterns(
         largest = sorted((h for h in lifted.holes if not h.moved), key=lambda h: h.start - h.end)
         largest = largest[: max(1, len(largest) // 3)]
         forbidden |= {n.index for h in largest for n in edit.pre.at(h.start, h.end)}
-        forbidden |= {n.index for h in largest if h.multi for n in _first_in(edit.pre, h.start)}
+        for hole in (h for h in largest if h.multi):
+            held = edit.pre.covering(hole.start, hole.start)
+            forbidden |= {node.index for node in held if node.start == hole.start}
 
 
 def _copies(tree: Tree, lifted: Lifted) -> bool:
@@ -203,10 +192,6 @@ def _copies(tree: Tree, lifted: Lifted) -> bool:
         return False
     gone = {word for hole in dropped for word in _WORD.findall(tree.text[hole.start : hole.end])}
     return len(gone & set(_WORD.findall(lifted.fix)) - set(_WORD.findall(lifted.pattern))) > 1
-
-
-def _first_in(tree: Tree, start: int) -> list[Node]:
-    return [node for node in tree.covering(start, start) if node.start == start]
 
 
 def _literal(edit: Edit, anchor: Node, mapped: Mapped) -> Iterator[Candidate]:

@@ -8,7 +8,7 @@ a statement or an expression, never the whole file.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from rulewright import grammars
@@ -30,19 +30,17 @@ MAX_CONSTRUCT: Final = 30_000
 MAX_UNNAMED: Final = 6_000
 """A larger construct must have a name."""
 MAX_CONSTRUCTS: Final = 3
+_PARTS: Final = ("rule", "constraints", "transform", "fix")
+"""Of a rewriter, in order."""
 WHOLE: Final = "W"
 """The variable that holds the construct; a part that uses it is left out."""
 
 
 def renamed(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> Iterator[Candidate]:
-    """Rules for one word in nodes of several kinds.
+    """Rules for one word in nodes of several kinds, from sound candidates and what they do.
 
     The kinds in which it changes; and a type is called by one name wherever it stands, so
     that a change of it in one place speaks for both kinds of node that hold such names.
-
-    Args:
-        edit: the edit.
-        found: sound candidates and what they do.
     """
     for (text, fix), by_kind in _words(edit, found).items():
         kinds = set(by_kind)
@@ -58,12 +56,7 @@ def renamed(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> Iterator[C
 
 
 def tabled(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> Iterator[Candidate]:
-    """One rule for many words, each of which becomes another one: a table, as codemods have it.
-
-    Args:
-        edit: the edit.
-        found: sound candidates and what they do.
-    """
+    """One rule for many words, each of which becomes another one: a table, as codemods have it."""
     words = _words(edit, found)
     kinds = sorted({kind for by_kind in words.values() for kind in by_kind})
     for some in ([kinds] if len(kinds) > 1 else []) + [[kind] for kind in kinds]:
@@ -102,19 +95,15 @@ def _words(
 
 
 def combined(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> Iterator[Candidate]:
-    """Rules that do with rewriters what several of the found ones do together.
-
-    Args:
-        edit: with at least two hunks.
-        found: sound candidates and what they do.
-    """
+    """Rules that do with rewriters what several of the found ones do together; for two hunks or more."""
     parts = _cover(edit, found)
     if len(parts) < 2:
         return
     start = min(span[0] for _, done in parts for span in done.positives)
     end = max(span[1] for _, done in parts for span in done.positives)
     rewriters = [
-        {"id": name, **_ordered(candidate.rule)} for name, (candidate, _) in zip("abcd", parts, strict=False)
+        {"id": name, **{key: one.rule[key] for key in _PARTS if key in one.rule}}
+        for name, (one, _) in zip("abcd", parts, strict=False)
     ]
     step = f"rewrite(${WHOLE}, rewriters=[{', '.join(part['id'] for part in rewriters)}])"
     for node, matchers in _constructs(edit, start, end):
@@ -131,7 +120,14 @@ def combined(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> Iterator[
 
 def _cover(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> list[tuple[Candidate, Effect]]:
     """Few cheap rules that cover every hunk; empty where there are none."""
-    fit = [(candidate, done) for candidate, done in found if _is_part(candidate)]
+    fit = [
+        (one, done)
+        for one, done in found
+        if one.generalizes
+        and "rewriters" not in one.rule
+        and len(one.key) <= MAX_PART_CHARS
+        and f"${WHOLE}" not in one.key
+    ]
     left = frozenset(range(len(edit.hunks)))
     chosen: list[tuple[Candidate, Effect]] = []
     while left:
@@ -141,20 +137,6 @@ def _cover(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> list[tuple[
         chosen.append(best)
         left -= best[1].hunks
     return chosen
-
-
-def _is_part(candidate: Candidate) -> bool:
-    rule = candidate.rule
-    return (
-        candidate.generalizes
-        and "rewriters" not in rule
-        and len(candidate.key) <= MAX_PART_CHARS
-        and f"${WHOLE}" not in candidate.key
-    )
-
-
-def _ordered(rule: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: rule[key] for key in ("rule", "constraints", "transform", "fix") if key in rule}
 
 
 def _constructs(edit: Edit, start: int, end: int) -> Iterator[tuple[Node, list[dict[str, Any]]]]:

@@ -113,7 +113,10 @@ def _replacing(
     source, extra, first = "$T", 0.0, ""
     for number, (start, end, by) in enumerate(parts):
         core = old[start:end]
-        if FORGED_HOLE.search(by) or not _is_telling(core, by):
+        # A word, or what goes, says which tokens are meant; a sign to which something is put stands in every
+        # token of its kind, and so does nothing at all.
+        is_telling = _WORD.search(core) is not None or sum(common_ends(core, by)) < len(core)
+        if FORGED_HOLE.search(by) or not is_telling:
             return
         regex = _between(core) if len(core) > LONG_CORE else regex_escape(core)
         if len(regex) > MAX_CORE:
@@ -143,14 +146,9 @@ def _replacing(
 
 
 def shared(edit: Edit, candidate: Candidate, spans: Sequence[tuple[int, int]]) -> Candidate | None:
-    """A rule for one end of names, about all that those which it changes have in common at that end.
+    """A rule for one end of names, about all that those which it changes rightly have in common at that end.
 
     `Old` at the beginning of `OldCart` and `OldCartItem` says less than `OldCart` does.
-
-    Args:
-        edit: the edit.
-        candidate: what replaces the beginning or the end of a name.
-        spans: of the nodes that it changes rightly.
     """
     step = candidate.rule.get("transform", {}).get("NEW", {}).get("replace", {})
     regex, names = str(step.get("replace", "")), {edit.pre.text[start:end] for start, end in spans}
@@ -178,14 +176,6 @@ def _lead(texts: Collection[str]) -> str:
     return first[: common_ends(first, last)[0]]
 
 
-def _is_telling(core: str, by: str) -> bool:
-    """Whether a stretch that is replaced says which tokens are meant: a word, or what goes.
-
-    A sign to which something is put stands in every token of its kind; so does nothing at all.
-    """
-    return _WORD.search(core) is not None or sum(common_ends(core, by)) < len(core)
-
-
 def _between(core: str) -> str:
     """A long stretch by its first and last words, and whatever is between."""
     words = list(re.finditer(r"\S+", core))
@@ -205,18 +195,14 @@ def _telling_line(edit: Edit, node: Node, mapped: Mapped, regex: str) -> str:
     """A line of a long token that stays and that no other place of the file has; empty if not needed."""
     tree = edit.pre
     old, new = tree.text_of(node), edit.post.text[mapped.start : mapped.end]
-    if "\n" not in old or (not regex.endswith("$") and _times(regex, tree.text) == 1):
+    plain = re.sub(r"\\(.)", lambda m: "\n" if m[1] == "n" else m[1], regex.strip("^$"))
+    if "\n" not in old or (not regex.endswith("$") and tree.text.count(plain) == 1):
         return ""
     for line in old.split("\n"):
         words = line.strip(" \t*/#\"'")[:MAX_TELLING].strip()
         if len(words) >= MIN_TELLING and words in new and tree.text.count(words) == 1:
             return words
     return ""
-
-
-def _times(regex: str, text: str) -> int:
-    plain = re.sub(r"\\(.)", lambda m: "\n" if m.group(1) == "n" else m.group(1), regex.strip("^$"))
-    return text.count(plain)
 
 
 def _word_changes(old: str, new: str) -> list[tuple[int, int, str]]:

@@ -143,18 +143,15 @@ class Edit:
         return max(low, start - hunk.a0) <= min(high, end - hunk.a1)
 
     @cached_property
-    def _brought(self) -> tuple[list[Node], ...]:
+    def brought(self) -> tuple[list[Node], ...]:
+        """Of each hunk the nodes of post that lie within what it brought in, outer before inner."""
         return tuple(self.post.within(h.b0, h.b1) if h.b1 > h.b0 else [] for h in self.hunks)
-
-    def brought(self, number: int) -> list[Node]:
-        """The nodes of post that lie within what a hunk brought in, outer before inner."""
-        return self._brought[number]
 
     @cached_property
     def _fresh(self) -> tuple[frozenset[str], ...]:
         return tuple(
             frozenset(self.post.text_of(node) for node in nodes if node.named and not node.is_comment)
-            for nodes in self._brought
+            for nodes in self.brought
         )
 
     def fresh_texts(self, numbers: frozenset[int]) -> frozenset[str]:
@@ -206,8 +203,9 @@ def variants(
 ) -> Iterator[Edit]:
     """The readings of an edit: by tree, then by token."""
     seen: set[tuple[Hunk, ...]] = set()
-    for reading, cost in ((_tree_segments, 0.0), (_token_segments, costs.TOKEN_READING)):
-        hunks = _hunks(pre.text, post.text, list(reading(pre, post)))
+    by_tree, by_token = _pair(pre, post, pre.root, post.root), _token_segments(pre, post)
+    for segments, cost in ((by_tree, 0.0), (by_token, costs.TOKEN_READING)):
+        hunks = _hunks(pre.text, post.text, list(segments))
         if len(hunks) <= MAX_HUNKS:
             hunks = _settled(pre, post, hunks)
         if hunks not in seen:
@@ -277,10 +275,6 @@ def _trim(pre: str, post: str, hunk: Hunk) -> Hunk:
     while a0 < a1 and b0 < b1 and pre[a1 - 1] == post[b1 - 1] and pre[a1 - 1].isspace():
         a1, b1 = a1 - 1, b1 - 1
     return Hunk(a0, a1, b0, b1)
-
-
-def _tree_segments(pre: Tree, post: Tree) -> Iterator[Segment]:
-    yield from _pair(pre, post, pre.root, post.root)
 
 
 def _pair(pre: Tree, post: Tree, a: Node, b: Node) -> Iterator[Segment]:

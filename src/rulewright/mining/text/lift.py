@@ -279,7 +279,12 @@ class _Lifter:
         runs: list[tuple[Node, Node]] = []
         current: list[Node] = []
         for child in [*node.children, None]:
-            if child is not None and self._in_run(child):
+            if (
+                child is not None
+                and child.index not in self.forbidden
+                and not self.edit.touches(child.start, child.end)
+                and (child.named or self.tree.text_of(child) in {",", ";", "\n"})
+            ):
                 if current or (child.named and not child.is_comment):
                     current.append(child)
                 continue
@@ -292,11 +297,6 @@ class _Lifter:
                 runs.append((current[0], current[-1]))
             current = []
         return runs
-
-    def _in_run(self, node: Node) -> bool:
-        if node.index in self.forbidden or self.edit.touches(node.start, node.end):
-            return False
-        return node.named or self.tree.text_of(node) in {",", ";", "\n"}
 
     def _may(self, node: Node) -> bool:
         if not node.named or node.index in self.forbidden or node.kind == grammars.ERROR:
@@ -319,11 +319,6 @@ class _Lifter:
             return False
         return not (self.policy.literal_names and self._is_name(node, text))
 
-    def _is_argument(self, node: Node, text: str) -> bool:
-        """Whether a name of lower case is handed to a call as it is: one value among others."""
-        handed = node.parent is not None and grammars.ARGUMENTS.search(node.parent.kind) is not None
-        return handed and text[:1].islower()
-
     def _is_name(self, node: Node, text: str) -> bool:
         """Whether a node names what the code is about, rather than what it works on."""
         if not grammars.NAME.search(node.kind):
@@ -331,7 +326,10 @@ class _Lifter:
                 return True
             callee = node.parent is not None and node.role() in grammars.CALLEE_FIELDS
             return callee or node.kind in grammars.FIXED_NAMES
-        if text in grammars.CONSTANTS or (text in self.names and not self._is_argument(node, text)):
+        # A name of lower case that is handed to a call as it is: one value among others.
+        handed = node.parent is not None and grammars.ARGUMENTS.search(node.parent.kind) is not None
+        is_argument = handed and text[:1].islower()
+        if text in grammars.CONSTANTS or (text in self.names and not is_argument):
             return True
         if node.parent is not None and grammars.CLASS.search(node.parent.kind) and node.field() == "name":
             return not _changes_bases_of(self.edit, node)
@@ -390,7 +388,7 @@ def placed(edit: Edit, mapped: Mapped, holes: Sequence[Hole]) -> list[tuple[int,
         rows = [row for hole in holes if hole.multi and hole.moved for row in _row(edit, i, hole)]
         places += rows
         taken = max((end for _, end, _ in rows), default=-1)
-        for node in edit.brought(i):
+        for node in edit.brought[i]:
             if node.start < taken or not node.named or node.is_comment or not node.size:
                 continue
             text = edit.post.text_of(node)
