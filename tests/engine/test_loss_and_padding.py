@@ -46,6 +46,25 @@ def test_a_word_of_another_alternative_is_no_leave_to_drop_it(wrap: Any) -> None
     assert Verdict.LOSSY not in said.flags
 
 
+@pytest.mark.parametrize(
+    ("rule", "code", "lost"),
+    [
+        ({"pattern": "from m import a"}, "from m import a, b\n", "'b'"),
+        ({"pattern": "from m import a"}, "from m import a\n", ""),
+        ({"pattern": "import a"}, "import a, b\n", "'b'"),
+        ({"pattern": "assert $A"}, "assert f(1), 'no'\n", "'no'"),
+        ({"pattern": "from m import $$$A"}, "from m import a, b\n", ""),
+        ({"kind": "import_from_statement"}, "from m import a, b\n", ""),
+        ({"kind": "import_from_statement", "has": {"pattern": "a"}}, "from m import a, b\n", ""),
+    ],
+)
+def test_an_empty_fix_takes_away_no_more_than_its_pattern_says(
+    rule: dict[str, Any], code: str, lost: str
+) -> None:
+    outcome = judge(action("python", rule, ""), code)
+    assert (Verdict.LOSSY in outcome.flags) is bool(lost) and lost in outcome.detail
+
+
 JOIN = {
     "rewriters": [{"id": "one", "rule": {"kind": "identifier", "pattern": "$N"}, "fix": "import $N"}],
     "transform": {"ALL": {"rewrite": {"rewriters": ["one"], "source": "$$$NAMES", "joinBy": "\n"}}},

@@ -13,7 +13,7 @@ from rulewright.console import plural
 from rulewright.engine.applier import find_all
 from rulewright.engine.apply import Step, spans_after, written
 from rulewright.engine.parsing import leaves, parse, span
-from rulewright.engine.rules import CompiledRule, weight
+from rulewright.engine.rules import CompiledRule, Fix, weight
 from rulewright.engine.stated import Spans, capture
 from rulewright.engine.transforms import Rewrite
 
@@ -85,11 +85,10 @@ def _captures(rule: CompiledRule, node: SgNode, used_only: bool = False) -> Span
 def lossy(steps: Sequence[Step]) -> str:
     """Named code inside a match that neither the pattern nor a capture covers, and that is gone."""
     for step in steps:
-        # Without a fix nothing goes; an empty one says that all of the match shall go.
-        fix = step.rule.core.fix
-        if fix is None or (not fix.template.slots and not any(f.strip() for f in fix.template.fragments)):
+        fix, stated = step.rule.core.fix, step.rule.stated
+        # Without a fix nothing goes; an empty one says that the match shall go, as far as it is spelled out.
+        if fix is None or (_is_empty(fix) and not stated.spells_out):
             continue
-        stated = step.rule.stated
         kept = _Kept(step)
         for number, node in enumerate(step.nodes):
             if node is None or node.is_leaf():
@@ -106,6 +105,10 @@ def lossy(steps: Sequence[Step]) -> str:
             if dropped := _unjoined(step.rule, node, kept, number):
                 return dropped
     return ""
+
+
+def _is_empty(fix: Fix) -> bool:
+    return not fix.template.slots and not any(text.strip() for text in fix.template.fragments)
 
 
 class _Kept:
