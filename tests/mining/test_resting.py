@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rulewright.actions.action import Action
-from rulewright.engine import apply
+from rulewright.engine import apply, places
 from rulewright.languages import Language
 from rulewright.mining import resting
 from rulewright.mining.diffs import Change
@@ -44,6 +44,26 @@ def test_a_rule_passes_over_what_is_done(language: Language, old: str, new: str,
     assert apply(action, pre).post == post
     for text in (post, done):
         assert apply(action, text).post in (None, text)
+
+
+def test_a_rule_is_not_run_again_for_what_it_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once where the file changed and once on what came of it: the rule itself, and as it is held back."""
+    runs: list[str] = []
+
+    def spied(module: Any, name: str) -> None:
+        run = getattr(module, name)
+
+        def spy(action: Action, *given: Any, **named: Any) -> Any:
+            runs.append("held" if "not" in action.rules[0]["rule"] else "plain")
+            return run(action, *given, **named)
+
+        monkeypatch.setattr(module, name, spy)
+
+    spied(places, "change")
+    spied(resting, "trace")
+    made = change("python", "f(a)\n", "f(a, key=1)\n")
+    assert resting.once(rule("f($$$A)", "f($$$A, key=1)"), [made], "python") is not None
+    assert runs == ["plain", "plain", "held", "held"]
 
 
 def test_a_rule_that_rests_stays_as_it_is() -> None:

@@ -27,7 +27,8 @@ _KEY: Final = re.compile(r"([\w$\"'-]+)\s*(=>|=|:)(?![=:])")
 
 def once(rule: Rule, changes: Sequence[Change], language: Language) -> Rule | None:
     """The rule, held back from what it makes where the files were changed; `None` where it cannot be."""
-    again = [pair for change in changes for pair in _again(rule, change, language)]
+    steps = [_step(rule, change, language) for change in changes]
+    again = [pair for step in steps for pair in _again(rule, step, language)]
     if not again:
         return rule
     guards: dict[str, dict[str, Any]] = {}
@@ -37,14 +38,15 @@ def once(rule: Rule, changes: Sequence[Change], language: Language) -> Rule | No
             return None
         guards.setdefault(str(guard), {"not": guard})
     held = demanding(rule, *guards.values())
-    if any(list(_again(held, change, language)) for change in changes):
+    after = [_step(held, change, language) for change in changes]
+    if any(list(_again(held, step, language)) for step in after):
         return None
-    same = all(_made(rule, change, language) == _made(held, change, language) for change in changes)
+    pairs = zip(changes, steps, after, strict=True)
+    same = all(_text(one, change) == _text(other, change) for change, one, other in pairs)
     return held if same else None
 
 
-def _made(rule: Rule, change: Change, language: Language) -> str:
-    step = _step(rule, change, language)
+def _text(step: Step | None, change: Change) -> str:
     return step.after if step is not None else change.pre
 
 
@@ -55,10 +57,9 @@ def _step(rule: Rule, change: Change, language: Language) -> Step | None:
     return done.steps[-1] if done.steps and done.failure is None else None
 
 
-def _again(rule: Rule, change: Change, language: Language) -> Iterator[tuple[SgNode, SgNode]]:
+def _again(rule: Rule, step: Step | None, language: Language) -> Iterator[tuple[SgNode, SgNode]]:
     """What a rule changed and changes again: the node before, and the one in its place after."""
-    step = _step(rule, change, language)
-    if step is None:
+    if step is None or not step.edits:
         return
     second = trace(Action(language, (rule,), mode="rule"), step.after, exact=True)
     if second.failure is not None or not second.steps:
