@@ -12,7 +12,7 @@ import pytest
 from rulewright.actions import Action
 from rulewright.languages import Language
 from rulewright.mining import mine
-from rulewright.mining.candidate import COMPACT_CHARS, Candidate
+from rulewright.mining.candidate import SHORT_TOKENS, Candidate
 from rulewright.mining.judge import background
 from rulewright.mining.judge.confidence import (
     BIAS,
@@ -167,13 +167,22 @@ def test_a_name_of_the_code_may_stay_in_a_rule() -> None:
 
 
 def test_the_longest_rule_and_the_most_variables() -> None:
-    room = COMPACT_CHARS - len(step({**RULE, "fix": ""}).key)
-    assert COMPACT_CHARS == 400 and MAX_VARS == 6
-    assert tier(rule={**RULE, "fix": "x" * room}) == "train"
-    assert tier(rule={**RULE, "fix": "x" * (room + 1)}) == "literal"
+    # `os.getcwdu($A)` has six tokens.
+    room = SHORT_TOKENS - 6
+    assert SHORT_TOKENS == 80 and MAX_VARS == 6
+    assert tier(rule={**RULE, "fix": "a " * room}) == "train"
+    assert tier(rule={**RULE, "fix": "a " * (room + 1)}) == "literal"
+    assert tier(rule={**RULE, "fix": "x" * 500}) == "train", "how long a name is says nothing"
     for names, wanted in (("ABCDEF", "train"), ("ABCDEFG", "literal")):
         many = {"pattern": f"os.getcwdu({', '.join(f'${name}' for name in names)})"}
         assert tier(rule={**RULE, "rule": many}) == wanted
+
+
+def test_what_three_places_agree_on_is_not_doubted() -> None:
+    few, many = (replace(GOOD, confidence=0.69, sites=n, bits=9.0) for n in (2, 3))
+    assert tier(few) == "literal" and tier(many) == "train"
+    assert tier(replace(many, bits=6.5)) == "literal", "it says too little for that"
+    assert tier(many, rule={"rule": {"pattern": "$A + os.getcwdu()"}, "fix": "f"}) == "literal"
 
 
 def test_an_insertion_beside_a_variable_needs_more_places_than_rules() -> None:

@@ -21,6 +21,7 @@ from rulewright.errors import UsageError
 from rulewright.mining import Example, claim, diffs, inputs, mine_many
 from rulewright.mining.candidate import Candidate
 from rulewright.mining.judge import background
+from rulewright.mining.judge.confidence import is_reckless
 from rulewright.mining.judge.soundness import effect
 from rulewright.mining.learn.corpus import clusters, signature
 from rulewright.mining.learn.generalize import (
@@ -29,7 +30,6 @@ from rulewright.mining.learn.generalize import (
     Prepared,
     anti_unify,
     generalize,
-    is_reckless,
 )
 from rulewright.mining.text.tree import Tree
 

@@ -29,6 +29,10 @@ SNIPPET_CHARS: Final = 12
 """Characters of a usual snippet around a pattern, which nobody reads."""
 COMPACT_CHARS: Final = 400
 """A rule of at most so many characters of JSON is compact."""
+SHORT_TOKENS: Final = 80
+"""A rule of at most so many words, signs and variables can be read at a glance."""
+
+_NOT_READ: Final = frozenset({"field", "id", "kind", "selector", "stopBy"})
 
 
 @dataclass(frozen=True)
@@ -56,9 +60,13 @@ class Candidate:
 
     @property
     def is_short(self) -> bool:
-        """Whether the rule's JSON can be read at a glance, without the places that it keeps out of."""
+        """Whether what the rule says can be read at a glance, without the places that it keeps out of.
+
+        Neither how its JSON is written nor how long its names are counts.
+        """
         matcher = {key: value for key, value in self.rule["rule"].items() if key != "not"}
-        return len(_json({**self.rule, "rule": matcher})) <= COMPACT_CHARS
+        texts = visit.texts({**self.rule, "rule": matcher}, skip=_NOT_READ)
+        return sum(len(visit.tokens(text)) for _, text in texts) <= SHORT_TOKENS
 
     @cached_property
     def n_vars(self) -> int:

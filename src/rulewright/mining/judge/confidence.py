@@ -31,6 +31,10 @@ WEIGHTS: Final[Mapping[str, float]] = {
 }  # fmt: skip
 CONFIDENT: Final = 0.72
 """From here on a rule learned from one edit claims to hold for others."""
+CLAIM_BITS: Final = 7.0
+"""What a rule that claims to hold beyond its examples must ask for."""
+MANY_PLACES: Final = 3
+"""Like places that agree as two unlike ones do."""
 
 
 def confidence(rules: Sequence[Mapping[str, Any]]) -> float:
@@ -132,6 +136,16 @@ def drops_unnamed(rule: Mapping[str, Any]) -> bool:
     old = old_text(rule)
     dropped = variables(old) - variables(new_text(rule))
     return not all(re.search(r"(?<![\w$])\w+\([^()]*" + re.escape(name), old) for name in dropped)
+
+
+def is_reckless(rule: Mapping[str, Any]) -> bool:
+    """Whether a rule does what several places do not make likely elsewhere.
+
+    It puts imports beside the code, drops what no name stands for, names a bare value, or takes a member of
+    what may be several values.
+    """
+    brings = properties(rule)["brings an import"] > 0
+    return brings or drops_unnamed(rule) or is_bare_value(rule) or owns_several(rule)
 
 
 def _takes_sibling(rule: Mapping[str, Any]) -> bool:

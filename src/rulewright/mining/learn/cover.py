@@ -21,9 +21,9 @@ from rulewright.languages import Language
 from rulewright.mining import callees, costs
 from rulewright.mining.candidate import REPEATING, Candidate
 from rulewright.mining.diffs import lines_of
-from rulewright.mining.judge.confidence import CONFIDENT, confidence
+from rulewright.mining.judge.confidence import CLAIM_BITS, CONFIDENT, MANY_PLACES, confidence, is_reckless
 from rulewright.mining.judge.soundness import effect
-from rulewright.mining.learn.generalize import CLAIM_BITS, anti_unify, is_reckless
+from rulewright.mining.learn.generalize import anti_unify
 from rulewright.mining.learn.kept import Found, Kept, rank
 from rulewright.mining.learn.mined import EVALUATIONS_PER_SECOND, TIERS, Tier, grade, measure, too_deep
 from rulewright.mining.learn.search import Budget, fill, guarded
@@ -86,6 +86,8 @@ class _Choice:
     parts: frozenset[Part]
     texts: frozenset[tuple[str, str]] = field(default_factory=frozenset)
     """The unlike changes that it makes, old and new."""
+    n_places: int = 0
+    """All places that it changes, like ones too."""
 
     @property
     def price(self) -> float:
@@ -224,6 +226,7 @@ def _choice(candidate: Candidate, views: Sequence[_View]) -> _Choice | None:
     """What a candidate does in all files; `None` if it does anything wrong, or nothing."""
     parts: set[Part] = set()
     texts: set[tuple[str, str]] = set()
+    n_places = 0
     wanted = literals.needs(candidate.rule["rule"], views[0].edit.pre.language)
     for number, view in enumerate(views):
         if not literals.may_match(view.edit.pre.text, wanted):
@@ -235,7 +238,8 @@ def _choice(candidate: Candidate, views: Sequence[_View]) -> _Choice | None:
             parts.add((number, hunk))
         for start, end in done.positives if done is not None else ():
             texts.add((view.edit.pre.text[start:end], ""))
-    return _Choice(candidate, frozenset(parts), frozenset(texts)) if parts else None
+            n_places += 1
+    return _Choice(candidate, frozenset(parts), frozenset(texts), n_places) if parts else None
 
 
 def _greedy(choices: Sequence[_Choice], views: Sequence[_View]) -> list[_Choice]:
@@ -260,12 +264,13 @@ def _graded(choice: _Choice, views: Sequence[_View], language: Language) -> list
     """A chosen candidate as the rules to use, with their trust."""
     candidate = _with_roles(choice, views)
     tier, reason = _tier(candidate, choice, views, language)
+    is_supported = _is_supported(candidate, choice)
     graded: list[Graded] = []
     for rule in _as_calls(candidate, choice, views, language):
         about_call, sure = replace(candidate, rule=dict(rule), shape="pattern"), confidence([rule])
         if tier == "reject":
             graded.append(Graded(rule, tier, reason, about_call))
-        elif sure < CONFIDENT:
+        elif sure < CONFIDENT and not is_supported:
             why = f"too doubtful: {sure:.2f} likely to be right elsewhere"
             graded.append(Graded(rule, "literal", why, about_call))
         else:
@@ -297,13 +302,18 @@ def _tier(
         if len(choice.texts) < 2:
             figures = replace(figures, sites=1)
         tier, reason = grade([candidate], figures)
-        # Several unlike places agree on a rule that says enough.
-        agree = len(choice.texts) > 1 and candidate.bits >= CLAIM_BITS and not is_reckless(candidate.rule)
-        if tier == "literal" and "doubtful" in reason and agree:
-            tier, reason = "train", f"{len(choice.texts)} unlike places agree"
+        if tier == "literal" and "doubtful" in reason and _is_supported(candidate, choice):
+            unlike = f"{len(choice.texts)} unlike" if len(choice.texts) > 1 else str(choice.n_places)
+            tier, reason = "train", f"{unlike} places agree"
         if tier == "reject" or worst[0] == "train":
             worst = tier, reason
     return worst
+
+
+def _is_supported(candidate: Candidate, choice: _Choice) -> bool:
+    """Whether several unlike places, or many like ones, agree on a rule that says enough."""
+    agree = len(choice.texts) > 1 or choice.n_places >= MANY_PLACES
+    return agree and candidate.bits >= CLAIM_BITS and not is_reckless(candidate.rule)
 
 
 def _as_calls(

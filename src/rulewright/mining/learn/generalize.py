@@ -15,12 +15,12 @@ from itertools import islice, permutations
 from typing import Any, Final, Literal
 
 from rulewright import engine, grammars
-from rulewright.actions.action import Action, Rule
+from rulewright.actions.action import Action
 from rulewright.difftext import common_ends
 from rulewright.languages import Language
 from rulewright.mining.candidate import Candidate
 from rulewright.mining.judge import roles
-from rulewright.mining.judge.confidence import drops_unnamed, is_bare_value, owns_several, properties
+from rulewright.mining.judge.confidence import CLAIM_BITS, is_reckless
 from rulewright.mining.judge.soundness import effect
 from rulewright.mining.learn.kept import Found, Kept, rank
 from rulewright.mining.learn.mined import EVALUATIONS_PER_SECOND, local_names, refuse
@@ -34,8 +34,6 @@ from rulewright.mining.text.tree import Node, Tree
 Fate = Literal["exact", "partial", "silent", "wrong"]
 
 _GOOD_FATES: Final[tuple[Fate, ...]] = ("exact", "partial", "silent")
-CLAIM_BITS: Final = 7.0
-"""What a rule that claims to hold beyond its examples must ask for."""
 KEPT_PER_EXAMPLE: Final = 12
 MAX_EXAMPLES: Final = 24
 MAX_PAIRS: Final = 80
@@ -149,15 +147,6 @@ class General:
 
     def action(self, language: Language) -> Action:
         return Action(language, (self.candidate.rule,), mode="rule")
-
-
-def is_reckless(rule: Rule) -> bool:
-    """Whether a rule puts imports beside the code, drops what no name stands for, or names a bare value.
-
-    Or takes a member of what may be several values.
-    """
-    brings = properties(rule)["brings an import"] > 0
-    return brings or drops_unnamed(rule) or is_bare_value(rule) or owns_several(rule)
 
 
 def mine_many(examples: Sequence[Example]) -> list[General]:

@@ -18,12 +18,15 @@ from rulewright.actions import visit
 from rulewright.actions.action import Action
 from rulewright.languages import Language
 from rulewright.mining import imports, reading, ties
-from rulewright.mining.candidate import COMPACT_CHARS, Candidate, Shape
+from rulewright.mining.candidate import SHORT_TOKENS, Candidate, Shape
 from rulewright.mining.judge import background
 from rulewright.mining.judge.confidence import (
+    CLAIM_BITS,
     CONFIDENT,
+    MANY_PLACES,
     confidence,
     is_bare_value,
+    is_reckless,
     is_root_type,
     lists_values,
     owns_several,
@@ -248,7 +251,7 @@ def grade(steps: Sequence[Candidate], figures: Figures, n_known: int = 0) -> tup
     if worst is not None:
         return "literal", f"a rule of shape {worst.shape}"
     if not all(step.is_short and step.n_vars <= MAX_VARS for step in steps):
-        return "literal", f"more than {COMPACT_CHARS} characters or {MAX_VARS} variables in a rule"
+        return "literal", f"more than {SHORT_TOKENS} words and signs or {MAX_VARS} variables in a rule"
     if figures.sites <= len(steps) and any(s.inserts and s.n_vars for s in steps):
         return "literal", "inserts beside code that the change is not about"
     if all(s.blanks for s in steps):
@@ -266,7 +269,8 @@ def grade(steps: Sequence[Candidate], figures: Figures, n_known: int = 0) -> tup
     # Fewer bits will do where other files were looked at and hold next to nothing.
     if figures.bits < FEW_BITS - _is_silent(figures, n_known):
         return "literal", f"too general: asks for {figures.bits:.0f} bits only"
-    if figures.confidence < CONFIDENT - (SILENCE_GAIN if _is_silent(figures, n_known) else 0.0):
+    enough = CONFIDENT - (SILENCE_GAIN if _is_silent(figures, n_known) else 0.0)
+    if figures.confidence < enough and not _agree(steps, figures):
         return "literal", f"too doubtful: {figures.confidence:.2f} likely to be right elsewhere"
     options = (step.rule["rule"] for step in steps if step.kind in grammars.OPTIONS)
     anywhere = not all(any("inside" in part for part in visit.required(rule)) for rule in options)
@@ -276,6 +280,12 @@ def grade(steps: Sequence[Candidate], figures: Figures, n_known: int = 0) -> tup
     if elsewhere > background.allowed(n_known):
         return "literal", f"too general: matches {elsewhere} other places of the repository"
     return "train", "compact, general and named"
+
+
+def _agree(steps: Sequence[Candidate], figures: Figures) -> bool:
+    """Whether many places of the edit agree on a rule that says enough, so that its text decides less."""
+    many = len(steps) == 1 and figures.sites >= MANY_PLACES
+    return many and figures.bits >= CLAIM_BITS and not is_reckless(steps[0].rule)
 
 
 def local_names(step: Candidate) -> tuple[list[str], list[str]]:
