@@ -203,6 +203,8 @@ UNNAMED_ROLES: Final = {
     ("navigation_suffix", "simple_identifier"): "property",
     ("function_declaration", "simple_identifier"): "name",
     ("enum_entry", "simple_identifier"): "name",
+    ("class_declaration", "type_identifier"): "name",
+    ("object_declaration", "type_identifier"): "name",
     ("object_creation_expression", "name"): "type",
     ("class_constant_access_expression", "name"): "property",
 }

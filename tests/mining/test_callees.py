@@ -105,6 +105,7 @@ CALLS: list[tuple[Language, str, str]] = [
         "navigation_suffix.None navigation_expression.None=Place call_expression.None",
     ),
     ("go", "package p\n\nfunc f() { a.old(1) }\n", "selector_expression.field call_expression.function"),
+    ("javascript", "use(a.old(1));\n", "member_expression.property call_expression.function"),
     (
         "go",
         'package p\n\nimport (\n\t"x/a"\n)\n\nfunc f() { a.old(1) }\n',

@@ -67,6 +67,50 @@ POSSIBLE = {
         ".py", "size = depth_limit\n", "size = DepthLimit\n", "print(depth_limit)\n",
         "it renames every `depth_limit`",
     ),
+    "an import whose uses nobody can tell": Case(
+        ".cs", "using System;\nusing Acme.Core;\n\nclass A { }\n", "using System;\n\nclass A { }\n",
+        "using System;\nusing Acme.Core;\n\nclass B { Core x; }\n", "an import goes",
+    ),
+    "a line that moves": Case(
+        ".cs", "class A {\n    readonly string _host;\n    Formatter _form;\n\n    int n = Run(1);\n}\n",
+        "class A {\n    readonly Formatter _form;\n    readonly string _host;\n\n    int n = Run(1);\n}\n",
+        "class B {\n    int _n;\n    Formatter _form;\n}\n", "what it takes away stands elsewhere",
+    ),
+    "a namespace, and a class that is defined": Case(
+        ".php", "<?php\n\nput(Output::QUIET);\nput(Output::VERBOSE);\n",
+        "<?php\n\nput(AnyOutput::QUIET);\nput(AnyOutput::VERBOSE);\n",
+        "<?php\n\nnamespace Acme\\Output;\n\nclass Output implements AnyOutput\n{\n}\n",
+        "it is a part of a namespace there",
+    ),
+    "a class of Kotlin that is defined": Case(
+        ".kt", "package a\n\nfun f(x: FastClock): FastClock = x\n",
+        "package a\n\nfun f(x: MockClock): MockClock = x\n", "package a\n\nclass FastClock { }\n",
+        "it is defined there",
+    ),
+    "a value whose uses change as well": Case(
+        ".js", "const SEEN = Symbol();\nf(Symbol());\nif (node[SEEN]) f();\n",
+        "const SEEN = new WeakSet();\nf(Symbol());\nif (SEEN.has(node)) f();\n", "const NAME = Symbol();\n",
+        "what uses `SEEN` changes with it",
+    ),
+    "a type that says nothing of its use": Case(
+        ".rs", "struct A {\n    build: Option<String>,\n}\n", "struct A {\n    build: Vec<String>,\n}\n",
+        "struct B {\n    path: Option<String>,\n}\n", "`Option` may be anything elsewhere",
+    ),
+    "a variable that Go declares by var": Case(
+        ".go", "package p\n\nfunc f() {\n\tvar info data\n\tif Tracing {\n\t\tg(info)\n\t}\n}\n",
+        "package p\n\nfunc f() {\n\tvar info data\n\tif info.tr != nil {\n\t\tg(info)\n\t}\n}\n",
+        "package p\n\nfunc h() {\n\tif Tracing {\n\t\tk()\n\t}\n}\n",
+        "`info` is a variable of this code",
+    ),
+    "a method of the object itself, of which Ruby says nothing": Case(
+        ".rb", "def to(dest)\n  path = Place.sanitized(dest, url)\n  path\nend\n",
+        "def to(dest)\n  path = site.in_folder(dest, url)\n  path\nend\n",
+        "def go(dest)\n  Place.sanitized(dest, 'x')\nend\n", "`site` is of the class that you changed",
+    ),
+    "a class of which one member is shown": Case(
+        ".rs", "fn f() {\n    go(Mode::Bench, 1);\n}\n", "fn f() {\n    go(Intent::Bench, 1);\n}\n",
+        "fn g(m: Mode) {\n    if m == Mode::Build { h(); }\n}\n", "of `Mode` the change shows `Bench` only",
+    ),
     "a part of a larger change": Case(
         ".py", "def f(it):\n    it.check_depth(3)\n    go(it)\n    it.check_depth(size=40)\n",
         "def f(it):\n    it.check_levels(7)\n    go(it)\n    it.check_levels(size=90)\n",
@@ -298,6 +342,21 @@ SURE = {
         ".java", "class A {\n    int x = a.rowCount;\n    int y = b.rowCount;\n}\n",
         "class A {\n    int x = a.rowCount();\n    int y = b.rowCount();\n}\n",
         "class B {\n    int z = c.rowCount;\n}\n", "class B {\n    int z = c.rowCount();\n}\n",
+    ),
+    "a member of a type that nothing calls there": Case(
+        ".rs", "fn f(m: &mut Map) {\n    m.or_insert_with(Bag::new);\n}\n",
+        "fn f(m: &mut Map) {\n    m.or_insert_with(Bag::default);\n}\n",
+        "fn g(m: &mut Map) {\n    m.or_else(Bag::new);\n    m.or_insert_with(Vec::new);\n}\n",
+        "fn g(m: &mut Map) {\n    m.or_else(Bag::default);\n    m.or_insert_with(Vec::new);\n}\n",
+    ),
+    "what three like places agree on": Case(
+        ".js", "f();\nconsole.log(1);\ng();\nconsole.log(1);\nh();\nconsole.log(1);\n",
+        "f();\nlog.info(1);\ng();\nlog.info(1);\nh();\nlog.info(1);\n", "console.log(2);\n",
+        "log.info(2);\n",
+    ),
+    "a short name of calls on unlike things": Case(
+        ".py", "a.get(1)\nb.get(x)\n", "a.take_all_of(1)\nb.take_all_of(x)\n", "c.get(2)\n",
+        "c.take_all_of(2)\n",
     ),
     "what the change takes from a package": Case(
         ".go", 'package p\n\nimport (\n\t"fmt"\n\t"os"\n)\n\n'

@@ -125,6 +125,8 @@ def _role(node: SgNode | None, language: Language) -> str:
         return ""
     while inner := node.children():
         node = inner[0]
+    if _names_space(node):
+        return "namespace"
     is_type = node.kind() == "type_identifier"
     parent = node.parent()
     while parent is not None and parent.kind() in _OF_ONE:
@@ -141,16 +143,34 @@ def _role(node: SgNode | None, language: Language) -> str:
     if parent is None:
         return "value"
     kind = parent.kind()
-    is_called = parent.field("function") == node or (kind, node.kind()) in grammars.UNNAMED_ROLES
+    unnamed = grammars.UNNAMED_ROLES.get((kind, node.kind()))
+    is_called = parent.field("function") == node or unnamed == "function"
     if kind in _MAKES or (is_called and language not in _FUNCTIONS):
         return "new"
-    if _DEFINES.search(kind) and parent.field("name") == node:
+    if _DEFINES.search(kind) and (parent.field("name") == node or unnamed == "name"):
         return "definition"
     above = parent.parent()
     if _BASES.search(kind) or (above is not None and above.kind() == "class_definition"):
         return "base"
     is_type |= "type" in kind or parent.field("type") == node
     return "type" if is_type else "value"
+
+
+def _names_space(node: SgNode) -> bool:
+    """Whether a name is a part of the namespace or package that a file says to be in."""
+    parent = node.parent()
+    while parent is not None and parent.kind() in _PATHS:
+        parent = parent.parent()
+    return parent is not None and parent.kind() in _SPACES
+
+
+_PATHS: Final = frozenset({"namespace_name", "qualified_name", "scoped_identifier", "identifier"})
+_SPACES: Final = frozenset(
+    {
+        "namespace_definition", "namespace_declaration", "file_scoped_namespace_declaration",
+        "package_declaration", "package_header", "package_clause",
+    }
+)  # fmt: skip
 
 
 _WORD: Final = re.compile(r"[A-Z]?[a-z]+")

@@ -323,12 +323,9 @@ def _for_members(
     That the other has a `close` says nothing of its `open`. A Go file that takes more is left alone where
     one of the rules replaces the import itself: the new one could not stand beside the old one.
     """
-    matcher = {
-        key: part for key, part in plain["rule"].items() if key != "any" or "regex" not in plain["rule"]
-    }
     # Of `log.out` what an import binds is `log`.
     fix = re.sub(r"^(\w+)(?:\.|::|->)[\w.]+$", r"\1", str(plain["fix"]))
-    renamed = callees.bare_name(Action(language, ({**plain, "rule": matcher, "fix": fix},), mode="rule"))
+    renamed = callees.bare_name(Action(language, ({**plain, "fix": fix},), mode="rule"))
     old, new = renamed or ("", "")
     modules = [
         {one.module for one in side if one.name == name}

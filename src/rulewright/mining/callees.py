@@ -1,8 +1,9 @@
-"""A rename by a bare name → the same rename where the name is called, with its qualifier.
+"""A rename by a bare name → the same rename where the name is called, or a member, with its qualifier.
 
 A rule that renames every token of one spelling also renames variables, parameters and members of
-other types. Where all that changed are calls, the rule can say so by a relation to the call, and the
-arguments stay as they are written. Nothing is judged here; whoever asks verifies.
+other types. Where all that changed are calls, or members of a type or module, the rule can say so by a
+relation to the call or member, and the arguments stay as they are written. Nothing is judged here;
+whoever asks verifies.
 """
 
 from __future__ import annotations
@@ -76,12 +77,12 @@ def _spelled(rule: Any) -> str | None:
     """The name that a rule spells out whole, if it asks for no more than where it stands."""
     around = rule.get("inside")
     kind = around.get("kind", "") if isinstance(around, dict) else ""
-    if isinstance(around, dict) and ("inside" in around or grammars.CALL.search(kind)):
-        return None  # it asks for a call
-    if isinstance(rule.get("any"), list):
+    if isinstance(around, dict) and ({"inside", "has"} & set(around) or grammars.CALL.search(kind)):
+        return None  # it asks for a call, or for what it belongs to
+    pattern, regex = rule.get("pattern"), rule.get("regex")
+    if isinstance(rule.get("any"), list) and regex is None:
         names = {_spelled(one) for one in rule["any"]}
         return names.pop() if len(names) == 1 else None
-    pattern, regex = rule.get("pattern"), rule.get("regex")
     text = pattern.get("selector") and None if isinstance(pattern, dict) else pattern
     if text is None and isinstance(regex, str) and regex.startswith("^") and regex.endswith("$"):
         text = regex[1:-1]
@@ -89,7 +90,7 @@ def _spelled(rule: Any) -> str | None:
 
 
 def as_calls(action: Action, code: str, nodes: Sequence[SgNode]) -> Action | None:
-    """The rename that `bare_name` knows as rules about calls; `None` where a changed name is not called."""
+    """The rename that `bare_name` knows as rules about calls and members; `None` where a name is neither."""
     names = bare_name(action)
     if names is None or not nodes:
         return None
@@ -99,6 +100,9 @@ def as_calls(action: Action, code: str, nodes: Sequence[SgNode]) -> Action | Non
         while inner := name.children():
             name = inner[-1]  # of a member, its name
         called = in_call(name, code, action.language)
+        if called is None and not names[0][:1].isupper():
+            # A name with a capital says which one is meant, and its owner may have a second name.
+            called = _of_owner(name, code, action.language)
         if called is None:
             return None
         # Nothing stands before the name, as far as the relation tells, and a capital says that it names a
@@ -138,6 +142,15 @@ def in_call(
     return None
 
 
+def _of_owner(name: SgNode, code: str, language: Language) -> dict[str, Any] | None:
+    """The member of a type, module or `self` that a name is, as a relation to it; `None` for any other."""
+    parent = name.parent()
+    if parent is None or parent.kind() not in grammars.MEMBERS or _end(parent) != _end(name):
+        return None
+    owner = _owner(parent, name, code, language, frozenset())
+    return {"kind": parent.kind(), **_by_field(parent, name), "has": owner} if owner else None
+
+
 def _owner(
     parent: SgNode, name: SgNode, code: str, language: Language, said: frozenset[str]
 ) -> dict[str, Any]:
@@ -169,6 +182,8 @@ def _named(before: str, code: str, language: Language, said: frozenset[str]) -> 
     named = owner == "$this" or re.fullmatch(r"[\w.:]+", owner) is not None
     own = owner in ("self", "this", "super", "$this") or first in said
     lines = grammars.import_line(language).findall(code)
+    # A call of something named `use` imports nothing.
+    lines = [line for line in lines if not re.match(r"\s*use\s*\(", line)]
     imported = any(re.search(rf"\b{re.escape(first)}\b", line) for line in lines)
     return owner if named and (sign == "::" or own or first[:1].isupper() or imported) else ""
 

@@ -12,7 +12,7 @@ from typing import Final
 from rulewright import difftext
 from rulewright.actions.action import Action, Rule
 from rulewright.engine import places
-from rulewright.grammars import CONSTANTS
+from rulewright.grammars import CONSTANTS, import_line
 from rulewright.languages import Language
 from rulewright.mining import callees, imports, telling
 from rulewright.mining.diffs import Change
@@ -30,6 +30,7 @@ ROLES: Final[Mapping[str, str]] = {
     "new": "an object of it is made there",
     "type": "it is a type there",
     "value": "it is a value there",
+    "namespace": "it is a part of a namespace there",
 }
 
 
@@ -53,7 +54,14 @@ def doubted(
         return "literal", "it drops code that it does not name"
     if why := telling.too_little(rule):
         return "literal", why
+    if _deletes(rule):
+        if action.language not in imports.KINDS and import_line(action.language).match(old_text(rule)):
+            return "literal", "an import goes, and whether a file uses what it brings is not said"
+        if _stands_elsewhere(rule, changes):
+            return "literal", "what it takes away stands elsewhere in your change"
     made, left = _shown(action, changes)
+    if name := _used_otherwise(made, changes):
+        return "literal", f"what uses `{name}` changes with it"
     if len({place.old for place in made}) < 2 and (why := telling.too_little_from_one(rule)):
         return "literal", f"one place alone shows that {why}"
     used = [place for place in made if not place.in_import]
@@ -72,11 +80,68 @@ def doubted(
         holding = (change for change in changes if name in change.post)
         if any(Tree(change.post, change.language).has_local(name) for change in holding):
             return "literal", f"`{name}` is a variable of the code that you changed"
+        if _is_own(name, rule, changes, action.language):
+            return "literal", f"`{name}` is of the class that you changed"
     return "train", reason
+
+
+def _used_otherwise(made: Sequence[Place], changes: Sequence[Change]) -> str:
+    """A name that gets another value at a place, and stands on changed lines beside these places."""
+    names = {found[1] for place in made if (found := _ASSIGNS.match(place.old)) and found[1] in place.new}
+    if not names:
+        return ""
+    for change in changes:
+        lines = difftext.rows(change.pre)
+        there = {line for place in made for line in range(place.line, place.last_line + 1)}
+        rest = "\n".join(lines[n - 1] for n in change.changed - there if 0 < n <= len(lines))
+        for name in sorted(names):
+            if re.search(rf"(?<![\w$]){re.escape(name)}\b", rest):
+                return name
+    return ""
+
+
+_ASSIGNS: Final = re.compile(r"(?:(?:auto|const|final|let|val|var)\s+)?(\$?\w+)(?:\s*:[^=]+?)?\s*:?=(?![=>])")
+
+
+def _deletes(rule: Rule) -> bool:
+    """Whether a rule takes code away and brings none."""
+    return not said(new_text(rule)) - said(old_text(rule)) and (
+        isinstance(rule["fix"], Mapping) or not new_text(rule).strip()
+    )
+
+
+def _stands_elsewhere(rule: Rule, changes: Sequence[Change]) -> bool:
+    """Whether all that a rule takes away comes in on other lines of the change: then it moved."""
+    gone = said(old_text(rule)) - said(new_text(rule))
+    come = (
+        line
+        for change in changes
+        for pre, post in [(difftext.rows(change.pre), difftext.rows(change.post))]
+        for _, _, b0, b1 in difftext.changed(pre, post)
+        for line in post[b0:b1]
+    )
+    return bool(gone) and any(gone <= said(line) for line in come)
 
 
 _NAME: Final = re.compile(r"\w+")
 _DIRECTIVE: Final = re.compile(r"\ufeff?\s*#\s*(?:if|elif)\b")
+
+
+def _is_own(name: str, rule: Rule, changes: Sequence[Change], language: Language) -> bool:
+    """Whether a name that a rule brings is a member of the object itself, which may stand alone."""
+    new = new_text(rule)
+    is_text = telling.is_of_text(rule) or _COMMENT.match(new)
+    if language not in _SELF_UNSAID or new == name or is_text or telling.is_type(name):
+        return False
+    # A package: what stands at its end has a capital.
+    in_package = re.search(rf"\b{re.escape(name)}(?:\.[a-z]\w*)*\.[A-Z]", new) is not None
+    is_plain = re.match(r"[a-z]\w*[a-z]", name) is not None and name in said(new)
+    imported = any(name == one.name for change in changes for one in imports.bound(change.pre, language))
+    return is_plain and not in_package and not imported
+
+
+_SELF_UNSAID: Final = frozenset({"ruby", "java", "csharp"})
+"""Languages in which nothing but the class around says whose member a name is."""
 
 
 def _own_method(action: Action, changes: Sequence[Change]) -> str:

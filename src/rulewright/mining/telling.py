@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from typing import Final
 
+from rulewright.actions import visit
 from rulewright.actions.action import Rule
 from rulewright.actions.visit import tokens, variables
 from rulewright.mining.propose.as_written import put_around
@@ -24,14 +25,13 @@ def too_little(rule: Rule) -> str:
         return "only a number in it changes, as versions do"
     if _FLOW & words_of(old) ^ _FLOW & words_of(new):
         # Neither a word of flow nor a type that every file has says which code is meant.
-        plain = _FLOW | _TYPES | {"Boolean", "Int", "Integer", "String"}
-        if all(word in plain or _NUMBER.fullmatch(word) for word in said(old) | said(new)):
+        plain = _FLOW | {"Boolean", "Int", "Integer", "String"}
+        around = {word for key, text in visit.texts(rule["rule"]) if key == "regex" for word in said(text)}
+        if all(word in plain or is_type(word) for word in said(old) | said(new) | around):
             return "it asks for no name"
-    # It is about a string, or about what stands in one.
-    of_text = old[:1] in ("'", '"') or "string" in str(rule["rule"].get("kind"))
-    if of_text and re.fullmatch(r"[\"']?(?:[a-z]+|\.{1,2}/.*)[\"']?", old):
+    if is_of_text(rule) and re.fullmatch(r"[\"']?(?:[a-z]+|\.{1,2}/.*)[\"']?", old):
         return "a word in quotes may mean anything elsewhere, and a path depends on its file"
-    if old in _TYPES or _NUMBER.fullmatch(old):
+    if is_type(old):
         return f"`{old}` may be anything elsewhere"
     if re.fullmatch(r"\$\w+\??\.\w+", old) and variables(old) == variables(new) == {new}:
         return "what it drops is a member, and what it is of may be anything"
@@ -42,8 +42,8 @@ def too_little(rule: Rule) -> str:
 
 _TYPES: Final = frozenset(
     """
-    Object any bool boolean dict dynamic float int list long mixed never number object str string tuple
-    unknown void
+    Arc Box Object Option Rc Result Vec any bool boolean dict dynamic float int list long mixed never number
+    object str string tuple unknown void
     """.split()  # noqa: SIM905  (a list of so many words reads worse)
 )
 """Types that every file has."""
@@ -59,6 +59,16 @@ _FLOW: Final = frozenset(
     """.split()  # noqa: SIM905  (a list of so many words reads worse)
 )
 """Words that a place has or lacks for reasons that the place alone does not show."""
+
+
+def is_type(word: str) -> bool:
+    """Whether a word is a type that every file has."""
+    return word in _TYPES or _NUMBER.fullmatch(word) is not None
+
+
+def is_of_text(rule: Rule) -> bool:
+    """Whether a rule is about a string, or about what stands in one."""
+    return old_text(rule)[:1] in ("'", '"') or "string" in str(rule["rule"].get("kind"))
 
 
 def too_little_from_one(rule: Rule) -> str:

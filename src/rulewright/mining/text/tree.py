@@ -125,7 +125,7 @@ _FUNCTION: Final = re.compile(r"function|method|lambda|closure|func_literal|cons
 _VARIABLES: Final[Mapping[Language, str]] = {"kotlin": "simple_identifier", "php": "variable_name"}
 """Kind of the name of a variable, where it is not `identifier`."""
 _DEFINES: Final = re.compile(r"declarator$|declaration$|definition$|_item$|_spec$|^assignment$")
-_DECLARES: Final = re.compile(r"declarator$|declaration$|assignment$|^for|range_clause")
+_DECLARES: Final = re.compile(r"declarator$|declaration$|assignment$|^for|range_clause|(?:const|var)_spec$")
 
 
 def _is_declared(name: SgNode) -> bool:
