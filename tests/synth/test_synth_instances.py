@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from rulewright.engine import judge
 from rulewright.languages import Language
 from rulewright.synth import instances, naming, speech
 from rulewright.synth.instances import FAMILIES, Code
+from rulewright.verdict import Verdict
 
 NAMES = ("alpha", "betaValue", "count_items", "fetch", "limit", "MAX_SIZE", "Widget", "z9")
 SNIPPETS: dict[Language, str] = {
@@ -69,8 +71,8 @@ def families_for(language: Language) -> list[str]:
 def test_every_family_gives_a_verified_edit(language: Language) -> None:
     text = SNIPPETS[language]
     without = {
-        "java": {"attribute-to-call", "call-to-attribute", "qualify-call"},
-        "go": {"change-exception", "set-value", "rename-call"},
+        "java": {"attribute-to-call", "call-to-attribute", "qualify-call", "rewrite-expression"},
+        "go": {"change-exception", "set-value", "rename-call", "rewrite-expression"},
         "typescript": {"change-import", "change-exception", "wrap-call", "attribute-to-call", "qualify-call"},
     }
     silent = set()
@@ -97,6 +99,45 @@ def test_a_rename_is_said_and_done() -> None:
 def test_a_name_that_is_also_a_property_is_left_alone() -> None:
     for seed in range(20):
         assert propose("rename-identifier", "python", "name.name = name\n", seed) is None
+
+
+def test_a_request_that_spells_out_both_sides_is_the_rule_in_other_letters() -> None:
+    text = "table[key] = load(path, mode=None)\nsize = total(rows) + 1\n"
+    shapes, right = set(), 0
+    for seed in range(80):
+        found = propose("rewrite-expression", "python", text, seed)
+        if found is None:
+            continue
+        rule = found.rules[0]
+        old, new = str(rule["rule"]["pattern"]), str(rule["fix"])
+        shapes.add(old)
+        # Each letter of the request stands for one variable, on both sides.
+        letters = dict(zip(re.findall(r"\$[A-C]", old), _letters(old, found.slots["old"]), strict=True))
+        for variable, letter in letters.items():
+            new = new.replace(variable, letter)
+        assert found.slots["new"] == new
+        right += judge(Action("python", found.rules), found.pre, text).verdict is Verdict.OK
+    assert len(shapes) > 40 and right > 40
+
+
+def _letters(pattern: str, shown: str) -> list[str]:
+    spelled = re.sub(r"\\\$[A-C]", r"(\\$?\\w+)", re.escape(pattern))
+    match = re.fullmatch(spelled, shown)
+    assert match is not None, (pattern, shown)
+    return list(match.groups())
+
+
+@pytest.mark.parametrize("text", ["x = y.name\n", "x = 17\n", "x = f()\n", 'x = "word"\n'])
+def test_what_other_families_ask_is_left_to_them(text: str) -> None:
+    # One word for another is a rename, whatever the word is; those may be held out.
+    for seed in range(60):
+        found = propose("rewrite-expression", "python", text, seed)
+        if found is not None:
+            old, new = str(found.rules[0]["rule"]["pattern"]), str(found.rules[0]["fix"])
+            words = [re.findall(r"[\w$]+|\S", side) for side in (old, new)]
+            differ = [pair for pair in zip(*words, strict=False) if pair[0] != pair[1]]
+            assert len(words[0]) != len(words[1]) or len(differ) > 1, (old, new)
+            assert not old.endswith(new) and not new.endswith(old)
 
 
 def test_arguments_are_swapped_only_where_every_call_has_two() -> None:

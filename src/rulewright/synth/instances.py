@@ -34,8 +34,9 @@ from rulewright.synth.renames import (
     rename_keyword,
     rename_method,
 )
+from rulewright.synth.rewrites import rewrite_expression
 
-__all__ = ["FAMILIES", "PYTHON_ONLY", "Code", "Family", "Proposal"]
+__all__ = ["FAMILIES", "PYTHON_ONLY", "WHEN_NAMED", "Code", "Family", "Proposal"]
 
 
 FAMILIES: Final[dict[str, Family]] = {
@@ -44,7 +45,9 @@ FAMILIES: Final[dict[str, Family]] = {
         rename_identifier, rename_call, rename_method, rename_attribute, rename_keyword, qualify_call,
         swap_arguments, add_argument, remove_argument, wrap_call, unwrap_call, attribute_to_call,
         call_to_attribute, change_number, change_string, set_value, change_import, change_decorator,
-        change_exception,
+        change_exception, rewrite_expression,
     )
 }  # fmt: skip
+WHEN_NAMED: Final = frozenset({"rewrite-expression"})
+"""Families that are made only where they are asked for by name: they would be a mix of their own."""
 PYTHON_ONLY: Final = frozenset({"rename-keyword", "change-decorator"})

@@ -97,7 +97,8 @@ def run(plan: SynthPlan, folder: RunDir) -> None:
 
     def enough(counts: Counter[str]) -> bool:
         # Duplicates take their part: make a third more than is wanted.
-        return config.limit > 0 and sum(min(n, most) for n in counts.values()) >= config.limit * 4 // 3
+        usable = sum(min(n, most) for n in counts.values()) if most < config.limit else counts.total()
+        return config.limit > 0 and usable >= config.limit * 4 // 3
 
     paths = shards.make_all(batches, made, config, per_shard, enough)
     folder.finish(_write(paths, config, plan.version))

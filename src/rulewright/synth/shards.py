@@ -153,7 +153,7 @@ def _maker(language: Language, config: SynthConfig, most: int) -> Maker:
         name
         for name in instances.FAMILIES
         if config.packaged
-        and (not config.families or name in config.families)
+        and (name in config.families or (not config.families and name not in instances.WHEN_NAMED))
         and (language == "python" or name not in instances.PYTHON_ONLY)
     ]
     speech = Speech(config.wording, config.phrasings)

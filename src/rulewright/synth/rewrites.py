@@ -1,0 +1,151 @@
+"""Edits whose request spells out both sides: "write `fetch(x)[y]` as `table.get(x, y)`".
+
+Templates and the other families have some hundred shapes, which a small model learns by heart. Here the shape
+is drawn anew for each edit, so that the rule can only be read off the request. What another family or a
+template asks (one name for another, a qualifier before a call) is left to it: what is held out stays so.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Final
+
+from ast_grep_py import SgNode
+
+from rulewright.difftext import splice
+from rulewright.engine.parsing import span
+from rulewright.languages import Language
+from rulewright.synth import naming
+from rulewright.synth.proposals import Code, Proposal, is_callee, rule_of
+from rulewright.synth.templates import packaged
+
+_EXPRESSIONS: Final = frozenset({
+    "call", "attribute", "subscript", "comparison_operator", "boolean_operator", "binary_operator",
+    "not_operator", "unary_operator", "list", "dictionary", "set", "tuple", "string", "integer", "float",
+    "true", "false", "none", "call_expression", "member_expression", "subscript_expression",
+    "binary_expression", "unary_expression", "array", "number", "null",
+})  # fmt: skip
+"""Kinds of whole expressions, of Python and of JavaScript, TypeScript and TSX."""
+_MAX_CHARS: Final = 48
+"""Nobody quotes longer code in a request."""
+_HOLES: Final = ("$A", "$B", "$C")
+_HOLE: Final = re.compile(r"\$[A-C]")
+_SHOWN: Final = (("x", "y", "z"), ("a", "b", "c"), ("p", "q", "r"), ("first", "second", "third"), _HOLES)
+"""How a request may name what can be anything."""
+_CONSTANTS: Final = ("0", "1", "2", "10", "100", '"utf-8"', '""', '"r"', "[]")
+_OPERATORS: Final = ("+", "-", "*", "/", "%", "<", ">", "<=", "==", "!=", "|", "&")
+_TOKEN: Final = re.compile(r"\$?\w+|\"[^\"]*\"|'[^']*'|\S")
+
+
+def rewrite_expression(code: Code, rng: random.Random) -> Proposal | None:
+    """Any expression → the one that stands there; what may be anything is kept."""
+    found = [
+        node for node in _expressions(code.root) if _is_quotable(node.text()) and not is_callee(node, code)
+    ]
+    if not found or code.language in ("java", "go"):
+        return None
+    node = rng.choice(found)
+    new, parts = _opened(node, code, rng)
+    old = _composed(list(parts), code, rng)
+    if old is None or _is_anothers(old, new, code.language):
+        return None
+    letters = rng.choice(_SHOWN)
+    if any(re.search(rf"\b{re.escape(letter)}\b", old + new) for letter in letters if letter not in _HOLES):
+        letters = _HOLES
+    names = dict(zip(_HOLES, letters, strict=True))
+    pre = splice(code.text, [(*span(node), _filled(old, parts))])
+    return Proposal(pre, (rule_of(old, new),), {"old": _filled(old, names), "new": _filled(new, names)})
+
+
+def _expressions(node: SgNode) -> Iterator[SgNode]:
+    if node.kind() in _EXPRESSIONS:
+        yield node
+    for child in node.children():
+        yield from _expressions(child)
+
+
+def _is_quotable(text: str) -> bool:
+    return len(text) <= _MAX_CHARS and not re.search(r"[\n`$#]", text)
+
+
+def _opened(node: SgNode, code: Code, rng: random.Random) -> tuple[str, dict[str, str]]:
+    """The node's text with up to three parts left open, and what stands in each hole."""
+    inner = [part for child in node.children() for part in _parts(child, code)]
+    chosen: list[SgNode] = []
+    for part in rng.sample(inner, len(inner)):
+        apart = all(span(part)[1] <= span(other)[0] or span(other)[1] <= span(part)[0] for other in chosen)
+        if apart and all(part.text() != other.text() for other in chosen):
+            chosen.append(part)
+    chosen = sorted(chosen[: rng.choice((0, 1, 1, 2, 2, 3))], key=span)
+    parts = dict(zip(_HOLES, (part.text() for part in chosen), strict=False))
+    start = span(node)[0]
+    edits = [
+        (span(part)[0] - start, span(part)[1] - start, hole) for part, hole in zip(chosen, parts, strict=True)
+    ]
+    return splice(node.text(), edits), parts
+
+
+def _parts(node: SgNode, code: Code) -> Iterator[SgNode]:
+    """The expressions within, names too, but for called names, properties and keywords."""
+    parent = node.parent()
+    named = parent is not None and any(
+        (held := parent.field(field)) is not None and span(held) == span(node)
+        for field in (code.grammar.property, "name")
+    )
+    is_whole = node.kind() in _EXPRESSIONS or node.kind() == code.grammar.identifier
+    if is_whole and not named and not is_callee(node, code):
+        yield node
+    for child in node.children():
+        yield from _parts(child, code)
+
+
+def _composed(holes: list[str], code: Code, rng: random.Random) -> str | None:
+    """Some expression with these holes, each once, that the code does not hold yet."""
+    if not code.names:
+        return None
+    name = naming.other_name(rng.choice(code.names), code.names, code.text, rng)
+    if name is None:
+        return None
+    owner, constant, operator = rng.choice(code.names), rng.choice(_CONSTANTS), rng.choice(_OPERATORS)
+    rng.shuffle(holes)
+    listed = ", ".join([*holes, constant] if not holes or rng.random() < 0.2 else holes)
+    call = f"{name}({listed})"
+    forms = [call, f"{owner}.{call}", f"{owner}({call})", f"{call}[0]"]
+    if not holes:
+        forms += [f"{name}()", name, name.upper(), f"{owner}.{name}", f"'{name}'", constant]
+        forms += [f"{name}[{constant}]"]
+        return rng.choice(forms)
+    first, rest = holes[0], ", ".join(holes[1:])
+    forms += [f"{first}.{name}({rest})", f"{name}({first}).{owner}({rest})"]
+    if len(holes) == 1:
+        forms += [f"{first}[{constant}]", f"{name}[{first}]", f"[{first}]", f"{first}.{name}"]
+        forms += [f"{first} {operator} {constant}"]
+    if len(holes) == 2:
+        forms += [f"{first} {operator} {rest}", f"{first}[{rest}]", f"{name}({first})({rest})"]
+    return rng.choice(forms)
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    return _HOLE.sub(lambda hole: values[hole[0]], text)
+
+
+def _is_anothers(old: str, new: str, language: Language) -> bool:
+    """Whether a family or a template asks for this: at most a word differs, or something is put before."""
+    before, after = _TOKEN.findall(old), _TOKEN.findall(new)
+    differ = sum(one != other for one, other in zip(before, after, strict=False))
+    alike = len(before) == len(after) and differ <= 1
+    return alike or old.endswith(new) or new.endswith(old) or _anonymous(old) in _patterns(language)
+
+
+def _anonymous(pattern: str) -> str:
+    return re.sub(r"\$+\w+", "$", pattern)
+
+
+@lru_cache(maxsize=8)
+def _patterns(language: Language) -> frozenset[str]:
+    """What the packaged templates of a language look for, where that is a plain pattern."""
+    found = (one.forward["rule"].get("pattern") for one in packaged() if one.language == language)
+    return frozenset(_anonymous(pattern) for pattern in found if isinstance(pattern, str))
