@@ -6,6 +6,7 @@ import json
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,9 @@ def judged(path: Path, limit: int | None, engine: Engine) -> Iterator[tuple[Clai
     waiting: deque[Claim] = deque()
 
     def requests() -> Iterator[Request]:
-        for claim in _claims(path, limit):
+        for line in islice(jsonl.read_lines(path), limit):
+            broken = line.value is None
+            claim = _broken(line.number, line.problem) if broken else _claim(line.number, line.value or {})
             waiting.append(claim)
             if claim.is_checked:
                 yield Request(claim.action, claim.pre, claim.language, claim.post)
@@ -51,16 +54,6 @@ def judged(path: Path, limit: int | None, engine: Engine) -> Iterator[tuple[Clai
         yield waiting.popleft(), outcome
     for claim in waiting:
         yield claim, Outcome(Verdict.OK)
-
-
-def _claims(path: Path, limit: int | None) -> Iterator[Claim]:
-    for number, line in enumerate(jsonl.read_lines(path)):
-        if limit is not None and number >= limit:
-            return
-        if line.value is None:
-            yield _broken(line.number, line.problem)
-        else:
-            yield _claim(line.number, line.value)
 
 
 def _broken(line: int, problem: str, name: str = "") -> Claim:

@@ -8,7 +8,7 @@ it is mostly boilerplate. What is found is exact; hashes have 64 bits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -29,6 +29,7 @@ MIN_EXACT_TOKENS: Final = 8
 
 _CODE: Final = ("pre", "post", "before", "after", "old_contents", "new_contents", "pre_code", "post_code")
 _TEXT: Final = ("instruction", "instruction_descriptive", "instruction_lazy", "subject")
+_TABLES: Final = ("flag", "drop", "side", "instruction")
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class EvaluationIndex:
             UsageError: a file has no column that could be an evaluation problem's.
         """
         names: list[str] = []
-        found: dict[str, list[tuple[int, int]]] = {"flag": [], "drop": [], "side": [], "instruction": []}
+        found: dict[str, dict[int, int]] = {kind: {} for kind in _TABLES}
         for path in paths:
             columns = files.columns_of(path)
             if not set(columns) & set(_CODE):
@@ -69,14 +70,21 @@ class EvaluationIndex:
                     f"{path}: no code to compare with; its columns are {', '.join(columns)}",
                     f"expected at least one of {', '.join(_CODE)}",
                 )
-            for place, row in _rows_in(path):
+            for item in (item for unit in readers.pieces(path) for item in readers.items(unit)):
+                if isinstance(row := item.value, Drop):
+                    continue
                 _enter(found, row, len(names))
                 also(row)
                 metadata = row.get("metadata")
                 known = metadata if isinstance(metadata, Mapping) else {}
                 name = known.get("problem_name") or row.get("full_name") or row.get("id") or known.get("id")
-                names.append(f"{path.stem}:{name}" if name else place)
-        return cls(names, {kind: _sorted(pairs) for kind, pairs in found.items()})
+                names.append(f"{path.stem}:{name}" if name else item.place)
+        tables = {}
+        for kind, owners in found.items():
+            hashes = sorted(owners)
+            of = np.array([owners[one] for one in hashes], dtype=np.uint64)
+            tables[kind] = np.array(hashes, dtype=np.uint64), of
+        return cls(names, tables)
 
     def save(self, path: Path) -> None:
         """Write the index as one file."""
@@ -88,11 +96,8 @@ class EvaluationIndex:
     def load(cls, path: Path) -> Self:
         """Read what `save` wrote."""
         with np.load(path) as held:
-            kinds = ("flag", "drop", "side", "instruction")
-            return cls(
-                [str(name) for name in held["names"]],
-                {kind: (held[f"{kind}_0"], held[f"{kind}_1"]) for kind in kinds},
-            )
+            tables = {kind: (held[f"{kind}_0"], held[f"{kind}_1"]) for kind in _TABLES}
+            return cls([str(name) for name in held["names"]], tables)
 
     def check(self, instruction: str, sides: Iterable[U64]) -> Drop | Overlap | None:
         """Say whether a record overlaps a problem, and how; `sides` are tokens."""
@@ -133,33 +138,19 @@ class EvaluationIndex:
         return found
 
 
-def _rows_in(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    for unit in readers.number(readers.pieces(path)):
-        for item in readers.items(unit):
-            if not isinstance(item.value, Drop):
-                yield item.place, item.value
-
-
-def _enter(found: dict[str, list[tuple[int, int]]], row: Mapping[str, Any], owner: int) -> None:
+def _enter(found: dict[str, dict[int, int]], row: Mapping[str, Any], owner: int) -> None:
+    """Enter the hashes of a problem; each belongs to the first problem that has it."""
     for column in _CODE:
         text = row.get(column)
         if not isinstance(text, str):
             continue
         hashes = tokens(text)
         for kind, n in (("flag", FLAG_TOKENS), ("drop", DROP_TOKENS)):
-            found[kind] += [(int(h), owner) for h in np.unique(ngrams(hashes, n))]
+            for one in unique(ngrams(hashes, n)).tolist():
+                found[kind].setdefault(one, owner)
         if hashes.size >= MIN_EXACT_TOKENS:
-            found["side"].append((int(ngrams(hashes, hashes.size)[0]), owner))
+            found["side"].setdefault(int(ngrams(hashes, hashes.size)[0]), owner)
     for column in _TEXT:
         text = row.get(column)
         if isinstance(text, str) and len(text.split()) >= MIN_INSTRUCTION_WORDS:
-            found["instruction"].append((text_key(" ".join(text.lower().split())), owner))
-
-
-def _sorted(pairs: list[tuple[int, int]]) -> tuple[U64, U64]:
-    """Hashes in order, each with the first problem that has it."""
-    first: dict[int, int] = {}
-    for hashed, owner in pairs:
-        first.setdefault(hashed, owner)
-    keys = np.array(sorted(first), dtype=np.uint64)
-    return keys, np.array([first[int(key)] for key in keys], dtype=np.uint64)
+            found["instruction"].setdefault(text_key(" ".join(text.lower().split())), owner)

@@ -93,13 +93,16 @@ def choose(keys: Keys, threshold: float | NDArray[np.float64], folder: Path | No
     pairs = _Pairs(folder)
     n_sources = int(keys.source.max(initial=0)) + 1
     thresholds = np.full(n_sources, threshold) if isinstance(threshold, float) else threshold
-    for worse, better, kind in _all_pairs(keys, rank, thresholds, folder):
-        pairs.add(rank[worse], rank[better], kind)
+    for a, b, kind in _all_pairs(keys, rank, thresholds, folder):
+        pairs.add(rank[a], rank[b], kind)
     reason = bytearray(n)
     because = np.full(n, -1, dtype=np.int32)
     # An edit's better copies come in order of kind and preference, after all of theirs.
     for block in pairs.in_order():
-        for a, b, kind in zip(*_decoded(block, order), strict=True):
+        worse = order[(block >> np.uint64(33)).astype(np.int64)].tolist()
+        better = order[(block & np.uint64((1 << 31) - 1)).astype(np.int64)].tolist()
+        kinds = (((block >> np.uint64(31)) & np.uint64(3)) + np.uint64(1)).tolist()
+        for a, b, kind in zip(worse, better, kinds, strict=True):
             if not reason[a] and not reason[b]:
                 reason[a], because[a] = kind, b
     return Decision(np.frombuffer(reason, dtype=np.uint8), because)
@@ -159,14 +162,6 @@ def _blocks(codes: U64) -> Iterator[U64]:
         yield codes[start : start + BLOCK]
 
 
-def _decoded(codes: U64, order: I32) -> tuple[list[int], list[int], list[int]]:
-    """The worse edits, the better ones, and the kinds."""
-    worse = order[(codes >> np.uint64(33)).astype(np.int64)]
-    better = order[(codes & np.uint64((1 << 31) - 1)).astype(np.int64)]
-    kind = ((codes >> np.uint64(31)) & np.uint64(3)) + np.uint64(1)
-    return worse.tolist(), better.tolist(), kind.tolist()
-
-
 def _all_pairs(
     keys: Keys, rank: I32, thresholds: NDArray[np.float64], folder: Path | None
 ) -> Iterator[tuple[I32, I32, int]]:
@@ -179,24 +174,20 @@ def _all_pairs(
         yield a[strange], b[strange], _COMMIT
         apart = keys.split[a] != keys.split[b]
         yield a[apart], b[apart], _APART
-    if not len(keys) or thresholds.min() > 1:
+    n = len(keys)
+    if not n or thresholds.min() > 1:
         return
     with tempfile.TemporaryFile(dir=folder) as stream:
-        for column in _band_columns(keys, stream):
+        # One array of bucket numbers per band, on disk.
+        table: Any = np.memmap(stream, dtype=np.uint64, mode="w+", shape=(BANDS, n))
+        for start in range(0, n, BLOCK):
+            table[:, start : start + BLOCK] = bands(np.asarray(keys.code[start : start + BLOCK]))
+        for column in table:
             for a, b in _pairs(column, rank):
                 for start in range(0, a.size, BLOCK):
                     some, others = a[start : start + BLOCK], b[start : start + BLOCK]
                     near = _are_near(keys, some, others, thresholds)
                     yield some[near], others[near], _NEAR
-
-
-def _band_columns(keys: Keys, stream: IO[bytes]) -> Iterator[U64]:
-    """One array of bucket numbers per band, on disk."""
-    n = len(keys)
-    table: Any = np.memmap(stream, dtype=np.uint64, mode="w+", shape=(BANDS, n))
-    for start in range(0, n, BLOCK):
-        table[:, start : start + BLOCK] = bands(np.asarray(keys.code[start : start + BLOCK]))
-    yield from table
 
 
 def _are_near(keys: Keys, a: I32, b: I32, thresholds: NDArray[np.float64]) -> NDArray[np.bool_]:

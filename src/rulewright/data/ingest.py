@@ -11,6 +11,7 @@ import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -68,8 +69,7 @@ def plan(config: IngestConfig) -> IngestPlan:
     Raises:
         UsageError: an option is impossible, or an input is absent or not what it should be.
     """
-    source = _source(config)
-    _check(config)
+    source = _checked(config)
     Fractions(*config.fractions).checked()
     options = config.model_copy(
         update={
@@ -79,7 +79,15 @@ def plan(config: IngestConfig) -> IngestPlan:
             "window": (source.name == "git") if config.window is None else config.window,
         }
     )
-    given, revision = _fetched(config, source)
+    given, revision = config.input, ""
+    if not given:
+        if not source.hub:
+            raise UsageError(
+                f"{source.name}: no input is named", "give --input PATH (files, folders or globs)"
+            )
+        fetched = hub.fetch(source, config.revision, config.hub_languages, config.raw)
+        console.decided("input", f"{source.hub}@{fetched.revision}", "no --input was given")
+        given, revision = tuple(map(str, fetched.paths)), fetched.revision
     found = inputs.find(source, given, options, revision)
     against = _against(config, source)
     evaluation = EvaluationIndex.build([Path(path) for path in against]) if against else None
@@ -112,7 +120,13 @@ def _ingested(plan: IngestPlan, folder: RunDir) -> Ingested:
             n_units, n_kept = n_units + 1, n_kept + shard.n_kept
             bar.advance(shard.n_rows, kept=n_kept)
     if plan.source.tasks_only:
-        _write_tasks(plan)
+        from rulewright.data.sources import smellycode
+
+        path = config.out / "tasks" / f"{plan.name}.jsonl"
+        rows = (item.value for unit in plan.inputs.units() for item in readers.items(unit))
+        tasks_of = (smellycode.tasks(row) for row in rows if isinstance(row, dict))
+        n = jsonl.write(path, chain.from_iterable(tasks_of))
+        console.say(f"{n:,} tasks for a teacher: {path}")
     return Ingested(
         name=plan.name,
         source=plan.source.name,
@@ -130,7 +144,8 @@ def _ingested(plan: IngestPlan, folder: RunDir) -> Ingested:
     )
 
 
-def _source(config: IngestConfig) -> Source:
+def _checked(config: IngestConfig) -> Source:
+    """The source, once what the types of the options cannot tell is checked: names, columns, a language."""
     if config.source not in SOURCES:
         near = did_you_mean(config.source, SOURCES)
         raise UsageError(f"no source '{config.source}'{near}", f"one of {', '.join(SOURCES)}")
@@ -147,11 +162,6 @@ def _source(config: IngestConfig) -> Source:
             f"--name {config.name}: expected letters, digits, '.', '-', '_', and none of '.-' first",
             "choose another name",
         )
-    return source
-
-
-def _check(config: IngestConfig) -> None:
-    """Refuse what the types of the options cannot: a column, a template, a language."""
     for pair in config.columns:
         ours, equals, theirs = pair.partition("=")
         if not equals or not theirs or ours not in _COLUMNS:
@@ -172,17 +182,7 @@ def _check(config: IngestConfig) -> None:
         raise UsageError(
             f"--language {config.language}: no language of ours{near}", f"one of {', '.join(known)}"
         )
-
-
-def _fetched(config: IngestConfig, source: Source) -> tuple[tuple[str, ...], str]:
-    """The inputs given, or the files of the hub and the revision they are of."""
-    if config.input:
-        return config.input, ""
-    if not source.hub:
-        raise UsageError(f"{source.name}: no input is named", "give --input PATH (files, folders or globs)")
-    fetched = hub.fetch(source, config.revision, config.hub_languages, config.raw)
-    console.decided("input", f"{source.hub}@{fetched.revision}", "no --input was given")
-    return tuple(str(path) for path in fetched.paths), fetched.revision
+    return source
 
 
 def _against(config: IngestConfig, source: Source) -> dict[str, str]:
@@ -196,12 +196,3 @@ def _against(config: IngestConfig, source: Source) -> dict[str, str]:
             console.decided("against", path, "an evaluation set that was ingested")
             paths.append(path)
     return {str(path): file_sha256(path) for path in paths}
-
-
-def _write_tasks(plan: IngestPlan) -> None:
-    from rulewright.data.sources import smellycode
-
-    path = plan.config.out / "tasks" / f"{plan.name}.jsonl"
-    rows = (item.value for unit in plan.inputs.units() for item in readers.items(unit))
-    n = jsonl.write(path, (task for row in rows if isinstance(row, dict) for task in smellycode.tasks(row)))
-    console.say(f"{n:,} tasks for a teacher: {path}")

@@ -92,7 +92,11 @@ def gather(paths: Sequence[Path], folder: Path) -> dict[str, Any]:
     """The columns of many files, one after another, in files of `folder`."""
     sizes = [(len(part["ids"]), len(part["commits"])) for part in map(load, paths)]
     n, n_commits = (sum(size[i] for size in sizes) for i in (0, 1))
-    made = {name: _empty(folder, name, n_commits if name == "commits" else n) for name in COLUMNS}
+    made: dict[str, Any] = {}
+    for name, kind in _TYPES.items():
+        shape = (n_commits if name == "commits" else n, *([_WIDTHS[name]] if name in _WIDTHS else []))
+        file = folder / f"{name}.npy"
+        made[name] = np.lib.format.open_memmap(file, "w+", kind, shape) if shape[0] else np.empty(shape, kind)
     row = commit = 0
     for path, size in zip(paths, sizes):
         part = load(path)
@@ -102,10 +106,3 @@ def gather(paths: Sequence[Path], folder: Path) -> dict[str, Any]:
         made["commit_ends"][row : row + size[0]] += commit
         row, commit = row + size[0], commit + size[1]
     return made
-
-
-def _empty(folder: Path, name: str, n: int) -> Any:
-    shape = (n, _WIDTHS[name]) if name in _WIDTHS else (n,)
-    if not n:
-        return np.empty(shape, _TYPES[name])
-    return np.lib.format.open_memmap(folder / f"{name}.npy", "w+", _TYPES[name], shape)

@@ -125,9 +125,15 @@ class Mix:
 
     def __iter__(self) -> Iterator[NormalizedRecord]:
         streams = [[path.open("rb") for path in part.files] for part in self._parts]
+        # Parts are interleaved at random, records shuffled within theirs.
+        turns = array("B" if len(self._parts) < 256 else "L")
+        for number, contribution in enumerate(self.contributions):
+            turns.extend([number] * contribution.n)
+        random.Random(f"{self._seed}:turns").shuffle(turns)
+        draws = [_shuffled(len(part), f"{self._seed}:{i}") for i, part in enumerate(self._parts)]
         try:
-            for number, position in self._order():
-                part = self._parts[number]
+            for number in turns:
+                part, position = self._parts[number], next(draws[number])
                 stream = streams[number][part.index[2 * position]]
                 stream.seek(part.index[2 * position + 1])
                 yield NormalizedRecord.model_validate_json(stream.readline())
@@ -135,16 +141,6 @@ class Mix:
             for opened in streams:
                 for stream in opened:
                     stream.close()
-
-    def _order(self) -> Iterator[tuple[int, int]]:
-        """Pairs (part, record within the part): parts interleaved at random, records shuffled."""
-        turns = array("B" if len(self._parts) < 256 else "L")
-        for number, contribution in enumerate(self.contributions):
-            turns.extend([number] * contribution.n)
-        random.Random(f"{self._seed}:turns").shuffle(turns)
-        draws = [_shuffled(len(part), f"{self._seed}:{i}") for i, part in enumerate(self._parts)]
-        for number in turns:
-            yield number, next(draws[number])
 
     def report(self) -> str:
         """A table of what each source really contributed."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -96,9 +96,10 @@ class _Maker:
         if isinstance(row, Drop):
             yield row
             return
-        lacking = _lacking(self._source.layouts, row)
-        if lacking:
-            yield Drop("missing_columns", lacking)
+        lacks: list[list[str]] = [sorted(layout - row.keys()) for layout in self._source.layouts]
+        if lacks and all(lacks):
+            nearest = min(lacks, key=len)
+            yield Drop("missing_columns", f"lacks {', '.join(nearest)}")
             return
         strange = sorted(c for c in self._source.texts if not isinstance(row.get(c, ""), str | None))
         if strange:
@@ -168,15 +169,6 @@ class _Maker:
         keys.enter(columns, record, edit, self._source.rank, self._source.seeded, SPLITS.index(where))
         columns["lines"].append(int(place.rsplit(":", 1)[-1]))
         columns["language"].append(LANGUAGES.index(record.language))
-
-
-def _lacking(layouts: Iterable[frozenset[str]], row: dict[str, Any]) -> str:
-    """What a row lacks of the nearest layout; empty if it has all of one."""
-    lacks: list[list[str]] = [sorted(layout - row.keys()) for layout in layouts]
-    if not lacks or not all(lacks):
-        return ""
-    nearest = min(lacks, key=len)
-    return "lacks " + ", ".join(nearest)
 
 
 @lru_cache(maxsize=4)

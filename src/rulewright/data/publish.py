@@ -55,7 +55,7 @@ def publish(out: Path, newest: Ingested) -> None:
     with _scratch(out / ".index" / ".pass") as folder:
         choice = _choose(out, [one for one in sources if one.is_compared], folder)
         for source in sources:
-            fates, mark = _fates(source, choice), index.published_mark(out, source.name)
+            fates, mark = choice.of(source), index.published_mark(out, source.name)
             digest = fates.digest()
             if source is newest or not mark.exists() or mark.read_text(encoding="utf-8") != digest:
                 mark.unlink(missing_ok=True)
@@ -84,6 +84,13 @@ class _Choice:
     ids: Any
     """`[n]`, of all edits."""
     decision: dedup.Decision
+
+    def of(self, source: Ingested) -> _Fates:
+        if not source.is_compared:
+            return _Fates(np.zeros(source.n_records, dtype=np.uint8), self)
+        number = self.sources.index(source)
+        first = self.firsts[number]
+        return _Fates(self.decision.reason[first : first + source.n_records], self, number)
 
 
 @dataclass(frozen=True)
@@ -117,13 +124,7 @@ class _Fates:
 
 
 def _choose(out: Path, sources: Sequence[Ingested], folder: Path) -> _Choice:
-    """Choose among the records of all sources at once.
-
-    Args:
-        out: where the sources lie.
-        sources: in order of coming.
-        folder: for working files.
-    """
+    """Choose among the records of all sources at once."""
     paths = [
         shard_path(index.folder_of(out, one.name), n, "keys") for one in sources for n in range(one.n_units)
     ]
@@ -134,14 +135,6 @@ def _choose(out: Path, sources: Sequence[Ingested], folder: Path) -> _Choice:
     thresholds = np.array([one.near_threshold for one in sources])
     decision = dedup.choose(dedup.Keys(source=owners, **known), thresholds, folder)
     return _Choice(sources, [0, *accumulate(sizes)][:-1], columns["ids"], decision)
-
-
-def _fates(source: Ingested, choice: _Choice) -> _Fates:
-    if not source.is_compared:
-        return _Fates(np.zeros(source.n_records, dtype=np.uint8), choice)
-    number = choice.sources.index(source)
-    first = choice.firsts[number]
-    return _Fates(choice.decision.reason[first : first + source.n_records], choice, number)
 
 
 def _write(out: Path, source: Ingested, fates: _Fates) -> None:

@@ -116,18 +116,14 @@ def _ranges(path: Path, chunk_bytes: int) -> Iterator[Unit]:
             chunk = stream.read(chunk_bytes)
             end, n_lines = start + len(chunk), chunk.count(b"\n")
             if not chunk.endswith(b"\n") and end < size:  # go on to the next line end
-                end, n_lines = _line_end(stream, end), n_lines + 1
+                n_lines += 1
+                while block := stream.read(1 << 20):
+                    rest = block.find(b"\n") + 1 or len(block)
+                    end += rest
+                    if block[rest - 1 : rest] == b"\n":
+                        break
             yield Unit("range", str(path), start, end, line)
             start, line = end, line + n_lines
-
-
-def _line_end(stream: BinaryIO, position: int) -> int:
-    while block := stream.read(1 << 20):
-        found = block.find(b"\n")
-        if found >= 0:
-            return position + found + 1
-        position += len(block)
-    return position
 
 
 def _unpacked(path: Path, chunk_bytes: int) -> Iterator[Unit]:
@@ -192,7 +188,7 @@ def _rows_of(value: Any) -> Iterator[Any]:
         value = [row.get("row") if isinstance(row, dict) else row for row in value["rows"]]
     if isinstance(value, list):
         yield from value
-    elif _is_by_column(value):
+    elif isinstance(value, dict) and _is_by_column([*value.values()]):
         for cells in zip(*value.values(), strict=True):
             yield dict(zip(value, cells, strict=True))
     elif isinstance(value, dict) and value and all(isinstance(rows, list) for rows in value.values()):
@@ -203,11 +199,10 @@ def _rows_of(value: Any) -> Iterator[Any]:
         yield value
 
 
-def _is_by_column(value: Any) -> bool:
-    """Whether an object holds columns: lists of one length that hold no objects."""
-    if not isinstance(value, dict) or len(value) < 2 or not all(isinstance(v, list) for v in value.values()):
+def _is_by_column(columns: list[Any]) -> bool:
+    """Whether the values of an object are columns: lists of one length that hold no objects."""
+    if len(columns) < 2 or not all(isinstance(one, list) for one in columns):
         return False
-    columns = list(value.values())
     return len({len(one) for one in columns}) == 1 and not any(isinstance(x, dict) for x in columns[0])
 
 

@@ -151,7 +151,11 @@ def signature(values: U64, n_permutations: int = N_PERMUTATIONS) -> U32:
     found = np.full(n_permutations, 0xFFFFFFFF, dtype=np.uint32)
     if not values.size:
         return found
-    spread = _spread((values >> np.uint64(32)).astype(np.uint32))
+    # The 32-bit finalizer of MurmurHash3, as in datasketch.
+    spread = (values >> np.uint64(32)).astype(np.uint32)
+    spread = (spread ^ (spread >> np.uint32(16))) * np.uint32(0x85EBCA6B)
+    spread = (spread ^ (spread >> np.uint32(13))) * np.uint32(0xC2B2AE35)
+    spread ^= spread >> np.uint32(16)
     factors, offsets = _permutations(n_permutations)
     rows = max(1, min(n_permutations, _BLOCK // spread.size))
     block = np.empty((rows, spread.size), dtype=np.uint32)
@@ -161,13 +165,6 @@ def signature(values: U64, n_permutations: int = N_PERMUTATIONS) -> U32:
         part += offsets[i : i + rows]
         part.min(axis=1, out=found[i : i + rows])
     return found
-
-
-def _spread(values: U32) -> U32:
-    """The 32-bit finalizer of MurmurHash3, as in datasketch."""
-    values = (values ^ (values >> np.uint32(16))) * np.uint32(0x85EBCA6B)
-    values = (values ^ (values >> np.uint32(13))) * np.uint32(0xC2B2AE35)
-    return values ^ (values >> np.uint32(16))
 
 
 class EditTokens:

@@ -139,10 +139,6 @@ def edit_size(pre: str, post: str) -> tuple[int, int]:
 def collect(folder: Path, workers: int = 1) -> dict[str, Any]:
     """Measure a folder of processed data.
 
-    Args:
-        folder: with `train`, `dev`, `test` and the metadata files.
-        workers: processes.
-
     Returns:
         A JSON-like value; `problems` lists what is wrong (empty: all is well).
 
@@ -173,19 +169,26 @@ def _summary(folder: Path, files: list[FileStats]) -> dict[str, Any]:
     if hidden:
         problems.append(f"… and {hidden:,} more invalid lines")
     problems += _straddling(files)
-    per_source = {}
+    per_source, mined = {}, {}
     for source in sources:
         own = [f for f in files if f.source == source]
         metadata, wrong = _metadata(folder, source, own)
         problems += wrong
         per_source[source] = {**_of(own), "metadata": metadata}
+        # Of mined sources the share of edits that verified rules express.
+        if source.startswith("mined_") and metadata and metadata["rows_in"]:
+            mined[source.removeprefix("mined_")] = {
+                "n_considered": metadata["rows_in"],
+                "n_expressible": metadata["num_records"],
+                "rate": round(metadata["num_records"] / metadata["rows_in"], 4),
+            }
     return {
         "folder": str(folder),
         "required_fields": list(REQUIRED),
         "total": _of(files),
         "splits": {split: _of([f for f in files if f.split == split]) for split in SPLITS},
         "sources": per_source,
-        "mined": _mined(per_source),
+        "mined": mined,
         "problems": problems,
         "n_invalid": sum(f.n_invalid for f in files),
     }
@@ -289,17 +292,3 @@ def _metadata(folder: Path, source: str, own: list[FileStats]) -> tuple[dict[str
         problems.append(f"{source}: {n_records:,} records, its metadata say {metadata.num_records:,}")
     value: dict[str, Any] = json.loads(metadata.model_dump_json())
     return value, problems
-
-
-def _mined(sources: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Per mined source: the share of its edits that verified rules express."""
-    found = {}
-    for name, value in sources.items():
-        metadata = value["metadata"]
-        if name.startswith("mined_") and metadata and metadata["rows_in"]:
-            found[name.removeprefix("mined_")] = {
-                "n_considered": metadata["rows_in"],
-                "n_expressible": metadata["num_records"],
-                "rate": round(metadata["num_records"] / metadata["rows_in"], 4),
-            }
-    return found

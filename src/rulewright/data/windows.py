@@ -85,12 +85,6 @@ def cut(pre: str, post: str, language: Language, max_chars: int = 4_000) -> Wind
     neighboring statements that it touches; at last bare lines. Of these, the first one
     that parses as well as the file does.
 
-    Args:
-        pre: the old file.
-        post: the new file.
-        language: of both.
-        max_chars: bound on each side of the window.
-
     Returns:
         The window, or `None` if no window around the change is within `max_chars`.
     """
@@ -137,7 +131,15 @@ def functions(code: str, language: Language, max_chars: int = 4_000) -> Iterator
 
 def _candidates(root: Any, old: list[str], span: Span) -> Iterator[tuple[str, int, int]]:
     """Spans of old lines that hold the change, best first."""
-    chain = _chain(root, span) if root is not None else []
+    # The nodes that hold the change, outermost first; of an insertion at a node's edge it holds nothing.
+    chain, holding = [], [root] if root is not None else []
+    while len(holding) == 1:
+        chain.append(holding[0])
+        placed = [(child, *_lines_of(child)) for child in chain[-1].children()]
+        if span.start == span.end:
+            holding = [child for child, start, end in placed if start < span.start < end]
+        else:
+            holding = [child for child, start, end in placed if start <= span.start and span.end <= end]
     wrapped = {i + 1 for i, node in enumerate(chain) if node.kind() in _WRAPPERS}
     holders = [
         (node.kind(), *_lines_of(node))
@@ -146,28 +148,13 @@ def _candidates(root: Any, old: list[str], span: Span) -> Iterator[tuple[str, in
     ]
     innermost = sorted(holders, key=lambda h: (h[0] not in _FUNCTIONS, h[2] - h[1]))
     for kind, start, end in innermost:
-        yield kind, _with_comments(old, start), end
+        while start > 0 and re.match(r"\s*(#|//|\*|/\*|@)", old[start - 1]):
+            start -= 1  # comments and annotations directly above belong to it
+        yield kind, start, end
     for node in reversed(chain):
         yield "statements", *_run(node, span)
     for around in (_CONTEXT_LINES, 1, 0):
         yield "lines", max(0, span.start - around), min(len(old), span.end + around)
-
-
-def _chain(root: Any, span: Span) -> list[Any]:
-    """The nodes that hold the change, outermost first."""
-    chain = [root]
-    while True:
-        holding = [child for child in chain[-1].children() if _holds(*_lines_of(child), span)]
-        if len(holding) != 1:
-            return chain
-        chain.append(holding[0])
-
-
-def _holds(start: int, end: int, span: Span) -> bool:
-    """Whether lines `[start, end)` hold a change; an insertion at their edge is outside."""
-    if span.start == span.end:
-        return start < span.start < end
-    return start <= span.start and span.end <= end
 
 
 def _run(node: Any, span: Span) -> tuple[int, int]:
@@ -208,10 +195,3 @@ def _has_error(root: Any) -> bool:
 def _lines_of(node: Any) -> tuple[int, int]:
     span = node.range()
     return span.start.line, span.end.line + (span.end.column > 0)
-
-
-def _with_comments(lines: list[str], start: int) -> int:
-    """Move a start up over comment and annotation lines directly above it."""
-    while start > 0 and re.match(r"\s*(#|//|\*|/\*|@)", lines[start - 1]):
-        start -= 1
-    return start

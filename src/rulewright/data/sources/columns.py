@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from rulewright.data import messages
+from rulewright.data import licenses, messages
 from rulewright.data.clean import canonical_repo, names_in
 from rulewright.data.drafts import Draft, Drop
 from rulewright.data.settings import IngestConfig
@@ -53,16 +53,25 @@ def normalize(row: Row, config: IngestConfig) -> Sequence[Draft | Drop]:
     if "dropped" in row:
         return [Drop(_text(row["dropped"]))]
     mapping = config.mapping
-    value = {ours: _value(row, ours, mapping) for ours in USUAL}
+    value = {
+        ours: row.get(mapping[ours])
+        if ours in mapping
+        else next((row[name] for name in usual if row.get(name) is not None), None)
+        for ours, usual in USUAL.items()
+    }
     if not isinstance(value["pre"], str) or not isinstance(value["post"], str):
         return [Drop("not_text", "pre and post must be strings")]
     metadata = row.get("metadata")
     known: Mapping[str, Any] = metadata if isinstance(metadata, Mapping) else {}
-    repo = _repo(_text(value["repo"]) or _text(known.get("repo")))
-    path = _text(value["path"]) or _text(known.get("path"))
-    commit = _text(value["commit"]) or _text(known.get("commit"))
-    group = _group(_text(value["group"]) or _text(known.get("group")), repo, path, commit, config)
-    instruction, tags = _instruction(value["instruction"], group, config)
+    told = {ours: _text(value[ours]) or _text(known.get(ours)) for ours in USUAL}
+    repo, path, commit = _repo(told["repo"]), told["path"], told["commit"]
+    group = _group(told["group"], repo, path, commit, config)
+    license = told["license"]
+    if licenses.normalize(license) == licenses.UNKNOWN:
+        license = config.license or license
+    given = row.get("tags")
+    tags = [tag for tag in given if isinstance(tag, str)] if isinstance(given, list) else []
+    instruction, marks = _instruction(value["instruction"], group, config)
     if isinstance(instruction, Drop):
         return [instruction]
     return [
@@ -73,22 +82,16 @@ def normalize(row: Row, config: IngestConfig) -> Sequence[Draft | Drop]:
                 post=value["post"],
                 group=group,
                 language=normalize_language(_text(value["language"]) or config.language),
-                license=_license(_text(value["license"]) or _text(known.get("license")), config),
+                license=license,
                 path=path,
                 repo=repo,
                 commits=tuple(filter(None, commit.split(","))),
-                tags=(*_tags(row), *tags),
+                tags=(*tags, *marks),
                 extra=_action(value["action"] or known.get("action")),
             ),
             config,
         )
     ]
-
-
-def _value(row: Row, ours: str, mapping: Mapping[str, str]) -> Any:
-    if ours in mapping:
-        return row.get(mapping[ours])
-    return next((row[name] for name in USUAL[ours] if row.get(name) is not None), None)
 
 
 def _text(value: Any) -> str:
@@ -103,19 +106,6 @@ def _action(given: Any) -> dict[str, Any]:
     if isinstance(given, Mapping | list) and given:
         return {"action": json.dumps(given, ensure_ascii=False)}
     return {"action": given} if isinstance(given, str) and given.strip() else {}
-
-
-def _tags(row: Row) -> list[str]:
-    tags = row.get("tags")
-    return [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
-
-
-def _license(stated: str, config: IngestConfig) -> str:
-    from rulewright.data import licenses
-
-    if licenses.normalize(stated) != licenses.UNKNOWN if stated else False:
-        return stated
-    return config.license or stated
 
 
 def _instruction(given: Any, group: str, config: IngestConfig) -> tuple[str | Drop, list[str]]:

@@ -313,7 +313,8 @@ def normalize(row: Row, config: IngestConfig, every: bool = False) -> Sequence[D
     if isinstance(instruction, Drop):
         return [instruction]
     files = [file for file in row["files"] if _readable(file)]
-    sides = [_sides(row, file) for file in files]
+    reader = reader_of(str(row["repository"]))
+    sides = [_sides(reader, file) for file in files]
     if len(files) == 1:
         return [_draft(row, files[0], sides[0], instruction, config)]
     read = [(file, side) for file, side in zip(files, sides, strict=True) if not isinstance(side, Drop)]
@@ -327,14 +328,10 @@ def normalize(row: Row, config: IngestConfig, every: bool = False) -> Sequence[D
     ]
 
 
-def _sides(row: Row, file: Row) -> tuple[str, str] | Drop:
-    sides = []
-    for blob in (str(file["old_blob"]), str(file["new_blob"])):
-        text = reader_of(str(row["repository"])).read(blob)
-        if isinstance(text, Drop):
-            return text
-        sides.append(text)
-    return sides[0], sides[1]
+def _sides(reader: BlobReader, file: Row) -> tuple[str, str] | Drop:
+    old = reader.read(str(file["old_blob"]))
+    new = reader.read(str(file["new_blob"]))
+    return old if isinstance(old, Drop) else new if isinstance(new, Drop) else (old, new)
 
 
 def _draft(

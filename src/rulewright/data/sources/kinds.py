@@ -24,14 +24,12 @@ def alike(edits: Sequence[tuple[str, str]]) -> list[bool]:
     >>> alike([("a = fetch(1)", "a = get(1)"), ("fetch(b)", "get(b)"), ("x = old", "x = other")])
     [True, True, False]
     """
-    words = [_changed(old, new) for old, new in edits]
+    # The words that each edit takes out or puts in, each with its direction.
+    words = []
+    for old, new in edits:
+        before, after = Counter(_WORD.findall(old)), Counter(_WORD.findall(new))
+        words.append({("-", word) for word in before - after} | {("+", word) for word in after - before})
     counts = Counter(word for own in words for word in own)
     least = max(2, len(edits) * _SHARE)
     shared = {word for word, n in counts.items() if n >= least}
     return [bool(own) and len(own & shared) >= _SHARE * len(own) for own in words]
-
-
-def _changed(old: str, new: str) -> set[tuple[str, str]]:
-    """The words that an edit takes out or puts in, each with its direction."""
-    before, after = Counter(_WORD.findall(old)), Counter(_WORD.findall(new))
-    return {("-", word) for word in before - after} | {("+", word) for word in after - before}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from rulewright.data.drafts import Draft, Drop
 from rulewright.data.settings import IngestConfig
@@ -20,7 +20,13 @@ def normalize(row: Row, config: IngestConfig) -> Sequence[Draft | Drop]:
         instruction = str(row["instruct_purify"] or "")
         pre, post = str(row.get("code_before_purify") or ""), str(row.get("code_after_purify") or "")
     else:
-        instruction = _user_instruction(row.get("messages"))
+        said = row.get("messages")
+        users = [
+            one
+            for one in (said if isinstance(said, Sequence) else ())
+            if isinstance(one, Mapping) and one.get("role") in ("user", "human")
+        ]
+        instruction = str(users[-1].get("content") or "") if users else ""
         pre, post = str(row.get("old_code") or ""), str(row.get("new_code") or "")
         # The user's message may hold the code as well; the instruction is what stands around it.
         instruction = _without_code(instruction, pre)
@@ -36,13 +42,6 @@ def normalize(row: Row, config: IngestConfig) -> Sequence[Draft | Drop]:
             tags=tuple(part for part in (f"instr:{kind}" if kind else "",) if part),
         )
     ]
-
-
-def _user_instruction(messages: Any) -> str:
-    if not isinstance(messages, Sequence) or isinstance(messages, str):
-        return ""
-    users = [m for m in messages if isinstance(m, Mapping) and m.get("role") in ("user", "human")]
-    return str(users[-1].get("content") or "") if users else ""
 
 
 def _without_code(text: str, code: str) -> str:

@@ -92,7 +92,11 @@ def _pack_rows(path: Path) -> Iterator[dict[str, Any]]:
                 held = cases.setdefault(name, {"valid": [], "invalid": []})
                 for key, texts in held.items():
                     texts += [text for text in document.get(key) or () if isinstance(text, str)]
-            elif kind != "util" and is_meant_as_rule(document) and _is_within(file, only):
+            elif (
+                kind != "util"
+                and is_meant_as_rule(document)
+                and (only is None or only in (file.resolve(), *file.resolve().parents))
+            ):
                 rules.append((file, document))
     if not rules and (only is not None or not problems):
         raise UsageError(
@@ -133,10 +137,6 @@ def no_rule(name: str, known: Sequence[str]) -> str:
 def _refused(file: Path, what: str) -> dict[str, Any]:
     said = f"{what}, so ast-grep reads no rule of this project"
     return {"path": str(file), "line": 1, "problem": said, "kind": "refused"}
-
-
-def _is_within(file: Path, only: Path | None) -> bool:
-    return only is None or only in (file.resolve(), *file.resolve().parents)
 
 
 def _places(root: Path) -> list[tuple[Path, str]]:
