@@ -68,12 +68,16 @@ def test_a_run_learns_and_leaves_its_files(start: dict[str, Any], tmp_path: Path
         run_policy(config, Tasks(ByRule(12, capitals), ByRule(4, capitals), "capitals"))
 
 
-def test_a_killed_run_resumes_to_the_same_weights(checkpoint: Path, tmp_path: Path) -> None:
-    def train(out: Path, rule: Rule, resume: bool = False) -> dict[str, Any]:
-        config = settings(checkpoint, out, trainer={"max_steps": 6}, resume=resume)
-        return run_policy(config, Tasks(ByRule(12, rule), ByRule(4, letters), "letters"))
+@pytest.mark.parametrize("n_tasks", [12, 6, 4], ids=["first pass", "a later pass", "between two passes"])
+def test_a_killed_run_resumes_to_the_same_weights(checkpoint: Path, tmp_path: Path, n_tasks: int) -> None:
+    """Two tasks a step, killed after the fourth."""
 
-    whole = train(tmp_path / "whole", odd_only)
+    def train(out: Path, rule: Rule, resume: bool = False) -> tuple[dict[str, Any], list[int]]:
+        config = settings(checkpoint, out, trainer={"max_steps": 6}, resume=resume)
+        tasks = ByRule(n_tasks, rule)
+        return run_policy(config, Tasks(tasks, ByRule(4, letters), "letters")), tasks.seen
+
+    whole, asked = train(tmp_path / "whole", odd_only)
     checkpoints = tmp_path / "cut/model/run/checkpoints"
 
     def dies(row: int, text: str) -> float:
@@ -88,7 +92,8 @@ def test_a_killed_run_resumes_to_the_same_weights(checkpoint: Path, tmp_path: Pa
     assert os.waitpid(child, 0)[1] == signal.SIGKILL
     # A checkpoint that was being written when the run died is not taken.
     (checkpoints / "checkpoint-5").mkdir()
-    again = train(tmp_path / "cut", odd_only, resume=True)
+    again, asked_again = train(tmp_path / "cut", odd_only, resume=True)
+    assert asked_again == asked[-len(asked_again) :]
     for key in ("steps", "prompts", "best_step", "before", "after", "last"):
         assert again[key] == whole[key], key
     ours, theirs = (

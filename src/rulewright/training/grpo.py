@@ -23,7 +23,7 @@ import json
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +32,7 @@ from typing import Any, Final
 import torch
 from accelerate.utils import gather_object
 from trl import GRPOConfig, GRPOTrainer
-from trl.trainer.utils import pad
+from trl.trainer.utils import RepeatSampler, pad
 
 from rulewright import console
 from rulewright.errors import RulewrightError
@@ -51,6 +51,27 @@ STREAM_FILE: Final = "refill.json"
 """In a checkpoint folder: where the stream of fresh prompts stood."""
 
 _Group = dict[str, torch.Tensor]
+
+
+class _Order(RepeatSampler):
+    """TRL's order of prompts, with the pass over them that a resumed run is in.
+
+    TRL draws an order a pass from one generator, which begins anew with the process.
+    """
+
+    def __init__(self, order: RepeatSampler, passes: Callable[[], int]) -> None:
+        super().__init__(
+            order.data_source, order.mini_repeat_count, order.batch_size, order.repeat_count, order.shuffle,
+            order.seed,
+        )  # fmt: skip
+        self._passes = passes
+
+    def __iter__(self) -> Iterator[int]:
+        if self.shuffle:
+            self.generator.manual_seed(self.seed)
+            for _ in range(self._passes()):
+                torch.randperm(self.num_samples, generator=self.generator)
+        yield from super().__iter__()
 
 
 class ScorerReward:
@@ -420,6 +441,9 @@ class PolicyTrainer(GRPOTrainer):
             self.control.should_training_stop = True
 
     # Checkpoints
+
+    def _get_train_sampler(self, dataset: Any = None) -> _Order:
+        return _Order(super()._get_train_sampler(dataset), lambda: int(self.state.epoch or 0))
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         """Save the trained adapter only: TRL's frozen copy of a continued one (`beta` > 0) is made again."""
