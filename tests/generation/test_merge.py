@@ -162,6 +162,17 @@ def no_weights(adapter: Path, tmp_path: Path) -> list[str]:
     return [str(tmp_path / "bare"), str(tmp_path / "out")]
 
 
+def of_other_layers(adapter: Path, tmp_path: Path) -> list[str]:
+    """None of its weights has a place in the base: PEFT starts new ones, and warns."""
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(adapter, tmp_path / "elsewhere")
+    path = tmp_path / "elsewhere" / "adapter_model.safetensors"
+    found = {name.replace("layers.", "layers.7"): weight for name, weight in load_file(path).items()}
+    save_file(found, path)
+    return [str(tmp_path / "elsewhere"), str(tmp_path / "out")]
+
+
 @pytest.mark.parametrize(
     ("prepare", "said", "hint"),
     [
@@ -173,6 +184,7 @@ def no_weights(adapter: Path, tmp_path: Path) -> list[str]:
         (not_empty, "not empty (notes.txt)", "new folder"),
         (torn_weights, "cannot be read", "copy it again"),
         (no_weights, "has no weights", "copy it again"),
+        (of_other_layers, "missing adapter keys", "--base"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

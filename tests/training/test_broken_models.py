@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import resource
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,7 +18,7 @@ import pytest
 
 from rulewright import jsonl
 from rulewright.data.mix import MixEntry
-from rulewright.errors import RulewrightError, UsageError
+from rulewright.errors import ConfigError, RulewrightError, UsageError
 from rulewright.generation import Sampling, open_generator
 from rulewright.generation.open import GeneratorConfig, checkpoint_facts
 from rulewright.prompts import Message, Style
@@ -76,11 +78,30 @@ def unknown(folder: Path) -> None:
     jsonl.write_json(folder / "config.json", {**config, "model_type": "nonesuch"})
 
 
+def incomplete(folder: Path) -> None:
+    """As where one of several files was lost: transformers draws the rest at random, and warns."""
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(folder / "model.safetensors")
+    weights.pop("model.layers.0.mlp.up_proj.weight")
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+
+
+def of_more_tokens(folder: Path) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens([f"<extra-{i}>" for i in range(100)])
+    tokenizer.save_pretrained(folder)
+
+
 BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
     "no weights": (without("model.safetensors"), "cannot be loaded"),
     "weights cut short": (cut, "cannot be loaded"),
+    "a weight is missing": (incomplete, r"1 of its weights are missing, .*up_proj\.weight"),
     "unknown architecture": (unknown, "nonesuch"),
     "no tokenizer": (without("tokenizer.json", "tokenizer_config.json"), "no tokenizer"),
+    "a tokenizer of more tokens": (of_more_tokens, "embeds [0-9]+ only"),
     "no template": (without("chat_template.jinja"), "no chat template"),
 }
 
@@ -152,6 +173,55 @@ def test_an_adapter_whose_base_is_gone(data: Callable[[str], str], adapter: Path
     assert not (tmp_path / "out").exists()
 
 
+def of_another_rank(folder: Path) -> None:
+    config = json.loads((folder / "adapter_config.json").read_text())
+    jsonl.write_json(folder / "adapter_config.json", {**config, "r": 5})
+
+
+def of_another_model(folder: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    path = folder / "adapter_model.safetensors"
+    save_file({name.replace("layers.0", "layers.7"): w for name, w in load_file(path).items()}, path)
+
+
+def torn(folder: Path) -> None:
+    path = folder / "adapter_model.safetensors"
+    path.write_bytes(path.read_bytes()[:200])
+
+
+@pytest.mark.parametrize("lora", [LoraConfig(r=2), None], ids=["continued", "merged"])
+@pytest.mark.parametrize(
+    ("breaks", "message"),
+    [
+        (of_another_rank, "does not fit .*size mismatch"),
+        (of_another_model, "does not fit .*missing adapter keys"),
+        (torn, "cannot be read"),
+        (without("adapter_model.safetensors"), "has no weights"),
+    ],
+    ids=["rank", "model", "torn", "none"],
+)
+def test_an_adapter_that_cannot_be_loaded_is_named(
+    data: Callable[[str], str], adapter: Path, tmp_path: Path, breaks: Callable[[Path], None], message: str,
+    lora: LoraConfig | None,
+) -> None:  # fmt: skip
+    folder = tmp_path / "adapter"
+    shutil.copytree(adapter / "adapter", folder)
+    breaks(folder)
+    with pytest.raises(UsageError, match=f"{folder}: .*{message}") as caught:
+        sft(data, folder, tmp_path / "out", lora=lora)
+    assert "copy it again" in caught.value.hint
+    assert not (tmp_path / "out").exists()
+
+
+def test_all_weights_are_trained_from_a_merged_adapter(
+    data: Callable[[str], str], adapter: Path, tmp_path: Path
+) -> None:
+    """PEFT has frozen the base: nothing of it had a gradient."""
+    result = sft(data, adapter / "adapter", tmp_path / "out")
+    assert result["n_trained"] == result["n_parameters"] and result["steps"] == 2
+
+
 def test_an_adapter_without_a_tokenizer_takes_its_base_s(
     data: Callable[[str], str], adapter: Path, tmp_path: Path
 ) -> None:
@@ -186,12 +256,70 @@ def test_under_zero3_a_continued_adapter_has_the_type_of_its_base(
     assert types() == {"torch.bfloat16"}
 
 
+@pytest.mark.parametrize("every", [1, 100], ids=["by its loss", "by its weights"])
+def test_a_model_that_is_no_numbers_is_not_trained(
+    data: Callable[[str], str], whole: Path, tmp_path: Path, every: int
+) -> None:
+    """transformers logs a loss of 0 for it, and it would be saved as if it had learned."""
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(whole, tmp_path / "model")
+    weights = load_file(whole / "model.safetensors")
+    weights["model.layers.0.mlp.up_proj.weight"][0, 0] = float("nan")
+    save_file(weights, tmp_path / "model/model.safetensors", {"format": "pt"})
+    with pytest.raises(RulewrightError, match="nothing can be learned from here") as caught:
+        sft(data, tmp_path / "model", tmp_path / "out", trainer={**OPTIONS, "logging_steps": every})
+    assert ("the loss is nan" if every == 1 else "weights are no numbers") in caught.value.message
+    assert checkpoints.last_whole(tmp_path / "out/run/checkpoints") is None
+    assert not (tmp_path / "out/model.safetensors").exists()
+
+
 def test_nothing_to_train_on_leaves_the_folder_free(
     data: Callable[[str], str], whole: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(RulewrightError, match="no record is left"):
         sft(data, whole, tmp_path / "out", max_length_tokens=16)
     assert sft(data, whole, tmp_path / "out")["steps"] == 2
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"lora": LoraConfig(target_modules=["of_no_layer"])},
+        {"trainer": {**OPTIONS, "report_to": "nothing_known"}},
+    ],
+    ids=["lora", "report_to"],
+)
+def test_what_the_trainer_refuses_leaves_the_folder_free(
+    data: Callable[[str], str], whole: Path, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    with pytest.raises(ConfigError, match=r"the trainer refuses this: .*(of_no_layer|nothing_known)"):
+        sft(data, whole, tmp_path / "out", **changes)
+    assert sft(data, whole, tmp_path / "out")["steps"] == 2
+
+
+def alone(port: str, rank: str, out: Path) -> None:
+    """One of two processes; the first one goes without a word."""
+    import torch
+
+    os.environ.update(RANK=rank, WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
+    torch.distributed.init_process_group("gloo")
+    if rank == "1":
+        os._exit(9)
+    with checkpoints.writing(out):
+        while True:
+            torch.distributed.barrier()
+
+
+def test_the_end_of_another_process_is_one_message(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        gone = pool.apply_async(alone, (port, "1", tmp_path))
+        with pytest.raises(RulewrightError, match="another process of this run has ended"):
+            pool.apply(alone, (port, "0", tmp_path))
+        assert not gone.ready()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")

@@ -29,6 +29,7 @@ from rulewright.generation.base import Completion, Generator, Prompt, Sampling
 from rulewright.generation.gguf import checkpoint
 from rulewright.generation.notes import tokenizer_source
 from rulewright.generation.open import GeneratorConfig, require_languages, resolve_style, resolve_thinking
+from rulewright.generation.weights import load_model
 from rulewright.languages import Language
 from rulewright.prompts import Style
 
@@ -87,7 +88,7 @@ class LocalGenerator(Generator):
         """Load a checkpoint (a plain folder, a LoRA adapter, a GGUF file) for inference."""
         with needed("torch with transformers", "a local checkpoint", "train"):
             import torch
-            from transformers import AutoModelForCausalLM, AutoTokenizer
+            from transformers import AutoTokenizer
             from transformers.utils import logging
 
             from rulewright.generation.cpu import settle_adapters
@@ -96,7 +97,7 @@ class LocalGenerator(Generator):
         options = {"dtype": _dtype(spec.dtype, device), **_placement(spec, device)}
         try:
             tokenizer = AutoTokenizer.from_pretrained(tokenizer_source(source))
-            model: Any = AutoModelForCausalLM.from_pretrained(source, **options)
+            model = load_model(source, **options)
         except (OSError, ValueError, KeyError) as error:
             reason = first_line(error)
             raise UsageError(f"{spec.model}: cannot be loaded ({reason})", "is it complete?") from error

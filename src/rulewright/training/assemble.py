@@ -30,6 +30,8 @@ COMMON: Final = {
     # Every trained weight takes part in every step; to look for others costs a walk over the graph.
     "ddp_find_unused_parameters": False,
     "ddp_timeout": environment.PATIENCE_S,
+    # `callbacks.MarkComplete` ends a run whose loss is no number; transformers would log another one.
+    "logging_nan_inf_filter": False,
     "report_to": "none",
     "disable_tqdm": True,
     "save_total_limit": 2,
@@ -225,9 +227,10 @@ def loaded(config: SftConfig, prepared: PreparedData, args: SFTConfig) -> Any:
     """The model of a checkpoint, before the run's folder is claimed; `None` where a tiny one is made."""
     if config.tiny is not None:
         return None
-    models.load_tokenizer(config.model, prepared.thinking)
+    made = models.load_tokenizer(config.model, prepared.thinking)
     found = models.load_model(config)
     models.set_attention(found, config.attention)
+    models.require_embeddings(found, made, config.model)
     # Shards cannot be asked; the strategy `wrapped` joins documents on purpose.
     if args.packing and args.packing_strategy != "wrapped" and not environment.shards(args):
         models.require_apart(found, config.attention)

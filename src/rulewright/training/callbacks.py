@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import torch
 from transformers import TrainerCallback
 
 from rulewright import console, jsonl
+from rulewright.errors import RulewrightError
 from rulewright.runs import RunDir
 from rulewright.training import environment
 from rulewright.training.checkpoints import COMPLETE
@@ -93,12 +95,31 @@ class Memory(TrainerCallback):
 
 
 class MarkComplete(TrainerCallback):
-    """A checkpoint folder is whole once its mark is there."""
+    """A checkpoint folder is whole once its mark is there; one of weights that are no numbers never is.
 
-    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    Training does not come back from these: it ends at the first loss that shows them.
+    """
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        loss = (logs or {}).get("loss", 0.0)
+        if not math.isfinite(loss):  # in every process: it is the mean of all
+            environment.agree(lambda: _diverged(state.global_step, f"the loss is {loss}"))
+
+    def on_save(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        lost = [name for name, p in model.named_parameters() if p.requires_grad and not p.isfinite().all()]
+        if lost:
+            _diverged(state.global_step, f"weights are no numbers, {lost[0]} among them")
         if state.is_world_process_zero:
             folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
             jsonl.write_json(folder / COMPLETE, {"step": state.global_step})
+
+
+def _diverged(step: int, what: str) -> NoReturn:
+    raise RulewrightError(
+        f"step {step}: {what}: nothing can be learned from here",
+        "start again (--overwrite) with a lower trainer.learning_rate or a longer warmup; where it is so "
+        "from the first step on, the model itself is broken",
+    )
 
 
 class AskHeldOut(TrainerCallback):

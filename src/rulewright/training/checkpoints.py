@@ -24,19 +24,27 @@ from rulewright.training import environment
 from rulewright.training.config import SftConfig
 
 COMPLETE: Final = "complete.json"
+# As gloo and NCCL tell it.
+_PARTED: Final = re.compile("closed by peer|reset by peer|Broken pipe|remote process exited")
 _DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})
 
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Turn a full disk, wherever a library meets it, into one message.
+    """Turn a full disk, or the end of another process, wherever a library meets it, into one message.
 
     Raises:
-        RulewrightError: a file could not be written; what was whole before is whole still.
+        RulewrightError: a file could not be written, or a process of the run is gone; what was
+            whole before is whole still.
     """
     try:
         yield
     except Exception as error:
+        if isinstance(error, RuntimeError) and environment.is_launched() and _PARTED.search(str(error)):
+            raise RulewrightError(
+                f"{folder}: another process of this run has ended, and this one cannot go on alone",
+                "why it ended, it says itself, unless it was killed (memory?); then continue with --resume",
+            ) from error
         reason = _not_written(error)
         if reason is None:
             raise

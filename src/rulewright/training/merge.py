@@ -14,6 +14,7 @@ from rulewright import folders, jsonl
 from rulewright.errors import UsageError, first_line, needed
 from rulewright.generation.adapters import Adapter
 from rulewright.generation.notes import NOTE_FILE, checkpoint_note, has_tokenizer
+from rulewright.generation.weights import load_adapter, load_model
 
 Dtype = Literal["auto", "bfloat16", "float16", "float32"]
 
@@ -76,15 +77,14 @@ def merge(adapter: str | Path, out: Path, dtype: Dtype = "auto", base: str = "")
 def _load(adapter: Adapter, base: str, dtype: Dtype) -> tuple[Any, Any, float]:
     """The merged model on the CPU, the tokenizer it was trained with, and what is rounded away."""
     with needed("peft with torch", "merging an adapter", "train"):
+        import peft  # noqa: F401
         import torch
-        from peft import PeftModel
-        from safetensors import SafetensorError
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoTokenizer
 
         from rulewright.generation.cpu import is_plain_lora, rounded_away
     wanted = "auto" if dtype == "auto" else getattr(torch, dtype)
     try:
-        model = AutoModelForCausalLM.from_pretrained(base, dtype=wanted)
+        model = load_model(base, dtype=wanted)
         tokenizer = AutoTokenizer.from_pretrained(str(adapter.path) if has_tokenizer(adapter.path) else base)
     except (OSError, ValueError, KeyError) as error:
         raise UsageError(f"{base}: cannot be loaded ({first_line(error)})", "is it complete?") from error
@@ -93,17 +93,8 @@ def _load(adapter: Adapter, base: str, dtype: Dtype) -> tuple[Any, Any, float]:
             f"{base}: its weights are stored quantized, and an adapter cannot be merged into them exactly",
             "name the unquantized model: --base FOLDER_OR_HUB_NAME",
         )
-    try:
-        wrapped = PeftModel.from_pretrained(model, str(adapter.path))
-    except (OSError, SafetensorError) as error:
-        raise UsageError(
-            f"{adapter.path}: its weights cannot be read ({first_line(error)})", "copy it again"
-        ) from error
-    except (RuntimeError, ValueError, KeyError) as error:
-        raise UsageError(
-            f"{adapter.path}: does not fit {base} ({first_line(error)})",
-            "name the base that it was trained on: --base FOLDER_OR_HUB_NAME",
-        ) from error
+    hint = "name the base that it was trained on: --base FOLDER_OR_HUB_NAME"
+    wrapped = load_adapter(model, str(adapter.path), hint)
     layers = [layer for layer in wrapped.modules() if hasattr(layer, "base_layer")]
     lost = rounded_away(list(filter(is_plain_lora, layers)), model.dtype)
     return wrapped.merge_and_unload(safe_merge=True), tokenizer, lost

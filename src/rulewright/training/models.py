@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from rulewright import console
-from rulewright.errors import UsageError, first_line
-from rulewright.generation import chat
+from rulewright.errors import ConfigError, UsageError, first_line
+from rulewright.generation import chat, weights
 from rulewright.generation.local import nf4
 from rulewright.generation.notes import adapter_base, has_tokenizer, looks_like_path, tokenizer_source
 from rulewright.generation.open import require_checkpoint, require_hub
@@ -61,7 +61,6 @@ def load_tokenizer(model: str, thinking: bool | None = None) -> Any:
 def load_model(config: TrainConfig) -> Any:
     """The model of a checkpoint, ready for training but for new adapters (`peft_config`)."""
     import torch
-    from transformers import AutoModelForCausalLM
 
     require_checkpoint(config.model)
     options: dict[str, Any] = dict(config.trainer.get("model_init_kwargs") or {})
@@ -74,7 +73,7 @@ def load_model(config: TrainConfig) -> Any:
     if base is not None and not looks_like_path(base) and not Path(base).exists():
         require_hub(base)
     try:
-        model = AutoModelForCausalLM.from_pretrained(base or config.model, **options)
+        model = weights.load_model(base or config.model, **options)
     except Exception as error:
         raise _cannot_load(config.model, base, error) from error
     if base is not None:
@@ -197,6 +196,29 @@ def set_attention(model: Any, wanted: str) -> None:
         ) from error
 
 
+def require_embeddings(model: Any, tokenizer: Any, name: str) -> None:
+    """Refuse a tokenizer with tokens that the model has no embedding of.
+
+    Raises:
+        UsageError: it is another model's, or tokens were added to it only.
+    """
+    last, n = max(tokenizer.get_vocab().values()), model.get_input_embeddings().num_embeddings
+    if last >= n:
+        raise UsageError(
+            f"{name}: its tokenizer has a token {last} ({tokenizer.convert_ids_to_tokens(last)!r}), but the "
+            f"model embeds {n} only",
+            "take the tokenizer that belongs to it, or save the model after model.resize_token_embeddings",
+        )
+
+
+def refused(error: Exception) -> ConfigError:
+    """What TRL says of options, and PEFT of `lora`, when they are put to use."""
+    return ConfigError(
+        f"the trainer refuses this: {first_line(error)}",
+        "fix the `trainer:` options or `lora`; nothing was trained",
+    )
+
+
 _DOCUMENT: Final = 8
 """Tokens of each document of the rows that `require_apart` asks about."""
 
@@ -244,20 +266,18 @@ def require_apart(model: Any, attention: str) -> None:
 
 
 def _with_adapter(model: Any, config: TrainConfig) -> Any:
-    from peft import PeftModel
     from transformers.integrations import is_deepspeed_zero3_enabled
 
     if config.lora is None:
         console.decided(
             "adapter", "merged into its base", f"{config.model} is an adapter, no `lora` is asked"
         )
-        return PeftModel.from_pretrained(model, config.model).merge_and_unload()
+        merged = weights.load_adapter(model, config.model).merge_and_unload()
+        return merged.requires_grad_(True)  # PEFT has frozen the base
     console.decided("adapter", "continued", f"{config.model} is an adapter; its own rank and modules hold")
     # ZeRO-3 gathers weights of one type only; TRL makes new adapters there in the base's type too.
     one_type = is_deepspeed_zero3_enabled() and config.quantize == "none"
-    return PeftModel.from_pretrained(
-        model, config.model, is_trainable=True, autocast_adapter_dtype=not one_type
-    )
+    return weights.load_adapter(model, config.model, is_trainable=True, autocast_adapter_dtype=not one_type)
 
 
 def beside_text(model: Any) -> list[str]:

@@ -211,22 +211,26 @@ def open_trainer(config: PolicyConfig, tasks: Tasks, arguments: GRPOConfig) -> P
         console.decided("rollouts", served.server.url, f"it serves {listed}")
     model = models.load_model(config)
     models.set_attention(model, config.attention)
+    models.require_embeddings(model, tokenizer, config.model)
     adapter = models.trained_weights(model)
     fresh = config.lora is not None and not hasattr(model, "peft_config")
-    trainer = PolicyTrainer(
-        model=model,
-        args=arguments,
-        train_dataset=dataset,
-        processing_class=tokenizer,
-        scorer=tasks.train,
-        sampling=config.sampling,
-        reward_name=tasks.reward,
-        prompt_style=style,
-        generate_at_once=config.generate_at_once,
-        served=served,
-        peft_config=models.peft_config(config.lora, model) if fresh and config.lora else None,
-        callbacks=[callbacks.MarkComplete()],
-    )
+    try:
+        trainer = PolicyTrainer(
+            model=model,
+            args=arguments,
+            train_dataset=dataset,
+            processing_class=tokenizer,
+            scorer=tasks.train,
+            sampling=config.sampling,
+            reward_name=tasks.reward,
+            prompt_style=style,
+            generate_at_once=config.generate_at_once,
+            served=served,
+            peft_config=models.peft_config(config.lora, model) if fresh and config.lora else None,
+            callbacks=[callbacks.MarkComplete()],
+        )
+    except (ValueError, ImportError) as error:
+        raise models.refused(error) from error
     trainer.thinking = thinking
     callbacks.remove_printers(trainer)
     models.hold_in_float32(trainer, adapter)

@@ -115,9 +115,7 @@ def _assemble(config: SftConfig, prepared: PreparedData, run: RunDir, args: Any,
         tokenizer = assemble.tokenizer(config, prepared, run)
         counts, dev_counts = assemble.tokens(config, prepared, tokenizer, run)
     if not counts.n_rows:
-        if environment.is_main():
-            run.clear()  # nothing was trained: the folder is free
-            checkpoints.clear(config.out)
+        _free(config, run)
         raise RulewrightError(
             f"{config.out}: no record is left to train on ({counts.dropped})",
             "raise max_length_tokens, or name other records in `mix`",
@@ -137,15 +135,19 @@ def _assemble(config: SftConfig, prepared: PreparedData, run: RunDir, args: Any,
     model, peft = assemble.model(config, tokenizer, loaded)
     adapter = models.trained_weights(model)
     metrics, memory = callbacks.Metrics(run), callbacks.Memory()
-    trainer = SFTTrainer(
-        model=model,
-        args=args,
-        train_dataset=data,
-        eval_dataset=dev,
-        processing_class=tokenizer,
-        peft_config=peft,
-        callbacks=[metrics, memory, callbacks.MarkComplete()],
-    )
+    try:
+        trainer = SFTTrainer(
+            model=model,
+            args=args,
+            train_dataset=data,
+            eval_dataset=dev,
+            processing_class=tokenizer,
+            peft_config=peft,
+            callbacks=[metrics, memory, callbacks.MarkComplete()],
+        )
+    except (ValueError, ImportError) as error:
+        _free(config, run)
+        raise models.refused(error) from error
     callbacks.remove_printers(trainer)
     models.hold_in_float32(trainer, adapter)
     fast.speed_up(trainer)
@@ -162,6 +164,13 @@ def _assemble(config: SftConfig, prepared: PreparedData, run: RunDir, args: Any,
     return Assembled(
         trainer, tokenizer, counts, prober, metrics, memory, n_rows, assemble.steps(args, n_rows)
     )
+
+
+def _free(config: SftConfig, run: RunDir) -> None:
+    """Give the folder back: nothing was trained."""
+    if environment.is_main():
+        run.clear()
+        checkpoints.clear(config.out)
 
 
 def _fit(config: SftConfig, made: Assembled, run: RunDir, start: Path | None) -> dict[str, Any]:
