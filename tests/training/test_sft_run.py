@@ -489,3 +489,24 @@ def test_a_tracker_gets_the_held_out_curve_too(data: Callable[[str], str], tmp_p
     assert set(found["eval/loss"]) == {6, 12} and len(found["train/loss"]) == 6
     losses = [row for row in map(json.loads, (tmp_path / "x/run/metrics.jsonl").open()) if "loss" in row]
     assert len(losses) == 6, "what is sent to the tracker swallows no line of the training's own"
+
+
+def test_a_tracker_is_ended_once_and_after_the_last_figure(
+    data: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some trackers end their run with training, and begin another one for what is logged later (trackio)."""
+    from transformers import TrainerCallback
+    from transformers.integrations import integration_utils
+
+    told: list[str] = []
+
+    class Tracker(TrainerCallback):
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+            told.extend(logs)
+
+        def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            told.append("the end")
+
+    monkeypatch.setitem(integration_utils.INTEGRATION_TO_CALLBACK, "mine", Tracker)
+    _train(_config(data, tmp_path / "x", trainer={**TRAINER, "report_to": "mine", "max_steps": 2}))
+    assert told.count("the end") == 1 and told[-1] == "the end" and "eval_final_exact" in told

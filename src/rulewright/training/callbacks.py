@@ -157,27 +157,33 @@ def tell(trainer: Any, values: Mapping[str, float]) -> None:
 
 
 def keep_logs_in(trainer: Any, folder: Path) -> None:
-    """Write TensorBoard's files into the run's folder, and keep its writer open after training.
+    """Keep the trackers that `report_to` names open after training; TensorBoard's files go into a folder.
 
-    Training would close the writer at its end, and a writer opened again in the same second
-    would overwrite the file. Call `close_logs` after the last value is logged.
+    Training would end them, and what is measured afterwards would go into a file that overwrites the
+    first one (TensorBoard), or into a run of its own that nobody ends (trackio). Call `close_logs` after
+    the last value is logged.
     """
-    for callback in _tensorboards(trainer):
-        callback.logging_dir = callback.logging_dir or str(folder)
+    for callback in _trackers(trainer):
+        if hasattr(callback, "logging_dir"):
+            callback.logging_dir = callback.logging_dir or str(folder)
         callback.on_train_end = lambda *_, **__: None
 
 
 def close_logs(trainer: Any) -> None:
-    """Write out what TensorBoard's writer holds, and close it."""
-    for callback in _tensorboards(trainer):
-        if callback.tb_writer is not None:
-            callback.tb_writer.close()
-            callback.tb_writer = None
+    """End the trackers that `keep_logs_in` has kept open."""
+    for callback in _trackers(trainer):
+        if vars(callback).pop("on_train_end", None) is not None:
+            callback.on_train_end(
+                trainer.args, trainer.state, trainer.control, model=trainer.model,
+                processing_class=trainer.processing_class,
+            )  # fmt: skip
 
 
-def _tensorboards(trainer: Any) -> list[Any]:
-    found = trainer.callback_handler.callbacks
-    return [callback for callback in found if type(callback).__name__ == "TensorBoardCallback"]
+def _trackers(trainer: Any) -> list[Any]:
+    from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
+
+    kinds = tuple(INTEGRATION_TO_CALLBACK.values())
+    return [callback for callback in trainer.callback_handler.callbacks if isinstance(callback, kinds)]
 
 
 def remove_printers(trainer: Any) -> None:
