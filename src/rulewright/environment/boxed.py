@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rulewright.environment.task import Task, TestRun
@@ -28,28 +29,20 @@ class SandboxTests:
         self._known: dict[bytes, TestRun] = {}
 
     def __call__(self, programs: Sequence[tuple[str, Task]]) -> list[TestRun]:
-        keys = [_key(program, task) for program, task in programs]
-        owed = {key: pair for key, pair in zip(keys, programs, strict=True) if key not in self._known}
-        fresh = dict(zip(owed, self._run(owed.values()), strict=True))
-        self._known |= {key: run for key, run in fresh.items() if run.passed is not None}
-        return [self._known.get(key) or fresh[key] for key in keys]
-
-    def _run(self, owed: Iterable[tuple[str, Task]]) -> list[TestRun]:
         from rulewright.sandbox.checking import CheckRequest
 
-        pairs = list(owed)
-        checks = [CheckRequest(program, task.tests or "", reference=task.target) for program, task in pairs]
-        runs = []
-        for (program, task), verdict in zip(pairs, self._sandbox.check_many(checks), strict=True):
+        parts = (json.dumps([program, task.tests, task.target]) for program, task in programs)
+        keys = [hashlib.sha256(one.encode("ascii")).digest() for one in parts]
+        owed = {key: pair for key, pair in zip(keys, programs, strict=True) if key not in self._known}
+        checks = [
+            CheckRequest(program, task.tests or "", reference=task.target) for program, task in owed.values()
+        ]
+        fresh: dict[bytes, TestRun] = {}
+        for (key, (program, task)), verdict in zip(
+            owed.items(), self._sandbox.check_many(checks), strict=True
+        ):
             passed = None if verdict.verdict is Verdict.INFRA else bool(verdict.strict)
             # What the wanted program itself holds cannot be a forgery.
-            runs.append(TestRun(passed, bool(verdict.flags) and program != task.target))
-        return runs
-
-
-def _key(program: str, task: Task) -> bytes:
-    digest = hashlib.sha256()
-    for part in (program, task.tests or "", task.target or ""):
-        raw = part.encode("utf-8", "surrogatepass")
-        digest.update(str(len(raw)).encode() + b":" + raw)
-    return digest.digest()
+            fresh[key] = TestRun(passed, bool(verdict.flags) and program != task.target)
+        self._known |= {key: run for key, run in fresh.items() if run.passed is not None}
+        return [self._known.get(key) or fresh[key] for key in keys]

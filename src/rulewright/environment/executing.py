@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from rulewright.actions import Response, is_literal
+from rulewright.actions import Action, Response, is_literal
 from rulewright.data.schemas import Pairs
 from rulewright.engine import Engine, Request, judge_answers
 from rulewright.environment.reward import Executed, right_here
@@ -32,6 +32,12 @@ class Snapshot:
     elsewhere: tuple[str, ...] = ()
     """Where `task.held_out` stands after these steps; empty: where it began."""
 
+    @property
+    def held_out(self) -> Pairs:
+        """The code elsewhere as the steps so far have left it, with what it should become."""
+        texts = self.elsewhere or tuple(pre for pre, _ in self.task.held_out)
+        return tuple((text, post) for text, (_, post) in zip(texts, self.task.held_out, strict=True))
+
 
 def execute(
     answers: Sequence[tuple[Snapshot, str]], engine: Engine, run_tests: TestRunner | None
@@ -41,30 +47,17 @@ def execute(
     requests = [Request(text, now.code, now.task.language, now.task.target) for now, text in answers]
     judged = judge_answers(engine, requests)
     tested = _tests(tasks, [outcome for _, outcome in judged], run_tests)
-    asked = {
-        place: (response.action, _standing(now))
-        for place, ((now, _), (response, outcome), tests) in enumerate(
-            zip(answers, judged, tested, strict=True)
-        )
-        if response is not None and _goes_on(now.task, outcome, tests)
-    }
+    # Tried elsewhere is what is right here, or a step on the way.
+    asked: dict[int, tuple[Action, Pairs]] = {}
+    for place, ((now, _), (response, outcome), tests) in enumerate(zip(answers, judged, tested, strict=True)):
+        step = now.task.max_steps > 1 and outcome.post not in (None, now.task.code)
+        if response is not None and now.task.held_out and (step or right_here(now.task, outcome, tests)):
+            asked[place] = response.action, now.held_out
     tried = dict(zip(asked, try_all(engine, list(asked.values())), strict=True))
     return [
         _executed(now, *one, tests, tried.get(place))
         for place, ((now, _), one, tests) in enumerate(zip(answers, judged, tested, strict=True))
     ]
-
-
-def _goes_on(task: Task, outcome: Outcome, tests: Tests) -> bool:
-    """Whether an answer is tried elsewhere: if it is right here, or is a step on the way."""
-    step = task.max_steps > 1 and outcome.post not in (None, task.code)
-    return bool(task.held_out) and (step or right_here(task, outcome, tests))
-
-
-def _standing(now: Snapshot) -> Pairs:
-    """The code elsewhere as the steps so far have left it, with what it should become."""
-    texts = now.elsewhere or tuple(pre for pre, _ in now.task.held_out)
-    return tuple((text, post) for text, (_, post) in zip(texts, now.task.held_out, strict=True))
 
 
 def _executed(

@@ -22,7 +22,7 @@ from rulewright.engine import Engine, Request
 from rulewright.errors import UsageError
 from rulewright.sandbox import hostwatch
 from rulewright.sandbox.inside.spec import MIB
-from rulewright.sandbox.job import Entry, Job, Limits, Result, Status, TestVerdict
+from rulewright.sandbox.job import Entry, Job, Limits, Status
 from rulewright.sandbox.runner import Sandbox
 from rulewright.verdict import Verdict
 
@@ -128,7 +128,14 @@ class _Runner:
                 {name: (self._folder / case.file).read_bytes()}, Entry("script", (name,)), limits=self._limits
             )
             result = self._sandbox.run(job)
-            return _outcome(result), _program_problem(result), result.tier
+            outcome = result.detail if result.status is Status.SIGNAL else str(result.status)
+            if result.status is Status.FAIL:
+                outcome = f"exit {result.exit_code}"
+            lines = (*result.stdout.splitlines(), *result.stderr.splitlines())
+            problem = next((console.clean(line)[:200] for line in lines if ESCAPED.search(line)), "")
+            if result.status is Status.INFRA:
+                problem = f"the sandbox failed: {result.detail}"
+            return outcome, problem, result.tier
         if case.kind == "verdict":
             return self._verdict(case, {"mod.py": self._read(case)})
         if case.kind == "workspace":
@@ -144,7 +151,13 @@ class _Runner:
         verdict = self._sandbox.check(program, self._tests, kind=kind, files=files, limits=self._limits)  # type: ignore[arg-type]
         words = "pass" if verdict.strict else "timeout" if verdict.status is Status.TIMEOUT else "fail"
         outcome = f"strict {words}, official {'pass' if verdict.official else 'fail'}"
-        return outcome, _verdict_problem(verdict, wants_pass), verdict.tier
+        problem = ""
+        if verdict.status is Status.INFRA:
+            problem = f"the sandbox failed: {verdict.detail}"
+        elif verdict.strict != wants_pass:
+            wanted = "pass" if wants_pass else "fail"
+            problem = f"the strict verdict should be {wanted}: {verdict.detail}"
+        return outcome, problem, verdict.tier
 
     def _action(self, case: Case) -> tuple[str, str, str]:
         mode, key = ("yaml", "rule_yaml") if case.kind == "action-yaml" else ("cli", "cli")
@@ -162,29 +175,3 @@ class _Runner:
         elif case.kind == "action-cli" and outcome.verdict is Verdict.OK and "refused" in case.expected:
             problem = "accepted, expected to be refused"
         return str(outcome.verdict), problem, "engine worker"
-
-
-def _outcome(result: Result) -> str:
-    if result.status is Status.FAIL:
-        return f"exit {result.exit_code}"
-    return f"{result.status}" if result.status is not Status.SIGNAL else result.detail
-
-
-def _program_problem(result: Result) -> str:
-    if result.status is Status.INFRA:
-        return f"the sandbox failed: {result.detail}"
-    for line in (*result.stdout.splitlines(), *result.stderr.splitlines()):
-        if ESCAPED.search(line):
-            return console.clean(line)[:200]
-    return ""
-
-
-def _verdict_problem(verdict: TestVerdict, wants_pass: bool) -> str:
-    if verdict.status is Status.INFRA:
-        return f"the sandbox failed: {verdict.detail}"
-    if verdict.strict == wants_pass:
-        return ""
-    return f"the strict verdict should be {'pass' if wants_pass else 'fail'}: {verdict.detail}"
-
-
-__all__ = ["KINDS", "LIMITS", "Case", "Report", "read_index", "run_folder"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -37,7 +38,11 @@ class Home:
 
 def find_home() -> Home:
     """Look for a place where this process may make cgroups with memory and pids control."""
-    own = _own_groups()
+    own: dict[str, str] = {}
+    with suppress(OSError):
+        for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
+            _, names, path = line.split(":", 2)
+            own.update(dict.fromkeys(names.split(","), path))
     unified = _unified(own.get("", ""))
     if unified is not None:
         return Home(unified, unified, 2, f"v2 group {unified}")
@@ -47,18 +52,6 @@ def find_home() -> Home:
         reason = "v1 memory and pids" if not missing else f"v1, without {missing[0]}"
         return Home(memory, pids, 1, reason)
     return Home(None, None, 0, "no writable cgroup with memory or pids control")
-
-
-def _own_groups() -> dict[str, str]:
-    try:
-        lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return {}
-    groups: dict[str, str] = {}
-    for line in lines:
-        _, names, path = line.split(":", 2)
-        groups.update(dict.fromkeys(names.split(","), path))
-    return groups
 
 
 def _mounts(kind: str) -> Iterator[tuple[str, str, str]]:
@@ -73,20 +66,14 @@ def _unified(own: str) -> Path | None:
     for root, point, _ in _mounts("cgroup2"):
         path = Path(point, os.path.relpath(own or "/", root))
         while True:
-            if _offers(path) and _writable(path):
-                return path
+            with suppress(OSError):
+                offered = (path / "cgroup.subtree_control").read_text(encoding="ascii").split()
+                if {"memory", "pids"} <= set(offered) and _writable(path):
+                    return path
             if path == Path(point) or path == path.parent:
                 break
             path = path.parent
     return None
-
-
-def _offers(path: Path) -> bool:
-    try:
-        controllers = (path / "cgroup.subtree_control").read_text(encoding="ascii").split()
-    except OSError:
-        return False
-    return {"memory", "pids"} <= set(controllers)
 
 
 def _version_one(controller: str, own: dict[str, str]) -> Path | None:
@@ -115,10 +102,8 @@ def sweep(home: Home) -> None:
         for path in folder.glob(f"{_PREFIX}*"):
             owner = path.name.removeprefix(_PREFIX).split("-")[0]
             if owner.isdigit() and not Path("/proc", owner).exists():
-                try:
+                with suppress(OSError):
                     path.rmdir()
-                except OSError:
-                    continue
 
 
 class Group:

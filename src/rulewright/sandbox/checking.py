@@ -97,13 +97,17 @@ class Checker:
             problem = "no check was seen to run" if not judgment.opaque else "a value could not be judged"
         if not problem and result.status not in (Status.OK, Status.FAIL):
             problem = f"the strict run ended with {result.status}"
+        forms = {instrumented.checks[number].form for number in judgment.held}
+        weakest: Oracle = "choice" if "choice" in forms else "split"
+        if forms <= {"mark"}:
+            weakest = "native" if forms else "none"
         return replace(
             verdict,
             strict=verdict.official and not problem,
             n_passed=len(judgment.held),
             n_failed=len(judgment.broken),
             detail=problem or verdict.detail,
-            oracle=_weakest(instrumented, judgment),
+            oracle=weakest,
         )
 
     def _calibrate(self, request: CheckRequest) -> _Calibration | None:
@@ -170,12 +174,3 @@ def _strict_job(request: CheckRequest, program: str, instrumented: Instrumented,
     path = f"{{tests}}/{request.test_file}"
     argv = (*_PINNED, path) if request.kind == "pytest" else (path,)
     return Job(files, Entry("checks", argv, request.kind, recorder), limits=request.limits, tests=tests)
-
-
-def _weakest(instrumented: Instrumented, judgment: Judgment) -> Oracle:
-    forms = {instrumented.checks[number].form for number in judgment.held}
-    if not forms:
-        return "none"
-    if forms <= {"mark"}:
-        return "native"
-    return "choice" if forms & {"choice"} else "split"

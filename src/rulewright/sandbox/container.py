@@ -101,7 +101,9 @@ class Container:
             output = _Output(process, job.limits)
             reason = output.read()
             if reason is not None:
-                self._remove(name)
+                # `rm -f` alone lets podman wait ten seconds for it.
+                for words in (("kill", name), ("rm", "-f", name)):
+                    subprocess.run([self.program, *words], capture_output=True, timeout=60, check=False)
                 process.kill()
         code = process.returncode
         if reason is None and (code in (125, 126) or output.began is None):  # docker's own failures
@@ -114,11 +116,6 @@ class Container:
             detail = err.strip().splitlines()[-1][:300]
         exit_code = None if reason else code
         return Result(status, exit_code, out, err, output.wall_s, 0.0, 0, self.tier, detail)
-
-    def _remove(self, name: str) -> None:
-        """End a container at once: `rm -f` alone lets podman wait ten seconds for it."""
-        for words in (("kill", name), ("rm", "-f", name)):
-            subprocess.run([self.program, *words], capture_output=True, timeout=60, check=False)
 
     def close(self) -> None:
         """Nothing but an empty folder is kept between jobs."""

@@ -35,11 +35,9 @@ class HostState:
 
 
 def take(user: int | None, watched: tuple[Path, ...] = ()) -> HostState:
-    """Look at the host.
+    """Look at the host: at processes of a uid (`None`: the caller's own), and at files that must not change.
 
-    Args:
-        user: the uid of sandboxed processes; `None` where it is the caller's own.
-        watched: files and folders (their direct entries) that must not change.
+    Of a watched folder that is its direct entries.
     """
     mounts = frozenset(
         line.split()[4] for line in Path("/proc/self/mountinfo").read_text("utf-8").splitlines()

@@ -158,7 +158,10 @@ class Keeper:
         """Kill what a worker without a pid namespace left to us, its subreaper."""
         until = time.monotonic() + _GIVE_UP_S
         while time.monotonic() < until:
-            strays = {p for p in _children() if p not in self._workers} | _members(cgroups)
+            strays = _members(cgroups)
+            with contextlib.suppress(FileNotFoundError):
+                children = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii")
+                strays |= {int(word) for word in children.split()} - self._workers.keys()
             if not strays:
                 return
             for stray in strays:
@@ -215,14 +218,6 @@ def _exec_worker(
     except OSError as error:
         os.write(2, f"cannot start {argv[0]}: {error}\n".encode())
     os._exit(127)
-
-
-def _children() -> list[int]:
-    try:
-        text = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii")
-    except FileNotFoundError:
-        return []
-    return [int(word) for word in text.split()]
 
 
 def remove_folder(folder: Path) -> None:

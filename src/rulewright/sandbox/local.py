@@ -106,22 +106,19 @@ class LocalPool:
             self.drop(slot, preload)
             worker = None
         if worker is None:
-            self._revive()
+            with self._lock:
+                if self.keeper.process.poll() is not None:
+                    # It was killed, and its workers died with it.
+                    self.keeper.close()
+                    self.layout.scratch.mkdir(mode=0o711, exist_ok=True)
+                    self.keeper = KeeperClient(self.layout.scratch)
+                    self._prepare_user()
             slot.n_started += 1
             name = f"{self.layout.scratch.name[-8:]}-{slot.number}-{preload}-{slot.n_started}"
             with self._lock:  # the keeper answers one at a time
                 worker = Worker(self.keeper, self.layout, self._home, preload, name)
             slot.workers[preload] = worker
         return worker
-
-    def _revive(self) -> None:
-        """Replace a keeper that was killed; its workers died with it."""
-        with self._lock:
-            if self.keeper.process.poll() is not None:
-                self.keeper.close()
-                self.layout.scratch.mkdir(mode=0o711, exist_ok=True)
-                self.keeper = KeeperClient(self.layout.scratch)
-                self._prepare_user()
 
     def drop(self, slot: _Slot, preload: str) -> None:
         worker = slot.workers.pop(preload, None)

@@ -145,7 +145,9 @@ def _leave(action: Callable[[], int]) -> int:
     try:
         code = action()
     except SystemExit as leaving:
-        code = _exit_code(leaving)
+        code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+        if not isinstance(leaving.code, int | None):
+            sys.stderr.write(f"{leaving.code}\n")
     except BaseException as error:
         # Print the traceback as Python would, without the frames of this module.
         trace = error.__traceback__
@@ -162,12 +164,3 @@ def _leave(action: Callable[[], int]) -> int:
         except (OSError, ValueError, AttributeError):
             code = code or 120  # as Python does where the last flush fails
     return code & 0xFF
-
-
-def _exit_code(leaving: SystemExit) -> int:
-    if leaving.code is None:
-        return 0
-    if isinstance(leaving.code, int):
-        return leaving.code
-    sys.stderr.write(f"{leaving.code}\n")
-    return 1

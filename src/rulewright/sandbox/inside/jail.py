@@ -6,7 +6,7 @@ the only one that runs what was sent.
 """
 
 # Descriptors, links and /proc: the calls of `os` say what is meant.
-# ruff: noqa: PTH115, PTH123
+# ruff: noqa: PTH115
 
 from __future__ import annotations
 
@@ -68,10 +68,8 @@ def fork_into_namespaces() -> int:
 def mount_workspace(n_bytes: int, n_inodes: int, covered: Sequence[Sequence[str]] = ()) -> None:
     """Mount this job's own /ws, /tmp, /dev/shm and /proc; they vanish with its last process.
 
-    Args:
-        n_bytes: of each.
-        n_inodes: of each.
-        covered: (place, path): read-only trees below /tmp, to be seen there as before.
+    Bytes and inodes are those of each; `covered` holds (place, path) of read-only trees below /tmp, to be
+    seen there as before.
     """
     kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
     flags = kernel.MS_NOSUID | kernel.MS_NODEV
@@ -102,12 +100,18 @@ def seal_tests() -> None:
 def confine(walls: Walls, limits: Limits, prepared: Any, workspace: str) -> None:
     """Close the walls around this process: called in the candidate, last before its code."""
     _set_limits(walls, limits)
-    _offer_to_oom_killer()
+    # Where the cgroup runs full, the candidate dies and not the worker.
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # else the file belongs to root
+    Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     if walls.tier == "landlock":
         landlock.restrict((*walls.readable, "/proc/self"), (workspace,), _DEVICES)
     if walls.tier != "unsafe":
         # Reading another user's interpreter may need one capability; Landlock bounds what it reads.
-        reading = walls.tier == "landlock" and _has_reading_capability()
+        reading = 0
+        if walls.tier == "landlock":
+            lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+            mask = next(int(line.split()[1], 16) for line in lines if line.startswith("CapEff"))
+            reading = mask >> kernel.CAP_DAC_READ_SEARCH & 1
         kernel.set_capabilities(frozenset({kernel.CAP_DAC_READ_SEARCH}) if reading else frozenset())
         seccomp.install(prepared)
     # Its own /proc/self must look as usual to it.
@@ -117,12 +121,6 @@ def confine(walls: Walls, limits: Limits, prepared: Any, workspace: str) -> None
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def _has_reading_capability() -> bool:
-    with open("/proc/self/status", encoding="ascii") as stream:
-        masks = [line.split()[1] for line in stream if line.startswith("CapEff")]
-    return bool(int(masks[0], 16) >> kernel.CAP_DAC_READ_SEARCH & 1)
 
 
 def _set_limits(walls: Walls, limits: Limits) -> None:
@@ -147,11 +145,3 @@ def _set_limits(walls: Walls, limits: Limits) -> None:
         kernel.limit(which, value)
     # SIGXCPU first, so that the cause is known; SIGKILL for whoever handles that.
     kernel.limit(resource.RLIMIT_CPU, limits.cpu_s, limits.cpu_s + 1)
-
-
-def _offer_to_oom_killer() -> None:
-    """Where the cgroup runs full, the candidate dies and not the worker."""
-    kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # else the file belongs to root
-    descriptor = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
-    os.write(descriptor, b"1000")
-    os.close(descriptor)

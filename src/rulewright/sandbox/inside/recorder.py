@@ -187,10 +187,6 @@ class _Describer:
     def _items(self, values: Any, depth: int) -> list[Any]:
         return [self.describe(item, depth) for item in values]
 
-    def _dict(self, value: Any, depth: int) -> list[Any]:
-        pairs = dict.items(value)
-        return ["d", [[self.describe(key, depth), self.describe(item, depth)] for key, item in pairs]]
-
     _BASES: Final[tuple[tuple[type, Callable[..., list[Any]]], ...]] = (
         (bool, lambda self, v, d: ["b", v is True]),
         (int, lambda self, v, d: ["i", hex(int.__index__(v))]),
@@ -203,5 +199,5 @@ class _Describer:
         (tuple, lambda self, v, d: ["t", self._items(tuple.__iter__(v), d)]),
         (set, lambda self, v, d: ["s", self._items(set.__iter__(v), d)]),
         (frozenset, lambda self, v, d: ["s", self._items(frozenset.__iter__(v), d)]),
-        (dict, _dict),
+        (dict, lambda self, v, d: ["d", [self._items(pair, d) for pair in dict.items(v)]]),
     )

@@ -100,7 +100,12 @@ def program(*, own_network: bool, own_user: bool, machine: str | None = None) ->
     code += _argument(_CLONE[column], _OFF_ARG0, [(_JUMP_SET, 0, 1, _NEW_NAMESPACE)], errno.EPERM)
     terminal: list[Instruction] = [(_JUMP_EQ, 1, 0, _TIOCSTI), (_JUMP_EQ, 0, 1, _TIOCLINUX)]
     code += _argument(_IOCTL[column], _OFF_ARG1, terminal, errno.EPERM)
-    code += _sockets(_SOCKET[column], own_network)
+    if own_network:
+        families = _FAMILIES_IN_OWN_NETWORK
+        known = [(_JUMP_EQ, len(families) - i, 0, family) for i, family in enumerate(families)]
+        code += _argument(_SOCKET[column], _OFF_ARG0, known, errno.EAFNOSUPPORT)
+    else:
+        code += _answer(_SOCKET[column], errno.EACCES)
     for number in _numbers(_DENIED, column):
         code += _answer(number, errno.EPERM)
     if not own_user:
@@ -121,14 +126,6 @@ def _argument(number: int, offset: int, tests: list[Instruction], error: int) ->
     """Answer `error` where the call is `number` and the tests fall through to the end."""
     body = [(_LOAD, 0, 0, offset), *tests, (_RETURN, 0, 0, _ERRNO | error), (_RETURN, 0, 0, _ALLOW)]
     return [(_JUMP_EQ, 0, len(body), number), *body]
-
-
-def _sockets(number: int, own_network: bool) -> list[Instruction]:
-    if not own_network:
-        return _answer(number, errno.EACCES)
-    families = _FAMILIES_IN_OWN_NETWORK
-    tests = [(_JUMP_EQ, len(families) - i, 0, family) for i, family in enumerate(families)]
-    return _argument(number, _OFF_ARG0, tests, errno.EAFNOSUPPORT)
 
 
 class _Program(ctypes.Structure):
