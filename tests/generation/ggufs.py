@@ -51,8 +51,9 @@ def write_gguf(
     tokenizer: bool = True,
     template: bool = True,
     parts: int = 0,
+    without: str = "",
 ) -> Path:
-    """Write a file; give its path."""
+    """Write a file, perhaps without one of its tensors; give its path."""
     model = make_llama() if model is None else model
     config = model.config
     writer = gguf.GGUFWriter(str(path), architecture)
@@ -71,6 +72,8 @@ def write_gguf(
     if tokenizer:
         _add_tokenizer(writer, template)
     for name, array in _tensors(model):
+        if name == without:
+            continue
         wanted = gguf.GGMLQuantizationType[kind if array.ndim == 2 else "F32"]
         writer.add_tensor(name, gguf.quants.quantize(array, wanted), raw_dtype=wanted)
     writer.write_header_to_file()

@@ -127,6 +127,14 @@ def test_one_part_of_several(tmp_path: Path) -> None:
     assert "one of 3 parts" in refusal(ggufs.write_gguf(tmp_path / "x.gguf", parts=3)).message
 
 
+def test_a_tensor_is_missing(tmp_path: Path) -> None:
+    """Which transformers would draw at random."""
+    path = ggufs.write_gguf(tmp_path / "x.gguf", without="blk.0.ffn_up.weight")
+    with pytest.raises(UsageError, match=r"1 of its weights are missing, model\.layers\.0\.mlp\.up_proj"):
+        gguf.checkpoint(str(path))
+    assert not left_over(tmp_path)
+
+
 def test_not_a_gguf(tmp_path: Path) -> None:
     (tmp_path / "x.gguf").write_bytes(b"PK\3\4 something else")
     assert "is not a GGUF file" in refusal(tmp_path / "x.gguf").message

@@ -173,7 +173,9 @@ def convert(source: Path, header: Header, folder: Path, note: dict[str, Any]) ->
     """
     import torch
     from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoTokenizer
+
+    from rulewright.generation.weights import load_model
 
     link = folder / "source.gguf"
     link.symlink_to(source.resolve())
@@ -182,7 +184,7 @@ def convert(source: Path, header: Header, folder: Path, note: dict[str, Any]) ->
     with redirect_stderr(io.StringIO()):
         try:
             tokenizer: Any = AutoTokenizer.from_pretrained(folder, gguf_file=link.name)
-            model: Any = AutoModelForCausalLM.from_pretrained(folder, gguf_file=link.name, **options)
+            model = load_model(str(folder), gguf_file=link.name, **options)
         except Exception as error:  # of any class: tokenizers raises bare ones; nothing is written meanwhile
             raise UsageError(
                 f"{source}: cannot be converted ({first_line(error)})",
