@@ -26,237 +26,170 @@ class Command(NamedTuple):
     module: str
     help: str
     examples: tuple[str, ...] = ()
-    """Two command lines, without `rulewright`."""
 
 
-GROUPS: Final[dict[str, dict[str, Command]]] = {
+_TABLE: Final[dict[str, dict[str, tuple[str, str, str]]]] = {
     "begin": {
-        "tour": Command(
-            "tour",
-            "one edit → rule → other places → near misses → reward, in seconds",
-            ("tour", "tour --json"),
-        ),
-        "doctor": Command(
-            "doctor",
-            "what this machine has, what it lacks, how to fix it",
-            ("doctor", "doctor --json"),
-        ),
-        "demo": Command(
-            "demo",
+        "tour": ("one edit → rule → other places → near misses → reward, in seconds", "tour", "tour --json"),
+        "doctor": ("what this machine has, what it lacks, how to fix it", "doctor", "doctor --json"),
+        "demo": (
             "the whole pipeline, small, on a CPU",
-            ("demo --config tiny/demo", "demo --config smollm2/demo"),
+            "demo --config tiny/demo", "demo --config smollm2/demo",
         ),
-        "matrix": Command(
-            "matrix",
+        "matrix": (
             "several ways to train from one start, with several seeds, in one table",
-            ("matrix --config tiny/matrix", "matrix --config smollm2/matrix --only sft srl-gated"),
+            "matrix --config tiny/matrix", "matrix --config smollm2/matrix --only sft srl-gated",
         ),
-        "configs": Command(
-            "configs",
+        "configs": (
             "the configurations that come with it; their JSON Schema",
-            ("configs", "configs tiny/stage1"),
+            "configs", "configs tiny/stage1",
         ),
-        "init": Command(
-            "init",
-            "copy the configurations into a folder, to be changed",
-            ("init", "init my-project"),
-        ),
+        "init": ("copy the configurations into a folder, to be changed", "init", "init my-project"),
     },
     "data": {
-        "ingest": Command(
-            "ingest",
+        "ingest": (
             "raw edit data → normalized, deduplicated, split records",
-            (
-                "ingest git --input ~/src/some-repository",
-                "ingest jsonl --input edits.jsonl --columns pre=old post=new instruction=title",
-            ),
+            "ingest git --input ~/src/some-repository",
+            "ingest jsonl --input edits.jsonl --columns pre=old post=new instruction=title",
         ),
-        "stats": Command(
-            "stats",
+        "stats": (
             "validate records; counts, sizes, drops; exit 1 if one is invalid",
-            ("stats", "stats data/processed --json"),
+            "stats", "stats data/processed --json",
         ),
-        "synth": Command(
-            "synth",
+        "synth": (
             "codemod templates × real code → records with a gold action",
-            ("synth --limit 1000", "synth --source-dir src --languages python"),
+            "synth --limit 1000", "synth --source-dir src --languages python",
         ),
-        "mine": Command(
-            "mine",
+        "mine": (
             "edits → verified ast-grep rules, without a model",
-            ("mine data/processed", "mine --from-diff change.diff src"),
+            "mine data/processed", "mine --from-diff change.diff src",
         ),
     },
     "actions": {
-        "apply": Command(
-            "apply",
+        "apply": (
             "apply an action or rule file to files; show the diff",
-            ("apply rule.yml src", "apply rule.yml src --write"),
+            "apply rule.yml src", "apply rule.yml src --write",
         ),
-        "check": Command(
-            "check",
+        "check": (
             "audit ast-grep rules: refused, lossy, against their own tests, …",
-            ("check rules", "check rules --against src --sarif findings.sarif"),
+            "check rules", "check rules --against src --sarif findings.sarif",
         ),
-        "verify": Command(
-            "verify",
+        "verify": (
             "apply every record's action and check the result",
-            (
-                "verify data/processed/train/synth.jsonl",
-                "verify data/processed/train/synth.jsonl --failures-only --json",
-            ),
+            "verify data/processed/train/synth.jsonl",
+            "verify data/processed/train/synth.jsonl --failures-only --json",
         ),
-        "edit": Command(
-            "edit",
+        "edit": (
             "an instruction, or a change by hand → a rule and its diff over your files",
-            ("edit --like change.diff src", 'edit "Compare with None by identity." src/app.py'),
+            "edit --like change.diff src", 'edit "Compare with None by identity." src/app.py',
         ),
-        "show": Command(
-            "show",
+        "show": (
             "one record or step: instruction, rule, diff, verdict, reward",
-            ("show data/processed/train/synth.jsonl", "show data/processed/train/synth.jsonl:7 --json"),
+            "show data/processed/train/synth.jsonl", "show data/processed/train/synth.jsonl:7 --json",
         ),
-        "view": Command(
-            "view",
+        "view": (
             "rows of runs, trajectories or records as one page: filter, compare, look",
-            ("view runs/eval/actions_srl", "view runs/eval/before runs/eval/after --out after.html"),
+            "view runs/eval/actions_srl", "view runs/eval/before runs/eval/after --out after.html",
         ),
     },
     "training": {
-        "train sft": Command(
-            "train_sft",
+        "train sft": (
             "supervised fine-tuning, Stage 0 and Stage 1",
-            ("train sft --config tiny/stage0", "train sft --config smollm2/stage1 --seed 1"),
+            "train sft --config tiny/stage0", "train sft --config smollm2/stage1 --seed 1",
         ),
-        "train srl": Command(
-            "train_srl",
+        "train srl": (
             "SRL on verified teacher steps",
-            ("train srl --config tiny/srl", "train srl --config tiny/srl --set trainer.max_steps=20"),
+            "train srl --config tiny/srl", "train srl --config tiny/srl --set trainer.max_steps=20",
         ),
-        "train grpo": Command(
-            "train_grpo",
+        "train grpo": (
             "GRPO on the environment reward",
-            ("train grpo --config tiny/grpo", "train grpo --config tiny/grpo --resume"),
+            "train grpo --config tiny/grpo", "train grpo --config tiny/grpo --resume",
         ),
-        "teacher run": Command(
-            "teacher_run",
+        "teacher run": (
             "tasks → raw teacher trajectories",
-            (
-                "teacher run --teacher miner --limit 100",
-                "teacher run --teacher endpoint --base-url http://127.0.0.1:8000/v1 --model NAME --dry-run",
-            ),
+            "teacher run --teacher miner --limit 100",
+            "teacher run --teacher endpoint --base-url http://127.0.0.1:8000/v1 --model NAME --dry-run",
         ),
-        "trajs make": Command(
-            "trajs_make",
+        "trajs make": (
             "raw trajectories → verified steps",
-            ("trajs make", "trajs make --tiers train --max-per-task 2"),
+            "trajs make", "trajs make --tiers train --max-per-task 2",
         ),
-        "plan": Command(
-            "plan",
+        "plan": (
             "before a training run: records, steps, memory by phase, time by part; fits or what to change",
-            ("plan tiny/stage0", "plan qwen3_14b/stage0_qlora --device rtx4090"),
+            "plan tiny/stage0", "plan qwen3_14b/stage0_qlora --device rtx4090",
         ),
     },
     "evaluation": {
-        "eval canitedit": Command(
-            "eval_canitedit",
+        "eval canitedit": (
             "the CanItEdit benchmark",
-            (
-                "eval canitedit --gold after",
-                "eval canitedit --track actions --models models/sft_stage1_astgrep models/srl_stage2",
-            ),
+            "eval canitedit --gold after",
+            "eval canitedit --track actions --models models/sft_stage1_astgrep models/srl_stage2",
         ),
-        "eval edits": Command(
-            "eval_edits",
+        "eval edits": (
             "held-out text edits (Stage 0)",
-            (
-                "eval edits --model models/sft_stage0",
-                "eval edits --model models/sft_stage0 --input data/processed/test/git.jsonl --limit 200",
-            ),
+            "eval edits --model models/sft_stage0",
+            "eval edits --model models/sft_stage0 --input data/processed/test/git.jsonl --limit 200",
         ),
-        "eval actions": Command(
-            "eval_actions",
+        "eval actions": (
             "held-out actions (Stage 1 and later)",
-            (
-                "eval actions --model models/srl_stage2 --limit 200",
-                "eval actions --models models/sft_stage1_astgrep models/srl_stage2",
-            ),
+            "eval actions --model models/srl_stage2 --limit 200",
+            "eval actions --models models/sft_stage1_astgrep models/srl_stage2",
         ),
-        "eval refactor": Command(
-            "eval_refactor",
+        "eval refactor": (
             "Aider's refactor-benchmark folder",
-            (
-                "eval refactor --model models/srl_stage2",
-                "eval refactor --model models/sft_stage0 --track text --max-chars 8000",
-            ),
+            "eval refactor --model models/srl_stage2",
+            "eval refactor --model models/sft_stage0 --track text --max-chars 8000",
         ),
-        "eval mining": Command(
-            "eval_mining",
+        "eval mining": (
             "how well mined rules reproduce and generalize",
-            ("eval mining edits.jsonl", "eval mining edits.jsonl --limit 100 --workers 2"),
+            "eval mining edits.jsonl", "eval mining edits.jsonl --limit 100 --workers 2",
         ),
-        "bench rules": Command(
-            "bench_rules",
+        "bench rules": (
             "RuleBench: do rules hold on hidden siblings, and leave other code alone",
-            ("bench rules --miner", "bench rules --track sentence --model models/srl_stage2"),
+            "bench rules --miner", "bench rules --track sentence --model models/srl_stage2",
         ),
-        "bench build": Command(
-            "bench_build",
+        "bench build": (
             "RuleBench's edits from clones of public repositories, pinned",
-            (
-                "bench build ~/src/pyupgrade",
-                "bench build ~/src/eslint ~/src/rust-clippy --out runs/bench/lints",
-            ),
+            "bench build ~/src/pyupgrade",
+            "bench build ~/src/eslint ~/src/rust-clippy --out runs/bench/lints",
         ),
-        "compare": Command(
-            "compare",
+        "compare": (
             "two runs, paired, with uncertainty",
-            (
-                "compare runs/eval/actions_stage1 runs/eval/actions_srl",
-                "compare runs/eval/actions_stage1 runs/eval/actions_srl --margin 0.02",
-            ),
+            "compare runs/eval/actions_stage1 runs/eval/actions_srl",
+            "compare runs/eval/actions_stage1 runs/eval/actions_srl --margin 0.02",
         ),
-        "report stage2": Command(
-            "report_stage2",
+        "report stage2": (
             "the Stage 2 report from saved files",
-            ("report stage2", "report stage2 --compare actions_stage1:actions_srl"),
+            "report stage2", "report stage2 --compare actions_stage1:actions_srl",
         ),
     },
     "running": {
-        "sandbox run": Command(
-            "sandbox_run",
+        "sandbox run": (
             "a program or its tests, contained",
-            ("sandbox run program.py", "sandbox run program.py --tests test_program.py"),
+            "sandbox run program.py", "sandbox run program.py --tests test_program.py",
         ),
-        "sandbox attack": Command(
-            "sandbox_attack",
+        "sandbox attack": (
             "a folder of hostile cases",
-            ("sandbox attack attacks", "sandbox attack attacks --sandbox landlock --json"),
+            "sandbox attack attacks", "sandbox attack attacks --sandbox landlock --json",
         ),
-        "fetch": Command(
-            "fetch",
-            "a small open base model into models/base",
-            ("fetch smollm2", "fetch smollm2 --from hub"),
-        ),
-        "mcp": Command(
-            "mcp",
-            "the tools for coding agents, over stdio (MCP)",
-            ("mcp", "mcp src --allow-write src"),
-        ),
-        "serve": Command(
-            "serve",
+        "fetch": ("a small open base model into models/base", "fetch smollm2", "fetch smollm2 --from hub"),
+        "mcp": ("the tools for coding agents, over stdio (MCP)", "mcp", "mcp src --allow-write src"),
+        "serve": (
             "a checkpoint or adapter behind an OpenAI-compatible endpoint",
-            ("serve models/srl_stage2", "serve models/srl_stage2 --port 8001 --dry-run"),
+            "serve models/srl_stage2", "serve models/srl_stage2 --port 8001 --dry-run",
         ),
-        "merge": Command(
-            "merge",
+        "merge": (
             "a LoRA adapter and its base → one plain checkpoint",
-            (
-                "merge models/srl_stage2 models/merged",
-                "merge models/srl_stage2 models/merged --dtype bfloat16",
-            ),
+            "merge models/srl_stage2 models/merged", "merge models/srl_stage2 models/merged --dtype bfloat16",
         ),
     },
+}  # fmt: skip
+"""By name: the line of help, and two command lines without `rulewright`."""
+GROUPS: Final[dict[str, dict[str, Command]]] = {
+    group: {
+        name: Command(name.replace(" ", "_"), told, tuple(lines)) for name, (told, *lines) in rows.items()
+    }
+    for group, rows in _TABLE.items()
 }
 COMMANDS: Final[dict[str, Command]] = {
     name: command for group in GROUPS.values() for name, command in group.items()

@@ -333,7 +333,12 @@ def _read(path: Path | None, overrides: Sequence[str]) -> tuple[dict[str, Any], 
         if not equals:
             raise ConfigError(f"--set {override}: expected KEY.PATH=VALUE", "e.g. --set mix.0.weight=2")
         _assign(values, key.split("."), yaml12.load(text), override)
-        _mark(lines, tuple(int(part) if part.isdecimal() else part for part in key.split(".")))
+        # No line of the file is blamed for a value that came by `--set`, nor for what lies in it.
+        place = tuple(int(part) if part.isdecimal() else part for part in key.split("."))
+        for inner in [known for known in lines if known[: len(place)] == place]:
+            del lines[inner]
+        for depth in range(1, len(place) + 1):
+            lines.setdefault(place[:depth], _BY_SET)
     return values, lines, str(path) if path is not None else "--set"
 
 
@@ -362,14 +367,6 @@ def _assign(values: dict[str, Any], keys: list[str], value: Any, override: str) 
             target[keys[-1]] = value
     except (ValueError, IndexError, TypeError, AttributeError) as error:
         raise ConfigError(f"--set {override}: no such place ({error})", "lists count from 0") from error
-
-
-def _mark(lines: dict[yaml12.Path, int], path: yaml12.Path) -> None:
-    """Note that a value and what lies in it came by `--set`, so no line of the file is blamed for it."""
-    for inner in [known for known in lines if known[: len(path)] == path]:
-        del lines[inner]
-    for depth in range(1, len(path) + 1):
-        lines.setdefault(path[:depth], _BY_SET)
 
 
 def _parse(path: Path, lines: dict[yaml12.Path, int]) -> dict[str, Any]:

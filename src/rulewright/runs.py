@@ -96,7 +96,17 @@ class RunDir:
             run.clear()
         values: dict[str, Any] = json.loads(config.model_dump_json())
         if not (run.path / "run.json").exists():
-            jsonl.write_json(run.path / "run.json", _facts(values.get("seed"), digests))
+            facts = {
+                "command": shlex.join(["rulewright", *sys.argv[1:]]),
+                "git": git_state(),
+                "versions": versions(),
+                "machine": {"system": platform.platform(), "processor": platform.machine()},
+                "seed": values.get("seed"),
+                "inputs": dict(digests),
+                "started_at": _now(),
+                "ended_at": None,
+            }
+            jsonl.write_json(run.path / "run.json", facts)
         jsonl.write_json(run.path / "config.json", values)
         return run
 
@@ -241,16 +251,3 @@ def git_state() -> dict[str, Any]:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _facts(seed: int | None, digests: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        "command": shlex.join(["rulewright", *sys.argv[1:]]),
-        "git": git_state(),
-        "versions": versions(),
-        "machine": {"system": platform.platform(), "processor": platform.machine()},
-        "seed": seed,
-        "inputs": dict(digests),
-        "started_at": _now(),
-        "ended_at": None,
-    }

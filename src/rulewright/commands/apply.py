@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import tyro
 from pydantic import Field
@@ -142,7 +142,13 @@ def _show(config: Config, work: Work, written: bool) -> None:
     told = _to_explain(config, work)
     for one in work.done:
         if config.json_output:
-            console.emit_json(_row(one, _why(one, work.documents, few), written))
+            outcome = one.outcome
+            console.emit_json({
+                "file": str(one.path), "verdict": outcome.verdict, "detail": _why(one, work.documents, few),
+                "flags": sorted(outcome.flags), "n_rules": outcome.n_rules, "n_matches": outcome.n_matches,
+                "bytes_touched": outcome.bytes_touched, "tidied": outcome.tidied,
+                "written": written and one.good, "diff": diff(one, False),
+            })  # fmt: skip
         elif not config.interactive and one.changes:
             console.emit(diff(one, colored))
         if one.good and one.outcome.detail and not config.json_output:
@@ -211,30 +217,9 @@ def _sum_up(config: Config, work: Work, written: bool) -> None:
     if not work.failed:
         return
     held = "nothing was written, because of" if config.write and not written else "left alone:"
-    console.say(f"{held} {console.plural(len(work.failed), 'file')} that failed{_way_out(work.failed)}")
-
-
-def _way_out(failed: Sequence[JudgedFile]) -> str:
-    """What helps: only judgments can be accepted, only a deadline can be raised."""
-    verdicts = {one.outcome.verdict for one in failed}
-    flags = sorted({str(flag) for one in failed for flag in one.outcome.unsound})
-    ways = [f"--accept {' '.join(flags)} takes them as they are"] if flags else []
-    if Verdict.TIMEOUT in verdicts:
-        ways.append("--deadline-s gives each file more time")
-    return "".join(f"; {way}" for way in ways)
-
-
-def _row(one: JudgedFile, why: str, written: bool) -> dict[str, Any]:
-    outcome = one.outcome
-    return {
-        "file": str(one.path),
-        "verdict": outcome.verdict,
-        "detail": why,
-        "flags": sorted(outcome.flags),
-        "n_rules": outcome.n_rules,
-        "n_matches": outcome.n_matches,
-        "bytes_touched": outcome.bytes_touched,
-        "tidied": outcome.tidied,
-        "written": written and one.good,
-        "diff": diff(one, False),
-    }
+    # What helps: only judgments can be accepted, only a deadline can be raised.
+    flags = sorted({str(flag) for one in work.failed for flag in one.outcome.unsound})
+    ways = f"; --accept {' '.join(flags)} takes them as they are" if flags else ""
+    if any(one.outcome.verdict is Verdict.TIMEOUT for one in work.failed):
+        ways += "; --deadline-s gives each file more time"
+    console.say(f"{held} {console.plural(len(work.failed), 'file')} that failed{ways}")

@@ -9,17 +9,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import tyro
 
 from rulewright import console, jsonl
 from rulewright.config import CommandConfig
-
-if TYPE_CHECKING:
-    from rulewright.rule_audit import Audited
 
 
 class Config(CommandConfig):
@@ -42,32 +38,19 @@ class Config(CommandConfig):
 def run(config: Config) -> int:
     """Audit; exit code 1 where a finding is as grave as `--fail-on` says."""
     from rulewright import rule_audit
-
-    audited = rule_audit.audit_all(config.rules, config.against, config.examples)
-    _report(config, audited)
-    counts = Counter(finding.level for one in audited for finding in one.findings)
-    order = rule_audit.ORDER
-    grave = order[: order.index(config.fail_on) + 1] if config.fail_on != "never" else ()
-    return 1 if any(counts[level] for level in grave) else 0
-
-
-def _report(config: Config, audited: Sequence[Audited]) -> None:
-    from rulewright import rule_audit
     from rulewright.reports.sarif import sarif
 
+    audited = rule_audit.audit_all(config.rules, config.against, config.examples)
     rows = rule_audit.rows_of(audited)
     counts = Counter(row["level"] for row in rows)
-    rules = [
-        one
-        for one in audited
-        if all(finding.kind not in ("not-yaml", "test-of-none") for finding in one.findings)
-    ]
+    kinds = ("not-yaml", "test-of-none")
+    rules = [one for one in audited if all(finding.kind not in kinds for finding in one.findings)]
     n_rules = len(rules)
     if config.json_output:
         for row in rows:
             console.emit_json(row)
-        kinds = dict(sorted(Counter(row["kind"] for row in rows).items()))
-        console.emit_json({"rules": n_rules, "findings": len(rows), "levels": dict(counts), "kinds": kinds})
+        by_kind = dict(sorted(Counter(row["kind"] for row in rows).items()))
+        console.emit_json({"rules": n_rules, "findings": len(rows), "levels": dict(counts), "kinds": by_kind})
     else:
         for row in rows:
             where = f" ({row['where']})" if row["where"] else ""
@@ -76,6 +59,9 @@ def _report(config: Config, audited: Sequence[Audited]) -> None:
             console.emit(console.clean(text))
     if config.sarif is not None:
         jsonl.write_text(config.sarif, json.dumps(sarif(rows), indent=1, ensure_ascii=False) + "\n")
-    told = ", ".join(console.plural(counts[level], level) for level in rule_audit.ORDER)
+    order = rule_audit.ORDER
+    told = ", ".join(console.plural(counts[level], level) for level in order)
     clean = sum(not one.findings for one in rules)
     console.say(f"{console.plural(n_rules, 'rule')}: {told}; nothing found in {clean}")
+    grave = order[: order.index(config.fail_on) + 1] if config.fail_on != "never" else ()
+    return 1 if any(counts[level] for level in grave) else 0

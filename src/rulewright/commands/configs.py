@@ -37,7 +37,12 @@ def run(config: Config) -> int:
     if config.schema_of:
         console.emit(json.dumps(schema(_command_of(config.schema_of)), indent=2, ensure_ascii=False))
     elif config.name:
-        one = _named(config.name)
+        one = shipped.find(config.name)
+        if one is None:
+            near = did_you_mean(config.name, [one.name for one in shipped.everything()])
+            raise UsageError(
+                f"no configuration '{config.name}' comes with rulewright{near}", "see `rulewright configs`"
+            )
         console.emit(str(one.path) if config.path else one.path.read_text(encoding="utf-8").rstrip("\n"))
     elif config.path:
         console.emit(str(shipped.ROOT))
@@ -65,14 +70,6 @@ def schema(command: str) -> dict[str, Any]:
 
     module = importlib.import_module(f"rulewright.commands.{COMMANDS[command].module}")
     return loader.json_schema(module.Config, f"rulewright {command}")
-
-
-def _named(name: str) -> shipped.Shipped:
-    found = shipped.find(name)
-    if found is None:
-        near = did_you_mean(name, [one.name for one in shipped.everything()])
-        raise UsageError(f"no configuration '{name}' comes with rulewright{near}", "see `rulewright configs`")
-    return found
 
 
 def _command_of(name: str) -> str:

@@ -64,14 +64,9 @@ def _show(plan: IngestPlan, seconds: float | None) -> None:
                 "--group-by path makes more of them, --fractions larger shares"
             )
     if plan.source.evaluation_only:
-        _name_unchecked(config, name)
-
-
-def _name_unchecked(config: IngestConfig, name: str) -> None:
-    from rulewright.data import store
-
-    path = str(store.split_path(config.out, "test", name))
-    others = [other for other in store.sources_in(config.out) if other not in store.EVALUATION_ONLY]
-    unchecked = [o for o in others if (m := store.read_metadata(config.out, o)) and path not in m.against]
-    if unchecked:
-        console.say(f"note: not yet checked against {name}: {', '.join(unchecked)}; ingest them again")
+        path = str(store.split_path(config.out, "test", name))
+        others = [other for other in store.sources_in(config.out) if other not in store.EVALUATION_ONLY]
+        known = {other: store.read_metadata(config.out, other) for other in others}
+        unchecked = [other for other, m in known.items() if m is not None and path not in m.against]
+        if unchecked:
+            console.say(f"note: not yet checked against {name}: {', '.join(unchecked)}; ingest them again")

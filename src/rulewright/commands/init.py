@@ -53,7 +53,11 @@ def run(config: Config) -> int:
 def files() -> dict[str, str]:
     """What is copied: the path below `configs` and the text of each file."""
     everything = shipped.everything()
-    texts = {f"{one.name}.yaml": _modeline(one) + one.path.read_text(encoding="utf-8") for one in everything}
+    texts = {}
+    for one in everything:
+        up = "../" * (len(PurePosixPath(one.name).parts) - 1)
+        first = f"{_MODELINE}{up}schemas/{_file_name(one.command)}\n" if one.command else ""
+        texts[f"{one.name}.yaml"] = first + one.path.read_text(encoding="utf-8")
     for command in sorted({one.command for one in everything if one.command}):
         text = json.dumps(configs.schema(command), indent=2, ensure_ascii=False)
         texts[f"schemas/{_file_name(command)}"] = text + "\n"
@@ -62,13 +66,6 @@ def files() -> dict[str, str]:
 
 def _file_name(command: str) -> str:
     return f"{command.replace(' ', '-')}.json"
-
-
-def _modeline(one: shipped.Shipped) -> str:
-    if not one.command:
-        return ""
-    up = "../" * (len(PurePosixPath(one.name).parts) - 1)
-    return f"{_MODELINE}{up}schemas/{_file_name(one.command)}\n"
 
 
 def _differs(path: Path, text: str) -> bool:

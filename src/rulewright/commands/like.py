@@ -73,7 +73,12 @@ def like(
         "left_to_you": left,
     }
     code = make(replace(offer_learned(work, learned), facts=facts), wish)
-    _say_left(left)
+    if left:
+        console.say("left to you, no rule makes this part of the change:")
+    for line in left[:LEFT_AT_MOST]:
+        console.say(f"  {console.clean(line)}")
+    if len(left) > LEFT_AT_MOST:
+        console.say(f"  … and {len(left) - LEFT_AT_MOST} more")
     return code
 
 
@@ -92,16 +97,6 @@ def _nothing(found: Given, wish: Wish) -> int:
     if wish.as_json:
         console.emit_json({"matches": 0, "sure": 0, "written": []})
     return 0
-
-
-def _say_left(left: Sequence[str]) -> None:
-    """The parts of the change that no rule expresses."""
-    if left:
-        console.say("left to you, no rule makes this part of the change:")
-    for line in left[:LEFT_AT_MOST]:
-        console.say(f"  {console.clean(line)}")
-    if len(left) > LEFT_AT_MOST:
-        console.say(f"  … and {len(left) - LEFT_AT_MOST} more")
 
 
 def _useful(learned: Learned, work: Work) -> list[int]:

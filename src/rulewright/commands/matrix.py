@@ -95,26 +95,21 @@ def _clear(folder: Path, anew: bool) -> None:
 
 def _write_page(config: Config) -> dict[str, Any]:
     """Render what has been measured by now."""
+    trained = []
+    for method in config.methods:
+        folders = {job.seed: config.root / job.folder for job in matrix.jobs([method], config.seeds)}
+        taken = [seconds for folder in folders.values() if (seconds := matrix.training_seconds(folder))]
+        measured = {seed: folder / matrix.MEASURED for seed, folder in folders.items()}
+        mean = statistics.fmean(taken) if taken else None
+        trained.append(page.Trained(method.name, method.about, measured, mean))
     found = page.gather(
-        [_trained(config, method) for method in config.methods],
+        trained,
         [page.Wanted(one.name, one.about, one.best) for one in config.measured],
         config.baseline or config.methods[0].name,
         config.about.strip(),
     )
     page.write(found, config.report)
     return found
-
-
-def _trained(config: Config, method: TrainingMethod) -> page.Trained:
-    """Where a method's models are measured, and what their training took."""
-    folders = {job.seed: config.root / job.folder for job in matrix.jobs([method], config.seeds)}
-    taken = [seconds for folder in folders.values() if (seconds := matrix.training_seconds(folder))]
-    return page.Trained(
-        method.name,
-        method.about,
-        {seed: folder / matrix.MEASURED for seed, folder in folders.items()},
-        statistics.fmean(taken) if taken else None,
-    )
 
 
 def _require_sense(config: Config) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import tyro
 from pydantic import Field
@@ -20,9 +20,6 @@ from rulewright import console
 from rulewright.config import CommandConfig
 from rulewright.errors import needed
 from rulewright.generation.open import GeneratorConfig, require_model
-
-if TYPE_CHECKING:
-    from rulewright.agents.roots import Roots
 
 
 class Config(CommandConfig):
@@ -53,16 +50,6 @@ def run(config: Config) -> int:
     from rulewright.agents.server import serve
 
     roots = Roots.of(config.roots, config.allow_write)
-    where = ", ".join(map(str, roots.write)) or "nothing (--allow-write ROOT lets it)"
-    # The thread that reads the input cannot be stopped: an interrupt ends the process, and so its workers.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    console.say(f"serving MCP on standard input and output; reads below {roots.home}, writes {where}")
-    anyio.run(serve, _settings(config, roots), config.workers, config.deadline_s)
-    return 0
-
-
-def _settings(config: Config, roots: Roots) -> dict[str, Any]:
-    """What every worker is told, as JSON."""
     spec = config.generator.having(model=config.model, base_url=config.base_url)
     asked = bool(spec.model or spec.base_url)
     if asked:
@@ -70,7 +57,13 @@ def _settings(config: Config, roots: Roots) -> dict[str, Any]:
         # Relative folders begin where the person stands; the workers stand in the first root.
         if not spec.base_url and Path(spec.model).exists():
             spec = spec.model_copy(update={"model": str(Path(spec.model).resolve())})
-    return {
+    settings = {
         "read": list(map(str, roots.read)), "write": list(map(str, roots.write)),
         "generator": spec.model_dump(mode="json") if asked else None,
     }  # fmt: skip
+    where = ", ".join(map(str, roots.write)) or "nothing (--allow-write ROOT lets it)"
+    # The thread that reads the input cannot be stopped: an interrupt ends the process, and so its workers.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    console.say(f"serving MCP on standard input and output; reads below {roots.home}, writes {where}")
+    anyio.run(serve, settings, config.workers, config.deadline_s)
+    return 0

@@ -70,7 +70,20 @@ def make(offer: Offer, wish: Wish) -> int:
 def show(offer: Offer, wish: Wish) -> None:
     """List the places, and what was left out."""
     listed = offer.listing()
-    _list(listed, wish)
+    rows = [(one.path, place, why) for one, found, doubts in listed for place, why in zip(found, doubts)]
+    sure_ones, others = [row for row in rows if not row[2]], [row for row in rows if row[2]]
+    for path, place, why in rows if wish.as_json else ():
+        line = {"path": str(path), "line": place.line, "old": place.old, "new": place.new}
+        console.emit_json({**line, "sure": not why, "why": why})
+    for title, group in () if wish.as_json else (("sure", sure_ones), ("possible", others)):
+        if group:
+            console.say(f"{title}:")
+        for path, place, why in group[:LISTED_AT_MOST]:
+            note = f"   ({why})" if why else ""
+            old, new = one_line_each(place.old, place.new)
+            console.emit(f"{path}:{place.line}: {old}  →  {new}{note}")
+        if len(group) > LISTED_AT_MOST:
+            console.say(f"… and {len(group) - LISTED_AT_MOST} more")
     for warning in offer.warnings:
         console.say(f"warning: {console.clean(warning)}")
     say_failed(offer.work.failed, lambda one: f"left alone: {one.outcome.detail}")
@@ -128,29 +141,6 @@ def _write_page(out: Path, instruction: str, offer: Offer, listed: Sequence[List
         add_line(page, str(one.path), item, outcome, action_for(one.found, offer.work.documents))
     page.write(out)
     console.say(f"{out}: {console.plural(page.n, 'file')} to look at in a browser")
-
-
-def _list(listed: Sequence[Listed], wish: Wish) -> None:
-    rows = [(one.path, place, why) for one, found, doubts in listed for place, why in zip(found, doubts)]
-    if wish.as_json:
-        for path, place, why in rows:
-            console.emit_json(
-                {"path": str(path), "line": place.line, "old": place.old, "new": place.new,
-                 "sure": not why, "why": why}
-            )  # fmt: skip
-        return
-    for title, group in (
-        ("sure", [row for row in rows if not row[2]]),
-        ("possible", [row for row in rows if row[2]]),
-    ):
-        if group:
-            console.say(f"{title}:")
-        for path, place, why in group[:LISTED_AT_MOST]:
-            note = f"   ({why})" if why else ""
-            old, new = one_line_each(place.old, place.new)
-            console.emit(f"{path}:{place.line}: {old}  →  {new}{note}")
-        if len(group) > LISTED_AT_MOST:
-            console.say(f"… and {len(group) - LISTED_AT_MOST} more")
 
 
 def _carry_out(offer: Offer, wish: Wish, chooser: Chooser, listed: Sequence[Listed], sure: int) -> list[Path]:

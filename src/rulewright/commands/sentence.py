@@ -42,7 +42,7 @@ def run(config: EditConfig, wish: Wish) -> int:
         asked, trial = propose(
             generator, plan, config.instruction, code, sample, config.paths, config.deadline_s
         )
-    console.say(_cost(asked.spent, config.price_in_usd_per_mtok, config.price_out_usd_per_mtok))
+    _say_cost(asked.spent, config)
     found = trial.candidates(asked)
     if not found:
         hint = "say it more precisely, raise --samples or --attempts, or name another --model"
@@ -75,16 +75,13 @@ def _read(sample: Path) -> str:
         raise UsageError(f"{sample}: cannot be read ({why(error)})", "name another file with --on") from error
 
 
-def _cost(spent: Cost, price_in: float, price_out: float) -> str:
-    usd = (spent.prompt_tokens * price_in + spent.answer_tokens * price_out) / 1e6
+def _say_cost(spent: Cost, config: EditConfig) -> None:
+    prompt, answer = spent.prompt_tokens, spent.answer_tokens
+    usd = (prompt * config.price_in_usd_per_mtok + answer * config.price_out_usd_per_mtok) / 1e6
     money = f", ${usd:.4f}" if usd else ""
-    told = spent.prompt_tokens or spent.answer_tokens
-    tokens = (
-        f"{spent.prompt_tokens:,} prompt and {spent.answer_tokens:,} answer tokens"
-        if told
-        else "tokens not told by the server"
-    )
-    return f"asked for {console.plural(spent.answers, 'answer')}: {tokens}, {spent.seconds:.1f} s{money}"
+    tokens = f"{prompt:,} prompt and {answer:,} answer tokens"
+    told = tokens if prompt or answer else "tokens not told by the server"
+    console.say(f"asked for {console.plural(spent.answers, 'answer')}: {told}, {spent.seconds:.1f} s{money}")
 
 
 def _facts(best: OfferedRule, others: Sequence[OfferedRule], asked: Asked) -> dict[str, Any]:
@@ -148,8 +145,12 @@ class _Choice:
                 self._at = (self._at + 1) % len(self._found)
             elif answer == "e":
                 self._edit(one)
-            else:
-                self._narrow()
+            else:  # keep some of the files only, for every rule
+                line = console.ask("files (paths or globs, with spaces between; nothing: all): ")
+                self._trial.narrow((line or "").split())
+                for number, kept in enumerate(self._found):
+                    again = self._trial.candidate(kept.documents)
+                    self._found[number] = replace(again, votes=kept.votes)
 
     def _question(self, one: OfferedRule) -> tuple[str, str]:
         """What may be answered, and its letters; the last one stands for the end of the input."""
@@ -177,11 +178,3 @@ class _Choice:
             return
         made.votes = 0
         self._found.insert(self._at, made)
-
-    def _narrow(self) -> None:
-        """Keep some of the files only, for every rule."""
-        line = console.ask("files (paths or globs, with spaces between; nothing: all): ")
-        self._trial.narrow((line or "").split())
-        for number, one in enumerate(self._found):
-            again = self._trial.candidate(one.documents)
-            self._found[number] = replace(again, votes=one.votes)

@@ -55,7 +55,14 @@ def run(config: ShowConfig) -> int:
         tried = lines.elsewhere(item, action, outcome, engine)
     rewards = lines.rewards(item, action, outcome, tried)
     if config.json_output:
-        console.emit_json(_as_json(item, action, outcome, rewards))
+        console.emit_json({
+            "kind": item.kind, "instruction": item.instruction, "language": item.language,
+            "pre": item.pre, "wanted": item.wanted,
+            "action": json.loads(render_action(action)) if action else None,
+            "verdict": outcome.verdict if outcome else None, "detail": outcome.detail if outcome else "",
+            "post": outcome.post if outcome else None, "n_matches": outcome.n_matches if outcome else 0,
+            "rewards": rewards, "said": dict(item.said),
+        })  # fmt: skip
     else:
         console.emit(_as_text(item, action, outcome, rewards))
     return 0
@@ -72,25 +79,6 @@ def _row(path: Path, number: int) -> dict[str, Any]:
     if not last:
         raise UsageError(f"{path}: the file is empty", "name a file with records or steps, one a line")
     raise UsageError(f"{path}:{number}: there is no such line; the last one is {last}", "lines count from 1")
-
-
-def _as_json(
-    item: Shown, action: Action | None, outcome: Outcome | None, rewards: Mapping[str, Any]
-) -> dict[str, Any]:
-    return {
-        "kind": item.kind,
-        "instruction": item.instruction,
-        "language": item.language,
-        "pre": item.pre,
-        "wanted": item.wanted,
-        "action": json.loads(render_action(action)) if action else None,
-        "verdict": outcome.verdict if outcome else None,
-        "detail": outcome.detail if outcome else "",
-        "post": outcome.post if outcome else None,
-        "n_matches": outcome.n_matches if outcome else 0,
-        "rewards": rewards,
-        "said": dict(item.said),
-    }
 
 
 def _as_text(item: Shown, action: Action | None, outcome: Outcome | None, rewards: Mapping[str, Any]) -> str:

@@ -68,20 +68,14 @@ def _table(found: dict[str, Any]) -> str:
         for name, value in found["sources"].items()
         if value["metadata"]
     }
+    n_dropped["all"] = sum(n_dropped.values())
     rows = [
         [
-            name,
-            *(f"{value['per_split'][split]:,}" for split in ("train", "dev", "test")),
-            f"{value['n_invalid']:,}",
-            f"{value['n_groups']:,}",
-            f"{value['n_bytes'] / 1e6:,.1f} MB",
-            f"{value['n_tokens'] / 1e6:,.2f}",
-            f"{dropped:,}",
+            name, *(f"{value['per_split'][split]:,}" for split in ("train", "dev", "test")),
+            f"{value['n_invalid']:,}", f"{value['n_groups']:,}", f"{value['n_bytes'] / 1e6:,.1f} MB",
+            f"{value['n_tokens'] / 1e6:,.2f}", f"{n_dropped.get(name, 0):,}",
         ]
-        for name, value, dropped in [
-            *((name, value, n_dropped.get(name, 0)) for name, value in found["sources"].items()),
-            ("all", found["total"], sum(n_dropped.values())),
-        ]
-    ]
+        for name, value in {**found["sources"], "all": found["total"]}.items()
+    ]  # fmt: skip
     headers = ["source", "train", "dev", "test", "invalid", "groups", "size", "M tokens", "dropped"]
     return console.table(headers, rows)

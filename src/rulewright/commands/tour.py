@@ -96,10 +96,16 @@ def _elsewhere(example: Tour, learned: TourAnswer) -> Iterator[str]:
 
 
 def _miss(example: Tour, miss: TourAnswer) -> Iterator[str]:
+    from rulewright.engine import nomatch
+
     rule = miss.action.rules[0]
     pattern, fix = (" ".join(str(part).split()) for part in (rule["rule"]["pattern"], rule["fix"]))
     yield f"  {console.paint(miss.name, 'bold', sys.stdout)}: {pattern}  →  {fix}"
-    yield console.wrap(f"{_verdict(miss.outcome)}: {_why(example, miss)}", "    ")
+    if miss.outcome.verdict is Verdict.NO_MATCH:
+        why = console.clean(nomatch.explain(miss.action, example.pre))
+    else:
+        why = console.clean(miss.outcome.detail) or "exactly the wanted code in this place"
+    yield console.wrap(f"{_verdict(miss.outcome)}: {why}", "    ")
     wrong = [
         place.path
         for place, outcome in zip(example.elsewhere, miss.elsewhere, strict=True)
@@ -108,40 +114,19 @@ def _miss(example: Tour, miss: TourAnswer) -> Iterator[str]:
     yield console.wrap(f"elsewhere: {'wrong in ' + ', '.join(wrong) if wrong else 'as wanted'}", "    ")
 
 
-def _why(example: Tour, miss: TourAnswer) -> str:
-    from rulewright.engine import nomatch
-
-    if miss.outcome.verdict is Verdict.NO_MATCH:
-        return console.clean(nomatch.explain(miss.action, example.pre))
-    return console.clean(miss.outcome.detail) or "exactly the wanted code in this place"
-
-
 def _rewards(answers: Sequence[TourAnswer]) -> Iterator[str]:
     yield console.wrap(
         "SRL: how like the teacher's rule it is, bounded by what it does here and elsewhere", "  "
     )
-    yield from _indented(
-        console.table(
-            ["answer", *_SRL, "reward"],
-            [[a.name, *_amounts(a.srl.parts, _SRL), _amount(a.srl.value)] for a in answers],
-        )
-    )
+    rows = [[a.name, *_amounts(a.srl.parts, _SRL), _amount(a.srl.value)] for a in answers]
+    yield from _indented(console.table(["answer", *_SRL, "reward"], rows))
     yield ""
     yield console.wrap("GRPO: what it does, to this code and to code that it has not seen", "  ")
-    yield from _indented(
-        console.table(
-            ["answer", *_GRPO, "reward", "correct"],
-            [
-                [
-                    a.name,
-                    *_amounts(a.grpo.parts, _GRPO),
-                    _amount(a.grpo.value),
-                    "yes" if a.grpo.success else "no",
-                ]
-                for a in answers
-            ],
-        )
-    )
+    rows = [
+        [a.name, *_amounts(a.grpo.parts, _GRPO), _amount(a.grpo.value), "yes" if a.grpo.success else "no"]
+        for a in answers
+    ]
+    yield from _indented(console.table(["answer", *_GRPO, "reward", "correct"], rows))
 
 
 def _amounts(parts: Mapping[str, float], columns: Mapping[str, Sequence[str]]) -> list[str]:

@@ -8,8 +8,6 @@ left out; groups.json, where each group went.
 
 from __future__ import annotations
 
-from typing import Any
-
 from rulewright import console
 from rulewright.srl.settings import TrajsConfig
 
@@ -20,14 +18,10 @@ def run(config: TrajsConfig) -> int:
     """Read, verify, write, sum up."""
     from rulewright.srl import job
 
-    _show(config, job.make(config))
-    return 0
-
-
-def _show(config: TrajsConfig, summary: dict[str, Any]) -> None:
+    summary = job.make(config)
     if config.json_output:
         console.emit_json(summary)
-        return
+        return 0
     for split, n in summary["steps"].items():
         counts = summary["counts"][split]
         console.say(
@@ -43,3 +37,4 @@ def _show(config: TrajsConfig, summary: dict[str, Any]) -> None:
             console.say(f"note: no step in {split}: no group of a verified step belongs there")
     for reason, n in summary["dropped"].items():
         console.say(f"  dropped {n:,}: {reason}")
+    return 0

@@ -60,7 +60,12 @@ def run(config: Config) -> int:
             bad = not claim.skip and (bool(claim.problem) or not outcome.ok)
             failed += bad
             if bad or not config.failures_only:
-                _print(config, claim, reason, claim.problem or outcome.detail, outcome)
+                detail = claim.problem or outcome.detail
+                if config.json_output:
+                    console.emit_json(_row(claim, reason, detail, outcome))
+                else:
+                    note = f": {console.clean(detail)}" if detail else ""
+                    console.emit(f"{config.file}:{claim.line} {claim.name} {reason}{note}")
     if not counts:
         raise RulewrightError(f"{config.file}: the file is empty", "name a file with records, one a line")
     checked = sum(counts.values()) - sum(n for reason, n in counts.items() if reason in SKIPS)
@@ -71,16 +76,9 @@ def run(config: Config) -> int:
     return 1 if failed else 0
 
 
-def _print(config: Config, claim: Claim, reason: str, detail: str, outcome: Outcome) -> None:
-    if config.json_output:
-        row: dict[str, Any] = {"line": claim.line, "id": claim.name, "verdict": reason, "detail": detail}
-        if claim.is_checked:
-            row |= {
-                "n_rules": outcome.n_rules,
-                "n_matches": outcome.n_matches,
-                "flags": sorted(outcome.flags),
-            }
-        console.emit_json(row)
-        return
-    note = f": {console.clean(detail)}" if detail else ""
-    console.emit(f"{config.file}:{claim.line} {claim.name} {reason}{note}")
+def _row(claim: Claim, reason: str, detail: str, outcome: Outcome) -> dict[str, Any]:
+    row = {"line": claim.line, "id": claim.name, "verdict": reason, "detail": detail}
+    if not claim.is_checked:
+        return row
+    figures = {"n_rules": outcome.n_rules, "n_matches": outcome.n_matches, "flags": sorted(outcome.flags)}
+    return {**row, **figures}
