@@ -13,7 +13,7 @@ from typing import Any
 
 from rulewright import console
 from rulewright.data.schemas import NormalizedRecord
-from rulewright.engine import Engine, Judged, Request, judge_answers
+from rulewright.engine import Engine, Request, judge_answers
 from rulewright.errors import UsageError
 from rulewright.evaluation import compare, heldout, tables
 from rulewright.evaluation.harness import Answer, Item, Row
@@ -103,20 +103,17 @@ def score_all(engine: Engine, texts: Sequence[str], records: Sequence[Normalized
     """Apply raw answers to their records; scores in their order."""
     requests = [Request(text, r.pre, r.language, r.post) for text, r in zip(texts, records, strict=True)]
     judged = judge_answers(engine, requests)
-    return (_scores(one, record) for one, record in zip(judged, records, strict=True))
-
-
-def _scores(judged: Judged, record: NormalizedRecord) -> Row:
-    outcome, post = judged.outcome, judged.outcome.post
-    alike = 0.0 if post is None else round(change_similarity(record.pre, post, record.post), 6)
-    return {
-        "verdict": outcome.verdict.value,
-        "detail": outcome.detail,
-        "success": float(post == record.post),
-        "changed": float(post is not None and post != record.pre),
-        "change_similarity": alike,
-        **tables.about(outcome, judged.action),
-    }
+    for one, record in zip(judged, records, strict=True):
+        outcome, post = one.outcome, one.outcome.post
+        alike = 0.0 if post is None else round(change_similarity(record.pre, post, record.post), 6)
+        yield {
+            "verdict": outcome.verdict.value,
+            "detail": outcome.detail,
+            "success": float(post == record.post),
+            "changed": float(post is not None and post != record.pre),
+            "change_similarity": alike,
+            **tables.about(outcome, one.action),
+        }
 
 
 def summarize(rows: Sequence[Row], seed: int) -> dict[str, Any]:

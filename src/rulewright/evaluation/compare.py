@@ -113,7 +113,7 @@ def compare(
         "gained": gained[:_MAX_LISTED],
         "lost": lost[:_MAX_LISTED],
         "other_metrics": _others(a, b, others, groups, seed),
-        "by": {name: _by(name, a, b, found) for name in fields},
+        "by": {name: found.by(name, (*a.rows, *b.rows)) for name in fields},
     }
 
 
@@ -157,6 +157,12 @@ class PairedValues:
         groups = [self.groups[t] for t in tasks]
         rate = self.measure.unit == "rate"
         return stats.estimate([values[t] for t in tasks], groups, self.seed, rate).to_dict()
+
+    def by(self, field: str, rows: Sequence[Row]) -> dict[str, Any]:
+        """Paired differences within each value of a field, most tasks first."""
+        both = [row for row in rows if row["task"] in self.a and row["task"] in self.b]
+        tasks = {value: {row["task"] for row in part} for value, part in tables.parts(both, field).items()}
+        return {value: self.paired(sorted(some)).to_dict() for value, some in tasks.items()}
 
 
 def _benchmark(a: Run, b: Run) -> Measures | None:
@@ -223,13 +229,6 @@ def _others(a: Run, b: Run, measures: Sequence[Measure], groups: dict[str, str],
                 **pair.paired(both).to_dict(),
             }
     return found
-
-
-def _by(name: str, a: Run, b: Run, pair: PairedValues) -> dict[str, Any]:
-    """Paired differences within each value of a field, most tasks first."""
-    rows = [row for row in (*a.rows, *b.rows) if row["task"] in pair.a and row["task"] in pair.b]
-    tasks = {value: {row["task"] for row in part} for value, part in tables.parts(rows, name).items()}
-    return {value: pair.paired(sorted(some)).to_dict() for value, some in tasks.items()}
 
 
 def report(result: dict[str, Any]) -> Iterator[str]:

@@ -133,17 +133,13 @@ def leave_one_out(mined: Mined, edit: EditRow, options: MiningConfig) -> dict[st
         for kind in found:
             done = [(s.start, s.end, s.text) for i, s in enumerate(sites) if (i == number) == (kind == "all")]
             learned = mine(splice(edit.pre, done), edit.post, edit.language, options.budget_s)
-            found[kind][_left_out(learned, edit, sites)] += 1
+            became = "none"
+            if learned.action is not None:
+                made = engine.apply(learned.action, edit.pre).post
+                under = made is not None and _is_part(edit.pre, sites, made)
+                became = "exact" if made == edit.post else "under" if under else "wrong"
+            found[kind][became] += 1
     return found
-
-
-def _left_out(one: Mined, edit: EditRow, sites: Sequence[Any]) -> str:
-    if one.action is None:
-        return "none"
-    made = engine.apply(one.action, edit.pre).post
-    if made == edit.post:
-        return "exact"
-    return "under" if made is not None and _is_part(edit.pre, sites, made) else "wrong"
 
 
 def _is_part(text: str, sites: Sequence[Any], made: str) -> bool:

@@ -17,7 +17,6 @@ from typing import Any, Final, NamedTuple
 
 from rulewright import console
 from rulewright.data.splits import draw
-from rulewright.engine import Judged
 from rulewright.errors import UsageError
 from rulewright.evaluation import tables
 from rulewright.evaluation.harness import Answer, Item, Row
@@ -75,9 +74,17 @@ class Refactor(TwoTracks[RefactorConfig]):
         for answer, judged in zip(answers, self.applied(answers), strict=True):
             task = self.tasks[answer.item.task]
             if judged is None:
-                yield _score_text(answer.text, task, self.style)
+                code = extract_edit(answer.text, task.code, self.style)
+                if code is None:
+                    yield _row(Verdict.NO_ACTION, "no code in the answer", task, None, {})
+                else:
+                    yield _judged(task, code, {"valid": True})
+                continue
+            outcome, about = judged.outcome, tables.about(judged.outcome, judged.action)
+            if outcome.post is None or outcome.post == task.code:
+                yield _row(outcome.verdict, outcome.detail, task, None, about)
             else:
-                yield _score_action(judged, task)
+                yield _judged(task, outcome.post, about)
 
     def summary(self, rows: Sequence[Row]) -> dict[str, Any]:
         usable = tables.counted(rows)
@@ -157,21 +164,6 @@ def item(task: Method, track: str, style: Style) -> Item:
         "chars": len(task.code),
     }
     return Item(task.name, ask(task.instruction, task.code, "python", style=style), meta)
-
-
-def _score_text(text: str, task: Method, style: Style) -> Row:
-    code = extract_edit(text, task.code, style)
-    if code is None:
-        return _row(Verdict.NO_ACTION, "no code in the answer", task, None, {})
-    return _judged(task, code, {"valid": True})
-
-
-def _score_action(judged: Judged, task: Method) -> Row:
-    outcome = judged.outcome
-    about = tables.about(outcome, judged.action)
-    if outcome.post is None or outcome.post == task.code:
-        return _row(outcome.verdict, outcome.detail, task, None, about)
-    return _judged(task, outcome.post, about)
 
 
 def _judged(task: Method, code: str, about: Row) -> Row:

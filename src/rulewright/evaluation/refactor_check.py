@@ -12,7 +12,6 @@ import ast
 import json
 import resource
 import sys
-from collections.abc import Iterator
 from typing import Any, Final
 
 MEMORY_BYTES: Final = 2 << 30
@@ -72,21 +71,12 @@ def _strict(tree: ast.Module, method: str, class_name: str) -> str:
         return f"the method is still in class {class_name}"
     if sum(isinstance(n, ast.FunctionDef) and n.name == method for n in tree.body) > 1:
         return f"{method} is defined more than once"
-    for line in _uses(owner, method, {"self", "cls", class_name}):
-        return f"line {line} still uses the method of the instance or class"
-    return ""
-
-
-def _uses(owner: ast.ClassDef, method: str, owners: set[str]) -> Iterator[int]:
-    """Lines of the class that look the method up on `self`, `cls` or the class."""
     for node in ast.walk(owner):
-        if (
-            isinstance(node, ast.Attribute)
-            and node.attr == method
-            and isinstance(node.value, ast.Name)
-            and node.value.id in owners
-        ):
-            yield node.lineno
+        match node:
+            case ast.Attribute(value=ast.Name(id=name), attr=found) if found == method:
+                if name in {"self", "cls", class_name}:
+                    return f"line {node.lineno} still uses the method of the instance or class"
+    return ""
 
 
 def _class(tree: ast.Module, name: str) -> ast.ClassDef | None:

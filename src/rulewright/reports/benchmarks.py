@@ -65,20 +65,16 @@ def comparisons(runs: Sequence[Json], wanted: Sequence[tuple[Path, Path]], refer
         if run["path"] in read:
             sets.setdefault((run["benchmark"], str(run["data"])), []).append(run)
     for alike in sets.values():
-        for earlier, later in _pairs(alike, reference):
+        chosen = [(alike[i], alike[j]) for i, j in compare.pairs(len(alike))]
+        if alike[0]["benchmark"] == EDITS.name:
+            stage0 = next((run for run in alike if Path(run["model"]).name == reference), alike[0])
+            chosen += [(stage0, run) for run in alike[alike.index(stage0) + 1 :]]
+        for earlier, later in chosen:
             pair = read[earlier["path"]], read[later["path"]]
             key = earlier["path"], later["path"]
             if key not in found and compare.share_tasks(*pair):
                 found[key] = _compare(*pair)
     return list(found.values())
-
-
-def _pairs(runs: Sequence[Json], reference: str) -> list[tuple[Json, Json]]:
-    chosen = [(runs[i], runs[j]) for i, j in compare.pairs(len(runs))]
-    if runs[0]["benchmark"] == EDITS.name:
-        stage0 = next((run for run in runs if Path(run["model"]).name == reference), runs[0])
-        chosen += [(stage0, run) for run in runs[runs.index(stage0) + 1 :]]
-    return list({(a["name"], b["name"]): (a, b) for a, b in chosen}.values())
 
 
 def _compare(a: compare.Run, b: compare.Run) -> Json:

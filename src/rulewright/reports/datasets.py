@@ -13,13 +13,7 @@ _COLORS: Final = ("#3b6ea5", "#d08a3c", "#5a9367")
 
 
 def write(summary: Path, out: Path, plots: bool = True) -> None:
-    """Write summary.md, one card per source, and the plots.
-
-    Args:
-        summary: the JSON file that `data.stats.collect` gave.
-        out: folder of the report.
-        plots: draw them (needs matplotlib).
-    """
+    """Write summary.md, one card per source, and the plots."""
     found: dict[str, Any] = json.loads(summary.read_bytes())
     drawn = _draw(found, out) if plots and found["total"]["n_records"] else []
     page = templates.render("datasets.md.jinja", **found, plots=drawn)

@@ -7,7 +7,7 @@ differences resample groups of tasks. Seeds are too few to resample: each one's 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -56,12 +56,13 @@ def gather(methods: Sequence[Trained], wanted: Sequence[Wanted], baseline: str, 
         baseline: name of the method that the others are compared with.
         about: for the head of the page.
     """
-    owed = [
-        f"{method.name}, seed {seed}{missing}"
-        for method in methods
-        for seed, folder in method.folders.items()
-        if (missing := _missing(folder, wanted)) is not None
-    ]
+    owed = []
+    for method in methods:
+        for seed, folder in method.folders.items():
+            names = [one.name for one in wanted if not (folder / one.name / "result.json").exists()]
+            if names:
+                some = f": {', '.join(names)}" if len(names) < len(wanted) else ""
+                owed.append(f"{method.name}, seed {seed}{some}")
     found = [_table(methods, one, baseline) for one in wanted]
     return {
         "about": about,
@@ -72,14 +73,6 @@ def gather(methods: Sequence[Trained], wanted: Sequence[Wanted], baseline: str, 
         "measured": [table for table in found if table is not None],
         "owed": owed,
     }
-
-
-def _missing(folder: Path, wanted: Sequence[Wanted]) -> str | None:
-    """What has not been measured, after a colon; empty: nothing has been; `None`: everything has."""
-    names = [one.name for one in wanted if not (folder / one.name / "result.json").exists()]
-    if len(names) == len(wanted):
-        return ""
-    return f": {', '.join(names)}" if names else None
 
 
 class _Values(NamedTuple):
@@ -149,26 +142,25 @@ def _row(name: str, values: _Values, baseline: _Values | None, measure: Measure)
 
 def learned(found: Json) -> list[str]:
     """What each table shows and what it does not, in sentences."""
-    return [sentence for table in found["measured"] for sentence in _learned(table, found["baseline"])]
-
-
-def _learned(table: Json, baseline: str) -> Iterator[str]:
-    compared = [row for row in table["rows"] if row["paired"] is not None]
-    above = [row for row in compared if row["paired"]["low"] > 0]
-    below = [row for row in compared if row["paired"]["high"] < 0]
-    for word, some in (("above", above), ("below", below)):
-        if some:
-            listing = ", ".join(f"{row['method']} {tables.difference(row['paired'])}" for row in some)
-            yield f"{table['about']}: {word} {baseline}: {listing}."
-    unclear = [row for row in compared if row["paired"]["low"] <= 0 <= row["paired"]["high"]]
-    if unclear:
-        # The smallest difference that would mostly have been found, where one can be given.
-        finds = [row["paired"]["mde"] for row in unclear]
-        listing = ", ".join(
-            row["method"] + ("" if mde is None else f" (finds {100 * mde:.0f} points or more)")
-            for row, mde in zip(unclear, finds, strict=True)
-        )
-        yield f"{table['about']}: no difference to {baseline} is shown for {listing}."
+    said, baseline = [], found["baseline"]
+    for table in found["measured"]:
+        compared = [row for row in table["rows"] if row["paired"] is not None]
+        above = [row for row in compared if row["paired"]["low"] > 0]
+        below = [row for row in compared if row["paired"]["high"] < 0]
+        for word, some in (("above", above), ("below", below)):
+            if some:
+                listing = ", ".join(f"{row['method']} {tables.difference(row['paired'])}" for row in some)
+                said.append(f"{table['about']}: {word} {baseline}: {listing}.")
+        unclear = [row for row in compared if row["paired"]["low"] <= 0 <= row["paired"]["high"]]
+        if unclear:
+            # The smallest difference that would mostly have been found, where one can be given.
+            finds = [row["paired"]["mde"] for row in unclear]
+            listing = ", ".join(
+                row["method"] + ("" if mde is None else f" (finds {100 * mde:.0f} points or more)")
+                for row, mde in zip(unclear, finds, strict=True)
+            )
+            said.append(f"{table['about']}: no difference to {baseline} is shown for {listing}.")
+    return said
 
 
 def rows_of(table: Json) -> list[list[str]]:

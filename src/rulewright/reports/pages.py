@@ -13,21 +13,12 @@ from rulewright.reports import benchmarks, stage2
 _COLORS: Final = ("#2f6690", "#c8553d", "#588157", "#7b5ea7")
 
 
-def render_markdown(found: Mapping[str, Any], notes: str) -> str:
-    """The page `stage2.md`."""
-    return templates.render("stage2.md.jinja", **_view(found, notes))
-
-
-def render_html(found: Mapping[str, Any], notes: str) -> str:
-    """The page `stage2.html`, with the curves drawn into it."""
-    return templates.render("stage2.html.jinja", **_view(found, notes), curves=curves(found))
-
-
 def write(found: dict[str, Any], out: Path, notes: str = "") -> list[Path]:
     """Render `out` (.md), the page beside it (.html), and the gathered figures (.json)."""
     page, figures = out.with_suffix(".html"), out.with_suffix(".json")
-    jsonl.write_text(out, render_markdown(found, notes))
-    jsonl.write_text(page, render_html(found, notes))
+    shown = _view(found, notes)
+    jsonl.write_text(out, templates.render("stage2.md.jinja", **shown))
+    jsonl.write_text(page, templates.render("stage2.html.jinja", **shown, curves=curves(found)))
     jsonl.write_json(figures, found)
     return [out, page, figures]
 
@@ -46,17 +37,7 @@ def _view(found: Mapping[str, Any], notes: str) -> dict[str, Any]:
             [_source(item) for item in found["data"]],
         ),
         "runs": (
-            (
-                "checkpoint",
-                "parameters",
-                "trained on",
-                "steps",
-                "batch",
-                "options",
-                "loss",
-                "dev loss",
-                "time",
-            ),
+            stage2.RUN_HEAD,
             [_run(model) for model in found["models"] if "before" not in model["result"]],
         ),
         "policies": (

@@ -281,6 +281,9 @@ def policy_results(found: Mapping[str, Any]) -> list[list[str]]:
 
 
 RESULT_HEAD: Final = ("run", "benchmark", "model", "metric", "value [95 %]", "n")
+RUN_HEAD: Final = (
+    "checkpoint", "parameters", "trained on", "steps", "batch", "options", "loss", "dev loss", "time",
+)  # fmt: skip
 SFT_HEAD: Final = ("checkpoint", "from", "metric on dev", "before training", "after [95 %]", "n")
 POLICY_HEAD: Final = (
     "dev, mode", "reward before", "after", "gain [95 %]", "success before", "after", "n",

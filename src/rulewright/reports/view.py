@@ -159,7 +159,11 @@ def _answer(
         "text": item.answer,
         "diff": difftext.shown(item.pre, outcome.post if outcome else None, 3),
         "rewards": parts,
-        "facts": _facts(item.said),
+        "facts": {
+            key: value if isinstance(value, str) else json.dumps(value)
+            for key, value in item.said.items()
+            if key not in ("verdict", "detail") and value not in ("", [], None)
+        },
         "tried": list(_tried(item, tried)),
     }
     if action is not None:
@@ -185,15 +189,6 @@ def _tried(item: Shown, found: TriedElsewhere | None) -> Iterator[Json]:
             "diff": difftext.shown(one.pre, became, 3),
             "wanted": "" if right else difftext.shown(one.pre, one.wanted, 3),
         }  # fmt: skip
-
-
-def _facts(said: Mapping[str, Any]) -> dict[str, str]:
-    kept = {
-        key: value
-        for key, value in said.items()
-        if key not in ("verdict", "detail") and value not in ("", [], None)
-    }
-    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in kept.items()}
 
 
 def _packed(value: Any) -> str:

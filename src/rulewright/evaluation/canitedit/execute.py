@@ -112,7 +112,15 @@ class Executor:
             verdict = self._check(problem, code)
         if verdict.status is Status.INFRA:
             return _infra(verdict.detail)
-        done = _executed(verdict)
+        status, ours, result = official_status(verdict.result), verdict.verdict, verdict.result
+        if ours is Verdict.TESTS_FAILED and result:
+            # By Python's own words; parsing what a model wrote in this process could crash it.
+            last = result.stderr.rstrip().rpartition("\n")[2]
+            if last.startswith(("SyntaxError:", "IndentationError:", "TabError:")):
+                ours = Verdict.SYNTAX_ERROR
+        seconds = round(result.wall_s, 3) if result else 0.0
+        detail = verdict.detail[:500]
+        done = Execution(status, status == "OK", verdict.strict, ours, detail, seconds=seconds)
         if verdict.official and verdict.detail.startswith(_UNJUDGEABLE):
             # The strict judge cannot be had for this problem here: no fault of the program.
             done = replace(done, verdict=Verdict.INFRA)
@@ -167,18 +175,6 @@ def _text(name: str) -> str:
 
 def _infra(detail: str) -> Execution:
     return Execution("infra", False, False, Verdict.INFRA, detail)
-
-
-def _executed(verdict: TestVerdict) -> Execution:
-    status = official_status(verdict.result)
-    ours = verdict.verdict
-    if ours is Verdict.TESTS_FAILED and verdict.result:
-        # By Python's own words; parsing what a model wrote in this process could crash it.
-        last = verdict.result.stderr.rstrip().rpartition("\n")[2]
-        if last.startswith(("SyntaxError:", "IndentationError:", "TabError:")):
-            ours = Verdict.SYNTAX_ERROR
-    seconds = round(verdict.result.wall_s, 3) if verdict.result else 0.0
-    return Execution(status, status == "OK", verdict.strict, ours, verdict.detail[:500], seconds=seconds)
 
 
 def official_status(result: Result | None) -> str:

@@ -92,42 +92,36 @@ class CanItEdit(TwoTracks[CanItEditConfig]):
             self.prompt = "ours" if style == "compact" else "chat"
         else:
             self.prompt = self.config.prompt
-        return [
-            Item(
-                task,
-                self._ask(problem, problem.instruction(kind)),
-                {
-                    "group": str(problem.id),
-                    "problem": problem.id,
-                    "kind": kind,
-                    "change_kind": problem.change_kind,
-                    "in_place": problem.id in data.CHANGE_IN_PLACE,
-                    "family": problem.change_kind or "unknown",
-                    "language": "python",
-                    "source": "canitedit",
-                },
+        found = []
+        for task, (problem, kind) in self.tasks.items():
+            said, code = problem.instruction(kind), problem.before
+            prompt: Prompt = (
+                action_prompt(said, code, "python", style=style)
+                if self.config.track == "actions"
+                else protocol.prompt_for(self.prompt, code, said, style)
             )
-            for task, (problem, kind) in self.tasks.items()
-        ]
-
-    def _ask(self, problem: Problem, instruction: str) -> Prompt:
-        if self.config.track == "actions":
-            return action_prompt(instruction, problem.before, "python", style=self.style)
-        return protocol.prompt_for(self.prompt, problem.before, instruction, self.style)
+            meta = {
+                "group": str(problem.id), "problem": problem.id, "kind": kind,
+                "change_kind": problem.change_kind, "in_place": problem.id in data.CHANGE_IN_PLACE,
+                "family": problem.change_kind or "unknown", "language": "python", "source": "canitedit",
+            }  # fmt: skip
+            found.append(Item(task, prompt, meta))
+        return found
 
     def generator(self) -> Generator:
         """The model; or the reference, or the input: on the action track what the miner finds."""
         if not self.config.gold:
             return super().generator()
-        golds = cache(self._gold_answer)
-        return GoldGenerator(self.items("full"), lambda task: golds(self.tasks[task][0]))
 
-    def _gold_answer(self, problem: Problem) -> str:
-        wanted = problem.after if self.config.gold == "after" else problem.before
-        if self.config.track == "text":
-            return f"{fence(wanted, 'py')}\n"
-        action = mine(problem.before, wanted, "python").action
-        return render_response(action) if action else ""
+        @cache
+        def answer(problem: Problem) -> str:
+            wanted = problem.after if self.config.gold == "after" else problem.before
+            if self.config.track == "text":
+                return f"{fence(wanted, 'py')}\n"
+            action = mine(problem.before, wanted, "python").action
+            return render_response(action) if action else ""
+
+        return GoldGenerator(self.items("full"), lambda task: answer(self.tasks[task][0]))
 
     def score(self, answers: Sequence[Answer]) -> Iterator[Row]:
         """Score one task's answers on all sandbox workers; rows in their order."""
@@ -136,9 +130,8 @@ class CanItEdit(TwoTracks[CanItEditConfig]):
 
     def _score(self, answer: Answer, judged: Judged | None) -> Row:
         problem, _ = self.tasks[answer.item.task]
-        return self._score_text(answer, problem) if judged is None else self._score_action(judged, problem)
-
-    def _score_text(self, answer: Answer, problem: Problem) -> Row:
+        if judged is not None:
+            return self._score_action(judged, problem)
         found = protocol.ours(self.prompt, answer.text, problem.before, self.style)
         theirs = protocol.official(self.prompt, answer.text)
         official = self.executor.run(problem, theirs)

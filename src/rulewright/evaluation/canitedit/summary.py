@@ -76,7 +76,10 @@ def report(result: Mapping[str, Any]) -> Iterator[str]:
         if result["metrics"][measure.name]["n"]:
             lines.append([measure.name, *(tables.with_unit(p[measure.name], measure.unit) for p in parts)])
     excess = [*(part["excess_code"] for part in result["kinds"].values()), result["excess_code"]]
-    lines.append(["ExcessCode ± SE, official", *map(_excess_cell, excess)])
+    cells = (
+        "–" if e["value"] is None else f"{e['value']:.2f} ± {e['se']:.2f} ({e['n_items']})" for e in excess
+    )
+    lines.append(["ExcessCode ± SE, official", *cells])
     yield console.table(["", *KINDS, "all"], lines)
     ratio = result["diff_ratio"]
     if ratio["n"]:
@@ -86,9 +89,3 @@ def report(result: Mapping[str, Any]) -> Iterator[str]:
         yield f"not run here (infra): problems {', '.join(map(str, result['infra_problems']))}"
     if not result["known_data"]:
         yield "the data is not the known copy of the benchmark: do not compare with published numbers"
-
-
-def _excess_cell(excess: Mapping[str, Any]) -> str:
-    if excess["value"] is None:
-        return "–"
-    return f"{excess['value']:.2f} ± {excess['se']:.2f} ({excess['n_items']})"

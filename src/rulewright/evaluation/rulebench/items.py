@@ -79,8 +79,11 @@ def items_of(edits: Iterable[EditRow], noops: Mapping[Fixer, Sequence[str]] | No
     found: list[BenchItem] = []
     for fixer, rows in sorted(by_fixer.items()):
         rule = rule_key(fixer[0], fixer[1])
+        most = MAX_EXAMPLES + MAX_SIBLINGS
         for change in _changes(rows):
-            found += [_item(part, rule, (noops or {}).get(fixer, ())) for part in _parts(change)]
+            # More edits than one item takes are several items without common edits.
+            parts = (change[start : start + most] for start in range(0, len(change), most))
+            found += [_item(part, rule, (noops or {}).get(fixer, ())) for part in parts if len(part) > 1]
     return found
 
 
@@ -130,24 +133,13 @@ def _changes(rows: Sequence[EditRow]) -> list[list[EditRow]]:
             continue
         seen.add(text)
         words = words_of(edit.pre, edit.post)
-        home = next((rows for first, rows in found if _alike(first, words) >= ALIKE), None)
+        alike = (rows for first, rows in found if len(first & words) >= ALIKE * max(1, len(first | words)))
+        home = next(alike, None)
         if home is None:
             found.append((words, [edit]))
         else:
             home.append(edit)
     return [change for _, change in found if len(change) > 1]
-
-
-def _parts(change: Sequence[EditRow]) -> Iterator[Sequence[EditRow]]:
-    """A change that has more edits than one item takes, as several items without common edits."""
-    for start in range(0, len(change), MAX_EXAMPLES + MAX_SIBLINGS):
-        part = change[start : start + MAX_EXAMPLES + MAX_SIBLINGS]
-        if len(part) > 1:
-            yield part
-
-
-def _alike(a: frozenset[str], b: frozenset[str]) -> float:
-    return len(a & b) / max(1, len(a | b))
 
 
 def _item(change: Sequence[EditRow], key: str, noops: Sequence[str]) -> BenchItem:

@@ -63,7 +63,9 @@ class RuleBench(Benchmark[RulesConfig]):
             index = EvaluationIndex.build(training, lambda row: known.update(_rules_of(row)))
             new = [item for item in found if item.group not in known]
             self.skipped["known_rule"] = len(found) - len(new)
-            found = [item for item in new if not _is_known(item, index)]
+            # Of what training data hold a text or the sentence.
+            sides = ([tokens(t) for pair in (*i.examples, *i.siblings) for t in pair] for i in new)
+            found = [i for i, s in zip(new, sides) if not isinstance(index.check(i.instruction, s), Drop)]
             self.skipped["contaminated"] = len(new) - len(found)
         if config.track != "examples":
             said = [item for item in found if item.instruction]
@@ -196,9 +198,3 @@ def _rules_of(row: Mapping[str, Any]) -> Iterator[str]:
         made = about.get("provenance") or {}
         yield from (rule_key(held_out.SOURCE, name) for name in made.get("templates") or ())
         yield rule_key(str(about.get("source")), str(about.get("group")))
-
-
-def _is_known(item: BenchItem, index: EvaluationIndex) -> bool:
-    """Whether training data hold an item's text or sentence."""
-    sides = [tokens(text) for pair in (*item.examples, *item.siblings) for text in pair]
-    return isinstance(index.check(item.instruction, sides), Drop)
