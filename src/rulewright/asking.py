@@ -85,14 +85,6 @@ def ask(
 ) -> Asked:
     """Ask in rounds: all samples, then again those that failed.
 
-    Args:
-        generator: the model.
-        plan: how often.
-        instruction: what to change.
-        code: what the model sees.
-        language: of the code.
-        judge: what comes of an action, on this code and wherever else it shall hold.
-
     Raises:
         RulewrightError: the model cannot be asked.
     """

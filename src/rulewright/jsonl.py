@@ -132,10 +132,6 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
 def read_json(path: Path, hint: str) -> Any:
     """The value of a JSON file.
 
-    Args:
-        path: the file.
-        hint: what to do if it is not JSON.
-
     Raises:
         UsageError: there is no such file.
         RulewrightError: it is not JSON.

@@ -68,7 +68,9 @@ def adapt(tokenizer: Any, name: str, thinking: bool | None = None, training: boo
             "use a chat model, or set tokenizer.chat_template and save the tokenizer",
         )
     named = tokenizer.chat_template  # a tokenizer may have several, by name
-    saved, plain = _parts(str(named["default"] if isinstance(named, dict) else named))
+    saved, plain = "", str(named["default"] if isinstance(named, dict) else named)
+    if plain.startswith(_BEGIN) and _END in plain:
+        saved, _, plain = plain.removeprefix(_BEGIN).partition(_END)  # our preamble, then as it came
     _set(tokenizer, "", plain)
     clock = _stopped_clock(plain)
     if not training and clock not in saved:
@@ -100,12 +102,6 @@ def answer(tokenizer: Any, messages: Sequence[Message], asked: str, text: str) -
     The template's own form of the answer is taken where it continues `asked` (Qwen3 puts an
     empty thought before it). Where it writes an answered turn differently, or leaves a thought
     out, the answer follows `asked` as it is, and closes a thought that `asked` has opened.
-
-    Args:
-        tokenizer: with the chat template.
-        messages: the prompt.
-        asked: `ask(tokenizer, messages)`.
-        text: the answer.
 
     Raises:
         UsageError: the template does not write the answer as it is.
@@ -148,14 +144,6 @@ def _opens_thought(asked: str) -> bool:
 
 
 # The template
-
-
-def _parts(template: str) -> tuple[str, str]:
-    """Our preamble, and the template as it came."""
-    if template.startswith(_BEGIN) and _END in template:
-        preamble, _, plain = template.removeprefix(_BEGIN).partition(_END)
-        return preamble, plain
-    return "", template
 
 
 def _set(tokenizer: Any, preamble: str, plain: str) -> None:

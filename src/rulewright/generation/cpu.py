@@ -68,10 +68,6 @@ def rounded_away(layers: Sequence[Any], dtype: torch.dtype) -> float:
     In bfloat16 a change smaller than 1/512 of its weight is rounded away; those of a short or
     careful training mostly are. Looks at no more than 16 layers.
 
-    Args:
-        layers: of PEFT.
-        dtype: of the merged weights.
-
     Returns:
         The root mean square of what is missing or too much, as a share of that of the change:
         0 where nothing is lost, near 1 where nothing is left.

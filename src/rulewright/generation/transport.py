@@ -104,12 +104,21 @@ class Transport:
         for attempt in range(self._max_retries + 1):
             while (left_s := self._not_before - time.monotonic()) > 0:
                 time.sleep(left_s)  # the server wants no requests from any of our threads
-            answer, wait_s = self._try("POST", path, payload, plain)
+            answer, asked_s = self._try("POST", path, payload, plain)
             if isinstance(answer, dict) or answer.permanent:
                 return answer
             failure = answer
-            if attempt < self._max_retries:
-                self._wait(attempt, wait_s, failure.status, jitter)
+            if attempt == self._max_retries:
+                break
+            backoff_s = _FIRST_WAIT_S * 2**attempt * (0.75 + jitter.random() / 2)
+            wait_s = min(asked_s if asked_s is not None else backoff_s, self._max_wait_s)
+            with self._lock:
+                # A rate limit is for the key, not for one request: all threads pause together.
+                if failure.status in (429, 503, 529):
+                    self._not_before = max(self._not_before, time.monotonic() + wait_s)
+            if wait_s >= 10:
+                console.say(f"{self.base_url}: HTTP {failure.status or 'failure'}; waiting {wait_s:.0f} s")
+            time.sleep(wait_s)
         return failure
 
     def models(self) -> list[str]:
@@ -133,17 +142,6 @@ class Transport:
             )
         listed = answer.get("data")
         return [item for item in listed or [] if isinstance(item, dict) and "id" in item]
-
-    def _wait(self, attempt: int, asked_s: float | None, status: int, jitter: random.Random) -> None:
-        backoff_s = _FIRST_WAIT_S * 2**attempt * (0.75 + jitter.random() / 2)
-        wait_s = min(asked_s if asked_s is not None else backoff_s, self._max_wait_s)
-        with self._lock:
-            # A rate limit is for the key, not for one request: all threads pause together.
-            if status in (429, 503, 529):
-                self._not_before = max(self._not_before, time.monotonic() + wait_s)
-        if wait_s >= 10:
-            console.say(f"{self.base_url}: HTTP {status or 'failure'}; waiting {wait_s:.0f} s")
-        time.sleep(wait_s)
 
     def _try(
         self, method: str, path: str, payload: bytes | None, plain: bool = False
