@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from statistics import fmean
 from typing import Final
 
@@ -39,10 +40,7 @@ def try_all(engine: Engine, asked: Sequence[tuple[Action, Pairs]]) -> list[Tried
         for action, pairs in unique.values()
         for pre, post in pairs
     )
-    found = {
-        key: _tried(pairs, [outcome for _, outcome in zip(pairs, outcomes, strict=False)])
-        for key, (_, pairs) in unique.items()
-    }
+    found = {key: _tried(pairs, list(islice(outcomes, len(pairs)))) for key, (_, pairs) in unique.items()}
     return [found[key] for key in keys]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 from rulewright import jsonl
@@ -39,7 +38,12 @@ def make(config: TrajsConfig) -> dict[str, Any]:
     paths = [
         path for given in config.raw for path in resolve(str(given), "run `rulewright teacher run` first")
     ]
-    manifest = _manifest(config, paths)
+    manifest = {  # what the result is made from
+        "raw": {str(path): {"sha256": file_sha256(path), "bytes": path.stat().st_size} for path in paths},
+        "versions": versions(),
+        "git": git_state(),
+        "config": json.loads(config.model_dump_json(exclude={"workers", "overwrite", "json_output"})),
+    }
     unread: Counter[str] = Counter()
     with Engine(workers=config.workers, deadline_s=config.deadline_s) as engine:
         found = sift(read_episodes(paths, unread), engine, config)
@@ -69,13 +73,3 @@ def make(config: TrajsConfig) -> dict[str, Any]:
     }
     jsonl.write_json(config.out / "metadata.json", summary)
     return summary
-
-
-def _manifest(config: TrajsConfig, paths: list[Path]) -> dict[str, Any]:
-    """What the result was made from: raw files by digest, tools by version, the configuration."""
-    return {
-        "raw": {str(path): {"sha256": file_sha256(path), "bytes": path.stat().st_size} for path in paths},
-        "versions": versions(),
-        "git": git_state(),
-        "config": json.loads(config.model_dump_json(exclude={"workers", "overwrite", "json_output"})),
-    }

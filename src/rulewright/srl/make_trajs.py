@@ -77,13 +77,7 @@ def _rows(path: Path, dropped: Counter[str]) -> Iterator[TrajectoryStep]:
 
 
 def sift(episodes: Iterable[Episode], engine: Engine, filters: TrajsConfig) -> Sifted:
-    """Keep the steps that may teach.
-
-    Args:
-        episodes: whole ones, in order.
-        engine: executes every kept action again.
-        filters: beyond being verified.
-    """
+    """Keep the steps that may teach."""
     found = Sifted()
     taken: Counter[str] = Counter()
     seen: set[str] = set()
@@ -221,9 +215,13 @@ def carried(episodes: Iterable[Episode], engine: Engine) -> Iterator[Episode]:
         pairs = held_out(episode[0].siblings, episode[0].negatives)
         one_step = len(episode) == 1 or not pairs
         known = [pairs] * len(episode) if one_step else _stages(episode, pairs, engine)
-        yield [
-            step.model_copy(update=_as_fields(of_step)) for step, of_step in zip(episode, known, strict=True)
-        ]
+        made = []
+        for step, of_step in zip(episode, known, strict=True):
+            siblings = tuple(Sibling(pre=pre, post=post) for pre, post in of_step if pre != post)
+            negatives = tuple(pre for pre, post in of_step if pre == post)
+            elsewhere = {"siblings": siblings or None, "negatives": negatives or None}
+            made.append(step.model_copy(update=elsewhere))
+        yield made
 
 
 def _stages(episode: Episode, pairs: Pairs, engine: Engine) -> list[Pairs]:
@@ -236,12 +234,6 @@ def _stages(episode: Episode, pairs: Pairs, engine: Engine) -> list[Pairs]:
         texts.append(try_all(engine, [(action, still)])[0].posts or texts[-1])
     good = [place for place, (_, post) in enumerate(pairs) if texts[-1][place] == post]
     return [tuple((before[i], after[i]) for i in good) for before, after in pairwise(texts)]
-
-
-def _as_fields(pairs: Pairs) -> dict[str, Any]:
-    siblings = tuple(Sibling(pre=pre, post=post) for pre, post in pairs if pre != post)
-    negatives = tuple(pre for pre, post in pairs if pre == post)
-    return {"siblings": siblings or None, "negatives": negatives or None}
 
 
 def _same(episode: Episode) -> str:

@@ -62,11 +62,11 @@ class PromptStream:
         """The next `n` rows of this rank; every rank must ask for equally many."""
         start = self.position + rank * n
         self.position += n * world
-        return [self._row(start + i) for i in range(n)]
-
-    def _row(self, position: int) -> int:
-        epoch, place = divmod(position, self._n_rows)
-        if epoch != self._epoch:
-            self._epoch, self._order = epoch, list(range(self._n_rows))
-            random.Random(f"{self._seed}/refill/{epoch}").shuffle(self._order)
-        return self._order[place]
+        rows = []
+        for position in range(start, start + n):
+            epoch, place = divmod(position, self._n_rows)
+            if epoch != self._epoch:
+                self._epoch, self._order = epoch, list(range(self._n_rows))
+                random.Random(f"{self._seed}/refill/{epoch}").shuffle(self._order)
+            rows.append(self._order[place])
+        return rows

@@ -134,17 +134,14 @@ def join_references(steps: Iterable[TeacherStep]) -> list[TeacherStep]:
     rows: dict[tuple[Any, ...], TeacherStep] = {}
     for step in steps:
         key = (step.instruction, step.language, step.pre, step.state)
-        first = rows.get(key)
-        rows[key] = step if first is None else _joined(first, step)
+        if (first := rows.setdefault(key, step)) is step:
+            continue
+        references = [*first.references, *(new for new in step.references if new not in first.references)]
+        wanted = tuple(dict.fromkeys((*first.wanted, *step.wanted)))
+        # Two results here: which of the two changes is wanted elsewhere, nobody knows.
+        known = (first.held_out or step.held_out) if len(wanted) == 1 else ()
+        rows[key] = replace(first, references=tuple(references), wanted=wanted, held_out=known)
     return list(rows.values())
-
-
-def _joined(first: TeacherStep, step: TeacherStep) -> TeacherStep:
-    references = [*first.references, *(new for new in step.references if new not in first.references)]
-    wanted = tuple(dict.fromkeys((*first.wanted, *step.wanted)))
-    # Two results here: which of the two changes is wanted elsewhere, nobody knows.
-    known = (first.held_out or step.held_out) if len(wanted) == 1 else ()
-    return replace(first, references=tuple(references), wanted=wanted, held_out=known)
 
 
 def teacher_step(step: TrajectoryStep) -> TeacherStep | str:

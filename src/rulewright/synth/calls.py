@@ -29,6 +29,9 @@ _UNORDERED: Final = frozenset(
 """Arguments whose place says nothing."""
 
 
+_HOLDS_A_CALL: Final = frozenset(["await", "await_expression", "go_statement", "defer_statement"])
+
+
 def swap_arguments(code: Code, rng: random.Random) -> Proposal | None:
     """`f(a, b)` → `f(b, a)`."""
     picked = pick_call(code, rng)
@@ -118,12 +121,7 @@ def unwrap_call(code: Code, rng: random.Random) -> Proposal | None:
         return None
     for call in calls:
         parent = call.parent()
-        if parent is not None and parent.kind() in (
-            "await",
-            "await_expression",
-            "go_statement",
-            "defer_statement",
-        ):
+        if parent is not None and parent.kind() in _HOLDS_A_CALL:
             return None
     edits = [(*span(call), f"{outer}({call.text()})") for call in calls]
     pattern = expression(code.language, f"{outer}({inner}($$$ARGS))", code.grammar.call)

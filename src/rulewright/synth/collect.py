@@ -111,7 +111,10 @@ def choose(
     if limit and max_share < 1 and len(unique) > limit:
         # The share must hold of what is left after the limit, too.
         cap = max(1, min(cap or limit, int(max_share * limit)))
-    choice.cap, choice.cap_reason, capped = _within_share(unique, cap, max_share)
+    # By hash, so that which of a template's records stay depends on nothing else.
+    drawn = sorted(unique, key=lambda candidate: uniform(candidate.id))
+    choice.cap, choice.cap_reason, fit = _bound(drawn, cap, max_share)
+    capped = [candidate for candidate in unique if candidate.id in fit]
     _count(choice, "over the cap of its template", len(unique) - len(capped))
     if limit and len(capped) > limit:
         _count(choice, "over the limit asked for", len(capped) - limit)
@@ -123,16 +126,6 @@ def choose(
 def _count(choice: ChosenRows, reason: str, n: int) -> None:
     if n:
         choice.dropped[reason] += n
-
-
-def _within_share(
-    candidates: Sequence[ShardRow], absolute: int, share: float
-) -> tuple[int, str, list[ShardRow]]:
-    """Find a bound under which no template exceeds its share of what is left, and what is left."""
-    # By hash, so that which of a template's records stay depends on nothing else.
-    drawn = sorted(candidates, key=lambda candidate: uniform(candidate.id))
-    bound, reason, kept = _bound(drawn, absolute, share)
-    return bound, reason, [candidate for candidate in candidates if candidate.id in kept]
 
 
 def _bound(drawn: Sequence[ShardRow], absolute: int, share: float) -> tuple[int, str, set[str]]:

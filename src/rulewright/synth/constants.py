@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Callable, Container
 from typing import Final
+
+from ast_grep_py import SgNode
 
 from rulewright.engine.parsing import span
 from rulewright.languages import Language
@@ -16,26 +19,26 @@ from rulewright.synth.proposals import Code, Proposal, proposal, rule_of
 def change_number(code: Code, rng: random.Random) -> Proposal | None:
     """One number for another, everywhere in the window."""
     nodes = of_kind(code.root, *code.grammar.integer)
-    values = sorted({node.text() for node in nodes})
-    if not values:
-        return None
-    new = rng.choice(values)
-    old = naming.other_number(new, rng)
-    if old is None or old in values:
-        return None
-    chosen = [node for node in nodes if node.text() == new]
-    return proposal(code, [(*span(node), old) for node in chosen], rule_of(old, new), old=old, new=new)
+    values = {node.text() for node in nodes}
+    return _change_one(code, nodes, rng, lambda new: naming.other_number(new, rng), values)
 
 
 def change_string(code: Code, rng: random.Random) -> Proposal | None:
     """One string for another, everywhere in the window."""
     nodes = [node for node in of_kind(code.root, *code.grammar.string) if naming.is_plain_string(node.text())]
+    return _change_one(code, nodes, rng, lambda new: naming.other_string(new, code.names, rng), code.text)
+
+
+def _change_one(
+    code: Code, nodes: list[SgNode], rng: random.Random, other: Callable[[str], str | None],
+    taken: Container[str],
+) -> Proposal | None:  # fmt: skip
     values = sorted({node.text() for node in nodes})
     if not values:
         return None
     new = rng.choice(values)
-    old = naming.other_string(new, code.names, rng)
-    if old is None or old in code.text:
+    old = other(new)
+    if old is None or old in taken:
         return None
     chosen = [node for node in nodes if node.text() == new]
     return proposal(code, [(*span(node), old) for node in chosen], rule_of(old, new), old=old, new=new)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -233,7 +233,13 @@ class Maker:
         if pre is None or post is None:
             self._drop("scoped: inverse does not apply")
             return None
-        rule = {**template.forward, "rule": _limit(template.forward["rule"], self.language, name, outside)}
+        own = template.forward["rule"]
+        named = {"field": "name", "regex": "^test" if name == "test" else f"^{name}$"}
+        kinds = [{"kind": kind} for kind in _SCOPES[self.language]]
+        inside = {"inside": {"any": kinds, "has": named, "stopBy": "end"}}
+        extra: dict[str, Any] = {"not": inside} if outside else inside
+        limited = {"all": [dict(own), extra]} if set(own) & set(extra) else {**own, **extra}
+        rule = {**template.forward, "rule": limited}
         action = self._verified(pre, (rule,), post)
         if action is None:
             return None
@@ -363,14 +369,3 @@ def _scopes(root: SgNode, language: Language) -> dict[str, list[SgNode]]:
         if name.text().startswith("test") and name.text() != "test":
             found.setdefault("test", []).append(node)
     return found
-
-
-def _limit(rule: Mapping[str, Any], language: Language, scope: str, outside: bool) -> dict[str, Any]:
-    """Add `inside` (or `not: inside`) a function or class of that name to a rule."""
-    name = "^test" if scope == "test" else f"^{scope}$"
-    kinds = [{"kind": kind} for kind in _SCOPES[language]]
-    inside = {"any": kinds, "has": {"field": "name", "regex": name}, "stopBy": "end"}
-    extra: dict[str, Any] = {"not": {"inside": inside}} if outside else {"inside": inside}
-    if set(rule) & set(extra):
-        return {"all": [dict(rule), extra]}
-    return {**rule, **extra}

@@ -64,17 +64,14 @@ def other_name(name: str, names: Sequence[str], code: str, rng: random.Random) -
         other = _derived(name, rng)
         if rng.random() < 0.5 and names:
             other = rng.choice(names)
-            if not _alike(name, other):
+            # Only one of the same style may stand for it.
+            styles = [(one[0].isupper(), one.isupper()) for one in (name, other)]
+            if styles[0] != styles[1] or len(other) <= 1:
                 continue
         usable = re.fullmatch(r"[A-Za-z_]\w{1,30}", other) and not other.startswith("__")
         if usable and other.lower() not in _RESERVED and other not in code:
             return other
     return None
-
-
-def _alike(one: str, other: str) -> bool:
-    """Whether two names have the same style, so that one may stand for the other."""
-    return (one[0].isupper(), one.isupper()) == (other[0].isupper(), other.isupper()) and len(other) > 1
 
 
 def _derived(name: str, rng: random.Random) -> str:

@@ -37,15 +37,7 @@ _Key = tuple[str, str]
 
 
 def renamed(action: Action, pre: str, post: str, names: Sequence[str], rng: random.Random) -> Sibling | None:
-    """The edit with other names wherever its rule says none; `None` where that is not the same edit.
-
-    Args:
-        action: verified, from `pre` to `post`.
-        pre: code before.
-        post: code after.
-        names: identifiers of the file, to rename to.
-        rng: chooses among them.
-    """
+    """The edit with other names wherever its rule says none; `None` where that is not the same edit."""
     said = set(_WORD.findall(action.rules_json()))
     used = set(_WORD.findall(pre)) | set(_WORD.findall(post))
     keywords = GRAMMARS[action.language].keywords

@@ -81,14 +81,12 @@ def load(path: Path) -> tuple[Codemod, ...]:
     """
     if path.suffix in (".yaml", ".yml"):
         return tuple(_from_yaml(jsonl.require_file(path).read_text(encoding="utf-8"), str(path)))
-    return tuple(_from_row(row, f"{path}:{number}") for number, row in _rows(path))
-
-
-def _rows(path: Path) -> Iterable[tuple[int, Mapping[str, Any]]]:
+    made = []
     for line in jsonl.read_lines(path):
         if line.value is None:
             raise UsageError(f"{path}:{line.number}: {line.problem}", "fix or remove the line")
-        yield line.number, line.value
+        made.append(_from_row(line.value, f"{path}:{line.number}"))
+    return tuple(made)
 
 
 def _from_yaml(text: str, place: str) -> Iterable[Codemod]:
@@ -102,16 +100,13 @@ def _from_yaml(text: str, place: str) -> Iterable[Codemod]:
     for entry in document["templates"]:
         if not isinstance(entry, dict):
             raise UsageError(f"{place}: template {entry!r}: expected a mapping", "see docs/guide/synth.md")
-        for language in _languages({**shared, **entry}, place):
-            yield _from_entry({**shared, **entry}, language, place)
-
-
-def _languages(entry: Mapping[str, Any], place: str) -> list[Language]:
-    named = entry.get("languages") or [entry.get("language", "")]
-    languages = [normalize_language(str(name)) for name in named]
-    if "other" in languages or not set(languages) <= set(LANGUAGES):
-        raise UsageError(f"{place}: {entry.get('name')}: no language {named}", "e.g. language: python")
-    return languages
+        whole = {**shared, **entry}
+        named = whole.get("languages") or [whole.get("language", "")]
+        languages = [normalize_language(str(name)) for name in named]
+        if "other" in languages or not set(languages) <= set(LANGUAGES):
+            raise UsageError(f"{place}: {whole.get('name')}: no language {named}", "e.g. language: python")
+        for language in languages:
+            yield _from_entry(whole, language, place)
 
 
 def _from_entry(entry: Mapping[str, Any], language: Language, place: str) -> Codemod:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 from rulewright import console, jsonl, templates
@@ -59,7 +58,13 @@ def run(config: TeacherConfig, tasks: Sequence[TeacherTask], spending: Spending)
     counts: Counter[str] = Counter()
     with ExitStack() as stack:
         stack.enter_context(Lock.take(out))
-        _begin(config, out)
+        if config.overwrite:
+            out.unlink(missing_ok=True)
+        elif not config.resume and out.exists():
+            raise UsageError(
+                f"{out}: holds episodes already",
+                "continue with --resume, replace them with --overwrite, or --name",
+            )
         collector = _collector(config, tasks, stack)
         episodes = collect(collector, tasks, out, config.samples, config.batch_size, spending)
         with console.progress("episodes", len(tasks) * config.samples) as bar:
@@ -79,17 +84,6 @@ def run(config: TeacherConfig, tasks: Sequence[TeacherTask], spending: Spending)
                     spent["$"] = f"{spending.usd:.2f}"
                 bar.advance(solved=f"{rate:.1f} %", **spent)
     return counts
-
-
-def _begin(config: TeacherConfig, out: Path) -> None:
-    """Make way for the output file, or say that there is one."""
-    if config.overwrite:
-        out.unlink(missing_ok=True)
-    elif not config.resume and out.exists():
-        raise UsageError(
-            f"{out}: holds episodes already",
-            "continue with --resume, replace them with --overwrite, or --name",
-        )
 
 
 def _collector(config: TeacherConfig, tasks: Sequence[TeacherTask], stack: ExitStack) -> Collector:

@@ -144,10 +144,20 @@ class Collector:
             said = row.provenance.model_copy(update={"final": True, "solved": solved})
             row = row.model_copy(update={"provenance": said})
         episode.rows.append(row)
-        if outcome.ok:
-            episode.turn = self._next(turn, response, outcome)
-        else:
+        if not outcome.ok:
             episode.turn = replace(turn, attempt=turn.attempt + 1, feedback=outcome.said)
+            return
+        assert response is not None and outcome.post is not None  # its outcome is `ok`
+        item = HistoryItem(
+            step=turn.step,
+            action_id=action_id(response),
+            summary=response.think or f"{outcome.n_rules} rules",
+            outcome=f"{outcome.verdict}, {outcome.n_matches} places",
+        )
+        state = turn.state.merge(response.update, item)
+        episode.turn = replace(
+            turn, code=outcome.post, state=state, step=turn.step + 1, attempt=0, feedback=""
+        )
 
     def _solved(self, task: TeacherTask, outcome: Outcome) -> tuple[bool | None, TestCounts]:
         """Whether the task is done; `None` where nothing tells.
@@ -172,17 +182,6 @@ class Collector:
             before = self._sandbox.check(task.pre, tests)
             self._failed_before[task.task_id] = not before.official and before.verdict is not Verdict.INFRA
         return self._failed_before[task.task_id]
-
-    def _next(self, turn: Turn, response: Response | None, outcome: Outcome) -> Turn:
-        assert response is not None and outcome.post is not None  # its outcome is `ok`
-        item = HistoryItem(
-            step=turn.step,
-            action_id=action_id(response),
-            summary=response.think or f"{outcome.n_rules} rules",
-            outcome=f"{outcome.verdict}, {outcome.n_matches} places",
-        )
-        state = turn.state.merge(response.update, item)
-        return replace(turn, code=outcome.post, state=state, step=turn.step + 1, attempt=0, feedback="")
 
     def _row(
         self,
