@@ -93,7 +93,13 @@ def options(cls: type[BaseModel], defaults: Mapping[str, Any]) -> Iterator[HelpO
         default = defaults.get(name, tyro.MISSING)
         required = default is tyro.MISSING or default is tyro.MISSING_NONPROP
         positional = is_positional(field)
-        names = metavar(name, field) if positional else _flag(name, field, default)
+        flag = flag_name(name, field)
+        if positional:
+            names = metavar(name, field)
+        elif is_switch(field):
+            names = flag if default is False else f"{flag}, --no-{flag[2:]}"
+        else:
+            names = f"{flag} {metavar(name, field)}"
         about = " ".join((field.description or "").split())
         shown = "" if required else _shown(default)
         yield HelpOption(name, names, positional, required, about, shown)
@@ -108,17 +114,15 @@ def metavar(name: str, field: FieldInfo) -> str:
     """A value in a person's words: `N`, `PATH`, `fast|slow`, `TEXT...`; of a positional its name."""
     inner, many = _inner(_bare(field.annotation))
     noted = next((note.metavar for note in field.metadata if getattr(note, "metavar", None)), None)
-    word = noted or (name.upper() if is_positional(field) else _word(name, inner))
-    return f"{word} ..." if many == 1 and not word.endswith("...") else " ".join([word] * max(many, 1))
-
-
-def _word(name: str, inner: Any) -> str:
-    """What the value of an option is called: choices by themselves, others by the option's name or unit."""
     words = _words(inner)
-    if words not in (["TEXT"], ["NUMBER"]):
-        return "|".join(words)
-    unit = next((word for end, word in _BY_UNIT.items() if name.endswith(end)), words[0])
-    return _BY_NAME.get(name, unit)
+    if noted or is_positional(field):
+        word = noted or name.upper()
+    elif words in (["TEXT"], ["NUMBER"]):
+        unit = next((unit for end, unit in _BY_UNIT.items() if name.endswith(end)), words[0])
+        word = _BY_NAME.get(name, unit)
+    else:
+        word = "|".join(words)
+    return f"{word} ..." if many == 1 and not word.endswith("...") else " ".join([word] * max(many, 1))
 
 
 def expected(cls: type[BaseModel], name: str) -> str:
@@ -140,14 +144,6 @@ def flag_name(name: str, field: FieldInfo) -> str:
     """`--json` for `json_output`, `--max-usd` for `max_usd`."""
     noted = next((note.name for note in field.metadata if getattr(note, "name", None)), None)
     return "--" + str(noted or name).replace("_", "-")
-
-
-def _flag(name: str, field: FieldInfo, default: Any) -> str:
-    flag = flag_name(name, field)
-    if not is_switch(field):
-        return f"{flag} {metavar(name, field)}"
-    off = f"--no-{flag[2:]}"
-    return flag if default is False else f"{flag}, {off}"
 
 
 def is_positional(field: FieldInfo) -> bool:

@@ -53,7 +53,10 @@ class Lock:
             return mine
         said = False
         while (handle := _try(path)) is None:
-            holder = _holder(path)
+            holder = "a process that has only just begun"
+            with suppress(OSError, ValueError, KeyError):
+                by = json.loads(path.read_text(encoding="utf-8"))
+                holder = f"process {by['pid']} on {by['host']}, since {by['since']} ({by['command']})"
             if not wait:
                 raise UsageError(
                     f"{target}: another run writes it: {holder}",
@@ -117,12 +120,3 @@ def _try(path: Path) -> int | None:
     os.truncate(handle, 0)
     os.write(handle, json.dumps(holder).encode() + b"\n")
     return handle
-
-
-def _holder(path: Path) -> str:
-    """Who holds a lock, in words."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return f"process {found['pid']} on {found['host']}, since {found['since']} ({found['command']})"
-    except (OSError, ValueError, KeyError):
-        return "a process that has only just begun"

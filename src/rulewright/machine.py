@@ -56,12 +56,16 @@ def _line(what: str, value: str, good: bool, otherwise: Verdict, fix: str) -> Re
 def examine() -> list[ReportLine]:
     """Everything that is looked at, in the order of the report."""
     parts: tuple[Callable[[], Iterator[ReportLine]], ...] = (
-        _machine, _ast_grep, _packages, accelerator, _programs, _keys,
+        _machine, _ast_grep, _packages, accelerator, _programs,
     )  # fmt: skip
     with ThreadPoolExecutor(3) as threads:
         tiers = [threads.submit(_tier, tier) for tier in ("bubblewrap", "landlock")]
         findings = [finding for part in parts for finding in part()]
-        return [*findings, *_sandbox([tier.result() for tier in tiers])]
+        findings += [tier.result() for tier in tiers]
+    working = [line.what.split()[-1] for line in findings[-len(tiers) :] if line.verdict == "ok"]
+    value = working[0] if working else "none: untrusted code is refused"
+    fix = "fix a tier above, or accept --sandbox unsafe"
+    return [*findings, _line("sandbox used by auto", value, bool(working), "limited", fix)]
 
 
 def _machine() -> Iterator[ReportLine]:
@@ -173,21 +177,17 @@ def _programs() -> Iterator[ReportLine]:
     for name, purpose, fix in _PROGRAMS:
         found = shutil.which(name)
         yield _line(f"{name} ({purpose})", found or "not installed", bool(found), "absent", fix)
-    yield _docker()
-
-
-def _docker() -> ReportLine:
-    """The program without its daemon runs nothing."""
-    what, sockets = "docker (the docker sandbox)", ("/var/run/docker.sock", "/run/podman/podman.sock")
+    # Docker's program runs nothing without its daemon.
+    sockets = (Path("/var/run/docker.sock"), Path("/run/podman/podman.sock"))
     program = shutil.which("docker") or shutil.which("podman")
+    told: tuple[str, Verdict, str]
     if program is None:
-        return ReportLine(what, "not installed", "absent", "see docs.docker.com/engine/install")
-    if program.endswith("docker") and not any(Path(s).exists() for s in sockets):
-        return ReportLine(what, f"{program}, no daemon", "limited", "start the docker daemon")
-    return ReportLine(what, program, "ok")
-
-
-def _keys() -> Iterator[ReportLine]:
+        told = "not installed", "absent", "see docs.docker.com/engine/install"
+    elif program.endswith("docker") and not any(map(Path.exists, sockets)):
+        told = f"{program}, no daemon", "limited", "start the docker daemon"
+    else:
+        told = program, "ok", ""
+    yield ReportLine("docker (the docker sandbox)", *told)
     for name, purpose in _KEYS:
         present = bool(os.environ.get(name))
         fix = f"export {name}=… (only for {purpose})"
@@ -200,11 +200,3 @@ def _tier(tier: Literal["bubblewrap", "landlock"]) -> ReportLine:
     probe = tiers.probe(tier)
     value = f"{'works' if probe.works else 'does not work'}: {probe.reason}"
     return ReportLine(f"sandbox {tier}", value, "ok" if probe.works else "absent", probe.fix)
-
-
-def _sandbox(tiers: list[ReportLine]) -> Iterator[ReportLine]:
-    yield from tiers
-    working = [finding.what.split()[-1] for finding in tiers if finding.verdict == "ok"]
-    value = working[0] if working else "none: untrusted code is refused"
-    fix = "fix a tier above, or accept --sandbox unsafe"
-    yield _line("sandbox used by auto", value, bool(working), "limited", fix)

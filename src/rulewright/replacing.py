@@ -183,17 +183,13 @@ def _put_back(done: Sequence[tuple[Path, _Ready]]) -> list[tuple[Path, Path]]:
 def clear(found: Iterable[Path]) -> None:
     """Remove those of some files that a killed run of ours left behind; any other is left alone."""
     for path in found:
+        named = _OURS.fullmatch(path.name)
+        if named is None or named[1] != PREFIX:
+            continue
         with suppress(OSError):
-            if _is_left_behind(path):
+            is_old = time.time() - path.stat().st_mtime > OLD_S
+            if path.is_file() and not path.is_symlink() and (is_old or maker_is_gone(path)):
                 path.unlink()
-
-
-def _is_left_behind(path: Path) -> bool:
-    """Whether a file is one of ours whose writer is gone."""
-    named = _OURS.fullmatch(path.name)
-    if named is None or named[1] != PREFIX or path.is_symlink() or not path.is_file():
-        return False
-    return time.time() - path.stat().st_mtime > OLD_S or maker_is_gone(path)
 
 
 def maker_is_gone(path: Path) -> bool:

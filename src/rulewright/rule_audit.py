@@ -258,7 +258,11 @@ def _audit_alone(one: Audited) -> None:
     if "fix" in action.rules[0]:
         for number, code in enumerate(one.invalid, 1):
             one.findings += audit.effects(action, code, f"invalid case {number}", False)
-        one.findings += _wrong(one)
+        for number, (pre, post) in enumerate(one.pairs, 1):
+            outcome = judge(action, pre, post)
+            if outcome.post != post:
+                detail = outcome.detail or str(outcome.verdict)
+                one.findings.append(Finding("wrong-result", detail, f"example {number}"))
     shown = [*one.invalid, *(pre for pre, _ in one.pairs)]
     if not any(audit.finds(action, code) for code in shown):
         # Some patterns that are no correct code match all the same: a rule that nothing was shown to may.
@@ -278,13 +282,6 @@ def _known_fields(text: str) -> str:
     return json.dumps({key: value for key, value in given.items() if key in DOCUMENT_FIELDS})
 
 
-def _wrong(one: Audited) -> Iterator[Finding]:
-    for number, (pre, post) in enumerate(one.pairs, 1):
-        outcome = judge(one.document.action, pre, post)
-        if outcome.post != post:
-            yield Finding("wrong-result", outcome.detail or str(outcome.verdict), f"example {number}")
-
-
 def _audit_against(paths: Sequence[Path], audited: Sequence[Audited]) -> None:
     """What the rules do to the files of a repository."""
     spans: dict[tuple[str, int, int], tuple[str, str]] = {}
@@ -293,8 +290,13 @@ def _audit_against(paths: Sequence[Path], audited: Sequence[Audited]) -> None:
             continue
         found = walk.find(paths, [one.document], True, Path(one.path).parent).files
         hits = [file for file in found if file.may_match]
-        idle = [glob for glob in one.document.files or () if not _takes(glob, one, paths)]
-        one.findings += [Finding("never-fires", f"`files`: no file is {_glob(glob)}") for glob in idle]
+        idle = False
+        for glob in one.document.files or ():
+            alone = replace(one.document, files=(glob,), ignores=())
+            if not walk.find(paths, [alone], True, Path(one.path).parent).files:
+                idle = True
+                said = quoted(str(glob.get("glob") if isinstance(glob, dict) else glob))
+                one.findings.append(Finding("never-fires", f"`files`: no file is {said}"))
         if not found:
             one.findings += [] if idle else [Finding("never-fires", "no file that it is for")]
         elif not hits:
@@ -316,16 +318,6 @@ def _audit_against(paths: Sequence[Path], audited: Sequence[Audited]) -> None:
         if many and n_places * EVERYWHERE_LINES >= n_lines:
             detail = f"{n_places} places in {n_lines} lines of {len(hits)} of {len(found)} files"
             one.findings.append(Finding("fires-everywhere", detail))
-
-
-def _takes(glob: Any, one: Audited, paths: Sequence[Path]) -> bool:
-    """Whether a glob of a rule's `files` holds for any file of its language."""
-    document = replace(one.document, files=(glob,), ignores=())
-    return bool(walk.find(paths, [document], True, Path(one.path).parent).files)
-
-
-def _glob(value: Any) -> str:
-    return quoted(str(value.get("glob") if isinstance(value, dict) else value))
 
 
 def _look(

@@ -92,7 +92,12 @@ def compute(example: Tour) -> tuple[Mined, list[TourAnswer]]:
     mined = mine(example.pre, example.post, example.language, _BUDGET_S)
     if mined.action is None:
         raise RulewrightError(f"the miner found no rule: {mined.reason}", "rulewright doctor")
-    actions = {"learned": mined.action, **{miss.name: _parsed(miss) for miss in example.near_misses}}
+    actions = {"learned": mined.action}
+    for miss in example.near_misses:
+        action = read_action(miss.rule)
+        if isinstance(action, Rejection):
+            raise RulewrightError(f"{EXAMPLE.name}: {miss.name}: {action.detail}", "reinstall the package")
+        actions[miss.name] = action
     task = Task(
         "tour",
         example.instruction,
@@ -104,13 +109,6 @@ def compute(example: Tour) -> tuple[Mined, list[TourAnswer]]:
     )
     with Engine(workers=1) as engine:
         return mined, _answers(actions, mined.action, task, engine)
-
-
-def _parsed(miss: NearMiss) -> Action:
-    action = read_action(miss.rule)
-    if isinstance(action, Rejection):
-        raise RulewrightError(f"{EXAMPLE.name}: {miss.name}: {action.detail}", "reinstall the package")
-    return action
 
 
 def _answers(actions: Mapping[str, Action], teacher: Action, task: Task, engine: Engine) -> list[TourAnswer]:

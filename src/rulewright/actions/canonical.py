@@ -33,7 +33,7 @@ def normal_form(action: Action) -> list[Document]:
         object becomes `{"all": [atom, …]}` with one key an atom, nested `all` flattened,
         one-item `any` unwrapped, defaults dropped, `fix` as an object with `template`.
     """
-    return [_document(action.language, rule) for rule in action.rules]
+    return [{"language": action.language, **_document(rule)} for rule in action.rules]
 
 
 def is_literal(action: Action) -> bool:
@@ -55,8 +55,8 @@ def is_literal(action: Action) -> bool:
     )
 
 
-def _document(language: str, rule: Mapping[str, Any]) -> Document:
-    made: Document = {"language": language}
+def _document(rule: Mapping[str, Any]) -> Document:
+    made: Document = {}
     for field in EFFECTIVE_FIELDS:
         value = rule.get(field)
         if value is None or (field != "fix" and not value):
@@ -69,7 +69,11 @@ def _document(language: str, rule: Mapping[str, Any]) -> Document:
             case "transform":
                 made[field] = _sorted({name: _transform(inner) for name, inner in _items(value)})
             case "rewriters":
-                made[field] = [_rewriter(one) for one in value] if isinstance(value, list) else value
+                rewriters = value if isinstance(value, list) else []
+                made[field] = [
+                    {"id": str(one.get("id")), **_document(one)} if isinstance(one, Mapping) else one
+                    for one in rewriters
+                ] or value
             case "fix":
                 made[field] = _fix(value)
     return made
@@ -131,18 +135,14 @@ def _atom(key: str, value: Any) -> Any:
     if key == "not":
         return _rule(value)
     if key == "nthChild":
-        return _nth_child(value)
+        child = dict(value) if isinstance(value, Mapping) else {"position": value}
+        if "ofRule" in child:
+            child["ofRule"] = _rule(child["ofRule"])
+        if child.get("reverse") is False:
+            del child["reverse"]
+        child["position"] = str(child.get("position"))
+        return _sorted(child)
     return value
-
-
-def _nth_child(value: Any) -> Any:
-    made = dict(value) if isinstance(value, Mapping) else {"position": value}
-    if "ofRule" in made:
-        made["ofRule"] = _rule(made["ofRule"])
-    if made.get("reverse") is False:
-        del made["reverse"]
-    made["position"] = str(made.get("position"))
-    return _sorted(made)
 
 
 def _transform(value: Any) -> Any:
@@ -156,13 +156,6 @@ def _transform(value: Any) -> Any:
             for kind, options in value.items()
         }
     return value
-
-
-def _rewriter(value: Any) -> Any:
-    if not isinstance(value, Mapping):
-        return value
-    body = _document("", value)
-    return {"id": str(value.get("id")), **{key: inner for key, inner in body.items() if key != "language"}}
 
 
 def _fix(value: Any) -> Any:

@@ -68,7 +68,12 @@ def parse_response(text: str, language: Language | None = None) -> Response | Re
         think, rest = split_thought(text, _OPEN)
         before, found, after = rest.partition(_OPEN)
         if not found:
-            raise Refused(Verdict.NO_ACTION, "no <action> block" + _near_action(text, rest))
+            near = ""
+            if _OPEN in text:
+                near = "; the one in the answer stands inside <think>, which does not count"
+            elif "ast_grep" in text or "rule_yaml" in text:
+                near = "; the JSON must stand between <action> and </action>"
+            raise Refused(Verdict.NO_ACTION, f"no <action> block{near}")
         value, block, after = _leading_json(after)
         if _OPEN in after:
             raise Refused(Verdict.MULTIPLE_ACTIONS, "more than one <action> block, expected exactly one")
@@ -141,14 +146,6 @@ def refuse_length(text: str) -> Rejection | None:
 def _is_rule(value: Any) -> bool:
     """Whether a JSON object is a rule file (JSON is YAML), not the wire form."""
     return isinstance(value, dict) and is_meant_as_rule(value) and "mode" not in value and "type" not in value
-
-
-def _near_action(text: str, rest: str) -> str:
-    if _OPEN in text and _OPEN not in rest:
-        return "; the one in the answer stands inside <think>, which does not count"
-    if "ast_grep" in text or "rule_yaml" in text:
-        return "; the JSON must stand between <action> and </action>"
-    return ""
 
 
 def _leading_json(text: str) -> tuple[Any, str, str]:

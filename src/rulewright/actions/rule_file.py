@@ -50,10 +50,7 @@ def read_given(
 ) -> tuple[Document, ...] | Rejection:
     """Read what a person hands to `apply`: a rule file, an action's JSON, a model's answer.
 
-    Args:
-        text: the text.
-        name: of the file, without suffix.
-        complete: gives each document of a rule file with what it takes from its project.
+    `complete` gives each document of a rule file with what it takes from its project.
     """
     if looks_like_action(text):
         action = read_action(text)

@@ -29,12 +29,7 @@ _SPECIAL: Final = re.compile(r"[\\.+*?()|\[\]{}^$#&~]")
 
 
 def pairs(value: Any, skip: Set[str] = frozenset()) -> Iterator[tuple[str, Any]]:
-    """Every key with its value, at any depth, outer before inner.
-
-    Args:
-        value: a rule, a part of one, or several.
-        skip: keys that are passed over, with all that is below them.
-    """
+    """Every key with its value, at any depth, outer before inner; those to skip are left out, whole."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             if key not in skip:
@@ -88,10 +83,7 @@ def required(rule: Any) -> Iterator[Mapping[str, Any]]:
 def own(rule: Mapping[str, Any], utils: Mapping[str, Any], depth: int = 8) -> Iterator[Mapping[str, Any]]:
     """The rule objects that are about the matched node itself: those it must meet, and those it may.
 
-    Args:
-        rule: a rule object.
-        utils: the rules that `matches` may name.
-        depth: how far names are followed; they may go round.
+    Names of `utils` are followed to a depth, since they may go round.
     """
     yield rule
     for key in ("all", "any"):

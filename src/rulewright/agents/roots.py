@@ -70,6 +70,14 @@ class Roots:
         """Whether a real path lies below a root."""
         return _below(path, self.read)
 
+    def hold(self, name: str) -> bool:
+        """Whether a path may be read: an sgconfig.yml may name folders elsewhere."""
+        try:
+            self.take(name)
+        except UsageError:
+            return False
+        return True
+
     def take_all(self, names: Iterable[str]) -> list[Path]:
         """Several paths, each once."""
         return list(dict.fromkeys(self.take(name) for name in names))

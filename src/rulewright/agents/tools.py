@@ -136,8 +136,10 @@ def verify_rule(shop: Workshop, asked: forms.VerifyArguments) -> forms.VerifyAns
         raise UsageError("nothing to try the rule on", "give `code`, or `paths`")
     documents = _documents(shop, asked.rule)
     action = _for_text(documents)
-    if refused := _refused(documents):
-        return _verified(Outcome(Verdict.BAD_RULE, refused))
+    try:
+        check(documents)
+    except RulewrightError as error:
+        return _verified(Outcome(Verdict.BAD_RULE, error.message.removeprefix(f"{Verdict.BAD_RULE}: ")))
     shown: list[forms.PlaceRow] = []
     outcome = Outcome(Verdict.OK)
     lost = nearest = diff = ""
@@ -216,16 +218,13 @@ def learn_rule(shop: Workshop, asked: forms.LearnArguments) -> forms.LearnAnswer
         paths = shop.roots.take_all(asked.paths)
         work = work_on(paths, learned.documents, How(deadline_s=FILE_DEADLINE_S, listed=True))
         rows = _offered(offer_learned(work, learned).listing())
+    step = "not all rules are trusted elsewhere: write them more generally by hand, verify_rule, then apply"
+    if all(one.trust == "train" for one in rules):
+        step = "look at the places; verify_rule with the rules and other code, then apply_rule"
     return forms.LearnAnswer(
-        rules=rules, not_expressed=_lines([*learned.problems, *left]),
-        next=_how_sure([one.trust for one in rules]), **_shortened(rows, asked.limit),
+        rules=rules, not_expressed=_lines([*learned.problems, *left]), next=step,
+        **_shortened(rows, asked.limit),
     )  # fmt: skip
-
-
-def _how_sure(trust: Sequence[str]) -> str:
-    if all(one == "train" for one in trust):
-        return "look at the places; verify_rule with the rules and other code, then apply_rule"
-    return "not all rules are trusted elsewhere: write them more generally by hand, verify_rule, then apply"
 
 
 def propose_rule(shop: Workshop, asked: forms.ProposeArguments) -> forms.ProposeAnswer:
@@ -356,7 +355,7 @@ def check_rules(shop: Workshop, asked: forms.CheckArguments) -> forms.CheckAnswe
             given = [Path(folder) / "rules.yml"]
             given[0].write_text(asked.rules, encoding="utf-8")
         try:
-            audited = [one for one in audit_all(given, against) if asked.rules or _inside(shop, one.path)]
+            audited = [one for one in audit_all(given, against) if asked.rules or shop.roots.hold(one.path)]
         except UsageError as error:
             said = error.message.replace(str(Path(folder) / "rules.yml"), "rules")
             raise UsageError(said, error.hint) from error
@@ -373,15 +372,6 @@ def check_rules(shop: Workshop, asked: forms.CheckArguments) -> forms.CheckAnswe
     )  # fmt: skip
 
 
-def _inside(shop: Workshop, path: str) -> bool:
-    """Whether a rule file is below the roots: an sgconfig.yml may name folders elsewhere."""
-    try:
-        shop.roots.take(path)
-    except UsageError:
-        return False
-    return True
-
-
 def _documents(shop: Workshop, text: str) -> tuple[Document, ...]:
     """The rules of a client, with the utility rules of the project around; or what is wrong with them."""
     try:
@@ -394,14 +384,6 @@ def _documents(shop: Workshop, text: str) -> tuple[Document, ...]:
     if not active:
         raise RulewrightError("every rule has `severity: off`", "leave that out")
     return active
-
-
-def _refused(documents: Sequence[Document]) -> str:
-    try:
-        check(documents)
-    except RulewrightError as error:
-        return error.message.removeprefix(f"{Verdict.BAD_RULE}: ")
-    return ""
 
 
 def _for_text(documents: Sequence[Document]) -> Action:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import traceback
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -22,12 +23,7 @@ from rulewright.generation.open import GeneratorConfig
 
 
 def answered(settings: str, call: tuple[str, dict[str, Any]]) -> dict[str, Any]:
-    """Run a tool: `{"answer": …}`, or `{"error", "hint"}`.
-
-    Args:
-        settings: of the server, as JSON.
-        call: the tool's name and its arguments.
-    """
+    """Run a tool by its name and arguments: `{"answer": …}`, or `{"error", "hint"}`; settings are JSON."""
     name, arguments = call
     tool = TOOLS[name]
     try:
@@ -45,7 +41,7 @@ def answered(settings: str, call: tuple[str, dict[str, Any]]) -> dict[str, Any]:
 @lru_cache(maxsize=1)
 def _workshop(settings: str) -> Workshop:
     """What the calls of this process share; it stands in the first root from now on."""
-    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     told = json.loads(settings)
     read, write = (tuple(map(Path, told[key])) for key in ("read", "write"))
     shop = Workshop(
@@ -53,7 +49,3 @@ def _workshop(settings: str) -> Workshop:
     )
     os.chdir(shop.roots.home)
     return shop
-
-
-def _end(number: int, frame: object) -> NoReturn:
-    raise SystemExit(128 + number)

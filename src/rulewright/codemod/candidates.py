@@ -121,16 +121,16 @@ class Trial:
         """What one rule does, whoever wrote it."""
         work = work or self._worked(documents)
         if self._globs:
-            work = replace(work, done=[one for one in work.done if self._named(one.path)])
+            names = {one.path: one.path.as_posix().removeprefix("./") for one in work.done}
+            kept = {
+                path
+                for path, name in names.items()
+                for glob in self._globs
+                if fnmatch(name, glob) or fnmatch(path.name, glob) or name.startswith(glob.rstrip("/") + "/")
+            }
+            work = replace(work, done=[one for one in work.done if one.path in kept])
         offer = Offer(work, lambda path, place: self._said.doubt(place))
         return OfferedRule(documents, offer, listed=offer.listing())
-
-    def _named(self, path: Path) -> bool:
-        name = path.as_posix().removeprefix("./")
-        return any(
-            fnmatch(name, glob) or fnmatch(path.name, glob) or name.startswith(glob.rstrip("/") + "/")
-            for glob in self._globs
-        )
 
     def _worked(self, documents: tuple[Document, ...]) -> Work:
         key = rule_text(documents)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Self
 
@@ -114,23 +113,23 @@ class State:
 
     def bounded(self) -> Self:
         """Deduplicate, cut long items, then drop the oldest of the least needed lists."""
-        lists: dict[str, Any] = {name: _unique(_cut(item) for item in getattr(self, name)) for name in _LISTS}
+        lists: dict[str, Any] = {}
+        for name in _LISTS:
+            # The last mention of each: what was said again counts as recent.
+            cut = [_cut(item) for item in getattr(self, name)]
+            lists[name] = tuple(reversed(dict.fromkeys(reversed(cut))))
         history = tuple(
             replace(item, summary=_cut(item.summary), outcome=_cut(item.outcome))
             for item in self.history[-MAX_HISTORY:]
         )
         state = replace(self, history=history, next_focus=_cut(self.next_focus), **lists)
         while count_tokens(state.render()) > MAX_TOKENS:
-            state = state._without_oldest()
+            # The first item of the longest list goes, of the least needed list on a tie.
+            sizes = {name: len(getattr(state, name)) for name in _DROP_ORDER}
+            longest = max(_DROP_ORDER, key=sizes.__getitem__)
+            fewer: dict[str, Any] = {longest: getattr(state, longest)[1:]}
+            state = replace(state, **fewer) if sizes[longest] else replace(state, next_focus="")
         return state
-
-    def _without_oldest(self) -> Self:
-        """Drop the first item of the longest list, the least needed list on a tie."""
-        name = max(_DROP_ORDER, key=lambda n: (len(getattr(self, n)), -_DROP_ORDER.index(n)))
-        items = getattr(self, name)
-        if items:
-            return replace(self, **{name: items[1:]})
-        return replace(self, next_focus="")
 
 
 def _texts(value: object) -> tuple[str, ...]:
@@ -143,8 +142,3 @@ def _texts(value: object) -> tuple[str, ...]:
 
 def _cut(text: str) -> str:
     return text if len(text) <= MAX_ITEM_CHARS else text[: MAX_ITEM_CHARS - 1] + "…"
-
-
-def _unique(items: Iterable[str]) -> tuple[str, ...]:
-    """Keep the last mention of each, so that what was said again counts as recent."""
-    return tuple(reversed(dict.fromkeys(reversed(tuple(items)))))
