@@ -111,6 +111,23 @@ POSSIBLE = {
         ".rs", "fn f() {\n    go(Mode::Bench, 1);\n}\n", "fn f() {\n    go(Intent::Bench, 1);\n}\n",
         "fn g(m: Mode) {\n    if m == Mode::Build { h(); }\n}\n", "of `Mode` the change shows `Bench` only",
     ),
+    "a class that is named with another package": Case(
+        ".java", "class A {\n    List<Header> x;\n\n    void f(List<Header> y) { }\n}\n",
+        "class A {\n    List<HeaderPair> x;\n\n    void f(List<HeaderPair> y) { }\n}\n",
+        "class B {\n    org.web.Header x;\n}\n", "it is of web there",
+    ),
+    "a method that gets something of anything": Case(
+        ".js", "f(record.getState());\n", "f(record.state());\n", "f(transaction.getState());\n",
+        "it is of transaction there",
+    ),
+    "a symbol by its spelling": Case(
+        ".rb", "def f\n  :textile\nend\n", "def f\n  'textile'\nend\n", "g = [:textile]\n",
+        "a word in quotes may mean anything elsewhere",
+    ),
+    "an annotation that goes once": Case(
+        ".java", "class A {\n    void f(@Nullable Rows x) { }\n}\n", "class A {\n    void f(Rows x) { }\n}\n",
+        "class B {\n    void g(@Nullable Rows y) { }\n}\n", "an annotation goes",
+    ),
     "a part of a larger change": Case(
         ".py", "def f(it):\n    it.check_depth(3)\n    go(it)\n    it.check_depth(size=40)\n",
         "def f(it):\n    it.check_levels(7)\n    go(it)\n    it.check_levels(size=90)\n",
@@ -357,6 +374,10 @@ SURE = {
     "a short name of calls on unlike things": Case(
         ".py", "a.get(1)\nb.get(x)\n", "a.take_all_of(1)\nb.take_all_of(x)\n", "c.get(2)\n",
         "c.take_all_of(2)\n",
+    ),
+    "a call without a receiver": Case(
+        ".rb", "put_line 'a'\nput_line 'b'\n", "log_line 'a'\nlog_line 'b'\n",
+        "put_line 'c'\n$stderr.put_line 'd'\n", "log_line 'c'\n$stderr.put_line 'd'\n",
     ),
     "what the change takes from a package": Case(
         ".go", 'package p\n\nimport (\n\t"fmt"\n\t"os"\n)\n\n'

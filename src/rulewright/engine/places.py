@@ -135,7 +135,7 @@ def _role(node: SgNode | None, language: Language) -> str:
         if first == node and parent.kind() in grammars.MEMBERS:
             break
         owner = re.split(r"\W+", first.text())[-1]
-        if first != node and owner[:1].isupper():
+        if first != node and (owner[:1].isupper() or _in_package(parent)):
             return f"of {owner}"
         node, parent = parent, parent.parent()
     while parent is not None and parent.kind() in _OF_SEVERAL:
@@ -156,6 +156,11 @@ def _role(node: SgNode | None, language: Language) -> str:
     return "type" if is_type else "value"
 
 
+def _in_package(parent: SgNode) -> bool:
+    """Whether a class is named with its package, as Java does where another one of its name is imported."""
+    return parent.kind() == "scoped_type_identifier" and "::" not in parent.text()
+
+
 def _names_space(node: SgNode) -> bool:
     """Whether a name is a part of the namespace or package that a file says to be in."""
     parent = node.parent()
@@ -173,8 +178,8 @@ _SPACES: Final = frozenset(
 )  # fmt: skip
 
 
-_WORD: Final = re.compile(r"[A-Z]?[a-z]+")
-"""A name of one word, as methods of unlike classes have."""
+_WORD: Final = re.compile(r"(?:(?:get|set|is|has)(?:_|(?=[A-Z])))?[A-Z]?[a-z]+")
+"""A name of one word, as methods of unlike classes have; one that gets or sets it is no other."""
 _CALLS: Final = re.compile(r"\s*(?:\(|\{|::<)")
 _OWNED: Final = re.compile(r"[?!]*\s*(?:\.|->)\s*$")
 _LAST_NAME: Final = re.compile(r"\w+$")

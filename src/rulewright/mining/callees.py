@@ -132,6 +132,9 @@ def in_call(
             held["has"], has_owner = owner, True
         around.append(held)
         if grammars.CALL.search(parent.kind()):
+            if language == "ruby" and parent.field("receiver") is None:
+                # With one it is a call of the same kind, of another method.
+                held["not"] = {"has": {"field": "receiver", "regex": "."}}
             role = held.get("field") or grammars.UNNAMED_ROLES.get((parent.kind(), node.kind()))
             # One relation within the other, the innermost node first.
             nested = reduce(lambda outer, held: {**held, "inside": outer}, reversed(around))

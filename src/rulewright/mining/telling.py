@@ -29,7 +29,7 @@ def too_little(rule: Rule) -> str:
         around = {word for key, text in visit.texts(rule["rule"]) if key == "regex" for word in said(text)}
         if all(word in plain or is_type(word) for word in said(old) | said(new) | around):
             return "it asks for no name"
-    if is_of_text(rule) and re.fullmatch(r"[\"']?(?:[a-z]+|\.{1,2}/.*)[\"']?", old):
+    if is_of_text(rule) and re.fullmatch(r"[\"':]?(?:[a-z]+|\.{1,2}/.*)[\"']?", old):
         return "a word in quotes may mean anything elsewhere, and a path depends on its file"
     if is_type(old):
         return f"`{old}` may be anything elsewhere"
@@ -67,8 +67,13 @@ def is_type(word: str) -> bool:
 
 
 def is_of_text(rule: Rule) -> bool:
-    """Whether a rule is about a string, or about what stands in one."""
-    return old_text(rule)[:1] in ("'", '"') or "string" in str(rule["rule"].get("kind"))
+    """Whether a rule is about a string or symbol, or about what stands in one."""
+    old = old_text(rule)
+    return (
+        old[:1] in ("'", '"')
+        or "string" in str(rule["rule"].get("kind"))
+        or re.match(r":\w", old) is not None
+    )
 
 
 def too_little_from_one(rule: Rule) -> str:
@@ -83,6 +88,8 @@ def too_little_from_one(rule: Rule) -> str:
         return "a member of anything is meant"
     if re.search(r"&|\||\b(?:and|or)\b", old) and Counter(tokens(new)) <= Counter(tokens(old)):
         return "a part of a condition goes"
+    if re.match(r"@\w", old) and "@" not in new:
+        return "an annotation goes"
     if re.fullmatch(r"\w+", old) and new[:1] in ("'", '"'):
         return "a text stands for a name"
     if any(" " in word for word in words_of(new) - words_of(old) if word[0] in "\"'`"):
