@@ -156,6 +156,8 @@ LOOSE: Final = (
 )  # fmt: skip
 """Expressions by how tightly they hold together, the loosest first: what needs parentheses where a tighter
 one is wanted. Kinds of several languages; within a language they do not cross."""
+BLOCKS: Final = ("block", "statement_block", "compound_statement")
+"""Statements between braces: what a lambda may have for its body, and nothing else takes for a value."""
 MEMBER_FIELDS: Final = frozenset({"attribute", "field", "method", "name", "property"})
 """Where the name of a member stands in what takes or calls it."""
 PREFIXES: Final = frozenset({kind for level in LOOSE[7:] for kind in level})

@@ -324,6 +324,27 @@ def test_what_a_lambda_gives_in_parentheses_is_left() -> None:
 
 
 @pytest.mark.parametrize(
+    ("pre", "post", "language", "other"),
+    [
+        ("await later(() => save(1));\n", "save(1);\n", "javascript",
+         "await later(() => {\n  f(x);\n});\n"),
+        ("later(() => save(1));\n", "save(1).now();\n", "javascript", "later(() => { f(x); });\n"),
+        ("class A { int f() { return later(() -> a()) + later(() -> b.c()); } }\n",
+         "class A { int f() { return a() + b.c(); } }\n", "java",
+         "class A { int f() { return later(() -> { g(); }); } }\n"),
+    ],
+)  # fmt: skip
+def test_a_block_that_a_lambda_runs_is_no_value(pre: str, post: str, language: Language, other: str) -> None:
+    assert after(rule_of(pre, post, language), other, language) == other
+
+
+def test_a_block_may_move_from_one_lambda_to_another() -> None:
+    rule = rule_of("later(() => save(1));\n", "soon(async () => save(1));\n", "javascript")
+    other = "later(() => {\n  f(x);\n});\n"
+    assert after(rule, other, "javascript") == "soon(async () => {\n  f(x);\n});\n"
+
+
+@pytest.mark.parametrize(
     ("pre", "post", "language", "other", "wanted"),
     [
         ("text.letters[42]\n", "text[42]\n", "ruby",

@@ -97,7 +97,7 @@ def _variables(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[O
 def _operands(edit: Edit, candidate: Candidate, good: list[Node], known: set[str]) -> Iterator[Option]:
     """No loose expressions for the variables that move to where these would need parentheses.
 
-    None in parentheses where all that a lambda gives moves to where an object needs none.
+    Where all that a lambda gives moves out of it: no block, nor what is in parentheses as objects are.
     """
     lifted = candidate.lifted
     mapped = _mapped(edit, candidate)
@@ -107,17 +107,16 @@ def _operands(edit: Edit, candidate: Candidate, good: list[Node], known: set[str
     there = set(names_of(edit.pre.language).kinds)
     for name in sorted({hole.name for hole in lifted.holes if not hole.multi} - known):
         held = [edit.pre.at(h.start, h.end)[0] for h in lifted.holes if h.name == name and not h.multi]
-        tight = max((_tightness(nodes[0]) for ref, nodes in made if ref == f"${name}" and nodes), default=0)
+        came = [nodes[0] for ref, nodes in made if ref == f"${name}" and nodes]
+        tight = max(map(_tightness, came), default=0)
         was, seen = max(map(_tightness, held)), {part.kind for part in hole_parts(good, candidate, name)}
-        # All that a lambda gives: an object stands there in parentheses.
-        bodies = (node.parent.kind for node in held if node.parent and node.field() == "body")
-        if not tight and any(kind in grammars.LOOSE[0] for kind in bodies) and _PARENTHESES in there - seen:
-            yield Option(f"constraints.{name}", {"not": {"kind": _PARENTHESES}}, 0.0, _anything)
-        if tight <= was or any(_is_declared(node) for node in held):
-            continue
-        loose = [kind for level in grammars.LOOSE[:tight] for kind in level if kind in there - seen]
-        if loose:
-            yield Option(f"constraints.{name}", {"not": {"kind": ", ".join(loose)}}, 0.0, _anything)
+        apart: list[str] = []
+        if any(map(_is_body, held)) and not any(map(_is_body, came)):
+            apart += grammars.BLOCKS if tight else (_PARENTHESES, *grammars.BLOCKS)
+        if tight > was and not any(_is_declared(node) for node in held):
+            apart += [kind for level in grammars.LOOSE[:tight] for kind in level]
+        if apart := [kind for kind in apart if kind in there - seen]:
+            yield Option(f"constraints.{name}", {"not": {"kind": ", ".join(apart)}}, 0.0, _anything)
 
 
 def _whole(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[Option]:
@@ -177,6 +176,12 @@ def _mapped(edit: Edit, candidate: Candidate) -> Mapped | None:
     """What a candidate's anchor became."""
     became = edit.map_range(candidate.anchor.start, candidate.anchor.end)
     return next((mapped for mapped in became if mapped.hunks == candidate.hunks), None)
+
+
+def _is_body(node: Node) -> bool:
+    """Whether an expression is all that a lambda gives, where an object stands in parentheses."""
+    parent = node.parent
+    return parent is not None and parent.kind in grammars.LOOSE[0] and node.field() == "body"
 
 
 def _is_declared(node: Node) -> bool:
