@@ -169,6 +169,10 @@ OWNERS: Final = frozenset(
     }
 )  # fmt: skip
 """`a.b`, where `a` may be any expression."""
+ASSIGNMENTS: Final = frozenset(
+    {"assignment", "assignment_expression", "augmented_assignment", "augmented_assignment_expression"}
+)
+"""What gives a value to what stands on its left."""
 INDEXED: Final = frozenset(
     {
         "subscript", "subscript_expression", "index_expression", "array_access", "element_reference",

@@ -345,6 +345,37 @@ def test_a_block_may_move_from_one_lambda_to_another() -> None:
 
 
 @pytest.mark.parametrize(
+    ("pre", "post", "language", "other"),
+    [
+        ("a = module.exports.foo + module.exports['bar'];\n", "a = exports.foo + exports['bar'];\n",
+         "javascript", "module.exports = { foo: 1 };\n"),
+        ("name = self.store.old\n", "name = store_of(self).old\n", "python", "self.store = None\n"),
+    ],
+)  # fmt: skip
+def test_what_is_assigned_to_is_not_what_is_read(pre: str, post: str, language: Language, other: str) -> None:
+    assert after(rule_of(pre, post, language), other, language) == other
+
+
+def test_a_member_that_is_renamed_is_renamed_where_it_is_assigned_to() -> None:
+    rule = rule_of("name = config.user_name\n", "name = config.owner\n")
+    assert after(rule, "config.user_name = None\n") == "config.owner = None\n"
+
+
+def test_what_becomes_two_arguments_is_an_argument() -> None:
+    pre = "class A { void f() { isFalse(a.x() == b); check(c == d.y()); } }\n"
+    rule = rule_of(pre, "class A { void f() { isFalse(a.x(), b); check(c, d.y()); } }\n", "java")
+    other = "class B { boolean f() { check(e == f); return g == h; } }\n"
+    assert after(rule, other, "java") == "class B { boolean f() { check(e, f); return g == h; } }\n"
+
+
+def test_a_link_that_comes_into_a_chain_is_not_there_already() -> None:
+    rule = rule_of("expect(a).toBeCalledTimes(0);\n", "expect(a).not.toBeCalled();\n", "javascript")
+    other = "expect(f).not.toBeCalledTimes(0);\nexpect(f).resolves.toBeCalledTimes(0);\n"
+    wanted = "expect(f).not.toBeCalledTimes(0);\nexpect(f).resolves.not.toBeCalled();\n"
+    assert after(rule, other, "javascript") == wanted
+
+
+@pytest.mark.parametrize(
     ("pre", "post", "language", "other", "wanted"),
     [
         ("text.letters[42]\n", "text[42]\n", "ruby",

@@ -224,7 +224,7 @@ POSSIBLE = {
     ),
     "a member that is dropped": Case(
         ".ts", "raise(left.location, a);\nraise(right.location, b);\n", "raise(left, a);\nraise(right, b);\n",
-        "fault.location = here;\n", "what it drops is a member",
+        "here = fault.location;\n", "what it drops is a member",
     ),
     "the object that the code is of": Case(
         ".java", "class A {\n    void f() {\n        errors.missingBinding(key);\n    }\n}\n",

@@ -38,6 +38,7 @@ _QUOTES: Final = re.compile(r"[\"'\\\n]")
 _PARENTHESES: Final = "parenthesized_expression"
 _GLUED: Final = re.compile(r"(?<![\w$])[A-Za-z_]\w*\$([A-Z])(?![A-Z0-9_])")
 _LINK: Final = re.compile(r"(\$[A-Z])(?:\.|\?\.|&\.|->|\?->)\w+(?:\([^()]*\))?$")
+_LINKED: Final = re.compile(r"\$([A-Z])\.(\w+)(?=\.)")
 _PAREN: Final = re.compile(r"(?<![\w\])$])\(\$([A-Z])\)")
 
 
@@ -49,6 +50,7 @@ def guarded(edit: Edit, candidate: Candidate, done: Effect) -> Candidate | None:
     options = [
         *_variables(edit, candidate, good), *_place(candidate, good), *_once(edit, candidate),
         *_named_place(edit, candidate, good), *_whole(edit, candidate, good), *_consumer(candidate, good),
+        *_read(edit, candidate, good), *_items(edit, candidate, good),
     ]  # fmt: skip
     options = [o for o in options if all(o.holds(node) for node in good)]
     apart = [option.rule for option in options if option.place == "not"]
@@ -74,7 +76,10 @@ def as_first(edit: Edit, candidate: Candidate, done: Effect) -> Candidate | None
 
 
 def _variables(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[Option]:
-    """Kinds of the variables that the fix puts into parentheses, behind a prefix or into an f-string."""
+    """Kinds of the variables that the fix puts into parentheses, behind a prefix or into an f-string.
+
+    None that ends with the link that the fix puts behind it: there it stands already.
+    """
     fix = candidate.rule["fix"]
     old = str(candidate.rule["rule"].get("pattern", ""))
     wanted: set[str] = set()
@@ -91,7 +96,12 @@ def _variables(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[O
         texts = [part.sg.text() for part in hole_parts(good, candidate, name)]
         if texts and not any(map(_QUOTES.search, texts)):
             yield Option(f"constraints.{name}", {"not": {"regex": _QUOTES.pattern}}, 0.0, _anything)
-    yield from _operands(edit, candidate, good, wanted | formatted | set(have))
+    linked = {
+        name: link for name, link in _LINKED.findall(fix) if f"${name}." in old and f".{link}" not in old
+    }
+    for name in sorted(set(linked) - wanted - formatted - set(have)):
+        yield Option(f"constraints.{name}", {"not": {"regex": rf"\.{linked[name]}$"}}, 0.0, _anything)
+    yield from _operands(edit, candidate, good, wanted | formatted | set(have) | set(linked))
 
 
 def _operands(edit: Edit, candidate: Candidate, good: list[Node], known: set[str]) -> Iterator[Option]:
@@ -136,6 +146,35 @@ def _whole(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[Optio
     kinds = {kind for kind in there if kind in tighter} | {*(owners if was == len(grammars.LOOSE) else ())}
     if kinds - seen:
         yield Option("not", {"inside": {"kind": ", ".join(sorted(kinds - seen))}}, 0.0, _anything)
+
+
+def _read(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[Option]:
+    """Not where a member is assigned to that is read here, and becomes something else than a member."""
+    mapped = _mapped(edit, candidate)
+    made = edit.post.at(*mapped[:2]) if mapped is not None else []
+    if candidate.kind not in grammars.OWNERS or any(node.kind == candidate.kind for node in made):
+        return
+    there = set(names_of(edit.pre.language).kinds)
+    if kinds := sorted(grammars.ASSIGNMENTS & there):
+        assigned = {"kind": ", ".join(kinds), "field": "left"}
+        yield Option("not", {"inside": assigned}, 0.0, lambda node: not _is_assigned(node))
+
+
+def _is_assigned(node: Node) -> bool:
+    return node.parent is not None and node.parent.kind in grammars.ASSIGNMENTS and node.field() == "left"
+
+
+def _items(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[Option]:
+    """The list, where one item becomes several others."""
+    mapped = _mapped(edit, candidate)
+    parents = {node.parent.kind for node in good if node.parent is not None}
+    stays = put_around(old_text(candidate.rule), candidate.rule["fix"], "") is not None
+    if "inside" in candidate.rule["rule"] or stays or mapped is None or len(parents) != 1:
+        return
+    [kind] = parents
+    is_item = grammars.ARGUMENTS.search(kind) or grammars.BRACKETED.search(kind)
+    if is_item and not edit.post.at(*mapped[:2]):
+        yield Option("inside", {"kind": kind}, 0.0, _anything)
 
 
 def _is_link(kind: str) -> bool:
