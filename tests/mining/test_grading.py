@@ -228,8 +228,9 @@ def test_silence_of_other_files_lowers_both_bounds() -> None:
 
 def test_the_places_that_a_rule_may_match_elsewhere() -> None:
     assert [background.allowed(n) for n in (0, 20, 40, 100, 200)] == [1, 1, 2, 5, 10]
-    assert tier(replace(GOOD, matches_elsewhere=5), n_known=100) == "train"
-    assert tier(replace(GOOD, matches_elsewhere=6), n_known=100) == "literal"
+    for n_known, most in ((0, 1), (40, 1), (60, 2), (100, 4)):  # one less than the share of so many files
+        assert tier(replace(GOOD, matches_elsewhere=most), n_known=n_known) == "train"
+        assert tier(replace(GOOD, matches_elsewhere=most + 1), n_known=n_known) == "literal"
 
 
 def test_places_elsewhere_are_counted_up_to_a_bound() -> None:

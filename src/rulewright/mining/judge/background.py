@@ -34,6 +34,17 @@ def allowed(n_files: int) -> int:
     return max(1, round(TOO_MANY * n_files / PER_FILES))
 
 
+def is_too_many(places: int, n_files: int) -> bool:
+    """Whether places in so many files tell of a rule that matches more than is allowed.
+
+    A few files show less than their share as often as more: the bound is one place below it.
+
+    >>> is_too_many(2, 40), is_too_many(1, 40), is_too_many(1, 5)
+    (True, False, False)
+    """
+    return places > max(1, allowed(n_files) - 1)
+
+
 def count(action: Action, files: Sequence[str], cap: int = CAP) -> int:
     """Places that an action would change in files, each rule by itself; at most `cap`."""
     total = 0

@@ -89,7 +89,7 @@ def _mined(example: Example, rules: Sequence[Graded], support: int, known: Seque
             tier, reason = one.tier, one.reason
     if figures.lossy or figures.degenerate:
         tier, reason = "reject", "lossy or degenerate"
-    elif tier == "train" and (figures.matches_elsewhere or 0) > background.allowed(len(known)):
+    elif tier == "train" and background.is_too_many(figures.matches_elsewhere or 0, len(known)):
         tier, reason = (
             "literal",
             f"too general: matches {figures.matches_elsewhere} other places of the repository",

@@ -277,7 +277,7 @@ def grade(steps: Sequence[Candidate], figures: Figures, n_known: int = 0) -> tup
     if figures.sites <= len(steps) and anywhere:
         return "literal", "a key with its value: what holds it is not said"
     elsewhere = figures.matches_elsewhere or 0
-    if elsewhere > background.allowed(n_known):
+    if background.is_too_many(elsewhere, n_known):
         return "literal", f"too general: matches {elsewhere} other places of the repository"
     return "train", "compact, general and named"
 
