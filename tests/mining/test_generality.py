@@ -361,6 +361,38 @@ def test_a_member_that_is_renamed_is_renamed_where_it_is_assigned_to() -> None:
     assert after(rule, "config.user_name = None\n") == "config.owner = None\n"
 
 
+@pytest.mark.parametrize(
+    ("pre", "post", "language", "other", "wanted"),
+    [
+        ("x = foo.substr(1);\n", "x = foo.slice(1);\n", "javascript",
+         "y = a.substr(2);\ny = a.substr(0, 2);\n", "y = a.slice(2);\ny = a.substr(0, 2);\n"),
+        ("x = rows.fetch()\n", "x = rows.take()\n", "python",
+         "a = b.fetch()\na = b.fetch(2)\na = b.fetch\n", "a = b.take()\na = b.fetch(2)\na = b.fetch\n"),
+        ("f(log.lines + 5)\n", "f(log.__iter__ + 5)\n", "python",
+         "g(log.lines)\nh(log.lines())\n", "g(log.__iter__)\nh(log.lines())\n"),
+    ],
+)  # fmt: skip
+def test_a_member_of_anything_is_meant_as_it_is_used(
+    pre: str, post: str, language: Language, other: str, wanted: str
+) -> None:
+    assert after(rule_of(pre, post, language), other, language) == wanted
+
+
+@pytest.mark.parametrize(
+    ("pre", "post", "other", "wanted"),
+    [
+        ("a.fetch(1); b.fetch(1, 2);\n", "a.take(1); b.take(1, 2);\n", "c.fetch();\n", "c.take();\n"),
+        ("fetch(1);\n", "take(1);\n", "fetch(1, 2);\n", "take(1, 2);\n"),
+        ("Rows.fetch(1);\n", "Rows.take(1);\n", "Rows.fetch(1, 2);\n", "Rows.take(1, 2);\n"),
+        ("a.warn(1);\n", "a.warning(1);\n", "b.warn(1, 2);\n", "b.warning(1, 2);\n"),
+    ],
+)
+def test_what_is_named_or_used_in_unlike_ways_may_have_any_arguments(
+    pre: str, post: str, other: str, wanted: str
+) -> None:
+    assert after(rule_of(pre, post, "javascript"), other, "javascript") == wanted
+
+
 def test_what_becomes_two_arguments_is_an_argument() -> None:
     pre = "class A { void f() { isFalse(a.x() == b); check(c == d.y()); } }\n"
     rule = rule_of(pre, "class A { void f() { isFalse(a.x(), b); check(c, d.y()); } }\n", "java")
@@ -408,6 +440,7 @@ def test_no_quotes_come_into_an_f_string() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "tier"),
     [
+        ("List", "Collection", "literal"),
         ("Exception", "IOException", "literal"), ("Throwable", "IOException | Error", "literal"),
         ("ZipError", "ZipException", "train"),
     ],

@@ -210,7 +210,7 @@ POSSIBLE = {
     ),
     "a number of another size": Case(
         ".kt", "var freeSegments: Long = next()\n", "var freeSegments: Int = next()\n",
-        "var allSegments: Long = other()\n", "`Long` may be anything elsewhere",
+        "var allSegments: Long = other()\n", "a type that all code has",
     ),
     "a condition of the build": Case(
         ".cs", "class A {\n#if POCKET_EDITION\n    int x;\n#endif\n}\n",

@@ -9,7 +9,8 @@ whoever asks verifies.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import reduce
 from typing import Any, Final
 
@@ -30,6 +31,8 @@ _OWN_NAME: Final = re.compile(r"\^\\?(self|\$?this|cls)\$")
 _CALLED: Final = ("function", "name", "method", "macro")
 """What a call calls, by its fields; only the first of them may be a member of something."""
 _RECEIVER: Final = ("object", "receiver")
+_DOTTED: Final = frozenset({"python", "javascript", "typescript", "tsx", "java"})
+"""Languages that take a member by a dot, of which a pattern of a call is one."""
 _WITH_OR_WITHOUT: Final = ("method_invocation", "call")
 """Calls of Java and Ruby, of which only some have a receiver."""
 
@@ -114,6 +117,64 @@ def as_calls(action: Action, code: str, nodes: Sequence[SgNode]) -> Action | Non
         rule: Rule = {"rule": matcher, "fix": names[1]}
         made.setdefault(str(rule), rule)
     return Action(action.language, tuple(made.values()), action.mode, action.notes)
+
+
+def as_used(action: Action, names: Sequence[SgNode]) -> Action | None:
+    """The replacement of a member of anything by another one, for the one use of it that the names show.
+
+    Without types a method is known by its name and its number of arguments, and a member that is read
+    is no method. Where one name holds the other (`warn`, `warning`) the same thing got another name.
+
+    Args:
+        action: one rule.
+        names: what it matches where it was learned.
+
+    Returns:
+        `None` where the member is of something named, no name becomes another, or uses differ.
+    """
+    [rule] = action.rules
+    around, fix = rule["rule"].get("inside"), str(rule["fix"])
+    if action.language not in _DOTTED or not isinstance(around, dict) or not _NAME.fullmatch(fix):
+        return None
+    *outer, last = relations = [around, *_within(around)]
+    is_named = any(one.get("has", {}).get("regex", ".") != "." for one in relations)
+    old, new = names[0].text().lower(), fix.lower()
+    if is_named or "pattern" in last or old in new or new in old:
+        return None
+    counts = {_arguments(name) for name in names}
+    if grammars.CALL.search(last.get("kind", "")) and (outer or "has" in last):
+        [count] = counts if len(counts) == 1 else [None]
+        if count is None:
+            return None
+        spelled = f"$_.{names[0].text()}({', '.join(['$_'] * count)})"
+        use = {"pattern": spelled} | {key: last[key] for key in ("field",) if key in last}
+    elif last.get("kind") in grammars.MEMBERS and counts == {None}:
+        call = grammars.GRAMMARS[action.language].call
+        use = {**last, "not": {"inside": {"kind": call, "field": "function"}}}
+    else:
+        return None
+    inside = reduce(lambda inner, held: {**held, "inside": inner}, reversed(outer), use)
+    return replace(action, rules=({**rule, "rule": {**rule["rule"], "inside": inside}},))
+
+
+def _within(relation: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The relations within a relation, outward."""
+    while isinstance(inner := relation.get("inside"), dict):
+        yield inner
+        relation = inner
+
+
+def _arguments(name: SgNode) -> int | None:
+    """With how many arguments a name is called; `None` where it is not."""
+    parent = name.parent()
+    while parent is not None and parent.kind() in grammars.MEMBERS and _end(parent) == _end(name):
+        parent = parent.parent()
+    if parent is None or not grammars.CALL.search(parent.kind()):
+        return None
+    called, held = next(filter(None, map(parent.field, _CALLED)), None), parent.field("arguments")
+    if called is None or held is None or _end(called) != _end(name):
+        return None
+    return sum(one.is_named() and "comment" not in one.kind() for one in held.children())
 
 
 def in_call(

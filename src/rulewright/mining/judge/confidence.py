@@ -19,7 +19,10 @@ from rulewright.mining.text.snippets import unwrapped
 
 _ODD: Final = re.compile(r"\S {2,}\S|[(\[] +\S|\S +[)\]]")
 _VALUE: Final = re.compile(r"(?i:true|false|null|none|nil|undefined)|[\d.]\w*")
-_ROOT_TYPE: Final = re.compile(r"(?:Base|Runtime)?Exception|Throwable|Error|Object")
+_ROOT_TYPE: Final = re.compile(
+    r"(?:Base|Runtime)?Exception|Throwable|Error|Object"
+    r"|Boolean|Byte|Character|Collection|Double|Float|Integer|List|Long|Map|Set|Short|String"
+)
 _LETTER: Final = re.compile(r"[A-Za-z]")
 _OWNED: Final = re.compile(r"\$\$\$[A-Z]\w*(?:\?\.|\.|->|::)\w")
 _IMPORT: Final = re.compile(r"^\s*(?:from\s+\S+\s+)?import\b|\brequire\(", re.MULTILINE)
@@ -106,7 +109,7 @@ _ASKS_FOR_NO_NAME: Final = frozenset({"not", "kind", "selector", "field", "stopB
 
 
 def is_root_type(rule: Mapping[str, Any]) -> bool:
-    """Whether a rule takes but a type that many others are kinds of: which one is meant, flow decides.
+    """Whether a rule takes but a type that all code has: which one is meant, flow decides.
 
     >>> is_root_type({"rule": {"kind": "catch_type", "regex": "^Exception$"}, "fix": "IOException"})
     True

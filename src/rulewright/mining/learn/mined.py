@@ -16,8 +16,9 @@ from typing import Final, Literal, get_args
 from rulewright import engine, grammars
 from rulewright.actions import visit
 from rulewright.actions.action import Action
+from rulewright.engine.apply import trace
 from rulewright.languages import Language
-from rulewright.mining import imports, reading, ties
+from rulewright.mining import callees, imports, reading, ties
 from rulewright.mining.candidate import SHORT_TOKENS, Candidate, Shape
 from rulewright.mining.judge import background
 from rulewright.mining.judge.confidence import (
@@ -187,6 +188,9 @@ def verified(
     action, outcome = tied(Action(language, tuple(step.rule for step in steps), mode="rule"), pre, post)
     if outcome.post != post:
         return nothing(f"not reproduced by the engine ({outcome.verdict}: {outcome.detail})", work)
+    held = _as_used(action, pre)
+    if held != action and (kept := engine.judge(held, pre, post)).post == post:
+        action, outcome = held, kept
     sites = sum(len(step.effect.positives) for step in plan.steps)
     figures = measure(action, steps, outcome, sites, instruction, work)
     if known:
@@ -215,6 +219,14 @@ def tied(action: Action, pre: str, post: str) -> tuple[Action, Outcome]:
         if outcome.post == post:
             return held, outcome
     return action, engine.judge(action, pre, post)
+
+
+def _as_used(action: Action, pre: str) -> Action:
+    """A rule for a member of anything, held to the use of it that the edit shows."""
+    if len(action.rules) > 1 or "inside" not in action.rules[0]["rule"]:
+        return action
+    nodes = [node for step in trace(action, pre).steps for node in step.nodes if node is not None]
+    return (callees.as_used(action, nodes) if nodes else None) or action
 
 
 def measure(
@@ -263,7 +275,7 @@ def grade(steps: Sequence[Candidate], figures: Figures, n_known: int = 0) -> tup
     if local := next((name for step in steps for names in local_names(step)[::-1] for name in names), ""):
         return "literal", f"`{local}` is a variable of this code"
     if any(is_root_type(step.rule) for step in steps):
-        return "literal", "a type that many others are kinds of: which one is meant is not said"
+        return "literal", "a type that all code has: which one is meant is not said"
     if any(owns_several(step.rule) for step in steps):
         return "literal", "takes a member of what may be several values"
     # Fewer bits will do where other files were looked at and hold next to nothing.
