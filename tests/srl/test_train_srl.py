@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +20,7 @@ from rulewright.srl.train_srl import read_steps
 
 pytest.importorskip("trl")
 import torch
+from tests.launching import launched
 
 from rulewright.training.config import TinyConfig
 from rulewright.training.tiny import make_model, make_tokenizer
@@ -200,16 +198,7 @@ def test_train_grpo(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert any("parts/add_code" in row for row in rows)
 
 
-def launched(*argv: str) -> subprocess.CompletedProcess[str]:
-    """A command in two processes over gloo; a run that hangs ends with an error of `subprocess`."""
-    accelerate = Path(__file__).parents[2] / "configs/accelerate/tiny_ddp.yaml"
-    return subprocess.run(
-        [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(accelerate), "-m", *argv],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"},
-        capture_output=True, text=True, timeout=280, check=False,
-    )  # fmt: skip
-
-
+@pytest.mark.timeout(900)  # `launched` has its own limit, and says where a process stands
 def test_two_processes_confirm_a_finished_run_and_do_it_anew(folder: Path, tmp_path: Path) -> None:
     trainer = {
         "max_steps": 1, "per_device_train_batch_size": 8, "num_generations": 8, "max_completion_length": 48,

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from tests.events import scalars
+from tests.launching import ACCELERATE, launched, run_in_time
 from tests.waiting import wait_until
 
 from rulewright.data.mix import MixEntry
@@ -210,26 +211,7 @@ def test_errors_a_person_meets(data: Callable[[str], str], tmp_path: Path) -> No
         _train(_config(data, tmp_path / "e", mix=[MixEntry(path=str(tmp_path / "none.jsonl"))]))
 
 
-def _command(*argv: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        argv, env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
-        capture_output=True, text=True, timeout=280, check=False,
-    )  # fmt: skip
-
-
-ACCELERATE = Path(__file__).parents[2] / "configs" / "accelerate"
-
-
-def _launched(
-    command: list[str], path: Path = ACCELERATE / "tiny_ddp.yaml"
-) -> subprocess.CompletedProcess[str]:
-    """A command in two processes over gloo; a run that hangs ends with an error of `subprocess`."""
-    return _command(
-        sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(path), "-m", *command,
-        GLOO_SOCKET_IFNAME="lo",
-    )  # fmt: skip
-
-
+@pytest.mark.timeout(900)  # `launched` has its own limit, and says where a process stands
 def test_two_processes_confirm_a_finished_run_and_do_it_anew(
     data: Callable[[str], str], tmp_path: Path
 ) -> None:
@@ -239,21 +221,22 @@ def test_two_processes_confirm_a_finished_run_and_do_it_anew(
     path = tmp_path / "sft.yaml"
     path.write_text(config.model_dump_json(), encoding="utf-8")
     command = ["rulewright", "train", "sft", "--config", str(path)]
-    done = _launched([*command, "--resume"])
+    done = launched(*command, "--resume")
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stderr.count("this very run is finished already") == 1
     assert json.loads((tmp_path / "out/run/result.json").read_text()) == json.loads(json.dumps(alone))
-    done = _launched([*command, "--overwrite"])
+    done = launched(*command, "--overwrite")
     assert done.returncode == 0, done.stderr[-3000:]
     assert json.loads((tmp_path / "out/run/result.json").read_text())["processes"] == 2
     # Refused, both end, and it is said once.
-    done = _launched(command)
+    done = launched(*command)
     assert done.returncode != 0
     assert done.stderr.count("holds a finished run already") == 1
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["processes", "tiny_ddp"])
+@pytest.mark.timeout(900)  # `launched` has its own limit, and says where a process stands
 def test_two_processes_train_together(data: Callable[[str], str], tmp_path: Path, launcher: str) -> None:
     alone = _config(data, tmp_path / "alone", eval_limit=0, eval_every_steps=0, dev=[])
     reference = _train(alone)
@@ -267,7 +250,7 @@ def test_two_processes_train_together(data: Callable[[str], str], tmp_path: Path
     path = tmp_path / "sft.yaml"
     path.write_text(together.model_dump_json(), encoding="utf-8")
     command = ["rulewright", "train", "sft", "--config", str(path)]
-    done = _command(sys.executable, "-m", *command) if launcher == "processes" else _launched(command)
+    done = run_in_time(sys.executable, "-m", *command) if launcher == "processes" else launched(*command)
     result_path = tmp_path / "together" / "run" / "result.json"
     assert result_path.exists(), done.stderr[-3000:]
     result = json.loads(result_path.read_text())
@@ -278,6 +261,7 @@ def test_two_processes_train_together(data: Callable[[str], str], tmp_path: Path
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["zero2", "tiny_zero3"])
+@pytest.mark.timeout(900)  # `launched` has its own limit, and says where a process stands
 def test_deepspeed_trains_in_two_processes_and_continues(
     data: Callable[[str], str], tmp_path: Path, name: str
 ) -> None:
@@ -299,7 +283,7 @@ def test_deepspeed_trains_in_two_processes_and_continues(
             (cut / "model.safetensors").unlink()
             (cut / "run" / "result.json").unlink()
             shutil.rmtree(cut / "run" / "checkpoints" / "checkpoint-4")
-        done = _launched(["rulewright", "train", "sft", "--config", str(path), *more], launch)
+        done = launched("rulewright", "train", "sft", "--config", str(path), *more, path=launch)
         assert (folder / "run" / "result.json").exists(), done.stderr[-3000:]
     assert json.loads((cut / "run/result.json").read_text())["resumed_from_step"] == 2
     whole, continued = (load_file(folder / "model.safetensors") for folder in (out, cut))

@@ -48,6 +48,7 @@ def test_trl_takes_every_default_of_its_own(trl_class: TrlClass) -> None:
         ("max_steps", 2.5, "expected a whole number, got 2.5"),
         ("max_steps", True, "expected a whole number, got True"),
         ("max_steps", None, "expected a whole number, got None"),
+        ("max_steps", 0, "0 steps would be one"),
         ("learning_rate", "1e-4 ", "expected a number"),
         ("learning_rate", float("nan"), "expected a finite number"),
         ("learning_rate", -1.0, "expected at least 0"),

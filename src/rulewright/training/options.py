@@ -44,7 +44,7 @@ _AT_LEAST: Final = {
     "per_device_train_batch_size": 1, "per_device_eval_batch_size": 1, "gradient_accumulation_steps": 1,
     "num_generations": 2, "max_completion_length": 1, "steps_per_generation": 1, "generation_batch_size": 1,
     "num_iterations": 1, "num_train_epochs": 0, "learning_rate": 0, "warmup_steps": 0, "beta": 0,
-    "temperature": 0, "max_grad_norm": 0, "weight_decay": 0, "save_total_limit": 2,
+    "temperature": 0.01, "max_grad_norm": 0, "weight_decay": 0, "save_total_limit": 2,
 }  # fmt: skip
 _WORDS: Final = {
     "int": "a whole number", "float": "a number", "bool": "true or false", "str": "text", "dict": "a mapping",
@@ -165,6 +165,8 @@ def _wrong(key: str, value: Any, known: _Known) -> Iterator[str]:
         yield f"expected a finite number, got {value!r}"
     elif key in _AT_LEAST and isinstance(value, int | float) and value < _AT_LEAST[key]:
         yield f"expected at least {_AT_LEAST[key]}, got {value!r}"
+    elif key == "max_steps" and value == 0:
+        yield "0 steps would be one: give at least 1, or -1 for as many as num_train_epochs takes"
 
 
 def _members(annotation: ast.expr) -> Iterator[ast.expr]:
