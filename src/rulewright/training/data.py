@@ -122,21 +122,16 @@ class Encoder:
         prompt_ids = self._tokenizer(prompts, add_special_tokens=False, verbose=False)["input_ids"]
         answer_ids = self._tokenizer(answers, add_special_tokens=False, verbose=False)["input_ids"]
         for head, tail in zip(prompt_ids, answer_ids, strict=True):
-            row = self._row(list(head), list(tail))
-            if row is not None:
-                yield row
-
-    def _row(self, prompt: list[int], answer: list[int]) -> dict[str, list[int]] | None:
-        self.counts.longest_answer = max(self.counts.longest_answer, len(answer))
-        if len(prompt) + len(answer) > self._max_length:
-            self._dropped["too_long"] += 1
-            return None
-        counts = self.counts
-        counts.n_rows += 1
-        counts.n_tokens += len(prompt) + len(answer)
-        counts.n_answer_tokens += len(answer)
-        counts.longest = max(counts.longest, len(prompt) + len(answer))
-        return {"input_ids": prompt + answer, "labels": [IGNORED] * len(prompt) + answer}
+            counts, n = self.counts, len(head) + len(tail)
+            counts.longest_answer = max(counts.longest_answer, len(tail))
+            if n > self._max_length:
+                self._dropped["too_long"] += 1
+                continue
+            counts.n_rows += 1
+            counts.n_tokens += n
+            counts.n_answer_tokens += len(tail)
+            counts.longest = max(counts.longest, n)
+            yield {"input_ids": [*head, *tail], "labels": [IGNORED] * len(head) + list(tail)}
 
 
 def write_tokens(rows: Iterable[dict[str, list[int]]], path: Path) -> None:

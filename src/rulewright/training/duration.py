@@ -128,7 +128,12 @@ class Machine:
         low, high = self.device.use
         slower = QLORA if setup.quantized else 1.0
         seconds = tokens * flop / (self.device.tflops * 1e12 * slower)
-        gathers = tokens / max(1, setup.tokens) * self._gather_s(setup)
+        gathers = 0.0
+        if setup.sharding in ("fsdp", "zero3") and self.devices > 1:
+            # Sharded weights are gathered for the forward and for the backward pass of a micro-batch.
+            weights = setup.architecture.total * min(2, setup.weight_bytes) * (1 - 1 / self.devices)
+            once = 2 * weights / (self.device.link_gb_per_s * 1e9)
+            gathers = tokens / max(1, setup.tokens) * once
         return Range(seconds / high + gathers, seconds / low + gathers)
 
     def forward_s(self, setup: Setup, tokens: float) -> Range:
@@ -183,13 +188,6 @@ class Machine:
             return Range(seconds, 1.5 * seconds)
         low, high = _CPU_USE
         return Range(flop / (self._gflops() * 1e9) / high, flop / (self._gflops() * 1e9) / low)
-
-    def _gather_s(self, setup: Setup) -> float:
-        """Of a micro-batch: sharded weights are gathered for the forward and for the backward pass."""
-        if setup.sharding not in ("fsdp", "zero3") or self.devices == 1:
-            return 0.0
-        weights = setup.architecture.total * min(2, setup.weight_bytes) * (1 - 1 / self.devices)
-        return 2 * weights / (self.device.link_gb_per_s * 1e9)
 
 
 def forward_flop(setup: Setup) -> float:

@@ -104,7 +104,14 @@ def known_options(trl_class: TrlClass) -> _Known:
             simple = {key: ast.parse(text, mode="eval").body for key, text in _WITHOUT_TRL.items()}
             return _Known(simple, {}, complete=False)
         [cls] = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name]
-        options |= _fields(cls)
+        # The fields that its constructor takes, with their annotations.
+        options |= {
+            item.target.id: item.annotation
+            for item in cls.body
+            if isinstance(item, ast.AnnAssign)
+            and isinstance(item.target, ast.Name)
+            and "init=False" not in ast.unparse(item.value or item.target)
+        }
     trees = [source_tree(package, file) for package, file in _ENUMS]
     return _Known(options, {key: words for tree in trees if tree for key, words in _enums(tree)}, True)
 
@@ -119,17 +126,6 @@ def source_tree(package: str, file: str) -> ast.Module | None:
     places = spec.submodule_search_locations if spec else None
     path = Path(next(iter(places), "")) / file if places else None
     return ast.parse(path.read_text(encoding="utf-8")) if path and path.is_file() else None
-
-
-def _fields(node: ast.ClassDef) -> dict[str, ast.expr]:
-    """The dataclass fields that its constructor takes, with their annotations."""
-    return {
-        item.target.id: item.annotation
-        for item in node.body
-        if isinstance(item, ast.AnnAssign)
-        and isinstance(item.target, ast.Name)
-        and "init=False" not in ast.unparse(item.value or item.target)
-    }
 
 
 def _enums(tree: ast.Module) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -165,7 +165,11 @@ def _known(model: str) -> Start:
 
 def _made_by(model: str, folder: Path, seen: tuple[Path, ...]) -> Start | None:
     """Follow the configurations of a folder from a checkpoint to what it is made from."""
-    for file, values in _configurations(folder):
+    for file in sorted(folder.glob("*.yaml")):
+        try:
+            values = read_raw(file)
+        except ConfigError:
+            continue
         if str(values.get("out", "")) != model or file in seen:
             continue
         reason = f"{model} is not there yet; {file} makes it"
@@ -183,14 +187,6 @@ def _made_by(model: str, folder: Path, seen: tuple[Path, ...]) -> Start | None:
             asked = next((style for style in STYLES if style == values.get("prompt_style")), None)
             return Start(found.architecture, asked or found.style or "brief", f"{reason}{more}")
     return None
-
-
-def _configurations(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    for file in sorted(folder.glob("*.yaml")):
-        try:
-            yield file, read_raw(file)
-        except ConfigError:
-            continue
 
 
 def is_small(architecture: Architecture) -> bool:

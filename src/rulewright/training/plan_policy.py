@@ -128,7 +128,11 @@ class PolicyRun(PlannedRun):
 
     def setup(self) -> Setup:
         """A micro-batch of the longest rollouts, padded, or joined where they share a prompt."""
-        tokens, rows = self._largest(self._longest_prompt)
+        longest, batch = self._longest_prompt, self._batch
+        # The micro-batch of most tokens: of the longest prompts, or of those just not worth joining.
+        left = (1 - _WORTH_JOINING) * batch.rows - math.ceil(batch.rows / batch.group)
+        most = int(_WORTH_JOINING * batch.rows * batch.completion / left) if left > 0 else longest
+        tokens, rows = max(self._joined(p, batch.completion) for p in (longest, min(longest, most)))
         return self.micro_batch(tokens, rows, masked=True)
 
     @property
@@ -280,10 +284,3 @@ class PolicyRun(PlannedRun):
         if self.architecture.local_layers or joined > (1 - _WORTH_JOINING) * plain:
             return plain, batch.rows
         return joined, groups
-
-    def _largest(self, prompt: int) -> tuple[int, int]:
-        """The micro-batch of most tokens: of the longest prompts, or of those just not worth joining."""
-        rows, completion = self._batch.rows, self._batch.completion
-        left = (1 - _WORTH_JOINING) * rows - math.ceil(rows / self._batch.group)
-        apart = min(prompt, int(_WORTH_JOINING * rows * completion / left)) if left > 0 else prompt
-        return max(self._joined(p, completion) for p in (prompt, apart))

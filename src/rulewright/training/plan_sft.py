@@ -14,7 +14,6 @@ from rulewright.prompts import Style
 from rulewright.training import lengths, memory
 from rulewright.training.config import CURVE_SHARE, LoraConfig, SftConfig, style_of
 from rulewright.training.data import Form
-from rulewright.training.duration import Range
 from rulewright.training.lengths import Length, Lengths, Meter
 from rulewright.training.memory import Answers, Setup
 from rulewright.training.plan_parts import Data, Forecast, Phases, PlannedRun
@@ -110,16 +109,12 @@ class SftRun(PlannedRun):
                     "no held-out answers: the weights are sharded; `rulewright eval` asks afterwards"
                 )
             else:
-                seconds["answers"] = self._asking(n_asked)
+                # From the right answers' usual length to the longest that is allowed.
+                most, dev = self._answers(), self.data.dev
+                usual_answer = min(most.completion, round(1.5 * dev.mean_answer))
+                usual = most._replace(prompt=round(dev.mean_prompt), completion=usual_answer)
+                seconds["answers"] = self.asking(step, usual, most, n_asked)
         return Forecast(steps, rows_per_step, n_tokens, seconds, notes)
-
-    def _asking(self, n: int) -> Range:
-        """Batches of answers, from the right answers' usual length to the longest that is allowed."""
-        step, most, dev = self.setup(), self._answers(), self.data.dev
-        usual = most._replace(
-            prompt=round(dev.mean_prompt), completion=min(most.completion, round(1.5 * dev.mean_answer))
-        )
-        return self.asking(step, usual, most, n)
 
     def halved(self, phase: str) -> tuple[Self, int] | None:
         n = self._answers().rows // 2

@@ -117,19 +117,20 @@ class ServedPolicy:
         name = box[0]
         folder = self._folder / name
         write_adapter(trainer, folder)
-        self._together(
-            trainer, lambda: self._load(name, folder) if trainer.accelerator.is_main_process else None
-        )
+
+        def load() -> None:
+            if not trainer.accelerator.is_main_process:
+                return
+            self.server.load(name, folder)
+            if self._name:
+                self.server.unload(self._name)
+            for old in self._folder.iterdir():
+                if old.name not in (name, self._name):
+                    shutil.rmtree(old, ignore_errors=True)
+
+        self._together(trainer, load)
         self._name, self._step = name, step
         return name
-
-    def _load(self, name: str, folder: Path) -> None:
-        self.server.load(name, folder)
-        if self._name:
-            self.server.unload(self._name)
-        for old in self._folder.iterdir():
-            if old.name not in (name, self._name):
-                shutil.rmtree(old, ignore_errors=True)
 
     def complete(
         self,
