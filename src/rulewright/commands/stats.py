@@ -27,8 +27,7 @@ class Config(CommandConfig):
     """Folder for the report: summary.md, summary.json, plots, one card per source."""
     manifest: Path | None = None
     """A model's run/result.json (or a manifest file): check that its training data are unchanged."""
-    plots: bool = True
-    """Draw plots into the report."""
+
     workers: int = Field(default=0, ge=0)
     """Processes; 0: one per core."""
     json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
@@ -51,7 +50,7 @@ def run(config: Config) -> int:
 
     found = stats.collect(config.folder, config.workers or os.cpu_count() or 1)
     jsonl.write_json(config.out / "summary.json", found)
-    datasets.write(config.out / "summary.json", config.out, plots=config.plots)
+    datasets.write(config.out / "summary.json", config.out)
     if config.json_output:
         console.emit_json(found)
     else:

@@ -12,10 +12,10 @@ from rulewright import jsonl, templates
 _COLORS: Final = ("#3b6ea5", "#d08a3c", "#5a9367")
 
 
-def write(summary: Path, out: Path, plots: bool = True) -> None:
+def write(summary: Path, out: Path) -> None:
     """Write summary.md, one card per source, and the plots."""
     found: dict[str, Any] = json.loads(summary.read_bytes())
-    drawn = _draw(found, out) if plots and found["total"]["n_records"] else []
+    drawn = _draw(found, out) if found["total"]["n_records"] else []
     page = templates.render("datasets.md.jinja", **found, plots=drawn)
     jsonl.write_text(out / "summary.md", page)
     for name, source in found["sources"].items():
