@@ -1,12 +1,13 @@
-"""What a LoRA adapter's folder says of itself, read without PEFT or torch."""
+"""LoRA adapters: what a folder says of itself, read without PEFT or torch, and loading all of it."""
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from rulewright.errors import UsageError
+from rulewright.errors import UsageError, first_line
 from rulewright.generation.gguf import checkpoint
 from rulewright.generation.notes import ADAPTER_FILE, adapter_settings, looks_like_path
 from rulewright.generation.open import require_checkpoint
@@ -79,3 +80,37 @@ class Adapter:
 def is_adapter(model: str) -> bool:
     """Whether a folder holds an adapter rather than a full checkpoint."""
     return (Path(model) / ADAPTER_FILE).is_file()
+
+
+def load_adapter(model: Any, folder: str, hint: str = "", **options: Any) -> Any:
+    """A model with an adapter around it, all of whose weights are there and fit.
+
+    Args:
+        model: its base, loaded.
+        folder: of the adapter.
+        hint: what to do where they do not fit.
+        options: for `PeftModel.from_pretrained`.
+
+    Raises:
+        UsageError: there are none, they cannot be read, or they belong to another model.
+    """
+    from peft import PeftModel
+    from safetensors import SafetensorError
+
+    # PEFT draws at random what is missing, and only warns.
+    adapter = Adapter.read(folder)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message=".*missing adapter keys")
+            return PeftModel.from_pretrained(model, folder, **options)
+    except (OSError, SafetensorError) as error:
+        raise UsageError(
+            f"{folder}: its weights cannot be read ({first_line(error)})", "copy it again"
+        ) from error
+    except (RuntimeError, ValueError, KeyError, UserWarning) as error:
+        # PyTorch's first line only says that there are errors.
+        told = str(error).partition("Error(s) in loading")[2].partition("\n")[2] or str(error)
+        raise UsageError(
+            f"{folder}: does not fit {adapter.base} ({first_line(ValueError(told))})",
+            hint or "copy it again, or name the base that it was trained on in its adapter_config.json",
+        ) from error

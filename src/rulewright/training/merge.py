@@ -12,9 +12,9 @@ from typing import Any, Literal, NamedTuple
 
 from rulewright import folders, jsonl
 from rulewright.errors import UsageError, first_line, needed
-from rulewright.generation.adapters import Adapter
+from rulewright.generation.adapters import Adapter, load_adapter
 from rulewright.generation.notes import NOTE_FILE, checkpoint_note, has_tokenizer
-from rulewright.generation.weights import load_adapter, load_model
+from rulewright.generation.weights import load_model
 
 Dtype = Literal["auto", "bfloat16", "float16", "float32"]
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 from rulewright import console
 from rulewright.errors import ConfigError, UsageError, first_line
 from rulewright.generation import chat, weights
+from rulewright.generation.adapters import load_adapter
 from rulewright.generation.local import nf4
 from rulewright.generation.notes import adapter_base, has_tokenizer, looks_like_path, tokenizer_source
 from rulewright.generation.open import require_checkpoint, require_hub
@@ -272,12 +273,12 @@ def _with_adapter(model: Any, config: TrainConfig) -> Any:
         console.decided(
             "adapter", "merged into its base", f"{config.model} is an adapter, no `lora` is asked"
         )
-        merged = weights.load_adapter(model, config.model).merge_and_unload()
+        merged = load_adapter(model, config.model).merge_and_unload()
         return merged.requires_grad_(True)  # PEFT has frozen the base
     console.decided("adapter", "continued", f"{config.model} is an adapter; its own rank and modules hold")
     # ZeRO-3 gathers weights of one type only; TRL makes new adapters there in the base's type too.
     one_type = is_deepspeed_zero3_enabled() and config.quantize == "none"
-    return weights.load_adapter(model, config.model, is_trainable=True, autocast_adapter_dtype=not one_type)
+    return load_adapter(model, config.model, is_trainable=True, autocast_adapter_dtype=not one_type)
 
 
 def beside_text(model: Any) -> list[str]:
