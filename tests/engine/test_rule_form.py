@@ -146,8 +146,12 @@ def test_what_only_the_command_line_does(rule: dict[str, Any], reason: str) -> N
 
 def test_an_empty_fix_means_what_it_drops_and_a_fix_of_blanks_too() -> None:
     for fix, verdict in (("", Verdict.OK), (" ", Verdict.OK), ("x()", Verdict.LOSSY)):
-        rule = {"rule": {"kind": "assert_statement", "pattern": "assert $A"}, "fix": fix}
+        rule = {"rule": {"kind": "assert_statement"}, "fix": fix}
         assert judge(Action("python", (rule,)), "b = 1\nassert a, c\n").verdict is verdict, fix
+        # A pattern says how much of the match is meant.
+        for code, covered in (("b = 1\nassert a\n", True), ("b = 1\nassert a, c\n", False)):
+            outcome = judge(Action("python", ({"rule": {"pattern": "assert $A"}, "fix": fix},)), code)
+            assert (outcome.verdict is Verdict.LOSSY) is not covered, (fix, code)
 
 
 def test_a_loss_is_told_with_its_line_and_cut() -> None:

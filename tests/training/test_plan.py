@@ -243,7 +243,7 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("**/*.yaml")), ids=lambda p: f"{p.parent.name}/{p.name}")
 def test_every_shipped_training_configuration_is_read_as_what_it_is(path: Path) -> None:
-    if path.parent.name in ("accelerate", "data") or path.name in ("demo.yaml", "matrix.yaml", "synth.yaml"):
+    if path.parent.name in ("accelerate", "data") or path.name.startswith(("demo", "matrix", "synth")):
         pytest.skip("not of a training run")
     expected = next(stage for stage in ("srl", "grpo", "stage") if path.name.startswith(stage))
     stage, config = plan.read(path)
