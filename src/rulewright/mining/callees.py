@@ -55,11 +55,9 @@ def own_member(action: Action) -> str:
     for matcher in (part for rule in action.rules for part in visit.required(rule.get("rule"))):
         pattern = matcher.get("pattern")
         found = _OWN.match(pattern) if isinstance(pattern, str) else None
-        around = matcher.get("inside")
-        while found is None and isinstance(around, Mapping):
-            # What the places around a matched node must hold, as a regular expression.
-            found = _OWN_NAME.fullmatch(str(around.get("has", {}).get("regex", "")))
-            around = around.get("inside")
+        # What the places around a matched node must hold, as a regular expression.
+        held = (str(around.get("has", {}).get("regex", "")) for around in _within(matcher))
+        found = found or next(filter(None, map(_OWN_NAME.fullmatch, held)), None)
         if found is not None:
             return found[1]
     return ""
@@ -133,10 +131,10 @@ def as_used(action: Action, names: Sequence[SgNode]) -> Action | None:
         `None` where the member is of something named, no name becomes another, or uses differ.
     """
     [rule] = action.rules
-    around, fix = rule["rule"].get("inside"), str(rule["fix"])
-    if action.language not in _DOTTED or not isinstance(around, dict) or not _NAME.fullmatch(fix):
+    relations, fix = list(_within(rule["rule"])), str(rule["fix"])
+    if action.language not in _DOTTED or not relations or not _NAME.fullmatch(fix):
         return None
-    *outer, last = relations = [around, *_within(around)]
+    *outer, last = relations
     is_named = any(one.get("has", {}).get("regex", ".") != "." for one in relations)
     old, new = names[0].text().lower(), fix.lower()
     if is_named or "pattern" in last or old in new or new in old:
@@ -157,11 +155,11 @@ def as_used(action: Action, names: Sequence[SgNode]) -> Action | None:
     return replace(action, rules=({**rule, "rule": {**rule["rule"], "inside": inside}},))
 
 
-def _within(relation: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The relations within a relation, outward."""
-    while isinstance(inner := relation.get("inside"), dict):
+def _within(matcher: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """What a matcher asks of the places around, outward."""
+    while isinstance(inner := matcher.get("inside"), Mapping):
         yield inner
-        relation = inner
+        matcher = inner
 
 
 def _arguments(name: SgNode) -> int | None:

@@ -42,10 +42,11 @@ _TOKEN: Final = re.compile(r"\$?\w+|\"[^\"]*\"|'[^']*'|\S")
 
 def rewrite_expression(code: Code, rng: random.Random) -> Proposal | None:
     """Any expression → the one that stands there; what may be anything is kept."""
-    found = [
-        node for node in _expressions(code.root) if _is_quotable(node.text()) and not is_callee(node, code)
-    ]
-    if not found or code.language in ("java", "go"):
+    if code.language in ("java", "go"):
+        return None
+    found = [node for node in _expressions(code.root) if _is_quotable(node.text())]
+    found = [node for node in found if not is_callee(node, code)]
+    if not found:
         return None
     node = rng.choice(found)
     new, parts = _opened(node, code, rng)

@@ -176,8 +176,8 @@ def mine(
 
 def too_deep(before: Tree, after: Tree) -> str:
     """Why trees are too deep to walk; empty where they are not."""
-    too_deep = before.is_deeper_than(MAX_DEPTH) or after.is_deeper_than(MAX_DEPTH)
-    return f"nested more than {MAX_DEPTH} deep" if too_deep else ""
+    is_deeper = before.is_deeper_than(MAX_DEPTH) or after.is_deeper_than(MAX_DEPTH)
+    return f"nested more than {MAX_DEPTH} deep" if is_deeper else ""
 
 
 def verified(
