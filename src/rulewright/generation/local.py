@@ -29,7 +29,7 @@ from rulewright.generation.base import Completion, Generator, Prompt, Sampling
 from rulewright.generation.gguf import checkpoint
 from rulewright.generation.notes import tokenizer_source
 from rulewright.generation.open import GeneratorConfig, require_languages, resolve_style, resolve_thinking
-from rulewright.generation.weights import load_model
+from rulewright.generation.weights import load_model, require_causal
 from rulewright.languages import Language
 from rulewright.prompts import Style
 
@@ -103,6 +103,7 @@ class LocalGenerator(Generator):
             raise UsageError(f"{spec.model}: cannot be loaded ({reason})", "is it complete?") from error
         if "device_map" not in options:
             model = model.to(torch.device(device))
+        require_causal(model, spec.model)
         if not spec.load_in_4bit:
             settle_adapters(model)
         model.eval()

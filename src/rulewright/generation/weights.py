@@ -1,12 +1,16 @@
 """A checkpoint's weights as transformers loads them, but whole.
 
 It draws at random what a checkpoint lacks, and only warns: one of which a shard was lost
-would be trained and measured as if all were there.
+would be trained and measured as if all were there. And it gives models that read a text in
+both directions (BERT and its kin) as if they could go on with one.
 """
 
+# ruff: noqa: N806  (shape suffixes: B rows, L tokens, V vocabulary)
 from __future__ import annotations
 
 from typing import Any
+
+from rulewright.errors import UsageError
 
 
 def load_model(source: str, **options: Any) -> Any:
@@ -25,3 +29,48 @@ def load_model(source: str, **options: Any) -> Any:
     if missing := sorted(found["missing_keys"]):
         raise ValueError(f"{len(missing)} of its weights are missing, {missing[0]} among them")
     return model
+
+
+def require_causal(model: Any, name: str) -> None:
+    """Refuse a model that sees what comes after a token: it would learn to copy, and could write nothing.
+
+    It is asked: where two texts begin alike, they must get the same logits.
+
+    Args:
+        model: loaded, all of its weights on their devices.
+        name: for the message.
+
+    Raises:
+        UsageError: it does.
+    """
+    import torch
+
+    device = model.get_input_embeddings().weight.device
+    ids_BL = torch.tensor([[1, 2, 3, *[4] * 8], [1, 2, 3, *[5] * 8]], device=device)
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():
+        logits_BLV = model(input_ids=ids_BL, attention_mask=torch.ones_like(ids_BL)).logits[:, :3].float()
+    model.train(was_training)
+    # Not the other way round: what is no number is told by others.
+    if (logits_BLV[0] - logits_BLV[1]).norm() > 0.003 * logits_BLV[0].norm():
+        raise UsageError(
+            f"{name}: {model.config.model_type} reads a text in both directions, as encoders do: "
+            "it cannot go on with one",
+            "name a model that generates (Qwen, Llama, Gemma, SmolLM, …)",
+        )
+
+
+def fixed_positions(model: Any) -> int | None:
+    """How many tokens a text may have where a model holds something for each position; else `None`.
+
+    Past them GPT-2 and its kin fail on an index. Rotary embeddings are computed for any position.
+    """
+    computed = any(name.endswith("inv_freq") for name, _ in model.named_buffers())
+    return None if computed else declared_positions(model)
+
+
+def declared_positions(model: Any) -> int | None:
+    """How many tokens of a text a model was made for, by its configuration."""
+    n = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return int(n) if n else None

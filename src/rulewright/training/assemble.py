@@ -8,10 +8,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from rulewright import folders
+from rulewright import console, folders
 from rulewright.data.mix import Mix, mix
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.errors import ConfigError, first_line
+from rulewright.generation import weights
 from rulewright.generation.notes import checkpoint_note
 from rulewright.generation.open import resolve_thinking
 from rulewright.prompts import Style
@@ -231,10 +232,32 @@ def loaded(config: SftConfig, prepared: PreparedData, args: SFTConfig) -> Any:
     found = models.load_model(config)
     models.set_attention(found, config.attention)
     models.require_embeddings(found, made, config.model)
-    # Shards cannot be asked; the strategy `wrapped` joins documents on purpose.
-    if args.packing and args.packing_strategy != "wrapped" and not environment.shards(args):
-        models.require_apart(found, config.attention)
+    if not environment.shards(args):  # shards cannot be asked
+        weights.require_causal(found, config.model)
+        # The strategy `wrapped` joins documents on purpose.
+        if args.packing and args.packing_strategy != "wrapped":
+            models.require_apart(found, config.attention)
     return found
+
+
+def fitted(config: SftConfig, loaded: Any, args: SFTConfig) -> SftConfig:
+    """The configuration with rows no longer than a model takes, and `args` set accordingly."""
+    limit = weights.fixed_positions(loaded) if loaded is not None else None
+    if limit is None or limit >= config.max_length_tokens:
+        return config
+    console.decided("max_length_tokens", limit, f"{config.model} has no more positions")
+    args.max_length = limit
+    return config.model_copy(update={"max_length_tokens": limit})
+
+
+def say_beyond(model: Any, longest: int, name: str) -> None:
+    """Say where texts are longer than those that a model was made for: what it computes there is no error."""
+    limit = weights.declared_positions(model)
+    if limit and longest > limit:
+        console.say(
+            f"{name}: texts of up to {longest:,} tokens, but it was made for {limit:,} "
+            "(max_position_embeddings): expect little of what it does beyond these"
+        )
 
 
 def model(config: SftConfig, made: Any, loaded: Any) -> tuple[Any, Any]:

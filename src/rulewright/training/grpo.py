@@ -38,6 +38,7 @@ from rulewright import console
 from rulewright.errors import RulewrightError
 from rulewright.generation.decode import Decoder, Row, open_decoder
 from rulewright.generation.sampler import TokenChooser
+from rulewright.generation.weights import fixed_positions
 from rulewright.prompts import Style
 from rulewright.srl.sampling import PromptStream, SamplingConfig, is_informative
 from rulewright.srl.scoring import Scored, Scorer, summarize
@@ -155,6 +156,7 @@ class PolicyTrainer(GRPOTrainer):
         super().__init__(reward_funcs=[self.reward], args=args, **options)
         self.reward.ends = frozenset([*self.eos_token_ids, self._tokenizer.pad_token_id])
         self.shares_prefixes = can_share(self.model)
+        self._counts_positions = fixed_positions(self.model) is not None
         fast.speed_up(self, self.temperature)
         self.decodes_itself = self.args.device.type == "cpu"
         """Whether rollouts come from our own loop where it suits the model and the sampling."""
@@ -291,6 +293,8 @@ class PolicyTrainer(GRPOTrainer):
         if self.shares_prefixes and not compute_aux_loss and all(part is None for part in media.values()):
             packed = pack(input_ids, attention_mask, logits_to_keep)
         if packed is None:
+            if self._counts_positions:
+                model = _from_own_start(model)
             return super()._get_per_token_logps_and_entropies(
                 model, input_ids, attention_mask, logits_to_keep, batch_size, compute_entropy,
                 compute_aux_loss, **media,
@@ -476,6 +480,20 @@ class PolicyTrainer(GRPOTrainer):
         self.n_prompts = state["n_prompts"]
         self.flat_batches = state["flat_batches"]
         self.n_updates = state["n_updates"]
+
+
+def _from_own_start(model: Any) -> Callable[..., Any]:
+    """A model that counts positions from each row's own first token, as it does when it generates.
+
+    TRL leaves that to the model. To rotary embeddings it is all the same; learned positions would be
+    those of the padding too.
+    """
+
+    def forward(**inputs: Any) -> Any:
+        positions_BL = (inputs["attention_mask"].cumsum(dim=1) - 1).clamp(min=0)
+        return model(position_ids=positions_BL, **inputs)
+
+    return forward
 
 
 def _is_checkpointing(model: torch.nn.Module) -> bool:

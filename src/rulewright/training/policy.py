@@ -19,14 +19,14 @@ from trl import GRPOConfig
 
 from rulewright import console
 from rulewright.errors import ConfigError, RulewrightError, UsageError
-from rulewright.generation import chat
+from rulewright.generation import chat, weights
 from rulewright.generation.cpu import multiplies_bf16
 from rulewright.generation.notes import adapter_base
 from rulewright.generation.open import GeneratorConfig, resolve_style, resolve_thinking
 from rulewright.runs import RunDir
 from rulewright.srl.scoring import Scorer
 from rulewright.training import callbacks, card, checkpoints, environment, hub, job, models, preview
-from rulewright.training.assemble import trl_arguments
+from rulewright.training.assemble import say_beyond, trl_arguments
 from rulewright.training.grpo import PolicyTrainer
 from rulewright.training.origin import origin_of
 from rulewright.training.policy_config import DEFAULTS, MODES, PolicyConfig, Tasks
@@ -201,7 +201,7 @@ def open_trainer(config: PolicyConfig, tasks: Tasks, arguments: GRPOConfig) -> P
     tokenizer = models.load_tokenizer(config.model, thinking)
     style = resolve_style(GeneratorConfig(model=config.model))
     console.decided("prompt style", style, "as noted in the checkpoint")
-    dataset = _dataset(tasks.train, tokenizer, style, config.max_prompt_tokens)
+    dataset, longest = _dataset(tasks.train, tokenizer, style, config.max_prompt_tokens)
     check_trainer(arguments, len(dataset))
     served = None
     if config.rollouts == "server":
@@ -212,6 +212,20 @@ def open_trainer(config: PolicyConfig, tasks: Tasks, arguments: GRPOConfig) -> P
     model = models.load_model(config)
     models.set_attention(model, config.attention)
     models.require_embeddings(model, tokenizer, config.model)
+    weights.require_causal(model, config.model)
+    completion = int(arguments.max_completion_length)
+    limit = weights.fixed_positions(model)
+    if limit is not None and limit < config.max_prompt_tokens + completion:
+        if limit <= completion:
+            raise ConfigError(
+                f"trainer.max_completion_length: {completion}, but {config.model} has {limit} positions for "
+                "prompt and answer",
+                "shorter answers, or a model that computes its positions (Qwen, Llama, Gemma, …)",
+            )
+        console.decided("max_prompt_tokens", limit - completion, f"{config.model} has {limit} positions")
+        dataset, longest = _dataset(tasks.train, tokenizer, style, limit - completion)
+        check_trainer(arguments, len(dataset))
+    say_beyond(model, longest + completion, config.model)
     adapter = models.trained_weights(model)
     fresh = config.lora is not None and not hasattr(model, "peft_config")
     try:
@@ -251,13 +265,16 @@ def trainer_arguments(config: PolicyConfig, run: RunDir) -> GRPOConfig:
     return trl_arguments(GRPOConfig, config, run, {**ours, **values})
 
 
-def _dataset(scorer: Scorer, tokenizer: Any, style: Any, max_prompt_tokens: int) -> Dataset:
+def _dataset(scorer: Scorer, tokenizer: Any, style: Any, max_prompt_tokens: int) -> tuple[Dataset, int]:
+    """The tasks whose prompts fit, and the tokens of their longest prompt."""
     rows: list[dict[str, Any]] = []
+    longest = 0
     for row in range(len(scorer)):
         prompt = scorer.prompt(row, style)
         ids = tokenizer(chat.ask(tokenizer, prompt), add_special_tokens=False)["input_ids"]
         if len(ids) <= max_prompt_tokens:
             rows.append({"prompt": prompt, "row": row})
+            longest = max(longest, len(ids))
     if len(rows) < len(scorer):
         console.decided(
             "left out", f"{len(scorer) - len(rows)} of {len(scorer)} tasks",
@@ -266,6 +283,6 @@ def _dataset(scorer: Scorer, tokenizer: Any, style: Any, max_prompt_tokens: int)
     if not rows:
         raise UsageError(
             f"all {len(scorer)} training tasks have prompts longer than {max_prompt_tokens} tokens",
-            "raise --max-prompt-tokens",
+            "raise --max-prompt-tokens, or lower trainer.max_completion_length where that leaves no room",
         )
-    return Dataset.from_list(rows)
+    return Dataset.from_list(rows), longest

@@ -69,6 +69,7 @@ def _train(config: SftConfig, prepared: PreparedData, inputs: Sequence[Path]) ->
         return job.confirmed(config)
     loaded = assemble.loaded(config, prepared, args)
     run = environment.agree(lambda: job.claim(config, inputs))
+    config = assemble.fitted(config, loaded, args)
     made = _assemble(config, prepared, run, args, loaded)
     start = checkpoints.agree_on_start(Path(args.output_dir))
     done = _fit(config, made, run, start)
@@ -118,7 +119,7 @@ def _assemble(config: SftConfig, prepared: PreparedData, run: RunDir, args: Any,
         _free(config, run)
         raise RulewrightError(
             f"{config.out}: no record is left to train on ({counts.dropped})",
-            "raise max_length_tokens, or name other records in `mix`",
+            "raise max_length_tokens if the model has the positions, or name other records in `mix`",
         )
     dev = assemble.rows(run, assemble.dev_name(prepared)) if prepared.dev else None
     if dev is None and args.eval_strategy != "no":
@@ -133,6 +134,7 @@ def _assemble(config: SftConfig, prepared: PreparedData, run: RunDir, args: Any,
         args.eval_strategy = IntervalStrategy.NO
     data = assemble.ordered(config, run, args)
     model, peft = assemble.model(config, tokenizer, loaded)
+    assemble.say_beyond(model, counts.longest, config.model)
     adapter = models.trained_weights(model)
     metrics, memory = callbacks.Metrics(run), callbacks.Memory()
     try:

@@ -1,0 +1,144 @@
+"""Models that hold a vector for each position, or read in both directions: handled or refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rulewright import jsonl
+from rulewright.data.mix import MixEntry
+from rulewright.errors import ConfigError, UsageError
+from rulewright.generation import GeneratorConfig, open_generator
+from rulewright.training.config import SftConfig, TinyConfig
+
+pytest.importorskip("trl")
+import torch
+import transformers
+from tests.srl.by_rule import ByRule, letters, open_policy, settings
+
+from rulewright.training import sft
+from rulewright.training.policy import run_policy
+from rulewright.training.policy_config import Tasks
+from rulewright.training.tiny import make_tokenizer
+
+N_POSITIONS = 80
+
+
+def make(folder: Path, kind: str, **values: Any) -> Path:
+    """A random model of two narrow layers, with a tokenizer."""
+    tokenizer = make_tokenizer(["total = load(items)", "task 1 xxx"] * 20, [], TinyConfig(vocab_size=320))
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(0)
+    config = transformers.CONFIG_MAPPING[kind](
+        vocab_size=384, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, **values
+    )
+    transformers.AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    jsonl.write_json(folder / "rulewright.json", {"prompt_style": "compact", "task": "action"})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(
+        tmp_path_factory.mktemp("gpt2"),
+        "gpt2",
+        n_positions=N_POSITIONS,
+        initializer_range=0.2,
+        eos_token_id=1,
+        bos_token_id=1,
+    )
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(tmp_path_factory.mktemp("bert"), "bert", intermediate_size=64, initializer_range=0.2)
+
+
+def config_of(data: Any, model: Path, out: Path, **changes: Any) -> SftConfig:
+    trainer = {
+        "per_device_train_batch_size": 2,
+        "max_steps": 2,
+        "save_steps": 1,
+        **changes.pop("trainer", {}),
+    }
+    mix = [MixEntry(path=data("train"))]
+    return SftConfig(model=str(model), out=out, mix=mix, prompt_style="compact", trainer=trainer, **changes)
+
+
+@pytest.mark.parametrize("packing", [False, True])
+def test_rows_end_where_the_positions_of_a_model_do(
+    data: Callable[[str], str], gpt2: Path, tmp_path: Path, capsys: Any, packing: bool
+) -> None:
+    trainer = {"packing": packing, "per_device_train_batch_size": 1 if packing else 2}
+    config = config_of(data, gpt2, tmp_path / "out", trainer=trainer)
+    counts = sft.train(config)["data"]
+    assert 0 < counts["dropped"]["too_long"] < counts["n_records"]
+    assert counts["longest"] <= N_POSITIONS
+    assert f"max_length_tokens: {N_POSITIONS}" in capsys.readouterr().err
+    again = config.model_copy(update={"resume": True})
+    assert sft.train(again)["data"] == counts
+
+
+def test_longer_texts_than_rotary_embeddings_were_trained_for_are_told(
+    data: Callable[[str], str], tmp_path: Path, capsys: Any
+) -> None:
+    llama = make(tmp_path / "llama", "llama", intermediate_size=64, max_position_embeddings=N_POSITIONS)
+    counts = sft.train(config_of(data, llama, tmp_path / "out"))["data"]
+    assert counts["longest"] > N_POSITIONS and not counts["dropped"]
+    assert f"it was made for {N_POSITIONS}" in capsys.readouterr().err
+
+
+def test_prompts_of_rollouts_leave_room_for_the_answer(gpt2: Path, tmp_path: Path, capsys: Any) -> None:
+    tasks = ByRule(12, letters)
+    trainer = open_policy(settings(gpt2, tmp_path / "all"), tasks)
+    assert len(trainer.train_dataset) == 12
+    n_prompt = max(len(trainer._tokenizer(f"<task> task {i} 1111")["input_ids"]) for i in range(12))
+    assert n_prompt < N_POSITIONS - 6
+    # No prompt that is longer than one position is left.
+    with pytest.raises(UsageError, match="prompts longer than 1 tokens"):
+        open_policy(
+            settings(gpt2, tmp_path / "one", trainer={"max_completion_length": N_POSITIONS - 1}), tasks
+        )
+    with pytest.raises(ConfigError, match=f"max_completion_length: {N_POSITIONS}, but .* has {N_POSITIONS}"):
+        open_policy(settings(gpt2, tmp_path / "none", trainer={"max_completion_length": N_POSITIONS}), tasks)
+    assert f"max_prompt_tokens: {N_POSITIONS - 6}" in capsys.readouterr().err
+
+
+def test_padded_rollouts_have_the_positions_that_they_were_generated_at(gpt2: Path, tmp_path: Path) -> None:
+    trainer = open_policy(settings(gpt2, tmp_path), ByRule(12, letters))
+    trainer.shares_prefixes = False
+    row = torch.tensor([[5, 6, 7, 8, 9, 10]])
+    padded = torch.cat([torch.zeros(1, 4, dtype=torch.long), row], dim=1)
+    mask = torch.cat([torch.zeros(1, 4, dtype=torch.long), torch.ones_like(row)], dim=1)
+
+    def logps(ids: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            found: torch.Tensor = trainer._get_per_token_logps_and_entropies(trainer.model, ids, seen, 3)[0]
+        return found
+
+    torch.testing.assert_close(logps(padded, mask), logps(row, torch.ones_like(row)), atol=1e-4, rtol=1e-4)
+
+
+def test_a_policy_of_learned_positions_is_trained(gpt2: Path, tmp_path: Path) -> None:
+    config = settings(gpt2, tmp_path, trainer={"max_steps": 2})
+    result = run_policy(config, Tasks(ByRule(12, letters), ByRule(4, letters), "letters"))
+    assert result["steps"] == 2
+
+
+@pytest.mark.parametrize("method", ["sft", "policy", "generate"])
+def test_an_encoder_is_refused_by_name(
+    data: Callable[[str], str], bert: Path, tmp_path: Path, method: str
+) -> None:
+    with pytest.raises(UsageError, match="bert reads a text in both directions") as caught:
+        if method == "sft":
+            sft.train(config_of(data, bert, tmp_path / "out", max_length_tokens=256))
+        elif method == "policy":
+            run_policy(settings(bert, tmp_path), Tasks(ByRule(4, letters), ByRule(4, letters), "letters"))
+        else:
+            with open_generator(GeneratorConfig(model=str(bert), device="cpu")):
+                pass
+    assert str(bert) in caught.value.message
+    assert not (tmp_path / "out").exists() and not (tmp_path / "model").exists()
