@@ -252,3 +252,30 @@ def test_overlap_counts_the_parts_of_names() -> None:
     assert overlap("Load every item", action) == pytest.approx(2 / 4)
     assert overlap("of it", action) == 0.0
     assert overlap("Load", Action("python", ({"rule": {"kind": "integer"}, "fix": "0"},))) == 0.0
+
+
+ONE_LINE = "total = joined_rows(rows, first)\n"
+IN_A_FILE = """\
+class Report:
+    def write(self, rows, first, target):
+        target.open(self.path)
+        total = joined_rows(rows, first)
+        target.close()
+        return total
+"""
+
+
+def test_a_file_alone_is_not_believed_what_several_guesses_say() -> None:
+    """Two variables are two guesses: a line by itself is all about the change, a file is not."""
+
+    def tier_of(pre: str, new: str, known: tuple[str, ...] = ()) -> tuple[str, str]:
+        found = mine(pre, pre.replace("joined_rows(rows, first)", new), "python", known=known)
+        assert found.figures.n_rules == 1
+        return found.tier, found.reason
+
+    assert tier_of(ONE_LINE, "first.join(rows)")[0] == "train"
+    tier, reason = tier_of(IN_A_FILE, "first.join(rows)")
+    assert tier == "literal" and "one file alone" in reason
+    # One name for another guesses once; and where many files were looked at, their silence tells more.
+    assert tier_of(IN_A_FILE, "merged_rows(rows, first)")[0] == "train"
+    assert tier_of(IN_A_FILE, "first.join(rows)", ("x = 1\n",) * 15)[0] == "train"

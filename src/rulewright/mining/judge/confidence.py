@@ -74,6 +74,19 @@ def properties(rule: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
+def guesses(rule: Mapping[str, Any]) -> int:
+    """How many things a rule takes for the fixer's beyond one that goes, one that comes and one variable.
+
+    >>> guesses({"rule": {"pattern": "old($A)"}, "fix": "new($A)"})
+    0
+    >>> guesses({"rule": {"pattern": "new Text().add($A).add($B)"}, "fix": "'' + $A + $B"})
+    2
+    """
+    old, new = old_text(rule), new_text(rule)
+    gone, came = said(old) - said(new), said(new) - said(old)
+    return sum(max(0, len(found) - 1) for found in (gone, came, variables(old)))
+
+
 def lists_values(rule: Mapping[str, Any]) -> bool:
     """Whether a variable may only be one of several texts, those that were seen."""
     constraints = rule.get("constraints", {}).values()

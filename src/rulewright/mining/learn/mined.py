@@ -26,6 +26,7 @@ from rulewright.mining.judge.confidence import (
     CONFIDENT,
     MANY_PLACES,
     confidence,
+    guesses,
     is_bare_value,
     is_reckless,
     is_root_type,
@@ -48,6 +49,8 @@ FEW_BITS: Final = 6.0
 """What a rule must ask for at least, whatever it takes away."""
 MANY_KNOWN: Final = 15
 """Background files from which their silence counts as evidence."""
+FILE_TOKENS: Final = 25
+"""Words and signs from which a text of several lines is more than the place that changes."""
 SILENCE_GAIN: Final = 0.12
 """How much less sure a rule need be where they are silent."""
 EVALUATIONS_PER_SECOND: Final = 600.0
@@ -196,6 +199,9 @@ def verified(
     if known:
         figures = replace(figures, matches_elsewhere=background.count(action, known))
     tier, reason = grade(steps, figures, len(known))
+    is_seen = len(steps) > 1 or _is_silent(figures, len(known))
+    if tier == "train" and not is_seen and _is_file(pre) and guesses(action.rules[0]):
+        tier, reason = "literal", "says several things, and one file alone shows them"
     # A deletion that would go on in `post`: which one goes was an accident.
     deletes = any(step.shape == "delete" for step in steps)
     if tier == "train" and deletes and engine.apply(action, post).post not in (None, post):
@@ -208,6 +214,11 @@ def verified(
             tier, reason = "literal", f"of `{word}` the edit shows `{name}` only"
             break
     return Mined(action, tier, reason, tuple(s.shape for s in steps), outcome.states, figures)
+
+
+def _is_file(pre: str) -> bool:
+    """Whether a text is more than the place that changes: what else its fixer looks at is not said."""
+    return "\n" in pre.strip() and len(visit.tokens(pre)) >= FILE_TOKENS
 
 
 def tied(action: Action, pre: str, post: str) -> tuple[Action, Outcome]:
