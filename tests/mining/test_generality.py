@@ -531,6 +531,12 @@ def test_a_key_with_its_value_says_too_little_of_where_it_stands() -> None:
             "train",
         ),
         ("import a.old_kit.Shelf;\nclass A {}\n", "import a.new_kit.Shelf;\nclass A {}\n", "java", "literal"),
+        (
+            "import old.kit.part.Shelf;\nclass A {}\n",
+            "import old.part.small.Shelf;\nclass A {}\n",
+            "java",
+            "literal",
+        ),
         ("import old.a.B;\nimport old.b.C;\n", "import new_kit.a.B;\nimport new_kit.b.C;\n", "java", "train"),
     ],
 )  # fmt: skip
@@ -549,8 +555,17 @@ def test_one_name_of_a_module_says_nothing_of_its_others(
         "import {0}.box.*;\nclass A {}\n",
         "import {0}.box.Shelf;\nimport {0}.box.Lid;\nclass A {}\n",
         "@{0}.box.Shelf class A {}\n",
+        "import shop.{0}.box.Shelf;\nclass A {}\n",
     ],
 )
 def test_one_package_of_several_says_nothing_of_the_others(code: str) -> None:
     mined = mine(code.replace("{0}", "oldkit"), code.replace("{0}", "newkit"), "java")
     assert (mined.tier, mined.reason) == ("literal", "of `oldkit` the edit shows `box` only")
+
+
+def test_what_frames_the_text_of_a_comment_is_as_little_as_blanks() -> None:
+    """Where the stars of one comment stand says nothing of the next one's; a word in it does."""
+    code = "/**\n * Adds up */\nadd();\n"
+    framed = mine(code, code.replace("\n * Adds", " Adds"), "javascript")
+    assert (framed.tier, framed.reason) == ("literal", "changes blanks only")
+    assert mine("// see @paramm\nadd();\n", "// see @param\nadd();\n", "javascript").tier == "train"

@@ -52,7 +52,7 @@ class Candidate:
     adds: bool = False
     """Whether nothing is taken away."""
     blanks: bool = False
-    """Whether only blanks change."""
+    """Whether only blanks change; in a comment, what frames its text counts as such."""
 
     @cached_property
     def key(self) -> str:

@@ -212,7 +212,7 @@ def body(text: str, language: Language) -> list[str]:
 def member_of(word: str, text: str, language: Language) -> str:
     r"""The one name that a file imports from a module that a word names, wholly or in part; else nothing.
 
-    Where packages are paths of their own (Java, Kotlin), the one that follows it in all paths to a class.
+    Where packages are paths of their own (Java, Kotlin), the package or class that follows it in all paths.
 
     >>> member_of("kit", "from kit import Shelf\n", "python")
     'Shelf'
@@ -220,6 +220,8 @@ def member_of(word: str, text: str, language: Language) -> str:
     ('', '')
     >>> member_of("kit", "import kit.box.*;\nclass A extends kit.box.Lid {}\n", "java")
     'box'
+    >>> member_of("kit", "import kit.Box;\n", "java")
+    'Box'
     """
     found = [
         (one.name, statement)
@@ -227,7 +229,7 @@ def member_of(word: str, text: str, language: Language) -> str:
         if word == one.module or word in re.split(r"[^\w-]+", one.module)
     ]
     if _PATHS.get(language) == "." and word == word.lower():
-        after = set(re.findall(rf"(?<![\w.]){re.escape(word)}\.([a-z]\w*)(?:\.[a-z]\w*)*\.[A-Z*]", text))
+        after = set(re.findall(rf"(?<!\w){re.escape(word)}\.(?=(?:[a-z]\w*\.)*[A-Z*])(\w+)", text))
         if after:
             return after.pop() if len(after) == 1 else ""
     if len(found) != 1 or found[0][0] == word:

@@ -208,7 +208,7 @@ def verified(
         tier, reason = "literal", "takes away some only of what it matches"
     for step in steps if tier == "train" else ():
         # A rule that renames a module says too much: the others of its names may stay there.
-        word = reading.old_text(step.rule)
+        word = re.sub(r"^\$[A-Z]\.", "", reading.old_text(step.rule))
         is_name = step.is_token or re.fullmatch(r"[a-z]\w*(\.[a-z]\w*)+", word)
         if is_name and (name := imports.member_of(word, pre, step.anchor.tree.language)):
             tier, reason = "literal", f"of `{word}` the edit shows `{name}` only"

@@ -14,6 +14,7 @@ from rulewright.difftext import dedent
 from rulewright.mining import costs
 from rulewright.mining.candidate import MAX_ANCHOR_CHARS, Candidate, Shape
 from rulewright.mining.propose import deletions, insertions, siblings, tokens
+from rulewright.mining.reading import MARGIN
 from rulewright.mining.text.align import Edit, Mapped
 from rulewright.mining.text.lift import (
     FORGED_HOLE,
@@ -64,11 +65,13 @@ def for_hunk(
             old = [edit.pre.text[h.a0 : h.a1] for h in (edit.hunks[i] for i in candidate.hunks)]
             new = [edit.post.text[h.b0 : h.b1] for h in (edit.hunks[i] for i in candidate.hunks)]
             adds = not any(text.strip() for text in old)
+            blanks = MARGIN if candidate.anchor.is_comment else r"\s+"
+            bare = [[re.sub(blanks, "", text) for text in side] for side in (old, new)]
             yield replace(
                 candidate,
                 adds=adds,
                 inserts=adds and all("\n" in text for text in new),
-                blanks=all("".join(a.split()) == "".join(b.split()) for a, b in zip(old, new, strict=True)),
+                blanks=bare[0] == bare[1],
             )
 
 
