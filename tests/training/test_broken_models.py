@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import re
 import resource
 import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -282,20 +284,55 @@ def test_nothing_to_train_on_leaves_the_folder_free(
     assert sft(data, whole, tmp_path / "out")["steps"] == 2
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"lora": LoraConfig(target_modules=["of_no_layer"])},
-        {"trainer": {**OPTIONS, "report_to": "nothing_known"}},
-    ],
-    ids=["lora", "report_to"],
-)
 def test_what_the_trainer_refuses_leaves_the_folder_free(
-    data: Callable[[str], str], whole: Path, tmp_path: Path, changes: dict[str, Any]
+    data: Callable[[str], str], whole: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(ConfigError, match=r"the trainer refuses this: .*(of_no_layer|nothing_known)"):
-        sft(data, whole, tmp_path / "out", **changes)
+    with pytest.raises(ConfigError, match=r"the trainer refuses this: .*of_no_layer"):
+        sft(data, whole, tmp_path / "out", lora=LoraConfig(target_modules=["of_no_layer"]))
     assert sft(data, whole, tmp_path / "out")["steps"] == 2
+
+
+def test_what_trl_fails_on_is_one_message(whole: Path, tmp_path: Path) -> None:
+    """TRL looks for the embeddings of a model with adapters in the wrong place."""
+    folders: dict[str, Any] = {"out": tmp_path / "out", "reports": tmp_path / "reports"}
+    options = {"cast_lm_head_to_fp32": True}
+    config = PolicyConfig(model=str(whole), lora=LoraConfig(r=2), trainer=options, **folders)
+    with pytest.raises(ConfigError, match=r"the trainer refuses this: .*embed_tokens"):
+        run_policy(config, Tasks(One(), One(), "one"))
+    assert not (tmp_path / "out/run/config.json").exists()
+
+
+LATE: list[tuple[dict[str, Any], str]] = [
+    ({"report_to": "nothing_known"}, "nothing_known is not supported"),
+    ({"report_to": "wandb"}, "pip install wandb"),
+    ({"optim": "lomo"}, "pip install lomo-optim"),
+    ({"optim": "adamw_torch", "adam_beta2": 1.5}, "Invalid beta parameter"),
+    ({"lr_scheduler_type": "cosine_with_min_lr"}, "min_lr"),
+    ({"lr_scheduler_kwargs": {"num_cycles": 2}}, "unexpected keyword argument 'num_cycles'"),
+    ({"accelerator_config": "nonesuch.json"}, "nonesuch.json"),
+    ({"use_liger_kernel": True}, "use_liger_kernel is for GPUs"),
+    ({"activation_offloading": True}, "activation_offloading is for GPUs"),
+]
+"""Options that transformers looks at when training begins."""
+
+
+@pytest.mark.parametrize(("option", "said"), LATE)
+@pytest.mark.parametrize("method", ["sft", "policy"])
+def test_options_that_come_to_nothing_are_refused_before_the_folder_is_claimed(
+    data: Callable[[str], str], whole: Path, tmp_path: Path, option: dict[str, Any], said: str, method: str
+) -> None:
+    if method == "policy" and "activation_offloading" in option:
+        pytest.skip("no option of GRPO")
+    if said.startswith("pip") and find_spec(said.split()[-1].replace("-", "_")):
+        pytest.skip("it is installed")
+    with pytest.raises(ConfigError, match=f"trainer: .*{re.escape(said)}"):
+        if method == "sft":
+            sft(data, whole, tmp_path / "out", trainer={**OPTIONS, **option})
+        else:
+            folders: dict[str, Any] = {"out": tmp_path / "out", "reports": tmp_path / "reports"}
+            config = PolicyConfig(model=str(whole), trainer=option, **folders)
+            run_policy(config, Tasks(One(), One(), "one"))
+    assert not (tmp_path / "out").exists()
 
 
 def alone(port: str, rank: str, out: Path) -> None:

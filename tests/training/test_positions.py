@@ -19,9 +19,11 @@ import torch
 import transformers
 from tests.srl.by_rule import ByRule, letters, open_policy, settings
 
+from rulewright.generation.vllm_server import Rollout
 from rulewright.training import sft
 from rulewright.training.policy import run_policy
 from rulewright.training.policy_config import Tasks
+from rulewright.training.rollouts import measure
 from rulewright.training.tiny import make_tokenizer
 
 N_POSITIONS = 80
@@ -95,8 +97,6 @@ def test_prompts_of_rollouts_leave_room_for_the_answer(gpt2: Path, tmp_path: Pat
     tasks = ByRule(12, letters)
     trainer = open_policy(settings(gpt2, tmp_path / "all"), tasks)
     assert len(trainer.train_dataset) == 12
-    n_prompt = max(len(trainer._tokenizer(f"<task> task {i} 1111")["input_ids"]) for i in range(12))
-    assert n_prompt < N_POSITIONS - 6
     # No prompt that is longer than one position is left.
     with pytest.raises(UsageError, match="prompts longer than 1 tokens"):
         open_policy(
@@ -109,17 +109,16 @@ def test_prompts_of_rollouts_leave_room_for_the_answer(gpt2: Path, tmp_path: Pat
 
 def test_padded_rollouts_have_the_positions_that_they_were_generated_at(gpt2: Path, tmp_path: Path) -> None:
     trainer = open_policy(settings(gpt2, tmp_path), ByRule(12, letters))
-    trainer.shares_prefixes = False
-    row = torch.tensor([[5, 6, 7, 8, 9, 10]])
-    padded = torch.cat([torch.zeros(1, 4, dtype=torch.long), row], dim=1)
-    mask = torch.cat([torch.zeros(1, 4, dtype=torch.long), torch.ones_like(row)], dim=1)
+    prompts, answer = [[5, 6, 7, 8, 9, 10, 11], [5, 6]], [12, 13, 14]
 
-    def logps(ids: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+    def alone(prompt: list[int]) -> Rollout:
         with torch.no_grad():
-            found: torch.Tensor = trainer._get_per_token_logps_and_entropies(trainer.model, ids, seen, 3)[0]
-        return found
+            logits = trainer.model(input_ids=torch.tensor([[*prompt, *answer]])).logits[0]
+        logprobs = logits[len(prompt) - 1 : -1].log_softmax(-1)[range(3), answer]
+        return Rollout(answer, logprobs.tolist(), True)
 
-    torch.testing.assert_close(logps(padded, mask), logps(row, torch.ones_like(row)), atol=1e-4, rtol=1e-4)
+    gap = measure(trainer, prompts, [alone(prompt) for prompt in prompts], 2)
+    assert gap.n_tokens == 6 and gap.largest < 1e-4
 
 
 def test_a_policy_of_learned_positions_is_trained(gpt2: Path, tmp_path: Path) -> None:

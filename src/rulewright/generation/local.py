@@ -29,7 +29,7 @@ from rulewright.generation.base import Completion, Generator, Prompt, Sampling
 from rulewright.generation.gguf import checkpoint
 from rulewright.generation.notes import tokenizer_source
 from rulewright.generation.open import GeneratorConfig, require_languages, resolve_style, resolve_thinking
-from rulewright.generation.weights import load_model, require_causal
+from rulewright.generation.weights import declared_positions, load_model, require_causal
 from rulewright.languages import Language
 from rulewright.prompts import Style
 
@@ -74,8 +74,7 @@ class LocalGenerator(Generator):
     ) -> None:
         self.model, self.tokenizer = model, tokenizer
         self.name, self.style, self._batch_size = name, style, batch_size
-        text = model.config.get_text_config()
-        self._limit = int(getattr(text, "max_position_embeddings", None) or 1 << 30)
+        self._limit = declared_positions(model) or 1 << 30
         self._eos = _eos_ids(model, tokenizer)
         self._pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else min(self._eos)
         self._wanted_dtype, self._for_good = dtype, for_good

@@ -72,5 +72,6 @@ def fixed_positions(model: Any) -> int | None:
 
 def declared_positions(model: Any) -> int | None:
     """How many tokens of a text a model was made for, by its configuration."""
-    n = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    text = model.config.get_text_config()
+    n = getattr(text, "max_position_embeddings", None) or getattr(text, "max_seq_len", None)
     return int(n) if n else None

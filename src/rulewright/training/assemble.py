@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
@@ -135,10 +136,39 @@ def trl_arguments(
     values = {"output_dir": str(run.path / "checkpoints"), "seed": config.seed, **COMMON, **options}
     try:
         made = cls(**values)
-    except (TypeError, ValueError, ImportError, RuntimeError) as error:
+        environment.one_card(made)
+        _require_startable(made)
+    except (TypeError, ValueError, ImportError, RuntimeError, OSError) as error:
         raise ConfigError(f"trainer: {first_line(error)}", "fix the `trainer:` options") from error
-    environment.one_card(made)
     return made
+
+
+def _require_startable(args: Any) -> None:
+    """Make once what transformers makes of the options only when training begins, and a folder is claimed.
+
+    Raises:
+        ValueError, TypeError, ImportError, RuntimeError: as the libraries do.
+    """
+    import torch
+    from transformers import Trainer, get_scheduler
+    from transformers.integrations.integration_utils import get_reporting_integration_callbacks
+
+    for name in ("activation_offloading", "use_liger_kernel"):
+        if getattr(args, name, False) and args.device.type == "cpu":
+            raise ValueError(f"{name} is for GPUs, and this run has none")
+    if args.use_liger_kernel and not find_spec("liger_kernel"):
+        raise ImportError("use_liger_kernel needs liger-kernel: pip install liger-kernel")
+    for tracker in get_reporting_integration_callbacks(args.report_to):
+        tracker()
+    if args.optim_target_modules:
+        return  # an optimizer of layers that only the model has
+    kind, options = Trainer.get_optimizer_cls_and_kwargs(args, torch.nn.Linear(1, 1))
+    optimizer = kind([torch.nn.Parameter(torch.zeros(1))], **options)
+    n_steps = max(1, args.max_steps)
+    get_scheduler(
+        args.lr_scheduler_type, optimizer, args.get_warmup_steps(n_steps), n_steps,
+        scheduler_specific_kwargs=args.lr_scheduler_kwargs,
+    )  # fmt: skip
 
 
 def tokenizer(config: SftConfig, prepared: PreparedData, run: RunDir) -> Any:

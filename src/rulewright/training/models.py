@@ -212,6 +212,10 @@ def require_embeddings(model: Any, tokenizer: Any, name: str) -> None:
         )
 
 
+REFUSALS: Final = (ValueError, TypeError, AttributeError, ImportError)
+"""How TRL's trainers and PEFT refuse options, or fail on them, when they are put together."""
+
+
 def refused(error: Exception) -> ConfigError:
     """What TRL says of options, and PEFT of `lora`, when they are put to use."""
     return ConfigError(

@@ -243,7 +243,7 @@ def open_trainer(config: PolicyConfig, tasks: Tasks, arguments: GRPOConfig) -> P
             peft_config=models.peft_config(config.lora, model) if fresh and config.lora else None,
             callbacks=[callbacks.MarkComplete()],
         )
-    except (ValueError, ImportError) as error:
+    except models.REFUSALS as error:
         raise models.refused(error) from error
     trainer.thinking = thinking
     callbacks.remove_printers(trainer)

@@ -38,7 +38,8 @@ OURS: Final = dict.fromkeys(
         "output_dir", "seed", "eval_strategy", "eval_steps", "do_eval", "save_strategy", "save_only_model",
         "load_best_model_at_end", "remove_unused_columns", "resume_from_checkpoint", "reward_weights",
         "multi_objective_aggregation", "chat_template_kwargs", "hub_token", "hub_strategy", "hub_always_push",
-        "hub_revision",
+        "hub_revision", "dataloader_num_workers", "dataloader_persistent_workers",
+        "dataloader_prefetch_factor", "fp16_full_eval", "bf16_full_eval", "parallelism_config",
     ),
     "is decided by the run: take it out",
 )  # fmt: skip

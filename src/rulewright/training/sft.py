@@ -147,7 +147,7 @@ def _assemble(config: SftConfig, prepared: PreparedData, run: RunDir, args: Any,
             peft_config=peft,
             callbacks=[metrics, memory, callbacks.MarkComplete()],
         )
-    except (ValueError, ImportError) as error:
+    except models.REFUSALS as error:
         _free(config, run)
         raise models.refused(error) from error
     callbacks.remove_printers(trainer)
