@@ -279,3 +279,34 @@ def test_a_file_alone_is_not_believed_what_several_guesses_say() -> None:
     # One name for another guesses once; and where many files were looked at, their silence tells more.
     assert tier_of(IN_A_FILE, "merged_rows(rows, first)")[0] == "train"
     assert tier_of(IN_A_FILE, "first.join(rows)", ("x = 1\n",) * 15)[0] == "train"
+
+
+A_TYPE = "class A {{\n    void f(Object o) {{\n        {0}.of(o).open();\n        g(o, 1, 2);\n    }}\n}}\n"
+IMPORTED = "from kit import {0}\n\n\ndef start(rows, first):\n    print(len(rows), first)\n    {0}(rows)\n"
+DECLARED = (
+    "class A {{\n    final Log {0} = Log.of(A.class);\n\n    void f() {{\n        g(1, 2);\n    }}\n}}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "language", "code"),
+    [
+        ("Basket", "Cart", "java", A_TYPE),
+        ("run_all", "run_each", "python", IMPORTED),
+        ("LOGS", "logs", "java", DECLARED),
+    ],
+)
+def test_a_file_alone_does_not_show_what_changes_with_a_name(
+    old: str, new: str, language: Language, code: str
+) -> None:
+    found = mine(code.format(old), code.format(new), language)
+    assert (found.tier, found.reason) == (
+        "literal",
+        f"what else changes with `{old}`, one file alone does not show",
+    )
+
+
+def test_no_rule_that_drops_an_import_is_believed_alone() -> None:
+    code = "const equal = require('equal');\n\n\nmodule.exports = 1;\n"
+    found = mine(code, code.replace("const equal = require('equal');", ""), "javascript")
+    assert found.tier == "literal" and "an import goes" in found.reason

@@ -15,7 +15,7 @@ from typing import Final, Literal, get_args
 
 from rulewright import engine, grammars
 from rulewright.actions import visit
-from rulewright.actions.action import Action
+from rulewright.actions.action import Action, Rule
 from rulewright.engine.apply import trace
 from rulewright.languages import Language
 from rulewright.mining import callees, imports, reading, ties
@@ -33,7 +33,7 @@ from rulewright.mining.judge.confidence import (
     lists_values,
     owns_several,
 )
-from rulewright.mining.learn.search import Budget, Plan, solve
+from rulewright.mining.learn.search import Budget, Plan, imported_names, solve
 from rulewright.mining.text import snippets
 from rulewright.mining.text.tree import Tree
 from rulewright.verdict import Outcome, Verdict
@@ -200,8 +200,8 @@ def verified(
         figures = replace(figures, matches_elsewhere=background.count(action, known))
     tier, reason = grade(steps, figures, len(known))
     is_seen = len(steps) > 1 or _is_silent(figures, len(known))
-    if tier == "train" and not is_seen and _is_file(pre) and guesses(action.rules[0]):
-        tier, reason = "literal", "says several things, and one file alone shows them"
+    if tier == "train" and not is_seen and (why := _unshown(action.rules[0], steps[0].anchor.tree)):
+        tier, reason = "literal", why
     # A deletion that would go on in `post`: which one goes was an accident.
     deletes = any(step.shape == "delete" for step in steps)
     if tier == "train" and deletes and engine.apply(action, post).post not in (None, post):
@@ -216,9 +216,22 @@ def verified(
     return Mined(action, tier, reason, tuple(s.shape for s in steps), outcome.states, figures)
 
 
-def _is_file(pre: str) -> bool:
-    """Whether a text is more than the place that changes: what else its fixer looks at is not said."""
-    return "\n" in pre.strip() and len(visit.tokens(pre)) >= FILE_TOKENS
+def _unshown(rule: Rule, before: Tree) -> str:
+    """What the text that a rule was found in does not show of it; empty where it may be enough."""
+    old, new = reading.old_text(rule), reading.new_text(rule)
+    if not new.strip() and grammars.import_line(before.language).match(old):
+        return "an import goes, and whether a file uses what it brings is not said"
+    if "\n" not in before.text.strip() or len(visit.tokens(before.text)) < FILE_TOKENS:
+        return ""
+    if guesses(rule):
+        return "says several things, and one file alone shows them"
+    place = rule["rule"].get("inside", {})
+    is_declared = place.get("field") == "name" and not grammars.CALL.search(str(place.get("kind")))
+    is_type = old[:1].isupper() and not old.isupper()
+    is_bound = is_declared or is_type or old in imported_names(before)
+    if is_bound and _NAME.fullmatch(old) and _NAME.fullmatch(new):
+        return f"what else changes with `{old}`, one file alone does not show"
+    return ""
 
 
 def tied(action: Action, pre: str, post: str) -> tuple[Action, Outcome]:
@@ -322,6 +335,7 @@ def local_names(step: Candidate) -> tuple[list[str], list[str]]:
     return gone, came
 
 
+_NAME: Final = re.compile(r"[A-Za-z_]\w*")
 _QUOTED: Final = re.compile(r"`([^`\n]+)`")
 _NAMES: Final = re.compile(r"[A-Za-z_]\w+")
 
