@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import quopri
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from rulewright.errors import UsageError
-from rulewright.mining import diffs, given
+from rulewright.mining import by_hand, diffs, given
 
 BEFORE = "def f(x):\n    if x == None:\n        return 1\n"
 AFTER = BEFORE.replace("== None", "is None")
@@ -147,3 +149,113 @@ def test_an_empty_diff_is_no_file_before_the_change(tmp_path: Path, monkeypatch:
     Path("a.py").write_text(BEFORE)
     found = given.read("nothing.diff", (Path("a.py"),))
     assert (found.changes, found.paths) == ((), (Path("a.py"),))
+
+
+@pytest.mark.parametrize("saved", ["utf-16", "utf-16-be", "utf-8-sig", "quoted-printable", "base64"])
+def test_a_diff_is_read_as_shells_and_mails_save_it(
+    repo: Path, monkeypatch: pytest.MonkeyPatch, saved: str
+) -> None:
+    file = _committed(repo, "a.py", "# naïve\n" + BEFORE)
+    file.write_text("# naïve\n" + AFTER)
+    diff = _git(repo, "diff").encode()
+    if saved.startswith("utf"):
+        mark = "\ufeff" if saved == "utf-16-be" else ""
+        raw = (mark + diff.decode()).encode(saved)
+    else:
+        coded = quopri.encodestring(diff) if saved == "quoted-printable" else base64.encodebytes(diff)
+        head = f"From: A\nSubject: x\nMIME-Version: 1.0\nContent-Transfer-Encoding: {saved}\n\n"
+        raw = f"From {'0' * 40} Mon Sep 17 00:00:00 2001\n{head}".encode() + coded
+    (repo / "c.mbox").write_bytes(raw)
+    monkeypatch.chdir(repo)
+    (change,) = given.read("c.mbox", (Path("a.py"),)).changes
+    assert (change.pre, change.post) == ("# naïve\n" + BEFORE, "# naïve\n" + AFTER)
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+@pytest.mark.parametrize("at", [0, 2], ids=["not made yet", "made"])
+def test_patches_of_one_file_are_steps_of_one_change(repo: Path, newest_first: bool, at: int) -> None:
+    texts = [BEFORE + "y = 1\n", AFTER + "y = 1\n", AFTER + "y = 2\n"]
+    steps = []
+    file = _committed(repo, "a.py", texts[0])
+    for text in texts[1:]:
+        file.write_text(text)
+        steps.append(_git(repo, "diff"))
+        _git(repo, "commit", "-qam", "step")
+    file.write_text(texts[at])
+    diff = "\n".join(reversed(steps) if newest_first else steps)
+    (change,), left = diffs.read(diff, diffs.below(repo))
+    assert (change.pre, change.post, change.now, left) == (texts[0], texts[2], texts[at], [])
+    assert change.seen == {1, 3}
+
+
+def test_what_is_no_code_is_named_and_bars_nothing(repo: Path) -> None:
+    (repo / "old.png").write_bytes(b"\0" * 99)
+    (repo / "to.py").symlink_to("a.py")
+    (repo / "na me.py").write_text("x = 1\n" * 9)
+    file = _committed(repo, "a.py", BEFORE)
+    file.write_text(AFTER)
+    (repo / "to.py").unlink()
+    (repo / "to.py").symlink_to("b.py")
+    (repo / "old.png").write_bytes(b"\1" * 99)
+    _git(repo, "mv", "na me.py", "ümläut.py")
+    _git(repo, "add", "-A")
+    inner = "diff --git a/lib b/lib\nindex 1111111..2222222 160000\n--- a/lib\n+++ b/lib\n"
+    inner += f"@@ -1 +1 @@\n-Subproject commit {'1' * 40}\n+Subproject commit {'2' * 40}\n"
+    gone = "--- a/gone.py\n+++ b/gone.py\n@@ -1 +1 @@\n-x\n+y\n"
+    stale = "--- a/ümläut.py\n+++ b/ümläut.py\n@@ -1 +1 @@\n-never\n+there\n"
+    diff = _git(repo, "diff", "--cached", "-M") + inner + gone + stale
+    (change,), left = diffs.read(diff, diffs.below(repo))
+    assert change.path == file
+    assert left == [
+        "old.png: not a text file", "ümläut.py: a new name", "to.py: a link", "lib: a submodule",
+        f"{repo / 'gone.py'}: named in the diff, but there is no such file",
+        f"{repo / 'ümläut.py'}: the diff fits neither before nor after the change",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "says", "hint"),
+    [
+        ("diff --cc a.py\nindex 1,2..3\n--- a/a.py\n+++ b/a.py\n@@@ -1,1 -1,1 +1,1 @@@\n--x\n++y\n",
+         "c.diff: the diff of a merge with all its parents", "HEAD^ HEAD"),
+        ("*** o.py\t2024\n--- a.py\t2024\n***************\n*** 1 ****\n! x\n--- 1 ----\n! y\n",
+         "c.diff: a context diff", "diff -u"),
+        ("2c2\n<     if x == None:\n---\n>     if x is None:\n", "c.diff: a diff without the lines around",
+         "diff -u"),
+        ("```diff\n@@ -1 +1 @@\n-x\n+y\n```\n", "c.diff: names no file", "--- a/FILE"),
+        ("--- a/a.py\n+++ b/a.py\n@@ -1,3 +1,3 @@\n def f(x):\n-    if x == None:\n",
+         "c.diff:5: the diff ends within a change", "to its last line"),
+        ("commit 1\nMerge: 2 3\n\n    words only\n", "c.diff: no unified diff found", "diff -u"),
+    ],
+    ids=["merge", "context", "normal", "no name", "cut off", "a message alone"],
+)  # fmt: skip
+def test_a_text_that_is_another_diff_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, says: str, hint: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.py").write_text(BEFORE)
+    Path("c.diff").write_text(text)
+    with pytest.raises(UsageError) as failure:
+        given.read("c.diff", (Path("a.py"),))
+    assert failure.value.message == says
+    assert hint in failure.value.hint
+
+
+def test_a_test_that_holds_a_diff_is_a_file_before_the_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    old = 'DIFF = """\n@@ -1 +1 @@\n"""\nx = y == None\n'
+    Path("old.py").write_text(old)
+    Path("new.py").write_text(old.replace("== None", "is None"))
+    (change,) = given.read("old.py", (Path("new.py"),)).changes
+    assert change.pre == old
+
+
+@pytest.mark.parametrize("before_ends", [True, False])
+def test_the_end_of_the_last_line_goes_into_no_rule(before_ends: bool) -> None:
+    ends = ("\n", "") if before_ends else ("", "\n")
+    pre, post = (f"import os\nx = os.{name}(){end}" for name, end in zip(("getcwdu", "getcwd"), ends))
+    change = diffs.Change(Path("a.py"), "python", pre, post)
+    [rule] = by_hand.learn([change], 2.0).rules
+    assert "\n" not in str(rule.written["fix"])

@@ -131,5 +131,5 @@ def test_renames_copies_modes_and_bytes_beside_a_change(
         words = ["diff", "--cached", *filter(None, [option])]
         changes, left = diffs.read(_git(root, *words), diffs.below(Path()), "it")
         assert sorted(str(change.path) for change in changes) == ["a.py", "mode.py", "other.py"]
-        assert left == ["gone.py: a file that went"]
+        assert left == ["data.bin: not a text file", "gone.py: a file that went"]
     assert {str(change.path) for change in given.read("HEAD", ()).changes} == {"a.py", "mode.py", "other.py"}

@@ -15,7 +15,7 @@ from rulewright.commands.offers import Wish, make, save
 from rulewright.engine import places
 from rulewright.engine.export import PackRule, export
 from rulewright.errors import RulewrightError
-from rulewright.mining import by_hand, given
+from rulewright.mining import by_hand, diffs, given
 from rulewright.mining.by_hand import Learned
 from rulewright.mining.given import Given
 
@@ -47,7 +47,7 @@ def like(
         deadline_s: processor seconds a file.
     """
     wish.check(stdin_taken=change == "-")
-    diff = sys.stdin.buffer.read().decode("utf-8", "replace") if change == "-" and not staged else ""
+    diff = diffs.decoded(sys.stdin.buffer.read()) if change == "-" and not staged else ""
     found = given.read(change, paths, staged, diff)
     if not found.changes:
         return _nothing(found, wish)

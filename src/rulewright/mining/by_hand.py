@@ -136,6 +136,7 @@ def learn(changes: Sequence[Change], budget_s: float) -> Learned:
     """
     if not changes:
         raise RulewrightError("the change is empty: there is nothing to learn from", "change a file by hand")
+    changes = [_ended_alike(change) for change in changes]
     rules: list[Rule] = []
     problems: list[str] = []
     brought: dict[Language, frozenset[str]] = {}
@@ -161,6 +162,14 @@ def learn(changes: Sequence[Change], budget_s: float) -> Learned:
             "the reason stands after each file; one kind of change at a time is learned best",
         )
     return Learned(tuple(rules), tuple(problems), tuple(changes), brought, defined)
+
+
+def _ended_alike(change: Change) -> Change:
+    """A change without the end of the last line that it gives or takes: no rule could be about that."""
+    pre, post = change.pre, change.post
+    if not pre or not post or pre.endswith("\n") == post.endswith("\n"):
+        return change
+    return replace(change, post=post[:-1] if post.endswith("\n") else post + "\n")
 
 
 def _refused(change: Change) -> str:

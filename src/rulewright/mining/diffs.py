@@ -6,11 +6,14 @@ trying. Nothing is written.
 
 from __future__ import annotations
 
+import codecs
+import email
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -22,6 +25,16 @@ from rulewright.replacing import read_text
 
 MARKS: Final = re.compile(r"^(?:\x1b\[[0-9;]*m)*(?:@@ -\d|diff --git |Binary files |Only in )", re.MULTILINE)
 """What a diff has: changes of text, or of names, modes and bytes."""
+_OTHER_FORMS: Final = (
+    (re.compile(r"^(?:\x1b\[[0-9;]*m)*(?:diff --(?:cc|combined) |@@@+ -\d)", re.MULTILINE),
+     "the diff of a merge with all its parents", "give the diff with one of them: `git diff HEAD^ HEAD`"),
+    (re.compile(r"^\*\*\* .*\n--- .*\n\*{15}$", re.MULTILINE), "a context diff", "give that of `diff -u`"),
+    (re.compile(r"\A(?:diff .*\n)?\d+(?:,\d+)?[acd]\d+(?:,\d+)?\n[<>] "),
+     "a diff without the lines around", "give that of `diff -u`"),
+)  # fmt: skip
+"""How diffs look that are not unified ones, what they are, and what to give instead."""
+SHOWN: Final = 3
+"""Lines around a change that a diff shows."""
 _HUNK: Final = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 _COLOR: Final = re.compile(r"\x1b\[[0-9;]*[mK]")
 _COLORED: Final = re.compile(r"^\x1b\[[0-9;]*m(?:diff |@@ |--- )", re.MULTILINE)
@@ -30,6 +43,20 @@ _PREFIX: Final = re.compile(r"[a-z1-2]/")
 _ESCAPE: Final = re.compile(rb"\\([0-7]{3}|.)", re.DOTALL)
 _ESCAPED: Final = {b"a": b"\a", b"b": b"\b", b"t": b"\t", b"n": b"\n", b"v": b"\v", b"f": b"\f", b"r": b"\r"}
 _NOWHERE: Final = "/dev/null"
+_KINDS: Final = (
+    (
+        re.compile(r"^(?:index \S+|(?:old|new|new file|deleted file) mode) 160000$", re.MULTILINE),
+        "a submodule",
+    ),
+    (re.compile(r"^(?:index \S+|[a-z ]+ mode) 120000$", re.MULTILINE), "a link"),
+    (re.compile(r"^(?:Binary files |GIT binary patch$)", re.MULTILINE), "not a text file"),
+    (re.compile(r"^new file mode ", re.MULTILINE), "a new file"),
+    (re.compile(r"^deleted file mode ", re.MULTILINE), "a file that went"),
+    (re.compile(r"^rename to ", re.MULTILINE), "a new name"),
+)
+"""What git says of a file before its lines, and what it is then; the last four where it has no lines."""
+_ENCODED: Final = re.compile(r"^Content-Transfer-Encoding: *(?:quoted-printable|base64)\b", re.M | re.I)
+_MAIL: Final = re.compile(r"^(?=From \S+ \w{3} \w{3} [ \d]\d )", re.MULTILINE)
 
 Locate = Callable[[str], Path]
 """The file that a name of a diff means; a `UsageError` where there is none."""
@@ -82,6 +109,8 @@ class _Patch:
     old: str
     new: str
     hunks: list[_Hunk] = field(default_factory=list)
+    what: str = ""
+    """What the file is where it is none of code: a link, a submodule."""
 
     @property
     def names(self) -> list[str]:
@@ -94,36 +123,57 @@ class _Patch:
         return [name for name in found if name]
 
 
+def decoded(raw: bytes) -> str:
+    """The text of a diff as it was saved: as UTF-16 by a shell of Windows, or within an encoded mail."""
+    is_wide = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    text = raw.decode("utf-16" if is_wide else "utf-8-sig", "replace")
+    if not _ENCODED.search(text):
+        return text
+    parts = (part for mail in _MAIL.split(text) for part in email.message_from_string(mail).walk())
+    bodies = (part.get_payload(decode=True) for part in parts if part.get_content_maintype() == "text")
+    return "\n".join(body.decode("utf-8", "replace") for body in bodies if isinstance(body, bytes))
+
+
+def is_diff(text: str) -> bool:
+    """Whether a text is a diff of any form."""
+    return any(form.search(text) for form in (MARKS, *(form for form, _, _ in _OTHER_FORMS)))
+
+
 def read(text: str, locate: Locate, name: str = "the diff") -> tuple[list[Change], list[str]]:
     """The changes of a diff, and the files of it that nothing can be learned from, with the reason.
 
     Args:
-        text: a unified diff (`git diff`, `diff -u`), colored or with the line ends of another system.
+        text: a unified diff (`git diff`, `diff -u`), or several after one another, colored or with the
+            line ends of another system.
         locate: finds the files that it names.
         name: of the diff, for messages.
 
     Raises:
-        UsageError: it is no diff, or does not fit the files; an empty one is a change of nothing.
+        UsageError: it is no diff, or fits none of the files; an empty one is a change of nothing.
     """
     text = unix(text)
     if _COLORED.search(text):
         text = _COLOR.sub("", text)
     try:
-        patches = _parse(text)
+        patches, left = _parse(text)
     except _NoDiffLine as error:
-        raise UsageError(
-            f"{name}:{error}: no line of a unified diff",
-            "give the output of `git diff` as it is, without --word-diff and --color-words",
-        ) from error
-    if not patches and text.strip() and MARKS.search(text) is None:
-        raise UsageError(f"{name}: no unified diff found", "give the output of `git diff` or `diff -u`")
+        raise UsageError(f"{name}:{error}", error.hint) from error
+    if not patches and not left and text.strip():
+        _refuse(text, name)
     changes: list[Change] = []
-    left: list[str] = []
+    refused: UsageError | None = None
+    of_file: dict[Path, list[_Patch]] = {}
     for patch in patches:
-        if _NOWHERE in (patch.old, patch.new):
-            left.append(f"{patch.names[0]}: {'a new file' if patch.old == _NOWHERE else 'a file that went'}")
+        if patch.what or _NOWHERE in (patch.old, patch.new):
+            what = patch.what or ("a new file" if patch.old == _NOWHERE else "a file that went")
+            left.append(f"{patch.names[0]}: {what}")
             continue
-        path = _located(patch, locate)
+        try:
+            of_file.setdefault(_located(patch, locate), []).append(patch)
+        except UsageError as error:
+            refused = refused or error
+            left.append(error.message)
+    for path, mine in of_file.items():
         if language_of_path(path) == "other":
             left.append(f"{path}: of no language that we know")
             continue
@@ -131,9 +181,28 @@ def read(text: str, locate: Locate, name: str = "the diff") -> tuple[list[Change
             content = unix(read_text(path))
         except UsageError as error:
             left.append(error.message)
-        else:
-            changes.append(_change(path, content, patch))
+            continue
+        try:
+            changes.append(_change(path, content, mine))
+        except UsageError as error:
+            refused = refused or error
+            left.append(error.message)
+    if refused is not None and not changes:
+        raise refused
     return changes, left
+
+
+def _refuse(text: str, name: str) -> None:
+    """Say what a text without the changes of a file is, if it is not a diff of names and modes alone."""
+    for form, what, hint in _OTHER_FORMS:
+        if form.search(text):
+            raise UsageError(f"{name}: {what}", hint)
+    if re.search(r"^@@ -\d", text, re.MULTILINE):
+        raise UsageError(
+            f"{name}: names no file", "put the lines `--- a/FILE` and `+++ b/FILE` before its `@@`"
+        )
+    if MARKS.search(text) is None:
+        raise UsageError(f"{name}: no unified diff found", "give the output of `git diff` or `diff -u`")
 
 
 def below(*roots: Path) -> Locate:
@@ -162,40 +231,103 @@ def _located(patch: _Patch, locate: Locate) -> Path:
     raise failure
 
 
-def _change(path: Path, content: str, patch: _Patch) -> Change:
-    """The edit of one file: the side that the file is not, made from the side that it is."""
-    done = _patched(content, [hunk.back for hunk in patch.hunks])
-    owed = _patched(content, patch.hunks)
-    if done is None and owed is None:
-        raise UsageError(
-            f"{path}: the diff fits neither before nor after the change",
-            "make the diff again from the file as it is",
-        )
-    # Without context both may fit: a hunk that only inserts finds room anywhere.
-    is_post = owed is None or (done is not None and done.fit >= owed.fit)
-    if is_post:
-        assert done is not None
-        pre, post, starts = done.text, content, done.made
-    else:
-        assert owed is not None
-        pre, post, starts = content, owed.text, owed.found
-    # The lines (from 1) of the old text that stand in a hunk on both sides; hunks begin on lines from 0.
-    seen: set[int] = set()
-    for hunk, start in zip(patch.hunks, starts, strict=True):
-        gone = {line for a0, a1, _, _ in difftext.changed(hunk.old, hunk.new) for line in range(a0, a1)}
-        seen.update(start + line for line in range(1, len(hunk.old) + 1) if line - 1 not in gone)
-    return Change(path, language_of_path(path), pre, post, frozenset(seen), content)
+def _change(path: Path, content: str, patches: Sequence[_Patch]) -> Change:
+    """The edit of one file: the side that the file is not, made from the side that it is.
+
+    Several patches are steps, the oldest first (`git format-patch`) or last (`git log -p`).
+    """
+    for steps in (patches, patches[::-1])[: len(patches)]:
+        done = _stepped(content, [[hunk.back for hunk in patch.hunks] for patch in reversed(steps)])
+        owed = _stepped(content, [patch.hunks for patch in steps])
+        if done is None and owed is None:
+            continue
+        # Without context both may fit: a hunk that only inserts finds room anywhere.
+        is_post = owed is None or (done is not None and done.fit >= owed.fit)
+        if is_post:
+            assert done is not None
+            pre, post, starts = done.text, content, done.made
+        else:
+            assert owed is not None
+            pre, post, starts = content, owed.text, owed.found
+        if len(patches) > 1:
+            return Change(path, language_of_path(path), pre, post, shown_unchanged(pre, post), content)
+        # The lines (from 1) of the old text that stand in a hunk on both sides; hunks begin on lines from 0.
+        seen: set[int] = set()
+        for hunk, start in zip(steps[0].hunks, starts, strict=True):
+            gone = {line for a0, a1, _, _ in difftext.changed(hunk.old, hunk.new) for line in range(a0, a1)}
+            seen.update(start + line for line in range(1, len(hunk.old) + 1) if line - 1 not in gone)
+        return Change(path, language_of_path(path), pre, post, frozenset(seen), content)
+    raise UsageError(
+        f"{path}: the diff fits neither before nor after the change",
+        "make the diff again from the file as it is",
+    )
+
+
+def shown_unchanged(pre: str, post: str) -> frozenset[int]:
+    """The lines of the old text (from 1) that a diff with the usual context shows unchanged."""
+    old = lines(pre)
+    changed: set[int] = set()
+    shown: set[int] = set()
+    for a0, a1, _, _ in difftext.changed(old, lines(post)):
+        changed.update(range(a0 + 1, a1 + 1))
+        shown.update(range(max(0, a0 - SHOWN) + 1, min(len(old), a1 + SHOWN) + 1))
+    return frozenset(shown - changed)
 
 
 class _NoDiffLine(Exception):
-    """A line within a hunk that begins with no mark; its number, from 1."""
+    """What is wrong at a line of a diff: its number (from 1) and the matter; what to do."""
+
+    def __init__(self, line: int, what: str, hint: str) -> None:
+        super().__init__(f"{line}: {what}")
+        self.hint = hint
 
 
-def _parse(text: str) -> list[_Patch]:
+def _parse(text: str) -> tuple[list[_Patch], list[str]]:
+    """What a diff says of each file that has lines in it, and of git's other files what they are."""
     patches: list[_Patch] = []
+    left: list[str] = []
     said = lines(text)
-    i = 0
-    while i < len(said):
+    heads = [i for i, line in enumerate(said) if line.startswith("diff --git ")]
+    for begin, end in pairwise([0, *heads, len(said)]):
+        found = _patches(said, begin, end)
+        patches += found
+        if begin not in heads:
+            continue
+        head = "".join(_head(said[begin:end]))
+        what = next((kind for form, kind in _KINDS if form.search(head)), "")
+        if not found and what:
+            left.append(f"{_named(head)}: {what}")
+        for patch in found[:1]:
+            patch.what = what if what in ("a submodule", "a link") else ""
+    return patches, left
+
+
+def _head(section: Sequence[str]) -> Iterator[str]:
+    """What git says of a file before its lines."""
+    for line in section:
+        if line.startswith(("--- ", "@@ ")):
+            return
+        yield line
+
+
+def _named(head: str) -> str:
+    r"""The name of a file of which git tells no lines.
+
+    >>> _named("diff --git a/x y.png b/x y.png\n"), _named("diff --git a/x b/y\nrename to y\n")
+    ('x y.png', 'y')
+    """
+    renamed = re.search(r"^rename to (.*)$", head, re.MULTILINE)
+    if renamed is not None:
+        return _unquoted(renamed[1])
+    both = head.split("\n")[0].removeprefix("diff --git ")
+    name = _unquoted(both[: len(both) // 2])
+    return _PREFIX.sub("", name, count=1)
+
+
+def _patches(said: Sequence[str], i: int, end: int) -> list[_Patch]:
+    """The files of which some lines of a diff tell lines."""
+    patches: list[_Patch] = []
+    while i < end:
         line = said[i]
         if line.startswith("+++ ") and i and said[i - 1].startswith("--- "):
             patches.append(_Patch(_name(said[i - 1]), _name(line)))
@@ -213,7 +345,11 @@ def _name(line: str) -> str:
     >>> _name(r'+++ "b/uml\303\244ut.py"'), _name("--- a/x y.py\t2024-01-01")
     ('b/umläut.py', 'a/x y.py')
     """
-    name = line[4:].split("\t")[0].strip()
+    return _unquoted(line[4:].split("\t")[0].strip())
+
+
+def _unquoted(name: str) -> str:
+    """A name as it is; git quotes one with unusual characters."""
     if not name.startswith('"'):
         return name
 
@@ -224,7 +360,7 @@ def _name(line: str) -> str:
     return os.fsdecode(_ESCAPE.sub(unescaped, name[1:-1].encode("utf-8", "surrogateescape")))
 
 
-def _hunk(said: list[str], i: int, found: re.Match[str], patch: _Patch) -> int:
+def _hunk(said: Sequence[str], i: int, found: re.Match[str], patch: _Patch) -> int:
     n_old, n_new = int(found[2] or 1), int(found[4] or 1)
     old: list[str] = []
     new: list[str] = []
@@ -236,16 +372,22 @@ def _hunk(said: list[str], i: int, found: re.Match[str], patch: _Patch) -> int:
             ):
                 side[-1] = side[-1].removesuffix("\n")
         elif mark not in (" ", "-", "+", "\n"):
-            raise _NoDiffLine(i + 1)
+            raise _NoDiffLine(i + 1, "no line of a unified diff", _AS_IT_IS)
         else:
             if mark in (" ", "-", "\n"):
                 old.append(rest if mark != "\n" else "\n")
             if mark in (" ", "+", "\n"):
                 new.append(rest if mark != "\n" else "\n")
         i += 1
+    # What is cut off at the end may be lines around the change, and no line of the change itself.
+    if n_old - len(old) != n_new - len(new):
+        raise _NoDiffLine(i, "the diff ends within a change", "give all of it, to its last line")
     # A side without lines is given by the line before it.
     patch.hunks.append(_Hunk(int(found[1]) - bool(n_old), int(found[3]) - bool(n_new), old, new))
     return i
+
+
+_AS_IT_IS: Final = "give the output of `git diff` as it is, without --word-diff and --color-words"
 
 
 class _Patched(NamedTuple):
@@ -258,7 +400,19 @@ class _Patched(NamedTuple):
     """Where its new ones stand now."""
 
 
-def _patched(content: str, hunks: list[_Hunk]) -> _Patched | None:
+def _stepped(content: str, steps: Sequence[Sequence[_Hunk]]) -> _Patched | None:
+    """Replace the lines of each step's hunks after one another; of several steps no place is told."""
+    made = [_Patched(content, (0, 0), [], [])]
+    for hunks in steps:
+        next_one = _patched(made[-1].text, hunks)
+        if next_one is None:
+            return None
+        made.append(next_one)
+    off, n_found = (sum(one.fit[side] for one in made) for side in (0, 1))
+    return made[-1]._replace(fit=(off, n_found))
+
+
+def _patched(content: str, hunks: Sequence[_Hunk]) -> _Patched | None:
     """Replace each hunk's lines where they stand, nearest to where they should; `None` if they do not."""
     known = lines(content)
     done = off = 0

@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from rulewright import difftext, jsonl
+from rulewright import jsonl
 from rulewright.data.drafts import Drop
 from rulewright.data.sources import git
 from rulewright.difftext import unix
@@ -21,9 +21,6 @@ from rulewright.languages import Language, language_of_path
 from rulewright.mining import diffs
 from rulewright.mining.diffs import Change
 from rulewright.replacing import read_text
-
-SHOWN: Final = 3
-"""Lines around a change that a diff shows."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +63,10 @@ def read(like: str, paths: Sequence[Path], staged: bool = False, diff: str = "")
     file = Path(like)
     if not file.is_file():
         return _of_revision(like, paths)
-    text = jsonl.require_file(file).read_bytes().decode("utf-8", "replace")
-    if text.strip() and not diffs.MARKS.search(text) and _language_of(file, *paths[:1]) != "other":
+    text = diffs.decoded(jsonl.require_file(file).read_bytes())
+    # The code of a test may hold a diff.
+    is_diff = language_of_path(file) == "other" and (file.suffix in _DIFFS or diffs.is_diff(text))
+    if text.strip() and not is_diff and _language_of(file, *paths[:1]) != "other":
         return _of_pair(file, paths)
     return _of_diff(text, like, paths)
 
@@ -78,6 +77,7 @@ def _of_diff(text: str, name: str, paths: Sequence[Path]) -> Given:
     return Given(tuple(changes), tuple(left), tuple(paths) or _here(), f"the diff {name}")
 
 
+_DIFFS: Final = (".diff", ".patch")
 _PAIR: Final = "--like BEFORE AFTER PATH…, or --like FILE.diff PATH…"
 
 
@@ -93,7 +93,7 @@ def _of_pair(before: Path, paths: Sequence[Path]) -> Given:
     pre, post = (unix(read_text(path)) for path in (before, paths[0]))
     if pre == post:
         return Given((), (), tuple(paths[1:]) or _here(), f"{before} and {paths[0]}")
-    change = Change(paths[0], language, pre, post, _seen(pre, post), post)
+    change = Change(paths[0], language, pre, post, diffs.shown_unchanged(pre, post), post)
     return Given((change,), (), tuple(paths[1:]) or _here(), f"{before} and {paths[0]}")
 
 
@@ -142,7 +142,7 @@ def _of_git(revisions: Sequence[str], paths: Sequence[Path], what: str, staged: 
         elif isinstance(pre, str) and isinstance(post, str):
             if (old := unix(pre)) != (new := unix(post)):
                 now = unix(path.read_bytes().decode("utf-8", "replace")) if path.is_file() else ""
-                changes.append(Change(path, language, old, new, _seen(old, new), now))
+                changes.append(Change(path, language, old, new, diffs.shown_unchanged(old, new), now))
             elif status == "R":
                 left.append(f"{path}: a new name")
         else:
@@ -157,17 +157,6 @@ def _once(*lines: Iterable[str]) -> tuple[str, ...]:
 
 _STATUS: Final = {"A": "a new file", "D": "a file that went", "T": "a link"}
 _NO_COMMIT: Final = "commit what was before the change, or name the old file before the new one"
-
-
-def _seen(pre: str, post: str) -> frozenset[int]:
-    """The lines of the old text that a diff with the usual context shows unchanged."""
-    old = difftext.lines(pre)
-    changed: set[int] = set()
-    shown: set[int] = set()
-    for a0, a1, _, _ in difftext.changed(old, difftext.lines(post)):
-        changed.update(range(a0 + 1, a1 + 1))
-        shown.update(range(max(0, a0 - SHOWN) + 1, min(len(old), a1 + SHOWN) + 1))
-    return frozenset(shown - changed)
 
 
 def _shown(path: Path) -> Path:
