@@ -310,3 +310,12 @@ def test_no_rule_that_drops_an_import_is_believed_alone() -> None:
     code = "const equal = require('equal');\n\n\nmodule.exports = 1;\n"
     found = mine(code, code.replace("const equal = require('equal');", ""), "javascript")
     assert found.tier == "literal" and "an import goes" in found.reason
+
+
+def test_a_name_that_all_code_has_is_no_rule_by_itself() -> None:
+    def of(name: str) -> tuple[str, str]:
+        found = mine(f"{name}('adds', run);\n", "it('adds', run);\n", "javascript")
+        return found.tier, found.reason
+
+    assert of("test") == ("literal", "too general: all code has a `test`")
+    assert of("scenario")[0] == "train"

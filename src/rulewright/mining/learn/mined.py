@@ -202,6 +202,9 @@ def verified(
     is_seen = len(steps) > 1 or _is_silent(figures, len(known))
     if tier == "train" and not is_seen and (why := _unshown(action.rules[0], steps[0].anchor.tree)):
         tier, reason = "literal", why
+    vague = (reading.old_text(step.rule) for step in steps if step.bits < CLAIM_BITS)
+    if tier == "train" and (word := next(filter(_NAME.fullmatch, vague), "")):
+        tier, reason = "literal", f"too general: all code has a `{word}`"
     # A deletion that would go on in `post`: which one goes was an accident.
     deletes = any(step.shape == "delete" for step in steps)
     if tier == "train" and deletes and engine.apply(action, post).post not in (None, post):
