@@ -208,6 +208,11 @@ POSSIBLE = {
         ".go", "package p\n\nfunc f() { clock.Fail(1) }\n", "package p\n\nfunc f() { clock.Stop(1) }\n",
         "package p\n\nfunc g(t T) { (t).Fail(1) }\n", "it is of a value there",
     ),
+    "a method of another class than the two that are shown": Case(
+        ".java", "class A {\n    Object x = Lists.of(1);\n    Object y = Sets.of(2);\n}\n",
+        "class A {\n    Object x = Lists.with(1);\n    Object y = Sets.with(2);\n}\n",
+        "class B {\n    Object x = Maps.of(3);\n}\n", "it is of Maps there",
+    ),
     "a number of another size": Case(
         ".kt", "var freeSegments: Long = next()\n", "var freeSegments: Int = next()\n",
         "var allSegments: Long = other()\n", "a type that all code has",
