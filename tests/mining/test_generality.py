@@ -393,6 +393,15 @@ def test_what_is_named_or_used_in_unlike_ways_may_have_any_arguments(
     assert after(rule_of(pre, post, "javascript"), other, "javascript") == wanted
 
 
+def test_a_text_that_gets_another_beside_it_is_told_by_what_holds_it_and_a_name_is_not() -> None:
+    def made(first: str, second: str) -> str | None:
+        rule = rule_of(f"rows = [{first}]\n", f"rows = [{first}, {second}]\n")
+        return after(rule, f"others = [{first}]\n")
+
+    assert made('"first"', '"second"') == 'others = ["first"]\n'
+    assert made("first", "second") == "others = [first, second]\n"
+
+
 def test_what_becomes_two_arguments_is_an_argument() -> None:
     pre = "class A { void f() { isFalse(a.x() == b); check(c == d.y()); } }\n"
     rule = rule_of(pre, "class A { void f() { isFalse(a.x(), b); check(c, d.y()); } }\n", "java")

@@ -116,6 +116,62 @@ def test_what_becomes_a_variable(before: str, after: str, policy: Policy, wanted
     assert pattern(before, after, policy) == wanted
 
 
+@pytest.mark.parametrize(
+    ("language", "before", "after", "wanted"),
+    [
+        # All items of a list that goes, where they come back in a row; else each by itself.
+        ("python", "x = [a, b]\n", "x = f(a, b)\n", "[$$$A] → f($$$A)"),
+        ("python", "x = [a]\n", "x = f(a)\n", "[$A] → f($A)"),
+        ("python", "x = [a, b]\n", "x = f(b, a)\n", "[$A, $B] → f($B, $A)"),
+        ("python", "x = [a, 1, b]\n", "x = f(a, b)\n", "[$A, 1, $B] → f($A, $B)"),
+        # What is in brackets is a value like others, unless it is all that is left.
+        ("python", "x = old([a])\n", "x = [a].new()\n", "old($A) → $A.new()"),
+        ("python", "x = old({a: 1})\n", "x = {a: 1}.new()\n", "old($A) → $A.new()"),
+        ("python", "x = list([a])\n", "x = [a]\n", "list([$A]) → [$A]"),
+        ("python", "x = old((a))\n", "x = (a).new()\n", "old(($A)) → ($A).new()"),
+        ("javascript", "old(a, b);\n", "a.new(b);\n", "old($A, $B) → $A.new($B)"),
+        ("javascript", "old((a, b) => a);\n", "((a, b) => a).new();\n", "old($A) → ($A).new()"),
+        # A body that goes may be any, but for what is done in it with a name from before it.
+        ("python", "for x in rows:\n    yield y\n", "yield from rows\n",
+         "for x in $A:\n    $B → yield from $A"),
+        ("python", "for x in rows:\n    yield x\n", "yield from rows\n",
+         "for $A in $B:\n    yield $A → yield from $B"),
+        ("python", "for x in rows:\n    yield x + 1\n", "yield from rows\n",
+         "for $A in $B:\n    yield $A + 1 → yield from $B"),
+        ("python", "try:\n    go()\nfinally:\n    pass\n", "go()\n",
+         "try:\n    $A\nfinally:\n    pass → $A"),
+        # A name that goes and stood there twice; one that stood there once is what goes.
+        ("python", "x = old(a, a)\n", "x = new()\n", "old($A, $A) → new()"),
+        ("python", "x = old(a, b)\n", "x = new()\n", "old(a, b) → new()"),
+        # A comment is no item, and stays.
+        ("python", "f(a, # why\n  old, b)\n", "f(a, # why\n  new, b)\n",
+         "($A, # why\n  old, $B) → ($A, # why\n  new, $B)"),
+        ("python", "f(old, # why\n  a, b)\n", "f(new, # why\n  a, b)\n",
+         "(old, # why\n  $$$A) → (new, # why\n  $$$A)"),
+        # Constants and names of classes are what the code is about; names in capitals are values.
+        ("python", "x = None + 1\n", "x = None + 2\n", "None + 1 → None + 2"),
+        ("python", "x = Name + 1\n", "x = Name + 2\n", "Name + 1 → Name + 2"),
+        ("python", "x = NAME + 1\n", "x = NAME + 2\n", "$A + 1 → $A + 2"),
+        ("python", "class A(Old, B): pass\n", "class A(New, B): pass\n", "(Old, $A) → (New, $A)"),
+        ("python", "class A(Old):\n    x = 1\n", "class A(New):\n    x = 2\n",
+         "class A(Old):\n    $A = 1 → class A(New):\n    $A = 2"),
+        # So are names of arguments; what is declared is not.
+        ("python", "f(key=old, other=b)\n", "f(key=new, other=b)\n", "key=old → key=new"),
+        ("python", "def f(a, b=1): pass\n", "def f(a, b=2): pass\n", "$A=1 → $A=2"),
+        ("javascript", "let a = old(b);\n", "const a = old(b);\n", "let $A; → const $A;"),
+        ("java", "class A { private int x = 1; }\n", "class A { private int x = 2; }\n", "$A = 1 → $A = 2"),
+        # The name of a member stays with whatever it is of; what is made or called stays.
+        ("javascript", "a.b(c).old;\n", "a.b(c).neu;\n", "$A.old → $A.neu"),
+        ("javascript", "x.y = old;\n", "x.y = neu;\n", "$A = old → $A = neu"),
+        ("javascript", "new Old(a);\n", "new Neu(a);\n", "new Old($$$A) → new Neu($$$A)"),
+        ("python", "x = a[old]\n", "x = a[new]\n", "$A[old] → $A[new]"),
+        ("python", 'x = f"a {b} old"\n', 'x = f"a {b} new"\n', 'f"a {$A} old" → f"a {$A} new"'),
+    ],
+)  # fmt: skip
+def test_what_stays_and_what_varies(language: str, before: str, after: str, wanted: str) -> None:
+    assert pattern(before, after, GENERAL, language) == wanted
+
+
 def test_an_imported_name_stays_but_where_it_is_handed_on() -> None:
     names = frozenset({"os"})
     assert pattern("x = os + 1\n", "x = os + 2\n", GENERAL, names=names) == "os + 1 → os + 2"

@@ -1,0 +1,160 @@
+"""What a rule asks of other places beyond its pattern, read off the place that it was learned from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rulewright.languages import Language
+from rulewright.mining import mine
+
+LOOSE = [
+    "named_expression", "lambda", "conditional_expression", "boolean_operator", "not_operator",
+    "comparison_operator", "binary_operator", "unary_operator", "await",
+]  # fmt: skip
+"""Expressions of Python, the loosest first."""
+
+
+def no_looser(n: int) -> dict[str, Any]:
+    """None of the first `n` kinds that hold together more loosely."""
+    return {"not": {"kind": ", ".join(LOOSE[:n])}}
+
+
+def not_in(kinds: str, **more: Any) -> dict[str, Any]:
+    return {"not": {"inside": {"kind": kinds, **more}}}
+
+
+def asked(pre: str, post: str, language: Language) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The demands of the one rule for an edit beside its pattern, and those of its variables."""
+    action = mine(pre, post, language).action
+    assert action is not None
+    [rule] = action.rules
+    return {key: rule["rule"][key] for key in rule["rule"] if key != "pattern"}, rule.get("constraints", {})
+
+
+NO_QUOTES = {"A": {"not": {"regex": r"""[\"'\\\n]"""}}}
+ALL = (
+    "attribute, await, binary_operator, boolean_operator, call, comparison_operator, not_operator,"
+    " unary_operator"
+)
+"""What holds together more tightly than a condition does."""
+TIGHT = "attribute, await, call, unary_operator"
+"""What holds together more tightly than two operands do."""
+H = {"kind": "call", "inside": {"kind": "argument_list", "inside": {"pattern": "g(h($_))"}}}
+
+
+@pytest.mark.parametrize(
+    ("pre", "post", "place", "variables"),
+    [
+        # A value that gets parentheses is of its kind, and so is what holds them.
+        ("x = old(a)\n", "x = (a)\n", {"inside": {"kind": "assignment"}}, {"A": {"kind": "identifier"}}),
+        ("x = old(a).b\n", "x = (a).b\n", {"inside": {"kind": "attribute"}}, {"A": {"kind": "identifier"}}),
+        ("x = old(a + c)\n", "x = (a + c).b\n", {}, {"A": {"kind": "binary_operator"}}),
+        # What comes into an f-string has no quotes.
+        ("x = old(a)\n", 'x = f"{a}"\n', {}, NO_QUOTES),
+        ("x = '%s' % a\n", "x = f'{a}'\n", {}, NO_QUOTES),
+        ("x = fmt('%s', a)\n", "x = f'{a!r}'\n", {}, NO_QUOTES),
+        ("x = fmt(a)\n", "x = F'{a:3}'\n", {}, NO_QUOTES),
+        # A link that comes is not there yet.
+        ("x = a.c.b\n", "x = a.c.d.b\n", {"not": {"inside": {"pattern": "$_.d"}}}, {}),
+        # An operand holds together as tightly as its new place needs it.
+        ("x = old(a)\n", "x = a.b\n", {}, {"A": no_looser(9)}),
+        ("x = old(a)\n", "x = a[1]\n", {}, {"A": no_looser(9)}),
+        ("x = old(a)\n", "x = a()\n", {}, {"A": no_looser(9)}),
+        ("x = old(a)\n", "x = new[a]\n", {}, {}),
+        ("x = old(a)\n", "x = await a\n", not_in("attribute, call"), {"A": no_looser(9)}),
+        ("x = old(a)\n", "x = -a\n", not_in("attribute, call"), {"A": no_looser(8)}),
+        ("x = old(a, b)\n", "x = a * b\n", not_in(TIGHT), {"A": no_looser(7), "B": no_looser(7)}),
+        ("x = old(a, b) + c\n", "x = a + b + c\n", not_in(TIGHT), {"A": no_looser(7), "B": no_looser(7)}),
+        ("x = old(a)\n", "x = not a\n",
+         not_in("attribute, await, binary_operator, call, comparison_operator, unary_operator"),
+         {"A": no_looser(5)}),
+        ("x = old(a, b)\n", "x = a if b else c\n", not_in(ALL), {"A": no_looser(3), "B": no_looser(3)}),
+        # It did so already, or is no looser than what was there.
+        ("x = a ** b\n", "x = a + b\n", {}, {}),
+        ("x = a == b\n", "x = not a\n", {}, {}),
+        # What is read here is not assigned to, unless it stays what it is.
+        ("x = a.old\n", "x = new(a)\n", not_in("assignment, augmented_assignment", field="left"), {}),
+        ("a.old = 1\n", "new(a)\n", {}, {}),
+        # One item becomes two where there are items.
+        ("f(old(a))\n", "f(a, b)\n", {"inside": {"kind": "argument_list"}}, {}),
+        ("x = [old(a)]\n", "x = [a, b]\n", {"inside": {"kind": "list"}}, {}),
+        ("x = old(a)\n", "x = a, b\n", {}, {}),
+        # What is put around it is not there yet.
+        ("x = f(a)\n", "x = g(f(a))\n", not_in("argument_list", inside={"pattern": "g($_)"}), {}),
+        ("x = f(a)\n", "x = g(h(f(a)))\n", not_in("argument_list", inside=H), {}),
+        ("f(a)\n", "with g:\n    f(a)\n", {"not": {"inside": {"pattern": "with g:\n    $_"}}}, {}),
+        ("x = f(a)\n", "x = g(f(b))\n", {}, {}),
+        ("f(a)\n", "(f(a))\n",
+         {"inside": {"kind": "expression_statement"}, "not": {"inside": {"pattern": "($_)"}}}, {}),
+    ],
+)  # fmt: skip
+def test_what_is_asked_beside_the_pattern(
+    pre: str, post: str, place: dict[str, Any], variables: dict[str, Any]
+) -> None:
+    assert asked(pre, post, "python") == (place, variables)
+
+
+def test_two_demands_that_exclude_are_one() -> None:
+    place, _ = asked("x = a.b\n", "x = not a\n", "python")
+    tight = not_in("attribute, await, binary_operator, call, comparison_operator, unary_operator")
+    read = not_in("assignment, augmented_assignment", field="left")
+    assert place == {"not": {"any": [tight["not"], read["not"]]}}
+
+
+def test_a_sign_before_another_sign_stands_as_it_is() -> None:
+    place, _ = asked("x = old(a);\n", "x = !a;\n", "javascript")
+    assert place == not_in("call_expression, member_expression")
+
+
+@pytest.mark.parametrize(
+    ("language", "pre", "post", "place"),
+    [
+        ("javascript", "x = a.toList().size();\n", "x = a.size();\n", ("member_expression", "property")),
+        ("javascript", "x = a.toList().size;\n", "x = a.size;\n", ("member_expression", "property")),
+        ("java", "class A { int x = a.toList().size() + b.toList().size(); }\n",
+         "class A { int x = a.size() + b.size(); }\n", ("method_invocation", "name")),
+        # No link follows, or one like another.
+        ("javascript", "x = a.toList();\n", "x = a;\n", None),
+        ("javascript", "x = f(a.toList());\n", "x = f(a);\n", None),
+        ("java", "class A { int x = a.toList().size() + b.toList().one(); }\n",
+         "class A { int x = a.size() + b.one(); }\n", None),
+    ],
+)  # fmt: skip
+def test_the_link_after_one_that_goes(
+    language: Language, pre: str, post: str, place: tuple[str, str] | None
+) -> None:
+    wanted: dict[str, Any] = {}
+    if place is not None:
+        has = {"field": place[1], "regex": "^size$"}
+        wanted = {"inside": {"kind": place[0], "field": "object", "has": has}}
+    assert asked(pre, post, language)[0] == wanted
+
+
+def test_an_element_after_a_link_that_goes() -> None:
+    place, _ = asked("x = a.toList()[0];\n", "x = a[0];\n", "javascript")
+    assert place == {"inside": {"kind": "subscript_expression", "field": "object"}}
+
+
+@pytest.mark.parametrize(
+    ("pre", "post", "inside"),
+    [
+        ("x = 1\n", "x = 2\n", ("assignment", "left", "^x$")),
+        ("x = f(a=1)\n", "x = f(a=2)\n", ("keyword_argument", "name", "^a$")),
+        ("x = g.f(True)\n", "x = g.f(False)\n", ("call", "function", r"\bf$")),
+        ("x = f(True)\n", "x = f(False)\n", ("call", "function", "^f$")),
+        ('x = {"k": True}\n', 'x = {"k": False}\n', ("pair", "key", '^"k"$')),
+        ("f(a)\n", "f(a, b)\n", ("call", "function", "^f$")),
+        # A value that says what it is itself.
+        ("x = first\n", "x = second\n", None),
+        ("x = [first]\n", "x = [first, second]\n", None),
+    ],
+)
+def test_the_name_of_what_holds_a_value(pre: str, post: str, inside: tuple[str, str, str] | None) -> None:
+    held = asked(pre, post, "python")[0].get("inside")
+    if inside is None:
+        assert held is None
+    else:
+        kind, field, regex = inside
+        assert held == {"kind": kind, "has": {"field": field, "regex": regex}, "stopBy": "end"}
