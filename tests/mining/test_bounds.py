@@ -65,6 +65,13 @@ def test_a_table_of_so_many_words(n: int, told: bool) -> None:
     assert not any(table.adds or table.inserts or table.blanks for table in tables)
 
 
+def test_words_of_which_one_becomes_another_are_no_table() -> None:
+    pre = "".join(f"{name} = f{i}()\n" for i, name in enumerate("abcdef"))
+    edit = edit_of(pre, re.sub(r"f(\d)", lambda found: f"f{int(found[1]) + 1}", pre))
+    found = sound_tokens(edit)
+    assert len(found) >= 6 and not list(several.tabled(edit, found))
+
+
 def test_words_that_change_where_they_are_called_are_no_table() -> None:
     pre = "".join(f"f{i}()\nstay(f{i})\n" for i in range(6))
     edit = edit_of(pre, re.sub(r"f(\d)\(", r"g\1(", pre))

@@ -74,6 +74,12 @@ def test_the_lines_of_a_file_without_its_imports() -> None:
         ("python", "import a\nx = f(1)\n", "import a\nimport b\nx = b.f(1)\n", "import a\nx = b.f(1)\n"),
         ("python", "import a\nimport b\n\nx = b.f(1)\n", "import a\n\nx = f(1)\n",
          "import a\nimport b\n\nx = f(1)\n"),
+        ("python", "import a\n# why\nx = f(1)\n", "import b\n# what\nx = f(1)\n",
+         "import a\n# what\nx = f(1)\n"),
+        ("python", "import a\n\nx = 1\n", "x = 2\n", "import a\nx = 2\n"),
+        ("python", "import a\ny = 1\nx = 1\n", "y = 1\nx = 2\n", "import a\ny = 1\nx = 2\n"),
+        ("python", "x = f(1)\n", "import a\n\nx = f(1)\n", "x = f(1)\n"),
+        ("java", "import a.B;\nclass C {}\n", "import b.B;\nclass D {}\n", "import a.B;\nclass D {}\n"),
         ("python", "import a\nx = f(1)\n", "import a\nx = g(1)\n", None),
         ("javascript", "import { a } from 'm';\na(1);\n", "import { a } from 'n';\na(2);\n", None),
         ("javascript", "import { a } from 'm';\na(1);\n", "import { b } from 'm';\nb(1);\n",
@@ -109,6 +115,8 @@ def after(
 
 OS = {("os", "os"): "import os"}
 PATH = {("pathlib", "Path"): "from pathlib import Path"}
+AS = {("kit", "d"): "from kit import c as d, e"}
+TWO = tuple({(kit, name): f"from {kit} import A, B" for name in "AB"} for kit in ("kit", "kit.base"))
 MAP = {("kit", "Map"): "from kit import Map"}, {("kit.base", "Map"): "from kit.base import Map"}
 
 
@@ -131,9 +139,21 @@ MAP = {("kit", "Map"): "from kit import Map"}, {("kit.base", "Map"): "from kit.b
         ({}, PATH, "import Path\nx = Path(1)\n", "import Path\nx = Path(1)\n"),
         ({}, PATH, "import sys\nclass Path: pass\nx = Path(1)\n",
          "import sys\nclass Path: pass\nx = Path(1)\n"),
+        ({}, OS, "import sys\nx.os(1)\n", "import sys\nx.os(1)\n"),
+        # With the name that it has in the file, alone or out of a list.
+        ({}, AS, "import sys\nd(1)\n", "import sys\nfrom kit import c as d\nd(1)\n"),
+        (AS, {}, "from kit import c as d, e\ne(1)\n", "from kit import e\ne(1)\n"),
+        (AS, {}, "from kit import c as d\ne(1)\n", "e(1)\n"),
+        # Several names move at once where they stand alone, else one by one.
+        (*TWO, "from kit import A, B\nf(A, B)\n", "from kit.base import A, B\nf(A, B)\n"),
+        (*TWO, "from kit import A\nf(A)\n", "from kit.base import A\nf(A)\n"),
+        (*TWO, "from kit import A, B, C\nf(A, B, C)\n",
+         "from kit import C\nfrom kit.base import A\nfrom kit.base import B\nf(A, B, C)\n"),
         # One moves, whole or out of its list.
         (*MAP, "from kit import Map\nf(Map)\n", "from kit.base import Map\nf(Map)\n"),
         (*MAP, "from kit import Seq\nf(Seq)\n", "from kit import Seq\nf(Seq)\n"),
+        (*MAP, "from kit import Map, Seq\nfrom kit.base import Map\nf(Map)\n",
+         "from kit import Seq\nfrom kit.base import Map\nf(Map)\n"),
         (*MAP, "from kit import Map, Seq\nf(Map, Seq)\n",
          "from kit import Seq\nfrom kit.base import Map\nf(Map, Seq)\n"),
     ],
@@ -155,6 +175,39 @@ def test_what_the_rules_for_imports_do_to_another_file(
         ("javascript", {}, {("m", "a"): "const { a, b } = require('m');"},
          "const { c } = require('n');\n\na(c);\n",
          "const { c } = require('n');\nconst { a } = require('m');\n\na(c);\n"),
+        # In the quotes and with the end that the statement of the change has.
+        ("javascript", {}, {("m", "a"): 'import { a, b } from "m"'}, 'import { c } from "n"\n\na(c)\n',
+         'import { c } from "n"\nimport { a } from "m"\n\na(c)\n'),
+        ("javascript", {}, {("m", "b"): "import { a as b, d } from 'm';"},
+         "import { c } from 'n';\n\nb(c);\n",
+         "import { c } from 'n';\nimport { a as b } from 'm';\n\nb(c);\n"),
+        ("javascript", {}, {("m", "a"): 'let { a, b } = require("m")'},
+         'const { c } = require("n")\n\na(c)\n',
+         'const { c } = require("n")\nlet { a } = require("m")\n\na(c)\n'),
+        ("javascript", {("m", "a"): "import { a, b } from 'm';"}, {},
+         "import { a, b } from 'm';\n\nb(1);\n", "import { b } from 'm';\n\nb(1);\n"),
+        ("javascript", {("m", "a"): "import { a, b } from 'm';"}, {},
+         "import { b, a } from 'm';\n\nb(1);\n", "import { b } from 'm';\n\nb(1);\n"),
+        ("javascript", {("m", "a"): "import { a, b } from 'm';"}, {},
+         "import { a } from 'm';\nimport { b } from 'n';\n\nb(1);\n",
+         "import { b } from 'n';\n\nb(1);\n"),
+        ("php", {}, {("A\\B", "C"): "use A\\B\\{C, D};"}, "<?php\nuse X\\Y;\n\nf(new C());\n",
+         "<?php\nuse X\\Y;\nuse A\\B\\C;\n\nf(new C());\n"),
+        ("kotlin", {}, {("c.D", "E"): "import c.D as E"}, "import a.B\n\nval x = E(B)\n",
+         "import a.B\nimport c.D as E\n\nval x = E(B)\n"),
+        ("java", {}, {("a.B", "B"): "import a.B;"}, "import c.D;\n\nclass E { B d; }\n",
+         "import c.D;\nimport a.B;\n\nclass E { B d; }\n"),
+        ("java", {}, {("a.B", "B"): "import a.B;"}, "import c.D;\n\nclass B { D d; }\n",
+         "import c.D;\n\nclass B { D d; }\n"),
+        # Of Go an import that nothing uses goes, and none comes.
+        ("go", {("io/ioutil", "ioutil"): '"io/ioutil"'}, {},
+         'package p\n\nimport (\n\t"io"\n\t"io/ioutil"\n)\n\nfunc f() { io.F() }\n',
+         'package p\n\nimport (\n\t"io"\n)\n\nfunc f() { io.F() }\n'),
+        ("go", {("io/ioutil", "ioutil"): '"io/ioutil"'}, {},
+         'package p\n\nimport (\n\t"io/ioutil"\n)\n\nfunc f() { ioutil.F() }\n',
+         'package p\n\nimport (\n\t"io/ioutil"\n)\n\nfunc f() { ioutil.F() }\n'),
+        ("rust", {("a", "B"): "use a::{B, C};"}, {}, "use a::B;\nuse x::Y;\n\nfn f(y: Y) {}\n",
+         "use x::Y;\n\nfn f(y: Y) {}\n"),
         ("rust", {}, {("a", "B"): "use a::{B, C};"}, "use x::Y;\n\nfn f(y: Y) -> B { g(y) }\n",
          "use x::Y;\nuse a::B;\n\nfn f(y: Y) -> B { g(y) }\n"),
         ("java", {("a.B", "B"): "import a.B;"}, {}, "import a.B;\nimport c.D;\n\nclass E { D d; }\n",
@@ -187,3 +240,28 @@ def test_what_a_file_must_use_outside_of_its_imports() -> None:
         "any"
     ]
     assert (first, second) == (away, {"inside": {"kind": "block", "stopBy": "end"}})
+
+
+@pytest.mark.parametrize(
+    ("word", "language", "text", "name"),
+    [
+        ("kit", "python", "from kit.all import Shelf\n", "Shelf"),
+        ("all", "python", "from kit.all import Shelf\n", "Shelf"),
+        ("kit-box", "javascript", "import { a } from 'kit-box/b';\n", "a"),
+        ("kit", "javascript", "const { a } = require('kit');\n", "a"),
+        ("Kit", "java", "import a.Kit.Shelf;\n", "Shelf"),
+        ("kit", "java", "import my.kit.box.A;\n", "box"),
+        ("kit", "rust", "use kit::Shelf;\n", "Shelf"),
+        # A part of a word, the module itself, or all of it under another name.
+        ("al", "python", "from kit.all import Shelf\n", ""),
+        ("kit", "python", "from kit import kit\n", ""),
+        ("kit", "python", "import kit as Shelf\n", ""),
+        ("kit", "javascript", "import a from 'kit';\n", ""),
+        ("kit", "javascript", "const a = require('kit');\n", ""),
+        # A package that follows in all paths.
+        ("kit", "java", "import kit.box.Shelf;\n", "box"),
+        ("kit", "java", "import kit.box.Shelf;\nimport kit.jar.Lid;\n", ""),
+    ],
+)
+def test_the_one_name_from_a_module(word: str, language: Language, text: str, name: str) -> None:
+    assert imports.member_of(word, text, language) == name

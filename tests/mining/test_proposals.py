@@ -104,10 +104,12 @@ def test_all_that_changes_in_a_row_is_one_run() -> None:
     assert {"> d(3)", "> $A\nd(3)", "> d(3)\n$A"} <= found
 
 
-def test_a_long_insertion_is_not_spelled_out() -> None:
-    for size, told in ((990, True), (1_010, False)):
-        new = "x" * size
-        assert bool(fixes(insertions.insertions, "python", "a()\nc()\n", f"a()\n{new}\nc()\n")) is told
+@pytest.mark.parametrize("top", ["", "stay()\n" * 200])
+def test_a_long_insertion_is_not_spelled_out(top: str) -> None:
+    for size, told in ((1_000, True), (1_001, False)):
+        new = "x" * (size - 1) + "\n"
+        made = fixes(insertions.insertions, "python", f"{top}a()\nc()\n", f"{top}a()\n{new}c()\n")
+        assert bool(made) is told
 
 
 def sound(edit: Edit) -> list[tuple[Candidate, Effect]]:

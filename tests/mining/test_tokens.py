@@ -9,6 +9,7 @@ from rulewright.mining import costs
 from rulewright.mining.candidate import Candidate
 from rulewright.mining.judge.soundness import effect
 from rulewright.mining.propose import tokens
+from rulewright.mining.reading import ANY_NAME, MARGIN
 from rulewright.mining.text.align import Edit, variants
 from rulewright.mining.text.tree import Tree
 
@@ -38,17 +39,48 @@ def replaced(pre: str, post: str, language: Language = "python") -> list[str]:
         ("'a.old.b'", "'a.new.b'", ["old → new", r"^a\.old → a.new"]),
         ("'self.width and x'", "'self.height and x'", ["width → height", r"^self\.width → self.height"]),
         ("'x/old and'", "'x/new and'", ["old → new", "^x/old → x/new"]),
+        ("'a::old b'", "'a::new b'", ["old → new", "^a::old → a::new"]),
+        ("'a->old b'", "'a->new b'", ["old → new", "^a->old → a->new"]),
+        ("'a-old b'", "'a-new b'", ["old → new", "^a-old → a-new"]),
+        ("'x.y.old b'", "'x.y.new b'", ["old → new", r"y\.old → y.new"]),
+        ("# @type old x", "# @type new x", ["@type old → @type new"]),
+        # It is tied to nothing: a blank is between, or another sign, or it is the first.
+        ("'a+old b'", "'a+new b'", ["old → new"]),
+        ("'a. old b'", "'a. new b'", ["old → new"]),
+        ("'old.x b'", "'new.x b'", ["^old → new"]),
+        ("# @old x", "# @new x", ["old → new"]),
         # At an end the change alone; what is more than a part of a word goes by the whole word.
         ("name_one = 1", "name_two = 1", ["one$ → two"]),
         ("# see the manuel", "# see the manual", ["manuel$ → manual"]),
         # A sign that comes belongs to the word before it; a blank that goes stands for itself.
         ("'a b'", "'a, b'", ["^a → a,"]),
         ("'one  two'", "'one two'", ["  → ", "   →  ", " two$ → two"]),
+        ("'self.width x'", "'self.width, x'", ["width → width,", r"^self\.width → self.width,"]),
+        ("'aa aa'", "'aa, aa'", ["^aa → aa,", "^aa  → aa, "]),
+        ("'a b'", "'-a b'", ["^a → -a"]),
+        ("'a b'", "'a b '", ["b$ → b "]),
+        ("'ab cd'", "'abx cd'", ["^ab → abx"]),
+        # Between two signs nothing says where.
+        ("'ab (cd'", "'ab ,(cd'", []),
+        ("'ab) (cd'", "'ab)x (cd'", []),
+        ("'aXb'", "'ab'", ["aXb → ab"]),
+        ("'a, old'", "'a'", [", old$ → "]),
+        ("'old, a'", "'a'", ["^old,  → "]),
+        # A sign that becomes another one says which token is meant.
+        ("'a - b'", "'a + b'", ["- → +"]),
         # What stands there twice is widened, by the words before it or after it, until it stands once.
         ("'x an old an y'", "'x an old on y'", ["an → on", "old an → old on", "an y$ → on y"]),
         ("'a b a'", "'c b a'", ["^a → c", "^a  → c "]),
+        ("'1 of 10'", "'2 of 10'", ["^1 → 2", "^1  → 2 "]),
+        (
+            "# @type old old",
+            "# @type new old",
+            ["@type old → @type new", "type old → type new", "old  → new "],
+        ),
         # Several words one by one, or all of the stretch.
         ("'ab cd ef gh'", "'xb cd ef yh'", ["^ab cd ef g → xb cd ef y", "^ab → xb, gh$ → yh"]),
+        # A sign that comes behind two alike is widened into a word that changes too: then all of it.
+        ("'ab, cd,'", "'xb, yd,z'", ["ab, cd, → xb, yd,z"]),
         # A sign to which one is put stands in every such string: nothing is proposed.
         ("'+'", "'+-'", []),
         ("10", "100", []),
@@ -149,3 +181,56 @@ def test_a_stretch_of_so_many_characters_is_spelled_out(n: int, whole: bool) -> 
     found = replaced(f"'a {core} z'\n", "'a b z'\n")
     assert (f"{core} → b" in found) is whole
     assert any(r"[\s\S]" in one for one in found) is not whole
+
+
+def from_comment(pre: str, post: str, language: Language) -> list[tuple[str, str]]:
+    """What a comment must say and what it becomes, for each proposal."""
+    edit = next(variants(Tree(pre, language), Tree(post, language)))
+    found = [
+        one.rule
+        for node in edit.pre.root.walk()
+        for mapped in edit.map_range(node.start, node.end)
+        for one in tokens.whole_comment(edit, node, mapped)
+    ]
+    made = []
+    for rule in found:
+        step = rule.get("transform", {}).get("NEW", {}).get("replace", {"replace": rule["rule"]["regex"]})
+        assert step["replace"] == rule["rule"]["regex"]
+        asked = step["replace"].removeprefix("^" + MARGIN).removesuffix(MARGIN + "$")
+        made.append((asked.replace(ANY_NAME, "NAME"), step.get("by", rule["fix"])))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("language", "pre", "post", "wanted"),
+    [
+        ("python", "# run it\nf()\n", "go()\nf()\n", [("run it", "go()")]),
+        ("python", "if a:\n    # run it\n    f()\n", "if a:\n    if b:\n        go()\n    f()\n",
+         [("run it", "if b:\n    go()")]),
+        # A name that comes back may be any; a sign that would read as a variable is none.
+        ("php", "/**\n * @covers Place\n */\nclass A {}\n", "#[Covers(Place)]\nclass A {}\n",
+         [("@covers NAME", "#[Covers(${1})]")]),
+        ("java", "class A {\n    // run Place\n    int x;\n}\n",
+         "class A {\n    @Run(Place)\n    int x;\n}\n", [("run NAME", "@Run(${1})")]),
+        ("javascript", "// do it, and that\nf();\n", "check(that, it);\nf();\n",
+         [("do NAME, and NAME", "check(${2}, ${1});")]),
+        ("python", "# cost $x\nf()\n", 'go("$x")\nf()\n', [(r"cost \$NAME", 'go("$$${1}")')]),
+        ("javascript", "// run $A\nf();\n", 'go("$A");\nf();\n', []),
+        # Which of two is meant nobody knows.
+        ("python", "# it or it\nf()\n", "go(it)\nf()\n", []),
+        # Code that was a comment, a comment that goes, one of several lines, and one that stays one.
+        ("python", "# go()\nf()\n", "go()\nf()\n", []),
+        ("python", "# run it\nf()\n", "\nf()\n", []),
+        ("python", "# run it\n# now\nf()\n", "go()\nf()\n", []),
+        ("javascript", "/* run it\n   now */\nf();\n", "go();\nf();\n", []),
+        ("javascript", "// run it\nf();\n", "/* go */\nf();\n", []),
+        ("python", "'run it'\nf()\n", "go()\nf()\n", []),
+        # As long as a person would read.
+        ("python", f"# {'a' * 60}\nf()\n", "go()\nf()\n", [("a" * 60, "go()")]),
+        ("python", f"# {'a' * 61}\nf()\n", "go()\nf()\n", []),
+    ],
+)  # fmt: skip
+def test_a_comment_that_becomes_code(
+    language: Language, pre: str, post: str, wanted: list[tuple[str, str]]
+) -> None:
+    assert from_comment(pre, post, language) == wanted
