@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from rulewright.actions import Action, Rejection, parse_response
 from rulewright.engine import nomatch
@@ -93,12 +94,13 @@ def ask(
     start = time.monotonic()
     for attempt in range(plan.attempts):
         answers = _answers(generator, plan, instruction, code, language, attempt, owed, asked.spent)
-        for sample, text in answers:
-            parsed = parse_response(text, language)
+        for sample, answer in answers:
+            parsed = parse_response(answer.text, language)
             if isinstance(parsed, Rejection):
-                one = Tried(sample, attempt, text, None, Outcome(parsed.verdict, parsed.detail))
+                outcome = Outcome(parsed.verdict, answer.error or parsed.detail)
+                one = Tried(sample, attempt, answer.text, None, outcome)
             else:
-                one = Tried(sample, attempt, text, parsed.action, judge(parsed.action))
+                one = Tried(sample, attempt, answer.text, parsed.action, judge(parsed.action))
             asked.tried.append(one)
             if one.outcome.ok:
                 del owed[sample]
@@ -108,6 +110,12 @@ def ask(
             break
     asked.spent.seconds = time.monotonic() - start
     return asked
+
+
+_LEAVE_OUT: Final = (
+    "name another --model, or leave a parameter out that it does not take: "
+    "--set generator.extra_body.NAME=null"
+)
 
 
 def reason(one: Tried, code: str) -> str:
@@ -121,12 +129,12 @@ def reason(one: Tried, code: str) -> str:
 def _answers(
     generator: Generator, plan: Rounds, instruction: str, code: str, language: Language,
     attempt: int, owed: dict[int, str], spent: Cost,
-) -> Iterator[tuple[int, str]]:  # fmt: skip
+) -> Iterator[tuple[int, Completion]]:  # fmt: skip
     """The answer of every sample that is owed one; samples that are told the same share a prompt."""
     told: dict[tuple[str, bool], list[int]] = {}
     for sample, feedback in owed.items():
         told.setdefault((feedback, attempt == 0 and sample == 0), []).append(sample)
-    found: dict[int, str] = {}
+    found: dict[int, Completion] = {}
     # As many prompts at once as are asked equally often.
     for greedy, n in sorted({(greedy, len(samples)) for (_, greedy), samples in told.items()}, reverse=True):
         mine = [key for key, samples in told.items() if (len(samples), key[1]) == (n, greedy)]
@@ -142,6 +150,7 @@ def _answers(
             for sample, answer in zip(told[key], completions, strict=True):
                 if not answer.answered:
                     said = f"{generator.name}: {answer.error or answer.finish_reason}"
-                    raise RulewrightError(said, "try again, or name another --model")
-                found[sample] = answer.text
+                    hint = _LEAVE_OUT if answer.finish_reason == "refused" else ""
+                    raise RulewrightError(said, hint or "try again, or name another --model")
+                found[sample] = answer
     yield from sorted(found.items())

@@ -67,6 +67,10 @@ def edit(server: Any, *words: str) -> int:
     ("body", "said"),
     [
         (json.dumps({"choices": [{"message": {"content": IDENTITY}}]}).encode(), "tokens not told"),
+        (
+            b'{"choices": [{"message": {"content": null, "refusal": "No."}}]}',
+            "2 of 2 answers: no_action: the model declines: No.",
+        ),
         (b"<html>Bad gateway</html>", "/v1: the answer is not JSON, but '<html>Bad gateway</html>'"),
     ],
 )

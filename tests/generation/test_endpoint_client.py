@@ -301,3 +301,89 @@ def test_that_nothing_listens_is_said_at_the_first_try_and_once(capsys: pytest.C
     assert answers[0][0].error == "http://127.0.0.1:9/v1: nothing listens there (Connection refused)"
     said = capsys.readouterr().err
     assert said.count("nothing listens there") == 1 and "rulewright serve MODEL" in said
+
+
+@pytest.mark.parametrize(
+    ("message", "finish", "says"),
+    [
+        ({"content": None}, "stop", "an empty answer"),
+        ({"content": None, "reasoning_content": "so"}, "stop", "reasoning alone, and no answer"),
+        (
+            {"content": "", "reasoning": "so"},
+            "length",
+            "all tokens went into reasoning; raise --max-new-tokens",
+        ),
+        (
+            {"content": None, "tool_calls": [{"type": "function"}]},
+            "tool_calls",
+            "a call of a tool, and no text",
+        ),
+        ({"content": None, "refusal": "I  cannot."}, "stop", "the model declines: I cannot."),
+        ({"content": ""}, "content_filter", "the server's filter of contents took the answer"),
+        ({"content": "x = 1"}, "stop", ""),
+    ],
+)  # fmt: skip
+def test_what_comes_instead_of_a_text_is_told(
+    chat_server: ChatServer, message: dict[str, Any], finish: str, says: str
+) -> None:
+    choice = {"message": message, "finish_reason": finish}
+    chat_server.script = lambda *_: (200, {}, json.dumps({"choices": [choice]}).encode())
+    with client(chat_server) as generator:
+        [[got]] = generator.generate([PROMPT], Sampling())
+    assert (got.error, got.answered) == (says, True)
+
+
+def test_an_answer_in_pieces_is_one(chat_server: ChatServer) -> None:
+    pieces: list[dict[str, Any]] = [
+        {"choices": [{"index": 0, "delta": {"role": "assistant", "content": None}}]},
+        {"choices": [{"index": 0, "delta": {"content": "x = "}, "finish_reason": None}]},
+        {"choices": [{"index": 0, "delta": {"content": "ü"}, "finish_reason": "length"}]},
+        {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}},
+    ]
+    body = "".join(f"data: {json.dumps(piece)}\n\n" for piece in pieces) + ": waiting\n\ndata: [DONE]\n\n"
+    chat_server.script = lambda *_: (200, {"Content-Type": "text/event-stream"}, body.encode())
+    with client(chat_server) as generator:
+        [[got]] = generator.generate([PROMPT], Sampling())
+    assert (got.text, got.finish_reason, got.n_tokens, got.n_prompt_tokens) == ("x = ü", "length", 2, 3)
+
+
+@pytest.mark.parametrize("body", [b"data: 5\n\n", b"data: {\n\n", b'data: {"choices": 5}\n\n', b"data:\n"])
+def test_pieces_that_are_none_are_no_answer(chat_server: ChatServer, body: bytes) -> None:
+    chat_server.script = lambda *_: (200, {}, body)
+    with client(chat_server, max_retries=0) as generator:
+        [[got]] = generator.generate([PROMPT], Sampling())
+    assert got.finish_reason == "error"
+
+
+def test_a_server_that_bounds_answers_by_another_name(chat_server: ChatServer) -> None:
+    def script(path: str, body: dict[str, Any], index: int) -> Any:
+        if "max_tokens" in body:
+            return error_reply(400, "Unsupported parameter: use max_completion_tokens instead.")
+        return chat_reply([str(body["max_completion_tokens"])])
+
+    chat_server.script = script
+    with client(chat_server, concurrency=1) as generator:
+        got = generator.generate(prompts(2), Sampling(max_new_tokens=9))
+    assert [one.text for [one] in got] == ["9", "9"]
+    assert len(chat_server.requests) == 3
+
+
+def test_a_parameter_is_left_out_where_that_is_asked(chat_server: ChatServer) -> None:
+    chat_server.script = lambda *_: chat_reply(["code"])
+    with client(chat_server, extra_body={"seed": None, "top_k": 5}) as generator:
+        generator.generate([PROMPT], Sampling())
+    _, body = chat_server.requests[0]
+    assert "seed" not in body
+    assert body["top_k"] == 5
+
+
+def test_counts_that_are_no_numbers_and_a_move(chat_server: ChatServer) -> None:
+    usage = {"prompt_tokens": "many", "completion_tokens": -3}
+    reply = json.dumps({"choices": [{"message": {"content": "x"}}], "usage": usage}).encode()
+    chat_server.script = lambda *_: (200, {}, reply)
+    with client(chat_server) as generator:
+        [[got]] = generator.generate([PROMPT], Sampling())
+        assert (got.text, got.n_tokens, got.n_prompt_tokens) == ("x", 0, 0)
+        chat_server.script = lambda *_: (307, {"Location": "http://other/v1"}, b"")
+        [[got]] = generator.generate([PROMPT], Sampling())
+    assert got.error == "HTTP 307: it has moved to http://other/v1"

@@ -65,7 +65,7 @@ class Completion:
     """Sum over the tokens, under the model's own distribution (temperature 1)."""
     reasoning: str = ""
     error: str = ""
-    """Why there is no answer, for `refused`, `prompt_too_long` and `error`."""
+    """Why there is no answer, for `refused`, `prompt_too_long` and `error`; what came instead of a text."""
     seconds: float = 0.0
     """Wall time of the request or batch it came from; never part of a reward."""
 

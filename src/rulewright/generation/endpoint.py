@@ -30,6 +30,7 @@ _FINISH: Final[dict[str, FinishReason]] = {
 _TOO_LONG: Final = re.compile(
     r"context.{0,20}(length|window|size)|maximum.{0,20}(context|tokens)|too long|too many tokens", re.I
 )
+_NEWER_BOUND: Final = "max_completion_tokens"
 # So many refusals at the start, with nothing answered, mean that the requests are wrong, not the prompts.
 _REFUSED_AT_START: Final = 5
 
@@ -57,6 +58,8 @@ class EndpointGenerator(Generator):
         if not spec.model:
             console.decided("model", names[0], "the only one at the endpoint")
         self.name = names[0]
+        self._bound = "max_tokens"
+        """The parameter that bounds an answer."""
 
     def close(self) -> None:
         self.transport.close()
@@ -103,8 +106,8 @@ class EndpointGenerator(Generator):
             given = answer.get("usage")
             usage: dict[str, Any] = given if isinstance(given, dict) else {}
             # The usage of the whole request is shared out among its choices.
-            spent = int(usage.get("completion_tokens") or 0)
-            n_prompt = 0 if got else int(usage.get("prompt_tokens") or 0)
+            spent = _count(usage.get("completion_tokens"))
+            n_prompt = 0 if got else _count(usage.get("prompt_tokens"))
             for i, choice in enumerate(choices[: sampling.n - len(got)]):
                 share = spent // len(choices) + (i < spent % len(choices))
                 got.append(_completion(choice, share, n_prompt, seconds))
@@ -115,7 +118,7 @@ class EndpointGenerator(Generator):
     ) -> dict[str, Any] | Failure:
         body: dict[str, Any] = {
             "model": self.name,
-            "max_tokens": sampling.max_new_tokens,
+            self._bound: sampling.max_new_tokens,
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             "n": sampling.n - n_got,
@@ -134,7 +137,13 @@ class EndpointGenerator(Generator):
         else:
             path, body["messages"] = "/chat/completions", list(prompt)
         body |= self._spec.extra_body
+        body = {key: value for key, value in body.items() if value is not None}
         answer = self.transport.post(path, body)
+        if isinstance(answer, Failure) and self._bound in body and _NEWER_BOUND in answer.detail:
+            # Servers of models that think take it by another name.
+            body[_NEWER_BOUND] = body.pop(self._bound)
+            self._bound = _NEWER_BOUND
+            answer = self.transport.post(path, body)
         if isinstance(answer, dict) and not _has_choices(answer):
             # Rare, and seen from gateways under load: worth one more attempt, then a failure.
             answer = self.transport.post(path, body)
@@ -224,9 +233,28 @@ def _completion(choice: dict[str, Any], n_tokens: int, n_prompt: int, seconds: f
         text = _text(message.get("content"))
         reasoning = _text(message.get("reasoning_content")) or _text(message.get("reasoning"))
     else:
-        text, reasoning = _text(choice.get("text")), ""
+        message, text, reasoning = {}, _text(choice.get("text")), ""
     reason = _FINISH.get(str(choice.get("finish_reason") or "stop"), "stop")
-    return Completion(text, n_tokens, reason, n_prompt, reasoning=reasoning, seconds=seconds)
+    instead = "" if text.strip() else _instead(message, reasoning, reason)
+    return Completion(text, n_tokens, reason, n_prompt, reasoning=reasoning, error=instead, seconds=seconds)
+
+
+def _instead(message: dict[str, Any], reasoning: str, reason: FinishReason) -> str:
+    """What a server sent instead of a text."""
+    if refusal := _text(message.get("refusal")):
+        return f"the model declines: {' '.join(refusal.split())[:200]}"
+    if message.get("tool_calls"):
+        return "a call of a tool, and no text"
+    if reason == "content_filter":
+        return "the server's filter of contents took the answer"
+    if reasoning and reason == "length":
+        return "all tokens went into reasoning; raise --max-new-tokens"
+    return "reasoning alone, and no answer" if reasoning else "an empty answer"
+
+
+def _count(value: object) -> int:
+    """A number of tokens, where the server tells one."""
+    return int(value) if isinstance(value, (int, float)) and value > 0 else 0
 
 
 def _text(value: object) -> str:

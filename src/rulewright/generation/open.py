@@ -69,7 +69,7 @@ class GeneratorConfig(Section):
     api_key_env: str = "OPENAI_API_KEY"
     """Endpoint: the environment variable that holds the key; may be unset."""
     extra_body: dict[str, Any] = Field(default_factory=dict)
-    """Endpoint: more fields of the request, e.g. {"top_k": 20}."""
+    """Endpoint: more fields of the request, e.g. {"top_k": 20}; null leaves one of ours out."""
 
     @property
     def is_endpoint(self) -> bool:

@@ -138,7 +138,8 @@ class Transport:
         answer, _ = self._try("GET", "/models", None)
         if isinstance(answer, Failure):
             raise UsageError(
-                f"{self.base_url}/models: {answer.detail}", "is the server up, and does the URL end in /v1?"
+                f"{self.base_url}/models: {answer.detail}",
+                "is the server up, and does the URL end in /v1? One without a list of models needs --model",
             )
         listed = answer.get("data")
         return [item for item in listed or [] if isinstance(item, dict) and "id" in item]
@@ -183,6 +184,8 @@ class Transport:
                 "fix it (generator.api_key_env names the variable that holds the key) and run again: "
                 "what was answered is kept",
             )
+        if response.is_redirect:
+            detail = f"it has moved to {response.headers['location'][:200]}"
         return Failure(status, f"HTTP {status}: {detail}", permanent=status not in RETRIED_STATUS)
 
 
@@ -234,8 +237,8 @@ def _read(response: httpx.Response, deadline: float) -> bytes | None:
 
 def _json_object(raw: bytes) -> dict[str, Any] | Failure:
     try:
-        value = json.loads(raw)
-    except (ValueError, RecursionError):
+        value = _joined(raw) if raw.startswith(b"data:") else json.loads(raw)
+    except (ValueError, RecursionError, AttributeError, TypeError):
         return Failure(0, f"the answer is not JSON, but '{_message(raw[:400])[:80]}'", permanent=False)
     if not isinstance(value, dict):
         return Failure(0, f"the answer is a JSON {type(value).__name__}, not an object", permanent=False)
@@ -243,6 +246,24 @@ def _json_object(raw: bytes) -> dict[str, Any] | Failure:
     if "choices" not in value and "data" not in value and "error" in value:
         return Failure(0, f"error in the answer: {_message(raw)}", permanent=False)
     return value
+
+
+def _joined(raw: bytes) -> dict[str, Any]:
+    """The answer that a server sends in pieces, though it was not asked to: `data: {…}`, one a line."""
+    whole: dict[str, Any] = {}
+    choices: dict[int, dict[str, Any]] = {}
+    for line in raw.decode("utf-8", "replace").splitlines():
+        if not line.startswith("data:") or line[5:].strip() == "[DONE]":
+            continue
+        piece = json.loads(line[5:])
+        whole |= {key: value for key, value in piece.items() if value}
+        for given in piece.get("choices") or ():
+            choice = choices.setdefault(given.get("index") or 0, {"message": {}})
+            choice["finish_reason"] = given.get("finish_reason") or choice.get("finish_reason")
+            for key, value in (given.get("delta") or {"content": given.get("text")}).items():
+                if isinstance(value, str):
+                    choice["message"][key] = choice["message"].get(key, "") + value
+    return whole | {"choices": [choices[index] for index in sorted(choices)]}
 
 
 def _message(raw: bytes) -> str:
