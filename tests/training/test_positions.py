@@ -127,6 +127,18 @@ def test_a_policy_of_learned_positions_is_trained(gpt2: Path, tmp_path: Path) ->
     assert result["steps"] == 2
 
 
+def test_a_decoder_that_is_told_to_read_in_both_directions_is_refused(tmp_path: Path) -> None:
+    both_ways = make(
+        tmp_path, "llama", intermediate_size=64, max_position_embeddings=80, is_causal=False,
+        initializer_range=0.2,
+    )  # fmt: skip
+    with (
+        pytest.raises(UsageError, match="llama reads a text in both directions"),
+        open_generator(GeneratorConfig(model=str(both_ways), device="cpu")),
+    ):
+        pass
+
+
 @pytest.mark.parametrize("method", ["sft", "policy", "generate"])
 def test_an_encoder_is_refused_by_name(
     data: Callable[[str], str], bert: Path, tmp_path: Path, method: str
