@@ -73,6 +73,21 @@ def test_more_processes_than_cards_are_refused(monkeypatch: pytest.MonkeyPatch, 
         job.launch(["train", "sft"], SftConfig(processes=3), tmp_path)
 
 
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_more_launched_processes_than_cards_are_refused_once(
+    monkeypatch: pytest.MonkeyPatch, rank: str
+) -> None:
+    launched = {"RANK": rank, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "CUDA_VISIBLE_DEVICES": "0"}
+    for name, value in launched.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError if rank == "0" else SystemExit) as caught:
+        environment.prepare(1)
+    if rank == "0":
+        assert "2 processes were launched, and each takes a GPU, but 1 can be seen" in str(caught.value)
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    environment.prepare(1)
+
+
 def _config(data: Any, out: Path) -> SftConfig:
     return SftConfig(
         tiny=TINY, mix=[MixEntry(path=data("train"))], max_length_tokens=256, trainer=OPTIONS, out=out

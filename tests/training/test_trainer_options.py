@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,24 @@ def test_a_wrong_option(key: str, value: Any, said: str) -> None:
     found = problems({key: value}, "SFTConfig")
     assert [problem.key for problem in found] == [key]
     assert said in found[0].what
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("loss_type", "dapoo", "no such choice 'dapoo'; did you mean 'dapo'?"),
+        ("importance_sampling_level", "word", "no such choice 'word'; one of token, sequence"),
+    ],
+)
+def test_a_word_that_trl_looks_at_in_the_first_step(key: str, value: str, said: str) -> None:
+    pytest.importorskip("trl")
+    [found] = problems({key: value}, "GRPOConfig")
+    assert found.what == said
+    source = find_spec("trl.trainer.grpo_trainer")
+    assert source and source.origin
+    text = Path(source.origin).read_text(encoding="utf-8")
+    for word in ("grpo", "bnpo", "dr_grpo", "dapo", "luspo", "cispo", "sapo", "vespo", "token", "sequence"):
+        assert f'"{word}"' in text
 
 
 @pytest.mark.parametrize(

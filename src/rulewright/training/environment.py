@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from rulewright import console
-from rulewright.errors import ConfigError, RulewrightError
+from rulewright.errors import ConfigError, RulewrightError, UsageError
 from rulewright.generation.notes import adapter_base
 
 T = TypeVar("T")
@@ -38,6 +38,9 @@ def prepare(
         device: `cpu` hides the GPUs; `auto` leaves one visible where one process trains.
         processes: that this one will start.
         hub: whether the result is to be pushed there.
+
+    Raises:
+        UsageError: more processes were launched than there are GPUs.
     """
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -56,6 +59,15 @@ def prepare(
         if len(cards) > 1:
             os.environ[_VISIBLE] = cards[0]
             console.decided("GPU", f"{cards[0]} of {', '.join(cards)}", _ONE_CARD)
+    elif is_launched() and not _is_set("ACCELERATE_USE_CPU"):
+        n, cards = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), visible_cards()
+        if 0 < len(cards) < n:
+            if not is_main():
+                raise SystemExit(UsageError.exit_code)
+            raise UsageError(
+                f"{n} processes were launched, and each takes a GPU, but {len(cards)} can be seen",
+                f"accelerate launch --num_processes {len(cards)} …, or without accelerate for a single one",
+            )
 
 
 def one_card(arguments: Any) -> None:

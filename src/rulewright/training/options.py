@@ -29,6 +29,14 @@ _SOURCES: Final[dict[TrlClass, tuple[tuple[str, str, str], ...]]] = {
     "GRPOConfig": (*_BASES, ("trl", "trainer/grpo_config.py", "GRPOConfig")),
 }
 _ENUMS: Final = (("transformers", "training_args.py"), ("transformers", "trainer_utils.py"))
+# Words that TRL takes as any text, and looks at in the first step.
+_CHOICES: Final[dict[TrlClass, dict[str, tuple[str, ...]]]] = {
+    "SFTConfig": {},
+    "GRPOConfig": {
+        "loss_type": ("grpo", "bnpo", "dr_grpo", "dapo", "luspo", "cispo", "sapo", "vespo"),
+        "importance_sampling_level": ("token", "sequence"),
+    },
+}
 # What `plan` computes with: checked by type also where TRL is not installed.
 _WITHOUT_TRL: Final = {
     "max_steps": "int", "num_train_epochs": "float", "per_device_train_batch_size": "int",
@@ -113,7 +121,10 @@ def known_options(trl_class: TrlClass) -> _Known:
             and "init=False" not in ast.unparse(item.value or item.target)
         }
     trees = [source_tree(package, file) for package, file in _ENUMS]
-    return _Known(options, {key: words for tree in trees if tree for key, words in _enums(tree)}, True)
+    enums = {key: words for tree in trees if tree for key, words in _enums(tree)}
+    options |= {key: ast.Name(f"{trl_class}.{key}") for key in _CHOICES[trl_class]}
+    enums |= {f"{trl_class}.{key}": words for key, words in _CHOICES[trl_class].items()}
+    return _Known(options, enums, True)
 
 
 @cache

@@ -12,7 +12,7 @@ from rulewright.training.architecture import Architecture
 from rulewright.training.config import weights_dtype
 from rulewright.training.duration import Machine, Range
 from rulewright.training.lengths import Lengths
-from rulewright.training.memory import Answers, Setup, Sharding
+from rulewright.training.memory import GIB, Answers, Setup, Sharding
 
 Stage = Literal["sft", "srl", "grpo"]
 Phases = dict[str, dict[str, float]]
@@ -130,6 +130,19 @@ class PlannedRun(ABC):
             4 if held == "float32" else 2, self.sharding, self.machine.devices,
             checkpointing=self.recomputes(), masked=masked, rows=rows,
         )  # fmt: skip
+
+    def copied(self, step: Setup) -> dict[str, float]:
+        """GiB that answering takes beside a model in training on a CPU: its weights once more, packed.
+
+        `generation.cpu` makes that copy in the type that is multiplied, with the adapters merged.
+        """
+        arch = self.architecture
+        if not self.machine.is_cpu or step.quantized or arch.local_layers:
+            return {}
+        each = 2 if self.machine.fast_bf16 else step.weight_bytes
+        same = each == step.weight_bytes
+        body = 0 if same and each == 4 and not step.lora_r else arch.body * each
+        return {"copy to answer with": (body + (0 if same else arch.embeddings * each)) / GIB}
 
     def changed(self, **fields: Any) -> Self:
         """This run with other values of its configuration."""

@@ -156,8 +156,8 @@ class PolicyRun(PlannedRun):
         )
         return {
             "training": memory.training(step),
-            "rollouts": memory.generation(step, rollouts),
-            "answers": memory.generation(step, asked),
+            "rollouts": memory.generation(step, rollouts) | self.copied(step),
+            "answers": memory.generation(step, asked) | self.copied(step),
         }
 
     def forecast(self) -> Forecast:

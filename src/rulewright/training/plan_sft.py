@@ -77,7 +77,7 @@ class SftRun(PlannedRun):
             rows = int(self.option("per_device_eval_batch_size", trained))
             added["dev loss"] = memory.evaluation(replace(step, tokens=step.tokens * rows // trained))
             if not self.sharded:
-                added["answers"] = memory.generation(step, self._answers())
+                added["answers"] = memory.generation(step, self._answers()) | self.copied(step)
         return added
 
     def _answers(self) -> Answers:

@@ -39,7 +39,8 @@ OURS: Final = dict.fromkeys(
         "load_best_model_at_end", "remove_unused_columns", "resume_from_checkpoint", "reward_weights",
         "multi_objective_aggregation", "chat_template_kwargs", "hub_token", "hub_strategy", "hub_always_push",
         "hub_revision", "dataloader_num_workers", "dataloader_persistent_workers",
-        "dataloader_prefetch_factor", "fp16_full_eval", "bf16_full_eval", "parallelism_config",
+        "dataloader_prefetch_factor", "eval_on_start", "fp16_full_eval", "bf16_full_eval",
+        "parallelism_config",
     ),
     "is decided by the run: take it out",
 )  # fmt: skip
