@@ -314,6 +314,7 @@ def test_nothing_to_learn_ends_with_the_reason(
     with pytest.raises(RulewrightError, match="nothing to learn from") as failure:
         run_policy(config, Tasks(scorer, scorer, "flat"))
     assert why in failure.value.hint
+    assert "of its answers were cut at 6 tokens" in failure.value.hint  # it has not learned to end
     assert len(scorer.seen) <= 2 * 8 + 2 * 2 * 4
     assert not (config.out / "run/result.json").exists()
 

@@ -138,8 +138,12 @@ def _require_signal(trainer: PolicyTrainer, config: PolicyConfig) -> None:
                 f"{trainer.flat_batches} batches in a row without a group to learn from",
             )  # fmt: skip
         return
-    rewards = [row["unfiltered/reward"] for row in trainer.state.log_history if "unfiltered/reward" in row]
-    mean = sum(rewards) / len(rewards) if rewards else 0.0
+    rows = [row for row in trainer.state.log_history if "unfiltered/reward" in row]
+
+    def mean_of(name: str) -> float:
+        return sum(row[name] for row in rows) / max(1, len(rows))
+
+    mean, cut = mean_of("unfiltered/reward"), mean_of("unfiltered/clipped_ratio")
     reason = (
         "the model already earns the full reward"
         if mean > 0.95
@@ -147,6 +151,11 @@ def _require_signal(trainer: PolicyTrainer, config: PolicyConfig) -> None:
         if mean < 0
         else "its answers to one prompt are all worth the same"
     )
+    if cut > 0.5:  # a model that thinks, or has not learned to end
+        reason += (
+            f"; {100 * cut:.0f} % of its answers were cut at {trainer.max_completion_length} tokens "
+            "(`thinking: false`, or a larger trainer.max_completion_length)"
+        )
     raise RulewrightError(
         f"{config.model}: nothing to learn from: in {trainer.n_prompts} prompts no group of "
         f"{trainer.num_generations} answers differed in reward by more than {config.sampling.epsilon} "
