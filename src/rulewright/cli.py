@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 the run failed, 2 usage or configuration, 130 interrupted.
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import shlex
 import sys
@@ -218,6 +219,9 @@ NEXT: Final[dict[str, str]] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; give the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A name that is no UTF-8, or an arrow on an old terminal: escaped, as standard error does.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         return _dispatch(arguments)
     except RulewrightError as failure:

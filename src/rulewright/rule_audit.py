@@ -7,7 +7,7 @@ what is wrong with one rule is `engine.audit`'s to say. Nothing is written.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -60,6 +60,7 @@ def audit_all(
     """
     if not rules:
         raise UsageError("no rules are named", "name rule files or folders of them")
+    rules = [path.parent if path.name == project.CONFIG and path.is_file() else path for path in rules]
     audited = list(_read(rules))
     audited += _join_tests(rules, audited)
     _add_examples(examples, audited)
@@ -92,10 +93,12 @@ def _read(paths: Sequence[Path]) -> Iterator[Audited]:
     """Every rule, with its own tests; a file that is no YAML counts as one."""
     known: dict[tuple[str, str, str], Audited] = {}
     refused: UsageError | None = None
+    tests: list[Path] = []
     for path in paths:
         if not path.exists():
             raise UsageError(f"{path}: no such file or folder", "name rule files or folders of them")
         if (instead := _no_rules(path)) is not None:
+            tests += [path]
             yield from instead
             continue
         try:
@@ -103,29 +106,47 @@ def _read(paths: Sequence[Path]) -> Iterator[Audited]:
         except UsageError as error:
             refused = refused or error
             continue
-        for row in rows:
-            if "problem" in row:
-                found = [Finding(row.get("kind", "not-yaml"), row["problem"])]
-                yield Audited("", row["path"], row.get("line", 1), findings=found)
-                continue
-            place = str(row.get("file") or row["path"])
-            key = (place, row["id"], row["rule"])
-            if not row["rule"]:
-                found = [Finding("refused", "no rule in the row: expected `rule_yaml`, `rule` or `cli`")]
-                yield Audited(row["id"], place, row.get("line", 1), findings=found)
-                continue
-            if key not in known:
-                line = row.get("line") or _line_of(place, row["id"])
-                known[key] = Audited(row["id"], place, line, row["language"], list(row["valid"]))
-                if row.get("apart"):
-                    known[key].findings.append(Finding("not-checked", row["apart"]))
-                else:
-                    known[key].document = row["rule"]
-            if row["before"]:
-                known[key].invalid.append(row["before"])
+        yield from _taken(rows, known)
+    for path in tests:
+        yield from _taken(_rows_tested(path, {one.id for one in known.values()}), known)
     if refused is not None and not known:
         raise refused
     yield from known.values()
+
+
+def _taken(
+    rows: Iterable[Mapping[str, Any]], known: dict[tuple[str, str, str], Audited]
+) -> Iterator[Audited]:
+    """Put the rules of some rows among those that are known; give what is no rule."""
+    for row in rows:
+        if "problem" in row:
+            found = [Finding(row.get("kind", "not-yaml"), row["problem"])]
+            yield Audited("", row["path"], row.get("line", 1), findings=found)
+            continue
+        place = str(row.get("file") or row["path"])
+        key = (place, row["id"], row["rule"])
+        if not row["rule"]:
+            found = [Finding("refused", "no rule in the row: expected `rule_yaml`, `rule` or `cli`")]
+            yield Audited(row["id"], place, row.get("line", 1), findings=found)
+            continue
+        if key not in known:
+            line = row.get("line") or _line_of(place, row["id"])
+            known[key] = Audited(row["id"], place, line, row["language"], list(row["valid"]))
+            if row.get("apart"):
+                known[key].findings.append(Finding("not-checked", row["apart"]))
+            else:
+                known[key].document = row["rule"]
+        if row["before"]:
+            known[key].invalid.append(row["before"])
+
+
+def _rows_tested(path: Path, known: set[str]) -> Iterator[dict[str, Any]]:
+    """The rules that a test file is for, of the project that it lies in, but for those that are known."""
+    names = {str(row.get("id", "")) for row in _tests_in(path)} - known
+    home = rule_packs.home_of(path) if names else None
+    for row in rule_packs.rows_of([home.root]) if home is not None and home.rule_dirs else ():
+        if row.get("id") in names or ("problem" in row and Path(row["path"]).resolve() == path.resolve()):
+            yield row
 
 
 def _join_tests(paths: Sequence[Path], audited: Sequence[Audited]) -> list[Audited]:
@@ -163,6 +184,9 @@ def _no_rules(path: Path) -> list[Audited] | None:
     """What one file without rules gives: that it is no YAML, or (of tests) nothing; `None`: it has rules."""
     if path.is_dir() or path.suffix not in (".yml", ".yaml"):
         return None
+    if path.parent.name == project.SNAPSHOTS:
+        console.say(f"{path}: a snapshot, which `ast-grep test` writes and reads")
+        return []
     try:
         found = yaml12.load_all(path.read_text(encoding="utf-8"), text_keys=True)
     except (OSError, UnicodeDecodeError, yaml12.YamlError) as error:

@@ -282,3 +282,19 @@ def test_a_thousand_like_lines_take_no_time() -> None:
     began = time.process_time()
     assert len(difftext.changed(old, new)) == 60
     assert time.process_time() - began < 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("rules:\n- id: x\n  pattern: a\n", "rules of Semgrep, and no rule of ast-grep"),
+        ("ruleDirs: [rules]\n", "the settings of a project, and no rule of ast-grep"),
+        ("id: x\nvalid: [a]\n", "the tests of a rule, and no rule of ast-grep"),
+        ("id: x\nsnapshots: {}\n", "a snapshot of tests, and no rule of ast-grep"),
+        ("```yaml\nid: x\n```\n", "the rule stands in a Markdown fence; give what is within it alone"),
+    ],
+)
+def test_what_else_people_have_in_yaml_is_told(text: str, says: str) -> None:
+    found = parse_action(text, "python")
+    assert isinstance(found, Rejection)
+    assert (found.verdict, found.detail) == (Verdict.BAD_RULE, says)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -402,3 +403,62 @@ def test_a_rule_file_in_another_encoding_is_shown_at_its_line(
     (tmp_path / "rules/old.yml").write_bytes(f"{GOOD}note: ".encode() + b"\xe9\n")
     _, rows, _ = check({}, *named)
     assert [(row["line"], row["detail"]) for row in rows] == [(5, "not UTF-8 text")]
+
+
+@pytest.fixture
+def project_with_tests(tmp_path: Path) -> None:
+    tests = "id: good\nvalid: ['a == b', 'x == None']\ninvalid: ['a == None']\n---\nid: nobody\nvalid: [x]\n"
+    settings = "ruleDirs: [rules]\ntestConfigs: [{testDir: rule-tests}]\n"
+    files = {"sgconfig.yml": settings, "rules/good.yml": GOOD, "rule-tests/good-test.yml": tests}
+    put(tmp_path, {**files, "rule-tests/__snapshots__/good-snapshot.yml": "id: good\nsnapshots: {}\n"})
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("rule-tests/good-test.yml",), ("sgconfig.yml",), ("rules/good.yml", "rule-tests/good-test.yml")],
+    ids=["tests", "settings", "rule and tests"],
+)
+def test_any_file_of_a_project_has_its_rules_checked(
+    check: Any, project_with_tests: None, words: tuple[str, ...]
+) -> None:
+    code, rows, last = check({}, *words)
+    found = [(row["kind"], row["path"]) for row in rows]
+    assert found == [("test-noisy", "rules/good.yml"), ("test-of-none", "rule-tests/good-test.yml")]
+    assert (code, last["rules"]) == (1, 1)
+
+
+def test_a_snapshot_alone_is_no_rule_and_no_failure(check: Any, project_with_tests: None) -> None:
+    code, rows, last = check({}, "rule-tests/__snapshots__/good-snapshot.yml")
+    assert (code, rows, last["rules"]) == (0, [], 0)
+
+
+def test_folders_of_a_project_are_a_list(check: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    put(Path(), {"sgconfig.yml": "ruleDirs: rules\n", "rules/good.yml": GOOD})
+    assert cli.main(["check", "."]) == 2
+    assert "sgconfig.yml: `ruleDirs` must be a list of folders" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("stray", ["- x\n", "id: b\nlanguage: Python\npattern: x\n"])
+def test_a_document_that_is_no_rule_is_told(check: Any, stray: str) -> None:
+    code, rows, _ = check({"rules/r.yml": f"{GOOD}---\n{stray}"}, "rules/r.yml")
+    assert code == 1
+    assert [(row["kind"], row["detail"]) for row in rows] == [
+        ("refused", "document 2 is no rule, so ast-grep reads none of this file")
+    ]
+
+
+def test_a_pipe_among_rules_is_not_waited_for(check: Any) -> None:
+    put(Path(), {"rules/good.yml": GOOD})
+    os.mkfifo("rules/pipe.yml")
+    assert check({})[0] == 0
+
+
+def test_places_in_sarif_are_below_here_or_in_full(check: Any, tmp_path: Path) -> None:
+    bad = rule("r", {"kind": "calll"})
+    put(tmp_path, {"in/a b#.yml": bad, "out/c.yml": bad.replace('"r"', '"s"')})
+    Path(os.fsdecode(b"in/caf\xe9.yml")).write_text(bad.replace('"r"', '"t"'))
+    os.chdir("in")
+    check({}, str(tmp_path / "in"), "../out", "--sarif", "o.sarif")
+    results = json.loads(Path("o.sarif").read_text())["runs"][0]["results"]
+    places = [one["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for one in results]
+    assert sorted(places) == ["a%20b%23.yml", "caf%E9.yml", f"file://{tmp_path}/out/c.yml"]

@@ -83,6 +83,8 @@ def read_documents(text: str, bounds: yaml12.Bounds = BOUNDS) -> list[Any]:
         Refused: `bad_action` beyond a bound, `bad_rule` for what ast-grep's reader refuses.
     """
     check_text(text, "the rule text", bounds.max_chars)
+    if text.lstrip().startswith("```"):
+        raise Refused(Verdict.BAD_RULE, "the rule stands in a Markdown fence; give what is within it alone")
     try:
         documents = _load(text, bounds)
     except yaml12.BoundError as error:
@@ -202,6 +204,13 @@ def rules_of(
     return language, tuple(rules), tuple(ids)
 
 
+_OTHER_FILES: Final = {
+    "rules": "rules of Semgrep", "ruleDirs": "the settings of a project", "valid": "the tests of a rule",
+    "invalid": "the tests of a rule", "snapshots": "a snapshot of tests",
+}  # fmt: skip
+"""What else people have in YAML beside rules, by a key."""
+
+
 def check_document(document: Any, where: str, complete: bool) -> dict[str, Any]:
     """One rule document with the fields that ast-grep takes, absent ones left out; raises `Refused`."""
     if not isinstance(document, dict):
@@ -209,6 +218,8 @@ def check_document(document: Any, where: str, complete: bool) -> dict[str, Any]:
             Verdict.BAD_RULE, f"{where}a rule is a mapping with `rule` and `fix`, got {describe(document)}"
         )
     for key in document:
+        if key in _OTHER_FILES and "rule" not in document:
+            raise Refused(Verdict.BAD_RULE, f"{where}{_OTHER_FILES[key]}, and no rule of ast-grep")
         if key not in DOCUMENT_FIELDS:
             belongs = f"; `{key}` belongs under `rule:`"
             near = belongs if key in RULE_KEYS else did_you_mean(key, DOCUMENT_FIELDS)

@@ -20,7 +20,9 @@ from rulewright.errors import UsageError, why
 
 CONFIG: Final = "sgconfig.yml"
 YAML: Final = (".yml", ".yaml")
-SKIPPED: Final = frozenset({"node_modules", "__snapshots__", ".git"})
+SNAPSHOTS: Final = "__snapshots__"
+"""The folder beside tests in which `ast-grep test` keeps what rules found."""
+SKIPPED: Final = frozenset({"node_modules", SNAPSHOTS, ".git"})
 OWNERS: Final = ("rule", "constraints", "utils", "rewriters", "fix")
 """The parts of a rule that may name utility rules."""
 
@@ -99,6 +101,9 @@ def read(root: Path) -> Project | None:
         raise UsageError(f"{file}: {unread(error)[1]}", "correct the file") from error
     if not isinstance(config, dict) or not config.get("ruleDirs"):
         return Project(root, settings=config if isinstance(config, dict) else {})
+    for key in ("ruleDirs", "utilDirs"):
+        if not isinstance(config.get(key) or [], list):
+            raise UsageError(f"{file}: `{key}` must be a list of folders", f"write `{key}: [FOLDER]`")
     for name in (*config["ruleDirs"], *(config.get("utilDirs") or ())):
         if not (root / str(name)).is_dir():
             raise UsageError(
@@ -132,7 +137,8 @@ def yaml_files(folder: Path) -> Iterator[Path]:
     """The YAML files below a folder that ast-grep reads there."""
     for name, folders, names in os.walk(folder):
         folders[:] = sorted(one for one in folders if one not in SKIPPED and not one.startswith("."))
-        yield from (Path(name) / one for one in sorted(names) if one.endswith(YAML) and one != CONFIG)
+        files = (Path(name) / one for one in sorted(names) if one.endswith(YAML) and one != CONFIG)
+        yield from (file for file in files if not file.is_fifo())
 
 
 def completer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ def sarif(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             "locations": [
                 {
                     "physicalLocation": {
-                        "artifactLocation": {"uri": quote(Path(row["path"]).as_posix())},
+                        "artifactLocation": {"uri": _uri(Path(row["path"]))},
                         "region": {"startLine": row["line"]},
                     }
                 }
@@ -44,3 +45,11 @@ def sarif(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "version": "2.1.0",
         "runs": [{"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}],
     }
+
+
+def _uri(path: Path) -> str:
+    """Where a file is: below the folder where the command runs from there, else in full."""
+    whole, here = Path(os.path.normpath(path.absolute())), Path.cwd()
+    if whole.is_relative_to(here):
+        return quote(os.fsencode(whole.relative_to(here)))
+    return f"file://{quote(os.fsencode(whole))}"

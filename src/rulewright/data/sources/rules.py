@@ -79,24 +79,25 @@ def _pack_rows(path: Path) -> Iterator[dict[str, Any]]:
         rest = [document for document in documents if document is not None]
         if kind == "util" and (said := project.misplaced_util(rest)):
             problems.append(_refused(file, said))
+        n_rules = sum(isinstance(one, dict) and is_meant_as_rule(one) for one in rest)
         for number, document in enumerate(rest, 1):
-            if kind == "rule" and not (isinstance(document, dict) and is_meant_as_rule(document)):
+            is_rule = isinstance(document, dict) and is_meant_as_rule(document)
+            if kind == "rule" and not is_rule:
                 problems.append(_refused(file, "no rule"))
+            elif kind == "any" and n_rules and not is_rule and not _is_test(document):
+                said = f"document {number} is no rule, so ast-grep reads none of this file"
+                problems.append({"path": str(file), "line": 1, "problem": said, "kind": "refused"})
             if not isinstance(document, dict):
                 continue
             if "rule" in document and "id" not in document:
                 document = {"id": name_of(file.stem, number, len(rest)), **document}
-            if "valid" in document or "invalid" in document:
+            if _is_test(document):
                 name = str(document.get("id", ""))
                 tests.setdefault(name, file)
                 held = cases.setdefault(name, {"valid": [], "invalid": []})
                 for key, texts in held.items():
                     texts += [text for text in document.get(key) or () if isinstance(text, str)]
-            elif (
-                kind != "util"
-                and is_meant_as_rule(document)
-                and (only is None or only in (file.resolve(), *file.resolve().parents))
-            ):
+            elif kind != "util" and is_meant_as_rule(document) and _within(only, file):
                 rules.append((file, document))
     if not rules and (only is not None or not problems):
         raise UsageError(
@@ -107,7 +108,7 @@ def _pack_rows(path: Path) -> Iterator[dict[str, Any]]:
         if only is None and name not in known:
             said = no_rule(name, known)
             problems.append({"path": str(file), "line": 1, "problem": said, "kind": "test-of-none"})
-    yield from problems if only is None else ()
+    yield from (problem for problem in problems if _within(only, Path(problem["path"])))
     license = licenses.of_folder(root, 2)
     utils: dict[str, Any] = {}
     if home is not None and any(project.missing(one) for _, one in rules):
@@ -116,6 +117,15 @@ def _pack_rows(path: Path) -> Iterator[dict[str, Any]]:
             utils = home.utils()
     for file, document in rules:
         yield from _rule_rows(root, file, document, cases, utils, license)
+
+
+def _is_test(document: Any) -> bool:
+    return isinstance(document, dict) and ("valid" in document or "invalid" in document)
+
+
+def _within(only: Path | None, file: Path) -> bool:
+    """Whether a file is, or lies in, what is asked for; without that all is."""
+    return only is None or only in (file.resolve(), *file.resolve().parents)
 
 
 def home_of(path: Path) -> project.Project | None:
