@@ -132,6 +132,12 @@ def test_a_large_place_is_lifted_in_one_way_only(n: int, ways: int) -> None:
     assert len(text) == n and len(patterns) == ways
 
 
+@pytest.mark.parametrize(("body", "price"), [("go", 0.0), ("a.go", costs.COPIED)])
+def test_two_words_of_what_a_variable_stood_for_are_a_copy(body: str, price: float) -> None:
+    found = proposed(f"with lock:\n    {body}()\nstop()\n", f"{body}(lock)\nstop()\n")
+    assert {one.extra_cost for one in found if one.shape == "pattern"} == {price}
+
+
 def test_so_many_places_around_a_change_are_tried() -> None:
     deep = "a"
     for n in range(12):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -99,6 +100,18 @@ def test_every_refinement_leaves_the_wrong_places_alone_and_keeps_the_right_ones
     for better in found:
         after = effect(edit, better)
         assert after is not None and after.sound and after.positives == done.positives, better.rule
+
+
+def test_all_refinements_with_their_prices(same: Callable[[str, str], None]) -> None:
+    """After a change that is meant, `--write-golden` writes them anew; read the difference."""
+    lines = []
+    for language, pre, post in PLACES:
+        edit, candidate = proposed(language, pre, post, "f($A, $B)")
+        done = effect(edit, candidate)
+        assert done is not None
+        lines.append(f"{language}: {pre!r} → {post!r}")
+        lines += [f"  {one.extra_cost:6.3f} {one.key}" for one in refinements(edit, candidate, done)]
+    same("narrowed.txt", "\n".join(lines) + "\n")
 
 
 @pytest.mark.parametrize(("n", "told"), [(60, True), (61, False), (62, False)])
