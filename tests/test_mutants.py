@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from rulewright.mining.reading import text_bits
+
 
 @pytest.fixture
 def tools(root: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
@@ -30,3 +32,11 @@ def test_a_room_without_its_modules_is_an_error(tmp_path: Path, tools: Any) -> N
     assert len(list(mutation.places("a", tmp_path, ("here.py",)))) == 2
     with pytest.raises(FileNotFoundError, match=r"room a: no module .* gone/\*\.py"):
         list(mutation.places("a", tmp_path, ("here.py", "gone/*.py")))
+
+
+def test_what_a_cache_knows_is_forgotten_before_a_test_is_watched(tools: Any) -> None:
+    mutants, _ = tools
+    text_bits("os.getcwdu()")
+    assert text_bits.cache_info().currsize
+    mutants.forget()
+    assert not text_bits.cache_info().currsize
