@@ -13,6 +13,7 @@ from typing import Any, Final
 
 FEW: Final = 10
 """Of as many lines one at most differs from the one at the same place: then those lines were changed."""
+_UNIX_END: Final = re.compile(r"(?<!\r)\n")
 _LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")
 
 
@@ -45,6 +46,16 @@ def dedent(text: str, indent: str) -> str | None:
 def unix(text: str) -> str:
     """A text with the line ends of Unix."""
     return text.replace("\r\n", "\n")
+
+
+def ended_alike(text: str, model: str) -> str:
+    r"""A text whose lines end as those of Windows do, if all lines of another one do.
+
+    >>> ended_alike("a\nb\r\n", "c\r\n"), ended_alike("a\nb\r\n", "c\r\nd\n")
+    ('a\r\nb\r\n', 'a\nb\r\n')
+    """
+    n_windows = model.count("\r\n")
+    return _UNIX_END.sub("\r\n", text) if 0 < n_windows == model.count("\n") else text
 
 
 def common_ends(a: Sequence[object], b: Sequence[object]) -> tuple[int, int]:

@@ -208,3 +208,18 @@ def test_a_place_whose_editor_fails_is_left_alone_and_the_others_are_asked_for(
     assert cli.main(["apply", str(folder / "rule.yml"), str(folder / "a.py"), "--interactive"]) == 0
     assert "the place is left alone" in capsys.readouterr().err
     assert (folder / "a.py").read_text() == "x == None\ny is None\n"
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("last", ["\r\n", "\n"], ids=["all of Windows", "mixed"])
+def test_new_lines_end_as_all_lines_of_the_file_do(tmp_path: Path, last: str, exact: bool) -> None:
+    matcher = "pattern: |-\n    if $A == None:\n        $$$B"
+    fix = "|-\n  if $A is None:\n      $$$B\n      done()"
+    (tmp_path / "r.yml").write_text(f"id: r\nlanguage: python\nrule:\n  {matcher}\nfix: {fix}\n")
+    file = tmp_path / "a.py"
+    file.write_bytes(f"if x == None:\r\n    y = 1\r\n\r\nz = 2{last}".encode())
+    options = ["--exact"] if exact else []
+    assert cli.main(["apply", str(tmp_path / "r.yml"), str(file), "--write", *options]) == 0
+    end = "\n" if exact or last == "\n" else "\r\n"
+    wanted = f"if x is None:{end}    y = 1{end}    done()\r\n\r\nz = 2{last}"
+    assert file.read_bytes() == wanted.encode()

@@ -70,17 +70,22 @@ class JudgedFile:
         found: the file.
         outcome: without texts.
         accepted: judgments that do not stop a change.
+        exact: leave what ast-grep gives; else new lines end as all lines of the file do.
         texts: gives them; of a file that was not read none.
     """
 
     found: WalkedFile
     outcome: Outcome
     accepted: frozenset[str] = frozenset()
+    exact: bool = False
     texts: Callable[[], Texts] = field(default=lambda: ("", None), repr=False)
 
     def came_to(self, outcome: Outcome, before: str, aside: Aside) -> JudgedFile:
         """The file with what came of a text, the texts laid aside."""
-        texts = aside.put((before, outcome.post))
+        after = outcome.post
+        if after is not None and not self.exact:
+            after = difftext.ended_alike(after, before)
+        texts = aside.put((before, after))
         return replace(self, outcome=replace(outcome, post=None, states=()), texts=texts)
 
     @property
@@ -169,7 +174,9 @@ def work_on(paths: Sequence[Path], documents: Sequence[Document], how: How) -> W
     together = how.exact and len(documents) > 1
     walk = find(paths, documents, how.exact, how.base, judged=not together)
     work = Work(tuple(documents), walk)
-    work.done = [JudgedFile(found, NOTHING, how.accepted) for found in walk.files if not found.may_match]
+    work.done = [
+        JudgedFile(found, NOTHING, how.accepted, how.exact) for found in walk.files if not found.may_match
+    ]
     work.done += _judged([found for found in walk.files if found.may_match], work, how)
     work.done.sort(key=lambda one: one.path.parts)
     return work
@@ -230,7 +237,7 @@ def _judged(files: Sequence[WalkedFile], work: Work, how: How) -> Iterator[Judge
     with console.progress("apply", len(files) if len(files) > 20 else None) as bar:
         for outcome in outcomes():
             found, before = owed.popleft()
-            yield JudgedFile(found, outcome, how.accepted).came_to(outcome, before, work.aside)
+            yield JudgedFile(found, outcome, how.accepted, how.exact).came_to(outcome, before, work.aside)
             bar.advance()
 
 
