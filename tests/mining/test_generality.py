@@ -459,6 +459,17 @@ def test_which_kind_of_a_root_type_is_meant_is_not_said(old: str, new: str, tier
     assert mine(code.replace("{0}", old), code.replace("{0}", new), "java").tier == tier
 
 
+def test_types_of_numbers_are_root_types_too() -> None:
+    code = "package p\n\ntype T struct {\n\tcount {0}\n}\n"
+    assert mine(code.replace("{0}", "int32"), code.replace("{0}", "atomic.Int32"), "go").tier == "literal"
+
+
+def test_a_number_that_becomes_the_text_of_a_string_is_no_name_of_one() -> None:
+    rule = rule_of("listen(joined(host, 123))\n", "listen(paired(host, '123'))\n")
+    other = "listen(joined(host, 80))\nlisten(joined(host, port))\n"
+    assert after(rule, other) == "listen(paired(host, '80'))\nlisten(joined(host, port))\n"
+
+
 def test_a_value_is_asked_for_where_it_stands_unless_it_is_only_written_otherwise() -> None:
     rule = rule_of("retry(times=3)\n", "retry(times=5)\n")
     assert after(rule, "retry(times=3, wait=3)\n") == "retry(times=5, wait=3)\n"

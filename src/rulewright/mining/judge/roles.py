@@ -37,6 +37,8 @@ _QUOTES: Final = re.compile(r"[\"'\\\n]")
 """What an expression within an f-string may not have, before Python 3.12."""
 _PARENTHESES: Final = "parenthesized_expression"
 _GLUED: Final = re.compile(r"(?<![\w$])[A-Za-z_]\w*\$([A-Z])(?![A-Z0-9_])")
+_SPELLED: Final = re.compile(r"[\"'`][^\"'`\s${]*\$([A-Z])(?![A-Z0-9_])")
+"""What becomes the text of a string: of a number that is right, of the name of a number not."""
 _LINK: Final = re.compile(r"(\$[A-Z])(?:\.|\?\.|&\.|->|\?->)\w+(?:\([^()]*\))?$")
 _LINKED: Final = re.compile(r"\$([A-Z])\.(\w+)(?=\.)")
 _PAREN: Final = re.compile(r"(?<![\w\])$])\(\$([A-Z])\)")
@@ -76,14 +78,14 @@ def as_first(edit: Edit, candidate: Candidate, done: Effect) -> Candidate | None
 
 
 def _variables(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[Option]:
-    """Kinds of the variables that the fix puts into parentheses, behind a prefix or into an f-string.
+    """Kinds of the variables that the fix puts into parentheses, behind a prefix, into quotes or an f-string.
 
     None that ends with the link that the fix puts behind it: there it stands already.
     """
     fix = candidate.rule["fix"]
     old = str(candidate.rule["rule"].get("pattern", ""))
     wanted: set[str] = set()
-    for sign in (_GLUED, _PAREN):
+    for sign in (_GLUED, _PAREN, _SPELLED):
         wanted |= set(sign.findall(fix)) - set(sign.findall(old))
     have = candidate.rule.get("constraints", {})
     for name in sorted(wanted - set(have)):

@@ -18,7 +18,7 @@ from rulewright.actions import visit
 from rulewright.actions.action import Action, Rule
 from rulewright.engine.apply import trace
 from rulewright.languages import Language
-from rulewright.mining import callees, imports, reading, ties
+from rulewright.mining import callees, imports, reading, telling, ties
 from rulewright.mining.candidate import SHORT_TOKENS, Candidate, Shape
 from rulewright.mining.judge import background
 from rulewright.mining.judge.confidence import (
@@ -202,9 +202,10 @@ def verified(
     is_seen = len(steps) > 1 or _is_silent(figures, len(known))
     if tier == "train" and not is_seen and (why := _unshown(action.rules[0], steps[0].anchor.tree)):
         tier, reason = "literal", why
-    vague = (reading.old_text(step.rule) for step in steps if step.bits < CLAIM_BITS)
-    if tier == "train" and (word := next(filter(_NAME.fullmatch, vague), "")):
-        tier, reason = "literal", f"too general: all code has a `{word}`"
+    names = ((reading.old_text(step.rule), step.bits) for step in steps)
+    common = (name for name, bits in names if bits < CLAIM_BITS or telling.is_type(name))
+    if tier == "train" and (name := next(filter(_NAME.fullmatch, common), "")):
+        tier, reason = "literal", f"too general: all code has a `{name}`"
     # A deletion that would go on in `post`: which one goes was an accident.
     deletes = any(step.shape == "delete" for step in steps)
     if tier == "train" and deletes and engine.apply(action, post).post not in (None, post):
