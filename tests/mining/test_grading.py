@@ -286,6 +286,7 @@ IMPORTED = "from kit import {0}\n\n\ndef start(rows, first):\n    print(len(rows
 DECLARED = (
     "class A {{\n    final Log {0} = Log.of(A.class);\n\n    void f() {{\n        g(1, 2);\n    }}\n}}\n"
 )
+A_MEMBER = "def area(box, shelf, n):\n    size = box.{0}\n    shelf.put(size, n)\n    return size * n\n"
 
 
 @pytest.mark.parametrize(
@@ -294,6 +295,7 @@ DECLARED = (
         ("Basket", "Cart", "java", A_TYPE),
         ("run_all", "run_each", "python", IMPORTED),
         ("LOGS", "logs", "java", DECLARED),
+        ("width", "extent", "python", A_MEMBER),
     ],
 )
 def test_a_file_alone_does_not_show_what_changes_with_a_name(

@@ -229,10 +229,10 @@ def _unshown(rule: Rule, before: Tree) -> str:
         return ""
     if guesses(rule):
         return "says several things, and one file alone shows them"
-    place = rule["rule"].get("inside", {})
-    is_declared = place.get("field") == "name" and not grammars.CALL.search(str(place.get("kind")))
+    place = rule["rule"].get("inside")
+    is_placed = place is not None and not grammars.CALL.search(str(place.get("kind")))
     is_type = old[:1].isupper() and not old.isupper()
-    is_bound = is_declared or is_type or old in imported_names(before)
+    is_bound = is_placed or is_type or old in imported_names(before)
     if is_bound and _NAME.fullmatch(old) and _NAME.fullmatch(new):
         return f"what else changes with `{old}`, one file alone does not show"
     return ""
