@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -384,9 +385,9 @@ def test_a_doubt_is_asked_for_once_a_place(tmp_path: Path) -> None:
     asked: list[int] = []
 
     class Asked(by_hand.Learned):
-        def doubt(self, path: Path, place: Place) -> str:
+        def doubt(self, path: Path, place: Place, lines: Sequence[str] = ()) -> str:
             asked.append(place.line)
-            return super().doubt(path, place)
+            return super().doubt(path, place, lines)
 
     found = by_hand.learn([change], 1.0)
     learned = Asked(found.rules, found.problems, found.changes, found.brought, found.defined)

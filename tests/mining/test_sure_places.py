@@ -48,7 +48,30 @@ _LONG_TEXTS = _LONG_TEXTS.replace("n))", "n), LONG)").replace("def b(it, LONG)",
 FAR = "b = 2\n" * 9
 """Lines between a change and what its diff does not show."""
 
+_MODES = (
+    "rows = cache.find_rows(OldMode.ALL, 1)\nmore = pick(OldMode.SOME, OldMode.ALL)\n"
+    "rest = store.find_rows(OldMode.SOME)\n\n\ndef f(it: OldMode): ...\n"
+)
+_NEW_MODES = _MODES.replace("find_rows", "load_rows").replace("OldMode", "Mode")
+
 POSSIBLE = {
+    "a call where what always changes with it is not": Case(
+        ".py", _MODES, _NEW_MODES, "x = db.find_rows(3)\n", "it is always a part of a larger change",
+    ),
+    "a compound name that one place shows": Case(
+        ".py", "size = depth_limit\n", "size = level_limit\n", "print(depth_limit)\n",
+        "it renames every `depth_limit`",
+    ),
+    "the line that was changed, where its variable may be another": Case(
+        ".py", "def f(rows):\n    other = 1\n    use(rows.first())\n",
+        "def f(rows):\n    other = 1\n    use(other.first())\n",
+        "def g(rows):\n    use(rows.first())\n", "is a variable of",
+    ),
+    "the line that was changed, where another like it was left": Case(
+        ".py", "class A:\n    name: str = None\n\n\nclass B:\n    name: str = None\n",
+        "class A:\n    name: str\n\n\nclass B:\n    name: str = None\n",
+        "class C:\n    name: str = None\n", "tier literal",
+    ),
     "a value between values of its kind": Case(
         ".py", 'EDGE = (2, 1, 0)\n\nLABEL = ".".join(EDGE[0:3])\n',
         'EDGE = (2, 1, 0, "rc")\n\nLABEL = ".".join(EDGE[0:3])\n', "SIZE = (0, 4, 0)\n",
@@ -283,6 +306,30 @@ def test_what_the_change_does_not_show_is_not_written(
 
 
 SURE = {
+    "a call where what always changes with it is": Case(
+        ".py", _MODES, _NEW_MODES, "x = db.find_rows(OldMode.ALL, 3)\n", "x = db.load_rows(Mode.ALL, 3)\n",
+    ),
+    "a compound name that two places show": Case(
+        ".py", "size = depth_limit\nmore = depth_limit\n", "size = level_limit\nmore = level_limit\n",
+        "print(depth_limit)\n", "print(level_limit)\n",
+    ),
+    "the very line that was changed": Case(
+        ".ts", "const manager = new ServiceManager();\n",
+        "const manager = new ServiceManager({ standby: 'never' });\n",
+        "const manager = new ServiceManager();\nconst other = new ServiceManager();\n",
+        "const manager = new ServiceManager({ standby: 'never' });\nconst other = new ServiceManager();\n",
+    ),
+    "the very code that was changed, with its import": Case(
+        ".py", "import os\nfrom net import tcp\n\nkinds = list(tcp.kinds_known)\n",
+        "import os\nfrom net import tls\n\nkinds = list(tls.VERSION_KINDS)\n",
+        "import os\nfrom net import tcp\n\nprint(tcp.kinds_known[3])\n",
+        "import os\nfrom net import tls\n\nprint(tls.VERSION_KINDS[3])\n",
+    ),
+    "the very comment that was changed": Case(
+        ".py", "# Reads old rows\nx = 1\n", "# Reads fresh rows\nx = 1\n",
+        "# Reads old rows\ny = 2\n# Reads old rows too\n",
+        "# Reads fresh rows\ny = 2\n# Reads old rows too\n",
+    ),
     "a class that the change makes": Case(
         ".cs", "class A {\n    object x = new FakeClock();\n}\n",
         "class A {\n    object x = new MockClock();\n}\n",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
+from rulewright import difftext
 from rulewright.actions import render_rules
 from rulewright.actions.rule_file import Document
 from rulewright.codemod.work import JudgedFile, Work, action_for, spare
-from rulewright.mining.by_hand import Learned
+from rulewright.mining.by_hand import HALF, Learned
 from rulewright.verdict import Place
 
 Listed = tuple[JudgedFile, list[Place], list[str]]
@@ -58,27 +58,40 @@ def offer_learned(work: Work, learned: Learned) -> Offer:
     """
     bad = spare(work)
     lacking: dict[Path, str] = {}
-    # Each place comes up several times: in the list, for the imports of its names, and when it is written.
-    asked = cache(learned.doubt)
+    doubts: dict[tuple[Path, Place], str] = {}
+    sure: dict[Path, set[str]] = {}
     unsure: dict[Path, dict[str, str]] = {}
     for one in work.good:
         language = action_for(one.found, work.documents).language
         before, after = one.texts()
         if name := learned.lacks(before, after or "", language):
             lacking[one.path] = f"nothing in the file imports or defines `{name}`, which comes in"
-        unsure[one.path] = {
-            word: why
-            for place in work.places(one)
-            if not place.in_import and (why := asked(one.path, one.numbered(place)))
-            for word in place.gone
+        lines = difftext.rows(before)
+        places = [one.numbered(place) for place in work.places(one)]
+        whys = {
+            place: bad.get((one.path, place)) or learned.doubt(one.path, place, lines) for place in places
         }
+        whys |= dict.fromkeys(learned.halves([place for place in places if not whys[place]]), HALF)
+        doubts |= {(one.path, place): why for place, why in whys.items()}
+        used = [(place, why) for place, why in whys.items() if not place.in_import]
+        sure[one.path] = {word for place, why in used if not why for word in place.gone + place.come}
+        unsure[one.path] = {word: why for place, why in used if why for word in place.gone}
+
+    def own(path: Path, place: Place) -> str:
+        """The doubt about a place by itself; an import is as good as the uses that its file has."""
+        if place.in_import and learned.rules[place.rule].follows and path in sure:
+            words = {*place.gone, *place.come}
+            if words & sure[path] and not words & set(unsure[path]):
+                return ""
+        # Where another place is left alone, a rule may find one that was not there before.
+        return doubts[path, place] if (path, place) in doubts else learned.doubt(path, place)
 
     def doubt(path: Path, place: Place) -> str:
         """An import is no surer than the uses of what it binds."""
         if (path, place) in bad:
             return bad[path, place]
         uses = unsure[path] if place.in_import and path in unsure else {}
-        why = asked(path, place) or lacking.get(path, "")
+        why = own(path, place) or lacking.get(path, "")
         return why or next((uses[word] for word in place.gone if word in uses), "")
 
     return Offer(work, doubt, learned.hides)

@@ -179,7 +179,6 @@ _SPACES: Final = frozenset(
 
 
 _WORD: Final = re.compile(r"(?:(?:get|set|is|has)(?:_|(?=[A-Z])))?[A-Z]?[a-z]+")
-"""A name of one word, as methods of unlike classes have; one that gets or sets it is no other."""
 _CALLS: Final = re.compile(r"\s*(?:\(|\{|::<)")
 _OWNED: Final = re.compile(r"[?!]*\s*(?:\.|->)\s*$")
 _LAST_NAME: Final = re.compile(r"\w+$")
@@ -188,13 +187,18 @@ _REACH: Final = 400
 """Characters to look back for what a method is called on."""
 
 
+def is_one_word(name: str) -> bool:
+    """Whether a name is of one word, as methods of unlike classes have; `get_it` is no other."""
+    return _WORD.fullmatch(name) is not None
+
+
 def _whose(source: str, edit: MatchEdit, gone: Sequence[str], come: Sequence[str], language: Language) -> str:
     """Whose method is called at a place where nothing but its name, one plain word, changes; else nothing.
 
     >>> _whose("self.cache.fetch(1)", MatchEdit(11, 16, "load"), ["fetch"], ["load"], "python")
     'of cache'
     """
-    if len(gone) != 1 or len(come) != 1 or not _WORD.fullmatch(gone[0]):
+    if len(gone) != 1 or len(come) != 1 or not is_one_word(gone[0]):
         return ""
     old, name = source[edit.start : edit.end], gone[0]
     found = re.search(rf"(?:^|[.>]\s*)({name})\b", old)

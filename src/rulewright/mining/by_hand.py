@@ -42,12 +42,38 @@ class Rule:
     reason: str
     roles: frozenset[str] = frozenset()
     """Of a class that becomes another one: how the change shows it used. Empty: it may be used in any way."""
+    alike: frozenset[tuple[str, str]] = frozenset()
+    """Code that is sure even where the rule is not, with what it becomes (`doubts.alike`)."""
+    follows: bool = False
+    """Whether it is for an import and only as good as the rules for the uses of what that binds."""
 
     @property
     def written(self) -> AnyRule:
         """The one rule of its document."""
         [rule] = self.document.action.rules
         return rule
+
+    def doubt(self, place: Place) -> str:
+        """Why a place is not sure, unless it is the very code that the change shows; empty where it is."""
+        if self.tier != "train":
+            return f"the rule is of tier {self.tier}: {self.reason}"
+        if place.comments_only:
+            return "only a comment changes"
+        if doubts.is_prose(self.document.action, place.old):
+            return "only words of a text change"
+        if doubts.in_longer_word(self.document.action, place.old):
+            return "it is a part of a longer word there"
+        return ""
+
+    def makes(self, place: Place, lines: Sequence[str]) -> bool:
+        """Whether a place is the very code that the change shows."""
+        here = "\n".join(lines[place.line - 1 : place.last_line])
+        new = doubts.dense(place.new)
+        return bool(self.alike) and any((doubts.dense(one), new) in self.alike for one in (place.old, here))
+
+    def is_sure_of(self, language: Language) -> bool:
+        """Whether it is one for a language that may be written without a person's word."""
+        return self.tier == "train" and self.document.action.language == language
 
 
 @dataclass(frozen=True)
@@ -77,23 +103,49 @@ class Learned:
         """The least trusted rule."""
         return max(self.rules, key=lambda rule: TIERS.index(rule.tier))
 
-    def doubt(self, path: Path, place: Place) -> str:
-        """Why a place is not sure; empty where it is."""
+    def doubt(self, path: Path, place: Place, lines: Sequence[str] = ()) -> str:
+        """Why a place is not sure; empty where it is. `lines` are those of its file."""
         rule = self.rules[place.rule]
-        if rule.tier != "train":
-            return f"the rule is of tier {rule.tier}: {rule.reason}"
-        if place.comments_only:
-            return "only a comment changes"
-        if doubts.is_prose(rule.document.action, place.old):
-            return "only words of a text change"
-        if doubts.in_longer_word(rule.document.action, place.old):
-            return "it is a part of a longer word there"
+        if not rule.makes(place, lines) and (why := rule.doubt(place)):
+            return why
         if self._change_of(path) is not None:
             return "you left it as it was in a file that you changed"
         if rule.roles and place.role not in rule.roles and not place.in_import:
             used = doubts.ROLES.get(place.role, f"it is {place.role or 'not called'} there")
             return f"{used}, which your change does not show"
         return ""
+
+    def halves(self, sure: Sequence[Place]) -> list[Place]:
+        """Of the places of a file that are sure by themselves, those that are a part of a change only.
+
+        In the change other rules make their lines together with theirs, and there these are not sure.
+        """
+        left, found = list(sure), list[Place]()
+        while True:
+            half = [place for place in left if not self._is_whole(place, left)]
+            if not half:
+                return found
+            found += half
+            left = [place for place in left if place not in half]
+
+    def _is_whole(self, place: Place, sure: Sequence[Place]) -> bool:
+        shown = self._beside.get(place.rule, set())
+        lines = range(place.line, place.last_line + 1)
+        beside = {one.rule for one in sure if one.touches(lines)} if frozenset() not in shown else set()
+        return not shown or place.in_import or any(others <= beside for others in shown)
+
+    @cached_property
+    def _beside(self) -> dict[int, set[frozenset[int]]]:
+        """By rule, with which others it makes lines of the change (`doubts.together`)."""
+        found: dict[int, set[frozenset[int]]] = {}
+        for change in self.changes:
+            mine = [number for number, one in enumerate(self.rules) if one.is_sure_of(change.language)]
+            if len(mine) > 1:
+                action = joined([self.rules[number].document for number in mine])
+                for rule, shown in doubts.together(action, change).items():
+                    more = (frozenset(mine[other] for other in others) for others in shown)
+                    found.setdefault(mine[rule], set()).update(more)
+        return found
 
     def lacks(self, before: str, after: str, language: Language) -> str:
         """A name that the rules bring and that a file would not have after the change."""
@@ -272,19 +324,28 @@ def _trusted(
         if _missed([*narrow, *beside], changes, language) > missed:
             narrow = tied
     made: list[Rule] = []
+    free: list[bool] = []
     for before, wide, rule in zip(plain, tied, narrow, strict=True):
         rests = resting.once(rule, changes, language)
         general = by_rule[str(before)]
         tier, reason = general.tier, general.reason
         action = Action(language, (rule,), mode="rule")
+        before_tie = Action(language, (before,), mode="rule")
         if tier == "train":
-            before_tie = Action(language, (before,), mode="rule")
             tier, reason = doubts.doubted(before_tie, action, changes, reason, rule is not wide)
         if tier == "train" and rests is None:
             tier, reason = "literal", "it changes again what it made"
+        free.append(tier != "reject" and not doubts.depends(before_tie, action, changes, rule is not wide))
         action = Action(language, (rests or rule,), mode="rule")
         made.append(Rule(documents_of(action)[0], tier, reason, doubts.roles(action, changes)))
     made = _whole(made, changes, language)
+    sure = [one.written for one in made if one.tier == "train"]
+    for number, one in enumerate(made):
+        if free[number]:
+            action = one.document.action
+            others = [rule for rule in sure if rule != one.written]
+            every = replace(action, rules=(*others, one.written))
+            made[number] = replace(one, alike=doubts.alike(action, every, changes))
     made += [
         Rule(documents_of(Action(language, (rule,), mode="rule"))[0], "train", _BESIDE) for rule in beside
     ]
@@ -310,10 +371,11 @@ def _whole(rules: Sequence[Rule], changes: Sequence[Change], language: Language)
         ]
         if not weak:
             return made
-        made = [replace(one, tier="literal", reason=_HALF) if one in weak else one for one in made]
+        made = [replace(one, tier="literal", reason=HALF) if one in weak else one for one in made]
 
 
-_HALF: Final = "in your change it is always a part of a larger change"
+HALF: Final = "in your change it is always a part of a larger change"
+"""Of a rule or place."""
 
 
 _BESIDE: Final = "an import, by what the file uses and binds"
@@ -378,7 +440,7 @@ def _together(rules: Sequence[Rule], n_learned: int, language: Language) -> list
         ):
             good = worst.tier == "train"
             reason = "goes and comes with its uses" if good else f"as its uses: {worst.reason}"
-            rule = replace(rule, tier=worst.tier, reason=reason)
+            rule = replace(rule, tier=worst.tier, reason=reason, follows=True)
         made.append(rule)
     return made
 

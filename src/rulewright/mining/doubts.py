@@ -12,13 +12,14 @@ from typing import Final
 from rulewright import difftext
 from rulewright.actions.action import Action, Rule
 from rulewright.engine import places
+from rulewright.engine.places import is_one_word
 from rulewright.grammars import CONSTANTS, import_line
 from rulewright.languages import Language
 from rulewright.mining import callees, imports, telling
 from rulewright.mining.diffs import Change
 from rulewright.mining.judge.confidence import drops_unnamed, names_nothing
 from rulewright.mining.learn.mined import Tier
-from rulewright.mining.reading import new_text, old_text, own_names, said, words_of
+from rulewright.mining.reading import new_text, old_text, own_names, said, text_bits, words_of
 from rulewright.mining.text.tree import Tree
 from rulewright.verdict import Place
 
@@ -38,51 +39,69 @@ def doubted(
     plain: Action, action: Action, changes: Sequence[Change], reason: str, of_members: bool
 ) -> tuple[Tier, str]:
     """The tier of a rule that looks right: what speaks against it elsewhere."""
+    why = depends(plain, action, changes, of_members) or says_too_little(plain, action, changes)
+    return ("literal", why) if why else ("train", reason)
+
+
+def says_too_little(plain: Action, action: Action, changes: Sequence[Change]) -> str:
+    """Why a rule may reach code that the change is not about: no matter where the same code stands."""
     names = callees.bare_name(plain)
     rule = plain.rules[0]
-    if names is not None and not names[0][:1].isupper() and plain == action:
-        return "literal", f"it renames every `{names[0]}`, whatever that stands for"
-    if names is not None and not of_members and len(known := members_changed(names[0], changes)) == 1:
-        return "literal", f"of `{names[0]}` the change shows `{known.pop()}` only"
-    if owner := callees.own_member(plain):
-        return "literal", f"`{owner}` is of another class elsewhere"
-    if own := _own_method(action, changes):
-        return "literal", f"`{own}` is a method of another class elsewhere"
-    if names_nothing(rule):
-        return "literal", "too general: it asks for no name"
-    if "rewriters" not in rule and drops_unnamed(rule):
-        return "literal", "it drops code that it does not name"
-    if why := telling.too_little(rule):
-        return "literal", why
-    if _deletes(rule):
-        if action.language not in imports.KINDS and import_line(action.language).match(old_text(rule)):
-            return "literal", "an import goes, and whether a file uses what it brings is not said"
-        if _stands_elsewhere(rule, changes):
-            return "literal", "what it takes away stands elsewhere in your change"
     made, left = _shown(action, changes)
-    if name := _used_otherwise(made, changes):
-        return "literal", f"what uses `{name}` changes with it"
+    # That several places agree tells nothing of a plain word: it has many meanings.
+    is_spelled = names is not None and not names[0][:1].isupper() and plain == action
+    if names is not None and is_spelled and (len(made) < 2 or is_one_word(names[0])):
+        return f"it renames every `{names[0]}`, whatever that stands for"
+    if names_nothing(rule):
+        return "too general: it asks for no name"
+    if "rewriters" not in rule and drops_unnamed(rule):
+        return "it drops code that it does not name"
+    if why := telling.too_little(rule):
+        return why
     if len({place.old for place in made}) < 2 and (why := telling.too_little_from_one(rule)):
-        return "literal", f"one place alone shows that {why}"
+        return f"one place alone shows that {why}"
     used = [place for place in made if not place.in_import]
     old, new = old_text(rule), new_text(rule)
     imported = (one for change in changes for one in imports.bound(change.pre, action.language))
     if len(used) == 1 and _NAME.fullmatch(old) and any(new == one.name for one in imported):
-        return "literal", f"one place alone shows `{new}`, which was there before, in place of `{old}`"
+        return f"one place alone shows `{new}`, which was there before, in place of `{old}`"
     if left and len(left) >= LEFT_RATE * len(made):
         more = "one more place" if len(left) == 1 else f"{len(left)} more places"
-        return "literal", f"the files that you changed hold {more} like the {len(made)} that you changed"
+        return f"the files that you changed hold {more} like the {len(made)} that you changed"
+    return ""
+
+
+def depends(plain: Action, action: Action, changes: Sequence[Change], of_members: bool) -> str:
+    """Why what a rule does depends on the code around it, which may be another one elsewhere."""
+    names = callees.bare_name(plain)
+    rule = plain.rules[0]
+    if why := telling.depends(rule):
+        return why
+    if names is not None and not of_members and len(known := members_changed(names[0], changes)) == 1:
+        return f"of `{names[0]}` the change shows `{known.pop()}` only"
+    if owner := callees.own_member(plain):
+        return f"`{owner}` is of another class elsewhere"
+    if own := _own_method(action, changes):
+        return f"`{own}` is a method of another class elsewhere"
+    if _deletes(rule):
+        if action.language not in imports.KINDS and import_line(action.language).match(old_text(rule)):
+            return "an import goes, and whether a file uses what it brings is not said"
+        if _stands_elsewhere(rule, changes):
+            return "what it takes away stands elsewhere in your change"
+    made, _ = _shown(action, changes)
+    if name := _used_otherwise(made, changes):
+        return f"what uses `{name}` changes with it"
     directives = [line for change in changes for line in _changed_lines(change) if _DIRECTIVE.match(line)]
     if any(place.old in line for place in made for line in directives):
-        return "literal", "a condition of the build decides for its own code"
+        return "a condition of the build decides for its own code"
     # Names that it brings, which stand by themselves.
-    for name in sorted(own_names(new) - own_names(old) - CONSTANTS):
+    for name in sorted(own_names(new_text(rule)) - own_names(old_text(rule)) - CONSTANTS):
         holding = (change for change in changes if name in change.post)
         if any(Tree(change.post, change.language).has_local(name) for change in holding):
-            return "literal", f"`{name}` is a variable of the code that you changed"
+            return f"`{name}` is a variable of the code that you changed"
         if _is_own(name, rule, changes, action.language):
-            return "literal", f"`{name}` is of the class that you changed"
-    return "train", reason
+            return f"`{name}` is of the class that you changed"
+    return ""
 
 
 def _used_otherwise(made: Sequence[Place], changes: Sequence[Change]) -> str:
@@ -231,14 +250,93 @@ def right(action: Action, change: Change) -> set[int]:
     pre, now, post = map(difftext.rows, (change.pre, text, change.post))
     shift = difftext.changed(pre, now)
     others = (line for a0, a1, _, _ in difftext.changed(now, post) for line in range(a0, a1))
-    wrong = {line_before(line, shift) + 1 for line in others}
-    # What stands with it in a hunk and is not made tells as much as the line itself.
-    hunks = (set(range(a0 + 1, max(a1, a0 + 1) + 1)) for a0, a1, _, _ in difftext.changed(pre, post))
-    wrong |= {line for hunk in hunks if hunk & wrong for line in hunk}
+    wrong = _with_hunks({line_before(line, shift) + 1 for line in others}, change)
     made = [place for place in near if not place.touches(wrong)]
     # Where a name is used tells more than that it is imported.
     used = {place.rule for place in near if not place.in_import}
     return {place.rule for place in made if not place.in_import or place.rule not in used}
+
+
+def together(action: Action, change: Change) -> dict[int, set[frozenset[int]]]:
+    """By rule, with which others of an action it makes lines as they are now; an empty set: by itself."""
+    every, wrong = _made(action, change)
+    found: dict[int, set[frozenset[int]]] = {}
+    for place in (one for one in every if not one.touches(wrong)):
+        lines = range(place.line, place.last_line + 1)
+        others = frozenset(one.rule for one in every if one.touches(lines)) - {place.rule}
+        found.setdefault(place.rule, set()).add(others)
+    for rule in [rule for rule, sets in found.items() if frozenset() not in sets]:
+        mine, amiss = _made(action, change, rule)
+        if any(not one.touches(amiss) for one in mine):
+            found[rule].add(frozenset())
+    return found
+
+
+def _made(action: Action, change: Change, rule: int | None = None) -> tuple[list[Place], set[int]]:
+    """The places that an action, or one rule of it, changes in a change, but for imports.
+
+    With the lines that are not as the person made them then.
+    """
+    near: list[Place] = []
+
+    def keep(place: Place) -> str | None:
+        if place.in_import or not place.touches(change.changed) or rule not in (None, place.rule):
+            return None
+        near.append(place)
+        return place.new
+
+    pre, post = difftext.rows(change.pre), difftext.rows(change.post)
+    now = difftext.rows(places.after(action, change.pre, keep))
+    shift = difftext.changed(pre, now)
+    others = (line for a0, a1, _, _ in difftext.changed(now, post) for line in range(a0, a1))
+    return near, {line_before(line, shift) + 1 for line in others}
+
+
+def _with_hunks(wrong: set[int], change: Change) -> set[int]:
+    """Lines that are not made, with what stands with them in a hunk: that tells as much."""
+    parts = difftext.changed(difftext.rows(change.pre), difftext.rows(change.post))
+    hunks = (set(range(a0 + 1, max(a1, a0 + 1) + 1)) for a0, a1, _, _ in parts)
+    return wrong.union(*(hunk for hunk in hunks if hunk & wrong))
+
+
+TELLING_BITS: Final = 14
+"""Bits of the names of a code (two of them) from which the same code elsewhere is no accident."""
+
+
+def alike(action: Action, every: Action, changes: Sequence[Change]) -> frozenset[tuple[str, str]]:
+    """Code that a rule makes as the person did and that means the same anywhere, with what it becomes.
+
+    What a rule replaces, or the whole lines of it, without blanks (`dense`). Not if names that go or come
+    are variables there, not if the same stays elsewhere in the change, and not in a hunk of which even
+    `every` rule that is trusted makes a part only.
+    """
+    found: set[tuple[str, str]] = set()
+    _, left = _shown(action, changes)
+    for change in changes:
+        near, wrong = _made(action, change)
+        if near:
+            wrong |= _with_hunks(_made(every, change)[1], change)
+        lines = difftext.rows(change.pre)
+        stay = {dense(line) for line in difftext.rows(change.post)}
+        trees = [Tree(text, change.language) for text in (change.pre, change.post)] if near else []
+        for place in (one for one in near if not one.touches(wrong)):
+            if any(tree.has_local(name) for name in {*place.gone, *place.come} for tree in trees):
+                continue
+            here = lines[place.line - 1 : place.last_line]
+            if _is_telling("\n".join(here)) and not stay.issuperset(map(dense, here)):
+                found.add((dense("\n".join(here)), dense(place.new)))
+            if not left and place.gone and _is_telling(place.old):
+                found.add((dense(place.old), dense(place.new)))
+    return frozenset(found)
+
+
+def _is_telling(code: str) -> bool:
+    return sum(map(text_bits, said(code))) >= TELLING_BITS
+
+
+def dense(text: str) -> str:
+    """A text without its blanks."""
+    return "".join(text.split())
 
 
 def line_before(line: int, shift: Sequence[tuple[int, int, int, int]]) -> int:

@@ -21,22 +21,32 @@ def too_little(rule: Rule) -> str:
     old, new = old_text(rule), new_text(rule)
     if _is_unlike(old, new) and "regex" not in rule["rule"]:
         return "nothing of what it takes away stays: it may mean something else elsewhere"
-    if old != new and re.sub(r"\d+", "", old) == re.sub(r"\d+", "", new):
-        return "only a number in it changes, as versions do"
     if _FLOW & words_of(old) ^ _FLOW & words_of(new):
         # Neither a word of flow nor a type that every file has says which code is meant.
         plain = _FLOW | {"Boolean", "Int", "Integer", "String"}
         around = {word for key, text in visit.texts(rule["rule"]) if key == "regex" for word in said(text)}
         if all(word in plain or is_type(word) for word in said(old) | said(new) | around):
             return "it asks for no name"
-    if is_of_text(rule) and re.fullmatch(r"[\"':]?(?:[a-z]+|\.{1,2}/.*)[\"']?", old):
-        return "a word in quotes may mean anything elsewhere, and a path depends on its file"
+    if is_of_text(rule) and re.fullmatch(r"[\"':]?[a-z]+[\"']?", old):
+        return "a word in quotes may mean anything elsewhere"
     if is_type(old):
         return f"`{old}` may be anything elsewhere"
     if re.fullmatch(r"\$\w+\??\.\w+", old) and variables(old) == variables(new) == {new}:
         return "what it drops is a member, and what it is of may be anything"
+    return ""
+
+
+def depends(rule: Rule) -> str:
+    """Why what a rule does depends on its place, even in the same code; empty where it does not."""
+    old, new = old_text(rule), new_text(rule)
+    if old != new and re.sub(r"\d+", "", old) == re.sub(r"\d+", "", new):
+        return "only a number in it changes, as versions do"
+    if is_of_text(rule) and re.match(r"[\"':]?\.{1,2}/", old):
+        return "a path depends on its file"
     if brought := words_of(new) & _OWN_WORDS - words_of(old):
         return f"`{brought.pop()}` is another thing elsewhere"
+    if "$crate" in new and "$crate" not in old:
+        return "`$crate` stands in a macro only"
     return ""
 
 
@@ -90,6 +100,8 @@ def too_little_from_one(rule: Rule) -> str:
         return "a part of a condition goes"
     if re.match(r"@\w", old) and "@" not in new:
         return "an annotation goes"
+    if re.match(r"#!?\[", old) and Counter(tokens(new)) < Counter(tokens(old)):
+        return "a part of an attribute goes"
     if re.fullmatch(r"\w+", old) and new[:1] in ("'", '"'):
         return "a text stands for a name"
     if any(" " in word for word in words_of(new) - words_of(old) if word[0] in "\"'`"):
