@@ -8,7 +8,6 @@ columns. What the rows say is `reports.methods`' business.
 
 from __future__ import annotations
 
-import hashlib
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from pydantic import Field
 
 from rulewright.config import Section
 from rulewright.demo import LOG, Stage, finished
+from rulewright.digests import text_sha256
 from rulewright.errors import UsageError
 
 MODEL: Final = "model"
@@ -127,7 +127,7 @@ def stands_on(base: Path) -> str:
             f"{base}: no finished job is here (no {LOG})",
             "run `make demo` (or `make demo-tiny`) first, or name its folder with --base",
         )
-    return hashlib.sha256("".join(str(row["digest"]) for row in rows).encode()).hexdigest()
+    return text_sha256("".join(str(row["digest"]) for row in rows))
 
 
 def training_seconds(folder: Path) -> float:

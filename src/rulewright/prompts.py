@@ -8,7 +8,6 @@ saved with a checkpoint, so that whoever generates from it asks as it was traine
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from typing import Final, Literal, TypedDict
 
 from rulewright.actions.thought import split_thought
 from rulewright.data.schemas import NormalizedRecord
+from rulewright.digests import text_sha256
 from rulewright.state.state import State
 
 Style = Literal["full", "brief", "compact"]
@@ -139,4 +139,4 @@ def fence(code: str, language: str) -> str:
 def digest(messages: Sequence[Message]) -> str:
     """16 hex digits that name a prompt, for provenance and for keys of saved answers."""
     text = json.dumps(messages, ensure_ascii=False, sort_keys=True)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return text_sha256(text)[:16]

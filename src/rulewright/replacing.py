@@ -6,7 +6,6 @@ is killed leaves such files behind; the next one that writes there removes them 
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
@@ -18,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from rulewright.digests import text_sha256
 from rulewright.errors import RulewrightError, UsageError, why
 
 SHOWN: Final = 5
@@ -217,7 +217,7 @@ def _machine() -> str:
     numbers = ""
     with suppress(OSError):
         numbers = str(Path("/proc/self/ns/pid").readlink())
-    return hashlib.sha256(f"{os.uname().nodename} {numbers}".encode()).hexdigest()[:8]
+    return text_sha256(f"{os.uname().nodename} {numbers}")[:8]
 
 
 def _keep_owner_and_mode(part: Path, old: os.stat_result) -> None:

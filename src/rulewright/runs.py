@@ -7,7 +7,6 @@ existence means that the run is done.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 import shlex
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, Self
 
 from rulewright import __version__, jsonl
+from rulewright.digests import file_sha256
 from rulewright.errors import UsageError
 from rulewright.locks import Lock
 
@@ -214,12 +214,6 @@ def _by_key(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _digests(inputs: Iterable[Path] | Mapping[str, str]) -> dict[str, str]:
     return dict(inputs) if isinstance(inputs, Mapping) else {str(p): file_sha256(p) for p in inputs}
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
-    with jsonl.require_file(path).open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def versions() -> dict[str, str]:

@@ -14,7 +14,7 @@ from rulewright.actions import render_action
 from rulewright.actions.action import Action
 from rulewright.data.schemas import NormalizedRecord, RecordMetadata, record_id
 from rulewright.data.splits import split_of
-from rulewright.runs import file_sha256
+from rulewright.digests import file_sha256
 from rulewright.srl.literalness import is_memorized
 from rulewright.srl.train_srl import read_steps
 from rulewright.teachers.tasks import parse_task

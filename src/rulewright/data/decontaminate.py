@@ -18,7 +18,8 @@ import numpy as np
 from rulewright import jsonl
 from rulewright.data import files, readers
 from rulewright.data.drafts import Drop
-from rulewright.data.signatures import U64, ngrams, text_key, tokens, unique
+from rulewright.data.signatures import U64, ngrams, tokens, unique
+from rulewright.digests import text_number
 from rulewright.errors import UsageError
 
 FLAG_TOKENS: Final = 13
@@ -103,7 +104,7 @@ class EvaluationIndex:
         """Say whether a record overlaps a problem, and how; `sides` are tokens."""
         words = instruction.lower().split()
         if len(words) >= MIN_INSTRUCTION_WORDS:
-            hit = self._find("instruction", np.array([text_key(" ".join(words))], dtype=np.uint64))
+            hit = self._find("instruction", np.array([text_number(" ".join(words))], dtype=np.uint64))
             if hit.size:
                 return Drop("contaminated", f"the instruction is that of {self.names[int(hit[0])]}")
         runs = []
@@ -153,4 +154,4 @@ def _enter(found: dict[str, dict[int, int]], row: Mapping[str, Any], owner: int)
     for column in _TEXT:
         text = row.get(column)
         if isinstance(text, str) and len(text.split()) >= MIN_INSTRUCTION_WORDS:
-            found["instruction"].setdefault(text_key(" ".join(text.lower().split())), owner)
+            found["instruction"].setdefault(text_number(" ".join(text.lower().split())), owner)

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 from rulewright import console
 from rulewright.data.sources import Source
+from rulewright.digests import file_sha256
 from rulewright.errors import RulewrightError, first_line, needed
-from rulewright.runs import file_sha256
 
 
 class Fetched(NamedTuple):

@@ -22,10 +22,11 @@ from rulewright.data.index import Ingested
 from rulewright.data.settings import IngestConfig
 from rulewright.data.sources import SOURCES, Source
 from rulewright.data.splits import Fractions
+from rulewright.digests import file_sha256
 from rulewright.errors import UsageError, did_you_mean
 from rulewright.languages import LANGUAGES, normalize_language
 from rulewright.locks import Lock
-from rulewright.runs import RunDir, file_sha256
+from rulewright.runs import RunDir
 from rulewright.workers import ordered_map
 
 _COLUMNS: Final = (

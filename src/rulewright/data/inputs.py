@@ -18,8 +18,8 @@ from rulewright.data import files, readers, store
 from rulewright.data.index import Facts
 from rulewright.data.settings import IngestConfig
 from rulewright.data.sources import Source
+from rulewright.digests import file_sha256
 from rulewright.errors import UsageError
-from rulewright.runs import file_sha256
 
 _COMMITS_PER_UNIT: Final = 200
 _ROWS_PER_UNIT: Final = 100

@@ -15,6 +15,7 @@ import numpy as np
 from rulewright.data import signatures
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.data.shards import whole
+from rulewright.digests import text_number
 
 _TYPES: Final[dict[str, Any]] = {
     "exact": np.uint64, "code": np.uint32, "change": np.uint32, "n_shingles": np.uint32, "group": np.uint64,
@@ -41,9 +42,9 @@ def enter(
     columns["code"].append(code)
     columns["change"].append(edit.change_signature())
     columns["n_shingles"].append(n_shingles)
-    columns["group"].append(signatures.text_key(record.metadata.group))
+    columns["group"].append(text_number(record.metadata.group))
     commits = (record.metadata.commit or "").split(",")
-    columns["commits"].extend(signatures.text_key(commit) for commit in commits if commit)
+    columns["commits"].extend(text_number(commit) for commit in commits if commit)
     columns["commit_ends"].append(len(columns["commits"]))
     columns["split"].append(split)
     columns["preference"].append(preference(record, rank))

@@ -12,8 +12,8 @@ from typing import Any
 
 from rulewright import jsonl
 from rulewright.data.mix import MixEntry, mix
+from rulewright.digests import file_sha256
 from rulewright.errors import RulewrightError, UsageError
-from rulewright.runs import file_sha256
 
 NAME = "data_manifest.json"
 

@@ -239,8 +239,3 @@ def bands(signatures: U32) -> U64:
         for i in range(rows.shape[2]):
             total = total * BASE + rows[:, :, i]
         return np.ascontiguousarray(mixed(total).T)
-
-
-def text_key(text: str) -> int:
-    """64 bits for a short text such as a group or a commit."""
-    return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8], "big")

@@ -6,7 +6,6 @@ fractions, so adding or removing data moves no record between splits.
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from heapq import nsmallest
@@ -14,6 +13,7 @@ from itertools import chain
 from typing import Final, NamedTuple, TypeVar
 
 from rulewright.data.schemas import Split
+from rulewright.digests import text_number
 from rulewright.errors import ConfigError
 
 T = TypeVar("T")
@@ -64,8 +64,7 @@ def split_of(group: str, salt: str = SALT, fractions: Fractions = DEFAULT) -> Sp
 
 def uniform(text: str) -> float:
     """Hash a text to a number in [0, 1), the same on every machine."""
-    raw = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-    return int.from_bytes(raw[:8], "big") / 2**64
+    return text_number(text) / 2**64
 
 
 def draw(items: Iterable[T], n: int, name: Callable[[T], str]) -> list[T]:

@@ -23,7 +23,8 @@ from rulewright import console, difftext
 from rulewright.data import readers, store, windows
 from rulewright.data.drafts import Drop
 from rulewright.data.schemas import SPLITS, NormalizedRecord
-from rulewright.data.signatures import U64, text_key, tokens, unique
+from rulewright.data.signatures import U64, tokens, unique
+from rulewright.digests import text_number
 from rulewright.errors import UsageError, problems_of
 from rulewright.workers import ordered_map
 
@@ -115,9 +116,9 @@ def _enter(stats: FileStats, record: NormalizedRecord, keys: dict[str, list[int]
     stats.hunks[n_hunks] += 1
     stats.pre_chars[len(record.pre) // 100 * 100] += 1
     stats.fields.update(name for name in OPTIONAL if getattr(record.metadata, name) is not None)
-    keys["groups"].append(text_key(record.metadata.group))
-    keys["commits"].extend(text_key(c) for c in (record.metadata.commit or "").split(",") if c)
-    keys["ids"].append(text_key(record.metadata.id))
+    keys["groups"].append(text_number(record.metadata.group))
+    keys["commits"].extend(text_number(c) for c in (record.metadata.commit or "").split(",") if c)
+    keys["ids"].append(text_number(record.metadata.id))
 
 
 def edit_size(pre: str, post: str) -> tuple[int, int]:

@@ -22,8 +22,8 @@ from pydantic import ValidationError
 from rulewright import jsonl
 from rulewright.data.schemas import SPLITS, DatasetMetadata, NormalizedRecord, Split
 from rulewright.data.splits import split_of
+from rulewright.digests import file_sha256, text_sha256
 from rulewright.errors import RulewrightError, UsageError, problems_of
-from rulewright.runs import file_sha256
 
 # Records of these sources measure models; they must never teach one.
 EVALUATION_ONLY: Final = frozenset({"canitedit"})
@@ -233,7 +233,7 @@ def empty(source: str, reasons: Mapping[str, int], rows_in: int) -> RulewrightEr
 def combined(digests: Mapping[str, str]) -> str:
     """One short digest for several files, whatever their order."""
     joined = "\n".join(sorted(digests.values()))
-    return "sha256:" + hashlib.sha256(joined.encode()).hexdigest()[:16]
+    return "sha256:" + text_sha256(joined)[:16]
 
 
 def as_of(inputs: Iterable[Path]) -> datetime:

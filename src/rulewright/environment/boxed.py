@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from rulewright.digests import text_sha256
 from rulewright.environment.task import Task, TestRun
 from rulewright.verdict import Verdict
 
@@ -26,18 +26,17 @@ class SandboxTests:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
-        self._known: dict[bytes, TestRun] = {}
+        self._known: dict[str, TestRun] = {}
 
     def __call__(self, programs: Sequence[tuple[str, Task]]) -> list[TestRun]:
         from rulewright.sandbox.checking import CheckRequest
 
-        parts = (json.dumps([program, task.tests, task.target]) for program, task in programs)
-        keys = [hashlib.sha256(one.encode("ascii")).digest() for one in parts]
+        keys = [text_sha256(json.dumps([program, task.tests, task.target])) for program, task in programs]
         owed = {key: pair for key, pair in zip(keys, programs, strict=True) if key not in self._known}
         checks = [
             CheckRequest(program, task.tests or "", reference=task.target) for program, task in owed.values()
         ]
-        fresh: dict[bytes, TestRun] = {}
+        fresh: dict[str, TestRun] = {}
         for (key, (program, task)), verdict in zip(
             owed.items(), self._sandbox.check_many(checks), strict=True
         ):

@@ -22,10 +22,10 @@ from typing import Final
 
 from rulewright import console, folders, jsonl, templates
 from rulewright.config import Section
+from rulewright.digests import file_sha256
 from rulewright.errors import MissingDependency, RulewrightError, UsageError, first_line, needed
 from rulewright.generation import gguf
 from rulewright.generation.notes import NOTE_FILE, checkpoint_note
-from rulewright.runs import file_sha256
 
 _PR_SET_PDEATHSIG: Final = 1
 

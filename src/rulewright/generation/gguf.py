@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from rulewright import console, folders, jsonl
+from rulewright.digests import file_sha256
 from rulewright.errors import UsageError, first_line, needed
 from rulewright.generation.notes import NOTE_FILE, checkpoint_note
-from rulewright.runs import file_sha256
 
 BASES: Final = Path("models/base")
 """Where base models lie that were fetched or converted here."""

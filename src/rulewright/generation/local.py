@@ -14,7 +14,6 @@ what `Sampling` says is done.
 # ruff: noqa: N806  (tensors carry shape suffixes: B rows, L tokens of prompt and answer, T new tokens)
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Iterator, Sequence
@@ -23,6 +22,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from rulewright import console
+from rulewright.digests import text_number
 from rulewright.errors import RulewrightError, UsageError, first_line, needed
 from rulewright.generation import chat
 from rulewright.generation.base import Completion, Generator, Prompt, Sampling
@@ -346,8 +346,7 @@ class LocalGenerator(Generator):
 def _row_seed(seed: int, prompt: Prompt, sample: int) -> int:
     """63 bits from the seed, the prompt and the index of the sample."""
     text = json.dumps([seed, sample, prompt], ensure_ascii=False, sort_keys=True)
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
+    return text_number(text) >> 1
 
 
 def _eos_ids(model: Any, tokenizer: Any) -> list[int]:

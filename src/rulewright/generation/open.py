@@ -15,13 +15,13 @@ from pydantic import Field
 
 from rulewright import console
 from rulewright.config import CommandConfig, Section
+from rulewright.digests import file_sha256
 from rulewright.errors import UsageError
 from rulewright.generation import gguf
 from rulewright.generation.base import Sampling
 from rulewright.generation.notes import adapter_base, as_style, checkpoint_note, holds_model, looks_like_path
 from rulewright.languages import Language
 from rulewright.prompts import Style
-from rulewright.runs import file_sha256
 
 _SAMPLED_BYTES: Final = 1 << 16
 _REACH_S: Final = 5.0

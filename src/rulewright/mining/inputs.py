@@ -5,7 +5,6 @@ A row that is no edit is counted with its reason; nothing is guessed from conten
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from rulewright import jsonl
 from rulewright.data.schemas import SPLITS, Split, record_id
 from rulewright.data.splits import split_of
 from rulewright.difftext import unix
+from rulewright.digests import text_number
 from rulewright.errors import UsageError
 from rulewright.languages import Language, language_of_path, normalize_language
 
@@ -82,7 +82,7 @@ class Stream:
     def stamps(self) -> dict[str, str]:
         """What tells whether an input has changed: digests of files, heads of repositories."""
         from rulewright.data.sources import git
-        from rulewright.runs import file_sha256
+        from rulewright.digests import file_sha256
 
         heads = {str(repository): git.head_of(repository) for repository in self.repositories}
         return {str(file): file_sha256(file) for file in self.files} | heads
@@ -254,5 +254,4 @@ def _edit(row: Mapping[str, Any], folder: str, default_source: str) -> EditRow:
 
 def order(seed: int, *parts: str) -> int:
     """A number by which to draw without favor, the same on every machine."""
-    digest = hashlib.sha256("\0".join((str(seed), *parts)).encode("utf-8", "surrogatepass"))
-    return int.from_bytes(digest.digest()[:8], "big")
+    return text_number("\0".join((str(seed), *parts)))

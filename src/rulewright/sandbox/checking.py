@@ -8,11 +8,11 @@ answer are left native, so that a right program is never failed by the method.
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from rulewright.digests import text_sha256
 from rulewright.sandbox import flags
 from rulewright.sandbox.instrument import Instrumented, Kind, Treatment, instrument
 from rulewright.sandbox.job import Entry, Job, Limits, Oracle, Result, Status, TestVerdict
@@ -113,9 +113,7 @@ class Checker:
     def _calibrate(self, request: CheckRequest) -> _Calibration | None:
         if request.reference is None:
             return None
-        key = hashlib.sha256(
-            "\0".join((request.kind, request.module, request.tests, request.reference)).encode()
-        ).hexdigest()
+        key = text_sha256("\0".join((request.kind, request.module, request.tests, request.reference)))
         if key not in self._calibrations:
             calibration = self._calibration(request, request.reference)
             if calibration is None:  # our own fault: try again next time

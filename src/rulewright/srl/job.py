@@ -8,9 +8,10 @@ from typing import Any
 
 from rulewright import jsonl
 from rulewright.data.mix import resolve
+from rulewright.digests import file_sha256
 from rulewright.engine import Engine
 from rulewright.errors import UsageError
-from rulewright.runs import file_sha256, git_state, versions
+from rulewright.runs import git_state, versions
 from rulewright.srl.make_trajs import (
     as_records,
     by_split,

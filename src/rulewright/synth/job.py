@@ -14,8 +14,9 @@ from typing import Any, Final
 from rulewright import __version__, console, jsonl
 from rulewright.data import store
 from rulewright.data.schemas import NormalizedRecord
+from rulewright.digests import file_sha256
 from rulewright.errors import RulewrightError, UsageError, did_you_mean
-from rulewright.runs import RunDir, file_sha256
+from rulewright.runs import RunDir
 from rulewright.synth import collect, shards, sources, speech, templates, windows
 from rulewright.synth.diversity import Diversity
 from rulewright.synth.settings import SynthConfig

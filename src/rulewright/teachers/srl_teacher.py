@@ -8,7 +8,6 @@ episodes only. Which steps may be trained on is decided later (`srl.make_trajs`)
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,6 +17,7 @@ from typing import Any
 
 from rulewright import difftext, jsonl
 from rulewright.actions import Response, render_action
+from rulewright.digests import text_sha256
 from rulewright.engine import Engine, Request, judge_answers
 from rulewright.sandbox.runner import Sandbox
 from rulewright.state.state import HistoryItem, State
@@ -89,7 +89,7 @@ def episode_key(task: TeacherTask, teacher: Teacher, sample: int, seed: int, lim
         said.append(task.elsewhere.model_dump_json())
     how = [teacher.name, teacher.model, teacher.params(), sample, seed, limits.max_steps, limits.attempts]
     text = json.dumps([said, how], ensure_ascii=False, sort_keys=True)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:20]
+    return text_sha256(text)[:20]
 
 
 class Collector:
@@ -239,7 +239,7 @@ class Collector:
 
 def action_id(response: Response) -> str:
     """Eight hex digits that name an action in a history."""
-    return hashlib.sha256(response.action.rules_json().encode()).hexdigest()[:8]
+    return text_sha256(response.action.rules_json())[:8]
 
 
 def finished_keys(path: Path) -> set[str]:

@@ -13,7 +13,6 @@ does; the difference shows once it has grown (`max_gap_growth`).
 # ruff: noqa: N806  (shape suffixes: B rollouts, P prompt and C completion tokens, L both)
 from __future__ import annotations
 
-import hashlib
 import math
 import secrets
 import shutil
@@ -29,6 +28,7 @@ from trl.models.utils import disable_gradient_checkpointing
 from trl.trainer.utils import pad
 
 from rulewright import console
+from rulewright.digests import text_number
 from rulewright.errors import ConfigError, RulewrightError
 from rulewright.generation.base import Completion, FinishReason, Generator, Prompt, Sampling
 from rulewright.generation.local import LocalGenerator
@@ -312,5 +312,4 @@ def check_served(arguments: Any, has_adapter: bool) -> None:
 
 def _seed(*parts: int) -> int:
     """31 bits that follow from some numbers."""
-    digest = hashlib.sha256(repr(parts).encode()).digest()
-    return int.from_bytes(digest[:4], "big") >> 1
+    return text_number(repr(parts)) >> 33

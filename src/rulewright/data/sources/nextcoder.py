@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Sequence
 from typing import Final
@@ -10,6 +9,7 @@ from typing import Final
 from rulewright.data.drafts import Draft, Drop
 from rulewright.data.settings import IngestConfig
 from rulewright.data.sources import Row
+from rulewright.digests import text_sha256
 from rulewright.languages import normalize_language
 
 _FENCE: Final = re.compile(
@@ -38,7 +38,7 @@ def normalize(row: Row, config: IngestConfig) -> Sequence[Draft | Drop]:
             pre=block[2] if block[2].endswith("\n") else block[2] + "\n",
             post=post if post.endswith("\n") else post + "\n",
             # Three instructions were written for one piece of code: they belong to one group.
-            group=f"nextcoder:{hashlib.sha256(block[2].encode()).hexdigest()[:16]}",
+            group=f"nextcoder:{text_sha256(block[2])[:16]}",
             language=normalize_language(block[1] or config.language),
             license=config.license,
         )

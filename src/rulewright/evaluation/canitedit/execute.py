@@ -5,7 +5,6 @@ Programs are what a model wrote: they run in the sandbox only. Identical program
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Mapping
 from concurrent.futures import Future
@@ -14,6 +13,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
+from rulewright.digests import text_sha256
 from rulewright.evaluation.canitedit import excess
 from rulewright.evaluation.canitedit.data import TIMING, Problem
 from rulewright.sandbox.job import Entry, Job, Limits, Result, Status, TestVerdict
@@ -74,7 +74,7 @@ class Executor:
     def run(self, problem: Problem, code: str) -> Execution:
         """Run the problem's tests on a program; the answer is cached. Thread-safe."""
         program = f"{code}\n{problem.tests}"
-        key = hashlib.sha256(f"{problem.id}\0{program}".encode("utf-8", "surrogatepass")).hexdigest()
+        key = text_sha256(f"{problem.id}\0{program}")
         with self._lock:
             known = self._cache.get(key)
             mine: Future[Execution] = self._cache.setdefault(key, Future())

@@ -7,7 +7,6 @@ knows that they are the same.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -17,6 +16,7 @@ from typing import Any
 
 from rulewright import jsonl
 from rulewright.data.sources import fixtures
+from rulewright.digests import text_sha256
 from rulewright.errors import RulewrightError, UsageError
 from rulewright.evaluation.rulebench import items
 from rulewright.mining.inputs import Stream
@@ -46,7 +46,7 @@ def rows_of(
         else:
             named = "\0".join(str(row[field]) for field in ("repo", "group", "pre", "post"))
             found[key] = {
-                "id": hashlib.sha256(named.encode("utf-8", "surrogatepass")).hexdigest()[:20],
+                "id": text_sha256(named)[:20],
                 "source": row["repo"],
                 **{k: v for k, v in row.items() if k != "repo"},
             }
@@ -76,7 +76,7 @@ def pin(rows: Sequence[Json], left: Counter[str]) -> Json:
         "fixers": len({row["group"].partition("#")[0] for row in edits}),
         "with_sentence": sum(bool(row["instruction"]) for row in edits),
         "left_out": dict(sorted(left.items())),
-        "sha256": hashlib.sha256(lines.encode("utf-8", "surrogatepass")).hexdigest(),
+        "sha256": text_sha256(lines),
     }  # fmt: skip
 
 

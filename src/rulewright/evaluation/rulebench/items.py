@@ -6,7 +6,6 @@ each part of two or more is an item (several, if it is large). Nothing is drawn 
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from rulewright import jsonl
+from rulewright.digests import text_sha256
 from rulewright.grammars import GRAMMARS
 from rulewright.languages import Language, normalize_language
 from rulewright.mining.inputs import EditRow, Stream, order
@@ -154,7 +154,7 @@ def _item(change: Sequence[EditRow], key: str, noops: Sequence[str]) -> BenchIte
     name = "\0".join([key, *(text for pair in pairs for text in pair)])
     instruction = next((edit.instruction for edit in change if edit.instruction), "")
     return BenchItem(
-        hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:20],
+        text_sha256(name)[:20],
         key, first.source, first.license, first.language, instruction,
         tuple(pairs[:n_examples]), siblings, (*named, *plain)[:MAX_NEGATIVES],
     )  # fmt: skip
