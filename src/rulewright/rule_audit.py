@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from rulewright import console, difftext, jsonl, yaml12
+from rulewright import console, difftext, jsonl
 from rulewright.actions import Rejection
 from rulewright.actions.rule_file import read_given
 from rulewright.actions.rule_text import AST_GREP_NAMES, DOCUMENT_FIELDS, OTHER_LANGUAGES
@@ -173,26 +173,26 @@ def _join_tests(paths: Sequence[Path], audited: Sequence[Audited]) -> list[Audit
 
 
 def _tests_in(file: Path) -> list[dict[str, Any]]:
-    try:
-        documents = yaml12.load_all(file.read_text(encoding="utf-8"), text_keys=True)
-    except (OSError, UnicodeDecodeError, yaml12.YamlError):
-        return []
+    """The tests in a file; none where it cannot be read as YAML."""
+    documents = project.documents_of(file)
+    return [] if isinstance(documents, project.Unread) else _tests_of(documents)
+
+
+def _tests_of(documents: Sequence[Any]) -> list[dict[str, Any]]:
     return [one for one in documents if isinstance(one, dict) and ("valid" in one or "invalid" in one)]
 
 
 def _no_rules(path: Path) -> list[Audited] | None:
     """What one file without rules gives: that it is no YAML, or (of tests) nothing; `None`: it has rules."""
-    if path.is_dir() or path.suffix not in (".yml", ".yaml"):
+    if path.is_dir() or path.suffix not in project.YAML:
         return None
     if path.parent.name == project.SNAPSHOTS:
         console.say(f"{path}: a snapshot, which `ast-grep test` writes and reads")
         return []
-    try:
-        found = yaml12.load_all(path.read_text(encoding="utf-8"), text_keys=True)
-    except (OSError, UnicodeDecodeError, yaml12.YamlError) as error:
-        line, said = project.unread(error)
-        return [Audited("", str(path), line, findings=[Finding("not-yaml", said)])]
-    if any(isinstance(one, dict) and "rule" in one for one in found) or not _tests_in(path):
+    found = project.documents_of(path)
+    if isinstance(found, project.Unread):
+        return [Audited("", str(path), found.line, findings=[Finding("not-yaml", found.why)])]
+    if any(isinstance(one, dict) and "rule" in one for one in found) or not _tests_of(found):
         return None
     console.say(f"{path}: tests, which are read with their rules")
     return []
@@ -236,11 +236,10 @@ def _texts(value: Any) -> list[str]:
 
 
 def _example_rows(path: Path) -> Iterator[Mapping[str, Any]]:
-    if path.suffix in (".yml", ".yaml"):
-        try:
-            documents = yaml12.load_all(jsonl.require_file(path).read_text(encoding="utf-8"), text_keys=True)
-        except yaml12.YamlError as error:
-            raise UsageError(f"{path}:{error.line}: not YAML: {error}", "correct the line") from error
+    if path.suffix in project.YAML:
+        documents = project.documents_of(jsonl.require_file(path))
+        if isinstance(documents, project.Unread):
+            raise UsageError(f"{path}:{documents.line}: {documents.why}", "correct the line")
         yield from (one for one in documents if isinstance(one, dict))
         return
     for line in jsonl.read_lines(jsonl.require_file(path)):

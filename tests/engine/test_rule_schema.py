@@ -10,28 +10,27 @@ from ast_grep_py import SgRoot
 
 from rulewright.actions import Action, parse_action
 from rulewright.engine import kinds
-from rulewright.engine.schema import MAX_DEPTH, action_schema
+from rulewright.engine.schema import MAX_DEPTH, rule_schema
 from rulewright.languages import LANGUAGES, Language
 
 OURS = [language for language in LANGUAGES if language != "other"]
 
 
-def _action(**rule: Any) -> str:
-    body = {"type": "ast_grep", "language": "python", "mode": "rule", "rule": {"language": "Python", **rule}}
-    return json.dumps({"action": body}, separators=(",", ":"))
+def _rule(**parts: Any) -> str:
+    return json.dumps({"language": "Python", **parts}, separators=(",", ":"))
 
 
-VALID = _action(
+VALID = _rule(
     rule={"pattern": "foo($A)", "inside": {"kind": "call", "stopBy": "end", "field": "function"}},
     constraints={"A": {"regex": "^x"}},
     transform={"B": {"replace": {"source": "$A", "replace": "a", "by": "b"}}},
     fix="bar($B)",
 )
 WRONG = {
-    "kind": _action(rule={"kind": "calll"}, fix="x"),
-    "key": _action(rule={"patern": "foo"}, fix="x"),
+    "kind": _rule(rule={"kind": "calll"}, fix="x"),
+    "key": _rule(rule={"patern": "foo"}, fix="x"),
     "language": VALID.replace('"Python"', '"Go"'),
-    "depth": _action(rule={"has": {"has": {"has": {"has": {"kind": "call"}}}}}, fix="x"),
+    "depth": _rule(rule={"has": {"has": {"has": {"has": {"kind": "call"}}}}}, fix="x"),
 }
 
 
@@ -49,15 +48,15 @@ def test_every_listed_kind_and_field_exists(language: Language) -> None:
 
 @pytest.mark.parametrize("language", OURS)
 def test_the_schema_is_closed_finite_and_ordered(language: Language) -> None:
-    schema = action_schema(language)
+    schema = rule_schema(language)
     text = json.dumps(schema)
     assert "oneOf" not in text and f"rule{MAX_DEPTH + 1}" not in text
-    top = schema["properties"]["action"]["properties"]["rule"]["anyOf"][0]["properties"]
+    top = schema["properties"]
     assert list(top) == ["id", "language", "rule", "utils", "constraints", "transform", "rewriters", "fix"]
 
 
 def test_only_relations_to_what_is_inside_or_around_name_a_field() -> None:
-    definitions = action_schema("python")["$defs"]
+    definitions = rule_schema("python")["$defs"]
     for name, has in (("within1", True), ("relation1", False), ("rule1", False)):
         assert ("field" in definitions[name]["properties"]) is has, name
     assert definitions["rule1"]["properties"]["follows"] == {"$ref": "#/$defs/relation1"}
@@ -69,7 +68,7 @@ def test_what_it_takes_parses() -> None:
 
 def test_llguidance_stops_at_the_wrong_token() -> None:
     llguidance = pytest.importorskip("llguidance", reason="pip install 'rulewright[grammar]'")
-    grammar = llguidance.LLMatcher.grammar_from_json_schema(json.dumps(action_schema("python")))
+    grammar = llguidance.LLMatcher.grammar_from_json_schema(json.dumps(rule_schema("python")))
     tokenizer = llguidance.LLTokenizer("byte")
     assert llguidance.LLMatcher.validate_grammar(grammar, tokenizer) == ""
 
@@ -87,7 +86,7 @@ def test_xgrammar_stops_at_the_wrong_byte() -> None:
     xgrammar = pytest.importorskip("xgrammar", reason="pip install 'rulewright[grammar]'")
     info = xgrammar.TokenizerInfo([bytes([i]) for i in range(256)], vocab_size=256)
     compiled = xgrammar.GrammarCompiler(info).compile_json_schema(
-        json.dumps(action_schema("python")), any_whitespace=False, separators=(",", ":")
+        json.dumps(rule_schema("python")), any_whitespace=False, separators=(",", ":")
     )
 
     def taken(text: str) -> bool:

@@ -282,7 +282,7 @@ def test_the_share_holds_for_every_template() -> None:
     names = [f"t{i}" for i in range(100)]
     weights = [1 / (i + 1) for i in range(100)]
     found = [candidate(i, rng.choices(names, weights)[0]) for i in range(20_000)]
-    choice = collect.choose(found, 0, 0.015, 2)
+    choice = collect.choose(found, 0.015, 2)
     kept = [c for c in found if (c.shard, c.line) in choice.kept]
     counts = Counter(c.names[0] for c in kept)
     assert max(counts.values()) <= 0.015 * len(kept) and len(kept) > 3_000
@@ -290,7 +290,7 @@ def test_the_share_holds_for_every_template() -> None:
 
 
 def test_a_share_that_cannot_hold_is_said() -> None:
-    choice = collect.choose([candidate(i, f"t{i % 9}") for i in range(2_000)], 0, 0.015, 2)
+    choice = collect.choose([candidate(i, f"t{i % 9}") for i in range(2_000)], 0.015, 2)
     assert len(choice.kept) == 2_000 and "needs at least 67 templates" in choice.cap_reason
 
 
@@ -304,7 +304,7 @@ def test_repeats_and_leaks_are_dropped_and_counted() -> None:
         candidate(5, "a", split="test", code=1),
         candidate(6, "a", split="test"),
     ]
-    choice = collect.choose(found, 0, 1, 2)
+    choice = collect.choose(found, 1, 2)
     assert {line for _, line in choice.kept} == {1, 2, 3, 6}
     assert choice.dropped == {"duplicate": 1, "same edit in other words": 1, "code occurs in train": 1}
 

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from rulewright import yaml12
 from rulewright.actions import visit
@@ -57,10 +57,9 @@ class Project:
         """
         found: dict[str, Document] = {}
         for file in (file for folder in self.util_dirs for file in yaml_files(folder)):
-            try:
-                documents = yaml12.load_all(file.read_text(encoding="utf-8"), text_keys=True)
-            except (OSError, UnicodeDecodeError, yaml12.YamlError) as error:
-                raise UsageError(f"{file}: {unread(error)[1]}", "correct the file") from error
+            documents = documents_of(file)
+            if isinstance(documents, Unread):
+                raise UsageError(f"{file}: {documents.why}", "correct the file")
             if said := misplaced_util(documents):
                 raise UsageError(f"{file}: {said}", "correct the file")
             found[str(documents[0]["id"])] = documents[0]
@@ -76,14 +75,29 @@ def misplaced_util(documents: list[Any]) -> str:
     return f"missing field `{lacking[0]}` of a utility rule" if lacking else ""
 
 
-def unread(error: OSError | UnicodeDecodeError | yaml12.YamlError) -> tuple[int, str]:
-    """The line, from 1, where a rule file cannot be read, and why."""
+class Unread(NamedTuple):
+    """Where a file of rules or tests cannot be read, and why."""
+
+    line: int
+    """From 1."""
+    why: str
+
+
+def documents_of(file: Path) -> list[Any] | Unread:
+    """The YAML documents of a file of rules or tests, read as ast-grep reads them."""
+    try:
+        return yaml12.load_all(file.read_text(encoding="utf-8"), text_keys=True)
+    except (OSError, UnicodeDecodeError, yaml12.YamlError) as error:
+        return _unread(error)
+
+
+def _unread(error: OSError | UnicodeDecodeError | yaml12.YamlError) -> Unread:
     match error:
         case yaml12.YamlError():
-            return error.line or 1, f"not YAML: {error}"
+            return Unread(error.line or 1, f"not YAML: {error}")
         case UnicodeDecodeError():
-            return error.object.count(b"\n", 0, error.start) + 1, "not UTF-8 text"
-    return 1, f"cannot be read ({why(error)})"
+            return Unread(error.object.count(b"\n", 0, error.start) + 1, "not UTF-8 text")
+    return Unread(1, f"cannot be read ({why(error)})")
 
 
 def read(root: Path) -> Project | None:
@@ -98,7 +112,7 @@ def read(root: Path) -> Project | None:
     try:
         config = yaml12.load(file.read_text(encoding="utf-8")) or {}
     except (OSError, UnicodeDecodeError, yaml12.YamlError) as error:
-        raise UsageError(f"{file}: {unread(error)[1]}", "correct the file") from error
+        raise UsageError(f"{file}: {_unread(error).why}", "correct the file") from error
     if not isinstance(config, dict) or not config.get("ruleDirs"):
         return Project(root, settings=config if isinstance(config, dict) else {})
     for key in ("ruleDirs", "utilDirs"):

@@ -72,24 +72,6 @@ def rule_schema(language: Language, depth: int = MAX_DEPTH) -> Schema:
     }
 
 
-def action_schema(language: Language, depth: int = MAX_DEPTH, max_rules: int = 4) -> Schema:
-    """The schema of the JSON inside `<action>`, mode `rule`."""
-    rule = rule_schema(language, depth)
-    definitions = rule.pop("$defs")
-    dialect = rule.pop("$schema")
-    body = _object(
-        {
-            "type": {"enum": ["ast_grep"]},
-            "language": {"enum": [language]},
-            "mode": {"enum": ["rule"]},
-            "rule": {"anyOf": [rule, {"type": "array", "items": rule, "minItems": 1, "maxItems": max_rules}]},
-            "notes": _TEXT,
-        },
-        ("type", "language", "mode", "rule"),
-    )
-    return {"$schema": dialect, **_object({"action": body}, ("action",)), "$defs": definitions}
-
-
 def _object(properties: Schema, required: tuple[str, ...] = ()) -> Schema:
     made: Schema = {"type": "object", "properties": properties}
     if required:

@@ -75,19 +75,12 @@ def _digest(*parts: str) -> bytes:
     return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=12).digest()
 
 
-def choose(
-    candidates: Sequence[ShardRow],
-    per_template_cap: int,
-    max_share: float,
-    per_edit: int,
-    limit: int = 0,
-) -> ChosenRows:
+def choose(candidates: Sequence[ShardRow], max_share: float, per_edit: int, limit: int = 0) -> ChosenRows:
     """Deduplicate, keep splits apart, then cap every template.
 
     Args:
         candidates: of one kind (edits, or negatives).
-        per_template_cap: absolute bound a template; 0: none.
-        max_share: bound as a share of all that is kept, in (0, 1]; 1: none.
+        max_share: most that one template may have of all that is kept, in (0, 1]; 1: no bound.
         per_edit: how often one edit may occur, in other words each time.
         limit: keep at most so many, chosen by hash; 0: all.
     """
@@ -107,13 +100,11 @@ def choose(
             ids.add(candidate.id)
             edits[candidate.edit] += 1
             unique.append(candidate)
-    cap = per_template_cap
-    if limit and max_share < 1 and len(unique) > limit:
-        # The share must hold of what is left after the limit, too.
-        cap = max(1, min(cap or limit, int(max_share * limit)))
+    # The share must hold of what is left after the limit, too.
+    of_limit = max(1, int(max_share * limit)) if limit and max_share < 1 and len(unique) > limit else 0
     # By hash, so that which of a template's records stay depends on nothing else.
     drawn = sorted(unique, key=lambda candidate: uniform(candidate.id))
-    choice.cap, choice.cap_reason, fit = _bound(drawn, cap, max_share)
+    choice.cap, choice.cap_reason, fit = _bound(drawn, of_limit, max_share)
     capped = [candidate for candidate in unique if candidate.id in fit]
     _count(choice, "over the cap of its template", len(unique) - len(capped))
     if limit and len(capped) > limit:
@@ -128,22 +119,23 @@ def _count(choice: ChosenRows, reason: str, n: int) -> None:
         choice.dropped[reason] += n
 
 
-def _bound(drawn: Sequence[ShardRow], absolute: int, share: float) -> tuple[int, str, set[str]]:
-    as_asked, counts = _capped(drawn, absolute)
-    if share >= 1 or len(as_asked) < MIN_FOR_SHARE:
-        why = "as asked" if absolute else "none asked for, or too few records for a share"
-        return absolute, why, as_asked
+def _bound(drawn: Sequence[ShardRow], of_limit: int, share: float) -> tuple[int, str, set[str]]:
+    """The records that a template may have at most, why so many, and the ids that stay."""
+    first, counts = _capped(drawn, of_limit)
+    if share >= 1 or len(first) < MIN_FOR_SHARE:
+        why = f"{share:.1%} of the limit" if of_limit else "none asked for, or too few records for a share"
+        return of_limit, why, first
     if len(counts) * share < 1:
         why = (
             f"a share of {share:.1%} needs at least {math.ceil(1 / share)} templates, there are {len(counts)}"
         )
-        return absolute, why, as_asked
-    kept, bound = as_asked, absolute or len(as_asked)
+        return of_limit, why, first
+    kept, bound = first, of_limit or len(first)
     while kept and (largest := max(counts.values())) > share * len(kept):
         bound = min(bound - 1, largest - 1, int(share * len(kept)))
         kept, counts = _capped(drawn, bound) if bound > 0 else (set(), Counter())
     if not kept:
-        return absolute, f"no bound keeps every template within {share:.1%}", as_asked
+        return of_limit, f"no bound keeps every template within {share:.1%}", first
     return bound, f"keeps every template within {share:.1%}", kept
 
 

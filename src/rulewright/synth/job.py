@@ -89,8 +89,7 @@ def run(plan: SynthPlan, folder: RunDir) -> None:
     config, made = plan.config, plan.made
     batches = shards.plan(plan.files, config.seed)
     # The cap that will hold when `limit` is reached; `limit` where there is none.
-    bounds = [config.limit, int(config.max_template_share * config.limit)]
-    most = min(bounds + ([config.per_template_cap] if config.per_template_cap else []))
+    most = min(config.limit, int(config.max_template_share * config.limit))
     # Spread over the shards, with room for those that have few.
     per_shard = max(4, 3 * most // len(batches)) if most < config.limit else 0
     groups = {file.group for file in plan.files}
@@ -115,9 +114,8 @@ def _write(paths: Sequence[Path], config: SynthConfig, version: str) -> dict[str
     candidates, dropped = collect.scan(paths)
     edits = [candidate for candidate in candidates if candidate.shape != "negative"]
     nothing = [candidate for candidate in candidates if candidate.shape == "negative"]
-    bounds = config.per_template_cap, config.max_template_share
-    choice = collect.choose(edits, *bounds, PER_EDIT, config.limit)
-    idle = collect.choose(nothing, *bounds, 1, config.limit)
+    choice = collect.choose(edits, config.max_template_share, PER_EDIT, config.limit)
+    idle = collect.choose(nothing, config.max_template_share, 1, config.limit)
     console.decided("most records a template", choice.cap or "no bound", choice.cap_reason)
     pool = Pool(collect.rows(paths, choice.kept), collect.rows(paths, idle.kept)) if config.siblings else None
     diversity = Diversity()

@@ -43,8 +43,6 @@ class SynthConfig(StageConfig):
     """Use only the first so many phrasings of each template; 0: all."""
     per_window: int = Field(default=3, ge=1)
     """At most so many single edits from one piece of code."""
-    per_template_cap: int = Field(default=0, ge=0)
-    """At most so many records a template; 0: no absolute bound."""
     max_template_share: float = Field(default=0.015, gt=0, le=1)
     """At most this share of the records a template; 1: no bound."""
     per_file_cap: int = Field(default=4, ge=0)

@@ -70,11 +70,9 @@ def _pack_rows(path: Path) -> Iterator[dict[str, Any]]:
     tests: dict[str, Path] = {}
     problems: list[dict[str, Any]] = []
     for file, kind in _places(root):
-        try:
-            documents = yaml12.load_all(file.read_text(encoding="utf-8"), text_keys=True)
-        except (OSError, UnicodeDecodeError, yaml12.YamlError) as error:
-            line, said = project.unread(error)
-            problems.append({"path": str(file), "line": line, "problem": said})
+        documents = project.documents_of(file)
+        if isinstance(documents, project.Unread):
+            problems.append({"path": str(file), "line": documents.line, "problem": documents.why})
             continue
         rest = [document for document in documents if document is not None]
         if kind == "util" and (said := project.misplaced_util(rest)):
