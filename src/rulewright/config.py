@@ -22,7 +22,7 @@ from tyro import _errors as tyro_errors  # its hook is the only way to word erro
 from tyro import _resolver as tyro_resolver
 
 from rulewright import console, helptext, paths, shipped, yaml12
-from rulewright.errors import ConfigError, did_you_mean
+from rulewright.errors import ConfigError, did_you_mean, few
 
 C = TypeVar("C", bound="CommandConfig")
 _STATES: Final = {
@@ -380,7 +380,7 @@ def _parse(path: Path, lines: dict[yaml12.Path, int]) -> dict[str, Any]:
         raise ConfigError(f"{path}: no such configuration file", hint) from None
     except IsADirectoryError:
         names = sorted(p.name for p in path.glob("*.yaml"))
-        inside = f"name a file in it: {', '.join(names[:6])}" if names else "name a YAML file"
+        inside = f"name a file in it: {few(names, 6)}" if names else "name a YAML file"
         raise ConfigError(f"{path}: is a folder, not a configuration file", inside) from None
     except UnicodeDecodeError as error:
         raise ConfigError(

@@ -94,6 +94,16 @@ def plural(count: int, what: str) -> str:
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
+def few_lines(lines: Iterable[str], most: int) -> list[str]:
+    """The first lines, cleaned, and how many more there are.
+
+    >>> few_lines(["a", "b", "c"], 2)
+    ['a', 'b', '… and 1 more']
+    """
+    given = [clean(line) for line in lines]
+    return given if len(given) <= most else [*given[:most], f"… and {len(given) - most} more"]
+
+
 def decided(what: str, value: object, reason: str) -> None:
     """Report an automatic choice as *value (reason)*."""
     say(f"{what}: {value} ({reason})")

@@ -72,11 +72,6 @@ class Places(NamedTuple):
         return [word.format(**values) for word in shlex.split(text)]
 
 
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def digests(stages: Sequence[Stage], places: Places, stands_on: str = "") -> list[str]:
     """Name each stage by its command, its configuration, and all before it; 16 hex digits."""
     digest = hashlib.sha256(stands_on.encode())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -104,6 +104,26 @@ def did_you_mean(word: str, known: Iterable[str], n: int = 1, mark: str = "'") -
     return f"; did you mean {' or '.join(f'{mark}{one}{mark}' for one in near)}?" if near else ""
 
 
+def few(parts: Sequence[str], most: int, between: str = ", ") -> str:
+    """The first parts, and how many more there are.
+
+    >>> few(["a", "b", "c", "d"], 2), few(["a", "b"], 2)
+    ('a, b and 2 more', 'a, b')
+    """
+    more = f"{between.strip(', ')} and {len(parts) - most} more" if len(parts) > most else ""
+    return between.join(parts[:most]) + more
+
+
+def by_reason(counts: Mapping[str, int], most: int = 99) -> str:
+    """How many there are for which reason, the most first.
+
+    >>> by_reason({"license": 1, "too_long": 1200})
+    'too_long 1,200, license 1'
+    """
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    return few([f"{reason} {n:,}" for reason, n in ordered], most)
+
+
 def problems_of(error: ValidationError) -> str:
     """What a model's validation found wrong, on one line and without the values: those may be huge.
 
@@ -116,8 +136,7 @@ def problems_of(error: ValidationError) -> str:
         f"{'.'.join(map(str, item['loc'])) or 'record'}: {item['msg'][:1].lower()}{item['msg'][1:]}"[:200]
         for item in error.errors(include_url=False, include_input=False)
     ]
-    more = f"; and {len(found) - 5} more" if len(found) > 5 else ""
-    return "; ".join(found[:5]) + more
+    return few(found, 5, "; ")
 
 
 def why(error: Exception) -> str:

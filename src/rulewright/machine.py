@@ -19,6 +19,7 @@ from typing import Final, Literal, NamedTuple
 
 from rulewright import __version__
 from rulewright.errors import RulewrightError
+from rulewright.workers import cores
 
 Verdict = Literal["ok", "absent", "limited", "broken"]
 
@@ -76,7 +77,7 @@ def _machine() -> Iterator[ReportLine]:
     system = f"{platform.system()} {platform.release()} {platform.machine()}"
     fix = "the sandbox needs Linux; data, rules and training do not"
     yield _line("system", system, linux, "limited", fix)
-    yield ReportLine("processors", str(len(os.sched_getaffinity(0)) if linux else os.cpu_count()), "ok")
+    yield ReportLine("processors", str(cores()), "ok")
     memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     fix = f"the demo wants {_NEEDED_MEMORY_GB} GB"
     yield _line("memory", f"{memory_gb:.0f} GB", memory_gb >= _NEEDED_MEMORY_GB, "limited", fix)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from rulewright.digests import text_sha256
-from rulewright.errors import RulewrightError, UsageError, why
+from rulewright.errors import RulewrightError, UsageError, few, why
 
 SHOWN: Final = 5
 """Files that a message names one by one."""
@@ -231,6 +231,5 @@ def _told(stayed: Sequence[tuple[Path, Path]]) -> str:
     """What is left of a change that was undone."""
     if not stayed:
         return "no file was changed"
-    names = [f"{path} (as it was: {second.name})" for second, path in stayed[:SHOWN]]
-    more = f" and {len(stayed) - SHOWN} more" if len(stayed) > SHOWN else ""
-    return f"could not be put back: {', '.join(names)}{more}; the others are as they were"
+    names = [f"{path} (as it was: {second.name})" for second, path in stayed]
+    return f"could not be put back: {few(names, SHOWN)}; the others are as they were"

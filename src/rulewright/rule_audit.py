@@ -21,7 +21,7 @@ from rulewright.data.sources import rules as rule_packs
 from rulewright.engine import audit, globs, judge, project, walk
 from rulewright.engine.apply import trace
 from rulewright.engine.audit import Finding, Level
-from rulewright.errors import UsageError
+from rulewright.errors import UsageError, few
 from rulewright.replacing import read_text
 
 ORDER: Final[tuple[Level, ...]] = ("error", "warning", "note")
@@ -221,9 +221,7 @@ def _add_examples(path: Path | None, audited: Sequence[Audited]) -> None:
     for row in _example_rows(path):
         name = str(row.get("id", ""))
         if name and name not in by_id:
-            raise UsageError(
-                f"{path}: there is no rule '{name}'", f"rules are {', '.join(sorted(by_id)[:10])}"
-            )
+            raise UsageError(f"{path}: there is no rule '{name}'", f"rules are {few(sorted(by_id), 10)}")
         for one in by_id.get(name, audited if not name else ()):
             one.valid += _texts(row.get("valid"))
             one.invalid += _texts(row.get("invalid"))

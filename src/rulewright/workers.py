@@ -39,6 +39,11 @@ class WorkerFailed(Exception):
     """A bug in the function: the worker's traceback."""
 
 
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def ordered_map(
     function: Callable[[T], R],
     tasks: Iterable[T],
@@ -63,7 +68,7 @@ def ordered_map(
         RulewrightError: the function raised one, or a worker died and there is no `failed`.
         WorkerFailed: the function raised anything else in a worker.
     """
-    workers = workers or os.cpu_count() or 1
+    workers = workers or cores()
     if engine == "ray":
         yield from _on_ray(function, tasks)
     elif workers == 1:

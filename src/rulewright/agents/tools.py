@@ -40,7 +40,7 @@ from rulewright.codemod.work import diff as file_diff
 from rulewright.engine import checks, nomatch, places, project, walk
 from rulewright.engine.apply import trace
 from rulewright.engine.judge import judge_trace
-from rulewright.errors import RulewrightError, UsageError
+from rulewright.errors import RulewrightError, UsageError, few
 from rulewright.generation.base import Generator
 from rulewright.generation.open import GeneratorConfig
 from rulewright.languages import normalize_language, suffix_of
@@ -288,7 +288,7 @@ def apply_rule(shop: Workshop, asked: forms.ApplyArguments) -> forms.ApplyAnswer
 def _why_not(asked: forms.ApplyArguments, n_places: int, failed: int, unmet: Sequence[str]) -> str:
     """Why nothing is written, although that may have been asked for."""
     if unmet:
-        return f"the rule changes nothing at {', '.join(unmet[:5])}: name lines as the diff shows them"
+        return f"the rule changes nothing at {few(unmet, 5)}: name lines as the diff shows them"
     if asked.all_or_nothing and failed:
         return f"nothing was written: {console.plural(failed, 'file')} failed; see `failures` and `skipped`"
     if asked.write and asked.expect_places not in (None, n_places):
@@ -425,10 +425,7 @@ def _failures(failed: Sequence[Any]) -> list[forms.FailedFile]:
 
 
 def _lines(lines: Iterable[str]) -> list[str]:
-    """The first few lines, each cut; how many there are more in the last one."""
-    given = [_cut(console.clean(line), forms.REASON_CHARS) for line in lines]
-    more = len(given) - forms.FAILURES
-    return [*given[: forms.FAILURES], f"… and {more} more"] if more > 0 else given
+    return [_cut(line, forms.REASON_CHARS) for line in console.few_lines(lines, forms.FAILURES)]
 
 
 def _cut(text: str, most: int = forms.CUT_CHARS) -> str:

@@ -14,6 +14,7 @@ from typing import Final
 
 from rulewright import console
 from rulewright.codemod.work import one_line
+from rulewright.errors import few
 from rulewright.verdict import Place
 
 _WORD: Final = re.compile(r"[^\W\d]\w*|\d+(?:\.\d+)?")
@@ -88,6 +89,5 @@ class Said:
             for note, wanted in (("as you said", True), ("which you did not mention", False)):
                 chosen = [word for word, _ in words.most_common() if self.mentions(word) == wanted]
                 if chosen:
-                    more = f" and {len(chosen) - 8} more" if len(chosen) > 8 else ""
-                    names = ", ".join(f"`{console.clean(word)[:40]}`" for word in chosen[:8])
-                    yield f"the rule {title} {names}{more}, {note}"
+                    names = few([f"`{console.clean(word)[:40]}`" for word in chosen], 8)
+                    yield f"the rule {title} {names}, {note}"

@@ -18,7 +18,7 @@ import tyro
 from rulewright import console, jsonl
 from rulewright.config import CommandConfig
 from rulewright.data.licenses import PERMISSIVE
-from rulewright.errors import RulewrightError, UsageError
+from rulewright.errors import RulewrightError, UsageError, by_reason
 
 
 class BenchBuildConfig(CommandConfig):
@@ -67,7 +67,7 @@ def run(config: BenchBuildConfig) -> int:
         console.say(
             f"{one['repository']}: {one['edits']} edits of {one['fixers']} fixers, "
             f"{one['noops']} texts that stay, {one['license']}"
-            + (f"; left out: {build.reasons(left)}" if left else "")
+            + (f"; left out: {by_reason(left)}" if left else "")
             + (f"; {said}" if said else "")
         )
         rows += found

@@ -13,7 +13,7 @@ from typing import Final
 from rulewright import console, difftext
 from rulewright.codemod.work import JudgedFile
 from rulewright.engine.walk import Walk
-from rulewright.errors import RulewrightError, UsageError, why
+from rulewright.errors import RulewrightError, UsageError, few, why
 from rulewright.replacing import read_text
 from rulewright.verdict import Place
 
@@ -76,11 +76,8 @@ def edited(text: str, suffix: str) -> str:
 
 def say_left_out(walk: Walk) -> None:
     """What was left out, and why; a few names of many."""
-    lines = walk.left_out()
-    for line in lines[:NAMED_AT_MOST]:
-        console.say(f"left out: {console.clean(line)}")
-    if len(lines) > NAMED_AT_MOST:
-        console.say(f"left out: {len(lines) - NAMED_AT_MOST} more files")
+    for line in console.few_lines(walk.left_out(), NAMED_AT_MOST):
+        console.say(f"left out: {line}")
 
 
 def say_failed(failed: Sequence[JudgedFile], why: Callable[[JudgedFile], str]) -> None:
@@ -89,6 +86,4 @@ def say_failed(failed: Sequence[JudgedFile], why: Callable[[JudgedFile], str]) -
     for one in failed:
         alike.setdefault((str(one.outcome.verdict), console.clean(why(one))), []).append(one.path)
     for (verdict, reason), paths in alike.items():
-        names = ", ".join(map(str, paths[:SHOWN_FILES]))
-        more = f" and {len(paths) - SHOWN_FILES} more files" if len(paths) > SHOWN_FILES else ""
-        console.say(f"{names}{more}: {verdict}: {reason}")
+        console.say(f"{few([*map(str, paths)], SHOWN_FILES)}: {verdict}: {reason}")

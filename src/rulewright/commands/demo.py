@@ -16,8 +16,9 @@ from pydantic import Field
 
 from rulewright import console, shipped
 from rulewright.config import CommandConfig
-from rulewright.demo import Places, Stage, cores, owed, run_stages
+from rulewright.demo import Places, Stage, owed, run_stages
 from rulewright.errors import UsageError
+from rulewright.workers import cores
 
 
 class DemoConfig(CommandConfig):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rulewright import console
-from rulewright.errors import UsageError
+from rulewright.errors import UsageError, by_reason
 from rulewright.evaluation.settings import MiningConfig
 
 Config = MiningConfig
@@ -32,7 +32,7 @@ def run(config: MiningConfig) -> int:
         edits = sorted(edits, key=lambda e: inputs.order(config.seed, e.id))[: config.limit]
     if not edits:
         raise UsageError(
-            f"no edit in {', '.join(map(str, config.data))}", f"rows left out: {dict(loaded.excluded)}"
+            f"no edit in {', '.join(map(str, config.data))}", f"rows left out: {by_reason(loaded.excluded)}"
         )
     folder = RunDir.open(config.out or Path("runs/eval") / config.name, config, loaded.files)
     if not folder.done:

@@ -14,7 +14,7 @@ from rulewright.codemod.work import How, Work, work_on
 from rulewright.commands.offers import Wish, make, save
 from rulewright.engine import places
 from rulewright.engine.export import PackRule, export
-from rulewright.errors import RulewrightError
+from rulewright.errors import RulewrightError, few
 from rulewright.mining import by_hand, diffs, given
 from rulewright.mining.by_hand import Learned
 from rulewright.mining.given import Given
@@ -75,10 +75,8 @@ def like(
     code = make(replace(offer_learned(work, learned), facts=facts), wish)
     if left:
         console.say("left to you, no rule makes this part of the change:")
-    for line in left[:LEFT_AT_MOST]:
-        console.say(f"  {console.clean(line)}")
-    if len(left) > LEFT_AT_MOST:
-        console.say(f"  … and {len(left) - LEFT_AT_MOST} more")
+    for line in console.few_lines(left, LEFT_AT_MOST):
+        console.say(f"  {line}")
     return code
 
 
@@ -90,7 +88,7 @@ def _nothing(found: Given, wish: Wish) -> int:
     """
     if found.left:
         raise RulewrightError(
-            f"{found.what}: no rule can be learned from it: {'; '.join(found.left[:3])}",
+            f"{found.what}: no rule can be learned from it: {few(found.left, 3, '; ')}",
             "change a source file by hand, and name that change",
         )
     console.say(f"{found.what}: nothing is changed there, so there is nothing to do")

@@ -18,11 +18,12 @@ from pydantic import Field
 
 from rulewright import console, matrix, shipped
 from rulewright.config import CommandConfig
-from rulewright.demo import Places, cores, run_stages
+from rulewright.demo import Places, run_stages
 from rulewright.errors import UsageError, did_you_mean
 from rulewright.locks import Lock
 from rulewright.matrix import Measured, TrainingMethod
 from rulewright.reports import methods as page
+from rulewright.workers import cores
 
 
 class Config(CommandConfig):

@@ -7,7 +7,6 @@ asked come with it. OUT must be new or empty.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,6 +14,7 @@ import tyro
 
 from rulewright import console
 from rulewright.config import CommandConfig
+from rulewright.workers import cores
 
 
 class Config(CommandConfig):
@@ -39,7 +39,7 @@ def run(config: Config) -> int:
     from rulewright.training.merge import merge
 
     adapter = Adapter.read(config.adapter)
-    environment.prepare(os.cpu_count() or 1, adapter.require_base(config.base))
+    environment.prepare(cores(), adapter.require_base(config.base))
     merged = merge(config.adapter, config.out, config.dtype, config.base)
     if config.json_output:
         console.emit_json({**merged._asdict(), "out": str(merged.out)})

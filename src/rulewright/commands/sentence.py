@@ -16,9 +16,10 @@ from rulewright.codemod.offer import counts, rule_text
 from rulewright.codemod.said import Said
 from rulewright.commands import choosing, offers
 from rulewright.commands.offers import Wish
-from rulewright.errors import RulewrightError, UsageError, why
+from rulewright.errors import RulewrightError, UsageError
 from rulewright.generation import open_generator
 from rulewright.generation.open import one_that_is_here
+from rulewright.replacing import read_text
 
 if TYPE_CHECKING:
     from rulewright.commands.edit import EditConfig
@@ -34,7 +35,7 @@ def run(config: EditConfig, wish: Wish) -> int:
         RulewrightError: no answer holds; what came of each.
     """
     sample = config.on or _first(config.paths)
-    code = _read(sample)
+    code = read_text(sample, "name another file with --on")
     said = Said(config.instruction, code)
     spec = one_that_is_here(config.generator.having(model=config.model, base_url=config.base_url))
     plan = Rounds(config.samples, config.attempts, config.temperature, config.max_new_tokens, config.seed)
@@ -66,13 +67,6 @@ def _first(paths: Sequence[Path]) -> Path:
         if not path.exists():
             raise UsageError(f"{path}: no such file", "check the path")
     raise UsageError("only folders are named", "say with --on which file the model shall see")
-
-
-def _read(sample: Path) -> str:
-    try:
-        return sample.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{sample}: cannot be read ({why(error)})", "name another file with --on") from error
 
 
 def _say_cost(spent: Cost, config: EditConfig) -> None:
@@ -108,12 +102,12 @@ def _explain(one: OfferedRule, others: Sequence[OfferedRule], said: Said, n_good
     one.offer.warnings = said.missing(found)
     if one.votes:
         console.say(f"{one.votes} of the {console.plural(n_good, 'answer')} that hold do this")
-    for other in others[:OTHERS]:
+    lines = []
+    for other in others:
         does = "; ".join(other.differs(one)) or "does the same here"
-        whose = f"{console.plural(other.votes, 'answer')}" if other.votes else "your own rule"
-        console.say(f"otherwise ({whose}): {does}")
-    if len(others) > OTHERS:
-        console.say(f"… and {len(others) - OTHERS} more")
+        whose = console.plural(other.votes, "answer") if other.votes else "your own rule"
+        lines.append(f"otherwise ({whose}): {does}")
+    console.say_all(console.few_lines(lines, OTHERS))
 
 
 class _Choice:

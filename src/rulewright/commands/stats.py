@@ -7,7 +7,6 @@ files a model was trained on are still exactly these.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +15,7 @@ from pydantic import Field
 
 from rulewright import console, jsonl
 from rulewright.config import CommandConfig
+from rulewright.workers import cores
 
 
 class Config(CommandConfig):
@@ -48,7 +48,7 @@ def run(config: Config) -> int:
     from rulewright.data import stats
     from rulewright.reports import datasets
 
-    found = stats.collect(config.folder, config.workers or os.cpu_count() or 1)
+    found = stats.collect(config.folder, config.workers or cores())
     jsonl.write_json(config.out / "summary.json", found)
     datasets.write(config.out / "summary.json", config.out)
     if config.json_output:

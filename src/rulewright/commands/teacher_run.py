@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 
 from rulewright import console
-from rulewright.errors import RulewrightError
+from rulewright.errors import RulewrightError, by_reason, few
 from rulewright.teachers.config import TeacherConfig
 
 Config = TeacherConfig
@@ -25,7 +25,7 @@ def run(config: TeacherConfig) -> int:
     rejected: Counter[str] = Counter()
     tasks = list(read_tasks(config.tasks, rejected, config.limit, config.seed))
     if rejected:
-        console.say("not tasks: " + ", ".join(f"{reason} {n:,}" for reason, n in rejected.most_common()))
+        console.say("not tasks: " + by_reason(rejected))
     job.require_different_samples(config)
     # Said before anything is paid for what can never become a verified step.
     if n := sum(task.target is None and task.tests is None for task in tasks):
@@ -53,7 +53,7 @@ def run(config: TeacherConfig) -> int:
     if counts["failed"]:
         reasons = [key.removeprefix("failed: ") for key in counts if key.startswith("failed: ")]
         raise RulewrightError(
-            f"{counts['failed']:,} episodes could not be asked ({'; '.join(sorted(reasons)[:3])})",
+            f"{counts['failed']:,} episodes could not be asked ({few(sorted(reasons), 3, '; ')})",
             "run the same command again: only these are owed",
         )
     return 0

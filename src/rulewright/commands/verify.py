@@ -7,7 +7,6 @@ any record that claims an action fails.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +16,7 @@ import tyro
 from rulewright import console
 from rulewright.config import CommandConfig
 from rulewright.errors import RulewrightError
+from rulewright.workers import cores
 
 if TYPE_CHECKING:
     from rulewright.data.claims import Claim
@@ -52,7 +52,7 @@ def run(config: Config) -> int:
 
     counts: Counter[str] = Counter()
     failed = 0
-    workers = config.workers or os.cpu_count() or 1
+    workers = config.workers or cores()
     with Engine(workers, config.deadline_s, allow_other_version=config.allow_other_version) as engine:
         for claim, outcome in judged(config.file, config.limit, engine):
             reason = claim.skip or ("unreadable" if claim.problem else str(outcome.verdict))

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from rulewright import console
 from rulewright.data.sources import Source
 from rulewright.digests import file_sha256
-from rulewright.errors import RulewrightError, first_line, needed
+from rulewright.errors import RulewrightError, few, first_line, needed
 
 
 class Fetched(NamedTuple):
@@ -94,7 +94,7 @@ def _wanted(source: Source, names: list[str], languages: Sequence[str]) -> list[
     found = [n for n in names if n.endswith(data) and any(fnmatch.fnmatch(n, p) for p in patterns)]
     if not found:
         raise RulewrightError(
-            f"{source.hub}: no file matches {' or '.join(patterns)}; it has {', '.join(names[:10])}",
+            f"{source.hub}: no file matches {' or '.join(patterns)}; it has {few(names, 10)}",
             "the set has been rearranged: download its files and name them with --input",
         )
     return found

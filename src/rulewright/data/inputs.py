@@ -19,7 +19,7 @@ from rulewright.data.index import Facts
 from rulewright.data.settings import IngestConfig
 from rulewright.data.sources import Source
 from rulewright.digests import file_sha256
-from rulewright.errors import UsageError
+from rulewright.errors import UsageError, few
 
 _COMMITS_PER_UNIT: Final = 200
 _ROWS_PER_UNIT: Final = 100
@@ -206,5 +206,4 @@ def _better_source(columns: set[str], path: Path) -> str:
 
 
 def _listing(columns: Iterable[str]) -> str:
-    names = list(columns)
-    return ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+    return few(list(columns), 20)

@@ -23,7 +23,7 @@ from rulewright import jsonl
 from rulewright.data.schemas import SPLITS, DatasetMetadata, NormalizedRecord, Split
 from rulewright.data.splits import split_of
 from rulewright.digests import file_sha256, text_sha256
-from rulewright.errors import RulewrightError, UsageError, problems_of
+from rulewright.errors import RulewrightError, UsageError, by_reason, problems_of
 
 # Records of these sources measure models; they must never teach one.
 EVALUATION_ONLY: Final = frozenset({"canitedit"})
@@ -223,7 +223,7 @@ def write_dataset(
 
 def empty(source: str, reasons: Mapping[str, int], rows_in: int) -> RulewrightError:
     """The error for a data set of which nothing was left."""
-    why = ", ".join(f"{reason} {n:,}" for reason, n in sorted(reasons.items(), key=lambda x: -x[1]))
+    why = by_reason(reasons)
     return RulewrightError(
         f"{source}: no record is left of {rows_in:,} rows" + (f" ({why})" if why else ""),
         "nothing was written; look at the reasons, the input and the filters",

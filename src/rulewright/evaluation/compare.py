@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rulewright import console, jsonl, stats
-from rulewright.errors import UsageError, did_you_mean
+from rulewright.errors import UsageError, did_you_mean, few
 from rulewright.evaluation import tables
 from rulewright.evaluation.measures import BENCHMARKS, MINING, Measure, Measures, Row, group_of
 
@@ -38,7 +38,7 @@ def read_run(path: Path) -> Run:
     rows_path = path / "rows.jsonl"
     if not rows_path.exists():
         inner = sorted(str(p.parent) for p in path.glob("*/rows.jsonl")) if path.is_dir() else []
-        hint = f"one of {', '.join(inner[:6])}?" if inner else "name a folder under runs/eval"
+        hint = f"one of {few(inner, 6)}?" if inner else "name a folder under runs/eval"
         raise UsageError(f"{path}: holds no run (no rows.jsonl)", hint)
     rows = list(jsonl.read(rows_path))
     result_path = path / "result.json"

@@ -16,7 +16,7 @@ from rulewright import jsonl
 from rulewright.data.mix import resolve
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.data.splits import draw, draw_each
-from rulewright.errors import UsageError
+from rulewright.errors import UsageError, by_reason
 from rulewright.evaluation.harness import Benchmark
 from rulewright.evaluation.settings import RecordsConfig
 from rulewright.runs import RunDir
@@ -78,7 +78,7 @@ def load(
     if bad:
         jsonl.write(rejects, bad)
     if not records:
-        left = ", ".join(f"{reason} {count}" for reason, count in skipped.items()) or "the files are empty"
+        left = by_reason(skipped) or "the files are empty"
         raise UsageError(
             f"no record to evaluate on in {', '.join(map(str, paths))} ({left})",
             "name other records with --input; those without an action need --no-with-action",

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from rulewright import console
 from rulewright.engine.grammar import action_grammar
-from rulewright.errors import RulewrightError, UsageError
+from rulewright.errors import RulewrightError, UsageError, few
 from rulewright.generation.base import Completion, FinishReason, Generator, Prompt, Sampling
 from rulewright.generation.open import GeneratorConfig, require_languages, resolve_style
 from rulewright.generation.transport import EndpointStopped, Failure, Transport
@@ -51,7 +51,7 @@ class EndpointGenerator(Generator):
         )
         names = [spec.model] if spec.model else self.transport.models()
         if len(names) != 1:
-            listed = ", ".join(names[:8]) or "none"
+            listed = few(names, 8) or "none"
             raise UsageError(
                 f"{self.transport.base_url} offers {len(names)} models: {listed}", "name one: --model"
             )
@@ -154,7 +154,7 @@ class EndpointGenerator(Generator):
     def _failed(self, failure: Failure) -> Completion:
         if failure.status == 404:
             try:
-                offered = ", ".join(self.transport.models()[:8]) or "nothing"
+                offered = few(self.transport.models(), 8) or "nothing"
             except RulewrightError:
                 offered = "no list of models either: is this the right URL?"
             raise UsageError(

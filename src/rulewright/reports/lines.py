@@ -18,7 +18,7 @@ from rulewright import console, jsonl
 from rulewright.actions import Action, Rejection, read_action
 from rulewright.data.schemas import CodeElsewhere
 from rulewright.engine import Engine, Request
-from rulewright.errors import UsageError
+from rulewright.errors import UsageError, few
 from rulewright.evaluation import compare, heldout
 from rulewright.evaluation.canitedit import data as canitedit
 from rulewright.evaluation.canitedit import protocol
@@ -104,9 +104,8 @@ def read_item(row: Mapping[str, Any], place: str) -> Shown:
             {key: value for key, value in metadata.items() if key != "action"},
             action, tried=_beside(metadata),
         )  # fmt: skip
-    keys = ", ".join(sorted(row)[:8])
     raise UsageError(
-        f"{place}: neither a record nor a trajectory step (keys: {keys})",
+        f"{place}: neither a record nor a trajectory step (keys: {few(sorted(row), 8)})",
         "show reads lines of data/processed/**.jsonl and trajectories/raw/**.jsonl; view reads runs, too",
     )
 

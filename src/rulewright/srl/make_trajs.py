@@ -28,7 +28,7 @@ from rulewright.data.schemas import (
 )  # fmt: skip
 from rulewright.data.splits import split_of, uniform
 from rulewright.engine import Engine, Request
-from rulewright.errors import RulewrightError
+from rulewright.errors import RulewrightError, by_reason
 from rulewright.srl.elsewhere import try_all
 from rulewright.srl.literalness import is_general, step_is_memorized, tier_of
 from rulewright.srl.rule_tree import views
@@ -320,7 +320,7 @@ def require_steps(
             "as the files or groups of their tasks say",
             "run the teacher on tasks of data/processed/train, or on more groups (repositories, codemods)",
         )
-    reasons = ", ".join(f"{reason} {n:,}" for reason, n in dropped.most_common(5)) or "the input is empty"
+    reasons = by_reason(dropped, 5) or "the input is empty"
     if dropped["literal_share"] or dropped["memorized_share"]:
         hint = "raise --literal-share or --memorized-share, or get more general steps: docs/guide/teachers.md"
     else:

@@ -18,7 +18,7 @@ from pydantic import Field
 from rulewright import console, jsonl
 from rulewright.data.splits import draw
 from rulewright.engine import Engine
-from rulewright.errors import UsageError
+from rulewright.errors import UsageError, by_reason
 from rulewright.srl.elsewhere import GENERALITY
 from rulewright.srl.reward_srl import Kind
 from rulewright.srl.scoring import StepScorer, TeacherStep, join_references, teacher_step
@@ -90,6 +90,6 @@ def read_steps(path: Path, rejected: list[dict[str, Any]]) -> list[TeacherStep]:
             rejected.append({"file": str(path), "line": line.number, "reason": made})
     if not steps:
         reasons = Counter(item["reason"] for item in rejected[n_before:])
-        listing = "; ".join(f"{n} × {reason}" for reason, n in reasons.most_common(3)) or "it is empty"
+        listing = by_reason(reasons, 3) or "it is empty"
         raise UsageError(f"{path}: no usable step ({listing})", "make steps first: rulewright trajs make")
     return steps

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from rulewright import jsonl
 from rulewright.data.schemas import SPLITS, CodeElsewhere, record_id
 from rulewright.data.splits import draw
-from rulewright.errors import RulewrightError
+from rulewright.errors import RulewrightError, by_reason
 from rulewright.languages import Language, normalize_language
 
 
@@ -107,7 +107,7 @@ def read_tasks(
         tasks = draw(_of_one(path, rejected, seen), limit, lambda task: f"{seed} {task.task_id}")
         yield from tasks
         if not tasks:
-            reasons = ", ".join(f"{reason} {n}" for reason, n in rejected.most_common(3)) or "it is empty"
+            reasons = by_reason(rejected, 3) or "it is empty"
             raise RulewrightError(
                 f"{path}: no task in it ({reasons})",
                 "each line needs instruction, pre and language (see `rulewright teacher run --help`)",

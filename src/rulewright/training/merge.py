@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from rulewright import folders, jsonl
-from rulewright.errors import UsageError, first_line, needed
+from rulewright.errors import UsageError, few, first_line, needed
 from rulewright.generation.adapters import Adapter, load_adapter
 from rulewright.generation.notes import NOTE_FILE, checkpoint_note, has_tokenizer
 from rulewright.generation.weights import load_model
@@ -50,9 +50,7 @@ def merge(adapter: str | Path, out: Path, dtype: Dtype = "auto", base: str = "")
     if out.is_file():
         raise UsageError(f"{out}: is a file", "name a new folder")
     if left := sorted(path.name for path in out.glob("*")):
-        raise UsageError(
-            f"{out}: not empty ({', '.join(left[:3])}); nothing is overwritten", "name a new folder"
-        )
+        raise UsageError(f"{out}: not empty ({few(left, 3)}); nothing is overwritten", "name a new folder")
     found = Adapter.read(adapter)
     source = found.require_base(base)
     model, tokenizer, lost = _load(found, source, dtype)

@@ -17,7 +17,7 @@ from typing import Any
 from rulewright import jsonl
 from rulewright.data.sources import fixtures
 from rulewright.digests import text_sha256
-from rulewright.errors import RulewrightError, UsageError
+from rulewright.errors import RulewrightError, UsageError, by_reason
 from rulewright.evaluation.rulebench import items
 from rulewright.mining.inputs import Stream
 
@@ -51,17 +51,12 @@ def rows_of(
                 **{k: v for k, v in row.items() if k != "repo"},
             }
     if not found:
-        why = reasons(left) or "no file of a layout that is known"
+        why = by_reason(left) or "no file of a layout that is known"
         raise UsageError(
             f"{repository}: no fixture to take ({why})",
             f"layouts: {', '.join(fixtures.LAYOUTS)}; another license is allowed with --allow-licenses",
         )
     return list(found.values()), left
-
-
-def reasons(left: Counter[str]) -> str:
-    """How many were left out for what, the most first."""
-    return ", ".join(f"{n} {reason}" for reason, n in left.most_common())
 
 
 def pin(rows: Sequence[Json], left: Counter[str]) -> Json:
