@@ -7,7 +7,7 @@ exists, the shard is whole, and a resumed run does not make it again.
 
 from __future__ import annotations
 
-import importlib
+import pkgutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ class _Maker:
     def __init__(self, unit: readers.Unit, job: IngestJob) -> None:
         self._unit, self._job = unit, job
         self._source = SOURCES[job.config.source]
-        self._normalize = _normalizer(self._source.normalize)
+        self._normalize: Normalize = pkgutil.resolve_name(f"rulewright.data.sources.{self._source.normalize}")
         self._against = _evaluation(job.against) if job.against else None
         self._columns: dict[str, list[Any]] = {name: [] for name in keys.COLUMNS}
         self._dropped: Counter[str] = Counter()
@@ -171,13 +171,4 @@ class _Maker:
         columns["language"].append(LANGUAGES.index(record.language))
 
 
-@lru_cache(maxsize=4)
-def _normalizer(name: str) -> Normalize:
-    module, _, function = name.partition(":")
-    found: Normalize = getattr(importlib.import_module(f"rulewright.data.sources.{module}"), function)
-    return found
-
-
-@lru_cache(maxsize=1)
-def _evaluation(path: Path) -> EvaluationIndex:
-    return EvaluationIndex.load(path)
+_evaluation = lru_cache(maxsize=1)(EvaluationIndex.load)

@@ -100,6 +100,11 @@ class RecordMetadata(BaseModel):
     negatives: tuple[Source, ...] | None = None
     """Code of the same split that the change must leave alone: a rule that is too wide fails there."""
 
+    @property
+    def commits(self) -> list[str]:
+        """Every commit that it stems from."""
+        return [commit for commit in (self.commit or "").split(",") if commit]
+
 
 class NormalizedRecord(BaseModel):
     """One edit: an instruction and a file (or part) before and after it."""

@@ -9,7 +9,6 @@ that all processes share; at most some 40 bytes a record are held.
 from __future__ import annotations
 
 import difflib
-import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -117,7 +116,7 @@ def _enter(stats: FileStats, record: NormalizedRecord, keys: dict[str, list[int]
     stats.pre_chars[len(record.pre) // 100 * 100] += 1
     stats.fields.update(name for name in OPTIONAL if getattr(record.metadata, name) is not None)
     keys["groups"].append(text_number(record.metadata.group))
-    keys["commits"].extend(text_number(c) for c in (record.metadata.commit or "").split(",") if c)
+    keys["commits"].extend(map(text_number, record.metadata.commits))
     keys["ids"].append(text_number(record.metadata.id))
 
 
@@ -291,5 +290,4 @@ def _metadata(folder: Path, source: str, own: list[FileStats]) -> tuple[dict[str
         )
     elif metadata.num_records != n_records:
         problems.append(f"{source}: {n_records:,} records, its metadata say {metadata.num_records:,}")
-    value: dict[str, Any] = json.loads(metadata.model_dump_json())
-    return value, problems
+    return metadata.model_dump(mode="json"), problems

@@ -167,7 +167,7 @@ def _fingerprint(config: SynthConfig, files: Sequence[SourceFile]) -> str:
     digest = hashlib.sha256(__version__.encode())
     if config.packaged:
         digest.update(repr((templates.packaged(), speech.instance_words())).encode())
-    values = json.loads(config.model_dump_json())
+    values = config.model_dump(mode="json")
     options = {key: value for key, value in values.items() if not config.is_free(key)}
     digest.update(json.dumps(options, sort_keys=True).encode())
     for path in config.templates:

@@ -34,39 +34,34 @@ class _Bytes(NamedTuple):
     mlp: float
 
 
-# At work: the layer that is recomputed, and its gradients. Saved: what a layer keeps where nothing is
-# recomputed. By what is trained: adapters in bf16, adapters in float32, all weights in bf16, or in float32.
-_AT_WORK: Final = {
-    "adapters16": _Bytes(15.5, 8, 12),
-    "adapters32": _Bytes(29.5, 10, 14),
-    "all16": _Bytes(17, 10, 12),
-    "all32": _Bytes(24, 10, 12),
-}
-_SAVED: Final = {
-    "adapters16": _Bytes(12.5, 8, 8),
-    "adapters32": _Bytes(21, 9, 8),
-    "all16": _Bytes(16, 10, 8),
-    "all32": _Bytes(26, 10, 8),
-}
-# A prompt is read at once, without gradients: a layer's bytes a token. A model with adapters generates
-# outside of autocast, so float32 adapters make their outputs float32.
-_PROMPT: Final = {
-    "adapters16": _Bytes(8, 0, 6),
-    "adapters32": _Bytes(12.7, 0.5, 11.8),
-    "adapters32 on float32": _Bytes(17, 1, 15.5),
-    "all16": _Bytes(8, 0, 6),
-    "all32": _Bytes(10, 6, 5),
-}
-# The loss of a batch, without gradients and under autocast: a layer's bytes a token.
-_LOSS: Final = {
-    "adapters16": _Bytes(9.5, 1, 7),
-    "adapters32": _Bytes(9.5, 1, 7),
-    "adapters32 on float32": _Bytes(13, 3, 10),
-    "all16": _Bytes(8, 0, 6),
-    "all32": _Bytes(10, 6, 5),
-}
-# Of a cached key or value. Rotated keys come out of autocast in float32, values in bf16.
-_CACHED: Final = {"adapters32 on float32": 4, "all32": 3}
+class _Layer(NamedTuple):
+    """What a layer needs, by what is trained and in which precision."""
+
+    at_work: _Bytes
+    """Recomputed, and its gradients."""
+    saved: _Bytes
+    """What it keeps where nothing is recomputed."""
+    prompt: _Bytes
+    """A prompt read at once, without gradients."""
+    loss: _Bytes
+    """The loss of a batch, without gradients and under autocast."""
+    cached: int = 2
+    """Bytes of a cached key or value."""
+
+
+# A model with adapters generates outside of autocast, so float32 adapters make their outputs float32. Rotated
+# keys come out of autocast in float32, values in bf16.
+_LAYERS: Final = {
+    "adapters16": _Layer(_Bytes(15.5, 8, 12), _Bytes(12.5, 8, 8), _Bytes(8, 0, 6), _Bytes(9.5, 1, 7)),
+    "adapters32": _Layer(
+        _Bytes(29.5, 10, 14), _Bytes(21, 9, 8), _Bytes(12.7, 0.5, 11.8), _Bytes(9.5, 1, 7)
+    ),
+    "adapters32 on float32": _Layer(
+        _Bytes(29.5, 10, 14), _Bytes(21, 9, 8), _Bytes(17, 1, 15.5), _Bytes(13, 3, 10), cached=4
+    ),
+    "all16": _Layer(_Bytes(17, 10, 12), _Bytes(16, 10, 8), _Bytes(8, 0, 6), _Bytes(8, 0, 6)),
+    "all32": _Layer(_Bytes(24, 10, 12), _Bytes(26, 10, 8), _Bytes(10, 6, 5), _Bytes(10, 6, 5), cached=3),
+}  # fmt: skip
 # Of a next token's logit: in the weights' type, in float32, and what sampling makes of it.
 _LOGIT_BYTES: Final = 22
 # Without recomputation: the same layer's share beyond what it saved.
@@ -128,10 +123,17 @@ class Setup:
 
     @property
     def kind(self) -> str:
-        """What is trained, in which precision: a key of the tables above."""
+        """What is trained, in which precision: a key of the table above."""
         if not self.lora_r:
             return "all16" if self.weight_bytes == 2 else "all32"
-        return "adapters16" if self.adapter_bytes == 2 else "adapters32"
+        if self.adapter_bytes == 2:
+            return "adapters16"
+        return "adapters32" if self.weight_bytes == 2 else "adapters32 on float32"
+
+    @property
+    def layer(self) -> _Layer:
+        """What each of its layers needs."""
+        return _LAYERS[self.kind]
 
 
 class Answers(NamedTuple):
@@ -188,14 +190,13 @@ def generation(setup: Setup, answers: Answers) -> dict[str, float]:
     Keys and values grow to the whole length; the prompts are read at once, one layer at
     work; a next token joins one layer's keys anew and is drawn from all its logits.
     """
-    arch, kind = setup.architecture, _without_gradients(setup)
-    each = _CACHED.get(kind, 2)
-    cached = answers.rows * arch.kv_bytes(answers.prompt + answers.completion, each)
-    at_prompt = answers.rows * arch.kv_bytes(answers.prompt, each)
-    work = answers.rows * answers.prompt * (_per_token(setup, _PROMPT[kind]) + answers.prompt)
+    arch, layer = setup.architecture, setup.layer
+    cached = answers.rows * arch.kv_bytes(answers.prompt + answers.completion, layer.cached)
+    at_prompt = answers.rows * arch.kv_bytes(answers.prompt, layer.cached)
+    work = answers.rows * answers.prompt * (_per_token(setup, layer.prompt) + answers.prompt)
     joined = cached / arch.layers / 2 + _LOGIT_BYTES * answers.rows * arch.vocabulary
     # Autocast keeps a bf16 copy of every weight that is trained until the forward pass ends.
-    copies = 2.0 * (arch.body + arch.head) if kind == "all32" else 0.0
+    copies = 2.0 * (arch.body + arch.head) if setup.kind == "all32" else 0.0
     found = {
         "keys and values": cached,
         "prompts or next tokens at work": max(at_prompt + work - cached, joined) + copies,
@@ -203,16 +204,10 @@ def generation(setup: Setup, answers: Answers) -> dict[str, float]:
     return _gib(found | _gathered(setup))
 
 
-def _without_gradients(setup: Setup) -> str:
-    """A key of the tables for what is only computed forward."""
-    apart = setup.kind == "adapters32" and setup.weight_bytes == 4
-    return "adapters32 on float32" if apart else setup.kind
-
-
 def evaluation(setup: Setup) -> dict[str, float]:
     """GiB that the loss of a batch adds where nothing is trained, by part."""
     tokens, words = HEAD_TILE
-    work = setup.tokens * _per_token(setup, _LOSS[_without_gradients(setup)])
+    work = setup.tokens * _per_token(setup, setup.layer.loss)
     copies = 2.0 * setup.architecture.body if setup.kind == "all32" else 0.0
     found = {"one layer or the head at work": max(work, 2.0 * min(tokens, setup.tokens) * words) + copies}
     if setup.masked:
@@ -240,13 +235,9 @@ def _state_bytes(setup: Setup) -> int:
     """
     if setup.sharding != "none":
         return 16 if setup.lora_r else 16 - setup.weight_bytes
-    match setup.kind:
-        case "adapters16":
-            return 8
-        case "adapters32":
-            return 16
-        case _:
-            return 3 * setup.weight_bytes
+    if not setup.lora_r:
+        return 3 * setup.weight_bytes
+    return 4 * setup.adapter_bytes
 
 
 def _per_token(setup: Setup, each: _Bytes) -> float:
@@ -260,13 +251,13 @@ def _saved_bytes(setup: Setup) -> float:
     arch = setup.architecture
     per_token = setup.weight_bytes * arch.hidden
     if not setup.checkpointing:
-        per_token = round(_per_token(setup, _SAVED[setup.kind]))
+        per_token = round(_per_token(setup, setup.layer.saved))
     return float(arch.layers * setup.tokens * per_token)
 
 
 def _layer_bytes(setup: Setup) -> float:
     """One layer's intermediates, recomputed, and their gradients; autocast's bf16 copies of its weights."""
-    each = _AT_WORK[setup.kind] if setup.checkpointing else _GRADIENTS_AT_WORK
+    each = setup.layer.at_work if setup.checkpointing else _GRADIENTS_AT_WORK
     copies = 2 * setup.architecture.body / setup.architecture.layers if setup.weight_bytes == 4 else 0
     return setup.tokens * _per_token(setup, each) + copies
 
