@@ -13,6 +13,8 @@ Language = Literal[
     "ruby", "php", "csharp", "kotlin", "other",
 ]  # fmt: skip
 LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
+SCRIPTS: Final[tuple[Language, ...]] = ("javascript", "typescript", "tsx")
+"""JavaScript and what is written like it."""
 
 EXTENSIONS: Final[dict[str, Language]] = {
     ".py": "python", ".pyi": "python", ".py3": "python", ".bzl": "python",

@@ -20,11 +20,10 @@ from rulewright.actions.suggest import quoted
 from rulewright.data.sources import rules as rule_packs
 from rulewright.engine import audit, globs, judge, project, walk
 from rulewright.engine.apply import trace
-from rulewright.engine.audit import Finding, Level
+from rulewright.engine.audit import LEVELS, Finding
 from rulewright.errors import UsageError, few
 from rulewright.replacing import read_text
 
-ORDER: Final[tuple[Level, ...]] = ("error", "warning", "note")
 MAX_FILES: Final = 200
 """Files on which the effects of one rule are looked at; more are only counted."""
 EVERYWHERE_FILES, EVERYWHERE_LINES = 0.8, 5
@@ -86,7 +85,7 @@ def rows_of(audited: Sequence[Audited]) -> list[dict[str, Any]]:
         for one in audited
         for finding in one.findings
     ]  # fmt: skip
-    return sorted(rows, key=lambda row: ORDER.index(row["level"]))
+    return sorted(rows, key=lambda row: LEVELS.index(row["level"]))
 
 
 def _read(paths: Sequence[Path]) -> Iterator[Audited]:

@@ -38,6 +38,7 @@ class Config(CommandConfig):
 def run(config: Config) -> int:
     """Audit; exit code 1 where a finding is as grave as `--fail-on` says."""
     from rulewright import rule_audit
+    from rulewright.engine.audit import LEVELS
     from rulewright.reports.sarif import sarif
 
     audited = rule_audit.audit_all(config.rules, config.against, config.examples)
@@ -59,9 +60,8 @@ def run(config: Config) -> int:
             console.emit(console.clean(text))
     if config.sarif is not None:
         jsonl.write_text(config.sarif, json.dumps(sarif(rows), indent=1, ensure_ascii=False) + "\n")
-    order = rule_audit.ORDER
-    told = ", ".join(console.plural(counts[level], level) for level in order)
+    told = ", ".join(console.plural(counts[level], level) for level in LEVELS)
     clean = sum(not one.findings for one in rules)
     console.say(f"{console.plural(n_rules, 'rule')}: {told}; nothing found in {clean}")
-    grave = order[: order.index(config.fail_on) + 1] if config.fail_on != "never" else ()
+    grave = LEVELS[: LEVELS.index(config.fail_on) + 1] if config.fail_on != "never" else ()
     return 1 if any(counts[level] for level in grave) else 0

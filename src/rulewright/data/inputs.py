@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -179,7 +179,7 @@ def _check_columns(source: Source, path: Path, mapping: Mapping[str, str]) -> No
             raise UsageError(f"{path}: {what[0]}; expected rows with an old and a new side", what[1])
         if lacking:
             raise UsageError(
-                f"{path}: the columns lack {'; '.join(lacking)}; it has {_listing(columns)}",
+                f"{path}: the columns lack {'; '.join(lacking)}; it has {few(columns, 20)}",
                 "say which column is which: --columns pre=THEIRS post=THEIRS instruction=THEIRS",
             )
         return
@@ -188,7 +188,7 @@ def _check_columns(source: Source, path: Path, mapping: Mapping[str, str]) -> No
     nearest = min(source.layouts, key=lambda layout: len(layout - set(columns)))
     raise UsageError(
         f"{path}: not the layout of {source.name}: it lacks {', '.join(sorted(nearest - set(columns)))}; "
-        f"there are {_listing(columns)}",
+        f"there are {few(columns, 20)}",
         _better_source(set(columns), path),
     )
 
@@ -203,7 +203,3 @@ def _better_source(columns: set[str], path: Path) -> str:
     if not missing(sorted(columns), {}):
         return f"it has an old and a new side: try `rulewright ingest jsonl --input {path}`"
     return "check that it is the file you mean, or map its columns with `rulewright ingest jsonl --columns …`"
-
-
-def _listing(columns: Iterable[str]) -> str:
-    return few(list(columns), 20)

@@ -83,17 +83,15 @@ def of_folder(folder: Path, above: int) -> str:
 def of_package(file: Path, root: Path) -> str:
     """What the `package.json` nearest above a file, and inside of its repository, states; else nothing."""
     for folder in file.parents:
-        stated = re.search(r'^  "license": "([^"]+)"', _read(folder / "package.json"), re.MULTILINE)
+        described = folder / "package.json"
+        text = described.read_text(encoding="utf-8", errors="replace") if described.is_file() else ""
+        stated = re.search(r'^  "license": "([^"]+)"', text, re.MULTILINE)
         if stated or folder == root:
             return normalize(stated[1]) if stated else ""
     return ""
 
 
 @functools.lru_cache(maxsize=1024)
-def _read(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-
-
 def of_text(text: str) -> str:
     """Recognize a license file by its sentences; `unknown` where none is known."""
     flat = " ".join(text.lower().split())

@@ -253,23 +253,25 @@ def outcome_of(done: Trace, code: str) -> Outcome:
     counts = tuple(len(step.edits) for step in steps)
     states = tuple(step.after for step in steps)
     replaced = [(step.before.source[e.start : e.end], e.text) for step in steps for e in step.edits]
-    common = {
-        "post": post,
-        "n_rules": len(steps),
-        # Edits that give another text than the one that they replace.
-        "n_matches": sum(old != new for old, new in replaced),
-        "matches_per_rule": counts,
-        "states": states,
-        "tidied": any(step.tidied for step in steps),
-        "bytes_touched": sum(_touched(old, new) for old, new in replaced),
-    }
+    verdict, detail = Verdict.OK, ""
     if not any(step.n_found for step in steps):
-        return Outcome(Verdict.NO_MATCH, "no rule matched anything", **common)  # type: ignore[arg-type]
-    if not any(counts):
-        return Outcome(Verdict.NO_CHANGE, "the rule has no `fix`", **common)  # type: ignore[arg-type]
-    if post == code:
-        return Outcome(Verdict.NO_CHANGE, "the fix gives back what it matched", **common)  # type: ignore[arg-type]
-    return Outcome(Verdict.OK, "", **common)  # type: ignore[arg-type]
+        verdict, detail = Verdict.NO_MATCH, "no rule matched anything"
+    elif not any(counts):
+        verdict, detail = Verdict.NO_CHANGE, "the rule has no `fix`"
+    elif post == code:
+        verdict, detail = Verdict.NO_CHANGE, "the fix gives back what it matched"
+    return Outcome(
+        verdict,
+        detail,
+        post,
+        n_rules=len(steps),
+        # Edits that give another text than the one that they replace.
+        n_matches=sum(old != new for old, new in replaced),
+        matches_per_rule=counts,
+        states=states,
+        tidied=any(step.tidied for step in steps),
+        bytes_touched=sum(_touched(old, new) for old, new in replaced),
+    )
 
 
 def _touched(old: str, new: str) -> int:

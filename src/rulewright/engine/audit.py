@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from rulewright.actions.action import Action
 from rulewright.actions.suggest import did_you_mean, quoted
@@ -23,6 +23,8 @@ from rulewright.languages import Language
 from rulewright.verdict import RuleFailed, Verdict
 
 Level = Literal["error", "warning", "note"]
+LEVELS: Final[tuple[Level, ...]] = get_args(Level)
+"""The gravest first."""
 
 KINDS: Final[dict[str, tuple[Level, str]]] = {
     "not-yaml": ("error", "The file is not YAML"),

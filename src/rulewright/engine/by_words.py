@@ -16,11 +16,11 @@ from typing import Any, Final
 from rulewright.engine import literals, project
 from rulewright.engine.listing import Listing, entities, garbled, run, scan
 from rulewright.errors import UsageError
-from rulewright.languages import EXTENSIONS, Language
+from rulewright.languages import EXTENSIONS, SCRIPTS, Language
 
 HOSTS: Final = frozenset({".html", ".htm", ".xhtml"})
 """Files that may hold code of the languages `EMBEDDED`."""
-EMBEDDED: Final[frozenset[Language]] = frozenset({"javascript", "typescript", "tsx"})
+EMBEDDED: Final = frozenset(SCRIPTS)
 MAX_BYTES: Final = 3_000_000
 MAX_LINES: Final = 200_000
 """ast-grep passes over files of more bytes and of more lines."""

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any
 
 from rulewright.actions.suggest import did_you_mean, quoted
 from rulewright.actions.visit import RELATIONS, RULE_KEYS, pairs
 from rulewright.engine import kinds, patterns
+from rulewright.engine.transforms import CASES
 from rulewright.languages import Language
-
-CASES: Final = (
-    "lowerCase", "upperCase", "capitalize", "camelCase", "snakeCase", "kebabCase", "pascalCase",
-)  # fmt: skip
 
 
 def undefined(name: str, part: str, known: Iterable[str]) -> str:

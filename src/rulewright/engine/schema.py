@@ -18,13 +18,13 @@ from typing import Any, Final
 from rulewright.actions.cli_line import STRICTNESS
 from rulewright.actions.rule_text import DISPLAY_NAMES
 from rulewright.engine import kinds
+from rulewright.engine.transforms import CASES
 from rulewright.languages import Language
 
 Schema = dict[str, Any]
 MAX_DEPTH: Final = 3
 
 _TEXT: Final[Schema] = {"type": "string"}
-_CASES: Final = ("lowerCase", "upperCase", "capitalize", "camelCase", "snakeCase", "kebabCase", "pascalCase")
 _SEPARATORS: Final = ("caseChange", "dash", "dot", "slash", "space", "underscore")
 
 
@@ -127,7 +127,7 @@ def _transform() -> Schema:
         "convert": _object(
             {
                 **source,
-                "toCase": {"enum": list(_CASES)},
+                "toCase": {"enum": list(CASES)},
                 "separatedBy": {"type": "array", "items": {"enum": list(_SEPARATORS)}},
             },
             ("source", "toCase"),

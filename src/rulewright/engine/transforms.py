@@ -14,6 +14,10 @@ from rulewright import yaml12
 from rulewright.actions.suggest import did_you_mean, quoted
 
 KINDS: Final = ("substring", "replace", "convert", "rewrite")
+CASES: Final = (
+    "lowerCase", "upperCase", "capitalize", "camelCase", "snakeCase", "kebabCase", "pascalCase",
+)  # fmt: skip
+"""What `convert` can make of a text, by `toCase`."""
 _SOURCE: Final = re.compile(r"\$\$\$([A-Z0-9_]+)|\$\$?([A-Z_][A-Z0-9_]*)")
 
 

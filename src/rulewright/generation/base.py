@@ -15,6 +15,7 @@ from rulewright.languages import Language
 from rulewright.prompts import Message, Style
 
 Prompt = Sequence[Message] | str
+Dtype = Literal["auto", "bfloat16", "float16", "float32"]
 
 FinishReason = Literal["stop", "length", "content_filter", "prompt_too_long", "refused", "error"]
 """`stop`: ended by itself or at a stop string. `length`: cut at the token limit.

@@ -18,7 +18,7 @@ from rulewright.config import CommandConfig, Section
 from rulewright.digests import file_sha256
 from rulewright.errors import UsageError
 from rulewright.generation import gguf
-from rulewright.generation.base import Sampling
+from rulewright.generation.base import Dtype, Sampling
 from rulewright.generation.notes import adapter_base, as_style, checkpoint_note, holds_model, looks_like_path
 from rulewright.languages import Language
 from rulewright.prompts import Style
@@ -54,7 +54,7 @@ class GeneratorConfig(Section):
     """Local: sequences at once, halved when memory runs out; 0: 16, or what a CPU does best."""
     device: str = "auto"
     """Local: auto, cpu, cuda, cuda:1, or map (spread over all GPUs)."""
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    dtype: Dtype = "auto"
     """Local; auto: bfloat16 where the GPU or CPU multiplies it fast, else float32 (an old GPU: float16)."""
     load_in_4bit: bool = False
     """Local: NF4 weights (bitsandbytes)."""

@@ -18,6 +18,7 @@ from pydantic import Field
 from rulewright.config import CommandConfig
 from rulewright.errors import UsageError
 from rulewright.generation.adapters import Adapter
+from rulewright.generation.base import Dtype
 from rulewright.generation.notes import checkpoint_note, has_tokenizer
 
 _TRANSFORMERS_NEEDS: Final = ("torch", "transformers", "uvicorn", "fastapi", "openai")
@@ -46,7 +47,7 @@ class ServeConfig(CommandConfig):
     """Longest prompt and answer together (vLLM); 0: as the checkpoint says."""
     gpus: int = Field(default=1, ge=1)
     """Tensor parallel GPUs (vLLM)."""
-    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    dtype: Dtype = "auto"
     """Of the weights."""
     rollouts: bool = False
     """Take new adapters while running, and give the log-probabilities that training compares (vLLM)."""

@@ -10,7 +10,7 @@ from typing import Final
 from ast_grep_py import SgNode
 
 from rulewright.engine.parsing import span
-from rulewright.languages import Language
+from rulewright.languages import SCRIPTS, Language
 from rulewright.synth import naming
 from rulewright.synth.grammar import of_kind
 from rulewright.synth.proposals import Code, Proposal, proposal, rule_of
@@ -75,16 +75,12 @@ def set_value(code: Code, rng: random.Random) -> Proposal | None:
 
 _ASSIGNMENT: Final[dict[Language, tuple[str, str, str]]] = {
     "python": ("assignment", "left", "right"),
-    "javascript": ("variable_declarator", "name", "value"),
-    "typescript": ("variable_declarator", "name", "value"),
-    "tsx": ("variable_declarator", "name", "value"),
+    **dict.fromkeys(SCRIPTS, ("variable_declarator", "name", "value")),
     "java": ("variable_declarator", "name", "value"),
     "go": ("short_var_declaration", "left", "right"),
 }
 _DECLARE: Final[dict[Language, str]] = {
-    "javascript": "let {};",
-    "typescript": "let {};",
-    "tsx": "let {};",
+    **dict.fromkeys(SCRIPTS, "let {};"),
     "java": "int {};",
     "go": "package p\nfunc f() {{ {} }}",
 }
@@ -105,7 +101,7 @@ def change_import(code: Code, rng: random.Random) -> Proposal | None:
             source = next((child for child in node.children() if child.kind() == "scoped_identifier"), None)
         case "go":
             source = node.field("path")
-        case "javascript" | "typescript" | "tsx":
+        case _ if code.language in SCRIPTS:
             source = node.field("source")
         case _:
             source = None

@@ -18,7 +18,7 @@ from ast_grep_py import SgNode
 from rulewright.actions.action import Action, Rule
 from rulewright.engine import apply, judge
 from rulewright.engine.parsing import parse, span
-from rulewright.languages import Language
+from rulewright.languages import SCRIPTS, Language
 from rulewright.synth import instances
 from rulewright.synth.grammar import of_kind
 from rulewright.synth.kinds import Shape
@@ -28,9 +28,7 @@ from rulewright.verdict import Verdict
 
 _SCOPES: Final[dict[Language, tuple[str, ...]]] = {
     "python": ("function_definition", "class_definition"),
-    "javascript": ("function_declaration", "class_declaration", "method_definition"),
-    "typescript": ("function_declaration", "class_declaration", "method_definition"),
-    "tsx": ("function_declaration", "class_declaration", "method_definition"),
+    **dict.fromkeys(SCRIPTS, ("function_declaration", "class_declaration", "method_definition")),
     "java": ("method_declaration", "class_declaration"),
     "go": ("function_declaration", "method_declaration"),
 }

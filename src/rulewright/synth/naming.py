@@ -10,22 +10,21 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from rulewright.languages import Language
+from rulewright.languages import SCRIPTS, Language
 
 WRAPPERS: Final[dict[Language, tuple[str, ...]]] = {
     "python": ("str", "list", "tuple", "int", "sorted", "bool", "repr", "iter", "copy", "deepcopy"),
-    "javascript": ("String", "Number", "Boolean", "clone", "freeze", "normalize", "unwrap"),
-    "typescript": ("String", "Number", "Boolean", "clone", "freeze", "normalize", "unwrap"),
-    "tsx": ("String", "Number", "Boolean", "clone", "freeze", "normalize", "unwrap"),
+    **dict.fromkeys(SCRIPTS, ("String", "Number", "Boolean", "clone", "freeze", "normalize", "unwrap")),
     "java": ("requireNonNull", "copyOf", "unmodifiable", "checked", "wrap"),
     "go": ("must", "wrap", "clone", "checked"),
 }
 EXCEPTIONS: Final[dict[Language, tuple[str, ...]]] = {
     "python": ("ValueError", "TypeError", "RuntimeError", "KeyError", "OSError", "AssertionError",
                "LookupError", "AttributeError", "NotImplementedError", "ConfigError"),
-    "javascript": ("Error", "TypeError", "RangeError", "SyntaxError", "ReferenceError", "ValidationError"),
-    "typescript": ("Error", "TypeError", "RangeError", "SyntaxError", "ReferenceError", "ValidationError"),
-    "tsx": ("Error", "TypeError", "RangeError", "SyntaxError", "ReferenceError", "ValidationError"),
+    **dict.fromkeys(
+        SCRIPTS,
+        ("Error", "TypeError", "RangeError", "SyntaxError", "ReferenceError", "ValidationError"),
+    ),
     "java": ("IllegalArgumentException", "IllegalStateException", "RuntimeException",
              "UnsupportedOperationException", "IOException", "NullPointerException"),
 }  # fmt: skip

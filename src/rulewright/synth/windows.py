@@ -16,7 +16,7 @@ from ast_grep_py import SgNode
 
 from rulewright import difftext
 from rulewright.engine.parsing import parse
-from rulewright.languages import Language
+from rulewright.languages import SCRIPTS, Language
 from rulewright.state.state import count_tokens
 from rulewright.synth.grammar import of_kind
 from rulewright.synth.kinds import WindowKind
@@ -24,9 +24,7 @@ from rulewright.synth.kinds import WindowKind
 # Nodes whose named children are statements or members.
 _LISTS: Final[dict[Language, frozenset[str]]] = {
     "python": frozenset({"module", "block"}),
-    "javascript": frozenset({"program", "statement_block", "switch_case", "switch_default"}),
-    "typescript": frozenset({"program", "statement_block", "switch_case", "switch_default"}),
-    "tsx": frozenset({"program", "statement_block", "switch_case", "switch_default"}),
+    **dict.fromkeys(SCRIPTS, frozenset({"program", "statement_block", "switch_case", "switch_default"})),
     "java": frozenset(
         {"program", "class_body", "block", "constructor_body", "interface_body", "enum_body_declarations"}
     ),
@@ -34,9 +32,9 @@ _LISTS: Final[dict[Language, frozenset[str]]] = {
 }  # fmt: skip
 _FUNCTIONS: Final[dict[Language, tuple[str, ...]]] = {
     "python": ("function_definition", "decorated_definition", "class_definition"),
-    "javascript": ("function_declaration", "class_declaration", "lexical_declaration", "export_statement"),
-    "typescript": ("function_declaration", "class_declaration", "lexical_declaration", "export_statement"),
-    "tsx": ("function_declaration", "class_declaration", "lexical_declaration", "export_statement"),
+    **dict.fromkeys(
+        SCRIPTS, ("function_declaration", "class_declaration", "lexical_declaration", "export_statement")
+    ),
     "java": ("method_declaration", "class_declaration", "constructor_declaration"),
     "go": ("function_declaration", "method_declaration"),
 }  # fmt: skip

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from rulewright import folders, jsonl
 from rulewright.errors import UsageError, few, first_line, needed
 from rulewright.generation.adapters import Adapter, load_adapter
+from rulewright.generation.base import Dtype
 from rulewright.generation.notes import NOTE_FILE, checkpoint_note, has_tokenizer
 from rulewright.generation.weights import load_model
-
-Dtype = Literal["auto", "bfloat16", "float16", "float32"]
 
 
 class Merged(NamedTuple):

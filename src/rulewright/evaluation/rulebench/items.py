@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Final, Literal
 
 from rulewright import jsonl
+from rulewright.actions.visit import WORD
 from rulewright.digests import text_sha256
 from rulewright.grammars import GRAMMARS
-from rulewright.languages import Language, normalize_language
+from rulewright.languages import SCRIPTS, Language, normalize_language
 from rulewright.mining.inputs import EditRow, Stream, order
 
 NegativeKind = Literal["noop", "other_name", "shadowed"]
@@ -32,7 +33,6 @@ MAX_CHARS: Final = 4_000
 """Of one side of an edit: all examples have to fit into a prompt."""
 ALIKE: Final = 0.5
 """Jaccard index of what goes and comes from which two edits are one change."""
-_WORD: Final = re.compile(r"\w+|[^\w\s]")
 _BRACKETS: Final = frozenset("()[]{},;.")
 _IMPORT: Final = re.compile(r"^\s*(?:import|from|use|using|export)\b|\brequire\(", re.MULTILINE)
 
@@ -118,7 +118,7 @@ def words_of(pre: str, post: str) -> frozenset[str]:
     >>> sorted(words_of("x == None", "x is None"))
     ['+is', '-=']
     """
-    old, new = Counter(_WORD.findall(pre)), Counter(_WORD.findall(post))
+    old, new = Counter(WORD.findall(pre)), Counter(WORD.findall(post))
     signed = {f"-{word}" for word in old - new} | {f"+{word}" for word in new - old}
     return frozenset(word for word in signed if word[1:] not in _BRACKETS) or frozenset(signed)
 
@@ -128,7 +128,7 @@ def _changes(rows: Sequence[EditRow]) -> list[list[EditRow]]:
     found: list[tuple[frozenset[str], list[EditRow]]] = []
     seen: set[tuple[str, ...]] = set()
     for edit in sorted(rows, key=lambda row: order(0, row.pre, row.post)):
-        text = tuple(_WORD.findall(edit.pre))
+        text = tuple(WORD.findall(edit.pre))
         if text in seen:
             continue
         seen.add(text)
@@ -182,7 +182,7 @@ def _named_negatives(
         body = "".join(f"    {line}" if line.strip() else line for line in code.splitlines(keepends=True))
         if language == "python":
             yield "shadowed", f"def shadowed({name}):\n{body}"
-        elif language in ("javascript", "typescript", "tsx"):
+        elif language in SCRIPTS:
             yield "shadowed", f"function shadowed({name}) {{\n{body.rstrip()}\n}}\n"
 
 
