@@ -75,10 +75,14 @@ def read_lines(path: Path) -> Iterator[Line]:
                 if (line := parse(number, raw)) is not None:
                     yield line
     except (EOFError, gzip.BadGzipFile, OSError) as error:
-        raise RulewrightError(
-            f"{path}:{number + 1}: the file breaks off ({error})",
-            "it is truncated or damaged: fetch it again",
-        ) from error
+        raise broken_off(path, number + 1, error) from error
+
+
+def broken_off(path: Path, line: int, error: Exception) -> RulewrightError:
+    """The error for a packed file that ends, or cannot be unpacked, at a line."""
+    return RulewrightError(
+        f"{path}:{line}: the file breaks off ({error})", "it is truncated or damaged: fetch it again"
+    )
 
 
 def raw_lines(stream: BinaryIO, n_bytes: int | None = None) -> Iterator[bytes | None]:

@@ -141,9 +141,7 @@ def _unpacked(path: Path, chunk_bytes: int) -> Iterator[Unit]:
                     yield Unit("lines", str(path), 0, 0, first, b"".join(held), tuple(skipped))
                     held, skipped, first, size = [], [], line + 1, 0
     except (EOFError, gzip.BadGzipFile, zlib.error, OSError) as error:
-        raise RulewrightError(
-            f"{path}:{line + 1}: the file breaks off ({error})", "it is truncated or damaged: fetch it again"
-        ) from error
+        raise jsonl.broken_off(path, line + 1, error) from error
     if held:
         yield Unit("lines", str(path), 0, 0, first, b"".join(held), tuple(skipped))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,7 @@ from rulewright.generation import (
     Completion,
     Generator,
     Prompt,
+    Sampling,
     checkpoint_facts,
     open_generator,
     require_model,
@@ -97,6 +98,23 @@ class Answer:
             row.get("reasoning", ""), str(row.get("detail", "")), row["seconds"],
         )  # fmt: skip
         return cls(item, row["sample"], completion)
+
+
+class GoldGenerator(Generator):
+    """Something other than a model that answers a benchmark's questions, each when it is asked."""
+
+    name = "gold"
+    style: Style = "full"
+
+    def __init__(self, items: Sequence[Item], answer: Callable[[str], str]) -> None:
+        self._tasks, self._answer = {item.digest: item.task for item in items}, answer
+
+    def stream(
+        self, prompts: Sequence[Prompt], sampling: Sampling, languages: Sequence[Language] | None = None
+    ) -> Iterator[tuple[int, list[Completion]]]:
+        for i, prompt in enumerate(prompts):
+            text = self._answer(self._tasks[Item("", prompt).digest])
+            yield i, [Completion(text, 0, "stop")] * sampling.n
 
 
 class Benchmark(ABC, Generic[Config]):

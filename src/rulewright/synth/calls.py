@@ -9,18 +9,20 @@ from ast_grep_py import SgNode
 
 from rulewright.engine.parsing import span
 from rulewright.synth import naming
-from rulewright.synth.grammar import arguments, expression, of_kind
+from rulewright.synth.grammar import arguments, of_kind
 from rulewright.synth.proposals import (
     Code,
     Proposal,
+    call_rule,
     callee_text,
     calls_of,
     is_callee,
+    member_rule,
     nested,
+    pick_apart,
     pick_call,
     property_of,
     proposal,
-    rule_of,
 )
 
 _UNORDERED: Final = frozenset(
@@ -34,8 +36,8 @@ _HOLDS_A_CALL: Final = frozenset(["await", "await_expression", "go_statement", "
 
 def swap_arguments(code: Code, rng: random.Random) -> Proposal | None:
     """`f(a, b)` → `f(b, a)`."""
-    picked = pick_call(code, rng)
-    if picked is None or nested(picked[1]):
+    picked = pick_apart(code, rng)
+    if picked is None:
         return None
     name, calls = picked
     edits = []
@@ -45,15 +47,15 @@ def swap_arguments(code: Code, rng: random.Random) -> Proposal | None:
             return None
         first, second = given
         edits += [(*span(first), second.text()), (*span(second), first.text())]
-    pattern = expression(code.language, f"{name}($A, $B)", code.grammar.call)
-    made = proposal(code, edits, rule_of(pattern, f"{name}($B, $A)"), call=name)
+    rule = call_rule(code, f"{name}($A, $B)", f"{name}($B, $A)")
+    made = proposal(code, edits, rule, call=name)
     return made and Proposal(made.pre, made.rules, made.slots, len(calls))
 
 
 def add_argument(code: Code, rng: random.Random) -> Proposal | None:
     """`f(a)` → `f(a, last)`: the last argument, short, is what was missing."""
-    picked = pick_call(code, rng)
-    if picked is None or nested(picked[1]):
+    picked = pick_apart(code, rng)
+    if picked is None:
         return None
     name, calls = picked
     edits, added = [], set()
@@ -65,14 +67,14 @@ def add_argument(code: Code, rng: random.Random) -> Proposal | None:
         added.add(given[-1].text())
     if len(added) != 1 or "$" in (new := added.pop()):
         return None
-    pattern = expression(code.language, f"{name}($$$ARGS)", code.grammar.call)
-    return proposal(code, edits, rule_of(pattern, f"{name}($$$ARGS, {new})"), call=name, arg=new)
+    rule = call_rule(code, f"{name}($$$ARGS)", f"{name}($$$ARGS, {new})")
+    return proposal(code, edits, rule, call=name, arg=new)
 
 
 def remove_argument(code: Code, rng: random.Random) -> Proposal | None:
     """`f(a, extra)` → `f(a)`."""
-    picked = pick_call(code, rng)
-    if picked is None or nested(picked[1]):
+    picked = pick_apart(code, rng)
+    if picked is None:
         return None
     name, calls = picked
     extra = naming.extra_argument(code.language, code.names, rng)
@@ -85,8 +87,8 @@ def remove_argument(code: Code, rng: random.Random) -> Proposal | None:
             return None
         end = span(given[-1])[1]
         edits.append((end, end, f", {extra}"))
-    pattern = expression(code.language, f"{name}($$$ARGS, {extra})", code.grammar.call)
-    return proposal(code, edits, rule_of(pattern, f"{name}($$$ARGS)"), call=name, arg=extra)
+    rule = call_rule(code, f"{name}($$$ARGS, {extra})", f"{name}($$$ARGS)")
+    return proposal(code, edits, rule, call=name, arg=extra)
 
 
 def wrap_call(code: Code, rng: random.Random) -> Proposal | None:
@@ -106,14 +108,14 @@ def wrap_call(code: Code, rng: random.Random) -> Proposal | None:
     if nested([call for call, _ in pairs]):
         return None
     edits = [(*span(call), argument.text()) for call, argument in pairs]
-    pattern = expression(code.language, f"{inner}($$$ARGS)", code.grammar.call)
-    return proposal(code, edits, rule_of(pattern, f"{outer}({inner}($$$ARGS))"), outer=outer, inner=inner)
+    rule = call_rule(code, f"{inner}($$$ARGS)", f"{outer}({inner}($$$ARGS))")
+    return proposal(code, edits, rule, outer=outer, inner=inner)
 
 
 def unwrap_call(code: Code, rng: random.Random) -> Proposal | None:
     """`outer(inner(…))` → `inner(…)`."""
-    picked = pick_call(code, rng)
-    if picked is None or nested(picked[1]):
+    picked = pick_apart(code, rng)
+    if picked is None:
         return None
     inner, calls = picked
     outer = rng.choice(naming.WRAPPERS[code.language])
@@ -124,8 +126,8 @@ def unwrap_call(code: Code, rng: random.Random) -> Proposal | None:
         if parent is not None and parent.kind() in _HOLDS_A_CALL:
             return None
     edits = [(*span(call), f"{outer}({call.text()})") for call in calls]
-    pattern = expression(code.language, f"{outer}({inner}($$$ARGS))", code.grammar.call)
-    return proposal(code, edits, rule_of(pattern, f"{inner}($$$ARGS)"), outer=outer, inner=inner)
+    rule = call_rule(code, f"{outer}({inner}($$$ARGS))", f"{inner}($$$ARGS)")
+    return proposal(code, edits, rule, outer=outer, inner=inner)
 
 
 def attribute_to_call(code: Code, rng: random.Random) -> Proposal | None:
@@ -138,8 +140,8 @@ def attribute_to_call(code: Code, rng: random.Random) -> Proposal | None:
     if nested(calls) or any(arguments(call, code.grammar) != [] for call in calls):
         return None
     edits = [(span(call)[1] - 2, span(call)[1], "") for call in calls]
-    pattern = expression(code.language, f"$OBJ.{name}", code.grammar.member)
-    return proposal(code, edits, rule_of(pattern, f"$OBJ.{name}()"), name=name)
+    rule = member_rule(code, f"$OBJ.{name}", f"$OBJ.{name}()")
+    return proposal(code, edits, rule, name=name)
 
 
 def call_to_attribute(code: Code, rng: random.Random) -> Proposal | None:
@@ -154,8 +156,8 @@ def call_to_attribute(code: Code, rng: random.Random) -> Proposal | None:
     if nested(chosen):
         return None
     edits = [(span(node)[1], span(node)[1], "()") for node in chosen]
-    pattern = expression(code.language, f"$OBJ.{name}()", code.grammar.call)
-    return proposal(code, edits, rule_of(pattern, f"$OBJ.{name}"), name=name)
+    rule = call_rule(code, f"$OBJ.{name}()", f"$OBJ.{name}")
+    return proposal(code, edits, rule, name=name)
 
 
 def _is_target(node: SgNode) -> bool:

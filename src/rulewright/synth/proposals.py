@@ -19,7 +19,7 @@ from rulewright.difftext import splice
 from rulewright.engine.parsing import parse, span
 from rulewright.grammars import GRAMMARS, Grammar
 from rulewright.languages import Language
-from rulewright.synth.grammar import of_kind
+from rulewright.synth.grammar import expression, of_kind
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,16 @@ def rule_of(pattern: object, fix: str) -> Rule:
     return {"rule": {"pattern": pattern}, "fix": fix}
 
 
+def call_rule(code: Code, call: str, fix: str) -> Rule:
+    """A rule for calls, given as code of the language."""
+    return rule_of(expression(code.language, call, code.grammar.call), fix)
+
+
+def member_rule(code: Code, member: str, fix: str) -> Rule:
+    """A rule for attributes."""
+    return rule_of(expression(code.language, member, code.grammar.member), fix)
+
+
 def proposal(code: Code, edits: list[tuple[int, int, str]], rule: Rule, **slots: str) -> Proposal | None:
     if not edits:
         return None
@@ -91,6 +101,12 @@ def pick_call(code: Code, rng: random.Random, dotted: bool | None = None) -> tup
         return None
     name = rng.choice(sorted(by_name))
     return name, by_name[name]
+
+
+def pick_apart(code: Code, rng: random.Random, dotted: bool | None = None) -> tuple[str, list[SgNode]] | None:
+    """As `pick_call`; `None` where one of the calls lies inside another."""
+    picked = pick_call(code, rng, dotted)
+    return None if picked is None or nested(picked[1]) else picked
 
 
 def nested(nodes: list[SgNode]) -> bool:

@@ -9,14 +9,17 @@ from ast_grep_py import SgNode
 
 from rulewright.engine.parsing import span
 from rulewright.synth import naming
-from rulewright.synth.grammar import expression, leaves, of_kind
+from rulewright.synth.grammar import leaves, of_kind
 from rulewright.synth.proposals import (
     Code,
     Proposal,
+    call_rule,
     callee_text,
     calls_of,
     is_callee,
+    member_rule,
     nested,
+    pick_apart,
     pick_call,
     property_of,
     proposal,
@@ -83,8 +86,8 @@ def rename_call(code: Code, rng: random.Random) -> Proposal | None:
     for call in calls:
         start = span(call)[0]
         edits.append((start, start + len(new), old))
-    pattern = expression(code.language, f"{old}($$$ARGS)", code.grammar.call)
-    return proposal(code, edits, rule_of(pattern, f"{new}($$$ARGS)"), old=old, new=new)
+    rule = call_rule(code, f"{old}($$$ARGS)", f"{new}($$$ARGS)")
+    return proposal(code, edits, rule, old=old, new=new)
 
 
 def rename_method(code: Code, rng: random.Random) -> Proposal | None:
@@ -106,8 +109,8 @@ def rename_method(code: Code, rng: random.Random) -> Proposal | None:
         if code.text[end - len(new) : end] != new:
             return None
         edits.append((end - len(new), end, old))
-    pattern = expression(code.language, f"$OBJ.{old}($$$ARGS)", code.grammar.call)
-    return proposal(code, edits, rule_of(pattern, f"$OBJ.{new}($$$ARGS)"), old=old, new=new)
+    rule = call_rule(code, f"$OBJ.{old}($$$ARGS)", f"$OBJ.{new}($$$ARGS)")
+    return proposal(code, edits, rule, old=old, new=new)
 
 
 def rename_attribute(code: Code, rng: random.Random) -> Proposal | None:
@@ -122,8 +125,8 @@ def rename_attribute(code: Code, rng: random.Random) -> Proposal | None:
     if old is None or nested(chosen):
         return None
     edits = [(span(node)[1] - len(new), span(node)[1], old) for node in chosen]
-    pattern = expression(code.language, f"$OBJ.{old}", code.grammar.member)
-    return proposal(code, edits, rule_of(pattern, f"$OBJ.{new}"), old=old, new=new)
+    rule = member_rule(code, f"$OBJ.{old}", f"$OBJ.{new}")
+    return proposal(code, edits, rule, old=old, new=new)
 
 
 def rename_keyword(code: Code, rng: random.Random) -> Proposal | None:
@@ -144,13 +147,13 @@ def rename_keyword(code: Code, rng: random.Random) -> Proposal | None:
 
 def qualify_call(code: Code, rng: random.Random) -> Proposal | None:
     """`f(…)` → `module.f(…)`."""
-    picked = pick_call(code, rng, dotted=True)
-    if picked is None or nested(picked[1]) or picked[0].split(".")[0] in ("self", "this", "cls"):
+    picked = pick_apart(code, rng, dotted=True)
+    if picked is None or picked[0].split(".")[0] in ("self", "this", "cls"):
         return None
     full, calls = picked
     owner, _, name = full.rpartition(".")
     if re.search(rf"(?<![\w.]){re.escape(name)}\(", code.text):
         return None
     edits = [(span(call)[0], span(call)[0] + len(owner) + 1, "") for call in calls]
-    pattern = expression(code.language, f"{name}($$$ARGS)", code.grammar.call)
-    return proposal(code, edits, rule_of(pattern, f"{full}($$$ARGS)"), old=name, new=full, module=owner)
+    rule = call_rule(code, f"{name}($$$ARGS)", f"{full}($$$ARGS)")
+    return proposal(code, edits, rule, old=name, new=full, module=owner)

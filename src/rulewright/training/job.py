@@ -19,7 +19,7 @@ from rulewright.errors import ConfigError, RulewrightError, UsageError, needed
 from rulewright.generation.gguf import checkpoint
 from rulewright.generation.open import require_checkpoint, resolve_thinking
 from rulewright.runs import RunDir
-from rulewright.training import checkpoints, environment, hub, models
+from rulewright.training import card, checkpoints, environment, hub, models
 from rulewright.training.config import SftConfig, TrainConfig
 
 C = TypeVar("C", bound=TrainConfig)
@@ -113,6 +113,13 @@ def confirmed(config: TrainConfig) -> Result:
     console.say(f"{config.out}: this very run is finished already")
     hub.push(config.out, config.trainer)
     return RunDir(config.out / "run").result()
+
+
+def finish(config: TrainConfig, run: RunDir, result: Result) -> None:
+    """What ends every training: the card, the result, and the hub where that is asked for."""
+    card.write(config, result, run.facts())
+    run.finish(result)
+    hub.push(config.out, config.trainer)
 
 
 def launch(command: list[str], config: TrainConfig, run_folder: Path) -> None:

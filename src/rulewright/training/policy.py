@@ -25,7 +25,7 @@ from rulewright.generation.notes import adapter_base
 from rulewright.generation.open import GeneratorConfig, resolve_style, resolve_thinking
 from rulewright.runs import RunDir
 from rulewright.srl.scoring import Scorer
-from rulewright.training import callbacks, card, checkpoints, environment, hub, job, models, preview
+from rulewright.training import callbacks, checkpoints, environment, job, models, preview
 from rulewright.training.assemble import say_beyond, trl_arguments
 from rulewright.training.grpo import PolicyTrainer
 from rulewright.training.origin import origin_of
@@ -92,9 +92,7 @@ def _train(config: PolicyConfig, tasks: Tasks, inputs: Sequence[Path]) -> dict[s
         checkpoints.publish(run.path / "best", config.out)
         result = _result(config, tasks, trainer, watch, time.monotonic() - started)
         publish(run, config, curves=True)
-        card.write(config, result, run.facts())
-        run.finish(result)
-        hub.push(config.out, config.trainer)
+        job.finish(config, run, result)
     return result
 
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from rulewright import console, jsonl
 from rulewright.errors import ConfigError, RulewrightError, first_line
 from rulewright.runs import RunDir
-from rulewright.training import card, checkpoints, environment, hub, job, models
+from rulewright.training import checkpoints, environment, job, models
 from rulewright.training.assemble import PreparedData, prepare
 from rulewright.training.config import SftConfig, check
 from rulewright.training.data import Counts
@@ -80,9 +80,7 @@ def _train(config: SftConfig, prepared: PreparedData, inputs: Sequence[Path]) ->
     if environment.is_main():
         path = run.path / "metrics.jsonl"
         result["curve"] = [row for row in jsonl.read(path) if "n_asked" in row] if path.exists() else []
-        card.write(config, result, run.facts())
-        run.finish(result)
-        hub.push(config.out, config.trainer)
+        job.finish(config, run, result)
     return result if environment.is_main() else {}
 
 

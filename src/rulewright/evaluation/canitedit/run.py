@@ -6,7 +6,7 @@ finds; the official status, on what the official extraction finds, stands beside
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import cache
@@ -22,13 +22,12 @@ from rulewright.evaluation import tables
 from rulewright.evaluation.canitedit import data, protocol, summary
 from rulewright.evaluation.canitedit.data import Kind, Problem
 from rulewright.evaluation.canitedit.execute import Execution, Executor, coverage_installed
-from rulewright.evaluation.harness import Answer, Item, Row
+from rulewright.evaluation.harness import Answer, GoldGenerator, Item, Row
 from rulewright.evaluation.measures import CANITEDIT
 from rulewright.evaluation.settings import CanItEditConfig
 from rulewright.evaluation.similarity import diff_size
 from rulewright.evaluation.tracks import TwoTracks
-from rulewright.generation import Completion, Generator, Prompt, Sampling
-from rulewright.languages import Language
+from rulewright.generation import Generator, Prompt, Sampling
 from rulewright.mining import mine
 from rulewright.prompts import Style, action_prompt, fence
 from rulewright.runs import RunDir
@@ -169,23 +168,6 @@ class CanItEdit(TwoTracks[CanItEditConfig]):
 
     def report(self, result: dict[str, Any]) -> Iterator[str]:
         return summary.report(result)
-
-
-class GoldGenerator(Generator):
-    """Something other than a model that answers questions, each when it is asked."""
-
-    name = "gold"
-    style: Style = "full"
-
-    def __init__(self, items: Sequence[Item], answer: Callable[[str], str]) -> None:
-        self._tasks, self._answer = {item.digest: item.task for item in items}, answer
-
-    def stream(
-        self, prompts: Sequence[Prompt], sampling: Sampling, languages: Sequence[Language] | None = None
-    ) -> Iterator[tuple[int, list[Completion]]]:
-        for i, prompt in enumerate(prompts):
-            text = self._answer(self._tasks[Item("", prompt).digest])
-            yield i, [Completion(text, 0, "stop")] * sampling.n
 
 
 def _scores(

@@ -14,10 +14,9 @@ from rulewright.data.drafts import Drop
 from rulewright.data.signatures import tokens
 from rulewright.data.splits import draw
 from rulewright.engine import Engine, Request
-from rulewright.errors import UsageError
+from rulewright.errors import UsageError, by_reason
 from rulewright.evaluation import heldout, tables
-from rulewright.evaluation.canitedit.run import GoldGenerator
-from rulewright.evaluation.harness import Answer, Benchmark, Item, Row
+from rulewright.evaluation.harness import Answer, Benchmark, GoldGenerator, Item, Row
 from rulewright.evaluation.measures import RULES
 from rulewright.evaluation.rulebench import held_out
 from rulewright.evaluation.rulebench.items import BenchItem, items_of, noops_of, rule_key, with_background
@@ -73,7 +72,7 @@ class RuleBench(Benchmark[RulesConfig]):
             found = said
         if not found:
             raise UsageError(
-                f"no item to ask ({', '.join(f'{n} {reason}' for reason, n in self.skipped.items())})",
+                f"no item to ask ({by_reason(self.skipped)})",
                 "--input needs two edits or more of one change, with the same `source` and `group`",
             )
         whole = list(with_background(found, config.n_background))
