@@ -120,6 +120,8 @@ ACTIONS: Final = Measures(
     ),
     by=("family",),
 )
+OF_TASK: Final = {"edit": EDITS, "action": ACTIONS}
+"""By what a checkpoint was trained to write."""
 CANITEDIT: Final = Measures(
     "canitedit",
     (

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rulewright import console, jsonl
-from rulewright.evaluation.measures import BENCHMARKS, estimates_of
+from rulewright.evaluation.measures import BENCHMARKS, OF_TASK, estimates_of
 from rulewright.evaluation.tables import cell, with_unit
 from rulewright.reports import benchmarks
 
@@ -249,7 +249,7 @@ def sft_results(found: Mapping[str, Any]) -> list[list[str]]:
         result = model["result"]
         if result.get("evaluation") is None or "before" in result:
             continue
-        name = "exact" if result["task"] == "edit" else "success"
+        name = OF_TASK[result["task"]].decides.name
         first = next((row for row in result["curve"] if row["step"] == 0), None)
         before = f"{100 * first[f'dev_{name}']:.1f} % (n {first['n_asked']})" if first else "–"
         after = result["evaluation"]["metrics"][name]

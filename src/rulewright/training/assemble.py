@@ -13,6 +13,7 @@ from rulewright import console, folders
 from rulewright.data.mix import Mix, mix
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.errors import ConfigError, first_line
+from rulewright.evaluation.measures import OF_TASK
 from rulewright.generation import weights
 from rulewright.generation.notes import checkpoint_note
 from rulewright.generation.open import resolve_thinking
@@ -21,7 +22,6 @@ from rulewright.runs import RunDir
 from rulewright.training import environment, models, tiny
 from rulewright.training.config import SftConfig, TrainConfig, style_of
 from rulewright.training.data import Counts, Encoder, Form, action_answer, bucketed, tokenize
-from rulewright.training.probe import headline_name
 
 if TYPE_CHECKING:
     from trl import SFTConfig
@@ -107,9 +107,10 @@ def arguments(config: SftConfig, run: RunDir, has_dev: bool) -> SFTConfig:
     if has_dev and config.eval_every_steps:
         ours |= {"eval_strategy": "steps", "eval_steps": config.eval_every_steps}
     if config.keep != "last":
+        decides = OF_TASK[config.task].decides.name
         ours |= {
             "load_best_model_at_end": True,
-            "metric_for_best_model": "loss" if config.keep == "best_loss" else headline_name(config.task),
+            "metric_for_best_model": "loss" if config.keep == "best_loss" else decides,
             "greater_is_better": config.keep == "best_success",
             "save_steps": config.eval_every_steps,
         }

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rulewright import console, jsonl, templates
+from rulewright.evaluation.measures import OF_TASK
 from rulewright.evaluation.tables import cell
 from rulewright.training.config import TrainConfig
 from rulewright.training.policy_config import MODES
@@ -47,7 +48,7 @@ def _of_sft(result: Result) -> str:
     found = result["evaluation"]
     if found is not None:
         first = {row["step"]: row for row in result["curve"]}.get(0)
-        name = "exact" if result["task"] == "edit" else "success"
+        name = OF_TASK[result["task"]].decides.name
         value = found["metrics"][name]
         line = f"{name}: {cell(value)} % of {value['n']} held-out records"
         lines.append(line + (f"; before training {100 * first[f'dev_{name}']:.1f} %" if first else ""))

@@ -96,7 +96,7 @@ class Prober:
     def _gain(self, after: Sequence[Row]) -> dict[str, Any] | None:
         """Difference of the headline metric to before training, paired by question."""
         path = self._run.path / BEFORE
-        name = headline_name(self._config.task)
+        name = measures.OF_TASK[self._config.task].decides.name
         before = {row["task"]: row for row in jsonl.read(path)} if path.exists() else {}
         pairs = [(before[row["task"]], row) for row in after if row["task"] in before]
         pairs = [(old, new) for old, new in pairs if name in old and name in new]
@@ -123,14 +123,9 @@ class Prober:
         return [{**answer.row(), **score} for answer, score in zip(answers, scores, strict=True)]
 
 
-def headline_name(task: Task) -> str:
-    """The metric that says how many answers are right."""
-    return "exact" if task == "edit" else "success"
-
-
 def headline(rows: Sequence[Row], task: Task) -> dict[str, float]:
     """The means that a learning curve shows."""
-    names = (headline_name(task), "change_similarity")
+    names = (measures.OF_TASK[task].decides.name, "change_similarity")
     values = {name: round(sum(row.get(name, 0.0) for row in rows) / max(1, len(rows)), 4) for name in names}
     if task == "action":
         valid = sum(bool(measures.valid(row)) for row in rows)
