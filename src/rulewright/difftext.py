@@ -80,6 +80,16 @@ def common_start(several: Sequence[Any]) -> int:
     return common_ends(min(several), max(several))[0] if several else 0
 
 
+def signed_words(old: Iterable[str], new: Iterable[str]) -> frozenset[str]:
+    """The words that go (`-word`) and those that come (`+word`), each once.
+
+    >>> sorted(signed_words(["x", "==", "None"], ["x", "is", "None"]))
+    ['+is', '-==']
+    """
+    before, after = Counter(old), Counter(new)
+    return frozenset({f"-{word}" for word in before - after} | {f"+{word}" for word in after - before})
+
+
 def splice(text: str, edits: Iterable[tuple[int, int, str]]) -> str:
     """Replace disjoint character ranges.
 

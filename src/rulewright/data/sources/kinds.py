@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
+from rulewright.difftext import signed_words
+
 _WORD: Final = re.compile(r"[A-Za-z_]\w+")
 _SHARE: Final = 0.5
 
@@ -24,11 +26,7 @@ def alike(edits: Sequence[tuple[str, str]]) -> list[bool]:
     >>> alike([("a = fetch(1)", "a = get(1)"), ("fetch(b)", "get(b)"), ("x = old", "x = other")])
     [True, True, False]
     """
-    # The words that each edit takes out or puts in, each with its direction.
-    words = []
-    for old, new in edits:
-        before, after = Counter(_WORD.findall(old)), Counter(_WORD.findall(new))
-        words.append({("-", word) for word in before - after} | {("+", word) for word in after - before})
+    words = [signed_words(_WORD.findall(old), _WORD.findall(new)) for old, new in edits]
     counts = Counter(word for own in words for word in own)
     least = max(2, len(edits) * _SHARE)
     shared = {word for word, n in counts.items() if n >= least}

@@ -7,7 +7,7 @@ each part of two or more is an item (several, if it is large). Nothing is drawn 
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Final, Literal
 
 from rulewright import jsonl
 from rulewright.actions.visit import WORD
+from rulewright.difftext import signed_words
 from rulewright.digests import text_sha256
 from rulewright.grammars import GRAMMARS
 from rulewright.languages import SCRIPTS, Language, normalize_language
@@ -118,9 +119,8 @@ def words_of(pre: str, post: str) -> frozenset[str]:
     >>> sorted(words_of("x == None", "x is None"))
     ['+is', '-=']
     """
-    old, new = Counter(WORD.findall(pre)), Counter(WORD.findall(post))
-    signed = {f"-{word}" for word in old - new} | {f"+{word}" for word in new - old}
-    return frozenset(word for word in signed if word[1:] not in _BRACKETS) or frozenset(signed)
+    signed = signed_words(WORD.findall(pre), WORD.findall(post))
+    return frozenset(word for word in signed if word[1:] not in _BRACKETS) or signed
 
 
 def _changes(rows: Sequence[EditRow]) -> list[list[EditRow]]:
