@@ -25,6 +25,7 @@ from rulewright import console, helptext, paths, shipped, yaml12
 from rulewright.errors import ConfigError, did_you_mean, few
 
 C = TypeVar("C", bound="CommandConfig")
+T = TypeVar("T")
 _STATES: Final = {
     "true": "True", "yes": "True", "on": "True",
     "false": "False", "no": "False", "off": "False",
@@ -38,8 +39,11 @@ _FREE: Final = frozenset({"resume", "overwrite", "json_output", "out", "workers"
 # The line of a value that `--set` gave.
 _BY_SET: Final = -1
 
-# Values that no single flag can express; given in the file or by `--set`.
-Options = tyro.conf.Fixed[tyro.conf.Suppress[dict[str, Any]]]
+FileOnly = tyro.conf.Fixed[tyro.conf.Suppress[T]]
+"""A value that no single flag can express: given in the file or by `--set`."""
+AsJson = Annotated[bool, tyro.conf.arg(name="json")]
+"""`--json`."""
+Options = FileOnly[dict[str, Any]]
 
 
 _tyro_is_instance = tyro_resolver.is_instance
@@ -99,7 +103,7 @@ class StageConfig(CommandConfig):
     """Confirm a finished run instead of refusing it; an interrupted one continues by itself."""
     overwrite: bool = False
     """Replace an earlier run."""
-    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    json_output: AsJson = False
     """Print what came of it as one JSON line on stdout."""
 
 

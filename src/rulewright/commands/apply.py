@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import tyro
 from pydantic import Field
@@ -35,7 +35,7 @@ from rulewright.codemod.work import (
     write,
 )
 from rulewright.commands.choosing import PlaceByPlace, say_failed, say_left_out
-from rulewright.config import CommandConfig
+from rulewright.config import AsJson, CommandConfig
 from rulewright.engine import nomatch, places, project
 from rulewright.errors import RulewrightError, UsageError
 from rulewright.replacing import read_text
@@ -50,9 +50,9 @@ EXPLAINED = 3
 class Config(CommandConfig):
     """Options of `rulewright apply`."""
 
-    action: Annotated[str, tyro.conf.Positional]
+    action: tyro.conf.Positional[str]
     """Rule file, action JSON or model answer; `-` reads stdin."""
-    files: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    files: tyro.conf.Positional[tuple[Path, ...]]
     """Files to change; of a folder, those of the rules' languages, as ast-grep walks it."""
     write: bool = False
     """Change the files; without it only the diff is shown."""
@@ -74,7 +74,7 @@ class Config(CommandConfig):
     """Colors in the diff; auto: on a terminal, unless NO_COLOR is set."""
     allow_other_version: bool = False
     """Go on with an ast-grep of another minor version."""
-    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    json_output: AsJson = False
     """One JSON line a file instead of the diff."""
 
 

@@ -11,12 +11,11 @@ commit that was published has to give the published rows.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 import tyro
 
 from rulewright import console, jsonl
-from rulewright.config import CommandConfig
+from rulewright.config import AsJson, CommandConfig
 from rulewright.data.licenses import PERMISSIVE
 from rulewright.errors import RulewrightError, UsageError, by_reason
 
@@ -36,7 +35,7 @@ class BenchBuildConfig(CommandConfig):
     """Folder of edits.jsonl and pins.json."""
     overwrite: bool = False
     """Replace what is there."""
-    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    json_output: AsJson = False
     """The pins as JSON on stdout."""
 
 

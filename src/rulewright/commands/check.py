@@ -10,18 +10,18 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import tyro
 
 from rulewright import console, jsonl
-from rulewright.config import CommandConfig
+from rulewright.config import AsJson, CommandConfig
 
 
 class Config(CommandConfig):
     """Options of `rulewright check`."""
 
-    rules: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    rules: tyro.conf.Positional[tuple[Path, ...]]
     """Rule files, folders of rules, projects with sgconfig.yml, catalogs (.jsonl)."""
     against: tuple[Path, ...] = ()
     """Files and folders of code to try the rules on."""
@@ -31,7 +31,7 @@ class Config(CommandConfig):
     """The least finding that gives exit code 1."""
     sarif: Path | None = None
     """Also write the findings as SARIF 2.1.0 to this file."""
-    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    json_output: AsJson = False
     """One JSON line a finding, then one with the counts."""
 
 

@@ -9,13 +9,12 @@ margin. Reads two run folders, writes nothing.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 import tyro
 from pydantic import Field
 
 from rulewright import console
-from rulewright.config import CommandConfig
+from rulewright.config import AsJson, CommandConfig
 
 
 class Config(CommandConfig):
@@ -33,7 +32,7 @@ class Config(CommandConfig):
     """Fields to break the difference down by; empty: those of the benchmark."""
     seed: int = 0
     """Of the resampling."""
-    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    json_output: AsJson = False
     """Result as JSON on stdout."""
 
 

@@ -15,7 +15,7 @@ import tyro
 
 from rulewright import config as loader
 from rulewright import console, shipped
-from rulewright.config import CommandConfig
+from rulewright.config import AsJson, CommandConfig
 from rulewright.errors import UsageError, did_you_mean
 
 
@@ -28,7 +28,7 @@ class Config(CommandConfig):
     """Print where the file lies instead, e.g. for `accelerate launch --config_file`."""
     schema_of: Annotated[str, tyro.conf.arg(name="schema", metavar="NAME")] = ""
     """Print the JSON Schema of this configuration or command, for editors."""
-    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    json_output: AsJson = False
     """The list, one JSON object a line."""
 
 

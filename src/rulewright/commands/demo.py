@@ -11,11 +11,10 @@ import time
 from pathlib import Path
 from typing import Literal
 
-import tyro
 from pydantic import Field
 
 from rulewright import console, shipped
-from rulewright.config import CommandConfig
+from rulewright.config import CommandConfig, FileOnly
 from rulewright.demo import Places, Stage, owed, run_stages
 from rulewright.errors import UsageError
 from rulewright.workers import cores
@@ -38,7 +37,7 @@ class DemoConfig(CommandConfig):
     """What comes, what it needs and what it downloads: told before the first stage."""
     overwrite: bool = False
     """Start anew instead of continuing."""
-    stages: tyro.conf.Fixed[tyro.conf.Suppress[list[Stage]]] = Field(default_factory=list)
+    stages: FileOnly[list[Stage]] = Field(default_factory=list)
     """The commands, in order; they run in `root`."""
 
 

@@ -7,18 +7,15 @@ shown. Exit code 1 only where something that everything needs is broken.
 from __future__ import annotations
 
 import sys
-from typing import Annotated
-
-import tyro
 
 from rulewright import console, machine
-from rulewright.config import CommandConfig
+from rulewright.config import AsJson, CommandConfig
 
 
 class Config(CommandConfig):
     """How to report."""
 
-    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    json_output: AsJson = False
     """One JSON object a line of the report on stdout."""
 
 

@@ -12,13 +12,12 @@ changes the sure places. With --like, no model is asked: the rules are learned f
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 import tyro
 from pydantic import Field
 
 from rulewright.commands.offers import Wish
-from rulewright.config import CommandConfig
+from rulewright.config import AsJson, CommandConfig, FileOnly
 from rulewright.errors import UsageError
 from rulewright.generation.open import GeneratorConfig
 
@@ -26,9 +25,9 @@ from rulewright.generation.open import GeneratorConfig
 class EditConfig(CommandConfig):
     """What to do, where, and who is asked."""
 
-    instruction: Annotated[str, tyro.conf.Positional] = ""
+    instruction: tyro.conf.Positional[str] = ""
     """What to change, in words ("use `is None` instead of `== None`"); left out with --like."""
-    paths: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
+    paths: tyro.conf.Positional[tuple[Path, ...]] = ()
     """Files to change; of a folder, those of the language, as ast-grep walks it."""
     like: str = ""
     """A change made by hand: a diff file, `-` (stdin), HEAD, A..B, or the old file before the new one."""
@@ -68,9 +67,9 @@ class EditConfig(CommandConfig):
     """Price of a million answer tokens."""
     deadline_s: float = Field(default=10.0, gt=0)
     """Processor seconds per file."""
-    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    json_output: AsJson = False
     """One JSON line a place, then one with the rule."""
-    generator: tyro.conf.Fixed[tyro.conf.Suppress[GeneratorConfig]] = GeneratorConfig()
+    generator: FileOnly[GeneratorConfig] = GeneratorConfig()
     """More about how the model is reached."""
 
 

@@ -13,7 +13,7 @@ from typing import Annotated
 import tyro
 
 from rulewright import console
-from rulewright.config import CommandConfig
+from rulewright.config import AsJson, CommandConfig
 from rulewright.errors import UsageError, did_you_mean
 
 
@@ -28,7 +28,7 @@ class Config(CommandConfig):
     """Folder to put it in; models/base/NAME unless said otherwise."""
     overwrite: bool = False
     """Replace what stands there."""
-    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    json_output: AsJson = False
     """One JSON object on stdout."""
 
 

@@ -17,7 +17,7 @@ import tyro
 from pydantic import Field
 
 from rulewright import console, matrix, shipped
-from rulewright.config import CommandConfig
+from rulewright.config import CommandConfig, FileOnly
 from rulewright.demo import Places, run_stages
 from rulewright.errors import UsageError, did_you_mean
 from rulewright.locks import Lock
@@ -51,11 +51,11 @@ class Config(CommandConfig):
     """What is compared, for the head of the page."""
     overwrite: bool = False
     """Train and measure anew what was done already, of all methods or of those named by --only."""
-    shared: tyro.conf.Fixed[tyro.conf.Suppress[list[str]]] = Field(default_factory=list)
+    shared: FileOnly[list[str]] = Field(default_factory=list)
     """Commands whose results several methods read, as `{shared}`: run once, before them."""
-    methods: tyro.conf.Fixed[tyro.conf.Suppress[list[TrainingMethod]]] = Field(default_factory=list)
+    methods: FileOnly[list[TrainingMethod]] = Field(default_factory=list)
     """The ways to train."""
-    measured: tyro.conf.Fixed[tyro.conf.Suppress[list[Measured]]] = Field(default_factory=list)
+    measured: FileOnly[list[Measured]] = Field(default_factory=list)
     """What is measured of each."""
 
 

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
-from typing import Annotated
 
 import tyro
 from pydantic import Field
 
 from rulewright import console
-from rulewright.config import CommandConfig
+from rulewright.config import CommandConfig, FileOnly
 from rulewright.errors import needed
 from rulewright.generation.open import GeneratorConfig, require_model
 
@@ -25,7 +24,7 @@ from rulewright.generation.open import GeneratorConfig, require_model
 class Config(CommandConfig):
     """Options of `rulewright mcp`."""
 
-    roots: Annotated[tuple[Path, ...], tyro.conf.Positional] = (Path(),)
+    roots: tyro.conf.Positional[tuple[Path, ...]] = (Path(),)
     """Folders that the tools may read; relative paths begin at the first."""
     allow_write: tuple[Path, ...] = ()
     """Folders below which apply_rule may change files; none: dry runs only."""
@@ -37,7 +36,7 @@ class Config(CommandConfig):
     """Calls that run at once, each in a process of its own."""
     deadline_s: float = Field(default=120.0, gt=0)
     """Seconds that one call may take."""
-    generator: tyro.conf.Fixed[tyro.conf.Suppress[GeneratorConfig]] = GeneratorConfig()
+    generator: FileOnly[GeneratorConfig] = GeneratorConfig()
     """More about how the model is reached."""
 
 

@@ -8,12 +8,12 @@ asked come with it. OUT must be new or empty.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import tyro
 
 from rulewright import console
-from rulewright.config import CommandConfig
+from rulewright.config import AsJson, CommandConfig
 from rulewright.workers import cores
 
 
@@ -28,7 +28,7 @@ class Config(CommandConfig):
     """The base model, where it is no longer where the adapter says: folder or hub name."""
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     """Of the merged weights; auto: as the base is stored."""
-    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    json_output: AsJson = False
     """What was written, as JSON on stdout."""
 
 

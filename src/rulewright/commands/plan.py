@@ -13,7 +13,7 @@ import tyro
 from pydantic import Field
 
 from rulewright import console, shipped
-from rulewright.config import CommandConfig
+from rulewright.config import AsJson, CommandConfig
 
 
 class Config(CommandConfig):
@@ -35,7 +35,7 @@ class Config(CommandConfig):
     """Memory of a device; 0: as known (CPU: what is free)."""
     probe: bool = True
     """On a CPU: measure for two seconds what it multiplies (needs torch), rather than assume it."""
-    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    json_output: AsJson = False
     """The plan as JSON on stdout."""
 
 

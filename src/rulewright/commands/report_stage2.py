@@ -7,13 +7,11 @@ Markdown page, one self-contained HTML page and the figures as JSON beside it.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import tyro
 from pydantic import Field
 
 from rulewright import console
-from rulewright.config import CommandConfig
+from rulewright.config import AsJson, CommandConfig
 from rulewright.errors import ConfigError, RulewrightError, UsageError, did_you_mean
 
 
@@ -48,7 +46,7 @@ class ReportConfig(CommandConfig):
     """A text of your own to include as it is."""
     out: Path = Path("reports/training/stage2.md")
     """The page; .html and .json lie beside it."""
-    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    json_output: AsJson = False
     """The gathered figures as JSON on stdout."""
 
 

@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 import tyro
 
 from rulewright import console
-from rulewright.config import CommandConfig
+from rulewright.config import AsJson, CommandConfig
 from rulewright.errors import UsageError
 
 
@@ -30,7 +30,7 @@ class Config(CommandConfig):
     """Seconds that one run may take."""
     only: Annotated[tuple[str, ...], tyro.conf.arg(metavar="CASE")] = ()
     """Names of cases to run; all by default."""
-    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    json_output: AsJson = False
     """One JSON object a case on stdout."""
 
 

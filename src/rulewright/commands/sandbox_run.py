@@ -11,12 +11,12 @@ import dataclasses
 import shutil
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import tyro
 
 from rulewright import console, jsonl
-from rulewright.config import CommandConfig
+from rulewright.config import AsJson, CommandConfig
 from rulewright.errors import UsageError
 from rulewright.languages import language_of_path
 
@@ -46,7 +46,7 @@ class Config(CommandConfig):
     """Memory of all processes together."""
     pids: int = 64
     """Processes and threads together."""
-    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    json_output: AsJson = False
     """The result as one JSON object on stdout."""
 
 

@@ -10,13 +10,13 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import tyro
 
 from rulewright import console, difftext, jsonl
 from rulewright.actions import Action, render_action, render_rules
-from rulewright.config import CommandConfig
+from rulewright.config import AsJson, CommandConfig
 from rulewright.errors import RulewrightError, UsageError
 from rulewright.verdict import Outcome
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 class ShowConfig(CommandConfig):
     """What to show."""
 
-    file: Annotated[str, tyro.conf.Positional]
+    file: tyro.conf.Positional[str]
     """FILE or FILE:LINE: records, trajectory steps, or rows of an evaluation."""
     action: Path | None = None
     """Judge this action (a rule file, an action's JSON or a raw answer) instead of the line's own."""
     deadline_s: float = 10.0
     """Longest processor time for executing it."""
-    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    json_output: AsJson = False
     """As JSON on stdout."""
 
 

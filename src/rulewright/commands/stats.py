@@ -8,20 +8,20 @@ files a model was trained on are still exactly these.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import tyro
 from pydantic import Field
 
 from rulewright import console, jsonl
-from rulewright.config import CommandConfig
+from rulewright.config import AsJson, CommandConfig
 from rulewright.workers import cores
 
 
 class Config(CommandConfig):
     """Options of `rulewright stats`."""
 
-    folder: Annotated[Path, tyro.conf.Positional] = Path("data/processed")
+    folder: tyro.conf.Positional[Path] = Path("data/processed")
     """Folder with train, dev, test and the metadata files."""
     out: Path = Path("reports/datasets")
     """Folder for the report: summary.md, summary.json, plots, one card per source."""
@@ -30,7 +30,7 @@ class Config(CommandConfig):
 
     workers: int = Field(default=0, ge=0)
     """Processes; 0: one per core."""
-    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    json_output: AsJson = False
     """Print the figures as one JSON line."""
 
 

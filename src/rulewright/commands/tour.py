@@ -9,13 +9,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
-
-import tyro
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from rulewright import console, difftext
 from rulewright.actions import Action, render_action
-from rulewright.config import CommandConfig
+from rulewright.config import AsJson, CommandConfig
 from rulewright.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
@@ -44,7 +42,7 @@ _NEXT: Final = (
 class Config(CommandConfig):
     """How to show it."""
 
-    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    json_output: AsJson = False
     """Everything that was computed, as one JSON object on stdout."""
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import tyro
 
 from rulewright import console
-from rulewright.config import CommandConfig
+from rulewright.config import AsJson, CommandConfig
 from rulewright.errors import RulewrightError
 from rulewright.workers import cores
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class Config(CommandConfig):
     """Options of `rulewright verify`."""
 
-    file: Annotated[Path, tyro.conf.Positional]
+    file: tyro.conf.Positional[Path]
     """Records, trajectory steps or rows, one JSON object a line."""
     workers: int = 1
     """Processes; 0: one per core."""
@@ -38,7 +38,7 @@ class Config(CommandConfig):
     """Leave out the lines of records that pass."""
     allow_other_version: bool = False
     """Judge with an ast-grep of another minor version."""
-    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    json_output: AsJson = False
     """One JSON line a record, then one with the summary."""
 
 

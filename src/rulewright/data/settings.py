@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import tyro
 from pydantic import Field
@@ -18,7 +18,7 @@ from rulewright.workers import WhereToRun
 class IngestConfig(StageConfig):
     """Options of `rulewright ingest`."""
 
-    source: Annotated[str, tyro.conf.Positional]
+    source: tyro.conf.Positional[str]
     """commitpackft, editpackft, oce, canitedit, smellycode, agentpack, marv, nextcoder, git, rules, fixtures
     or jsonl."""
     input: tuple[str, ...] = ()

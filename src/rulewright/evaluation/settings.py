@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Final, Literal, Self
 
 import tyro
 from pydantic import Field
 
-from rulewright.config import CommandConfig
+from rulewright.config import AsJson, CommandConfig
 from rulewright.data.mix import MixEntry
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.errors import UsageError
@@ -214,7 +214,7 @@ class MiningConfig(CommandConfig):
     """Show a finished run instead of refusing it; an interrupted one continues by itself."""
     overwrite: bool = False
     """Replace what is in the run folder."""
-    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    json_output: AsJson = False
     """Result as JSON on stdout."""
 
 

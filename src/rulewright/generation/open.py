@@ -7,14 +7,13 @@ import os
 import socket
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
-import tyro
 from pydantic import Field
 
 from rulewright import console
-from rulewright.config import CommandConfig, Section
+from rulewright.config import AsJson, CommandConfig, FileOnly, Section
 from rulewright.digests import file_sha256
 from rulewright.errors import UsageError
 from rulewright.generation import gguf
@@ -95,9 +94,9 @@ class AskingConfig(CommandConfig):
     """Longest answer, in tokens."""
     seed: int = 0
     """Of the answers, of --limit and of the resampling."""
-    generator: tyro.conf.Fixed[tyro.conf.Suppress[GeneratorConfig]] = GeneratorConfig()
+    generator: FileOnly[GeneratorConfig] = GeneratorConfig()
     """More about how the model is reached, e.g. generator.concurrency."""
-    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    json_output: AsJson = False
     """Result as JSON on stdout."""
 
     def generator_config(self) -> GeneratorConfig:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import tyro
 from pydantic import Field
 
-from rulewright.config import CommandConfig
+from rulewright.config import AsJson, CommandConfig
 
 
 class TrajsConfig(CommandConfig):
@@ -44,5 +42,5 @@ class TrajsConfig(CommandConfig):
     """Longest processor time for one action."""
     overwrite: bool = True
     """Replace the earlier result; it is a pure function of the raw files."""
-    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    json_output: AsJson = False
     """Summary as JSON on stdout."""

@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-import tyro
 from pydantic import Field
 
 from rulewright import yaml12
-from rulewright.config import CommandConfig, Options, Section
+from rulewright.config import AsJson, CommandConfig, FileOnly, Options, Section
 from rulewright.data.mix import MixEntry, Policy
 from rulewright.errors import ConfigError
 from rulewright.prompts import Style
@@ -112,7 +111,7 @@ class TrainConfig(CommandConfig):
     trainer: Options = Field(default_factory=dict)
     """Options of trl.SFTConfig (`train sft`) or trl.GRPOConfig: learning_rate, max_steps,
     per_device_train_batch_size, …"""
-    lora: tyro.conf.Fixed[tyro.conf.Suppress[LoraConfig | None]] = None
+    lora: FileOnly[LoraConfig | None] = None
     """Train adapters instead of all weights."""
     thinking: bool | None = None
     """Switch a chat template's thinking on or off (Qwen3: `enable_thinking`), in training and whenever the
@@ -136,7 +135,7 @@ class TrainConfig(CommandConfig):
     """Confirm a finished run instead of refusing it; an interrupted one continues by itself."""
     overwrite: bool = False
     """Replace what is in `out`."""
-    json_output: Annotated[bool, tyro.conf.arg(name="json")] = False
+    json_output: AsJson = False
     """Result as JSON on stdout."""
 
     @classmethod
@@ -168,11 +167,11 @@ class TrainConfig(CommandConfig):
 class OnRecords(CommandConfig):
     """Which records are trained and evaluated on."""
 
-    mix: tyro.conf.Fixed[tyro.conf.Suppress[list[MixEntry]]] = Field(default_factory=list)
+    mix: FileOnly[list[MixEntry]] = Field(default_factory=list)
     """Training records: path, weight, filters, for each part."""
     mix_policy: Policy = "undersample"
     """How weights become counts: `undersample`, `repeat` or `all`."""
-    dev: tyro.conf.Fixed[tyro.conf.Suppress[list[MixEntry]]] = Field(default_factory=list)
+    dev: FileOnly[list[MixEntry]] = Field(default_factory=list)
     """Held-out records, for the loss and for answers that are really executed; SFT does without."""
     limit: int = Field(default=0, ge=0)
     """At most so many training records; 0: all."""
@@ -185,7 +184,7 @@ class SftConfig(TrainConfig, OnRecords):
     """`edit`: answer with the edited code. `action`: answer with ast-grep rules."""
     model: str = ""
     """Checkpoint or adapter folder, GGUF file or hub name to start from; empty: a new model (`tiny:`)."""
-    tiny: tyro.conf.Fixed[tyro.conf.Suppress[TinyConfig | None]] = None
+    tiny: FileOnly[TinyConfig | None] = None
     """Make a new tiny model and tokenizer (instead of `model`)."""
     prompt_style: Literal["auto", "full", "brief", "compact"] = "auto"
     """`full` asks for thought, action and state update, `brief` for the action alone, `compact` says

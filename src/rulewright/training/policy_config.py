@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
-import tyro
 from pydantic import Field
 
 from rulewright import console, jsonl
+from rulewright.config import FileOnly
 from rulewright.generation.vllm_server import ServerConfig
 from rulewright.srl.sampling import SamplingConfig
 from rulewright.srl.scoring import Scorer
@@ -74,9 +74,9 @@ class PolicyConfig(TrainConfig):
     """Rollouts generated together by one process: fewer need less memory for keys and values; 0: all."""
     rollouts: Literal["transformers", "server"] = "transformers"
     """Where answers are sampled: here, by transformers, or by a vLLM server (`server:`; needs `lora`)."""
-    server: tyro.conf.Fixed[tyro.conf.Suppress[ServerConfig]] = ServerConfig()
+    server: FileOnly[ServerConfig] = ServerConfig()
     """`rollouts: server`: base_url, concurrency, timeout_s, max_retries, max_logprob_gap, …"""
-    sampling: tyro.conf.Fixed[tyro.conf.Suppress[SamplingConfig]] = SamplingConfig()
+    sampling: FileOnly[SamplingConfig] = SamplingConfig()
     """Dynamic sampling: enabled, epsilon, criterion, max_rounds, max_flat_batches."""
 
     trl_class = "GRPOConfig"

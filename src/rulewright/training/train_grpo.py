@@ -7,9 +7,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import tyro
-
 from rulewright import console
+from rulewright.config import FileOnly
 from rulewright.data.mix import Mix, mix
 from rulewright.engine import Engine
 from rulewright.environment import EnvironmentScorer, SandboxTests, Task, TestRunner, Weights, task_of
@@ -33,7 +32,7 @@ class GrpoConfig(PolicyConfig, OnRecords):
     """Metrics and curves, copied from the run."""
     tests: Literal["auto", "off"] = "auto"
     """auto: tasks that have tests are judged by them, in the sandbox; off: by their target only."""
-    weights: tyro.conf.Fixed[tyro.conf.Suppress[Weights]] = Weights()
+    weights: FileOnly[Weights] = Weights()
     """What the parts of the reward are worth."""
 
 
