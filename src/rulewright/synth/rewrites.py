@@ -29,8 +29,8 @@ _EXPRESSIONS: Final = frozenset({
     "binary_expression", "unary_expression", "array", "number", "null",
 })  # fmt: skip
 """Kinds of whole expressions, of Python and of JavaScript, TypeScript and TSX."""
-_MAX_CHARS: Final = 48
-"""Nobody quotes longer code in a request."""
+_QUOTABLE: Final = re.compile(r"[^\n`$#]{0,48}")
+"""What may stand in a request: nobody quotes longer code."""
 _HOLES: Final = ("$A", "$B", "$C")
 _HOLE: Final = re.compile(r"\$[A-C]")
 _SHOWN: Final = (("x", "y", "z"), ("a", "b", "c"), ("p", "q", "r"), ("first", "second", "third"), _HOLES)
@@ -44,7 +44,7 @@ def rewrite_expression(code: Code, rng: random.Random) -> Proposal | None:
     """Any expression → the one that stands there; what may be anything is kept."""
     if code.language in ("java", "go"):
         return None
-    found = [node for node in _expressions(code.root) if _is_quotable(node.text())]
+    found = [node for node in _expressions(code.root) if _QUOTABLE.fullmatch(node.text())]
     found = [node for node in found if not is_callee(node, code)]
     if not found:
         return None
@@ -66,10 +66,6 @@ def _expressions(node: SgNode) -> Iterator[SgNode]:
         yield node
     for child in node.children():
         yield from _expressions(child)
-
-
-def _is_quotable(text: str) -> bool:
-    return len(text) <= _MAX_CHARS and not re.search(r"[\n`$#]", text)
 
 
 def _opened(node: SgNode, code: Code, rng: random.Random) -> tuple[str, dict[str, str]]:
