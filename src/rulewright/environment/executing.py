@@ -53,7 +53,7 @@ def execute(
         step = now.task.max_steps > 1 and outcome.post not in (None, now.task.code)
         if response is not None and now.task.held_out and (step or right_here(now.task, outcome, tests)):
             asked[place] = response.action, now.held_out
-    tried = dict(zip(asked, try_all(engine, list(asked.values())), strict=True))
+    tried = try_all(engine, asked)
     return [
         _executed(now, *one, tests, tried.get(place))
         for place, ((now, _), one, tests) in enumerate(zip(answers, judged, tested, strict=True))

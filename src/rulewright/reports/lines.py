@@ -27,7 +27,7 @@ from rulewright.generation.notes import as_style
 from rulewright.languages import Language, normalize_language
 from rulewright.mining.inputs import Stream
 from rulewright.prompts import extract_edit
-from rulewright.srl.elsewhere import TriedElsewhere, try_all
+from rulewright.srl.elsewhere import TriedElsewhere, try_one
 from rulewright.srl.reward_srl import gated, is_right, plain
 from rulewright.verdict import INVALID, Outcome, Verdict
 
@@ -173,7 +173,7 @@ def elsewhere(
         return None
     if item.reference and not is_right(outcome, item.pre, [item.wanted or ""]):
         return None
-    return try_all(engine, [(action, tuple((one.pre, one.wanted) for one in item.tried))])[0]
+    return try_one(engine, action, tuple((one.pre, one.wanted) for one in item.tried))
 
 
 def rewards(

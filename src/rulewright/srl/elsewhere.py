@@ -31,17 +31,24 @@ class TriedElsewhere:
     """The texts as the action leaves them."""
 
 
-def try_all(engine: Engine, asked: Sequence[tuple[Action, Pairs]]) -> list[TriedElsewhere]:
-    """Execute actions on code with what it should become; the same question is asked once."""
-    keys = [(action.language, action.rules_json(), action.ids, pairs) for action, pairs in asked]
-    unique = dict(zip(keys, asked, strict=True))
+def try_one(engine: Engine, action: Action, pairs: Pairs) -> TriedElsewhere:
+    """Execute an action on code with what it should become."""
+    return try_all(engine, {0: (action, pairs)})[0]
+
+
+def try_all(engine: Engine, asked: Mapping[int, tuple[Action, Pairs]]) -> dict[int, TriedElsewhere]:
+    """Execute several actions, each named by a number; the same question is asked once."""
+    keys = {
+        n: (action.language, action.rules_json(), action.ids, pairs) for n, (action, pairs) in asked.items()
+    }
+    unique = {keys[n]: one for n, one in asked.items()}
     outcomes = engine.judge_many(
         Request(action, pre, action.language, post)
         for action, pairs in unique.values()
         for pre, post in pairs
     )
     found = {key: _tried(pairs, list(islice(outcomes, len(pairs)))) for key, (_, pairs) in unique.items()}
-    return [found[key] for key in keys]
+    return {n: found[key] for n, key in keys.items()}
 
 
 def _tried(pairs: Pairs, outcomes: Sequence[Outcome]) -> TriedElsewhere:

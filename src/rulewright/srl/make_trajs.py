@@ -29,7 +29,7 @@ from rulewright.data.schemas import (
 from rulewright.data.splits import split_of, uniform
 from rulewright.engine import Engine, Request
 from rulewright.errors import RulewrightError, by_reason
-from rulewright.srl.elsewhere import try_all
+from rulewright.srl.elsewhere import try_one
 from rulewright.srl.literalness import is_general, step_is_memorized, tier_of
 from rulewright.srl.rule_tree import views
 from rulewright.srl.settings import TrajsConfig
@@ -231,7 +231,7 @@ def _stages(episode: Episode, pairs: Pairs, engine: Engine) -> list[Pairs]:
         action = parse_action(json.dumps(step.teacher.action), step.language)
         assert not isinstance(action, Rejection)  # it has just been executed
         still = tuple((text, text) for text in texts[-1])
-        texts.append(try_all(engine, [(action, still)])[0].posts or texts[-1])
+        texts.append(try_one(engine, action, still).posts or texts[-1])
     good = [place for place, (_, post) in enumerate(pairs) if texts[-1][place] == post]
     return [tuple((before[i], after[i]) for i in good) for before, after in pairwise(texts)]
 

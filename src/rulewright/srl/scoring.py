@@ -211,7 +211,7 @@ class StepScorer:
             for place, (step, action, outcome) in enumerate(judged)
             if step.held_out and action is not None and is_right(outcome, step.pre, step.wanted)
         }
-        tried = dict(zip(asked, try_all(self._engine, list(asked.values())), strict=True))
+        tried = try_all(self._engine, asked)
         return [self._scored(*one, tried.get(place)) for place, one in enumerate(judged)]
 
     def _scored(
