@@ -219,6 +219,7 @@ NEXT: Final[dict[str, str]] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; give the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _open_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A name that is no UTF-8, or an arrow on an old terminal: escaped, as standard error does.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -232,6 +233,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 1
+
+
+def _open_streams() -> None:
+    """Standard streams that are closed (`>&-`, some schedulers) become ones that hold nothing.
+
+    Else the next file that is opened would stand in their place, and get what is printed.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) < 3:  # the standard ones are 0, 1 and 2
+        os.set_inheritable(number, True)
+    os.close(number)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 (as long as the process)
 
 
 def resume_arguments(arguments: Sequence[str]) -> list[str]:

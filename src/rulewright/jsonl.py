@@ -117,7 +117,8 @@ def parse(number: int, raw: bytes | None) -> Line | None:
     except (ValueError, RecursionError) as error:
         return Line(number, None, f"not JSON: {json_problem(error)}", "not_json")
     if not isinstance(value, dict):
-        return Line(number, None, f"expected a JSON object, got {type(value).__name__}", "not_json")
+        got = "null" if value is None else type(value).__name__
+        return Line(number, None, f"expected a JSON object, got {got}", "not_json")
     return Line(number, value)
 
 
@@ -144,6 +145,19 @@ def read_json(path: Path, hint: str) -> Any:
         return json.loads(require_file(path).read_text(encoding="utf-8"))
     except ValueError as error:
         raise RulewrightError(f"{path}: not JSON ({json_problem(error)})", hint) from error
+
+
+def read_object(path: Path, hint: str) -> dict[str, Any]:
+    """The object of a JSON file.
+
+    Raises:
+        UsageError: there is no such file.
+        RulewrightError: it is not JSON, or no object.
+    """
+    value = read_json(path, hint)
+    if not isinstance(value, dict):
+        raise RulewrightError(f"{path}: expected a JSON object", hint)
+    return value
 
 
 def dumps(value: Mapping[str, Any]) -> str:

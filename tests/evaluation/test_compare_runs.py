@@ -118,3 +118,20 @@ def test_all_headline_measures_at_once_and_what_is_no_measure(
     other = save(tmp_path / "c", rows({"a1": 1}), "edits")
     assert main(["compare", str(a), str(other)]) == 2
     assert "compare runs of one benchmark" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("broken", "text", "says"),
+    [
+        ("rows.jsonl", '{"task_id": "t1", "success": true}\n', "rows.jsonl: a row without `task`"),
+        ("rows.jsonl", "null\n", "rows.jsonl:1: expected a JSON object, got null"),
+        ("result.json", "null", "result.json: expected a JSON object"),
+    ],
+)
+def test_a_folder_that_holds_something_else_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], broken: str, text: str, says: str
+) -> None:
+    a, b = (save(tmp_path / name, rows({"a1": 1.0})) for name in "ab")
+    (b / broken).write_text(text)
+    assert main(["compare", str(a), str(b)]) in (1, 2)
+    assert f"{b}/{says}" in capsys.readouterr().err

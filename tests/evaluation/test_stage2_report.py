@@ -291,3 +291,11 @@ def test_readiness_counts_our_failures_and_names_runs_of_several_processes() -> 
     assert not load["ok"] and load["seen"].startswith("14 answers") and "3 infra" in load["seen"]
     assert several["ok"] and several["seen"] == "grpo_a in 2 processes"
     assert not stage2.readiness(found(0, 1))[-1]["ok"]
+
+
+def test_a_result_that_is_no_object_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = tmp_path / "runs" / "x" / "result.json"
+    broken.parent.mkdir(parents=True)
+    broken.write_text("null")
+    assert report(tmp_path)[0] == 1
+    assert "x/result.json: expected a JSON object" in capsys.readouterr().err

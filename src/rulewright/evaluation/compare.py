@@ -42,10 +42,15 @@ def read_run(path: Path) -> Run:
         raise UsageError(f"{path}: holds no run (no rows.jsonl)", hint)
     rows = list(jsonl.read(rows_path))
     result_path = path / "result.json"
-    if not result_path.exists():
+    benchmark = ""
+    if result_path.exists():
+        benchmark = str(jsonl.read_object(result_path, "run the evaluation again").get("benchmark", ""))
+    else:
         console.say(f"{path}: the run is not finished; comparing what is there ({len(rows)} rows)")
-        return Run(path, "", rows)
-    benchmark = jsonl.read_json(result_path, "run the evaluation again").get("benchmark", "")
+    needed = ("id", "source", "group", "tier") if benchmark == MINING.name else ("task", "group", "verdict")
+    lacking = next((key for row in rows for key in needed if key not in row), None)
+    if lacking is not None:
+        raise UsageError(f"{rows_path}: a row without `{lacking}`", "name a run of one of the evaluations")
     return Run(path, benchmark, [named(row, benchmark) for row in rows])
 
 

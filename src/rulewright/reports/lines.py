@@ -342,5 +342,4 @@ def _here(names: Sequence[str], folder: Path) -> list[Path]:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = jsonl.read_json(path, "run the evaluation again") if path.is_file() else {}
-    return found
+    return jsonl.read_object(path, "run the evaluation again") if path.is_file() else {}

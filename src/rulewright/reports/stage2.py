@@ -59,7 +59,7 @@ def gather(
             for path in evals.glob("*/rows.jsonl")
             if not (path.parent / "result.json").exists()
         ),
-        "teacher": _json(teacher) if teacher.exists() else [],
+        "teacher": jsonl.read_json(teacher, _AGAIN) if teacher.exists() else [],
         "trajectories": _json(trajectories) if trajectories.exists() else None,
         "srl_metrics": list(jsonl.read(srl / "metrics.jsonl")) if (srl / "metrics.jsonl").exists() else [],
         "comparisons": benchmarks.comparisons(runs, pairs, reference),
@@ -80,8 +80,11 @@ def gather(
     return found
 
 
-def _json(path: Path) -> Any:
-    return jsonl.read_json(path, "run that stage again, or move its folder away")
+_AGAIN: Final = "run that stage again, or move its folder away"
+
+
+def _json(path: Path) -> Json:
+    return jsonl.read_object(path, _AGAIN)
 
 
 def _model(path: Path) -> Json:
