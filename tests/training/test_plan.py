@@ -15,7 +15,8 @@ from rulewright.errors import UsageError
 from rulewright.training import lengths, plan
 from rulewright.training.architecture import Architecture
 from rulewright.training.config import LoraConfig, SftConfig, TinyConfig
-from rulewright.training.memory import Setup, Sharding, flop_per_token, parts
+from rulewright.training.duration import Cpu, Machine
+from rulewright.training.memory import Device, Setup, Sharding, flop_per_token, parts
 from rulewright.training.plan import TrainingPlan
 from rulewright.training.train_grpo import GrpoConfig
 
@@ -162,6 +163,22 @@ def test_lengths_are_of_all_records(data: Callable[[str], str], records: list[No
 def test_records_that_do_not_fit_are_not_counted_as_rows(data: Callable[[str], str]) -> None:
     with pytest.raises(UsageError, match=r"none of .* fits into 16 tokens"):
         made(_config(data, max_length_tokens=16), "rtx5090", 1, "none")
+
+
+def test_a_cpu_answers_from_a_copy_of_the_weights(data: Callable[[str], str]) -> None:
+    def copied(bf16: float, model: str = "HuggingFaceTB/SmolLM2-135M-Instruct", **changes: object) -> float:
+        dev = [MixEntry(path=data("dev"))]
+        config = _config(data, model=model, quantize="none", max_length_tokens=512, dev=dev, **changes)
+        place = Machine(Device("CPU", 8.0, 0.0), 1, Cpu(80.0, bf16, measured=True))
+        answers = plan.make("sft", config, plan.origin(config), place, "none").phases_gib["answers"]
+        return answers.get("copy to answer with", 0.0)
+
+    arch = Architecture.of("HuggingFaceTB/SmolLM2-135M-Instruct")
+    assert copied(190) == pytest.approx(2 * arch.body / 2**30, abs=1e-3)
+    assert copied(80) == pytest.approx(4 * arch.body / 2**30, abs=1e-3)  # float32, adapters merged
+    assert copied(190, lora=None) == pytest.approx(2 * (arch.body + arch.embeddings) / 2**30, abs=1e-3)
+    assert copied(80, lora=None) == 0  # all in float32: the weights themselves answer
+    assert copied(190, model="google/gemma-3-270m") == 0  # its windows are left to transformers
 
 
 def _policy(data: Callable[[str], str], **changes: object) -> GrpoConfig:

@@ -154,7 +154,7 @@ def _require_startable(args: Any) -> None:
     from transformers import Trainer, get_scheduler
     from transformers.integrations.integration_utils import get_reporting_integration_callbacks
 
-    for name in ("activation_offloading", "use_liger_kernel"):
+    for name in ("activation_offloading", "use_liger_kernel", "use_transformers_continuous_batching"):
         if getattr(args, name, False) and args.device.type == "cpu":
             raise ValueError(f"{name} is for GPUs, and this run has none")
     if args.use_liger_kernel and not find_spec("liger_kernel"):
