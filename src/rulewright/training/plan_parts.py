@@ -134,15 +134,15 @@ class PlannedRun(ABC):
     def copied(self, step: Setup) -> dict[str, float]:
         """GiB that answering takes beside a model in training on a CPU: its weights once more, packed.
 
-        `generation.cpu` makes that copy in the type that is multiplied, with the adapters merged.
+        `generation.cpu` makes that copy in the type that is multiplied, with the adapters merged. Of
+        weights in float32 that are all trained, `memory.generation` counts one as autocast's.
         """
         arch = self.architecture
-        if not self.machine.is_cpu or step.quantized or arch.local_layers:
+        if not self.machine.is_cpu or step.quantized or arch.local_layers or step.kind == "all32":
             return {}
         each = 2 if self.machine.fast_bf16 else step.weight_bytes
-        same = each == step.weight_bytes
-        body = 0 if same and each == 4 and not step.lora_r else arch.body * each
-        return {"copy to answer with": (body + (0 if same else arch.embeddings * each)) / GIB}
+        edge = 0 if each == step.weight_bytes else arch.embeddings
+        return {"copy to answer with": each * (arch.body + edge) / GIB}
 
     def changed(self, **fields: Any) -> Self:
         """This run with other values of its configuration."""
