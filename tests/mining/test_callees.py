@@ -79,6 +79,11 @@ CALLS: list[tuple[Language, str, str]] = [
     ("python", "self.old(1)\n", "attribute.attribute=self call.function"),
     ("python", "Place.old(1)\n", "attribute.attribute=Place call.function"),
     ("python", "f().old(1)\n", "attribute.attribute call.function"),
+    # A value before the name is not asked for, whatever it begins with.
+    ("python", "Place().old(1)\n", "attribute.attribute call.function"),
+    ("python", "import os\nos.path().old(1)\n", "attribute.attribute call.function"),
+    ("javascript", "Place[0].old(1);\n", "member_expression.property call_expression.function"),
+    ("cpp", "void f() { Place<int>::old(1); }\n", "qualified_identifier.name call_expression.function"),
     ("python", "x = old\n", ""),
     ("python", "f(old)\n", ""),
     ("python", "a.old.b(1)\n", ""),

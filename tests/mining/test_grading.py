@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -321,3 +321,11 @@ def test_a_name_that_all_code_has_is_no_rule_by_itself() -> None:
 
     assert of("test") == ("literal", "too general: all code has a `test`")
     assert of("scenario")[0] == "train"
+
+
+def test_the_figures_of_an_edit_without_a_rule_count_nothing() -> None:
+    assert asdict(mine("a\n", "a\n", "python").figures) == {
+        "n_rules": 0, "n_vars": 0, "n_chars": 0, "bits": 0.0, "confidence": 0.0, "sites": 0, "support": 1,
+        "lossy": False, "degenerate": False, "matches_elsewhere": None, "instruction_overlap": None,
+        "work": 0,
+    }  # fmt: skip

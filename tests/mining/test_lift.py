@@ -164,6 +164,8 @@ def test_what_becomes_a_variable(before: str, after: str, policy: Policy, wanted
         ("javascript", "a.b(c).old;\n", "a.b(c).neu;\n", "$A.old → $A.neu"),
         ("javascript", "x.y = old;\n", "x.y = neu;\n", "$A = old → $A = neu"),
         ("javascript", "new Old(a);\n", "new Neu(a);\n", "new Old($$$A) → new Neu($$$A)"),
+        ("kotlin", "val x = old.b(a) + 1\n", "val x = neu.b(a) + 2\n",
+         "old.b($$$A) + 1 → neu.b($$$A) + 2"),
         ("python", "x = a[old]\n", "x = a[new]\n", "$A[old] → $A[new]"),
         ("python", 'x = f"a {b} old"\n', 'x = f"a {b} new"\n', 'f"a {$A} old" → f"a {$A} new"'),
     ],
