@@ -125,6 +125,16 @@ def trained_weights(model: Any) -> dict[str, Any]:
     return {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
 
 
+def order_targets(model: Any) -> None:
+    """Put the names of adapted layers in order: PEFT saves a set, in another order in every process.
+
+    Two runs to the same weights would leave folders that differ, and digests with them.
+    """
+    for config in getattr(model, "peft_config", {}).values():
+        if isinstance(config.target_modules, set):
+            config.target_modules = sorted(config.target_modules)
+
+
 def hold_in_float32(trainer: Any, adapter: Mapping[str, Any]) -> None:
     """Hold what is trained in float32, and so its optimizer's state; call it before the first step.
 

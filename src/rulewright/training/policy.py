@@ -255,6 +255,7 @@ def open_trainer(config: PolicyConfig, tasks: Tasks, arguments: GRPOConfig) -> P
     trainer.thinking = thinking
     callbacks.remove_printers(trainer)
     models.hold_in_float32(trainer, adapter)
+    models.order_targets(trainer.model)
     return trainer
 
 

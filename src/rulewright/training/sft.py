@@ -150,6 +150,7 @@ def _assemble(config: SftConfig, prepared: PreparedData, run: RunDir, args: Any,
         raise models.refused(error) from error
     callbacks.remove_printers(trainer)
     models.hold_in_float32(trainer, adapter)
+    models.order_targets(trainer.model)
     fast.speed_up(trainer)
     if environment.shards(args) and not environment.is_sharded(trainer):
         console.decided("shards", "none, whole copies", "accelerate shards on accelerators only")
