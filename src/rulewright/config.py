@@ -17,6 +17,7 @@ from typing import Annotated, Any, Final, TypeVar, cast
 
 import tyro
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from tyro import _errors as tyro_errors  # its hook is the only way to word errors ourselves
 from tyro import _resolver as tyro_resolver
@@ -156,12 +157,24 @@ def load(
     )
 
 
-def _refuse_empty(cls: type[BaseModel], defaults: Mapping[str, Any], rest: Sequence[str], prog: str) -> None:
-    """Refuse the option of a list without values: it would mean the same as leaving it out.
+def _takes_text(field: FieldInfo) -> bool:
+    """Whether any text is a value of a field, an empty one as well."""
+    named = str(field.annotation)
+    return "str" in named and "Path" not in named
 
-    `--write --only $PLACES` must not write everywhere where `PLACES` is empty.
+
+def _refuse_empty(cls: type[BaseModel], defaults: Mapping[str, Any], rest: Sequence[str], prog: str) -> None:
+    """Refuse the option of a list without values, and an empty word where a file is named.
+
+    `--write --only $PLACES` must not write everywhere where `PLACES` is empty, nor `--write "$FOLDER"` in the
+    folder where one stands.
     """
     flags = {helptext.flag_name(name, field): name for name, field in cls.model_fields.items()}
+    texts = {flag for flag, name in flags.items() if _takes_text(cls.model_fields[name])}
+    for before, word in zip(["", *rest], rest, strict=False):
+        if (not word and before not in texts) or (word[-1:] == "=" and word[:-1] in flags.keys() - texts):
+            said = "an empty argument, where a file or another value was expected"
+            raise ConfigError(f"{prog}: {said}", "is a variable of the shell empty? `.` is this folder")
     for word, after in zip(rest, [*rest[1:], "--"]):
         name = flags.get(word, "")
         if after.startswith("--") and isinstance(defaults.get(name), list | tuple) and not defaults[name]:

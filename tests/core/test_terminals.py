@@ -171,3 +171,21 @@ def test_a_stream_that_is_closed_is_one_that_holds_nothing(here: Path, closed: s
     done = subprocess.run(["sh", "-c", line], cwd=here, capture_output=True, text=True, check=False)
     assert (done.returncode, "Traceback" in done.stderr) == (0, False)
     assert (here / "a.py").read_text() == "x is None\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("apply", "rule.yml", "", "--write"), ("apply", "rule.yml", "--write", ""), ("check", "rule.yml", ""),
+        ("apply", "rule.yml", "--write", "--"  , ""), ("check", "rule.yml", "--sarif", ""),
+        ("check", "rule.yml", "--sarif="), ("edit", "--like", "HEAD", "--write", ""),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_an_empty_word_is_not_the_folder_where_one_stands(
+    here: Path, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(here)
+    assert cli.main([*words]) == 2
+    assert "an empty argument, where a file or another value was expected" in capsys.readouterr().err
+    assert (here / "a.py").read_text() == "x == None\n"
