@@ -188,7 +188,7 @@ def learn(changes: Sequence[Change], budget_s: float) -> Learned:
     """
     if not changes:
         raise RulewrightError("the change is empty: there is nothing to learn from", "change a file by hand")
-    changes = [_ended_alike(change) for change in changes]
+    given, changes = changes, [_ended_alike(change) for change in changes]
     rules: list[Rule] = []
     problems: list[str] = []
     brought: dict[Language, frozenset[str]] = {}
@@ -208,6 +208,11 @@ def learn(changes: Sequence[Change], budget_s: float) -> Learned:
         problems += [
             line for c in fit for line in _unexplained(_of(rules, language), c, c.path in of_names.apart)
         ]
+    problems += [
+        f"{one.path}:{len(difftext.rows(one.pre))}: the end of the file"
+        for one, ended in zip(given, changes, strict=True)
+        if one is not ended
+    ]
     if not rules:
         raise RulewrightError(
             "no rule found for any part of the change: " + "; ".join(problems[:8]),
@@ -483,8 +488,6 @@ def _left(made: str, change: Change, names: bool) -> list[str]:
         lines += [
             f"{change.path}: no import of `{one.name}` from {one.module}" for one in want if one not in got
         ]
-    elif not lines:
-        lines.append(f"{change.path}:{len(whole)}: the end of the file")
     return lines
 
 
