@@ -453,6 +453,16 @@ def test_a_pipe_among_rules_is_not_waited_for(check: Any) -> None:
     assert check({})[0] == 0
 
 
+def test_sarif_goes_to_stdout_for_a_pipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(tmp_path, {"r.yml": rule("r", {"kind": "calll"})})
+    assert cli.main(["check", str(tmp_path / "r.yml"), "--sarif", "-"]) == 1
+    log = json.loads(capsys.readouterr().out)
+    jsonschema.validate(log, SARIF)
+    assert len(log["runs"][0]["results"]) == 1
+    assert cli.main(["check", str(tmp_path / "r.yml"), "--sarif", "-", "--json"]) == 2
+    assert "--json both write to stdout" in capsys.readouterr().err
+
+
 def test_places_in_sarif_are_below_here_or_in_full(check: Any, tmp_path: Path) -> None:
     bad = rule("r", {"kind": "calll"})
     put(tmp_path, {"in/a b#.yml": bad, "out/c.yml": bad.replace('"r"', '"s"')})

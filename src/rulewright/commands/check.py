@@ -16,6 +16,7 @@ import tyro
 
 from rulewright import console, jsonl
 from rulewright.config import AsJson, CommandConfig
+from rulewright.errors import UsageError
 
 
 class Config(CommandConfig):
@@ -30,7 +31,7 @@ class Config(CommandConfig):
     fail_on: Literal["error", "warning", "note", "never"] = "error"
     """The least finding that gives exit code 1."""
     sarif: Path | None = None
-    """Also write the findings as SARIF 2.1.0 to this file."""
+    """Also write the findings as SARIF 2.1.0 to this file; `-`: to stdout, instead of the list."""
     json_output: AsJson = False
     """One JSON line a finding, then one with the counts."""
 
@@ -41,13 +42,20 @@ def run(config: Config) -> int:
     from rulewright.engine.audit import LEVELS
     from rulewright.reports.sarif import sarif
 
+    sarif_only = config.sarif == Path("-")
+    if sarif_only and config.json_output:
+        raise UsageError(
+            "--sarif - and --json both write to stdout", "name a file for one of them: --sarif FILE"
+        )
     audited = rule_audit.audit_all(config.rules, config.against, config.examples)
     rows = rule_audit.rows_of(audited)
     counts = Counter(row["level"] for row in rows)
     kinds = ("not-yaml", "test-of-none")
     rules = [one for one in audited if all(finding.kind not in kinds for finding in one.findings)]
     n_rules = len(rules)
-    if config.json_output:
+    if sarif_only:
+        console.emit(json.dumps(sarif(rows), indent=1, ensure_ascii=False))
+    elif config.json_output:
         for row in rows:
             console.emit_json(row)
         by_kind = dict(sorted(Counter(row["kind"] for row in rows).items()))
@@ -58,7 +66,7 @@ def run(config: Config) -> int:
             name = f"{row['rule']}: " if row["rule"] else ""
             text = f"{row['path']}:{row['line']}: {row['level']}: {name}{row['kind']}: {row['detail']}{where}"
             console.emit(console.clean(text))
-    if config.sarif is not None:
+    if config.sarif is not None and not sarif_only:
         jsonl.write_text(config.sarif, json.dumps(sarif(rows), indent=1, ensure_ascii=False) + "\n")
     told = ", ".join(console.plural(counts[level], level) for level in LEVELS)
     clean = sum(not one.findings for one in rules)
