@@ -182,6 +182,24 @@ def test_edits_and_the_rules_mined_from_them_are_shown(
     assert "rule:" in shown and "+if x is None:" in shown and "verdict: ok" in shown
 
 
+@pytest.mark.parametrize("as_text", [True, False])
+def test_a_row_that_verify_takes_is_shown_with_its_action(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], as_text: bool
+) -> None:
+    action = {
+        "action": {
+            "type": "ast_grep", "language": "python", "mode": "yaml",
+            "rule_yaml": "id: r\nlanguage: Python\nrule: {pattern: $A == None}\nfix: $A is None\n",
+        }
+    }  # fmt: skip
+    row = {"pre": "a == None\n", "post": "a is None\n", "language": "python"}
+    path = tmp_path / "rows.jsonl"
+    jsonl.write(path, [row | {"action": json.dumps(action) if as_text else action}])
+    assert main(["verify", str(path)]) == 0
+    assert main(["show", str(path)]) == 0
+    assert "verdict: ok" in capsys.readouterr().out
+
+
 def test_an_answer_that_is_code_shows_its_own_diff_and_no_reward_of_rules(
     tmp_path: Path, records: list[NormalizedRecord], record_file: Path
 ) -> None:

@@ -97,7 +97,8 @@ def read_item(row: Mapping[str, Any], place: str) -> Shown:
         )  # fmt: skip
     if "pre" in row and ("instruction" in row or "post" in row):
         metadata = row.get("metadata") or {}
-        action = metadata.get("action") or ""
+        action = metadata.get("action") or row.get("action") or ""
+        action = action if isinstance(action, str) else json.dumps(action, ensure_ascii=False)
         language = normalize_language(str(row.get("language", "")))
         return Shown(
             "record", row.get("instruction") or "", language, row["pre"], row.get("post"), action,
