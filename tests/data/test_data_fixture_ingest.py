@@ -30,7 +30,7 @@ def test_what_is_left_out_is_said_with_its_reason(tmp_path: Path, capsys: pytest
     }  # fmt: skip
     lay(clone, {f"f/{name}": text for name, text in sides.items()})
     assert main(["bench", "build", str(clone), "--out", str(tmp_path / "bench")]) == 0
-    assert "1 unparsable, 1 language, 1 empty_post" in " ".join(capsys.readouterr().err.split())
+    assert "unparsable 1, language 1, empty_post 1" in " ".join(capsys.readouterr().err.split())
     out = tmp_path / "data"
     assert main(["ingest", "fixtures", "--input", str(clone), "--out", str(out)]) == 0
     dropped = json.loads((out / "fixtures.metadata.json").read_text())["dropped"]
