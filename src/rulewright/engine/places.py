@@ -202,7 +202,7 @@ def _whose(source: str, edit: MatchEdit, gone: Sequence[str], come: Sequence[str
         return ""
     old, name = source[edit.start : edit.end], gone[0]
     found = re.search(rf"(?:^|[.>]\s*)({name})\b", old)
-    if found is None or (_dense(old[: found.start(1)] + come[0] + old[found.end(1) :]) != _dense(edit.text)):
+    if found is None or (dense(old[: found.start(1)] + come[0] + old[found.end(1) :]) != dense(edit.text)):
         return ""
     start, end = edit.start + found.start(1), edit.start + found.end(1)
     before = source[max(0, start - _REACH) : start]
@@ -213,7 +213,8 @@ def _whose(source: str, edit: MatchEdit, gone: Sequence[str], come: Sequence[str
     return f"of {owner[0].strip('_') or owner[0]}" if owner is not None else "of a value"
 
 
-def _dense(text: str) -> str:
+def dense(text: str) -> str:
+    """A text without its blanks."""
     return "".join(text.split())
 
 

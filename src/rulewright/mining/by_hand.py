@@ -68,8 +68,8 @@ class Rule:
     def makes(self, place: Place, lines: Sequence[str]) -> bool:
         """Whether a place is the very code that the change shows."""
         here = "\n".join(lines[place.line - 1 : place.last_line])
-        new = doubts.dense(place.new)
-        return bool(self.alike) and any((doubts.dense(one), new) in self.alike for one in (place.old, here))
+        new = places.dense(place.new)
+        return bool(self.alike) and any((places.dense(one), new) in self.alike for one in (place.old, here))
 
     def is_sure_of(self, language: Language) -> bool:
         """Whether it is one for a language that may be written without a person's word."""
@@ -188,7 +188,7 @@ def learn(changes: Sequence[Change], budget_s: float) -> Learned:
     """
     if not changes:
         raise RulewrightError("the change is empty: there is nothing to learn from", "change a file by hand")
-    given, changes = changes, [_ended_alike(change) for change in changes]
+    given, changes = changes, [_with_one_end(change) for change in changes]
     rules: list[Rule] = []
     problems: list[str] = []
     brought: dict[Language, frozenset[str]] = {}
@@ -221,7 +221,7 @@ def learn(changes: Sequence[Change], budget_s: float) -> Learned:
     return Learned(tuple(rules), tuple(problems), tuple(changes), brought, defined)
 
 
-def _ended_alike(change: Change) -> Change:
+def _with_one_end(change: Change) -> Change:
     """A change without the end of the last line that it gives or takes: no rule could be about that."""
     pre, post = change.pre, change.post
     if not pre or not post or pre.endswith("\n") == post.endswith("\n"):

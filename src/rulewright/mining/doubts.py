@@ -12,7 +12,7 @@ from typing import Final
 from rulewright import difftext
 from rulewright.actions.action import Action, Rule
 from rulewright.engine import places
-from rulewright.engine.places import is_one_word
+from rulewright.engine.places import dense, is_one_word
 from rulewright.grammars import CONSTANTS, import_line
 from rulewright.languages import Language
 from rulewright.mining import callees, imports, telling
@@ -238,19 +238,8 @@ def _shown(action: Action, changes: Sequence[Change]) -> tuple[list[Place], list
 
 def right(action: Action, change: Change) -> set[int]:
     """The rules of an action that make a place of a change, or a part of one, with its whole hunk."""
-    near: list[Place] = []
-
-    def keep(place: Place) -> str | None:
-        if not place.touches(change.changed):
-            return None
-        near.append(place)
-        return place.new
-
-    text = places.after(action, change.pre, keep)
-    pre, now, post = map(difftext.rows, (change.pre, text, change.post))
-    shift = difftext.changed(pre, now)
-    others = (line for a0, a1, _, _ in difftext.changed(now, post) for line in range(a0, a1))
-    wrong = _with_hunks({line_before(line, shift) + 1 for line in others}, change)
+    near, amiss = _made(action, change, with_imports=True)
+    wrong = _with_hunks(amiss, change)
     made = [place for place in near if not place.touches(wrong)]
     # Where a name is used tells more than that it is imported.
     used = {place.rule for place in near if not place.in_import}
@@ -272,15 +261,19 @@ def together(action: Action, change: Change) -> dict[int, set[frozenset[int]]]:
     return found
 
 
-def _made(action: Action, change: Change, rule: int | None = None) -> tuple[list[Place], set[int]]:
-    """The places that an action, or one rule of it, changes in a change, but for imports.
+def _made(
+    action: Action, change: Change, rule: int | None = None, with_imports: bool = False
+) -> tuple[list[Place], set[int]]:
+    """The places that an action, or one rule of it, changes in a change.
 
     With the lines that are not as the person made them then.
     """
     near: list[Place] = []
 
     def keep(place: Place) -> str | None:
-        if place.in_import or not place.touches(change.changed) or rule not in (None, place.rule):
+        if not place.touches(change.changed) or rule not in (None, place.rule):
+            return None
+        if place.in_import and not with_imports:
             return None
         near.append(place)
         return place.new
@@ -332,11 +325,6 @@ def alike(action: Action, every: Action, changes: Sequence[Change]) -> frozenset
 
 def _is_telling(code: str) -> bool:
     return sum(map(text_bits, said(code))) >= TELLING_BITS
-
-
-def dense(text: str) -> str:
-    """A text without its blanks."""
-    return "".join(text.split())
 
 
 def line_before(line: int, shift: Sequence[tuple[int, int, int, int]]) -> int:
