@@ -1,4 +1,4 @@
-"""Where the interpreter and the package lie: below /tmp, of which each job has its own, or one in the other."""
+"""Where interpreter and package lie: below /tmp, of which each job has its own, or one in the other."""
 
 from __future__ import annotations
 

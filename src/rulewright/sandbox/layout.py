@@ -46,13 +46,13 @@ class Layout:
 
     @cached_property
     def trees(self) -> list[str]:
-        """Every folder and file that a worker may read, outermost only, and the sandbox's own part in any case."""
+        """Every folder and file that a worker may read, outermost only; its own files in any case."""
         wanted = ["/usr", *filter(os.path.exists, ETC), str(_INSIDE), *interpreter(self.python)]
         wanted += [f"/{n}" for n in _LINKABLE if os.path.isdir(f"/{n}") and not os.path.islink(f"/{n}")]
         kept: list[str] = []
         for path in sorted(set(wanted), key=len):
             below = any(path == k or path.startswith(k + "/") for k in kept)
-            # An installed package lies below the interpreter's folder, and is shown in a place of its own too.
+            # Those of an installed package lie below the interpreter, and are bound elsewhere too.
             if path != "/" and (not below or path == str(_INSIDE)):
                 kept.append(path)
         return kept
