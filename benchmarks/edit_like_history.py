@@ -33,7 +33,9 @@ from rulewright.data.drafts import Drop
 from rulewright.data.sources import git
 from rulewright.errors import RulewrightError
 from rulewright.languages import Language, language_of_path
-from rulewright.mining import by_hand, given, imports
+from rulewright.mining.by_hand import changeset
+from rulewright.mining.by_hand.learn import learn
+from rulewright.mining.rules import imports
 from rulewright.stats import estimate
 from rulewright.verdict import Place
 
@@ -191,11 +193,11 @@ def elsewhere(files: Sequence[Sides], suffix: str) -> Done:
         paths = {folder / "others" / f"{number}{suffix}": other for number, other in enumerate(others)}
         for path, other in paths.items():
             path.write_text(other.pre)
-        found = given.read(str(pair[0]), [pair[1], folder / "others"])
+        found = changeset.read(str(pair[0]), [pair[1], folder / "others"])
         texts = dict[Path, tuple[str, str]]()
         with suppress(RulewrightError):
-            learned = by_hand.learn(found.changes, BUDGET_S)
-            done.rules.extend(f"{one.tier} ({one.reason}) {one.written}" for one in learned.rules)
+            learned = learn(found.changes, BUDGET_S)
+            done.rules.extend(f"{one.tier} ({one.reason}) {one.rule}" for one in learned.rules)
             work = work_on(found.paths, learned.documents, How(listed=True))
             offer = offer_learned(work, learned)
             for one in work.good:

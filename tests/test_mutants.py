@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rulewright.mining.reading import text_bits
+from rulewright.mining.rules.reading import text_bits
 
 
 @pytest.fixture

@@ -134,6 +134,29 @@ def changed(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int, int,
     return found
 
 
+def changed_lines(old: str, new: str, old_side: bool) -> Iterator[int]:
+    r"""The lines (from 1) of one side that two texts differ in; where there are none, those beside it.
+
+    >>> list(changed_lines("a\nb\n", "a\nc\n", old_side=True))
+    [2]
+    >>> list(changed_lines("a\n", "a\nb\n", old_side=True))
+    [1, 2]
+    """
+    for a0, a1, b0, b1 in changed(lines(old), lines(new)):
+        start, end = (a0, a1) if old_side else (b0, b1)
+        yield from range(start + 1, end + 1) if end > start else (start, start + 1)
+
+
+def old_line(line: int, ranges: Sequence[tuple[int, int, int, int]]) -> int:
+    """The line (from 0) that a line of a changed text had before, by the `changed` ranges of lines."""
+    for a0, a1, b0, b1 in reversed(ranges):
+        if line >= b1:
+            return line - b1 + a1
+        if line >= b0:
+            return min(a0 + line - b0, max(a0, a1 - 1))
+    return line
+
+
 def _anchors(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
     """Where lines stand that both have once, as many as come in the same order in both.
 

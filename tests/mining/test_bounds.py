@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from rulewright.mining import Example, costs, mine, mine_many
-from rulewright.mining.candidate import Candidate, Effect
 from rulewright.mining.inputs import EditRow
 from rulewright.mining.judge.soundness import effect
 from rulewright.mining.learn import corpus, generalize
 from rulewright.mining.learn.generalize import MAX_EXAMPLES
-from rulewright.mining.learn.kept import Kept
+from rulewright.mining.learn.pool import Kept
 from rulewright.mining.learn.search import Budget, Spent, fill
-from rulewright.mining.propose import deletions, insertions, proposals, several, siblings
+from rulewright.mining.propose import combine, deletions, insertions, proposals, runs
+from rulewright.mining.propose.candidate import Candidate, Effect
 from rulewright.mining.text.align import Edit, Hunk, variants
 from rulewright.mining.text.tree import Tree
 
@@ -57,7 +57,7 @@ def test_a_table_of_so_many_words(n: int, told: bool) -> None:
         for one in proposals.for_hunk(edit, number, frozenset(), set(), lambda: True)
         if (done := effect(edit, one)) is not None and done.sound
     ]
-    tables = list(several.tabled(edit, found))
+    tables = list(combine.tabled(edit, found))
     assert bool(tables) is told
     own = n * (costs.GOOD + costs.STEP)
     assert all(table.extra_cost == (own if n <= 5 else 0.0) for table in tables)
@@ -69,7 +69,7 @@ def test_words_of_which_one_becomes_another_are_no_table() -> None:
     pre = "".join(f"{name} = f{i}()\n" for i, name in enumerate("abcdef"))
     edit = edit_of(pre, re.sub(r"f(\d)", lambda found: f"f{int(found[1]) + 1}", pre))
     found = sound_tokens(edit)
-    assert len(found) >= 6 and not list(several.tabled(edit, found))
+    assert len(found) >= 6 and not list(combine.tabled(edit, found))
 
 
 def test_words_that_change_where_they_are_called_are_no_table() -> None:
@@ -77,7 +77,7 @@ def test_words_that_change_where_they_are_called_are_no_table() -> None:
     edit = edit_of(pre, re.sub(r"f(\d)\(", r"g\1(", pre))
     found = [(one.candidate, one.effect) for one in fill(edit, Budget(300.0)).found]
     assert len({one.anchor.start for one, _ in found if one.is_token}) == 6, "each asks for its call"
-    assert not list(several.tabled(edit, found))
+    assert not list(combine.tabled(edit, found))
 
 
 @pytest.mark.parametrize(("n", "told"), [(12, True), (13, False)])
@@ -95,8 +95,7 @@ def test_so_many_statements_that_go(n: int, told: bool) -> None:
 def test_a_run_of_so_many_statements(n: int, told: bool) -> None:
     pre = "".join(f"go_{i}()\n" for i in range(n))
     edit = edit_of(pre, "made = [\n    1,\n]\n")
-    runs = list(siblings.runs(edit, 0, frozenset()))
-    assert bool(runs) is told
+    assert bool(list(runs.runs(edit, 0, frozenset()))) is told
 
 
 def proposed(pre: str, post: str) -> list[Candidate]:
@@ -151,7 +150,7 @@ def test_so_many_places_around_a_change_are_tried() -> None:
 def test_so_many_unlike_parts_are_rewritten_within_a_definition(n: int, told: bool) -> None:
     pre = "def work():\n" + "".join(f"    old{i}()\n    stay()\n" for i in range(n))
     edit = edit_of(pre, pre.replace("old", "new"))
-    assert bool(list(several.combined(edit, sound_tokens(edit)))) is told
+    assert bool(list(combine.combined(edit, sound_tokens(edit)))) is told
 
 
 @pytest.mark.parametrize(("size", "kinds"), [
@@ -167,7 +166,7 @@ def test_a_construct_of_so_many_characters_and_one_without_a_name(size: int, kin
     frame = "def work():\n    old0()\n    # {}\n    old1()"
     pre = frame.format("x" * (size - len(frame) + 2))
     edit = edit_of(pre, pre.replace("old", "new"))
-    assert [one.kind for one in several.combined(edit, sound_tokens(edit))] == kinds
+    assert [one.kind for one in combine.combined(edit, sound_tokens(edit))] == kinds
 
 
 def test_so_many_constructs_around_a_change_are_tried() -> None:
@@ -176,8 +175,8 @@ def test_so_many_constructs_around_a_change_are_tried() -> None:
         "    def work():\n     old0()\n     stay()\n     old1()\n"
     )
     edit = edit_of(pre, pre.replace("old", "new"))
-    made = list(several.combined(edit, sound_tokens(edit)))
-    assert len({one.anchor.index for one in made}) == several.MAX_CONSTRUCTS == 3
+    made = list(combine.combined(edit, sound_tokens(edit)))
+    assert len({one.anchor.index for one in made}) == combine.MAX_CONSTRUCTS == 3
 
 
 @pytest.mark.parametrize(("first", "second", "told"), [
@@ -187,14 +186,14 @@ def test_so_many_constructs_around_a_change_are_tried() -> None:
 def test_a_rewrite_of_so_many_characters(first: int, second: int, told: bool) -> None:
     pre = "def work():\n    old0()\n    stay()\n    old1()\n"
     edit = edit_of(pre, pre.replace("old0", "n" * first).replace("old1", "m" * second))
-    assert bool(list(several.combined(edit, sound_tokens(edit)))) is told
+    assert bool(list(combine.combined(edit, sound_tokens(edit)))) is told
 
 
 @pytest.mark.parametrize(("n", "told"), [(1_496, True), (1_497, False)])
 def test_a_run_of_so_many_characters_in_its_patterns(n: int, told: bool) -> None:
     """`$A` beside the statement that changes, and two parentheses: 1,500 in all."""
     edit = edit_of(f"a()\n{'b' * n}()\nc()\n", "a()\nd()\nc()\n")
-    found = list(siblings.runs(edit, 0, frozenset()))
+    found = list(runs.runs(edit, 0, frozenset()))
     assert any("expression_statement" in one.key for one in found) is told
 
 
@@ -202,7 +201,7 @@ def test_a_run_of_so_many_characters_in_its_patterns(n: int, told: bool) -> None
 def test_a_run_of_so_many_changed_characters(n: int, told: bool) -> None:
     text = f"b('{'x' * (n - 5)}')"
     edit = edit_of(f"a()\n{text}\nc()\n", f"a()\nd{text[1:]}\nc()\n")
-    found = list(siblings.runs(edit, 0, frozenset()))
+    found = list(runs.runs(edit, 0, frozenset()))
     assert len(text) == n and any("expression_statement" in one.key for one in found) is told
 
 

@@ -12,8 +12,9 @@ import pytest
 
 from rulewright import cli
 from rulewright.errors import RulewrightError
-from rulewright.mining.by_hand import Learned, learn
-from rulewright.mining.diffs import Change
+from rulewright.mining.by_hand.diffs import Change
+from rulewright.mining.by_hand.learn import learn
+from rulewright.mining.by_hand.learned import LearnedRules
 from rulewright.verdict import Place
 
 
@@ -308,18 +309,18 @@ def test_lines_that_the_diff_shows_are_known_in_the_file_as_it_is() -> None:
     pre = "old(a)\n" + "go()\n" * 300 + "last()\n"
     change = Change(Path("a.py"), "python", pre, pre.replace("old(a)", "new(a)"), frozenset({2, 3, 302}))
     for top, wanted in (("", {2, 3, 302}), ("# top\n", {3, 4, 303})):
-        learned = Learned((), (), (replace(change, now=top + pre),))
+        learned = LearnedRules((), (), (replace(change, now=top + pre),))
         places = {line: Place(line, line, "", "", 0) for line in range(1, 305)}
-        assert {line for line, place in places.items() if learned.hides(Path("a.py"), place)} == wanted
+        assert {line for line, place in places.items() if learned.is_excluded(Path("a.py"), place)} == wanted
 
 
 def test_a_place_that_holds_a_line_of_the_change_is_not_hidden() -> None:
     pre = "old(a)\ngo()\nlast()\nend()\n"
     change = Change(Path("a.py"), "python", pre, pre.replace("old", "new"), frozenset({2, 3, 4}))
     for top, hidden in (("", [(2, 3), (3, 4)]), ("# top\n", [(3, 4)])):
-        learned = Learned((), (), (replace(change, now=top + change.post),))
+        learned = LearnedRules((), (), (replace(change, now=top + change.post),))
         places = [(line, line + 1) for line in range(1, 4)]
-        told = [at for at in places if learned.hides(Path("a.py"), Place(*at, "", "", 0))]
+        told = [at for at in places if learned.is_excluded(Path("a.py"), Place(*at, "", "", 0))]
         assert told == hidden
 
 

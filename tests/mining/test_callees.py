@@ -10,7 +10,7 @@ from ast_grep_py import SgRoot
 from rulewright import engine
 from rulewright.actions import Action
 from rulewright.languages import Language
-from rulewright.mining import callees
+from rulewright.mining.rules import callees
 
 
 def action(matcher: dict[str, Any], fix: Any = "fresh", language: Language = "python", **more: Any) -> Action:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rulewright.mining.inputs import EditRow
-from rulewright.mining.learn.change import together
+from rulewright.mining.learn.commit import together
 from rulewright.mining.learn.corpus import MAX_TOGETHER, Known, changes, known_files, mine_stream
 
 

@@ -12,12 +12,12 @@ import pytest
 from rulewright.actions.codec import render_rules
 from rulewright.languages import Language, language_of_path
 from rulewright.mining import Example, costs, mine, mine_many
-from rulewright.mining.candidate import Candidate
 from rulewright.mining.judge.confidence import WEIGHTS, confidence, drops_unnamed, properties
 from rulewright.mining.judge.soundness import effect
-from rulewright.mining.learn.kept import Found, Kept
+from rulewright.mining.learn.pool import Found, Kept
 from rulewright.mining.learn.search import Budget, Plan, fill
 from rulewright.mining.propose import proposals
+from rulewright.mining.propose.candidate import Candidate
 from rulewright.mining.text.align import Edit, variants
 from rulewright.mining.text.tree import Tree
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from rulewright.errors import UsageError
-from rulewright.mining import by_hand, diffs, given
+from rulewright.mining.by_hand import changeset, diffs
+from rulewright.mining.by_hand.learn import learn
 
 BEFORE = "def f(x):\n    if x == None:\n        return 1\n"
 AFTER = BEFORE.replace("== None", "is None")
@@ -119,10 +120,10 @@ def test_a_diff_of_git_is_read_anywhere_in_the_repository(
     file.write_text(AFTER)
     diff = _git(repo, "diff")
     monkeypatch.chdir(repo / "inner")
-    (change,) = given.read("-", (), diff=diff).changes
+    (change,) = changeset.read("-", (), diff=diff).changes
     assert change.post == AFTER
     with pytest.raises(UsageError) as failure:
-        given.read("-", (), diff=diff.replace("inner", "outer"))
+        changeset.read("-", (), diff=diff.replace("inner", "outer"))
     assert "where the names in the diff begin" in failure.value.hint
 
 
@@ -137,7 +138,7 @@ def test_a_file_with_a_new_name_is_one_change(repo: Path, monkeypatch: pytest.Mo
     for like, staged in (("HEAD", False), ("", True)):
         if staged:
             _git(repo, "add", "-A")
-        found = given.read(like, (), staged=staged)
+        found = changeset.read(like, (), staged=staged)
         (change,) = found.changes
         assert (change.path, change.pre) == (Path("b.py"), body)
         assert found.left == ("other.py: a new name",)
@@ -147,7 +148,7 @@ def test_an_empty_diff_is_no_file_before_the_change(tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     Path("nothing.diff").write_text("")
     Path("a.py").write_text(BEFORE)
-    found = given.read("nothing.diff", (Path("a.py"),))
+    found = changeset.read("nothing.diff", (Path("a.py"),))
     assert (found.changes, found.paths) == ((), (Path("a.py"),))
 
 
@@ -167,7 +168,7 @@ def test_a_diff_is_read_as_shells_and_mails_save_it(
         raw = f"From {'0' * 40} Mon Sep 17 00:00:00 2001\n{head}".encode() + coded
     (repo / "c.mbox").write_bytes(raw)
     monkeypatch.chdir(repo)
-    (change,) = given.read("c.mbox", (Path("a.py"),)).changes
+    (change,) = changeset.read("c.mbox", (Path("a.py"),)).changes
     assert (change.pre, change.post) == ("# naïve\n" + BEFORE, "# naïve\n" + AFTER)
 
 
@@ -236,7 +237,7 @@ def test_a_text_that_is_another_diff_is_told(
     Path("a.py").write_text(BEFORE)
     Path("c.diff").write_text(text)
     with pytest.raises(UsageError) as failure:
-        given.read("c.diff", (Path("a.py"),))
+        changeset.read("c.diff", (Path("a.py"),))
     assert failure.value.message == says
     assert hint in failure.value.hint
 
@@ -248,7 +249,7 @@ def test_a_test_that_holds_a_diff_is_a_file_before_the_change(
     old = 'DIFF = """\n@@ -1 +1 @@\n"""\nx = y == None\n'
     Path("old.py").write_text(old)
     Path("new.py").write_text(old.replace("== None", "is None"))
-    (change,) = given.read("old.py", (Path("new.py"),)).changes
+    (change,) = changeset.read("old.py", (Path("new.py"),)).changes
     assert change.pre == old
 
 
@@ -257,5 +258,5 @@ def test_the_end_of_the_last_line_goes_into_no_rule(before_ends: bool) -> None:
     ends = ("\n", "") if before_ends else ("", "\n")
     pre, post = (f"import os\nx = os.{name}(){end}" for name, end in zip(("getcwdu", "getcwd"), ends))
     change = diffs.Change(Path("a.py"), "python", pre, post)
-    [rule] = by_hand.learn([change], 2.0).rules
-    assert "\n" not in str(rule.written["fix"])
+    [rule] = learn([change], 2.0).rules
+    assert "\n" not in str(rule.rule["fix"])

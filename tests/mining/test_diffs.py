@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from rulewright import difftext
 from rulewright.errors import UsageError
-from rulewright.mining import diffs, given
-from rulewright.mining.diffs import Change
+from rulewright.mining.by_hand import changeset, diffs
+from rulewright.mining.by_hand.diffs import Change
 
 
 @pytest.fixture
@@ -88,7 +89,7 @@ def test_the_lines_that_a_diff_shows_unchanged_were_seen(
 def test_of_two_files_the_lines_are_seen_that_a_diff_would_show(here: Path, old: str, new: str) -> None:
     (here / "before.py").write_text(old)
     (here / "x.py").write_text(new)
-    found = given.read("before.py", [Path("x.py")])
+    found = changeset.read("before.py", [Path("x.py")])
     assert found.changes[0].seen == lines_kept(old, new, 3)
     assert (found.changes[0].pre, found.changes[0].post) == (old, new)
 
@@ -171,8 +172,8 @@ def test_a_diff_that_does_not_fit_is_refused(tmp_path: Path, content: str | None
     ],
 )
 def test_the_lines_of_a_side_that_differ(pre: str, post: str, old: list[int], new: list[int]) -> None:
-    assert list(diffs.lines_of(pre, post, old_side=True)) == old
-    assert list(diffs.lines_of(pre, post, old_side=False)) == new
+    assert list(difftext.changed_lines(pre, post, old_side=True)) == old
+    assert list(difftext.changed_lines(pre, post, old_side=False)) == new
 
 
 @pytest.mark.parametrize(
@@ -210,9 +211,9 @@ def test_each_part_of_a_diff_is_seen_where_it_was_put(tmp_path: Path) -> None:
 def test_equal_sides_and_other_places_to_look_at(here: Path) -> None:
     for name in ("old.py", "new.py"):
         (here / name).write_text("a\n", encoding="utf-8")
-    found = given.read("old.py", [Path("new.py"), Path("lib")])
+    found = changeset.read("old.py", [Path("new.py"), Path("lib")])
     assert found.changes == () and found.paths == (Path("lib"),)
-    assert given.read("old.py", [Path("new.py")]).paths != ()
+    assert changeset.read("old.py", [Path("new.py")]).paths != ()
 
 
 def test_a_file_is_looked_for_in_one_folder_after_another(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import pytest
 from rulewright import difftext
 from rulewright.actions.action import Action
 from rulewright.languages import Language
-from rulewright.mining import doubts
-from rulewright.mining.diffs import Change
+from rulewright.mining.by_hand import doubts, replay
+from rulewright.mining.by_hand.diffs import Change
 
 
 def action(language: Language, matcher: dict[str, Any] | str, fix: str, **more: Any) -> Action:
@@ -59,7 +59,7 @@ CALLED = {"kind": "call", "field": "function"}
 )
 def test_the_line_that_a_line_was_before(old: str, new: str, lines: list[int]) -> None:
     shift = difftext.changed(list(old), list(new))
-    assert [doubts.line_before(line, shift) for line in range(len(new))] == lines
+    assert [difftext.old_line(line, shift) for line in range(len(new))] == lines
 
 
 @pytest.mark.parametrize(
@@ -321,7 +321,7 @@ def test_the_rules_that_make_a_place_with_its_hunk(
     rules: list[tuple[dict[str, Any], str]], pre: str, post: str, made: set[int]
 ) -> None:
     several = Action("python", tuple({"rule": rule, "fix": fix} for rule, fix in rules), mode="rule")
-    assert doubts.right(several, change("python", pre, post)) == made
+    assert replay.completing_rules(several, change("python", pre, post)) == made
 
 
 @pytest.mark.parametrize(

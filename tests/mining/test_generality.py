@@ -13,7 +13,7 @@ from rulewright.actions.action import Action
 from rulewright.languages import Language
 from rulewright.mining import mine
 from rulewright.mining.judge.confidence import CONFIDENT, confidence, properties
-from rulewright.mining.reading import bits
+from rulewright.mining.rules.reading import bits
 
 
 def rule_of(pre: str, post: str, language: Language = "python") -> dict[str, Any]:

@@ -12,18 +12,11 @@ import pytest
 from rulewright.actions import Action
 from rulewright.languages import Language
 from rulewright.mining import mine
-from rulewright.mining.candidate import SHORT_TOKENS, Candidate
 from rulewright.mining.judge import background
-from rulewright.mining.judge.confidence import (
-    BIAS,
-    CONFIDENT,
-    WEIGHTS,
-    confidence,
-    drops_unnamed,
-    properties,
-)
+from rulewright.mining.judge.confidence import BIAS, CONFIDENT, WEIGHTS, confidence, drops_unnamed, properties
 from rulewright.mining.learn.mined import MAX_VARS, Figures, grade, overlap, quoted_names
-from rulewright.mining.reading import bits, new_text, old_text, text_bits
+from rulewright.mining.propose.candidate import SHORT_TOKENS, Candidate
+from rulewright.mining.rules.reading import bits, new_text, old_text, text_bits
 from rulewright.mining.text.tree import Tree
 
 RULE: dict[str, Any] = {"rule": {"pattern": "os.getcwdu($A)"}, "fix": "os.getcwd($A)"}

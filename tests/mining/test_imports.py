@@ -7,8 +7,8 @@ import pytest
 from rulewright import engine
 from rulewright.actions import Action
 from rulewright.languages import Language
-from rulewright.mining import imports
-from rulewright.mining.imports import Bound
+from rulewright.mining.rules import imports
+from rulewright.mining.rules.imports import Bound
 
 
 @pytest.mark.parametrize(

@@ -13,16 +13,17 @@ from rulewright.actions.rule_file import joined
 from rulewright.engine import places
 from rulewright.errors import RulewrightError
 from rulewright.languages import Language
-from rulewright.mining import by_hand
-from rulewright.mining.candidate import Candidate
-from rulewright.mining.diffs import Change
+from rulewright.mining.by_hand.diffs import Change
+from rulewright.mining.by_hand.learn import learn, needed
+from rulewright.mining.by_hand.learned import LearnedRules
 from rulewright.mining.learn import cover
+from rulewright.mining.propose.candidate import Candidate
 from rulewright.mining.text.tree import Tree
 from rulewright.verdict import Place
 
 
 def learned(pre: str, post: str, language: Language) -> Action:
-    return joined(by_hand.learn([Change(Path("a"), language, pre, post, now=pre)], 2.0).documents)
+    return joined(learn([Change(Path("a"), language, pre, post, now=pre)], 2.0).documents)
 
 
 def test_a_change_in_one_place_gives_the_rule_for_the_rest() -> None:
@@ -122,9 +123,9 @@ def test_nothing_is_learned_from_what_does_not_parse_after_the_change() -> None:
 
 def of(
     pre: str, post: str, language: Language = "python", now: str | None = None, **more: Any
-) -> by_hand.Learned:
+) -> LearnedRules:
     change = Change(Path("a"), language, pre, post, now=pre if now is None else now, **more)
-    return by_hand.learn([change], 2.0)
+    return learn([change], 2.0)
 
 
 LEFT = "b = os.getcwdu() + c\n"
@@ -168,7 +169,7 @@ def test_the_rules_of_an_import_are_trusted_as_its_uses_are() -> None:
     assert all(rule.reason.startswith("as its uses: of `old`") for rule in doubted.rules[1:3])
     good = of("import old\nx = old.run(1)\ny = old.go(2)\n", "import new\nx = new.run(1)\ny = new.go(2)\n")
     assert [rule.reason for rule in good.rules[1:3]] == ["goes and comes with its uses"] * 2
-    assert doubted.worst.tier == "literal" and good.worst.tier == "train"
+    assert doubted.least_trusted.tier == "literal" and good.least_trusted.tier == "train"
 
 
 @pytest.mark.parametrize(
@@ -189,10 +190,10 @@ def test_what_no_rule_makes_is_told_with_its_place(pre: str, post: str, problem:
 
 def test_a_name_that_the_rules_bring_must_be_imported_where_it_is_used() -> None:
     done = of("import a\nx = load(1)\n", "import a\nimport b\nx = b.read(1)\n")
-    assert done.brought == {"python": {"b"}}
-    assert done.lacks("import a\ny = b.read(2)\n", "import a\ny = b.read(2)\n", "python") == "b"
-    assert done.lacks("import b\ny = b.read(2)\n", "import b\ny = b.read(2)\n", "python") == ""
-    assert done.lacks("import a\ny = 2\n", "import a\ny = 2\n", "python") == ""
+    assert done.imported == {"python": {"b"}}
+    assert done.missing_name("import a\ny = b.read(2)\n", "import a\ny = b.read(2)\n", "python") == "b"
+    assert done.missing_name("import b\ny = b.read(2)\n", "import b\ny = b.read(2)\n", "python") == ""
+    assert done.missing_name("import a\ny = 2\n", "import a\ny = 2\n", "python") == ""
 
 
 def test_places_in_the_changed_file_are_hidden_where_the_diff_shows_them_unchanged() -> None:
@@ -200,12 +201,16 @@ def test_places_in_the_changed_file_are_hidden_where_the_diff_shows_them_unchang
     post = pre.replace("u()\nx", "()\nx", 1)
     place = {line: Place(line, line, "getcwdu", "getcwd", 0) for line in range(1, 12)}
     done = of(pre, post, seen=frozenset({2, 3, 4}))
-    assert [n for n in place if done.hides(Path("a"), place[n])] == [2, 3, 4]
-    assert not any(done.hides(Path("b"), place[n]) for n in place), "the diff shows nothing of another file"
+    assert [n for n in place if done.is_excluded(Path("a"), place[n])] == [2, 3, 4]
+    assert not any(done.is_excluded(Path("b"), place[n]) for n in place), (
+        "the diff shows nothing of another file"
+    )
     across = Place(1, 2, "", "", 0)
-    assert not done.hides(Path("a"), across), "a part of it was changed"
+    assert not done.is_excluded(Path("a"), across), "a part of it was changed"
     later = of(pre, post, now="# new\n# new\n" + post, seen=frozenset({2, 3, 4}))
-    assert [n for n in place if later.hides(Path("a"), place[n])] == [4, 5, 6], "two lines came before them"
+    assert [n for n in place if later.is_excluded(Path("a"), place[n])] == [4, 5, 6], (
+        "two lines came before them"
+    )
     assert "you left it as it was" in done.doubt(Path("a"), place[9])
     assert done.doubt(Path("b"), place[9]) == ""
 
@@ -234,7 +239,7 @@ def test_a_comment_alone_is_doubted() -> None:
 
 def test_of_nothing_nothing_is_learned() -> None:
     with pytest.raises(RulewrightError, match="the change is empty"):
-        by_hand.learn([], 2.0)
+        learn([], 2.0)
 
 
 def test_a_file_is_made_anew_only_without_a_rule_that_changed_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,6 +262,6 @@ def test_a_file_is_made_anew_only_without_a_rule_that_changed_it(monkeypatch: py
         for rule in [{"rule": {"pattern": f"os.{name}"}, "fix": f"os.{name[:-1]}"}]
     ]
     monkeypatch.setattr(places, "change", counted)
-    kept = by_hand.needed(found, changes, "python")
+    kept = needed(found, changes, "python")
     assert [one.rule for one in kept] == [one.rule for one in found[:-1]]
     assert len(asked) == 2 * len(names), "once with all rules, once without its own"

@@ -11,7 +11,7 @@ import pytest
 
 from rulewright import cli
 from rulewright.engine.cli import binary
-from rulewright.mining import imports
+from rulewright.mining.rules import imports
 from rulewright.verdict import Place
 
 ONE = "import os\nfrom old_kit import choose\n\n\ndef f(xs):\n    return choose(xs, 3)\n\n\ndef g(p):\n    return os.path.join(p, 'x')\n"  # noqa: E501
@@ -377,20 +377,21 @@ def test_only_a_newline_ends_a_line(
 def test_a_doubt_is_asked_for_once_a_place(tmp_path: Path) -> None:
     from rulewright.codemod.offer import offer_learned
     from rulewright.codemod.work import How, work_on
-    from rulewright.mining import by_hand
-    from rulewright.mining.diffs import Change
+    from rulewright.mining.by_hand.diffs import Change
+    from rulewright.mining.by_hand.learn import learn
+    from rulewright.mining.by_hand.learned import LearnedRules
 
     (tmp_path / "a.py").write_text("old(1)\nold(2)\n")
     change = Change(tmp_path / "one.py", "python", "x = old(1)\n", "x = new(1)\n")
     asked: list[int] = []
 
-    class Asked(by_hand.Learned):
+    class Asked(LearnedRules):
         def doubt(self, path: Path, place: Place, lines: Sequence[str] = ()) -> str:
             asked.append(place.line)
             return super().doubt(path, place, lines)
 
-    found = by_hand.learn([change], 1.0)
-    learned = Asked(found.rules, found.problems, found.changes, found.brought, found.defined)
+    found = learn([change], 1.0)
+    learned = Asked(found.rules, found.problems, found.changes, found.imported, found.defined)
     offer = offer_learned(work_on([tmp_path], learned.documents, How(listed=True)), learned)
     assert [len(places) for _, places, _ in (*offer.listing(), *offer.listing())] == [2, 2]
     assert sorted(asked) == [1, 2]

@@ -18,19 +18,14 @@ from rulewright.actions.action import Action
 from rulewright.data import store
 from rulewright.engine.rules import compile_rule
 from rulewright.errors import UsageError
-from rulewright.mining import Example, claim, diffs, inputs, mine_many
-from rulewright.mining.candidate import Candidate
+from rulewright.mining import Example, claim, inputs, mine_many
+from rulewright.mining.by_hand import diffs
 from rulewright.mining.judge import background
 from rulewright.mining.judge.confidence import is_reckless
 from rulewright.mining.judge.soundness import effect
 from rulewright.mining.learn.corpus import clusters, signature
-from rulewright.mining.learn.generalize import (
-    KEPT_PER_EXAMPLE,
-    General,
-    Prepared,
-    anti_unify,
-    generalize,
-)
+from rulewright.mining.learn.generalize import KEPT_PER_EXAMPLE, General, Prepared, anti_unify, generalize
+from rulewright.mining.propose.candidate import Candidate
 from rulewright.mining.text.tree import Tree
 
 

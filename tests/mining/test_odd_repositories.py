@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rulewright.errors import UsageError
-from rulewright.mining import diffs, given
+from rulewright.mining.by_hand import changeset, diffs
 
 BEFORE = "def f(x):\n    return x == None\n"
 AFTER = BEFORE.replace("== None", "is None")
@@ -33,7 +33,7 @@ def _repository(folder: Path, *texts: str) -> Path:
 
 def _told(like: str) -> tuple[str, str]:
     with pytest.raises(UsageError) as caught:
-        given.read(like, ())
+        changeset.read(like, ())
     return caught.value.message, caught.value.hint
 
 
@@ -56,8 +56,8 @@ def test_a_shallow_clone_says_what_it_lacks(
     monkeypatch.chdir(tmp_path / "shallow")
     assert "git fetch --unshallow" in _told(like)[1]
     monkeypatch.chdir(tmp_path / "r")
-    assert [change.post for change in given.read("HEAD", ()).changes] == [AFTER]
-    first = given.read("HEAD~1", ())
+    assert [change.post for change in changeset.read("HEAD", ()).changes] == [AFTER]
+    first = changeset.read("HEAD~1", ())
     assert first.left == ("a.py: a new file",), "a first commit has nothing before it, and is no cut"
 
 
@@ -69,13 +69,13 @@ def test_a_change_within_a_submodule_is_learned_there(
     _git(tmp_path / "top", "commit", "-qm", "with a module")
     (tmp_path / "top/lib/r/a.py").write_text(AFTER)
     monkeypatch.chdir(tmp_path / "top")
-    found = given.read("HEAD", ())
+    found = changeset.read("HEAD", ())
     assert not found.changes
     assert [line for line in found.left if "lib/r" in line] == [
         "lib/r: a submodule: learn from its own changes there, `cd lib/r`"
     ]
     monkeypatch.chdir(tmp_path / "top/lib/r")
-    assert [change.post for change in given.read("HEAD", ()).changes] == [AFTER]
+    assert [change.post for change in changeset.read("HEAD", ()).changes] == [AFTER]
 
 
 def test_work_trees_sparse_ones_and_merges_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,14 +88,14 @@ def test_work_trees_sparse_ones_and_merges_are_read(tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path / "tree")
     _git(tmp_path / "tree", "sparse-checkout", "set", "--no-cone", "/a.py")
     Path("a.py").write_text(AFTER)
-    assert [str(change.path) for change in given.read("HEAD", ()).changes] == ["a.py"]
+    assert [str(change.path) for change in changeset.read("HEAD", ()).changes] == ["a.py"]
     _git(tmp_path / "tree", "commit", "-qam", "on the side")
     (root / "note.txt").write_text("x")
     _git(root, "add", "-A")
     _git(root, "commit", "-qm", "note")
     _git(root, "merge", "-q", "--no-ff", "-m", "merge", "side")
     monkeypatch.chdir(root)
-    assert [change.post for change in given.read("HEAD", ()).changes] == [AFTER]
+    assert [change.post for change in changeset.read("HEAD", ()).changes] == [AFTER]
 
 
 @pytest.mark.parametrize("option", ["--word-diff", "--color-words"])
@@ -132,4 +132,8 @@ def test_renames_copies_modes_and_bytes_beside_a_change(
         changes, left = diffs.read(_git(root, *words), diffs.below(Path()), "it")
         assert sorted(str(change.path) for change in changes) == ["a.py", "mode.py", "other.py"]
         assert left == ["data.bin: not a text file", "gone.py: a file that went"]
-    assert {str(change.path) for change in given.read("HEAD", ()).changes} == {"a.py", "mode.py", "other.py"}
+    assert {str(change.path) for change in changeset.read("HEAD", ()).changes} == {
+        "a.py",
+        "mode.py",
+        "other.py",
+    }

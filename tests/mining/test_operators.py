@@ -11,7 +11,8 @@ from ast_grep_py import SgRoot
 from rulewright import engine
 from rulewright.actions import Action
 from rulewright.languages import Language
-from rulewright.mining import Mined, callees, mine
+from rulewright.mining import Mined, mine
+from rulewright.mining.rules import callees
 from rulewright.mining.text.align import variants
 from rulewright.mining.text.tree import Tree
 

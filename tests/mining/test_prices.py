@@ -15,7 +15,7 @@ import pytest
 
 from rulewright.languages import language_of_path
 from rulewright.mining.judge.confidence import confidence
-from rulewright.mining.learn.kept import rank
+from rulewright.mining.learn.pool import rank
 from rulewright.mining.learn.search import Budget, fill
 from rulewright.mining.text.align import variants
 from rulewright.mining.text.tree import Tree

@@ -11,9 +11,9 @@ from tests.mining.test_cases import CASES, case
 
 from rulewright.actions import visit
 from rulewright.languages import Language, language_of_path
-from rulewright.mining.candidate import Candidate, Effect
 from rulewright.mining.judge.soundness import effect
-from rulewright.mining.propose import deletions, insertions, proposals, several, siblings, tokens
+from rulewright.mining.propose import combine, deletions, insertions, proposals, runs, tokens
+from rulewright.mining.propose.candidate import Candidate, Effect
 from rulewright.mining.text.align import Edit, variants
 from rulewright.mining.text.tree import Tree
 
@@ -25,11 +25,11 @@ def gone(edit: Edit, number: int) -> Iterator[Candidate]:
 
 
 def run(edit: Edit, number: int) -> Iterator[Candidate]:
-    return siblings.runs(edit, number, frozenset())
+    return runs.runs(edit, number, frozenset())
 
 
 OPERATORS: list[Operator] = [
-    tokens.inside_token, siblings.final_newline, insertions.insertions, gone, run,
+    tokens.inside_token, runs.final_newline, insertions.insertions, gone, run,
 ]  # fmt: skip
 
 
@@ -86,11 +86,11 @@ def fixes(operator: Operator, language: Language, pre: str, post: str) -> set[st
         (run, "python", "a()\nb(1)\nc()\n", "a()\nd(1)\nc()\n", {"> d$A", "> $A\nd($$$B)", "> d($$$A)\n$B"}),
         (run, "python", "a()\nc()\n", "a()\nb()\nc()\n", {"> $A\nb()\n$B"}),
         # The end of a file.
-        (siblings.final_newline, "python", "a()\nb()", "a()\nb()\n", {"$T\n"}),
-        (siblings.final_newline, "go", "package p\n\nvar a = 1", "package p\n\nvar a = 1\n", {"$T\n"}),
-        (siblings.final_newline, "go", "package p\n\nvar a = 1\n", "package p\n\nvar a = 1", set()),
-        (siblings.final_newline, "python", "a()\nb()\n", "a()\nb()", set()),
-        (siblings.final_newline, "python", "a()\nb()\n", "a()\n\nb()\n", set()),
+        (runs.final_newline, "python", "a()\nb()", "a()\nb()\n", {"$T\n"}),
+        (runs.final_newline, "go", "package p\n\nvar a = 1", "package p\n\nvar a = 1\n", {"$T\n"}),
+        (runs.final_newline, "go", "package p\n\nvar a = 1\n", "package p\n\nvar a = 1", set()),
+        (runs.final_newline, "python", "a()\nb()\n", "a()\nb()", set()),
+        (runs.final_newline, "python", "a()\nb()\n", "a()\n\nb()\n", set()),
     ],
 )  # fmt: skip
 def test_what_an_operator_writes(
@@ -128,7 +128,7 @@ def test_unlike_changes_in_a_definition_are_rewritten_within_it() -> None:
     after = WORK.replace("getcwdu", "getcwd").replace("raise Wrong, 'bad'", "raise Wrong('bad')")
     edit = next(variants(Tree(WORK, "python"), Tree(after, "python")))
     found = [(one, done) for one, done in sound(edit) if len(done.hunks) == 1]
-    made = list(several.combined(edit, found))
+    made = list(combine.combined(edit, found))
     assert made and all(one.shape == "rewrite" and one.hunks == {0, 1} for one in made)
     named = {"kind": "function_definition", "has": {"field": "name", "regex": "^work$"}, "pattern": "$W"}
     assert named in [one.rule["rule"] for one in made]
@@ -139,15 +139,15 @@ def test_unlike_changes_in_a_definition_are_rewritten_within_it() -> None:
         assert one.rule["transform"] == {"NEW": "rewrite($W, rewriters=[a, b])"}
         used = [next(c for c, _ in found if c.rule["rule"] == p["rule"]) for p in one.rule["rewriters"]]
         assert one.n_vars == 1 + sum(part.n_vars for part in used)
-    assert list(several.combined(edit, [(c, d) for c, d in found if 0 in d.hunks])) == [], "one is left"
-    assert list(several.combined(edit, [])) == []
+    assert list(combine.combined(edit, [(c, d) for c, d in found if 0 in d.hunks])) == [], "one is left"
+    assert list(combine.combined(edit, [])) == []
 
 
 def test_a_part_that_makes_several_changes_is_one_rewriter() -> None:
     pre = WORK.replace("    y = a\n", "    y = a\n    z = os.getcwdu()\n")
     after = pre.replace("getcwdu", "getcwd").replace("raise Wrong, 'bad'", "raise Wrong('bad')")
     edit = next(variants(Tree(pre, "python"), Tree(after, "python")))
-    made = list(several.combined(edit, [(one, done) for one, done in sound(edit) if len(done.hunks) < 3]))
+    made = list(combine.combined(edit, [(one, done) for one, done in sound(edit) if len(done.hunks) < 3]))
     assert made and all(len(one.rule["rewriters"]) == 2 for one in made)
 
 
@@ -156,7 +156,7 @@ def test_a_change_is_not_rewritten_within_a_whole_file() -> None:
     after = pre.replace("getcwdu", "getcwd").replace("raise Wrong, 'bad'", "raise Wrong('bad')")
     edit = next(variants(Tree(pre, "python"), Tree(after, "python")))
     found = [(one, done) for one, done in sound(edit) if len(done.hunks) == 1]
-    assert len(found) > 1 and list(several.combined(edit, found)) == []
+    assert len(found) > 1 and list(combine.combined(edit, found)) == []
 
 
 def test_a_neighbor_of_a_run_is_told_by_its_first_line_too() -> None:
@@ -176,6 +176,6 @@ def test_a_larger_construct_must_have_a_name() -> None:
     )
     after = pre.replace("getcwdu", "getcwd").replace("raise Wrong, 'bad'", "raise Wrong('bad')")
     edit = next(variants(Tree(pre, "python"), Tree(after, "python")))
-    made = list(several.combined(edit, [(one, done) for one, done in sound(edit) if len(done.hunks) == 1]))
+    made = list(combine.combined(edit, [(one, done) for one, done in sound(edit) if len(done.hunks) == 1]))
     assert [one.kind for one in made] == ["block", "function_definition", "function_definition"]
     assert [sorted(one.rule["rule"])[0] for one in made] == ["kind", "has", "kind"]

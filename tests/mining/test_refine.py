@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from rulewright.languages import Language
-from rulewright.mining.candidate import Candidate
 from rulewright.mining.judge.refine import refinements
 from rulewright.mining.judge.soundness import effect
 from rulewright.mining.propose import proposals
+from rulewright.mining.propose.candidate import Candidate
 from rulewright.mining.text.align import Edit, variants
 from rulewright.mining.text.tree import Tree
 

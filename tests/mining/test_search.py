@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from rulewright.mining.candidate import Candidate, Effect, Shape
-from rulewright.mining.learn.kept import Found, Kept
+from rulewright.mining.learn.pool import Found, Kept
 from rulewright.mining.learn.search import Budget, Spent, fill, solve
+from rulewright.mining.propose.candidate import Candidate, Effect, Shape
 from rulewright.mining.text.align import Edit, Hunk, variants
 from rulewright.mining.text.tree import Tree
 

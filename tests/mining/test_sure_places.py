@@ -10,8 +10,8 @@ import pytest
 
 from rulewright import cli
 from rulewright.actions.action import Action
-from rulewright.mining import doubts
-from rulewright.mining.diffs import Change
+from rulewright.mining.by_hand import doubts, replay
+from rulewright.mining.by_hand.diffs import Change
 
 
 class Case(NamedTuple):
@@ -481,4 +481,4 @@ def test_a_form_feed_ends_no_line() -> None:
     """The line above the place is not made by the rule; the place is, whatever stands before both."""
     action = Action("python", ({"rule": {"pattern": "old($A)"}, "fix": "new($A)"},), mode="rule")
     change = Change(Path("a.py"), "python", "\fb = 2\n\na = old(1)\n", "\fb = 3\n\na = new(1)\n")
-    assert doubts.right(action, change) == {0}
+    assert replay.completing_rules(action, change) == {0}

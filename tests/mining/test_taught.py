@@ -14,8 +14,8 @@ import pytest
 
 from rulewright.errors import RulewrightError
 from rulewright.languages import language_of_path
-from rulewright.mining.by_hand import learn
-from rulewright.mining.diffs import Change
+from rulewright.mining.by_hand.diffs import Change
+from rulewright.mining.by_hand.learn import learn
 
 CASES = Path(__file__).parent / "cases"
 
@@ -30,10 +30,10 @@ def taught(folder: Path) -> str:
         return f"{folder.name}\n  {error}"
     lines = [folder.name]
     for rule in learned.rules:
-        lines += [f"  {rule.tier}: {rule.reason}", f"    {rule.written}"]
+        lines += [f"  {rule.tier}: {rule.reason}", f"    {rule.rule}"]
         lines += [f"    as {', '.join(sorted(rule.roles))}"] if rule.roles else []
     lines += [f"  by hand: {problem}" for problem in learned.problems]
-    for what, names in (("brings", learned.brought), ("defines", learned.defined)):
+    for what, names in (("brings", learned.imported), ("defines", learned.defined)):
         lines += [f"  {what} {', '.join(sorted(some))}" for some in names.values() if some]
     return "\n".join(lines)
 

@@ -6,10 +6,10 @@ import pytest
 
 from rulewright.languages import Language
 from rulewright.mining import costs
-from rulewright.mining.candidate import Candidate
 from rulewright.mining.judge.soundness import effect
 from rulewright.mining.propose import tokens
-from rulewright.mining.reading import ANY_NAME, MARGIN
+from rulewright.mining.propose.candidate import Candidate
+from rulewright.mining.rules.reading import ANY_NAME, MARGIN
 from rulewright.mining.text.align import Edit, variants
 from rulewright.mining.text.tree import Tree
 

@@ -44,7 +44,8 @@ from rulewright.errors import RulewrightError, UsageError, few
 from rulewright.generation.base import Generator
 from rulewright.generation.open import GeneratorConfig
 from rulewright.languages import normalize_language, suffix_of
-from rulewright.mining import by_hand, diffs
+from rulewright.mining.by_hand import diffs
+from rulewright.mining.by_hand.learn import learn
 from rulewright.replacing import read_text
 from rulewright.rule_audit import audit_all, rows_of
 from rulewright.verdict import Outcome, Verdict
@@ -208,7 +209,7 @@ def learn_rule(shop: Workshop, asked: forms.LearnArguments) -> forms.LearnAnswer
             raise UsageError(f"language '{asked.language}': not known", "name one: python, typescript, go, …")
         file = Path(f"before{suffix_of(language)}")
         changes = [diffs.Change(file, language, asked.before, asked.after, now=asked.before)]
-    learned = by_hand.learn(changes, LEARN_BUDGET_S)
+    learned = learn(changes, LEARN_BUDGET_S)
     rules = [
         forms.LearntRule(rule=render_rules(one.document.action), trust=one.tier, why=one.reason)
         for one in learned.rules

@@ -11,7 +11,7 @@ from rulewright import difftext
 from rulewright.actions import render_rules
 from rulewright.actions.rule_file import Document
 from rulewright.codemod.work import JudgedFile, Work, action_for, spare
-from rulewright.mining.by_hand import HALF, Learned
+from rulewright.mining.by_hand.learned import PART_OF_LARGER, LearnedRules
 from rulewright.verdict import Place
 
 Listed = tuple[JudgedFile, list[Place], list[str]]
@@ -51,7 +51,7 @@ class Offer:
         return self.doubt(one.path, one.numbered(place))
 
 
-def offer_learned(work: Work, learned: Learned) -> Offer:
+def offer_learned(work: Work, learned: LearnedRules) -> Offer:
     """What the rules of a change do elsewhere, with the doubts that follow from the change.
 
     A place where they lose code or break the syntax does not bar the others of its file.
@@ -64,14 +64,16 @@ def offer_learned(work: Work, learned: Learned) -> Offer:
     for one in work.good:
         language = action_for(one.found, work.documents).language
         before, after = one.texts()
-        if name := learned.lacks(before, after or "", language):
+        if name := learned.missing_name(before, after or "", language):
             lacking[one.path] = f"nothing in the file imports or defines `{name}`, which comes in"
         lines = difftext.rows(before)
         places = [one.numbered(place) for place in work.places(one)]
         whys = {
             place: bad.get((one.path, place)) or learned.doubt(one.path, place, lines) for place in places
         }
-        whys |= dict.fromkeys(learned.halves([place for place in places if not whys[place]]), HALF)
+        whys |= dict.fromkeys(
+            learned.incomplete([place for place in places if not whys[place]]), PART_OF_LARGER
+        )
         doubts |= {(one.path, place): why for place, why in whys.items()}
         used = [(place, why) for place, why in whys.items() if not place.in_import]
         sure[one.path] = {word for place, why in used if not why for word in place.gone + place.come}
@@ -79,7 +81,7 @@ def offer_learned(work: Work, learned: Learned) -> Offer:
 
     def own(path: Path, place: Place) -> str:
         """The doubt about a place by itself; an import is as good as the uses that its file has."""
-        if place.in_import and learned.rules[place.rule].follows and path in sure:
+        if place.in_import and learned.rules[place.rule].follows_uses and path in sure:
             words = {*place.gone, *place.come}
             if words & sure[path] and not words & set(unsure[path]):
                 return ""
@@ -94,7 +96,7 @@ def offer_learned(work: Work, learned: Learned) -> Offer:
         why = own(path, place) or lacking.get(path, "")
         return why or next((uses[word] for word in place.gone if word in uses), "")
 
-    return Offer(work, doubt, learned.hides)
+    return Offer(work, doubt, learned.is_excluded)
 
 
 def counts(listed: Sequence[Listed]) -> tuple[int, int]:

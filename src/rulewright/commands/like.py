@@ -15,9 +15,10 @@ from rulewright.commands.offers import Wish, make, save
 from rulewright.engine import places
 from rulewright.engine.export import PackRule, export
 from rulewright.errors import RulewrightError, few
-from rulewright.mining import by_hand, diffs, given
-from rulewright.mining.by_hand import Learned
-from rulewright.mining.given import Given
+from rulewright.mining.by_hand import changeset, diffs
+from rulewright.mining.by_hand.changeset import Given
+from rulewright.mining.by_hand.learn import learn
+from rulewright.mining.by_hand.learned import LearnedRules
 
 BUDGET_S = 2.0
 LEFT_AT_MOST = 40
@@ -38,7 +39,7 @@ def like(
     """Learn the rules of a change, list what they do elsewhere, write what was asked for.
 
     Args:
-        change: where the change is, as `given.read` takes it.
+        change: where the change is, as `changeset.read` takes it.
         paths: where to look.
         wish: what the person asked for.
         kept: a rule file, or a folder for a rule pack with tests.
@@ -48,11 +49,11 @@ def like(
     """
     wish.check(stdin_taken=change == "-")
     diff = diffs.decoded(sys.stdin.buffer.read()) if change == "-" and not staged else ""
-    found = given.read(change, paths, staged, diff)
+    found = changeset.read(change, paths, staged, diff)
     if not found.changes:
         return _nothing(found, wish)
     console.decided("change", found.what, console.plural(len(found.changes), "file"))
-    learned = by_hand.learn(found.changes, budget_s)
+    learned = learn(found.changes, budget_s)
     work = work_on(found.paths, learned.documents, How(deadline_s=deadline_s, listed=True))
     useful = _useful(learned, work)
     rules = [learned.rules[number] for number in useful]
@@ -68,7 +69,7 @@ def like(
             "language": rules[0].document.action.language,
             "rules": [rule for one in rules for rule in one.document.action.rules],
         },
-        "tier": learned.worst.tier,
+        "tier": learned.least_trusted.tier,
         "tiers": [rule.tier for rule in rules],
         "left_to_you": left,
     }
@@ -97,7 +98,7 @@ def _nothing(found: Given, wish: Wish) -> int:
     return 0
 
 
-def _useful(learned: Learned, work: Work) -> list[int]:
+def _useful(learned: LearnedRules, work: Work) -> list[int]:
     """The rules that change something: in the files of the change, or elsewhere."""
     fired: set[int] = set()
     for language in dict.fromkeys(one.action.language for one in learned.documents):
@@ -111,7 +112,7 @@ def _useful(learned: Learned, work: Work) -> list[int]:
     return sorted(fired) or list(range(len(learned.rules)))
 
 
-def _save(kept: Path | None, learned: Learned, useful: Sequence[int], work: Work) -> None:
+def _save(kept: Path | None, learned: LearnedRules, useful: Sequence[int], work: Work) -> None:
     """One rule file, or, into a folder, a rule pack with tests that the pinned `ast-grep test` passed."""
     documents = [learned.documents[number] for number in useful]
     if kept is None or kept.suffix in (".yml", ".yaml"):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from rulewright.errors import RulewrightError
-from rulewright.mining.candidate import COMPACT_CHARS, REPEATING
+from rulewright.mining.propose.candidate import COMPACT_CHARS, REPEATING
 from rulewright.verdict import INVALID, Verdict
 
 Row = dict[str, Any]

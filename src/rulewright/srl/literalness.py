@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from rulewright.actions import Rejection, parse_action, visit
-from rulewright.mining.candidate import REPEATING
+from rulewright.mining.propose.candidate import REPEATING
 from rulewright.state.trajectory import TrajectoryStep
 
 FREE_TOKENS: Final = 12

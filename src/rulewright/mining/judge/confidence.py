@@ -14,7 +14,7 @@ from typing import Any, Final
 from rulewright.actions import visit
 from rulewright.actions.visit import variables
 from rulewright.grammars import CONSTANTS
-from rulewright.mining.reading import is_name, new_text, old_text, said, text_bits, words_of
+from rulewright.mining.rules.reading import is_name, new_text, old_text, said, text_bits, words_of
 from rulewright.mining.text.snippets import unwrapped
 
 _ODD: Final = re.compile(r"\S {2,}\S|[(\[] +\S|\S +[)\]]")

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from rulewright import grammars
-from rulewright.mining import callees, costs
-from rulewright.mining.candidate import Candidate
+from rulewright.mining import costs
+from rulewright.mining.propose.candidate import Candidate
+from rulewright.mining.rules import callees
 from rulewright.mining.text.align import Edit
 from rulewright.mining.text.tree import Node
 

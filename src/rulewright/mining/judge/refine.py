@@ -14,8 +14,8 @@ from typing import Any
 from rulewright import grammars
 from rulewright.actions.visit import regex_escape
 from rulewright.mining import costs
-from rulewright.mining.candidate import Candidate, Effect
 from rulewright.mining.judge.soundness import MAX_NEGATIVES, nodes_of
+from rulewright.mining.propose.candidate import Candidate, Effect
 from rulewright.mining.text.align import Edit
 from rulewright.mining.text.lift import Hole
 from rulewright.mining.text.snippets import of_kinds

@@ -13,7 +13,7 @@ from ast_grep_py import Config
 
 from rulewright.engine.applier import ran
 from rulewright.engine.parsing import span
-from rulewright.mining.candidate import Candidate, Effect
+from rulewright.mining.propose.candidate import Candidate, Effect
 from rulewright.mining.text.align import Edit
 from rulewright.mining.text.tree import Node, Tree
 

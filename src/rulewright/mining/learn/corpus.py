@@ -21,10 +21,10 @@ from rulewright.actions.action import Action
 from rulewright.languages import Language
 from rulewright.mining.inputs import EditRow, order
 from rulewright.mining.judge import background
-from rulewright.mining.learn.change import together
+from rulewright.mining.learn.commit import together
 from rulewright.mining.learn.generalize import Example, Prepared, generalize
 from rulewright.mining.learn.mined import Mined, mine, nothing
-from rulewright.mining.reading import new_text, old_text
+from rulewright.mining.rules.reading import new_text, old_text
 from rulewright.workers import WhereToRun, ordered_map
 
 TASK_LIMIT_S: Final = 60.0

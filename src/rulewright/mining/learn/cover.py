@@ -18,16 +18,16 @@ from rulewright.engine import literals, places
 from rulewright.engine.applier import ran
 from rulewright.engine.parsing import span
 from rulewright.languages import Language
-from rulewright.mining import callees, costs
-from rulewright.mining.candidate import REPEATING, Candidate
-from rulewright.mining.diffs import lines_of
+from rulewright.mining import costs
 from rulewright.mining.judge.confidence import CLAIM_BITS, CONFIDENT, MANY_PLACES, confidence, is_reckless
 from rulewright.mining.judge.soundness import effect
 from rulewright.mining.learn.generalize import anti_unify
-from rulewright.mining.learn.kept import Found, Kept, rank
 from rulewright.mining.learn.mined import EVALUATIONS_PER_SECOND, TIERS, Tier, grade, measure, too_deep
+from rulewright.mining.learn.pool import Found, Kept, rank
 from rulewright.mining.learn.search import Budget, fill, guarded
-from rulewright.mining.reading import new_text, old_text
+from rulewright.mining.propose.candidate import REPEATING, Candidate
+from rulewright.mining.rules import callees
+from rulewright.mining.rules.reading import new_text, old_text
 from rulewright.mining.text.align import Edit, variants
 from rulewright.mining.text.tree import Tree
 
@@ -108,7 +108,7 @@ def rules_for(texts: Sequence[Text], language: Language, budget_s: float) -> lis
             break
         found += more
         action = Action(language, tuple(one.rule for one in more), mode="rule")
-        changed = (set(lines_of(one.pre, one.post, old_side=True)) for one in left)
+        changed = (set(difftext.changed_lines(one.pre, one.post, old_side=True)) for one in left)
         made = [
             (one, places.after(action, one.pre, places.where(lines)))
             for one, lines in zip(left, changed, strict=True)

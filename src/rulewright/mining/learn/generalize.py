@@ -18,14 +18,14 @@ from rulewright import engine, grammars
 from rulewright.actions.action import Action
 from rulewright.difftext import common_ends
 from rulewright.languages import Language
-from rulewright.mining.candidate import Candidate
-from rulewright.mining.judge import roles
+from rulewright.mining.judge import assumptions
 from rulewright.mining.judge.confidence import CLAIM_BITS, is_reckless
 from rulewright.mining.judge.soundness import effect
-from rulewright.mining.learn.kept import Found, Kept, rank
 from rulewright.mining.learn.mined import EVALUATIONS_PER_SECOND, local_names, refuse
+from rulewright.mining.learn.pool import Found, Kept, rank
 from rulewright.mining.learn.search import MAX_RULES, Budget, fill, guarded, imported_names
 from rulewright.mining.propose.as_written import as_written
+from rulewright.mining.propose.candidate import Candidate
 from rulewright.mining.text.align import Edit, variants
 from rulewright.mining.text.lift import MAXIMAL, lift
 from rulewright.mining.text.snippets import selector_rule
@@ -102,9 +102,9 @@ def _held(edit: Edit, found: Found) -> Found | None:
     candidate = found.candidate
     if candidate.is_token:
         return guarded(edit, found)
-    if candidate.shape != "delete" or not roles.takes_lines_after(candidate):
+    if candidate.shape != "delete" or not assumptions.takes_lines_after(candidate):
         return found
-    first = roles.as_first(edit, candidate, found.effect)
+    first = assumptions.as_first(edit, candidate, found.effect)
     return Found(first, found.effect) if first is not None else None
 
 

@@ -18,8 +18,6 @@ from rulewright.actions import visit
 from rulewright.actions.action import Action, Rule
 from rulewright.engine.apply import trace
 from rulewright.languages import Language
-from rulewright.mining import callees, imports, reading, telling, ties
-from rulewright.mining.candidate import SHORT_TOKENS, Candidate, Shape
 from rulewright.mining.judge import background
 from rulewright.mining.judge.confidence import (
     CLAIM_BITS,
@@ -34,6 +32,8 @@ from rulewright.mining.judge.confidence import (
     owns_several,
 )
 from rulewright.mining.learn.search import Budget, Plan, imported_names, solve
+from rulewright.mining.propose.candidate import SHORT_TOKENS, Candidate, Shape
+from rulewright.mining.rules import callees, import_guards, imports, reading, specificity
 from rulewright.mining.text import snippets
 from rulewright.mining.text.tree import Tree
 from rulewright.verdict import Outcome, Verdict
@@ -203,7 +203,7 @@ def verified(
     if tier == "train" and not is_seen and (why := _unshown(action.rules[0], steps[0].anchor.tree)):
         tier, reason = "literal", why
     names = ((reading.old_text(step.rule), step.bits) for step in steps)
-    common = (name for name, bits in names if bits < CLAIM_BITS or telling.is_type(name))
+    common = (name for name, bits in names if bits < CLAIM_BITS or specificity.is_type(name))
     if tier == "train" and (name := next(filter(_NAME.fullmatch, common), "")):
         tier, reason = "literal", f"too general: all code has a `{name}`"
     # A deletion that would go on in `post`: which one goes was an accident.
@@ -240,7 +240,9 @@ def _unshown(rule: Rule, before: Tree) -> str:
 
 def tied(action: Action, pre: str, post: str) -> tuple[Action, Outcome]:
     """Several rules with what ties them to each other, where they do the same so."""
-    rules = tuple(ties.tied(action.rules, action.language)) if len(action.rules) > 1 else action.rules
+    rules = (
+        tuple(import_guards.tied(action.rules, action.language)) if len(action.rules) > 1 else action.rules
+    )
     if rules != action.rules:
         held = replace(action, rules=rules)
         outcome = engine.judge(held, pre, post)

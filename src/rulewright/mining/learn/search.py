@@ -17,11 +17,11 @@ from typing import Final
 from rulewright import engine, grammars
 from rulewright.actions.action import Action
 from rulewright.mining import costs
-from rulewright.mining.candidate import LONG, Candidate, Effect
-from rulewright.mining.judge import price, refine, roles
+from rulewright.mining.judge import assumptions, price, refine
 from rulewright.mining.judge.soundness import effect
-from rulewright.mining.learn.kept import Found, Kept, rank
-from rulewright.mining.propose import proposals, several, tokens
+from rulewright.mining.learn.pool import Found, Kept, rank
+from rulewright.mining.propose import combine, proposals, tokens
+from rulewright.mining.propose.candidate import LONG, Candidate, Effect
 from rulewright.mining.text.align import Edit, variants
 from rulewright.mining.text.tree import Tree
 
@@ -75,10 +75,10 @@ def fill(edit: Edit, budget: Budget, said: frozenset[str] = frozenset()) -> Kept
                         found = _tried(edit, priced, budget)
                         if found is not None:
                             kept.keep(found)
-        _join(kept, budget, several.renamed)
-        _join(kept, budget, several.tabled)
+        _join(kept, budget, combine.renamed)
+        _join(kept, budget, combine.tabled)
         if len(edit.hunks) > 1 and not any(_is_compact(f.candidate) for f in kept.full()):
-            _join(kept, budget, several.combined)
+            _join(kept, budget, combine.combined)
     except Spent:
         pass
     return kept
@@ -183,7 +183,7 @@ def guarded(edit: Edit, found: Found, made: Edit | None = None) -> Found:
     Only the edit that it was made from shows these: `made`, where that is an earlier one.
     """
     shown = effect(made, found.candidate) if made is not None else found.effect
-    better = roles.guarded(made or edit, found.candidate, shown) if shown is not None else None
+    better = assumptions.guarded(made or edit, found.candidate, shown) if shown is not None else None
     done = effect(edit, better) if better is not None else None
     if better is None or done is None or done.positives != found.effect.positives or not done.sound:
         return found

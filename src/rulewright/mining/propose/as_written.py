@@ -15,8 +15,9 @@ from typing import Any, Final
 
 from rulewright.actions import visit
 from rulewright.mining import costs
-from rulewright.mining.candidate import Candidate
+from rulewright.mining.propose.candidate import Candidate
 from rulewright.mining.propose.naming import by_text
+from rulewright.mining.rules.reading import fix_around
 from rulewright.mining.text.align import Edit
 from rulewright.mining.text.lift import FORGED_HOLE, Hole, Lifted
 from rulewright.mining.text.tree import OPENERS, Node
@@ -72,23 +73,13 @@ def _around(candidate: Candidate, leaf: Node) -> dict[str, Any]:
 
 def _whole(candidate: Candidate, lifted: Lifted) -> Iterator[Candidate]:
     """What is matched as one variable, where the fix only puts something around it."""
-    around = put_around(lifted.pattern, candidate.rule["fix"], f"${WHOLE}")
+    around = fix_around(lifted.pattern, candidate.rule["fix"], f"${WHOLE}")
     if around is None or f"${WHOLE}" in lifted.pattern:
         return
     used = visit.variables(around) | {f"${name}" for name in candidate.rule.get("constraints", {})}
     matcher = _unnamed(candidate.rule["rule"], used)
     rule = {**candidate.rule, "rule": {"all": [{"pattern": f"${WHOLE}"}, matcher]}, "fix": around}
     yield _form(candidate, rule=rule, lifted=None)
-
-
-def put_around(pattern: str, fix: str, name: str) -> str | None:
-    """The fix with a name for all that the pattern matches; `None` where it is not in there once, whole.
-
-    >>> put_around("$A.keys()", "list($A.keys())", "$W")
-    'list($W)'
-    """
-    around, n = re.subn(rf"(?<![\w$]){re.escape(pattern)}(?!\w)", lambda _: name, fix)
-    return around if n == 1 and fix != pattern else None
 
 
 def _unnamed(matcher: dict[str, Any], used: set[str]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from rulewright import grammars
 from rulewright.actions.visit import regex_escape
 from rulewright.mining import costs
-from rulewright.mining.candidate import Candidate
+from rulewright.mining.propose.candidate import Candidate
 from rulewright.mining.propose.naming import MAX_HEAD, by_name, by_text
 from rulewright.mining.text.align import Edit, Mapped
 from rulewright.mining.text.lift import GENERAL, TIGHT, lift, stripped

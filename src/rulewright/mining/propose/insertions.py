@@ -12,7 +12,7 @@ from typing import Any, Final
 from rulewright.actions.visit import regex_escape
 from rulewright.difftext import dedent
 from rulewright.mining import costs
-from rulewright.mining.candidate import Candidate
+from rulewright.mining.propose.candidate import Candidate
 from rulewright.mining.propose.naming import SHORT, by_name
 from rulewright.mining.text.align import Edit, Mapped
 from rulewright.mining.text.lift import FORGED_HOLE, leading_spaces

@@ -12,9 +12,9 @@ from rulewright import grammars
 from rulewright.actions.visit import regex_escape
 from rulewright.difftext import dedent
 from rulewright.mining import costs
-from rulewright.mining.candidate import MAX_ANCHOR_CHARS, Candidate, Shape
-from rulewright.mining.propose import deletions, insertions, siblings, tokens
-from rulewright.mining.reading import MARGIN
+from rulewright.mining.propose import deletions, insertions, runs, tokens
+from rulewright.mining.propose.candidate import MAX_ANCHOR_CHARS, Candidate, Shape
+from rulewright.mining.rules.reading import MARGIN
 from rulewright.mining.text.align import Edit, Mapped
 from rulewright.mining.text.lift import (
     FORGED_HOLE,
@@ -79,7 +79,7 @@ def _all(
     edit: Edit, number: int, names: frozenset[str], done: Places, enough: Callable[[], bool]
 ) -> Iterator[Candidate]:
     yield from tokens.inside_token(edit, number)
-    yield from siblings.final_newline(edit, number)
+    yield from runs.final_newline(edit, number)
     yield from deletions.deletions(edit, number, names)
     # Anchors with the well-formed ranges that they may have become.
     placed = [
@@ -105,7 +105,7 @@ def _all(
             yield from _literal(edit, anchor, mapped)
     yield from insertions.insertions(edit, number)
     if not enough():
-        yield from siblings.runs(edit, number, names)
+        yield from runs.runs(edit, number, names)
 
 
 def _anchors(edit: Edit, number: int) -> list[Node]:

@@ -11,8 +11,8 @@ from rulewright.actions import visit
 from rulewright.actions.visit import regex_escape
 from rulewright.difftext import common_ends, dedent
 from rulewright.mining import costs
-from rulewright.mining.candidate import Candidate
-from rulewright.mining.reading import ANY_NAME, MARGIN
+from rulewright.mining.propose.candidate import Candidate
+from rulewright.mining.rules.reading import ANY_NAME, MARGIN
 from rulewright.mining.text.align import Edit, Mapped, blocks
 from rulewright.mining.text.lift import FORGED_HOLE, leading_spaces
 from rulewright.mining.text.tree import Node

@@ -18,12 +18,11 @@ from rulewright import grammars
 from rulewright.actions import visit
 from rulewright.actions.visit import regex_escape
 from rulewright.engine.kinds import names as names_of
-from rulewright.mining.candidate import Candidate, Effect
 from rulewright.mining.judge.confidence import is_bare_value
 from rulewright.mining.judge.refine import Option, added, hole_parts, named_ancestor
 from rulewright.mining.judge.soundness import finds, nodes_of
-from rulewright.mining.propose.as_written import put_around
-from rulewright.mining.reading import old_text
+from rulewright.mining.propose.candidate import Candidate, Effect
+from rulewright.mining.rules.reading import fix_around, old_text
 from rulewright.mining.text.align import Edit, Mapped
 from rulewright.mining.text.lift import placed
 from rulewright.mining.text.snippets import of_kinds, selector_rule
@@ -170,7 +169,7 @@ def _items(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[Optio
     """The list, where one item becomes several others."""
     mapped = _mapped(edit, candidate)
     parents = {node.parent.kind for node in good if node.parent is not None}
-    stays = put_around(old_text(candidate.rule), candidate.rule["fix"], "") is not None
+    stays = fix_around(old_text(candidate.rule), candidate.rule["fix"], "") is not None
     if "inside" in candidate.rule["rule"] or stays or mapped is None or len(parents) != 1:
         return
     [kind] = parents
@@ -248,7 +247,7 @@ def _tightness(node: Node) -> int:
 def _once(edit: Edit, candidate: Candidate) -> Iterator[Option]:
     """Not within what the fix puts around a match: there it was done already."""
     old, anchor = old_text(candidate.rule), candidate.anchor
-    around = put_around(old, candidate.rule["fix"], "$_") if old else None
+    around = fix_around(old, candidate.rule["fix"], "$_") if old else None
     mapped = _mapped(edit, candidate)
     start = edit.post.text.find(edit.pre.text_of(anchor), *mapped[:2]) if mapped is not None else -1
     if around is None or mapped is None or start < 0:
@@ -300,7 +299,7 @@ def _named_place(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator
     same_number = bool(re.search(r"\d", old)) and re.findall(r"\d", old) == re.findall(r"\d", new)
     is_value = is_bare_value(candidate.rule) and not same_number
     # A value that stays and gets another one beside it, in a list that others may have too.
-    beside = put_around(old, new, "") if grammars.VALUE.search(candidate.kind) else None
+    beside = fix_around(old, new, "") if grammars.VALUE.search(candidate.kind) else None
     brings_item = beside is not None and "," in (beside.strip()[:1], beside.strip()[-1:])
     if is_value or brings_item:
         for up in good[0].ancestors():

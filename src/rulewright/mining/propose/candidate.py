@@ -12,7 +12,8 @@ from functools import cached_property
 from typing import Any, Final, Literal, NamedTuple
 
 from rulewright.actions import visit
-from rulewright.mining import costs, reading
+from rulewright.mining import costs
+from rulewright.mining.rules import reading
 from rulewright.mining.text.lift import Lifted
 from rulewright.mining.text.tree import Node
 

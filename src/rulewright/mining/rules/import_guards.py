@@ -14,9 +14,9 @@ from typing import Any, Final
 
 from rulewright.actions.action import Rule
 from rulewright.languages import Language
-from rulewright.mining import imports
-from rulewright.mining.imports import Import, demanding
-from rulewright.mining.reading import new_text, old_text
+from rulewright.mining.rules import imports
+from rulewright.mining.rules.imports import Import, demanding
+from rulewright.mining.rules.reading import new_text, old_text
 
 _KEYWORDS: Final = frozenset(
     ["import", "from", "as", "const", "let", "var", "use", "static", "require", "new", "await", "return"]

@@ -18,8 +18,8 @@ from rulewright.data.sources import git
 from rulewright.difftext import unix
 from rulewright.errors import UsageError
 from rulewright.languages import Language, language_of_path
-from rulewright.mining import diffs
-from rulewright.mining.diffs import Change
+from rulewright.mining.by_hand import diffs
+from rulewright.mining.by_hand.diffs import Change
 from rulewright.replacing import read_text
 
 

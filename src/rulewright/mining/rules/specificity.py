@@ -12,8 +12,7 @@ from typing import Final
 from rulewright.actions import visit
 from rulewright.actions.action import Rule
 from rulewright.actions.visit import tokens, variables
-from rulewright.mining.propose.as_written import put_around
-from rulewright.mining.reading import new_text, old_text, said, words_of
+from rulewright.mining.rules.reading import fix_around, new_text, old_text, said, words_of
 
 
 def too_little(rule: Rule) -> str:
@@ -90,7 +89,7 @@ def too_little_from_one(rule: Rule) -> str:
     """What a rule does that one place alone does not tell of others; empty where it may."""
     old, new = old_text(rule), new_text(rule)
     fix = rule["fix"]
-    if isinstance(fix, str) and put_around(old, fix, "$_") is not None:
+    if isinstance(fix, str) and fix_around(old, fix, "$_") is not None:
         return "something is put around it"
     if _adds_signs(old, new):
         return "signs are put beside it"

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from rulewright import grammars
 from rulewright.mining import costs
-from rulewright.mining.candidate import Candidate, Effect
 from rulewright.mining.propose import proposals
-from rulewright.mining.reading import old_text
+from rulewright.mining.propose.candidate import Candidate, Effect
+from rulewright.mining.rules.reading import old_text
 from rulewright.mining.text.align import Edit
 
 

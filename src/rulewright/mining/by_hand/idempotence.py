@@ -18,8 +18,8 @@ from rulewright.actions.visit import regex_escape
 from rulewright.engine import places
 from rulewright.engine.apply import Step, spans_after, trace
 from rulewright.languages import Language
-from rulewright.mining.diffs import Change
-from rulewright.mining.imports import demanding
+from rulewright.mining.by_hand.diffs import Change
+from rulewright.mining.rules.imports import demanding
 
 _KEY: Final = re.compile(r"([\w$\"'-]+)\s*(=>|=|:)(?![=:])")
 """A keyed argument up to its value."""

@@ -115,6 +115,16 @@ def new_text(rule: Mapping[str, Any]) -> str:
     return text
 
 
+def fix_around(pattern: str, fix: str, name: str) -> str | None:
+    """The fix with a name for all that the pattern matches; `None` where it is not in there once, whole.
+
+    >>> fix_around("$A.keys()", "list($A.keys())", "$W")
+    'list($W)'
+    """
+    around, n = re.subn(rf"(?<![\w$]){re.escape(pattern)}(?!\w)", lambda _: name, fix)
+    return around if n == 1 and fix != pattern else None
+
+
 def said(text: str) -> frozenset[str]:
     """The names, numbers, strings and constants of a pattern or fix: what it is about.
 

@@ -78,14 +78,7 @@ class Change:
     @cached_property
     def changed(self) -> frozenset[int]:
         """The lines of `pre` (from 1) that the change touches; for an insertion those beside it."""
-        return frozenset(lines_of(self.pre, self.post, old_side=True))
-
-
-def lines_of(pre: str, post: str, old_side: bool) -> Iterator[int]:
-    """The lines (from 1) of one side that two texts differ in; where there are none, those beside it."""
-    for a0, a1, b0, b1 in difftext.changed(lines(pre), lines(post)):
-        start, end = (a0, a1) if old_side else (b0, b1)
-        yield from range(start + 1, end + 1) if end > start else (start, start + 1)
+        return frozenset(difftext.changed_lines(self.pre, self.post, old_side=True))
 
 
 class _Hunk(NamedTuple):

@@ -14,7 +14,7 @@ from typing import Any, Final
 from rulewright import grammars
 from rulewright.actions.visit import regex_escape
 from rulewright.mining import costs
-from rulewright.mining.candidate import Candidate, Effect
+from rulewright.mining.propose.candidate import Candidate, Effect
 from rulewright.mining.propose.naming import by_name
 from rulewright.mining.text.align import Edit
 from rulewright.mining.text.tree import Node

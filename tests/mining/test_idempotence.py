@@ -10,8 +10,8 @@ import pytest
 from rulewright.actions.action import Action
 from rulewright.engine import apply, places
 from rulewright.languages import Language
-from rulewright.mining import resting
-from rulewright.mining.diffs import Change
+from rulewright.mining.by_hand import idempotence
+from rulewright.mining.by_hand.diffs import Change
 
 
 def change(language: Language, pre: str, post: str) -> Change:
@@ -38,7 +38,7 @@ def test_a_rule_passes_over_what_is_done(language: Language, old: str, new: str,
     plain = rule(old, new)
     post = apply(Action(language, (plain,), mode="rule"), pre).post
     assert post is not None and apply(Action(language, (plain,), mode="rule"), post).post != post
-    held = resting.once(plain, [change(language, pre, post)], language)
+    held = idempotence.once(plain, [change(language, pre, post)], language)
     assert held is not None
     action = Action(language, (held,), mode="rule")
     assert apply(action, pre).post == post
@@ -60,15 +60,15 @@ def test_a_rule_is_not_run_again_for_what_it_did(monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(module, name, spy)
 
     spied(places, "change")
-    spied(resting, "trace")
+    spied(idempotence, "trace")
     made = change("python", "f(a)\n", "f(a, key=1)\n")
-    assert resting.once(rule("f($$$A)", "f($$$A, key=1)"), [made], "python") is not None
+    assert idempotence.once(rule("f($$$A)", "f($$$A, key=1)"), [made], "python") is not None
     assert runs == ["plain", "plain", "held", "held"]
 
 
 def test_a_rule_that_rests_stays_as_it_is() -> None:
     plain = rule("f($A)", "g($A)")
-    assert resting.once(plain, [change("python", "f(1)\n", "g(1)\n")], "python") is plain
+    assert idempotence.once(plain, [change("python", "f(1)\n", "g(1)\n")], "python") is plain
 
 
 @pytest.mark.parametrize(
@@ -80,4 +80,4 @@ def test_a_rule_that_rests_stays_as_it_is() -> None:
     ],
 )
 def test_one_that_cannot_be_held_back_is_none(old: str, new: str, pre: str, post: str) -> None:
-    assert resting.once(rule(old, new), [change("python", pre, post)], "python") is None
+    assert idempotence.once(rule(old, new), [change("python", pre, post)], "python") is None

@@ -11,15 +11,15 @@ from typing import Final
 
 from rulewright import difftext
 from rulewright.actions.action import Action, Rule
-from rulewright.engine import places
 from rulewright.engine.places import dense, is_one_word
 from rulewright.grammars import CONSTANTS, import_line
 from rulewright.languages import Language
-from rulewright.mining import callees, imports, telling
-from rulewright.mining.diffs import Change
+from rulewright.mining.by_hand.diffs import Change
+from rulewright.mining.by_hand.replay import places_and_wrong_lines, places_of, with_their_hunks
 from rulewright.mining.judge.confidence import drops_unnamed, names_nothing
 from rulewright.mining.learn.mined import Tier
-from rulewright.mining.reading import new_text, old_text, own_names, said, text_bits, words_of
+from rulewright.mining.rules import callees, imports, specificity
+from rulewright.mining.rules.reading import new_text, old_text, own_names, said, text_bits, words_of
 from rulewright.mining.text.tree import Tree
 from rulewright.verdict import Place
 
@@ -47,7 +47,7 @@ def says_too_little(plain: Action, action: Action, changes: Sequence[Change]) ->
     """Why a rule may reach code that the change is not about: no matter where the same code stands."""
     names = callees.bare_name(plain)
     rule = plain.rules[0]
-    made, left = _shown(action, changes)
+    made, left = places_of(action, changes)
     # That several places agree tells nothing of a plain word: it has many meanings.
     is_spelled = names is not None and not names[0][:1].isupper() and plain == action
     if names is not None and is_spelled and (len(made) < 2 or is_one_word(names[0])):
@@ -56,9 +56,9 @@ def says_too_little(plain: Action, action: Action, changes: Sequence[Change]) ->
         return "too general: it asks for no name"
     if "rewriters" not in rule and drops_unnamed(rule):
         return "it drops code that it does not name"
-    if why := telling.too_little(rule):
+    if why := specificity.too_little(rule):
         return why
-    if len({place.old for place in made}) < 2 and (why := telling.too_little_from_one(rule)):
+    if len({place.old for place in made}) < 2 and (why := specificity.too_little_from_one(rule)):
         return f"one place alone shows that {why}"
     used = [place for place in made if not place.in_import]
     old, new = old_text(rule), new_text(rule)
@@ -75,7 +75,7 @@ def depends(plain: Action, action: Action, changes: Sequence[Change], of_members
     """Why what a rule does depends on the code around it, which may be another one elsewhere."""
     names = callees.bare_name(plain)
     rule = plain.rules[0]
-    if why := telling.depends(rule):
+    if why := specificity.depends(rule):
         return why
     if names is not None and not of_members and len(known := members_changed(names[0], changes)) == 1:
         return f"of `{names[0]}` the change shows `{known.pop()}` only"
@@ -88,7 +88,7 @@ def depends(plain: Action, action: Action, changes: Sequence[Change], of_members
             return "an import goes, and whether a file uses what it brings is not said"
         if _stands_elsewhere(rule, changes):
             return "what it takes away stands elsewhere in your change"
-    made, _ = _shown(action, changes)
+    made, _ = places_of(action, changes)
     if name := _used_otherwise(made, changes):
         return f"what uses `{name}` changes with it"
     directives = [line for change in changes for line in _changed_lines(change) if _DIRECTIVE.match(line)]
@@ -149,8 +149,8 @@ _DIRECTIVE: Final = re.compile(r"\ufeff?\s*#\s*(?:if|elif)\b")
 def _is_own(name: str, rule: Rule, changes: Sequence[Change], language: Language) -> bool:
     """Whether a name that a rule brings is a member of the object itself, which may stand alone."""
     new = new_text(rule)
-    is_text = telling.is_of_text(rule) or _COMMENT.match(new)
-    if language not in _SELF_UNSAID or new == name or is_text or telling.is_type(name):
+    is_text = specificity.is_of_text(rule) or _COMMENT.match(new)
+    if language not in _SELF_UNSAID or new == name or is_text or specificity.is_type(name):
         return False
     # A package: what stands at its end has a capital.
     in_package = re.search(rf"\b{re.escape(name)}(?:\.[a-z]\w*)*\.[A-Z]", new) is not None
@@ -216,7 +216,7 @@ def roles(action: Action, changes: Sequence[Change]) -> frozenset[str]:
     What is made as another class, or defined under another name, is that class everywhere. A method is
     another one on something else, unless the change shows it on unlike things.
     """
-    made = [place for place in _shown(action, changes)[0] if not place.in_import]
+    made = [place for place in places_of(action, changes)[0] if not place.in_import]
     found = frozenset(place.role for place in made)
     values = {role for role in found if role.startswith("of ") and not role[3].isupper()}
     asked = {f"of {word}" for word in words_of(old_text(action.rules[0]))}
@@ -226,93 +226,27 @@ def roles(action: Action, changes: Sequence[Change]) -> frozenset[str]:
     return frozenset() if is_same or found & {"", "definition", "new"} else found
 
 
-def _shown(action: Action, changes: Sequence[Change]) -> tuple[list[Place], list[Place]]:
-    """The places of a rule in the changed files: those that were changed, and those that were left alone."""
-    made: list[Place] = []
-    left: list[Place] = []
-    for change in changes:
-        for place in places.of(action, change.pre):
-            (made if place.touches(change.changed) else left).append(place)
-    return made, left
-
-
-def right(action: Action, change: Change) -> set[int]:
-    """The rules of an action that make a place of a change, or a part of one, with its whole hunk."""
-    near, amiss = _made(action, change, with_imports=True)
-    wrong = _with_hunks(amiss, change)
-    made = [place for place in near if not place.touches(wrong)]
-    # Where a name is used tells more than that it is imported.
-    used = {place.rule for place in near if not place.in_import}
-    return {place.rule for place in made if not place.in_import or place.rule not in used}
-
-
-def together(action: Action, change: Change) -> dict[int, set[frozenset[int]]]:
-    """By rule, with which others of an action it makes lines as they are now; an empty set: by itself."""
-    every, wrong = _made(action, change)
-    found: dict[int, set[frozenset[int]]] = {}
-    for place in (one for one in every if not one.touches(wrong)):
-        lines = range(place.line, place.last_line + 1)
-        others = frozenset(one.rule for one in every if one.touches(lines)) - {place.rule}
-        found.setdefault(place.rule, set()).add(others)
-    for rule in [rule for rule, sets in found.items() if frozenset() not in sets]:
-        mine, amiss = _made(action, change, rule)
-        if any(not one.touches(amiss) for one in mine):
-            found[rule].add(frozenset())
-    return found
-
-
-def _made(
-    action: Action, change: Change, rule: int | None = None, with_imports: bool = False
-) -> tuple[list[Place], set[int]]:
-    """The places that an action, or one rule of it, changes in a change.
-
-    With the lines that are not as the person made them then.
-    """
-    near: list[Place] = []
-
-    def keep(place: Place) -> str | None:
-        if not place.touches(change.changed) or rule not in (None, place.rule):
-            return None
-        if place.in_import and not with_imports:
-            return None
-        near.append(place)
-        return place.new
-
-    pre, post = difftext.rows(change.pre), difftext.rows(change.post)
-    now = difftext.rows(places.after(action, change.pre, keep))
-    shift = difftext.changed(pre, now)
-    others = (line for a0, a1, _, _ in difftext.changed(now, post) for line in range(a0, a1))
-    return near, {line_before(line, shift) + 1 for line in others}
-
-
-def _with_hunks(wrong: set[int], change: Change) -> set[int]:
-    """Lines that are not made, with what stands with them in a hunk: that tells as much."""
-    parts = difftext.changed(difftext.rows(change.pre), difftext.rows(change.post))
-    hunks = (set(range(a0 + 1, max(a1, a0 + 1) + 1)) for a0, a1, _, _ in parts)
-    return wrong.union(*(hunk for hunk in hunks if hunk & wrong))
-
-
 TELLING_BITS: Final = 14
 """Bits of the names of a code (two of them) from which the same code elsewhere is no accident."""
 
 
-def alike(action: Action, every: Action, changes: Sequence[Change]) -> frozenset[tuple[str, str]]:
-    """Code that a rule makes as the person did and that means the same anywhere, with what it becomes.
+def safe_edits(action: Action, every: Action, changes: Sequence[Change]) -> frozenset[tuple[str, str]]:
+    """Old and new code, without blanks, of the rule's places that mean the same anywhere.
 
-    What a rule replaces, or the whole lines of it, without blanks (`dense`). Not if names that go or come
-    are variables there, not if the same stays elsewhere in the change, and not in a hunk of which even
-    `every` rule that is trusted makes a part only.
+    What a rule replaces as the person did, or the whole lines of it. Not if names that go or come are
+    variables there, not if the same code stays elsewhere in the change, and not in a hunk of which all
+    trusted rules together (`every`) make a part only.
     """
     found: set[tuple[str, str]] = set()
-    _, left = _shown(action, changes)
+    _, left = places_of(action, changes)
     for change in changes:
-        near, wrong = _made(action, change)
-        if near:
-            wrong |= _with_hunks(_made(every, change)[1], change)
+        made, wrong = places_and_wrong_lines(action, change)
+        if made:
+            wrong |= with_their_hunks(places_and_wrong_lines(every, change)[1], change)
         lines = difftext.rows(change.pre)
         stay = {dense(line) for line in difftext.rows(change.post)}
-        trees = [Tree(text, change.language) for text in (change.pre, change.post)] if near else []
-        for place in (one for one in near if not one.touches(wrong)):
+        trees = [Tree(text, change.language) for text in (change.pre, change.post)] if made else []
+        for place in (one for one in made if not one.touches(wrong)):
             if any(tree.has_local(name) for name in {*place.gone, *place.come} for tree in trees):
                 continue
             here = lines[place.line - 1 : place.last_line]
@@ -325,16 +259,6 @@ def alike(action: Action, every: Action, changes: Sequence[Change]) -> frozenset
 
 def _is_telling(code: str) -> bool:
     return sum(map(text_bits, said(code))) >= TELLING_BITS
-
-
-def line_before(line: int, shift: Sequence[tuple[int, int, int, int]]) -> int:
-    """The line (from 0) that a line of a changed text had before."""
-    for a0, a1, b0, b1 in reversed(shift):
-        if line >= b1:
-            return line - b1 + a1
-        if line >= b0:
-            return min(a0 + line - b0, max(a0, a1 - 1))
-    return line
 
 
 def defined(rules: Sequence[Rule], changes: Sequence[Change], language: Language) -> frozenset[str]:

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from rulewright.actions import visit
 from rulewright.actions.visit import regex_escape
-from rulewright.mining.candidate import Candidate
+from rulewright.mining.propose.candidate import Candidate
 from rulewright.mining.propose.naming import MAX_HEAD, by_text
-from rulewright.mining.reading import old_text, words_of
+from rulewright.mining.rules.reading import old_text, words_of
 from rulewright.mining.text.align import Edit
 from rulewright.mining.text.lift import FORGED_HOLE, GENERAL, TIGHT, Lifted, lift
 from rulewright.mining.text.snippets import selector_rule

@@ -1,0 +1,128 @@
+"""A change made by hand → the few general rules that make it together. Nothing is written here.
+
+A change may be of several files and of several unlike parts: `cover` finds the rules, `trust` holds
+them to what the change shows and grades them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from rulewright import difftext
+from rulewright.actions.action import Action
+from rulewright.engine.parsing import parse
+from rulewright.errors import RulewrightError
+from rulewright.languages import Language
+from rulewright.mining.by_hand import doubts, replay
+from rulewright.mining.by_hand.diffs import Change
+from rulewright.mining.by_hand.learned import LearnedRule, LearnedRules
+from rulewright.mining.by_hand.trust import ImportedNames, action_of, graded_rules
+from rulewright.mining.learn import cover
+from rulewright.mining.learn.mined import refuse
+
+
+def learn(changes: Sequence[Change], budget_s: float) -> LearnedRules:
+    """Find the smallest set of general rules that make a change.
+
+    Args:
+        changes: by file.
+        budget_s: nominal seconds a file.
+
+    Raises:
+        RulewrightError: no rule was found for any of it; the reasons.
+    """
+    if not changes:
+        raise RulewrightError("the change is empty: there is nothing to learn from", "change a file by hand")
+    given, changes = changes, [_with_same_end(change) for change in changes]
+    rules: list[LearnedRule] = []
+    problems: list[str] = []
+    imported: dict[Language, frozenset[str]] = {}
+    defined: dict[Language, frozenset[str]] = {}
+    for language in dict.fromkeys(change.language for change in changes):
+        mine = [change for change in changes if change.language == language]
+        refused = {change.path: _why_refused(change) for change in mine}
+        problems += [why for why in refused.values() if why]
+        fit = [change for change in mine if not refused[change.path]]
+        names = ImportedNames.of(fit, language)
+        texts = [cover.Text(c.pre, names.post_with_old_imports.get(c.path, c.post), c.seen) for c in fit]
+        found = cover.rules_for([one for one in texts if one.pre != one.post], language, budget_s)
+        found = needed([one for one in found if one.tier != "reject"] or found, fit, language)
+        graded = graded_rules(found, fit, names, language)
+        rules += graded
+        imported[language] = frozenset(one.name for one in names.come)
+        defined[language] = doubts.defined([one.rule for one in found], fit, language)
+        action = action_of(graded)
+        problems += [
+            line
+            for c in fit
+            for line in replay.missing_parts(action, c, by_binding=c.path in names.post_with_old_imports)
+        ]
+    problems += [
+        f"{one.path}:{len(difftext.rows(one.pre))}: the end of the file"
+        for one, same in zip(given, changes, strict=True)
+        if one is not same
+    ]
+    if not rules:
+        raise RulewrightError(
+            "no rule found for any part of the change: " + "; ".join(problems[:8]),
+            "the reason stands after each file; one kind of change at a time is learned best",
+        )
+    return LearnedRules(tuple(rules), tuple(problems), tuple(changes), imported, defined)
+
+
+def _with_same_end(change: Change) -> Change:
+    """A change that leaves the newline at the end of the file as it was: no rule could be about that."""
+    pre, post = change.pre, change.post
+    if not pre or not post or pre.endswith("\n") == post.endswith("\n"):
+        return change
+    return replace(change, post=post[:-1] if post.endswith("\n") else post + "\n")
+
+
+def _why_refused(change: Change) -> str:
+    """Why nothing can be learned from a file, with the place; empty where something can."""
+    why = refuse(change.pre, change.post, change.language)
+    if why:
+        return f"{change.path}: {why}"
+    before, after = (parse(text, change.language) for text in (change.pre, change.post))
+    if not after.is_worse_than(before):
+        return ""
+    return f"{change.path}:{after.first_line}: a syntax error after the change"
+
+
+def needed(
+    found: Sequence[cover.Graded], changes: Sequence[Change], language: Language
+) -> list[cover.Graded]:
+    """The rules without those that change nothing of the result (`cover.needed`)."""
+    runs: list[list[_Run]] = [[] for _ in changes]
+
+    def n_missing(some: Sequence[cover.Graded]) -> int:
+        return sum(
+            _n_missing(some, change, known, language) for change, known in zip(changes, runs, strict=True)
+        )
+
+    return cover.needed(found, n_missing)
+
+
+class _Run(NamedTuple):
+    """Rules that were run on a change, which of them did anything, and how many parts they do not make."""
+
+    given: frozenset[str]
+    used: frozenset[str]
+    n_missing: int
+
+
+def _n_missing(some: Sequence[cover.Graded], change: Change, runs: list[_Run], language: Language) -> int:
+    """How many parts of a change rules do not make; not run again where only idle rules are left out."""
+    names = [str(one.rule) for one in some]
+    given = frozenset(names)
+    for run in runs:
+        if run.used <= given <= run.given:
+            return run.n_missing
+    done = replay.with_imports(
+        Action(language, tuple(one.rule for one in some), mode="rule"), change, by_binding=True
+    )
+    n_missing = len(replay.missing_from(done.text, change, by_binding=True))
+    runs.append(_Run(given, frozenset(names[n] for n in done.used), n_missing))
+    return n_missing

@@ -1,0 +1,189 @@
+"""The rules of a change made by hand, and the places where each may be applied without asking.
+
+What the person saw and left alone is evidence: a place that the diff shows unchanged is no candidate,
+and the other places in a changed file are possible ones only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Final
+
+from rulewright import difftext
+from rulewright.actions.action import Rule
+from rulewright.actions.rule_file import Document, joined
+from rulewright.engine import places
+from rulewright.languages import Language
+from rulewright.mining.by_hand import doubts, replay
+from rulewright.mining.by_hand.diffs import Change
+from rulewright.mining.learn.mined import TIERS, Tier
+from rulewright.mining.rules import imports
+from rulewright.mining.text.tree import Tree
+from rulewright.verdict import Place
+
+PART_OF_LARGER: Final = "in your change it is always a part of a larger change"
+"""Why a rule or place is not sure that the change shows only together with others."""
+
+
+@dataclass(frozen=True)
+class LearnedRule:
+    """A learned rule and how far to trust it."""
+
+    document: Document
+    tier: Tier
+    reason: str
+    roles: frozenset[str] = frozenset()
+    """For a class that another one replaces: how the change uses it (`Place.role`). Empty: any will do."""
+    safe_edits: frozenset[tuple[str, str]] = frozenset()
+    """Old and new code, without blanks, that is sure even where the rule is not (`doubts.safe_edits`)."""
+    follows_uses: bool = False
+    """Whether it is for an import and only as good as the rules for the uses of what that binds."""
+
+    @property
+    def rule(self) -> Rule:
+        """The one rule of its document."""
+        [rule] = self.document.action.rules
+        return rule
+
+    def doubt(self, place: Place) -> str:
+        """Why a place is not sure by the rule alone; empty where it is."""
+        if self.tier != "train":
+            return f"the rule is of tier {self.tier}: {self.reason}"
+        if place.comments_only:
+            return "only a comment changes"
+        if doubts.is_prose(self.document.action, place.old):
+            return "only words of a text change"
+        if doubts.in_longer_word(self.document.action, place.old):
+            return "it is a part of a longer word there"
+        return ""
+
+    def repeats_safe_edit(self, place: Place, lines: Sequence[str]) -> bool:
+        """Whether a place, or its whole lines, are the same code as a safe edit of the change."""
+        here = "\n".join(lines[place.line - 1 : place.last_line])
+        new = places.dense(place.new)
+        return bool(self.safe_edits) and any(
+            (places.dense(old), new) in self.safe_edits for old in (place.old, here)
+        )
+
+    def is_trusted_for(self, language: Language) -> bool:
+        """Whether it may be applied to files of a language without asking."""
+        return self.tier == "train" and self.document.action.language == language
+
+
+@dataclass(frozen=True)
+class LearnedRules:
+    """The rules of a change.
+
+    Args:
+        rules: in order.
+        problems: what could not be expressed, one line a hunk: `FILE:LINE: old → new`.
+        changes: the change, by file.
+        imported: names that it newly imports.
+        defined: names that its rules insert and that the changed files define themselves.
+    """
+
+    rules: tuple[LearnedRule, ...]
+    problems: tuple[str, ...]
+    changes: tuple[Change, ...]
+    imported: Mapping[Language, frozenset[str]] = field(default_factory=dict)
+    defined: Mapping[Language, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def documents(self) -> tuple[Document, ...]:
+        return tuple(rule.document for rule in self.rules)
+
+    @property
+    def least_trusted(self) -> LearnedRule:
+        """The rule of the lowest tier."""
+        return max(self.rules, key=lambda rule: TIERS.index(rule.tier))
+
+    def doubt(self, path: Path, place: Place, lines: Sequence[str] = ()) -> str:
+        """Why a place is not sure; empty where it is. `lines` are those of its file."""
+        rule = self.rules[place.rule]
+        if not rule.repeats_safe_edit(place, lines) and (why := rule.doubt(place)):
+            return why
+        if self._change_of(path) is not None:
+            return "you left it as it was in a file that you changed"
+        if rule.roles and place.role not in rule.roles and not place.in_import:
+            used = doubts.ROLES.get(place.role, f"it is {place.role or 'not called'} there")
+            return f"{used}, which your change does not show"
+        return ""
+
+    def incomplete(self, sure: Sequence[Place]) -> list[Place]:
+        """The places of a file, each sure by itself, that lack the others they need to be sure.
+
+        In the change the rules of such a place changed its lines only together with other rules.
+        """
+        left, incomplete = list(sure), list[Place]()
+        while True:
+            more = [place for place in left if not self._is_complete(place, left)]
+            if not more:
+                return incomplete
+            incomplete += more
+            left = [place for place in left if place not in more]
+
+    def _is_complete(self, place: Place, sure: Sequence[Place]) -> bool:
+        shown = self._partners.get(place.rule, set())
+        lines = range(place.line, place.last_line + 1)
+        there = {one.rule for one in sure if one.touches(lines)} if frozenset() not in shown else set()
+        return not shown or place.in_import or any(others <= there for others in shown)
+
+    @cached_property
+    def _partners(self) -> dict[int, set[frozenset[int]]]:
+        """By rule, the sets of other rules with which it changed lines of the change (`replay.partners`)."""
+        found: dict[int, set[frozenset[int]]] = {}
+        for change in self.changes:
+            mine = [number for number, one in enumerate(self.rules) if one.is_trusted_for(change.language)]
+            if len(mine) > 1:
+                action = joined([self.rules[number].document for number in mine])
+                for rule, shown in replay.partners(action, change).items():
+                    more = (frozenset(mine[other] for other in others) for others in shown)
+                    found.setdefault(mine[rule], set()).update(more)
+        return found
+
+    def missing_name(self, before: str, after: str, language: Language) -> str:
+        """A name that the rules insert and that a file would neither import nor define; else empty."""
+        imported, defined = (names.get(language, frozenset()) for names in (self.imported, self.defined))
+        if not imported | defined:
+            return ""
+        # What an import brings is another thing than what the changed files define under the same name.
+        own = [name for name in sorted(defined) if re.search(rf"(?<![\w.]){re.escape(name)}\b", after)]
+        needed = [*filter(None, [imports.lacking(after, imported - defined, language)]), *own]
+        known = {one.name for one in imports.bound(before, language)} if needed else set()
+        return next(
+            (one for one in needed if one not in known and not Tree(before, language).defines(one)), ""
+        )
+
+    def is_excluded(self, path: Path, place: Place) -> bool:
+        """Whether a place is no candidate at all: the diff itself shows it unchanged."""
+        change = self._change_of(path)
+        if change is None:
+            return False
+        shown, changed = self._current_lines(change)
+        return place.touches(shown) and not place.touches(changed)
+
+    @cached_property
+    def _change_of(self) -> Callable[[Path], Change | None]:
+        """The change of a file; asked for each of its places, and a name is resolved once."""
+        by_path = {change.path.resolve(): change for change in reversed(self.changes)}
+        return cache(lambda path: by_path.get(path.resolve()))
+
+    @cached_property
+    def _current_lines(self) -> Callable[[Change], tuple[set[int], set[int]]]:
+        """Lines (from 1) of a file as it is now: shown unchanged by the diff, and changed."""
+        return cache(_current_lines)
+
+
+def _current_lines(change: Change) -> tuple[set[int], set[int]]:
+    now = difftext.lines(change.now)
+    ranges = difftext.changed(difftext.lines(change.pre), now)
+    moved = {line for _, _, b0, b1 in ranges for line in range(b0, b1)}
+    stayed = (line for line in range(len(now)) if line not in moved)
+    shown = {line + 1 for line in stayed if difftext.old_line(line, ranges) + 1 in change.seen}
+    if change.now == change.pre:
+        return shown, set(change.changed)
+    return shown, set(difftext.changed_lines(change.pre, change.now, old_side=False))

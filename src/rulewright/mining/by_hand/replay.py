@@ -1,0 +1,167 @@
+"""What rules make of the change that they were learned from, compared with what the person made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from rulewright import difftext
+from rulewright.actions.action import Action, Rule
+from rulewright.actions.suggest import quoted
+from rulewright.engine import places
+from rulewright.languages import Language
+from rulewright.mining.by_hand.diffs import Change
+from rulewright.mining.rules import imports
+from rulewright.verdict import Place
+
+
+class Replay(NamedTuple):
+    """What came of rules that were applied to the chosen places of a file before its change."""
+
+    text: str
+    places: list[Place]
+    used: frozenset[int]
+    """Numbers of the rules that changed anything; of all rules where they failed."""
+
+
+def replay(action: Action, change: Change, chosen: Callable[[Place], bool]) -> Replay:
+    """Apply rules to the chosen places of a file before its change; a failure leaves the text as it was."""
+    made: list[Place] = []
+
+    def keep(place: Place) -> str | None:
+        if not chosen(place):
+            return None
+        made.append(place)
+        return place.new
+
+    done = places.change(action, change.pre, keep)
+    if not done.steps or done.failure is not None:
+        return Replay(change.pre, made, frozenset(range(len(action.rules))))
+    used = (number for number, step in enumerate(done.steps) if step.after != step.before.source)
+    return Replay(done.steps[-1].after, made, frozenset(used))
+
+
+def places_of(action: Action, changes: Sequence[Change]) -> tuple[list[Place], list[Place]]:
+    """The places of rules in the changed files: those that were changed, and those that were left alone."""
+    made: list[Place] = []
+    left: list[Place] = []
+    for change in changes:
+        for place in places.of(action, change.pre):
+            (made if place.touches(change.changed) else left).append(place)
+    return made, left
+
+
+# The parts of a change that rules do not make
+
+
+def n_missing(rules: Sequence[Rule], changes: Sequence[Change], language: Language) -> int:
+    """How many parts of a change rules do not make; imports count by what they bind."""
+    action = Action(language, tuple(rules), mode="rule") if rules else None
+    return sum(len(missing_parts(action, change, by_binding=True)) for change in changes)
+
+
+def missing_parts(action: Action | None, change: Change, by_binding: bool) -> list[str]:
+    """The parts of a change that rules do not make, `FILE:LINE: old → new`.
+
+    With `by_binding`, imports are compared by what they bind, not by where they stand.
+    """
+    text = with_imports(action, change, by_binding).text if action is not None else change.pre
+    return missing_from(text, change, by_binding)
+
+
+def with_imports(action: Action, change: Change, by_binding: bool) -> Replay:
+    """Apply rules where the person changed something, with `by_binding` to every import as well."""
+    return replay(
+        action, change, lambda place: place.touches(change.changed) or (by_binding and place.in_import)
+    )
+
+
+def missing_from(text: str, change: Change, by_binding: bool) -> list[str]:
+    """The parts of a change that a text lacks, as `missing_parts` lists them."""
+    if text == change.post:
+        return []
+    language = change.language
+    old, new, start = (
+        imports.body(one, language) if by_binding else difftext.rows(one)
+        for one in (text, change.post, change.pre)
+    )
+    ranges = difftext.changed(start, old)
+    whole = difftext.rows(change.pre)
+    lines = []
+    for a0, a1, b0, b1 in difftext.changed(old, new):
+        line = difftext.old_line(a0, ranges)
+        at = whole.index(start[line]) if by_binding and line < len(start) else line
+        lines.append(f"{change.path}:{at + 1}: {_short(old[a0:a1])}  →  {_short(new[b0:b1])}")
+    if by_binding:
+        got, wanted = imports.bound(text, language), imports.bound(change.post, language)
+        lines += [
+            f"{change.path}: the import of `{one.name}` from {one.module} stays"
+            for one in got
+            if one not in wanted
+        ]
+        lines += [
+            f"{change.path}: no import of `{one.name}` from {one.module}" for one in wanted if one not in got
+        ]
+    return lines
+
+
+def _short(lines: Sequence[str]) -> str:
+    text = " ".join(lines).strip()
+    return quoted(text) if text else "(nothing)"
+
+
+# Which rules make which lines
+
+
+def completing_rules(action: Action, change: Change) -> set[int]:
+    """The rules that make a place of a change, or a part of one, whose whole hunk comes out right."""
+    made, wrong = places_and_wrong_lines(action, change, with_imports=True)
+    wrong = with_their_hunks(wrong, change)
+    right = [place for place in made if not place.touches(wrong)]
+    # Where a name is used tells more than that it is imported.
+    used = {place.rule for place in made if not place.in_import}
+    return {place.rule for place in right if not place.in_import or place.rule not in used}
+
+
+def partners(action: Action, change: Change) -> dict[int, set[frozenset[int]]]:
+    """By rule, the sets of other rules with which it makes lines right; an empty set: it does so alone."""
+    made, wrong = places_and_wrong_lines(action, change)
+    found: dict[int, set[frozenset[int]]] = {}
+    for place in (one for one in made if not one.touches(wrong)):
+        lines = range(place.line, place.last_line + 1)
+        others = frozenset(one.rule for one in made if one.touches(lines)) - {place.rule}
+        found.setdefault(place.rule, set()).add(others)
+    for rule in [rule for rule, sets in found.items() if frozenset() not in sets]:
+        mine, amiss = places_and_wrong_lines(action, change, rule)
+        if any(not one.touches(amiss) for one in mine):
+            found[rule].add(frozenset())
+    return found
+
+
+def places_and_wrong_lines(
+    action: Action, change: Change, rule: int | None = None, with_imports: bool = False
+) -> tuple[list[Place], set[int]]:
+    """The changed places that rules, or one of them, make, and the lines that do not come out right.
+
+    Lines are those before the change, from 1.
+    """
+    done = replay(
+        action,
+        change,
+        lambda place: (
+            place.touches(change.changed)
+            and rule in (None, place.rule)
+            and (with_imports or not place.in_import)
+        ),
+    )
+    pre, post, now = (difftext.rows(text) for text in (change.pre, change.post, done.text))
+    ranges = difftext.changed(pre, now)
+    others = (line for a0, a1, _, _ in difftext.changed(now, post) for line in range(a0, a1))
+    return done.places, {difftext.old_line(line, ranges) + 1 for line in others}
+
+
+def with_their_hunks(lines: set[int], change: Change) -> set[int]:
+    """Lines with all lines of the hunks that they stand in."""
+    parts = difftext.changed(difftext.rows(change.pre), difftext.rows(change.post))
+    hunks = (set(range(a0 + 1, max(a1, a0 + 1) + 1)) for a0, a1, _, _ in parts)
+    return lines.union(*(hunk for hunk in hunks if hunk & lines))

@@ -1,0 +1,248 @@
+"""How far each rule of a change may be trusted elsewhere, and what it must ask for to deserve that.
+
+A rule gets guards that hold it to what the change shows (`import_guards`, members, `idempotence`), as
+long as the rules together still make as much of the change. Then each gets its tier.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from rulewright.actions.action import Action, Rule
+from rulewright.actions.rule_file import documents_of, joined
+from rulewright.actions.visit import regex_escape
+from rulewright.languages import Language
+from rulewright.mining.by_hand import doubts, idempotence
+from rulewright.mining.by_hand.diffs import Change
+from rulewright.mining.by_hand.learned import PART_OF_LARGER, LearnedRule
+from rulewright.mining.by_hand.replay import completing_rules, n_missing
+from rulewright.mining.learn import cover
+from rulewright.mining.learn.mined import TIERS
+from rulewright.mining.rules import callees, import_guards, imports
+from rulewright.mining.rules.reading import new_text, old_text
+
+
+@dataclass(frozen=True)
+class ImportedNames:
+    """The imported names that a change removes and adds, with their statements."""
+
+    gone: dict[imports.Bound, str]
+    come: dict[imports.Bound, str]
+    post_with_old_imports: dict[Path, str]
+    """The files whose imports change what they bind; each after the change but for its imports."""
+
+    @classmethod
+    def of(cls, changes: Sequence[Change], language: Language) -> ImportedNames:
+        names = cls({}, {}, {})
+        for change in changes:
+            text = imports.apart(change.pre, change.post, language)
+            if text is not None:
+                names.post_with_old_imports[change.path] = text
+            elif language != "go":
+                continue
+            old, new = imports.bound(change.pre, language), imports.bound(change.post, language)
+            names.gone.update({one: old[one] for one in old if one not in new})
+            names.come.update({one: new[one] for one in new if one not in old})
+        return names
+
+    @property
+    def removed_imports(self) -> list[imports.Import]:
+        return [imports.Import(frozenset({one.name}), one.module) for one in self.gone]
+
+
+class _Forms(NamedTuple):
+    """One rule in three forms, each asking for no less than the one before."""
+
+    plain: Rule
+    """As it was found."""
+    guarded: Rule
+    """With guards for the imports that it needs, or takes away."""
+    narrow: Rule
+    """Of a renamed module or class, only for the members that the change shows."""
+
+    @property
+    def is_of_members(self) -> bool:
+        return self.narrow is not self.guarded
+
+
+def action_of(rules: Sequence[LearnedRule]) -> Action | None:
+    """The rules, all of one language, as one action; `None` where there are none."""
+    return joined([one.document for one in rules]) if rules else None
+
+
+def graded_rules(
+    found: Sequence[cover.Graded], changes: Sequence[Change], names: ImportedNames, language: Language
+) -> list[LearnedRule]:
+    """The rules with their guards and tiers, and those for imports after them."""
+    of_imports = imports.rules(names.gone, names.come, language)
+    forms = _forms([one.rule for one in found], of_imports, changes, names, language)
+    graded = {str(one.rule): one for one in found}
+    made: list[LearnedRule] = []
+    independent: list[bool] = []
+    for form in forms:
+        rule = _graded(form, graded[str(form.plain)], changes, language)
+        made.append(rule)
+        action = _action([form.narrow], language)
+        depends = doubts.depends(_action([form.plain], language), action, changes, form.is_of_members)
+        independent.append(graded[str(form.plain)].tier != "reject" and not depends)
+    made = _doubt_parts(made, changes, language)
+    made = _with_safe_edits(made, independent, changes)
+    made += [
+        LearnedRule(documents_of(_action([rule], language))[0], "train", _OF_IMPORT) for rule in of_imports
+    ]
+    return _as_their_uses(made, len(forms), language)
+
+
+_OF_IMPORT = "an import, by what the file uses and binds"
+
+
+def _action(rules: Sequence[Rule], language: Language) -> Action:
+    return Action(language, tuple(rules), mode="rule")
+
+
+def _forms(
+    found: Sequence[Rule], of_imports: Sequence[Rule], changes: Sequence[Change], names: ImportedNames,
+    language: Language,
+) -> list[_Forms]:  # fmt: skip
+    """The rules with their guards, as far as they make as much of the change as without."""
+
+    def missing(rules: Sequence[Rule]) -> int:
+        return n_missing(rules, changes, language)
+
+    plain = import_guards.order(found, language)
+    guarded = import_guards.tied(plain, language)
+    if guarded != plain and missing(guarded) > missing(plain):
+        guarded = plain
+    if names.post_with_old_imports:
+        guarded = [import_guards.held(rule, names.removed_imports, language) for rule in guarded]
+    if n := missing([*guarded, *of_imports]):
+        elsewhere = [import_guards.outside_imports(rule, language) for rule in guarded]
+        if missing([*elsewhere, *of_imports]) < n:
+            guarded = elsewhere
+    narrow = [
+        _for_members(before, rule, plain, changes, names, language)
+        for before, rule in zip(plain, guarded, strict=True)
+    ]
+    # A wide rule may rename the import as well, which for a narrow one the rules for imports do.
+    if narrow != guarded and missing([*narrow, *of_imports]) > missing([*guarded, *of_imports]):
+        narrow = guarded
+    return [_Forms(*forms) for forms in zip(plain, guarded, narrow, strict=True)]
+
+
+def _graded(form: _Forms, found: cover.Graded, changes: Sequence[Change], language: Language) -> LearnedRule:
+    """A rule that leaves its own results alone, with its tier and the roles that the change shows."""
+    stable = idempotence.once(form.narrow, changes, language)
+    tier, reason = found.tier, found.reason
+    if tier == "train":
+        plain, action = _action([form.plain], language), _action([form.narrow], language)
+        tier, reason = doubts.doubted(plain, action, changes, reason, form.is_of_members)
+    if tier == "train" and stable is None:
+        tier, reason = "literal", "it changes again what it made"
+    action = _action([stable or form.narrow], language)
+    return LearnedRule(documents_of(action)[0], tier, reason, doubts.roles(action, changes))
+
+
+def _with_safe_edits(
+    rules: Sequence[LearnedRule], independent: Sequence[bool], changes: Sequence[Change]
+) -> list[LearnedRule]:
+    """The rules with their safe edits, where what a rule does is `independent` of the code around it."""
+    sure = [one.rule for one in rules if one.tier == "train"]
+    made: list[LearnedRule] = []
+    for one, is_independent in zip(rules, independent, strict=True):
+        if is_independent:
+            action = one.document.action
+            others = [rule for rule in sure if rule != one.rule]
+            every = replace(action, rules=(*others, one.rule))
+            one = replace(one, safe_edits=doubts.safe_edits(action, every, changes))
+        made.append(one)
+    return made
+
+
+def _doubt_parts(
+    rules: Sequence[LearnedRule], changes: Sequence[Change], language: Language
+) -> list[LearnedRule]:
+    """The rules; of tier `literal` those that make no line right without rules that are not trusted.
+
+    What changes only together with something else is half a change where that other thing is missing.
+    """
+    made = list(rules)
+    while True:
+        sure = [one for one in made if one.tier == "train"]
+        action = action_of(sure)
+        if action is None:
+            return made
+        right = {number for change in changes for number in completing_rules(action, change)}
+        weak = [
+            one
+            for number, one in enumerate(sure)
+            if number not in right and not import_guards.is_import(one.rule, language)
+        ]
+        if not weak:
+            return made
+        made = [replace(one, tier="literal", reason=PART_OF_LARGER) if one in weak else one for one in made]
+
+
+def _for_members(
+    plain: Rule, rule: Rule, rules: Sequence[Rule], changes: Sequence[Change], names: ImportedNames,
+    language: Language,
+) -> Rule:  # fmt: skip
+    """The rename of a module or class to another one, only for the members that the change shows.
+
+    That the other has a `close` says nothing of its `open`. A Go file that uses more members is left alone
+    where one of the rules replaces the import itself: the new one could not stand beside the old one.
+    """
+    # Of `log.out` what an import binds is `log`.
+    fix = re.sub(r"^(\w+)(?:\.|::|->)[\w.]+$", r"\1", str(plain["fix"]))
+    renamed = callees.bare_name(_action([{**plain, "fix": fix}], language))
+    old, new = renamed or ("", "")
+    modules = [
+        {one.module for one in side if one.name == name}
+        for side, name in ((names.gone, old), (names.come, new))
+    ]
+    if not modules[0] or modules[0] & modules[1]:
+        return rule
+    members = doubts.members_changed(old, changes)
+    is_replaced = any(
+        one in old_text(other) and two in new_text(other)
+        for other in rules
+        for one in modules[0]
+        for two in modules[1]
+    )
+    uses = re.compile(rf"(?<![\w.]){re.escape(old)}\b(?!\s*(?:\.|::|->)\s*\w)")
+    if not members or any(map(uses.search, doubts.changed_code(changes, language))):
+        return rule
+    member = {"regex": rf"^{regex_escape(old)}\s*(\.|::|->)\s*({'|'.join(sorted(members))})\b"}
+    if language != "go" or not is_replaced:
+        return imports.demanding(rule, {"inside": member})
+    others = imports.uses(frozenset({old}), language, {**member, "stopBy": "neighbor"})
+    return imports.demanding(rule, {"inside": member}, {"not": others})
+
+
+def _as_their_uses(rules: Sequence[LearnedRule], n_found: int, language: Language) -> list[LearnedRule]:
+    """Rules for imports are trusted as the rules for their uses are: their guards say where they hold.
+
+    Args:
+        rules: those that were found, then those that were made for imports.
+        n_found: how many were found.
+        language: of all.
+    """
+    is_import = [
+        number >= n_found or import_guards.is_import(one.rule, language) for number, one in enumerate(rules)
+    ]
+    uses = [one for one, of_import in zip(rules, is_import, strict=True) if not of_import]
+    made = []
+    for one, of_import in zip(rules, is_import, strict=True):
+        words = import_guards.words(one.rule)
+        own = [use for use in uses if import_guards.words(use.rule) & words]
+        worst = max(own, key=lambda use: TIERS.index(use.tier), default=None)
+        if of_import and worst is not None and one.tier != "reject" and "stopBy" in str(one.rule["rule"]):
+            reason = (
+                "goes and comes with its uses" if worst.tier == "train" else f"as its uses: {worst.reason}"
+            )
+            one = replace(one, tier=worst.tier, reason=reason, follows_uses=True)
+        made.append(one)
+    return made
