@@ -3,6 +3,8 @@
 # ruff: noqa: E501  (tables of cases read best unbroken)
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 from typing import Any, cast
 
@@ -103,6 +105,42 @@ def test_only_the_minor_version_counts(version: str, fits: bool, monkeypatch: py
             cli.check_version(allow_other=False)
         assert raised.value.hint is not None and "ast-grep-cli>=0.51,<0.52" in raised.value.hint
         cli.check_version(allow_other=True)
+
+
+JUDGING = {
+    "synth": ["synth", "--source-dir", ".", "--out", "OUT"],
+    "mine": ["mine", "records.jsonl", "--out", "OUT"],
+    "eval actions": ["eval", "actions", "--base-url", "http://127.0.0.1:9/v1", "--model", "m", "--input", "records.jsonl"],
+    "eval mining": ["eval", "mining", "records.jsonl", "--out", "OUT"],
+    "bench rules": ["bench", "rules", "--input", "records.jsonl", "--miner"],
+    "train sft": ["train", "sft", "--config", "sft.yaml", "--out", "OUT"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", JUDGING)
+def test_what_judges_claims_no_folder_without_ast_grep(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "code.py").write_text("x = a == None\n")
+    action = "id: r\nlanguage: python\nrule: {pattern: $A == None}\nfix: $A is None"
+    metadata = {"id": "00000001", "source": "own", "license": "mit", "group": "g", "action": action}
+    row = {"instruction": "Use `is`.", "pre": "a == None\n", "post": "a is None\n", "language": "python"}
+    (tmp_path / "records.jsonl").write_text(json.dumps({**row, "metadata": metadata}) + "\n")
+    entry = "[{path: records.jsonl}]"
+    (tmp_path / "sft.yaml").write_text(
+        f"{{task: action, tiny: {{}}, max_length_tokens: 512, mix: {entry}, dev: {entry}}}"
+    )
+    before = {path.name for path in tmp_path.iterdir()}
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    cli.binary.cache_clear()
+    try:
+        assert main(JUDGING[command]) == 1
+    finally:
+        cli.binary.cache_clear()
+    assert "no `ast-grep` executable" in capsys.readouterr().err
+    assert {path.name for path in tmp_path.iterdir()} == before
 
 
 BROKEN = {

@@ -230,6 +230,22 @@ def test_same_bytes_again_and_after_a_kill(made: Path, tmp_path: Path) -> None:
     assert left == {"config.json", "run.json", "result.json"}
 
 
+def test_a_small_limit_ends_after_a_few_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shards, "SHARD_BYTES", 1)
+    waves: list[int] = []
+    make_all = shards.make_all
+
+    def counted(*given: Any) -> list[Path]:
+        paths = make_all(*given)
+        waves.append(len(paths))
+        return paths
+
+    monkeypatch.setattr(shards, "make_all", counted)
+    synth(tmp_path, "--limit", "4", "--max-template-share", "0.015")
+    assert len(rows(tmp_path)) == 4
+    assert waves[0] < sum(map(len, REAL.values()))
+
+
 def test_a_persons_own_templates_alone(tmp_path: Path) -> None:
     row = {
         "name": "mine/isinstance",

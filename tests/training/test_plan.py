@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -316,3 +317,20 @@ def test_doctor_says_what_can_be_trained_here(
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     found = {finding.what: finding for finding in machine.accelerator()}
     assert said in found["training"].value
+
+
+def test_texts_longer_than_a_model_was_made_for_are_named(data: Callable[[str], str]) -> None:
+    config = _config(data, model="", tiny=TinyConfig(max_positions=64), max_length_tokens=512, lora=None,
+                     quantize="none", trainer={"max_steps": 1})  # fmt: skip
+    said = [note for note in made(config, "cpu", 1, "none").notes if "made for 64" in note]
+    assert len(said) == 1
+    enough = config.model_copy(update={"tiny": TinyConfig(max_positions=512)})
+    assert not [note for note in made(enough, "cpu", 1, "none").notes if "made for" in note]
+    grpo = GrpoConfig(
+        model="Qwen/Qwen3-14B", mix=[MixEntry(path=data("train"))], dev=[MixEntry(path=data("dev"))],
+        max_prompt_tokens=512, trainer={"max_completion_length": 96}, lora=LoraConfig(), quantize="nf4",
+    )  # fmt: skip
+    source = plan.origin(grpo)
+    where = plan.machine("a100", 1, 0.0, source, threads=1, probe=False)
+    short = source._replace(architecture=replace(source.architecture, positions=128))
+    assert [n for n in plan.make("grpo", grpo, short, where, "none").notes if "made for 128" in n]

@@ -20,6 +20,7 @@ Config = MiningConfig
 
 def run(config: MiningConfig) -> int:
     """Evaluate, save, show."""
+    from rulewright.engine import check_version
     from rulewright.evaluation import mining
     from rulewright.mining import inputs
     from rulewright.runs import RunDir
@@ -34,6 +35,7 @@ def run(config: MiningConfig) -> int:
         raise UsageError(
             f"no edit in {', '.join(map(str, config.data))}", f"rows left out: {by_reason(loaded.excluded)}"
         )
+    check_version()
     folder = RunDir.open(config.out or Path("runs/eval") / config.name, config, loaded.files)
     if not folder.done:
         result = mining.evaluate(edits, folder, config)

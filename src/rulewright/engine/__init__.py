@@ -1,15 +1,17 @@
 """Apply actions to code exactly as the pinned ast-grep does, and judge the result.
 
 `apply` and `judge` run in this process, for actions we made ourselves; `Engine` runs
-others in worker processes with a deadline; `judge_answers` is for what a model wrote.
+others in worker processes with a deadline; `judge_answers` is for what a model wrote. What will
+judge asks `check_version` before it claims a folder.
 """
 
 from __future__ import annotations
 
 from rulewright.engine.answers import Judged, judge_answers
 from rulewright.engine.apply import apply
+from rulewright.engine.cli import check_version
 from rulewright.engine.judge import judge
 from rulewright.engine.pool import Engine
 from rulewright.engine.wire import Request
 
-__all__ = ["Engine", "Judged", "Request", "apply", "judge", "judge_answers"]
+__all__ = ["Engine", "Judged", "Request", "apply", "check_version", "judge", "judge_answers"]

@@ -134,8 +134,8 @@ def is_supported(version: str) -> bool:
     return version.split(".")[:2] == [str(part) for part in SUPPORTED]
 
 
-def check_version(allow_other: bool) -> None:
-    """Refuse to judge with an ast-grep of another minor version.
+def check_version(allow_other: bool = False) -> None:
+    """Refuse to judge with an ast-grep of another minor version, or without one.
 
     Raises:
         RulewrightError: naming what is installed and why it matters.

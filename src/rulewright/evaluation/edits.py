@@ -26,6 +26,10 @@ class Edits(heldout.RecordBenchmark[EditsConfig]):
     measures = EDITS
     style: Style
 
+    @property
+    def judges(self) -> bool:
+        return False
+
     def items(self, style: Style) -> list[Item]:
         self.style = style
         return [item(record, style) for record in self.records.values()]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from rulewright import console, jsonl
+from rulewright.engine import check_version
 from rulewright.errors import RulewrightError, UsageError
 from rulewright.evaluation import tables
 from rulewright.evaluation.measures import Measures
@@ -139,6 +140,11 @@ class Benchmark(ABC, Generic[Config]):
         """The beginning of the run's default name."""
         return self.measures.name
 
+    @property
+    def judges(self) -> bool:
+        """Whether rules are applied to judge an answer."""
+        return True
+
     @abstractmethod
     def open(self, run: RunDir, stack: ExitStack) -> None:
         """Load the tasks; what has to be closed at the end goes onto the stack."""
@@ -178,6 +184,8 @@ def evaluate(benchmark: Benchmark[Any]) -> Result:
     config, facts = benchmark.config, benchmark.facts
     if facts is None and not config.rescore:
         require_model(config.generator_config())
+    if benchmark.judges:
+        check_version()
     path = config.run_folder(benchmark.run_name)
     folder = RunDir.open(path, config, inputs=benchmark.inputs)
     facts = checkpoint_facts(config.generator_config()) if facts is None else facts

@@ -27,6 +27,10 @@ class TwoTracks(Benchmark[Config]):
     def run_name(self) -> str:
         return self.measures.name + ("_actions" if self.config.track == "actions" else "")
 
+    @property
+    def judges(self) -> bool:
+        return self.config.track == "actions"
+
     @abstractmethod
     def program(self, task: str) -> str:
         """What is to be edited."""

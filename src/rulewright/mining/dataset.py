@@ -55,9 +55,11 @@ def plan(config: MineConfig) -> MinePlan:
 
     Raises:
         UsageError: there are none, or one is not there or holds no edits.
+        RulewrightError: there is no ast-grep to verify rules with.
     """
     if not config.inputs:
         raise UsageError("nothing to mine", "name data/processed, a .jsonl file, or a git repository")
+    engine.check_version()
     source = inputs.Stream(config.inputs, config.max_lines, config.limit, config.name)
     return MinePlan(config, source, config.name or source.name)
 

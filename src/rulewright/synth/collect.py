@@ -101,7 +101,7 @@ def choose(candidates: Sequence[ShardRow], max_share: float, per_edit: int, limi
             edits[candidate.edit] += 1
             unique.append(candidate)
     # The share must hold of what is left after the limit, too.
-    of_limit = max(1, int(max_share * limit)) if limit and max_share < 1 and len(unique) > limit else 0
+    of_limit = cap(max_share, limit) if limit and max_share < 1 and len(unique) > limit else 0
     # By hash, so that which of a template's records stay depends on nothing else.
     drawn = sorted(unique, key=lambda candidate: uniform(candidate.id))
     choice.cap, choice.cap_reason, fit = _bound(drawn, of_limit, max_share)
@@ -112,6 +112,11 @@ def choose(candidates: Sequence[ShardRow], max_share: float, per_edit: int, limi
         capped = sorted(capped, key=lambda c: uniform(c.id))[:limit]
     choice.kept = {(c.shard, c.line) for c in capped}
     return choice
+
+
+def cap(share: float, limit: int) -> int:
+    """How many of `limit` records one template may have."""
+    return max(1, int(share * limit))
 
 
 def _count(choice: ChosenRows, reason: str, n: int) -> None:

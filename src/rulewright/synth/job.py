@@ -15,6 +15,7 @@ from rulewright import __version__, console, jsonl
 from rulewright.data import store
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.digests import file_sha256
+from rulewright.engine import check_version
 from rulewright.errors import RulewrightError, UsageError, did_you_mean
 from rulewright.runs import RunDir
 from rulewright.synth import collect, shards, sources, speech, templates, windows
@@ -59,6 +60,7 @@ def plan(config: SynthConfig) -> SynthPlan:
 
     Raises:
         UsageError: there is no such family, no edits are made of a language, or no source file.
+        RulewrightError: there is no ast-grep to verify them with.
     """
     if wrong := [name for name in config.languages if name not in windows.LANGUAGES]:
         raise UsageError(
@@ -81,6 +83,7 @@ def plan(config: SynthConfig) -> SynthPlan:
         raise UsageError(
             f"no source file of {', '.join(config.languages)} found", "name folders of code with --source-dir"
         )
+    check_version()
     return SynthPlan(config, files, _fingerprint(config, files))
 
 
@@ -89,7 +92,7 @@ def run(plan: SynthPlan, folder: RunDir) -> None:
     config, made = plan.config, plan.made
     batches = shards.plan(plan.files, config.seed)
     # The cap that will hold when `limit` is reached; `limit` where there is none.
-    most = min(config.limit, int(config.max_template_share * config.limit))
+    most = min(config.limit, collect.cap(config.max_template_share, config.limit))
     # Spread over the shards, with room for those that have few.
     per_shard = max(4, 3 * most // len(batches)) if most < config.limit else 0
     groups = {file.group for file in plan.files}

@@ -36,7 +36,7 @@ from rulewright.synth.windows import WindowLimits
 from rulewright.workers import ordered_map
 
 SOURCE: Final = "synth"
-_SHARD_BYTES: Final = 400_000
+SHARD_BYTES: Final = 400_000
 _WAVE: Final = 4
 _MAX_NAMES: Final = 400
 
@@ -60,7 +60,7 @@ def plan(files: Sequence[SourceFile], seed: int) -> list[Batch]:
     for file in sorted(files, key=lambda file: uniform(f"{seed} {file.name}")):
         batch.append(file)
         size += min(file.path.stat().st_size, sources.MAX_FILE_BYTES)
-        if size >= _SHARD_BYTES:
+        if size >= SHARD_BYTES:
             shards.append(Batch(len(shards), tuple(batch)))
             batch, size = [], 0
     if batch:

@@ -38,6 +38,8 @@ class Architecture:
     """Layers that see no more than the window; the others see all."""
     other: int = 0
     """Parameters that are loaded but not used on text: a vision tower."""
+    positions: int = 0
+    """Tokens of a text that it was made for; 0: not known."""
 
     @property
     def body(self) -> int:
@@ -81,6 +83,7 @@ class Architecture:
         return cls(
             "tiny (new)", tiny.hidden_size, tiny.n_layers, tiny.n_heads, tiny.n_heads,
             tiny.hidden_size // tiny.n_heads, tiny.mlp_size, tiny.vocab_size, True,
+            positions=tiny.max_positions,
         )  # fmt: skip
 
     @classmethod
@@ -128,7 +131,7 @@ class Architecture:
                 values.get("head_dim") or values["hidden_size"] // heads,
                 values["intermediate_size"], values["vocab_size"],
                 bool(values.get("tie_word_embeddings", family == "gemma3")), family,
-                *_local(values, family),
+                *_local(values, family), positions=int(values.get("max_position_embeddings") or 0),
             )  # fmt: skip
         except (KeyError, TypeError) as error:
             raise UsageError(
@@ -223,6 +226,7 @@ _IN_GGUF: Final = {
     "head_dim": "attention.key_length",
     "intermediate_size": "feed_forward_length",
     "sliding_window": "attention.sliding_window",
+    "max_position_embeddings": "context_length",
 }
 _FAMILIES: Final[dict[str, Family]] = {
     "qwen3": "qwen3", "qwen2": "qwen2", "llama": "llama", "mistral": "llama", "smollm3": "llama",

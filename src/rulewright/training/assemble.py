@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 from rulewright import console, folders
 from rulewright.data.mix import Mix, mix
 from rulewright.data.schemas import NormalizedRecord
+from rulewright.engine import check_version
 from rulewright.errors import ConfigError, first_line
 from rulewright.evaluation.measures import OF_TASK
 from rulewright.generation import weights
@@ -65,6 +66,8 @@ def prepare(config: SftConfig) -> PreparedData:
     train = mix(config.mix, config.seed, config.limit or None, config.mix_policy)
     dev: list[NormalizedRecord] = []
     if config.dev and config.eval_limit:
+        if config.task == "action":
+            check_version()  # held-out answers are judged by it
         held_out = mix(config.dev, config.seed, None, "undersample", training=False)
         # The same records for every seed of the run: seeds are to be comparable.
         dev = sorted(held_out, key=lambda record: record.metadata.id)[: config.eval_limit]

@@ -282,8 +282,18 @@ def make(stage: Stage, config: RunConfig, source: Start, where: Machine, shardin
         hours_by_part={
             name: (round(span.low / 3600, 3), round(span.high / 3600, 3)) for name, span in seconds.items()
         },
-        notes=(*usual.notes, *halvings),
+        notes=(*usual.notes, *halvings, *_beyond(run)),
     )
+
+
+def _beyond(run: PlannedRun) -> Iterator[str]:
+    """What `train` will say, too, where texts are longer than those that the model was made for."""
+    made_for = run.architecture.positions
+    if made_for and run.longest > made_for:
+        yield (
+            f"texts of up to {run.longest:,} tokens, but the model was made for {made_for:,} "
+            "(max_position_embeddings): expect little of what it does beyond these"
+        )
 
 
 def _halve(run: PlannedRun, available: float) -> tuple[PlannedRun, list[str]]:

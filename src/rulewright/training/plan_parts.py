@@ -75,6 +75,11 @@ class PlannedRun(ABC):
     def phases(self) -> Phases:
         """GiB that each phase adds."""
 
+    @property
+    @abstractmethod
+    def longest(self) -> int:
+        """Tokens of the longest text that is trained on."""
+
     @abstractmethod
     def forecast(self) -> Forecast:
         """Steps, tokens and seconds."""

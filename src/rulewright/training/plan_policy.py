@@ -126,6 +126,10 @@ class PolicyRun(PlannedRun):
         train = self.data.train
         return train.longest_prompt if train.exact else self.config.max_prompt_tokens
 
+    @property
+    def longest(self) -> int:
+        return self.data.train.longest_prompt + self._batch.completion
+
     def setup(self) -> Setup:
         """A micro-batch of the longest rollouts, padded, or joined where they share a prompt."""
         longest, batch = self._longest_prompt, self._batch

@@ -58,6 +58,10 @@ class SftRun(PlannedRun):
     def _packed(self) -> bool:
         return bool(self.option("packing", False))
 
+    @property
+    def longest(self) -> int:
+        return self.data.train.longest
+
     def setup(self) -> Setup:
         """A micro-batch in training: packed to the full length, or the longest rows that can meet."""
         config, train = self.config, self.data.train
