@@ -17,12 +17,12 @@ from typing import Final
 from rulewright import console
 from rulewright.generation import serving
 from rulewright.generation.adapters import Adapter, is_adapter
+from rulewright.generation.base import LOOPBACK
 from rulewright.generation.gguf import checkpoint
 from rulewright.generation.notes import checkpoint_note
 from rulewright.generation.open import require_checkpoint
 from rulewright.generation.serving import ServeConfig
 
-_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _ROLLOUTS_ENVIRONMENT: Final = {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True"}
 
 Config = ServeConfig
@@ -53,7 +53,7 @@ def run(config: ServeConfig) -> int:
     if thinking is not None and server.kind == "transformers":
         console.say(f"it was trained with thinking {'on' if thinking else 'off'}: clients need "
                     f"--set generator.thinking={str(thinking).lower()}")  # fmt: skip
-    if config.rollouts and config.host not in _LOOPBACK:
+    if config.rollouts and config.host not in LOOPBACK:
         console.say(f"whoever reaches {config.host}:{config.port} can make it load adapters from its disk")
     sys.stdout.flush()
     os.execvpe(command[0], command, {**os.environ, **environment})

@@ -9,13 +9,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from rulewright.languages import Language
 from rulewright.prompts import Message, Style
 
 Prompt = Sequence[Message] | str
 Dtype = Literal["auto", "bfloat16", "float16", "float32"]
+LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+"""Hosts that are this machine itself."""
 
 FinishReason = Literal["stop", "length", "content_filter", "prompt_too_long", "refused", "error"]
 """`stop`: ended by itself or at a stop string. `length`: cut at the token limit.

@@ -22,6 +22,7 @@ import httpx
 
 from rulewright import __version__, console
 from rulewright.errors import RulewrightError, UsageError
+from rulewright.generation.base import LOOPBACK
 
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
 RETRIED_STATUS: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
@@ -29,7 +30,6 @@ HUB_FAILURES: Final = (httpx.HTTPError, OSError, ValueError)
 """What the hub's client raises: HTTP, offline mode and missing files (an `OSError` each), wrong names."""
 _FIRST_WAIT_S: Final = 0.5
 _NUMBER: Final = re.compile(r"^\[Errno -?\d+\] ")
-_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class EndpointStopped(RulewrightError):
@@ -80,7 +80,7 @@ class Transport:
             timeout=httpx.Timeout(timeout_s, connect=min(30.0, timeout_s)),
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
             # A proxy of the environment cannot reach a server on this machine.
-            trust_env=httpx.URL(self.base_url).host not in _LOOPBACK,
+            trust_env=httpx.URL(self.base_url).host not in LOOPBACK,
         )
         self._seed = seed
         self._lock = threading.Lock()

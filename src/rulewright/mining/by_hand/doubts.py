@@ -12,7 +12,7 @@ from typing import Final
 from rulewright import difftext
 from rulewright.actions.action import Action, Rule
 from rulewright.engine.places import dense, is_one_word
-from rulewright.grammars import CONSTANTS, import_line
+from rulewright.grammars import CONSTANTS
 from rulewright.languages import Language
 from rulewright.mining.by_hand.diffs import Change
 from rulewright.mining.by_hand.replay import places_and_wrong_lines, places_of, with_their_hunks
@@ -84,8 +84,9 @@ def depends(plain: Action, action: Action, changes: Sequence[Change], of_members
     if own := _own_method(action, changes):
         return f"`{own}` is a method of another class elsewhere"
     if _deletes(rule):
-        if action.language not in imports.KINDS and import_line(action.language).match(old_text(rule)):
-            return "an import goes, and whether a file uses what it brings is not said"
+        unguarded = specificity.unguarded_import(old_text(rule), action.language)
+        if unguarded and action.language not in imports.KINDS:
+            return unguarded
         if _stands_elsewhere(rule, changes):
             return "what it takes away stands elsewhere in your change"
     made, _ = places_of(action, changes)

@@ -199,32 +199,40 @@ def verified(
     if known:
         figures = replace(figures, matches_elsewhere=background.count(action, known))
     tier, reason = grade(steps, figures, len(known))
-    is_seen = len(steps) > 1 or _is_silent(figures, len(known))
-    if tier == "train" and not is_seen and (why := _unshown(action.rules[0], steps[0].anchor.tree)):
+    if tier == "train" and (why := _doubt(action, steps, figures, pre, post, len(known))):
         tier, reason = "literal", why
+    return Mined(action, tier, reason, tuple(s.shape for s in steps), outcome.states, figures)
+
+
+def _doubt(
+    action: Action, steps: Sequence[Candidate], figures: Figures, pre: str, post: str, n_known: int
+) -> str:
+    """Why rules that look right may be wrong elsewhere, by the one text they come from; else empty."""
+    is_seen = len(steps) > 1 or _is_silent(figures, n_known)
+    if not is_seen and (why := _unshown(action.rules[0], steps[0].anchor.tree)):
+        return why
     names = ((reading.old_text(step.rule), step.bits) for step in steps)
     common = (name for name, bits in names if bits < CLAIM_BITS or specificity.is_type(name))
-    if tier == "train" and (name := next(filter(_NAME.fullmatch, common), "")):
-        tier, reason = "literal", f"too general: all code has a `{name}`"
+    if name := next(filter(_NAME.fullmatch, common), ""):
+        return f"too general: all code has a `{name}`"
     # A deletion that would go on in `post`: which one goes was an accident.
     deletes = any(step.shape == "delete" for step in steps)
-    if tier == "train" and deletes and engine.apply(action, post).post not in (None, post):
-        tier, reason = "literal", "takes away some only of what it matches"
-    for step in steps if tier == "train" else ():
+    if deletes and engine.apply(action, post).post not in (None, post):
+        return "takes away some only of what it matches"
+    for step in steps:
         # A rule that renames a module says too much: the others of its names may stay there.
         word = re.sub(r"^\$[A-Z]\.", "", reading.old_text(step.rule))
         is_name = step.is_token or re.fullmatch(r"[a-z]\w*(\.[a-z]\w*)+", word)
         if is_name and (name := imports.member_of(word, pre, step.anchor.tree.language)):
-            tier, reason = "literal", f"of `{word}` the edit shows `{name}` only"
-            break
-    return Mined(action, tier, reason, tuple(s.shape for s in steps), outcome.states, figures)
+            return f"of `{word}` the edit shows `{name}` only"
+    return ""
 
 
 def _unshown(rule: Rule, before: Tree) -> str:
-    """What the text that a rule was found in does not show of it; empty where it may be enough."""
+    """What the one file that a rule comes from does not show; empty where it may be enough."""
     old, new = reading.old_text(rule), reading.new_text(rule)
-    if not new.strip() and grammars.import_line(before.language).match(old):
-        return "an import goes, and whether a file uses what it brings is not said"
+    if not new.strip() and (why := specificity.unguarded_import(old, before.language)):
+        return why
     if "\n" not in before.text.strip() or len(visit.tokens(before.text)) < FILE_TOKENS:
         return ""
     if guesses(rule):

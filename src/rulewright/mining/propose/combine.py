@@ -16,7 +16,9 @@ from rulewright.actions.visit import regex_escape
 from rulewright.mining import costs
 from rulewright.mining.propose.candidate import Candidate, Effect
 from rulewright.mining.propose.naming import by_name
+from rulewright.mining.propose.tokens import replace_steps
 from rulewright.mining.text.align import Edit
+from rulewright.mining.text.snippets import of_kinds
 from rulewright.mining.text.tree import Node
 
 MAX_PARTS: Final = 4
@@ -48,7 +50,7 @@ def renamed(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> Iterator[C
             kinds |= grammars.TYPE_NAMES
         if len(kinds) < 2:
             continue
-        matcher = {"any": [{"kind": kind} for kind in sorted(kinds)], "regex": f"^{regex_escape(text)}$"}
+        matcher = {**of_kinds(sorted(kinds)), "regex": f"^{regex_escape(text)}$"}
         hunks = frozenset[int]().union(*(done.hunks for _, done in by_kind.values()))
         first = next(candidate for candidate, _ in by_kind.values())
         rule = {"rule": matcher, "fix": fix}
@@ -63,15 +65,9 @@ def tabled(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> Iterator[Ca
         pairs = {text: fix for (text, fix), by_kind in words.items() if set(some) & set(by_kind)}
         if not MIN_WORDS <= len(pairs) <= MAX_WORDS or set(pairs) & set(pairs.values()):
             continue
-        steps: dict[str, Any] = {}
-        source = "$T"
-        for number, (text, fix) in enumerate(pairs.items(), 1):
-            name = "NEW" if number == len(pairs) else f"NEW{number}"
-            by = fix.replace("$", "$$")
-            steps[name] = {"replace": {"source": source, "replace": f"^{regex_escape(text)}$", "by": by}}
-            source = f"${name}"
-        of_kind = {"kind": some[0]} if len(some) == 1 else {"any": [{"kind": kind} for kind in some]}
-        matcher = {**of_kind, "pattern": "$T", "regex": f"^({'|'.join(map(regex_escape, pairs))})$"}
+        steps = replace_steps([(f"^{regex_escape(text)}$", fix) for text, fix in pairs.items()])
+        either = "|".join(map(regex_escape, pairs))
+        matcher = {**of_kinds(some), "pattern": "$T", "regex": f"^({either})$"}
         parts = [one for key, by_kind in words.items() if key[0] in pairs for one in by_kind.values()]
         hunks = frozenset[int]().union(*(done.hunks for _, done in parts))
         first = parts[0][0]

@@ -109,9 +109,9 @@ def _replacing(
 ) -> Iterator[Candidate]:
     """One rule that replaces parts of a token, each by a `transform` on the one before."""
     old = edit.pre.text_of(node)
-    steps: dict[str, Any] = {}
-    source, extra, first = "$T", 0.0, ""
-    for number, (start, end, by) in enumerate(parts):
+    replacements: list[tuple[str, str]] = []
+    extra, first = 0.0, ""
+    for start, end, by in parts:
         core = old[start:end]
         # A word, or what goes, says which tokens are meant; a sign to which something is put stands in every
         # token of its kind, and so does nothing at all.
@@ -125,11 +125,10 @@ def _replacing(
             regex = "^" + regex
         if end == len(old):
             regex += "$"
-        name = "NEW" if number == len(parts) - 1 else f"NEW{number + 1}"
-        steps[name] = {"replace": {"source": source, "replace": regex, "by": by.replace("$", "$$")}}
+        replacements.append((regex, by))
         first = first or (regex if len(core) <= LONG_CORE else regex_escape(_line_of(core)))
-        source = f"${name}"
         extra += costs.LINES_IN_TOKEN if "\n" in core or "\n" in by else 0.0
+    steps = replace_steps(replacements)
     matcher = {"kind": node.kind, "pattern": "$T", "regex": first}
     yield Candidate(
         {"rule": matcher, "transform": steps, "fix": "$NEW"},
@@ -143,6 +142,20 @@ def _replacing(
     if telling:
         named = {"rule": {**matcher, "regex": regex_escape(telling)}, "transform": steps, "fix": "$NEW"}
         yield Candidate(named, "transform", node, node.kind, mapped.hunks, extra)
+
+
+def replace_steps(replacements: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """The `transform` of `$T` into `$NEW` that replaces regular expressions one after another.
+
+    >>> replace_steps([("^a", "b")])
+    {'NEW': {'replace': {'source': '$T', 'replace': '^a', 'by': 'b'}}}
+    """
+    names = [*(f"NEW{number}" for number in range(1, len(replacements))), "NEW"]
+    sources = ["$T", *(f"${name}" for name in names)]
+    return {
+        name: {"replace": {"source": source, "replace": regex, "by": by.replace("$", "$$")}}
+        for name, source, (regex, by) in zip(names, sources, replacements, strict=False)
+    }
 
 
 def shared(edit: Edit, candidate: Candidate, spans: Sequence[tuple[int, int]]) -> Candidate | None:

@@ -9,9 +9,11 @@ import re
 from collections import Counter
 from typing import Final
 
+from rulewright import grammars
 from rulewright.actions import visit
 from rulewright.actions.action import Rule
 from rulewright.actions.visit import tokens, variables
+from rulewright.languages import Language
 from rulewright.mining.rules.reading import fix_around, new_text, old_text, said, words_of
 
 
@@ -47,6 +49,12 @@ def depends(rule: Rule) -> str:
     if "$crate" in new and "$crate" not in old:
         return "`$crate` stands in a macro only"
     return ""
+
+
+def unguarded_import(old: str, language: Language) -> str:
+    """Why code that a rule removes may be needed elsewhere: an import line; empty for other code."""
+    is_import = grammars.import_line(language).match(old)
+    return "an import goes, and whether a file uses what it brings is not said" if is_import else ""
 
 
 _TYPES: Final = frozenset(

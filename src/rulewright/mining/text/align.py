@@ -229,9 +229,6 @@ def _settled(pre: Tree, post: Tree, hunks: tuple[Hunk, ...]) -> tuple[Hunk, ...]
     slides = Edit(pre, post, hunks).slides
     settled: list[Hunk] = []
     for hunk, (low, high) in zip(hunks, slides, strict=True):
-        if hunk.a1 > hunk.a0 and hunk.b1 > hunk.b0:
-            settled.append(hunk)
-            continue
         floor = settled[-1].a1 - hunk.a0 if settled else low
         shifts = sorted(range(max(low, floor), high + 1), key=lambda s: (abs(s), s))
         moved = (Hunk(hunk.a0 + s, hunk.a1 + s, hunk.b0 + s, hunk.b1 + s) for s in shifts)
