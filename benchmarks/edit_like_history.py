@@ -238,7 +238,7 @@ def alike(first: Sides, other: Sides, made: tuple[str, str], suffix: str) -> Ite
 
 def parts_of(sides: Sides, language: Language) -> Iterator[tuple[tuple[frozenset[str], ...], int, int]]:
     """The parts of a change: the words that go and come, and the lines after it."""
-    old, new = (imports.body(text, language) for text in sides)
+    old, new = (imports.code_lines(text, language) for text in sides)
     for a0, a1, b0, b1 in difftext.changed(old, new):
         gone, come = (
             frozenset(re.findall(r"\w+|[^\w\s]", "\n".join(lines))) for lines in (old[a0:a1], new[b0:b1])
@@ -249,14 +249,14 @@ def parts_of(sides: Sides, language: Language) -> Iterator[tuple[tuple[frozenset
 
 def missing(made: str, wanted: str, language: Language) -> list[tuple[int, int]]:
     """The lines of the person's version where a text is another."""
-    sides = imports.body(made, language), imports.body(wanted, language)
+    sides = imports.code_lines(made, language), imports.code_lines(wanted, language)
     return [(d0, d1) for _, _, d0, d1 in difftext.changed(*sides)]
 
 
 def places(file: Sides, now: str, suffix: str) -> Iterator[Made]:
     """Each place that was written, against the person's version; where imports stand is left out."""
     language = language_of_path(Path(f"x{suffix}"))
-    old, new, wanted = (imports.body(text, language) for text in (file.pre, now, file.post))
+    old, new, wanted = (imports.code_lines(text, language) for text in (file.pre, now, file.post))
     other = {line for _, _, b0, b1 in difftext.changed(wanted, new) for line in range(b0, b1)}
     for a0, a1, b0, b1 in difftext.changed(old, new):
         gone = all(line not in wanted for line in old[a0:a1] if line.strip())

@@ -20,7 +20,7 @@ from rulewright import console
 from rulewright.evaluation.mining import fate, groups, transferable
 from rulewright.mining import inputs
 from rulewright.mining.inputs import EditRow
-from rulewright.mining.learn.generalize import Example, Prepared
+from rulewright.mining.learn.generalize import Example, PreparedExample
 from rulewright.mining.learn.mined import mine
 
 SEED: Final = 0
@@ -54,7 +54,7 @@ def _rate(half: Counter[str], name: str) -> str:
 def _counts(group: list[EditRow]) -> Counter[str]:
     """Over the ordered pairs of a group, and over its examples against all others."""
     count: Counter[str] = Counter()
-    prepared = [Prepared(Example(e.pre, e.post, e.language, e.id)) for e in group]
+    prepared = [PreparedExample(Example(e.pre, e.post, e.language, e.id)) for e in group]
     mined = [mine(e.pre, e.post, e.language) for e in group]
     candidates = {found.candidate.key: found.candidate for p in prepared for found in p.best}
     fates = {key: [p.fate(candidate) for p in prepared] for key, candidate in candidates.items()}

@@ -92,7 +92,7 @@ def test_too_many_hunks_are_not_worth_the_trouble(hunks: int, workable: bool) ->
 def test_changes_that_are_all_different_are_counted_as_unlike() -> None:
     pre = "".join(f"a({i})\n" for i in range(41))
     edit = first("python", pre, "".join(f"a({i + 100})\n" for i in range(41)))
-    assert edit.n_unlike == 41 and not edit.is_workable
+    assert edit.n_distinct == 41 and not edit.is_workable
 
 
 def test_blocks_cover_both_sequences_in_order() -> None:
@@ -193,16 +193,16 @@ def test_what_a_hunk_touches_takes_and_brings(folder: Path) -> None:
             assert edit.touches(node.start, node.end) is touched
         for number, hunk in enumerate(edit.hunks):
             nodes = [n for n in edit.post.root.walk() if n.size and hunk.b0 <= n.start and n.end <= hunk.b1]
-            assert [n for n in edit.brought[number] if n.size] == nodes
+            assert [n for n in edit.inserted_nodes[number] if n.size] == nodes
             texts = {edit.post.text_of(n) for n in nodes if n.named and not n.is_comment}
-            assert edit.fresh_texts(frozenset({number})) - {""} == texts - {""}
-            assert edit.after(hunk.a1) == hunk.b1
+            assert edit.inserted_texts(frozenset({number})) - {""} == texts - {""}
+            assert edit.position_after(hunk.a1) == hunk.b1
 
 
 def test_names_that_go_twice_are_those_that_the_code_binds_itself() -> None:
     edit = first("python", "x = [n for n in rows if n]\n", "x = 1\n")
-    assert edit.removed_twice(frozenset(range(len(edit.hunks)))) == {"n"}
-    assert edit.removed_twice(frozenset()) == frozenset()
+    assert edit.repeated_removals(frozenset(range(len(edit.hunks)))) == {"n"}
+    assert edit.repeated_removals(frozenset()) == frozenset()
 
 
 def test_outside_of_what_a_diff_shows_more_may_change_than_did() -> None:
@@ -212,9 +212,9 @@ def test_outside_of_what_a_diff_shows_more_may_change_than_did() -> None:
         next(variants(*trees, *how)) for how in ((), (False,), (False, ((pre.index("f(3)"), len(pre)),)))
     )
     there, changed = (pre.index("f(3)"), pre.index("f(3)") + 4), (0, 4)
-    assert [edit.left_alone(*there) for edit in (strict, loose, shown)] == [False, True, False]
-    assert not any(edit.left_alone(*changed) for edit in (strict, loose, shown)), "it did change there"
-    assert shown.left_alone(pre.index("g"), pre.index("f(3)")), "it ends where the shown lines begin"
+    assert [edit.may_change(*there) for edit in (strict, loose, shown)] == [False, True, False]
+    assert not any(edit.may_change(*changed) for edit in (strict, loose, shown)), "it did change there"
+    assert shown.may_change(pre.index("g"), pre.index("f(3)")), "it ends where the shown lines begin"
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,12 @@ import pytest
 from rulewright import engine
 from rulewright.languages import Language
 from rulewright.mining import Example, claim
-from rulewright.mining.learn.generalize import Prepared, generalize
+from rulewright.mining.learn.generalize import PreparedExample, generalize
 
 
 def learned(edits: list[tuple[str, str]], code: str, language: Language = "python") -> str | None:
     """What the rules that all the edits share make of other code; `None`: they claim nothing."""
-    group = [Prepared(Example(pre, post, language)) for pre, post in edits]
+    group = [PreparedExample(Example(pre, post, language)) for pre, post in edits]
     action = claim(generalize(group), group)
     return None if action is None else engine.apply(action, code).post or code
 

@@ -12,8 +12,8 @@ from rulewright.mining.inputs import EditRow
 from rulewright.mining.judge.soundness import effect
 from rulewright.mining.learn import corpus, generalize
 from rulewright.mining.learn.generalize import MAX_EXAMPLES
-from rulewright.mining.learn.pool import Kept
-from rulewright.mining.learn.search import Budget, Spent, fill
+from rulewright.mining.learn.pool import CandidatePool
+from rulewright.mining.learn.search import Budget, BudgetSpent, fill
 from rulewright.mining.propose import combine, deletions, insertions, proposals, runs
 from rulewright.mining.propose.candidate import Candidate, Effect
 from rulewright.mining.text.align import Edit, Hunk, variants
@@ -34,7 +34,7 @@ def sound_tokens(edit: Edit) -> list[tuple[Candidate, Effect]]:
         (one, done)
         for number in range(len(edit.hunks))
         for one in proposals.for_hunk(edit, number, frozenset(), set(), lambda: True)
-        if one.is_token and (done := effect(edit, one)) is not None and done.sound
+        if one.is_token and (done := effect(edit, one)) is not None and done.is_sound
     ]
 
 
@@ -55,9 +55,9 @@ def test_a_table_of_so_many_words(n: int, told: bool) -> None:
         (one, done)
         for number in range(n)
         for one in proposals.for_hunk(edit, number, frozenset(), set(), lambda: True)
-        if (done := effect(edit, one)) is not None and done.sound
+        if (done := effect(edit, one)) is not None and done.is_sound
     ]
-    tables = list(combine.tabled(edit, found))
+    tables = list(combine.lookup_table(edit, found))
     assert bool(tables) is told
     own = n * (costs.GOOD + costs.STEP)
     assert all(table.extra_cost == (own if n <= 5 else 0.0) for table in tables)
@@ -69,15 +69,15 @@ def test_words_of_which_one_becomes_another_are_no_table() -> None:
     pre = "".join(f"{name} = f{i}()\n" for i, name in enumerate("abcdef"))
     edit = edit_of(pre, re.sub(r"f(\d)", lambda found: f"f{int(found[1]) + 1}", pre))
     found = sound_tokens(edit)
-    assert len(found) >= 6 and not list(combine.tabled(edit, found))
+    assert len(found) >= 6 and not list(combine.lookup_table(edit, found))
 
 
 def test_words_that_change_where_they_are_called_are_no_table() -> None:
     pre = "".join(f"f{i}()\nstay(f{i})\n" for i in range(6))
     edit = edit_of(pre, re.sub(r"f(\d)\(", r"g\1(", pre))
-    found = [(one.candidate, one.effect) for one in fill(edit, Budget(300.0)).found]
+    found = [(one.candidate, one.effect) for one in fill(edit, Budget(300.0)).sound]
     assert len({one.anchor.start for one, _ in found if one.is_token}) == 6, "each asks for its call"
-    assert not list(combine.tabled(edit, found))
+    assert not list(combine.lookup_table(edit, found))
 
 
 @pytest.mark.parametrize(("n", "told"), [(12, True), (13, False)])
@@ -88,7 +88,7 @@ def test_so_many_statements_that_go(n: int, told: bool) -> None:
     assert bool(found) is told
     for one in found:
         done = effect(edit, one)
-        assert done is not None and done.sound
+        assert done is not None and done.is_sound
 
 
 @pytest.mark.parametrize(("n", "told"), [(12, True), (13, False)])
@@ -150,7 +150,7 @@ def test_so_many_places_around_a_change_are_tried() -> None:
 def test_so_many_unlike_parts_are_rewritten_within_a_definition(n: int, told: bool) -> None:
     pre = "def work():\n" + "".join(f"    old{i}()\n    stay()\n" for i in range(n))
     edit = edit_of(pre, pre.replace("old", "new"))
-    assert bool(list(combine.combined(edit, sound_tokens(edit)))) is told
+    assert bool(list(combine.with_rewriters(edit, sound_tokens(edit)))) is told
 
 
 @pytest.mark.parametrize(("size", "kinds"), [
@@ -166,7 +166,7 @@ def test_a_construct_of_so_many_characters_and_one_without_a_name(size: int, kin
     frame = "def work():\n    old0()\n    # {}\n    old1()"
     pre = frame.format("x" * (size - len(frame) + 2))
     edit = edit_of(pre, pre.replace("old", "new"))
-    assert [one.kind for one in combine.combined(edit, sound_tokens(edit))] == kinds
+    assert [one.kind for one in combine.with_rewriters(edit, sound_tokens(edit))] == kinds
 
 
 def test_so_many_constructs_around_a_change_are_tried() -> None:
@@ -175,7 +175,7 @@ def test_so_many_constructs_around_a_change_are_tried() -> None:
         "    def work():\n     old0()\n     stay()\n     old1()\n"
     )
     edit = edit_of(pre, pre.replace("old", "new"))
-    made = list(combine.combined(edit, sound_tokens(edit)))
+    made = list(combine.with_rewriters(edit, sound_tokens(edit)))
     assert len({one.anchor.index for one in made}) == combine.MAX_CONSTRUCTS == 3
 
 
@@ -186,7 +186,7 @@ def test_so_many_constructs_around_a_change_are_tried() -> None:
 def test_a_rewrite_of_so_many_characters(first: int, second: int, told: bool) -> None:
     pre = "def work():\n    old0()\n    stay()\n    old1()\n"
     edit = edit_of(pre, pre.replace("old0", "n" * first).replace("old1", "m" * second))
-    assert bool(list(combine.combined(edit, sound_tokens(edit)))) is told
+    assert bool(list(combine.with_rewriters(edit, sound_tokens(edit)))) is told
 
 
 @pytest.mark.parametrize(("n", "told"), [(1_496, True), (1_497, False)])
@@ -230,11 +230,11 @@ def test_so_many_pairs_of_examples_are_compared(
 ) -> None:
     pairs, usual = [], generalize.anti_unify
 
-    def counted(left: Sequence[Kept], right: Sequence[Kept]) -> Iterator[Candidate]:
+    def counted(left: Sequence[CandidatePool], right: Sequence[CandidatePool]) -> Iterator[Candidate]:
         pairs.append((left, right))
         return usual(left, right)
 
-    one = generalize.Prepared(Example("old(a)\n", "fresh(a)\n", "python"))
+    one = generalize.PreparedExample(Example("old(a)\n", "fresh(a)\n", "python"))
     monkeypatch.setattr(generalize, "anti_unify", counted)
     generalize.generalize([one] * n)
     assert len(pairs) == compared
@@ -275,5 +275,5 @@ def test_a_budget_is_spent_when_nothing_of_it_is_left() -> None:
         budget.take()
         states.append((budget.spent, budget.is_spent))
     assert states == [(1.0, False), (2.0, True)]
-    with pytest.raises(Spent):
+    with pytest.raises(BudgetSpent):
         budget.take()

@@ -43,13 +43,13 @@ def action(matcher: dict[str, Any], fix: Any = "fresh", language: Language = "py
 def test_the_names_of_a_rename_by_spelling_alone(
     matcher: dict[str, Any], fix: Any, names: tuple[str, str] | None
 ) -> None:
-    assert callees.bare_name(action(matcher, fix)) == names
+    assert callees.bare_rename(action(matcher, fix)) == names
 
 
 def test_a_rename_of_several_rules_or_of_a_part_is_none_by_spelling() -> None:
     one = {"rule": {"pattern": "old"}, "fix": "fresh"}
-    assert callees.bare_name(Action("python", (one, one))) is None
-    assert callees.bare_name(action({"pattern": "old"}, transform={"N": {"replace": {}}})) is None
+    assert callees.bare_rename(Action("python", (one, one))) is None
+    assert callees.bare_rename(action({"pattern": "old"}, transform={"N": {"replace": {}}})) is None
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ CALLS: list[tuple[Language, str, str]] = [
 @pytest.mark.parametrize(("language", "code", "wanted"), CALLS)
 def test_the_call_that_a_name_stands_in(language: Language, code: str, wanted: str) -> None:
     [name] = [n for n in SgRoot(code, language).root().find_all({"rule": {"regex": "^old$"}}) if n.is_leaf()]
-    told, around = [], callees.in_call(name, code, language)
+    told, around = [], callees.call_relation(name, code, language)
     while around is not None:
         owner = str(around.get("has", {}).get("regex", "")).strip("^$").replace("\\", "")
         told.append(f"{around['kind']}.{around.get('field')}" + (f"={owner}" if owner else ""))
@@ -133,7 +133,7 @@ def test_the_call_that_a_name_stands_in(language: Language, code: str, wanted: s
 def test_what_is_said_before_a_name_is_asked_for() -> None:
     code = "a.old(1)\n"
     [name] = SgRoot(code, "python").root().find_all({"rule": {"kind": "identifier", "regex": "^old$"}})
-    said = callees.in_call(name, code, "python", frozenset({"a"}))
+    said = callees.call_relation(name, code, "python", frozenset({"a"}))
     assert said is not None and said["has"] == {"field": "object", "regex": "^a$"}
 
 
@@ -155,13 +155,13 @@ def test_a_rename_where_all_that_changed_are_calls(
 ) -> None:
     nodes = SgRoot(code, language).root().find_all({"rule": {"kind": "identifier", "regex": f"^{name}$"}})
     nodes = nodes or SgRoot(code, language).root().find_all({"rule": {"regex": f"^{name}$"}})
-    made = callees.as_calls(action({"pattern": name}, "fresh", language), code, nodes)
+    made = callees.as_call_rules(action({"pattern": name}, "fresh", language), code, nodes)
     assert (len(made.rules) if made is not None else None) == n_rules
-    assert callees.as_calls(action({"pattern": name}, "fresh", language), code, []) is None
+    assert callees.as_call_rules(action({"pattern": name}, "fresh", language), code, []) is None
 
 
 def test_a_rename_of_a_member_of_anything_is_one_of_its_calls() -> None:
     code = "a.b.old(1)\n"
     nodes = SgRoot(code, "python").root().find_all({"rule": {"pattern": "$A.old"}})
-    made = callees.as_calls(action({"pattern": "$A.old"}, "$A.fresh"), code, nodes)
+    made = callees.as_call_rules(action({"pattern": "$A.old"}, "$A.fresh"), code, nodes)
     assert made is not None and engine.apply(made, code).post == "a.b.fresh(1)\n"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rulewright.mining.inputs import EditRow
-from rulewright.mining.learn.commit import together
+from rulewright.mining.learn.commit import mine_commit
 from rulewright.mining.learn.corpus import MAX_TOGETHER, Known, changes, known_files, mine_stream
 
 
@@ -62,7 +62,7 @@ def test_a_fault_of_the_miner_is_one_row(monkeypatch: pytest.MonkeyPatch) -> Non
     def faulty(examples: Sequence[Any], *rest: Any) -> Any:
         if "bound_3" in examples[0].post:
             raise IndexError("list index out of range")
-        return together(examples, *rest)
+        return mine_commit(examples, *rest)
 
     monkeypatch.setattr("rulewright.mining.learn.corpus.together", faulty)
     found = mined(renamed(1), renamed(2), odd(3, commit="d"), odd(4, commit="d"))

@@ -14,7 +14,7 @@ from rulewright.languages import Language, language_of_path
 from rulewright.mining import Example, costs, mine, mine_many
 from rulewright.mining.judge.confidence import WEIGHTS, confidence, drops_unnamed, properties
 from rulewright.mining.judge.soundness import effect
-from rulewright.mining.learn.pool import Found, Kept
+from rulewright.mining.learn.pool import CandidatePool, SoundCandidate
 from rulewright.mining.learn.search import Budget, Plan, fill
 from rulewright.mining.propose import proposals
 from rulewright.mining.propose.candidate import Candidate
@@ -166,11 +166,11 @@ def test_a_hunk_with_a_good_rule_is_not_solved_again() -> None:
     edit = edit_of("python", "f(a)\n", "g(a)\n")
     for candidate in candidates("python", "f(a)\n", "g(a)\n"):
         done = effect(edit, candidate)
-        if done is None or not done.sound:
+        if done is None or not done.is_sound:
             continue
         for extra, solved in ((0.0, True), (costs.GOOD, False)):
-            kept = Kept(edit)
-            kept.keep(Found(replace(candidate, extra_cost=extra), done))
+            kept = CandidatePool(edit)
+            kept.add(SoundCandidate(replace(candidate, extra_cost=extra), done))
             assert kept.is_solved(0) is solved
         return
     pytest.fail("no sound candidate")
@@ -211,8 +211,8 @@ def test_of_two_forms_of_a_rule_the_one_that_rewrites_less_is_taken(monkeypatch:
     assert mine_many(group)[0].candidate.rule["fix"] == "checked(ask($$$A))"
 
 
-def found(language: Language, pre: str, post: str) -> list[Found]:
-    return fill(edit_of(language, pre, post), Budget(1200)).found
+def found(language: Language, pre: str, post: str) -> list[SoundCandidate]:
+    return fill(edit_of(language, pre, post), Budget(1200)).sound
 
 
 def test_a_plan_with_a_literal_rule_is_the_last_resort(monkeypatch: pytest.MonkeyPatch) -> None:

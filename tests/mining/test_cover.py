@@ -7,12 +7,21 @@ from typing import Any
 
 import pytest
 
-from rulewright.mining.learn.cover import MAX_LEARNT, ROUNDS, Graded, Text, needed, rules_for
+from rulewright.mining.learn.cover import (
+    MAX_SEARCHED,
+    ROUNDS,
+    ChangedFile,
+    GradedRule,
+    covering_rules,
+    without_needless,
+)
 from rulewright.mining.learn.mined import Tier
 
 
-def learned(*texts: tuple[str, str, set[int]]) -> list[Graded]:
-    return rules_for([Text(pre, post, frozenset(seen)) for pre, post, seen in texts], "python", 2.0)
+def learned(*texts: tuple[str, str, set[int]]) -> list[GradedRule]:
+    return covering_rules(
+        [ChangedFile(pre, post, frozenset(seen)) for pre, post, seen in texts], "python", 2.0
+    )
 
 
 def written(*texts: tuple[str, str, set[int]]) -> list[dict[str, Any]]:
@@ -28,7 +37,7 @@ def test_a_rule_brings_so_many_lines(n: int, whole: bool) -> None:
 
 @pytest.mark.parametrize(("n", "found"), [(24, 24), (25, 24)])
 def test_rules_are_made_from_so_many_files(n: int, found: int) -> None:
-    assert MAX_LEARNT * ROUNDS == 24
+    assert MAX_SEARCHED * ROUNDS == 24
     assert len(written(*[(f"f{i}(a)\n", f"g{i}(a)\n", set()) for i in range(n)])) == found
 
 
@@ -94,5 +103,5 @@ def test_of_two_rules_that_do_the_same_the_more_trusted_one_stays(
 ) -> None:
     [rule] = learned(("f(a)\n", "g(a)\n", set()))
     found = [replace(rule, tier=one), replace(rule, tier=other)]
-    assert [kept.tier for kept in needed(found, lambda some: 0 if some else 1)] == [stays]
-    assert needed(found, lambda some: 2 - len(some)) == found
+    assert [kept.tier for kept in without_needless(found, lambda some: 0 if some else 1)] == [stays]
+    assert without_needless(found, lambda some: 2 - len(some)) == found

@@ -30,7 +30,7 @@ def why(
     """What speaks against a rule; `plain` is the rename by spelling that it was before."""
     used = action(language, matcher, fix)
     before = action(language, plain, fix) if plain else used
-    tier, reason = doubts.doubted(before, used, [change(language, pre, post)], "", of_members)
+    tier, reason = doubts.tier_of(before, used, [change(language, pre, post)], "", of_members)
     assert (tier == "train") is (not reason)
     return reason
 
@@ -265,7 +265,7 @@ CLASS = {"any": [{"kind": "identifier"}, {"kind": "type_identifier"}], "regex": 
 def test_how_a_class_is_used_in_the_change(top: str, body: str, fix: str, roles: set[str]) -> None:
     pre = f"{top}class A {{\n    {body}\n}}\n"
     one = change("java", pre, pre.replace("FastClock", fix))
-    assert doubts.roles(action("java", CLASS, fix), [one]) == roles
+    assert doubts.shown_roles(action("java", CLASS, fix), [one]) == roles
 
 
 MEMBER = named("fetch", inside={"kind": "attribute", "field": "attribute"})
@@ -287,10 +287,12 @@ MEMBER = named("fetch", inside={"kind": "attribute", "field": "attribute"})
 def test_whose_method_the_change_shows(matcher: dict[str, Any] | str, pre: str, roles: set[str]) -> None:
     fix = matcher.replace("fetch", "load") if isinstance(matcher, str) else "load"
     one = change("python", pre, pre.replace("fetch", "load"))
-    assert doubts.roles(action("python", matcher, fix), [one]) == roles
+    assert doubts.shown_roles(action("python", matcher, fix), [one]) == roles
     far = pre + "a = 1\n" * 9 + "other.fetch(9)\n"
     left = change("python", far, far.replace("fetch", "load").replace("other.load", "other.fetch"))
-    assert doubts.roles(action("python", matcher, fix), [left]) == roles, "a place that was left shows none"
+    assert doubts.shown_roles(action("python", matcher, fix), [left]) == roles, (
+        "a place that was left shows none"
+    )
 
 
 OLD, ONE = ({"pattern": "old($A)"}, "fresh($A)"), ({"pattern": "one"}, "two")
@@ -343,14 +345,14 @@ def test_names_that_only_the_changed_file_defines(
 ) -> None:
     texts = (pre.format(text.replace("$A", "a")) for text in ("old(a)", new))
     rules = action(language, "old($A)", new).rules
-    assert doubts.defined(rules, [change(language, *texts)], language) == names
+    assert doubts.defined_names(rules, [change(language, *texts)], language) == names
     kept = action(language, f"{new} + $A", new).rules
-    assert not doubts.defined(kept, [change(language, pre.format("a"), pre.format("a"))], language)
+    assert not doubts.defined_names(kept, [change(language, pre.format("a"), pre.format("a"))], language)
 
 
 def test_several_words_of_a_string_are_prose() -> None:
     def is_prose(kind: str, old: str, **more: Any) -> bool:
-        return doubts.is_prose(action("python", {"kind": kind, "regex": "a b"}, "$N", **more), old)
+        return doubts.is_part_of_text(action("python", {"kind": kind, "regex": "a b"}, "$N", **more), old)
 
     steps = {"transform": {"N": {"replace": {"source": "$T", "replace": "a b", "by": "c"}}}}
     assert is_prose("string_content", "a b", **steps)

@@ -38,7 +38,7 @@ def test_a_rule_passes_over_what_is_done(language: Language, old: str, new: str,
     plain = rule(old, new)
     post = apply(Action(language, (plain,), mode="rule"), pre).post
     assert post is not None and apply(Action(language, (plain,), mode="rule"), post).post != post
-    held = idempotence.once(plain, [change(language, pre, post)], language)
+    held = idempotence.idempotent(plain, [change(language, pre, post)], language)
     assert held is not None
     action = Action(language, (held,), mode="rule")
     assert apply(action, pre).post == post
@@ -62,13 +62,13 @@ def test_a_rule_is_not_run_again_for_what_it_did(monkeypatch: pytest.MonkeyPatch
     spied(places, "change")
     spied(idempotence, "trace")
     made = change("python", "f(a)\n", "f(a, key=1)\n")
-    assert idempotence.once(rule("f($$$A)", "f($$$A, key=1)"), [made], "python") is not None
+    assert idempotence.idempotent(rule("f($$$A)", "f($$$A, key=1)"), [made], "python") is not None
     assert runs == ["plain", "plain", "held", "held"]
 
 
 def test_a_rule_that_rests_stays_as_it_is() -> None:
     plain = rule("f($A)", "g($A)")
-    assert idempotence.once(plain, [change("python", "f(1)\n", "g(1)\n")], "python") is plain
+    assert idempotence.idempotent(plain, [change("python", "f(1)\n", "g(1)\n")], "python") is plain
 
 
 @pytest.mark.parametrize(
@@ -80,4 +80,4 @@ def test_a_rule_that_rests_stays_as_it_is() -> None:
     ],
 )
 def test_one_that_cannot_be_held_back_is_none(old: str, new: str, pre: str, post: str) -> None:
-    assert idempotence.once(rule(old, new), [change("python", pre, post)], "python") is None
+    assert idempotence.idempotent(rule(old, new), [change("python", pre, post)], "python") is None

@@ -8,7 +8,7 @@ from rulewright import engine
 from rulewright.actions import Action
 from rulewright.languages import Language
 from rulewright.mining.rules import imports
-from rulewright.mining.rules.imports import Bound
+from rulewright.mining.rules.imports import Binding
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ from rulewright.mining.rules.imports import Bound
     ],
 )  # fmt: skip
 def test_the_names_that_a_file_imports(language: Language, text: str, names: set[tuple[str, str]]) -> None:
-    assert {(one.module, one.name) for one in imports.bound(text, language)} == names
+    assert {(one.module, one.name) for one in imports.bindings(text, language)} == names
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_the_names_that_a_file_imports(language: Language, text: str, names: set
     ],
 )  # fmt: skip
 def test_what_binds_no_name_is_no_import(language: Language, text: str) -> None:
-    assert imports.read(text, language) is None
+    assert imports.parse_import(text, language) is None
 
 
 @pytest.mark.parametrize(
@@ -57,14 +57,14 @@ def test_what_binds_no_name_is_no_import(language: Language, text: str) -> None:
     ],
 )  # fmt: skip
 def test_what_an_import_binds(language: Language, text: str, module: str, names: set[str]) -> None:
-    assert imports.read(text, language) == imports.Import(frozenset(names), module)
+    assert imports.parse_import(text, language) == imports.Import(frozenset(names), module)
 
 
 def test_the_lines_of_a_file_without_its_imports() -> None:
     text = "# top\n\nimport a\nfrom b import (\n    c,\n)\n\n\nx = 1\n\ny = 2\n"
-    assert imports.body(text, "python") == ["# top", "x = 1", "", "y = 2"]
-    assert imports.body("x = 1\n\ny = 2\n", "python") == ["x = 1", "", "y = 2"]
-    assert imports.body("require 'a'\nx = 1\n", "ruby") == ["require 'a'", "x = 1"]
+    assert imports.code_lines(text, "python") == ["# top", "x = 1", "", "y = 2"]
+    assert imports.code_lines("x = 1\n\ny = 2\n", "python") == ["x = 1", "", "y = 2"]
+    assert imports.code_lines("require 'a'\nx = 1\n", "ruby") == ["require 'a'", "x = 1"]
 
 
 @pytest.mark.parametrize(
@@ -90,24 +90,24 @@ def test_the_lines_of_a_file_without_its_imports() -> None:
 def test_a_change_is_told_apart_from_that_of_its_imports(
     language: Language, pre: str, post: str, apart: str | None
 ) -> None:
-    assert imports.apart(pre, post, language) == apart
+    assert imports.post_with_old_imports(pre, post, language) == apart
 
 
 def test_a_name_that_is_used_must_come_from_somewhere() -> None:
     names = frozenset({"b", "c"})
-    assert imports.lacking("import a\nx = b.f(1)\n", names, "python") == "b"
-    assert imports.lacking("import b\nx = b.f(1)\n", names, "python") == ""
-    assert imports.lacking("import b\nx = b.f(c)\n", names, "python") == "c"
-    assert imports.lacking("x = a.b(1)\n", names, "python") == "", "a member is another thing"
-    assert imports.lacking("x = bc\n", names, "python") == ""
+    assert imports.unbound_name("import a\nx = b.f(1)\n", names, "python") == "b"
+    assert imports.unbound_name("import b\nx = b.f(1)\n", names, "python") == ""
+    assert imports.unbound_name("import b\nx = b.f(c)\n", names, "python") == "c"
+    assert imports.unbound_name("x = a.b(1)\n", names, "python") == "", "a member is another thing"
+    assert imports.unbound_name("x = bc\n", names, "python") == ""
 
 
 def after(
     language: Language, gone: dict[tuple[str, str], str], come: dict[tuple[str, str], str], code: str
 ) -> str:
-    made = imports.rules(
-        {Bound(*one): text for one, text in gone.items()},
-        {Bound(*one): text for one, text in come.items()},
+    made = imports.import_rules(
+        {Binding(*one): text for one, text in gone.items()},
+        {Binding(*one): text for one, text in come.items()},
         language,
     )
     return engine.apply(Action(language, tuple(made)), code).post or code
@@ -225,7 +225,7 @@ def test_imports_of_other_languages(
 
 
 def test_what_a_file_binds_comes_in_one_order_in_every_run() -> None:
-    found = imports.bound("from kit import h, c, a, g, b, f, e, d\n", "python")
+    found = imports.bindings("from kit import h, c, a, g, b, f, e, d\n", "python")
     assert [one.name for one in found] == [*"abcdefgh"]
 
 
@@ -233,12 +233,12 @@ def test_what_a_file_must_use_outside_of_its_imports() -> None:
     root = {"kind": "program", "stopBy": "end"}
     kinds = {"any": [{"kind": "identifier"}, {"kind": "type_identifier"}], "regex": "^(Old)$"}
     away = {"inside": {"kind": "import_declaration", "stopBy": "end"}}
-    assert imports.uses(frozenset({"Old"}), "java") == {
+    assert imports.file_uses(frozenset({"Old"}), "java") == {
         "inside": {**root, "has": {**kinds, "not": away, "stopBy": "end"}}
     }
-    [first, second] = imports.uses(frozenset({"Old"}), "java", {"kind": "block"})["inside"]["has"]["not"][
-        "any"
-    ]
+    [first, second] = imports.file_uses(frozenset({"Old"}), "java", {"kind": "block"})["inside"]["has"][
+        "not"
+    ]["any"]
     assert (first, second) == (away, {"inside": {"kind": "block", "stopBy": "end"}})
 
 
@@ -264,4 +264,4 @@ def test_what_a_file_must_use_outside_of_its_imports() -> None:
     ],
 )
 def test_the_one_name_from_a_module(word: str, language: Language, text: str, name: str) -> None:
-    assert imports.member_of(word, text, language) == name
+    assert imports.only_import_from(word, text, language) == name

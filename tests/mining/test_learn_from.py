@@ -14,7 +14,7 @@ from rulewright.engine import places
 from rulewright.errors import RulewrightError
 from rulewright.languages import Language
 from rulewright.mining.by_hand.diffs import Change
-from rulewright.mining.by_hand.learn import learn, needed
+from rulewright.mining.by_hand.learn import learn, without_needless
 from rulewright.mining.by_hand.learned import LearnedRules
 from rulewright.mining.learn import cover
 from rulewright.mining.propose.candidate import Candidate
@@ -257,11 +257,11 @@ def test_a_file_is_made_anew_only_without_a_rule_that_changed_it(monkeypatch: py
         Change(Path(name), "python", f"x = os.{name}(1)\n", f"x = os.{name[:-1]}(1)\n") for name in names
     ]
     found = [
-        cover.Graded(rule, "train", "", Candidate(rule, "pattern", root, "call", frozenset()))
+        cover.GradedRule(rule, "train", "", Candidate(rule, "pattern", root, "call", frozenset()))
         for name in [*names, "unheardof"]
         for rule in [{"rule": {"pattern": f"os.{name}"}, "fix": f"os.{name[:-1]}"}]
     ]
     monkeypatch.setattr(places, "change", counted)
-    kept = needed(found, changes, "python")
+    kept = without_needless(found, changes, "python")
     assert [one.rule for one in kept] == [one.rule for one in found[:-1]]
     assert len(asked) == 2 * len(names), "once with all rules, once without its own"

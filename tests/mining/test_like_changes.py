@@ -316,12 +316,15 @@ def test_a_name_that_is_an_option_of_git_is_none(repo: Path, capsys: pytest.Capt
     ],
 )
 def test_an_import_says_what_it_binds(text: str, language: str, module: str, names: set[str]) -> None:
-    assert imports.read(text, language) == imports.Import(frozenset(names), module)  # type: ignore[arg-type]
+    assert imports.parse_import(text, language) == imports.Import(frozenset(names), module)  # type: ignore[arg-type]
 
 
 def test_what_is_no_import_binds_nothing() -> None:
-    assert imports.read("x = require", "javascript") is None and imports.read("a.b()", "python") is None
-    assert imports.body("import a\n\n\nx = 1\n", "python") == ["x = 1"]
+    assert (
+        imports.parse_import("x = require", "javascript") is None
+        and imports.parse_import("a.b()", "python") is None
+    )
+    assert imports.code_lines("import a\n\n\nx = 1\n", "python") == ["x = 1"]
 
 
 def test_a_change_that_is_no_utf8_is_named_and_the_rest_goes_on(

@@ -24,7 +24,13 @@ from rulewright.mining.judge import background
 from rulewright.mining.judge.confidence import is_reckless
 from rulewright.mining.judge.soundness import effect
 from rulewright.mining.learn.corpus import clusters, signature
-from rulewright.mining.learn.generalize import KEPT_PER_EXAMPLE, General, Prepared, anti_unify, generalize
+from rulewright.mining.learn.generalize import (
+    KEPT_PER_EXAMPLE,
+    General,
+    PreparedExample,
+    anti_unify,
+    generalize,
+)
 from rulewright.mining.propose.candidate import Candidate
 from rulewright.mining.text.tree import Tree
 
@@ -56,7 +62,8 @@ def test_what_differs_between_two_examples_becomes_a_variable() -> None:
 )  # fmt: skip
 def test_what_two_examples_have_in_common(one: str, other: str, pattern: str, fix: str) -> None:
     pools = [
-        Prepared(example(f"{code}\n", f"{code}\n".replace("call", "fresh"))).pools for code in (one, other)
+        PreparedExample(example(f"{code}\n", f"{code}\n".replace("call", "fresh"))).pools
+        for code in (one, other)
     ]
     found = [(rule.rule["rule"], rule.rule["fix"]) for rule in anti_unify(*pools)]
     assert ({"pattern": pattern}, fix) in found
@@ -79,7 +86,7 @@ def test_a_whole_example_counts_twice_as_much_as_a_part() -> None:
 
 
 def test_a_group_without_agreement_abstains() -> None:
-    group = [Prepared(example("a(1)\n", "b(1)\n")), Prepared(example("c(2)\n", "d(2)\n"))]
+    group = [PreparedExample(example("a(1)\n", "b(1)\n")), PreparedExample(example("c(2)\n", "d(2)\n"))]
     assert claim(generalize(group), group) is None
 
 
@@ -88,7 +95,7 @@ def test_no_examples_claim_nothing() -> None:
 
 
 def test_a_group_that_agrees_claims() -> None:
-    group = [Prepared(example(f"x = old({i})\n", f"x = new({i})\n")) for i in range(3)]
+    group = [PreparedExample(example(f"x = old({i})\n", f"x = new({i})\n")) for i in range(3)]
     action = claim(generalize(group), group)
     assert action is not None
     assert engine.apply(action, "y = old(z)\n").post == "y = new(z)\n"
@@ -96,14 +103,16 @@ def test_a_group_that_agrees_claims() -> None:
 
 def test_a_group_claims_nothing_that_asks_for_next_to_nothing() -> None:
     sides = (("one", "red"), ("two[0]", "blue()"), ("three", "4"))
-    group = [Prepared(example(f"{a} is {b}\n", f"{a} == {b}\n")) for a, b in sides]
+    group = [PreparedExample(example(f"{a} is {b}\n", f"{a} == {b}\n")) for a, b in sides]
     rules = generalize(group)
     assert rules[0].support == 3
     assert claim(rules, group) is None
 
 
 def test_a_group_renames_a_name_in_its_role_only() -> None:
-    group = [Prepared(example(f"run({i}, newlines=True)\n", f"run({i}, text=True)\n")) for i in range(3)]
+    group = [
+        PreparedExample(example(f"run({i}, newlines=True)\n", f"run({i}, text=True)\n")) for i in range(3)
+    ]
     action = claim(generalize(group), group)
     assert action is not None
     assert engine.apply(action, "run(newlines=newlines)\n").post == "run(text=newlines)\n"
@@ -134,7 +143,8 @@ def test_a_group_claims_nothing_that_brings_a_variable_of_its_code() -> None:
         return f"def {name}(a, &given)\n  go(a) if {given}\nend\n"
 
     group = [
-        Prepared(Example(method(name, "block_given?"), method(name, "given"), "ruby")) for name in ("f", "g")
+        PreparedExample(Example(method(name, "block_given?"), method(name, "given"), "ruby"))
+        for name in ("f", "g")
     ]
     rules = generalize(group)
     assert rules[0].support == 2
@@ -147,15 +157,15 @@ def test_a_member_of_several_values_is_reckless() -> None:
 
 
 def test_a_group_claims_nothing_of_a_name_of_one_letter() -> None:
-    group = [Prepared(example(f"n = {i}\n", f"size = {i}\n")) for i in range(3)]
+    group = [PreparedExample(example(f"n = {i}\n", f"size = {i}\n")) for i in range(3)]
     rules = generalize(group)
     assert rules[0].support == 3
     assert claim(rules, group) is None
 
 
 def test_a_group_claims_nothing_that_leaves_one_of_its_examples_half_done() -> None:
-    whole = [Prepared(example(f"old({i}, a)\n", f"fresh({i}, a)\n")) for i in range(2)]
-    half = Prepared(example("old(3, a)\nx = 1\n", "fresh(3, a)\ny = z\n"))
+    whole = [PreparedExample(example(f"old({i}, a)\n", f"fresh({i}, a)\n")) for i in range(2)]
+    half = PreparedExample(example("old(3, a)\nx = 1\n", "fresh(3, a)\ny = z\n"))
     rules = generalize([*whole, half])
     assert rules[0].exact == (0, 1) and rules[0].partial == (2,) and rules[0].claims
     assert claim(rules, whole) is not None and claim(rules, [*whole, half]) is None
@@ -391,8 +401,8 @@ def test_rows_that_are_no_edits_at_all_are_named(
         assert words in capsys.readouterr().err
 
 
-def prepared(pre: str, post: str) -> Prepared:
-    return Prepared(example(pre, post))
+def prepared(pre: str, post: str) -> PreparedExample:
+    return PreparedExample(example(pre, post))
 
 
 def test_what_a_pair_has_in_common_is_asked_for() -> None:

@@ -257,5 +257,5 @@ def test_a_call_of_a_value_is_none_without_a_receiver(
 ) -> None:
     rename: dict[str, Any] = {"rule": {"kind": "identifier", "regex": "^old$"}, "fix": "fresh"}
     nodes = SgRoot(before, language).root().find_all(kind="identifier", regex="^old$")
-    action = callees.as_calls(Action(language, (rename,), mode="rule"), before, nodes)
+    action = callees.as_call_rules(Action(language, (rename,), mode="rule"), before, nodes)
     assert action is not None and engine.apply(action, other).post == after

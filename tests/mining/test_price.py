@@ -18,8 +18,7 @@ def extras(pre: str, post: str, shape: str) -> dict[str, set[float]]:
     for one in proposals.for_hunk(edit, 0, frozenset(), set(), lambda: False):
         if one.shape == shape:
             added = {
-                round(other.extra_cost - one.extra_cost, 6)
-                for other in price.in_place(edit, one, frozenset())
+                round(other.extra_cost - one.extra_cost, 6) for other in price.priced(edit, one, frozenset())
             }
             found.setdefault(f"{one.kind} {one.anchor.sg.text()}", set()).update(added)
     return found

@@ -35,7 +35,7 @@ def weighed(folder: Path) -> str:
         if not edit.is_workable:
             continue
         lines.append(f"  {len(edit.hunks)} hunks, +{edit.cost:.2f}")
-        for found in islice(sorted(fill(edit, Budget(1200)).found, key=rank), SHOWN):
+        for found in islice(sorted(fill(edit, Budget(1200)).sound, key=rank), SHOWN):
             one = found.candidate
             numbers = f"{one.cost:6.2f} {one.bits:5.1f} {confidence([one.rule]):.2f}"
             lines.append(f"  {numbers} {one.shape:8} {sorted(found.hunks)} {one.key[:200]}")

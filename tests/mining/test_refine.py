@@ -39,7 +39,7 @@ def narrowed(language: Language, pre: str, post: str, pattern: str) -> dict[str,
 
 def _is_sound(edit: Any, candidate: Candidate) -> bool:
     done = effect(edit, candidate)
-    return done is not None and done.sound
+    return done is not None and done.is_sound
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_every_refinement_leaves_the_wrong_places_alone_and_keeps_the_right_ones
     assert found and all(better.cost > candidate.cost for better in found)
     for better in found:
         after = effect(edit, better)
-        assert after is not None and after.sound and after.positives == done.positives, better.rule
+        assert after is not None and after.is_sound and after.positives == done.positives, better.rule
 
 
 def test_all_refinements_with_their_prices(same: Callable[[str, str], None]) -> None:

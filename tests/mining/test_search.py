@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from rulewright.mining.learn.pool import Found, Kept
-from rulewright.mining.learn.search import Budget, Spent, fill, solve
+from rulewright.mining.learn.pool import CandidatePool, SoundCandidate
+from rulewright.mining.learn.search import Budget, BudgetSpent, fill, solve
 from rulewright.mining.propose.candidate import Candidate, Effect, Shape
 from rulewright.mining.text.align import Edit, Hunk, variants
 from rulewright.mining.text.tree import Tree
@@ -19,7 +19,7 @@ def test_a_budget_pays_for_as_many_calls_as_it_holds() -> None:
         budget.take()
         is_spent.append(budget.is_spent)
     assert is_spent == [False, True]
-    with pytest.raises(Spent):
+    with pytest.raises(BudgetSpent):
         budget.take()
     assert budget.spent == 3.0
 
@@ -68,18 +68,18 @@ EDIT = Edit(
 )
 
 
-def kept_of(*found: Found, edit: Edit = EDIT) -> Kept:
-    kept = Kept(edit)
+def kept_of(*found: SoundCandidate, edit: Edit = EDIT) -> CandidatePool:
+    kept = CandidatePool(edit)
     for one in found:
-        kept.keep(one)
+        kept.add(one)
     return kept
 
 
-def found_for(hunks: set[int], pattern: str = "f($A)", shape: Shape = "pattern") -> Found:
+def found_for(hunks: set[int], pattern: str = "f($A)", shape: Shape = "pattern") -> SoundCandidate:
     call = EDIT.pre.at(0, 4)[-1]
     rule = {"rule": {"pattern": pattern}, "fix": pattern.replace("f", "h")}
     candidate = Candidate(rule, shape, call, "call", frozenset(hunks))
-    return Found(candidate, Effect(frozenset(hunks), ((0, 4),), (), ""))
+    return SoundCandidate(candidate, Effect(frozenset(hunks), ((0, 4),), (), ""))
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ UNLIKE = "nothing of what it takes away stays"
     ],
 )
 def test_a_rule_that_tells_too_little(old: str, new: str, why: str) -> None:
-    told = specificity.too_little(rule(old, new))
+    told = specificity.why_vague(rule(old, new))
     assert told.startswith(why) and bool(told) is bool(why)
 
 
@@ -76,15 +76,13 @@ def test_a_rule_that_tells_too_little(old: str, new: str, why: str) -> None:
     ],
 )
 def test_what_depends_on_its_place_even_in_the_same_code(old: str, new: str, why: str) -> None:
-    told = specificity.depends(rule(old, new))
+    told = specificity.why_context_dependent(rule(old, new))
     assert told.startswith(why) and bool(told) is bool(why)
 
 
 def test_a_word_is_one_of_a_text_by_the_kind_of_its_node_too() -> None:
     for kind, told in (("string_content", True), ("identifier", False)):
-        assert (
-            bool(specificity.too_little({"rule": {"kind": kind, "regex": "^old$"}, "fix": "fresh"})) is told
-        )
+        assert bool(specificity.why_vague({"rule": {"kind": kind, "regex": "^old$"}, "fix": "fresh"})) is told
 
 
 @pytest.mark.parametrize(
@@ -109,4 +107,4 @@ def test_a_word_is_one_of_a_text_by_the_kind_of_its_node_too() -> None:
     ],
 )
 def test_what_one_place_alone_does_not_tell(old: str, new: str, why: str) -> None:
-    assert specificity.too_little_from_one(rule(old, new)) == why
+    assert specificity.why_one_place_is_too_few(rule(old, new)) == why

@@ -463,7 +463,7 @@ def test_what_the_change_shows_is_written(
 )
 def test_a_rule_that_says_too_little_is_not_trusted(rule: dict[str, Any], fix: str, why: str) -> None:
     action = Action("typescript", ({"rule": rule, "fix": fix},), mode="rule")
-    tier, reason = doubts.doubted(action, action, (), "good", of_members=False)
+    tier, reason = doubts.tier_of(action, action, (), "good", of_members=False)
     assert tier == "literal" and why in reason
 
 

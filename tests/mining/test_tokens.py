@@ -148,7 +148,7 @@ def test_a_long_comment_is_found_by_a_line_of_its_own_where_its_word_stands_else
     assert named, "`One` stands in two of them"
     for one in named:
         done = effect(edit, one)
-        assert done is not None and done.sound
+        assert done is not None and done.is_sound
     alone = 'def f():\n    """One.\n\n    Two words.\n    """\n'
     assert not any("Two" in str(one.rule["rule"]) for one in proposed(alone, alone.replace("One", "Own"))[1])
 

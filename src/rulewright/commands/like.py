@@ -16,7 +16,7 @@ from rulewright.engine import places
 from rulewright.engine.export import PackRule, export
 from rulewright.errors import RulewrightError, few
 from rulewright.mining.by_hand import changeset, diffs
-from rulewright.mining.by_hand.changeset import Given
+from rulewright.mining.by_hand.changeset import ChangeSet
 from rulewright.mining.by_hand.learn import learn
 from rulewright.mining.by_hand.learned import LearnedRules
 
@@ -81,7 +81,7 @@ def like(
     return code
 
 
-def _nothing(found: Given, wish: Wish) -> int:
+def _nothing(found: ChangeSet, wish: Wish) -> int:
     """Say that there is nothing to do, which is no failure; a change of which nothing can be learned is.
 
     Raises:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from rulewright.errors import RulewrightError
-from rulewright.mining.propose.candidate import COMPACT_CHARS, REPEATING
+from rulewright.mining.propose.candidate import COMPACT_CHARS, LITERAL_SHAPES
 from rulewright.verdict import INVALID, Verdict
 
 Row = dict[str, Any]
@@ -175,7 +175,7 @@ RULES: Final = Measures(
 
 
 def _is_general(row: Row) -> bool:
-    return bool(row["n_rules"] == 1 and row["shapes"][0] not in REPEATING)
+    return bool(row["n_rules"] == 1 and row["shapes"][0] not in LITERAL_SHAPES)
 
 
 def _few(row: Row) -> bool:
@@ -195,7 +195,7 @@ MINING: Final = Measures(
         _share("up_to_5_rules_rate", _few, headline=True),
         _share(
             "general_rate",
-            lambda row: _few(row) and not REPEATING & set(row["shapes"]),
+            lambda row: _few(row) and not LITERAL_SHAPES & set(row["shapes"]),
             headline=True,
         ),
         _share("one_rule_rate", lambda row: row["n_rules"] == 1, headline=True),

@@ -24,8 +24,8 @@ from rulewright.evaluation.settings import MiningConfig
 from rulewright.mining.inputs import EditRow, order
 from rulewright.mining.judge import background
 from rulewright.mining.learn.corpus import TASK_LIMIT_S
-from rulewright.mining.learn.generalize import Example, Prepared, claim, generalize
-from rulewright.mining.learn.mined import Mined, mine, nothing
+from rulewright.mining.learn.generalize import Example, PreparedExample, claim, generalize
+from rulewright.mining.learn.mined import Mined, mine, no_rules
 from rulewright.runs import RunDir
 from rulewright.stats import Estimate, estimate
 from rulewright.workers import ordered_map
@@ -52,7 +52,7 @@ def evaluate(edits: Sequence[EditRow], run: RunDir, options: MiningConfig) -> di
     owed = [edit for edit in edits if edit.id not in rows]
 
     def failed(task: Hidden, reason: str) -> Row:
-        return _row(task, nothing(reason), TASK_LIMIT_S)
+        return _row(task, no_rules(reason), TASK_LIMIT_S)
 
     with run.appender() as appender, console.progress("mine", len(owed)) as bar:
         tasks = _tasks(edits, owed, options)
@@ -194,7 +194,7 @@ def _predict(task: tuple[list[EditRow], MiningConfig]) -> list[Row]:
                              "tier": mined.tier})  # fmt: skip
     if len(group) < 3:
         return rows
-    prepared = [Prepared(Example(e.pre, e.post, e.language, e.id), options.budget_s) for e in group]
+    prepared = [PreparedExample(Example(e.pre, e.post, e.language, e.id), options.budget_s) for e in group]
     for number, other in enumerate(group):
         rest = [p for i, p in enumerate(prepared) if i != number]
         action = claim(generalize(rest), rest)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from rulewright.actions import Rejection, parse_action, visit
-from rulewright.mining.propose.candidate import REPEATING
+from rulewright.mining.propose.candidate import LITERAL_SHAPES
 from rulewright.state.trajectory import TrajectoryStep
 
 FREE_TOKENS: Final = 12
@@ -62,7 +62,7 @@ def step_is_memorized(step: TrajectoryStep) -> bool:
     """Whether one rule of a step's action is memorized; no action is not."""
     if step.teacher.action is None:
         return False
-    if REPEATING & set(step.provenance.usage.get("shapes") or ()):
+    if LITERAL_SHAPES & set(step.provenance.usage.get("shapes") or ()):
         return True
     action = parse_action(json.dumps(step.teacher.action), step.language)
     return not isinstance(action, Rejection) and any(is_memorized(rule) for rule in action.rules)

@@ -24,7 +24,7 @@ from rulewright.evaluation.settings import RulesConfig
 from rulewright.generation import Generator
 from rulewright.mining.inputs import Stream
 from rulewright.mining.judge.background import allowed
-from rulewright.mining.learn.generalize import Example, Prepared, claim, generalize
+from rulewright.mining.learn.generalize import Example, PreparedExample, claim, generalize
 from rulewright.mining.learn.mined import mine
 from rulewright.prompts import Style, action_prompt, fence
 from rulewright.runs import RunDir
@@ -116,7 +116,7 @@ class RuleBench(Benchmark[RulesConfig]):
 
 def mined(item: BenchItem) -> Action | None:
     """What several examples claim together; else the rule of one that is right on most of them."""
-    prepared = [Prepared(Example(pre, post, item.language)) for pre, post in item.examples]
+    prepared = [PreparedExample(Example(pre, post, item.language)) for pre, post in item.examples]
     if len(prepared) > 1 and (claimed := claim(generalize(prepared), prepared)) is not None:
         return claimed
     found = [mine(pre, post, item.language, instruction=item.instruction) for pre, post in item.examples]

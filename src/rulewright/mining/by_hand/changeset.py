@@ -24,7 +24,7 @@ from rulewright.replacing import read_text
 
 
 @dataclass(frozen=True)
-class Given:
+class ChangeSet:
     """A change, and where it is to be made as well.
 
     Args:
@@ -42,7 +42,7 @@ class Given:
     unread: tuple[str, ...] = ()
 
 
-def read(like: str, paths: Sequence[Path], staged: bool = False, diff: str = "") -> Given:
+def read(like: str, paths: Sequence[Path], staged: bool = False, diff: str = "") -> ChangeSet:
     """The change that a person means.
 
     Args:
@@ -71,17 +71,17 @@ def read(like: str, paths: Sequence[Path], staged: bool = False, diff: str = "")
     return _of_diff(text, like, paths)
 
 
-def _of_diff(text: str, name: str, paths: Sequence[Path]) -> Given:
+def _of_diff(text: str, name: str, paths: Sequence[Path]) -> ChangeSet:
     # The names in a diff of git begin at the top of the repository, wherever one stands in it.
     changes, left = diffs.read(text, diffs.below(Path(), *_here()), name)
-    return Given(tuple(changes), tuple(left), tuple(paths) or _here(), f"the diff {name}")
+    return ChangeSet(tuple(changes), tuple(left), tuple(paths) or _here(), f"the diff {name}")
 
 
 _DIFFS: Final = (".diff", ".patch")
 _PAIR: Final = "--like BEFORE AFTER PATH…, or --like FILE.diff PATH…"
 
 
-def _of_pair(before: Path, paths: Sequence[Path]) -> Given:
+def _of_pair(before: Path, paths: Sequence[Path]) -> ChangeSet:
     """The two files; the second is the one to leave alone later, if it lies among the paths."""
     language = _language_of(before, *paths[:1])
     if not paths or not paths[0].is_file():
@@ -92,9 +92,9 @@ def _of_pair(before: Path, paths: Sequence[Path]) -> Given:
         )
     pre, post = (unix(read_text(path)) for path in (before, paths[0]))
     if pre == post:
-        return Given((), (), tuple(paths[1:]) or _here(), f"{before} and {paths[0]}")
+        return ChangeSet((), (), tuple(paths[1:]) or _here(), f"{before} and {paths[0]}")
     change = Change(paths[0], language, pre, post, diffs.shown_unchanged(pre, post), post)
-    return Given((change,), (), tuple(paths[1:]) or _here(), f"{before} and {paths[0]}")
+    return ChangeSet((change,), (), tuple(paths[1:]) or _here(), f"{before} and {paths[0]}")
 
 
 def _language_of(before: Path, *after: Path) -> Language:
@@ -103,7 +103,7 @@ def _language_of(before: Path, *after: Path) -> Language:
     return next((one for one in both if one != "other"), "other")
 
 
-def _of_revision(like: str, paths: Sequence[Path]) -> Given:
+def _of_revision(like: str, paths: Sequence[Path]) -> ChangeSet:
     try:
         top = git.top_of(Path())
     except UsageError:
@@ -124,7 +124,7 @@ def _of_revision(like: str, paths: Sequence[Path]) -> Given:
     return replace(found, left=_once(now.unread, found.left)) if now is not None else found
 
 
-def _of_git(revisions: Sequence[str], paths: Sequence[Path], what: str, staged: bool = False) -> Given:
+def _of_git(revisions: Sequence[str], paths: Sequence[Path], what: str, staged: bool = False) -> ChangeSet:
     """What `git diff` with these revisions shows."""
     top = git.top_of(Path())
     changes: list[Change] = []
@@ -148,7 +148,7 @@ def _of_git(revisions: Sequence[str], paths: Sequence[Path], what: str, staged: 
         else:
             unread += [f"{path}: {side.detail}" for side in (pre, post) if isinstance(side, Drop)][:1]
     where = tuple(paths) or (_shown(top),)
-    return Given(tuple(changes), _once(left, unread), where, what, tuple(unread))
+    return ChangeSet(tuple(changes), _once(left, unread), where, what, tuple(unread))
 
 
 def _once(*lines: Iterable[str]) -> tuple[str, ...]:

@@ -230,8 +230,8 @@ def _change(path: Path, content: str, patches: Sequence[_Patch]) -> Change:
     Several patches are steps, the oldest first (`git format-patch`) or last (`git log -p`).
     """
     for steps in (patches, patches[::-1])[: len(patches)]:
-        done = _stepped(content, [[hunk.back for hunk in patch.hunks] for patch in reversed(steps)])
-        owed = _stepped(content, [patch.hunks for patch in steps])
+        done = _with_steps(content, [[hunk.back for hunk in patch.hunks] for patch in reversed(steps)])
+        owed = _with_steps(content, [patch.hunks for patch in steps])
         if done is None and owed is None:
             continue
         # Without context both may fit: a hunk that only inserts finds room anywhere.
@@ -279,14 +279,14 @@ def _parse(text: str) -> tuple[list[_Patch], list[str]]:
     """What a diff says of each file that has lines in it, and of git's other files what they are."""
     patches: list[_Patch] = []
     left: list[str] = []
-    said = lines(text)
-    heads = [i for i, line in enumerate(said) if line.startswith("diff --git ")]
-    for begin, end in pairwise([0, *heads, len(said)]):
-        found = _patches(said, begin, end)
+    diff_lines = lines(text)
+    heads = [i for i, line in enumerate(diff_lines) if line.startswith("diff --git ")]
+    for begin, end in pairwise([0, *heads, len(diff_lines)]):
+        found = _patches(diff_lines, begin, end)
         patches += found
         if begin not in heads:
             continue
-        head = "".join(_head(said[begin:end]))
+        head = "".join(_head(diff_lines[begin:end]))
         what = next((kind for form, kind in _KINDS if form.search(head)), "")
         if not found and what:
             left.append(f"{_named(head)}: {what}")
@@ -317,16 +317,16 @@ def _named(head: str) -> str:
     return _PREFIX.sub("", name, count=1)
 
 
-def _patches(said: Sequence[str], i: int, end: int) -> list[_Patch]:
+def _patches(diff_lines: Sequence[str], i: int, end: int) -> list[_Patch]:
     """The files of which some lines of a diff tell lines."""
     patches: list[_Patch] = []
     while i < end:
-        line = said[i]
-        if line.startswith("+++ ") and i and said[i - 1].startswith("--- "):
-            patches.append(_Patch(_name(said[i - 1]), _name(line)))
+        line = diff_lines[i]
+        if line.startswith("+++ ") and i and diff_lines[i - 1].startswith("--- "):
+            patches.append(_Patch(_name(diff_lines[i - 1]), _name(line)))
         found = _HUNK.match(line)
         if found and patches:
-            i = _hunk(said, i + 1, found, patches[-1])
+            i = _hunk(diff_lines, i + 1, found, patches[-1])
             continue
         i += 1
     return [patch for patch in patches if patch.hunks]
@@ -353,15 +353,19 @@ def _unquoted(name: str) -> str:
     return os.fsdecode(_ESCAPE.sub(unescaped, name[1:-1].encode("utf-8", "surrogateescape")))
 
 
-def _hunk(said: Sequence[str], i: int, found: re.Match[str], patch: _Patch) -> int:
+def _hunk(diff_lines: Sequence[str], i: int, found: re.Match[str], patch: _Patch) -> int:
     n_old, n_new = int(found[2] or 1), int(found[4] or 1)
     old: list[str] = []
     new: list[str] = []
-    while i < len(said) and (len(old) < n_old or len(new) < n_new or said[i].startswith("\\")):
-        mark, rest = said[i][:1], said[i][1:]
+    while i < len(diff_lines) and (len(old) < n_old or len(new) < n_new or diff_lines[i].startswith("\\")):
+        mark, rest = diff_lines[i][:1], diff_lines[i][1:]
         if mark == "\\":
             for side in (
-                (old, new) if said[i - 1][:1] == " " else (old,) if said[i - 1][:1] == "-" else (new,)
+                (old, new)
+                if diff_lines[i - 1][:1] == " "
+                else (old,)
+                if diff_lines[i - 1][:1] == "-"
+                else (new,)
             ):
                 side[-1] = side[-1].removesuffix("\n")
         elif mark not in (" ", "-", "+", "\n"):
@@ -393,11 +397,11 @@ class _Patched(NamedTuple):
     """Where its new ones stand now."""
 
 
-def _stepped(content: str, steps: Sequence[Sequence[_Hunk]]) -> _Patched | None:
+def _with_steps(content: str, steps: Sequence[Sequence[_Hunk]]) -> _Patched | None:
     """Replace the lines of each step's hunks after one another; of several steps no place is told."""
     made = [_Patched(content, (0, 0), [], [])]
     for hunks in steps:
-        next_one = _patched(made[-1].text, hunks)
+        next_one = _with_hunks(made[-1].text, hunks)
         if next_one is None:
             return None
         made.append(next_one)
@@ -405,7 +409,7 @@ def _stepped(content: str, steps: Sequence[Sequence[_Hunk]]) -> _Patched | None:
     return made[-1]._replace(fit=(off, n_found))
 
 
-def _patched(content: str, hunks: Sequence[_Hunk]) -> _Patched | None:
+def _with_hunks(content: str, hunks: Sequence[_Hunk]) -> _Patched | None:
     """Replace each hunk's lines where they stand, nearest to where they should; `None` if they do not."""
     known = lines(content)
     done = off = 0

@@ -19,7 +19,7 @@ from rulewright.mining.by_hand.replay import places_and_wrong_lines, places_of, 
 from rulewright.mining.judge.confidence import drops_unnamed, names_nothing
 from rulewright.mining.learn.mined import Tier
 from rulewright.mining.rules import callees, imports, specificity
-from rulewright.mining.rules.reading import new_text, old_text, own_names, said, text_bits, words_of
+from rulewright.mining.rules.reading import new_text, old_text, standalone_names, terms, text_bits, words_of
 from rulewright.mining.text.tree import Tree
 from rulewright.verdict import Place
 
@@ -35,17 +35,17 @@ ROLES: Final[Mapping[str, str]] = {
 }
 
 
-def doubted(
+def tier_of(
     plain: Action, action: Action, changes: Sequence[Change], reason: str, of_members: bool
 ) -> tuple[Tier, str]:
     """The tier of a rule that looks right: what speaks against it elsewhere."""
-    why = depends(plain, action, changes, of_members) or says_too_little(plain, action, changes)
+    why = why_context_dependent(plain, action, changes, of_members) or why_vague(plain, action, changes)
     return ("literal", why) if why else ("train", reason)
 
 
-def says_too_little(plain: Action, action: Action, changes: Sequence[Change]) -> str:
+def why_vague(plain: Action, action: Action, changes: Sequence[Change]) -> str:
     """Why a rule may reach code that the change is not about: no matter where the same code stands."""
-    names = callees.bare_name(plain)
+    names = callees.bare_rename(plain)
     rule = plain.rules[0]
     made, left = places_of(action, changes)
     # That several places agree tells nothing of a plain word: it has many meanings.
@@ -56,13 +56,13 @@ def says_too_little(plain: Action, action: Action, changes: Sequence[Change]) ->
         return "too general: it asks for no name"
     if "rewriters" not in rule and drops_unnamed(rule):
         return "it drops code that it does not name"
-    if why := specificity.too_little(rule):
+    if why := specificity.why_vague(rule):
         return why
-    if len({place.old for place in made}) < 2 and (why := specificity.too_little_from_one(rule)):
+    if len({place.old for place in made}) < 2 and (why := specificity.why_one_place_is_too_few(rule)):
         return f"one place alone shows that {why}"
     used = [place for place in made if not place.in_import]
     old, new = old_text(rule), new_text(rule)
-    imported = (one for change in changes for one in imports.bound(change.pre, action.language))
+    imported = (one for change in changes for one in imports.bindings(change.pre, action.language))
     if len(used) == 1 and _NAME.fullmatch(old) and any(new == one.name for one in imported):
         return f"one place alone shows `{new}`, which was there before, in place of `{old}`"
     if left and len(left) >= LEFT_RATE * len(made):
@@ -71,11 +71,11 @@ def says_too_little(plain: Action, action: Action, changes: Sequence[Change]) ->
     return ""
 
 
-def depends(plain: Action, action: Action, changes: Sequence[Change], of_members: bool) -> str:
+def why_context_dependent(plain: Action, action: Action, changes: Sequence[Change], of_members: bool) -> str:
     """Why what a rule does depends on the code around it, which may be another one elsewhere."""
-    names = callees.bare_name(plain)
+    names = callees.bare_rename(plain)
     rule = plain.rules[0]
-    if why := specificity.depends(rule):
+    if why := specificity.why_context_dependent(rule):
         return why
     if names is not None and not of_members and len(known := members_changed(names[0], changes)) == 1:
         return f"of `{names[0]}` the change shows `{known.pop()}` only"
@@ -87,25 +87,25 @@ def depends(plain: Action, action: Action, changes: Sequence[Change], of_members
         unguarded = specificity.unguarded_import(old_text(rule), action.language)
         if unguarded and action.language not in imports.KINDS:
             return unguarded
-        if _stands_elsewhere(rule, changes):
+        if _moves(rule, changes):
             return "what it takes away stands elsewhere in your change"
     made, _ = places_of(action, changes)
-    if name := _used_otherwise(made, changes):
+    if name := _reassigned_name(made, changes):
         return f"what uses `{name}` changes with it"
     directives = [line for change in changes for line in _changed_lines(change) if _DIRECTIVE.match(line)]
     if any(place.old in line for place in made for line in directives):
         return "a condition of the build decides for its own code"
     # Names that it brings, which stand by themselves.
-    for name in sorted(own_names(new_text(rule)) - own_names(old_text(rule)) - CONSTANTS):
+    for name in sorted(standalone_names(new_text(rule)) - standalone_names(old_text(rule)) - CONSTANTS):
         holding = (change for change in changes if name in change.post)
         if any(Tree(change.post, change.language).has_local(name) for change in holding):
             return f"`{name}` is a variable of the code that you changed"
-        if _is_own(name, rule, changes, action.language):
+        if _is_own_member(name, rule, changes, action.language):
             return f"`{name}` is of the class that you changed"
     return ""
 
 
-def _used_otherwise(made: Sequence[Place], changes: Sequence[Change]) -> str:
+def _reassigned_name(made: Sequence[Place], changes: Sequence[Change]) -> str:
     """A name that gets another value at a place, and stands on changed lines beside these places."""
     names = {found[1] for place in made if (found := _ASSIGNS.match(place.old)) and found[1] in place.new}
     if not names:
@@ -125,14 +125,14 @@ _ASSIGNS: Final = re.compile(r"(?:(?:auto|const|final|let|val|var)\s+)?(\$?\w+)(
 
 def _deletes(rule: Rule) -> bool:
     """Whether a rule takes code away and brings none."""
-    return not said(new_text(rule)) - said(old_text(rule)) and (
+    return not terms(new_text(rule)) - terms(old_text(rule)) and (
         isinstance(rule["fix"], Mapping) or not new_text(rule).strip()
     )
 
 
-def _stands_elsewhere(rule: Rule, changes: Sequence[Change]) -> bool:
+def _moves(rule: Rule, changes: Sequence[Change]) -> bool:
     """Whether all that a rule takes away comes in on other lines of the change: then it moved."""
-    gone = said(old_text(rule)) - said(new_text(rule))
+    gone = terms(old_text(rule)) - terms(new_text(rule))
     come = (
         line
         for change in changes
@@ -140,23 +140,23 @@ def _stands_elsewhere(rule: Rule, changes: Sequence[Change]) -> bool:
         for _, _, b0, b1 in difftext.changed(pre, post)
         for line in post[b0:b1]
     )
-    return bool(gone) and any(gone <= said(line) for line in come)
+    return bool(gone) and any(gone <= terms(line) for line in come)
 
 
 _NAME: Final = re.compile(r"\w+")
 _DIRECTIVE: Final = re.compile(r"\ufeff?\s*#\s*(?:if|elif)\b")
 
 
-def _is_own(name: str, rule: Rule, changes: Sequence[Change], language: Language) -> bool:
+def _is_own_member(name: str, rule: Rule, changes: Sequence[Change], language: Language) -> bool:
     """Whether a name that a rule brings is a member of the object itself, which may stand alone."""
     new = new_text(rule)
-    is_text = specificity.is_of_text(rule) or _COMMENT.match(new)
+    is_text = specificity.is_about_text(rule) or _COMMENT.match(new)
     if language not in _SELF_UNSAID or new == name or is_text or specificity.is_type(name):
         return False
     # A package: what stands at its end has a capital.
     in_package = re.search(rf"\b{re.escape(name)}(?:\.[a-z]\w*)*\.[A-Z]", new) is not None
-    is_plain = re.match(r"[a-z]\w*[a-z]", name) is not None and name in said(new)
-    imported = any(name == one.name for change in changes for one in imports.bound(change.pre, language))
+    is_plain = re.match(r"[a-z]\w*[a-z]", name) is not None and name in terms(new)
+    imported = any(name == one.name for change in changes for one in imports.bindings(change.pre, language))
     return is_plain and not in_package and not imported
 
 
@@ -197,7 +197,7 @@ def changed_code(changes: Sequence[Change], language: Language) -> list[str]:
     lines = (
         line
         for change in changes
-        for line in sorted({*_changed_lines(change)} & {*imports.body(change.pre, language)})
+        for line in sorted({*_changed_lines(change)} & {*imports.code_lines(change.pre, language)})
     )
     return [line for line in lines if not _COMMENT.match(line)]
 
@@ -210,7 +210,7 @@ def _changed_lines(change: Change) -> list[str]:
     return [lines[n - 1] for n in sorted(change.changed) if 0 < n <= len(lines)]
 
 
-def roles(action: Action, changes: Sequence[Change]) -> frozenset[str]:
+def shown_roles(action: Action, changes: Sequence[Change]) -> frozenset[str]:
     """How a class that a rule replaces by another is used in the change; empty: any use is as good.
 
     That a list is declared by its interface says nothing of where it is made: `new List()` is an error.
@@ -259,10 +259,10 @@ def safe_edits(action: Action, every: Action, changes: Sequence[Change]) -> froz
 
 
 def _is_telling(code: str) -> bool:
-    return sum(map(text_bits, said(code))) >= TELLING_BITS
+    return sum(map(text_bits, terms(code))) >= TELLING_BITS
 
 
-def defined(rules: Sequence[Rule], changes: Sequence[Change], language: Language) -> frozenset[str]:
+def defined_names(rules: Sequence[Rule], changes: Sequence[Change], language: Language) -> frozenset[str]:
     """Names that rules bring by themselves, and that the changed files define, or import already."""
     if language not in _SEEN_BY_IMPORT:
         return frozenset()
@@ -271,7 +271,7 @@ def defined(rules: Sequence[Rule], changes: Sequence[Change], language: Language
     # A class of the same package needs no import.
     come = {name for name in come if language not in ("java", "csharp") or not name[:1].isupper()}
     trees = [Tree(change.post, language) for change in changes] if come else []
-    imported = {one.name for change in changes if come for one in imports.bound(change.pre, language)}
+    imported = {one.name for change in changes if come for one in imports.bindings(change.pre, language)}
     return frozenset(name for name in come if name in imported or any(tree.defines(name) for tree in trees))
 
 
@@ -281,10 +281,10 @@ _SEEN_BY_IMPORT: Final = frozenset({"python", "javascript", "typescript", "tsx",
 
 def _free_names(text: str) -> set[str]:
     """The names of a pattern or fix that belong to nothing there."""
-    return set(re.findall(r"(?<![\w.$>:@'\"])[A-Za-z_]\w*", text)) & said(text)
+    return set(re.findall(r"(?<![\w.$>:@'\"])[A-Za-z_]\w*", text)) & terms(text)
 
 
-def is_prose(action: Action, old: str) -> bool:
+def is_part_of_text(action: Action, old: str) -> bool:
     """Whether a part of a string of several words is what a rule replaces."""
     matcher = action.rules[0]["rule"]
     return "transform" in action.rules[0] and "string" in str(matcher.get("kind")) and " " in old.strip()

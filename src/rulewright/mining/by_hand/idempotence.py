@@ -19,27 +19,27 @@ from rulewright.engine import places
 from rulewright.engine.apply import Step, spans_after, trace
 from rulewright.languages import Language
 from rulewright.mining.by_hand.diffs import Change
-from rulewright.mining.rules.imports import demanding
+from rulewright.mining.rules.imports import with_guards
 
 _KEY: Final = re.compile(r"([\w$\"'-]+)\s*(=>|=|:)(?![=:])")
 """A keyed argument up to its value."""
 
 
-def once(rule: Rule, changes: Sequence[Change], language: Language) -> Rule | None:
+def idempotent(rule: Rule, changes: Sequence[Change], language: Language) -> Rule | None:
     """The rule, held back from what it makes where the files were changed; `None` where it cannot be."""
-    steps = [_step(rule, change, language) for change in changes]
-    again = [pair for step in steps for pair in _again(rule, step, language)]
+    steps = [_run(rule, change, language) for change in changes]
+    again = [pair for step in steps for pair in _repeats(rule, step, language)]
     if not again:
         return rule
     guards: dict[str, dict[str, Any]] = {}
     for old, new in again:
-        guard = _brought(old, new) or _stands_beside(rule, new)
+        guard = _added_item(old, new) or _added_line(rule, new)
         if guard is None:
             return None
         guards.setdefault(str(guard), {"not": guard})
-    held = demanding(rule, *guards.values())
-    after = [_step(held, change, language) for change in changes]
-    if any(list(_again(held, step, language)) for step in after):
+    held = with_guards(rule, *guards.values())
+    after = [_run(held, change, language) for change in changes]
+    if any(list(_repeats(held, step, language)) for step in after):
         return None
     pairs = zip(changes, steps, after, strict=True)
     same = all(_text(one, change) == _text(other, change) for change, one, other in pairs)
@@ -50,14 +50,14 @@ def _text(step: Step | None, change: Change) -> str:
     return step.after if step is not None else change.pre
 
 
-def _step(rule: Rule, change: Change, language: Language) -> Step | None:
+def _run(rule: Rule, change: Change, language: Language) -> Step | None:
     """What a rule does where a file was changed."""
     keep = places.where(change.changed)
     done = places.change(Action(language, (rule,), mode="rule"), change.pre, keep, exact=True)
     return done.steps[-1] if done.steps and done.failure is None else None
 
 
-def _again(rule: Rule, step: Step | None, language: Language) -> Iterator[tuple[SgNode, SgNode]]:
+def _repeats(rule: Rule, step: Step | None, language: Language) -> Iterator[tuple[SgNode, SgNode]]:
     """What a rule changed and changes again: the node before, and the one in its place after."""
     if step is None or not step.edits:
         return
@@ -73,7 +73,7 @@ def _again(rule: Rule, step: Step | None, language: Language) -> Iterator[tuple[
                 yield old, new
 
 
-def _brought(old: SgNode, new: SgNode) -> dict[str, Any] | None:
+def _added_item(old: SgNode, new: SgNode) -> dict[str, Any] | None:
     """What a list within a node got, as what the node must not have; `None` where it is no such thing."""
     path: list[str] = []
     while old.kind() == new.kind():
@@ -96,7 +96,7 @@ def _brought(old: SgNode, new: SgNode) -> dict[str, Any] | None:
     return None
 
 
-def _stands_beside(rule: Rule, new: SgNode) -> dict[str, Any] | None:
+def _added_line(rule: Rule, new: SgNode) -> dict[str, Any] | None:
     """The line that a rule puts beside what it matches, as what must not stand there."""
     old, fix = rule["rule"].get("pattern"), rule["fix"]
     if not isinstance(old, str) or not isinstance(fix, str):

@@ -20,7 +20,7 @@ from rulewright.mining.by_hand.diffs import Change
 from rulewright.mining.by_hand.learned import LearnedRule, LearnedRules
 from rulewright.mining.by_hand.trust import ImportedNames, action_of, graded_rules
 from rulewright.mining.learn import cover
-from rulewright.mining.learn.mined import refuse
+from rulewright.mining.learn.mined import why_refused
 
 
 def learn(changes: Sequence[Change], budget_s: float) -> LearnedRules:
@@ -46,13 +46,15 @@ def learn(changes: Sequence[Change], budget_s: float) -> LearnedRules:
         problems += [why for why in refused.values() if why]
         fit = [change for change in mine if not refused[change.path]]
         names = ImportedNames.of(fit, language)
-        texts = [cover.Text(c.pre, names.post_with_old_imports.get(c.path, c.post), c.seen) for c in fit]
-        found = cover.rules_for([one for one in texts if one.pre != one.post], language, budget_s)
-        found = needed([one for one in found if one.tier != "reject"] or found, fit, language)
+        texts = [
+            cover.ChangedFile(c.pre, names.post_with_old_imports.get(c.path, c.post), c.seen) for c in fit
+        ]
+        found = cover.covering_rules([one for one in texts if one.pre != one.post], language, budget_s)
+        found = without_needless([one for one in found if one.tier != "reject"] or found, fit, language)
         graded = graded_rules(found, fit, names, language)
         rules += graded
         imported[language] = frozenset(one.name for one in names.come)
-        defined[language] = doubts.defined([one.rule for one in found], fit, language)
+        defined[language] = doubts.defined_names([one.rule for one in found], fit, language)
         action = action_of(graded)
         problems += [
             line
@@ -82,7 +84,7 @@ def _with_same_end(change: Change) -> Change:
 
 def _why_refused(change: Change) -> str:
     """Why nothing can be learned from a file, with the place; empty where something can."""
-    why = refuse(change.pre, change.post, change.language)
+    why = why_refused(change.pre, change.post, change.language)
     if why:
         return f"{change.path}: {why}"
     before, after = (parse(text, change.language) for text in (change.pre, change.post))
@@ -91,18 +93,18 @@ def _why_refused(change: Change) -> str:
     return f"{change.path}:{after.first_line}: a syntax error after the change"
 
 
-def needed(
-    found: Sequence[cover.Graded], changes: Sequence[Change], language: Language
-) -> list[cover.Graded]:
-    """The rules without those that change nothing of the result (`cover.needed`)."""
+def without_needless(
+    found: Sequence[cover.GradedRule], changes: Sequence[Change], language: Language
+) -> list[cover.GradedRule]:
+    """The rules without those that change nothing of the result (`cover.without_needless`)."""
     runs: list[list[_Run]] = [[] for _ in changes]
 
-    def n_missing(some: Sequence[cover.Graded]) -> int:
+    def n_missing(some: Sequence[cover.GradedRule]) -> int:
         return sum(
             _n_missing(some, change, known, language) for change, known in zip(changes, runs, strict=True)
         )
 
-    return cover.needed(found, n_missing)
+    return cover.without_needless(found, n_missing)
 
 
 class _Run(NamedTuple):
@@ -113,7 +115,7 @@ class _Run(NamedTuple):
     n_missing: int
 
 
-def _n_missing(some: Sequence[cover.Graded], change: Change, runs: list[_Run], language: Language) -> int:
+def _n_missing(some: Sequence[cover.GradedRule], change: Change, runs: list[_Run], language: Language) -> int:
     """How many parts of a change rules do not make; not run again where only idle rules are left out."""
     names = [str(one.rule) for one in some]
     given = frozenset(names)

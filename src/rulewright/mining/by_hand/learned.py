@@ -55,7 +55,7 @@ class LearnedRule:
             return f"the rule is of tier {self.tier}: {self.reason}"
         if place.comments_only:
             return "only a comment changes"
-        if doubts.is_prose(self.document.action, place.old):
+        if doubts.is_part_of_text(self.document.action, place.old):
             return "only words of a text change"
         if doubts.in_longer_word(self.document.action, place.old):
             return "it is a part of a longer word there"
@@ -152,8 +152,8 @@ class LearnedRules:
             return ""
         # What an import brings is another thing than what the changed files define under the same name.
         own = [name for name in sorted(defined) if re.search(rf"(?<![\w.]){re.escape(name)}\b", after)]
-        needed = [*filter(None, [imports.lacking(after, imported - defined, language)]), *own]
-        known = {one.name for one in imports.bound(before, language)} if needed else set()
+        needed = [*filter(None, [imports.unbound_name(after, imported - defined, language)]), *own]
+        known = {one.name for one in imports.bindings(before, language)} if needed else set()
         return next(
             (one for one in needed if one not in known and not Tree(before, language).defines(one)), ""
         )

@@ -82,7 +82,7 @@ def missing_from(text: str, change: Change, by_binding: bool) -> list[str]:
         return []
     language = change.language
     old, new, start = (
-        imports.body(one, language) if by_binding else difftext.rows(one)
+        imports.code_lines(one, language) if by_binding else difftext.rows(one)
         for one in (text, change.post, change.pre)
     )
     ranges = difftext.changed(start, old)
@@ -93,7 +93,7 @@ def missing_from(text: str, change: Change, by_binding: bool) -> list[str]:
         at = whole.index(start[line]) if by_binding and line < len(start) else line
         lines.append(f"{change.path}:{at + 1}: {_short(old[a0:a1])}  →  {_short(new[b0:b1])}")
     if by_binding:
-        got, wanted = imports.bound(text, language), imports.bound(change.post, language)
+        got, wanted = imports.bindings(text, language), imports.bindings(change.post, language)
         lines += [
             f"{change.path}: the import of `{one.name}` from {one.module} stays"
             for one in got

@@ -30,8 +30,8 @@ from rulewright.mining.rules.reading import new_text, old_text
 class ImportedNames:
     """The imported names that a change removes and adds, with their statements."""
 
-    gone: dict[imports.Bound, str]
-    come: dict[imports.Bound, str]
+    gone: dict[imports.Binding, str]
+    come: dict[imports.Binding, str]
     post_with_old_imports: dict[Path, str]
     """The files whose imports change what they bind; each after the change but for its imports."""
 
@@ -39,12 +39,12 @@ class ImportedNames:
     def of(cls, changes: Sequence[Change], language: Language) -> ImportedNames:
         names = cls({}, {}, {})
         for change in changes:
-            text = imports.apart(change.pre, change.post, language)
+            text = imports.post_with_old_imports(change.pre, change.post, language)
             if text is not None:
                 names.post_with_old_imports[change.path] = text
             elif language != "go":
                 continue
-            old, new = imports.bound(change.pre, language), imports.bound(change.post, language)
+            old, new = imports.bindings(change.pre, language), imports.bindings(change.post, language)
             names.gone.update({one: old[one] for one in old if one not in new})
             names.come.update({one: new[one] for one in new if one not in old})
         return names
@@ -75,10 +75,10 @@ def action_of(rules: Sequence[LearnedRule]) -> Action | None:
 
 
 def graded_rules(
-    found: Sequence[cover.Graded], changes: Sequence[Change], names: ImportedNames, language: Language
+    found: Sequence[cover.GradedRule], changes: Sequence[Change], names: ImportedNames, language: Language
 ) -> list[LearnedRule]:
     """The rules with their guards and tiers, and those for imports after them."""
-    of_imports = imports.rules(names.gone, names.come, language)
+    of_imports = imports.import_rules(names.gone, names.come, language)
     forms = _forms([one.rule for one in found], of_imports, changes, names, language)
     graded = {str(one.rule): one for one in found}
     made: list[LearnedRule] = []
@@ -87,7 +87,9 @@ def graded_rules(
         rule = _graded(form, graded[str(form.plain)], changes, language)
         made.append(rule)
         action = _action([form.narrow], language)
-        depends = doubts.depends(_action([form.plain], language), action, changes, form.is_of_members)
+        depends = doubts.why_context_dependent(
+            _action([form.plain], language), action, changes, form.is_of_members
+        )
         independent.append(graded[str(form.plain)].tier != "reject" and not depends)
     made = _doubt_parts(made, changes, language)
     made = _with_safe_edits(made, independent, changes)
@@ -113,14 +115,16 @@ def _forms(
     def missing(rules: Sequence[Rule]) -> int:
         return n_missing(rules, changes, language)
 
-    plain = import_guards.order(found, language)
-    guarded = import_guards.tied(plain, language)
+    plain = import_guards.uses_first(found, language)
+    guarded = import_guards.with_import_guards(plain, language)
     if guarded != plain and missing(guarded) > missing(plain):
         guarded = plain
     if names.post_with_old_imports:
-        guarded = [import_guards.held(rule, names.removed_imports, language) for rule in guarded]
+        guarded = [
+            import_guards.only_where_imported(rule, names.removed_imports, language) for rule in guarded
+        ]
     if n := missing([*guarded, *of_imports]):
-        elsewhere = [import_guards.outside_imports(rule, language) for rule in guarded]
+        elsewhere = [import_guards.not_in_imports(rule, language) for rule in guarded]
         if missing([*elsewhere, *of_imports]) < n:
             guarded = elsewhere
     narrow = [
@@ -133,17 +137,19 @@ def _forms(
     return [_Forms(*forms) for forms in zip(plain, guarded, narrow, strict=True)]
 
 
-def _graded(form: _Forms, found: cover.Graded, changes: Sequence[Change], language: Language) -> LearnedRule:
+def _graded(
+    form: _Forms, found: cover.GradedRule, changes: Sequence[Change], language: Language
+) -> LearnedRule:
     """A rule that leaves its own results alone, with its tier and the roles that the change shows."""
-    stable = idempotence.once(form.narrow, changes, language)
+    stable = idempotence.idempotent(form.narrow, changes, language)
     tier, reason = found.tier, found.reason
     if tier == "train":
         plain, action = _action([form.plain], language), _action([form.narrow], language)
-        tier, reason = doubts.doubted(plain, action, changes, reason, form.is_of_members)
+        tier, reason = doubts.tier_of(plain, action, changes, reason, form.is_of_members)
     if tier == "train" and stable is None:
         tier, reason = "literal", "it changes again what it made"
     action = _action([stable or form.narrow], language)
-    return LearnedRule(documents_of(action)[0], tier, reason, doubts.roles(action, changes))
+    return LearnedRule(documents_of(action)[0], tier, reason, doubts.shown_roles(action, changes))
 
 
 def _with_safe_edits(
@@ -179,7 +185,7 @@ def _doubt_parts(
         weak = [
             one
             for number, one in enumerate(sure)
-            if number not in right and not import_guards.is_import(one.rule, language)
+            if number not in right and not import_guards.is_import_rule(one.rule, language)
         ]
         if not weak:
             return made
@@ -197,7 +203,7 @@ def _for_members(
     """
     # Of `log.out` what an import binds is `log`.
     fix = re.sub(r"^(\w+)(?:\.|::|->)[\w.]+$", r"\1", str(plain["fix"]))
-    renamed = callees.bare_name(_action([{**plain, "fix": fix}], language))
+    renamed = callees.bare_rename(_action([{**plain, "fix": fix}], language))
     old, new = renamed or ("", "")
     modules = [
         {one.module for one in side if one.name == name}
@@ -217,9 +223,9 @@ def _for_members(
         return rule
     member = {"regex": rf"^{regex_escape(old)}\s*(\.|::|->)\s*({'|'.join(sorted(members))})\b"}
     if language != "go" or not is_replaced:
-        return imports.demanding(rule, {"inside": member})
-    others = imports.uses(frozenset({old}), language, {**member, "stopBy": "neighbor"})
-    return imports.demanding(rule, {"inside": member}, {"not": others})
+        return imports.with_guards(rule, {"inside": member})
+    others = imports.file_uses(frozenset({old}), language, {**member, "stopBy": "neighbor"})
+    return imports.with_guards(rule, {"inside": member}, {"not": others})
 
 
 def _as_their_uses(rules: Sequence[LearnedRule], n_found: int, language: Language) -> list[LearnedRule]:
@@ -231,13 +237,14 @@ def _as_their_uses(rules: Sequence[LearnedRule], n_found: int, language: Languag
         language: of all.
     """
     is_import = [
-        number >= n_found or import_guards.is_import(one.rule, language) for number, one in enumerate(rules)
+        number >= n_found or import_guards.is_import_rule(one.rule, language)
+        for number, one in enumerate(rules)
     ]
     uses = [one for one, of_import in zip(rules, is_import, strict=True) if not of_import]
     made = []
     for one, of_import in zip(rules, is_import, strict=True):
-        words = import_guards.words(one.rule)
-        own = [use for use in uses if import_guards.words(use.rule) & words]
+        words = import_guards.names_of(one.rule)
+        own = [use for use in uses if import_guards.names_of(use.rule) & words]
         worst = max(own, key=lambda use: TIERS.index(use.tier), default=None)
         if of_import and worst is not None and one.tier != "reject" and "stopBy" in str(one.rule["rule"]):
             reason = (

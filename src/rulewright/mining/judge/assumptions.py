@@ -19,12 +19,12 @@ from rulewright.actions import visit
 from rulewright.actions.visit import regex_escape
 from rulewright.engine.kinds import names as names_of
 from rulewright.mining.judge.confidence import is_bare_value
-from rulewright.mining.judge.refine import Option, added, hole_parts, named_ancestor
-from rulewright.mining.judge.soundness import finds, nodes_of
+from rulewright.mining.judge.refine import Option, hole_parts, named_ancestor, with_options
+from rulewright.mining.judge.soundness import matches_node, nodes_of
 from rulewright.mining.propose.candidate import Candidate, Effect
 from rulewright.mining.rules.reading import fix_around, old_text
 from rulewright.mining.text.align import Edit, Mapped
-from rulewright.mining.text.lift import placed
+from rulewright.mining.text.lift import hole_places
 from rulewright.mining.text.snippets import of_kinds, selector_rule
 from rulewright.mining.text.tree import Node
 
@@ -43,22 +43,27 @@ _LINKED: Final = re.compile(r"\$([A-Z])\.(\w+)(?=\.)")
 _PAREN: Final = re.compile(r"(?<![\w\])$])\(\$([A-Z])\)")
 
 
-def guarded(edit: Edit, candidate: Candidate, done: Effect) -> Candidate | None:
+def with_assumptions(edit: Edit, candidate: Candidate, done: Effect) -> Candidate | None:
     """The same rule, with the roles that it relies on spelled out; `None` if there are none."""
     good = nodes_of(edit.pre, done.positives, candidate.kind)
     if not good or len(good) < len(done.positives) or not isinstance(candidate.rule["fix"], str):
         return None
     options = [
-        *_variables(edit, candidate, good), *_place(candidate, good), *_once(edit, candidate),
-        *_named_place(edit, candidate, good), *_whole(edit, candidate, good), *_consumer(candidate, good),
-        *_read(edit, candidate, good), *_items(edit, candidate, good),
-    ]  # fmt: skip
+        *_variables(edit, candidate, good),
+        *_parent_kind(candidate, good),
+        *_not_wrapped_already(edit, candidate),
+        *_enclosing_name(edit, candidate, good),
+        *_safe_unparenthesized(edit, candidate, good),
+        *_next_link(candidate, good),
+        *_not_assigned(edit, candidate, good),
+        *_in_list(edit, candidate, good),
+    ]
     options = [o for o in options if all(o.holds(node) for node in good)]
     apart = [option.rule for option in options if option.place == "not"]
     if len(apart) > 1:
         options = [o for o in options if o.place != "not"]
-        options.append(Option("not", {"any": apart}, 0.0, _anything))
-    return added(candidate, options).at_price_of(candidate) if options else None
+        options.append(Option("not", {"any": apart}, 0.0, _always))
+    return with_options(candidate, options).priced_as(candidate) if options else None
 
 
 def takes_lines_after(candidate: Candidate) -> bool:
@@ -68,12 +73,12 @@ def takes_lines_after(candidate: Candidate) -> bool:
     return after is not None and "\n" in candidate.anchor.tree.text[candidate.anchor.end : after.start]
 
 
-def as_first(edit: Edit, candidate: Candidate, done: Effect) -> Candidate | None:
+def only_first_sibling(edit: Edit, candidate: Candidate, done: Effect) -> Candidate | None:
     """A rule asked to match the first of its siblings only; `None` where it matched another."""
     good = nodes_of(edit.pre, done.positives, candidate.kind)
     if not good or any(before.named for node in good for before in node.siblings_before()):
         return None
-    return added(candidate, [Option("nthChild", {"position": 1}, 0.0, _anything)])
+    return with_options(candidate, [Option("nthChild", {"position": 1}, 0.0, _always)])
 
 
 def _variables(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[Option]:
@@ -91,17 +96,17 @@ def _variables(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[O
         parts = hole_parts(good, candidate, name)
         kinds = sorted({part.kind for part in parts})
         if 0 < len(kinds) <= MAX_KINDS:
-            yield Option(f"constraints.{name}", of_kinds(kinds), 0.0, _anything)
+            yield Option(f"constraints.{name}", of_kinds(kinds), 0.0, _always)
     formatted = set(_FORMATTED.findall(fix)) if _FORMAT.search(fix) and not _FORMAT.search(old) else set()
     for name in sorted(formatted - wanted - set(have)):
         texts = [part.sg.text() for part in hole_parts(good, candidate, name)]
         if texts and not any(map(_QUOTES.search, texts)):
-            yield Option(f"constraints.{name}", {"not": {"regex": _QUOTES.pattern}}, 0.0, _anything)
+            yield Option(f"constraints.{name}", {"not": {"regex": _QUOTES.pattern}}, 0.0, _always)
     linked = {
         name: link for name, link in _LINKED.findall(fix) if f"${name}." in old and f".{link}" not in old
     }
     for name in sorted(set(linked) - wanted - formatted - set(have)):
-        yield Option(f"constraints.{name}", {"not": {"regex": rf"\.{linked[name]}$"}}, 0.0, _anything)
+        yield Option(f"constraints.{name}", {"not": {"regex": rf"\.{linked[name]}$"}}, 0.0, _always)
     yield from _operands(edit, candidate, good, wanted | formatted | set(have) | set(linked))
 
 
@@ -114,7 +119,7 @@ def _operands(edit: Edit, candidate: Candidate, good: list[Node], known: set[str
     mapped = _mapped(edit, candidate)
     if lifted is None or mapped is None or "type" in candidate.kind:
         return
-    made = [(ref, edit.post.at(start, end)) for start, end, ref in placed(edit, mapped, lifted.holes)]
+    made = [(ref, edit.post.at(start, end)) for start, end, ref in hole_places(edit, mapped, lifted.holes)]
     there = set(names_of(edit.pre.language).kinds)
     for name in sorted({hole.name for hole in lifted.holes if not hole.multi} - known):
         held = [edit.pre.at(h.start, h.end)[0] for h in lifted.holes if h.name == name and not h.multi]
@@ -127,10 +132,10 @@ def _operands(edit: Edit, candidate: Candidate, good: list[Node], known: set[str
         if tight > was and not any(_is_declared(node) for node in held):
             apart += [kind for level in grammars.LOOSE[:tight] for kind in level]
         if apart := [kind for kind in apart if kind in there - seen]:
-            yield Option(f"constraints.{name}", {"not": {"kind": ", ".join(apart)}}, 0.0, _anything)
+            yield Option(f"constraints.{name}", {"not": {"kind": ", ".join(apart)}}, 0.0, _always)
 
 
-def _whole(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[Option]:
+def _safe_unparenthesized(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[Option]:
     """Not where what a match becomes would need parentheses that the match itself does without."""
     mapped = _mapped(edit, candidate)
     made = edit.post.at(*mapped[:2]) if mapped is not None else []
@@ -146,10 +151,10 @@ def _whole(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[Optio
     seen = {node.parent.kind for node in good if node.parent is not None}
     kinds = {kind for kind in there if kind in tighter} | {*(owners if was == len(grammars.LOOSE) else ())}
     if kinds - seen:
-        yield Option("not", {"inside": {"kind": ", ".join(sorted(kinds - seen))}}, 0.0, _anything)
+        yield Option("not", {"inside": {"kind": ", ".join(sorted(kinds - seen))}}, 0.0, _always)
 
 
-def _read(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[Option]:
+def _not_assigned(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[Option]:
     """Not where a member is assigned to that is read here, and becomes something else than a member."""
     mapped = _mapped(edit, candidate)
     made = edit.post.at(*mapped[:2]) if mapped is not None else []
@@ -165,7 +170,7 @@ def _is_assigned(node: Node) -> bool:
     return node.parent is not None and node.parent.kind in grammars.ASSIGNMENTS and node.field() == "left"
 
 
-def _items(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[Option]:
+def _in_list(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[Option]:
     """The list, where one item becomes several others."""
     mapped = _mapped(edit, candidate)
     parents = {node.parent.kind for node in good if node.parent is not None}
@@ -175,7 +180,7 @@ def _items(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[Optio
     [kind] = parents
     is_item = grammars.ARGUMENTS.search(kind) or grammars.BRACKETED.search(kind)
     if is_item and not edit.post.at(*mapped[:2]):
-        yield Option("inside", {"kind": kind}, 0.0, _anything)
+        yield Option("inside", {"kind": kind}, 0.0, _always)
 
 
 def _is_link(kind: str) -> bool:
@@ -188,7 +193,7 @@ def _looseness(kind: str) -> int:
     return next((n for n, level in enumerate(grammars.LOOSE) if kind in level), len(grammars.LOOSE))
 
 
-def _consumer(candidate: Candidate, good: list[Node]) -> Iterator[Option]:
+def _next_link(candidate: Candidate, good: list[Node]) -> Iterator[Option]:
     """The next link, where one of a chain goes (`$A.toList().size()` to `$A.size()`): that is why it can."""
     link = _LINK.match(old_text(candidate.rule).strip())
     if link is None or link[1] != candidate.rule["fix"] or not grammars.CALL.search(candidate.kind):
@@ -202,7 +207,7 @@ def _consumer(candidate: Candidate, good: list[Node]) -> Iterator[Option]:
     user: dict[str, Any] = {"kind": users[0].kind} | ({"field": field} if field else {})
     if name := _member(users[0]):
         user["has"] = {"field": name[0], "regex": f"^{regex_escape(name[1])}$"}
-    yield Option("inside", user, 0.0, _anything)
+    yield Option("inside", user, 0.0, _always)
 
 
 def _member(node: Node) -> tuple[str, str] | None:
@@ -244,7 +249,7 @@ def _tightness(node: Node) -> int:
     return level + 1 if level else 0
 
 
-def _once(edit: Edit, candidate: Candidate) -> Iterator[Option]:
+def _not_wrapped_already(edit: Edit, candidate: Candidate) -> Iterator[Option]:
     """Not within what the fix puts around a match: there it was done already."""
     old, anchor = old_text(candidate.rule), candidate.anchor
     around = fix_around(old, candidate.rule["fix"], "$_") if old else None
@@ -254,7 +259,7 @@ def _once(edit: Edit, candidate: Candidate) -> Iterator[Option]:
         return
     there = edit.post.at(start, start + anchor.size)
     inner = next((node for node in there if node.kind == anchor.kind), None)
-    if inner is None or not finds(edit.post, candidate, inner.start, inner.end):
+    if inner is None or not matches_node(edit.post, candidate, inner.start, inner.end):
         return
     held = [inner]
     for up in inner.ancestors():
@@ -267,10 +272,10 @@ def _once(edit: Edit, candidate: Candidate) -> Iterator[Option]:
     relation = selector_rule(pattern, outer.kind, edit.pre.language) or {"kind": outer.kind}
     for node in reversed(between):
         relation = {"kind": node.kind, "inside": relation}
-    yield Option("not", {"inside": relation}, 0.0, _anything)
+    yield Option("not", {"inside": relation}, 0.0, _always)
 
 
-def _place(candidate: Candidate, good: list[Node]) -> Iterator[Option]:
+def _parent_kind(candidate: Candidate, good: list[Node]) -> Iterator[Option]:
     """The parent's kind where the fix adds parentheses around all, or where a name plays a role."""
     matcher, fix = candidate.rule["rule"], candidate.rule["fix"].strip()
     if "inside" in matcher:
@@ -279,18 +284,18 @@ def _place(candidate: Candidate, good: list[Node]) -> Iterator[Option]:
     if len(parents) != 1 or any(n.parent is None or n.parent.parent is None for n in good):
         return
     kind = next(iter(parents))
-    if _wrapped(fix) and not _wrapped(old_text(candidate.rule).strip() or "()"):
-        yield Option("inside", {"kind": kind}, 0.0, _anything)
+    if _is_parenthesized(fix) and not _is_parenthesized(old_text(candidate.rule).strip() or "()"):
+        yield Option("inside", {"kind": kind}, 0.0, _always)
         return
     # A name that its kind does not tell from other names.
     told = "identifier" in candidate.kind and "regex" not in matcher
     if candidate.is_token and (candidate.kind == "identifier" or told):
         fields = {node.field() for node in good}
         if len(fields) == 1 and fields <= grammars.ROLE_FIELDS and "import" not in kind:
-            yield Option("inside", {"kind": kind, "field": next(iter(fields))}, 0.0, _anything)
+            yield Option("inside", {"kind": kind, "field": next(iter(fields))}, 0.0, _always)
 
 
-def _named_place(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[Option]:
+def _enclosing_name(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[Option]:
     """The name of what holds a value: alone it says nothing of why it changes, or what comes beside it."""
     if "inside" in candidate.rule["rule"] or candidate.shape != "lexical":
         return
@@ -318,7 +323,7 @@ def _without_owner(named: dict[str, Any]) -> dict[str, Any]:
     return {**named, "has": {**named["has"], "regex": rf"\b{name[0]}$"}}
 
 
-def _wrapped(text: str) -> bool:
+def _is_parenthesized(text: str) -> bool:
     """Whether one pair of parentheses holds the whole text.
 
     >>> _wrapped("($A in $B)"), _wrapped("(f)(x)"), _wrapped("f(x)")
@@ -329,5 +334,5 @@ def _wrapped(text: str) -> bool:
     return text.startswith("(") and closed == len(text) - 1
 
 
-def _anything(_: Node) -> bool:
+def _always(_: Node) -> bool:
     return True

@@ -14,7 +14,7 @@ from typing import Any, Final
 from rulewright.actions import visit
 from rulewright.actions.visit import variables
 from rulewright.grammars import CONSTANTS
-from rulewright.mining.rules.reading import is_name, new_text, old_text, said, text_bits, words_of
+from rulewright.mining.rules.reading import is_name, new_text, old_text, terms, text_bits, words_of
 from rulewright.mining.text.snippets import unwrapped
 
 _ODD: Final = re.compile(r"\S {2,}\S|[(\[] +\S|\S +[)\]]")
@@ -74,7 +74,7 @@ def properties(rule: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def guesses(rule: Mapping[str, Any]) -> int:
+def n_guesses(rule: Mapping[str, Any]) -> int:
     """How many things a rule takes for the fixer's beyond one that goes, one that comes and one variable.
 
     >>> guesses({"rule": {"pattern": "old($A)"}, "fix": "new($A)"})
@@ -83,7 +83,7 @@ def guesses(rule: Mapping[str, Any]) -> int:
     2
     """
     old, new = old_text(rule), new_text(rule)
-    gone, came = said(old) - said(new), said(new) - said(old)
+    gone, came = terms(old) - terms(new), terms(new) - terms(old)
     return sum(max(0, len(found) - 1) for found in (gone, came, variables(old)))
 
 
@@ -112,10 +112,10 @@ def names_nothing(rule: Mapping[str, Any]) -> bool:
     """
     asked = visit.texts([rule["rule"], rule.get("constraints", {})], _ASKS_FOR_NO_NAME)
     for key, text in asked:
-        names = said(unwrapped(text) if key == "context" else text) - CONSTANTS
+        names = terms(unwrapped(text) if key == "context" else text) - CONSTANTS
         if key == "regex" or not all(word[0].isdigit() for word in names):
             return False
-    return said(old_text(rule)) != said(new_text(rule))
+    return terms(old_text(rule)) != terms(new_text(rule))
 
 
 _ASKS_FOR_NO_NAME: Final = frozenset({"not", "kind", "selector", "field", "stopBy"})
@@ -130,7 +130,7 @@ def is_root_type(rule: Mapping[str, Any]) -> bool:
     return _ROOT_TYPE.fullmatch(old_text(rule).strip("^$")) is not None
 
 
-def owns_several(rule: Mapping[str, Any]) -> bool:
+def takes_member_of_several(rule: Mapping[str, Any]) -> bool:
     """Whether the fix takes a member of a variable that stands for any number of values.
 
     >>> owns_several({"rule": {"pattern": "has($$$A)"}, "fix": "$$$A.isSet()"})
@@ -161,7 +161,7 @@ def is_reckless(rule: Mapping[str, Any]) -> bool:
     what may be several values.
     """
     brings = properties(rule)["brings an import"] > 0
-    return brings or drops_unnamed(rule) or is_bare_value(rule) or owns_several(rule)
+    return brings or drops_unnamed(rule) or is_bare_value(rule) or takes_member_of_several(rule)
 
 
 def _takes_sibling(rule: Mapping[str, Any]) -> bool:

@@ -13,23 +13,23 @@ from rulewright.mining.text.align import Edit
 from rulewright.mining.text.tree import Node
 
 
-def in_place(edit: Edit, candidate: Candidate, said: frozenset[str]) -> Iterator[Candidate]:
+def priced(edit: Edit, candidate: Candidate, quoted: frozenset[str]) -> Iterator[Candidate]:
     """The candidate at its price in this place; the name of a call by its call first.
 
-    A name that the instruction quotes (`said`) before a called name stays in the rule.
+    A name that the instruction quotes (`quoted`) before a called name stays in the rule.
     """
     # Whether one name becomes another, whole.
     renamed = candidate.is_token and is_called(candidate.anchor) and isinstance(candidate.rule["fix"], str)
     anchor = candidate.anchor.sg
-    called = callees.in_call(anchor, edit.pre.text, edit.pre.language, said) if renamed else None
+    called = callees.call_relation(anchor, edit.pre.text, edit.pre.language, quoted) if renamed else None
     # Behind a type or module a pattern says the same, and reads better.
     if called is not None and "has" not in called and "inside" not in candidate.rule["rule"]:
         rule = {**candidate.rule, "rule": {**candidate.rule["rule"], "inside": called}}
         yield replace(candidate, rule=rule, extra_cost=candidate.extra_cost + costs.BY_CALL)
-    yield _priced(edit, candidate)
+    yield _adjusted(edit, candidate)
 
 
-def _priced(edit: Edit, candidate: Candidate) -> Candidate:
+def _adjusted(edit: Edit, candidate: Candidate) -> Candidate:
     """Like a telling expression that is mostly replaced, dislike what only its call tells apart."""
     if (candidate.is_token or candidate.shape == "transform") and is_called(candidate.anchor):
         return replace(candidate, extra_cost=candidate.extra_cost + costs.CALLED)
@@ -48,6 +48,6 @@ def is_called(node: Node) -> bool:
 
     A capital letter without a qualifier names a class, which is more than what is called.
     """
-    called = callees.in_call(node.sg, "", node.tree.language)
+    called = callees.call_relation(node.sg, "", node.tree.language)
     is_bare = called is not None and "inside" not in called and node.slot == 0
     return called is not None and not (is_bare and node.sg.text()[:1].isupper())

@@ -49,7 +49,7 @@ def refinements(edit: Edit, candidate: Candidate, done: Effect) -> Iterator[Cand
     tried = 0
     for option, excluded in scored:
         if len(excluded) == len(bad):
-            yield added(candidate, [option])
+            yield with_options(candidate, [option])
             tried += 1
             if tried >= 3:
                 break
@@ -63,10 +63,10 @@ def refinements(edit: Edit, candidate: Candidate, done: Effect) -> Iterator[Cand
         chosen.append(option)
         left -= excluded
     if not left and len(chosen) > 1:
-        yield added(candidate, chosen)
+        yield with_options(candidate, chosen)
 
 
-def added(candidate: Candidate, options: list[Option]) -> Candidate:
+def with_options(candidate: Candidate, options: list[Option]) -> Candidate:
     """The candidate with these demands added."""
     rule = dict(candidate.rule)
     matcher = dict(rule["rule"])

@@ -32,9 +32,11 @@ def effect(edit: Edit, candidate: Candidate) -> Effect | None:
     for node, change in applied.matches:
         place = span(node)
         became = edit.map_range(change.start, change.end)
-        held = next((m.hunks for m in became if same(change.text, edit.post.text[m.start : m.end])), None)
+        held = next(
+            (m.hunks for m in became if is_same_text(change.text, edit.post.text[m.start : m.end])), None
+        )
         if held is None:
-            if edit.left_alone(change.start, change.end):
+            if edit.may_change(change.start, change.end):
                 continue
             negatives.append(place)
             if len(negatives) > MAX_NEGATIVES:
@@ -45,14 +47,14 @@ def effect(edit: Edit, candidate: Candidate) -> Effect | None:
     return Effect(hunks, tuple(positives), tuple(negatives), applied.text)
 
 
-def finds(tree: Tree, candidate: Candidate, start: int, end: int) -> bool:
+def matches_node(tree: Tree, candidate: Candidate, start: int, end: int) -> bool:
     """Whether a candidate matches the node that spans this range of a text."""
     rule = {key: candidate.rule[key] for key in ("rule", "constraints") if key in candidate.rule}
     found = tree.root.sg.find_all(cast(Config, rule))
     return any(span(node) == (start, end) for node in found)
 
 
-def same(made: str, wanted: str) -> bool:
+def is_same_text(made: str, wanted: str) -> bool:
     """Equal, up to blank lines that the rewrite padded (the tidy step empties them)."""
     if made == wanted:
         return True

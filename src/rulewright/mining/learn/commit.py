@@ -14,16 +14,16 @@ from rulewright import engine
 from rulewright.actions.action import Action
 from rulewright.mining.judge import background
 from rulewright.mining.learn import cover
-from rulewright.mining.learn.cover import Graded
+from rulewright.mining.learn.cover import GradedRule
 from rulewright.mining.learn.generalize import Example
-from rulewright.mining.learn.mined import Mined, Tier, measure, refuse, tied
+from rulewright.mining.learn.mined import Mined, Tier, measure, why_refused, with_import_guards
 from rulewright.mining.learn.search import MAX_RULES
 
 FEWEST: Final = 2
 """Files in which a rule must be right to be what they share."""
 
 
-def together(
+def mine_commit(
     examples: Sequence[Example], known: Sequence[Sequence[str]], budget_s: float
 ) -> list[Mined | None]:
     """The action of each file of a change that rules shared with others of them reproduce.
@@ -35,16 +35,16 @@ def together(
         numbers = [
             number
             for number, one in enumerate(examples)
-            if one.language == language and not refuse(one.pre, one.post, language)
+            if one.language == language and not why_refused(one.pre, one.post, language)
         ]
         if len(numbers) < FEWEST:
             continue
         # A line that a file keeps is one that the rules must leave alone.
         texts = [
-            cover.Text(one.pre, one.post, frozenset(range(1, one.pre.count("\n") + 2)))
+            cover.ChangedFile(one.pre, one.post, frozenset(range(1, one.pre.count("\n") + 2)))
             for one in (examples[number] for number in numbers)
         ]
-        rules = [one for one in cover.rules_for(texts, language, budget_s) if one.tier != "reject"]
+        rules = [one for one in cover.covering_rules(texts, language, budget_s) if one.tier != "reject"]
         used = {number: own for number in numbers if (own := _used(examples[number], rules))}
         while few := [number for number, own in used.items() if any(_support(n, used) < FEWEST for n in own)]:
             for number in few:
@@ -55,7 +55,7 @@ def together(
     return found
 
 
-def _used(example: Example, rules: Sequence[Graded]) -> list[int]:
+def _used(example: Example, rules: Sequence[GradedRule]) -> list[int]:
     """The rules that a file needs; empty where they do not give its text after the change."""
     if not rules:
         return []
@@ -71,11 +71,11 @@ def _support(rule: int, used: dict[int, list[int]]) -> int:
     return sum(rule in own for own in used.values())
 
 
-def _mined(example: Example, rules: Sequence[Graded], support: int, known: Sequence[str]) -> Mined | None:
+def _mined(example: Example, rules: Sequence[GradedRule], support: int, known: Sequence[str]) -> Mined | None:
     """The verified action of a file, with its figures and the tier of its least trusted rule."""
     steps = [one.candidate for one in rules]
     plain = Action(example.language, tuple(one.rule for one in rules), mode="rule")
-    action, outcome = tied(plain, example.pre, example.post)
+    action, outcome = with_import_guards(plain, example.pre, example.post)
     if outcome.post != example.post:
         return None
     figures = measure(action, steps, outcome, outcome.n_matches, "", 0)

@@ -21,9 +21,9 @@ from rulewright.actions.action import Action
 from rulewright.languages import Language
 from rulewright.mining.inputs import EditRow, order
 from rulewright.mining.judge import background
-from rulewright.mining.learn.commit import together
-from rulewright.mining.learn.generalize import Example, Prepared, generalize
-from rulewright.mining.learn.mined import Mined, mine, nothing
+from rulewright.mining.learn.commit import mine_commit
+from rulewright.mining.learn.generalize import Example, PreparedExample, generalize
+from rulewright.mining.learn.mined import Mined, mine, no_rules
 from rulewright.mining.rules.reading import new_text, old_text
 from rulewright.workers import WhereToRun, ordered_map
 
@@ -116,13 +116,13 @@ def _mine(task: MiningTask) -> list[Result]:
         shared: list[Mined | None] = [None] * len(task.edits)
         if len(task.edits) > 1:
             examples = [Example(e.pre, e.post, e.language, e.id) for e in task.edits]
-            shared = together(examples, task.known, task.budget_s)
+            shared = mine_commit(examples, task.known, task.budget_s)
         results: list[Result] = []
         for edit, known, found in zip(task.edits, task.known, shared, strict=True):
             if (found is None or found.tier != "train") and edit.alone:
                 own = mine(edit.pre, edit.post, edit.language, task.budget_s, edit.instruction, known)
                 found = own if found is None or own.tier == "train" else found
-            results.append(_result(edit, found or nothing("shares no rule with another file of its commit")))
+            results.append(_result(edit, found or no_rules("shares no rule with another file of its commit")))
         return results
     except Exception as fault:
         where = traceback.extract_tb(fault.__traceback__)[-1]
@@ -131,7 +131,7 @@ def _mine(task: MiningTask) -> list[Result]:
 
 
 def _failed(task: MiningTask, reason: str) -> list[Result]:
-    return [_result(edit, nothing(reason)) for edit in task.edits]
+    return [_result(edit, no_rules(reason)) for edit in task.edits]
 
 
 def _result(edit: EditRow, mined: Mined) -> Result:
@@ -254,7 +254,7 @@ def _group(
 
 
 def _share(group: _Group) -> list[Shared]:
-    prepared = [Prepared(example, group.budget_s) for example in group.examples]
+    prepared = [PreparedExample(example, group.budget_s) for example in group.examples]
     ids = [example.id for example in group.examples]
     rest = [member for member, _ in group.cluster.members[MAX_MEMBERS:]]
     found = []

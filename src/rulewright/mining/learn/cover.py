@@ -22,16 +22,16 @@ from rulewright.mining import costs
 from rulewright.mining.judge.confidence import CLAIM_BITS, CONFIDENT, MANY_PLACES, confidence, is_reckless
 from rulewright.mining.judge.soundness import effect
 from rulewright.mining.learn.generalize import anti_unify
-from rulewright.mining.learn.mined import EVALUATIONS_PER_SECOND, TIERS, Tier, grade, measure, too_deep
-from rulewright.mining.learn.pool import Found, Kept, rank
-from rulewright.mining.learn.search import Budget, fill, guarded
-from rulewright.mining.propose.candidate import REPEATING, Candidate
+from rulewright.mining.learn.mined import EVALUATIONS_PER_SECOND, TIERS, Tier, grade, measure, why_too_deep
+from rulewright.mining.learn.pool import CandidatePool, SoundCandidate, rank
+from rulewright.mining.learn.search import Budget, fill, with_assumptions
+from rulewright.mining.propose.candidate import LITERAL_SHAPES, Candidate
 from rulewright.mining.rules import callees
 from rulewright.mining.rules.reading import new_text, old_text
 from rulewright.mining.text.align import Edit, variants
 from rulewright.mining.text.tree import Tree
 
-MAX_LEARNT: Final = 12
+MAX_SEARCHED: Final = 12
 """Files from which candidates are made; the others only tell how these fare."""
 PER_HUNK: Final = 3
 """Candidates of a file that are kept for each hunk, and again for what covers most."""
@@ -45,7 +45,7 @@ SEVERAL_LINES: Final = 8.0
 
 
 @dataclass(frozen=True)
-class Text:
+class ChangedFile:
     """A file before and after; the lines of `pre` (from 1) that a diff shows unchanged."""
 
     pre: str
@@ -54,7 +54,7 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Graded:
+class GradedRule:
     """A chosen rule and how far to trust it."""
 
     rule: Rule
@@ -69,11 +69,11 @@ Part = tuple[int, int]
 
 
 @dataclass
-class _View:
+class _FileView:
     """A file in one reading, with the candidates that were made from it."""
 
     edit: Edit
-    kept: Kept | None = None
+    kept: CandidatePool | None = None
 
     @property
     def all(self) -> frozenset[int]:
@@ -91,14 +91,14 @@ class _Choice:
 
     @property
     def price(self) -> float:
-        literal = costs.LAST_RESORT if self.candidate.shape in REPEATING else 0.0
+        literal = costs.LAST_RESORT if self.candidate.shape in LITERAL_SHAPES else 0.0
         lines = SEVERAL_LINES if "\n" in old_text(self.candidate.rule) else 0.0
         return self.candidate.cost + costs.STEP + literal + lines
 
 
-def rules_for(texts: Sequence[Text], language: Language, budget_s: float) -> list[Graded]:
+def covering_rules(texts: Sequence[ChangedFile], language: Language, budget_s: float) -> list[GradedRule]:
     """The rules, in order; what they leave undone is for the caller to see."""
-    found: list[Graded] = []
+    found: list[GradedRule] = []
     left = list(texts)
     for _ in range(ROUNDS):
         more = _round(left, language, budget_s)
@@ -119,7 +119,9 @@ def rules_for(texts: Sequence[Text], language: Language, budget_s: float) -> lis
     return found
 
 
-def needed(found: Sequence[Graded], n_missed: Callable[[Sequence[Graded]], int]) -> list[Graded]:
+def without_needless(
+    found: Sequence[GradedRule], n_missed: Callable[[Sequence[GradedRule]], int]
+) -> list[GradedRule]:
     """The rules without those that the change comes out as well without, the least trusted first.
 
     `n_missed` tells how many parts of the change some of them do not make.
@@ -133,30 +135,30 @@ def needed(found: Sequence[Graded], n_missed: Callable[[Sequence[Graded]], int])
     return kept
 
 
-def _round(texts: Sequence[Text], language: Language, budget_s: float) -> list[Graded]:
-    views: list[_View] = []
+def _round(texts: Sequence[ChangedFile], language: Language, budget_s: float) -> list[GradedRule]:
+    views: list[_FileView] = []
     pool: dict[str, Candidate] = {}
     for text in texts:
         before, after = Tree(text.pre, language), Tree(text.post, language)
         # The stretches of `pre` that the diff shows unchanged.
         ends = [0, *accumulate(map(len, difftext.lines(text.pre)))]
         shown = tuple((ends[n - 1], ends[n]) for n in range(1, len(ends)) if n in text.seen)
-        readings = [] if too_deep(before, after) else list(variants(before, after, False, shown))
+        readings = [] if why_too_deep(before, after) else list(variants(before, after, False, shown))
         readings = [one for one in readings if one.is_workable]
         if not readings:
             continue
-        view = _known(readings, pool)
+        view = _covered_view(readings, pool)
         if view is None:
-            learn = sum(one.kept is not None for one in views) < MAX_LEARNT
-            view = _learnt(readings, before, budget_s) if learn else _View(readings[0])
+            learn = sum(one.kept is not None for one in views) < MAX_SEARCHED
+            view = _searched_view(readings, before, budget_s) if learn else _FileView(readings[0])
             pool |= {one.key: one for one in _best(view)}
         views.append(view)
-    pool |= _common(views, len(pool))
+    pool |= _generalizations(views, len(pool))
     choices = [one for one in (_choice(candidate, views) for candidate in pool.values()) if one is not None]
     return [general for one in _greedy(choices, views) for general in _graded(one, views, language)]
 
 
-def _known(readings: Sequence[Edit], pool: dict[str, Candidate]) -> _View | None:
+def _covered_view(readings: Sequence[Edit], pool: dict[str, Candidate]) -> _FileView | None:
     """A reading that the general candidates so far cover; `None` where there is none."""
     for edit in readings:
         left = set(range(len(edit.hunks)))
@@ -164,18 +166,18 @@ def _known(readings: Sequence[Edit], pool: dict[str, Candidate]) -> _View | None
             wanted = literals.needs(candidate.rule["rule"], edit.pre.language)
             if candidate.generalizes and literals.may_match(edit.pre.text, wanted):
                 done = effect(edit, candidate)
-                left -= done.hunks if done is not None and done.sound else frozenset()
+                left -= done.hunks if done is not None and done.is_sound else frozenset()
             if not left:
-                return _View(edit)
+                return _FileView(edit)
     return None
 
 
-def _learnt(readings: Sequence[Edit], before: Tree, budget_s: float) -> _View:
+def _searched_view(readings: Sequence[Edit], before: Tree, budget_s: float) -> _FileView:
     """The reading of which least stays without a general candidate."""
     work = Budget(budget_s * EVALUATIONS_PER_SECOND, per_call=before.work)
-    best: tuple[float, _View] | None = None
+    best: tuple[float, _FileView] | None = None
     for edit in readings:
-        view = _View(edit, fill(edit, work))
+        view = _FileView(edit, fill(edit, work))
         covered = frozenset[int]().union(*(f.hunks for f in _general(view)))
         missed = len(view.all - covered) / len(view.all)
         if best is None or missed < best[0]:
@@ -192,14 +194,14 @@ def _spells_out(candidate: Candidate) -> bool:
     return new_text(rule).count("\n") - old_text(rule).count("\n") > MAX_NEW_LINES
 
 
-def _general(view: _View) -> list[Found]:
-    found = view.kept.found if view.kept is not None else []
+def _general(view: _FileView) -> list[SoundCandidate]:
+    found = view.kept.sound if view.kept is not None else []
     return [f for f in found if f.candidate.generalizes and not _spells_out(f.candidate)]
 
 
-def _best(view: _View) -> Iterator[Candidate]:
+def _best(view: _FileView) -> Iterator[Candidate]:
     """The candidates worth trying elsewhere: the cheapest for each hunk, and those that cover most."""
-    found = sorted(view.kept.found if view.kept is not None else (), key=rank)
+    found = sorted(view.kept.sound if view.kept is not None else (), key=rank)
     found = [f for f in found if f.candidate.shape != "run" and not _spells_out(f.candidate)]
     for number in view.all:
         mine = [f for f in found if number in f.hunks]
@@ -209,7 +211,7 @@ def _best(view: _View) -> Iterator[Candidate]:
         yield one.candidate
 
 
-def _common(views: Sequence[_View], n_known: int) -> dict[str, Candidate]:
+def _generalizations(views: Sequence[_FileView], n_known: int) -> dict[str, Candidate]:
     """What two places of the change have in common, in one file or in two."""
     pools = [view.kept for view in views if view.kept is not None]
     found: dict[str, Candidate] = {}
@@ -222,7 +224,7 @@ def _common(views: Sequence[_View], n_known: int) -> dict[str, Candidate]:
     return found
 
 
-def _choice(candidate: Candidate, views: Sequence[_View]) -> _Choice | None:
+def _choice(candidate: Candidate, views: Sequence[_FileView]) -> _Choice | None:
     """What a candidate does in all files; `None` if it does anything wrong, or nothing."""
     parts: set[Part] = set()
     texts: set[tuple[str, str]] = set()
@@ -242,7 +244,7 @@ def _choice(candidate: Candidate, views: Sequence[_View]) -> _Choice | None:
     return _Choice(candidate, frozenset(parts), frozenset(texts), n_places) if parts else None
 
 
-def _greedy(choices: Sequence[_Choice], views: Sequence[_View]) -> list[_Choice]:
+def _greedy(choices: Sequence[_Choice], views: Sequence[_FileView]) -> list[_Choice]:
     """The cheapest for what each adds, until nothing is added; none that the others make needless."""
     left = {(number, hunk) for number, view in enumerate(views) for hunk in view.all}
     chosen: list[_Choice] = []
@@ -260,38 +262,38 @@ def _greedy(choices: Sequence[_Choice], views: Sequence[_View]) -> list[_Choice]
     return chosen
 
 
-def _graded(choice: _Choice, views: Sequence[_View], language: Language) -> list[Graded]:
+def _graded(choice: _Choice, views: Sequence[_FileView], language: Language) -> list[GradedRule]:
     """A chosen candidate as the rules to use, with their trust."""
     candidate = _with_roles(choice, views)
     tier, reason = _tier(candidate, choice, views, language)
     is_supported = _is_supported(candidate, choice)
-    graded: list[Graded] = []
+    graded: list[GradedRule] = []
     for rule in _as_calls(candidate, choice, views, language):
         about_call, sure = replace(candidate, rule=dict(rule), shape="pattern"), confidence([rule])
         if tier == "reject":
-            graded.append(Graded(rule, tier, reason, about_call))
+            graded.append(GradedRule(rule, tier, reason, about_call))
         elif sure < CONFIDENT and not is_supported:
             why = f"too doubtful: {sure:.2f} likely to be right elsewhere"
-            graded.append(Graded(rule, "literal", why, about_call))
+            graded.append(GradedRule(rule, "literal", why, about_call))
         else:
-            graded.append(Graded(rule, "train", "calls by their name and what it belongs to", about_call))
-    return graded or [Graded(candidate.rule, tier, reason, candidate)]
+            graded.append(GradedRule(rule, "train", "calls by their name and what it belongs to", about_call))
+    return graded or [GradedRule(candidate.rule, tier, reason, candidate)]
 
 
-def _with_roles(choice: _Choice, views: Sequence[_View]) -> Candidate:
+def _with_roles(choice: _Choice, views: Sequence[_FileView]) -> Candidate:
     """The candidate with the roles that its own text shows, as long as it changes the same places."""
     candidate = choice.candidate
     own = next((view.edit for view in views if view.edit.pre is candidate.anchor.tree), None)
     done = effect(own, candidate) if own is not None else None
     if own is None or done is None:
         return candidate
-    better = guarded(own, Found(candidate, done)).candidate
+    better = with_assumptions(own, SoundCandidate(candidate, done)).candidate
     again = _choice(better, views)
     return better if again is not None and again.parts == choice.parts else candidate
 
 
 def _tier(
-    candidate: Candidate, choice: _Choice, views: Sequence[_View], language: Language
+    candidate: Candidate, choice: _Choice, views: Sequence[_FileView], language: Language
 ) -> tuple[Tier, str]:
     """The tier of a rule by its text and by what it does to the changed files."""
     action = Action(language, (candidate.rule,), mode="rule")
@@ -317,7 +319,7 @@ def _is_supported(candidate: Candidate, choice: _Choice) -> bool:
 
 
 def _as_calls(
-    candidate: Candidate, choice: _Choice, views: Sequence[_View], language: Language
+    candidate: Candidate, choice: _Choice, views: Sequence[_FileView], language: Language
 ) -> tuple[Rule, ...]:
     """A rename by a bare name as rules about calls, if calls are all that it changed."""
     action = Action(language, (candidate.rule,), mode="rule")
@@ -328,7 +330,7 @@ def _as_calls(
         spans = set(done.positives) if done is not None else set()
         applied = ran(candidate.rule, language, tree.text, tree.root.sg)
         nodes = [node for node, _ in applied.matches if span(node) in spans] if applied is not None else []
-        calls = callees.as_calls(action, tree.text, nodes)
+        calls = callees.as_call_rules(action, tree.text, nodes)
         if calls is None:
             return ()
         made |= {str(rule): rule for rule in calls.rules}

@@ -21,9 +21,9 @@ from rulewright.languages import Language
 from rulewright.mining.judge import assumptions
 from rulewright.mining.judge.confidence import CLAIM_BITS, is_reckless
 from rulewright.mining.judge.soundness import effect
-from rulewright.mining.learn.mined import EVALUATIONS_PER_SECOND, local_names, refuse
-from rulewright.mining.learn.pool import Found, Kept, rank
-from rulewright.mining.learn.search import MAX_RULES, Budget, fill, guarded, imported_names
+from rulewright.mining.learn.mined import EVALUATIONS_PER_SECOND, local_names, why_refused
+from rulewright.mining.learn.pool import CandidatePool, SoundCandidate, rank
+from rulewright.mining.learn.search import MAX_RULES, Budget, fill, imported_names, with_assumptions
 from rulewright.mining.propose.as_written import as_written
 from rulewright.mining.propose.candidate import Candidate
 from rulewright.mining.text.align import Edit, variants
@@ -49,13 +49,13 @@ class Example:
     id: str = ""
 
 
-class Prepared:
+class PreparedExample:
     """An example with its readings and the sound candidates of each."""
 
     def __init__(self, example: Example, budget_s: float = 2.0) -> None:
         self.example = example
-        self.problem = refuse(example.pre, example.post, example.language)
-        self.pools: list[Kept] = []
+        self.problem = why_refused(example.pre, example.post, example.language)
+        self.pools: list[CandidatePool] = []
         if not self.problem:
             pre, post = Tree(example.pre, example.language), Tree(example.post, example.language)
             work = Budget(budget_s * EVALUATIONS_PER_SECOND, per_call=pre.work)
@@ -66,13 +66,13 @@ class Prepared:
     @cached_property
     def best(self) -> list[Candidate]:
         """The better half of what covers most, over all readings; each also as it rewrites less."""
-        found: dict[str, tuple[Found, Edit]] = {}
+        found: dict[str, tuple[SoundCandidate, Edit]] = {}
         for pool in self.pools:
-            for one in filter(None, (_held(pool.edit, one) for one in pool.found)):
+            for one in filter(None, (_as_shown(pool.edit, one) for one in pool.sound)):
                 found.setdefault(one.candidate.key, (one, pool.edit))
         general = [(one, edit) for one, edit in found.values() if one.candidate.generalizes]
         best = sorted(general, key=lambda pair: (-len(pair[0].hunks), rank(pair[0])))[:KEPT_PER_EXAMPLE]
-        best = [(guarded(edit, one), edit) for one, edit in best]
+        best = [(with_assumptions(edit, one), edit) for one, edit in best]
         sparing = [other for one, edit in best for other in as_written(edit, one.candidate)]
         return [one.candidate for one, _ in best] + sparing
 
@@ -93,7 +93,7 @@ class Prepared:
         return "wrong" if fates else "silent"
 
 
-def _held(edit: Edit, found: Found) -> Found | None:
+def _as_shown(edit: Edit, found: SoundCandidate) -> SoundCandidate | None:
     """A rule with what its example alone cannot show; `None` where that would be an accident of it.
 
     A name is asked for in its role: the word alone may be another name in the next example. Lines
@@ -101,11 +101,11 @@ def _held(edit: Edit, found: Found) -> Found | None:
     """
     candidate = found.candidate
     if candidate.is_token:
-        return guarded(edit, found)
+        return with_assumptions(edit, found)
     if candidate.shape != "delete" or not assumptions.takes_lines_after(candidate):
         return found
-    first = assumptions.as_first(edit, candidate, found.effect)
-    return Found(first, found.effect) if first is not None else None
+    first = assumptions.only_first_sibling(edit, candidate, found.effect)
+    return SoundCandidate(first, found.effect) if first is not None else None
 
 
 @dataclass(frozen=True)
@@ -159,10 +159,10 @@ def mine_many(examples: Sequence[Example]) -> list[General]:
         Rules that no example contradicts, those with most support first; each example
         that is still uncovered has at least its own rule, where one was found.
     """
-    return generalize([Prepared(example) for example in examples[:MAX_EXAMPLES]])
+    return generalize([PreparedExample(example) for example in examples[:MAX_EXAMPLES]])
 
 
-def generalize(group: Sequence[Prepared]) -> list[General]:
+def generalize(group: Sequence[PreparedExample]) -> list[General]:
     """`mine_many` on examples that are prepared already."""
     candidates: dict[str, Candidate] = {}
     pairs = islice(permutations(group, 2), MAX_PAIRS)
@@ -195,7 +195,7 @@ def generalize(group: Sequence[Prepared]) -> list[General]:
     return kept
 
 
-def claim(rules: Sequence[General], group: Sequence[Prepared]) -> Action | None:
+def claim(rules: Sequence[General], group: Sequence[PreparedExample]) -> Action | None:
     """What the group as a whole claims to hold for other examples; `None`: it abstains.
 
     The rules that several examples support, applied one after another; only if they
@@ -214,7 +214,7 @@ def claim(rules: Sequence[General], group: Sequence[Prepared]) -> Action | None:
     return None
 
 
-def anti_unify(left: Sequence[Kept], right: Sequence[Kept]) -> Iterator[Candidate]:
+def anti_unify(left: Sequence[CandidatePool], right: Sequence[CandidatePool]) -> Iterator[Candidate]:
     """The least general rules that turn a place of `left` and one of `right` as they were turned."""
     seen: set[tuple[int, int, int, int]] = set()
     for pool in left:
@@ -228,9 +228,9 @@ def anti_unify(left: Sequence[Kept], right: Sequence[Kept]) -> Iterator[Candidat
                     yield from _pair(pool.edit, one, other.edit, two)
 
 
-def _anchors(pool: Kept) -> list[Node]:
+def _anchors(pool: CandidatePool) -> list[Node]:
     nodes: dict[int, Node] = {}
-    for found in sorted(pool.found, key=lambda f: (-len(f.hunks), rank(f))):
+    for found in sorted(pool.sound, key=lambda f: (-len(f.hunks), rank(f))):
         if found.candidate.shape in ("pattern", "lexical", "literal") and found.candidate.anchor.children:
             nodes.setdefault(found.candidate.anchor.index, found.candidate.anchor)
     return list(nodes.values())[:4]

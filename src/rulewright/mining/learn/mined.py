@@ -24,12 +24,12 @@ from rulewright.mining.judge.confidence import (
     CONFIDENT,
     MANY_PLACES,
     confidence,
-    guesses,
     is_bare_value,
     is_reckless,
     is_root_type,
     lists_values,
-    owns_several,
+    n_guesses,
+    takes_member_of_several,
 )
 from rulewright.mining.learn.search import Budget, Plan, imported_names, solve
 from rulewright.mining.propose.candidate import SHORT_TOKENS, Candidate, Shape
@@ -100,12 +100,12 @@ class Mined:
         return self.action is not None
 
 
-def nothing(reason: str, work: int = 0) -> Mined:
+def no_rules(reason: str, work: int = 0) -> Mined:
     """No action, and why."""
     return Mined(None, "reject", reason, figures=Figures(work=work))
 
 
-def refuse(pre: str, post: str, language: Language) -> str:
+def why_refused(pre: str, post: str, language: Language) -> str:
     """Why a pair cannot be mined; empty where it can."""
     if pre == post:
         return "identical sides"
@@ -161,37 +161,39 @@ def mine(
     Returns:
         An action of one to five rules that was verified by the engine, or a reason.
     """
-    problem = refuse(pre, post, language)
+    problem = why_refused(pre, post, language)
     if problem:
-        return nothing(problem)
+        return no_rules(problem)
     before, after = Tree(pre, language), Tree(post, language)
     if before.n_errors() > 20:
-        return nothing("pre does not parse")
-    if problem := too_deep(before, after):
-        return nothing(problem)
+        return no_rules("pre does not parse")
+    if problem := why_too_deep(before, after):
+        return no_rules(problem)
     work = Budget(budget_s * EVALUATIONS_PER_SECOND, per_call=before.work)
-    plan = solve(before, after, work, said=quoted_names(instruction))
+    plan = solve(before, after, work, quoted=quoted_names(instruction))
     if plan is None:
         spent = work.is_spent
-        return nothing("deadline" if spent else "no short sequence of rules found", int(work.spent))
-    return verified(plan, pre, post, language, instruction, known, int(work.spent))
+        return no_rules("deadline" if spent else "no short sequence of rules found", int(work.spent))
+    return judged_plan(plan, pre, post, language, instruction, known, int(work.spent))
 
 
-def too_deep(before: Tree, after: Tree) -> str:
+def why_too_deep(before: Tree, after: Tree) -> str:
     """Why trees are too deep to walk; empty where they are not."""
     is_deeper = before.is_deeper_than(MAX_DEPTH) or after.is_deeper_than(MAX_DEPTH)
     return f"nested more than {MAX_DEPTH} deep" if is_deeper else ""
 
 
-def verified(
+def judged_plan(
     plan: Plan, pre: str, post: str, language: Language, instruction: str, known: Sequence[str], work: int
 ) -> Mined:
     """Judge a plan by the engine and measure it."""
     steps = [step.candidate for step in plan.steps]
-    action, outcome = tied(Action(language, tuple(step.rule for step in steps), mode="rule"), pre, post)
+    action, outcome = with_import_guards(
+        Action(language, tuple(step.rule for step in steps), mode="rule"), pre, post
+    )
     if outcome.post != post:
-        return nothing(f"not reproduced by the engine ({outcome.verdict}: {outcome.detail})", work)
-    held = _as_used(action, pre)
+        return no_rules(f"not reproduced by the engine ({outcome.verdict}: {outcome.detail})", work)
+    held = _narrowed_to_use(action, pre)
     if held != action and (kept := engine.judge(held, pre, post)).post == post:
         action, outcome = held, kept
     sites = sum(len(step.effect.positives) for step in plan.steps)
@@ -223,7 +225,7 @@ def _doubt(
         # A rule that renames a module says too much: the others of its names may stay there.
         word = re.sub(r"^\$[A-Z]\.", "", reading.old_text(step.rule))
         is_name = step.is_token or re.fullmatch(r"[a-z]\w*(\.[a-z]\w*)+", word)
-        if is_name and (name := imports.member_of(word, pre, step.anchor.tree.language)):
+        if is_name and (name := imports.only_import_from(word, pre, step.anchor.tree.language)):
             return f"of `{word}` the edit shows `{name}` only"
     return ""
 
@@ -235,7 +237,7 @@ def _unshown(rule: Rule, before: Tree) -> str:
         return why
     if "\n" not in before.text.strip() or len(visit.tokens(before.text)) < FILE_TOKENS:
         return ""
-    if guesses(rule):
+    if n_guesses(rule):
         return "says several things, and one file alone shows them"
     place = rule["rule"].get("inside")
     is_placed = place is not None and not grammars.CALL.search(str(place.get("kind")))
@@ -246,10 +248,12 @@ def _unshown(rule: Rule, before: Tree) -> str:
     return ""
 
 
-def tied(action: Action, pre: str, post: str) -> tuple[Action, Outcome]:
+def with_import_guards(action: Action, pre: str, post: str) -> tuple[Action, Outcome]:
     """Several rules with what ties them to each other, where they do the same so."""
     rules = (
-        tuple(import_guards.tied(action.rules, action.language)) if len(action.rules) > 1 else action.rules
+        tuple(import_guards.with_import_guards(action.rules, action.language))
+        if len(action.rules) > 1
+        else action.rules
     )
     if rules != action.rules:
         held = replace(action, rules=rules)
@@ -259,12 +263,12 @@ def tied(action: Action, pre: str, post: str) -> tuple[Action, Outcome]:
     return action, engine.judge(action, pre, post)
 
 
-def _as_used(action: Action, pre: str) -> Action:
+def _narrowed_to_use(action: Action, pre: str) -> Action:
     """A rule for a member of anything, held to the use of it that the edit shows."""
     if len(action.rules) > 1 or "inside" not in action.rules[0]["rule"]:
         return action
     nodes = [node for step in trace(action, pre).steps for node in step.nodes if node is not None]
-    return (callees.as_used(action, nodes) if nodes else None) or action
+    return (callees.narrowed_to_use(action, nodes) if nodes else None) or action
 
 
 def measure(
@@ -314,7 +318,7 @@ def grade(steps: Sequence[Candidate], figures: Figures, n_known: int = 0) -> tup
         return "literal", f"`{local}` is a variable of this code"
     if any(is_root_type(step.rule) for step in steps):
         return "literal", "a type that all code has: which one is meant is not said"
-    if any(owns_several(step.rule) for step in steps):
+    if any(takes_member_of_several(step.rule) for step in steps):
         return "literal", "takes a member of what may be several values"
     # Fewer bits will do where other files were looked at and hold next to nothing.
     if figures.bits < FEW_BITS - _is_silent(figures, n_known):
@@ -340,7 +344,7 @@ def _agree(steps: Sequence[Candidate], figures: Figures) -> bool:
 
 def local_names(step: Candidate) -> tuple[list[str], list[str]]:
     """The variables and type parameters of the example that a rule drops, and those that it brings."""
-    old, new = (reading.own_names(text(step.rule)) for text in (reading.old_text, reading.new_text))
+    old, new = (reading.standalone_names(text(step.rule)) for text in (reading.old_text, reading.new_text))
     tree = step.anchor.tree
     gone, came = (
         [name for name in sorted(names - grammars.CONSTANTS) if tree.has_local(name)]

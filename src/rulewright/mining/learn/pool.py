@@ -14,7 +14,7 @@ from rulewright.mining.text.align import Edit
 
 
 @dataclass(frozen=True)
-class Found:
+class SoundCandidate:
     """A candidate that is sound on its text, with what it did there."""
 
     candidate: Candidate
@@ -25,28 +25,28 @@ class Found:
         return self.effect.hunks
 
 
-def rank(found: Found) -> tuple[float, str]:
+def rank(found: SoundCandidate) -> tuple[float, str]:
     """The order in which found rules are liked: by price, then by their text."""
     return found.candidate.cost, found.candidate.key
 
 
 @dataclass
-class Kept:
+class CandidatePool:
     """What was found so far."""
 
     edit: Edit
-    said: frozenset[str] = frozenset()
+    quoted: frozenset[str] = frozenset()
     """Names that the instruction quotes: they stay literal."""
-    found: list[Found] = field(default_factory=list)
+    sound: list[SoundCandidate] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
     places: proposals.Places = field(default_factory=set)
     """Anchors (with the hunks that they hold) that have a sound pattern already."""
     prices: dict[int, float] = field(default_factory=dict)
     """The least that a readable rule for a hunk costs."""
 
-    def keep(self, found: Found) -> None:
+    def add(self, found: SoundCandidate) -> None:
         """Take a sound candidate in."""
-        self.found.append(found)
+        self.sound.append(found)
         candidate = found.candidate
         if candidate.shape == "pattern" and found.hunks >= candidate.hunks:
             self.places.add((candidate.anchor.index, candidate.hunks))
@@ -79,7 +79,7 @@ class Kept:
                 and f.candidate.anchor is candidate.anchor
                 and f.candidate.hunks == candidate.hunks
                 and f.candidate.extra_cost < costs.ALL_NAMES_OPEN
-                for f in self.found
+                for f in self.sound
             )
         if candidate.generalizes:
             return True
@@ -97,13 +97,13 @@ class Kept:
             and f.candidate.generalizes
             and f.candidate.n_vars
             and f.candidate.cost <= cost
-            for f in self.found
+            for f in self.sound
         )
 
-    def full(self) -> list[Found]:
+    def full(self) -> list[SoundCandidate]:
         """Those that cover every hunk, best first."""
         every = len(self.edit.hunks)
-        full = [f for f in self.found if len(f.hunks) == every]
+        full = [f for f in self.sound if len(f.hunks) == every]
         narrow = [f for f in full if _stands_alone(f.candidate)]
         wide = {f.candidate.key for f in full if any(_adds_nothing(f, g) for g in narrow)}
         return sorted(
@@ -111,7 +111,7 @@ class Kept:
         )
 
 
-def _adds_nothing(wide: Found, narrow: Found) -> bool:
+def _adds_nothing(wide: SoundCandidate, narrow: SoundCandidate) -> bool:
     """Whether a pattern says all that a smaller one says, and what stands around it besides."""
     if wide.candidate.shape not in ("pattern", "lexical"):
         return False

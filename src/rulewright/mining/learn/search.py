@@ -19,9 +19,9 @@ from rulewright.actions.action import Action
 from rulewright.mining import costs
 from rulewright.mining.judge import assumptions, price, refine
 from rulewright.mining.judge.soundness import effect
-from rulewright.mining.learn.pool import Found, Kept, rank
+from rulewright.mining.learn.pool import CandidatePool, SoundCandidate, rank
 from rulewright.mining.propose import combine, proposals, tokens
-from rulewright.mining.propose.candidate import LONG, Candidate, Effect
+from rulewright.mining.propose.candidate import LONG_SHAPES, Candidate, Effect
 from rulewright.mining.text.align import Edit, variants
 from rulewright.mining.text.tree import Tree
 
@@ -29,7 +29,7 @@ MAX_RULES: Final = 5
 MAX_TRIES: Final = 4
 
 
-class Spent(Exception):
+class BudgetSpent(Exception):
     """The budget is used up."""
 
 
@@ -48,7 +48,7 @@ class Budget:
             Spent: nothing is left.
         """
         if self.is_spent:
-            raise Spent
+            raise BudgetSpent
         self.spent += self.per_call
 
     @property
@@ -56,63 +56,67 @@ class Budget:
         return self.spent >= self.total
 
 
-def fill(edit: Edit, budget: Budget, said: frozenset[str] = frozenset()) -> Kept:
+def fill(edit: Edit, budget: Budget, quoted: frozenset[str] = frozenset()) -> CandidatePool:
     """Propose, price, try and keep rules for every hunk until each has a good one or the budget is spent.
 
-    Names that the instruction quotes (`said`) stay literal.
+    Names that the instruction quotes (`quoted`) stay literal.
     """
-    kept = Kept(edit, said)
-    names = imported_names(edit.pre) | said
+    pool = CandidatePool(edit, quoted)
+    names = imported_names(edit.pre) | quoted
     try:
         for number in range(len(edit.hunks)):
-            if number and kept.is_solved(number):
+            if number and pool.is_solved(number):
                 continue
-            enough = partial(kept.is_enough, number)
-            for candidate in proposals.for_hunk(edit, number, names, kept.places, enough):
-                if kept.wants(candidate, number):
-                    for priced in price.in_place(edit, candidate, said):
-                        kept.seen.add(priced.key)
+            enough = partial(pool.is_enough, number)
+            for candidate in proposals.for_hunk(edit, number, names, pool.places, enough):
+                if pool.wants(candidate, number):
+                    for priced in price.priced(edit, candidate, quoted):
+                        pool.seen.add(priced.key)
                         found = _tried(edit, priced, budget)
                         if found is not None:
-                            kept.keep(found)
-        _join(kept, budget, combine.renamed)
-        _join(kept, budget, combine.tabled)
-        if len(edit.hunks) > 1 and not any(_is_compact(f.candidate) for f in kept.full()):
-            _join(kept, budget, combine.combined)
-    except Spent:
+                            pool.add(found)
+        _join(pool, budget, combine.across_kinds)
+        _join(pool, budget, combine.lookup_table)
+        if len(edit.hunks) > 1 and not any(_is_compact(f.candidate) for f in pool.full()):
+            _join(pool, budget, combine.with_rewriters)
+    except BudgetSpent:
         pass
-    return kept
+    return pool
 
 
-def _tried(edit: Edit, candidate: Candidate, budget: Budget) -> Found | None:
+def _tried(edit: Edit, candidate: Candidate, budget: Budget) -> SoundCandidate | None:
     """A candidate that is sound, narrowed where it hits what the edit left alone; `None` if none is."""
     budget.take()
     done = effect(edit, candidate)
     if done is None or not done.hunks:
         return None
-    if done.sound:
-        more = tokens.shared(edit, candidate, done.positives) if candidate.shape == "transform" else None
+    if done.is_sound:
+        more = (
+            tokens.common_affix(edit, candidate, done.positives) if candidate.shape == "transform" else None
+        )
         again = effect(edit, more) if more is not None else None
         if more is not None and again is not None and again.positives == done.positives:
-            return Found(more, again)
-        return Found(candidate, done)
+            return SoundCandidate(more, again)
+        return SoundCandidate(candidate, done)
     for better in refine.refinements(edit, candidate, done):
         budget.take()
         again = effect(edit, better)
-        if again is not None and again.sound:
-            return Found(better, again)
+        if again is not None and again.is_sound:
+            return SoundCandidate(better, again)
     return None
 
 
 def _join(
-    kept: Kept, budget: Budget, join: Callable[[Edit, list[tuple[Candidate, Effect]]], Iterator[Candidate]]
+    pool: CandidatePool,
+    budget: Budget,
+    join: Callable[[Edit, list[tuple[Candidate, Effect]]], Iterator[Candidate]],
 ) -> None:
     """Add the first sound rule that does what several of the found ones do."""
-    for candidate in join(kept.edit, [(f.candidate, f.effect) for f in kept.found]):
+    for candidate in join(pool.edit, [(f.candidate, f.effect) for f in pool.sound]):
         budget.take()
-        together = effect(kept.edit, candidate)
-        if together is not None and together.sound:
-            kept.found.append(Found(candidate, together))
+        together = effect(pool.edit, candidate)
+        if together is not None and together.is_sound:
+            pool.sound.append(SoundCandidate(candidate, together))
             return
 
 
@@ -128,7 +132,7 @@ def imported_names(tree: Tree) -> frozenset[str]:
 class Plan:
     """Rules in order with the text after each."""
 
-    steps: tuple[Found, ...]
+    steps: tuple[SoundCandidate, ...]
     states: tuple[str, ...]
     """The text after each rule."""
     reading_cost: float
@@ -140,13 +144,13 @@ class Plan:
         return self.reading_cost + rules + costs.STEP * (len(self.steps) - 1) + costs.LAST_RESORT * repeats
 
 
-def solve(pre: Tree, post: Tree, budget: Budget, said: frozenset[str] = frozenset()) -> Plan | None:
+def solve(pre: Tree, post: Tree, budget: Budget, quoted: frozenset[str] = frozenset()) -> Plan | None:
     """The best plan over all readings of an edit; `None` where there is none within `MAX_RULES`."""
     best: Plan | None = None
     for edit in variants(pre, post):
         if not edit.is_workable:
             continue
-        plan = _plan(fill(edit, budget, said), budget)
+        plan = _plan(fill(edit, budget, quoted), budget)
         if plan is not None and (best is None or plan.cost < best.cost):
             best = plan
         if best is not None and best.cost <= costs.SATISFIED and len(best.steps) == 1:
@@ -157,75 +161,77 @@ def solve(pre: Tree, post: Tree, budget: Budget, said: frozenset[str] = frozense
     return best
 
 
-def _plan(kept: Kept, budget: Budget) -> Plan | None:
+def _plan(pool: CandidatePool, budget: Budget) -> Plan | None:
     """One rule for every hunk, or several where that one would spell out what lies between them."""
-    single = _single(kept)
-    if single is not None and (len(kept.edit.hunks) == 1 or _is_compact(single.steps[0].candidate)):
+    single = _single(pool)
+    if single is not None and (len(pool.edit.hunks) == 1 or _is_compact(single.steps[0].candidate)):
         return single
-    plans = [plan for plan in (single, _cover(kept, budget, _choices)) if plan is not None]
-    return min(plans, key=lambda plan: plan.cost, default=None) or _cover(kept, budget, lambda k, _: k.found)
+    plans = [plan for plan in (single, _cover(pool, budget, _choices)) if plan is not None]
+    return min(plans, key=lambda plan: plan.cost, default=None) or _cover(pool, budget, lambda k, _: k.sound)
 
 
-def _single(kept: Kept) -> Plan | None:
+def _single(pool: CandidatePool) -> Plan | None:
     """The best rule that covers every hunk and, tidied, gives `post` exactly."""
-    edit = kept.edit
-    for raw in kept.full()[:MAX_TRIES]:
-        found = guarded(edit, raw)
+    edit = pool.edit
+    for raw in pool.full()[:MAX_TRIES]:
+        found = with_assumptions(edit, raw)
         made = engine.apply(Action(edit.pre.language, (found.candidate.rule,)), edit.pre.text).post
         if made == edit.post.text:
             return Plan((found,), (made,), edit.cost)
     return None
 
 
-def guarded(edit: Edit, found: Found, made: Edit | None = None) -> Found:
+def with_assumptions(edit: Edit, found: SoundCandidate, made: Edit | None = None) -> SoundCandidate:
     """A sound rule with the roles that it relies on, as long as it does the same here.
 
     Only the edit that it was made from shows these: `made`, where that is an earlier one.
     """
     shown = effect(made, found.candidate) if made is not None else found.effect
-    better = assumptions.guarded(made or edit, found.candidate, shown) if shown is not None else None
+    better = assumptions.with_assumptions(made or edit, found.candidate, shown) if shown is not None else None
     done = effect(edit, better) if better is not None else None
-    if better is None or done is None or done.positives != found.effect.positives or not done.sound:
+    if better is None or done is None or done.positives != found.effect.positives or not done.is_sound:
         return found
-    return Found(better, done)
+    return SoundCandidate(better, done)
 
 
-def _cover(kept: Kept, budget: Budget, choices_of: Callable[[Kept, int], list[Found]]) -> Plan | None:
+def _cover(
+    pool: CandidatePool, budget: Budget, choices_of: Callable[[CandidatePool, int], list[SoundCandidate]]
+) -> Plan | None:
     """Greedy: the rule with most new hunks first, then the next on the text it left."""
-    edit, carried = kept.edit, kept
+    edit, carried = pool.edit, pool
     read = {id(edit.pre): edit}
-    steps: list[Found] = []
+    steps: list[SoundCandidate] = []
     states: list[str] = []
     while len(steps) < MAX_RULES:
         choices = sorted(choices_of(carried, MAX_RULES - len(steps)), key=lambda f: (-len(f.hunks), rank(f)))
         if not choices:
             return None
-        step = guarded(edit, choices[0], read.get(id(choices[0].candidate.anchor.tree)))
+        step = with_assumptions(edit, choices[0], read.get(id(choices[0].candidate.anchor.tree)))
         steps.append(step)
         text = engine.apply(Action(edit.pre.language, (step.candidate.rule,)), edit.pre.text).post
         if text is None:
             return None
         states.append(text)
         if text == edit.post.text:
-            return Plan(tuple(steps), tuple(states), kept.edit.cost)
+            return Plan(tuple(steps), tuple(states), pool.edit.cost)
         # The edit that is left after a step that gave this text.
         left = Tree(text, edit.pre.language)
         edit = min(variants(left, edit.post), key=lambda e: (len(e.hunks), e.hunks))
         if not edit.hunks:
             return None
-        carried = _again(edit, carried, budget)
+        carried = _carried_over(edit, carried, budget)
         read[id(edit.pre)] = edit
     return None
 
 
-def _choices(kept: Kept, n_steps: int) -> list[Found]:
+def _choices(pool: CandidatePool, n_steps: int) -> list[SoundCandidate]:
     """The compact rules that generalize, where so many of them are enough; else all that generalize.
 
     These need not be enough: what the first one leaves may be simpler.
     """
-    general = [f for f in kept.found if f.candidate.generalizes]
+    general = [f for f in pool.sound if f.candidate.generalizes]
     compact = [f for f in general if _is_compact(f.candidate)]
-    left = frozenset(range(len(kept.edit.hunks)))
+    left = frozenset(range(len(pool.edit.hunks)))
     for _ in range(n_steps):
         best = max(compact, key=lambda f: (len(f.hunks & left), -f.candidate.cost), default=None)
         left -= best.hunks if best is not None else frozenset()
@@ -233,24 +239,24 @@ def _choices(kept: Kept, n_steps: int) -> list[Found]:
 
 
 def _is_compact(candidate: Candidate) -> bool:
-    return candidate.generalizes and candidate.is_short and candidate.shape not in LONG
+    return candidate.generalizes and candidate.is_short and candidate.shape not in LONG_SHAPES
 
 
-def _again(edit: Edit, kept: Kept, budget: Budget) -> Kept:
+def _carried_over(edit: Edit, pool: CandidatePool, budget: Budget) -> CandidatePool:
     """Judge the earlier candidates on the new text; search anew for hunks that lost theirs."""
-    fresh = Kept(edit, kept.said)
+    fresh = CandidatePool(edit, pool.quoted)
     covered: set[int] = set()
-    for found in sorted(kept.found, key=rank):
+    for found in sorted(pool.sound, key=rank):
         if budget.is_spent:
             return fresh
         budget.take()
         done = effect(edit, found.candidate)
-        if done is not None and done.sound:
-            fresh.found.append(Found(found.candidate, done))
+        if done is not None and done.is_sound:
+            fresh.sound.append(SoundCandidate(found.candidate, done))
             covered |= done.hunks
     if len(covered) < len(edit.hunks):
-        more = fill(edit, budget, kept.said)
-        fresh.found += [
-            f for f in more.found if f.candidate.key not in {g.candidate.key for g in fresh.found}
+        more = fill(edit, budget, pool.quoted)
+        fresh.sound += [
+            f for f in more.sound if f.candidate.key not in {g.candidate.key for g in fresh.sound}
         ]
     return fresh

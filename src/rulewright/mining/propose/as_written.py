@@ -19,7 +19,7 @@ from rulewright.mining.propose.candidate import Candidate
 from rulewright.mining.propose.naming import by_text
 from rulewright.mining.rules.reading import fix_around
 from rulewright.mining.text.align import Edit
-from rulewright.mining.text.lift import FORGED_HOLE, Hole, Lifted
+from rulewright.mining.text.lift import VARIABLE_LIKE, Hole, Lifted
 from rulewright.mining.text.tree import OPENERS, Node
 
 _WORD: Final = re.compile(r"\w")
@@ -54,7 +54,7 @@ def _token(edit: Edit, candidate: Candidate, anchor: Node) -> Iterator[Candidate
     if leaf is None or mapped is None or not leaf.field():
         return
     new = edit.post.text[mapped.start : mapped.end]
-    if "\n" in new or not new.strip() or FORGED_HOLE.search(new):
+    if "\n" in new or not new.strip() or VARIABLE_LIKE.search(new):
         return
     rule = {**candidate.rule, "rule": {**by_text(edit.pre, leaf), "inside": _around(candidate, leaf)}}
     rule["fix"] = new
@@ -132,4 +132,4 @@ def _list_of(edit: Edit, hole: Hole) -> Node | None:
 
 def _form(candidate: Candidate, **changes: Any) -> Candidate:
     """Another form at a little less: what it says is the same."""
-    return replace(candidate, **changes).at_price_of(candidate, costs.AS_WRITTEN)
+    return replace(candidate, **changes).priced_as(candidate, costs.AS_WRITTEN)

@@ -20,9 +20,9 @@ from rulewright.mining.text.tree import Node
 Shape = Literal[
     "pattern", "transform", "delete", "insert", "rewrite", "lexical", "sequence", "table", "literal", "run"
 ]
-REPEATING: Final = frozenset({"literal", "run"})
+LITERAL_SHAPES: Final = frozenset({"literal", "run"})
 """Shapes that repeat statements as they stand."""
-LONG: Final = frozenset({"sequence", "table"})
+LONG_SHAPES: Final = frozenset({"sequence", "table"})
 """Shapes of general rules that say at once what several smaller ones say, where these are not too many."""
 
 MAX_ANCHOR_CHARS: Final = 2_500
@@ -101,7 +101,7 @@ class Candidate:
         )
         return base + costs.PER_40_CHARS * n_chars / 40 + vague + crowd + self.extra_cost
 
-    def at_price_of(self, other: Candidate, more: float = 0.0) -> Candidate:
+    def priced_as(self, other: Candidate, more: float = 0.0) -> Candidate:
         """This rule at another's price: it says the same, though in more words."""
         return replace(self, extra_cost=self.extra_cost + other.cost + more - self.cost)
 
@@ -117,7 +117,7 @@ class Candidate:
 
     @property
     def generalizes(self) -> bool:
-        return self.shape not in REPEATING
+        return self.shape not in LITERAL_SHAPES
 
 
 class Effect(NamedTuple):
@@ -131,7 +131,7 @@ class Effect(NamedTuple):
     """The whole text after the rule."""
 
     @property
-    def sound(self) -> bool:
+    def is_sound(self) -> bool:
         return bool(self.hunks) and not self.negatives
 
 

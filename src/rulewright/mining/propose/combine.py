@@ -38,7 +38,7 @@ WHOLE: Final = "W"
 """The variable that holds the construct; a part that uses it is left out."""
 
 
-def renamed(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> Iterator[Candidate]:
+def across_kinds(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> Iterator[Candidate]:
     """Rules for one word in nodes of several kinds, from sound candidates and what they do.
 
     The kinds in which it changes; and a type is called by one name wherever it stands, so
@@ -57,7 +57,7 @@ def renamed(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> Iterator[C
         yield Candidate(rule, "lexical", first.anchor, first.kind, hunks, extra_cost=costs.SAME_NAME)
 
 
-def tabled(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> Iterator[Candidate]:
+def lookup_table(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> Iterator[Candidate]:
     """One rule for many words, each of which becomes another one: a table, as codemods have it."""
     words = _words(edit, found)
     kinds = sorted({kind for by_kind in words.values() for kind in by_kind})
@@ -90,7 +90,7 @@ def _words(
     return words
 
 
-def combined(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> Iterator[Candidate]:
+def with_rewriters(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> Iterator[Candidate]:
     """Rules that do with rewriters what several of the found ones do together; for two hunks or more."""
     parts = _cover(edit, found)
     if len(parts) < 2:

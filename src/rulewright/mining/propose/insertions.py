@@ -15,7 +15,7 @@ from rulewright.mining import costs
 from rulewright.mining.propose.candidate import Candidate
 from rulewright.mining.propose.naming import SHORT, by_name
 from rulewright.mining.text.align import Edit, Mapped
-from rulewright.mining.text.lift import FORGED_HOLE, leading_spaces
+from rulewright.mining.text.lift import VARIABLE_LIKE, leading_spaces
 from rulewright.mining.text.snippets import selector_rule
 from rulewright.mining.text.tree import Node, Tree
 
@@ -59,7 +59,7 @@ def neighbors(tree: Tree, start: int, end: int) -> tuple[Node | None, Node | Non
 def _matchers(tree: Tree, node: Node) -> Iterator[tuple[dict[str, Any], str]]:
     """How a neighbor is matched, and what stands for it in the fix."""
     text = tree.text_of(node)
-    if len(text) <= SHORT and "\n" not in text and not FORGED_HOLE.search(text):
+    if len(text) <= SHORT and "\n" not in text and not VARIABLE_LIKE.search(text):
         matcher = selector_rule(text, node.kind, tree.language, strict=True)
         if matcher is not None:
             yield matcher, text
@@ -77,7 +77,7 @@ def _around(edit: Edit, node: Node, new: str, name: str) -> str | None:
         parts = ("", new[len(own) :])
     else:
         return None
-    if any(FORGED_HOLE.search(part) for part in parts):
+    if any(VARIABLE_LIKE.search(part) for part in parts):
         return None
     return dedent(parts[0] + name + parts[1], leading_spaces(edit.pre, node.start))
 
@@ -117,6 +117,6 @@ def _both(
     if len(new) < len(first) + len(last) or not (new.startswith(first) and new.endswith(last)):
         return None
     middle = new[len(first) : len(new) - len(last)]
-    if FORGED_HOLE.search(middle):
+    if VARIABLE_LIKE.search(middle):
         return None
     return dedent(names[0] + middle + names[1], indent)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from rulewright.actions.visit import WORD, regex_escape
 from rulewright.difftext import dedent
-from rulewright.mining.text.lift import FORGED_HOLE, leading_spaces
+from rulewright.mining.text.lift import VARIABLE_LIKE, leading_spaces
 from rulewright.mining.text.snippets import selector_rule
 from rulewright.mining.text.tree import Node, Tree
 
@@ -22,7 +22,7 @@ _WORD: Final = re.compile(r"\w{2}")
 def by_text(tree: Tree, node: Node) -> dict[str, Any]:
     """By all of its text: as a pattern, else by kind and text."""
     text = tree.text_of(node)
-    if node.named and not FORGED_HOLE.search(text):
+    if node.named and not VARIABLE_LIKE.search(text):
         pattern = dedent(text, leading_spaces(tree, node.start)) or text
         matcher = selector_rule(pattern, node.kind, tree.language, strict=True)
         if matcher is not None:
@@ -43,11 +43,11 @@ def by_name(tree: Tree, node: Node) -> Iterator[dict[str, Any]]:
         if node.is_comment and said:
             yield {"kind": node.kind, "regex": regex_escape(said[:MAX_HEAD])}
         return
-    head = line if whole else _telling(tree, node, line[:MAX_HEAD])
+    head = line if whole else _unique_start(tree, node, line[:MAX_HEAD])
     yield {"kind": node.kind, "regex": f"^{regex_escape(head)}{whole}"}
 
 
-def _telling(tree: Tree, node: Node, head: str) -> str:
+def _unique_start(tree: Tree, node: Node, head: str) -> str:
     """As much of a first line as no other node of its kind begins with."""
     others = [other.text() for other in tree.root.sg.find_all(kind=node.kind)]
     for match in WORD.finditer(head):

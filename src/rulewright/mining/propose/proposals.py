@@ -17,14 +17,14 @@ from rulewright.mining.propose.candidate import MAX_ANCHOR_CHARS, Candidate, Sha
 from rulewright.mining.rules.reading import MARGIN
 from rulewright.mining.text.align import Edit, Mapped
 from rulewright.mining.text.lift import (
-    FORGED_HOLE,
     GENERAL,
     POLICIES,
+    VARIABLE_LIKE,
     Lifted,
     Policy,
     leading_spaces,
     lift,
-    stripped,
+    strip_range,
 )
 from rulewright.mining.text.snippets import parses_as, selector_rule
 from rulewright.mining.text.tree import Node, Tree
@@ -121,7 +121,7 @@ def _anchors(edit: Edit, number: int) -> list[Node]:
 
 
 def _well_formed(edit: Edit, anchor: Node, mapped: Mapped) -> bool:
-    start, end = stripped(edit.post.text, mapped.start, mapped.end)
+    start, end = strip_range(edit.post.text, mapped.start, mapped.end)
     if start == end:
         return False
     became = edit.post.siblings_spanning(start, end)
@@ -149,7 +149,7 @@ def _is_chain(edit: Edit, anchor: Node, mapped: Mapped, start: int, end: int) ->
 
 
 def _several(edit: Edit, mapped: Mapped) -> bool:
-    start, end = stripped(edit.post.text, mapped.start, mapped.end)
+    start, end = strip_range(edit.post.text, mapped.start, mapped.end)
     return len(edit.post.siblings_spanning(start, end)) > 1
 
 
@@ -200,7 +200,7 @@ def _copies(tree: Tree, lifted: Lifted) -> bool:
 def _literal(edit: Edit, anchor: Node, mapped: Mapped) -> Iterator[Candidate]:
     """The anchor's text as it is, as a pattern or, where none parses, as kind and regex."""
     text, became = edit.pre.text_of(anchor), edit.post.text[mapped.start : mapped.end]
-    if FORGED_HOLE.search(became):
+    if VARIABLE_LIKE.search(became):
         return
     indent = leading_spaces(edit.pre, anchor.start)
     fix = dedent(became, indent)
@@ -209,7 +209,7 @@ def _literal(edit: Edit, anchor: Node, mapped: Mapped) -> Iterator[Candidate]:
     shape: Shape = "lexical" if len(text) <= LEXICAL_CHARS and "\n" not in text else "literal"
     pattern = dedent(text, indent) or text
     matcher = None
-    if not FORGED_HOLE.search(text):
+    if not VARIABLE_LIKE.search(text):
         matcher = selector_rule(pattern, anchor.kind, edit.pre.language, strict=_several(edit, mapped))
     wrapped = matcher is not None and isinstance(matcher["pattern"], dict)
     if matcher is not None and (anchor.children or not wrapped):

@@ -14,7 +14,7 @@ from rulewright.mining.propose.candidate import Candidate
 from rulewright.mining.propose.naming import MAX_HEAD, by_text
 from rulewright.mining.rules.reading import old_text, words_of
 from rulewright.mining.text.align import Edit
-from rulewright.mining.text.lift import FORGED_HOLE, GENERAL, TIGHT, Lifted, lift
+from rulewright.mining.text.lift import GENERAL, TIGHT, VARIABLE_LIKE, Lifted, lift
 from rulewright.mining.text.snippets import selector_rule
 from rulewright.mining.text.tree import Node
 
@@ -146,7 +146,7 @@ def _sibling(edit: Edit, node: Node, pattern: str, head: bool) -> dict[str, Any]
     text = edit.pre.text_of(node)
     if not node.named:
         return {"regex": f"^{regex_escape(text)}$"}
-    if not FORGED_HOLE.search(text):
+    if not VARIABLE_LIKE.search(text):
         matcher = selector_rule(pattern, node.kind, edit.pre.language, strict=True)
         if matcher is not None:
             if head and "kind" in matcher and "regex" not in matcher:

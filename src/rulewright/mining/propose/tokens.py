@@ -14,7 +14,7 @@ from rulewright.mining import costs
 from rulewright.mining.propose.candidate import Candidate
 from rulewright.mining.rules.reading import ANY_NAME, MARGIN
 from rulewright.mining.text.align import Edit, Mapped, blocks
-from rulewright.mining.text.lift import FORGED_HOLE, leading_spaces
+from rulewright.mining.text.lift import VARIABLE_LIKE, leading_spaces
 from rulewright.mining.text.tree import Node
 
 MAX_PARTS: Final = 6
@@ -74,15 +74,15 @@ def whole_comment(edit: Edit, node: Node, mapped: Mapped) -> Iterator[Candidate]
     new = dedent(edit.post.text[mapped.start : mapped.end], leading_spaces(edit.pre, node.start))
     if not node.is_comment or len(said) != 1 or len(said[0]) > MAX_TELLING or not new or said[0] in new:
         return
-    back = [found for found in _CALLED.finditer(said[0]) if re.search(_whole(found[0]), new)]
-    if FORGED_HOLE.search(new) or len(back) != len({found[0] for found in back}):
+    back = [found for found in _CALLED.finditer(said[0]) if re.search(_whole_name(found[0]), new)]
+    if VARIABLE_LIKE.search(new) or len(back) != len({found[0] for found in back}):
         return
     if any(one.is_comment for one in edit.post.siblings_spanning(mapped.start, mapped.end)):
         return
     regex, by, at = "", new.replace("$", "$$"), 0
     for number, found in enumerate(back, 1):
         regex += regex_escape(said[0][at : found.start()]) + ANY_NAME
-        by = re.sub(_whole(found[0]), f"${{{number}}}", by)
+        by = re.sub(_whole_name(found[0]), f"${{{number}}}", by)
         at = found.end()
     regex = f"^{MARGIN}{regex}{regex_escape(said[0][at:])}{MARGIN}$"
     if not back:
@@ -99,7 +99,7 @@ _MARGIN: Final = " \t/*#"
 _CALLED: Final = re.compile(r"(?<![@\w\\])[A-Za-z_\\][\w\\]*")
 
 
-def _whole(name: str) -> str:
+def _whole_name(name: str) -> str:
     """Where a name, which may be qualified, stands as a whole."""
     return rf"(?<![\w\\]){re.escape(name)}(?![\w\\])"
 
@@ -116,9 +116,9 @@ def _replacing(
         # A word, or what goes, says which tokens are meant; a sign to which something is put stands in every
         # token of its kind, and so does nothing at all.
         is_telling = _WORD.search(core) is not None or sum(common_ends(core, by)) < len(core)
-        if FORGED_HOLE.search(by) or not is_telling:
+        if VARIABLE_LIKE.search(by) or not is_telling:
             return
-        regex = _between(core) if len(core) > LONG_CORE else regex_escape(core)
+        regex = _regex_of_ends(core) if len(core) > LONG_CORE else regex_escape(core)
         if len(regex) > MAX_CORE:
             return
         if start == 0:
@@ -126,7 +126,7 @@ def _replacing(
         if end == len(old):
             regex += "$"
         replacements.append((regex, by))
-        first = first or (regex if len(core) <= LONG_CORE else regex_escape(_line_of(core)))
+        first = first or (regex if len(core) <= LONG_CORE else regex_escape(_first_wordy_line(core)))
         extra += costs.LINES_IN_TOKEN if "\n" in core or "\n" in by else 0.0
     steps = replace_steps(replacements)
     matcher = {"kind": node.kind, "pattern": "$T", "regex": first}
@@ -158,7 +158,7 @@ def replace_steps(replacements: Sequence[tuple[str, str]]) -> dict[str, Any]:
     }
 
 
-def shared(edit: Edit, candidate: Candidate, spans: Sequence[tuple[int, int]]) -> Candidate | None:
+def common_affix(edit: Edit, candidate: Candidate, spans: Sequence[tuple[int, int]]) -> Candidate | None:
     """A rule for one end of names, about all that those which it changes rightly have in common at that end.
 
     `Old` at the beginning of `OldCart` and `OldCartItem` says less than `OldCart` does.
@@ -169,10 +169,10 @@ def shared(edit: Edit, candidate: Candidate, spans: Sequence[tuple[int, int]]) -
         return None
     core = visit.unescaped(regex.removeprefix("^").removesuffix("$"))
     if regex == "^" + regex_escape(core):
-        same = _lead(names)
+        same = _common_start(names)
         regex, by = "^" + regex_escape(same), step["by"] + same[len(core) :]
     elif regex == regex_escape(core) + "$":
-        same = _lead({name[::-1] for name in names})[::-1]
+        same = _common_start({name[::-1] for name in names})[::-1]
         regex, by = regex_escape(same) + "$", same[: len(same) - len(core)] + step["by"]
     else:
         return None
@@ -183,13 +183,13 @@ def shared(edit: Edit, candidate: Candidate, spans: Sequence[tuple[int, int]]) -
     return replace(candidate, rule={**rule, "transform": {"NEW": {"replace": step}}})
 
 
-def _lead(texts: Collection[str]) -> str:
+def _common_start(texts: Collection[str]) -> str:
     """What all texts begin with."""
     first, last = min(texts), max(texts)
     return first[: common_ends(first, last)[0]]
 
 
-def _between(core: str) -> str:
+def _regex_of_ends(core: str) -> str:
     """A long stretch by its first and last words, and whatever is between."""
     words = list(re.finditer(r"\S+", core))
     if len(words) < 7:  # four at the front and three at the end
@@ -198,7 +198,7 @@ def _between(core: str) -> str:
     return f"{regex_escape(head)}[\\s\\S]*?{regex_escape(tail)}"
 
 
-def _line_of(text: str) -> str:
+def _first_wordy_line(text: str) -> str:
     """The first line that says something, at most 60 characters of it."""
     lines = [line.strip() for line in text.split("\n")]
     return next((line for line in lines if _WORD.search(line)), lines[0])[:60]

@@ -37,14 +37,14 @@ _WITH_OR_WITHOUT: Final = ("method_invocation", "call")
 """Calls of Java and Ruby, of which only some have a receiver."""
 
 
-def bare_name(action: Action) -> tuple[str, str] | None:
+def bare_rename(action: Action) -> tuple[str, str] | None:
     """The old and the new name of an action that renames a name by its spelling alone."""
     if len(action.rules) != 1:
         return None
     rule, fix = action.rules[0].get("rule", {}), action.rules[0].get("fix")
     if (member := _member(rule, fix)) is not None:
         return member
-    old = _spelled(rule)
+    old = _spelled_out(rule)
     if old is None or not isinstance(fix, str) or not _NAME.fullmatch(fix) or "transform" in action.rules[0]:
         return None
     return old, fix
@@ -56,7 +56,7 @@ def own_member(action: Action) -> str:
         pattern = matcher.get("pattern")
         found = _OWN.match(pattern) if isinstance(pattern, str) else None
         # What the places around a matched node must hold, as a regular expression.
-        held = (str(around.get("has", {}).get("regex", "")) for around in _within(matcher))
+        held = (str(around.get("has", {}).get("regex", "")) for around in _outward(matcher))
         found = found or next(filter(None, map(_OWN_NAME.fullmatch, held)), None)
         if found is not None:
             return found[1]
@@ -74,7 +74,7 @@ def _member(rule: Any, fix: Any) -> tuple[str, str] | None:
     return (old[2], new[2]) if old is not None and old[1] == new[1] else None
 
 
-def _spelled(rule: Any) -> str | None:
+def _spelled_out(rule: Any) -> str | None:
     """The name that a rule spells out whole, if it asks for no more than where it stands."""
     around = rule.get("inside")
     kind = around.get("kind", "") if isinstance(around, dict) else ""
@@ -82,7 +82,7 @@ def _spelled(rule: Any) -> str | None:
         return None  # it asks for a call, or for what it belongs to
     pattern, regex = rule.get("pattern"), rule.get("regex")
     if isinstance(rule.get("any"), list) and regex is None:
-        names = {_spelled(one) for one in rule["any"]}
+        names = {_spelled_out(one) for one in rule["any"]}
         return names.pop() if len(names) == 1 else None
     text = pattern.get("selector") and None if isinstance(pattern, dict) else pattern
     if text is None and isinstance(regex, str) and regex.startswith("^") and regex.endswith("$"):
@@ -90,9 +90,9 @@ def _spelled(rule: Any) -> str | None:
     return text if isinstance(text, str) and _NAME.fullmatch(text) else None
 
 
-def as_calls(action: Action, code: str, nodes: Sequence[SgNode]) -> Action | None:
-    """The rename that `bare_name` knows as rules about calls and members; `None` where a name is neither."""
-    names = bare_name(action)
+def as_call_rules(action: Action, code: str, nodes: Sequence[SgNode]) -> Action | None:
+    """A `bare_rename` as rules about calls and members; `None` where a name is neither."""
+    names = bare_rename(action)
     if names is None or not nodes:
         return None
     made: dict[str, Rule] = {}
@@ -100,10 +100,10 @@ def as_calls(action: Action, code: str, nodes: Sequence[SgNode]) -> Action | Non
         name = node
         while inner := name.children():
             name = inner[-1]  # of a member, its name
-        called = in_call(name, code, action.language)
+        called = call_relation(name, code, action.language)
         if called is None and not names[0][:1].isupper():
             # A name with a capital says which one is meant, and its owner may have a second name.
-            called = _of_owner(name, code, action.language)
+            called = _member_relation(name, code, action.language)
         if called is None:
             return None
         # Nothing stands before the name, as far as the relation tells, and a capital says that it names a
@@ -117,7 +117,7 @@ def as_calls(action: Action, code: str, nodes: Sequence[SgNode]) -> Action | Non
     return Action(action.language, tuple(made.values()), action.mode, action.notes)
 
 
-def as_used(action: Action, names: Sequence[SgNode]) -> Action | None:
+def narrowed_to_use(action: Action, names: Sequence[SgNode]) -> Action | None:
     """The replacement of a member of anything by another one, for the one use of it that the names show.
 
     Without types a method is known by its name and its number of arguments, and a member that is read
@@ -131,7 +131,7 @@ def as_used(action: Action, names: Sequence[SgNode]) -> Action | None:
         `None` where the member is of something named, no name becomes another, or uses differ.
     """
     [rule] = action.rules
-    relations, fix = list(_within(rule["rule"])), str(rule["fix"])
+    relations, fix = list(_outward(rule["rule"])), str(rule["fix"])
     if action.language not in _DOTTED or not relations or not _NAME.fullmatch(fix):
         return None
     *outer, last = relations
@@ -155,7 +155,7 @@ def as_used(action: Action, names: Sequence[SgNode]) -> Action | None:
     return replace(action, rules=({**rule, "rule": {**rule["rule"], "inside": inside}},))
 
 
-def _within(matcher: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _outward(matcher: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """What a matcher asks of the places around, outward."""
     while isinstance(inner := matcher.get("inside"), Mapping):
         yield inner
@@ -175,19 +175,19 @@ def _arguments(name: SgNode) -> int | None:
     return sum(one.is_named() and "comment" not in one.kind() for one in held.children())
 
 
-def in_call(
-    name: SgNode, code: str, language: Language, said: frozenset[str] = frozenset()
+def call_relation(
+    name: SgNode, code: str, language: Language, quoted: frozenset[str] = frozenset()
 ) -> dict[str, Any] | None:
     """The call that a name stands in, as a relation to it; `None` where it is not what is called.
 
-    A type, module or `self` before the name is asked for, and what is `said`; any other value is not.
+    A type, module or `self` before the name is asked for, and what is `quoted`; any other value is not.
     """
     node, parent = name, name.parent()
     around: list[dict[str, Any]] = []
     has_owner = False
     while parent is not None and not name.children():
         held: dict[str, Any] = {"kind": parent.kind(), **_by_field(parent, node)}
-        if not has_owner and (owner := _owner(parent, name, code, language, said)):
+        if not has_owner and (owner := _owner(parent, name, code, language, quoted)):
             held["has"], has_owner = owner, True
         around.append(held)
         if grammars.CALL.search(parent.kind()):
@@ -204,7 +204,7 @@ def in_call(
     return None
 
 
-def _of_owner(name: SgNode, code: str, language: Language) -> dict[str, Any] | None:
+def _member_relation(name: SgNode, code: str, language: Language) -> dict[str, Any] | None:
     """The member of a type, module or `self` that a name is, as a relation to it; `None` for any other."""
     parent = name.parent()
     if parent is None or parent.kind() not in grammars.MEMBERS or _end(parent) != _end(name):
@@ -214,13 +214,16 @@ def _of_owner(name: SgNode, code: str, language: Language) -> dict[str, Any] | N
 
 
 def _owner(
-    parent: SgNode, name: SgNode, code: str, language: Language, said: frozenset[str]
+    parent: SgNode, name: SgNode, code: str, language: Language, quoted: frozenset[str]
 ) -> dict[str, Any]:
     """A demand for what stands before a name: that it is there, and which if it says what the name is of."""
     first = parent.children()[0]
     if _start(first) >= _start(name):
         return {}
-    owner, held = _named(code[_start(parent) : _start(name)], code, language, said), _by_field(parent, first)
+    owner, held = (
+        _named_owner(code[_start(parent) : _start(name)], code, language, quoted),
+        _by_field(parent, first),
+    )
     if owner:
         return {**held, "regex": f"^{regex_escape(owner)}$"}
     # A call without a receiver may be of the same kind.
@@ -234,7 +237,7 @@ def _by_field(parent: SgNode, node: SgNode) -> dict[str, str]:
     return {"field": name} if name else {}
 
 
-def _named(before: str, code: str, language: Language, said: frozenset[str]) -> str:
+def _named_owner(before: str, code: str, language: Language, quoted: frozenset[str]) -> str:
     """A type, module or `self` before a name; an empty text for a value."""
     found = re.fullmatch(r"(.*?)(\.|::|->|\?\.)\s*", before, re.DOTALL)
     if found is None:
@@ -242,7 +245,7 @@ def _named(before: str, code: str, language: Language, said: frozenset[str]) -> 
     owner, sign = found[1].strip(), found[2]
     first = owner.split("::")[0].split(".")[0]
     named = owner == "$this" or re.fullmatch(r"[\w.:]+", owner) is not None
-    own = owner in ("self", "this", "super", "$this") or first in said
+    own = owner in ("self", "this", "super", "$this") or first in quoted
     lines = grammars.import_line(language).findall(code)
     # A call of something named `use` imports nothing.
     lines = [line for line in lines if not re.match(r"\s*use\s*\(", line)]

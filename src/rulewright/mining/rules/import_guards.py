@@ -15,7 +15,7 @@ from typing import Any, Final
 from rulewright.actions.action import Rule
 from rulewright.languages import Language
 from rulewright.mining.rules import imports
-from rulewright.mining.rules.imports import Import, demanding
+from rulewright.mining.rules.imports import Import, with_guards
 from rulewright.mining.rules.reading import new_text, old_text
 
 _KEYWORDS: Final = frozenset(
@@ -23,71 +23,74 @@ _KEYWORDS: Final = frozenset(
 )
 
 
-def tied(rules: Sequence[Rule], language: Language) -> list[Rule]:
+def with_import_guards(rules: Sequence[Rule], language: Language) -> list[Rule]:
     """The rules with their guards; rules for uses first, those for imports after them.
 
     A rule that nothing ties stays as it is.
     """
     if language not in imports.KINDS:
         return list(rules)
-    rules = order(rules, language)
-    gone = [_gone(rule, language) for rule in rules]
+    rules = uses_first(rules, language)
+    gone = [_removed_import(rule, language) for rule in rules]
     known = list(dict.fromkeys(one for one in gone if one is not None))
     made: list[Rule] = []
     for rule, goes in zip(rules, gone, strict=True):
-        comes = _brought(rule, language)
+        comes = _added_import(rule, language)
         if goes is None and comes is None:
-            made.append(held(rule, known, language))
+            made.append(only_where_imported(rule, known, language))
             continue
         guards: list[dict[str, Any]] = []
         if goes is not None and (left := goes.names - (comes.names if comes is not None else frozenset())):
-            guards.append({"not": imports.uses(left, language, _matcher(rule))})
+            guards.append({"not": imports.file_uses(left, language, _matcher(rule))})
         if comes is not None and goes is not None and comes.names != goes.names:
-            guards.append({"not": imports.imports(comes, language)})
+            guards.append({"not": imports.file_imports(comes, language)})
         if comes is not None and goes is None:
-            guards += [imports.uses(comes.names, language), {"not": imports.binds(comes.names, language)}]
-        made.append(demanding(rule, *guards))
+            guards += [
+                imports.file_uses(comes.names, language),
+                {"not": imports.file_binds(comes.names, language)},
+            ]
+        made.append(with_guards(rule, *guards))
     return made
 
 
-def held(rule: Rule, gone: Sequence[Import], language: Language) -> Rule:
+def only_where_imported(rule: Rule, gone: Sequence[Import], language: Language) -> Rule:
     """A rule for a name that an import binds, only where a file imports it from there."""
     # The words that the rule asks for, without those behind a dot.
     asked = set(re.findall(r"(?<![\w.$'\"])[A-Za-z_]\w*", old_text(rule)))
     own = [one for one in gone if asked & one.names]
-    return demanding(rule, imports.imports(own[0], language)) if len(own) == 1 else rule
+    return with_guards(rule, imports.file_imports(own[0], language)) if len(own) == 1 else rule
 
 
-def outside_imports(rule: Rule, language: Language) -> Rule:
+def not_in_imports(rule: Rule, language: Language) -> Rule:
     """A rule for uses, where it would match the same words of an import too."""
-    if is_import(rule, language) or language not in imports.KINDS:
+    if is_import_rule(rule, language) or language not in imports.KINDS:
         return rule
     kinds = [{"inside": {"kind": kind, "stopBy": "end"}} for kind in imports.KINDS[language]]
-    return demanding(rule, {"not": {"any": kinds} if len(kinds) > 1 else kinds[0]})
+    return with_guards(rule, {"not": {"any": kinds} if len(kinds) > 1 else kinds[0]})
 
 
-def order(rules: Sequence[Rule], language: Language) -> list[Rule]:
+def uses_first(rules: Sequence[Rule], language: Language) -> list[Rule]:
     """Rules for uses first, those for imports after them."""
-    return sorted(rules, key=lambda rule: is_import(rule, language))
+    return sorted(rules, key=lambda rule: is_import_rule(rule, language))
 
 
-def is_import(rule: Rule, language: Language) -> bool:
+def is_import_rule(rule: Rule, language: Language) -> bool:
     """Whether a rule takes an import away, or brings one."""
-    return _gone(rule, language) is not None or _brought(rule, language) is not None
+    return _removed_import(rule, language) is not None or _added_import(rule, language) is not None
 
 
-def words(rule: Rule) -> set[str]:
+def names_of(rule: Rule) -> set[str]:
     """The names of a rule, on both sides; of a relation those that it asks for as well."""
     return set(re.findall(r"(?<!\$)\b[A-Za-z_]\w+", f"{old_text(rule)} {new_text(rule)}")) - _KEYWORDS
 
 
-def _gone(rule: Rule, language: Language) -> Import | None:
+def _removed_import(rule: Rule, language: Language) -> Import | None:
     """The import that a rule takes away."""
     old, new = _sides(rule)
     return _difference(old, new, language)
 
 
-def _brought(rule: Rule, language: Language) -> Import | None:
+def _added_import(rule: Rule, language: Language) -> Import | None:
     """The import that a rule brings."""
     old, new = _sides(rule)
     return _difference(new, old, language)
@@ -106,7 +109,7 @@ def _difference(text: str, other: str, language: Language) -> Import | None:
     found = [
         one
         for line in _lines(text)
-        if line not in lines and (one := imports.read(line, language)) is not None
+        if line not in lines and (one := imports.parse_import(line, language)) is not None
     ]
     return found[0] if len(found) == 1 else None
 

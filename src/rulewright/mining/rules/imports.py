@@ -80,14 +80,14 @@ class Import:
     module: str
 
 
-class Bound(NamedTuple):
+class Binding(NamedTuple):
     """One name that a file imports."""
 
     module: str
     name: str
 
 
-def read(text: str, language: Language) -> Import | None:
+def parse_import(text: str, language: Language) -> Import | None:
     """The import that a text states; `None` where it is none, or binds no name."""
     if language not in KINDS or visit.VARIABLE.search(text):
         return None
@@ -141,29 +141,29 @@ def _statements(text: str, language: Language) -> Iterator[_Statement]:
         is_holder = node.kind() == _HOLDERS.get(language)
         top += node.find_all(kind=KINDS[language][0]) if is_holder else [node]
     for node in top:
-        if node.kind() in KINDS[language] and (states := read(node.text(), language)) is not None:
+        if node.kind() in KINDS[language] and (states := parse_import(node.text(), language)) is not None:
             span = node.range()
             yield _Statement(node.text(), span.start.line, span.end.line, states)
 
 
-def bound(text: str, language: Language) -> dict[Bound, str]:
+def bindings(text: str, language: Language) -> dict[Binding, str]:
     """Every name that a file imports, with the statement that does it."""
     if language not in KINDS:
         return {}
     return {
-        Bound(one.states.module, name): one.text
+        Binding(one.states.module, name): one.text
         for one in _statements(text, language)
         for name in sorted(one.states.names)
     }
 
 
-def apart(pre: str, post: str, language: Language) -> str | None:
+def post_with_old_imports(pre: str, post: str, language: Language) -> str | None:
     """`post` with the imports of `pre`; `None` where both bind the same, or Go, or neither parses.
 
-    What a change does to names is what `rules` is for. In JavaScript a change of their modules alone is like
-    any other; elsewhere a module is as often left by one of its names as moved with all of them.
+    `import_rules` covers what a change does to imported names. In JavaScript a change of modules alone is
+    like any other change; elsewhere a module as often loses one of its names as it moves with all of them.
     """
-    old, new = bound(pre, language), bound(post, language)
+    old, new = bindings(pre, language), bindings(post, language)
     if language not in KINDS or language == "go":
         return None
     by_path = language == "python" or language in _PATHS
@@ -196,7 +196,7 @@ def _is_blank(line: str) -> bool:
     return not line.strip()
 
 
-def body(text: str, language: Language) -> list[str]:
+def code_lines(text: str, language: Language) -> list[str]:
     """The lines of a file without its imports and without the blank ones around them."""
     if language not in KINDS:
         return difftext.rows(text)
@@ -209,7 +209,7 @@ def body(text: str, language: Language) -> list[str]:
     return [line for number, line in enumerate(lines) if number not in drop]
 
 
-def member_of(word: str, text: str, language: Language) -> str:
+def only_import_from(word: str, text: str, language: Language) -> str:
     r"""The one name that a file imports from a module that a word names, wholly or in part; else nothing.
 
     Where packages are paths of their own (Java, Kotlin), the package or class that follows it in all paths.
@@ -225,7 +225,7 @@ def member_of(word: str, text: str, language: Language) -> str:
     """
     found = [
         (one.name, statement)
-        for one, statement in bound(text, language).items()
+        for one, statement in bindings(text, language).items()
         if word == one.module or word in re.split(r"[^\w-]+", one.module)
     ]
     if _PATHS.get(language) == "." and word == word.lower():
@@ -253,21 +253,23 @@ def _module(module: str) -> str:
     return rf"(^|[^\w./]){regex_escape(module)}([^\w./]|$)"
 
 
-def imports(one: Import, language: Language) -> dict[str, Any]:
+def file_imports(one: Import, language: Language) -> dict[str, Any]:
     """The file imports the names from there."""
     words = [rf"\b({_any_of(one.names)})\b", _module(one.module)]
     return _within(language, {**of_kinds(KINDS[language]), "all": [{"regex": word} for word in words]})
 
 
-def binds(names: frozenset[str], language: Language) -> dict[str, Any]:
+def file_binds(names: frozenset[str], language: Language) -> dict[str, Any]:
     """Some import of the file binds one of the names."""
     return _within(language, {**of_kinds(KINDS[language]), "regex": rf"\b({_any_of(names)})\b"})
 
 
-def uses(names: frozenset[str], language: Language, but: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def file_uses(
+    names: frozenset[str], language: Language, but: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """The file uses one of the names, outside of imports and of what `but` matches around it."""
-    apart = [kind for kind in KINDS[language] if kind not in _REQUIRES]
-    outside: list[dict[str, Any]] = [{"inside": {"kind": kind, "stopBy": "end"}} for kind in apart]
+    kinds = [kind for kind in KINDS[language] if kind not in _REQUIRES]
+    outside: list[dict[str, Any]] = [{"inside": {"kind": kind, "stopBy": "end"}} for kind in kinds]
     if but is not None:
         outside.append({"inside": {**but, "stopBy": but.get("stopBy", "end")}})
     if language == "python":
@@ -276,7 +278,7 @@ def uses(names: frozenset[str], language: Language, but: Mapping[str, Any] | Non
     return _within(language, {**held, "not": {"any": outside} if len(outside) > 1 else outside[0]})
 
 
-def demanding(rule: Rule, *guards: Mapping[str, Any]) -> Rule:
+def with_guards(rule: Rule, *guards: Mapping[str, Any]) -> Rule:
     """A rule with more demands on what it matches."""
     if not guards:
         return rule
@@ -290,7 +292,7 @@ def demanding(rule: Rule, *guards: Mapping[str, Any]) -> Rule:
 # Rules
 
 
-def rules(gone: Mapping[Bound, str], come: Mapping[Bound, str], language: Language) -> list[Rule]:
+def import_rules(gone: Mapping[Binding, str], come: Mapping[Binding, str], language: Language) -> list[Rule]:
     """Rules that take names away where nothing uses them, and bring names where something does.
 
     A name that only comes from another module is brought from there and taken away where it was. The path of
@@ -298,10 +300,10 @@ def rules(gone: Mapping[Bound, str], come: Mapping[Bound, str], language: Langua
     """
     made: list[Rule] = []
     if language == "go":
-        return [rule for one, statement in gone.items() for rule in removing_unused(one, statement, language)]
+        return [rule for one, statement in gone.items() for rule in removal_rules(one, statement, language)]
     moved = {old: new for old in gone for new in come if old.name == new.name}
     for was, now in dict.fromkeys((gone[one], come[new]) for one, new in moved.items()):
-        old_one, new_one = read(was, language), read(now, language)
+        old_one, new_one = parse_import(was, language), parse_import(now, language)
         if old_one and new_one and len(old_one.names) > 1 and old_one.names == new_one.names:
             made.append({"rule": _exactly(was, language), "fix": now})
     for one, new in moved.items():
@@ -309,15 +311,15 @@ def rules(gone: Mapping[Bound, str], come: Mapping[Bound, str], language: Langua
     gone = {one: statement for one, statement in gone.items() if one not in moved}
     come = {one: statement for one, statement in come.items() if one not in moved.values()}
     for one, statement in gone.items():
-        made += removing_unused(one, statement, language)
+        made += removal_rules(one, statement, language)
     for one, statement in come.items():
-        made.append(_bringing(one, statement, language))
+        made.append(_adding(one, statement, language))
     return made
 
 
-def _alone(one: Bound, statement: str, language: Language) -> dict[str, Any]:
+def _only_statement(one: Binding, statement: str, language: Language) -> dict[str, Any]:
     """The statement that binds this name and no other."""
-    return _exactly(_of_one(one, statement, language), language)
+    return _exactly(_statement_for(one, statement, language), language)
 
 
 def _exactly(statement: str, language: Language) -> dict[str, Any]:
@@ -329,9 +331,9 @@ def _exactly(statement: str, language: Language) -> dict[str, Any]:
     return {"kind": own, "regex": rf"^{quoted};?$"}
 
 
-def _of_one(one: Bound, statement: str, language: Language) -> str:
+def _statement_for(one: Binding, statement: str, language: Language) -> str:
     """The part of a statement that binds this name, as a statement of its own."""
-    stated = read(statement, language)
+    stated = parse_import(statement, language)
     if stated is not None and len(stated.names) == 1:
         return statement
     own = re.search(rf"[\w.]+\s+as\s+{one.name}\b", statement)
@@ -347,12 +349,12 @@ def _of_one(one: Bound, statement: str, language: Language) -> str:
     return f"import {{ {name} }} from {quote}{one.module}{quote}{end}"
 
 
-def _removing(one: Bound, statement: str, language: Language) -> Iterator[Rule]:
+def _removing(one: Binding, statement: str, language: Language) -> Iterator[Rule]:
     """The whole statement with the gap after another import, or before what follows; one name of several.
 
     What stands above the first import, mostly a blank line away, keeps its distance.
     """
-    alone = _alone(one, statement, language)
+    alone = _only_statement(one, statement, language)
     yield {"rule": {**alone, "follows": {"pattern": "$Z", **of_kinds(KINDS[language])}},
            "fix": {"template": "$Z", "expandStart": {"regex": "."}}}  # fmt: skip
     yield {"rule": {**alone, "precedes": {"pattern": "$Z"}},
@@ -368,33 +370,33 @@ def _removing(one: Bound, statement: str, language: Language) -> Iterator[Rule]:
                "fix": {"template": "", "expandStart": {"regex": r"^,$"}}}  # fmt: skip
 
 
-def removing_unused(one: Bound, statement: str, language: Language) -> list[Rule]:
+def removal_rules(one: Binding, statement: str, language: Language) -> list[Rule]:
     """Rules that take a name away where no other import or use of the file needs it."""
-    guard = {"not": uses(frozenset({one.name}), language, _alone(one, statement, language))}
-    return [demanding(rule, guard) for rule in _removing(one, statement, language)]
+    guard = {"not": file_uses(frozenset({one.name}), language, _only_statement(one, statement, language))}
+    return [with_guards(rule, guard) for rule in _removing(one, statement, language)]
 
 
-def _moving(old: Bound, new: Bound, was: str, now: str, language: Language) -> Iterator[Rule]:
+def _moving(old: Binding, new: Binding, was: str, now: str, language: Language) -> Iterator[Rule]:
     """The whole statement in its place; one name of several as a statement, then out of its list."""
-    statement = _of_one(new, now, language)
-    yield {"rule": _alone(old, was, language), "fix": statement}
-    there, here = (imports(Import(frozenset({old.name}), one.module), language) for one in (old, new))
-    yield demanding(_after_imports(statement, language), there, {"not": here})
+    statement = _statement_for(new, now, language)
+    yield {"rule": _only_statement(old, was, language), "fix": statement}
+    there, here = (file_imports(Import(frozenset({old.name}), one.module), language) for one in (old, new))
+    yield with_guards(_after_imports(statement, language), there, {"not": here})
     for rule in _removing(old, was, language):
-        yield demanding(rule, here)
+        yield with_guards(rule, here)
 
 
-def _bringing(one: Bound, statement: str, language: Language) -> Rule:
+def _adding(one: Binding, statement: str, language: Language) -> Rule:
     """The statement, or one for this name alone, after the last import of a file."""
     names = frozenset({one.name})
     defines: list[dict[str, Any]] = []
     if kinds := _DEFINITIONS.get(language):  # the file may define the name itself
         held = {**of_kinds(NAMES[language]), "regex": f"^({_any_of(names)})$"}
         defines = [_within(language, {**held, "inside": {**of_kinds(kinds), "field": "name"}})]
-    return demanding(
-        _after_imports(_of_one(one, statement, language), language),
-        uses(names, language, _alone(one, statement, language)),
-        {"not": binds(names, language)},
+    return with_guards(
+        _after_imports(_statement_for(one, statement, language), language),
+        file_uses(names, language, _only_statement(one, statement, language)),
+        {"not": file_binds(names, language)},
         *[{"not": one} for one in defines],
     )
 
@@ -411,7 +413,7 @@ def _after_imports(statement: str, language: Language) -> Rule:
     return {"rule": last, "fix": f"$LAST\n{statement}"}
 
 
-def lacking(text: str, names: frozenset[str], language: Language) -> str:
+def unbound_name(text: str, names: frozenset[str], language: Language) -> str:
     """A name that a text uses and no import of it binds; empty where there is none."""
 
     def used(names: Iterable[str], text: str) -> list[str]:
@@ -420,5 +422,5 @@ def lacking(text: str, names: frozenset[str], language: Language) -> str:
     # Most files hold none of them, and need not be parsed.
     if not (there := used(names, text)):
         return ""
-    missing = {*there} - {one.name for one in bound(text, language)}
-    return next(iter(used(missing, "\n".join(body(text, language)))), "")
+    missing = {*there} - {one.name for one in bindings(text, language)}
+    return next(iter(used(missing, "\n".join(code_lines(text, language)))), "")

@@ -50,12 +50,12 @@ def _as_code(regex: str) -> str:
 
 def bits(rule: Mapping[str, Any]) -> float:
     """Bits asked for by a rule's matcher and its constraints; a fix asks for nothing."""
-    found = _of(rule.get("rule", {}))
-    found += sum(0.7 * _of(value) for value in rule.get("constraints", {}).values())
+    found = _bits_of(rule.get("rule", {}))
+    found += sum(0.7 * _bits_of(value) for value in rule.get("constraints", {}).values())
     return found
 
 
-def _of(rule: Any) -> float:
+def _bits_of(rule: Any) -> float:
     if not isinstance(rule, Mapping):
         return 0.0
     total = 0.0
@@ -69,17 +69,17 @@ def _of(rule: Any) -> float:
         elif key == "kind":
             total += 1.0 if _STRUCTURAL.match(str(value)) else 3.0
         elif key in ("inside", "has", "precedes", "follows"):
-            total += 0.7 * _of(value)
+            total += 0.7 * _bits_of(value)
         elif key == "all":
-            total += sum(_of(part) for part in value)
+            total += sum(_bits_of(part) for part in value)
         elif key == "any":
-            total += min((_of(part) for part in value), default=0.0)
-        elif key in ("field", "nthChild") or (key == "not" and not _is_role(value)):
+            total += min((_bits_of(part) for part in value), default=0.0)
+        elif key in ("field", "nthChild") or (key == "not" and not _only_excludes_parents(value)):
             total += 1.0
     return total
 
 
-def _is_role(demand: Mapping[str, Any]) -> bool:
+def _only_excludes_parents(demand: Mapping[str, Any]) -> bool:
     """Whether a rule is kept out of what a match stands in itself: that asks for nothing."""
     outer = [one.get("inside") for one in demand.get("any", [demand])]
     return all(one is not None and "stopBy" not in one for one in outer)
@@ -125,7 +125,7 @@ def fix_around(pattern: str, fix: str, name: str) -> str | None:
     return around if n == 1 and fix != pattern else None
 
 
-def said(text: str) -> frozenset[str]:
+def terms(text: str) -> frozenset[str]:
     """The names, numbers, strings and constants of a pattern or fix: what it is about.
 
     >>> sorted(said("return $A if f(None) else 'x'"))
@@ -136,13 +136,13 @@ def said(text: str) -> frozenset[str]:
 
 
 _STRING: Final = re.compile(r"""(["'`]).*?\1""")
-_PLAIN: Final = re.compile(r"(?<![\w.$>:])(?:\$[a-z_]\w*|[A-Za-z_]\w*)\b(?!\s*[=:(](?!=))")
+_STANDALONE: Final = re.compile(r"(?<![\w.$>:])(?:\$[a-z_]\w*|[A-Za-z_]\w*)\b(?!\s*[=:(](?!=))")
 
 
 _ASSIGNED: Final = re.compile(r"^(?:(?:const|final|let|mut|val|var)\s+)*([A-Za-z_]\w*)\s*:?=(?![=>])")
 
 
-def own_names(text: str) -> frozenset[str]:
+def standalone_names(text: str) -> frozenset[str]:
     """Names that stand by themselves in a pattern or fix: no members, keywords of a call, or strings.
 
     >>> sorted(own_names("$A.get(key, default=other, at='here')"))
@@ -150,7 +150,7 @@ def own_names(text: str) -> frozenset[str]:
     >>> sorted(own_names("found = $A.find()"))
     ['found']
     """
-    return frozenset([*_PLAIN.findall(_STRING.sub("", text)), *_ASSIGNED.findall(text.lstrip())])
+    return frozenset([*_STANDALONE.findall(_STRING.sub("", text)), *_ASSIGNED.findall(text.lstrip())])
 
 
 def words(rule: Mapping[str, Any]) -> frozenset[str]:

@@ -14,10 +14,10 @@ from rulewright.actions import visit
 from rulewright.actions.action import Rule
 from rulewright.actions.visit import tokens, variables
 from rulewright.languages import Language
-from rulewright.mining.rules.reading import fix_around, new_text, old_text, said, words_of
+from rulewright.mining.rules.reading import fix_around, new_text, old_text, terms, words_of
 
 
-def too_little(rule: Rule) -> str:
+def why_vague(rule: Rule) -> str:
     """Why what a rule takes away does not tell where else it goes; empty where it may."""
     old, new = old_text(rule), new_text(rule)
     if _is_unlike(old, new) and "regex" not in rule["rule"]:
@@ -25,10 +25,10 @@ def too_little(rule: Rule) -> str:
     if _FLOW & words_of(old) ^ _FLOW & words_of(new):
         # Neither a word of flow nor a type that every file has says which code is meant.
         plain = _FLOW | {"Boolean", "Int", "Integer", "String"}
-        around = {word for key, text in visit.texts(rule["rule"]) if key == "regex" for word in said(text)}
-        if all(word in plain or is_type(word) for word in said(old) | said(new) | around):
+        around = {word for key, text in visit.texts(rule["rule"]) if key == "regex" for word in terms(text)}
+        if all(word in plain or is_type(word) for word in terms(old) | terms(new) | around):
             return "it asks for no name"
-    if is_of_text(rule) and re.fullmatch(r"[\"':]?[a-z]+[\"']?", old):
+    if is_about_text(rule) and re.fullmatch(r"[\"':]?[a-z]+[\"']?", old):
         return "a word in quotes may mean anything elsewhere"
     if is_type(old):
         return f"`{old}` may be anything elsewhere"
@@ -37,12 +37,12 @@ def too_little(rule: Rule) -> str:
     return ""
 
 
-def depends(rule: Rule) -> str:
+def why_context_dependent(rule: Rule) -> str:
     """Why what a rule does depends on its place, even in the same code; empty where it does not."""
     old, new = old_text(rule), new_text(rule)
     if old != new and re.sub(r"\d+", "", old) == re.sub(r"\d+", "", new):
         return "only a number in it changes, as versions do"
-    if is_of_text(rule) and re.match(r"[\"':]?\.{1,2}/", old):
+    if is_about_text(rule) and re.match(r"[\"':]?\.{1,2}/", old):
         return "a path depends on its file"
     if brought := words_of(new) & _OWN_WORDS - words_of(old):
         return f"`{brought.pop()}` is another thing elsewhere"
@@ -83,7 +83,7 @@ def is_type(word: str) -> bool:
     return word in _TYPES or _NUMBER.fullmatch(word) is not None
 
 
-def is_of_text(rule: Rule) -> bool:
+def is_about_text(rule: Rule) -> bool:
     """Whether a rule is about a string or symbol, or about what stands in one."""
     old = old_text(rule)
     return (
@@ -93,7 +93,7 @@ def is_of_text(rule: Rule) -> bool:
     )
 
 
-def too_little_from_one(rule: Rule) -> str:
+def why_one_place_is_too_few(rule: Rule) -> str:
     """What a rule does that one place alone does not tell of others; empty where it may."""
     old, new = old_text(rule), new_text(rule)
     fix = rule["fix"]
@@ -136,7 +136,7 @@ def _is_unlike(old: str, new: str) -> bool:
     several = sum(re.match(r"[\w\"']", word) is not None for word in words_of(old)) > 1
     return (
         several
-        and bool(said(new))
-        and not said(old) & said(new) - _FLOW
+        and bool(terms(new))
+        and not terms(old) & terms(new) - _FLOW
         and not variables(old) & variables(new)
     )

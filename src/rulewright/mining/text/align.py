@@ -29,7 +29,7 @@ _IN_WORD: Final = re.compile(r"\w\w")
 MAX_SLIDE: Final = 400
 """Characters that a hunk is moved at most."""
 MAX_HUNKS: Final = 200
-MAX_UNLIKE: Final = 40
+MAX_DISTINCT: Final = 40
 """An edit of more hunks, or more unlike ones, is not worth the trouble."""
 
 
@@ -83,14 +83,14 @@ class Edit:
         )
 
     @cached_property
-    def n_unlike(self) -> int:
+    def n_distinct(self) -> int:
         """How many changes differ from each other."""
         return len({(self.pre.text[h.a0 : h.a1], self.post.text[h.b0 : h.b1]) for h in self.hunks})
 
     @cached_property
     def is_workable(self) -> bool:
         """Whether there are changes, not too many, and few enough that differ from each other."""
-        return 0 < self.n_unlike <= MAX_UNLIKE and len(self.hunks) <= MAX_HUNKS
+        return 0 < self.n_distinct <= MAX_DISTINCT and len(self.hunks) <= MAX_HUNKS
 
     @cached_property
     def _shifts(self) -> tuple[int, ...]:
@@ -143,20 +143,20 @@ class Edit:
         return max(low, start - hunk.a0) <= min(high, end - hunk.a1)
 
     @cached_property
-    def brought(self) -> tuple[list[Node], ...]:
+    def inserted_nodes(self) -> tuple[list[Node], ...]:
         """Of each hunk the nodes of post that lie within what it brought in, outer before inner."""
         return tuple(self.post.within(h.b0, h.b1) if h.b1 > h.b0 else [] for h in self.hunks)
 
     @cached_property
-    def _fresh(self) -> tuple[frozenset[str], ...]:
+    def _inserted(self) -> tuple[frozenset[str], ...]:
         return tuple(
             frozenset(self.post.text_of(node) for node in nodes if node.named and not node.is_comment)
-            for nodes in self.brought
+            for nodes in self.inserted_nodes
         )
 
-    def fresh_texts(self, numbers: frozenset[int]) -> frozenset[str]:
+    def inserted_texts(self, numbers: frozenset[int]) -> frozenset[str]:
         """Texts of the nodes that hunks brought in."""
-        return frozenset[str]().union(*(self._fresh[i] for i in numbers))
+        return frozenset[str]().union(*(self._inserted[i] for i in numbers))
 
     @cached_property
     def _removed(self) -> tuple[Counter[str], ...]:
@@ -166,7 +166,7 @@ class Edit:
             for nodes in gone
         )
 
-    def removed_twice(self, numbers: frozenset[int]) -> frozenset[str]:
+    def repeated_removals(self, numbers: frozenset[int]) -> frozenset[str]:
         """Texts of leaves that hunks take away twice or more: names that the code binds itself."""
         count: Counter[str] = Counter()
         for number in numbers:
@@ -182,13 +182,13 @@ class Edit:
                 return True
         return False
 
-    def left_alone(self, start: int, end: int) -> bool:
+    def may_change(self, start: int, end: int) -> bool:
         """Whether a range of pre may change though the edit did not change it."""
         if self.strict or self.touches(start, end):
             return False
         return not any(low < end and start < high for low, high in self.shown)
 
-    def after(self, position: int) -> int:
+    def position_after(self, position: int) -> int:
         """Where a position between hunks lies in post, after a hunk that ends there."""
         shift = 0
         for hunk in self.hunks:
@@ -207,7 +207,7 @@ def variants(
     for segments, cost in ((by_tree, 0.0), (by_token, costs.TOKEN_READING)):
         hunks = _hunks(pre.text, post.text, list(segments))
         if len(hunks) <= MAX_HUNKS:
-            hunks = _settled(pre, post, hunks)
+            hunks = _aligned_to_nodes(pre, post, hunks)
         if hunks not in seen:
             seen.add(hunks)
             yield Edit(pre, post, hunks, cost, strict, shown)
@@ -224,16 +224,16 @@ def _slide(pre: str, post: str, hunk: Hunk, low: int, high: int) -> tuple[int, i
     return -left, right
 
 
-def _settled(pre: Tree, post: Tree, hunks: tuple[Hunk, ...]) -> tuple[Hunk, ...]:
+def _aligned_to_nodes(pre: Tree, post: Tree, hunks: tuple[Hunk, ...]) -> tuple[Hunk, ...]:
     """Move each hunk to where it takes out or brings in whole nodes, if it does so anywhere."""
     slides = Edit(pre, post, hunks).slides
-    settled: list[Hunk] = []
+    aligned: list[Hunk] = []
     for hunk, (low, high) in zip(hunks, slides, strict=True):
-        floor = settled[-1].a1 - hunk.a0 if settled else low
+        floor = aligned[-1].a1 - hunk.a0 if aligned else low
         shifts = sorted(range(max(low, floor), high + 1), key=lambda s: (abs(s), s))
         moved = (Hunk(hunk.a0 + s, hunk.a1 + s, hunk.b0 + s, hunk.b1 + s) for s in shifts)
-        settled.append(next((h for h in moved if _whole(pre, post, h)), hunk))
-    return tuple(settled)
+        aligned.append(next((h for h in moved if _whole(pre, post, h)), hunk))
+    return tuple(aligned)
 
 
 def _whole(pre: Tree, post: Tree, hunk: Hunk) -> bool:
@@ -294,7 +294,7 @@ def _pair(pre: Tree, post: Tree, a: Node, b: Node) -> Iterator[Segment]:
                 if left.size:
                     yield Segment(left.start, right.start, left.size)
         else:
-            for i, j in _alike(pre, post, a.children[i1:i2], b.children[j1:j2]):
+            for i, j in _similar_pairs(pre, post, a.children[i1:i2], b.children[j1:j2]):
                 yield from _pair(pre, post, a.children[i1 + i], b.children[j1 + j])
 
 
@@ -313,7 +313,7 @@ def blocks(a: Sequence[object], b: Sequence[object]) -> Iterator[tuple[bool, int
         yield False, i1, len(a), j1, len(b)
 
 
-def _alike(pre: Tree, post: Tree, a: Sequence[Node], b: Sequence[Node]) -> list[tuple[int, int]]:
+def _similar_pairs(pre: Tree, post: Tree, a: Sequence[Node], b: Sequence[Node]) -> list[tuple[int, int]]:
     """Pairs of same-kind children, in order, that maximise likeness (Dice of token bags)."""
     if len(a) > MAX_BLOCK or len(b) > MAX_BLOCK:
         return [(i, i) for i in range(min(len(a), len(b))) if a[i].kind == b[i].kind]
@@ -343,15 +343,15 @@ def _alike(pre: Tree, post: Tree, a: Sequence[Node], b: Sequence[Node]) -> list[
 
 def _dice(pre: Tree, post: Tree, a: Node, b: Node) -> float:
     """Likeness by tokens; of two names, by the words that they are made of."""
-    found = _shared(pre.bag(a), post.bag(b))
+    found = _dice_of(pre.bag(a), post.bag(b))
     if not found:
         names = pre.text_of(a), post.text_of(b)
         if all(map(_NAME.fullmatch, names)):
-            found = _shared(*(Counter(map(str.lower, _WORDS.findall(name))) for name in names))
+            found = _dice_of(*(Counter(map(str.lower, _WORDS.findall(name))) for name in names))
     return found
 
 
-def _shared(a: Counter[str], b: Counter[str]) -> float:
+def _dice_of(a: Counter[str], b: Counter[str]) -> float:
     total = a.total() + b.total()
     return 2 * (a & b).total() / total if total else 0.0
 

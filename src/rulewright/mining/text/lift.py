@@ -21,7 +21,7 @@ from rulewright.mining.text.tree import OPENERS, Node, Tree
 
 NAMES: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 CLOSERS: Final = ")]}>"
-FORGED_HOLE: Final = re.compile(r"\$[A-Z_$]")
+VARIABLE_LIKE: Final = re.compile(r"\$[A-Z_$]")
 
 
 @dataclass(frozen=True)
@@ -112,11 +112,11 @@ def lift(
         else:
             spans += lifter.below(anchor) if only is None else lifter.chosen(anchor, only)
     holes = _name_holes(edit.pre, spans, lifter.fresh)
-    places = placed(edit, mapped, holes)
+    places = hole_places(edit, mapped, holes)
     taken = [(hole.start, hole.end, hole.ref) for hole in holes]
-    if _forged(edit.post.text, mapped.start, mapped.end, places):
+    if _looks_like_variable(edit.post.text, mapped.start, mapped.end, places):
         return None
-    if any(_forged(edit.pre.text, anchor.start, anchor.end, taken) for anchor in anchors):
+    if any(_looks_like_variable(edit.pre.text, anchor.start, anchor.end, taken) for anchor in anchors):
         return None
     fix = _substitute(edit.post.text, mapped.start, mapped.end, places)
     # Of the node that the rule matches: a sign before it is reached by expansion.
@@ -136,7 +136,7 @@ def leading_spaces(tree: Tree, position: int) -> str:
     return indent[: len(indent) - len(indent.lstrip(" "))]
 
 
-def stripped(text: str, start: int, end: int) -> tuple[int, int]:
+def strip_range(text: str, start: int, end: int) -> tuple[int, int]:
     """Take the blanks off both ends of a range."""
     while start < end and text[start].isspace():
         start += 1
@@ -162,16 +162,16 @@ class _Lifter:
     ) -> None:
         self.edit, self.policy, self.names, self.forbidden = edit, policy, names, forbidden
         self.tree = edit.pre
-        self.fresh = edit.fresh_texts(mapped.hunks)
+        self.fresh = edit.inserted_texts(mapped.hunks)
         self.hunks = [edit.hunks[i] for i in sorted(mapped.hunks)]
         self.brought = [edit.post.text[h.b0 : h.b1] for h in self.hunks]
-        self.twice = edit.removed_twice(mapped.hunks)
+        self.twice = edit.repeated_removals(mapped.hunks)
 
     def below(self, node: Node) -> Iterator[_Span]:
         listed = self.policy.lists and grammars.LIST.search(node.kind)
-        carried = self._carried(node) if listed else None
-        if carried is not None:
-            yield carried
+        moved_list = self._moved_list(node) if listed else None
+        if moved_list is not None:
+            yield moved_list
             return
         runs = self._runs(node) if listed else []
         skip_to = -1
@@ -185,16 +185,16 @@ class _Lifter:
             elif child.is_comment or not child.size:
                 continue
             elif not self.edit.touches(child.start, child.end):
-                if self._may(child):
+                if self._may_vary(child):
                     yield _Span(child.start, child.end, False, False)
                 elif child.children:
                     yield from self.below(child)
-            elif child.named and self._moved(child):
+            elif child.named and self._is_moved(child):
                 yield _Span(child.start, child.end, False, True)
             elif child.children:
                 yield from self.below(child)
 
-    def _carried(self, node: Node) -> _Span | None:
+    def _moved_list(self, node: Node) -> _Span | None:
         """The items of a list that is taken away, where they come back in a row."""
         items = [child for child in node.children if child.named]
         if len(items) < 2 or any(item.is_comment for item in items):
@@ -229,7 +229,7 @@ class _Lifter:
             elif child.children:
                 yield from self.chosen(child, only)
 
-    def _moved(self, node: Node) -> bool:
+    def _is_moved(self, node: Node) -> bool:
         text = self.tree.text_of(node)
         brackets = node.children and text[0] in OPENERS and text[-1] in CLOSERS
         # What is all that is left says what the change is about.
@@ -237,16 +237,16 @@ class _Lifter:
         if node.index in self.forbidden or (brackets and not a_value):
             return False
         if "string" in node.kind and len(text) > 2 and any(text in new for new in self.brought):
-            return self._may(node)
-        return (text in self.fresh or self._drops(node, text)) and self._may(node)
+            return self._may_vary(node)
+        return (text in self.fresh or self._may_drop(node, text)) and self._may_vary(node)
 
-    def _drops(self, node: Node, text: str) -> bool:
+    def _may_drop(self, node: Node, text: str) -> bool:
         """Whether a removed part stands for others like it: a body, or a name that the code binds."""
         if not any(h.a0 <= node.start and node.end <= h.a1 for h in self.hunks):
             return False
         if grammars.BODY.search(node.kind):
             # What is done with a name that stands before it is part of what goes.
-            heads = self._heads(node)
+            heads = self._names_outside(node)
             return self._is_headed(node) and not any(self._is_bound(leaf, heads) for leaf in node.leaves())
         return self._is_bound(node, self.twice)
 
@@ -261,7 +261,7 @@ class _Lifter:
         """Whether a node is one of the names that the removed code uses twice or more."""
         return grammars.NAME.search(node.kind) is not None and self.tree.text_of(node) in names
 
-    def _heads(self, body: Node) -> frozenset[str]:
+    def _names_outside(self, body: Node) -> frozenset[str]:
         """The names used twice that stand outside a body, and in no other: what it is done for."""
         found: set[str] = set()
         for hunk in self.hunks if self.twice else ():
@@ -298,7 +298,7 @@ class _Lifter:
             current = []
         return runs
 
-    def _may(self, node: Node) -> bool:
+    def _may_vary(self, node: Node) -> bool:
         if not node.named or node.index in self.forbidden or node.kind == grammars.ERROR:
             return False
         if node.kind in grammars.SUFFIXES:
@@ -317,9 +317,9 @@ class _Lifter:
             return False
         if node.children and text[0].isspace():  # it holds the line end before it: the pattern needs that
             return False
-        return not (self.policy.literal_names and self._is_name(node, text))
+        return not (self.policy.literal_names and self._names_subject(node, text))
 
-    def _is_name(self, node: Node, text: str) -> bool:
+    def _names_subject(self, node: Node, text: str) -> bool:
         """Whether a node names what the code is about, rather than what it works on."""
         if not grammars.NAME.search(node.kind):
             if text in grammars.CONSTANTS:
@@ -374,7 +374,7 @@ def _name_holes(tree: Tree, spans: list[_Span], fresh: frozenset[str]) -> list[H
     return holes
 
 
-def placed(edit: Edit, mapped: Mapped, holes: Sequence[Hole]) -> list[tuple[int, int, str]]:
+def hole_places(edit: Edit, mapped: Mapped, holes: Sequence[Hole]) -> list[tuple[int, int, str]]:
     """Where the variables stand in the fix: by mapped position, then by equal text."""
     places: list[tuple[int, int, str]] = []
     texts: dict[str, str] = {}
@@ -382,13 +382,13 @@ def placed(edit: Edit, mapped: Mapped, holes: Sequence[Hole]) -> list[tuple[int,
         if not hole.multi:
             texts.setdefault(edit.pre.text[hole.start : hole.end], hole.ref)
         if not hole.moved:
-            start = edit.after(hole.start)
+            start = edit.position_after(hole.start)
             places.append((start, start + hole.end - hole.start, hole.ref))
     for i in sorted(mapped.hunks):
-        rows = [row for hole in holes if hole.multi and hole.moved for row in _row(edit, i, hole)]
+        rows = [row for hole in holes if hole.multi and hole.moved for row in _list_places(edit, i, hole)]
         places += rows
         taken = max((end for _, end, _ in rows), default=-1)
-        for node in edit.brought[i]:
+        for node in edit.inserted_nodes[i]:
             if node.start < taken or not node.named or node.is_comment or not node.size:
                 continue
             text = edit.post.text_of(node)
@@ -404,7 +404,7 @@ def placed(edit: Edit, mapped: Mapped, holes: Sequence[Hole]) -> list[tuple[int,
     return sorted(places)
 
 
-def _row(edit: Edit, number: int, hole: Hole) -> Iterator[tuple[int, int, str]]:
+def _list_places(edit: Edit, number: int, hole: Hole) -> Iterator[tuple[int, int, str]]:
     """Where the items of a list stand in a row in what a hunk brought in."""
     hunk, text = edit.hunks[number], edit.pre.text[hole.start : hole.end]
     start = edit.post.text.find(text, hunk.b0, hunk.b1)
@@ -424,10 +424,10 @@ def _substitute(text: str, start: int, end: int, places: list[tuple[int, int, st
     return "".join(parts)
 
 
-def _forged(text: str, start: int, end: int, places: list[tuple[int, int, str]]) -> bool:
+def _looks_like_variable(text: str, start: int, end: int, places: list[tuple[int, int, str]]) -> bool:
     """Whether literal text would read as a variable."""
     bare = _substitute(text, start, end, [(s, e, "\0") for s, e, _ in places])
-    if FORGED_HOLE.search(bare):
+    if VARIABLE_LIKE.search(bare):
         return True
     whole = _substitute(text, start, end, [(s, e, f"{ref}\0") for s, e, ref in places])
     return re.search(r"\$[A-Z_][A-Z0-9_]*\0[A-Z0-9_]", whole) is not None or "$\0" in bare
