@@ -7,7 +7,7 @@ import pytest
 from rulewright import engine
 from rulewright.actions import Action
 from rulewright.languages import Language
-from rulewright.mining.rules import imports
+from rulewright.mining.rules import guards, import_rules, imports
 from rulewright.mining.rules.imports import Binding
 
 
@@ -105,7 +105,7 @@ def test_a_name_that_is_used_must_come_from_somewhere() -> None:
 def after(
     language: Language, gone: dict[tuple[str, str], str], come: dict[tuple[str, str], str], code: str
 ) -> str:
-    made = imports.import_rules(
+    made = import_rules.rules_for_imports(
         {Binding(*one): text for one, text in gone.items()},
         {Binding(*one): text for one, text in come.items()},
         language,
@@ -233,12 +233,12 @@ def test_what_a_file_must_use_outside_of_its_imports() -> None:
     root = {"kind": "program", "stopBy": "end"}
     kinds = {"any": [{"kind": "identifier"}, {"kind": "type_identifier"}], "regex": "^(Old)$"}
     away = {"inside": {"kind": "import_declaration", "stopBy": "end"}}
-    assert imports.file_uses(frozenset({"Old"}), "java") == {
+    assert guards.file_uses(frozenset({"Old"}), "java") == {
         "inside": {**root, "has": {**kinds, "not": away, "stopBy": "end"}}
     }
-    [first, second] = imports.file_uses(frozenset({"Old"}), "java", {"kind": "block"})["inside"]["has"][
-        "not"
-    ]["any"]
+    [first, second] = guards.file_uses(frozenset({"Old"}), "java", {"kind": "block"})["inside"]["has"]["not"][
+        "any"
+    ]
     assert (first, second) == (away, {"inside": {"kind": "block", "stopBy": "end"}})
 
 

@@ -19,7 +19,7 @@ from rulewright.engine import places
 from rulewright.engine.apply import Step, spans_after, trace
 from rulewright.languages import Language
 from rulewright.mining.by_hand.diffs import Change
-from rulewright.mining.rules.imports import with_guards
+from rulewright.mining.rules.guards import with_guards
 
 _KEY: Final = re.compile(r"([\w$\"'-]+)\s*(=>|=|:)(?![=:])")
 """A keyed argument up to its value."""

@@ -1,6 +1,6 @@
 """How far each rule of a change may be trusted elsewhere, and what it must ask for to deserve that.
 
-A rule gets guards that hold it to what the change shows (`import_guards`, members, `idempotence`), as
+A rule gets guards that hold it to what the change shows (`guards`, members, `idempotence`), as
 long as the rules together still make as much of the change. Then each gets its tier.
 """
 
@@ -22,7 +22,8 @@ from rulewright.mining.by_hand.learned import PART_OF_LARGER, LearnedRule
 from rulewright.mining.by_hand.replay import completing_rules, n_missing
 from rulewright.mining.learn import cover
 from rulewright.mining.learn.mined import TIERS
-from rulewright.mining.rules import callees, import_guards, imports
+from rulewright.mining.rules import callees, guards, imports
+from rulewright.mining.rules.import_rules import rules_for_imports
 from rulewright.mining.rules.reading import new_text, old_text
 
 
@@ -78,7 +79,7 @@ def graded_rules(
     found: Sequence[cover.GradedRule], changes: Sequence[Change], names: ImportedNames, language: Language
 ) -> list[LearnedRule]:
     """The rules with their guards and tiers, and those for imports after them."""
-    of_imports = imports.import_rules(names.gone, names.come, language)
+    of_imports = rules_for_imports(names.gone, names.come, language)
     forms = _forms([one.rule for one in found], of_imports, changes, names, language)
     graded = {str(one.rule): one for one in found}
     made: list[LearnedRule] = []
@@ -115,16 +116,14 @@ def _forms(
     def missing(rules: Sequence[Rule]) -> int:
         return n_missing(rules, changes, language)
 
-    plain = import_guards.uses_first(found, language)
-    guarded = import_guards.with_import_guards(plain, language)
+    plain = guards.uses_first(found, language)
+    guarded = guards.with_import_guards(plain, language)
     if guarded != plain and missing(guarded) > missing(plain):
         guarded = plain
     if names.post_with_old_imports:
-        guarded = [
-            import_guards.only_where_imported(rule, names.removed_imports, language) for rule in guarded
-        ]
+        guarded = [guards.only_where_imported(rule, names.removed_imports, language) for rule in guarded]
     if n := missing([*guarded, *of_imports]):
-        elsewhere = [import_guards.not_in_imports(rule, language) for rule in guarded]
+        elsewhere = [guards.not_in_imports(rule, language) for rule in guarded]
         if missing([*elsewhere, *of_imports]) < n:
             guarded = elsewhere
     narrow = [
@@ -185,7 +184,7 @@ def _doubt_parts(
         weak = [
             one
             for number, one in enumerate(sure)
-            if number not in right and not import_guards.is_import_rule(one.rule, language)
+            if number not in right and not guards.is_import_rule(one.rule, language)
         ]
         if not weak:
             return made
@@ -223,9 +222,9 @@ def _for_members(
         return rule
     member = {"regex": rf"^{regex_escape(old)}\s*(\.|::|->)\s*({'|'.join(sorted(members))})\b"}
     if language != "go" or not is_replaced:
-        return imports.with_guards(rule, {"inside": member})
-    others = imports.file_uses(frozenset({old}), language, {**member, "stopBy": "neighbor"})
-    return imports.with_guards(rule, {"inside": member}, {"not": others})
+        return guards.with_guards(rule, {"inside": member})
+    others = guards.file_uses(frozenset({old}), language, {**member, "stopBy": "neighbor"})
+    return guards.with_guards(rule, {"inside": member}, {"not": others})
 
 
 def _as_their_uses(rules: Sequence[LearnedRule], n_found: int, language: Language) -> list[LearnedRule]:
@@ -237,14 +236,13 @@ def _as_their_uses(rules: Sequence[LearnedRule], n_found: int, language: Languag
         language: of all.
     """
     is_import = [
-        number >= n_found or import_guards.is_import_rule(one.rule, language)
-        for number, one in enumerate(rules)
+        number >= n_found or guards.is_import_rule(one.rule, language) for number, one in enumerate(rules)
     ]
     uses = [one for one, of_import in zip(rules, is_import, strict=True) if not of_import]
     made = []
     for one, of_import in zip(rules, is_import, strict=True):
-        words = import_guards.names_of(one.rule)
-        own = [use for use in uses if import_guards.names_of(use.rule) & words]
+        words = guards.names_of(one.rule)
+        own = [use for use in uses if guards.names_of(use.rule) & words]
         worst = max(own, key=lambda use: TIERS.index(use.tier), default=None)
         if of_import and worst is not None and one.tier != "reject" and "stopBy" in str(one.rule["rule"]):
             reason = (

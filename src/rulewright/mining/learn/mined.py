@@ -33,7 +33,7 @@ from rulewright.mining.judge.confidence import (
 )
 from rulewright.mining.learn.search import Budget, Plan, imported_names, solve
 from rulewright.mining.propose.candidate import SHORT_TOKENS, Candidate, Shape
-from rulewright.mining.rules import callees, import_guards, imports, reading, specificity
+from rulewright.mining.rules import callees, guards, imports, reading, specificity
 from rulewright.mining.text import snippets
 from rulewright.mining.text.tree import Tree
 from rulewright.verdict import Outcome, Verdict
@@ -251,7 +251,7 @@ def _unshown(rule: Rule, before: Tree) -> str:
 def with_import_guards(action: Action, pre: str, post: str) -> tuple[Action, Outcome]:
     """Several rules with what ties them to each other, where they do the same so."""
     rules = (
-        tuple(import_guards.with_import_guards(action.rules, action.language))
+        tuple(guards.with_import_guards(action.rules, action.language))
         if len(action.rules) > 1
         else action.rules
     )

@@ -1,0 +1,177 @@
+"""Guards: what a rule asks of the file around a match, above all what that imports and uses.
+
+An import goes only where nothing uses its names any more, comes only where something does and nothing
+binds them, and a rule for an imported name holds only in files that import it. Guards are relations to
+the root of the file, so the pinned ast-grep reads them too. The caller verifies what comes of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from rulewright.actions.action import Rule
+from rulewright.actions.visit import regex_escape
+from rulewright.grammars import ROOT
+from rulewright.languages import Language
+from rulewright.mining.rules import imports
+from rulewright.mining.rules.imports import KINDS, NAMES, REQUIRES, Import
+from rulewright.mining.rules.reading import new_text, old_text
+from rulewright.mining.text.snippets import of_kinds
+
+_KEYWORDS: Final = frozenset(
+    ["import", "from", "as", "const", "let", "var", "use", "static", "require", "new", "await", "return"]
+)
+
+
+def in_file(language: Language, held: Mapping[str, Any]) -> dict[str, Any]:
+    """The file around a match holds a node, anywhere."""
+    return {"inside": {"kind": ROOT[language], "stopBy": "end", "has": {**held, "stopBy": "end"}}}
+
+
+def any_of(names: frozenset[str]) -> str:
+    """A regular expression for one of several names."""
+    return "|".join(map(regex_escape, sorted(names)))
+
+
+def module_regex(module: str) -> str:
+    """A regular expression for a module in an import statement."""
+    return rf"(^|[^\w./]){regex_escape(module)}([^\w./]|$)"
+
+
+def file_imports(one: Import, language: Language) -> dict[str, Any]:
+    """The file around a match imports one of the names from that module."""
+    words = [rf"\b({any_of(one.names)})\b", module_regex(one.module)]
+    return in_file(language, {**of_kinds(KINDS[language]), "all": [{"regex": word} for word in words]})
+
+
+def file_binds(names: frozenset[str], language: Language) -> dict[str, Any]:
+    """An import of the file around a match binds one of the names, from any module."""
+    return in_file(language, {**of_kinds(KINDS[language]), "regex": rf"\b({any_of(names)})\b"})
+
+
+def file_uses(
+    names: frozenset[str], language: Language, but: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The file around a match uses one of the names, outside of imports and of nodes like `but`."""
+    kinds = [kind for kind in KINDS[language] if kind not in REQUIRES]
+    outside: list[dict[str, Any]] = [{"inside": {"kind": kind, "stopBy": "end"}} for kind in kinds]
+    if but is not None:
+        outside.append({"inside": {**but, "stopBy": but.get("stopBy", "end")}})
+    if language == "python":
+        outside.append({"inside": {"kind": "attribute", "field": "attribute"}})
+    held = {**of_kinds(NAMES[language]), "regex": f"^({any_of(names)})$"}
+    return in_file(language, {**held, "not": {"any": outside} if len(outside) > 1 else outside[0]})
+
+
+def with_guards(rule: Rule, *guards: Mapping[str, Any]) -> Rule:
+    """A rule that asks for more of what it matches."""
+    if not guards:
+        return rule
+    matcher = rule["rule"]
+    if len(guards) == 1 and not set(guards[0]) & {*matcher, "all"}:
+        return {**rule, "rule": {**matcher, **guards[0]}}
+    parts = matcher["all"] if set(matcher) == {"all"} else [matcher]
+    return {**rule, "rule": {"all": [*parts, *guards]}}
+
+
+def with_import_guards(rules: Sequence[Rule], language: Language) -> list[Rule]:
+    """The rules with the guards that an import and its uses need; uses first, imports after them.
+
+    A rule that has to do with no import stays as it is.
+    """
+    if language not in KINDS:
+        return list(rules)
+    rules = uses_first(rules, language)
+    gone = [_removed_import(rule, language) for rule in rules]
+    known = list(dict.fromkeys(one for one in gone if one is not None))
+    made: list[Rule] = []
+    for rule, goes in zip(rules, gone, strict=True):
+        comes = _added_import(rule, language)
+        if goes is None and comes is None:
+            made.append(only_where_imported(rule, known, language))
+            continue
+        guards: list[dict[str, Any]] = []
+        if goes is not None and (left := goes.names - (comes.names if comes is not None else frozenset())):
+            guards.append({"not": file_uses(left, language, _matcher(rule))})
+        if comes is not None and goes is not None and comes.names != goes.names:
+            guards.append({"not": file_imports(comes, language)})
+        if comes is not None and goes is None:
+            guards += [
+                file_uses(comes.names, language),
+                {"not": file_binds(comes.names, language)},
+            ]
+        made.append(with_guards(rule, *guards))
+    return made
+
+
+def only_where_imported(rule: Rule, gone: Sequence[Import], language: Language) -> Rule:
+    """A rule that asks for an imported name, held to files that import that name from its module."""
+    # The words that the rule asks for, without those behind a dot.
+    asked = set(re.findall(r"(?<![\w.$'\"])[A-Za-z_]\w*", old_text(rule)))
+    own = [one for one in gone if asked & one.names]
+    return with_guards(rule, file_imports(own[0], language)) if len(own) == 1 else rule
+
+
+def not_in_imports(rule: Rule, language: Language) -> Rule:
+    """A rule held to code outside of imports, unless it is about an import itself."""
+    if is_import_rule(rule, language) or language not in KINDS:
+        return rule
+    kinds = [{"inside": {"kind": kind, "stopBy": "end"}} for kind in KINDS[language]]
+    return with_guards(rule, {"not": {"any": kinds} if len(kinds) > 1 else kinds[0]})
+
+
+def uses_first(rules: Sequence[Rule], language: Language) -> list[Rule]:
+    """Rules in order: for uses first, for imports after them."""
+    return sorted(rules, key=lambda rule: is_import_rule(rule, language))
+
+
+def is_import_rule(rule: Rule, language: Language) -> bool:
+    """Whether a rule removes or adds an import."""
+    return _removed_import(rule, language) is not None or _added_import(rule, language) is not None
+
+
+def names_of(rule: Rule) -> set[str]:
+    """The names in what a rule matches and in its fix, those of its relations included."""
+    return set(re.findall(r"(?<!\$)\b[A-Za-z_]\w+", f"{old_text(rule)} {new_text(rule)}")) - _KEYWORDS
+
+
+def _removed_import(rule: Rule, language: Language) -> Import | None:
+    """The import that a rule removes; `None` for any other rule."""
+    old, new = _sides(rule)
+    return _difference(old, new, language)
+
+
+def _added_import(rule: Rule, language: Language) -> Import | None:
+    """The import that a rule adds; `None` for any other rule."""
+    old, new = _sides(rule)
+    return _difference(new, old, language)
+
+
+def _sides(rule: Rule) -> tuple[str, str]:
+    """The old and the new text; the path of a Go import as the string that holds it."""
+    old, new = old_text(rule), new_text(rule)
+    if _matcher(rule).get("kind") == "interpreted_string_literal_content":
+        return f'"{old.strip("^$")}"', f'"{new}"'
+    return old, new
+
+
+def _difference(text: str, other: str, language: Language) -> Import | None:
+    lines = set(_lines(other))
+    found = [
+        one
+        for line in _lines(text)
+        if line not in lines and (one := imports.parse_import(line, language)) is not None
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.split("\n") if line.strip()]
+
+
+def _matcher(rule: Rule) -> dict[str, Any]:
+    """The part of a rule's matcher that is about the match itself, without its relations."""
+    parts = rule["rule"].get("all", [rule["rule"]])
+    return {key: part[key] for part in parts for key in ("pattern", "kind", "regex", "any") if key in part}

@@ -1,0 +1,175 @@
+"""Rules that remove an import, add one or move a name to another module, wherever that is right.
+
+Where a change binds other names than before, its import lines are not learned from as text: each
+name is removed where nothing uses it any more, and added where something does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from rulewright.actions.action import Rule
+from rulewright.actions.visit import regex_escape
+from rulewright.engine.parsing import parse
+from rulewright.grammars import ROOT
+from rulewright.languages import Language
+from rulewright.mining.rules.guards import (
+    any_of,
+    file_binds,
+    file_imports,
+    file_uses,
+    in_file,
+    module_regex,
+    with_guards,
+)
+from rulewright.mining.rules.imports import (
+    HOLDERS,
+    KINDS,
+    NAMES,
+    PATHS,
+    REQUIRES,
+    Binding,
+    Import,
+    parse_import,
+)
+from rulewright.mining.text.snippets import of_kinds
+
+_PARTS: Final[Mapping[Language, tuple[str, ...]]] = {
+    "python": ("dotted_name", "aliased_import"), "javascript": ("import_specifier",),
+    "typescript": ("import_specifier",), "tsx": ("import_specifier",),
+}  # fmt: skip
+"""Kinds of one name among several of one import."""
+_SCRIPT_DEFINITIONS: Final = ("function_declaration", "class_declaration", "variable_declarator")
+_DEFINITIONS: Final[Mapping[Language, tuple[str, ...]]] = {
+    "python": ("function_definition", "class_definition"), "javascript": _SCRIPT_DEFINITIONS,
+    "typescript": _SCRIPT_DEFINITIONS, "tsx": _SCRIPT_DEFINITIONS,
+    "java": ("class_declaration", "interface_declaration", "enum_declaration"),
+    "rust": ("function_item", "struct_item", "enum_item", "trait_item"),
+}  # fmt: skip
+"""Kinds of the nodes that define a name, by their field `name`."""
+_DECLARING: Final = ("const ", "let ", "var ")
+
+
+def rules_for_imports(
+    gone: Mapping[Binding, str], come: Mapping[Binding, str], language: Language
+) -> list[Rule]:
+    """Rules that take names away where nothing uses them, and bring names where something does.
+
+    A name that only comes from another module is brought from there and taken away where it was. The path of
+    a Go import is learned like any text; where the new one stands already, the old one goes.
+    """
+    made: list[Rule] = []
+    if language == "go":
+        return [rule for one, statement in gone.items() for rule in removal_rules(one, statement, language)]
+    moved = {old: new for old in gone for new in come if old.name == new.name}
+    for was, now in dict.fromkeys((gone[one], come[new]) for one, new in moved.items()):
+        old_one, new_one = parse_import(was, language), parse_import(now, language)
+        if old_one and new_one and len(old_one.names) > 1 and old_one.names == new_one.names:
+            made.append({"rule": _exactly(was, language), "fix": now})
+    for one, new in moved.items():
+        made += _moving(one, new, gone[one], come[new], language)
+    gone = {one: statement for one, statement in gone.items() if one not in moved}
+    come = {one: statement for one, statement in come.items() if one not in moved.values()}
+    for one, statement in gone.items():
+        made += removal_rules(one, statement, language)
+    for one, statement in come.items():
+        made.append(_adding(one, statement, language))
+    return made
+
+
+def _only_statement(one: Binding, statement: str, language: Language) -> dict[str, Any]:
+    """The statement that binds this name and no other."""
+    return _exactly(_statement_for(one, statement, language), language)
+
+
+def _exactly(statement: str, language: Language) -> dict[str, Any]:
+    """All of a statement, since a pattern fits longer ones too."""
+    words = re.sub(r"(?:\\s)?\s+", r"\\s+", regex_escape(statement.rstrip(";")))
+    quoted = re.sub(r"""\\?["']""", """["']""", words)
+    root = parse(statement, language).root.children()
+    own = root[0].kind() if root and language not in HOLDERS else KINDS[language][0]
+    return {"kind": own, "regex": rf"^{quoted};?$"}
+
+
+def _statement_for(one: Binding, statement: str, language: Language) -> str:
+    """The part of a statement that binds this name, as a statement of its own."""
+    stated = parse_import(statement, language)
+    if stated is not None and len(stated.names) == 1:
+        return statement
+    own = re.search(rf"[\w.]+\s+as\s+{one.name}\b", statement)
+    name = own[0] if own is not None else one.name
+    if language == "python":
+        return f"from {one.module} import {name}"
+    quote = '"' if '"' in statement else "'"
+    end = ";" if statement.endswith(";") else ""
+    if language in PATHS:
+        return f"use {one.module}{PATHS[language]}{name};"
+    if statement.startswith(_DECLARING):
+        return f"{statement.split()[0]} {{ {one.name} }} = require({quote}{one.module}{quote}){end}"
+    return f"import {{ {name} }} from {quote}{one.module}{quote}{end}"
+
+
+def _removing(one: Binding, statement: str, language: Language) -> Iterator[Rule]:
+    """The whole statement with the gap after another import, or before what follows; one name of several.
+
+    What stands above the first import, mostly a blank line away, keeps its distance.
+    """
+    alone = _only_statement(one, statement, language)
+    yield {"rule": {**alone, "follows": {"pattern": "$Z", **of_kinds(KINDS[language])}},
+           "fix": {"template": "$Z", "expandStart": {"regex": "."}}}  # fmt: skip
+    yield {"rule": {**alone, "precedes": {"pattern": "$Z"}},
+           "fix": {"template": "$Z", "expandEnd": {"regex": "."}}}  # fmt: skip
+    if language in _PARTS and statement.startswith(("import {", "from ")):
+        held = {"kind": KINDS[language][-1] if language == "python" else "import_statement",
+                "regex": module_regex(one.module), "stopBy": "end"}  # fmt: skip
+        part = {**of_kinds(_PARTS[language]), "regex": rf"(^|\s){one.name}$", "inside": held}
+        after = {**of_kinds(_PARTS[language]), "stopBy": "end"}
+        yield {"rule": {**part, "precedes": {"pattern": "$Z", **after}},
+               "fix": {"template": "$Z", "expandEnd": after}}  # fmt: skip
+        yield {"rule": {**part, "follows": {"regex": "^,$"}},
+               "fix": {"template": "", "expandStart": {"regex": r"^,$"}}}  # fmt: skip
+
+
+def removal_rules(one: Binding, statement: str, language: Language) -> list[Rule]:
+    """Rules that take a name away where no other import or use of the file needs it."""
+    guard = {"not": file_uses(frozenset({one.name}), language, _only_statement(one, statement, language))}
+    return [with_guards(rule, guard) for rule in _removing(one, statement, language)]
+
+
+def _moving(old: Binding, new: Binding, was: str, now: str, language: Language) -> Iterator[Rule]:
+    """The whole statement in its place; one name of several as a statement, then out of its list."""
+    statement = _statement_for(new, now, language)
+    yield {"rule": _only_statement(old, was, language), "fix": statement}
+    there, here = (file_imports(Import(frozenset({old.name}), one.module), language) for one in (old, new))
+    yield with_guards(_after_imports(statement, language), there, {"not": here})
+    for rule in _removing(old, was, language):
+        yield with_guards(rule, here)
+
+
+def _adding(one: Binding, statement: str, language: Language) -> Rule:
+    """The statement, or one for this name alone, after the last import of a file."""
+    names = frozenset({one.name})
+    defines: list[dict[str, Any]] = []
+    if kinds := _DEFINITIONS.get(language):  # the file may define the name itself
+        held = {**of_kinds(NAMES[language]), "regex": f"^({any_of(names)})$"}
+        defines = [in_file(language, {**held, "inside": {**of_kinds(kinds), "field": "name"}})]
+    return with_guards(
+        _after_imports(_statement_for(one, statement, language), language),
+        file_uses(names, language, _only_statement(one, statement, language)),
+        {"not": file_binds(names, language)},
+        *[{"not": one} for one in defines],
+    )
+
+
+def _after_imports(statement: str, language: Language) -> Rule:
+    """A statement after the last import of a file."""
+    kinds = [kind for kind in KINDS[language] if kind not in REQUIRES]
+    if statement.startswith(_DECLARING):
+        kinds = list(REQUIRES)
+    kind = of_kinds(kinds)
+    known: dict[str, Any] = {"regex": r"\brequire\("} if kinds == list(REQUIRES) else {}
+    last = {**kind, **known, "pattern": "$LAST", "inside": {"kind": HOLDERS.get(language, ROOT[language])},
+            "not": {"precedes": {**kind, **known, "stopBy": "end"}}}  # fmt: skip
+    return {"rule": last, "fix": f"$LAST\n{statement}"}
