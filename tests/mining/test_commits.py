@@ -64,7 +64,7 @@ def test_a_fault_of_the_miner_is_one_row(monkeypatch: pytest.MonkeyPatch) -> Non
             raise IndexError("list index out of range")
         return mine_commit(examples, *rest)
 
-    monkeypatch.setattr("rulewright.mining.learn.corpus.together", faulty)
+    monkeypatch.setattr("rulewright.mining.learn.corpus.mine_commit", faulty)
     found = mined(renamed(1), renamed(2), odd(3, commit="d"), odd(4, commit="d"))
     assert [one["tier"] for one in found] == ["train", "train", "reject", "reject"]
     assert all(

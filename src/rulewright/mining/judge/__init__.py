@@ -1,1 +1,1 @@
-"""Whether a guess is right here, and how likely it is to be right elsewhere."""
+"""Whether a candidate is right here, what it costs, and how likely it is right elsewhere."""

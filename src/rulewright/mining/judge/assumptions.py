@@ -1,9 +1,8 @@
-"""What a rule silently takes for granted of the places that it was learned from.
+"""Add to a rule what its fix silently assumes of the places that it was learned from.
 
-Parentheses that a fix adds answer to what stands inside or around them, a prefix glued
-to a variable wants a string, a name that is declared is not every use of the word. Such
-roles are added to a rule as constraints; they exclude no place that the rule did right.
-Nothing is judged here.
+Parentheses that a fix adds depend on what is inside or around them, a prefix before a variable needs a
+string, a declared name is not every use of the word. Such assumptions become demands of the rule; they
+exclude no place where the rule was right.
 """
 
 from __future__ import annotations
@@ -33,18 +32,18 @@ MAX_KINDS: Final = 3
 _FORMAT: Final = re.compile(r"(?<!\w)[fF][rR]?[\"']")
 _FORMATTED: Final = re.compile(r"\{\$([A-Z])(?=[!:}])")
 _QUOTES: Final = re.compile(r"[\"'\\\n]")
-"""What an expression within an f-string may not have, before Python 3.12."""
+"""What an expression in an f-string must not have, before Python 3.12."""
 _PARENTHESES: Final = "parenthesized_expression"
 _GLUED: Final = re.compile(r"(?<![\w$])[A-Za-z_]\w*\$([A-Z])(?![A-Z0-9_])")
 _SPELLED: Final = re.compile(r"[\"'`][^\"'`\s${]*\$([A-Z])(?![A-Z0-9_])")
-"""What becomes the text of a string: of a number that is right, of the name of a number not."""
+"""A variable that becomes text of a string: right for a number, wrong for the name of one."""
 _LINK: Final = re.compile(r"(\$[A-Z])(?:\.|\?\.|&\.|->|\?->)\w+(?:\([^()]*\))?$")
 _LINKED: Final = re.compile(r"\$([A-Z])\.(\w+)(?=\.)")
 _PAREN: Final = re.compile(r"(?<![\w\])$])\(\$([A-Z])\)")
 
 
 def with_assumptions(edit: Edit, candidate: Candidate, done: Effect) -> Candidate | None:
-    """The same rule, with the roles that it relies on spelled out; `None` if there are none."""
+    """The rule with its assumptions as demands, at the same cost; `None` if it has none."""
     good = nodes_of(edit.pre, done.positives, candidate.kind)
     if not good or len(good) < len(done.positives) or not isinstance(candidate.rule["fix"], str):
         return None
@@ -67,14 +66,14 @@ def with_assumptions(edit: Edit, candidate: Candidate, done: Effect) -> Candidat
 
 
 def takes_lines_after(candidate: Candidate) -> bool:
-    """Whether a deletion takes along the line ends between what goes and what follows."""
+    """Whether a deletion also removes the line ends before the next node."""
     others = (node for node in candidate.anchor.siblings_after() if node.size)
     after = next(others, None) if "precedes" in candidate.rule["rule"] else None
     return after is not None and "\n" in candidate.anchor.tree.text[candidate.anchor.end : after.start]
 
 
 def only_first_sibling(edit: Edit, candidate: Candidate, done: Effect) -> Candidate | None:
-    """A rule asked to match the first of its siblings only; `None` where it matched another."""
+    """The rule held to the first of siblings; `None` if it matched another one."""
     good = nodes_of(edit.pre, done.positives, candidate.kind)
     if not good or any(before.named for node in good for before in node.siblings_before()):
         return None
@@ -82,9 +81,9 @@ def only_first_sibling(edit: Edit, candidate: Candidate, done: Effect) -> Candid
 
 
 def _variables(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[Option]:
-    """Kinds of the variables that the fix puts into parentheses, behind a prefix, into quotes or an f-string.
+    """Kinds of the variables that the fix puts into parentheses, after a prefix, into quotes or an f-string.
 
-    None that ends with the link that the fix puts behind it: there it stands already.
+    Where the fix adds a link after a variable, the variable must not end with that link already.
     """
     fix = candidate.rule["fix"]
     old = str(candidate.rule["rule"].get("pattern", ""))
@@ -111,9 +110,9 @@ def _variables(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[O
 
 
 def _operands(edit: Edit, candidate: Candidate, good: list[Node], known: set[str]) -> Iterator[Option]:
-    """No loose expressions for the variables that move to where these would need parentheses.
+    """Exclude loosely binding expressions for variables that move to where these would need parentheses.
 
-    Where all that a lambda gives moves out of it: no block, nor what is in parentheses as objects are.
+    If the body of a lambda moves out of it, exclude blocks and what stands in parentheses, as objects do.
     """
     lifted = candidate.lifted
     mapped = _mapped(edit, candidate)
@@ -136,7 +135,7 @@ def _operands(edit: Edit, candidate: Candidate, good: list[Node], known: set[str
 
 
 def _safe_unparenthesized(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[Option]:
-    """Not where what a match becomes would need parentheses that the match itself does without."""
+    """Exclude parents in which the new code would need parentheses that the old code did not need."""
     mapped = _mapped(edit, candidate)
     made = edit.post.at(*mapped[:2]) if mapped is not None else []
     was, now = (_looseness(kind) for kind in (candidate.kind, made[0].kind if made else ""))
@@ -144,7 +143,7 @@ def _safe_unparenthesized(edit: Edit, candidate: Candidate, good: list[Node]) ->
     if now >= was or not is_operand:
         return
     tighter = {kind for level in grammars.LOOSE[now + 1 : was] for kind in level} - {"update_expression"}
-    # A prefix stands before another one as it is.
+    # A prefix operator needs no parentheses after another one.
     tighter -= grammars.PREFIXES if now >= _looseness("unary_expression") else frozenset()
     there = names_of(edit.pre.language).kinds
     owners = [kind for kind in there if kind in grammars.OWNERS or grammars.CALL.search(kind)]
@@ -155,7 +154,7 @@ def _safe_unparenthesized(edit: Edit, candidate: Candidate, good: list[Node]) ->
 
 
 def _not_assigned(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[Option]:
-    """Not where a member is assigned to that is read here, and becomes something else than a member."""
+    """Exclude assignments to a member that becomes something else than a member."""
     mapped = _mapped(edit, candidate)
     made = edit.post.at(*mapped[:2]) if mapped is not None else []
     if candidate.kind not in grammars.OWNERS or any(node.kind == candidate.kind for node in made):
@@ -171,7 +170,7 @@ def _is_assigned(node: Node) -> bool:
 
 
 def _in_list(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[Option]:
-    """The list, where one item becomes several others."""
+    """The kind of the list where one item becomes several, or none."""
     mapped = _mapped(edit, candidate)
     parents = {node.parent.kind for node in good if node.parent is not None}
     stays = fix_around(old_text(candidate.rule), candidate.rule["fix"], "") is not None
@@ -189,12 +188,12 @@ def _is_link(kind: str) -> bool:
 
 
 def _looseness(kind: str) -> int:
-    """The level of `grammars.LOOSE` that a kind is of; their number for what holds together by itself."""
+    """The level of a kind in `grammars.LOOSE`; the number of levels for what never needs parentheses."""
     return next((n for n, level in enumerate(grammars.LOOSE) if kind in level), len(grammars.LOOSE))
 
 
 def _next_link(candidate: Candidate, good: list[Node]) -> Iterator[Option]:
-    """The next link, where one of a chain goes (`$A.toList().size()` to `$A.size()`): that is why it can."""
+    """The next link where one link of a chain is removed (`$A.toList().size()`): it makes that right."""
     link = _LINK.match(old_text(candidate.rule).strip())
     if link is None or link[1] != candidate.rule["fix"] or not grammars.CALL.search(candidate.kind):
         return
@@ -211,26 +210,26 @@ def _next_link(candidate: Candidate, good: list[Node]) -> Iterator[Option]:
 
 
 def _member(node: Node) -> tuple[str, str] | None:
-    """The field and the name of the member that a node takes or calls; `None` where it does neither."""
+    """Field and name of the member that a node reads or calls; `None` if it does neither."""
     named = (child for child in node.children if child.field() in grammars.MEMBER_FIELDS)
     found = next(named, None)
     return (found.field(), found.tree.text_of(found)) if found is not None else None
 
 
 def _mapped(edit: Edit, candidate: Candidate) -> Mapped | None:
-    """What a candidate's anchor became."""
+    """The range that the anchor of a candidate became."""
     became = edit.map_range(candidate.anchor.start, candidate.anchor.end)
     return next((mapped for mapped in became if mapped.hunks == candidate.hunks), None)
 
 
 def _is_body(node: Node) -> bool:
-    """Whether an expression is all that a lambda gives, where an object stands in parentheses."""
+    """Whether an expression is the body of a lambda, where an object needs parentheses."""
     parent = node.parent
     return parent is not None and parent.kind in grammars.LOOSE[0] and node.field() == "body"
 
 
 def _is_declared(node: Node) -> bool:
-    """Whether a node is a name that the code binds here, so that no expression stands for it."""
+    """Whether a node is a name that the code declares here, so that it cannot be an expression."""
     above, field = node.parent.kind if node.parent is not None else "", node.field()
     return "parameter" in above or (
         field in grammars.DECLARED_FIELDS and (field != "left" or "assign" in above)
@@ -238,7 +237,7 @@ def _is_declared(node: Node) -> bool:
 
 
 def _tightness(node: Node) -> int:
-    """How many levels of `grammars.LOOSE` need parentheses where a node stands."""
+    """How many levels of `grammars.LOOSE` would need parentheses in the place of a node."""
     parent = node.parent
     if parent is None:
         return 0
@@ -250,7 +249,7 @@ def _tightness(node: Node) -> int:
 
 
 def _not_wrapped_already(edit: Edit, candidate: Candidate) -> Iterator[Option]:
-    """Not within what the fix puts around a match: there it was done already."""
+    """Exclude matches inside what the fix puts around them: the change was made there already."""
     old, anchor = old_text(candidate.rule), candidate.anchor
     around = fix_around(old, candidate.rule["fix"], "$_") if old else None
     mapped = _mapped(edit, candidate)
@@ -276,7 +275,7 @@ def _not_wrapped_already(edit: Edit, candidate: Candidate) -> Iterator[Option]:
 
 
 def _parent_kind(candidate: Candidate, good: list[Node]) -> Iterator[Option]:
-    """The parent's kind where the fix adds parentheses around all, or where a name plays a role."""
+    """The kind of the parent where the fix adds parentheses around everything, or where a name has a role."""
     matcher, fix = candidate.rule["rule"], candidate.rule["fix"].strip()
     if "inside" in matcher:
         return
@@ -287,7 +286,7 @@ def _parent_kind(candidate: Candidate, good: list[Node]) -> Iterator[Option]:
     if _is_parenthesized(fix) and not _is_parenthesized(old_text(candidate.rule).strip() or "()"):
         yield Option("inside", {"kind": kind}, 0.0, _always)
         return
-    # A name that its kind does not tell from other names.
+    # Whether the kind does not tell the name from other names.
     told = "identifier" in candidate.kind and "regex" not in matcher
     if candidate.is_token and (candidate.kind == "identifier" or told):
         fields = {node.field() for node in good}
@@ -296,14 +295,14 @@ def _parent_kind(candidate: Candidate, good: list[Node]) -> Iterator[Option]:
 
 
 def _enclosing_name(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[Option]:
-    """The name of what holds a value: alone it says nothing of why it changes, or what comes beside it."""
+    """The name of what holds a bare value that changes, or that gets another one beside it in a list."""
     if "inside" in candidate.rule["rule"] or candidate.shape != "lexical":
         return
     old, new = old_text(candidate.rule), candidate.rule["fix"]
-    # A number that stays what it is, written in another way, says enough by itself.
+    # The same number in another notation is specific by itself.
     same_number = bool(re.search(r"\d", old)) and re.findall(r"\d", old) == re.findall(r"\d", new)
     is_value = is_bare_value(candidate.rule) and not same_number
-    # A value that stays and gets another one beside it, in a list that others may have too.
+    # A value that gets another one beside it, in a list that other code may have too.
     beside = fix_around(old, new, "") if grammars.VALUE.search(candidate.kind) else None
     brings_item = beside is not None and "," in (beside.strip()[:1], beside.strip()[-1:])
     if is_value or brings_item:
@@ -315,7 +314,7 @@ def _enclosing_name(edit: Edit, candidate: Candidate, good: list[Node]) -> Itera
 
 
 def _without_owner(named: dict[str, Any]) -> dict[str, Any]:
-    """A demand for the name of a call, whatever it is called on."""
+    """A demand for a call by its name, on any receiver."""
     regex = named["has"]["regex"]
     name = re.search(r"\w+(?=\$$)", regex)
     if named["has"]["field"] != "function" or name is None or regex == f"^{name[0]}$":
@@ -324,9 +323,9 @@ def _without_owner(named: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_parenthesized(text: str) -> bool:
-    """Whether one pair of parentheses holds the whole text.
+    """Whether one pair of parentheses encloses the whole text.
 
-    >>> _wrapped("($A in $B)"), _wrapped("(f)(x)"), _wrapped("f(x)")
+    >>> _is_parenthesized("($A in $B)"), _is_parenthesized("(f)(x)"), _is_parenthesized("f(x)")
     (True, False, False)
     """
     depths = accumulate((sign == "(") - (sign == ")") for sign in text)

@@ -1,7 +1,6 @@
-"""Other files of the same repository: where a rule should find little to change.
+"""Count what a rule would change in other files of the repository, where it should find little.
 
-Counts places, in files that the rule was not made from. A file that lacks a word which
-the rule spells out is not even parsed.
+A file that lacks a word of the rule is not even parsed.
 """
 
 from __future__ import annotations
@@ -18,15 +17,15 @@ from rulewright.engine.applier import ran
 from rulewright.languages import Language
 
 TOO_MANY: Final = 5
-"""A rule that matches more other places than this is not one to learn from."""
+"""A rule that matches more places in other files is too general to learn from."""
 CAP: Final = 1_000
 
 PER_FILES: Final = 100
-"""The number of files that `TOO_MANY` is meant for."""
+"""The number of files to which `TOO_MANY` refers."""
 
 
 def allowed(n_files: int) -> int:
-    """How many places a rule may match in so many files.
+    """How many places a rule may match in a number of other files.
 
     >>> allowed(100), allowed(40), allowed(5)
     (5, 2, 1)
@@ -35,9 +34,9 @@ def allowed(n_files: int) -> int:
 
 
 def is_too_many(places: int, n_files: int) -> bool:
-    """Whether places in so many files tell of a rule that matches more than is allowed.
+    """Whether a rule that matches so many places in a sample of files probably matches too many in all.
 
-    A few files show less than their share as often as more: the bound is one place below it.
+    A small sample shows less than its share as often as more, so the limit is one place lower.
 
     >>> is_too_many(2, 40), is_too_many(1, 40), is_too_many(1, 5)
     (True, False, False)
@@ -46,7 +45,7 @@ def is_too_many(places: int, n_files: int) -> bool:
 
 
 def count(action: Action, files: Sequence[str], cap: int = CAP) -> int:
-    """Places that an action would change in files, each rule by itself; at most `cap`."""
+    """How many places the rules of an action, each by itself, would change in files; at most `cap`."""
     total = 0
     for rule in action.rules:
         wanted = literals.needs(rule["rule"], action.language)

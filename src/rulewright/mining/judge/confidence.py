@@ -1,7 +1,7 @@
-"""How likely a rule is to be right where it changes something else: a number from the rule alone.
+"""How likely a rule is right in other places, judged by the rule alone.
 
-A logistic model over a few properties that a person can check; docs/reference/mining.md says on what it
-was fitted and how the threshold was chosen. Nothing here looks at files.
+A logistic model over a few properties that a person can check; docs/reference/mining.md says how it was
+fitted and how the threshold was chosen. Nothing here looks at files.
 """
 
 from __future__ import annotations
@@ -33,30 +33,30 @@ WEIGHTS: Final[Mapping[str, float]] = {
     "several lines": -1.07, "deletes": -1.6, "drops a variable": -0.88, "narrowed": 0.69,
 }  # fmt: skip
 CONFIDENT: Final = 0.72
-"""From here on a rule learned from one edit claims to hold for others."""
+"""Confidence from which a rule learned from one edit is of tier `train`."""
 CLAIM_BITS: Final = 7.0
-"""What a rule that claims to hold beyond its examples must ask for."""
+"""Fewest bits of a rule that claims to hold beyond its examples."""
 MANY_PLACES: Final = 3
-"""Like places that agree as two unlike ones do."""
+"""So many equal places count as evidence like two different ones."""
 
 
 def confidence(rules: Sequence[Mapping[str, Any]]) -> float:
-    """The least likely of an action's rules to be right elsewhere, between 0 and 1."""
+    """The confidence in the least certain of an action's rules, between 0 and 1."""
     scores = (BIAS + sum(WEIGHTS[name] * n for name, n in properties(rule).items()) for rule in rules)
     return min(1 / (1 + math.exp(-score)) for score in scores)
 
 
 def properties(rule: Mapping[str, Any]) -> dict[str, float]:
-    """What speaks for and against a rule.
+    """The properties of a rule that `WEIGHTS` weighs.
 
-    `gone`: bits of the words (no numbers) that it takes away, in tens, at most 2; `kept`: bits of those that
-    stand on both sides, in tens, at most 4; the others are 1 where true, `new` is the number
-    of words that it brings beyond the first, at most 4.
+    `gone`: bits of the words (no numbers) that it removes, in tens, at most 2; `kept`: bits of the words on
+    both sides, in tens, at most 4; `new`: number of words that it adds beyond the first, at most 4. The
+    others are 1 where true.
     """
     old, new = old_text(rule), new_text(rule)
     before, after = words_of(old), words_of(new)
     came = [word for word in after - before if is_name(word)]
-    # Kept out of some kind of place at any depth counts too: an example showed it.
+    # An excluded ancestor counts too: an example showed it.
     placed = any(
         {"inside", "follows"} & set(part) or "stopBy" in part.get("not", {}).get("inside", {})
         for part in visit.required(rule["rule"])
@@ -75,11 +75,11 @@ def properties(rule: Mapping[str, Any]) -> dict[str, float]:
 
 
 def n_guesses(rule: Mapping[str, Any]) -> int:
-    """How many things a rule takes for the fixer's beyond one that goes, one that comes and one variable.
+    """How many words it removes, words it adds and variables a rule has, beyond one of each.
 
-    >>> guesses({"rule": {"pattern": "old($A)"}, "fix": "new($A)"})
+    >>> n_guesses({"rule": {"pattern": "old($A)"}, "fix": "new($A)"})
     0
-    >>> guesses({"rule": {"pattern": "new Text().add($A).add($B)"}, "fix": "'' + $A + $B"})
+    >>> n_guesses({"rule": {"pattern": "new Text().add($A).add($B)"}, "fix": "'' + $A + $B"})
     2
     """
     old, new = old_text(rule), new_text(rule)
@@ -88,13 +88,13 @@ def n_guesses(rule: Mapping[str, Any]) -> int:
 
 
 def lists_values(rule: Mapping[str, Any]) -> bool:
-    """Whether a variable may only be one of several texts, those that were seen."""
+    """Whether a constraint lists the texts that a variable may be."""
     constraints = rule.get("constraints", {}).values()
     return any("|" in str(value.get("regex", "")) for value in constraints)
 
 
 def is_bare_value(rule: Mapping[str, Any]) -> bool:
-    """Whether a rule takes but a constant or a number, maybe in something of a name or kind, or a letter."""
+    """Whether a rule matches no more than a constant, a number or one letter, maybe in a named place."""
     matcher, old = dict(rule["rule"]), old_text(rule)
     if "pattern" not in matcher.get("inside", {"pattern": ""}):
         del matcher["inside"]
@@ -103,7 +103,7 @@ def is_bare_value(rule: Mapping[str, Any]) -> bool:
 
 
 def names_nothing(rule: Mapping[str, Any]) -> bool:
-    """Whether a rule asks for no name and no value of its own, but brings or drops one.
+    """Whether a rule matches by no name or value, but adds or removes one.
 
     >>> names_nothing({"rule": {"pattern": "$A == None"}, "fix": "$A is None"})
     False
@@ -122,7 +122,7 @@ _ASKS_FOR_NO_NAME: Final = frozenset({"not", "kind", "selector", "field", "stopB
 
 
 def is_root_type(rule: Mapping[str, Any]) -> bool:
-    """Whether a rule takes but a type that all code has: which one is meant, flow decides.
+    """Whether a rule matches no more than a type that all code uses, like `Exception`.
 
     >>> is_root_type({"rule": {"kind": "catch_type", "regex": "^Exception$"}, "fix": "IOException"})
     True
@@ -131,16 +131,16 @@ def is_root_type(rule: Mapping[str, Any]) -> bool:
 
 
 def takes_member_of_several(rule: Mapping[str, Any]) -> bool:
-    """Whether the fix takes a member of a variable that stands for any number of values.
+    """Whether the fix takes a member of a variable that may be several values.
 
-    >>> owns_several({"rule": {"pattern": "has($$$A)"}, "fix": "$$$A.isSet()"})
+    >>> takes_member_of_several({"rule": {"pattern": "has($$$A)"}, "fix": "$$$A.isSet()"})
     True
     """
     return bool(_OWNED.search(new_text(rule))) and not _OWNED.search(old_text(rule))
 
 
 def drops_unnamed(rule: Mapping[str, Any]) -> bool:
-    """Whether a rule drops a variable that is no argument of a call that it names, or a sibling by its kind.
+    """Whether a rule drops a variable that is no argument of a named call, or a sibling of any text.
 
     >>> drops_unnamed({"rule": {"pattern": "super($A, self)"}, "fix": "super()"})
     False
@@ -155,9 +155,9 @@ def drops_unnamed(rule: Mapping[str, Any]) -> bool:
 
 
 def is_reckless(rule: Mapping[str, Any]) -> bool:
-    """Whether a rule does what several places do not make likely elsewhere.
+    """Whether a rule is likely wrong elsewhere even if several places agree on it.
 
-    It puts imports beside the code, drops what no name stands for, names a bare value, or takes a member of
+    It adds imports beside the code, drops what it does not name, matches a bare value, or takes a member of
     what may be several values.
     """
     brings = properties(rule)["brings an import"] > 0
@@ -165,7 +165,7 @@ def is_reckless(rule: Mapping[str, Any]) -> bool:
 
 
 def _takes_sibling(rule: Mapping[str, Any]) -> bool:
-    """Whether a deletion takes along a sibling, other than the one that it writes again, of unknown text."""
+    """Whether a deletion removes a sibling of any text, other than the one that it writes again."""
     fix = rule["fix"]
     if not isinstance(fix, Mapping):
         return False

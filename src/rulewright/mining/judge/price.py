@@ -1,4 +1,4 @@
-"""What a candidate costs more or less once its place in the edit is seen."""
+"""Adjust the cost of a candidate to its place in the edit."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from rulewright.mining.text.tree import Node
 
 
 def priced(edit: Edit, candidate: Candidate, quoted: frozenset[str]) -> Iterator[Candidate]:
-    """The candidate at its price in this place; the name of a call by its call first.
+    """The candidate at its cost in this place; for a called name, first a form that asks for the call.
 
-    A name that the instruction quotes (`quoted`) before a called name stays in the rule.
+    An owner of the name that the instruction quotes stays literal.
     """
-    # Whether one name becomes another, whole.
+    # Whether the whole name changes.
     renamed = candidate.is_token and is_called(candidate.anchor) and isinstance(candidate.rule["fix"], str)
     anchor = candidate.anchor.sg
     called = callees.call_relation(anchor, edit.pre.text, edit.pre.language, quoted) if renamed else None
-    # Behind a type or module a pattern says the same, and reads better.
+    # After a type or module a pattern says the same, and reads better.
     if called is not None and "has" not in called and "inside" not in candidate.rule["rule"]:
         rule = {**candidate.rule, "rule": {**candidate.rule["rule"], "inside": called}}
         yield replace(candidate, rule=rule, extra_cost=candidate.extra_cost + costs.BY_CALL)
@@ -30,7 +30,7 @@ def priced(edit: Edit, candidate: Candidate, quoted: frozenset[str]) -> Iterator
 
 
 def _adjusted(edit: Edit, candidate: Candidate) -> Candidate:
-    """Like a telling expression that is mostly replaced, dislike what only its call tells apart."""
+    """A lower cost for a specific expression that is mostly replaced, a higher one for parts of calls."""
     if (candidate.is_token or candidate.shape == "transform") and is_called(candidate.anchor):
         return replace(candidate, extra_cost=candidate.extra_cost + costs.CALLED)
     if candidate.kind in grammars.CALL_PARTS:
@@ -44,9 +44,9 @@ def _adjusted(edit: Edit, candidate: Candidate) -> Candidate:
 
 
 def is_called(node: Node) -> bool:
-    """Whether a name says what a call calls, by itself or behind its qualifier (`a.name()`, `A::name()`).
+    """Whether a name is what a call calls, alone or after its qualifier (`a.name()`, `A::name()`).
 
-    A capital letter without a qualifier names a class, which is more than what is called.
+    A capitalized name without a qualifier does not count: it is a class, which is also used elsewhere.
     """
     called = callees.call_relation(node.sg, "", node.tree.language)
     is_bare = called is not None and "inside" not in called and node.slot == 0

@@ -1,7 +1,7 @@
-"""Narrow a rule that also hits places which the edit left alone.
+"""Narrow a rule that also changes places that the edit did not change.
 
-Options come from the positives' surroundings (a variable's kind or text, the parent,
-an enclosing name, neighbors); each has a cost and excludes some negatives.
+Options come from what the right places have in common (a variable's kind or text, the parent, an
+enclosing name, neighbors); each has a cost and excludes some of the wrong places.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rulewright.mining.text.tree import Node, Tree
 
 @dataclass(frozen=True)
 class Option:
-    """One more demand: how it reads in the rule, what it costs, whom it lets pass."""
+    """One more demand of a rule: its text, its cost, and which nodes meet it."""
 
     place: str
     """`constraints.X`, or the key of the matcher that it adds (`inside`, `follows`, …)."""
@@ -67,7 +67,7 @@ def refinements(edit: Edit, candidate: Candidate, done: Effect) -> Iterator[Cand
 
 
 def with_options(candidate: Candidate, options: list[Option]) -> Candidate:
-    """The candidate with these demands added."""
+    """The candidate with more demands, at their cost."""
     rule = dict(candidate.rule)
     matcher = dict(rule["rule"])
     for option in options:
@@ -85,7 +85,7 @@ def with_options(candidate: Candidate, options: list[Option]) -> Candidate:
 
 
 def _variables(tree: Tree, good: list[Node], candidate: Candidate) -> Iterator[Option]:
-    """A variable's kind or text, found through its path below the anchor."""
+    """Options for the kind or text of a variable."""
     for hole, path, parts in _holes(good, candidate):
         place, reached = f"constraints.{hole.name}", partial(_follow, path=path)
         kinds = sorted({p.kind for p in parts})
@@ -100,12 +100,12 @@ def _variables(tree: Tree, good: list[Node], candidate: Candidate) -> Iterator[O
 
 
 def hole_parts(good: list[Node], candidate: Candidate, name: str) -> list[Node]:
-    """The nodes that a variable stands for at each of the places; empty where they cannot be told."""
+    """The nodes that a variable stands for at the places; empty where they cannot be found."""
     return next((parts for hole, _, parts in _holes(good, candidate) if hole.name == name), [])
 
 
 def _holes(good: list[Node], candidate: Candidate) -> Iterator[tuple[Hole, tuple[int, ...], list[Node]]]:
-    """A candidate's single variables, each with its path below the anchor and its node at every place."""
+    """A candidate's single-node variables, with their path below the anchor and their nodes at the places."""
     lifted = candidate.lifted
     if lifted is None:
         return
@@ -123,18 +123,19 @@ def _holes(good: list[Node], candidate: Candidate) -> Iterator[tuple[Hole, tuple
 
 
 def _of_kind(reached: Callable[[Node], Node | None], kinds: Collection[str]) -> Callable[[Node], bool]:
-    """Whether what is reached from a node is of one of the kinds."""
+    """A test whether what `reached` gives for a node has one of the kinds."""
     return lambda node: (part := reached(node)) is not None and part.kind in kinds
 
 
 def _of_text(
     reached: Callable[[Node], Node | None], texts: Collection[str], tree: Tree
 ) -> Callable[[Node], bool]:
-    """Whether what is reached from a node is one of the texts."""
+    """A test whether what `reached` gives for a node has one of the texts."""
     return lambda node: (part := reached(node)) is not None and tree.text_of(part) in texts
 
 
 def _path(top: Node, node: Node) -> tuple[int, ...] | None:
+    """The child indices from one node down to another; `None` if that is not below it."""
     steps: list[int] = []
     current: Node | None = node
     while current is not None and current is not top:
@@ -152,6 +153,7 @@ def _follow(node: Node, path: tuple[int, ...]) -> Node | None:
 
 
 def _around(tree: Tree, good: list[Node], first: Node) -> Iterator[Option]:
+    """Options for the parent and the ancestors."""
     if first.parent is not None and first.parent.parent is not None:
         kind, field = first.parent.kind, first.field()
         is_alike = _of_kind(lambda node: node.parent, {kind})
@@ -179,7 +181,7 @@ def _ancestor_test(kind: str, wanted: bool = True) -> Callable[[Node], bool]:
 
 
 def named_ancestor(tree: Tree, good: list[Node], up: Node) -> Iterator[Option]:
-    """In a function, class, call or pair of this name."""
+    """Options for an ancestor by its name: a function, class, call or pair."""
     for field in ("name", "function", "key", "left"):
         held = next((c for c in up.children if c.named and c.size <= 60 and c.field() == field), None)
         if held is None or any(held.start <= n.start and n.end <= held.end for n in good[:1]):
@@ -200,6 +202,7 @@ def named_ancestor(tree: Tree, good: list[Node], up: Node) -> Iterator[Option]:
 
 
 def _neighbors(tree: Tree, good: list[Node]) -> Iterator[Option]:
+    """Options for the sibling before and after."""
     for key in ("follows", "precedes"):
         near = partial(_beside, key=key)
         nodes = [b for b in map(near, good) if b is not None]

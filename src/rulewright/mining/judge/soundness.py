@@ -1,8 +1,8 @@
-"""Whether a rule does on `pre` what the edit did, place by place.
+"""Whether a rule changes the old text as the edit did, place by place.
 
-Every replacement is looked up in the position map: it covers hunks (positive), leaves
-as it is what the edit left as it is (harmless), or goes wrong (negative). The last
-word on a mined rule is `engine.judge`, not this.
+Every replacement is looked up in the position map: it makes hunks (positive), changes nothing that the
+edit did not (harmless), or is wrong (negative). Whether a mined rule is right is decided by
+`engine.judge`, not here.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from rulewright.mining.text.align import Edit
 from rulewright.mining.text.tree import Node, Tree
 
 MAX_NEGATIVES: Final = 60
-"""A rule that goes wrong in more places is not narrowed; no more of them are looked for."""
+"""A rule with more wrong places is not narrowed, so no more of them are counted."""
 
 
 def effect(edit: Edit, candidate: Candidate) -> Effect | None:
-    """What a candidate does to `edit.pre`, against the edit; `None` where ast-grep refuses the rule."""
+    """What a candidate does to `edit.pre`, compared with the edit; `None` if ast-grep refuses the rule."""
     applied = ran(candidate.rule, edit.pre.language, edit.pre.text, edit.pre.root.sg)
     if applied is None:
         return None
@@ -48,14 +48,14 @@ def effect(edit: Edit, candidate: Candidate) -> Effect | None:
 
 
 def matches_node(tree: Tree, candidate: Candidate, start: int, end: int) -> bool:
-    """Whether a candidate matches the node that spans this range of a text."""
+    """Whether a candidate matches the node with this range of a text."""
     rule = {key: candidate.rule[key] for key in ("rule", "constraints") if key in candidate.rule}
     found = tree.root.sg.find_all(cast(Config, rule))
     return any(span(node) == (start, end) for node in found)
 
 
 def is_same_text(made: str, wanted: str) -> bool:
-    """Equal, up to blank lines that the rewrite padded (the tidy step empties them)."""
+    """Whether texts are equal, except for spaces in blank lines (the tidy step removes them)."""
     if made == wanted:
         return True
     if "\n" not in made or made.count("\n") != wanted.count("\n"):
@@ -65,7 +65,7 @@ def is_same_text(made: str, wanted: str) -> bool:
 
 
 def nodes_of(tree: Tree, spans: tuple[tuple[int, int], ...], kind: str) -> list[Node]:
-    """The matched nodes of ours, for their surroundings."""
+    """The nodes of a tree at the spans of matches, of the matched kind where there is one."""
     found: list[Node] = []
     for start, end in spans:
         here = tree.at(start, end)

@@ -1,9 +1,8 @@
-"""A rule that was found, said so that it rewrites less: blanks and comments stay as they are written.
+"""Rewrite less: forms of a rule that keep more blanks and comments as they are written.
 
-A pattern spells out what lies between its variables, and the fix writes it anew: `os .old()` would
-become `os.new()`. Where one token changes, the rule can match the token in its place; where all that
-is matched stays whole, one variable can hold it; where a list changes its brackets, what is between
-them can be cut out. Nothing is judged here.
+A fix writes again what lies between the variables of a pattern: `os .old()` would become `os.new()`.
+If one token changes, the rule can match that token in its place. If the whole match stays, one variable
+can hold it. If a list changes its brackets, a substring can hold what is between them.
 """
 
 from __future__ import annotations
@@ -24,15 +23,15 @@ from rulewright.mining.text.tree import OPENERS, Node
 
 _WORD: Final = re.compile(r"\w")
 WHOLE: Final = "W"
-"""The variable that holds all that is matched."""
+"""The variable for the whole match."""
 LISTED: Final = "L"
-"""The variable that holds a list with its brackets."""
+"""The variable for a list with its brackets."""
 INNER: Final = "IN"
-"""What is between the brackets of it."""
+"""The variable for what is between these brackets."""
 
 
 def as_written(edit: Edit, candidate: Candidate) -> Iterator[Candidate]:
-    """A pattern with a fix, maybe narrowed, in forms that leave more of what they match as it is."""
+    """The forms of a pattern candidate that rewrite less of what they match."""
     rule, lifted = candidate.rule, candidate.lifted
     if candidate.shape != "pattern" or lifted is None or len(lifted.anchors) != 1:
         return
@@ -44,7 +43,7 @@ def as_written(edit: Edit, candidate: Candidate) -> Iterator[Candidate]:
 
 
 def _token(edit: Edit, candidate: Candidate, anchor: Node) -> Iterator[Candidate]:
-    """The one token that changes, inside of what the pattern matches."""
+    """The form that matches the one token that changes, within the pattern."""
     hunks = [edit.hunks[number] for number in candidate.hunks]
     end = max(h.a1 for h in hunks)
     leaves = (c for c in anchor.children if c.named and c.size and not c.children)
@@ -62,7 +61,7 @@ def _token(edit: Edit, candidate: Candidate, anchor: Node) -> Iterator[Candidate
 
 
 def _around(candidate: Candidate, leaf: Node) -> dict[str, Any]:
-    """The place of a token: by its role, and by the whole pattern where that names more than the token."""
+    """The relation of a token to its parent: by field and kind, or by the pattern if that has more words."""
     role = {"field": leaf.field()}
     others = candidate.words - {leaf.sg.text()}
     plain = set(candidate.rule) == {"rule", "fix"} and set(candidate.rule["rule"]) == {"pattern"}
@@ -72,7 +71,7 @@ def _around(candidate: Candidate, leaf: Node) -> dict[str, Any]:
 
 
 def _whole(candidate: Candidate, lifted: Lifted) -> Iterator[Candidate]:
-    """What is matched as one variable, where the fix only puts something around it."""
+    """The form with one variable for the whole match, if the fix only puts something around it."""
     around = fix_around(lifted.pattern, candidate.rule["fix"], f"${WHOLE}")
     if around is None or f"${WHOLE}" in lifted.pattern:
         return
@@ -83,7 +82,7 @@ def _whole(candidate: Candidate, lifted: Lifted) -> Iterator[Candidate]:
 
 
 def _unnamed(matcher: dict[str, Any], used: set[str]) -> dict[str, Any]:
-    """The matcher without names for variables that stand once in it and nowhere else."""
+    """The matcher with `$_` for variables that occur once and are not `used`."""
     text, selector = visit.pattern_parts(matcher["pattern"])
     names = visit.VARIABLE.findall(text)
 
@@ -98,7 +97,7 @@ def _unnamed(matcher: dict[str, Any], used: set[str]) -> dict[str, Any]:
 
 
 def _inner(edit: Edit, candidate: Candidate, lifted: Lifted) -> Iterator[Candidate]:
-    """A list with its brackets as one variable, and what is between them cut out of it."""
+    """The form with one variable for a bracketed list, and a substring for what is between its brackets."""
     for hole in lifted.holes:
         held = _list_of(edit, hole)
         pattern, fix = candidate.rule["rule"]["pattern"], candidate.rule["fix"]
@@ -119,7 +118,7 @@ def _inner(edit: Edit, candidate: Candidate, lifted: Lifted) -> Iterator[Candida
 
 
 def _list_of(edit: Edit, hole: Hole) -> Node | None:
-    """The bracketed list of which a variable holds all items."""
+    """The bracketed list whose items a variable holds; `None` if there is none."""
     if not hole.multi:
         return None
     text = edit.pre.text
@@ -131,5 +130,5 @@ def _list_of(edit: Edit, hole: Hole) -> Node | None:
 
 
 def _form(candidate: Candidate, **changes: Any) -> Candidate:
-    """Another form at a little less: what it says is the same."""
+    """Another form of a candidate, a little cheaper."""
     return replace(candidate, **changes).priced_as(candidate, costs.AS_WRITTEN)

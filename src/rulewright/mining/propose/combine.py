@@ -1,8 +1,8 @@
-"""Several rules that are sound by themselves as one.
+"""Combine several sound candidates into one rule.
 
-A word that is replaced in nodes of several kinds: `any` of the kinds; many words: a table. Unlike changes in
-one construct: the construct is matched, rewriters change its parts; it is a named definition,
-a statement or an expression, never the whole file.
+One word in nodes of several kinds becomes one rule for all of them; many words become a lookup table.
+Different changes in one construct (a named definition, a statement or an expression, never the whole
+file) become a rule that matches the construct and changes its parts by rewriters.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rulewright.mining.text.tree import Node
 MAX_PARTS: Final = 4
 MIN_WORDS: Final = 3
 FEW_WORDS: Final = 5
-"""So many words can be rules of their own: a table costs more than these would."""
+"""Up to so many words a table costs more than one rule for each word."""
 MAX_WORDS: Final = 40
 MAX_PART_CHARS: Final = 300
 MAX_RULE_CHARS: Final = 600
@@ -33,16 +33,15 @@ MAX_UNNAMED: Final = 6_000
 """A larger construct must have a name."""
 MAX_CONSTRUCTS: Final = 3
 _PARTS: Final = ("rule", "constraints", "transform", "fix")
-"""Of a rewriter, in order."""
+"""The keys of a rewriter, in order."""
 WHOLE: Final = "W"
-"""The variable that holds the construct; a part that uses it is left out."""
+"""The variable for the construct; candidates that use it are left out."""
 
 
 def across_kinds(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> Iterator[Candidate]:
-    """Rules for one word in nodes of several kinds, from sound candidates and what they do.
+    """Rules for one word in nodes of several kinds, from sound candidates with their effects.
 
-    The kinds in which it changes; and a type is called by one name wherever it stands, so
-    that a change of it in one place speaks for both kinds of node that hold such names.
+    A type has one name everywhere, so a change of it in one kind of type name counts for both kinds.
     """
     for (text, fix), by_kind in _words(edit, found).items():
         kinds = set(by_kind)
@@ -58,7 +57,7 @@ def across_kinds(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> Itera
 
 
 def lookup_table(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> Iterator[Candidate]:
-    """One rule for many words, each of which becomes another one: a table, as codemods have it."""
+    """One rule for many words, each of which becomes another one: a table, as in hand-written codemods."""
     words = _words(edit, found)
     kinds = sorted({kind for by_kind in words.values() for kind in by_kind})
     for some in ([kinds] if len(kinds) > 1 else []) + [[kind] for kind in kinds]:
@@ -79,7 +78,7 @@ def lookup_table(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> Itera
 def _words(
     edit: Edit, found: Sequence[tuple[Candidate, Effect]]
 ) -> dict[tuple[str, str], dict[str, tuple[Candidate, Effect]]]:
-    """Words that become others wherever they stand in nodes of a kind: old and new, by kind."""
+    """The single-token candidates by old and new word, then by node kind."""
     words: dict[tuple[str, str], dict[str, tuple[Candidate, Effect]]] = {}
     for candidate, done in found:
         fix = candidate.rule["fix"]
@@ -91,7 +90,7 @@ def _words(
 
 
 def with_rewriters(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> Iterator[Candidate]:
-    """Rules that do with rewriters what several of the found ones do together; for two hunks or more."""
+    """Rules with rewriters that do what several sound candidates do together; for two hunks or more."""
     parts = _cover(edit, found)
     if len(parts) < 2:
         return
@@ -115,7 +114,7 @@ def with_rewriters(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> Ite
 
 
 def _cover(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> list[tuple[Candidate, Effect]]:
-    """Few cheap rules that cover every hunk; empty where there are none."""
+    """A few short candidates that cover every hunk; empty if there are none."""
     fit = [
         (one, done)
         for one, done in found
@@ -136,7 +135,7 @@ def _cover(edit: Edit, found: Sequence[tuple[Candidate, Effect]]) -> list[tuple[
 
 
 def _constructs(edit: Edit, start: int, end: int) -> Iterator[tuple[Node, list[dict[str, Any]]]]:
-    """The smallest nodes around all parts that have a name or a telling first line, and how to match them."""
+    """The smallest nodes around a range that have a name or a telling first line, with matchers for them."""
     count = 0
     for node in edit.pre.covering(start, end):
         if node.size > MAX_CONSTRUCT or count >= MAX_CONSTRUCTS:

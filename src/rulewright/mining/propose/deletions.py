@@ -1,7 +1,7 @@
-"""A node goes: alone, with its comma, or with the gap to a neighbor.
+"""Remove a node: alone, with its comma, or with the gap to a neighbor.
 
-Where the gap goes too, the neighbor is rewritten to itself and `expandStart` or
-`expandEnd` reaches over it. What goes is named: another name would be another thing.
+To remove the gap too, the fix writes the neighbor again, and `expandStart` or `expandEnd` covers it.
+What is removed keeps its names: another name would be another thing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_GONE: Final = 12
 
 
 def deletions(edit: Edit, number: int, names: frozenset[str]) -> Iterator[Candidate]:
-    """A node goes, with the gap to its neighbor: the rewrite expands over the neighbor."""
+    """Rules that remove the nodes that a hunk removes, with the gap to a neighbor if that goes too."""
     hunk = edit.hunks[number]
     if edit.post.text[hunk.b0 : hunk.b1].strip():
         return
@@ -38,7 +38,7 @@ def deletions(edit: Edit, number: int, names: frozenset[str]) -> Iterator[Candid
     if len(gone) == 1 and named[0].kind != grammars.ERROR:
         became = (m for m in edit.map_range(named[0].start, named[0].end) if number in m.hunks)
         if any(mapped.start == mapped.end for mapped in became):
-            # All that is around it stays: an empty line, or nothing else in the file.
+            # Everything around the node stays: it leaves an empty line, or an empty file.
             for matcher, cost in _node_matchers(edit, named[0], names):
                 yield _candidate(named[0], number, matcher, "", cost)
     if len(named) == 1:
@@ -59,7 +59,7 @@ def deletions(edit: Edit, number: int, names: frozenset[str]) -> Iterator[Candid
 
 
 def _delete_several(edit: Edit, gone: list[Node], other: Node, number: int, side: str) -> Iterator[Candidate]:
-    """Match the node next to a neighbor, reach over that and to the last that goes."""
+    """Match the removed node next to a neighbor and expand over the neighbor and to the last removed node."""
     relation = "follows" if side == "expandStart" else "precedes"
     node, last = (gone[0], gone[-1]) if side == "expandStart" else (gone[-1], gone[0])
     far = "expandEnd" if side == "expandStart" else "expandStart"
@@ -72,7 +72,7 @@ def _delete_several(edit: Edit, gone: list[Node], other: Node, number: int, side
 
 
 def _brief(edit: Edit, node: Node) -> dict[str, Any]:
-    """A node by its text, or if that is long by its name or first line."""
+    """A matcher for a node by its text, or if that is long, by its name or first line."""
     text = edit.pre.text_of(node)
     if len(text) <= MAX_HEAD and "\n" not in text:
         return by_text(edit.pre, node)
@@ -80,10 +80,10 @@ def _brief(edit: Edit, node: Node) -> dict[str, Any]:
 
 
 def _node_matchers(edit: Edit, node: Node, names: frozenset[str]) -> Iterator[tuple[dict[str, Any], float]]:
-    """Ways to say which node goes, by a pattern with variables or by its text; extra cost.
+    """Matchers for a removed node, by patterns with variables or by its text, each with its extra cost.
 
-    What it declares stays literal: another name would be another thing. Of imports all does,
-    unless one rule takes out several.
+    Names that the node declares stay literal. In an import everything stays literal, except at an extra
+    cost: one rule may remove several imports.
     """
     imports = grammars.IMPORT.search(node.kind) is not None
     doubt = costs.IMPORT_OPEN if imports else 0.0
@@ -100,7 +100,7 @@ def _node_matchers(edit: Edit, node: Node, names: frozenset[str]) -> Iterator[tu
 
 
 def _declared(node: Node) -> Iterator[Node]:
-    """The parts by which a declaration names what it declares."""
+    """The parts of a declaration that name what it declares."""
     for child in node.children:
         if child.named and child.field() in grammars.DECLARED_FIELDS:
             yield child
@@ -112,13 +112,13 @@ def _declared(node: Node) -> Iterator[Node]:
 def _delete_over(
     edit: Edit, node: Node, other: Node, number: int, side: str, names: frozenset[str]
 ) -> Iterator[Candidate]:
-    """Rewrite a neighbor to itself, and so remove what lies between as well."""
+    """Remove a node with the gap to a neighbor, which the fix writes again."""
     relation = "follows" if side == "expandStart" else "precedes"
     near = abs(other.slot - node.slot) == 1
     for matcher, extra in _node_matchers(edit, node, names):
         for what in _neighbor(edit, other, near):
             seen = {"pattern": "$Z", **what} if other.named else what
-            # The next node is what `$Z` stands for: nothing more need be said to reach over it.
+            # `$Z` is the next node, so any node will do to expand over it.
             reach = {"regex": "."} if other.named and not what else what
             template = "$Z" if other.named else edit.pre.text_of(other)
             fix = {"template": template, side: reach}
@@ -133,7 +133,7 @@ def _candidate(
 
 
 def _neighbor(edit: Edit, other: Node, near: bool) -> Iterator[dict[str, Any]]:
-    """What is asked of a neighbor: as little as will do, since its kind mostly says nothing."""
+    """Matchers for a neighbor, the most general first: its kind rarely matters."""
     reach: dict[str, Any] = {} if near else {"stopBy": "end"}
     if not other.named:
         yield {"regex": f"^{regex_escape(edit.pre.text_of(other))}$", **reach}

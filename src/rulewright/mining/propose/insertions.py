@@ -1,7 +1,7 @@
-"""Something new beside a node that stays: the node is found by its text, name or first line.
+"""Insert new text beside a node that stays, found by its text, name or first line.
 
-The node is rewritten to itself with the new text before or after it. Where the blanks
-between two neighbors change too, the rewrite reaches over both.
+The fix writes the node again with the new text before or after it. If the blanks between two
+neighbors change too, the fix covers both.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_NEW: Final = 1_000
 
 
 def insertions(edit: Edit, number: int) -> Iterator[Candidate]:
-    """Rules that put what a hunk brings in beside one of its neighbors."""
+    """Rules that insert the new text of a hunk beside one of its neighbors."""
     hunk = edit.hunks[number]
     if edit.pre.text[hunk.a0 : hunk.a1].strip() or hunk.b1 - hunk.b0 > MAX_NEW:
         return
@@ -44,7 +44,7 @@ def insertions(edit: Edit, number: int) -> Iterator[Candidate]:
 
 
 def neighbors(tree: Tree, start: int, end: int) -> tuple[Node | None, Node | None]:
-    """The largest nodes that end and begin at the text around a gap."""
+    """The largest nodes just before and just after a gap."""
     text = tree.text
     while start and text[start - 1].isspace():
         start -= 1
@@ -57,7 +57,7 @@ def neighbors(tree: Tree, start: int, end: int) -> tuple[Node | None, Node | Non
 
 
 def _matchers(tree: Tree, node: Node) -> Iterator[tuple[dict[str, Any], str]]:
-    """How a neighbor is matched, and what stands for it in the fix."""
+    """Matchers for a neighbor, each with what stands for it in the fix."""
     text = tree.text_of(node)
     if len(text) <= SHORT and "\n" not in text and not VARIABLE_LIKE.search(text):
         matcher = selector_rule(text, node.kind, tree.language, strict=True)
@@ -69,7 +69,7 @@ def _matchers(tree: Tree, node: Node) -> Iterator[tuple[dict[str, Any], str]]:
 
 
 def _around(edit: Edit, node: Node, new: str, name: str) -> str | None:
-    """The new text as a template, with the node's own text by its name."""
+    """The fix: the new text with `name` for the node; `None` if it cannot be expressed."""
     own = edit.pre.text_of(node)
     if new.endswith(own):
         parts = (new[: -len(own)], "")
@@ -83,7 +83,7 @@ def _around(edit: Edit, node: Node, new: str, name: str) -> str | None:
 
 
 def _between(edit: Edit, number: int, before: Node, after: Node) -> Iterator[Candidate]:
-    """Match one neighbor, reach over the other, and write both again."""
+    """Match one neighbor, expand over the other, and write both again."""
     for mapped in edit.map_range(before.start, after.end):
         if mapped.hunks != {number}:
             continue
@@ -111,7 +111,7 @@ def _between(edit: Edit, number: int, before: Node, after: Node) -> Iterator[Can
 def _both(
     edit: Edit, before: Node, after: Node, names: tuple[str, str], mapped: Mapped, indent: str
 ) -> str | None:
-    """Both neighbors by their names and the new text between them, as a template."""
+    """The fix: both neighbors by their names with the new text between; `None` if it cannot be expressed."""
     new = edit.post.text[mapped.start : mapped.end]
     first, last = edit.pre.text_of(before), edit.pre.text_of(after)
     if len(new) < len(first) + len(last) or not (new.startswith(first) and new.endswith(last)):

@@ -1,4 +1,4 @@
-"""Ways to say which node is meant, as matchers that bind no variable."""
+"""Matchers, without variables, that identify one node by its text, name or first line."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from rulewright.mining.text.tree import Node, Tree
 
 SHORT: Final = 60
 MAX_HEAD: Final = 80
-"""Characters of a first line by which a node is told from others."""
+"""Most characters of a first line that identifies a node."""
 MIN_HEAD: Final = 16
 _WORD: Final = re.compile(r"\w{2}")
 
 
 def by_text(tree: Tree, node: Node) -> dict[str, Any]:
-    """By all of its text: as a pattern, else by kind and text."""
+    """Match a node by its whole text: as a pattern, else by kind and regular expression."""
     text = tree.text_of(node)
     if node.named and not VARIABLE_LIKE.search(text):
         pattern = dedent(text, leading_spaces(tree, node.start)) or text
@@ -31,7 +31,7 @@ def by_text(tree: Tree, node: Node) -> dict[str, Any]:
 
 
 def by_name(tree: Tree, node: Node) -> Iterator[dict[str, Any]]:
-    """By its name or its first line, without saying what is in it."""
+    """Match a node by its name, and by its first line, whatever it contains."""
     text = tree.text_of(node)
     line, *more = text.split("\n")
     held = next((c for c in node.children if c.named and c.size <= SHORT and c.field() == "name"), None)
@@ -48,7 +48,7 @@ def by_name(tree: Tree, node: Node) -> Iterator[dict[str, Any]]:
 
 
 def _unique_start(tree: Tree, node: Node, head: str) -> str:
-    """As much of a first line as no other node of its kind begins with."""
+    """The shortest start of a first line, in words, that no other node of its kind has."""
     others = [other.text() for other in tree.root.sg.find_all(kind=node.kind)]
     for match in WORD.finditer(head):
         said = head[: match.end()]

@@ -1,4 +1,4 @@
-"""Candidate rules for the hunks of an edit, operator by operator, promising ones first."""
+"""Candidate rules for a hunk: all operators, the most promising first."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ from rulewright.mining.text.tree import Node, Tree
 MAX_ANCHORS: Final = 8
 LEXICAL_CHARS: Final = 60
 SHORT_CHARS: Final = 40
-"""A node of such a text is matched by kind and text rather than within a snippet."""
+"""A text up to this length is matched by kind and text rather than by a pattern in a snippet."""
 LINKS: Final = frozenset(".?-|&+:")
-"""What the next link of a chain begins with."""
+"""Characters that begin the next link of a chain."""
 LARGE_ANCHOR: Final = 700
-"""Characters of an anchor that is lifted in one way only."""
+"""Anchors with more characters are lifted by the general policy only."""
 _WORD: Final = re.compile(r"\w+")
 
 Places = set[tuple[int, frozenset[int]]]
-"""Anchors, by index, with the hunks that they hold; index `ANYWHERE` stands for all anchors."""
+"""Anchors, by index, with the hunks inside; the index `ANYWHERE` stands for all anchors."""
 
 ANYWHERE: Final = -1
 
@@ -55,13 +55,13 @@ def for_hunk(
         number: of the hunk.
         names: names that stay literal.
         done: places that have a sound pattern already; may grow while this runs.
-        enough: whether literal rules and runs are no longer worth trying.
+        enough: tells whether literal rules and runs are no longer worth trying.
     """
     seen: set[str] = set()
     for candidate in _all(edit, number, names, done, enough):
         if candidate.key not in seen:
             seen.add(candidate.key)
-            # Note what sort of change the hunks of a candidate are.
+            # What sort of change the hunks of the candidate are.
             old = [edit.pre.text[h.a0 : h.a1] for h in (edit.hunks[i] for i in candidate.hunks)]
             new = [edit.post.text[h.b0 : h.b1] for h in (edit.hunks[i] for i in candidate.hunks)]
             adds = not any(text.strip() for text in old)
@@ -81,7 +81,7 @@ def _all(
     yield from tokens.inside_token(edit, number)
     yield from runs.final_newline(edit, number)
     yield from deletions.deletions(edit, number, names)
-    # Anchors with the well-formed ranges that they may have become.
+    # Anchors, each with the well-formed ranges that it may have become.
     placed = [
         (anchor, mapped)
         for anchor in _anchors(edit, number)
@@ -109,7 +109,7 @@ def _all(
 
 
 def _anchors(edit: Edit, number: int) -> list[Node]:
-    """The smallest named nodes around a hunk, wherever it can lie."""
+    """The smallest named nodes around a hunk at any of its possible positions."""
     hunk, (low, high) = edit.hunks[number], edit.slides[number]
     found: dict[tuple[int, int, str], Node] = {}
     for shift in sorted({0, low, high}):
@@ -121,6 +121,7 @@ def _anchors(edit: Edit, number: int) -> list[Node]:
 
 
 def _well_formed(edit: Edit, anchor: Node, mapped: Mapped) -> bool:
+    """Whether the new text of an anchor is made of whole nodes, so that it makes a fix."""
     start, end = strip_range(edit.post.text, mapped.start, mapped.end)
     if start == end:
         return False
@@ -133,7 +134,7 @@ def _well_formed(edit: Edit, anchor: Node, mapped: Mapped) -> bool:
 
 
 def _is_chain(edit: Edit, anchor: Node, mapped: Mapped, start: int, end: int) -> bool:
-    """Whether whole parts were put beside an anchor that stays, as in a chain of calls."""
+    """Whether the anchor stays and gets whole links after it, as in a chain of calls."""
     text = edit.post.text[start:end]
     own = edit.pre.text_of(anchor)
     if len(mapped.hunks) != 1 or not edit.post.is_edge_to_edge(start, end):
@@ -149,6 +150,7 @@ def _is_chain(edit: Edit, anchor: Node, mapped: Mapped, start: int, end: int) ->
 
 
 def _several(edit: Edit, mapped: Mapped) -> bool:
+    """Whether an anchor becomes several nodes."""
     start, end = strip_range(edit.post.text, mapped.start, mapped.end)
     return len(edit.post.siblings_spanning(start, end)) > 1
 
@@ -156,6 +158,7 @@ def _several(edit: Edit, mapped: Mapped) -> bool:
 def _patterns(
     edit: Edit, anchor: Node, mapped: Mapped, policy: Policy, names: frozenset[str], level_cost: float
 ) -> Iterator[Candidate]:
+    """A pattern for an anchor under one policy; large variables are given up until it parses."""
     if not parses_as(edit.pre.text_of(anchor), anchor.kind, edit.pre.language):
         return
     forbidden: frozenset[int] = frozenset()
@@ -189,7 +192,7 @@ def _patterns(
 
 
 def _copies(tree: Tree, lifted: Lifted) -> bool:
-    """Whether the fix spells out what a dropped variable stood for: then it holds for this place alone."""
+    """Whether the fix repeats words of what a dropped variable stands for: then it fits this place only."""
     dropped = [hole for hole in lifted.holes if hole.ref not in lifted.fix]
     if not dropped:
         return False
@@ -198,7 +201,7 @@ def _copies(tree: Tree, lifted: Lifted) -> bool:
 
 
 def _literal(edit: Edit, anchor: Node, mapped: Mapped) -> Iterator[Candidate]:
-    """The anchor's text as it is, as a pattern or, where none parses, as kind and regex."""
+    """The anchor's text as it is: as a pattern or, where none parses, by kind and regular expression."""
     text, became = edit.pre.text_of(anchor), edit.post.text[mapped.start : mapped.end]
     if VARIABLE_LIKE.search(became):
         return

@@ -1,6 +1,6 @@
-"""Neighboring nodes that change together, rewritten as one stretch (shapes `sequence` and `run`).
+"""Rewrite neighboring nodes that change together as one (shapes `sequence` and `run`).
 
-One node is matched, `expandStart` or `expandEnd` reaches to the last of them.
+The rule matches one of them, and `expandStart` or `expandEnd` covers the others.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from rulewright.mining.text.tree import Node
 MAX_RUN: Final = 12
 MAX_RUN_CHARS: Final = 1_500
 MAX_CHANGED_CHARS: Final = 4_000
-"""Characters of the siblings that change."""
+"""Most characters of the siblings that change."""
 
 
 def runs(edit: Edit, number: int, names: frozenset[str]) -> Iterator[Candidate]:
-    """Neighboring siblings that change together: match the first, expand to the last."""
+    """Rules for the siblings around a hunk: match the first, expand to the last."""
     hunk = edit.hunks[number]
     ranges = [(hunk.a0, hunk.a1)]
     if len(edit.hunks) > 1 and number == 0:
@@ -42,7 +42,7 @@ def runs(edit: Edit, number: int, names: frozenset[str]) -> Iterator[Candidate]:
 
 
 def _touched(parent: Node, start: int, end: int) -> list[list[Node]] | None:
-    """The children that a range touches, with one neighbor on a side where that is needed."""
+    """Runs of children that a range touches, also with one neighbor more; `None` if there are none."""
     inner = [c for c in parent.children if c.size]
     touched = [i for i, c in enumerate(inner) if c.start < end and c.end > start]
     if not touched:
@@ -62,6 +62,7 @@ def _touched(parent: Node, start: int, end: int) -> list[list[Node]] | None:
 
 
 def _run(edit: Edit, nodes: list[Node], names: frozenset[str], number: int) -> Iterator[Candidate]:
+    """Rules for one run of siblings."""
     lead = nodes[0] if not nodes[0].named and len(nodes) == 2 else None
     first, last = nodes[1 if lead else 0], nodes[-1]
     if not 2 <= len(nodes) <= MAX_RUN or not first.named:
@@ -100,19 +101,19 @@ def _run(edit: Edit, nodes: list[Node], names: frozenset[str], number: int) -> I
 
 
 def _keeps_names(edit: Edit, lifted: Lifted) -> bool:
-    """Whether no name is a variable in one sibling and itself in another, where they were the same."""
+    """Whether no name is a variable in one sibling and literal in another."""
     words = {word for pattern in lifted.patterns for word in words_of(pattern)}
     return not any(edit.pre.text[hole.start : hole.end] in words for hole in lifted.holes)
 
 
 def _is_general(matcher: dict[str, Any]) -> bool:
-    """Whether a sibling of a run is asked for by a pattern with variables and words of its own."""
+    """Whether the matcher of a sibling is a pattern with variables and words."""
     text = old_text({"rule": matcher})
     return "regex" not in matcher and bool(visit.variables(text)) and bool(words_of(text))
 
 
 def _last_of(edit: Edit, nodes: list[Node], matcher: dict[str, Any]) -> dict[str, Any]:
-    """How the expansion finds the last sibling of a run; no variables are allowed there."""
+    """The matcher by which the expansion finds the last sibling; it must not have variables."""
     last = nodes[-1]
     near = {} if len(nodes) == 2 else {"stopBy": "end"}
     if "$" not in str(matcher.get("pattern", "")):
@@ -124,7 +125,7 @@ def _last_of(edit: Edit, nodes: list[Node], matcher: dict[str, Any]) -> dict[str
 
 
 def final_newline(edit: Edit, number: int) -> Iterator[Candidate]:
-    """Blanks that come at the end of the file, written after the last node."""
+    """A rule that adds blanks at the end of the file, after its last node."""
     hunk, text, root = edit.hunks[number], edit.pre.text, edit.pre.root
     nodes = [n for n in root.children if n.named and n.size]
     if hunk.a1 != len(text) or not nodes or text[nodes[-1].end : hunk.a0].strip():
@@ -142,7 +143,7 @@ def final_newline(edit: Edit, number: int) -> Iterator[Candidate]:
 
 
 def _sibling(edit: Edit, node: Node, pattern: str, head: bool) -> dict[str, Any]:
-    """How one sibling of a run is matched; with `head`, an unchanged one by its first line too."""
+    """The matcher for one sibling; with `head`, for an unchanged one by its first line too."""
     text = edit.pre.text_of(node)
     if not node.named:
         return {"regex": f"^{regex_escape(text)}$"}

@@ -1,4 +1,4 @@
-"""Edits within a token (string, comment, number, name): replace a part of it by `transform`."""
+"""Replace a part of a token (string, comment, number, name) by `transform`."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ MIN_TELLING: Final = 8
 MAX_TELLING: Final = 60
 MAX_JOINED: Final = 40
 MAX_WIDER: Final = 40
-"""Words by which a stretch is widened until it stands once."""
+"""Most words by which a range is widened until its text is unique."""
 MAX_WORDS: Final = 4_000
-"""Words, blanks and signs of a token; of a longer one no words are told apart."""
+"""Longer tokens (in words, blanks and signs) are not compared word by word."""
 LONG_CORE: Final = 90
-"""Longer stretches are named by their ends."""
+"""Longer texts are matched by their first and last words."""
 
 
 def inside_token(edit: Edit, number: int) -> Iterator[Candidate]:
-    """An edit within a string, comment, number or name: replace a part by `transform`."""
+    """Rules for a hunk inside a token: replace the changed part by `transform`."""
     hunk = edit.hunks[number]
     for node in edit.pre.covering(hunk.a0, hunk.a1):
         if node.parent is None:
@@ -51,10 +51,11 @@ def inside_token(edit: Edit, number: int) -> Iterator[Candidate]:
 _WORD: Final = re.compile(r"\w")
 _NAME: Final = re.compile(r"[A-Za-z_]\w*")
 _JOINED_LEFT: Final = re.compile(r"\w+(?:[.:/-]|::|->)$|@\w+[ \t]+$")
-"""A word that is tied to the next one: `self.` before `width`, the tag of a comment before its type."""
+"""A prefix that belongs to the next word: `self.` before `width`, the tag of a comment before its type."""
 
 
 def _token_rules(edit: Edit, node: Node, mapped: Mapped) -> Iterator[Candidate]:
+    """Rules that replace one part of a token, or several."""
     old, new = edit.pre.text_of(node), edit.post.text[mapped.start : mapped.end]
     if old == new or not new:
         return
@@ -69,7 +70,7 @@ def _token_rules(edit: Edit, node: Node, mapped: Mapped) -> Iterator[Candidate]:
 
 
 def whole_comment(edit: Edit, node: Node, mapped: Mapped) -> Iterator[Candidate]:
-    """A comment of one line that becomes code, however it is laid out; a name that comes back may be any."""
+    """Rules for a one-line comment that becomes code; a name that the code repeats may be any name."""
     said = [line for line in (row.strip(_MARGIN) for row in edit.pre.text_of(node).split("\n")) if line]
     new = dedent(edit.post.text[mapped.start : mapped.end], leading_spaces(edit.pre, node.start))
     if not node.is_comment or len(said) != 1 or len(said[0]) > MAX_TELLING or not new or said[0] in new:
@@ -100,21 +101,21 @@ _CALLED: Final = re.compile(r"(?<![@\w\\])[A-Za-z_\\][\w\\]*")
 
 
 def _whole_name(name: str) -> str:
-    """Where a name, which may be qualified, stands as a whole."""
+    """A regular expression for a whole name, which may be qualified."""
     return rf"(?<![\w\\]){re.escape(name)}(?![\w\\])"
 
 
 def _replacing(
     edit: Edit, node: Node, mapped: Mapped, parts: Sequence[tuple[int, int, str]]
 ) -> Iterator[Candidate]:
-    """One rule that replaces parts of a token, each by a `transform` on the one before."""
+    """One rule that replaces parts of a token (start, end, new text), one `transform` after another."""
     old = edit.pre.text_of(node)
     replacements: list[tuple[str, str]] = []
     extra, first = 0.0, ""
     for start, end, by in parts:
         core = old[start:end]
-        # A word, or what goes, says which tokens are meant; a sign to which something is put stands in every
-        # token of its kind, and so does nothing at all.
+        # A word, or what is removed, says which tokens are meant. A sign that only gets something added is
+        # in every token of its kind.
         is_telling = _WORD.search(core) is not None or sum(common_ends(core, by)) < len(core)
         if VARIABLE_LIKE.search(by) or not is_telling:
             return
@@ -159,9 +160,9 @@ def replace_steps(replacements: Sequence[tuple[str, str]]) -> dict[str, Any]:
 
 
 def common_affix(edit: Edit, candidate: Candidate, spans: Sequence[tuple[int, int]]) -> Candidate | None:
-    """A rule for one end of names, about all that those which it changes rightly have in common at that end.
+    """A rule for one end of names, about the longest end that the names at `spans` share; else `None`.
 
-    `Old` at the beginning of `OldCart` and `OldCartItem` says less than `OldCart` does.
+    For `OldCart` and `OldCartItem`, `OldCart` at the start says more than `Old`.
     """
     step = candidate.rule.get("transform", {}).get("NEW", {}).get("replace", {})
     regex, names = str(step.get("replace", "")), {edit.pre.text[start:end] for start, end in spans}
@@ -184,13 +185,13 @@ def common_affix(edit: Edit, candidate: Candidate, spans: Sequence[tuple[int, in
 
 
 def _common_start(texts: Collection[str]) -> str:
-    """What all texts begin with."""
+    """The longest common start of texts."""
     first, last = min(texts), max(texts)
     return first[: common_ends(first, last)[0]]
 
 
 def _regex_of_ends(core: str) -> str:
-    """A long stretch by its first and last words, and whatever is between."""
+    """A regular expression for a long text by its first and last words, with anything between."""
     words = list(re.finditer(r"\S+", core))
     if len(words) < 7:  # four at the front and three at the end
         return regex_escape(core)
@@ -199,13 +200,13 @@ def _regex_of_ends(core: str) -> str:
 
 
 def _first_wordy_line(text: str) -> str:
-    """The first line that says something, at most 60 characters of it."""
+    """The first line with a word, cut to 60 characters."""
     lines = [line.strip() for line in text.split("\n")]
     return next((line for line in lines if _WORD.search(line)), lines[0])[:60]
 
 
 def _telling_line(edit: Edit, node: Node, mapped: Mapped, regex: str) -> str:
-    """A line of a long token that stays and that no other place of the file has; empty if not needed."""
+    """An unchanged line of a long token that is unique in the file; empty if not needed."""
     tree = edit.pre
     old, new = tree.text_of(node), edit.post.text[mapped.start : mapped.end]
     plain = re.sub(r"\\(.)", lambda m: "\n" if m[1] == "n" else m[1], regex.strip("^$"))
@@ -219,7 +220,7 @@ def _telling_line(edit: Edit, node: Node, mapped: Mapped, regex: str) -> str:
 
 
 def _word_changes(old: str, new: str) -> list[tuple[int, int, str]]:
-    """The changed runs of words between two texts, widened until each stands once in the old."""
+    """The changed runs of words (start, end, new text), widened until each is unique in the old text."""
     words_a = [(m.start(), m.group()) for m in _WORDS.finditer(old)]
     words_b = [m.group() for m in _WORDS.finditer(new)]
     if max(len(words_a), len(words_b)) > MAX_WORDS:
@@ -242,7 +243,7 @@ _WORDS: Final = re.compile(r"\w+|\s+|[^\w\s]")
 
 
 def _cores(old: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """The changed part, and the part widened to whole words."""
+    """Ranges to replace: the changed part, widened to whole words, and until it is unique."""
     wide_start, wide_end = start, end
     while (
         wide_start > 0
@@ -273,7 +274,7 @@ def _cores(old: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def _unique(old: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """The stretch widened by words, to the left or to the right, until it stands once."""
+    """The range widened by words, to the left or to the right, until its text is unique."""
     words = [(m.start(), m.end()) for m in _WORDS.finditer(old)]
     before = [first for first, _ in words if first < start][-MAX_WIDER:]
     after = [last for _, last in words if last > end][:MAX_WIDER]

@@ -1,9 +1,8 @@
-"""A rename by a bare name → the same rename where the name is called, or a member, with its qualifier.
+"""Narrow the rename of a bare name to calls and to members of what the edit shows.
 
 A rule that renames every token of one spelling also renames variables, parameters and members of
-other types. Where all that changed are calls, or members of a type or module, the rule can say so by a
-relation to the call or member, and the arguments stay as they are written. Nothing is judged here;
-whoever asks verifies.
+other types. If an edit only renames calls, or members of a type or module, a relation to the call or
+member says so, and the arguments stay as they are written. The caller verifies the narrower rule.
 """
 
 from __future__ import annotations
@@ -29,16 +28,16 @@ _MEMBER: Final = re.compile(r"(\$[A-Z][A-Z0-9_]*(?:\.|->|::))(\w+)(?![\w(])")
 _OWN: Final = re.compile(r"(self|\$?this|cls|super\(\))\s*(?:\.|->|::)")
 _OWN_NAME: Final = re.compile(r"\^\\?(self|\$?this|cls)\$")
 _CALLED: Final = ("function", "name", "method", "macro")
-"""What a call calls, by its fields; only the first of them may be a member of something."""
+"""Fields that hold what a call calls; only the first may hold a member."""
 _RECEIVER: Final = ("object", "receiver")
 _DOTTED: Final = frozenset({"python", "javascript", "typescript", "tsx", "java"})
-"""Languages that take a member by a dot, of which a pattern of a call is one."""
+"""Languages with dotted members, in which a call is a pattern by itself."""
 _WITH_OR_WITHOUT: Final = ("method_invocation", "call")
-"""Calls of Java and Ruby, of which only some have a receiver."""
+"""Kinds of calls in Java and Ruby; only some have a receiver."""
 
 
 def bare_rename(action: Action) -> tuple[str, str] | None:
-    """The old and the new name of an action that renames a name by its spelling alone."""
+    """The old and new name if an action renames a name by its spelling alone; else `None`."""
     if len(action.rules) != 1:
         return None
     rule, fix = action.rules[0].get("rule", {}), action.rules[0].get("fix")
@@ -51,11 +50,11 @@ def bare_rename(action: Action) -> tuple[str, str] | None:
 
 
 def own_member(action: Action) -> str:
-    """`self` or `this`, if a rule of the action is about a member of it; else nothing."""
+    """`self` or `this` if a rule of the action matches a member of it; else empty."""
     for matcher in (part for rule in action.rules for part in visit.required(rule.get("rule"))):
         pattern = matcher.get("pattern")
         found = _OWN.match(pattern) if isinstance(pattern, str) else None
-        # What the places around a matched node must hold, as a regular expression.
+        # Regular expressions for what the nodes around a match must hold.
         held = (str(around.get("has", {}).get("regex", "")) for around in _outward(matcher))
         found = found or next(filter(None, map(_OWN_NAME.fullmatch, held)), None)
         if found is not None:
@@ -64,7 +63,7 @@ def own_member(action: Action) -> str:
 
 
 def _member(rule: Any, fix: Any) -> tuple[str, str] | None:
-    """The names of a rule for a member of anything: `$A.old` to `$A.new`."""
+    """The names if a rule renames a member of anything (`$A.old` to `$A.new`); else `None`."""
     pattern = rule.get("pattern")
     text = pattern.get("context", "") if isinstance(pattern, dict) else pattern
     new = _MEMBER.fullmatch(fix) if isinstance(fix, str) else None
@@ -75,11 +74,11 @@ def _member(rule: Any, fix: Any) -> tuple[str, str] | None:
 
 
 def _spelled_out(rule: Any) -> str | None:
-    """The name that a rule spells out whole, if it asks for no more than where it stands."""
+    """The name that a rule matches by its whole text and, at most, the kind of its parent; else `None`."""
     around = rule.get("inside")
     kind = around.get("kind", "") if isinstance(around, dict) else ""
     if isinstance(around, dict) and ({"inside", "has"} & set(around) or grammars.CALL.search(kind)):
-        return None  # it asks for a call, or for what it belongs to
+        return None  # it asks for a call or an owner
     pattern, regex = rule.get("pattern"), rule.get("regex")
     if isinstance(rule.get("any"), list) and regex is None:
         names = {_spelled_out(one) for one in rule["any"]}
@@ -102,12 +101,11 @@ def as_call_rules(action: Action, code: str, nodes: Sequence[SgNode]) -> Action 
             name = inner[-1]  # of a member, its name
         called = call_relation(name, code, action.language)
         if called is None and not names[0][:1].isupper():
-            # A name with a capital says which one is meant, and its owner may have a second name.
+            # A capitalized name is specific by itself, and its owner may be imported under another name.
             called = _member_relation(name, code, action.language)
         if called is None:
             return None
-        # Nothing stands before the name, as far as the relation tells, and a capital says that it names a
-        # class, but for functions of C and Go.
+        # A capitalized name without a qualifier is a class, except for functions of C and Go.
         is_bare = called.get("field") not in _CALLED[1:] and "inside" not in called
         if is_bare and names[0][:1].isupper() and action.language not in ("go", "c", "cpp"):
             return None
@@ -118,17 +116,17 @@ def as_call_rules(action: Action, code: str, nodes: Sequence[SgNode]) -> Action 
 
 
 def narrowed_to_use(action: Action, names: Sequence[SgNode]) -> Action | None:
-    """The replacement of a member of anything by another one, for the one use of it that the names show.
+    """The rename of a member of any value, narrowed to the way in which the edit uses it.
 
-    Without types a method is known by its name and its number of arguments, and a member that is read
-    is no method. Where one name holds the other (`warn`, `warning`) the same thing got another name.
+    Without types, a method is identified by its name and number of arguments, and a member that is read
+    is not a method. If one name contains the other (`warn`, `warning`), it is the same thing renamed.
 
     Args:
         action: one rule.
         names: what it matches where it was learned.
 
     Returns:
-        `None` where the member is of something named, no name becomes another, or uses differ.
+        `None` where the member has a named owner, where it is no rename, or where the uses differ.
     """
     [rule] = action.rules
     relations, fix = list(_outward(rule["rule"])), str(rule["fix"])
@@ -156,14 +154,14 @@ def narrowed_to_use(action: Action, names: Sequence[SgNode]) -> Action | None:
 
 
 def _outward(matcher: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """What a matcher asks of the places around, outward."""
+    """The relations of a matcher to the nodes around it, outward."""
     while isinstance(inner := matcher.get("inside"), Mapping):
         yield inner
         matcher = inner
 
 
 def _arguments(name: SgNode) -> int | None:
-    """With how many arguments a name is called; `None` where it is not."""
+    """The number of arguments if a name is what a call calls; else `None`."""
     parent = name.parent()
     while parent is not None and parent.kind() in grammars.MEMBERS and _end(parent) == _end(name):
         parent = parent.parent()
@@ -178,9 +176,9 @@ def _arguments(name: SgNode) -> int | None:
 def call_relation(
     name: SgNode, code: str, language: Language, quoted: frozenset[str] = frozenset()
 ) -> dict[str, Any] | None:
-    """The call that a name stands in, as a relation to it; `None` where it is not what is called.
+    """The relation of a name to the call that calls it; `None` where none does.
 
-    A type, module or `self` before the name is asked for, and what is `quoted`; any other value is not.
+    It asks for the owner of the name if that is a type, module, `self` or a `quoted` name.
     """
     node, parent = name, name.parent()
     around: list[dict[str, Any]] = []
@@ -192,7 +190,7 @@ def call_relation(
         around.append(held)
         if grammars.CALL.search(parent.kind()):
             if language == "ruby" and parent.field("receiver") is None:
-                # With one it is a call of the same kind, of another method.
+                # A call with a receiver has the same kind, but is of another method.
                 held["not"] = {"has": {"field": "receiver", "regex": "."}}
             role = held.get("field") or grammars.UNNAMED_ROLES.get((parent.kind(), node.kind()))
             # One relation within the other, the innermost node first.
@@ -205,7 +203,7 @@ def call_relation(
 
 
 def _member_relation(name: SgNode, code: str, language: Language) -> dict[str, Any] | None:
-    """The member of a type, module or `self` that a name is, as a relation to it; `None` for any other."""
+    """The relation of a name to the member of a type, module or `self` that it is; else `None`."""
     parent = name.parent()
     if parent is None or parent.kind() not in grammars.MEMBERS or _end(parent) != _end(name):
         return None
@@ -216,7 +214,7 @@ def _member_relation(name: SgNode, code: str, language: Language) -> dict[str, A
 def _owner(
     parent: SgNode, name: SgNode, code: str, language: Language, quoted: frozenset[str]
 ) -> dict[str, Any]:
-    """A demand for what stands before a name: that it is there, and which if it says what the name is of."""
+    """What a relation asks of the owner before a name: which one if that is specific, or any."""
     first = parent.children()[0]
     if _start(first) >= _start(name):
         return {}
@@ -226,19 +224,19 @@ def _owner(
     )
     if owner:
         return {**held, "regex": f"^{regex_escape(owner)}$"}
-    # A call without a receiver may be of the same kind.
+    # A call without a receiver has the same kind in these languages.
     fields = [field for field in _RECEIVER if parent.field(field) == first] if name.parent() == parent else []
     return {"field": fields[0], "regex": "."} if fields and parent.kind() in _WITH_OR_WITHOUT else {}
 
 
 def _by_field(parent: SgNode, node: SgNode) -> dict[str, str]:
-    """The field by which a node is held, as a relation asks for it; nothing where it is by none."""
+    """A relation's demand for the field that holds a node; empty if none does."""
     name = field_of(node, parent)
     return {"field": name} if name else {}
 
 
 def _named_owner(before: str, code: str, language: Language, quoted: frozenset[str]) -> str:
-    """A type, module or `self` before a name; an empty text for a value."""
+    """The type, module or `self` that owns a name; empty if the owner is any other value."""
     found = re.fullmatch(r"(.*?)(\.|::|->|\?\.)\s*", before, re.DOTALL)
     if found is None:
         return ""
@@ -247,7 +245,7 @@ def _named_owner(before: str, code: str, language: Language, quoted: frozenset[s
     named = owner == "$this" or re.fullmatch(r"[\w.:]+", owner) is not None
     own = owner in ("self", "this", "super", "$this") or first in quoted
     lines = grammars.import_line(language).findall(code)
-    # A call of something named `use` imports nothing.
+    # A call of a function named `use` is no import.
     lines = [line for line in lines if not re.match(r"\s*use\s*\(", line)]
     imported = any(re.search(rf"\b{re.escape(first)}\b", line) for line in lines)
     return owner if named and (sign == "::" or own or first[:1].isupper() or imported) else ""

@@ -40,7 +40,7 @@ _PARTS: Final[Mapping[Language, tuple[str, ...]]] = {
     "python": ("dotted_name", "aliased_import"), "javascript": ("import_specifier",),
     "typescript": ("import_specifier",), "tsx": ("import_specifier",),
 }  # fmt: skip
-"""Kinds of one name among several of one import."""
+"""Node kinds of one name in an import of several."""
 _SCRIPT_DEFINITIONS: Final = ("function_declaration", "class_declaration", "variable_declarator")
 _DEFINITIONS: Final[Mapping[Language, tuple[str, ...]]] = {
     "python": ("function_definition", "class_definition"), "javascript": _SCRIPT_DEFINITIONS,
@@ -48,17 +48,17 @@ _DEFINITIONS: Final[Mapping[Language, tuple[str, ...]]] = {
     "java": ("class_declaration", "interface_declaration", "enum_declaration"),
     "rust": ("function_item", "struct_item", "enum_item", "trait_item"),
 }  # fmt: skip
-"""Kinds of the nodes that define a name, by their field `name`."""
+"""Node kinds that define a name, in their field `name`."""
 _DECLARING: Final = ("const ", "let ", "var ")
 
 
 def rules_for_imports(
     gone: Mapping[Binding, str], come: Mapping[Binding, str], language: Language
 ) -> list[Rule]:
-    """Rules that take names away where nothing uses them, and bring names where something does.
+    """Rules that remove names where nothing uses them, and add names where something does.
 
-    A name that only comes from another module is brought from there and taken away where it was. The path of
-    a Go import is learned like any text; where the new one stands already, the old one goes.
+    A name whose module changes is added from the new module and removed from the old one. The path of a
+    Go import is learned like any text; where the new import is there already, the old one is removed.
     """
     made: list[Rule] = []
     if language == "go":
@@ -80,12 +80,12 @@ def rules_for_imports(
 
 
 def _only_statement(one: Binding, statement: str, language: Language) -> dict[str, Any]:
-    """The statement that binds this name and no other."""
+    """The matcher for a statement that binds this name and no other."""
     return _exactly(_statement_for(one, statement, language), language)
 
 
 def _exactly(statement: str, language: Language) -> dict[str, Any]:
-    """All of a statement, since a pattern fits longer ones too."""
+    """The matcher for a whole statement; a pattern would match longer ones too."""
     words = re.sub(r"(?:\\s)?\s+", r"\\s+", regex_escape(statement.rstrip(";")))
     quoted = re.sub(r"""\\?["']""", """["']""", words)
     root = parse(statement, language).root.children()
@@ -94,7 +94,7 @@ def _exactly(statement: str, language: Language) -> dict[str, Any]:
 
 
 def _statement_for(one: Binding, statement: str, language: Language) -> str:
-    """The part of a statement that binds this name, as a statement of its own."""
+    """A statement that binds this one name, written like the given statement."""
     stated = parse_import(statement, language)
     if stated is not None and len(stated.names) == 1:
         return statement
@@ -112,9 +112,9 @@ def _statement_for(one: Binding, statement: str, language: Language) -> str:
 
 
 def _removing(one: Binding, statement: str, language: Language) -> Iterator[Rule]:
-    """The whole statement with the gap after another import, or before what follows; one name of several.
+    """Rules that remove a whole statement with the gap before or after it, or one name of several.
 
-    What stands above the first import, mostly a blank line away, keeps its distance.
+    The gap goes with the import next to it, so that what stands above the first import keeps its distance.
     """
     alone = _only_statement(one, statement, language)
     yield {"rule": {**alone, "follows": {"pattern": "$Z", **of_kinds(KINDS[language])}},
@@ -133,13 +133,13 @@ def _removing(one: Binding, statement: str, language: Language) -> Iterator[Rule
 
 
 def removal_rules(one: Binding, statement: str, language: Language) -> list[Rule]:
-    """Rules that take a name away where no other import or use of the file needs it."""
+    """Rules that remove an imported name where the file does not use it."""
     guard = {"not": file_uses(frozenset({one.name}), language, _only_statement(one, statement, language))}
     return [with_guards(rule, guard) for rule in _removing(one, statement, language)]
 
 
 def _moving(old: Binding, new: Binding, was: str, now: str, language: Language) -> Iterator[Rule]:
-    """The whole statement in its place; one name of several as a statement, then out of its list."""
+    """Rules that replace a whole statement, or add a statement for one name and remove it from its list."""
     statement = _statement_for(new, now, language)
     yield {"rule": _only_statement(old, was, language), "fix": statement}
     there, here = (file_imports(Import(frozenset({old.name}), one.module), language) for one in (old, new))
@@ -149,7 +149,7 @@ def _moving(old: Binding, new: Binding, was: str, now: str, language: Language) 
 
 
 def _adding(one: Binding, statement: str, language: Language) -> Rule:
-    """The statement, or one for this name alone, after the last import of a file."""
+    """The rule that adds a statement for this name after the last import of a file that needs it."""
     names = frozenset({one.name})
     defines: list[dict[str, Any]] = []
     if kinds := _DEFINITIONS.get(language):  # the file may define the name itself
@@ -164,7 +164,7 @@ def _adding(one: Binding, statement: str, language: Language) -> Rule:
 
 
 def _after_imports(statement: str, language: Language) -> Rule:
-    """A statement after the last import of a file."""
+    """The rule, without guards, that adds a statement after the last import of a file."""
     kinds = [kind for kind in KINDS[language] if kind not in REQUIRES]
     if statement.startswith(_DECLARING):
         kinds = list(REQUIRES)

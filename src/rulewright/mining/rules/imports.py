@@ -28,18 +28,18 @@ KINDS: Final[Mapping[Language, tuple[str, ...]]] = {
     "java": ("import_declaration",), "go": ("import_spec",), "rust": ("use_declaration",),
     "kotlin": ("import_header",), "php": ("namespace_use_declaration",),
 }  # fmt: skip
-"""Kinds of the nodes that bring names into a file."""
+"""Node kinds of imports."""
 NAMES: Final[Mapping[Language, tuple[str, ...]]] = {
     "python": ("identifier",), "javascript": _SCRIPT_NAMES, "typescript": _TYPED_NAMES, "tsx": _TYPED_NAMES,
     "java": ("identifier", "type_identifier"), "go": ("identifier", "package_identifier"),
     "rust": ("identifier", "type_identifier"), "kotlin": ("simple_identifier", "type_identifier"),
     "php": ("name",),
 }  # fmt: skip
-"""Kinds of the nodes that use them."""
+"""Node kinds of names that may use an import."""
 HOLDERS: Final[Mapping[Language, str]] = {"kotlin": "import_list", "go": "import_declaration"}
-"""Kind of the node that holds the imports, where that is not the root."""
+"""Node kind of the parent of imports, where that is not the root."""
 PATHS: Final[Mapping[Language, str]] = {"java": ".", "kotlin": ".", "rust": "::", "php": "\\"}
-"""What stands between the parts of a name, where an import is one path."""
+"""The separator of a qualified name, where an import is one path."""
 _NAME: Final = re.compile(r"[A-Za-z_]\w*")
 _STRING: Final = re.compile(r"""(["'])(.*?)\1""")
 _REQUIRE: Final = re.compile(
@@ -55,7 +55,7 @@ _KEYWORDS: Final = frozenset({"import", "type", "typeof", "static", "use", "pub"
 
 @dataclass(frozen=True)
 class Import:
-    """What a statement brings into a file: names, and from where."""
+    """The names that one statement imports, and their module."""
 
     names: frozenset[str]
     module: str
@@ -69,18 +69,18 @@ class Binding(NamedTuple):
 
 
 def parse_import(text: str, language: Language) -> Import | None:
-    """The import that a text states; `None` where it is none, or binds no name."""
+    """Parse an import statement; `None` if it is none, or binds no name."""
     if language not in KINDS or visit.VARIABLE.search(text):
         return None
     module, bound = _split(text.strip().rstrip(";"), language)
-    # The name that a part binds is the last one of `a as b` and `a: b`.
+    # In `a as b` and `a: b` the last name is bound.
     last = (name for part in bound for name in _NAME.findall(part)[-1:])
     names = frozenset(name for name in last if name not in _KEYWORDS)
     return Import(names, module) if names else None
 
 
 def _split(text: str, language: Language) -> tuple[str, list[str]]:
-    """The module, and a text for each name that is bound."""
+    """The module, and one text for each bound name."""
     if language == "python":
         found = re.fullmatch(r"from\s+([\w.]+)\s+import\s+\(?(.*?)\)?", text, re.DOTALL)
         if found is not None:
@@ -109,6 +109,8 @@ def _split(text: str, language: Language) -> tuple[str, list[str]]:
 
 
 class _Statement(NamedTuple):
+    """An import statement with its lines, from 0."""
+
     text: str
     first: int
     last: int
@@ -116,7 +118,7 @@ class _Statement(NamedTuple):
 
 
 def _statements(text: str, language: Language) -> Iterator[_Statement]:
-    """The imports at the top of a file, with their lines from 0."""
+    """The import statements at the top level of a file."""
     top: list[SgNode] = []
     for node in parse(text, language).root.children():
         is_holder = node.kind() == HOLDERS.get(language)
@@ -128,7 +130,7 @@ def _statements(text: str, language: Language) -> Iterator[_Statement]:
 
 
 def bindings(text: str, language: Language) -> dict[Binding, str]:
-    """Every name that a file imports, with the statement that does it."""
+    """Every name that a file imports, with its statement."""
     if language not in KINDS:
         return {}
     return {
@@ -153,6 +155,7 @@ def post_with_old_imports(pre: str, post: str, language: Language) -> str | None
 
 
 def _with_imports_of(pre: str, post: str, language: Language) -> str:
+    """`post` with the lines of `pre` where they are imports."""
     old, new = difftext.lines(pre), difftext.lines(post)
     of_old, of_new = _lines(pre, language), _lines(post, language)
     made: list[str] = []
@@ -170,6 +173,7 @@ def _with_imports_of(pre: str, post: str, language: Language) -> str:
 
 
 def _lines(text: str, language: Language) -> set[int]:
+    """The lines (from 0) of import statements."""
     return {line for one in _statements(text, language) for line in range(one.first, one.last + 1)}
 
 
@@ -178,7 +182,7 @@ def _is_blank(line: str) -> bool:
 
 
 def code_lines(text: str, language: Language) -> list[str]:
-    """The lines of a file without its imports and without the blank ones around them."""
+    """The lines of a file without its imports and the blank lines around them."""
     if language not in KINDS:
         return difftext.rows(text)
     lines = difftext.rows(text)
@@ -191,17 +195,17 @@ def code_lines(text: str, language: Language) -> list[str]:
 
 
 def only_import_from(word: str, text: str, language: Language) -> str:
-    r"""The one name that a file imports from a module that a word names, wholly or in part; else nothing.
+    r"""The only name that a file imports from a module whose path contains a word; else empty.
 
-    Where packages are paths of their own (Java, Kotlin), the package or class that follows it in all paths.
+    In Java and Kotlin: the package or class that follows the word in all paths of the file.
 
-    >>> member_of("kit", "from kit import Shelf\n", "python")
+    >>> only_import_from("kit", "from kit import Shelf\n", "python")
     'Shelf'
-    >>> member_of("kit", "from kit import Shelf, Box\n", "python"), member_of("kit", "import kit\n", "python")
+    >>> only_import_from("kit", "from kit import Shelf, Box\n", "python"), only_import_from("kit", "import kit\n", "python")
     ('', '')
-    >>> member_of("kit", "import kit.box.*;\nclass A extends kit.box.Lid {}\n", "java")
+    >>> only_import_from("kit", "import kit.box.*;\nclass A extends kit.box.Lid {}\n", "java")
     'box'
-    >>> member_of("kit", "import kit.Box;\n", "java")
+    >>> only_import_from("kit", "import kit.Box;\n", "java")
     'Box'
     """
     found = [
@@ -220,12 +224,12 @@ def only_import_from(word: str, text: str, language: Language) -> str:
 
 
 def unbound_name(text: str, names: frozenset[str], language: Language) -> str:
-    """A name that a text uses and no import of it binds; empty where there is none."""
+    """The first of some names that a file uses without importing it; empty if there is none."""
 
     def used(names: Iterable[str], text: str) -> list[str]:
         return [name for name in sorted(names) if re.search(rf"(?<![\w.]){re.escape(name)}\b", text)]
 
-    # Most files hold none of them, and need not be parsed.
+    # Most files hold none of them, so they need not be parsed.
     if not (there := used(names, text)):
         return ""
     missing = {*there} - {one.name for one in bindings(text, language)}

@@ -1,7 +1,7 @@
-"""What a rule says: its old and its new text, its words, and how many bits it asks for.
+"""Read a rule: its old and new text, its words, and how many bits it asks for.
 
-Bits are a rough description length, used to prefer general rules that still say what they are
-about: `{ $A($B); }` asks for almost nothing and hits everything; `os.getcwdu()` names its target.
+Bits are a rough description length of what a rule matches. `{ $A($B); }` has few and matches
+everything; `os.getcwdu()` has many and names its target.
 """
 
 from __future__ import annotations
@@ -38,30 +38,31 @@ _STRUCTURAL: Final = re.compile(r"^(?:call|identifier|expression_statement|strin
 
 
 MARGIN: Final = r"[\s/*#]*"
-"""In a regular expression: what stands around the text of a comment."""
+"""Part of a regular expression: the blanks and comment signs around the text of a comment."""
 ANY_NAME: Final = r"([\w\\]+)"
-"""In a regular expression: a name, with its qualifiers, that the replacement repeats."""
+"""Part of a regular expression: any qualified name, which the replacement repeats."""
 
 
 def _as_code(regex: str) -> str:
-    """A regular expression without what it leaves open; a name that it leaves open as a variable."""
+    """A regular expression as code: without its margins, and with `$_` for any name."""
     return regex.replace(MARGIN, "").replace(ANY_NAME, "$_")
 
 
 def bits(rule: Mapping[str, Any]) -> float:
-    """Bits asked for by a rule's matcher and its constraints; a fix asks for nothing."""
+    """How specific a rule's matcher and constraints are, in bits; the fix does not count."""
     found = _bits_of(rule.get("rule", {}))
     found += sum(0.7 * _bits_of(value) for value in rule.get("constraints", {}).values())
     return found
 
 
 def _bits_of(rule: Any) -> float:
+    """Bits of a matcher; of alternatives (`any`) those of the least specific one."""
     if not isinstance(rule, Mapping):
         return 0.0
     total = 0.0
     for key, value in rule.items():
         if key == "pattern":
-            # Of a wrapped pattern the wrapper asks for nothing but the kind.
+            # The snippet around a pattern only gives it its kind.
             is_plain = isinstance(value, str)
             total += text_bits(value) if is_plain else text_bits(unwrapped(value.get("context", ""))) + 2.0
         elif key == "regex":
@@ -80,13 +81,13 @@ def _bits_of(rule: Any) -> float:
 
 
 def _only_excludes_parents(demand: Mapping[str, Any]) -> bool:
-    """Whether a rule is kept out of what a match stands in itself: that asks for nothing."""
+    """Whether a `not` only excludes parents of the match: then it asks for nothing of the match itself."""
     outer = [one.get("inside") for one in demand.get("any", [demand])]
     return all(one is not None and "stopBy" not in one for one in outer)
 
 
 def old_text(rule: Mapping[str, Any]) -> str:
-    """What a rule matches, as code; the regular expression where it matches a token."""
+    """What a rule matches, as code: its patterns, and its regular expressions unescaped."""
     lines: list[str] = []
     for part in visit.required(rule["rule"]):
         pattern = part.get("pattern")
@@ -100,9 +101,9 @@ def old_text(rule: Mapping[str, Any]) -> str:
 
 
 def new_text(rule: Mapping[str, Any]) -> str:
-    """What a rule puts in its place: the fix, or what its transformations put in.
+    """What a rule writes: the fix, or the replacements of its transformations.
 
-    A variable that is cut out of another counts as that other one.
+    A variable that is a substring of another one counts as that other one.
     """
     transform = rule.get("transform", {})
     steps = [step["replace"] for step in transform.values() if "replace" in step]
@@ -116,7 +117,7 @@ def new_text(rule: Mapping[str, Any]) -> str:
 
 
 def fix_around(pattern: str, fix: str, name: str) -> str | None:
-    """The fix with a name for all that the pattern matches; `None` where it is not in there once, whole.
+    """The fix with `name` for the whole match; `None` if the fix does not hold the pattern exactly once.
 
     >>> fix_around("$A.keys()", "list($A.keys())", "$W")
     'list($W)'
@@ -126,9 +127,9 @@ def fix_around(pattern: str, fix: str, name: str) -> str | None:
 
 
 def terms(text: str) -> frozenset[str]:
-    """The names, numbers, strings and constants of a pattern or fix: what it is about.
+    """The names, numbers, strings and constants of a pattern or fix; no keywords and signs.
 
-    >>> sorted(said("return $A if f(None) else 'x'"))
+    >>> sorted(terms("return $A if f(None) else 'x'"))
     ["'x'", 'None', 'f']
     """
     words = (word for word in words_of(text) if word[0].isalnum() or word[0] in "_\"'")
@@ -143,18 +144,18 @@ _ASSIGNED: Final = re.compile(r"^(?:(?:const|final|let|mut|val|var)\s+)*([A-Za-z
 
 
 def standalone_names(text: str) -> frozenset[str]:
-    """Names that stand by themselves in a pattern or fix: no members, keywords of a call, or strings.
+    """Names in a pattern or fix that are no members, keyword arguments or parts of strings.
 
-    >>> sorted(own_names("$A.get(key, default=other, at='here')"))
+    >>> sorted(standalone_names("$A.get(key, default=other, at='here')"))
     ['key', 'other']
-    >>> sorted(own_names("found = $A.find()"))
+    >>> sorted(standalone_names("found = $A.find()"))
     ['found']
     """
     return frozenset([*_STANDALONE.findall(_STRING.sub("", text)), *_ASSIGNED.findall(text.lstrip())])
 
 
 def words(rule: Mapping[str, Any]) -> frozenset[str]:
-    """The words and signs that a rule asks for."""
+    """The words and signs of what a rule matches."""
     return frozenset(words_of(old_text(rule)))
 
 
@@ -164,7 +165,7 @@ def words_of(text: str) -> set[str]:
 
 
 def is_name(token: str) -> bool:
-    """Whether a token is a name or a keyword: no number, string or sign."""
+    """Whether a token is a name or keyword, not a number, string or sign."""
     return token[0].isalpha() or token[0] == "_"
 
 

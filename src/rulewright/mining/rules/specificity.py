@@ -1,6 +1,6 @@
-"""What the text of a rule tells of other places: whether it says which code is meant.
+"""Whether the text of a rule says which code it means, so that it may be right elsewhere.
 
-Each answer is why it does not, or an empty text. Nothing here looks at files.
+Each function answers with a reason against the rule, or an empty text. Nothing here looks at files.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from rulewright.mining.rules.reading import fix_around, new_text, old_text, term
 
 
 def why_vague(rule: Rule) -> str:
-    """Why what a rule takes away does not tell where else it goes; empty where it may."""
+    """Why the old text of a rule is too vague to apply elsewhere; empty if it is not."""
     old, new = old_text(rule), new_text(rule)
     if _is_unlike(old, new) and "regex" not in rule["rule"]:
         return "nothing of what it takes away stays: it may mean something else elsewhere"
-    if _FLOW & words_of(old) ^ _FLOW & words_of(new):
-        # Neither a word of flow nor a type that every file has says which code is meant.
-        plain = _FLOW | {"Boolean", "Int", "Integer", "String"}
+    if _MODIFIERS & words_of(old) ^ _MODIFIERS & words_of(new):
+        # Neither a modifier nor a type that every file has says which code is meant.
+        plain = _MODIFIERS | {"Boolean", "Int", "Integer", "String"}
         around = {word for key, text in visit.texts(rule["rule"]) if key == "regex" for word in terms(text)}
         if all(word in plain or is_type(word) for word in terms(old) | terms(new) | around):
             return "it asks for no name"
@@ -38,7 +38,7 @@ def why_vague(rule: Rule) -> str:
 
 
 def why_context_dependent(rule: Rule) -> str:
-    """Why what a rule does depends on its place, even in the same code; empty where it does not."""
+    """Why equal code may need another change elsewhere; empty if it does not."""
     old, new = old_text(rule), new_text(rule)
     if old != new and re.sub(r"\d+", "", old) == re.sub(r"\d+", "", new):
         return "only a number in it changes, as versions do"
@@ -63,28 +63,28 @@ _TYPES: Final = frozenset(
     object str string tuple unknown void
     """.split()  # noqa: SIM905  (a list of so many words reads worse)
 )
-"""Types that every file has."""
+"""Types that code of every kind uses."""
 _NUMBER: Final = re.compile(
     r"(?:[iuf]|u?int|float)(?:8|16|32|64|128|size)|U?(?:Int|Long|Short|Byte)|Float|Double"
 )
-"""Types of numbers."""
+"""Number types."""
 _OWN_WORDS: Final = frozenset({"self", "this"})
-_FLOW: Final = frozenset(
+_MODIFIERS: Final = frozenset(
     """
     abstract async await const default export extern final inline internal lateinit mut override private
     protected pub public readonly return sealed static synchronized transient unsafe virtual volatile yield
     """.split()  # noqa: SIM905  (a list of so many words reads worse)
 )
-"""Words that a place has or lacks for reasons that the place alone does not show."""
+"""Modifiers and the like, which a place has or lacks for reasons that it does not show itself."""
 
 
 def is_type(word: str) -> bool:
-    """Whether a word is a type that every file has."""
+    """Whether a word is a type that code of every kind uses."""
     return word in _TYPES or _NUMBER.fullmatch(word) is not None
 
 
 def is_about_text(rule: Rule) -> bool:
-    """Whether a rule is about a string or symbol, or about what stands in one."""
+    """Whether a rule is about a string or symbol, or about text inside one."""
     old = old_text(rule)
     return (
         old[:1] in ("'", '"')
@@ -94,7 +94,7 @@ def is_about_text(rule: Rule) -> bool:
 
 
 def why_one_place_is_too_few(rule: Rule) -> str:
-    """What a rule does that one place alone does not tell of others; empty where it may."""
+    """What a rule does that needs more than one place as evidence; empty if one is enough."""
     old, new = old_text(rule), new_text(rule)
     fix = rule["fix"]
     if isinstance(fix, str) and fix_around(old, fix, "$_") is not None:
@@ -117,7 +117,7 @@ def why_one_place_is_too_few(rule: Rule) -> str:
 
 
 def _adds_signs(old: str, new: str) -> bool:
-    """Whether all of a code stays, and signs come between its parts; a call's brackets are none.
+    """Whether a fix keeps all tokens and only adds signs among them, other than the brackets of a call.
 
     >>> _adds_signs("$A.push", "$A!.push"), _adds_signs("$A.size", "$A.size()")
     (True, False)
@@ -130,13 +130,13 @@ def _adds_signs(old: str, new: str) -> bool:
 
 
 def _is_unlike(old: str, new: str) -> bool:
-    """Whether code of several words that calls nothing becomes other code, and no name or variable stays."""
+    """Whether code of several words without a call is replaced by code that shares no name or variable."""
     if "(" in old:
         return False
     several = sum(re.match(r"[\w\"']", word) is not None for word in words_of(old)) > 1
     return (
         several
         and bool(terms(new))
-        and not terms(old) & terms(new) - _FLOW
+        and not terms(old) & terms(new) - _MODIFIERS
         and not variables(old) & variables(new)
     )

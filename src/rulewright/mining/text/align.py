@@ -1,8 +1,7 @@
-"""Where an edit changed a text: alignment of two trees, hunks, and a position map.
+"""Where an edit changed a text: two aligned trees, the hunks between them, and a position map.
 
-Invariant: replacing every hunk of `pre` by its text of `post` gives `post`; between
-hunks the texts are equal. Which parts are "the same" is a choice, so there are
-several `Edit` variants of one pair.
+Invariant: replacing every hunk of `pre` by its text of `post` gives `post`; between hunks the
+texts are equal. Which parts count as unchanged is a choice, so one pair has several `Edit` variants.
 """
 
 from __future__ import annotations
@@ -22,15 +21,15 @@ from rulewright.mining.text.tree import Node, Tree
 
 MIN_DICE: Final = 0.34
 MAX_BLOCK: Final = 40
-"""Larger unequal blocks of children are aligned by order, not by likeness."""
+"""Larger unequal blocks of children are aligned by order, not by similarity."""
 _NAME: Final = re.compile(r"[A-Za-z_$]\w*")
 _WORDS: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _IN_WORD: Final = re.compile(r"\w\w")
 MAX_SLIDE: Final = 400
-"""Characters that a hunk is moved at most."""
+"""How many characters a hunk may move."""
 MAX_HUNKS: Final = 200
 MAX_DISTINCT: Final = 40
-"""An edit of more hunks, or more unlike ones, is not worth the trouble."""
+"""Edits with more hunks, or more distinct ones, are not searched."""
 
 
 class Segment(NamedTuple):
@@ -51,7 +50,7 @@ class Hunk(NamedTuple):
 
 
 class Mapped(NamedTuple):
-    """A range of post that a range of pre became, and the hunks inside."""
+    """The range of `post` that a range of `pre` became, and the hunks inside."""
 
     start: int
     end: int
@@ -60,21 +59,21 @@ class Mapped(NamedTuple):
 
 @dataclass(frozen=True)
 class Edit:
-    """One reading of an edit: two trees and the hunks between them."""
+    """One variant of an edit: two trees and the hunks between them."""
 
     pre: Tree
     post: Tree
     hunks: tuple[Hunk, ...]
     cost: float = 0.0
-    """How much less natural this reading is than the first."""
+    """Points by which this variant is less natural than the first (`costs`)."""
     strict: bool = True
-    """Whether what the edit left alone was meant to stay: a rule must not change it."""
+    """Whether a rule must not change anything that the edit did not change."""
     shown: tuple[tuple[int, int], ...] = ()
-    """Stretches of `pre` that were meant to stay where the edit is not strict."""
+    """Where the edit is not strict: ranges of `pre` that a rule must not change either."""
 
     @cached_property
     def slides(self) -> tuple[tuple[int, int], ...]:
-        """How far each hunk could lie further left (negative) and right and mean the same."""
+        """How far each hunk can move left (negative) and right without changing the result."""
         ends = [0, *(hunk.a1 for hunk in self.hunks)][: len(self.hunks)]
         starts = [*(hunk.a0 for hunk in self.hunks), len(self.pre.text)][1:]
         return tuple(
@@ -84,30 +83,30 @@ class Edit:
 
     @cached_property
     def n_distinct(self) -> int:
-        """How many changes differ from each other."""
+        """How many distinct changes there are: equal old and new texts count once."""
         return len({(self.pre.text[h.a0 : h.a1], self.post.text[h.b0 : h.b1]) for h in self.hunks})
 
     @cached_property
     def is_workable(self) -> bool:
-        """Whether there are changes, not too many, and few enough that differ from each other."""
+        """Whether there are changes, and few enough to search."""
         return 0 < self.n_distinct <= MAX_DISTINCT and len(self.hunks) <= MAX_HUNKS
 
     @cached_property
     def _shifts(self) -> tuple[int, ...]:
-        """How much longer post is than pre before each hunk, and after the last."""
+        """How much longer `post` is than `pre` before each hunk, and after the last."""
         shifts = [0]
         for hunk in self.hunks:
             shifts.append(hunk.b1 - hunk.a1)
         return tuple(shifts)
 
     def map_range(self, start: int, end: int) -> list[Mapped]:
-        """The ranges of post that `[start, end)` of pre may have become.
+        """The ranges of `post` that `[start, end)` of `pre` may have become, those with most hunks first.
 
-        A hunk that reaches over an edge is moved aside if it can be; one at an edge counts
-        in or out, so there are usually up to four ranges. What holds most hunks comes first.
+        A hunk that reaches over an edge is moved aside if it can be. A hunk at an edge may count as
+        inside or outside, so there are up to four ranges.
         """
         n_before, n_after = self._split_at(start, end)
-        # A hunk that can be moved over the whole range counts in or out, at the end.
+        # A hunk that can move past the whole range counts as inside or outside, at its end.
         n_before = min(n_before, n_after)
         firsts = [n_before]
         while firsts[0] and self._fits(firsts[0] - 1, start, end):
@@ -126,7 +125,7 @@ class Edit:
         return [mapped for mapped in found if mapped.start <= mapped.end]
 
     def _split_at(self, start: int, end: int) -> tuple[int, int]:
-        """How many hunks may lie before a range, and from which one on they may lie after it."""
+        """How many hunks can lie before a range, and from which number on they can lie after it."""
         n_before = 0
         for hunk, (low, _) in zip(self.hunks, self.slides, strict=True):
             if hunk.a1 + low > start:
@@ -144,7 +143,7 @@ class Edit:
 
     @cached_property
     def inserted_nodes(self) -> tuple[list[Node], ...]:
-        """Of each hunk the nodes of post that lie within what it brought in, outer before inner."""
+        """For each hunk, the nodes of `post` inside its new text, outer before inner."""
         return tuple(self.post.within(h.b0, h.b1) if h.b1 > h.b0 else [] for h in self.hunks)
 
     @cached_property
@@ -155,7 +154,7 @@ class Edit:
         )
 
     def inserted_texts(self, numbers: frozenset[int]) -> frozenset[str]:
-        """Texts of the nodes that hunks brought in."""
+        """Texts of the nodes that hunks insert."""
         return frozenset[str]().union(*(self._inserted[i] for i in numbers))
 
     @cached_property
@@ -167,14 +166,14 @@ class Edit:
         )
 
     def repeated_removals(self, numbers: frozenset[int]) -> frozenset[str]:
-        """Texts of leaves that hunks take away twice or more: names that the code binds itself."""
+        """Texts of leaves that hunks remove twice or more: names that the removed code binds itself."""
         count: Counter[str] = Counter()
         for number in numbers:
             count += self._removed[number]
         return frozenset(text for text, n in count.items() if n > 1)
 
     def touches(self, start: int, end: int) -> bool:
-        """Whether a hunk changes something strictly inside a range of pre."""
+        """Whether a hunk changes something strictly inside a range of `pre`."""
         for hunk in self.hunks:
             if hunk.a0 >= end:
                 return False
@@ -183,13 +182,13 @@ class Edit:
         return False
 
     def may_change(self, start: int, end: int) -> bool:
-        """Whether a range of pre may change though the edit did not change it."""
+        """Whether a rule may change a range of `pre` that the edit did not change."""
         if self.strict or self.touches(start, end):
             return False
         return not any(low < end and start < high for low, high in self.shown)
 
     def position_after(self, position: int) -> int:
-        """Where a position between hunks lies in post, after a hunk that ends there."""
+        """The position in `post` of a position of `pre` between hunks, after a hunk that ends there."""
         shift = 0
         for hunk in self.hunks:
             if hunk.a1 > position:
@@ -201,7 +200,7 @@ class Edit:
 def variants(
     pre: Tree, post: Tree, strict: bool = True, shown: tuple[tuple[int, int], ...] = ()
 ) -> Iterator[Edit]:
-    """The readings of an edit: by tree, then by token."""
+    """The variants of an edit: aligned by tree, then by token."""
     seen: set[tuple[Hunk, ...]] = set()
     by_tree, by_token = _pair(pre, post, pre.root, post.root), _token_segments(pre, post)
     for segments, cost in ((by_tree, 0.0), (by_token, costs.TOKEN_READING)):
@@ -214,6 +213,7 @@ def variants(
 
 
 def _slide(pre: str, post: str, hunk: Hunk, low: int, high: int) -> tuple[int, int]:
+    """How far a hunk can move within `[low, high]` of `pre` without changing the result."""
     left = right = 0
     most = min(hunk.a0 - low, MAX_SLIDE)
     while left < most and pre[hunk.a1 - 1 - left] == post[hunk.b1 - 1 - left]:
@@ -225,7 +225,7 @@ def _slide(pre: str, post: str, hunk: Hunk, low: int, high: int) -> tuple[int, i
 
 
 def _aligned_to_nodes(pre: Tree, post: Tree, hunks: tuple[Hunk, ...]) -> tuple[Hunk, ...]:
-    """Move each hunk to where it takes out or brings in whole nodes, if it does so anywhere."""
+    """Move each hunk to where it removes or inserts whole nodes, if there is such a place."""
     slides = Edit(pre, post, hunks).slides
     aligned: list[Hunk] = []
     for hunk, (low, high) in zip(hunks, slides, strict=True):
@@ -237,7 +237,7 @@ def _aligned_to_nodes(pre: Tree, post: Tree, hunks: tuple[Hunk, ...]) -> tuple[H
 
 
 def _whole(pre: Tree, post: Tree, hunk: Hunk) -> bool:
-    """Whether what a hunk takes out, or else brings in, are whole nodes side by side."""
+    """Whether what a hunk removes (or, if nothing, inserts) is one node or neighboring nodes, whole."""
     tree, start, end = (pre, hunk.a0, hunk.a1) if hunk.a1 > hunk.a0 else (post, hunk.b0, hunk.b1)
     while start < end and tree.text[start].isspace():
         start += 1
@@ -252,6 +252,7 @@ def _whole(pre: Tree, post: Tree, hunk: Hunk) -> bool:
 
 
 def _hunks(pre: str, post: str, segments: Sequence[Segment]) -> tuple[Hunk, ...]:
+    """The hunks between segments of equal text."""
     hunks: list[Hunk] = []
     a = b = 0
     for segment in [*segments, Segment(len(pre), len(post), 0)]:
@@ -265,7 +266,7 @@ def _hunks(pre: str, post: str, segments: Sequence[Segment]) -> tuple[Hunk, ...]
 
 
 def _trim(pre: str, post: str, hunk: Hunk) -> Hunk:
-    """Take common blanks off both ends of a hunk, the left one first."""
+    """Leave common blanks at both ends out of a hunk, those on the left first."""
     a0, a1, b0, b1 = hunk
     while a0 < a1 and b0 < b1 and pre[a0] == post[b0] and pre[a0].isspace():
         a0, b0 = a0 + 1, b0 + 1
@@ -275,6 +276,7 @@ def _trim(pre: str, post: str, hunk: Hunk) -> Hunk:
 
 
 def _pair(pre: Tree, post: Tree, a: Node, b: Node) -> Iterator[Segment]:
+    """The segments of equal text below two nodes that correspond to each other."""
     if a.size == b.size and pre.text_of(a) == post.text_of(b):
         yield Segment(a.start, b.start, a.size)
         return
@@ -314,7 +316,7 @@ def blocks(a: Sequence[object], b: Sequence[object]) -> Iterator[tuple[bool, int
 
 
 def _similar_pairs(pre: Tree, post: Tree, a: Sequence[Node], b: Sequence[Node]) -> list[tuple[int, int]]:
-    """Pairs of same-kind children, in order, that maximise likeness (Dice of token bags)."""
+    """Pairs of children of one kind, in order, with the largest total similarity (Dice of token bags)."""
     if len(a) > MAX_BLOCK or len(b) > MAX_BLOCK:
         return [(i, i) for i in range(min(len(a), len(b))) if a[i].kind == b[i].kind]
     counts_a = [node.kind for node in a]
@@ -342,7 +344,7 @@ def _similar_pairs(pre: Tree, post: Tree, a: Sequence[Node], b: Sequence[Node]) 
 
 
 def _dice(pre: Tree, post: Tree, a: Node, b: Node) -> float:
-    """Likeness by tokens; of two names, by the words that they are made of."""
+    """Similarity by tokens; of two names, by the words that they are made of."""
     found = _dice_of(pre.bag(a), post.bag(b))
     if not found:
         names = pre.text_of(a), post.text_of(b)
@@ -360,7 +362,7 @@ def _token_segments(pre: Tree, post: Tree) -> Iterator[Segment]:
     """Align the leaves of the differing part by longest common subsequence."""
     lead, tail = common_ends(pre.text, post.text)
     mid_a, mid_b = _leaves(pre, lead, tail), _leaves(post, lead, tail)
-    # Leaves may begin in what is common: take no more for granted than what lies before them.
+    # Leaves may begin inside the common ends: those shrink to what lies outside of the leaves.
     lead = min([lead, *(mid[0].start for mid in (mid_a, mid_b) if mid)])
     last = [len(tree.text) - mid[-1].end for tree, mid in ((pre, mid_a), (post, mid_b)) if mid]
     tail = min([tail, *last])

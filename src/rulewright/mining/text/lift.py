@@ -1,9 +1,8 @@
-"""From one changed place to a pattern and a fix with metavariables.
+"""Lift one changed place to a pattern and a fix with metavariables.
 
-The unchanged parts below an anchor become variables, top down; the text that the
-anchor became is the fix, with the variables at the places where the parts went.
-Invariant: filling the variables of `Lifted` with what they stood for gives back the
-anchor's text and the text it became.
+The unchanged parts below an anchor become variables, top down; the fix is the text that the anchor
+became, with the variables where these parts went. Invariant: filling the variables of `Lifted` with
+what they stood for gives back the anchor's text and the text that it became.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ class Policy:
 
     @property
     def cost(self) -> float:
-        """How much less such rules are liked."""
+        """Points that a rule of this policy costs more."""
         return (0.0 if self.literal_names else costs.ALL_NAMES_OPEN) + (
             0.0 if self.leaves else costs.NO_LEAVES
         )
@@ -94,15 +93,15 @@ def lift(
 
     Args:
         edit: the edit that the anchors belong to.
-        anchors: a node of `edit.pre`, or siblings in a row; whole unchanged ones become variables.
-        mapped: what became of them, from the first one's start to the last one's end.
+        anchors: a node of `edit.pre`, or siblings in a row; unchanged siblings become variables whole.
+        mapped: what they became, from the start of the first to the end of the last.
         policy: what may become a variable.
         names: names that stay literal (imported ones).
         forbidden: indices of nodes that must not be variables.
         only: indices of the nodes that become variables, changed or not; overrides the policy.
 
     Returns:
-        `None` where the text holds what no fix can say (`$UPPER`, a line left of the anchor).
+        `None` where a fix cannot express the text: it holds `$UPPER`, or a line left of the anchor.
     """
     lifter = _Lifter(edit, mapped, policy, names, forbidden)
     spans: list[_Span] = []
@@ -119,7 +118,7 @@ def lift(
     if any(_looks_like_variable(edit.pre.text, anchor.start, anchor.end, taken) for anchor in anchors):
         return None
     fix = _substitute(edit.post.text, mapped.start, mapped.end, places)
-    # Of the node that the rule matches: a sign before it is reached by expansion.
+    # The indent is that of the node that the rule matches: a sign before it is reached by expansion.
     matched = next((anchor for anchor in anchors if anchor.named), anchors[0])
     indent = leading_spaces(edit.pre, matched.start)
     shifted = dedent(fix, indent)
@@ -137,7 +136,7 @@ def leading_spaces(tree: Tree, position: int) -> str:
 
 
 def strip_range(text: str, start: int, end: int) -> tuple[int, int]:
-    """Take the blanks off both ends of a range."""
+    """The range without the blanks at both ends."""
     while start < end and text[start].isspace():
         start += 1
     while end > start and text[end - 1].isspace():
@@ -157,6 +156,8 @@ def _lies_in(node: Node, outer: Node) -> bool:
 
 
 class _Lifter:
+    """Chooses the parts below an anchor that become variables."""
+
     def __init__(
         self, edit: Edit, mapped: Mapped, policy: Policy, names: frozenset[str], forbidden: frozenset[int]
     ) -> None:
@@ -168,6 +169,7 @@ class _Lifter:
         self.twice = edit.repeated_removals(mapped.hunks)
 
     def below(self, node: Node) -> Iterator[_Span]:
+        """The parts below a node that the policy lets become variables."""
         listed = self.policy.lists and grammars.LIST.search(node.kind)
         moved_list = self._moved_list(node) if listed else None
         if moved_list is not None:
@@ -195,7 +197,7 @@ class _Lifter:
                 yield from self.below(child)
 
     def _moved_list(self, node: Node) -> _Span | None:
-        """The items of a list that is taken away, where they come back in a row."""
+        """The items of a removed list, where the new text has them in a row again."""
         items = [child for child in node.children if child.named]
         if len(items) < 2 or any(item.is_comment for item in items):
             return None
@@ -208,7 +210,7 @@ class _Lifter:
         return _Span(start, end, True, True)
 
     def chosen(self, node: Node, only: frozenset[int]) -> Iterator[_Span]:
-        """Holes for exactly these nodes; neighbors in a list among them become one."""
+        """Exactly these nodes; neighbors in a list become one part."""
         run: list[Node] = []
         listed = grammars.LIST.search(node.kind) is not None
         for child in [*node.children, None]:
@@ -230,9 +232,10 @@ class _Lifter:
                 yield from self.chosen(child, only)
 
     def _is_moved(self, node: Node) -> bool:
+        """Whether a changed node may be a variable: the new text has it again, or it may be dropped."""
         text = self.tree.text_of(node)
         brackets = node.children and text[0] in OPENERS and text[-1] in CLOSERS
-        # What is all that is left says what the change is about.
+        # A value that is all of the new text says what the change is about: it stays literal.
         a_value = grammars.BRACKETED.search(node.kind) and text not in map(str.strip, self.brought)
         if node.index in self.forbidden or (brackets and not a_value):
             return False
@@ -241,17 +244,17 @@ class _Lifter:
         return (text in self.fresh or self._may_drop(node, text)) and self._may_vary(node)
 
     def _may_drop(self, node: Node, text: str) -> bool:
-        """Whether a removed part stands for others like it: a body, or a name that the code binds."""
+        """Whether a removed part may be any other one: a body, or a name that the removed code binds."""
         if not any(h.a0 <= node.start and node.end <= h.a1 for h in self.hunks):
             return False
         if grammars.BODY.search(node.kind):
-            # What is done with a name that stands before it is part of what goes.
+            # If the body uses a name from its header, that use stays literal.
             heads = self._names_outside(node)
             return self._is_headed(node) and not any(self._is_bound(leaf, heads) for leaf in node.leaves())
         return self._is_bound(node, self.twice)
 
     def _is_headed(self, body: Node) -> bool:
-        """Whether what goes names something outside of bodies; of `else: pass` the body says what goes."""
+        """Whether the removed code names something outside of bodies; in `else: pass` only the body does."""
         hunk = next(h for h in self.hunks if h.a0 <= body.start and body.end <= h.a1)
         inner = [n for n in self.tree.within(hunk.a0, hunk.a1) if grammars.BODY.search(n.kind)]
         names = (n for n in self.tree.within(hunk.a0, hunk.a1) if grammars.NAME.search(n.kind))
@@ -262,7 +265,7 @@ class _Lifter:
         return grammars.NAME.search(node.kind) is not None and self.tree.text_of(node) in names
 
     def _names_outside(self, body: Node) -> frozenset[str]:
-        """The names used twice that stand outside a body, and in no other: what it is done for."""
+        """The names, used twice or more, that stand outside a body and inside no other one."""
         found: set[str] = set()
         for hunk in self.hunks if self.twice else ():
             for node in self.tree.within(hunk.a0, hunk.a1):
@@ -274,7 +277,7 @@ class _Lifter:
         return frozenset(found)
 
     def _runs(self, node: Node) -> list[tuple[Node, Node]]:
-        """Runs of unchanged list items, separators and comments inside, delimiters outside."""
+        """First and last of runs of unchanged list items; separators and comments may lie between."""
         items = [c for c in node.children if c.named and not c.is_comment]
         runs: list[tuple[Node, Node]] = []
         current: list[Node] = []
@@ -291,7 +294,7 @@ class _Lifter:
             while current and (current[-1].is_comment or not current[-1].named):
                 current.pop()
             n_named = sum(c.named and not c.is_comment for c in current)
-            # How many statements stand before or after a change is of no account.
+            # The number of statements around a change does not matter, so a single one counts as a run.
             fewest = 1 if grammars.STATEMENTS.search(node.kind) or len(items) == 1 else 2
             if n_named >= fewest:
                 runs.append((current[0], current[-1]))
@@ -299,6 +302,7 @@ class _Lifter:
         return runs
 
     def _may_vary(self, node: Node) -> bool:
+        """Whether a node may be a variable, by its kind, its text and the policy."""
         if not node.named or node.index in self.forbidden or node.kind == grammars.ERROR:
             return False
         if node.kind in grammars.SUFFIXES:
@@ -315,18 +319,18 @@ class _Lifter:
             return False
         if not node.children and not self.policy.leaves:
             return False
-        if node.children and text[0].isspace():  # it holds the line end before it: the pattern needs that
+        if node.children and text[0].isspace():  # it begins with a line end that the pattern needs
             return False
         return not (self.policy.literal_names and self._names_subject(node, text))
 
     def _names_subject(self, node: Node, text: str) -> bool:
-        """Whether a node names what the code is about, rather than what it works on."""
+        """Whether a node names what the code does, rather than a value that it works on."""
         if not grammars.NAME.search(node.kind):
             if text in grammars.CONSTANTS:
                 return True
             callee = node.parent is not None and node.role() in grammars.CALLEE_FIELDS
             return callee or node.kind in grammars.FIXED_NAMES
-        # A name of lower case that is handed to a call as it is: one value among others.
+        # A lower-case name that is an argument by itself is a value like others.
         handed = node.parent is not None and grammars.ARGUMENTS.search(node.parent.kind) is not None
         is_argument = handed and text[:1].islower()
         if text in grammars.CONSTANTS or (text in self.names and not is_argument):
@@ -345,7 +349,7 @@ class _Lifter:
 
 
 def _changes_bases_of(edit: Edit, name: Node) -> bool:
-    """Whether all that changes in a class is what it is derived from: then its name is of no account."""
+    """Whether only the base classes of a class change: then its name does not matter."""
     parent = name.parent
     bases = (
         [c for c in parent.children if c.field() == "superclasses" or "heritage" in c.kind] if parent else []
@@ -356,7 +360,7 @@ def _changes_bases_of(edit: Edit, name: Node) -> bool:
 
 
 def _name_holes(tree: Tree, spans: list[_Span], fresh: frozenset[str]) -> list[Hole]:
-    """Name the variables: equal parts alike, but equal numbers and strings may be so by chance."""
+    """Name the variables: equal parts get one name, but not numbers and strings that may agree by chance."""
     names: dict[tuple[str, bool, int], str] = {}
     holes: list[Hole] = []
     for span in spans:
@@ -375,7 +379,7 @@ def _name_holes(tree: Tree, spans: list[_Span], fresh: frozenset[str]) -> list[H
 
 
 def hole_places(edit: Edit, mapped: Mapped, holes: Sequence[Hole]) -> list[tuple[int, int, str]]:
-    """Where the variables stand in the fix: by mapped position, then by equal text."""
+    """Where the variables stand in the new text: by mapped position, then by equal text."""
     places: list[tuple[int, int, str]] = []
     texts: dict[str, str] = {}
     for hole in holes:
@@ -405,7 +409,7 @@ def hole_places(edit: Edit, mapped: Mapped, holes: Sequence[Hole]) -> list[tuple
 
 
 def _list_places(edit: Edit, number: int, hole: Hole) -> Iterator[tuple[int, int, str]]:
-    """Where the items of a list stand in a row in what a hunk brought in."""
+    """Where the items of a list stand in a row in the new text of a hunk."""
     hunk, text = edit.hunks[number], edit.pre.text[hole.start : hole.end]
     start = edit.post.text.find(text, hunk.b0, hunk.b1)
     if start >= 0 and edit.post.siblings_spanning(start, start + len(text)):
@@ -413,6 +417,7 @@ def _list_places(edit: Edit, number: int, hole: Hole) -> Iterator[tuple[int, int
 
 
 def _substitute(text: str, start: int, end: int, places: list[tuple[int, int, str]]) -> str:
+    """A range of a text with the variables at their places; overlapping places are left out."""
     parts: list[str] = []
     at = start
     for s, e, ref in sorted(places):
@@ -425,7 +430,7 @@ def _substitute(text: str, start: int, end: int, places: list[tuple[int, int, st
 
 
 def _looks_like_variable(text: str, start: int, end: int, places: list[tuple[int, int, str]]) -> bool:
-    """Whether literal text would read as a variable."""
+    """Whether ast-grep would take literal text of a template for a variable."""
     bare = _substitute(text, start, end, [(s, e, "\0") for s, e, _ in places])
     if VARIABLE_LIKE.search(bare):
         return True

@@ -1,7 +1,7 @@
-"""Snippets in which a piece of code parses as the node that it is.
+"""Snippets around a pattern that make it parse as the intended kind of node.
 
-ast-grep parses a pattern alone; a class member, a parameter or a switch case is then
-something else. A wrapper plus `selector` says what is meant. Nothing is matched here.
+ast-grep parses a pattern by itself; a class member, a parameter or a switch case is then another
+kind of node. A snippet with a `selector` says which kind is meant. Nothing is matched here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rulewright.engine.patterns import is_plain, to_source
 from rulewright.languages import Language
 
 MAX_FIT: Final = 3
-"""Snippets that are tried for one node."""
+"""Snippets to try for one node."""
 
 _JS: Final = (
     "f({})", "class C {{ {} }}", "x = {{ {} }}", "import {{ {} }} from 'm'", "import {} from 'm'",
@@ -154,10 +154,10 @@ def selector_rule(
 
     Args:
         pattern: with metavariables.
-        kind: of the node that it should be.
+        kind: of the node that the pattern should match.
         language: of both.
-        literal: the text that the pattern was made from; snippets in which not even that is
-            of this kind are not tried.
+        literal: the text that the pattern was made from; only snippets that make this text a node of
+            the kind are tried.
         strict: match nodes of `kind` only, not their only descendant as well.
     """
     if re.fullmatch(r"\$(?:\$\$)?[A-Z_][A-Z0-9_]*", pattern.strip()):
@@ -182,7 +182,7 @@ def parses_as(text: str, kind: str, language: Language) -> bool:
 
 @lru_cache(maxsize=1024)
 def _wrappers_for(text: str, kind: str, language: Language) -> tuple[str, ...]:
-    """The first snippets, few, in which a text is of this kind."""
+    """The first few snippets that make a text a node of this kind."""
     wrappers = WRAPPERS.get(language, ())
     fit = (wrapper for wrapper in wrappers if _first_of_kind(wrapper, text, kind, language))
     return tuple(islice(fit, MAX_FIT))
@@ -207,12 +207,13 @@ def _parse(code: str, language: Language) -> tuple[str, ...]:
 
 
 def _is_sound(root: SgNode, source: str) -> bool:
-    """Whether a tree is no guess: nothing in it that the parser could not place or had to invent."""
+    """Whether a text parses without errors: no node that the parser could not place or had to invent."""
     return all(node.kind() != grammars.ERROR and is_plain(node, source) for node in faults(root))
 
 
 @lru_cache(maxsize=4096)
 def _first_of_kind(wrapper: str, code: str, kind: str, language: Language) -> bool:
+    """Whether the first node of a kind in a snippet is just the code that was put into it."""
     start = wrapper.format("\0").index("\0")
     root = SgRoot(wrapper.format(code), language).root()
     found = root.find(kind=kind)
@@ -222,7 +223,7 @@ def _first_of_kind(wrapper: str, code: str, kind: str, language: Language) -> bo
 
 
 def unwrapped(context: str) -> str:
-    """What a snippet with a selector is about: its text without the wrapper.
+    """The pattern inside a snippet: its text without the wrapper.
 
     >>> unwrapped("class C { Object x = ($A); }"), unwrapped("function f() {}")
     ('($A)', '{}')

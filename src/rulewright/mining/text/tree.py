@@ -1,7 +1,7 @@
 """A parsed text as plain nodes: fast to walk, with ast-grep's own kinds and offsets.
 
-Invariant: offsets are characters of `Tree.text`, and children cover no more than
-their parent. Nothing here knows about edits or rules.
+Invariant: offsets count characters of `Tree.text`, and children lie within their parent. Nothing
+here knows about edits or rules.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ OPENERS: Final = "([{<"
 
 
 def field_of(node: SgNode, parent: SgNode) -> str:
-    """The field by which its parent holds a node; an empty text where it is by none."""
+    """The name of the field by which a parent holds a node; empty if none."""
     place = span(node)
     for name in grammars.FIELDS:
         if any(span(held) == place for held in parent.field_children(name)):
@@ -31,7 +31,7 @@ def field_of(node: SgNode, parent: SgNode) -> str:
 
 
 class Node:
-    """One node of the tree, named or not; its children are read when they are first asked for."""
+    """One node of the tree, named or not; its children are read on first use."""
 
     __slots__ = (
         "_bag",
@@ -55,9 +55,9 @@ class Node:
         self.named = sg.is_named()
         self.parent = parent
         self.slot = slot
-        """Its place among its parent's children."""
+        """Its index among its parent's children."""
         self.index = tree.next_index()
-        """A number of its own; larger than its parent's."""
+        """Its number in the tree; larger than its parent's."""
         self._tree = tree
         self._children: list[Node] | None = None
         self._bag: Counter[str] | None = None
@@ -65,7 +65,7 @@ class Node:
 
     @property
     def tree(self) -> Tree:
-        """The tree that it is of."""
+        """The tree that it belongs to."""
         return self._tree
 
     @property
@@ -98,13 +98,13 @@ class Node:
         return self.parent.children[: self.slot][::-1] if self.parent else []
 
     def field(self) -> str:
-        """The field by which the parent holds this node, or an empty string."""
+        """The name of the field by which the parent holds this node; empty if none."""
         if self._field is None:
             self._field = "" if self.parent is None else field_of(self.sg, self.parent.sg)
         return self._field
 
     def role(self) -> str:
-        """The field, or what stands for it where the grammar has none: never part of a rule."""
+        """The field, or a name for its role where the grammar has no field; never part of a rule."""
         above = self.parent.kind if self.parent is not None else ""
         return self.field() or grammars.UNNAMED_ROLES.get((above, self.kind), "")
 
@@ -123,13 +123,13 @@ class Node:
 
 _FUNCTION: Final = re.compile(r"function|method|lambda|closure|func_literal|constructor")
 _VARIABLES: Final[Mapping[Language, str]] = {"kotlin": "simple_identifier", "php": "variable_name"}
-"""Kind of the name of a variable, where it is not `identifier`."""
+"""Node kind of a variable's name, where it is not `identifier`."""
 _DEFINES: Final = re.compile(r"declarator$|declaration$|definition$|_item$|_spec$|^assignment$")
 _DECLARES: Final = re.compile(r"declarator$|declaration$|assignment$|^for|range_clause|(?:const|var)_spec$")
 
 
 def _is_declared(name: SgNode) -> bool:
-    """Whether a name stands where a function declares a variable, or anything a type parameter."""
+    """Whether a name is one that a function declares as a variable, or that is a type parameter."""
     parent = name.parent()
     if name.kind() == "type_identifier":
         return parent is not None and parent.kind().startswith("type_parameter")
@@ -159,7 +159,7 @@ class Tree:
         self._spans: dict[tuple[int, int], list[Node]] = {}
 
     def next_index(self) -> int:
-        """The number for a node that is new."""
+        """A number for a new node."""
         self._count += 1
         return self._count
 
@@ -178,7 +178,7 @@ class Tree:
         return node._bag
 
     def at(self, start: int, end: int) -> list[Node]:
-        """Nodes that span exactly this range, outermost first."""
+        """Nodes with exactly this range, outermost first."""
         known = self._spans.get((start, end))
         if known is None:
             around = reversed(self.covering(start, end))
@@ -187,18 +187,18 @@ class Tree:
         return known
 
     def is_edge_to_edge(self, start: int, end: int) -> bool:
-        """Whether nodes begin and end here; not always the same or neighboring ones."""
+        """Whether a node begins at `start` and a node, maybe another one, ends at `end`."""
         begins = any(node.start == start for node in self.covering(start, start))
         return begins and any(node.end == end for node in self.covering(end, end))
 
     def is_deeper_than(self, levels: int) -> bool:
-        """Whether nodes are nested in more levels than this."""
+        """Whether nodes are nested deeper than this."""
         stack = [(self.root, 1)]
         while stack:
             node, level = stack.pop()
             if level > levels:
                 return True
-            # So deep a tree needs about a character a level: small nodes need no look.
+            # A deeper tree needs about a character a level, so small nodes need no visit.
             stack.extend((child, level + 1) for child in node.children if level + child.size > levels)
         return False
 
@@ -207,7 +207,7 @@ class Tree:
         return len(self.root.sg.find_all(kind=grammars.ERROR))
 
     def covering(self, start: int, end: int) -> list[Node]:
-        """Nodes that hold a range, edges included, innermost first."""
+        """Nodes that contain a range, edges included, innermost first."""
         found: list[Node] = []
         frontier = [self.root]
         while frontier:
@@ -228,7 +228,7 @@ class Tree:
         return found
 
     def line_indent(self, position: int) -> str:
-        """The leading blanks of the line that holds a position."""
+        """The leading blanks of the line at a position."""
         line = self.text.rfind("\n", 0, position) + 1
         end = line
         while end < len(self.text) and self.text[end] in " \t":
@@ -236,10 +236,7 @@ class Tree:
         return self.text[line:end]
 
     def siblings_spanning(self, start: int, end: int) -> list[Node]:
-        """The run of siblings that begins and ends exactly here; empty if none.
-
-        A single node that spans the range is a run of one.
-        """
+        """The siblings in a row with exactly this range, one node included; empty if there are none."""
         whole = self.at(start, end)
         if whole:
             return [whole[0]]
@@ -250,7 +247,7 @@ class Tree:
         return []
 
     def defines(self, name: str) -> bool:
-        """Whether the code defines a function, class, field or variable of this name, wherever."""
+        """Whether the code defines a function, class, field or variable of this name anywhere."""
         found = self.root.sg.find_all({"rule": {"regex": f"^{re.escape(name)}$"}})
         holders = ((node, parent) for node in found if (parent := node.parent()) is not None)
         return any(
@@ -259,7 +256,7 @@ class Tree:
         )
 
     def has_local(self, name: str) -> bool:
-        """Whether a function declares a variable of this name, or anything a type parameter."""
+        """Whether a function declares a variable of this name, or it is a type parameter."""
         kinds = [_VARIABLES.get(self.language, "identifier")]
         if self.language in grammars.TYPED:
             kinds.append("type_identifier")
