@@ -141,7 +141,7 @@ def test_a_file_with_a_new_name_is_one_change(repo: Path, monkeypatch: pytest.Mo
         found = changeset.read(like, (), staged=staged)
         (change,) = found.changes
         assert (change.path, change.pre) == (Path("b.py"), body)
-        assert found.left == ("other.py: a new name",)
+        assert found.skipped == ("other.py: a new name",)
 
 
 def test_an_empty_diff_is_no_file_before_the_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,7 +58,7 @@ def test_a_shallow_clone_says_what_it_lacks(
     monkeypatch.chdir(tmp_path / "r")
     assert [change.post for change in changeset.read("HEAD", ()).changes] == [AFTER]
     first = changeset.read("HEAD~1", ())
-    assert first.left == ("a.py: a new file",), "a first commit has nothing before it, and is no cut"
+    assert first.skipped == ("a.py: a new file",), "a first commit has nothing before it, and is no cut"
 
 
 def test_a_change_within_a_submodule_is_learned_there(
@@ -71,7 +71,7 @@ def test_a_change_within_a_submodule_is_learned_there(
     monkeypatch.chdir(tmp_path / "top")
     found = changeset.read("HEAD", ())
     assert not found.changes
-    assert [line for line in found.left if "lib/r" in line] == [
+    assert [line for line in found.skipped if "lib/r" in line] == [
         "lib/r: a submodule: learn from its own changes there, `cd lib/r`"
     ]
     monkeypatch.chdir(tmp_path / "top/lib/r")

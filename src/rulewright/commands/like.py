@@ -52,7 +52,7 @@ def like(
     found = changeset.read(change, paths, staged, diff)
     if not found.changes:
         return _nothing(found, wish)
-    console.decided("change", found.what, console.plural(len(found.changes), "file"))
+    console.decided("change", found.description, console.plural(len(found.changes), "file"))
     learned = learn(found.changes, budget_s)
     work = work_on(found.paths, learned.documents, How(deadline_s=deadline_s, listed=True))
     useful = _useful(learned, work)
@@ -63,7 +63,7 @@ def like(
             name = f"rule {number}: " if len(rules) > 1 else ""
             console.say(f"{name}tier: {rule.tier} ({rule.reason})")
     _save(kept, learned, useful, work)
-    left = [*learned.problems, *found.left]
+    left = [*learned.problems, *found.skipped]
     facts = {
         "action": {
             "language": rules[0].document.action.language,
@@ -87,12 +87,12 @@ def _nothing(found: ChangeSet, wish: Wish) -> int:
     Raises:
         RulewrightError: files were changed, but none that a rule can be learned from.
     """
-    if found.left:
+    if found.skipped:
         raise RulewrightError(
-            f"{found.what}: no rule can be learned from it: {few(found.left, 3, '; ')}",
+            f"{found.description}: no rule can be learned from it: {few(found.skipped, 3, '; ')}",
             "change a source file by hand, and name that change",
         )
-    console.say(f"{found.what}: nothing is changed there, so there is nothing to do")
+    console.say(f"{found.description}: nothing is changed there, so there is nothing to do")
     if wish.as_json:
         console.emit_json({"matches": 0, "sure": 0, "written": []})
     return 0

@@ -3,9 +3,9 @@
 A cost is in *points*: lower is better, and a rule that says in 130 characters what it does costs one
 point for its length. What a rule asks for is in *bits* (`reading.bits`). A rule's price is the base
 of its shape, its length, what it leaves open, and extras for what is known to go wrong elsewhere.
-`tests/mining/test_costs.py` shows for each number an edit that it decides, or the sign of its effect.
+`tests/mining/test_costs.py` has for each number an edit that it decides, or the sign of its effect.
 
-Limits that keep the search short (how many, how long) stand beside the code that they bound.
+Limits that keep the search short (how many, how long) are beside the code that they limit.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ BASE: Final[Mapping[str, float]] = {
     "run": 8.0,  # several statements as they stand: fits this place alone, and is long
 }
 TOKEN: Final = 0.6
-"""Points for one token that becomes another: what surrounds it cannot go wrong."""
+"""Points for one token that becomes another: nothing around it can go wrong."""
 PER_40_CHARS: Final = 0.3
 """Points for every 40 characters that a person reads."""
 PER_TEXT: Final = 4
-"""Characters that each text of a rule counts beyond its own: a key and quotes."""
+"""Characters for each text of a rule beyond its own: a key and quotes."""
 PER_CROWDED_VARIABLE: Final = 0.5
 """Points for each variable from the sixth on: nobody can follow so many."""
 FEW_VARIABLES: Final = 5
@@ -66,7 +66,7 @@ NO_LEAVES: Final = 0.3
 IMPORT_OPEN: Final = 2.0
 """For a variable in an import that goes: any import would go."""
 OVER_NEIGHBOR: Final = 0.5
-"""For a neighbor that is rewritten to itself, so that the gap goes or comes too."""
+"""For a neighbor that the fix writes again, so that the gap changes too."""
 LINES_IN_TOKEN: Final = 0.4
 """For each part of a token that is replaced across lines: it depends on the wrapping."""
 SAME_NAME: Final = -0.4
@@ -75,15 +75,15 @@ SAME_NAME: Final = -0.4
 # What is known once a candidate is seen in its place. Points, bits.
 
 MOSTLY_REPLACED: Final = -0.6
-"""For a telling expression that is mostly replaced: more around it would only narrow the rule."""
+"""For a specific expression that is mostly replaced: code around it would only narrow the rule."""
 NO_CALL: Final = 1.0
-"""For arguments without their call: what they mean their call says."""
+"""For arguments without their call, which says what they mean."""
 AROUND: Final = 1.5
-"""For a pattern that only adds to a smaller one what stands around it."""
+"""For a pattern that only adds to a smaller one the code around it."""
 TELLING_BITS: Final = 8.0
 """Bits from which on a rule needs nothing around it."""
 TOKEN_READING: Final = 0.1
-"""For the reading of an edit by tokens where the tree gives one as good."""
+"""For the variant of an edit that is aligned by tokens, where the one by tree is as good."""
 
 # What narrows a rule (`judge.refine`). Points.
 
@@ -104,14 +104,14 @@ ANCESTOR_KIND: Final = 1.8
 NEIGHBOR_KIND_ASKED: Final = 2.0
 """Beside a node of this kind: seldom what the change is about."""
 NEIGHBOR_TEXT: Final = 2.4
-"""Beside this very text: it holds for few places."""
+"""Beside this text: it holds for few places."""
 NOT_INSIDE: Final = 2.2
 """Not within a kind: it says where the change was not made, not why."""
 
 BY_CALL: Final = -0.6
 """For a called name by its call: the receiver and the arguments stay as they are written."""
 CALLED: Final = 1.0
-"""For the bare name of what is called: other things may have the name, the call says which is meant."""
+"""For a called name without its call: other things may have that name."""
 STEP: Final = 2.0
 """For each rule after the first: several small rules beat one that spells out all that lies between."""
 
@@ -119,13 +119,13 @@ LAST_RESORT: Final = 50.0
 """For a plan with a literal rule or a run: only where no general rules make the change."""
 
 AS_WRITTEN: Final = -0.1
-"""For the form of a rule that leaves more of what it matches as it is written (`propose.as_written`)."""
+"""For a form of a rule that rewrites less of what it matches (`propose.as_written`)."""
 
 # When to stop. Points.
 
 GOOD: Final = 4.0
 """A rule for a hunk at this price: the hunk is not solved again."""
 TELLING: Final = 1.6
-"""A rule with variables for all hunks at this price: literal ones are not tried beside it."""
+"""A rule with variables for all hunks at this price: literal rules are not tried."""
 SATISFIED: Final = 3.0
-"""One general rule at this price: other readings of the edit are not tried."""
+"""One general rule at this price: other variants of the edit are not tried."""

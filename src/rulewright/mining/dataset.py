@@ -37,7 +37,7 @@ FALLBACK: Final = "Apply the `{}` fix to this code."
 
 @dataclass(frozen=True)
 class MinePlan:
-    """A mining run whose inputs were found."""
+    """A mining run whose inputs exist."""
 
     config: MineConfig
     source: inputs.Stream
@@ -45,7 +45,7 @@ class MinePlan:
     """Of the report and the run."""
 
     def claim(self) -> RunDir:
-        """The run directory, with what is mined so far."""
+        """The run directory, with the results so far."""
         stamps = {**self.source.stamps(), "rulewright": __version__}
         return RunDir.open(self.config.out / ".runs" / f"mine-{self.name}", self.config, stamps)
 
@@ -88,10 +88,10 @@ def run(plan: MinePlan, folder: RunDir) -> None:
 
 
 def _mined(config: MineConfig, source: inputs.Stream, known: corpus.Known, folder: RunDir) -> list[Result]:
-    """Results in the order of the edits; those of a killed run are taken over."""
+    """Results in the order of the edits; those of an interrupted run are kept."""
     done: list[Result] = folder.rows()
     ids = {result["id"] for result in done}
-    # A change that a kill tore is mined again, whole: its files speak for each other.
+    # A commit that was interrupted is mined again, whole: its files share rules.
     owed = (change for change in corpus.changes(source) if not all(edit.id in ids for edit in change))
     if done:
         console.decided("resume", f"{len(done):,} edits are mined already", str(folder.path))
@@ -172,7 +172,7 @@ def _records(
     config: MineConfig, source: inputs.Stream, results: Mapping[str, Result], siblings: Siblings,
     dropped: Mapping[str, Counter[str]], splits: dict[str, Split],
 ) -> Iterator[tuple[str, NormalizedRecord]]:  # fmt: skip
-    """The records with the source that each belongs to; what gives none is counted."""
+    """Records, each with its source; edits that give none are counted by reason."""
     n_literal: Counter[str] = Counter()
     # How many literal records each source may have beside its general ones.
     share = config.literal_share

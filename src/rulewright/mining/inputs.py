@@ -1,4 +1,4 @@
-"""Edits to mine, from any JSONL with `pre` and `post`, and from processed records.
+"""Read edits to mine: from JSONL with `pre` and `post`, processed records, and git repositories.
 
 A row that is no edit is counted with its reason; nothing is guessed from content.
 """
@@ -22,33 +22,33 @@ from rulewright.errors import UsageError
 from rulewright.languages import Language, language_of_path, normalize_language
 
 FIRST_ROWS: Final = 20
-"""Rows by which it is told whether a file holds edits."""
+"""Rows that are checked to see whether a file holds edits."""
 
 
 @dataclass(frozen=True)
 class EditRow:
-    """One edit as the miner and its evaluation take it."""
+    """One edit, as input of the miner and its evaluation."""
 
     id: str
     source: str
-    """Repository or data set; what a background is drawn from."""
+    """Repository or data set; background files come from the same one."""
     language: Language
     instruction: str
     pre: str
     post: str
     group: str = ""
-    """What shares a change (a fixer) or must not straddle splits (a repository)."""
+    """Edits that share a change (of a fixer), or that must be in one split (of a repository)."""
     path: str = ""
     license: str = "unknown"
     split: Split | Literal[""] = ""
-    """Of the processed file that it came from (`…/train/…`); empty elsewhere."""
+    """Split of the processed file that it comes from (`…/train/…`); else empty."""
     alone: bool = True
-    """Whether it may be mined by itself; else only what another file of its commit shares counts."""
+    """Whether it may be mined by itself; else only together with other files of its commit."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def whole(self) -> str:
-        """What must not straddle splits."""
+        """What must be in one split: the group, or the source."""
         return self.group or self.source
 
     @property
@@ -58,9 +58,9 @@ class EditRow:
 
 
 class Stream:
-    """The edits of files, folders and git repositories; can be read again and again.
+    """The edits of files, folders and git repositories; may be iterated several times.
 
-    `excluded` counts the rows that are no edits by reason, as of the last complete reading.
+    `excluded` counts the rows that are no edits, by reason, in the last complete iteration.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Stream:
         self.name = re.sub(r"[^\w.-]+", "-", first.resolve().name.removesuffix(".jsonl"))
 
     def stamps(self) -> dict[str, str]:
-        """What tells whether an input has changed: digests of files, heads of repositories."""
+        """Stamps that tell whether an input has changed: digests of files, heads of repositories."""
         from rulewright.data.sources import git
         from rulewright.digests import file_sha256
 
@@ -170,7 +170,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def _require_edits(path: Path) -> None:
-    """Refuse a file that plainly holds no edits, with what it is and the way to make it some.
+    """Refuse a file that holds no edits, and say what it is and how to make edits of it.
 
     Raises:
         UsageError: it is no JSON Lines, or none of its first rows has an old and a new side.
@@ -253,5 +253,5 @@ def _edit(row: Mapping[str, Any], folder: str, default_source: str) -> EditRow:
 
 
 def order(seed: int, *parts: str) -> int:
-    """A number by which to draw without favor, the same on every machine."""
+    """A number for drawing at random, the same on every machine."""
     return text_number("\0".join((str(seed), *parts)))

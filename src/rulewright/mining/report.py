@@ -1,4 +1,4 @@
-"""A page on what was mined: the rules by support, each with examples and a diff."""
+"""The report of a mining run: the rules by support, each with examples and a diff."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_DIFF_LINES: Final = 24
 def page(
     name: str, results: Sequence[Result], shared: Sequence[Shared], texts: Mapping[str, tuple[str, str, str]]
 ) -> str:
-    """Markdown for a person; `texts`: instruction, pre and post of the edits that examples are shown of."""
+    """The report as Markdown; `texts` has instruction, pre and post of the edits in `shown`."""
     tiers = Counter(result["tier"] for result in results)
     lines = [f"# Rules mined from {name}", "", f"{len(results):,} edits: "]
     lines[-1] += ", ".join(f"{tiers[tier]:,} {tier}" for tier in ("train", "literal", "reject"))

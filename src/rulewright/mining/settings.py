@@ -1,4 +1,4 @@
-"""What `rulewright mine` is asked for; kept here so that the work need not know the command."""
+"""The configuration of `rulewright mine`; here, so that the package does not import the command."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class MineConfig(StageConfig):
     n_known: int = Field(default=20, ge=0)
     """Other files of the same source in which a `train` rule must find little."""
     max_lines: int = Field(default=60, ge=1)
-    """Edits that change more lines are left out, with this as the reason."""
+    """Edits that change more lines are left out."""
     limit: int = Field(default=0, ge=0)
     """At most so many edits, the first ones; 0: all."""
     seed: int = 0

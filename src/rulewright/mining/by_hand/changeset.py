@@ -1,7 +1,7 @@
-"""Where a change made by hand comes from: a diff, a revision, the index, two files.
+"""Read a change made by hand from a diff, a revision, the index or two files.
 
-Each gives the same: whole files before and after, the lines that a diff of them shows
-unchanged, and what was changed but cannot be learned from. Nothing is written.
+The result is the same for each: whole files before and after, the lines that a diff of them shows
+unchanged, and the changed files that nothing can be learned from. Nothing is written.
 """
 
 from __future__ import annotations
@@ -25,32 +25,32 @@ from rulewright.replacing import read_text
 
 @dataclass(frozen=True)
 class ChangeSet:
-    """A change, and where it is to be made as well.
+    """A change, and where to look for more places like it.
 
     Args:
-        changes: by file; of languages that rules can be learned for. None where nothing is changed.
-        left: files of the change that nothing can be learned from, each with the reason.
+        changes: by file, in languages that rules can be learned for; empty if nothing is changed.
+        skipped: changed files that nothing can be learned from, each with the reason.
         paths: the files and folders to look at.
-        what: the change in a few words.
-        unread: those of `left` that are no UTF-8 text, or not at hand.
+        description: the change in a few words.
+        unread: those of `skipped` that are no UTF-8 text, or not available.
     """
 
     changes: tuple[Change, ...]
-    left: tuple[str, ...]
+    skipped: tuple[str, ...]
     paths: tuple[Path, ...]
-    what: str
+    description: str
     unread: tuple[str, ...] = ()
 
 
 def read(like: str, paths: Sequence[Path], staged: bool = False, diff: str = "") -> ChangeSet:
-    """The change that a person means.
+    """Read the change that a person names.
 
     Args:
         like: a file with a diff, `-` for `diff`, a revision (`HEAD`: what is not committed
-            yet, else that commit), a range `A..B`, or a source file: then the first of `paths` is the
+            yet, or else that commit), a range `A..B`, or a source file: then the first of `paths` is the
             same file after the change.
-        paths: where to look; none: the repository, or the folder where the command runs.
-        staged: what is in the index.
+        paths: where to look; empty: the repository, or the current folder.
+        staged: read the change in the index instead.
         diff: the text of standard input, for `-`.
 
     Raises:
@@ -64,7 +64,7 @@ def read(like: str, paths: Sequence[Path], staged: bool = False, diff: str = "")
     if not file.is_file():
         return _of_revision(like, paths)
     text = diffs.decoded(jsonl.require_file(file).read_bytes())
-    # The code of a test may hold a diff.
+    # Source code, as of a test, may contain a diff.
     is_diff = language_of_path(file) == "other" and (file.suffix in _DIFFS or diffs.is_diff(text))
     if text.strip() and not is_diff and _language_of(file, *paths[:1]) != "other":
         return _of_pair(file, paths)
@@ -72,7 +72,7 @@ def read(like: str, paths: Sequence[Path], staged: bool = False, diff: str = "")
 
 
 def _of_diff(text: str, name: str, paths: Sequence[Path]) -> ChangeSet:
-    # The names in a diff of git begin at the top of the repository, wherever one stands in it.
+    # The names in a diff of git are relative to the top of the repository.
     changes, left = diffs.read(text, diffs.below(Path(), *_here()), name)
     return ChangeSet(tuple(changes), tuple(left), tuple(paths) or _here(), f"the diff {name}")
 
@@ -82,7 +82,7 @@ _PAIR: Final = "--like BEFORE AFTER PATH…, or --like FILE.diff PATH…"
 
 
 def _of_pair(before: Path, paths: Sequence[Path]) -> ChangeSet:
-    """The two files; the second is the one to leave alone later, if it lies among the paths."""
+    """The change from one file to another; the second file is not changed again."""
     language = _language_of(before, *paths[:1])
     if not paths or not paths[0].is_file():
         raise UsageError(f"{before}: no diff, and no file after the change is named", _PAIR)
@@ -98,7 +98,7 @@ def _of_pair(before: Path, paths: Sequence[Path]) -> ChangeSet:
 
 
 def _language_of(before: Path, *after: Path) -> Language:
-    """Of two versions of a file: `pick.py.orig` is what `pick.py` beside it is."""
+    """The language of two versions of a file: `pick.py.orig` and `pick.py` are Python."""
     both = [language_of_path(path) for path in (before, *(path for path in after if path.is_file()))]
     return next((one for one in both if one != "other"), "other")
 
@@ -121,11 +121,11 @@ def _of_revision(like: str, paths: Sequence[Path]) -> ChangeSet:
     if git.is_cut_off(top, like):
         raise UsageError(f"the commit {like}: what was before it is not in this clone", git.DEEPEN)
     found = _of_git([git.parent_of(top, like), like], paths, f"the commit {like}")
-    return replace(found, left=_once(now.unread, found.left)) if now is not None else found
+    return replace(found, skipped=_once(now.unread, found.skipped)) if now is not None else found
 
 
 def _of_git(revisions: Sequence[str], paths: Sequence[Path], what: str, staged: bool = False) -> ChangeSet:
-    """What `git diff` with these revisions shows."""
+    """The change that `git diff` with these revisions shows."""
     top = git.top_of(Path())
     changes: list[Change] = []
     left: list[str] = []
@@ -160,7 +160,7 @@ _NO_COMMIT: Final = "commit what was before the change, or name the old file bef
 
 
 def _shown(path: Path) -> Path:
-    """A path as a person here would write it."""
+    """A path relative to the current folder, if it is below that."""
     try:
         return path.relative_to(Path.cwd())
     except ValueError:

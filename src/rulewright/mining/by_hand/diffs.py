@@ -1,7 +1,6 @@
-"""A unified diff and the file it was made from → the edit, both sides whole.
+"""Read a unified diff: each changed file, whole, before and after.
 
-The file may be as it was before the change or as it is after it; which one is found by
-trying. Nothing is written.
+The file on disk may be the old or the new version; which one it is is found by trying. Nothing is written.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from rulewright.languages import Language, language_of_path
 from rulewright.replacing import read_text
 
 MARKS: Final = re.compile(r"^(?:\x1b\[[0-9;]*m)*(?:@@ -\d|diff --git |Binary files |Only in )", re.MULTILINE)
-"""What a diff has: changes of text, or of names, modes and bytes."""
+"""Lines by which a diff is recognized: changes of text, names, modes or bytes."""
 _OTHER_FORMS: Final = (
     (re.compile(r"^(?:\x1b\[[0-9;]*m)*(?:diff --(?:cc|combined) |@@@+ -\d)", re.MULTILINE),
      "the diff of a merge with all its parents", "give the diff with one of them: `git diff HEAD^ HEAD`"),
@@ -32,14 +31,14 @@ _OTHER_FORMS: Final = (
     (re.compile(r"\A(?:diff .*\n)?\d+(?:,\d+)?[acd]\d+(?:,\d+)?\n[<>] "),
      "a diff without the lines around", "give that of `diff -u`"),
 )  # fmt: skip
-"""How diffs look that are not unified ones, what they are, and what to give instead."""
+"""Other forms of diffs: how to recognize them, their name, and what to give instead."""
 SHOWN: Final = 3
-"""Lines around a change that a diff shows."""
+"""Unchanged lines that a diff shows around a change."""
 _HUNK: Final = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 _COLOR: Final = re.compile(r"\x1b\[[0-9;]*[mK]")
 _COLORED: Final = re.compile(r"^\x1b\[[0-9;]*m(?:diff |@@ |--- )", re.MULTILINE)
 _PREFIX: Final = re.compile(r"[a-z1-2]/")
-"""What git puts before a name: `a/` and `b/`, and with `diff.mnemonicPrefix` i, w, c, o, 1 and 2."""
+"""Git's prefix of a name: `a/` and `b/`, and with `diff.mnemonicPrefix` i, w, c, o, 1 and 2."""
 _ESCAPE: Final = re.compile(rb"\\([0-7]{3}|.)", re.DOTALL)
 _ESCAPED: Final = {b"a": b"\a", b"b": b"\b", b"t": b"\t", b"n": b"\n", b"v": b"\v", b"f": b"\f", b"r": b"\r"}
 _NOWHERE: Final = "/dev/null"
@@ -54,35 +53,35 @@ _KINDS: Final = (
     (re.compile(r"^deleted file mode ", re.MULTILINE), "a file that went"),
     (re.compile(r"^rename to ", re.MULTILINE), "a new name"),
 )
-"""What git says of a file before its lines, and what it is then; the last four where it has no lines."""
+"""Git's header lines by which a file is recognized that is no code; the last four only without hunks."""
 _ENCODED: Final = re.compile(r"^Content-Transfer-Encoding: *(?:quoted-printable|base64)\b", re.M | re.I)
 _MAIL: Final = re.compile(r"^(?=From \S+ \w{3} \w{3} [ \d]\d )", re.MULTILINE)
 
 Locate = Callable[[str], Path]
-"""The file that a name of a diff means; a `UsageError` where there is none."""
+"""Finds the file that a diff names; raises `UsageError` if there is none."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """One file of a diff, whole before and after."""
+    """One changed file, whole, before and after."""
 
     path: Path
     language: Language
     pre: str
     post: str
     seen: frozenset[int] = frozenset()
-    """Lines of `pre` (from 1) that the diff shows unchanged: whoever made it looked at them."""
+    """Lines of `pre` (from 1) that the diff shows unchanged: the person has seen them."""
     now: str = ""
-    """The file as it is: as before the change, as after it, or changed since."""
+    """The file on disk: as before the change, as after it, or changed since."""
 
     @cached_property
     def changed(self) -> frozenset[int]:
-        """The lines of `pre` (from 1) that the change touches; for an insertion those beside it."""
+        """The lines of `pre` (from 1) that the change touches; for an insertion, those beside it."""
         return frozenset(difftext.changed_lines(self.pre, self.post, old_side=True))
 
 
 class _Hunk(NamedTuple):
-    """Lines that become others; where they stand in the old and the new text, from 0."""
+    """A hunk: old and new lines, and the line (from 0) where each side begins."""
 
     at_old: int
     at_new: int
@@ -91,23 +90,23 @@ class _Hunk(NamedTuple):
 
     @property
     def back(self) -> _Hunk:
-        """The change undone."""
+        """The hunk that undoes it."""
         return _Hunk(self.at_new, self.at_old, self.new, self.old)
 
 
 @dataclass
 class _Patch:
-    """What a diff says of one file: its names before and after, `/dev/null` where there is none."""
+    """The part of a diff about one file: its old and new name (`/dev/null` if none) and hunks."""
 
     old: str
     new: str
     hunks: list[_Hunk] = field(default_factory=list)
     what: str = ""
-    """What the file is where it is none of code: a link, a submodule."""
+    """What the file is if it is no code: a link, a submodule."""
 
     @property
     def names(self) -> list[str]:
-        """What the file may be called, the likeliest first: with git's prefix or without it."""
+        """Possible names of the file, the likeliest first: with and without git's prefix."""
         found: list[str] = []
         for name in (one for one in (self.new, self.old) if one != _NOWHERE):
             bare = name.partition("/")[2]
@@ -117,7 +116,7 @@ class _Patch:
 
 
 def decoded(raw: bytes) -> str:
-    """The text of a diff as it was saved: as UTF-16 by a shell of Windows, or within an encoded mail."""
+    """Decode a saved diff: UTF-8, UTF-16 from a Windows shell, or inside an encoded mail."""
     is_wide = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     text = raw.decode("utf-16" if is_wide else "utf-8-sig", "replace")
     if not _ENCODED.search(text):
@@ -133,16 +132,16 @@ def is_diff(text: str) -> bool:
 
 
 def read(text: str, locate: Locate, name: str = "the diff") -> tuple[list[Change], list[str]]:
-    """The changes of a diff, and the files of it that nothing can be learned from, with the reason.
+    """The changes of a diff, and its files that nothing can be learned from, each with the reason.
 
     Args:
-        text: a unified diff (`git diff`, `diff -u`), or several after one another, colored or with the
-            line ends of another system.
+        text: a unified diff (`git diff`, `diff -u`) or several in a row; may be colored, or have the line
+            ends of another system.
         locate: finds the files that it names.
-        name: of the diff, for messages.
+        name: name of the diff, for messages.
 
     Raises:
-        UsageError: it is no diff, or fits none of the files; an empty one is a change of nothing.
+        UsageError: it is no diff, or fits none of the files. An empty diff has no changes.
     """
     text = unix(text)
     if _COLORED.search(text):
@@ -186,7 +185,7 @@ def read(text: str, locate: Locate, name: str = "the diff") -> tuple[list[Change
 
 
 def _refuse(text: str, name: str) -> None:
-    """Say what a text without the changes of a file is, if it is not a diff of names and modes alone."""
+    """Raise what is wrong with a text without any change of a file, unless it only changes names or modes."""
     for form, what, hint in _OTHER_FORMS:
         if form.search(text):
             raise UsageError(f"{name}: {what}", hint)
@@ -199,7 +198,7 @@ def _refuse(text: str, name: str) -> None:
 
 
 def below(*roots: Path) -> Locate:
-    """Look for files from these folders, one after another."""
+    """A `Locate` that looks below these folders, one after another."""
 
     def locate(name: str) -> Path:
         for root in roots:
@@ -214,6 +213,7 @@ def below(*roots: Path) -> Locate:
 
 
 def _located(patch: _Patch, locate: Locate) -> Path:
+    """The file of a patch, by the first of its names that is found."""
     failure: UsageError | None = None
     for name in patch.names:
         try:
@@ -225,7 +225,7 @@ def _located(patch: _Patch, locate: Locate) -> Path:
 
 
 def _change(path: Path, content: str, patches: Sequence[_Patch]) -> Change:
-    """The edit of one file: the side that the file is not, made from the side that it is.
+    """The change of one file, from the text on disk and its patches.
 
     Several patches are steps, the oldest first (`git format-patch`) or last (`git log -p`).
     """
@@ -234,7 +234,7 @@ def _change(path: Path, content: str, patches: Sequence[_Patch]) -> Change:
         owed = _with_steps(content, [patch.hunks for patch in steps])
         if done is None and owed is None:
             continue
-        # Without context both may fit: a hunk that only inserts finds room anywhere.
+        # Without context both may fit: a hunk that only inserts fits anywhere.
         is_post = owed is None or (done is not None and done.fit >= owed.fit)
         if is_post:
             assert done is not None
@@ -244,7 +244,7 @@ def _change(path: Path, content: str, patches: Sequence[_Patch]) -> Change:
             pre, post, starts = content, owed.text, owed.found
         if len(patches) > 1:
             return Change(path, language_of_path(path), pre, post, shown_unchanged(pre, post), content)
-        # The lines (from 1) of the old text that stand in a hunk on both sides; hunks begin on lines from 0.
+        # The unchanged lines of the hunks, from 1; hunks count lines from 0.
         seen: set[int] = set()
         for hunk, start in zip(steps[0].hunks, starts, strict=True):
             gone = {line for a0, a1, _, _ in difftext.changed(hunk.old, hunk.new) for line in range(a0, a1)}
@@ -268,7 +268,7 @@ def shown_unchanged(pre: str, post: str) -> frozenset[int]:
 
 
 class _NoDiffLine(Exception):
-    """What is wrong at a line of a diff: its number (from 1) and the matter; what to do."""
+    """A line that a diff cannot have: its number (from 1), what is wrong, and what to do."""
 
     def __init__(self, line: int, what: str, hint: str) -> None:
         super().__init__(f"{line}: {what}")
@@ -276,7 +276,7 @@ class _NoDiffLine(Exception):
 
 
 def _parse(text: str) -> tuple[list[_Patch], list[str]]:
-    """What a diff says of each file that has lines in it, and of git's other files what they are."""
+    """The patches of a diff, and what git says of files without hunks."""
     patches: list[_Patch] = []
     left: list[str] = []
     diff_lines = lines(text)
@@ -296,7 +296,7 @@ def _parse(text: str) -> tuple[list[_Patch], list[str]]:
 
 
 def _head(section: Sequence[str]) -> Iterator[str]:
-    """What git says of a file before its lines."""
+    """The header lines of a file, before its hunks."""
     for line in section:
         if line.startswith(("--- ", "@@ ")):
             return
@@ -304,7 +304,7 @@ def _head(section: Sequence[str]) -> Iterator[str]:
 
 
 def _named(head: str) -> str:
-    r"""The name of a file of which git tells no lines.
+    r"""The name of a file without hunks, from its header.
 
     >>> _named("diff --git a/x y.png b/x y.png\n"), _named("diff --git a/x b/y\nrename to y\n")
     ('x y.png', 'y')
@@ -318,7 +318,7 @@ def _named(head: str) -> str:
 
 
 def _patches(diff_lines: Sequence[str], i: int, end: int) -> list[_Patch]:
-    """The files of which some lines of a diff tell lines."""
+    """The patches in a section of a diff: those with hunks."""
     patches: list[_Patch] = []
     while i < end:
         line = diff_lines[i]
@@ -342,7 +342,7 @@ def _name(line: str) -> str:
 
 
 def _unquoted(name: str) -> str:
-    """A name as it is; git quotes one with unusual characters."""
+    """A name without git's quotes and escapes."""
     if not name.startswith('"'):
         return name
 
@@ -354,6 +354,7 @@ def _unquoted(name: str) -> str:
 
 
 def _hunk(diff_lines: Sequence[str], i: int, found: re.Match[str], patch: _Patch) -> int:
+    """Read the hunk whose first line is `i`, add it to a patch, and give the line after it."""
     n_old, n_new = int(found[2] or 1), int(found[4] or 1)
     old: list[str] = []
     new: list[str] = []
@@ -376,10 +377,10 @@ def _hunk(diff_lines: Sequence[str], i: int, found: re.Match[str], patch: _Patch
             if mark in (" ", "+", "\n"):
                 new.append(rest if mark != "\n" else "\n")
         i += 1
-    # What is cut off at the end may be lines around the change, and no line of the change itself.
+    # Unchanged lines at the end may be cut off, but no line of the change itself.
     if n_old - len(old) != n_new - len(new):
         raise _NoDiffLine(i, "the diff ends within a change", "give all of it, to its last line")
-    # A side without lines is given by the line before it.
+    # The position of a side without lines is that of the line before it.
     patch.hunks.append(_Hunk(int(found[1]) - bool(n_old), int(found[3]) - bool(n_new), old, new))
     return i
 
@@ -388,17 +389,19 @@ _AS_IT_IS: Final = "give the output of `git diff` as it is, without --word-diff 
 
 
 class _Patched(NamedTuple):
+    """A text after hunks were applied."""
+
     text: str
     fit: tuple[int, int]
-    """How well the hunks fit: lines off their places, less is more; lines that they found."""
+    """How well the hunks fit: minus the lines that they are off, and their number of old lines."""
     found: list[int]
-    """Where each hunk's old lines stood, from 0."""
+    """The first line of each hunk before, from 0."""
     made: list[int]
-    """Where its new ones stand now."""
+    """The first line of each hunk after, from 0."""
 
 
 def _with_steps(content: str, steps: Sequence[Sequence[_Hunk]]) -> _Patched | None:
-    """Replace the lines of each step's hunks after one another; of several steps no place is told."""
+    """Apply the hunks of several steps, one after another; `None` if one does not fit."""
     made = [_Patched(content, (0, 0), [], [])]
     for hunks in steps:
         next_one = _with_hunks(made[-1].text, hunks)
@@ -410,7 +413,7 @@ def _with_steps(content: str, steps: Sequence[Sequence[_Hunk]]) -> _Patched | No
 
 
 def _with_hunks(content: str, hunks: Sequence[_Hunk]) -> _Patched | None:
-    """Replace each hunk's lines where they stand, nearest to where they should; `None` if they do not."""
+    """Apply each hunk at the fitting place nearest to its line number; `None` if there is none."""
     known = lines(content)
     done = off = 0
     out: list[str] = []

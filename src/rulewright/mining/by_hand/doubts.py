@@ -1,6 +1,6 @@
-"""What a change made by hand does not show: why a rule that looks right is not trusted elsewhere.
+"""Doubts: why a rule that makes a change by hand may be wrong elsewhere.
 
-Each doubt is a sentence for a person, or an empty text. Nothing is learned and nothing is written here.
+Each doubt is a sentence for a person, or an empty text.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rulewright.mining.text.tree import Tree
 from rulewright.verdict import Place
 
 LEFT_RATE: Final = 1 / 3
-"""Like places that a person left alone, per changed one, from which they tell against a rule."""
+"""Unchanged matching places per changed one from which they count against a rule."""
 ROLES: Final[Mapping[str, str]] = {
     "definition": "it is defined there",
     "base": "it is inherited from there",
@@ -38,17 +38,25 @@ ROLES: Final[Mapping[str, str]] = {
 def tier_of(
     plain: Action, action: Action, changes: Sequence[Change], reason: str, of_members: bool
 ) -> tuple[Tier, str]:
-    """The tier of a rule that looks right: what speaks against it elsewhere."""
+    """The tier of a rule that looks right, with the reason.
+
+    Args:
+        plain: the rule as it was found.
+        action: the rule with its guards.
+        changes: the change.
+        reason: why it looks right.
+        of_members: whether it is held to the members that the change shows.
+    """
     why = why_context_dependent(plain, action, changes, of_members) or why_vague(plain, action, changes)
     return ("literal", why) if why else ("train", reason)
 
 
 def why_vague(plain: Action, action: Action, changes: Sequence[Change]) -> str:
-    """Why a rule may reach code that the change is not about: no matter where the same code stands."""
+    """Why a rule is too vague: it may match code that the change is not about."""
     names = callees.bare_rename(plain)
     rule = plain.rules[0]
     made, left = places_of(action, changes)
-    # That several places agree tells nothing of a plain word: it has many meanings.
+    # Several places that agree are no evidence for a plain word: it has many meanings.
     is_spelled = names is not None and not names[0][:1].isupper() and plain == action
     if names is not None and is_spelled and (len(made) < 2 or is_one_word(names[0])):
         return f"it renames every `{names[0]}`, whatever that stands for"
@@ -72,7 +80,7 @@ def why_vague(plain: Action, action: Action, changes: Sequence[Change]) -> str:
 
 
 def why_context_dependent(plain: Action, action: Action, changes: Sequence[Change], of_members: bool) -> str:
-    """Why what a rule does depends on the code around it, which may be another one elsewhere."""
+    """Why the right change depends on the code around a place, so that equal code may need another one."""
     names = callees.bare_rename(plain)
     rule = plain.rules[0]
     if why := specificity.why_context_dependent(rule):
@@ -95,7 +103,7 @@ def why_context_dependent(plain: Action, action: Action, changes: Sequence[Chang
     directives = [line for change in changes for line in _changed_lines(change) if _DIRECTIVE.match(line)]
     if any(place.old in line for place in made for line in directives):
         return "a condition of the build decides for its own code"
-    # Names that it brings, which stand by themselves.
+    # The standalone names that it adds.
     for name in sorted(standalone_names(new_text(rule)) - standalone_names(old_text(rule)) - CONSTANTS):
         holding = (change for change in changes if name in change.post)
         if any(Tree(change.post, change.language).has_local(name) for change in holding):
@@ -106,7 +114,7 @@ def why_context_dependent(plain: Action, action: Action, changes: Sequence[Chang
 
 
 def _reassigned_name(made: Sequence[Place], changes: Sequence[Change]) -> str:
-    """A name that gets another value at a place, and stands on changed lines beside these places."""
+    """A name that is assigned at the places and used on other changed lines; else empty."""
     names = {found[1] for place in made if (found := _ASSIGNS.match(place.old)) and found[1] in place.new}
     if not names:
         return ""
@@ -124,14 +132,14 @@ _ASSIGNS: Final = re.compile(r"(?:(?:auto|const|final|let|val|var)\s+)?(\$?\w+)(
 
 
 def _deletes(rule: Rule) -> bool:
-    """Whether a rule takes code away and brings none."""
+    """Whether a rule removes code and adds none."""
     return not terms(new_text(rule)) - terms(old_text(rule)) and (
         isinstance(rule["fix"], Mapping) or not new_text(rule).strip()
     )
 
 
 def _moves(rule: Rule, changes: Sequence[Change]) -> bool:
-    """Whether all that a rule takes away comes in on other lines of the change: then it moved."""
+    """Whether all that a rule removes is added on other lines of the change: then the code moved."""
     gone = terms(old_text(rule)) - terms(new_text(rule))
     come = (
         line
@@ -148,12 +156,12 @@ _DIRECTIVE: Final = re.compile(r"\ufeff?\s*#\s*(?:if|elif)\b")
 
 
 def _is_own_member(name: str, rule: Rule, changes: Sequence[Change], language: Language) -> bool:
-    """Whether a name that a rule brings is a member of the object itself, which may stand alone."""
+    """Whether a name that a rule adds may be a member of the own class, used without an owner."""
     new = new_text(rule)
     is_text = specificity.is_about_text(rule) or _COMMENT.match(new)
     if language not in _SELF_UNSAID or new == name or is_text or specificity.is_type(name):
         return False
-    # A package: what stands at its end has a capital.
+    # Part of a package path: the name at its end is capitalized.
     in_package = re.search(rf"\b{re.escape(name)}(?:\.[a-z]\w*)*\.[A-Z]", new) is not None
     is_plain = re.match(r"[a-z]\w*[a-z]", name) is not None and name in terms(new)
     imported = any(name == one.name for change in changes for one in imports.bindings(change.pre, language))
@@ -161,13 +169,13 @@ def _is_own_member(name: str, rule: Rule, changes: Sequence[Change], language: L
 
 
 _SELF_UNSAID: Final = frozenset({"ruby", "java", "csharp"})
-"""Languages in which nothing but the class around says whose member a name is."""
+"""Languages in which a member of the own class needs no owner before it."""
 
 
 def _own_method(action: Action, changes: Sequence[Change]) -> str:
-    """A method that the changed code calls without a receiver, if a rule is about such a call.
+    """A method that a rule is about and that the changed code calls without a receiver; else empty.
 
-    In Java and C# that is a method of the class itself, or of what it derives from, unless it is imported.
+    In Java and C# that is a method of the own class or of its bases, unless it is imported.
     """
     if action.language not in ("java", "csharp"):
         return ""
@@ -187,13 +195,13 @@ _BARE_CALL: Final = re.compile(
 
 
 def members_changed(name: str, changes: Sequence[Change]) -> set[str]:
-    """What is taken from a name on the changed lines: `b` of `a.b`."""
+    """The members of a name on the changed lines: `b` of `a.b`."""
     member = re.compile(rf"(?<![\w.]){re.escape(name)}(?:\.|::|->)(\w+)")
     return {word for change in changes for line in _changed_lines(change) for word in member.findall(line)}
 
 
 def changed_code(changes: Sequence[Change], language: Language) -> list[str]:
-    """The lines of code that a change takes away, without its imports."""
+    """The lines of code that a change removes, without imports and comments."""
     lines = (
         line
         for change in changes
@@ -206,16 +214,17 @@ _COMMENT: Final = re.compile(r"\s*(?://|\*|/\*|#(?!\[)|--)")
 
 
 def _changed_lines(change: Change) -> list[str]:
+    """The changed lines of a file, as before the change."""
     lines = difftext.rows(change.pre)
     return [lines[n - 1] for n in sorted(change.changed) if 0 < n <= len(lines)]
 
 
 def shown_roles(action: Action, changes: Sequence[Change]) -> frozenset[str]:
-    """How a class that a rule replaces by another is used in the change; empty: any use is as good.
+    """The roles in which the change replaces a class by another one; empty: any role will do.
 
-    That a list is declared by its interface says nothing of where it is made: `new List()` is an error.
-    What is made as another class, or defined under another name, is that class everywhere. A method is
-    another one on something else, unless the change shows it on unlike things.
+    That a variable gets an interface as its type says nothing of constructors: `new List()` is an error.
+    But if the change shows a constructor or a definition, the class is replaced everywhere. A renamed
+    method is held to what it is called on, unless the change shows several such things.
     """
     made = [place for place in places_of(action, changes)[0] if not place.in_import]
     found = frozenset(place.role for place in made)
@@ -228,7 +237,7 @@ def shown_roles(action: Action, changes: Sequence[Change]) -> frozenset[str]:
 
 
 TELLING_BITS: Final = 14
-"""Bits of the names of a code (two of them) from which the same code elsewhere is no accident."""
+"""Bits of the names in code (about two names) from which equal code elsewhere is no accident."""
 
 
 def safe_edits(action: Action, every: Action, changes: Sequence[Change]) -> frozenset[tuple[str, str]]:
@@ -259,11 +268,12 @@ def safe_edits(action: Action, every: Action, changes: Sequence[Change]) -> froz
 
 
 def _is_telling(code: str) -> bool:
+    """Whether code is so specific that equal code elsewhere is no accident."""
     return sum(map(text_bits, terms(code))) >= TELLING_BITS
 
 
 def defined_names(rules: Sequence[Rule], changes: Sequence[Change], language: Language) -> frozenset[str]:
-    """Names that rules bring by themselves, and that the changed files define, or import already."""
+    """Standalone names that rules add and that the changed files define, or imported already."""
     if language not in _SEEN_BY_IMPORT:
         return frozenset()
     sides = [(_free_names(old_text(one)), _free_names(new_text(one))) for one in rules]
@@ -276,22 +286,22 @@ def defined_names(rules: Sequence[Rule], changes: Sequence[Change], language: La
 
 
 _SEEN_BY_IMPORT: Final = frozenset({"python", "javascript", "typescript", "tsx", "java", "csharp"})
-"""Languages in which a file does not see what another one defines unless it says so."""
+"""Languages in which a file must import what another file defines."""
 
 
 def _free_names(text: str) -> set[str]:
-    """The names of a pattern or fix that belong to nothing there."""
+    """The names of a pattern or fix without an owner."""
     return set(re.findall(r"(?<![\w.$>:@'\"])[A-Za-z_]\w*", text)) & terms(text)
 
 
 def is_part_of_text(action: Action, old: str) -> bool:
-    """Whether a part of a string of several words is what a rule replaces."""
+    """Whether a rule replaces a part of a string of several words."""
     matcher = action.rules[0]["rule"]
     return "transform" in action.rules[0] and "string" in str(matcher.get("kind")) and " " in old.strip()
 
 
 def in_longer_word(action: Action, old: str) -> bool:
-    """Whether a part of a token that the rule replaces stands within a longer word at a place."""
+    """Whether a rule would replace a part of a longer word."""
     steps = action.rules[0].get("transform", {}).values()
     parts = [step["replace"]["replace"] for step in steps if isinstance(step, dict) and "replace" in step]
     for one in (found for part in parts for found in re.finditer(part, old)):

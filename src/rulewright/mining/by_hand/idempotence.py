@@ -1,7 +1,6 @@
-"""A rule that finds its own result again, told to pass over it.
+"""Keep a rule from changing its own results again.
 
-`f($$$A)` to `f($$$A, key=1)` matches what it made, and with it every call that has the key already.
-Nothing is judged here but that: whether what a rule made stays as it is.
+`f($$$A)` to `f($$$A, key=1)` matches what it made, and so every call that has the key already.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ from rulewright.mining.by_hand.diffs import Change
 from rulewright.mining.rules.guards import with_guards
 
 _KEY: Final = re.compile(r"([\w$\"'-]+)\s*(=>|=|:)(?![=:])")
-"""A keyed argument up to its value."""
+"""A keyword argument up to its value."""
 
 
 def idempotent(rule: Rule, changes: Sequence[Change], language: Language) -> Rule | None:
-    """The rule, held back from what it makes where the files were changed; `None` where it cannot be."""
+    """The rule, with guards that exclude its own results in the change; `None` if guards cannot do that."""
     steps = [_run(rule, change, language) for change in changes]
     again = [pair for step in steps for pair in _repeats(rule, step, language)]
     if not again:
@@ -51,14 +50,14 @@ def _text(step: Step | None, change: Change) -> str:
 
 
 def _run(rule: Rule, change: Change, language: Language) -> Step | None:
-    """What a rule does where a file was changed."""
+    """What a rule does at the changed places of a file; `None` if it does nothing or fails."""
     keep = places.where(change.changed)
     done = places.change(Action(language, (rule,), mode="rule"), change.pre, keep, exact=True)
     return done.steps[-1] if done.steps and done.failure is None else None
 
 
 def _repeats(rule: Rule, step: Step | None, language: Language) -> Iterator[tuple[SgNode, SgNode]]:
-    """What a rule changed and changes again: the node before, and the one in its place after."""
+    """The nodes that a rule changes twice: before the first change, and after it."""
     if step is None or not step.edits:
         return
     second = trace(Action(language, (rule,), mode="rule"), step.after, exact=True)
@@ -74,7 +73,7 @@ def _repeats(rule: Rule, step: Step | None, language: Language) -> Iterator[tupl
 
 
 def _added_item(old: SgNode, new: SgNode) -> dict[str, Any] | None:
-    """What a list within a node got, as what the node must not have; `None` where it is no such thing."""
+    """A matcher for the one item that a list in the node got; `None` if that is not the change."""
     path: list[str] = []
     while old.kind() == new.kind():
         had = [one.text() for one in _parts(old)]
@@ -97,7 +96,7 @@ def _added_item(old: SgNode, new: SgNode) -> dict[str, Any] | None:
 
 
 def _added_line(rule: Rule, new: SgNode) -> dict[str, Any] | None:
-    """The line that a rule puts beside what it matches, as what must not stand there."""
+    """A matcher for the one line that a rule adds beside its match; `None` if it does not."""
     old, fix = rule["rule"].get("pattern"), rule["fix"]
     if not isinstance(old, str) or not isinstance(fix, str):
         return None

@@ -1,7 +1,7 @@
-"""The files of one commit, mined together → for each file the rules that others of them share.
+"""Mine the files of one commit together: for each file, the rules that it shares with others.
 
-Invariant: the action of a file was judged by the engine and gives its text after the change exactly,
-and each of its rules does so in at least two files. Files that no such rules explain get nothing here.
+Invariant: the action of a file was judged by the engine and gives its new text exactly, and each of its
+rules is used in at least two files. Files without such rules get nothing here.
 """
 
 from __future__ import annotations
@@ -20,15 +20,18 @@ from rulewright.mining.learn.mined import Mined, Tier, measure, why_refused, wit
 from rulewright.mining.learn.search import MAX_RULES
 
 FEWEST: Final = 2
-"""Files in which a rule must be right to be what they share."""
+"""Fewest files in which a rule must be right to count as shared."""
 
 
 def mine_commit(
     examples: Sequence[Example], known: Sequence[Sequence[str]], budget_s: float
 ) -> list[Mined | None]:
-    """The action of each file of a change that rules shared with others of them reproduce.
+    """The action of each file of a commit, `None` where shared rules do not give its new text.
 
-    `known` holds for each file others of the repository, in which a rule should find little.
+    Args:
+        examples: the files.
+        known: for each file, other files of the repository, in which a rule should find little.
+        budget_s: nominal seconds a file.
     """
     found: list[Mined | None] = [None] * len(examples)
     for language in dict.fromkeys(one.language for one in examples):
@@ -39,7 +42,7 @@ def mine_commit(
         ]
         if len(numbers) < FEWEST:
             continue
-        # A line that a file keeps is one that the rules must leave alone.
+        # Rules must not change a line that the commit keeps.
         texts = [
             cover.ChangedFile(one.pre, one.post, frozenset(range(1, one.pre.count("\n") + 2)))
             for one in (examples[number] for number in numbers)
@@ -56,7 +59,7 @@ def mine_commit(
 
 
 def _used(example: Example, rules: Sequence[GradedRule]) -> list[int]:
-    """The rules that a file needs; empty where they do not give its text after the change."""
+    """The numbers of the rules that a file needs; empty if the rules do not give its new text."""
     if not rules:
         return []
     action = Action(example.language, tuple(one.rule for one in rules), mode="rule")
@@ -68,6 +71,7 @@ def _used(example: Example, rules: Sequence[GradedRule]) -> list[int]:
 
 
 def _support(rule: int, used: dict[int, list[int]]) -> int:
+    """In how many files a rule is used."""
     return sum(rule in own for own in used.values())
 
 

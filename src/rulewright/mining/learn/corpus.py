@@ -1,7 +1,7 @@
-"""Mine a stream of edits: rules for each, then rules that several of them share.
+"""Mine a stream of edits: rules for each edit, then rules that several edits share.
 
-Edits are streamed; only the mined rules, a small background per repository and the
-members of clusters are held in memory.
+Edits are streamed; only the mined rules, a few background files per repository and the members of
+clusters are held in memory.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ from rulewright.mining.rules.reading import new_text, old_text
 from rulewright.workers import WhereToRun, ordered_map
 
 TASK_LIMIT_S: Final = 60.0
-"""Of one edit, by the clock; only a worker can be stopped at it."""
+"""Seconds by the clock for one edit; enforced only in worker processes."""
 
 MAX_MEMBERS: Final = 8
-"""Edits of a cluster that are generalized together; more count as support only."""
+"""Edits of a cluster that are generalized together; the others only count as support."""
 
 Known = Mapping[tuple[str, Language], tuple[tuple[str, str, str], ...]]
-"""Files of each source and language: path (or id), group, text."""
+"""Background files by source and language: path (or id), group, text."""
 
 Result = dict[str, Any]
 Stream = Callable[[], Iterable[EditRow]]
 
 
 MAX_TOGETHER: Final = 12
-"""Files of a commit that are mined together; of more, so many at a time."""
+"""Most files of a commit that are mined together; larger commits are split."""
 
 
 @dataclass(frozen=True)
@@ -50,19 +50,19 @@ class MiningTask:
 
     edits: tuple[EditRow, ...]
     known: tuple[tuple[str, ...], ...]
-    """For each, other files of the repository."""
+    """For each edit, other files of the repository."""
     budget_s: float
 
 
 def changes(edits: Iterable[EditRow]) -> Iterator[tuple[EditRow, ...]]:
-    """Edits in a row that are of one commit, `MAX_TOGETHER` at most at a time; any other by itself."""
+    """Group consecutive edits by commit, at most `MAX_TOGETHER` in a group; others are alone."""
     for _, found in groupby(edits, key=lambda edit: (edit.source, edit.extra.get("commit") or edit.id)):
         while part := tuple(islice(found, MAX_TOGETHER)):
             yield part
 
 
 def known_files(edits: Iterable[EditRow], n: int, seed: int) -> Known:
-    """A few files of every source and language, drawn by hash."""
+    """Draw `n` files of every source and language, by hash."""
     heaps: dict[tuple[str, Language], list[tuple[int, str, str, str]]] = defaultdict(list)
     if n <= 0:
         return {}
@@ -86,7 +86,7 @@ def mine_stream(
     workers: int,
     engine: WhereToRun = "local",
 ) -> Iterator[Result]:
-    """Mine each change (`changes`); results come in the order of the edits."""
+    """Mine each group of `changes`; results come in the order of the edits."""
     tasks = (
         MiningTask(change, tuple(_others(edit, change, known) for edit in change), budget_s)
         for change in edits
@@ -96,7 +96,7 @@ def mine_stream(
 
 
 def _others(edit: EditRow, change: Sequence[EditRow], known: Known) -> tuple[str, ...]:
-    """Files that an edit should leave alone: not those of its own change, path or group."""
+    """Files in which the rules of an edit should find little: not of its own commit, path or group."""
     others = known.get((edit.source, edit.language), ())
     several = len({group for _, group, _ in others}) > 1
     own = {name for one in change for name in (one.path, one.id)}
@@ -109,10 +109,9 @@ def _others(edit: EditRow, change: Sequence[EditRow], known: Known) -> tuple[str
 
 
 def _mine(task: MiningTask) -> list[Result]:
-    """Mine one change; a fault of the miner on it does not end the run over thousands of others."""
+    """Mine one commit; a bug of the miner becomes the reason in its rows and does not end the run."""
     try:
-        # What the files of a commit share comes first; what a file says by itself where that is not
-        # enough.
+        # Shared rules come first; a file is mined by itself where these are not enough.
         shared: list[Mined | None] = [None] * len(task.edits)
         if len(task.edits) > 1:
             examples = [Example(e.pre, e.post, e.language, e.id) for e in task.edits]
@@ -144,7 +143,7 @@ def _result(edit: EditRow, mined: Mined) -> Result:
 
 
 def signature(rule: Mapping[str, Any]) -> str:
-    """What a rule takes away and what it brings in, as words; empty where that says nothing.
+    """The words that a rule removes and adds; empty if there are none with a letter or digit.
 
     >>> signature({"rule": {"pattern": "$A.getcwdu()"}, "fix": "$A.getcwd()"})
     'getcwdu → getcwd'
@@ -158,25 +157,25 @@ def signature(rule: Mapping[str, Any]) -> str:
 
 @dataclass
 class Cluster:
-    """Steps of edits that take away and bring in the same words."""
+    """Rules of several edits with one signature."""
 
     language: Language
     signature: str
     members: list[tuple[str, int]] = field(default_factory=list)
-    """Edit id and the number of the rule in its action."""
+    """Edit id, and number of the rule in its action."""
 
 
 @dataclass(frozen=True)
 class Shared:
-    """A rule that several edits have in common."""
+    """A rule that several edits share."""
 
     rule: dict[str, Any]
     language: Language
     signature: str
     ids: tuple[str, ...]
-    """Edits that it reproduces, or helps to."""
+    """Edits that it reproduces wholly or in part."""
     exact_ids: tuple[str, ...]
-    """Edits that it reproduces by itself, exactly."""
+    """Edits that it reproduces exactly by itself."""
 
     @property
     def support(self) -> int:
@@ -187,7 +186,7 @@ class Shared:
 
 
 def clusters(results: Iterable[Result]) -> list[Cluster]:
-    """Group the steps of all actions by language and signature; those of one edit are left out."""
+    """Group the rules of all edits by language and signature; groups of one edit are left out."""
     found: dict[tuple[str, str], Cluster] = {}
     for result in results:
         for number, rule in enumerate(result["rules"]):
@@ -204,7 +203,7 @@ def clusters(results: Iterable[Result]) -> list[Cluster]:
 def share(
     stream: Stream, results: Mapping[str, Result], budget_s: float, workers: int, limit: int = 2_000
 ) -> list[Shared]:
-    """Find the rules that edits have in common: anti-unification within each cluster."""
+    """Find the rules that edits share, by anti-unification within each cluster."""
     found = clusters(results.values())[:limit]
     wanted = {member for cluster in found for member, _ in cluster.members[:MAX_MEMBERS]}
     texts = {edit.id: (edit.pre, edit.post) for edit in stream() if edit.id in wanted}
@@ -218,7 +217,7 @@ def share(
 def _tried_on_the_rest(
     stream: Stream, results: Mapping[str, Result], shared: Sequence[Shared]
 ) -> list[Shared]:
-    """Which edits beyond the first members of a cluster each rule reproduces: equal edits get one tier."""
+    """The shared rules with all edits that they reproduce exactly, so that equal edits get one tier."""
     owed: dict[str, list[int]] = {}
     for number, one in enumerate(shared):
         for name in one.ids:
@@ -247,7 +246,7 @@ def _group(
         pre, post = texts[member]
         states, rules = [pre, post], tuple(results[member]["rules"])
         if len(rules) > 1:
-            # The text after each rule is made again, since all of them would fill the memory.
+            # The intermediate texts are computed again: keeping all of them would fill the memory.
             states = [pre, *engine.apply(Action(cluster.language, rules), pre).states]
         examples.append(Example(states[number], states[number + 1], cluster.language, member))
     return _Group(cluster, tuple(examples), budget_s)
@@ -272,7 +271,7 @@ def _share(group: _Group) -> list[Shared]:
 
 
 def too_general(shared: Shared, known: Known) -> int:
-    """Places in background files that a shared rule would change."""
+    """How many places in background files a shared rule would change."""
     return sum(
         background.count(shared.action(), [text for _, _, text in files])
         for (_, language), files in known.items()

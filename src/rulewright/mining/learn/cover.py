@@ -1,8 +1,8 @@
-"""A change of several files and several unlike parts → the few general rules that make it together.
+"""Find the few general rules that make a change of several files and several different parts.
 
-Every file gives its candidates, pairs of places give what they have in common, and each candidate is
-tried on every file; then a greedy cover takes what makes most of the change for its price. Nothing
-is strict here: what the change left alone says nothing, but for the lines that it shows.
+Every file gives candidates, pairs of places give generalizations, and each candidate is tried on every
+file. A greedy cover then takes what makes most of the change for its cost. Unchanged matching places are
+no counter-examples, except in lines that the diff shows.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ from rulewright.mining.text.align import Edit, variants
 from rulewright.mining.text.tree import Tree
 
 MAX_SEARCHED: Final = 12
-"""Files from which candidates are made; the others only tell how these fare."""
+"""Most files that are searched for candidates; the others are only used to test them."""
 PER_HUNK: Final = 3
-"""Candidates of a file that are kept for each hunk, and again for what covers most."""
+"""Candidates of a file that are kept for each hunk, and as many for those that cover most hunks."""
 MAX_CANDIDATES: Final = 240
 ROUNDS: Final = 2
-"""What one rule after another is needed for is learned from what the first ones left."""
+"""Rounds of search; each learns from what the rules of those before it left undone."""
 MAX_NEW_LINES: Final = 3
-"""Lines that a rule may bring beyond those that it takes."""
+"""Most lines that a rule may add beyond those that it removes."""
 SEVERAL_LINES: Final = 8.0
-"""Points for a rule about several lines: small ones say what each of them is about."""
+"""Points for a rule about several lines: small rules are clearer."""
 
 
 @dataclass(frozen=True)
 class ChangedFile:
-    """A file before and after; the lines of `pre` (from 1) that a diff shows unchanged."""
+    """A file before and after a change, with the lines of `pre` (from 1) that a diff shows unchanged."""
 
     pre: str
     post: str
@@ -55,22 +55,22 @@ class ChangedFile:
 
 @dataclass(frozen=True)
 class GradedRule:
-    """A chosen rule and how far to trust it."""
+    """A chosen rule with its tier."""
 
     rule: Rule
     tier: Tier
     reason: str
     candidate: Candidate
-    """What it was made from, with this rule."""
+    """The candidate that it was made from."""
 
 
 Part = tuple[int, int]
-"""A hunk: number of the file, number within its reading."""
+"""A hunk: number of the file, number in its edit variant."""
 
 
 @dataclass
 class _FileView:
-    """A file in one reading, with the candidates that were made from it."""
+    """A file in one edit variant, with its candidates if it was searched."""
 
     edit: Edit
     kept: CandidatePool | None = None
@@ -82,12 +82,14 @@ class _FileView:
 
 @dataclass
 class _Choice:
+    """A candidate that does nothing wrong, with what it does in all files."""
+
     candidate: Candidate
     parts: frozenset[Part]
     texts: frozenset[tuple[str, str]] = field(default_factory=frozenset)
-    """The unlike changes that it makes, old and new."""
+    """The distinct changes that it makes, old and new."""
     n_places: int = 0
-    """All places that it changes, like ones too."""
+    """Number of all places that it changes."""
 
     @property
     def price(self) -> float:
@@ -97,7 +99,7 @@ class _Choice:
 
 
 def covering_rules(texts: Sequence[ChangedFile], language: Language, budget_s: float) -> list[GradedRule]:
-    """The rules, in order; what they leave undone is for the caller to see."""
+    """The rules in order; they may leave a part of the change undone."""
     found: list[GradedRule] = []
     left = list(texts)
     for _ in range(ROUNDS):
@@ -122,9 +124,11 @@ def covering_rules(texts: Sequence[ChangedFile], language: Language, budget_s: f
 def without_needless(
     found: Sequence[GradedRule], n_missed: Callable[[Sequence[GradedRule]], int]
 ) -> list[GradedRule]:
-    """The rules without those that the change comes out as well without, the least trusted first.
+    """Leave out rules, the least trusted first, without which as much of the change is made.
 
-    `n_missed` tells how many parts of the change some of them do not make.
+    Args:
+        found: the rules.
+        n_missed: counts the parts of the change that some of them do not make.
     """
     kept = list(found)
     missed = n_missed(kept)
@@ -136,11 +140,12 @@ def without_needless(
 
 
 def _round(texts: Sequence[ChangedFile], language: Language, budget_s: float) -> list[GradedRule]:
+    """One round of search, cover and grading over all files."""
     views: list[_FileView] = []
     pool: dict[str, Candidate] = {}
     for text in texts:
         before, after = Tree(text.pre, language), Tree(text.post, language)
-        # The stretches of `pre` that the diff shows unchanged.
+        # The ranges of `pre` that the diff shows unchanged.
         ends = [0, *accumulate(map(len, difftext.lines(text.pre)))]
         shown = tuple((ends[n - 1], ends[n]) for n in range(1, len(ends)) if n in text.seen)
         readings = [] if why_too_deep(before, after) else list(variants(before, after, False, shown))
@@ -159,7 +164,7 @@ def _round(texts: Sequence[ChangedFile], language: Language, budget_s: float) ->
 
 
 def _covered_view(readings: Sequence[Edit], pool: dict[str, Candidate]) -> _FileView | None:
-    """A reading that the general candidates so far cover; `None` where there is none."""
+    """The first edit variant that the general candidates so far cover; `None` if there is none."""
     for edit in readings:
         left = set(range(len(edit.hunks)))
         for candidate in pool.values():
@@ -173,7 +178,7 @@ def _covered_view(readings: Sequence[Edit], pool: dict[str, Candidate]) -> _File
 
 
 def _searched_view(readings: Sequence[Edit], before: Tree, budget_s: float) -> _FileView:
-    """The reading of which least stays without a general candidate."""
+    """The edit variant, searched, of which general candidates cover most."""
     work = Budget(budget_s * EVALUATIONS_PER_SECOND, per_call=before.work)
     best: tuple[float, _FileView] | None = None
     for edit in readings:
@@ -189,18 +194,19 @@ def _searched_view(readings: Sequence[Edit], before: Tree, budget_s: float) -> _
 
 
 def _spells_out(candidate: Candidate) -> bool:
-    """Whether a rule brings lines upon lines of its own: text of this file, and no rule."""
+    """Whether a rule adds so many lines that it is text of this file rather than a rule."""
     rule = candidate.rule
     return new_text(rule).count("\n") - old_text(rule).count("\n") > MAX_NEW_LINES
 
 
 def _general(view: _FileView) -> list[SoundCandidate]:
+    """The sound candidates of a file that generalize."""
     found = view.kept.sound if view.kept is not None else []
     return [f for f in found if f.candidate.generalizes and not _spells_out(f.candidate)]
 
 
 def _best(view: _FileView) -> Iterator[Candidate]:
-    """The candidates worth trying elsewhere: the cheapest for each hunk, and those that cover most."""
+    """The candidates to try on other files: the cheapest for each hunk, and those that cover most hunks."""
     found = sorted(view.kept.sound if view.kept is not None else (), key=rank)
     found = [f for f in found if f.candidate.shape != "run" and not _spells_out(f.candidate)]
     for number in view.all:
@@ -212,7 +218,7 @@ def _best(view: _FileView) -> Iterator[Candidate]:
 
 
 def _generalizations(views: Sequence[_FileView], n_known: int) -> dict[str, Candidate]:
-    """What two places of the change have in common, in one file or in two."""
+    """Generalizations of two places of the change, in one file or in two."""
     pools = [view.kept for view in views if view.kept is not None]
     found: dict[str, Candidate] = {}
     for left in pools:
@@ -225,7 +231,7 @@ def _generalizations(views: Sequence[_FileView], n_known: int) -> dict[str, Cand
 
 
 def _choice(candidate: Candidate, views: Sequence[_FileView]) -> _Choice | None:
-    """What a candidate does in all files; `None` if it does anything wrong, or nothing."""
+    """What a candidate does in all files; `None` if it does something wrong, or nothing."""
     parts: set[Part] = set()
     texts: set[tuple[str, str]] = set()
     n_places = 0
@@ -245,7 +251,7 @@ def _choice(candidate: Candidate, views: Sequence[_FileView]) -> _Choice | None:
 
 
 def _greedy(choices: Sequence[_Choice], views: Sequence[_FileView]) -> list[_Choice]:
-    """The cheapest for what each adds, until nothing is added; none that the others make needless."""
+    """Choose what costs least for the hunks that it adds, until nothing adds any; drop the redundant."""
     left = {(number, hunk) for number, view in enumerate(views) for hunk in view.all}
     chosen: list[_Choice] = []
     while left:
@@ -263,12 +269,12 @@ def _greedy(choices: Sequence[_Choice], views: Sequence[_FileView]) -> list[_Cho
 
 
 def _graded(choice: _Choice, views: Sequence[_FileView], language: Language) -> list[GradedRule]:
-    """A chosen candidate as the rules to use, with their trust."""
-    candidate = _with_roles(choice, views)
+    """A chosen candidate as the rules to use, with their tiers."""
+    candidate = _with_assumptions(choice, views)
     tier, reason = _tier(candidate, choice, views, language)
     is_supported = _is_supported(candidate, choice)
     graded: list[GradedRule] = []
-    for rule in _as_calls(candidate, choice, views, language):
+    for rule in _as_call_rules(candidate, choice, views, language):
         about_call, sure = replace(candidate, rule=dict(rule), shape="pattern"), confidence([rule])
         if tier == "reject":
             graded.append(GradedRule(rule, tier, reason, about_call))
@@ -280,8 +286,8 @@ def _graded(choice: _Choice, views: Sequence[_FileView], language: Language) -> 
     return graded or [GradedRule(candidate.rule, tier, reason, candidate)]
 
 
-def _with_roles(choice: _Choice, views: Sequence[_FileView]) -> Candidate:
-    """The candidate with the roles that its own text shows, as long as it changes the same places."""
+def _with_assumptions(choice: _Choice, views: Sequence[_FileView]) -> Candidate:
+    """The candidate with its assumptions, as long as it changes the same places."""
     candidate = choice.candidate
     own = next((view.edit for view in views if view.edit.pre is candidate.anchor.tree), None)
     done = effect(own, candidate) if own is not None else None
@@ -295,7 +301,7 @@ def _with_roles(choice: _Choice, views: Sequence[_FileView]) -> Candidate:
 def _tier(
     candidate: Candidate, choice: _Choice, views: Sequence[_FileView], language: Language
 ) -> tuple[Tier, str]:
-    """The tier of a rule by its text and by what it does to the changed files."""
+    """The tier of a candidate, by its text and by what it does to the changed files."""
     action = Action(language, (candidate.rule,), mode="rule")
     worst: tuple[Tier, str] = ("train", "")
     for number in sorted({number for number, _ in choice.parts}):
@@ -313,15 +319,15 @@ def _tier(
 
 
 def _is_supported(candidate: Candidate, choice: _Choice) -> bool:
-    """Whether several unlike places, or many like ones, agree on a rule that says enough."""
+    """Whether two distinct places, or several equal ones, agree on a rule that is specific enough."""
     agree = len(choice.texts) > 1 or choice.n_places >= MANY_PLACES
     return agree and candidate.bits >= CLAIM_BITS and not is_reckless(candidate.rule)
 
 
-def _as_calls(
+def _as_call_rules(
     candidate: Candidate, choice: _Choice, views: Sequence[_FileView], language: Language
 ) -> tuple[Rule, ...]:
-    """A rename by a bare name as rules about calls, if calls are all that it changed."""
+    """The rename of a bare name as rules about calls, if it changes nothing else; else none."""
     action = Action(language, (candidate.rule,), mode="rule")
     made: dict[str, Rule] = {}
     for number in sorted({number for number, _ in choice.parts}):

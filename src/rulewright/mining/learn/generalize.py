@@ -1,9 +1,8 @@
-"""Several edits that share a change → rules that fit them all, as far as they do.
+"""Generalize several edits that share a change into rules that fit as many of them as possible.
 
-Candidates come from every example and from pairs of examples (what two anchors have in
-common stays, what differs becomes a variable); each is tried on every other example.
-Invariant: a rule with support n reproduces n of the examples, wholly or in part, and
-changes none of the others wrongly: a rule that does is left out.
+Candidates come from every example and from pairs of examples (what two anchors share stays, what
+differs becomes a variable); each is tried on every example. Invariant: a rule with support n reproduces
+n of the examples, wholly or in part, and changes none of the others wrongly.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ class Example:
 
 
 class PreparedExample:
-    """An example with its readings and the sound candidates of each."""
+    """An example with the sound candidates of each of its edit variants."""
 
     def __init__(self, example: Example, budget_s: float = 2.0) -> None:
         self.example = example
@@ -65,7 +64,7 @@ class PreparedExample:
 
     @cached_property
     def best(self) -> list[Candidate]:
-        """The better half of what covers most, over all readings; each also as it rewrites less."""
+        """The general candidates that cover most hunks, each also in forms that rewrite less."""
         found: dict[str, tuple[SoundCandidate, Edit]] = {}
         for pool in self.pools:
             for one in filter(None, (_as_shown(pool.edit, one) for one in pool.sound)):
@@ -94,10 +93,10 @@ class PreparedExample:
 
 
 def _as_shown(edit: Edit, found: SoundCandidate) -> SoundCandidate | None:
-    """A rule with what its example alone cannot show; `None` where that would be an accident of it.
+    """A candidate held to what its one example shows; `None` if it is right there by accident.
 
-    A name is asked for in its role: the word alone may be another name in the next example. Lines
-    that go take the gap after them along only where nothing stands before them.
+    A name is matched in its role: the same word may be another name in the next example. A deletion may
+    remove the gap after it only where nothing stands before it.
     """
     candidate = found.candidate
     if candidate.is_token:
@@ -110,7 +109,7 @@ def _as_shown(edit: Edit, found: SoundCandidate) -> SoundCandidate | None:
 
 @dataclass(frozen=True)
 class General:
-    """A rule for a group of edits, and how it fared on each."""
+    """A rule for a group of edits, with the examples that it reproduces."""
 
     candidate: Candidate
     exact: tuple[int, ...]
@@ -123,21 +122,18 @@ class General:
 
     @property
     def claims(self) -> bool:
-        """Whether it claims to hold beyond its examples: two agree.
-
-        What asks for little matches much that no example shows: it claims nothing.
-        """
+        """Whether it claims to hold beyond its examples: two agree on it, and it is specific enough."""
         telling = self.candidate.bits >= CLAIM_BITS
         return telling and self.support >= 2 and not self.reckless
 
     @cached_property
     def reckless(self) -> bool:
-        """Whether it does what two examples do not make likely elsewhere."""
+        """Whether it is likely wrong elsewhere even if two examples agree on it."""
         return is_reckless(self.candidate.rule) or bool(local_names(self.candidate)[1])
 
     @property
     def suffices(self) -> bool:
-        """Whether it did the whole change wherever it did anything, twice or more."""
+        """Whether it makes the whole change of at least two examples, and a part of none."""
         return self.claims and not self.partial
 
     @property
@@ -156,14 +152,14 @@ def mine_many(examples: Sequence[Example]) -> list[General]:
         examples: of one language; at most `MAX_EXAMPLES` are used.
 
     Returns:
-        Rules that no example contradicts, those with most support first; each example
-        that is still uncovered has at least its own rule, where one was found.
+        Rules that no example contradicts, those with most support first. An example that no shared
+        rule covers has its own rule, if one was found.
     """
     return generalize([PreparedExample(example) for example in examples[:MAX_EXAMPLES]])
 
 
 def generalize(group: Sequence[PreparedExample]) -> list[General]:
-    """`mine_many` on examples that are prepared already."""
+    """`mine_many` for prepared examples."""
     candidates: dict[str, Candidate] = {}
     pairs = islice(permutations(group, 2), MAX_PAIRS)
     common = (one for left, right in pairs for one in anti_unify(left.pools, right.pools))
@@ -196,10 +192,10 @@ def generalize(group: Sequence[PreparedExample]) -> list[General]:
 
 
 def claim(rules: Sequence[General], group: Sequence[PreparedExample]) -> Action | None:
-    """What the group as a whole claims to hold for other examples; `None`: it abstains.
+    """The action that a group claims to hold for other examples; `None` if it abstains.
 
-    The rules that several examples support, applied one after another; only if they
-    reproduce every example of the group in which they change anything.
+    The rules that several examples support, in order, if they reproduce every example of the group in
+    which they change anything.
     """
     if not group:
         return None
@@ -215,7 +211,7 @@ def claim(rules: Sequence[General], group: Sequence[PreparedExample]) -> Action 
 
 
 def anti_unify(left: Sequence[CandidatePool], right: Sequence[CandidatePool]) -> Iterator[Candidate]:
-    """The least general rules that turn a place of `left` and one of `right` as they were turned."""
+    """The least general rules that make the change at a place of `left` and at one of `right`."""
     seen: set[tuple[int, int, int, int]] = set()
     for pool in left:
         for other in right:
@@ -229,6 +225,7 @@ def anti_unify(left: Sequence[CandidatePool], right: Sequence[CandidatePool]) ->
 
 
 def _anchors(pool: CandidatePool) -> list[Node]:
+    """The anchors of the best candidates, a few."""
     nodes: dict[int, Node] = {}
     for found in sorted(pool.sound, key=lambda f: (-len(f.hunks), rank(f))):
         if found.candidate.shape in ("pattern", "lexical", "literal") and found.candidate.anchor.children:
@@ -237,6 +234,7 @@ def _anchors(pool: CandidatePool) -> list[Node]:
 
 
 def _pair(edit: Edit, one: Node, other: Edit, two: Node) -> Iterator[Candidate]:
+    """Patterns for two anchors, with variables where these differ."""
     only: set[int] = set()
     if not _differ(edit.pre, one, other.pre, two, only) or not only:
         return
@@ -257,7 +255,7 @@ def _pair(edit: Edit, one: Node, other: Edit, two: Node) -> Iterator[Candidate]:
 
 
 def _differ(a_tree: Tree, a: Node, b_tree: Tree, b: Node, only: set[int]) -> bool:
-    """Collect the smallest nodes below `a` that differ from theirs in `b`; `False` if `a` itself does."""
+    """Collect in `only` the smallest nodes below `a` that differ from `b`; `False` if `a` itself does."""
     if a.size == b.size and a_tree.text_of(a) == b_tree.text_of(b):
         return True
     if a.kind != b.kind or not b.children:
@@ -273,7 +271,7 @@ def _differ(a_tree: Tree, a: Node, b_tree: Tree, b: Node, only: set[int]) -> boo
         return True
     if not grammars.LIST.search(a.kind):
         return False
-    # Lists of unlike length: equal ends stay, the middle becomes one variable.
+    # Lists of different length: equal ends stay, the middle becomes one variable.
     lead, tail = common_ends([a_tree.text_of(n) for n in kids_a], [b_tree.text_of(n) for n in kids_b])
     middle = [n for n in kids_a[lead : len(kids_a) - tail] if n.named]
     if not middle:

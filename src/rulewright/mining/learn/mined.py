@@ -1,7 +1,7 @@
-"""`mine`: one edit → an action that reproduces it exactly, with what was measured of it.
+"""Mine one edit: an action that reproduces it exactly, its figures and its tier.
 
-Invariant: a `Mined` with an action was judged by the engine: applied to `pre` it gives
-`post`. Verified is not good: `tier` says whether it is fit to learn from.
+Invariant: the action of a `Mined` was judged by the engine and turns `pre` into `post`. That does not
+make it a good rule: `tier` says whether it is fit to learn from.
 """
 
 from __future__ import annotations
@@ -40,37 +40,37 @@ from rulewright.verdict import Outcome, Verdict
 
 Tier = Literal["train", "literal", "reject"]
 TIERS: Final[tuple[Tier, ...]] = get_args(Tier)
-"""Each less trusted than the one before."""
+"""The most trusted first."""
 
 MAX_CHARS: Final = 150_000
 MAX_DEPTH: Final = 300
 MAX_VARS: Final = 6
 FEW_BITS: Final = 6.0
-"""What a rule must ask for at least, whatever it takes away."""
+"""Fewest bits of a rule of tier `train`."""
 MANY_KNOWN: Final = 15
-"""Background files from which their silence counts as evidence."""
+"""Background files from which finding next to nothing in them counts as evidence."""
 FILE_TOKENS: Final = 25
-"""Words and signs from which a text of several lines is more than the place that changes."""
+"""Words and signs from which a text of several lines counts as a file, not as a snippet."""
 SILENCE_GAIN: Final = 0.12
-"""How much less sure a rule need be where they are silent."""
+"""How much less confidence is needed if nothing is found in the background files."""
 EVALUATIONS_PER_SECOND: Final = 600.0
-"""Nominal rule evaluations on a 10 kB text in a second of one core."""
+"""Nominal evaluations of a rule on 10 kB of text in a second of one core."""
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What was measured of a mined action."""
+    """Figures of a mined action."""
 
     n_rules: int = 0
     n_vars: int = 0
     n_chars: int = 0
     """Characters of the rules as JSON."""
     bits: float = 0.0
-    """The least that any rule asks of what it matches (`reading.bits`)."""
+    """Of the least specific rule (`reading.bits`)."""
     confidence: float = 0.0
-    """How likely the rules are right elsewhere, judged by their text (`confidence.confidence`)."""
+    """How likely the rules are right elsewhere, by their text (`judge.confidence`)."""
     sites: int = 0
-    """Places changed, all rules together."""
+    """Places that all rules change."""
     support: int = 1
     """Edits that the action reproduces."""
     lossy: bool = False
@@ -78,7 +78,7 @@ class Figures:
     matches_elsewhere: int | None = None
     """Matches in the background files; `None` where there were none to look at."""
     instruction_overlap: float | None = None
-    """Share of the action's own words that the instruction names; `None` without one."""
+    """Share of the action's words that the instruction has too; `None` without an instruction."""
     work: int = 0
     """Rule evaluations spent."""
 
@@ -92,7 +92,7 @@ class Mined:
     reason: str
     shapes: tuple[Shape, ...] = ()
     states: tuple[str, ...] = ()
-    """The text after each rule: multi-step material."""
+    """The text after each rule."""
     figures: Figures = field(default_factory=Figures)
 
     @property
@@ -101,12 +101,12 @@ class Mined:
 
 
 def no_rules(reason: str, work: int = 0) -> Mined:
-    """No action, and why."""
+    """The result without an action, with the reason."""
     return Mined(None, "reject", reason, figures=Figures(work=work))
 
 
 def why_refused(pre: str, post: str, language: Language) -> str:
-    """Why a pair cannot be mined; empty where it can."""
+    """Why a pair of texts cannot be mined; empty if it can."""
     if pre == post:
         return "identical sides"
     if language not in snippets.WRAPPERS:
@@ -129,7 +129,7 @@ def why_refused(pre: str, post: str, language: Language) -> str:
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Keep the garbage collector from walking the trees while they grow."""
+    """Turn the garbage collector off: it would walk the trees again and again while they grow."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -153,13 +153,13 @@ def mine(
     Args:
         pre, post: the text before and after, line ends `\n`.
         language: of both.
-        budget_s: nominal seconds; counted in rule evaluations, so that the outcome
-            does not depend on the machine or its load.
+        budget_s: nominal seconds, counted in rule evaluations: the result does not depend on the
+            machine or its load.
         instruction: what the edit was said to do; names that it quotes stay literal.
-        known: other files of the same repository, in which the rule should find little.
+        known: other files of the repository, in which the rules should find little.
 
     Returns:
-        An action of one to five rules that was verified by the engine, or a reason.
+        An action of one to five rules, verified by the engine, or a reason.
     """
     problem = why_refused(pre, post, language)
     if problem:
@@ -178,7 +178,7 @@ def mine(
 
 
 def why_too_deep(before: Tree, after: Tree) -> str:
-    """Why trees are too deep to walk; empty where they are not."""
+    """Why trees are too deep to walk; empty if they are not."""
     is_deeper = before.is_deeper_than(MAX_DEPTH) or after.is_deeper_than(MAX_DEPTH)
     return f"nested more than {MAX_DEPTH} deep" if is_deeper else ""
 
@@ -186,7 +186,7 @@ def why_too_deep(before: Tree, after: Tree) -> str:
 def judged_plan(
     plan: Plan, pre: str, post: str, language: Language, instruction: str, known: Sequence[str], work: int
 ) -> Mined:
-    """Judge a plan by the engine and measure it."""
+    """The action of a plan, judged by the engine and graded."""
     steps = [step.candidate for step in plan.steps]
     action, outcome = with_import_guards(
         Action(language, tuple(step.rule for step in steps), mode="rule"), pre, post
@@ -249,7 +249,7 @@ def _unshown(rule: Rule, before: Tree) -> str:
 
 
 def with_import_guards(action: Action, pre: str, post: str) -> tuple[Action, Outcome]:
-    """Several rules with what ties them to each other, where they do the same so."""
+    """An action with import guards, if it gives the same result with them, and what came of it."""
     rules = (
         tuple(guards.with_import_guards(action.rules, action.language))
         if len(action.rules) > 1
@@ -264,7 +264,7 @@ def with_import_guards(action: Action, pre: str, post: str) -> tuple[Action, Out
 
 
 def _narrowed_to_use(action: Action, pre: str) -> Action:
-    """A rule for a member of anything, held to the use of it that the edit shows."""
+    """A rename of a member of any value, narrowed to the use that the edit shows, if it can be."""
     if len(action.rules) > 1 or "inside" not in action.rules[0]["rule"]:
         return action
     nodes = [node for step in trace(action, pre).steps for node in step.nodes if node is not None]
@@ -274,7 +274,7 @@ def _narrowed_to_use(action: Action, pre: str) -> Action:
 def measure(
     action: Action, steps: Sequence[Candidate], outcome: Outcome, sites: int, instruction: str, work: int
 ) -> Figures:
-    """Take an action's figures from its rules and from the engine's judgment."""
+    """The figures of an action, from its rules and the engine's judgment."""
     return Figures(
         n_rules=len(steps),
         n_vars=sum(step.n_vars for step in steps),
@@ -290,7 +290,7 @@ def measure(
 
 
 def _is_silent(figures: Figures, n_known: int) -> bool:
-    """Whether many other files of the repository were looked at and hold next to nothing."""
+    """Whether next to nothing was found in many other files of the repository."""
     elsewhere = figures.matches_elsewhere
     return n_known >= MANY_KNOWN and elsewhere is not None and elsewhere <= 1
 
@@ -320,7 +320,7 @@ def grade(steps: Sequence[Candidate], figures: Figures, n_known: int = 0) -> tup
         return "literal", "a type that all code has: which one is meant is not said"
     if any(takes_member_of_several(step.rule) for step in steps):
         return "literal", "takes a member of what may be several values"
-    # Fewer bits will do where other files were looked at and hold next to nothing.
+    # Fewer bits are enough if next to nothing was found in other files.
     if figures.bits < FEW_BITS - _is_silent(figures, n_known):
         return "literal", f"too general: asks for {figures.bits:.0f} bits only"
     enough = CONFIDENT - (SILENCE_GAIN if _is_silent(figures, n_known) else 0.0)
@@ -337,13 +337,13 @@ def grade(steps: Sequence[Candidate], figures: Figures, n_known: int = 0) -> tup
 
 
 def _agree(steps: Sequence[Candidate], figures: Figures) -> bool:
-    """Whether many places of the edit agree on a rule that says enough, so that its text decides less."""
+    """Whether several places of the edit agree on a rule that is specific enough."""
     many = len(steps) == 1 and figures.sites >= MANY_PLACES
     return many and figures.bits >= CLAIM_BITS and not is_reckless(steps[0].rule)
 
 
 def local_names(step: Candidate) -> tuple[list[str], list[str]]:
-    """The variables and type parameters of the example that a rule drops, and those that it brings."""
+    """The local variables and type parameters of the example that a rule removes, and those that it adds."""
     old, new = (reading.standalone_names(text(step.rule)) for text in (reading.old_text, reading.new_text))
     tree = step.anchor.tree
     gone, came = (
@@ -372,7 +372,7 @@ _NOT_CODE: Final = frozenset({"kind", "selector", "stopBy", "field"})
 
 
 def overlap(instruction: str, action: Action) -> float:
-    """Share of the words in the rules' patterns and fixes that the instruction has too.
+    """The share of the words in the patterns and fixes of an action that the instruction has too.
 
     Between 0 and 1; camelCase and snake_case names count by their parts.
     """

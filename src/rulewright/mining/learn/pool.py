@@ -1,4 +1,4 @@
-"""The sound candidates for one reading of an edit, and which others are still worth a try."""
+"""The sound candidates for one edit variant, and which other candidates are still worth trying."""
 
 from __future__ import annotations
 
@@ -26,33 +26,33 @@ class SoundCandidate:
 
 
 def rank(found: SoundCandidate) -> tuple[float, str]:
-    """The order in which found rules are liked: by price, then by their text."""
+    """Sort key, best first: by cost, then by text."""
     return found.candidate.cost, found.candidate.key
 
 
 @dataclass
 class CandidatePool:
-    """What was found so far."""
+    """The sound candidates so far."""
 
     edit: Edit
     quoted: frozenset[str] = frozenset()
-    """Names that the instruction quotes: they stay literal."""
+    """Names that the instruction quotes; they stay literal."""
     sound: list[SoundCandidate] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
     places: proposals.Places = field(default_factory=set)
-    """Anchors (with the hunks that they hold) that have a sound pattern already."""
+    """Anchors, each with the hunks inside, that have a sound pattern already."""
     prices: dict[int, float] = field(default_factory=dict)
-    """The least that a readable rule for a hunk costs."""
+    """The lowest cost of a readable rule for each hunk."""
 
     def add(self, found: SoundCandidate) -> None:
-        """Take a sound candidate in."""
+        """Add a sound candidate."""
         self.sound.append(found)
         candidate = found.candidate
         if candidate.shape == "pattern" and found.hunks >= candidate.hunks:
             self.places.add((candidate.anchor.index, candidate.hunks))
             if candidate.bits >= costs.ENOUGH_BITS and candidate.extra_cost < costs.ALL_NAMES_OPEN:
                 self.places.add((proposals.ANYWHERE, candidate.hunks))
-        # By hand, several unlike changes on several lines want small rules of their own.
+        # In a change by hand, several different changes on several lines need small rules of their own.
         wide = not self.edit.strict and len(found.hunks) > 1 and "\n" in old_text(candidate.rule)
         for number in found.hunks if candidate.is_short and not wide else ():
             self.prices[number] = min(self._price(number), candidate.cost)
@@ -65,15 +65,15 @@ class CandidatePool:
         return self._price(number) <= costs.GOOD
 
     def is_enough(self, number: int) -> bool:
-        """Whether literal rules and runs for a hunk are not worth trying any more."""
+        """Whether literal rules and runs for a hunk are no longer worth trying."""
         return self._has_general(costs.TELLING) or (number > 0 and self.is_solved(number))
 
     def wants(self, candidate: Candidate, number: int) -> bool:
-        """Whether a candidate is new and could still be chosen: cheaper, or wider, than what there is."""
+        """Whether a candidate is new and could be chosen: cheaper, or for more hunks, than those so far."""
         if candidate.key in self.seen:
             return False
         if candidate.shape == "lexical":
-            # Whether a pattern that keeps the names stands at a candidate's anchor already.
+            # Not if its anchor has a pattern that keeps the names already.
             return candidate.is_token or not any(
                 f.candidate.shape == "pattern"
                 and f.candidate.anchor is candidate.anchor
@@ -90,7 +90,7 @@ class CandidatePool:
         return len(candidate.hunks) > 1 or self._price(number) > candidate.cost
 
     def _has_general(self, cost: float = math.inf) -> bool:
-        """Whether a rule that generalizes, at most at this cost, covers every hunk."""
+        """Whether a general rule with variables, at most at this cost, covers every hunk."""
         every = len(self.edit.hunks)
         return any(
             len(f.hunks) == every
@@ -101,7 +101,7 @@ class CandidatePool:
         )
 
     def full(self) -> list[SoundCandidate]:
-        """Those that cover every hunk, best first."""
+        """The candidates that cover every hunk, best first."""
         every = len(self.edit.hunks)
         full = [f for f in self.sound if len(f.hunks) == every]
         narrow = [f for f in full if _stands_alone(f.candidate)]
@@ -112,7 +112,7 @@ class CandidatePool:
 
 
 def _adds_nothing(wide: SoundCandidate, narrow: SoundCandidate) -> bool:
-    """Whether a pattern says all that a smaller one says, and what stands around it besides."""
+    """Whether a pattern only adds to a smaller one the code around it."""
     if wide.candidate.shape not in ("pattern", "lexical"):
         return False
     outer, inner = wide.candidate.anchor, narrow.candidate.anchor
@@ -121,9 +121,9 @@ def _adds_nothing(wide: SoundCandidate, narrow: SoundCandidate) -> bool:
 
 
 def _stands_alone(candidate: Candidate) -> bool:
-    """Whether what a rule matches says enough without what is around it.
+    """Whether a rule is specific enough without the code around it.
 
-    A single token does not, nor does a part of a name or an argument: what it means its call says.
+    A single token is not, nor is a part of a name or an argument: what these mean depends on the call.
     """
     if candidate.is_token or candidate.adds or not candidate.generalizes:
         return False

@@ -1,9 +1,8 @@
-"""Search the rules of one edit: one that covers every hunk, else a short ordered sequence.
+"""Search the rules of one edit: one rule for all hunks, or else a short sequence of rules.
 
-For every hunk rules are proposed, priced, tried and kept; a plan is what costs least of what was
-kept. Every chosen rule is applied to the text that the rules before it left, so the intermediate
-states are real. Work is counted in rule evaluations, not in seconds: the same edit gives the same
-rules on any machine.
+For every hunk candidates are proposed, priced and tried; the sound ones go into a pool, and the plan is
+the cheapest choice from it. Every chosen rule is applied to the text that the rules before it left. Work
+is counted in rule evaluations, not in seconds, so an edit gives the same rules on any machine.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ class Budget:
 
 
 def fill(edit: Edit, budget: Budget, quoted: frozenset[str] = frozenset()) -> CandidatePool:
-    """Propose, price, try and keep rules for every hunk until each has a good one or the budget is spent.
+    """Collect sound candidates for every hunk, until each has a good one or the budget is spent.
 
     Names that the instruction quotes (`quoted`) stay literal.
     """
@@ -85,7 +84,7 @@ def fill(edit: Edit, budget: Budget, quoted: frozenset[str] = frozenset()) -> Ca
 
 
 def _tried(edit: Edit, candidate: Candidate, budget: Budget) -> SoundCandidate | None:
-    """A candidate that is sound, narrowed where it hits what the edit left alone; `None` if none is."""
+    """A candidate if it is sound, else the first sound one that narrows it; `None` if there is none."""
     budget.take()
     done = effect(edit, candidate)
     if done is None or not done.hunks:
@@ -111,7 +110,7 @@ def _join(
     budget: Budget,
     join: Callable[[Edit, list[tuple[Candidate, Effect]]], Iterator[Candidate]],
 ) -> None:
-    """Add the first sound rule that does what several of the found ones do."""
+    """Add the first sound rule that does the work of several sound candidates."""
     for candidate in join(pool.edit, [(f.candidate, f.effect) for f in pool.sound]):
         budget.take()
         together = effect(pool.edit, candidate)
@@ -121,7 +120,7 @@ def _join(
 
 
 def imported_names(tree: Tree) -> frozenset[str]:
-    """Names that the import lines mention: they say what the code is about."""
+    """All names in import lines; they stay literal."""
     names: set[str] = set()
     for line in grammars.import_line(tree.language).findall(tree.text):
         names.update(re.findall(r"[A-Za-z_]\w*", line.split(";")[0]))
@@ -130,7 +129,7 @@ def imported_names(tree: Tree) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class Plan:
-    """Rules in order with the text after each."""
+    """Rules in order."""
 
     steps: tuple[SoundCandidate, ...]
     states: tuple[str, ...]
@@ -145,7 +144,7 @@ class Plan:
 
 
 def solve(pre: Tree, post: Tree, budget: Budget, quoted: frozenset[str] = frozenset()) -> Plan | None:
-    """The best plan over all readings of an edit; `None` where there is none within `MAX_RULES`."""
+    """The cheapest plan over all variants of an edit; `None` if none has at most `MAX_RULES` rules."""
     best: Plan | None = None
     for edit in variants(pre, post):
         if not edit.is_workable:
@@ -154,7 +153,7 @@ def solve(pre: Tree, post: Tree, budget: Budget, quoted: frozenset[str] = frozen
         if plan is not None and (best is None or plan.cost < best.cost):
             best = plan
         if best is not None and best.cost <= costs.SATISFIED and len(best.steps) == 1:
-            # Is another reading likely to give a better rule?
+            # Another variant is not likely to give a better rule.
             step = best.steps[0].candidate
             if step.generalizes and (step.n_vars or step.is_token):
                 break
@@ -162,7 +161,7 @@ def solve(pre: Tree, post: Tree, budget: Budget, quoted: frozenset[str] = frozen
 
 
 def _plan(pool: CandidatePool, budget: Budget) -> Plan | None:
-    """One rule for every hunk, or several where that one would spell out what lies between them."""
+    """One rule for all hunks, or several if that one would spell out what lies between them."""
     single = _single(pool)
     if single is not None and (len(pool.edit.hunks) == 1 or _is_compact(single.steps[0].candidate)):
         return single
@@ -171,7 +170,7 @@ def _plan(pool: CandidatePool, budget: Budget) -> Plan | None:
 
 
 def _single(pool: CandidatePool) -> Plan | None:
-    """The best rule that covers every hunk and, tidied, gives `post` exactly."""
+    """The best rule that covers every hunk and gives `post` exactly."""
     edit = pool.edit
     for raw in pool.full()[:MAX_TRIES]:
         found = with_assumptions(edit, raw)
@@ -182,9 +181,12 @@ def _single(pool: CandidatePool) -> Plan | None:
 
 
 def with_assumptions(edit: Edit, found: SoundCandidate, made: Edit | None = None) -> SoundCandidate:
-    """A sound rule with the roles that it relies on, as long as it does the same here.
+    """A sound candidate with its assumptions, if it does the same with them.
 
-    Only the edit that it was made from shows these: `made`, where that is an earlier one.
+    Args:
+        edit: on which it is sound.
+        found: the candidate.
+        made: the edit that it was made from, if that is another one: only there its assumptions show.
     """
     shown = effect(made, found.candidate) if made is not None else found.effect
     better = assumptions.with_assumptions(made or edit, found.candidate, shown) if shown is not None else None
@@ -197,7 +199,7 @@ def with_assumptions(edit: Edit, found: SoundCandidate, made: Edit | None = None
 def _cover(
     pool: CandidatePool, budget: Budget, choices_of: Callable[[CandidatePool, int], list[SoundCandidate]]
 ) -> Plan | None:
-    """Greedy: the rule with most new hunks first, then the next on the text it left."""
+    """A sequence of rules: the one for most hunks first, then the next on the text that it left."""
     edit, carried = pool.edit, pool
     read = {id(edit.pre): edit}
     steps: list[SoundCandidate] = []
@@ -214,7 +216,7 @@ def _cover(
         states.append(text)
         if text == edit.post.text:
             return Plan(tuple(steps), tuple(states), pool.edit.cost)
-        # The edit that is left after a step that gave this text.
+        # The rest of the edit after this step.
         left = Tree(text, edit.pre.language)
         edit = min(variants(left, edit.post), key=lambda e: (len(e.hunks), e.hunks))
         if not edit.hunks:
@@ -225,9 +227,9 @@ def _cover(
 
 
 def _choices(pool: CandidatePool, n_steps: int) -> list[SoundCandidate]:
-    """The compact rules that generalize, where so many of them are enough; else all that generalize.
+    """The compact general rules if `n_steps` of them are enough; else all general rules.
 
-    These need not be enough: what the first one leaves may be simpler.
+    The latter need not be enough: what the first one leaves may be simpler.
     """
     general = [f for f in pool.sound if f.candidate.generalizes]
     compact = [f for f in general if _is_compact(f.candidate)]
@@ -243,7 +245,7 @@ def _is_compact(candidate: Candidate) -> bool:
 
 
 def _carried_over(edit: Edit, pool: CandidatePool, budget: Budget) -> CandidatePool:
-    """Judge the earlier candidates on the new text; search anew for hunks that lost theirs."""
+    """The pool for the rest of an edit: earlier candidates that are still sound, or new ones."""
     fresh = CandidatePool(edit, pool.quoted)
     covered: set[int] = set()
     for found in sorted(pool.sound, key=rank):

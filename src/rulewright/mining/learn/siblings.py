@@ -1,7 +1,7 @@
-"""Edits that have one rule lend each other code: the same change elsewhere, for rewards.
+"""Siblings of an edit: the same change in other code, by which rewards test a rule elsewhere.
 
-Invariant: a sibling is of the edit's own split, and the edit's action is right on it, as it
-leaves the negatives alone, which are siblings that are changed already.
+Invariant: a sibling is of the edit's own split, and the edit's action is right on it. Negatives are
+siblings after the change, which the action must not change again.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from rulewright.mining.inputs import EditRow, order
 from rulewright.verdict import Verdict
 
 _TRIED: Final = 16
-"""Edits of one rule that its others choose from."""
+"""Most edits of one rule from which siblings are chosen."""
 
 
 class Siblings:
-    """The texts of edits that share a rule with others, a few of each rule.
+    """The texts of edits that share a rule, a few of each rule.
 
     Args:
         edits: all of them; read once.
