@@ -26,8 +26,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from rulewright import console, difftext
+from rulewright.codemod.choose import with_places
 from rulewright.codemod.offer import Offer, offer_learned
-from rulewright.codemod.work import How, JudgedFile, Work, narrowed, work_on
+from rulewright.codemod.work import JudgedFile, JudgeOptions, Work, work_on
 from rulewright.commands.like import BUDGET_S
 from rulewright.data.drafts import Drop
 from rulewright.data.sources import git
@@ -198,7 +199,7 @@ def elsewhere(files: Sequence[Sides], suffix: str) -> Done:
         with suppress(RulewrightError):
             learned = learn(found.changes, BUDGET_S)
             done.rules.extend(f"{one.tier} ({one.reason}) {one.rule}" for one in learned.rules)
-            work = work_on(found.paths, learned.documents, How(listed=True))
+            work = work_on(found.paths, learned.documents, JudgeOptions(listed=True))
             offer = offer_learned(work, learned)
             for one in work.good:
                 texts[one.path] = after(one, work, offer), after(one, work)
@@ -218,7 +219,7 @@ def after(one: JudgedFile, work: Work, offer: Offer | None = None) -> str:
     def keep(place: Place) -> str | None:
         return place.new if offer is None or not offer.doubt_about(one, place) else None
 
-    made = narrowed(one, work, keep)
+    made = with_places(one, work, keep)
     before, _ = one.texts()
     _, text = made.texts()
     return text if made.good and text is not None else before

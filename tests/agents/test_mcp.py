@@ -19,7 +19,7 @@ pytest.importorskip("mcp")
 from mcp import Client, StdioServerParameters, stdio_client  # noqa: E402
 
 from rulewright import cli  # noqa: E402
-from rulewright.agents import forms  # noqa: E402
+from rulewright.agents import schemas  # noqa: E402
 
 NONE = "id: identity\nlanguage: Python\nrule:\n  pattern: $A == None\nfix: $A is None\n"
 CODE = "def pick(x):\n    if x == None:\n        return 1\n    return x\n"
@@ -171,7 +171,7 @@ def test_learn_from_a_diff_and_answers_that_fit_a_context(code: Path) -> None:
         assert "is None" in learned["rules"][0]["rule"] and learned["places"][0]["path"] == "b.py"
         found = await use(client, "find", rule=NONE, limit=40)
         assert found["total"] == 403 and len(found["matches"]) == 40 and found["left_out"] == 363
-        assert all(len(one["text"]) < forms.CUT_CHARS + 60 for one in found["matches"])
+        assert all(len(one["text"]) < schemas.CUT_CHARS + 60 for one in found["matches"])
         for answer in (
             found,
             await use(client, "apply_rule", rule=NONE, paths=["."]),

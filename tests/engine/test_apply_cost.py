@@ -12,7 +12,9 @@ import pytest
 
 from rulewright import commands
 from rulewright.actions.rule_file import Document, read_rule_file
-from rulewright.codemod.work import How, Work, diff, work_on, write
+from rulewright.codemod.show import diff
+from rulewright.codemod.work import JudgeOptions, Work, work_on
+from rulewright.codemod.write import write
 
 RULE = "id: r\nlanguage: python\nrule:\n  pattern: foo($A)\nfix: bar($A)\n"
 N_FILES = 24
@@ -27,7 +29,7 @@ def work(tmp_path: Path) -> Work:
     assert isinstance(documents, tuple) and isinstance(documents[0], Document)
     tracemalloc.start()
     try:
-        return work_on([tmp_path], documents, How())
+        return work_on([tmp_path], documents, JudgeOptions())
     finally:
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
@@ -37,12 +39,12 @@ def work(tmp_path: Path) -> Work:
 
 def test_texts_of_judged_files_are_not_held_and_come_back_as_they_were(work: Work) -> None:
     assert len(work.good) == N_FILES
-    for number, one in enumerate(work.done):
+    for number, one in enumerate(work.judged):
         assert one.outcome.post is None and one.outcome.states == ()
         assert one.texts() == (f"foo({number})\n{LINES}", f"bar({number})\n{LINES}")
-    assert diff(work.done[3], False).splitlines()[3:5] == ["-foo(3)", "+bar(3)"]
+    assert diff(work.judged[3], False).splitlines()[3:5] == ["-foo(3)", "+bar(3)"]
     assert write(work, work.good) == []
-    assert work.done[7].path.read_text("utf-8") == f"bar(7)\n{LINES}"
+    assert work.judged[7].path.read_text("utf-8") == f"bar(7)\n{LINES}"
 
 
 def test_apply_loads_nothing_that_it_never_needs(tmp_path: Path) -> None:

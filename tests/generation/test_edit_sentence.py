@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rulewright import cli
-from rulewright.codemod.said import Said
+from rulewright.codemod.instruction import InstructionWords
 from rulewright.verdict import Place
 
 CODE = (
@@ -145,5 +145,5 @@ def test_without_a_model_the_ways_to_one_are_named(
     ],
 )  # fmt: skip
 def test_how_sure_a_place_is(instruction: str, place: Place, doubt: str) -> None:
-    said = Said(instruction, "if a == None:\n    old_run(2)\n")
+    said = InstructionWords(instruction, "if a == None:\n    old_run(2)\n")
     assert doubt in said.doubt(place) and bool(doubt) == bool(said.doubt(place))

@@ -379,7 +379,7 @@ def test_only_a_newline_ends_a_line(
 
 def test_a_doubt_is_asked_for_once_a_place(tmp_path: Path) -> None:
     from rulewright.codemod.offer import offer_learned
-    from rulewright.codemod.work import How, work_on
+    from rulewright.codemod.work import JudgeOptions, work_on
     from rulewright.mining.by_hand.diffs import Change
     from rulewright.mining.by_hand.learn import learn
     from rulewright.mining.by_hand.learned import LearnedRules
@@ -395,6 +395,6 @@ def test_a_doubt_is_asked_for_once_a_place(tmp_path: Path) -> None:
 
     found = learn([change], 1.0)
     learned = Asked(found.rules, found.problems, found.changes, found.imported, found.defined)
-    offer = offer_learned(work_on([tmp_path], learned.documents, How(listed=True)), learned)
+    offer = offer_learned(work_on([tmp_path], learned.documents, JudgeOptions(listed=True)), learned)
     assert [len(places) for _, places, _ in (*offer.listing(), *offer.listing())] == [2, 2]
     assert sorted(asked) == [1, 2]

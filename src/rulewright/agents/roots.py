@@ -1,6 +1,6 @@
-"""Which files a client may name: those below the roots, and for writing those below the write roots.
+"""Which files a client may read and write: those below the roots, and below the write roots.
 
-Paths are judged by what they come to, with every `..` and link followed. Nothing is written here.
+Paths are checked after every `..` and link is resolved. Nothing is written here.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from rulewright.errors import UsageError
 
 @dataclass(frozen=True)
 class Roots:
-    """Folders, each as its real path.
+    """The folders that a client may use, as real paths.
 
     Args:
-        read: what may be read; relative paths are those of the first.
-        write: what may be written, too.
+        read: folders that may be read; relative paths begin at the first.
+        write: folders that may be written as well.
     """
 
     read: tuple[Path, ...]
@@ -27,7 +27,7 @@ class Roots:
 
     @classmethod
     def of(cls, read: Sequence[Path], write: Sequence[Path]) -> Roots:
-        """Check the folders that a person named.
+        """The roots for the folders that a person named.
 
         Raises:
             UsageError: one is no folder.
@@ -40,11 +40,11 @@ class Roots:
 
     @property
     def home(self) -> Path:
-        """Where relative paths begin."""
+        """The folder at which relative paths begin."""
         return self.read[0]
 
-    def take(self, name: str) -> Path:
-        """The real path that a client named, from `home` where it lies below that.
+    def resolve(self, name: str) -> Path:
+        """The real path of a name, relative to `home` if it is below that.
 
         Raises:
             UsageError: it lies outside of the roots, or is not there.
@@ -52,8 +52,8 @@ class Roots:
         if "\0" in name or not name:
             raise UsageError("a path is empty or holds a NUL", "name a file or folder")
         real = Path(os.path.realpath(self.home / name))
-        if not self.reads(real):
-            # Whether such a file exists is not said either.
+        if not self.contains(real):
+            # The message does not tell whether such a file exists.
             raise UsageError(
                 f"{name}: outside of the folders that this server reads",
                 f"name paths below {_listed(self.read)}, or start the server with more of them",
@@ -66,24 +66,24 @@ class Roots:
             raise UsageError(f"{name}: no such file or folder", f"relative paths begin at {self.home}")
         return Path(os.path.relpath(real, self.home)) if _below(real, (self.home,)) else real
 
-    def reads(self, path: Path) -> bool:
+    def contains(self, path: Path) -> bool:
         """Whether a real path lies below a root."""
         return _below(path, self.read)
 
-    def hold(self, name: str) -> bool:
-        """Whether a path may be read: an sgconfig.yml may name folders elsewhere."""
+    def may_read(self, name: str) -> bool:
+        """Whether a client may read a path; an sgconfig.yml may name folders outside of the roots."""
         try:
-            self.take(name)
+            self.resolve(name)
         except UsageError:
             return False
         return True
 
-    def take_all(self, names: Iterable[str]) -> list[Path]:
-        """Several paths, each once."""
-        return list(dict.fromkeys(self.take(name) for name in names))
+    def resolve_all(self, names: Iterable[str]) -> list[Path]:
+        """The real paths of several names, each once."""
+        return list(dict.fromkeys(self.resolve(name) for name in names))
 
     def check_write(self, paths: Iterable[Path]) -> None:
-        """Refuse to write what is not below a write root by its own, real name.
+        """Refuse paths that are not below a write root, or are named through a link.
 
         Raises:
             UsageError: one may not be written.

@@ -1,7 +1,7 @@
-"""The MCP server: lists the tools, and has each call run in a worker process with a deadline.
+"""The MCP server: lists the tools, and runs each call in a worker process with a deadline.
 
-A call that is cancelled, takes too long or breaks its worker down ends with that worker, and the
-others go on. Nothing of a client's is run or looked at in this process.
+A call that is cancelled, takes too long or crashes ends with its worker; other calls go on. This process
+neither runs nor reads anything of a client.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mcp.types import Tool as Listed
 
 from rulewright import __version__
 from rulewright.agents.tools import TOOLS
-from rulewright.agents.worker import answered
+from rulewright.agents.worker import run_tool
 from rulewright.errors import RulewrightError
 from rulewright.workers import Died, WorkerProcess
 
@@ -32,19 +32,19 @@ INSTRUCTIONS: Final = (
 )
 
 
-class Crew:
-    """Worker processes, each with one call at a time.
+class ToolWorkers:
+    """A pool of worker processes that run one call each.
 
     Args:
-        settings: what each worker is told first.
-        n: processes at once; further calls wait.
+        settings: settings for each worker.
+        n: number of processes; further calls wait.
         deadline_s: seconds by the clock that one call may take once it runs.
     """
 
     def __init__(self, settings: dict[str, Any], n: int, deadline_s: float) -> None:
-        self._run, self._deadline_s = partial(answered, json.dumps(settings)), deadline_s
+        self._run, self._deadline_s = partial(run_tool, json.dumps(settings)), deadline_s
         self._room = anyio.Semaphore(n)
-        # Calls that were given up hold their thread until their worker has ended.
+        # A cancelled call keeps its thread until its worker has ended.
         self._threads = anyio.CapacityLimiter(4 * n)
         self._idle: list[WorkerProcess] = []
 
@@ -52,7 +52,7 @@ class Crew:
         """Run a tool.
 
         Raises:
-            RulewrightError: it took too long, or broke its worker down.
+            RulewrightError: it took too long, or its worker crashed.
         """
         async with self._room:
             worker = self._idle.pop() if self._idle else WorkerProcess(self._run, GRACE_S)
@@ -80,7 +80,7 @@ class Crew:
                     await self._end(worker)
 
     async def close(self) -> None:
-        """End the workers."""
+        """End all workers."""
         while self._idle:
             await self._end(self._idle.pop())
 
@@ -89,8 +89,8 @@ class Crew:
             await to_thread.run_sync(worker.end, limiter=self._threads)
 
 
-def server(crew: Crew, may_write: bool, has_model: bool) -> Server[Any]:
-    """The protocol's side: tools listed, calls passed on, answers given as text and as data."""
+def server(workers: ToolWorkers, may_write: bool, has_model: bool) -> Server[Any]:
+    """The MCP server: lists tools, passes calls on, gives answers as text and as data."""
     names = [name for name in TOOLS if has_model or name != "propose_rule"]
 
     async def list_tools(context: Any, params: Any) -> ListToolsResult:
@@ -100,7 +100,7 @@ def server(crew: Crew, may_write: bool, has_model: bool) -> Server[Any]:
         if params.name not in TOOLS:
             return _failed(f"no tool '{params.name[:80]}'", f"tools are {', '.join(names)}")
         try:
-            answer = await crew.call(params.name, params.arguments or {})
+            answer = await workers.call(params.name, params.arguments or {})
         except RulewrightError as error:
             return _failed(error.message, error.hint)
         if "error" in answer:
@@ -123,7 +123,7 @@ def _listed(name: str, may_write: bool) -> Listed:
         idempotent_hint=not tool.writes, open_world_hint=False,
     )  # fmt: skip
     return Listed(
-        name=name, description=tool.about + note, annotations=hints,
+        name=name, description=tool.description + note, annotations=hints,
         input_schema=tool.arguments.model_json_schema(), output_schema=tool.answer.model_json_schema(),
     )  # fmt: skip
 
@@ -135,10 +135,10 @@ def _failed(message: str, hint: str) -> CallToolResult:
 
 async def serve(settings: dict[str, Any], n: int, deadline_s: float) -> None:
     """Serve over standard input and output until the input ends."""
-    crew = Crew(settings, n, deadline_s)
+    workers = ToolWorkers(settings, n, deadline_s)
     try:
         async with stdio_server() as (incoming, outgoing):
-            app = server(crew, bool(settings["write"]), bool(settings["generator"]))
+            app = server(workers, bool(settings["write"]), bool(settings["generator"]))
             await app.run(incoming, outgoing, app.create_initialization_options())
     finally:
-        await crew.close()
+        await workers.close()

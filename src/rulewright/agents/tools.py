@@ -1,7 +1,7 @@
-"""What each tool does: the walker, the engine, the miner and the audit that the commands use.
+"""The tools, on the same walker, engine, miner and audit that the commands use.
 
-Runs in a worker process (`agents.worker`), so that a rule that breaks the engine down, or a call
-that takes too long, ends with that process. Only `apply_rule` writes, and only below the write roots.
+They run in a worker process (`agents.worker`), so a rule that crashes the engine, or a call that takes
+too long, ends only that process. Only `apply_rule` writes, and only below the write roots.
 """
 
 from __future__ import annotations
@@ -18,25 +18,15 @@ from typing import Any, Final, NamedTuple, get_type_hints
 from rulewright import console, difftext
 from rulewright.actions import Action, Rejection, render_rules
 from rulewright.actions.rule_file import Document, joined, read_given
-from rulewright.agents import forms
+from rulewright.agents import schemas
 from rulewright.agents.roots import Roots
 from rulewright.asking import Rounds
 from rulewright.codemod.candidates import propose, why_none_holds
+from rulewright.codemod.choose import Chooser, narrow
 from rulewright.codemod.offer import offer_learned, rule_text
-from rulewright.codemod.work import (
-    Chooser,
-    How,
-    JudgedFile,
-    Work,
-    action_for,
-    bar_unwritable,
-    check,
-    narrow,
-    nearest,
-    work_on,
-    write,
-)
-from rulewright.codemod.work import diff as file_diff
+from rulewright.codemod.show import diff as file_diff
+from rulewright.codemod.work import JudgedFile, JudgeOptions, Work, action_for, check, nearest, work_on
+from rulewright.codemod.write import drop_unwritable, write
 from rulewright.engine import checks, nomatch, places, project, walk
 from rulewright.engine.apply import trace
 from rulewright.engine.judge import judge_trace
@@ -66,15 +56,15 @@ _TOUCHES: Final = "it changes texts that must stay: narrow it by constraints, in
 
 
 @dataclass(frozen=True)
-class Workshop:
-    """What the tools of one server share."""
+class ServerContext:
+    """What all tools of one server share."""
 
     roots: Roots
     model: GeneratorConfig | None = None
 
     @cached_property
     def generator(self) -> Generator:
-        """The model, loaded when it is first asked.
+        """The model, loaded on first use.
 
         Raises:
             UsageError: none is configured.
@@ -89,29 +79,29 @@ class Workshop:
 
 
 class Tool(NamedTuple):
-    """A tool as it is listed and run."""
+    """A tool: how it is listed, and how it is run."""
 
-    about: str
-    run: Callable[[Workshop, Any], forms.Reply]
+    description: str
+    run: Callable[[ServerContext, Any], schemas.Reply]
     writes: bool = False
 
     @property
-    def arguments(self) -> type[forms.Arguments]:
-        found: type[forms.Arguments] = get_type_hints(self.run)["asked"]
+    def arguments(self) -> type[schemas.Arguments]:
+        found: type[schemas.Arguments] = get_type_hints(self.run)["arguments"]
         return found
 
     @property
-    def answer(self) -> type[forms.Reply]:
-        found: type[forms.Reply] = get_type_hints(self.run)["return"]
+    def answer(self) -> type[schemas.Reply]:
+        found: type[schemas.Reply] = get_type_hints(self.run)["return"]
         return found
 
 
-def find(shop: Workshop, asked: forms.FindArguments) -> forms.FindAnswer:
+def find(context: ServerContext, arguments: schemas.FindArguments) -> schemas.FindAnswer:
     """List where a rule matches."""
-    documents = _documents(shop, asked.rule)
+    documents = _documents(context, arguments.rule)
     check(documents)
-    walked = walk.find(shop.roots.take_all(asked.paths), documents)
-    found: list[forms.MatchRow] = []
+    walked = walk.find(context.roots.resolve_all(arguments.paths), documents)
+    found: list[schemas.MatchRow] = []
     total = n_files = 0
     for file in (one for one in walked.files if one.may_match):
         try:
@@ -122,49 +112,51 @@ def find(shop: Workshop, asked: forms.FindArguments) -> forms.FindAnswer:
         nodes = [node for n in file.documents for node in places.matches(documents[n].action, text)]
         total, n_files = total + len(nodes), n_files + bool(nodes)
         found += [
-            forms.MatchRow(path=str(file.path), line=node.range().start.line + 1, text=_cut(node.text()))
-            for node in nodes[: asked.limit - len(found)]
+            schemas.MatchRow(path=str(file.path), line=node.range().start.line + 1, text=_cut(node.text()))
+            for node in nodes[: arguments.limit - len(found)]
         ]
-    return forms.FindAnswer(
+    return schemas.FindAnswer(
         matches=found, left_out=total - len(found), total=total, files_with_matches=n_files,
         files=len(walked.files), skipped=_lines(walked.left_out()),
     )  # fmt: skip
 
 
-def verify_rule(shop: Workshop, asked: forms.VerifyArguments) -> forms.VerifyAnswer:
-    """Say what a rule does to code, and whether it holds."""
-    if not asked.code and not asked.paths:
+def verify_rule(context: ServerContext, arguments: schemas.VerifyArguments) -> schemas.VerifyAnswer:
+    """Try a rule on code or files, and judge it."""
+    if not arguments.code and not arguments.paths:
         raise UsageError("nothing to try the rule on", "give `code`, or `paths`")
-    documents = _documents(shop, asked.rule)
+    documents = _documents(context, arguments.rule)
     action = _for_text(documents)
     try:
         check(documents)
     except RulewrightError as error:
         return _verified(Outcome(Verdict.BAD_RULE, error.message.removeprefix(f"{Verdict.BAD_RULE}: ")))
-    shown: list[forms.PlaceRow] = []
+    shown: list[schemas.PlaceRow] = []
     outcome = Outcome(Verdict.OK)
     lost = nearest = diff = ""
-    if asked.code:
-        outcome, lost, nearest, diff = _tried(action, asked.code, asked.expected)
-        shown += [_place("", one) for one in places.of(action, asked.code)]
-    touched = [n for n, text in enumerate(asked.leave_alone) if places.of(action, text)]
+    if arguments.code:
+        outcome, lost, nearest, diff = _tried(action, arguments.code, arguments.expected)
+        shown += [_place("", one) for one in places.of(action, arguments.code)]
+    touched = [n for n, text in enumerate(arguments.leave_alone) if places.of(action, text)]
     files: Counter[str] = Counter()
-    failures: list[forms.FailedFile] = []
-    if asked.paths:
+    failures: list[schemas.FailedFile] = []
+    if arguments.paths:
         work = work_on(
-            shop.roots.take_all(asked.paths), documents, How(deadline_s=FILE_DEADLINE_S, listed=True)
+            context.roots.resolve_all(arguments.paths),
+            documents,
+            JudgeOptions(deadline_s=FILE_DEADLINE_S, listed=True),
         )
-        files.update(str(one.outcome.verdict) for one in work.done)
+        files.update(str(one.outcome.verdict) for one in work.judged)
         failures = _failures(work.failed)
         for one in work.good:
             shown += [_place(str(one.path), place) for place in work.places(one)]
         if outcome.ok and (work.failed or not work.good):
-            worst = next(iter(work.failed or work.done), None)
+            worst = next(iter(work.failed or work.judged), None)
             outcome = worst.outcome if worst else Outcome(Verdict.NO_MATCH, "no file is of its language")
             if worst and outcome.verdict is Verdict.NO_MATCH:
                 said = nomatch.explain(action_for(worst.found, documents), read_text(worst.path))
                 nearest = f"{worst.path}: {said}"
-    listed = shown[: asked.limit]
+    listed = shown[: arguments.limit]
     return _verified(
         outcome, lost=lost, nearest=nearest, places=listed, left_out=len(shown) - len(listed),
         total=len(shown), diff=diff, touched=touched, files=dict(files), failures=failures,
@@ -172,16 +164,16 @@ def verify_rule(shop: Workshop, asked: forms.VerifyArguments) -> forms.VerifyAns
 
 
 def _tried(action: Action, code: str, expected: str | None) -> tuple[Outcome, str, str, str]:
-    """What came of a text, what is lost, why nothing matches, and the diff."""
+    """The judgment on one text, what is lost, why nothing matches, and the diff."""
     done = trace(action, code)
     outcome = judge_trace(done, code, expected)
     lost = checks.lossy(done.steps) if done.steps else ""
     nearest = nomatch.explain(action, code) if outcome.verdict is Verdict.NO_MATCH else ""
     diff = difftext.shown(code, outcome.post)
-    return outcome, lost, nearest, _cut(diff, forms.DIFF_CHARS)
+    return outcome, lost, nearest, _cut(diff, schemas.DIFF_CHARS)
 
 
-def _verified(outcome: Outcome, **facts: Any) -> forms.VerifyAnswer:
+def _verified(outcome: Outcome, **facts: Any) -> schemas.VerifyAnswer:
     empty: dict[str, Any] = {
         "lost": "", "nearest": "", "places": [], "left_out": 0, "total": 0, "diff": "", "touched": [],
         "files": {}, "failures": [],
@@ -189,54 +181,56 @@ def _verified(outcome: Outcome, **facts: Any) -> forms.VerifyAnswer:
     given = {**empty, **facts}
     verdict = str(outcome.verdict)
     step = _NEXT.get(verdict, "change the rule and verify again")
-    return forms.VerifyAnswer(
+    return schemas.VerifyAnswer(
         holds=outcome.ok and not given["touched"], verdict=verdict,
-        why=_cut(outcome.detail, forms.REASON_CHARS),
+        why=_cut(outcome.detail, schemas.REASON_CHARS),
         next=_TOUCHES if outcome.ok and given["touched"] else step, **given,
     )  # fmt: skip
 
 
-def learn_rule(shop: Workshop, asked: forms.LearnArguments) -> forms.LearnAnswer:
-    """Rules from a change made by hand, and where else they hold."""
-    if bool(asked.diff) == bool(asked.before or asked.after):
+def learn_rule(context: ServerContext, arguments: schemas.LearnArguments) -> schemas.LearnAnswer:
+    """Learn rules from a change made by hand, and list where else they apply."""
+    if bool(arguments.diff) == bool(arguments.before or arguments.after):
         raise UsageError("one change is needed", "give `diff`, or `before` and `after` with `language`")
     left: list[str] = []
-    if asked.diff:
-        changes, left = diffs.read(asked.diff, shop.roots.take)
+    if arguments.diff:
+        changes, left = diffs.read(arguments.diff, context.roots.resolve)
     else:
-        language = normalize_language(asked.language) if asked.language else "other"
+        language = normalize_language(arguments.language) if arguments.language else "other"
         if language == "other":
-            raise UsageError(f"language '{asked.language}': not known", "name one: python, typescript, go, …")
+            raise UsageError(
+                f"language '{arguments.language}': not known", "name one: python, typescript, go, …"
+            )
         file = Path(f"before{suffix_of(language)}")
-        changes = [diffs.Change(file, language, asked.before, asked.after, now=asked.before)]
+        changes = [diffs.Change(file, language, arguments.before, arguments.after, now=arguments.before)]
     learned = learn(changes, LEARN_BUDGET_S)
     rules = [
-        forms.LearntRule(rule=render_rules(one.document.action), trust=one.tier, why=one.reason)
+        schemas.RuleWithTrust(rule=render_rules(one.document.action), trust=one.tier, why=one.reason)
         for one in learned.rules
     ]
-    rows: list[forms.PlaceRow] = []
-    if asked.paths:
-        paths = shop.roots.take_all(asked.paths)
-        work = work_on(paths, learned.documents, How(deadline_s=FILE_DEADLINE_S, listed=True))
+    rows: list[schemas.PlaceRow] = []
+    if arguments.paths:
+        paths = context.roots.resolve_all(arguments.paths)
+        work = work_on(paths, learned.documents, JudgeOptions(deadline_s=FILE_DEADLINE_S, listed=True))
         rows = _offered(offer_learned(work, learned).listing())
     step = "not all rules are trusted elsewhere: write them more generally by hand, verify_rule, then apply"
     if all(one.trust == "train" for one in rules):
         step = "look at the places; verify_rule with the rules and other code, then apply_rule"
-    return forms.LearnAnswer(
+    return schemas.LearnAnswer(
         rules=rules, not_expressed=_lines([*learned.problems, *left]), next=step,
-        **_shortened(rows, asked.limit),
+        **_shortened(rows, arguments.limit),
     )  # fmt: skip
 
 
-def propose_rule(shop: Workshop, asked: forms.ProposeArguments) -> forms.ProposeAnswer:
-    """Ask the configured model for a rule, judged on files."""
-    sample = shop.roots.take(asked.file)
+def propose_rule(context: ServerContext, arguments: schemas.ProposeArguments) -> schemas.ProposeAnswer:
+    """Ask the configured model for a rule, and judge it on files."""
+    sample = context.roots.resolve(arguments.file)
     if not sample.is_file():
-        raise UsageError(f"{asked.file}: is no file", "name one source file that holds such a place")
-    paths = shop.roots.take_all(asked.paths or [asked.file])
-    plan = Rounds(asked.samples, asked.attempts)
+        raise UsageError(f"{arguments.file}: is no file", "name one source file that holds such a place")
+    paths = context.roots.resolve_all(arguments.paths or [arguments.file])
+    plan = Rounds(arguments.samples, arguments.attempts)
     done, trial = propose(
-        shop.generator, plan, asked.instruction, read_text(sample), sample, paths, FILE_DEADLINE_S
+        context.generator, plan, arguments.instruction, read_text(sample), sample, paths, FILE_DEADLINE_S
     )
     found = trial.candidates(done)
     if not found:
@@ -244,61 +238,62 @@ def propose_rule(shop: Workshop, asked: forms.ProposeArguments) -> forms.Propose
         raise RulewrightError(why_none_holds(done, sample), hint)
     best, *others = found
     told = [
-        forms.OtherRule(rule=rule_text(one.documents), votes=one.votes, differs=one.differs(best))
-        for one in others[: forms.FAILURES]
+        schemas.OtherRule(rule=rule_text(one.documents), votes=one.votes, differs=one.differs(best))
+        for one in others[: schemas.FAILURES]
     ]
-    return forms.ProposeAnswer(
+    return schemas.ProposeAnswer(
         rule=rule_text(best.documents), votes=best.votes, answers=len(done.tried), others=told,
         tokens=done.spent.prompt_tokens + done.spent.answer_tokens,
         next="read the places: that a rule holds is no proof that it is what was asked for; then apply_rule",
-        **_shortened(_offered(best.listed), asked.limit),
+        **_shortened(_offered(best.listed), arguments.limit),
     )  # fmt: skip
 
 
-def apply_rule(shop: Workshop, asked: forms.ApplyArguments) -> forms.ApplyAnswer:
+def apply_rule(context: ServerContext, arguments: schemas.ApplyArguments) -> schemas.ApplyAnswer:
     """Show what a rule changes in files; with `write`, change them."""
-    paths = shop.roots.take_all(asked.paths)
-    if asked.write:
+    paths = context.roots.resolve_all(arguments.paths)
+    if arguments.write:
         # The name as it was given: one behind a link is refused although its real path may be allowed.
-        shop.roots.check_write(shop.roots.home / name for name in asked.paths)
-    documents = _documents(shop, asked.rule)
-    work = work_on(paths, documents, How(deadline_s=FILE_DEADLINE_S))
-    chooser = Chooser(tuple(asked.only))
+        context.roots.check_write(context.roots.home / name for name in arguments.paths)
+    documents = _documents(context, arguments.rule)
+    work = work_on(paths, documents, JudgeOptions(deadline_s=FILE_DEADLINE_S))
+    chooser = Chooser(tuple(arguments.only))
     if chooser.active:
         narrow(work, chooser)
-    barred = bar_unwritable(work) if asked.write else []
+    barred = drop_unwritable(work) if arguments.write else []
     good = [one for one in work.good if one.changes]
     n_places = sum(one.outcome.n_matches for one in good)
     refusal = _why_not(
-        asked, n_places, len(work.failed) + len(barred), chooser.unmet() if chooser.active else []
+        arguments, n_places, len(work.failed) + len(barred), chooser.unmatched() if chooser.active else []
     )
-    written = bool(asked.write and good and not refusal)
+    written = bool(arguments.write and good and not refusal)
     if written:
-        shop.roots.check_write(one.path for one in good)
-        refused = _write(work, good, asked.all_or_nothing)
+        context.roots.check_write(one.path for one in good)
+        refused = _write(work, good, arguments.all_or_nothing)
         good = [one for one in good if one.path not in refused]
     diff = "\n".join(file_diff(one, False) for one in good)
-    return forms.ApplyAnswer(
-        written=written, places=n_places, files=[str(one.path) for one in good[: forms.FILES]],
-        files_left_out=max(0, len(good) - forms.FILES), diff=_cut(diff, forms.DIFF_CHARS),
-        failures=_failures(work.failed), failures_left_out=max(0, len(work.failed) - forms.FAILURES),
+    return schemas.ApplyAnswer(
+        written=written, places=n_places, files=[str(one.path) for one in good[: schemas.FILES]],
+        files_left_out=max(0, len(good) - schemas.FILES), diff=_cut(diff, schemas.DIFF_CHARS),
+        failures=_failures(work.failed), failures_left_out=max(0, len(work.failed) - schemas.FAILURES),
         skipped=_lines(work.walk.left_out()), next=refusal or _after(written, bool(good), bool(work.failed)),
     )  # fmt: skip
 
 
-def _why_not(asked: forms.ApplyArguments, n_places: int, failed: int, unmet: Sequence[str]) -> str:
-    """Why nothing is written, although that may have been asked for."""
+def _why_not(arguments: schemas.ApplyArguments, n_places: int, failed: int, unmet: Sequence[str]) -> str:
+    """Why nothing is written although it may have been asked for; empty if nothing prevents it."""
     if unmet:
         return f"the rule changes nothing at {few(unmet, 5)}: name lines as the diff shows them"
-    if asked.all_or_nothing and failed:
+    if arguments.all_or_nothing and failed:
         return f"nothing was written: {console.plural(failed, 'file')} failed; see `failures` and `skipped`"
-    if asked.write and asked.expect_places not in (None, n_places):
+    if arguments.write and arguments.expect_places not in (None, n_places):
         said = console.plural(n_places, "place")
-        return f"nothing was written: {said}, not {asked.expect_places}: look at the diff again"
+        return f"nothing was written: {said}, not {arguments.expect_places}: look at the diff again"
     return ""
 
 
 def _after(written: bool, any_good: bool, any_failed: bool) -> str:
+    """What to do next after a call of apply_rule that nothing prevented."""
     if not any_good:
         return "nothing to change: explain_no_match says why" if not any_failed else "see `failures`"
     if written:
@@ -307,9 +302,9 @@ def _after(written: bool, any_good: bool, any_failed: bool) -> str:
 
 
 def _write(work: Work, good: Sequence[JudgedFile], whole: bool) -> set[Path]:
-    """Write files; give those that could not be.
+    """Write files; returns those that could not be written.
 
-    A call that is cancelled meanwhile is not stopped between two of them.
+    A call that is cancelled meanwhile is not stopped between two files.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
@@ -318,65 +313,71 @@ def _write(work: Work, good: Sequence[JudgedFile], whole: bool) -> set[Path]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def explain_no_match(shop: Workshop, asked: forms.ExplainArguments) -> forms.ExplainAnswer:
-    """Say which part of a rule leaves nothing over, and what came nearest."""
-    documents = _documents(shop, asked.rule)
+def explain_no_match(context: ServerContext, arguments: schemas.ExplainArguments) -> schemas.ExplainAnswer:
+    """Explain which part of a rule excludes all code, and which code comes nearest."""
+    documents = _documents(context, arguments.rule)
     check(documents)
     texts: list[tuple[str, Action, str]] = []
-    if asked.code:
-        texts.append(("", _for_text(documents), asked.code))
+    if arguments.code:
+        texts.append(("", _for_text(documents), arguments.code))
     n_more = 0
-    if asked.paths:
+    if arguments.paths:
         # Files where ast-grep sees a match come first: where there is one, that is the answer.
-        files = walk.find(shop.roots.take_all(asked.paths), documents).files
+        files = walk.find(context.roots.resolve_all(arguments.paths), documents).files
         files = sorted(files, key=lambda one: not one.may_match)
         if files and files[0].may_match:
-            chosen = [(file, read_text(file.path)) for file in files[: forms.FAILURES]]
+            chosen = [(file, read_text(file.path)) for file in files[: schemas.FAILURES]]
         else:
-            chosen = nearest(files, documents, forms.FAILURES)
+            chosen = nearest(files, documents, schemas.FAILURES)
         texts += [(str(file.path), action_for(file, documents), text) for file, text in chosen]
         n_more = len(files) - len(chosen)
     if not texts:
         raise UsageError("no code to look at", "give `code`, or `paths` with files of the rule's language")
     reasons = [
-        forms.Explained(path=path, why=_cut(nomatch.explain(action, text), forms.REASON_CHARS))
+        schemas.NoMatchReason(path=path, why=_cut(nomatch.explain(action, text), schemas.REASON_CHARS))
         for path, action, text in texts
     ]
-    return forms.ExplainAnswer(matches=any(not one.why for one in reasons), reasons=reasons, left_out=n_more)
+    return schemas.ExplainAnswer(
+        matches=any(not one.why for one in reasons), reasons=reasons, left_out=n_more
+    )
 
 
-def check_rules(shop: Workshop, asked: forms.CheckArguments) -> forms.CheckAnswer:
+def check_rules(context: ServerContext, arguments: schemas.CheckArguments) -> schemas.CheckAnswer:
     """Audit rules."""
-    if bool(asked.rules) == bool(asked.paths):
+    if bool(arguments.rules) == bool(arguments.paths):
         raise UsageError("no rules, or two kinds of them", "give `rules` as YAML, or `paths`")
-    against = shop.roots.take_all(asked.against)
+    against = context.roots.resolve_all(arguments.against)
     with tempfile.TemporaryDirectory(prefix="rulewright-") as folder:
-        given = shop.roots.take_all(asked.paths)
-        if asked.rules:
+        given = context.roots.resolve_all(arguments.paths)
+        if arguments.rules:
             given = [Path(folder) / "rules.yml"]
-            given[0].write_text(asked.rules, encoding="utf-8")
+            given[0].write_text(arguments.rules, encoding="utf-8")
         try:
-            audited = [one for one in audit_all(given, against) if asked.rules or shop.roots.hold(one.path)]
+            audited = [
+                one
+                for one in audit_all(given, against)
+                if arguments.rules or context.roots.may_read(one.path)
+            ]
         except UsageError as error:
             said = error.message.replace(str(Path(folder) / "rules.yml"), "rules")
             raise UsageError(said, error.hint) from error
         rows = rows_of(audited)
-    if asked.rules:
+    if arguments.rules:
         rows = [{**row, "path": ""} for row in rows]
     found = [
-        forms.FindingRow(**{**row, "detail": _cut(row["detail"], forms.REASON_CHARS)})
-        for row in rows[: asked.limit]
+        schemas.FindingRow(**{**row, "detail": _cut(row["detail"], schemas.REASON_CHARS)})
+        for row in rows[: arguments.limit]
     ]
-    return forms.CheckAnswer(
+    return schemas.CheckAnswer(
         rules=sum(bool(one.id) for one in audited), findings=found, left_out=len(rows) - len(found),
         levels=dict(Counter(row["level"] for row in rows)),
     )  # fmt: skip
 
 
-def _documents(shop: Workshop, text: str) -> tuple[Document, ...]:
-    """The rules of a client, with the utility rules of the project around; or what is wrong with them."""
+def _documents(context: ServerContext, text: str) -> tuple[Document, ...]:
+    """Parse the rules of a client, with the utility rules of the surrounding project."""
     try:
-        read = read_given(text, complete=project.completer(None, shop.roots.reads))
+        read = read_given(text, complete=project.completer(None, context.roots.contains))
     except project.NotAlone as error:
         raise RulewrightError(str(error), "write that utility rule into `utils` of the rule") from error
     if isinstance(read, Rejection):
@@ -388,19 +389,19 @@ def _documents(shop: Workshop, text: str) -> tuple[Document, ...]:
 
 
 def _for_text(documents: Sequence[Document]) -> Action:
-    """The rules for code that was given as text: those of the first rule's language."""
+    """The rules for code given as text: those in the language of the first rule."""
     language = documents[0].action.language
     return joined([one for one in documents if one.action.language == language])
 
 
-def _place(path: str, place: Any, doubt: str = "") -> forms.PlaceRow:
-    return forms.PlaceRow(
+def _place(path: str, place: Any, doubt: str = "") -> schemas.PlaceRow:
+    return schemas.PlaceRow(
         path=path, line=place.line, old=_cut(place.old), new=_cut(place.new), doubt=console.clean(doubt)
     )
 
 
-def _offered(listed: Iterable[tuple[Any, Sequence[Any], Sequence[str]]]) -> list[forms.PlaceRow]:
-    """Places with their doubts, sure ones first."""
+def _offered(listed: Iterable[tuple[Any, Sequence[Any], Sequence[str]]]) -> list[schemas.PlaceRow]:
+    """Rows of places with their doubts, sure places first."""
     rows = [
         _place(str(one.path), place, doubt)
         for one, found, doubts in listed
@@ -409,27 +410,27 @@ def _offered(listed: Iterable[tuple[Any, Sequence[Any], Sequence[str]]]) -> list
     return sorted(rows, key=lambda row: bool(row.doubt))
 
 
-def _shortened(rows: Sequence[forms.PlaceRow], limit: int) -> dict[str, Any]:
+def _shortened(rows: Sequence[schemas.PlaceRow], limit: int) -> dict[str, Any]:
     sure = sum(not row.doubt for row in rows)
     kept = list(rows[:limit])
     return {"places": kept, "left_out": len(rows) - len(kept), "sure": sure, "possible": len(rows) - sure}
 
 
-def _failures(failed: Sequence[Any]) -> list[forms.FailedFile]:
+def _failures(failed: Sequence[Any]) -> list[schemas.FailedFile]:
     return [
-        forms.FailedFile(
+        schemas.FailedFile(
             path=str(one.path), verdict=str(one.outcome.verdict),
-            why=_cut(one.outcome.detail, forms.REASON_CHARS),
+            why=_cut(one.outcome.detail, schemas.REASON_CHARS),
         )
-        for one in failed[: forms.FAILURES]
+        for one in failed[: schemas.FAILURES]
     ]  # fmt: skip
 
 
 def _lines(lines: Iterable[str]) -> list[str]:
-    return [_cut(line, forms.REASON_CHARS) for line in console.few_lines(lines, forms.FAILURES)]
+    return [_cut(line, schemas.REASON_CHARS) for line in console.few_lines(lines, schemas.FAILURES)]
 
 
-def _cut(text: str, most: int = forms.CUT_CHARS) -> str:
+def _cut(text: str, most: int = schemas.CUT_CHARS) -> str:
     return text if len(text) <= most else f"{text[:most]}… ({len(text) - most} characters more)"
 
 

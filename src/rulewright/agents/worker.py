@@ -1,6 +1,6 @@
-"""One tool call at a time, in a worker process of its own (`rulewright.workers`).
+"""Run tool calls in a worker process (`rulewright.workers`), one at a time.
 
-SIGTERM ends a call with its temporary files removed.
+SIGTERM ends a call and removes its temporary files.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from typing import Any
 from pydantic import ValidationError
 
 from rulewright.agents.roots import Roots
-from rulewright.agents.tools import TOOLS, Workshop
+from rulewright.agents.tools import TOOLS, ServerContext
 from rulewright.errors import RulewrightError, problems_of
 from rulewright.generation.open import GeneratorConfig
 
 
-def answered(settings: str, call: tuple[str, dict[str, Any]]) -> dict[str, Any]:
+def run_tool(settings: str, call: tuple[str, dict[str, Any]]) -> dict[str, Any]:
     """Run a tool by its name and arguments: `{"answer": …}`, or `{"error", "hint"}`; settings are JSON."""
     name, arguments = call
     tool = TOOLS[name]
     try:
         given = tool.arguments.model_validate(arguments)
-        return {"answer": tool.run(_workshop(settings), given).model_dump(mode="json")}
+        return {"answer": tool.run(_context(settings), given).model_dump(mode="json")}
     except ValidationError as error:
         return {"error": problems_of(error), "hint": f"{name} takes {', '.join(tool.arguments.model_fields)}"}
     except RulewrightError as error:
@@ -39,13 +39,13 @@ def answered(settings: str, call: tuple[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1)
-def _workshop(settings: str) -> Workshop:
-    """What the calls of this process share; it stands in the first root from now on."""
+def _context(settings: str) -> ServerContext:
+    """The context that the calls of this process share; also makes the first root the current folder."""
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     told = json.loads(settings)
     read, write = (tuple(map(Path, told[key])) for key in ("read", "write"))
-    shop = Workshop(
+    context = ServerContext(
         Roots(read, write), GeneratorConfig.model_validate(told["generator"]) if told["generator"] else None
     )
-    os.chdir(shop.roots.home)
-    return shop
+    os.chdir(context.roots.home)
+    return context

@@ -1,6 +1,6 @@
-"""Answers of a model that hold, grouped by what they do to a person's files; the best first.
+"""Group a model's valid answers by what they do to a person's files, the best first.
 
-Two rules that give the same files are one candidate, whatever their text. No file is changed.
+Rules with the same result are one candidate, whatever their text. No file is changed.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from rulewright import console
 from rulewright.actions import Action
 from rulewright.actions.rule_file import Document, documents_of
 from rulewright.asking import Asked, Rounds, ask
-from rulewright.codemod.offer import Listed, Offer, rule_text
-from rulewright.codemod.said import Said
-from rulewright.codemod.work import How, Work, one_line_each, work_on
+from rulewright.codemod.instruction import InstructionWords
+from rulewright.codemod.offer import ListedFile, Offer, rule_text
+from rulewright.codemod.show import one_line_each
+from rulewright.codemod.work import JudgeOptions, Work, work_on
 from rulewright.engine import Engine, Request
 from rulewright.errors import UsageError
 from rulewright.generation.base import Generator
@@ -26,19 +27,19 @@ from rulewright.languages import language_of_path
 from rulewright.verdict import Outcome, Place, Verdict
 
 BROAD_LINES: Final = 5
-"""One place in so few lines is nearly everywhere …"""
+"""One place in so many lines, or fewer, is nearly everywhere …"""
 BROAD_PLACES: Final = 5
-"""… from so many places on."""
+"""… if there are at least so many places."""
 
 
 @dataclass
 class OfferedRule:
-    """A rule, what it does, and how many answers do just that."""
+    """A rule, what it does, and how many answers do the same."""
 
     documents: tuple[Document, ...]
     offer: Offer
     votes: int = 1
-    listed: list[Listed] = field(default_factory=list)
+    listed: list[ListedFile] = field(default_factory=list)
 
     @property
     def places(self) -> list[tuple[Path, Place]]:
@@ -57,7 +58,7 @@ class OfferedRule:
         return n >= BROAD_PLACES and n * BROAD_LINES >= n_lines
 
     def differs(self, other: OfferedRule) -> list[str]:
-        """What it does otherwise than another candidate, a line or two."""
+        """How its effect differs from that of another candidate, in at most two lines."""
         mine, theirs = (
             {(str(path), place.line, *one_line_each(place.old, place.new)) for path, place in one.places}
             for one in (self, other)
@@ -73,29 +74,34 @@ class OfferedRule:
 
 
 class Trial:
-    """What actions do to all the files that a person named; each is worked on once.
+    """Tries actions on all the files that a person named; each action is judged once.
 
     Args:
         paths: files and folders.
-        said: the instruction's words, by which the places are judged.
-        judge_sample: what comes of an action on the file that the model saw.
+        words: the instruction, by which places are sure or not.
+        judge_sample: judges an action on the file that the model saw.
         deadline_s: processor seconds a file.
     """
 
     def __init__(
-        self, paths: Sequence[Path], said: Said, judge_sample: Callable[[Action], Outcome], deadline_s: float
+        self,
+        paths: Sequence[Path],
+        words: InstructionWords,
+        judge_sample: Callable[[Action], Outcome],
+        deadline_s: float,
     ) -> None:
-        self._paths, self._said, self._how = list(paths), said, How(deadline_s=deadline_s, listed=True)
+        self._paths, self._words = list(paths), words
+        self._options = JudgeOptions(deadline_s=deadline_s, listed=True)
         self._judge_sample = judge_sample
         self._works: dict[str, Work] = {}
         self._globs: list[str] = []
 
     def narrow(self, globs: Sequence[str]) -> None:
-        """Look only at files that one of the paths or globs names; at all, where there is none."""
+        """Look only at files that match one of the paths or globs; at all files if there are none."""
         self._globs = [glob.removeprefix("./") for glob in globs]
 
     def judge(self, action: Action) -> Outcome:
-        """What comes of an action on the file that the model saw and on every file named."""
+        """Judge an action on the file that the model saw, then on every file that was named."""
         outcome = self._judge_sample(action)
         if not outcome.ok:
             return outcome
@@ -106,7 +112,7 @@ class Trial:
         return outcome
 
     def candidates(self, asked: Asked) -> list[OfferedRule]:
-        """The answers that hold, by what they do; the one to be shown first comes first."""
+        """The valid answers, grouped by effect, the best first."""
         groups: dict[frozenset[tuple[Path, str]], OfferedRule] = {}
         for action in (one.action for one in asked.good if one.action is not None):
             work = self._worked(documents_of(action))
@@ -118,24 +124,24 @@ class Trial:
         return sorted(groups.values(), key=lambda one: (one.over_broad, -one.votes, one.doubtful))
 
     def candidate(self, documents: tuple[Document, ...], work: Work | None = None) -> OfferedRule:
-        """What one rule does, whoever wrote it."""
+        """A rule, from the model or not, with its effect."""
         work = work or self._worked(documents)
         if self._globs:
-            names = {one.path: one.path.as_posix().removeprefix("./") for one in work.done}
+            names = {one.path: one.path.as_posix().removeprefix("./") for one in work.judged}
             kept = {
                 path
                 for path, name in names.items()
                 for glob in self._globs
                 if fnmatch(name, glob) or fnmatch(path.name, glob) or name.startswith(glob.rstrip("/") + "/")
             }
-            work = replace(work, done=[one for one in work.done if one.path in kept])
-        offer = Offer(work, lambda path, place: self._said.doubt(place))
+            work = replace(work, judged=[one for one in work.judged if one.path in kept])
+        offer = Offer(work, lambda path, place: self._words.doubt(place))
         return OfferedRule(documents, offer, listed=offer.listing())
 
     def _worked(self, documents: tuple[Document, ...]) -> Work:
         key = rule_text(documents)
         if key not in self._works:
-            self._works[key] = work_on(self._paths, documents, self._how)
+            self._works[key] = work_on(self._paths, documents, self._options)
         return self._works[key]
 
 
@@ -143,7 +149,7 @@ def propose(
     generator: Generator, plan: Rounds, instruction: str, code: str, sample: Path, paths: Sequence[Path],
     deadline_s: float,
 ) -> tuple[Asked, Trial]:  # fmt: skip
-    """Ask a model about a file, judging on it and on every file named.
+    """Ask a model for a rule; each answer is judged on the sample and on every file that was named.
 
     Raises:
         UsageError: the file is of no language of ours.
@@ -154,14 +160,16 @@ def propose(
         raise UsageError(f"{sample}: of no language that we know", "name a source file with --on")
     with Engine(workers=1, deadline_s=deadline_s) as engine:
         trial = Trial(
-            paths, Said(instruction, code), lambda action: engine.judge(Request(action, code, language)),
+            paths,
+            InstructionWords(instruction, code),
+            lambda action: engine.judge(Request(action, code, language)),
             deadline_s,
-        )  # fmt: skip
+        )
         return ask(generator, plan, instruction, code, language, trial.judge), trial
 
 
 def why_none_holds(asked: Asked, sample: Path) -> str:
-    """What came of answers that do not hold, like ones on one line."""
+    """The reasons why answers are not valid, equal ones on one line."""
     alike = Counter(
         f"{one.outcome.verdict}: {console.clean(one.outcome.detail)}"
         for one in asked.tried

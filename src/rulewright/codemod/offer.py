@@ -1,4 +1,4 @@
-"""What rules would do to files, place by place, and how sure each place is. Nothing is written."""
+"""List the places that rules would change in files, and how sure each one is. Nothing is written."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from typing import Any
 from rulewright import difftext
 from rulewright.actions import render_rules
 from rulewright.actions.rule_file import Document
-from rulewright.codemod.work import JudgedFile, Work, action_for, spare
+from rulewright.codemod.choose import drop_failing_places
+from rulewright.codemod.work import JudgedFile, Work, action_for
 from rulewright.mining.by_hand.learned import PART_OF_LARGER, LearnedRules
 from rulewright.verdict import Place
 
-Listed = tuple[JudgedFile, list[Place], list[str]]
-"""A file, its places, and the doubt about each: an empty text where it is sure."""
+ListedFile = tuple[JudgedFile, list[Place], list[str]]
+"""A file, its places, and the doubt about each: empty if it is sure."""
 
 
 @dataclass
 class Offer:
-    """What a rule would do, and how sure each place is.
+    """The places that rules would change, and how sure each is.
 
     Args:
         work: the judged files.
-        doubt: why a place is not sure; an empty text where it is.
-        hides: whether a place is no candidate at all.
-        warnings: what the person should know of the rule itself.
-        facts: what `--json` adds to its last line.
+        doubt: why a place is not sure; empty if it is.
+        hides: whether a place is left out of the list.
+        warnings: what the person should know about the rule itself.
+        facts: further fields for the last line of `--json`.
     """
 
     work: Work
@@ -36,27 +37,27 @@ class Offer:
     warnings: Sequence[str] = ()
     facts: dict[str, Any] = field(default_factory=dict)
 
-    def listing(self) -> list[Listed]:
+    def listing(self) -> list[ListedFile]:
         """The places of every file that may be written."""
-        listed: list[Listed] = []
+        listed: list[ListedFile] = []
         for one in self.work.good:
             found = [place for place in self.work.places(one) if not self.hides(one.path, place)]
             listed.append((one, found, [self.doubt_about(one, place) for place in found]))
         return listed
 
     def doubt_about(self, one: JudgedFile, place: Place) -> str:
-        """Why a place of a file is not sure; empty where it is."""
+        """Why a place of a file is not sure; empty if it is."""
         if one.outcome.detail and "\n" in place.old:
             return one.outcome.detail
         return self.doubt(one.path, one.numbered(place))
 
 
 def offer_learned(work: Work, learned: LearnedRules) -> Offer:
-    """What the rules of a change do elsewhere, with the doubts that follow from the change.
+    """The places of the rules learned from a change, with the doubts that follow from the change.
 
-    A place where they lose code or break the syntax does not bar the others of its file.
+    Places where the rules lose code or break the syntax do not affect the other places of their file.
     """
-    bad = spare(work)
+    bad = drop_failing_places(work)
     lacking: dict[Path, str] = {}
     doubts: dict[tuple[Path, Place], str] = {}
     sure: dict[Path, set[str]] = {}
@@ -80,16 +81,16 @@ def offer_learned(work: Work, learned: LearnedRules) -> Offer:
         unsure[one.path] = {word: why for place, why in used if why for word in place.gone}
 
     def own(path: Path, place: Place) -> str:
-        """The doubt about a place by itself; an import is as good as the uses that its file has."""
+        """The doubt about a place by itself; an import is as sure as its uses in the file."""
         if place.in_import and learned.rules[place.rule].follows_uses and path in sure:
             words = {*place.gone, *place.come}
             if words & sure[path] and not words & set(unsure[path]):
                 return ""
-        # Where another place is left alone, a rule may find one that was not there before.
+        # If another place stays unchanged, a rule may match a place that was not there before.
         return doubts[path, place] if (path, place) in doubts else learned.doubt(path, place)
 
     def doubt(path: Path, place: Place) -> str:
-        """An import is no surer than the uses of what it binds."""
+        """The doubt about a place; an import is no surer than the uses of what it binds."""
         if (path, place) in bad:
             return bad[path, place]
         uses = unsure[path] if place.in_import and path in unsure else {}
@@ -99,7 +100,7 @@ def offer_learned(work: Work, learned: LearnedRules) -> Offer:
     return Offer(work, doubt, learned.is_excluded)
 
 
-def counts(listed: Sequence[Listed]) -> tuple[int, int]:
+def counts(listed: Sequence[ListedFile]) -> tuple[int, int]:
     """How many places are sure, and how many there are."""
     doubts = [why for _, _, doubts in listed for why in doubts]
     return sum(not why for why in doubts), len(doubts)

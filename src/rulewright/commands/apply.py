@@ -19,21 +19,10 @@ from pydantic import Field
 from rulewright import console
 from rulewright.actions import Rejection
 from rulewright.actions.rule_file import Document, read_given
-from rulewright.codemod.work import (
-    Chooser,
-    How,
-    JudgedFile,
-    Work,
-    action_for,
-    bar_unwritable,
-    check,
-    diff,
-    narrow,
-    nearest,
-    one_line,
-    work_on,
-    write,
-)
+from rulewright.codemod.choose import Chooser, narrow
+from rulewright.codemod.show import diff, one_line
+from rulewright.codemod.work import JudgedFile, JudgeOptions, Work, action_for, check, nearest, work_on
+from rulewright.codemod.write import drop_unwritable, write
 from rulewright.commands.choosing import PlaceByPlace, say_failed, say_left_out
 from rulewright.config import AsJson, CommandConfig
 from rulewright.engine import nomatch, places, project
@@ -113,7 +102,7 @@ def carry_out(config: Config, documents: Sequence[Document]) -> int:
     if all(one.off for one in documents):
         console.say("every rule has `severity: off`: nothing is changed, as with ast-grep")
         return 0
-    how = How(
+    how = JudgeOptions(
         config.exact, config.workers, config.deadline_s, config.allow_other_version, frozenset(config.accept),
         None if config.action == "-" else Path(config.action).parent,
     )  # fmt: skip
@@ -122,12 +111,12 @@ def carry_out(config: Config, documents: Sequence[Document]) -> int:
     if chooser.active:
         narrow(work, chooser, config.exact)
     asked = config.write or config.interactive
-    barred = bar_unwritable(work) if asked else []
+    barred = drop_unwritable(work) if asked else []
     writes = asked and not (config.all_or_nothing and (work.failed or barred))
     if writes:
         barred += write(work, work.good, config.all_or_nothing)
     _show(config, work, writes)
-    unmet = chooser.unmet()
+    unmet = chooser.unmatched()
     for place in unmet:
         console.say(f"--only {place}: the rule changes nothing there")
     return 1 if work.failed or barred or unmet else 0
@@ -138,9 +127,9 @@ def _show(config: Config, work: Work, written: bool) -> None:
         _list(work)
         return
     colored = config.color == "always" or (config.color == "auto" and console.colored(sys.stdout))
-    few = len(work.done) <= FEW
+    few = len(work.judged) <= FEW
     told = _to_explain(config, work)
-    for one in work.done:
+    for one in work.judged:
         if config.json_output:
             outcome = one.outcome
             console.emit_json({
@@ -167,7 +156,7 @@ def _show(config: Config, work: Work, written: bool) -> None:
 def _list(work: Work) -> None:
     """The places of rules that change nothing, because none of them has a `fix`."""
     n_places = n_files = 0
-    for one in work.done:
+    for one in work.judged:
         text = one.texts()[0] if one.found.may_match else ""
         numbers = one.found.documents if text else ()
         found = [node for n in numbers for node in places.matches(work.documents[n].action, text)]
@@ -182,16 +171,16 @@ def _list(work: Work) -> None:
 
 def _to_explain(config: Config, work: Work) -> set[Path]:
     """Files whose lack of places is explained: those that a person named, or a few where nothing is done."""
-    idle = [one.path for one in work.done if one.idle]
+    idle = [one.path for one in work.judged if one.idle]
     named = {path.absolute() for path in config.files if path.is_file()}
     mine = {path for path in idle if path.absolute() in named}
     if mine and len(named) <= FEW:
         return mine
-    if len(idle) < len(work.done):
+    if len(idle) < len(work.judged):
         return set()
-    if same := [one.path for one in work.done if one.outcome.verdict is Verdict.NO_CHANGE]:
+    if same := [one.path for one in work.judged if one.outcome.verdict is Verdict.NO_CHANGE]:
         return set(same[:EXPLAINED])
-    return {found.path for found, _ in nearest([one.found for one in work.done], work.documents, EXPLAINED)}
+    return {found.path for found, _ in nearest([one.found for one in work.judged], work.documents, EXPLAINED)}
 
 
 def _why(one: JudgedFile, documents: Sequence[Document], few: bool) -> str:
@@ -207,10 +196,10 @@ def _sum_up(config: Config, work: Work, written: bool) -> None:
     what = "changed" if written else "would change"
     tidied = sum(one.outcome.tidied for one in work.good)
     note = f"; padded blank lines emptied in {tidied}" if tidied else ""
-    of = f"{len(work.good)} of {console.plural(len(work.done), 'file')}"
+    of = f"{len(work.good)} of {console.plural(len(work.judged), 'file')}"
     console.say(f"{of} {what}, {console.plural(n_places, 'place')}{note}")
-    idle = sum(one.idle for one in work.done)
-    if idle and len(work.done) > EXPLAINED:
+    idle = sum(one.idle for one in work.judged)
+    if idle and len(work.judged) > EXPLAINED:
         console.say(f"{console.plural(idle, 'file')} with nothing to change")
     if config.all_or_nothing and config.write and not written and not work.failed:
         console.say("nothing was written, because a file cannot be changed")

@@ -10,7 +10,7 @@ from pathlib import Path
 from rulewright import console
 from rulewright.actions.rule_file import joined
 from rulewright.codemod.offer import offer_learned, rule_text
-from rulewright.codemod.work import How, Work, work_on
+from rulewright.codemod.work import JudgeOptions, Work, work_on
 from rulewright.commands.offers import Wish, make, save
 from rulewright.engine import places
 from rulewright.engine.export import PackRule, export
@@ -54,7 +54,7 @@ def like(
         return _nothing(found, wish)
     console.decided("change", found.description, console.plural(len(found.changes), "file"))
     learned = learn(found.changes, budget_s)
-    work = work_on(found.paths, learned.documents, How(deadline_s=deadline_s, listed=True))
+    work = work_on(found.paths, learned.documents, JudgeOptions(deadline_s=deadline_s, listed=True))
     useful = _useful(learned, work)
     rules = [learned.rules[number] for number in useful]
     if not wish.as_json:

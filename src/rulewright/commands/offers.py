@@ -14,17 +14,11 @@ from typing import Final
 
 from rulewright import console, jsonl
 from rulewright.actions.rule_file import Document
-from rulewright.codemod.offer import Listed, Offer, counts, rule_text
-from rulewright.codemod.work import (
-    Chooser,
-    JudgedFile,
-    action_for,
-    bar_unwritable,
-    diff,
-    narrowed,
-    one_line_each,
-    write,
-)
+from rulewright.codemod.choose import Chooser, with_places
+from rulewright.codemod.offer import ListedFile, Offer, counts, rule_text
+from rulewright.codemod.show import diff, one_line_each
+from rulewright.codemod.work import JudgedFile, action_for
+from rulewright.codemod.write import drop_unwritable, write
 from rulewright.commands.choosing import PlaceByPlace, pick, say_failed, say_left_out
 from rulewright.engine.places import Keep
 from rulewright.errors import UsageError
@@ -105,7 +99,7 @@ def finish(offer: Offer, wish: Wish) -> int:
         _write_page(wish.html, wish.instruction, offer, listed)
     chooser = Chooser(wish.only, PlaceByPlace() if wish.interactive else None)
     done = _carry_out(offer, wish, chooser, listed, sure)
-    unmet = chooser.unmet() if chooser.active else []
+    unmet = chooser.unmatched() if chooser.active else []
     for place in unmet:
         console.say(f"--only {place}: no place of the rule")
     if wish.as_json:
@@ -114,14 +108,14 @@ def finish(offer: Offer, wish: Wish) -> int:
     return 1 if unmet or (wanted and not done) else 0
 
 
-def _write_page(out: Path, instruction: str, offer: Offer, listed: Sequence[Listed]) -> None:
+def _write_page(out: Path, instruction: str, offer: Offer, listed: Sequence[ListedFile]) -> None:
     """One page with an item a file: the rule, what it does there, and how sure each place is."""
     from rulewright.reports.lines import Shown
     from rulewright.reports.view import Page, add_line
 
     page = Page(instruction, ["edit"], "sure")
     places_in = {one.path: (found, doubts) for one, found, doubts in listed}
-    for one in offer.work.done:
+    for one in offer.work.judged:
         if one.idle:
             continue
         found, doubts = places_in.get(one.path, ((), ()))
@@ -143,7 +137,9 @@ def _write_page(out: Path, instruction: str, offer: Offer, listed: Sequence[List
     console.say(f"{out}: {console.plural(page.n, 'file')} to look at in a browser")
 
 
-def _carry_out(offer: Offer, wish: Wish, chooser: Chooser, listed: Sequence[Listed], sure: int) -> list[Path]:
+def _carry_out(
+    offer: Offer, wish: Wish, chooser: Chooser, listed: Sequence[ListedFile], sure: int
+) -> list[Path]:
     """Write what may be written; give the files."""
     total = sum(len(doubts) for _, _, doubts in listed)
     if not total:
@@ -156,9 +152,9 @@ def _carry_out(offer: Offer, wish: Wish, chooser: Chooser, listed: Sequence[List
     if not writes:
         console.say(_how_to_write(sure, total))
         return []
-    for path, why in bar_unwritable(offer.work):
+    for path, why in drop_unwritable(offer.work):
         console.say(f"left alone: {path}: {why}")
-    made = [narrowed(one, offer.work, _keep(one, offer, chooser)) for one in offer.work.good]
+    made = [with_places(one, offer.work, _keep(one, offer, chooser)) for one in offer.work.good]
     ready = [one for one in made if one.good and one.changes]
     say_failed(
         [one for one in made if not one.good and not one.idle],

@@ -12,8 +12,8 @@ from rulewright.actions import Rejection
 from rulewright.actions.rule_file import read_given
 from rulewright.asking import Asked, Cost, Rounds
 from rulewright.codemod.candidates import OfferedRule, Trial, propose, why_none_holds
+from rulewright.codemod.instruction import InstructionWords
 from rulewright.codemod.offer import counts, rule_text
-from rulewright.codemod.said import Said
 from rulewright.commands import choosing, offers
 from rulewright.commands.offers import Wish
 from rulewright.errors import RulewrightError, UsageError
@@ -36,7 +36,7 @@ def run(config: EditConfig, wish: Wish) -> int:
     """
     sample = config.on or _first(config.paths)
     code = read_text(sample, "name another file with --on")
-    said = Said(config.instruction, code)
+    said = InstructionWords(config.instruction, code)
     spec = one_that_is_here(config.generator.having(model=config.model, base_url=config.base_url))
     plan = Rounds(config.samples, config.attempts, config.temperature, config.max_new_tokens, config.seed)
     with open_generator(spec) as generator:
@@ -95,7 +95,7 @@ def _facts(best: OfferedRule, others: Sequence[OfferedRule], asked: Asked) -> di
     }  # fmt: skip
 
 
-def _explain(one: OfferedRule, others: Sequence[OfferedRule], said: Said, n_good: int) -> None:
+def _explain(one: OfferedRule, others: Sequence[OfferedRule], said: InstructionWords, n_good: int) -> None:
     """What a rule does beside what was said, and beside what the other answers do."""
     found = [place for _, place in one.places]
     console.say_all(said.compared(found))
@@ -114,7 +114,13 @@ class _Choice:
     """A person before a terminal, who looks at one candidate after another."""
 
     def __init__(
-        self, kept: Path | None, trial: Trial, found: list[OfferedRule], said: Said, n_good: int, wish: Wish
+        self,
+        kept: Path | None,
+        trial: Trial,
+        found: list[OfferedRule],
+        said: InstructionWords,
+        n_good: int,
+        wish: Wish,
     ) -> None:
         self._kept, self._trial, self._found, self._wish = kept, trial, found, wish
         self._said, self._n_good = said, n_good

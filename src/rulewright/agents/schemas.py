@@ -1,6 +1,6 @@
-"""What each tool takes and gives, as schemas that the client sees.
+"""Arguments and answers of each tool, as schemas that the client sees.
 
-Answers must fit a context: lists have a limit, texts are cut, and what was left out is counted.
+Answers must fit a context: lists have a limit, texts are cut, and what is left out is counted.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 CUT_CHARS: Final = 300
-"""Longest piece of code of one place."""
+"""Most characters of the code of one place."""
 DIFF_CHARS: Final = 8_000
-"""Longest diff."""
+"""Most characters of a diff."""
 REASON_CHARS: Final = 600
 FAILURES: Final = 10
 """Files that failed, named one by one."""
@@ -153,7 +153,7 @@ class LearnArguments(Arguments):
     limit: Limit = 20
 
 
-class LearntRule(Reply):
+class RuleWithTrust(Reply):
     """A rule and how far to trust it."""
 
     rule: str
@@ -166,7 +166,7 @@ class LearntRule(Reply):
 class LearnAnswer(Reply):
     """Rules that give the change."""
 
-    rules: list[LearntRule]
+    rules: list[RuleWithTrust]
     not_expressed: list[str]
     """Parts of the change that no rule gives."""
     places: list[PlaceRow]
@@ -258,7 +258,7 @@ class ExplainArguments(Arguments):
     paths: Paths = []
 
 
-class Explained(Reply):
+class NoMatchReason(Reply):
     """The reason on one text."""
 
     path: str
@@ -271,7 +271,7 @@ class ExplainAnswer(Reply):
 
     matches: bool
     """Whether every rule matches in at least one of the texts."""
-    reasons: list[Explained]
+    reasons: list[NoMatchReason]
     left_out: int
 
 

@@ -1,8 +1,7 @@
-"""What an instruction mentions, beside what a rule does: how sure a place can be.
+"""Compare what a rule does with the words of the instruction: how sure is each place?
 
-A rule that executes is no proof that it does what was said. A place is sure where every
-name and literal that goes or comes is one that the instruction mentions, and where it holds
-something of what the instruction is about.
+A rule may run and still not do what was asked. A place is sure if the instruction mentions every name
+and literal that the rule removes or adds there, and if the place holds a word that the instruction names.
 """
 
 from __future__ import annotations
@@ -13,14 +12,14 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from rulewright import console
-from rulewright.codemod.work import one_line
+from rulewright.codemod.show import one_line
 from rulewright.errors import few
 from rulewright.verdict import Place
 
 _WORD: Final = re.compile(r"[^\W\d]\w*|\d+(?:\.\d+)?")
 _PART: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _QUOTED: Final = re.compile(r"`([^`\n]+)`|\"([^\"\n]+)\"|'([^'\n]{2,})'(?!\w)")
-# Words of sentences that are names in much code, too: what an instruction means by them is English.
+# English words that are common names in code: in an instruction they are English.
 _ENGLISH: Final = frozenset(
     ["a", "all", "an", "and", "any", "are", "argument", "arguments", "as", "at", "attribute",
      "attributes", "be", "but", "by", "call", "called", "calls", "change", "class", "classes", "code",
@@ -36,12 +35,12 @@ _ENGLISH: Final = frozenset(
 )  # fmt: skip
 
 
-class Said:
+class InstructionWords:
     """The words of an instruction.
 
     Args:
-        instruction: what a person said.
-        code: what it was said about: plain words count as names if they stand in it.
+        instruction: the instruction.
+        code: the code that it is about: plain words count as names if the code has them.
     """
 
     def __init__(self, instruction: str, code: str) -> None:
@@ -52,10 +51,10 @@ class Said:
         here = set(_WORD.findall(code))
         plain = [word for word in _WORD.findall(instruction) if word in here and word.lower() not in _ENGLISH]
         self.about = set(self.quoted or plain)
-        """What the change is about: the quoted words, or those that stand in the code."""
+        """What the change is about: the quoted words, or else the words that the code has too."""
 
     def mentions(self, word: str) -> bool:
-        """Whether the instruction has the word, or all its parts (`is_none`: "is none")."""
+        """Whether the instruction has a word, or all its parts (`is_none`: "is none")."""
         if word.lower() in self._words:
             return True
         parts = [part.lower() for piece in _WORD.findall(word) for part in _PART.findall(piece)]
@@ -63,7 +62,7 @@ class Said:
         return bool(parts) and all(part in known or f"{part}s" in known for part in parts)
 
     def doubt(self, place: Place) -> str:
-        """Why a place is not sure; empty where it is."""
+        """Why a place is not sure; empty if it is."""
         for verb, words in (("goes", place.gone), ("comes", place.come)):
             strange = [word for word in words if not self.mentions(word)]
             if strange:
@@ -74,7 +73,7 @@ class Said:
         return ""
 
     def missing(self, places: Sequence[Place]) -> list[str]:
-        """Warnings: quoted words that no place holds, before or after."""
+        """A warning if the instruction quotes words that no place has, before or after."""
         held = {word for place in places for word in _WORD.findall(f"{place.old} {place.new}")}
         strange = [word for word in self.quoted if word not in held]
         if not strange or not places:
@@ -83,7 +82,7 @@ class Said:
         return [f"you named {names}, and the rule changes no place that holds it"]
 
     def compared(self, places: Sequence[Place]) -> Iterator[str]:
-        """The words that go and come at the places, and which of them the instruction mentions."""
+        """Lines about the words that the rule removes and adds, and whether the instruction has them."""
         for title, part in (("takes away", "gone"), ("brings in", "come")):
             words = Counter(word for place in places for word in getattr(place, part))
             for note, wanted in (("as you said", True), ("which you did not mention", False)):
