@@ -21,7 +21,7 @@ from rulewright.evaluation.mining import fate, groups, transferable
 from rulewright.mining import inputs
 from rulewright.mining.inputs import EditRow
 from rulewright.mining.learn.generalize import Example, PreparedExample
-from rulewright.mining.learn.mined import mine
+from rulewright.mining.learn.mine import mine
 
 SEED: Final = 0
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rulewright import engine
 from rulewright.languages import Language
 from rulewright.mining import mine
-from rulewright.mining.learn.mined import MAX_CHARS
+from rulewright.mining.learn.mine import MAX_CHARS
 from rulewright.mining.text.tree import Tree
 
 SOURCES: dict[Language, str] = {

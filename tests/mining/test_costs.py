@@ -78,7 +78,7 @@ CHARGED: list[tuple[str, float, Language, str, str]] = [
 ]  # fmt: skip
 """A number, and an edit with candidates that pay it: the price of the cheapest of these."""
 
-ELSEWHERE = {"PER_CROWDED_VARIABLE", "GOOD", "BASE.rewrite", "AS_WRITTEN", "LAST_RESORT"}
+ELSEWHERE = {"PER_CROWDED_VARIABLE", "GOOD", "BASE.rewrite", "SMALLER_REWRITE", "LAST_RESORT"}
 """Shown by tests of their own below."""
 
 
@@ -207,7 +207,7 @@ def test_the_sign_of_a_weight(name: str, less: dict[str, Any], more: dict[str, A
 def test_of_two_forms_of_a_rule_the_one_that_rewrites_less_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     group = [Example(f"x = ask({name})\n", f"x = checked(ask({name}))\n", "python") for name in "ab"]
     assert mine_many(group)[0].candidate.rule["fix"] == "checked($W)"
-    change(monkeypatch, "AS_WRITTEN", 1.0)
+    change(monkeypatch, "SMALLER_REWRITE", 1.0)
     assert mine_many(group)[0].candidate.rule["fix"] == "checked(ask($$$A))"
 
 

@@ -15,7 +15,7 @@ from rulewright.mining.learn.cover import (
     covering_rules,
     without_needless,
 )
-from rulewright.mining.learn.mined import Tier
+from rulewright.mining.learn.grading import Tier
 
 
 def learned(*texts: tuple[str, str, set[int]]) -> list[GradedRule]:

@@ -14,7 +14,8 @@ from rulewright.languages import Language
 from rulewright.mining import mine
 from rulewright.mining.judge import background
 from rulewright.mining.judge.confidence import BIAS, CONFIDENT, WEIGHTS, confidence, drops_unnamed, properties
-from rulewright.mining.learn.mined import MAX_VARS, Figures, grade, overlap, quoted_names
+from rulewright.mining.learn.grading import MAX_VARS, Figures, grade, overlap
+from rulewright.mining.learn.mine import quoted_names
 from rulewright.mining.propose.candidate import SHORT_TOKENS, Candidate
 from rulewright.mining.rules.reading import bits, new_text, old_text, text_bits
 from rulewright.mining.text.tree import Tree
@@ -48,9 +49,9 @@ def test_the_model_is_the_one_that_the_docs_give(documented: str) -> None:
     assert words.keys() == WEIGHTS.keys()
     flat = " ".join(model.split())
     for name, said in words.items():
-        found = re.search(rf"{said} \(([-+]?[\d.]+)", flat)
+        found = re.search(rf"{said}[^|]* \| ([-+]?[\d.]+)", flat)
         assert found is not None and float(found[1]) == WEIGHTS[name], name
-    assert f"bias {BIAS}" in flat
+    assert f"bias | {BIAS}" in flat
     assert f"a confidence of {CONFIDENT}" in documented
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rulewright import engine
 from rulewright.languages import Language
 from rulewright.mining import mine
-from rulewright.mining.learn.mined import MAX_CHARS
+from rulewright.mining.learn.mine import MAX_CHARS
 from rulewright.mining.text.align import variants
 from rulewright.mining.text.tree import Tree
 

@@ -7,7 +7,7 @@ import pytest
 from rulewright.languages import Language
 from rulewright.mining import costs
 from rulewright.mining.judge.soundness import effect
-from rulewright.mining.propose import tokens
+from rulewright.mining.propose import comments, tokens
 from rulewright.mining.propose.candidate import Candidate
 from rulewright.mining.rules.reading import ANY_NAME, MARGIN
 from rulewright.mining.text.align import Edit, variants
@@ -190,7 +190,7 @@ def from_comment(pre: str, post: str, language: Language) -> list[tuple[str, str
         one.rule
         for node in edit.pre.root.walk()
         for mapped in edit.map_range(node.start, node.end)
-        for one in tokens.whole_comment(edit, node, mapped)
+        for one in comments.whole_comment(edit, node, mapped)
     ]
     made = []
     for rule in found:

@@ -25,7 +25,7 @@ from rulewright.mining.inputs import EditRow, order
 from rulewright.mining.judge import background
 from rulewright.mining.learn.corpus import TASK_LIMIT_S
 from rulewright.mining.learn.generalize import Example, PreparedExample, claim, generalize
-from rulewright.mining.learn.mined import Mined, mine, no_rules
+from rulewright.mining.learn.mine import Mined, mine, no_rules
 from rulewright.runs import RunDir
 from rulewright.stats import Estimate, estimate
 from rulewright.workers import ordered_map

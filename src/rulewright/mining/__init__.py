@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rulewright.mining.learn.generalize import Example, General, claim, mine_many
-    from rulewright.mining.learn.mined import Figures, Mined, Tier, mine
+    from rulewright.mining.learn.grading import Figures, Tier
+    from rulewright.mining.learn.mine import Mined, mine
 
 __all__ = ["Example", "Figures", "General", "Mined", "Tier", "claim", "mine", "mine_many"]
 
-_FROM_GENERALIZE = frozenset({"Example", "General", "claim", "mine_many"})
+_MODULES = {
+    "Example": "generalize", "General": "generalize", "claim": "generalize", "mine_many": "generalize",
+    "Figures": "grading", "Tier": "grading", "Mined": "mine", "mine": "mine",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    part = "generalize" if name in _FROM_GENERALIZE else "mined"
-    return getattr(importlib.import_module(f"{__name__}.learn.{part}"), name)
+    return getattr(importlib.import_module(f"{__name__}.learn.{_MODULES[name]}"), name)

@@ -118,8 +118,8 @@ STEP: Final = 2.0
 LAST_RESORT: Final = 50.0
 """For a plan with a literal rule or a run: only where no general rules make the change."""
 
-AS_WRITTEN: Final = -0.1
-"""For a form of a rule that rewrites less of what it matches (`propose.as_written`)."""
+SMALLER_REWRITE: Final = -0.1
+"""For a form of a rule that rewrites less of what it matches (`propose.smaller_rewrites`)."""
 
 # When to stop. Points.
 

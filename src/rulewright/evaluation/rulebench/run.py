@@ -25,7 +25,7 @@ from rulewright.generation import Generator
 from rulewright.mining.inputs import Stream
 from rulewright.mining.judge.background import allowed
 from rulewright.mining.learn.generalize import Example, PreparedExample, claim, generalize
-from rulewright.mining.learn.mined import mine
+from rulewright.mining.learn.mine import mine
 from rulewright.prompts import Style, action_prompt, fence
 from rulewright.runs import RunDir
 from rulewright.verdict import INVALID, Verdict

@@ -17,7 +17,7 @@ from rulewright.languages import Language
 from rulewright.mining.by_hand.diffs import Change
 from rulewright.mining.by_hand.replay import places_and_wrong_lines, places_of, with_their_hunks
 from rulewright.mining.judge.confidence import drops_unnamed, names_nothing
-from rulewright.mining.learn.mined import Tier
+from rulewright.mining.learn.grading import Tier
 from rulewright.mining.rules import callees, imports, specificity
 from rulewright.mining.rules.reading import new_text, old_text, standalone_names, terms, text_bits, words_of
 from rulewright.mining.text.tree import Tree

@@ -20,7 +20,7 @@ from rulewright.mining.by_hand.diffs import Change
 from rulewright.mining.by_hand.learned import LearnedRule, LearnedRules
 from rulewright.mining.by_hand.trust import ImportedNames, action_of, graded_rules
 from rulewright.mining.learn import cover
-from rulewright.mining.learn.mined import why_refused
+from rulewright.mining.learn.mine import why_refused
 
 
 def learn(changes: Sequence[Change], budget_s: float) -> LearnedRules:

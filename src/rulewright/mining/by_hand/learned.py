@@ -20,7 +20,7 @@ from rulewright.engine import places
 from rulewright.languages import Language
 from rulewright.mining.by_hand import doubts, replay
 from rulewright.mining.by_hand.diffs import Change
-from rulewright.mining.learn.mined import TIERS, Tier
+from rulewright.mining.learn.grading import TIERS, Tier
 from rulewright.mining.rules import imports
 from rulewright.mining.text.tree import Tree
 from rulewright.verdict import Place

@@ -21,7 +21,7 @@ from rulewright.mining.by_hand.diffs import Change
 from rulewright.mining.by_hand.learned import PART_OF_LARGER, LearnedRule
 from rulewright.mining.by_hand.replay import completing_rules, n_missing
 from rulewright.mining.learn import cover
-from rulewright.mining.learn.mined import TIERS
+from rulewright.mining.learn.grading import TIERS
 from rulewright.mining.rules import callees, guards, imports
 from rulewright.mining.rules.import_rules import rules_for_imports
 from rulewright.mining.rules.reading import new_text, old_text

@@ -16,7 +16,8 @@ from rulewright.mining.judge import background
 from rulewright.mining.learn import cover
 from rulewright.mining.learn.cover import GradedRule
 from rulewright.mining.learn.generalize import Example
-from rulewright.mining.learn.mined import Mined, Tier, measure, why_refused, with_import_guards
+from rulewright.mining.learn.grading import Tier, measure
+from rulewright.mining.learn.mine import Mined, why_refused, with_import_guards
 from rulewright.mining.learn.search import MAX_RULES
 
 FEWEST: Final = 2

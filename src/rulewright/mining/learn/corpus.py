@@ -23,7 +23,7 @@ from rulewright.mining.inputs import EditRow, order
 from rulewright.mining.judge import background
 from rulewright.mining.learn.commit import mine_commit
 from rulewright.mining.learn.generalize import Example, PreparedExample, generalize
-from rulewright.mining.learn.mined import Mined, mine, no_rules
+from rulewright.mining.learn.mine import Mined, mine, no_rules
 from rulewright.mining.rules.reading import new_text, old_text
 from rulewright.workers import WhereToRun, ordered_map
 

@@ -22,7 +22,8 @@ from rulewright.mining import costs
 from rulewright.mining.judge.confidence import CLAIM_BITS, CONFIDENT, MANY_PLACES, confidence, is_reckless
 from rulewright.mining.judge.soundness import effect
 from rulewright.mining.learn.generalize import anti_unify
-from rulewright.mining.learn.mined import EVALUATIONS_PER_SECOND, TIERS, Tier, grade, measure, why_too_deep
+from rulewright.mining.learn.grading import TIERS, Tier, grade, measure
+from rulewright.mining.learn.mine import EVALUATIONS_PER_SECOND, why_too_deep
 from rulewright.mining.learn.pool import CandidatePool, SoundCandidate, rank
 from rulewright.mining.learn.search import Budget, fill, with_assumptions
 from rulewright.mining.propose.candidate import LITERAL_SHAPES, Candidate

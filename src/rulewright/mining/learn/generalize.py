@@ -20,11 +20,12 @@ from rulewright.languages import Language
 from rulewright.mining.judge import assumptions
 from rulewright.mining.judge.confidence import CLAIM_BITS, is_reckless
 from rulewright.mining.judge.soundness import effect
-from rulewright.mining.learn.mined import EVALUATIONS_PER_SECOND, local_names, why_refused
+from rulewright.mining.learn.grading import local_names
+from rulewright.mining.learn.mine import EVALUATIONS_PER_SECOND, why_refused
 from rulewright.mining.learn.pool import CandidatePool, SoundCandidate, rank
 from rulewright.mining.learn.search import MAX_RULES, Budget, fill, imported_names, with_assumptions
-from rulewright.mining.propose.as_written import as_written
 from rulewright.mining.propose.candidate import Candidate
+from rulewright.mining.propose.smaller_rewrites import smaller_rewrites
 from rulewright.mining.text.align import Edit, variants
 from rulewright.mining.text.lift import MAXIMAL, lift
 from rulewright.mining.text.snippets import selector_rule
@@ -72,7 +73,7 @@ class PreparedExample:
         general = [(one, edit) for one, edit in found.values() if one.candidate.generalizes]
         best = sorted(general, key=lambda pair: (-len(pair[0].hunks), rank(pair[0])))[:KEPT_PER_EXAMPLE]
         best = [(with_assumptions(edit, one), edit) for one, edit in best]
-        sparing = [other for one, edit in best for other in as_written(edit, one.candidate)]
+        sparing = [other for one, edit in best for other in smaller_rewrites(edit, one.candidate)]
         return [one.candidate for one, _ in best] + sparing
 
     def fate(self, candidate: Candidate) -> Fate:
@@ -251,7 +252,7 @@ def _pair(edit: Edit, one: Node, other: Edit, two: Node) -> Iterator[Candidate]:
         rule: dict[str, Any] = {"rule": matcher, "fix": lifted.fix}
         candidate = Candidate(rule, "pattern", one, one.kind, mapped.hunks, 0.0, lifted)
         yield candidate
-        yield from as_written(edit, candidate)
+        yield from smaller_rewrites(edit, candidate)
 
 
 def _differ(a_tree: Tree, a: Node, b_tree: Tree, b: Node, only: set[int]) -> bool:

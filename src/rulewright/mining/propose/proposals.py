@@ -12,7 +12,7 @@ from rulewright import grammars
 from rulewright.actions.visit import regex_escape
 from rulewright.difftext import dedent
 from rulewright.mining import costs
-from rulewright.mining.propose import deletions, insertions, runs, tokens
+from rulewright.mining.propose import comments, deletions, insertions, runs, tokens
 from rulewright.mining.propose.candidate import MAX_ANCHOR_CHARS, Candidate, Shape
 from rulewright.mining.rules.reading import MARGIN
 from rulewright.mining.text.align import Edit, Mapped
@@ -90,7 +90,7 @@ def _all(
     ]
     for anchor, mapped in placed:
         if not anchor.children:
-            yield from tokens.whole_comment(edit, anchor, mapped)
+            yield from comments.whole_comment(edit, anchor, mapped)
             yield from _literal(edit, anchor, mapped)
     for policy in POLICIES:
         for level, (anchor, mapped) in enumerate(placed):

@@ -9,12 +9,11 @@ from typing import Any, Final
 
 from rulewright.actions import visit
 from rulewright.actions.visit import regex_escape
-from rulewright.difftext import common_ends, dedent
+from rulewright.difftext import common_ends
 from rulewright.mining import costs
 from rulewright.mining.propose.candidate import Candidate
-from rulewright.mining.rules.reading import ANY_NAME, MARGIN
 from rulewright.mining.text.align import Edit, Mapped, blocks
-from rulewright.mining.text.lift import VARIABLE_LIKE, leading_spaces
+from rulewright.mining.text.lift import VARIABLE_LIKE
 from rulewright.mining.text.tree import Node
 
 MAX_PARTS: Final = 6
@@ -67,42 +66,6 @@ def _token_rules(edit: Edit, node: Node, mapped: Mapped) -> Iterator[Candidate]:
     parts = _word_changes(old, new)
     if 2 <= len(parts) <= MAX_PARTS:
         yield from _replacing(edit, node, mapped, parts)
-
-
-def whole_comment(edit: Edit, node: Node, mapped: Mapped) -> Iterator[Candidate]:
-    """Rules for a one-line comment that becomes code; a name that the code repeats may be any name."""
-    said = [line for line in (row.strip(_MARGIN) for row in edit.pre.text_of(node).split("\n")) if line]
-    new = dedent(edit.post.text[mapped.start : mapped.end], leading_spaces(edit.pre, node.start))
-    if not node.is_comment or len(said) != 1 or len(said[0]) > MAX_TELLING or not new or said[0] in new:
-        return
-    back = [found for found in _CALLED.finditer(said[0]) if re.search(_whole_name(found[0]), new)]
-    if VARIABLE_LIKE.search(new) or len(back) != len({found[0] for found in back}):
-        return
-    if any(one.is_comment for one in edit.post.siblings_spanning(mapped.start, mapped.end)):
-        return
-    regex, by, at = "", new.replace("$", "$$"), 0
-    for number, found in enumerate(back, 1):
-        regex += regex_escape(said[0][at : found.start()]) + ANY_NAME
-        by = re.sub(_whole_name(found[0]), f"${{{number}}}", by)
-        at = found.end()
-    regex = f"^{MARGIN}{regex}{regex_escape(said[0][at:])}{MARGIN}$"
-    if not back:
-        rule = {"rule": {"kind": node.kind, "regex": regex}, "fix": new}
-        yield Candidate(rule, "lexical", node, node.kind, mapped.hunks)
-        return
-    matcher = {"kind": node.kind, "pattern": "$T", "regex": regex}
-    step = {"source": "$T", "replace": regex, "by": by}
-    rule = {"rule": matcher, "transform": {"NEW": {"replace": step}}, "fix": "$NEW"}
-    yield Candidate(rule, "transform", node, node.kind, mapped.hunks)
-
-
-_MARGIN: Final = " \t/*#"
-_CALLED: Final = re.compile(r"(?<![@\w\\])[A-Za-z_\\][\w\\]*")
-
-
-def _whole_name(name: str) -> str:
-    """A regular expression for a whole name, which may be qualified."""
-    return rf"(?<![\w\\]){re.escape(name)}(?![\w\\])"
 
 
 def _replacing(

@@ -30,7 +30,7 @@ INNER: Final = "IN"
 """The variable for what is between these brackets."""
 
 
-def as_written(edit: Edit, candidate: Candidate) -> Iterator[Candidate]:
+def smaller_rewrites(edit: Edit, candidate: Candidate) -> Iterator[Candidate]:
     """The forms of a pattern candidate that rewrite less of what they match."""
     rule, lifted = candidate.rule, candidate.lifted
     if candidate.shape != "pattern" or lifted is None or len(lifted.anchors) != 1:
@@ -131,4 +131,4 @@ def _list_of(edit: Edit, hole: Hole) -> Node | None:
 
 def _form(candidate: Candidate, **changes: Any) -> Candidate:
     """Another form of a candidate, a little cheaper."""
-    return replace(candidate, **changes).priced_as(candidate, costs.AS_WRITTEN)
+    return replace(candidate, **changes).priced_as(candidate, costs.SMALLER_REWRITE)
