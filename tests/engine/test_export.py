@@ -32,17 +32,24 @@ def test_a_pack_passes_and_rewrites_as_we_do(tmp_path: Path) -> None:
         PackRule("none eq/..", NONE_EQ, ["x == None\n", "if y == None:\n    pass\n"], "Use `is None`."),
         PackRule("two", TWO, ["var a = 1;\nlog(x)\nlog(y)\n"]),
         PackRule("two", NONE_EQ, ["z == None"]),
+        *[PackRule("../", NONE_EQ, ["z == None"])] * 3,
     ]
-    assert export(examples, tmp_path) == 4
+    assert export(examples, tmp_path) == 7
     assert sorted(path.name for path in (tmp_path / "rules").iterdir()) == [
-        "none-eq.yml", "two-1.yml", "two-2.yml", "two.yml",
+        "none-eq.yml", "rule-2.yml", "rule-3.yml", "rule.yml", "two-1.yml", "two-2.yml", "two.yml",
     ]  # fmt: skip
     tested = _ast_grep(tmp_path, "test")
     assert tested.returncode == 0, tested.stdout + tested.stderr
     assert list((tmp_path / "tests" / "__snapshots__").iterdir())
     (tmp_path / "a.py").write_text("q == None\n")
     found = _ast_grep(tmp_path, "scan", "--json=compact", "a.py")
-    assert {item["ruleId"] for item in json.loads(found.stdout)} == {"none-eq", "two"}
+    assert {item["ruleId"] for item in json.loads(found.stdout)} == {
+        "none-eq",
+        "two",
+        "rule",
+        "rule-2",
+        "rule-3",
+    }
 
 
 def test_an_action_without_effect_is_not_exported(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from rulewright import cli
 from rulewright.engine import cli as ast_grep
+from rulewright.engine.project import misplaced_util, read
 
 CODE = "x == None\ny == None\nf(1)\nf(f(a == None), 's')\ng(x)\nif a:\n    f('x')\n"
 CONFIG = "ruleDirs: [rules]\nutilDirs: [utils]\ntestConfigs: [{testDir: tests}]\n"
@@ -170,3 +171,36 @@ def test_the_file_of_a_project_is_no_configuration(project: Path, capsys: pytest
     assert cli.main(["apply", "rules/plain.yml", "a.py", "--config", "sgconfig.yml"]) == 2
     said = capsys.readouterr().err
     assert "is the file of an ast-grep project" in said and "found from where its file lies" in said
+
+
+@pytest.mark.parametrize(
+    ("settings", "tests", "utils"),
+    [
+        # A key without a value is as good as none, and of the tests only what names a folder counts.
+        ("testConfigs:\nutilDirs:\n", [], []),
+        ("testConfigs: [{testDir: t}, {snapshotDir: s}, 3]\nutilDirs: [u]\n", ["t"], ["u"]),
+    ],
+)
+def test_the_folders_of_a_project(tmp_path: Path, settings: str, tests: list[str], utils: list[str]) -> None:
+    for name in ("rules", "u"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "sgconfig.yml").write_text(f"ruleDirs: [rules]\n{settings}")
+    found = read(tmp_path)
+    assert found is not None
+    folders = [[str(one.relative_to(tmp_path)) for one in of] for of in (found.test_dirs, found.util_dirs)]
+    assert found.rule_dirs == (tmp_path / "rules",) and folders == [tests, utils]
+
+
+@pytest.mark.parametrize(
+    ("documents", "why"),
+    [
+        ([], "missing field `id` of a utility rule"),
+        ([["id"]], "missing field `id` of a utility rule"),
+        ([{"id": "a"}], "missing field `language` of a utility rule"),
+        ([{"id": "a", "language": "Python"}], "missing field `rule` of a utility rule"),
+        ([{"id": "a", "language": "Python", "rule": {}}], ""),
+        ([{}, {}], "2 documents, and a file of `utilDirs` holds one rule"),
+    ],
+)
+def test_what_is_no_file_of_a_utility_rule(documents: list[object], why: str) -> None:
+    assert misplaced_util(documents) == why

@@ -171,6 +171,12 @@ def test_what_a_range_became(folder: Path) -> None:
             found = edit.map_range(node.start, node.end)
             assert len({one.hunks for one in found}) == len(found), "each choice of hunks once"
             for one in found:
+                for number, (hunk, (low, high)) in enumerate(zip(edit.hunks, edit.slides, strict=True)):
+                    places = [(hunk.a0 + by, hunk.a1 + by) for by in range(low, high + 1)]
+                    if number in one.hunks:
+                        assert any(node.start <= a0 and a1 <= node.end for a0, a1 in places)
+                    else:
+                        assert any(a1 <= node.start or node.end <= a0 for a0, a1 in places)
                 first = min(one.hunks, default=None)
                 if not one.hunks:
                     assert post[one.start : one.end] == pre[node.start : node.end]

@@ -352,7 +352,7 @@ def test_names_that_only_the_changed_file_defines(
 
 def test_several_words_of_a_string_are_prose() -> None:
     def is_prose(kind: str, old: str, **more: Any) -> bool:
-        return doubts.is_part_of_text(action("python", {"kind": kind, "regex": "a b"}, "$N", **more), old)
+        return doubts.is_part_of_text({"rule": {"kind": kind, "regex": "a b"}, "fix": "$N", **more}, old)
 
     steps = {"transform": {"N": {"replace": {"source": "$T", "replace": "a b", "by": "c"}}}}
     assert is_prose("string_content", "a b", **steps)
@@ -368,8 +368,8 @@ def test_several_words_of_a_string_are_prose() -> None:
 )  # fmt: skip
 def test_a_part_of_a_longer_word(old: str, told: bool) -> None:
     steps = {"N": {"replace": {"source": "$T", "replace": "cat", "by": "cow"}}, "M": "rewrite($T)"}
-    assert doubts.in_longer_word(action("python", {"kind": "comment"}, "$N", transform=steps), old) is told
-    assert not doubts.in_longer_word(action("python", {"kind": "comment"}, "cow"), old)
+    assert doubts.in_longer_word({"rule": {"kind": "comment"}, "transform": steps, "fix": "$N"}, old) is told
+    assert not doubts.in_longer_word({"rule": {"kind": "comment"}, "fix": "cow"}, old)
 
 
 def test_what_is_taken_from_a_name_on_the_changed_lines() -> None:

@@ -25,7 +25,7 @@ def missing_kinds(rule: Mapping[str, Any], language: Language) -> str:
     pattern = rule.get("pattern")
     if isinstance(pattern, str):
         return (
-            f"the pattern {quoted(pattern, 60)} is not complete code of one kind: write the whole construct, "
+            f"the pattern {quoted(pattern)} is not complete code of one kind: write the whole construct, "
             "or add the `kind` that it must have"
         )
     return "the rule must say which node kinds it matches: add a `kind`, or a pattern that is complete code"
@@ -54,7 +54,7 @@ def _improved(reason: str, config: Mapping[str, Any], language: Language) -> str
         return f"unknown field `{found.group(1)}` in a rule{did_you_mean(found.group(1), RULE_KEYS)}"
     if found := re.match(r"Multiple AST nodes are detected. Please check the pattern source `(.*)`", reason):
         return (
-            f"the pattern {quoted(found.group(1), 60)} is several nodes, it must be one node: "
+            f"the pattern {quoted(found.group(1))} is several nodes, it must be one node: "
             "use one statement or expression, or `context` with `selector`"
         )
     if found := re.fullmatch(r"Rule `(.*)` is not defined\.", reason):

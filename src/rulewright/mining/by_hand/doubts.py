@@ -294,15 +294,14 @@ def _free_names(text: str) -> set[str]:
     return set(re.findall(r"(?<![\w.$>:@'\"])[A-Za-z_]\w*", text)) & terms(text)
 
 
-def is_part_of_text(action: Action, old: str) -> bool:
+def is_part_of_text(rule: Rule, old: str) -> bool:
     """Whether a rule replaces a part of a string of several words."""
-    matcher = action.rules[0]["rule"]
-    return "transform" in action.rules[0] and "string" in str(matcher.get("kind")) and " " in old.strip()
+    return "transform" in rule and "string" in str(rule["rule"].get("kind")) and " " in old.strip()
 
 
-def in_longer_word(action: Action, old: str) -> bool:
+def in_longer_word(rule: Rule, old: str) -> bool:
     """Whether a rule would replace a part of a longer word."""
-    steps = action.rules[0].get("transform", {}).values()
+    steps = rule.get("transform", {}).values()
     parts = [step["replace"]["replace"] for step in steps if isinstance(step, dict) and "replace" in step]
     for one in (found for part in parts for found in re.finditer(part, old)):
         before, after = old[: one.start()][-1:], old[one.end() :][:1]

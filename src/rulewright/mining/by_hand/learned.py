@@ -55,9 +55,9 @@ class LearnedRule:
             return f"the rule is of tier {self.tier}: {self.reason}"
         if place.comments_only:
             return "only a comment changes"
-        if doubts.is_part_of_text(self.document.action, place.old):
+        if doubts.is_part_of_text(self.rule, place.old):
             return "only words of a text change"
-        if doubts.in_longer_word(self.document.action, place.old):
+        if doubts.in_longer_word(self.rule, place.old):
             return "it is a part of a longer word there"
         return ""
 

@@ -42,7 +42,7 @@ def refinements(edit: Edit, candidate: Candidate, done: Effect) -> Iterator[Cand
     bad = nodes_of(tree, done.negatives, candidate.kind)
     if not good or not bad:
         return
-    options = [*_variables(tree, good, candidate), *_around(tree, good, good[0]), *_neighbors(tree, good)]
+    options = [*_variables(tree, good, candidate), *_around(tree, good, good[0]), *_neighbors(tree, good[0])]
     options = [o for o in options if all(o.holds(n) for n in good)]
     scored = [(o, frozenset(i for i, n in enumerate(bad) if not o.holds(n))) for o in options]
     scored = sorted((s for s in scored if s[1]), key=lambda s: (s[0].cost, s[0].place, str(s[0].rule)))
@@ -62,7 +62,7 @@ def refinements(edit: Edit, candidate: Candidate, done: Effect) -> Iterator[Cand
         option, excluded = max(rest, key=lambda s: (len(s[1]) / s[0].cost, s[0].place))
         chosen.append(option)
         left -= excluded
-    if not left and len(chosen) > 1:
+    if len(chosen) > 1:
         yield with_options(candidate, chosen)
 
 
@@ -201,19 +201,18 @@ def named_ancestor(tree: Tree, good: list[Node], up: Node) -> Iterator[Option]:
         yield Option("inside", rule, costs.ANCESTOR_NAME + costs.PER_CHAR * len(text), holds)
 
 
-def _neighbors(tree: Tree, good: list[Node]) -> Iterator[Option]:
+def _neighbors(tree: Tree, first: Node) -> Iterator[Option]:
     """Options for the sibling before and after."""
     for key in ("follows", "precedes"):
         near = partial(_beside, key=key)
-        nodes = [b for b in map(near, good) if b is not None]
-        if len(nodes) < len(good):
+        beside = near(first)
+        if beside is None:
             continue
-        kind, named = nodes[0].kind, nodes[0].named
-        if named and all(b.kind == kind for b in nodes):
-            yield Option(key, {"kind": kind}, costs.NEIGHBOR_KIND_ASKED, _of_kind(near, {kind}))
-        text = tree.text_of(nodes[0])
-        if len(text) <= 80 and "\n" not in text and all(tree.text_of(b) == text for b in nodes):
-            rule = {"regex": f"^{regex_escape(text)}$"} | ({"kind": kind} if named else {})
+        kind, text = ({"kind": beside.kind} if beside.named else {}), tree.text_of(beside)
+        if kind:
+            yield Option(key, kind, costs.NEIGHBOR_KIND_ASKED, _of_kind(near, {beside.kind}))
+        if len(text) <= 80 and "\n" not in text:
+            rule = {"regex": f"^{regex_escape(text)}$"} | kind
             cost = costs.NEIGHBOR_TEXT + costs.PER_CHAR * len(text)
             yield Option(key, rule, cost, _of_text(near, {text}, tree))
 

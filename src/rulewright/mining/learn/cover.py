@@ -8,7 +8,7 @@ no counter-examples, except in lines that the diff shows.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Final
 
@@ -87,9 +87,9 @@ class _Choice:
 
     candidate: Candidate
     parts: frozenset[Part]
-    texts: frozenset[tuple[str, str]] = field(default_factory=frozenset)
-    """The distinct changes that it makes, old and new."""
-    n_places: int = 0
+    texts: frozenset[str]
+    """The distinct texts that it changes."""
+    n_places: int
     """Number of all places that it changes."""
 
     @property
@@ -117,8 +117,6 @@ def covering_rules(texts: Sequence[ChangedFile], language: Language, budget_s: f
             for one, lines in zip(left, changed, strict=True)
         ]
         left = [replace(one, pre=text, seen=frozenset()) for one, text in made if text != one.post]
-        if not left:
-            break
     return found
 
 
@@ -234,7 +232,7 @@ def _generalizations(views: Sequence[_FileView], n_known: int) -> dict[str, Cand
 def _choice(candidate: Candidate, views: Sequence[_FileView]) -> _Choice | None:
     """What a candidate does in all files; `None` if it does something wrong, or nothing."""
     parts: set[Part] = set()
-    texts: set[tuple[str, str]] = set()
+    texts: set[str] = set()
     n_places = 0
     wanted = literals.needs(candidate.rule["rule"], views[0].edit.pre.language)
     for number, view in enumerate(views):
@@ -246,7 +244,7 @@ def _choice(candidate: Candidate, views: Sequence[_FileView]) -> _Choice | None:
         for hunk in done.hunks if done is not None else ():
             parts.add((number, hunk))
         for start, end in done.positives if done is not None else ():
-            texts.add((view.edit.pre.text[start:end], ""))
+            texts.add(view.edit.pre.text[start:end])
             n_places += 1
     return _Choice(candidate, frozenset(parts), frozenset(texts), n_places) if parts else None
 
@@ -307,9 +305,7 @@ def _tier(
     worst: tuple[Tier, str] = ("train", "")
     for number in sorted({number for number, _ in choice.parts}):
         outcome = engine.judge(action, views[number].edit.pre.text)
-        figures = measure(action, [candidate], outcome, max(2, len(choice.texts)), "", 0)
-        if len(choice.texts) < 2:
-            figures = replace(figures, sites=1)
+        figures = measure(action, [candidate], outcome, len(choice.texts), "", 0)
         tier, reason = grade([candidate], figures)
         if tier == "literal" and "doubtful" in reason and _is_supported(candidate, choice):
             unlike = f"{len(choice.texts)} unlike" if len(choice.texts) > 1 else str(choice.n_places)

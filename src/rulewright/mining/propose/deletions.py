@@ -29,8 +29,6 @@ def deletions(edit: Edit, number: int, names: frozenset[str]) -> Iterator[Candid
         return
     start, end = strip_range(edit.pre.text, hunk.a0, hunk.a1)
     gone = [n for n in edit.pre.siblings_spanning(start, end) if n.size]
-    if not gone:
-        return
     named = [n for n in gone if n.named]
     if not 1 <= len(named) <= MAX_GONE or any(edit.pre.text_of(n) not in ",;" for n in gone if not n.named):
         return

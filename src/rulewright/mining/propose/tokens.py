@@ -209,16 +209,10 @@ def _cores(old: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Ranges to replace: the changed part, widened to whole words, and until it is unique."""
     wide_start, wide_end = start, end
     while (
-        wide_start > 0
-        and _WORD.match(old[wide_start - 1])
-        and _WORD.match(old[wide_start : wide_start + 1] or " ")
+        wide_start > 0 and _WORD.match(old[wide_start - 1]) and _WORD.match(old[wide_start : wide_start + 1])
     ):
         wide_start -= 1
-    while (
-        wide_end < len(old)
-        and _WORD.match(old[wide_end])
-        and _WORD.match(old[wide_end - 1 : wide_end] or " ")
-    ):
+    while wide_end < len(old) and _WORD.match(old[wide_end]) and _WORD.match(old[wide_end - 1 : wide_end]):
         wide_end += 1
     if start == end and (wide_start, wide_end) == (start, end) and 0 < start < len(old):
         while wide_start > 0 and _WORD.match(old[wide_start - 1]):

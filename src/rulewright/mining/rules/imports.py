@@ -141,17 +141,15 @@ def bindings(text: str, language: Language) -> dict[Binding, str]:
 
 
 def post_with_old_imports(pre: str, post: str, language: Language) -> str | None:
-    """`post` with the imports of `pre`; `None` where both bind the same, or Go, or neither parses.
+    """`post` with the imports of `pre`; `None` where both bind the same, and for Go.
 
     `rules_for_imports` covers what a change does to imported names. In JavaScript a change of modules alone
     is like any other change; elsewhere a module as often loses one of its names as it moves with all of them.
     """
     old, new = bindings(pre, language), bindings(post, language)
-    if language not in KINDS or language == "go":
-        return None
     by_path = language == "python" or language in PATHS
     same = set(old) == set(new) if by_path else {o.name for o in old} == {n.name for n in new}
-    return None if same else _with_imports_of(pre, post, language)
+    return None if same or language == "go" else _with_imports_of(pre, post, language)
 
 
 def _with_imports_of(pre: str, post: str, language: Language) -> str:

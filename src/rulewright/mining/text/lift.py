@@ -361,7 +361,7 @@ def _changes_bases_of(edit: Edit, name: Node) -> bool:
 
 def _name_holes(tree: Tree, spans: list[_Span], fresh: frozenset[str]) -> list[Hole]:
     """Name the variables: equal parts get one name, but not numbers and strings that may agree by chance."""
-    names: dict[tuple[str, bool, int], str] = {}
+    names: dict[tuple[str, bool, int | None], str] = {}
     holes: list[Hole] = []
     for span in spans:
         text = tree.text[span.start : span.end]
@@ -370,7 +370,7 @@ def _name_holes(tree: Tree, spans: list[_Span], fresh: frozenset[str]) -> list[H
             and text not in fresh
             and any(grammars.VALUE.search(node.kind) for node in tree.at(span.start, span.end))
         )
-        key = (text, span.multi, span.start if chance else -1)
+        key = (text, span.multi, span.start if chance else None)
         if key not in names:
             serial = len(names)
             names[key] = NAMES[serial] if serial < 26 else f"V{serial}"
