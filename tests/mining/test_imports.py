@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from ast_grep_py import SgRoot
 
 from rulewright import engine
 from rulewright.actions import Action
@@ -233,13 +236,13 @@ def test_what_a_file_must_use_outside_of_its_imports() -> None:
     root = {"kind": "program", "stopBy": "end"}
     kinds = {"any": [{"kind": "identifier"}, {"kind": "type_identifier"}], "regex": "^(Old)$"}
     away = {"inside": {"kind": "import_declaration", "stopBy": "end"}}
+    member = {"follows": {"regex": r"^(\.|\?\.|::)$"}}
     assert guards.file_uses(frozenset({"Old"}), "java") == {
-        "inside": {**root, "has": {**kinds, "not": away, "stopBy": "end"}}
+        "inside": {**root, "has": {**kinds, "not": {"any": [away, member]}, "stopBy": "end"}}
     }
-    [first, second] = guards.file_uses(frozenset({"Old"}), "java", {"kind": "block"})["inside"]["has"]["not"][
-        "any"
-    ]
-    assert (first, second) == (away, {"inside": {"kind": "block", "stopBy": "end"}})
+    within = {"inside": {"kind": "block", "stopBy": "end"}}
+    used = guards.file_uses(frozenset({"Old"}), "java", {"kind": "block"})
+    assert used["inside"]["has"]["not"]["any"] == [away, within, member]
 
 
 @pytest.mark.parametrize(
@@ -265,3 +268,35 @@ def test_what_a_file_must_use_outside_of_its_imports() -> None:
 )
 def test_the_one_name_from_a_module(word: str, language: Language, text: str, name: str) -> None:
     assert imports.only_import_from(word, text, language) == name
+
+
+@pytest.mark.parametrize(
+    ("language", "code", "is_there"),
+    [
+        ("javascript", "const old = require('kit');", True),
+        ("javascript", "const { old, b } = await import('kit');", True),
+        ("javascript", "const a = () => old(1);", False),
+        ("typescript", "import { old } from 'kit';", True),
+        ("typescript", "let a = { old: require('kit') };", False),
+    ],
+)
+def test_a_declaration_that_requires_nothing_is_no_import(
+    language: Language, code: str, is_there: bool
+) -> None:
+    rule = {"pattern": "f($A)", **guards.file_binds(frozenset({"old"}), language)}
+    found = engine.apply(Action(language, ({"rule": rule, "fix": "g($A)"},)), f"{code}\nf(1);\n")
+    assert (found.post == f"{code}\ng(1);\n") is is_there
+
+
+@pytest.mark.parametrize(
+    ("language", "code", "n"),
+    [
+        ("rust", "fn f() -> old { old::g(z::old, |x| old) }", 3),
+        ("kotlin", "val a = b.map(::old, z::old, z?.old) { x -> old }", 2),
+        ("php", "<?php f(fn($x) => old, $z->old, $z?->old, Z::old, $old, old: 1);", 1),
+        ("java", "class A { B f = x -> old(z.old, y::old, old::h); }", 2),
+    ],
+)
+def test_a_name_behind_what_it_is_taken_from_is_another_one(language: Language, code: str, n: int) -> None:
+    rule: Any = {"rule": guards.spelled("old", language)}
+    assert len(list(SgRoot(code, language).root().find_all(rule))) == n

@@ -148,8 +148,8 @@ TRUST: list[tuple[Language, str, str, str, str]] = [
     *(("python", "a = os.getcwdu()\n" * n + LEFT * 2, "a = os.getcwd()\n" * n + LEFT * 2, *trusted)
       for n, trusted in ((MADE, ("literal", f"hold 2 more places like the {MADE} that you changed")),
                          (MADE + 1, ("train", "")))),
-    ("python", "import old\nx = old.run(1)\n", "import new\nx = new.run(1)\n", "literal",
-     "of `old` the change shows `run` only"),
+    ("python", "x = old.run(1)\n", "x = new.run(1)\n", "literal", "of `old` the change shows `run` only"),
+    ("python", "import old\nx = old.run(1)\n", "import new\nx = new.run(1)\n", "train", ""),
     ("python", "import old\nx = old.run(1)\ny = old.go(2)\n", "import new\nx = new.run(1)\ny = new.go(2)\n",
      "train", ""),
 ]  # fmt: skip
@@ -164,9 +164,10 @@ def test_how_far_a_learned_rule_is_trusted(
 
 
 def test_the_rules_of_an_import_are_trusted_as_its_uses_are() -> None:
-    doubted = of("import old\nx = old.run(1)\n", "import new\nx = new.run(1)\n")
+    pre = "import old\n\n\ndef f(k):\n    return old.run(1)\n"
+    doubted = of(pre, pre.replace("1", "k").replace("old", "new"))
     assert [rule.tier for rule in doubted.rules[:3]] == ["literal"] * 3
-    assert all(rule.reason.startswith("as its uses: of `old`") for rule in doubted.rules[1:3])
+    assert all(rule.reason.startswith("as its uses: `k` is a variable") for rule in doubted.rules[1:3])
     good = of("import old\nx = old.run(1)\ny = old.go(2)\n", "import new\nx = new.run(1)\ny = new.go(2)\n")
     assert [rule.reason for rule in good.rules[1:3]] == ["goes and comes with its uses"] * 2
     assert doubted.least_trusted.tier == "literal" and good.least_trusted.tier == "train"

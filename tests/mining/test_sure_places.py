@@ -482,3 +482,107 @@ def test_a_form_feed_ends_no_line() -> None:
     action = Action("python", ({"rule": {"pattern": "old($A)"}, "fix": "new($A)"},), mode="rule")
     change = Change(Path("a.py"), "python", "\fb = 2\n\na = old(1)\n", "\fb = 3\n\na = new(1)\n")
     assert replay.completing_rules(action, change) == {0}
+
+
+class Import(NamedTuple):
+    """An imported name that becomes another one, another file, and that file after the sure places."""
+
+    suffix: str
+    pre: str
+    other: str
+    after: str
+
+
+ELSEWHERE = {
+    "a member and an argument of Python": Import(
+        ".py", "from shop import Old\n\nx = Old()\n",
+        "import z\nfrom shop import Old\n\nx = Old(1)\ny = z.Old(Old=Old)\n",
+        "import z\nfrom shop import Fresh\n\nx = Fresh(1)\ny = z.Old(Old=Fresh)\n",
+    ),
+    "a class of another package of Java": Import(
+        ".java", "import a.b.Old;\n\nclass A { Old x = new Old(); }\n",
+        "import a.b.Old;\n\nclass B { Old x = new Old(); q.Old y = z.Old(this.Old); Old.In w; }\n",
+        "import a.b.Fresh;\n\nclass B { Fresh x = new Fresh(); q.Old y = z.Old(this.Old); Fresh.In w; }\n",
+    ),
+    "a member of Kotlin, and a type": Import(
+        ".kt", "import a.b.Old\n\nval x = Old()\n",
+        "import a.b.Old\n\nval x: Old = Old(Old = 1)\nval y: z.Old = z.Old()\nval w = z?.Old\n",
+        "import a.b.Fresh\n\nval x: Fresh = Fresh(Old = 1)\nval y: z.Old = z.Old()\nval w = z?.Old\n",
+    ),
+    "a path of Rust": Import(
+        ".rs", "use std::{Arc, Old};\n\nfn f(x: Old<u8>) {}\n",
+        "use std::Old;\n\nfn g(x: Old<u8>, y: tokio::Old<u8>) { E::Old; vec![z::Old]; }\n",
+        "use std::Fresh;\n\nfn g(x: Fresh<u8>, y: tokio::Old<u8>) { E::Old; vec![z::Old]; }\n",
+    ),
+    "members of PHP": Import(
+        ".php", "<?php\nuse App\\Old;\n\n$x = new Old();\n",
+        "<?php\nuse App\\Old;\n\n$x = new Old(1);\nnew \\Z\\Old(Z::Old, $a->Old(), Z::Old(), Old: 2);\n",
+        "<?php\nuse App\\Fresh;\n\n$x = new Fresh(1);\nnew \\Z\\Old(Z::Old, $a->Old(), Z::Old(), Old: 2);\n",
+    ),
+    "a type of a namespace of TypeScript": Import(
+        ".ts", "import { Old } from 'shop';\n\nexport const x: Old = new Old();\n",
+        "import { Old } from 'shop';\n\nconst x: Old = new Old();\nlet y: Z.Old = Z.Old({ Old: 1 });\n",
+        "import { Fresh } from 'shop';\n\nconst x: Fresh = new Fresh();\nlet y: Z.Old = Z.Old({ Old: 1 });\n",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ELSEWHERE.values(), ids=ELSEWHERE.keys())
+def test_an_imported_name_that_belongs_to_something_else_is_another_thing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], case: Import
+) -> None:
+    edit = Case(case.suffix, case.pre, case.pre.replace("Old", "Fresh"), case.other, "")
+    _, text, _ = like(tmp_path, edit, capsys)
+    assert text == case.after
+
+
+_CALL = "import { old } from 'shop';\n\nold(1);\n"
+
+UNDONE = {
+    "a parameter of the same name": Case(
+        ".js", _CALL, _CALL.replace("old", "fresh"), _CALL + "function f(old) { return old(2); }\n",
+        "`old` is another thing in a part of the file",
+    ),
+    "a method of Kotlin of the same name": Case(
+        ".kt", "import a.old\n\nval x = old(1)\n", "import a.fresh\n\nval x = fresh(1)\n",
+        "import a.old\n\nval x = old(2)\nclass C { fun old(i: Int) = i }\n",
+        "`old` is another thing in a part of the file",
+    ),
+    "a key that is named like its value": Case(
+        ".ts", "import { Old } from 'shop';\n\nf(Old);\n", "import { New } from 'shop';\n\nf(New);\n",
+        "import { Old } from 'shop';\n\nf(Old, { Old });\n", "`Old` is used there in another way too",
+    ),
+    "a header whose uses are not sure": Case(
+        ".cpp", "#include <kit/slot.hpp>\n\nkit::slot<int> f();\n",
+        "#include <slot>\n\nstd::slot<int> f();\n",
+        "#include <kit/slot.hpp>\n#include <kit/any.hpp>\n\nkit::slot<char> g();\nkit::any h();\n",
+        "whether the file uses what it brings is not said",
+    ),
+    "a header of which no use is found": Case(
+        ".c", '#include "old.h"\n\nint a = old_size_of(1);\n',
+        '#include "fresh.h"\n\nint a = fresh_size_of(1);\n',
+        '#include "old.h"\n\nint b = old_rest_of(1);\n', "whether the file uses what it brings is not said",
+    ),
+    "a file that Ruby requires": Case(
+        ".rb", "require 'old_kit'\n\nOldKit.run(1)\n", "require 'fresh_kit'\n\nFreshKit.run(1)\n",
+        "require 'old_kit'\n\nOldKit.stop(2)\n", "whether the file uses what it brings is not said",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", UNDONE.values(), ids=UNDONE.keys())
+def test_a_file_that_would_not_be_done_with_a_name_is_left(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], case: Case
+) -> None:
+    _, text, said = like(tmp_path, case, capsys)
+    assert text == case.other and case.why in said
+
+
+def test_the_only_import_of_a_file_becomes_another_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pre = "import moment from 'moment';\n\nexport const now = () => moment().format();\n"
+    other = pre.replace("now", "then")
+    case = Case(".js", pre, pre.replace("moment", "dayjs"), other, "")
+    _, text, _ = like(tmp_path, case, capsys)
+    assert text == other.replace("moment", "dayjs")

@@ -67,6 +67,8 @@ def offer_learned(work: Work, learned: LearnedRules) -> Offer:
         before, after = one.texts()
         if name := learned.missing_name(before, after or "", language):
             lacking[one.path] = f"nothing in the file imports or defines `{name}`, which comes in"
+        elif why := learned.misused_name(before, after or "", language):
+            lacking[one.path] = why
         lines = difftext.rows(before)
         places = [one.numbered(place) for place in work.places(one)]
         whys = {
@@ -75,6 +77,7 @@ def offer_learned(work: Work, learned: LearnedRules) -> Offer:
         whys |= dict.fromkeys(
             learned.incomplete([place for place in places if not whys[place]]), PART_OF_LARGER
         )
+        whys |= learned.doubted_imports(whys, lines, language)
         doubts |= {(one.path, place): why for place, why in whys.items()}
         used = [(place, why) for place, why in whys.items() if not place.in_import]
         sure[one.path] = {word for place, why in used if not why for word in place.gone + place.come}

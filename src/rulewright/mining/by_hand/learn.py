@@ -40,6 +40,7 @@ def learn(changes: Sequence[Change], budget_s: float) -> LearnedRules:
     problems: list[str] = []
     imported: dict[Language, frozenset[str]] = {}
     defined: dict[Language, frozenset[str]] = {}
+    removed: dict[Language, frozenset[str]] = {}
     for language in dict.fromkeys(change.language for change in changes):
         mine = [change for change in changes if change.language == language]
         refused = {change.path: _why_refused(change) for change in mine}
@@ -54,6 +55,7 @@ def learn(changes: Sequence[Change], budget_s: float) -> LearnedRules:
         graded = graded_rules(found, fit, names, language)
         rules += graded
         imported[language] = frozenset(one.name for one in names.come)
+        removed[language] = frozenset(one.name for one in names.gone) - imported[language]
         defined[language] = doubts.defined_names([one.rule for one in found], fit, language)
         action = action_of(graded)
         problems += [
@@ -71,7 +73,7 @@ def learn(changes: Sequence[Change], budget_s: float) -> LearnedRules:
             "no rule found for any part of the change: " + "; ".join(problems[:8]),
             "the reason stands after each file; one kind of change at a time is learned best",
         )
-    return LearnedRules(tuple(rules), tuple(problems), tuple(changes), imported, defined)
+    return LearnedRules(tuple(rules), tuple(problems), tuple(changes), imported, defined, removed)
 
 
 def _with_same_end(change: Change) -> Change:

@@ -17,11 +17,12 @@ from rulewright import difftext
 from rulewright.actions.action import Rule
 from rulewright.actions.rule_file import Document, joined
 from rulewright.engine import places
+from rulewright.grammars import import_line
 from rulewright.languages import Language
 from rulewright.mining.by_hand import doubts, replay
 from rulewright.mining.by_hand.diffs import Change
 from rulewright.mining.learn.grading import TIERS, Tier
-from rulewright.mining.rules import imports
+from rulewright.mining.rules import guards, imports
 from rulewright.mining.text.tree import Tree
 from rulewright.verdict import Place
 
@@ -84,6 +85,7 @@ class LearnedRules:
         changes: the change, by file.
         imported: names that it newly imports.
         defined: names that its rules insert and that the changed files define themselves.
+        removed: names that it imports no longer.
     """
 
     rules: tuple[LearnedRule, ...]
@@ -91,6 +93,7 @@ class LearnedRules:
     changes: tuple[Change, ...]
     imported: Mapping[Language, frozenset[str]] = field(default_factory=dict)
     defined: Mapping[Language, frozenset[str]] = field(default_factory=dict)
+    removed: Mapping[Language, frozenset[str]] = field(default_factory=dict)
 
     @property
     def documents(self) -> tuple[Document, ...]:
@@ -157,6 +160,30 @@ class LearnedRules:
         return next(
             (one for one in needed if one not in known and not Tree(before, language).defines(one)), ""
         )
+
+    def doubted_imports(
+        self, doubts_of: Mapping[Place, str], lines: Sequence[str], language: Language
+    ) -> dict[Place, str]:
+        """The doubts about imports of a file that do not say what they bind; none in other languages.
+
+        Where code changes with such an import, it is as sure as the other places of the file are.
+        """
+        if language in imports.KINDS:
+            return {}
+        is_import = import_line(language).match
+        changed = doubts.changed_code([one for one in self.changes if one.language == language], language)
+        found = [place for place in doubts_of if is_import(lines[place.line - 1])]
+        rest = [doubts_of[place] for place in doubts_of if place not in found]
+        if all(map(is_import, changed)) or (rest and not any(rest)):
+            return {}
+        return {
+            place: doubts_of[place] or "whether the file uses what it brings is not said" for place in found
+        }
+
+    def misused_name(self, before: str, after: str, language: Language) -> str:
+        """Why a name that the change imports no longer is not done with in a file; else empty."""
+        removed = self.removed.get(language, frozenset())
+        return guards.misused_name(before, after, removed, language) if removed else ""
 
     def is_excluded(self, path: Path, place: Place) -> bool:
         """Whether a place is no candidate at all: the diff itself shows it unchanged."""

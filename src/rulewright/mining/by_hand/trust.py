@@ -92,12 +92,12 @@ def graded_rules(
             _action([form.plain], language), action, changes, form.is_of_members
         )
         independent.append(graded[str(form.plain)].tier != "reject" and not depends)
-    made = _doubt_parts(made, changes, language)
-    made = _with_safe_edits(made, independent, changes)
-    made += [
+    for_imports = [
         LearnedRule(documents_of(_action([rule], language))[0], "train", _OF_IMPORT) for rule in of_imports
     ]
-    return _as_their_uses(made, len(forms), language)
+    made = _doubt_parts(made, for_imports, changes, language)
+    made = _with_safe_edits(made, independent, changes)
+    return _as_their_uses([*made, *for_imports], len(forms), language)
 
 
 _OF_IMPORT = "an import, by what the file uses and binds"
@@ -122,6 +122,11 @@ def _forms(
         guarded = plain
     if names.post_with_old_imports:
         guarded = [guards.only_where_imported(rule, names.removed_imports, language) for rule in guarded]
+        by_itself = [
+            _by_itself(before, rule, names, language) for before, rule in zip(plain, guarded, strict=True)
+        ]
+        if by_itself != guarded and missing(by_itself) <= missing(guarded):
+            guarded = by_itself
     if n := missing([*guarded, *of_imports]):
         elsewhere = [guards.not_in_imports(rule, language) for rule in guarded]
         if missing([*elsewhere, *of_imports]) < n:
@@ -168,16 +173,18 @@ def _with_safe_edits(
 
 
 def _doubt_parts(
-    rules: Sequence[LearnedRule], changes: Sequence[Change], language: Language
-) -> list[LearnedRule]:
+    rules: Sequence[LearnedRule], for_imports: Sequence[LearnedRule], changes: Sequence[Change],
+    language: Language,
+) -> list[LearnedRule]:  # fmt: skip
     """The rules; of tier `literal` those that make no line right without rules that are not trusted.
 
-    What changes only together with something else is half a change where that other thing is missing.
+    Beside them stand those for imports, which are as good as they are. What changes only together with
+    something else is half a change where that other thing is missing.
     """
     made = list(rules)
     while True:
         sure = [one for one in made if one.tier == "train"]
-        action = action_of(sure)
+        action = action_of([*sure, *for_imports])
         if action is None:
             return made
         right = {number for change in changes for number in completing_rules(action, change)}
@@ -189,6 +196,16 @@ def _doubt_parts(
         if not weak:
             return made
         made = [replace(one, tier="literal", reason=PART_OF_LARGER) if one in weak else one for one in made]
+
+
+def _by_itself(plain: Rule, rule: Rule, names: ImportedNames, language: Language) -> Rule:
+    """The rename of an imported name for all its uses, and not where it belongs to something else."""
+    renamed = callees.bare_rename(_action([plain], language))
+    gone, come = ({one.name for one in side} for side in (names.gone, names.come))
+    if renamed is None or "$" in old_text(plain) or renamed[0] not in gone or renamed[1] not in come:
+        return rule
+    spelled = {**plain, "rule": guards.spelled(renamed[0], language)}
+    return guards.only_where_imported(spelled, names.removed_imports, language)
 
 
 def _for_members(

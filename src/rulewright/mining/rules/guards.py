@@ -13,12 +13,14 @@ from typing import Any, Final
 
 from rulewright.actions.action import Rule
 from rulewright.actions.visit import regex_escape
+from rulewright.engine.parsing import parse
 from rulewright.grammars import ROOT
 from rulewright.languages import Language
 from rulewright.mining.rules import imports
 from rulewright.mining.rules.imports import KINDS, NAMES, REQUIRES, Import
 from rulewright.mining.rules.reading import new_text, old_text
 from rulewright.mining.text.snippets import of_kinds
+from rulewright.mining.text.tree import Tree
 
 _KEYWORDS: Final = frozenset(
     ["import", "from", "as", "const", "let", "var", "use", "static", "require", "new", "await", "return"]
@@ -42,13 +44,32 @@ def module_regex(module: str) -> str:
 
 def file_imports(one: Import, language: Language) -> dict[str, Any]:
     """The file around a match imports one of the names from that module."""
-    words = [rf"\b({any_of(one.names)})\b", module_regex(one.module)]
-    return in_file(language, {**of_kinds(KINDS[language]), "all": [{"regex": word} for word in words]})
+    named = import_of(any_of(one.names), language)
+    return in_file(language, {**named, "all": [{"regex": module_regex(one.module)}]})
 
 
 def file_binds(names: frozenset[str], language: Language) -> dict[str, Any]:
     """An import of the file around a match binds one of the names, from any module."""
-    return in_file(language, {**of_kinds(KINDS[language]), "regex": rf"\b({any_of(names)})\b"})
+    return in_file(language, import_of(any_of(names), language))
+
+
+def import_of(words: str, language: Language) -> dict[str, Any]:
+    """An import that holds a word; a declaration that only mentions it requires nothing, and is none.
+
+    Args:
+        words: a regular expression.
+        language: of the file.
+    """
+    word = rf"\b({words})\b"
+    stated = {**_import_statement(language), "regex": word}
+    if REQUIRES[0] not in KINDS[language]:
+        return stated
+    required = rf"^\w+\s[^=]*{word}[^=]*=\s*(await\s+)?(require|import)\s*\("
+    return {"any": [stated, {**of_kinds(REQUIRES), "regex": required}]}
+
+
+def _import_statement(language: Language) -> dict[str, Any]:
+    return of_kinds([kind for kind in KINDS[language] if kind not in REQUIRES])
 
 
 def file_uses(
@@ -59,10 +80,51 @@ def file_uses(
     outside: list[dict[str, Any]] = [{"inside": {"kind": kind, "stopBy": "end"}} for kind in kinds]
     if but is not None:
         outside.append({"inside": {**but, "stopBy": but.get("stopBy", "end")}})
-    if language == "python":
-        outside.append({"inside": {"kind": "attribute", "field": "attribute"}})
+    outside.append(_is_member(language))
     held = {**of_kinds(NAMES[language]), "regex": f"^({any_of(names)})$"}
-    return in_file(language, {**held, "not": {"any": outside} if len(outside) > 1 else outside[0]})
+    return in_file(language, {**held, "not": {"any": outside}})
+
+
+def spelled(name: str, language: Language) -> dict[str, Any]:
+    """An imported name, in its import or where the code uses it by itself."""
+    kinds = [kind for kind in NAMES[language] if not kind.startswith("shorthand")]
+    return {**of_kinds(kinds), "regex": f"^{regex_escape(name)}$", "not": belongs_elsewhere(language)}
+
+
+def belongs_elsewhere(language: Language) -> dict[str, Any]:
+    """A name is a member of something or names an argument, so no import of it is meant."""
+    signs = [_is_member(language)]
+    if language in _ARGUMENTS:
+        signs.append({"precedes": {"regex": "^[=:]$"}, "inside": {"kind": _ARGUMENTS[language]}})
+    one = {"any": signs} if len(signs) > 1 else signs[0]
+    return {**one, "not": {"inside": {**_import_statement(language), "stopBy": "end"}}}
+
+
+def _is_member(language: Language) -> dict[str, Any]:
+    sign: dict[str, Any] = {"regex": r"^(->|\?->|::|\\|\$)$" if language == "php" else r"^(\.|\?\.|::)$"}
+    if language == "kotlin":  # `::f` is the function itself
+        sign = {"any": [{"regex": r"^\??\.$"}, {"regex": "^::$", "follows": {"regex": "."}}]}
+    return {"follows": sign}
+
+
+_ARGUMENTS: Final[Mapping[Language, str]] = {
+    "python": "keyword_argument", "kotlin": "value_argument", "php": "argument", "java": "element_value_pair",
+}  # fmt: skip
+"""Node kind of an argument that has a name."""
+
+
+def misused_name(before: str, after: str, names: frozenset[str], language: Language) -> str:
+    """Why a name that a file no longer imports is still meant there, or something else is; else empty."""
+    known, left = ({one.name for one in imports.bindings(text, language)} for text in (before, after))
+    for name in sorted(known & names):
+        tree = Tree(before, language)
+        if tree.has_local(name) or tree.defines(name):
+            return f"`{name}` is another thing in a part of the file"
+        matcher = {**of_kinds(NAMES[language]), "regex": f"^{regex_escape(name)}$"}
+        used: Any = {"rule": {**matcher, "not": belongs_elsewhere(language)}}
+        if name not in left and parse(after, language).root.find(used):
+            return f"`{name}` is used there in another way too"
+    return ""
 
 
 def with_guards(rule: Rule, *guards: Mapping[str, Any]) -> Rule:

@@ -20,6 +20,7 @@ from rulewright.mining.rules.guards import (
     file_binds,
     file_imports,
     file_uses,
+    import_of,
     in_file,
     module_regex,
     with_guards,
@@ -72,11 +73,26 @@ def rules_for_imports(
         made += _moving(one, new, gone[one], come[new], language)
     gone = {one: statement for one, statement in gone.items() if one not in moved}
     come = {one: statement for one, statement in come.items() if one not in moved.values()}
+    if len(gone) == len(come) == 1:
+        made.append(_replacing_only(*next(iter(gone.items())), *next(iter(come.items())), language))
     for one, statement in gone.items():
         made += removal_rules(one, statement, language)
     for one, statement in come.items():
         made.append(_adding(one, statement, language))
     return made
+
+
+def _replacing_only(old: Binding, was: str, new: Binding, now: str, language: Language) -> Rule:
+    """The rule that replaces the only import of a file, after which no other could be added."""
+    alone, own = _only_statement(old, was, language), frozenset({new.name})
+    others = {**import_of(r"\w+", language), "stopBy": "end"}
+    guards = [
+        {"not": {"any": [{"follows": others}, {"precedes": others}]}},
+        {"not": file_uses(frozenset({old.name}), language, alone)},
+        file_uses(own, language),
+        {"not": file_binds(own, language)},
+    ]
+    return with_guards({"rule": alone, "fix": _statement_for(new, now, language)}, *guards)
 
 
 def _only_statement(one: Binding, statement: str, language: Language) -> dict[str, Any]:

@@ -251,7 +251,8 @@ class Tree:
         found = self.root.sg.find_all({"rule": {"regex": f"^{re.escape(name)}$"}})
         holders = ((node, parent) for node in found if (parent := node.parent()) is not None)
         return any(
-            _DEFINES.search(parent.kind()) and node in (parent.field("name"), parent.field("left"))
+            grammars.UNNAMED_ROLES.get((parent.kind(), node.kind())) == "name"
+            or (_DEFINES.search(parent.kind()) and node in (parent.field("name"), parent.field("left")))
             for node, parent in holders
         )
 
