@@ -65,16 +65,16 @@ class ToolWorkers:
                 return answer
             except Died as death:
                 if death.reason == "timeout":
-                    said, hint = (
+                    problem, hint = (
                         f"took more than {self._deadline_s:g} s",
                         "name fewer files, or a simpler rule",
                     )
                 else:
-                    said, hint = (
+                    problem, hint = (
                         "broke its process down",
                         "the rule or the code is beyond ast-grep: simplify it",
                     )
-                raise RulewrightError(f"{tool} {said}", hint) from death
+                raise RulewrightError(f"{tool} {problem}", hint) from death
             finally:
                 if worker not in self._idle:
                     await self._end(worker)
@@ -129,8 +129,8 @@ def _listed(name: str, may_write: bool) -> Listed:
 
 
 def _failed(message: str, hint: str) -> CallToolResult:
-    said = f"{message[:2000]}\nnext: {hint}" if hint else message[:2000]
-    return CallToolResult(content=[TextContent(type="text", text=said)], is_error=True)
+    shown = f"{message[:2000]}\nnext: {hint}" if hint else message[:2000]
+    return CallToolResult(content=[TextContent(type="text", text=shown)], is_error=True)
 
 
 async def serve(settings: dict[str, Any], n: int, deadline_s: float) -> None:

@@ -154,8 +154,8 @@ def verify_rule(context: ServerContext, arguments: schemas.VerifyArguments) -> s
             worst = next(iter(work.failed or work.judged), None)
             outcome = worst.outcome if worst else Outcome(Verdict.NO_MATCH, "no file is of its language")
             if worst and outcome.verdict is Verdict.NO_MATCH:
-                said = nomatch.explain(action_for(worst.found, documents), read_text(worst.path))
-                nearest = f"{worst.path}: {said}"
+                reason = nomatch.explain(action_for(worst.found, documents), read_text(worst.path))
+                nearest = f"{worst.path}: {reason}"
     listed = shown[: arguments.limit]
     return _verified(
         outcome, lost=lost, nearest=nearest, places=listed, left_out=len(shown) - len(listed),
@@ -287,8 +287,8 @@ def _why_not(arguments: schemas.ApplyArguments, n_places: int, failed: int, unme
     if arguments.all_or_nothing and failed:
         return f"nothing was written: {console.plural(failed, 'file')} failed; see `failures` and `skipped`"
     if arguments.write and arguments.expect_places not in (None, n_places):
-        said = console.plural(n_places, "place")
-        return f"nothing was written: {said}, not {arguments.expect_places}: look at the diff again"
+        count = console.plural(n_places, "place")
+        return f"nothing was written: {count}, not {arguments.expect_places}: look at the diff again"
     return ""
 
 
@@ -359,8 +359,8 @@ def check_rules(context: ServerContext, arguments: schemas.CheckArguments) -> sc
                 if arguments.rules or context.roots.may_read(one.path)
             ]
         except UsageError as error:
-            said = error.message.replace(str(Path(folder) / "rules.yml"), "rules")
-            raise UsageError(said, error.hint) from error
+            message = error.message.replace(str(Path(folder) / "rules.yml"), "rules")
+            raise UsageError(message, error.hint) from error
         rows = rows_of(audited)
     if arguments.rules:
         rows = [{**row, "path": ""} for row in rows]

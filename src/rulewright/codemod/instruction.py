@@ -64,9 +64,9 @@ class InstructionWords:
     def doubt(self, place: Place) -> str:
         """Why a place is not sure; empty if it is."""
         for verb, words in (("goes", place.gone), ("comes", place.come)):
-            strange = [word for word in words if not self.mentions(word)]
-            if strange:
-                return f"`{one_line(strange[0], 40)}` {verb}, which you did not mention"
+            unmentioned = [word for word in words if not self.mentions(word)]
+            if unmentioned:
+                return f"`{one_line(unmentioned[0], 40)}` {verb}, which you did not mention"
         if self.about and not self.about & set(_WORD.findall(f"{place.old} {place.new}")):
             names = ", ".join(f"`{one_line(word, 40)}`" for word in sorted(self.about)[:4])
             return f"it holds nothing of what you named ({names})"
@@ -74,11 +74,11 @@ class InstructionWords:
 
     def missing(self, places: Sequence[Place]) -> list[str]:
         """A warning if the instruction quotes words that no place has, before or after."""
-        held = {word for place in places for word in _WORD.findall(f"{place.old} {place.new}")}
-        strange = [word for word in self.quoted if word not in held]
-        if not strange or not places:
+        present = {word for place in places for word in _WORD.findall(f"{place.old} {place.new}")}
+        absent = [word for word in self.quoted if word not in present]
+        if not absent or not places:
             return []
-        names = ", ".join(f"`{one_line(word, 40)}`" for word in strange)
+        names = ", ".join(f"`{one_line(word, 40)}`" for word in absent)
         return [f"you named {names}, and the rule changes no place that holds it"]
 
     def compared(self, places: Sequence[Place]) -> Iterator[str]:

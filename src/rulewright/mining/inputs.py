@@ -224,8 +224,8 @@ def _split(name: str) -> Split | Literal[""]:
 
 
 def _edit(row: Mapping[str, Any], folder: str, default_source: str) -> EditRow:
-    held = row.get("metadata")
-    meta: Mapping[str, Any] = held if isinstance(held, dict) else {}
+    raw = row.get("metadata")
+    meta: Mapping[str, Any] = raw if isinstance(raw, dict) else {}
     language = _language(row)
     instruction = row.get("instruction")
     instruction = instruction if isinstance(instruction, str) and instruction != "None" else ""

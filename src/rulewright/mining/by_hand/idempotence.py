@@ -36,13 +36,13 @@ def idempotent(rule: Rule, changes: Sequence[Change], language: Language) -> Rul
         if guard is None:
             return None
         guards.setdefault(str(guard), {"not": guard})
-    held = with_guards(rule, *guards.values())
-    after = [_run(held, change, language) for change in changes]
-    if any(list(_repeats(held, step, language)) for step in after):
+    guarded = with_guards(rule, *guards.values())
+    after = [_run(guarded, change, language) for change in changes]
+    if any(list(_repeats(guarded, step, language)) for step in after):
         return None
     pairs = zip(changes, steps, after, strict=True)
     same = all(_text(one, change) == _text(other, change) for change, one, other in pairs)
-    return held if same else None
+    return guarded if same else None
 
 
 def _text(step: Step | None, change: Change) -> str:
@@ -83,10 +83,10 @@ def _added_item(old: SgNode, new: SgNode) -> dict[str, Any] | None:
             [it] = come
             key = _KEY.match(it.text())
             regex = rf"^{regex_escape(key[1])}\s*{key[2]}" if key else f"^{regex_escape(it.text())}$"
-            held: dict[str, Any] = {"has": {"kind": it.kind(), "regex": regex}}
+            item_matcher: dict[str, Any] = {"has": {"kind": it.kind(), "regex": regex}}
             for kind in reversed(path):
-                held = {"has": {"kind": kind, **held}}
-            return held
+                item_matcher = {"has": {"kind": kind, **item_matcher}}
+            return item_matcher
         apart = [(one, two) for one, two in zip(_parts(old), has, strict=False) if one.text() != two.text()]
         if len(had) != len(has) or len(apart) != 1:
             return None
@@ -118,10 +118,10 @@ def _added_line(rule: Rule, new: SgNode) -> dict[str, Any] | None:
     if inner is not None and inner.text() == sibling.text():
         # A pattern is the call, not the statement that holds nothing else.
         found = {"kind": sibling.kind(), "has": found}
-    held: dict[str, Any] = {side: found}
+    line_matcher: dict[str, Any] = {side: found}
     for kind in reversed(kinds):
-        held = {"inside": {"kind": kind, **held}}
-    return held
+        line_matcher = {"inside": {"kind": kind, **line_matcher}}
+    return line_matcher
 
 
 def _parts(node: SgNode) -> list[SgNode]:

@@ -121,14 +121,14 @@ def _operands(edit: Edit, candidate: Candidate, good: list[Node], known: set[str
     made = [(ref, edit.post.at(start, end)) for start, end, ref in hole_places(edit, mapped, lifted.holes)]
     there = set(names_of(edit.pre.language).kinds)
     for name in sorted({hole.name for hole in lifted.holes if not hole.multi} - known):
-        held = [edit.pre.at(h.start, h.end)[0] for h in lifted.holes if h.name == name and not h.multi]
-        came = [nodes[0] for ref, nodes in made if ref == f"${name}" and nodes]
-        tight = max(map(_tightness, came), default=0)
-        was, seen = max(map(_tightness, held)), {part.kind for part in hole_parts(good, candidate, name)}
+        old_nodes = [edit.pre.at(h.start, h.end)[0] for h in lifted.holes if h.name == name and not h.multi]
+        new_nodes = [nodes[0] for ref, nodes in made if ref == f"${name}" and nodes]
+        tight = max(map(_tightness, new_nodes), default=0)
+        was, seen = max(map(_tightness, old_nodes)), {part.kind for part in hole_parts(good, candidate, name)}
         apart: list[str] = []
-        if any(map(_is_body, held)) and not any(map(_is_body, came)):
+        if any(map(_is_body, old_nodes)) and not any(map(_is_body, new_nodes)):
             apart += grammars.BLOCKS if tight else (_PARENTHESES, *grammars.BLOCKS)
-        if tight > was and not any(_is_declared(node) for node in held):
+        if tight > was and not any(_is_declared(node) for node in old_nodes):
             apart += [kind for level in grammars.LOOSE[:tight] for kind in level]
         if apart := [kind for kind in apart if kind in there - seen]:
             yield Option(f"constraints.{name}", {"not": {"kind": ", ".join(apart)}}, 0.0, _always)
@@ -260,11 +260,11 @@ def _not_wrapped_already(edit: Edit, candidate: Candidate) -> Iterator[Option]:
     inner = next((node for node in there if node.kind == anchor.kind), None)
     if inner is None or not matches_node(edit.post, candidate, inner.start, inner.end):
         return
-    held = [inner]
+    path = [inner]
     for up in inner.ancestors():
-        if up.size > held[-1].size and mapped.start <= up.start and up.end <= mapped.end:
-            held.append(up)
-    *between, outer = held[1:] or [inner]
+        if up.size > path[-1].size and mapped.start <= up.start and up.end <= mapped.end:
+            path.append(up)
+    *between, outer = path[1:] or [inner]
     if outer is inner or (outer.start, outer.end) != mapped[:2] or outer.kind in grammars.ROOTS:
         return
     pattern = visit.VARIABLE.sub(lambda found: "$$$" if found.group().startswith("$$$") else "$_", around)
@@ -303,8 +303,8 @@ def _enclosing_name(edit: Edit, candidate: Candidate, good: list[Node]) -> Itera
     same_number = bool(re.search(r"\d", old)) and re.findall(r"\d", old) == re.findall(r"\d", new)
     is_value = is_bare_value(candidate.rule) and not same_number
     # A value that gets another one beside it, in a list that other code may have too.
-    beside = fix_around(old, new, "") if grammars.VALUE.search(candidate.kind) else None
-    brings_item = beside is not None and "," in (beside.strip()[:1], beside.strip()[-1:])
+    addition = fix_around(old, new, "") if grammars.VALUE.search(candidate.kind) else None
+    brings_item = addition is not None and "," in (addition.strip()[:1], addition.strip()[-1:])
     if is_value or brings_item:
         for up in good[0].ancestors():
             named = next((o for o in named_ancestor(edit.pre, good, up) if all(map(o.holds, good))), None)

@@ -183,10 +183,10 @@ def _ancestor_test(kind: str, wanted: bool = True) -> Callable[[Node], bool]:
 def named_ancestor(tree: Tree, good: list[Node], up: Node) -> Iterator[Option]:
     """Options for an ancestor by its name: a function, class, call or pair."""
     for field in ("name", "function", "key", "left"):
-        held = next((c for c in up.children if c.named and c.size <= 60 and c.field() == field), None)
-        if held is None or any(held.start <= n.start and n.end <= held.end for n in good[:1]):
+        name_node = next((c for c in up.children if c.named and c.size <= 60 and c.field() == field), None)
+        if name_node is None or any(name_node.start <= n.start and n.end <= name_node.end for n in good[:1]):
             continue
-        text = tree.text_of(held)
+        text = tree.text_of(name_node)
         if "\n" in text:
             continue
         regex = f"^{regex_escape(text)}$"

@@ -32,17 +32,17 @@ def effect(edit: Edit, candidate: Candidate) -> Effect | None:
     for node, change in applied.matches:
         place = span(node)
         became = edit.map_range(change.start, change.end)
-        held = next(
+        made = next(
             (m.hunks for m in became if is_same_text(change.text, edit.post.text[m.start : m.end])), None
         )
-        if held is None:
+        if made is None:
             if edit.may_change(change.start, change.end):
                 continue
             negatives.append(place)
             if len(negatives) > MAX_NEGATIVES:
                 break
-        elif held:
-            hunks |= held
+        elif made:
+            hunks |= made
             positives.append(place)
     return Effect(hunks, tuple(positives), tuple(negatives), applied.text)
 

@@ -308,8 +308,8 @@ def _tier(
         figures = measure(action, [candidate], outcome, len(choice.texts), "", 0)
         tier, reason = grade([candidate], figures)
         if tier == "literal" and "doubtful" in reason and _is_supported(candidate, choice):
-            unlike = f"{len(choice.texts)} unlike" if len(choice.texts) > 1 else str(choice.n_places)
-            tier, reason = "train", f"{unlike} places agree"
+            n_agreeing = f"{len(choice.texts)} unlike" if len(choice.texts) > 1 else str(choice.n_places)
+            tier, reason = "train", f"{n_agreeing} places agree"
         if tier == "reject" or worst[0] == "train":
             worst = tier, reason
     return worst

@@ -124,8 +124,8 @@ class General:
     @property
     def claims(self) -> bool:
         """Whether it claims to hold beyond its examples: two agree on it, and it is specific enough."""
-        telling = self.candidate.bits >= CLAIM_BITS
-        return telling and self.support >= 2 and not self.reckless
+        is_specific = self.candidate.bits >= CLAIM_BITS
+        return is_specific and self.support >= 2 and not self.reckless
 
     @cached_property
     def reckless(self) -> bool:

@@ -202,9 +202,9 @@ def overlap(instruction: str, action: Action) -> float:
 
     Between 0 and 1; camelCase and snake_case names count by their parts.
     """
-    said = _parts(instruction)
+    named = _parts(instruction)
     own = _parts(" ".join(text for rule in action.rules for _, text in visit.texts(rule, _NOT_CODE)))
-    return len(own & said) / len(own) if own else 0.0
+    return len(own & named) / len(own) if own else 0.0
 
 
 def _parts(text: str) -> set[str]:

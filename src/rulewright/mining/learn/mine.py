@@ -142,9 +142,9 @@ def judged_plan(
     )
     if outcome.post != post:
         return no_rules(f"not reproduced by the engine ({outcome.verdict}: {outcome.detail})", work)
-    held = _narrowed_to_use(action, pre)
-    if held != action and (kept := engine.judge(held, pre, post)).post == post:
-        action, outcome = held, kept
+    narrowed = _narrowed_to_use(action, pre)
+    if narrowed != action and (narrowed_outcome := engine.judge(narrowed, pre, post)).post == post:
+        action, outcome = narrowed, narrowed_outcome
     sites = sum(len(step.effect.positives) for step in plan.steps)
     figures = measure(action, steps, outcome, sites, instruction, work)
     if known:
@@ -163,10 +163,10 @@ def with_import_guards(action: Action, pre: str, post: str) -> tuple[Action, Out
         else action.rules
     )
     if rules != action.rules:
-        held = replace(action, rules=rules)
-        outcome = engine.judge(held, pre, post)
+        guarded = replace(action, rules=rules)
+        outcome = engine.judge(guarded, pre, post)
         if outcome.post == post:
-            return held, outcome
+            return guarded, outcome
     return action, engine.judge(action, pre, post)
 
 

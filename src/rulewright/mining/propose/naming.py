@@ -34,14 +34,17 @@ def by_name(tree: Tree, node: Node) -> Iterator[dict[str, Any]]:
     """Match a node by its name, and by its first line, whatever it contains."""
     text = tree.text_of(node)
     line, *more = text.split("\n")
-    held = next((c for c in node.children if c.named and c.size <= SHORT and c.field() == "name"), None)
-    if held is not None:
-        yield {"kind": node.kind, "has": {"field": "name", "regex": f"^{regex_escape(tree.text_of(held))}$"}}
+    name_node = next((c for c in node.children if c.named and c.size <= SHORT and c.field() == "name"), None)
+    if name_node is not None:
+        yield {
+            "kind": node.kind,
+            "has": {"field": "name", "regex": f"^{regex_escape(tree.text_of(name_node))}$"},
+        }
     whole = "" if more or len(line) > MAX_HEAD else "$"
     if more and not _WORD.search(line):
-        said = next((words for words in map(str.strip, more) if _WORD.search(words)), "")
-        if node.is_comment and said:
-            yield {"kind": node.kind, "regex": regex_escape(said[:MAX_HEAD])}
+        words_line = next((words for words in map(str.strip, more) if _WORD.search(words)), "")
+        if node.is_comment and words_line:
+            yield {"kind": node.kind, "regex": regex_escape(words_line[:MAX_HEAD])}
         return
     head = line if whole else _unique_start(tree, node, line[:MAX_HEAD])
     yield {"kind": node.kind, "regex": f"^{regex_escape(head)}{whole}"}
@@ -51,7 +54,7 @@ def _unique_start(tree: Tree, node: Node, head: str) -> str:
     """The shortest start of a first line, in words, that no other node of its kind has."""
     others = [other.text() for other in tree.root.sg.find_all(kind=node.kind)]
     for match in WORD.finditer(head):
-        said = head[: match.end()]
-        if match.end() >= MIN_HEAD and sum(text.startswith(said) for text in others) == 1:
-            return said
+        prefix = head[: match.end()]
+        if match.end() >= MIN_HEAD and sum(text.startswith(prefix) for text in others) == 1:
+            return prefix
     return head

@@ -187,8 +187,8 @@ def _patterns(
         largest = largest[: max(1, len(largest) // 3)]
         forbidden |= {n.index for h in largest for n in edit.pre.at(h.start, h.end)}
         for hole in (h for h in largest if h.multi):
-            held = edit.pre.covering(hole.start, hole.start)
-            forbidden |= {node.index for node in held if node.start == hole.start}
+            nodes = edit.pre.covering(hole.start, hole.start)
+            forbidden |= {node.index for node in nodes if node.start == hole.start}
 
 
 def _copies(tree: Tree, lifted: Lifted) -> bool:

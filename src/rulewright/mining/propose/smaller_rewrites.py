@@ -99,18 +99,18 @@ def _unnamed(matcher: dict[str, Any], used: set[str]) -> dict[str, Any]:
 def _inner(edit: Edit, candidate: Candidate, lifted: Lifted) -> Iterator[Candidate]:
     """The form with one variable for a bracketed list, and a substring for what is between its brackets."""
     for hole in lifted.holes:
-        held = _list_of(edit, hole)
+        list_node = _list_of(edit, hole)
         pattern, fix = candidate.rule["rule"]["pattern"], candidate.rule["fix"]
-        if held is None or held is lifted.anchors[0] or not isinstance(pattern, str):
+        if list_node is None or list_node is lifted.anchors[0] or not isinstance(pattern, str):
             continue
-        opened, closed = (re.escape(edit.pre.text[at]) for at in (held.start, held.end - 1))
+        opened, closed = (re.escape(edit.pre.text[at]) for at in (list_node.start, list_node.end - 1))
         # Arguments are no expression by themselves: nothing can stand for them in a pattern.
         spelled = re.compile(rf"(?<![\w)\]]){opened}\s*{re.escape(hole.ref)},?\s*{closed}")
         if len(spelled.findall(pattern)) != 1 or fix.count(hole.ref) != 1 or f"${LISTED}" in pattern:
             continue
         rule = {
             "rule": {**candidate.rule["rule"], "pattern": spelled.sub(f"${LISTED}", pattern)},
-            "constraints": {**candidate.rule.get("constraints", {}), LISTED: {"kind": held.kind}},
+            "constraints": {**candidate.rule.get("constraints", {}), LISTED: {"kind": list_node.kind}},
             "transform": {INNER: {"substring": {"source": f"${LISTED}", "startChar": 1, "endChar": -1}}},
             "fix": fix.replace(hole.ref, f"${INNER}"),
         }  # fmt: skip

@@ -55,8 +55,8 @@ def own_member(action: Action) -> str:
         pattern = matcher.get("pattern")
         found = _OWN.match(pattern) if isinstance(pattern, str) else None
         # Regular expressions for what the nodes around a match must hold.
-        held = (str(around.get("has", {}).get("regex", "")) for around in _outward(matcher))
-        found = found or next(filter(None, map(_OWN_NAME.fullmatch, held)), None)
+        regexes = (str(around.get("has", {}).get("regex", "")) for around in _outward(matcher))
+        found = found or next(filter(None, map(_OWN_NAME.fullmatch, regexes)), None)
         if found is not None:
             return found[1]
     return ""
@@ -149,7 +149,7 @@ def narrowed_to_use(action: Action, names: Sequence[SgNode]) -> Action | None:
         use = {**last, "not": {"inside": {"kind": call, "field": "function"}}}
     else:
         return None
-    inside = reduce(lambda inner, held: {**held, "inside": inner}, reversed(outer), use)
+    inside = reduce(lambda inner, relation: {**relation, "inside": inner}, reversed(outer), use)
     return replace(action, rules=({**rule, "rule": {**rule["rule"], "inside": inside}},))
 
 
@@ -167,10 +167,10 @@ def _arguments(name: SgNode) -> int | None:
         parent = parent.parent()
     if parent is None or not grammars.CALL.search(parent.kind()):
         return None
-    called, held = next(filter(None, map(parent.field, _CALLED)), None), parent.field("arguments")
-    if called is None or held is None or _end(called) != _end(name):
+    called, argument_list = next(filter(None, map(parent.field, _CALLED)), None), parent.field("arguments")
+    if called is None or argument_list is None or _end(called) != _end(name):
         return None
-    return sum(one.is_named() and "comment" not in one.kind() for one in held.children())
+    return sum(one.is_named() and "comment" not in one.kind() for one in argument_list.children())
 
 
 def call_relation(
@@ -184,17 +184,17 @@ def call_relation(
     around: list[dict[str, Any]] = []
     has_owner = False
     while parent is not None and not name.children():
-        held: dict[str, Any] = {"kind": parent.kind(), **_by_field(parent, node)}
+        link: dict[str, Any] = {"kind": parent.kind(), **_by_field(parent, node)}
         if not has_owner and (owner := _owner(parent, name, code, language, quoted)):
-            held["has"], has_owner = owner, True
-        around.append(held)
+            link["has"], has_owner = owner, True
+        around.append(link)
         if grammars.CALL.search(parent.kind()):
             if language == "ruby" and parent.field("receiver") is None:
                 # A call with a receiver has the same kind, but is of another method.
-                held["not"] = {"has": {"field": "receiver", "regex": "."}}
-            role = held.get("field") or grammars.UNNAMED_ROLES.get((parent.kind(), node.kind()))
+                link["not"] = {"has": {"field": "receiver", "regex": "."}}
+            role = link.get("field") or grammars.UNNAMED_ROLES.get((parent.kind(), node.kind()))
             # One relation within the other, the innermost node first.
-            nested = reduce(lambda outer, held: {**held, "inside": outer}, reversed(around))
+            nested = reduce(lambda outer, link: {**link, "inside": outer}, reversed(around))
             return nested if role in (_CALLED if node is name else _CALLED[:1]) else None
         if parent.kind() not in grammars.MEMBERS or _end(parent) != _end(name):
             return None
@@ -218,12 +218,12 @@ def _owner(
     first = parent.children()[0]
     if _start(first) >= _start(name):
         return {}
-    owner, held = (
+    owner, by_field = (
         _named_owner(code[_start(parent) : _start(name)], code, language, quoted),
         _by_field(parent, first),
     )
     if owner:
-        return {**held, "regex": f"^{regex_escape(owner)}$"}
+        return {**by_field, "regex": f"^{regex_escape(owner)}$"}
     # A call without a receiver has the same kind in these languages.
     fields = [field for field in _RECEIVER if parent.field(field) == first] if name.parent() == parent else []
     return {"field": fields[0], "regex": "."} if fields and parent.kind() in _WITH_OR_WITHOUT else {}

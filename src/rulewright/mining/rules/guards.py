@@ -27,9 +27,9 @@ _KEYWORDS: Final = frozenset(
 )
 
 
-def in_file(language: Language, held: Mapping[str, Any]) -> dict[str, Any]:
+def in_file(language: Language, matcher: Mapping[str, Any]) -> dict[str, Any]:
     """The file around a match holds a node, anywhere."""
-    return {"inside": {"kind": ROOT[language], "stopBy": "end", "has": {**held, "stopBy": "end"}}}
+    return {"inside": {"kind": ROOT[language], "stopBy": "end", "has": {**matcher, "stopBy": "end"}}}
 
 
 def any_of(names: frozenset[str]) -> str:
@@ -81,8 +81,8 @@ def file_uses(
     if but is not None:
         outside.append({"inside": {**but, "stopBy": but.get("stopBy", "end")}})
     outside.append(_is_member(language))
-    held = {**of_kinds(NAMES[language]), "regex": f"^({any_of(names)})$"}
-    return in_file(language, {**held, "not": {"any": outside}})
+    name = {**of_kinds(NAMES[language]), "regex": f"^({any_of(names)})$"}
+    return in_file(language, {**name, "not": {"any": outside}})
 
 
 def spelled(name: str, language: Language) -> dict[str, Any]:

@@ -138,9 +138,9 @@ def _removing(one: Binding, statement: str, language: Language) -> Iterator[Rule
     yield {"rule": {**alone, "precedes": {"pattern": "$Z"}},
            "fix": {"template": "$Z", "expandEnd": {"regex": "."}}}  # fmt: skip
     if language in _PARTS and statement.startswith(("import {", "from ")):
-        held = {"kind": KINDS[language][-1] if language == "python" else "import_statement",
+        statement_around = {"kind": KINDS[language][-1] if language == "python" else "import_statement",
                 "regex": module_regex(one.module), "stopBy": "end"}  # fmt: skip
-        part = {**of_kinds(_PARTS[language]), "regex": rf"(^|\s){one.name}$", "inside": held}
+        part = {**of_kinds(_PARTS[language]), "regex": rf"(^|\s){one.name}$", "inside": statement_around}
         after = {**of_kinds(_PARTS[language]), "stopBy": "end"}
         yield {"rule": {**part, "precedes": {"pattern": "$Z", **after}},
                "fix": {"template": "$Z", "expandEnd": after}}  # fmt: skip
@@ -169,8 +169,8 @@ def _adding(one: Binding, statement: str, language: Language) -> Rule:
     names = frozenset({one.name})
     defines: list[dict[str, Any]] = []
     if kinds := _DEFINITIONS.get(language):  # the file may define the name itself
-        held = {**of_kinds(NAMES[language]), "regex": f"^({any_of(names)})$"}
-        defines = [in_file(language, {**held, "inside": {**of_kinds(kinds), "field": "name"}})]
+        identifier = {**of_kinds(NAMES[language]), "regex": f"^({any_of(names)})$"}
+        defines = [in_file(language, {**identifier, "inside": {**of_kinds(kinds), "field": "name"}})]
     return with_guards(
         _after_imports(_statement_for(one, statement, language), language),
         file_uses(names, language, _only_statement(one, statement, language)),

@@ -258,7 +258,7 @@ class _Lifter:
         hunk = next(h for h in self.hunks if h.a0 <= body.start and body.end <= h.a1)
         inner = [n for n in self.tree.within(hunk.a0, hunk.a1) if grammars.BODY.search(n.kind)]
         names = (n for n in self.tree.within(hunk.a0, hunk.a1) if grammars.NAME.search(n.kind))
-        return any(not any(_lies_in(name, held) for held in inner) for name in names)
+        return any(not any(_lies_in(name, body_node) for body_node in inner) for name in names)
 
     def _is_bound(self, node: Node, names: frozenset[str]) -> bool:
         """Whether a node is one of the names that the removed code uses twice or more."""
@@ -401,9 +401,9 @@ def hole_places(edit: Edit, mapped: Mapped, holes: Sequence[Hole]) -> list[tuple
                 places.append((node.start, node.end, ref))
                 taken = node.end
             elif "string" in node.kind:
-                held = next((t for t in texts if len(t) > 2 and t[-1] in "\"'`" and text.endswith(t)), None)
-                if held is not None:
-                    places.append((node.end - len(held), node.end, texts[held]))
+                suffix = next((t for t in texts if len(t) > 2 and t[-1] in "\"'`" and text.endswith(t)), None)
+                if suffix is not None:
+                    places.append((node.end - len(suffix), node.end, texts[suffix]))
                     taken = node.end
     return sorted(places)
 
