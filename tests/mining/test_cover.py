@@ -105,3 +105,20 @@ def test_of_two_rules_that_do_the_same_the_more_trusted_one_stays(
     found = [replace(rule, tier=one), replace(rule, tier=other)]
     assert [kept.tier for kept in without_needless(found, lambda some: 0 if some else 1)] == [stays]
     assert without_needless(found, lambda some: 2 - len(some)) == found
+
+
+@pytest.mark.parametrize(
+    ("values", "tier", "reason"),
+    [
+        ("1", "literal", "too doubtful: 0.72 likely to be right elsewhere"),
+        ("11", "literal", "too doubtful: 0.72 likely to be right elsewhere"),
+        ("111", "train", "3 places agree"),
+        ("12", "train", "2 unlike places agree"),
+    ],
+)
+def test_places_that_agree_on_a_doubtful_rule(values: str, tier: Tier, reason: str) -> None:
+    pre, post = (
+        "".join(f"go{n}()\nx = {way.format(value)}\n" for n, value in enumerate(values))
+        for way in ("old_one({}) or other", "fresh({}, other, more, most)")
+    )
+    assert [(rule.tier, rule.reason) for rule in learned((pre, post, set()))] == [(tier, reason)]

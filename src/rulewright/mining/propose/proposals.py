@@ -130,14 +130,14 @@ def _well_formed(edit: Edit, anchor: Node, mapped: Mapped) -> bool:
         named = became[0].named or became[-1].named
         above, now = anchor.parent, became[0].parent
         return named and above is not None and now is not None and above.kind == now.kind
-    return bool(became) or _is_chain(edit, anchor, mapped, start, end)
+    return bool(became) or _is_chain(edit, anchor, start, end)
 
 
-def _is_chain(edit: Edit, anchor: Node, mapped: Mapped, start: int, end: int) -> bool:
+def _is_chain(edit: Edit, anchor: Node, start: int, end: int) -> bool:
     """Whether the anchor stays and gets whole links after it, as in a chain of calls."""
     text = edit.post.text[start:end]
     own = edit.pre.text_of(anchor)
-    if len(mapped.hunks) != 1 or not edit.post.is_edge_to_edge(start, end):
+    if not edit.post.is_edge_to_edge(start, end):
         return False
     if anchor.parent is not None and "string" in anchor.parent.kind:
         return False
