@@ -26,6 +26,14 @@ def test_every_room_names_modules_and_tests_that_are_there(root: Path, tools: An
         assert all((root / test).exists() for test in room.tests), name
 
 
+def test_what_is_listed_as_without_effect_stands_in_the_code(root: Path, tools: Any) -> None:
+    mutants, _ = tools
+    for change in mutants.equal():
+        module, _, change = change.partition(": ")
+        lines = (root / "src/rulewright" / module).read_text("utf-8").splitlines()
+        assert change.partition("  →  ")[0] in map(str.strip, lines), f"{module}: {change}"
+
+
 def test_a_room_without_its_modules_is_an_error(tmp_path: Path, tools: Any) -> None:
     _, mutation = tools
     (tmp_path / "here.py").write_text("LIMIT = 3\n")

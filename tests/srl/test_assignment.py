@@ -49,6 +49,13 @@ def test_beyond_the_bound_equal_children_are_paired_first_and_the_rest_in_order(
     assert match(a, b) == pytest.approx(INNER_WEIGHT + 4.0 * (MAX_ASSIGNMENT + 2 * 0.5))
 
 
+@pytest.mark.parametrize(("n", "like"), [(MAX_ASSIGNMENT, 2), (MAX_ASSIGNMENT + 1, 1)])
+def test_one_child_meets_its_like_among_any_number_and_several_up_to_the_bound(n: int, like: int) -> None:
+    many = node(["p z", *(f"same{i}" for i in range(n - 2)), "x z"])
+    assert match(node(["x y"]), many) == match(many, node(["x y"])) == pytest.approx(INNER_WEIGHT + 4.0 * 0.5)
+    assert match(node(["p q", "x y"]), many) == pytest.approx(INNER_WEIGHT + 4.0 * 0.5 * like)
+
+
 def test_documents_keep_their_order() -> None:
     a, b, c = node(["a"]), node(["b"]), node(["c"])
     assert dice([a, b], [a, b]) == dice([], []) == 1.0

@@ -120,9 +120,8 @@ def _assigned(a: list[RuleNode], b: list[RuleNode]) -> float:
         rest_a = [node for key in sorted(left) for node in left[key]]
         rest_b = [node for key in sorted(right) for node in right[key]]
         return total + sum(match(x, y) for x, y in zip(rest_a, rest_b, strict=False))
-    if len(a) > len(b):
-        a, b = b, a
-    return _hungarian([[match(x, y) for y in b] for x in a])
+    fewer, more = sorted((a, b), key=len)
+    return _hungarian([[match(x, y) for y in more] for x in fewer])
 
 
 def _counted(nodes: Sequence[RuleNode]) -> dict[str, list[RuleNode]]:
