@@ -9,7 +9,7 @@ import pytest
 
 from rulewright.actions import Action
 from rulewright.engine import places
-from rulewright.engine.apply import LONG_CHARS
+from rulewright.engine.apply import PARTED_CHARS
 from rulewright.languages import Language
 
 LONGER: dict[str, Any] = {"rule": {"pattern": "long($A)"}, "fix": "one($A)\ntwo($A)\nthree($A)"}
@@ -149,7 +149,7 @@ def test_places_of_a_long_text_are_those_of_its_statements() -> None:
     rules = {"rule": {"pattern": "old($A)"}, "fix": "fresh('as', $A)  "}, {**RENAMED, "fix": "old($A)"}
     for code in ("x = old(1)\n", "def f():\n    import old  # and\n    return [old(a), old(b)]\n"):
         long = rest * 300 + code + rest * 300 + code
-        assert len(long) > LONG_CHARS
+        assert len(long) > PARTED_CHARS
         for rule in rules:
             few = places.of(Action("python", (rule,)), code)
             shifts = (rest * 300).count("\n"), (rest * 600 + code).count("\n")

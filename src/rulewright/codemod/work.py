@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import tempfile
@@ -168,7 +169,13 @@ def work_on(paths: Sequence[Path], documents: Sequence[Document], options: Judge
         for found in walk.files
         if not found.may_match
     ]
-    work.judged += _judged([found for found in walk.files if found.may_match], work, options)
+    # As in a worker: a judgment leaves next to no cycles, but objects that make the collector look for them.
+    gc.freeze()
+    gc.disable()
+    try:
+        work.judged += _judged([found for found in walk.files if found.may_match], work, options)
+    finally:
+        gc.enable()
     work.judged.sort(key=lambda one: one.path.parts)
     return work
 
@@ -219,8 +226,9 @@ def _judged(files: Sequence[WalkedFile], work: Work, options: JudgeOptions) -> I
                 yield judge_together([work.documents[number].action for number in found.documents], text)
         elif files:
             with Engine(
-                options.workers, options.deadline_s, allow_other_version=options.allow_other_version
-            ) as engine:
+                options.workers, options.deadline_s, allow_other_version=options.allow_other_version,
+                here=options.workers == 1,
+            ) as engine:  # fmt: skip
                 yield from engine.judge_many(
                     Request(action_for(found, work.documents), text, found.language,
                             exact=options.exact, listed=options.listed)

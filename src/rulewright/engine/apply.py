@@ -12,10 +12,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from ast_grep_py import SgNode
 
+from rulewright import grammars
 from rulewright.actions.action import Action
 from rulewright.difftext import common_ends, splice
 from rulewright.engine import applier, cli, tidy
@@ -24,8 +26,9 @@ from rulewright.engine.parsing import ParsedCode, parse, span
 from rulewright.engine.rules import CompiledRule, compile_rule
 from rulewright.verdict import Outcome, RuleFailed, Verdict
 
-LONG_CHARS: Final = 10_000
+PARTED_CHARS: Final = 2_000
 """Characters from which it pays to parse the changed statements of a text alone."""
+_OF_STATEMENTS: Final = frozenset({*grammars.BLOCKS, "statement_list", "statements", "body_statement"})
 
 _REST: Final = re.compile(r"[^\S\n]*(?:\n|\Z)")
 """Nothing more on the line."""
@@ -58,45 +61,81 @@ class Step:
 
     @cached_property
     def parts(self) -> Parts | None:
-        """The changed statements of a long text without faults, if they parse by themselves as before.
+        """The changed statements of a text without faults, if they parse by themselves as before.
 
         Then the whole text after the rule (before any tidying) has no faults either, and need not be
         parsed. `None`: that cannot be told so.
         """
         source = self.before.source
-        if len(source) < LONG_CHARS or self.before.broken:
+        if len(source) < PARTED_CHARS or self.before.broken:
             return None
+        wholes: list[_Statement] = []
+        for edit, node in zip(self.edits, self.nodes, strict=True):
+            if wholes and wholes[-1].holds(edit):
+                continue
+            whole = _statement(source, node, edit)
+            if whole is None:
+                return None
+            while wholes and whole.start <= wholes[-1].start:
+                wholes.pop()
+            wholes.append(whole)
         edits = deque(self.edits)
-        kinds: list[str] = []
         spans: list[tuple[int, int]] = []
         texts: list[str] = []
         size = 0
-        for child in self.before.root.children():
-            start, end = span(child)
-            shift = size - start
+        for whole in wholes:
+            # A statement of Python keeps the indentation that its later lines go by.
+            head = f"if 1:\n{whole.indent}" if self.rule.language == "python" and whole.indent else ""
+            shift = size + len(head) - whole.start
             inside = []
-            while edits and start <= edits[0].start and edits[0].end <= end:
+            while edits and whole.holds(edits[0]):
                 edit = edits.popleft()
-                inside.append(edit)
+                inside.append((edit.start - whole.start, edit.end - whole.start, edit.text))
                 spans.append((edit.start + shift, edit.start + shift + len(edit.text)))
                 shift += len(edit.text) - (edit.end - edit.start)
-            if not inside:
-                continue
-            text = splice(
-                source[start:end], ((one.start - start, one.end - start, one.text) for one in inside)
-            )
-            begins = not start or source[start - 1] == "\n"
-            ends = source[end - 1] == "\n" or _REST.match(source, end) is not None
-            if not begins or not ends or text[-1:] != source[end - 1]:
+            text = splice(source[whole.start : whole.end], inside)
+            if text[-1:] != source[whole.end - 1]:
                 return None
-            kinds.append(child.kind())
-            texts.append(text)
-            size += len(text) + 1
-        if edits or 2 * size > len(source):
+            texts.append(head + text)
+            size += len(texts[-1]) + 1
+        if 2 * size > len(source):
             return None
         after = parse("\n".join([*texts, ""]), self.rule.language)
-        same = [one.kind() for one in after.root.children() if one.is_named()] == kinds
+        found = [one for one in after.root.children() if one.is_named()]
+        for at, (one, text) in enumerate(zip(found, texts)):
+            body = one.field("consequence") if text.startswith("if 1:\n") else None
+            inner = body.children() if body is not None else [one]
+            found[at] = inner[0] if len(inner) == 1 else one
+        same = [one.kind() for one in found] == [whole.kind for whole in wholes]
         return Parts(after.root, tuple(spans)) if same and not after.broken else None
+
+
+class _Statement(NamedTuple):
+    """Where a statement that has its lines for itself stands in a text."""
+
+    start: int
+    end: int
+    kind: str
+    indent: str
+
+    def holds(self, edit: MatchEdit) -> bool:
+        return self.start <= edit.start and edit.end <= self.end
+
+
+def _statement(source: str, node: SgNode | None, edit: MatchEdit) -> _Statement | None:
+    """The smallest one about a match that holds its edit."""
+    above = [node, *node.ancestors()] if node is not None else []
+    for one, parent in pairwise(above):
+        # The last of a block of Rust may be a value.
+        is_statement = parent.kind() in _OF_STATEMENTS and not one.kind().endswith("_expression")
+        if is_statement or parent is above[-1]:
+            start, end = span(one)
+            indent = source[source.rfind("\n", 0, start) + 1 : start]
+            ends = source[end - 1] == "\n" or _REST.match(source, end) is not None
+            whole = _Statement(start, end, one.kind(), indent)
+            if not indent.strip() and ends and whole.holds(edit):
+                return whole
+    return None
 
 
 @dataclass(frozen=True)

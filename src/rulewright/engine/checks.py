@@ -121,8 +121,12 @@ class _Kept:
     def _tokens(self) -> list[list[str]]:
         """Of each edit its tokens."""
         step = self._step
-        after = parse(written(step.before.source, step.edits), step.rule.language)
-        return [_texts(tokens) for tokens in leaves(after.root, spans_after(step.edits))]
+        if step.parts is not None:
+            root, spans = step.parts
+        else:
+            root = parse(written(step.before.source, step.edits), step.rule.language).root
+            spans = tuple(spans_after(step.edits))
+        return [_texts(tokens) for tokens in leaves(root, spans)]
 
     def holds(self, node: SgNode, number: int) -> bool:
         """Whether the tokens of a node stand in a row in what an edit wrote."""

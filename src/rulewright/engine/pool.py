@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, Self, cast
 
 from rulewright.actions.codec import refuse_length
-from rulewright.engine import cli, wire
+from rulewright.engine import cli, here, wire
 from rulewright.engine.wire import Request
 from rulewright.errors import RulewrightError
 from rulewright.replacing import maker_is_gone, name_begin
@@ -168,6 +168,7 @@ class Engine:
         memory_mb: address space of one worker.
         wall_s: seconds by the clock after which a silent worker is given up.
         allow_other_version: judge with an ast-grep of another minor version.
+        here: judge what is sure to end soon and well in this process (`here.judged`).
     """
 
     def __init__(
@@ -177,8 +178,10 @@ class Engine:
         memory_mb: int = 1024,
         wall_s: float | None = None,
         allow_other_version: bool = False,
+        here: bool = False,
     ) -> None:
         cli.check_version(allow_other_version)
+        self._here = here
         self._n, self._deadline_s, self._memory_mb = max(1, workers), deadline_s, memory_mb
         self._wall_s = wall_s if wall_s is not None else 30.0 + 20 * deadline_s
         self.workers: list[_Worker] = []
@@ -220,6 +223,10 @@ class Engine:
                         text = item[1].action
                         if isinstance(text, str) and (refusal := refuse_length(text)) is not None:
                             ready[item[0]] = Outcome(refusal.verdict, refusal.detail)
+                            break
+                        outcome = here.judged(item[1], self._deadline_s) if self._here else None
+                        if outcome is not None:
+                            ready[item[0]] = outcome
                             break
                         held = (*item, frame(wire.request_to_json(item[1])))
                     # Far ahead of what was given out, nothing new begins.
@@ -274,8 +281,7 @@ class Engine:
         if messages is None:
             number, code = worker.answered(), self._drop(worker, again)
             if code == -signal.SIGPROF:
-                reason = f"more than {self._deadline_s:g} s of processor time"
-                return [(number, Outcome(Verdict.TIMEOUT, reason))]
+                return [(number, here.late(self._deadline_s))]
             how = f"exit {code}" if code >= 0 else signal.Signals(-code).name
             return [(number, Outcome(Verdict.CRASHED, f"the action brought ast-grep down ({how})"))]
         done = []
