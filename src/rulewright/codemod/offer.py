@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,50 +57,76 @@ def offer_learned(work: Work, learned: LearnedRules) -> Offer:
 
     Places where the rules lose code or break the syntax do not affect the other places of their file.
     """
-    bad = drop_failing_places(work)
-    lacking: dict[Path, str] = {}
-    doubts: dict[tuple[Path, Place], str] = {}
-    sure: dict[Path, set[str]] = {}
-    unsure: dict[Path, dict[str, str]] = {}
-    for one in work.good:
-        language = action_for(one.found, work.documents).language
-        before, after = one.texts()
-        if name := learned.missing_name(before, after or "", language):
-            lacking[one.path] = f"nothing in the file imports or defines `{name}`, which comes in"
-        elif why := learned.misused_name(before, after or "", language):
-            lacking[one.path] = why
-        lines = difftext.rows(before)
-        places = [one.numbered(place) for place in work.places(one)]
-        whys = {
-            place: bad.get((one.path, place)) or learned.doubt(one.path, place, lines) for place in places
-        }
-        whys |= dict.fromkeys(
-            learned.incomplete([place for place in places if not whys[place]]), PART_OF_LARGER
-        )
-        whys |= learned.doubted_imports(whys, lines, language)
-        doubts |= {(one.path, place): why for place, why in whys.items()}
-        used = [(place, why) for place, why in whys.items() if not place.in_import]
-        sure[one.path] = {word for place, why in used if not why for word in place.gone + place.come}
-        unsure[one.path] = {word: why for place, why in used if why for word in place.gone}
-
-    def own(path: Path, place: Place) -> str:
-        """The doubt about a place by itself; an import is as sure as its uses in the file."""
-        if place.in_import and learned.rules[place.rule].follows_uses and path in sure:
-            words = {*place.gone, *place.come}
-            if words & sure[path] and not words & set(unsure[path]):
-                return ""
-        # If another place stays unchanged, a rule may match a place that was not there before.
-        return doubts[path, place] if (path, place) in doubts else learned.doubt(path, place)
+    failing = drop_failing_places(work)
+    files = {one.path: _FileDoubts.of(one, work, learned, failing) for one in work.good}
 
     def doubt(path: Path, place: Place) -> str:
-        """The doubt about a place; an import is no surer than the uses of what it binds."""
-        if (path, place) in bad:
-            return bad[path, place]
-        uses = unsure[path] if place.in_import and path in unsure else {}
-        why = own(path, place) or lacking.get(path, "")
-        return why or next((uses[word] for word in place.gone if word in uses), "")
+        if (path, place) in failing:
+            return failing[path, place]
+        return files[path].doubt(place) if path in files else learned.doubt(path, place)
 
     return Offer(work, doubt, learned.is_excluded)
+
+
+@dataclass(frozen=True)
+class _FileDoubts:
+    """The doubts about the places of one file.
+
+    Args:
+        path: of the file.
+        learned: the rules.
+        places: the doubt about each place by itself.
+        whole: why no place of the file is sure: after the change a name would be missing, or misused.
+        sure_words: words that sure places outside of imports remove or add.
+        unsure_words: words that places which are not sure remove, with the doubt.
+    """
+
+    path: Path
+    learned: LearnedRules
+    places: dict[Place, str]
+    whole: str
+    sure_words: frozenset[str]
+    unsure_words: dict[str, str]
+
+    @classmethod
+    def of(
+        cls, one: JudgedFile, work: Work, learned: LearnedRules, failing: Mapping[tuple[Path, Place], str]
+    ) -> _FileDoubts:
+        language = action_for(one.found, work.documents).language
+        before, after = one.texts()
+        whole = ""
+        if name := learned.missing_name(before, after or "", language):
+            whole = f"nothing in the file imports or defines `{name}`, which comes in"
+        elif why := learned.misused_name(before, after or "", language):
+            whole = why
+        lines = difftext.rows(before)
+        doubts: dict[Place, str] = {}
+        for place in (one.numbered(place) for place in work.places(one)):
+            doubts[place] = failing.get((one.path, place)) or learned.doubt(one.path, place, lines)
+        incomplete = learned.incomplete([place for place, why in doubts.items() if not why])
+        doubts |= dict.fromkeys(incomplete, PART_OF_LARGER)
+        doubts |= learned.doubted_imports(doubts, lines, language)
+        uses = [(place, why) for place, why in doubts.items() if not place.in_import]
+        sure = frozenset(word for place, why in uses if not why for word in place.gone + place.come)
+        unsure = {word: why for place, why in uses if why for word in place.gone}
+        return cls(one.path, learned, doubts, whole, sure, unsure)
+
+    def doubt(self, place: Place) -> str:
+        """The doubt about a place; an import is as sure as its uses in the file, and no surer."""
+        uses = self.unsure_words if place.in_import else {}
+        own = "" if self._follows_sure_uses(place) else self._own_doubt(place)
+        return own or self.whole or next((uses[word] for word in place.gone if word in uses), "")
+
+    def _own_doubt(self, place: Place) -> str:
+        # If another place stays unchanged, a rule may match a place that was not there before.
+        known = self.places.get(place)
+        return known if known is not None else self.learned.doubt(self.path, place)
+
+    def _follows_sure_uses(self, place: Place) -> bool:
+        """Whether a place is an import that is trusted as its uses are, and these are sure."""
+        words = {*place.gone, *place.come}
+        is_following = place.in_import and self.learned.rules[place.rule].follows_uses
+        return is_following and bool(words & self.sure_words) and not words & set(self.unsure_words)
 
 
 def counts(listed: Sequence[ListedFile]) -> tuple[int, int]:

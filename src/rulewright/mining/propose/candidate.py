@@ -6,7 +6,6 @@ Whether a candidate is right is decided elsewhere (`judge.soundness`, `learn.sea
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final, Literal, NamedTuple
@@ -57,7 +56,8 @@ class Candidate:
 
     @cached_property
     def key(self) -> str:
-        return _json(self.rule)
+        """The rule as text: equal for equal rules."""
+        return json.dumps(self.rule, ensure_ascii=False, sort_keys=True)
 
     @property
     def is_short(self) -> bool:
@@ -131,7 +131,3 @@ class Effect(NamedTuple):
     @property
     def is_sound(self) -> bool:
         return bool(self.hunks) and not self.negatives
-
-
-def _json(rule: Mapping[str, Any]) -> str:
-    return json.dumps(rule, ensure_ascii=False, sort_keys=True)
