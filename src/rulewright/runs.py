@@ -48,7 +48,7 @@ class RunConfig(Protocol):
 class RunDir:
     """A folder that one run owns.
 
-    Use `RunDir.open`; `judged` tells whether there is anything left to do.
+    Use `RunDir.open`; `done` tells whether there is anything left to do.
     """
 
     def __init__(self, path: Path) -> None:
@@ -72,7 +72,7 @@ class RunDir:
 
         This is what `--resume` and `--overwrite` mean in every command: an interrupted run of the
         same configuration continues by itself; a finished one is confirmed with `resume` (see
-        `judged`) and refused without; any run is replaced with `overwrite`. A run of another
+        `done`) and refused without; any run is replaced with `overwrite`. A run of another
         configuration is refused. Nobody else writes the run until `finish`.
 
         Args:

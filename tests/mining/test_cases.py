@@ -1,4 +1,4 @@
-"""Edits as files: what the miner makes of `before` and `position_after`, and what its rule must leave alone.
+"""Edits as files: what the miner makes of `before` and `after`, and what its rule must leave alone.
 
 A new case is a folder `cases/SHAPE/NAME/` with three files and no code: `before.EXT`, `after.EXT` and
 `rule.yml`, which holds the rules in order and, as its last document, code under `valid` in which
