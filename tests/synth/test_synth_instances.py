@@ -101,6 +101,9 @@ def test_a_name_that_is_also_a_property_is_left_alone() -> None:
         assert propose("rename-identifier", "python", "name.name = name\n", seed) is None
 
 
+_HOLE = re.compile(r"(\$\$\$ARGS|\$[A-C])")
+
+
 def test_a_request_that_spells_out_both_sides_is_the_rule_in_other_letters() -> None:
     text = "table[key] = load(path, mode=None)\nsize = total(rows) + 1\n"
     shapes, right = set(), 0
@@ -112,16 +115,17 @@ def test_a_request_that_spells_out_both_sides_is_the_rule_in_other_letters() -> 
         old, new = str(rule["rule"]["pattern"]), str(rule["fix"])
         shapes.add(old)
         # Each letter of the request stands for one variable, on both sides.
-        letters = dict(zip(re.findall(r"\$[A-C]", old), _letters(old, found.slots["old"]), strict=True))
-        for variable, letter in letters.items():
-            new = new.replace(variable, letter)
-        assert found.slots["new"] == new
+        letters = dict(zip(_HOLE.findall(old), _letters(old, found.slots["old"]), strict=True))
+        assert found.slots["new"] == "".join(str(letters.get(part, part)) for part in _HOLE.split(new))
         right += judge(Action("python", found.rules), found.pre, text).verdict is Verdict.OK
     assert len(shapes) > 40 and right > 40
+    rests = [shape for shape in shapes if "$$$ARGS" in shape]
+    assert len(rests) > 10
+    assert all(re.search(r"\$\$\$ARGS[])]", shape) for shape in rests), "last in a list"
 
 
 def _letters(pattern: str, shown: str) -> list[str]:
-    spelled = re.sub(r"\\\$[A-C]", r"(\\$?\\w+)", re.escape(pattern))
+    spelled = re.sub(r"\\\$\\\$\\\$ARGS|\\\$[A-C]", r"(\\.\\.\\.|\\*args|\\$*\\w+)", re.escape(pattern))
     match = re.fullmatch(spelled, shown)
     assert match is not None, (pattern, shown)
     return list(match.groups())

@@ -1,4 +1,4 @@
-"""Edits whose request spells out both sides: "write `fetch(x)[y]` as `table.get(x, y)`".
+"""Edits whose request spells out both sides: "write `fetch(x, ...)[0]` as `table.get(x, ...)`".
 
 Templates and the other families have some hundred shapes, which a small model learns by heart. Here the shape
 is drawn anew for each edit, so that the rule can only be read off the request. What another family or a
@@ -32,7 +32,11 @@ _EXPRESSIONS: Final = frozenset({
 _QUOTABLE: Final = re.compile(r"[^\n`$#]{0,48}")
 """What may stand in a request: nobody quotes longer code."""
 _HOLES: Final = ("$A", "$B", "$C")
-_HOLE: Final = re.compile(r"\$[A-C]")
+_REST: Final = "$$$ARGS"
+"""The hole for the rest of an argument list, or all of it."""
+_HOLE: Final = re.compile(r"\$\$\$ARGS|\$[A-C]")
+_LISTS: Final = frozenset({"argument_list", "arguments", "list", "set", "array"})
+"""Kinds of what holds elements between commas."""
 _SHOWN: Final = (("x", "y", "z"), ("a", "b", "c"), ("p", "q", "r"), ("first", "second", "third"), _HOLES)
 """How a request may name what can be anything."""
 _CONSTANTS: Final = ("0", "1", "2", "10", "100", '"utf-8"', '""', '"r"', "[]")
@@ -57,6 +61,7 @@ def rewrite_expression(code: Code, rng: random.Random) -> Proposal | None:
     if any(re.search(rf"\b{re.escape(letter)}\b", old + new) for letter in letters if letter not in _HOLES):
         letters = _HOLES
     names = dict(zip(_HOLES, letters, strict=True))
+    names[_REST] = _REST if letters is _HOLES else rng.choice(("...", "*args"))
     pre = splice(code.text, [(*span(node), _filled(old, parts))])
     return Proposal(pre, (rule_of(old, new),), {"old": _filled(old, names), "new": _filled(new, names)})
 
@@ -69,20 +74,33 @@ def _expressions(node: SgNode) -> Iterator[SgNode]:
 
 
 def _opened(node: SgNode, code: Code, rng: random.Random) -> tuple[str, dict[str, str]]:
-    """The node's text with up to three parts left open, and what stands in each hole."""
-    inner = [part for child in node.children() for part in _parts(child, code)]
-    chosen: list[SgNode] = []
-    for part in rng.sample(inner, len(inner)):
-        apart = all(span(part)[1] <= span(other)[0] or span(other)[1] <= span(part)[0] for other in chosen)
-        if apart and all(part.text() != other.text() for other in chosen):
-            chosen.append(part)
-    chosen = sorted(chosen[: rng.choice((0, 1, 1, 2, 2, 3))], key=span)
-    parts = dict(zip(_HOLES, (part.text() for part in chosen), strict=False))
-    start = span(node)[0]
-    edits = [
-        (span(part)[0] - start, span(part)[1] - start, hole) for part, hole in zip(chosen, parts, strict=True)
-    ]
-    return splice(node.text(), edits), parts
+    """The node's text with holes for up to three parts and the rest of a list, and what stands in each."""
+    inner = [span(part) for child in node.children() for part in _parts(child, code)]
+    rest = _rest_of_list(node, rng)
+    chosen: list[tuple[int, int]] = []
+    for start, end in rng.sample(inner, len(inner)):
+        others = chosen if rest is None else [*chosen, rest]
+        apart = all(end <= other[0] or other[1] <= start for other in others)
+        if apart and all(code.text[start:end] != code.text[slice(*other)] for other in others):
+            chosen.append((start, end))
+    chosen = sorted(chosen[: rng.choice((0, 1, 1, 2, 2, 3))])
+    holes = dict(zip(_HOLES, chosen, strict=False))
+    if rest is not None:
+        holes[_REST] = rest
+    begin = span(node)[0]
+    new = splice(node.text(), [(start - begin, end - begin, hole) for hole, (start, end) in holes.items()])
+    return new, {hole: code.text[slice(*where)] for hole, where in holes.items()}
+
+
+def _rest_of_list(node: SgNode, rng: random.Random) -> tuple[int, int] | None:
+    """The range of the last elements of a call's arguments or of a list; `None` for every fourth at random."""
+    lists = [part for part in (node, *node.children()) if part.kind() in _LISTS]
+    if not lists or rng.random() < 0.25:
+        return None
+    elements = [part for part in lists[0].children() if part.is_named() and part.kind() != "comment"]
+    if not elements:
+        return None
+    return span(rng.choice((elements[0], *elements)))[0], span(elements[-1])[1]
 
 
 def _parts(node: SgNode, code: Code) -> Iterator[SgNode]:
@@ -108,9 +126,16 @@ def _composed(holes: list[str], code: Code, rng: random.Random) -> str | None:
         return None
     owner, constant, operator = rng.choice(code.names), rng.choice(_CONSTANTS), rng.choice(_OPERATORS)
     rng.shuffle(holes)
-    listed = ", ".join([*holes, constant] if not holes or rng.random() < 0.2 else holes)
+    holes.sort(key=_REST.__eq__)
+    more = not holes or rng.random() < 0.2
+    listed = ", ".join([*holes, constant] if more and _REST not in holes else [constant] * more + holes)
     call = f"{name}({listed})"
     forms = [call, f"{owner}.{call}", f"{owner}({call})", f"{call}[0]"]
+    if _REST in holes:
+        forms += [f"[{listed}]", f"{name}([{listed}])"]
+        if len(holes) > 1:
+            forms.append(f"{holes[0]}.{name}({', '.join(holes[1:])})")
+        return rng.choice(forms)
     if not holes:
         forms += [f"{name}()", name, name.upper(), f"{owner}.{name}", f"'{name}'", constant]
         forms += [f"{name}[{constant}]"]
