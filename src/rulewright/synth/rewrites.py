@@ -93,7 +93,7 @@ def _opened(node: SgNode, code: Code, rng: random.Random) -> tuple[str, dict[str
 
 
 def _rest_of_list(node: SgNode, rng: random.Random) -> tuple[int, int] | None:
-    """The range of the last elements of a call's arguments or of a list; `None` for every fourth at random."""
+    """The range of the last elements of an argument list or a list; `None` for a random fourth."""
     lists = [part for part in (node, *node.children()) if part.kind() in _LISTS]
     if not lists or rng.random() < 0.25:
         return None
