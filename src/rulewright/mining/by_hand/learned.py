@@ -164,7 +164,7 @@ class LearnedRules:
     def doubted_imports(
         self, doubts_of: Mapping[Place, str], lines: Sequence[str], language: Language
     ) -> dict[Place, str]:
-        """The doubts about imports of a file that do not say what they bind; none in other languages.
+        """Doubts about import places in languages whose imports do not say what they bind; else none.
 
         Where code changes with such an import, it is as sure as the other places of the file are.
         """
@@ -181,7 +181,7 @@ class LearnedRules:
         }
 
     def misused_name(self, before: str, after: str, language: Language) -> str:
-        """Why a name that the change imports no longer is not done with in a file; else empty."""
+        """Why a file would still use a name after the change removed its import; else empty."""
         removed = self.removed.get(language, frozenset())
         return guards.misused_name(before, after, removed, language) if removed else ""
 

@@ -54,7 +54,7 @@ def file_binds(names: frozenset[str], language: Language) -> dict[str, Any]:
 
 
 def import_of(words: str, language: Language) -> dict[str, Any]:
-    """An import that holds a word; a declaration that only mentions it requires nothing, and is none.
+    """The matcher for an import that contains a word; in JavaScript also for a declaration by `require`.
 
     Args:
         words: a regular expression.
@@ -86,13 +86,13 @@ def file_uses(
 
 
 def spelled(name: str, language: Language) -> dict[str, Any]:
-    """An imported name, in its import or where the code uses it by itself."""
+    """The matcher for an imported name, in its import or where the code uses it without an owner."""
     kinds = [kind for kind in NAMES[language] if not kind.startswith("shorthand")]
     return {**of_kinds(kinds), "regex": f"^{regex_escape(name)}$", "not": belongs_elsewhere(language)}
 
 
 def belongs_elsewhere(language: Language) -> dict[str, Any]:
-    """A name is a member of something or names an argument, so no import of it is meant."""
+    """The matcher for a name that is a member or names an argument, so that no import binds it."""
     signs = [_is_member(language)]
     if language in _ARGUMENTS:
         signs.append({"precedes": {"regex": "^[=:]$"}, "inside": {"kind": _ARGUMENTS[language]}})
@@ -110,11 +110,11 @@ def _is_member(language: Language) -> dict[str, Any]:
 _ARGUMENTS: Final[Mapping[Language, str]] = {
     "python": "keyword_argument", "kotlin": "value_argument", "php": "argument", "java": "element_value_pair",
 }  # fmt: skip
-"""Node kind of an argument that has a name."""
+"""Node kind of a keyword argument."""
 
 
 def misused_name(before: str, after: str, names: frozenset[str], language: Language) -> str:
-    """Why a name that a file no longer imports is still meant there, or something else is; else empty."""
+    """Why a file would still use a name that it no longer imports, or mean something else; else empty."""
     known, left = ({one.name for one in imports.bindings(text, language)} for text in (before, after))
     for name in sorted(known & names):
         tree = Tree(before, language)
