@@ -172,7 +172,7 @@ def test_real_commits(shared: Path) -> None:
 
 def test_of_what_was_not_mined_nothing_was_measured() -> None:
     refused = mine("a\n", "a\n", "python")
-    assert (refused.found, refused.tier, refused.shapes, refused.states) == (False, "reject", (), ())
+    assert (refused.action, refused.tier, refused.shapes, refused.states) == (None, "reject", (), ())
     figures = asdict(refused.figures)
     assert (figures.pop("support"), figures.pop("lossy"), figures.pop("degenerate")) == (1, False, False)
     assert not any(figures.values())

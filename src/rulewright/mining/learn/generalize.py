@@ -54,9 +54,8 @@ class PreparedExample:
 
     def __init__(self, example: Example, budget_s: float = 2.0) -> None:
         self.example = example
-        self.problem = why_refused(example.pre, example.post, example.language)
         self.pools: list[CandidatePool] = []
-        if not self.problem:
+        if not why_refused(example.pre, example.post, example.language):
             pre, post = Tree(example.pre, example.language), Tree(example.post, example.language)
             work = Budget(budget_s * EVALUATIONS_PER_SECOND, per_call=pre.work)
             for edit in variants(pre, post):

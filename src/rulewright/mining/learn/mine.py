@@ -44,10 +44,6 @@ class Mined:
     """The text after each rule."""
     figures: Figures = field(default_factory=Figures)
 
-    @property
-    def found(self) -> bool:
-        return self.action is not None
-
 
 def no_rules(reason: str, work: int = 0) -> Mined:
     """The result without an action, with the reason."""

@@ -27,7 +27,6 @@ VARIABLE_LIKE: Final = re.compile(r"\$[A-Z_$]")
 class Policy:
     """What may become a variable."""
 
-    name: str
     literal_names: bool = True
     """Callees, attributes, types, imported and constant names stay as they are."""
     leaves: bool = True
@@ -43,10 +42,10 @@ class Policy:
         )
 
 
-GENERAL: Final = Policy("general")
-MAXIMAL: Final = Policy("maximal", literal_names=False)
-PLAIN: Final = Policy("plain", lists=False)
-TIGHT: Final = Policy("tight", leaves=False)
+GENERAL: Final = Policy()
+MAXIMAL: Final = Policy(literal_names=False)
+PLAIN: Final = Policy(lists=False)
+TIGHT: Final = Policy(leaves=False)
 POLICIES: Final = (GENERAL, PLAIN, MAXIMAL, TIGHT)
 
 
