@@ -28,7 +28,7 @@ def clean(text: str) -> str:
     >>> clean("a\x1b[31mb\x07")
     'ab'
     """
-    return _CONTROL.sub("", text)
+    return text if text.isprintable() else _CONTROL.sub("", text)
 
 
 def say(message: str = "") -> None:

@@ -103,7 +103,9 @@ def _prepare(change: Replacement, ready: list[_Ready]) -> None:
     at = change.path
     if at.is_symlink():
         raise RulewrightError(f"{at}: is a link", "name the file itself")
-    target = at.resolve()
+    near = ready[-1] if ready else None
+    folder = near.target.parent if near is not None and near.path.parent == at.parent else at.parent.resolve()
+    target = folder / at.name
     if read_text(target) != change.before:
         raise RulewrightError(f"{at}: changed while the action ran", "no file was changed; run it again")
     if refused := why_not_writable(target):

@@ -162,6 +162,18 @@ def work_on(paths: Sequence[Path], documents: Sequence[Document], options: Judge
     check(documents)
     cli.check_version(options.allow_other_version)
     together = options.exact and len(documents) > 1
+    # As in a worker: next to no cycles are left, but objects that make the collector look for them.
+    gc.freeze()
+    gc.disable()
+    try:
+        return _work_on(paths, documents, options, together)
+    finally:
+        gc.enable()
+
+
+def _work_on(
+    paths: Sequence[Path], documents: Sequence[Document], options: JudgeOptions, together: bool
+) -> Work:
     walk = find(paths, documents, options.exact, options.base, judged=not together)
     work = Work(tuple(documents), walk)
     work.judged = [
@@ -169,13 +181,7 @@ def work_on(paths: Sequence[Path], documents: Sequence[Document], options: Judge
         for found in walk.files
         if not found.may_match
     ]
-    # As in a worker: a judgment leaves next to no cycles, but objects that make the collector look for them.
-    gc.freeze()
-    gc.disable()
-    try:
-        work.judged += _judged([found for found in walk.files if found.may_match], work, options)
-    finally:
-        gc.enable()
+    work.judged += _judged([found for found in walk.files if found.may_match], work, options)
     work.judged.sort(key=lambda one: one.path.parts)
     return work
 

@@ -44,7 +44,7 @@ def listing(paths: Sequence[Path], rules: Sequence[tuple[Language, Mapping[str, 
     seen = _unread(paths, wanted.keys())
     if seen is None:
         return None
-    for path in sorted([*seen.files, *seen.hosts]):
+    for path in sorted([*seen.files, *seen.hosts], key=lambda path: path.parts):
         data, why = _content(path)
         if path in seen.hosts:
             needed = [one for language in EMBEDDED & wanted.keys() for one in wanted[language]]
@@ -91,12 +91,15 @@ def _unread(paths: Sequence[Path], languages: Collection[Language]) -> Listing |
         return None
     if home is not None and not _OF_LANGUAGES.isdisjoint(home.settings):
         return None
-    shown = dict(entities(told))
-    if any(facts.get("skipped") != "error" for facts in shown.values()):
-        return None
-    listed = {path for path in shown if EXTENSIONS.get(path.suffix) in languages}
+    shown: dict[str, Path] = {}
+    for name, facts in entities(told):
+        if facts.get("skipped") != "error":
+            return None
+        shown[name] = Path(name)
+    listed = {path for path in shown.values() if EXTENSIONS.get(path.suffix) in languages}
     # A hidden file in a folder that is walked: `scan` takes it by its suffix, `run` does not.
-    every = {path for path, _ in entities(run([*words, "--no-ignore", "hidden"], paths)[0])}
+    told, _ = run([*words, "--no-ignore", "hidden"], paths)
+    every = {shown.get(name) or Path(name) for name, _ in entities(told)}
     for path in every - listed:
         if not path.name.startswith(".") or EXTENSIONS.get(path.suffix) not in languages:
             continue
@@ -108,8 +111,8 @@ def _unread(paths: Sequence[Path], languages: Collection[Language]) -> Listing |
                 return None
             continue
         listed.add(path)
-    hosts = {path for path in shown if path.suffix in HOSTS} if EMBEDDED & set(languages) else set()
-    named = sorted(path for path in listed if not garbled(path))
+    hosts = {path for path in shown.values() if path.suffix in HOSTS} if EMBEDDED & set(languages) else set()
+    named = sorted((path for path in listed if not garbled(path)), key=lambda path: path.parts)
     return Listing({path: EXTENSIONS[path.suffix] for path in named}, {}, set(), hosts)
 
 

@@ -51,7 +51,8 @@ def scan(
         told, matches = run(["scan", "--rule", str(rule_file), *options], paths, folder)
     seen = Listing({}, {}, {Path(os.fsdecode(line)) for line in matches.splitlines() if line}, set())
     first: dict[Path, str] = {}
-    for path, facts in entities(told):
+    for name, facts in entities(told):
+        path = Path(name)
         known = facts.get("language", "").lower()
         if "skipped" in facts:
             seen.skipped[path] = facts["skipped"]
@@ -95,14 +96,14 @@ def run(words: Sequence[str], paths: Sequence[Path], folder: Path | None = None)
 _OF_GIT: Final = ("HOME", "XDG_CONFIG_HOME")
 
 
-def entities(told: bytes) -> Iterator[tuple[Path, dict[str, str]]]:
+def entities(told: bytes) -> Iterator[tuple[str, dict[str, str]]]:
     """The files that ast-grep names as it goes, and what it says of each."""
     mark = b"sg: entity|file|"
     for line in told.splitlines():
         name, colon, what = line[len(mark) :].rpartition(b": ")
         if line.startswith(mark) and colon:
             facts = what.decode("utf-8", "replace").split(",")
-            yield Path(os.fsdecode(name)), dict(part.partition("=")[::2] for part in facts)
+            yield os.fsdecode(name), dict(part.partition("=")[::2] for part in facts)
 
 
 def garbled(path: Path) -> bool:
