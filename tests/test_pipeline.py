@@ -87,7 +87,7 @@ def test_the_demo_runs_to_its_report_and_a_second_run_does_nothing(root: Path, t
 
     again = rulewright("demo", "--config", str(config), cwd=tmp_path)
     assert again.returncode == 0
-    assert again.stderr.count("done before") == len(figures["stages"]) + 1
+    assert again.stderr.count("already done") == len(figures["stages"]) + 1
 
 
 @pytest.mark.timeout(1200)
@@ -127,7 +127,7 @@ def test_the_report_is_a_pure_function_of_the_files(root: Path, tmp_path: Path) 
     for _ in range(2):
         done = rulewright("report", "stage2", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
-        assert "not there yet" in done.stderr
+        assert "missing:" in done.stderr
         pages.append((tmp_path / "reports/training/stage2.html").read_bytes())
     assert pages[0] == pages[1]
     assert b"no_edit 1" in pages[0]

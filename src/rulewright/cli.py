@@ -31,21 +31,27 @@ class Command(NamedTuple):
 
 _TABLE: Final[dict[str, dict[str, tuple[str, str, str]]]] = {
     "begin": {
-        "tour": ("one edit → rule → other places → near misses → reward, in seconds", "tour", "tour --json"),
-        "doctor": ("what this machine has, what it lacks, how to fix it", "doctor", "doctor --json"),
+        "tour": (
+            "an example: one edit → its rule → other places → near misses → rewards, in seconds",
+            "tour", "tour --json",
+        ),
+        "doctor": (
+            "check this machine: what works, what is missing, how to fix it",
+            "doctor", "doctor --json",
+        ),
         "demo": (
-            "the whole pipeline, small, on a CPU",
+            "run the whole pipeline, small, on a CPU",
             "demo --config tiny/demo", "demo --config smollm2/demo",
         ),
         "matrix": (
-            "several ways to train from one start, with several seeds, in one table",
+            "compare training methods from one checkpoint, with several seeds",
             "matrix --config tiny/matrix", "matrix --config smollm2/matrix --only sft srl-gated",
         ),
         "configs": (
-            "the configurations that come with it; their JSON Schema",
+            "list or print the configurations that come with rulewright, or their JSON Schema",
             "configs", "configs tiny/stage1",
         ),
-        "init": ("copy the configurations into a folder, to be changed", "init", "init my-project"),
+        "init": ("copy the configurations into a folder, for you to edit", "init", "init my-project"),
     },
     "data": {
         "ingest": (
@@ -72,7 +78,7 @@ _TABLE: Final[dict[str, dict[str, tuple[str, str, str]]]] = {
             "apply rule.yml src", "apply rule.yml src --write",
         ),
         "check": (
-            "audit ast-grep rules: refused, lossy, against their own tests, …",
+            "find mistakes in ast-grep rules: refused by ast-grep, lossy, failing their own tests, …",
             "check rules", "check rules --against src --sarif findings.sarif",
         ),
         "verify": (
@@ -81,15 +87,15 @@ _TABLE: Final[dict[str, dict[str, tuple[str, str, str]]]] = {
             "verify data/processed/train/synth.jsonl --failures-only --json",
         ),
         "edit": (
-            "an instruction, or a change by hand → a rule and its diff over your files",
+            "an instruction, or your own change → a rule and its diff over your files",
             "edit --like change.diff src", 'edit "Compare with None by identity." src/app.py',
         ),
         "show": (
-            "one record or step: instruction, rule, diff, verdict, reward",
+            "show one record or step: instruction, rule, diff, verdict, reward",
             "show data/processed/train/synth.jsonl", "show data/processed/train/synth.jsonl:7 --json",
         ),
         "view": (
-            "rows of runs, trajectories or records as one page: filter, compare, look",
+            "one HTML page of runs, trajectories or records: filter and compare",
             "view runs/eval/actions_srl", "view runs/eval/before runs/eval/after --out after.html",
         ),
     },
@@ -116,67 +122,67 @@ _TABLE: Final[dict[str, dict[str, tuple[str, str, str]]]] = {
             "trajs make", "trajs make --tiers train --max-per-task 2",
         ),
         "plan": (
-            "before a training run: records, steps, memory by phase, time by part; fits or what to change",
+            "before a training run: estimate records, steps, memory and time; does it fit?",
             "plan tiny/stage0", "plan qwen3_14b/stage0_qlora --device rtx4090",
         ),
     },
     "evaluation": {
         "eval canitedit": (
-            "the CanItEdit benchmark",
+            "run the CanItEdit benchmark",
             "eval canitedit --gold after",
             "eval canitedit --track actions --models models/sft_stage1_astgrep models/srl_stage2",
         ),
         "eval edits": (
-            "held-out text edits (Stage 0)",
+            "measure held-out text edits (Stage 0)",
             "eval edits --model models/sft_stage0",
             "eval edits --model models/sft_stage0 --input data/processed/test/git.jsonl --limit 200",
         ),
         "eval actions": (
-            "held-out actions (Stage 1 and later)",
+            "measure held-out actions (Stage 1 and later)",
             "eval actions --model models/srl_stage2 --limit 200",
             "eval actions --models models/sft_stage1_astgrep models/srl_stage2",
         ),
         "eval refactor": (
-            "Aider's refactor-benchmark folder",
+            "run Aider's refactor-benchmark",
             "eval refactor --model models/srl_stage2",
             "eval refactor --model models/sft_stage0 --track text --max-chars 8000",
         ),
         "eval mining": (
-            "how well mined rules reproduce and generalize",
+            "measure the miner: do its rules reproduce edits and generalize?",
             "eval mining edits.jsonl", "eval mining edits.jsonl --limit 100 --workers 2",
         ),
         "bench rules": (
-            "RuleBench: do rules hold on hidden siblings, and leave other code alone",
+            "RuleBench: do rules hold on hidden edits, without changing other code?",
             "bench rules --miner", "bench rules --track sentence --model models/srl_stage2",
         ),
         "bench build": (
-            "RuleBench's edits from clones of public repositories, pinned",
+            "build RuleBench items from clones of public repositories",
             "bench build ~/src/pyupgrade",
             "bench build ~/src/eslint ~/src/rust-clippy --out runs/bench/lints",
         ),
         "compare": (
-            "two runs, paired, with uncertainty",
+            "compare two runs, paired by task, with intervals",
             "compare runs/eval/actions_stage1 runs/eval/actions_srl",
             "compare runs/eval/actions_stage1 runs/eval/actions_srl --margin 0.02",
         ),
         "report stage2": (
-            "the Stage 2 report from saved files",
+            "write the Stage 2 report from saved files",
             "report stage2", "report stage2 --compare actions_stage1:actions_srl",
         ),
     },
     "running": {
         "sandbox run": (
-            "a program or its tests, contained",
+            "run a program or its tests in the sandbox",
             "sandbox run program.py", "sandbox run program.py --tests test_program.py",
         ),
         "sandbox attack": (
             "a folder of hostile cases",
             "sandbox attack attacks", "sandbox attack attacks --sandbox landlock --json",
         ),
-        "fetch": ("a small open base model into models/base", "fetch smollm2", "fetch smollm2 --from hub"),
-        "mcp": ("the tools for coding agents, over stdio (MCP)", "mcp", "mcp src --allow-write src"),
+        "fetch": ("download a small open base model", "fetch smollm2", "fetch smollm2 --from hub"),
+        "mcp": ("serve the tools for coding agents over stdio (MCP)", "mcp", "mcp src --allow-write src"),
         "serve": (
-            "a checkpoint or adapter behind an OpenAI-compatible endpoint",
+            "serve a checkpoint or adapter on an OpenAI-compatible endpoint",
             "serve models/srl_stage2", "serve models/srl_stage2 --port 8001 --dry-run",
         ),
         "merge": (
@@ -291,7 +297,7 @@ def _run(name: str, rest: list[str]) -> int:
     try:
         Path.cwd()
     except OSError as error:
-        raise UsageError("the folder that you stand in is gone", "cd to one that is there") from error
+        raise UsageError("the current folder no longer exists", "cd to a folder that exists") from error
     module = importlib.import_module(f"rulewright.commands.{command.module}")
     from rulewright import config
 

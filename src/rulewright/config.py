@@ -101,11 +101,11 @@ class StageConfig(CommandConfig):
     workers: int = Field(default=0, ge=0)
     """Processes; 0: one per core. The result does not depend on it."""
     resume: bool = False
-    """Confirm a finished run instead of refusing it; an interrupted one continues by itself."""
+    """Show a finished run instead of refusing it. An interrupted run continues without this option."""
     overwrite: bool = False
     """Replace an earlier run."""
     json_output: AsJson = False
-    """Print what came of it as one JSON line on stdout."""
+    """Print the result as one JSON line on stdout."""
 
 
 def load(
@@ -138,7 +138,7 @@ def load(
         if helptext.is_positional(field) and flag in {word.partition("=")[0] for word in rest}:
             word = _typed(cls, name)
             raise ConfigError(
-                f"{prog}: unknown option {flag}; {word} is given by its place, without a flag",
+                f"{prog}: unknown option {flag}; {word} is an argument without a flag",
                 f"e.g. {prog} {word}; see `{prog} --help`",
             )
     _refuse_empty(cls, defaults, rest, prog)
@@ -174,7 +174,7 @@ def _refuse_empty(cls: type[BaseModel], defaults: Mapping[str, Any], rest: Seque
     for before, word in zip(["", *rest], rest, strict=False):
         if (not word and before not in texts) or (word[-1:] == "=" and word[:-1] in flags.keys() - texts):
             said = "an empty argument, where a file or another value was expected"
-            raise ConfigError(f"{prog}: {said}", "is a variable of the shell empty? `.` is this folder")
+            raise ConfigError(f"{prog}: {said}", "is a shell variable empty? `.` names the current folder")
     for word, after in zip(rest, [*rest[1:], "--"]):
         name = flags.get(word, "")
         if after.startswith("--") and isinstance(defaults.get(name), list | tuple) and not defaults[name]:
@@ -342,8 +342,8 @@ def _read(path: Path | None, overrides: Sequence[str]) -> tuple[dict[str, Any], 
     values = _expanded(_parse(path, lines), lines, path) if path is not None else {}
     if "ruleDirs" in values:
         raise ConfigError(
-            f"--config {path}: is the file of an ast-grep project, not values of this command",
-            "leave it out: the project of a rule is found from where its file lies",
+            f"--config {path}: is the configuration of an ast-grep project, not of this command",
+            "leave it out: the project is found from the location of the rule file",
         )
     for override in overrides:
         key, equals, text = override.partition("=")
@@ -383,7 +383,7 @@ def _assign(values: dict[str, Any], keys: list[str], value: Any, override: str) 
         else:
             target[keys[-1]] = value
     except (ValueError, IndexError, TypeError, AttributeError) as error:
-        raise ConfigError(f"--set {override}: no such place ({error})", "lists count from 0") from error
+        raise ConfigError(f"--set {override}: no such entry ({error})", "lists count from 0") from error
 
 
 def _parse(path: Path, lines: dict[yaml12.Path, int]) -> dict[str, Any]:
@@ -401,15 +401,15 @@ def _parse(path: Path, lines: dict[yaml12.Path, int]) -> dict[str, Any]:
         raise ConfigError(f"{path}: is a folder, not a configuration file", inside) from None
     except UnicodeDecodeError as error:
         raise ConfigError(
-            f"{path}: is no text (byte {error.start} is not UTF-8)", "a configuration is YAML"
+            f"{path}: is not a text file (byte {error.start} is not UTF-8)", "a configuration is YAML"
         ) from None
     except OSError as error:
         raise ConfigError(
-            f"{path}: cannot be read ({error.strerror})", "check the path and its rights"
+            f"{path}: cannot be read ({error.strerror})", "check the path and its permissions"
         ) from error
     if _is_data(path, text):
         raise ConfigError(
-            f"{path}:1: these are data, not a configuration",
+            f"{path}:1: this is a data file, not a configuration",
             "a configuration is YAML, `key: value` lines; name data files in it, or as an argument",
         )
     try:
@@ -459,7 +459,7 @@ def _check(
             f"{'--set' if line == _BY_SET else f'{place}:{line}' if line else place}: {what.format(key=key)}"
             for line, key, what in placed
         )
-        raise ConfigError(listing, "fix it (nothing has run yet)")
+        raise ConfigError(listing, "fix the configuration (nothing has run yet)")
     return result
 
 

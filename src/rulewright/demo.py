@@ -107,15 +107,15 @@ def run_stages(
     names = digests(stages, places, stands_on)
     if not done.keys() <= set(names):
         raise UsageError(
-            f"{places.root}: holds a job whose stages or configurations were others",
-            "start anew with --overwrite, or choose another folder with --root",
+            f"{places.root}: contains a job with other stages or configurations",
+            "replace it with --overwrite, or choose another folder with --root",
         )
     rows = []
     with jsonl.Appender(path) as log:
         for number, (stage, digest) in enumerate(zip(stages, names, strict=True), 1):
             title = f"[{number}/{len(stages)}] {stage.name}"
             if digest in done:
-                console.say(f"{title}: done before")
+                console.say(f"{title}: already done")
                 rows.append(done[digest])
                 continue
             row = {
@@ -149,7 +149,7 @@ def _done(root: Path) -> dict[str, dict[str, Any]]:
 
 def _run(stage: Stage, title: str, places: Places, device: str) -> Mapping[str, Any]:
     if stage.needs and not Path(places.root, *places.fill(stage.needs)).exists():
-        console.say(f"{title}: left out ({stage.needs} is not here)")
+        console.say(f"{title}: skipped ({stage.needs} is missing)")
         return {"left_out": f"{stage.needs} is not here", "seconds": 0.0, "cpu_seconds": 0.0}
     console.say(f"\n{title}\n$ rulewright {stage.run}")
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -159,12 +159,12 @@ def _run(stage: Stage, title: str, places: Places, device: str) -> Mapping[str, 
     environment |= NO_GPU if device == "cpu" else {}
     code = subprocess.run(command, cwd=places.root, env=environment, check=False).returncode
     if code != 0 and stage.may_fail and code != 130:
-        console.say(f"{title}: gave nothing (exit code {code}); going on without it")
+        console.say(f"{title}: no result (exit code {code}); continuing without it")
     elif code != 0:
         raise RulewrightError(
             f"the stage '{stage.name}' ended with exit code {code}",
-            f"the messages above say why; to repeat it alone, in {places.root}: "
-            f"rulewright {shlex.join(places.fill(stage.run))}",
+            f"the messages above say why; to run only this stage again, in {places.root}: rulewright "
+            f"{shlex.join(places.fill(stage.run))}",
         )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

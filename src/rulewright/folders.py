@@ -52,5 +52,5 @@ def cannot_write(folder: Path, reason: str) -> RulewrightError:
     """The failure of a disk, in one message."""
     return RulewrightError(
         f"{folder}: cannot be written ({reason})",
-        "free some disk space or choose another folder, then run again; nothing half done was left",
+        "free some disk space or choose another folder, then run again; nothing incomplete was left behind",
     )

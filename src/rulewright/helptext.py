@@ -194,14 +194,15 @@ def _common(cls: type[BaseModel]) -> Iterator[HelpOption]:
     if not cls.model_fields:
         return
     yield HelpOption(
-        "", "--config FILE", False, False, "YAML file of defaults, or a name of `rulewright configs`.", ""
+        "", "--config FILE", False, False, "YAML file with defaults, or a name from `rulewright configs`.", ""
     )
     nested = [name for name, field in cls.model_fields.items() if file_only(field)]
-    only = f" Only in the file or by --set: {', '.join(nested)}." if nested else ""
+    only = f" Only in the file or with --set: {', '.join(nested)}." if nested else ""
     yield HelpOption(
-        "", "--set KEY.PATH=VALUE", False, False, f"One value of the file, at any depth.{only}", ""
-    )
-    yield HelpOption("", "-h, --help", False, False, "This page.", "")
+        "", "--set KEY.PATH=VALUE", False, False,
+        f"Set one value of the configuration, at any depth.{only}", "",
+    )  # fmt: skip
+    yield HelpOption("", "-h, --help", False, False, "Show this help.", "")
 
 
 def _listing(found: Sequence[HelpOption]) -> Iterator[str]:

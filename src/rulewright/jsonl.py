@@ -81,7 +81,7 @@ def read_lines(path: Path) -> Iterator[Line]:
 def broken_off(path: Path, line: int, error: Exception) -> RulewrightError:
     """The error for a packed file that ends, or cannot be unpacked, at a line."""
     return RulewrightError(
-        f"{path}:{line}: the file breaks off ({error})", "it is truncated or damaged: fetch it again"
+        f"{path}:{line}: the file ends too early ({error})", "it is truncated or damaged: fetch it again"
     )
 
 

@@ -59,9 +59,9 @@ class Lock:
                 holder = f"process {by['pid']} on {by['host']}, since {by['since']} ({by['command']})"
             if not wait:
                 raise UsageError(
-                    f"{target}: another run writes it: {holder}",
-                    "wait until that run has ended, then run this again (what is done is kept), "
-                    "or write to another place",
+                    f"{target}: another run is writing it: {holder}",
+                    "wait until that run has ended, then run this command again (finished work is "
+                    "kept), or choose another output",
                 )
             if not said:
                 console.say(f"{target}: waiting for another run: {holder}")

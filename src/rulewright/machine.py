@@ -1,4 +1,4 @@
-"""What this machine has, what it lacks and how to fix it: value, verdict, fix.
+"""Check this machine: what works, what is missing, and how to fix it.
 
 Sandbox tiers are proved by running them. Keys are reported as present or absent, never shown.
 """

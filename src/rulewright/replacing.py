@@ -109,7 +109,9 @@ def _prepare(change: Replacement, ready: list[_Ready]) -> None:
     if read_text(target) != change.before:
         raise RulewrightError(f"{at}: changed while the action ran", "no file was changed; run it again")
     if refused := why_not_writable(target):
-        raise RulewrightError(f"{at}: {refused}", "no file was changed; leave it out, or allow writing")
+        raise RulewrightError(
+            f"{at}: {refused}", "no file was changed; leave this file out, or make it writable"
+        )
     if all(one.target.parent != target.parent for one in ready[-1:]):
         clear(target.parent.glob(f"{PREFIX}*"))
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=name_begin())

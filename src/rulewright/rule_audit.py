@@ -58,7 +58,7 @@ def audit_all(
         UsageError: a path is not there, or holds no rules.
     """
     if not rules:
-        raise UsageError("no rules are named", "name rule files or folders of them")
+        raise UsageError("no rule is named", "name rule files or folders of them")
     rules = [path.parent if path.name == project.CONFIG and path.is_file() else path for path in rules]
     audited = list(_read(rules))
     audited += _join_tests(rules, audited)
@@ -186,14 +186,14 @@ def _no_rules(path: Path) -> list[Audited] | None:
     if path.is_dir() or path.suffix not in project.YAML:
         return None
     if path.parent.name == project.SNAPSHOTS:
-        console.say(f"{path}: a snapshot, which `ast-grep test` writes and reads")
+        console.say(f"{path}: snapshot file of `ast-grep test`, skipped")
         return []
     found = project.documents_of(path)
     if isinstance(found, project.Unread):
         return [Audited("", str(path), found.line, findings=[Finding("not-yaml", found.why)])]
     if any(isinstance(one, dict) and "rule" in one for one in found) or not _tests_of(found):
         return None
-    console.say(f"{path}: tests, which are read with their rules")
+    console.say(f"{path}: test file, checked together with its rules")
     return []
 
 

@@ -122,8 +122,8 @@ class RunDir:
             return run
         if run.done and not config.resume:
             raise UsageError(
-                f"{path}: holds a finished run already",
-                "confirm it with --resume, replace it with --overwrite, or choose another folder",
+                f"{path}: already contains a finished run",
+                "show it with --resume, replace it with --overwrite, or choose another folder",
             )
         run._require_same(config, digests)
         return run
@@ -145,16 +145,16 @@ class RunDir:
         if differ:
             listing = "; ".join(f"{key}: was {was.get(key)!r}, now {now.get(key)!r}" for key in differ)
             raise UsageError(
-                f"{self.path}: holds another run: the configuration differs ({listing})",
-                "run with the earlier values, use --overwrite, or choose another folder",
+                f"{self.path}: contains another run with a different configuration ({listing})",
+                "use the earlier values, replace the run with --overwrite, or choose another folder",
             )
         before = self.facts().get("inputs", {})
         names = sorted(before.keys() | digests.keys())
         changed = [name for name in names if before.get(name) != digests.get(name)]
         if changed:
             raise UsageError(
-                f"{self.path}: holds another run: these inputs have changed: {', '.join(changed)}",
-                "restore them, use --overwrite, or choose another folder",
+                f"{self.path}: contains another run, and these inputs have changed: {', '.join(changed)}",
+                "restore the inputs, replace the run with --overwrite, or choose another folder",
             )
 
     def facts(self) -> dict[str, Any]:

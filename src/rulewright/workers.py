@@ -101,7 +101,7 @@ def _in_processes(
             if failed is None:
                 raise RulewrightError(
                     f"a worker process {death}",
-                    "run again with --resume and fewer --workers: what is finished is kept",
+                    "run again with --resume and fewer --workers: finished work is kept",
                 ) from death
             result = failed(task, death.reason)
         finally:

@@ -192,7 +192,7 @@ def load_all(
             loader.dispose()
     except yaml.MarkedYAMLError as error:
         if "nesting depth" in str(error):
-            raise BoundError("nested deeper than the reader goes") from error
+            raise BoundError("nested too deeply") from error
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 0
         said = error.problem or str(error)
@@ -208,5 +208,5 @@ def load(text: str, bounds: Bounds | None = None, lines: dict[Path, int] | None 
     """Read one YAML document; `None` for an empty text. Raises `YamlError` on several."""
     documents = load_all(text, bounds, lines)
     if len(documents) > 1:
-        raise YamlError("several documents where one was expected")
+        raise YamlError("expected one document, got several")
     return documents[0] if documents else None

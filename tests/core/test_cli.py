@@ -124,9 +124,9 @@ def test_the_next_command_is_named_at_the_end_but_not_within_a_job(tmp_path: Pat
         ("synth --families comparisn", 2, "no family 'comparisn'; did you mean 'comparison'?", "known: "),
         ("trajs make", 2, "trajectories/raw/teacher: no such data file", "rulewright teacher run"),
         ("train sft", 2, "give either `model`", "--config smollm2/stage0"),
-        ("demo", 2, "no job is named", "--config smollm2/demo"),
+        ("demo", 2, "no configuration is given", "--config smollm2/demo"),
         ("train sft --config folder", 2, "folder: is a folder, not a configuration file", "name a YAML file"),
-        ("plan rows.jsonl", 2, "rows.jsonl:1: these are data", "a configuration is YAML"),
+        ("plan rows.jsonl", 2, "rows.jsonl:1: this is a data file", "a configuration is YAML"),
         ("configs tiny/stge1", 2, "did you mean 'tiny/stage1'?", "rulewright configs"),
     ],
 )

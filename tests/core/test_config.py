@@ -123,7 +123,7 @@ def test_bad_yaml_names_file_and_line(tmp_path: Path) -> None:
 def test_data_for_a_configuration_are_called_data(name: str, text: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(ConfigError, match="these are data, not a configuration"):
+    with pytest.raises(ConfigError, match="this is a data file, not a configuration"):
         load("alpha", "--config", str(path))
 
 
@@ -147,7 +147,7 @@ def test_help_shows_the_defaults_of_the_file(tmp_path: Path, capsys: pytest.Capt
     assert caught.value.code == 0
     text = capsys.readouterr().out
     assert "0.25" in text
-    assert "Only in the file or by --set: mix, trainer" in " ".join(text.split())
+    assert "Only in the file or with --set: mix, trainer" in " ".join(text.split())
 
 
 @pytest.mark.parametrize("argv", [("alpha", "--inputs"), ("alpha", "--inputs", "--seed", "1")])

@@ -32,7 +32,7 @@ def test_stages_run_once(places: Places, capfd: pytest.CaptureFixture[str]) -> N
     assert run_stages([SHOW_VERSION, SHOW_TABLE], places) == first
     captured = capfd.readouterr()
     assert captured.out == ""
-    assert captured.err.count("done before") == 2
+    assert captured.err.count("already done") == 2
 
 
 @pytest.mark.parametrize(("device", "seen"), [("cpu", ""), ("auto", "1")])

@@ -48,7 +48,7 @@ def test_the_holder_is_named_and_a_kill_frees_the_lock(
 ) -> None:
     target = tmp_path / "new" / "rows.jsonl"
     child = holder(target)
-    with pytest.raises(UsageError, match=f"another run writes it: process {child.pid} on .*, since 20"):
+    with pytest.raises(UsageError, match=f"another run is writing it: process {child.pid} on .*, since 20"):
         Lock.take(target)
     os.kill(child.pid, signal.SIGKILL)
     child.wait()

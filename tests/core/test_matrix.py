@@ -49,7 +49,7 @@ def test_another_start_makes_every_job_new(tmp_path: Path) -> None:
     places.root.mkdir()
     stages = [Stage(name="v", run="--version")]
     run_stages(stages, places, stands_on=before)
-    with pytest.raises(UsageError, match="holds a job whose stages"):
+    with pytest.raises(UsageError, match="contains a job with other stages"):
         run_stages(stages, places, stands_on=matrix.stands_on(tmp_path))
 
 

@@ -40,7 +40,7 @@ def test_a_run_is_done_when_its_result_is_there(tmp_path: Path) -> None:
 def test_a_used_folder_is_refused_with_three_ways_out(tmp_path: Path) -> None:
     RunDir.open(tmp_path, Settings())
     RunDir.open(tmp_path, Settings()).finish({})  # an interrupted one continues by itself
-    with pytest.raises(UsageError, match="holds a finished run") as caught:
+    with pytest.raises(UsageError, match="contains a finished run") as caught:
         RunDir.open(tmp_path, Settings())
     assert all(way in caught.value.hint for way in ("--resume", "--overwrite", "another folder"))
 

@@ -102,7 +102,7 @@ def test_init_keeps_what_was_changed(tmp_path: Path) -> None:
 def test_the_packages_own_copy_is_never_written(tmp_path: Path) -> None:
     (tmp_path / "configs").symlink_to(shipped.ROOT)
     refused = rulewright("init", "--overwrite", cwd=tmp_path)
-    assert refused.returncode == 2 and "the package keeps its own" in refused.stderr
+    assert refused.returncode == 2 and "the folder of the package itself" in refused.stderr
 
 
 @pytest.mark.parametrize("name", ["tiny/stage1", "tiny/stage1.yaml", "configs/tiny/stage1.yaml"])

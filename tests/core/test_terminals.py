@@ -160,7 +160,7 @@ def test_a_folder_that_is_gone_is_told(tmp_path: Path, line: str) -> None:
         argv, cwd=gone, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr.splitlines()[0]) == (
-        2, "error: the folder that you stand in is gone",
+        2, "error: the current folder no longer exists",
     )  # fmt: skip
 
 

@@ -134,7 +134,7 @@ def test_what_is_written_is_what_is_loaded(out: Path) -> None:
 
 
 def test_an_empty_data_set_is_refused_and_leaves_nothing(out: Path) -> None:
-    with pytest.raises(RulewrightError, match="no record is left of 5 rows"):
+    with pytest.raises(RulewrightError, match="all 5 rows were dropped"):
         write_dataset([], out, "made", dropped={"bad": 5})
     assert not list(out.glob("*/*.jsonl")) and store.read_metadata(out, "made") is None
 

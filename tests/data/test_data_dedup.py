@@ -313,7 +313,7 @@ FILLER = "".join(f"setting_{i} = read_{i}('{i}')\n" for i in range(60))
     [
         ("Do it", PROBLEM["before"], "a side equals"),
         ("Do it", PROBLEM["before"].replace("    ", "\t"), "a side equals"),
-        ("Do it", FILLER + PROBLEM["before"], "20 tokens in a row"),
+        ("Do it", FILLER + PROBLEM["before"], "20 consecutive tokens"),
         ("Do it", "def total(self):\n    return sum(item.price * item.c)\n", "of its 13-token runs"),
         (PROBLEM["instruction_descriptive"].upper(), "x = 1\n", "the instruction is that of"),
         ("add tax", "x = 1\n", None),
@@ -335,5 +335,5 @@ def test_a_short_run_in_a_long_text_is_only_flagged(index: EvaluationIndex) -> N
 
 
 def test_an_evaluation_set_without_code_is_refused(tmp_path: Path, lay: SimpleNamespace) -> None:
-    with pytest.raises(UsageError, match="no code to compare with"):
+    with pytest.raises(UsageError, match="has no code column"):
         EvaluationIndex.build([lay.write(tmp_path / "x.jsonl", [{"question": "?"}])])

@@ -164,7 +164,7 @@ def test_a_finished_source_is_not_overwritten_by_mistake(
     assert ingest("commitpackft", "--input", many) == 0
     before = lay.bytes_of(out)
     assert ingest("commitpackft", "--input", many) == 2
-    assert "holds a finished run" in capsys.readouterr().err
+    assert "contains a finished run" in capsys.readouterr().err
     assert ingest("commitpackft", "--input", many, "--resume") == 0
     assert "nothing to do" in capsys.readouterr().err
     assert ingest("commitpackft", "--input", many, "--resume", "--max-chars", 100) == 2

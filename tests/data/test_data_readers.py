@@ -128,7 +128,7 @@ def test_what_follows_a_gzip_stream_is_read_padding_or_an_error(
     path = tmp_path / "data.jsonl.gz"
     path.write_bytes(gzip.compress(good) + after)
     assert ingest("commitpackft", "--input", path) == code
-    assert ("data.jsonl.gz:51: the file breaks off" in capsys.readouterr().err) == bool(code)
+    assert ("data.jsonl.gz:51: the file ends too early" in capsys.readouterr().err) == bool(code)
 
 
 @pytest.mark.parametrize("kept", [0.2, 0.7, 0.999])
@@ -140,7 +140,7 @@ def test_a_truncated_gzip_is_an_error_with_its_place(
     path.write_bytes(whole[: int(len(whole) * kept)])
     assert ingest("commitpackft", "--input", path) == 1
     error = capsys.readouterr().err
-    assert "breaks off" in error and "fetch it again" in error
+    assert "ends too early" in error and "fetch it again" in error
     assert not list(out.glob("*.metadata.json"))
 
 
@@ -217,11 +217,11 @@ def test_a_damaged_row_group_is_an_error(
         ),
         (
             lambda pa, rows: pa.Table.from_pylist([{k: v.encode() for k, v in r.items()} for r in rows]),
-            "no record is left of 3 rows (not_text 3)",
+            "all 3 rows were dropped (not_text 3)",
         ),
         (
             lambda pa, rows: pa.Table.from_pylist([{**r, "old_contents": {"t": [1]}} for r in rows]),
-            "no record is left of 3 rows (not_text 3)",
+            "all 3 rows were dropped (not_text 3)",
         ),
     ],
 )
@@ -286,7 +286,7 @@ def test_rows_of_which_none_is_left_are_a_failure(
     path = lay.write(tmp_path / "x.jsonl", [lay.commit_row(i, license="gpl-3.0") for i in range(3)])
     assert ingest("commitpackft", "--input", path) == 1
     error = capsys.readouterr().err
-    assert "no record is left of 3 rows (license 3)" in error and "--license" in error
+    assert "all 3 rows were dropped (license 3)" in error and "--license" in error
 
 
 def test_a_missing_path_says_what_is_beside_it(

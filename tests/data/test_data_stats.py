@@ -121,7 +121,7 @@ def test_a_manifest_is_checked(processed: Path, tmp_path: Path, capsys: pytest.C
     path = tmp_path / manifest.NAME
     jsonl.write_json(path, mix(entries, seed=1).manifest())
     assert cli.main(["stats", "--manifest", str(path)]) == 0
-    assert "exactly those files" in capsys.readouterr().err
+    assert "the training data are unchanged" in capsys.readouterr().err
     result = tmp_path / "result.json"  # as a training run writes it
     result.write_text(json.dumps({"task": "edit", "sources": json.loads(path.read_text())}))
     assert cli.main(["stats", "--manifest", str(result)]) == 0

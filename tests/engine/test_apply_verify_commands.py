@@ -71,7 +71,7 @@ def test_a_rule_without_a_fix_lists_its_places(folder: Path, capsys: pytest.Capt
     shown = capsys.readouterr()
     lines = [line.removeprefix(f"{folder}/") for line in shown.out.splitlines()]
     assert lines == ["a.py:1: x == None", "b.py:2: y == None", "b.py:2: z == None"]
-    assert "3 places in 2 files; nothing to change: there is no `fix`" in shown.err
+    assert "3 places in 2 files; nothing to change, because the rule has no `fix`" in shown.err
 
 
 def test_one_file_that_fails_bars_the_others_only_if_asked(
@@ -206,7 +206,7 @@ def test_a_place_whose_editor_fails_is_left_alone_and_the_others_are_asked_for(
     monkeypatch.setenv("EDITOR", editor)
     monkeypatch.setattr("sys.stdin", io.StringIO("e\ny\n"))
     assert cli.main(["apply", str(folder / "rule.yml"), str(folder / "a.py"), "--interactive"]) == 0
-    assert "the place is left alone" in capsys.readouterr().err
+    assert "this place is not changed" in capsys.readouterr().err
     assert (folder / "a.py").read_text() == "x == None\ny is None\n"
 
 

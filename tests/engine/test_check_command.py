@@ -460,7 +460,7 @@ def test_sarif_goes_to_stdout_for_a_pipe(tmp_path: Path, capsys: pytest.CaptureF
     jsonschema.validate(log, SARIF)
     assert len(log["runs"][0]["results"]) == 1
     assert cli.main(["check", str(tmp_path / "r.yml"), "--sarif", "-", "--json"]) == 2
-    assert "--json both write to stdout" in capsys.readouterr().err
+    assert "--json cannot both write to stdout" in capsys.readouterr().err
 
 
 def test_places_in_sarif_are_below_here_or_in_full(check: Any, tmp_path: Path) -> None:

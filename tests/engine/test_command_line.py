@@ -147,9 +147,9 @@ BROKEN = {
     "not executable": (None, "Permission denied"),
     "no program": ("no program at all\n", "Exec format error"),
     "of a gone interpreter": ("#!/no/such/interpreter\n", "No such file"),
-    "that crashes": ("#!/bin/sh\nkill -SEGV $$\n", "is no ast-grep that works: exit -11"),
-    "that fails": ("#!/bin/sh\necho no libc >&2\nexit 127\n", "is no ast-grep that works: no libc"),
-    "that is another": ("#!/bin/sh\necho sg 1.2\n", "is no ast-grep that works: sg 1.2"),
+    "that crashes": ("#!/bin/sh\nkill -SEGV $$\n", "is not a working ast-grep: exit -11"),
+    "that fails": ("#!/bin/sh\necho no libc >&2\nexit 127\n", "is not a working ast-grep: no libc"),
+    "that is another": ("#!/bin/sh\necho sg 1.2\n", "is not a working ast-grep: sg 1.2"),
     "that is old": ("#!/bin/sh\necho ast-grep 0.38.1\n", "ast-grep-cli 0.38.1 is installed, expected 0.51"),
 }
 

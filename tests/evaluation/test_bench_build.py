@@ -67,7 +67,7 @@ def test_bench_build_compares_with_pins(tmp_path: Path, capsys: pytest.CaptureFi
     )
     capsys.readouterr()
     assert main(["bench", "build", str(clone), "--out", str(tmp_path / "c"), "--pins", pins]) == 1
-    assert "at the pinned commit, and the rows are others" in capsys.readouterr().err
+    assert "at the pinned commit, but the rows differ" in capsys.readouterr().err
     assert not (tmp_path / "c/edits.jsonl").exists()
 
 

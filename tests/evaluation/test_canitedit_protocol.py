@@ -171,7 +171,7 @@ def test_what_is_no_benchmark_is_refused(tmp_path: Path) -> None:
         data.load(path)
     assert "keep other sources clear" in refused.value.hint
     path.write_text("")
-    with pytest.raises(UsageError, match="holds no problem"):
+    with pytest.raises(UsageError, match="contains no problem"):
         data.load(path)
     path.write_text(json.dumps(row(1)) + "\n" + json.dumps(row(1)) + "\n")
     with pytest.raises(RulewrightError, match="same id"):

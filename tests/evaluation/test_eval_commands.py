@@ -326,7 +326,7 @@ def test_repair_needs_a_run_of_one_answer_a_task(
     oracle: Oracle, record_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_actions(oracle, record_file, tmp_path / "b", "--after", str(tmp_path / "none")) == 2
-    assert "holds no run" in capsys.readouterr().err
+    assert "is not a run folder" in capsys.readouterr().err
     assert run_actions(oracle, record_file, tmp_path / "two", "--n", "2", "--temperature", "1") == 0
     assert run_actions(oracle, record_file, tmp_path / "b", "--after", str(tmp_path / "two")) == 2
     assert "several answers to a task" in capsys.readouterr().err
@@ -360,7 +360,7 @@ def test_missing_input_and_missing_model(tmp_path: Path, capsys: pytest.CaptureF
     path.write_text("")
     command = ["eval", "edits", "--input", str(path), "--out", str(tmp_path / "o")]
     assert main(command) == 2
-    assert "no model named" in capsys.readouterr().err
+    assert "no model is named" in capsys.readouterr().err
     assert main([*command, "--model", "models/absent"]) == 2
     assert "no such checkpoint folder" in capsys.readouterr().err
     assert not (tmp_path / "o").exists()

@@ -173,4 +173,4 @@ def test_wrong_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert main(["eval", "refactor", "--input", str(tmp_path / "absent"), "--model", "m"]) == 2
     assert "git clone" in capsys.readouterr().err
     assert main(["eval", "refactor", "--input", str(tmp_path), "--model", "m"]) == 2
-    assert "holds no task" in capsys.readouterr().err
+    assert "contains no task" in capsys.readouterr().err

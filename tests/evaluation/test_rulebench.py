@@ -130,7 +130,7 @@ def test_the_miner_answers_from_examples(edit_file: Path, tmp_path: Path, capsys
     lone.write_text(edit_file.read_text(encoding="utf-8").splitlines()[0] + "\n")
     empty = ["bench", "rules", "--miner", "--input", str(lone), "--out", str(tmp_path / "lone")]
     assert main(empty) == 2
-    assert "no item to ask" in capsys.readouterr().err
+    assert "no items" in capsys.readouterr().err
 
 
 def test_training_data_take_their_items_out(edit_file: Path, tmp_path: Path, capsys: Any) -> None:

@@ -126,7 +126,7 @@ def test_votes_are_counted_by_effect_and_the_most_come_first(
     words = ("a.py", "b.py", "--samples", "4", "--attempts", "1")
     assert edit(server, *words) == 0
     shown = capsys.readouterr()
-    assert "pattern: $A == None" in shown.out and "2 of the 3 answers that hold do this" in shown.err
+    assert "pattern: $A == None" in shown.out and "2 of 3 valid answers do this" in shown.err
     assert "otherwise (1 answer): also changes a.py:3: b == 1  →  b is 1" in shown.err
     server = scripted(BROAD, IDENTITY, SAME, "nothing")
     assert edit(server, *words, "--json") == 0

@@ -308,7 +308,7 @@ def test_a_folder_of_someone_else_is_not_touched(source: BaseModelSource, tmp_pa
     folder = tmp_path / "tiny"
     folder.mkdir()
     (folder / "config.json").write_text("mine")
-    with pytest.raises(UsageError, match="did not put there"):
+    with pytest.raises(UsageError, match="did not write"):
         fetch(source, folder)
     assert (folder / "config.json").read_text() == "mine"
     assert fetch(source, folder, overwrite=True)

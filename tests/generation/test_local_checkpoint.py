@@ -238,7 +238,7 @@ def test_thinking_is_as_the_checkpoint_was_trained(
 def test_wrong_folders_are_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such checkpoint folder"):
         open_generator(GeneratorConfig(model="models/absent"))
-    with pytest.raises(UsageError, match="no model named"):
+    with pytest.raises(UsageError, match="no model is named"):
         open_generator(GeneratorConfig())
     with pytest.raises(UsageError, match="holds no checkpoint"):
         open_generator(GeneratorConfig(model=str(tmp_path)))
@@ -261,7 +261,7 @@ def test_a_hub_name_without_a_hub_fails_at_once(monkeypatch: pytest.MonkeyPatch,
     ):
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
         monkeypatch.setattr(constants, "ENDPOINT", endpoint)
-        with pytest.raises(UsageError, match="is a name on the hub") as caught:
+        with pytest.raises(UsageError, match="is not a local folder") as caught:
             open_generator(GeneratorConfig(model="nobody-at-all/no-such-model"))
         assert reason in caught.value.message
         assert "hf download nobody-at-all/no-such-model" in caught.value.hint

@@ -15,7 +15,7 @@ from rulewright.sandbox.runner import open_sandbox
 
 
 def test_an_image_has_to_be_named() -> None:
-    with pytest.raises(UsageError, match="needs to know which image"):
+    with pytest.raises(UsageError, match="needs an image"):
         open_sandbox("docker")
 
 

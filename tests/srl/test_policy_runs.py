@@ -64,7 +64,7 @@ def test_a_run_learns_and_leaves_its_files(start: dict[str, Any], tmp_path: Path
     assert set(tracked["train/unfiltered/reward"]) == set(range(1, 13))
     assert [row["step"] for row in rows if row["kind"] == "dev"] == [0, 0, 6, 6, 12, 12]
     assert (config.reports / "curves.png").stat().st_size > 10_000
-    with pytest.raises(UsageError, match="holds a finished run"):
+    with pytest.raises(UsageError, match="contains a finished run"):
         run_policy(config, Tasks(ByRule(12, capitals), ByRule(4, capitals), "capitals"))
 
 

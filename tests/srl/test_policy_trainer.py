@@ -311,7 +311,7 @@ def test_nothing_to_learn_ends_with_the_reason(
 ) -> None:
     config = settings(checkpoint, tmp_path, sampling=SamplingConfig(max_rounds=1, max_flat_batches=2))
     scorer = ByRule(12, lambda row, text: reward)
-    with pytest.raises(RulewrightError, match="nothing to learn from") as failure:
+    with pytest.raises(RulewrightError, match="nothing to learn") as failure:
         run_policy(config, Tasks(scorer, scorer, "flat"))
     assert why in failure.value.hint
     assert "of its answers were cut at 6 tokens" in failure.value.hint  # it has not learned to end
@@ -348,11 +348,11 @@ def test_settings_that_cannot_work_are_refused(tmp_path: Path) -> None:
     check_trainer(arguments(tmp_path), 1)
     two_processes = arguments(tmp_path, num_generations=8, generation_batch_size=8)
     two_processes.steps_per_generation, two_processes.generation_batch_size = 1, 8
-    with pytest.raises(ConfigError, match="a group would be cut"):
+    with pytest.raises(ConfigError, match="a group would be divided"):
         check_trainer(two_processes, 100)
     with pytest.raises(ConfigError, match="resumed inside a window"):
         check_trainer(arguments(tmp_path, num_iterations=2, save_steps=3), 100)
-    with pytest.raises(UsageError, match="no step at all"):
+    with pytest.raises(UsageError, match="not even one step"):
         check_trainer(arguments(tmp_path, per_device_train_batch_size=8), 1)
 
 

@@ -167,7 +167,7 @@ def test_a_server_that_is_not_there(folder: Path, tmp_path: Path, capsys: pytest
     config = config_of(folder, tmp_path, "http://127.0.0.1:9/v1")
     assert main(["train", "srl", "--config", config]) == 2
     err = capsys.readouterr().err
-    assert "127.0.0.1:9" in err and "is the server up" in err and "Traceback" not in err
+    assert "127.0.0.1:9" in err and "is it running" in err and "Traceback" not in err
 
 
 @pytest.mark.parametrize(

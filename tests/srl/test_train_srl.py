@@ -210,7 +210,7 @@ def test_two_processes_confirm_a_finished_run_and_do_it_anew(folder: Path, tmp_p
     before = result.read_bytes()
     done = launched("rulewright", "train", "srl", "--config", path, "--resume")
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stderr.count("this very run is finished already") == 1
+    assert done.stderr.count("this run is already finished") == 1
     assert result.read_bytes() == before
     done = launched("rulewright", "train", "srl", "--config", path, "--overwrite")
     assert done.returncode == 0, done.stderr[-3000:]

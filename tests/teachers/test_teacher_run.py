@@ -300,7 +300,7 @@ def test_every_episode_is_on_disk_when_it_ends_and_none_is_asked_twice(
         assert wait_until(lambda: raw.exists() and raw.read_bytes().count(b"\n") >= 4, child)
         assert run(tmp_path, *argv) == 2
         said = capsys.readouterr().err
-        assert f"process {child.pid} on" in said and "another run writes it" in said
+        assert f"process {child.pid} on" in said and "another run is writing it" in said
         os.killpg(child.pid, signal.SIGKILL)
     kept = len(steps(raw))
     assert 4 <= kept < 12
@@ -311,7 +311,7 @@ def test_every_episode_is_on_disk_when_it_ends_and_none_is_asked_twice(
     found = [row.task_id for row in steps(raw)]
     assert found == [record(i).metadata.id for i in range(12)], "in the order of the tasks at the end"
     assert run(tmp_path, *argv, "--no-resume") == 2
-    assert "holds episodes already" in capsys.readouterr().err
+    assert "already contains episodes" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

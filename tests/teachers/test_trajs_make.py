@@ -147,7 +147,7 @@ def test_when_all_verified_steps_lie_in_dev_that_is_the_message(
     dev = groups("dev")
     assert make([record(i, "train", dev[i]) for i in range(3)])[0] == 1
     said = capsys.readouterr().err
-    assert "those that are verified belong 3 to dev" in said and "data/processed/train" in said
+    assert "the verified steps belong 3 to dev" in said and "data/processed/train" in said
 
 
 def test_what_repeats_code_and_what_describes_a_change() -> None:

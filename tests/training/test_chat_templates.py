@@ -65,7 +65,7 @@ TABLE: dict[str, Expected | str] = {
     "gemma4_v5": GEMMA4,
     "glm4moe": Expected("<|endoftext|>", "<|endoftext|>", "\n<think></think>\n", switch=True),
     "gptoss": Expected("<|return|>", "<|return|>", "<|channel|>final<|message|>"),
-    "idefics3": "does not write an answer as it is",
+    "idefics3": "changes the text of answers",
     "lfm2": IM_END,
     "lfm2_2_5": IM_END,
     "lfm2_2_5_v2": IM_END,
@@ -91,7 +91,7 @@ TABLE: dict[str, Expected | str] = {
     "qwen3_8": OPENED,
     "qwen3_instruct_2507": IM_END,
     "qwen3_vl": IM_END,
-    "smolvlm": "does not write an answer as it is",
+    "smolvlm": "changes the text of answers",
 }
 
 

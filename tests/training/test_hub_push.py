@@ -117,7 +117,7 @@ def test_a_finished_model_is_pushed_with_its_card_and_without_its_run(
     # The hub is down: nothing is lost, and the way on is said.
     hub.broken = True
     done = train()
-    assert done.returncode == 1 and "trained and saved, but the hub did not take it" in done.stderr
+    assert done.returncode == 1 and "trained and saved, but the upload to the hub failed" in done.stderr
     assert "--resume" in done.stderr and (tmp_path / "out" / "run" / "result.json").exists()
     hub.broken = False
     done = train("--resume")

@@ -90,7 +90,7 @@ def test_longer_texts_than_rotary_embeddings_were_trained_for_are_told(
     llama = make(tmp_path / "llama", "llama", intermediate_size=64, max_position_embeddings=N_POSITIONS)
     counts = sft.train(config_of(data, llama, tmp_path / "out"))["data"]
     assert counts["longest"] > N_POSITIONS and not counts["dropped"]
-    assert f"it was made for {N_POSITIONS}" in capsys.readouterr().err
+    assert f"the model was made for {N_POSITIONS}" in capsys.readouterr().err
 
 
 def test_prompts_of_rollouts_leave_room_for_the_answer(gpt2: Path, tmp_path: Path, capsys: Any) -> None:
@@ -133,7 +133,7 @@ def test_a_decoder_that_is_told_to_read_in_both_directions_is_refused(tmp_path: 
         initializer_range=0.2,
     )  # fmt: skip
     with (
-        pytest.raises(UsageError, match="llama reads a text in both directions"),
+        pytest.raises(UsageError, match="llama is a bidirectional encoder"),
         open_generator(GeneratorConfig(model=str(both_ways), device="cpu")),
     ):
         pass
@@ -143,7 +143,7 @@ def test_a_decoder_that_is_told_to_read_in_both_directions_is_refused(tmp_path: 
 def test_an_encoder_is_refused_by_name(
     data: Callable[[str], str], bert: Path, tmp_path: Path, method: str
 ) -> None:
-    with pytest.raises(UsageError, match="bert reads a text in both directions") as caught:
+    with pytest.raises(UsageError, match="bert is a bidirectional encoder") as caught:
         if method == "sft":
             sft.train(config_of(data, bert, tmp_path / "out", max_length_tokens=256))
         elif method == "policy":

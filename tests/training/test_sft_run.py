@@ -132,7 +132,7 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(
     assert wait_until(mark.exists, process)
     process.send_signal(signal.SIGSTOP)  # it is there still, and holds its folder
     for way in ("resume", "overwrite"):
-        with pytest.raises(UsageError, match=f"another run writes it: process {process.pid} "):
+        with pytest.raises(UsageError, match=f"another run is writing it: process {process.pid} "):
             _train(config.model_copy(update={way: True}))
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -201,7 +201,7 @@ def test_errors_a_person_meets(data: Callable[[str], str], tmp_path: Path) -> No
     with pytest.raises(ConfigError, match="trainer"):
         _train(_config(data, tmp_path / "b", trainer={**TRAINER, "lr_scheduler_type": "sideways"}))
     assert not (tmp_path / "a").exists() and not (tmp_path / "b").exists(), "once fixed, it can run at once"
-    with pytest.raises(RulewrightError, match=r"no record is left.*too_long"):
+    with pytest.raises(RulewrightError, match=r"all training records were dropped.*too_long"):
         _train(_config(data, tmp_path / "c", max_length_tokens=16))
     with pytest.raises(UsageError, match="no such checkpoint folder"):
         _train(_config(data, tmp_path / "d", tiny=None, model="models/nothing_here"))
@@ -225,7 +225,7 @@ def test_two_processes_confirm_a_finished_run_and_do_it_anew(
     command = ["rulewright", "train", "sft", "--config", str(path)]
     done = launched(*command, "--resume")
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stderr.count("this very run is finished already") == 1
+    assert done.stderr.count("this run is already finished") == 1
     assert json.loads((tmp_path / "out/run/result.json").read_text()) == json.loads(json.dumps(alone))
     done = launched(*command, "--overwrite")
     assert done.returncode == 0, done.stderr[-3000:]
@@ -233,7 +233,7 @@ def test_two_processes_confirm_a_finished_run_and_do_it_anew(
     # Refused, both end, and it is said once.
     done = launched(*command)
     assert done.returncode != 0
-    assert done.stderr.count("holds a finished run already") == 1
+    assert done.stderr.count("already contains a finished run") == 1
 
 
 @pytest.mark.slow
@@ -435,7 +435,7 @@ def test_training_on_nothing_is_refused() -> None:
     from rulewright.training.data import IGNORED
     from rulewright.training.preview import require_labels
 
-    with pytest.raises(RulewrightError, match="not one token of 2 rows is trained on"):
+    with pytest.raises(RulewrightError, match="no token of 2 rows would be trained on"):
         require_labels([{"labels": [IGNORED] * 3}] * 2)
     require_labels([{"labels": [IGNORED, 5]}])
 

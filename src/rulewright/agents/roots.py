@@ -50,12 +50,12 @@ class Roots:
             UsageError: it lies outside of the roots, or is not there.
         """
         if "\0" in name or not name:
-            raise UsageError("a path is empty or holds a NUL", "name a file or folder")
+            raise UsageError("a path is empty or contains a NUL character", "name a file or folder")
         real = Path(os.path.realpath(self.home / name))
         if not self.contains(real):
             # The message does not tell whether such a file exists.
             raise UsageError(
-                f"{name}: outside of the folders that this server reads",
+                f"{name}: outside the folders that this server may read",
                 f"name paths below {_listed(self.read)}, or start the server with more of them",
             )
         try:
@@ -91,15 +91,17 @@ class Roots:
         if not self.write:
             raise UsageError(
                 "this server may not write",
-                "show the diff to the person, or start it with --allow-write ROOT",
+                "show the diff to the user, or start the server with --allow-write ROOT",
             )
         for path in paths:
             whole = self.home / path
             if Path(os.path.realpath(whole)) != Path(os.path.normpath(whole)):
-                raise UsageError(f"{path}: is a link, or lies behind one", "name the file by its real path")
+                raise UsageError(
+                    f"{path}: is a symbolic link, or is reached through one", "name the file by its real path"
+                )
             if not _below(Path(os.path.normpath(whole)), self.write):
                 raise UsageError(
-                    f"{path}: outside of the folders that may be written",
+                    f"{path}: outside the folders that this server may write",
                     f"name files below {_listed(self.write)}",
                 )
 

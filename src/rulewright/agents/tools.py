@@ -124,7 +124,7 @@ def find(context: ServerContext, arguments: schemas.FindArguments) -> schemas.Fi
 def verify_rule(context: ServerContext, arguments: schemas.VerifyArguments) -> schemas.VerifyAnswer:
     """Try a rule on code or files, and judge it."""
     if not arguments.code and not arguments.paths:
-        raise UsageError("nothing to try the rule on", "give `code`, or `paths`")
+        raise UsageError("there is no code to try the rule on", "give `code`, or `paths`")
     documents = _documents(context, arguments.rule)
     action = _for_text(documents)
     try:
@@ -191,7 +191,9 @@ def _verified(outcome: Outcome, **facts: Any) -> schemas.VerifyAnswer:
 def learn_rule(context: ServerContext, arguments: schemas.LearnArguments) -> schemas.LearnAnswer:
     """Learn rules from a change made by hand, and list where else they apply."""
     if bool(arguments.diff) == bool(arguments.before or arguments.after):
-        raise UsageError("one change is needed", "give `diff`, or `before` and `after` with `language`")
+        raise UsageError(
+            "expected exactly one change", "give `diff`, or `before` and `after` with `language`"
+        )
     left: list[str] = []
     if arguments.diff:
         changes, left = diffs.read(arguments.diff, context.roots.resolve)
@@ -226,7 +228,9 @@ def propose_rule(context: ServerContext, arguments: schemas.ProposeArguments) ->
     """Ask the configured model for a rule, and judge it on files."""
     sample = context.roots.resolve(arguments.file)
     if not sample.is_file():
-        raise UsageError(f"{arguments.file}: is no file", "name one source file that holds such a place")
+        raise UsageError(
+            f"{arguments.file}: is not a file", "name one source file that contains such a place"
+        )
     paths = context.roots.resolve_all(arguments.paths or [arguments.file])
     plan = Rounds(arguments.samples, arguments.attempts)
     done, trial = propose(
@@ -345,7 +349,7 @@ def explain_no_match(context: ServerContext, arguments: schemas.ExplainArguments
 def check_rules(context: ServerContext, arguments: schemas.CheckArguments) -> schemas.CheckAnswer:
     """Audit rules."""
     if bool(arguments.rules) == bool(arguments.paths):
-        raise UsageError("no rules, or two kinds of them", "give `rules` as YAML, or `paths`")
+        raise UsageError("expected rules, either as text or as paths", "give `rules` as YAML, or `paths`")
     against = context.roots.resolve_all(arguments.against)
     with tempfile.TemporaryDirectory(prefix="rulewright-") as folder:
         given = context.roots.resolve_all(arguments.paths)
@@ -381,7 +385,7 @@ def _documents(context: ServerContext, text: str) -> tuple[Document, ...]:
     except project.NotAlone as error:
         raise RulewrightError(str(error), "write that utility rule into `utils` of the rule") from error
     if isinstance(read, Rejection):
-        raise RulewrightError(f"{read.verdict}: {read.detail}", "correct the rule; check_rules says more")
+        raise RulewrightError(f"{read.verdict}: {read.detail}", "correct the rule; check_rules gives details")
     active = tuple(one for one in read if not one.off)
     if not active:
         raise RulewrightError("every rule has `severity: off`", "leave that out")
@@ -450,7 +454,7 @@ TOOLS: Final[dict[str, Tool]] = {
     ),
     "apply_rule": Tool(
         "Show the diff of a rule over files; with write=true change them. A file where the rule would lose "
-        "code or break the syntax is left alone and named.", apply_rule, True,
+        "code or break the syntax is not changed, and is named.", apply_rule, True,
     ),
     "explain_no_match": Tool(
         "Say why a rule matches nothing: the part that leaves no node over, and the nearest code.",

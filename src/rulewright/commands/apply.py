@@ -1,9 +1,9 @@
 """Apply an action to files and show the diff; with --write, change them.
 
-ACTION is a file (or `-` for stdin) that holds an ast-grep rule file, the JSON of an
-action, or a model's whole answer. Folders are walked as ast-grep walks them, and the
-`files`, `ignores` and `severity` of a rule file are honored. A file where the rule would
-lose code or break the syntax is left alone and named; the others are changed.
+ACTION is an ast-grep rule file, the JSON of an action, or a model's whole answer (`-`: stdin). Folders
+are searched as ast-grep searches them, and the `files`, `ignores` and `severity` of a rule file apply. If
+the rule would lose code or break the syntax of a file, that file is named and not changed; the others are
+changed.
 """
 
 from __future__ import annotations
@@ -42,37 +42,40 @@ class Config(CommandConfig):
     action: tyro.conf.Positional[str]
     """Rule file, action JSON or model answer; `-` reads stdin."""
     files: tyro.conf.Positional[tuple[Path, ...]]
-    """Files to change; of a folder, those of the rules' languages, as ast-grep walks it."""
+    """Files to change; in a folder, all files of the rules' languages that ast-grep would search."""
     write: bool = False
-    """Change the files; without it only the diff is shown."""
+    """Change the files; without this option only the diff is shown."""
     only: tuple[str, ...] = ()
     """Only the places on these lines: FILE:LINE …"""
     interactive: bool = False
-    """Ask at each place, as `ast-grep scan -i` does: y, n, e(dit), a(ll), q; writes what was said yes to."""
+    """Ask at each place, as `ast-grep scan -i` does: y, n, e(dit), a(ll), q; writes the places that you
+    accept."""
     all_or_nothing: bool = False
-    """Write no file if one of them fails, or cannot be written."""
+    """Write no file if any of them fails or cannot be written."""
     exact: bool = False
-    """The bare result of `ast-grep scan -U`: several rules in one pass, padded blank lines kept."""
+    """Give exactly the result of `ast-grep scan -U`: all rules in one pass, padded blank lines kept."""
     accept: tuple[Literal["lossy", "degenerate", "syntax_error"], ...] = ()
-    """Judgments that do not stop a change: the file is written all the same."""
+    """Write a file even if its change has one of these flags."""
     deadline_s: float = Field(default=10.0, gt=0)
-    """Processor seconds per file."""
+    """CPU seconds per file."""
     workers: int = Field(default=1, ge=1)
     """Processes."""
     color: Literal["auto", "always", "never"] = "auto"
     """Colors in the diff; auto: on a terminal, unless NO_COLOR is set."""
     allow_other_version: bool = False
-    """Go on with an ast-grep of another minor version."""
+    """Continue with another minor version of ast-grep."""
     json_output: AsJson = False
-    """One JSON line a file instead of the diff."""
+    """Print one JSON line per file instead of the diff."""
 
 
 def run(config: Config) -> int:
     """Apply, show, perhaps write. Exit code 1 if a file failed; 0 where there was nothing to do."""
     if config.interactive and config.action == "-":
-        raise UsageError("--interactive reads answers from stdin, and so does the action `-`", "name a file")
+        raise UsageError(
+            "--interactive reads your answers from stdin, so the action cannot be `-`", "name a file"
+        )
     if config.interactive and config.json_output:
-        raise UsageError("--interactive and --json exclude each other", "leave one of them out")
+        raise UsageError("--interactive and --json exclude each other", "use only one of them")
     return carry_out(config, read(config.action))
 
 
@@ -100,7 +103,7 @@ def read(name: str) -> tuple[Document, ...]:
 def carry_out(config: Config, documents: Sequence[Document]) -> int:
     """Apply rules that were read already; the exit code as of `run`."""
     if all(one.off for one in documents):
-        console.say("every rule has `severity: off`: nothing is changed, as with ast-grep")
+        console.say("every rule has `severity: off`, so nothing changes (as with ast-grep)")
         return 0
     how = JudgeOptions(
         config.exact, config.workers, config.deadline_s, config.allow_other_version, frozenset(config.accept),
@@ -166,7 +169,7 @@ def _list(work: Work) -> None:
     say_failed(work.failed, lambda one: one.outcome.detail)
     say_left_out(work.walk)
     where = f"{console.plural(n_places, 'place')} in {console.plural(n_files, 'file')}"
-    console.say(f"{where}; nothing to change: there is no `fix`")
+    console.say(f"{where}; nothing to change, because the rule has no `fix`")
 
 
 def _to_explain(config: Config, work: Work) -> set[Path]:
@@ -202,10 +205,10 @@ def _sum_up(config: Config, work: Work, written: bool) -> None:
     if idle and len(work.judged) > EXPLAINED:
         console.say(f"{console.plural(idle, 'file')} with nothing to change")
     if config.all_or_nothing and config.write and not written and not work.failed:
-        console.say("nothing was written, because a file cannot be changed")
+        console.say("no file was written, because one of them cannot be changed")
     if not work.failed:
         return
-    held = "nothing was written, because of" if config.write and not written else "left alone:"
+    held = "nothing was written, because of" if config.write and not written else "not changed:"
     # What helps: only judgments can be accepted, only a deadline can be raised.
     flags = sorted({str(flag) for one in work.failed for flag in one.outcome.unsound})
     ways = f"; --accept {' '.join(flags)} takes them as they are" if flags else ""

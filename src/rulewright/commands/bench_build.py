@@ -1,11 +1,11 @@
-"""Build RuleBench from clones of public repositories: the tests of codemods and of lint rules with fixes.
+"""Build RuleBench items from clones of public repositories: the tests of codemods and of lint rules with
+fixes.
 
 Knows the layouts of pyupgrade and django-upgrade, Fixit's rules, ESLint's RuleTester, Error Prone's test
-helpers, OpenRewrite's `rewriteRun`, RuboCop's specs, clippy's `.fixed` files, Go's `.golden` files, Rector's
-`.php.inc`, tests in JavaScript with both sides as texts, and plain folders of inputs and outputs
-(jscodeshift's `__testfixtures__`, `in` and `out`). Writes
-`edits.jsonl` for `bench rules --input`, and `pins.json` with commits and SHA-256. A repository at a
-commit that was published has to give the published rows.
+helpers, OpenRewrite's `rewriteRun`, RuboCop's specs, clippy's `.fixed` files, Go's `.golden` files,
+Rector's `.php.inc`, tests in JavaScript with both sides as texts, and plain folders of inputs and outputs
+(jscodeshift's `__testfixtures__`, `in` and `out`). Writes `edits.jsonl` for `bench rules --input`, and
+`pins.json` with commits and SHA-256. At a published commit, a repository must give the published rows.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ class BenchBuildConfig(CommandConfig):
     layouts: tuple[str, ...] = ()
     """Only these layouts; default: all."""
     allow_licenses: tuple[str, ...] = PERMISSIVE
-    """Licenses (SPDX ids in lower case) whose repositories are used."""
+    """Allowed licenses of repositories (SPDX ids in lower case)."""
     pins: Path | None = None
     """Compare with this `pins.json`; default: the published one."""
     out: Path = Path("runs/bench/build")
     """Folder of edits.jsonl and pins.json."""
     overwrite: bool = False
-    """Replace what is there."""
+    """Replace existing output."""
     json_output: AsJson = False
-    """The pins as JSON on stdout."""
+    """Print the pins as JSON on stdout."""
 
 
 Config = BenchBuildConfig
@@ -48,13 +48,13 @@ def run(config: BenchBuildConfig) -> int:
     from rulewright.evaluation.rulebench import build
 
     if not config.repositories:
-        raise UsageError("no repositories are named", "name clones, or folders of fixtures")
+        raise UsageError("no repository is named", "name clones, or folders of fixtures")
     unknown = [name for name in config.layouts if name not in LAYOUTS]
     if unknown:
         raise UsageError(f"--layouts {unknown[0]}: no such layout", f"one of {', '.join(LAYOUTS)}")
     edits, pins = config.out / "edits.jsonl", config.out / "pins.json"
     if edits.exists() and not config.overwrite:
-        raise UsageError(f"{edits}: is there already", "use --overwrite, or another --out")
+        raise UsageError(f"{edits}: already exists", "use --overwrite, or another --out")
     known = list(build.published())
     if config.pins is not None:
         known = build.pins_of(config.pins)
@@ -65,7 +65,7 @@ def run(config: BenchBuildConfig) -> int:
         said = build.compared(one, known)
         console.say(
             f"{one['repository']}: {one['edits']} edits of {one['fixers']} fixers, "
-            f"{one['noops']} texts that stay, {one['license']}"
+            f"{one['noops']} unchanged texts, {one['license']}"
             + (f"; left out: {by_reason(left)}" if left else "")
             + (f"; {said}" if said else "")
         )

@@ -1,9 +1,8 @@
-"""RuleBench: do written rules hold on hidden siblings, and leave other code alone?
+"""RuleBench: does a rule hold on hidden edits of the same change, without changing other code?
 
-An item is a sentence, or one to four example edits of one change, or both; the answer is one action.
-It is executed on further edits of the same change, on code where nothing may change, and on
-unrelated code. Without --input the items are templates that no training set holds, on the standard
-library. Writes runs/bench/NAME/.
+An item is a sentence, or one to four example edits of one change, or both; the answer is one action. It
+is executed on hidden edits of the same change, on code that must not change, and on unrelated code.
+Without --input, the items are held-out templates on the standard library. Writes runs/bench/NAME/.
 """
 
 from __future__ import annotations
@@ -20,5 +19,5 @@ def run(config: RulesConfig) -> int:
     from rulewright.evaluation.rulebench.run import RuleBench
 
     if config.miner and config.track == "sentence":
-        raise UsageError("the miner reads no sentence", "choose --track examples or both")
+        raise UsageError("the miner cannot read a sentence", "choose --track examples or both")
     return evaluated(config, RuleBench)

@@ -1,8 +1,8 @@
-"""Audit ast-grep rules: anybody's, without a model. Exit code 1 where one is wrong.
+"""Find mistakes in ast-grep rules, without a model. The exit code is 1 if a rule has an error.
 
-RULES are rule files, folders of them, or projects with sgconfig.yml, whose rule, test and utility
-folders are read as ast-grep reads them. Each rule is compiled, run on its own tests and on
---examples, and with --against on the files of a repository. Nothing is written but --sarif.
+RULES are rule files, folders of them, or projects with sgconfig.yml, whose rule, test and utility folders
+are read as ast-grep reads them. Each rule is compiled, run on its own tests and on --examples, and with
+--against on the files of a repository. Only --sarif writes a file.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class Config(CommandConfig):
     examples: Path | None = None
     """Cases by rule: ast-grep test files (id, valid, invalid) in YAML or JSONL, or rows of id, pre, post."""
     fail_on: Literal["error", "warning", "note", "never"] = "error"
-    """The least finding that gives exit code 1."""
+    """Lowest level of a finding that gives exit code 1."""
     sarif: Path | None = None
     """Also write the findings as SARIF 2.1.0 to this file; `-`: to stdout, instead of the list."""
     json_output: AsJson = False
-    """One JSON line a finding, then one with the counts."""
+    """Print one JSON line per finding, then one with the counts."""
 
 
 def run(config: Config) -> int:
@@ -45,7 +45,7 @@ def run(config: Config) -> int:
     sarif_only = config.sarif == Path("-")
     if sarif_only and config.json_output:
         raise UsageError(
-            "--sarif - and --json both write to stdout", "name a file for one of them: --sarif FILE"
+            "--sarif - and --json cannot both write to stdout", "name a file for one of them: --sarif FILE"
         )
     audited = rule_audit.audit_all(config.rules, config.against, config.examples)
     rows = rule_audit.rows_of(audited)

@@ -52,7 +52,7 @@ class PlaceByPlace:
             try:
                 return edited(place.new, path.suffix)
             except RulewrightError as error:
-                console.say(f"{error.message}; the place is left alone")
+                console.say(f"{error.message}; this place is not changed")
                 return None
         return place.new if answer in "ya" else None
 

@@ -1,9 +1,9 @@
 """Compare two evaluation runs on the same tasks, with uncertainty.
 
-Paired difference B − A of every headline measure, with intervals that resample groups; for the
-one that decides: exact McNemar at one sample a task, tasks gained and lost, the smallest
-difference that could have been found, and whether B is no worse than (or equal to) A within a
-margin. Reads two run folders, writes nothing.
+Reports the paired difference B − A of every headline measure, with intervals over groups. For the main
+measure also: exact McNemar (one sample per task), tasks gained and lost, the smallest difference that
+this size can detect, and whether B is no worse than (or equivalent to) A within a margin. Reads two run
+folders, writes nothing.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ class Config(CommandConfig):
     run_b: tyro.conf.Positional[Path]
     """The run to judge."""
     metric: str = ""
-    """Measure (or numeric field of the rows) that decides; empty: the benchmark's own."""
+    """Main measure, or a numeric field of the rows; empty: the benchmark's main measure."""
     margin: float = Field(default=0.03, gt=0, lt=1)
-    """Of the equivalence test, as a rate: 0.03 is 3 points."""
+    """Margin of the equivalence test, as a rate: 0.03 is 3 points."""
     by: list[str] = Field(default_factory=list)
     """Fields to break the difference down by; empty: those of the benchmark."""
     seed: int = 0
-    """Of the resampling."""
+    """Random seed of the resampling."""
     json_output: AsJson = False
-    """Result as JSON on stdout."""
+    """Print the result as JSON on stdout."""
 
 
 def run(config: Config) -> int:

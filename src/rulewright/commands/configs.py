@@ -1,7 +1,7 @@
-"""List the configurations that come with rulewright; show one; give its JSON Schema.
+"""List the configurations that come with rulewright, print one, or print a JSON Schema.
 
-`--config NAME` takes such a name wherever no file of that path exists, and `rulewright init`
-copies all of them. NAME is one of the list, for --schema also a command such as `train sft`.
+`--config NAME` accepts such a name if no file has that path. `rulewright init` copies all of them. For
+--schema, NAME can also be a command such as `train sft`.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ class Config(CommandConfig):
     """What to show."""
 
     name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")] = ""
-    """Print this configuration, e.g. tiny/stage1; left out: list all."""
+    """Print this configuration, e.g. tiny/stage1; without NAME, list all."""
     path: bool = False
-    """Print where the file lies instead, e.g. for `accelerate launch --config_file`."""
+    """Print the path of the file instead, e.g. for `accelerate launch --config_file`."""
     schema_of: Annotated[str, tyro.conf.arg(name="schema", metavar="NAME")] = ""
     """Print the JSON Schema of this configuration or command, for editors."""
     json_output: AsJson = False
-    """The list, one JSON object a line."""
+    """Print the list with one JSON object per line."""
 
 
 def run(config: Config) -> int:
@@ -58,8 +58,8 @@ def run(config: Config) -> int:
                 console.emit(f"  {one.name}  ({reader})")
                 console.emit(console.wrap(one.about, "      "))
         console.say(
-            "\nrulewright COMMAND --config NAME uses one; `rulewright init DIR` copies them to be changed; "
-            "`rulewright configs NAME` prints one"
+            "\nrulewright COMMAND --config NAME uses one; `rulewright configs NAME` prints one; "
+            "`rulewright init DIR` copies all, so that you can edit them"
         )
     return 0
 
@@ -84,7 +84,7 @@ def _command_of(name: str) -> str:
         return found.command
     if found is not None:
         raise UsageError(
-            f"{name}: is read by `accelerate launch`, which publishes no schema",
+            f"{name}: is a file of `accelerate launch`, which publishes no schema",
             f"rulewright configs {found.name} shows it",
         )
     near = did_you_mean(name, [*COMMANDS, *(one.name for one in shipped.everything())])

@@ -1,7 +1,7 @@
 """The whole pipeline, small, on a CPU: a model → real code → records → Stage 0 → Stage 1 → SRL → report.
 
-Runs the commands listed in the configuration one after another, each as you could type it.
-A killed demo continues where it was; ends by printing the table of results.
+Runs the commands listed in the configuration one after another; you could also type them. If the demo is
+killed, run it again and it continues. At the end it prints the table of results.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ class DemoConfig(CommandConfig):
     """The job."""
 
     root: Path = Path("runs/demo")
-    """Folder of everything that the demo makes, but for the report."""
+    """Folder for everything that the demo makes, except the report."""
     configs: Path = Path("configs/tiny")
     """Folder of the stages' configurations."""
     report: Path = Path("reports/training/stage2.md")
     """Where the last stage writes its page."""
     device: Literal["auto", "cpu"] = "cpu"
-    """`cpu`: hide GPUs from every stage; `auto`: let them be used."""
+    """`cpu`: hide GPUs from every stage; `auto`: use them."""
     threads: int = Field(default=1, ge=0)
-    """Of the stages that compute with a model; 0: as many as there are cores."""
+    """CPU threads of the stages that compute with a model; 0: one per core."""
     about: str = ""
-    """What comes, what it needs and what it downloads: told before the first stage."""
+    """Text printed before the first stage: what will happen, what it needs, what it downloads."""
     overwrite: bool = False
-    """Start anew instead of continuing."""
+    """Start from the beginning instead of continuing."""
     stages: FileOnly[list[Stage]] = Field(default_factory=list)
     """The commands, in order; they run in `root`."""
 
@@ -48,7 +48,8 @@ def run(config: DemoConfig) -> int:
     """Run the stages, print the results."""
     if not config.stages:
         raise UsageError(
-            "no job is named", "run it with --config smollm2/demo; `rulewright configs` lists others"
+            "no configuration is given",
+            "run it with --config smollm2/demo; `rulewright configs` lists others",
         )
     if config.overwrite and config.root.exists():
         shutil.rmtree(config.root)

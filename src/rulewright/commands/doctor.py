@@ -1,7 +1,7 @@
-"""What this machine has, what it lacks and how to fix it: value, verdict, fix.
+"""Check this machine: what works, what is missing, and how to fix it.
 
-Sandbox tiers are proved by running them. Keys are reported as present or absent, never
-shown. Exit code 1 only where something that everything needs is broken.
+Sandbox tiers are tested by running them. Keys are reported as present or absent, never shown. The exit
+code is 1 only if something that every command needs is broken.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class Config(CommandConfig):
     """How to report."""
 
     json_output: AsJson = False
-    """One JSON object a line of the report on stdout."""
+    """Print one JSON object per line of the report on stdout."""
 
 
 def run(config: Config) -> int:
@@ -37,5 +37,5 @@ def run(config: Config) -> int:
             if finding.fix:
                 console.emit(console.wrap(f"→ {finding.fix}", margin + "  ", margin + "    "))
     broken = [finding.what for finding in findings if finding.verdict == "broken"]
-    console.say(f"broken: {', '.join(broken)}" if broken else "nothing that is required is broken")
+    console.say(f"broken: {', '.join(broken)}" if broken else "everything that is required works")
     return 1 if broken else 0

@@ -1,8 +1,8 @@
-"""Measure a model on held-out actions (Stage 1 and later).
+"""Measure a model on measure held-out actions (Stage 1 and later).
 
-The model writes ast-grep rules; they are applied in worker processes and the result is
-compared with the wanted text. Success, validity, verdicts, rules and matches per task; per
-family, tag, language and source, with intervals clustered by group. Writes runs/eval/NAME/.
+The model writes ast-grep rules, which are applied in worker processes; the result is compared with the
+expected text. Reports success, validity, verdicts, rules and matches per task; by family, tag, language
+and source, with intervals clustered by group. Writes runs/eval/NAME/.
 """
 
 from __future__ import annotations

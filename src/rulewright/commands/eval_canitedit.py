@@ -1,9 +1,9 @@
-"""Run a model on CanItEdit: 105 Python programs, two ways to ask for each change, hidden tests.
+"""Run a model on CanItEdit: 105 Python programs with two instructions each and hidden tests.
 
-Text track (whole programs, the official prompts) or action track (ast-grep rules), executed in
-the sandbox: pass@k strict and official, ExcessCode as the benchmark computes it, diff ratio,
-rules per task. `--gold after` checks the installation. `--models A B C` runs several and ends
-with their comparison. Writes runs/eval/NAME/.
+Text track: whole programs with the official prompts. Action track: ast-grep rules. Programs run in the
+sandbox. Reports pass@k strict and official, ExcessCode as the benchmark computes it, diff ratio and rules
+per task. `--gold after` checks the installation. `--models A B C` runs several models and compares them.
+Writes runs/eval/NAME/.
 """
 
 from __future__ import annotations
@@ -20,5 +20,5 @@ def run(config: CanItEditConfig) -> int:
     from rulewright.evaluation.canitedit.run import CanItEdit
 
     if config.gold and config.models:
-        raise UsageError("--gold takes no model", "leave out --gold, or --models")
+        raise UsageError("--gold uses no model", "use either --gold or --models")
     return evaluated(config, CanItEdit)

@@ -1,6 +1,6 @@
-"""Measure a model on held-out text edits (Stage 0).
+"""Measure a model on measure held-out text edits (Stage 0).
 
-Exact match, similarity of the change, repeating the input beside it; per family, tag,
+Reports exact match and similarity of the change, with the unchanged input as control; by family, tag,
 language and source, with intervals clustered by group. Writes runs/eval/NAME/.
 """
 

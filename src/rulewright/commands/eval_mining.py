@@ -1,7 +1,7 @@
-"""Measure the rule miner on pre/post sets: does it reproduce, generalize, and keep out of the way.
+"""Measure the rule miner on edits: do its rules reproduce them, generalize, and match too much?
 
 DATA are .jsonl files or folders with id, source, language, instruction, pre, post, and group (for
-transfer). Writes runs/eval/mining/: rows.jsonl with the rules found, transfer.jsonl, result.json.
+transfer). Writes runs/eval/mining/: rows.jsonl with the mined rules, transfer.jsonl, result.json.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def run(config: MiningConfig) -> int:
     from rulewright.runs import RunDir
 
     if not config.data:
-        raise UsageError("no data named", "rulewright eval mining FILE.jsonl …")
+        raise UsageError("no data file is named", "rulewright eval mining FILE.jsonl …")
     loaded = inputs.Stream(config.data)
     edits = list(loaded)
     if config.limit:

@@ -1,8 +1,8 @@
 """Run a model on a folder of Aider's refactor-benchmark.
 
-Each task asks to make a method a top-level function and to update its calls. Aider's own check
-stands beside a tightened one (the method is gone, nothing uses it on the instance any more).
-Download the folder first. Writes runs/eval/NAME/.
+Each task asks to turn a method into a top-level function and to update its calls. Reports Aider's own
+check and a stricter one (the method is gone, and no call on the instance is left). Download the folder
+first. Writes runs/eval/NAME/.
 """
 
 from __future__ import annotations

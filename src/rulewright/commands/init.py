@@ -1,8 +1,7 @@
-"""Copy the configurations that come with rulewright into DIR/configs, to be changed.
+"""Copy the configurations that come with rulewright into DIR/configs, so that you can edit them.
 
-Each copy names its JSON Schema in its first line, so that an editor with a YAML language
-server completes keys, explains them and marks mistakes. A file that you have changed is
-kept unless --overwrite is given.
+The first line of each copy names its JSON Schema, so an editor with a YAML language server completes
+keys, explains them and marks mistakes. Files that you have changed are kept, unless you give --overwrite.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ class Config(CommandConfig):
     """Where to."""
 
     folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DIR")] = Path()
-    """Gets the folder `configs`; left out: here."""
+    """Folder in which `configs` is created; default: the current one."""
     overwrite: bool = False
     """Replace files that differ."""
 
@@ -34,12 +33,12 @@ def run(config: Config) -> int:
     """Copy; refuse to lose what was changed."""
     out = config.folder / "configs"
     if out.resolve() == shipped.ROOT.resolve():
-        raise UsageError(f"{out}: is where the package keeps its own", "name another folder")
+        raise UsageError(f"{out}: is the folder of the package itself", "name another folder")
     wanted = {out / name: text for name, text in files().items()}
     changed = [path for path, text in wanted.items() if _differs(path, text)]
     if changed and not config.overwrite:
         listing = "\n".join(f"{path}: exists and differs" for path in changed)
-        raise UsageError(listing, "--overwrite replaces them; or name another folder; nothing was copied")
+        raise UsageError(listing, "nothing was copied; replace them with --overwrite, or name another folder")
     for path, text in wanted.items():
         jsonl.write_text(path, text)
     n = sum(path.suffix == ".yaml" for path in wanted)

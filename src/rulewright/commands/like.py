@@ -75,7 +75,7 @@ def like(
     }
     code = make(replace(offer_learned(work, learned), facts=facts), wish)
     if left:
-        console.say("left to you, no rule makes this part of the change:")
+        console.say("no rule reproduces this part of the change; do it yourself:")
     for line in console.few_lines(left, LEFT_AT_MOST):
         console.say(f"  {line}")
     return code
@@ -92,7 +92,7 @@ def _nothing(found: ChangeSet, wish: Wish) -> int:
             f"{found.description}: no rule can be learned from it: {few(found.skipped, 3, '; ')}",
             "change a source file by hand, and name that change",
         )
-    console.say(f"{found.description}: nothing is changed there, so there is nothing to do")
+    console.say(f"{found.description}: there is no change to learn from")
     if wish.as_json:
         console.emit_json({"matches": 0, "sure": 0, "written": []})
     return 0

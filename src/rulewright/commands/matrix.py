@@ -1,8 +1,9 @@
-"""The table of methods: several ways to train from one start, each with several seeds, measured alike.
+"""Compare training methods: each starts from one checkpoint, runs with several seeds, and is measured
+alike.
 
-Reads the finished job of `demo` (its data and its Stage 1), trains and measures every method of the
-configuration in a folder of its own, and writes one page: each measurement, paired with the
-baseline, with intervals. Killed, it continues; what is there already is on the page.
+Reads the finished job of `demo` (its data and its Stage 1). Trains and measures every method of the
+configuration in a separate folder, and writes one page that compares each method with the baseline,
+paired, with intervals. If it is killed, run it again and it continues; the page shows the results so far.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Config(CommandConfig):
     """The methods, and what is measured of each."""
 
     root: Path = Path("runs/matrix")
-    """Folder of everything that the methods make."""
+    """Folder for everything that the methods make."""
     base: Path = Path("runs/demo")
     """The finished job that all methods start from: its data and its models."""
     configs: Path = Path("configs/smollm2")
@@ -38,19 +39,19 @@ class Config(CommandConfig):
     report: Path = Path("reports/methods.md")
     """The page."""
     device: Literal["auto", "cpu"] = "cpu"
-    """`cpu`: hide GPUs from every stage; `auto`: let them be used."""
+    """`cpu`: hide GPUs from every stage; `auto`: use them."""
     threads: int = Field(default=1, ge=0)
-    """Of the stages that compute with a model; 0: as many as there are cores."""
+    """CPU threads of the stages that compute with a model; 0: one per core."""
     seeds: list[int] = Field(default_factory=lambda: [1, 2, 3])
-    """Of the methods that train."""
+    """Seeds of the methods that train."""
     only: Annotated[list[str], tyro.conf.arg(metavar="METHOD")] = Field(default_factory=list)
-    """Train and measure these methods only; the page shows all that there are."""
+    """Train and measure only these methods; the page shows all results so far."""
     baseline: str = ""
     """The method that the others are compared with; empty: the first."""
     about: str = ""
-    """What is compared, for the head of the page."""
+    """What is compared, for the top of the page."""
     overwrite: bool = False
-    """Train and measure anew what was done already, of all methods or of those named by --only."""
+    """Train and measure finished methods again: all, or those named by --only."""
     shared: FileOnly[list[str]] = Field(default_factory=list)
     """Commands whose results several methods read, as `{shared}`: run once, before them."""
     methods: FileOnly[list[TrainingMethod]] = Field(default_factory=list)
@@ -121,14 +122,14 @@ def _require_sense(config: Config) -> None:
     """
     if not config.methods or not config.measured:
         raise UsageError(
-            "no methods are named, or nothing is measured",
+            "the configuration lists no methods or no measurements",
             "run it with --config tiny/matrix or smollm2/matrix; `rulewright configs` lists others",
         )
     names = [method.name for method in config.methods]
     for kind, found in (("method", names), ("measurement", [one.name for one in config.measured])):
         twice = [name for name, n in Counter(found).items() if n > 1]
         if twice:
-            raise UsageError(f"two {kind}s are called {twice[0]}", "each needs a name of its own")
+            raise UsageError(f"two {kind}s are called {twice[0]}", "give each a different name")
     for method in config.methods:
         if matrix.reads_shared(method, config.measured) and not config.shared:
             raise UsageError(

@@ -3,8 +3,8 @@
 Tools: find, verify_rule, learn_rule, propose_rule (with --model), apply_rule, explain_no_match and
 check_rules. They read files below the ROOTS only, and write only below --allow-write, never through a link.
 
-An agent starts it by a line of its own configuration: command `rulewright`, arguments `mcp`, the
-folder of code, and where it may write.
+An agent starts it from an entry in its configuration: command `rulewright`, arguments `mcp`, the folder
+of code, and --allow-write with the folders that it may change.
 """
 
 from __future__ import annotations
@@ -25,17 +25,18 @@ class Config(CommandConfig):
     """Options of `rulewright mcp`."""
 
     roots: tyro.conf.Positional[tuple[Path, ...]] = (Path(),)
-    """Folders that the tools may read; relative paths begin at the first."""
+    """Folders that the tools may read; relative paths start at the first."""
     allow_write: tuple[Path, ...] = ()
-    """Folders below which apply_rule may change files; none: dry runs only."""
+    """Folders in which apply_rule may change files; none: dry runs only."""
     model: str = ""
-    """Checkpoint folder for propose_rule, with --base-url the model's name there; none: no such tool."""
+    """Checkpoint folder for propose_rule, or with --base-url the model's name there; without a model, the
+    tool is not offered."""
     base_url: str = ""
     """An OpenAI-compatible endpoint for propose_rule."""
     workers: int = Field(default=2, ge=1, le=64)
-    """Calls that run at once, each in a process of its own."""
+    """Calls that run at once, each in a separate process."""
     deadline_s: float = Field(default=120.0, gt=0)
-    """Seconds that one call may take."""
+    """Wall-clock seconds for one call."""
     generator: FileOnly[GeneratorConfig] = GeneratorConfig()
     """More about how the model is reached."""
 

@@ -1,8 +1,7 @@
 """Merge a LoRA adapter into its base: one plain checkpoint that any server loads.
 
-The base is loaded without quantization, also for an adapter that was trained on 4-bit
-weights. Tokenizer, chat template, generation settings and the note on how the model is
-asked come with it. OUT must be new or empty.
+The base is loaded without quantization, even if the adapter was trained on 4-bit weights. Tokenizer, chat
+template, generation settings and rulewright.json (the prompt style) are copied. OUT must be new or empty.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ class Config(CommandConfig):
     out: tyro.conf.Positional[Path]
     """Folder for the merged checkpoint; new or empty."""
     base: str = ""
-    """The base model, where it is no longer where the adapter says: folder or hub name."""
+    """The base model, if it has moved: folder or hub name."""
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
-    """Of the merged weights; auto: as the base is stored."""
+    """Type of the merged weights; auto: that of the base."""
     json_output: AsJson = False
-    """What was written, as JSON on stdout."""
+    """Print what was written as JSON on stdout."""
 
 
 def run(config: Config) -> int:

@@ -1,9 +1,10 @@
 """Turn edits into verified ast-grep rules, without a model.
 
 INPUT is processed data (data/processed), any .jsonl with pre and post, or a git repository. Writes
-OUT/{train,dev,test}/mined_SOURCE.jsonl, where every record's action reproduces its edit exactly, and
-a report of the rules by support. With --from-diff, one edit made by hand gives the rule and lists
-what else it would change in the files of INPUT, by how sure it is; --write changes sure places only.
+OUT/{train,dev,test}/mined_SOURCE.jsonl, in which every action reproduces its edit exactly, and a report
+of the rules by support. With --from-diff, learns rules from one change made by hand and lists the other
+places in the files of INPUT that they would change, sure or possible; --write changes the sure places
+only.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def run(config: MineConfig) -> int:
     plan = dataset.plan(config)
     folder = plan.claim()
     if folder.done:
-        console.say(f"{folder.path}: this very run is finished already")
+        console.say(f"{folder.path}: this run is already finished")
     else:
         dataset.run(plan, folder)
     if config.json_output:

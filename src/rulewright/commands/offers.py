@@ -45,7 +45,7 @@ class Wish:
         """Refuse what excludes itself."""
         if self.interactive and (self.as_json or stdin_taken):
             other = "--json" if self.as_json else "a diff on stdin"
-            raise UsageError(f"--interactive and {other} exclude each other", "leave one of them out")
+            raise UsageError(f"--interactive and {other} exclude each other", "use only one of them")
 
 
 def save(path: Path | None, documents: Sequence[Document]) -> None:
@@ -80,7 +80,7 @@ def show(offer: Offer, wish: Wish) -> None:
             console.say(f"… and {len(group) - LISTED_AT_MOST} more")
     for warning in offer.warnings:
         console.say(f"warning: {console.clean(warning)}")
-    say_failed(offer.work.failed, lambda one: f"left alone: {one.outcome.detail}")
+    say_failed(offer.work.failed, lambda one: f"not changed: {one.outcome.detail}")
     say_left_out(offer.work.walk)
     files = len({one.path for one, _, doubts in listed if doubts})
     sure, total = counts(listed)
@@ -101,7 +101,7 @@ def finish(offer: Offer, wish: Wish) -> int:
     done = _carry_out(offer, wish, chooser, listed, sure)
     unmet = chooser.unmatched() if chooser.active else []
     for place in unmet:
-        console.say(f"--only {place}: no place of the rule")
+        console.say(f"--only {place}: the rule has no place there")
     if wish.as_json:
         console.emit_json({**offer.facts, "matches": total, "sure": sure, "written": list(map(str, done))})
     wanted = (wish.write or wish.yes) and total > 0
@@ -153,16 +153,16 @@ def _carry_out(
         console.say(_how_to_write(sure, total))
         return []
     for path, why in drop_unwritable(offer.work):
-        console.say(f"left alone: {path}: {why}")
+        console.say(f"not changed: {path}: {why}")
     made = [with_places(one, offer.work, _keep(one, offer, chooser)) for one in offer.work.good]
     ready = [one for one in made if one.good and one.changes]
     say_failed(
         [one for one in made if not one.good and not one.idle],
-        lambda one: f"left alone: {one.outcome.detail}",
+        lambda one: f"not changed: {one.outcome.detail}",
     )
     refused = dict(write(offer.work, ready))
     for path, why in refused.items():
-        console.say(f"left alone: {path}: {why}")
+        console.say(f"not changed: {path}: {why}")
     ready = [one for one in ready if one.path not in refused]
     for one in ready:
         console.say(f"changed {one.path}")

@@ -1,7 +1,7 @@
-"""Before a run: records, tokens, steps, memory by phase and time; does it fit, and why.
+"""Before a training run: estimate records, tokens, steps, memory and time, and say whether it fits.
 
-Reads a configuration of `train sft`, `train srl` or `train grpo`, and its data; loads no
-model. Exit code 1 if it does not fit.
+Reads a configuration of `train sft`, `train srl` or `train grpo`, and its data, but loads no model. The
+exit code is 1 if the run does not fit.
 """
 
 from __future__ import annotations
@@ -22,21 +22,23 @@ class Config(CommandConfig):
     config_file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="CONFIG")]
     """Configuration of the run, e.g. configs/qwen3_14b/stage0_qlora.yaml."""
     stage: Literal["auto", "sft", "srl", "grpo"] = "auto"
-    """Whose configuration it is; auto: by its fields."""
+    """The command that the configuration is for; auto: detected from its fields."""
     model: str = ""
-    """Plan with this folder or known name; unset: the run's own, or what it will be made from."""
+    """Plan with this model folder or known name; unset: the run's model, or its base if it does not exist
+    yet."""
     device: Literal["auto", "cpu", "rtx5090", "rtx4090", "a100", "h100", "h200"] = "auto"
-    """Where it is to run; auto: the CPU for a model of less than 200 M parameters, else rtx5090."""
+    """Device of the run; auto: the CPU for a model of less than 200 M parameters, otherwise rtx5090."""
     devices: int = Field(default=0, ge=0)
-    """How many; 0: `processes` of the run, or 2 GPUs."""
+    """Number of devices; 0: `processes` of the run, or 2 GPUs."""
     sharding: Literal["none", "zero2", "zero3", "fsdp"] = "none"
-    """How accelerate spreads weights and optimizer: none is data parallel, a whole model on each."""
+    """How accelerate shards weights and optimizer; none: data parallel, with the whole model on each
+    device."""
     memory_gib: float = Field(default=0.0, ge=0)
-    """Memory of a device; 0: as known (CPU: what is free)."""
+    """Memory of a device in GiB; 0: its known size (CPU: the free memory)."""
     probe: bool = True
-    """On a CPU: measure for two seconds what it multiplies (needs torch), rather than assume it."""
+    """On a CPU: measure its speed for two seconds (needs torch) instead of assuming it."""
     json_output: AsJson = False
-    """The plan as JSON on stdout."""
+    """Print the plan as JSON on stdout."""
 
 
 def run(config: Config) -> int:

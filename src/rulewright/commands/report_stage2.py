@@ -1,7 +1,7 @@
-"""Write the Stage 2 report from saved files: data, training, rewards, evaluations.
+"""Write write the Stage 2 report from saved files: data, training, rewards, evaluations.
 
-A pure function of what stages saved: running it twice gives the same bytes. Writes the
-Markdown page, one self-contained HTML page and the figures as JSON beside it.
+Reads only saved files, so running it twice gives the same bytes. Writes a Markdown page, a self-contained
+HTML page and the figures as JSON.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class ReportConfig(CommandConfig):
     """Where the files lie."""
 
     processed: Path = Path("data/processed")
-    """Records' metadata."""
+    """Folder of the records' metadata."""
     models: list[Path] = Field(
         default_factory=lambda: [
             Path("models/sft_stage0"),
@@ -28,7 +28,7 @@ class ReportConfig(CommandConfig):
             Path("models/grpo_stage3"),
         ]
     )
-    """Checkpoint folders, in order; those without a finished run are left out."""
+    """Checkpoint folders, in order; those without a finished run are skipped."""
     evals: Path = Path("runs/eval")
     """Folder of evaluation runs."""
     srl: Path = Path("reports/srl")
@@ -38,16 +38,16 @@ class ReportConfig(CommandConfig):
     trajectories: Path = Path("data/processed/srl/metadata.json")
     """Figures of the verified steps."""
     compare: list[str] = Field(default_factory=list)
-    """More pairs of evaluation runs to compare, as EARLIER:LATER (names under --evals); runs of one
-    benchmark on the same data are compared without being named."""
+    """Additional pairs of evaluation runs to compare, as EARLIER:LATER (names under --evals); runs of one
+    benchmark on the same data are always compared."""
     stages: Path | None = None
     """`stages.jsonl` of a demo, for its times."""
     notes: Path | None = None
-    """A text of your own to include as it is."""
+    """A text file to include unchanged."""
     out: Path = Path("reports/training/stage2.md")
-    """The page; .html and .json lie beside it."""
+    """The Markdown page; .html and .json are written next to it."""
     json_output: AsJson = False
-    """The gathered figures as JSON on stdout."""
+    """Print the figures as JSON on stdout."""
 
 
 Config = ReportConfig
@@ -69,8 +69,9 @@ def run(config: ReportConfig) -> int:
     )
     if not found["models"] and not found["evals"] and not found["data"]:
         raise RulewrightError(
-            f"nothing to report: no finished run under {config.processed}, {config.evals} or the models",
-            "run a stage first, or say where its files lie (--processed, --models, --evals)",
+            f"nothing to report: there is no finished run under {config.processed}, {config.evals} or "
+            "the models",
+            "run a stage first, or name the folders of its files (--processed, --models, --evals)",
         )
     notes = config.notes.read_text(encoding="utf-8") if config.notes else ""
     paths = pages.write(found, config.out, notes)
@@ -79,9 +80,9 @@ def run(config: ReportConfig) -> int:
     else:
         console.say(f"report: {', '.join(map(str, paths))}")
         if found["unfinished"]:
-            console.say(f"left out, not finished: {', '.join(found['unfinished'])}")
+            console.say(f"skipped, not finished: {', '.join(found['unfinished'])}")
         if found["missing"]:
-            console.say(f"not there yet: {', '.join(found['missing'])}")
+            console.say(f"missing: {', '.join(found['missing'])}")
     return 0
 
 

@@ -1,8 +1,8 @@
-"""Run a folder of hostile cases in the sandbox, one line a case.
+"""Run a folder of hostile cases in the sandbox, one line per case.
 
-The folder has an index.jsonl with name, kind, file, what_it_tries and expected; kinds
-are resource, network, filesystem, process, verdict, workspace, action-yaml and
-action-cli. Exit code 1 where a case was not contained.
+The folder has an index.jsonl with name, kind, file, what_it_tries and expected; kinds are resource,
+network, filesystem, process, verdict, workspace, action-yaml and action-cli. The exit code is 1 if a case
+was not contained.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class Config(CommandConfig):
     sandbox: Literal["auto", "bubblewrap", "landlock"] = "auto"
     """The tier; `auto` takes the first that works."""
     wall_s: float = 5.0
-    """Seconds that one run may take."""
+    """Wall-clock seconds for one run."""
     only: Annotated[tuple[str, ...], tyro.conf.arg(metavar="CASE")] = ()
     """Names of cases to run; all by default."""
     json_output: AsJson = False
-    """One JSON object a case on stdout."""
+    """Print one JSON object per case on stdout."""
 
 
 def run(config: Config) -> int:

@@ -1,8 +1,8 @@
-"""Run a program, or its tests, contained.
+"""Run a program, or its tests, in the sandbox.
 
-Without --tests the program is a script and its exit code becomes this command's (1 for
-every failure). With --tests both verdicts are given: what the exit code says, and what
-a judge outside the sandbox saw.
+Without --tests, the program runs as a script, and its exit code becomes this command's (1 for every
+failure). With --tests, prints both verdicts: official (the exit code) and strict (values compared outside
+the sandbox).
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ class Config(CommandConfig):
     kind: Literal["auto", "script", "unittest", "pytest"] = "auto"
     """How the tests are run; `auto` looks at them."""
     reference: Path | None = None
-    """A program known to pass; fixes which checks have to run."""
+    """A program that is known to pass; it determines which checks must run."""
     stdin: Path | None = None
     """A file for standard input."""
     sandbox: Literal["auto", "bubblewrap", "landlock", "docker", "unsafe"] = "auto"
-    """The tier; `unsafe` runs without walls and has to be asked for."""
+    """The sandbox tier; `unsafe` contains nothing and is never chosen automatically."""
     where: str = ""
     """The image for `docker`."""
     python: str = ""
     """The interpreter that runs Python; empty: the one that runs rulewright."""
     wall_s: float = 10.0
-    """Seconds by the clock."""
+    """Wall-clock seconds."""
     memory_mb: int = 512
     """Memory of all processes together."""
     pids: int = 64
     """Processes and threads together."""
     json_output: AsJson = False
-    """The result as one JSON object on stdout."""
+    """Print the result as one JSON object on stdout."""
 
 
 def run(config: Config) -> int:
@@ -121,13 +121,13 @@ def _tell_verdict(verdict: Any, as_json: bool) -> None:
     console.emit(
         f"official {words[verdict.official]}, strict {words[verdict.strict]} ({verdict.oracle} oracle)"
     )
-    console.emit(f"checks: {verdict.n_passed} held, {verdict.n_failed} did not")
+    console.emit(f"checks: {verdict.n_passed} passed, {verdict.n_failed} failed")
     if verdict.detail:
         console.emit(verdict.detail)
     if verdict.flags:
         console.emit(f"flags: {', '.join(verdict.flags)}")
     if verdict.alarm:
-        console.say("alarm: the exit code says pass, and the judge outside the sandbox does not")
+        console.say("alarm: the exit code says pass, but the strict check outside the sandbox does not")
 
 
 def _tell_result(result: Any, as_json: bool) -> None:

@@ -66,7 +66,7 @@ def _first(paths: Sequence[Path]) -> Path:
             return path
         if not path.exists():
             raise UsageError(f"{path}: no such file", "check the path")
-    raise UsageError("only folders are named", "say with --on which file the model shall see")
+    raise UsageError("expected a file, got only folders", "name the file that the model should see with --on")
 
 
 def _say_cost(spent: Cost, config: EditConfig) -> None:
@@ -101,7 +101,7 @@ def _explain(one: OfferedRule, others: Sequence[OfferedRule], said: InstructionW
     console.say_all(said.compared(found))
     one.offer.warnings = said.missing(found)
     if one.votes:
-        console.say(f"{one.votes} of the {console.plural(n_good, 'answer')} that hold do this")
+        console.say(f"{one.votes} of {console.plural(n_good, 'valid answer')} do this")
     lines = []
     for other in others:
         does = "; ".join(other.differs(one)) or "does the same here"

@@ -1,10 +1,9 @@
-"""Put a checkpoint or a LoRA adapter behind an OpenAI-compatible endpoint.
+"""Serve a checkpoint or a LoRA adapter on an OpenAI-compatible endpoint.
 
-Starts vLLM's server where there is one (in this Python, on the path, or where --vllm says),
-else the server of transformers; this process becomes the server, so that Ctrl-C and signals
-reach it. An adapter is served on its base by vLLM, under its own name. With --rollouts the
-server takes new adapters while it runs, for `rollouts: server` of `train srl` and
-`train grpo`. `--dry-run` shows the command.
+Starts vLLM if it is available (in this Python, on the path, or where --vllm says), otherwise the server
+of transformers. This process becomes the server, so Ctrl-C and signals reach it. vLLM serves an adapter
+on its base, under its own name. With --rollouts the server accepts new adapters while it runs, for
+`rollouts: server` of `train srl` and `train grpo`. `--dry-run` prints the command.
 """
 
 from __future__ import annotations
@@ -48,12 +47,17 @@ def run(config: ServeConfig) -> int:
     note = checkpoint_note(config.model)
     style = note.get("prompt_style", "full")
     if style != "full":
-        console.say(f"its prompts are of the {style} style: clients need --set generator.style={style}")
+        console.say(
+            f"the model was trained with the {style} prompt style: clients need --set generator.style={style}"
+        )
     thinking = note.get("thinking")
     if thinking is not None and server.kind == "transformers":
-        console.say(f"it was trained with thinking {'on' if thinking else 'off'}: clients need "
+        console.say(f"the model was trained with thinking {'on' if thinking else 'off'}: clients need "
                     f"--set generator.thinking={str(thinking).lower()}")  # fmt: skip
     if config.rollouts and config.host not in LOOPBACK:
-        console.say(f"whoever reaches {config.host}:{config.port} can make it load adapters from its disk")
+        console.say(
+            f"anyone who can reach {config.host}:{config.port} can make the server load "
+            "adapters from its disk"
+        )
     sys.stdout.flush()
     os.execvpe(command[0], command, {**os.environ, **environment})

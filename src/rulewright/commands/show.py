@@ -1,7 +1,7 @@
 """Show one record, trajectory step or evaluation row: instruction, rule, diff, verdict, reward.
 
-The action is executed here again; what a file says of itself is shown beside it.
-`rulewright show FILE:LINE` takes that line, `FILE` the first.
+Executes the action again and shows the result next to what the file says. `rulewright show FILE:LINE`
+shows that line, `FILE` the first.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class ShowConfig(CommandConfig):
     action: Path | None = None
     """Judge this action (a rule file, an action's JSON or a raw answer) instead of the line's own."""
     deadline_s: float = 10.0
-    """Longest processor time for executing it."""
+    """CPU seconds for executing it."""
     json_output: AsJson = False
-    """As JSON on stdout."""
+    """Print JSON on stdout."""
 
 
 Config = ShowConfig
@@ -77,8 +77,8 @@ def _row(path: Path, number: int) -> dict[str, Any]:
                 raise RulewrightError(f"{path}:{line.number}: {line.problem}", "show another line")
             return line.value
     if not last:
-        raise UsageError(f"{path}: the file is empty", "name a file with records or steps, one a line")
-    raise UsageError(f"{path}:{number}: there is no such line; the last one is {last}", "lines count from 1")
+        raise UsageError(f"{path}: the file is empty", "name a file with one record or step per line")
+    raise UsageError(f"{path}:{number}: no such line; the last line is {last}", "lines count from 1")
 
 
 def _as_text(item: Shown, action: Action | None, outcome: Outcome | None, rewards: Mapping[str, Any]) -> str:

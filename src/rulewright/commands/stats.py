@@ -1,8 +1,8 @@
 """Validate processed data and measure it: counts, sizes, licenses, edit sizes, drops.
 
-Every record is checked. Exit code 1 if one is invalid, a group or commit straddles splits,
-or files are not those that their metadata state. With --manifest, check instead that the
-files a model was trained on are still exactly these.
+Checks every record. The exit code is 1 if a record is invalid, a group or commit is in two splits, or
+files do not match their metadata. With --manifest, checks instead that the files that a model was trained
+on are unchanged.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def run(config: Config) -> int:
         for difference in differences:
             console.say(f"problem: {difference}")
         if not differences:
-            console.say(f"{config.manifest}: the training data are exactly those files")
+            console.say(f"{config.manifest}: the training data are unchanged")
         return 1 if differences else 0
     from rulewright.data import stats
     from rulewright.reports import datasets

@@ -1,8 +1,8 @@
 """Make verified training records from real code by running codemods backwards.
 
-Real code is what should come out; a template's inverse makes what was there before; the
-forward rule is the gold action. Every record was verified by applying its rule: it gives
-exactly the real code. Without --source-dir the running Python's standard library is used.
+Real code is the result of the edit; a template's inverse makes the code before it; the forward rule is
+the gold action. Every record is verified: applying its rule gives exactly the real code. Without
+--source-dir, the standard library of the running Python is used.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def run(config: SynthConfig) -> int:
     folder = plan.claim()
     done = store.read_metadata(config.out, shards.SOURCE)
     if folder.done and done is not None:
-        console.say(f"{config.out}: holds this very set already ({done.num_records:,} records)")
+        console.say(f"{config.out}: already contains this data set ({done.num_records:,} records)")
     else:
         job.run(plan, folder)
     if config.json_output:

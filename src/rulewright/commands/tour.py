@@ -1,7 +1,7 @@
 """One edit, the rule learned from it, where else it fits, three near misses, and rewards.
 
-Nothing is asked of a model and nothing is downloaded: the rule miner, the engine and the
-rewards run here, on a small example that comes with the package. Takes seconds.
+Uses no model and downloads nothing: the rule miner, the engine and the rewards run here, on a small
+example from the package. It takes seconds.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Config(CommandConfig):
     """How to show it."""
 
     json_output: AsJson = False
-    """Everything that was computed, as one JSON object on stdout."""
+    """Print everything that was computed as one JSON object on stdout."""
 
 
 def run(config: Config) -> int:

@@ -1,7 +1,7 @@
-"""GRPO: train on the environment's reward, the change an action makes (and tests, where there are any).
+"""GRPO: train on the environment's reward for the effect of an action (and for its tests, if any).
 
-Records are the tasks; no teacher is needed. Starts from the SRL checkpoint and writes
-the best checkpoint to models/grpo_stage3, metrics and curves to reports/grpo.
+The tasks are records; no teacher is needed. Starts from the SRL checkpoint. Writes the best checkpoint to
+models/grpo_stage3, metrics and curves to reports/grpo.
 """
 
 from __future__ import annotations

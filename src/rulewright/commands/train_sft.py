@@ -1,8 +1,8 @@
 """Supervised fine-tuning: Stage 0 (text edits) and Stage 1 (ast-grep actions).
 
-One trainer; a stage is a file: configs/tiny/stage0.yaml and stage1.yaml run on a CPU,
-configs/qwen3_14b/ holds Qwen3-14B on two GPUs of 32 GB. Writes a checkpoint that
-transformers loads, with its README, to --out, and the run's files to OUT/run.
+A stage is a configuration: configs/tiny/stage0.yaml and stage1.yaml run on a CPU, those in
+configs/qwen3_14b/ train Qwen3-14B on two GPUs of 32 GB. Writes a checkpoint that transformers can load,
+with its README, to --out, and the run's files to OUT/run.
 """
 
 from __future__ import annotations

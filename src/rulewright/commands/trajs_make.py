@@ -1,9 +1,9 @@
 """Raw teacher trajectories → verified steps for SRL.
 
-Keeps the episodes that reached the target (or passed the tests), executes each of their
-actions again, removes duplicates, caps each task, bounds the shares of literal and memorized
-rules, and splits by the task's group. metadata.json says what it was made from and what was
-left out; groups.json, where each group went.
+Keeps the episodes that reached the target (or passed the tests), executes each of their actions again,
+removes duplicates, limits the steps per task and the shares of literal and memorized rules, and splits by
+the task's group. metadata.json lists the inputs and the dropped steps, groups.json the split of each
+group.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def run(config: TrajsConfig) -> int:
     console.say(f"groups of verified steps: {where} (each one's split: {config.out / 'groups.json'})")
     for split, n in summary["steps"].items():
         if not n:
-            console.say(f"note: no step in {split}: no group of a verified step belongs there")
+            console.say(f"note: no step in {split}, because no verified step has a group of that split")
     for reason, n in summary["dropped"].items():
         console.say(f"  dropped {n:,}: {reason}")
     return 0

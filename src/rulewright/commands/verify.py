@@ -1,8 +1,8 @@
-"""Apply every record's action and check that it gives the wanted code.
+"""Apply every record's action and check that it gives the expected code.
 
-FILE.jsonl holds records (`metadata.action`), trajectory steps, or rows with `action`,
-`pre`, `post` and `language`. One verdict a line, then a summary by reason. Exit code 1 if
-any record that claims an action fails.
+FILE.jsonl has records (`metadata.action`), trajectory steps, or rows with `action`, `pre`, `post` and
+`language`. Prints one verdict per line, then a summary by reason. The exit code is 1 if the action of any
+record fails.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ class Config(CommandConfig):
     """Options of `rulewright verify`."""
 
     file: tyro.conf.Positional[Path]
-    """Records, trajectory steps or rows, one JSON object a line."""
+    """Records, trajectory steps or rows, one JSON object per line."""
     workers: int = 1
     """Processes; 0: one per core."""
     deadline_s: float = 5.0
-    """Processor seconds per record."""
+    """CPU seconds per record."""
     limit: int | None = None
-    """Only the first so many lines."""
+    """Only the first N lines."""
     failures_only: bool = False
-    """Leave out the lines of records that pass."""
+    """Print only the lines of records that fail."""
     allow_other_version: bool = False
-    """Judge with an ast-grep of another minor version."""
+    """Judge with another minor version of ast-grep."""
     json_output: AsJson = False
-    """One JSON line a record, then one with the summary."""
+    """Print one JSON line per record, then one with the summary."""
 
 
 SKIPS = frozenset({"no action", "rejected step"})
@@ -67,7 +67,7 @@ def run(config: Config) -> int:
                     note = f": {console.clean(detail)}" if detail else ""
                     console.emit(f"{config.file}:{claim.line} {claim.name} {reason}{note}")
     if not counts:
-        raise RulewrightError(f"{config.file}: the file is empty", "name a file with records, one a line")
+        raise RulewrightError(f"{config.file}: the file is empty", "name a file with one record per line")
     checked = sum(counts.values()) - sum(n for reason, n in counts.items() if reason in SKIPS)
     if config.json_output:
         console.emit_json({"summary": dict(counts), "checked": checked, "failed": failed})

@@ -1,8 +1,8 @@
-"""Look at rows instead of reading them: one self-contained HTML page, which works offline.
+"""Show rows of runs, records or trajectories on one HTML page that works offline.
 
-Each RUN is the folder of an evaluation or benchmark, or a file of rows, records or trajectory
-steps. Several runs stand side by side: filter by what was gained and lost. Answers whose rows do not
-say what they did are executed again here.
+Each RUN is the folder of an evaluation or benchmark, or a file of rows, records or trajectory steps.
+Several runs are shown side by side; filter by tasks gained and lost. An answer is executed again only if
+its row does not say what it did.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ class ViewConfig(CommandConfig):
     """What to look at, and where the page goes."""
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
-    """Run folders, or files of rows, records or trajectory steps; the earliest run first."""
+    """Run folders, or files of rows, records or trajectory steps; earliest run first."""
     out: Path = Path("reports/view.html")
     """The page."""
     data: list[Path] = Field(default_factory=list)
-    """Records that hold the questions of rows; default: where the run's configuration says."""
+    """Records with the tasks of the rows; default: the files named in the run's configuration."""
     limit: int = Field(default=0, ge=0)
-    """At most so many items, chosen by hash; 0: all."""
+    """Maximum number of items, chosen by hash; 0: all."""
     seed: int = 0
     """Of --limit."""
     deadline_s: float = Field(default=5.0, gt=0)
-    """Longest processor time for executing an answer."""
+    """CPU seconds for executing an answer."""
     workers: int = Field(default=1, ge=1)
     """Processes that execute answers."""
 
@@ -47,7 +47,7 @@ def run(config: ViewConfig) -> int:
     from rulewright.reports import lines, view
 
     if not config.runs:
-        raise UsageError("no runs are named", "name folders of runs, or files of rows, records or steps")
+        raise UsageError("no run is named", "name run folders, or files of rows, records or steps")
     sheets = [lines.sheet_of(path, config.data) for path in config.runs]
     keys = list(dict.fromkeys(key for sheet in sheets for key in sheet.rows))
     chosen = draw(keys, config.limit, lambda key: f"{config.seed}:{key}")

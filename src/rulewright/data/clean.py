@@ -97,12 +97,12 @@ def _drop(draft: Draft, instruction: str, pre: str, post: str, config: IngestCon
     if len(instruction) > MAX_INSTRUCTION_CHARS:
         return Drop("instruction_long", f"{len(instruction):,} characters")
     if not pre.strip():
-        return Drop("empty_pre", "a file creation is not an edit")
+        return Drop("empty_pre", "the file is created, which is not an edit")
     if not post.strip():
-        return Drop("empty_post", "a deletion is not an edit")
+        return Drop("empty_post", "the file is deleted, which is not an edit")
     old, new = pre.split("\n"), post.split("\n")
     if same_lines(old, new):
-        return Drop("no_edit", "the sides differ at most by white space at line ends")
+        return Drop("no_edit", "the two sides differ only in white space at line ends")
     for side in (instruction, pre, post):
         # Nearly all texts are ASCII without controls, which is told in a tenth of the time.
         plain = side.isascii() and len(side.encode().translate(None, _CONTROLS)) == len(side)
@@ -110,10 +110,10 @@ def _drop(draft: Draft, instruction: str, pre: str, post: str, config: IngestCon
             return Drop("undecodable", f"U+{ord(found.group()):04X} at character {found.start():,}")
     longest = max(len(pre), len(post))
     if longest > config.max_chars:
-        return Drop("too_long", f"{longest:,} characters, bound {config.max_chars:,}")
+        return Drop("too_long", f"{longest:,} characters, at most {config.max_chars:,} allowed")
     line = max(max(map(len, old)), max(map(len, new)))
     if line > MAX_LINE_CHARS:
-        return Drop("long_line", f"{line:,} characters, bound {MAX_LINE_CHARS:,}")
+        return Drop("long_line", f"{line:,} characters, at most {MAX_LINE_CHARS:,} allowed")
     if any(mark in post for mark in _CONFLICT_MARKS) and _CONFLICT.search(post):
         return Drop("merge_conflict", "conflict markers in the new side")
     if draft.path and _GENERATED_PATH.search(draft.path):
@@ -142,9 +142,7 @@ def _language(draft: Draft, pre: str, post: str) -> tuple[Language, list[str]] |
     by_path = language_of_path(draft.path) if draft.path else "other"
     language = by_path if by_path != "other" else draft.language
     if language == "other":
-        return Drop(
-            "language", f"{draft.path or 'no path'}: no language that ast-grep rules are written for here"
-        )
+        return Drop("language", f"{draft.path or 'no path'}: not a supported language")
     after = error_rate(post, language)
     if after == 0:
         return language, []  # nearly all end here, with one side parsed

@@ -68,7 +68,7 @@ class EvaluationIndex:
             columns = files.columns_of(path)
             if not set(columns) & set(_CODE):
                 raise UsageError(
-                    f"{path}: no code to compare with; its columns are {', '.join(columns)}",
+                    f"{path}: has no code column; its columns are {', '.join(columns)}",
                     f"expected at least one of {', '.join(_CODE)}",
                 )
             for item in (item for unit in readers.pieces(path) for item in readers.items(unit)):
@@ -115,7 +115,7 @@ class EvaluationIndex:
                     return Drop("contaminated", f"a side equals one of {self.names[int(hit[0])]}")
             hit = self._find("drop", ngrams(hashes, DROP_TOKENS))
             if hit.size:
-                return Drop("contaminated", f"{DROP_TOKENS} tokens in a row of {self.names[int(hit[0])]}")
+                return Drop("contaminated", f"{DROP_TOKENS} consecutive tokens of {self.names[int(hit[0])]}")
             runs.append(ngrams(hashes, FLAG_TOKENS))
         own = unique(np.concatenate(runs))
         hit = self._find("flag", own)

@@ -44,7 +44,7 @@ def find(inputs: Sequence[str]) -> list[Path]:
         try:
             names = _named(given)
         except OSError as error:
-            raise UsageError(f"{given[:80]}: cannot be looked up ({error.strerror})", "check it") from error
+            raise UsageError(f"{given[:80]}: cannot be accessed ({error.strerror})", "check it") from error
         found.update(dict.fromkeys(names))
     for path in found:
         if path.exists() and not path.is_file() and not path.is_dir():
@@ -67,7 +67,7 @@ def _named(given: str) -> list[Path]:
         if not names and any(path.rglob("*.arrow")):
             raise UsageError(
                 f"{given}: is a folder of `save_to_disk` (Arrow files), expected JSON Lines or parquet",
-                "write it once more: datasets.load_from_disk(FOLDER).to_parquet('edits.parquet')",
+                "convert it: datasets.load_from_disk(FOLDER).to_parquet('edits.parquet')",
             )
         if not names:
             raise UsageError(
@@ -132,10 +132,10 @@ def columns_of(path: Path) -> list[str]:
         if twice:
             raise UsageError(
                 f"{path}: has the column {', '.join(map(repr, twice))} more than once",
-                "write it again with a name for each column",
+                "rename the columns so that each name is unique",
             )
         if not file.metadata.num_rows:
-            raise UsageError(f"{path}: has no rows", "name a file that has some")
+            raise UsageError(f"{path}: has no rows", "name a file with rows")
         return names
     seen: dict[str, None] = {}
     problems = []

@@ -81,7 +81,7 @@ def _check(path: Path, stated: Any) -> None:
     if found != expected:
         raise RulewrightError(
             f"{path}: is not the file that the hub has (digest {found}, expected {expected})",
-            "it was changed or damaged: remove it and run again",
+            "the file was changed or damaged: remove it and run again",
         )
 
 
@@ -95,6 +95,6 @@ def _wanted(source: Source, names: list[str], languages: Sequence[str]) -> list[
     if not found:
         raise RulewrightError(
             f"{source.hub}: no file matches {' or '.join(patterns)}; it has {few(names, 10)}",
-            "the set has been rearranged: download its files and name them with --input",
+            "the data set's layout has changed: download its files and name them with --input",
         )
     return found

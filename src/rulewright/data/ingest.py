@@ -153,8 +153,8 @@ def _checked(config: IngestConfig) -> Source:
     source = SOURCES[config.source]
     if source.evaluation_only and config.name not in ("", source.name):
         raise UsageError(
-            f"{source.name}: is for evaluation only and cannot be given another name",
-            "leave out --name: by its name it is kept out of every training split",
+            f"{source.name}: is for evaluation only and cannot be renamed",
+            "leave out --name: the name keeps it out of every training split",
         )
     if config.name in SOURCES and config.name != source.name and SOURCES[config.name].evaluation_only:
         raise UsageError(f"--name {config.name}: is the name of an evaluation set", "choose another name")
@@ -181,7 +181,7 @@ def _checked(config: IngestConfig) -> Source:
         known = [name for name in LANGUAGES if name != "other"]
         near = did_you_mean(config.language.lower(), known)
         raise UsageError(
-            f"--language {config.language}: no language of ours{near}", f"one of {', '.join(known)}"
+            f"--language {config.language}: not a supported language{near}", f"one of {', '.join(known)}"
         )
     return source
 

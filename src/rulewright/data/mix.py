@@ -39,7 +39,7 @@ class MixEntry(BaseModel):
     tags: tuple[str, ...] = ()
     """Only records that carry all of these tags."""
     without_tags: tuple[str, ...] = ()
-    """No record that carries one of these tags."""
+    """Only records without any of these tags."""
     languages: tuple[str, ...] = ()
     """Only these languages; empty: all."""
     with_action: bool = False

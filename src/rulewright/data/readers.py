@@ -160,7 +160,7 @@ def _whole(path: Path, chunk_bytes: int) -> Iterator[Unit]:
             yield from _ranges(path, chunk_bytes)  # JSON Lines under another name
             return
         raise UsageError(
-            f"{path}: not JSON: {json_problem(error)}", "correct it there, or write it once more"
+            f"{path}: not JSON: {json_problem(error)}", "fix the file, or export it again"
         ) from error
     yield from packed(str(path), _rows_of(value), chunk_bytes)
 

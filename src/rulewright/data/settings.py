@@ -23,41 +23,43 @@ class IngestConfig(StageConfig):
     or jsonl."""
     input: tuple[str, ...] = ()
     """Files, folders, globs (.jsonl, .jsonl.gz, .json, .parquet); repositories for `git`; packs, rule
-    files and .jsonl for `rules`; clones and folders for `fixtures`. None: the hub."""
+    files and .jsonl for `rules`; clones and folders for `fixtures`. Default: the hub."""
     out: Path = Path("data/processed")
-    """Folder that gets {train,dev,test}/NAME.jsonl, NAME.metadata.json and rejects/NAME.jsonl."""
+    """Output folder: {train,dev,test}/NAME.jsonl, NAME.metadata.json and rejects/NAME.jsonl."""
     name: str = ""
     """Name of the output files and of `metadata.source`; default: SOURCE."""
     columns: tuple[str, ...] = ()
     """For `jsonl`: OURS=THEIRS, e.g. pre=old_code post=new_code instruction=title."""
     license: str = ""
-    """License of rows that state none."""
+    """License of rows without a license."""
     language: str = ""
-    """For `jsonl`: the language of rows that state none, and whose path tells none."""
+    """For `jsonl`: the language of rows without one, if their path does not tell it."""
     allow_licenses: tuple[str, ...] = licenses.PERMISSIVE
-    """Licenses (SPDX ids in lower case) whose rows are used."""
+    """Allowed licenses of rows (SPDX ids in lower case)."""
     against: tuple[str, ...] = ()
-    """Evaluation sets; what overlaps them is dropped. OUT/test/canitedit.jsonl is added where it exists."""
+    """Evaluation sets; rows that overlap them are dropped. OUT/test/canitedit.jsonl is added if it
+    exists."""
     message_filter: Filter | None = None
     """How strict to be with commit messages; default: relaxed for `git`, off elsewhere."""
     group_by: Literal["repository", "path"] = "repository"
-    """What must not straddle splits, where a row names no group of its own."""
+    """The group of a row that names none: all records of a group go to one split."""
     window: bool | None = None
     """Cut files larger than `max_window_chars` to the function that was edited; default: for `git` only."""
     max_window_chars: int = Field(default=4_000, ge=1)
-    """Bound on each side of a window, in characters."""
+    """Maximum size of each side of a window, in characters."""
     max_chars: int = Field(default=50_000, ge=1)
-    """Bound on each side of a record, in characters."""
+    """Maximum size of each side of a record, in characters."""
     near_threshold: float = Field(default=0.7, gt=0)
-    """Jaccard similarity from which two edits are near copies; above 1: exact copies only."""
+    """Jaccard similarity from which two edits count as duplicates; above 1: exact duplicates only."""
     fractions: tuple[float, float, float] = (0.90, 0.05, 0.05)
     """Shares of the groups in train, dev and test."""
     salt: str = SALT
-    """Another salt gives another partition into splits."""
+    """Salt of the hash that assigns splits; another salt gives other splits."""
     rejects: Literal["rows", "reasons"] = "rows"
-    """What is kept of a row that is not used: the whole row, or only place and reason."""
+    """What to save of a rejected row: the whole row, or only place and reason."""
     fallback_instruction: str = "Apply the `{name}` fix to this code."
-    """For `jsonl` rows without an instruction; {name} or {words} is the fixer's. Empty: drop them."""
+    """Instruction of `jsonl` rows without one; {name} and {words} stand for the fixer's name. Empty: drop
+    them."""
     clones: str = ""
     """For `agentpack`: folder of local clones, as OWNER/NAME."""
     hub_languages: tuple[str, ...] = ("python", "javascript", "java", "typescript", "go", "c++", "rust")

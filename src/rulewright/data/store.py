@@ -225,8 +225,8 @@ def empty(source: str, reasons: Mapping[str, int], rows_in: int) -> RulewrightEr
     """The error for a data set of which nothing was left."""
     why = by_reason(reasons)
     return RulewrightError(
-        f"{source}: no record is left of {rows_in:,} rows" + (f" ({why})" if why else ""),
-        "nothing was written; look at the reasons, the input and the filters",
+        f"{source}: all {rows_in:,} rows were dropped" + (f" ({why})" if why else ""),
+        "nothing was written; check the reasons, the input and the filters",
     )
 
 

@@ -112,11 +112,13 @@ def _said_version(program: str) -> str:
             told = running.communicate(timeout=VERSION_SECONDS)[0].decode("utf-8", "replace").strip()
         except subprocess.TimeoutExpired:
             running.kill()
-            raise RulewrightError(f"{program}: says nothing for {VERSION_SECONDS} s", REINSTALL) from None
+            raise RulewrightError(
+                f"{program}: gave no answer within {VERSION_SECONDS} s", REINSTALL
+            ) from None
     name, _, version = told.partition(" ")
     if running.returncode or name != "ast-grep" or not version[:1].isdigit():
         last = told.splitlines()[-1] if told else f"exit {running.returncode}"
-        raise RulewrightError(f"{program}: is no ast-grep that works: {last[:200]}", REINSTALL)
+        raise RulewrightError(f"{program}: is not a working ast-grep: {last[:200]}", REINSTALL)
     return version
 
 
@@ -145,7 +147,7 @@ def check_version(allow_other: bool = False) -> None:
             wanted = ".".join(str(part) for part in SUPPORTED)
             raise RulewrightError(
                 f"{package} {version} is installed, expected {wanted}.x: "
-                "the same rule gives other results in other releases",
+                "rules can give different results in different releases",
                 f"pip install '{REQUIRED[package]}', "
                 "or allow another version explicitly and do not compare the figures",
             )

@@ -97,14 +97,14 @@ def _cases(example: PackRule, number: int, texts: Sequence[str], name: str) -> t
         outcome = apply(one, text)
         if outcome.post is None:
             what = f"{example.name}: {outcome.verdict}: {outcome.detail}"
-            raise RulewrightError(what, "export verified actions")
+            raise RulewrightError(what, "export verified actions only")
         if outcome.verdict is Verdict.OK and text not in invalid:
             invalid.append(text)
         after.append(outcome.post)
     if not invalid:
         raise RulewrightError(
             f"{example.name}: rule {number + 1} changes none of its {len(texts)} texts",
-            "export verified actions",
+            "export verified actions only",
         )
     return invalid, after
 
@@ -117,4 +117,4 @@ def _run(folder: Path, *words: str) -> None:
         lines = told.decode("utf-8", "replace").strip().splitlines()
         what = f"{folder}: `ast-grep {words[0]}` fails on the exported pack ({running.returncode})"
         what += f": {lines[-1] if lines else ''}"
-        raise RulewrightError(what, "the pack is left there for inspection")
+        raise RulewrightError(what, "the pack was not removed, so you can inspect it")

@@ -121,7 +121,7 @@ def read(root: Path) -> Project | None:
     for name in (*config["ruleDirs"], *(config.get("utilDirs") or ())):
         if not (root / str(name)).is_dir():
             raise UsageError(
-                f"{file}: no folder `{name}`, so ast-grep reads no rule of this project",
+                f"{file}: no folder `{name}`, so ast-grep cannot read this project",
                 "correct ruleDirs and utilDirs, or name the folder of rules",
             )
     tests = [one.get("testDir") for one in config.get("testConfigs") or () if isinstance(one, dict)]

@@ -39,14 +39,14 @@ def read_run(path: Path) -> Run:
     if not rows_path.exists():
         inner = sorted(str(p.parent) for p in path.glob("*/rows.jsonl")) if path.is_dir() else []
         hint = f"one of {few(inner, 6)}?" if inner else "name a folder under runs/eval"
-        raise UsageError(f"{path}: holds no run (no rows.jsonl)", hint)
+        raise UsageError(f"{path}: is not a run folder (no rows.jsonl)", hint)
     rows = list(jsonl.read(rows_path))
     result_path = path / "result.json"
     benchmark = ""
     if result_path.exists():
         benchmark = str(jsonl.read_object(result_path, "run the evaluation again").get("benchmark", ""))
     else:
-        console.say(f"{path}: the run is not finished; comparing what is there ({len(rows)} rows)")
+        console.say(f"{path}: the run is not finished; comparing its rows so far ({len(rows)} rows)")
     needed = ("id", "source", "group", "tier") if benchmark == MINING.name else ("task", "group", "verdict")
     lacking = next((key for row in rows for key in needed if key not in row), None)
     if lacking is not None:

@@ -194,7 +194,7 @@ def evaluate(benchmark: Benchmark[Any]) -> Result:
         earlier = json.loads(saved.read_text(encoding="utf-8"))
         if not config.rescore and earlier.get("digest") != facts.get("digest"):
             raise UsageError(
-                f"{path}: its answers are of another checkpoint: {facts['model']} has changed since",
+                f"{path}: its answers come from another checkpoint: {facts['model']} has changed since",
                 "use --overwrite, or --name for another run",
             )
     else:
@@ -221,9 +221,9 @@ def _bring_up_to_date(benchmark: Benchmark[Any], run: RunDir) -> list[Row]:
         if row["task"] in items and items[row["task"]].digest == row["prompt_digest"] and row["sample"] < n
     }
     if stale := len(found) - len(rows):
-        console.say(f"{run.path}: {stale} saved answers are to other prompts than today's, and left out")
+        console.say(f"{run.path}: {stale} saved answers were to other prompts; they are ignored")
     if rows:
-        console.say(f"{run.path}: {len(rows)} of {len(items) * n} answers are there already")
+        console.say(f"{run.path}: {len(rows)} of {len(items) * n} answers are already saved")
     if benchmark.config.rescore:
         (run.path / "result.json").unlink(missing_ok=True)
         with console.progress("rescore", len(rows)) as bar:
@@ -240,7 +240,7 @@ def _bring_up_to_date(benchmark: Benchmark[Any], run: RunDir) -> list[Row]:
     if owed and (failures := _ask(benchmark, run, owed, rows)):
         raise RulewrightError(
             f"{run.path}: {len(failures)} of {len(items)} tasks were not answered (last: {failures[-1]})",
-            "what was answered is kept; run the same command again for the rest",
+            "answers so far are saved; run the same command again for the rest",
         )
     return _write(run, rows, items)
 

@@ -232,15 +232,15 @@ def estimates_of(result: Mapping[str, Any], place: str) -> tuple[Measures, Mappi
     benchmark = BENCHMARKS.get(str(result.get("benchmark", "")))
     if benchmark is None:
         raise RulewrightError(
-            f"{place}: no table takes the benchmark {result.get('benchmark')!r} "
-            f"(known: {', '.join(BENCHMARKS)})",
-            "an older version wrote it? Run it again with --overwrite, or move the folder away",
+            f"{place}: unknown benchmark {result.get('benchmark')!r} (known: {', '.join(BENCHMARKS)})",
+            "if an older version wrote it, run it again with --overwrite, or move the folder",
         )
     found = result.get(benchmark.estimates)
     if not isinstance(found, dict) or benchmark.decides.name not in found:
         names = ", ".join(map(str, found)) if isinstance(found, dict) else "nothing"
         raise RulewrightError(
-            f"{place}: has no '{benchmark.decides.name}', which decides in {benchmark.name} (it has {names})",
-            "an older version wrote it? Score the saved answers again with --rescore",
+            f"{place}: has no '{benchmark.decides.name}', the main measure of {benchmark.name} (it "
+            f"has {names})",
+            "if an older version wrote it, score the saved answers again with --rescore",
         )
     return benchmark, found

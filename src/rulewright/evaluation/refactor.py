@@ -125,7 +125,7 @@ def load(folder: Path) -> tuple[list[Method], dict[str, int]]:
             tasks.append(task)
     if not tasks:
         raise UsageError(
-            f"{folder}: holds no task", "expected folders with X.py, X_test.py and .docs/instructions.md"
+            f"{folder}: contains no task", "expected folders with X.py, X_test.py and .docs/instructions.md"
         )
     return tasks, skipped
 

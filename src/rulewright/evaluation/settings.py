@@ -26,24 +26,24 @@ class EvalConfig(AskingConfig):
     """Fields that all model evaluations share."""
 
     models: list[str] = Field(default_factory=list)
-    """Several models, the one to compare with first: each has its run folder, NAME_MODEL; ends with
-    their comparison."""
+    """Several models, the baseline first: each gets its own run folder, NAME_MODEL; ends with their
+    comparison."""
     name: str = ""
-    """Name of the run; empty: after the benchmark and the model."""
+    """Name of the run; empty: built from the benchmark and the model."""
     out: Path | None = None
     """Run folder; default runs/eval/NAME."""
     n: int = Field(default=1, ge=1)
     """Samples per task."""
     limit: int = Field(default=0, ge=0)
-    """At most so many tasks, chosen by hash; 0: all."""
+    """Maximum number of tasks, chosen by hash; 0: all."""
     batch_size: int = Field(default=0, ge=0)
-    """Local checkpoint: sequences at once; 0: 16, or what a CPU does best."""
+    """Sequences at once for a local checkpoint; 0: 16, or the best number for a CPU."""
     rescore: bool = False
-    """Score the saved answers again; the model is not asked."""
+    """Score the saved answers again, without the model."""
     resume: bool = True
-    """Show a finished run instead of refusing it; an interrupted one continues by itself."""
+    """Show a finished run instead of refusing it. An interrupted run continues without this option."""
     overwrite: bool = False
-    """Replace what is in the run folder."""
+    """Replace the contents of the run folder."""
 
     def generator_config(self) -> GeneratorConfig:
         return super().generator_config().having(batch_size=self.batch_size)
@@ -58,7 +58,7 @@ class EvalConfig(AskingConfig):
             return [self]
         if self.model or len(set(self.models)) < len(self.models):
             raise UsageError(
-                "--models names every model once, and --model none",
+                "give every model once with --models, and do not use --model",
                 "e.g. --models models/base/smollm2 models/sft_stage1_astgrep models/srl_stage2",
             )
         paths = [Path(model) for model in self.models]
@@ -103,12 +103,12 @@ class RecordsConfig(EvalConfig):
     input: list[str] = Field(default_factory=lambda: ["data/processed/test"])
     """Record files, folders (their *.jsonl) or globs."""
     tags: list[str] = Field(default_factory=list)
-    """Only records that carry all of these tags, e.g. held-out-template: edits never trained on."""
+    """Only records with all of these tags, e.g. held-out-template for kinds of edits never trained on."""
     without_tags: list[str] = Field(default_factory=list)
-    """No record that carries one of these tags."""
+    """Only records without any of these tags."""
     per_group: int = Field(default=0, ge=0)
-    """At most so many of one group (a package, a template), chosen by hash before `--limit`; 0: all.
-    Intervals are clustered by group: those of a few large ones mostly ask how often these are drawn."""
+    """Maximum number of tasks of one group (package, template), chosen by hash before `--limit`; 0: all.
+    If a few groups have most tasks, the clustered intervals become wide."""
 
     def leaves_out(self, record: NormalizedRecord) -> str | None:
         """Why a record is none of those asked for; `None` where it is one."""
@@ -124,11 +124,12 @@ class ActionsConfig(RecordsConfig):
     """Held-out actions: instruction and code in, ast-grep rules out, applied and compared."""
 
     after: Path | None = None
-    """Run folder of first tries: what failed there is asked again, told the verdict; the rest counts too."""
+    """Run folder of first tries: tasks that failed there are asked again with the verdict; the others
+    keep their result."""
     with_action: bool = True
-    """Only records with a verified action: those that a rule can do."""
+    """Only records with a verified action."""
     deadline_s: float = Field(default=5.0, gt=0)
-    """Longest time that applying one action may take."""
+    """CPU seconds for applying one action."""
     workers: int = Field(default=1, ge=1)
     """Processes that apply actions."""
 
@@ -146,12 +147,13 @@ class CanItEditConfig(EvalConfig):
     track: Literal["text", "actions"] = "text"
     """The model writes the whole program, or ast-grep rules."""
     prompt: Literal["auto", "chat", "base", "ours"] = "auto"
-    """Text track: chat and base are the official prompts; ours is that of Stage 0; auto: chat, and ours
-    for a checkpoint of the compact style."""
+    """Prompt of the text track: chat and base are the official ones, ours is that of Stage 0; auto: chat,
+    but ours for checkpoints of the compact style."""
     kinds: Literal["both", "descriptive", "lazy"] = "both"
     """Which instructions."""
     gold: Literal["", "after", "before"] = ""
-    """Self-check without a model: the reference (should all pass) or the input (should all fail)."""
+    """Self-check without a model: the reference solutions (all should pass) or the inputs (all should
+    fail)."""
     n: int = Field(default=20, ge=1)
     """Samples per task."""
     temperature: float = Field(default=0.2, ge=0)
@@ -159,17 +161,17 @@ class CanItEditConfig(EvalConfig):
     top_p: float = Field(default=0.95, gt=0, le=1)
     """Nucleus sampling."""
     max_new_tokens: int = Field(default=3072, ge=1)
-    """Longest answer, in tokens."""
+    """Maximum length of an answer, in tokens."""
     coverage: bool = True
     """Measure ExcessCode of passing programs (needs the coverage package)."""
     sandbox: str = "auto"
-    """Tier that programs run in; auto takes the strongest that works here."""
+    """Sandbox tier for the programs; auto: the strongest that works here."""
     python: str = ""
     """Interpreter with the benchmark's libraries (3.10 or 3.11); empty: this one."""
     workers: int = Field(default=1, ge=1)
-    """Sandbox workers; asserts on wall time need quiet."""
+    """Sandbox workers; some tests measure wall time, so keep 1 on a busy machine."""
     wall_s: float = Field(default=15.0, gt=0)
-    """Longest run of one program; the benchmark's is 15."""
+    """Wall-clock seconds for one program; the benchmark uses 15."""
     revision: str = "main"
     """Hub revision of the data."""
 
@@ -182,11 +184,11 @@ class RefactorConfig(EvalConfig):
     track: Literal["text", "actions"] = "actions"
     """The model writes the whole file, or ast-grep rules."""
     max_chars: int = Field(default=0, ge=0)
-    """Leave out longer files; 0: none."""
+    """Skip files longer than this; 0: skip none."""
     max_new_tokens: int = Field(default=4096, ge=1)
-    """Longest answer, in tokens."""
+    """Maximum length of an answer, in tokens."""
     deadline_s: float = Field(default=10.0, gt=0)
-    """Longest time that applying one action may take."""
+    """CPU seconds for applying one action."""
 
 
 class MiningConfig(CommandConfig):
@@ -199,23 +201,23 @@ class MiningConfig(CommandConfig):
     out: Path | None = None
     """Run folder; default runs/eval/NAME."""
     limit: int = Field(default=0, ge=0)
-    """At most so many edits, drawn by hash; whole groups are not kept together. 0: all."""
+    """Maximum number of edits, drawn by hash; groups may be divided. 0: all."""
     budget_s: float = Field(default=2.0, gt=0)
     """Nominal seconds per edit (counted in rule evaluations)."""
     n_background: int = Field(default=100, ge=0)
     """Files of the same source and language in which over-match is counted."""
     n_known: int = Field(default=40, ge=0)
-    """Other files of the source that the miner may look at when it grades a rule."""
+    """Number of other files of the source that the miner sees when it grades a rule."""
     seed: int = 0
-    """Of the draws and of the resampling."""
+    """Random seed of the draws and of the resampling."""
     workers: int = Field(default=1, ge=1)
     """Processes."""
     resume: bool = True
-    """Show a finished run instead of refusing it; an interrupted one continues by itself."""
+    """Show a finished run instead of refusing it. An interrupted run continues without this option."""
     overwrite: bool = False
-    """Replace what is in the run folder."""
+    """Replace the contents of the run folder."""
     json_output: AsJson = False
-    """Result as JSON on stdout."""
+    """Print the result as JSON on stdout."""
 
 
 class RulesConfig(EvalConfig):
@@ -224,17 +226,17 @@ class RulesConfig(EvalConfig):
     input: list[Path] = Field(default_factory=list)
     """Files of edits with `pre`, `post`, `source` and `group` (the fixer); empty: held-out templates."""
     track: Literal["examples", "sentence", "both"] = "examples"
-    """What is told: example edits, the sentence (items without one are left out), or both."""
+    """What the model sees: example edits, the sentence (items without one are skipped), or both."""
     miner: bool = False
-    """The rule miner answers, instead of a model."""
+    """Let the rule miner answer instead of a model."""
     trained_on: list[Path] = Field(default_factory=list)
-    """Training records; items of their rules, and items that overlap them, are left out and counted."""
+    """Training records; items of the same rules, and items whose text overlaps, are skipped and counted."""
     hold_out_rate: float = Field(default=HOLD_OUT_RATE, gt=0, lt=1)
-    """Share of the templates that training never saw; no higher than that of `synth`."""
+    """Share of templates that training never saw; at most the value used with `synth`."""
     n_background: int = Field(default=40, ge=0)
-    """Texts of other rules in which it is counted how often an answer fires."""
+    """Number of texts of other rules in which matches of an answer are counted."""
     deadline_s: float = Field(default=5.0, gt=0)
-    """Longest time that applying one action may take."""
+    """CPU seconds for applying one action."""
     workers: int = Field(default=1, ge=1)
     """Processes that apply actions."""
 

@@ -20,7 +20,7 @@ def open_generator(spec: GeneratorConfig) -> Generator:
     """Load the checkpoint, or connect to the endpoint.
 
     Raises:
-        UsageError: no model named, no such folder, or no checkpoint in it.
+        UsageError: no model is named, no such folder, or no checkpoint in it.
         MissingDependency: a local checkpoint needs torch and transformers.
     """
     if spec.is_endpoint:

@@ -42,7 +42,9 @@ class Adapter:
             full = (path / "config.json").is_file()
             raise UsageError(
                 f"{folder}: holds no adapter (no {ADAPTER_FILE})",
-                "it is a full checkpoint: nothing is left to merge" if full else "name the adapter's folder",
+                "it is a full checkpoint, so there is nothing to merge"
+                if full
+                else "name the adapter's folder",
             )
         if not any((path / f"adapter_model.{end}").is_file() for end in ("safetensors", "bin")):
             raise UsageError(
@@ -65,8 +67,8 @@ class Adapter:
         base = instead or self.base
         if not Path(base).is_dir() and looks_like_path(base):
             raise UsageError(
-                f"{self.path}: its base {base} is gone: no such folder",
-                "say where it is now: --base FOLDER_OR_HUB_NAME",
+                f"{self.path}: its base {base} does not exist",
+                "name its new location: --base FOLDER_OR_HUB_NAME",
             )
         require_checkpoint(base)
         if (Path(base) / ADAPTER_FILE).is_file():

@@ -115,8 +115,8 @@ def answer(tokenizer: Any, messages: Sequence[Message], asked: str, text: str) -
     at = _find(core, whole, common_ends(whole, asked)[0])
     if at is None:
         raise UsageError(
-            f"{tokenizer.name_or_path}: its chat template does not write an answer as it is",
-            "use a model whose template does",
+            f"{tokenizer.name_or_path}: its chat template changes the text of answers",
+            "use a model whose template keeps answers unchanged",
         )
     tail, before = whole[len(asked) :], whole[len(asked) : at]
     again = _opens_thought(asked) and "<think>" in before

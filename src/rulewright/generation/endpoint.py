@@ -88,7 +88,7 @@ class EndpointGenerator(Generator):
                     raise UsageError(
                         f"{self.transport.base_url}: the first {n_refused} requests were refused: "
                         f"{completions[0].error}",
-                        "the endpoint does not take such requests: check --model, generator.extra_body",
+                        "the endpoint refuses such requests: check --model, generator.extra_body",
                     )
                 yield index, completions
 

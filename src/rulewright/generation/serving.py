@@ -32,29 +32,29 @@ class ServeConfig(CommandConfig):
     model: tyro.conf.Positional[str]
     """Checkpoint folder, LoRA adapter folder, GGUF file, or hub name."""
     server: Literal["auto", "vllm", "transformers"] = "auto"
-    """auto: vLLM where there is one."""
+    """auto: vLLM if it is available."""
     vllm: str = ""
-    """The `vllm` program, its environment, or the Python that has it; empty: this Python, else the path."""
+    """The `vllm` program, its environment, or the Python that has it; empty: this Python, then the path."""
     base: str = ""
-    """Of an adapter: the base model, where it is no longer where the adapter says."""
+    """Base model of the adapter, if it has moved."""
     host: str = "127.0.0.1"
-    """Address to listen on; others than this machine's are open to the network."""
+    """Address to listen on; any but a local one is reachable from the network."""
     port: int = Field(default=8000, ge=1, le=65535)
     """Port to listen on."""
     name: str = ""
     """Name of the model at the endpoint (vLLM); empty: the folder's name."""
     max_length_tokens: int = Field(default=0, ge=0)
-    """Longest prompt and answer together (vLLM); 0: as the checkpoint says."""
+    """Maximum length of prompt and answer together (vLLM); 0: the checkpoint's."""
     gpus: int = Field(default=1, ge=1)
     """Tensor parallel GPUs (vLLM)."""
     dtype: Dtype = "auto"
-    """Of the weights."""
+    """Type of the weights."""
     rollouts: bool = False
-    """Take new adapters while running, and give the log-probabilities that training compares (vLLM)."""
+    """Accept new adapters while running, and return the log-probabilities that training checks (vLLM)."""
     lora_rank: int = Field(default=0, ge=0)
-    """Largest rank of an adapter that the server takes (vLLM); 0: the adapter's own."""
+    """Largest adapter rank that the server accepts (vLLM); 0: the adapter's rank."""
     extra: Annotated[list[str], tyro.conf.arg(metavar="ARG...")] = Field(default_factory=list)
-    """More arguments for the server, as they are: --extra=--enable-prefix-caching"""
+    """More arguments for the server, passed unchanged: --extra=--enable-prefix-caching"""
     dry_run: bool = False
     """Print the command and stop."""
 
@@ -187,7 +187,7 @@ def _lora(config: ServeConfig, adapter: Adapter | None) -> list[str]:
             return []
         if not config.lora_rank:
             raise UsageError(
-                f"{config.model}: is a full checkpoint, so the rank of the adapters to come must be said",
+                f"{config.model}: is a full checkpoint, so the rank of future adapters must be given",
                 "add --lora-rank with `lora.r` of the training configuration",
             )
         return ["--enable-lora", "--max-lora-rank", str(_allowed_rank(config.lora_rank, config.model))]

@@ -139,7 +139,8 @@ class Transport:
         if isinstance(answer, Failure):
             raise UsageError(
                 f"{self.base_url}/models: {answer.detail}",
-                "is the server up, and does the URL end in /v1? One without a list of models needs --model",
+                "is the server running, and does the URL end in /v1? If it does not list its models, "
+                "give --model",
             )
         listed = answer.get("data")
         return [item for item in listed or [] if isinstance(item, dict) and "id" in item]
@@ -161,8 +162,8 @@ class Transport:
                 said, self._said_unreachable = self._said_unreachable, True
             if not said:  # at the first try: else it would show only after all the others
                 console.say(
-                    f"{self.base_url}: nothing listens there; is the server up (`rulewright serve MODEL`), "
-                    "and the address right? trying again for a while"
+                    f"{self.base_url}: no server answers; is it running (`rulewright serve MODEL`), "
+                    "and is the address right? Trying again for a while"
                 )
             reason = _NUMBER.sub("", str(error))[:250]
             return Failure(0, f"nothing listens there ({reason})", permanent=False), None

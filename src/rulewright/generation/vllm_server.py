@@ -170,18 +170,18 @@ class VllmServer:
                 f"({answer.detail})",
                 "start it with a larger --max-length-tokens, or lower trainer.max_completion_length"
                 if _TOO_LONG.search(answer.detail)
-                else f"is it the model that is trained? {START}",
+                else f"does it serve the model that you train? {START}",
             )
         if answer.get("model") != name:
             raise RulewrightError(
                 f"{self.url}: answers as {answer.get('model')!r}, asked was {name!r}",
-                f"something between us and the server changes requests; start it by: {START}",
+                f"a proxy may change requests; start the server with: {START}",
             )
         choices = answer.get("choices")
         if not isinstance(choices, list) or len(choices) != n:
             given = len(choices) if isinstance(choices, list) else 0
             raise RulewrightError(
-                f"{self.url}: gives {given} answers, asked were {n}", f"start it by: {START}"
+                f"{self.url}: gives {given} answers instead of {n}", f"start it by: {START}"
             )
         ordered = sorted(choices, key=lambda choice: int(choice.get("index", 0)))
         return [_rollout(choice, ids, self.url) for choice in ordered]
@@ -216,8 +216,8 @@ def _rollout(choice: dict[str, Any], prompt: list[int], url: str) -> Rollout:
     read = choice.get("prompt_token_ids")
     if read is not None and read != prompt:
         raise RulewrightError(
-            f"{url}: read another prompt than was sent ({len(read)} tokens, not {len(prompt)})",
-            "it serves another tokenizer: start it with the model that is trained",
+            f"{url}: read a different prompt than the one sent ({len(read)} tokens, not {len(prompt)})",
+            "it uses a different tokenizer: start it with the model that you train",
         )
     # What could not be scored counts as missing, never as certain.
     values = [float("nan") if value is None else float(value) for value in logprobs]

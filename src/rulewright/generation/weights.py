@@ -59,8 +59,7 @@ def require_causal(model: Any, name: str) -> None:
     # Not the other way round: what is no number is told by others.
     if (logits_BLV[0] - logits_BLV[1]).norm() > 0.003 * logits_BLV[0].norm():
         raise UsageError(
-            f"{name}: {model.config.model_type} reads a text in both directions, as encoders do: "
-            "it cannot go on with one",
+            f"{name}: {model.config.model_type} is a bidirectional encoder: it cannot generate text",
             "name a model that generates (Qwen, Llama, Gemma, SmolLM, …)",
         )
 

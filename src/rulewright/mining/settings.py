@@ -18,15 +18,15 @@ class MineConfig(StageConfig):
     inputs: tyro.conf.Positional[tuple[str, ...]] = ()
     """Folders or files of records or pre/post rows, git repositories; with --from-diff files of code."""
     out: Path = Path("data/processed")
-    """Folder that gets {train,dev,test}/mined_SOURCE.jsonl."""
+    """Output folder: {train,dev,test}/mined_SOURCE.jsonl."""
     report: Path = Path("reports/mining")
     """Folder of the report (.md and .json)."""
     name: str = ""
-    """Name of the report and, where rows name none, of the source; default: of the first input."""
+    """Name of the report, and of the source if rows name none; default: that of the first input."""
     from_diff: str = ""
     """A unified diff of one change made by hand; `-` reads it from stdin."""
     write: bool = False
-    """With --from-diff: change the sure places too, after they were listed."""
+    """With --from-diff: also change the sure places, after listing them."""
     only: tuple[str, ...] = ()
     """With --from-diff: only the places on these lines, sure or not: FILE:LINE …"""
     interactive: bool = False
@@ -38,15 +38,15 @@ class MineConfig(StageConfig):
     tiers: tuple[Literal["train", "literal"], ...] = ("train", "literal")
     """Tiers to write as records."""
     literal_share: float = Field(default=0.1, ge=0, le=1)
-    """At most this share of a source's records of tier `literal`."""
+    """Maximum share of tier `literal` among the records of a source."""
     budget_s: float = Field(default=2.0, gt=0)
     """Nominal seconds per edit (counted in rule evaluations)."""
     n_known: int = Field(default=20, ge=0)
-    """Other files of the same source in which a `train` rule must find little."""
+    """Number of other files of the source in which a `train` rule may match only rarely."""
     max_lines: int = Field(default=60, ge=1)
-    """Edits that change more lines are left out."""
+    """Skip edits that change more lines than this."""
     limit: int = Field(default=0, ge=0)
-    """At most so many edits, the first ones; 0: all."""
+    """Maximum number of edits, in file order; 0: all."""
     seed: int = 0
     """Of the draws."""
     engine: WhereToRun = "local"

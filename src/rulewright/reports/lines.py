@@ -244,8 +244,8 @@ def _rows_sheet(
     kind: protocol.PromptKind = said if said != "auto" else "ours" if style == "compact" else "chat"
     if missing := len(wanted - asked.keys()):
         console.say(
-            f"{folder}: the questions of {missing} of {len(wanted)} tasks are not here, so their rows show "
-            "answers only; --data names the records"
+            f"{folder}: the records of {missing} of {len(wanted)} tasks are missing, so only their "
+            "answers are shown; name the records with --data"
         )
 
     def code(row: Row, pre: str) -> str | None:

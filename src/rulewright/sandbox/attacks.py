@@ -96,9 +96,7 @@ def run_folder(
     tests = tests_file.read_text("utf-8") if tests_file else ""
     for case in cases:
         if case.kind in ("verdict", "workspace") and not tests:
-            raise UsageError(
-                f"{folder / _TEST_FILES[0]}: no such file", f"cases of kind {case.kind} are judged by it"
-            )
+            raise UsageError(f"{folder / _TEST_FILES[0]}: no such file", f"cases of kind {case.kind} need it")
     with Engine(workers=1, deadline_s=5.0, memory_mb=512) as engine:
         runner = _Runner(folder, sandbox, limits, tests, engine)
         yield from map(runner.run, cases)

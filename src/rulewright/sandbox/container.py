@@ -58,9 +58,7 @@ class Container:
 
     def __init__(self, image: str) -> None:
         if not image:
-            raise UsageError(
-                "the docker sandbox needs to know which image", "name it, e.g. --where python:3.11-slim"
-            )
+            raise UsageError("the docker sandbox needs an image", "name it, e.g. --where python:3.11-slim")
         self._image = image
         found = shutil.which("docker") or shutil.which("podman")
         if found is None:

@@ -33,9 +33,9 @@ def make(config: TrajsConfig) -> dict[str, Any]:
         RulewrightError: no step is left to train on.
     """
     if config.repairs and config.records is None:
-        raise UsageError("--repairs is about records, and none are written", "add --records FILE")
+        raise UsageError("--repairs needs --records", "add --records FILE")
     if not config.overwrite and (config.out / "metadata.json").exists():
-        raise UsageError(f"{config.out}: holds a result already", "use --overwrite, or another --out")
+        raise UsageError(f"{config.out}: already contains a result", "use --overwrite, or another --out")
     paths = [
         path for given in config.raw for path in resolve(str(given), "run `rulewright teacher run` first")
     ]

@@ -316,8 +316,8 @@ def require_steps(
     if any(elsewhere.values()):
         listing = " and ".join(f"{n:,} to {split}" for split, n in elsewhere.items() if n)
         raise RulewrightError(
-            f"{names}: no verified step for training: those that are verified belong {listing}, "
-            "as the files or groups of their tasks say",
+            f"{names}: no verified step for training: the verified steps belong {listing}, according "
+            "to the files or groups of their tasks",
             "run the teacher on tasks of data/processed/train, or on more groups (repositories, codemods)",
         )
     reasons = by_reason(dropped, 5) or "the input is empty"

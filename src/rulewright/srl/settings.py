@@ -17,30 +17,31 @@ class TrajsConfig(CommandConfig):
     out: Path = Path("data/processed/srl")
     """Folder of train.jsonl and dev.jsonl."""
     max_per_task: int = Field(default=4, ge=1)
-    """Episodes kept of one task."""
+    """Maximum number of episodes per task."""
     max_rule_chars: int = Field(default=2000, ge=1)
-    """Longest action kept, as JSON."""
+    """Maximum length of an action, in characters of JSON."""
     max_steps: int = Field(default=8, ge=1)
-    """Longest episode kept."""
+    """Maximum number of steps in an episode."""
     allow_flags: bool = False
-    """Keep actions judged lossy or degenerate although their result is right."""
+    """Keep actions with a right result even if they are lossy or degenerate."""
     tiers: tuple[str, ...] = ("train", "literal", "untiered")
     """Tiers of mined actions to keep (docs/reference/mining.md); untiered: steps of other teachers.
-    `reject` is kept only where it is named."""
+    `reject` is kept only if you name it."""
     literal_share: float = Field(default=1.0, ge=0, le=1)
-    """At most this share of a split's steps of tier `literal`: the miner doubts that they hold elsewhere."""
+    """Maximum share of steps of tier `literal` in a split: rules that the miner does not trust on other
+    code."""
     memorized_share: float = Field(default=0.1, ge=0, le=1)
-    """At most this share of a split's steps whose rules mostly repeat code, whatever their tier
+    """Maximum share of memorized steps in a split: rules that mostly repeat code
     (docs/guide/teachers.md)."""
     records: Path | None = None
-    """Also write the training steps as records to this file: SFT on the same steps, the control."""
+    """Also write the training steps as records to this file, for SFT on the same steps (the control)."""
     repairs: bool = False
-    """With --records: give a step that a retry made twice, without and with what the retry was told."""
+    """With --records: write a step from a retry twice, without and with the feedback of the retry."""
     workers: int = Field(default=2, ge=1)
     """Processes that execute actions."""
     deadline_s: float = Field(default=5.0, gt=0)
-    """Longest processor time for one action."""
+    """CPU seconds for one action."""
     overwrite: bool = True
-    """Replace the earlier result; it is a pure function of the raw files."""
+    """Replace the earlier result, which depends on the raw files only."""
     json_output: AsJson = False
-    """Summary as JSON on stdout."""
+    """Print the summary as JSON on stdout."""

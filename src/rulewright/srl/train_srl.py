@@ -36,12 +36,12 @@ class SrlConfig(PolicyConfig):
     dev: Path = Path("data/processed/srl/dev.jsonl")
     """Verified steps to evaluate on."""
     reward: Kind = "gated"
-    """plain: similarity to the teacher's action alone; gated: bounded by what the action does."""
+    """plain: similarity to the teacher's action alone; gated: scaled by the effect of the action."""
     generality: float = Field(default=GENERALITY, ge=0, lt=1)
-    """Share of the gated pay that an answer earns only by what it does elsewhere, where the step knows
-    siblings or negatives; 0: none."""
+    """Share of the gated reward that an answer earns only if it is right on the step's siblings and
+    negatives; 0: none."""
     limit: int = Field(default=0, ge=0)
-    """At most so many training tasks, the first ones; 0: all."""
+    """Maximum number of training tasks, in file order; 0: all."""
 
 
 def train_srl(config: SrlConfig) -> dict[str, Any]:

@@ -59,12 +59,12 @@ def plan(config: SynthConfig) -> SynthPlan:
     """Find the sources.
 
     Raises:
-        UsageError: there is no such family, no edits are made of a language, or no source file.
+        UsageError: there is no such family, synth does not support a language, or no source file.
         RulewrightError: there is no ast-grep to verify them with.
     """
     if wrong := [name for name in config.languages if name not in windows.LANGUAGES]:
         raise UsageError(
-            f"--languages: no edits are made of {', '.join(wrong)} here",
+            f"--languages: synth does not support {', '.join(wrong)} here",
             f"it can be: {', '.join(windows.LANGUAGES)}",
         )
     # The name of a family that there is none of would silently give nothing.

@@ -68,7 +68,7 @@ def packaged() -> tuple[Codemod, ...]:
             continue
         for template in _from_yaml(entry.read_text(encoding="utf-8"), entry.name):
             if template.name in found:
-                raise UsageError(f"{entry.name}: template {template.name} is there twice", "rename one")
+                raise UsageError(f"{entry.name}: template {template.name} exists twice", "rename one of them")
             found[template.name] = template
     return tuple(found[name] for name in sorted(found))
 

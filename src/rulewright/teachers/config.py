@@ -19,37 +19,37 @@ class TeacherConfig(AskingConfig):
     """miner: rules from each task's edit, no model. gold: the record's own verified action.
     checkpoint: a model folder here. endpoint: an OpenAI-compatible server (vLLM)."""
     name: str = ""
-    """Of the output file; empty: after the teacher and model."""
+    """Name of the output file; empty: built from the teacher and the model."""
     out: Path = Path("trajectories/raw/teacher")
     """Folder of raw trajectories."""
     metrics: Path = Path("reports/teacher/metrics.md")
-    """The page of figures over all files in the folder."""
+    """Page with figures over all files in the folder."""
     samples: int = Field(default=1, ge=1)
     """Episodes per task."""
     max_steps: int = Field(default=1, ge=1)
-    """Rules applied one after another, at most; miner and gold decide this themselves."""
+    """Maximum number of steps in an episode; miner and gold determine it themselves."""
     attempts: int = Field(default=1, ge=1)
-    """Tries at one step; each retry is told why the one before it failed."""
+    """Tries per step; each retry includes the reason why the previous try failed."""
     limit: int = Field(default=0, ge=0)
-    """At most so many tasks of each manifest, chosen by hash; 0: all."""
+    """Maximum number of tasks per manifest, chosen by hash; 0: all."""
     batch_size: int = Field(default=64, ge=1)
-    """Episodes in step with each other; each is on disk when it ends."""
+    """Episodes that run together; each is saved when it ends."""
     workers: int = Field(default=2, ge=1)
     """Processes that execute actions."""
     deadline_s: float = Field(default=5.0, gt=0)
-    """Longest processor time that one action may take; also the miner's budget."""
+    """CPU seconds for one action; also the miner's budget."""
     max_usd: float | None = Field(default=None, gt=0)
-    """Stop when so much is spent, by the prices below."""
+    """Stop after spending this amount, computed from the prices below."""
     max_tokens: int | None = Field(default=None, gt=0)
-    """Stop when so many tokens are used, prompts included."""
+    """Stop after this number of tokens, prompts included."""
     price_in_usd_per_mtok: float = Field(default=0.0, ge=0)
     """Price of a million prompt tokens."""
     price_out_usd_per_mtok: float = Field(default=0.0, ge=0)
     """Price of a million completion tokens."""
     dry_run: bool = False
-    """Count tasks and estimate tokens and price; nothing is asked or written."""
+    """Count tasks and estimate tokens and price, without a request and without output."""
     resume: bool = True
-    """Continue the output file: whole episodes in it are not run again."""
+    """Continue the output file: complete episodes are not run again."""
     overwrite: bool = False
     """Replace the output file instead of continuing it."""
 

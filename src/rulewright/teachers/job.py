@@ -31,7 +31,7 @@ def require_different_samples(config: TeacherConfig) -> None:
         return
     if config.teacher in ("miner", "gold"):
         raise UsageError(
-            f"--samples {config.samples}: the {config.teacher} teacher gives one answer to a task",
+            f"--samples {config.samples}: the {config.teacher} teacher gives one answer per task",
             "leave out --samples",
         )
     if config.temperature == 0:
@@ -62,7 +62,7 @@ def run(config: TeacherConfig, tasks: Sequence[TeacherTask], spending: Spending)
             out.unlink(missing_ok=True)
         elif not config.resume and out.exists():
             raise UsageError(
-                f"{out}: holds episodes already",
+                f"{out}: already contains episodes",
                 "continue with --resume, replace them with --overwrite, or --name",
             )
         collector = _collector(config, tasks, stack)

@@ -34,7 +34,7 @@ class EpisodeLimits:
     max_steps: int = 1
     """Steps that change the code."""
     attempts: int = 1
-    """Tries at one step; each retry is told why the one before it failed."""
+    """Tries per step; each retry includes the reason why the previous try failed."""
 
 
 @dataclass

@@ -289,8 +289,8 @@ def say_beyond(model: Any, longest: int, name: str) -> None:
     limit = weights.declared_positions(model)
     if limit and longest > limit:
         console.say(
-            f"{name}: texts of up to {longest:,} tokens, but it was made for {limit:,} "
-            "(max_position_embeddings): expect little of what it does beyond these"
+            f"{name}: texts of up to {longest:,} tokens, but the model was made for {limit:,} "
+            "(max_position_embeddings): expect worse results beyond that length"
         )
 
 

@@ -116,9 +116,9 @@ class MarkComplete(TrainerCallback):
 
 def _diverged(step: int, what: str) -> NoReturn:
     raise RulewrightError(
-        f"step {step}: {what}: nothing can be learned from here",
-        "start again (--overwrite) with a lower trainer.learning_rate or a longer warmup; where it is so "
-        "from the first step on, the model itself is broken",
+        f"step {step}: {what}: training cannot continue",
+        "start again (--overwrite) with a lower trainer.learning_rate or a longer warmup; if it "
+        "happens at the first step, the model itself is broken",
     )
 
 

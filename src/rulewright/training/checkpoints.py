@@ -42,8 +42,9 @@ def writing(folder: Path) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, RuntimeError) and environment.is_launched() and _PARTED.search(str(error)):
             raise RulewrightError(
-                f"{folder}: another process of this run has ended, and this one cannot go on alone",
-                "why it ended, it says itself, unless it was killed (memory?); then continue with --resume",
+                f"{folder}: another process of this run has ended, and this one cannot continue alone",
+                "its own message says why, unless it was killed (out of memory?); then continue with "
+                "--resume",
             ) from error
         reason = _not_written(error)
         if reason is None:
@@ -51,7 +52,7 @@ def writing(folder: Path) -> Iterator[None]:
         free = shutil.disk_usage(folder if folder.exists() else Path.cwd()).free / 1e9
         raise RulewrightError(
             f"{folder}: cannot be written ({reason}; {free:.1f} GB are free)",
-            "free some disk space, then continue with --resume: the last whole checkpoint is kept",
+            "free some disk space, then continue with --resume: the last complete checkpoint is kept",
         ) from error
 
 

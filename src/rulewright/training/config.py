@@ -114,29 +114,30 @@ class TrainConfig(CommandConfig):
     lora: FileOnly[LoraConfig | None] = None
     """Train adapters instead of all weights."""
     thinking: bool | None = None
-    """Switch a chat template's thinking on or off (Qwen3: `enable_thinking`), in training and whenever the
-    result is asked; unset: as noted in the checkpoint, else the template's default."""
+    """Switch a chat template's thinking on or off (Qwen3: `enable_thinking`), in training and in every
+    later use of the model; unset: as saved with the checkpoint, otherwise the template's default."""
     quantize: Literal["none", "nf4"] = "none"
     """`nf4`: 4-bit base weights (QLoRA; needs `lora` and bitsandbytes)."""
     dtype: Dtype = "auto"
-    """Of the weights in memory; auto: float32 where all are trained, bfloat16 where they are frozen."""
+    """Type of the weights in memory; auto: float32 if all weights are trained, bfloat16 if they are
+    frozen."""
     device: Device = "auto"
-    """`cpu`: leave GPUs alone; `auto`: the first visible one, or one for each of `processes`."""
+    """`cpu`: use no GPU; `auto`: the first visible GPU, or one for each of `processes`."""
     attention: str = "sdpa"
-    """Of transformers: sdpa, eager, flex_attention, flash_attention_2 (a package that skips what `sdpa`
-    computes and masks in packed rows), or a kernel of the hub such as kernels-community/flash-attn2."""
+    """Attention of transformers: sdpa, eager, flex_attention, flash_attention_2 (a package; faster on
+    packed rows), or a kernel of the hub such as kernels-community/flash-attn2."""
     processes: int = Field(default=1, ge=1)
     """Data-parallel processes on this machine (gloo on a CPU, NCCL on GPUs); more: `accelerate launch`."""
     threads: int = Field(default=1, ge=1)
     """CPU threads of each process; small models are fastest with one."""
     seed: int = 0
-    """Of weights, data, sampling and evaluation."""
+    """Random seed of weights, data, sampling and evaluation."""
     resume: bool = False
-    """Confirm a finished run instead of refusing it; an interrupted one continues by itself."""
+    """Show a finished run instead of refusing it. An interrupted run continues without this option."""
     overwrite: bool = False
-    """Replace what is in `out`."""
+    """Replace the contents of `out`."""
     json_output: AsJson = False
-    """Result as JSON on stdout."""
+    """Print the result as JSON on stdout."""
 
     @classmethod
     def mistakes(cls, values: Mapping[str, Any]) -> list[tuple[yaml12.Path, str]]:
@@ -174,7 +175,7 @@ class OnRecords(CommandConfig):
     dev: FileOnly[list[MixEntry]] = Field(default_factory=list)
     """Held-out records, for the loss and for answers that are really executed; SFT does without."""
     limit: int = Field(default=0, ge=0)
-    """At most so many training records; 0: all."""
+    """Maximum number of training records; 0: all."""
 
 
 class SftConfig(TrainConfig, OnRecords):
@@ -187,27 +188,29 @@ class SftConfig(TrainConfig, OnRecords):
     tiny: FileOnly[TinyConfig | None] = None
     """Make a new tiny model and tokenizer (instead of `model`)."""
     prompt_style: Literal["auto", "full", "brief", "compact"] = "auto"
-    """`full` asks for thought, action and state update, `brief` for the action alone, `compact` says
-    nothing of the form. `auto`: as noted in the checkpoint; `compact` for a new tiny model, else `brief`."""
+    """`full` asks for thought, action and state update, `brief` for the action alone, `compact` does not
+    describe the format. `auto`: as saved with the checkpoint; `compact` for a new tiny model, otherwise
+    `brief`."""
     think: bool | None = None
-    """`action`: begin the answer with what its rules do, as `<think>…</think>`; unset: as the prompt asks."""
+    """`action`: start the answer with a description of its rules, as `<think>…</think>`; unset: as the
+    prompt asks."""
     max_length_tokens: int = Field(default=2048, ge=16)
-    """Longest prompt and answer together; a record that is longer is left out, and counted."""
+    """Maximum length of prompt and answer together; longer records are dropped and counted."""
     bucket: bool = False
-    """Batches of similar length, in an order fixed by the seed (without packing)."""
+    """Make batches of similar length, in an order fixed by the seed (without packing)."""
     eval_limit: int = Field(default=64, ge=0)
     """Held-out records to answer at the end; 0: none."""
     eval_every_steps: int = Field(default=0, ge=0)
-    """Dev loss, and answers to a quarter of them, every so many steps too; 0: only at the end."""
+    """Also compute dev loss, and answer a quarter of these records, every N steps; 0: only at the end."""
     eval_max_new_tokens: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
-    """Longest answer in these evaluations, in tokens; auto: the longest right answer and 10 % more."""
+    """Maximum answer in these evaluations, in tokens; auto: 10 % more than the longest right answer."""
     keep: Keep = "last"
-    """Which step is saved as the result: the last one, or that of the lowest dev loss or of most answers
-    right among those that `eval_every_steps` evaluates."""
+    """Which step is saved as the result: the last, or the evaluated step with the lowest dev loss or the
+    most right answers."""
     patience: int = Field(default=0, ge=0)
-    """Stop after so many evaluations without a better one (by `keep`); 0: train to the end."""
+    """Stop after N evaluations without improvement (by `keep`); 0: train to the end."""
     out: Path = Path("models/sft")
-    """The checkpoint; the run's files lie in its folder run/."""
+    """Output folder of the checkpoint; the run's files are in run/ below."""
 
     trl_class = "SFTConfig"
     owned = OWNED

@@ -145,7 +145,7 @@ def launched_in_bf16(options: Mapping[str, Any]) -> bool | None:
         raise ConfigError(
             f"trainer.bf16: {str(options['bf16']).lower()}, but accelerate's file has "
             f"mixed_precision: {precision}",
-            "DeepSpeed needs both to say the same: leave out trainer.bf16, or change mixed_precision",
+            "DeepSpeed needs the same value in both: leave out trainer.bf16, or change mixed_precision",
         )
     return launched
 

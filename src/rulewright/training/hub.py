@@ -47,7 +47,7 @@ def push(out: Path, options: Mapping[str, Any]) -> None:
         )
     except HUB_FAILURES as error:
         raise RulewrightError(
-            f"{out}: trained and saved, but the hub did not take it ({first_line(error)})",
+            f"{out}: trained and saved, but the upload to the hub failed ({first_line(error)})",
             "hf auth login, then run again with --resume, or: "
             f"hf upload {repository} {out} --exclude 'run/**'",
         ) from error

@@ -110,7 +110,7 @@ def confirmed(config: TrainConfig) -> Result:
     """The result of a finished run; push it to the hub again, in case that failed."""
     if not environment.is_main():
         return {}
-    console.say(f"{config.out}: this very run is finished already")
+    console.say(f"{config.out}: this run is already finished")
     hub.push(config.out, config.trainer)
     return RunDir(config.out / "run").result()
 
@@ -154,5 +154,5 @@ def launch(command: list[str], config: TrainConfig, run_folder: Path) -> None:
     if not result.exists() or (done.returncode and result.stat().st_mtime_ns == before):
         raise RulewrightError(
             f"{run_folder.parent}: the training processes failed (exit code {done.returncode})",
-            "the reason stands above; then continue with --resume",
+            "the messages above say why; then continue with --resume",
         )

@@ -274,8 +274,8 @@ def require_apart(model: Any, attention: str) -> None:
         apart, reason = False, f" ({first_line(error)})"
     if not apart:
         raise UsageError(
-            f"trainer.packing: {model.config.model_type} with attention {attention} does not keep the "
-            f"documents of a packed row apart{reason}: it would be trained on their mixture",
+            f"trainer.packing: {model.config.model_type} with attention {attention} does not separate "
+            f"the documents of a packed row{reason}: attention would cross documents",
             "leave out trainer.packing (`bucket: true` pads little), or install the kernels that it asks for",
         )
 

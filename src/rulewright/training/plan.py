@@ -159,7 +159,7 @@ def _known(model: str) -> Start:
         source = sources().get(Path(model).name)
         if source is None or Path(model).exists():
             raise
-        reason = f"{model} is not there yet; rulewright fetch {source.name} puts it there"
+        reason = f"{model} does not exist yet; rulewright fetch {source.name} downloads it"
         return Start(Architecture.of(source.repo), None, reason)
 
 
@@ -172,7 +172,7 @@ def _made_by(model: str, folder: Path, seen: tuple[Path, ...]) -> Start | None:
             continue
         if str(values.get("out", "")) != model or file in seen:
             continue
-        reason = f"{model} is not there yet; {file} makes it"
+        reason = f"{model} does not exist yet; {file} creates it"
         if isinstance(values.get("tiny"), dict):
             tiny = TinyConfig.model_validate(values["tiny"])
             return Start(Architecture.of_tiny(tiny), "compact", reason)

@@ -108,7 +108,7 @@ def check_trainer(arguments: GRPOConfig, n_train: int) -> None:
         steps = group // math.gcd(arguments.per_device_train_batch_size, group)
         raise ConfigError(
             f"trainer: per_device_train_batch_size × steps_per_generation = {per_rank} is not a multiple of "
-            f"num_generations = {group}: a group would be cut across processes",
+            f"num_generations = {group}: a group would be divided between processes",
             f"make the product a multiple of {group}, e.g. gradient_accumulation_steps: {steps}",
         )
     window = arguments.steps_per_generation * arguments.num_iterations
@@ -122,7 +122,7 @@ def check_trainer(arguments: GRPOConfig, n_train: int) -> None:
     prompts = arguments.generation_batch_size // group
     if n_train < prompts:
         raise UsageError(
-            f"{n_train} training tasks, but one batch takes {prompts} prompts: there would be no step at all",
+            f"{n_train} training tasks, but one batch takes {prompts} prompts: not even one step is possible",
             "more tasks, or smaller per_device_train_batch_size, steps_per_generation or number of processes",
         )
 
@@ -155,7 +155,7 @@ def _require_signal(trainer: PolicyTrainer, config: PolicyConfig) -> None:
             "(`thinking: false`, or a larger trainer.max_completion_length)"
         )
     raise RulewrightError(
-        f"{config.model}: nothing to learn from: in {trainer.n_prompts} prompts no group of "
+        f"{config.model}: nothing to learn: in {trainer.n_prompts} prompts no group of "
         f"{trainer.num_generations} answers differed in reward by more than {config.sampling.epsilon} "
         f"(mean reward {mean:.3f})",
         f"{reason}; train Stage 1 longer or shorter, raise trainer.temperature or trainer.num_generations",
@@ -202,7 +202,7 @@ def open_trainer(config: PolicyConfig, tasks: Tasks, arguments: GRPOConfig) -> P
         # the answers before the first step are asked for before anything is sharded at all.
         raise ConfigError(
             f"{sharded} shards the weights, and a policy cannot generate its own rollouts from shards",
-            "hold a whole model on each device: configs/accelerate/ddp.yaml with `lora` and `quantize: nf4`",
+            "put the whole model on each device: configs/accelerate/ddp.yaml with `lora` and `quantize: nf4`",
         )
     thinking = resolve_thinking(config.model, config.thinking)
     tokenizer = models.load_tokenizer(config.model, thinking)

@@ -52,28 +52,29 @@ class PolicyConfig(TrainConfig):
     model: str = "models/sft_stage1_astgrep"
     """Checkpoint to start from: a folder, an adapter, a GGUF file or a hub name."""
     out: Path = Path("models/srl_stage2")
-    """The best checkpoint goes here, the run's files into run/ below."""
+    """Output folder of the best checkpoint; the run's files are in run/ below."""
     reports: Path = Path("reports/srl")
     """Metrics and curves, copied from the run."""
     max_prompt_tokens: int = Field(default=4096, ge=1)
-    """Tasks with a longer prompt are left out, and counted."""
+    """Maximum length of a prompt; tasks with longer prompts are dropped and counted."""
     eval_rows: int = Field(default=128, ge=1)
-    """Dev tasks that are evaluated, at most."""
+    """Maximum number of dev tasks to evaluate."""
     eval_samples: int = Field(default=1, ge=1)
-    """Sampled answers per dev task, beside the greedy one."""
+    """Sampled answers per dev task, in addition to the greedy one."""
     eval_every_steps: int = Field(default=20, ge=1)
     """Optimizer steps between evaluations."""
     keep: Keep = "best"
-    """Which step is published. best: the best one after the start, by dev reward, even if it is worse than
-    the start; start: the start too may be the best; last: the last one."""
+    """Which step is published. best: the step with the highest dev reward, not counting the start; start:
+    the same, but the start counts too; last: the last step."""
     workers: int = Field(default=2, ge=1)
     """Processes that execute the model's actions, per training process."""
     deadline_s: float = Field(default=5.0, gt=0)
-    """Processor time after which an action counts as a timeout; waiting does not count."""
+    """CPU seconds after which an action counts as a timeout."""
     generate_at_once: int = Field(default=0, ge=0)
-    """Rollouts generated together by one process: fewer need less memory for keys and values; 0: all."""
+    """Rollouts that one process generates together; fewer need less memory for keys and values; 0: all."""
     rollouts: Literal["transformers", "server"] = "transformers"
-    """Where answers are sampled: here, by transformers, or by a vLLM server (`server:`; needs `lora`)."""
+    """Where answers are sampled: in this process with transformers, or on a vLLM server (`server:`; needs
+    `lora`)."""
     server: FileOnly[ServerConfig] = ServerConfig()
     """`rollouts: server`: base_url, concurrency, timeout_s, max_retries, max_logprob_gap, …"""
     sampling: FileOnly[SamplingConfig] = SamplingConfig()
@@ -99,4 +100,4 @@ class Tasks(NamedTuple):
         path.unlink(missing_ok=True)
         if self.rejected:
             jsonl.write(path, self.rejected)
-            console.say(f"{len(self.rejected)} lines cannot be used; reasons in {path}")
+            console.say(f"{len(self.rejected)} lines cannot be used; see {path}")

@@ -56,7 +56,7 @@ def require_labels(rows: Sequence[Mapping[str, Any]]) -> None:
     """
     if not any(label != IGNORED for row in rows for label in row["labels"]):
         raise RulewrightError(
-            f"not one token of {len(rows):,} rows is trained on: there is nothing to learn",
+            f"no token of {len(rows):,} rows would be trained on",
             "raise max_length_tokens, or look at the rows above",
         )
 

@@ -150,7 +150,7 @@ class ServedPolicy:
             self._name = ""
         raise RulewrightError(
             f"{self.server.url}: lost the adapter twice at step {trainer.state.global_step}",
-            "look why it starts again (its log), then continue with --resume: the checkpoints are kept",
+            "find out in its log why it restarts, then continue with --resume: the checkpoints are kept",
         )
 
     def _once(
@@ -199,12 +199,13 @@ class ServedPolicy:
         if self._first is gap:
             listed = ", ".join(f"{name} ({root})" for name, root in self.server.base_models().items())
             raise RulewrightError(
-                f"{measured}; at most {config.max_logprob_gap} is allowed; it serves {listed}, trained on is "
-                f"{self._base}",
-                f"it serves another model, or samples otherwise: rulewright serve {self._base} --rollouts",
+                f"{measured}; at most {config.max_logprob_gap} is allowed; the server has {listed}, "
+                f"training uses {self._base}",
+                "it serves another model or samples differently; start it with: rulewright serve "
+                f"{self._base} --rollouts",
             )
         raise RulewrightError(
-            f"{measured}; they began {first:.3f} apart: it answers with an older adapter than it was given, "
+            f"{measured}; the gap was {first:.3f} at first: the server answers with an older adapter than "
             f"{self._name}",
             "nothing was learned from these answers; start the server again, then continue with --resume",
         )

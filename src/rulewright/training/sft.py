@@ -116,7 +116,7 @@ def _assemble(config: SftConfig, prepared: PreparedData, run: RunDir, args: Any,
     if not counts.n_rows:
         _free(config, run)
         raise RulewrightError(
-            f"{config.out}: no record is left to train on ({counts.dropped})",
+            f"{config.out}: all training records were dropped ({counts.dropped})",
             "raise max_length_tokens if the model has the positions, or name other records in `mix`",
         )
     dev = assemble.rows(run, assemble.dev_name(prepared)) if prepared.dev else None
@@ -270,7 +270,9 @@ def _prober(
 
     sharded = environment.is_sharded(trainer)
     if sharded and config.keep == "best_success":
-        raise ConfigError("`keep: best_success`: with sharded weights nothing is answered", "keep: best_loss")
+        raise ConfigError(
+            "`keep: best_success`: with sharded weights no held-out questions are answered", "keep: best_loss"
+        )
     if sharded and prepared.dev and environment.is_main():
         console.decided(
             "answers to held-out questions", "none", "the weights are sharded; use `rulewright eval`"

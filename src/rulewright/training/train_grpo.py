@@ -27,11 +27,11 @@ class GrpoConfig(PolicyConfig, OnRecords):
     model: str = "models/srl_stage2"
     """Checkpoint to start from."""
     out: Path = Path("models/grpo_stage3")
-    """The best checkpoint goes here, the run's files into run/ below."""
+    """Output folder of the best checkpoint; the run's files are in run/ below."""
     reports: Path = Path("reports/grpo")
     """Metrics and curves, copied from the run."""
     tests: Literal["auto", "off"] = "auto"
-    """auto: tasks that have tests are judged by them, in the sandbox; off: by their target only."""
+    """auto: run the tests of tasks that have them, in the sandbox; off: judge by the target only."""
     weights: FileOnly[Weights] = Weights()
     """What the parts of the reward are worth."""
 

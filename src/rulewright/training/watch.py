@@ -130,7 +130,11 @@ class Watch(TrainerCallback):
         console.say(
             f"step {step}: dev reward {greedy.mean_reward:.3f} greedy, {sampled.mean_reward:.3f} sampled; "
             f"success {greedy.success_rate:.3f}, {sampled.success_rate:.3f} (n {greedy.n}, {sampled.n})"
-            + (f"; right elsewhere too {greedy.general_rate:.3f}" if greedy.general_rate is not None else "")
+            + (
+                f"; also right on other code {greedy.general_rate:.3f}"
+                if greedy.general_rate is not None
+                else ""
+            )
         )
         if step:
             publish(self._run, self._config, curves=False)

@@ -128,7 +128,7 @@ def top_of(path: Path) -> Path:
     """
     done = _git(path, "rev-parse", "--show-toplevel")
     if done.returncode:
-        raise UsageError(f"{path.resolve()}: in no git repository", "name the files")
+        raise UsageError(f"{path.resolve()}: not in a git repository", "name the files")
     return Path(os.fsdecode(done.stdout.rstrip(b"\n")))
 
 

@@ -143,7 +143,7 @@ def no_rule(name: str, known: Sequence[str]) -> str:
 
 
 def _refused(file: Path, what: str) -> dict[str, Any]:
-    said = f"{what}, so ast-grep reads no rule of this project"
+    said = f"{what}, so ast-grep cannot read this project"
     return {"path": str(file), "line": 1, "problem": said, "kind": "refused"}
 
 
@@ -249,7 +249,7 @@ def normalize(row: Row, config: IngestConfig) -> Sequence[Draft | Drop]:
         return [Drop(kind, f"{row['path']}: {row['problem']}")]
     name = str(row.get("language", ""))
     if name.lower() not in AST_GREP_NAMES:
-        return [Drop("language", f"{name or 'no language'}: none that rules are written for here")]
+        return [Drop("language", f"{name or 'no language'}: not a supported language")]
     before, rule = row.get("before"), row.get("rule")
     if not isinstance(rule, str) or not rule:
         return [Drop("no_rule", "neither a rule nor a command line")]
@@ -259,11 +259,11 @@ def normalize(row: Row, config: IngestConfig) -> Sequence[Draft | Drop]:
         return [Drop("no_example", f"rule {row['id']}: no invalid case in its tests")]
     action = parse_action(rule, AST_GREP_NAMES[name.lower()])
     if isinstance(action, Rejection) and "lacks -r" in action.detail:
-        return [Drop("no_fix", f"{row['id']}: it finds, and changes nothing")]
+        return [Drop("no_fix", f"{row['id']}: it has no fix")]
     if isinstance(action, Rejection):
         return [Drop(f"action_{action.verdict.value}", action.detail)]
     if not all("fix" in one for one in action.rules):
-        return [Drop("no_fix", f"rule {row['id']}: it finds, and changes nothing")]
+        return [Drop("no_fix", f"rule {row['id']}: it has no fix")]
     return [_draft(row, action, before, config)]
 
 
@@ -276,7 +276,7 @@ def _draft(row: Row, action: Action, before: str, config: IngestConfig) -> Draft
     hit = next((v for v in row["valid"] if isinstance(v, str) and verified.matches(action, v)), None)
     if hit is not None:
         return Drop(
-            "valid_case_changed", f"rule {row['id']}: changes what its tests call valid: {hit[:80]!r}"
+            "valid_case_changed", f"rule {row['id']}: changes a case that its tests call valid: {hit[:80]!r}"
         )
     instruction, tags = _instruction(row, action, before, config)
     if not instruction:

@@ -96,7 +96,7 @@ def load(source: Path | None, revision: str = "main") -> list[Problem]:
         rows, place = _rows(jsonl.require_file(source)), str(source)
     problems = [_problem(row, f"{place}, row {number}") for number, row in enumerate(rows, start=1)]
     if not problems:
-        raise UsageError(f"{place}: holds no problem", "it should have 105")
+        raise UsageError(f"{place}: contains no problem", "it should have 105")
     if len({problem.id for problem in problems}) != len(problems):
         raise RulewrightError(f"{place}: two problems have the same id", "is it the benchmark's own file?")
     return sorted(problems, key=lambda problem: problem.id)

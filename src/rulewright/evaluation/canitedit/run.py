@@ -76,7 +76,7 @@ class CanItEdit(TwoTracks[CanItEditConfig]):
         if lacking:
             names = ", ".join(sorted({name for missing in lacking for name in missing}))
             console.say(
-                f"{len(lacking)} of {len(chosen)} problems need modules that are absent ({names}): counted "
+                f"{len(lacking)} of {len(chosen)} problems need missing modules ({names}): counted "
                 "as infra; install them, or name an interpreter that has them with --python"
             )
         self.open_engine(stack)

@@ -53,7 +53,7 @@ def rows_of(
     if not found:
         why = by_reason(left) or "no file of a layout that is known"
         raise UsageError(
-            f"{repository}: no fixture to take ({why})",
+            f"{repository}: contains no usable fixture ({why})",
             f"layouts: {', '.join(fixtures.LAYOUTS)}; another license is allowed with --allow-licenses",
         )
     return list(found.values()), left
@@ -96,7 +96,7 @@ def pins_of(path: Path) -> list[Json]:
     hint = "name the pins.json beside the rows of an earlier `rulewright bench build`"
     found = jsonl.read_json(path, hint)
     if not isinstance(found, dict) or not isinstance(found.get("repositories"), list):
-        raise RulewrightError(f"{path}: holds no pins (no list `repositories`)", hint)
+        raise RulewrightError(f"{path}: contains no pins (no list `repositories`)", hint)
     pins: list[Json] = found["repositories"]
     return pins
 
@@ -114,8 +114,8 @@ def compared(made: Json, pins: Sequence[Json]) -> str:
         return f"pinned is commit {wanted['commit'][:12]}, this is {made['commit'][:12]}"
     if wanted["sha256"] != made["sha256"]:
         raise RulewrightError(
-            f"{made['repository']}: at the pinned commit, and the rows are others "
-            f"(expected {wanted['sha256'][:12]}, got {made['sha256'][:12]})",
-            "restore the work tree (`git status`), and take all layouts and no further licenses",
+            f"{made['repository']}: at the pinned commit, but the rows differ (expected "
+            f"{wanted['sha256'][:12]}, got {made['sha256'][:12]})",
+            "restore the work tree (`git status`), and use all layouts and the default licenses",
         )
     return "as pinned"

@@ -72,7 +72,7 @@ class RuleBench(Benchmark[RulesConfig]):
             found = said
         if not found:
             raise UsageError(
-                f"no item to ask ({by_reason(self.skipped)})",
+                f"no items ({by_reason(self.skipped)})",
                 "--input needs two edits or more of one change, with the same `source` and `group`",
             )
         whole = list(with_background(found, config.n_background))
