@@ -1,7 +1,8 @@
-"""Ask a model for an action until it holds: several samples, each told why its try failed.
+"""Ask a model for an action until one holds: several samples, each retried with the reason of its
+failure.
 
-Invariant: every answer is judged before the next round is asked, and every answer is returned with
-what came of it. Which of those that hold is best is not decided here.
+Invariant: every answer is judged before the next round, and returned with its outcome. The caller chooses
+among the answers that hold.
 """
 
 from __future__ import annotations

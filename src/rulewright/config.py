@@ -1,8 +1,7 @@
 """One loader for every command: YAML file, then flags, into a frozen pydantic model.
 
-YAML values become the defaults that `--help` shows; every field can be overridden
-by a flag. Mistakes in the file are reported all at once, each with its line and,
-where one is near, the name that was meant.
+YAML values become the defaults that `--help` shows; every field can be overridden by a flag. All mistakes
+in the file are reported at once, each with its line and, if there is one, a similar valid name.
 """
 
 from __future__ import annotations

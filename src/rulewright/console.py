@@ -1,7 +1,7 @@
 """The one module that prints.
 
-What machines read goes to stdout (`emit`, `emit_json`); what people read goes to
-stderr. Progress is a bar on a terminal; elsewhere it is a line every 5 %, of jobs of some seconds.
+Output for machines goes to stdout (`emit`, `emit_json`), output for people to stderr. Progress is a bar
+on a terminal; elsewhere it is a line every 5 %, for jobs that take some seconds.
 """
 
 from __future__ import annotations

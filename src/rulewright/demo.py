@@ -1,8 +1,7 @@
-"""Run a list of rulewright commands as one job: each as a person would type it.
+"""Run a list of rulewright commands as one resumable job.
 
-Invariant: `stages.jsonl` holds a line for every stage that ended well, with a digest
-of its command, its configuration and all before it; so a stage is skipped only when
-nothing that it stands on has changed. What a stage does is its command's business.
+Invariant: `stages.jsonl` has a line for every successful stage, with a digest of its command, its
+configuration and all earlier stages. A stage is skipped only if none of these has changed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The lines of a text; two versions of it: what they share, one made of the other, the difference shown."""
+"""Lines of a text, and two versions of it: common parts, splicing, unified diff."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """SHA-256 of texts and files: the same on every machine.
 
-A text counts as its UTF-8, with lone surrogates as they are. Digests of many parts in one
-stand where their parts are known.
+A text counts as its UTF-8, with lone surrogates as they are. Digests over several parts are computed
+where the parts are known.
 """
 
 from __future__ import annotations

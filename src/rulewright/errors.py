@@ -1,8 +1,7 @@
-"""The failures a person meets, each with what to do next.
+"""Errors shown to the user, each with the next step.
 
-Bad *data* is not an error: it is a counted value with a reason. A bug is a
-traceback. What stands here is the rest: a wrong input, a wrong configuration, a
-run that cannot go on.
+Bad *data* is not an error: it is a counted value with a reason. A bug is a traceback. This module has the
+remaining cases: wrong input, wrong configuration, a run that cannot continue.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class RulewrightError(Exception):
-    """A run that failed for a reason a person can act on.
+    """A run that failed for a reason that the user can fix.
 
     Args:
         message: what happened, where (`file:line`, record id), expected and got.
@@ -37,7 +36,7 @@ class RulewrightError(Exception):
 
 
 class UsageError(RulewrightError):
-    """A command line, path or option that cannot mean what was meant."""
+    """A wrong command line, path or option."""
 
     exit_code = 2
 

@@ -1,4 +1,4 @@
-"""A folder that is there whole or not at all, whoever is killed while it is made.
+"""Create a folder atomically: it is complete or absent, even if the process is killed.
 
 Invariant: `make_whole` renames a finished folder into place, so its name never stands for
 half of it. What a killed process left beside it is removed by the next one.

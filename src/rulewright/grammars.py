@@ -1,4 +1,4 @@
-"""What the trees of ast-grep 0.51 call things: one table for everyone who looks at code.
+"""Node kinds of ast-grep 0.51 by language: the one table for all modules that read code.
 
 `GRAMMARS` has one row a language; the sets and patterns below it name roles that several languages
 spell alike. Kinds are those of the tree-sitter grammars. Nothing is parsed here.

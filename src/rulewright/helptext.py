@@ -1,7 +1,6 @@
-"""The page of `rulewright COMMAND --help`: what it is, examples, arguments in words, at any width.
+"""Render `rulewright COMMAND --help`: description, examples and arguments, for any terminal width.
 
-Written from the command's own configuration class, so that it cannot say what is not so.
-Parses nothing.
+It is generated from the command's configuration class, so it cannot be wrong. It parses nothing.
 """
 
 from __future__ import annotations

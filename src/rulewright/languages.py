@@ -1,4 +1,4 @@
-"""The languages a record can have, and their names elsewhere.
+"""The languages of records, and their names in other tools.
 
 One table; no guessing from content happens here (see `data.clean` for parsing).
 """

@@ -1,9 +1,9 @@
-"""Several ways to train from one start, each with several seeds, measured alike.
+"""Compare training methods from one checkpoint, each with several seeds, measured alike.
 
-A (method, seed) is a job of its own (`demo.run_stages`) in `ROOT/METHOD/SEED`: it trains, then
-every measurement is made of its model, into `measured/NAME` there. Data that several of them read
-is made once before, in `ROOT/shared`. Seeds come before methods: a run that is cut off has whole
-columns. What the rows say is `reports.methods`' business.
+A (method, seed) is a job of its own (`demo.run_stages`) in `ROOT/METHOD/SEED`: it trains, then every
+measurement is made of its model, into `measured/NAME` there. Data that several of them read is made once
+before, in `ROOT/shared`. Seeds come before methods, so an interrupted run has complete columns.
+`reports.methods` renders the rows.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Every prompt, in one place: training, teachers, rollouts, evaluation and serving share these bytes.
 
-`full` tells a model the whole wire form: thought, action, state update. `brief` asks for
-the action alone, and is what a model is trained on that writes no more than that.
-`compact` says nothing of the form: for models trained on these very prompts. The style is
-saved with a checkpoint, so that whoever generates from it asks as it was trained.
+`full` describes the whole wire form: thought, action, state update. `brief` asks for the action alone,
+for models that are trained to write only that. `compact` does not describe the format, for models trained
+on these prompts. The style is saved with the checkpoint, so that generation uses the prompts of training.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Replace the text of a person's files: each as a whole, and all of them or none where that is asked.
+"""Replace the text of the user's files atomically, one by one or all or none.
 
-A file is written beside its target, under a name that tells whose it is, and put in its place. A run that
-is killed leaves such files behind; the next one that writes there removes them (`clear`).
+A file is written next to its target, under a name that identifies its owner, and then renamed. A killed
+run can leave such files behind; the next run that writes there removes them (`clear`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Packs of ast-grep rules, audited: every rule with its own tests, and what was found about it.
+"""Find mistakes in packs of ast-grep rules: every rule with its own tests and its findings.
 
 Reads rule files, folders of them, projects with sgconfig.yml and catalogs, as ast-grep reads them;
-what is wrong with one rule is `engine.audit`'s to say. Nothing is written.
+`engine.audit` checks a single rule. Nothing is written.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The run directory: what was asked, what happened, what came out.
+"""The run directory: configuration, log and result of a run.
 
-`config.json` (resolved), `run.json` (code, machine, versions, seed, digests, start,
-end), `metrics.jsonl`, `rows.jsonl`, and `result.json`, which is written last: its
-existence means that the run is done.
+`config.json` (resolved), `run.json` (code, machine, versions, seed, digests, start, end),
+`metrics.jsonl`, `rows.jsonl`, and `result.json`, which is written last: if it exists, the run is
+complete.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The configurations that travel inside the package: listed, and found by name.
 
-One copy: `rulewright/configs`. A file of the person's own always comes first. What a
-configuration means is its command's business.
+One copy: `rulewright/configs`. A user's file takes precedence. The command interprets the configuration.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Estimates with their uncertainty: small, exact where exactness is cheap, numpy only.
+"""Estimates with intervals, in numpy only; exact where that is cheap.
 
 Tasks of one group (a repository, a template, a benchmark problem asked twice) are not
 independent: intervals resample whole groups. All values are per task; rates lie in [0, 1].

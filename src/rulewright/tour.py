@@ -1,4 +1,4 @@
-"""One edit, the rule learned from it, where else it fits, three near misses, and rewards: computed.
+"""The tour: one edit, the rule learned from it, other places, three near misses, and rewards.
 
 Nothing is asked of a model and nothing is downloaded: the rule miner, the engine and the
 rewards run here, on a small example that comes with the package.

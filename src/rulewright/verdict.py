@@ -1,4 +1,4 @@
-"""The words for how an action, program or step fared (docs/reference/formats.md).
+"""The verdicts on actions, programs and steps (docs/reference/formats.md).
 
 One vocabulary for the engine, the sandbox, teachers, rewards and evaluation.
 """

@@ -1,9 +1,9 @@
 """Map a function over a stream of tasks in several processes, or on a Ray cluster, in order.
 
-Invariant: one result a task, in the order of the tasks, however many workers there are. A
-worker has one task at a time and a pipe of its own, so that a death or a task that takes too
-long costs that task only, is told with its reason, and the next task gets a new worker. Only
-a few tasks are in memory. Workers end with their parent, however that ends.
+Invariant: one result a task, in the order of the tasks, however many workers there are. A worker has one
+task at a time and a pipe of its own, so that a death or a task that takes too long costs that task only,
+is reported with its reason, and the next task gets a new worker. Only a few tasks are in memory. Workers
+end with their parent, however that ends.
 """
 
 from __future__ import annotations

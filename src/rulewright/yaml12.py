@@ -1,4 +1,4 @@
-"""YAML as 1.2 means it, on libyaml: the one reader for configurations and rules.
+"""A YAML 1.2 reader on libyaml, for configurations and rules.
 
 `no`, `on`, `yes` are text, `1e-4` is a number, duplicate and merge keys are
 refused. It builds plain data only (no tags, no objects) and keeps, where asked,

@@ -1,7 +1,6 @@
 """Actions: what a model writes, as text and as data (docs/reference/formats.md).
 
-Text to text, pure: parsing, rendering and the canonical form. Applying an action
-is the engine's business.
+Pure functions from text to text: parsing, rendering and the canonical form. The engine applies actions.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """`Action`: one or more ast-grep rules, however they were written.
 
-Invariant: an `Action` holds only fields that have an effect (`files`, `ignores`,
-`severity` and messages are gone), as plain JSON-like data, in order. Whether
-ast-grep accepts the rules is not known here.
+Invariant: an `Action` has only fields with an effect (`files`, `ignores`, `severity` and messages are
+removed), as plain JSON-like data, in order. It does not say whether ast-grep accepts the rules.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The normal form of an action: yaml, cli and rule forms of one rewrite are equal here.
 
-Plain JSON-like documents, in the order in which they apply, with the names of metavariables as
-they are. Similarity is scored elsewhere (`srl`); nothing here asks whether ast-grep takes the rule.
+Plain JSON-like documents, in the order in which they apply, with unchanged metavariable names. `srl`
+scores similarity; this module does not check whether ast-grep accepts the rule.
 
 Invariant: two actions with equal normal forms do the same to every text.
 """

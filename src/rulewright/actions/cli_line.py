@@ -1,8 +1,7 @@
 """`ast-grep run -p … -r … -l …`: parsed into a rule, never run.
 
-Only `-p -r -l --selector --strictness` are taken, once each; anything else a command
-line could do (paths, configuration, writing, languages from a library) is refused by
-not being one of them.
+Only `-p -r -l --selector --strictness` are accepted, once each. Everything else that a command line could
+do (paths, configuration, writing, languages from a library) is refused.
 """
 
 from __future__ import annotations

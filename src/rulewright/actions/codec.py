@@ -1,7 +1,7 @@
 """A model's text to an `Action` and back (docs/reference/formats.md).
 
-Three modes (`yaml`, `cli`, `rule`) reach the same `Action`; each renders back.
-Strict on purpose: exactly one action block, no duplicate keys, nothing else inside.
+Three modes (`yaml`, `cli`, `rule`) reach the same `Action`; each renders back. Strict by design: exactly
+one action block, no duplicate keys, nothing else inside.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""A person's rule file: its rules, and the files that each of them is for.
+"""A user's rule file: its rules, and the files that each rule applies to.
 
-In an action that a model wrote `files`, `ignores` and `severity` have no effect
-(`actions.action`); in a file that a person wrote they mean what they mean to ast-grep.
-Documents may be for several languages here.
+In an action that a model wrote `files`, `ignores` and `severity` have no effect (`actions.action`); in a
+user's file they mean the same as in ast-grep. Documents may be for several languages here.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Rule documents: text to rules and back.
 
-Reads what ast-grep's own YAML 1.2 reader takes, within bounds (16 kB, 32 levels,
-2,000 nodes), and drops what has no effect. Whether a rule compiles is the engine's
-to say.
+Accepts the same YAML 1.2 as ast-grep, within limits (16 kB, 32 levels, 2,000 nodes), and drops fields
+without effect. The engine decides whether a rule compiles.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Did-you-mean and quoted code, for messages that a model or a person repairs from."""
+"""Did-you-mean hints and quoted code for messages from which a model or a user repairs a rule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model thought before it answered, taken off its answer."""
+"""Separate a model's thought from its answer."""
 
 from __future__ import annotations
 

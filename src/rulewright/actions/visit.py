@@ -1,7 +1,7 @@
-"""One walk over rules and one lexer for their texts; everyone who reads a rule reads it with these.
+"""One visitor for rules and one lexer for their texts, used by every module that reads rules.
 
-A rule is plain data: `rule`, `constraints`, `utils`, `transform`, `rewriters`, `fix`. The walk tells
-where a text stands, the lexer what is in it. Whether ast-grep takes the rule is not asked here.
+A rule is plain data: `rule`, `constraints`, `utils`, `transform`, `rewriters`, `fix`. The visitor tells
+where a text occurs, the lexer what it contains. Neither checks whether ast-grep accepts the rule.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What rules do, in words: the thought that precedes an action, written by code."""
+"""Describe in words what rules do: the generated thought that precedes an action."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Writes rule documents as the YAML that people (and models) write.
+"""Write rule documents as YAML in the style of people and models.
 
-Invariant: `yaml12.load(dump(x)) == x`, and ast-grep reads the same. Plain scalars where
-they are safe under YAML 1.1 and 1.2 alike, literal blocks for several lines, quotes else.
+Invariant: `yaml12.load(dump(x)) == x`, and ast-grep reads the same. Scalars are plain if that is safe in
+both YAML 1.1 and 1.2, literal blocks if they have several lines, otherwise quoted.
 """
 
 from __future__ import annotations

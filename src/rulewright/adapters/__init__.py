@@ -1,1 +1,1 @@
-"""The environment for other people's trainers: one file each, loaded by them."""
+"""Adapters that offer the environment to other trainers, one file each."""

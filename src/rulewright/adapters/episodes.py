@@ -1,7 +1,7 @@
-"""What all adapters share: a record as an episode, whose reward adds up; one engine a process.
+"""Shared by all adapters: a record as an episode with a cumulative reward; one engine per process.
 
-Invariant: an episode earns what `rulewright.environment` pays, `None` where the fault is ours,
-and as much as an invalid answer where nothing was answered.
+Invariant: an episode earns the reward of `rulewright.environment`, `None` if our own machinery failed,
+and the reward of an invalid answer if there was no answer.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ verifiers finds a plugin by the name of a top-level module, so a module of yours
     from rulewright.adapters.verifiers import RuleEnv, RuleTaskset
     __all__ = ["RuleEnv", "RuleTaskset"]
 
-docs/guide/other-trainers.md has the command. An answer that could not be judged through our
-fault fails its episode, which verifiers then tries again.
+docs/guide/other-trainers.md has the command. If our own machinery fails to judge an answer, the episode
+fails, and verifiers tries it again.
 """
 
 from __future__ import annotations

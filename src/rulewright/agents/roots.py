@@ -1,4 +1,4 @@
-"""Which files a client may read and write: those below the roots, and below the write roots.
+"""The files that a client may read (below the roots) and write (below the write roots).
 
 Paths are checked after every `..` and link is resolved. Nothing is written here.
 """

@@ -1,6 +1,6 @@
 """Arguments and answers of each tool, as schemas that the client sees.
 
-Answers must fit a context: lists have a limit, texts are cut, and what is left out is counted.
+Answers must fit into a context window: lists are limited, texts are cut, and missing items are counted.
 """
 
 from __future__ import annotations

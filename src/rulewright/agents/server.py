@@ -1,7 +1,7 @@
 """The MCP server: lists the tools, and runs each call in a worker process with a deadline.
 
-A call that is cancelled, takes too long or crashes ends with its worker; other calls go on. This process
-neither runs nor reads anything of a client.
+A call that is canceled, takes too long or crashes ends with its worker; other calls continue. The server
+process itself executes and reads nothing for a client.
 """
 
 from __future__ import annotations

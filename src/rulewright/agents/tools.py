@@ -1,4 +1,4 @@
-"""The tools, on the same walker, engine, miner and audit that the commands use.
+"""The tools, built on the same file walker, engine, miner and rule checks as the commands.
 
 They run in a worker process (`agents.worker`), so a rule that crashes the engine, or a call that takes
 too long, ends only that process. Only `apply_rule` writes, and only below the write roots.

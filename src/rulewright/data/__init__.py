@@ -1,4 +1,4 @@
-"""Edit data: from every source of the plan to clean, split, normalized records."""
+"""Edit data: from raw sources to clean, split, normalized records."""
 
 from rulewright.data.schemas import SPLITS, DatasetMetadata, NormalizedRecord, Split, record_id
 from rulewright.data.splits import Fractions, split_of

@@ -1,4 +1,4 @@
-"""What the lines of a file claim: records, steps or rows with an action, and the code that it gives."""
+"""Read the claims in a file: records, steps or rows with an action and its expected result."""
 
 from __future__ import annotations
 

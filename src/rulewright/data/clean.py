@@ -1,8 +1,8 @@
-r"""A draft becomes a record, or a drop with its reason.
+r"""Turn a draft into a record, or into a drop with its reason.
 
-Invariant: what passes has a non-empty old side, differs from it by more than trailing
-white space, is text with `\n` line ends, has an allowed license, and parses in its
-language, or did so no better before the edit. Small edits are kept: rules do them best.
+Invariant: an accepted record has a non-empty old side; its sides differ by more than trailing white
+space; it is text with `\n` line ends and an allowed license; and its new side parses in its language, or
+no worse than the old side. Small edits are kept, because rules suit them best.
 """
 
 from __future__ import annotations

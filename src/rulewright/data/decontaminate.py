@@ -1,9 +1,9 @@
 """Overlap with evaluation sets: token n-grams, normalized code, instructions.
 
-A record is dropped if it shares a run of 20 code tokens with an evaluation problem, if more
-than a tenth of its own 13-token runs are in one, if one of its sides equals one of the
-problem's, or if its instruction is the problem's. A shared run of 13 tokens is only flagged:
-it is mostly boilerplate. What is found is exact; hashes have 64 bits.
+A record is dropped if it shares a run of 20 code tokens with an evaluation problem, if more than a tenth
+of its own 13-token runs are in one, if one of its sides equals one of the problem's, or if its
+instruction is the problem's. A shared run of 13 tokens only sets a flag, because it is mostly
+boilerplate. Matches are exact up to collisions of 64-bit hashes.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Which of many edits to keep: exact copies, near copies, shared commits.
+"""Choose which edits to keep among exact duplicates, near duplicates and shared commits.
 
-Invariant: of the kept edits, no two have the same code; no two of different groups have a
-code similarity of at least the threshold (as far as MinHash with 42 bands finds it: 99.5 %
-at 0.7); no two of the same commit are in different splits. The choice depends only on the
-edits and their order. Working memory is about 30 bytes an edit and some 100 MB: buckets are
-made part by part, and what grows faster lies in files.
+Invariant: of the kept edits, no two have the same code; no two of different groups have a code similarity
+of at least the threshold (as far as MinHash with 42 bands finds it: 99.5 % at 0.7); no two of the same
+commit are in different splits. The choice depends only on the edits and their order. Working memory is
+about 30 bytes per edit plus some 100 MB: buckets are processed in parts, and larger data are kept in
+files.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a source's row becomes before it is cleaned: a `Draft`, or a `Drop` with its reason."""
+"""The result of reading a source's row, before cleaning: a `Draft`, or a `Drop` with its reason."""
 
 from __future__ import annotations
 

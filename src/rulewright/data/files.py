@@ -1,8 +1,7 @@
-"""Which input files there are, and what they are: said before any work starts.
+"""Find the input files and check what they are, before any work starts.
 
-Invariant: what `find` gives are readable files, and what `columns_of` gives of one are the
-columns of data. Anything else (a Git-LFS pointer, a web page, an archive, another encoding)
-is an error that says what it is instead.
+Invariant: `find` returns readable files, and `columns_of` the columns of a data file. Any other file (a
+Git-LFS pointer, a web page, an archive, another encoding) is an error that says what the file is.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Data sets from the Hugging Face hub, by routes that need no loading script.
+"""Download data sets from the Hugging Face hub without loading scripts.
 
-`datasets` refuses the scripts that some of these sets have, so their data files are fetched
-by name. The revision asked for is resolved to a commit first, and that is recorded; every
-file is compared with the digest that the hub states for it at that commit.
+`datasets` refuses the scripts that some of these sets have, so their data files are fetched by name. The
+requested revision is resolved to a commit, which is recorded. Every file is checked against the hub's
+digest for that commit.
 """
 
 from __future__ import annotations

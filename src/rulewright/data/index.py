@@ -1,4 +1,4 @@
-"""What has been ingested, source by source: shards that are never changed again.
+"""Index of the ingested sources: their shards, which never change.
 
 `OUT/.index/NAME` is the run directory of `rulewright ingest`: its configuration, its shards, and
 `result.json`, written last, with the facts that the source's metadata needs.

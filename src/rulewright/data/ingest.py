@@ -1,8 +1,8 @@
-"""A source of raw edits, from its inputs to shards and from there to records.
+"""Ingest a source of raw edits: inputs → shards → records.
 
-Invariant: what is written depends on the inputs, the configuration and the sources that are there,
-never on the number of workers, the engine or interruptions. Shards are only added; which of their
-records are copies is decided anew for all sources (`publish`).
+Invariant: the output depends on the inputs, the configuration and the other ingested sources, never on
+the number of workers, the engine or interruptions. Shards are only added; `publish` decides for all
+sources together which records are duplicates.
 """
 
 from __future__ import annotations

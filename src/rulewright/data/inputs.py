@@ -1,7 +1,7 @@
-"""Where a source's rows come from: files, git repositories, a repository's layout, or the hub.
+"""Find the rows of a source: in files, git repositories, a repository's layout, or the hub.
 
-What can be said before any work starts is said here: a missing path, a Git-LFS pointer, a
-web page saved as data, columns of another data set.
+Input errors are reported here, before any work starts: a missing path, a Git-LFS pointer, a web page
+saved as data, columns of another data set.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What deduplication needs to know of edits: columns of fixed types, on disk.
+"""The keys of edits for deduplication: columns of fixed types, on disk.
 
 Invariant: the same edits give the same bytes. Columns are read and gathered as memory maps, so
 that memory does not grow with the number of edits.

@@ -1,7 +1,7 @@
-"""License names: many spellings to one SPDX id in lower case, and which may be used.
+"""License names: map spellings to SPDX ids in lower case; the default allow-list.
 
-Not legal advice: the default allow-list is that of permissive licenses common in code
-corpora; a person who has checked more can allow more.
+Not legal advice: the default allow-list has the permissive licenses that are common in code corpora;
+users can allow more.
 """
 
 from __future__ import annotations

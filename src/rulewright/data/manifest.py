@@ -1,7 +1,7 @@
-"""Provenance: what a model was trained on, and whether that is still what lies there.
+"""Provenance: which data a model was trained on, and whether the files are still the same.
 
-A manifest names each file with its SHA-256, what was taken of it, and a digest over the
-record ids in the order in which they were fed; a mix is rebuilt from it and compared.
+A manifest names each file with its SHA-256, the selected part, and a digest over the record ids in
+training order. To check it, the mix is rebuilt and compared.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Commit messages as instructions: which are usable, and how they are tidied.
+"""Commit messages as instructions: filter and clean them.
 
 The strict filter follows CommitPackFT's (octopack, `dataset/commitpack`); the relaxed one
 strips what projects add to a subject first and accepts inflected verbs.

@@ -1,8 +1,8 @@
-"""Mixes: several sources by weight and seed into one deterministic sequence.
+"""Mix several sources by weight and seed into one deterministic sequence.
 
-Invariant: the sequence depends only on the files' contents, the entries, the seed,
-the limit and the policy. Every line is validated before the first record is given.
-Memory is one offset a record; texts stay on disk.
+Invariant: the sequence depends only on the files' contents, the entries, the seed, the limit and the
+policy. Every line is validated before the first record is returned. Memory is one offset per record;
+texts stay on disk.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """From units of input to shards: the part of `ingest` that runs on all cores.
 
-Invariant: a shard is a pure function of its unit and the job, so it does not matter which
-process or machine makes it, or how often. Its `.keys` file is written last: where it
-exists, the shard is whole, and a resumed run does not make it again.
+Invariant: a shard is a pure function of its unit and the job, whichever process or machine makes it. Its
+`.keys` file is written last: if it exists, the shard is complete, and a resumed run skips it.
 """
 
 from __future__ import annotations

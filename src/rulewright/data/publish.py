@@ -1,9 +1,9 @@
-"""The pass that takes copies out: the shards of all sources → their split files and metadata.
+"""Remove duplicates: the shards of all sources → their split files and metadata.
 
-Invariant: what is written depends on the shards and on the order in which the sources came, never
-on how often the pass ran or where it was killed. A source is written again only where the choice
-of its records has changed: a later source has a better copy, or no longer has one. Its metadata
-goes first and comes last, and only then the mark that says which choice its files hold.
+Invariant: the output depends on the shards and the order of the sources, never on how often the pass ran
+or where it was killed. A source is rewritten only if the selection of its records has changed (a later
+source has a better copy, or no longer has one). Its metadata are removed first and written last, followed
+by the marker of the selection.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Input files as numbered units of work, each of bounded size.
 
-Plain JSONL is cut at line ends into byte ranges that workers read themselves; gzip is
-unpacked here and handed on; parquet is cut at row groups. A row that cannot be read is an
-item with a problem, never an exception. Which files there are, and whether they are data
-at all, is asked before (`files`).
+Plain JSONL is cut at line ends into byte ranges that workers read themselves; gzip is unpacked here and
+handed on; parquet is cut at row groups. A row that cannot be read is an item with a problem, never an
+exception. `files` has already checked which files exist and that they are data.
 """
 
 from __future__ import annotations

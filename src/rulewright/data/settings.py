@@ -1,4 +1,4 @@
-"""What `ingest` is asked."""
+"""The configuration of `ingest`."""
 
 from __future__ import annotations
 

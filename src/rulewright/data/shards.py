@@ -1,6 +1,6 @@
-"""The files of a shard: what one unit of input became.
+"""The files of a shard, made from one unit of input.
 
-Invariant: of a shard's files `keys` is written last; where it exists, the shard is whole.
+Invariant: a shard's `keys` file is written last; if it exists, the shard is complete.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Texts as numbers: tokens, n-grams and MinHash signatures, in a few numpy operations.
+"""Tokens, n-grams and MinHash signatures of texts, computed with numpy.
 
 Invariant: equal texts give equal numbers on every machine and version; there is no random
 state but fixed seeds. A token is a word (`[A-Za-z0-9_]` or any non-ASCII byte) or one other

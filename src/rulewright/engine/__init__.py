@@ -1,8 +1,8 @@
 """Apply actions to code exactly as the pinned ast-grep does, and judge the result.
 
-`apply` and `judge` run in this process, for actions we made ourselves; `Engine` runs
-others in worker processes with a deadline; `judge_answers` is for what a model wrote. What will
-judge asks `check_version` before it claims a folder.
+`apply` and `judge` run in this process, for trusted actions. `Engine` runs untrusted ones in worker
+processes with a deadline. `judge_answers` judges a model's answers. Commands call `check_version` before
+they claim a folder.
 """
 
 from __future__ import annotations

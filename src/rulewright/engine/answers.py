@@ -1,7 +1,7 @@
-"""Judge what a model answered: parsed strictly here, executed in the engine's workers.
+"""Judge a model's answers: parse them strictly, execute them in the engine's workers.
 
-`Engine` also takes bare rules and action texts, from people; a model has to write one
-action block. Whoever rewards, teaches or measures a model goes through this.
+`Engine` also accepts bare rules and action texts from users; a model must write one action block.
+Rewards, teachers and evaluations all use this module.
 """
 
 from __future__ import annotations

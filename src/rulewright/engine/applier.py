@@ -1,6 +1,7 @@
 """One rule on one text, in process: match, build each replacement, join.
 
-Equal to `ast-grep scan -U` byte for byte, or not done here (`CompiledRule.needs_cli`).
+The result equals that of `ast-grep scan -U`, byte for byte; rules for which this is not possible are left
+to the command line (`CompiledRule.needs_cli`).
 """
 
 from __future__ import annotations

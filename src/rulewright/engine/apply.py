@@ -1,7 +1,7 @@
 """Apply an action to a text: rule after rule, each exactly as `ast-grep scan -U`.
 
-One tidy step follows each rule unless `exact`. Runs in this process: for actions that
-we made ourselves. What a model wrote goes through `Engine`, which survives it.
+One tidy step follows each rule unless `exact`. Runs in this process, so use it for trusted actions only;
+`Engine` runs a model's actions safely.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What is wrong with a rule, without a model: its form, its own tests, what it does to code.
+"""Find mistakes in a rule: its form, its own tests, its effect on code.
 
-Nothing is guessed: a finding is a refusal of ast-grep's, a contradiction in the rule's own text, or
-something that the rule did when it was executed.
+Every finding is a fact: ast-grep refuses the rule, its text contradicts itself, or the rule did something
+wrong when it was executed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The listing of a scan without a scan: no file is parsed, a rule's words tell where it may match.
+"""List the files in which a rule may match, by its words, without parsing any file.
 
-Invariant: `listing` names the files that a scan with the same rules would, and every file in which
-one of them matches is in its `matched`. Where that cannot be told, or costs more than a scan, there
-is no listing.
+Invariant: `listing` names the files that a scan with the same rules would, and every file in which one of
+them matches is in its `matched`. If this cannot be determined, or would cost more than a scan, it returns
+no listing.
 """
 
 from __future__ import annotations

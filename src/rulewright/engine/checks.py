@@ -1,4 +1,4 @@
-"""The judgments on what rules did; each gives a reason, or an empty text where all is well."""
+"""Checks of the effect of rules; each returns a reason, or an empty text if there is no problem."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The pinned ast-grep command line, where the engine does not port a feature.
+"""Call the pinned ast-grep command line for features that the engine does not port.
 
-It runs from an empty folder of ours with a rule file of ours, a fixed argv and one
-source file; a model's text reaches it only as JSON data. Edits come back as byte ranges.
+It runs in an empty folder with a rule file that we write, a fixed argv and one source file. A model's
+text reaches it only as JSON data. It returns edits as byte ranges.
 """
 
 from __future__ import annotations

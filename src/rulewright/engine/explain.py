@@ -1,4 +1,4 @@
-"""Reasons in words that a model or a person can repair a rule from."""
+"""Explain failures so that a model or a user can repair the rule."""
 
 from __future__ import annotations
 

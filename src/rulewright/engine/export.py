@@ -1,8 +1,8 @@
 """Verified actions as an ordinary ast-grep rule pack, for use without rulewright.
 
-`sgconfig.yml`, `rules/`, `tests/` with valid and invalid cases, `tests/__snapshots__/`:
-the unmodified `ast-grep test` and `ast-grep scan` pass on it. Each rule of an action is
-one file; what came before it in the action has been applied to its case.
+`sgconfig.yml`, `rules/`, `tests/` with valid and invalid cases, `tests/__snapshots__/`: the unmodified
+`ast-grep test` and `ast-grep scan` pass on it. Each rule of an action is one file; the earlier rules of
+the action have been applied to its case.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which files the `files` and `ignores` of a rule leave in, as ast-grep itself reads these globs.
+"""Select files by the `files` and `ignores` of a rule, exactly as ast-grep reads these globs.
 
 It reads them from the folder of the rule file for what lies in it, and as the paths are walked for the rest.
 """

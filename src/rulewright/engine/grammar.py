@@ -1,14 +1,14 @@
 """A grammar (GBNF) of the answer that a model is trained to write: mode `yaml`, strictly.
 
-The rule inside is the YAML that `actions.render_action` writes, escaped as JSON is: the
-schema of `schema.rule_schema` gives its keys, kinds and nesting, `actions.yaml_text` its
-layout, so a served or a local model can be held to it token by token (xgrammar, vLLM's
-`structured_outputs`, llama.cpp's `grammar`).
+The rule inside is the YAML that `actions.render_action` writes, escaped as JSON is: the schema of
+`schema.rule_schema` gives its keys, kinds and nesting, `actions.yaml_text` its layout, so a served or
+local model can be constrained to it token by token (xgrammar, vLLM's `structured_outputs`, llama.cpp's
+`grammar`).
 
-What it holds to: exactly one action, JSON and YAML that parse, keys and node kinds that the
-language has. What it cannot: that a pattern is one node, that `fix` uses only what a pattern
-captures, that no key stands twice; the engine says that. Keys of rules stand in any order,
-since training data have them in any.
+It guarantees exactly one action, JSON and YAML that parse, and keys and node kinds that the language has.
+It cannot guarantee that a pattern is one node, that `fix` uses only captured variables, or that no key
+occurs twice; the engine checks these. Keys of rules stand in any order, since training data have them in
+any.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Judgment beyond "it applied": loss, degeneracy, syntax, and the wanted result."""
+"""Judge the result of an action: loss, degeneracy, syntax, and the expected text."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The node kinds and field names of each grammar, as the pinned binding knows them.
 
-ast-grep tells whether a kind exists but not which do. `kinds.json` holds what `tools/node_kinds.py`
-found, so that messages can say what was meant and the grammar of mode `rule` can list them.
+ast-grep tells whether a kind exists, but does not list them. `kinds.json`, written by
+`tools/node_kinds.py`, lets messages suggest the right kind and the grammar of mode `rule` list all kinds.
 """
 
 from __future__ import annotations

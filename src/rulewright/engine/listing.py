@@ -1,6 +1,6 @@
-"""What ast-grep itself tells of the files it walks: which it lists, which it passes over, where rules match.
+"""Ask ast-grep which files it searches, which it skips, and where rules match.
 
-It runs where the person stands, over their own files, and writes none.
+It runs in the user's current folder, over the user's files, and writes nothing.
 """
 
 from __future__ import annotations

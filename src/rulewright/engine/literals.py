@@ -1,6 +1,7 @@
-"""Texts that a file must hold for a rule to match in it: most files need not be parsed to say no.
+"""Find the texts that a file must contain for a rule to match, so that most files need not be parsed.
 
-Invariant: a rule never matches in a text that `may_match` refuses. What cannot be told is no demand.
+Invariant: a rule never matches in a text that `may_match` refuses. If a requirement is unknown, no text
+is required.
 """
 
 from __future__ import annotations

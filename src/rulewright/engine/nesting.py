@@ -1,7 +1,7 @@
 """Which kinds of node can stand in which, and which fields they can have, in code without syntax errors.
 
-What is not possible here is so by the parse tables of the pinned grammars (`tools/node_kinds.py` reads
-them, `nesting.json` holds what it found); kinds that they do not know may be anywhere.
+The information comes from the parse tables of the pinned grammars (`tools/node_kinds.py` reads them into
+`nesting.json`). Kinds that are not in the tables may occur anywhere.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""Why a rule matched nothing: the part that leaves no node over, and the node that came nearest.
+"""Explain why a rule matched nothing: the part that excludes the last nodes, and the closest node.
 
-For a person, or a model that gets another try. It looks in process and takes its time;
-judging does not call it.
+For users, and for models that get another try. It runs in process and is slow; judging does not call it.
 """
 
 from __future__ import annotations

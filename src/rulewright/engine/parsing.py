@@ -1,8 +1,8 @@
 """A text as ast-grep's binding parses it, and where that parse is in doubt.
 
-Binding and command line carry different tree-sitter releases (0.27.0 and 0.27.1 in
-0.51). They agree on well-formed code; on broken code they recover differently now and
-then, so a text with faults is the command line's to rewrite.
+Binding and command line carry different tree-sitter releases (0.27.0 and 0.27.1 in 0.51). They agree on
+well-formed code; on broken code they recover differently now and then, so a text with syntax errors is
+left to the command line.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What can be known of a pattern without a match: its root, its variables, its words.
+"""Read a pattern without matching it: its root, its variables, its words.
 
 The binding compiles patterns but tells nothing about them; `scan` refuses rules whose
 node kinds it cannot compute and variables that no pattern defines. So the pattern is

@@ -1,4 +1,4 @@
-"""The single places that an action changes in a text, and the text with some of them changed."""
+"""Split the effect of an action into single places, and apply some of them."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """`Engine`: actions judged in worker processes, each item with a deadline.
 
-Invariant: every request gets exactly one outcome, in order, whatever its action does;
-a worker that hung, crashed or panicked is replaced and the rest goes on. The deadline is
-processor time, so that a busy machine times nobody out; the wall limit only ends a
-worker that waits for something, and is `infra`.
+Invariant: every request gets exactly one outcome, in order, whatever its action does; a worker that hung,
+crashed or panicked is replaced, and the batch continues. The deadline counts CPU time, so load does not
+cause timeouts. The wall-clock limit only ends a worker that waits for something, with the verdict
+`infra`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """ast-grep projects: the nearest `sgconfig.yml`, its folders, and the utility rules that its rules share.
 
-Read as ast-grep reads them. A shared utility rule has variables of its own, which nothing outside
-sees; put into the rule that uses it, they bind nothing. Where a rule could then match something else
-than with ast-grep, it is not put together. Nothing is written.
+Read as ast-grep reads them. The variables of a shared utility rule are local to it. If inlining a utility
+rule could change what a rule matches, the rule is refused. Nothing is written.
 """
 
 from __future__ import annotations

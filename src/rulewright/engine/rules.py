@@ -1,4 +1,4 @@
-"""A rule made ready to run: what `scan` refuses is refused here, with a reason.
+"""Compile a rule; refuse what `scan` refuses, with a reason.
 
 The binding checks patterns, kinds, regexes, fields and references; what it does not
 check (undefined variables, missing kinds, rewriters, fix objects) is checked here.

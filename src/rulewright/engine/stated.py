@@ -1,4 +1,4 @@
-"""What a rule says of the code that it matches: all that `lossy` takes as meant."""
+"""The words that a rule mentions; `lossy` treats them as dropped on purpose."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """`ast-grep-ignore` comments: `scan` obeys them, the binding does not.
 
-A comment whose first letters are `ast-grep-ignore` silences the next line where it stands
-alone, the first line of the node before it where it trails one, and the whole file on
-line 1 with line 2 empty; `: id, id` narrows it to rules. Of two for one line the last
-counts. All by the line on which a match begins.
+A comment whose first letters are `ast-grep-ignore` silences the next line where it stands alone, the
+first line of the node before it where it trails one, and the whole file on line 1 with line 2 empty; `:
+id, id` narrows it to rules. Of two for one line the last counts. The line on which a match starts
+decides.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Transforms: read in both forms; only what `rewrite` does is computed by us.
+"""Transforms: read both forms; only `rewrite` is computed here.
 
 The binding computes `substring`, `replace` and `convert` itself.
 """

@@ -1,8 +1,8 @@
-"""Which files rules are for: the walk of the pinned ast-grep itself, told file by file.
+"""Find the files that rules apply to, as the pinned ast-grep does.
 
-One walker for every command that looks at a person's files. What ast-grep passes over
-(ignored, hidden, beyond the globs of a rule) is passed over; links are never followed to a
-file; whatever else is left out is named with its reason. Nothing is written.
+One walker for every command that reads the user's files. Files that ast-grep skips (ignored, hidden,
+outside the globs of a rule) are skipped. Symbolic links to files are never followed. Every other skipped
+file is named with its reason. Nothing is written.
 """
 
 from __future__ import annotations

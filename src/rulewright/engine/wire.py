@@ -1,4 +1,4 @@
-"""What goes to a worker and comes back: requests and outcomes in frames of JSON."""
+"""The protocol between engine and worker: requests and outcomes in JSON frames."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """The process that tries untrusted actions: `python -m rulewright.engine.worker`.
 
-It limits its own memory once and its processor time per item: when that runs out the
-kernel ends it (SIGPROF), however deep in native code it is. The parent tells from how
-it ended what the item came to.
+It limits its own memory once and its processor time per item: when it is used up, the kernel ends the
+worker (SIGPROF), even inside native code. The parent derives the verdict from how the worker ended.
 """
 
 from __future__ import annotations

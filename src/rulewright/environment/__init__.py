@@ -1,4 +1,4 @@
-"""The environment of GRPO: a task, an answer, what came of it, and its reward.
+"""The environment of GRPO: a task, an answer, its outcome, and its reward.
 
 No torch, no trainer: adapters to other frameworks stand on this.
 """

@@ -1,4 +1,4 @@
-"""Answers executed, each from where its episode stands: actions, tests, code elsewhere."""
+"""Execute answers, each on the current code of its episode: actions, tests, siblings and negatives."""
 
 from __future__ import annotations
 

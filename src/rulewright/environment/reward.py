@@ -1,4 +1,4 @@
-"""What an answer to a task earns: a pure function of what executing it came to.
+"""The reward of an answer: a pure function of its execution.
 
 The change is rewarded, never the file: doing nothing earns nothing. Invariant: every correct
 answer earns more than every incorrect one, whatever the weights.

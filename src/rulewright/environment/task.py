@@ -1,4 +1,4 @@
-"""A task of the environment: what is asked, and its tests."""
+"""A task of the environment: instruction, code, target and tests."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Held-out actions (Stage 1 and later): do the model's rules make the wanted change?
+"""Held-out actions (Stage 1 and later): do the model's rules make the expected change?
 
-Success is the wanted text, byte for byte, after applying the action. Flags (`lossy`,
-`degenerate`) are reported with it and without it: they do not decide.
+Success means that applying the action gives the expected text, byte for byte. Success is also reported
+without flagged answers (`lossy`, `degenerate`).
 """
 
 from __future__ import annotations

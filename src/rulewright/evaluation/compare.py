@@ -1,7 +1,7 @@
-"""Two runs on the same tasks: what changed, and how sure that is.
+"""Compare two runs on the same tasks, with uncertainty.
 
-A pure function of the two folders' `rows.jsonl`. Differences are B − A, averaged within a
-task, resampled by group; tasks that only one run has are counted and left out.
+A pure function of the two folders' `rows.jsonl`. Differences are B − A, averaged within a task, resampled
+by group; tasks that only one run has are counted and ignored.
 """
 
 from __future__ import annotations

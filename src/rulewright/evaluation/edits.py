@@ -1,7 +1,7 @@
-"""Held-out text edits (Stage 0): does the model write the wanted file?
+"""Held-out text edits (Stage 0): does the model write the expected file?
 
-Exact match decides. Beside it: match up to blanks, similarity of the change, and what
-repeating the input would score on the same tasks.
+The main measure is exact match. Also reported: match up to blanks, similarity of the change, and the
+score of the unchanged input.
 """
 
 from __future__ import annotations

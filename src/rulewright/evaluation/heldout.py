@@ -1,4 +1,4 @@
-"""Held-out records as tasks: reading, choosing, and the names they are grouped by.
+"""Held-out records as tasks: read and select them, and name their groups.
 
 A line that is no valid record is counted with its reason and written to `rejects.jsonl` in
 the run folder; it never stops a run.

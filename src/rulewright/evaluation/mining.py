@@ -1,9 +1,9 @@
-"""How well mined rules reproduce, generalize and stay out of the way.
+"""Measure how well mined rules reproduce edits, generalize, and avoid over-matching.
 
-Four questions, always together, since each alone can be gamed: does the action give
-`post` exactly; does a rule learned from one place change the others (leave one out);
-does a rule learned from one example of a fixer do another example (transfer); how often
-does it match where nothing should change (over-match). docs/reference/mining.md defines each.
+Four questions, always together, because each alone can be gamed: does the action give `post` exactly;
+does a rule learned from one place change the others (leave one out); does a rule learned from one example
+of a fixer do another example (transfer); how often does it match where nothing should change
+(over-match). docs/reference/mining.md defines each.
 """
 
 from __future__ import annotations

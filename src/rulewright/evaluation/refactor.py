@@ -1,7 +1,7 @@
 """Aider's refactor-benchmark: make a method a top-level function, in files of tens of kilobytes.
 
-The folder is downloaded by whoever uses it (Apache-2.0; seven of its files are GPL-3), one
-task a folder: `X.py`, `X_test.py`, `.docs/instructions.md`. The tests are read, not run.
+Users download the folder themselves (Apache-2.0; seven of its files are GPL-3). Each task is a folder:
+`X.py`, `X_test.py`, `.docs/instructions.md`. The tests are read, not run.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Whether a method became a top-level function, by syntax tree alone; run as its own process.
 
-`python -m rulewright.evaluation.refactor_check` reads one JSON object from stdin and writes
-one to stdout. It is a process because parsing what a model wrote can exhaust the parser.
-The official check is that of Aider's `benchmark/refactor_tools.py`; it lets copies and
-forgotten calls pass, so a tightened one stands beside it.
+`python -m rulewright.evaluation.refactor_check` reads one JSON object from stdin and writes one to
+stdout. It is a process because parsing what a model wrote can exhaust the parser. The official check is
+that of Aider's `benchmark/refactor_tools.py`; it accepts copies and forgotten calls, so a stricter check
+is also run.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""How like the wanted change an answer's change is, by whole lines.
+"""Similarity of an answer's change to the expected change, by whole lines.
 
-Invariant: doing nothing scores 0, the wanted text scores 1. `srl.change` has the finer
-measure that rewards use. Similarity of whole files is given beside it only to show how
-little it says: repeating the input scores above 0.9.
+Invariant: doing nothing scores 0, the wanted text scores 1. `srl.change` has the finer measure that
+rewards use. Similarity of whole files is reported only to show that it says little: the unchanged input
+scores above 0.9.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From rows to estimates: overall, by family, tag, language and source."""
+"""Compute estimates from rows: overall, by family, tag, language and source."""
 
 from __future__ import annotations
 

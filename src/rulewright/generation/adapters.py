@@ -1,4 +1,4 @@
-"""LoRA adapters: what a folder says of itself, read without PEFT or torch, and loading all of it."""
+"""LoRA adapters: read a folder's metadata without PEFT or torch, and load all of its weights."""
 
 from __future__ import annotations
 

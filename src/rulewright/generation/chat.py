@@ -1,9 +1,9 @@
-"""Messages → text for one model: its chat template, made to keep what training relies on.
+"""Turn messages into text with a model's chat template, adapted so that training and inference agree.
 
-Invariant: the text before an answer is the same in training, rollouts, evaluation and
-serving. Where a template has to be changed for that, the change is a preamble of the
-template itself (`adapt`), which is saved with the checkpoint: TRL, vLLM and whoever else
-reads the saved template ask alike. Nothing here imports torch.
+Invariant: the text before an answer is the same in training, rollouts, evaluation and serving. If a
+template must be changed for that, the change is a preamble of the template (`adapt`) that is saved with
+the checkpoint, so TRL, vLLM and other readers of the saved template write the same prompts. Nothing here
+imports torch.
 """
 
 from __future__ import annotations

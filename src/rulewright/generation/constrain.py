@@ -1,4 +1,4 @@
-"""Local generation held to a grammar, token by token (xgrammar).
+"""Local generation constrained to a grammar, token by token (xgrammar).
 
 Invariant: what a row writes is a beginning of some answer of its grammar; where the token
 limit does not cut it, it is a whole one. Log-probabilities stay those of the model's own

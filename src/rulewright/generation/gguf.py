@@ -1,8 +1,7 @@
 """GGUF files, as llama.cpp and Ollama keep models: read the header, convert once.
 
-Invariant: a conversion is named by the file's content, so another file never stands in
-for it. Not here: computing with quantized weights; they are unpacked, and what the file's
-quantization lost stays lost.
+Invariant: a conversion is named by the file's content, so another file never stands in for it. Weights
+are unpacked, not computed with in quantized form; the precision that quantization lost is not restored.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a model's folder says of itself: its note, and whether it is an adapter.
+"""Read a model folder's metadata: its note, and whether it is an adapter.
 
 A checkpoint folder may hold `rulewright.json` `{"prompt_style", "thinking", "task", "base"}`,
 written by training, so that prompts for generation are written as in training.

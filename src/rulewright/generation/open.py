@@ -1,4 +1,4 @@
-"""Which model answers, how it is reached, and whether it is there; nothing is loaded."""
+"""Determine which model to use, how to reach it, and whether it exists; nothing is loaded."""
 
 from __future__ import annotations
 

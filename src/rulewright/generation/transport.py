@@ -1,4 +1,4 @@
-"""One JSON request to an endpoint, with patience: retries, Retry-After, deadlines.
+"""Send one JSON request to an endpoint, with retries, Retry-After and deadlines.
 
 Invariant: `post` gives the server's JSON object, or a `Failure` that says whether
 another attempt could help. It never hangs past its deadline, never reads without bound,

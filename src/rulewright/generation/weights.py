@@ -1,8 +1,8 @@
-"""A checkpoint's weights as transformers loads them, but whole.
+"""Load a checkpoint with transformers, and refuse it if weights are missing.
 
-It draws at random what a checkpoint lacks, and only warns: one of which a shard was lost
-would be trained and measured as if all were there. And it gives models that read a text in
-both directions (BERT and its kin) as if they could go on with one.
+transformers initializes missing weights at random and only warns, so a checkpoint without one of its
+shards would be trained and measured as if it were complete. It also loads bidirectional encoders (BERT
+and similar) as if they could generate text.
 """
 
 # ruff: noqa: N806  (shape suffixes: B rows, L tokens, V vocabulary)

@@ -1,4 +1,4 @@
-"""The report's tables of benchmark runs: models side by side, and what differs for sure.
+"""The report's tables of benchmark runs: models side by side, and their differences with intervals.
 
 Pure functions of what `stage2.gather` read. Runs are in the order of the stages: models
 that the report does not list (base models) first, then Stage 0, Stage 1, SRL, GRPO.

@@ -1,4 +1,4 @@
-"""Lines of any of our files as things to look at: what was asked, answered, and what came of it.
+"""Read lines of records, steps or rows for display: task, answer and outcome.
 
 A line of a record or a trajectory says everything itself; a row of an evaluation says what was
 answered, and its code and sentence are looked up in the data that the run's folder names.

@@ -1,4 +1,4 @@
-"""The page of a matrix: what each method comes to, beside the baseline, from saved rows only.
+"""The page of a matrix: each method compared with the baseline, from saved rows only.
 
 A task's value is its mean over samples (or its best sample), then over seeds; intervals and
 differences resample groups of tasks. Seeds are too few to resample: each one's mean is shown.

@@ -1,7 +1,7 @@
 """The Stage 2 report: one page, a pure function of the files that stages saved.
 
-Collects first (`gather`, plain JSON), then renders; nothing is measured here and nothing
-is judged by hand. What is not there is left out and listed as missing.
+Collects first (`gather`, plain JSON), then renders; nothing is measured or judged here. Missing files are
+listed as missing.
 """
 
 from __future__ import annotations

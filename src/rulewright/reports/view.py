@@ -1,4 +1,4 @@
-"""One self-contained page to look at lines: filter, search, and each with its rule, diff and reward.
+"""One self-contained page of rows: filter, search, and each row with its rule, diff and reward.
 
 What is shown was written by models and strangers. It goes into the page as compressed, base64-coded
 JSON, and from there into text nodes only; the page's policy lets no other script, style or address in.

@@ -1,4 +1,4 @@
-"""Run a folder of hostile cases and say of each whether it was contained.
+"""Run a folder of hostile cases and report for each whether it was contained.
 
 A folder has `index.jsonl` (name, kind, file, what_it_tries, expected), the files, and
 for the kinds `verdict` and `workspace` the checks, `verdict_tests.py`. Contained means:

@@ -1,7 +1,7 @@
-"""A cgroup a worker: total memory and processes, where the machine lets us make one.
+"""One cgroup per worker, to limit total memory and processes, if the machine allows it.
 
-Copes with v1, v2, both at once, and none. Never moves a process that is not ours and
-never changes what a parent group allows.
+Supports v1, v2, both at once, and none. It never moves a foreign process and never changes the limits of
+a parent group.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The host before and after: what a contained run may not have changed."""
+"""Compare the host before and after a run, to detect changes that escaped."""
 
 # Descriptors, links and /proc: the calls of `os` say what is meant.
 # ruff: noqa: PTH109, PTH208

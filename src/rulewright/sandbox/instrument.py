@@ -1,4 +1,4 @@
-"""Rewrite tests so that what a check saw leaves the sandbox and what it expected never enters.
+"""Rewrite tests so that observed values leave the sandbox and expected values never enter it.
 
 `assert f(2) == 5` becomes `recorder.value(3, f(2))`; the 5 stays with the driver. The
 same for unittest's methods, `raises` contexts and truth checks. What cannot be taken

@@ -1,4 +1,4 @@
-"""What goes into the sandbox and what comes out: plain frozen data."""
+"""The input and output of the sandbox: plain frozen data."""
 
 from __future__ import annotations
 

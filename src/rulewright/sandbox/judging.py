@@ -1,4 +1,4 @@
-"""The judge, outside the sandbox: what the checks saw against what was expected.
+"""The judge, outside the sandbox: compare observed with expected values.
 
 Everything that comes in was written by the candidate's process: it is read as JSON of
 bounded size, rebuilt into plain values only, and compared with the built-in operators.

@@ -1,4 +1,4 @@
-"""What a worker sees of the machine in each tier, as a command line.
+"""The parts of the machine that a worker can see in each tier, as a command line.
 
 Only what an interpreter needs is shown: /usr, its own prefix, the loader's cache. No
 home, no checkout, no /etc beyond that, no environment.

@@ -1,4 +1,4 @@
-"""A pool of warm workers on this machine, one tier, any number of threads asking."""
+"""A thread-safe pool of warm workers on this machine, in one tier."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which tier this machine allows, shown by running it; never a silent step down.
+"""Find the tier that this machine allows, by running a self-test; never fall back silently.
 
 `auto` tries bubblewrap, then Landlock, then refuses. A tier counts only after its
 self-test, a short hostile program, came back with nothing reached.

@@ -1,4 +1,4 @@
-"""One warm worker, seen from the driver: start it, hand it a job, read what came of it."""
+"""One warm worker, seen from the driver: start it, send a job, read the result."""
 
 from __future__ import annotations
 

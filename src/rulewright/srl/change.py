@@ -1,4 +1,4 @@
-"""How alike two changes of one text are: the change counts, never the text around it.
+"""Similarity of two changes of one text; only the changes count, not the text around them.
 
 Doing nothing is like nothing: the similarity to an empty change is 0. Diffs are by
 line, without context, which would inflate the figure (docs/reference/rewards.md).

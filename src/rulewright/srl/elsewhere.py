@@ -1,7 +1,7 @@
-"""Does an answer hold elsewhere? Siblings of a change, code that must stay, and what that pays.
+"""Does an answer hold on other code? Siblings, negatives, and the reward for them.
 
-An answer is tried elsewhere only where it is right on its own text: that is where the reward
-asks, and it keeps the cost low. Nothing here parses what a model wrote.
+An answer is tried on other code only if it is right on its own text, because only then the reward depends
+on it. Nothing here parses a model's text.
 """
 
 from __future__ import annotations

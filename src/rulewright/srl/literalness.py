@@ -1,8 +1,8 @@
-"""Does a rule say what to change, or repeat the very text that it was made from?
+"""Does a rule describe a change, or repeat the text that it was made from?
 
-A rule that spells out whole statements, to match them or to put them in, teaches a model to
-copy its input. This is about a rule's form, and can be told of any teacher's rule; whether a
-rule holds elsewhere is another question, which the miner's tier answers (docs/reference/mining.md).
+A rule that spells out whole statements, to match them or to put them in, teaches a model to copy its
+input. This is a property of the rule's form, for any teacher. The miner's tier says whether a rule is
+expected to hold on other code (docs/reference/mining.md).
 """
 
 from __future__ import annotations

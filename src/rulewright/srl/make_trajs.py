@@ -1,8 +1,8 @@
 """Raw teacher trajectories to verified steps: `data/processed/srl/{train,dev}.jsonl`.
 
-Invariant: a step that comes out was executed again here and gave the same code, and
-its episode reached what was asked. Everything else is counted by reason. Every
-verified step is a training instance, the first one of an episode included.
+Invariant: every returned step was executed again here and gave the same code, and its episode reached its
+target. All other steps are counted by reason. Every verified step is a training instance, the first one
+of an episode included.
 """
 
 from __future__ import annotations

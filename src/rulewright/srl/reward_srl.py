@@ -1,8 +1,8 @@
-"""The rewards of SRL: the plan's similarity, and ours, gated by executed effect.
+"""The rewards of SRL: plain similarity, and similarity gated by the executed effect.
 
-Both take what the engine found (`Outcome`) and what was parsed (`Action`); neither
-runs anything, looks at thinking or state, or depends on time. A sample that failed
-through our fault has no reward (`value is None`), so that it can be left out.
+Both take what the engine found (`Outcome`) and what was parsed (`Action`); neither runs anything, looks
+at thinking or state, or depends on time. If our own machinery fails, a sample has no reward (`value is
+None`) and can be excluded.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Dynamic sampling: which groups of rollouts teach anything, and where fresh prompts come from.
+"""Dynamic sampling: which groups of rollouts have a gradient, and the stream of new prompts.
 
-A group whose rewards are all alike has no advantage and moves nothing. Masking it
-shrinks the step; replacing it by another prompt's group (refill) keeps the step whole
-(DAPO, arXiv 2503.14476; SRL, arXiv 2510.25992). Decisions only: no torch, no model.
+A group whose rewards are all equal has no advantage and no gradient. Masking it shrinks the step;
+replacing it by another prompt's group (refill) keeps the step whole (DAPO, arXiv 2503.14476; SRL, arXiv
+2510.25992). Decisions only: no torch, no model.
 """
 
 from __future__ import annotations

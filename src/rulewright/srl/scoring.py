@@ -1,4 +1,4 @@
-"""From what a model wrote to rewards: the contract of trainers, and SRL's side of it.
+"""Compute rewards from a model's answers: the interface of trainers, and its implementation for SRL.
 
 Model-written actions are executed in the engine's worker processes, under a deadline.
 No torch here: rewards, evaluation and reports use it as trainers do.

@@ -1,4 +1,4 @@
-"""What `rulewright trajs make` is asked for; kept here so that the work need not know the command."""
+"""The configuration of `rulewright trajs make`, separate from the command."""
 
 from __future__ import annotations
 

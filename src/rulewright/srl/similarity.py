@@ -1,8 +1,7 @@
-"""How alike two actions are: `S_field`, `S_str` and `R` (docs/reference/rewards.md).
+"""Similarity of two actions: `S_field`, `S_str` and `R` (docs/reference/rewards.md).
 
-Symmetric, deterministic, in [0, 1]; equal normal forms give 1. Similarity says
-nothing of effect: a wrong token in a fix still scores above 0.9, which is why
-`reward_srl.gated` exists.
+Symmetric, deterministic, in [0, 1]; equal normal forms give 1. Similarity says nothing about the effect:
+a wrong token in a fix still scores above 0.9, which is why `reward_srl.gated` exists.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What is carried from one step to the next, and the steps themselves (docs/reference/formats.md)."""
+"""The state between steps, and the steps themselves (docs/reference/formats.md)."""

@@ -1,4 +1,4 @@
-"""`State`: what is carried between steps, bounded and merged by code (docs/reference/formats.md).
+"""`State` between steps: limited in size, merged by code (docs/reference/formats.md).
 
 Invariant: a `State` made by `State.make` or `merge` is within its bounds. The model
 proposes (`StateUpdate`); it never writes the state itself.

@@ -1,4 +1,4 @@
-"""Instance edits of what is fixed: numbers, strings, values, imports, decorators, exception classes."""
+"""Instance edits of constants: numbers, strings, values, imports, decorators, exception classes."""
 
 from __future__ import annotations
 

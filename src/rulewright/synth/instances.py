@@ -1,7 +1,7 @@
 """Edits whose rule depends on the code: names, arguments, constants, imports, wrappers.
 
-Each family looks at real code (what should come *out*), invents what was there
-before, and says the rule that leads from one to the other.
+Each family takes real code as the result, invents the code before it, and gives the rule from one to the
+other.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The words for what `synth` can be asked for. Nothing heavy is imported here."""
+"""The names of families, shapes and windows for `synth`. No heavy imports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names, numbers and strings that could have stood in the code before.
+"""Invent plausible names, numbers and strings for the code before an edit.
 
 All choices come from the generator that is handed in; nothing is read from disk.
 """

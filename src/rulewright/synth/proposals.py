@@ -1,4 +1,4 @@
-"""What an instance edit is made from and gives: `Code` in, `Proposal` out.
+"""Input and output of an instance edit: `Code` in, `Proposal` out.
 
 A proposal is only a proposal; `make` verifies it by applying the rule.
 """

@@ -1,8 +1,9 @@
 """Edits whose request spells out both sides: "write `fetch(x, ...)[0]` as `table.get(x, ...)`".
 
-Templates and the other families have some hundred shapes, which a small model learns by heart. Here the shape
-is drawn anew for each edit, so that the rule can only be read off the request. What another family or a
-template asks (one name for another, a qualifier before a call) is left to it: what is held out stays so.
+Templates and the other families have about a hundred shapes, which a small model memorizes. Here each
+edit has a new random shape, so the rule can only be derived from the request. Requests of other families
+or templates (one name for another, a qualifier before a call) are excluded, so held-out kinds stay held
+out.
 """
 
 from __future__ import annotations

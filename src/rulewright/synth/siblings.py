@@ -1,4 +1,5 @@
-"""Code elsewhere for a synthesized record: the same change on other code, and code that stays.
+"""Siblings and negatives of a synthesized record: the same change on other code, and code that must not
+change.
 
 Invariant: a sibling is right under the record's own action and lies in the record's split;
 its text is not the record's. What a record has is a function of what was kept, not of its order.

@@ -1,4 +1,4 @@
-"""Real code on this machine: which files, what group each belongs to, what may be done with it.
+"""Real code on this machine: its files, their groups and licenses.
 
 Invariant: the same folders with the same content give the same list in the same
 order, whatever the folders are called elsewhere. Nothing is parsed here.

@@ -1,4 +1,4 @@
-"""Instructions: one of a template's phrasings, plain or dressed as people do.
+"""Instructions: one of a template's phrasings, plain or with variation.
 
 Invariant: an instruction names only what the template and the edit give; the same
 generator state gives the same words.

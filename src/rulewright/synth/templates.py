@@ -1,8 +1,7 @@
-"""Codemod templates: a rule, its inverse, why, and how people ask for it.
+"""Codemod templates: a rule, its inverse, a reason, and phrasings of the request.
 
-Invariant: a loaded template has both rules, a reason and at least one phrasing.
-Whether ast-grep takes the rules, and whether they undo each other on real code, is
-measured by whoever applies them (`make`), never assumed here.
+Invariant: a loaded template has both rules, a reason and at least one phrasing. `make` checks whether
+ast-grep accepts the rules and whether they undo each other on real code.
 
 Two forms are read. The packaged YAML says `old` and `new` once and derives both
 rules; JSON Lines gives `forward` and `inverse` in full:

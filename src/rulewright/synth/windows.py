@@ -1,4 +1,4 @@
-"""Windows: pieces of real files that stand on their own, cut so that none overlap.
+"""Windows: self-contained pieces of real files that do not overlap.
 
 Invariant: a window is whole lines, dedented, and parses without an error node. A
 `statement` tiling covers a line at most once, so that two windows of a file never

@@ -1,1 +1,1 @@
-"""Where candidate actions come from: endpoints, checkpoints, the rule miner."""
+"""Sources of candidate actions: endpoints, checkpoints, the rule miner."""

@@ -1,7 +1,6 @@
-"""What a teacher is: something that proposes the next step of an episode.
+"""The interface of teachers, which propose the next step of an episode.
 
-Teachers propose; they never judge. Whether a proposal is any good is for the
-engine and the sandbox to say (`srl_teacher`).
+Teachers only propose. The engine and the sandbox judge the proposals (`srl_teacher`).
 """
 
 from __future__ import annotations

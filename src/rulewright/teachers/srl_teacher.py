@@ -1,9 +1,8 @@
-"""Episodes of a teacher on tasks: propose, execute, judge, carry the state, write down.
+"""Episodes of a teacher: propose, execute, judge, update the state, save.
 
-Invariant: every proposal is executed before it is written, and every row says what
-came of it; rejected ones are kept with their reason. Rows of one episode are
-appended together and the last one is marked, so that a killed run owes whole
-episodes only. Which steps may be trained on is decided later (`srl.make_trajs`).
+Invariant: every proposal is executed before it is written, and every row has its outcome; rejected ones
+are kept with their reason. Rows of one episode are appended together and the last one is marked, so a
+killed run repeats only whole episodes. `srl.make_trajs` later selects the steps for training.
 """
 
 from __future__ import annotations

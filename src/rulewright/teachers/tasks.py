@@ -1,8 +1,8 @@
 """Tasks for teachers: from records or a hand-written manifest to one type.
 
-A manifest row is a `NormalizedRecord`, or an object with `instruction`, `pre` (or
-`pre_code`), `language`, and where known `task_id`, `post` (or `target`), `tests`,
-`group`, `source`. What is wrong with a row is a counted reason, not an error.
+A manifest row is a `NormalizedRecord`, or an object with `instruction`, `pre` (or `pre_code`),
+`language`, and where known `task_id`, `post` (or `target`), `tests`, `group`, `source`. A bad row is
+counted with its reason; it is not an error.
 """
 
 from __future__ import annotations

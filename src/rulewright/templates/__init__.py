@@ -1,4 +1,4 @@
-"""Pages from the templates in this folder, filled by one set of rules and of filters."""
+"""Render pages from the Jinja templates in this folder, with one set of filters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The numbers of a transformer that decide memory and time; no torch, no download."""
+"""The dimensions of a transformer that determine memory and time; no torch, no download."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A configuration and records → what TRL's trainer takes: arguments, tokenizer, rows, model."""
+"""Build the inputs of TRL's trainer from a configuration and records: arguments, tokenizer, rows, model."""
 
 from __future__ import annotations
 

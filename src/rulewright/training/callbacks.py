@@ -1,4 +1,4 @@
-"""What happens beside the optimizer steps: metrics, progress, and marks on checkpoints."""
+"""Trainer callbacks: metrics, progress, and markers on checkpoints."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Checkpoints on disk: which one to start from, what a finished one holds.
+"""Checkpoints on disk: find the one to resume from, and mark complete ones.
 
-Invariant: a training checkpoint is whole once its mark is there (`callbacks.MarkComplete`
-writes it last); one without it was being written when the run died, and is removed.
+Invariant: a training checkpoint is complete if its marker exists (`callbacks.MarkComplete` writes it
+last). A checkpoint without a marker is incomplete and is removed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Records → token ids and labels, once, on disk; and the order in which they are trained.
 
-Invariant: the tokens of prompt and answer are those of inference (the prompt is tokenized
-by itself), labels cover exactly the answer and its end token, and what does not fit is
-counted with its reason.
+Invariant: the tokens of prompt and answer are those of inference (the prompt is tokenized by itself),
+labels cover exactly the answer and its end token, and records that do not fit are counted with their
+reason.
 """
 
 from __future__ import annotations

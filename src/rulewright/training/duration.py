@@ -1,7 +1,7 @@
-"""How long training and generation take: arithmetic, memory traffic, launches; from and to.
+"""Estimate the time of training and generation as a range: arithmetic, memory traffic, launches.
 
-A GPU's figures are assumed and say so: no card has been timed with this code. A CPU's are
-measured here for two seconds, where torch is installed, or stated. No torch in this process.
+GPU figures are assumed, and marked as such: no GPU has been timed with this code. CPU figures are
+measured for two seconds if torch is installed, otherwise assumed. This process does not import torch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What must hold before torch and the Hugging Face libraries are imported."""
+"""Environment settings that must be made before torch and the Hugging Face libraries are imported."""
 
 from __future__ import annotations
 

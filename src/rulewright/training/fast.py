@@ -1,4 +1,4 @@
-"""Training steps on a CPU that multiplies bfloat16, in the arithmetic that it is fast at.
+"""Fast training steps on CPUs with bfloat16 arithmetic.
 
 - Logits, and their gradient, only where there is a label (`head`).
 - LoRA in three products a layer on what is bfloat16 already. PEFT takes every input to the

@@ -7,11 +7,10 @@ left flat at the end fill the batch but count for nothing: their tokens leave th
 and, where it divides by all tokens (`dapo`, our default, `cispo`, `vespo`), its denominator.
 Losses that divide by answers count them there, so their steps are shorter.
 
-An answer that was cut at `max_completion_length` counts with what it earns, which is that
-of an invalid one as a rule, so that rambling is pushed down. With TRL's
-`mask_truncated_completions` it leaves its group altogether. TRL alone keeps its reward in
-the mean and takes its tokens out of the loss: then the others are pushed up, and nothing
-is pushed down.
+An answer that was cut at `max_completion_length` counts with its reward, usually that of an invalid
+answer, so long answers become less likely. With TRL's `mask_truncated_completions` it is removed from its
+group. TRL alone keeps its reward in the mean and removes its tokens from the loss; then the others only
+become more likely.
 
 TRL is pinned: the methods hooked here are private (`tests/srl/test_policy_trainer.py`).
 """

@@ -1,4 +1,4 @@
-"""Log-probabilities of labels without computing what no label asks for.
+"""Log-probabilities of labels, computed only at positions that have a label.
 
 TRL scores every position of a batch on a CPU, prompts and padding included, in float32
 where gradients are summed, and computes all logits a second time for the gradient. Here

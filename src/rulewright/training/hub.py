@@ -1,7 +1,7 @@
-"""A finished model to the hub: TRL's option names, our folder, after everything was saved.
+"""Upload a finished model to the hub, with TRL's option names, after everything is saved.
 
-TRL would upload the folder of training checkpoints, without the card and the note on how
-the model is asked; here the published folder goes up, and the run's files stay.
+TRL would upload the folder of training checkpoints, without the card and the prompt style. Here the
+published folder is uploaded, without the run's files.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""What SFT and policy training share: the run's folder, its processes, its libraries.
+"""Shared by SFT and policy training: run folder, processes, libraries.
 
-Invariant: a folder is claimed when everything is there to start, and `run/result.json` is
-written last. In a run of several processes the first one decides for all. Nothing here
-imports torch before it is needed.
+Invariant: a folder is claimed only when the run can start, and `run/result.json` is written last. In a
+run of several processes the first one decides for all. Nothing here imports torch before it is needed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""How many tokens prompts and answers have: of all records, before anything is trained.
+"""Count the tokens of prompts and answers of all records, before training.
 
-Every record is looked at. The first ones are counted with the checkpoint's tokenizer
-where it lies here; those after them, and all where there is none, are estimated from
-their characters, and the result says so. No torch.
+Every record is counted: the first ones with the checkpoint's tokenizer if it is local, the others (or
+all) estimated from their characters; the result says which. No torch.
 """
 
 from __future__ import annotations

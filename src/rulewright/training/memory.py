@@ -1,4 +1,4 @@
-"""How much memory a run needs on one device, part by part, in each of its phases.
+"""Estimate the memory of a run on one device, by part and phase.
 
 Phases: training (a micro-batch, forward and backward), generation (rollouts or held-out
 answers), evaluation (the loss of a batch). Bytes a token are counted, not guessed: every

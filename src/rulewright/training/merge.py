@@ -1,7 +1,7 @@
 """A LoRA adapter and its base → one plain checkpoint that any server loads.
 
-Invariant: the folder is whole or not there. The base is loaded without quantization,
-whatever the adapter was trained on.
+Invariant: the output folder is complete or absent. The base is loaded without quantization, whatever the
+adapter was trained on.
 """
 
 from __future__ import annotations

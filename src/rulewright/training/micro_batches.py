@@ -1,4 +1,4 @@
-"""A generation batch cut into micro-batches without padding that nothing needs.
+"""Split a generation batch into micro-batches without unnecessary padding.
 
 TRL pads a whole generation batch to its longest prompt and its longest completion, and
 only then splits it. Here groups of like length come together, and each micro-batch loses

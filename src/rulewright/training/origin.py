@@ -1,4 +1,4 @@
-"""Where a checkpoint comes from in the end: the name and license of its base, for the card."""
+"""Find the origin of a checkpoint: the name and license of its base, for the model card."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Before a run: records, tokens, steps, memory by phase and time; whether it fits, and why.
 
-Reads the same configuration as `train sft`, `train srl` and `train grpo`, and the data
-itself; imports no torch. What is estimated says so, with what it is estimated from.
+Reads the same configuration as `train sft`, `train srl` and `train grpo`, and the data itself; imports no
+torch. Every estimate is marked as such, with its basis.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the plans of all stages share: a run with its place, and what an estimate holds."""
+"""Shared by the plans of all stages: the run, its device, and the fields of an estimate."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The plan of `train srl` and `train grpo`: rollouts, their memory and time, and what to change.
 
-A step generates rollouts (in one round, or several where dynamic sampling refills), scores
-them and trains on them; dev is answered before, between and after. How many rounds there
-will be nobody knows: from one, to `max_rounds` with half of the groups replaced each time.
+A step generates rollouts (in one round, or several where dynamic sampling refills), scores them and
+trains on them; dev is answered before, between and after. The number of rounds is unknown in advance:
+from one to `max_rounds`, with half of the groups replaced each time.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Rows that begin alike, computed once: the rollouts of a group share a prompt and more.
+"""Compute shared prefixes once: the rollouts of a group share a prompt and often more.
 
 A group's rollouts repeat its prompt, and answers in one wire form repeat their beginning
 too. Here every group becomes one row: the tokens that all of its rollouts share, then
 what each goes on with, kept apart by an attention mask and by position numbers. The
 log-probabilities are those of the plain rows, up to the last bits of floating point.
 
-Not for models whose attention has more than a causal mask (sliding windows), nor for
-attention that takes no mask of its own (flash attention).
+Not for models whose attention is not purely causal (sliding windows), nor for attention without custom
+masks (flash attention).
 """
 
 # ruff: noqa: N803, N806, N815  (shape suffixes: B rollouts, G rows after packing, C completion and L packed tokens)

@@ -1,4 +1,4 @@
-"""A Qwen3 small enough for a CPU, and its tokenizer, both made by the run itself.
+"""A Qwen3 that is small enough for a CPU, and its tokenizer, both created by the run.
 
 What makes 0.2 million parameters copy code is the tokenizer: names, runs of blanks and
 single marks are always cut apart, so that a name has the same tokens wherever it stands

@@ -1,4 +1,4 @@
-"""Dev answers before, during and after a policy run: what they earn, and which step is published."""
+"""Dev answers before, during and after a policy run: their rewards, and the step to publish."""
 
 from __future__ import annotations
 

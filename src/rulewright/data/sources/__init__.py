@@ -1,7 +1,7 @@
 """The sources of edit data: one table, one module per layout.
 
-A source is described, not scripted: which columns a row must have, and a pure function
-from a row to drafts. Reading, cleaning, deduplication and writing are the same for all.
+A source is data: the columns that a row must have, and a pure function from a row to drafts. Reading,
+cleaning, deduplication and writing are the same for all.
 """
 
 from __future__ import annotations

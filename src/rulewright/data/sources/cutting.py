@@ -1,4 +1,4 @@
-"""A draft of a large file becomes a draft of the function that was edited."""
+"""Cut a draft of a large file to the edited function."""
 
 from __future__ import annotations
 

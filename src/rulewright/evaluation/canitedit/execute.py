@@ -1,4 +1,4 @@
-"""Running a problem's tests on a program: the official status, the strict one, coverage.
+"""Run a problem's tests on a program: official status, strict status, coverage.
 
 Programs are what a model wrote: they run in the sandbox only. Identical programs run once.
 """

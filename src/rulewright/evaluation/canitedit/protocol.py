@@ -1,4 +1,4 @@
-"""CanItEdit's prompts, and how code is found in an answer: theirs, and ours beside it.
+"""CanItEdit's prompts, and two ways to extract code from an answer: the official one and ours.
 
 The prompt strings and the official extraction follow `benchmark/generate_completions.py`
 of nuprl/CanItEdit at 8796791 to the byte: published numbers depend on them.

@@ -1,7 +1,7 @@
 """CanItEdit end to end: questions, answers, execution, scores.
 
-Pass means the strict judge (the program cannot forge it) on the code that our extraction
-finds; the official status, on what the official extraction finds, stands beside it.
+Pass means the strict verdict (which a program cannot forge) on the code that our extraction finds. The
+official status, on the official extraction, is also reported.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""RuleBench from public repositories that a person has cloned: their fixers' tests, with what pins them.
+"""Build RuleBench from clones of public repositories: the tests of their fixers, pinned.
 
-No text of another project is kept in this one. What is kept is `pins.json`: for each repository the
-commit and the SHA-256 of the rows that its tests give, so that a stranger who builds the rows again
-knows that they are the same.
+This project contains no text of other projects, only `pins.json`: for each repository the commit and the
+SHA-256 of the rows, so that anyone who builds the rows again can verify them.
 """
 
 from __future__ import annotations

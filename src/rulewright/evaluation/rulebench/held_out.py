@@ -1,7 +1,7 @@
-"""Items from templates that no training set holds, on the standard library: no data is needed.
+"""Items from held-out templates on the standard library; no data is needed.
 
-A template that `synth` keeps for dev or test meets only files of that split, as there.
-Its negatives are real code on which the template's own rule finds nothing.
+A template that `synth` holds out for dev or test is applied only to files of that split. Its negatives
+are real code on which the template's own rule finds nothing.
 """
 
 from __future__ import annotations

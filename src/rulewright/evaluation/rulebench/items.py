@@ -1,4 +1,4 @@
-"""Items of RuleBench: examples of one change, its hidden siblings, code that must stay.
+"""Items of RuleBench: examples of one change, hidden siblings, code that must not change.
 
 Edits of one fixer are not one change: they are split by the words that go and come, and
 each part of two or more is an item (several, if it is large). Nothing is drawn by chance: hashes decide.

@@ -1,4 +1,4 @@
-"""`rulewright bench rules`: an answer is executed where it was not made, and where it must not act."""
+"""`rulewright bench rules`: execute an answer on hidden edits and on code that must not change."""
 
 from __future__ import annotations
 

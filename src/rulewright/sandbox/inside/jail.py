@@ -1,4 +1,4 @@
-"""The walls of one job: namespaces and mounts, or Landlock; then limits, capabilities, seccomp.
+"""Contain one job: namespaces and mounts, or Landlock; then limits, capabilities, seccomp.
 
 Two processes a job: the server forks the *supervisor* into new namespaces (pid 1 of the
 job: lays out the workspace, reads output, kills), the supervisor forks the *candidate*,

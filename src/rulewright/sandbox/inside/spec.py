@@ -1,4 +1,4 @@
-"""What driver and worker say to each other: frames of JSON, and the dataclasses that stand in them.
+"""The protocol between driver and worker: JSON frames, and the dataclasses inside them.
 
 A frame is its length in four bytes, high byte first, and JSON in ASCII. The driver sends two for
 each job: a `JobStart`, which the server reads, and a `Spec`, which only the job's supervisor does.

@@ -1,4 +1,4 @@
-"""The supervisor: reads a job, starts its candidate, keeps time and bytes, kills, reports.
+"""The supervisor: reads a job, starts its candidate, enforces time and size limits, kills, reports.
 
 It holds the connection to the driver and is undumpable; the candidate inherits
 neither. What a candidate wrote is only ever read as capped bytes.
