@@ -40,6 +40,7 @@ class Audited:
     valid: list[str] = field(default_factory=list)
     invalid: list[str] = field(default_factory=list)
     pairs: list[tuple[str, str]] = field(default_factory=list)
+    snapshots: Mapping[str, str | None] = field(default_factory=dict)
     document: Any = None
     findings: list[Finding] = field(default_factory=list)
 
@@ -131,6 +132,7 @@ def _taken(
         if key not in known:
             line = row.get("line") or _line_of(place, row["id"])
             known[key] = Audited(row["id"], place, line, row["language"], list(row["valid"]))
+            known[key].snapshots = row.get("snapshots", {})
             if row.get("apart"):
                 known[key].findings.append(Finding("not-checked", row["apart"]))
             else:
@@ -275,6 +277,8 @@ def _audit_alone(one: Audited) -> None:
         one.document = None
         return
     one.findings += audit.tests(action, one.valid, one.invalid)
+    kept = {code: one.snapshots[code] for code in one.invalid if code in one.snapshots}
+    one.findings += audit.snapshots(action, kept)
     if "fix" in action.rules[0]:
         for number, code in enumerate(one.invalid, 1):
             one.findings += audit.effects(action, code, f"invalid case {number}", False)

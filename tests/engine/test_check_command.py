@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import jsonschema
 import pytest
 
 from rulewright import cli
+from rulewright.engine import cli as ast_grep
 from rulewright.engine.audit import KINDS
 
 GOOD = "id: good\nlanguage: Python\nrule: {pattern: $A == None}\nfix: $A is None\n"
@@ -472,3 +474,62 @@ def test_places_in_sarif_are_below_here_or_in_full(check: Any, tmp_path: Path) -
     results = json.loads(Path("o.sarif").read_text())["runs"][0]["results"]
     places = [one["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for one in results]
     assert sorted(places) == ["a%20b%23.yml", "caf%E9.yml", f"file://{tmp_path}/out/c.yml"]
+
+
+SNAPPED = (
+    {"id": "eq", "rule": {"pattern": "$A == None"}, "fix": "$A is None"},
+    {"id": "arg", "rule": {"kind": "keyword_argument"}, "fix": {"template": "", "expandEnd": {"regex": ","}}},
+    {"id": "plain", "rule": {"pattern": "f($A)"}},
+)
+
+
+@pytest.fixture
+def snapped(tmp_path: Path) -> Path:
+    """A project of three rules with the snapshots that the pinned ast-grep writes."""
+    cases = ["f(a == None, b == None)\n", "x = (c == None) == None", "f(1)", "g(a=1, b=2)"]
+    rules = {
+        f"rules/{one['id']}.yml": json.dumps({**one, "language": "Python", "severity": "hint"})
+        for one in SNAPPED
+    }
+    of = {"eq": cases[:2], "arg": cases[3:], "plain": cases[2:3]}
+    tests = {f"t/{name}-test.yml": json.dumps({"id": name, "invalid": some}) for name, some in of.items()}
+    config = "ruleDirs: [rules]\ntestConfigs: [{testDir: t, snapshotDir: kept}]\n"
+    put(tmp_path, {"sgconfig.yml": config, **rules, **tests})
+    with ast_grep.start("test", "--update-all", cwd=tmp_path, stdout=subprocess.DEVNULL) as running:
+        assert running.wait() == 0
+    return tmp_path
+
+
+def test_snapshots_of_ast_grep_agree_with_its_rules(check: Any, snapped: Path) -> None:
+    assert len(list((snapped / "t/kept").iterdir())) == 3
+    code, rows, _ = check({}, ".")
+    assert code == 0 and not rows
+
+
+@pytest.mark.parametrize(
+    ("name", "kept", "instead", "said"),
+    [
+        (
+            "eq",
+            "f(a is None, b == None)",
+            "f(a is None, b is None)",
+            "the rule gives `f(a is None, b == None)`",
+        ),
+        ("plain", "snapshots:\n  f(1):\n", "snapshots:\n  f(1):\n    fixed: g(1)\n", "the rule gives no fix"),
+        ("arg", "    fixed: g(, b=2)\n", "", "the snapshot has no fix"),
+    ],
+)
+def test_a_snapshot_that_the_rule_no_longer_gives_is_a_wrong_result(
+    check: Any, snapped: Path, name: str, kept: str, instead: str, said: str
+) -> None:
+    file = snapped / f"t/kept/{name}-snapshot.yml"
+    text = file.read_text()
+    assert kept in text
+    code, [row], _ = check({str(file.relative_to(snapped)): text.replace(kept, instead)}, ".")
+    assert (code, row["kind"]) == (1, "wrong-result") and said in row["detail"]
+
+
+def test_a_snapshot_that_is_something_else_expects_nothing(check: Any, snapped: Path) -> None:
+    files = {"t/kept/eq-snapshot.yml": "snapshots: {f: 1}\n", "t/kept/arg-snapshot.yml": "- 1\n"}
+    code, rows, _ = check(files, ".")
+    assert code == 0 and not rows

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any, Final, Literal, get_args
 
 from rulewright.actions.action import Action
@@ -18,6 +19,7 @@ from rulewright.engine import patterns
 from rulewright.engine.apply import apply, trace
 from rulewright.engine.judge import judge
 from rulewright.engine.nesting import nesting_of
+from rulewright.engine.places import change
 from rulewright.engine.rules import FIX_KEYS, compile_rule
 from rulewright.languages import Language
 from rulewright.verdict import RuleFailed, Verdict
@@ -211,6 +213,36 @@ def tests(action: Action, valid: Sequence[str], invalid: Sequence[str]) -> Itera
     for number, code in enumerate(valid, 1):
         if finds(action, code):
             yield Finding("test-noisy", f"valid case {number} is found: {quoted(code)}")
+
+
+def snapshots(action: Action, fixed: Mapping[str, str | None]) -> Iterator[Finding]:
+    """What `ast-grep test` has kept of a fix otherwise than the rule gives it.
+
+    Args:
+        action: one rule.
+        fixed: by code, the code after its first match is replaced; `None` without a fix.
+    """
+    for code, kept in fixed.items():
+        now = _first_fixed(action, code) if "fix" in action.rules[0] else None
+        if now != kept:
+            said = f"the snapshot has {_told(kept)}, the rule gives {_told(now)}"
+            yield Finding("wrong-result", said, f"snapshot of {quoted(code)}")
+
+
+def _told(text: str | None) -> str:
+    return "no fix" if text is None else quoted(text)
+
+
+def _first_fixed(action: Action, code: str) -> str:
+    """The code as `ast-grep test` keeps it, which replaces the first match and expands nothing."""
+    [rule] = action.rules
+    fix = rule["fix"][0] if isinstance(rule["fix"], list) else rule["fix"]
+    bare = {**rule, "fix": fix["template"] if isinstance(fix, Mapping) else fix}
+    places = count()
+    done = change(
+        replace(action, rules=(bare,)), code, lambda place: None if next(places) else place.new, exact=True
+    )
+    return done.steps[-1].after if done.steps else code
 
 
 def effects(action: Action, code: str, where: str, whole_file: bool) -> Iterator[Finding]:

@@ -48,6 +48,25 @@ class Project:
         whole = path.resolve()
         return any(folder.resolve() in (whole, *whole.parents) for folder in self.rule_dirs)
 
+    def snapshots(self) -> dict[str, dict[str, str | None]]:
+        """What `ast-grep test` expects, by rule and code: the code after the first match is replaced.
+
+        `None` where the rule had no fix. Of a file that cannot be read nothing is expected.
+        """
+        found: dict[str, dict[str, str | None]] = {}
+        configs = self.settings.get("testConfigs") or ()
+        for one in (one for one in configs if isinstance(one, dict) and one.get("testDir")):
+            folder = self.root / str(one.get("testDir")) / str(one.get("snapshotDir") or SNAPSHOTS)
+            for file in sorted(folder.glob("*.yml")):
+                documents = documents_of(file)
+                for document in () if isinstance(documents, Unread) else documents:
+                    held = document.get("snapshots") if isinstance(document, Mapping) else None
+                    cases = held.items() if isinstance(held, Mapping) else ()
+                    fixed = {code: case.get("fixed") for code, case in cases if isinstance(case, Mapping)}
+                    if fixed:
+                        found.setdefault(str(document.get("id")), {}).update(fixed)
+        return found
+
     def utils(self) -> dict[str, Document]:
         """The shared utility rules, by id.
 

@@ -113,8 +113,10 @@ def _pack_rows(path: Path) -> Iterator[dict[str, Any]]:
         # What is wrong with such a file of the whole project has been told above.
         with suppress(UsageError) if is_whole else nullcontext():
             utils = home.utils()
+    snapshots = home.snapshots() if home is not None and home.root == root else {}
     for file, document in rules:
-        yield from _rule_rows(root, file, document, cases, utils, license)
+        for row in _rule_rows(root, file, document, cases, utils, license):
+            yield {**row, "snapshots": snapshots.get(row["id"], {})}
 
 
 def _is_test(document: Any) -> bool:
