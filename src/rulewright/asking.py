@@ -42,7 +42,7 @@ class Rounds:
 
 @dataclass(frozen=True)
 class Tried:
-    """One answer and what came of it."""
+    """One answer and its outcome."""
 
     sample: int
     attempt: int

@@ -66,7 +66,7 @@ tyro_resolver.is_instance = _is_instance
 
 
 class Section(BaseModel):
-    """Values that a person writes: frozen, no unknown ones."""
+    """Values that the user writes: frozen, no unknown keys."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=()
@@ -327,7 +327,7 @@ def read_file(cls: type[BaseModel], path: Path) -> dict[str, Any]:
 
 
 def read_raw(path: Path) -> dict[str, Any]:
-    """Give a YAML configuration as it stands, its values unchecked.
+    """Return a YAML configuration with unchecked values.
 
     Raises:
         ConfigError: no such file, or no mapping in it.

@@ -32,13 +32,13 @@ def clean(text: str) -> str:
 
 
 def say(message: str = "") -> None:
-    """A line for the person, on stderr; of the processes of a launcher, only the first one speaks."""
+    """Print a line for the user on stderr; with a launcher, only the first process prints."""
     if os.environ.get("RANK", "0") == "0" or "WORLD_SIZE" not in os.environ:
         print(message, file=sys.stderr, flush=True)
 
 
 def ask(question: str) -> str | None:
-    """The line that a person answers; `None` at the end of the input."""
+    """The line that the user answers; `None` at the end of the input."""
     print(question, end="", file=sys.stderr, flush=True)
     line = sys.stdin.readline()
     if not line:
@@ -47,7 +47,7 @@ def ask(question: str) -> str | None:
 
 
 def say_all(lines: Iterable[str]) -> None:
-    """Lines for the person, one after another."""
+    """Print lines for the user, one after another."""
     for line in lines:
         say(line)
 

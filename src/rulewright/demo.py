@@ -89,7 +89,7 @@ def run_stages(
     device: Literal["auto", "cpu"] = "cpu",
     stands_on: str = "",
 ) -> list[dict[str, Any]]:
-    """Run what is not done yet, in order; give a line a stage.
+    """Run the stages that are not done yet, in order; return a line per stage.
 
     Args:
         stages: the job.

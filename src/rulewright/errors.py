@@ -58,7 +58,7 @@ class MissingDependency(UsageError, ImportError):
 
 @contextmanager
 def needed(package: str, needed_for: str, extra: str) -> Iterator[None]:
-    """Import an optional package in here: where it is absent, a `MissingDependency` says so."""
+    """Import an optional package inside this context; if it is missing, raise `MissingDependency`."""
     try:
         yield
     except ImportError as error:
@@ -66,7 +66,7 @@ def needed(package: str, needed_for: str, extra: str) -> Iterator[None]:
 
 
 def first_line(error: BaseException) -> str:
-    r"""What an error of a library says, on one line; its class where it says nothing.
+    r"""A library error's message on one line; the name of its class if it has no message.
 
     >>> first_line(OSError("no space left\nat byte 7")), first_line(KeyboardInterrupt())
     ('no space left', 'KeyboardInterrupt')

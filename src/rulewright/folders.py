@@ -16,9 +16,8 @@ from rulewright.locks import Lock
 
 
 def make_whole(folder: Path, make: Callable[[Path], None], is_whole: Callable[[], bool]) -> bool:
-    """Make a folder unless it is there; give whether it was made now.
-
-    One process works at a time; the others wait, and then find it done.
+    """Create a folder unless it exists; return whether it was created now. Only one process works at a
+    time; the others wait.
 
     Args:
         folder: where it is to be; what stands there and is not whole is replaced.

@@ -43,7 +43,7 @@ SHARED: Final = ("workers", "engine", "resume", "overwrite", "json_output")
 
 
 class HelpOption(NamedTuple):
-    """One argument of a command, as a person types it."""
+    """One argument of a command, as the user types it."""
 
     field: str
     names: str
@@ -110,7 +110,7 @@ def file_only(field: FieldInfo) -> bool:
 
 
 def metavar(name: str, field: FieldInfo) -> str:
-    """A value in a person's words: `N`, `PATH`, `fast|slow`, `TEXT...`; of a positional its name."""
+    """A value in plain words: `N`, `PATH`, `fast|slow`, `TEXT...`; of a positional its name."""
     inner, many = _inner(_bare(field.annotation))
     noted = next((note.metavar for note in field.metadata if getattr(note, "metavar", None)), None)
     words = _words(inner)

@@ -48,7 +48,7 @@ ALIASES: Final[dict[str, Language]] = {
 
 
 def normalize_language(name: str) -> Language:
-    """Map any usual name of a language to ours; `other` where there is none.
+    """Map any usual name of a language to ours; `other` if unknown.
 
     >>> normalize_language("C++"), normalize_language("TypeScript"), normalize_language("COBOL")
     ('cpp', 'typescript', 'other')

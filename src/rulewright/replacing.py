@@ -185,7 +185,7 @@ def _put_back(done: Sequence[tuple[Path, _Ready]]) -> list[tuple[Path, Path]]:
 
 
 def clear(found: Iterable[Path]) -> None:
-    """Remove those of some files that a killed run of ours left behind; any other is left alone."""
+    """Remove temporary files of a killed run next to these files, and no others."""
     for path in found:
         named = _OURS.fullmatch(path.name)
         if named is None or named[1] != PREFIX:

@@ -68,7 +68,7 @@ class RunDir:
         inputs: Iterable[Path] | Mapping[str, str] = (),
         clear: Callable[[], None] = lambda: None,
     ) -> Self:
-        """Claim a folder for a run, or continue the one that is there.
+        """Claim a folder for a run, or continue the run in it.
 
         This is what `--resume` and `--overwrite` mean in every command: an interrupted run of the
         same configuration continues by itself; a finished one is confirmed with `resume` (see

@@ -59,7 +59,7 @@ class Tour(Section):
 
 @dataclass(frozen=True)
 class TourAnswer:
-    """One rule and how it fared."""
+    """One rule and its verdict."""
 
     name: str
     action: Action

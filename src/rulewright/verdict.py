@@ -126,7 +126,7 @@ class Outcome:
 
     @property
     def said(self) -> str:
-        """What came of it in one line, as a retry is told."""
+        """The outcome in one line, as given to a retry."""
         return f"{self.verdict}: {self.detail}"
 
     @property

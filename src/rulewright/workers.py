@@ -126,7 +126,7 @@ def _in_processes(
 
 
 class Died(Exception):
-    """A worker is gone; `reason` is `crashed` or `timeout`."""
+    """A worker has died; `reason` is `crashed` or `timeout`."""
 
     def __init__(self, reason: str, words: str) -> None:
         super().__init__(words)

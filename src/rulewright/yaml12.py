@@ -35,7 +35,7 @@ class YamlError(ValueError):
 
 
 class BoundError(YamlError):
-    """YAML that goes beyond a bound of ours, whatever it says."""
+    """YAML that exceeds one of our limits."""
 
 
 @dataclass(frozen=True)

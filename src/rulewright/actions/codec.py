@@ -56,7 +56,7 @@ def parse_response(text: str, language: Language | None = None) -> Response | Re
 
     Args:
         text: everything the model wrote.
-        language: of the code at hand; an action for another language is refused.
+        language: of the code; an action for another language is refused.
 
     Returns:
         The parts, or why there is no single valid action (`no_action`,
@@ -83,7 +83,7 @@ def parse_response(text: str, language: Language | None = None) -> Response | Re
 
 
 def parse_action(text: str, language: Language | None = None) -> Action | Rejection:
-    """Read what stands inside `<action>`, or the text of an ast-grep rule file.
+    """Read the content of `<action>`, or the text of an ast-grep rule file.
 
     Args:
         text: JSON (`{"action": …}`) or a rule file's YAML.
@@ -304,7 +304,7 @@ def _from_object(value: Any, language: Language | None) -> Action:
 
 
 def render_action(action: Action, mode: Mode | None = None) -> str:
-    """Write the JSON that stands inside `<action>`.
+    """Write the JSON inside `<action>`.
 
     Args:
         action: what to write.

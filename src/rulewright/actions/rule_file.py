@@ -47,7 +47,7 @@ class Document:
 def read_given(
     text: str, name: str = DEFAULT_ID, complete: Callable[[Any], Any] = lambda given: given
 ) -> tuple[Document, ...] | Rejection:
-    """Read what a person hands to `apply`: a rule file, an action's JSON, a model's answer.
+    """Read an input of `apply`: a rule file, an action's JSON, or a model's answer.
 
     `complete` gives each document of a rule file with what it takes from its project.
     """

@@ -10,9 +10,9 @@ _CLOSE: Final = "</think>"
 
 
 def split_thought(text: str, answer: str = "") -> tuple[str, str]:
-    r"""Part `<think>…</think>` from the rest; an unclosed one hides all that follows.
+    r"""Separate `<think>…</think>` from the rest; an unclosed one includes everything after it.
 
-    Some servers cut the opening tag off: what stands before a lone closing tag is thought.
+    Some servers drop the opening tag, so text before a lone closing tag counts as thought.
 
     Args:
         text: everything the model wrote.

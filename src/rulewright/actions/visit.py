@@ -29,7 +29,7 @@ _SPECIAL: Final = re.compile(r"[\\.+*?()|\[\]{}^$#&~]")
 
 
 def pairs(value: Any, skip: Set[str] = frozenset()) -> Iterator[tuple[str, Any]]:
-    """Every key with its value, at any depth, outer before inner; those to skip are left out, whole."""
+    """Every key with its value, at any depth, outer before inner; skipped keys are omitted."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             if key not in skip:
@@ -41,7 +41,7 @@ def pairs(value: Any, skip: Set[str] = frozenset()) -> Iterator[tuple[str, Any]]
 
 
 def texts(value: Any, skip: Set[str] = frozenset(), key: str = "") -> Iterator[tuple[str, str]]:
-    """Every text with the key that it stands under, at any depth, in order.
+    """Every text with its key, at any depth, in order.
 
     >>> list(texts({"all": [{"pattern": "$A == None"}, {"kind": "x"}]}))
     [('pattern', '$A == None'), ('kind', 'x')]

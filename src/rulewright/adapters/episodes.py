@@ -59,7 +59,7 @@ class RuleEpisode:
         self._earned: float | None = 0.0
 
     def step(self, answer: str) -> str:
-        """Try an answer; say what came of it, and how the code stands. After the end: nothing."""
+        """Try an answer; return its outcome and the current code. After the end of the episode, nothing."""
         if self.done:
             return ""
         made = self._environment.step(answer)

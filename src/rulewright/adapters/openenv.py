@@ -30,7 +30,7 @@ class RuleAction(Action):
 
 
 class RuleObservation(Observation):
-    """What came of it; `reward` is what this action earned, `None` where the fault is ours."""
+    """The outcome; `reward` is the reward of this action, `None` if our own machinery failed."""
 
     prompt: str = ""
     """The messages to answer, as one text; at the start only."""

@@ -70,7 +70,7 @@ class TrlEnvironment:
             answer: One <action>…</action> block with the rules.
 
         Returns:
-            What came of it, and the code as it stands now.
+            The outcome, and the current code.
         """
         return self._episode.step(answer) or "the task is over" if self._episode else "there is no task"
 
@@ -82,8 +82,8 @@ class TrlEnvironment:
 def answering(tokenizer: Any) -> Any:
     """Let a chat model that writes `<action>` blocks, and calls no tools, act in `TrlEnvironment`.
 
-    An answer with a block in it is read as a call of `apply_rule`, what came of it becomes the next
-    message of the user, and an answer without one ends the episode.
+    An answer with a block in it is read as a call of `apply_rule`, its outcome becomes the next user
+    message, and an answer without one ends the episode.
 
     Args:
         tokenizer: of transformers; its `chat_template` and `response_template` are replaced.

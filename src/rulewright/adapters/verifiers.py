@@ -68,7 +68,7 @@ class RuleEnvConfig(vf.EnvConfig):
 
 
 class RuleEnv(vf.Env[RuleEnvConfig]):
-    """Asks for an action, tries it, says what came of it, until the task is done."""
+    """Asks for an action, tries it, and reports the outcome, until the task is done."""
 
     async def run(self, task: Any, agents: Any) -> None:
         episode = RuleEpisode(task.data.record)

@@ -27,7 +27,7 @@ class Roots:
 
     @classmethod
     def of(cls, read: Sequence[Path], write: Sequence[Path]) -> Roots:
-        """The roots for the folders that a person named.
+        """The roots for the folders that the user named.
 
         Raises:
             UsageError: one is no folder.
@@ -47,7 +47,7 @@ class Roots:
         """The real path of a name, relative to `home` if it is below that.
 
         Raises:
-            UsageError: it lies outside of the roots, or is not there.
+            UsageError: it is outside the roots, or does not exist.
         """
         if "\0" in name or not name:
             raise UsageError("a path is empty or contains a NUL character", "name a file or folder")
@@ -67,7 +67,7 @@ class Roots:
         return Path(os.path.relpath(real, self.home)) if _below(real, (self.home,)) else real
 
     def contains(self, path: Path) -> bool:
-        """Whether a real path lies below a root."""
+        """Whether a real path is below a root."""
         return _below(path, self.read)
 
     def may_read(self, name: str) -> bool:

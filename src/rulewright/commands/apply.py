@@ -80,7 +80,7 @@ def run(config: Config) -> int:
 
 
 def read(name: str) -> tuple[Document, ...]:
-    """The rules that a person names: a file, or `-` for stdin."""
+    """The rules that the user names: a file, or `-` for stdin."""
     text = sys.stdin.read() if name == "-" else read_text(Path(name), "name a file that holds the action")
     where = "stdin" if name == "-" else name
     if not text.strip():

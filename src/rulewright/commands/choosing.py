@@ -32,7 +32,7 @@ def pick(question: str, letters: str) -> str:
 
 
 class PlaceByPlace:
-    """Asks at each place whether to change it, until the person says all or none of the rest."""
+    """Asks at each place whether to change it, until the user chooses all or none of the rest."""
 
     def __init__(self) -> None:
         self._rest: bool | None = None
@@ -58,7 +58,7 @@ class PlaceByPlace:
 
 
 def edited(text: str, suffix: str) -> str:
-    """The text as a person left it in their editor ($VISUAL, $EDITOR, vi)."""
+    """The text after the user edited it ($VISUAL, $EDITOR, vi)."""
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
     with tempfile.TemporaryDirectory(prefix="rulewright-") as folder:
         file = Path(folder) / f"place{suffix}"
@@ -81,7 +81,7 @@ def say_left_out(walk: Walk) -> None:
 
 
 def say_failed(failed: Sequence[JudgedFile], why: Callable[[JudgedFile], str]) -> None:
-    """Files that failed, those that failed alike on one line."""
+    """Print the files that failed, one line for each kind of failure."""
     alike: dict[tuple[str, str], list[Path]] = {}
     for one in failed:
         alike.setdefault((str(one.outcome.verdict), console.clean(why(one))), []).append(one.path)

@@ -33,7 +33,7 @@ class Config(CommandConfig):
 
 
 def run(config: Config) -> int:
-    """Fetch, or confirm that it is there."""
+    """Fetch the model, or confirm that it is complete."""
     from rulewright.generation import fetching, gguf
 
     known = fetching.sources()

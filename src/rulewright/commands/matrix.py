@@ -61,7 +61,7 @@ class Config(CommandConfig):
 
 
 def run(config: Config) -> int:
-    """Run what is owed, write the page."""
+    """Run what is missing, then write the page."""
     _require_sense(config)
     base, root, before = config.base.resolve(), config.root.resolve(), matrix.stands_on(config.base)
     chosen = [method for method in config.methods if not config.only or method.name in config.only]

@@ -32,7 +32,7 @@ class Config(CommandConfig):
 
 
 def run(config: Config) -> int:
-    """Check, merge, say what is there now."""
+    """Check, merge, and report the result."""
     from rulewright.generation.adapters import Adapter
     from rulewright.training import environment
     from rulewright.training.merge import merge

@@ -29,7 +29,7 @@ LISTED_AT_MOST: Final = 200
 
 @dataclass(frozen=True)
 class Wish:
-    """What the person asked for."""
+    """What the user asked for."""
 
     write: bool = False
     yes: bool = False
@@ -199,5 +199,5 @@ def _how_to_write(sure: int, total: int) -> str:
 
 
 def on_terminal() -> bool:
-    """Whether a person can be asked."""
+    """Whether the user can be asked."""
     return sys.stdin.isatty() and sys.stderr.isatty()

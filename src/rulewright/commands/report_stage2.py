@@ -16,7 +16,7 @@ from rulewright.errors import ConfigError, RulewrightError, UsageError, did_you_
 
 
 class ReportConfig(CommandConfig):
-    """Where the files lie."""
+    """The locations of the input files."""
 
     processed: Path = Path("data/processed")
     """Folder of the records' metadata."""

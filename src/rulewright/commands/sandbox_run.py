@@ -51,7 +51,7 @@ class Config(CommandConfig):
 
 
 def run(config: Config) -> int:
-    """Run or check; 0 where it passed."""
+    """Run or check; 0 if it passed."""
     from rulewright.sandbox.runner import Entry, Job, Limits, open_sandbox
 
     text = _read(config.program)

@@ -32,7 +32,7 @@ def run(config: EditConfig, wish: Wish) -> int:
     """Ask, group, show, choose; the exit code is that of `offers.finish`.
 
     Raises:
-        RulewrightError: no answer holds; what came of each.
+        RulewrightError: no answer holds; the message has the outcome of each.
     """
     sample = config.on or _first(config.paths)
     code = read_text(sample, "name another file with --on")
@@ -127,7 +127,7 @@ class _Choice:
         self._at = 0
 
     def run(self) -> int:
-        """Show and ask until something is accepted, or the person has had enough."""
+        """Show and ask until the user accepts a rule or quits."""
         while True:
             one = self._found[self._at]
             console.emit(rule_text(one.documents).rstrip())

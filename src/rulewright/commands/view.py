@@ -19,7 +19,7 @@ from rulewright.errors import UsageError
 
 
 class ViewConfig(CommandConfig):
-    """What to look at, and where the page goes."""
+    """What to show, and where to write the page."""
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
     """Run folders, or files of rows, records or trajectory steps; earliest run first."""
@@ -41,7 +41,7 @@ Config = ViewConfig
 
 
 def run(config: ViewConfig) -> int:
-    """Read, execute what is owed, write the page."""
+    """Read, execute the missing answers, write the page."""
     from rulewright.data.splits import draw
     from rulewright.engine import Engine
     from rulewright.reports import lines, view

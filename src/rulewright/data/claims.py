@@ -37,7 +37,7 @@ class Claim:
 
 
 def judged(path: Path, limit: int | None, engine: Engine) -> Iterator[tuple[Claim, Outcome]]:
-    """Each claim of a file, in order, with what came of its action; `ok` where there is none."""
+    """Each claim of a file, in order, with the outcome of its action; `ok` if it has none."""
     waiting: deque[Claim] = deque()
 
     def requests() -> Iterator[Request]:

@@ -29,7 +29,7 @@ class Fetched(NamedTuple):
 def fetch(
     source: Source, revision: str, languages: Sequence[str] = (), folder: Path | None = None
 ) -> Fetched:
-    """Fetch a source's data files; those already there stay.
+    """Fetch a source's data files; existing files are kept.
 
     Args:
         source: which data set.

@@ -34,7 +34,7 @@ class Facts:
 
 
 class Ingested(BaseModel):
-    """A source whose shards are whole; what its `result.json` holds."""
+    """A source with complete shards; the content of its `result.json`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -53,7 +53,7 @@ class Ingested(BaseModel):
 
     @property
     def is_compared(self) -> bool:
-        """Whether copies are sought; an evaluation set stays as it is."""
+        """Whether the source is deduplicated; evaluation sets are not."""
         return not SOURCES[self.source].evaluation_only
 
 
@@ -82,7 +82,7 @@ def others(out: Path, name: str) -> list[Ingested]:
 
 
 def published_mark(out: Path, name: str) -> Path:
-    """Where the digest of the choice lies that a source's files hold."""
+    """Path of the digest of the selection that a source's files contain."""
     return folder_of(out, name) / "published"
 
 

@@ -28,7 +28,7 @@ Policy = Literal["undersample", "repeat", "all"]
 
 
 class MixEntry(BaseModel):
-    """One part of a mix: which records, and how much of the whole they are to be."""
+    """One part of a mix: which records, and their share of the whole."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 

@@ -24,7 +24,7 @@ MAX_JSON_BYTES: Final = 1024 * 1024 * 1024
 
 
 class InputRow(NamedTuple):
-    """One row of the input: where it was, and what it is or why it is nothing."""
+    """One row of the input: its place, and its content or the reason why it is unusable."""
 
     place: str
     value: dict[str, Any] | Drop

@@ -57,7 +57,7 @@ class Sibling(BaseModel):
 
 
 class CodeElsewhere(BaseModel):
-    """What a record, a task or a step knows of code beside its own."""
+    """Siblings and negatives of a record, a task or a step."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -71,7 +71,7 @@ class CodeElsewhere(BaseModel):
 
 
 class RecordMetadata(BaseModel):
-    """What is known of a record beside its text; more keys are kept as they are."""
+    """Metadata of a record; other keys are preserved."""
 
     model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
 
@@ -129,7 +129,8 @@ class NormalizedRecord(BaseModel):
 
 
 def held_out(siblings: Iterable[Sibling] | None, negatives: Iterable[str] | None) -> Pairs:
-    """What an answer is tried on beside its own text: the first few of each kind that are short.
+    """Select the siblings and negatives that an answer is tried on: the first few short ones of each
+    kind.
 
     >>> held_out([Sibling(pre="a", post="b")], ["c"])
     (('a', 'b'), ('c', 'c'))
@@ -141,7 +142,7 @@ def held_out(siblings: Iterable[Sibling] | None, negatives: Iterable[str] | None
 
 
 def record_id(instruction: str, pre: str, post: str, language: str) -> str:
-    """Hash what a record says, not where it was found: 20 hex digits of SHA-256."""
+    """Hash a record's content, not its origin: 20 hex digits of SHA-256."""
     digest = hashlib.sha256()
     for part in (language, instruction, pre, post):
         raw = part.encode("utf-8", "surrogatepass")
@@ -150,7 +151,7 @@ def record_id(instruction: str, pre: str, post: str, language: str) -> str:
 
 
 class DatasetMetadata(BaseModel):
-    """What one ingested source amounts to; written beside its records."""
+    """Summary of one ingested source; written next to its records."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 

@@ -48,22 +48,22 @@ def load(path: Path | str) -> Iterator[NormalizedRecord]:
 
 
 def split_path(out: Path, split: Split, source: str) -> Path:
-    """Where the records of a source's split lie."""
+    """Path of the records of a source's split."""
     return out / split / f"{source}.jsonl"
 
 
 def metadata_path(out: Path, source: str) -> Path:
-    """Where a source's metadata lies."""
+    """Path of a source's metadata."""
     return out / f"{source}.metadata.json"
 
 
 def rejects_path(out: Path, source: str) -> Path:
-    """Where the rows that were set aside lie, each with its reason."""
+    """Path of the rejected rows, each with its reason."""
     return out / "rejects" / f"{source}.jsonl"
 
 
 def read_metadata(out: Path, source: str) -> DatasetMetadata | None:
-    """A source's metadata, or `None` where it is absent (nothing there, or unfinished).
+    """A source's metadata, or `None` if it is absent (no source, or unfinished).
 
     Raises:
         RulewrightError: the file is damaged.

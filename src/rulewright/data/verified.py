@@ -24,10 +24,8 @@ def _engine() -> Engine:
 
 
 def with_action(record: NormalizedRecord) -> NormalizedRecord | Drop:
-    """Check that a record's action gives its `post`; write it in the wire form.
-
-    Gives the record as it is where it has no action, and a `Drop` named `action_VERDICT` where
-    the action is not what it should be.
+    """Check that a record's action gives its `post`; write it in the wire form. Returns the record
+    unchanged if it has no action, and a `Drop` named `action_VERDICT` if the check fails.
     """
     raw = record.metadata.action
     if raw is None:

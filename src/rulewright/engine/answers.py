@@ -17,7 +17,7 @@ from rulewright.verdict import Outcome
 
 
 class Judged(NamedTuple):
-    """One answer: its parts, and what came of it."""
+    """One answer: its parts and its outcome."""
 
     response: Response | None
     """`None` where there is no single valid action; then the outcome says why."""

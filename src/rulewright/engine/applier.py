@@ -25,7 +25,7 @@ MIN_CAP_CHARS: Final = 4_000_000
 
 
 class TooLarge(RuleFailed):
-    """A rule that writes more than any sensible rewrite: a bound of ours."""
+    """A rule whose output exceeds our size limit."""
 
     verdict = Verdict.BAD_ACTION
 
@@ -76,7 +76,7 @@ def find_all(root: SgNode, config: Mapping[str, Any]) -> list[SgNode]:
 
 
 def ran(rule: Rule, language: Language, source: str, root: SgNode) -> Applied | None:
-    """What a rule does to a parsed text; `None` where it is refused, or only the command line can tell."""
+    """The effect of a rule on a parsed text; `None` if refused, or left to the command line."""
     try:
         compiled = compile_rule(rule, language)
         return None if compiled.needs_cli else run_rule(compiled, source, root, "")

@@ -265,7 +265,7 @@ def written(source: str, edits: Sequence[MatchEdit]) -> str:
 
 
 def spans_after(edits: Sequence[MatchEdit]) -> list[tuple[int, int]]:
-    """Where the text of each edit stands when all are made."""
+    """Spans of the text of each edit after all edits are made."""
     spans: list[tuple[int, int]] = []
     shift = 0
     for edit in edits:

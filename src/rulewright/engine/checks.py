@@ -24,7 +24,7 @@ LITERAL_CHARS: Final = 60
 
 
 def wrong(post: str, expected: str | None) -> str:
-    """Where the result first differs from the wanted one."""
+    """Where the result first differs from the expected text."""
     if expected is None or post == expected:
         return ""
     got, want = post.split("\n"), expected.split("\n")
@@ -53,7 +53,7 @@ def syntax(steps: Sequence[Step]) -> str:
 
 
 def degenerate(steps: Sequence[Step]) -> str:
-    """Whether rules replace the whole text, or most of it, by a literal."""
+    """Whether rules replace the whole text, or most of it, with literal text."""
     for step in steps:
         literal = step.rule.literal_weight
         # Mostly the beginning of the text tells already that the rule did not write half of it.
@@ -83,7 +83,7 @@ def _captures(rule: CompiledRule, node: SgNode, used_only: bool = False) -> Span
 
 
 def lossy(steps: Sequence[Step]) -> str:
-    """Named code inside a match that neither the pattern nor a capture covers, and that is gone."""
+    """Named code inside a match that neither the pattern nor a capture covers, and that the result lacks."""
     for step in steps:
         fix, stated = step.rule.core.fix, step.rule.stated
         # Without a fix nothing goes; an empty one says that the match shall go, as far as it is spelled out.

@@ -85,10 +85,10 @@ def binary() -> str:
 
 
 def start(*words: str, **how: Any) -> subprocess.Popen[bytes]:
-    """Start ast-grep with nothing to read, as `Popen` is told: the one place that does.
+    """Start ast-grep without input; arguments as for `Popen`. The only place that starts it.
 
     Raises:
-        RulewrightError: there is none, or it is none that can be started.
+        RulewrightError: it is missing, or cannot be started.
     """
     try:
         return subprocess.Popen([binary(), *words], stdin=subprocess.DEVNULL, **how)

@@ -17,7 +17,7 @@ from rulewright.errors import RulewrightError
 
 
 def within(paths: Sequence[Path], document: Document, base: Path | None) -> Callable[[Path], bool]:
-    """Tell which files below some paths are within the globs of a rule, whose file may lie in `base`.
+    """Find the files below some paths that match the globs of a rule, whose file may be in `base`.
 
     Raises:
         RulewrightError: ast-grep refuses the globs.
@@ -30,7 +30,7 @@ def within(paths: Sequence[Path], document: Document, base: Path | None) -> Call
 
 
 def refused(document: Document) -> str:
-    """Why ast-grep refuses the `files` and `ignores` of a rule; empty where it takes them."""
+    """Why ast-grep refuses the `files` and `ignores` of a rule; empty if it accepts them."""
     try:
         with tempfile.TemporaryDirectory(prefix="rulewright-") as folder:
             within([Path(folder)], document, None)

@@ -18,12 +18,12 @@ ORDER = (Verdict.DEGENERATE, Verdict.SYNTAX_ERROR, Verdict.LOSSY, Verdict.WRONG_
 def judge(
     action: Action, code: str, expected: str | None = None, *, exact: bool = False, listed: bool = False
 ) -> Outcome:
-    """Apply an action and judge what it did.
+    """Apply an action and judge its effect.
 
     Args:
         action: rules, applied one after another.
         code: the text before.
-        expected: the wanted text; `None` where none is known.
+        expected: the expected text; `None` if unknown.
         exact: leave out the tidy step.
         listed: name the single places too.
 

@@ -38,7 +38,7 @@ class Listing:
 def scan(
     paths: Sequence[Path], rules: Sequence[tuple[Language, Mapping[str, Any]]], folder: Path | None = None
 ) -> Listing:
-    """Run `ast-grep scan` where the person stands; read its list of files and of files that match."""
+    """Run `ast-grep scan` in the current folder; read its lists of searched and of matching files."""
     texts = [
         json.dumps({"id": f"walk-{number}", "language": language, **rule}, ensure_ascii=False)
         for number, (language, rule) in enumerate(rules)
@@ -64,7 +64,7 @@ def scan(
 
 
 def run(words: Sequence[str], paths: Sequence[Path], folder: Path | None = None) -> tuple[bytes, bytes]:
-    """Run ast-grep where the person stands; what it tells on the way, and what it puts out."""
+    """Run ast-grep in the current folder; return its trace and its output."""
     given = [str(path) if not str(path).startswith("-") else f"./{path}" for path in paths]
     environment = {**cli.ENVIRONMENT, **{k: os.environ[k] for k in _OF_GIT if k in os.environ}}
     with (
@@ -97,7 +97,7 @@ _OF_GIT: Final = ("HOME", "XDG_CONFIG_HOME")
 
 
 def entities(told: bytes) -> Iterator[tuple[str, dict[str, str]]]:
-    """The files that ast-grep names as it goes, and what it says of each."""
+    """The files that ast-grep's trace names, and its message about each."""
     mark = b"sg: entity|file|"
     for line in told.splitlines():
         name, colon, what = line[len(mark) :].rpartition(b": ")

@@ -62,7 +62,7 @@ def to_source(pattern: str, language: Language) -> str:
 
 
 def from_source(text: str, language: Language) -> str:
-    """Put the dollars of variables back where the letter stands for them.
+    """Restore the dollar signs of variables from their placeholder letter.
 
     >>> from_source("f(µA, µµµB, µm)", "python")
     'f($A, $$$B, µm)'

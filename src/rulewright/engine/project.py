@@ -44,7 +44,7 @@ class Project:
     """All that the file says."""
 
     def holds(self, path: Path) -> bool:
-        """Whether a path is a folder of its rules or lies in one."""
+        """Whether a path is a rule folder of the project, or inside one."""
         whole = path.resolve()
         return any(folder.resolve() in (whole, *whole.parents) for folder in self.rule_dirs)
 
@@ -85,7 +85,7 @@ class Project:
 
 
 def misplaced_util(documents: list[Any]) -> str:
-    """Why ast-grep takes no file of utility rules that holds this; empty where it does."""
+    """Why ast-grep refuses a file of utility rules with this content; empty if it accepts it."""
     if len(documents) > 1:
         return f"{len(documents)} documents, and a file of `utilDirs` holds one rule"
     one = documents[0] if documents else None
@@ -119,10 +119,10 @@ def _unread(error: OSError | UnicodeDecodeError | yaml12.YamlError) -> Unread:
 
 
 def read(root: Path) -> Project | None:
-    """The project of a folder; `None` where no `sgconfig.yml` lies in it.
+    """The project of a folder; `None` if it has no `sgconfig.yml`.
 
     Raises:
-        UsageError: the file is no YAML, or names a folder that is not there.
+        UsageError: the file is not YAML, or names a folder that does not exist.
     """
     file = root / CONFIG
     if not file.is_file():
@@ -151,7 +151,7 @@ def read(root: Path) -> Project | None:
 
 
 def above(path: Path, allowed: Callable[[Path], bool] = lambda folder: True) -> Project | None:
-    """The project that a file or folder lies in: that of the nearest `sgconfig.yml`, as ast-grep finds it.
+    """The project of a file or folder: that of the nearest `sgconfig.yml`, as ast-grep finds it.
 
     Args:
         path: the file or folder.

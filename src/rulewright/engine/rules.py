@@ -36,7 +36,7 @@ class BadRule(RuleFailed):
 
 
 class TooDeep(BadRule):
-    """A rule that is nested more deeply than can be followed: a bound of ours."""
+    """A rule that exceeds our nesting limit."""
 
     verdict = Verdict.BAD_ACTION
 

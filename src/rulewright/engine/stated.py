@@ -80,7 +80,7 @@ class Stated:
         return spans
 
     def again(self, node: SgNode) -> frozenset[str]:
-        """Texts of repeated variables, which cover every place where they stand again."""
+        """Texts of repeated variables, which cover all of their occurrences."""
         texts = set()
         for name in self.repeated:
             one = node.get_match(name)

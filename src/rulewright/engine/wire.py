@@ -99,7 +99,7 @@ def send(stream: BinaryIO, value: Any) -> None:
 
 
 def receive(stream: BinaryIO) -> Any:
-    """Read one message from a buffered stream; raises `EOFError` where the other side is gone."""
+    """Read one message from a buffered stream; raises `EOFError` if the other side has closed."""
 
     def read(size: int) -> bytes:
         data = stream.read(size)
@@ -118,7 +118,7 @@ class Inbox:
         self._data = bytearray()
 
     def read(self) -> list[Any] | None:
-        """Read once; the complete messages so far, or `None` where the other side is gone."""
+        """Read once; the complete messages so far, or `None` if the other side has closed."""
         more = os.read(self._descriptor, _READ_BYTES)
         if not more:
             return None

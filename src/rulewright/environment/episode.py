@@ -30,10 +30,10 @@ class StepResult:
 class Environment:
     """One episode at a time: `reset(task)`, then `step(answer)` until done.
 
-    A step that changes the code is judged by the change from the task's code to where the
-    episode stands then, and earns the gain in score; one that changes nothing, or is
-    invalid, earns its penalty. The step that makes the code right gives the penalties back,
-    so that an episode that ends right earns its score, and more than any that does not.
+    A step that changes the code is judged by the total change from the task's code, and earns the gain in
+    score; one that changes nothing, or is invalid, earns its penalty. The step that makes the code right
+    gives the penalties back, so that an episode that ends right earns its score, and more than any that
+    does not.
 
     Args:
         engine: executes actions.
@@ -53,7 +53,7 @@ class Environment:
         return self.prompt(style)
 
     def snapshot(self) -> Snapshot:
-        """Where the episode stands."""
+        """The current state of the episode."""
         if self._now is None:
             raise RuntimeError("no episode: reset(task) first")
         return self._now

@@ -17,7 +17,7 @@ from rulewright.verdict import Outcome, Verdict
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Where an episode stands; enough to go on from there."""
+    """The state of an episode, sufficient to continue from it."""
 
     task: Task
     code: str
@@ -34,7 +34,7 @@ class Snapshot:
 
     @property
     def held_out(self) -> Pairs:
-        """The code elsewhere as the steps so far have left it, with what it should become."""
+        """Siblings and negatives as changed by the steps so far, with their expected texts."""
         texts = self.elsewhere or tuple(pre for pre, _ in self.task.held_out)
         return tuple((text, post) for text, (_, post) in zip(texts, self.task.held_out, strict=True))
 
@@ -42,7 +42,7 @@ class Snapshot:
 def execute(
     answers: Sequence[tuple[Snapshot, str]], engine: Engine, run_tests: TestRunner | None
 ) -> list[Executed]:
-    """Execute answers, each from where its episode stands; actions and tests run together."""
+    """Execute answers, each on the current code of its episode; actions and tests run in parallel."""
     tasks = [now.task for now, _ in answers]
     requests = [Request(text, now.code, now.task.language, now.task.target) for now, text in answers]
     judged = judge_answers(engine, requests)

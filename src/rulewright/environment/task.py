@@ -14,14 +14,14 @@ from rulewright.state.state import State, count_tokens
 
 @dataclass(frozen=True)
 class Task:
-    """What is asked, and how the answer is judged.
+    """A task, and how its answer is judged.
 
     Args:
         id: stable.
         instruction: what to change.
         code: as it is.
         language: of the code.
-        target: the wanted code, where known.
+        target: the expected code, if known.
         tests: statements that follow the program in one file, where there are any.
         reference_tokens: length of a known good action, by `action_tokens`; 0 where there is none.
         held_out: more code and what it should become, itself where nothing may change: a rule

@@ -87,7 +87,7 @@ def first_tries(run: Path) -> list[Row]:
 
 
 def told(record: NormalizedRecord, row: Row) -> NormalizedRecord:
-    """The record as it is asked again: with the verdict on the first answer, unless that was right."""
+    """The record for the second try: with the verdict on the first answer, unless it was right."""
     if row["success"]:
         return record
     verdict = Verdict(row["verdict"])

@@ -237,7 +237,7 @@ def _others(a: Run, b: Run, measures: Sequence[Measure], groups: dict[str, str],
 
 
 def report(result: dict[str, Any]) -> Iterator[str]:
-    """The comparison for a person: every headline measure, then how sure the deciding one is."""
+    """The comparison as text: every headline measure, then the uncertainty of the main measure."""
     paired, unit = result["paired"], result["unit"]
     yield f"A {result['a']}\nB {result['b']}"
     yield f"{result['n_tasks']} tasks in {result['n_groups']} groups; paired, groups resampled:"

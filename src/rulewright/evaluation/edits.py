@@ -55,7 +55,7 @@ def item(record: NormalizedRecord, style: Style) -> Item:
 
 
 def score_edit(text: str, record: NormalizedRecord, style: Style) -> Row:
-    """Compare an answer with the wanted text."""
+    """Compare an answer with the expected text."""
     got = extract_edit(text, record.pre, style)
     if got is None:
         return {"verdict": Verdict.NO_ACTION.value, "detail": "no code in the answer", **_scores(record, "")}

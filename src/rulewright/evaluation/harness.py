@@ -147,14 +147,14 @@ class Benchmark(ABC, Generic[Config]):
 
     @abstractmethod
     def open(self, run: RunDir, stack: ExitStack) -> None:
-        """Load the tasks; what has to be closed at the end goes onto the stack."""
+        """Load the tasks; put resources to close onto the stack."""
 
     @abstractmethod
     def items(self, style: Style) -> list[Item]:
         """The questions, in the prompt style of the model."""
 
     def known(self) -> list[Row]:
-        """Rows that count without asking, beside those of the run folder."""
+        """Rows that count without a question, in addition to those of the run folder."""
         return []
 
     @abstractmethod
@@ -166,7 +166,7 @@ class Benchmark(ABC, Generic[Config]):
         """Everything the rows say."""
 
     def report(self, result: Result) -> Iterator[str]:
-        """The result for a person, in lines and tables."""
+        """The result as lines and tables for the terminal."""
         yield tables.text(f"{result['run']}: {result['n_tasks']} tasks", result["metrics"], self.measures)
 
     def generator(self) -> Generator:

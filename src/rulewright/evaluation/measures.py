@@ -227,7 +227,7 @@ def estimates_of(result: Mapping[str, Any], place: str) -> tuple[Measures, Mappi
     """The benchmark and the estimates of a `result.json`.
 
     Raises:
-        RulewrightError: no table takes it, or the measure that decides is not there.
+        RulewrightError: the benchmark is unknown, or its main measure is missing.
     """
     benchmark = BENCHMARKS.get(str(result.get("benchmark", "")))
     if benchmark is None:

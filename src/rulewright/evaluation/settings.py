@@ -49,7 +49,7 @@ class EvalConfig(AskingConfig):
         return super().generator_config().having(batch_size=self.batch_size)
 
     def each(self) -> list[Self]:
-        """One configuration a model: itself, or one for each of `--models`.
+        """One configuration per model: itself, or one for each of `--models`.
 
         Raises:
             UsageError: a model is named twice, or beside `--models`.
@@ -111,7 +111,7 @@ class RecordsConfig(EvalConfig):
     If a few groups have most tasks, the clustered intervals become wide."""
 
     def leaves_out(self, record: NormalizedRecord) -> str | None:
-        """Why a record is none of those asked for; `None` where it is one."""
+        """Why a record is not selected; `None` if it is."""
         entry = MixEntry(path="", tags=tuple(self.tags), without_tags=tuple(self.without_tags))
         return None if entry.takes(record) else "other_tags"
 

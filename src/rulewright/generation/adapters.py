@@ -59,10 +59,10 @@ class Adapter:
         return max(own + [int(r) for r in (self.settings.get("rank_pattern") or {}).values()])
 
     def require_base(self, instead: str = "") -> str:
-        """The base to use, checked to be there where it is a folder.
+        """The base to use; a folder is checked to exist.
 
         Raises:
-            UsageError: the base is gone, or is an adapter itself.
+            UsageError: the base does not exist, or is itself an adapter.
         """
         base = instead or self.base
         if not Path(base).is_dir() and looks_like_path(base):

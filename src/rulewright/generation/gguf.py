@@ -34,7 +34,7 @@ _LONGEST_TEXT: Final = 1 << 26
 
 @dataclass(frozen=True)
 class Tensor:
-    """Where a tensor stands in the file; `kind` is ggml's number of its type."""
+    """Location of a tensor in the file; `kind` is ggml's type number."""
 
     name: str
     shape: tuple[int, ...]
@@ -45,9 +45,8 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Header:
-    """What stands before the weights.
-
-    An array in `metadata` is its length: vocabularies are long, and nobody here reads them.
+    """The header before the weights. Arrays in `metadata` are replaced by their length, because they are
+    long and not needed.
     """
 
     metadata: dict[str, Any]
@@ -64,7 +63,7 @@ class Header:
 
 
 def checkpoint(model: str) -> str:
-    """What transformers can load for a model as a person names it.
+    """A path that transformers can load, for a model as the user names it.
 
     A GGUF file is converted, once, to a checkpoint folder in `models/base`; anything else
     is given back as it is.
@@ -220,10 +219,10 @@ def _unpacked() -> dict[str, Any]:
 
 
 def read_header(path: Path) -> Header:
-    """Read what stands before the weights.
+    """Read the header before the weights.
 
     Raises:
-        UsageError: it is no GGUF, of an unknown version, or ends within its header.
+        UsageError: it is not a GGUF file, has an unknown version, or ends inside its header.
     """
     with jsonl.require_file(path).open("rb") as stream:
         if stream.read(4) != _MAGIC:

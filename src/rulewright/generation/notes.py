@@ -30,12 +30,12 @@ def holds_model(folder: Path) -> bool:
 
 
 def has_tokenizer(folder: Path) -> bool:
-    """Whether a tokenizer lies in a folder."""
+    """Whether a folder contains a tokenizer."""
     return any(next(folder.glob(pattern), None) for pattern in _TOKENIZERS)
 
 
 def tokenizer_source(model: str) -> str:
-    """Where the tokenizer of a model is; adapters from elsewhere often come without their base's."""
+    """The folder of a model's tokenizer; adapters often come without one, then it is the base's."""
     base = adapter_base(model)
     return base if base and not has_tokenizer(Path(model)) else model
 

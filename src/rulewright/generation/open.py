@@ -127,7 +127,7 @@ def one_that_is_here(spec: GeneratorConfig) -> GeneratorConfig:
 
 
 def require_model(spec: GeneratorConfig) -> None:
-    """Check, without loading anything, that a model is named and is there."""
+    """Check, without loading anything, that a model is named and exists."""
     if spec.is_endpoint:
         return
     if not spec.model:
@@ -208,7 +208,7 @@ def resolve_style(spec: GeneratorConfig) -> Style:
 
 
 def resolve_thinking(model: str, wanted: bool | None) -> bool | None:
-    """The switch for thinking: as configured, else as the checkpoint notes; a conflict is said."""
+    """The setting for thinking: as configured, otherwise that of the checkpoint; a conflict is reported."""
     note = checkpoint_note(model)
     noted = note.get("thinking")
     if wanted is None:
@@ -220,7 +220,7 @@ def resolve_thinking(model: str, wanted: bool | None) -> bool | None:
 
 
 def checkpoint_facts(spec: GeneratorConfig) -> dict[str, Any]:
-    """What names the model in a run's files: where it is, a digest of its files, style, task.
+    """The facts that identify the model in a run's files: location, digest, style, task.
 
     The digest covers names, sizes and small files whole, and 64 KiB at each end and in the
     middle of large ones: enough to see that a checkpoint was trained again. An adapter's

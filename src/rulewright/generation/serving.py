@@ -104,7 +104,7 @@ def find_vllm(wanted: str) -> tuple[list[str], str] | None:
         wanted: a `vllm` program, the folder of its environment, or a Python; empty: look for it.
 
     Raises:
-        UsageError: there is none where `wanted` says.
+        UsageError: there is none at `wanted`.
     """
     if not wanted:
         if find_spec("vllm") is not None:
@@ -150,7 +150,7 @@ def command_line(config: ServeConfig, server: Server, adapter: Adapter | None) -
     """The server's command, ready for exec.
 
     Raises:
-        UsageError: the adapter's base is gone, or the server cannot serve such an adapter.
+        UsageError: the adapter's base does not exist, or the server cannot serve such an adapter.
     """
     listen = ["--host", config.host, "--port", str(config.port), "--dtype", config.dtype]
     if server.kind == "transformers":

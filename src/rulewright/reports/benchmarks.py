@@ -49,7 +49,7 @@ def comparisons(runs: Sequence[Json], wanted: Sequence[tuple[Path, Path]], refer
 
     Args:
         runs: in the order of the stages.
-        wanted: pairs of run folders that a person named.
+        wanted: pairs of run folders that the user named.
         reference: name of the Stage 0 model, which held-out edits are compared with.
 
     Raises:

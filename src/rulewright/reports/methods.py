@@ -48,7 +48,7 @@ class Wanted(NamedTuple):
 
 
 def gather(methods: Sequence[Trained], wanted: Sequence[Wanted], baseline: str, about: str) -> Json:
-    """Everything that the page shows.
+    """Collect everything that the page shows.
 
     Args:
         methods: in the order of the rows.

@@ -30,7 +30,7 @@ def gather(
     pairs: Sequence[tuple[Path, Path]],
     stages: Path | None = None,
 ) -> Json:
-    """Read everything that is there.
+    """Read all existing files.
 
     Args:
         processed: folder of `*.metadata.json`.

@@ -26,7 +26,7 @@ from rulewright.verdict import Outcome, Verdict
 
 @dataclass(frozen=True)
 class Scored:
-    """One answer's reward, its components, and how the answer fared."""
+    """One answer's reward, its components, and its verdict."""
 
     value: float | None
     """`None` leaves the sample out (our fault, not the model's)."""
@@ -51,7 +51,7 @@ class Scorer(Protocol):
         """What a task shares with others that are not independent of it."""
 
     def reference(self, row: int) -> str:
-        """What is wanted of one task, for people: an answer, or the text after it."""
+        """The expected result of a task, for display: an answer, or the text after it."""
 
     def score(self, rows: Sequence[int], texts: Sequence[str], n_tokens: Sequence[int]) -> list[Scored]:
         """Rewards of answers to tasks; `n_tokens` is the length of each answer."""

@@ -10,7 +10,7 @@ from rulewright.config import AsJson, CommandConfig
 
 
 class TrajsConfig(CommandConfig):
-    """Which raw files, what is kept, where it goes."""
+    """Which raw files to read, what to keep, and where to write."""
 
     raw: list[Path] = Field(default_factory=lambda: [Path("trajectories/raw/teacher")])
     """Raw files, or folders of them (their *.jsonl)."""

@@ -74,7 +74,7 @@ def _rows(path: Path, rejected: list[dict[str, Any]]) -> list[TeacherStep]:
 
 
 def read_steps(path: Path, rejected: list[dict[str, Any]]) -> list[TeacherStep]:
-    """Read verified steps; what cannot be used goes to `rejected` with its place and reason.
+    """Read verified steps; unusable ones go to `rejected` with place and reason.
 
     Raises:
         UsageError: no file, or not one usable step in it.

@@ -21,7 +21,7 @@ _TOKEN: Final = re.compile(r"[A-Za-z]{1,6}|\d{1,3}|[^\sA-Za-z\d]")
 
 
 def count_tokens(text: str) -> int:
-    """Count tokens with no tokenizer at hand: word pieces of ≤ 6 letters, digits by 3, marks.
+    """Estimate the number of tokens without a tokenizer: word pieces of ≤ 6 letters, digits by 3, marks.
 
     An upper-side estimate for byte-level BPE of code and English.
     """
@@ -95,7 +95,7 @@ class State:
         return asdict(self)
 
     def render(self) -> str:
-        """The text that goes into a `<state>` block; empty parts are left out."""
+        """The text of a `<state>` block, without empty parts."""
         parts = {key: value for key, value in self.to_dict().items() if value}
         return json.dumps(parts, ensure_ascii=False)
 

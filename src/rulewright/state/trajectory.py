@@ -75,7 +75,7 @@ class Provenance(_Part):
 
 
 class TrajectoryStep(_Part):
-    """One step: where it began, what was written, what it did."""
+    """One step: the code before, the answer, its effect."""
 
     task_id: str
     step: int = Field(ge=0)

@@ -68,7 +68,7 @@ class Diversity:
         }
 
     def page(self, splits: Mapping[str, int], negatives: int) -> str:
-        """The same for a person, in a few tables."""
+        """The same as tables for people."""
         told = self.summary()
         split_text = ", ".join(f"{name} {n:,}" for name, n in splits.items())
         head = [

@@ -114,7 +114,7 @@ def rename_method(code: Code, rng: random.Random) -> Proposal | None:
 
 
 def rename_attribute(code: Code, rng: random.Random) -> Proposal | None:
-    """`x.old` → `x.new`, where it is not called."""
+    """`x.old` → `x.new`, unless it is called."""
     members = [node for node in of_kind(code.root, code.grammar.member) if not is_callee(node, code)]
     names = sorted({property_of(node, code) for node in members} - {""})
     if not names:

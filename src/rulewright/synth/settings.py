@@ -67,7 +67,7 @@ class SynthConfig(StageConfig):
 
     @property
     def held_out_rate(self) -> float:
-        """Share of the templates that are kept whole for dev and test; 0: none."""
+        """Share of the templates that are held out for dev and test; 0: none."""
         return self.hold_out_rate if self.hold_out_templates else 0.0
 
     def is_free(self, key: str) -> bool:

@@ -69,7 +69,7 @@ def plan(files: Sequence[SourceFile], seed: int) -> list[Batch]:
 
 
 def path_of(folder: Path, shard: Batch) -> Path:
-    """Where the candidates of a shard lie."""
+    """Path of the candidates of a shard."""
     return folder / f"{shard.number:05}.jsonl"
 
 

@@ -73,7 +73,7 @@ def packaged() -> tuple[Codemod, ...]:
 
 
 def load(path: Path) -> tuple[Codemod, ...]:
-    """Read a person's own templates from `.yaml` or `.jsonl`.
+    """Read the user's templates from `.yaml` or `.jsonl`.
 
     Raises:
         UsageError: the file cannot be read, or a template in it is incomplete.

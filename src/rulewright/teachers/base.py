@@ -19,7 +19,7 @@ from rulewright.teachers.tasks import TeacherTask
 
 @dataclass(frozen=True)
 class Turn:
-    """Where an episode stands: what the teacher is asked."""
+    """The state of an episode: the input of a teacher."""
 
     task: TeacherTask
     code: str
@@ -75,7 +75,7 @@ class ModelTeacher:
         }
 
     def prompt(self, turn: Turn) -> list[Message]:
-        """The common action prompt for where an episode stands."""
+        """The common action prompt for the current state of an episode."""
         task, style = turn.task, self._generator.style
         return action_prompt(task.instruction, turn.code, task.language, turn.state, turn.feedback, style)
 

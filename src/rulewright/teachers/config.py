@@ -11,7 +11,7 @@ from rulewright.generation.open import AskingConfig
 
 
 class TeacherConfig(AskingConfig):
-    """Who teaches what, within which limits, and where it is written."""
+    """Teacher, tasks, limits and output."""
 
     tasks: list[Path] = Field(default_factory=lambda: [Path("data/processed/train/synth.jsonl")])
     """Manifests: JSONL of records, or of objects with instruction, pre, language (post, tests, group)."""

@@ -49,10 +49,10 @@ def spending_of(config: TeacherConfig) -> Spending:
 
 
 def run(config: TeacherConfig, tasks: Sequence[TeacherTask], spending: Spending) -> Counter[str]:
-    """Ask for what is owed; give the counts of this run. `spending` says what it took.
+    """Ask for the missing episodes; return the counts of this run. `spending` has its cost.
 
     Raises:
-        UsageError: the output file holds episodes, and nobody said what becomes of them.
+        UsageError: the output file has episodes, and neither --resume nor --overwrite is set.
     """
     out = config.output()
     counts: Counter[str] = Counter()

@@ -113,7 +113,7 @@ class Collector:
         return Episode(turn, episode_key(task, self._teacher, sample, self._seed, self._limits))
 
     def run(self, episodes: Sequence[Episode]) -> Iterator[Episode]:
-        """Play a batch of episodes in step; yield each as soon as it is over."""
+        """Run a batch of episodes together; yield each as soon as it ends."""
         while active := [episode for episode in episodes if not episode.over]:
             for place, proposal in self._teacher.propose([episode.turn for episode in active]):
                 episode = active[place]
@@ -242,7 +242,7 @@ def action_id(response: Response) -> str:
 
 
 def finished_keys(path: Path) -> set[str]:
-    """Keys of the whole episodes in a raw file; rows of one cut off at the end are removed."""
+    """Keys of the complete episodes in a raw file; rows of an incomplete last episode are removed."""
     if not path.exists():
         return set()
     jsonl.cut_torn_line(path)
@@ -269,7 +269,7 @@ def collect(
     batch: int,
     spending: Spending,
 ) -> Iterator[Episode]:
-    """Run every owed episode and append its rows to `out` when it ends; yield each when on disk.
+    """Run every missing episode and append its rows to `out` when it ends; yield each when it is saved.
 
     Answers come in any order; when nothing is owed any more, the file is put into the order of
     the tasks, so that an interrupted run ends with the same bytes as another.

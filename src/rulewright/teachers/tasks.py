@@ -47,7 +47,7 @@ class TeacherTask:
 
 
 def parse_task(row: Mapping[str, Any]) -> TeacherTask | str:
-    """Read one row; gives the reason where it is not a task."""
+    """Read one row; return the reason if it is not a task."""
     metadata = row.get("metadata")
     known: Mapping[str, Any] = metadata if isinstance(metadata, dict) else row
     instruction, pre = row.get("instruction"), row.get("pre", row.get("pre_code"))

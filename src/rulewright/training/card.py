@@ -33,7 +33,7 @@ def render(config: TrainConfig, result: Result, facts: Mapping[str, Any]) -> str
 
 
 def told(config: TrainConfig, result: Result) -> str:
-    """The result for whoever started the run."""
+    """The result as text for the terminal."""
     return _of_policy(config, result) if "before" in result else _of_sft(result)
 
 

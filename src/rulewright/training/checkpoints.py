@@ -74,7 +74,7 @@ def step_of(folder: Path) -> int:
 
 
 def last_whole(folder: Path) -> Path | None:
-    """The newest whole checkpoint; broken ones are removed."""
+    """The newest complete checkpoint; incomplete ones are removed."""
     whole = []
     for path in sorted(folder.glob("checkpoint-*")):
         if (path / COMPLETE).exists():
@@ -167,7 +167,7 @@ def publish(best: Path, out: Path) -> None:
 
 
 def write_note(folder: Path, style: Style, thinking: bool | None, task: str, base: str | None) -> None:
-    """Write how a checkpoint is asked, which whoever generates from it reads."""
+    """Write the prompt style of a checkpoint, which generation reads."""
     note = {"prompt_style": style, "thinking": thinking, "task": task, "base": base}
     jsonl.write_json(folder / NOTE_FILE, note)
 

@@ -71,7 +71,7 @@ def claim(config: TrainConfig, inputs: Sequence[Path]) -> RunDir:
 
 
 def is_done(config: TrainConfig, inputs: Sequence[Path]) -> bool:
-    """Whether this very run has ended already, for all of its processes alike."""
+    """Whether this run has already ended; all processes agree."""
     return environment.agree(lambda: look(config, inputs).done and not config.overwrite)
 
 

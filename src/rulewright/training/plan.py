@@ -77,7 +77,7 @@ class TrainingPlan:
 
 
 class Start(NamedTuple):
-    """What a run starts from, as far as it can be known before it is there."""
+    """The base of a run, as far as it is known before the checkpoint exists."""
 
     architecture: Architecture
     style: Style | None
@@ -368,7 +368,7 @@ def _why(run: PlannedRun, available: float) -> str:
 
 
 def report(plan: TrainingPlan) -> Iterator[str]:
-    """The plan for a person."""
+    """The plan as text for the terminal."""
     yield f"{plan.model}: {plan.n_parameters / 1e6:,.2f} M parameters, {plan.n_trained / 1e6:,.2f} M trained"
     fit = f"{plan.n_rows:,} of {plan.n_records:,} records fit"
     yield f"data: {fit}, {plan.tokens_per_row:,.0f} tokens each ({plan.counted})"

@@ -52,7 +52,7 @@ class Forecast(NamedTuple):
 
 @dataclass(frozen=True)
 class PlannedRun(ABC):
-    """One configured run: its data, where it takes place, and all that follows from them."""
+    """One configured run: its data, its device, and everything derived from them."""
 
     config: Any
     data: Data
@@ -93,7 +93,7 @@ class PlannedRun(ABC):
         """Single changes that make a phase smaller, the mildest first."""
 
     def refused(self) -> str:
-        """Why `train` will not start, whatever the memory; empty where it will."""
+        """Why `train` will not start, regardless of memory; empty if it will."""
         return ""
 
     def option(self, name: str, default: Any) -> Any:
@@ -154,7 +154,7 @@ class PlannedRun(ABC):
         return replace(self, config=self.config.model_copy(update=fields))
 
     def with_options(self, options: Mapping[str, Any]) -> tuple[str, Self]:
-        """This run with other trainer options, and how a person would write them."""
+        """This run with other trainer options, and how the user would write them."""
         text = ", ".join(f"trainer.{key}: {str(value).lower()}" for key, value in options.items())
         return text, self.changed(trainer={**self.config.trainer, **options})
 

@@ -95,7 +95,7 @@ class Tasks(NamedTuple):
     """Lines that cannot be used, with place and reason."""
 
     def set_aside(self, folder: Path) -> None:
-        """Write what is not used beside the run, and say so."""
+        """Write the rejected lines next to the run, and report their number."""
         path = folder / "rejected.jsonl"
         path.unlink(missing_ok=True)
         if self.rejected:

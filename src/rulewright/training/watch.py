@@ -174,7 +174,7 @@ class Watch(TrainerCallback):
         return path.exists() and bool(json.loads(path.read_text(encoding="utf-8"))["step"] == step)
 
     def save_best(self, step: int) -> None:
-        """Write the model beside the last best one, then swap."""
+        """Write the model next to the previous best one, then swap them."""
         folder = self._run.path / "best"
         fresh = self._run.path / "best.new"
         self._trainer.save_model(str(fresh))

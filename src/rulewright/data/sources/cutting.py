@@ -12,10 +12,7 @@ from rulewright.languages import language_of_path
 
 
 def cut_to_window(draft: Draft, config: IngestConfig) -> Draft | Drop:
-    """Cut a draft to the window around its change, where the options ask for it.
-
-    A file that is small enough already stays whole.
-    """
+    """Cut a draft to the window around its change, if the options ask for it. A small file stays whole."""
     if not config.window or max(len(draft.pre), len(draft.post)) <= config.max_window_chars:
         return draft
     pre, post = text_of(draft.pre), text_of(draft.post)

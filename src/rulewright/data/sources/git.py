@@ -109,7 +109,7 @@ def name_of(repo: Path) -> str:
 
 @functools.lru_cache(maxsize=256)
 def license_at(repo: Path) -> str:
-    """The license that a repository's own license file states at HEAD; empty where it has none."""
+    """The license in a repository's license file at HEAD; empty if there is none."""
     names = _git(repo, "ls-tree", "--name-only", "HEAD").stdout.decode("utf-8", "replace").split("\n")
     files = sorted(n for n in names if re.match(r"(licen[sc]e|copying|unlicense)", n, re.IGNORECASE))
     for file in files:
@@ -412,7 +412,7 @@ def reader_of(repo: str) -> BlobReader:
 
 
 def blob_at(repo: Path, revision: str, path: str) -> str | None:
-    """A file's text at a revision, or `None` where it is not there or not UTF-8."""
+    """A file's text at a revision, or `None` if it does not exist or is not UTF-8."""
     if "\n" in path or "\n" in revision:
         return None
     text = reader_of(str(repo)).read(f"{revision}:{path}")

@@ -129,7 +129,7 @@ def _within(only: Path | None, file: Path) -> bool:
 
 
 def home_of(path: Path) -> project.Project | None:
-    """The project that a file or folder lies in; what lies in one that cannot be read is read by itself."""
+    """The project of a file or folder; `None` if the project cannot be read."""
     folder = path if path.is_dir() else path.parent
     try:
         return project.above(folder)

@@ -35,7 +35,7 @@ _STAND_INS: Final = frozenset({"vllm"})
 
 @dataclass(frozen=True)
 class Execution:
-    """How one program fared."""
+    """The result of one program."""
 
     official: str
     """The benchmark's word: OK, Exception, SyntaxError, Timeout; or `infra`."""
@@ -143,7 +143,7 @@ class Executor:
         return {f"{name}.py": _text(name) for name in self._absent(problem.modules() & _STAND_INS)}
 
     def coverage(self, program: str, files: Mapping[str, str] | None = None) -> tuple[int, ...] | None:
-        """Uncovered lines of a program with its tests; `None` where it fails under coverage."""
+        """Uncovered lines of a program with its tests; `None` if it fails under coverage."""
         limits = replace(self._limits, wall_s=COVERAGE_S + 10, cpu_s=int(4 * COVERAGE_S))
         job = Job(
             files={

@@ -68,7 +68,7 @@ def _actions(rows: Sequence[Row], seed: int) -> dict[str, Any]:
 
 
 def report(result: Mapping[str, Any]) -> Iterator[str]:
-    """The result for a person."""
+    """The result as text for the terminal."""
     yield f"{result['run']}: {result['n_problems']} problems, {result['n_samples']} answers"
     lines = []
     for measure in CANITEDIT.headline:

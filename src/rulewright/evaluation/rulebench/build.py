@@ -90,7 +90,7 @@ def pins_of(path: Path) -> list[Json]:
     """The pins in a file that `bench build` wrote.
 
     Raises:
-        RulewrightError: it is no such file; `UsageError` where it is absent.
+        RulewrightError: it is not such a file; `UsageError` if it is missing.
     """
     hint = "name the pins.json beside the rows of an earlier `rulewright bench build`"
     found = jsonl.read_json(path, hint)
@@ -101,10 +101,10 @@ def pins_of(path: Path) -> list[Json]:
 
 
 def compared(made: Json, pins: Sequence[Json]) -> str:
-    """How rows stand to the pin of their repository, in words; empty where there is none.
+    """Compare rows with the pin of their repository, in words; empty if there is no pin.
 
     Raises:
-        RulewrightError: the commit is the pinned one, and the rows are others.
+        RulewrightError: at the pinned commit, but the rows differ.
     """
     wanted = next((one for one in pins if one["repository"] == made["repository"]), None)
     if wanted is None:

@@ -58,7 +58,7 @@ class BenchItem:
 
 
 def rule_key(source: str, group: str) -> str:
-    """Name the rule that a person wrote: a fixer with several options (`group#option`) is one.
+    """Name the human-written rule: a fixer with several options (`group#option`) counts as one.
 
     >>> rule_key("pyupgrade", "fstrings#py38")
     'pyupgrade:fstrings'
@@ -70,8 +70,8 @@ def items_of(edits: Iterable[EditRow], noops: Mapping[Fixer, Sequence[str]] | No
     """Make items of edits that share a fixer (`source` and `group`).
 
     Args:
-        edits: `pre` and `post` differ; a row whose group is empty stands alone, and gives no item.
-        noops: code that a fixer leaves alone.
+        edits: `pre` and `post` differ; a row with an empty group gives no item.
+        noops: code that a fixer does not change.
     """
     by_fixer: dict[Fixer, list[EditRow]] = defaultdict(list)
     for edit in edits:
