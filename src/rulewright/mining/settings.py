@@ -48,7 +48,7 @@ class MineConfig(StageConfig):
     limit: int = Field(default=0, ge=0)
     """Maximum number of edits, in file order; 0: all."""
     seed: int = 0
-    """Of the draws."""
+    """Random seed of the draws."""
     engine: WhereToRun = "local"
     """Where the work runs; the result does not depend on it."""
 
