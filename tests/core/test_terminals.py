@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import subprocess
 import sys
 import time
@@ -167,7 +168,7 @@ def test_a_folder_that_is_gone_is_told(tmp_path: Path, line: str) -> None:
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_a_stream_that_is_closed_is_one_that_holds_nothing(here: Path, closed: str) -> None:
     # Without a shell in between, the streams could not be closed.
-    line = f"{sys.executable} -m rulewright apply rule.yml a.py --write {closed}"
+    line = f"{shlex.quote(sys.executable)} -m rulewright apply rule.yml a.py --write {closed}"
     done = subprocess.run(["sh", "-c", line], cwd=here, capture_output=True, text=True, check=False)
     assert (done.returncode, "Traceback" in done.stderr) == (0, False)
     assert (here / "a.py").read_text() == "x is None\n"
