@@ -383,6 +383,9 @@ def test_every_answer_that_is_no_leads_on(code: Path) -> None:
         assert "path: extra inputs" in said and "next: find takes rule, paths, limit" in said
         said = await refused(client, "no_such_tool")
         assert "find" in said and "propose_rule" not in said
+        bare = NONE.partition("fix:")[0]
+        told = await use(client, "apply_rule", rule=bare, paths=["."])
+        assert told["places"] == 0 and "has no `fix`" in told["next"]
         said = await refused(client, "check_rules", rules="words")
         assert said.startswith("rules: no ast-grep rule in it")
         (code / "old.py").write_bytes(b"x = '\xe9'\n")

@@ -270,6 +270,8 @@ def apply_rule(context: ServerContext, arguments: schemas.ApplyArguments) -> sch
     refusal = _why_not(
         arguments, n_places, len(work.failed) + len(barred), chooser.unmatched() if chooser.active else []
     )
+    if not any("fix" in rule for one in documents for rule in one.action.rules):
+        refusal = "the rule has no `fix`, so it changes nothing: add one, or list its places with find"
     written = bool(arguments.write and good and not refusal)
     if written:
         context.roots.check_write(one.path for one in good)
