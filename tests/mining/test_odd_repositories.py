@@ -47,6 +47,20 @@ def test_without_a_commit_nothing_tells_what_was_before(
     assert "no commit here yet" in said and "commit what was before the change" in hint
 
 
+@pytest.mark.parametrize("like", ["HEAD", "main", "HEAD~1..HEAD"])
+def test_a_bare_repository_is_told_as_one_that_has_no_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, like: str
+) -> None:
+    _repository(tmp_path / "r", BEFORE, AFTER)
+    _git(tmp_path, "clone", "-q", "--bare", str(tmp_path / "r"), "bare")
+    monkeypatch.chdir(tmp_path / "bare")
+    said, hint = _told(like)
+    assert said == f"{tmp_path / 'bare'}: a bare git repository, which has no files"
+    assert "git worktree add" in hint
+    with pytest.raises(UsageError, match="bare"):
+        changeset.read("", (), staged=True)
+
+
 @pytest.mark.parametrize("like", ["HEAD", "HEAD~1", "HEAD~1..HEAD"])
 def test_a_shallow_clone_says_what_it_lacks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, like: str

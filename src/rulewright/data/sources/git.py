@@ -124,12 +124,22 @@ def top_of(path: Path) -> Path:
     """The root of the repository that holds a folder.
 
     Raises:
-        UsageError: none does.
+        UsageError: none does, or it is a bare one.
     """
     done = _git(path, "rev-parse", "--show-toplevel")
+    if done.returncode and is_bare(path):
+        raise UsageError(
+            f"{path.resolve()}: a bare git repository, which has no files",
+            "go to a clone of it, or make a work tree: `git worktree add FOLDER`",
+        )
     if done.returncode:
         raise UsageError(f"{path.resolve()}: not in a git repository", "name the files")
     return Path(os.fsdecode(done.stdout.rstrip(b"\n")))
+
+
+def is_bare(path: Path) -> bool:
+    """Whether a folder is, or lies in, a repository without a work tree."""
+    return _git(path, "rev-parse", "--is-bare-repository").stdout.strip() == b"true"
 
 
 def is_revision(repo: Path, name: str) -> bool:

@@ -61,7 +61,8 @@ def read(like: str, paths: Sequence[Path], staged: bool = False, diff: str = "")
     if like == "-":
         return _of_diff(diff, "standard input", paths)
     file = Path(like)
-    if not file.is_file():
+    # A bare repository has a file of that name.
+    if not file.is_file() or (like == "HEAD" and git.is_bare(Path())):
         return _of_revision(like, paths)
     text = diffs.decoded(jsonl.require_file(file).read_bytes())
     # Source code, as of a test, may contain a diff.
@@ -107,6 +108,8 @@ def _of_revision(like: str, paths: Sequence[Path]) -> ChangeSet:
     try:
         top = git.top_of(Path())
     except UsageError:
+        if git.is_bare(Path()):
+            raise
         raise UsageError(f"{like}: no such file, and no git repository here", "name a diff, or `-`") from None
     if ".." in like:
         return _of_git([like], paths, like)
