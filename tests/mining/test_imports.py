@@ -194,6 +194,8 @@ def test_what_the_rules_for_imports_do_to_another_file(
         ("javascript", {("m", "a"): "import { a, b } from 'm';"}, {},
          "import { a } from 'm';\nimport { b } from 'n';\n\nb(1);\n",
          "import { b } from 'n';\n\nb(1);\n"),
+        ("javascript", {("m", "a"): "import d, { a, b } from 'm';"}, {},
+         "import d, { a, b } from 'm';\n\nd(b);\n", "import d, { b } from 'm';\n\nd(b);\n"),
         ("php", {}, {("A\\B", "C"): "use A\\B\\{C, D};"}, "<?php\nuse X\\Y;\n\nf(new C());\n",
          "<?php\nuse X\\Y;\nuse A\\B\\C;\n\nf(new C());\n"),
         ("kotlin", {}, {("c.D", "E"): "import c.D as E"}, "import a.B\n\nval x = E(B)\n",

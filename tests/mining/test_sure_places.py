@@ -504,6 +504,16 @@ ELSEWHERE = {
         "import a.b.Old;\n\nclass B { Old x = new Old(); q.Old y = z.Old(this.Old); Old.In w; }\n",
         "import a.b.Fresh;\n\nclass B { Fresh x = new Fresh(); q.Old y = z.Old(this.Old); Fresh.In w; }\n",
     ),
+    "a method of Java beside a static import": Import(
+        ".java", "import static u.S.Old;\n\nclass A { int f() { return Old(1); } }\n",
+        "import static u.S.Old;\n\nclass B { int f() { return Old(2) + x.Old(3); } }\n",
+        "import static u.S.Fresh;\n\nclass B { int f() { return Fresh(2) + x.Old(3); } }\n",
+    ),
+    "one name beside the default of a module": Import(
+        ".js", "import kit, { Old } from 'kit';\n\nOld(kit);\n",
+        "import kit, { Old, more } from 'kit';\n\nOld(more, kit);\n",
+        "import kit, { Fresh, more } from 'kit';\n\nFresh(more, kit);\n",
+    ),
     "a member of Kotlin, and a type": Import(
         ".kt", "import a.b.Old\n\nval x = Old()\n",
         "import a.b.Old\n\nval x: Old = Old(Old = 1)\nval y: z.Old = z.Old()\nval w = z?.Old\n",
@@ -551,6 +561,19 @@ UNDONE = {
     "a key that is named like its value": Case(
         ".ts", "import { Old } from 'shop';\n\nf(Old);\n", "import { New } from 'shop';\n\nf(New);\n",
         "import { Old } from 'shop';\n\nf(Old, { Old });\n", "`Old` is used there in another way too",
+    ),
+    "a name that a package gives on": Case(
+        ".py", "from shop import Old\n\nx = Old()\n", "from shop import New\n\nx = New()\n",
+        "from shop import Old\n\n__all__ = ['Old']\n", "the file exports `Old`",
+    ),
+    "a name that a module exports": Case(
+        ".ts", "import { Old } from 'shop';\n\nf(Old);\n", "import { New } from 'shop';\n\nf(New);\n",
+        "import { Old } from 'shop';\n\nf(Old);\nexport { Old };\n", "the file exports `Old`",
+    ),
+    "an import that would stay without a use": Case(
+        ".js", "const { old } = require('kit');\n\nold(1);\n",
+        "const { fresh } = require('kit');\n\nfresh(1);\n",
+        "const { old, x } = require('kit');\n\nold(2, x);\n", "the import of `old` would be left over",
     ),
     "a header whose uses are not sure": Case(
         ".cpp", "#include <kit/slot.hpp>\n\nkit::slot<int> f();\n",

@@ -202,6 +202,9 @@ def _by_itself(plain: Rule, rule: Rule, names: ImportedNames, language: Language
     """The rename of an imported name for all its uses, and not where it belongs to something else."""
     renamed = callees.bare_rename(_action([plain], language))
     gone, come = ({one.name for one in side} for side in (names.gone, names.come))
+    around = plain["rule"].get("inside", {})
+    if around.get("kind") == "method_invocation" and old_text(plain) in gone:  # with or without a receiver
+        return guards.with_guards(rule, {"not": guards.belongs_elsewhere(language)})
     if renamed is None or "$" in old_text(plain) or renamed[0] not in gone or renamed[1] not in come:
         return rule
     spelled = {**plain, "rule": guards.spelled(renamed[0], language)}

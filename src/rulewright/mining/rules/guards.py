@@ -114,17 +114,26 @@ _ARGUMENTS: Final[Mapping[Language, str]] = {
 
 
 def misused_name(before: str, after: str, names: frozenset[str], language: Language) -> str:
-    """Why a file would still use a name that it no longer imports, or mean something else; else empty."""
+    """Why a name that a file imports no longer is not done with there, or is another thing; else empty."""
     known, left = ({one.name for one in imports.bindings(text, language)} for text in (before, after))
     for name in sorted(known & names):
         tree = Tree(before, language)
         if tree.has_local(name) or tree.defines(name):
             return f"`{name}` is another thing in a part of the file"
+        if re.search(_EXPORTED.format(re.escape(name)), before):
+            return f"the file exports `{name}`"
         matcher = {**of_kinds(NAMES[language]), "regex": f"^{regex_escape(name)}$"}
-        used: Any = {"rule": {**matcher, "not": belongs_elsewhere(language)}}
-        if name not in left and parse(after, language).root.find(used):
+        apart = {"inside": {**import_of(r"\w+", language), "stopBy": "end"}}
+        used: Any = {"rule": {**matcher, "not": {"any": [belongs_elsewhere(language), apart]}}}
+        is_used = parse(after, language).root.find(used) is not None
+        if is_used and name not in left:
             return f"`{name}` is used there in another way too"
+        if name in left and not is_used and after != before:
+            return f"the import of `{name}` would be left over"
     return ""
+
+
+_EXPORTED: Final = r"__all__\s*\+?=[^\])]*['\"]{0}['\"]|export\s*\{{[^}}]*\b{0}\b"
 
 
 def with_guards(rule: Rule, *guards: Mapping[str, Any]) -> Rule:

@@ -50,6 +50,7 @@ _DEFINITIONS: Final[Mapping[Language, tuple[str, ...]]] = {
     "rust": ("function_item", "struct_item", "enum_item", "trait_item"),
 }  # fmt: skip
 """Node kinds that define a name, in their field `name`."""
+_LIST: Final = re.compile(r"import\s+(?:\w+\s*,\s*)?\{")
 _DECLARING: Final = ("const ", "let ", "var ")
 
 
@@ -137,7 +138,7 @@ def _removing(one: Binding, statement: str, language: Language) -> Iterator[Rule
            "fix": {"template": "$Z", "expandStart": {"regex": "."}}}  # fmt: skip
     yield {"rule": {**alone, "precedes": {"pattern": "$Z"}},
            "fix": {"template": "$Z", "expandEnd": {"regex": "."}}}  # fmt: skip
-    if language in _PARTS and statement.startswith(("import {", "from ")):
+    if language in _PARTS and (statement.startswith("from ") or _LIST.match(statement)):
         statement_around = {"kind": KINDS[language][-1] if language == "python" else "import_statement",
                 "regex": module_regex(one.module), "stopBy": "end"}  # fmt: skip
         part = {**of_kinds(_PARTS[language]), "regex": rf"(^|\s){one.name}$", "inside": statement_around}
