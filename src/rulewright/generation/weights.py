@@ -28,7 +28,18 @@ def load_model(source: str, **options: Any) -> Any:
     model, found = AutoModelForCausalLM.from_pretrained(source, output_loading_info=True, **options)
     if missing := sorted(found["missing_keys"]):
         raise ValueError(f"{len(missing)} of its weights are missing, {missing[0]} among them")
+    route_quietly(model)
     return model
+
+
+def route_quietly(model: Any) -> None:
+    """Compute no balance of experts that nobody asks for: it fails on the cache of an answer.
+
+    Trainers ask for it in each call, and set it in the configuration besides.
+    """
+    text = model.config.get_text_config()
+    if getattr(text, "output_router_logits", False):
+        text.output_router_logits = False
 
 
 def require_causal(model: Any, name: str) -> None:

@@ -94,6 +94,21 @@ class Memory(TrainerCallback):
         }
 
 
+class TellUnreached(TrainerCallback):
+    """Names what is to be trained and got no gradient in the first step: it stays as it was."""
+
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+        if state.global_step or args.deepspeed or not environment.is_main():
+            return
+        trained = [(n, w) for n, w in more["model"].named_parameters() if w.requires_grad]
+        unreached = [name for name, weight in trained if weight.grad is None]
+        if unreached:
+            console.decided(
+                "not trained", f"{len(unreached)} of {len(trained)} tensors",
+                f"no gradient reached {unreached[0]}" + ", …" * (len(unreached) > 1),
+            )  # fmt: skip
+
+
 class MarkComplete(TrainerCallback):
     """A checkpoint folder is whole once its mark is there; one of weights that are no numbers never is.
 

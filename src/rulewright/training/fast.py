@@ -36,10 +36,13 @@ def speed_up(trainer: Any, temperature: float = 1.0) -> None:
         return
     model = trainer.model
     base = model.get_base_model() if hasattr(model, "peft_config") else model
-    # The entropy's own gradient, and a head in float32, are only in TRL's head.
-    if not getattr(trainer, "_entropy_bonus_enabled", False) and not getattr(
-        trainer.args, "cast_lm_head_to_fp32", False
-    ):
+    # The entropy's own gradient, the balance of experts, and a head in float32 are only in TRL's head.
+    only_there = (
+        getattr(trainer, "_entropy_bonus_enabled", False)
+        or getattr(trainer, "aux_loss_enabled", False)
+        or getattr(trainer.args, "cast_lm_head_to_fp32", False)
+    )
+    if not only_there:
         head.attach(base, temperature)
     if trainer.args.bf16:
         quicken_adapters(base)

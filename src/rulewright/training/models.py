@@ -190,12 +190,16 @@ def count(model: Any) -> tuple[int, int]:
 
 
 def set_attention(model: Any, wanted: str) -> None:
-    """Switch to another implementation of attention.
+    """Switch to another implementation of attention; `sdpa` where the model has one.
 
     Raises:
         UsageError: its package is not installed, or the model has none of this kind.
     """
-    if model.config._attn_implementation == wanted:
+    own = model.config._attn_implementation
+    if own == wanted:
+        return
+    if wanted == "sdpa" and not model._supports_sdpa:
+        console.decided("attention", own, f"{model.config.model_type} has no sdpa")
         return
     try:
         model.set_attn_implementation(wanted)
@@ -333,11 +337,55 @@ def _freeze_beside_text(model: Any) -> None:
         console.decided("not trained", ", ".join(parts), "text does not pass through it")
 
 
+def _past_adapters(model: Any) -> list[str]:
+    """Projections of state-space layers whose weight their kernels take past an adapter.
+
+    PEFT refuses some of them, in the models that it knows.
+    """
+    found = [
+        f"{name}.{part}"
+        for name, layer in model.named_modules()
+        if hasattr(layer, "A_log") and hasattr(layer, "D")
+        for part in ("out_proj", "dt_proj")
+        if hasattr(layer, part)
+    ]
+    if found:
+        names = sorted({name.rpartition(".")[2] for name in found})
+        console.decided(
+            "no adapter", f"on {len(found)} × {', '.join(names)}",
+            "a state-space layer's kernel takes the weight alone",
+        )  # fmt: skip
+    return found
+
+
+def _say_experts(model: Any) -> None:
+    """Say what share of a model are experts in one tensor: adapters are of layers, and pass them by."""
+    n = sum(weight.numel() for weight in model.parameters() if weight.ndim == 3)
+    n_in_layers = sum(
+        weight.numel()
+        for layer in model.modules()
+        if "Conv" in type(layer).__name__
+        for weight in layer.parameters(recurse=False)
+        if weight.ndim == 3
+    )
+    if n > n_in_layers:
+        share = 100 * (n - n_in_layers) / sum(weight.numel() for weight in model.parameters())
+        console.decided(
+            "no adapter",
+            f"on {share:.0f} % of the weights",
+            "experts in one tensor: `lora` adapts linear layers",
+        )
+
+
 def peft_config(lora: LoraConfig, model: Any) -> Any:
     """PEFT's own configuration of a new adapter for a model, for what text passes through."""
     from peft import LoraConfig as PeftLora
 
-    parts = "|".join(map(re.escape, beside_text(model)))
+    excluded = list(beside_text(model))
+    if lora.target_modules == "all-linear":
+        excluded += _past_adapters(model)
+    parts = "|".join(map(re.escape, excluded))
+    _say_experts(model)
     return PeftLora(
         r=lora.r,
         lora_alpha=lora.alpha,

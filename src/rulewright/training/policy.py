@@ -248,7 +248,7 @@ def open_trainer(config: PolicyConfig, tasks: Tasks, arguments: GRPOConfig) -> P
             generate_at_once=config.generate_at_once,
             served=served,
             peft_config=models.peft_config(config.lora, model) if fresh and config.lora else None,
-            callbacks=[callbacks.MarkComplete()],
+            callbacks=[callbacks.TellUnreached(), callbacks.MarkComplete()],
         )
     except models.REFUSALS as error:
         raise models.refused(error) from error
@@ -256,6 +256,7 @@ def open_trainer(config: PolicyConfig, tasks: Tasks, arguments: GRPOConfig) -> P
     callbacks.remove_printers(trainer)
     models.hold_in_float32(trainer, adapter)
     models.order_targets(trainer.model)
+    weights.route_quietly(trainer.model)
     return trainer
 
 

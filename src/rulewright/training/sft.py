@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from rulewright import console, jsonl
 from rulewright.errors import ConfigError, RulewrightError, first_line
+from rulewright.generation import weights
 from rulewright.runs import RunDir
 from rulewright.training import checkpoints, environment, job, models
 from rulewright.training.assemble import PreparedData, prepare
@@ -143,7 +144,7 @@ def _assemble(config: SftConfig, prepared: PreparedData, run: RunDir, args: Any,
             eval_dataset=dev,
             processing_class=tokenizer,
             peft_config=peft,
-            callbacks=[metrics, memory, callbacks.MarkComplete()],
+            callbacks=[metrics, memory, callbacks.TellUnreached(), callbacks.MarkComplete()],
         )
     except models.REFUSALS as error:
         _free(config, run)
@@ -151,6 +152,7 @@ def _assemble(config: SftConfig, prepared: PreparedData, run: RunDir, args: Any,
     callbacks.remove_printers(trainer)
     models.hold_in_float32(trainer, adapter)
     models.order_targets(trainer.model)
+    weights.route_quietly(trainer.model)
     fast.speed_up(trainer)
     if environment.shards(args) and not environment.is_sharded(trainer):
         console.decided("shards", "none, whole copies", "accelerate shards on accelerators only")
