@@ -103,6 +103,9 @@ def test_what_tools_write_beside_data_is_no_data(tmp_path: Path, capsys: pytest.
     (tmp_path / "saved/dataset_info.json").write_text("{}")
     assert ingest(tmp_path, tmp_path / "saved") == 2
     assert "save_to_disk" in capsys.readouterr().err
+    (tmp_path / "saved/dataset_dict.json").write_text('{"splits": ["train"]}')
+    assert ingest(tmp_path, tmp_path / "saved") == 2
+    assert "(FOLDER)['train'].to_parquet" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("form", ["wrapped", "columns"])

@@ -64,9 +64,10 @@ def _named(given: str) -> list[Path]:
         below = [p for p in below if p.name not in _ABOUT_DATA]
         names = [p for p in below if not any(part.startswith(".") for part in p.relative_to(path).parts)]
         if not names and any(path.rglob("*.arrow")):
+            split = "['train']" if (path / "dataset_dict.json").exists() else ""
             raise UsageError(
                 f"{given}: is a folder of `save_to_disk` (Arrow files), expected JSON Lines or parquet",
-                "convert it: datasets.load_from_disk(FOLDER).to_parquet('edits.parquet')",
+                f"convert it: datasets.load_from_disk(FOLDER){split}.to_parquet('edits.parquet')",
             )
         if not names:
             raise UsageError(
