@@ -326,6 +326,18 @@ def test_the_rules_that_make_a_place_with_its_hunk(
     assert replay.completing_rules(several, change("python", pre, post)) == made
 
 
+@pytest.mark.parametrize("top", ["", "from m import old\n\n"])
+@pytest.mark.parametrize(("end", "alone"), [("", set()), ("y = old(b)\n", {frozenset[int]()})])
+def test_the_others_with_which_a_rule_makes_a_line_that_is_no_import(
+    top: str, end: str, alone: set[frozenset[int]]
+) -> None:
+    rules = [*action("python", "old", "new").rules, *action("python", "$A.tail", "$A.end").rules]
+    pre = f"{top}x = old(a).tail\n{end}"
+    made = change("python", pre, pre.replace("old", "new").replace("tail", "end"))
+    shown = {0: {frozenset({1})} | alone, 1: {frozenset({0})}}
+    assert replay.partners(Action("python", tuple(rules), mode="rule"), made) == shown
+
+
 @pytest.mark.parametrize(
     ("language", "new", "pre", "names"),
     [

@@ -56,6 +56,9 @@ def test_what_differs_between_two_examples_becomes_a_variable() -> None:
     [
         # Lists of unlike length: their equal ends stay.
         ("call(it, a(1), b(2), end)", "call(it, c(3), end)", "call(it, $$$A, end)", "fresh(it, $$$A, end)"),
+        # Of a list within a list that only the other has more of, nothing stays.
+        ("call(x, [a])", "call(y, [a, b])", "call($$$A)", "fresh($$$A)"),
+        ("call(x, [a, b])", "call(y, [a])", "call($$$A, [a, $$$B])", "fresh($$$A, [a, $$$B])"),
         # What is no item of a list is one node.
         ("if Alpha.call(x): go()", "if Beta.call(x): go()", "$A.call(x)", "$A.fresh(x)"),
     ],

@@ -26,7 +26,7 @@ from rulewright.mining.learn.grading import TIERS, Tier, grade, measure
 from rulewright.mining.learn.mine import EVALUATIONS_PER_SECOND, why_too_deep
 from rulewright.mining.learn.pool import CandidatePool, SoundCandidate, rank
 from rulewright.mining.learn.search import Budget, fill, with_assumptions
-from rulewright.mining.propose.candidate import LITERAL_SHAPES, Candidate
+from rulewright.mining.propose.candidate import Candidate
 from rulewright.mining.rules import callees
 from rulewright.mining.rules.reading import new_text, old_text
 from rulewright.mining.text.align import Edit, variants
@@ -94,9 +94,8 @@ class _Choice:
 
     @property
     def price(self) -> float:
-        literal = costs.LAST_RESORT if self.candidate.shape in LITERAL_SHAPES else 0.0
         lines = SEVERAL_LINES if "\n" in old_text(self.candidate.rule) else 0.0
-        return self.candidate.cost + costs.STEP + literal + lines
+        return self.candidate.cost + costs.STEP + lines
 
 
 def covering_rules(texts: Sequence[ChangedFile], language: Language, budget_s: float) -> list[GradedRule]:
