@@ -26,10 +26,9 @@ def test_every_room_names_modules_and_tests_that_are_there(root: Path, tools: An
         assert all((root / test).exists() for test in room.tests), name
 
 
-def test_what_is_listed_as_without_effect_stands_in_the_code(root: Path, tools: Any) -> None:
-    mutants, _ = tools
-    for change in mutants.equal():
-        module, _, change = change.partition(": ")
+def test_what_is_listed_as_without_effect_stands_in_the_code(root: Path) -> None:
+    listed = (root / "tools/mutants_equal.txt").read_text("utf-8").splitlines()
+    for module, _, change in (line.partition(": ") for line in listed if line and line[0] not in " #"):
         lines = (root / "src/rulewright" / module).read_text("utf-8").splitlines()
         assert change.partition("  →  ")[0] in map(str.strip, lines), f"{module}: {change}"
 
