@@ -245,7 +245,7 @@ def test_a_change_of_nothing_is_no_failure(
     told = capsys.readouterr()
     if code == 0:
         assert json.loads(told.out) == {"matches": 0, "sure": 0, "written": []}
-        assert "nothing to do" in told.err
+        assert "there is no change to learn from" in told.err
     if code == 1:
         assert "n.py: a new file" in told.err
 
