@@ -47,7 +47,7 @@ def test_what_may_not_be_written_is_left_and_named_and_bars_no_other(
     assert (shown.returncode, "2 of 2 files would change" in shown.stderr) == (0, True), shown.stderr
     held = _as_a_person("apply", "rule.yml", ".", "--write", "--all-or-nothing")
     assert (held.returncode, (here / "b/y.py").read_text()) == (1, BEFORE), held.stderr
-    assert "nothing was written" in held.stderr
+    assert "no file was written" in held.stderr
     done = _as_a_person("apply", "rule.yml", ".", "--write")
     (here / closed).chmod(0o755)
     assert done.returncode == 1 and "Traceback" not in done.stderr
