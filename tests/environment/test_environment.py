@@ -63,8 +63,8 @@ def test_the_weights_are_those_that_the_docs_give(root: Path) -> None:
     documented = {
         "invalid": number(r"`add_invalid` \| (\S+) "), "no_change": number(r"`add_no_change` \| (\S+) "),
         "code": number(r"`add_code` \| (\S+) "), "tests": number(r"`add_tests` \| (\S+) "),
-        "wrong_cap": number(r"`add_cap` \| down to (\S+) "), "per_rule": number(r"`add_rules` \| (\S+) "),
-        "per_token": number(r"`add_tokens` \| (\S+) "),
+        "wrong_cap": number(r"`add_cap` \| reduces the total to (\S+) "),
+        "per_rule": number(r"`add_rules` \| (\S+) "), "per_token": number(r"`add_tokens` \| (\S+) "),
         "token_cap": number(r"(\S+) at most \| only when correct"),
         "charge_cap": -number(r"together cost at most (\S+) "), "unsound_code": 0.5,
         "generality": number(r"\(`generality`, (\S+)\)"),
