@@ -56,7 +56,8 @@ def settle_adapters(model: Any) -> None:
     if all(map(is_plain_lora, layers.values())):
         _settle(model, layers, model.dtype)
     else:
-        for name, layer in layers.items():
+        # The inner one of two around the tensors of one module comes first.
+        for name, layer in reversed(layers.items()):
             layer.merge()
             model.set_submodule(name, layer.get_base_layer())
     model._hf_peft_config_loaded = False

@@ -358,25 +358,6 @@ def _past_adapters(model: Any) -> list[str]:
     return found
 
 
-def _say_experts(model: Any) -> None:
-    """Say what share of a model are experts in one tensor: adapters are of layers, and pass them by."""
-    n = sum(weight.numel() for weight in model.parameters() if weight.ndim == 3)
-    n_in_layers = sum(
-        weight.numel()
-        for layer in model.modules()
-        if "Conv" in type(layer).__name__
-        for weight in layer.parameters(recurse=False)
-        if weight.ndim == 3
-    )
-    if n > n_in_layers:
-        share = 100 * (n - n_in_layers) / sum(weight.numel() for weight in model.parameters())
-        console.decided(
-            "no adapter",
-            f"on {share:.0f} % of the weights",
-            "experts in one tensor: `lora` adapts linear layers",
-        )
-
-
 def peft_config(lora: LoraConfig, model: Any) -> Any:
     """PEFT's own configuration of a new adapter for a model, for what text passes through."""
     from peft import LoraConfig as PeftLora
@@ -385,7 +366,6 @@ def peft_config(lora: LoraConfig, model: Any) -> Any:
     if lora.target_modules == "all-linear":
         excluded += _past_adapters(model)
     parts = "|".join(map(re.escape, excluded))
-    _say_experts(model)
     return PeftLora(
         r=lora.r,
         lora_alpha=lora.alpha,
