@@ -292,7 +292,7 @@ def _beyond(run: PlannedRun) -> Iterator[str]:
     if made_for and run.longest > made_for:
         yield (
             f"texts of up to {run.longest:,} tokens, but the model was made for {made_for:,} "
-            "(max_position_embeddings): expect little of what it does beyond these"
+            "(max_position_embeddings): expect worse results beyond that length"
         )
 
 
