@@ -81,6 +81,6 @@ def test_what_may_fail_and_what_is_not_here_do_not_end_the_job(places: Places) -
 
 def test_another_job_in_the_same_folder_is_refused(places: Places) -> None:
     run_stages([SHOW_VERSION], places)
-    with pytest.raises(UsageError, match="others") as caught:
+    with pytest.raises(UsageError, match="other stages") as caught:
         run_stages([SHOW_TABLE], places)
     assert "--overwrite" in caught.value.hint

@@ -66,7 +66,7 @@ def test_resume_names_keys_in_sections_and_lets_free_ones_differ(tmp_path: Path)
     with pytest.raises(UsageError, match=r"trainer\.log_steps: was 5\.0, now 7\.0"):
         RunDir.open(tmp_path, Nested(trainer=changed))
     RunDir.open(tmp_path, Freer(trainer=changed))
-    with pytest.raises(UsageError, match=r"differs \(trainer\.rate: was 1\.0, now None\)"):
+    with pytest.raises(UsageError, match=r"different configuration \(trainer\.rate: was 1\.0, now None\)"):
         RunDir.open(tmp_path, Freer())
 
 

@@ -178,7 +178,7 @@ def of_other_layers(adapter: Path, tmp_path: Path) -> list[str]:
     [
         (no_folder, "no such folder", "name the folder"),
         (full_checkpoint, "holds no adapter", "full checkpoint"),
-        (base_gone, "its base /gone/base is gone", "--base"),
+        (base_gone, "its base /gone/base does not exist", "--base"),
         (other_base, "does not fit", "--base"),
         (adapter_on_adapter, "is an adapter itself", "merge that one first"),
         (not_empty, "not empty (notes.txt)", "new folder"),

@@ -93,7 +93,7 @@ def test_names_of_base_and_adapter_never_collide(adapter: Path, folder: Path) ->
 def test_a_moved_base_is_named(adapter: Path, folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "elsewhere"
     folder.rename(other)
-    with pytest.raises(UsageError, match=r"is gone.*\nhint: .*--base"):
+    with pytest.raises(UsageError, match=r"does not exist.*\nhint: .*--base"):
         line(ServeConfig(model=str(adapter)))
     assert line(ServeConfig(model=str(adapter), base=str(other)))[2] == str(other)
 

@@ -280,7 +280,7 @@ def test_a_language_of_rules_that_has_no_templates_is_named(
     words = ["synth", "--languages", "python", "rust", "--source-dir", str(tmp_path)]
     assert main([*words, "--out", str(tmp_path / "d")]) == 2
     said = capsys.readouterr().err
-    assert "made of rust" in said and "python, javascript" in said and not (tmp_path / "d").exists()
+    assert "does not support rust" in said and "python, javascript" in said and not (tmp_path / "d").exists()
 
 
 # The choice of what stays

@@ -108,7 +108,7 @@ def test_a_model_that_mixes_documents_is_not_packed(
         model=str(base), mix=[MixEntry(path=data("train"))], max_length_tokens=256, out=tmp_path / "packed",
         trainer={"max_steps": 1, "per_device_train_batch_size": 1, "packing": True},
     )  # fmt: skip
-    with pytest.raises(UsageError, match=rf"trainer\.packing: {kind} .* apart") as error:
+    with pytest.raises(UsageError, match=rf"trainer\.packing: {kind} .* does not separate") as error:
         sft.train(packed)
     assert "causal_conv1d" in str(error.value) or kind == "opt"
     assert not packed.out.exists()

@@ -101,7 +101,7 @@ def test_stage_0_then_stage_1(data: Callable[[str], str], tmp_path: Path) -> Non
     # What cannot change the weights may differ; what can is named.
     free = {**TRAINER, "per_device_eval_batch_size": 2, "save_steps": 6, "report_to": "none"}
     assert _train(_config(data, second, **changes, resume=True, trainer=free, eval_limit=4)) == result
-    with pytest.raises(UsageError, match=r"differs \(trainer\.learning_rate: was 0\.01, now 0\.02\)"):
+    with pytest.raises(UsageError, match=r"configuration \(trainer\.learning_rate: was 0\.01, now 0\.02\)"):
         _train(_config(data, second, **changes, resume=True, trainer={**free, "learning_rate": 2e-2}))
 
 
