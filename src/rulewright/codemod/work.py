@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import tempfile
@@ -13,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from rulewright import console, difftext
+from rulewright import collector, console, difftext
 from rulewright.actions import Action
 from rulewright.actions.rule_file import Document, joined
 from rulewright.engine import Engine, Request, cli, nomatch, places
@@ -149,6 +148,7 @@ class JudgeOptions:
     """Whether the places will be needed."""
 
 
+@collector.paused()
 def work_on(paths: Sequence[Path], documents: Sequence[Document], options: JudgeOptions) -> Work:
     """Judge rules on every file that they are for.
 
@@ -162,18 +162,6 @@ def work_on(paths: Sequence[Path], documents: Sequence[Document], options: Judge
     check(documents)
     cli.check_version(options.allow_other_version)
     together = options.exact and len(documents) > 1
-    # As in a worker: next to no cycles are left, but objects that make the collector look for them.
-    gc.freeze()
-    gc.disable()
-    try:
-        return _work_on(paths, documents, options, together)
-    finally:
-        gc.enable()
-
-
-def _work_on(
-    paths: Sequence[Path], documents: Sequence[Document], options: JudgeOptions, together: bool
-) -> Work:
     walk = find(paths, documents, options.exact, options.base, judged=not together)
     work = Work(tuple(documents), walk)
     work.judged = [

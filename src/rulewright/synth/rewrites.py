@@ -78,9 +78,10 @@ def _opened(node: SgNode, code: Code, rng: random.Random) -> tuple[str, dict[str
     """The node's text with holes for up to three parts and the rest of a list, and what stands in each."""
     inner = [span(part) for child in node.children() for part in _parts(child, code)]
     rest = _rest_of_list(node, rng)
+    taken = [] if rest is None else [rest]
     chosen: list[tuple[int, int]] = []
     for start, end in rng.sample(inner, len(inner)):
-        others = chosen if rest is None else [*chosen, rest]
+        others = [*chosen, *taken]
         apart = all(end <= other[0] or other[1] <= start for other in others)
         if apart and all(code.text[start:end] != code.text[slice(*other)] for other in others):
             chosen.append((start, end))
@@ -127,9 +128,11 @@ def _composed(holes: list[str], code: Code, rng: random.Random) -> str | None:
         return None
     owner, constant, operator = rng.choice(code.names), rng.choice(_CONSTANTS), rng.choice(_OPERATORS)
     rng.shuffle(holes)
-    holes.sort(key=_REST.__eq__)
-    more = not holes or rng.random() < 0.2
-    listed = ", ".join([*holes, constant] if more and _REST not in holes else [constant] * more + holes)
+    holes.sort(key=lambda hole: hole == _REST)  # the rest of a list ends a list
+    arguments = list(holes)
+    if not holes or rng.random() < 0.2:
+        arguments.insert(0 if _REST in holes else len(holes), constant)
+    listed = ", ".join(arguments)
     call = f"{name}({listed})"
     forms = [call, f"{owner}.{call}", f"{owner}({call})", f"{call}[0]"]
     if _REST in holes:

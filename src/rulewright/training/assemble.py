@@ -23,6 +23,7 @@ from rulewright.runs import RunDir
 from rulewright.training import environment, models, tiny
 from rulewright.training.config import SftConfig, TrainConfig, style_of
 from rulewright.training.data import Counts, Encoder, Form, action_answer, bucketed, tokenize
+from rulewright.training.lengths import beyond_positions
 
 if TYPE_CHECKING:
     from trl import SFTConfig
@@ -286,12 +287,8 @@ def fitted(config: SftConfig, loaded: Any, args: SFTConfig) -> SftConfig:
 
 def say_beyond(model: Any, longest: int, name: str) -> None:
     """Say where texts are longer than those that a model was made for: what it computes there is no error."""
-    limit = weights.declared_positions(model)
-    if limit and longest > limit:
-        console.say(
-            f"{name}: texts of up to {longest:,} tokens, but the model was made for {limit:,} "
-            "(max_position_embeddings): expect worse results beyond that length"
-        )
+    if found := beyond_positions(longest, weights.declared_positions(model)):
+        console.say(f"{name}: {found}")
 
 
 def model(config: SftConfig, made: Any, loaded: Any) -> tuple[Any, Any]:

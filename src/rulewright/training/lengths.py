@@ -25,6 +25,16 @@ _TEMPLATE: Final = 20
 _TEMPLATE_TINY: Final = 4
 
 
+def beyond_positions(longest: int, positions: int | None) -> str:
+    """What to expect of texts longer than a model was made for, in tokens; empty if none is."""
+    if not positions or longest <= positions:
+        return ""
+    return (
+        f"texts of up to {longest:,} tokens, but the model was made for {positions:,} "
+        "(max_position_embeddings): expect worse results beyond that length"
+    )
+
+
 class Length(NamedTuple):
     """Tokens of one record."""
 

@@ -24,6 +24,7 @@ from rulewright.training import memory, options, plan_policy, plan_sft
 from rulewright.training.architecture import Architecture
 from rulewright.training.config import SftConfig, TinyConfig, check
 from rulewright.training.duration import Cpu, Machine, Range
+from rulewright.training.lengths import beyond_positions
 from rulewright.training.memory import DEVICES, GIB, Device, Sharding
 from rulewright.training.plan_parts import HALVED, PlannedRun, Stage
 from rulewright.training.train_grpo import GrpoConfig
@@ -256,6 +257,7 @@ def make(stage: Stage, config: RunConfig, source: Start, where: Machine, shardin
     trained = seconds["training"]
     hours = sum(seconds.values(), Range(0, 0)).times(1 / 3600)
     setup, train = run.setup(), run.data.train
+    beyond = beyond_positions(run.longest, run.architecture.positions)
     return TrainingPlan(
         stage=stage,
         model=config.model or source.architecture.name,
@@ -282,18 +284,8 @@ def make(stage: Stage, config: RunConfig, source: Start, where: Machine, shardin
         hours_by_part={
             name: (round(span.low / 3600, 3), round(span.high / 3600, 3)) for name, span in seconds.items()
         },
-        notes=(*usual.notes, *halvings, *_beyond(run)),
+        notes=(*usual.notes, *halvings, *filter(None, [beyond])),
     )
-
-
-def _beyond(run: PlannedRun) -> Iterator[str]:
-    """What `train` will say, too, where texts are longer than those that the model was made for."""
-    made_for = run.architecture.positions
-    if made_for and run.longest > made_for:
-        yield (
-            f"texts of up to {run.longest:,} tokens, but the model was made for {made_for:,} "
-            "(max_position_embeddings): expect worse results beyond that length"
-        )
 
 
 def _halve(run: PlannedRun, available: float) -> tuple[PlannedRun, list[str]]:

@@ -6,14 +6,12 @@ make it a good rule: that is what the tier says (`grading`).
 
 from __future__ import annotations
 
-import gc
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from rulewright import engine
+from rulewright import collector, engine
 from rulewright.actions.action import Action
 from rulewright.engine.apply import trace
 from rulewright.languages import Language
@@ -72,19 +70,7 @@ def why_refused(pre: str, post: str, language: Language) -> str:
     return ""
 
 
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Turn the garbage collector off: it would walk the trees again and again while they grow."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-@_no_collection()
+@collector.paused()
 def mine(
     pre: str,
     post: str,
