@@ -271,6 +271,8 @@ def test_every_shipped_training_configuration_is_read_as_what_it_is(path: Path) 
         assert source.architecture.total == 134_515_008
     if path.parent.name == "qwen3_14b":
         assert source.architecture.total == 14_768_307_200
+        # Two chains write the same folders: a reader of one is not sent to the other.
+        assert ("_lora.yaml" if "qlora" in path.name else "_qlora.yaml") not in source.reason
 
 
 def test_an_unknown_model_is_named() -> None:

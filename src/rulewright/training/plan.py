@@ -139,7 +139,7 @@ def origin(config: RunConfig, path: Path | None = None, model: str = "") -> Star
     try:
         return _known(wanted)
     except UsageError as error:
-        found = None if model or path is None else _made_by(wanted, path.parent, ())
+        found = None if model or path is None else _made_by(wanted, path, ())
         if found is None:
             hint = f"{error.hint}; or say what it will be made from: --model Qwen/Qwen3-14B"
             raise UsageError(error.message, hint) from error
@@ -164,9 +164,14 @@ def _known(model: str) -> Start:
         return Start(Architecture.of(source.repo), None, reason)
 
 
-def _made_by(model: str, folder: Path, seen: tuple[Path, ...]) -> Start | None:
-    """Follow the configurations of a folder from a checkpoint to what it is made from."""
-    for file in sorted(folder.glob("*.yaml")):
+def _made_by(model: str, asking: Path, seen: tuple[Path, ...]) -> Start | None:
+    """Follow the configurations beside the asking one from a checkpoint to what it is made from.
+
+    If several write the checkpoint, the one whose name ends like the asking one's (`_qlora`) is meant.
+    """
+    variant = asking.stem.rpartition("_")[2]
+    files = sorted(asking.parent.glob("*.yaml"))
+    for file in sorted(files, key=lambda file: file.stem.rpartition("_")[2] != variant):
         try:
             values = read_raw(file)
         except ConfigError:
@@ -181,7 +186,7 @@ def _made_by(model: str, folder: Path, seen: tuple[Path, ...]) -> Start | None:
         try:
             found: Start | None = _known(base)
         except UsageError:
-            found = _made_by(base, folder, (*seen, file))
+            found = _made_by(base, file, (*seen, file))
         if found is not None:
             # What `train sft` writes notes `brief`, unless it is told otherwise.
             more = f"; {found.reason}" if found.reason else f" from {base}"

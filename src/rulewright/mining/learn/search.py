@@ -44,7 +44,7 @@ class Budget:
         """Pay for one evaluation.
 
         Raises:
-            Spent: nothing is left.
+            BudgetSpent: nothing is left.
         """
         if self.is_spent:
             raise BudgetSpent
