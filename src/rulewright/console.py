@@ -19,16 +19,22 @@ from typing import Any, Final, Literal, TextIO
 
 from rulewright.errors import RulewrightError, why
 
-_CONTROL: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f\x80-\x9f]")
+_CONTROL: Final = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f\x80-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
 
 
 def clean(text: str) -> str:
     r"""Strip control sequences, so that foreign text cannot drive a terminal.
 
-    >>> clean("a\x1b[31mb\x07")
-    'ab'
+    What changes the direction of text is written out: code would seem to be other code.
+
+    >>> clean("a\x1b[31mb\x07 \u202ec")
+    'ab \\u202ec'
     """
-    return text if text.isprintable() else _CONTROL.sub("", text)
+    if text.isprintable():
+        return text
+    return _CONTROL.sub(lambda found: "" if found[0] < "\xa0" else ascii(found[0])[1:-1], text)
 
 
 def say(message: str = "") -> None:

@@ -36,6 +36,12 @@ class Line(NamedTuple):
     reason: str = ""
     """One word for the problem: `not_json`, `undecodable`, `json_line_long`."""
 
+    def object_of(self, path: Path) -> dict[str, Any]:
+        """The object; a bad line is an error with its place in `path`."""
+        if self.value is None:
+            raise RulewrightError(f"{path}:{self.number}: {self.problem}", "fix or remove the line")
+        return self.value
+
 
 def require_file(path: Path) -> Path:
     """Give the path back if it is a readable, real data file; else say what is wrong."""
@@ -44,6 +50,8 @@ def require_file(path: Path) -> Path:
         raise UsageError(f"{path}: no such file{place}", "check the path, or create the file first")
     if path.is_dir():
         raise UsageError(f"{path}: is a folder, expected a file", f"name a file, e.g. {path}/*.jsonl")
+    if path.is_fifo():
+        raise UsageError(f"{path}: is a pipe, expected a file", "save what it gives in a file first")
     try:
         with path.open("rb") as stream:
             head = stream.read(64)
@@ -129,9 +137,7 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
         RulewrightError: a line is not a JSON object.
     """
     for line in read_lines(path):
-        if line.value is None:
-            raise RulewrightError(f"{path}:{line.number}: {line.problem}", "fix or remove the line")
-        yield line.value
+        yield line.object_of(path)
 
 
 def read_json(path: Path, hint: str) -> Any:

@@ -49,6 +49,7 @@ def test_a_job_of_a_moment_says_nothing_without_a_terminal(
 
 def test_foreign_text_cannot_drive_a_terminal() -> None:
     assert console.clean("a\x1b]0;title\x07b\x1b[2J\nc\td") == "a]0;titleb\nc\td"
+    assert console.clean("a = \u202e1\u2069") == r"a = \u202e1\u2069"
 
 
 class Terminal(io.StringIO):

@@ -7,9 +7,12 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from rulewright import cli, config, console
 
@@ -75,9 +78,33 @@ def test_help_in_front_is_help_behind(capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().out.startswith("usage: rulewright train sft [options]")
 
 
+def numbers(cls: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
+    """The options of a configuration whose value is one number."""
+    for name, field in cls.model_fields.items():
+        if field.annotation in (int, float):
+            yield name, field
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_number_but_a_seed_has_bounds(name: str) -> None:
+    module = importlib.import_module(f"rulewright.commands.{cli.COMMANDS[name].module}")
+    found = {option for option, field in numbers(module.Config) if not field.metadata}
+    assert found <= {"seed"}
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_a_command_says_its_verb_once(name: str) -> None:
+    module = importlib.import_module(f"rulewright.commands.{cli.COMMANDS[name].module}")
+    verb, *words = str(module.__doc__).split("\n\n")[0].lower().split()
+    assert verb not in words
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
+        ("verify rows.jsonl --limit -1", "--limit: must be greater than or equal to 0 (got -1)"),
+        ("show rows.jsonl --deadline-s 0", "--deadline-s: must be greater than 0 (got 0"),
+        ("sandbox run a.py --pids 0", "--pids: must be greater than or equal to 1 (got 0)"),
         ("mine --limit abc", "--limit: expected a whole number, got 'abc'"),
         ("mine --budget-s x", "--budget-s: expected a number, got 'x'"),
         (

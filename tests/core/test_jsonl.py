@@ -58,6 +58,13 @@ def test_absent_files_and_folders_are_said(tmp_path: Path) -> None:
         list(jsonl.read_lines(tmp_path))
 
 
+def test_a_pipe_is_said_and_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "rows.jsonl"
+    os.mkfifo(pipe)
+    with pytest.raises(UsageError, match="is a pipe"):
+        next(jsonl.read_lines(pipe))
+
+
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     jsonl.write(path, [{"a": 1}])

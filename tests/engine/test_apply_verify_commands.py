@@ -190,6 +190,25 @@ def test_bounds_that_make_no_sense_are_refused(
     assert f"{bound[0]}: must be greater than" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"pre_code": "x == None\n", "teacher": {"action": {}}, "env": [1]},
+        {"pre_code": "x == None\n", "teacher": "miner", "env": {"verdict": "ok"}},
+        {"pre_code": 1, "teacher": {"action": {}}, "env": {"verdict": "ok", "post_code": "x\n"}},
+    ],
+)
+def test_a_damaged_step_fails_and_the_lines_after_it_are_checked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], step: dict[str, object]
+) -> None:
+    good = {"pre": "x == None\n", "post": "x is None\n", "language": "python", "action": json.loads(ACTION)}
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps(step) + "\n" + json.dumps(good) + "\n")
+    assert cli.main(["verify", str(path)]) == 1
+    shown = capsys.readouterr()
+    assert ":1 " in shown.out and "unreadable" in shown.out and "2 claims checked, 1 failed" in shown.err
+
+
 @pytest.mark.parametrize("only", [("--only",), ("--only=",), ("--only", "")])
 def test_no_place_after_only_is_not_every_place(folder: Path, only: tuple[str, ...]) -> None:
     before = (folder / "a.py").read_bytes()

@@ -282,6 +282,53 @@ def test_what_is_no_run_is_named(tmp_path: Path, name: str, capsys: pytest.Captu
     assert not (tmp_path / "page.html").exists()
 
 
+GOOD = {"instruction": "i", "pre": "x\n", "post": "y\n", "language": "python", "metadata": {"id": "good"}}
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "not JSON",
+        "[]",
+        json.dumps({**GOOD, "pre": 1}),
+        json.dumps({**GOOD, "metadata": [1]}),
+        json.dumps({"pre_code": "x\n", "teacher": {}, "env": [1]}),
+        json.dumps({"other": "keys"}),
+    ],
+)
+def test_a_bad_line_is_named_and_does_not_bar_the_page(
+    tmp_path: Path, bad: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, out = tmp_path / "rows.jsonl.txt", tmp_path / "page.html"
+    file.write_text(f"{bad}\n{json.dumps(GOOD)}\n{json.dumps({**GOOD, 'metadata': None, 'id': 'other'})}\n")
+    assert main(["view", str(file), "--out", str(out)]) == 0
+    said = capsys.readouterr().err
+    assert "1 line left out: " in said and f"{file}:1: " in said and "2 items" in said
+    assert main(["show", f"{file}:1"]) != 0
+    assert f"{file}:1: " in capsys.readouterr().err
+
+
+def test_data_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "records.jsonl"
+    file.write_text(json.dumps(GOOD) + "\n")
+    assert main(["view", str(file), "--data", "nowhere.jsonl", "--out", str(tmp_path / "page.html")]) == 2
+    assert "nowhere.jsonl: no such data file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(None, "cannot be read"), (b"\xff\xfe", "cannot be read (not UTF-8")]
+)
+def test_an_action_that_cannot_be_read_is_named(
+    tmp_path: Path, content: bytes | None, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, rule = tmp_path / "records.jsonl", tmp_path / "rule.yml"
+    file.write_text(json.dumps(GOOD) + "\n")
+    if content is not None:
+        rule.write_bytes(content)
+    assert main(["show", str(file), "--action", str(rule)]) == 2
+    assert f"{rule}: {said}" in capsys.readouterr().err
+
+
 def test_edit_html_shows_a_change_by_hand_over_files(tmp_path: Path) -> None:
     old, new, more = tmp_path / "old.py", tmp_path / "new.py", tmp_path / "more.py"
     old.write_text("def f(a):\n    return a == None\n")

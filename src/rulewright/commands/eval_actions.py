@@ -1,4 +1,4 @@
-"""Measure a model on measure held-out actions (Stage 1 and later).
+"""Measure a model on held-out actions (Stage 1 and later).
 
 The model writes ast-grep rules, which are applied in worker processes; the result is compared with the
 expected text. Reports success, validity, verdicts, rules and matches per task; by family, tag, language

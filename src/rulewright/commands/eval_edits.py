@@ -1,4 +1,4 @@
-"""Measure a model on measure held-out text edits (Stage 0).
+"""Measure a model on held-out text edits (Stage 0).
 
 Reports exact match and similarity of the change, with the unchanged input as control; by family, tag,
 language and source, with intervals clustered by group. Writes runs/eval/NAME/.

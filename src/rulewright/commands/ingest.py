@@ -1,9 +1,9 @@
 """Turn a source of raw edits into clean, deduplicated, decontaminated, split records.
 
-SOURCE is commitpackft, editpackft, oce, canitedit (evaluation only), smellycode, agentpack, marv, git
-(any local repository), rules (ast-grep rule packs, rule files with tests, catalogs) or jsonl (any JSONL
-or parquet file with the code before and after; an `action` column is executed and kept). Rejected rows
-are counted by reason and saved in OUT/rejects/NAME.jsonl.
+SOURCE is a data set by its name (canitedit: for evaluation only), git (any local repository), rules
+(ast-grep rule packs, rule files with tests, catalogs), fixtures (the tests of codemods and linters) or
+jsonl (any JSONL or parquet file with the code before and after; an `action` column is executed and kept).
+Rejected rows are counted by reason and saved in OUT/rejects/NAME.jsonl.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Write write the Stage 2 report from saved files: data, training, rewards, evaluations.
+"""Write the Stage 2 report from saved files: data, training, rewards, evaluations.
 
 Reads only saved files, so running it twice gives the same bytes. Writes a Markdown page, a self-contained
 HTML page and the figures as JSON.

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
+from pydantic import Field
 
 from rulewright import console
 from rulewright.config import AsJson, CommandConfig
@@ -26,7 +27,7 @@ class Config(CommandConfig):
     """The folder that holds index.jsonl."""
     sandbox: Literal["auto", "bubblewrap", "landlock"] = "auto"
     """The tier; `auto` takes the first that works."""
-    wall_s: float = 5.0
+    wall_s: float = Field(default=5.0, gt=0)
     """Wall-clock seconds for one run."""
     only: Annotated[tuple[str, ...], tyro.conf.arg(metavar="CASE")] = ()
     """Names of cases to run; all by default."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import tyro
+from pydantic import Field
 
 from rulewright import console, jsonl
 from rulewright.config import AsJson, CommandConfig
@@ -40,11 +41,11 @@ class Config(CommandConfig):
     """The image for `docker`."""
     python: str = ""
     """The interpreter that runs Python; empty: the one that runs rulewright."""
-    wall_s: float = 10.0
+    wall_s: float = Field(default=10.0, gt=0)
     """Wall-clock seconds."""
-    memory_mb: int = 512
+    memory_mb: int = Field(default=512, ge=1)
     """Memory of all processes together."""
-    pids: int = 64
+    pids: int = Field(default=64, ge=1)
     """Processes and threads together."""
     json_output: AsJson = False
     """Print the result as one JSON object on stdout."""

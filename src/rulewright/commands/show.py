@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tyro
+from pydantic import Field
 
 from rulewright import console, difftext, jsonl
 from rulewright.actions import Action, render_action, render_rules
 from rulewright.config import AsJson, CommandConfig
-from rulewright.errors import RulewrightError, UsageError
+from rulewright.errors import UsageError
+from rulewright.replacing import read_text
 from rulewright.verdict import Outcome
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ class ShowConfig(CommandConfig):
     """FILE or FILE:LINE: records, trajectory steps, or rows of an evaluation."""
     action: Path | None = None
     """Judge this action (a rule file, an action's JSON or a raw answer) instead of the line's own."""
-    deadline_s: float = 10.0
+    deadline_s: float = Field(default=10.0, gt=0)
     """CPU seconds for executing it."""
     json_output: AsJson = False
     """Print JSON on stdout."""
@@ -49,7 +51,7 @@ def run(config: ShowConfig) -> int:
     is_placed = placed is not None and not Path(config.file).exists()
     path, line = (Path(placed[1]), int(placed[2])) if placed and is_placed else (Path(config.file), 1)
     item = lines.read_line(_row(path, line), path, line)
-    answer = config.action.read_text(encoding="utf-8") if config.action else None
+    answer = read_text(config.action) if config.action else None
     with Engine(workers=1, deadline_s=config.deadline_s) as engine:
         outcome, action = lines.judge(item, engine, answer)
         tried = lines.elsewhere(item, action, outcome, engine)
@@ -73,9 +75,7 @@ def _row(path: Path, number: int) -> dict[str, Any]:
     for line in jsonl.read_lines(path):
         last = line.number
         if line.number == number or (number == 1 and line.number >= 1):
-            if line.value is None:
-                raise RulewrightError(f"{path}:{line.number}: {line.problem}", "show another line")
-            return line.value
+            return line.object_of(path)
     if not last:
         raise UsageError(f"{path}: the file is empty", "name a file with one record or step per line")
     raise UsageError(f"{path}:{number}: no such line; the last line is {last}", "lines count from 1")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tyro
+from pydantic import Field
 
 from rulewright import console
 from rulewright.config import AsJson, CommandConfig
@@ -28,12 +29,12 @@ class Config(CommandConfig):
 
     file: tyro.conf.Positional[Path]
     """Records, trajectory steps or rows, one JSON object per line."""
-    workers: int = 1
+    workers: int = Field(default=1, ge=0)
     """Processes; 0: one per core."""
-    deadline_s: float = 5.0
+    deadline_s: float = Field(default=5.0, gt=0)
     """CPU seconds per record."""
-    limit: int | None = None
-    """Only the first N lines."""
+    limit: int = Field(default=0, ge=0)
+    """Only the first N lines; 0: all."""
     failures_only: bool = False
     """Print only the lines of records that fail."""
     allow_other_version: bool = False

@@ -44,11 +44,13 @@ def run(config: ViewConfig) -> int:
     """Read, execute the missing answers, write the page."""
     from rulewright.data.splits import draw
     from rulewright.engine import Engine
+    from rulewright.evaluation import heldout
     from rulewright.reports import lines, view
 
     if not config.runs:
         raise UsageError("no run is named", "name run folders, or files of rows, records or steps")
-    sheets = [lines.sheet_of(path, config.data) for path in config.runs]
+    data = heldout.expand(config.data)
+    sheets = [lines.sheet_of(path, data) for path in config.runs]
     keys = list(dict.fromkeys(key for sheet in sheets for key in sheet.rows))
     chosen = draw(keys, config.limit, lambda key: f"{config.seed}:{key}")
     names = _names(config.runs)

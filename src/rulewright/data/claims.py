@@ -36,12 +36,12 @@ class Claim:
         return not self.skip and not self.problem
 
 
-def judged(path: Path, limit: int | None, engine: Engine) -> Iterator[tuple[Claim, Outcome]]:
+def judged(path: Path, limit: int, engine: Engine) -> Iterator[tuple[Claim, Outcome]]:
     """Each claim of a file, in order, with the outcome of its action; `ok` if it has none."""
     waiting: deque[Claim] = deque()
 
     def requests() -> Iterator[Request]:
-        for line in islice(jsonl.read_lines(path), limit):
+        for line in islice(jsonl.read_lines(path), limit or None):
             broken = line.value is None
             claim = _broken(line.number, line.problem) if broken else _claim(line.number, line.value or {})
             waiting.append(claim)
@@ -62,10 +62,12 @@ def _broken(line: int, problem: str, name: str = "") -> Claim:
 
 def _claim(line: int, row: dict[str, Any]) -> Claim:
     metadata: dict[str, Any] = row["metadata"] if isinstance(row.get("metadata"), dict) else {}
-    if "pre_code" in row and isinstance(row.get("teacher"), dict):
-        env = row.get("env") or {}
+    if "pre_code" in row and "teacher" in row:
+        teacher, env = row["teacher"], row.get("env")
         name = f"{row.get('task_id', '')}/{row.get('step', 0)}"
-        pre, post, action = row["pre_code"], env.get("post_code"), row["teacher"].get("action")
+        if not isinstance(teacher, dict) or not isinstance(env, dict):
+            return _broken(line, "`teacher` and `env` of a trajectory step must be objects", name)
+        pre, post, action = row["pre_code"], env.get("post_code"), teacher.get("action")
         skip = "" if env.get("verdict") == "ok" else "rejected step"
     else:
         name = str(metadata.get("id") or row.get("id") or "")

@@ -223,6 +223,8 @@ class MiningConfig(CommandConfig):
 class RulesConfig(EvalConfig):
     """RuleBench: rules from examples or a sentence, tried on other code."""
 
+    out: Path | None = None
+    """Run folder; default runs/bench/NAME."""
     input: list[Path] = Field(default_factory=list)
     """Files of edits with `pre`, `post`, `source` and `group` (the fixer); empty: held-out templates."""
     track: Literal["examples", "sentence", "both"] = "examples"

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from rulewright import console, jsonl
 from rulewright.actions import Action, Rejection, read_action
 from rulewright.data.schemas import CodeElsewhere
 from rulewright.engine import Engine, Request
-from rulewright.errors import UsageError, few
+from rulewright.errors import RulewrightError, UsageError, few, problems_of
 from rulewright.evaluation import compare, heldout
 from rulewright.evaluation.canitedit import data as canitedit
 from rulewright.evaluation.canitedit import protocol
@@ -29,6 +29,7 @@ from rulewright.mining.inputs import Stream
 from rulewright.prompts import extract_edit
 from rulewright.srl.elsewhere import TriedElsewhere, try_one
 from rulewright.srl.reward_srl import gated, is_right, plain
+from rulewright.state.trajectory import TrajectoryStep
 from rulewright.verdict import INVALID, Outcome, Verdict
 
 _IDLE: Final = INVALID | {Verdict.NO_MATCH, Verdict.NO_CHANGE, Verdict.INFRA}
@@ -86,6 +87,7 @@ def read_item(row: Mapping[str, Any], place: str) -> Shown:
         UsageError: it is none that says what was asked.
     """
     if "teacher" in row and "env" in row:
+        _require(TrajectoryStep, row, place)
         env, teacher = row["env"], row["teacher"]
         answer = teacher.get("raw") or json.dumps(teacher.get("action") or "")
         ok = env["verdict"] == Verdict.OK
@@ -96,6 +98,7 @@ def read_item(row: Mapping[str, Any], place: str) -> Shown:
             right=ok and row["provenance"].get("solved") is not False, tried=_beside(row),
         )  # fmt: skip
     if "pre" in row and ("instruction" in row or "post" in row):
+        _require(_Edit, row, place)
         metadata = row.get("metadata") or {}
         action = metadata.get("action") or row.get("action") or ""
         action = action if isinstance(action, str) else json.dumps(action, ensure_ascii=False)
@@ -109,6 +112,22 @@ def read_item(row: Mapping[str, Any], place: str) -> Shown:
         f"{place}: neither a record nor a trajectory step (keys: {few(sorted(row), 8)})",
         "show reads lines of data/processed/**.jsonl and trajectories/raw/**.jsonl; view reads runs, too",
     )
+
+
+class _Edit(BaseModel):
+    """What must be text in a line with code before and after."""
+
+    instruction: str | None = None
+    pre: str
+    post: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+def _require(model: type[BaseModel], row: Mapping[str, Any], place: str) -> None:
+    try:
+        model.model_validate(row)
+    except ValidationError as error:
+        raise UsageError(f"{place}: {problems_of(error)}", "fix or remove the line") from error
 
 
 def read_line(row: Mapping[str, Any], path: Path, number: int) -> Shown:
@@ -207,14 +226,23 @@ def sheet_of(path: Path, data: Sequence[Path] = ()) -> Sheet:
     if path.is_dir() or path.name == "rows.jsonl":
         run = compare.read_run(path if path.is_dir() else path.parent)
         return _rows_sheet(run.path, run.benchmark, run.rows, data)
-    rows = list(jsonl.read(path))
+    rows: list[dict[str, Any]] = []
+    bad: list[RulewrightError] = []
+    for line in jsonl.read_lines(path):
+        try:
+            row = line.object_of(path)
+            if not _is_row(row):
+                read_item(row, f"{path}:{line.number}")
+            rows.append(row)
+        except RulewrightError as error:
+            bad.append(error)
     if not rows:
-        raise UsageError(
-            f"{path}: the file is empty", "name a run's folder, or a file with rows, records or steps"
-        )
+        hint = "name a run's folder, or a file with rows, records or steps"
+        raise bad[0] if bad else UsageError(f"{path}: the file is empty", hint)
+    if bad:
+        console.say(f"{console.plural(len(bad), 'line')} left out: {bad[0].message}")
     if _is_row(rows[0]):
         return _rows_sheet(path.parent, "", rows, data, path.name)
-    read_item(rows[0], str(path))
     return Sheet(str(path), {_name(row): row for row in rows}, lambda row: read_item(row, str(path)))
 
 
@@ -229,7 +257,7 @@ def _name(row: Mapping[str, Any]) -> str:
         return f"{row['task_id']} step {row['step']} {said.get('sample', 0)}.{said.get('attempt', 0)}"
     if "task" in row:
         return f"{row['task']} {row['sample']}" if row.get("sample") else str(row["task"])
-    return str(row.get("metadata", {}).get("id") or row.get("id") or id(row))
+    return str((row.get("metadata") or {}).get("id") or row.get("id") or id(row))
 
 
 def _rows_sheet(
