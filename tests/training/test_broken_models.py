@@ -80,6 +80,22 @@ def unknown(folder: Path) -> None:
     jsonl.write_json(folder / "config.json", {**config, "model_type": "nonesuch"})
 
 
+def without_its_window(folder: Path) -> None:
+    """It loads, and its own code fails on the first text."""
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"layer_types": ["sliding_attention"], "sliding_window": None}
+    jsonl.write_json(folder / "config.json", config)
+
+
+def quantized(method: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        config = json.loads((folder / "config.json").read_text())
+        config["quantization_config"] = {"quant_method": method, "bits": 4, "group_size": 8}
+        jsonl.write_json(folder / "config.json", config)
+
+    return change
+
+
 def incomplete(folder: Path) -> None:
     """As where one of several files was lost: transformers draws the rest at random, and warns."""
     from safetensors.torch import load_file, save_file
@@ -104,6 +120,9 @@ BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
     "unknown architecture": (unknown, "nonesuch"),
     "no tokenizer": (without("tokenizer.json", "tokenizer_config.json"), "no tokenizer"),
     "a tokenizer of more tokens": (of_more_tokens, "embeds [0-9]+ only"),
+    "its code fails": (without_its_window, r"cannot compute a short text \(.+\)"),
+    "GPTQ": (quantized("gptq"), "cannot be loaded .*requires optimum"),
+    "AWQ": (quantized("awq"), "cannot be loaded .*requires gptqmodel"),
     "no template": (without("chat_template.jinja"), "no chat template"),
 }
 
@@ -150,6 +169,8 @@ def test_a_broken_checkpoint_is_named_before_anything_is_claimed(
             config = PolicyConfig(model=str(folder), out=tmp_path / "out", reports=tmp_path / "reports")
             run_policy(config, Tasks(One(), One(), "one"))
     assert str(folder) in caught.value.message and caught.value.hint
+    if kind in ("GPTQ", "AWQ"):
+        assert f"{kind}: pip install " in caught.value.hint
     assert not (tmp_path / "out").exists()
 
 
@@ -403,3 +424,39 @@ def test_a_full_disk_is_told_once_and_the_run_goes_on_after(
     assert "Traceback" not in done.stderr
     assert f"error: {tmp_path / 'out'}: cannot be written (" in done.stderr and "--resume" in done.stderr
     assert sft(data, whole, tmp_path / "out", resume=True)["steps"] == 2
+
+
+def test_a_model_that_cannot_run_claims_no_folder_and_costs_no_earlier_answer(
+    data: Callable[[str], str], whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An evaluation, and a teacher."""
+    from rulewright.cli import main
+
+    model, answers, episodes = tmp_path / "model", tmp_path / "e", tmp_path / "raw"
+    shutil.copytree(whole, model)
+    ask = ["--model", str(model), "--limit", "1", "--max-new-tokens", "1", "--set", "generator.device=cpu"]
+    evaluate = ["eval", "actions", *ask, "--input", data("train"), "--out"]
+    teach = [
+        "teacher",
+        "run",
+        *ask,
+        "--teacher",
+        "checkpoint",
+        "--tasks",
+        data("train"),
+        "--out",
+        str(episodes),
+    ]
+    teach += ["--metrics", str(tmp_path / "metrics.md")]
+    assert main([*evaluate, str(answers)]) == 0
+    assert main(teach) == 0
+    [raw] = episodes.glob("*.jsonl")
+    before = (answers / "rows.jsonl").read_bytes(), raw.read_bytes()
+    without_its_window(model)
+    capsys.readouterr()
+    assert main([*evaluate, str(answers), "--overwrite"]) == 2
+    assert main([*evaluate, str(tmp_path / "new")]) == 2
+    assert main([*teach, "--overwrite"]) == 2
+    assert capsys.readouterr().err.count(f"error: {model}: qwen3 cannot compute a short text (") == 3
+    assert ((answers / "rows.jsonl").read_bytes(), raw.read_bytes()) == before
+    assert not (tmp_path / "new").exists()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Final, Generic, TypeVar
@@ -187,30 +187,41 @@ def evaluate(benchmark: Benchmark[Any]) -> Result:
     if benchmark.judges:
         check_version()
     path = config.run_folder(benchmark.run_name)
-    folder = RunDir.open(path, config, inputs=benchmark.inputs)
-    facts = checkpoint_facts(config.generator_config()) if facts is None else facts
-    saved = path / GENERATOR_FILE
-    if saved.exists() and folder.rows():
-        earlier = json.loads(saved.read_text(encoding="utf-8"))
-        if not config.rescore and earlier.get("digest") != facts.get("digest"):
-            raise UsageError(
-                f"{path}: its answers come from another checkpoint: {facts['model']} has changed since",
-                "use --overwrite, or --name for another run",
-            )
-    else:
-        jsonl.write_json(saved, facts)
-    if folder.done and not benchmark.config.rescore:
-        return folder.result()
     with ExitStack() as stack:
+        model = None
+        held = RunDir.look(path, config, benchmark.inputs).path / "rows.jsonl"
+        if facts is None and not config.rescore and (config.overwrite or not held.exists()):
+            # All is still to be asked: without the model nothing is claimed, and nothing overwritten.
+            model = stack.enter_context(benchmark.generator())
+        folder = RunDir.open(path, config, inputs=benchmark.inputs)
+        facts = checkpoint_facts(config.generator_config()) if facts is None else facts
+        saved = path / GENERATOR_FILE
+        if saved.exists() and folder.rows():
+            earlier = json.loads(saved.read_text(encoding="utf-8"))
+            if not config.rescore and earlier.get("digest") != facts.get("digest"):
+                raise UsageError(
+                    f"{path}: its answers come from another checkpoint: {facts['model']} has changed since",
+                    "use --overwrite, or --name for another run",
+                )
+        else:
+            jsonl.write_json(saved, facts)
+        if folder.done and not benchmark.config.rescore:
+            return folder.result()
         benchmark.open(folder, stack)
-        rows = _bring_up_to_date(benchmark, folder)
+        rows = _bring_up_to_date(benchmark, folder, model)
         result = {"benchmark": benchmark.measures.name, "run": str(folder.path), **benchmark.summary(rows)}
     folder.finish(result)
     return result
 
 
-def _bring_up_to_date(benchmark: Benchmark[Any], run: RunDir) -> list[Row]:
-    """Score or ask for what is owed; give all rows, in order of task and sample, in the file too."""
+def _bring_up_to_date(benchmark: Benchmark[Any], run: RunDir, model: Generator | None) -> list[Row]:
+    """Score or ask for what is owed; give all rows, in order of task and sample, in the file too.
+
+    Args:
+        benchmark: opened.
+        run: its folder.
+        model: that answers; `None`: it is opened where something is owed.
+    """
     facts = json.loads((run.path / GENERATOR_FILE).read_text(encoding="utf-8"))
     items = {item.task: item for item in benchmark.items(as_style(facts.get("style")))}
     n = benchmark.sampling.n
@@ -237,7 +248,7 @@ def _bring_up_to_date(benchmark: Benchmark[Any], run: RunDir) -> list[Row]:
             f"{run.path}: {len(owed)} of {len(items)} tasks have no saved answer",
             "run without --rescore first",
         )
-    if owed and (failures := _ask(benchmark, run, owed, rows)):
+    if owed and (failures := _ask(benchmark, run, owed, rows, model)):
         raise RulewrightError(
             f"{run.path}: {len(failures)} of {len(items)} tasks were not answered (last: {failures[-1]})",
             "answers so far are saved; run the same command again for the rest",
@@ -246,14 +257,15 @@ def _bring_up_to_date(benchmark: Benchmark[Any], run: RunDir) -> list[Row]:
 
 
 def _ask(
-    benchmark: Benchmark[Any], run: RunDir, owed: Sequence[Item], rows: dict[tuple[str, int], Row]
-) -> list[str]:
+    benchmark: Benchmark[Any], run: RunDir, owed: Sequence[Item], rows: dict[tuple[str, int], Row],
+    model: Generator | None,
+) -> list[str]:  # fmt: skip
     """Ask, score and append; give the reasons of what could not be had."""
     failures: list[str] = []
     n_ok = n_scored = 0
     languages = [item.language for item in owed if item.language is not None]
     with (
-        benchmark.generator() as generator,
+        nullcontext(model) if model else benchmark.generator() as generator,
         run.appender() as out,
         console.progress("tasks", len(owed)) as bar,
     ):

@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from rulewright import console
 from rulewright.digests import text_number
-from rulewright.errors import RulewrightError, UsageError, first_line, needed
+from rulewright.errors import RulewrightError, UsageError, needed
 from rulewright.generation import chat
 from rulewright.generation.base import Completion, Generator, Prompt, Sampling
 from rulewright.generation.gguf import checkpoint
 from rulewright.generation.notes import tokenizer_source
 from rulewright.generation.open import GeneratorConfig, require_languages, resolve_style, resolve_thinking
-from rulewright.generation.weights import declared_positions, load_model, require_causal
+from rulewright.generation.weights import cannot_load, declared_positions, load_model, try_out
 from rulewright.languages import Language
 from rulewright.prompts import Style
 
@@ -97,12 +97,11 @@ class LocalGenerator(Generator):
         try:
             tokenizer = AutoTokenizer.from_pretrained(tokenizer_source(source))
             model = load_model(source, **options)
-        except (OSError, ValueError, KeyError) as error:
-            reason = first_line(error)
-            raise UsageError(f"{spec.model}: cannot be loaded ({reason})", "is it complete?") from error
+        except Exception as error:
+            raise cannot_load(spec.model, error, "is it complete?") from error
         if "device_map" not in options:
             model = model.to(torch.device(device))
-        require_causal(model, spec.model)
+        try_out(model, spec.model)
         if not spec.load_in_4bit:
             settle_adapters(model)
         model.eval()

@@ -1,16 +1,21 @@
-"""Load a checkpoint with transformers, and refuse it if weights are missing.
+"""Load a checkpoint with transformers, and refuse it if weights are missing or it cannot run.
 
 transformers initializes missing weights at random and only warns, so a checkpoint without one of its
 shards would be trained and measured as if it were complete. It also loads bidirectional encoders (BERT
-and similar) as if they could generate text.
+and similar) as if they could generate text, and configurations that its own code fails on.
 """
 
 # ruff: noqa: N806  (shape suffixes: B rows, L tokens, V vocabulary)
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from rulewright.errors import UsageError
+from rulewright.errors import UsageError, first_line
+
+_INSTALL: Final = (
+    "install what it names (GPTQ: pip install optimum gptqmodel; AWQ: pip install gptqmodel), or name the "
+    "unquantized model"
+)
 
 
 def load_model(source: str, **options: Any) -> Any:
@@ -42,11 +47,17 @@ def route_quietly(model: Any) -> None:
         text.output_router_logits = False
 
 
-def require_causal(model: Any, name: str) -> None:
-    """Refuse a model that sees what comes after a token: it would learn to copy, and could write nothing.
+def cannot_load(name: str, error: Exception, hint: str) -> UsageError:
+    """What transformers says where it cannot load a checkpoint; a package that it lacks is the next step."""
+    hint = _INSTALL if isinstance(error, ImportError) else hint
+    return UsageError(f"{name} cannot be loaded ({first_line(error)})", hint)
 
-    Where its layers do not all say that they look back only, it is asked: where two texts begin
-    alike, they must get the same logits.
+
+def try_out(model: Any, name: str) -> None:
+    """Refuse a model that cannot compute a short text, or that sees what comes after a token.
+
+    The latter would learn to copy, and could write nothing. Where its layers do not all say that they
+    look back only, it is asked: where two texts begin alike, they must get the same logits.
 
     Args:
         model: loaded, all of its weights on their devices.
@@ -56,19 +67,27 @@ def require_causal(model: Any, name: str) -> None:
         UsageError: it does.
     """
     import torch
+    import transformers
 
-    looks_back = [layer.is_causal for layer in model.modules() if hasattr(layer, "is_causal")]
-    if looks_back and all(looks_back) and getattr(model.config.get_text_config(), "is_causal", True):
-        return  # a large model takes a minute of a CPU to answer
-    device = model.get_input_embeddings().weight.device
-    ids_BL = torch.tensor([[1, 2, 3, *[4] * 8], [1, 2, 3, *[5] * 8]], device=device)
+    flags = [layer.is_causal for layer in model.modules() if hasattr(layer, "is_causal")]
+    looks_back = bool(flags) and all(flags) and getattr(model.config.get_text_config(), "is_causal", True)
+    # Two tokens are enough to run: a large model on a CPU takes its time for each.
+    texts = [[1, 2]] if looks_back else [[1, 2, 3, *[4] * 8], [1, 2, 3, *[5] * 8]]
+    ids_BL = torch.tensor(texts, device=model.get_input_embeddings().weight.device)
     was_training = model.training
     model.eval()
-    with torch.no_grad():
-        logits_BLV = model(input_ids=ids_BL, attention_mask=torch.ones_like(ids_BL)).logits[:, :3].float()
+    try:
+        with torch.no_grad():
+            logits_BLV = model(input_ids=ids_BL, attention_mask=torch.ones_like(ids_BL)).logits[:, :3].float()
+    except Exception as error:
+        raise UsageError(
+            f"{name}: {model.config.model_type} cannot compute a short text ({first_line(error)})",
+            f"transformers {transformers.__version__} fails on it: correct its config.json, install another "
+            "release, or name another model",
+        ) from error
     model.train(was_training)
     # Not the other way round: what is no number is told by others.
-    if (logits_BLV[0] - logits_BLV[1]).norm() > 0.003 * logits_BLV[0].norm():
+    if not looks_back and (logits_BLV[0] - logits_BLV[1]).norm() > 0.003 * logits_BLV[0].norm():
         raise UsageError(
             f"{name}: {model.config.model_type} is a bidirectional encoder: it cannot generate text",
             "name a model that generates (Qwen, Llama, Gemma, SmolLM, …)",

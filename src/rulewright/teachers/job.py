@@ -58,14 +58,14 @@ def run(config: TeacherConfig, tasks: Sequence[TeacherTask], spending: Spending)
     counts: Counter[str] = Counter()
     with ExitStack() as stack:
         stack.enter_context(Lock.take(out))
-        if config.overwrite:
-            out.unlink(missing_ok=True)
-        elif not config.resume and out.exists():
+        if not (config.overwrite or config.resume) and out.exists():
             raise UsageError(
                 f"{out}: already contains episodes",
                 "continue with --resume, replace them with --overwrite, or --name",
             )
         collector = _collector(config, tasks, stack)
+        if config.overwrite:
+            out.unlink(missing_ok=True)
         episodes = collect(collector, tasks, out, config.samples, config.batch_size, spending)
         with console.progress("episodes", len(tasks) * config.samples) as bar:
             for episode in episodes:

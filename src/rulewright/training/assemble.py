@@ -264,14 +264,10 @@ def loaded(config: SftConfig, prepared: PreparedData, args: SFTConfig) -> Any:
     if config.tiny is not None:
         return None
     made = models.load_tokenizer(config.model, prepared.thinking)
-    found = models.load_model(config)
-    models.set_attention(found, config.attention)
-    models.require_embeddings(found, made, config.model)
-    if not environment.shards(args):  # shards cannot be asked
-        weights.require_causal(found, config.model)
-        # The strategy `wrapped` joins documents on purpose.
-        if args.packing and args.packing_strategy != "wrapped":
-            models.require_apart(found, config.attention)
+    found = models.ready_model(config, made, args)
+    # The strategy `wrapped` joins documents on purpose.
+    if args.packing and args.packing_strategy != "wrapped" and not environment.shards(args):
+        models.require_apart(found, config.attention)
     return found
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rulewright import folders, jsonl
-from rulewright.errors import UsageError, few, first_line, needed
+from rulewright.errors import UsageError, few, needed
 from rulewright.generation.adapters import Adapter, load_adapter
 from rulewright.generation.base import Dtype
 from rulewright.generation.notes import NOTE_FILE, checkpoint_note, has_tokenizer
-from rulewright.generation.weights import load_model
+from rulewright.generation.weights import cannot_load, load_model
 
 
 class Merged(NamedTuple):
@@ -83,8 +83,8 @@ def _load(adapter: Adapter, base: str, dtype: Dtype) -> tuple[Any, Any, float]:
     try:
         model = load_model(base, dtype=wanted)
         tokenizer = AutoTokenizer.from_pretrained(str(adapter.path) if has_tokenizer(adapter.path) else base)
-    except (OSError, ValueError, KeyError) as error:
-        raise UsageError(f"{base}: cannot be loaded ({first_line(error)})", "is it complete?") from error
+    except Exception as error:
+        raise cannot_load(base, error, "is it complete?") from error
     if getattr(model.config, "quantization_config", None) is not None:
         raise UsageError(
             f"{base}: its weights are stored quantized, and an adapter cannot be merged into them exactly",

@@ -84,6 +84,27 @@ def load_model(config: TrainConfig) -> Any:
     return model
 
 
+def ready_model(config: TrainConfig, tokenizer: Any, args: Any) -> Any:
+    """The model of a checkpoint, where its trainer will put it, and shown to run.
+
+    Args:
+        config: of the run.
+        tokenizer: that belongs to it.
+        args: of TRL's trainer.
+
+    Raises:
+        UsageError: it cannot be loaded or cannot run, or is of another kind than is needed.
+    """
+    model = load_model(config)
+    set_attention(model, config.attention)
+    require_embeddings(model, tokenizer, config.model)
+    if not environment.shards(args):  # shards cannot be asked
+        if not getattr(model, "is_quantized", False):
+            model.to(args.device)
+        weights.try_out(model, config.model)
+    return model
+
+
 def _cannot_load(model: str, base: str | None, error: Exception) -> UsageError:
     """What is missing, and where it comes from."""
     import torch
@@ -97,7 +118,7 @@ def _cannot_load(model: str, base: str | None, error: Exception) -> UsageError:
         hint = f"put the base model there, or write its new place into {model}/adapter_config.json"
     else:
         hint = "a checkpoint holds config.json, weights (model.safetensors) and tokenizer: copy it again"
-    return UsageError(f"{what} cannot be loaded ({first_line(error)})", hint)
+    return weights.cannot_load(what, error, hint)
 
 
 def _dtype(config: TrainConfig) -> Any:

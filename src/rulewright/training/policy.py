@@ -216,10 +216,7 @@ def open_trainer(config: PolicyConfig, tasks: Tasks, arguments: GRPOConfig) -> P
         served = ServedPolicy(config.server, config.out / "run", adapter_base(config.model) or config.model)
         listed = ", ".join(served.server.base_models())
         console.decided("rollouts", served.server.url, f"it serves {listed}")
-    model = models.load_model(config)
-    models.set_attention(model, config.attention)
-    models.require_embeddings(model, tokenizer, config.model)
-    weights.require_causal(model, config.model)
+    model = models.ready_model(config, tokenizer, arguments)
     completion = int(arguments.max_completion_length)
     limit = weights.fixed_positions(model)
     if limit is not None and limit < config.max_prompt_tokens + completion:
