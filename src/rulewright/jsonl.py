@@ -110,6 +110,23 @@ def raw_lines(stream: BinaryIO, n_bytes: int | None = None) -> Iterator[bytes | 
         yield None
 
 
+def without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of a decoder's pairs (`object_pairs_hook`): `json` takes the last of equal keys silently.
+
+    Raises:
+        ValueError: a key stands twice.
+    """
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"duplicate key {next(key for key in keys if keys.count(key) > 1)!r}")
+    return found
+
+
+decode: Final = json.JSONDecoder(object_pairs_hook=without_duplicates).decode
+"""A JSON text that someone else may have written, as its value."""
+
+
 def parse(number: int, raw: bytes | None) -> Line | None:
     """A line of `raw_lines` by its number, from 1; `None` where it is empty."""
     if raw is None:
@@ -119,7 +136,7 @@ def parse(number: int, raw: bytes | None) -> Line | None:
     if not raw.strip():
         return None
     try:
-        value = json.loads(raw.decode("utf-8"))
+        value = decode(raw.decode("utf-8"))
     except UnicodeDecodeError as error:
         return Line(number, None, f"not UTF-8 at byte {error.start:,} of the line", "undecodable")
     except (ValueError, RecursionError) as error:
@@ -148,7 +165,7 @@ def read_json(path: Path, hint: str) -> Any:
         RulewrightError: it is not JSON.
     """
     try:
-        return json.loads(require_file(path).read_text(encoding="utf-8"))
+        return decode(require_file(path).read_text(encoding="utf-8"))
     except ValueError as error:
         raise RulewrightError(f"{path}: not JSON ({json_problem(error)})", hint) from error
 

@@ -244,15 +244,19 @@ def test_a_mix_refuses_evaluation_sets_for_training(tmp_path: Path) -> None:
         ({"pre": "a\r\n"}, "pre: value error, line ends must be"),
         ({"language": "cobol"}, "language: input should be"),
         ({"more": 1}, "more: extra inputs"),
-        (None, "invalid JSON"),
+        (None, "not JSON: expected"),
+        ("twice", "not JSON: duplicate key 'pre'"),
     ],
 )
 def test_a_mix_names_an_invalid_record_before_it_gives_any(
-    change: dict[str, Any] | None, what: str, tmp_path: Path
+    change: dict[str, Any] | str | None, what: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "x.jsonl"
     good = record(1).to_json()
-    bad = '{"torn": ' if change is None else json.dumps({**json.loads(record(2).to_json()), **change})
+    if isinstance(change, dict):
+        bad = json.dumps({**json.loads(record(2).to_json()), **change})
+    else:
+        bad = f'{good[:-1]}, "pre": "x"}}' if change else '{"torn": '
     path.write_text(f"{good}\n\n{bad}\n{good}\n")
     # A filter that would leave the line out cannot be trusted with it.
     for entry in (MixEntry(path=str(path)), MixEntry(path=str(path), languages=("python",))):

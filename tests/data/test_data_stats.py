@@ -75,6 +75,7 @@ def test_files_cut_into_pieces_give_the_same_figures(
         ('{"instruction": "x"}', "pre: field required"),
         ("not json", "not_json"),
         ("[1]", "expected a JSON object"),
+        ('{"pre": "a", "pre": "b"}', "duplicate key 'pre'"),
     ],
 )
 def test_an_invalid_record_is_named_and_fails(

@@ -229,9 +229,9 @@ def test_local_checkpoint_that_was_trained_again_is_refused(
     out.mkdir()
     # A run that was cut after its first answer, by another checkpoint of the same name.
     command = ["eval", "edits", "--model", str(folder), "--input", str(record_file), "--out", str(out)]
+    (out / "rows.jsonl").write_text('{"task": "t", "sample": 0, "prompt_digest": "x"}\n')
     assert main(command) == 2, "the folder holds no weights"
     capsys.readouterr()
-    (out / "rows.jsonl").write_text('{"task": "t", "sample": 0, "prompt_digest": "x"}\n')
     (folder / "config.json").write_text('{"changed": true}')
     assert main(command) == 2
     assert "has changed since" in capsys.readouterr().err

@@ -263,13 +263,14 @@ def test_bad_tasks_are_counted_by_reason(tmp_path: Path) -> None:
     path.write_text(
         record(0).to_json() + "\n" + record(0).to_json() + "\nnope\n"
         '{"pre": "x"}\n{"instruction": "i", "language": "python"}\n'
+        '{"instruction": "i", "pre": "x", "pre": "y", "language": "python"}\n'
         '{"instruction": "i", "pre": "x", "language": "cobol"}\n'
         '{"instruction": "i", "pre": "x", "post": "x", "language": "go"}\n'
     )
     rejected: Counter[str] = Counter()
     assert [task.group for task in read_tasks([path], rejected)] == ["project-0"]
     assert rejected == {
-        "repeated_id": 1, "not_json": 1, "no_instruction": 1, "no_code": 1,
+        "repeated_id": 1, "not_json": 2, "no_instruction": 1, "no_code": 1,
         "unknown_language": 1, "no_edit": 1,
     }  # fmt: skip
 

@@ -29,6 +29,7 @@ from rulewright.actions.rule_text import (
 from rulewright.actions.suggest import did_you_mean, quoted
 from rulewright.actions.thought import split_thought
 from rulewright.errors import json_problem
+from rulewright.jsonl import without_duplicates
 from rulewright.languages import Language, normalize_language
 from rulewright.state.state import StateUpdate
 from rulewright.verdict import Verdict
@@ -178,20 +179,11 @@ def _json(text: str) -> Any:
         raise Refused(Verdict.BAD_JSON, f"the action is not JSON: {json_problem(error)}") from error
 
 
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"duplicate key {twice!r}")
-    return result
-
-
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-_DECODER: Final = json.JSONDecoder(object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=without_duplicates, parse_constant=_no_constant)
 
 
 def _update(text: str) -> StateUpdate:

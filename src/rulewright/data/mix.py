@@ -7,6 +7,7 @@ texts stay on disk.
 
 from __future__ import annotations
 
+import codecs
 import glob
 import hashlib
 import random
@@ -17,12 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from rulewright import console, jsonl
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.data.store import EVALUATION_ONLY
-from rulewright.errors import UsageError, problems_of
+from rulewright.errors import UsageError
 
 Policy = Literal["undersample", "repeat", "all"]
 
@@ -136,7 +137,7 @@ class Mix:
                 part, position = self._parts[number], next(draws[number])
                 stream = streams[number][part.index[2 * position]]
                 stream.seek(part.index[2 * position + 1])
-                yield NormalizedRecord.model_validate_json(stream.readline())
+                yield NormalizedRecord.model_validate_json(stream.readline().removeprefix(codecs.BOM_UTF8))
         finally:
             for opened in streams:
                 for stream in opened:
@@ -236,7 +237,8 @@ def _index(entry: MixEntry, training: bool) -> _Part:
         with path.open("rb") as stream:
             for line_number, raw in enumerate(stream, start=1):
                 digest.update(raw)
-                if raw.strip() and _wanted(entry, training, raw, f"{path}:{line_number}"):
+                line = jsonl.parse(line_number, raw)
+                if line is not None and _wanted(entry, training, line, f"{path}:{line_number}"):
                     index.extend((number, offset))
                 offset += len(raw)
         digests[str(path)] = digest.hexdigest()
@@ -248,15 +250,14 @@ def _index(entry: MixEntry, training: bool) -> _Part:
     return _Part(files, index, digests)
 
 
-def _wanted(entry: MixEntry, training: bool, raw: bytes, place: str) -> bool:
+def _wanted(entry: MixEntry, training: bool, line: jsonl.Line, place: str) -> bool:
     """Whether the entry takes a line; validated here, so that no later pass meets an invalid record."""
-    try:
-        record = NormalizedRecord.model_validate_json(raw)
-    except ValidationError as error:
+    record = jsonl.validated(line, NormalizedRecord)
+    if isinstance(record, str):
         raise UsageError(
-            f"{place}: not a record: {problems_of(error)}",
+            f"{place}: not a record: {record}",
             "`rulewright ingest` makes records of other data; `rulewright stats` lists every such line",
-        ) from error
+        )
     source = record.metadata.source
     if training and source in EVALUATION_ONLY:
         raise UsageError(

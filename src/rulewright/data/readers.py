@@ -153,7 +153,7 @@ def _whole(path: Path, chunk_bytes: int) -> Iterator[Unit]:
     if path.stat().st_size > MAX_JSON_BYTES:
         raise UsageError(f"{path}: larger than {MAX_JSON_BYTES:,} bytes", "convert it to JSON Lines")
     try:
-        value = json.loads(path.read_bytes().decode("utf-8-sig"))
+        value = jsonl.decode(path.read_bytes().decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         if path.stat().st_size and path.read_bytes()[:1] == b"{":
             yield from _ranges(path, chunk_bytes)  # JSON Lines under another name

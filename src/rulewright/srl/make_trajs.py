@@ -73,7 +73,7 @@ def _rows(path: Path, dropped: Counter[str]) -> Iterator[TrajectoryStep]:
         if isinstance(step, TrajectoryStep):
             yield step
         else:
-            dropped["not_json" if line.value is None else "not_a_step"] += 1
+            dropped[line.reason or "not_a_step"] += 1
 
 
 def sift(episodes: Iterable[Episode], engine: Engine, filters: TrajsConfig) -> Sifted:

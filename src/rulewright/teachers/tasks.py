@@ -117,7 +117,7 @@ def read_tasks(
 def _of_one(path: Path, rejected: Counter[str], seen: set[str]) -> Iterator[TeacherTask]:
     split = path.parent.name if path.parent.name in SPLITS else ""
     for line in jsonl.read_lines(path):
-        task = parse_task(line.value) if line.value is not None else "not_json"
+        task = parse_task(line.value) if line.value is not None else line.reason
         if isinstance(task, str):
             rejected[task] += 1
         elif task.task_id in seen:
