@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 
 from rulewright import commands
+from rulewright.actions import Action
 from rulewright.actions.rule_file import Document, read_rule_file
 from rulewright.codemod.show import diff
 from rulewright.codemod.work import JudgeOptions, Work, work_on
 from rulewright.codemod.write import write
+from rulewright.engine.apply import trace
+from rulewright.engine.parsing import parse
 
 RULE = "id: r\nlanguage: python\nrule:\n  pattern: foo($A)\nfix: bar($A)\n"
 N_FILES = 24
@@ -72,3 +75,15 @@ def test_apply_loads_nothing_that_it_never_needs(tmp_path: Path) -> None:
         "choosing",
     }
     assert not {f"rulewright.commands.{name}" for name in others} & set(loaded)
+
+
+def test_a_text_is_parsed_only_for_rules_whose_words_it_holds() -> None:
+    rules = [{"rule": {"pattern": f"{name}($A)"}, "fix": f"{name}_($A)"} for name in ("foo", "bar", "baz")]
+    parse.cache_clear()
+    none = trace(Action("python", tuple(rules)), "qux(1)\n")
+    assert parse.cache_info().misses == 0 and [step.n_found for step in none.steps] == [0, 0, 0]
+    # What an earlier rule writes counts.
+    chain = ({"rule": {"pattern": "qux($A)"}, "fix": "foo($A)"}, *rules)
+    done = trace(Action("python", chain), "qux(1)\n")
+    assert [step.after for step in done.steps] == ["foo(1)\n", "foo_(1)\n", "foo_(1)\n", "foo_(1)\n"]
+    assert parse.cache_info().misses == 2

@@ -20,7 +20,7 @@ from ast_grep_py import SgNode
 from rulewright import grammars
 from rulewright.actions.action import Action
 from rulewright.difftext import common_ends, splice
-from rulewright.engine import applier, cli, tidy
+from rulewright.engine import applier, cli, literals, tidy
 from rulewright.engine.applier import MatchEdit
 from rulewright.engine.parsing import ParsedCode, parse, span
 from rulewright.engine.rules import CompiledRule, compile_rule
@@ -48,16 +48,21 @@ class Parts(NamedTuple):
 
 @dataclass(frozen=True)
 class Step:
-    """What one rule did: the parsed text before it and the edits it made."""
+    """What one rule did: the text before it and the edits it made."""
 
     rule: CompiledRule
-    before: ParsedCode
+    source: str
     edits: tuple[MatchEdit, ...]
     nodes: tuple[SgNode | None, ...]
     """The matched node of each edit; `None` where only the command line found it."""
     after: str
     n_found: int
     tidied: bool
+
+    @property
+    def before(self) -> ParsedCode:
+        """The parsed text before the rule; where nothing matched, nobody has needed it so far."""
+        return parse(self.source, self.rule.language)
 
     @cached_property
     def parts(self) -> Parts | None:
@@ -66,7 +71,7 @@ class Step:
         Then the whole text after the rule (before any tidying) has no faults either, and need not be
         parsed. `None`: that cannot be told so.
         """
-        source = self.before.source
+        source = self.source
         if len(source) < PARTED_CHARS or self.before.broken:
             return None
         wholes: list[_Statement] = []
@@ -202,9 +207,9 @@ def partly(step: Step, texts: Sequence[str | None], *, exact: bool) -> Step:
         if text is not None
     ]
     edits = tuple(edit for edit, _ in chosen)
-    after, tidied = written(step.before.source, edits), False
+    after, tidied = written(step.source, edits), False
     if not exact:
-        after, tidied = _tidied(after, edits, "", _without_padding(step.before.source, edits))
+        after, tidied = _tidied(after, edits, "", _without_padding(step.source, edits))
     return replace(step, edits=edits, nodes=tuple(node for _, node in chosen), after=after, tidied=tidied)
 
 
@@ -214,8 +219,10 @@ def _without_padding(source: str, edits: Sequence[MatchEdit]) -> frozenset[Match
 
 
 def _step(rule: CompiledRule, source: str, rule_id: str, exact: bool) -> Step:
+    if not literals.may_match(source, rule.needs):
+        return Step(rule, source, (), (), source, 0, False)
     parsed = parse(source, rule.language)
-    mark = "" if exact or not tidy.holds_padding(source) else tidy.mark_for(source, str(rule.source))
+    mark = "" if exact or not parsed.padded else tidy.mark_for(source, str(rule.source))
     if rule.needs_cli or (parsed.broken and source):
         return _step_by_cli(rule, parsed, rule_id, exact, mark)
     try:
@@ -229,7 +236,7 @@ def _step_here(rule: CompiledRule, parsed: ParsedCode, rule_id: str, exact: bool
     edits = tuple(match.edit for match in done.matches)
     text, tidied = (done.text, False) if exact else _tidied(done.text, edits, mark)
     nodes = tuple(match.node for match in done.matches)
-    return Step(rule, parsed, edits, nodes, text, done.n_found, tidied)
+    return Step(rule, parsed.source, edits, nodes, text, done.n_found, tidied)
 
 
 def _step_by_cli(rule: CompiledRule, parsed: ParsedCode, rule_id: str, exact: bool, mark: str) -> Step:
@@ -256,7 +263,7 @@ def _step_by_cli(rule: CompiledRule, parsed: ParsedCode, rule_id: str, exact: bo
     for node in applier.find_all(parsed.root, rule.core.config):
         known.setdefault(span(node), node)
     nodes = tuple(known.get((edit.match_start, edit.match_end)) for edit in applied)
-    return Step(rule, parsed, edits, nodes, text, found.n_matches, tidied)
+    return Step(rule, source, edits, nodes, text, found.n_matches, tidied)
 
 
 def written(source: str, edits: Sequence[MatchEdit]) -> str:
@@ -291,7 +298,7 @@ def outcome_of(done: Trace, code: str) -> Outcome:
     post = steps[-1].after if steps else code
     counts = tuple(len(step.edits) for step in steps)
     states = tuple(step.after for step in steps)
-    replaced = [(step.before.source[e.start : e.end], e.text) for step in steps for e in step.edits]
+    replaced = [(step.source[e.start : e.end], e.text) for step in steps for e in step.edits]
     verdict, detail = Verdict.OK, ""
     if not any(step.n_found for step in steps):
         verdict, detail = Verdict.NO_MATCH, "no rule matched anything"

@@ -41,11 +41,12 @@ def _short(text: str) -> str:
 
 def syntax(steps: Sequence[Step]) -> str:
     """Whether the result parses worse than the text before."""
-    before, last = steps[0].before, steps[-1]
-    if len(steps) == 1 and last.parts is not None and not last.tidied:
+    changing = [step for step in steps if step.edits]
+    if len(changing) == 1 and changing[0].parts is not None and not changing[0].tidied:
         return ""
+    last = steps[-1]
     after = parse(last.after, last.rule.language)
-    if not after.is_worse_than(before):
+    if not after.broken or not after.is_worse_than(before := steps[0].before):
         return ""
     now, then = after.errors + after.missing, before.errors + before.missing
     told = f"the result has {plural(now, 'syntax error')}, the code before {then}"
@@ -59,13 +60,13 @@ def degenerate(steps: Sequence[Step]) -> str:
         # Mostly the beginning of the text tells already that the rule did not write half of it.
         if any(literal < LITERAL_SHARE * max(1, weight(text)) for text in (step.after[:1000], step.after)):
             continue
-        whole = max(1, weight(step.before.source))
+        whole = max(1, weight(step.source))
         for edit, node in zip(step.edits, step.nodes):
-            replaced = weight(step.before.source[edit.start : edit.end])
+            replaced = weight(step.source[edit.start : edit.end])
             if replaced < LITERAL_SHARE * whole:
                 continue
             spans = _captures(step.rule, node, used_only=True) if node is not None else []
-            uncovered = replaced - sum(weight(step.before.source[start:end]) for start, end in spans)
+            uncovered = replaced - sum(weight(step.source[start:end]) for start, end in spans)
             root = node is not None and node.parent() is None
             if uncovered >= LITERAL_SHARE * whole and (root or literal >= LITERAL_CHARS):
                 share = round(100 * uncovered / whole)
@@ -124,7 +125,7 @@ class _Kept:
         if step.parts is not None:
             root, spans = step.parts
         else:
-            root = parse(written(step.before.source, step.edits), step.rule.language).root
+            root = parse(written(step.source, step.edits), step.rule.language).root
             spans = tuple(spans_after(step.edits))
         return [_texts(tokens) for tokens in leaves(root, spans)]
 
@@ -172,7 +173,7 @@ def reindented(steps: Sequence[Step]) -> str:
     """Where indentation changed the text of a multi-line string that the rule only carried along."""
     for step in steps:
         for edit, node in zip(step.edits, step.nodes, strict=True):
-            old = step.before.source[edit.start : edit.end]
+            old = step.source[edit.start : edit.end]
             if "\n" not in old or "\n" not in edit.text or old == edit.text:
                 continue
             within = node if node is not None else step.before.root

@@ -10,11 +10,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Final
 
 from ast_grep_py import SgNode, SgRoot
 
+from rulewright.engine import tidy
 from rulewright.languages import Language
 
 # As keyword arguments, which the binding reads at half the cost of a `Config`.
@@ -39,6 +40,11 @@ class ParsedCode:
     errors: int
     missing: int
     first_line: int
+
+    @cached_property
+    def padded(self) -> bool:
+        """Whether a line is whitespace and nothing else."""
+        return tidy.holds_padding(self.source)
 
     @property
     def broken(self) -> bool:

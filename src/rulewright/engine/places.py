@@ -107,7 +107,7 @@ def change(action: Action, text: str, keep: Keep, *, exact: bool = False) -> Tra
 
     def choose(number: int, step: Step) -> Step:
         found = iter(_places(number, step, before))
-        source = step.before.source
+        source = step.source
         texts = [
             edit.text if source[edit.start : edit.end] == edit.text else keep(next(found))
             for edit in step.edits
@@ -232,7 +232,7 @@ def _without_arguments(text: str) -> str:
 
 def _places(number: int, step: Step, earlier: Sequence[_Lines]) -> Iterator[Place]:
     """What a step changes, in order. Each text is walked once, however many places there are."""
-    source = step.before.source
+    source = step.source
     edits = zip(step.edits, step.nodes, strict=True)
     changed = [(edit, node) for edit, node in edits if source[edit.start : edit.end] != edit.text]
     if not changed:
@@ -269,7 +269,7 @@ class _Lines:
     """Which line of a text became which line after a step."""
 
     def __init__(self, step: Step) -> None:
-        breaks = _breaks(step.before.source)
+        breaks = _breaks(step.source)
         self._rows: list[tuple[int, int, int, int]] = []
         """First line of an edit before and after it, lines that it took and that it brought."""
         shift = 0

@@ -20,7 +20,7 @@ from rulewright.actions.action import EFFECTIVE_FIELDS, Rule
 from rulewright.actions.rule_text import describe
 from rulewright.actions.suggest import did_you_mean
 from rulewright.actions.visit import pattern_parts
-from rulewright.engine import explain, patterns, selectors, stated, template
+from rulewright.engine import explain, literals, patterns, selectors, stated, template
 from rulewright.engine.transforms import Rewrite, Transforms, read_transforms
 from rulewright.errors import first_line
 from rulewright.languages import Language
@@ -91,6 +91,11 @@ class CompiledRule:
     def stated(self) -> stated.Stated:
         """What it says of the code that it matches."""
         return stated.read(self.core.config, self.language)
+
+    @cached_property
+    def needs(self) -> literals.Needs:
+        """What a text must hold for it to match anything there."""
+        return literals.needs(self.core.config["rule"], self.language)
 
     @cached_property
     def literal_weight(self) -> int:

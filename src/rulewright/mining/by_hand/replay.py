@@ -37,7 +37,7 @@ def replay(action: Action, change: Change, chosen: Callable[[Place], bool]) -> R
     done = places.change(action, change.pre, keep)
     if not done.steps or done.failure is not None:
         return Replay(change.pre, made, frozenset(range(len(action.rules))))
-    used = (number for number, step in enumerate(done.steps) if step.after != step.before.source)
+    used = (number for number, step in enumerate(done.steps) if step.after != step.source)
     return Replay(done.steps[-1].after, made, frozenset(used))
 
 
