@@ -133,6 +133,27 @@ def test_without_a_model_the_ways_to_one_are_named(
 
 
 @pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--only", "a.py"], "--only a.py: expected FILE:LINE"),
+        (["--save", "."], "--save .: is a folder"),
+        (["--html", "."], "--html .: is a folder"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_the_model_is_asked(
+    ask: Any, options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ask(NONE, "Compare with `None` by identity.", "a.py", *options) == 2
+    shown = capsys.readouterr().err
+    assert said in shown and "asked for" not in shown
+
+
+def test_an_instruction_of_blanks_is_none(ask: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ask(NONE, "  ", "a.py") == 2
+    assert "expected an instruction and files" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("instruction", "place", "doubt"),
     [
         ("Compare with None by identity.", Place(1, 1, "a == None", "a is None", 0), ""),
@@ -141,6 +162,12 @@ def test_without_a_model_the_ways_to_one_are_named(
         ("Rename old run to fast run.", Place(1, 1, "oldRun", "fastRun", 0, ("oldRun",), ("fastRun",)), ""),
         ("Rename `old_run` to `run`.", Place(1, 1, "start", "run", 0, ("start",), ("run",)), "`start` goes"),
         ("Drop the call of `trace`.", Place(1, 1, "trace(x)", "", 0, ("trace", "x"), ()), "`x` goes"),
+        ("Use `is None`.", Place(1, 1, "a == None", "a is not None", 0), "a negation comes"),
+        ("Use `is` for `None`.", Place(1, 1, "a != None", "a is None", 0), "a negation goes"),
+        ("Use `is` for `None`.", Place(1, 1, "a != None", "a is not None", 0), ""),
+        ("Use `not None` here.", Place(1, 1, "a == None", "not None", 0, ("a",), ()), "`a` goes"),
+        ("Don't compare with None by `==`.", Place(1, 1, "None == a", "not None", 0), ""),
+        ("Use `log` for `None`.", Place(1, 1, "info!(None)", "log(None)", 0, (), ("log",)), ""),
         ("Use 3 instead of 2.", Place(1, 1, "f(2)", "f(4)", 0, ("2",), ("4",)), "`4` comes"),
     ],
 )  # fmt: skip

@@ -1,7 +1,8 @@
 """Compare what a rule does with the words of the instruction: how sure is each place?
 
 A rule may run and still not do what was asked. A place is sure if the instruction mentions every name
-and literal that the rule removes or adds there, and if the place holds a word that the instruction names.
+and literal that the rule removes or adds there, if the place holds a word that the instruction names, and
+if the rule does not negate it unasked.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from rulewright.verdict import Place
 _WORD: Final = re.compile(r"[^\W\d]\w*|\d+(?:\.\d+)?")
 _PART: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _QUOTED: Final = re.compile(r"`([^`\n]+)`|\"([^\"\n]+)\"|'([^'\n]{2,})'(?!\w)")
+# Not the `!` of a macro, nor one after a value.
+_NEGATION: Final = re.compile(r"\bnot\b|!=|(?<![\w!\])])!(?!=)")
+_NEGATES: Final = re.compile(r"\bnot\b|!|n't\b|negat|invert|opposite|revers|unless", re.IGNORECASE)
 # English words that are common names in code: in an instruction they are English.
 _ENGLISH: Final = frozenset(
     ["a", "all", "an", "and", "any", "are", "argument", "arguments", "as", "at", "attribute",
@@ -46,6 +50,7 @@ class InstructionWords:
     def __init__(self, instruction: str, code: str) -> None:
         quoted = [next(part for part in found if part) for found in _QUOTED.findall(instruction)]
         self.quoted = list(dict.fromkeys(word for text in quoted for word in _WORD.findall(text)))
+        self._negates = _NEGATES.search(instruction) is not None
         self._words = {word.lower() for word in _WORD.findall(instruction)}
         self._parts = {part.lower() for word in self._words for part in word.split("_")}
         here = set(_WORD.findall(code))
@@ -67,6 +72,9 @@ class InstructionWords:
             unmentioned = [word for word in words if not self.mentions(word)]
             if unmentioned:
                 return f"`{one_line(unmentioned[0], 40)}` {verb}, which you did not mention"
+        before, after = (len(_NEGATION.findall(text)) for text in (place.old, place.new))
+        if (before + after) % 2 and place.new and not self._negates:
+            return f"a negation {'goes' if before > after else 'comes'}, which you did not mention"
         if self.about and not self.about & set(_WORD.findall(f"{place.old} {place.new}")):
             names = ", ".join(f"`{one_line(word, 40)}`" for word in sorted(self.about)[:4])
             return f"it holds nothing of what you named ({names})"

@@ -92,7 +92,7 @@ def run(config: EditConfig) -> int:
 
         paths = ([Path(config.instruction)] if config.instruction else []) + list(config.paths)
         return like(config.like, paths, wish, config.save, staged=config.staged, deadline_s=config.deadline_s)
-    if not config.instruction or not config.paths:
+    if not config.instruction.strip() or not config.paths:
         raise UsageError("expected an instruction and files", "or give an example: --like FILE.diff PATH…")
     from rulewright.commands import sentence
 

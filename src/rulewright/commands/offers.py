@@ -42,7 +42,14 @@ class Wish:
     """A page to look at the change."""
 
     def check(self, stdin_taken: bool = False) -> None:
-        """Refuse what excludes itself."""
+        """Refuse, before anything is asked or learned, what excludes itself or names no place.
+
+        Raises:
+            UsageError: what is refused.
+        """
+        Chooser(self.only)
+        if self.html is not None and self.html.is_dir():
+            raise UsageError(f"--html {self.html}: is a folder", "name the page to write")
         if self.interactive and (self.as_json or stdin_taken):
             other = "--json" if self.as_json else "a diff on stdin"
             raise UsageError(f"--interactive and {other} exclude each other", "use only one of them")

@@ -34,6 +34,8 @@ def run(config: EditConfig, wish: Wish) -> int:
     Raises:
         RulewrightError: no answer holds; the message has the outcome of each.
     """
+    if config.save is not None and config.save.is_dir():
+        raise UsageError(f"--save {config.save}: is a folder", "name the .yml file to write")
     sample = config.on or _first(config.paths)
     code = read_text(sample, "name another file with --on")
     said = InstructionWords(config.instruction, code)

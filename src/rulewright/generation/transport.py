@@ -182,8 +182,8 @@ class Transport:
             what = "the account is out of credit" if status in (402, 429) else "the key is not accepted"
             raise EndpointStopped(
                 f"{self.base_url}: HTTP {status}: {what} ({detail})",
-                "fix it (generator.api_key_env names the variable that holds the key) and run again: "
-                "what was answered is kept",
+                "the key is read from OPENAI_API_KEY, or the variable that generator.api_key_env names; "
+                "fix it, then run the same command again",
             )
         if response.is_redirect:
             detail = f"it has moved to {response.headers['location'][:200]}"
