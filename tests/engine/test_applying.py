@@ -80,6 +80,7 @@ CALL = {"id": "call", "rule": {"pattern": "g($X)"}, "fix": "G[$X]"}
         ("f(a, g(b))\n", [NAME, CALL], {}, "<a>, G[b]\n"),
         ("f(a, g(b))\n", [CALL, NAME], {"joinBy": "; "}, "<a>; G[b]\n"),
         ("f(1)\n", [NAME], {}, "1\n"),
+        ("if a:\n    f(g(\n        b))\n", [NAME], {}, "if a:\n    <g>(\n        <b>)\n"),
         ("f(1)\n", [NAME], {"joinBy": "; "}, "\n"),
         ("f()\n", [NAME], {"joinBy": "; "}, "\n"),
         ("f(a)\n", [NAME, {**NAME, "id": "second", "fix": "!$N"}], {}, "<a>\n"),
@@ -91,6 +92,24 @@ def test_rewriters_write_outer_before_inner_and_the_first_that_matches(
 ) -> None:
     outcome = run(code, {"pattern": "f($$$A)"}, "$NEW", **rewrite("$$$A", rewriters, **more))
     assert outcome.post == after, outcome
+
+
+@pytest.mark.parametrize(
+    ("expand", "after"),
+    [
+        ({"expandEnd": COMMA}, "z z\n"),
+        ({"expandStart": COMMA}, "zz\n"),
+        ({"expandEnd": {"regex": "^\\)$"}}, None),
+        ({"expandStart": {"regex": "^\\($"}}, None),
+    ],
+)
+def test_a_rewriter_may_reach_over_siblings_in_the_capture_and_out_of_it_as_ast_grep_does(
+    expand: dict[str, Any], after: str | None
+) -> None:
+    """Out of it, ast-grep panics."""
+    one = {"id": "name", "rule": {"kind": "identifier"}, "fix": {"template": "z", **expand}}
+    outcome = run("f(x, y)\n", {"pattern": "f($$$A)"}, "$NEW", **rewrite("$$$A", [one]))
+    assert outcome.post == after and (outcome.verdict is Verdict.CRASHED) == (after is None)
 
 
 def test_an_unset_variable_is_written_as_nothing() -> None:

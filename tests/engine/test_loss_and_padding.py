@@ -65,6 +65,15 @@ def test_an_empty_fix_takes_away_no_more_than_its_pattern_says(
     assert (Verdict.LOSSY in outcome.flags) is bool(lost) and lost in outcome.detail
 
 
+@pytest.mark.parametrize(
+    ("fix", "lost"), [("bar.foo$ARGS", "'foo.bar' (attribute)"), ("my.foo.bar$ARGS", "")]
+)
+def test_code_right_beside_a_capture_is_lost_or_kept_as_a_whole(fix: str, lost: str) -> None:
+    rule = {"kind": "call", "has": {"field": "arguments", "pattern": "$ARGS"}}
+    outcome = judge(action("python", rule, fix), "foo.bar(1)\n")
+    assert (Verdict.LOSSY in outcome.flags) is bool(lost) and lost in outcome.detail
+
+
 JOIN = {
     "rewriters": [{"id": "one", "rule": {"kind": "identifier", "pattern": "$N"}, "fix": "import $N"}],
     "transform": {"ALL": {"rewrite": {"rewriters": ["one"], "source": "$$$NAMES", "joinBy": "\n"}}},

@@ -10,6 +10,7 @@ import pytest
 from rulewright.actions import Action
 from rulewright.engine import places
 from rulewright.engine.apply import PARTED_CHARS
+from rulewright.engine.kinds import names
 from rulewright.languages import Language
 
 LONGER: dict[str, Any] = {"rule": {"pattern": "long($A)"}, "fix": "one($A)\ntwo($A)\nthree($A)"}
@@ -135,6 +136,14 @@ def test_only_the_places_that_are_kept_change() -> None:
     assert seen == [(0, 1), (0, 2), (0, 3), (1, 3)]
 
 
+def test_lines_choose_the_places_and_a_rule_that_fails_leaves_the_text_alone() -> None:
+    code = "old(1)\nold(\n    2)\nold(3)\n"
+    action = Action("python", (RENAMED,))
+    assert places.after(action, code, places.where({3})) == "old(1)\nnew(2)\nold(3)\n"
+    refused = Action("python", (RENAMED, {"rule": {"kind": "no_such_kind"}, "fix": "x"}))
+    assert places.after(refused, code, places.where({3})) == code
+
+
 def test_matches_are_found_with_a_fix_or_without_but_not_where_a_comment_silences_them() -> None:
     code = "f(1)\nf(2)  # ast-grep-ignore: r\nf(3)  # ast-grep-ignore: other\n"
     for more in ({}, {"fix": "g($A)"}):
@@ -160,3 +169,47 @@ def test_places_of_a_long_text_are_those_of_its_statements() -> None:
             ]
             assert places.of(Action("python", (rule,)), long) == wanted
             assert bool(few) == (rule is rules[0])
+
+
+@pytest.mark.parametrize(
+    ("language", "role", "code"),
+    [
+        ("python", "new", "x = Old()\n"),
+        ("python", "type", "def f(a: Old | None) -> list[int]: ...\n"),
+        ("python", "type", "def f() -> list[Old]: ...\n"),
+        ("python", "base", "class A(Old): ...\n"),
+        ("python", "definition", "class Old: ...\n"),
+        ("python", "value", "x = a | Old\n"),
+        ("python", "value", "x = Old.make()\n"),
+        ("python", "value", "x = m.Old\n"),
+        ("python", "of Mode", "x = Mode.Old\n"),
+        ("python", "of m", "x = m.Old()\n"),
+        ("java", "new", "class A { Object x = new Old(); }\n"),
+        ("java", "type", "class A { List<Old> x; }\n"),
+        ("java", "base", "class A extends Old {}\n"),
+        ("java", "of b", "class A { a.b.Old x; }\n"),
+        ("java", "namespace", "package a.Old;\n"),
+        ("csharp", "namespace", "namespace A.Old;\n"),
+        ("rust", "new", "fn f() { Old { x: 1 } }\n"),
+        ("rust", "type", "fn f(a: m::Old) {}\n"),
+        ("rust", "base", "impl Old for A {}\n"),
+        ("rust", "value", "fn f() { Old::new() }\n"),
+        ("go", "new", "package p\nvar x = Old{}\n"),
+        ("go", "value", "package p\nvar x = Old(1)\n"),
+        ("go", "definition", "package p\ntype Old struct{}\n"),
+        ("c", "value", "int x = Old(1);\n"),
+        ("kotlin", "new", "val x = Old()\n"),
+        ("kotlin", "base", "class A : Old()\n"),
+        ("kotlin", "definition", "class Old\n"),
+        ("ruby", "base", "class A < Old\nend\n"),
+        ("ruby", "of A", "x = A::Old\n"),
+        ("typescript", "type", "let x: m.Old;\n"),
+    ],
+)
+def test_what_the_name_of_a_class_is_used_for(language: Language, role: str, code: str) -> None:
+    kinds = ("identifier", "type_identifier", "simple_identifier", "constant")
+    named = [{"kind": kind} for kind in kinds if kind in names(language).kinds]
+    for name, wanted in (("Old", role), ("OLD", "")):  # this one names no class
+        rule = {"any": named, "regex": f"^{name}$"}
+        (place,) = places.of(Action(language, ({"rule": rule, "fix": "New"},)), code.replace("Old", name))
+        assert place.role == wanted

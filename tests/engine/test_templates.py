@@ -65,8 +65,3 @@ def test_the_indentation_of_a_line_within_the_look_back(text: str, offset: int, 
 )
 def test_every_line_but_the_first_is_moved(text: str, old: int, new: int, moved: str) -> None:
     assert template.reindent(text, old, new) == moved
-
-
-def test_a_slice_loses_the_indentation_of_the_line_it_begins_in() -> None:
-    source = "if a:\n    b(\n        c)\n"
-    assert template.dedent_slice("b(\n        c)", source, 10) == "b(\n    c)"

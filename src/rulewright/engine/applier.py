@@ -66,8 +66,6 @@ def find_all(root: SgNode, config: Mapping[str, Any]) -> list[SgNode]:
     """
     try:
         found: list[SgNode] = root.find_all(cast(Config, config))
-    except Exception:
-        raise
     except BaseException as error:
         if type(error).__name__ != "PanicException":
             raise
@@ -212,7 +210,7 @@ class _Maker:
                 done = edit.end
         parts.append(mark_blank_lines(self._source[done:end], self._mark))
         text = "".join(parts) if step.join_by is None else step.join_by.join(parts[1::2])
-        return template.dedent_slice(text, self._source, start)
+        return template.reindent(text, template.indent_at(self._source, start), 0)
 
     def _rewrites(self, node: SgNode, step: Rewrite) -> list[MatchEdit]:
         """What the rewriters make inside a node: outer first, first rewriter that matches wins."""

@@ -10,7 +10,7 @@ import contextlib
 import re
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Final, NamedTuple
@@ -148,7 +148,7 @@ class Trace:
     """Everything that applying an action showed, for judging it."""
 
     steps: tuple[Step, ...] = ()
-    failure: Outcome | None = field(default=None)
+    failure: Outcome | None = None
 
 
 def apply(action: Action, code: str, *, exact: bool = False) -> Outcome:

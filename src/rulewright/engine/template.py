@@ -82,8 +82,3 @@ def reindent(text: str, old: int, new: int) -> str:
     if new > old:
         return text.replace("\n", "\n" + " " * (new - old))
     return text.replace("\n" + " " * (old - new), "\n")
-
-
-def dedent_slice(text: str, source: str, start: int) -> str:
-    """Take the indentation of the line of `start` in `source` off a text from there."""
-    return reindent(text, indent_at(source, start), 0) if "\n" in text else text
