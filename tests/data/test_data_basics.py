@@ -125,7 +125,7 @@ def test_any_message_gives_an_instruction_or_a_reason(message: str, how: message
 
 def test_what_is_written_is_what_is_loaded(out: Path) -> None:
     made = [record(i) for i in range(200)]
-    metadata = write_dataset(made, out, "made", license="mit", dropped={"bad": 3})
+    metadata = write_dataset(made, out, "made", dropped={"bad": 3})
     loaded = {r.metadata.id: r for s in ("train", "dev", "test") for r in load(out / s / "made.jsonl")}
     assert loaded == {r.metadata.id: r for r in made}
     assert metadata.num_records == 200 and metadata.rows_in == 203 and sum(metadata.splits.values()) == 200

@@ -119,9 +119,3 @@ def test_a_window_put_back_gives_the_new_file(
         assert put_back(pre, window) == post
         assert max(len(window.pre), len(window.post)) <= max_chars
         assert window.pre != window.post
-
-
-def test_functions_are_yielded_apart_and_dedented() -> None:
-    found = list(windows.functions(FILE, "python"))
-    assert [(first, last) for first, last, _ in found] == [(6, 7), (14, 19), (21, 22)]
-    assert found[1][2].startswith("@property\ndef price(self):\n    if")

@@ -177,10 +177,9 @@ def write_dataset(
     out: Path,
     source: str,
     *,
-    license: str = "mixed",
     version: str = "",
     rows_in: int | None = None,
-    dropped: Mapping[str, int] | Callable[[], Mapping[str, int]] | None = None,
+    dropped: Mapping[str, int] | None = None,
     inputs: Sequence[Path] = (),
     split: Callable[[NormalizedRecord], Split] | None = None,
     notes: Sequence[str] = (),
@@ -191,10 +190,9 @@ def write_dataset(
         records: in the order in which they are to lie in the files.
         out: e.g. `data/processed`.
         source: name of the files; also expected in each record's metadata.
-        license: of the set as a whole, where it has one.
         version: revision or digest of what it was made from; default: of `inputs`.
         rows_in: how many candidates there were; default: records + dropped.
-        dropped: reason to count; may be a function, called when all records are written.
+        dropped: reason to count.
         inputs: files it was made from; their SHA-256 is noted.
         split: default `split_of(record.metadata.group)`.
         notes: for whoever uses the data.
@@ -206,13 +204,13 @@ def write_dataset(
         for record in records:
             where = split(record) if split is not None else split_of(record.metadata.group)
             writer.add(record, where)
-        reasons = dict(dropped() if callable(dropped) else dropped or {})
+        reasons = dict(dropped or {})
         if not writer.splits.total():
             raise empty(source, reasons, rows_in or sum(reasons.values()))
     digests = {str(path): file_sha256(path) for path in inputs}
     return writer.finish(
         version=version or combined(digests),
-        license=license,
+        license="mixed",
         downloaded_at=as_of(inputs),
         rows_in=rows_in if rows_in is not None else writer.splits.total() + sum(reasons.values()),
         dropped=dict(sorted(reasons.items())),

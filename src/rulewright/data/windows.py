@@ -109,26 +109,6 @@ def cut(pre: str, post: str, language: Language, max_chars: int = 4_000) -> Wind
     return fallback
 
 
-def functions(code: str, language: Language, max_chars: int = 4_000) -> Iterator[tuple[int, int, str]]:
-    """Yield every function of a file that is small enough: first line, last line, dedented text.
-
-    Lines are 1-based. Outer functions come before those that they hold; a method is yielded
-    apart from its class.
-    """
-    root = _parse(code, language)
-    lines = difftext.lines(code)
-    stack = [root] if root is not None else []
-    while stack:
-        node = stack.pop()
-        if node.kind() in _FUNCTIONS and node.parent().kind() not in _WRAPPERS | {"ERROR"}:
-            start, end = _lines_of(node)
-            inside = lines[start:end]
-            text = _strip(inside, _common_indent(inside))
-            if len(text) <= max_chars:
-                yield start + 1, end, text
-        stack.extend(reversed(node.children()))
-
-
 def _candidates(root: Any, old: list[str], span: Span) -> Iterator[tuple[str, int, int]]:
     """Spans of old lines that hold the change, best first."""
     # The nodes that hold the change, outermost first; of an insertion at a node's edge it holds nothing.

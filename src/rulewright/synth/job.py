@@ -126,7 +126,6 @@ def _write(paths: Sequence[Path], config: SynthConfig, version: str) -> dict[str
         _records(collect.rows(paths, choice.kept), diversity, pool, config.siblings),
         config.out,
         SOURCE,
-        license="mixed",
         version=version,
         rows_in=len(edits),
         dropped=choice.dropped,
