@@ -144,7 +144,7 @@ REFUSED = [
     ({"rule": {"pattern": "foo($A)"}, "transform": {"A": {"substring": {"source": "$A"}}}}, "cyclic"),
     ({"rule": {"matches": "u"}}, "`u`"),
     ({"rule": {"matches": "u"}, "utils": {"u": {"matches": "u"}}}, "cyclic"),
-    ({"rule": {"pattern": "foo($A)"}, "fix": {"tmplate": "x"}}, "did you mean"),
+    ({"rule": {"pattern": "foo($A)"}, "fix": {"tmplate": "x"}}, "did you mean `template`"),
     ({"rule": {"pattern": "foo($A)"}, "rewriters": [{"id": "x", "rule": {"kind": "call"}}]}, "fix"),
     (
         {"rule": {"pattern": "foo($A)"},

@@ -12,6 +12,7 @@ import pytest
 
 from rulewright.actions import Action, parse_action
 from rulewright.engine import apply, judge, nomatch, parsing
+from rulewright.engine.judge import judge_together
 from rulewright.languages import Language
 from rulewright.verdict import Verdict
 
@@ -175,6 +176,18 @@ def test_a_long_text_of_which_the_changed_part_is_parsed_is_judged_as_if_it_were
     judge(_action("foo($A)", FIXES[0], language), code)
     assert len(parsed) == 2
     assert all(len(text) < len(code) / 20 for text in parsed - {code}), "the whole text was parsed again"
+
+
+@pytest.mark.parametrize(
+    ("code", "lossy"), [("foo(\n    # keep\n    1)\nzed(2)\n", True), ("foo(1)\nzed(2)\n", False)]
+)
+def test_rules_judged_together_have_the_faults_of_each(code: str, lossy: bool) -> None:
+    outcome = judge_together([_action("zed($A)", "zag($A)"), _action("foo($A)", "bar($A)")], code)
+    assert (outcome.post, outcome.n_matches) == ("bar(1)\nzag(2)\n", 2)
+    assert (
+        outcome.verdict is (Verdict.LOSSY if lossy else Verdict.OK)
+        and ("'# keep'" in outcome.detail) is lossy
+    )
 
 
 def test_the_wanted_result_decides_last() -> None:

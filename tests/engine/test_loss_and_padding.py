@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rulewright.actions import Action
-from rulewright.engine import apply, judge, nomatch
+from rulewright.engine import apply, judge, nomatch, places
 from rulewright.languages import Language
 from rulewright.verdict import Verdict
 
@@ -102,6 +102,17 @@ def test_an_empty_line_of_a_crlf_file_stays_what_it_was(blank: str) -> None:
     post = apply(rule, code.replace("\n", "\r\n")).post
     assert post is not None and post == (apply(rule, code).post or "").replace("\n", "\r\n")
     assert blank or ",\r\n\r\n" in post
+
+
+def test_the_mark_of_an_empty_line_that_was_there_is_in_no_edit() -> None:
+    code = "keep(\n    1,\n    \n    2)\nkeep(3)\n"
+    rule = action("python", {"pattern": "keep($$$A)"}, "hold($$$A)")
+    one, other = places.of(rule, code)
+    assert (one.new, other.new) == ("hold(1,\n\n2)", "hold(3)")
+    assert places.after(rule, code, places.where({1})) == "hold(1,\n\n2)\nkeep(3)\n"
+    assert apply(rule, code).post == "hold(1,\n\n2)\nhold(3)\n"
+    same = apply(action("python", {"pattern": "keep($$$A)"}, "keep($$$A)"), "keep(1,\n  \n2)\n")
+    assert (same.verdict, same.n_matches, same.bytes_touched) == (Verdict.NO_CHANGE, 0, 0)
 
 
 def test_a_changed_text_of_a_long_string_is_said() -> None:

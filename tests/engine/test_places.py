@@ -46,6 +46,8 @@ def test_a_later_rule_counts_lines_as_they_were(code: str, first: dict[str, Any]
 def test_what_an_earlier_rule_wrote_stands_where_that_did_its_work() -> None:
     wrote = {"rule": {"pattern": "long($A)"}, "fix": "one($A)\nold($A)"}
     assert lines("x = 1\nlong(2)\n", wrote, RENAMED) == [(0, 2, 2), (1, 2, 2)]
+    wrote = {"rule": {"pattern": "long($A)"}, "fix": "one($A)\ntwo($A)\nold($A)"}
+    assert lines("x = 1\nlong(\n2)\n", wrote, RENAMED) == [(0, 2, 3), (1, 3, 3)]
 
 
 @pytest.mark.parametrize(
@@ -213,3 +215,27 @@ def test_what_the_name_of_a_class_is_used_for(language: Language, role: str, cod
         rule = {"any": named, "regex": f"^{name}$"}
         (place,) = places.of(Action(language, ({"rule": rule, "fix": "New"},)), code.replace("Old", name))
         assert place.role == wanted
+
+
+@pytest.mark.parametrize(
+    ("language", "role", "code"),
+    [
+        ("python", "of a", "a.old(1)\n"),
+        ("python", "of b", "a.b(x, (1, 2))[0].old(1)\n"),
+        ("python", "of a", "_a.old(1)\n"),
+        ("python", "of a value", "(1)[0].old(2)\n"),
+        ("python", "", "a.old\n"),  # no call
+        ("python", "", "a.oldest_one(1)\n"),  # several words
+        ("python", "", "old(1)\n"),
+        ("javascript", "of a", "a?.old(1)\n"),
+        ("rust", "of a", "fn f() { a.old::<B>(1) }\n"),
+        ("cpp", "of a", "int x = a->old(1);\n"),
+        ("ruby", "of a", "a.old\n"),
+    ],
+)
+def test_whose_method_is_called(language: Language, role: str, code: str) -> None:
+    kinds = ("identifier", "property_identifier", "field_identifier")
+    named = [{"kind": kind} for kind in kinds if kind in names(language).kinds]
+    rule = {"any": named, "regex": "^old"}
+    (place,) = places.of(Action(language, ({"rule": rule, "fix": "new"},)), code)
+    assert place.role == role

@@ -12,7 +12,7 @@ import pytest
 
 from rulewright import cli
 from rulewright.engine import cli as ast_grep
-from rulewright.engine.project import misplaced_util, read
+from rulewright.engine.project import Unread, documents_of, misplaced_util, read
 
 CODE = "x == None\ny == None\nf(1)\nf(f(a == None), 's')\ng(x)\nif a:\n    f('x')\n"
 CONFIG = "ruleDirs: [rules]\nutilDirs: [utils]\ntestConfigs: [{testDir: tests}]\n"
@@ -205,3 +205,22 @@ def test_the_folders_of_a_project(tmp_path: Path, settings: str, tests: list[str
 )
 def test_what_is_no_file_of_a_utility_rule(documents: list[object], why: str) -> None:
     assert misplaced_util(documents) == why
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "why"),
+    [
+        (b"id: a\nrule: [\n", 3, "not YAML: "),
+        (b"id: a\nrule: \x07\n", 1, "not YAML: "),  # the reader gives no line
+        (b"id: a\nrule: \xff\n", 2, "not UTF-8 text"),
+        (None, 1, "cannot be read (No such file or directory)"),
+    ],
+)
+def test_where_a_file_of_rules_cannot_be_read(
+    content: bytes | None, line: int, why: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "rule.yml"
+    if content is not None:
+        file.write_bytes(content)
+    found = documents_of(file)
+    assert isinstance(found, Unread) and found.line == line and found.why.startswith(why)

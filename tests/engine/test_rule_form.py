@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rulewright.actions import Action
-from rulewright.engine import audit, judge, patterns
+from rulewright.engine import apply, audit, judge, patterns
 from rulewright.engine.rules import compile_rule
 from rulewright.languages import Language
 from rulewright.verdict import Verdict
@@ -142,6 +142,57 @@ CLI = [
 def test_what_only_the_command_line_does(rule: dict[str, Any], reason: str) -> None:
     needs = compile_rule(rule, "python").needs_cli
     assert reason in needs if reason else needs == ""
+
+
+F: dict[str, Any] = {"rule": {"pattern": "f($A)"}}
+NUMBER: dict[str, Any] = {"id": "r", "rule": {"kind": "integer", "pattern": "$N"}, "fix": "<$N>"}
+
+
+def _rewritten(source: str, rewriter: str) -> dict[str, Any]:
+    return {"transform": {"C": {"rewrite": {"source": source, "rewriters": [rewriter]}}}}
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ({"rule": {"kind": "nope"}}, "kind `nope` does not exist in python; did you mean `none`?"),
+        ({"rule": {"kind": "call"}, "utils": {"u": {"kind": "nope"}}}, "`utils`: kind `nope` does not exist"),
+        ({"rule": {"kind": "call", "nthChild": "x"}}, "`nthChild`: Illegal character x"),
+        ({"rule": {"kind": "call_expression"}}, "kind `call_expression` does not exist in python; did you mean `call`?"),
+        ({"rule": {"kind": "call", "has": {"field": "nme", "kind": "call"}}}, "field `nme` does not exist"),
+        ({"rule": {"kind": "call", "has": {"stopby": "end"}}}, "a rule has no matcher: unknown field `stopby` in `has`; did you mean `stopBy`?"),
+        ({"rule": {"kind": "call", "has": {}}}, "a rule has no matcher; write at least one of pattern, kind"),
+        ({"rule": {"kind": "call", "regex": "(?=a)"}}, "regex is not valid (Rust syntax"),
+        ({"rule": {"patern": "f()"}}, "unknown field `patern` in a rule; did you mean `pattern`?"),
+        ({"rule": {"pattern": "f(); g()"}}, "the pattern `f(); g()` is several nodes"),
+        ({"rule": {"pattern": "$A"}}, "the pattern `$A` is not complete code of one kind"),
+        ({"rule": {"regex": "a"}}, "the rule must say which node kinds it matches"),
+        ({"rule": {"matches": "u"}}, "util `u` is not defined; neither the rule's `utils` nor"),
+        ({}, "`rule` must be a mapping, got nothing (null)"),
+        ({**F, "fixx": "x"}, "unknown field `fixx`; did you mean `fix`?"),
+        ({**F, "utils": ["u"]}, "`utils` must be a mapping, got a list"),
+        ({**F, "constraints": ["A"]}, "`constraints` must be a mapping, got a list"),
+        ({**F, "constraints": {"B": {"kind": "call"}}}, "undefined variable `$B` in `constraints` (defined: $A)"),
+        ({**F, **_rewritten("$B", "r"), "rewriters": [NUMBER]}, "undefined variable `$B` in `transform`"),
+        ({**F, "fix": "$B"}, "undefined variable `$B` in `fix` (defined: $A)"),
+        ({**F, "fix": 3}, "`fix` must be text, a mapping or a list, got a number (3)"),
+        ({**F, "fix": {"tmplate": "x"}}, "`fix` needs a text `template`; unknown field `tmplate`"),
+        ({**F, "fix": {"template": "x", "title": 3}}, "`title` must be text, got a number (3)"),
+        ({**F, "fix": {"template": "x", "expandEnd": "y"}}, '`expandEnd` must be a rule, got text ("y")'),
+        ({**F, "fix": {"template": "x", "expandEnd": {"kind": "nope"}}}, "`expandEnd`: kind `nope` does not"),
+        ({**F, "fix": [{"template": "x"}]}, "`fix` 1: in a list each fix is a mapping with `title` and"),
+        ({**F, "fix": [{"title": "a", "template": "x"}, {"title": "b"}]}, "`fix` 2: `fix` needs a text"),
+        ({**F, "rewriters": {}}, "`rewriters` must be a list, got a mapping"),
+        ({**F, "rewriters": [NUMBER, {"rule": {}}]}, "rewriter 2: a rewriter is a mapping with `id`, `rule`"),
+        ({**F, "rewriters": [{**NUMBER, "fix": None}]}, "rewriter `r`: it needs a `fix`"),
+        ({**F, "rewriters": [{**NUMBER, "fix": "$M"}]}, "rewriter `r`: undefined variable `$M` in `fix`"),
+        ({**F, **_rewritten("$A", "s"), "rewriters": [NUMBER]}, "undefined rewriter `s`"),
+        ({**F, "rewriters": [{**NUMBER, **_rewritten("$N", "s")}]}, "rewriter `r`: undefined rewriter `s`"),
+    ],
+)  # fmt: skip
+def test_a_rule_that_ast_grep_refuses_is_told_what_to_mend(rule: dict[str, Any], told: str) -> None:
+    outcome = apply(Action("python", ({"fix": "x", **rule},)), "f(1)\n")
+    assert outcome.verdict is Verdict.BAD_RULE and outcome.detail.startswith(told)
 
 
 def test_an_empty_fix_means_what_it_drops_and_a_fix_of_blanks_too() -> None:

@@ -54,6 +54,8 @@ def test_a_comment_silences_what_begins_on_its_line(code: str, lines: list[int])
         ("call, attribute", True),
         ("call, :has(x)", False),
         ("identifier:has(call)", True),
+        ("call:has(x), attribute", True),
+        ("call:has(x), :has(y)", False),
         ("a + b", True),
         ("a ~ :nth-child(2)", False),
     ],

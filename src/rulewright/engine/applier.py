@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, cast
 from ast_grep_py import Config, SgNode
 
 from rulewright.actions.action import Rule
-from rulewright.engine import suppress, template, tidy
+from rulewright.engine import suppress, template
 from rulewright.engine.parsing import span
 from rulewright.engine.rules import CompiledRule, Core, Fix, Panicked, compile_rule
 from rulewright.engine.transforms import Rewrite
@@ -238,4 +238,5 @@ def mark_blank_lines(text: str, mark: str) -> str:
     if not mark or "\n" not in text:
         return text
     first, *inner, last = text.split("\n")
-    return "\n".join([first, *(line + mark if tidy.is_padded(line) else line for line in inner), last])
+    padded = (line + mark if line.strip("\r").isspace() else line for line in inner)
+    return "\n".join([first, *padded, last])

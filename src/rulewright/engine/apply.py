@@ -235,6 +235,8 @@ def _step_here(rule: CompiledRule, parsed: ParsedCode, rule_id: str, exact: bool
     done = applier.run_rule(rule, parsed.source, parsed.root, rule_id, mark)
     edits = tuple(match.edit for match in done.matches)
     text, tidied = (done.text, False) if exact else _tidied(done.text, edits, mark)
+    if mark:  # nobody else may see it: an edit may be written alone
+        edits = tuple(edit._replace(text=edit.text.replace(mark, "")) for edit in edits)
     nodes = tuple(match.node for match in done.matches)
     return Step(rule, parsed.source, edits, nodes, text, done.n_found, tidied)
 

@@ -1,7 +1,7 @@
 """Compile a rule; refuse what `scan` refuses, with a reason.
 
-The binding checks patterns, kinds, regexes, fields and references; what it does not
-check (undefined variables, missing kinds, rewriters, fix objects) is checked here.
+The binding checks patterns, kinds, regexes, fields, references and the variables of constraints and
+transforms; what it does not check (missing kinds, rewriters, fixes and their variables) is checked here.
 """
 
 from __future__ import annotations
@@ -159,11 +159,8 @@ def _core(rule: Mapping[str, Any], language: Language, outer: Mapping[str, Any],
     transforms = read_transforms(config.get("transform", {}), BadRule, where)
     _try_binding(config, language, where)
     variables = _defined(config, language)
-    for constrained in config.get("constraints", {}):
-        if constrained not in variables:
-            raise BadRule(where + explain.undefined(constrained, "constraints", variables))
-    every = _check_transforms(transforms, variables, where)
-    return Core(config, frozenset(every), transforms, tuple(_fixes(rule.get("fix"), language, where)))
+    fixes = tuple(_fixes(rule.get("fix"), language, where))
+    return Core(config, frozenset(variables | transforms.keys()), transforms, fixes)
 
 
 def _try_binding(config: Mapping[str, Any], language: Language, where: str) -> None:
@@ -189,20 +186,6 @@ def _defined(config: Mapping[str, Any], language: Language) -> set[str]:
     return {name for pattern in found for name in patterns.facts(*pattern_parts(pattern), language).variables}
 
 
-def _check_transforms(transforms: Transforms, variables: set[str], where: str) -> set[str]:
-    every = set(variables)
-    for name in transforms:
-        if name in every:
-            raise BadRule(
-                f"{where}transform `{name}`: the variable `${name}` is defined already; choose another name"
-            )
-        every.add(name)
-    for name, step in transforms.items():
-        if step.variable not in every:
-            raise BadRule(where + explain.undefined(step.variable, f"transform` `{name}", every))
-    return every
-
-
 def _fixes(value: Any, language: Language, where: str) -> list[Fix]:
     """Every fix that a rule offers; ast-grep applies the first."""
     if value is None:
@@ -225,8 +208,10 @@ def _fixes(value: Any, language: Language, where: str) -> list[Fix]:
 
 def _fix_object(value: Mapping[str, Any], language: Language, where: str) -> Fix:
     if not isinstance(value.get("template"), str):
-        near = did_you_mean("template", [key for key in value if key not in FIX_KEYS])
-        raise BadRule(f"{where}`fix` needs a text `template`{near}")
+        strange = [
+            f"; unknown field `{key}`{did_you_mean(key, FIX_KEYS)}" for key in value if key not in FIX_KEYS
+        ]
+        raise BadRule(f"{where}`fix` needs a text `template`{''.join(strange)}")
     if value.get("title") is not None and not isinstance(value["title"], str):
         raise BadRule(f"{where}`title` must be text, got {describe(value['title'])}")
     start, end = (

@@ -20,15 +20,6 @@ def mark_for(*texts: str) -> str:
     return next((mark for mark in _MARKS if not any(mark in text for text in texts)), "")
 
 
-def is_padded(line: str) -> bool:
-    r"""Whether a line is blanks; the carriage return of its line end is none.
-
-    >>> is_padded("  "), is_padded("  \r"), is_padded("\r"), is_padded("")
-    (True, True, False, False)
-    """
-    return not line.strip() and bool(line.strip("\r"))
-
-
 def holds_padding(text: str) -> bool:
     """Whether a line of the text is whitespace and nothing else."""
     return _PADDED.search(text) is not None
