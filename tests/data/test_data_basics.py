@@ -137,6 +137,8 @@ def test_an_empty_data_set_is_refused_and_leaves_nothing(out: Path) -> None:
     with pytest.raises(RulewrightError, match="all 5 rows were dropped"):
         write_dataset([], out, "made", dropped={"bad": 5})
     assert not list(out.glob("*/*.jsonl")) and store.read_metadata(out, "made") is None
+    with pytest.raises(RulewrightError, match="there is no row in the input"):
+        write_dataset([], out, "made")
 
 
 def test_a_failure_while_writing_keeps_the_earlier_files(out: Path) -> None:

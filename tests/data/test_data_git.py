@@ -243,8 +243,20 @@ def test_a_folder_of_repositories_stands_for_each(
     assert {r.metadata.repo for r in lay.records(out, "git")} == {"acme/one", "acme/two"}
     inside = tmp_path / "all" / "one" / "sub"
     inside.mkdir()
-    assert ingest("git", "--input", inside, "--overwrite", "--license", "mit") == 0
-    assert {r.metadata.repo for r in lay.records(out, "git")} == {"acme/one"}
+    assert ingest("git", "--input", inside, "--overwrite") == 0
+    assert {(r.metadata.repo, r.metadata.license) for r in lay.records(out, "git")} == {("acme/one", "mit")}
+
+
+def test_of_a_shallow_clone_the_missing_history_is_said(
+    repository: Repository, tmp_path: Path, ingest: Ingest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository.commit("Set the value of the thing", a_DOT_py="x = 2\n")
+    clone = ["git", "clone", "-q", "--depth", "1", f"file://{repository.path}", str(tmp_path / "clone")]
+    subprocess.run(clone, check=True)
+    assert ingest("git", "--input", tmp_path / "clone") == 1
+    assert "git fetch --unshallow" in capsys.readouterr().err
+    main(["mine", str(tmp_path / "clone"), "--workers", "1", "--out", str(tmp_path / "mined")])
+    assert "git fetch --unshallow" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", ["none", "folder", "no commits"])

@@ -456,6 +456,16 @@ def test_hostile_texts_stay_texts(chromium: browser.Browser, page: Path) -> None
     assert chromium.complaints == []
 
 
+def test_where_there_is_no_answer_none_is_said_to_do_nothing(
+    chromium: browser.Browser, tmp_path: Path
+) -> None:
+    (tmp_path / "edits.jsonl").write_text(json.dumps(GOOD) + "\n")
+    assert main(["view", str(tmp_path / "edits.jsonl"), "--out", str(tmp_path / "page.html")]) == 0
+    opened(chromium, tmp_path / "page.html", 1400, "#item=0")
+    text = chromium.run("document.getElementById('item').innerText")
+    assert "no answer" in text and "What was wanted" in text and "Nothing changes" not in text
+
+
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", [360, 1400])
 def test_nothing_overflows(

@@ -404,6 +404,24 @@ def test_rows_that_are_no_edits_at_all_are_named(
         assert words in capsys.readouterr().err
 
 
+def test_what_else_lies_in_a_folder_of_edits_does_not_bar_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit = {"pre": "a == None\n", "post": "a is None\n", "language": "python"}
+    for name, text in (
+        ("train/ours.jsonl", json.dumps(edit) + "\n"),
+        ("srl/train.jsonl", json.dumps({"task_id": "t", "pre_code": "a\n", "teacher": {}}) + "\n"),
+        ("srl/dev.jsonl", ""),
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert [one.pre for one in inputs.Stream([tmp_path])] == [edit["pre"]]
+    said = capsys.readouterr().err
+    assert "left out: " in said and "srl/dev.jsonl: the file is empty" in said and "srl/train.jsonl" in said
+    with pytest.raises(UsageError, match="the file is empty"):
+        inputs.Stream([tmp_path / "srl"])
+
+
 def prepared(pre: str, post: str) -> PreparedExample:
     return PreparedExample(example(pre, post))
 

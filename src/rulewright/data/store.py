@@ -222,8 +222,9 @@ def write_dataset(
 def empty(source: str, reasons: Mapping[str, int], rows_in: int) -> RulewrightError:
     """The error for a data set of which nothing was left."""
     why = by_reason(reasons)
+    what = f"all {rows_in:,} rows were dropped" if rows_in else "there is no row in the input"
     return RulewrightError(
-        f"{source}: all {rows_in:,} rows were dropped" + (f" ({why})" if why else ""),
+        f"{source}: {what}" + (f" ({why})" if why else ""),
         "nothing was written; check the reasons, the input and the filters",
     )
 

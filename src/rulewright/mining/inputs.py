@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from rulewright import jsonl
+from rulewright import console, jsonl
 from rulewright.data.schemas import SPLITS, Split, record_id
 from rulewright.data.splits import split_of
 from rulewright.difftext import unix
@@ -23,6 +23,7 @@ from rulewright.languages import Language, language_of_path, normalize_language
 
 FIRST_ROWS: Final = 20
 """Rows that are checked to see whether a file holds edits."""
+_NAMED_AT_MOST: Final = 5
 
 
 @dataclass(frozen=True)
@@ -66,16 +67,14 @@ class Stream:
     def __init__(
         self, given: Sequence[str | Path], max_lines: int = 0, limit: int = 0, name: str = ""
     ) -> None:
-        from rulewright.data.sources.git import is_repository
+        from rulewright.data.sources.git import is_repository, require_repository
 
-        self.repositories = [Path(g) for g in given if is_repository(Path(g))]
+        self.repositories = [require_repository(Path(g)) for g in given if is_repository(Path(g))]
         self.files = [file for g in given if not is_repository(Path(g)) for file in _files(Path(g))]
         self.excluded: Counter[str] = Counter()
         self.places: list[tuple[str, str]] = []
         """`file:line` and reason of each excluded row."""
         self._max_lines, self._limit, self._default = max_lines, limit, name
-        for file in self.files:
-            _require_edits(file)
         first = Path(given[0])
         self.name = re.sub(r"[^\w.-]+", "-", first.resolve().name.removesuffix(".jsonl"))
 
@@ -122,7 +121,6 @@ class Stream:
         from rulewright.data.settings import IngestConfig
         from rulewright.data.sources import git
 
-        git.require_repository(repository)
         name, license = git.name_of(repository), git.license_at(repository) or "unknown"
         config = IngestConfig(source="git")
         for row in git.commits(repository):
@@ -158,14 +156,22 @@ def _files(path: Path) -> list[Path]:
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder", "check the path")
     if path.is_file():
+        _require_edits(path)
         return [path]
-    found = sorted(
-        p
-        for p in path.rglob("*.jsonl")
-        if not p.name.startswith(("mined_", ".")) and "rejects" not in p.parts
-    )
+    found: list[Path] = []
+    others: list[UsageError] = []
+    for file in sorted(path.rglob("*.jsonl")):
+        if file.name.startswith(("mined_", ".")) or "rejects" in file.parts:
+            continue
+        try:
+            _require_edits(file)
+            found.append(file)
+        except UsageError as error:
+            others.append(error)
     if not found:
-        raise UsageError(f"{path}: no .jsonl file in the folder", "name a file or folder with pre/post rows")
+        hint = "name a file or folder with pre/post rows"
+        raise others[0] if others else UsageError(f"{path}: no .jsonl file in the folder", hint)
+    console.say_all(console.few_lines([f"left out: {error.message}" for error in others], _NAMED_AT_MOST))
     return found
 
 

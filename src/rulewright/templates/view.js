@@ -205,7 +205,7 @@ function answerBox(answer, item, name) {
   box.append(el("p", "verdict", pill(answer.verdict, answer.right), " ", plainly(answer.detail)));
   if (answer.rule) box.append(heading("Rule"), answer.words ? el("p", "meta", plainly(answer.words)) : "", codeBox(answer.rule, "yaml"));
   else if (answer.text) box.append(heading("Answer"), codeBox(answer.text, item.kind === "code" ? language : ""));
-  if (item.code || answer.diff) box.append(heading("What it does"), diffBox(answer.diff, language));
+  if (answer.diff || (item.code && (answer.rule || answer.text))) box.append(heading("What it does"), diffBox(answer.diff, language));
   if (answer.tried.length) box.append(heading("Tried on"), triedBox(answer.tried, language));
   if (Object.keys(answer.rewards).length) box.append(heading("Reward by part"), rewardBox(answer.rewards));
   if (answer.rule && answer.text) box.append(folded("The answer as it was given", () => codeBox(answer.text, "")));

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from rulewright import console
 from rulewright.data import licenses, messages
 from rulewright.data.clean import canonical_repo
 from rulewright.data.drafts import Draft, Drop
@@ -57,10 +58,10 @@ def _git(repo: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
 
 
 def require_repository(path: Path) -> Path:
-    """Give the path back if it is a git repository with at least one commit.
+    """The git repository with at least one commit that a folder is, or lies in; say if it lacks earlier ones.
 
     Raises:
-        UsageError: it is not.
+        UsageError: there is none.
     """
     if not path.is_dir():
         raise UsageError(f"{path}: no such folder", "name a local git repository")
@@ -71,6 +72,10 @@ def require_repository(path: Path) -> Path:
             f"{path}: {'a git repository without commits' if inside else 'not a git repository'}",
             "name the folder that holds `.git`, with its history (not a shallow export)",
         )
+    if _git(path, "rev-parse", "--show-prefix").stdout.strip():
+        path = top_of(path)
+    if is_shallow(path):
+        console.say(f"{path}: {DEEPEN}")
     return path
 
 
@@ -110,7 +115,8 @@ def name_of(repo: Path) -> str:
 @functools.lru_cache(maxsize=256)
 def license_at(repo: Path) -> str:
     """The license in a repository's license file at HEAD; empty if there is none."""
-    names = _git(repo, "ls-tree", "--name-only", "HEAD").stdout.decode("utf-8", "replace").split("\n")
+    listed = _git(repo, "ls-tree", "--name-only", "--full-tree", "HEAD").stdout
+    names = listed.decode("utf-8", "replace").split("\n")
     files = sorted(n for n in names if re.match(r"(licen[sc]e|copying|unlicense)", n, re.IGNORECASE))
     for file in files:
         text = _git(repo, "cat-file", "blob", f"HEAD:{file}").stdout.decode("utf-8", "replace")
