@@ -212,6 +212,10 @@ def test_copies_across_sources_are_found_and_the_better_one_kept(
     metadata = store.read_metadata(out, "fixtures")
     assert metadata is not None and metadata.dropped == {"superseded": 10} and metadata.num_records == 20
     assert metadata.sha256 == store.digest_of(out, "fixtures")
+    assert metadata.version == store.combined(metadata.inputs)
+    later = store.read_metadata(out, "commitpackft")
+    assert later is not None
+    assert (metadata.compared_with, later.compared_with) == ({}, {"fixtures": metadata.sha256})
     ingest("jsonl", "--name", "again", "--input", tmp_path / "f.jsonl", "--near-threshold", 2)
     assert store.read_metadata(out, "again") is None  # nothing new: an error, and no files
     superseded = [row for row in lay.rejects(out, "fixtures") if row["reason"] == "superseded"]

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rulewright.actions.action import Action
+from rulewright.srl.rule_tree import views
 from rulewright.srl.similarity import similarity
 
 TEACHER = {"rule": {"pattern": "$X == None"}, "fix": "$X is None"}
@@ -362,6 +363,23 @@ def test_large_and_bent_actions_are_bounded() -> None:
     )
     assert similarity(odd, odd).r == 1.0
     assert 0 <= similarity(odd, teacher).r < 0.6
+
+
+def test_the_text_of_a_rule_holds_all_of_it_with_its_variables_numbered() -> None:
+    rule = {
+        "rule": {
+            "pattern": "f($Z, $A)",
+            "nthChild": {"position": 2, "ofRule": {"kind": "call"}},
+            "inside": {"kind": "block", "stopBy": {"kind": "module"}},
+        },
+        "constraints": {"A": {"regex": "a"}, "Z": {"regex": "z"}},
+        "fix": "g($A, $Z)",
+    }
+    assert views(action(rule)).alpha_text == (
+        'document(language="python" rule(inside(kind="block" stopBy(kind="module")) '
+        'nthChild(ofRule(kind="call") position="2") pattern="f($V1, $V2)") '
+        'constraints(constraint:V1(regex="z") constraint:V2(regex="a")) fix="g($V2, $V1)")'
+    )
 
 
 def test_where_a_relation_stops_looking_counts() -> None:

@@ -148,10 +148,9 @@ def _language(draft: Draft, pre: str, post: str) -> tuple[Language, list[str]] |
         return language, []  # nearly all end here, with one side parsed
     best: tuple[Language, float, float] = (language, error_rate(pre, language), after)
     for other in _ALTERNATIVES.get(language, ()):
-        bound = best[1] + best[2]
-        after = error_rate(post, other)
-        if after < bound and (before := error_rate(pre, other)) + after < bound:
-            best = (other, before, after)
+        rates = error_rate(pre, other), error_rate(post, other)
+        if sum(rates) < best[1] + best[2]:
+            best = (other, *rates)
     language, before, after = best
     if min(before, after) > MAX_ERROR_RATE:
         return Drop(

@@ -287,15 +287,11 @@ def _counts(sizes: list[int], shares: list[float], limit: int | None, policy: Po
         wanted = shares
     if limit is not None:
         total = min(total, limit)
-    caps = None if policy == "repeat" else sizes
     exact = [share * total for share in wanted]
-    counts = [int(value + 1e-9) for value in exact]
-    if caps is not None:
-        counts = [min(n, cap) for n, cap in zip(counts, caps, strict=True)]
+    counts = [int(value) for value in exact]
     by_remainder = sorted(range(len(wanted)), key=lambda i: (counts[i] - exact[i], i))
-    for i in by_remainder:
-        if sum(counts) < total and (caps is None or counts[i] < caps[i]):
-            counts[i] += 1
+    for i in by_remainder[: total - sum(counts)]:
+        counts[i] += 1
     return counts
 
 

@@ -119,7 +119,7 @@ class _Maker:
         if record.metadata.action is not None:
             from rulewright.data import verified
 
-            record = verified.with_action(record)
+            record = verified.with_action(record, record.metadata.action)
             if isinstance(record, Drop):
                 return record
         if "parse_errors" in record.tags:

@@ -23,13 +23,8 @@ def _engine() -> Engine:
     return Engine(workers=1, deadline_s=_DEADLINE_S)
 
 
-def with_action(record: NormalizedRecord) -> NormalizedRecord | Drop:
-    """Check that a record's action gives its `post`; write it in the wire form. Returns the record
-    unchanged if it has no action, and a `Drop` named `action_VERDICT` if the check fails.
-    """
-    raw = record.metadata.action
-    if raw is None:
-        return record
+def with_action(record: NormalizedRecord, raw: str) -> NormalizedRecord | Drop:
+    """The record with an action that gives its `post`, in the wire form; else a `Drop`, `action_VERDICT`."""
     action = parse_action(raw, record.language)
     if isinstance(action, Rejection):
         return Drop(f"action_{action.verdict.value}", action.detail)
