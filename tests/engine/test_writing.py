@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from tests.launching import as_a_person
 
 from rulewright import cli
 from rulewright.errors import RulewrightError
@@ -29,26 +30,17 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def _as_a_person(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run a command under permissions, which do not count for root."""
-    less = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
-    if less and shutil.which("setpriv") is None:
-        pytest.skip("root may write everything here")
-    argv = [*less, sys.executable, "-m", "rulewright", *words]
-    return subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
-
-
 @pytest.mark.parametrize(("closed", "mode", "why"), [("a", 0o555, "folder"), ("a/x.py", 0o444, "read-only")])
 def test_what_may_not_be_written_is_left_and_named_and_bars_no_other(
     here: Path, closed: str, mode: int, why: str
 ) -> None:
     (here / closed).chmod(mode)
-    shown = _as_a_person("apply", "rule.yml", ".")
+    shown = as_a_person("apply", "rule.yml", ".")
     assert (shown.returncode, "2 of 2 files would change" in shown.stderr) == (0, True), shown.stderr
-    held = _as_a_person("apply", "rule.yml", ".", "--write", "--all-or-nothing")
+    held = as_a_person("apply", "rule.yml", ".", "--write", "--all-or-nothing")
     assert (held.returncode, (here / "b/y.py").read_text()) == (1, BEFORE), held.stderr
     assert "no file was written" in held.stderr
-    done = _as_a_person("apply", "rule.yml", ".", "--write")
+    done = as_a_person("apply", "rule.yml", ".", "--write")
     (here / closed).chmod(0o755)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "left out: a/x.py: " in done.stderr and why in done.stderr
@@ -60,7 +52,7 @@ def test_what_may_not_be_read_is_named_with_its_reason(here: Path) -> None:
     (here / "closed").mkdir()
     (here / "closed/z.py").write_text(BEFORE)
     (here / "closed").chmod(0)
-    done = _as_a_person("apply", "rule.yml", ".")
+    done = as_a_person("apply", "rule.yml", ".")
     (here / "closed").chmod(0o755)
     assert done.returncode == 0
     assert "left out: a/x.py: cannot be read" in done.stderr

@@ -404,6 +404,30 @@ def test_rows_that_are_no_edits_at_all_are_named(
         assert words in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["edits.jsonl", "--write"], "--write needs --from-diff"),
+        (["edits.jsonl", "--save", "rule.yml"], "--save needs --from-diff"),
+        (["old.py", "new.py"], "old.py: is code, not edits of code"),
+    ],
+)
+def test_what_is_for_a_change_by_hand_is_not_ignored(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _rows(tmp_path / "edits.jsonl", 2)
+    (tmp_path / "old.py").write_text("a == None\n")
+    (tmp_path / "new.py").write_text("a is None\n")
+    assert cli.main(["mine", *words, "--workers", "1"]) == 2
+    shown = capsys.readouterr().err
+    assert said in shown and "edit --like" in shown and not (tmp_path / "data").exists()
+
+
 def test_what_else_lies_in_a_folder_of_edits_does_not_bar_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

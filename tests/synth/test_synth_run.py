@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.launching import as_a_person
 from tests.waiting import wait_until
 
 from rulewright import jsonl
@@ -261,6 +262,22 @@ def test_a_persons_own_templates_alone(tmp_path: Path) -> None:
     assert len(found) > 10
     assert {row["metadata"]["provenance"]["templates"][0] for _, row in found} == {"mine/isinstance"}
     assert not (tmp_path / "negatives.jsonl").exists()
+
+
+def test_what_may_not_be_read_is_left_out(tmp_path: Path) -> None:
+    body = "    value = cache.get(key)\n    if value is None:\n        return 1\n    return value\n"
+    for name in ("open/a.py", "open/b.py", "shut/c.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f"def pick(cache, key):\n{body}")
+    (tmp_path / "open/b.py").chmod(0)
+    (tmp_path / "shut").chmod(0)
+    words = ["--source-dir", str(tmp_path), "--languages", "python", "--workers", "1", "--limit", "5"]
+    places = ["--out", str(tmp_path / "data"), "--negatives", str(tmp_path / "negatives.jsonl")]
+    done = as_a_person("synth", *words, *places, "--json")
+    (tmp_path / "shut").chmod(0o755)
+    assert done.returncode == 0, done.stderr
+    assert f"left out: {tmp_path / 'shut'}: Permission denied" in done.stderr
+    assert json.loads(done.stdout)["refused_while_making"]["file: unreadable"] == 1
 
 
 def test_no_source_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from rulewright import console
 from rulewright.commands.offers import Wish
+from rulewright.errors import UsageError
 from rulewright.mining.settings import MineConfig
 
 Config = MineConfig
@@ -35,6 +36,9 @@ def run(config: MineConfig) -> int:
             config.save,
             budget_s=config.budget_s,
         )
+    needed = [f"--{name}" for name in ("write", "only", "interactive", "save") if getattr(config, name)]
+    if needed:
+        raise UsageError(f"{needed[0]} needs --from-diff", "name a diff, or use `rulewright edit --like`")
     from rulewright.mining import dataset
 
     plan = dataset.plan(config)

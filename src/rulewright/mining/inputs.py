@@ -183,6 +183,9 @@ def _require_edits(path: Path) -> None:
     """
     from rulewright.data import files
 
+    if language_of_path(path.name) != "other":
+        hint = "to learn from a change by hand: `rulewright edit --like OLD NEW`, or mine --from-diff"
+        raise UsageError(f"{path}: is code, not edits of code", hint)
     lacking = {"pre", "post"} - set(files.columns_of(path))
     other = {".parquet": "is parquet", ".json": "is one JSON text, not one object a line"}.get(
         path.suffix, ""

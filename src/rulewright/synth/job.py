@@ -16,7 +16,7 @@ from rulewright.data import store
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.digests import file_sha256
 from rulewright.engine import check_version
-from rulewright.errors import RulewrightError, UsageError, did_you_mean
+from rulewright.errors import UsageError, did_you_mean
 from rulewright.runs import RunDir
 from rulewright.synth import collect, shards, sources, speech, templates, windows
 from rulewright.synth.diversity import Diversity
@@ -177,10 +177,8 @@ def _fingerprint(config: SynthConfig, files: Sequence[SourceFile]) -> str:
     for file in files:
         try:
             content = file.path.read_bytes()
-        except OSError as error:
-            raise RulewrightError(
-                f"{file.path}: cannot be read ({error.strerror})", "fix its permissions"
-            ) from error
+        except OSError:
+            continue  # `sources.read` refuses it, which is counted
         digest.update(f"{file.name}\0{file.group}\0{len(content)}\0".encode("utf-8", "surrogateescape"))
         digest.update(content)
     return f"sha256:{digest.hexdigest()[:16]}"

@@ -14,7 +14,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from rulewright.errors import UsageError
+from rulewright import console
+from rulewright.errors import UsageError, why
 from rulewright.languages import Language, language_of_path
 from rulewright.synth.kinds import GroupBy
 
@@ -109,7 +110,12 @@ def _walk(folder: Path, skip_site_packages: bool) -> Iterator[Path]:
     if folder.is_file():
         yield folder
         return
-    for path in sorted(folder.iterdir()):
+    try:
+        inside = sorted(folder.iterdir())
+    except OSError as error:
+        console.say(f"left out: {folder}: {why(error)}")
+        return
+    for path in inside:
         if path.is_symlink():
             continue
         if path.is_dir():
