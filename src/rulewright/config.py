@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar, cast
 
 import tyro
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from tyro import _errors as tyro_errors  # its hook is the only way to word errors ourselves
@@ -44,6 +44,16 @@ FileOnly = tyro.conf.Fixed[tyro.conf.Suppress[T]]
 AsJson = Annotated[bool, tyro.conf.arg(name="json")]
 """`--json`."""
 Options = FileOnly[dict[str, Any]]
+
+
+def _file_name(text: str) -> str:
+    if not re.fullmatch(r"(\w[\w.-]*)?", text):
+        raise ValueError("expected letters, digits, '.', '-', '_', and none of '.-' first")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_file_name)]
+"""A name that files or folders get: it leads nowhere else."""
 
 
 _tyro_is_instance = tyro_resolver.is_instance
@@ -230,7 +240,8 @@ def _out_of_bounds(cls: type[BaseModel], message: str) -> list[str]:
     """What pydantic says of values of the right type, a line for each, by the flags' names."""
     found = re.findall(r"^(\w+)(?:\.\w+)*\n  (.+?) \[type=\w+, input_value=(.*?), input_type", message, re.M)
     lines = [
-        f"{_typed(cls, name)}: {what[:1].lower()}{what[1:]} (got {value})" for name, what, value in found
+        f"{_typed(cls, name)}: {what[:1].lower()}{what[1:]} (got {value})".replace("value error, ", "")
+        for name, what, value in found
     ]
     return [line.replace("input should be", "must be") for line in lines] or [_flat(message)]
 
@@ -465,7 +476,7 @@ def _check(
 def _readable(item: Any) -> str:
     got = repr(item["input"])
     got = got if len(got) <= 60 else got[:57] + "..."
-    message = item["msg"]
+    message = item["msg"].removeprefix("Value error, ")
     if item["type"] in ("model_type", "model_attributes_type"):
         message = "expected a mapping of `name: value`, not a text or a number by itself"
     message = message[:1].lower() + message[1:]

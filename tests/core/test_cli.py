@@ -152,3 +152,33 @@ def test_a_command_without_its_files_says_which_to_name(
     assert cli.main(command.split()) == 2
     assert "hint: name" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "apply gone a.py", "check rules.yml --examples gone", "verify gone", "show gone",
+        "show rows.jsonl --action gone", "view gone", "view rows.jsonl --data gone", "mine gone",
+        "mine --from-diff gone a.py", "edit --like gone a.py", "stats gone", "stats --manifest gone",
+        "synth --templates gone", "ingest jsonl --input gone",
+        "ingest jsonl --input rows.jsonl --against gone", "teacher run --tasks gone",
+        "trajs make --raw gone", "eval mining gone", "bench rules --miner --input gone",
+        "bench rules --miner --trained-on gone", "bench build gone", "compare gone gone",
+        "report stage2 --notes gone", "report stage2 --stages gone", "sandbox run gone",
+        "sandbox run a.py --tests gone", "sandbox run a.py --stdin gone",
+        "sandbox run a.py --tests a.py --reference gone", "sandbox attack gone", "plan gone",
+        "demo --config gone", "matrix gone", "merge gone out", "serve gone",
+    ],
+)  # fmt: skip
+def test_a_file_that_is_not_there_is_named(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.py").write_text("x = 1\n")
+    (tmp_path / "rows.jsonl").write_text(
+        '{"instruction": "i", "pre": "a\\n", "post": "b\\n", "language": "python"}\n'
+    )
+    (tmp_path / "rules.yml").write_text("id: r\nlanguage: python\nrule: {pattern: a}\nfix: b\n")
+    assert cli.main(line.split()) == 2
+    shown = capsys.readouterr().err
+    assert "gone" in shown and "error: " in shown and "hint: " in shown

@@ -105,6 +105,10 @@ def test_a_command_says_its_verb_once(name: str) -> None:
         ("verify rows.jsonl --limit -1", "--limit: must be greater than or equal to 0 (got -1)"),
         ("show rows.jsonl --deadline-s 0", "--deadline-s: must be greater than 0 (got 0"),
         ("sandbox run a.py --pids 0", "--pids: must be greater than or equal to 1 (got 0)"),
+        ("mine edits.jsonl --name ../x", "--name: expected letters, digits, '.', '-', '_'"),
+        ("eval actions --name a/b", "--name: expected letters, digits, '.', '-', '_'"),
+        ("eval mining edits.jsonl --name .x", "and none of '.-' first (got '.x')"),
+        ("teacher run --name a/b", "--name: expected letters"),
         ("mine --limit abc", "--limit: expected a whole number, got 'abc'"),
         ("mine --budget-s x", "--budget-s: expected a number, got 'x'"),
         (

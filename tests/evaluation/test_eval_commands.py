@@ -88,13 +88,15 @@ def test_edits_scores_and_breakdowns(
 
 
 def test_a_finished_run_asks_nothing_and_rescoring_changes_nothing(
-    edit_answers: Oracle, record_file: Path, tmp_path: Path
+    edit_answers: Oracle, record_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "run"
     assert run_edits(edit_answers, record_file, out) == 0
     before, asked = rows(out), edit_answers.n_requests
     first = (out / "result.json").read_bytes()
+    assert "already finished" not in capsys.readouterr().err
     assert run_edits(edit_answers, record_file, out) == 0
+    assert f"{out}: this run is already finished" in capsys.readouterr().err
     assert run_edits(edit_answers, record_file, out, "--rescore") == 0
     assert edit_answers.n_requests == asked
     assert rows(out) == before and (out / "result.json").read_bytes() == first
@@ -140,14 +142,23 @@ def test_what_the_server_refuses_is_infra_and_not_counted(
     assert result(tmp_path / "run") == found
 
 
+def test_several_answers_that_would_be_the_same_are_refused(
+    edit_answers: Oracle, record_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_edits(edit_answers, record_file, tmp_path / "run", "--n", "4") == 2
+    assert "--n 4 at temperature 0 asks for the same answer 4 times" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists() and not edit_answers.n_requests
+
+
 def test_bad_lines_are_set_aside_with_reasons(
-    edit_answers: Oracle, record_file: Path, tmp_path: Path
+    edit_answers: Oracle, record_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = record_file.read_text()
     record_file.write_text(text + '{"instruction": "x"}\nnot json\n' + text.splitlines()[0] + "\n")
     assert run_edits(edit_answers, record_file, tmp_path / "run") == 0
     found = result(tmp_path / "run")
     assert found["skipped"] == {"invalid": 2, "duplicate_id": 1}
+    assert "left out: invalid 2, duplicate_id 1" in capsys.readouterr().err
     rejects = [json.loads(line) for line in (tmp_path / "run" / "rejects.jsonl").read_text().splitlines()]
     assert [r["line"] for r in rejects] == [13, 14]
 

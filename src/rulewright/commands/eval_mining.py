@@ -37,7 +37,9 @@ def run(config: MiningConfig) -> int:
         )
     check_version()
     folder = RunDir.open(config.out or Path("runs/eval") / config.name, config, loaded.files)
-    if not folder.done:
+    if folder.done:
+        console.say(f"{folder.path}: this run is already finished")
+    else:
         result = mining.evaluate(edits, folder, config)
         result["excluded"] = dict(sorted(loaded.excluded.items()))
         folder.finish(result)
@@ -46,6 +48,8 @@ def run(config: MiningConfig) -> int:
         console.emit_json(result)
     else:
         _show(result)
+        if result["excluded"]:
+            console.say(f"left out: {by_reason(result['excluded'])}")
         console.say(f"rules: {folder.path / 'rows.jsonl'}")
     return 0
 

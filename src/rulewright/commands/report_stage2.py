@@ -13,6 +13,7 @@ from pydantic import Field
 from rulewright import console
 from rulewright.config import AsJson, CommandConfig
 from rulewright.errors import ConfigError, RulewrightError, UsageError, did_you_mean
+from rulewright.replacing import read_text
 
 
 class ReportConfig(CommandConfig):
@@ -57,6 +58,7 @@ def run(config: ReportConfig) -> int:
     """Gather, render, write."""
     from rulewright.reports import pages, stage2
 
+    notes = read_text(config.notes) if config.notes else ""
     found = stage2.gather(
         config.processed,
         config.models,
@@ -73,7 +75,6 @@ def run(config: ReportConfig) -> int:
             "the models",
             "run a stage first, or name the folders of its files (--processed, --models, --evals)",
         )
-    notes = config.notes.read_text(encoding="utf-8") if config.notes else ""
     paths = pages.write(found, config.out, notes)
     if config.json_output:
         console.emit_json(found)

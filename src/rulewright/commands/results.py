@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rulewright import console
+from rulewright.errors import by_reason
 
 if TYPE_CHECKING:
     from rulewright.evaluation.harness import Benchmark
@@ -36,6 +37,9 @@ def evaluated(config: C, kind: Callable[[C], Benchmark[C]]) -> int:
         results.append(evaluate(benchmark))
         if not config.json_output:
             console.say_all(benchmark.report(results[-1]))
+            skipped = {reason: n for reason, n in results[-1].get("skipped", {}).items() if n}
+            if skipped:
+                console.say(f"left out: {by_reason(skipped)}")
     comparisons = compare.in_order([Path(result["run"]) for result in results])
     if config.json_output:
         console.emit_json({"runs": results, "comparisons": comparisons} if config.models else results[0])

@@ -79,7 +79,7 @@ def run(config: Config) -> int:
             )  # fmt: skip
             _tell_verdict(verdict, config.json_output)
             return 0 if verdict.strict else 1
-        stdin = config.stdin.read_bytes() if config.stdin else b""
+        stdin = jsonl.require_file(config.stdin).read_bytes() if config.stdin else b""
         job = Job({config.program.name: text}, Entry(entry[0], entry[1]), stdin=stdin, limits=limits)  # type: ignore[arg-type]
         result = sandbox.run(job)
     _tell_result(result, config.json_output)

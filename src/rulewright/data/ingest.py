@@ -8,7 +8,6 @@ sources together which records are duplicates.
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -158,11 +157,6 @@ def _checked(config: IngestConfig) -> Source:
         )
     if config.name in SOURCES and config.name != source.name and SOURCES[config.name].evaluation_only:
         raise UsageError(f"--name {config.name}: is the name of an evaluation set", "choose another name")
-    if not re.fullmatch(r"(\w[\w.-]*)?", config.name):
-        raise UsageError(
-            f"--name {config.name}: expected letters, digits, '.', '-', '_', and none of '.-' first",
-            "choose another name",
-        )
     for pair in config.columns:
         ours, equals, theirs = pair.partition("=")
         if not equals or not theirs or ours not in _COLUMNS:

@@ -8,7 +8,7 @@ from typing import Literal
 import tyro
 from pydantic import Field
 
-from rulewright.config import StageConfig
+from rulewright.config import Name, StageConfig
 from rulewright.data import licenses
 from rulewright.data.messages import Filter
 from rulewright.data.splits import SALT
@@ -26,7 +26,7 @@ class IngestConfig(StageConfig):
     files and .jsonl for `rules`; clones and folders for `fixtures`. Default: the hub."""
     out: Path = Path("data/processed")
     """Output folder: {train,dev,test}/NAME.jsonl, NAME.metadata.json and rejects/NAME.jsonl."""
-    name: str = ""
+    name: Name = ""
     """Name of the output files and of `metadata.source`; default: SOURCE."""
     columns: tuple[str, ...] = ()
     """For `jsonl`: OURS=THEIRS, e.g. pre=old_code post=new_code instruction=title."""

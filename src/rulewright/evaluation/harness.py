@@ -32,6 +32,7 @@ from rulewright.generation import (
     require_model,
 )
 from rulewright.generation.notes import as_style
+from rulewright.generation.open import require_different
 from rulewright.languages import Language
 from rulewright.prompts import Style, digest
 from rulewright.runs import RunDir
@@ -183,6 +184,7 @@ def evaluate(benchmark: Benchmark[Any]) -> Result:
     # Open the run folder; refuse to mix it with another configuration or a retrained checkpoint.
     config, facts = benchmark.config, benchmark.facts
     if facts is None and not config.rescore:
+        require_different("--n", benchmark.sampling.n, config.temperature)
         require_model(config.generator_config())
     if benchmark.judges:
         check_version()
@@ -206,6 +208,7 @@ def evaluate(benchmark: Benchmark[Any]) -> Result:
         else:
             jsonl.write_json(saved, facts)
         if folder.done and not benchmark.config.rescore:
+            console.say(f"{path}: this run is already finished")
             return folder.result()
         benchmark.open(folder, stack)
         rows = _bring_up_to_date(benchmark, folder, model)

@@ -9,7 +9,7 @@ from typing import Final, Literal, Self
 import tyro
 from pydantic import Field
 
-from rulewright.config import AsJson, CommandConfig
+from rulewright.config import AsJson, CommandConfig, Name
 from rulewright.data.mix import MixEntry
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.errors import UsageError
@@ -28,7 +28,7 @@ class EvalConfig(AskingConfig):
     models: list[str] = Field(default_factory=list)
     """Several models, the baseline first: each gets its own run folder, NAME_MODEL; ends with their
     comparison."""
-    name: str = ""
+    name: Name = ""
     """Name of the run; empty: built from the benchmark and the model."""
     out: Path | None = None
     """Run folder; default runs/eval/NAME."""
@@ -196,7 +196,7 @@ class MiningConfig(CommandConfig):
 
     data: tyro.conf.Positional[tuple[Path, ...]]
     """Files or folders of edits."""
-    name: str = "mining"
+    name: Name = "mining"
     """Name of the run."""
     out: Path | None = None
     """Run folder; default runs/eval/NAME."""

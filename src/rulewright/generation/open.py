@@ -108,6 +108,19 @@ class AskingConfig(CommandConfig):
         return Sampling(n, self.temperature, self.top_p, self.max_new_tokens, self.seed, stop)
 
 
+def require_different(option: str, n: int, temperature: float) -> None:
+    """Refuse to ask for several answers that are all the same.
+
+    Raises:
+        UsageError: they are.
+    """
+    if n > 1 and temperature == 0:
+        raise UsageError(
+            f"{option} {n} at temperature 0 asks for the same answer {n} times",
+            f"add --temperature 0.8, or leave out {option}",
+        )
+
+
 def one_that_is_here(spec: GeneratorConfig) -> GeneratorConfig:
     """The model to ask: the one named, else one that training or the demo left here.
 

@@ -8,7 +8,7 @@ from typing import Literal
 import tyro
 from pydantic import Field
 
-from rulewright.config import StageConfig
+from rulewright.config import Name, StageConfig
 from rulewright.workers import WhereToRun
 
 
@@ -21,7 +21,7 @@ class MineConfig(StageConfig):
     """Output folder: {train,dev,test}/mined_SOURCE.jsonl."""
     report: Path = Path("reports/mining")
     """Folder of the report (.md and .json)."""
-    name: str = ""
+    name: Name = ""
     """Name of the report, and of the source if rows name none; default: that of the first input."""
     from_diff: str = ""
     """A unified diff of one change made by hand; `-` reads it from stdin."""

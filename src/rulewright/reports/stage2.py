@@ -64,7 +64,7 @@ def gather(
         "srl_metrics": list(jsonl.read(srl / "metrics.jsonl")) if (srl / "metrics.jsonl").exists() else [],
         "comparisons": benchmarks.comparisons(runs, pairs, reference),
         "reference": reference,
-        "stages": list(jsonl.read(stages)) if stages is not None and stages.exists() else [],
+        "stages": list(jsonl.read(stages)) if stages is not None else [],
     }
     wanted = {
         "normalized records": found["data"],

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from rulewright.config import Name
 from rulewright.generation.open import AskingConfig
 
 
@@ -18,7 +19,7 @@ class TeacherConfig(AskingConfig):
     teacher: Literal["miner", "gold", "checkpoint", "endpoint"] = "miner"
     """miner: rules from each task's edit, no model. gold: the record's own verified action.
     checkpoint: a model folder here. endpoint: an OpenAI-compatible server (vLLM)."""
-    name: str = ""
+    name: Name = ""
     """Name of the output file; empty: built from the teacher and the model."""
     out: Path = Path("trajectories/raw/teacher")
     """Folder of raw trajectories."""

@@ -11,6 +11,7 @@ from rulewright import console, jsonl, templates
 from rulewright.engine import Engine
 from rulewright.errors import UsageError
 from rulewright.generation import open_generator
+from rulewright.generation.open import require_different
 from rulewright.locks import Lock
 from rulewright.prompts import action_prompt
 from rulewright.state.state import count_tokens
@@ -34,11 +35,7 @@ def require_different_samples(config: TeacherConfig) -> None:
             f"--samples {config.samples}: the {config.teacher} teacher gives one answer per task",
             "leave out --samples",
         )
-    if config.temperature == 0:
-        raise UsageError(
-            f"--samples {config.samples} at temperature 0 asks for the same answer {config.samples} times",
-            "add --temperature 0.8, or leave out --samples",
-        )
+    require_different("--samples", config.samples, config.temperature)
 
 
 def spending_of(config: TeacherConfig) -> Spending:
