@@ -125,6 +125,7 @@ def test_a_command_says_its_verb_once(name: str) -> None:
         ("apply rule.yml src --deadline-s", "--deadline-s expects a value: SECONDS"),
         ("doctor foo", "does not expect 'foo' here"),
         ("plan", "missing CONFIG"),
+        ("trajs make --tiers trian", "--tiers: no choice 'trian'; did you mean 'train'?"),
         ("mine --tiers trian", "--tiers: no choice 'trian'; did you mean 'train'?"),
     ],
 )

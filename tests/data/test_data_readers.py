@@ -285,10 +285,11 @@ def test_a_file_without_permission_is_an_error(
 def test_rows_of_which_none_is_left_are_a_failure(
     tmp_path: Path, out: Path, ingest: Ingest, lay: SimpleNamespace, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = lay.write(tmp_path / "x.jsonl", [lay.commit_row(i, license="gpl-3.0") for i in range(3)])
+    rows = [lay.commit_row(0, license="gpl-3.0"), *(lay.commit_row(i, old_contents="") for i in (1, 2))]
+    path = lay.write(tmp_path / "x.jsonl", rows)
     assert ingest("commitpackft", "--input", path) == 1
     error = capsys.readouterr().err
-    assert "all 3 rows were dropped (license 3)" in error and "--license" in error
+    assert "all 3 rows were dropped (empty_pre 2, license 1)" in error and "--license" in error
 
 
 def test_a_missing_path_says_what_is_beside_it(

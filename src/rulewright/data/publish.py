@@ -195,7 +195,7 @@ def _write_shard(
 def _nothing_left(out: Path, source: Ingested, reasons: Counter[str], n_rows: int) -> RulewrightError:
     error = store.empty(source.name, reasons, n_rows)
     error.hint = f"no record was written; every row with its reason: {store.rejects_path(out, source.name)}"
-    if reasons["license"] > n_rows / 2:
+    if reasons["license"]:
         error.hint = "state the license with --license if you know it, or allow more with --allow-licenses"
     elif reasons["language"] > n_rows / 2:
         error.hint = (

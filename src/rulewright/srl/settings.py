@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -24,7 +25,7 @@ class TrajsConfig(CommandConfig):
     """Maximum number of steps in an episode."""
     allow_flags: bool = False
     """Keep actions with a right result even if they are lossy or degenerate."""
-    tiers: tuple[str, ...] = ("train", "literal", "untiered")
+    tiers: tuple[Literal["train", "literal", "untiered", "reject"], ...] = ("train", "literal", "untiered")
     """Tiers of mined actions to keep (docs/reference/mining.md); untiered: steps of other teachers.
     `reject` is kept only if you name it."""
     literal_share: float = Field(default=1.0, ge=0, le=1)
