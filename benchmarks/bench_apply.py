@@ -3,7 +3,8 @@
     python benchmarks/bench_apply.py [FOLDER] [--language typescript] [--rounds 5]
 
 FOLDER is code; by default the running Python's standard library. Three rules that rename a call: one in few
-files, one in about a tenth of them, and the one that is in most. Each round runs the commands one after the
+files, one in about a tenth of them, and the one that is in most; and two packs of twenty such rules: calls in
+at most a hundredth of the files each, and those that are in most. Each round runs the commands one after the
 other, each on a fresh copy of the folder (`edit --like` writes nothing). Printed are medians of the rounds,
 with the smallest and the largest: processor seconds (user and system, all processes), and two peaks of memory
 summed over the processes, looked at every 50 ms: the proportional set size, in which a page that two
@@ -39,6 +40,10 @@ FEW: Final = (2, 5)
 """Files that a rare call is in, at least and at most."""
 WIDE: Final = 0.1
 """Share of the files that a wide call is in, about."""
+PACK: Final = 20
+"""Rules of a pack."""
+SELDOM: Final = 0.01
+"""Share of the files that a call of the pack of seldom ones is in, at most."""
 
 
 Cost = tuple[float, float, float]
@@ -62,14 +67,17 @@ def main() -> int:
             if path.is_file() and language_of_path(path) == given.language
         ]
         where = counted(files, given.language)
+        ranked = sorted(where, key=lambda name: (-where[name], name))
         names = {
-            "rare": min(name for name, n in where.items() if FEW[0] <= n <= FEW[1]),
-            "wide": min(where, key=lambda name: (abs(where[name] - len(files) * WIDE), name)),
-            "common": max(where, key=lambda name: (where[name], name)),
+            "rare": [min(name for name, n in where.items() if FEW[0] <= n <= FEW[1])],
+            "wide": [min(where, key=lambda name: (abs(where[name] - len(files) * WIDE), name))],
+            "common": ranked[:1],
+            "seldom20": [name for name in ranked if where[name] <= max(1, len(files) * SELDOM)][:PACK],
+            "common20": ranked[:PACK],
         }
         for _ in range(given.rounds):
-            for sort, name in names.items():
-                for command, argv in commands(Path(scratch), sort, name, given.language).items():
+            for sort, called in names.items():
+                for command, argv in commands(Path(scratch), sort, called, given.language).items():
                     copy = Path(shutil.copytree(folder, Path(scratch, "copy"), symlinks=True))
                     runs.setdefault(f"{command}, {sort}", []).append(cost([*argv, str(copy)]))
                     shutil.rmtree(copy)
@@ -79,26 +87,35 @@ def main() -> int:
         ratios = [tuple(map(truediv, ours, theirs)) for ours, theirs in zip(costs, beside, strict=True)]
         figures = (*zip(*costs, strict=True), *zip(*ratios, strict=True))
         rows.append((name, *map(spread, figures)))
-    called = ", ".join(f"{sort}: {name} in {where[name]}" for sort, name in names.items())
-    console.emit(f"{len(files):,} files; {called}")
+    counts = "; ".join(
+        f"{sort}: {', '.join(f'{name} in {where[name]}' for name in called)}"
+        for sort, called in names.items()
+    )
+    console.emit(f"{len(files):,} files; {counts}")
     heads = ("command", "CPU s", "PSS MB", "RSS MB", "CPU ratio", "PSS ratio", "RSS ratio")
     console.emit(console.table(heads, rows))
     return 0
 
 
-def commands(scratch: Path, sort: str, name: str, language: Language) -> dict[str, list[str]]:
-    """The command lines that rename a call, without the folder."""
+def commands(scratch: Path, sort: str, names: list[str], language: Language) -> dict[str, list[str]]:
+    """The command lines that rename calls, without the folder."""
     suffix = suffix_of(language)
     rule, old, new = (scratch / f"{sort}{end}" for end in (".yml", f"_old{suffix}", f"_new{suffix}"))
-    rule.write_text(f"id: r\nlanguage: {language}\nrule:\n  pattern: {name}($$$A)\nfix: {name}_($$$A)\n")
-    old.write_text(f"{name}(x, 1)\n")
-    new.write_text(f"{name}_(x, 1)\n")
+    rules = (
+        f"id: r{number}\nlanguage: {language}\nrule:\n  pattern: {name}($$$A)\nfix: {name}_($$$A)\n"
+        for number, name in enumerate(names)
+    )
+    rule.write_text("---\n".join(rules))
+    old.write_text("".join(f"{name}(x, 1)\n" for name in names))
+    new.write_text("".join(f"{name}_(x, 1)\n" for name in names))
     rulewright = [sys.executable, "-m", "rulewright"]
-    return {
+    found = {
         "ast-grep scan -U": [cli.binary(), "scan", "--rule", str(rule), "-U"],
         "apply --write": [*rulewright, "apply", str(rule), "--write", "--json"],
-        "edit --like": [*rulewright, "edit", "--like", str(old), str(new)],
     }
+    if len(names) == 1:
+        found["edit --like"] = [*rulewright, "edit", "--like", str(old), str(new)]
+    return found
 
 
 def library(copy: Path) -> Path:

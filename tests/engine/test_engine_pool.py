@@ -21,7 +21,7 @@ CODE = "x = foo(1)\n"
 GOOD = Request("id: r\nlanguage: python\nrule: {pattern: foo($A)}\nfix: bar($A)", CODE, "python")
 HANG = Request(
     "id: r\nlanguage: python\nrule:\n  kind: module\n  has:\n    stopBy: end\n    has:\n      stopBy: end\n"
-    "      has:\n        stopBy: end\n        has: {stopBy: end, kind: integer, regex: zzz}\nfix: x\n",
+    "      has:\n        stopBy: end\n        has: {stopBy: end, kind: integer, regex: zz+}\nfix: x\n",
     "x = " + "(" * 300 + "1" + ")" * 300 + "\n",
     "python",
 )

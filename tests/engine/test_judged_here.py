@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rulewright.actions.rule_file import Document, read_rule_file
+from rulewright.actions.rule_file import Document, joined, read_rule_file
 from rulewright.codemod.work import JudgeOptions, work_on
 from rulewright.engine import Engine, Request, here
 from rulewright.verdict import Verdict
@@ -48,13 +48,13 @@ def document(rule: str) -> Document:
 
 @pytest.mark.parametrize("name", LEFT)
 def test_a_rule_that_may_take_long_is_left_to_a_worker(name: str) -> None:
-    assert here.most_chars(document(LEFT[name]).action) == 0
+    assert here.most_chars(document(LEFT[name]).action) == (0,)
 
 
 @pytest.mark.parametrize("name", TAKEN)
 def test_a_rule_of_plain_parts_is_taken_up_to_a_size(name: str) -> None:
     rule, chars = TAKEN[name]
-    assert here.most_chars(document(rule).action) == chars
+    assert here.most_chars(document(rule).action) == (chars,)
 
 
 @pytest.mark.parametrize("rule", [*LEFT.values(), *(rule for rule, _ in TAKEN.values())])
@@ -63,8 +63,18 @@ def test_what_comes_of_it_is_the_same_in_either_process(rule: str, code: str) ->
     request = Request(document(rule).action, code, "python", listed=True)
     with Engine(here=True) as one, Engine() as other:
         assert one.judge(request) == other.judge(request)
-        assert bool(one.workers) == (not here.most_chars(document(rule).action))
+        assert bool(one.workers) == (here.most_chars(document(rule).action) == (0,))
         assert len(other.workers) == 1
+
+
+@pytest.mark.parametrize(("fix", "workers"), [("bar($A)", 0), ("late($A)", 1)])
+def test_a_rule_that_may_take_long_needs_a_worker_only_where_it_may_match(fix: str, workers: int) -> None:
+    slow = "rule: {pattern: late($A)}\ntransform: {B: {substring: {source: $A}}}\nfix: slow($B)"
+    rules = document(f"rule: {{pattern: foo($A)}}\nfix: {fix}"), document(slow)
+    request = Request(joined(rules), "foo(1)\n", "python")
+    with Engine(here=True) as one, Engine() as other:
+        assert one.judge(request) == other.judge(request)
+        assert len(one.workers) == workers
 
 
 def test_large_texts_deep_ones_and_those_of_other_threads_are_left_to_a_worker() -> None:

@@ -164,8 +164,8 @@ def test_a_long_text_of_which_the_changed_part_is_parsed_is_judged_as_if_it_were
         parsed.add(text)
         return parsing.parse(text, language)
 
-    for name in ("apply", "checks"):
-        monkeypatch.setattr(import_module(f"rulewright.engine.{name}"), "parse", parse)
+    for module, name in (("apply", "parse"), ("checks", "parse"), ("statements", "parsed")):
+        monkeypatch.setattr(import_module(f"rulewright.engine.{module}"), name, parse)
     for fix in FIXES:
         outcome = judge(_action("foo($A)", fix, language), code)
         assert outcome.post is not None

@@ -82,7 +82,14 @@ def ran(rule: Rule, language: Language, source: str, root: SgNode) -> Applied | 
         return None
 
 
-def run_rule(rule: CompiledRule, source: str, root: SgNode, rule_id: str, mark: str = "") -> Applied:
+def run_rule(
+    rule: CompiledRule,
+    source: str,
+    root: SgNode,
+    rule_id: str,
+    mark: str = "",
+    nodes: Sequence[SgNode] | None = None,
+) -> Applied:
     """Apply a rule to a parsed text.
 
     Args:
@@ -92,8 +99,9 @@ def run_rule(rule: CompiledRule, source: str, root: SgNode, rule_id: str, mark: 
         rule_id: what `ast-grep-ignore: id` comments call it.
         mark: a character that is nowhere in the text, put at the end of each
             whitespace-only line that is carried over from it; empty: none.
+        nodes: its matches, where they are known.
     """
-    found = find_all(root, rule.core.config)
+    found = find_all(root, rule.core.config) if nodes is None else nodes
     rewrites = [name for name, step in rule.core.transforms.items() if isinstance(step, Rewrite)]
     for node in found if rewrites else ():
         # ast-grep computes every transform of every match, used or not, and may panic over one.

@@ -7,31 +7,21 @@ One tidy step follows each rule unless `exact`. Runs in this process, so use it 
 from __future__ import annotations
 
 import contextlib
-import re
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from ast_grep_py import SgNode
 
-from rulewright import grammars
 from rulewright.actions.action import Action
 from rulewright.difftext import common_ends, splice
-from rulewright.engine import applier, cli, literals, tidy
+from rulewright.engine import applier, cli, literals, statements, tidy
 from rulewright.engine.applier import MatchEdit
 from rulewright.engine.parsing import ParsedCode, parse, span
 from rulewright.engine.rules import CompiledRule, compile_rule
 from rulewright.verdict import Outcome, RuleFailed, Verdict
-
-PARTED_CHARS: Final = 2_000
-"""Characters from which it pays to parse the changed statements of a text alone."""
-_OF_STATEMENTS: Final = frozenset({*grammars.BLOCKS, "statement_list", "statements", "body_statement"})
-
-_REST: Final = re.compile(r"[^\S\n]*(?:\n|\Z)")
-"""Nothing more on the line."""
 
 
 class Parts(NamedTuple):
@@ -44,6 +34,15 @@ class Parts(NamedTuple):
 
     root: SgNode
     spans: tuple[tuple[int, int], ...]
+
+
+class RuleEffect(NamedTuple):
+    """What a rule did: the texts that it replaced and their new ones, its matches, and the text after it."""
+
+    replaced: Sequence[tuple[str, str]]
+    n_found: int
+    after: str
+    tidied: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,12 @@ class Step:
     tidied: bool
 
     @property
+    def effect(self) -> RuleEffect:
+        """What it came to."""
+        replaced = [(self.source[edit.start : edit.end], edit.text) for edit in self.edits]
+        return RuleEffect(replaced, self.n_found, self.after, self.tidied)
+
+    @property
     def before(self) -> ParsedCode:
         """The parsed text before the rule; where nothing matched, nobody has needed it so far."""
         return parse(self.source, self.rule.language)
@@ -71,76 +76,22 @@ class Step:
         Then the whole text after the rule (before any tidying) has no faults either, and need not be
         parsed. `None`: that cannot be told so.
         """
-        source = self.source
-        if len(source) < PARTED_CHARS or self.before.broken:
+        source, language = self.source, self.rule.language
+        if len(source) < statements.PARTED_CHARS or self.before.broken:
             return None
-        wholes: list[_Statement] = []
-        for edit, node in zip(self.edits, self.nodes, strict=True):
-            if wholes and wholes[-1].holds(edit):
-                continue
-            whole = _statement(source, node, edit)
-            if whole is None:
-                return None
-            while wholes and whole.start <= wholes[-1].start:
-                wholes.pop()
-            wholes.append(whole)
-        edits = deque(self.edits)
+        holes = statements.changed(source, self.edits, self.nodes)
+        alone = statements.parse_alone(holes, language, len(source) // 2) if holes is not None else None
+        if holes is None or alone is None:
+            return None
         spans: list[tuple[int, int]] = []
-        texts: list[str] = []
-        size = 0
-        for whole in wholes:
-            # A statement of Python keeps the indentation that its later lines go by.
-            head = f"if 1:\n{whole.indent}" if self.rule.language == "python" and whole.indent else ""
-            shift = size + len(head) - whole.start
-            inside = []
-            while edits and whole.holds(edits[0]):
+        edits = deque(self.edits)
+        for hole, start in zip(holes, alone.starts, strict=True):
+            shift = start - hole.start
+            while edits and hole.holds(edits[0].start, edits[0].end):
                 edit = edits.popleft()
-                inside.append((edit.start - whole.start, edit.end - whole.start, edit.text))
                 spans.append((edit.start + shift, edit.start + shift + len(edit.text)))
                 shift += len(edit.text) - (edit.end - edit.start)
-            text = splice(source[whole.start : whole.end], inside)
-            if text[-1:] != source[whole.end - 1]:
-                return None
-            texts.append(head + text)
-            size += len(texts[-1]) + 1
-        if 2 * size > len(source):
-            return None
-        after = parse("\n".join([*texts, ""]), self.rule.language)
-        found = [one for one in after.root.children() if one.is_named()]
-        for at, (one, text) in enumerate(zip(found, texts)):
-            body = one.field("consequence") if text.startswith("if 1:\n") else None
-            inner = body.children() if body is not None else [one]
-            found[at] = inner[0] if len(inner) == 1 else one
-        same = [one.kind() for one in found] == [whole.kind for whole in wholes]
-        return Parts(after.root, tuple(spans)) if same and not after.broken else None
-
-
-class _Statement(NamedTuple):
-    """Where a statement that has its lines for itself stands in a text."""
-
-    start: int
-    end: int
-    kind: str
-    indent: str
-
-    def holds(self, edit: MatchEdit) -> bool:
-        return self.start <= edit.start and edit.end <= self.end
-
-
-def _statement(source: str, node: SgNode | None, edit: MatchEdit) -> _Statement | None:
-    """The smallest one about a match that holds its edit."""
-    above = [node, *node.ancestors()] if node is not None else []
-    for one, parent in pairwise(above):
-        # The last of a block of Rust may be a value.
-        is_statement = parent.kind() in _OF_STATEMENTS and not one.kind().endswith("_expression")
-        if is_statement or parent is above[-1]:
-            start, end = span(one)
-            indent = source[source.rfind("\n", 0, start) + 1 : start]
-            ends = source[end - 1] == "\n" or _REST.match(source, end) is not None
-            whole = _Statement(start, end, one.kind(), indent)
-            if not indent.strip() and ends and whole.holds(edit):
-                return whole
-    return None
+        return Parts(alone.tree.root, tuple(spans))
 
 
 @dataclass(frozen=True)
@@ -170,8 +121,23 @@ Chooser = Callable[[int, Step], Step]
 """Takes the number of a rule and what it did; gives what of that shall stand (`partly`)."""
 
 
-def trace(action: Action, code: str, *, exact: bool = False, choose: Chooser | None = None) -> Trace:
-    """Apply an action and keep what each rule did, or what `choose` leaves of it."""
+class Barred(Exception):
+    """A rule may match that must not be tried."""
+
+
+def trace(
+    action: Action,
+    code: str,
+    *,
+    exact: bool = False,
+    choose: Chooser | None = None,
+    barred: Container[int] = (),
+) -> Trace:
+    """Apply an action and keep what each rule did, or what `choose` leaves of it.
+
+    Raises:
+        Barred: a rule may match whose number is `barred`.
+    """
     if action.language == "other":
         why = "ast-grep rules need one of our languages, got `other`"
         return Trace(failure=Outcome(Verdict.BAD_ACTION, why))
@@ -182,10 +148,13 @@ def trace(action: Action, code: str, *, exact: bool = False, choose: Chooser | N
     steps: list[Step] = []
     text = code
     many = len(action.rules) > 1
-    for number, rule in enumerate(action.rules):
+    for number, given in enumerate(action.rules):
         where = f"document {number + 1}: " if many else ""
         try:
-            step = _step(compile_rule(rule, action.language), text, action.id_of(number), exact)
+            rule = compile_rule(given, action.language)
+            if number in barred and literals.may_match(text, rule.needs):
+                raise Barred
+            step = _step(rule, text, action.id_of(number), exact)
         except RuleFailed as error:
             return Trace(tuple(steps), Outcome(error.verdict, where + str(error)))
         step = choose(number, step) if choose is not None else step
@@ -294,15 +263,16 @@ def _tidied(
 
 def outcome_of(done: Trace, code: str) -> Outcome:
     """Sum a trace up, before any judgment beyond what `scan` itself shows."""
-    if done.failure is not None:
-        return done.failure
-    steps = done.steps
-    post = steps[-1].after if steps else code
-    counts = tuple(len(step.edits) for step in steps)
-    states = tuple(step.after for step in steps)
-    replaced = [(step.source[e.start : e.end], e.text) for step in steps for e in step.edits]
+    return done.failure if done.failure is not None else sum_up([step.effect for step in done.steps], code)
+
+
+def sum_up(effects: Sequence[RuleEffect], code: str) -> Outcome:
+    """What rules came to that were applied one after another, before any judgment."""
+    post = effects[-1].after if effects else code
+    counts = tuple(len(one.replaced) for one in effects)
+    replaced = [pair for one in effects for pair in one.replaced]
     verdict, detail = Verdict.OK, ""
-    if not any(step.n_found for step in steps):
+    if not any(one.n_found for one in effects):
         verdict, detail = Verdict.NO_MATCH, "no rule matched anything"
     elif not any(counts):
         verdict, detail = Verdict.NO_CHANGE, "the rule has no `fix`"
@@ -312,12 +282,12 @@ def outcome_of(done: Trace, code: str) -> Outcome:
         verdict,
         detail,
         post,
-        n_rules=len(steps),
+        n_rules=len(effects),
         # Edits that give another text than the one that they replace.
         n_matches=sum(old != new for old, new in replaced),
         matches_per_rule=counts,
-        states=states,
-        tidied=any(step.tidied for step in steps),
+        states=tuple(one.after for one in effects),
+        tidied=any(one.tidied for one in effects),
         bytes_touched=sum(_touched(old, new) for old, new in replaced),
     )
 

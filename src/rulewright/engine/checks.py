@@ -174,13 +174,17 @@ def reindented(steps: Sequence[Step]) -> str:
     for step in steps:
         for edit, node in zip(step.edits, step.nodes, strict=True):
             old = step.source[edit.start : edit.end]
-            if "\n" not in old or "\n" not in edit.text or old == edit.text:
+            if "\n" not in old or "\n" not in edit.text or _below_first(old) == _below_first(edit.text):
                 continue
             within = node if node is not None else step.before.root
             for text, line in _long_strings(within, edit.start, edit.end):
                 if text not in edit.text and _flush(text) in _flush(edit.text):
                     return f"line {line}: the text of a multi-line string changes by its new indentation"
     return ""
+
+
+def _below_first(text: str) -> str:
+    return text.partition("\n")[2]
 
 
 def _flush(text: str) -> str:

@@ -1,7 +1,8 @@
 """Actions judged in the process that asks: those that are sure to end soon and well, whatever the text.
 
 A worker process takes as much memory again and a third more processor time. So a rule of plain parts needs
-none on a text of bounded size: there it can neither run for long nor bring the process down. Anything else
+none on a text of bounded size: there it can neither run for long nor bring the process down. Nor does any
+rule on a text that lacks what it needs. Anything else
 is for `Engine`'s workers; whether ast-grep takes the rule is not asked here.
 """
 
@@ -17,10 +18,12 @@ from functools import lru_cache
 from typing import Any, Final
 
 from rulewright.actions import Action, visit
-from rulewright.engine import patterns
+from rulewright.actions.action import Rule
+from rulewright.engine import literals, patterns
+from rulewright.engine.apply import Barred
 from rulewright.engine.judge import judge
 from rulewright.engine.parsing import parse
-from rulewright.engine.rules import compile_rule
+from rulewright.engine.rules import PLAIN, compile_rule, compiled
 from rulewright.engine.wire import Request
 from rulewright.languages import Language
 from rulewright.verdict import Outcome, RuleFailed, Verdict
@@ -33,9 +36,6 @@ RELATED_CHARS: Final = 50_000
 """Where it looks from each node over others: the time grows as the square of their number, at most."""
 REPEATED_CHARS: Final = 10_000
 """Where it compares nodes: ast-grep goes as deep as they are nested; 20,000 is too deep for it."""
-_PLAIN: Final = frozenset(
-    {"pattern", "context", "selector", "strictness", "kind", "regex", "all", "any", "not"}
-)
 _OF_RELATIONS: Final = frozenset({*visit.RELATIONS, "stopBy", "field"})
 
 
@@ -53,16 +53,20 @@ def judged(request: Request, deadline_s: float) -> Outcome | None:
     action = request.action
     if not isinstance(action, Action) or action.language != request.language:
         return None
-    if len(request.code) > most_chars(action) or threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread():
         return None
+    code = request.code
+    barred = frozenset(number for number, most in enumerate(most_chars(action)) if most < len(code))
     try:
+        if any(literals.may_match(code, compiled(action)[number].needs) for number in barred):
+            return None
         with _deadline(deadline_s):
             outcome = judge(
-                action, request.code, request.expected, exact=request.exact, listed=request.listed
+                action, code, request.expected, exact=request.exact, listed=request.listed, barred=barred
             )
     except _Late:
         return late(deadline_s)
-    except RecursionError:
+    except (RecursionError, RuleFailed, Barred):
         return None
     finally:
         parse.cache_clear()  # the tree of a text takes a hundred times its size
@@ -74,21 +78,26 @@ def late(deadline_s: float) -> Outcome:
     return Outcome(Verdict.TIMEOUT, f"more than {deadline_s:g} s of processor time")
 
 
-def most_chars(action: Action) -> int:
-    """Characters of a text up to which an action is sure to end soon and well; 0 where it never is."""
-    return min((_most_chars(json.dumps(rule), action.language) for rule in action.rules), default=0)
+@lru_cache(maxsize=64)
+def most_chars(action: Action) -> tuple[int, ...]:
+    """Characters of a text up to which each rule is sure to end soon and well; 0 where it never is."""
+    return tuple(_most_chars(rule, action.language) for rule in action.rules)
 
 
-@lru_cache(maxsize=256)
-def _most_chars(text: str, language: Language) -> int:
+def _most_chars(given: Rule, language: Language) -> int:
     try:
-        rule = compile_rule(json.loads(text), language)
+        rule = compile_rule(given, language)
     except RuleFailed:
         return 0
     core = rule.core
-    keys = _PLAIN | _OF_RELATIONS | core.config.get("constraints", {}).keys() | {"rule", "constraints"}
+    keys = PLAIN | _OF_RELATIONS | core.config.get("constraints", {}).keys() | {"rule", "constraints"}
     parts = list(visit.pairs(core.config))
-    if len(text) > RULE_CHARS or rule.needs_cli or rule.rewriters or any(key not in keys for key, _ in parts):
+    if (
+        len(json.dumps(given)) > RULE_CHARS
+        or rule.needs_cli
+        or rule.rewriters
+        or any(key not in keys for key, _ in parts)
+    ):
         return 0
     if any(key == "regex" and "{" in value for key, value in parts):
         return 0  # a count may make a regex of a few characters as slow as one of thousands

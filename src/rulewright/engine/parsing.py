@@ -56,9 +56,8 @@ class ParsedCode:
         return self.errors > before.errors or self.missing > before.missing
 
 
-@lru_cache(maxsize=8)
-def parse(source: str, language: Language) -> ParsedCode:
-    """Parse a text; the last few are kept, since one text often meets many rules."""
+def parsed(source: str, language: Language) -> ParsedCode:
+    """Parse a text."""
     root = SgRoot(source, language).root()
     errors = missing = first = 0
     for node in faults(root):
@@ -68,6 +67,12 @@ def parse(source: str, language: Language) -> ParsedCode:
             missing += 1
         first = first or node.range().start.line + 1
     return ParsedCode(source, language, root, errors, missing, first)
+
+
+@lru_cache(maxsize=8)
+def parse(source: str, language: Language) -> ParsedCode:
+    """Parse a text; the last few are kept, since one text often meets many rules."""
+    return parsed(source, language)
 
 
 def faults(root: SgNode) -> Iterator[SgNode]:

@@ -46,6 +46,8 @@ class PatternFacts:
     """Those that it names more than once."""
     words: frozenset[str]
     """Texts of all leaves that are not variables."""
+    first: str | None
+    """The first leaf, where it is a name or a literal."""
 
 
 def to_source(pattern: str, language: Language) -> str:
@@ -115,7 +117,14 @@ def facts(pattern: str, selector: str | None, language: Language) -> PatternFact
     bare = variable_of(top.text(), language) is not None
     if (kind == _ERROR and not top.is_leaf()) or (bare and not selector):
         kind = None
-    return PatternFacts(kind, broken, guessed, frozenset(variables), frozenset(repeated), frozenset(words))
+    first = top
+    while (inner := first.child(0)) is not None:
+        first = inner
+    named = first.is_named() and variable_of(first.text(), language) is None
+    return PatternFacts(
+        kind, broken, guessed, frozenset(variables), frozenset(repeated), frozenset(words),
+        first.text() if named else None,
+    )  # fmt: skip
 
 
 def kind_of(pattern: Any, language: Language) -> str | None:

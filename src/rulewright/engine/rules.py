@@ -16,7 +16,7 @@ from typing import Any, Final, cast
 from ast_grep_py import Config, SgRoot
 
 from rulewright.actions import visit
-from rulewright.actions.action import EFFECTIVE_FIELDS, Rule
+from rulewright.actions.action import EFFECTIVE_FIELDS, Action, Rule
 from rulewright.actions.rule_text import describe
 from rulewright.actions.suggest import did_you_mean
 from rulewright.actions.visit import pattern_parts
@@ -26,6 +26,10 @@ from rulewright.errors import first_line
 from rulewright.languages import Language
 from rulewright.verdict import RuleFailed, Verdict
 
+PLAIN: Final = frozenset(
+    {"pattern", "context", "selector", "strictness", "kind", "regex", "all", "any", "not"}
+)
+"""Keys of a rule that say nothing of the code around a match."""
 FIX_KEYS: Final = ("template", "expandStart", "expandEnd", "title")
 
 
@@ -98,10 +102,47 @@ class CompiledRule:
         return literals.needs(self.core.config["rule"], self.language)
 
     @cached_property
+    def is_local(self) -> bool:
+        """Whether what it does to a node depends on nothing but that node's text and tree."""
+        config = {key: value for key, value in self.core.config.items() if key != "transform"}
+        keys = PLAIN | config.get("constraints", {}).keys() | {"rule", "constraints"}
+        parts = list(visit.pairs(config))
+        expands = self.core.fix is not None and self.core.fix.expands
+        rewrites = any(isinstance(step, Rewrite) for step in self.core.transforms.values())
+        selects = any(key == "kind" and not _KIND.fullmatch(str(value)) for key, value in parts)
+        return not (expands or rewrites or selects or self.rewriters) and all(key in keys for key, _ in parts)
+
+    @cached_property
+    def roots(self) -> frozenset[tuple[str | None, str | None]]:
+        """The kinds of node that it may match, and what the first token of each must be; `None`: any."""
+        return _roots(self.core.config["rule"], self.language)
+
+    @cached_property
     def literal_weight(self) -> int:
         """Characters, blanks left out, that its fix writes by itself."""
         fix = self.core.fix
         return sum(weight(fragment) for fragment in fix.template.fragments) if fix is not None else 0
+
+
+def _roots(rule: Mapping[str, Any], language: Language) -> frozenset[tuple[str | None, str | None]]:
+    found = _ANY
+    for key, value in rule.items():
+        if key == "pattern" and (kind := patterns.kind_of(value, language)) is not None:
+            strict = value.get("strictness", "smart") if isinstance(value, Mapping) else "smart"
+            first = patterns.facts(*pattern_parts(value), language).first
+            return frozenset({(kind, first if strict in ("smart", "cst") else None)})
+        if key == "kind" and found == _ANY:
+            found = frozenset({(str(value), None)})
+        elif key == "any" and found == _ANY:
+            found = frozenset(root for one in value for root in _roots(one, language))
+        elif key == "all":
+            for one in value:
+                found = _roots(one, language) if found == _ANY else found
+    return found
+
+
+_ANY: Final[frozenset[tuple[str | None, str | None]]] = frozenset({(None, None)})
+_KIND: Final = re.compile(r"\w+")
 
 
 def weight(text: str) -> int:
@@ -120,6 +161,12 @@ def compile_rule(rule: Rule, language: Language) -> CompiledRule:
         return _compile(json.dumps(rule, ensure_ascii=False), language)
     except RecursionError:
         raise TooDeep("the rule is nested too deeply") from None
+
+
+@lru_cache(maxsize=64)
+def compiled(action: Action) -> tuple[CompiledRule, ...]:
+    """Every rule of an action, compiled; raises as `compile_rule`."""
+    return tuple(compile_rule(rule, action.language) for rule in action.rules)
 
 
 @lru_cache(maxsize=2048)
