@@ -149,7 +149,7 @@ SPEAKS = ("commands.", "cli", "config", "console", "helptext")
 """What writes to standard output, reads standard input and asks; three of them print help pages."""
 PROGRAMS = (
     "sandbox.inside", "sandbox.programs", "engine.worker", "evaluation.refactor_check",
-    "evaluation.canitedit.programs", "training.multiply",
+    "evaluation.canitedit.programs", "training.multiply", "training.count_built",
 )  # fmt: skip
 """Programs of their own, started as child processes: their standard streams are how they are spoken to."""
 

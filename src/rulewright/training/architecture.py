@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, NamedTuple, Self
 
 from rulewright.errors import UsageError
 from rulewright.generation import gguf
@@ -15,11 +18,29 @@ from rulewright.generation.notes import adapter_base, holds_model
 from rulewright.training.config import TinyConfig
 
 Family = Literal["qwen3", "qwen2", "llama", "gemma3"]
+_COUNT: Final = Path(__file__).with_name("count_built.py")
+
+
+class Counted(NamedTuple):
+    """Parameters of a model as transformers builds it, where no formula here knows its kind."""
+
+    body: int
+    linear: int
+    """Of the body's linear layers: what 4 bits are for."""
+    idle: int
+    """Of the body's, that one token passes by: the experts that are not chosen for it."""
+    stateful_layers: int
+    """Layers that keep a state of one size, however long the text."""
+    of_rank_1: int
+    """Of adapters of rank 1."""
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """A decoder with gated MLP and grouped-query attention (Qwen, Llama, Gemma 3, …)."""
+    """A decoder with gated MLP and grouped-query attention (Qwen, Llama, Gemma 3, …), or as it was built.
+
+    Where experts are chosen for a token, `mlp` is the width of all that are.
+    """
 
     name: str
     hidden: int
@@ -40,16 +61,35 @@ class Architecture:
     """Parameters that are loaded but not used on text: a vision tower."""
     positions: int = 0
     """Tokens of a text that it was made for; 0: not known."""
+    counted: Counted | None = None
+    """What replaces the formulas below."""
 
     @property
     def body(self) -> int:
         """Parameters of all layers, without embeddings and head."""
+        if self.counted:
+            return self.counted.body
         attention = self.hidden * self.head_dim * (2 * self.heads + 2 * self.kv_heads)
         norms = self.hidden * (4 if self.family == "gemma3" else 2)
         if self.family in ("qwen3", "gemma3"):
             norms += 2 * self.head_dim
         biases = self.head_dim * (self.heads + 2 * self.kv_heads) if self.family == "qwen2" else 0
         return self.layers * (attention + 3 * self.hidden * self.mlp + norms + biases)
+
+    @property
+    def met(self) -> int:
+        """Parameters of the layers that one token is multiplied with."""
+        return self.body - (self.counted.idle if self.counted else 0)
+
+    @property
+    def quantizable(self) -> int:
+        """Parameters of the layers that 4 bits can hold."""
+        return self.counted.linear if self.counted else self.body
+
+    @property
+    def attends_plainly(self) -> bool:
+        """Whether every layer sees the whole text before a token."""
+        return not self.local_layers and not (self.counted and self.counted.stateful_layers)
 
     @property
     def embeddings(self) -> int:
@@ -67,6 +107,8 @@ class Architecture:
 
     def lora(self, r: int) -> int:
         """Parameters of rank-r adapters on every linear layer but the head."""
+        if self.counted:
+            return r * self.counted.of_rank_1
         wide, narrow = self.heads * self.head_dim, self.kv_heads * self.head_dim
         shapes = [(self.hidden, wide), (self.hidden, narrow), (self.hidden, narrow), (wide, self.hidden)]
         shapes += [(self.hidden, self.mlp)] * 2 + [(self.mlp, self.hidden)]
@@ -74,7 +116,7 @@ class Architecture:
 
     def kv_bytes(self, length: int, bytes_each: int = 2) -> float:
         """Of the keys and values of one sequence of `length` tokens."""
-        n_global = self.layers - self.local_layers
+        n_global = self.layers - self.local_layers - (self.counted.stateful_layers if self.counted else 0)
         tokens = n_global * length + self.local_layers * min(length, self.window)
         return 2.0 * bytes_each * self.kv_heads * self.head_dim * tokens
 
@@ -110,7 +152,7 @@ class Architecture:
         """From the mapping in a `config.json`."""
         kind = str(values.get("model_type", ""))
         text = values.get("text_config")
-        if isinstance(text, dict):
+        if isinstance(text, dict) and kind == "gemma3":
             found = cls.of_config(name, {"model_type": f"{kind}_text", **text})
             return replace(found, other=_vision(values.get("vision_config"), found.hidden))
         experts = next(
@@ -118,10 +160,7 @@ class Architecture:
         )
         family = _FAMILIES.get(kind)
         if family is None or experts:
-            raise UsageError(
-                f"{name}: {experts or kind or 'no model_type'}: not an architecture that `plan` knows",
-                f"plan knows dense decoders: {', '.join(sorted(_FAMILIES))}",
-            )
+            return cls._of_built(name, values)
         values = {**_OMITTED.get(family, {}), **values}
         try:
             heads = values["num_attention_heads"]
@@ -140,6 +179,30 @@ class Architecture:
             ) from error
 
     @classmethod
+    def _of_built(cls, name: str, values: Mapping[str, Any]) -> Self:
+        """Ask transformers, in a process of its own: torch takes memory that a plan has no use for."""
+        environ = {**os.environ, "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
+        done = subprocess.run(
+            [sys.executable, str(_COUNT)], input=json.dumps(values), capture_output=True, text=True,
+            check=False, env=environ,
+        )  # fmt: skip
+        last = done.stdout.rpartition("\n")[2]
+        found = json.loads(last) if last else {"error": done.stderr.rpartition("\n")[2] or "no answer"}
+        if "error" in found:
+            raise UsageError(
+                f"{name}: {values.get('model_type') or 'no model_type'}: not an architecture that `plan` "
+                f"knows, nor that transformers can build ({found['error']})",
+                f"plan knows dense decoders: {', '.join(sorted(_FAMILIES))}; for others it needs "
+                "pip install 'rulewright[train]'",
+            )
+        return cls.of_counted(name, found)
+
+    @classmethod
+    def of_counted(cls, name: str, found: Mapping[str, Any]) -> Self:
+        """From what `count_built` found."""
+        return cls(name, **{**found, "counted": Counted(**found["counted"])})
+
+    @classmethod
     def of_gguf(cls, path: Path) -> Self:
         """Read a GGUF file's header.
 
@@ -147,6 +210,11 @@ class Architecture:
             UsageError: no GGUF, or not a decoder whose parameters are counted here.
         """
         header = gguf.read_header(path)
+        if header.architecture not in {*_FAMILIES, "gemma3"}:
+            raise UsageError(
+                f"{path}: {header.architecture}: not an architecture that `plan` knows in a GGUF file",
+                f"plan knows dense decoders: {', '.join(sorted(_FAMILIES))}",
+            )
         shapes = {tensor.name: tensor.shape for tensor in header.tensors}
         values = {name: header.value(key) for name, key in _IN_GGUF.items()}
         values |= {

@@ -149,8 +149,7 @@ class Machine:
         steps = answers.completion
         prompt = self.forward_s(setup, answers.rows * answers.prompt)
         arch = setup.architecture
-        each = _DEQUANTIZED_BYTES if setup.quantized else setup.weight_bytes
-        moved = arch.body * each + arch.head * setup.weight_bytes
+        moved = setup.body_bytes(_DEQUANTIZED_BYTES) + arch.head * setup.weight_bytes
         moved += answers.rows * arch.kv_bytes(answers.prompt + answers.completion // 2)
         if self.is_cpu:
             a_step = self._cpu_s(answers.rows * forward_flop(setup), 1)
@@ -192,4 +191,4 @@ class Machine:
 
 def forward_flop(setup: Setup) -> float:
     """FLOP to read one token: two for each weight that it meets."""
-    return 2.0 * (setup.architecture.body + setup.architecture.head)
+    return 2.0 * (setup.architecture.met + setup.architecture.head)

@@ -121,6 +121,12 @@ class Setup:
         """Trainable parameters."""
         return self.architecture.lora(self.lora_r) if self.lora_r else self.architecture.total
 
+    def body_bytes(self, packed: float) -> float:
+        """Of the layers' weights, where one that is quantized takes `packed` bytes."""
+        arch = self.architecture
+        n = arch.quantizable if self.quantized else 0
+        return n * packed + (arch.body - n) * self.weight_bytes
+
     @property
     def kind(self) -> str:
         """What is trained, in which precision: a key of the table above."""
@@ -151,7 +157,7 @@ def resident(setup: Setup) -> dict[str, float]:
     arch = setup.architecture
     weights_split = setup.devices if setup.sharding in ("zero3", "fsdp") else 1
     state_split = setup.devices if setup.sharding != "none" else 1
-    body = arch.body * (NF4_BYTES if setup.quantized else setup.weight_bytes)
+    body = setup.body_bytes(NF4_BYTES)
     edge = (arch.embeddings + arch.other) * setup.weight_bytes
     found = {
         "layers' weights": body / weights_split,
@@ -297,4 +303,4 @@ def flop_per_token(setup: Setup, length: int) -> float:
         per_weight -= 2
     passes = 4.5 if setup.checkpointing else 3.5
     seen = 2 * setup.tokens / setup.rows if setup.masked else length
-    return per_weight * (arch.body + arch.head) + passes * 2 * seen * arch.heads * arch.head_dim * arch.layers
+    return per_weight * (arch.met + arch.head) + passes * 2 * seen * arch.heads * arch.head_dim * arch.layers

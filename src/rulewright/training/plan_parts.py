@@ -143,7 +143,7 @@ class PlannedRun(ABC):
         weights in float32 that are all trained, `memory.generation` counts one as autocast's.
         """
         arch = self.architecture
-        if not self.machine.is_cpu or step.quantized or arch.local_layers or step.kind == "all32":
+        if not self.machine.is_cpu or step.quantized or not arch.attends_plainly or step.kind == "all32":
             return {}
         each = 2 if self.machine.fast_bf16 else step.weight_bytes
         edge = 0 if each == step.weight_bytes else arch.embeddings
