@@ -68,6 +68,23 @@ def test_merged_logits_are_the_adapters(adapter: Path, base: Path, tmp_path: Pat
     assert torch.allclose(wanted, got, atol=2e-4), (wanted - got).abs().max()
 
 
+def test_adapters_of_stacked_experts_are_merged_too(base: Path, tmp_path: Path) -> None:
+    config = transformers.Qwen3MoeConfig(
+        vocab_size=64, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+        intermediate_size=64, head_dim=8, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=16,
+    )  # fmt: skip
+    folder, out = tmp_path / "experts", tmp_path / "merged"
+    transformers.AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    transformers.AutoTokenizer.from_pretrained(base).save_pretrained(folder)
+    adapter = make_adapter(folder, tmp_path / "adapter")
+    kept = peft.utils.save_and_load.load_peft_weights(str(adapter), device="cpu")
+    assert any(".experts." in name for name in kept), "the experts are adapted"
+    assert main(["merge", str(adapter), str(out), "--dtype", "float32"]) == 0
+    wanted, got = logits(adapter, "float32"), logits(out, "float32")
+    assert (wanted - logits(folder, "float32")).abs().max() > 0.1
+    assert torch.allclose(wanted, got, atol=1e-5), (wanted - got).abs().max()
+
+
 def test_auto_keeps_the_type_of_the_base(adapter: Path, tmp_path: Path) -> None:
     out = tmp_path / "merged"
     assert main(["merge", str(adapter), str(out)]) == 0

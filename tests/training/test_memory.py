@@ -25,6 +25,12 @@ KINDS = ("qlora", "lora", "lora on float32", "all in bf16", "all in float32")
 LARGE = Architecture("an eighth of 14B", 640, 4, 5, 1, 128, 2176, 3000, False)
 SMALL = Architecture("half of 0.6B", 512, 4, 8, 4, 128, 1536, 3000, False)
 
+MIXTURE = {
+    "hidden_size": 512, "num_hidden_layers": 4, "num_attention_heads": 8, "num_key_value_heads": 4,
+    "head_dim": 64, "intermediate_size": 1024, "moe_intermediate_size": 256, "num_experts": 8,
+    "num_experts_per_tok": 4, "vocab_size": 3000, "tie_word_embeddings": False,
+}  # fmt: skip
+
 
 class Live(TorchDispatchMode):
     """Bytes of all tensors that are alive, and their peak."""
@@ -73,7 +79,7 @@ def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 def model_of(arch: Architecture, setup: Setup, folder: Any) -> Any:
     """As `train sft` loads it and TRL prepares it."""
     from peft import get_peft_model
-    from transformers import Qwen3Config, Qwen3ForCausalLM
+    from transformers import AutoModelForCausalLM, Qwen3Config, Qwen3ForCausalLM, Qwen3MoeConfig
     from trl.trainer.utils import add_fused_lm_head
 
     from rulewright.generation.local import nf4
@@ -85,7 +91,9 @@ def model_of(arch: Architecture, setup: Setup, folder: Any) -> Any:
         vocab_size=arch.vocabulary, tie_word_embeddings=arch.tied,
     )  # fmt: skip
     dtype = torch.bfloat16 if setup.weight_bytes == 2 else torch.float32
-    model: Any = Qwen3ForCausalLM(config).to(dtype)
+    if arch.counted:
+        config = Qwen3MoeConfig(**MIXTURE)
+    model: Any = AutoModelForCausalLM.from_config(config).to(dtype)
     if setup.quantized and BITSANDBYTES:
         model.save_pretrained(folder)
         model = Qwen3ForCausalLM.from_pretrained(folder, dtype=dtype, quantization_config=nf4())
@@ -213,6 +221,18 @@ def test_nothing_recomputed(kind: str, tmp_path: Any) -> None:
     setup = setup_of(LARGE, kind, 2048, checkpointing=False)
     planned = (sum(parts(setup).values()) - 2) * GIB
     assert planned == pytest.approx(counted(LARGE, setup, tmp_path), rel=0.1)
+
+
+@pytest.mark.parametrize("kind", ["lora", "all in float32"])
+def test_a_step_of_a_mixture_of_experts(kind: str, tmp_path: Any, count: Any) -> None:
+    from rulewright.training.count_built import counted as built
+
+    arch = Architecture.of_counted("mixture", built({"model_type": "qwen3_moe", **MIXTURE}))
+    setup = setup_of(arch, kind, 1024, rows=4, checkpointing=False)
+    found = counted(arch, setup, tmp_path)
+    planned = (sum(parts(setup).values()) - 2) * GIB
+    count(f"{kind}, experts: {found / 2**20:.0f} MiB, planned {planned / 2**20:.0f}")
+    assert planned == pytest.approx(found, rel=0.1)
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")

@@ -31,6 +31,8 @@ class Counted(NamedTuple):
     """Of the body's, that one token passes by: the experts that are not chosen for it."""
     stateful_layers: int
     """Layers that keep a state of one size, however long the text."""
+    routed: int
+    """Experts that one token is given to, each with a copy of it."""
     of_rank_1: int
     """Of adapters of rank 1."""
 

@@ -44,11 +44,10 @@ def counted(values: dict[str, Any]) -> dict[str, Any]:
     # Of experts, which transformers stacks, a token meets some.
     n_experts = first("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
     chosen = first("num_experts_per_tok", "moe_k", "num_experts_per_token", "moe_topk", "top_k_experts") or 1
-    idle, routed = 0, 0
-    if n_experts:
-        stacked = [p for p in model.parameters() if p.ndim == 3 and p.shape[0] == n_experts]
-        idle = sum(p.numel() for p in stacked) * (n_experts - chosen) // n_experts
-        routed = chosen * (first("moe_intermediate_size", "intermediate_size") or 0) if stacked else 0
+    stacked = [p for p in model.parameters() if p.ndim == 3 and p.shape[0] == n_experts]
+    routed = chosen if stacked else 0
+    idle = sum(p.numel() for p in stacked) * (n_experts - chosen) // n_experts if stacked else 0
+    widths = routed * (first("moe_intermediate_size", "intermediate_size") or 0)
     mlp = first("intermediate_size", "ffn_hidden_size", "ffn_dim", "n_inner") or 4 * text.hidden_size
     heads = first("num_attention_heads") or 1
     kv_heads = first("num_key_value_heads") or heads
@@ -66,11 +65,12 @@ def counted(values: dict[str, Any]) -> dict[str, Any]:
         adapted = get_peft_model(model, peft_config(LoraConfig(r=1), model), low_cpu_mem_usage=True)
     return {
         "hidden": text.hidden_size, "layers": text.num_hidden_layers, "heads": heads, "kv_heads": kv_heads,
-        "head_dim": head_dim, "mlp": max(mlp, routed), "vocabulary": inputs.weight.shape[0], "tied": tied,
+        "head_dim": head_dim, "mlp": max(mlp, widths), "vocabulary": inputs.weight.shape[0], "tied": tied,
         "window": window if local else 0, "local_layers": local, "other": other,
         "positions": declared_positions(model) or 0,
         "counted": {
-            "body": total - edge - other, "linear": linear, "idle": idle, "stateful_layers": stateful,
+            "body": total - edge - other, "linear": linear, "idle": idle, "routed": routed,
+            "stateful_layers": stateful,
             "of_rank_1": sum(p.numel() for p in adapted.parameters() if p.requires_grad),
         },
     }  # fmt: skip

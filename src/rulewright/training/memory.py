@@ -249,7 +249,9 @@ def _state_bytes(setup: Setup) -> int:
 def _per_token(setup: Setup, each: _Bytes) -> float:
     arch = setup.architecture
     attention = (arch.heads + arch.kv_heads) * arch.head_dim
-    return each.hidden * arch.hidden + each.attention * attention + each.mlp * arch.mlp
+    # Of each copy for an expert: what goes in, what comes out, and that weighted.
+    copies = 3.0 * setup.weight_bytes * arch.hidden * (arch.counted.routed if arch.counted else 0)
+    return each.hidden * arch.hidden + each.attention * attention + each.mlp * arch.mlp + copies
 
 
 def _saved_bytes(setup: Setup) -> float:
