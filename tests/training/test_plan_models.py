@@ -158,7 +158,7 @@ def test_a_folder_wins_over_the_table(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"model_type": "nonesuch"}, "nonesuch: not an architecture .*Unrecognized model"),
+        ({"model_type": "nonesuch"}, r"nonesuch: not an architecture .*\(.*nonesuch"),
         ({"model_type": "llama", "hidden_size": 8}, "lacks 'num_attention_heads'"),
         ([], "expected a JSON object"),
         ("{", "cannot be read"),

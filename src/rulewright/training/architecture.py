@@ -31,6 +31,8 @@ class Counted(NamedTuple):
     """Of the body's, that one token passes by: the experts that are not chosen for it."""
     stateful_layers: int
     """Layers that keep a state of one size, however long the text."""
+    eager: bool
+    """Whether attention computes all of its scores at once: the model has no `sdpa`."""
     routed: int
     """Experts that one token is given to, each with a copy of it."""
     of_rank_1: int
@@ -87,6 +89,11 @@ class Architecture:
     def quantizable(self) -> int:
         """Parameters of the layers that 4 bits can hold."""
         return self.counted.linear if self.counted else self.body
+
+    @property
+    def is_eager(self) -> bool:
+        """Whether it has no attention but one that computes all scores at once."""
+        return bool(self.counted and self.counted.eager)
 
     @property
     def attends_plainly(self) -> bool:

@@ -70,6 +70,7 @@ def counted(values: dict[str, Any]) -> dict[str, Any]:
         "positions": declared_positions(model) or 0,
         "counted": {
             "body": total - edge - other, "linear": linear, "idle": idle, "routed": routed,
+            "eager": not model._supports_sdpa,
             "stateful_layers": stateful,
             "of_rank_1": sum(p.numel() for p in adapted.parameters() if p.requires_grad),
         },
@@ -80,5 +81,7 @@ if __name__ == "__main__":
     try:
         said = counted(json.load(sys.stdin))
     except Exception as error:
-        said = {"error": f"{type(error).__name__}: {error}"[:300]}
+        from rulewright.errors import first_line
+
+        said = {"error": first_line(error)}
     sys.stdout.write("\n" + json.dumps(said))

@@ -115,6 +115,8 @@ class Setup:
     """That the tokens lie in; packed ones are joined into one."""
     adapter_bytes: int = 4
     """Of a trained adapter's weight in memory."""
+    eager: bool = False
+    """Whether attention computes all of its scores at once."""
 
     @property
     def trained(self) -> int:
@@ -200,6 +202,7 @@ def generation(setup: Setup, answers: Answers) -> dict[str, float]:
     cached = answers.rows * arch.kv_bytes(answers.prompt + answers.completion, layer.cached)
     at_prompt = answers.rows * arch.kv_bytes(answers.prompt, layer.cached)
     work = answers.rows * answers.prompt * (_per_token(setup, layer.prompt) + answers.prompt)
+    work += _score_bytes(setup, answers.rows, answers.prompt)
     joined = cached / arch.layers / 2 + _LOGIT_BYTES * answers.rows * arch.vocabulary
     # Autocast keeps a bf16 copy of every weight that is trained until the forward pass ends.
     copies = 2.0 * (arch.body + arch.head) if setup.kind == "all32" else 0.0
@@ -214,6 +217,7 @@ def evaluation(setup: Setup) -> dict[str, float]:
     """GiB that the loss of a batch adds where nothing is trained, by part."""
     tokens, words = HEAD_TILE
     work = setup.tokens * _per_token(setup, setup.layer.loss)
+    work += _score_bytes(setup, setup.rows, setup.tokens // setup.rows)
     copies = 2.0 * setup.architecture.body if setup.kind == "all32" else 0.0
     found = {"one layer or the head at work": max(work, 2.0 * min(tokens, setup.tokens) * words) + copies}
     if setup.masked:
@@ -260,14 +264,23 @@ def _saved_bytes(setup: Setup) -> float:
     per_token = setup.weight_bytes * arch.hidden
     if not setup.checkpointing:
         per_token = round(_per_token(setup, setup.layer.saved))
-    return float(arch.layers * setup.tokens * per_token)
+    scores = 0.0 if setup.checkpointing else _score_bytes(setup, setup.rows, setup.tokens // setup.rows)
+    return arch.layers * (float(setup.tokens * per_token) + scores)
+
+
+def _score_bytes(setup: Setup, rows: int, length: int) -> float:
+    """Of eager attention's scores in one layer: before and after capping, masking and softmax."""
+    if not setup.eager:
+        return 0.0
+    return (4.0 + 2 * setup.weight_bytes) * setup.architecture.heads * rows * length**2
 
 
 def _layer_bytes(setup: Setup) -> float:
     """One layer's intermediates, recomputed, and their gradients; autocast's bf16 copies of its weights."""
     each = setup.layer.at_work if setup.checkpointing else _GRADIENTS_AT_WORK
     copies = 2 * setup.architecture.body / setup.architecture.layers if setup.weight_bytes == 4 else 0
-    return setup.tokens * _per_token(setup, each) + copies
+    scores = _score_bytes(setup, setup.rows, setup.tokens // setup.rows) if setup.checkpointing else 0.0
+    return setup.tokens * _per_token(setup, each) + copies + scores
 
 
 def _head_bytes(setup: Setup, given_back: float) -> float:

@@ -134,6 +134,7 @@ class PlannedRun(ABC):
             self.architecture, tokens, config.lora.r if config.lora else 0, four_bits,
             4 if held == "float32" else 2, self.sharding, self.machine.devices,
             checkpointing=self.recomputes(), masked=masked, rows=rows,
+            eager=config.attention == "eager" or self.architecture.is_eager,
         )  # fmt: skip
 
     def copied(self, step: Setup) -> dict[str, float]:
