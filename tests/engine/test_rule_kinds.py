@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from rulewright.engine.rules import BadRule, compile_rule
+from rulewright.engine.rules import compile_rule
+from rulewright.engine.transforms import BadRule
 
 KIND = {"kind": "call"}
 

@@ -6,11 +6,7 @@ from typing import Any
 
 import pytest
 
-from rulewright.engine.transforms import Rewrite, Transform, read_transforms
-
-
-class Bad(Exception):
-    pass
+from rulewright.engine.transforms import BadRule, Rewrite, Transform, read_transforms
 
 
 @pytest.mark.parametrize(
@@ -30,7 +26,7 @@ class Bad(Exception):
     ],
 )
 def test_both_forms(value: Any, step: Transform) -> None:
-    assert read_transforms({"NEW": value}, Bad, "") == {"NEW": step}
+    assert read_transforms({"NEW": value}, "") == {"NEW": step}
 
 
 @pytest.mark.parametrize(
@@ -52,7 +48,7 @@ def test_both_forms(value: Any, step: Transform) -> None:
     ],
 )
 def test_what_is_no_transform_is_refused_in_words(value: Any, says: str) -> None:
-    with pytest.raises(Bad) as raised:
-        read_transforms({"NEW": value}, Bad, "rewriter `a`: ")
+    with pytest.raises(BadRule) as raised:
+        read_transforms({"NEW": value}, "rewriter `a`: ")
     assert str(raised.value).startswith("rewriter `a`: transform `NEW`: ")
     assert says in str(raised.value)

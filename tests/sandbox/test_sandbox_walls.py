@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rulewright.sandbox import attacks, tiers
+from rulewright.sandbox import attacks, hostwatch, tiers
 from rulewright.sandbox.inside import seccomp
 from rulewright.sandbox.job import Limits
 from rulewright.sandbox.runner import Sandbox, open_sandbox
@@ -26,6 +26,23 @@ def run_all(
     reports = list(attacks.run_folder(folder, sandbox, limits, names))
     assert len(reports) == len(names) > 0
     assert [(r.name, r.outcome, r.detail) for r in reports if not r.contained] == []
+
+
+def test_what_a_run_left_on_the_host_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "cases"
+    folder.mkdir()
+    (folder / "a.py").write_text("1")
+    before = hostwatch.take(None, folder)
+
+    def differences() -> list[str]:  # of all that goes on here
+        return [one for one in before.differences(hostwatch.take(None, folder)) if str(tmp_path) in one]
+
+    (tmp_path / "of_another").write_text("")
+    assert differences() == []
+    (tmp_path / "PWNED.txt").write_text("")
+    (folder / "a.py").write_text("12")
+    assert differences() == [f"file {tmp_path}/PWNED.txt", f"changed {folder}/a.py"]
 
 
 def test_own_programs_are_contained(box: Sandbox) -> None:

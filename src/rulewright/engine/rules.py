@@ -21,7 +21,7 @@ from rulewright.actions.rule_text import describe
 from rulewright.actions.suggest import did_you_mean
 from rulewright.actions.visit import pattern_parts
 from rulewright.engine import explain, literals, patterns, selectors, stated, template
-from rulewright.engine.transforms import Rewrite, Transforms, read_transforms
+from rulewright.engine.transforms import BadRule, Rewrite, Transforms, read_transforms
 from rulewright.errors import first_line
 from rulewright.languages import Language
 from rulewright.verdict import RuleFailed, Verdict
@@ -31,12 +31,6 @@ PLAIN: Final = frozenset(
 )
 """Keys of a rule that say nothing of the code around a match."""
 FIX_KEYS: Final = ("template", "expandStart", "expandEnd", "title")
-
-
-class BadRule(RuleFailed):
-    """A rule that ast-grep's `scan` would refuse, with what to fix."""
-
-    verdict = Verdict.BAD_RULE
 
 
 class TooDeep(BadRule):
@@ -203,7 +197,7 @@ def _core(rule: Mapping[str, Any], language: Language, outer: Mapping[str, Any],
     for key in ("constraints", "transform"):
         if key in config and not isinstance(config[key], dict):
             raise BadRule(f"{where}`{key}` must be a mapping, got {describe(config[key])}")
-    transforms = read_transforms(config.get("transform", {}), BadRule, where)
+    transforms = read_transforms(config.get("transform", {}), where)
     _try_binding(config, language, where)
     variables = _defined(config, language)
     fixes = tuple(_fixes(rule.get("fix"), language, where))

@@ -56,8 +56,6 @@ def _collect(root: SgNode) -> tuple[list[Ids], dict[int, Ids]]:
                 lines[previous.range().start.line] = ids
             elif line == 0 and (following is None or following.range().start.line >= 2):
                 whole = [ids]
-                if ids is None:
-                    break
             else:
                 lines[line + 1] = ids
         stack += reversed(node.children())

@@ -59,8 +59,8 @@ class Report:
     tier: str
     outcome: str
     contained: bool
-    detail: str = ""
-    seconds: float = 0.0
+    detail: str
+    seconds: float
 
 
 def read_index(folder: Path) -> list[Case]:
@@ -86,10 +86,8 @@ def read_index(folder: Path) -> list[Case]:
     return cases
 
 
-def run_folder(
-    folder: Path, sandbox: Sandbox, limits: Limits = LIMITS, only: Collection[str] = ()
-) -> Iterator[Report]:
-    """Run every case of a folder (or those named in `only`), one after another."""
+def run_folder(folder: Path, sandbox: Sandbox, limits: Limits, only: Collection[str]) -> Iterator[Report]:
+    """Run every case of a folder, or those named in `only` if any are, one after another."""
     cases = [case for case in read_index(folder) if not only or case.name in only]
     # `.txt` keeps a folder that lies among tests out of the reach of test collectors.
     tests_file = next((f for n in _TEST_FILES if (f := folder / n).exists()), None)
@@ -109,11 +107,11 @@ class _Runner:
 
     def run(self, case: Case) -> Report:
         """Run one case and compare the host before and after."""
-        before = hostwatch.take(self._sandbox.user, (self._folder,))
+        before = hostwatch.take(self._sandbox.user, self._folder)
         start = time.monotonic()
         outcome, problem, tier = self._run(case)
         seconds = time.monotonic() - start
-        changed = before.differences(hostwatch.take(self._sandbox.user, (self._folder,)))
+        changed = before.differences(hostwatch.take(self._sandbox.user, self._folder))
         problems = [p for p in (problem, *changed) if p]
         return Report(
             case.name, case.kind, tier, outcome, not problems, "; ".join(problems), round(seconds, 3)

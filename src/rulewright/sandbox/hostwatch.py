@@ -34,10 +34,10 @@ class HostState:
         return found
 
 
-def take(user: int | None, watched: tuple[Path, ...] = ()) -> HostState:
+def take(user: int | None, watched: Path) -> HostState:
     """Look at the host: at processes of a uid (`None`: the caller's own), and at files that must not change.
 
-    Of a watched folder that is its direct entries.
+    Among these are the watched folder and its direct entries.
     """
     mounts = frozenset(
         line.split()[4] for line in Path("/proc/self/mountinfo").read_text("utf-8").splitlines()
@@ -58,12 +58,9 @@ def _files(user: int | None) -> frozenset[str]:
     return frozenset(f for f in found if "/rulewright-sandbox-" not in f)
 
 
-def _facts(watched: tuple[Path, ...]) -> frozenset[tuple[str, int, int, int]]:
+def _facts(watched: Path) -> frozenset[tuple[str, int, int, int]]:
     found = set()
-    paths = [Path(p) for p in _SENSITIVE]
-    for path in watched:
-        paths += [path, *(sorted(path.iterdir()) if path.is_dir() else ())]
-    for path in paths:
+    for path in (*map(Path, _SENSITIVE), watched, *(watched.iterdir() if watched.is_dir() else ())):
         try:
             facts = path.lstat()
         except OSError:

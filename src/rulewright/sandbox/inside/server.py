@@ -56,23 +56,20 @@ def main() -> None:
     sock.set_inheritable(False)
     if not walls.namespaced:
         kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
-    missing = _preload(settings.preload, walls.scratch)
+    _preload(settings.preload, walls.scratch)
     prepared = jail.prepare_filter(walls)
     gc.collect()
     gc.freeze()
-    supervisor.send(sock, Hello(sys.version.split()[0], tuple(missing)))
+    supervisor.send(sock, Hello())
     while _serve_one(sock, walls, prepared):
         pass
 
 
-def _preload(which: str, scratch: str) -> list[str]:
-    missing = []
+def _preload(which: str, scratch: str) -> None:
     for name in PRELOAD[which]:
-        try:
+        with contextlib.suppress(ImportError):
             importlib.import_module(name)
-        except ImportError:
-            missing.append(name)
-    if "pytest" in PRELOAD[which] and "pytest" not in missing:
+    if "pytest" in sys.modules:
         # Run a small session in a child-free way: it imports what pytest imports lazily.
         import pytest
 
@@ -83,7 +80,6 @@ def _preload(which: str, scratch: str) -> list[str]:
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
                 pytest.main(["-q", "-c", "/dev/null", "-p", "no:cacheprovider", "--rootdir", folder, path])
         sys.modules.pop("test_warm", None)
-    return missing
 
 
 def _serve_one(sock: socket.socket, walls: Walls, prepared: Any) -> bool:

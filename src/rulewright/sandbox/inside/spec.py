@@ -119,10 +119,6 @@ class Settings:
 class Hello:
     """A worker is ready."""
 
-    python: str
-    missing: tuple[str, ...]
-    """Modules that were to be imported and are not there."""
-
 
 @dataclass(frozen=True)
 class JobStart:
