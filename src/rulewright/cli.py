@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 the run failed, 2 usage or configuration, 130 interrupted.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import io
 import os
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from rulewright import console
-from rulewright.errors import RulewrightError, UsageError
+from rulewright.errors import RulewrightError, UsageError, why
 
 STAGE_MARK: Final = "RULEWRIGHT_STAGE"
 """Set by `demo` for its stages, and by nobody else."""
@@ -222,6 +223,10 @@ NEXT: Final[dict[str, str]] = {
 }
 
 
+_REFUSED_BY_SYSTEM: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG})
+"""The system refuses a path that was given: that is no fault of a command."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; give the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -234,11 +239,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RulewrightError as failure:
         console.error(failure)
         return failure.exit_code
+    except BrokenPipeError:
+        return 1
+    except OSError as failure:
+        if failure.errno not in _REFUSED_BY_SYSTEM or failure.filename is None:
+            raise
+        hint = "check the path, its permissions, and those of the folders above it"
+        console.error(UsageError(f"{os.fsdecode(failure.filename)[:200]}: {why(failure)}", hint))
+        return UsageError.exit_code
     except KeyboardInterrupt:
         console.say(f"\ninterrupted; to continue: {shlex.join(['rulewright', *resume_arguments(arguments)])}")
         return 130
-    except BrokenPipeError:
-        return 1
 
 
 def _open_streams() -> None:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.launching import as_a_person
 
 from rulewright import cli, config
 from rulewright.config import CommandConfig
@@ -182,3 +183,21 @@ def test_a_file_that_is_not_there_is_named(
     assert cli.main(line.split()) == 2
     shown = capsys.readouterr().err
     assert "gone" in shown and "error: " in shown and "hint: " in shown
+
+
+@pytest.mark.parametrize(
+    "command", ["verify", "show", "view", "mine", "stats", "ingest jsonl --input", "trajs make --raw"]
+)
+def test_a_path_that_the_system_refuses_is_named(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([*command.split(), str(tmp_path / ("x" * 5000))]) == 2
+    shown = capsys.readouterr().err
+    assert "xxx" in shown and "File name too long" in shown and "hint: " in shown
+    assert len(shown) < 6000
+    (tmp_path / "shut").mkdir()
+    (tmp_path / "shut/a.jsonl").write_text("{}\n")
+    (tmp_path / "shut").chmod(0)
+    done = as_a_person(*command.split(), str(tmp_path / "shut/a.jsonl"))
+    (tmp_path / "shut").chmod(0o755)
+    assert done.returncode == 2 and "error: " in done.stderr and "Permission denied" in done.stderr

@@ -135,6 +135,19 @@ def test_votes_are_counted_by_effect_and_the_most_come_first(
     assert last["others"][0]["votes"] == 1 and last["others"][0]["doubtful"] == 1
 
 
+def test_another_text_for_the_same_place_is_said_as_such(
+    scripted: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = scripted(IDENTITY, answer("$A == None", "$A is not None"), SAME)
+    assert edit(server, "a.py", "--samples", "3", "--attempts", "1") == 0
+    said = capsys.readouterr().err
+    assert "otherwise (1 answer): changes in another way a.py:" in said and "→  a is not None" in said
+    assert "also changes" not in said and "does not change" not in said
+    server = scripted(IDENTITY)
+    assert edit(server, "a.py", "--samples", "1") == 0
+    assert "1 of 1 valid answer does this" in capsys.readouterr().err
+
+
 def test_what_rewrites_nearly_everything_comes_last(
     scripted: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

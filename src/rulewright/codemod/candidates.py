@@ -58,18 +58,24 @@ class OfferedRule:
         return n >= BROAD_PLACES and n * BROAD_LINES >= n_lines
 
     def differs(self, other: OfferedRule) -> list[str]:
-        """How its effect differs from that of another candidate, in at most two lines."""
+        """How its effect differs from that of another candidate, in at most three lines."""
         mine, theirs = (
             {(str(path), place.line, *one_line_each(place.old, place.new)) for path, place in one.places}
             for one in (self, other)
         )
+        mine_there, theirs_there = ({place[:3] for place in places} for places in (mine, theirs))
+        ways = {
+            "also changes": {place for place in mine if place[:3] not in theirs_there},
+            "changes in another way": {place for place in mine - theirs if place[:3] in theirs_there},
+            "does not change": {place for place in theirs if place[:3] not in mine_there},
+        }
         lines = []
-        for title, found in (("also changes", mine - theirs), ("does not change", theirs - mine)):
+        for way, found in ways.items():
             if found:
                 path, line, old, new = min(found)
-                what = f"{old}  →  {new}" if title == "also changes" else old
+                what = old if way == "does not change" else f"{old}  →  {new}"
                 more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-                lines.append(f"{title} {path}:{line}: {what}{more}")
+                lines.append(f"{way} {path}:{line}: {what}{more}")
         return lines
 
 

@@ -103,7 +103,8 @@ def _explain(one: OfferedRule, others: Sequence[OfferedRule], said: InstructionW
     console.say_all(said.compared(found))
     one.offer.warnings = said.missing(found)
     if one.votes:
-        console.say(f"{one.votes} of {console.plural(n_good, 'valid answer')} do this")
+        do = "does" if one.votes == 1 else "do"
+        console.say(f"{one.votes} of {console.plural(n_good, 'valid answer')} {do} this")
     lines = []
     for other in others:
         does = "; ".join(other.differs(one)) or "does the same here"

@@ -183,6 +183,7 @@ def _require_edits(path: Path) -> None:
     """
     from rulewright.data import files
 
+    jsonl.require_file(path)
     if language_of_path(path.name) != "other":
         hint = "to learn from a change by hand: `rulewright edit --like OLD NEW`, or mine --from-diff"
         raise UsageError(f"{path}: is code, not edits of code", hint)
