@@ -359,7 +359,11 @@ def _read(path: Path | None, overrides: Sequence[str]) -> tuple[dict[str, Any], 
         key, equals, text = override.partition("=")
         if not equals:
             raise ConfigError(f"--set {override}: expected KEY.PATH=VALUE", "e.g. --set mix.0.weight=2")
-        _assign(values, key.split("."), yaml12.load(text), override)
+        try:
+            value = yaml12.load(text)
+        except yaml12.YamlError as error:
+            raise ConfigError(f"--set {override}: not valid YAML: {error}", "quote the text") from error
+        _assign(values, key.split("."), value, override)
         # No line of the file is blamed for a value that came by `--set`, nor for what lies in it.
         place = tuple(int(part) if part.isdecimal() else part for part in key.split("."))
         for inner in [known for known in lines if known[: len(place)] == place]:

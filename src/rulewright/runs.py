@@ -94,7 +94,7 @@ class RunDir:
             (path / "result.json").unlink(missing_ok=True)  # first: what is half removed is not done
             clear()
             run.clear()
-        values: dict[str, Any] = json.loads(config.model_dump_json())
+        values = _values(config)
         if not (run.path / "run.json").exists():
             facts = {
                 "command": shlex.join(["rulewright", *sys.argv[1:]]),
@@ -138,8 +138,8 @@ class RunDir:
             (self.path / name).unlink(missing_ok=True)
 
     def _require_same(self, config: RunConfig, digests: Mapping[str, str]) -> None:
-        earlier = (self.path / "config.json").read_text(encoding="utf-8")
-        was, now = (_by_key(json.loads(text)) for text in (earlier, config.model_dump_json()))
+        earlier = json.loads((self.path / "config.json").read_text(encoding="utf-8"))
+        was, now = map(_by_key, (earlier, _values(config)))
         keys = sorted(key for key in set(was) | set(now) if not config.is_free(key))
         differ = [key for key in keys if was.get(key) != now.get(key)]
         if differ:
@@ -195,6 +195,19 @@ class RunDir:
         """What the finished run found."""
         value: dict[str, Any] = json.loads((self.path / "result.json").read_text(encoding="utf-8"))
         return value
+
+
+def _values(config: RunConfig) -> dict[str, Any]:
+    """A configuration as it is written to `config.json`.
+
+    Raises:
+        UsageError: a name in it cannot be written: it is not UTF-8.
+    """
+    try:
+        values: dict[str, Any] = json.loads(config.model_dump_json())
+    except ValueError as error:
+        raise UsageError("a path or name is not UTF-8, and a run cannot note it", "rename it") from error
+    return values
 
 
 def _by_key(config: Mapping[str, Any]) -> dict[str, Any]:

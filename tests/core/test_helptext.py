@@ -109,6 +109,7 @@ def test_a_command_says_its_verb_once(name: str) -> None:
         ("eval actions --name a/b", "--name: expected letters, digits, '.', '-', '_'"),
         ("eval mining edits.jsonl --name .x", "and none of '.-' first (got '.x')"),
         ("teacher run --name a/b", "--name: expected letters"),
+        ("mine edits.jsonl --set limit=[1", "--set limit=[1: not valid YAML: "),
         ("mine --limit abc", "--limit: expected a whole number, got 'abc'"),
         ("mine --budget-s x", "--budget-s: expected a number, got 'x'"),
         (

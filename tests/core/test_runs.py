@@ -15,6 +15,7 @@ from rulewright.runs import RunDir
 
 class Settings(CommandConfig):
     rate: float = 1.0
+    name: str = ""
     seed: int = 0
     resume: bool = False
     overwrite: bool = False
@@ -43,6 +44,11 @@ def test_a_used_folder_is_refused_with_three_ways_out(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="contains a finished run") as caught:
         RunDir.open(tmp_path, Settings())
     assert all(way in caught.value.hint for way in ("--resume", "--overwrite", "another folder"))
+
+
+def test_a_name_that_cannot_be_noted_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="not UTF-8"):
+        RunDir.open(tmp_path / "run", Settings(name="caf\udce9.jsonl"))
 
 
 def test_resume_names_the_keys_that_differ(tmp_path: Path) -> None:
