@@ -347,8 +347,16 @@ def test_an_answer_in_pieces_is_one(chat_server: ChatServer) -> None:
     assert (got.text, got.finish_reason, got.n_tokens, got.n_prompt_tokens) == ("x = ü", "length", 2, 3)
 
 
-@pytest.mark.parametrize("body", [b"data: 5\n\n", b"data: {\n\n", b'data: {"choices": 5}\n\n', b"data:\n"])
-def test_pieces_that_are_none_are_no_answer(chat_server: ChatServer, body: bytes) -> None:
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"data: 5\n\n", b"data: {\n\n", b'data: {"choices": 5}\n\n', b"data:\n",
+        b'data: {"choices": [{"delta": {"content": "half of"}}]}\n\n',
+        b'{"choices": [{"finish_reason": "stop"}]}', b'{"choices": [{"message": {"content": 7}}]}',
+        b'{"choices": [{"message": "x"}]}', b'{"choices": [{"text": null}]}',
+    ],
+)  # fmt: skip
+def test_what_holds_no_whole_answer_is_the_server_s_failure(chat_server: ChatServer, body: bytes) -> None:
     chat_server.script = lambda *_: (200, {}, body)
     with client(chat_server, max_retries=0) as generator:
         [[got]] = generator.generate([PROMPT], Sampling())
@@ -385,5 +393,5 @@ def test_counts_that_are_no_numbers_and_a_move(chat_server: ChatServer) -> None:
         [[got]] = generator.generate([PROMPT], Sampling())
         assert (got.text, got.n_tokens, got.n_prompt_tokens) == ("x", 0, 0)
         chat_server.script = lambda *_: (307, {"Location": "http://other/v1"}, b"")
-        [[got]] = generator.generate([PROMPT], Sampling())
-    assert got.error == "HTTP 307: it has moved to http://other/v1"
+        with pytest.raises(EndpointStopped, match="HTTP 307: it has moved to http://other/v1"):
+            generator.generate([PROMPT], Sampling())

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from types import NoneType
 from typing import Any, Final
 
 from rulewright import console
@@ -224,7 +225,17 @@ class _Asking:
 
 def _has_choices(answer: dict[str, Any]) -> bool:
     choices = answer.get("choices")
-    return isinstance(choices, list) and bool(choices) and all(isinstance(c, dict) for c in choices)
+    return isinstance(choices, list) and bool(choices) and all(map(_is_choice, choices))
+
+
+def _is_choice(choice: object) -> bool:
+    """Whether it holds an answer, be it empty: one without is the server's failure, not the model's."""
+    if not isinstance(choice, dict):
+        return False
+    message = choice.get("message")
+    if isinstance(message, dict):
+        return isinstance(message.get("content"), (str, list, NoneType))
+    return isinstance(choice.get("text"), str)
 
 
 def _completion(choice: dict[str, Any], n_tokens: int, n_prompt: int, seconds: float) -> Completion:

@@ -186,7 +186,10 @@ class Transport:
                 "fix it, then run the same command again",
             )
         if response.is_redirect:
-            detail = f"it has moved to {response.headers['location'][:200]}"
+            raise EndpointStopped(
+                f"{self.base_url}: HTTP {status}: it has moved to {response.headers['location'][:200]}",
+                "name the address that it has now as the base URL",
+            )
         return Failure(status, f"HTTP {status}: {detail}", permanent=status not in RETRIED_STATUS)
 
 
@@ -241,6 +244,8 @@ def _json_object(raw: bytes) -> dict[str, Any] | Failure:
         value = _joined(raw) if raw.startswith(b"data:") else json.loads(raw)
     except (ValueError, RecursionError, AttributeError, TypeError):
         return Failure(0, f"the answer is not JSON, but '{_message(raw[:400])[:80]}'", permanent=False)
+    if isinstance(value, Failure):
+        return value
     if not isinstance(value, dict):
         return Failure(0, f"the answer is a JSON {type(value).__name__}, not an object", permanent=False)
     # Some gateways wrap an upstream failure in a 200.
@@ -249,11 +254,12 @@ def _json_object(raw: bytes) -> dict[str, Any] | Failure:
     return value
 
 
-def _joined(raw: bytes) -> dict[str, Any]:
+def _joined(raw: bytes) -> dict[str, Any] | Failure:
     """The answer that a server sends in pieces, though it was not asked to: `data: {…}`, one a line."""
+    text = raw.decode("utf-8", "replace")
     whole: dict[str, Any] = {}
     choices: dict[int, dict[str, Any]] = {}
-    for line in raw.decode("utf-8", "replace").splitlines():
+    for line in text.splitlines():
         if not line.startswith("data:") or line[5:].strip() == "[DONE]":
             continue
         piece = json.loads(line[5:])
@@ -264,6 +270,9 @@ def _joined(raw: bytes) -> dict[str, Any]:
             for key, value in (given.get("delta") or {"content": given.get("text")}).items():
                 if isinstance(value, str):
                     choice["message"][key] = choice["message"].get(key, "") + value
+    ended = text.rstrip().endswith("[DONE]") or all(choice["finish_reason"] for choice in choices.values())
+    if not ended:
+        return Failure(0, "the answer breaks off", permanent=False)
     return whole | {"choices": [choices[index] for index in sorted(choices)]}
 
 
