@@ -203,15 +203,20 @@ class atomic:  # noqa: N801  (used like `open`)
     """`with atomic(path) as stream:` a binary file that replaces `path` on success only.
 
     Args:
-        path: of the file.
+        path: of the file; of a link, what it names is replaced.
         sync: wait until it is on disk; without, it is whole as far as kills go, not power cuts.
+
+    Raises:
+        UsageError: a pipe or device is there, which is no file to replace.
     """
 
     def __init__(self, path: Path, sync: bool = True) -> None:
-        self._path, self._sync = path, sync
-        self._part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        self._path, self._sync = Path(os.path.realpath(path)) if path.is_symlink() else path, sync
+        self._part = self._path.with_name(f".{self._path.name}.{os.getpid()}.part")
 
     def __enter__(self) -> BinaryIO:
+        if self._path.exists() and not self._path.is_file() and not self._path.is_dir():
+            raise UsageError(f"{self._path}: is a pipe or device, not a file to write", "name a file")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._stream = self._part.open("wb")

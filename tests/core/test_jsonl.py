@@ -65,6 +65,19 @@ def test_a_pipe_is_said_and_not_waited_for(tmp_path: Path) -> None:
         next(jsonl.read_lines(pipe))
 
 
+def test_a_pipe_or_device_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    for name in ("pipe", "link"):
+        with pytest.raises(UsageError, match="is a pipe or device"):
+            jsonl.write_text(tmp_path / name, "x")
+    assert (tmp_path / "pipe").is_fifo() and (tmp_path / "link").is_symlink()
+    (tmp_path / "file").write_text("old")
+    (tmp_path / "other").symlink_to("file")
+    jsonl.write_text(tmp_path / "other", "new")
+    assert (tmp_path / "other").is_symlink() and (tmp_path / "file").read_text() == "new"
+
+
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     jsonl.write(path, [{"a": 1}])
