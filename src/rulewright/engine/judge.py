@@ -40,7 +40,7 @@ def judge(
     Raises:
         Barred: a rule may match that must not be tried.
     """
-    if not listed:
+    if not listed and patched.pays(action, code):
         sound = patched.judged(action, code, exact, barred)
         if sound is not None and (expected is None or sound.post == expected):
             return sound
@@ -59,15 +59,16 @@ def judge_together(actions: Sequence[Action], code: str) -> Outcome:
         post = cli.update([(one.rules[0], one.id_of(0)) for one in actions], first.language, code)
     except RuleFailed as error:
         return Outcome(error.verdict, str(error))
-    alone = [judge(one, code, exact=True) for one in actions]
-    matches = tuple(one.n_matches for one in alone)
+    alone = [trace(one, code, exact=True) for one in actions]
+    matches = tuple(outcome_of(one, code).n_matches for one in alone)
     counts = {"post": post, "n_rules": len(actions), "n_matches": sum(matches), "matches_per_rule": matches}
     if post == code:
         verdict = Verdict.NO_CHANGE if sum(matches) else Verdict.NO_MATCH
         return Outcome(verdict, "no rule changed anything", **counts)  # type: ignore[arg-type]
-    flagged: dict[Verdict, str] = {
-        flag: one.detail for one in alone for flag in one.flags if flag is not Verdict.SYNTAX_ERROR
-    }
+    flagged: dict[Verdict, str] = {}
+    for one, n_matches in zip(alone, matches, strict=True):
+        harms = {Verdict.DEGENERATE: checks.degenerate, Verdict.LOSSY: checks.lossy} if n_matches else {}
+        flagged |= {flag: reason for flag, harm in harms.items() if (reason := harm(one.steps))}
     before, after = parse(code, first.language), parse(post, first.language)
     if after.is_worse_than(before):
         flagged[Verdict.SYNTAX_ERROR] = f"the result has a syntax error at line {after.first_line}"

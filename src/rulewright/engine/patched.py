@@ -28,6 +28,10 @@ FEW: Final = 3
 """Rules that are searched for one by one, if there are no more."""
 
 
+MANY: Final = 4
+"""Rules for which it pays in a short text too."""
+
+
 class _Unsure(Exception):
     """Only judging rule after rule on whole texts can tell."""
 
@@ -44,18 +48,25 @@ class _Found(NamedTuple):
     n_found: int
 
 
+def pays(action: Action, code: str) -> bool:
+    """Whether so many rules may match in a text of this size that it takes less time than whole texts."""
+    if len(action.rules) < 2 or action.language == "other":
+        return False
+    try:
+        able = sum(literals.may_match(code, rule.needs) for rule in compiled(action))
+    except RuleFailed:
+        return False
+    return able >= (2 if len(code) >= statements.PARTED_CHARS else MANY)
+
+
 def judged(action: Action, code: str, exact: bool, barred: Container[int] = ()) -> Outcome | None:
     """What comes of rules on a text, where nothing speaks against it; `None`: that is for `judge` to tell.
 
     Raises:
         Barred: a rule may match whose number is `barred`.
     """
-    if len(action.rules) < 2 or action.language == "other":
-        return None
     try:
         rules = compiled(action)
-        if sum(literals.may_match(code, rule.needs) for rule in rules) < 2:
-            return None
         text = _Text(code, action.language, exact, rules)
         effects: list[RuleEffect] = []
         for number, rule in enumerate(rules):
@@ -83,7 +94,7 @@ class _Text:
         self._able: list[CompiledRule] = []
         self._base: ParsedCode | None = None
         self._holes: list[ChangedStatement] = []
-        self._seen: set[tuple[int, int]] = set()
+        self._seen: set[tuple[str, int, int]] = set()
         self._above: set[tuple[str, str | None, int]] = set()
         """Of each node that holes are in: its kind, what it surely begins with, where its first token is."""
         self._alone: Alone | None = None
@@ -238,8 +249,9 @@ class _Text:
         else:
             self._holes = changed
             for hole in changed:
-                if (hole.start, hole.end) not in self._seen:
-                    self._seen.add((hole.start, hole.end))
+                parent = hole.node.parent()
+                if parent is not None and (place := (parent.kind(), *span(parent))) not in self._seen:
+                    self._seen.add(place)
                     for one in hole.node.ancestors():
                         first = _first(one)
                         self._above.add((one.kind(), _begin(first), span(first)[0]))
