@@ -18,7 +18,7 @@ from rulewright.difftext import splice
 from rulewright.engine import applier, checks, literals, statements, suppress, tidy
 from rulewright.engine.applier import Match, MatchEdit
 from rulewright.engine.apply import Barred, RuleEffect, Step, spans_after, sum_up, written
-from rulewright.engine.parsing import ParsedCode, parse, span
+from rulewright.engine.parsing import ParsedCode, parse, parsed, span
 from rulewright.engine.rules import CompiledRule, compiled, weight
 from rulewright.engine.statements import Alone, ChangedStatement
 from rulewright.languages import Language
@@ -87,7 +87,8 @@ class _Text:
 
     def __init__(self, code: str, language: Language, exact: bool, rules: Sequence[CompiledRule]) -> None:
         code.encode("utf-8")
-        self.now, self._language, self._exact = code, language, exact
+        self.now = self._code = code
+        self._language, self._exact = language, exact
         self._local = [rule for rule in rules if rule.is_local and not rule.needs_cli]
         self._begins: dict[_Begin, list[SgNode]] | None = None
         """Nodes of the first tree that those local rules match that may, once they are needed."""
@@ -140,7 +141,8 @@ class _Text:
         return self._base
 
     def _parse_whole(self) -> ParsedCode:
-        self._base = parse(self.now, self._language)
+        # From the first tree whole texts go on where they must tell; others are of no use to them.
+        self._base = (parse if self.now is self._code else parsed)(self.now, self._language)
         self._holes, self._alone, self._able = [], None, []
         self._above, self._seen = set(), set()
         if self._begins is not None:
@@ -210,15 +212,15 @@ class _Text:
         return self._begins[mine[0]] if is_its_own else None
 
     def _run(
-        self, rule: CompiledRule, rule_id: str, parsed: ParsedCode, nodes: Sequence[SgNode] | None = None
+        self, rule: CompiledRule, rule_id: str, tree: ParsedCode, nodes: Sequence[SgNode] | None = None
     ) -> _Found:
         if nodes is not None and not nodes:
-            return _Found(parsed.source, (), 0)
-        mark = "" if self._exact or not parsed.padded else tidy.mark_for(parsed.source, str(rule.source))
-        done = applier.run_rule(rule, parsed.source, parsed.root, rule_id, mark, nodes)
+            return _Found(tree.source, (), 0)
+        mark = "" if self._exact or not tree.padded else tidy.mark_for(tree.source, str(rule.source))
+        done = applier.run_rule(rule, tree.source, tree.root, rule_id, mark, nodes)
         if mark and any(mark in match.edit.text for match in done.matches):
             raise _Unsure
-        return _Found(parsed.source, done.matches, done.n_found)
+        return _Found(tree.source, done.matches, done.n_found)
 
     def _take(self, base: ParsedCode, outside: Sequence[Match], inside: Sequence[Match] = ()) -> None:
         """Make the edits of a rule, outside the holes and in their new texts."""
