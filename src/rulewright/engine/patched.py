@@ -121,14 +121,15 @@ class _Text:
             base = self._parse_whole()
             found = self._find(rule, rule_id, base)
             assert found is not None
+        tidied = False
         replaced = [(one.source[e.start : e.end], e.text) for one in found for _, e in one.matches]
         if replaced:
-            self._take(base, *(one.matches for one in found))
+            tidied = self._take(base, *(one.matches for one in found))
             if sum(len(new) for _, new in replaced) > applier.MIN_CAP_CHARS or _may_harm(
                 rule, found, self.now
             ):
                 raise _Unsure
-        return RuleEffect(replaced, sum(one.n_found for one in found), self.now)
+        return RuleEffect(replaced, sum(one.n_found for one in found), self.now, tidied)
 
     def check(self) -> ParsedCode:
         """Make sure that the text as it is now has no faults; returns the tree with holes."""
@@ -222,8 +223,8 @@ class _Text:
             raise _Unsure
         return _Found(tree.source, done.matches, done.n_found)
 
-    def _take(self, base: ParsedCode, outside: Sequence[Match], inside: Sequence[Match] = ()) -> None:
-        """Make the edits of a rule, outside the holes and in their new texts."""
+    def _take(self, base: ParsedCode, outside: Sequence[Match], inside: Sequence[Match] = ()) -> bool:
+        """Make the edits of a rule, outside the holes and in their new texts; give whether it was tidied."""
         rows = [(e.start, e.end, e.text, [(0, len(e.text))]) for _, e in outside]
         holes: list[ChangedStatement] = []
         edits = deque(edit for _, edit in inside)
@@ -240,13 +241,14 @@ class _Text:
         for start, end, text, within in rows:
             places += [(start + shift + first, start + shift + last) for first, last in within]
             shift += len(text) - (end - start)
-        self.now = splice(base.source, (row[:3] for row in rows))
-        if not self._exact and tidy.tidy(self.now, places, "")[1]:
-            raise _Unsure
+        self.now, tidied = splice(base.source, (row[:3] for row in rows)), False
+        if not self._exact:
+            self.now, tidied = tidy.tidy(self.now, places, "")
         made = [match.edit for match in outside]
         changed = statements.changed(base.source, made, [match.node for match in outside], holes)
         self._alone = None
-        if changed is None or any(hole.text[-1:] != base.source[hole.end - 1] for hole in changed):
+        ends_alike = all(hole.text[-1:] == base.source[hole.end - 1] for hole in changed or ())
+        if changed is None or tidied or not ends_alike:
             self._base = None
         else:
             self._holes = changed
@@ -257,6 +259,7 @@ class _Text:
                     for one in hole.node.ancestors():
                         first = _first(one)
                         self._above.add((one.kind(), _begin(first), span(first)[0]))
+        return tidied
 
 
 def _first(node: SgNode) -> SgNode:
