@@ -1,6 +1,6 @@
 """Change one thing of the code at a time, and see whether a test notices (mutation testing).
 
-    python tools/mutants.py [--rooms engine mining rewards] [--sample 240] [--seed 0] [--minutes 60]
+    python tools/mutants.py [--rooms engine data mining rewards] [--sample 240] [--seed 0] [--minutes 60]
 
 `tools/mutation.py` makes the changes. The seed draws equally many from each room, and from each
 kind of change. First all tests of a room run once without a change, to see which lines each reaches
@@ -55,6 +55,7 @@ ROOMS = {
         ("engine/*.py", "actions/*.py", "difftext.py"),
         ("tests/engine", "tests/actions", "tests/test_doctests.py"),
     ),
+    "data": Room(("data/*.py",), ("tests/data", "tests/test_doctests.py")),
     "mining": Room(("mining/**/*.py", "grammars.py"), ("tests/mining", "tests/test_doctests.py")),
     "rewards": Room(
         ("srl/change.py", "srl/rule_tree.py", "srl/similarity.py", "srl/reward_srl.py", "srl/literalness.py",

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rulewright import difftext
 from rulewright.actions import Action, Rejection, canonical, cli_line, parse_action, yaml_text
 from rulewright.actions.codec import looks_like_action, read_action
-from rulewright.actions.rule_text import MAX_DEPTH, MAX_NODES, describe
+from rulewright.actions.rule_text import MAX_CHARS, MAX_DEPTH, MAX_NODES, describe
 from rulewright.languages import Language
 from rulewright.verdict import Verdict
 
@@ -51,6 +51,12 @@ def test_an_object_may_be_as_deep_and_as_large_as_a_text() -> None:
     for n, taken in (((MAX_NODES - 4) // 2, True), ((MAX_NODES - 4) // 2 + 1, False)):
         rule = {"rule": {"any": [{"kind": "a"}] * n}}
         parsed = parse_action(wire(language="python", mode="rule", rule=rule))
+        assert isinstance(parsed, Action) is taken, n
+    # Two rules, as one text of JSON.
+    room = MAX_CHARS - len(json.dumps([RULE, {**RULE, "fix": ""}]))
+    for n, taken in ((room, True), (room + 1, False)):
+        two = [RULE, {**RULE, "fix": "x" * n}]
+        parsed = parse_action(wire(language="python", mode="rule", rule=two))
         assert isinstance(parsed, Action) is taken, n
 
 
@@ -131,6 +137,8 @@ def test_pairs_of_json_escapes_are_one_character_and_halves_are_refused() -> Non
     escaped = TEXT.replace("bar($A)", '"bar(\\ud83d\\ude00)"')
     parsed = parse_action(escaped)
     assert isinstance(parsed, Action) and parsed.rules[0]["fix"] == "bar(😀)"
+    for text in (escaped, TEXT):
+        assert "a key must be text: quote '1'" in refused(f"{text}constraints: {{1: {{kind: a}}}}\n").detail
     last = parse_action(TEXT.replace("bar($A)", '"\\uDBFF\\uDFFF"'))
     assert isinstance(last, Action) and last.rules[0]["fix"] == "\U0010ffff"
     refused(TEXT.replace("bar($A)", '"bar(\\ud83d)"'))
@@ -274,6 +282,12 @@ def test_changes_make_one_text_of_the_other_and_leave_lines_between(old: list[st
         made += old[done:a0] + new[b0:b1]
         done = a1
     assert made + old[done:] == new
+
+
+def test_neighboring_lines_changed_in_place_are_one_range() -> None:
+    old = [f"line {n}" for n in range(200)]
+    new = [f"{line}!" if n in (10, 11, 150) else line for n, line in enumerate(old)]
+    assert difftext.changed(old, new) == [(10, 12, 10, 12), (150, 151, 150, 151)]
 
 
 def test_a_thousand_like_lines_take_no_time() -> None:

@@ -91,6 +91,9 @@ def test_tables_are_named(
     assert ingest(tmp_path, tmp_path / name) == 2
     said = capsys.readouterr().err
     assert kind in said and "to_json" in said
+    (tmp_path / "words").write_text("pre\npost\n", encoding="utf-8")
+    assert ingest(tmp_path, tmp_path / "words") == 2
+    assert "none of its first rows can be read" in capsys.readouterr().err
 
 
 def test_what_tools_write_beside_data_is_no_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -358,3 +358,22 @@ def test_rows_of_any_shape_are_records_or_counted(
     unit = readers.Unit("rows", "x", payload=json.dumps(row).encode() + b"\n")
     shard = pipeline.make_shard((unit, job))
     assert shard.n_rows == 1 and shard.n_kept + shard.dropped.total() >= 1
+
+
+@pytest.mark.parametrize(
+    ("value", "rows"),
+    [
+        ([{"a": 1}], [{"a": 1}]),
+        ({"a": [1, 2], "b": [3, 4]}, [{"a": 1, "b": 3}, {"a": 2, "b": 4}]),
+        ({"a": [{"x": 1}], "b": [2]}, [{"refactoring": "a", "x": 1}]),  # lists of rows, not columns
+        ({"a": [{"x": 1}]}, [{"refactoring": "a", "x": 1}]),
+        ({"a": [{"x": 1}, {"x": 2}], "b": []}, [{"refactoring": "a", "x": 1}, {"refactoring": "a", "x": 2}]),
+        ({"features": [], "rows": [{"row_idx": 0, "row": {"a": 1}}]}, [{"a": 1}]),
+        ({"a": 1}, [{"a": 1}]),
+    ],
+)
+def test_the_rows_of_a_json_file(value: Any, rows: list[dict[str, Any]], tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps(value))
+    read = [item.value for piece in readers.pieces(path) for item in readers.items(piece)]
+    assert [row for row in read if isinstance(row, dict)] == rows

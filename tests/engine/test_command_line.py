@@ -33,7 +33,7 @@ def scan_by(script: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> cli.C
     ("script", "kind", "says"),
     [
         ("echo 'thread main panicked at x' >&2; exit 0", cli.Crash, "ast-grep panicked"),
-        ("echo 'Error: it' >&2; echo '  ╰▻ the last cause' >&2; echo >&2; exit 8", cli.Refusal, "the last cause"),
+        ("echo 'Error: it' >&2; echo ' ╰▻ one' >&2; echo '  ╰▻ the last cause' >&2; echo >&2; exit 8", cli.Refusal, "the last cause"),
         ("exit 8", cli.Refusal, "refused without a reason"),
         ("exit 101", cli.Crash, "ast-grep ended with 101"),
         ("kill -ABRT $$", cli.Crash, "ast-grep ended with -6"),

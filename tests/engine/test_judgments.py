@@ -192,7 +192,8 @@ def test_rules_judged_together_have_the_faults_of_each(code: str, lossy: bool) -
 
 def test_the_wanted_result_decides_last() -> None:
     action = _action("foo($A)", "bar($A)")
-    assert judge(action, "foo(1)\n", "bar(1)\n").ok
+    right = judge(action, "foo(1)\n", "bar(1)\n")
+    assert right.ok and right.places is None, "places are told only where they are asked for"
     outcome = judge(action, "foo(1)\n", "baz(1)\n")
     assert outcome.verdict is Verdict.WRONG_RESULT
     assert "line 1 is 'bar(1)', wanted 'baz(1)'" in outcome.detail

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from rulewright.srl.literalness import FREE_NEW_TOKENS, FREE_TOKENS, TOKENS_A_VARIABLE, is_memorized, spelled
+from rulewright.actions import Action, render_action
+from rulewright.srl.literalness import (
+    FREE_NEW_TOKENS,
+    FREE_TOKENS,
+    TOKENS_A_VARIABLE,
+    is_general,
+    is_memorized,
+    spelled,
+    step_is_memorized,
+)
+from rulewright.state.trajectory import TrajectoryStep
 
 
 def rule(matched: int, variables: int = 0, new: int = 0) -> dict[str, Any]:
@@ -54,3 +65,30 @@ def test_what_counts() -> None:
     # What the fix repeats of the match is not new, as often as it stands there.
     assert spelled({"rule": {"pattern": "a b"}, "fix": "a a b"}) == (2, 0, 1)
     assert spelled({"rule": {"pattern": "a"}}) == (1, 0, 0)
+
+
+SHORT, LONG = rule(12), rule(13)
+
+
+@pytest.mark.parametrize(
+    ("rules", "usage", "memorized", "general"),
+    [
+        ([SHORT], {}, False, True),
+        ([LONG], {}, True, False),
+        ([SHORT, LONG], {}, True, False),
+        ([LONG], {"tier": "train"}, True, True),
+        ([SHORT], {"shapes": ["run"]}, True, False),
+        ([SHORT], {"shapes": ["pattern"]}, False, True),
+        (None, {"shapes": ["run"]}, False, True),  # a step without an action
+    ],
+)
+def test_a_step_is_memorized_if_one_of_its_rules_is(
+    rules: list[dict[str, Any]] | None, usage: dict[str, Any], memorized: bool, general: bool
+) -> None:
+    action = json.loads(render_action(Action("python", tuple(rules)))) if rules is not None else None
+    step = TrajectoryStep.model_validate({
+        "task_id": "t", "step": 0, "language": "python", "instruction": "i", "pre_code": "a\n",
+        "teacher": {"action": action}, "env": {"verdict": "ok"},
+        "provenance": {"teacher": "t", "usage": usage},
+    })  # fmt: skip
+    assert (step_is_memorized(step), is_general(step)) == (memorized, general)

@@ -176,15 +176,8 @@ def partly(step: Step, texts: Sequence[str | None], *, exact: bool) -> Step:
         if text is not None
     ]
     edits = tuple(edit for edit, _ in chosen)
-    after, tidied = written(step.source, edits), False
-    if not exact:
-        after, tidied = _tidied(after, edits, "", _without_padding(step.source, edits))
+    after, tidied = _tidied(written(step.source, edits), edits, exact, source=step.source)
     return replace(step, edits=edits, nodes=tuple(node for _, node in chosen), after=after, tidied=tidied)
-
-
-def _without_padding(source: str, edits: Sequence[MatchEdit]) -> frozenset[MatchEdit]:
-    """The edits over text without padded lines: which of these were there before cannot be told."""
-    return frozenset(edit for edit in edits if not tidy.holds_padding(source[edit.start : edit.end]))
 
 
 def _step(rule: CompiledRule, source: str, rule_id: str, exact: bool) -> Step:
@@ -203,7 +196,7 @@ def _step(rule: CompiledRule, source: str, rule_id: str, exact: bool) -> Step:
 def _step_here(rule: CompiledRule, parsed: ParsedCode, rule_id: str, exact: bool, mark: str) -> Step:
     done = applier.run_rule(rule, parsed.source, parsed.root, rule_id, mark)
     edits = tuple(match.edit for match in done.matches)
-    text, tidied = (done.text, False) if exact else _tidied(done.text, edits, mark)
+    text, tidied = _tidied(done.text, edits, exact, mark)
     if mark:  # nobody else may see it: an edit may be written alone
         edits = tuple(edit._replace(text=edit.text.replace(mark, "")) for edit in edits)
     nodes = tuple(match.node for match in done.matches)
@@ -225,10 +218,7 @@ def _step_by_cli(rule: CompiledRule, parsed: ParsedCode, rule_id: str, exact: bo
             here = applier.run_rule(rule, source, parsed.root, rule_id)
             if tuple(match.edit for match in here.matches) == edits:
                 return _step_here(rule, parsed, rule_id, exact, mark)
-    text = written(source, edits)
-    tidied = False
-    if not exact:
-        text, tidied = _tidied(text, edits, "", _without_padding(source, edits))
+    text, tidied = _tidied(written(source, edits), edits, exact, source=source)
     # The nodes that our own tree has where the command line matched.
     known: dict[tuple[int, int], SgNode] = {}
     for node in applier.find_all(parsed.root, rule.core.config):
@@ -253,10 +243,18 @@ def spans_after(edits: Sequence[MatchEdit]) -> list[tuple[int, int]]:
 
 
 def _tidied(
-    text: str, edits: tuple[MatchEdit, ...], mark: str, only: frozenset[MatchEdit] | None = None
+    text: str, edits: Sequence[MatchEdit], exact: bool, mark: str = "", source: str = ""
 ) -> tuple[str, bool]:
+    """A text after edits, tidied unless `exact`, and whether that changed it.
+
+    Without marks, padded lines of the `source` cannot be told from new ones: edits over some are left.
+    """
+    if exact:
+        return text, False
     spans = [
-        place for edit, place in zip(edits, spans_after(edits), strict=True) if only is None or edit in only
+        place
+        for edit, place in zip(edits, spans_after(edits), strict=True)
+        if not tidy.holds_padding(source[edit.start : edit.end])
     ]
     return tidy.tidy(text, spans, mark)
 
