@@ -145,7 +145,9 @@ def test_another_text_for_the_same_place_is_said_as_such(
     assert "also changes" not in said and "does not change" not in said
     server = scripted(IDENTITY)
     assert edit(server, "a.py", "--samples", "1") == 0
-    assert "1 of 1 valid answer does this" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "1 of 1 valid answer does this" in said
+    assert said.index(" for 1 answer\n") < said.index("asked for 1 answer: ")
 
 
 def test_what_rewrites_nearly_everything_comes_last(

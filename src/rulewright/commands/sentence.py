@@ -42,6 +42,7 @@ def run(config: EditConfig, wish: Wish) -> int:
     spec = one_that_is_here(config.generator.having(model=config.model, base_url=config.base_url))
     plan = Rounds(config.samples, config.attempts, config.temperature, config.max_new_tokens, config.seed)
     with open_generator(spec) as generator:
+        console.say(f"asking {generator.name} for {console.plural(plan.samples, 'answer')}")
         asked, trial = propose(
             generator, plan, config.instruction, code, sample, config.paths, config.deadline_s
         )
