@@ -293,8 +293,8 @@ PROBLEM = {
     "before": "class Shop:\n    def __init__(self, items):\n        self.items = items\n\n"
     "    def total(self):\n        return sum(item.price * item.count for item in self.items)\n",
     "after": "class Shop:\n    def __init__(self, items, tax):\n        self.items, self.tax = items, tax\n",
-    "instruction_descriptive": "Add a parameter named tax to the shop and keep it beside the items.",
-    "instruction_lazy": "add tax",
+    "instruction_descriptive": "Add a tax to the shop beside items",  # eight words, the fewest that count
+    "instruction_lazy": "add a tax to the shop now",
 }
 
 
@@ -316,7 +316,7 @@ FILLER = "".join(f"setting_{i} = read_{i}('{i}')\n" for i in range(60))
         ("Do it", FILLER + PROBLEM["before"], "20 consecutive tokens"),
         ("Do it", "def total(self):\n    return sum(item.price * item.c)\n", "of its 13-token runs"),
         (PROBLEM["instruction_descriptive"].upper(), "x = 1\n", "the instruction is that of"),
-        ("add tax", "x = 1\n", None),
+        (PROBLEM["instruction_lazy"], "x = 1\n", None),
         ("Do it", FILLER, None),
     ],
 )
