@@ -27,6 +27,8 @@ _PACKAGES: Final = (
     "ast-grep-py", "ast-grep-cli", "torch", "transformers", "trl", "peft", "accelerate", "datasets",
 )  # fmt: skip
 
+_DAMAGED: Final = "the run is damaged: replace it with --overwrite, or choose another folder"
+
 
 class RunConfig(Protocol):
     """What a configuration says of its run; every `CommandConfig` with these fields does."""
@@ -138,7 +140,7 @@ class RunDir:
             (self.path / name).unlink(missing_ok=True)
 
     def _require_same(self, config: RunConfig, digests: Mapping[str, str]) -> None:
-        earlier = json.loads((self.path / "config.json").read_text(encoding="utf-8"))
+        earlier = jsonl.read_object(self.path / "config.json", _DAMAGED)
         was, now = map(_by_key, (earlier, _values(config)))
         keys = sorted(key for key in set(was) | set(now) if not config.is_free(key))
         differ = [key for key in keys if was.get(key) != now.get(key)]
@@ -159,8 +161,7 @@ class RunDir:
 
     def facts(self) -> dict[str, Any]:
         """What `run.json` holds."""
-        value: dict[str, Any] = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
-        return value
+        return jsonl.read_object(self.path / "run.json", _DAMAGED)
 
     def log(self, **values: object) -> None:
         """Append one line to `metrics.jsonl`."""
@@ -193,8 +194,7 @@ class RunDir:
 
     def result(self) -> dict[str, Any]:
         """What the finished run found."""
-        value: dict[str, Any] = json.loads((self.path / "result.json").read_text(encoding="utf-8"))
-        return value
+        return jsonl.read_object(self.path / "result.json", _DAMAGED)
 
 
 def _values(config: RunConfig) -> dict[str, Any]:

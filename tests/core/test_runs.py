@@ -9,7 +9,7 @@ from pydantic import Field
 
 from rulewright import jsonl
 from rulewright.config import CommandConfig
-from rulewright.errors import UsageError
+from rulewright.errors import RulewrightError, UsageError
 from rulewright.runs import RunDir
 
 
@@ -49,6 +49,15 @@ def test_a_used_folder_is_refused_with_three_ways_out(tmp_path: Path) -> None:
 def test_a_name_that_cannot_be_noted_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not UTF-8"):
         RunDir.open(tmp_path / "run", Settings(name="caf\udce9.jsonl"))
+
+
+@pytest.mark.parametrize("name", ["config.json", "run.json", "result.json"])
+def test_a_damaged_file_of_a_run_is_named(tmp_path: Path, name: str) -> None:
+    RunDir.open(tmp_path, Settings()).finish({})
+    (tmp_path / name).write_text("{")
+    with pytest.raises(RulewrightError, match=name) as caught:
+        RunDir.open(tmp_path, Settings(resume=True)).result()
+    assert "--overwrite" in caught.value.hint
 
 
 def test_resume_names_the_keys_that_differ(tmp_path: Path) -> None:
