@@ -128,6 +128,11 @@ def test_many_rules_come_to_what_they_come_to_on_whole_texts(language: Language)
     assert n_told > 20 and n_changed > 5
 
 
+FOR_CLI: dict[str, Any] = {
+    "rule": {"pattern": "nowhere($A)"},
+    "fix": {"template": "x", "expandEnd": {"pattern": "$A"}},
+}
+"""The command line may have to say whether it is a rule, whatever the text."""
 CODE = "def m(self):\n    old(1)\n    a(old(2))\n\n\n" * 100
 
 
@@ -158,6 +163,7 @@ def test_only_changed_statements_are_parsed_afresh(rules: tuple[dict[str, Any], 
         (({"rule": {"pattern": "old"}, "fix": "# ast-grep-ignore\nold"}, rename("a", "b")), CODE),
         (({"rule": {"pattern": "a(old(2))"}, "fix": "a()"}, {"rule": {"kind": "module"}, "fix": "x"}), CODE),
         ((rename("old", "mid"), {"rule": {"kind": "call"}, "fix": "gone()"}), CODE),
+        ((rename("old", "mid"), rename("a", "b"), FOR_CLI), CODE),
     ],
 )
 def test_what_may_be_wrong_is_left_to_whole_texts(rules: tuple[dict[str, Any], ...], code: str) -> None:

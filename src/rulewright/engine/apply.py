@@ -181,8 +181,7 @@ def partly(step: Step, texts: Sequence[str | None], *, exact: bool) -> Step:
 
 
 def _step(rule: CompiledRule, source: str, rule_id: str, exact: bool) -> Step:
-    # Whether ast-grep takes a rule at all may be the command line's to say, whatever the text.
-    if not rule.needs_cli and not literals.may_match(source, rule.needs):
+    if not literals.may_match(source, rule.needs):
         return Step(rule, source, (), (), source, 0, False)
     parsed = parse(source, rule.language)
     mark = "" if exact or not parsed.padded else tidy.mark_for(source, str(rule.source))

@@ -93,6 +93,9 @@ class CompiledRule:
     @cached_property
     def needs(self) -> literals.Needs:
         """What a text must hold for it to match anything there."""
+        if self.needs_cli:
+            # Whether ast-grep takes the rule at all may be the command line's to say, whatever the text.
+            return literals.NOTHING
         return literals.needs(self.core.config["rule"], self.language)
 
     @cached_property
