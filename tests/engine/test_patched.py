@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rulewright.actions import Action
-from rulewright.engine import patched
+from rulewright.engine import patched, statements
 from rulewright.engine.apply import trace
 from rulewright.engine.judge import judge, judge_trace
 from rulewright.engine.parsing import parse
@@ -170,3 +170,26 @@ def test_what_may_be_wrong_is_left_to_whole_texts(rules: tuple[dict[str, Any], .
     action = Action("python", rules)
     assert patched.judged(action, code, exact=False) is None
     assert judge(action, code) == whole(action, code, exact=False)
+
+
+HEREDOC = "check(<<~ONE)\n  two three = =\nONE\n"
+
+
+@pytest.mark.parametrize(
+    ("language", "begin", "rules"),
+    [
+        # The text of a heredoc stands below its statement: without its beginning it is code.
+        ("ruby", HEREDOC, [{"rule": {"pattern": "check($$$A)"}, "fix": "check(1, 2)"}]),
+        ("ruby", HEREDOC, [{"rule": {"pattern": "check($$$A)"}, "fix": "check(1, 2)"}, rename("old", "mid")]),
+        # Without a semicolon a line that begins with a bracket goes on with the line before.
+        ("javascript", "x = y\nold(1)\n",
+         [{"rule": {"pattern": "old($A)"}, "fix": "(0, f)($A)"}, rename("y", "z")]),
+    ],
+)  # fmt: skip
+def test_a_statement_that_goes_on_outside_of_its_lines(
+    language: Language, begin: str, rules: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    action, code = Action(language, tuple(rules)), begin + "f(2);\n" * 400
+    told = judge(action, code, None)
+    monkeypatch.setattr(statements, "PARTED_CHARS", 10**9)
+    assert told == whole(action, code, exact=False)

@@ -25,6 +25,10 @@ PARTED_CHARS: Final = 2_000
 _OF_STATEMENTS: Final = frozenset({*grammars.BLOCKS, "statement_list", "statements", "body_statement"})
 _REST: Final = re.compile(r"[^\S\n]*(?:\n|\Z)")
 """Nothing more on the line."""
+_JOINS: Final = frozenset("([{`/+-*.,?&|=<%^:")
+"""What, at the beginning of a line, may go on with the statement before."""
+_HEREDOC: Final = re.compile(r"<<[~-]?[\"'`]?[A-Za-z_]")
+"""A text that stands below the statement, outside of it."""
 _HEAD: Final = "if 1:\n"
 """What an indented statement of Python stands below, so that its later lines keep their indentation."""
 
@@ -58,7 +62,7 @@ def changed(
 ) -> list[ChangedStatement] | None:
     """The smallest statements about matches, with edits made; holes of before stay, or go into larger ones.
 
-    `None`: some edit is in no statement that has its lines for itself, or changes how one ends.
+    `None`: some edit is in no statement that has its lines for itself, or changes how one begins or ends.
     """
     wholes: list[ChangedStatement] = []
     for edit, node in zip(edits, nodes, strict=True):
@@ -84,7 +88,7 @@ def changed(
                 inside.append((start - whole.start, end - whole.start, text))
             at += 1
         new = splice(source[whole.start : whole.end], inside)
-        if new[-1:] != source[whole.end - 1]:
+        if not _borders_stay(source, whole, new):
             return None
         found.append(whole._replace(text=new))
     ends = [whole.end for whole in found]
@@ -93,6 +97,15 @@ def changed(
         if at == len(ends) or not found[at].holds(hole.start, hole.end):
             left.append(hole)
     return sorted([*found, *left], key=lambda hole: hole.start)
+
+
+def _borders_stay(source: str, whole: ChangedStatement, new: str) -> bool:
+    """Whether a statement with a new text surely begins and ends where the old one does."""
+    old = source[whole.start : whole.end]
+    begins = new.lstrip()[:1]
+    joins = begins in _JOINS and begins != old.lstrip()[:1]
+    heredoc = _HEREDOC.search(old) or _HEREDOC.search(new)
+    return new[-1:] == old[-1:] and not joins and heredoc is None
 
 
 def _statement(source: str, node: SgNode | None, edit: MatchEdit) -> ChangedStatement | None:
