@@ -19,7 +19,7 @@ try:
     open(library.__file__, "w")
 except OSError as error:
     print("refused", error.errno)
-open("/tmp/mine", "w").close()
+open("MINE", "w").close()
 print(library.VALUE)
 """
 
@@ -52,11 +52,12 @@ def run(venv: Path, program: Path) -> subprocess.CompletedProcess[str]:
 def test_libraries_below_tmp_are_seen_read_only(venv: Path, tmp_path: Path) -> None:
     (packages_of(venv) / "rulewright_library_below_tmp.py").write_text("VALUE = 'seen'\n")
     program = tmp_path / "program.py"
-    program.write_text(PROGRAM)
+    mine = Path(f"{venv.parent}-mine")
+    program.write_text(PROGRAM.replace("MINE", str(mine)))
     done = run(venv, program)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["refused 30", "seen"]
-    assert not Path("/tmp/mine").exists()
+    assert not mine.exists()
 
 
 def test_an_installed_package_contains_programs_too(venv: Path, tmp_path: Path) -> None:
