@@ -21,6 +21,7 @@ from rulewright.prompts import Message
 torch = pytest.importorskip("torch")
 
 from rulewright.generation.local import LocalGenerator  # noqa: E402
+from rulewright.generation.weights import fits_one_card  # noqa: E402
 
 
 def ask(text: str) -> list[Message]:
@@ -280,3 +281,21 @@ def test_importing_generation_needs_no_torch(root: Path) -> None:
         "assert not {'torch', 'transformers'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=root)
+
+
+@pytest.mark.parametrize(("size", "fits"), [(50, True), (52, False), (0, False)])
+def test_a_small_model_stays_on_one_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, fits: bool
+) -> None:
+    """An adapter counts as its base, optimizer states do not count, and what is not here does not fit."""
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (100, 200))
+    base, adapter = tmp_path / "base", tmp_path / "adapter"
+    base.mkdir()
+    adapter.mkdir()
+    (base / "config.json").write_text("{}")
+    (base / "optimizer.pt").write_bytes(bytes(500))
+    for part in range(2 if size else 0):
+        (base / f"model-{part}.safetensors").write_bytes(bytes(size // 2))
+    (adapter / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": str(base)}))
+    assert fits_one_card(str(base)) is fits_one_card(str(adapter)) is fits
+    assert not fits_one_card(str(tmp_path / "nowhere"))

@@ -29,7 +29,7 @@ from rulewright.generation.base import Completion, Generator, Prompt, Sampling
 from rulewright.generation.gguf import checkpoint
 from rulewright.generation.notes import tokenizer_source
 from rulewright.generation.open import GeneratorConfig, require_languages, resolve_style, resolve_thinking
-from rulewright.generation.weights import cannot_load, declared_positions, load_model, try_out
+from rulewright.generation.weights import cannot_load, declared_positions, fits_one_card, load_model, try_out
 from rulewright.languages import Language
 from rulewright.prompts import Style
 
@@ -92,7 +92,8 @@ class LocalGenerator(Generator):
 
             from rulewright.generation.cpu import settle_adapters
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        source, device = checkpoint(spec.model), _device(spec.device)
+        source = checkpoint(spec.model)
+        device = _device(spec.device, source)
         options = {"dtype": _dtype(spec.dtype, device), **_placement(spec, device)}
         try:
             tokenizer = AutoTokenizer.from_pretrained(tokenizer_source(source))
@@ -358,7 +359,7 @@ def _eos_ids(model: Any, tokenizer: Any) -> list[int]:
     return sorted(found)
 
 
-def _device(wanted: str) -> str:
+def _device(wanted: str, source: str) -> str:
     import torch
 
     if wanted != "auto":
@@ -366,7 +367,7 @@ def _device(wanted: str) -> str:
             raise UsageError(f"device {wanted}: no CUDA device here", "use --set generator.device=cpu")
         return wanted
     if torch.cuda.is_available():
-        return "cuda" if torch.cuda.device_count() == 1 else "map"
+        return "cuda" if torch.cuda.device_count() == 1 or fits_one_card(source) else "map"
     return "cpu"
 
 

@@ -8,10 +8,13 @@ and similar) as if they could generate text, and configurations that its own cod
 # ruff: noqa: N806  (shape suffixes: B rows, L tokens, V vocabulary)
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Final
 
 from rulewright.errors import UsageError, first_line
+from rulewright.generation.notes import adapter_base
 
+_WEIGHTS: Final = frozenset({".safetensors", ".bin"})
 _INSTALL: Final = (
     "install what it names (GPTQ: pip install optimum gptqmodel; AWQ: pip install gptqmodel), or name the "
     "unquantized model"
@@ -35,6 +38,27 @@ def load_model(source: str, **options: Any) -> Any:
         raise ValueError(f"{len(missing)} of its weights are missing, {missing[0]} among them")
     route_quietly(model)
     return model
+
+
+def fits_one_card(source: str) -> bool:
+    """Whether a checkpoint's weights, as they are stored, take at most half of the first GPU's free memory.
+
+    The other half is for keys, values and logits. A model that is spread over several GPUs crosses from one
+    to the next for every token.
+
+    Args:
+        source: a checkpoint's or adapter's folder, or a hub name; weights that are not here yet do not fit.
+    """
+    import torch
+    from transformers.utils.hub import cached_file
+
+    try:
+        folder = Path(str(cached_file(adapter_base(source) or source, "config.json"))).parent
+    except OSError:
+        return False  # loading tells why
+    sizes = [one.stat().st_size for one in folder.iterdir() if one.suffix in _WEIGHTS]
+    free, _ = torch.cuda.mem_get_info(0)
+    return bool(sizes) and 2 * sum(sizes) <= free
 
 
 def route_quietly(model: Any) -> None:
