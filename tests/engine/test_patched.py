@@ -184,6 +184,9 @@ HEREDOC = "check(<<~ONE)\n  two three = =\nONE\n"
         # Without a semicolon a line that begins with a bracket goes on with the line before.
         ("javascript", "x = y\nold(1)\n",
          [{"rule": {"pattern": "old($A)"}, "fix": "(0, f)($A)"}, rename("y", "z")]),
+        # … also where a later rule makes it begin so.
+        ("javascript", "x = y\nold(1)\n",
+         [rename("old", "mid"), {"rule": {"pattern": "mid($A)"}, "fix": "(0, f)($A)"}, rename("y", "z")]),
     ],
 )  # fmt: skip
 def test_a_statement_that_goes_on_outside_of_its_lines(

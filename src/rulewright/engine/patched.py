@@ -247,8 +247,7 @@ class _Text:
         made = [match.edit for match in outside]
         changed = statements.changed(base.source, made, [match.node for match in outside], holes)
         self._alone = None
-        ends_alike = all(hole.text[-1:] == base.source[hole.end - 1] for hole in changed or ())
-        if changed is None or tidied or not ends_alike:
+        if changed is None or tidied:
             self._base = None
         else:
             self._holes = changed

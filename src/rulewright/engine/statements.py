@@ -87,21 +87,19 @@ def changed(
             if whole.holds(start, end):
                 inside.append((start - whole.start, end - whole.start, text))
             at += 1
-        new = splice(source[whole.start : whole.end], inside)
-        if not _borders_stay(source, whole, new):
-            return None
-        found.append(whole._replace(text=new))
+        found.append(whole._replace(text=splice(source[whole.start : whole.end], inside)))
     ends = [whole.end for whole in found]
     for hole in holes:
         at = bisect_left(ends, hole.end)
         if at == len(ends) or not found[at].holds(hole.start, hole.end):
             left.append(hole)
-    return sorted([*found, *left], key=lambda hole: hole.start)
+    now = sorted([*found, *left], key=lambda hole: hole.start)
+    return now if all(_borders_stay(source, hole) for hole in now) else None
 
 
-def _borders_stay(source: str, whole: ChangedStatement, new: str) -> bool:
-    """Whether a statement with a new text surely begins and ends where the old one does."""
-    old = source[whole.start : whole.end]
+def _borders_stay(source: str, hole: ChangedStatement) -> bool:
+    """Whether a statement with its new text surely begins and ends where the old one does."""
+    old, new = source[hole.start : hole.end], hole.text
     begins = new.lstrip()[:1]
     joins = begins in _JOINS and begins != old.lstrip()[:1]
     heredoc = _HEREDOC.search(old) or _HEREDOC.search(new)
