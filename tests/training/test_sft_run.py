@@ -293,6 +293,34 @@ def test_deepspeed_trains_in_two_processes_and_continues(
     assert all(whole[key].equal(continued[key]) for key in whole)
 
 
+@pytest.mark.parametrize(("looks", "configured"), [(False, {}), (True, {"ddp_find_unused_parameters": True})])
+def test_processes_look_for_no_unused_weights(
+    data: Callable[[str], str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    looks: bool,
+    configured: dict[str, bool],
+) -> None:
+    """Transformers would have an adapter's graph searched in every micro-batch."""
+    from transformers import trainer
+
+    given: list[bool] = []
+    keywords = trainer.DistributedDataParallelKwargs
+
+    def noted(**values: Any) -> Any:
+        given.append(values["find_unused_parameters"])
+        return keywords(**values)
+
+    monkeypatch.setattr(trainer, "DistributedDataParallelKwargs", noted)
+    _train(
+        _config(
+            data, tmp_path / "out", lora=LoraConfig(r=2), eval_limit=0, eval_every_steps=0, dev=[],
+            trainer={**TRAINER, "max_steps": 1, **configured},
+        )
+    )  # fmt: skip
+    assert given == [looks]
+
+
 class _Died(Exception):
     """Stands for whatever ends a process in an evaluation."""
 
