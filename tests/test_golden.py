@@ -1,4 +1,4 @@
-"""Texts that a person reads, word for word: help pages, messages, one report page.
+"""Texts that the user reads, word for word: help pages, messages, one report page.
 
 The wanted texts lie in `tests/golden`. After a change that is meant, `pytest tests/test_golden.py
 --write-golden` writes them anew; read the difference before it is committed.

@@ -35,7 +35,7 @@ class Elsewhere(Section):
     path: str
     code: str
     wanted: str | None = None
-    """What a person wants of it; `None`: nothing may change."""
+    """What the user wants of it; `None`: nothing may change."""
 
 
 class NearMiss(Section):

@@ -105,7 +105,7 @@ class Outcome:
 
     verdict: Verdict
     detail: str = ""
-    """For a person or a model that wants to repair it; one line. With `ok`: what to look at all the same."""
+    """For the user or a model that wants to repair it; one line. With `ok`: what to look at all the same."""
     post: str | None = None
     n_rules: int = 0
     n_matches: int = 0

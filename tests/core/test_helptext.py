@@ -1,4 +1,4 @@
-"""Help and wrong values in a person's words, at any width; completion."""
+"""Help and wrong values in the user's words, at any width; completion."""
 
 from __future__ import annotations
 

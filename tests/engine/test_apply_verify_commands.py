@@ -1,4 +1,4 @@
-"""`rulewright apply` and `rulewright verify`, run as a person runs them."""
+"""`rulewright apply` and `rulewright verify`, run as the user runs them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A person's rule file over a person's folder: which files, which places, what is written and said."""
+"""The user's rule file over the user's folder: which files, which places, what is written and said."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `apply --write` leaves of a person's files, and what it says where it may not write."""
+"""What `apply --write` leaves of the user's files, and what it says where it may not write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`edit "sentence"` as a loop: feedback, votes by effect, and a person before a real terminal."""
+"""`edit "sentence"` as a loop: feedback, votes by effect, and the user before a real terminal."""
 
 from __future__ import annotations
 

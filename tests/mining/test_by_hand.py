@@ -1,4 +1,4 @@
-"""A change made by hand: what is learned, offered and written, and what a person's own lines say."""
+"""A change made by hand: what is learned, offered and written, and what the user's own lines say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Diffs and pairs of files as a person gives them: both sides whole, and the lines that were seen."""
+"""Diffs and pairs of files as the user gives them: both sides whole, and the lines that were seen."""
 
 from __future__ import annotations
 

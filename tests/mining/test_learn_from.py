@@ -1,4 +1,4 @@
-"""The rules of a change that a person made in one file: what they must not become."""
+"""The rules of a change that the user made in one file: what they must not become."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What the miner weighs for each edit of the catalog: its cheapest rules, what they cost, ask and promise.
 
-A price decides which rule a person gets. `tests/golden/prices` holds them, so that a number that
+A price decides which rule the user gets. `tests/golden/prices` holds them, so that a number that
 changes shows over the whole catalog what it makes dearer and what it puts first. After a change that is
 meant, `pytest tests/mining/test_prices.py --write-golden` writes them anew; read the difference.
 """

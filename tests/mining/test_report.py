@@ -1,4 +1,4 @@
-"""The report of a mining run: a page for a person, word for word, and counts for machines."""
+"""The report of a mining run: a page for the user, word for word, and counts for machines."""
 
 from __future__ import annotations
 

@@ -225,7 +225,7 @@ def from_comment(pre: str, post: str, language: Language) -> list[tuple[str, str
         ("javascript", "/* run it\n   now */\nf();\n", "go();\nf();\n", []),
         ("javascript", "// run it\nf();\n", "/* go */\nf();\n", []),
         ("python", "'run it'\nf()\n", "go()\nf()\n", []),
-        # As long as a person would read.
+        # As long as the user would read.
         ("python", f"# {'a' * 60}\nf()\n", "go()\nf()\n", [("a" * 60, "go()")]),
         ("python", f"# {'a' * 61}\nf()\n", "go()\nf()\n", []),
     ],

@@ -1,4 +1,4 @@
-"""`sandbox run`, `sandbox attack` and `doctor` as a person meets them."""
+"""`sandbox run`, `sandbox attack` and `doctor` as the user meets them."""
 
 from __future__ import annotations
 

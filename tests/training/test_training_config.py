@@ -1,4 +1,4 @@
-"""What a person can get wrong in a training configuration."""
+"""What the user can get wrong in a training configuration."""
 
 from __future__ import annotations
 

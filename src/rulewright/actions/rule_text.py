@@ -24,7 +24,7 @@ MAX_NODES: Final = 2_000
 MAX_RULES: Final = 16
 BOUNDS: Final = yaml12.Bounds(max_chars=MAX_CHARS, max_depth=MAX_DEPTH, max_nodes=MAX_NODES)
 PERSON_BOUNDS: Final = yaml12.Bounds(max_chars=4_000_000, max_depth=64, max_nodes=400_000)
-"""For the rule file of a person, who has reasons of their own to write a long one."""
+"""For the rule file of the user, who has reasons of their own to write a long one."""
 
 # Top-level keys of a rule file: ast-grep refuses any other.
 DOCUMENT_FIELDS: Final = (

@@ -1,1 +1,1 @@
-"""Apply rules to a person's files: what they do, how sure each place is, what is written."""
+"""Apply rules to the user's files: what they do, how sure each place is, what is written."""

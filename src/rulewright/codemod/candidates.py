@@ -1,4 +1,4 @@
-"""Group a model's valid answers by what they do to a person's files, the best first.
+"""Group a model's valid answers by what they do to the user's files, the best first.
 
 Rules with the same result are one candidate, whatever their text. No file is changed.
 """
@@ -80,7 +80,7 @@ class OfferedRule:
 
 
 class Trial:
-    """Tries actions on all the files that a person named; each action is judged once.
+    """Tries actions on all the files that the user named; each action is judged once.
 
     Args:
         paths: files and folders.

@@ -1,4 +1,4 @@
-"""Change only some places of a file: those that a person chooses, or those that do no harm."""
+"""Change only some places of a file: those that the user chooses, or those that do no harm."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _only(chosen: Collection[Place]) -> places.Keep:
 
 
 def narrow(work: Work, chooser: Chooser, exact: bool = False) -> None:
-    """Change in every file only the places that a person chooses.
+    """Change in every file only the places that the user chooses.
 
     Raises:
         UsageError: the rules were applied in one pass, whose places cannot be told apart.
@@ -71,7 +71,7 @@ class Chooser:
 
     Args:
         only: `FILE:LINE` texts; empty: every place.
-        ask: asks a person for the new text of a place, `None` to leave it; if absent, nobody is asked.
+        ask: asks the user for the new text of a place, `None` to leave it; if absent, nobody is asked.
     """
 
     def __init__(self, only: Sequence[str], ask: Callable[[Path, Place], str | None] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Write what rules made of files; the only module here that changes a person's files."""
+"""Write what rules made of files; the only module here that changes the user's files."""
 
 from __future__ import annotations
 

@@ -173,7 +173,7 @@ def _list(work: Work) -> None:
 
 
 def _to_explain(config: Config, work: Work) -> set[Path]:
-    """Files whose lack of places is explained: those that a person named, or a few where nothing is done."""
+    """Files whose lack of places is explained: those that the user named, or a few where nothing is done."""
     idle = [one.path for one in work.judged if one.idle]
     named = {path.absolute() for path in config.files if path.is_file()}
     mine = {path for path in idle if path.absolute() in named}

@@ -55,7 +55,7 @@ def run(config: MiningConfig) -> int:
 
 
 def _show(result: Mapping[str, Any]) -> None:
-    """The table for a person."""
+    """The table for the user."""
     lines = []
     for name, value in result["estimates"].items():
         low, high = value["low"], value["high"]

@@ -1,4 +1,4 @@
-"""Places offered to a person: listed by how sure they are, changed only where that was said.
+"""Places offered to the user: listed by how sure they are, changed only where that was said.
 
 `--write` changes sure places; a possible one is changed when it is named (`--only FILE:LINE`)
 or said yes to (`--interactive`), a file where a rule would lose code or break the syntax never.

@@ -1,4 +1,4 @@
-"""`edit "sentence"`: ask a model until rules hold, and let a person choose among what they do."""
+"""`edit "sentence"`: ask a model until rules hold, and let the user choose among what they do."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def _explain(one: OfferedRule, others: Sequence[OfferedRule], said: InstructionW
 
 
 class _Choice:
-    """A person before a terminal, who looks at one candidate after another."""
+    """The user before a terminal, who looks at one candidate after another."""
 
     def __init__(
         self,

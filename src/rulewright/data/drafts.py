@@ -16,7 +16,7 @@ class Drop:
     reason: str
     """One word to count by, e.g. `empty_pre`."""
     detail: str = ""
-    """One line for a person."""
+    """One line for the user."""
 
 
 @dataclass(frozen=True)

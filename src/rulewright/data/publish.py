@@ -45,7 +45,7 @@ def publish(out: Path, newest: Ingested) -> None:
     Raises:
         RulewrightError: no record of the newest source is left; nothing is written.
     """
-    # Without those whose files a person took away after they were written.
+    # Without those whose files the user took away after they were written.
     others = [
         one
         for one in index.others(out, newest.name)

@@ -160,7 +160,7 @@ def above(path: Path, allowed: Callable[[Path], bool] = lambda folder: True) -> 
     start = path.resolve()
     for folder in (start, *start.parents):
         if allowed(folder) and (folder / CONFIG).is_file():
-            # As a person names it, where that is possible: messages and findings name files in it.
+            # As the user names it, where that is possible: messages and findings name files in it.
             return read(next((one for one in (path, *path.parents) if one.resolve() == folder), folder))
     return None
 

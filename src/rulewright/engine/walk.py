@@ -93,7 +93,7 @@ def find(
     """Walk as `ast-grep scan` does with these rules, those with `severity: off` left out.
 
     Args:
-        paths: files and folders, as a person names them.
+        paths: files and folders, as the user names them.
         documents: rules that ast-grep accepts.
         strict: a file that is named is taken only if ast-grep takes it; else a script is taken by its
             first line or, named alone, for the first rule's language, and C for C++ and back.
@@ -193,7 +193,7 @@ def _take_named(
     active: Sequence[int],
     listed: dict[Path, WalkedFile],
 ) -> None:
-    """Take files that a person named though ast-grep does not: scripts by their first line, C for C++.
+    """Take files that the user named though ast-grep does not: scripts by their first line, C for C++.
 
     A file without a suffix is taken for the first rule's language where nothing else is named; any other
     of an unknown language is not: in a list of changed files are texts and style sheets, too.

@@ -81,7 +81,7 @@ class Generator(ABC):
     """Completions for prompts, from wherever."""
 
     name: str
-    """The model, as a person named it."""
+    """The model, as the user named it."""
     style: Style
     """How prompts for this model are written (`rulewright.prompts`)."""
 

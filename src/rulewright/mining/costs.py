@@ -30,7 +30,7 @@ BASE: Final[Mapping[str, float]] = {
 TOKEN: Final = 0.6
 """Points for one token that becomes another: nothing around it can go wrong."""
 PER_40_CHARS: Final = 0.3
-"""Points for every 40 characters that a person reads."""
+"""Points for every 40 characters that are read."""
 PER_TEXT: Final = 4
 """Characters for each text of a rule beyond its own: a key and quotes."""
 PER_CROWDED_VARIABLE: Final = 0.5
@@ -98,7 +98,7 @@ PARENT_KIND: Final = 1.4
 PARENT_FIELD: Final = 1.5
 """Little more than the kind alone, since the field is part of how code is read."""
 ANCESTOR_NAME: Final = 1.7
-"""In a function, class or call of this name: narrow, but a person would say so."""
+"""In a function, class or call of this name: narrow, but the user would say so."""
 ANCESTOR_KIND: Final = 1.8
 """Somewhere in a node of this kind: it says little of why."""
 NEIGHBOR_KIND_ASKED: Final = 2.0

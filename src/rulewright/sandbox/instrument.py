@@ -44,7 +44,7 @@ class Check:
     form: Form
     line: int
     text: str
-    """The original check, for a person."""
+    """The original check, for the user."""
     required: bool
     """Without a reference: it has to run, as nothing decides otherwise."""
     operator: str = "=="

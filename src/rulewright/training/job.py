@@ -84,7 +84,7 @@ def settled(
         command: of `rulewright train`.
         config: resolved.
         inputs: files that must not have changed.
-        arguments: makes TRL's configuration: a person's mistakes are found before `processes` meet them.
+        arguments: makes TRL's configuration: the user's mistakes are found before `processes` meet them.
 
     Raises:
         UsageError: as `look`; for `processes` also what would end each of them at its start.

@@ -309,7 +309,7 @@ def _texts(values: Any) -> list[str]:
 
 
 def _instruction(row: Row, action: Action, before: str, config: IngestConfig) -> tuple[str, tuple[str, ...]]:
-    """What a person would ask for: the message, else the note, else the description's beginning."""
+    """What the user would ask for: the message, else the note, else the description's beginning."""
     from rulewright.data import verified
 
     message = str(row["message"]).strip()

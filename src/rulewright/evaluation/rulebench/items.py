@@ -44,7 +44,7 @@ class BenchItem:
 
     id: str
     group: str
-    """The rule that a person wrote: items of one rule are not independent."""
+    """The rule written by hand: items of one rule are not independent."""
     source: str
     license: str
     language: Language

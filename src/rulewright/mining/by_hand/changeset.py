@@ -43,7 +43,7 @@ class ChangeSet:
 
 
 def read(like: str, paths: Sequence[Path], staged: bool = False, diff: str = "") -> ChangeSet:
-    """Read the change that a person names.
+    """Read the change that the user names.
 
     Args:
         like: a file with a diff, `-` for `diff`, a revision (`HEAD`: what is not committed

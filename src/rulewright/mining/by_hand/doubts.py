@@ -1,6 +1,6 @@
 """Doubts: why a rule that makes a change by hand may be wrong elsewhere.
 
-Each doubt is a sentence for a person, or an empty text.
+Each doubt is a sentence for the user, or an empty text.
 """
 
 from __future__ import annotations

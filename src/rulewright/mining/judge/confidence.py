@@ -1,6 +1,6 @@
 """How likely a rule is right in other places, judged by the rule alone.
 
-A logistic model over a few properties that a person can check; docs/reference/mining.md says how it was
+A logistic model over a few properties that the user can check; docs/reference/mining.md says how it was
 fitted and how the threshold was chosen. Nothing here looks at files.
 """
 

@@ -91,7 +91,7 @@ class Candidate:
             base, doubt = costs.TOKEN, costs.VAGUE_TOKEN
         vague = max(0.0, costs.ENOUGH_BITS - self.bits) * doubt
         crowd = costs.PER_CROWDED_VARIABLE * max(0, self.n_vars - costs.FEW_VARIABLES)
-        # Characters that a person has to read: patterns and fixes without their snippets.
+        # Characters that a reader sees: patterns and fixes without their snippets.
         n_chars = sum(
             max(0, len(text) - SNIPPET_CHARS) if key == "context" else len(text) + costs.PER_TEXT
             for key, text in visit.texts(self.rule, skip=frozenset({"selector"}))

@@ -78,7 +78,7 @@ def program(*, own_network: bool, own_user: bool, machine: str | None = None) ->
     Args:
         own_network: the process has a network namespace of its own, so that UNIX and
             internet sockets reach nothing; else no socket can be created at all.
-        own_user: no file of a person has the process's uid.
+        own_user: no file of the user has the process's uid.
         machine: as `platform.machine()`.
 
     Raises:

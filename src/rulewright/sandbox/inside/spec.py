@@ -76,7 +76,7 @@ class Walls:
     tier: str
     """`bubblewrap`, `landlock` or `unsafe`."""
     own_user: bool
-    """The jobs' uid owns no file of a person."""
+    """The jobs' uid owns no file of the user."""
     memory_cgroup: bool
     """A cgroup limits memory, so that no per-process limit has to."""
     readable: tuple[str, ...]
