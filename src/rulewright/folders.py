@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from rulewright.errors import RulewrightError
+from rulewright.errors import RulewrightError, UsageError
 from rulewright.locks import Lock
 
 
@@ -45,6 +45,19 @@ def make_whole(folder: Path, make: Callable[[Path], None], is_whole: Callable[[]
     except OSError as error:
         raise cannot_write(folder, error.strerror or str(error)) from error
     return True
+
+
+def require_writable(folder: Path) -> None:
+    """Find out before the work, not after it, that its result could not be written.
+
+    Raises:
+        UsageError: the folder, or the nearest one above it that exists, is a file or write-protected.
+    """
+    nearest = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    if not nearest.is_dir():
+        raise UsageError(f"{nearest}: is a file, expected a folder", "name another folder")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise UsageError(f"{nearest}: is write-protected", "name another folder")
 
 
 def cannot_write(folder: Path, reason: str) -> RulewrightError:

@@ -281,6 +281,19 @@ def test_the_command_writes_verified_records_report_and_pack(
     assert cli.main(["mine", "edits.jsonl", "--workers", "1", "--export", "pack", "--resume"]) == 0
 
 
+@pytest.mark.parametrize("option", ["--export", "--report"])
+def test_a_result_that_could_not_be_written_is_said_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _rows(tmp_path / "edits.jsonl", 2)
+    (tmp_path / "pack").write_text("mine", encoding="utf-8")
+    for folder in ("pack", "pack/inside"):
+        assert cli.main(["mine", "edits.jsonl", "--workers", "1", option, folder]) == 2
+        assert "pack: is a file, expected a folder" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["edits.jsonl", "pack"]
+
+
 def test_edits_of_one_rule_know_each_other_within_their_split(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

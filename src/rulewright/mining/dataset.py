@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from rulewright import __version__, console, engine, jsonl
+from rulewright import __version__, console, engine, folders, jsonl
 from rulewright.actions.action import Action
 from rulewright.actions.codec import render_action
 from rulewright.data import store
@@ -54,12 +54,15 @@ def plan(config: MineConfig) -> MinePlan:
     """Find the inputs that a configuration names.
 
     Raises:
-        UsageError: there are none, or one is not there or holds no edits.
+        UsageError: there are none, or one is not there or holds no edits; or the report or the rule pack
+            could not be written.
         RulewrightError: there is no ast-grep to verify rules with.
     """
     if not config.inputs:
         raise UsageError("nothing to mine", "name data/processed, a .jsonl file, or a git repository")
     engine.check_version()
+    for folder in filter(None, (config.report, config.export)):
+        folders.require_writable(folder)
     source = inputs.Stream(config.inputs, config.max_lines, config.limit, config.name)
     return MinePlan(config, source, config.name or source.name)
 

@@ -46,8 +46,7 @@ def merge(adapter: str | Path, out: Path, dtype: Dtype = "auto", base: str = "")
             `out` is not empty.
         MissingDependency: PEFT or torch is not installed.
     """
-    if out.is_file():
-        raise UsageError(f"{out}: is a file", "name a new folder")
+    folders.require_writable(out)
     if left := sorted(path.name for path in out.glob("*")):
         raise UsageError(f"{out}: not empty ({few(left, 3)}); nothing is overwritten", "name a new folder")
     found = Adapter.read(adapter)
