@@ -142,6 +142,22 @@ def test_what_the_server_refuses_is_infra_and_not_counted(
     assert result(tmp_path / "run") == found
 
 
+def test_an_evaluation_of_refusals_alone_fails(
+    edit_answers: Oracle, record_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However few they are: no task was measured."""
+    good = edit_answers.answer
+    edit_answers.answer = lambda prompt, body: 400
+    out = tmp_path / "run"
+    for _ in range(2):
+        assert run_edits(edit_answers, record_file, out, "--limit", "2") == 1
+        assert "the endpoint refused every request (last: HTTP 400" in capsys.readouterr().err
+        assert not (out / "result.json").exists()
+    edit_answers.answer = good
+    assert run_edits(edit_answers, record_file, out, "--limit", "2", "--overwrite") == 0
+    assert result(out)["n_tasks"] == 2
+
+
 def test_several_answers_that_would_be_the_same_are_refused(
     edit_answers: Oracle, record_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -256,6 +256,12 @@ def _bring_up_to_date(benchmark: Benchmark[Any], run: RunDir, model: Generator |
             f"{run.path}: {len(failures)} of {len(items)} tasks were not answered (last: {failures[-1]})",
             "answers so far are saved; run the same command again for the rest",
         )
+    if rows and all(row["finish_reason"] == "refused" for row in rows.values()):
+        last = next(reversed(rows.values()))["detail"]
+        raise RulewrightError(
+            f"{run.path}: the endpoint refused every request (last: {last})",
+            "check --model and generator.extra_body, then use --overwrite",
+        )
     return _write(run, rows, items)
 
 
