@@ -76,6 +76,16 @@ def test_thousands_of_generated_pairs_on_real_edits(
     _check(result, count, "real edits")
 
 
+@pytest.mark.parametrize("fix", ["<p>$$$C</p>", "<p>\n  $$$C\n</p>", "<p>\n      $$$C\n</p>"])
+@pytest.mark.parametrize("lead", ["", "  ", "    ", "      "])
+def test_a_captured_text_may_begin_with_blanks(lead: str, fix: str) -> None:
+    code = f"f(\n    <div>{lead}one\n      two\n        three</div>\n)\n"
+    pair = Pair({"rule": {"pattern": "<div>$$$C</div>"}, "fix": fix}, "tsx", code, "r")
+    assert apply(Action("tsx", (pair.rule,), ids=("r",)), code, exact=True).post == reference.scan_single(
+        pair
+    )
+
+
 def test_the_rules_of_the_miners_cases(root: Path, count: Count) -> None:
     """Rules that this repository holds, on the text of their edit and on code that they leave alone."""
     compared = 0

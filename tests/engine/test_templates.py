@@ -61,6 +61,8 @@ def test_the_indentation_of_a_line_within_the_look_back(text: str, offset: int, 
         ("a\n b", 4, 0, "a\n b"),
         ("a\nb", 2, 2, "a\nb"),
         ("one line", 0, 8, "one line"),
+        ("  a\n    b", 4, 2, "a\n  b"),  # a text of JSX may begin with blanks
+        (" a\n    b", 4, 2, " a\n  b"),
     ],
 )
 def test_every_line_but_the_first_is_moved(text: str, old: int, new: int, moved: str) -> None:

@@ -76,9 +76,16 @@ def indent_at(text: str, offset: int) -> int:
 
 
 def reindent(text: str, old: int, new: int) -> str:
-    """Move every line after the first from one indentation to another."""
+    r"""Move every line after the first from one indentation to another.
+
+    ast-grep takes what is too much off the first line too, which begins with blanks only in a text.
+
+    >>> reindent("a\n    b", 4, 2), reindent("  a\n    b", 4, 2)
+    ('a\n  b', 'a\n  b')
+    """
     if old == new or "\n" not in text:
         return text
     if new > old:
         return text.replace("\n", "\n" + " " * (new - old))
-    return text.replace("\n" + " " * (old - new), "\n")
+    extra = " " * (old - new)
+    return text.removeprefix(extra).replace("\n" + extra, "\n")
