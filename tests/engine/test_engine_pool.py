@@ -109,6 +109,48 @@ def test_a_worker_that_never_answers_is_our_fault() -> None:
         assert engine.judge(GOOD).verdict is Verdict.OK
 
 
+def test_more_failing_items_than_are_held_ahead_all_get_their_reason() -> None:
+    """The oldest is tried again first: else none of them could be given out, and all would wait for it."""
+    with Engine(deadline_s=0.02) as engine:
+        outcomes = list(engine.judge_many([HANG] * 70))
+    assert [outcome.verdict for outcome in outcomes] == [Verdict.TIMEOUT] * 70
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_worker_that_someone_else_ends_is_our_fault(number: int) -> None:
+    with Engine() as engine:
+        engine.judge(GOOD)
+        os.kill(engine.workers[0].process.pid, number)
+        outcome = engine.judge(GOOD)
+        assert (outcome.verdict, engine.judge(GOOD).verdict) == (Verdict.INFRA, Verdict.OK)
+    assert "from outside" in outcome.detail
+
+
+def test_what_the_command_line_cannot_have_is_our_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does it cost a worker."""
+    broken = Request(GOOD.action, CODE + "def (\n", "python")  # for the command line
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with Engine() as engine:
+        engine.judge(GOOD)
+        [worker] = engine.workers
+        [scratch] = tmp_path.iterdir()
+        scratch.rmdir()
+        assert [engine.judge(one).verdict for one in (broken, GOOD)] == [Verdict.INFRA, Verdict.OK]
+        assert engine.workers == [worker]
+
+
+def test_one_stream_of_outcomes_at_a_time() -> None:
+    with Engine() as engine:
+        first = engine.judge_many([GOOD] * 100)
+        next(first)
+        with pytest.raises(RuntimeError, match="earlier requests"):
+            engine.judge(GOOD)
+        assert [outcome.verdict for outcome in first] == [Verdict.OK] * 99
+        assert engine.judge(GOOD).verdict is Verdict.OK
+
+
 def test_another_minor_version_is_refused_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli, "versions", lambda: {"ast-grep-py": "0.52.0", "ast-grep-cli": "0.51.1"})
     with pytest.raises(RulewrightError, match=r"0\.52\.0 is installed, expected 0\.51"):

@@ -21,6 +21,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from functools import cache
+from heapq import heappop, heappush
 from pathlib import Path
 from typing import BinaryIO, Final, Self, cast
 
@@ -36,6 +37,8 @@ WINDOW: Final = 16
 SCRATCH: Final = "rulewright-engine-"
 """How the folders begin in which workers keep what a kill would leave behind."""
 PIPE_BYTES: Final = 48 * 1024
+_FROM_OUTSIDE: Final = frozenset({-signal.SIGKILL, -signal.SIGTERM, -signal.SIGHUP})
+"""How a process ends that someone else ended, as Linux does where memory runs out; no action can."""
 _ENVIRONMENT: Final = {"RUST_BACKTRACE": "0", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
@@ -204,18 +207,28 @@ class Engine:
         return next(self.judge_many([request]))
 
     def judge_many(self, requests: Iterable[Request]) -> Iterator[Outcome]:
-        """Judge actions; outcomes come in the order of the requests, as they are ready."""
+        """Judge actions; outcomes come in the order of the requests, as they are ready.
+
+        Only one such stream at a time: the next one begins when all of this has been taken, or it is closed.
+        """
+        if any(worker.owed for worker in self.workers):
+            raise RuntimeError("this engine still owes outcomes of earlier requests")
         waiting = enumerate(requests)
         ready: dict[int, Outcome] = {}
-        again: deque[tuple[int, Request]] = deque()
+        again: list[tuple[int, Request]] = []
+        """A heap: what a worker owed that ended."""
         given = 0
         held: tuple[int, Request, bytes] | None = None
         exhausted = False
         try:
             while True:
                 while held is not None or again or not exhausted:
+                    if held is not None and again and again[0][0] < held[0]:
+                        # The oldest first: while it is owed, no more can be given out.
+                        heappush(again, held[:2])
+                        held = None
                     if held is None:
-                        item = again.popleft() if again else next(waiting, None)
+                        item = heappop(again) if again else next(waiting, None)
                         if item is None:
                             exhausted = True
                             break
@@ -257,7 +270,7 @@ class Engine:
             return self.workers[-1].offer(*held)
         return False
 
-    def _collect(self, again: deque[tuple[int, Request]]) -> list[tuple[int, Outcome]]:
+    def _collect(self, again: list[tuple[int, Request]]) -> list[tuple[int, Outcome]]:
         """Wait for answers."""
         done: list[tuple[int, Outcome]] = []
         busy = [worker for worker in self.workers if worker.owed]
@@ -276,13 +289,15 @@ class Engine:
                 done.append((number, Outcome(Verdict.INFRA, reason)))
         return done
 
-    def _answers(self, worker: _Worker, again: deque[tuple[int, Request]]) -> list[tuple[int, Outcome]]:
+    def _answers(self, worker: _Worker, again: list[tuple[int, Request]]) -> list[tuple[int, Outcome]]:
         messages = worker.inbox.read()
         if messages is None:
             number, code = worker.answered(), self._drop(worker, again)
             if code == -signal.SIGPROF:
                 return [(number, here.late(self._deadline_s))]
             how = f"exit {code}" if code >= 0 else signal.Signals(-code).name
+            if code in _FROM_OUTSIDE:
+                return [(number, Outcome(Verdict.INFRA, f"the worker was ended from outside ({how})"))]
             return [(number, Outcome(Verdict.CRASHED, f"the action brought ast-grep down ({how})"))]
         done = []
         for message in messages:
@@ -294,9 +309,10 @@ class Engine:
         worker.since = time.monotonic()
         return done
 
-    def _drop(self, worker: _Worker, again: deque[tuple[int, Request]]) -> int:
+    def _drop(self, worker: _Worker, again: list[tuple[int, Request]]) -> int:
         """End a worker; what it still owed is owed again."""
         self.workers.remove(worker)
         code = worker.end()
-        again.extendleft(reversed(worker.owed))
+        for item in worker.owed:
+            heappush(again, item)
         return code

@@ -20,6 +20,7 @@ from rulewright.actions import Action, Rejection, read_action
 from rulewright.engine import wire
 from rulewright.engine.judge import judge
 from rulewright.engine.parsing import parse
+from rulewright.errors import first_line
 from rulewright.verdict import Outcome, Verdict
 
 COLLECT_EVERY: Final = 500
@@ -70,17 +71,21 @@ def main(arguments: Sequence[str]) -> int:
 
 def _answer(request: wire.Request) -> Outcome:
     given = request.action
-    action = given if isinstance(given, Action) else read_action(given, request.language)
-    if isinstance(action, Rejection):
-        return Outcome(action.verdict, action.detail)
-    if action.language != request.language:
-        return Outcome(
-            Verdict.BAD_ACTION, f"the action is for {action.language}, the code is {request.language}"
-        )
     try:
+        action = given if isinstance(given, Action) else read_action(given, request.language)
+        if isinstance(action, Rejection):
+            return Outcome(action.verdict, action.detail)
+        if action.language != request.language:
+            said = f"the action is for {action.language}, the code is {request.language}"
+            return Outcome(Verdict.BAD_ACTION, said)
         return judge(action, request.code, request.expected, exact=request.exact, listed=request.listed)
     except MemoryError:
         return Outcome(Verdict.CRASHED, "out of memory")
+    except BaseException as error:
+        # A full disk, an ast-grep that is gone, a bug: no fault of the action. A panic of ast-grep's, which
+        # is no `Exception`, is one.
+        verdict = Verdict.INFRA if isinstance(error, Exception) else Verdict.CRASHED
+        return Outcome(verdict, f"{type(error).__name__}: {first_line(error)}")
 
 
 if __name__ == "__main__":
