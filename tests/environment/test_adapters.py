@@ -7,6 +7,7 @@ import contextlib
 import importlib
 import json
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -136,6 +137,12 @@ def test_twenty_scripted_episodes_earn_the_same(play: Callable[[str, list[str]],
     earned = [play(line, answers) for line, answers in EPISODES]
     assert earned == pytest.approx([wanted(line, answers) for line, answers in EPISODES])
     assert len(set(earned)) > 8, "the episodes differ"
+
+
+def test_episodes_in_threads_of_their_own_earn_the_same() -> None:
+    with ThreadPoolExecutor(8) as threads:
+        earned = list(threads.map(lambda one: by_trl(*one), EPISODES * 5))
+    assert earned == pytest.approx([wanted(line, answers) for line, answers in EPISODES] * 5)
 
 
 def test_trls_reward_function_pays_single_answers() -> None:

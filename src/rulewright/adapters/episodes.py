@@ -7,6 +7,7 @@ and the reward of an invalid answer if there was no answer.
 from __future__ import annotations
 
 import atexit
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
@@ -22,6 +23,8 @@ from rulewright.environment import Environment, Task, Weights, task_of
 MAX_STEPS: Final = 3
 """Actions of one episode."""
 INVALID: Final = Weights().invalid
+one_at_a_time: Final = threading.Lock()
+"""To be held while the engine judges: OpenEnv plays every session in a thread of its own."""
 
 
 @lru_cache(maxsize=1)
@@ -62,7 +65,8 @@ class RuleEpisode:
         """Try an answer; return its outcome and the current code. After the end of the episode, nothing."""
         if self.done:
             return ""
-        made = self._environment.step(answer)
+        with one_at_a_time:
+            made = self._environment.step(answer)
         self.n_steps += 1
         self.done = made.done
         self._earned = None if made.reward is None or self._earned is None else self._earned + made.reward

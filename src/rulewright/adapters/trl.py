@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rulewright import console, jsonl
-from rulewright.adapters.episodes import INVALID, RuleEpisode, engine, records, task_in
+from rulewright.adapters.episodes import INVALID, RuleEpisode, engine, one_at_a_time, records, task_in
 from rulewright.environment import EnvironmentScorer, Weights, prompt_of, task_of
 from rulewright.prompts import Style
 
@@ -46,7 +46,8 @@ def reward(completions: Sequence[Any], record: Sequence[str], **_: Any) -> list[
     tasks = [task_in(line) for line in record]
     scorer = EnvironmentScorer(tasks, engine(), None, Weights())
     texts = [one if isinstance(one, str) else str(one[-1]["content"]) for one in completions]
-    return [scored.value for scored in scorer.score(range(len(tasks)), texts, [0] * len(texts))]
+    with one_at_a_time:
+        return [scored.value for scored in scorer.score(range(len(tasks)), texts, [0] * len(texts))]
 
 
 class TrlEnvironment:
