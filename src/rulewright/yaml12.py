@@ -196,7 +196,7 @@ def load_all(
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 0
         said = error.problem or str(error)
-        if "cannot start any token" in said and "\t" in (text.split("\n")[line - 1] if line else ""):
+        if "cannot start any token" in said and "\t" in "".join(text.splitlines()[line - 1 : line]):
             said += ": a tab, and YAML is indented by blanks"
         raise YamlError(said, line) from error
     except (yaml.YAMLError, RecursionError) as error:

@@ -48,6 +48,7 @@ def test_plain_scalars_follow_the_core_schema(text: str, value: object) -> None:
         ("x: &x {a: 1}\ny:\n  <<: *x", "merge keys", 3),
         ("a: 1\nb: [1, }", "expected node content", 2),
         ("? [a]\n: 1", "a key must be plain text", 1),
+        ("a: 1\r@b", "cannot start any token", 2),
     ],
 )
 def test_what_is_refused_has_its_line(text: str, problem: str, line: int) -> None:
