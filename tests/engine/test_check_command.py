@@ -500,6 +500,12 @@ def snapped(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_a_list_of_no_fixes_is_no_fix(check: Any, snapped: Path) -> None:
+    file = snapped / "rules/plain.yml"
+    code, rows, _ = check({"rules/plain.yml": json.dumps({**json.loads(file.read_text()), "fix": []})}, ".")
+    assert code == 0 and not rows
+
+
 def test_snapshots_of_ast_grep_agree_with_its_rules(check: Any, snapped: Path) -> None:
     assert len(list((snapped / "t/kept").iterdir())) == 3
     code, rows, _ = check({}, ".")

@@ -49,12 +49,14 @@ def test_parts_that_exclude_each_other(rule: dict[str, Any], utils: dict[str, An
     [
         ("f($A)", ["f(1)"], set()),  # writes itself
         ("g($A)", ["f(f(f(f(f(1)))))"], set()),  # five passes are enough for five levels
-        ("g($A)", ["f(" * 6 + "1" + ")" * 6], {"no-rest"}),
+        ("g($A)", ["f(" * 20 + "1" + ")" * 20], set()),  # more levels take more
         ("f($A, 1)", ["f(1)"], set()),
         ("f(f($A))", ["f(1)"], {"no-rest"}),
     ],
 )
-def test_a_rule_comes_to_rest_within_five_passes(fix: str, cases: list[str], kinds: set[str]) -> None:
+def test_a_rule_comes_to_rest_while_it_finds_less_and_less(
+    fix: str, cases: list[str], kinds: set[str]
+) -> None:
     action = Action("python", ({"rule": {"pattern": "f($A)"}, "fix": fix},))
     found = {one.kind for code in cases for one in audit.effects(action, code, "x", whole_file=False)}
     assert found == kinds

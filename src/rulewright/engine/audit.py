@@ -6,6 +6,7 @@ wrong when it was executed.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from rulewright.actions.action import Action
 from rulewright.actions.suggest import did_you_mean, quoted
 from rulewright.actions.visit import RELATIONS, VARIABLE, own, pattern_parts, required
 from rulewright.engine import patterns
-from rulewright.engine.apply import apply, trace
+from rulewright.engine.apply import outcome_of, trace
 from rulewright.engine.judge import judge
 from rulewright.engine.nesting import nesting_of
 from rulewright.engine.places import change
@@ -56,6 +57,7 @@ KINDS: Final[dict[str, tuple[Level, str]]] = {
 }
 """What can be found: how grave it is, and what it means."""
 MAX_PASSES: Final = 5
+"""Passes over its own result in which a rule has to find less to change than ever before."""
 
 
 @dataclass(frozen=True)
@@ -223,7 +225,7 @@ def snapshots(action: Action, fixed: Mapping[str, str | None]) -> Iterator[Findi
         fixed: by code, the code after its first match is replaced; `None` without a fix.
     """
     for code, kept in fixed.items():
-        now = _first_fixed(action, code) if "fix" in action.rules[0] else None
+        now = _first_fixed(action, code) if action.rules[0].get("fix", []) != [] else None
         if now != kept:
             said = f"the snapshot has {_told(kept)}, the rule gives {_told(now)}"
             yield Finding("wrong-result", said, f"snapshot of {quoted(code)}")
@@ -258,14 +260,17 @@ def effects(action: Action, code: str, where: str, whole_file: bool) -> Iterator
     ):
         if flag in outcome.flags and (whole_file or flag is not Verdict.DEGENERATE):
             yield Finding(kind, outcome.detail if outcome.verdict is flag else KINDS[kind][1].lower(), where)
-    if outcome.post in (None, code):
-        return
     text = outcome.post
-    # Nested matches take some passes.
-    for _ in range(MAX_PASSES):
-        after = apply(action, text or "").post
-        if after in (None, text):
+    if text is None or text == code:
+        return
+    left, fewest = MAX_PASSES, math.inf
+    while left:
+        done = trace(action, text)
+        after, n_found = outcome_of(done, text).post, sum(step.n_found for step in done.steps)
+        if after is None or after == text:
             return
+        # A pass takes the outermost of nested matches: while there are fewer and fewer, it comes to rest.
+        left, fewest = (left, n_found) if n_found < fewest else (left - 1, fewest)
         text = after
     yield Finding("no-rest", f"after {MAX_PASSES} passes it still changes what it wrote", where)
 
