@@ -190,6 +190,18 @@ def test_rules_judged_together_have_the_faults_of_each(code: str, lossy: bool) -
     )
 
 
+@pytest.mark.parametrize(("code", "verdict"), [("foo(1)\n", Verdict.NO_CHANGE), ("x\n", Verdict.NO_MATCH)])
+def test_rules_judged_together_that_change_nothing(code: str, verdict: Verdict) -> None:
+    assert judge_together([_action("foo($A)", "foo($A)"), _action("zed", "zed")], code).verdict is verdict
+
+
+def test_a_sum_of_a_thousand_terms_is_judged() -> None:
+    code = f"x = {' + '.join(f'a{n}' for n in range(1100))}\n"
+    named = {"has": {"pattern": "$X", "field": "left"}}
+    rule = {"kind": "assignment", "all": [named, {"has": {"pattern": "a0", "stopBy": "end"}}]}
+    assert judge(Action("python", ({"rule": rule, "fix": "$X = 0"},)), code).verdict is Verdict.LOSSY
+
+
 def test_the_wanted_result_decides_last() -> None:
     action = _action("foo($A)", "bar($A)")
     right = judge(action, "foo(1)\n", "bar(1)\n")

@@ -208,16 +208,18 @@ def _long_strings(within: SgNode, first: int, last: int) -> Iterator[tuple[str, 
 def _uncovered(
     node: SgNode, covered: Sequence[tuple[int, int]], said: frozenset[str], keywords: bool
 ) -> Iterator[SgNode]:
-    """The largest named parts of a node that nothing covers.
+    """The largest named parts of a node that nothing covers, in order.
 
     Args:
-        node: the match, or a part of it.
+        node: the match.
         covered: character ranges that variables hold.
         said: words of the rule's patterns.
         keywords: whether bare keywords count too (`async`): where a pattern spells them
             out, one more is a loss; where the rule names a kind, they belong to it.
     """
-    for child in node.children():
+    stack = node.children()[::-1]  # a sum of a thousand terms is a thousand levels deep
+    while stack:
+        child = stack.pop()
         start, end = span(child)
         if start == end or any(low <= start and end <= high for low, high in covered):
             continue
@@ -233,7 +235,7 @@ def _uncovered(
             if _has_words(text) or "comment" in child.kind():
                 yield child
         else:
-            yield from _uncovered(child, covered, said, keywords)
+            stack += reversed(child.children())
 
 
 def _has_words(text: str) -> bool:

@@ -63,7 +63,11 @@ def judge_together(actions: Sequence[Action], code: str) -> Outcome:
     matches = tuple(outcome_of(one, code).n_matches for one in alone)
     counts = {"post": post, "n_rules": len(actions), "n_matches": sum(matches), "matches_per_rule": matches}
     if post == code:
-        verdict = Verdict.NO_CHANGE if sum(matches) else Verdict.NO_MATCH
+        verdict = (
+            Verdict.NO_CHANGE
+            if any(step.n_found for one in alone for step in one.steps)
+            else Verdict.NO_MATCH
+        )
         return Outcome(verdict, "no rule changed anything", **counts)  # type: ignore[arg-type]
     flagged: dict[Verdict, str] = {}
     for one, n_matches in zip(alone, matches, strict=True):
