@@ -206,11 +206,11 @@ def test_a_rule_that_breaks_ast_grep_down_leaves_every_file_to_be_tried(
 
 
 def test_names_that_cannot_be_told_on_a_line_are_named_and_never_break_the_walk(here: Path) -> None:
-    put(here, "a/x.py", "a/one\nline.py")
+    put(here, "a/x.py", "a/one\nline.py", "a/re\rturn.py")
     odd = Path(os.fsdecode(b"a/caf\xe9.py"))
     odd.write_text("old(1)\n")
     found = walk.find([Path("a")], documents(PYTHON))
-    assert taken(found) == {"a/x.py": (0,)}
+    assert taken(found) == {"a/re\rturn.py": (0,), "a/x.py": (0,)}
     assert found.left_out() == [
         "a/caf\ufffd.py: a name that is not UTF-8 text", "a/one\\nline.py: a line break in its name",
     ]  # fmt: skip

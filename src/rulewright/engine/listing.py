@@ -49,7 +49,7 @@ def scan(
         rule_file = Path(name, "rules.yml")
         rule_file.write_text("\n---\n".join(texts), encoding="utf-8")
         told, matches = run(["scan", "--rule", str(rule_file), *options], paths, folder)
-    seen = Listing({}, {}, {Path(os.fsdecode(line)) for line in matches.splitlines() if line}, set())
+    seen = Listing({}, {}, {Path(os.fsdecode(line)) for line in matches.split(b"\n") if line}, set())
     first: dict[Path, str] = {}
     for name, facts in entities(told):
         path = Path(name)
@@ -99,7 +99,7 @@ _OF_GIT: Final = ("HOME", "XDG_CONFIG_HOME")
 def entities(told: bytes) -> Iterator[tuple[str, dict[str, str]]]:
     """The files that ast-grep's trace names, and its message about each."""
     mark = b"sg: entity|file|"
-    for line in told.splitlines():
+    for line in told.split(b"\n"):
         name, colon, what = line[len(mark) :].rpartition(b": ")
         if line.startswith(mark) and colon:
             facts = what.decode("utf-8", "replace").split(",")
