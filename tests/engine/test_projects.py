@@ -12,7 +12,7 @@ import pytest
 
 from rulewright import cli
 from rulewright.engine import cli as ast_grep
-from rulewright.engine.project import Unread, documents_of, misplaced_util, read
+from rulewright.engine.project import Unread, documents_of, misplaced_util, read, with_utils
 
 CODE = "x == None\ny == None\nf(1)\nf(f(a == None), 's')\ng(x)\nif a:\n    f('x')\n"
 CONFIG = "ruleDirs: [rules]\nutilDirs: [utils]\ntestConfigs: [{testDir: tests}]\n"
@@ -224,3 +224,9 @@ def test_where_a_file_of_rules_cannot_be_read(
         file.write_bytes(content)
     found = documents_of(file)
     assert isinstance(found, Unread) and found.line == line and found.why.startswith(why)
+
+
+def test_shared_rules_stand_in_one_order_in_every_process() -> None:
+    utils = {name: {"id": name, "language": "Python", "rule": {"kind": "string"}} for name in "fbgdace"}
+    rule = {"language": "Python", "rule": {"any": [{"matches": name} for name in utils]}}
+    assert list(with_utils(rule, utils)["utils"]) == sorted(utils)

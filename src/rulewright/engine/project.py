@@ -214,7 +214,8 @@ def with_utils(document: Document, utils: Mapping[str, Document]) -> Document:
     names = {name: name if name not in own else f"shared: {name}" for name in utils}
     owed = missing(document) & utils.keys()
     while owed:
-        name = owed.pop()
+        name = min(owed)  # a set has another order in each process, and the rule may be saved
+        owed.remove(name)
         if names[name] in made:
             continue
         _check_alone(name, utils[name], document)
