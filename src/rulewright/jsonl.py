@@ -11,7 +11,9 @@ import errno
 import gzip
 import json
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, Self, TypeVar
@@ -82,7 +84,7 @@ def read_lines(path: Path) -> Iterator[Line]:
             for number, raw in enumerate(raw_lines(stream), 1):
                 if (line := parse(number, raw)) is not None:
                     yield line
-    except (EOFError, gzip.BadGzipFile, OSError) as error:
+    except (EOFError, OSError, zlib.error) as error:
         raise broken_off(path, number + 1, error) from error
 
 
@@ -299,7 +301,9 @@ class Appender:
             raise _cannot_write(self.path, error) from error
 
     def close(self) -> None:
-        self._stream.close()
+        """Close the file; what could not be written was told when it was appended."""
+        with suppress(OSError):
+            self._stream.close()
 
     def __enter__(self) -> Self:
         return self

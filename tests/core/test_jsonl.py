@@ -43,6 +43,15 @@ def test_a_truncated_gzip_breaks_off_with_its_place(tmp_path: Path) -> None:
             pass
 
 
+def test_a_damaged_gzip_breaks_off_with_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl.gz"
+    whole = gzip.compress(b'{"a": 1}\n')
+    path.write_bytes(whole[:10] + b"\xff" * len(whole))  # a block of no kind that there is
+    with pytest.raises(RulewrightError, match="ends too early"):
+        for _ in jsonl.read_lines(path):
+            pass
+
+
 def test_an_lfs_pointer_is_not_data(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n")
@@ -98,6 +107,8 @@ def test_a_full_disk_is_one_clear_message() -> None:
     with pytest.raises(RulewrightError, match="No space left") as caught:
         appender.append({"a": 1})
     assert "free some disk space" in caught.value.hint
+    with pytest.raises(RulewrightError, match="No space left"), appender:
+        appender.append({"a": 2})
 
 
 @given(st.binary(max_size=200))
