@@ -10,7 +10,7 @@ from pydantic import Field
 from rulewright import jsonl
 from rulewright.config import CommandConfig
 from rulewright.errors import RulewrightError, UsageError
-from rulewright.runs import RunDir
+from rulewright.runs import RunDir, git_state
 
 
 class Settings(CommandConfig):
@@ -130,3 +130,14 @@ def test_a_torn_row_is_owed_again(tmp_path: Path) -> None:
     run = RunDir.open(tmp_path, Settings())
     (tmp_path / "rows.jsonl").write_bytes(b'{"task": 1}\n{"task": 2')
     assert run.rows() == [{"task": 1}]
+
+
+@pytest.mark.parametrize("script", [None, "exit 128"])  # not installed; a checkout that is another user's
+def test_without_a_git_that_answers_nothing_is_said_of_the_code(
+    script: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if script is not None:
+        (tmp_path / "git").write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert git_state() == {"commit": None, "dirty": None}
