@@ -216,3 +216,11 @@ def test_command_lines_render_back(pattern: str, fix: str, strictness: str, sele
 def test_no_text_raises(text: str) -> None:
     for parsed in (parse_action(text), parse_response(text), parse_response(f"<action>{text}</action>")):
         assert isinstance(parsed, Action | Rejection | Response)
+
+
+def test_equal_actions_are_one_key() -> None:
+    one, other = (
+        Action("python", ({"rule": dict(rule), "fix": ""},))
+        for rule in ([("kind", "call"), ("regex", "a")], [("regex", "a"), ("kind", "call")])
+    )
+    assert one == other and len({one, other}) == 1

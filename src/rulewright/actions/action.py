@@ -55,7 +55,8 @@ class Action:
     ids: tuple[str, ...] = field(default=(), compare=False)
 
     def __hash__(self) -> int:
-        return hash((self.language, self.rules_json()))
+        # Equal rules may have their keys in another order.
+        return hash((self.language, json.dumps(self.rules, sort_keys=True)))
 
     def rules_json(self) -> str:
         """The rules as one JSON text, keys in the order given: a cache key, not a normal form."""
