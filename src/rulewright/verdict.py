@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar, Final
+from typing import Final
 
 
 class Verdict(StrEnum):
@@ -52,10 +52,16 @@ UNSOUND = frozenset({Verdict.LOSSY, Verdict.DEGENERATE, Verdict.SYNTAX_ERROR})
 
 
 class RuleFailed(Exception):
-    """A rule that ast-grep refuses, or that brings it down; the message says what to fix."""
+    """A rule that ast-grep refuses, or that brings it down.
 
-    verdict: ClassVar[Verdict]
-    """What an action with this rule comes to."""
+    Args:
+        message: what to fix.
+        verdict: what an action with this rule comes to.
+    """
+
+    def __init__(self, message: str, verdict: Verdict = Verdict.BAD_RULE) -> None:
+        super().__init__(message)
+        self.verdict = verdict
 
 
 # Of a `wrong_result` or failed tests, for a retry: it does not tell what is wanted.

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rulewright.engine.rules import compile_rule
-from rulewright.engine.transforms import BadRule
+from rulewright.verdict import RuleFailed
 
 KIND = {"kind": "call"}
 
@@ -36,5 +36,5 @@ def test_a_rule_must_tell_the_kinds_that_it_can_match(
     if taken:
         compile_rule(given, "python")
     else:
-        with pytest.raises(BadRule):
+        with pytest.raises(RuleFailed):
             compile_rule(given, "python")

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from rulewright.engine.transforms import BadRule, Rewrite, Transform, read_transforms
+from rulewright.engine.transforms import Rewrite, Transform, read_transforms
+from rulewright.verdict import RuleFailed
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,7 @@ def test_both_forms(value: Any, step: Transform) -> None:
     ],
 )
 def test_what_is_no_transform_is_refused_in_words(value: Any, says: str) -> None:
-    with pytest.raises(BadRule) as raised:
+    with pytest.raises(RuleFailed) as raised:
         read_transforms({"NEW": value}, "rewriter `a`: ")
     assert str(raised.value).startswith("rewriter `a`: transform `NEW`: ")
     assert says in str(raised.value)

@@ -14,7 +14,7 @@ from ast_grep_py import Config, SgNode
 from rulewright.actions.action import Rule
 from rulewright.engine import suppress, template
 from rulewright.engine.parsing import span
-from rulewright.engine.rules import CompiledRule, Core, Fix, Panicked, compile_rule
+from rulewright.engine.rules import CompiledRule, Core, Fix, compile_rule
 from rulewright.engine.transforms import Rewrite
 from rulewright.errors import first_line
 from rulewright.languages import Language
@@ -22,12 +22,6 @@ from rulewright.verdict import RuleFailed, Verdict
 
 GROWTH: Final = 20
 MIN_CAP_CHARS: Final = 4_000_000
-
-
-class TooLarge(RuleFailed):
-    """A rule whose output exceeds our size limit."""
-
-    verdict = Verdict.BAD_ACTION
 
 
 class NotPorted(Exception):
@@ -62,14 +56,14 @@ def find_all(root: SgNode, config: Mapping[str, Any]) -> list[SgNode]:
     """Every match below a node, outer before inner.
 
     Raises:
-        Panicked: the binding broke down.
+        RuleFailed: the binding broke down.
     """
     try:
         found: list[SgNode] = root.find_all(cast(Config, config))
     except BaseException as error:
         if type(error).__name__ != "PanicException":
             raise
-        raise Panicked(f"ast-grep panics: {first_line(error)}") from error
+        raise RuleFailed(f"ast-grep panics: {first_line(error)}", Verdict.CRASHED) from error
     return found
 
 
@@ -125,7 +119,8 @@ def run_rule(
         pieces += [source[done:start], edit.text]
         size += len(edit.text)
         if size > limit:
-            raise TooLarge(f"the fixes write more than {limit:,} characters into {len(source):,}")
+            said = f"the fixes write more than {limit:,} characters into {len(source):,}"
+            raise RuleFailed(said, Verdict.BAD_ACTION)
         done = end
         matches.append(Match(node, edit))
     pieces.append(source[done:])

@@ -10,6 +10,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -40,24 +41,6 @@ MAX_OUTPUT_BYTES: Final = 64 * 1024 * 1024
 CPU_SECONDS: Final = 20
 WALL_SECONDS: Final = 300
 ENVIRONMENT: Final = {"RUST_BACKTRACE": "0", "NO_COLOR": "1", "PATH": os.defpath}
-
-
-class Refusal(RuleFailed):
-    """ast-grep refuses the rule; the last cause it names."""
-
-    verdict = Verdict.BAD_RULE
-
-
-class Crash(RuleFailed):
-    """ast-grep panicked, overflowed its stack or was killed."""
-
-    verdict = Verdict.CRASHED
-
-
-class Slow(RuleFailed):
-    """ast-grep ran out of processor time."""
-
-    verdict = Verdict.TIMEOUT
 
 
 class CliEdit(NamedTuple):
@@ -166,7 +149,8 @@ def scan(rule: Rule, language: Language, source: str, rule_id: str) -> CliScan:
     """Match a rule against a text.
 
     Raises:
-        Refusal, Crash, Slow: what the command line did instead.
+        RuleFailed: the command line refuses the rule, breaks down on it, or uses too much processor time.
+        RulewrightError: it ends in another way, or not at all.
     """
     with _ran([(rule, rule_id)], language, source, "--json=stream") as (_, output):
         return _edits(output.read_bytes(), source)
@@ -176,7 +160,8 @@ def update(rules: Sequence[tuple[Rule, str]], language: Language, source: str) -
     """The text that one pass of `ast-grep scan -U` makes of a text with rules and their ids.
 
     Raises:
-        Refusal, Crash, Slow: what the command line did instead.
+        RuleFailed: the command line refuses the rule, breaks down on it, or uses too much processor time.
+        RulewrightError: it ends in another way, or not at all.
     """
     with _ran(rules, language, source, "-U") as (code, _):
         return code.read_bytes().decode("utf-8")
@@ -206,13 +191,16 @@ def _ran(
         with output.open("wb") as stream:
             process = start(*words, cwd=work, stdout=stream, stderr=subprocess.PIPE, env=ENVIRONMENT)
             if hasattr(resource, "prlimit"):  # Linux; elsewhere the clock alone bounds it
-                resource.prlimit(process.pid, resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+                # At the first bound it gets SIGXCPU: a SIGKILL comes from elsewhere.
+                resource.prlimit(process.pid, resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 1))
                 resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (MAX_OUTPUT_BYTES, MAX_OUTPUT_BYTES))
             try:
                 _, complaint = process.communicate(timeout=WALL_SECONDS)
-            except subprocess.TimeoutExpired:
+            except subprocess.TimeoutExpired as error:
                 process.kill()
-                _, complaint = process.communicate()
+                process.communicate()
+                # It waits for something, or the machine is busy: the rule used no such time.
+                raise RulewrightError(f"ast-grep gave no answer within {WALL_SECONDS} s") from error
         _check_exit(process.returncode, complaint.decode("utf-8", "replace"))
         yield code, output
 
@@ -220,16 +208,16 @@ def _ran(
 def _check_exit(code: int, complaint: str) -> None:
     if "panicked at" in complaint:
         # A panic in one of its threads can still end with 0, and files left undone.
-        raise Crash("ast-grep panicked")
+        raise RuleFailed("ast-grep panicked", Verdict.CRASHED)
     if code in (0, 1):
         return
     if code == 8:
         lines = [line.strip(" ╰▻│├") for line in complaint.splitlines() if line.strip()]
-        raise Refusal(lines[-1] if lines else "refused without a reason")
-    if code in (-24, -9):
-        raise Slow(f"ast-grep used more than {CPU_SECONDS} s of processor time")
-    if code in (101, -6, -11, -25):
-        raise Crash(f"ast-grep ended with {code}")
+        raise RuleFailed(lines[-1] if lines else "refused without a reason")
+    if code == -signal.SIGXCPU:
+        raise RuleFailed(f"ast-grep used more than {CPU_SECONDS} s of processor time", Verdict.TIMEOUT)
+    if code in (101, -signal.SIGABRT, -signal.SIGSEGV, -signal.SIGXFSZ):
+        raise RuleFailed(f"ast-grep ended with {code}", Verdict.CRASHED)
     last = complaint.strip().splitlines()
     raise RulewrightError(
         f"ast-grep ended with {code}: {last[-1] if last else ''}", "see `rulewright doctor`"

@@ -20,7 +20,7 @@ def undefined(name: str, part: str, known: Iterable[str]) -> str:
     return f"undefined variable `${name}` in `{part}`{defined}{did_you_mean(name, names)}"
 
 
-def missing_kinds(rule: Mapping[str, Any], language: Language) -> str:
+def missing_kinds(rule: Mapping[str, Any]) -> str:
     """A rule that could match nodes of any kind, which `scan` refuses."""
     pattern = rule.get("pattern")
     if isinstance(pattern, str):

@@ -21,7 +21,7 @@ def within(paths: Sequence[Path], document: Document, base: Path | None) -> Call
 
     Raises:
         RulewrightError: ast-grep refuses the globs.
-        Crash, Slow: what ast-grep did instead.
+        RuleFailed: ast-grep breaks down, or does not end.
     """
     if not document.scoped:
         return lambda path: True

@@ -18,6 +18,7 @@ from rulewright.actions.rule_text import AST_GREP_NAMES
 from rulewright.engine import cli
 from rulewright.errors import RulewrightError
 from rulewright.languages import Language
+from rulewright.verdict import RuleFailed, Verdict
 
 NO_WALK: Final = "ast-grep cannot walk here"
 
@@ -76,12 +77,13 @@ def run(words: Sequence[str], paths: Sequence[Path], folder: Path | None = None)
             code = running.wait(cli.WALL_SECONDS)
         except subprocess.TimeoutExpired as error:
             running.kill()
-            raise cli.Slow(f"ast-grep took more than {cli.WALL_SECONDS} s to walk") from error
+            slow = f"ast-grep took more than {cli.WALL_SECONDS} s to walk"
+            raise RuleFailed(slow, Verdict.TIMEOUT) from error
         err.seek(0)
         out.seek(0)
         told = err.read()
         if b"panicked at" in told or code < 0 or code == 101:
-            raise cli.Crash("ast-grep panicked")
+            raise RuleFailed("ast-grep panicked", Verdict.CRASHED)
         if code not in (0, 1):
             said = (line.strip(" ╰▻│├") for line in told.decode("utf-8", "replace").splitlines())
             reasons = [line for line in said if line and not line.startswith("sg: ")]

@@ -63,8 +63,7 @@ def matches(action: Action, text: str) -> list[SgNode]:
     """Every node that the first rule of an action finds, with a `fix` or without one.
 
     Raises:
-        BadRule: ast-grep refuses the rule.
-        Panicked: ast-grep breaks down on it.
+        RuleFailed: ast-grep refuses the rule, or breaks down on it.
     """
     rule = compile_rule(action.rules[0], action.language)
     root = parse(text, action.language).root

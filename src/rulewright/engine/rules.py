@@ -21,7 +21,7 @@ from rulewright.actions.rule_text import describe
 from rulewright.actions.suggest import did_you_mean
 from rulewright.actions.visit import pattern_parts
 from rulewright.engine import explain, literals, patterns, selectors, stated, template
-from rulewright.engine.transforms import BadRule, Rewrite, Transforms, read_transforms
+from rulewright.engine.transforms import Rewrite, Transforms, read_transforms
 from rulewright.errors import first_line
 from rulewright.languages import Language
 from rulewright.verdict import RuleFailed, Verdict
@@ -31,18 +31,6 @@ PLAIN: Final = frozenset(
 )
 """Keys of a rule that say nothing of the code around a match."""
 FIX_KEYS: Final = ("template", "expandStart", "expandEnd", "title")
-
-
-class TooDeep(BadRule):
-    """A rule that exceeds our nesting limit."""
-
-    verdict = Verdict.BAD_ACTION
-
-
-class Panicked(RuleFailed):
-    """ast-grep broke down on this rule (it would exit with 101)."""
-
-    verdict = Verdict.CRASHED
 
 
 @dataclass(frozen=True)
@@ -151,13 +139,12 @@ def compile_rule(rule: Rule, language: Language) -> CompiledRule:
     """Check a rule and make it ready; cached by its text.
 
     Raises:
-        BadRule: `scan` would refuse it.
-        Panicked: ast-grep itself broke down.
+        RuleFailed: `scan` would refuse it, or ast-grep itself broke down.
     """
     try:
         return _compile(json.dumps(rule, ensure_ascii=False), language)
     except RecursionError:
-        raise TooDeep("the rule is nested too deeply") from None
+        raise RuleFailed("the rule is nested too deeply", Verdict.BAD_ACTION) from None
 
 
 @lru_cache(maxsize=64)
@@ -171,10 +158,10 @@ def _compile(text: str, language: Language) -> CompiledRule:
     rule: dict[str, Any] = json.loads(text)
     for key in rule:
         if key not in EFFECTIVE_FIELDS:
-            raise BadRule(f"unknown field `{key}`{did_you_mean(key, EFFECTIVE_FIELDS)}")
+            raise RuleFailed(f"unknown field `{key}`{did_you_mean(key, EFFECTIVE_FIELDS)}")
     core = _core(rule, language, {}, "")
     if not _has_kinds(rule["rule"], rule.get("utils") or {}, language, frozenset()):
-        raise BadRule(explain.missing_kinds(rule["rule"], language))
+        raise RuleFailed(explain.missing_kinds(rule["rule"]))
     rewriters = _rewriters(rule, language, core)
     return CompiledRule(language, rule, core, rewriters, _needs_cli(rule, language, core, rewriters))
 
@@ -182,7 +169,7 @@ def _compile(text: str, language: Language) -> CompiledRule:
 def _core(rule: Mapping[str, Any], language: Language, outer: Mapping[str, Any], where: str) -> Core:
     """Compile a rule or a rewriter (`outer` holds the utils that it inherits)."""
     if not isinstance(rule.get("rule"), dict):
-        raise BadRule(f"{where}`rule` must be a mapping, got {describe(rule.get('rule'))}")
+        raise RuleFailed(f"{where}`rule` must be a mapping, got {describe(rule.get('rule'))}")
     config: dict[str, Any] = {"rule": rule["rule"]}
     for key in ("constraints", "transform"):
         if rule.get(key) is not None:
@@ -190,16 +177,16 @@ def _core(rule: Mapping[str, Any], language: Language, outer: Mapping[str, Any],
     # The rule's own utils and those it inherits (a rewriter sees the rule's).
     own = rule.get("utils") if rule.get("utils") is not None else {}
     if not isinstance(own, dict):
-        raise BadRule(f"{where}`utils` must be a mapping, got {describe(own)}")
+        raise RuleFailed(f"{where}`utils` must be a mapping, got {describe(own)}")
     for name in own:
         if name in outer:
-            raise BadRule(f"{where}the util `{name}` is defined in the rule already; choose another name")
+            raise RuleFailed(f"{where}the util `{name}` is defined in the rule already; choose another name")
     utils = {**outer, **own}
     if utils:
         config["utils"] = utils
     for key in ("constraints", "transform"):
         if key in config and not isinstance(config[key], dict):
-            raise BadRule(f"{where}`{key}` must be a mapping, got {describe(config[key])}")
+            raise RuleFailed(f"{where}`{key}` must be a mapping, got {describe(config[key])}")
     transforms = read_transforms(config.get("transform", {}), where)
     _try_binding(config, language, where)
     variables = _defined(config, language)
@@ -217,11 +204,11 @@ def _try_binding(config: Mapping[str, Any], language: Language, where: str) -> N
             # Everything else in it compiled, so its patterns can be read.
             names = _defined(config, language) | set(config.get("transform", {}))
             reason = explain.undefined(found.group(1), found.group(2), names)
-        raise BadRule(where + reason) from error
+        raise RuleFailed(where + reason) from error
     except BaseException as error:
         if type(error).__name__ != "PanicException":
             raise
-        raise Panicked(f"{where}ast-grep panics: {first_line(error)}") from error
+        raise RuleFailed(f"{where}ast-grep panics: {first_line(error)}", Verdict.CRASHED) from error
 
 
 def _defined(config: Mapping[str, Any], language: Language) -> set[str]:
@@ -239,11 +226,11 @@ def _fixes(value: Any, language: Language, where: str) -> list[Fix]:
     if isinstance(value, dict):
         return [_fix_object(value, language, where)]
     if not isinstance(value, list):
-        raise BadRule(f"{where}`fix` must be text, a mapping or a list, got {describe(value)}")
+        raise RuleFailed(f"{where}`fix` must be text, a mapping or a list, got {describe(value)}")
     made = []
     for number, item in enumerate(value, 1):
         if not isinstance(item, dict) or item.get("title") is None:
-            raise BadRule(
+            raise RuleFailed(
                 f"{where}`fix` {number}: in a list each fix is a mapping with `title` and `template`"
             )
         made.append(_fix_object(item, language, f"{where}`fix` {number}: "))
@@ -255,9 +242,9 @@ def _fix_object(value: Mapping[str, Any], language: Language, where: str) -> Fix
         strange = [
             f"; unknown field `{key}`{did_you_mean(key, FIX_KEYS)}" for key in value if key not in FIX_KEYS
         ]
-        raise BadRule(f"{where}`fix` needs a text `template`{''.join(strange)}")
+        raise RuleFailed(f"{where}`fix` needs a text `template`{''.join(strange)}")
     if value.get("title") is not None and not isinstance(value["title"], str):
-        raise BadRule(f"{where}`title` must be text, got {describe(value['title'])}")
+        raise RuleFailed(f"{where}`title` must be text, got {describe(value['title'])}")
     start, end = (
         _expansion(value[key], key, language, where) if key in value else None
         for key in ("expandStart", "expandEnd")
@@ -267,7 +254,7 @@ def _fix_object(value: Mapping[str, Any], language: Language, where: str) -> Fix
 
 def _expansion(value: Any, key: str, language: Language, where: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
-        raise BadRule(f"{where}`{key}` must be a rule, got {describe(value)}")
+        raise RuleFailed(f"{where}`{key}` must be a rule, got {describe(value)}")
     # ast-grep reads `field` here and ignores it.
     relation = {name: inner for name, inner in value.items() if name != "field"}
     if '"matches"' not in json.dumps(relation):
@@ -278,7 +265,7 @@ def _expansion(value: Any, key: str, language: Language, where: str) -> Mapping[
 def _rewriters(rule: Mapping[str, Any], language: Language, core: Core) -> dict[str, Core]:
     given = rule.get("rewriters")
     if not isinstance(given, list | None):
-        raise BadRule(f"`rewriters` must be a list, got {describe(given)}")
+        raise RuleFailed(f"`rewriters` must be a list, got {describe(given)}")
     _check_fix(core, core.variables, "")
     if given is None:  # then ast-grep takes names of rewriters, whatever they are
         return {}
@@ -286,11 +273,11 @@ def _rewriters(rule: Mapping[str, Any], language: Language, core: Core) -> dict[
     for number, item in enumerate(given, 1):
         where = f"rewriter {number}: "
         if not isinstance(item, dict) or not isinstance(item.get("id"), str | int | float):
-            raise BadRule(f"{where}a rewriter is a mapping with `id`, `rule` and `fix`")
+            raise RuleFailed(f"{where}a rewriter is a mapping with `id`, `rule` and `fix`")
         name = str(item["id"])
         where = f"rewriter `{name}`: "
         if item.get("fix") is None:
-            raise BadRule(f"{where}it needs a `fix`")
+            raise RuleFailed(f"{where}it needs a `fix`")
         inner = _core(item, language, rule.get("utils") or {}, where)
         _check_fix(inner, inner.variables | core.variables, where)
         made[name] = inner
@@ -299,7 +286,7 @@ def _rewriters(rule: Mapping[str, Any], language: Language, core: Core) -> dict[
         for name in (name for step in steps for name in step.rewriters):
             if name not in made:
                 where = f"rewriter `{owner}`: " if owner else ""
-                raise BadRule(f"{where}undefined rewriter `{name}`{did_you_mean(name, made)}")
+                raise RuleFailed(f"{where}undefined rewriter `{name}`{did_you_mean(name, made)}")
     return made
 
 
@@ -307,7 +294,7 @@ def _check_fix(core: Core, variables: frozenset[str], where: str) -> None:
     for fix in core.fixes:
         for slot in fix.template.slots:
             if slot.name not in variables:
-                raise BadRule(where + explain.undefined(slot.name, "fix", variables))
+                raise RuleFailed(where + explain.undefined(slot.name, "fix", variables))
 
 
 def _has_kinds(rule: Any, utils: Mapping[str, Any], language: Language, seen: frozenset[str]) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from rulewright import yaml12
 from rulewright.actions.suggest import did_you_mean, quoted
-from rulewright.verdict import RuleFailed, Verdict
+from rulewright.verdict import RuleFailed
 
 KINDS: Final = ("substring", "replace", "convert", "rewrite")
 CASES: Final = (
@@ -20,12 +20,6 @@ CASES: Final = (
 )  # fmt: skip
 """What `convert` can make of a text, by `toCase`."""
 _SOURCE: Final = re.compile(r"\$\$\$([A-Z0-9_]+)|\$\$?([A-Z_][A-Z0-9_]*)")
-
-
-class BadRule(RuleFailed):
-    """A rule that ast-grep's `scan` would refuse, with what to fix."""
-
-    verdict = Verdict.BAD_RULE
 
 
 @dataclass(frozen=True)
@@ -56,7 +50,7 @@ def read_transforms(value: Mapping[str, Any], where: str) -> dict[str, Transform
     """Read `transform:` in its object and string forms.
 
     Raises:
-        BadRule: one is in neither; after `where`, the message says what it lacks.
+        RuleFailed: one is in neither; after `where`, the message says what it lacks.
     """
     return {name: _read(item, f"{where}transform `{name}`: ") for name, item in value.items()}
 
@@ -67,25 +61,25 @@ def _read(item: Any, where: str) -> Transform:
     elif isinstance(item, dict) and len(item) == 1:
         kind, options = next(iter(item.items()))
     else:
-        raise BadRule(f"{where}expected one of {', '.join(KINDS)} with its options")
+        raise RuleFailed(f"{where}expected one of {', '.join(KINDS)} with its options")
     if kind not in KINDS:
-        raise BadRule(f"{where}no transform `{kind}`{did_you_mean(kind, KINDS)}")
+        raise RuleFailed(f"{where}no transform `{kind}`{did_you_mean(kind, KINDS)}")
     if not isinstance(options, dict) or not isinstance(options.get("source"), str):
-        raise BadRule(f"{where}`{kind}` needs a text `source`")
+        raise RuleFailed(f"{where}`{kind}` needs a text `source`")
     source = options["source"]
     found = _SOURCE.fullmatch(source)
     if found is None or (found.group(1) or found.group(2)).startswith("_"):
         # An anonymous variable makes ast-grep panic.
-        raise BadRule(f"{where}`source` must be a named variable such as $A, got {quoted(source)}")
+        raise RuleFailed(f"{where}`source` must be a named variable such as $A, got {quoted(source)}")
     variable = found.group(1) or found.group(2)
     if kind != "rewrite":
         return Transform(source, variable)
     names = options.get("rewriters")
     if not isinstance(names, list) or not all(isinstance(one, str) for one in names):
-        raise BadRule(f"{where}`rewrite` needs a list `rewriters`")
+        raise RuleFailed(f"{where}`rewrite` needs a list `rewriters`")
     join_by = options.get("joinBy")
     if join_by is not None and not isinstance(join_by, str):
-        raise BadRule(f"{where}`joinBy` must be text")
+        raise RuleFailed(f"{where}`joinBy` must be text")
     return Rewrite(source, variable, tuple(names), join_by)
 
 
@@ -94,13 +88,13 @@ def _split_call(text: str, where: str) -> tuple[str, dict[str, Any]]:
     kind, opened, rest = text.strip().partition("(")
     source, comma, rest = rest.rstrip(")").partition(",")
     if not opened or not comma:
-        raise BadRule(f"{where}expected e.g. replace($A, replace=x, by=y), got {quoted(text)}")
+        raise RuleFailed(f"{where}expected e.g. replace($A, replace=x, by=y), got {quoted(text)}")
     options: dict[str, Any] = {"source": source.strip()}
     rest = rest.strip()
     while rest:
         key, equals, after = rest.partition("=")
         if not equals:
-            raise BadRule(f"{where}expected name=value, got {quoted(rest)}")
+            raise RuleFailed(f"{where}expected name=value, got {quoted(rest)}")
         after = after.lstrip()
         closing = {"'": "'", '"': '"', "[": "]"}.get(after[:1])
         if closing is None:
@@ -109,11 +103,11 @@ def _split_call(text: str, where: str) -> tuple[str, dict[str, Any]]:
         else:
             end = after.find(closing, 1) + 1
             if end == 0:
-                raise BadRule(f"{where}{quoted(after)} lacks its closing {closing}")
+                raise RuleFailed(f"{where}{quoted(after)} lacks its closing {closing}")
         value, rest = after[:end], after[end:]
         try:
             options[key.strip()] = yaml12.load(value)
         except yaml12.YamlError as error:
-            raise BadRule(f"{where}`{key.strip()}`: {error}") from error
+            raise RuleFailed(f"{where}`{key.strip()}`: {error}") from error
         rest = rest.lstrip().lstrip(",").strip()
     return kind.strip(), options

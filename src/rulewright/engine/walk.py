@@ -22,6 +22,7 @@ from rulewright.engine.listing import Listing, garbled, scan
 from rulewright.errors import RulewrightError, UsageError, why
 from rulewright.languages import EXTENSIONS, Language, language_of_path
 from rulewright.replacing import PREFIX
+from rulewright.verdict import RuleFailed
 
 MAX_ENTRIES: Final = 100_000
 """Folder entries to look at when counting what was left out."""
@@ -118,7 +119,7 @@ def find(
     walk = Walk()
     try:
         listed = _listed(paths, documents, active, walk, base, judged)
-    except (cli.Crash, cli.Slow) as error:
+    except RuleFailed as error:
         raise RulewrightError(f"{error}, and whatever the rule", cli.REINSTALL) from error
     if not strict:
         refused = {path for path, _ in walk.named}
@@ -178,7 +179,7 @@ def _seen(
     rules = [(documents[number].action.language, documents[number].action.rules[0]) for number in active]
     try:
         return (judged and by_words.listing(paths, rules)) or scan(paths, rules), True
-    except (cli.Crash, cli.Slow):
+    except RuleFailed:
         # A rule breaks ast-grep down: list the files by one that compiles for every language, and let
         # the engine say it file by file.
         return scan(paths, [(language, {"rule": {"kind": grammars.ERROR}}) for language, _ in rules]), False
