@@ -33,18 +33,35 @@ EXTENSIONS: Final[dict[str, Language]] = {
     ".kt": "kotlin", ".ktm": "kotlin", ".kts": "kotlin",
 }  # fmt: skip
 
-# Display names (GitHub, CommitPack), ast-grep aliases and ours, all lower case.
-ALIASES: Final[dict[str, Language]] = {
-    "py": "python", "python3": "python",
-    "js": "javascript", "jsx": "javascript", "ecmascript": "javascript",
-    "ts": "typescript",
-    "golang": "go",
-    "c++": "cpp", "cc": "cpp", "cxx": "cpp",
-    "rs": "rust",
-    "rb": "ruby",
-    "c#": "csharp", "cs": "csharp",
-    "kt": "kotlin",
+# ast-grep's own names and aliases for our languages (matched without case).
+AST_GREP_NAMES: Final[dict[str, Language]] = {
+    "python": "python", "py": "python",
+    "javascript": "javascript", "js": "javascript", "jsx": "javascript",
+    "typescript": "typescript", "ts": "typescript",
+    "tsx": "tsx",
+    "java": "java",
+    "go": "go", "golang": "go",
+    "c": "c",
+    "cpp": "cpp", "c++": "cpp", "cc": "cpp", "cxx": "cpp",
+    "rust": "rust", "rs": "rust",
+    "ruby": "ruby", "rb": "ruby",
+    "php": "php",
+    "csharp": "csharp", "cs": "csharp",
+    "kotlin": "kotlin", "kt": "kotlin",
 }  # fmt: skip
+# What ast-grep knows besides, so that a message can tell a misspelling from a limit of ours.
+OTHER_LANGUAGES: Final = frozenset(
+    ["bash", "css", "dart", "elixir", "ex", "haskell", "hs", "hcl", "tf", "terraform", "html", "htm", "json",
+     "lua", "nix", "scala", "solidity", "sol", "sql", "swift", "yaml", "yml", "markdown", "md", "sh", "zsh"]
+)  # fmt: skip
+# How ast-grep's documentation spells them.
+DISPLAY_NAMES: Final[dict[Language, str]] = {
+    "python": "Python", "javascript": "JavaScript", "typescript": "TypeScript", "tsx": "Tsx",
+    "java": "Java", "go": "Go", "c": "C", "cpp": "Cpp", "rust": "Rust",
+    "ruby": "Ruby", "php": "Php", "csharp": "CSharp", "kotlin": "Kotlin", "other": "other",
+}  # fmt: skip
+# Names of GitHub and CommitPack that ast-grep does not know.
+_FOREIGN_NAMES: Final[dict[str, Language]] = {"python3": "python", "ecmascript": "javascript", "c#": "csharp"}
 
 
 def normalize_language(name: str) -> Language:
@@ -54,8 +71,7 @@ def normalize_language(name: str) -> Language:
     ('cpp', 'typescript', 'other')
     """
     key = name.strip().lower()
-    known = ALIASES.get(key, key)
-    return known if known in LANGUAGES else "other"
+    return AST_GREP_NAMES.get(key) or _FOREIGN_NAMES.get(key, "other")
 
 
 def language_of_path(path: str | PurePath) -> Language:

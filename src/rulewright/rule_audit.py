@@ -15,13 +15,14 @@ from typing import Any, Final
 from rulewright import console, difftext, jsonl
 from rulewright.actions import Rejection
 from rulewright.actions.rule_file import read_given
-from rulewright.actions.rule_text import AST_GREP_NAMES, DOCUMENT_FIELDS, OTHER_LANGUAGES
+from rulewright.actions.rule_text import DOCUMENT_FIELDS
 from rulewright.actions.suggest import quoted
 from rulewright.data.sources import rules as rule_packs
 from rulewright.engine import audit, globs, judge, project, walk
 from rulewright.engine.apply import trace
 from rulewright.engine.audit import LEVELS, Finding
 from rulewright.errors import UsageError, few
+from rulewright.languages import AST_GREP_NAMES, OTHER_LANGUAGES
 from rulewright.replacing import read_text
 
 MAX_FILES: Final = 200

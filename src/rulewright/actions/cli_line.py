@@ -10,9 +10,9 @@ import shlex
 from typing import Any, Final
 
 from rulewright.actions.action import Rule
-from rulewright.actions.rule_text import DISPLAY_NAMES, Refused, check_text, language_named
+from rulewright.actions.rule_text import Refused, check_text, language_named
 from rulewright.actions.suggest import did_you_mean, quoted
-from rulewright.languages import Language
+from rulewright.languages import DISPLAY_NAMES, Language
 from rulewright.verdict import Verdict
 
 _OPTIONS: Final = {

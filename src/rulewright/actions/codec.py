@@ -16,8 +16,6 @@ from typing import Any, Final
 from rulewright.actions import cli_line, yaml_text
 from rulewright.actions.action import EFFECTIVE_FIELDS, MODES, Action, Mode, Rejection
 from rulewright.actions.rule_text import (
-    AST_GREP_NAMES,
-    DISPLAY_NAMES,
     MAX_CHARS,
     Refused,
     check_bounds,
@@ -30,7 +28,7 @@ from rulewright.actions.suggest import did_you_mean, quoted
 from rulewright.actions.thought import split_thought
 from rulewright.errors import json_problem
 from rulewright.jsonl import without_duplicates
-from rulewright.languages import Language, normalize_language
+from rulewright.languages import AST_GREP_NAMES, DISPLAY_NAMES, Language, normalize_language
 from rulewright.state.state import StateUpdate
 from rulewright.verdict import Verdict
 

@@ -15,7 +15,7 @@ from rulewright import yaml12
 from rulewright.actions.action import DEFAULT_ID, EFFECTIVE_FIELDS, Rejection, Rule, safe_id
 from rulewright.actions.suggest import did_you_mean, quoted
 from rulewright.actions.visit import RULE_KEYS
-from rulewright.languages import Language
+from rulewright.languages import AST_GREP_NAMES, DISPLAY_NAMES, OTHER_LANGUAGES, Language
 from rulewright.verdict import Verdict
 
 MAX_CHARS: Final = 16_384
@@ -32,34 +32,6 @@ DOCUMENT_FIELDS: Final = (
     "message", "note", "severity", "labels", "files", "ignores", "url", "metadata",
 )  # fmt: skip
 SEVERITIES: Final = ("hint", "info", "warning", "error", "off")
-
-# ast-grep's own names and aliases for our languages (matched without case).
-AST_GREP_NAMES: Final[dict[str, Language]] = {
-    "python": "python", "py": "python",
-    "javascript": "javascript", "js": "javascript", "jsx": "javascript",
-    "typescript": "typescript", "ts": "typescript",
-    "tsx": "tsx",
-    "java": "java",
-    "go": "go", "golang": "go",
-    "c": "c",
-    "cpp": "cpp", "c++": "cpp", "cc": "cpp", "cxx": "cpp",
-    "rust": "rust", "rs": "rust",
-    "ruby": "ruby", "rb": "ruby",
-    "php": "php",
-    "csharp": "csharp", "cs": "csharp",
-    "kotlin": "kotlin", "kt": "kotlin",
-}  # fmt: skip
-# What ast-grep knows besides, so that a message can tell a misspelling from a limit of ours.
-OTHER_LANGUAGES: Final = frozenset(
-    ["bash", "css", "dart", "elixir", "ex", "haskell", "hs", "hcl", "tf", "terraform", "html", "htm", "json",
-     "lua", "nix", "scala", "solidity", "sol", "sql", "swift", "yaml", "yml", "markdown", "md", "sh", "zsh"]
-)  # fmt: skip
-# How ast-grep's documentation spells them.
-DISPLAY_NAMES: Final[dict[Language, str]] = {
-    "python": "Python", "javascript": "JavaScript", "typescript": "TypeScript", "tsx": "Tsx",
-    "java": "Java", "go": "Go", "c": "C", "cpp": "Cpp", "rust": "Rust",
-    "ruby": "Ruby", "php": "Php", "csharp": "CSharp", "kotlin": "Kotlin", "other": "other",
-}  # fmt: skip
 
 
 class Refused(Exception):
@@ -116,16 +88,16 @@ def _load(text: str, bounds: yaml12.Bounds) -> list[Any]:
         return yaml12.load_all(_PAIR.sub(join, text), bounds, text_keys=True)
 
 
+_UNREADABLE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
+
+
 def check_text(text: str, what: str, max_chars: int = MAX_CHARS) -> None:
     """Refuse what no rule needs and other readers choke on: size, NUL, controls, lone surrogates."""
     if len(text) > max_chars:
         raise Refused(Verdict.BAD_ACTION, f"{what} has {len(text)} characters, at most {max_chars} are taken")
-    for char in text:
-        code = ord(char)
-        if code < 0x20 and char not in "\n\r\t":
-            raise Refused(Verdict.BAD_ACTION, f"{what} holds the control character U+{code:04X}")
-        if 0xD800 <= code <= 0xDFFF:
-            raise Refused(Verdict.BAD_ACTION, f"{what} holds a lone surrogate U+{code:04X}")
+    if found := _UNREADABLE.search(text):
+        kind = "the control character" if found[0] < " " else "a lone surrogate"
+        raise Refused(Verdict.BAD_ACTION, f"{what} holds {kind} U+{ord(found[0]):04X}")
 
 
 def check_bounds(value: Any) -> None:

@@ -18,12 +18,12 @@ from typing import Any, Final
 from rulewright import jsonl
 from rulewright.actions import yaml_text
 from rulewright.actions.action import EFFECTIVE_FIELDS, Action
-from rulewright.actions.rule_text import DISPLAY_NAMES
 from rulewright.engine import applier, cli
 from rulewright.engine.apply import apply
 from rulewright.engine.parsing import parse
 from rulewright.engine.rules import compile_rule
 from rulewright.errors import RulewrightError
+from rulewright.languages import DISPLAY_NAMES
 from rulewright.verdict import Verdict
 
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_-]+")

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from rulewright.actions.rule_text import AST_GREP_NAMES
 from rulewright.engine import cli
 from rulewright.errors import RulewrightError
-from rulewright.languages import Language
+from rulewright.languages import AST_GREP_NAMES, Language
 from rulewright.verdict import RuleFailed, Verdict
 
 NO_WALK: Final = "ast-grep cannot walk here"

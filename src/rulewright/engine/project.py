@@ -14,8 +14,8 @@ from typing import Any, Final, NamedTuple
 
 from rulewright import yaml12
 from rulewright.actions import visit
-from rulewright.actions.rule_text import AST_GREP_NAMES
 from rulewright.errors import UsageError, why
+from rulewright.languages import AST_GREP_NAMES
 
 CONFIG: Final = "sgconfig.yml"
 YAML: Final = (".yml", ".yaml")

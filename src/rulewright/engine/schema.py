@@ -16,10 +16,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from rulewright.actions.cli_line import STRICTNESS
-from rulewright.actions.rule_text import DISPLAY_NAMES
 from rulewright.engine import kinds
 from rulewright.engine.transforms import CASES
-from rulewright.languages import Language
+from rulewright.languages import DISPLAY_NAMES, Language
 
 Schema = dict[str, Any]
 MAX_DEPTH: Final = 3

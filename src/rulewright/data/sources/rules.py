@@ -18,7 +18,7 @@ from typing import Any, Final
 from rulewright import jsonl, yaml12
 from rulewright.actions import Action, Rejection, parse_action
 from rulewright.actions.rule_file import name_of
-from rulewright.actions.rule_text import AST_GREP_NAMES, is_meant_as_rule
+from rulewright.actions.rule_text import is_meant_as_rule
 from rulewright.actions.suggest import did_you_mean
 from rulewright.data import licenses
 from rulewright.data.drafts import Draft, Drop
@@ -27,6 +27,7 @@ from rulewright.data.settings import IngestConfig
 from rulewright.data.sources import Row
 from rulewright.engine import project
 from rulewright.errors import UsageError
+from rulewright.languages import AST_GREP_NAMES
 
 _VARIABLE: Final = re.compile(r"\$[A-Z_]")
 
