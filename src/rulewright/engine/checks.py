@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Final
@@ -217,9 +218,10 @@ def _uncovered(
         keywords: whether bare keywords count too (`async`): where a pattern spells them
             out, one more is a loss; where the rule names a kind, they belong to it.
     """
-    stack = node.children()[::-1]  # a sum of a thousand terms is a thousand levels deep
+    # A sum of a thousand terms is a thousand levels deep: no recursion, and each part is searched once.
+    stack: list[tuple[SgNode, list[int] | None]] = [(child, None) for child in reversed(node.children())]
     while stack:
-        child = stack.pop()
+        child, mentioned = stack.pop()
         start, end = span(child)
         if start == end or any(low <= start and end <= high for low, high in covered):
             continue
@@ -230,24 +232,29 @@ def _uncovered(
             if keywords and _KEYWORD.fullmatch(text):
                 yield child
             continue
-        touched = any(low < end and start < high for low, high in covered)
-        if child.is_leaf() or (not touched and not _mentions(child, said)):
-            if _has_words(text) or "comment" in child.kind():
-                yield child
-        else:
-            stack += reversed(child.children())
+        goes = child.is_leaf()
+        if not goes and not any(low < end and start < high for low, high in covered):
+            mentioned = _mentioned(child, said) if mentioned is None else mentioned
+            at = bisect_left(mentioned, start)
+            goes = at == len(mentioned) or mentioned[at] >= end
+        if not goes:
+            stack += [(one, mentioned) for one in reversed(child.children())]
+        elif _has_words(text) or "comment" in child.kind():
+            yield child
 
 
 def _has_words(text: str) -> bool:
     return any(char.isalnum() for char in text)
 
 
-def _mentions(node: SgNode, said: frozenset[str]) -> bool:
+def _mentioned(node: SgNode, said: frozenset[str]) -> list[int]:
+    """Where the tokens of a node begin that are words of the rule's patterns."""
+    found: list[int] = []
     stack = [node]
     while stack:
         item = stack.pop()
         children = item.children()
         if not children and item.text() in said and _has_words(item.text()):
-            return True
-        stack += children
-    return False
+            found.append(span(item)[0])
+        stack += reversed(children)
+    return found
