@@ -89,32 +89,36 @@ def parse_action(text: str, language: Language | None = None) -> Action | Reject
         language: as in `parse_response`; a rule file's own language is taken where `None`.
     """
     try:
-        if text.lstrip().startswith("{") and not _is_flow_yaml(text):
-            value = _json(text.strip())
-            if not _is_rule(value):
-                return _action_of(value, language)
-        return _from_yaml(text, language, complete=True)
+        value = _wire_object(text)
+        return _action_of(value, language) if value is not None else _from_yaml(text, language, complete=True)
     except Refused as refused:
         return refused.rejection
 
 
-def _is_flow_yaml(text: str) -> bool:
-    """Whether a text in braces is a rule in YAML's flow style rather than broken JSON."""
+def _wire_object(text: str) -> dict[str, Any] | None:
+    """The object of an action's JSON; `None` of a rule file, which may be JSON or YAML's flow style, too.
+
+    Raises:
+        Refused: it is broken JSON.
+    """
+    if not text.lstrip().startswith("{"):
+        return None
     try:
-        _DECODER.decode(text.strip())
-    except (ValueError, RecursionError):
-        return re.match(r"\s*\{\s*(id|language|rule)\s*:", text) is not None
-    return False
+        value: dict[str, Any] = _DECODER.decode(text.strip())
+    except (ValueError, RecursionError) as error:
+        if re.match(r"\s*\{\s*(id|language|rule)\s*:", text):
+            return None
+        raise Refused(Verdict.BAD_JSON, f"the action is not JSON: {json_problem(error)}") from error
+    is_rule = is_meant_as_rule(value) and "mode" not in value and "type" not in value
+    return None if is_rule else value
 
 
 def looks_like_action(text: str) -> bool:
     """Whether a text is (or tries to be) a model's answer or an action's JSON, and no rule file."""
     if _OPEN in text or "<think>" in text or not text.strip():
         return True
-    if not text.lstrip().startswith("{") or _is_flow_yaml(text):
-        return False
     try:
-        return not _is_rule(_json(text.strip()))
+        return _wire_object(text) is not None
     except Refused:
         return True
 
@@ -142,11 +146,6 @@ def refuse_length(text: str) -> Rejection | None:
     return Rejection(Verdict.BAD_ACTION, said)
 
 
-def _is_rule(value: Any) -> bool:
-    """Whether a JSON object is a rule file (JSON is YAML), not the wire form."""
-    return isinstance(value, dict) and is_meant_as_rule(value) and "mode" not in value and "type" not in value
-
-
 def _leading_json(text: str) -> tuple[Any, str, str]:
     """Read the JSON at the start of a block: its value, its text, what follows the closing tag.
 
@@ -168,13 +167,6 @@ def _leading_json(text: str) -> tuple[Any, str, str]:
             raise Refused(Verdict.BAD_JSON, "the action block lacks its closing </action>")
         raise Refused(Verdict.BAD_JSON, f"text after the JSON in the action block: {quoted(tail)}")
     return value, body[:end], tail[len(_CLOSE) :]
-
-
-def _json(text: str) -> Any:
-    try:
-        return _DECODER.decode(text)
-    except (ValueError, RecursionError) as error:
-        raise Refused(Verdict.BAD_JSON, f"the action is not JSON: {json_problem(error)}") from error
 
 
 def _no_constant(name: str) -> Any:

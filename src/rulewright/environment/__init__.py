@@ -5,10 +5,10 @@ No torch, no trainer: adapters to other frameworks stand on this.
 
 from __future__ import annotations
 
-from rulewright.environment.boxed import SandboxTests
 from rulewright.environment.episode import Environment, EnvironmentScorer, StepResult
 from rulewright.environment.executing import Snapshot, execute
 from rulewright.environment.reward import MARGIN, Executed, Weights, score
+from rulewright.environment.sandboxed_tests import SandboxTests
 from rulewright.environment.task import Task, TestRun, TestRunner, Tests, action_tokens, prompt_of, task_of
 
 __all__ = [
