@@ -162,7 +162,7 @@ def mcnemar_exact(gained: int, lost: int) -> float:
     n = gained + lost
     if n == 0:
         return 1.0
-    tail = sum(math.comb(n, i) for i in range(min(gained, lost) + 1)) / float(2**n)
+    tail = sum(math.comb(n, i) for i in range(min(gained, lost) + 1)) / (1 << n)
     return min(1.0, 2 * tail)
 
 

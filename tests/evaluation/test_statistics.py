@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -45,6 +46,12 @@ def test_mcnemar_is_the_binomial_test(gained: int, lost: int) -> None:
     exact = sum(math.comb(n, i) for i in range(n + 1) if math.comb(n, i) <= observed) / 2**n
     assert stats.mcnemar_exact(gained, lost) == pytest.approx(min(1.0, exact))
     assert stats.mcnemar_exact(gained, lost) == stats.mcnemar_exact(lost, gained)
+
+
+def test_mcnemar_takes_any_number_of_flips() -> None:
+    n, least = 3000, 1450
+    exact = Fraction(2 * sum(math.comb(n, i) for i in range(least + 1)), 2**n)
+    assert stats.mcnemar_exact(least, n - least) == pytest.approx(float(exact))
 
 
 def test_estimate_chooses_its_method() -> None:
